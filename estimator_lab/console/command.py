@@ -261,10 +261,11 @@ def _flag_of(sentence: str, settings: Any) -> str:
     """Returns '--data: ' for a sentence that a file is missing, if that flag names the file."""
     if not sentence.startswith(_MISSING) or settings is None:
         return ''
-    for name in settings_of(type(settings)):
+    for name, declared in settings_of(type(settings)).items():
         value = getattr(settings, name)
         values = value if isinstance(value, tuple | list) else [value]
-        if any(part and f' {str(part)!r}' in sentence for part in values):
+        # A default is not what is missing: --model is 'cnn' where there is no file 'cnn'.
+        if value != declared.default and any(part and f' {str(part)!r}' in sentence for part in values):
             return f'--{name}: '
     return ''
 

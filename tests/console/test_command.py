@@ -128,6 +128,21 @@ def test_a_missing_file_is_reported_with_its_flag(monkeypatch, capsys):
     assert capsys.readouterr().err == "error: There is no file 'b.tar'.\n"
 
 
+def test_the_default_of_another_flag_is_not_a_missing_file(monkeypatch, capsys):
+    @dataclass(frozen=True)
+    class Models:
+        model: str = setting('cnn', 'which model', group='')
+        data: str = setting('', 'examples', group='')
+
+    def fail(settings, line):
+        raise DataError(f'There is no file {settings.data!r}.')
+
+    monkeypatch.setattr(sys, 'argv', ['program', '--data=cnn'])
+    with pytest.raises(SystemExit, match='1'):
+        Command(fail, '', Models).run()
+    assert capsys.readouterr().err == "error: --data: There is no file 'cnn'.\n"
+
+
 @pytest.mark.parametrize(
     ('flag', 'words'),
     [('--help=yes', 'Does things.'), ('-help', 'Does things.'), ('--version', 'estimator_lab ')],

@@ -6,6 +6,7 @@ from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.models.resnet import MODEL, Network, Params, check, freezable, model_fn
 from estimator_lab.tf1 import tf
+from tests.models.coloured import red_and_blue
 
 SMALL = {'image_shape': (32, 32, 3), 'vocabulary': tuple('ab'), 'depth': 18, 'filters': 2}
 
@@ -140,24 +141,12 @@ def test_pixels(session):
     assert np.allclose(found[1][..., 2], (grey[..., 0] - 0.406) / 0.225, atol=1e-5)
 
 
-def arrays(epochs=1):
-    """32 images, red in class 1 and blue in class 0."""
-    labels = np.arange(32) % 2
-    images = np.random.default_rng(1).random((32, 32, 32, 3), np.float32) / 2
-    images[labels == 1, :, :, 0] += 0.3
-    images[labels == 0, :, :, 2] += 0.3
-    features = {'image': images, 'weight': np.ones(32, np.float32)}
-    return tf.estimator.inputs.numpy_input_fn(
-        features, labels, batch_size=16, num_epochs=epochs, shuffle=False
-    )
-
-
 def test_it_learns(tmp_path):
     config = tf.estimator.RunConfig(str(tmp_path), tf_random_seed=1, save_summary_steps=None)
     params = {**SMALL, 'filters': 4, 'learning_rate': 0.01, 'train_steps': 40}
     model = tf.estimator.Estimator(model_fn, config=config, params=params)
-    model.train(arrays(epochs=20))
-    assert model.evaluate(arrays())['accuracy'] == 1
+    model.train(red_and_blue(16, epochs=20))
+    assert model.evaluate(red_and_blue(16))['accuracy'] == 1
     assert np.abs(model.get_variable_value('resnet_18/conv1/BatchNorm/moving_mean')).max() > 0.05
 
 
@@ -167,9 +156,9 @@ def test_frozen_layers_do_not_change(tmp_path):
     config = tf.estimator.RunConfig(str(tmp_path), tf_random_seed=1, save_summary_steps=None)
     params = {**SMALL, 'frozen': frozen, 'learning_rate': 0.01}
     model = tf.estimator.Estimator(model_fn, config=config, params=params)
-    model.train(arrays(), max_steps=1)
+    model.train(red_and_blue(16), max_steps=1)
     before = {name: model.get_variable_value(name) for name in model.get_variable_names()}
-    model.train(arrays(), max_steps=2)
+    model.train(red_and_blue(16), max_steps=2)
     changed = {name for name in before if not np.array_equal(before[name], model.get_variable_value(name))}
     scopes = tuple(f'resnet_18/{scope}/' for scope in ('conv1', 'block1', 'block2/unit_1'))
     assert not any(name.startswith(scopes) for name in changed)
@@ -186,17 +175,6 @@ def test_the_batchs_statistics_in_training_only(session):
     session.run(tf.global_variables_initializer())
     assert not np.allclose(*session.run([quiet, noisy]))
     assert none == [] and len(updates) == 2 * 20  # 17 convolutions and three shortcuts
-
-
-def test_without_labels_it_gives_features(session):
-    params = {**SMALL, 'vocabulary': ()}
-    predict, train = tf.estimator.ModeKeys.PREDICT, tf.estimator.ModeKeys.TRAIN
-    spec = model_fn({'image': tf.zeros([2, 32, 32, 3])}, None, predict, params)
-    assert {name: tensor.shape.as_list() for name, tensor in spec.predictions.items()} == {
-        'features': [2, 16]
-    }
-    with pytest.raises(FlagError, match='convolutions but no labels'):
-        model_fn({'image': tf.zeros([2, 32, 32, 3])}, tf.constant([0, 1]), train, params)
 
 
 @pytest.mark.parametrize(

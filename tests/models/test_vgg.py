@@ -5,6 +5,7 @@ from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.models.vgg import Network, Params, check, freezable, model_fn
 from estimator_lab.tf1 import tf
+from tests.models.coloured import red_and_blue
 
 SMALL = {
     'image_shape': (32, 32, 3),
@@ -57,26 +58,14 @@ def test_a_larger_image_gives_the_mean_over_its_places(session):
     assert np.allclose(found, (fc7 @ kernel[0, 0] + bias).mean(axis=(1, 2)), atol=1e-5)
 
 
-def arrays(epochs=1):
-    """32 images, red in class 1 and blue in class 0."""
-    labels = np.arange(32) % 2
-    images = np.random.default_rng(1).random((32, 32, 32, 3), np.float32) / 2
-    images[labels == 1, :, :, 0] += 0.3
-    images[labels == 0, :, :, 2] += 0.3
-    features = {'image': images, 'weight': np.ones(32, np.float32)}
-    return tf.estimator.inputs.numpy_input_fn(
-        features, labels, batch_size=8, num_epochs=epochs, shuffle=False
-    )
-
-
 def test_it_learns_with_batch_normalisation(tmp_path):
     config = tf.estimator.RunConfig(str(tmp_path), tf_random_seed=1, save_summary_steps=None)
     model = tf.estimator.Estimator(model_fn, config=config, params={**SMALL, 'learning_rate': 0.01})
-    model.train(arrays(epochs=15))
-    found = model.evaluate(arrays())
+    model.train(red_and_blue(8, epochs=15))
+    found = model.evaluate(red_and_blue(8))
     assert found['accuracy'] == 1
     assert {'dead_units/conv1_1', 'dead_units/conv5_2'} < set(found)
-    assert len(list(model.predict(arrays()))) == 32
+    assert len(list(model.predict(red_and_blue(8)))) == 32
     mean = model.get_variable_value('vgg_a/conv1/conv1_1/BatchNorm/moving_mean')
     assert np.abs(mean).max() > 0.1
 
@@ -99,17 +88,6 @@ def test_frozen_layers_have_no_trainable_weights(session):
     _, _, updates = Network(Params(**SMALL, frozen=('conv1_1',)))(tf.zeros([4, 32, 32, 3]), noise())
     assert len(updates) == 2 * 7
     assert len(tf.trainable_variables()) == 3 * 7 + 2
-
-
-def test_without_labels_it_gives_features(session):
-    params = {**SMALL, 'vocabulary': ()}
-    predict, train = tf.estimator.ModeKeys.PREDICT, tf.estimator.ModeKeys.TRAIN
-    spec = model_fn({'image': tf.zeros([2, 32, 32, 3])}, None, predict, params)
-    assert {name: tensor.shape.as_list() for name, tensor in spec.predictions.items()} == {
-        'features': [2, 32]
-    }
-    with pytest.raises(FlagError, match='convolutions but no labels'):
-        model_fn({'image': tf.zeros([2, 32, 32, 3])}, tf.constant([0, 1]), train, params)
 
 
 @pytest.mark.parametrize(

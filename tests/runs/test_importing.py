@@ -4,13 +4,13 @@ import h5py
 import numpy as np
 import pytest
 
-from estimator_lab.core.model.endpoints import published
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
+from tests.runs.imported import assert_computes
 from tests.weight_files import random_values, write_keras_2, write_keras_3, write_slim
 
 SIDE = 64
@@ -38,23 +38,6 @@ def keras(tmp_path_factory):
     return path, images, made
 
 
-def computed(model_dir, images):
-    """Returns what the network in a model_dir makes of images, by endpoint, and its probabilities if any."""
-    trained = open_trained(model_dir)
-    with tf.Graph().as_default() as graph:
-        predictions = trained.predictions({'image': tf.constant(images / np.float32(255))}).predictions
-        made = {name: endpoint.values for name, endpoint in published(graph).items()}
-        with trained.session() as session:
-            return session.run({**made, **predictions})
-
-
-def assert_same(found, wanted, names):
-    for name in names:
-        scale = max(np.abs(wanted[name]).max(), 1)
-        assert np.allclose(found[name] / scale, wanted[name].reshape(found[name].shape) / scale, atol=1e-5)
-        assert np.ptp(wanted[name]) > 1e-3, 'all alike would prove nothing'
-
-
 def importing(weights, **changes):
     hparams = changes.pop('hparams', {})
     return Import(weights, find_model('vgg'), hparams, changes.pop('image_shape', SHAPE), **changes)
@@ -64,7 +47,7 @@ def test_keras_2_with_the_top(keras, tmp_path):
     path, images, made = keras
     found = import_weights(importing(path), tmp_path / 'vgg')
     assert found.variables == 32 and found.labels == tuple('0123456')
-    assert_same(computed(tmp_path / 'vgg', images), made, made)
+    assert_computes(tmp_path / 'vgg', images, made)
 
 
 @pytest.mark.parametrize('write', [write_keras_3, write_slim])
@@ -75,7 +58,7 @@ def test_convolutions_alone_by_other_names(keras, tmp_path, write):
     write(tmp_path / 'file', values)
     found = import_weights(importing(tmp_path / 'file', hparams={'head': 'pool'}), tmp_path / 'vgg')
     assert found.labels == () and found.variables == 26
-    assert_same(computed(tmp_path / 'vgg', images), made, ['conv1_1', 'pool3', 'pool5'])
+    assert_computes(tmp_path / 'vgg', images, {name: made[name] for name in ('conv1_1', 'pool3', 'pool5')})
 
 
 def _by_slims_names(file):

@@ -9,7 +9,6 @@ import zipfile
 import numpy as np
 import pytest
 
-from estimator_lab.core.model.endpoints import published
 from estimator_lab.core.model.resnet_layouts import resnet_layouts
 from estimator_lab.core.model.weight_layouts import own_names
 from estimator_lab.errors import DataError
@@ -21,6 +20,7 @@ from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.runs.weights.matching import match
 from estimator_lab.tf1 import tf
+from tests.runs.imported import assert_computes
 
 SIDE = 64
 SHAPE = (SIDE, SIDE, 3)
@@ -83,23 +83,6 @@ def keras(tmp_path_factory):
     return folder, images, dict(zip([*LAYERS.values(), 'probabilities'], made, strict=True))
 
 
-def computed(model_dir, images):
-    """Returns what the network in a model_dir makes of images, by endpoint, and its probabilities if any."""
-    trained = open_trained(model_dir)
-    with tf.Graph().as_default() as graph:
-        predictions = trained.predictions({'image': tf.constant(images / np.float32(255))}).predictions
-        made = {name: endpoint.values for name, endpoint in published(graph).items()}
-        with trained.session() as session:
-            return session.run({**made, **predictions})
-
-
-def assert_same(found, wanted):
-    for name, values in wanted.items():
-        scale = max(np.abs(values).max(), 1)
-        assert np.allclose(found[name] / scale, values / scale, atol=1e-5), name
-        assert np.ptp(values) > 1e-3, 'all alike would prove nothing'
-
-
 def importing(weights, **hparams):
     return Import(weights, find_model('resnet'), hparams, SHAPE)
 
@@ -108,7 +91,7 @@ def test_a_file_of_keras_gives_its_activations(keras, tmp_path):
     folder, images, made = keras
     found = import_weights(importing(folder / 'resnet50.h5', variant='v1'), tmp_path / 'model')
     assert found.labels == tuple('0123456') and found.variables == 320
-    assert_same(computed(tmp_path / 'model', images), made)
+    assert_computes(tmp_path / 'model', images, made)
 
 
 def variables_of(**params):

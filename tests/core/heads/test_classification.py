@@ -6,10 +6,15 @@ import pytest
 from estimator_lab.core.display.classifier import MistakesHook
 from estimator_lab.core.display.embeddings import EmbeddingsHook
 from estimator_lab.core.display.pr_curves import PrCurvesHook
-from estimator_lab.core.heads.classification import classification_spec, ids_and_weights
+from estimator_lab.core.heads.classification import (
+    classification_or_features_spec,
+    classification_spec,
+    ids_and_weights,
+)
 from estimator_lab.core.heads.model_function import Args
 from estimator_lab.core.model.endpoints import LOGITS, Endpoint, published
 from estimator_lab.core.model.params import ClassifierParams
+from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 from tests.core.heads.helpers import (
     MODES,
@@ -52,6 +57,16 @@ def spec_of(mode, logits=None, config=None, params=PARAMS, layers=None, labels=T
     args = args_of(mode, params, IMAGES, labels, config, key=KEYS, weight=weight)
     logits = tf.constant(LOGITS_FOUND) if logits is None else logits
     return classification_spec(args, logits, endpoints() if layers is None else layers, **more)
+
+
+def test_a_network_without_labels_gives_features():
+    with tf.Graph().as_default():
+        pooled = {'global_pool': Endpoint(tf.constant(HIDDEN))}
+        spec = classification_or_features_spec(args_of(MODES.PREDICT, PARAMS, IMAGES), None, pooled)
+        assert np.array_equal(values_of(spec.predictions)['features'], HIDDEN)
+    with tf.Graph().as_default(), pytest.raises(FlagError, match='nothing to train or evaluate') as raised:
+        classification_or_features_spec(args_of(MODES.TRAIN, PARAMS, IMAGES, TEXTS), None, pooled)
+    assert raised.value.remedies == {'warm_start': 'Pass its folder to --warm_start of a new run.'}
 
 
 def test_unknown_labels_have_weight_0_and_id_0():
