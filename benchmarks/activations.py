@@ -1,7 +1,7 @@
 """Figures of activations and of the plain network.
 
     python benchmarks/activations.py rates --train=mnist-train.tar.gz --test=mnist-test.tar.gz
-                        dead units and accuracy over the learning rate, ReLU and leaky ReLU, as PNG; 15 min
+                        dead units and error over the learning rate, ReLU and leaky ReLU, as PNG; 15 minutes
     python benchmarks/activations.py order --train=... --test=...
                         test error of 784-1000-1000-1000-10 with ReLU, tanh and softplus; 40 minutes
     python benchmarks/activations.py mlp --train=... --test=...
@@ -75,20 +75,21 @@ def print_errors(given: argparse.Namespace, name: str, published: str = '', **se
 @FIGURES.add('train', 'test')
 def rates(given: argparse.Namespace) -> None:
     """Draws the effect of the learning rate on the notes' network, after one pass over the digits."""
-    accuracy: dict[str, list[float]] = {}
+    errors: dict[str, list[float]] = {}
     dead: dict[str, list[float]] = {}
     for activation in ('relu', 'leaky_relu'):
         for rate in _RATES:
             hparams = f'activation={activation},learning_rate={rate}'
             seed = int(given.seeds.split(',')[0])
             metrics = trained(given, f'{activation}_{rate}', seed, epochs=given.epochs or 1, hparams=hparams)
-            accuracy.setdefault(activation, []).append(metrics[ACCURACY])
+            errors.setdefault(activation, []).append(100 * (1 - metrics[ACCURACY]))
             for layer, share in dead_shares(metrics).items():
                 dead.setdefault(f'{layer}, {activation}', []).append(share)
     places = [math.log10(rate) for rate in _RATES]
+    some_die = {name: shares for name, shares in dead.items() if any(shares)}
     panels = [
         draw_curves(title, 'log10 of the learning rate', {name: (places, y) for name, y in curves.items()})
-        for title, curves in (('accuracy', accuracy), ('share of dead units', dead))
+        for title, curves in (('test error in percent', errors), ('share of dead units', some_die))
     ]
     save_side_by_side(Path(given.runs) / 'activations.png', panels)
 

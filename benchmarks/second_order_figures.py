@@ -15,7 +15,7 @@
     python benchmarks/second_order_figures.py cnn --train=... --test=...
                         --model=cnn by L-BFGS, batches of 1,000, then 5,000: test accuracy; an hour
     python benchmarks/second_order_figures.py picture --train=mnist-train.tar.gz
-                        loss over seconds, passes and evaluations for all optimizers, as a PNG; 10 minutes
+                        loss over seconds and passes for all optimizers, as a PNG; 10 minutes
 
 --method selects the optimizer of autoencoders, --examples how many images are read (0 for all), --batch
 how many of them make a step; with --checkpoint training resumes. The machine must be idle otherwise.
@@ -330,27 +330,29 @@ def picture(given: argparse.Namespace) -> None:
     """Draws the loss of a network with one hidden layer on some digits, for all optimizers."""
     digits = read_digits(given.train, given.examples or 5000)
     curves = {name: _curve(name, digits, given.minutes * 60) for name in OPTIMIZERS}
-    axes = ('seconds', 'passes over the images, products included', 'evaluations of a batch')
-    title = f'loss on all {len(digits.images):,} images'
-    losses = [max(point[3], _LEAST) for points in curves.values() for point in points]
+    axes = ('seconds', 'passes over the images, products included')
+    title = f'lowest loss so far, on all {len(digits.images):,} images'
+    # The loss itself goes up and down so often that one curve would hide the others.
+    lowest = {
+        name: np.minimum.accumulate([max(point[2], _LEAST) for point in points])
+        for name, points in curves.items()
+    }
+    losses = np.concatenate(list(lowest.values()))
     charts = [
         draw_curves(
             title,
             axis,
-            {
-                name: ([point[place] for point in points], [max(point[3], _LEAST) for point in points])
-                for name, points in curves.items()
-            },
+            {name: ([point[place] for point in points], lowest[name]) for name, points in curves.items()},
             logarithmic=True,
-            bounds=(math.log10(min(losses)), math.log10(max(losses))),
+            bounds=(math.log10(losses.min()), math.log10(losses.max())),
         )
         for place, axis in enumerate(axes)
     ]
     save_side_by_side(Path(given.runs) / 'optimizers.png', charts)
 
 
-def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, float, float]]:
-    """Returns (seconds, passes, evaluations, loss) of one optimizer; first-order ones use batches of 100."""
+def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, float]]:
+    """Returns (seconds, passes, loss) of one optimizer; first-order ones use batches of 100."""
     with tf.Graph().as_default():
         tf.set_random_seed(1)
         place = inputs()
@@ -372,7 +374,7 @@ def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, 
             shown = optimizer.diagnostics if second else {'evaluations': tf.constant(1.0)}
             while seconds < limit:
                 passes = (evaluations + products) * size / len(digits.images)
-                points.append((seconds, passes, evaluations, run.run(loss, place.feed(digits))))
+                points.append((seconds, passes, run.run(loss, place.feed(digits))))
                 for batch in itertools.islice(source, per_look):
                     feed = place.feed(batch)
                     started = time.perf_counter()
@@ -380,7 +382,7 @@ def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, 
                     seconds += time.perf_counter() - started
                     evaluations += found['evaluations']
                     products += found.get('cg_steps', 0.0)
-    print(f'{name:<20} {points[-1][3]:.5f} after {points[-1][1]:.0f} passes', flush=True)
+    print(f'{name:<20} {points[-1][2]:.5f} after {points[-1][1]:.0f} passes', flush=True)
     return points
 
 

@@ -39,6 +39,7 @@ class Setting:
       lower: smallest allowed value.
       upper: largest allowed value.
       structural: whether it decides which variables a checkpoint holds, or their shapes.
+      used_if: returns whether it has an effect, given all settings; None for always.
     """
 
     default: Any
@@ -49,6 +50,7 @@ class Setting:
     lower: float | None = None
     upper: float | None = None
     structural: bool = False
+    used_if: Callable[[Any], bool] | None = None
 
 
 def setting(default: Any, help_text: str, valid: Callable[[Any], bool] | None = None, **declared: Any) -> Any:
@@ -61,6 +63,20 @@ def settings_of(settings_class: type) -> dict[str, Setting]:
     """Returns the settings that a dataclass declares, by name; its plain fields are left out."""
     fields = dataclasses.fields(settings_class)
     return {field.name: field.metadata[_DECLARED] for field in fields if _DECLARED in field.metadata}
+
+
+def settings_in_use(settings: Any) -> dict[str, Any]:
+    """Returns the values of the settings that have an effect, by name.
+
+    Args:
+      settings: an instance of a dataclass with declared settings.
+    """
+    declared = settings_of(type(settings)).items()
+    return {
+        name: getattr(settings, name)
+        for name, setting in declared
+        if setting.used_if is None or setting.used_if(settings)
+    }
 
 
 def types_of(settings_class: type) -> dict[str, type]:

@@ -19,7 +19,14 @@ from estimator_lab.core.metrics.confusion import ClassScores, Confusion
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.inference.evaluation import Evaluation, Example, class_rows, evaluate, pair_rows
+from estimator_lab.inference.evaluation import (
+    Evaluation,
+    Example,
+    areas_under_roc,
+    class_rows,
+    evaluate,
+    pair_rows,
+)
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs import metrics_text
 from estimator_lab.runs.memory import check_use
@@ -100,6 +107,10 @@ def as_json(evaluation: Evaluation) -> str:
     if confusion:
         found['classes'] = _records(('label', *ClassScores._fields), class_rows(confusion))
         found['confused'] = _records(('true', 'predicted', 'images'), pair_rows(confusion))
+    if evaluation.calibration:
+        found['expected_calibration_error'] = evaluation.calibration.expected_error()
+    if evaluation.roc:
+        found['areas_under_roc'] = areas_under_roc(evaluation)
     found['worst'] = _records(_WORST_COLUMNS, _worst_rows(evaluation.worst))
     return json_text(found, 1)
 

@@ -13,6 +13,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,10 @@ _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
 _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
 
 
+def _is_convolutional(params: Any) -> bool:
+    return params.kind == 'convolutional'
+
+
 @dataclasses.dataclass(frozen=True)
 class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
     """Parameters of the autoencoder."""
@@ -69,8 +74,11 @@ class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
         '32-64-128-4',
         'for kind=convolutional: filters of its convolutions, each of which halves the image',
         some_sizes,
+        used_if=_is_convolutional,
     )
-    kernel_size: int = structural(4, 'side of a filter in pixels, at least 1', at_least_1)
+    kernel_size: int = structural(
+        4, 'side of a filter in pixels, at least 1', at_least_1, used_if=_is_convolutional
+    )
     tied: bool = structural(False, "whether the decoder's weights are the encoder's, transposed")
     activation: str = activation_hparam('elu')
     code_activation: str = activation_hparam('linear', 'the code')
@@ -84,7 +92,13 @@ class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
         0.3,
         'share of values that are corrupted, or standard deviation of gaussian noise, in [0, 1]',
         lambda v: 0 <= v <= 1,
+        used_if=lambda params: params.corruption != 'none',
     )
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """The names of all activations of the network."""
+        return self.activation, self.code_activation
 
     @property
     def sizes(self) -> Sizes:
@@ -94,7 +108,7 @@ class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
             image_shape=self.image_shape,
             layers=layers,
             decoder_layers=sizes(self.decoder_layers) if self.decoder_layers else layers[-2::-1],
-            filters=sizes(self.filters) if self.kind == 'convolutional' else (),
+            filters=sizes(self.filters) if _is_convolutional(self) else (),
             kernel_size=self.kernel_size,
         )
 

@@ -42,6 +42,7 @@ class Params(DenseParams, ClassifierParams, PretrainingParams):
         0.025,
         'steps of fine-tuning that train only the new top layer; below 1: share of the steps',
         not_negative,
+        used_if=lambda params: params.pretrain_epochs > 0,
     )
     dropout_rate: float = setting(0.5, 'share of hidden units dropped in fine-tuning, in [0, 1)', is_share)
     input_dropout_rate: float = setting(0.2, 'share of pixels dropped in fine-tuning, in [0, 1)', is_share)

@@ -6,6 +6,7 @@ or the discriminator learns to classify from few labelled images (Salimans et al
 """
 
 import dataclasses
+from typing import Any
 
 from estimator_lab.base.settings import setting
 from estimator_lab.core.adversarial.params import AdversarialParams, check_game
@@ -45,6 +46,14 @@ _MOST_FILTERS = (128, 256)  # if the image is halved up to twice; more often
 _LEAST_FILTERS = 16
 
 
+def _is_convolutional(params: Any) -> bool:
+    return params.kind == 'convolutional'
+
+
+def _is_dense(params: Any) -> bool:
+    return params.kind == 'dense'
+
+
 @dataclasses.dataclass(frozen=True)
 class Params(AdversarialParams):
     """Parameters of the two networks."""
@@ -55,13 +64,19 @@ class Params(AdversarialParams):
         'for kind=convolutional: filters of the convolutions, each of which halves the image; the generator '
         'mirrors them; default by the size of the image, such as 64-128 for 28 pixels',
         are_sizes,
+        used_if=_is_convolutional,
     )
-    kernel_size: int = structural(4, 'side of a filter in pixels, at least 1', at_least_1)
+    kernel_size: int = structural(
+        4, 'side of a filter in pixels, at least 1', at_least_1, used_if=_is_convolutional
+    )
     layers: str = structural(
-        '1000-500-250-250-250', "for kind=dense: units of the discriminator's layers", some_sizes
+        '1000-500-250-250-250',
+        "for kind=dense: units of the discriminator's layers",
+        some_sizes,
+        used_if=_is_dense,
     )
     generator_layers: str = structural(
-        '500-500', "for kind=dense: units of the generator's layers", some_sizes
+        '500-500', "for kind=dense: units of the generator's layers", some_sizes, used_if=_is_dense
     )
     normalization: str = structural(
         'spectral',
@@ -95,7 +110,7 @@ def check(params: Params) -> None:
     """Raises FlagError for hyper-parameters that cannot be combined, or do not fit the images."""
     check_game(params)
     side = min(params.image_shape[:2])
-    if params.kind != 'convolutional':
+    if not _is_convolutional(params):
         return
     if side < _SMALLEST_SIDE:
         raise FlagError(
@@ -136,7 +151,7 @@ def layered(params: Params) -> Layered:
     def layers(images: Tensor) -> Layers:
         return network.layers(to_networks(images))
 
-    if params.kind == 'dense':
+    if _is_dense(params):
         return Layered(layers, min(params.image_shape[:2]), 'layer_1')
     last = LOGITS if params.semi_supervised else keys.REALNESS
     return Layered(layers, 2 ** len(params.chosen_filters), last)
@@ -163,7 +178,7 @@ def players(params: Params) -> Players:
 
 
 def _generator(params: Params, scope: str, trainable: bool = True) -> Generator:
-    if params.kind == 'dense':
+    if _is_dense(params):
         normalization = 'weight' if params.normalization == 'weight' else 'none'
         layers = sizes(params.generator_layers)
         return dense_generator(scope, params.image_shape, layers, trainable, normalization)
@@ -173,7 +188,7 @@ def _generator(params: Params, scope: str, trainable: bool = True) -> Generator:
 
 
 def _discriminator(params: Params, scope: str, trainable: bool = True) -> Discriminator:
-    if params.kind == 'dense':
+    if _is_dense(params):
         hidden = dense_layers(scope, sizes(params.layers), params.normalization, trainable)
     else:
         hidden = convolutions(

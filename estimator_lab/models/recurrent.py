@@ -22,19 +22,25 @@ from estimator_lab.core.layers.linear_recurrence import LinearLayers
 from estimator_lab.core.layers.recurrence import DYNAMIC, LOOPS, OWN, UNROLLED
 from estimator_lab.core.layers.recurrent import DILATED, RecurrentLayers
 from estimator_lab.core.layers.rnn_cells import CELLS
-from estimator_lab.core.layers.sequences import PATCHES, READS, ROWS, as_sequence, steps_and_values
+from estimator_lab.core.layers.sequences import (
+    PATCHES,
+    PERMUTED,
+    READS,
+    ROWS,
+    as_sequence,
+    steps_and_values,
+)
 from estimator_lab.core.model.endpoints import LOGITS_AFTER_STEPS, Endpoint
 from estimator_lab.core.model.hparams import (
     are_sizes,
     at_least_1,
-    is_positive,
     is_share,
     not_negative,
     sizes,
     some_sizes,
     structural,
 )
-from estimator_lab.core.model.params import ClassifierParams, clipping
+from estimator_lab.core.model.params import ClassifierParams, clipping, learning_rate_hparam
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
@@ -56,11 +62,17 @@ class Params(ClassifierParams):
     """Parameters of the network."""
 
     read: str = structural(ROWS, f'what a step sees: one of {", ".join(READS)}', READS.__contains__)
-    patch_size: int = structural(4, 'for read=patches: side of a patch in pixels, at least 1', at_least_1)
+    patch_size: int = structural(
+        4,
+        'for read=patches: side of a patch in pixels, at least 1',
+        at_least_1,
+        used_if=lambda params: params.read == PATCHES,
+    )
     permutation_seed: int = structural(
         1,
         'for read=permuted: seed of the order of the pixels, from 0 to 2^32 - 1',
         lambda v: 0 <= v <= _LARGEST_SEED,
+        used_if=lambda params: params.read == PERMUTED,
     )
     cell: str = structural('lstm', f'one of {", ".join(_ALL_CELLS)}', _ALL_CELLS.__contains__)
     layers: str = structural(
@@ -69,13 +81,28 @@ class Params(ClassifierParams):
         'the one below',
         some_sizes,
     )
-    bidirectional: bool = structural(False, f'whether the layers read from both ends; for {", ".join(CELLS)}')
-    forget_bias: float = setting(1.0, "added to an LSTM's forget gate, 0 or more", not_negative)
-    states: int = structural(16, 'for cell=linear: complex states of each unit, at least 1', at_least_1)
+    bidirectional: bool = structural(
+        False,
+        f'whether the layers read from both ends; for {", ".join(CELLS)}',
+        used_if=lambda params: params.cell in CELLS,
+    )
+    forget_bias: float = setting(
+        1.0,
+        "added to an LSTM's forget gate, 0 or more",
+        not_negative,
+        used_if=lambda params: params.cell == 'lstm',
+    )
+    states: int = structural(
+        16,
+        'for cell=linear: complex states of each unit, at least 1',
+        at_least_1,
+        used_if=lambda params: params.cell == LINEAR,
+    )
     activation: str = setting(
         'relu',
         f'after each layer of cell=linear, and of the dense layers: {", ".join(ACTIVATIONS)}',
         ACTIVATIONS.__contains__,
+        used_if=lambda params: params.cell == LINEAR or bool(params.dense),
     )
     readout: str = setting(
         _LAST,
@@ -95,9 +122,10 @@ class Params(ClassifierParams):
         f"implementation of the loop over the steps: {OWN}, {DYNAMIC}, TensorFlow's, or {UNROLLED}, none; "
         'the checkpoints are the same',
         LOOPS.__contains__,
+        used_if=lambda params: params.cell != LINEAR,
     )
     clip_norm: float = clipping(1.0)
-    learning_rate: float = setting(0.004, 'initial learning rate, above 0', is_positive)
+    learning_rate: float = learning_rate_hparam(0.004)
 
 
 def check(params: Params) -> None:

@@ -6,6 +6,7 @@ leaves, and four neighbours share a parent, up to the root.
 """
 
 import dataclasses
+from typing import Any
 
 from estimator_lab.base.settings import setting
 from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
@@ -31,6 +32,14 @@ _LARGEST_TENSOR = 2**28  # values
 QUADTREE_ARITY = 4
 
 
+def _reads_tokens(params: Any) -> bool:
+    return bool(params.tokens)
+
+
+def _reads_images(params: Any) -> bool:
+    return not params.tokens
+
+
 @dataclasses.dataclass(frozen=True)
 class Params(ClassifierParams):
     """Parameters of the network.
@@ -45,7 +54,10 @@ class Params(ClassifierParams):
     units: int = structural(128, 'size of the state of a node, at least 1', at_least_1)
     embedding_units: int = structural(128, 'size of the vector of a token or patch, at least 1', at_least_1)
     embedding_range: float = setting(
-        0.1, 'initial vectors of tokens are uniform within plus and minus this, above 0', is_positive
+        0.1,
+        'initial vectors of tokens are uniform within plus and minus this, above 0',
+        is_positive,
+        used_if=_reads_tokens,
     )
     dropout_rate: float = setting(
         0.5, 'share of the node states dropped before the classifier, in [0, 1)', is_share
@@ -56,9 +68,11 @@ class Params(ClassifierParams):
     l2: float = setting(
         1e-5, 'factor of the L2 penalty, half the squares of all weights, 0 or more', not_negative
     )
-    patch_size: int = structural(4, 'side in pixels of the patch of a quadtree leaf', at_least_1)
+    patch_size: int = structural(
+        4, 'side in pixels of the patch of a quadtree leaf', at_least_1, used_if=_reads_images
+    )
     patch_margin: int = structural(
-        2, 'pixels around the patch that the leaf also sees, 0 or more', not_negative
+        2, 'pixels around the patch that the leaf also sees, 0 or more', not_negative, used_if=_reads_images
     )
 
 

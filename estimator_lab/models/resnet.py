@@ -18,8 +18,8 @@ from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.layers.imagenet import less_mean, standardised
 from estimator_lab.core.layers.normalization import Update
 from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers
-from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, structural
-from estimator_lab.core.model.params import ClassifierParams
+from estimator_lab.core.model.hparams import at_least_1, is_share, structural
+from estimator_lab.core.model.params import ClassifierParams, learning_rate_hparam
 from estimator_lab.core.model.resnet_layouts import resnet_layouts
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
@@ -75,7 +75,7 @@ class Params(ClassifierParams):
     dropout_rate: float = setting(
         0.0, 'share of the values dropped before the logits in training, in [0, 1)', is_share
     )
-    learning_rate: float = setting(0.0001, 'initial learning rate, above 0', is_positive)
+    learning_rate: float = learning_rate_hparam(0.0001)
 
 
 def check(params: Params) -> None:

@@ -23,8 +23,8 @@ from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import publish
 from estimator_lab.core.model.features import has_images
-from estimator_lab.core.model.hparams import is_positive, not_negative, sizes, some_sizes, structural
-from estimator_lab.core.model.params import TrainingParams
+from estimator_lab.core.model.hparams import not_negative, sizes, some_sizes, structural
+from estimator_lab.core.model.params import TrainingParams, learning_rate_hparam
 from estimator_lab.core.step.noise import hashes
 from estimator_lab.core.step.train_step import train_op, watched
 from estimator_lab.core.style.losses import content_losses, style_losses, total_variation
@@ -72,7 +72,7 @@ class Params(TrainingParams):
         '16-32', 'filters of the convolutions, each of which halves the picture', some_sizes
     )
     blocks: int = structural(4, 'residual blocks, 0 or more', not_negative)
-    learning_rate: float = setting(0.002, 'initial learning rate, above 0', is_positive)
+    learning_rate: float = learning_rate_hparam(0.002)
     mix: str = setting(
         '', "what is painted: a style's name, or shares of some, such as a:0.3+b:0.7; '' for the first"
     )

@@ -17,8 +17,8 @@ from estimator_lab.core.layers.elementwise import ActivationParams, dropout
 from estimator_lab.core.layers.imagenet import less_mean
 from estimator_lab.core.layers.normalization import Update
 from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers
-from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, structural
-from estimator_lab.core.model.params import ClassifierParams
+from estimator_lab.core.model.hparams import at_least_1, is_share, structural
+from estimator_lab.core.model.params import ClassifierParams, learning_rate_hparam
 from estimator_lab.core.model.weight_layouts import keras_vgg
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
@@ -49,12 +49,17 @@ class Params(ActivationParams, ClassifierParams):
         f'{_DENSE}: two dense layers before the logits; {_POOL}: the mean of each map, for small images',
         (_DENSE, _POOL).__contains__,
     )
-    dense_units: int = structural(4096, f'units of each dense layer of head={_DENSE}, at least 1', at_least_1)
+    dense_units: int = structural(
+        4096,
+        f'units of each dense layer of head={_DENSE}, at least 1',
+        at_least_1,
+        used_if=lambda params: params.head == _DENSE,
+    )
     batch_norm: bool = structural(False, 'whether the convolutions of the blocks are normalised')
     dropout_rate: float = setting(
         0.5, 'share of the inputs of the dense layers dropped in training, in [0, 1)', is_share
     )
-    learning_rate: float = setting(0.0001, 'initial learning rate, above 0', is_positive)
+    learning_rate: float = learning_rate_hparam(0.0001)
 
 
 def check(params: Params) -> None:

@@ -5,6 +5,7 @@ from estimator_lab.optimizers.registry import (
     OPTIMIZERS,
     SCHEDULES,
     SECOND_ORDER,
+    WITH_MOMENTUM,
     learning_rate_at,
     make_optimizer,
 )
@@ -28,6 +29,7 @@ __all__ = [
     'OPTIMIZERS',
     'SCHEDULES',
     'SECOND_ORDER',
+    'WITH_MOMENTUM',
     'ConjugateGradientOptimizer',
     'ConjugateGradientSettings',
     'HessianFreeOptimizer',

@@ -22,6 +22,9 @@ FIRST_ORDER: dict[str, Callable[[Any, float], Any]] = {
 }
 """First-order optimizers: name -> (learning rate, momentum) -> a new optimizer; some ignore the momentum."""
 
+WITH_MOMENTUM = ('momentum', 'nesterov', 'rmsprop')
+"""Optimizers that use the momentum."""
+
 SECOND_ORDER: dict[str, type[SecondOrderOptimizer]] = {
     'conjugate_gradient': ConjugateGradientOptimizer,
     'hessian_free': HessianFreeOptimizer,
@@ -39,7 +42,7 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, sett
     Args:
       name: one of `OPTIMIZERS`; the notes use 'sgd'.
       learning_rate: a positive float or scalar float tensor; ignored by `SECOND_ORDER`.
-      momentum: in [0, 1); used by 'momentum', 'nesterov' and 'rmsprop'.
+      momentum: in [0, 1); used by `WITH_MOMENTUM`.
       settings: settings of one of `SECOND_ORDER`, an instance of its `Settings`; None for the defaults.
 
     Raises:

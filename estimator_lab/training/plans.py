@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.settings import settings_of, structural_settings
+from estimator_lab.base.settings import settings_in_use, structural_settings
 from estimator_lab.core.model.params import FINAL, Phase
 from estimator_lab.data.order.resume_segments import Segment, images_in, segments_until, step_after
 from estimator_lab.errors import FlagError
-from estimator_lab.optimizers import SecondOrderParams
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.model import step_of
 from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, check_same, read_record, versions
@@ -112,10 +111,7 @@ class Plan:
     def choices(self) -> dict[str, Any]:
         """What the user chose for this run and has an effect, by name, for comparison with other runs."""
         chosen = {name: getattr(self.run.settings, name) for name in _COMPARED}
-        unused = () if self.params.is_second_order else settings_of(SecondOrderParams)
-        names = [name for name in settings_of(type(self.params)) if name not in unused]
-        hparams = {name: getattr(self.params, name) for name in names}
-        return {**chosen, **hparams, 'steps': self.last_step}
+        return {**chosen, **settings_in_use(self.params), 'steps': self.last_step}
 
     def check_folder(self) -> None:
         """Checks that the phase can go on from what its folder holds.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.base.settings import setting, settings_from
+from estimator_lab.base.settings import setting, settings_from, settings_in_use
 from estimator_lab.errors import FlagError
 
 
@@ -26,6 +26,18 @@ def test_values_get_the_types_of_their_settings():
     assert made == Some(size=4, share=0.0, out=Path('x'), data=('a.tar',))
     assert [type(value) for value in (made.size, made.share)] == [int, float]
     assert settings_from(Some, {'data': ['a', Path('b')], 'out': None}).data == ('a', 'b')
+
+
+@dataclass(frozen=True)
+class Dependent:
+    data: str = 'no setting'
+    fast: bool = setting(False, 'whether')
+    speed: float = setting(2.0, 'for fast=true', used_if=lambda settings: settings.fast)
+
+
+def test_settings_without_an_effect_are_told_apart():
+    assert settings_in_use(Dependent()) == {'fast': False}
+    assert settings_in_use(Dependent(fast=True)) == {'fast': True, 'speed': 2.0}
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,25 @@ def test_moves_are_made_in_turn():
     assert changed
 
 
+def test_gradients_are_clipped_and_the_rate_warms_up():
+    params = {'optimizer': 'sgd', 'learning_rate': 0.1, 'learning_rate_schedule': 'constant', **DENSE}
+
+    def way(**more):
+        """The length of the discriminator's first step."""
+        with tf.Graph().as_default():
+            session, spec = step_of(**params, normalization='none', **more)
+            with session:
+                variables = network_variables('discriminator')
+                before = session.run(variables)
+                session.run(spec.train_op)
+                after = session.run(variables)
+                return np.sqrt(sum(((b - a) ** 2).sum() for a, b in zip(before, after, strict=True)))
+
+    whole = way()
+    assert way(clip_norm=0.001) == pytest.approx(0.1 * 0.001, rel=1e-3) and whole > 0.001
+    assert way(warmup_steps=10) == pytest.approx(whole / 10, rel=1e-3)
+
+
 def networks():
     return {v.op.name: v for v in tf.trainable_variables()}
 

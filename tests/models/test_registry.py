@@ -1,14 +1,15 @@
 """Walks the list of models: one without tests, help or a parameter count fails here."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from estimator_lab.base.settings import settings_of
+from estimator_lab.base.settings import settings_in_use, settings_of
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import published
-from estimator_lab.core.model.hparams import describe_hparams
+from estimator_lab.core.model.hparams import describe_hparams, resolve
 from estimator_lab.core.model.params import FINAL
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
@@ -133,6 +134,60 @@ def test_an_evaluation_has_its_primary_metric_and_can_rank_examples(name):
         spec = spec_of(name, tf.estimator.ModeKeys.EVAL, tf.constant([0, 1, 2], tf.int64), **params)
     assert {keys.CLASSES, keys.PROBABILITIES} <= set(spec.predictions) or keys.ERROR in spec.predictions
     assert {keys.TOTAL_EXAMPLES, model.task(model.params()).primary_metric} <= set(spec.eval_metric_ops)
+
+
+def another(declared, value):
+    """Returns another value that a setting allows."""
+    some = ['8', 'linear', 'unrolled', 'gaussian'] if isinstance(value, str) else [value * 0.5, value + 1]
+    some = [not value] if isinstance(value, bool) else some
+    allowed = [type(value)(one) for one in some if declared.valid is None or declared.valid(one)]
+    return next((one for one in allowed if one != value), value)
+
+
+def graph_parts(name, **params):
+    """Returns the nodes of a training graph, and the operations of its functions."""
+    with tf.Graph().as_default() as graph:
+        tf.set_random_seed(1)
+        spec_of(name, tf.estimator.ModeKeys.TRAIN, tf.constant([0, 1, 2], tf.int64), **params)
+        written = graph.as_graph_def()
+    nodes = [re.sub(r'(?<=[a-z])[_-]\d+(?=")', '', str(node)) for node in written.node]
+    return nodes, sorted(sorted(node.op for node in one.node_def) for one in written.library.function)
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_hyper_parameters_without_an_effect_have_none(name):
+    small = {'image_shape': (8, 8, 1), **SMALL[name]}
+    params = resolve(find_model(name).params, small)
+    used = settings_in_use(params)
+    changed = {
+        of: another(declared, getattr(params, of))
+        for of, declared in settings_of(type(params)).items()
+        if of not in used and of not in small
+    }
+    assert changed and 'cg_steps' in changed
+    assert graph_parts(name, **small, **changed) == graph_parts(name, **small)
+
+
+@pytest.mark.parametrize(
+    ('name', 'chosen', 'used', 'unused'),
+    [
+        ('cnn', 'optimizer=adam', 'learning_rate', 'momentum'),
+        ('cnn', 'optimizer=nesterov', 'momentum', 'damping'),
+        ('cnn', 'optimizer=lbfgs', 'memory', 'learning_rate'),
+        ('mlp', 'optimizer=hessian_free', 'damping', 'clip_norm'),
+        ('vgg', 'activation=leaky_relu', 'slope', 'momentum'),
+        ('autoencoder', 'code_activation=leaky_relu', 'slope', 'corruption_level'),
+        ('autoencoder', 'kind=convolutional', 'filters', 'slope'),
+        ('rbm', 'optimizer=sgd', 'binarize', 'initial_momentum'),
+        ('dbn', 'pretraining=denoising', 'masking', 'cd_steps'),
+        ('gan', 'kind=dense', 'generator_layers', 'filters'),
+        ('recurrent', 'cell=linear', 'states', 'forget_bias'),
+        ('recursive', 'cell=lstm', 'patch_size', 'embedding_range'),
+    ],
+)
+def test_choices_decide_which_hyper_parameters_have_an_effect(name, chosen, used, unused):
+    found = settings_in_use(resolve(find_model(name).params, dict([chosen.split('=')])))
+    assert used in found and unused not in found
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))

@@ -183,7 +183,14 @@ class Game:
             if params.r1:
                 loss += 0.5 * params.r1 * mean(self._squared_gradient(batch))
             optimizer = self._discriminator_optimizer
-            update, norm = _step(optimizer, loss, DISCRIMINATOR, batch.weights, self._after_discriminator)
+            update, norm = _step(
+                optimizer,
+                loss,
+                DISCRIMINATOR,
+                batch.weights,
+                self._after_discriminator,
+                params.clip_norm,
+            )
         self.discriminator = Step(loss, norm, real.realness, fake.realness, real.endpoints)
         return update
 
@@ -203,7 +210,14 @@ class Game:
             else:
                 fake = self._discriminated(fakes, batch.condition(self._params))
                 loss = weighted_mean(self._loss.generator(fake.realness), batch.weights)
-            update, norm = _step(self._optimizer, loss, GENERATOR, batch.weights, self._after_generator)
+            update, norm = _step(
+                self._optimizer,
+                loss,
+                GENERATOR,
+                batch.weights,
+                self._after_generator,
+                self._params.clip_norm,
+            )
         self.generator = Step(loss, norm, None, fake.realness)
         return update
 
@@ -245,7 +259,9 @@ class Game:
         params = self._params
         with tf.name_scope('schedule'):
             step = tf.train.get_or_create_global_step() - params.first_step
-            return learning_rate_at(params.learning_rate_schedule, initial, step, params.train_steps)
+            return learning_rate_at(
+                params.learning_rate_schedule, initial, step, params.train_steps, params.warmup_steps
+            )
 
     def _make_optimizer(self, rate: Tensor) -> Any:
         params = self._params
@@ -275,7 +291,12 @@ def _rows(found: Discriminated, part: slice) -> Discriminated:
 
 
 def _step(
-    optimizer: Any, loss: Tensor, scope: str, weights: Tensor, after: Callable[[], Operation]
+    optimizer: Any,
+    loss: Tensor,
+    scope: str,
+    weights: Tensor,
+    after: Callable[[], Operation],
+    clip_norm: float = 0.0,
 ) -> tuple[Operation, Tensor]:
     """Returns the operation that minimises a loss by one step, and the length of the gradient.
 
@@ -287,11 +308,12 @@ def _step(
       scope: the scope of the network's variables.
       weights: the weight of each example, float32 [n].
       after: builds what follows the update.
+      clip_norm: largest length of the gradient, 0 for none.
     """
     pairs = optimizer.compute_gradients(loss, tf.trainable_variables(f'{scope}/'))
     norm = tf.global_norm([gradient for gradient, _ in pairs])
     counts = tf.where(tf.fill(tf.shape(weights), tf.is_finite(norm)), weights, tf.zeros_like(weights))
     # A scaled loss learns from infinite gradients that its scale is too large.
     used = weights if isinstance(optimizer, LossScaledOptimizer) else counts
-    with tf.control_dependencies([apply_gradients(optimizer, pairs, used)]):
+    with tf.control_dependencies([apply_gradients(optimizer, pairs, used, clip_norm=clip_norm)]):
         return apply_if_nonempty(counts, after), norm

@@ -1,6 +1,7 @@
 """Hyper-parameters of a GAN."""
 
 import dataclasses
+from typing import Any
 
 from estimator_lab.base.settings import setting
 from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations
@@ -8,6 +9,10 @@ from estimator_lab.core.adversarial.losses import LOSSES
 from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, not_negative, structural
 from estimator_lab.core.model.params import LabelledParams
 from estimator_lab.errors import FlagError
+
+
+def _has_adam(params: Any) -> bool:
+    return params.optimizer == 'adam'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,16 +24,23 @@ class AdversarialParams(LabelledParams):
     discriminator_learning_rate: float = setting(
         0.0, "the discriminator's initial learning rate; 0 for the generator's", not_negative
     )
-    beta1: float = setting(0.5, "adam's decay of the mean gradient, in [0, 1)", is_share)
-    beta2: float = setting(0.999, "adam's decay of the mean squared gradient, in [0, 1)", is_share)
-    epsilon: float = setting(1e-8, "adam's constant for numerical stability, above 0", is_positive)
+    beta1: float = setting(0.5, "adam's decay of the mean gradient, in [0, 1)", is_share, used_if=_has_adam)
+    beta2: float = setting(
+        0.999, "adam's decay of the mean squared gradient, in [0, 1)", is_share, used_if=_has_adam
+    )
+    epsilon: float = setting(
+        1e-8, "adam's constant for numerical stability, above 0", is_positive, used_if=_has_adam
+    )
     loss: str = setting(
         '',
         f'one of {", ".join(LOSSES)}; default non_saturating, for semi_supervised feature_matching',
         lambda v: not v or v in LOSSES,
     )
     gradient_penalty: float = setting(
-        10.0, 'weight of the gradient penalty, for loss=wasserstein', not_negative
+        10.0,
+        'weight of the gradient penalty, for loss=wasserstein',
+        not_negative,
+        used_if=lambda params: params.chosen_loss == 'wasserstein',
     )
     r1: float = setting(
         0.0,

@@ -1,6 +1,7 @@
 """Hyper-parameters of a restricted Boltzmann machine, its training recipe and its optimizer."""
 
 import dataclasses
+from typing import Any
 
 from estimator_lab.base.settings import setting
 from estimator_lab.core.boltzmann.contrastive_divergence import Recipe
@@ -9,14 +10,16 @@ from estimator_lab.core.model.hparams import at_least_1, is_share, not_negative,
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.step import train_step
 from estimator_lab.core.step.train_step import optimizer_and_rate, sequential_train_op
-from estimator_lab.optimizers import FIRST_ORDER, SCHEDULES
+from estimator_lab.optimizers import FIRST_ORDER, SCHEDULES, WITH_MOMENTUM
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
-
-_WITH_MOMENTUM = ('momentum', 'nesterov', 'rmsprop')
 
 RATES = {BERNOULLI: 0.05, GAUSSIAN: 0.001}
 """Default learning rates by kind of units. Linear units are unbounded and need a rate that is one or two
 orders of magnitude smaller (guide, section 13.2)."""
+
+
+def _has_momentum(params: Any) -> bool:
+    return params.optimizer in WITH_MOMENTUM
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,23 +33,35 @@ class RbmParams(TrainingParams):
     )
     learning_rate_schedule: str = setting('linear', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
     initial_momentum: float = setting(
-        0.5, 'in the first steps, in [0, 1); then learning rate / (1 - momentum) stays the same', is_share
+        0.5,
+        'in the first steps, in [0, 1); then learning rate / (1 - momentum) stays the same',
+        is_share,
+        used_if=lambda params: _has_momentum(params) and params.initial_momentum_steps > 0,
     )
-    initial_momentum_steps: int = setting(3000, 'number of these steps, 0 or more', not_negative)
+    initial_momentum_steps: int = setting(
+        3000, 'number of these steps, 0 or more', not_negative, used_if=_has_momentum
+    )
     hidden_units: int = structural(500, 'hidden units, at least 1', at_least_1)
     visible_units: str = structural(
         BERNOULLI,
         'bernoulli for pixels as probabilities; gaussian for photos, each normalised to mean 0, deviation 1',
         UNITS.__contains__,
     )
-    binarize: bool = setting(True, 'whether pixels are sampled as 0 or 1 (bernoulli only)')
+    binarize: bool = setting(
+        True,
+        'whether pixels are sampled as 0 or 1 (bernoulli only)',
+        used_if=lambda params: params.visible_units == BERNOULLI,
+    )
     cd_steps: int = setting(1, 'Gibbs steps in an update, k of CD-k, at least 1', at_least_1)
     chains: int = structural(
         100, 'persistent chains, for better samples; 0 starts each chain at the data', not_negative
     )
     weight_decay: float = setting(0.0002, 'factor of the L2 penalty on weights, 0 or more', not_negative)
     sparsity_target: float = setting(
-        0.1, 'desired mean activation of hidden units, in (0, 1)', lambda v: 0 < v < 1
+        0.1,
+        'desired mean activation of hidden units, in (0, 1)',
+        lambda v: 0 < v < 1,
+        used_if=lambda params: params.sparsity_cost > 0,
     )
     sparsity_cost: float = setting(0.0, 'weight of the sparsity penalty, 0 for none', not_negative)
     dream_steps: int = setting(20, 'Gibbs steps of the samples in PREDICT, 0 or more', not_negative)
@@ -54,7 +69,12 @@ class RbmParams(TrainingParams):
     ais_chains: int = setting(
         0, 'chains that estimate log Z in EVAL, 100 for about 0.1 nat; 0 for no estimate', not_negative
     )
-    ais_steps: int = setting(14_500, 'intermediate machines of each chain, at least 100', lambda v: v >= 100)
+    ais_steps: int = setting(
+        14_500,
+        'intermediate machines of each chain, at least 100',
+        lambda v: v >= 100,
+        used_if=lambda params: params.ais_chains > 0,
+    )
 
     @property
     def initial_rate(self) -> float:
@@ -68,7 +88,7 @@ class RbmParams(TrainingParams):
         In the long run, momentum m multiplies steps by 1 / (1 - m). Persistent chains follow the weights at a
         rate of 0.05 with m = 0.5; when m jumps to 0.9 at the same rate, the reconstruction error triples.
         """
-        if not self.initial_momentum_steps or self.optimizer not in _WITH_MOMENTUM:
+        if not self.initial_momentum_steps or self.optimizer not in WITH_MOMENTUM:
             return 1.0
         return (1 - self.momentum) / (1 - self.initial_momentum)
 

@@ -25,6 +25,14 @@ LAYERWISE = ('pretrain_epochs', 'pretraining', 'chains')
 _PHASE = 'pretrain_'
 
 
+def _is_pretrained(params: Any) -> bool:
+    return params.pretrain_epochs > 0
+
+
+def _has_rbms(params: Any) -> bool:
+    return _is_pretrained(params) and params.pretraining == RBM
+
+
 @dataclasses.dataclass(frozen=True)
 class PretrainingParams:
     """Hyper-parameters of pre-training."""
@@ -32,22 +40,34 @@ class PretrainingParams:
     pretrain_epochs: float = structural(
         10.0, 'passes over the images for each layer; 0 for none', not_negative
     )
-    pretraining: str = structural(RBM, f'{RBM} or {DENOISING} autoencoders', (RBM, DENOISING).__contains__)
+    pretraining: str = structural(
+        RBM, f'{RBM} or {DENOISING} autoencoders', (RBM, DENOISING).__contains__, used_if=_is_pretrained
+    )
     pretrain_learning_rate: float = setting(
         0.0,
         'learning rate; 0 for the default, 0.05 with momentum (rbm), 0.001 with adam (denoising)',
         not_negative,
+        used_if=_is_pretrained,
     )
-    cd_steps: int = setting(1, 'Gibbs steps in an update of an rbm, at least 1', at_least_1)
-    chains: int = structural(0, "an rbm's persistent chains; 0 starts each chain at the data", not_negative)
+    cd_steps: int = setting(
+        1, 'Gibbs steps in an update of an rbm, at least 1', at_least_1, used_if=_has_rbms
+    )
+    chains: int = structural(
+        0, "an rbm's persistent chains; 0 starts each chain at the data", not_negative, used_if=_has_rbms
+    )
     pretrain_weight_decay: float = setting(
-        0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", not_negative
+        0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", not_negative, used_if=_has_rbms
     )
     masking: float = setting(
-        0.25, 'share of the input values set to 0 for a denoising autoencoder, in [0, 1)', is_share
+        0.25,
+        'share of the input values set to 0 for a denoising autoencoder, in [0, 1)',
+        is_share,
+        used_if=lambda params: _is_pretrained(params) and params.pretraining == DENOISING,
     )
     visible_units: str = structural(
-        BERNOULLI, 'of the lowest rbm: bernoulli, or gaussian for photos', UNITS.__contains__
+        BERNOULLI,
+        'of the lowest rbm: bernoulli, or gaussian for photos',
+        UNITS.__contains__,
     )
 
 

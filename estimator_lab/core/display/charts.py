@@ -19,6 +19,8 @@ _TINY = 1e-30
 _SLACK = 1e-9
 _DECADES = 12  # of a logarithmic axis, at most
 _VALUE = 12  # pixels of a value in a heat map, at most
+_MARKED = 12  # points of a curve, up to which each is marked
+_FINER = 4  # curves are drawn this much larger and scaled down, so that they are smooth
 
 _SIDE = 900  # pixels of a confusion matrix, if its cells allow
 _CELLS = (16, 48)  # smallest and largest side of its cells in pixels
@@ -56,34 +58,51 @@ def draw_curves(
     picture = Image.new('RGB', (_LEFT + _WIDTH + 40, _TOP + _HEIGHT + _LINE * (4 + len(curves))), 'white')
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default()
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        share = min(max((y - low) / (high - low), 0.0), 1.0)
-        return _LEFT + (x - first) / (last - first) * _WIDTH, _TOP + (1 - share) * _HEIGHT
-
+    picture.paste(_drawn_curves(list(scaled.values()), (first, last), (low, high)), (_LEFT, _TOP))
     fitted(title, _WIDTH).draw(draw, (_LEFT, 4))
     draw.rectangle((_LEFT, _TOP, _LEFT + _WIDTH, _TOP + _HEIGHT), outline='black')
     for y, text in ticks.items():
-        down = place(first, y)[1]
+        down = _TOP + (high - y) / (high - low) * _HEIGHT
         draw.line((_LEFT - 3, down, _LEFT, down), fill='black')
         draw.text((_LEFT - 6, down), text, fill='black', font=font, anchor='rm')
     steps = [x for x in round_ticks(first, last) if first <= x <= last]
     for x, text in zip(steps, tick_texts(steps), strict=True):
-        across = place(x, low)[0]
+        across = _LEFT + (x - first) / (last - first) * _WIDTH
         draw.line((across, _TOP + _HEIGHT, across, _TOP + _HEIGHT + 3), fill='black')
         draw.text((across, _TOP + _HEIGHT + 4), text, fill='black', font=font, anchor='ma')
     draw.text((_LEFT, _TOP + _HEIGHT + _LINE + 3), horizontal, fill='black', font=font)
-    for number, (name, (xs, ys)) in enumerate(scaled.items()):
+    for number, name in enumerate(scaled):
         colour = _COLOURS[number % len(_COLOURS)]
-        points = [place(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)]
-        draw.line(points, fill=colour, width=2)
-        if len(points) == 1:
-            draw.ellipse(
-                (points[0][0] - 2, points[0][1] - 2, points[0][0] + 2, points[0][1] + 2), fill=colour
-            )
         down = _TOP + _HEIGHT + _LINE * (2 + number) + 6
         draw.line((_LEFT, down + 6, _LEFT + 24, down + 6), fill=colour, width=3)
         fitted(name, _WIDTH).draw(draw, (_LEFT + 32, down))
     return picture
+
+
+def _drawn_curves(
+    curves: Sequence[tuple[np.ndarray, np.ndarray]], across: tuple[float, float], up: tuple[float, float]
+) -> Image.Image:
+    """Draws curves in an RGB picture of the size of the panel.
+
+    Args:
+      curves: (x, y) of each; the points of a curve with few of them are marked.
+      across: the values of x at the left and the right edge.
+      up: the values of y at the lower and the upper edge; values beyond them are drawn there.
+    """
+    picture = Image.new('RGB', (_WIDTH * _FINER, _HEIGHT * _FINER), 'white')
+    draw = ImageDraw.Draw(picture)
+    for number, (xs, ys) in enumerate(curves):
+        colour = _COLOURS[number % len(_COLOURS)]
+        finite = np.isfinite(ys)
+        right = (xs[finite] - across[0]) / (across[1] - across[0]) * picture.width
+        down = (1 - np.clip((ys[finite] - up[0]) / (up[1] - up[0]), 0, 1)) * picture.height
+        points = list(zip(right.tolist(), down.tolist(), strict=True))
+        if points:
+            draw.line(points, fill=colour, width=2 * _FINER, joint='curve')
+        for x, y in points if len(points) <= _MARKED else ():
+            radius = 2 * _FINER
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+    return picture.reduce(_FINER)
 
 
 def heat_map(values: np.ndarray) -> Image.Image:

@@ -6,7 +6,8 @@ import math
 _MULTIPLES = (1, 2, 2.5, 5, 10)
 _TINY = 1e-250  # steps whose powers of ten are not all floats
 _SLACK = 1e-9  # of a step, for rounding errors
-_LARGE, _SMALL = 1e5, 1e-4  # beyond which numbers get an exponent
+_LARGE, _SMALL = 1e6, 1e-4  # beyond which numbers get an exponent
+_MOST_DIGITS = 17
 
 
 def round_ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -41,7 +42,9 @@ def tick_texts(ticks: list[float]) -> list[str]:
     step = min((after - before for before, after in itertools.pairwise(ticks)), default=0.0)
     largest = max(map(abs, ticks), default=0.0)
     if largest >= _LARGE or step < _SMALL:
-        return [f'{tick:.3g}' for tick in ticks]
+        # As many digits as distinguish neighbours.
+        digits = math.ceil(math.log10(largest) - math.log10(step)) + 2 if step else 3
+        return [f'{tick:.{min(max(digits, 3), _MOST_DIGITS)}g}' for tick in ticks]
     decimals = max(_digits(step), 0)
     return [f'{tick:,.{decimals}f}' for tick in ticks]
 

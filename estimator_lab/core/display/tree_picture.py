@@ -12,8 +12,9 @@ _CELL = (14, 76)  # smallest and largest width of a leaf in pixels
 _ROW = (6, 40)  # smallest and largest height of a level in pixels
 _LARGEST = 4000  # pixels of a side; the rest is cut off
 _GAP, _LINE = 6, 12
-_SURE, _WRONG = np.array([66, 146, 198]), np.array([222, 45, 38])  # at a probability of 1
+_SURE, _WRONG = np.array([8, 81, 156]), np.array([179, 0, 0])  # at a probability of 1
 _EDGE, _INK = '#999999', 'black'
+_LIGHTEST = 0.75  # probability up to which a node is light enough for black texts
 
 
 class ShownTree(NamedTuple):
@@ -89,10 +90,13 @@ def _draw_node(
         box = (x - wide, y - high, x + wide, y + high)
         draw.rectangle(box, fill=tuple(int(value) for value in colour), outline=_EDGE)
     if row >= _ROW[1] // 2:
-        _draw_text(draw, tree.labels[node], x, y - _LINE / 2, int(2 * wide))
+        ink = 'white' if chance > _LIGHTEST else _INK
+        _draw_text(draw, tree.labels[node], x, y - _LINE / 2, int(2 * wide), ink)
         _draw_text(draw, tree.tokens[node], x, y + high, cell)
 
 
-def _draw_text(draw: ImageDraw.ImageDraw, text: str, middle: float, top: float, width: int) -> None:
+def _draw_text(
+    draw: ImageDraw.ImageDraw, text: str, middle: float, top: float, width: int, ink: str = _INK
+) -> None:
     line = fitted(text, width)
-    line.draw(draw, (middle - line.length / 2, top), _INK)
+    line.draw(draw, (middle - line.length / 2, top), ink)

@@ -35,7 +35,17 @@ class ActivationParams:
     """Parameters of a network with a choice of activation."""
 
     activation: str = activation_hparam('relu')
-    slope: float = setting(0.2, 'of leaky_relu below 0, in [0, 1)', is_share)
+    slope: float = setting(
+        0.2,
+        'of leaky_relu below 0, in [0, 1)',
+        is_share,
+        used_if=lambda params: _LEAKY in params.activations,
+    )
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """The names of all activations of the network."""
+        return (self.activation,)
 
     def activation_function(self, name: str = '') -> Callable[[Any], Any]:
         """Returns the named activation, by default that of the layers; leaky ReLU gets the slope."""

@@ -6,7 +6,13 @@ from typing import Any
 
 from estimator_lab.base.settings import setting
 from estimator_lab.core.model.hparams import is_positive, is_share, not_negative
-from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER, SecondOrderParams
+from estimator_lab.optimizers import (
+    OPTIMIZERS,
+    SCHEDULES,
+    SECOND_ORDER,
+    WITH_MOMENTUM,
+    SecondOrderParams,
+)
 
 FINAL = ''
 """Name of the last phase, whose folder is model_dir itself."""
@@ -36,12 +42,21 @@ class Phase:
     least_steps: int = 0
 
 
+def _is_first_order(params: Any) -> bool:
+    return params.optimizer not in SECOND_ORDER
+
+
+def learning_rate_hparam(default: float) -> Any:
+    """Returns the hyper-parameter of the learning rate, with its default."""
+    return setting(default, 'initial learning rate, above 0', is_positive, used_if=_is_first_order)
+
+
 def warmup_hparam(default: int) -> Any:
     """Returns the hyper-parameter of a learning-rate warm-up, with its default."""
     text = (
         'steps in which the learning rate rises to that of its schedule, at most a tenth of all; 0 for none'
     )
-    return setting(default, text, not_negative)
+    return setting(default, text, not_negative, used_if=_is_first_order)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +64,20 @@ class OptimizerParams:
     """The optimizer and its learning rate."""
 
     optimizer: str = setting('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
-    learning_rate: float = setting(0.001, 'initial learning rate, above 0', is_positive)
-    learning_rate_schedule: str = setting('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    learning_rate: float = learning_rate_hparam(0.001)
+    learning_rate_schedule: str = setting(
+        'cosine',
+        f'one of {", ".join(SCHEDULES)}',
+        SCHEDULES.__contains__,
+        used_if=_is_first_order,
+    )
     warmup_steps: int = warmup_hparam(0)
-    momentum: float = setting(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', is_share)
+    momentum: float = setting(
+        0.9,
+        'for momentum, nesterov and rmsprop, in [0, 1)',
+        is_share,
+        used_if=lambda params: params.optimizer in WITH_MOMENTUM,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +125,7 @@ class TrainingParams(SecondOrderParams, OptimizerParams, DataParams):
 def clipping(default: float) -> Any:
     """Returns the hyper-parameter of gradient clipping, with its default."""
     text = 'length to which the gradient of a first-order optimizer is cut back, 0 for none'
-    return setting(default, text, not_negative)
+    return setting(default, text, not_negative, used_if=_is_first_order)
 
 
 @dataclasses.dataclass(frozen=True)

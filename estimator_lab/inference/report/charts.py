@@ -1,6 +1,7 @@
 """Curves as SVG in the colours of the report's page."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,13 +14,29 @@ _LAST_CHARTS = (keys.LEARNING_RATE, keys.STEPS_PER_SECOND, keys.EXAMPLES_PER_SEC
 _NO_CHARTS = (keys.TOTAL_EXAMPLES, keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS)
 
 _WIDTH, _HEIGHT = 440, 230
+_UNIT_HEIGHT = 330  # of charts of the unit square
 _LEFT, _TOP, _RIGHT, _BOTTOM = 58, 28, 24, 24
 _COLOURS = 6
 _MOST_POINTS = 400  # drawn of a curve
 _MARKED = 40  # points of a curve, up to which each has a mark that shows its value
 
-Span = tuple[float, float]
 Curve = Mapping[int, float]
+Points = Sequence[tuple[float, float]]
+
+
+class _Axes(NamedTuple):
+    """Ticks of the horizontal and the vertical axis, ascending, and where the axes begin and end."""
+
+    across: Sequence[float]
+    up: Sequence[float]
+    ends: tuple[float, float]
+    height: int = _HEIGHT
+
+    def place(self, point: tuple[float, float]) -> tuple[float, float]:
+        """Returns the pixel of (x, y)."""
+        width, height = _WIDTH - _LEFT - _RIGHT, self.height - _TOP - _BOTTOM
+        x = _LEFT + width * _share(point[0], *self.ends)
+        return round(x, 1), round(_TOP + height * (1 - _share(point[1], self.up[0], self.up[-1])), 1)
 
 
 def charts(
@@ -59,18 +76,82 @@ def chart(title: str, lines: Mapping[str, Curve], names: Sequence[str] = ()) -> 
       names: names of all curves on the page: equal names get equal colours.
     """
     names = [*names, *(name for name in lines if name not in names)]
-    colours = {name: f'var(--c{number % _COLOURS})' for number, name in enumerate(names)}
+    colours = _colours(names)
     steps = [step for curve in lines.values() for step in curve]
     values = [value for curve in lines.values() for value in curve.values()]
-    across = float(min(steps)), float(max(max(steps), min(steps) + 1))
-    ticks = round_ticks(*wide_enough(min(values), max(values)))
-    up = ticks[0], ticks[-1]
+    ends = float(min(steps)), float(max(max(steps), min(steps) + 1))
+    whole = [step for step in round_ticks(*ends) if ends[0] <= step <= ends[1] and step == int(step)]
+    axes = _Axes(whole, round_ticks(*wide_enough(min(values), max(values))), ends)
+    curves = [
+        _curve([(f'{name}, step {x}: {y:.6g}', (x, y)) for x, y in thinned(curve)], axes, colours[name])
+        for name, curve in lines.items()
+    ]
+    legend = [
+        (f'{name}, {curve[max(curve)]:.4g} at step {max(curve):,}', colours[name])
+        for name, curve in lines.items()
+    ]
+    texts = [f'{step:,.0f}' for step in whole]
+    return _figure(title, f'{title} by global step: {", ".join(lines)}', axes, texts, curves, legend)
+
+
+def unit_chart(
+    title: str, curves: Mapping[str, Points], marks: Mapping[str, Sequence[str]] | None = None
+) -> Html:
+    """Returns curves in the unit square, and its diagonal, in a figure with a legend.
+
+    Args:
+      title: names of the axes.
+      curves: name, which the legend shows, -> points (x, y) in [0, 1].
+      marks: name -> texts that the points of a curve show; curves without texts have no marks.
+    """
+    ticks = round_ticks(0, 1)
+    axes = _Axes(ticks, ticks, (0, 1), _UNIT_HEIGHT)
+    colours = _colours(list(curves))
+    diagonal = html(
+        '<line x1="{}" y1="{}" x2="{}" y2="{}" class="grid" stroke-dasharray="4"/>',
+        *(*axes.place((0, 0)), *axes.place((1, 1))),
+    )
+    drawn = [diagonal]
+    for name, points in curves.items():
+        texts = (marks or {}).get(name, ())
+        some = points if len(points) <= _MOST_POINTS else [points[n] for n in _evenly(len(points))]
+        drawn.append(_curve(list(zip(texts or [''] * len(some), some, strict=True)), axes, colours[name]))
+    legend = [(name, colours[name]) for name in curves]
+    return _figure(title, f'{title}: {", ".join(curves)}', axes, tick_texts(ticks), drawn, legend)
+
+
+def _evenly(points: int) -> list[int]:
+    """Returns the places of some points, with the first and the last."""
+    return np.unique(np.linspace(0, points - 1, _MOST_POINTS).round().astype(int)).tolist()
+
+
+def _colours(names: Sequence[str]) -> dict[str, str]:
+    return {name: f'var(--c{number % _COLOURS})' for number, name in enumerate(names)}
+
+
+def _figure(
+    title: str,
+    about: str,
+    axes: _Axes,
+    texts: Sequence[str],
+    curves: Sequence[Html],
+    legend: Sequence[tuple[str, str]],
+) -> Html:
+    """Returns a chart with its legend.
+
+    Args:
+      title: of the chart.
+      about: the same for people who do not see it.
+      axes: its axes.
+      texts: of the ticks of the horizontal axis.
+      curves: markup of the curves.
+      legend: (text, colour) of each curve.
+    """
     return html(
-        '<figure><svg viewBox="0 0 {} {}" role="img" aria-label="{} by global step: {}">{}'
+        '<figure><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}'
         '<text x="{}" y="16" class="title">{}</text>{}</svg><div class="legend">{}</div></figure>',
-        *(_WIDTH, _HEIGHT, title, ', '.join(lines), _grid(across, ticks), _LEFT, title),
-        [_curve(name, thinned(curve), across, up, colours[name]) for name, curve in lines.items()],
-        [_legend(name, curve, colours[name]) for name, curve in lines.items()],
+        *(_WIDTH, axes.height, about, _grid(axes, texts), _LEFT, title, curves),
+        [html('<span><i style="background: {}"></i>{}</span>', colour, text) for text, colour in legend],
     )
 
 
@@ -86,47 +167,31 @@ def thinned(curve: Curve, most: int = _MOST_POINTS) -> list[tuple[int, float]]:
     return [points[place] for place in sorted(kept)]
 
 
-def _place(point: Span, across: Span, up: Span) -> tuple[float, float]:
-    """Returns the pixel of (step, value)."""
-    width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-    x = _LEFT + width * _share(point[0], across)
-    return round(x, 1), round(_TOP + height * (1 - _share(point[1], up)), 1)
-
-
-def _share(value: float, span: Span) -> float:
+def _share(value: float, low: float, high: float) -> float:
     # Halves, because the difference of two huge floats overflows.
-    return (value / 2 - span[0] / 2) / (span[1] / 2 - span[0] / 2)
+    return (value / 2 - low / 2) / (high / 2 - low / 2)
 
 
-def _grid(across: Span, ticks: list[float]) -> Iterator[Html]:
-    up = ticks[0], ticks[-1]
-    for value, text in zip(ticks, tick_texts(ticks), strict=True):
-        _, y = _place((across[0], value), across, up)
+def _grid(axes: _Axes, texts: Sequence[str]) -> Iterator[Html]:
+    for value, text in zip(axes.up, tick_texts(list(axes.up)), strict=True):
+        _, y = axes.place((axes.ends[0], value))
         yield html(
             '<line x1="{}" x2="{}" y1="{}" y2="{}" class="grid"/>'
             '<text x="{}" y="{}" text-anchor="end">{}</text>',
             *(_LEFT, _WIDTH - _RIGHT, y, y, _LEFT - 6, y + 4, text),
         )
-    steps = [step for step in round_ticks(*across) if across[0] <= step <= across[1] and step == int(step)]
-    for step in steps:
-        x, _ = _place((step, up[0]), across, up)
-        yield html('<text x="{}" y="{}" text-anchor="middle">{}</text>', x, _HEIGHT - 8, f'{step:,.0f}')
+    for value, text in zip(axes.across, texts, strict=True):
+        x, _ = axes.place((value, axes.up[0]))
+        yield html('<text x="{}" y="{}" text-anchor="middle">{}</text>', x, axes.height - 8, text)
 
 
-def _curve(name: str, points: Sequence[tuple[int, float]], across: Span, up: Span, colour: str) -> Html:
-    places = [_place(point, across, up) for point in points]
+def _curve(points: Sequence[tuple[str, tuple[float, float]]], axes: _Axes, colour: str) -> Html:
+    """Returns a curve; up to 40 points that have texts are marked, and show their texts."""
+    places = [axes.place(point) for _, point in points]
     line = 'M' + 'L'.join(f'{x},{y}' for x, y in places)
     marks = [
-        html(
-            '<circle cx="{}" cy="{}" r="3" style="fill: {}"><title>{}, step {}: {}</title></circle>',
-            *(x, y, colour, name, step, f'{value:.6g}'),
-        )
-        for (step, value), (x, y) in zip(points, places, strict=True)
+        html('<circle cx="{}" cy="{}" r="3" style="fill: {}"><title>{}</title></circle>', x, y, colour, text)
+        for (text, _), (x, y) in zip(points, places, strict=True)
+        if text
     ]
     return html('<path d="{}" style="stroke: {}"/>{}', line, colour, marks if len(points) <= _MARKED else '')
-
-
-def _legend(name: str, curve: Curve, colour: str) -> Html:
-    last = max(curve)
-    text = f'{name}, {curve[last]:.4g} at step {last:,}'
-    return html('<span><i style="background: {}"></i>{}</span>', colour, text)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from estimator_lab.base.settings import settings_in_use
 from estimator_lab.inference.evaluation import Evaluation
 from estimator_lab.inference.report.charts import charts
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History
@@ -11,7 +12,6 @@ from estimator_lab.runs.metrics_text import worth_showing
 from estimator_lab.runs.model import Trained
 
 _BOTH = 3  # runs, up to which a chart has the curve of training as well as that of evaluation
-_OF_NO_INTEREST = ('model_dir', 'phase')  # among the hyper-parameters of a record
 
 Compared = tuple[Trained, History]
 """A model, and what its run has written."""
@@ -104,10 +104,12 @@ def _settings(trained: Trained) -> dict[str, str]:
         'trained on': [source.name for one in record.input.segments[-1:] for source in one.newest_sources],
         'evaluated on': [source.name for source in record.input.evaluation],
     }
-    hparams = {name: value for name, value in record.hparams.items() if name not in _OF_NO_INTEREST}
     values = {
         'model': record.model,
-        **hparams,
+        **settings_in_use(trained.params),
+        'frozen layers': ', '.join(trained.params.frozen),
+        'batches of an update': trained.params.accumulate,
+        'steps of the schedule': trained.params.train_steps,
         'image_shape': ' x '.join(map(str, record.image_shape)) if trained.kind.has_pixels else '',
         'labels': len(record.vocabulary),
         'decode': record.decode,

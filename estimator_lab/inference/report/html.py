@@ -33,6 +33,11 @@ def html(template: str, *parts: Any) -> Html:
     return Html(template.format(*map(_markup, parts)))
 
 
+def note(text: str) -> Html:
+    """Returns a paragraph that explains what follows it."""
+    return html('<p class="note">{}</p>', text)
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Html:
     """Returns a table that scrolls on narrow screens; numbers are aligned right, missing values are '-'."""
     lines = [[html('<th scope="col">{}</th>', text) for text in head]] if head else []

@@ -1,36 +1,56 @@
 """The sections of a run's report: what a trained model knows, and what its run has written."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
 from PIL import Image
 
 from estimator_lab import __version__
-from estimator_lab.core.display.picture import as_picture
-from estimator_lab.core.metrics.confusion import Confusion
-from estimator_lab.inference.evaluation import Evaluation, Example, class_rows, pair_rows
+from estimator_lab.base.settings import settings_in_use
+from estimator_lab.inference.evaluation import Evaluation
 from estimator_lab.inference.report.charts import charts
+from estimator_lab.inference.report.evaluated import (
+    CALIBRATION,
+    CONFUSION,
+    ROC,
+    WORST,
+    class_table,
+    evaluation_parts,
+)
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History
-from estimator_lab.inference.report.html import Html, figure, html, page, shown_number, table
+from estimator_lab.inference.report.html import Html, figure, html, note, page, shown_number, table
 from estimator_lab.models.registry import MODELS
 from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
 from estimator_lab.runs.model import Trained, shapes_of_variables
 
-_MOST_CLASSES = 30
-_MOST_PAIRS = 20
-
-_CONFUSION, _WORST = 'Confusion', 'Worst examples'
 # Sections of pictures in the order of the page: the title, what the pictures show, and what their names begin
 # with. A picture belongs to the first section that has a prefix of its name.
 _PICTURES = (
-    (_CONFUSION, 'Rows are true labels, columns are predictions.', ('confusion',)),
-    (_WORST, 'The examples with the largest error, worst first.', ('worst',)),
+    (CONFUSION, 'Rows are true labels, columns are predictions.', ('confusion',)),
+    (
+        ROC,
+        'Each label against the rest: the share of its examples that reach a probability, by the share of '
+        'all other examples that reach it.',
+        (),
+    ),
+    (
+        CALIBRATION,
+        'Accuracy by the probability of the predicted label, which should be the same: on the diagonal.',
+        (),
+    ),
+    (WORST, 'The examples with the largest error, worst first.', ('worst',)),
     (
         'Made by the model',
         'Samples and reconstructions. Each column shows, from top to bottom, one example or one chain.',
-        ('dream', 'samples', 'reconstruction', 'walk', 'batch', 'tree'),
+        ('dream', 'samples', 'reconstruction', 'walk', 'batch'),
     ),
+    (
+        'Trees',
+        'The predicted label of each node, darker for a higher probability, red if it is wrong.',
+        ('tree',),
+    ),
+    ('Accuracy by size', 'Accuracy by depth and length of the trees.', ('accuracy_by_',)),
     (
         'Filters',
         'Weights of the units of the first layer, each scaled to the range from black to white.',
@@ -83,7 +103,7 @@ def report_page(
 def evaluation_sections(evaluation: Evaluation) -> list[Html]:
     """Returns the metrics of an evaluation, its confusion and its worst examples."""
     parts = _metrics(evaluation.trained, History(), evaluation)
-    for title, found in _of_evaluation(evaluation).items():
+    for title, found in evaluation_parts(evaluation).items():
         parts += [html('<h2>{}</h2>', title), *found] if found else []
     return parts
 
@@ -102,8 +122,8 @@ def _sections(
 ) -> Iterator[tuple[str, list[Html]]]:
     yield 'Learning curves', _curves(trained, history)
     yield 'Evaluation', _metrics(trained, history, evaluation)
-    parts = _of_evaluation(evaluation) if evaluation else {}
-    newer = {*inspected[1], *(('confusion', 'worst') if _CONFUSION in parts else ())}
+    parts = evaluation_parts(evaluation) if evaluation else {}
+    newer = {*inspected[1], *(('confusion', 'worst') if evaluation else ())}
     figures: dict[str, list[Html]] = {}
     for title, shown in _figures(history, inspected, newer):
         figures.setdefault(title, []).append(shown)
@@ -111,19 +131,15 @@ def _sections(
         found = parts.get(title, [])
         if title in figures:
             found = [*found, html('<div class="pictures">{}</div>', figures[title])]
-        yield title, [_note(about), *found] if found and about else found
-    yield 'Hyper-parameters', [table((), sorted(trained.record.hparams.items()))]
+        yield title, [note(about), *found] if found and about else found
+    yield 'Hyper-parameters', [table((), settings_in_use(trained.params).items())]
     yield 'Run', [table((), _run_rows(trained))]
     yield 'Unreadable files', [html('<p>{}</p>', line) for line in history.damage]
 
 
-def _note(text: str) -> Html:
-    return html('<p class="note">{}</p>', text)
-
-
 def _head(trained: Trained, history: History, evaluation: Evaluation | None) -> Iterator[Html]:
     yield html('<h1>{}: {}</h1>', trained.model.name, MODELS[trained.model.name].summary)
-    yield _note(f'{trained.model_dir} at step {trained.step:,}')
+    yield note(f'{trained.model_dir} at step {trained.step:,}')
     name, lead = trained.task.primary_metric, ''
     if evaluation:
         on = images_text(evaluation.metrics, evaluation.images, trained.kind.noun)
@@ -154,71 +170,10 @@ def _metrics(trained: Trained, history: History, evaluation: Evaluation | None) 
         step = max((step for step, _ in ends.values()), default=0)
         about = f'From the last evaluation in training, at step {step:,}.'
     rows = [(name, shown_number(value)) for name, value in worth_showing(found)]
-    parts = [_note(about), table((), rows)] if rows else []
+    parts = [note(about), table((), rows)] if rows else []
     if evaluation and evaluation.confusion:
-        parts += _classes(evaluation.confusion)
+        parts += class_table(evaluation)
     return parts
-
-
-def _classes(confusion: Confusion) -> list[Html]:
-    """Returns precision and recall of each class; of many classes, those with the lowest F1."""
-    rows = [
-        (label, images, *(None if value is None else shown_number(value) for value in scores))
-        for label, images, *scores in class_rows(confusion)
-        if images
-    ]
-    rows.sort(key=lambda row: -1 if row[4] is None else row[4])
-    shown = table(('label', 'images', 'precision', 'recall', 'F1'), rows[:_MOST_CLASSES])
-    if len(rows) <= _MOST_CLASSES:
-        return [html('<p></p>'), shown]
-    return [html('<h3>The {} labels with the lowest F1, of {}</h3>', _MOST_CLASSES, f'{len(rows):,}'), shown]
-
-
-def _of_evaluation(evaluation: Evaluation) -> dict[str, list[Html]]:
-    """Returns what an evaluation shows in place of the pictures that the run has written, by section."""
-    tiles = [html('<div class="tiles">{}</div>', map(_worst_tile, evaluation.worst))]
-    found = {_WORST: tiles if evaluation.worst else []}
-    return {_CONFUSION: _confusion(evaluation.confusion), **found} if evaluation.confusion else found
-
-
-def _confusion(confusion: Confusion) -> list[Html]:
-    classes, labels = confusion.most_confused_classes(_MOST_CLASSES), confusion.labels
-    parts = [_matrix(confusion, classes)]
-    if len(classes) < len(labels):
-        parts.insert(0, _note(f'The {len(classes)} labels with the most mistakes, of {len(labels):,}'))
-    if pairs := list(pair_rows(confusion))[:_MOST_PAIRS]:
-        parts += [html('<h3>The most frequent mistakes</h3>'), table(('is', 'seen as', 'images'), pairs)]
-    return parts
-
-
-def _matrix(confusion: Confusion, classes: Sequence[int]) -> Html:
-    labels = [confusion.labels[class_id] for class_id in classes]
-    head = [html('<th scope="col">{}</th>', label) for label in labels]
-    rows = [html('<tr><th></th>{}</tr>', head)]
-    for place, (label, counts) in enumerate(zip(labels, confusion.matrix(classes).tolist(), strict=True)):
-        whole = max(sum(counts), 1)
-        cells = [_matrix_cell(n, n / whole, place == column) for column, n in enumerate(counts)]
-        rows.append(html('<tr><th scope="row">{}</th>{}</tr>', label, cells))
-    return html('<div class="wide"><table class="matrix">{}</table></div>', rows)
-
-
-def _matrix_cell(images: int, share: float, is_right: bool) -> Html:
-    if not images:
-        return html('<td></td>')
-    # The square root keeps a few mistakes among many images visible.
-    colour = f'rgba(var(--{"right" if is_right else "wrong"}), {0.75 * math.sqrt(share):.2f})'
-    return html('<td style="background: {}">{}</td>', colour, f'{images:,}')
-
-
-def _worst_tile(example: Example) -> Html:
-    name = example.key.rpartition(':')[2]
-    said, alternative = f'error {example.badness:.4g}', name
-    if example.true:
-        said = f'is {example.true}, seen as {example.predicted} {example.probability:.2f}'
-        alternative = said
-    if example.image is None:
-        return html('<figure><figcaption>{}; {}</figcaption></figure>', said, name)
-    return figure(as_picture(example.image), f'{said}; {name}', alternative)
 
 
 def _figures(history: History, inspected: Inspected, newer: Collection[str]) -> Iterator[tuple[str, Html]]:
@@ -253,5 +208,9 @@ def _run_rows(trained: Trained) -> Iterator[tuple[str, str]]:
     for source in record.input.evaluation:
         yield 'evaluated on', f'{source.name} ({source.images:,} {trained.kind.noun})'
     yield from ((name, str(value)) for name, value in record.input.settings.items())
+    if trained.params.accumulate > 1:
+        yield 'batches of an update', str(trained.params.accumulate)
+    if trained.params.frozen:
+        yield 'frozen layers', ', '.join(trained.params.frozen)
     yield from ((f'{name} of the training', version) for name, version in record.versions.items())
     yield 'estimator_lab of this page', __version__

@@ -1,7 +1,7 @@
 """The base class of second-order optimizers, their settings, and what they cannot do."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from estimator_lab.base.settings import check_settings, setting, settings_of
@@ -28,6 +28,11 @@ _CANNOT = {
     '--precision=float32.',
     'no_loss': 'needs a loss to minimize; this model gives only gradients.',
 }
+
+
+def _for(*optimizers: str) -> Callable[[Any], bool]:
+    """Returns whether a model's hyper-parameters choose one of these optimizers."""
+    return lambda params: params.optimizer in optimizers
 
 
 class Slot(NamedTuple):
@@ -58,26 +63,43 @@ class Step(NamedTuple):
 class SecondOrderParams:
     """The settings of second-order optimizers that are hyper-parameters of every model."""
 
-    memory: int = setting(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1, structural=True)
+    memory: int = setting(
+        10,
+        'pairs that lbfgs keeps, at least 1',
+        lambda v: v >= 1,
+        structural=True,
+        used_if=_for('lbfgs'),
+    )
     iterations: int = setting(
-        1, 'iterations of lbfgs and conjugate_gradient on each batch, at least 1', lambda v: v >= 1
+        1,
+        'iterations of lbfgs and conjugate_gradient on each batch, at least 1',
+        lambda v: v >= 1,
+        used_if=_for('lbfgs', 'conjugate_gradient'),
     )
     line_search_steps: int = setting(
         0,
         'most evaluations in the line search of a second-order optimizer; 0 for its default (20; '
         'hessian_free: 60)',
         lambda v: v >= 0,
+        used_if=_for('lbfgs', 'conjugate_gradient', 'hessian_free'),
     )
-    cg_steps: int = setting(250, 'most inner steps of hessian_free, at least 1', lambda v: v >= 1)
+    cg_steps: int = setting(
+        250,
+        'most inner steps of hessian_free, at least 1',
+        lambda v: v >= 1,
+        used_if=_for('hessian_free'),
+    )
     curvature_share: float = setting(
         1.0,
         'share of the batch from which hessian_free takes curvature, a different one in each step, in (0, 1]',
         lambda v: 0 < v <= 1,
+        used_if=_for('hessian_free'),
     )
     damping: float = setting(
         0.0,
         "the first lambda of hessian_free; 0 for a tenth of the loss's largest curvature",
         lambda v: v >= 0,
+        used_if=_for('hessian_free'),
     )
 
 

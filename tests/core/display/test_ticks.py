@@ -35,6 +35,20 @@ def test_steps_are_1_2_or_5_times_a_power_of_ten_or_a_quarter(span):
     assert min(abs(float(mantissa) - round_) for round_ in (1, 2, 2.5, 5, 10)) < 1e-6
 
 
+@given(st.integers(5, 300), st.floats(1e-3, 1))
+def test_texts_of_large_and_small_numbers_differ(exponent, width):
+    for low in (10.0**exponent, 10.0**-exponent):
+        ticks = round_ticks(low, low * (1 + width))
+        texts = tick_texts(ticks)
+        assert len(set(texts)) == len(ticks) and max(map(len, texts)) <= 12
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_ticks_of_shares_are_shares(one, other):
+    ticks = round_ticks(*wide_enough(min(one, other), max(one, other)))
+    assert ticks[0] >= 0 and ticks[-1] <= 1
+
+
 def test_an_axis_does_not_leave_the_possible():
     assert round_ticks(*wide_enough(1.0, 1.0))[-1] == 1.0  # an accuracy
     assert round_ticks(*wide_enough(0.0, 0.0))[0] == 0.0  # a share of dead units

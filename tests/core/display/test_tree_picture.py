@@ -25,8 +25,24 @@ def test_high_probabilities_are_dark_and_mistakes_red():
     sure, unsure, wrong = (
         colours(tree_picture(tree)) for tree in (shown(), shown(probability=0.5), shown(True))
     )
-    assert (66, 146, 198) in sure and (66, 146, 198) not in unsure
-    assert (222, 45, 38) in wrong and (222, 45, 38) not in sure
+    assert (8, 81, 156) in sure and (8, 81, 156) not in unsure
+    assert (179, 0, 0) in wrong and (179, 0, 0) not in sure
+
+
+def test_texts_differ_from_their_nodes_in_brightness():
+    # Relative luminance as in WCAG 2; 3 is its least contrast for large texts.
+    def luminance(colour):
+        linear = [(v / 255 + 0.055) ** 2.4 / 1.055**2.4 if v > 10 else v / 255 / 12.92 for v in colour]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for probability in (0.0, 0.5, 0.75, 0.76, 1.0):
+        for wrong in (False, True):
+            picture = tree_picture(shown(wrong, probability)._replace(tokens=[''] * 5))
+            fill, ink = ((8, 81, 156), (179, 0, 0))[wrong], (0, 255)[probability > 0.75]
+            node = luminance([int((1 - probability) * 255 + probability * value) for value in fill])
+            bright, dark = sorted((node, luminance([ink] * 3)), reverse=True)
+            assert (bright + 0.05) / (dark + 0.05) > 3
+            assert any(max(colour) < 60 for colour in colours(picture)) == (not ink)
 
 
 def test_a_node_is_centred_above_its_children():
