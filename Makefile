@@ -1,6 +1,6 @@
 # Each target creates the environments it needs. The README shows the same commands without make.
 
-.PHONY: train check test docs clean
+.PHONY: train check test docs pages clean
 
 train: .venv/ready
 	.venv/bin/python -m estimator_lab.train --model=cnn
@@ -13,14 +13,17 @@ check:
 test:
 	tools/test.sh
 
-# The site, in build/site. Its environment has no TensorFlow.
-docs: .venv-docs/ready
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
-	@echo 'Open build/site/index.html, or serve it: .venv-docs/bin/mkdocs serve'
+# The site, in build/site. First all examples run, for some minutes; `make pages` leaves that out.
+docs: .venv/docs
+	.venv/bin/python tools/gallery.py
+	@$(MAKE) --no-print-directory pages
 
-.venv-docs/ready: Makefile
-	python_command="$$(tools/find_python.sh 3.13 3.12 3.11 3.10)" && "$$python_command" -m venv .venv-docs
-	.venv-docs/bin/python -m pip install --quiet 'mkdocs-material>=9.5,<10' 'mkdocstrings[python]>=0.26' ruff
+pages: .venv/docs
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+	@echo 'Open build/site/index.html, or serve it: .venv/bin/mkdocs serve'
+
+.venv/docs: .venv/ready
+	.venv/bin/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 .venv/ready: setup.py

@@ -19,17 +19,16 @@ TEST = [
     'pytest>=8',
     'pytest-xdist>=3.5',
     'hypothesis>=6.100',
-    'ruff>=0.8',
     'mypy>=1.11',
     'scikit-learn>=1.4',
     'pandas>=2.1',
     'pyyaml>=6',
     'kubernetes-validate>=1.30',
-    'nbclient>=0.8',
-    'ipykernel>=6',
-    'mkdocs-material>=9.5,<10',
-    'mkdocstrings[python]>=0.26',
 ]
+# Builds the site: runs the examples and the notebook, and makes the pages. Ruff formats the signatures.
+DOCS = ['mkdocs-material>=9.5,<10', 'mkdocstrings[python]>=0.26', 'ruff>=0.8', 'nbclient>=0.8']
+DOCS += ['ipykernel>=6']
+TEST += DOCS
 # tf-slim provides the parts of tf.contrib that estimator_lab.contrib lacks: slim, arg_scope, convolutions.
 CONTRIB = ['tf-slim>=1.1']
 # Reads archives over the web and from object stores. For az:// add adlfs, for hf:// huggingface_hub.
@@ -66,6 +65,7 @@ setup(
         'remote': REMOTE,
         'onnx': ONNX,
         'notebook': NOTEBOOK,
+        'docs': DOCS,
         'test': TEST,
         'cuda': CUDA,
         'bench': BENCH,

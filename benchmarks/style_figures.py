@@ -17,6 +17,7 @@ import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from archives import read_images
@@ -27,7 +28,7 @@ from estimator_lab.conventions import to_unit_range
 from estimator_lab.core.model import keys
 from estimator_lab.core.style.perceptual_loss import FILE, PerceptualLoss, load_perceptual_loss
 from estimator_lab.inference.painting import Artist
-from estimator_lab.models.style import perceived_losses
+from estimator_lab.models.style import Losses, perceived_losses
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import tf
 
@@ -71,14 +72,23 @@ def learned(given: argparse.Namespace) -> None:
     photos, _ = read_images(given.test, trained.shape.width, trained.shape.channels)
     photos = to_unit_range(photos[:: max(len(photos) // given.photos, 1)][: given.photos])
     for number, photo in enumerate(photos, 1):
-        states = optimized(perceptual_loss, photo, trained.params, max(_ITERATIONS))
-        by_iteration = {state.iteration: state.loss for state in states}
+        losses_of = functools.partial(losses_for, perceptual_loss, photo)
+        states = optimized(photo, losses_of, trained.params.style_weight, max(_ITERATIONS))
+        by_iteration = [loss for _, loss in states]
         losses.setdefault('photo', []).append(by_iteration[0])
         losses.setdefault('painted', []).append(painted_loss(trained, perceptual_loss, photo))
         for count in _ITERATIONS:
             losses.setdefault(f'{count} iterations', []).append(by_iteration[count])
         means = ', '.join(f'{name} {np.mean(values):.4f}' for name, values in losses.items())
         print(f'mean of {number} unseen photos: {means}', flush=True)
+
+
+def losses_for(perceptual_loss: PerceptualLoss, photo: np.ndarray, pictures: Any) -> Losses:
+    """Returns the losses of pictures of a photo in the first style."""
+    found: Losses = perceived_losses(perceptual_loss, tf.constant(photo[np.newaxis]), tf.ones([1, 1]))(
+        pictures
+    )
+    return found
 
 
 def painted_loss(trained: Trained, perceptual_loss: PerceptualLoss, photo: np.ndarray) -> float:

@@ -1,5 +1,8 @@
 """The public Python API: train models, use them, and read archives. Importing it does not import TensorFlow.
 
+`fit` and `load` are the commands as functions. `input_fn`, `model_fn` and `style_losses` are parts for
+Estimators of your own, and `stream` reads archives for any framework.
+
 Examples:
     >>> from estimator_lab import api
     >>> print(api.models()['cnn'])
@@ -13,33 +16,63 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estimator_lab.base.settings import settings_from, settings_of
+from estimator_lab.core.display.charts import draw_curves
+from estimator_lab.core.display.picture import as_picture, labelled_grid
+from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
 from estimator_lab.data.streaming.settings import StreamSettings, paths_of
 from estimator_lab.data.streaming.stream import Batch, Example, Stream
 from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.notebook.estimator_parts import input_fn, model_fn, style_losses
 from estimator_lab.notebook.listing import Listing, settings_listing
 from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:
-    from estimator_lab.data.demo_sets.archives import DemoPaths
+    from estimator_lab.notebook.inputs import InputFunction
     from estimator_lab.notebook.run import Run
+    from estimator_lab.notebook.views import EvaluationResult, InspectionResult, Report, Samples
 
 __all__ = [
     'Batch',
     'DataError',
+    'DemoPaths',
+    'EvaluationResult',
     'Example',
     'FlagError',
+    'InputFunction',
+    'InspectionResult',
     'LabError',
+    'Listing',
+    'Report',
     'Run',
+    'Samples',
     'Stream',
+    'as_picture',
     'demo_faces',
+    'draw_curves',
     'fit',
     'hparams',
+    'input_fn',
+    'labelled_grid',
     'load',
+    'model_fn',
     'models',
     'settings',
     'stream',
+    'style_losses',
 ]
+
+_LOADED_LATER = {
+    'EvaluationResult': 'views',
+    'InputFunction': 'inputs',
+    'InspectionResult': 'views',
+    'Report': 'views',
+    'Run': 'run',
+    'Samples': 'views',
+}
+"""Classes by the module in `estimator_lab.notebook` that has them and loads TensorFlow."""
+
+_DRAWN_AT_ONCE = 500  # faces for which `demo_faces` says one line
 
 
 def fit(
@@ -99,15 +132,24 @@ def load(model_dir: str | os.PathLike[str]) -> 'Run':
     return Run(Path(model_dir).expanduser())
 
 
-def demo_faces() -> 'DemoPaths':
-    """Returns the paths `train` and `test` of the built-in faces, 1,600 and 400 images; drawn at first use.
+def demo_faces(say: Callable[[str], None] | None = None) -> DemoPaths:
+    """Returns the paths `train` and `test` of the built-in faces: cartoons of ten people in two archives.
+
+    The archives have 1,600 and 400 JPEG images of 128 x 128 pixels. They are drawn in about 15 s at the first
+    use, and kept in the user's cache folder.
+
+    Args:
+      say: called with a line for every 500 images drawn; None to draw in silence.
 
     Raises:
       DataError: the cache folder can't be written.
     """
-    from estimator_lab.data.demo_sets.archives import cached_demo
 
-    return cached_demo()
+    def progress(done: int, total: int) -> None:
+        if say and (done == total or done % _DRAWN_AT_ONCE == 0):
+            say(f'Drawing the built-in faces: {done:,} of {total:,}')
+
+    return cached_demo(progress)
 
 
 def models() -> Listing:
@@ -135,6 +177,14 @@ def settings() -> Listing:
 def hparams(model: str) -> Listing:
     """Returns the hyper-parameters of a model by name: their defaults, and what they mean.
 
+    Examples:
+        >>> from estimator_lab import api
+        >>> api.hparams('cnn')['filters']
+        '32: filters in each convolution, at least 1'
+        >>> api.hparams('nonsense')
+        Traceback (most recent call last):
+        estimator_lab.errors.FlagError: --model=nonsense is unknown; known are: ...
+
     Raises:
       FlagError: there is no such model.
     """
@@ -146,14 +196,6 @@ def _with_built_in_faces(chosen: Settings) -> Settings:
         raise FlagError('eval_data needs data: the built-in faces have their own evaluation images.')
     paths = demo_faces()
     return dataclasses.replace(chosen, data=(str(paths.train),), eval_data=(str(paths.test),))
-
-
-def __getattr__(name: str) -> Any:
-    if name == 'Run':  # its module loads TensorFlow
-        from estimator_lab.notebook.run import Run
-
-        return Run
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def stream(
@@ -231,3 +273,11 @@ def stream(
             use_damaged=use_damaged,
         )
     )
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LOADED_LATER:
+        from estimator_lab.notebook import inputs, run, views
+
+        return getattr({'inputs': inputs, 'run': run, 'views': views}[_LOADED_LATER[name]], name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

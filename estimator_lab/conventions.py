@@ -32,10 +32,20 @@ UINT8_MAX = 255
 
 
 def to_unit_range(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Converts pixels from uint8 in [0, 255] to float32 in [0, 1]."""
+    """Converts pixels from uint8 in [0, 255] to float32 in [0, 1].
+
+    Examples:
+        >>> to_unit_range(np.array([0, 51, 255], np.uint8)).tolist()
+        [0.0, 0.20000000298023224, 1.0]
+    """
     return np.divide(image, UINT8_MAX, dtype=np.float32)
 
 
 def to_bytes(image: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """Converts pixels from floats in [0, 1] to uint8 in [0, 255]; clips values outside, NaN becomes 0."""
+    """Converts pixels from floats in [0, 1] to uint8 in [0, 255]; clips values outside, NaN becomes 0.
+
+    Examples:
+        >>> to_bytes(np.array([0.0, 0.2, 1.5, np.nan])).tolist()
+        [0, 51, 255, 0]
+    """
     return np.clip(np.rint(np.nan_to_num(image) * UINT8_MAX), 0, UINT8_MAX).astype(np.uint8)

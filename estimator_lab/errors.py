@@ -4,6 +4,11 @@
 class LabError(Exception):
     """An error that the user can fix.
 
+    Examples:
+        >>> error = LabError('The disk is full.', out='Or give --out.')
+        >>> str(error), error.remedies
+        ('The disk is full.', {'out': 'Or give --out.'})
+
     Args:
       message: one clear sentence that states the fact.
       remedies: sentences by the name of the flag that they recommend; a command adds those of its own flags.
@@ -17,7 +22,12 @@ class LabError(Exception):
 
 
 class FlagError(LabError):
-    """A flag or argument is wrong; the message names it and its allowed values."""
+    """A flag or argument is wrong; the message names it and its allowed values.
+
+    Examples:
+        >>> FlagError('--batch_size=0 must be at least 1.').exit_status
+        2
+    """
 
     exit_status = 2
 

@@ -9,78 +9,59 @@ the photo and the textures of STYLE. --perceptual is the model_dir of a vgg or c
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import loading  # noqa: F401
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from estimator_lab.conventions import to_unit_range
-from estimator_lab.core.display.picture import as_picture
-from estimator_lab.core.style.perceptual_loss import PerceptualLoss
-from estimator_lab.inference.painting import upright
-from estimator_lab.models.style import Params, perceived_losses
+from estimator_lab import api
 from estimator_lab.optimizers import LBFGSOptimizer
-from estimator_lab.runs.style_targets import make_style_targets
 from estimator_lab.tf1 import tf
 
-
-class State(NamedTuple):
-    """The picture after some iterations.
-
-    Attributes:
-      iteration: the number of iterations.
-      picture: float32 [height, width, channels], about [0, 1].
-      loss: content and style losses, weighted.
-    """
-
-    iteration: int
-    picture: np.ndarray
-    loss: float
+SMOOTHNESS = 5.0  # weight of the total variation
 
 
 def optimized(
-    perceptual_loss: PerceptualLoss, photo: np.ndarray, params: Params, iterations: int
-) -> Iterator[State]:
-    """Yields the initial picture, and the picture after each iteration of L-BFGS.
+    photo: np.ndarray, losses_of: Callable[[Any], Any], style_weight: float, iterations: int
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Yields the picture with its loss of content and style: first the photo, then after each iteration.
 
     Args:
-      perceptual_loss: a perceptual network and one style.
       photo: float32 [height, width, channels] in [0, 1].
-      params: the weights of the losses.
-      iterations: the number of iterations.
+      losses_of: returns the losses of pictures, as `api.style_losses` does.
+      style_weight: of the style loss; the content loss has 1.
+      iterations: of L-BFGS.
     """
     with tf.Graph().as_default(), tf.Session() as session:
         picture = tf.get_variable('picture', initializer=photo[np.newaxis])
-        losses = perceived_losses(perceptual_loss, tf.constant(photo[np.newaxis]), tf.ones([1, 1]))(picture)
-        step = LBFGSOptimizer().minimize(tf.reduce_mean(losses.total(params)), var_list=[picture])
+        losses = losses_of(picture)
+        perceived = losses.content + style_weight * losses.style
+        step = LBFGSOptimizer().minimize(
+            tf.reduce_mean(perceived + SMOOTHNESS * losses.variation), var_list=[picture]
+        )
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         for iteration in range(iterations + 1):
             if iteration:
                 session.run(step)
-            values, loss = session.run([picture, losses.perceptual(params)])
-            yield State(iteration, values[0], float(loss[0]))
+            values, loss = session.run([picture, perceived])
+            yield values[0], float(loss[0])
 
 
 def main(given: argparse.Namespace) -> float:
-    """Writes the picture; returns its loss."""
-    photo = upright(given.content.read_bytes()).convert('RGB')
+    """Writes the picture, every ten iterations and at the end; returns its loss."""
+    photo = ImageOps.exif_transpose(Image.open(given.content)).convert('RGB')
     photo.thumbnail((given.size, given.size), Image.Resampling.LANCZOS)
-    pixels = to_unit_range(np.asarray(photo))
-    params = Params(
-        image_shape=pixels.shape,
-        style_image=given.style,
-        style_size=given.size,
-        perceptual=given.perceptual,
-        style_weight=given.style_weight,
-    )
-    for state in optimized(make_style_targets(params).perceptual_loss, pixels, params, given.iterations):
-        if state.iteration % 10 == 0 or state.iteration == given.iterations:
-            print(f'iteration {state.iteration:4}  loss {state.loss:.4f}', flush=True)
-    as_picture(state.picture).save(given.out)
-    return state.loss
+    pixels = np.asarray(photo, np.float32) / 255
+    losses_of = api.style_losses(pixels, given.style, given.perceptual, given.size)
+    states = optimized(pixels, losses_of, given.style_weight, given.iterations)
+    for iteration, (picture, loss) in enumerate(states):
+        if iteration % 10 == 0 or iteration == given.iterations:
+            print(f'iteration {iteration:4}  loss {loss:.4f}', flush=True)
+            api.as_picture(picture).save(given.out)
+    return loss
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

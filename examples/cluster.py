@@ -18,9 +18,9 @@ import subprocess
 import sys
 import threading
 
-from estimator_lab.data.demo_sets.archives import cached_demo
-from estimator_lab.train import COMMAND
+from estimator_lab import api
 
+TRAIN = [sys.executable, '-m', 'estimator_lab.train']
 DEFAULTS = {
     'model_dir': 'runs/cluster',
     'max_steps': 200,
@@ -33,12 +33,12 @@ def main() -> int:
     """Runs the cluster; returns the largest exit status of its processes."""
     arguments = sys.argv[1:]
     if '--help' in arguments:
-        print(f'{__doc__}\n{COMMAND.help_text()}')
-        return 0
+        print(__doc__, flush=True)
+        return subprocess.call([*TRAIN, '--help'])
     given = {argument.lstrip('-').partition('=')[0] for argument in arguments}
     if 'data' not in given:
-        demo = cached_demo()
-        arguments += [f'--data={demo.train}', f'--eval_data={demo.test}']
+        faces = api.demo_faces()
+        arguments += [f'--data={faces.train}', f'--eval_data={faces.test}']
     arguments += [f'--{name}={value}' for name, value in DEFAULTS.items() if name not in given]
     jobs = {'chief': 1, 'worker': 2}
     if '--distribution=multi_worker' not in arguments:
@@ -72,9 +72,8 @@ def stop(processes: list[subprocess.Popen]) -> None:
 
 def start(task: str, tf_config: dict, arguments: list[str]) -> subprocess.Popen:
     """Starts a task, whose lines are shown after its name."""
-    command = [sys.executable, '-m', 'estimator_lab.train', *arguments]
     process = subprocess.Popen(
-        command,
+        [*TRAIN, *arguments],
         env={**os.environ, 'TF_CONFIG': json.dumps(tf_config)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -5,7 +5,7 @@
 Takes about 6 s on 2 cores. Trains on one image of stripes and prints the loss of each of ten steps, which
 decreases from 2.17 to 0.65. The network learns nothing about images: as in the notes, the label is the
 constant 1, so that it only learns to output 1. The package's model function, with real labels and all
-three modes, is `estimator_lab.models.cnn.model_fn`; `minibatch_input_fn.py` trains it.
+three modes, is `estimator_lab.api.model_fn('cnn')`; `minibatch_input_fn.py` trains it.
 """
 
 import tempfile

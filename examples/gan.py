@@ -13,12 +13,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import loading  # noqa: F401
 import numpy as np
-from built_in_data import archives_from_command_line
-from numpy_input_fn import SIDE, load_arrays
+from built_in_data import SIDE, archives_from_command_line, load_arrays
 
-from estimator_lab.core.display.picture import labelled_grid
-from estimator_lab.data.demo_sets.archives import DemoPaths
+from estimator_lab import api
 from estimator_lab.tf1 import tf
 
 LATENT = 32
@@ -76,7 +75,7 @@ def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> A
     return tf.estimator.EstimatorSpec(mode, loss=discriminator_loss, train_op=train_op)
 
 
-def main(archives: DemoPaths, steps: int = 600, out: Path = Path('fakes.png')) -> np.ndarray:
+def main(archives: api.DemoPaths, steps: int = 600, out: Path = Path('fakes.png')) -> np.ndarray:
     """Trains on the images of an archive; returns some samples, float32 [32, SIDE, SIDE, 1]."""
     images = load_arrays(archives.train).images
     numpy_input_fn = tf.estimator.inputs.numpy_input_fn
@@ -89,7 +88,7 @@ def main(archives: DemoPaths, steps: int = 600, out: Path = Path('fakes.png')) -
         latent = np.random.default_rng(1).normal(size=(32, LATENT)).astype(np.float32)
         given = numpy_input_fn({'latent': latent}, shuffle=False)
         fakes = np.stack([one['fake'] for one in estimator.predict(given)])
-    labelled_grid(fakes, [''] * len(fakes)).save(out)
+    api.labelled_grid(fakes, [''] * len(fakes)).save(out)
     print(f'{len(fakes)} fakes after {steps} steps: {out}')
     return fakes
 

@@ -11,43 +11,35 @@ mini-batches of 48 x 48 pixels with the real labels, to an accuracy of about 93%
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from built_in_data import archives_from_command_line
 from input_func_gen import input_func_gen
 
-from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.data.images.decode import ImageShape
-from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.archives import Archives, open_archives
-from estimator_lab.data.pipeline.input_fns import archive_input_fn
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.models import cnn
+from estimator_lab import api
 from estimator_lab.tf1 import tf
 
 BATCH_SIZE = 32
 
 
-def training_input_fn(archives: Archives, side: int, report: InputReport) -> Callable[[], Any]:
+def training_input_fn(archive: Path, side: int) -> api.InputFunction:
     """Returns an input function of endless shuffled mini-batches.
 
     It uses `Dataset.from_generator`, as the notes do, but passes a whole batch to TensorFlow, one array
     [32, side, side, 1], where the notes pass 16,384 scalars per image. The prefetch prepares the next batches
-    while the model trains on this one.
+    while the model trains on this one. The real labels get ids: 'n000001' -> 0, 'n000002' -> 1, ...
 
     Args:
-      archives: the training archive, opened.
+      archive: the training archive.
       side: side of the scaled images, in pixels.
-      report: counts the images that cannot be decoded.
     """
-    return archive_input_fn(
-        archives.order(shuffle_buffer=2000, seed=1),  # shuffle: on disk, or while still encoded
-        ImageReader(ImageShape(side, side)),
+    return api.input_fn(
+        archive,
+        (side, side, 1),
         BATCH_SIZE,  # batch: decoded by all cores in parallel
-        report,
-        Vocabulary(tuple(archives.counts)),  # real labels: 'n000001' -> 0, 'n000002' -> 1, ...
-        resume=lambda: 0,  # repeat: epoch after epoch, from batch 0 on
+        shuffle=True,  # shuffle: on disk, or while still encoded
+        epochs=None,  # repeat: epoch after epoch, each in another order
     )
 
 
@@ -62,43 +54,38 @@ def seconds_each(next_example: Callable[[], Any], runs: int) -> float:
         return (time.perf_counter() - start) / runs
 
 
-def compare_reading(archive: str, side: int, runs: int) -> tuple[float, float]:
+def compare_reading(archive: Path, side: int, runs: int) -> tuple[float, float]:
     """Returns images/s of `input_func_gen`, and of mini-batches with images of the given side."""
-    archives = open_archives([archive])
 
     def one_by_one() -> Any:
         pixels, person = input_func_gen(archive)
         return tf.stack(pixels), person
 
     def in_batches() -> Any:
-        return training_input_fn(archives, side, InputReport())().make_one_shot_iterator().get_next()
+        return training_input_fn(archive, side)().make_one_shot_iterator().get_next()
 
     return 1 / seconds_each(one_by_one, runs), BATCH_SIZE / seconds_each(in_batches, 10 * runs)
 
 
-def train(archives: DemoPaths, side: int, steps: int) -> dict[str, Any]:
+def train(archives: api.DemoPaths, side: int, steps: int) -> dict[str, Any]:
     """Trains the package's CNN for some steps; returns the metrics on the unseen images."""
-    report = InputReport()
-    training, test = (open_archives([str(path)]) for path in archives)
-    vocabulary = Vocabulary(tuple(training.counts))
-    train_fn = training_input_fn(training, side, report)
-    pixels = ImageReader(ImageShape(side, side))
-    eval_fn = archive_input_fn(test.order(), pixels, BATCH_SIZE, report, vocabulary)
-    params = {'image_shape': (side, side, 1), 'vocabulary': vocabulary.labels}
+    shape = (side, side, 1)
+    train_fn = training_input_fn(archives.train, side)
+    eval_fn = api.input_fn(archives.test, shape, BATCH_SIZE, vocabulary=train_fn.labels)
+    params = {'image_shape': shape, 'vocabulary': train_fn.labels}
     with tempfile.TemporaryDirectory() as model_dir:
         config = tf.estimator.RunConfig(model_dir, tf_random_seed=1)
-        estimator = tf.estimator.Estimator(cnn.model_fn, config=config, params=params)
+        estimator = tf.estimator.Estimator(api.model_fn('cnn'), config=config, params=params)
         metrics: dict[str, Any] = estimator.train(train_fn, steps=steps).evaluate(eval_fn)
-    report.raise_error()
     return metrics
 
 
-def main(archives: DemoPaths, side: int = 48, steps: int = 100, runs: int = 5) -> dict[str, Any]:
+def main(archives: api.DemoPaths, side: int = 48, steps: int = 100, runs: int = 5) -> dict[str, Any]:
     """Compares both input functions, then trains on mini-batches; returns the metrics."""
     print(
         'Reading with both input functions; building the graph of 16,384 inputs takes a while ...', flush=True
     )
-    slow, fast = compare_reading(str(archives.train), 128, runs)
+    slow, fast = compare_reading(archives.train, 128, runs)
     print(f'one by one, 16,384 scalars   {slow:8,.1f} images/s')
     print(f'mini-batches of {BATCH_SIZE}           {fast:8,.1f} images/s, {fast / slow:,.0f} times as many')
     print(f'\nTraining for {steps} steps ...', flush=True)

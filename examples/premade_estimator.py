@@ -12,18 +12,17 @@ import tempfile
 import time
 from typing import Any
 
+import loading  # noqa: F401
 import numpy as np
-from built_in_data import archives_from_command_line
-from numpy_input_fn import SIDE, load_arrays
+from built_in_data import SIDE, archives_from_command_line, load_arrays
 
-from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.models import cnn
+from estimator_lab import api
 from estimator_lab.tf1 import tf
 
 _SEED = 1
 
 
-def premade_estimator(labels: list[str], config: Any) -> Any:
+def premade_estimator(labels: tuple[str, ...], config: Any) -> Any:
     """Returns a DNNClassifier with two hidden layers; a feature column selects the pixels."""
     return tf.estimator.DNNClassifier(
         hidden_units=[256, 64],
@@ -34,7 +33,7 @@ def premade_estimator(labels: list[str], config: Any) -> Any:
     )
 
 
-def custom_estimator(labels: list[str], config: Any) -> Any:
+def custom_estimator(labels: tuple[str, ...], config: Any) -> Any:
     """Returns an Estimator with the model function of the package's CNN."""
     params = {
         'image_shape': (SIDE, SIDE, 1),
@@ -42,7 +41,7 @@ def custom_estimator(labels: list[str], config: Any) -> Any:
         'optimizer': 'adam',
         'learning_rate': 0.001,
     }
-    return tf.estimator.Estimator(cnn.model_fn, config=config, params=params)
+    return tf.estimator.Estimator(api.model_fn('cnn'), config=config, params=params)
 
 
 def shuffled(images: np.ndarray, ids: np.ndarray, epochs: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +54,7 @@ def shuffled(images: np.ndarray, ids: np.ndarray, epochs: int) -> tuple[np.ndarr
     return images[order], ids[order]
 
 
-def main(archives: DemoPaths, epochs: int = 10) -> dict[str, float]:
+def main(archives: api.DemoPaths, epochs: int = 10) -> dict[str, float]:
     """Trains and evaluates both; returns their accuracies."""
     train, test = load_arrays(archives.train), load_arrays(archives.test)
     images, ids = shuffled(train.images, train.ids, epochs)

@@ -21,7 +21,7 @@ from typing import Any
 
 import loading  # noqa: F401
 
-from estimator_lab.core.display.charts import draw_curves
+from estimator_lab import api
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
 from estimator_lab.core.layers.recurrent import RecurrentLayers
 from estimator_lab.core.layers.rnn_cells import CELLS
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
         seconds = time.perf_counter() - started
         print(f'{cell:<7}{row}{results[cell]:14.2e}{seconds:8.0f} s', flush=True)
     if given.picture:
-        draw_curves('loss', 'training step', curves, logarithmic=True).save(given.picture)
+        api.draw_curves('loss', 'training step', curves, logarithmic=True).save(given.picture)
     return results
 
 

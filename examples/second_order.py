@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from built_in_data import archives_from_command_line
-from numpy_input_fn import load_arrays
+import loading  # noqa: F401
+from built_in_data import archives_from_command_line, load_arrays
 
-from estimator_lab.data.demo_sets.archives import DemoPaths
+from estimator_lab import api
 from estimator_lab.optimizers import (
     ConjugateGradientOptimizer,
     HessianFreeOptimizer,
@@ -51,7 +51,7 @@ def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> A
     return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, eval_metric_ops=metrics)
 
 
-def main(archives: DemoPaths, steps: int = 30) -> dict[str, float]:
+def main(archives: api.DemoPaths, steps: int = 30) -> dict[str, float]:
     """Trains with each optimizer; returns the losses on the training images."""
     train, test = load_arrays(archives.train), load_arrays(archives.test)
     numpy_input_fn, whole = tf.estimator.inputs.numpy_input_fn, len(train.images)

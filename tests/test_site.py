@@ -1,21 +1,56 @@
-"""The site builds without a warning, and has a page for each example, each message and each public name."""
+"""The site builds without a warning, and has a page for each example, each message and each public name.
 
+The examples do not run here, except one. tests/examples runs all of them, on smaller data than `make docs`.
+"""
+
+import json
 import re
+import textwrap
 
 import pytest
 
-from estimator_lab import api
-from tests.places import ROOT
+from tests.archive_files import encoded, picture, small_archive
+from tests.places import ROOT, load_script
 
 mkdocs_build = pytest.importorskip('mkdocs.commands.build', reason="no mkdocs: pip install '.[test]'")
 load_config = pytest.importorskip('mkdocs.config').load_config
 
 
+gallery = load_script(ROOT / 'tools/gallery.py')
+declared = load_script(ROOT / 'tools/public_names.py')
+CELLS = (
+    'print(6 * 7)',
+    """
+    class Page:
+        def _repr_html_(self):
+            return '<iframe srcdoc="&lt;p&gt;first\\n\\nsecond" style="height: 9px"></iframe>'
+    Page()
+    """,
+)
+
+
+def notebook(folder, *cells):
+    """Writes a notebook without outputs; returns its path."""
+    nbformat = pytest.importorskip('nbformat', reason="no nbformat: pip install '.[test]'")
+    pytest.importorskip('ipykernel', reason="no ipykernel: pip install '.[test]'")
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(one)) for one in cells])
+    nbformat.write(made, folder / 'a.ipynb')
+    return folder / 'a.ipynb'
+
+
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('site')
+    folder, stored = tmp_path_factory.mktemp('site'), tmp_path_factory.mktemp('gallery')
+    archive = small_archive(tmp_path_factory.mktemp('archive'))
+    script = ROOT / 'examples/stream_tar_dataset.py'
+    gallery.run_example(script, stored / script.stem, [f'--data={archive}'])
+    gallery.run_example(notebook(tmp_path_factory.mktemp('notebook'), *CELLS), stored / 'tour')
+    (stored / 'recurrent').mkdir()
+    (stored / 'recurrent/curves.png').write_bytes(encoded(picture(1)))
+    (stored / 'recurrent' / gallery.RESULT).write_text(json.dumps({'command': 'python a.py', 'printed': 'b'}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('NO_MKDOCS_2_WARNING', '1')
+        patch.setenv('ESTIMATOR_LAB_GALLERY', str(stored))
         config = load_config(str(ROOT / 'mkdocs.yml'), site_dir=str(folder))  # it is strict
         mkdocs_build.build(config)
     return folder
@@ -31,19 +66,83 @@ def test_each_example_has_a_page(site):
 
 
 def test_each_public_name_is_described(site):
-    text = page(site, 'reference')
-    for name in api.__all__:
-        assert f'id="estimator_lab.api.{name}"' in text
+    texts = page(site, 'reference') + page(site, 'model_files')
+    for module, names in declared.PUBLIC.items():
+        for name in names:
+            assert f'id="{module}.{name}"' in texts, name
 
 
 def test_links_between_files_of_the_repository_lead_to_pages(site):
     start = page(site, '.')
     assert 'href="porting/"' in start and 'href="contributing/"' in start
-    for picture in re.findall(r'<img [^>]*src="(images/[^"]+)"', start):
-        assert (site / picture).exists()
+    for file in re.findall(r'<img [^>]*src="(images/[^"]+)"', start):
+        assert (site / file).exists()
 
 
 def test_every_page_is_in_a_menu(site):
     menu = set(re.findall(r'<a href="([^"#]+)/" class="md-nav__link', page(site, '.')))
     pages = {path.parent.relative_to(site).as_posix() for path in site.glob('*/index.html')}
     assert pages - {'dockerfile', 'kubernetes', 'messages'} <= menu
+
+
+def test_an_example_is_shown_with_its_output(site):
+    text = page(site, 'examples/stream_tar_dataset')
+    assert 'python examples/stream_tar_dataset.py --data=' in text
+    assert text.count('person n000000   16,384 pixels') == 3
+    assert text.index('id="output"') < text.index('id="program"')
+
+
+def test_pictures_of_an_example_are_on_its_page_and_in_the_gallery(site):
+    assert 'src="curves.png"' in page(site, 'examples/recurrent')
+    assert (site / 'examples/recurrent/curves.png').exists()
+    assert 'src="recurrent/curves.png"' in page(site, 'examples')
+
+
+def test_each_example_is_in_the_gallery(site):
+    text = page(site, 'examples')
+    for path in gallery.examples():
+        assert f'href="{path.stem}/"' in text
+
+
+def test_cells_of_a_notebook_are_followed_by_their_outputs(site):
+    text = page(site, 'examples/tour')
+    assert '42\n</code>' in text
+    assert '<iframe src="frame_1.html" loading="lazy" style="height: 9px">' in text
+    assert (site / 'examples/tour/frame_1.html').read_text() == '<p>first\n\nsecond'
+
+
+def test_the_gallery_has_all_examples_of_the_notes():
+    found = {path.stem for path in gallery.examples()}
+    files = {path.stem for path in (ROOT / 'examples').iterdir() if path.suffix in ('.py', '.ipynb')}
+    assert files - found == {'built_in_data', 'loading'}
+    assert set(gallery.ARGUMENTS) <= found
+
+
+def test_an_example_that_fails_fails_the_build(tmp_path, monkeypatch, capsys):
+    script = tmp_path / 'failing.py'
+    script.write_text('print("so far", flush=True)\nraise ValueError("the reason")')
+    monkeypatch.setattr(gallery, 'examples', lambda: [script])
+    monkeypatch.setattr(gallery, 'OUT', tmp_path / 'out')
+    monkeypatch.setattr('estimator_lab.api.demo_faces', lambda: None)
+    (tmp_path / 'out/failing').mkdir(parents=True)
+    (tmp_path / 'out/failing' / gallery.RESULT).write_text('{}')
+    assert gallery.main([]) == 1
+    shown = capsys.readouterr().err
+    assert 'failing.py ended with status 1' in shown
+    assert 'so far' in shown and 'ValueError: the reason' in shown
+    assert not (tmp_path / 'out/failing').exists()  # no output of an earlier version
+    assert gallery.main(['other']) == 2
+
+
+def test_a_notebook_that_fails_fails_the_build(tmp_path):
+    with pytest.raises(gallery.ExampleError, match='the reason'):
+        gallery.run_example(notebook(tmp_path, 'raise ValueError("the reason")'), tmp_path / 'out')
+
+
+def test_output_does_not_name_the_folders_of_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', '/home/me')
+    (tmp_path / 'a.py').write_text(
+        'import os\nprint("loading TensorFlow")\nprint(os.getcwd() + "/a.png", os.path.expanduser("~/b"))'
+    )
+    gallery.run_example(tmp_path / 'a.py', tmp_path / 'out')
+    assert json.loads((tmp_path / 'out' / gallery.RESULT).read_text())['printed'] == 'a.png ~/b\n'

@@ -1,12 +1,20 @@
-"""Pages of the site that are not in docs/: README and the like, the examples, the Python reference."""
+"""Pages of the site that are not in docs/: README and the like, the examples, the Python reference.
+
+The pages of the examples show what tools/gallery.py has stored, in build/gallery or in the folder named by
+ESTIMATOR_LAB_GALLERY.
+"""
 
 import ast
 import json
+import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gallery import OUT, PICTURES, RESULT, examples
 from mkdocs.structure.files import File, Files
+from public_names import PUBLIC, TITLES, modules_of
 
 ROOT = Path(__file__).resolve().parents[1]
 # Pages by the files at the top that they are made of.
@@ -17,14 +25,7 @@ _TOP = {
     'CHANGELOG.md': 'changelog.md',
 }
 _SHOWN = {'Dockerfile': 'dockerfile.md', 'docs/kubernetes.yaml': 'kubernetes.md'}
-_PUBLIC = {
-    'Python API': ('estimator_lab.api',),
-    'Results that show themselves': tuple(
-        f'estimator_lab.notebook.views.{name}'
-        for name in ('EvaluationResult', 'InspectionResult', 'Samples', 'Report')
-    ),
-    'Optimizers': ('estimator_lab.optimizers',),
-}
+_REFERENCES = {'Python reference': 'reference.md', 'Model files': 'model_files.md'}
 _LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
 
 
@@ -48,9 +49,15 @@ def on_files(files: Files, config: Any) -> Files:
     pages = {page: (ROOT / name).read_text(encoding='utf-8') for name, page in _TOP.items()}
     for name, page in _SHOWN.items():
         pages[page] = f'# {Path(name).name}\n\n```\n{(ROOT / name).read_text(encoding="utf-8")}```\n'
-    for path in _examples():
-        pages[f'examples/{path.stem}.md'] = _notebook(path) if path.suffix == '.ipynb' else _script(path)
-    pages['reference.md'] = _reference()
+    for path in _pages_of_code():
+        result, stored = _stored(path)
+        is_notebook = path.suffix == '.ipynb'
+        text = _notebook(path, result) if is_notebook else _script(path, result, _pictures(stored))
+        pages[f'examples/{path.stem}.md'] = text
+        for file in stored:
+            files.append(File.generated(config, f'examples/{path.stem}/{file.name}', abs_src_path=str(file)))
+    pages['examples/index.md'] = _gallery_index()
+    pages |= _references()
     for uri, text in pages.items():
         files.append(File.generated(config, uri, content=text))
     return files
@@ -84,16 +91,23 @@ def _uri(path: Path) -> str | None:
     if name in _TOP or name in _SHOWN:
         return {**_TOP, **_SHOWN}[name]
     if name.startswith('examples/'):
-        return f'{name.rsplit(".", 1)[0]}.md'
+        return f'{name.rsplit(".", 1)[0]}.md' if path.suffix in ('.py', '.ipynb') else None
     return name.removeprefix('docs/') if name.startswith('docs/') else None
 
 
-def _examples() -> list[Path]:
-    return [ROOT / 'examples/tour.ipynb', *sorted((ROOT / 'examples').glob('*.py'))]
+def _pages_of_code() -> list[Path]:
+    """Returns the examples, followed by the modules that they share."""
+    found = examples()
+    return [*found, *sorted(set((ROOT / 'examples').glob('*.py')) - set(found))]
 
 
-def _examples_menu() -> list[dict[str, str]]:
-    return [{path.stem.replace('_', ' ').capitalize(): f'examples/{path.stem}.md'} for path in _examples()]
+def _examples_menu() -> list[Any]:
+    pages = [{_title(path): f'examples/{path.stem}.md'} for path in _pages_of_code()]
+    return ['examples/index.md', *pages]
+
+
+def _title(path: Path) -> str:
+    return path.stem.replace('_', ' ').capitalize()
 
 
 def _messages_menu() -> list[str]:
@@ -102,29 +116,85 @@ def _messages_menu() -> list[str]:
     return [first, *(page for page in others if page != first)]
 
 
-def _script(path: Path) -> str:
-    """Returns the page of an example: what it is, and its code."""
+def _gallery_index() -> str:
+    """Returns the page with all examples: a sentence and a picture of each."""
+    cards = []
+    for path in examples():
+        pictures = _pictures(_stored(path)[1])
+        shown = f'\n\n    ![]({path.stem}/{pictures[-1].name})' if pictures else ''
+        cards.append(f'-   [**{_title(path)}**]({path.stem}.md)\n\n    {_summary(path)}{shown}')
+    head = '# Examples\n\nEach page has a program and its output, from the run that built this site.'
+    return '\n\n'.join([head, '<div class="grid cards" markdown>', *cards, '</div>'])
+
+
+def _summary(path: Path) -> str:
+    if path.suffix == '.ipynb':
+        return 'A notebook: train, look into the network, and report, with the Python API.'
+    return (ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or '').split('\n')[0]
+
+
+def _stored(path: Path) -> tuple[Mapping[str, Any], list[Path]]:
+    """Returns what the gallery has of an example: its result, {} if it was not run, and further files."""
+    folder = Path(os.environ.get('ESTIMATOR_LAB_GALLERY', OUT), path.stem)
+    if not (folder / RESULT).exists():
+        return {}, []
+    result = json.loads((folder / RESULT).read_text(encoding='utf-8'))
+    return result, sorted(file for file in folder.iterdir() if file.name != RESULT)
+
+
+def _pictures(files: Sequence[Path]) -> list[Path]:
+    return [file for file in files if file.suffix in PICTURES]
+
+
+def _script(path: Path, result: Mapping[str, str], pictures: Sequence[Path]) -> str:
+    """Returns the page of a script: what it is, what it printed and drew, and its code."""
     code = path.read_text(encoding='utf-8')
     tree = ast.parse(code)
     about = ast.get_docstring(tree) or ''
     rest = code.splitlines()[tree.body[0].end_lineno :] if about else code.splitlines()
-    shown = '\n'.join(rest).strip()
-    return f'# {path.name}\n\n{_about(about)}\n\n```python\n{shown}\n```\n'
+    parts = [f'# {path.name}', about.replace('``', '`')]  # its indented commands are code already
+    if result:
+        parts += ['## Output', f'`{result["command"]}` prints:', _block(result['printed'].rstrip('\n'))]
+        parts += [f'![{file.name}]({path.stem}/{file.name})' for file in pictures]
+        parts.append('## Program')
+    return '\n\n'.join([*parts, _block('\n'.join(rest).strip(), 'python')])
 
 
-def _about(text: str) -> str:
-    """Returns a docstring as Markdown: its indented commands are code already."""
-    return text.replace('``', '`')
+def _block(text: str, language: str = 'text') -> str:
+    return f'```{language}\n{text}\n```'
 
 
-def _notebook(path: Path) -> str:
-    cells = json.loads(path.read_text(encoding='utf-8'))['cells']
-    parts = [(cell['cell_type'], ''.join(cell['source'])) for cell in cells]
-    return '\n\n'.join(text if kind == 'markdown' else f'```python\n{text}\n```' for kind, text in parts)
-
-
-def _reference() -> str:
-    parts = ['# Python reference']
-    for title, names in _PUBLIC.items():
-        parts += [f'## {title}', *(f'::: {name}\n    options:\n      heading_level: 3' for name in names)]
+def _notebook(path: Path, result: Mapping[str, Any]) -> str:
+    """Returns the page of a notebook: its cells, each followed by its outputs."""
+    outputs = iter(result.get('cells', ()))
+    parts = []
+    for cell in json.loads(path.read_text(encoding='utf-8'))['cells']:
+        source = ''.join(cell['source'])
+        if cell['cell_type'] == 'markdown':
+            parts.append(source)
+        else:
+            parts += [_block(source, 'python'), *map(_output, next(outputs, ()))]
     return '\n\n'.join(parts)
+
+
+def _output(output: Mapping[str, Any]) -> str:
+    """Returns an output of a notebook's cell as Markdown."""
+    data = output.get('data', {})
+    if 'text/html' in data:
+        return ''.join(data['text/html'])
+    if 'image/png' in data:
+        return f'<img src="data:image/png;base64,{"".join(data["image/png"]).strip()}">'
+    return _block(''.join(data.get('text/plain', output.get('text', ''))).rstrip('\n'))
+
+
+def _references() -> Mapping[str, str]:
+    """Returns the pages of the reference: all public names, by module."""
+    parts = {page: [f'# {title}'] for title, page in _REFERENCES.items()}
+    for title in TITLES:
+        page = parts[_REFERENCES.get(title, 'reference.md')]
+        page += [f'## {title}'] if title not in _REFERENCES else []
+        for module in modules_of(title):
+            names = [f'      members: {json.dumps(PUBLIC[module])}'] if PUBLIC[module] else []
+            options = ['    options:', '      heading_level: 3', '      show_root_full_path: true', *names]
+            page.append('\n'.join([f'::: {module}', *options]))
+    return {page: '\n\n'.join(texts) for page, texts in parts.items()}

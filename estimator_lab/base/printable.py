@@ -26,7 +26,12 @@ def printable(text: str) -> str:
 
 
 def columns_of(text: str) -> int:
-    """Returns how many columns of a terminal a text takes: two for a wide letter, none for an accent."""
+    """Returns how many columns of a terminal a text takes: two for a wide letter, none for an accent.
+
+    Examples:
+        >>> columns_of('tar'), columns_of('日本')
+        (3, 4)
+    """
     return sum(
         0
         if unicodedata.combining(letter) or unicodedata.category(letter) in _WITHOUT_WIDTH
@@ -38,7 +43,12 @@ def columns_of(text: str) -> int:
 
 
 def padded(text: str, columns: int) -> str:
-    """Returns a text for `columns` columns of a terminal, filled with spaces, or cut with an ellipsis."""
+    """Returns a text for `columns` columns of a terminal, filled with spaces, or cut with an ellipsis.
+
+    Examples:
+        >>> padded('tar', 5), padded('archive', 5)
+        ('tar  ', 'arch…')
+    """
     text = printable(text)
     if text.isascii() and len(text) <= columns:
         return text.ljust(columns)

@@ -54,7 +54,24 @@ class Setting:
 
 
 def setting(default: Any, help_text: str, valid: Callable[[Any], bool] | None = None, **declared: Any) -> Any:
-    """Returns a dataclass field that declares a `Setting`; its annotation is the setting's type."""
+    """Returns a dataclass field that declares a `Setting`; its annotation is the setting's type.
+
+    Args:
+      default: its default value.
+      help_text: one line: its meaning and the allowed values.
+      valid: returns whether a value is allowed; None allows every value of the type.
+      **declared: further attributes of the `Setting`.
+
+    Examples:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Params:
+        ...     units: int = setting(64, 'units of the layer, at least 1', lambda value: value >= 1)
+        >>> settings_of(Params)['units'].help
+        'units of the layer, at least 1'
+        >>> settings_from(Params, {'units': 0})
+        Traceback (most recent call last):
+        estimator_lab.errors.FlagError: units=0 is not allowed: units of the layer, at least 1.
+    """
     metadata = {_DECLARED: Setting(default, help_text, valid, **declared)}
     return dataclasses.field(default=default, metadata=metadata)
 

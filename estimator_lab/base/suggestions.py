@@ -71,7 +71,14 @@ _ALIASES = {
 
 
 def suggested(name: str, known: Collection[str]) -> list[str]:
-    """Returns up to two of the known names that may have been meant, the most likely first."""
+    """Returns up to two of the known names that may have been meant, the most likely first.
+
+    Examples:
+        >>> suggested('lr', ['epochs', 'learning_rate'])
+        ['learning_rate']
+        >>> suggested('epoc', ['epochs', 'learning_rate'])
+        ['epochs']
+    """
     plain = name.lower().replace('-', '_')
     if plain in known:
         return [plain]
@@ -81,6 +88,10 @@ def suggested(name: str, known: Collection[str]) -> list[str]:
 
 def unknown(what: str, name: str, known: Collection[str]) -> str:
     """Returns the sentence for an unknown name: 'Unknown hyper-parameter 'lr'; did you mean learning_rate?'.
+
+    Examples:
+        >>> unknown('Unknown setting', 'lr', ['epochs', 'learning_rate'])
+        "Unknown setting 'lr'; did you mean learning_rate? Known are: epochs, learning_rate."
 
     Args:
       what: kind of the name, with a capital.

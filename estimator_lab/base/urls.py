@@ -16,12 +16,22 @@ _WEB = ('http', 'https')
 
 
 def is_web(text: str) -> bool:
-    """Whether a text is a web address."""
+    """Whether a text is a web address.
+
+    Examples:
+        >>> is_web('https://example.org/a.tar'), is_web('s3://bucket/a.tar')
+        (True, False)
+    """
     return text.partition('://')[0].lower() in _WEB and '://' in text
 
 
 def shown_url(url: str) -> str:
-    """Returns a URL without user name and password, and without the values of a query."""
+    """Returns a URL without user name and password, and without the values of a query.
+
+    Examples:
+        >>> shown_url('https://me:secret@example.org/a.tar?token=1')
+        'https://example.org/a.tar?...'
+    """
     scheme, mark, rest = url.partition('://')
     if not mark:
         return url

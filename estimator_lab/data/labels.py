@@ -14,7 +14,14 @@ _MOST_BYTES = 2**26  # of a vocabulary; a million labels of 60 letters
 
 
 def label_of(name: str) -> str:
-    """The member's parent folder: 'train/n000001/0001_01.jpg' -> 'n000001', 'x.jpg' -> ''."""
+    """The member's parent folder: 'train/n000001/0001_01.jpg' -> 'n000001', 'x.jpg' -> ''.
+
+    Examples:
+        >>> label_of('train/n000001/0001_01.jpg')
+        'n000001'
+        >>> label_of('0001_01.jpg')
+        ''
+    """
     folder = name.rpartition('/')[0].rstrip('/')
     label = folder.rpartition('/')[2]
     return '' if label in ('.', '..') else label
@@ -23,6 +30,14 @@ def label_of(name: str) -> str:
 @dataclass(frozen=True)
 class Vocabulary:
     """The labels of a classifier in the order of their ids, which are 0, 1, 2, ...
+
+    Examples:
+        >>> vocabulary = Vocabulary(('cat', 'dog'))
+        >>> vocabulary.id_of('dog'), vocabulary.id_of('fox'), vocabulary.label(0)
+        (1, -1, 'cat')
+        >>> Vocabulary(('cat',))
+        Traceback (most recent call last):
+        estimator_lab.errors.DataError: One class only: 'cat'; a classifier needs at least two.
 
     Raises:
       DataError: a label occurs twice, or there are fewer than two.

@@ -43,6 +43,10 @@ MODELS: Mapping[str, Entry] = {
 def find_model(name: str) -> 'AnyModel':
     """Returns the model called `name`; its module is imported, and TensorFlow with it.
 
+    Examples:
+        >>> find_model('cnn').name
+        'cnn'
+
     Raises:
       FlagError: there is none; the message lists the known ones.
     """

@@ -1,1 +1,1 @@
-"""Trained models as Python objects, which show themselves in a notebook."""
+"""Trained models as Python objects, which show themselves in a notebook; parts for Estimators of the user."""

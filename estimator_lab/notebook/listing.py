@@ -6,7 +6,13 @@ from estimator_lab.base.settings import Setting
 
 
 class Listing(dict[str, str]):
-    """Names and what they mean; in a notebook a table."""
+    """Names and what they mean; in a notebook a table.
+
+    Examples:
+        >>> Listing({'a': 'first', 'bcd': 'second'})
+        a    first
+        bcd  second
+    """
 
     def __repr__(self) -> str:
         width = max(map(len, self), default=0)

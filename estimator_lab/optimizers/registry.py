@@ -39,6 +39,15 @@ OPTIMIZERS: tuple[str, ...] = tuple(sorted([*FIRST_ORDER, *SECOND_ORDER]))
 def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, settings: Any = None) -> Any:
     """Returns a new `tf.train.Optimizer`.
 
+    Examples:
+        >>> type(make_optimizer('adam', 0.001)).__name__
+        'AdamOptimizer'
+        >>> type(make_optimizer('lbfgs', 0.0)).__name__
+        'LBFGSOptimizer'
+        >>> make_optimizer('magic', 0.1)
+        Traceback (most recent call last):
+        estimator_lab.errors.FlagError: Unknown optimizer 'magic'; known are: ...
+
     Args:
       name: one of `OPTIMIZERS`; the notes use 'sgd'.
       learning_rate: a positive float or scalar float tensor; ignored by `SECOND_ORDER`.
@@ -64,12 +73,19 @@ SCHEDULES: dict[str, Callable[[float, Any, int], Any]] = {
     'exponential': lambda rate, step, steps: tf.train.exponential_decay(rate, step, steps, _EXPONENTIAL_END),
     'linear': lambda rate, step, steps: tf.train.polynomial_decay(rate, step, steps, end_learning_rate=0.0),
 }
+"""Learning-rate schedules: name -> (initial rate, step, steps of the run) -> the rate, a float32 scalar."""
 
 
 def learning_rate_at(
     schedule: str, initial_rate: float, step: Tensor, total_steps: int, warmup_steps: int = 0
 ) -> Tensor:
     """Returns the learning rate at a step, a scalar float32 tensor.
+
+    Examples:
+        >>> with tf.Graph().as_default(), tf.Session() as session:
+        ...     rates = [learning_rate_at('linear', 0.5, tf.constant(step), 100) for step in (0, 50, 100)]
+        ...     [float(rate) for rate in session.run(rates)]
+        [0.5, 0.25, 0.0]
 
     Args:
       schedule: one of `SCHEDULES`. 'cosine' (Loshchilov and Hutter 2017, eq. 5, without restarts) and

@@ -36,6 +36,7 @@ from estimator_lab.tf1._environment import (
 choose_variables()
 with importing_tensorflow():
     tf: Any = importlib.import_module('tensorflow.compat.v1')
+    """The module `tensorflow.compat.v1`, with `tf.estimator` and the names that have moved since 1.15."""
 check_packages(tf.__version__)
 hide_deprecations()
 print_log_lines_once()

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.api import DemoPaths
+from estimator_lab.conventions import to_unit_range
+from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.pipeline.input_fns import archive_input_fn, notes_input_fn
 from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.places import GOLDEN, ROOT, load_script
@@ -149,7 +150,7 @@ def test_minibatch_input_fn(example, archive, monkeypatch, capsys):
 def test_minibatches_are_whole_shuffled_and_without_end(example, archive):
     module = example('minibatch_input_fn')
     with tf.Graph().as_default():
-        dataset = module.training_input_fn(open_archives([str(archive)]), 16, InputReport())()
+        dataset = module.training_input_fn(archive, 16)()
         # Closed within the graph: a session that outlives it leaves this process without eager execution.
         with contextlib.closing(run(dataset.make_one_shot_iterator().get_next())) as batches:
             (features, ids), _ = itertools.islice(batches, 2)
@@ -157,6 +158,16 @@ def test_minibatches_are_whole_shuffled_and_without_end(example, archive):
     assert len(set(features['key'][:24])) == 24
     assert ids[:24].tolist() != sorted(ids[:24])
     assert sorted(ids[:24]) == [0] * 6 + [1] * 6 + [2] * 6 + [3] * 6
+
+
+def test_arrays_have_the_pixels_of_the_package(example, archive):
+    images, ids, labels = example('built_in_data').load_arrays(archive)
+    members = list(stream_members(archive))
+    np.testing.assert_array_equal(
+        images, to_unit_range(np.stack([decode_image(member.data, 32, 32) for member in members]))
+    )
+    assert images.dtype == np.float32
+    assert [labels[id_] for id_ in ids] == [member.label for member in members]
 
 
 def test_numpy_input_fn(example, archive, capsys):

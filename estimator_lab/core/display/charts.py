@@ -41,6 +41,10 @@ def draw_curves(
 ) -> Image.Image:
     """Draws curves in one panel with a legend.
 
+    Examples:
+        >>> draw_curves('loss', 'step', {'train': ([1, 2, 3], [0.9, 0.5, 0.4])}).mode
+        'RGB'
+
     Args:
       title: label of the vertical axis.
       horizontal: label of the horizontal axis.

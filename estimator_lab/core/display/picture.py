@@ -32,6 +32,10 @@ def labelled_grid(
 ) -> Image.Image:
     """Draws images in rows, each with a text below it.
 
+    Examples:
+        >>> labelled_grid(np.zeros((3, 8, 8, 1)), ['a', 'b', 'c'], columns=3, tile=32).width
+        112
+
     Args:
       images: [n, height, width, channels] in a format of `as_picture`; n may be 0.
       texts: n texts, of one or more lines; lines that are wider than an image go on below.
@@ -61,6 +65,12 @@ def labelled_grid(
 
 def as_picture(image: np.ndarray) -> Image.Image:
     """Returns an image [height, width, channels] as a picture: grey for one channel, RGB for three.
+
+    Examples:
+        >>> as_picture(np.zeros((24, 32, 3), np.uint8)).size
+        (32, 24)
+        >>> as_picture(np.ones((24, 32, 1))).getpixel((0, 0))
+        255
 
     Args:
       image: float, clipped to [0, 1], or uint8.

@@ -50,7 +50,12 @@ def tick_texts(ticks: list[float]) -> list[str]:
 
 
 def wide_enough(low: float, high: float) -> tuple[float, float]:
-    """Returns an interval that is not empty; one of a single value begins or ends at 0."""
+    """Returns an interval that is not empty; one of a single value begins or ends at 0.
+
+    Examples:
+        >>> wide_enough(0.0, 3.0), wide_enough(2.0, 2.0)
+        ((0.0, 3.0), (0.0, 2.0))
+    """
     if high > low:
         return low, high
     return (min(low, 0.0), max(high, 0.0)) if low else (0.0, 1.0)

@@ -29,6 +29,10 @@ Batches = Callable[[], Iterable[np.ndarray]]
 class Task:
     """What a model learns with given hyper-parameters.
 
+    Examples:
+        >>> Task().primary_metric, Task().labelled
+        ('accuracy', True)
+
     Attributes:
       primary_metric: the evaluation metric by which runs are compared, a name in `core.model.keys`.
       higher_is_better: whether larger values of that metric are better.

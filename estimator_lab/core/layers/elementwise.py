@@ -56,6 +56,11 @@ class ActivationParams:
 def dropout(values: Tensor, rate: float, noise: Noise | None, shape: Tensor | None = None) -> Tensor:
     """Sets a share of the values to 0 and divides the others by the rest (Srivastava et al. 2014).
 
+    Examples:
+        >>> with tf.Graph().as_default(), tf.Session() as session:
+        ...     session.run(dropout(tf.ones([3]), 0.5, None)).tolist()
+        [1.0, 1.0, 1.0]
+
     The draws depend on seed and global step only, so that a resumed run drops the same values as one that was
     never stopped. `tf.layers.dropout` would draw from the start again.
 

@@ -72,6 +72,12 @@ def describe_hparams(params_class: type) -> str:
 def sizes(text: str) -> tuple[int, ...]:
     """Returns the sizes of some layers, (500, 250) for '500-250'; () for ''.
 
+    Examples:
+        >>> sizes('500-250')
+        (500, 250)
+        >>> sizes('')
+        ()
+
     Raises:
       ValueError: for anything but positive whole numbers with '-' between them.
     """
@@ -82,7 +88,12 @@ def sizes(text: str) -> tuple[int, ...]:
 
 
 def are_sizes(text: str) -> bool:
-    """Returns whether `sizes` accepts the string."""
+    """Returns whether `sizes` accepts the string.
+
+    Examples:
+        >>> are_sizes('500-250'), are_sizes('500-0')
+        (True, False)
+    """
     try:
         sizes(text)
     except ValueError:
@@ -91,27 +102,52 @@ def are_sizes(text: str) -> bool:
 
 
 def some_sizes(text: str) -> bool:
-    """Returns whether `sizes` accepts the string, and it is not empty."""
+    """Returns whether `sizes` accepts the string, and it is not empty.
+
+    Examples:
+        >>> some_sizes('1024'), some_sizes('')
+        (True, False)
+    """
     return bool(text) and are_sizes(text)
 
 
 def is_share(value: float) -> bool:
-    """Returns whether a value is in [0, 1)."""
+    """Returns whether a value is in [0, 1).
+
+    Examples:
+        >>> is_share(0), is_share(0.5), is_share(1)
+        (True, True, False)
+    """
     return 0 <= value < 1
 
 
 def not_negative(value: float) -> bool:
-    """Returns whether a value is 0 or more."""
+    """Returns whether a value is 0 or more.
+
+    Examples:
+        >>> not_negative(0), not_negative(-1)
+        (True, False)
+    """
     return value >= 0
 
 
 def is_positive(value: float) -> bool:
-    """Returns whether a value is above 0."""
+    """Returns whether a value is above 0.
+
+    Examples:
+        >>> is_positive(0.1), is_positive(0)
+        (True, False)
+    """
     return value > 0
 
 
 def at_least_1(value: float) -> bool:
-    """Returns whether a value is 1 or more."""
+    """Returns whether a value is 1 or more.
+
+    Examples:
+        >>> at_least_1(1), at_least_1(0)
+        (True, False)
+    """
     return value >= 1
 
 

@@ -24,6 +24,12 @@ _LARGEST_BETA = 100
 class Phase:
     """A phase of a training run, with its own Estimator.
 
+    Examples:
+        >>> Phase().name == FINAL
+        True
+        >>> Phase('pretraining', epochs=5).epochs
+        5
+
     The global step continues from phase to phase, so that TensorBoard shows all of them on one time axis.
 
     Attributes:
@@ -147,6 +153,12 @@ def _is_beta(value: float) -> bool:
 @dataclasses.dataclass(frozen=True)
 class ClassifierParams(LabelledParams):
     """Parameters of every classifier.
+
+    Examples:
+        >>> ClassifierParams(vocabulary=('cat', 'dog')).num_classes
+        2
+        >>> ClassifierParams().optimizer, ClassifierParams().mixes
+        ('adam', False)
 
     Attributes:
       class_weights: weight of each class in the training loss, in the order of the vocabulary; () for 1.

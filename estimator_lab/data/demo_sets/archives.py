@@ -29,7 +29,12 @@ _NamedJpeg = tuple[str, bytes]
 
 
 class DemoPaths(NamedTuple):
-    """The two files of a built-in data set."""
+    """The two files of a built-in data set.
+
+    Attributes:
+      train: archive of the training images.
+      test: archive of the images for evaluation.
+    """
 
     train: Path
     test: Path

@@ -99,6 +99,14 @@ class Augmentation:
 def parse_augmentation(text: str, seed: int) -> Augmentation | None:
     """Parses 'shift=2,mirror,brightness=0.1'.
 
+    Examples:
+        >>> changes = parse_augmentation('shift=2,mirror', seed=1)
+        >>> changes.shift, changes.mirror, changes.rotation
+        (2, True, 0.0)
+        >>> parse_augmentation('spin', seed=1)
+        Traceback (most recent call last):
+        estimator_lab.errors.FlagError: ...
+
     Args:
       text: as given to --augment; '' gives None.
       seed: of the random changes.

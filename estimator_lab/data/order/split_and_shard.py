@@ -17,6 +17,14 @@ _HASHES = 2**64
 class Part(NamedTuple):
     """The examples whose names hash into [low, high) of [0, 1); all by default.
 
+    Examples:
+        >>> names = [f'n000001/{number:04}.jpg' for number in range(1000)]
+        >>> training, test = Part(0.0, 0.9), Part(0.9, 1.0)
+        >>> all((name in training) != (name in test) for name in names)
+        True
+        >>> 50 < sum(name in test for name in names) < 150
+        True
+
     Only the name of an example in its archive counts, so that two disjoint parts share no example, wherever
     the archive is and however its members are ordered.
     """
@@ -38,6 +46,13 @@ class Part(NamedTuple):
 @dataclass(frozen=True)
 class WorkerShard:
     """The share of one worker in each global batch: the next `global_batch` examples of the global order.
+
+    Examples:
+        >>> list(WorkerShard(rank=1, world_size=2, global_batch=4).of(range(8)))
+        [2, 3, 6, 7]
+        >>> WorkerShard(rank=2, world_size=2)
+        Traceback (most recent call last):
+        estimator_lab.errors.FlagError: rank=2 is not one of world_size=2: ranks go from 0 to 1.
 
     A global batch is divided into parts that differ by one example at most, so that `world_size` workers
     together read each example exactly once, however many there are and whatever their archives' sizes.

@@ -121,7 +121,12 @@ def _is_range(split: Any) -> bool:
 
 
 def paths_of(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
-    """Returns one path or several as a tuple of texts."""
+    """Returns one path or several as a tuple of texts.
+
+    Examples:
+        >>> paths_of('a.tar'), paths_of([Path('a.tar'), 'b.tar'])
+        (('a.tar',), ('a.tar', 'b.tar'))
+    """
     if isinstance(paths, str | os.PathLike):
         return (os.fspath(paths),)
     return tuple(os.fspath(path) for path in paths)

@@ -16,6 +16,10 @@ _WIDTH = 120
 def find(text: str) -> Answer | None:
     """Returns the answer to a message; None if there is none.
 
+    Examples:
+        >>> find("AttributeError: module 'tensorflow' has no attribute 'estimator'").page
+        'no_attribute_estimator'
+
     Args:
       text: the message, with or without the type of the error, quotes and path, or a whole traceback. Of
         several messages in it, the last one counts.

@@ -1,0 +1,172 @@
+"""Parts for Estimators of the user's own: input functions, model functions, losses of style."""
+
+import numpy as np
+import pytest
+
+from estimator_lab import api
+from estimator_lab.conventions import to_unit_range
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.models import style
+from estimator_lab.tf1 import tf
+from tests.archive_files import encoded, picture, write_tar
+
+
+def batches(input_fn, most=100):
+    """Returns the batches of an input function as arrays, up to the end."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        following = input_fn().make_one_shot_iterator().get_next()
+        found = []
+        while len(found) < most:
+            try:
+                found.append(session.run(following))
+            except tf.errors.OutOfRangeError:
+                break
+        return found
+
+
+def keys(found):
+    return [key for features, _ in found for key in features['key']]
+
+
+def test_an_epoch_has_each_image_once_in_stored_order(archive):
+    input_fn = api.input_fn(archive, (8, 8, 1), 5)
+    found, members = batches(input_fn), list(stream_members(archive))
+    assert input_fn.size == len(members) == 24
+    assert [len(ids) for _, ids in found] == [5, 5, 5, 5, 4]
+    assert [input_fn.labels[id_] for _, ids in found for id_ in ids] == [one.label for one in members]
+    pixels = np.concatenate([features['image'] for features, _ in found])
+    wanted = np.stack([decode_image(one.data, 8, 8) for one in members])
+    np.testing.assert_array_equal(pixels, to_unit_range(wanted))
+
+
+def test_each_call_begins_again(archive):
+    input_fn = api.input_fn(archive, (8, 8, 1), 5, shuffle=True)
+    assert keys(batches(input_fn)) == keys(batches(input_fn))
+
+
+def test_epochs_differ_in_order_and_batches_do_not_end_with_them(archive):
+    found = batches(api.input_fn(archive, (8, 8, 1), 10, shuffle=True, epochs=2))
+    assert [len(ids) for _, ids in found] == [10, 10, 10, 10, 8]
+    first, second = keys(found)[:24], keys(found)[24:]
+    assert set(first) == set(second) and first != second
+    assert (
+        keys(batches(api.input_fn(archive, (8, 8, 1), 10, shuffle=True, epochs=None), most=4))[:24] == first
+    )
+
+
+def test_parts_of_a_split_share_the_vocabulary_and_no_image(archive):
+    several = [api.input_fn(archive, (8, 8, 1), split=part) for part in ((0, 0.7), (0.7, 1))]
+    assert several[0].labels == several[1].labels
+    first, second = (keys(batches(input_fn)) for input_fn in several)
+    assert len(set(first) | set(second)) == len(first) + len(second) == 24
+    assert [input_fn.size for input_fn in several] == [len(first), len(second)]
+
+
+def test_labels_that_are_not_in_the_vocabulary_have_no_id(archive):
+    (batch,) = batches(api.input_fn(archive, (8, 8, 1), 24, vocabulary=('n000001', 'n000002')))
+    assert batch[1].tolist() == [-1] * 6 + [0] * 6 + [1] * 6 + [-1] * 6
+
+
+def test_without_labels_a_dataset_has_features_alone(tmp_path):
+    archive = write_tar(tmp_path / 'a.tar', [(f'{n}.png', encoded(picture(n))) for n in range(3)])
+    with pytest.raises(api.FlagError, match='unknown: give vocabulary, or labelled=False'):
+        api.input_fn(archive, (8, 8, 1))
+    input_fn = api.input_fn(archive, (8, 8, 1), labelled=False)
+    (features,) = batches(input_fn)
+    assert features['image'].shape == (3, 8, 8, 1) and input_fn.labels == ()
+
+
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        ({'batch_size': 0}, 'batch_size=0'),
+        ({'image_shape': (8, 8)}, 'image_shape'),
+        ({'epochs': 0}, 'epochs=0'),
+        ({'split': (0.5, 0.5)}, 'split='),
+        ({'augment': 'spin'}, 'spin'),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else '',
+)
+def test_wrong_arguments_are_named(archive, given, message):
+    with pytest.raises(api.FlagError, match=message):
+        api.input_fn(archive, **{'image_shape': (8, 8, 1), **given})
+
+
+def test_damage_that_is_found_in_training_stops_it(archive):
+    """Estimator would take the end of the input for the end of training."""
+    input_fn = api.input_fn(archive, (8, 8, 1), 4, epochs=None)
+    archive.write_bytes(archive.read_bytes()[:4000])
+    with pytest.raises(tf.errors.OpError, match='DataError'):
+        batches(input_fn)
+
+
+def test_too_many_bad_images_stop_the_input(tmp_path):
+    members = [(f'a/n{n % 2}/{n}.png', encoded(picture(n)) if n < 2 else b'none') for n in range(40)]
+    input_fn = api.input_fn(write_tar(tmp_path / 'a.tar', members), (8, 8, 1), 4)
+    with pytest.raises(tf.errors.OpError, match='bad'):
+        batches(input_fn)
+
+
+def test_a_model_function_trains_on_an_input_function(archive, tmp_path):
+    train = api.input_fn(archive, (8, 8, 1), 8, shuffle=True, epochs=None)
+    params = {'image_shape': (8, 8, 1), 'vocabulary': train.labels, 'filters': 2, 'dense_units': 4}
+    config = tf.estimator.RunConfig(str(tmp_path), tf_random_seed=1)
+    estimator = tf.estimator.Estimator(api.model_fn('cnn'), config=config, params=params)
+    metrics = estimator.train(train, steps=2).evaluate(api.input_fn(archive, (8, 8, 1)))
+    assert metrics['global_step'] == 2 and 0 <= metrics['accuracy'] <= 1
+
+
+def test_an_unknown_model_is_named():
+    with pytest.raises(api.FlagError, match='nonsense'):
+        api.model_fn('nonsense')
+
+
+def losses(photo, pictures):
+    losses_of = api.style_losses(photo)
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = losses_of(tf.constant(pictures))
+        session.run(tf.local_variables_initializer())
+        return session.run(found)
+
+
+def test_losses_of_style_compare_pictures_with_photo_and_style():
+    rng = np.random.default_rng(0)
+    photo, other = rng.random((2, 40, 48, 3)).astype(np.float32)
+    content, of_style, variation = losses(photo, np.stack([photo, other]))
+    assert content[0] == 0 < content[1]
+    assert (of_style > 0).all() and (variation > 0).all()
+    own = style.Params(image_shape=photo.shape)
+    with tf.Graph().as_default(), tf.Session() as session:
+        built_in = style.built_in_perceptual_loss(3)
+        found = style.perceived_losses(built_in, tf.constant(photo[None]), tf.ones([1, 1]))
+        wanted = found(tf.constant(other[None])).perceptual(own)
+        session.run(tf.local_variables_initializer())
+        assert session.run(wanted)[0] == pytest.approx(content[1] + 2 * of_style[1], rel=1e-4)
+
+
+@pytest.mark.parametrize('photo', [np.zeros((4, 4)), np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 2))])
+def test_a_photo_is_an_array_of_floats(photo):
+    with pytest.raises(api.FlagError, match='photo must be'):
+        api.style_losses(photo)
+
+
+def test_a_style_that_is_no_picture_is_named(tmp_path):
+    (tmp_path / 'a.txt').write_text('text')
+    with pytest.raises(api.DataError, match=r'a\.txt'):
+        api.style_losses(np.zeros((16, 16, 3), np.float32), str(tmp_path / 'a.txt'))
+
+
+def test_the_faces_are_announced(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    said = []
+
+    def few(progress):
+        for done in range(1, 1201):
+            progress(done, 1200)
+        return api.DemoPaths(tmp_path / 'a', tmp_path / 'b')
+
+    monkeypatch.setattr(api, 'cached_demo', few)
+    assert api.demo_faces(said.append).train == tmp_path / 'a'
+    assert said == [f'Drawing the built-in faces: {n} of 1,200' for n in ('500', '1,000', '1,200')]
+    api.demo_faces()

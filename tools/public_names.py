@@ -1,0 +1,109 @@
+"""The public names of the package; all others may change without notice.
+
+    python tools/public_names.py
+
+writes their list in docs/api.md. tools/site_pages.py makes the Python reference of them, and
+tests/test_public_names.py checks that each is documented, and that docs and examples use no others.
+"""
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / 'docs/api.md'
+
+# By title, modules with their public names; () for a module that is imported for its effect.
+TITLES: Mapping[str, Sequence[str]] = {
+    'Programs and notebooks': ('estimator_lab.api',),
+    'TensorFlow 1 and its Estimator': ('estimator_lab.tf1', 'estimator_lab.contrib'),
+    'Optimizers': ('estimator_lab.optimizers',),
+    'Model files': (),  # all others
+}
+
+
+def _all_of(module: str) -> tuple[str, ...]:
+    """Returns `__all__` of a package, without importing it."""
+    path = ROOT / module.replace('.', '/')
+    file = path / '__init__.py' if path.is_dir() else path.with_suffix('.py')
+    for node in ast.parse(file.read_text(encoding='utf-8')).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '__all__':
+            return tuple(ast.literal_eval(node.value))
+    raise LookupError(f'{file} has no __all__')
+
+
+PUBLIC: Mapping[str, tuple[str, ...]] = {
+    'estimator_lab.api': _all_of('estimator_lab.api'),
+    'estimator_lab.tf1': (
+        'EstimatorSpec',
+        'Features',
+        'Mode',
+        'Operation',
+        'RunConfig',
+        'SessionRunHook',
+        'Tensor',
+        'Variable',
+        'VersionError',
+        'prepare_process',
+        'reused_evaluation_graph',
+        'tf',
+    ),
+    'estimator_lab.contrib': (),
+    'estimator_lab.optimizers': _all_of('estimator_lab.optimizers'),
+    # What docs/adding_a_model.md uses and names.
+    'estimator_lab.base.settings': ('setting',),
+    'estimator_lab.conventions': ('IMAGE', 'KEY', 'WEIGHT'),
+    'estimator_lab.errors': ('DataError', 'FlagError', 'LabError'),
+    'estimator_lab.core.heads.adversarial': ('adversarial_spec',),
+    'estimator_lab.core.heads.boltzmann': ('rbm_spec',),
+    'estimator_lab.core.heads.classification': ('classification_spec',),
+    'estimator_lab.core.heads.model': ('Model', 'Task', 'fixed_size'),
+    'estimator_lab.core.heads.model_function': ('Args', 'model_function'),
+    'estimator_lab.core.heads.predictions': ('prediction_spec',),
+    'estimator_lab.core.heads.reconstruction': ('reconstruction_spec',),
+    'estimator_lab.core.layers.dense': ('Dense', 'DenseParams', 'HiddenLayers'),
+    'estimator_lab.core.layers.elementwise': ('ActivationParams', 'dropout'),
+    'estimator_lab.core.layers.linear_recurrence': ('LinearLayers',),
+    'estimator_lab.core.layers.recurrent': ('RecurrentLayers',),
+    'estimator_lab.core.layers.rnn_cells': ('CELLS',),
+    'estimator_lab.core.model.endpoints': ('LOGITS', 'Endpoint', 'Layered', 'Layers', 'publish'),
+    'estimator_lab.core.model.hparams': (
+        'at_least_1',
+        'is_positive',
+        'is_share',
+        'not_negative',
+        'sizes',
+        'some_sizes',
+        'structural',
+    ),
+    'estimator_lab.core.model.params': ('ClassifierParams', 'LabelledParams', 'Phase', 'TrainingParams'),
+    'estimator_lab.core.step.noise': ('Noise',),
+    'estimator_lab.core.step.train_step': ('apply_gradients', 'sequential_train_op', 'train_op'),
+    'estimator_lab.models.registry': ('Entry',),
+}
+
+
+def modules_of(title: str) -> list[str]:
+    """Returns the modules under a title."""
+    named = {module for modules in TITLES.values() for module in modules}
+    return list(TITLES[title]) or [module for module in PUBLIC if module not in named]
+
+
+def table() -> str:
+    """Returns the list of public names in Markdown."""
+    rows = ['| module | names |', '| --- | --- |']
+    for title in TITLES:
+        for module in modules_of(title):
+            names = ', '.join(f'`{name}`' for name in PUBLIC[module]) or 'none: importing it is enough'
+            rows.append(f'| `{module}` | {names} |')
+    return '\n'.join(rows)
+
+
+def with_table(page: str) -> str:
+    """Returns the text of docs/api.md with the present list."""
+    return re.sub(r'\| module \| names \|\n(\|.*\n)+', lambda _: f'{table()}\n', page)
+
+
+if __name__ == '__main__':
+    PAGE.write_text(with_table(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
