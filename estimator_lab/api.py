@@ -192,8 +192,7 @@ def hparams(model: str) -> Listing:
 
 
 def _with_built_in_faces(chosen: Settings) -> Settings:
-    if chosen.eval_data:
-        raise FlagError('eval_data needs data: the built-in faces have their own evaluation images.')
+    chosen.check_built_in_data()
     paths = demo_faces()
     return dataclasses.replace(chosen, data=(str(paths.train),), eval_data=(str(paths.test),))
 

@@ -67,8 +67,7 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
 
         say_lines(f'Hyper-parameters of {settings.model}:\n{describe_hparams(model.params)}')
         return 0
-    if settings.eval_data and not settings.data:
-        raise FlagError('--eval_data needs --data: the built-in faces have their own evaluation images.')
+    settings.check_built_in_data()
     if {'batch_size', 'global_batch_size'} <= set(line.given):
         raise FlagError('--batch_size and --global_batch_size exclude each other: give one of them.')
     if settings.learning_rate_plot:

@@ -69,6 +69,7 @@ def test_built_in_data_needs_a_folder_for_it(train):
         (['--learning_rate=1'], 2, 'did you mean --hparams=learning_rate=...?'),
         (['--batch_size=0'], 2, 'batch_size'),
         (['--eval_data=ARCHIVE'], 2, '--eval_data needs --data'),
+        (['--split=0.9'], 2, '--split needs --data'),
         (['--data=/none/x.tar'], 1, "There is no file '/none/x.tar'"),
         (['--data=/none/*.tar'], 1, "No file matches '/none/*.tar'"),
         (['--data=ARCHIVE', '--hparams=x=1'], 2, "Unknown hyper-parameter 'x'; known are: optimizer"),

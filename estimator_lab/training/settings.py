@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from estimator_lab.base.settings import setting
+from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS
 
 _model, _data, _image, _training, _output = (
@@ -136,3 +137,11 @@ class Settings:
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) to which images are scaled."""
         return self.image_size, self.image_size, self.channels
+
+    def check_built_in_data(self) -> None:
+        """Raises FlagError if there is no `data` that `eval_data` or `split` could go with."""
+        for name in ('eval_data', 'split'):
+            if getattr(self, name) and not self.data:
+                raise FlagError(
+                    f'--{name} needs --data: the built-in faces have their own evaluation images.'
+                )
