@@ -157,6 +157,10 @@ class DataSettings(Protocol):
     def lowercase(self) -> bool:
         """Whether the tokens of a vocabulary are in lower case."""
 
+    @property
+    def vectors(self) -> Path | None:
+        """File of vectors of tokens."""
+
 
 @dataclass(frozen=True)
 class Kind(ABC):

@@ -24,6 +24,7 @@ from estimator_lab.core.model.endpoints import (
     published,
     states_of,
 )
+from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, collate
 from estimator_lab.errors import FlagError
 from estimator_lab.models.recursive import NODE_LOGITS
@@ -152,6 +153,7 @@ def inspect_tree(trained: Trained, data: bytes) -> tuple[dict[str, np.ndarray], 
             found, shares = session.run([predictions, nodes], fed)
     texts = Texts(reader.tokens.texts, trained.record.vocabulary)
     shown = texts.shown(tree.token, tree.left, shares[0, : len(tree.token)], tree.node_label)
+    shown = shown._replace(tokens=parse_tree(data).tokens)  # unknown ones, too
     values = {name: np.asarray(value[0]) for name, value in found.items() if name != KEY}
     return values, tree_picture(shown)
 

@@ -30,6 +30,9 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Tensor, tf
 _FEW_TOKENS = 256  # no more than a batch has leaves
 _LARGEST_TENSOR = 2**28  # values
 QUADTREE_ARITY = 4
+SENTIMENTS = ('0', '1', '2', '3', '4')
+"""The labels of the Stanford Sentiment Treebank, from very negative to very positive."""
+_NEUTRAL = 2
 
 
 def _reads_tokens(params: Any) -> bool:
@@ -162,9 +165,11 @@ class QuadtreeNetwork:
 def model_fn(args: Args[Params]) -> EstimatorSpec:
     """Classifies trees or images: see `core.heads.classification.classification_spec`.
 
-    The features of trees are 'token', 'left', 'level' and 'node_label', int32 [batch, nodes]. TRAIN then adds
-    the cross-entropy of the other nodes that have labels, summed over each tree (Socher et al. 2013, equation
-    3); EVAL reports `node_accuracy` over these and their roots, and counts unknown tokens.
+    The features of trees are 'token', 'left', 'level' and 'node_label', int32 [batch, nodes]. The loss of
+    TRAIN and EVAL then includes the cross-entropy of the other nodes that have labels, summed over each tree
+    (Socher et al. 2013, equation 3). EVAL reports `node_accuracy` over these and their roots, and counts
+    unknown tokens. If the labels are the five of sentiment, it also reports `binary_accuracy`: see
+    `binary_accuracy`.
     """
     features, params = args.features, args.params
     if has_images(features):
@@ -177,7 +182,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     nodes = _Nodes(node_logits, forest, features)
     if args.predicting:
         publish({NODE_LOGITS: Endpoint(nodes.padded_logits())})
-    terms = [nodes.loss(), *_penalty(params)] if args.training else []
+    terms = [nodes.loss(), *_penalty(params)] if args.training else []  # EVAL's are in `_with_nodes`
     spec = classification_spec(args, tf.gather(node_logits, forest.roots), {'root': root}, terms)
     return _with_nodes(args, spec, nodes, network) if args.evaluating else spec
 
@@ -249,7 +254,12 @@ def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes, network:
             keys.NODE_ACCURACY: tf.metrics.accuracy(labels, predicted, weights),
             keys.UNKNOWN_TOKENS: count(nodes.unknown_tokens(), keys.UNKNOWN_TOKENS),
         }
-    spec = spec._replace(eval_metric_ops={**spec.eval_metric_ops, **metrics})
+        if params.vocabulary == SENTIMENTS:
+            metrics[keys.BINARY_ACCURACY] = binary_accuracy(
+                ids, spec.predictions[keys.PROBABILITIES], nodes.example_weights
+            )
+        loss = spec.loss + nodes.loss()
+    spec = spec._replace(loss=loss, eval_metric_ops={**spec.eval_metric_ops, **metrics})
     if display is None:
         return spec
     features, forest = nodes.features, nodes.forest
@@ -273,6 +283,23 @@ def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes, network:
         display.evaluation_folder,
     )
     return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, hook])
+
+
+def binary_accuracy(ids: Tensor, probabilities: Tensor, weights: Tensor) -> tuple[Any, Any]:
+    """Returns the share of positive and negative trees whose side is right; neutral ones do not count.
+
+    A tree is predicted positive if classes 3 and 4 together are more probable than 0 and 1, so that a network
+    trained on five classes is compared with those trained on two (Socher et al. 2013, section 5.2).
+
+    Args:
+      ids: true classes, int32 [batch]; below 0 if unknown.
+      probabilities: of the classes of SENTIMENTS, float32 [batch, 5].
+      weights: of the trees, float32 [batch].
+    """
+    has_side = tf.logical_and(ids >= 0, tf.not_equal(ids, _NEUTRAL))
+    negative, positive = probabilities[:, :_NEUTRAL], probabilities[:, _NEUTRAL + 1 :]
+    right = tf.equal(ids > _NEUTRAL, tf.reduce_sum(positive, 1) > tf.reduce_sum(negative, 1))
+    return tf.metrics.mean(tf.cast(right, tf.float32), weights * tf.cast(has_side, tf.float32))
 
 
 def _logits_layer(params: Params) -> Tensor:

@@ -24,7 +24,7 @@ from estimator_lab.training.plans import Plan, plan_phases
 from estimator_lab.training.rollback import rolled_back_on_failure
 from estimator_lab.training.run import open_run
 from estimator_lab.training.settings import Settings
-from estimator_lab.training.warm_start import WarmStart, open_warm_start
+from estimator_lab.training.warm_start import WarmStart, open_warm_start, open_word_vectors
 
 _SMALL_BATCH = 2**23  # numbers
 
@@ -237,7 +237,7 @@ def _close_event_files_at_exit() -> None:
 
 
 def _open_warm_start(plan: Plan) -> WarmStart | None:
-    """Returns where the first weights come from; None without --warm_start, and for a resumed run."""
+    """Returns where the first weights come from; None for random weights, and for a resumed run."""
     settings = plan.run.settings
     resumes = tf.train.latest_checkpoint(str(settings.model_dir)) is not None
     if settings.freeze and settings.warm_start is None and not resumes:
@@ -245,7 +245,13 @@ def _open_warm_start(plan: Plan) -> WarmStart | None:
             f'--freeze={settings.freeze} would keep random weights: give --warm_start, a folder or file of '
             'trained ones.'
         )
-    if settings.warm_start is None or resumes:
+    if settings.warm_start and settings.vectors:
+        raise FlagError('--warm_start and --vectors exclude each other: trained weights include vectors.')
+    if resumes:
+        return None
+    if settings.vectors:
+        return open_word_vectors(settings.vectors, plan)
+    if settings.warm_start is None:
         return None
     if plan.before:
         raise FlagError(

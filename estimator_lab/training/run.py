@@ -1,7 +1,7 @@
 """Settings -> a run: what all its phases have in common, checked before anything is written."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.order.archives import Say, distinct_examples
+from estimator_lab.data.trees.vectors import VectorFile
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
@@ -30,6 +31,7 @@ from estimator_lab.training.inputs import Inputs, check_enough, kind_of_data, op
 from estimator_lab.training.settings import Settings
 
 _BACKBONE = 'backbone'  # all layers before the last
+_WIDTH = 'embedding_units'
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,17 @@ def open_run(settings: Settings, say: Say) -> Run:
     _check_machine(settings, role)
     settings = _with_batch_size(settings, role)
     model = find_model(settings.model)
-    params = resolve(model.params, parse_hparams(model.params, settings.hparams))  # before data are read
+    given = parse_hparams(model.params, settings.hparams)
+    params = resolve(model.params, given)  # before data are read
     kind = kind_of_data(settings)
     check_kind(kind, settings, KINDS.values())
     parse_augmentation(settings.augment, settings.seed)  # reading the archives may take minutes
     task = model.task(params)
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, task, kind, previous.vocabulary if previous else (), say)
-    params = replace(params, **_data_params(settings, kind, inputs, previous))
+    params = replace(
+        params, **_vector_params(settings, given), **_data_params(settings, kind, inputs, previous)
+    )
     params = replace(
         params,
         **_class_weights(settings, params, inputs),
@@ -244,6 +249,19 @@ def _data_params(settings: Settings, kind: Kind, inputs: Inputs, previous: Recor
     else:
         of_kind = kind.data_params(settings, lambda: train.order().epoch(0), train.total)
     return {'image_shape': settings.image_shape, 'vocabulary': inputs.labels, **of_kind}
+
+
+def _vector_params(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameter that --vectors decides; raises FlagError if `given`, by --hparams, differs."""
+    if settings.vectors is None:
+        return {}
+    width = VectorFile(settings.vectors, '--vectors').width
+    if given.get(_WIDTH, width) != width:
+        raise FlagError(
+            f'--hparams={_WIDTH}={given[_WIDTH]}: the vectors of --vectors={settings.vectors} have {width} '
+            'values.'
+        )
+    return {_WIDTH: width}
 
 
 def _class_weights(settings: Settings, params: Any, inputs: Inputs) -> dict[str, Any]:

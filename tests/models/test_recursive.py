@@ -94,6 +94,42 @@ def test_metrics_of_nodes_and_unknown_tokens():
     assert found['unknown_tokens'] == 1 and found['unknown_labels'] == 1
 
 
+def test_the_loss_of_an_evaluation_is_that_of_training_without_penalties():
+    with tf.Graph().as_default():
+        tf.train.get_or_create_global_step()
+        features, labels = features_of(TEXTS), tf.constant([1, 0, -1], tf.int64)
+        train, evaluation = (model(features, labels, mode).loss for mode in (MODES.TRAIN, MODES.EVAL))
+        one, other = run(train, evaluation)
+    assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_binary_accuracy_of_sentiments():
+    # negative, neutral, positive, positive, unknown; the second and the last do not count
+    ids = [0, 2, 4, 3, -1]
+    shares = [[0.1, 0.2, 0.5, 0.1, 0.1], [1, 0, 0, 0, 0], [0, 0.1, 0.7, 0.2, 0], [0.2, 0.2, 0, 0.3, 0.3]]
+    shares.append(shares[0])
+    with tf.Graph().as_default():
+        _, mean = recursive.binary_accuracy(
+            tf.constant(ids), tf.constant(shares, tf.float32), tf.constant([1.0, 1, 1, 0, 1])
+        )
+        assert run(mean)[0] == pytest.approx(2 / 2)
+        _, mean = recursive.binary_accuracy(
+            tf.constant(ids), tf.constant(shares[::-1], tf.float32), tf.ones([5])
+        )
+        assert run(mean)[0] == pytest.approx(2 / 3)  # the fourth is said to be negative
+
+
+def test_only_five_sentiments_have_a_binary_accuracy():
+    for vocabulary, there in ((('0', '1'), False), (recursive.SENTIMENTS, True)):
+        with tf.Graph().as_default():
+            tf.train.get_or_create_global_step()
+            labels = tf.constant([1, 0, 4][: len(TEXTS)], tf.int64)
+            spec = recursive.model_fn(
+                features_of(TEXTS), labels, MODES.EVAL, {**PARAMS, 'vocabulary': vocabulary}
+            )
+            assert ('binary_accuracy' in spec.eval_metric_ops) is there
+
+
 @pytest.mark.parametrize('cell', ['plain', 'rntn', 'child_sum_lstm', 'lstm'])
 def test_a_batch_of_bad_trees_teaches_nothing(cell):
     with tf.Graph().as_default(), tf.Session() as session:

@@ -9,6 +9,7 @@ UNKNOWN_LABELS = 'unknown_labels'
 TOTAL_EXAMPLES = 'total_examples'  # after the metrics in alphabetical order, as TensorBoard lists them
 UNKNOWN_TOKENS = 'unknown_tokens'
 NODE_ACCURACY = 'node_accuracy'
+BINARY_ACCURACY = 'binary_accuracy'
 DEAD_UNITS = 'dead_units'  # of a layer: dead_units/NAME
 LEARNING_RATE = 'learning_rate'
 LOSS_SCALE = 'loss_scale'

@@ -1,6 +1,6 @@
 """Trees as a kind of example: files of a tar archive, or lines of a text."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from estimator_lab.data.kind import DataSettings, Kind, ReaderOptions
 from estimator_lab.data.member import Member
 from estimator_lab.data.trees.parse import line_name, parse_tree, tokens_of
 from estimator_lab.data.trees.tokens import FILE, NUMBERS, Tokens, frequent_tokens, read_tokens, write_tokens
+from estimator_lab.data.trees.vectors import VectorFile
 from estimator_lab.errors import FlagError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class TreeKind(Kind):
 
     name = 'tree'
     noun = 'trees'
-    settings = frozenset({'tokens', 'max_tokens', 'lowercase'})
+    settings = frozenset({'tokens', 'max_tokens', 'lowercase', 'vectors'})
     has_lines = True
     label_help = "A tree's label is at its root, or in front of it in its line, followed by a tab."
     dimensions = ('nodes', 'height')
@@ -57,7 +58,10 @@ class TreeKind(Kind):
     def data_params(
         self, settings: DataSettings, examples: Callable[[], Iterable[Member]], total: int | None
     ) -> dict[str, Any]:
-        """Returns the tokens: those of --tokens, or else the most frequent ones of the training data."""
+        """Returns the tokens: those of --tokens, or else the most frequent ones of the training data.
+
+        Of those that occur only once, the ones with a vector in --vectors are kept.
+        """
         if settings.tokens:
             return {_TOKENS: read_tokens(settings.tokens, '--tokens').texts}
         if total is None:
@@ -68,7 +72,15 @@ class TreeKind(Kind):
         counted: Iterable[list[str]] = _counted(examples(), total)
         if settings.lowercase:
             counted = ([token.lower() for token in tokens] for tokens in counted)
-        return {_TOKENS: frequent_tokens(counted, settings.max_tokens).texts}
+        path = settings.vectors
+        found = VectorFile(path, '--vectors') if path else None
+
+        def with_vector(rare: Collection[str]) -> list[str]:
+            wanted = {*rare, *map(str.lower, rare)}
+            has_one = {word for word, _ in found.vectors(wanted)} if found else set()
+            return [token for token in rare if token in has_one or token.lower() in has_one]
+
+        return {_TOKENS: frequent_tokens(counted, settings.max_tokens, with_vector).texts}
 
     def record(self, folder: Path, params: Mapping[str, Any]) -> None:
         """Writes the tokens into a model_dir."""

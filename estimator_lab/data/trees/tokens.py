@@ -1,7 +1,7 @@
 """The vocabulary of tokens, and their numbers in a network."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -45,19 +45,25 @@ class Tokens:
         return self.ids.get(text) or self.ids.get(text.lower(), UNKNOWN)
 
 
-def frequent_tokens(trees: Iterable[Sequence[str]], most: int) -> Tokens:
+def frequent_tokens(
+    trees: Iterable[Sequence[str]],
+    most: int,
+    known: Callable[[Collection[str]], Collection[str]] = lambda rare: (),
+) -> Tokens:
     """Returns the most frequent tokens, without those that occur only once, if others occur more often.
 
     Args:
       trees: the tokens of each tree.
       most: the number of tokens to return.
+      known: called with the tokens that occur only once; returns those that are kept all the same.
     """
     counts: Counter[str] = Counter()
     for tokens in trees:
         counts.update(tokens)
         if len(counts) > _COUNTED_AT_ONCE:  # limits the memory if a file has only new ones
             counts = Counter(dict(counts.most_common(MOST)))
-    often = {token: count for token, count in counts.items() if count > _RARE} or counts
+    often = {token: count for token, count in counts.items() if count > _RARE} or dict(counts)
+    often.update(dict.fromkeys(known(counts.keys() - often.keys()), _RARE))
     ranked = sorted(often, key=lambda token: (-often[token], token))
     return Tokens(ranked[:most])
 
