@@ -18,6 +18,7 @@ P = TypeVar('P')
 
 structural = functools.partial(setting, structural=True)
 """Declares a hyper-parameter that decides which variables a checkpoint has, or their shapes."""
+_NOUNS = {bool: 'true or false', int: 'a whole number', float: 'a finite number'}
 
 
 def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
@@ -161,4 +162,4 @@ def _typed(name: str, text: str, kind: type) -> Any:
             value = kind(text)
             if kind is not float or math.isfinite(value):
                 return value
-    raise FlagError(f'Hyper-parameter {name} takes a value of type {kind.__name__}, not {text!r}.')
+    raise FlagError(f'--hparams={name}={text} is not {_NOUNS[kind]}.')

@@ -34,11 +34,11 @@ def test_values_have_the_type_of_their_default():
     [
         ('rat=2', r"Unknown hyper-parameter 'rat'; did you mean rate\? Known are: rate, units, tied, kind\."),
         ('image_shape=3', 'Unknown hyper-parameter'),
-        ('units=2.5', 'units takes a value of type int'),
-        ('tied=perhaps', 'tied takes a value of type bool'),
+        ('units=2.5', r'--hparams=units=2\.5 is not a whole number\.'),
+        ('tied=perhaps', '--hparams=tied=perhaps is not true or false'),
         ('rate', '--hparams takes name=value'),
-        ('rate=nan', "rate takes a value of type float, not 'nan'"),
-        ('rate=inf', "rate takes a value of type float, not 'inf'"),
+        ('rate=nan', '--hparams=rate=nan is not a finite number'),
+        ('rate=inf', '--hparams=rate=inf is not a finite number'),
         ('units=2,rate=1,units=3', 'units is given twice'),
     ],
 )
