@@ -19,7 +19,7 @@ _ALIASES = {
     'clip_norm': 'clip grad_clip clipnorm gradient_clip',
     'dropout_rate': 'dropout drop keep_prob drop_rate',
     'weight_decay': 'wd l2 regularization',
-    'layers': 'hidden_layers num_layers',
+    'layers': 'hidden_layers num_layers hidden_units hidden units',
     'hidden_units': 'hidden n_hidden num_hidden',
     'dense_units': 'units hidden_units',
     'latent_size': 'z_dim latent_dim latent noise_dim',

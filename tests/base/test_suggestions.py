@@ -21,6 +21,13 @@ def test_names_that_may_have_been_meant(name, meant):
     assert suggested(name, ['max_steps', 'learning_rate', 'data']) == meant
 
 
+def test_the_units_of_each_models_hidden_layers_are_found():
+    meant = [
+        suggested('hidden_units', settings_of(find_model(model).params))[0] for model in ('mlp', 'cnn', 'rbm')
+    ]
+    assert meant == ['layers', 'dense_units', 'hidden_units']
+
+
 def test_the_sentence_lists_what_exists():
     assert unknown('Unknown thing', 'lr', ['data', 'learning_rate']) == (
         "Unknown thing 'lr'; did you mean learning_rate? Known are: data, learning_rate."
