@@ -1,18 +1,22 @@
 """A contender of `recurrent_figures.py step`, measured in this process: prints one line of JSON.
 
-    python benchmarks/recurrent_contenders.py own 10
+    python benchmarks/recurrent_contenders.py own lstm 10
 
-Every contender trains an LSTM of 128 units on the same 100 sequences of 784 values, with plain gradient
-descent at 0.001 on the cross-entropy of 10 classes, on the first two cores.
+Every contender trains a layer of 128 units, one of `LAYERS`, on the same 100 sequences of 784 values, with
+plain gradient descent at 0.001 on the cross-entropy of 10 classes, on the first two cores.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 from runner import CORES, Clock, Measured, run_contender
 from step_contenders import LEARNING_RATE, fit_keras, tensorflow_version
 
 BATCH, STEPS, UNITS, CLASSES = 100, 784, 128, 10
+LSTM, GRU, BIDIRECTIONAL, LINEAR = 'lstm', 'gru', 'bidirectional', 'linear'
+LAYERS = (LSTM, GRU, BIDIRECTIONAL, LINEAR)
+"""The layers: `bidirectional` is an LSTM of 128 units in each direction. Only we have `linear`."""
 
 
 def sequences() -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +25,7 @@ def sequences() -> tuple[np.ndarray, np.ndarray]:
     return rng.random((BATCH, STEPS, 1), np.float32), rng.integers(0, CLASSES, BATCH)
 
 
-def estimator_lab(loop: str, steps: str) -> Measured:
+def estimator_lab(loop: str, layer: str, steps: str) -> Measured:
     """The training step of `--model=recurrent` in a bare session, by our loop or TensorFlow's."""
     from estimator_lab.models.recurrent import model_fn
     from estimator_lab.tf1 import tf
@@ -34,6 +38,8 @@ def estimator_lab(loop: str, steps: str) -> Measured:
     params = {
         'image_shape': images.shape[1:],
         'read': 'pixels',
+        'cell': LSTM if layer == BIDIRECTIONAL else layer,
+        'bidirectional': layer == BIDIRECTIONAL,
         'layers': str(UNITS),
         'loop': loop,
         'optimizer': 'sgd',
@@ -48,30 +54,37 @@ def estimator_lab(loop: str, steps: str) -> Measured:
         return Clock(int(steps), BATCH).time(step, tensorflow_version(tf))
 
 
-def keras(steps: str) -> Measured:
+def keras(layer: str, steps: str) -> Measured:
     """Keras 3 `fit` on the TensorFlow back end, without estimator_lab."""
-    return fit_keras(
-        lambda layers: [layers.Input((STEPS, 1)), layers.LSTM(UNITS), layers.Dense(CLASSES)],
-        sequences(),
-        Clock(int(steps), BATCH),
-    )
+
+    def network(layers: Any) -> list[Any]:
+        recurrent = (layers.GRU if layer == GRU else layers.LSTM)(UNITS)
+        if layer == BIDIRECTIONAL:
+            recurrent = layers.Bidirectional(recurrent)
+        return [layers.Input((STEPS, 1)), recurrent, layers.Dense(CLASSES)]
+
+    return fit_keras(network, sequences(), Clock(int(steps), BATCH))
 
 
-def pytorch(steps: str) -> Measured:
+def pytorch(layer: str, steps: str) -> Measured:
     """PyTorch's usual training loop."""
     import torch
     from torch import nn
 
     torch.set_num_threads(CORES)
     torch.manual_seed(1)
-    lstm, dense = nn.LSTM(1, UNITS, batch_first=True), nn.Linear(UNITS, CLASSES)
+    both = layer == BIDIRECTIONAL
+    recurrent: Any = (nn.GRU if layer == GRU else nn.LSTM)(1, UNITS, batch_first=True, bidirectional=both)
+    dense = nn.Linear(UNITS * (1 + both), CLASSES)
     values, classes = map(torch.from_numpy, sequences())
-    optimizer = torch.optim.SGD([*lstm.parameters(), *dense.parameters()], LEARNING_RATE)
+    optimizer = torch.optim.SGD([*recurrent.parameters(), *dense.parameters()], LEARNING_RATE)
     loss_of = nn.CrossEntropyLoss()
 
     def step() -> None:
-        states, _ = lstm(values)
-        loss = loss_of(dense(states[:, -1]), classes)
+        states, _ = recurrent(values)
+        # The backward direction ends at the first step.
+        ends = torch.cat([states[:, -1, :UNITS], states[:, 0, UNITS:]], 1)
+        loss = loss_of(dense(ends), classes)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

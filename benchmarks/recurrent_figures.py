@@ -8,8 +8,9 @@
                         the same with the pixels in a fixed random order; 90 minutes
     python benchmarks/recurrent_figures.py adding
                         the adding problem of 600 steps, by a GRU and by linear recurrences; 90 minutes
-    python benchmarks/recurrent_figures.py step
-                        a training step of an LSTM over 784 steps against Keras 3 and PyTorch; 5 minutes
+    python benchmarks/recurrent_figures.py step --layer=lstm
+                        a training step of an LSTM over 784 steps against Keras 3 and PyTorch, or of a GRU, of
+                        an LSTM in both directions, or of linear recurrences, which only we have; 5 minutes
 
 --epochs trains for longer or shorter. `step` needs a machine that is idle otherwise, and `pip install -e
 '.[bench]'`.
@@ -17,8 +18,10 @@
 
 import argparse
 import functools
+from collections.abc import Callable
 
-from runner import ROOT, Figures, child, print_table, python, race, train
+from recurrent_contenders import LAYERS, LINEAR, LSTM
+from runner import ROOT, Figures, Measured, child, print_table, python, race, train
 
 # Epochs and further flags of training.
 TRAININGS: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -42,6 +45,7 @@ FIGURES = Figures(
     test=('', 'test archive'),
     epochs=(0, 'passes over the training images; 0 for the default of the figure'),
     model_dir=('', 'folder of the model; default: a temporary one'),
+    layer=(LSTM, 'of step', LAYERS),
     rounds=(3, 'of step'),
     steps=(10, 'timed steps in a round of step'),
 )
@@ -69,17 +73,20 @@ def adding(given: argparse.Namespace) -> None:
 
 @FIGURES.add()
 def step(given: argparse.Namespace) -> None:
-    """Prints sequences a second of an LSTM's training step of 100 sequences."""
-    run = functools.partial(child, 'recurrent_contenders.py')
-    contenders = {
-        'ours': lambda: run('own', given.steps),
-        'ours, --hparams=loop=dynamic_rnn': lambda: run('dynamic_rnn', given.steps),
-        'Keras 3 fit': lambda: run('keras', given.steps),
-        'Keras 3 fit, oneDNN on': lambda: run(
-            'keras', given.steps, environment={'TF_ENABLE_ONEDNN_OPTS': '1'}
-        ),
-        'PyTorch': lambda: run('pytorch', given.steps),
-    }
+    """Prints sequences a second of a training step of 100 sequences."""
+
+    def contender(name: str, **environment: str) -> Callable[[], Measured]:
+        script = 'recurrent_contenders.py'
+        return lambda: child(script, name, given.layer, given.steps, environment=environment)
+
+    contenders = {'ours': contender('own')}
+    if given.layer != LINEAR:
+        contenders |= {
+            'ours, --hparams=loop=dynamic_rnn': contender('dynamic_rnn'),
+            'Keras 3 fit': contender('keras'),
+            'Keras 3 fit, oneDNN on': contender('keras', TF_ENABLE_ONEDNN_OPTS='1'),
+            'PyTorch': contender('pytorch'),
+        }
     print_table(race(contenders, given.rounds), 'sequences', 'step', 100)
 
 

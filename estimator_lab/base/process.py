@@ -1,7 +1,8 @@
 """What a command may do to its own process, and importing a module may not.
 
 Importing ``estimator_lab.tf1`` in a user's program leaves standard error alone. A command calls
-`hide_import_messages` first, and the same import then hides what TensorFlow's native code prints.
+`hide_import_messages` first, and the same import then hides what TensorFlow's native code prints. After
+`hide_optional_packages`, it does not load packages that only users' programs need.
 """
 
 import contextlib
@@ -14,7 +15,9 @@ from pathlib import Path
 
 LOG_LEVEL_VARIABLE = 'TF_CPP_MIN_LOG_LEVEL'
 FATAL_ONLY = '3'
-_hides_import_messages = False
+# Keras and Estimator import them if they are installed, for arguments that commands do not pass.
+_OPTIONAL_PACKAGES = ('pandas', 'scipy')
+_hides_import_messages = _hides_optional_packages = False
 _announced: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
 
 # Prints a file and removes it, unless a line on standard input reports success. It is a separate process,
@@ -34,14 +37,34 @@ def hide_import_messages(
     _hides_import_messages, _announced = True, announced
 
 
+def hide_optional_packages() -> None:
+    """Makes a later import of TensorFlow, Keras and Estimator faster: pandas and SciPy seem not installed."""
+    global _hides_optional_packages
+    _hides_optional_packages = True
+
+
+@contextlib.contextmanager
+def without_optional_packages() -> Iterator[None]:
+    """The context in which TensorFlow, Keras and Estimator are imported: see `hide_optional_packages`."""
+    hidden = [name for name in _OPTIONAL_PACKAGES if _hides_optional_packages and name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment] # makes Python raise ImportError
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
 @contextlib.contextmanager
 def importing_tensorflow() -> Iterator[None]:
     """The context in which TensorFlow is imported: in a command, announced and `hushed`."""
-    if not _hides_import_messages:
-        yield
-        return
-    with _announced(), hushed():
-        yield
+    with without_optional_packages():
+        if not _hides_import_messages:
+            yield
+            return
+        with _announced(), hushed():
+            yield
 
 
 def wants_messages() -> bool:

@@ -22,7 +22,7 @@ from absl import flags
 
 from estimator_lab import __version__
 from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
-from estimator_lab.base.process import hide_import_messages
+from estimator_lab.base.process import hide_import_messages, hide_optional_packages
 from estimator_lab.base.regular_files import why_unread
 from estimator_lab.base.settings import settings_of
 from estimator_lab.console.activity import doing, shown_activity
@@ -110,6 +110,7 @@ class Command:
     def _run(self, stopped: threading.Event) -> int | None:
         open_closed_streams()
         hide_import_messages(_loading)
+        hide_optional_packages()
         if not _LOG.handlers:
             _LOG.addHandler(_Warnings())
         for stream in (sys.stdout, sys.stderr):  # escape what the terminal's encoding lacks

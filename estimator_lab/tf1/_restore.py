@@ -4,6 +4,7 @@ Nothing is loaded until ``tf.estimator`` is used: the names are TensorFlow's own
 finder supplies the modules that ``tensorflow_estimator`` lacks when it is imported.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import re
@@ -18,6 +19,7 @@ from typing import Any
 from tensorflow.python.util import tf_export
 from tensorflow.python.util.lazy_loader import KerasLazyLoader, LazyLoader
 
+from estimator_lab.base.process import without_optional_packages
 from estimator_lab.tf1._environment import VersionError, keras_3_problem
 from estimator_lab.tf1._modules import FINDER, Forwarder
 
@@ -87,7 +89,13 @@ def restore_estimator() -> None:
     if importlib.util.find_spec(_TRAINING):
         return
     FINDER.supply('tensorflow.', _stand_in_for)
-    FINDER.hook(_ESTIMATOR_PACKAGE, before=lambda module: _prepare_for_estimator())
+    hiding = contextlib.ExitStack()
+
+    def prepare(module: types.ModuleType) -> None:
+        hiding.enter_context(without_optional_packages())
+        _prepare_for_estimator()
+
+    FINDER.hook(_ESTIMATOR_PACKAGE, prepare, lambda module: hiding.close())
     importlib.import_module('tensorflow.compat.v2')
     for api in _api_modules():
         _add_estimator(api)

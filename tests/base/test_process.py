@@ -51,3 +51,25 @@ with hushed():
     os.write(2, b'native words')
 """
     assert run_python('-c', code).stderr == 'native words'
+
+
+IMPORTS = """
+import sys
+from estimator_lab.base import process
+{before}
+with process.importing_tensorflow():
+    try:
+        import pandas
+        print('found')
+    except ImportError:
+        print('missing')
+import pandas
+print('found')
+"""
+
+
+def test_a_command_imports_tensorflow_without_optional_packages(run_python, tmp_path):
+    (tmp_path / 'pandas.py').touch()
+    for before, found in ('', 'found'), ('process.hide_optional_packages()', 'missing'):
+        code = IMPORTS.format(before=f'sys.path.insert(0, {str(tmp_path)!r})\n{before}')
+        assert run_python('-c', code).stdout.split() == [found, 'found']

@@ -152,8 +152,9 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 COMMAND = """
-from estimator_lab.base.process import hide_import_messages
+from estimator_lab.base.process import hide_import_messages, hide_optional_packages
 hide_import_messages()
+hide_optional_packages()
 """
 # What TensorFlow 2.21 prints before it reads its log level.
 NATIVE_LINE = re.compile('WARNING: All log messages before absl::|[IW]0000 00:00:')
@@ -165,6 +166,18 @@ def test_training_prints_no_notes_in_a_users_program_and_nothing_in_a_command(ru
     assert [line for line in done.stderr.splitlines() if not NATIVE_LINE.match(line)] == []
     done = check(run_python, COMMAND + TRAIN)
     assert done.stdout == done.stderr == ''
+
+
+@restored_only
+def test_a_command_trains_without_loading_packages_for_other_kinds_of_data(run_python):
+    code = """
+import sys
+assert not {'pandas', 'scipy'} & set(sys.modules)
+import scipy.sparse
+assert scipy.sparse.issparse(scipy.sparse.eye(2))
+"""
+    pytest.importorskip('scipy')
+    check(run_python, COMMAND + TRAIN + code)
 
 
 def test_notes_are_shown_on_request(run_python):
