@@ -10,6 +10,7 @@ steps at 32x32 pixels in runs/cluster. Ctrl-C stops all processes, the chief aft
 the same command then resumes.
 """
 
+import argparse
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 from estimator_lab import api
 
@@ -27,21 +29,25 @@ DEFAULTS = {
     'image_size': 32,
     'distribution': 'parameter_server',
 }
+FAILED = {1, 2}  # exit statuses for an error, not for a signal
+STOPPED = threading.Event()
 
 
 def main() -> int:
-    """Runs the cluster; returns the largest exit status of its processes."""
+    """Runs the cluster; returns the exit status of a process that failed, or the largest one."""
     arguments = sys.argv[1:]
     if '--help' in arguments:
         print(__doc__, flush=True)
         return subprocess.call([*TRAIN, '--help'])
-    given = {argument.lstrip('-').partition('=')[0] for argument in arguments}
+    given = read(arguments)
     if 'data' not in given:
         faces = api.demo_faces()
         arguments += [f'--data={faces.train}', f'--eval_data={faces.test}']
+    if 'epochs' in given:
+        given['max_steps'] = ''
     arguments += [f'--{name}={value}' for name, value in DEFAULTS.items() if name not in given]
     jobs = {'chief': 1, 'worker': 2}
-    if '--distribution=multi_worker' not in arguments:
+    if given.get('distribution') != 'multi_worker':
         jobs['ps'] = 1
     addresses = iter([f'127.0.0.1:{port}' for port in free_ports(sum(jobs.values()))])
     cluster = {job: [next(addresses) for _ in range(count)] for job, count in jobs.items()}
@@ -52,7 +58,19 @@ def main() -> int:
             processes.append(start(f'{job} {index}', tf_config, arguments))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop(processes))
-    return max(process.wait() for process in processes)
+    while None in (statuses := [process.poll() for process in processes]):
+        if FAILED & set(statuses):
+            stop(processes)  # the others would wait for the one that failed
+        time.sleep(0.2)
+    return next((status for status in statuses if status in FAILED), max(statuses))
+
+
+def read(arguments: list[str]) -> dict[str, str]:
+    """Returns the flags that decide what is started, as far as they are given."""
+    parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
+    for name in ('data', 'epochs', *DEFAULTS):
+        parser.add_argument(f'--{name}')
+    return vars(parser.parse_known_args(arguments)[0])
 
 
 def free_ports(count: int) -> list[int]:
@@ -65,9 +83,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def stop(processes: list[subprocess.Popen]) -> None:
-    """Asks all processes to end."""
-    for process in processes:
-        process.terminate()
+    """Asks all processes to end, once: a second signal would end them without a checkpoint."""
+    if not STOPPED.is_set():
+        STOPPED.set()
+        for process in processes:
+            process.terminate()
 
 
 def start(task: str, tf_config: dict, arguments: list[str]) -> subprocess.Popen:
@@ -79,7 +99,7 @@ def start(task: str, tf_config: dict, arguments: list[str]) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
         errors='replace',
-        start_new_session=True,  # else Ctrl-C would reach it twice, which ends it without a checkpoint
+        start_new_session=True,  # else Ctrl-C would reach it twice
     )
 
     def show() -> None:

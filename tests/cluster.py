@@ -1,8 +1,10 @@
 """A cluster of real processes on this machine, for tests."""
 
+import contextlib
 import json
 import re
 import resource
+import secrets
 import socket
 import subprocess
 import time
@@ -12,17 +14,23 @@ from pathlib import Path
 from tests.forks import Process
 
 _PROGRAM = Path(__file__).with_name('cluster_process.py')
+_PORTS = range(20_000, 32_000)  # below those that the system gives to clients
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(('127.0.0.1', 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Returns different ports that were free a moment ago."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(('127.0.0.1', port))
+            found.add(port)
+    return list(found)
+
+
+def _job_and_index(task: str) -> tuple[str, int]:
+    job = task.rstrip('0123456789')
+    return job, int(task[len(job) :] or 0)
 
 
 class Cluster:
@@ -39,19 +47,19 @@ class Cluster:
         self._folder = folder
         self._flags = [*flags, f'--model_dir={self.model_dir}']
         self._cluster: dict[str, list[str]] = {}
-        self._moved: dict[str, dict[str, list[str]]] = {}
+        self._parted: dict[str, dict[str, list[str]]] = {}
         for task, port in zip(tasks, free_ports(len(tasks)), strict=True):
             if task != 'evaluator':
-                self._cluster.setdefault(task.rstrip('0123456789'), []).append(f'127.0.0.1:{port}')
+                self._cluster.setdefault(_job_and_index(task)[0], []).append(f'127.0.0.1:{port}')
         self._processes: dict[str, Process] = {}
         self._ended: list[Process] = []
 
     def start(self, *tasks: str, pace: float = 0.0) -> None:
         """Starts tasks; their training input yields at most one batch every `pace` seconds."""
         for task in tasks:
-            job, index = task.rstrip('0123456789'), int(re.search(r'\d*$', task)[0] or 0)
+            job, index = _job_and_index(task)
             tf_config = {
-                'cluster': self._moved.get(task, self._cluster),
+                'cluster': self._parted.get(task, self._cluster),
                 'task': {'type': job, 'index': index},
             }
             words = [str(_PROGRAM), str(self._log(task)), str(pace), *self._flags]
@@ -113,13 +121,23 @@ class Cluster:
         """Returns the outputs of all tasks, for the message of a failed test."""
         return '\n'.join(f'--- {task}\n{self.output(task)[-3000:]}' for task in self._processes)
 
-    def move(self, task: str) -> tuple[int, int]:
-        """Gives a task another port than the others know, before `start`; returns theirs and its own."""
-        job, index = task.rstrip('0123456789'), int(re.search(r'\d*$', task)[0] or 0)
-        known, (own,) = self._cluster[job][index], free_ports(1)
-        self._moved[task] = {**self._cluster, job: [*self._cluster[job]]}
-        self._moved[task][job][index] = f'127.0.0.1:{own}'
-        return int(known.rpartition(':')[2]), own
+    def part(self, task: str) -> list[tuple[int, int]]:
+        """Lets a proxy stand between a task and the others, whose TF_CONFIGs then differ; before `start`.
+
+        Returns:
+          Pairs of a port on which the proxy must listen, and one to which it connects: those of a task that
+          the cluster lists; for an evaluator, which only looks whether the others answer, all of theirs.
+        """
+        seen = {job: [*addresses] for job, addresses in self._cluster.items()}
+        job, index = _job_and_index(task)
+        places = [(job, index)] if job in seen else [(job, n) for job in seen for n in range(len(seen[job]))]
+        pairs = []
+        for place, port in zip(places, free_ports(len(places)), strict=True):
+            known, seen[place[0]][place[1]] = seen[place[0]][place[1]], f'127.0.0.1:{port}'
+            pair = int(known.rpartition(':')[2]), port
+            pairs.append(pair if job in self._cluster else pair[::-1])
+        self._parted[task] = seen
+        return pairs
 
     def limit_files(self, task: str, most_bytes: int) -> None:
         """Makes a task's writes beyond that many bytes of a file fail, as on a full disk."""
@@ -127,9 +145,13 @@ class Cluster:
             self._processes[task].pid, resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY)
         )
 
+    def status(self, task: str) -> int | None:
+        """Returns the exit status of a task, None while it runs."""
+        return self._processes[task].poll()
+
     def running(self) -> list[str]:
         """Returns the tasks whose processes are running."""
-        return [task for task, process in self._processes.items() if process.poll() is None]
+        return [task for task in self._processes if self.status(task) is None]
 
     def _log(self, task: str) -> Path:
         return self._folder / f'{task}.keys'

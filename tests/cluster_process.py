@@ -5,14 +5,15 @@
 LOG gets a line for each image handed to TensorFlow; PACE is the delay of each batch in seconds.
 """
 
+import contextlib
+import os
 import runpy
 import sys
 import time
-from pathlib import Path
 
 from estimator_lab.data.pipeline.report import InputReport
 
-log = Path(sys.argv.pop(1)).open('a', buffering=1)  # noqa: SIM115 - open as long as the process
+log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 pace = float(sys.argv.pop(1))
 original = InputReport.until_error
 
@@ -21,7 +22,8 @@ def until_error(self, batches):
     size = 0
     for batch in original(self, batches):
         size = size or len(batch.keys)  # of the first; later ones may be several batches in one
-        log.write(''.join(f'{key}\n' for key in batch.keys))
+        with contextlib.suppress(OSError):  # a full disk, which is to affect the command alone
+            os.write(log, ''.join(f'{key}\n' for key in batch.keys).encode())
         time.sleep(pace * len(batch.keys) / size)
         yield batch
 

@@ -14,6 +14,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import Any
 
 from estimator_lab.base.process import hide_import_messages
 from tests.places import ROOT
+
+_lock = threading.Lock()  # of the pipe to the server
 
 
 class Process:
@@ -83,11 +86,12 @@ def _server() -> subprocess.Popen[str]:
 
 
 def _ask(*request: Any) -> Any:
-    server = _server()
-    assert server.stdin and server.stdout
-    server.stdin.write(json.dumps(request) + '\n')
-    server.stdin.flush()
-    return json.loads(server.stdout.readline())
+    with _lock:
+        server = _server()
+        assert server.stdin and server.stdout
+        server.stdin.write(json.dumps(request) + '\n')
+        server.stdin.flush()
+        return json.loads(server.stdout.readline())
 
 
 def _serve() -> list[Any]:

@@ -1,4 +1,4 @@
-"""Tests the scripts in tools/: the table of behaviours, and the list of names that TensorFlow removed."""
+"""Tests the scripts in tools/: tables of behaviours and of GPUs, and the names that TensorFlow removed."""
 
 import ast
 import re
@@ -6,6 +6,7 @@ import re
 import pytest
 from PIL import Image
 
+from estimator_lab.models.registry import MODELS
 from tests.places import ROOT, load_script
 
 
@@ -105,3 +106,23 @@ def test_missing_names_are_listed_with_their_replacement(tmp_path, capsys):
 def test_a_folder_without_tensorflow_is_an_error(tmp_path):
     with pytest.raises(SystemExit, match='tensorflow'):
         tool('removed_names').main([str(tmp_path), str(tmp_path)])
+
+
+@pytest.mark.parametrize(('half', 'status'), [(1.05, 0), (1.5, 1), (None, 1)])
+def test_the_check_of_gpus_prints_one_table(tmp_path, monkeypatch, capsys, half, status):
+    """Each model, float16 against float32, and `mirrored`; it fails if a row does."""
+    check = tool('gpu_check')
+
+    def run(name, arguments, out):
+        assert name == 'conformance' or '--device=cpu' in arguments
+        loss = half if name == 'cnn float16' else 1.0
+        return check.Row(name, 'works' if loss else 'FAILS with status 1', 2.0, loss)
+
+    monkeypatch.setattr(check, 'run', run)
+    monkeypatch.setattr(check, 'gpus', list)
+    assert check.main([f'--out={tmp_path}']) == status
+    first, *table = capsys.readouterr().out.splitlines()
+    assert first.startswith('Devices: no GPU, so everything below runs on the CPU.')
+    rows = [line.split('|')[1].strip() for line in table if line.startswith('|')][2:]
+    models = [name for name in MODELS if name != 'style']
+    assert rows == ['conformance', *models, 'cnn float32', 'cnn float16', 'cnn mirrored']

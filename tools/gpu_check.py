@@ -17,7 +17,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from estimator_lab.models.registry import MODELS
+
 ROOT = Path(__file__).resolve().parents[1]
+MODELS_CHECKED = [name for name in MODELS if name != 'style']
 _LOSS = re.compile(r'^(?:loss|reconstruction_error|generator_loss)\s+(-?[\d.]+)', re.MULTILINE)
 _FLAGS = {
     'dbn': ['--hparams=pretrain_epochs=0'],
@@ -96,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--models', default='cnn,mlp,vgg,recurrent,recursive,dbn,rbm,autoencoder,gan')
+    parser.add_argument('--models', default=','.join(MODELS_CHECKED), help='that are trained')
     parser.add_argument('--tests', default='tests/conformance', help='the tests of the first row')
     parser.add_argument('--steps', type=int, help='of each training; default: 200, without a GPU 3')
     parser.add_argument('--out', type=Path, help='folder for outputs and models; default: a new one')

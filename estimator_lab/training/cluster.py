@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from estimator_lab.data.order.archives import Say
 from estimator_lab.errors import FlagError, LabError
@@ -20,12 +20,15 @@ from estimator_lab.training.distribution import CHIEF, MULTI_WORKER, PS, WORKER,
 from estimator_lab.training.hooks import StopTrainingHook
 from estimator_lab.training.interrupt import StopSwitch
 
+T = TypeVar('T')
+
 _POLL_SECONDS = 1.0
 _CONNECT_SECONDS = 1.0
 _QUIET_SECONDS = 3.0  # less than a restarted process needs to import TensorFlow
 _GONE_SECONDS = 10.0  # more than the tasks of a cluster take to end one after the other
 _SAID_AFTER_SECONDS, _SAID_EVERY_SECONDS = 5.0, 60.0
-_STEP_SECONDS = 6.0  # after a signal, for the step to end; for a ps, for the chief to save
+# After a signal, for the step to end; a ps and a synchronous worker go on meanwhile, for the chief to save.
+_STEP_SECONDS = 6.0
 _SAVE_SECONDS = 25.0  # after a signal, for the chief to save: Kubernetes kills after 30 s
 _LONGEST_SHOWN = 200  # characters
 _MOST_PROBES = 32  # at the same time
@@ -53,7 +56,8 @@ class ClusterWatch:
     stop: StopTrainingHook
     finished: Callable[[], bool]
     check_agreement: Callable[[], None] = lambda: None
-    _heard: dict[Task, float] = field(default_factory=dict)
+    _heard: set[Task] = field(default_factory=set)
+    _silent_since: dict[Task, float] = field(default_factory=dict)
     _absent: dict[Task, str] = field(default_factory=dict)
     _said: tuple[float, str] = (-_SAID_EVERY_SECONDS, '')
     _agreed: bool = False
@@ -79,18 +83,14 @@ class ClusterWatch:
             except BaseException as error:  # noqa: BLE001 - raised again in the main thread
                 errors.append(error)
 
-        self._started = self._complete = time.monotonic()
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        others = [task for task in self.role.tasks if task != self.role.task and task.job != PS]
-        watched = [*others, *self.role.tasks_of(PS)] if self.role.trains else self.role.trainers
-        with ThreadPoolExecutor(_MOST_PROBES) as pool:
-            while thread.is_alive():
-                thread.join(_POLL_SECONDS)
-                if thread.is_alive() and self._is_over(
-                    dict(zip(watched, pool.map(why_silent, watched), strict=True))
-                ):
-                    return
+        all_others = [task for task in self.role.tasks if task != self.role.task]
+        watched = all_others if self.role.trains else self.role.trainers
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
+            if thread.is_alive() and self._is_over(of_each(watched, why_silent)):
+                return
         self._say_absent()
         if errors:
             raise errors[0]
@@ -102,16 +102,21 @@ class ClusterWatch:
           silent: why each task does not answer, '' if it does.
         """
         now = time.monotonic()
-        self._heard.update({task: now for task, why in silent.items() if not why})
+        self._heard.update(task for task, why in silent.items() if not why)
+        # Not since a task was last heard: this process may have been stopped meanwhile.
+        self._silent_since = {task: self._silent_since.get(task, now) for task, why in silent.items() if why}
         self._check_stop(now, any(not why for why in silent.values()))
         self._check_agreed()
         if not self.role.trains and self.finished():
-            last = max(self._heard.values(), default=self._started)
-            return self.role.serves and now - last > _QUIET_SECONDS
+            return self.role.serves and all(
+                self._silence(task, now) > _QUIET_SECONDS for task in self.role.trainers
+            )
+        if self._was_left_behind(now):
+            return True
         if self.role.distribution == MULTI_WORKER and self.role.trains and self._has_lost_partner(now):
             return False
         self._wait(now, silent)
-        if self.role.is_chief and self.role.distribution != MULTI_WORKER:
+        if self.role.is_chief and self.role.distribution != MULTI_WORKER and not self.stop.over:
             self._watch_workers(now)
         return False
 
@@ -130,23 +135,41 @@ class ClusterWatch:
         if now - self._stopped >= patience:
             self.switch.check()
 
+    def _silence(self, task: Task, now: float) -> float:
+        """Returns for how many seconds a task has not answered."""
+        return now - self._silent_since.get(task, now)
+
+    @property
+    def _chief(self) -> Sequence[Task]:
+        return self.role.tasks_of(CHIEF)
+
     def _check_agreed(self) -> None:
-        if not self._agreed and not self.role.is_chief and self.role.tasks_of(CHIEF)[0] in self._heard:
+        if not self._agreed and not self.role.is_chief and self._chief[0] in self._heard:
             self._agreed = True
             self.check_agreement()
+
+    def _was_left_behind(self, now: float) -> bool:
+        """Whether training has ended without this worker, as it was stopped, or came back late."""
+        if self.role.job != WORKER or self.stop.over:
+            return False
+        others = self.role.tasks_of(PS) or self._chief
+        return any(self._silence(task, now) > _QUIET_SECONDS for task in others) and self.finished()
 
     def _has_lost_partner(self, now: float) -> bool:
         """Whether this worker has taken its last step; raises LabError if a partner of its steps is gone.
 
         The chief watches all workers, and a worker the chief, so a lost process ends all of them.
         """
-        partners = self.role.tasks_of(WORKER if self.role.is_chief else CHIEF)
-        gone = [task for task in partners if task in self._heard and now - self._heard[task] > _QUIET_SECONDS]
+        partners = self.role.tasks_of(WORKER) if self.role.is_chief else self._chief
+        gone = [
+            task for task in partners if task in self._heard and self._silence(task, now) > _QUIET_SECONDS
+        ]
         if gone and not self.stop.over:
             self.switch.check()
             raise LabError(
-                f'{gone[0]} of TF_CONFIG is gone, and without it no step is possible: start all processes '
-                'again, and training goes on from the newest checkpoint.'
+                f'{gone[0]} of TF_CONFIG is gone, and without it no step is possible: if it has printed an '
+                'error, remove the cause. Then start all processes again: training goes on from the newest '
+                'checkpoint.'
             )
         return self.stop.over
 
@@ -157,7 +180,7 @@ class ClusterWatch:
         if self.role.distribution == MULTI_WORKER:
             return [task for task in self.role.trainers if task != self.role.task], False
         # The chief initializes the variables; afterwards, workers go on without it.
-        chief = () if self.role.is_chief or self.stop.begun else self.role.tasks_of(CHIEF)
+        chief = () if self.role.is_chief or self.stop.begun else self._chief
         return [*self.role.tasks_of(PS), *chief], False
 
     def _wait(self, now: float, silent: dict[Task, str]) -> None:
@@ -165,9 +188,8 @@ class ClusterWatch:
         needed, one_is_enough = self._needed()
         missing = [task for task in needed if silent[task]]
         if not missing or (one_is_enough and len(missing) < len(needed)):
-            self._complete = now
             return
-        seconds = now - self._complete
+        seconds = (min if one_is_enough else max)(self._silence(task, now) for task in missing)
         if seconds > self.timeout:
             raise LabError(
                 f'{_listed(missing)} of TF_CONFIG {_have(missing)} not answered for {seconds:.0f} seconds: '
@@ -185,13 +207,12 @@ class ClusterWatch:
     def _watch_workers(self, now: float) -> None:
         """Reports workers that take no part in asynchronous training, which goes on without them."""
         for task in self.role.tasks_of(WORKER):
-            last = self._heard.get(task)
-            state = self._absent.get(task, '')
-            if last is None:
-                is_late = self.stop.begun and now - self._started > _GONE_SECONDS
-                found = 'has not answered so far' if is_late else ''
-            else:
-                found = 'has ended or was killed' if now - last > _GONE_SECONDS else ''
+            state, found = self._absent.get(task, ''), ''
+            if self._silence(task, now) > _GONE_SECONDS:
+                if task in self._heard:
+                    found = 'has ended or was killed'
+                elif self.stop.begun:
+                    found = 'has not answered so far'
             if found and found != state:
                 self.say(f'{task} {found}: training goes on without it.')
             elif state and not found:
@@ -225,11 +246,20 @@ def check_agreement(task: Task, ours: Record, chiefs: Record) -> None:
             )
 
 
+_OTHER_WORDS = {
+    'train_steps': 'number of steps',
+    'accumulate': '--accumulate',
+    'loss_scaling': '--precision=float16',
+    'frozen': '--freeze',
+}
+"""For what a record keeps among the hyper-parameters, although other flags decide it."""
+
+
 def _shared_settings(record: Record, is_trainer: bool) -> dict[str, Any]:
     """Returns what the processes of a cluster must share, by the words for messages."""
     hparams = {
         # In the chief's record, which was a file, tuples are lists.
-        f'--hparams={name}': list(value) if isinstance(value, tuple) else value
+        _OTHER_WORDS.get(name, f'--hparams={name}'): list(value) if isinstance(value, tuple) else value
         for name, value in record.hparams.items()
     }
     shared = {'--model': record.model, 'image shape': record.image_shape, **hparams}
@@ -242,6 +272,13 @@ def _shared_settings(record: Record, is_trainer: bool) -> dict[str, Any]:
         ):
             shared[name] = sorted((source.name, source.images, source.fingerprint) for source in sources)
     return shared
+
+
+def of_each(tasks: Iterable[Task], function: Callable[[Task], T]) -> dict[Task, T]:
+    """Returns the results of a function, which may wait for an answer, for each task; calls it in threads."""
+    tasks = list(tasks)
+    with ThreadPoolExecutor(_MOST_PROBES) as pool:
+        return dict(zip(tasks, pool.map(function, tasks), strict=True))
 
 
 _UNKNOWN_HOST = 'its host is unknown'
@@ -261,14 +298,13 @@ def why_silent(task: Task) -> str:
 def _check_addresses(role: Role) -> None:
     """Raises FlagError if two tasks have one address, LabError if this task's port is in use."""
     known: dict[object, Task] = {}
-    with ThreadPoolExecutor(_MOST_PROBES) as pool:
-        for task, places in zip(role.tasks, pool.map(_resolved, role.tasks), strict=True):
-            for place in places:
-                other = known.setdefault(place, task)
-                if other != task:
-                    raise FlagError(
-                        f'{other} and {task} of TF_CONFIG are the same address: each task needs its own.'
-                    )
+    for task, places in of_each(role.tasks, _resolved).items():
+        for place in places:
+            other = known.setdefault(place, task)
+            if other != task:
+                raise FlagError(
+                    f'{other} and {task} of TF_CONFIG are the same address: each task needs its own.'
+                )
     own = role.task
     if own not in role.tasks or len(role.tasks) < 2:
         return  # an evaluator or a chief alone has no server

@@ -90,6 +90,11 @@ class Role:
         return self.job in (CHIEF, WORKER)
 
     @property
+    def follows_chief(self) -> bool:
+        """Whether the chief can't take a step without this process."""
+        return self.distribution == MULTI_WORKER and self.job == WORKER
+
+    @property
     def serves(self) -> bool:
         """Whether this process only holds variables for others."""
         return self.job == PS

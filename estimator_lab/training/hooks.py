@@ -95,15 +95,20 @@ class StopTrainingHook(tf.train.SessionRunHook):
     Args:
       switch: asks to stop.
       is_enough: returns whether the evaluations so far end training early; asked after each step.
+      follows: whether this process goes on with its steps after a signal, because the chief, which may have
+        been told to stop as well, can't end a synchronous step without it. `ClusterWatch` then ends it.
 
     Attributes:
       begun: whether a step has begun.
       over: whether the last step has been taken; the checkpoint may still be being written.
     """
 
-    def __init__(self, switch: StopSwitch, is_enough: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, switch: StopSwitch, is_enough: Callable[[], bool] = lambda: False, follows: bool = False
+    ) -> None:
         self._switch = switch
         self._is_enough = is_enough
+        self._follows = follows
         self.begun = self.over = False
 
     def begin(self) -> None:
@@ -117,7 +122,7 @@ class StopTrainingHook(tf.train.SessionRunHook):
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Requests the end if the switch is on, or the evaluations are enough."""
-        if self._switch.on or self._is_enough():
+        if (self._switch.on and not self._follows) or self._is_enough():
             run_context.request_stop()
 
     def end(self, session: Any) -> None:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +25,7 @@ from estimator_lab.data.order.own_share import OwnShareOrder
 from estimator_lab.data.order.resume_segments import Segment
 from estimator_lab.errors import DataError
 from estimator_lab.tf1 import tf
-from estimator_lab.training.cluster import why_silent
+from estimator_lab.training.cluster import of_each, why_silent
 from estimator_lab.training.distribution import Role, Task
 from estimator_lab.training.plans import Plan, saved_step
 
@@ -35,7 +34,6 @@ POSITIONS = 'input/positions_of_workers'
 _LEAST_ROWS = 1024  # so that another number of workers can restore it
 _FOLDER = 'shares'
 _MOST_BYTES = 1 << 20
-_MOST_PROBES = 32  # at the same time
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -163,11 +161,9 @@ class Rosters:
 
     def _decide(self, path: Path) -> bool:
         """Writes who takes part, unless another worker is faster; returns whether the file exists now."""
-        own = self.role.rank
-        with ThreadPoolExecutor(_MOST_PROBES) as pool:
-            why = list(pool.map(self.silent, (task for task in self.role.trainers if task != self.role.task)))
-        why.insert(own, '')
-        ranks = [rank for rank, reason in enumerate(why) if not reason]
+        own, trainers = self.role.rank, self.role.trainers
+        why = of_each((task for task in trainers if task != self.role.task), self.silent)
+        ranks = [rank for rank, task in enumerate(trainers) if not why.get(task)]
         self.folder.mkdir(exist_ok=True)
         partial = path.with_name(f'.{path.name}.{own}.partial')
         partial.unlink(missing_ok=True)

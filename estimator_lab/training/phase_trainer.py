@@ -1,6 +1,7 @@
 """Trains one phase of a run with an Estimator."""
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -89,8 +90,8 @@ class PhaseTrainer:
 
     @property
     def bad_images(self) -> int:
-        """Different images of --data that could not be decoded."""
-        return self._bad_examples[0].count
+        """Different images of --data that could not be decoded, by any process of a cluster."""
+        return self._bad_examples[0].count_of_all()
 
     def saved_step(self) -> int:
         """Returns the global step of the phase's newest checkpoint; 0 without one.
@@ -192,7 +193,7 @@ class PhaseTrainer:
             report.raise_error()
             return metrics
         log = EvaluationLog(report, self._say, self._is_stopped_early)
-        stop = StopTrainingHook(switch, lambda: log.is_enough)
+        stop = StopTrainingHook(switch, lambda: log.is_enough, self._role.follows_chief)
         hooks = [stop, *([self._share] if self._share else []), *self._chief_hooks()]
         train_spec = tf.estimator.TrainSpec(self.train_input_fn(), self.plan.last_step, hooks)
         eval_spec = tf.estimator.EvalSpec(
@@ -212,15 +213,28 @@ class PhaseTrainer:
 
         if self._role.cluster:
             timeout = settings.cluster_timeout
-            ClusterWatch(
+            watch = ClusterWatch(
                 *(self._role, self._say, switch, timeout, stop, self.is_finished, self._check_agreement)
-            ).run(work)
+            )
+            try:
+                watch.run(work)
+            finally:
+                self._remove_copies()
         else:
             work()
         if log.last and log.last['global_step'] < self.plan.last_step and self._is_stopped_early():
             self._say(f'No better for {settings.early_stopping} evaluations: stopped early.')
             export_at_the_end(self._exporters, self.estimator, log.last)
         return log.last
+
+    def _remove_copies(self) -> None:
+        """Removes the checkpoints and summaries of a synchronous worker, which are the same as the chief's.
+
+        TensorFlow makes each worker write them, as they may contain collective operations.
+        """
+        if self._role.follows_chief:
+            name = f'tmp_{self._role.job}_{self._role.index}'
+            shutil.rmtree(self.plan.folder / name, ignore_errors=True)
 
     def _check_agreement(self) -> None:
         chiefs = read_record(self.plan.folder)

@@ -193,6 +193,11 @@ def _check_machine(settings: Settings, role: Role) -> None:
         raise FlagError(
             '--save_checkpoints_steps and --save_checkpoints_seconds exclude each other: give one of them.'
         )
+    if settings.save_checkpoints_seconds and role.distribution == MULTI_WORKER:
+        raise FlagError(
+            '--save_checkpoints_seconds has no use with --distribution=multi_worker, whose processes save '
+            'after the same step: give --save_checkpoints_steps.'
+        )
     if settings.early_stopping and role.cluster:
         raise FlagError('--early_stopping takes one process, but TF_CONFIG names a cluster.')
     if settings.deterministic:

@@ -5,12 +5,14 @@ import contextlib
 import importlib
 import itertools
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab import train
 from estimator_lab.api import DemoPaths
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import ImageShape, decode_image
@@ -21,6 +23,7 @@ from estimator_lab.data.pipeline.input_fns import archive_input_fn, notes_input_
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.tf1 import tf
+from estimator_lab.training.distribution import read_role
 from tests.archive_files import encoded, picture, write_tar
 from tests.places import GOLDEN, ROOT, load_script
 
@@ -229,6 +232,47 @@ def test_bring_your_own_needs_a_model_dir_in_a_cluster(run_forked):
     assert done.returncode == 1
     # TensorFlow's own log is above it.
     assert done.stderr.endswith('--model_dir is missing: all processes of a cluster must share one.\n')
+
+
+class Task:
+    """A process that the example starts: it ends with a status, or at a signal."""
+
+    def __init__(self, status):
+        self.poll, self.signals = lambda: status, 0
+
+    def terminate(self):
+        self.signals += 1
+        status = self.poll()
+        self.poll = lambda: 130 if status is None else status
+
+
+@pytest.mark.parametrize(
+    ('flags', 'statuses', 'status'),
+    [
+        ([], {}, 0),
+        (['--distribution', 'multi_worker', '--epochs=2'], {}, 0),
+        (['--max_steps=5'], {'worker 1': 1, 'evaluator 0': None}, 1),
+    ],
+)
+def test_cluster_starts_all_tasks_and_stops_them_if_one_fails(example, monkeypatch, flags, statuses, status):
+    module, found = example('cluster'), {}
+
+    def start(task, tf_config, arguments):
+        found[task] = tf_config, arguments, Task(statuses.get(task, 0))
+        return found[task][2]
+
+    monkeypatch.setattr(module, 'start', start)
+    monkeypatch.setattr(module, 'STOPPED', threading.Event())
+    monkeypatch.setattr(module.signal, 'signal', lambda *handler: None)
+    monkeypatch.setattr(module.sys, 'argv', ['cluster.py', '--data=train.tar', *flags])
+    assert module.main() == status
+    for tf_config, arguments, task in found.values():
+        settings, _ = train.COMMAND.parse(['train', *arguments])
+        role = read_role(settings.distribution, json.dumps(tf_config))
+        assert found[f'{role.job} {role.index}'][0] == tf_config and role.workers == 3
+        assert (settings.max_steps is None) == (settings.epochs is not None)
+        assert task.signals == (1 in statuses.values())
+    assert len(found) == (4 if 'multi_worker' in flags else 5)
 
 
 def test_bring_your_own_differs_by_its_import_alone():

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -77,6 +78,13 @@ def test_it_stops_waiting_after_the_timeout(work, job):
         one.run(work.wait)
     assert 'cluster_timeout' in error.value.remedies
     assert any('chief 0 (127.0.0.1:' in line and 'it does not answer' in line for line in said)
+
+
+@pytest.mark.parametrize('distribution', ['parameter_server', 'multi_worker'])
+def test_a_worker_ends_if_training_has_ended_without_it(work, distribution):
+    """It was stopped meanwhile, or was started again shortly before the end: nobody is there any more."""
+    watch('worker', worker=(silent(),), distribution=distribution, is_finished=True)[0].run(work.wait)
+    assert not work.is_set()
 
 
 @pytest.mark.parametrize(('job', 'is_finished'), [('ps', False), ('evaluator', True)])
@@ -168,6 +176,20 @@ def test_a_lost_partner_ends_synchronous_training(work, listener):
         one.run(wait)
 
 
+def test_a_process_that_was_stopped_itself_looks_twice(monkeypatch):
+    """By SIGSTOP, or as a laptop sleeps: what was heard long ago says nothing."""
+    now = [0.0]
+    monkeypatch.setattr(cluster, 'time', SimpleNamespace(monotonic=lambda: now[0]))
+    one, _ = watch('worker', distribution='multi_worker', timeout=20.0)
+    (chief,) = one.role.tasks_of('chief')
+    for now[0], why in ((1.0, ''), (31.0, 'it does not answer'), (32.0, '')):
+        assert not one._is_over({chief: why})
+    assert not one._is_over({chief: 'it does not answer'})
+    now[0] = 36.0
+    with pytest.raises(LabError, match='is gone'):
+        one._is_over({chief: 'it does not answer'})
+
+
 def test_a_port_in_use(work, listener):
     with pytest.raises(LabError, match=r'The port of this process, ps 0 .* is used by another program'):
         watch('ps', ps=address_of(listener))[0].run(work.wait)
@@ -182,13 +204,15 @@ def test_one_address_under_two_names(work):
 def test_agreement():
     source = Source('a.tar', 10, 'f')
     made = InputRecord((Segment(0, 6, 0, 0, (source,)),), (), {'batch_size': 6})
-    record = Record('cnn', (8, 8, 1), ('a', 'b'), {'filters': 2}, {'tensorflow': '2.21.0'}, input=made)
+    hparams = {'filters': 2, 'train_steps': 10}
+    record = Record('cnn', (8, 8, 1), ('a', 'b'), hparams, {'tensorflow': '2.21.0'}, input=made)
     task = Task('worker', 0, 'h:1')
     check_agreement(task, record, record)
     other_input = replace(made, settings={'batch_size': 8})
     other_data = replace(made, segments=(replace(made.segments[0], sources=(replace(source, images=9),)),))
     for other, words in (
-        (replace(record, hparams={'filters': 3}), '--hparams=filters 2, but the chief 3'),
+        (replace(record, hparams={**hparams, 'filters': 3}), '--hparams=filters 2, but the chief 3'),
+        (replace(record, hparams={**hparams, 'train_steps': 9}), 'number of steps 10, but the chief 9'),
         (replace(record, image_shape=(9, 9, 1)), r'image shape \(8, 8, 1\), but the chief \(9, 9, 1\)'),
         (replace(record, versions={'tensorflow': '2.15.1'}), 'tensorflow 2.21.0, but the chief 2.15.1'),
         (replace(record, input=other_input), r'worker 0 \(h:1\) has --batch_size 6, but the chief 8: start'),

@@ -127,6 +127,9 @@ def test_the_switch_ends_training_after_a_step_and_an_evaluation_before_and_with
     training = StopTrainingHook(switch)
     assert run_steps([training, tf.train.FeedFnHook(lambda: vars(switch).update(on=True) or {})]) == 1
     assert training.over
+    switch.on = False
+    following = StopTrainingHook(switch, follows=True)
+    assert run_steps([following, tf.train.FeedFnHook(lambda: vars(switch).update(on=True) or {})], 3) == 3
 
 
 @pytest.fixture

@@ -58,8 +58,15 @@ def test_what_cannot_work_gets_one_sentence(tmp_path, flags, sentence):
         opened(tmp_path, **flags)
 
 
-def test_nccl_needs_gpus(tmp_path, monkeypatch, used):
+@pytest.mark.parametrize(
+    ('flags', 'sentence'),
+    [
+        ({'communication': 'nccl'}, '--communication=nccl needs GPUs'),
+        ({'save_checkpoints_seconds': 5}, 'multi_worker, whose processes save after the same step'),
+    ],
+)
+def test_what_synchronous_workers_cannot_do(tmp_path, monkeypatch, used, flags, sentence):
     monkeypatch.setenv('TF_CONFIG', json.dumps({'cluster': CLUSTER, 'task': {'type': 'chief', 'index': 0}}))
     monkeypatch.setattr(run, 'gpus', list)
-    with pytest.raises(FlagError, match='--communication=nccl needs GPUs'):
-        opened(tmp_path, distribution='multi_worker', communication='nccl')
+    with pytest.raises(FlagError, match=sentence):
+        opened(tmp_path, distribution='multi_worker', **flags)

@@ -14,7 +14,7 @@ class LossScaledOptimizer(tf.mixed_precision.MixedPrecisionLossScaleOptimizer):
     and doubles after 2,000 updates with finite gradients. An update with an infinite gradient is skipped, and
     halves it, down to 1. The scale, float32, and the number of updates since it last changed, int64, are
     variables, and so part of every checkpoint. The collection `keys.LOSS_SCALE` holds both for each optimizer
-    of a graph, as float32 [2].
+    of a graph, as float32 [2]; all replicas of a tf.distribute.Strategy share them, and add the first one's.
 
     Args:
       optimizer: a `tf.train.Optimizer`.
@@ -26,7 +26,8 @@ class LossScaledOptimizer(tf.mixed_precision.MixedPrecisionLossScaleOptimizer):
             super().__init__(optimizer, loss_scale)
             scale, good_steps = loss_scale._current_loss_scale, loss_scale._num_good_steps
             state = tf.stack([scale.read_value(), tf.cast(good_steps.read_value(), tf.float32)])
-        tf.add_to_collection(keys.LOSS_SCALE, state)
+        if not tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group):
+            tf.add_to_collection(keys.LOSS_SCALE, state)
         with tf.name_scope(None):  # the name is the tag in TensorBoard
             tf.summary.scalar(keys.LOSS_SCALE, state[0])
 

@@ -63,6 +63,12 @@ class BadExamples:
         """How many different bad examples are known."""
         return len(self._places)
 
+    def count_of_all(self) -> int:
+        """Returns the count after a look at what the other processes have listed so far."""
+        self._next_look = 0.0
+        self._look()
+        return self.count
+
     def add(self, member: Member, reason: BadExampleError) -> None:
         """Adds a bad example to the count and to the list, unless it is there already."""
         archive = escaped(member.archive)

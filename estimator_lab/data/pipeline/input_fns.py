@@ -120,7 +120,8 @@ class _Members:
 
     def _read(self, schedule: Iterable[Member]) -> Iterator[Examples]:
         batches = read_batches(schedule, self._batch_size, self.reader, self._report, self.at_once)
-        for batch in until_stopped(batches):
+        # After a signal, the chief ends a synchronous step only if the other workers take part in it.
+        for batch in batches if self._shard.rank else until_stopped(batches):
             if self._watch:
                 self._watch(batch)
             yield from _examples_of(batch, self._batch_size, self._vocabulary)

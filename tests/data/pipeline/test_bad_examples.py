@@ -84,14 +84,23 @@ def test_a_resumed_run_goes_on_counting(tmp_path):
     assert len(path.read_text().splitlines()) == 12
 
 
-def test_processes_of_a_cluster_count_together(tmp_path, monkeypatch):
+@pytest.fixture
+def cluster(tmp_path):
+    """The bad examples of a chief and of a worker."""
+    lists = [BadList(tmp_path / f'bad_members{task}.csv', archives=['x.tar']) for task in ('', '.worker0')]
+    return [BadExamples(0.01, 1000, listed, ['x.tar'], True) for listed in lists]
+
+
+def test_the_last_count_includes_what_others_have_just_found(cluster):
+    chief, worker = cluster
+    read(report(chief), [0], {0})
+    read(report(worker), range(500, 504), {500, 501, 502, 503})
+    assert chief.count == 1 and chief.count_of_all() == 5
+
+
+def test_processes_of_a_cluster_count_together(cluster, monkeypatch):
     monkeypatch.setattr(bad_examples, '_LOOK_AGAIN_SECONDS', 0)
-    chief, worker = (
-        BadExamples(
-            0.01, 1000, BadList(tmp_path / f'bad_members{task}.csv', archives=['x.tar']), ['x.tar'], True
-        )
-        for task in ('', '.worker0')
-    )
+    chief, worker = cluster
     one, other = report(chief), report(worker)
     read(one, range(6), set(range(6)))
     read(other, range(500, 504), {500, 501, 502, 503})
