@@ -179,8 +179,8 @@ class ClusterWatch:
             return self.role.trainers, True
         if self.role.distribution == MULTI_WORKER:
             return [task for task in self.role.trainers if task != self.role.task], False
-        # The chief initializes the variables; afterwards, workers go on without it.
-        chief = () if self.role.is_chief or self.stop.begun else self._chief
+        # The chief initializes the variables, and saves the last ones; in between, workers go on without it.
+        chief = () if self.role.is_chief or (self.stop.begun and not self.stop.waits) else self._chief
         return [*self.role.tasks_of(PS), *chief], False
 
     def _wait(self, now: float, silent: dict[Task, str]) -> None:

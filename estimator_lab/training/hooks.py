@@ -15,6 +15,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.interrupt import StopSwitch
 
 _UPDATES = 10  # of the progress line, whose speed is shown
+_CHIEF_POLL_SECONDS = 1.0
 _PROFILED_EVERY = 5
 _PROFILED_STEPS = 16  # three of them are traced
 
@@ -101,7 +102,10 @@ class StopTrainingHook(tf.train.SessionRunHook):
     Attributes:
       begun: whether a step has begun.
       over: whether the last step has been taken; the checkpoint may still be being written.
+      waits: whether this process waits for the chief to write it.
     """
+
+    waits = False
 
     def __init__(
         self, switch: StopSwitch, is_enough: Callable[[], bool] = lambda: False, follows: bool = False
@@ -128,6 +132,49 @@ class StopTrainingHook(tf.train.SessionRunHook):
     def end(self, session: Any) -> None:
         """Notes that the last step has been taken."""
         self.over = True
+
+
+class StopWorkerHook(StopTrainingHook):
+    """Also ends an asynchronous worker, once the chief has saved the last step.
+
+    Estimator's own hook would end it as soon as that step is taken. But a chief that was killed goes back to
+    its newest checkpoint, and then needs the worker again.
+
+    Args:
+      switch: asks to stop.
+      last_step: the global step at which training ends.
+      finished: returns whether there is a checkpoint of it.
+    """
+
+    def __init__(self, switch: StopSwitch, last_step: int, finished: Callable[[], bool]) -> None:
+        super().__init__(switch)
+        self._last_step = last_step
+        self._finished = finished
+
+    def begin(self) -> None:
+        """Looks up the global step."""
+        super().begin()
+        self._global_step = tf.train.get_global_step()
+
+    def before_run(self, run_context: Any) -> Any:
+        """Requests the global step."""
+        super().before_run(run_context)
+        return tf.train.SessionRunArgs(self._global_step)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Waits after the last step."""
+        super().after_run(run_context, run_values)
+        # The step may be read before or after its update.
+        self.waits = run_values.results + 1 >= self._last_step and self._is_last(run_context)
+        while self.waits and not run_context.stop_requested:
+            if self._switch.on or self._finished():
+                run_context.request_stop()
+            else:
+                time.sleep(_CHIEF_POLL_SECONDS)
+                self.waits = self._is_last(run_context)
+
+    def _is_last(self, run_context: Any) -> bool:
+        return bool(run_context.session.run(self._global_step) >= self._last_step)
 
 
 @dataclass(eq=False)

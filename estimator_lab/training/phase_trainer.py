@@ -43,6 +43,7 @@ from estimator_lab.training.hooks import (
     ProfileHook,
     ProgressHook,
     StopTrainingHook,
+    StopWorkerHook,
 )
 from estimator_lab.training.interrupt import StopSwitch
 from estimator_lab.training.own_share import OwnShare, forget_rosters
@@ -193,9 +194,13 @@ class PhaseTrainer:
             report.raise_error()
             return metrics
         log = EvaluationLog(report, self._say, self._is_stopped_early)
-        stop = StopTrainingHook(switch, lambda: log.is_enough, self._role.follows_chief)
+        last_step, is_own_pace = self.plan.last_step, self._role.has_own_share and not self._role.is_chief
+        if is_own_pace:
+            stop: StopTrainingHook = StopWorkerHook(switch, last_step, self.is_finished)
+        else:
+            stop = StopTrainingHook(switch, lambda: log.is_enough, self._role.follows_chief)
         hooks = [stop, *([self._share] if self._share else []), *self._chief_hooks()]
-        train_spec = tf.estimator.TrainSpec(self.train_input_fn(), self.plan.last_step, hooks)
+        train_spec = tf.estimator.TrainSpec(self.train_input_fn(), None if is_own_pace else last_step, hooks)
         eval_spec = tf.estimator.EvalSpec(
             eval_input_fn,
             inputs.eval_steps,

@@ -6,7 +6,14 @@ import sys
 import pytest
 
 from estimator_lab.tf1 import tf
-from estimator_lab.training.hooks import EvaluationHook, Pauses, ProgressHook, StopTrainingHook
+from estimator_lab.training import hooks
+from estimator_lab.training.hooks import (
+    EvaluationHook,
+    Pauses,
+    ProgressHook,
+    StopTrainingHook,
+    StopWorkerHook,
+)
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from tests.counting import run_steps
 
@@ -130,6 +137,28 @@ def test_the_switch_ends_training_after_a_step_and_an_evaluation_before_and_with
     switch.on = False
     following = StopTrainingHook(switch, follows=True)
     assert run_steps([following, tf.train.FeedFnHook(lambda: vars(switch).update(on=True) or {})], 3) == 3
+
+
+def test_an_asynchronous_worker_ends_when_the_chief_has_saved(monkeypatch):
+    """The chief goes back to step 2 first, as it was killed; the worker then takes steps 3 to 5 again."""
+    monkeypatch.setattr(hooks, '_CHIEF_POLL_SECONDS', 0)
+    steps, looks = [], iter([False, False, True])
+
+    def finished():
+        assert worker.waits
+        look = next(looks)
+        if steps == [1, 2, 3, 4]:
+            session._tf_sess().run(back)
+        return look
+
+    with tf.Graph().as_default():
+        step = tf.train.create_global_step()
+        count, back = tf.assign_add(step, 1), tf.assign(step, 2)
+        worker = StopWorkerHook(StopSwitch(), 5, finished)
+        with tf.train.MonitoredSession(hooks=[worker]) as session:
+            while not session.should_stop():
+                steps.append(session.run(count))
+    assert steps == [1, 2, 3, 4, 5, 3, 4, 5] and worker.over
 
 
 @pytest.fixture
