@@ -86,6 +86,7 @@ class EvaluationHook(tf.train.SessionRunHook):
     def end(self, session: Any) -> None:
         """Clears the progress line; raises Interrupted if the switch is on."""
         self._status.close()
+        doing('')
         self.switch.check()  # else an input that the signal has ended would count as whole
         self.switch.may_leave = False
 

@@ -194,7 +194,7 @@ class PhaseTrainer:
             report.raise_error()
             return metrics
         log = EvaluationLog(report, self._say, self._is_stopped_early)
-        last_step, is_own_pace = self.plan.last_step, self._role.has_own_share and not self._role.is_chief
+        last_step, is_own_pace = self.plan.last_step, bool(self._share) and not self._role.is_chief
         if is_own_pace:
             stop: StopTrainingHook = StopWorkerHook(switch, last_step, self.is_finished)
         else:
@@ -212,6 +212,8 @@ class PhaseTrainer:
         )
         if self._role.is_chief:
             doing('building the graph', plain=True)
+        else:
+            doing('')
 
         def work() -> None:
             self._run_task(train_spec, eval_spec)
