@@ -248,7 +248,8 @@ def _conclude(experiment: 'Experiment', result: 'Result', line: command.CommandL
         kind = f'{"unseen" if result.on_unseen else "training"} {noun}'
         on = images_text(result.metrics, result.evaluated_on, kind)
         shown = [f'{name:<24} {value:.4f}' for name, value in worth_showing(result.metrics)]
-        metric = primary_metric_text(experiment.run.task, result.metrics, on, result.step)
+        step = int(result.metrics['global_step'])
+        metric = primary_metric_text(experiment.run.task, result.metrics, on, step)
         say_lines('\n'.join(['', *shown, '', metric]))
     else:
         _say(

@@ -95,6 +95,11 @@ class ClusterWatch:
         if errors:
             raise errors[0]
 
+    def wait_until_the_chief_is_gone(self) -> None:
+        """Waits, within the work, until the chief has not answered for a few seconds."""
+        while self._silence(self._chief[0], time.monotonic()) <= _QUIET_SECONDS:
+            time.sleep(_POLL_SECONDS)
+
     def _is_over(self, silent: dict[Task, str]) -> bool:
         """Whether this process need not wait for its work.
 

@@ -219,20 +219,34 @@ class PhaseTrainer:
             self._run_task(train_spec, eval_spec)
 
         if self._role.cluster:
-            timeout = settings.cluster_timeout
-            watch = ClusterWatch(
-                *(self._role, self._say, switch, timeout, stop, self.is_finished, self._check_agreement)
-            )
-            try:
-                watch.run(work)
-            finally:
-                self._remove_copies()
+            self._work_in_cluster(work, switch, stop, log)
         else:
             work()
         if log.last and log.last['global_step'] < self.plan.last_step and self._is_stopped_early():
             self._say(f'No better for {settings.early_stopping} evaluations: stopped early.')
             export_at_the_end(self._exporters, self.estimator, log.last)
         return log.last
+
+    def _work_in_cluster(
+        self, work: Callable[[], None], switch: StopSwitch, stop: StopTrainingHook, log: EvaluationLog
+    ) -> None:
+        timeout = self._settings.cluster_timeout
+        watch = ClusterWatch(
+            *(self._role, self._say, switch, timeout, stop, self.is_finished, self._check_agreement)
+        )
+
+        def work_to_the_end() -> None:
+            work()
+            if self._role.evaluates:
+                # The chief may save once more, as other workers have taken further steps meanwhile.
+                watch.wait_until_the_chief_is_gone()
+                if self.saved_step() > log.last.get('global_step', 0):
+                    work()
+
+        try:
+            watch.run(work_to_the_end)
+        finally:
+            self._remove_copies()
 
     def _remove_copies(self) -> None:
         """Removes the checkpoints and summaries of a synchronous worker, which are the same as the chief's.

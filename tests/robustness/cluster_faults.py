@@ -32,7 +32,6 @@ from tests.archive_files import small_archive
 from tests.cluster import Cluster
 from tests.robustness.driver import main
 from tests.robustness.partition import Proxy
-from tests.small_runs import SMALL
 
 TASKS = {
     'parameter_server': ('chief', 'worker0', 'ps0', 'evaluator'),
@@ -40,7 +39,7 @@ TASKS = {
 }
 FAULTS = ('killed', 'stopped', 'cut off', 'full disk', 'terminated')
 MOMENTS = ('before the session', 'in training', 'in an evaluation', 'at the end')
-_STEPS, _EVERY, _PACE = 120, 20, 0.1
+_STEPS, _EVERY, _PACE = 120, 40, 0.1
 _FAULT_SECONDS = 30
 # On a quiet machine; --patience multiplies them.
 _BEGIN_SECONDS, _FINISH_SECONDS, _TERM_SECONDS = 100, 200, 10
@@ -76,7 +75,12 @@ class Case:
         archive = small_archive(self.folder)
         flags = [
             *(f'--data={archive}', f'--eval_data={archive}', '--image_size=8', '--batch_size=4'),
-            *(f'--hparams={SMALL}', f'--max_steps={_STEPS}', f'--save_checkpoints_steps={_EVERY}'),
+            *(
+                '--model=mlp',
+                '--hparams=layers=4',
+                f'--max_steps={_STEPS}',
+                f'--save_checkpoints_steps={_EVERY}',
+            ),
             f'--distribution={self.distribution}',
         ]
         tasks = TASKS[self.distribution]
@@ -166,7 +170,7 @@ class Case:
             if status == 2:
                 raise Failure(f'{task} ends with status 2')
             if status == 0:
-                if task != 'evaluator' and self._cluster.saved_step() < _STEPS - 2 * _EVERY:
+                if task != 'evaluator' and self._cluster.saved_step() < _STEPS - _EVERY:
                     raise Failure(f'{task} ends with status 0 at step {self._cluster.saved_step()}')
             elif now > self._due.setdefault(task, now + _RESTART_SECONDS):
                 del self._due[task]

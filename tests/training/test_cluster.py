@@ -94,6 +94,21 @@ def test_it_waits_for_a_chief_to_come_and_for_the_last_evaluation(work, job, is_
     assert work.is_set()
 
 
+def test_an_evaluator_waits_for_the_chief_which_may_save_again(work, listener):
+    one, _ = watch('evaluator', address_of(listener), is_finished=True)
+    heard = []
+
+    def evaluate():
+        until(lambda: one._heard)()
+        heard.append(threading.Timer(0.3, listener.close))
+        heard[0].start()
+        one.wait_until_the_chief_is_gone()
+        assert heard[0].finished.is_set()
+
+    one.run(evaluate)
+    assert heard
+
+
 def test_waiting_is_said_once(work, monkeypatch):
     one, said = watch('chief', chief=silent(), ps=silent())
     polls = []
