@@ -58,10 +58,11 @@ def main() -> int:
             processes.append(start(f'{job} {index}', tf_config, arguments))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop(processes))
-    while None in (statuses := [process.poll() for process in processes]):
-        if FAILED & set(statuses):
+    while None in (running := [process.poll() for process in processes]):
+        if FAILED & set(running):
             stop(processes)  # the others would wait for the one that failed
         time.sleep(0.2)
+    statuses = [process.wait() for process in processes]
     return next((status for status in statuses if status in FAILED), max(statuses))
 
 
