@@ -10,7 +10,7 @@ HPARAMS = (
 )
 """Common hyper-parameters, for commands that have not loaded the models."""
 
-# What other programs call things. The first name that exists is suggested.
+# What other programs call things. The first two names that exist are suggested.
 _ALIASES = {
     'learning_rate': 'lr eta rate learningrate base_lr initial_learning_rate',
     'optimizer': 'opt optim optimiser',
@@ -54,6 +54,7 @@ _ALIASES = {
     'allow_growth': 'gpu_memory memory_growth gpu_memory_fraction',
     'seed': 'random_seed random_state rng',
     'vocabulary': 'classes class_names label_map labels_file names vocab',
+    'onnx': 'format',
     'tflite': 'format lite tf_lite quantize',
     'count': 'n num samples num_samples number',
     'top': 'k topk top_k',
@@ -83,7 +84,7 @@ def suggested(name: str, known: Collection[str]) -> list[str]:
     if plain in known:
         return [plain]
     meant = [right for right, others in _ALIASES.items() if right in known and plain in others.split()]
-    return meant[:1] or difflib.get_close_matches(plain, known, n=2, cutoff=0.65)
+    return meant[:2] or difflib.get_close_matches(plain, known, n=2, cutoff=0.65)
 
 
 def unknown(what: str, name: str, known: Collection[str]) -> str:

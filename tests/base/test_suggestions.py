@@ -15,10 +15,11 @@ from tests.commands import flags_of
         ('Learning-Rate', ['learning_rate']),
         ('learning_rat', ['learning_rate']),
         ('zzz', []),
+        ('checkpoint', ['model_dir', 'warm_start']),
     ],
 )
 def test_names_that_may_have_been_meant(name, meant):
-    assert suggested(name, ['max_steps', 'learning_rate', 'data']) == meant
+    assert suggested(name, ['max_steps', 'learning_rate', 'data', 'warm_start', 'model_dir']) == meant
 
 
 def test_the_units_of_each_models_hidden_layers_are_found():
