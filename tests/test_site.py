@@ -47,7 +47,9 @@ def site(tmp_path_factory):
     gallery.run_example(notebook(tmp_path_factory.mktemp('notebook'), *CELLS), stored / 'tour')
     (stored / 'recurrent').mkdir()
     (stored / 'recurrent/curves.png').write_bytes(encoded(picture(1)))
-    (stored / 'recurrent' / gallery.RESULT).write_text(json.dumps({'command': 'python a.py', 'printed': 'b'}))
+    (stored / 'recurrent' / gallery.RESULT).write_text(
+        json.dumps({'command': 'python a.py', 'printed': 'b', 'pictures': ['curves.png']})
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('NO_MKDOCS_2_WARNING', '1')
         patch.setenv('ESTIMATOR_LAB_GALLERY', str(stored))

@@ -33,7 +33,7 @@ ARGUMENTS = {
     'recurrent': ('--steps=30', '--train_steps=400', '--picture=curves.png'),
 }
 _LONGEST = 900  # seconds of one example
-PICTURES = ('.png', '.jpg')
+_PICTURES = ('.png', '.jpg')
 _LAST_LINES = 30  # of the error of an example that fails
 
 
@@ -75,8 +75,13 @@ def run_example(path: Path, out: Path, arguments: Sequence[str] = ()) -> None:
             out.mkdir(parents=True)
             command = ' '.join(['python', f'examples/{path.name}', *arguments])
             result = {'command': command, 'printed': _without_paths(printed, folder)}
-        for picture in sorted(file for file in Path(folder).iterdir() if file.suffix in PICTURES):
+        pictures = [file for file in Path(folder).iterdir() if file.suffix in _PICTURES]
+        for picture in pictures:
             shutil.copyfile(picture, out / picture.name)
+        # Those that the example reads were written first.
+        result['pictures'] = [
+            file.name for file in sorted(pictures, key=lambda file: file.stat().st_mtime_ns)
+        ]
     (out / RESULT).write_text(json.dumps(result), encoding='utf-8')
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gallery import OUT, PICTURES, RESULT, examples
+from gallery import OUT, RESULT, examples
 from mkdocs.structure.files import File, Files
 from public_names import PUBLIC, TITLES, modules_of
 
@@ -52,7 +52,7 @@ def on_files(files: Files, config: Any) -> Files:
     for path in _pages_of_code():
         result, stored = _stored(path)
         is_notebook = path.suffix == '.ipynb'
-        text = _notebook(path, result) if is_notebook else _script(path, result, _pictures(stored))
+        text = _notebook(path, result) if is_notebook else _script(path, result)
         pages[f'examples/{path.stem}.md'] = text
         for file in stored:
             files.append(File.generated(config, f'examples/{path.stem}/{file.name}', abs_src_path=str(file)))
@@ -102,12 +102,7 @@ def _pages_of_code() -> list[Path]:
 
 
 def _examples_menu() -> list[Any]:
-    pages = [{_title(path): f'examples/{path.stem}.md'} for path in _pages_of_code()]
-    return ['examples/index.md', *pages]
-
-
-def _title(path: Path) -> str:
-    return path.stem.replace('_', ' ').capitalize()
+    return ['examples/index.md', *({path.name: f'examples/{path.stem}.md'} for path in _pages_of_code())]
 
 
 def _messages_menu() -> list[str]:
@@ -120,9 +115,9 @@ def _gallery_index() -> str:
     """Returns the page with all examples: a sentence and a picture of each."""
     cards = []
     for path in examples():
-        pictures = _pictures(_stored(path)[1])
-        shown = f'\n\n    ![]({path.stem}/{pictures[-1].name})' if pictures else ''
-        cards.append(f'-   [**{_title(path)}**]({path.stem}.md)\n\n    {_summary(path)}{shown}')
+        pictures = _stored(path)[0].get('pictures', [])
+        shown = f'\n\n    ![{pictures[-1]}]({path.stem}/{pictures[-1]})' if pictures else ''
+        cards.append(f'-   [**{path.name}**]({path.stem}.md)\n\n    {_summary(path)}{shown}')
     head = '# Examples\n\nEach page has a program and its output, from the run that built this site.'
     return '\n\n'.join([head, '<div class="grid cards" markdown>', *cards, '</div>'])
 
@@ -130,7 +125,8 @@ def _gallery_index() -> str:
 def _summary(path: Path) -> str:
     if path.suffix == '.ipynb':
         return 'A notebook: train, look into the network, and report, with the Python API.'
-    return (ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or '').split('\n')[0]
+    about = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or ''
+    return re.sub(r'^The notes, "(.*?)"', r'\1', about.split('\n')[0])
 
 
 def _stored(path: Path) -> tuple[Mapping[str, Any], list[Path]]:
@@ -142,11 +138,7 @@ def _stored(path: Path) -> tuple[Mapping[str, Any], list[Path]]:
     return result, sorted(file for file in folder.iterdir() if file.name != RESULT)
 
 
-def _pictures(files: Sequence[Path]) -> list[Path]:
-    return [file for file in files if file.suffix in PICTURES]
-
-
-def _script(path: Path, result: Mapping[str, str], pictures: Sequence[Path]) -> str:
+def _script(path: Path, result: Mapping[str, Any]) -> str:
     """Returns the page of a script: what it is, what it printed and drew, and its code."""
     code = path.read_text(encoding='utf-8')
     tree = ast.parse(code)
@@ -154,10 +146,15 @@ def _script(path: Path, result: Mapping[str, str], pictures: Sequence[Path]) -> 
     rest = code.splitlines()[tree.body[0].end_lineno :] if about else code.splitlines()
     parts = [f'# {path.name}', about.replace('``', '`')]  # its indented commands are code already
     if result:
-        parts += ['## Output', f'`{result["command"]}` prints:', _block(result['printed'].rstrip('\n'))]
-        parts += [f'![{file.name}]({path.stem}/{file.name})' for file in pictures]
-        parts.append('## Program')
+        parts += ['## Output', _block(result['command']), _block(result['printed'].rstrip('\n'))]
+        parts += [*_figures(path.stem, result['pictures']), '## Program']
     return '\n\n'.join([*parts, _block('\n'.join(rest).strip(), 'python')])
+
+
+def _figures(folder: str, names: Sequence[str]) -> list[str]:
+    """Returns pictures with their names, next to each other."""
+    rows = [names, ['---'] * len(names), [f'![{name}]({folder}/{name})' for name in names]]
+    return ['\n'.join(f'| {" | ".join(row)} |' for row in rows)] if names else []
 
 
 def _block(text: str, language: str = 'text') -> str:
@@ -190,11 +187,18 @@ def _output(output: Mapping[str, Any]) -> str:
 def _references() -> Mapping[str, str]:
     """Returns the pages of the reference: all public names, by module."""
     parts = {page: [f'# {title}'] for title, page in _REFERENCES.items()}
+    parts['model_files.md'].append('What model files import: see [Adding a model](adding_a_model.md).')
     for title in TITLES:
         page = parts[_REFERENCES.get(title, 'reference.md')]
         page += [f'## {title}'] if title not in _REFERENCES else []
         for module in modules_of(title):
             names = [f'      members: {json.dumps(PUBLIC[module])}'] if PUBLIC[module] else []
-            options = ['    options:', '      heading_level: 3', '      show_root_full_path: true', *names]
+            level = 2 if title in _REFERENCES else 3
+            options = [
+                '    options:',
+                f'      heading_level: {level}',
+                '      show_root_full_path: true',
+                *names,
+            ]
             page.append('\n'.join([f'::: {module}', *options]))
     return {page: '\n\n'.join(texts) for page, texts in parts.items()}
