@@ -78,9 +78,11 @@ class _Launcher(Command):
     def run(self) -> NoReturn:
         """Runs the program, or what the flags request if there is none."""
         line = split(sys.argv)
-        if not line.program:
+        if not line.program and not line.is_module:
             super().run()
         try:
+            if not line.program:
+                raise FlagError('-m is not followed by the name of a module.')
             settings, _ = self.parse(line.own)
             start = _prepare(settings, line)
         except (LabError, ImportError, OSError) as error:

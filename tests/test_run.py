@@ -88,6 +88,7 @@ def test_a_program_for_tensorflow_2_stays_one(run_python, folder):
     [
         (['no_such.py'], "There is no program 'no_such.py'."),
         ([], 'PROGRAM is missing, see --help.'),
+        (['-m'], '-m is not followed by the name of a module.'),
         (['--nothing', 'x.py'], 'There is no flag --nothing'),
         (['--install_hook', '--remove_hook'], '--install_hook and --remove_hook exclude each other.'),
     ],

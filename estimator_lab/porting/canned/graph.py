@@ -92,7 +92,7 @@ def _meta_graph(path: Path) -> Any:
 def _of_checkpoint(path: Path) -> Canned:
     folder = path if path.is_dir() else path.parent
     prefix = tf.train.latest_checkpoint(str(path)) if path.is_dir() else str(path).removesuffix('.index')
-    if not prefix or not tf.train.checkpoint_exists(prefix):
+    if not prefix or not Path(f'{prefix}.index').is_file():
         raise DataError(f'{path} is neither a SavedModel nor a checkpoint.')
     text = folder / 'graph.pbtxt'
     if not text.is_file():
