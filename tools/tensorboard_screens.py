@@ -1,6 +1,8 @@
-"""Combines screenshots of all TensorBoard pages of a run into one picture, as in docs/images.
+"""Takes a screenshot of a TensorBoard page of a run, as in docs/images.
 
-    python tools/tensorboard_screens.py runs/cnn docs/images/pages_cnn.jpg
+    python tools/tensorboard_screens.py runs/cnn images tensorboard_cnn.png
+    python tools/tensorboard_screens.py runs/cnn images tensorboard_cnn.png --tags='activation|confusion'
+    python tools/tensorboard_screens.py runs/cnn graphs graph.png --crop=320,120,800,700
 
 It needs Chromium, and the package with its test extra.
 """
@@ -11,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -21,11 +24,10 @@ from tests.browser import Browser, find_chromium
 from tests.tensorboard_server import launched
 
 PAGES = ('scalars', 'images', 'graphs', 'distributions', 'histograms', 'hparams', 'pr_curves', 'projector')
-_WIDTH, _HEIGHT, _COLUMNS = 1200, 800, 2
-_SHOWN = 560  # pixels of a page's width in the picture
-_QUALITY = 65
+_WIDTH, _HEIGHT = 1200, 800
+_COLOURS, _QUALITY = 128, 80
 _BAR = 64  # pixels of TensorBoard's bar, which is never blank
-_BLANK_SHARE = 0.9  # of pixels of one colour; in docs/images, the emptiest page has 0.76
+_BLANK_SHARE = 0.9  # of pixels of one colour; the emptiest page had 0.76
 _LOADED_SECONDS, _SETTLED_SECONDS = 60, 10
 _BETWEEN_LOOKS, _SAME_LOOKS = 2, 4
 
@@ -43,17 +45,19 @@ def active_pages(address: str) -> list[str]:
         time.sleep(_SETTLED_SECONDS)
 
 
-def screens(address: str, chromium: str) -> list[Image.Image]:
-    """Returns a screenshot of each page."""
-    pictures = []
-    with Browser(chromium, _WIDTH, _HEIGHT) as browser:
-        for page in active_pages(address):
-            browser.open(f'{address}/#{page}')
-            pictures.append(settled(browser))
-            if is_blank(pictures[-1]):
-                sys.exit(f'error: The page {page} stayed blank.')
-            print(page, flush=True)
-    return pictures
+def screen(address: str, page: str, tags: str, chromium: str) -> Image.Image:
+    """Returns a screenshot of a page, with the cards whose tags match a regular expression."""
+    with Browser(chromium) as browser:
+        browser.resize(_WIDTH, _HEIGHT)
+        pages = active_pages(address)
+        if page not in pages:
+            sys.exit(f'error: The run has no data for the page {page}, but for {", ".join(pages)}.')
+        chosen = f'&tagFilter={urllib.parse.quote(tags)}' if tags else ''
+        browser.open(f'{address}/#{page}{chosen}')
+        picture = settled(browser)
+        if is_blank(picture):
+            sys.exit(f'error: The page {page} stayed blank.')
+    return picture
 
 
 def settled(browser: Browser) -> Image.Image:
@@ -76,16 +80,19 @@ def is_blank(picture: Image.Image) -> bool:
     return max(content.histogram()) > _BLANK_SHARE * content.width * content.height
 
 
-def sheet(pictures: list[Image.Image]) -> Image.Image:
-    """Returns one picture with the screenshots in rows of two."""
-    height = _SHOWN * _HEIGHT // _WIDTH
-    rows = -(-len(pictures) // _COLUMNS)
-    whole = Image.new('RGB', (_COLUMNS * _SHOWN, rows * height), 'white')
-    for number, picture in enumerate(pictures):
-        row, column = divmod(number, _COLUMNS)
-        small = picture.resize((_SHOWN, height), Image.Resampling.LANCZOS)
-        whole.paste(small, (column * _SHOWN, row * height))
-    return whole
+def box(text: str) -> tuple[int, ...]:
+    """Returns the numbers of --crop."""
+    numbers = tuple(map(int, text.split(',')))
+    if len(numbers) != 4:
+        raise ValueError
+    return numbers
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """Writes a picture as a small file: a PNG with a palette, or a JPEG."""
+    if path.suffix == '.png':
+        picture = picture.quantize(_COLOURS, dither=Image.Dither.NONE)
+    picture.save(path, quality=_QUALITY, optimize=True)
 
 
 def main() -> None:
@@ -94,12 +101,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('run', type=Path, help='folder of the run')
+    parser.add_argument('page', choices=PAGES)
     parser.add_argument('out', type=Path, help='output file, .jpg or .png')
+    parser.add_argument('--tags', default='', help='regular expression of the tags to show')
+    parser.add_argument(
+        '--crop', type=box, help='LEFT,TOP,RIGHT,BOTTOM in pixels of 1200x800; all if missing'
+    )
     given = parser.parse_args()
     chromium = find_chromium()
     if chromium is None:
         parser.error('no Chromium on this machine: apt-get install chromium')
-    sheet(screens(launched(given.run), chromium)).save(given.out, quality=_QUALITY)
+    picture = screen(launched(given.run), given.page, given.tags, chromium)
+    save(picture.crop(given.crop) if given.crop else picture, given.out)
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.core.metrics.probabilities import Calibration
 from estimator_lab.inference.evaluation import Evaluation, Example, areas_under_roc, class_rows, pair_rows
 from estimator_lab.inference.report.charts import Points, unit_chart
-from estimator_lab.inference.report.html import Html, figure, html, note, shown_number, table
+from estimator_lab.inference.report.html import Html, Number, figure, html, note, table
 
 CONFUSION, ROC, CALIBRATION, WORST = 'Confusion', 'ROC curves', 'Calibration', 'Worst examples'
 """Titles of its sections."""
@@ -49,8 +49,8 @@ def class_table(evaluation: Evaluation) -> list[Html]:
     return [html('<h3>The {} labels with the lowest F1, of {}</h3>', _MOST_CLASSES, f'{len(rows):,}'), shown]
 
 
-def _score(value: float | None) -> float | str | None:
-    return None if value is None else shown_number(value)
+def _score(value: float | None) -> Number | None:
+    return None if value is None else Number(f'{value:.4f}')
 
 
 def _confusion(confusion: Confusion) -> list[Html]:

@@ -23,6 +23,12 @@ class Html(str):
     __slots__ = ()
 
 
+class Number(str):
+    """A number as text, which tables align right as they do numbers."""
+
+    __slots__ = ()
+
+
 def html(template: str, *parts: Any) -> Html:
     """Returns markup: a constant template of `str.format`, filled in.
 
@@ -81,6 +87,6 @@ def _markup(part: Any) -> str:
 
 
 def _cell(value: Any) -> Html:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float | Number) and not isinstance(value, bool)
     shown = '-' if value in ('', None) else str(value)
     return html('<td{}>{}</td>', Html(' class="number"' if is_number else ''), shown)

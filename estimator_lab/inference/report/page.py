@@ -180,7 +180,7 @@ def _figures(history: History, inspected: Inspected, newer: Collection[str]) -> 
     """Yields (section, figure): pictures of the example, and those of the run that are not in `newer`."""
     key, pictures = inspected
     for name, picture in pictures.items():
-        yield _section_of(name), figure(picture, f'{name}: {key}', name)
+        yield _section_of(name), figure(picture, f'{name}: {key.rpartition(":")[2]}', name)
     for name, shown in sorted(history.pictures.items()):
         if name not in newer:
             yield _section_of(name), figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
