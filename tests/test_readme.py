@@ -93,7 +93,7 @@ def test_every_flag_on_a_page_exists(capfd):
     known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual', 'commands'}
     known |= {'only', 'photos', 'rival', 'seconds', 'side', 'style_weight'}
     known |= {'batch', 'cg_steps', 'checkpoint', 'method', 'minutes', 'rate', 'share'}
-    known |= {'images', 'megabytes', 'python', 'reuse', 'tensorflow', 'trainings'}
+    known |= {'crop', 'images', 'megabytes', 'python', 'reuse', 'tags', 'tensorflow', 'trainings'}
     # Flags of other programs, such as docker, modernize and BERT; of names with hyphens, the first part:
     known |= {'bleu_source', 'build', 'data_dir', 'do_eval', 'do_predict', 'do_train', 'export_dir', 'no'}
     known |= {'task_name', 'tpu', 'use_tpu', 'v'}
