@@ -52,7 +52,7 @@ def tree_picture(tree: ShownTree) -> Image.Image:
     y = _GAP + (down + 0.5) * row
     for node, left in enumerate(tree.left):
         for child in (left, node - 1) if left >= 0 else ():
-            draw.line((x[node], y[node], x[child], y[child]), fill=_EDGE)
+            draw.line((x[node], y[node], x[child], y[child]), fill=_EDGE, width=2)
     for node in range(len(tree.left)):
         if x[node] < width and y[node] < height:
             _draw_node(draw, tree, node, (float(x[node]), float(y[node])), (cell, row))

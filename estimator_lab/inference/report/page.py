@@ -50,7 +50,11 @@ _PICTURES = (
         'The predicted label of each node, darker for a higher probability, red if it is wrong.',
         ('tree',),
     ),
-    ('Accuracy by size', 'Accuracy by depth and length of the trees.', ('accuracy_by_',)),
+    (
+        'Accuracy by size or step',
+        'Accuracy by depth and length of trees, or if a sequence ended at each step.',
+        ('accuracy_by_', 'accuracy_after_'),
+    ),
     (
         'Filters',
         'Weights of the units of the first layer, each scaled to the range from black to white.',
