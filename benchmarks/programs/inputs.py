@@ -154,6 +154,47 @@ def pieces(folder: Path) -> None:
     )
 
 
+def reviews(folder: Path) -> None:
+    """Writes raw/{train,test}.csv: tables of a review, `pos` or `neg`, and a number."""
+    (folder / 'raw').mkdir()
+    for name in ('train', 'test'):
+        rows = [f'{line}\t{("pos", "neg")[index % 2]}\t{index}\n' for index, line in enumerate(sentences(8))]
+        (folder / 'raw' / f'{name}.csv').write_text('content\tlabel\tid\n' + ''.join(rows))
+
+
+def news(folder: Path) -> None:
+    """Writes news.tfrecord, 16 texts of 33 tokens, and small.json, the sizes of a small Grover."""
+    sizes = {'vocab_size': 64, 'hidden_size': 16, 'intermediate_size': 32, 'num_hidden_layers': 2}
+    more = {'num_attention_heads': 2, 'max_position_embeddings': 64, 'hidden_act': 'gelu'}
+    (folder / 'small.json').write_text(json.dumps({**CONFIG, **sizes, **more}))
+    _write_tokens(folder / 'news.tfrecord', 'input_ids', 16, 33)
+
+
+def webtext(folder: Path) -> None:
+    """Writes 93 TFRecord files of the names of openwebtext, and small.json, the sizes of a small GPT-2."""
+    for number in range(93):
+        _write_tokens(folder / f'openwebtext-newspaper_{number}.tfrecords', 'text', 16, 20)
+    sizes = {'n_head': 2, 'n_embd': 16, 'n_layer': 2, 'n_ctx': 32, 'n_vocab': 50257}
+    training = {'lr': 0.001, 'warmup_steps': 1, 'beta1': 0.9, 'beta2': 0.98, 'epsilon': 1e-9}
+    training.update(weight_decay=0.01, embed_dropout=0.1, attn_dropout=0.1, res_dropout=0.1)
+    steps = {'train_steps': 2, 'eval_steps': 1, 'max_steps': 3, 'iterations': 1}
+    batches = {'train_batch_size': 2, 'eval_batch_size': 2, 'predict_batch_size': 1}
+    names = {'opt_name': 'adam', 'input': 'openwebtext', 'model': 'GPT2', 'model_path': 'out'}
+    more = {'data_path': '.', 'scale_by_depth': True, 'scale_by_in': True}
+    config = {**sizes, **training, **steps, **batches, **names, **more}
+    (folder / 'small.json').write_text(json.dumps(config))
+
+
+def _write_tokens(path: Path, key: str, count: int, length: int) -> None:
+    """Writes examples that are numbers from 0 to 63."""
+    tf = _tensorflow()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for row in np.random.default_rng(0).integers(0, 64, [count, length]):
+            feature = tf.train.Feature(int64_list=tf.train.Int64List(value=row))
+            features = tf.train.Features(feature={key: feature})
+            writer.write(tf.train.Example(features=features).SerializeToString())
+
+
 def _tensorflow() -> Any:
     return importlib.import_module('tensorflow')
 

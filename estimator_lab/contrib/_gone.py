@@ -97,27 +97,19 @@ use tf.saved_model: SavedModelEstimator
 put the feature into the predictions of the EstimatorSpec: forward_features
 [layers]
 {_COLUMNS}:
-    bucketized_column crossed_column embedding_column input_from_feature_columns one_hot_column
-    real_valued_column scattered_embedding_column sequence_input_from_feature_columns shared_embedding_columns
-    sparse_column_with_hash_bucket sparse_column_with_integerized_feature sparse_column_with_keys
-    sparse_column_with_vocabulary_file weighted_sparse_column
-use tf.feature_column.make_parse_example_spec: create_feature_spec_for_parsing
+    input_from_feature_columns joint_weighted_sum_from_feature_columns scattered_embedding_column
+    sequence_input_from_feature_columns shared_embedding_columns weighted_sum_from_feature_columns
 use tf.nn.safe_embedding_lookup_sparse: safe_embedding_lookup_sparse
 use tf.recompute_grad: recompute_grad
 [learn]
 {_CANNED}:
-    DNNClassifier DNNEstimator DNNLinearCombinedClassifier DNNLinearCombinedRegressor DNNRegressor Estimator
-    LinearClassifier LinearRegressor SKCompat
+    DNNEstimator DNNLinearCombinedEstimator LinearEstimator
+use tf.contrib.learn.LinearClassifier: LogisticRegressor
+use tf.contrib.learn.Estimator: BaseEstimator Trainable
 {_TRAIN_AND_EVALUATE}: Evaluable evaluate train
-use tf.estimator.export.ServingInputReceiver: InputFnOps
 use tf.estimator.experimental.KMeans: KMeansClustering
-use eval_metric_ops of tf.estimator.EstimatorSpec: MetricSpec
-use tf.estimator.EstimatorSpec: ModelFnOps
-use tf.estimator.inputs: io
-use the hooks of tf.train: monitors
 use tf.keras.preprocessing: preprocessing
 {_QUEUES}: read_batch_examples
-use tf.data.experimental.make_batched_features_dataset: read_batch_features
 use a tf.Session: run_n
 [lookup]
 use tf.contrib.lookup.index_table_from_file: string_to_index_table_from_file

@@ -67,6 +67,11 @@ estimator_lab.contrib.image:
 [keras]
 tf.keras: *
 [layers]
+tf.feature_column: bucketized_column create_feature_spec_for_parsing=make_parse_example_spec
+estimator_lab.contrib.columns:
+    crossed_column embedding_column one_hot_column real_valued_column sparse_column_with_hash_bucket
+    sparse_column_with_integerized_feature sparse_column_with_keys sparse_column_with_vocabulary_file
+    weighted_sparse_column
 estimator_lab.contrib.layers:
     dropout flatten fully_connected linear relu relu6 elu one_hot_encoding embed_sequence
 estimator_lab.contrib.normalization: batch_norm layer_norm
@@ -77,7 +82,16 @@ estimator_lab.contrib.optimizers: OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimi
 tf_slim.layers: *
 tf_slim.layers.layers: *
 [learn]
-estimator_lab.contrib.learn: ModeKeys RunConfig
+estimator_lab.contrib.learn:
+    InputFnOps ModeKeys ModelFnOps NotFittedError PredictionKey ProblemType RunConfig
+estimator_lab.contrib.learn_canned:
+    DNNClassifier DNNLinearCombinedClassifier DNNLinearCombinedRegressor DNNRegressor LinearClassifier
+    LinearRegressor
+estimator_lab.contrib.learn_estimator: Estimator SKCompat
+estimator_lab.contrib.learn_input:
+    build_default_serving_input_fn build_parsing_serving_input_fn infer_real_valued_columns_from_input
+    infer_real_valued_columns_from_input_fn read_batch_features
+estimator_lab.contrib.metric_spec: MetricSpec
 estimator_lab.contrib.experiment: Experiment ExportStrategy make_export_strategy
 tf.estimator: NanLossDuringTrainingError
 [lookup]
@@ -186,6 +200,14 @@ FORWARDED: Mapping[str, str] = {
         for inner in ('learn_runner', 'utils', 'utils.saved_model_export_utils')
     },
     'learn.python.learn.experiment': 'estimator_lab.contrib.experiment',
+    **dict.fromkeys(('learn.monitors', 'learn.python.learn.monitors'), 'estimator_lab.contrib.monitors'),
+    **{
+        f'learn.{inner}': 'estimator_lab.contrib.learn_input'
+        for inner in (
+            *('io', 'python.learn.learn_io', 'python.learn.learn_io.graph_io'),
+            *('utils.input_fn_utils', 'python.learn.utils.input_fn_utils'),
+        )
+    },
     'losses.metric_learning': 'estimator_lab.contrib.metric_learning',
     'losses.python.metric_learning': 'estimator_lab.contrib.metric_learning',
     'losses.python.metric_learning.metric_loss_ops': 'estimator_lab.contrib.metric_learning',
@@ -214,6 +236,7 @@ device_assignment early_stopping encoders error_handling estimator estimators ev
 extenders feature_column framework functional fused_rnn_cell hooks hparam initializers interleave_ops
 lazy_adam_optimizer layers learn lookup losses loss_ops lstm_ops metric_ops metrics mirrored_strategy model_fn
 moving_average_optimizer normalization one_device_strategy ops optimizers parameter_server_strategy
+metric_spec dnn linear dnn_linear_combined prediction_key
 attention_wrapper basic_decoder beam_search_decoder beam_search_ops decoder helper loss regularizers rnn
 rnn_cell run_config session_support shuffle_ops sort_ops
 summaries tensor_tracer topology tpu tpu_cluster_resolver tpu_config tpu_context tpu_estimator tpu_feed

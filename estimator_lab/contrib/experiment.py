@@ -4,6 +4,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from estimator_lab.contrib import learn_input
+from estimator_lab.contrib.learn_estimator import Estimator
+from estimator_lab.contrib.monitors import replace_monitors_with_hooks
 from estimator_lab.tf1 import tf
 
 
@@ -30,9 +33,10 @@ class Experiment:
     """An Estimator with its inputs, as in `tf.contrib.learn`.
 
     Args:
-      estimator: a tf.estimator.Estimator.
+      estimator: a tf.estimator.Estimator or tf.contrib.learn.Estimator.
       train_input_fn: input function for training.
       eval_input_fn: input function for evaluation.
+      eval_metrics: metrics for a tf.contrib.learn.Estimator, as for its `evaluate`.
       train_steps: global step at which training ends; None for the end of the input.
       eval_steps: batches of an evaluation; None for the whole input.
       train_monitors: hooks for training.
@@ -65,7 +69,9 @@ class Experiment:
         saving_listeners: Sequence[Any] | None = None,
         check_interval_secs: int = 5,
     ) -> None:
-        if eval_metrics is not None:
+        if isinstance(estimator, Estimator):
+            estimator.default_metrics = eval_metrics
+        elif eval_metrics is not None:
             raise ValueError('`eval_metrics` must be None with a tf.estimator.Estimator.')
         if export_strategies is not None and not isinstance(export_strategies, list | tuple):
             export_strategies = [export_strategies]
@@ -74,7 +80,9 @@ class Experiment:
         self._eval_input_fn = eval_input_fn
         self._train_steps = train_steps
         self._eval_steps = eval_steps
-        self._hooks = list(train_monitors or [])
+        self._train_monitors = list(train_monitors or [])
+        self._eval_metrics = eval_metrics
+        self._min_eval_frequency = min_eval_frequency
         self._eval_hooks = list(eval_hooks or [])
         self._delay = eval_delay_secs
         self._throttle = continuous_eval_throttle_secs
@@ -98,7 +106,7 @@ class Experiment:
 
     def extend_train_hooks(self, additional_hooks: Sequence[Any]) -> None:
         """Adds hooks for training."""
-        self._hooks += additional_hooks
+        self._train_monitors += additional_hooks
 
     def reset_export_strategies(self, new_export_strategies: Any = None) -> list[Any]:
         """Replaces the exporters; returns the old ones."""
@@ -109,7 +117,7 @@ class Experiment:
         """Trains up to `train_steps`; returns the Estimator."""
         return self._estimator.train(
             self._train_input_fn,
-            hooks=self._hooks,
+            hooks=self._hooks(),
             max_steps=self._train_steps,
             saving_listeners=self._listeners or None,
         )
@@ -117,7 +125,7 @@ class Experiment:
     def evaluate(self, delay_secs: float | None = None, name: str | None = None) -> dict[str, Any]:
         """Evaluates the latest checkpoint; returns its metrics."""
         found: dict[str, Any] = self._estimator.evaluate(
-            self._eval_input_fn, self._eval_steps, self._eval_hooks, name=name
+            input_fn=self._eval_input_fn, steps=self._eval_steps, hooks=self._eval_hooks, name=name
         )
         return found
 
@@ -128,7 +136,7 @@ class Experiment:
           The metrics of the last evaluation, and the results of the exporters.
         """
         train = tf.estimator.TrainSpec(
-            self._train_input_fn, self._train_steps, self._hooks, saving_listeners=self._listeners or None
+            self._train_input_fn, self._train_steps, self._hooks(), saving_listeners=self._listeners or None
         )
         evaluate = tf.estimator.EvalSpec(
             self._eval_input_fn,
@@ -145,8 +153,24 @@ class Experiment:
 
     def test(self) -> Any:
         """Trains and evaluates for one step each."""
-        self._estimator.train(self._train_input_fn, hooks=self._hooks, steps=1)
-        return self._estimator.evaluate(self._eval_input_fn, 1, self._eval_hooks), []
+        self._estimator.train(self._train_input_fn, hooks=self._hooks(), steps=1)
+        return self._estimator.evaluate(input_fn=self._eval_input_fn, steps=1, hooks=self._eval_hooks), []
+
+    def _hooks(self) -> list[Any]:
+        return replace_monitors_with_hooks(self._train_monitors, self._estimator)
+
+    def _maybe_export(self, eval_result: dict[str, Any]) -> list[Any]:
+        """Exports the latest checkpoint; subclasses that train by themselves call it."""
+        return [
+            exporter.export(
+                self._estimator,
+                f'{self._estimator.model_dir}/export/{exporter.name}',
+                None,
+                eval_result,
+                True,
+            )
+            for exporter in self._exporters
+        ]
 
 
 def run(
@@ -185,4 +209,5 @@ def run(
     return method()
 
 
-saved_model_export_utils = sys.modules[__name__]  # 1.15 has a module of this name
+input_fn_utils = learn_input
+saved_model_export_utils = sys.modules[__name__]  # 1.15 has modules of these names

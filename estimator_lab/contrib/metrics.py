@@ -1,5 +1,6 @@
 """``tf.contrib.metrics``: mostly tf.metrics with predictions before labels."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,10 @@ def _predictions_first(metric: Callable[..., Any]) -> Callable[..., Any]:
     def streaming(predictions: Any, labels: Any, *arguments: Any, **more: Any) -> Any:
         return metric(labels, predictions, *arguments, **more)
 
+    parameters = dict(inspect.signature(metric).parameters)
+    first = [parameters.pop(name) for name in ('predictions', 'labels')]
+    # MetricSpec looks for the parameters `labels` and `weights`.
+    vars(streaming)['__signature__'] = inspect.Signature([*first, *parameters.values()])
     streaming.__name__ = f'streaming_{metric.__name__}'
     streaming.__doc__ = f'Returns tf.metrics.{metric.__name__}(labels, predictions, ...).'
     return streaming

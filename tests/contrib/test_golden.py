@@ -55,6 +55,8 @@ PARTS = [
     'decoding',
     'beam_search',
     'sequence_losses',
+    'learn_estimators',
+    'learn_metrics',
 ]
 
 

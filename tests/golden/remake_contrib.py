@@ -27,6 +27,7 @@ from contrib_layers import (
     optimizers,
     sparsemax,
 )
+from contrib_learn import learn_estimators, learn_metrics
 from contrib_sequences import attention, beam_search, decoding, sequence_losses
 from contrib_shared import tf
 from contrib_training import clusters, embeddings, images, loss_scale, multilabel, wrappers
@@ -35,7 +36,7 @@ PARTS = [
     *(fully_connected, layer_norm, batch_norm, optimize_loss, initializers, optimizers, metrics, hparams),
     *(crf, fused_lstm, cells, wrappers, loss_scale, embeddings, images, sparsemax, heads),
     *(multilabel, clusters, multi_heads, filtered, cudnn_cells, cudnn_layers),
-    *(attention, decoding, beam_search, sequence_losses),
+    *(attention, decoding, beam_search, sequence_losses, learn_estimators, learn_metrics),
 ]
 
 

@@ -166,9 +166,8 @@ ANSWERS = (
         'contrib_learn',
         ("ModuleNotFoundError: No module named 'tensorflow.contrib.learn'", *_CONTRIB_MESSAGES),
         f'{_NO_CONTRIB} Most of `tf.contrib.learn` had moved to `tf.estimator` before.',
-        f'{_CONTRIB} It has RunConfig, ModeKeys, Experiment, learn_runner, make_export_strategy and '
-        'datasets. For DNNClassifier and the other Estimators, write `tf.estimator` in place of '
-        '`tf.contrib.learn`.',
+        f'{_CONTRIB} It has Estimator, the linear, deep and combined classifiers and regressors, RunConfig, '
+        'ModeKeys, MetricSpec, Experiment, learn_runner, make_export_strategy and datasets.',
         'from tensorflow.contrib import learn\n\nlearn.RunConfig()\n',
         'import estimator_lab.contrib\nfrom tensorflow.contrib import learn\n\nlearn.RunConfig()\n',
         needs=('contrib.learn', 'contrib import learn', 'attribute learn'),
