@@ -66,7 +66,7 @@ def run(name: str, arguments: Sequence[str], out: Path) -> Row:
 
 def rows(tests: str, models: Sequence[str], steps: int, out: Path, has_gpu: bool) -> Iterator[Row]:
     """Yields the rows of the table, each once it has run."""
-    size = ['--image_size=64', '--batch_size=32'] if has_gpu else ['--image_size=16', '--batch_size=4']
+    size = ['--image_size=64', '--batch_size=32'] if has_gpu else ['--image_size=32', '--batch_size=4']
     device = f'--device={"gpu" if has_gpu else "cpu"}'
     common = [device, *size, f'--max_steps={steps}', f'--save_checkpoints_steps={steps}', '--eval_steps=2']
 
