@@ -141,10 +141,14 @@ def test_a_notebook_that_fails_fails_the_build(tmp_path):
         gallery.run_example(notebook(tmp_path, 'raise ValueError("the reason")'), tmp_path / 'out')
 
 
-def test_output_does_not_name_the_folders_of_this_machine(tmp_path, monkeypatch):
+def test_output_has_no_folders_of_this_machine_and_no_lines_about_waiting(tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', '/home/me')
-    (tmp_path / 'a.py').write_text(
-        'import os\nprint("loading TensorFlow")\nprint(os.getcwd() + "/a.png", os.path.expanduser("~/b"))'
-    )
+    lines = [
+        'import os',
+        'print("loading TensorFlow")',
+        'print("worker 1     opening the data  (2 s)")',
+        'print(os.getcwd() + "/a.png", os.path.expanduser("~/b"))',
+    ]
+    (tmp_path / 'a.py').write_text('\n'.join(lines))
     gallery.run_example(tmp_path / 'a.py', tmp_path / 'out')
     assert json.loads((tmp_path / 'out' / gallery.RESULT).read_text())['printed'] == 'a.png ~/b\n'

@@ -32,7 +32,8 @@ ARGUMENTS = {
     'cluster': ('--max_steps=100',),
     'recurrent': ('--steps=30', '--train_steps=400', '--picture=curves.png'),
 }
-_LONGEST = 900  # seconds of one example
+_WAITING = re.compile(r'^.*(loading TensorFlow|  \(\d+ s\))\n', re.MULTILINE)
+_LONGEST = 1800  # seconds of one example
 _PICTURES = ('.png', '.jpg')
 _LAST_LINES = 30  # of the error of an example that fails
 
@@ -61,7 +62,7 @@ def run_example(path: Path, out: Path, arguments: Sequence[str] = ()) -> None:
       arguments: of the script.
 
     Raises:
-      ExampleError: it failed, or took more than 15 minutes.
+      ExampleError: it failed, or took more than 30 minutes.
     """
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +75,7 @@ def run_example(path: Path, out: Path, arguments: Sequence[str] = ()) -> None:
             printed = _output_of_script(path, folder, arguments)
             out.mkdir(parents=True)
             command = ' '.join(['python', f'examples/{path.name}', *arguments])
-            result = {'command': command, 'printed': _without_paths(printed, folder)}
+            result = {'command': command, 'printed': _tidied(printed, folder)}
         pictures = [file for file in Path(folder).iterdir() if file.suffix in _PICTURES]
         for picture in pictures:
             shutil.copyfile(picture, out / picture.name)
@@ -119,7 +120,8 @@ def _outputs_of_notebook(path: Path, folder: str) -> list[list[dict[str, Any]]]:
         client.execute()
     except (nbclient.exceptions.CellExecutionError, nbclient.exceptions.CellTimeoutError) as error:
         raise ExampleError(f'{path.name} failed:\n{error}') from error
-    return [cell['outputs'] for cell in notebook.cells if cell['cell_type'] == 'code']
+    cells = [cell['outputs'] for cell in notebook.cells if cell['cell_type'] == 'code']
+    return [[output for output in outputs if output.get('name') != 'stderr'] for outputs in cells]
 
 
 def _without_frames(outputs: Sequence[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
@@ -149,11 +151,11 @@ def _write_inputs(folder: Path, arguments: Sequence[str]) -> None:
     api.as_picture(pattern(3)).save(folder / 'style.png')
 
 
-def _without_paths(printed: str, folder: str) -> str:
-    """Returns output without this machine's folders, and without the line that TensorFlow is loading."""
+def _tidied(printed: str, folder: str) -> str:
+    """Returns output without this machine's folders, and without the lines that tell what takes long."""
     for name, shown in ((f'{folder}/', ''), (str(Path.home()), '~')):
         printed = printed.replace(name, shown)
-    return printed.removeprefix('loading TensorFlow\n')
+    return _WAITING.sub('', printed)
 
 
 def main(names: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """A run: a folder with a trained model, and everything that can be done with it."""
 
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,12 +38,17 @@ from estimator_lab.notebook.arrays import ArrayInput
 from estimator_lab.notebook.views import EvaluationResult, InspectionResult, Report, Samples, framed
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.serving import export_saved_model
+from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Result
 
 Examples: TypeAlias = str | Path | Sequence[str | Path] | np.ndarray
 """Paths of images, folders and archives; or images themselves, uint8 [n, height, width, channels]."""
 
 _TALL = 600
+
+# TensorFlow logs each step of Estimator to the cells of a notebook. A later set_verbosity shows it again.
+if getattr(sys, 'ps1', '') and tf.logging.get_verbosity() == tf.logging.INFO:
+    tf.logging.set_verbosity(tf.logging.WARN)
 
 
 class Run:

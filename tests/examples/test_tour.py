@@ -38,6 +38,7 @@ def test_it_runs(tmp_path, monkeypatch):
         for output in cell.get('outputs', ())
     ]
     assert any(text.startswith('24 images') for text in said)
+    assert not any('INFO:tensorflow' in text for text in said)
     assert sum('<iframe' in text for text in said) == 4  # the run, its evaluation, one face, the report
     assert any("'label_2'" in text for text in said)
     assert any('saliency' in text for text in said)
