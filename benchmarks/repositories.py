@@ -9,8 +9,8 @@ Each recipe names a repository, a command, the files to make for it, and text th
 has done its work. It runs in a copy of the repository, in a process of its own:
 
     run    python -m estimator_lab.run COMMAND, with no file changed
-    line   python COMMAND, with `import estimator_lab.contrib` above each file's first import of
-           TensorFlow, and `from estimator_lab.tf1 import tf` in place of `import tensorflow as tf`
+    line   python COMMAND, with `import estimator_lab.contrib` above the first import of each file
+           that imports TensorFlow, and `from estimator_lab.tf1 import tf` in place of its own import
 
 Packages that programs require must be installed for the Python that runs this script, with `pip install
 --no-deps`, as most require an old TensorFlow. `--table` prints the table of docs/programs.md from the results
@@ -38,7 +38,10 @@ SECONDS = 900
 _TOML: Any = importlib.import_module('tomllib')  # of Python 3.11
 RECIPES: dict[str, dict[str, Any]] = _TOML.loads((HERE / 'programs' / 'recipes.toml').read_text())
 OWN_LINE = re.compile(r'^( *)import tensorflow(?:\.compat\.v1)? as tf$', re.MULTILINE)
-FIRST_IMPORT = re.compile(r'^(?=(?:import|from) tensorflow\b)', re.MULTILINE)
+FIRST_IMPORT = re.compile(
+    r'^(?=import [\w.]+(?: as \w+)?(?:,| *(?:#.*)?$)|from (?!__future__)[\w.]+ import )', re.MULTILINE
+)
+USES_TENSORFLOW = re.compile(r'^ *(?:import|from) tensorflow\b', re.MULTILINE)
 
 
 def main() -> int:
@@ -84,6 +87,10 @@ def attempt(recipe: dict[str, Any], sources: Path, way: str) -> tuple[str, str]:
         if way == 'line':
             write_line(root)
         packages = [sources / each.replace('/', '+') for each in recipe.get('path', [])]
+        if way == 'line':
+            packages = [shutil.copytree(each, Path(folder, 'packages', each.name)) for each in packages]
+            for package in packages:
+                write_line(package)
         return execute(recipe, where / recipe.get('cd', ''), packages, way)
 
 
@@ -125,6 +132,8 @@ def write_line(root: Path) -> None:
     """Changes the imports of TensorFlow in all files of a program."""
     for path in root.rglob('*.py'):
         text = path.read_bytes().decode('utf-8', 'replace')
+        if not USES_TENSORFLOW.search(text):
+            continue
         changed = FIRST_IMPORT.sub('import estimator_lab.contrib\n', text, count=1)
         changed = OWN_LINE.sub(r'\1from estimator_lab.tf1 import tf', changed)
         if changed != text:

@@ -197,6 +197,7 @@ class _Network:
             }
             whole = graph.as_graph_def()
         _remove_casts(whole)
+        _remove_writes_in_place(whole)
         kept = {name: tensor for name, tensor in results.items() if not _has_no_counterpart(whole, tensor)}
         if not kept:
             raise ValueError(f'{signature} has no output that is a number and the same in each call')
@@ -245,6 +246,42 @@ def _remove_casts(graph_def: Any) -> None:
             node.input[:] = first.input
             node.ClearField('attr')
             node.attr['T'].type = first.attr['T'].type
+
+
+def _remove_writes_in_place(graph_def: Any) -> None:
+    """Replaces operations of `core.layers.tree`, which other formats lack, by those that copy the array."""
+    _copy_arrays(graph_def.node, '')
+    for function in graph_def.library.function:
+        for old, new in _copy_arrays(function.node_def, ':output:0').items():
+            for node in function.node_def:
+                node.input[:] = [new if name == old else name for name in node.input]
+            for result, name in function.ret.items():
+                function.ret[result] = new if name == old else name
+
+
+def _copy_arrays(nodes: Any, output: str) -> dict[str, str]:
+    """Does this in a graph or function; `output` follows the name of a node. Returns the new outputs."""
+    renamed = {}
+    for node in list(nodes):
+        if node.op == 'InplaceUpdate':
+            renamed[f'{node.name}:y:0'] = node.name + output
+            # A stack of one, as a constant of the axis would be outside of the loop.
+            rows = nodes.add(name=f'{node.name}_rows', op='Pack', input=[node.input[1]])
+            rows.attr['N'].i = rows.attr['axis'].i = 1
+            rows.attr['T'].type = node.attr['Tindices'].type = tf.int32.as_datatype_enum
+            node.op = 'TensorScatterUpdate'
+            node.input[1] = rows.name + output
+        elif node.op == 'Empty':
+            kind = node.attr['dtype'].type
+            zero = nodes.add(name=f'{node.name}_zero', op='Const')
+            zero.attr['dtype'].type = kind
+            zero.attr['value'].tensor.CopyFrom(tf.make_tensor_proto(0, kind, []))
+            node.op = 'Fill'
+            node.input.append(zero.name + output)
+            node.ClearField('attr')
+            node.attr['T'].type = kind
+            node.attr['index_type'].type = tf.int32.as_datatype_enum
+    return renamed
 
 
 def _part(graph_def: Any, operations: Sequence[str]) -> Any:
