@@ -19,7 +19,7 @@ load_config = pytest.importorskip('mkdocs.config').load_config
 gallery = load_script(ROOT / 'tools/gallery.py')
 declared = load_script(ROOT / 'tools/public_names.py')
 CELLS = (
-    'print(6 * 7)',
+    'import os; print(6 * 7, os.path.expanduser("~/b"))',
     """
     class Page:
         def _repr_html_(self):
@@ -108,7 +108,7 @@ def test_each_example_is_in_the_gallery(site):
 
 def test_cells_of_a_notebook_are_followed_by_their_outputs(site):
     text = page(site, 'examples/tour')
-    assert '42\n</code>' in text
+    assert '42 ~/b\n</code>' in text
     assert '<iframe src="frame_1.html" loading="lazy" style="height: 9px">' in text
     assert (site / 'examples/tour/frame_1.html').read_text() == '<p>first\n\nsecond'
 

@@ -29,9 +29,9 @@ RESULT = 'result.json'
 ARGUMENTS = {
     'artistic_style': ('photo.png', 'style.png', 'painted.png', '--size=160', '--iterations=60'),
     'bring_your_own': ('--model_dir=runs/income',),
-    'cluster': ('--max_steps=100',),
     'recurrent': ('--steps=30', '--train_steps=400', '--picture=curves.png'),
 }
+# Lines that tell what takes long, of a script or of one of its processes.
 _WAITING = re.compile(r'^.*(loading TensorFlow|  \(\d+ s\))\n', re.MULTILINE)
 _LONGEST = 1800  # seconds of one example
 _PICTURES = ('.png', '.jpg')
@@ -67,7 +67,7 @@ def run_example(path: Path, out: Path, arguments: Sequence[str] = ()) -> None:
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         if path.suffix == '.ipynb':
-            cells = _outputs_of_notebook(path, folder)
+            cells = json.loads(_without_paths(json.dumps(_outputs_of_notebook(path, folder)), folder))
             out.mkdir(parents=True)
             result: dict[str, Any] = {'cells': [_without_frames(outputs, out) for outputs in cells]}
         else:
@@ -75,7 +75,7 @@ def run_example(path: Path, out: Path, arguments: Sequence[str] = ()) -> None:
             printed = _output_of_script(path, folder, arguments)
             out.mkdir(parents=True)
             command = ' '.join(['python', f'examples/{path.name}', *arguments])
-            result = {'command': command, 'printed': _tidied(printed, folder)}
+            result = {'command': command, 'printed': _WAITING.sub('', _without_paths(printed, folder))}
         pictures = [file for file in Path(folder).iterdir() if file.suffix in _PICTURES]
         for picture in pictures:
             shutil.copyfile(picture, out / picture.name)
@@ -151,11 +151,9 @@ def _write_inputs(folder: Path, arguments: Sequence[str]) -> None:
     api.as_picture(pattern(3)).save(folder / 'style.png')
 
 
-def _tidied(printed: str, folder: str) -> str:
-    """Returns output without this machine's folders, and without the lines that tell what takes long."""
-    for name, shown in ((f'{folder}/', ''), (str(Path.home()), '~')):
-        printed = printed.replace(name, shown)
-    return _WAITING.sub('', printed)
+def _without_paths(output: str, folder: str) -> str:
+    """Returns output without this machine's folders."""
+    return output.replace(f'{folder}/', '').replace(f'{Path.home()}/', '~/')
 
 
 def main(names: Sequence[str]) -> int:

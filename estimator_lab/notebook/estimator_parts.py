@@ -76,6 +76,8 @@ def input_fn(
       FlagError: an argument is not allowed, or the labels are unknown.
       DataError: an archive can't be read, or has no images. Later, a `tf.errors.OpError` has that message.
     """
+    if batch_size is None:  # which would make a stream yield single examples
+        raise FlagError('batch_size=None must be a whole number.')
     from estimator_lab.notebook.inputs import InputFunction
 
     read = StreamSettings(
@@ -142,6 +144,7 @@ def style_losses(
       FlagError: a parameter is not allowed.
       DataError: the style picture or the network can't be used.
     """
+    photo = np.asarray(photo)
     if photo.ndim != 3 or photo.shape[2] not in (1, 3) or photo.dtype.kind != 'f':
         raise FlagError(
             'photo must be an array of floats in [0, 1], [height, width, 1 or 3], not '

@@ -81,6 +81,7 @@ def test_without_labels_a_dataset_has_features_alone(tmp_path):
     ('given', 'message'),
     [
         ({'batch_size': 0}, 'batch_size=0'),
+        ({'batch_size': None}, 'batch_size=None'),
         ({'image_shape': (8, 8)}, 'image_shape'),
         ({'epochs': 0}, 'epochs=0'),
         ({'split': (0.5, 0.5)}, 'split='),
@@ -145,7 +146,9 @@ def test_losses_of_style_compare_pictures_with_photo_and_style():
         assert session.run(wanted)[0] == pytest.approx(content[1] + 2 * of_style[1], rel=1e-4)
 
 
-@pytest.mark.parametrize('photo', [np.zeros((4, 4)), np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 2))])
+@pytest.mark.parametrize(
+    'photo', [[0.5], np.zeros((4, 4)), np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 2))]
+)
 def test_a_photo_is_an_array_of_floats(photo):
     with pytest.raises(api.FlagError, match='photo must be'):
         api.style_losses(photo)
