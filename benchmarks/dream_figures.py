@@ -66,6 +66,7 @@ FIGURES = Figures(
     dreamer=('', 'folder of a network of the set; default: train one'),
     judge=('', 'folder of another network of the set; default: train one'),
     seeds=(3, 'dreams of each class'),
+    domain=('pixels', 'what changes in a dream of a class', ['pixels', 'waves']),
     runs=('runs/dream_figures', 'folder of the trained models'),
 )
 
@@ -118,18 +119,18 @@ def named(given: argparse.Namespace) -> None:
             train(*flags, *data, model_dir=folder)
         folders.append(folder)
     archive = runs / f'{given.set}_dreams.tar'
-    write_tar(archive, class_dreams(folders[0], given.seeds, archive.with_suffix('.png')))
+    write_tar(archive, class_dreams(folders[0], given, archive.with_suffix('.png')))
     found = evaluate(folders[1], archive)
     print(
         f'{given.set}: {found["metrics"]["accuracy"]:.3f} of {found["images"]} dreams are named as intended'
     )
 
 
-def class_dreams(dreamer: Path, seeds: int, picture: Path) -> Iterator[tuple[str, bytes]]:
+def class_dreams(dreamer: Path, given: argparse.Namespace, picture: Path) -> Iterator[tuple[str, bytes]]:
     """Yields a dream of each class and seed as a named PNG; writes those of the first seed as a picture."""
     trained = open_trained(dreamer)
-    settings = AscentSettings(layer='logits', atlas=True, size=trained.shape.width)
-    for seed in range(1, seeds + 1):
+    settings = AscentSettings(layer='logits', atlas=True, size=trained.shape.width, domain=given.domain)
+    for seed in range(1, given.seeds + 1):
         count = len(trained.record.vocabulary)
         images, labels, _ = open_dreamer(trained, settings, '', seed).atlas(count)
         for image, label in zip(images, labels, strict=True):

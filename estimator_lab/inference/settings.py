@@ -155,11 +155,16 @@ class AscentSettings:
         lower=1,
         upper=8000,
     )
+    domain: str | None = _ascent(
+        None,
+        'what changes: pixels, or waves of decorrelated colours; default: pixels of photos and for classes',
+        choices=('pixels', 'waves'),
+    )
     octaves: int | None = _ascent(
         None, 'sizes, from small to large; default: 4, or as many as the network can see', lower=1
     )
     octave_scale: float = _ascent(1.4, 'ratio of one size to the one before', lower=1.01, upper=10)
-    iterations: int | None = _ascent(None, 'steps in each octave; default: 10, from noise 80 in all', lower=1)
+    iterations: int | None = _ascent(None, 'steps in each octave; default: 10, in waves 120', lower=1)
     step_size: float | None = _ascent(
         None, 'mean change of a pixel in a step, in grey levels; default: 1.5, from noise 4', lower=0
     )

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.conventions import UINT8_MAX
+from estimator_lab.inference.inceptionism.fourier import Adam, Waves
 from estimator_lab.inference.inceptionism.view import View
 
 _OCTAVES = 4  # by default
@@ -97,6 +98,43 @@ def dream(
     return Dreamt(octaves[-1], octaves, before, view.objective(octaves[-1], channels))
 
 
+def dream_waves(
+    view: View,
+    shape: tuple[int, int, int, int],
+    channels: Sequence[int],
+    ascent: Ascent,
+    rng: np.random.Generator,
+    told: Callable[[int, int, float], None] = lambda octave, iteration, share: None,
+) -> Dreamt:
+    """Runs gradient ascent on images that start as noise, by the amplitudes of their waves.
+
+    Args:
+      view: the layer whose objective is maximized.
+      shape: of the images, (n, height, width, channels).
+      channels: the channel that counts in each image, if `view` maximizes one.
+      ascent: the parameters, of which the iterations and the jitter count.
+      rng: draws the noise and the jitter.
+      told: see `dream`; the octaves are quarters of the steps.
+
+    Returns:
+      The images; `octaves` are those after each quarter of the steps.
+    """
+    waves = Waves(shape, rng)
+    adam = Adam(waves.amplitudes)
+    images = waves.images()
+    before = view.objective(images, channels)
+    quarters = set(np.linspace(0, ascent.iterations, _OCTAVES + 1).round().astype(int).tolist())
+    octaves: list[np.ndarray] = []
+    for iteration in range(1, ascent.iterations + 1):
+        (uphill,) = _gradients(view, images, images, channels, ascent.jitter, 0.0, False, rng)
+        adam.climb(waves.gradient(images, uphill))
+        images = waves.images()
+        told(len(octaves) + 1, iteration, iteration / ascent.iterations)
+        if iteration in quarters:
+            octaves.append(images)
+    return Dreamt(images, octaves, before, view.objective(images, channels))
+
+
 def octave_sizes(
     height: int, width: int, octaves: int | None, scale: float, smallest: int
 ) -> list[tuple[int, int]]:
@@ -138,22 +176,38 @@ def _step(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Returns the images after one step; `done` is the share of steps already taken, in [0, 1)."""
-    reach = _reach(view, images.shape[1:3], ascent.jitter)
-    shift = rng.integers(-reach, reach, size=2, endpoint=True).tolist()
-    places = [_reflected(side, by) for side, by in zip(images.shape[1:3], shift, strict=True)]
-    shifted = _taken(images, places)
-    below = _taken(grounds, places) if ascent.tv else grounds
     first, last = ascent.smoothing
     smoothing = first * (last / first) ** done if first and last else first
-    uphill, *rough = view.climb(shifted, below, channels, smoothing, rough=bool(ascent.tv))
-    uphill = _clipped(_put_back(uphill, places))
+    uphill, *rough = _gradients(
+        view, images, grounds, channels, ascent.jitter, smoothing, bool(ascent.tv), rng
+    )
+    uphill = _clipped(uphill)
     length = np.mean(np.abs(uphill), axis=(1, 2, 3), keepdims=True)
     pace = ascent.step_size / UINT8_MAX
     uphill *= np.divide(pace, length, out=np.zeros_like(length), where=length > 0)
     uphill += images
     for gradient in rough:
-        uphill -= pace * ascent.tv * _put_back(gradient, places)
+        uphill -= pace * ascent.tv * gradient
     return np.clip(uphill, 0, 1, out=uphill)
+
+
+def _gradients(
+    view: View,
+    images: np.ndarray,
+    grounds: np.ndarray,
+    channels: Sequence[int],
+    jitter: int,
+    smoothing: float,
+    rough: bool,
+    rng: np.random.Generator,
+) -> list[np.ndarray]:
+    """Returns the gradients of `View.climb`, of images that are shifted by up to `jitter` pixels."""
+    reach = _reach(view, images.shape[1:3], jitter)
+    shift = rng.integers(-reach, reach, size=2, endpoint=True).tolist()
+    places = [_reflected(side, by) for side, by in zip(images.shape[1:3], shift, strict=True)]
+    below = _taken(grounds, places) if rough else grounds
+    found = view.climb(_taken(images, places), below, channels, smoothing, rough)
+    return [_put_back(gradient, places) for gradient in found]
 
 
 def _reflected(side: int, shift: int) -> np.ndarray:

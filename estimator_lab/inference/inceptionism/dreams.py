@@ -10,18 +10,28 @@ import numpy as np
 from estimator_lab.console.progress import Progress
 from estimator_lab.core.model.endpoints import LOGITS
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.inceptionism.ascent import Ascent, Dreamt, dream, octave_sizes, resized
+from estimator_lab.inference.inceptionism.ascent import (
+    Ascent,
+    Dreamt,
+    dream,
+    dream_waves,
+    octave_sizes,
+    resized,
+)
 from estimator_lab.inference.inceptionism.photo import Photo, open_photo
 from estimator_lab.inference.inceptionism.view import MOST_SIDE, Layer, View, find_layer, middle_layer
 from estimator_lab.inference.settings import AscentSettings
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.precision import check_precision
 
+WAVES = 'waves'
+"""Value of --domain: amplitudes of waves change instead of pixels."""
 NOISE = 0.05
 """Standard deviation of the noise around grey at which a dream without a photo begins."""
 
 _ITERATIONS, _STEP_SIZE = 10, 1.5  # DeepDream's
 _ITERATIONS_OF_NOISE, _STEP_SIZE_OF_NOISE = 80, 4.0  # in all octaves
+_ITERATIONS_OF_WAVES = 120
 _JITTER, _JITTERS_A_SIDE = 32, 6
 _SMOOTHING = 0.5
 # With classes and dense layers, people and other networks recognise the result only if coarse outlines come
@@ -84,7 +94,7 @@ class Dreamer:
             contextlib.closing(Progress('Dreaming')) as progress,
             self._view(self.channel is not None, self._guide()) as view,
         ):
-            return self._climb(view, photo.seen, [self.channel or 0], self._ascent(photo.size), progress)
+            return self._climb(view, photo.seen, [self.channel or 0], progress)
 
     def zoom(self, photo: Photo, dreamt: Dreamt) -> Iterator[np.ndarray]:
         """Yields frames [height, width, 1 or 3]: a dream, then each time the middle of the frame before.
@@ -119,14 +129,13 @@ class Dreamer:
         size = self._own_size()
         at_once = max(MOST_SIDE**2 // (size[0] * size[1]), 1)
         channels = list(range(min(count, self.layer.channels)))
-        ascent = self._ascent(size)
         found: list[Dreamt] = []
         with contextlib.closing(Progress('Dreaming')) as progress, self._view(True) as view:
             for first in range(0, len(channels), at_once):
                 some = channels[first : first + at_once]
                 grey = np.full((len(some), *size, self.trained.shape.channels), _GREY, np.float32)
                 done = first / len(channels), len(some) / len(channels)
-                found.append(self._climb(view, grey, some, ascent, progress, done))
+                found.append(self._climb(view, grey, some, progress, done))
         images = np.concatenate([dreamt.images for dreamt in found])
         return images, list(map(self.channel_text, channels)), np.concatenate([d.after for d in found])
 
@@ -135,16 +144,32 @@ class Dreamer:
         view: View,
         images: np.ndarray,
         channels: list[int],
-        ascent: Ascent,
         progress: Progress,
         done: tuple[float, float] = (0, 1),
     ) -> Dreamt:
-        def told(octave: int, iteration: int, share: float) -> None:
-            place = f'octave {octave} of {len(ascent.sizes)}, iteration {iteration} of {ascent.iterations}'
-            progress(place, done[0] + done[1] * share)
+        ascent = self._ascent(images.shape[1:3], self.in_waves)
 
-        noise = 0 if self.settings.image else NOISE
-        return dream(view, images, noise, channels, ascent, np.random.default_rng(self.seed), told)
+        def told(octave: int, iteration: int, share: float) -> None:
+            octaves = '' if self.in_waves else f'octave {octave} of {len(ascent.sizes)}, '
+            progress(f'{octaves}iteration {iteration} of {ascent.iterations}', done[0] + done[1] * share)
+
+        rng = np.random.default_rng(self.seed)
+        if self.in_waves:
+            return dream_waves(view, images.shape, channels, ascent, rng, told)
+        return dream(view, images, 0 if self.settings.image else NOISE, channels, ascent, rng, told)
+
+    @property
+    def in_waves(self) -> bool:
+        """Whether the amplitudes of waves change instead of pixels."""
+        given = self.settings
+        if given.domain is None:
+            return given.image is None and not self._is_coarse and not _pixel_flags(given)
+        return given.domain == WAVES
+
+    @property
+    def _is_coarse(self) -> bool:
+        """Whether the layer sees whole images, so that coarse outlines come first."""
+        return self.layer.fixed or self.layer.name == LOGITS
 
     def _view(self, by_channel: bool, guide: np.ndarray | None = None) -> View:
         return View(self.trained, self.layer, by_channel, guide, self.settings.precision)
@@ -179,12 +204,14 @@ class Dreamer:
         self._check_size('The dream' if side is None else f'--size={side}', size)
         return size
 
-    def _ascent(self, size: tuple[int, int]) -> Ascent:
+    def _ascent(self, size: tuple[int, int], in_waves: bool = False) -> Ascent:
         """Returns the parameters for images of a size; fills in the defaults that depend on it."""
         given = self.settings
         octaves = octave_sizes(*size, given.octaves, given.octave_scale, self.layer.smallest)
         iterations, step_size = _ITERATIONS, _STEP_SIZE
-        if given.image is None:
+        if in_waves:
+            iterations = _ITERATIONS_OF_WAVES
+        elif given.image is None:
             iterations, step_size = -(-_ITERATIONS_OF_NOISE // len(octaves)), _STEP_SIZE_OF_NOISE
         return Ascent(
             octaves,
@@ -199,7 +226,7 @@ class Dreamer:
         """Returns the standard deviations of the Gaussian in the first step and in the last."""
         if self.settings.smoothing is not None:
             return self.settings.smoothing, self.settings.smoothing
-        if not self.layer.fixed and self.layer.name != LOGITS:
+        if not self._is_coarse:
             return _SMOOTHING, _SMOOTHING
         first, last = _SMOOTHINGS_A_SIDE
         return side / first, side / last
@@ -264,8 +291,18 @@ def _check_together(settings: AscentSettings, label: str) -> None:
     for name in ('image', 'strip', 'zoom'):
         if settings.atlas and getattr(settings, name):
             raise FlagError(f'--{name} has no meaning for --atlas, which begins each channel with noise.')
+    if settings.domain == WAVES:
+        for name in ('image', *_pixel_flags(settings)):
+            if getattr(settings, name) is not None:
+                raise FlagError(f'--domain={WAVES} has no meaning for --{name}, which is for pixels.')
     if settings.image and settings.size:
         raise FlagError(f'--size={settings.size} has no meaning for --image, which keeps its own size.')
+
+
+def _pixel_flags(settings: AscentSettings) -> list[str]:
+    """Returns the names of the flags given that only an ascent in pixels uses."""
+    names = ('octaves', 'octave_scale', 'step_size', 'tv', 'smoothing')
+    return [name for name in names if getattr(settings, name) != getattr(AscentSettings(), name)]
 
 
 def _shrunk(size: tuple[int, int], longest: int) -> tuple[int, int]:

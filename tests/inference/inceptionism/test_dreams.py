@@ -75,6 +75,26 @@ def test_an_atlas_has_a_picture_of_each_channel(cnn, gan, monkeypatch):
     assert texts == ['n000000', 'n000001', 'n000002'] and not np.allclose(images[0], images[1])
 
 
+def test_without_a_photo_waves_change_except_for_classes(cnn, vgg, colours):
+    def in_waves(trained, label='', **settings):
+        return dreamer(trained, label, **settings).in_waves
+
+    assert in_waves(cnn, layer='conv2') and in_waves(vgg, layer='conv2_1', atlas=True)
+    assert not in_waves(cnn, layer='conv2', image=colours) and not in_waves(cnn, 'n000002')
+    assert not in_waves(cnn, layer='conv2', octaves=1)
+    assert not in_waves(cnn, layer='dense') and not in_waves(vgg, layer='logits', atlas=True)
+    assert in_waves(cnn, 'n000002', domain='waves') and not in_waves(cnn, layer='conv2', domain='pixels')
+
+
+def test_a_dream_in_waves(vgg):
+    found = dreamer(vgg, layer='conv2_1', channel=1, size=32, iterations=9)
+    dreamt = found.dream(found.photo())
+    assert dreamt.images.shape == (1, 32, 32, 3) and len(dreamt.octaves) == 4
+    assert dreamt.octaves[-1] is dreamt.images and not np.allclose(dreamt.octaves[0], dreamt.images)
+    assert dreamt.images.min() > 0 and dreamt.images.max() < 1
+    assert dreamt.after > 1.1 * dreamt.before
+
+
 def test_a_zoom_begins_with_the_dream(cnn, colours):
     found = dreamer(cnn, layer='conv1', image=colours, iterations=1, frames=3)
     photo = found.photo()
@@ -94,6 +114,13 @@ def test_a_zoom_begins_with_the_dream(cnn, colours):
         ('cnn', '', {'layer': 'conv1', 'atlas': True, 'guide': 'x'}, '--guide and --atlas exclude'),
         ('cnn', '', {'layer': 'conv1', 'atlas': True, 'image': 'x'}, '--image has no meaning for --atlas'),
         ('cnn', '', {'layer': 'conv1', 'size': 9, 'image': 'x'}, '--size=9 has no meaning for --image'),
+        (
+            'cnn',
+            '',
+            {'layer': 'conv1', 'image': 'x', 'domain': 'waves'},
+            '--domain=waves has no meaning for --image',
+        ),
+        ('cnn', 'n000001', {'tv': 1.0, 'domain': 'waves'}, '--domain=waves has no meaning for --tv'),
     ],
 )
 def test_flags_that_cannot_work_get_a_sentence(request, which, label, settings, sentence):
