@@ -8,6 +8,8 @@
         the same with 1,000 labels, pre-trained on all images
     python benchmarks/belief_networks.py denoising --train=... --test=...
         three stacked denoising autoencoders
+    python benchmarks/belief_networks.py few
+        belief networks on 1,500 digits of 8x8 pixels: how much their samples differ, and accuracy
     python benchmarks/belief_networks.py nats --train=... --test=...
         test log probability of RBMs by annealed importance sampling
     python benchmarks/belief_networks.py epoch --train=...
@@ -24,9 +26,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from archives import read_images, write_few
-from runner import Figures, error_of, train
+from archives import read_images, write_few, write_tar
+from PIL import Image
+from runner import Figures, error_of, python, train
 
+from estimator_lab.core.display.picture import png_bytes
 from estimator_lab.runs.precision import PRECISIONS
 
 MNIST = ('--image_size=28', '--batch_size=100')
@@ -91,6 +95,34 @@ def labels(given: argparse.Namespace) -> None:
         write_few(given.train, few, 100, seed=1)
         for hparams, more in ((PRETRAINED, [f'--pretrain_data={given.train}']), (RANDOM, [])):
             print_errors(given, f'{hparams},head_steps=100', '--epochs=200', *more, data=few)
+
+
+@FIGURES.add()
+def few(given: argparse.Namespace) -> None:
+    """Trains on few images, from probabilities and from samples; prints the distance between samples."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    with tempfile.TemporaryDirectory() as folder:
+        data, drawn = Path(folder, 'digits.tar'), Path(folder, 'dreams.tar')
+        images = [(image * 255 / 16).astype(np.uint8) for image in digits.images[:1500]]
+        names = [f'{label}/{number:04}.png' for number, label in enumerate(digits.target[:1500])]
+        pictures = [png_bytes(Image.fromarray(image)) for image in images]
+        write_tar(data, zip(names, pictures, strict=True))
+        for number, more in enumerate(('', ',pretrain_binarize=true,pretrain_learning_rate=0.2')):
+            model_dir = Path(folder, str(number))
+            hparams = f'--hparams=layers=200-200-500,pretrain_epochs=40{more}'
+            flags = '--model=dbn', f'--data={data}', '--split=0.8', '--image_size=8', '--epochs=20', hparams
+            train(*flags, '--save_checkpoints_steps=100000', model_dir=model_dir)
+            python('-m', 'estimator_lab.dream', f'--model_dir={model_dir}', '--steps=200', f'--out={drawn}')
+            share = _distance(read_images(drawn, side=8)[0]) / _distance(np.stack(images[:64]))
+            print(f'{hparams}: distance between samples {share:.2f} of that between digits')
+
+
+def _distance(images: np.ndarray) -> float:
+    """Returns the root mean squared difference of two images [n, ...], on average over all pairs."""
+    flat = images.reshape(len(images), -1) / 255.0
+    return float(np.sqrt(np.square(flat[:, np.newaxis] - flat).mean(axis=2)).mean())
 
 
 @FIGURES.add('train', 'test')

@@ -157,7 +157,7 @@ class AscentSettings:
     )
     domain: str | None = _ascent(
         None,
-        'what changes: pixels, or waves of decorrelated colours; default: pixels of photos and for classes',
+        'what changes; default: waves, but pixels of photos and for classes',
         choices=('pixels', 'waves'),
     )
     octaves: int | None = _ascent(

@@ -203,6 +203,12 @@ def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(setting
         Experiment(settings(hparams=hparams, batch_size=12), lambda line: None)
 
 
+def test_rbms_learn_from_probabilities_or_from_samples():
+    for given in (False, True):
+        params = dbn.Params(phase='pretrain_2', layers='6-5', pretrain_binarize=given)
+        assert params.layer_pretraining.rbm_params().binarize is given
+
+
 def test_a_batch_of_bad_images_teaches_a_denoising_autoencoder_nothing():
     params = {'image_shape': (8, 8, 1), 'layers': '6', 'pretraining': 'denoising', 'phase': 'pretrain_1'}
     assert_teaches_nothing(dbn.model_fn, params)

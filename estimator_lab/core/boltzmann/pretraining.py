@@ -58,6 +58,9 @@ class PretrainingParams:
     pretrain_weight_decay: float = setting(
         0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", not_negative, used_if=_has_rbms
     )
+    pretrain_binarize: bool = setting(
+        False, 'whether rbms learn from inputs sampled as 0 or 1: better samples after few steps'
+    )
     masking: float = setting(
         0.25,
         'share of the input values set to 0 for a denoising autoencoder, in [0, 1)',
@@ -156,7 +159,7 @@ class LayerPretraining:
             chains=params.chains,
             weight_decay=params.pretrain_weight_decay,
             visible_units=params.visible_units if self.number == 1 else BERNOULLI,
-            binarize=False,  # the units below are probabilities, used without sampling
+            binarize=params.pretrain_binarize,  # otherwise the probabilities of the units below are used
         )
 
     def denoising_params(self) -> TrainingParams:
