@@ -36,6 +36,7 @@ from estimator_lab.runs.precision import PRECISIONS
 MNIST = ('--image_size=28', '--batch_size=100')
 # 15 passes for each of three layers take about as long as 15 of fine-tuning.
 PRETRAINED, RANDOM = 'pretrain_epochs=15', 'pretrain_epochs=0'
+SAMPLED, FASTER = 'pretrain_binarize=true', 'pretrain_learning_rate=0.2'
 EPOCHS = {PRETRAINED: 40, RANDOM: 55}
 # The figure of the paper, the passes, the hyper-parameters.
 MACHINES = {
@@ -109,7 +110,7 @@ def few(given: argparse.Namespace) -> None:
         names = [f'{label}/{number:04}.png' for number, label in enumerate(digits.target[:1500])]
         pictures = [png_bytes(Image.fromarray(image)) for image in images]
         write_tar(data, zip(names, pictures, strict=True))
-        for number, more in enumerate(('', ',pretrain_binarize=true,pretrain_learning_rate=0.2')):
+        for number, more in enumerate(('', f',{FASTER}', f',{SAMPLED}', f',{SAMPLED},{FASTER}')):
             model_dir = Path(folder, str(number))
             hparams = f'--hparams=layers=200-200-500,pretrain_epochs=40{more}'
             flags = '--model=dbn', f'--data={data}', '--split=0.8', '--image_size=8', '--epochs=20', hparams
