@@ -37,7 +37,7 @@ HERE = Path(__file__).parent
 SECONDS = 900
 _TOML: Any = importlib.import_module('tomllib')  # of Python 3.11
 RECIPES: dict[str, dict[str, Any]] = _TOML.loads((HERE / 'programs' / 'recipes.toml').read_text())
-OWN_LINE = re.compile(r'^( *)import tensorflow(?:\.compat\.v1)? as tf$', re.MULTILINE)
+OWN_LINE = re.compile(r'^( *)import tensorflow(?:\.compat\.v1)? as tf\b', re.MULTILINE)
 FIRST_IMPORT = re.compile(
     r'^(?=import [\w.]+(?: as \w+)?(?:,| *(?:#.*)?$)|from (?!__future__)[\w.]+ import )', re.MULTILINE
 )
