@@ -114,8 +114,8 @@ class Cluster:
         return self._log(task).read_text().splitlines() if self._log(task).exists() else []
 
     def output(self, task: str) -> str:
-        """Returns the output of a task."""
-        return self._out(task).read_text(errors='replace')
+        """Returns the output of a task, '' if it has not begun to run."""
+        return self._out(task).read_text(errors='replace') if self._out(task).exists() else ''
 
     def outputs(self) -> str:
         """Returns the outputs of all tasks, for the message of a failed test."""
