@@ -23,6 +23,7 @@ FLOORS = [
     {'models'},
     {'runs'},
     {'inference', 'training', 'startup'},
+    {'model_checks'},
     {'notebook'},
     {
         'train',

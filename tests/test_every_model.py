@@ -1,4 +1,4 @@
-"""What each model of the registry leaves behind: summaries with tags of one layout, and a report of its run.
+"""Each model of the registry keeps the contract, and its run has a report.
 
 Among the labels is one that would run a script on a page that took it for HTML, and one in Chinese.
 """
@@ -9,8 +9,9 @@ import re
 import pytest
 
 from estimator_lab import export, report
-from estimator_lab.models.registry import MODELS
-from estimator_lab.runs.event_files import all_values_in
+from estimator_lab.api import check_model
+from estimator_lab.model_checks.suite import ModelCheckError
+from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import numeric_signatures
 from estimator_lab.tf1 import tf
@@ -19,21 +20,9 @@ from tests.browser import Browser, find_chromium
 from tests.commands import invoke
 from tests.converted import assert_same, of_onnx, of_saved_model, of_tflite, signatures_of, some_inputs
 from tests.models.test_registry import SMALL
-from tests.small_runs import cnn_settings, trained
 
 SCRIPT = '<script>document.title="hostile"; "</title><img src=x onerror=alert(1)>'.replace('/', '\u2215')
 LABELS = ['n000000', SCRIPT, '猫', '犬']
-STEPS = 5
-DRAWN_AT = {1, 2, 4}
-NAME = r'[\w.<>-]+'
-PHASE = re.compile(r'pretrain_\d+/')
-LAYOUT = {
-    'scalar': re.compile(rf'{NAME}(/{NAME})?'),
-    'image': re.compile(rf'images/{NAME}/image'),
-    'histogram': re.compile(rf'(weights(/{NAME})+|(activations|gates|outputs)(/{NAME})+)'),
-    # of TensorBoard's own plugins, and what Estimator says of its checkpoints
-    'other': re.compile(r'pr_curves/.*/pr_curves|_hparams_/session_start_info|checkpoint_path'),
-}
 
 
 @pytest.fixture(scope='module')
@@ -47,22 +36,24 @@ def archive(tmp_path_factory):
 
 
 @pytest.fixture(scope='module', params=MODELS)
-def run(request, archive, tmp_path_factory):
-    """What a model learned, and the folder of its run."""
-    chosen = dict(SMALL[request.param])
-    side, _, _ = chosen.pop('image_shape', (8, 8, 1))
+def checked(request, archive, tmp_path_factory):
+    """The folder of a model's run, and the error that lists the checks that it fails, or None."""
+    hparams = dict(SMALL[request.param])
+    shape = hparams.pop('image_shape', (8, 8, 1))
     if request.param == 'dbn':
-        chosen['pretrain_epochs'] = 0.5  # of 24 images in batches of 6: two steps a layer
-    folder = tmp_path_factory.mktemp('runs') / request.param
-    changes = {
-        'model': request.param,
-        'max_steps': STEPS + (4 if request.param == 'dbn' else 0),
-        'image_size': side,
-        'hparams': ','.join(f'{name}={value}' for name, value in chosen.items()),
-        'save_checkpoints_steps': None,
-    }
-    trained(cnn_settings(archive, folder, **changes))
-    return open_trained(folder).task, folder
+        hparams['pretrain_epochs'] = 0.5  # of 24 images in batches of 6: two steps a layer
+    folder = tmp_path_factory.mktemp(request.param)
+    try:
+        check_model(find_model(request.param), hparams, image_shape=shape, data=archive, folder=folder)
+    except ModelCheckError as error:
+        return folder / 'run', error
+    return folder / 'run', None
+
+
+@pytest.fixture(scope='module')
+def run(checked):
+    """What a model learned, and the folder of its run."""
+    return open_trained(checked[0]).task, checked[0]
 
 
 @pytest.fixture(scope='module')
@@ -81,67 +72,15 @@ def browser():
         yield opened
 
 
-def summaries(folder):
-    """Returns {(kind, tag): steps} of a folder's event files."""
-    found = {}
-    for path in folder.glob('events.out.tfevents.*'):
-        for step, value in all_values_in(path, pytest.fail):
-            fields = {'simple_value': 'scalar', 'image': 'image', 'histo': 'histogram'}
-            kind = fields.get(value.WhichOneof('value'), 'other')
-            found.setdefault((kind, value.tag), set()).add(step)
-    return found
-
-
-def nodes(folder):
-    return {
-        node.name
-        for path in folder.glob('events.out.tfevents.*')
-        for event in tf.train.summary_iterator(str(path))
-        if event.graph_def
-        for node in tf.GraphDef.FromString(event.graph_def).node
-    }
-
-
-def test_tags_are_laid_out_alike(run):
-    task, folder = run
-    assert {path.parent for path in folder.rglob('events.out.tfevents.*')} == {folder, folder / 'eval'}
-    for events in (folder, folder / 'eval'):
-        wrong = [tag for kind, tag in summaries(events) if not LAYOUT[kind].fullmatch(PHASE.sub('', tag))]
-        assert not wrong, (events, wrong)
-    training, evaluation = summaries(folder), summaries(folder / 'eval')
-    assert {('scalar', 'loss'), ('scalar', 'learning_rate')} <= set(training)
-    assert {('scalar', 'loss'), ('scalar', task.primary_metric)} <= set(evaluation)
-    for group in ('weights/', 'images/'):
-        assert any(tag.startswith(group) for _, tag in training)
-    if task.labelled:
-        assert {('image', f'images/{name}/image') for name in ('confusion', 'worst')} <= set(evaluation)
-        assert ('image', 'images/input/image') in training
-
-
-def test_a_short_run_has_its_pictures(run):
-    _, folder = run
-    for kind, tag in (training := summaries(folder)):
-        if kind == 'image' and not PHASE.match(tag):  # a phase is shorter
-            first = min(training[kind, tag]) - 1  # after the preceding phases
-            assert {step - first for step in training[kind, tag]} == DRAWN_AT, tag
-
-
-def test_a_layer_has_one_name(run):
-    _, folder = run
-    tags = {PHASE.sub('', tag) for kind, tag in summaries(folder) if kind == 'histogram'}
-    boxes = {'/'.join(name.split('/')[:-1]) for name in nodes(folder)}
-    for tag in tags:
-        if tag.startswith('activations/'):
-            layer = tag.removeprefix('activations/')
-            assert any(other.startswith(f'weights/{layer}/') for other in tags), tag
-            assert any(f'/{layer}/' in f'/{box}/' for box in boxes), tag
+def test_the_contract(checked):
+    assert checked[1] is None, str(checked[1])
 
 
 def test_onnx_and_tflite_agree_with_the_export(run, tmp_path, capfd):
     _, folder = run
     flags = (f'--model_dir={folder}', f'--out={tmp_path / "out"}')
     forms = ['onnx', 'tflite']
-    if folder.name == 'recursive':
+    if folder.parent.name.startswith('recursive'):
         assert invoke(export, f'--model_dir={folder}', f'--out={tmp_path / "none"}', '--tflite') == 1
         said = 'cannot be converted to TensorFlow Lite: it lacks the operation ExtractImagePatches.\n'
         assert capfd.readouterr().err.endswith(said)

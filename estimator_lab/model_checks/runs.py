@@ -1,0 +1,256 @@
+"""Checks of a short training run: what it leaves in its model_dir, and what can be done with that."""
+
+import functools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.conventions import IMAGE
+from estimator_lab.core.model import keys
+from estimator_lab.model_checks.subject import SAVED_AT, STEPS, Subject, require
+from estimator_lab.runs.event_files import all_values_in
+from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.runs.serving import (
+    PAINTED_PIXELS_SIGNATURE,
+    PIXELS,
+    PIXELS_SIGNATURE,
+    export_saved_model,
+)
+from estimator_lab.tf1 import tf
+
+_CLOSE = 1e-4
+_NAME = r'[\w.<>-]+'
+_PHASE = re.compile(r'pretrain_\d+/')
+_TAGS = {
+    'scalar': re.compile(rf'{_NAME}(/{_NAME})?'),
+    'image': re.compile(rf'images/{_NAME}/image'),
+    'histogram': re.compile(rf'(weights(/{_NAME})+|(activations|gates|outputs)(/{_NAME})+)'),
+    # of TensorBoard's own plugins, and what Estimator writes about its checkpoints
+    'other': re.compile(r'pr_curves/.*/pr_curves|_hparams_/session_start_info|checkpoint_path'),
+}
+_DRAWN_AT = {1, 2, 4}
+
+Tags = Mapping[tuple[str, str], set[int]]
+"""The steps of summaries by kind and tag, without the tags' phases."""
+
+
+def training_reaches_its_last_step(subject: Subject) -> None:
+    """`train` trains on an archive up to --max_steps, and saves a checkpoint there."""
+    result = subject.run.result
+    require(
+        result.step == result.max_steps and Path(f'{result.checkpoint}.index').exists(),
+        f'Training ends with step {result.step} of {result.max_steps}.',
+    )
+
+
+def a_bad_image_is_skipped(subject: Subject) -> None:
+    """A file that is not an image is counted and skipped."""
+    found = subject.run.result.bad_images
+    require(
+        found >= subject.bad_images, f'Training counts {found} bad images instead of {subject.bad_images}.'
+    )
+
+
+def metrics_are_finite(subject: Subject) -> None:
+    """The last evaluation has finite metrics, and the primary one among them."""
+    trained = _opened(subject)
+    metrics = subject.run.result.metrics
+    require(
+        trained.task.primary_metric in metrics, f'The evaluation has no metric {trained.task.primary_metric}.'
+    )
+    loss = metrics['loss']
+    require(np.isfinite(loss), f'The loss of the evaluation is {loss}.')
+
+
+def weights_are_finite(subject: Subject) -> None:
+    """All values of the checkpoint are finite."""
+    wrong = sorted(name for name, v in _values(subject.run.model_dir).items() if not np.all(np.isfinite(v)))
+    require(not wrong, f'After {STEPS} steps, the checkpoint has infinite values in {", ".join(wrong)}.')
+
+
+def resuming_is_exact(subject: Subject) -> None:
+    """A run that goes on from a checkpoint ends with the weights of a run without interruption."""
+    wanted, found = _values(subject.run.model_dir), _values(subject.resumed.model_dir)
+    differ = sorted(name for name in wanted if not _are_close(wanted[name], found.get(name)))
+    require(
+        not differ,
+        f'A run resumed at step {SAVED_AT} of {STEPS} ends with other values of {", ".join(differ)}.',
+    )
+
+
+def _are_close(wanted: Any, found: Any) -> bool:
+    if found is None or np.shape(wanted) != np.shape(found):
+        return False
+    if np.asarray(wanted).dtype.kind not in 'fc':
+        return np.array_equal(wanted, found)
+    return np.allclose(wanted, found, 1e-3, _CLOSE)
+
+
+def the_trained_model_opens(subject: Subject) -> None:
+    """The folder of the run can be opened, with the parameters of training."""
+    trained = _opened(subject)
+    require(trained.step == subject.run.result.step, f'The opened model is at step {trained.step}.')
+    for name, value in subject.hparams.items():
+        found = getattr(trained.params, name)
+        require(found == value, f'The opened model has {name}={found}, not {value}.')
+
+
+def an_export_predicts_the_same(subject: Subject) -> None:
+    """A SavedModel returns the same values as PREDICT."""
+    trained = _opened(subject)
+    images = np.random.default_rng(3).random((2, *subject.image_shape), np.float32)
+    with tf.Graph().as_default():
+        features = {IMAGE: tf.constant(images)}  # without keys, which may decide random numbers
+        tensors = dict(trained.predictions(features).predictions)
+        with trained.session() as session:
+            wanted = session.run(tensors)
+    folder = export_saved_model(trained, subject.folder / 'exported')
+    found = _outputs(
+        folder, PAINTED_PIXELS_SIGNATURE if trained.model.transform_net else PIXELS_SIGNATURE, images
+    )
+    common = sorted({*wanted} & {*found})
+    require(common, f'The export returns {", ".join(sorted(found))}, of which PREDICT has none.')
+    for name in common:
+        if wanted[name].dtype.kind in 'fi':
+            require(
+                np.allclose(found[name], wanted[name], 1e-3, _CLOSE),
+                f'The export returns other values of {name} than PREDICT.',
+            )
+
+
+def _outputs(folder: Path, name: str, images: np.ndarray) -> dict[str, np.ndarray]:
+    with tf.Graph().as_default(), tf.Session() as session:
+        signature = tf.saved_model.loader.load(session, ['serve'], str(folder)).signature_def[name]
+        outputs = {output: info.name for output, info in signature.outputs.items()}
+        found: dict[str, np.ndarray] = session.run(outputs, {signature.inputs[PIXELS].name: images})
+        return found
+
+
+def tags_have_one_layout(subject: Subject) -> None:
+    """TensorBoard's tags have the layout of all models, and event files are in model_dir and eval only."""
+    folder = subject.run.model_dir
+    folders = {path.parent for path in folder.rglob('events.out.tfevents.*')}
+    require(
+        folders == {folder, folder / 'eval'}, f'Event files are in {", ".join(map(str, sorted(folders)))}.'
+    )
+    for each in (folder, folder / 'eval'):
+        for kind, tag in _summaries(each):
+            require(
+                _TAGS[kind].fullmatch(_PHASE.sub('', tag)),
+                f'The tag {tag} of {each.name} is not one of the layout {_TAGS[kind].pattern}.',
+            )
+
+
+def training_is_summarized(subject: Subject) -> None:
+    """Training writes the loss, the learning rate, its weights and images for TensorBoard."""
+    found = _summaries(subject.run.model_dir)
+    for name in ('loss', keys.LEARNING_RATE):
+        require(('scalar', name) in found, f'Training writes no scalar {name}.')
+    for group in ('weights/', 'images/'):
+        require(any(tag.startswith(group) for _, tag in found), f'Training writes no summaries {group}...')
+
+
+def evaluation_is_summarized(subject: Subject) -> None:
+    """Evaluation writes its loss and primary metric; with labels, also confusion and the worst examples."""
+    found, task = _summaries(subject.run.model_dir / 'eval'), _opened(subject).task
+    for name in ('loss', task.primary_metric):
+        require(('scalar', name) in found, f'Evaluation writes no scalar {name}.')
+    if task.labelled:
+        for name in ('confusion', 'worst'):
+            require(
+                ('image', f'images/{name}/image') in found, f'Evaluation writes no picture images/{name}.'
+            )
+        require(
+            ('image', 'images/input/image') in _summaries(subject.run.model_dir),
+            'Training writes no picture images/input.',
+        )
+
+
+def pictures_are_drawn_early(subject: Subject) -> None:
+    """Pictures of training are drawn at steps 1, 2, 4, ..., so that a short run has some."""
+    found = _summaries(subject.run.model_dir)
+    for kind, tag in found:
+        if kind == 'image' and not _PHASE.match(tag):
+            first = min(found[kind, tag]) - 1  # after the preceding phases
+            steps = {step - first for step in found[kind, tag]}
+            require(
+                steps == _DRAWN_AT,
+                f'{tag} is drawn at steps {sorted(steps)} of {STEPS}, not at 1, 2 and 4: use core.display.',
+            )
+
+
+def a_layer_has_one_name(subject: Subject) -> None:
+    """A layer has one name in its activations, its weights and the graph."""
+    folder = subject.run.model_dir
+    tags = {_PHASE.sub('', tag) for kind, tag in _summaries(folder) if kind == 'histogram'}
+    boxes = {'/'.join(name.split('/')[:-1]) for name in _nodes(folder)}
+    for tag in tags:
+        if not tag.startswith('activations/'):
+            continue
+        layer = tag.removeprefix('activations/')
+        require(
+            any(other.startswith(f'weights/{layer}/') for other in tags),
+            f'There are activations of {layer}, but no weights of that name.',
+        )
+        require(
+            any(f'/{layer}/' in f'/{box}/' for box in boxes),
+            f'The graph has no name scope or variable {layer}.',
+        )
+
+
+def _opened(subject: Subject) -> Trained:
+    return _open(subject.run.model_dir)
+
+
+@functools.lru_cache(2)
+def _open(model_dir: Path) -> Trained:
+    return open_trained(model_dir)
+
+
+def _values(model_dir: Path) -> dict[str, np.ndarray]:
+    """Returns the values of the newest checkpoint by variable."""
+    reader = tf.train.load_checkpoint(str(model_dir))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def _summaries(folder: Path) -> Tags:
+    found: dict[tuple[str, str], set[int]] = {}
+    for path in folder.glob('events.out.tfevents.*'):
+        for step, value in all_values_in(path, _damaged):
+            fields = {'simple_value': 'scalar', 'image': 'image', 'histo': 'histogram'}
+            kind = fields.get(value.WhichOneof('value'), 'other')
+            found.setdefault((kind, value.tag), set()).add(step)
+    return found
+
+
+def _damaged(words: str) -> None:
+    require(False, f'An event file {words}.')
+
+
+def _nodes(folder: Path) -> set[str]:
+    return {
+        node.name
+        for path in folder.glob('events.out.tfevents.*')
+        for event in tf.train.summary_iterator(str(path))
+        if event.graph_def
+        for node in tf.GraphDef.FromString(event.graph_def).node
+    }
+
+
+CHECKS = (
+    training_reaches_its_last_step,
+    a_bad_image_is_skipped,
+    metrics_are_finite,
+    weights_are_finite,
+    resuming_is_exact,
+    the_trained_model_opens,
+    an_export_predicts_the_same,
+    tags_have_one_layout,
+    training_is_summarized,
+    evaluation_is_summarized,
+    pictures_are_drawn_early,
+    a_layer_has_one_name,
+)
