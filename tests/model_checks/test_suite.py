@@ -1,6 +1,5 @@
 """`check_model`, tried on a model of a package outside this one, and on models that break the contract."""
 
-import doctest
 import importlib
 import re
 import sys
@@ -200,11 +199,6 @@ def test_hyper_parameters_that_do_not_exist(little):
         ModelCheckError, match='given to check_model are not allowed: Unknown hyper-parameter'
     ):
         check_model(little(), {'unit': 6}, only=['given_hyper_parameters_are_allowed'])
-
-
-def test_the_example_of_its_documentation():
-    (example,) = doctest.DocTestFinder().find(check_model, 'check_model', globs={'check_model': check_model})
-    assert example.examples and doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_the_page_lists_the_checks():
