@@ -149,7 +149,7 @@ def test_the_report_in_chromium(run, page, browser, scheme, tmp_path):
     browser.resize(390, 800)  # a phone
     browser.open(page.as_uri())
     browser.wait_for('Learning curves', 'Run', SCRIPT, '猫')
-    assert browser.run('document.title').startswith(f'{run[1].name}: ')
+    assert browser.run('document.title').endswith(f': {run[1]}')
     assert browser.run('document.documentElement.scrollWidth') == 390
     assert browser.run('[...document.images].every(image => image.complete && image.naturalWidth > 0)')
     ground = browser.run('getComputedStyle(document.body).backgroundColor')
