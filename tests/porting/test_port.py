@@ -20,7 +20,7 @@ layers = tf.contrib.layers
 def model_fn(features, labels, mode, params):
     size = features['x'].get_shape()[-1].value + features['x'].shape[0].value
     net = layers.fully_connected(features['x'], size)
-    net = layers.embedding_column(net)
+    net = layers.shared_embedding_columns(net)
     weights = np.zeros(3, np.float)
     np.quantile(weights, 0.5, interpolation='linear')
     for name, value in params.iteritems():
@@ -146,10 +146,10 @@ def test_lines_that_do_not_run(places, program, lines):
 def test_an_import_in_one_module_counts_for_all(places):
     model = (
         f'{ONE_LINE}from tensorflow.contrib import layers\n'
-        'def f(x):\n    return layers.flatten(x).shape[-1].value, tf.contrib.layers.one_hot_column\n'
+        'def f(x):\n    return layers.flatten(x).shape[-1].value, tf.contrib.layers.shared_embedding_columns\n'
     )
     (place,) = places(main='import estimator_lab.contrib\n', model=model)
-    assert 'one_hot_column' in place['reason']
+    assert 'shared_embedding_columns' in place['reason']
 
 
 @pytest.mark.parametrize('code', ['-' * 200_000 + '1', f'if {"a." * 20_000}b: pass'])
