@@ -15,7 +15,7 @@
     python benchmarks/second_order_figures.py cnn --train=... --test=...
                         --model=cnn by L-BFGS, batches of 1,000, then 5,000: test accuracy; an hour
     python benchmarks/second_order_figures.py picture --train=mnist-train.tar.gz
-                        loss over seconds and passes for all optimizers, as a PNG; 10 minutes
+                        loss over seconds and passes for all optimizers, as a PNG; 25 minutes
 
 --method selects the optimizer of autoencoders, --examples how many images are read (0 for all), --batch
 how many of them make a step; with --checkpoint training resumes. The machine must be idle otherwise.
