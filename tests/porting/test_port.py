@@ -146,7 +146,8 @@ def test_lines_that_do_not_run(places, program, lines):
 def test_an_import_in_one_module_counts_for_all(places):
     model = (
         f'{ONE_LINE}from tensorflow.contrib import layers\n'
-        'def f(x):\n    return layers.flatten(x).shape[-1].value, tf.contrib.layers.shared_embedding_columns\n'
+        'def f(x):\n    return layers.flatten(x).shape[-1].value\n'
+        'tf.contrib.layers.shared_embedding_columns\n'
     )
     (place,) = places(main='import estimator_lab.contrib\n', model=model)
     assert 'shared_embedding_columns' in place['reason']
