@@ -168,9 +168,11 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         # Near the minimum, the predicted change is below the rounding error of the loss.
         meaningful = -predicted > epsilon(loss.dtype) * tf.abs(loss)
         factor = tf.where(meaningful, _damping_factor(ratio), tf.ones_like(ratio))
+        # A solution along which no step lowers the loss is rounding errors, which would grow with each step.
+        solution = tf.where(found.rate > 0, solutions.kept.read(solutions.last), tf.zeros_like(change))
         return Step(
             weights=here.weights + found.rate * change,
-            state=Damped(solutions.kept.read(solutions.last), damping * factor, state.turn + 1),
+            state=Damped(solution, damping * factor, state.turn + 1),
             finite=tf.is_finite(changed_loss) | (found.rate > 0),
             diagnostics={
                 'evaluations': tries + found.evaluations,
