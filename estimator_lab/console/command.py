@@ -265,7 +265,7 @@ def _flag_of(sentence: str, settings: Any) -> str:
     for name, declared in settings_of(type(settings)).items():
         value = getattr(settings, name)
         values = value if isinstance(value, tuple | list) else [value]
-        # A default is not what is missing: --model is 'cnn' where there is no file 'cnn'.
+        # Only a value that was given can be the missing file: the default of --model is 'cnn'.
         if value != declared.default and any(part and f' {str(part)!r}' in sentence for part in values):
             return f'--{name}: '
     return ''

@@ -116,7 +116,7 @@ def test_binary_accuracy_of_sentiments():
         _, mean = recursive.binary_accuracy(
             tf.constant(ids), tf.constant(shares[::-1], tf.float32), tf.ones([5])
         )
-        assert run(mean)[0] == pytest.approx(2 / 3)  # the fourth is said to be negative
+        assert run(mean)[0] == pytest.approx(2 / 3)  # the fourth is predicted negative
 
 
 def test_only_five_sentiments_have_a_binary_accuracy():

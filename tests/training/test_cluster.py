@@ -82,7 +82,7 @@ def test_it_stops_waiting_after_the_timeout(work, job):
 
 @pytest.mark.parametrize('distribution', ['parameter_server', 'multi_worker'])
 def test_a_worker_ends_if_training_has_ended_without_it(work, distribution):
-    """It was stopped meanwhile, or was started again shortly before the end: nobody is there any more."""
+    """It was stopped meanwhile, or was started again shortly before the end: no other task runs any more."""
     watch('worker', worker=(silent(),), distribution=distribution, is_finished=True)[0].run(work.wait)
     assert not work.is_set()
 
