@@ -117,7 +117,8 @@ def _draw_chains(trained: Trained, settings: DreamSettings, given: frozenset[str
             write_archive(path, batches)
         else:
             images, texts = joined(batches)
-            labelled_grid(images, texts, class_columns(texts)).save(path)
+            title = f'Samples of {trained.model.name} after {settings.steps:,} Gibbs steps'
+            labelled_grid(images, texts, class_columns(texts), title=title).save(path)
     yield 'Dreams', f'{out}: {count:,} after {settings.steps:,} Gibbs steps each'
 
 
@@ -149,12 +150,15 @@ def _samples_picture(
     """Draws samples; with archives, below each row the nearest images and their distances."""
     images, texts = joined(sampling.batches(request))
     columns = request.walk or class_columns(texts)
+    what = 'From one sample to another' if request.walk else 'Samples'
+    title = f'{what}, {trained.model.name} at step {trained.step:,}'
     if archives:
         found, distances, keys = nearest(trained, images, archives)
+        title += '; below each, the nearest image and its distance'
         below = [f'{key.rpartition(":")[2]}\n{away:.2f}' for key, away in zip(keys, distances, strict=True)]
         images = _interleaved(images, found, columns, np.ones_like(images[:1]))
         texts = _interleaved(np.array(texts), np.array(below), columns, np.array([''])).tolist()
-    return labelled_grid(images, texts, columns)
+    return labelled_grid(images, texts, columns, title=title)
 
 
 def class_columns(labels: Sequence[str]) -> int:
@@ -239,7 +243,7 @@ def _draw_dream(dreamer: Dreamer, settings: DreamSettings) -> Rows:
 def _draw_atlas(dreamer: Dreamer, settings: DreamSettings) -> Rows:
     images, texts, objectives = dreamer.atlas(settings.count)
     tile = max(min(images.shape[1], _MOST_TILE), _LEAST_TILE)
-    picture = labelled_grid(images, texts, tile=tile)
+    picture = labelled_grid(images, texts, tile=tile, title=f'What increases each channel of {dreamer.what}')
     _save('out', settings.out, picture)
     silent = int((objectives == 0).sum())
     note = f'; {silent} of them respond to nothing' if silent else ''

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from estimator_lab.core.display.fonts import Line, fitted
+from estimator_lab.core.display.fonts import LINE, SIZE, Line, fitted
 from estimator_lab.core.display.ticks import round_ticks, tick_texts, wide_enough
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _LINE = 480, 240, 62, 22, 16
+_WIDTH, _HEIGHT, _LEFT, _TOP, _MARGIN = 400, 240, 72, 26, 30
+_KEY = 32  # pixels of a colour in the legend, before the name
 _COLOURS = (
     *('#1f77b4', '#d62728', '#2ca02c', '#ff7f0e', '#9467bd', '#8c564b'),
     *('#e377c2', '#7f7f7f', '#17becf', '#bcbd22', '#000000'),
@@ -23,9 +24,10 @@ _MARKED = 12  # points of a curve, up to which each is marked
 _FINER = 4  # curves are drawn this much larger and scaled down, so that they are smooth
 
 _SIDE = 900  # pixels of a confusion matrix, if its cells allow
-_CELLS = (16, 48)  # smallest and largest side of its cells in pixels
+_CELLS = (17, 48)  # smallest and largest side of its cells in pixels
 _LABEL = 120
-_TITLE = 40
+_TITLE = 2 * LINE
+_SMALL = 11  # pixels of a number in a cell that is too narrow for the usual size
 _GAP = 6
 _RIGHT, _WRONG = np.array([8, 81, 156]), np.array([179, 0, 0])  # colours of a cell with its whole row
 _LINE_COLOUR, _INK, _DARK = '#cccccc', 'black', 0.5
@@ -59,11 +61,14 @@ def draw_curves(
     ticks = _ticks(*(bounds or _bounds([y for _, y in scaled.values()], logarithmic)), logarithmic)
     low, high = min(ticks), max(ticks)
     first, last = _bounds([x for x, _ in scaled.values()], logarithmic=False)
-    picture = Image.new('RGB', (_LEFT + _WIDTH + 40, _TOP + _HEIGHT + _LINE * (4 + len(curves))), 'white')
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default()
+    names = [fitted(name, _WIDTH - _KEY) for name in scaled]
+    legend = _legend(names)
+    height = _TOP + _HEIGHT + 2 * LINE + 10 + legend.height
+    picture = Image.new('RGB', (_LEFT + _WIDTH + _MARGIN, height), 'white')
+    draw, font = ImageDraw.Draw(picture), fitted('', 0).font
 
     picture.paste(_drawn_curves(list(scaled.values()), (first, last), (low, high)), (_LEFT, _TOP))
-    fitted(title, _WIDTH).draw(draw, (_LEFT, 4))
+    fitted(title, _WIDTH + _MARGIN).draw(draw, (_LEFT, 4))
     draw.rectangle((_LEFT, _TOP, _LEFT + _WIDTH, _TOP + _HEIGHT), outline='black')
     for y, text in ticks.items():
         down = _TOP + (high - y) / (high - low) * _HEIGHT
@@ -74,13 +79,27 @@ def draw_curves(
         across = _LEFT + (x - first) / (last - first) * _WIDTH
         draw.line((across, _TOP + _HEIGHT, across, _TOP + _HEIGHT + 3), fill='black')
         draw.text((across, _TOP + _HEIGHT + 4), text, fill='black', font=font, anchor='ma')
-    draw.text((_LEFT, _TOP + _HEIGHT + _LINE + 3), horizontal, fill='black', font=font)
-    for number, name in enumerate(scaled):
-        colour = _COLOURS[number % len(_COLOURS)]
-        down = _TOP + _HEIGHT + _LINE * (2 + number) + 6
-        draw.line((_LEFT, down + 6, _LEFT + 24, down + 6), fill=colour, width=3)
-        fitted(name, _WIDTH).draw(draw, (_LEFT + 32, down))
+    fitted(horizontal, _WIDTH + _MARGIN).draw(draw, (_LEFT, _TOP + _HEIGHT + LINE + 4))
+    picture.paste(legend, (_LEFT, height - legend.height))
     return picture
+
+
+def _legend(names: Sequence[Line]) -> Image.Image:
+    """Draws the colours of curves and their names, in two columns if there are many and all names fit."""
+    column = _WIDTH // 2
+    is_wide = len(names) < 3 or any(name.length > column - _KEY for name in names)
+    rows = len(names) if is_wide else -(-len(names) // 2)
+    picture = Image.new('RGB', (_WIDTH + _MARGIN, rows * LINE + 6), 'white')
+    draw = ImageDraw.Draw(picture)
+    for number, name in enumerate(names):
+        left, top = number // rows * column, number % rows * LINE
+        draw.line((left, top + SIZE // 2, left + _KEY - 8, top + SIZE // 2), _colour(number), width=3)
+        name.draw(draw, (left + _KEY, top - 1))
+    return picture
+
+
+def _colour(number: int) -> str:
+    return _COLOURS[number % len(_COLOURS)]
 
 
 def _drawn_curves(
@@ -96,7 +115,7 @@ def _drawn_curves(
     picture = Image.new('RGB', (_WIDTH * _FINER, _HEIGHT * _FINER), 'white')
     draw = ImageDraw.Draw(picture)
     for number, (xs, ys) in enumerate(curves):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = _colour(number)
         finite = np.isfinite(ys)
         right = (xs[finite] - across[0]) / (across[1] - across[0]) * picture.width
         down = (1 - np.clip((ys[finite] - up[0]) / (up[1] - up[0]), 0, 1)) * picture.height
@@ -174,16 +193,16 @@ def draw_bars(title: str, bars: Sequence[tuple[str, float, int]]) -> Image.Image
 
     Each bar has a name, a share in [0, 1], and the number of items that it is a share of.
     """
-    width, height = 420, 18
-    picture = Image.new('RGB', (width + 240, (len(bars) + 1) * height + 2 * _GAP), 'white')
+    width, height, left = 340, 22, 100
+    picture = Image.new('RGB', (left + width + 160, (len(bars) + 1) * height + 2 * _GAP), 'white')
     draw = ImageDraw.Draw(picture)
-    fitted(title, width).draw(draw, (_GAP, _GAP), _INK)
+    fitted(title, picture.width).draw(draw, (_GAP, _GAP), _INK)
     for number, (name, share, count) in enumerate(bars, 1):
         top = _GAP + number * height
-        fitted(name, 90).draw(draw, (_GAP, top), _INK)
-        draw.rectangle((100, top, 100 + width, top + height - 4), outline=_BAR_EDGE)
-        draw.rectangle((100, top, 100 + share * width, top + height - 4), fill=_BAR, outline=_BAR_EDGE)
-        fitted(f'{share:.4f} of {count:,}', width).draw(draw, (110 + width, top), _INK)
+        fitted(name, left - 2 * _GAP).draw(draw, (_GAP, top - 1), _INK)
+        draw.rectangle((left, top, left + width, top + height - 4), outline=_BAR_EDGE)
+        draw.rectangle((left, top, left + share * width, top + height - 4), fill=_BAR, outline=_BAR_EDGE)
+        fitted(f'{share:.4f} of {count:,}', 150).draw(draw, (left + width + _GAP, top - 1), _INK)
     return picture
 
 
@@ -206,10 +225,10 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
     picture = Image.new('RGB', (left + size * cell + _GAP, top + size * cell + _GAP), 'white')
     draw = ImageDraw.Draw(picture)
     for number, text in enumerate((title, 'rows: true, columns: predicted')):
-        fitted(text, picture.width).draw(draw, (_GAP, _GAP + number * _TITLE // 2), _INK)
+        fitted(text, picture.width).draw(draw, (_GAP, 2 + number * LINE), _INK)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     for row in range(size):
-        lines[row].draw(draw, (_GAP, top + row * cell + (cell - 10) // 2), _INK)
+        lines[row].draw(draw, (_GAP, top + row * cell + (cell - SIZE) // 2 - 1), _INK)
         _draw_upright(picture, lines[row], left + row * cell, top - _GAP, cell)
         for column in range(size):
             box = (left + column * cell, top + row * cell)
@@ -226,15 +245,17 @@ def _draw_cell(
     x, y = place
     fill = tuple(int(value) for value in colour)
     draw.rectangle((x, y, x + side, y + side), fill=fill, outline=_LINE_COLOUR)
-    line = fitted(str(images), _SIDE)
-    if images and line.length < side - 2:
-        ink = 'white' if strength > _DARK else _INK
-        line.draw(draw, (x + (side - line.length) / 2, y + (side - 11) / 2), ink)
+    for size in (SIZE, _SMALL) if images else ():
+        line = fitted(str(images), _SIDE, size)
+        if line.length < side - 2:
+            ink = 'white' if strength > _DARK else _INK
+            line.draw(draw, (x + (side - line.length) / 2, y + (side - size) / 2 - 1), ink)
+            break
 
 
 def _draw_upright(picture: Image.Image, text: Line, left: int, bottom: int, width: int) -> None:
     """Draws a text rotated by 90 degrees, to be read from below."""
-    line = Image.new('RGB', (max(int(text.length) + 1, 1), 14), 'white')
-    text.draw(ImageDraw.Draw(line), (0, 0), _INK)
+    line = Image.new('RGB', (max(int(text.length) + 1, 1), _CELLS[0]), 'white')
+    text.draw(ImageDraw.Draw(line), (0, -1), _INK)
     line = line.rotate(90, expand=True)
     picture.paste(line, (left + (width - line.width) // 2, bottom - line.height))

@@ -22,10 +22,15 @@ _SYSTEM = (
     *('Arial Unicode.ttf', 'PingFang.ttc', 'Hiragino Sans GB.ttc', 'AppleGothic.ttf'),
     *('segoeui.ttf', 'msyh.ttc', 'YuGothM.ttc', 'malgun.ttf', 'Nirmala.ttf'),
 )
+SIZE = 15
+"""Pixels of a text, readable where a page or a card of TensorBoard scales a picture to two thirds."""
+
+LINE = 19
+"""Pixels from one line of text to the next."""
+
 _BREAKS = '/ ', '_-'  # the first marks in a line are preferred
-_SIZE = 11
 _NO_LETTER = '\U0010ffff'  # not a character: fonts draw it like any missing letter
-_BOX = 4 * _SIZE
+_BOX = 4 * SIZE
 _MOST_CACHED = 10_000  # letters
 
 
@@ -50,9 +55,9 @@ class Line(NamedTuple):
         draw.text(place, self.text, fill=ink, font=self.font)
 
 
-def fitted(text: str, width: float) -> Line:
-    """Returns as much of a text as fits into a width in pixels, in available letters."""
-    line = _readable(text)
+def fitted(text: str, width: float, size: int = SIZE) -> Line:
+    """Returns as much of a text as fits into a width in pixels, in available letters of a size in pixels."""
+    line = _readable(text, size)
     shown = line.text
     while shown and line.font.getlength(shown) > width:
         shown = shown[:-1]
@@ -82,11 +87,11 @@ def wrapped(text: str, width: float, most: int) -> list[Line]:
     return [*lines, fitted(text, width)] if text or not lines else lines
 
 
-def _readable(text: str) -> Line:
-    for number in range(len(_fonts())):
+def _readable(text: str, size: int) -> Line:
+    for number, font in enumerate(_fonts(size)):
         if all(_has(number, letter) for letter in set(text)):
-            return Line(text, _fonts()[number])
-    return Line(''.join(_spelled(text)), _fonts()[0])
+            return Line(text, font)
+    return Line(''.join(_spelled(text)), _fonts(size)[0])
 
 
 def _spelled(text: str) -> Iterator[str]:
@@ -100,21 +105,28 @@ def _spelled(text: str) -> Iterator[str]:
 
 
 @functools.cache
-def _fonts() -> tuple[Font, ...]:
-    """Returns Pillow's own font and the available system fonts."""
-    found: list[Font] = [ImageFont.load_default()]
+def _fonts(size: int) -> tuple[Font, ...]:
+    """Returns Pillow's own font and the available system fonts, in a size in pixels."""
+    found: list[Font] = [_own_font(size)]
     for name in _SYSTEM:
         try:
-            found.append(ImageFont.truetype(name, _SIZE))
+            found.append(ImageFont.truetype(name, size))
         except (OSError, ImportError):  # missing, or a Pillow without FreeType
             continue
     return tuple(found)
 
 
+def _own_font(size: int) -> Font:
+    try:
+        return ImageFont.load_default(size)
+    except (ImportError, TypeError):  # a Pillow without FreeType, or before 10.1: small letters only
+        return ImageFont.load_default()
+
+
 @functools.lru_cache(_MOST_CACHED)
 def _has(number: int, letter: str) -> bool:
     """Returns whether a font has a letter; `number` is its index in `_fonts`."""
-    font = _fonts()[number]
+    font = _fonts(SIZE)[number]
     if letter.isascii():
         return True
     if not isinstance(font, ImageFont.FreeTypeFont):
@@ -124,5 +136,5 @@ def _has(number: int, letter: str) -> bool:
 
 def _drawn(font: ImageFont.FreeTypeFont, letter: str) -> bytes:
     picture = Image.new('L', (_BOX, _BOX))
-    ImageDraw.Draw(picture).text((_SIZE, _SIZE), letter, fill=255, font=font)
+    ImageDraw.Draw(picture).text((SIZE, SIZE), letter, fill=255, font=font)
     return picture.tobytes()

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from estimator_lab.conventions import to_bytes
-from estimator_lab.core.display.fonts import wrapped
+from estimator_lab.core.display.fonts import LINE, wrapped
 
 COLUMNS = 8
 """Images in a row."""
@@ -18,19 +18,21 @@ PNG_EFFORT = 1
 """PNG compression level during training: a quarter of the usual time, for files of the same size."""
 
 _TILE = 96  # pixels; small images are enlarged to leave space for their labels
-_LINE = 14
 _MOST_LINES = 3  # of a part of a caption
 _GAP = 4
 _BACKGROUND, _INK = 'white', 'black'
 _FULL_HEAT = 99  # percentile
+BRIGHT = 98
+"""Percentile of an activation map that is white: a few values are often far above the others."""
+
 _OPACITY = 0.8
 _FRAME_MILLISECONDS, _LAST_MILLISECONDS = 150, 2000
 
 
 def labelled_grid(
-    images: np.ndarray, texts: Sequence[str], columns: int = COLUMNS, tile: int = _TILE
+    images: np.ndarray, texts: Sequence[str], columns: int = COLUMNS, tile: int = _TILE, title: str = ''
 ) -> Image.Image:
-    """Draws images in rows, each with a text below it.
+    """Draws images in rows, each with a text below it, and a title above all.
 
     Examples:
         >>> labelled_grid(np.zeros((3, 8, 8, 1)), ['a', 'b', 'c'], columns=3, tile=32).width
@@ -38,28 +40,35 @@ def labelled_grid(
 
     Args:
       images: [n, height, width, channels] in a format of `as_picture`; n may be 0.
-      texts: n texts, of one or more lines; lines that are wider than an image go on below.
+      texts: n texts, of one or more lines; lines that are wider than an image go on below. '' for none.
       columns: images in a row.
       tile: side of each image in the picture, in pixels.
+      title: text above the images; '' for none.
 
     Returns:
       An RGB picture.
     """
     rows = max(-(-len(images) // columns), 1)
     captions = [
-        [line for part in text.split('\n') for line in wrapped(part, tile, _MOST_LINES)] for text in texts
+        [line for part in text.split('\n') for line in wrapped(part, tile, _MOST_LINES)] if text else []
+        for text in texts
     ]
-    lines = [max(map(len, captions[row * columns : (row + 1) * columns]), default=1) for row in range(rows)]
-    tops = list(itertools.accumulate((tile + count * _LINE + _GAP for count in lines), initial=_GAP))
+    lines = [max(map(len, captions[row * columns : (row + 1) * columns]), default=0) for row in range(rows)]
     cell_width = tile + _GAP
-    picture = Image.new('RGB', (columns * cell_width + _GAP, tops[-1]), _BACKGROUND)
+    width = columns * cell_width + _GAP
+    heading = wrapped(title, width - 2 * _GAP, _MOST_LINES) if title else []
+    first = _GAP + (len(heading) * LINE + _GAP if heading else 0)
+    tops = list(itertools.accumulate((tile + count * LINE + _GAP for count in lines), initial=first))
+    picture = Image.new('RGB', (width, tops[-1]), _BACKGROUND)
     draw = ImageDraw.Draw(picture)
+    for place, line in enumerate(heading):
+        line.draw(draw, (_GAP, _GAP + place * LINE), _INK)
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(number, columns)
         left, top = _GAP + column * cell_width, tops[row]
         picture.paste(enlarged(image, tile, tile), (left, top))
         for place, line in enumerate(caption):
-            line.draw(draw, (left, top + tile + place * _LINE), _INK)
+            line.draw(draw, (left, top + tile + place * LINE), _INK)
     return picture
 
 
@@ -120,24 +129,33 @@ def side_by_side(images: Sequence[np.ndarray], height: int) -> Image.Image:
     return picture
 
 
-def numbered_tiles(tiles: np.ndarray, most: int) -> Image.Image:
+def numbered_tiles(tiles: np.ndarray, most: int, title: str = '') -> Image.Image:
     """Draws filters or activation maps with their numbers, each scaled from black to white.
 
     Args:
       tiles: float [n, height, width, channels] of any range; channels are averaged unless there are 1 or 3.
       most: maximum number of tiles; those with the largest mean absolute value are drawn.
+      title: text above the tiles.
     """
     if tiles.shape[3] not in (1, 3):
         tiles = tiles.mean(axis=3, keepdims=True)
     strengths = np.abs(tiles).mean(axis=(1, 2, 3))
     shown = np.sort(np.argsort(-strengths, kind='stable')[:most])
-    return labelled_grid(stretched(tiles[shown]), list(map(str, shown)), min(len(shown), COLUMNS))
+    return labelled_grid(
+        stretched(tiles[shown], BRIGHT), list(map(str, shown)), min(len(shown), COLUMNS), title=title
+    )
 
 
-def stretched(tiles: np.ndarray) -> np.ndarray:
-    """Scales each tile [n, height, width, channels] to [0, 1]; a constant one becomes 0."""
-    low, high = (take(tiles, axis=(1, 2, 3), keepdims=True) for take in (np.min, np.max))
-    return (tiles - low) / np.where(high > low, high - low, 1)
+def stretched(tiles: np.ndarray, full: float = 100) -> np.ndarray:
+    """Scales each tile [n, height, width, channels] to [0, 1]; a constant one becomes 0.
+
+    Args:
+      tiles: of any range.
+      full: percentile of a tile's values that becomes 1, as do all above it.
+    """
+    low, full_value, high = np.percentile(tiles, [0, full, 100], axis=(1, 2, 3), keepdims=True)
+    top = np.where(full_value > low, full_value, high)
+    return np.minimum((tiles - low) / np.where(top > low, top - low, 1), 1)
 
 
 def overlay(image: np.ndarray, heat: np.ndarray, side: int) -> Image.Image:

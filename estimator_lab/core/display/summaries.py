@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.core.display.drawing import Drawing
-from estimator_lab.core.display.picture import COLUMNS, as_picture, png_bytes, stretched
+from estimator_lab.core.display.picture import BRIGHT, COLUMNS, as_picture, png_bytes, stretched
 from estimator_lab.core.model.endpoints import Endpoints, first_filters, maps_of
 from estimator_lab.tf1 import Tensor, tf
 
@@ -86,7 +86,7 @@ def activation_map_drawing(name: str, activations: Tensor) -> Drawing:
 
     def draw(maps: np.ndarray) -> list[Any]:
         tiles = np.moveaxis(maps, 2, 0)[..., np.newaxis]
-        return [picture_value(name, as_picture(grid(stretched(tiles))))]
+        return [picture_value(name, as_picture(grid(stretched(tiles, BRIGHT))))]
 
     with tf.name_scope(_SCOPE):
         return Drawing(activations[0], draw)

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from estimator_lab.core.display.fonts import fitted
+from estimator_lab.core.display.fonts import LINE, SIZE, fitted
 
 _CELL = (14, 76)  # smallest and largest width of a leaf in pixels
-_ROW = (6, 40)  # smallest and largest height of a level in pixels
+_ROW = (6, 50)  # smallest and largest height of a level in pixels
 _LARGEST = 4000  # pixels of a side; the rest is cut off
-_GAP, _LINE = 6, 12
+_GAP = 6
 _SURE, _WRONG = np.array([8, 81, 156]), np.array([179, 0, 0])  # at a probability of 1
 _EDGE, _INK = '#999999', 'black'
 _LIGHTEST = 0.75  # probability up to which a node is light enough for black texts
@@ -45,7 +45,7 @@ def tree_picture(tree: ShownTree) -> Image.Image:
     cell = int(np.clip(_LARGEST // (across.max() + 1), *_CELL))
     row = int(np.clip(_LARGEST // (down.max() + 1), *_ROW))
     width = min(int(across.max() + 1) * cell + 2 * _GAP, _LARGEST)
-    height = min(int(down.max() + 1) * row + _LINE + 2 * _GAP, _LARGEST)
+    height = min(int(down.max() + 1) * row + LINE + 2 * _GAP, _LARGEST)
     picture = Image.new('RGB', (width, height), 'white')
     draw = ImageDraw.Draw(picture)
     x = _GAP + (across + 0.5) * cell
@@ -84,14 +84,14 @@ def _draw_node(
     (x, y), (cell, row) = place, size
     chance = float(tree.probabilities[node])
     colour = (1 - chance) * 255 + chance * (_WRONG if tree.wrong[node] else _SURE)
-    high = min(row * 0.3, _LINE * 0.6)
+    high = min(row * 0.3, LINE * 0.6)
     wide = min(cell * 0.42, 3 * high)
     if tree.labels[node]:
         box = (x - wide, y - high, x + wide, y + high)
         draw.rectangle(box, fill=tuple(int(value) for value in colour), outline=_EDGE)
     if row >= _ROW[1] // 2:
         ink = 'white' if chance > _LIGHTEST else _INK
-        _draw_text(draw, tree.labels[node], x, y - _LINE / 2, int(2 * wide), ink)
+        _draw_text(draw, tree.labels[node], x, y - SIZE / 2 - 2, int(2 * wide), ink)
         _draw_text(draw, tree.tokens[node], x, y + high, cell)
 
 

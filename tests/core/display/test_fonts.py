@@ -14,7 +14,7 @@ def only_fonts(monkeypatch):
         monkeypatch.setattr(fonts, '_SYSTEM', names)
         fonts._fonts.cache_clear()
         fonts._has.cache_clear()
-        return fonts._fonts()[1:]
+        return fonts._fonts(fonts.SIZE)[1:]
 
     yield only
     monkeypatch.undo()
@@ -55,18 +55,37 @@ def test_letters_of_a_system_font_are_drawn(only_fonts):
 
 
 def test_latin_keeps_its_font(only_fonts):
-    own = ImageFont.load_default()
+    own = ImageFont.load_default(fonts.SIZE)
     assert fitted('n000001', 999).font.getlength('n000001') == own.getlength('n000001')
     only_fonts('DejaVuSans.ttf')
-    assert fitted('n000001', 999).font is fonts._fonts()[0]
+    assert fitted('n000001', 999).font is fonts._fonts(fonts.SIZE)[0]
 
 
 def test_long_texts_go_on_in_the_next_line():
     name = 'train/n000001/0001_01.jpg'
-    lines = wrapped(name, 80, 3)
+    lines = wrapped(name, 110, 3)
     assert ''.join(line.text for line in lines) == name and len(lines) == 2
-    assert lines[0].text == 'train/n000001/' and all(line.length <= 80 for line in lines)
+    assert lines[0].text == 'train/n000001/' and all(line.length <= 110 for line in lines)
     assert [line.text for line in wrapped('short', 80, 3)] == ['short']
-    assert [line.text for line in wrapped('', 80, 3)] == ['']
+    assert [line.text for line in wrapped('', 110, 3)] == ['']
     many = wrapped('w' * 100, 40, 3)
     assert len(many) == 3 and all(line.length <= 40 for line in many)
+
+
+def test_pillow_without_sizes_has_small_letters(monkeypatch):
+    small = ImageFont.load_default()
+
+    def load_default(*size):
+        if size:
+            raise TypeError
+        return small
+
+    monkeypatch.setattr(ImageFont, 'load_default', load_default)
+    fonts._fonts.cache_clear()
+    assert fitted('n000001', 999).font is small
+    monkeypatch.undo()
+    fonts._fonts.cache_clear()
+
+
+def test_texts_have_the_requested_size():
+    assert 1.5 < fitted('n000001', 999, 30).length / fitted('n000001', 999).length < 2.5

@@ -9,10 +9,10 @@ from estimator_lab.core.display.picture import (
 )
 
 
-@pytest.mark.parametrize(('count', 'rows'), [(0, 1), (1, 1), (8, 1), (9, 2), (24, 3)])
+@pytest.mark.parametrize(('count', 'rows'), [(1, 1), (8, 1), (9, 2), (24, 3)])
 def test_a_grid_has_rows_of_eight(count, rows):
     picture = labelled_grid(np.zeros((count, 28, 28, 1)), ['x'] * count)
-    assert picture.size == (8 * 100 + 4, rows * 114 + 4)
+    assert picture.size == (8 * 100 + 4, rows * 119 + 4)
 
 
 def test_images_have_their_texts_below():
@@ -26,11 +26,25 @@ def test_images_have_their_texts_below():
     assert (below[:, 300:] == 255).all()
 
 
+def test_images_without_texts_are_close_to_each_other():
+    assert labelled_grid(np.zeros((9, 8, 8, 1)), [''] * 9).size == (804, 2 * 100 + 4)
+    assert labelled_grid(np.zeros((0, 8, 8, 1)), []).size == (804, 100 + 4)
+
+
+def test_a_title_is_above_the_images():
+    images = np.ones((2, 8, 8, 1))
+    plain, titled = (labelled_grid(images, ['', ''], title=title) for title in ('', 'Samples'))
+    assert titled.height - plain.height == 23
+    pixels = np.asarray(titled.convert('L'))
+    assert (pixels[:23] < 128).any() and np.array_equal(pixels[27:], np.asarray(plain.convert('L'))[4:])
+    assert labelled_grid(images, ['', ''], title='word ' * 50).height > titled.height
+
+
 def test_texts_of_several_lines():
     images = np.zeros((2, 8, 8, 1))
     one, three = (labelled_grid(images, [text, 'a'], columns=2, tile=50) for text in ('a', 'a\nb\nc'))
-    assert one.width == three.width and three.height - one.height == 28
-    ink = np.asarray(three.convert('L'))[54 + 14 :, :54] < 128  # below the first line of the first image
+    assert one.width == three.width and three.height - one.height == 38
+    ink = np.asarray(three.convert('L'))[54 + 19 :, :54] < 128  # below the first line of the first image
     assert ink.any()
 
 
@@ -39,16 +53,27 @@ def test_each_tile_is_scaled_to_its_own_range():
     assert stretched(tiles).ravel().tolist() == [0, 1, 0, 1, 0, 0]
 
 
+def test_a_few_high_values_do_not_darken_the_others():
+    tile = np.zeros((1, 10, 10, 1))
+    tile[0, 0, :5, 0] = [1.0, 1.0, 1.0, 1.0, 100.0]
+    assert stretched(tile)[0, 0, 0, 0] == 0.01
+    assert stretched(tile, 98)[0, 0, :5, 0].tolist() == pytest.approx([1] * 5)
+    tile[0, 0, :4, 0] = 0.0  # fewer values than that are above the lowest
+    assert stretched(tile, 98)[0, 0, 4, 0] == 1
+
+
 def test_the_strongest_tiles_are_shown_with_their_numbers(monkeypatch):
     from estimator_lab.core.display import picture
 
     shown = []
     monkeypatch.setattr(
-        picture, 'labelled_grid', lambda tiles, texts, columns: shown.append((tiles.shape, texts, columns))
+        picture,
+        'labelled_grid',
+        lambda tiles, *others, title: shown.append((tiles.shape, *others, title)),
     )
     tiles = np.array([1.0, -9.0, 0.0, 5.0]).reshape(4, 1, 1, 1) * np.ones((1, 2, 2, 6))
-    numbered_tiles(tiles, 2)
-    assert shown == [((2, 2, 2, 1), ['1', '3'], 2)]
+    numbered_tiles(tiles, 2, 'conv1')
+    assert shown == [((2, 2, 2, 1), ['1', '3'], 2, 'conv1')]
 
 
 def test_heat_covers_the_whole_image():
