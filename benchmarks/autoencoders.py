@@ -148,7 +148,9 @@ def denoise(given: argparse.Namespace) -> None:
     print('filters: ' + ', '.join(f'{name} {value:.2f}' for name, value in results.items()))
     best = max(results, key=results.__getitem__)
     print(f'ahead of the best of them ({best}) by {after - results[best]:.2f} dB')
-    _picture(given, 'denoise', {'clean': clean, 'noisy': noisy, 'denoised': ours, best: filtered[best]})
+    title = 'Digits, with noise, denoised by an autoencoder, and by the best filter'
+    rows = {'clean': clean, 'noisy': noisy, 'denoised': ours, best: filtered[best]}
+    _picture(given, 'denoise', title, rows)
 
 
 @FIGURES.add('train', 'test')
@@ -162,7 +164,8 @@ def convolutional(given: argparse.Namespace) -> None:
     for name, images in (('autoencoder', ours), ('PCA', theirs)):
         error = np.square(images - photos).sum(axis=(1, 2, 3)).mean()
         print(f'{name}: squared error {error:.2f} a test image, PSNR {_psnr(photos, images):.2f} dB')
-    _picture(given, 'convolutional', {'photo': photos, 'autoencoder': ours, 'PCA': theirs})
+    title = 'Unseen photos, restored from 256 numbers by an autoencoder and by principal components'
+    _picture(given, 'convolutional', title, {'photo': photos, 'autoencoder': ours, 'PCA': theirs})
 
 
 def _filtered(images: np.ndarray, function: Callable[..., np.ndarray], width: float) -> np.ndarray:
@@ -175,12 +178,13 @@ def _psnr(images: np.ndarray, others: np.ndarray) -> float:
     return float(np.mean(-10 * np.log10(np.square(images - others).mean(axis=(1, 2, 3)))))
 
 
-def _picture(given: argparse.Namespace, name: str, rows: dict[str, np.ndarray]) -> None:
+def _picture(given: argparse.Namespace, name: str, title: str, rows: dict[str, np.ndarray]) -> None:
     """Writes a grid: a row for each name, of eight images at equal distances."""
     path = Path(given.runs) / f'{name}.png'
     chosen = np.linspace(0, len(next(iter(rows.values()))) - 1, COLUMNS).astype(int)
     texts = [text for text in rows for _ in chosen]
-    path.write_bytes(png_bytes(labelled_grid(np.concatenate([r[chosen] for r in rows.values()]), texts)))
+    images = np.concatenate([images[chosen] for images in rows.values()])
+    path.write_bytes(png_bytes(labelled_grid(images, texts, title=title)))
     print(f'picture: {path}')
 
 

@@ -126,3 +126,28 @@ def test_the_check_of_gpus_prints_one_table(tmp_path, monkeypatch, capsys, half,
     rows = [line.split('|')[1].strip() for line in table if line.startswith('|')][2:]
     models = [name for name in MODELS if name != 'style']
     assert rows == ['conformance', *models, 'cnn float32', 'cnn float16', 'cnn mirrored']
+
+
+def test_a_sheet_has_captions_below_its_pictures(tmp_path):
+    sheets = tool('picture_sheet')
+    colours = ['red', 'green', 'blue']
+    tiles = [sheets.Captioned('a caption', Image.new('RGB', (20, 10), colour)) for colour in colours]
+    made = sheets.sheet('Title', tiles, 2, 100, 20)
+    line = 28  # 1.4 * 20
+    assert made.size == (2 * 106 + 6, line + 2 * (50 + line))
+    shown = [made.getpixel(place) for place in ((56, line + 25), (162, line + 25), (56, 2 * line + 75))]
+    assert shown == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
+    dark = made.convert('L').point(lambda value: 255 * (value < 128))
+    for box in ((0, 0, 100, line), (6, line + 50, 106, 2 * line + 50), (6, 2 * line + 100, 106, made.height)):
+        assert dark.crop(box).getbbox()
+    assert sheets.sheet('', [tiles[0]._replace(text='')], 2, 100, 20).height == 50 + 2 * 6
+    with pytest.raises(SystemExit, match='wider than 100 pixels'):
+        sheets.sheet('', [tiles[0]._replace(text='a caption that is too long')], 1, 100, 20)
+
+
+def test_a_size_of_a_screenshot_has_as_many_numbers_as_needed():
+    numbers = tool('tensorboard_screens').numbers
+    assert numbers(2)('1200,800') == (1200, 800)
+    for wrong in ('1200', '1,2,3', 'a,b'):
+        with pytest.raises(ValueError, match=r'.*'):
+            numbers(2)(wrong)

@@ -2,7 +2,8 @@
 
     python tools/tensorboard_screens.py runs/cnn images tensorboard_cnn.png
     python tools/tensorboard_screens.py runs/cnn images tensorboard_cnn.png --tags='activation|confusion'
-    python tools/tensorboard_screens.py runs/cnn graphs graph.png --crop=320,120,800,700
+    python tools/tensorboard_screens.py runs/cnn images large.png --actual_size --crop=310,126,960,780
+    python tools/tensorboard_screens.py runs/cnn graphs graph.png --size=1200,1100 --crop=320,120,1000,1050
 
 It needs Chromium, and the package with its test extra.
 """
@@ -15,6 +16,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -29,6 +31,14 @@ _COLOURS, _QUALITY = 128, 80
 _BAR = 64  # pixels of TensorBoard's bar, which is never blank
 _BLANK_SHARE = 0.9  # of pixels of one colour; the emptiest page had 0.76
 _LOADED_SECONDS, _SETTLED_SECONDS = 60, 10
+# Clicks the box on TensorBoard's page of images that shows them in their own size.
+_ACTUAL_SIZE = """
+(function click(node) {
+  if (node.id === 'actual-size' || (node.matches && node.matches('paper-checkbox')
+      && node.textContent.includes('actual image size'))) { node.click(); return true; }
+  return [...(node.shadowRoot ? node.shadowRoot.childNodes : []), ...node.childNodes].some(click);
+})(document)
+"""
 _BETWEEN_LOOKS, _SAME_LOOKS = 2, 4
 
 
@@ -45,16 +55,21 @@ def active_pages(address: str) -> list[str]:
         time.sleep(_SETTLED_SECONDS)
 
 
-def screen(address: str, page: str, tags: str, chromium: str) -> Image.Image:
+def screen(address: str, given: argparse.Namespace, chromium: str) -> Image.Image:
     """Returns a screenshot of a page, with the cards whose tags match a regular expression."""
+    page, tags = given.page, given.tags
     with Browser(chromium) as browser:
-        browser.resize(_WIDTH, _HEIGHT)
+        browser.resize(*given.size)
         pages = active_pages(address)
         if page not in pages:
             sys.exit(f'error: The run has no data for the page {page}, but for {", ".join(pages)}.')
         chosen = f'&tagFilter={urllib.parse.quote(tags)}' if tags else ''
         browser.open(f'{address}/#{page}{chosen}')
         picture = settled(browser)
+        if given.actual_size:
+            if not browser.run(_ACTUAL_SIZE):
+                sys.exit(f'error: The page {page} does not offer the actual size of images.')
+            picture = settled(browser)
         if is_blank(picture):
             sys.exit(f'error: The page {page} stayed blank.')
     return picture
@@ -80,12 +95,16 @@ def is_blank(picture: Image.Image) -> bool:
     return max(content.histogram()) > _BLANK_SHARE * content.width * content.height
 
 
-def box(text: str) -> tuple[int, ...]:
-    """Returns the numbers of --crop."""
-    numbers = tuple(map(int, text.split(',')))
-    if len(numbers) != 4:
-        raise ValueError
-    return numbers
+def numbers(count: int) -> Callable[[str], tuple[int, ...]]:
+    """Returns a function that reads that many numbers, separated by commas."""
+
+    def read(text: str) -> tuple[int, ...]:
+        found = tuple(map(int, text.split(',')))
+        if len(found) != count:
+            raise ValueError
+        return found
+
+    return read
 
 
 def save(picture: Image.Image, path: Path) -> None:
@@ -104,14 +123,19 @@ def main() -> None:
     parser.add_argument('page', choices=PAGES)
     parser.add_argument('out', type=Path, help='output file, .jpg or .png')
     parser.add_argument('--tags', default='', help='regular expression of the tags to show')
+    parser.add_argument('--actual_size', action='store_true', help='images in their own size, not as cards')
     parser.add_argument(
-        '--crop', type=box, help='LEFT,TOP,RIGHT,BOTTOM in pixels of 1200x800; all if missing'
+        '--size',
+        type=numbers(2),
+        default=(_WIDTH, _HEIGHT),
+        help='WIDTH,HEIGHT of the page; default 1200,800',
     )
+    parser.add_argument('--crop', type=numbers(4), help='LEFT,TOP,RIGHT,BOTTOM of the page; all if missing')
     given = parser.parse_args()
     chromium = find_chromium()
     if chromium is None:
         parser.error('no Chromium on this machine: apt-get install chromium')
-    picture = screen(launched(given.run), given.page, given.tags, chromium)
+    picture = screen(launched(given.run), given, chromium)
     save(picture.crop(given.crop) if given.crop else picture, given.out)
 
 

@@ -179,7 +179,9 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     for name, values in _named(losses, params).items():
         tf.summary.scalar(name, tf.reduce_mean(values))
     weight_histograms()
-    hooks = drawing_hooks(lambda: [rows_drawing('painted', [photos, painted])], args.display)
+    hooks = drawing_hooks(
+        lambda: [rows_drawing('painted', [('photo', photos), ('painted', painted)])], args.display
+    )
     return tf.estimator.EstimatorSpec(
         args.mode, loss=watched(loss, params), train_op=step, training_hooks=hooks
     )

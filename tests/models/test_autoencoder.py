@@ -63,8 +63,8 @@ def test_it_learns_to_denoise(trained):
 
 def test_the_pictures_of_an_evaluation(trained):
     images = {tag: value.image for tag, value in summaries_in(trained[2] / 'eval').items()}
-    # Rows of eight 100 pixels wide and 114 high: three kinds of image; four walks; twice eight worst pairs.
-    rows = {tag: (image.height - 4) / 114 for tag, image in images.items() if image.height}
+    # Below a title, rows of eight, 119 high: three kinds of image; four walks; twice eight worst pairs.
+    rows = {tag: (image.height - 27) / 119 for tag, image in images.items() if image.height}
     assert rows == {'images/reconstruction/image': 3, 'images/walk/image': 4, 'images/worst/image': 4}
 
 

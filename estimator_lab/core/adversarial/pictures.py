@@ -54,11 +54,10 @@ def sample_pictures(players: Players, game: Game, batch: Batch, params: Adversar
         latent, classes = _fixed(params)
         grid = to_unit_range(players.average(latent, classes).images)
         rows = tf.split(grid, grid.shape.as_list()[0] // COLUMNS)
-        shown = [to_unit_range(images) for images in (batch.images, game.made.images)]
-    return [
-        rows_drawing(SAMPLES, rows),
-        rows_drawing('batch', shown),
-    ]
+        texts = params.vocabulary[: len(rows)] if params.conditional else [''] * len(rows)
+        shown = {'images': batch.images, 'samples': game.made.images}
+        both = [(text, to_unit_range(images)) for text, images in shown.items()]
+    return [rows_drawing(SAMPLES, list(zip(texts, rows, strict=True))), rows_drawing('batch', both)]
 
 
 def projector_hook(

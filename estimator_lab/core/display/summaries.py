@@ -8,7 +8,14 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.core.display.drawing import Drawing
-from estimator_lab.core.display.picture import BRIGHT, COLUMNS, as_picture, png_bytes, stretched
+from estimator_lab.core.display.picture import (
+    BRIGHT,
+    COLUMNS,
+    as_picture,
+    png_bytes,
+    stretched,
+    with_row_texts,
+)
 from estimator_lab.core.model.endpoints import Endpoints, first_filters, maps_of
 from estimator_lab.tf1 import Tensor, tf
 
@@ -59,21 +66,22 @@ def filter_drawing(name: str, kernel: Tensor) -> Drawing:
         return Drawing(tf.identity(kernel), draw)
 
 
-def rows_drawing(name: str, rows: Sequence[Any]) -> Drawing:
+def rows_drawing(name: str, rows: Sequence[tuple[str, Any]]) -> Drawing:
     """Shows the first eight examples of several batches in rows: for instance, inputs and reconstructions.
 
     Args:
       name: name of the picture.
-      rows: float32 [batch, height, width, channels] each, all of one shape; clipped to [0, 1]. In a smaller
-        batch, missing examples are black.
+      rows: the text at the left of each row, '' for none, and its images: float32 [batch, height, width,
+        channels], all of one shape; clipped to [0, 1]. In a smaller batch, missing examples are black.
     """
+    texts = [text for text, _ in rows]
 
     def draw(found: Sequence[np.ndarray]) -> list[Any]:
         tiles = [np.pad(row, [(0, COLUMNS - len(row)), (0, 0), (0, 0), (0, 0)]) for row in found]
-        return [picture_value(name, as_picture(grid(np.concatenate(tiles))))]
+        return [picture_value(name, with_row_texts(as_picture(grid(np.concatenate(tiles))), texts))]
 
     with tf.name_scope(_SCOPE):
-        return Drawing([row[:COLUMNS] for row in rows], draw)
+        return Drawing([images[:COLUMNS] for _, images in rows], draw)
 
 
 def activation_map_drawing(name: str, activations: Tensor) -> Drawing:

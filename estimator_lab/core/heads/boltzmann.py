@@ -7,7 +7,7 @@ from estimator_lab.core.boltzmann.annealing import log_partition
 from estimator_lab.core.boltzmann.contrastive_divergence import update
 from estimator_lab.core.boltzmann.params import RbmParams, apply_gradients
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, Rbm
-from estimator_lab.core.boltzmann.samples import gibbs_film, gibbs_samples
+from estimator_lab.core.boltzmann.samples import FILM_STEPS, gibbs_film, gibbs_samples
 from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.display.drawing import Drawing, drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
@@ -66,7 +66,7 @@ def layer_pictures(stack: Stack, images: Tensor, reconstruction: Tensor) -> list
     """
     return [
         filter_drawing('receptive_fields', stack.receptive_fields(_RECEPTIVE_FIELDS)),
-        rows_drawing('reconstruction', [images, reconstruction]),
+        rows_drawing('reconstruction', [('input', images), ('output', reconstruction)]),
     ]
 
 
@@ -249,7 +249,10 @@ class _Machine:
         with tf.name_scope('pictures'):
             images, visible = self._args.images[:_SHOWN], self._visible[:_SHOWN]
             reconstructed = self._stack.images(self._reconstruction(visible), like=images)
-            film = [self._stack.images(v[:, : self._features]) for v in gibbs_film(self._rbm, visible, noise)]
+            film = [
+                (f'{steps} steps', self._stack.images(values[:, : self._features]))
+                for steps, values in zip(FILM_STEPS, gibbs_film(self._rbm, visible, noise), strict=True)
+            ]
         return [*layer_pictures(self._stack, images, reconstructed), rows_drawing('dream', film)]
 
 

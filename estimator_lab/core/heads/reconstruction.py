@@ -156,7 +156,7 @@ def _evaluation_hooks(
 
 def _pictures(args: Args[Any], made: Reconstructed, endpoints: Endpoints) -> Sequence[Drawing]:
     """Returns drawings of some images with their reconstructions, and of the first layer's filters."""
-    shown = [made.images, made.inputs, made.reconstruction]
+    shown = [('input', made.images), ('corrupted', made.inputs), ('output', made.reconstruction)]
     if args.params.corruption == 'none':
         del shown[1]
     filters = first_filters(endpoints, args.params.image_shape)

@@ -20,7 +20,7 @@ _WALKS = 4
 _WORST = 2 * COLUMNS
 _NO_LABEL = -1
 _SHOWN = ('images', 'reconstruction', 'error', 'key')
-_SHARES = [f'{share:.0%} of the way' for share in np.linspace(0, 1, COLUMNS)]
+_SHARES = [f'{share:.0%}' for share in np.linspace(0, 1, COLUMNS)]
 TileRow = tuple[np.ndarray, Sequence[str]]
 
 
@@ -123,9 +123,20 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         if not self._errors:
             return
         values = [
-            picture_value('reconstruction', _picture(self._first_rows())),
-            picture_value('walk', _picture(_rows_of(self._first['walk'], _WALKS * _SHARES))),
-            picture_value('worst', _picture(self._worst_rows())),
+            picture_value(
+                'reconstruction', _picture('Images, and below them their reconstructions', self._first_rows())
+            ),
+            picture_value(
+                'walk',
+                _picture(
+                    'From the code of one image to that of the next',
+                    _rows_of(self._first['walk'], _WALKS * _SHARES),
+                ),
+            ),
+            picture_value(
+                'worst',
+                _picture('The worst, each above its reconstruction', self._worst_rows()),
+            ),
             histogram_value(f'outputs/{keys.ERROR}', np.concatenate(self._errors)),
             histogram_value(f'outputs/{keys.CODE}', np.concatenate(self._codes)),
         ]
@@ -167,14 +178,15 @@ def _rows_of(images: np.ndarray, texts: Sequence[str]) -> list[TileRow]:
     return [(images[at : at + COLUMNS], texts[at : at + COLUMNS]) for at in starts]
 
 
-def _picture(rows: Sequence[TileRow]) -> Image.Image:
-    """Returns the rows as one picture; rows of fewer than COLUMNS are padded with white."""
+def _picture(title: str, rows: Sequence[TileRow]) -> Image.Image:
+    """Returns the rows as one picture, below a title; rows of fewer than COLUMNS are padded with white."""
     images, texts = [], []
     for tiles, words in rows:
         missing = COLUMNS - len(tiles)
         images += [tiles, np.ones((missing, *tiles.shape[1:]), tiles.dtype)]
         texts += [*words[: len(tiles)], *[''] * missing]
-    return labelled_grid(np.concatenate(images) if images else np.empty((0, 1, 1, 1)), texts)
+    tiles = np.concatenate(images) if images else np.empty((0, 1, 1, 1))
+    return labelled_grid(tiles, texts, title=title)
 
 
 def _error_texts(rows: Mapping[str, np.ndarray]) -> list[str]:

@@ -44,10 +44,22 @@ def test_filters_of_any_number_of_channels(channels, shape):
 
 def test_rows_show_the_first_examples_and_black_for_missing_ones():
     few, many = np.full((2, 3, 4, 1), 0.5, np.float32), np.full((9, 3, 4, 1), 2.0, np.float32)
-    pixels = drawn(lambda: summaries.rows_drawing('it', [tf.constant(few), tf.constant(many)]))
+    pixels = drawn(lambda: summaries.rows_drawing('it', [('', tf.constant(few)), ('', tf.constant(many))]))
     assert pixels.shape == (2 * 4, 8 * 5)
     assert pixels[1, 1::5].tolist() == [128, 128, 0, 0, 0, 0, 0, 0]
     assert pixels[5, 1::5].tolist() == [255] * 8
+
+
+def test_rows_have_their_texts_at_the_left():
+    rows = np.full((8, 28, 28, 1), 0.5, np.float32)
+    pixels = drawn(
+        lambda: summaries.rows_drawing('it', [('0 steps', tf.constant(rows)), ('more', tf.constant(rows))])
+    )
+    width = 8 * 29 * 2
+    assert pixels.shape[0] == 2 * 29 * 2  # enlarged, so that a row has 48 pixels or more
+    images, texts = pixels[:, -width:], pixels[:, :-width]
+    assert images[29, 29] == 128 and not images[57].any()
+    assert (texts[:58] < 128).any() and (texts[58:] < 128).any() and texts.max() == 255
 
 
 @pytest.mark.parametrize('batch', [1, 3])

@@ -164,7 +164,8 @@ def test_training_shows_errors_codes_and_pictures(tmp_path, corruption, rows):
     assert found['squared_error'].simple_value == pytest.approx(errors(IMAGES, CLIPPED).mean(), rel=1e-5)
     assert {'outputs/code', 'outputs/error', 'activations/dense'} <= tags
     assert {'weights/head/kernel', 'learning_rate'} <= tags
-    assert shown['images/reconstruction/image'].image.height == rows * (SHAPE[0] + 1)
+    height = rows * (SHAPE[0] + 1)
+    assert shown['images/reconstruction/image'].image.height == height * -(-48 * rows // height)
     fields = shown['images/receptive_fields/image'].image
     assert fields.height == 8 * (SHAPE[0] + 1), '64 of 70 units'
 
