@@ -4,6 +4,8 @@ import gzip
 import importlib
 import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,20 @@ def text(folder: Path) -> None:
     lines = [f'{line}.\n' + ('\n' if index % 5 == 4 else '') for index, line in enumerate(sentences(200))]
     (folder / 'text').mkdir()
     (folder / 'text' / 'text.txt').write_text(''.join(lines))
+
+
+def corpus(folder: Path) -> None:
+    """Writes ptb/{train,valid,test}.txt: sentences."""
+    (folder / 'ptb').mkdir()
+    for split in ('train', 'valid', 'test'):
+        (folder / 'ptb' / f'{split}.txt').write_text('\n'.join(sentences(100)) + '\n')
+
+
+def protocol_buffers(folder: Path) -> None:
+    """Writes a Python module for each .proto file of the program; needs the package grpcio-tools."""
+    files = [str(file.relative_to(folder)) for file in folder.rglob('*.proto')]
+    compiler = [sys.executable, '-m', 'grpc_tools.protoc', '--proto_path=.', '--python_out=.']
+    subprocess.run([*compiler, *files], cwd=folder, check=True)
 
 
 def digits(folder: Path) -> None:
@@ -185,26 +201,40 @@ def webtext(folder: Path) -> None:
     (folder / 'small.json').write_text(json.dumps(config))
 
 
+def graphs(folder: Path) -> None:
+    """Writes graphs: questions about graphs of 40 nodes and 4 edges, and their vocabulary."""
+    tf = _tensorflow()
+    (folder / 'graphs').mkdir()
+    (folder / 'graphs' / 'vocab.txt').write_text('\n'.join(['<unk>', '<sos>', '<eos>', '<space>', *WORDS]))
+    rng = np.random.default_rng(0)
+    lengths = {'src': 5, 'kb_nodes': 40 * 7, 'kb_edges': 4 * 3}
+    for name in ('train', 'eval'):
+        with tf.io.TFRecordWriter(str(folder / 'graphs' / f'{name}_input.tfrecords')) as writer:
+            for index in range(16):
+                values = {key: rng.integers(4, 44, length).tolist() for key, length in lengths.items()}
+                values['kb_adjacency'] = rng.integers(0, 2, 40 * 40).tolist()
+                counts = {'src_len': 5, 'kb_nodes_len': 40, 'kb_edges_len': 4, 'label': 4 + index % 2}
+                writer.write(_example(**values, **counts, type_string=b'Adjacent'))
+
+
 def _write_tokens(path: Path, key: str, count: int, length: int) -> None:
     """Writes examples that are numbers from 0 to 63."""
     tf = _tensorflow()
     with tf.io.TFRecordWriter(str(path)) as writer:
         for row in np.random.default_rng(0).integers(0, 64, [count, length]):
-            feature = tf.train.Feature(int64_list=tf.train.Int64List(value=row))
-            features = tf.train.Features(feature={key: feature})
-            writer.write(tf.train.Example(features=features).SerializeToString())
+            writer.write(_example(**{key: row.tolist()}))
 
 
 def _tensorflow() -> Any:
     return importlib.import_module('tensorflow')
 
 
-def _example(**fields: bytes | int) -> bytes:
+def _example(**fields: bytes | int | list[int]) -> bytes:
     tf = _tensorflow()
     features = {
-        name: tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-        if isinstance(value, int)
-        else tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        if isinstance(value, bytes)
+        else tf.train.Feature(int64_list=tf.train.Int64List(value=np.ravel(value)))
         for name, value in fields.items()
     }
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()

@@ -111,6 +111,12 @@ use tf.estimator.experimental.KMeans: KMeansClustering
 use tf.keras.preprocessing: preprocessing
 {_QUEUES}: read_batch_examples
 use a tf.Session: run_n
+use a tf.train.SessionRunHook: BaseMonitor CaptureVariable EveryN RunHookAdapterForMonitors
+use tf.estimator.LatestExporter in an EvalSpec: ExportMonitor
+use save_checkpoints_steps of a RunConfig, or tf.train.CheckpointSaverHook: CheckpointSaver
+use save_summary_steps of a RunConfig, or tf.train.SummarySaverHook: SummarySaver
+use tf.train.LoggingTensorHook with the names of the tensors: GraphDump LoggingTrainable
+leave it out, as an Estimator logs its loss and writes summaries: get_default_monitors
 [lookup]
 use tf.contrib.lookup.index_table_from_file: string_to_index_table_from_file
 [opt]
@@ -136,7 +142,7 @@ use tf.train.replica_device_setter without it: GreedyLoadBalancingStrategy Rando
 
 def sentence(path: str) -> str:
     """Returns the error message for `tf.contrib.<path>`: one sentence that says what to use instead."""
-    package, _, name = path.partition('.')
+    package, name = path.partition('.')[0], path.rpartition('.')[2]
     remedy = PACKAGES.get(path) or _replacement(package, name) or PACKAGES.get(package)
     return (
         f'tf.contrib.{path} is not supported: '

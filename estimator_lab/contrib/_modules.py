@@ -36,7 +36,7 @@ def _loader_of(fullname: str) -> Loader | None:
     if target := _forwarded(path):
         if not _is_installed(target):
             raise ImportError(_how_to_install(path, target), name=fullname)
-        return Forwarder([target])
+        return Forwarder([target], message=lambda name: sentence(f'{path}.{name}'))
     package, _, inner = path.partition('.')
     if package in MISSING_PACKAGES:
         return _Unused(path)
@@ -105,6 +105,17 @@ class _StandIn:
         raise NotImplementedError(sentence(self._path))
 
 
+class _Module(ModuleType):
+    """A module whose `__dict__` has all of its names, because programs of that time iterate it."""
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        loaded: dict[str, Any] = vars(ModuleType)['__dict__'].__get__(self)
+        for name in loaded.get('__all__', ()):
+            getattr(self, name, None)
+        return loaded
+
+
 class _Package(Loader):
     """Loads a module that looks each name up at its first use.
 
@@ -118,6 +129,8 @@ class _Package(Loader):
         self._below_python = below_python
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        if self._package:
+            return _Module(spec.name)
         # It exists if looking for it has imported this package, as `estimator_lab.startup` does.
         return sys.modules.get(spec.name)
 

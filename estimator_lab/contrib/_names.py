@@ -202,6 +202,11 @@ FORWARDED: Mapping[str, str] = {
     'learn.python.learn.experiment': 'estimator_lab.contrib.experiment',
     **dict.fromkeys(('learn.monitors', 'learn.python.learn.monitors'), 'estimator_lab.contrib.monitors'),
     **{
+        f'{learn}.{hooks}': f'tensorflow.python.training.{hooks}'
+        for learn in ('learn', 'learn.python.learn')
+        for hooks in ('basic_session_run_hooks', 'session_run_hook')
+    },
+    **{
         f'learn.{inner}': 'estimator_lab.contrib.learn_input'
         for inner in (
             *('io', 'python.learn.learn_io', 'python.learn.learn_io.graph_io'),

@@ -1,8 +1,8 @@
-"""``tf.contrib.learn.monitors``: ``ValidationMonitor``, and monitors as hooks."""
+"""``tf.contrib.learn.monitors``: ``ValidationMonitor``, and the hooks of tf.train that replaced others."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from estimator_lab.tf1 import tf
 
@@ -145,13 +145,57 @@ class ValidationMonitor(tf.train.SessionRunHook):
         return True
 
 
+class _ChiefMonitor(NamedTuple):
+    """A monitor that runs on the chief only, as a hook for an Estimator."""
+
+    hook_for: Callable[[Any], Any]
+
+
+def NanLoss(loss_tensor: Any, every_n_steps: int = 100, fail_on_nan_loss: bool = True) -> Any:  # noqa: N802
+    """Returns a tf.train.NanTensorHook, which checks the loss in each step."""
+    return tf.train.NanTensorHook(loss_tensor, fail_on_nan_loss)
+
+
+def PrintTensor(tensor_names: Any, every_n: int = 100, first_n: int = 1) -> Any:  # noqa: N802
+    """Returns a monitor that logs tensors by a tf.train.LoggingTensorHook.
+
+    Args:
+      tensor_names: {label: name of a tensor}, or names.
+      every_n: steps between two lines.
+      first_n: at most 1, as the first step is logged.
+
+    Raises:
+      ValueError: if first_n is larger.
+    """
+    if first_n > 1:
+        raise ValueError(f'first_n={first_n} must be at most 1, as tf.train.LoggingTensorHook logs no more.')
+    hook = tf.train.LoggingTensorHook(tensor_names, every_n)
+    return _ChiefMonitor(lambda estimator: hook)
+
+
+def StepCounter(  # noqa: N802
+    every_n_steps: int = 100, output_dir: str | None = None, summary_writer: Any = None
+) -> Any:
+    """Returns a monitor that writes steps per second by a tf.train.StepCounterHook."""
+    return _ChiefMonitor(
+        lambda estimator: tf.train.StepCounterHook(
+            every_n_steps, output_dir=output_dir or estimator.model_dir, summary_writer=summary_writer
+        )
+    )
+
+
+def StopAtStep(num_steps: int | None = None, last_step: int | None = None) -> Any:  # noqa: N802
+    """Returns a tf.train.StopAtStepHook."""
+    return tf.train.StopAtStepHook(num_steps, last_step)
+
+
 def replace_monitors_with_hooks(monitors_or_hooks: Iterable[Any] | None, estimator: Any) -> list[Any]:
-    """Returns hooks for an Estimator; a ValidationMonitor runs on the chief only."""
+    """Returns hooks for an Estimator; monitors that write, print or evaluate run on the chief only."""
     chosen = []
     for hook in monitors_or_hooks or ():
+        if isinstance(hook, ValidationMonitor | _ChiefMonitor) and not estimator.config.is_chief:
+            continue
         if isinstance(hook, ValidationMonitor):
-            if not estimator.config.is_chief:
-                continue
             hook.set_estimator(estimator)
-        chosen.append(hook)
+        chosen.append(hook.hook_for(estimator) if isinstance(hook, _ChiefMonitor) else hook)
     return chosen

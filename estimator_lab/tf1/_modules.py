@@ -98,11 +98,18 @@ class Forwarder(Loader):
     Args:
       sources: full names of the other modules, imported together with this one.
       on_use: called with the names of the module and of the first source when it is imported.
+      message: returns the error message for a name that no source has.
     """
 
-    def __init__(self, sources: Sequence[str], on_use: Callable[[str, str], object] | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[str],
+        on_use: Callable[[str, str], object] | None = None,
+        message: Callable[[str], str] | None = None,
+    ) -> None:
         self._sources = sources
         self._on_use = on_use
+        self._message = message
 
     def exec_module(self, module: ModuleType) -> None:
         """Copies the names of the sources into the module."""
@@ -118,7 +125,8 @@ class Forwarder(Loader):
                 if not name.startswith('__'):
                     with contextlib.suppress(AttributeError):
                         return look_up(source.__name__, name)
-            raise AttributeError(f"module '{module.__name__}' has no attribute '{name}'")
+            default = f"module '{module.__name__}' has no attribute '{name}'"
+            raise AttributeError(self._message(name) if self._message else default)
 
         module.__dict__['__getattr__'] = late_name
 

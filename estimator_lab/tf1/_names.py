@@ -59,7 +59,35 @@ def install_names() -> None:
 
 def _forwarder_of(fullname: str) -> Loader | None:
     sources = sources_of(fullname)
-    return Forwarder(sources, _warn_of_move) if sources else None
+    if sources:
+        return Forwarder(sources, _warn_of_move)
+    name = fullname.partition('.')[2]
+    # TensorFlow 1 had its API as modules, such as tensorflow.gfile and tensorflow.layers.
+    api = sys.modules.get(_V1)
+    if not api or name == 'contrib' or not isinstance(vars(api).get(name), ModuleType):
+        return None
+    return ApiModule(api, name)
+
+
+class ApiModule(Loader):
+    """Loads a module that has the names of `tf.<name>` of TensorFlow 1."""
+
+    def __init__(self, api: ModuleType, name: str) -> None:
+        self._api = api
+        self._name = name
+
+    def create_module(self, spec: Any) -> None:
+        """Lets importlib create the module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Looks names up at their first use, as some modules are loaded then."""
+
+        def look_up_name(name: str) -> Any:
+            if name.startswith('__'):
+                raise AttributeError(name)
+            return getattr(getattr(self._api, self._name), name)
+
+        vars(module)['__getattr__'] = look_up_name
 
 
 def _answer(module: str, name: str) -> Any:

@@ -5,11 +5,14 @@ syntax tree changes, not the file, so that line numbers and tracebacks are those
 """
 
 import ast
+import importlib.util
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from tensorflow.python.util.lazy_loader import LazyLoader
+
+from estimator_lab.tf1._names import ApiModule
 
 _TF = 'tensorflow'
 _V1 = 'tensorflow.compat.v1'
@@ -22,6 +25,8 @@ _NEEDS_V2 = (
     *('disable_eager_execution', 'compat.v1.disable_eager_execution', 'compat.v1.enable_eager_execution'),
 )
 _NOT_IN_V1 = ('python', 'core', 'tools')  # modules that programs import from `tensorflow`
+# Modules that stay, or that `tf1` supplies.
+_KEPT = (*_NOT_IN_V1, 'compat', 'contrib', 'estimator', 'keras', 'layers')
 # Functions of tf.metrics and tf.losses in both; in TensorFlow 2 they are Keras's.
 _IN_BOTH = ('mean_squared_error', 'mean_absolute_error')
 
@@ -148,7 +153,9 @@ def _is_only_in(path: str, one: Any, other: Any) -> bool:
 
 
 def _member(api: ModuleType, name: str) -> Any:
-    return vars(vars(api).get('_tfmw_wrapped_module', api)).get(name)
+    found = vars(vars(api).get('_tfmw_wrapped_module', api)).get(name)
+    supplied = isinstance(found, ModuleType) and isinstance(vars(found).get('__loader__'), ApiModule)
+    return None if supplied else found
 
 
 class _Version1(ast.NodeTransformer):
@@ -165,9 +172,13 @@ class _Version1(ast.NodeTransformer):
         return [node, ast.copy_location(added, node)] if below else [node]
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
-        """Replaces `from tensorflow import x`."""
-        if node.module == _TF and not node.level and not any(name.name in _NOT_IN_V1 for name in node.names):
-            node.module = _V1
+        """Replaces `from tensorflow import x` and `from tensorflow.train import x`."""
+        root, _, below = (node.module or '').partition('.')
+        if root != _TF or node.level or any(name.name in _NOT_IN_V1 for name in node.names):
+            return node
+        first = below.partition('.')[0]
+        if not below or (first not in _KEPT and importlib.util.find_spec(f'{_V1}.{first}')):
+            node.module = f'{_V1}.{below}'.rstrip('.')
         return node
 
 

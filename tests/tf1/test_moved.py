@@ -198,3 +198,12 @@ def test_text_columns_of_pandas(kind):
             found = session.run([of_frame['a'], of_array['a']])
     assert [each.tolist() for each in found] == [[b'red', b'blue']] * 2
     assert frame['a'].dtype == column.dtype
+
+
+@pytest.mark.parametrize('path', ['gfile.Exists', 'layers.dense', 'logging.info', 'python_io.TFRecordWriter'])
+def test_modules_of_the_tensorflow_1_api_can_be_imported(path):
+    """Transformer-XL has `from tensorflow.gfile import Exists`."""
+    module, _, name = path.partition('.')
+    found = importlib.import_module(f'tensorflow.{module}')
+    assert getattr(found, name) is getattr(getattr(tf, module), name)
+    assert not hasattr(found, 'no_such_name')

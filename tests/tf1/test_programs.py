@@ -18,6 +18,7 @@ V1, V2 = (importlib.import_module(name) for name in ('tensorflow.compat.v1', 'te
         ('import tensorflow as tf; tf.layers.dense', True, True),
         ('import tensorflow; tensorflow.train.AdamOptimizer', True, True),
         ('from tensorflow import gfile', True, True),
+        ('from tensorflow.gfile import Exists', True, True),
         ('import tensorflow as tf; tf.metrics.accuracy', True, True),
         ('import tensorflow.contrib.slim as slim', True, True),
         ('from tensorflow.contrib import layers', True, True),
@@ -52,6 +53,10 @@ def test_the_names_that_a_module_uses_decide(text, v1, behaviour):
         ('import tensorflow', 'import tensorflow.compat.v1 as tensorflow'),
         ('from tensorflow import gfile as files', 'from tensorflow.compat.v1 import gfile as files'),
         (
+            'from tensorflow.train import AdamOptimizer',
+            'from tensorflow.compat.v1.train import AdamOptimizer',
+        ),
+        (
             'import tensorflow.contrib.slim',
             'import tensorflow.contrib.slim\nimport tensorflow.compat.v1 as tensorflow',
         ),
@@ -59,6 +64,10 @@ def test_the_names_that_a_module_uses_decide(text, v1, behaviour):
             (same, same)
             for same in (
                 'from tensorflow import python',
+                'from tensorflow.compat import v1',
+                'from tensorflow.contrib.layers import conv2d',
+                'from tensorflow.keras import layers',
+                'from tensorflow.layers import dense',
                 'from tensorflow.python.ops import nn',
                 'import tensorflow.compat.v2 as tf',
                 'from .tensorflow import x',
