@@ -89,7 +89,10 @@ def rates(given: argparse.Namespace) -> None:
     some_die = {name: shares for name, shares in dead.items() if any(shares)}
     panels = [
         draw_curves(title, 'log10 of the learning rate', {name: (places, y) for name, y in curves.items()})
-        for title, curves in (('test error in percent', errors), ('share of dead units', some_die))
+        for title, curves in (
+            ('test error in %, one epoch of MNIST', errors),
+            ('share of units that are dead', some_die),
+        )
     ]
     save_side_by_side(Path(given.runs) / 'activations.png', panels)
 

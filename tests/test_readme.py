@@ -93,7 +93,17 @@ def test_every_flag_on_a_page_exists(capfd):
     known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual', 'commands'}
     known |= {'only', 'photos', 'rival', 'seconds', 'side', 'style_weight'}
     known |= {'batch', 'cg_steps', 'checkpoint', 'method', 'minutes', 'rate', 'share'}
-    known |= {'crop', 'images', 'megabytes', 'python', 'reuse', 'tags', 'tensorflow', 'trainings'}
+    known |= {
+        'actual_size',
+        'crop',
+        'images',
+        'megabytes',
+        'python',
+        'reuse',
+        'tags',
+        'tensorflow',
+        'trainings',
+    }
     known |= {'network', 'total_batch', 'at_once', 'calls', 'faults', 'patience'}
     # Flags of other programs, such as docker, modernize and BERT; of names with hyphens, the first part:
     known |= {'bleu_source', 'build', 'data_dir', 'do_eval', 'do_predict', 'do_train', 'export_dir', 'no'}

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from estimator_lab.core.display.fonts import Line, fitted
 
 _GAP = 6
-_QUALITY = 85
+_QUALITY = 75
 _LEADING = 1.4  # pixels from line to line, for each pixel of the size of the texts
 
 

@@ -27,7 +27,7 @@ from tests.tensorboard_server import launched
 
 PAGES = ('scalars', 'images', 'graphs', 'distributions', 'histograms', 'hparams', 'pr_curves', 'projector')
 _WIDTH, _HEIGHT = 1200, 800
-_COLOURS, _QUALITY = 128, 80
+_COLOURS, _QUALITY = 256, 80
 _BAR = 64  # pixels of TensorBoard's bar, which is never blank
 _BLANK_SHARE = 0.9  # of pixels of one colour; the emptiest page had 0.76
 _LOADED_SECONDS, _SETTLED_SECONDS = 60, 10

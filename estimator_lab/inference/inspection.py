@@ -71,7 +71,8 @@ class Inspection:
         scale = _SIDE / max(height, width)
         found = {'inspected': enlarged(self.image, round(width * scale), round(height * scale))}
         for name, kernel in self.filters.items():
-            found[name] = numbered_tiles(np.transpose(kernel, [3, 0, 1, 2]), _SHOWN, f'Filters: {name}')
+            title = name.replace('_', ' ').capitalize()  # 'Filters conv1', 'Receptive fields'
+            found[name] = numbered_tiles(np.transpose(kernel, [3, 0, 1, 2]), _SHOWN, title)
         for name, maps in self.maps.items():
             tiles = np.transpose(maps, [2, 0, 1])[..., np.newaxis]
             found[f'activation_map_{name}'] = numbered_tiles(tiles, _SHOWN, f'Activation maps of {name}')
