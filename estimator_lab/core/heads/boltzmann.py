@@ -250,7 +250,7 @@ class _Machine:
             images, visible = self._args.images[:_SHOWN], self._visible[:_SHOWN]
             reconstructed = self._stack.images(self._reconstruction(visible), like=images)
             film = [
-                (f'{steps} steps', self._stack.images(values[:, : self._features]))
+                (f'{steps} step{"s" * (steps != 1)}', self._stack.images(values[:, : self._features]))
                 for steps, values in zip(FILM_STEPS, gibbs_film(self._rbm, visible, noise), strict=True)
             ]
         return [*layer_pictures(self._stack, images, reconstructed), rows_drawing('dream', film)]
