@@ -207,13 +207,13 @@ def graphs(folder: Path) -> None:
     (folder / 'graphs').mkdir()
     (folder / 'graphs' / 'vocab.txt').write_text('\n'.join(['<unk>', '<sos>', '<eos>', '<space>', *WORDS]))
     rng = np.random.default_rng(0)
-    lengths = {'src': 5, 'kb_nodes': 40 * 7, 'kb_edges': 4 * 3}
+    lengths = {'src': 30, 'kb_nodes': 40 * 7, 'kb_edges': 4 * 3}
     for name in ('train', 'eval'):
         with tf.io.TFRecordWriter(str(folder / 'graphs' / f'{name}_input.tfrecords')) as writer:
             for index in range(16):
                 values = {key: rng.integers(4, 44, length).tolist() for key, length in lengths.items()}
                 values['kb_adjacency'] = rng.integers(0, 2, 40 * 40).tolist()
-                counts = {'src_len': 5, 'kb_nodes_len': 40, 'kb_edges_len': 4, 'label': 4 + index % 2}
+                counts = {'src_len': 30, 'kb_nodes_len': 40, 'kb_edges_len': 4, 'label': 4 + index % 2}
                 writer.write(_example(**values, **counts, type_string=b'Adjacent'))
 
 
