@@ -33,6 +33,8 @@ _API_MODULES = {
         for module in ('metrics', 'losses', 'summary', 'initializers', 'random', 'nn', 'config')
     },
 }
+# Modules that are found or supplied elsewhere.
+_OWN_MODULES = ('contrib', 'estimator', 'keras')
 _ESTIMATOR_API = tuple(f'tensorflow_estimator.python.estimator.api._v{n}.estimator' for n in (1, 2))
 _KERAS_API = ('tf_keras.api._v1.keras', 'tf_keras.api._v2.keras')
 _FEEDING = 'tensorflow_estimator.python.estimator.inputs.queues.feeding_functions'
@@ -64,7 +66,7 @@ def _forwarder_of(fullname: str) -> Loader | None:
     name = fullname.partition('.')[2]
     # TensorFlow 1 had its API as modules, such as tensorflow.gfile and tensorflow.layers.
     api = sys.modules.get(_V1)
-    if not api or name == 'contrib' or not isinstance(vars(api).get(name), ModuleType):
+    if not api or name in _OWN_MODULES or not isinstance(vars(api).get(name), ModuleType):
         return None
     return ApiModule(api, name)
 

@@ -205,5 +205,9 @@ def test_modules_of_the_tensorflow_1_api_can_be_imported(path):
     """Transformer-XL has `from tensorflow.gfile import Exists`."""
     module, _, name = path.partition('.')
     found = importlib.import_module(f'tensorflow.{module}')
-    assert getattr(found, name) is getattr(getattr(tf, module), name)
-    assert not hasattr(found, 'no_such_name')
+    try:
+        assert getattr(found, name) is getattr(getattr(tf, module), name)
+        assert not hasattr(found, 'no_such_name')
+    finally:
+        del sys.modules[f'tensorflow.{module}']
+        delattr(sys.modules['tensorflow'], module)
