@@ -75,7 +75,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--perceptual', default='', help='model_dir of a vgg or cnn; default: random filters')
     parser.add_argument('--iterations', type=int, default=100, help='of L-BFGS')
     parser.add_argument('--size', type=int, default=256, help='pixels of the longer side')
-    parser.add_argument('--style_weight', type=float, default=2.0, help='of the style loss')
+    parser.add_argument('--style_weight', type=float, default=5.0, help='of the style loss')
     return parser.parse_args(arguments)
 
 

@@ -127,7 +127,7 @@ class Artist:
     def __init__(self, trained: Trained) -> None:
         self.channels = trained.shape.channels
         filters = sizes(trained.params.filters)
-        self._unit = 2 ** len(filters)  # tiles begin at a pixel of the smallest maps
+        self._unit = 2 ** (len(filters) - 1)  # tiles begin at a pixel of the smallest maps
         self._margin = -(-reach_of(filters, trained.params.blocks) // self._unit) * self._unit
         with tf.Graph().as_default() as graph:
             self._photos = tf.placeholder(tf.float32, [None, None, None, self.channels])

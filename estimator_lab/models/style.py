@@ -61,18 +61,18 @@ class Params(TrainingParams):
     content_layer: str = structural('', "layer that compares painting and photo; '' chooses one")
     style_layers: str = structural('', "layers that compare painting and style, joined by +; '' chooses some")
     style_size: int = structural(
-        160,
+        256,
         "pixels of a style picture's shorter side, to which it is scaled: strokes are that large",
         lambda v: 32 <= v <= 2048,
     )
     content_weight: float = setting(1.0, 'of the content loss, 0 or more', not_negative)
-    style_weight: float = setting(2.0, 'of the style loss, 0 or more', not_negative)
+    style_weight: float = setting(5.0, 'of the style loss, 0 or more', not_negative)
     tv_weight: float = setting(5.0, 'of the total variation, 0 or more', not_negative)
     filters: str = structural(
-        '16-32', 'filters of the convolutions, each of which halves the picture', some_sizes
+        '16-32-64', 'filters of the convolutions; all but the first halve the picture', some_sizes
     )
-    blocks: int = structural(4, 'residual blocks, 0 or more', not_negative)
-    learning_rate: float = learning_rate_hparam(0.002)
+    blocks: int = structural(5, 'residual blocks, 0 or more', not_negative)
+    learning_rate: float = learning_rate_hparam(0.001)
     mix: str = setting(
         '', "what is painted: a style's name, or shares of some, such as a:0.3+b:0.7; '' for the first"
     )

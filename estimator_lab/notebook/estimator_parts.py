@@ -121,7 +121,7 @@ def model_fn(model: str) -> Callable[..., Any]:
 
 
 def style_losses(
-    photo: np.ndarray, style_image: str = '', perceptual: str = '', style_size: int = 160
+    photo: np.ndarray, style_image: str = '', perceptual: str = '', style_size: int = 256
 ) -> Callable[[Any], 'Losses']:
     """Returns the losses of artistic style (Gatys et al. 2016) as a function of pictures in a graph.
 

@@ -44,7 +44,7 @@ _MOST_OBLONG = 8
 _MOST_STYLES = 64
 _LONGEST_PLACE = 200  # characters, as in a record
 _STYLE_LAYERS = 4  # by default
-_CONTENT_LAYER = 2  # of these
+_CONTENT_LAYER = 1  # of these
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,9 @@ def read_styles(places: str) -> list[Style]:
 def chosen_layers(layers: Mapping[str, Endpoint], params: Any) -> tuple[list[str], str]:
     """Returns the style layers, and the content layer.
 
-    By default the style layers are the first convolution at each of the first four map sizes, for VGG
-    conv1_1, conv2_1, conv3_1 and conv4_1 (Gatys et al. 2016); the content layer is the third of them, or the
-    last if there are fewer.
+    By default the style layers are the last convolution at each of the first four map sizes, for VGG-16
+    conv1_2, conv2_2, conv3_3 and conv4_3; the content layer is the second of them, conv2_2 (Johnson et al.
+    2016, section 4.1), or the only one.
 
     Args:
       layers: of the network, by name.
@@ -196,15 +196,13 @@ def chosen_layers(layers: Mapping[str, Endpoint], params: Any) -> tuple[list[str
       FlagError: a layer does not exist; the message lists those that do.
       DataError: the network has no convolutions.
     """
-    first_at: dict[int, str] = {}
-    for name, endpoint in layers.items():
-        if endpoint.is_map:
-            first_at.setdefault(endpoint.values.shape.as_list()[1], name)
-    if not first_at:
+    maps = {name: endpoint.values.shape.as_list()[1] for name, endpoint in layers.items() if endpoint.is_map}
+    last_at = {size: name for name, size in maps.items()}
+    if not last_at:
         raise DataError(
             f'{_NETWORK_FLAG}={params.perceptual} has no convolutions: name the folder of --model=vgg or cnn.'
         )
-    usual = list(first_at.values())[:_STYLE_LAYERS]
+    usual = list(last_at.values())[:_STYLE_LAYERS]
     asked = [name.strip() for name in params.style_layers.split('+')] if params.style_layers else usual
     content = params.content_layer or usual[min(_CONTENT_LAYER, len(usual) - 1)]
     for flag, names in (('style_layers', asked), ('content_layer', [content])):

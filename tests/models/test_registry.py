@@ -54,10 +54,14 @@ PARAMETER_COUNTS = {
         + 4096
         + 1
     ),
-    # of grey pictures: convolutions 5*5*1*16 and 3*3*16*32; four blocks of two 3*3*32*32; 3*3*32*16 on the
-    # way back; a scale and a shift for each of their maps; 3*3*16*1 and a bias
+    # of grey pictures: convolutions 9*9*1*16, 3*3*16*32 and 3*3*32*64; five blocks of two 3*3*64*64; 3*3*64*32
+    # and 3*3*32*16 on the way back; a scale and a shift for each of their maps; 9*9*16*1 and a bias
     'style': (
-        25 * 16 + 9 * 16 * 32 + 8 * 9 * 32 * 32 + 9 * 32 * 16 + 2 * (16 + 32 + 8 * 32 + 16) + 9 * 16 + 1
+        81 * 16
+        + 2 * (9 * 16 * 32 + 9 * 32 * 64)
+        + 10 * 9 * 64 * 64
+        + 2 * (16 + 32 + 64 + 10 * 64 + 32 + 16)
+        + (81 * 16 + 1)
     ),
     # 16384-1024-1024-10, with a bias for each unit
     'mlp': 16_384 * 1024 + 1024 * 1024 + 1024 * 10 + 1024 + 1024 + 10,

@@ -143,7 +143,7 @@ def test_losses_of_style_compare_pictures_with_photo_and_style():
         found = style.perceived_losses(built_in, tf.constant(photo[None]), tf.ones([1, 1]))
         wanted = found(tf.constant(other[None])).perceptual(own)
         session.run(tf.local_variables_initializer())
-        assert session.run(wanted)[0] == pytest.approx(content[1] + 2 * of_style[1], rel=1e-4)
+        assert session.run(wanted)[0] == pytest.approx(content[1] + own.style_weight * of_style[1], rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -38,15 +38,15 @@ def test_what_is_frozen_is_what_the_network_computes(vgg_dir, styles):
     """At another size than it was trained with, of two layers by default chosen."""
     lesson = make_style_targets(params(perceptual=str(vgg_dir), style_image=str(styles / 'ink.png')))
     perceptual_loss = lesson.perceptual_loss
-    assert lesson.styles == ('ink',) and perceptual_loss.content_layer == 'conv3_1'
-    assert list(perceptual_loss.grams) == ['conv1_1', 'conv2_1', 'conv3_1', 'conv4_1']
+    assert lesson.styles == ('ink',) and perceptual_loss.content_layer == 'conv2_1'
+    assert list(perceptual_loss.grams) == ['conv1_1', 'conv2_1', 'conv3_2', 'conv4_2']
     pictures = np.random.default_rng(0).random((2, 48, 40, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
-        maps = perceptual_loss.network.in_graph()(tf.constant(pictures), ['conv4_1'])['conv4_1']
+        maps = perceptual_loss.network.in_graph()(tf.constant(pictures), ['conv4_2'])['conv4_2']
         session.run(tf.local_variables_initializer())
         found = session.run(maps)
     ink = np.asarray(picture(5, 40, 50), np.float32)[np.newaxis] / 255
-    assert np.allclose(found, maps_of(vgg_dir, pictures, 'conv4_1'), rtol=1e-4, atol=1e-3)
+    assert np.allclose(found, maps_of(vgg_dir, pictures, 'conv4_2'), rtol=1e-4, atol=1e-3)
     with tf.Graph().as_default(), tf.Session() as session:
         gram = session.run(gram_matrices(tf.constant(maps_of(vgg_dir, ink, 'conv2_1'))))
     assert np.allclose(perceptual_loss.grams['conv2_1'], gram, rtol=1e-3)
@@ -99,9 +99,9 @@ def test_layers_are_chosen_by_the_size_of_their_maps():
             for name, side in (('a', 32), ('b', 32), ('c', 16), ('d', 8))
         }
         layers['pool'] = Endpoint(tf.placeholder(tf.float32, [None, 4, 4, 1]))
-        assert chosen_layers(layers, params()) == (['a', 'c', 'd'], 'd')
-        asked = params(style_layers='pool+b', content_layer='c')
-        assert chosen_layers(layers, asked) == (['b', 'pool'], 'c'), 'in the order of the network'
+        assert chosen_layers(layers, params()) == (['b', 'c', 'd'], 'c')
+        asked = params(style_layers='pool+a', content_layer='d')
+        assert chosen_layers(layers, asked) == (['a', 'pool'], 'd'), 'in the order of the network'
         del layers['a'], layers['b'], layers['c'], layers['d']
         with pytest.raises(DataError, match='has no convolutions: name the folder of --model=vgg or cnn'):
             chosen_layers(layers, params(perceptual='runs/mlp'))

@@ -1,8 +1,8 @@
 """The transform net of Johnson et al. 2016: a feed-forward network that paints photos of any size in styles.
 
-Convolutions halve the sides of the picture; residual blocks follow; then layers double the maps by linear
-interpolation before they convolve them (Odena, Dumoulin and Olah 2016, 'Deconvolution and checkerboard
-artifacts'). The output is added to the photo, so that untrained paintings are nearly the photos.
+A convolution at the size of the photo is followed by others that halve it, and by residual blocks. Then
+layers repeat each pixel of the maps before they convolve them (Odena, Dumoulin and Olah 2016, 'Deconvolution
+and checkerboard artifacts'). Linear interpolation instead is too smooth for strokes: it gives parallel lines.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,12 @@ from estimator_lab.core.layers.normalization import InstanceNorm
 from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.tf1 import Tensor, tf
 
-SMALLEST_SIDE = 2
+_SIDE = 9  # of the first and last kernels; all others are 3x3
+
+SMALLEST_SIDE = _SIDE // 2
 """Minimum height and width of a photo, in pixels: the margin of the first kernel."""
 
 _SCOPE = 'painter'
-_FIRST_SIDE, _LAST_SIDE = 5, 3  # sides of the first and last kernels; all others are 3x3
-_STEEPNESS = 4.0  # of the sigmoid: its slope at mid-grey is 1
-_LAST_KERNEL_SCALE = 0.1  # of its initial weights
 
 
 class TransformNet:
@@ -28,7 +27,7 @@ class TransformNet:
 
     Args:
       channels: channels of the pictures.
-      filters: filters of the convolutions, each of which halves the sides of the picture.
+      filters: filters of the convolutions; all but the first halve the sides of the picture.
       blocks: number of residual blocks.
       styles: number of styles.
     """
@@ -36,26 +35,26 @@ class TransformNet:
     def __init__(self, channels: int, filters: Sequence[int], blocks: int, styles: int) -> None:
         last = filters[-1]
         self._down = [
-            _Layer(f'down_{n}', count, _FIRST_SIDE if n == 1 else 3, styles, stride=2)
+            _Layer(f'down_{n}', count, *((_SIDE, 1) if n == 1 else (3, 2)), styles)
             for n, count in enumerate(filters, 1)
         ]
         self._residual = [
-            tuple(_Layer(f'residual_{n}{part}', last, 3, styles) for part in 'ab')
+            tuple(_Layer(f'residual_{n}{part}', last, 3, 1, styles) for part in 'ab')
             for n in range(1, blocks + 1)
         ]
-        self._up = [_Layer(f'up_{n}', count, 3, styles) for n, count in enumerate(reversed(filters[:-1]), 1)]
-        self._picture = _Layer('picture', channels, _LAST_SIDE, 0)
+        self._up = [_Layer(f'up_{n}', count, 3, 1, styles) for n, count in enumerate(filters[-2::-1], 1)]
+        self._picture = _Layer('picture', channels, _SIDE, 1, 0)
 
     def __call__(self, photos: Tensor, mix: Tensor) -> tuple[Tensor, dict[str, Endpoint]]:
         """Returns the paintings and the endpoints.
 
         Args:
-          photos: float32 [batch, height, width, channels] in [0, 1], sides of at least 2 pixels.
+          photos: float32 [batch, height, width, channels] in [0, 1], sides of at least 4 pixels.
           mix: weights of the styles for each picture, float32 [batch, styles].
 
         Returns:
-          The paintings, of the photos' shape, in (0, 1). The endpoints are down_1 [batch, height / 2, width
-          / 2, filters], ..., residual_1, ..., up_1, ..., all float32.
+          The paintings, of the photos' shape, in (0, 1). The endpoints are down_1 [batch, height, width,
+          filters], ..., residual_1, ..., up_1, ..., all float32.
         """
         endpoints: dict[str, Endpoint] = {}
         with tf.variable_scope(_SCOPE):
@@ -74,9 +73,8 @@ class TransformNet:
                 maps, kernel = layer(_doubled(maps, sizes.pop()), mix)
                 maps = tf.nn.relu(maps)
                 endpoints[layer.name] = Endpoint(maps, kernel)
-            change, _ = self._picture(_doubled(maps, sizes.pop()), mix)
-            change = tf.reshape(change, tf.shape(photos))
-            return tf.sigmoid(_STEEPNESS * (photos - 0.5) + change), endpoints
+            picture, _ = self._picture(maps, mix)
+            return tf.sigmoid(tf.reshape(picture, tf.shape(photos))), endpoints
 
 
 def reach_of(filters: Sequence[int], blocks: int) -> int:
@@ -84,18 +82,17 @@ def reach_of(filters: Sequence[int], blocks: int) -> int:
 
     Means and variances of whole maps do not count. The arguments are those of `TransformNet`.
     """
-    halvings = len(filters)
-    down = _FIRST_SIDE // 2 + sum(2**n for n in range(1, halvings))
-    up = sum(2**n for n in range(1, halvings)) + _LAST_SIDE // 2
-    # Interpolation depends on two pixels, and halved maps may be one pixel off.
-    between = sum(2**n for n in range(1, halvings + 1))
-    return down + 2 * blocks * 2**halvings + up + between + 2**halvings
+    halvings = len(filters) - 1
+    ends = 2 * (_SIDE // 2)
+    down_and_up = 2 * sum(2**n for n in range(halvings))
+    # Halved maps may be one pixel off.
+    return ends + down_and_up + 2 * blocks * 2**halvings + sum(2**n for n in range(halvings + 1))
 
 
 class _Layer:
     """A convolution with mirrored borders; normalised, or with a bias if there are no styles."""
 
-    def __init__(self, name: str, maps: int, side: int, styles: int, stride: int = 1) -> None:
+    def __init__(self, name: str, maps: int, side: int, stride: int, styles: int) -> None:
         self.name = name
         self._margin = side // 2
         self._norm = InstanceNorm(name, styles) if styles else None
@@ -106,7 +103,7 @@ class _Layer:
             'valid',
             use_bias=not styles,
             name=name,
-            kernel_initializer=tf.variance_scaling_initializer(1.0 if styles else _LAST_KERNEL_SCALE),
+            kernel_initializer=tf.variance_scaling_initializer(),
         )
 
     def __call__(self, maps: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,12 +115,9 @@ class _Layer:
 
 
 def _doubled(maps: Tensor, size: Tensor) -> Tensor:
-    """Returns maps of twice the sides by linear interpolation, cropped to a size, int32 [2].
-
-    With repeated pixels instead, paintings have a faint grid in uniform areas.
-    """
+    """Returns maps of twice the sides, each pixel four times, cropped to a size, int32 [2]."""
     half = tf.shape(maps)[1:3]
     count = maps.shape.as_list()[3]
-    doubled = tf.image.resize_bilinear(maps, 2 * half, half_pixel_centers=True)[:, : size[0], : size[1]]
+    doubled = tf.image.resize_nearest_neighbor(maps, 2 * half)[:, : size[0], : size[1]]
     doubled.set_shape([None, None, None, count])
     return doubled

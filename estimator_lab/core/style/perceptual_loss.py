@@ -32,7 +32,7 @@ _UNUSABLE = (
 _MOST_NODES = 10_000
 _MOST_LAYERS = 100
 _MOST_VALUES = 2**28  # of one tensor in the graph: 64 maps of 2048 x 2048
-_RANDOM_CONTENT = 'conv3'
+_RANDOM_CONTENT = 'conv2'
 _PATTERN_SIDE = 128
 
 

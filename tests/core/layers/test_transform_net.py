@@ -19,19 +19,13 @@ def paint(photo):
         return session.run(painted, {photos: photo[np.newaxis]})[0], endpoints, names
 
 
-@pytest.mark.parametrize('size', [(8, 8), (13, 7), (2, 2), (9, 30)])
+@pytest.mark.parametrize('size', [(8, 8), (13, 7), (4, 4), (9, 30)])
 @pytest.mark.parametrize('channels', [1, 3])
 def test_a_painting_has_the_size_of_its_photo(size, channels):
     photo = np.random.default_rng(0).random((*size, channels)).astype(np.float32)
     painted, _, _ = paint(photo)
     assert painted.shape == photo.shape
     assert painted.min() > 0 and painted.max() < 1
-
-
-def test_an_untrained_painting_is_nearly_the_photo():
-    photo = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)
-    painted, _, _ = paint(photo)
-    assert np.corrcoef(painted.ravel(), photo.ravel())[0, 1] > 0.9
 
 
 def test_names_of_variables_and_endpoints():
