@@ -54,8 +54,8 @@ PARAMETER_COUNTS = {
         + 4096
         + 1
     ),
-    # of grey pictures: convolutions 9*9*1*16, 3*3*16*32 and 3*3*32*64; five blocks of two 3*3*64*64; 3*3*64*32
-    # and 3*3*32*16 on the way back; a scale and a shift for each of their maps; 9*9*16*1 and a bias
+    # of grey pictures: convolutions 9*9*1*16, 3*3*16*32 and 3*3*32*64; five blocks of two 3*3*64*64;
+    # 3*3*64*32 and 3*3*32*16 on the way back; a scale and a shift for each of their maps; 9*9*16*1 and a bias
     'style': (
         81 * 16
         + 2 * (9 * 16 * 32 + 9 * 32 * 64)
