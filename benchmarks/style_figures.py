@@ -95,9 +95,7 @@ def losses_for(perceptual_loss: PerceptualLoss, photo: np.ndarray, pictures: Any
     return found
 
 
-def painted(
-    trained: Trained, perceptual_loss: PerceptualLoss, photo: np.ndarray
-) -> tuple[np.ndarray, float]:
+def painted(trained: Trained, perceptual_loss: PerceptualLoss, photo: np.ndarray) -> tuple[np.ndarray, float]:
     """Returns a painting, and its content and style losses, weighted, in float32."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.get_or_create_global_step()
