@@ -29,6 +29,7 @@ from estimator_lab.inference.samples import (
     Sampling,
     film,
     first_images,
+    gibbs_steps,
     nearest,
     sample_batches,
     top_machine,
@@ -111,15 +112,16 @@ def _draw_chains(trained: Trained, settings: DreamSettings, given: frozenset[str
     if out.suffix != _ARCHIVE:
         _check_picture(count)
     begin = first_images(machine, settings.data, count) if settings.data else None
-    batches = sample_batches(machine, count, settings.steps, settings.seed, settings.label, begin)
+    steps = gibbs_steps(machine, settings.steps, begin)
+    batches = sample_batches(machine, count, steps, settings.seed, settings.label, begin)
     with written_whole('out', out, keeps_part=False) as path:
         if out.suffix == _ARCHIVE:
             write_archive(path, batches)
         else:
             images, texts = joined(batches)
-            title = f'Samples of {trained.model.name} after {settings.steps:,} Gibbs steps'
+            title = f'Samples of {trained.model.name} after {steps:,} Gibbs steps'
             labelled_grid(images, texts, class_columns(texts), title=title).save(path)
-    yield 'Dreams', f'{out}: {count:,} after {settings.steps:,} Gibbs steps each'
+    yield 'Dreams', f'{out}: {count:,} after {steps:,} Gibbs steps each'
 
 
 def _draw_samples(trained: Trained, settings: DreamSettings, given: frozenset[str]) -> Rows:

@@ -28,6 +28,8 @@ from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import Tensor, tf
 
 _AT_ONCE = 1024  # chains
+_STEPS, _STEPS_FROM_CHAINS = 1000, 50
+_CHAINS = 'chains'  # the variable of `contrastive_divergence`
 _BATCH = 64
 _NEAREST_BATCH = 256
 _MOST_FRAMES = 1000
@@ -76,6 +78,26 @@ def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.nd
     raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than --count={count}.')
 
 
+def persistent_chains(trained: Trained) -> np.ndarray | None:
+    """Returns the persistent chains of training, float32 [chains, visible units].
+
+    They are the model's own samples of all kinds, while chains from noise may never leave a state that
+    training has not seen. None if there are none, or if they contain labels too, which dreams choose.
+    """
+    if not trained.params.chains or getattr(trained.params, 'labels_in_top', False):
+        return None
+    reader = tf.train.load_checkpoint(trained.pinned.path)
+    if len(reader.get_variable_to_shape_map().get(_CHAINS, [])) != 2:
+        return None
+    return np.asarray(reader.get_tensor(_CHAINS), np.float32)
+
+
+def gibbs_steps(trained: Trained, steps: int | None, begin: np.ndarray | None) -> int:
+    """Returns how many Gibbs steps samples take: those given, or a default for where they begin."""
+    from_chains = begin is None and persistent_chains(trained) is not None
+    return steps or (_STEPS_FROM_CHAINS if from_chains else _STEPS)
+
+
 def sample_batches(
     trained: Trained,
     count: int,
@@ -92,7 +114,8 @@ def sample_batches(
       steps: Gibbs steps of each chain.
       seed: of the noise.
       label: class of the samples, if the top machine was trained with labels; '' for every class in turn.
-      begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for noise.
+      begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for the
+        persistent chains of training, in an order by the seed, or for noise if there are none.
 
     Yields:
       (float32 [n, height, width, channels] in [0, 1]; their n labels, '' for none).
@@ -109,7 +132,13 @@ def sample_batches(
         ids = tf.placeholder(tf.int32, [None])
         noise = Noise(tf.stack([tf.constant(seed, tf.int64), part]))
         units = stack.top.kernel.shape.as_list()[0]
-        start = noise.uniform([rows, units]) if begin is None else stack.visible(images)
+        chains = persistent_chains(trained) if begin is None else None
+        if chains is not None:
+            chains = np.random.default_rng(seed).permutation(chains)
+            numbers = tf.range(rows) + _AT_ONCE * tf.cast(part, tf.int32)
+            start = tf.gather(chains, numbers % len(chains))
+        else:
+            start = noise.uniform([rows, units]) if begin is None else stack.visible(images)
         start = tf.ensure_shape(start, [None, units])
         if stack.top.classes:
             start = tf.concat([start, tf.one_hot(ids, stack.top.classes)], axis=1)

@@ -128,7 +128,9 @@ class _SampleSettings(ModelSettings):
     label: str = _dreams('', 'class of the picture; default: with chains and samples, every class in turn')
     count: int = _dreams(64, 'number of samples, or of channels in an atlas', lower=1)
     seed: int = _dreams(1, 'seed of noise and jitter')
-    steps: int = _chains(1000, 'Gibbs steps of each chain', lower=1)
+    steps: int | None = _chains(
+        None, "Gibbs steps of each chain; default: 1000, or 50 from training's persistent chains", lower=1
+    )
     truncation: float = _samples(
         0.0, 'largest absolute value of latent numbers; smaller: better, less diverse; 0: no limit', lower=0
     )

@@ -25,7 +25,7 @@ from estimator_lab.inference.prediction import PROBLEM, Predicted, Scalar, Table
 from estimator_lab.inference.report.history import History, read_history
 from estimator_lab.inference.report.page import run_overview
 from estimator_lab.inference.report.writing import write_report
-from estimator_lab.inference.samples import SampleRequest, Sampling, sample_batches, top_machine
+from estimator_lab.inference.samples import SampleRequest, Sampling, gibbs_steps, sample_batches, top_machine
 from estimator_lab.inference.settings import (
     DreamSettings,
     EvaluationSettings,
@@ -209,7 +209,13 @@ class Run:
                 return picture.copy()
 
     def sample(
-        self, count: int = 64, *, seed: int = 1, label: str = '', truncation: float = 0.0, steps: int = 1000
+        self,
+        count: int = 64,
+        *,
+        seed: int = 1,
+        label: str = '',
+        truncation: float = 0.0,
+        steps: int | None = None,
     ) -> Samples:
         """Returns images that a generator, an RBM or a DBN makes up.
 
@@ -218,7 +224,8 @@ class Run:
           seed: of the noise; equal seeds give equal samples.
           label: class of the samples; '' for every class in turn, if the model can choose.
           truncation: largest absolute value of a generator's latent numbers; 0 for no limit.
-          steps: Gibbs steps of each chain of an RBM or a DBN.
+          steps: Gibbs steps of each chain of an RBM or a DBN; None for 1000, or for 50 where they begin at
+            the persistent chains of training.
 
         Raises:
           FlagError: the model makes no samples, or does not know the label.
@@ -229,7 +236,9 @@ class Run:
         if self.trained.model.sampler:
             with Sampling(self.trained) as sampling:
                 return Samples(*joined(sampling.batches(SampleRequest(count, seed, label, truncation))))
-        return Samples(*joined(sample_batches(top_machine(self.trained), count, steps, seed, label)))
+        machine = top_machine(self.trained)
+        taken = gibbs_steps(machine, steps, None)
+        return Samples(*joined(sample_batches(machine, count, taken, seed, label)))
 
     def paint(self, photo: str | Path | Image.Image | np.ndarray, **settings: Any) -> Image.Image:
         """Returns a photo painted in a learned style, at its own size.

@@ -12,7 +12,7 @@ from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference import samples as samples_module
 from estimator_lab.inference.drawing import joined
-from estimator_lab.inference.samples import first_images, sample_batches, top_machine
+from estimator_lab.inference.samples import first_images, gibbs_steps, sample_batches, top_machine
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.pinned import PinnedCheckpoint
 from estimator_lab.tf1 import tf
@@ -78,9 +78,8 @@ def test_requests_that_cannot_be_met_get_a_sentence(folders, folder, label, sent
         samples(machine(folders / folder), 2, 2, 1, label)
 
 
-def test_chains_begin_at_images(folders, tmp_path):
-    """A machine whose hidden unit i copies pixel i leaves images of black and white as they are."""
-    trained = machine(folders / 'rbm')
+def copier(trained, folder, chains=None):
+    """A machine whose hidden unit i copies pixel i: it leaves images of black and white as they are."""
     with tf.Graph().as_default(), tf.Session() as session:
         stack = trained.model.stack(trained.params)
         (layer,) = stack.layers
@@ -90,11 +89,37 @@ def test_chains_begin_at_images(folders, tmp_path):
             layer.visible_bias: np.full(36, -20),
         }
         session.run([tf.assign(variable, value) for variable, value in copying.items()])
-        checkpoint = tf.train.Saver(list(copying)).save(session, str(tmp_path / 'copying'))
-    copier = dataclasses.replace(trained, pinned=PinnedCheckpoint(checkpoint))
-    begin = np.random.default_rng(1).integers(0, 2, (12, 6, 6, 1)).astype(np.float32)
-    images, _ = samples(copier, 12, 3, 1, begin=begin)
+        saved = list(copying)
+        if chains is not None:
+            saved.append(tf.get_variable('chains', initializer=chains, trainable=False))
+            session.run(saved[-1].initializer)
+        checkpoint = tf.train.Saver(saved).save(session, str(folder / 'copying'))
+    return dataclasses.replace(trained, pinned=PinnedCheckpoint(checkpoint))
+
+
+def black_and_white(count):
+    return np.random.default_rng(1).integers(0, 2, (count, 6, 6, 1)).astype(np.float32)
+
+
+def test_chains_begin_at_images(folders, tmp_path):
+    trained = copier(machine(folders / 'rbm'), tmp_path)
+    begin = black_and_white(12)
+    images, _ = samples(trained, 12, 3, 1, begin=begin)
     assert images == pytest.approx(begin, abs=1e-6)
+
+
+def test_without_images_chains_begin_at_those_of_training(folders, tmp_path, monkeypatch):
+    chains = black_and_white(4)
+    trained = copier(machine(folders / 'rbm'), tmp_path, chains.reshape(4, 36))
+    images, _ = samples(trained, 8, 3, 1)
+    order = [int(np.argmin(np.abs(chains - image).sum((1, 2, 3)))) for image in images]
+    assert images == pytest.approx(chains[order], abs=1e-6)
+    assert sorted(order[:4]) == [0, 1, 2, 3] and order[4:] == order[:4], 'each once before any repeats'
+    monkeypatch.setattr(samples_module, '_AT_ONCE', 3)
+    assert samples(trained, 8, 3, 1)[0] == pytest.approx(images, abs=1e-6)
+    assert gibbs_steps(trained, None, None) == 50
+    assert gibbs_steps(trained, None, chains) == gibbs_steps(copier(trained, tmp_path), None, None) == 1000
+    assert gibbs_steps(trained, 7, None) == 7
 
 
 def test_the_first_images_of_archives(folders):
