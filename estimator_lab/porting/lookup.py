@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from estimator_lab.tf1._modules import Forwarder
+from estimator_lab.tf1._names import ApiModule
 
 TF = 'tensorflow'
 _NEVER_IMPORTED = ('antigravity', 'this', 'idlelib', 'test', '__main__', 'turtledemo')
@@ -131,10 +132,17 @@ def _attribute(module: Any, name: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
+        full_name = f'{module.__name__}.{name}'
         with contextlib.suppress(ImportError):
-            if hasattr(module, '__path__'):
-                return importlib.import_module(f'{module.__name__}.{name}')
+            if hasattr(module, '__path__') and not _is_supplied(full_name):
+                return importlib.import_module(full_name)
         raise
+
+
+def _is_supplied(module: str) -> bool:
+    """Returns whether `tf1` supplies a module of TensorFlow 1's API, which is no attribute until imported."""
+    spec = importlib.util.find_spec(module)
+    return spec is not None and isinstance(spec.loader, ApiModule)
 
 
 def value_of(holder: Any, path: str) -> Any:
