@@ -255,7 +255,8 @@ def _remove_writes_in_place(graph_def: Any) -> None:
         for old, new in _copy_arrays(function.node_def, ':output:0').items():
             for node in function.node_def:
                 node.input[:] = [new if name == old else name for name in node.input]
-            for result, name in function.ret.items():
+            # A list: a map of a protocol buffer may skip entries if it changes meanwhile.
+            for result, name in list(function.ret.items()):
                 function.ret[result] = new if name == old else name
 
 

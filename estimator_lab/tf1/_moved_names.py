@@ -104,6 +104,8 @@ tensorflow.python.ops.ref_variable: default_variable_creator
 tensorflow.python.ops.resource_variables_toggle:
     enable_resource_variables disable_resource_variables resource_variables_enabled
 tensorflow.python.ops.variable_v1: variable=VariableV1
+[tensorflow.python.ops.resource_variable_ops]
+tensorflow.python.ops.ref_variable: _from_proto_fn _to_proto_fn
 [tensorflow.python.ops.random_ops]
 tensorflow.python.ops.random_crop_ops: random_crop
 [tensorflow.python.util.nest]
