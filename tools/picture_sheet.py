@@ -23,7 +23,7 @@ _LEADING = 1.4  # pixels from line to line, for each pixel of the size of the te
 
 
 class Captioned(NamedTuple):
-    """A picture, and the text below it."""
+    """A picture and its caption."""
 
     text: str
     picture: Image.Image

@@ -81,8 +81,8 @@ def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.nd
 def persistent_chains(trained: Trained) -> np.ndarray | None:
     """Returns the persistent chains of training, float32 [chains, visible units].
 
-    They are the model's own samples of all kinds, while chains from noise may never leave a state that
-    training has not seen. None if there are none, or if they contain labels too, which dreams choose.
+    They are samples of all that the model has learned, while chains from noise may stay in a state that
+    training has never visited. None if there are none, or if they contain labels, which dreams choose.
     """
     if not trained.params.chains or getattr(trained.params, 'labels_in_top', False):
         return None
@@ -90,6 +90,15 @@ def persistent_chains(trained: Trained) -> np.ndarray | None:
     if len(reader.get_variable_to_shape_map().get(_CHAINS, [])) != 2:
         return None
     return np.asarray(reader.get_tensor(_CHAINS), np.float32)
+
+
+def _check_chains(trained: Trained, chains: np.ndarray, units: int) -> None:
+    expected = (trained.params.chains, units)
+    if chains.shape != expected:
+        raise DataError(
+            f'{trained.pinned.path} has persistent chains of the shape {list(chains.shape)} instead of '
+            f'{list(expected)}.'
+        )
 
 
 def gibbs_steps(trained: Trained, steps: int | None, begin: np.ndarray | None) -> int:
@@ -122,6 +131,7 @@ def sample_batches(
 
     Raises:
       FlagError: the machine does not know the label.
+      DataError: the persistent chains of the checkpoint have another shape.
     """
     with tf.Graph().as_default():
         stack = _stack_of(trained)
@@ -134,6 +144,7 @@ def sample_batches(
         units = stack.top.kernel.shape.as_list()[0]
         chains = persistent_chains(trained) if begin is None else None
         if chains is not None:
+            _check_chains(trained, chains, units)
             chains = np.random.default_rng(seed).permutation(chains)
             numbers = tf.range(rows) + _AT_ONCE * tf.cast(part, tf.int32)
             start = tf.gather(chains, numbers % len(chains))

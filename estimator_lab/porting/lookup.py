@@ -140,7 +140,7 @@ def _attribute(module: Any, name: str) -> Any:
 
 
 def _is_supplied(module: str) -> bool:
-    """Returns whether `tf1` supplies a module of TensorFlow 1's API, which is no attribute until imported."""
+    """Returns whether `tf1` supplies a module, which an `import` finds but `tensorflow` does not have."""
     spec = importlib.util.find_spec(module)
     return spec is not None and isinstance(spec.loader, ApiModule)
 

@@ -71,7 +71,7 @@ def rows_drawing(name: str, rows: Sequence[tuple[str, Any]]) -> Drawing:
 
     Args:
       name: name of the picture.
-      rows: the text at the left of each row, '' for none, and its images: float32 [batch, height, width,
+      rows: a caption for the left of each row, '' for none, and its images: float32 [batch, height, width,
         channels], all of one shape; clipped to [0, 1]. In a smaller batch, missing examples are black.
     """
     texts = [text for text, _ in rows]

@@ -2,7 +2,7 @@
 
 A convolution at the size of the photo is followed by others that halve it, and by residual blocks. Then
 layers repeat each pixel of the maps before they convolve them (Odena, Dumoulin and Olah 2016, 'Deconvolution
-and checkerboard artifacts'). Linear interpolation instead is too smooth for strokes: it gives parallel lines.
+and checkerboard artifacts'). With linear interpolation, parallel lines take longer to become strokes.
 """
 
 from collections.abc import Sequence
