@@ -207,7 +207,7 @@ def _open(path: str) -> tuple[bytes, io.BufferedReader]:
     file = open_archive(path)
     try:
         head = file.read(BLOCK)
-        if is_pipe(path):
+        if is_pipe(path) or not file.seekable():  # such as a URL whose server sends no parts of files
             return head, io.BufferedReader(_Again(head, file))
         file.seek(0)
     except OSError as error:
@@ -216,7 +216,7 @@ def _open(path: str) -> tuple[bytes, io.BufferedReader]:
 
 
 class _Again(io.RawIOBase):
-    """A pipe whose first bytes were read, and are read again."""
+    """A file that can't seek, whose first bytes were read, and are read again."""
 
     def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
         self._head = head

@@ -8,6 +8,7 @@ import pytest
 
 from estimator_lab.data.member import read_members
 from estimator_lab.data.order.archives import open_archives
+from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.storage import files, http
 from estimator_lab.data.tar import skipping_file
 from estimator_lab.data.tar.index import build_index
@@ -94,6 +95,8 @@ def test_a_server_without_ranges_is_read_from_the_beginning(web, compress):
     assert archives.total == 60 and not archives.has_random_access
     web.cuts = web.resets = 0.2
     assert [m.data for m in archives.order().epoch(0)] == list(MEMBERS.values())
+    web.cuts = web.resets = 0
+    assert [m.data for m in ExampleInput([url]).epoch(0)] == list(MEMBERS.values())
 
 
 def test_compressed(web):
