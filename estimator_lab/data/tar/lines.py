@@ -1,5 +1,6 @@
 """Texts of one example a line, read as archives are: each line is a member."""
 
+import re
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -8,11 +9,12 @@ from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile
 from estimator_lab.data.tar.headers import Entry
 
 _CHUNK = 2**20
+_BINARY = re.compile(rb'[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]')  # no tabs, ends of lines and pages, escapes
 
 
 def is_text(head: bytes) -> bool:
     """Whether a file with these first bytes, up to 512, is a text; every header of a tar holds zeros."""
-    return bool(head) and b'\0' not in head
+    return bool(head) and not _BINARY.search(head)
 
 
 def read_lines(stream: ForwardFile, name_of: Callable[[int, bytes], str]) -> Iterator[tuple[Entry, bytes]]:

@@ -8,6 +8,7 @@ without zeros at its beginning is such a text, and each of its lines is a member
 import io
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -36,6 +37,9 @@ T = TypeVar('T')
 _PROGRESS_EVERY = 1000  # headers; each member if data is read, which takes longer than reporting it
 _END = bytes(BLOCK)
 _BUFFER_BYTES = 2**17
+_PART = re.compile(  # 'faces.tar.aa', 'faces.tar.gz.part-002', 'faces.tgz001', as `split` names them
+    r'(.+\.(?:tar(?:\.gz|\.bz2|\.xz)?|tgz|tbz2|txz)[._-]?(?:part[._-]?)?)(?!gz|xz|lz|zst|bz|bak|old|tmp)(?:[a-z]{2,3}|\d+)'
+)
 Note = Callable[[str], None]
 
 
@@ -254,7 +258,7 @@ def _what_broke(
             return f'{archive!r} is not a tar archive, but {known}.'
         return (
             f'{archive!r} is not a tar archive, plain or compressed with gzip, bzip2 or xz: '
-            f'no valid header at byte 0 ({reason}).'
+            f'no valid header at byte 0 ({reason}).{_how_to_join(archive)}'
         )
     member = ''
     if entry is not None:
@@ -263,7 +267,17 @@ def _what_broke(
     if isinstance(error, RemoteError):
         return f'{archive!r} cannot be read any further {place}: {error.strerror}.'
     how = 'cut off' if isinstance(error, EOFError) else 'damaged'
-    return f'{archive!r} is {how} {place}: {reason}.'
+    return f'{archive!r} is {how} {place}: {reason}.{_how_to_join(archive)}'
+
+
+def _how_to_join(archive: str) -> str:
+    """Returns how to read an archive that was split into parts, if its name is that of a part; else ''."""
+    found = _PART.fullmatch(archive.rpartition('/')[2])
+    return (
+        f' If it is part of a split archive, join the parts: `cat {found[1]}* | ... --data=-`.'
+        if found
+        else ''
+    )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import io
 import itertools
 import lzma
 import random
+import re
 import tarfile
 import tracemalloc
 import zlib
@@ -43,6 +44,26 @@ def test_no_tar_archive(write, read, data, sentence):
     with pytest.raises(DataError, match=sentence) as caught:
         list(read(archive))
     assert archive in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('name', 'parts'),
+    [
+        ('f.tar.part-ab', 'f.tar.part-*'),
+        ('f.taraa', 'f.tar*'),
+        ('f.tar.gz.001', 'f.tar.gz.*'),
+        ('f.tgz-part2', 'f.tgz-part*'),
+        *((whole, None) for whole in ('f.tar', 'f.tar.gz', 'f.tar.bz2', 'f.tar.bak', 'f-001.tar')),
+    ],
+)
+def test_parts_of_a_split_archive_are_to_be_joined(tmp_path, name, parts):
+    data = tar_bytes(FILES)
+    for part in (data[: 3 * 512 + 1], data[700:]):
+        (tmp_path / name).write_bytes(part)
+        with pytest.raises(DataError) as caught:
+            list(stream_members(tmp_path / name))
+        found = re.search('part of a split archive, join the parts: `cat ([^ ]*) ', str(caught.value))
+        assert (found and found[1]) == parts
 
 
 def test_missing_file_folder_and_permission(tmp_path, monkeypatch):

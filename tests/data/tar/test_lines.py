@@ -75,6 +75,13 @@ def test_a_text_is_not_an_archive_of_images(path):
         list(stream_members(path))
 
 
+def test_binary_data_without_zeros_is_no_text(tmp_path):
+    path = tmp_path / 'binary'
+    path.write_bytes(bytes(range(1, 256)) + b'(a' * 100)  # as the middle of an image may begin
+    with pytest.raises(DataError, match='is not a tar archive'):
+        list(stream_members(str(path), kind=TEXTS))
+
+
 def test_a_cut_text_says_where(tmp_path):
     path = tmp_path / 'lines.gz'
     path.write_bytes(gzip.compress(TEXT * 1000, mtime=0)[:-9])
