@@ -29,10 +29,12 @@ def images_text(metrics: Mapping[str, float], total: int, noun: str) -> str:
     Args:
       metrics: by name.
       total: images in all; 0 if unknown.
-      noun: what to call them.
+      noun: what to call them, such as 'unseen images'.
     """
     taken = round(metrics.get(keys.TOTAL_EXAMPLES, total))
-    return f'{taken:,} {noun}' if taken == total or not total else f'{taken:,} of {total:,} {noun}'
+    if taken == total or not total:
+        return f'{taken:,} {noun if taken != 1 else noun.removesuffix("s")}'
+    return f'{taken:,} of {total:,} {noun}'
 
 
 def primary_metric_text(task: Task, metrics: Mapping[str, float], on: str, step: int) -> str:
@@ -44,5 +46,5 @@ def primary_metric_text(task: Task, metrics: Mapping[str, float], on: str, step:
       on: what was evaluated, such as '400 unseen images'.
       step: global step of the checkpoint.
     """
-    name = task.primary_metric
-    return f'{name.replace("_", " ").capitalize():<16} {metrics[name]:.4f} on {on} after {step} steps'
+    name, steps = task.primary_metric, 'step' if step == 1 else 'steps'
+    return f'{name.replace("_", " ").capitalize():<16} {metrics[name]:.4f} on {on} after {step} {steps}'

@@ -9,6 +9,8 @@ from estimator_lab.runs.metrics_text import images_text, worth_showing
     ('taken', 'total', 'words'),
     [
         (400.0, 400, '400 unseen images'),
+        (1.0, 1, '1 unseen image'),
+        (1.0, 2, '1 of 2 unseen images'),
         (64.0, 2000, '64 of 2,000 unseen images'),  # --eval_steps, unknown labels, bad images
         (64.0, 0, '64 unseen images'),  # their number is unknown
         (None, 24, '24 unseen images'),  # a model function that does not say

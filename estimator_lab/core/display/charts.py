@@ -212,7 +212,7 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
     Args:
       matrix: int [n, n], number of images by true class (row) and predicted class (column).
       labels: n texts.
-      title: one line above the matrix.
+      title: one line above the matrix; the picture is as wide as both, a longer title than 900 pixels is cut.
 
     Returns:
       An RGB picture.
@@ -222,10 +222,12 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
     lines = [fitted(label, _LABEL) for label in labels]
     margin = int(max((line.length for line in lines), default=0)) + 2 * _GAP
     left, top = margin + _GAP, _TITLE + margin
-    picture = Image.new('RGB', (left + size * cell + _GAP, top + size * cell + _GAP), 'white')
+    titles = [fitted(text, _SIDE) for text in (title, 'rows: true, columns: predicted')]
+    width = max(left + size * cell, *(_GAP + math.ceil(line.length) for line in titles)) + _GAP
+    picture = Image.new('RGB', (width, top + size * cell + _GAP), 'white')
     draw = ImageDraw.Draw(picture)
-    for number, text in enumerate((title, 'rows: true, columns: predicted')):
-        fitted(text, picture.width).draw(draw, (_GAP, 2 + number * LINE), _INK)
+    for number, line in enumerate(titles):
+        line.draw(draw, (_GAP, 2 + number * LINE), _INK)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     for row in range(size):
         lines[row].draw(draw, (_GAP, top + row * cell + (cell - SIZE) // 2 - 1), _INK)
