@@ -23,7 +23,6 @@ PACKAGES: Mapping[str, str] = {
     'deprecated': 'use tf.summary',
     'eager': 'use tf.GradientTape, tf.Variable and tf.executing_eagerly',
     'factorization': 'use tf.estimator.experimental.KMeans',
-    'feature_column': 'use tf.feature_column.sequence_categorical_column_with_*',
     'ffmpeg': 'use tf.audio, or the package tensorflow-io',
     'graph_editor': 'use tf.import_graph_def with input_map',
     'grid_rnn': 'use tf.nn.rnn_cell',
@@ -90,11 +89,7 @@ use Dataset.reduce: reduce_dataset
 use tf.distribute.experimental.MultiWorkerMirroredStrategy: MultiWorkerAllReduce
 {_DISTRIBUTE}: Monitor StandardInputStep StandardSingleLossStep Step
 [estimator]
-use tf.compat.v2.estimator.experimental.RNNClassifier: RNNClassifier
-use tf.compat.v2.estimator.experimental.RNNEstimator: RNNEstimator
-{_DISTRIBUTE}: TowerOptimizer replicate_model_fn
 use tf.saved_model: SavedModelEstimator
-put the feature into the predictions of the EstimatorSpec: forward_features
 [layers]
 {_COLUMNS}:
     input_from_feature_columns joint_weighted_sum_from_feature_columns scattered_embedding_column

@@ -43,11 +43,19 @@ tensorflow.python.distribute.distribute_lib: *
 tf.distributions: *
 [estimator]
 estimator_lab.contrib.estimator:
-    binary_classification_head clip_gradients_by_norm logistic_regression_head multi_class_head
-    poisson_regression_head regression_head
+    binary_classification_head clip_gradients_by_norm forward_features logistic_regression_head
+    multi_class_head poisson_regression_head regression_head
 estimator_lab.contrib.multi_heads: multi_head multi_label_head
-tf.estimator: add_metrics
+estimator_lab.contrib.rnn_estimators: RNNClassifier RNNEstimator
+estimator_lab.contrib.towers: TowerOptimizer replicate_model_fn
+tf.estimator: BaselineEstimator DNNEstimator DNNLinearCombinedEstimator LinearEstimator add_metrics
 tf.estimator.experimental: *
+[feature_column]
+estimator_lab.contrib.sequence_columns: sequence_input_layer
+tf.feature_column:
+    sequence_categorical_column_with_hash_bucket sequence_categorical_column_with_identity
+    sequence_categorical_column_with_vocabulary_file sequence_categorical_column_with_vocabulary_list
+    sequence_numeric_column
 [framework]
 tf.train:
     assert_global_step create_global_step get_global_step get_or_create_global_step init_from_checkpoint
@@ -243,7 +251,7 @@ lazy_adam_optimizer layers learn lookup losses loss_ops lstm_ops metric_ops metr
 moving_average_optimizer normalization one_device_strategy ops optimizers parameter_server_strategy
 metric_spec dnn linear dnn_linear_combined prediction_key
 attention_wrapper basic_decoder beam_search_decoder beam_search_ops decoder helper loss regularizers rnn
-rnn_cell run_config session_support shuffle_ops sort_ops
+rnn_cell run_config sequence_feature_column session_support shuffle_ops sort_ops
 summaries tensor_tracer topology tpu tpu_cluster_resolver tpu_config tpu_context tpu_estimator tpu_feed
 tpu_function tpu_ops tpu_optimizer tpu_sharding training training_loop
 util utils variables weight_decay_optimizers

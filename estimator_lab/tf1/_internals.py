@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow.compat.v1 as tf
+from tensorflow.python.feature_column import feature_column, feature_column_v2
 from tensorflow.python.ops.lookup_ops import index_table_from_tensor, index_to_string_table_from_tensor
 from tensorflow.python.tpu import tpu_function
 
@@ -14,6 +15,7 @@ __all__ = [
     'index_to_string_table_from_tensor',
     'record_reader',
     'redirected_writers',
+    'sequence_tensor',
     'uses_tpus',
 ]
 
@@ -65,3 +67,27 @@ def record_reader(path: str) -> Any:
     from tensorflow.python.lib.io.tf_record import tf_record_random_reader
 
     return tf_record_random_reader(path)
+
+
+def sequence_tensor(
+    column: Any, features: Mapping[str, Any], collections: Sequence[str] | None, trainable: bool
+) -> tuple[Any, Any]:
+    """Returns what a sequence column makes of the features: (tensor [batch, time, ...], lengths [batch]).
+
+    Its variables are in the current variable scope, as those of TensorFlow 1's columns are.
+
+    Raises:
+      ValueError: if it is a column of another kind.
+    """
+    if hasattr(column, '_get_sequence_dense_tensor'):
+        builder = feature_column._LazyBuilder(features)
+        found = column._get_sequence_dense_tensor(builder, collections, trainable)
+    elif isinstance(column, feature_column_v2.SequenceDenseColumn):  # of numbers, without variables
+        cache = feature_column_v2.FeatureTransformationCache(features)
+        found = column.get_sequence_dense_tensor(cache, None)
+    else:
+        raise ValueError(
+            'Each sequence feature column must be a sequence_numeric_column, or an embedding_column or '
+            f'indicator_column of a sequence_categorical_column_with_*. Given: {column}.'
+        )
+    return found.dense_tensor, found.sequence_length

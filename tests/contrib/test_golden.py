@@ -57,6 +57,9 @@ PARTS = [
     'sequence_losses',
     'learn_estimators',
     'learn_metrics',
+    'sequence_columns',
+    'recurrent_estimators',
+    'wrapped_estimators',
 ]
 
 

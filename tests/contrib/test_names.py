@@ -217,7 +217,7 @@ def test_paths_below_python(path, name):
         ('learn.DNNEstimator', 'tf.estimator'),
         ('tpu.keras_to_tpu_model', 'TPUStrategy'),
         ('opt.NadamOptimizer', 'Nadam'),
-        ('estimator.RNNEstimator', 'RNNEstimator'),
+        ('estimator.SavedModelEstimator', 'tf.saved_model'),
         ('rnn.no_such_cell', 'ended with TensorFlow 1'),
         ('layers.python.layers.scattered_embedding_column', 'tf.feature_column'),
         ('no_such_package', 'ended with TensorFlow 1'),

@@ -28,6 +28,7 @@ from contrib_layers import (
     sparsemax,
 )
 from contrib_learn import learn_estimators, learn_metrics
+from contrib_recurrent import recurrent_estimators, sequence_columns, wrapped_estimators
 from contrib_sequences import attention, beam_search, decoding, sequence_losses
 from contrib_shared import tf
 from contrib_training import clusters, embeddings, images, loss_scale, multilabel, wrappers
@@ -37,6 +38,7 @@ PARTS = [
     *(crf, fused_lstm, cells, wrappers, loss_scale, embeddings, images, sparsemax, heads),
     *(multilabel, clusters, multi_heads, filtered, cudnn_cells, cudnn_layers),
     *(attention, decoding, beam_search, sequence_losses, learn_estimators, learn_metrics),
+    *(sequence_columns, recurrent_estimators, wrapped_estimators),
 ]
 
 
