@@ -43,6 +43,11 @@ def stops_within(seconds: float) -> bool:
     return _stop_requested.wait(seconds)
 
 
+def stop_requested() -> bool:
+    """Whether a signal that `handled` hears has asked to stop, even if its exception was swallowed."""
+    return _stop_requested.is_set()
+
+
 def _stop_signals() -> list[signal.Signals]:
     """Returns the signals that ask to stop; without SIGHUP if the user ignores it (nohup)."""
     hang_ups = [signal.SIGHUP] if hasattr(signal, 'SIGHUP') else []  # Windows has none

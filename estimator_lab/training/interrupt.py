@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from estimator_lab.base.interrupts import handled, saves
+from estimator_lab.base.interrupts import handled, saves, stop_requested
 
 
 class Interrupted(Exception):  # noqa: N818 - a request of the user, not an error
@@ -25,7 +25,11 @@ class StopSwitch:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator['StopSwitch']:
-        """Handles the signals while the block runs; outside the main thread, Python can't."""
+        """Handles the signals while the block runs; outside the main thread, Python can't.
+
+        An earlier signal whose KeyboardInterrupt was swallowed, as in a callback of native code, counts: it
+        has ended all inputs, so that training would end at its first step.
+        """
 
         def turn_on(number: int, frame: object) -> None:
             self.on = True
@@ -39,6 +43,7 @@ class StopSwitch:
             self.on = True
 
         with saves(), handled(turn_on, hear):
+            self.on = self.on or stop_requested()
             yield self
 
     def check(self) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import re
 import signal
@@ -5,6 +6,7 @@ import sys
 
 import pytest
 
+from estimator_lab.base.interrupts import handled, stops_within
 from estimator_lab.tf1 import tf
 from estimator_lab.training import hooks
 from estimator_lab.training.hooks import (
@@ -188,6 +190,16 @@ def test_with_nothing_to_save_the_first_signal_raises(handlers):
         switch.may_leave = True
         with pytest.raises(Interrupted):
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_whose_interrupt_was_swallowed_turns_the_next_switch_on(handlers):
+    with handled(signal.default_int_handler, lambda: None):
+        with contextlib.suppress(KeyboardInterrupt):  # as callbacks of native code swallow it
+            os.kill(os.getpid(), signal.SIGINT)
+            stops_within(10)
+        assert stops_within(10)
+        with StopSwitch().listening() as switch, pytest.raises(Interrupted):
+            switch.check()
 
 
 def test_a_closed_terminal_is_ignored_after_nohup(handlers):
