@@ -50,7 +50,6 @@ PACKAGES: Mapping[str, str] = {
     'rpc': 'use grpc',
     'saved_model': 'use tf.saved_model and tf.estimator.Estimator.export_saved_model',
     'session_bundle': 'use tf.saved_model',
-    'signal': 'use tf.signal',
     'solvers': 'use tf.linalg.experimental.conjugate_gradient',
     'specs': 'use tf.layers',
     'tensor_forest': 'use the package ydf',
@@ -94,7 +93,6 @@ use tf.saved_model: SavedModelEstimator
 {_COLUMNS}:
     input_from_feature_columns joint_weighted_sum_from_feature_columns scattered_embedding_column
     sequence_input_from_feature_columns shared_embedding_columns weighted_sum_from_feature_columns
-use tf.nn.safe_embedding_lookup_sparse: safe_embedding_lookup_sparse
 use tf.recompute_grad: recompute_grad
 [learn]
 {_CANNED}:

@@ -75,6 +75,7 @@ estimator_lab.contrib.image:
 [keras]
 tf.keras: *
 [layers]
+tf.nn: safe_embedding_lookup_sparse
 tf.feature_column: bucketized_column create_feature_spec_for_parsing=make_parse_example_spec
 estimator_lab.contrib.columns:
     crossed_column embedding_column one_hot_column real_valued_column sparse_column_with_hash_bucket
@@ -139,6 +140,7 @@ estimator_lab.contrib.rnn:
     LSTMBlockFusedCell TimeReversedFusedRNN stack_bidirectional_dynamic_rnn transpose_batch_time
 estimator_lab.contrib.rnn_cells:
     AttentionCellWrapper GRUBlockCell GRUBlockCellV2 LSTMBlockCell LayerNormBasicLSTMCell
+estimator_lab.contrib.projection_cells: InputProjectionWrapper OutputProjectionWrapper
 [seq2seq]
 estimator_lab.contrib.attention:
     AttentionMechanism BahdanauAttention BahdanauMonotonicAttention LuongAttention LuongMonotonicAttention
@@ -151,6 +153,8 @@ estimator_lab.contrib.decoding: BasicDecoder BasicDecoderOutput Decoder dynamic_
 estimator_lab.contrib.decoding_helpers:
     CustomHelper GreedyEmbeddingHelper Helper InferenceHelper SampleEmbeddingHelper TrainingHelper
 estimator_lab.contrib.scheduled_sampling: ScheduledEmbeddingTrainingHelper ScheduledOutputTrainingHelper
+[signal]
+tf.signal: *
 [sparsemax]
 estimator_lab.contrib.sparsemax: sparsemax sparsemax_loss
 [staging]

@@ -180,7 +180,7 @@ class LayerNormBasicLSTMCell(_LSTMCell):
         """Returns the output [batch, units] and the next state, of inputs [batch, inputs]."""
         before, output = state
         # 1.15 does not initialise these biases with zeros.
-        gates = _linear([inputs, output], 4 * self._num_units, None, has_bias=not self._layer_norm)
+        gates = linear([inputs, output], 4 * self._num_units, None, has_bias=not self._layer_norm)
         enter, new, forget, leave = tf.split(gates, 4, 1)
         enter, new, forget, leave = (
             self._normal(values, scope)
@@ -258,12 +258,12 @@ class AttentionCellWrapper(_Cell):
             state = tf.split(state, list(self._parts()), 1)
         inner, attention, kept = state
         kept = tf.reshape(kept, [-1, self._length, self._size])
-        projected = _linear([inputs, attention], self._input_size or _width(inputs))
+        projected = linear([inputs, attention], self._input_size or _width(inputs))
         output, inner = self._cell(projected, inner)
         query = tf.concat(tf.nest.flatten(inner), 1)
         attention = self._attention(query, kept)
         with tf.variable_scope('attn_output_projection'):
-            output = _linear([output, attention], self._size)
+            output = linear([output, attention], self._size)
         kept = tf.concat([kept[:, 1:], output[:, None]], 1)
         after = (inner, attention, tf.reshape(kept, [-1, self._length * self._size]))
         return output, after if self._state_is_tuple else tf.concat(after, 1)
@@ -276,7 +276,7 @@ class AttentionCellWrapper(_Cell):
             kernel = tf.get_variable('attn_w', [1, 1, self._size, self._hidden])
             vector = tf.get_variable('attn_v', [self._hidden])
             features = tf.tensordot(kept, kernel[0, 0], [[2], [0]])
-            scores = tf.reduce_sum(vector * tf.tanh(features + _linear([query], self._hidden)[:, None]), 2)
+            scores = tf.reduce_sum(vector * tf.tanh(features + linear([query], self._hidden)[:, None]), 2)
             return tf.reduce_sum(tf.nn.softmax(scores)[:, :, None] * kept, 1)
 
 
@@ -341,7 +341,7 @@ def _width(inputs: Any) -> int:
     return int(size)
 
 
-def _linear(values: list[Any], size: int, bias_initializer: Any = _ZEROS, has_bias: bool = True) -> Any:
+def linear(values: list[Any], size: int, bias_initializer: Any = _ZEROS, has_bias: bool = True) -> Any:
     """Returns concatenated values times `kernel`, plus `bias`, both in the current scope."""
     joined = tf.concat(values, 1)
     found = tf.matmul(joined, tf.get_variable('kernel', [_width(joined), size]))

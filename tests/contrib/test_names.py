@@ -365,3 +365,12 @@ assert 'tensorflow_estimator' not in sys.modules or tf.__version__ < '2.16'
 """
     done = run_forked('-c', code)
     assert done.returncode == 0, done.stderr
+
+
+def test_signal_is_tensorflows_and_projections_have_a_size():
+    assert tf.contrib.signal.stft is tf.signal.stft
+    cell = tf.nn.rnn_cell.GRUCell(3)
+    with pytest.raises(ValueError, match='output_size must be > 0: 0'):
+        tf.contrib.rnn.OutputProjectionWrapper(cell, 0)
+    state = tf.contrib.rnn.InputProjectionWrapper(cell, 2).zero_state(4, tf.float32)
+    assert state.shape.as_list() == [4, 3]

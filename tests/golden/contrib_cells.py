@@ -52,6 +52,8 @@ def cells():
         'attention_flat': lambda: rnn.AttentionCellWrapper(
             tf.nn.rnn_cell.GRUCell(3), 3, attn_size=2, input_size=5, state_is_tuple=False
         ),
+        'output_projection': lambda: rnn.OutputProjectionWrapper(tf.nn.rnn_cell.GRUCell(3), 2, tf.tanh),
+        'input_projection': lambda: rnn.InputProjectionWrapper(tf.nn.rnn_cell.BasicLSTMCell(3), 4),
     }
     found = {}
     for case, make in made.items():

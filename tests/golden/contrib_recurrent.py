@@ -41,7 +41,9 @@ def columns():
 def sequence_columns():
     """What sequence_input_layer returns, and its variables."""
     layer, lengths = tf.contrib.feature_column.sequence_input_layer(inputs()[0], columns())
-    return {'names': names(tf.trainable_variables()), 'values': run([layer, lengths])}
+    ids = tf.SparseTensor([[0, 0], [0, 1], [2, 0]], tf.constant([1, 2, -1], tf.int64), [3, 2])
+    sums = tf.contrib.layers.safe_embedding_lookup_sparse([tf.constant(wave(4, 2))], ids, combiner='sum')
+    return {'names': names(tf.trainable_variables()), 'values': run([layer, lengths, sums])}
 
 
 def recurrent_estimators():
