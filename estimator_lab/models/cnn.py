@@ -15,7 +15,7 @@ from estimator_lab.core.layers.dense import Dense
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
 from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers
 from estimator_lab.core.model.hparams import at_least_1, is_share, structural
-from estimator_lab.core.model.params import ClassifierParams, warmup_hparam
+from estimator_lab.core.model.params import ClassifierParams, warmup_hparam, warmup_inputs_hparam
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
@@ -33,9 +33,12 @@ class Params(ActivationParams, ClassifierParams):
     kernel_size: int = structural(5, 'side of a filter in pixels, at least 1', at_least_1)
     dense_units: int = structural(1024, 'units of the dense layer, at least 1', at_least_1)
     dropout_rate: float = setting(0.4, 'share of dense units dropped in training, in [0, 1)', is_share)
-    # Adam's first steps are as long as later ones, and a dense unit has 32,768 weights: without a warm-up
-    # most maps of the second convolution are dead after twenty steps.
+    # Adam's first steps are as long as later ones: without a warm-up most maps of the second convolution are
+    # dead after twenty steps.
     warmup_steps: int = warmup_hparam(50)
+    # For images of 128 pixels, a dense unit has 32,768 inputs: after the same warm-up two thirds of the units
+    # are dead, most of them within ten steps.
+    warmup_inputs: int = warmup_inputs_hparam(1024)
 
 
 def check(params: Params) -> None:

@@ -1,5 +1,6 @@
 """Optimizers and learning-rate schedules by name; second-order optimizers."""
 
+from estimator_lab.optimizers.adam import FanInAdam
 from estimator_lab.optimizers.registry import (
     FIRST_ORDER,
     OPTIMIZERS,
@@ -32,6 +33,7 @@ __all__ = [
     'WITH_MOMENTUM',
     'ConjugateGradientOptimizer',
     'ConjugateGradientSettings',
+    'FanInAdam',
     'HessianFreeOptimizer',
     'HessianFreeSettings',
     'LBFGSOptimizer',

@@ -9,6 +9,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.optimizers import (
     OPTIMIZERS,
     SCHEDULES,
+    FanInAdam,
     learning_rate_at,
     make_optimizer,
 )
@@ -122,6 +123,29 @@ def test_momentum_is_used():
     assert third_step('momentum', 0.5) == pytest.approx(1 - 0.3 - 0.45 - 0.525)
     # Nesterov adds the momentum of the new step once more: 0.3 + 0.5 * (0.3, 0.45, 0.525).
     assert third_step('nesterov', 0.5) == pytest.approx(1 - 0.45 - 0.525 - 0.5625)
+
+
+@pytest.mark.parametrize('use_resource', [False, True])
+def test_kernels_with_many_inputs_warm_up_for_longer(use_resource):
+    """Adam's first steps move each weight by the rate, under a constant gradient.
+
+    A warm-up of 3 steps for 2 inputs is one of 12 steps for 8: in the first three, the rate of 0.1 is
+    multiplied by 1/12, 2/12 and 3/12, which add up to a half.
+    """
+    shapes = {'few': [2, 3], 'many': [8, 3], 'convolution': [2, 2, 2, 3], 'bias': [8]}
+    variables = [
+        tf.get_variable(name, shape, initializer=tf.zeros_initializer(), use_resource=use_resource)
+        for name, shape in shapes.items()
+    ]
+    loss = tf.add_n([tf.reduce_sum(variable) for variable in variables])
+    count = tf.train.create_global_step()
+    step = FanInAdam(0.1, count, 3, 2).minimize(loss, count)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for _ in range(3):
+            session.run(step)
+        moved = [np.unique(-values).mean() for values in session.run(variables)]
+    assert np.allclose(moved, [0.3, 0.05, 0.05, 0.3], rtol=1e-3)
 
 
 FORMULAS = {

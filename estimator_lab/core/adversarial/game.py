@@ -34,7 +34,7 @@ from estimator_lab.core.step.train_step import (
     loss_scaled,
     sequential_train_op,
 )
-from estimator_lab.optimizers import learning_rate_at, make_optimizer
+from estimator_lab.optimizers import FanInAdam, learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, tf
 
 _ADAM = 'adam'
@@ -258,15 +258,29 @@ class Game:
     def _rate(self, initial: float) -> Tensor:
         params = self._params
         with tf.name_scope('schedule'):
-            step = tf.train.get_or_create_global_step() - params.first_step
             return learning_rate_at(
-                params.learning_rate_schedule, initial, step, params.train_steps, params.warmup_steps
+                params.learning_rate_schedule,
+                initial,
+                self._steps_taken(),
+                params.train_steps,
+                params.warmup_steps,
             )
+
+    def _steps_taken(self) -> Tensor:
+        return tf.train.get_or_create_global_step() - self._params.first_step
 
     def _make_optimizer(self, rate: Tensor) -> Any:
         params = self._params
         if params.optimizer == _ADAM:
-            optimizer = tf.train.AdamOptimizer(rate, params.beta1, params.beta2, params.epsilon)
+            optimizer = FanInAdam(
+                rate,
+                self._steps_taken(),
+                params.warmup_steps,
+                params.warmup_inputs,
+                beta1=params.beta1,
+                beta2=params.beta2,
+                epsilon=params.epsilon,
+            )
         else:
             optimizer = make_optimizer(params.optimizer, rate, params.momentum)
         return loss_scaled(optimizer, params)

@@ -1,18 +1,13 @@
 """Hyper-parameters of a GAN."""
 
 import dataclasses
-from typing import Any
 
 from estimator_lab.base.settings import setting
 from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations
 from estimator_lab.core.adversarial.losses import LOSSES
 from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, not_negative, structural
-from estimator_lab.core.model.params import LabelledParams
+from estimator_lab.core.model.params import LabelledParams, has_adam
 from estimator_lab.errors import FlagError
-
-
-def _has_adam(params: Any) -> bool:
-    return params.optimizer == 'adam'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +19,12 @@ class AdversarialParams(LabelledParams):
     discriminator_learning_rate: float = setting(
         0.0, "the discriminator's initial learning rate; 0 for the generator's", not_negative
     )
-    beta1: float = setting(0.5, "adam's decay of the mean gradient, in [0, 1)", is_share, used_if=_has_adam)
+    beta1: float = setting(0.5, "adam's decay of the mean gradient, in [0, 1)", is_share, used_if=has_adam)
     beta2: float = setting(
-        0.999, "adam's decay of the mean squared gradient, in [0, 1)", is_share, used_if=_has_adam
+        0.999, "adam's decay of the mean squared gradient, in [0, 1)", is_share, used_if=has_adam
     )
     epsilon: float = setting(
-        1e-8, "adam's constant for numerical stability, above 0", is_positive, used_if=_has_adam
+        1e-8, "adam's constant for numerical stability, above 0", is_positive, used_if=has_adam
     )
     loss: str = setting(
         '',

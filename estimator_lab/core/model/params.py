@@ -65,6 +65,22 @@ def warmup_hparam(default: int) -> Any:
     return setting(default, text, not_negative, used_if=_is_first_order)
 
 
+def has_adam(params: Any) -> bool:
+    """Returns whether the optimizer is adam."""
+    return bool(params.optimizer == 'adam')
+
+
+def warmup_inputs_hparam(default: int) -> Any:
+    """Returns the hyper-parameter that prolongs adam's warm-up for units with many inputs."""
+    text = (
+        'for adam: inputs of a unit above which its warm-up is longer than warmup_steps, in proportion to '
+        'them; 0 for the same warm-up everywhere'
+    )
+    return setting(
+        default, text, not_negative, used_if=lambda params: has_adam(params) and params.warmup_steps > 0
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class OptimizerParams:
     """The optimizer and its learning rate."""
@@ -78,6 +94,7 @@ class OptimizerParams:
         used_if=_is_first_order,
     )
     warmup_steps: int = warmup_hparam(0)
+    warmup_inputs: int = warmup_inputs_hparam(0)
     momentum: float = setting(
         0.9,
         'for momentum, nesterov and rmsprop, in [0, 1)',

@@ -4,9 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from estimator_lab.core.model import keys
-from estimator_lab.core.model.params import TrainingParams
+from estimator_lab.core.model.params import TrainingParams, has_adam
 from estimator_lab.core.step.loss_scale import LossScaledOptimizer
-from estimator_lab.optimizers import SECOND_ORDER, SecondOrderOptimizer, learning_rate_at, make_optimizer
+from estimator_lab.optimizers import (
+    SECOND_ORDER,
+    FanInAdam,
+    SecondOrderOptimizer,
+    learning_rate_at,
+    make_optimizer,
+)
 from estimator_lab.tf1 import Operation, Tensor, Variable, create_slots, tf
 
 
@@ -29,6 +35,8 @@ def optimizer_and_rate(
     tf.add_to_collection(keys.LEARNING_RATE, rate)  # a session may feed another one
     if scale is not None:
         rate *= scale
+    if has_adam(params) and params.warmup_inputs:
+        return FanInAdam(rate, step, params.warmup_steps, params.warmup_inputs), rate
     return make_optimizer(params.optimizer, rate, params.momentum if momentum is None else momentum), rate
 
 

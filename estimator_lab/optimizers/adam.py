@@ -1,0 +1,54 @@
+"""Adam with a longer warm-up for units with many inputs."""
+
+import math
+from typing import Any
+
+from estimator_lab.tf1 import Tensor, Variable, tf
+
+
+class FanInAdam(tf.train.AdamOptimizer):
+    """Adam whose learning rate rises more slowly for kernels with many inputs per unit.
+
+    Adam moves every weight by about the learning rate, however small its gradient. The inputs of a layer
+    after ReLU and pooling are all positive, so that at first the moves of all weights into a unit add up:
+    with 32,768 of them, one step at the full rate shifts the unit's input by dozens of standard deviations,
+    and units that become negative for all images never recover. Rates in inverse proportion to the inputs
+    prevent that (Yang et al. 2022, 'Tensor Programs V', table 3). They are needed only until the gradients of
+    different batches differ, so that here the warm-up is longer instead, in proportion to the inputs.
+
+    Args:
+      learning_rate: a scalar float tensor, which includes the warm-up of all variables.
+      step: a scalar integer tensor, the steps taken before this one.
+      warmup_steps: steps of that warm-up.
+      warmup_inputs: inputs per unit for which it is long enough. With n inputs, more than that, the rate is
+        multiplied by a second factor, which rises linearly to 1 within warmup_steps * n / warmup_inputs
+        steps. 0 for the same warm-up everywhere.
+      **options: other arguments of `tf.train.AdamOptimizer`.
+    """
+
+    def __init__(
+        self, learning_rate: Tensor, step: Tensor, warmup_steps: int, warmup_inputs: int, **options: float
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        self._lr_t: Tensor = None  # set before the updates
+        self._step = step
+        self._warmup_steps = warmup_steps
+        self._warmup_inputs = warmup_inputs
+
+    def _apply_dense(self, grad: Tensor, var: Variable) -> Any:
+        return self._warmed_up(super()._apply_dense, grad, var)
+
+    def _resource_apply_dense(self, grad: Tensor, var: Variable) -> Any:
+        return self._warmed_up(super()._resource_apply_dense, grad, var)
+
+    def _warmed_up(self, apply: Any, grad: Tensor, var: Variable) -> Any:
+        inputs = math.prod(var.shape.as_list()[:-1])
+        if not 0 < self._warmup_inputs < inputs or not self._warmup_steps:
+            return apply(grad, var)
+        steps = self._warmup_steps * inputs / self._warmup_inputs
+        rate = self._lr_t
+        self._lr_t = rate * tf.minimum((tf.cast(self._step, tf.float32) + 1) / steps, 1.0)
+        try:
+            return apply(grad, var)
+        finally:
+            self._lr_t = rate
