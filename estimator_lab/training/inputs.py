@@ -264,9 +264,10 @@ def _vocabulary(
         return Vocabulary(train.labels) if len(train.labels) > 1 else None
     if train.total is not None:
         if len(train.labels) == 1:
+            part = f'The part that --split={settings.split} trains on of ' if settings.split else ''
             raise DataError(
-                f'--data={",".join(settings.data)} has one class only, {train.labels[0]!r}: a classifier '
-                f'needs two. {train.kind.label_help}'
+                f'{part}--data={",".join(settings.data)} has one class only, {train.labels[0]!r}: a '
+                f'classifier needs two. {train.kind.label_help}'
             )
         return Vocabulary(train.labels)
     if known_labels:

@@ -124,7 +124,8 @@ def test_archives_that_cannot_be_trained_on_change_nothing(settings, archive, tm
     cut.write_bytes(archive.read_bytes()[:30_000])
     foreign = rewrite(archive, tmp_path / 'foreign.tar', lambda n, name: f'test/x/{n}.png')
     for changes, words in (
-        ({'data': [one_class]}, "has one class only, 'x'"),
+        ({'data': [one_class]}, "^--data=.* has one class only, 'x'"),
+        ({'split': '0.2', 'eval_data': ()}, 'The part that --split=0.2 trains on of --data=.* has one class'),
         ({'data': [str(cut)]}, 'cut off at byte'),
         ({'eval_data': [foreign]}, 'no label in common'),
     ):
