@@ -191,7 +191,8 @@ def _train(experiment: Experiment, hook: _RangeTestHook, steps: int) -> None:
     warm_start = experiment.warm_start.settings if experiment.warm_start else None
     estimator = tf.estimator.Estimator(
         run.model.model_fn,
-        params=trainer.estimator.params,
+        # Without the longer warm-up, which would lower the rates of some layers in each of these few steps.
+        params={**trainer.estimator.params, 'warmup_inputs': 0},
         config=trainer.estimator.config.replace(save_checkpoints_steps=None, save_checkpoints_secs=None),
         warm_start_from=warm_start,
     )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab import train as command
+from estimator_lab.core.step import train_step
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
 from estimator_lab.training import learning_rate_finder as finder
@@ -63,6 +64,13 @@ def test_each_step_has_the_next_rate(archive, tmp_path, monkeypatch):
     used = sorted({float(text) for text in seen.read_text().split()})
     np.testing.assert_allclose(used, test.rates, rtol=1e-5)
     assert (used[0], len(made)) == (pytest.approx(1e-6), 1)
+
+
+def test_the_rates_are_those_of_all_layers(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_step, 'FanInAdam', None)  # whose rates rise later than those of the test
+    hparams = 'warmup_inputs=8,warmup_steps=3,filters=2,dense_units=8'
+    test = find_learning_rate(cnn_settings(archive, tmp_path / 'm', hparams=hparams), print, updates=30)
+    assert len(test.rates) == 30
 
 
 def test_accumulated_batches_are_one_update(archive, tmp_path):
