@@ -1,7 +1,7 @@
 """The notes' multilayer perceptron: dense layers on the pixels, then logits.
 
 The defaults are a plain ReLU network with dropout (Srivastava et al. 2014); `max_norm` is their bound on the
-weights into each unit.
+weights into each unit, and `virtual_adversarial` asks for predictions that do not change near an image.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.core.model.hparams import is_share, not_negative, sizes, some_sizes, structural
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.step.virtual_adversarial import virtual_adversarial_loss
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 
@@ -27,6 +28,12 @@ class Params(DenseParams, ActivationParams, ClassifierParams):
     dropout_rate: float = setting(0.5, 'share of hidden units dropped in training, in [0, 1)', is_share)
     input_dropout_rate: float = setting(0.2, 'share of pixels dropped in training, in [0, 1)', is_share)
     max_norm: float = setting(0.0, 'largest norm of the weights into a unit, 0 for no bound', not_negative)
+    virtual_adversarial: float = setting(
+        0.0,
+        'length of the step within which predictions are not to change, 2 for digits of pixels in [0, 1] '
+        '(Miyato et al. 2018); 0 for none',
+        not_negative,
+    )
 
 
 class Network:
@@ -59,8 +66,16 @@ class Network:
 @model_function(Params)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
     """Classifies images: see `core.heads.classification.classification_spec`."""
-    logits, endpoints = Network(args.params)(args.images, args.noise)
-    return classification_spec(args, logits, endpoints)
+    network, distance, noise = Network(args.params), args.params.virtual_adversarial, args.noise
+    logits, endpoints = network(args.images, noise)
+    terms = []
+    if noise and distance:
+
+        def classify(images: Tensor) -> Tensor:
+            return network(images, noise.again())[0]
+
+        terms.append(virtual_adversarial_loss(classify, logits, args.images, args.weights, distance, noise))
+    return classification_spec(args, logits, endpoints, terms)
 
 
 MODEL = Model('mlp', Params, model_fn, layered=fixed_size(model_fn))

@@ -58,6 +58,24 @@ def test_max_norm_cuts_weights_back_behind_each_step():
         assert np.linalg.norm(session.run(kernel), axis=0).max() == pytest.approx(0.5, rel=1e-5)
 
 
+def test_virtual_adversarial_training_adds_its_loss_in_training_only():
+    def loss(mode, distance):
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(1)
+            tf.train.create_global_step()
+            features = {'image': tf.constant(np.random.default_rng(1).random((4, *SHAPE), np.float32))}
+            params = {**SMALL, 'virtual_adversarial': distance}
+            spec = model_fn(features, tf.constant([0, 1, 0, 1]), mode, params)
+            session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+            return session.run(spec.loss)
+
+    modes = tf.estimator.ModeKeys
+    # At distance 0 nothing changes: the same units are dropped.
+    added = [loss(modes.TRAIN, distance) - loss(modes.TRAIN, 0.0) for distance in (1e-5, 0.5, 1.0)]
+    assert abs(added[0]) < 1e-5 < added[1] < added[2]
+    assert loss(modes.EVAL, 1.0) == loss(modes.EVAL, 0.0)
+
+
 @pytest.mark.parametrize('optimizer', sorted(SECOND_ORDER))
 def test_a_second_order_optimizer_rejects_losses_that_are_no_number(tmp_path, optimizer):
     steps = {'good': [0, 1], 'bad': [2, 3, 4, 5], 'good again': [6], 'the end': [7, 8, 9, 10, 11]}

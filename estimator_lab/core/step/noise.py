@@ -69,6 +69,10 @@ class Noise:
         """
         return Noise(self._next() + tf.stack([tf.cast(turn, tf.int64) * _APART, tf.zeros([], tf.int64)]))
 
+    def again(self) -> 'Noise':
+        """Returns noise that draws the same numbers from the first on."""
+        return Noise(self._seed)
+
     def _next(self) -> Tensor:
         self._uses += 1
         return self._seed + tf.constant([self._uses * _USES_APART, 0], tf.int64)

@@ -47,3 +47,11 @@ def test_coins_without_a_reserve_differ_at_each_use():
         lambda noise: (noise.coins(tf.fill([_COUNT], 0.5)), noise.coins(tf.fill([_COUNT], 0.5)))
     )
     assert abs(np.corrcoef(first, second)[0, 1]) < 5 / np.sqrt(_COUNT)
+
+
+def test_noise_again_draws_the_same_numbers():
+    def build(noise):
+        return noise.uniform([5]), noise.normal([5]), noise.again().uniform([5])
+
+    first, second, again = run(build)
+    assert (first == again).all() and (first != second).all()
