@@ -74,6 +74,7 @@ FIGURES = Figures(
     test=('', 'test archive'),
     method=('hessian_free', 'optimizer', OPTIMIZERS),
     rate=(0.001, 'learning rate of a first-order optimizer'),
+    momentum=(0.9, 'largest one of momentum and nesterov for autoencoder, which rises from 0.5'),
     minutes=(1.0, 'after which training ends'),
     epochs=(20.0, 'passes over the images, of the commands'),
     examples=(0, 'images that are read; 0 for all'),
@@ -238,8 +239,11 @@ def autoencoder(given: argparse.Namespace) -> None:
         place = inputs()
         loss = autoencoder_loss(place)
         error = graph.get_tensor_by_name('autoencoder/error:0')
-        optimizer = make_optimizer(given.method, given.rate, settings=_settings(given))
-        step = optimizer.minimize(loss)
+        steps = tf.train.create_global_step()
+        optimizer = make_optimizer(
+            given.method, given.rate, rising_momentum(steps, given.momentum), settings=_settings(given)
+        )
+        step = optimizer.minimize(loss, steps)
         every = 500
         if given.method in SECOND_ORDER:
             every = _STEPS_SHOWN
@@ -261,6 +265,11 @@ def autoencoder(given: argparse.Namespace) -> None:
                 if number % every == 0:
                     print(f'step {number:5d} loss {value:.4f}', flush=True)
             print(f'training images: squared error {_mean(run, error, place, known):.3f}')
+
+
+def rising_momentum(step: Any, largest: float) -> Any:
+    """Returns 1 - 1/2, 1 - 1/4, 1 - 1/6, ... for 250 steps each (Sutskever et al. 2013, equation 5)."""
+    return tf.minimum(1 - 0.5 / tf.cast(step // 250 + 1, tf.float32), largest)
 
 
 @FIGURES.add('train', 'test', 'batch')

@@ -30,8 +30,8 @@ class Params(DenseParams, ActivationParams, ClassifierParams):
     max_norm: float = setting(0.0, 'largest norm of the weights into a unit, 0 for no bound', not_negative)
     virtual_adversarial: float = setting(
         0.0,
-        'length of the step within which predictions are not to change, 2 for digits of pixels in [0, 1] '
-        '(Miyato et al. 2018); 0 for none',
+        'distance, in values of pixels, within which predictions are not to change (Miyato et al. 2018), '
+        'instead of dropout; 2 for digits, 0 for none',
         not_negative,
     )
 

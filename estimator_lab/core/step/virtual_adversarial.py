@@ -6,6 +6,7 @@ learning" (arXiv 1704.03976), algorithm 1 with one power iteration.
 
 from collections.abc import Callable
 
+from estimator_lab.core.step.float32 import in_float32
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
@@ -37,20 +38,29 @@ def virtual_adversarial_loss(
       noise: draws the direction in which the search begins.
     """
     with tf.name_scope('virtual_adversarial'):
-        here = tf.stop_gradient(logits)
         probe = _PROBE * _directions(noise.normal(tf.shape(images)))
-        (steepest,) = tf.gradients(_divergences(here, classify(images + probe)), probe)
+        (steepest,) = tf.gradients(_divergences(logits, classify(images + probe)), probe)
         step = tf.stop_gradient(distance * _directions(steepest))
-        changes = _divergences(here, classify(images + step))
+        changes = _divergences(logits, classify(images + step))
         return tf.losses.compute_weighted_loss(changes, weights, loss_collection=None)
 
 
 def _divergences(logits: Tensor, others: Tensor) -> Tensor:
-    """Returns KL(p || q) of each example, float32 [batch]."""
-    log_ratios = tf.nn.log_softmax(logits) - tf.nn.log_softmax(others)
-    return tf.reduce_sum(tf.nn.softmax(logits) * log_ratios, axis=1)
+    """Returns KL(p || q) of each example, float32 [batch]; gradients reach q only.
+
+    TensorFlow computes cross-entropies in float32 even under `--precision=bfloat16`. In bfloat16, their
+    gradient q - p would be noise as soon as predictions are confident.
+    """
+    shares = tf.nn.softmax(in_float32(tf.stop_gradient(logits)))
+    crossed, own = (
+        tf.nn.softmax_cross_entropy_with_logits_v2(labels=shares, logits=values)
+        for values in (others, logits)
+    )
+    return crossed - tf.stop_gradient(own)
 
 
 def _directions(images: Tensor) -> Tensor:
     """Returns the images divided by their lengths; 0 stays 0."""
-    return tf.nn.l2_normalize(images, axis=[1, 2, 3], epsilon=1e-30)
+    largest = tf.reduce_max(tf.abs(images), axis=[1, 2, 3], keepdims=True)
+    # First by the largest value, as the squares of confident predictions' gradients are 0 in float32.
+    return tf.nn.l2_normalize(tf.div_no_nan(images, largest), axis=[1, 2, 3])

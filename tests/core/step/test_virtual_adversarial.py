@@ -78,6 +78,15 @@ def test_no_step_in_a_random_direction_is_worse_on_average():
     assert computed(1.0)[0] > np.quantile(random, 0.9)
 
 
+def test_confident_predictions():
+    kernel = 8 * KERNEL
+    moved = IMAGES + worst_steps(IMAGES, kernel, 0.7)
+    assert log_softmax(IMAGES.reshape(-1, 4) @ kernel, axis=1).max() > -1e-4
+    assert computed(1.0, kernel=kernel)[0] == pytest.approx(
+        divergences(IMAGES, kernel, moved).mean(), rel=1e-3
+    )
+
+
 def test_equal_predictions_everywhere_cost_nothing():
     loss, gradient = computed(1.0, kernel=np.zeros((4, 5)))
     assert loss == 0 and np.abs(gradient).max() < 1e-6
