@@ -80,6 +80,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     'estimator_lab.core.model.params': ('ClassifierParams', 'LabelledParams', 'Phase', 'TrainingParams'),
     'estimator_lab.core.step.noise': ('Noise',),
     'estimator_lab.core.step.train_step': ('apply_gradients', 'sequential_train_op', 'train_op'),
+    'estimator_lab.core.step.virtual_adversarial': ('virtual_adversarial_loss',),
     'estimator_lab.models.registry': ('Entry',),
 }
 
