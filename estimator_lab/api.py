@@ -13,7 +13,6 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from estimator_lab.base.settings import settings_from, settings_of
@@ -29,7 +28,6 @@ from estimator_lab.notebook.listing import Listing, settings_listing
 from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:
-    from estimator_lab.core.heads.model import AnyModel
     from estimator_lab.notebook.inputs import InputFunction
     from estimator_lab.notebook.run import Run
     from estimator_lab.notebook.views import EvaluationResult, InspectionResult, Report, Samples
@@ -50,7 +48,6 @@ __all__ = [
     'Samples',
     'Stream',
     'as_picture',
-    'check_model',
     'demo_faces',
     'draw_curves',
     'fit',
@@ -274,50 +271,6 @@ def stream(
             max_bad_fraction=max_bad_fraction,
             use_damaged=use_damaged,
         )
-    )
-
-
-def check_model(
-    model: 'ModuleType | AnyModel',
-    hparams: Mapping[str, Any] | None = None,
-    *,
-    image_shape: tuple[int, int, int] = (8, 8, 1),
-    only: Sequence[str] = (),
-    data: str | os.PathLike[str] | None = None,
-    folder: str | os.PathLike[str] | None = None,
-) -> list[str]:
-    """Checks that a model keeps the contract that commands, training and TensorBoard rely on.
-
-    The checks build the graphs of TRAIN, EVAL and PREDICT, train a few steps, resume, and export. They take
-    some seconds for a small network. docs/adding_a_model.md describes the contract. The model must accept
-    images; it need not be in the package.
-
-    Args:
-      model: the module of the model, which ends with `MODEL = Model(...)`, or the `Model` itself.
-      hparams: hyper-parameters that make the network small, by name.
-      image_shape: (height, width, channels) of the images; height and width are equal.
-      only: names of the checks to make; () for all.
-      data: archive or folder of images to train on; None for random images.
-      folder: an empty folder that keeps the training runs, `run` and `resumed`, and the export; None keeps
-        nothing.
-
-    Returns:
-      The names of the checks.
-
-    Raises:
-      ModelCheckError: an AssertionError with one sentence for each check that fails.
-      FlagError: the module has no `MODEL`, another model has its name, or there is no check of a given name.
-
-    Examples:
-        >>> from estimator_lab import api
-        >>> from estimator_lab.models import mlp
-        >>> api.check_model(mlp, {'layers': '6-5'}, only=['settings_have_help', 'last_phase_is_final'])
-        ['settings_have_help', 'last_phase_is_final']
-    """
-    from estimator_lab.model_checks.suite import check_model as check
-
-    return check(
-        model, hparams, image_shape, only, Path(data) if data else None, Path(folder) if folder else None
     )
 
 

@@ -21,7 +21,6 @@ FAST = (
     *('base', 'console', 'core', 'data', 'porting'),
     'contrib/test_crf.py',
     'inference/report/test_page.py',
-    'model_checks',
     'models/test_registry.py',
     'notebook/test_arrays.py',
     'optimizers/test_optimizers.py',
@@ -39,7 +38,7 @@ FAST = (
 
 # Tests for which one TensorFlow is enough: of the project's pages, of code that does not use TensorFlow or
 # uses operations that are alike in all versions, and of situations that other tests cover on both, such as
-# restarts and full disks. Of each model, models/test_registry.py tests a step and an evaluation on both.
+# restarts and full disks. models/test_contract.py runs each model on both.
 ONCE = (
     'base',
     'console',
@@ -77,7 +76,6 @@ ONCE = (
     'models/test_vgg.py',
     'notebook',
     'optimizers/second_order',
-    'model_checks',
     'porting',
     'robustness/test_faults.py',
     'runs/test_event_files.py',

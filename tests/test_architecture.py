@@ -23,7 +23,6 @@ FLOORS = [
     {'models'},
     {'runs'},
     {'inference', 'training', 'startup'},
-    {'model_checks'},
     {'notebook'},
     {
         'train',

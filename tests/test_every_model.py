@@ -1,4 +1,4 @@
-"""Each model of the registry keeps the contract, and its run has a report.
+"""The run of each model converts to ONNX and TFLite, and has a report.
 
 Among the labels is one that would run a script on a page that took it for HTML, and one in Chinese.
 """
@@ -9,9 +9,7 @@ import re
 import pytest
 
 from estimator_lab import export, report
-from estimator_lab.api import check_model
-from estimator_lab.model_checks.suite import ModelCheckError
-from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.models.registry import MODELS
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import numeric_signatures
 from estimator_lab.tf1 import tf
@@ -19,7 +17,7 @@ from tests.archive_files import encoded, picture, write_tar
 from tests.browser import Browser, find_chromium
 from tests.commands import invoke
 from tests.converted import assert_same, of_onnx, of_saved_model, of_tflite, signatures_of, some_inputs
-from tests.models.test_registry import SMALL
+from tests.models.contract.models import subject_of
 
 SCRIPT = '<script>document.title="hostile"; "</title><img src=x onerror=alert(1)>'.replace('/', '\u2215')
 LABELS = ['n000000', SCRIPT, '猫', '犬']
@@ -36,24 +34,12 @@ def archive(tmp_path_factory):
 
 
 @pytest.fixture(scope='module', params=MODELS)
-def checked(request, archive, tmp_path_factory):
-    """The folder of a model's run, and the error that lists the checks that it fails, or None."""
-    hparams = dict(SMALL[request.param])
-    shape = hparams.pop('image_shape', (8, 8, 1))
-    if request.param == 'dbn':
-        hparams['pretrain_epochs'] = 0.5  # of 24 images in batches of 6: two steps a layer
-    folder = tmp_path_factory.mktemp(request.param)
-    try:
-        check_model(find_model(request.param), hparams, image_shape=shape, data=archive, folder=folder)
-    except ModelCheckError as error:
-        return folder / 'run', error
-    return folder / 'run', None
-
-
-@pytest.fixture(scope='module')
-def run(checked):
+def run(request, archive, tmp_path_factory):
     """What a model learned, and the folder of its run."""
-    return open_trained(checked[0]).task, checked[0]
+    subject = subject_of(request.param, tmp_path_factory.mktemp(request.param))
+    subject.data = archive
+    folder = subject.run.model_dir
+    return open_trained(folder).task, folder
 
 
 @pytest.fixture(scope='module')
@@ -70,10 +56,6 @@ def browser():
         pytest.skip('no Chromium on this machine: apt-get install chromium')
     with Browser(program) as opened:
         yield opened
-
-
-def test_the_contract(checked):
-    assert checked[1] is None, str(checked[1])
 
 
 def test_onnx_and_tflite_agree_with_the_export(run, tmp_path, capfd):

@@ -1,8 +1,7 @@
 """The one list of models. It loads none of them, so that commands can list and check names at once."""
 
-import contextlib
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from estimator_lab.errors import FlagError
@@ -23,7 +22,7 @@ class Entry(NamedTuple):
     kinds: tuple[str, ...] = ('image',)
 
 
-_ENTRIES = {
+MODELS: Mapping[str, Entry] = {
     'cnn': Entry("the notes' convolutional network, for classification"),
     'mlp': Entry('a feed-forward network with dropout'),
     'vgg': Entry('a very deep convolutional network (VGG-11 to VGG-19), for classification'),
@@ -38,10 +37,7 @@ _ENTRIES = {
     'gan': Entry('a generative adversarial network: a generator of images against a discriminator'),
     'style': Entry('a network that paints photos in the style of one or more pictures'),
 }
-MODELS: Mapping[str, Entry] = _ENTRIES
 """By name, which is also that of the module in `estimator_lab.models`."""
-
-_GUESTS: dict[str, 'AnyModel'] = {}
 
 
 def find_model(name: str) -> 'AnyModel':
@@ -56,26 +52,4 @@ def find_model(name: str) -> 'AnyModel':
     """
     if name not in MODELS:
         raise FlagError(f'--model={name} is unknown; known are: {", ".join(sorted(MODELS))}.')
-    if name in _GUESTS:
-        return _GUESTS[name]
     return cast('AnyModel', importlib.import_module(f'estimator_lab.models.{name}').MODEL)
-
-
-@contextlib.contextmanager
-def with_model(model: 'AnyModel') -> Iterator[None]:
-    """Adds a model of another package, for images, while the context lasts; one of this package is there.
-
-    Raises:
-      FlagError: another model has this name.
-    """
-    if model.name in MODELS:
-        if find_model(model.name) is not model:
-            raise FlagError(f'There is another model called {model.name}: rename yours.')
-        yield
-        return
-    _GUESTS[model.name] = model
-    _ENTRIES[model.name] = Entry('a model of another package')
-    try:
-        yield
-    finally:
-        del _GUESTS[model.name], _ENTRIES[model.name]

@@ -102,15 +102,6 @@ def test_each_kind_learns(params):
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_a_run_that_was_stopped_has_the_noise_it_would_have_had(tmp_path):
-    params = {'corruption': 'masking', 'learning_rate': 0.01}
-    whole = estimator(tmp_path / 'whole', **params).train(arrays(epochs=None), max_steps=6)
-    parts = estimator(tmp_path / 'parts', **params).train(arrays(epochs=None), max_steps=3)
-    parts.train(arrays(epochs=None, first=3), max_steps=6)
-    for name in whole.get_variable_names():
-        assert np.array_equal(whole.get_variable_value(name), parts.get_variable_value(name)), name
-
-
 def spec_of(features, mode, params, labels=None):
     tf.train.get_or_create_global_step()
     return model_fn(features, labels, mode, {**SMALL, **params})
@@ -165,19 +156,3 @@ def test_tied_weights_need_no_unrolling():
             op for op in graph.get_operations() if op.type == 'Transpose' and 'kernel' in op.inputs[0].name
         ]
         assert spec.scaffold.init_fn
-
-
-@pytest.mark.parametrize(
-    ('params', 'words'),
-    [
-        ({'activation': 'relu'}, 'pretrain_epochs=2 needs activation=sigmoid, not relu.'),
-        ({'code_activation': 'tanh'}, 'needs code_activation=linear or sigmoid, not tanh.'),
-        ({'output': 'linear'}, 'needs output=sigmoid, not linear'),
-        ({'kind': 'convolutional', 'filters': '2', 'layers': '3'}, 'needs kind=dense, not convolutional'),
-        ({'visible_units': 'gaussian'}, 'needs visible_units=bernoulli, not gaussian'),
-        ({'decoder_layers': '9'}, 'pretrain_epochs=2 needs a decoder .*: leave out decoder_layers=9'),
-    ],
-)
-def test_what_cannot_be_pre_trained(params, words):
-    with pytest.raises(FlagError, match=words):
-        check(Params(SHAPE, **{'layers': '20-3', 'activation': 'sigmoid', 'pretrain_epochs': 2.0, **params}))

@@ -1,11 +1,9 @@
 import json
 
 import numpy as np
-import pytest
 
 from estimator_lab.core.step.noise import Noise
-from estimator_lab.errors import FlagError
-from estimator_lab.models.cnn import Network, Params, check, model_fn
+from estimator_lab.models.cnn import Network, Params, model_fn
 from estimator_lab.tf1 import tf
 from tests.places import GOLDEN, load_script
 
@@ -42,21 +40,6 @@ def arrays(with_labels=True, epochs=1):
     return tf.estimator.inputs.numpy_input_fn(features, labels, 4, epochs, shuffle=False)
 
 
-def test_train_eval_predict(tmp_path):
-    params = {**SMALL, 'dropout_rate': 0.0, 'learning_rate': 0.01, 'dense_units': 32}
-    model = tf.estimator.Estimator(model_fn, str(tmp_path), params=params).train(arrays(epochs=100))
-    metrics = model.evaluate(arrays())
-    assert metrics['accuracy'] == 1.0
-    assert set(metrics) == {
-        *('accuracy', 'mean_per_class_accuracy', 'top_5_accuracy', 'unknown_labels', 'total_examples'),
-        *(f'dead_units/{layer}' for layer in ('conv1', 'conv2', 'dense')),
-        *('loss', 'global_step'),
-    }
-    predictions = list(model.predict(arrays(with_labels=False)))
-    assert [p['labels'].decode() for p in predictions] == list('abcdef')
-    assert [p['key'].decode() for p in predictions] == [f'k{n}' for n in range(6)]
-
-
 def test_dropout_works_in_training_only():
     images = np.random.default_rng(0).random((2, 8, 12, 1), np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
@@ -71,22 +54,3 @@ def test_dropout_works_in_training_only():
         assert np.array_equal(first, again), 'the step decides'
         assert not np.array_equal(first, other)
         assert not np.array_equal(first, session.run(quiet, {step: 1}))
-
-
-@pytest.mark.parametrize('side', [1, 3])
-def test_images_too_small_for_two_poolings(side):
-    with pytest.raises(FlagError, match=f'--image_size={side} is too small: 2 poolings'):
-        check(Params(image_shape=(side, side, 1)))
-    check(Params(image_shape=(4, 4, 1)))
-
-
-def test_one_seed_decides_weights_and_dropout(tmp_path):
-    def trained(folder, seed):
-        config = tf.estimator.RunConfig(tf_random_seed=seed, save_summary_steps=None)
-        model = tf.estimator.Estimator(model_fn, str(tmp_path / folder), config, SMALL)
-        model.train(arrays(epochs=3))
-        return model.get_variable_value('dense/kernel')
-
-    first = trained('a', 1)
-    assert np.array_equal(first, trained('b', 1))
-    assert not np.array_equal(first, trained('c', 2))

@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.api import check_model
 from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model import keys
 from estimator_lab.core.step.noise import Noise, fresh_seed
@@ -13,7 +12,9 @@ from estimator_lab.models.gan import Params, check, model_fn, players, task
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from tests.archive_files import encoded, picture, small_archive, write_tar
-from tests.small_runs import small_settings, train_run, values_in
+from tests.models.contract.graphs import a_bad_batch_changes_nothing
+from tests.models.contract.subject import Subject
+from tests.small_runs import small_settings, values_in
 
 TRAIN = tf.estimator.ModeKeys.TRAIN
 SMALL = {'filters': '2-3', 'latent_size': 3, 'image_shape': (9, 8, 1), 'vocabulary': tuple('abc')}
@@ -74,11 +75,11 @@ def network_variables(scope):
 
 
 @pytest.mark.parametrize('kind', sorted(KINDS))
-def test_bad_examples_teach_nothing(kind):
+def test_bad_examples_teach_nothing(kind, tmp_path):
     """Nor does it matter that some of three slices of two examples are empty."""
     hparams = {**SMALL, **KINDS[kind]}
     shape = hparams.pop('image_shape')
-    check_model(gan, hparams, image_shape=shape, only=['a_bad_batch_changes_nothing'])
+    a_bad_batch_changes_nothing(Subject(gan.MODEL, hparams, shape, tmp_path))
 
 
 def test_the_average_follows_the_generator():
@@ -208,20 +209,6 @@ def archive(tmp_path_factory):
 def settings(archive, folder, hparams='', **changes):
     hparams = f'filters=2,latent_size=3{hparams}'
     return small_settings('gan', folder, data=[archive], hparams=hparams, **changes)
-
-
-def test_a_run_that_was_stopped_goes_on_as_it_would_have(archive, tmp_path, determinism):
-    hparams = ',discriminator_steps=2,dropout_rate=0.2,conditional=true,learning_rate_schedule=constant'
-    whole = train_run(settings(archive, tmp_path / 'whole', hparams, deterministic=True))
-    assert determinism()
-    for steps in (2, 4):
-        train_run(settings(archive, tmp_path / 'parts', hparams, max_steps=steps, deterministic=True))
-    parts, wanted = (values_in(tmp_path / folder / 'model') for folder in ('parts', 'whole'))
-    assert parts.keys() == wanted.keys()
-    for name, value in wanted.items():
-        assert np.array_equal(parts[name], value), name
-    for name in (keys.SLICED_WASSERSTEIN, keys.SLICED_WASSERSTEIN_REAL, keys.DIVERSITY, keys.ACCURACY_FAKE):
-        assert np.isfinite(whole.metrics[name])
 
 
 def test_few_labels_beside_many_images_without(archive, tmp_path):

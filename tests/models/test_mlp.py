@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.step.noise import Noise
-from estimator_lab.errors import FlagError
 from estimator_lab.models.mlp import Network, Params, model_fn
 from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.tf1 import tf
@@ -20,16 +19,6 @@ def arrays(epochs=1):
     return tf.estimator.inputs.numpy_input_fn(
         {'image': images}, labels, batch_size=8, num_epochs=epochs, shuffle=False
     )
-
-
-def test_it_learns_and_its_variables_have_names(tmp_path):
-    config = tf.estimator.RunConfig(str(tmp_path), tf_random_seed=1, save_summary_steps=None)
-    model = tf.estimator.Estimator(model_fn, config=config, params=SMALL)
-    model.train(arrays(epochs=40))
-    assert model.evaluate(arrays())['accuracy'] == 1
-    layers = ('layer_1', 'layer_2', 'logits')
-    names = {f'{layer}/{part}' for layer in layers for part in ('kernel', 'bias')}
-    assert names <= set(model.get_variable_names())
 
 
 def test_the_network_by_hand():
@@ -120,11 +109,3 @@ def test_dropout_drops_pixels_or_units(units, pixels):
         clean, _ = network(tf.ones([1, *SHAPE]))
         session.run(tf.global_variables_initializer())
         assert np.allclose(*session.run([noisy, clean])) == (units == pixels == 0)
-
-
-@pytest.mark.parametrize(
-    'params', [{'layers': ''}, {'layers': '8-x'}, {'activation': 'none'}, {'max_norm': -1.0}]
-)
-def test_what_is_not_allowed(params):
-    with pytest.raises(FlagError, match='is not allowed'):
-        model_fn({}, None, 'infer', params)

@@ -7,7 +7,6 @@ import pytest
 from estimator_lab.core.boltzmann.params import apply_gradients
 from estimator_lab.core.model.hparams import resolve
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
-from estimator_lab.errors import FlagError
 from estimator_lab.models import rbm
 from estimator_lab.runs.precision import session_config, supports_bfloat16
 from estimator_lab.tf1 import tf
@@ -106,20 +105,6 @@ def test_gaussian_visible_units_reconstruct_photos_in_their_own_range(tmp_path):
     assert error < 0.5 * even  # better than the mean of each image
 
 
-def test_training_can_stop_and_go_on_with_the_same_numbers(tmp_path, pictures):
-    def weights(folder, *stops):
-        made = estimator(tmp_path / folder, chains=5, sparsity_cost=0.1)
-        for stop in stops:  # the whole set is a batch, so that each start sees the same data
-            made.train(numpy_input_fn(pictures, batch_size=14, num_epochs=None), max_steps=stop)
-        return {name: made.get_variable_value(name) for name in made.get_variable_names()}
-
-    whole, parts = weights('whole', 9), weights('parts', 3, 5, 9)
-    assert set(whole) == set(parts) and 'chains' in whole
-    for name in whole:
-        # Two threads add up in an order of their own.
-        assert np.allclose(whole[name], parts[name], atol=1e-6), name
-
-
 @pytest.mark.parametrize(
     'hparams',
     [
@@ -136,19 +121,6 @@ def test_no_setting_makes_numbers_run_away_at_once(tmp_path, pictures, hparams):
     for name in made.get_variable_names():
         assert np.isfinite(made.get_variable_value(name)).all(), name
     assert np.abs(made.get_variable_value('layer_1/kernel') - first).max() > 0.01, 'nothing was learned'
-
-
-@pytest.mark.parametrize(
-    ('hparams', 'sentence'),
-    [
-        ({'sparsity_target': 1.0}, 'sparsity_target=1.0 is not allowed'),
-        ({'ais_chains': 1}, 'ais_chains=1 gives no error bar'),
-        ({'ais_chains': 9, 'visible_units': 'gaussian'}, 'needs visible_units=bernoulli'),
-    ],
-)
-def test_bad_settings_get_a_sentence(hparams, sentence):
-    with pytest.raises(FlagError, match=sentence):
-        rbm.check(resolve(rbm.Params, hparams))
 
 
 def test_visible_values_outside_0_and_1_are_refused(tmp_path):

@@ -1,16 +1,10 @@
-import re
-
 import numpy as np
 import pytest
 
-from estimator_lab import evaluate, inspect
 from estimator_lab.errors import FlagError
 from estimator_lab.models import recurrent
 from estimator_lab.models.recurrent import Network, Params, model_fn, steps_shown
-from estimator_lab.runs.model import open_trained
-from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model
 from estimator_lab.tf1 import tf
-from tests.commands import invoke
 from tests.small_runs import small_settings, summaries_in, train_run
 
 SHAPE = (4, 4, 1)
@@ -131,24 +125,6 @@ def test_what_tensorboard_shows(trained):
     assert {'gates/rnn_1_update_gate', 'gradient_through_time/rnn_2', 'activations/rnn_1'} <= found
     found = set(summaries_in(folder / 'eval'))
     assert {'images/accuracy_after_each_step/image', 'accuracy_after_half', 'accuracy'} <= found
-
-
-def test_inspect_evaluate_and_export(trained, tmp_path, capsys):
-    archive, folder = trained
-    image = f'--image={archive}:train/n000002/0003_01.png'
-    assert invoke(inspect, f'--model_dir={folder}', image, f'--output={tmp_path / "seen"}') == 0
-    shown = re.search(r'Pictures .*: (.*)', capsys.readouterr().out)[1].split(', ')
-    assert {f'{name}.png' for name in ('states_rnn_1', 'states_rnn_2', 'gates_rnn_1', 'saliency')} <= set(
-        shown
-    )
-    assert {'gradient_through_time.png', 'probability_after_each_step.png'} <= set(shown)
-    assert invoke(evaluate, f'--model_dir={folder}', f'--data={archive}') == 0
-    assert 'accuracy_after_half' in capsys.readouterr().out
-    exported = export_saved_model(open_trained(folder), tmp_path)
-    with tf.Graph().as_default(), tf.Session() as session:
-        signature = tf.saved_model.load(session, ['serve'], str(exported)).signature_def[PIXELS_SIGNATURE]
-        fed = {signature.inputs['image'].name: np.zeros([2, 8, 8, 1])}
-        assert session.run(signature.outputs['probabilities'].name, fed).shape == (2, 4)
 
 
 @pytest.mark.parametrize(

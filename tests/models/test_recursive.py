@@ -7,7 +7,6 @@ from estimator_lab.core.model.endpoints import published
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.trees.reader import TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens
-from estimator_lab.errors import FlagError
 from estimator_lab.models import recursive
 from estimator_lab.tf1 import tf
 
@@ -171,10 +170,3 @@ def test_it_learns_an_order():
         for _ in range(80):
             session.run(spec.train_op)
         assert session.run(spec.loss) < 0.1
-
-
-def test_what_cannot_be_built_is_refused():
-    with pytest.raises(FlagError, match='optimizer=lbfgs cannot differentiate through the loop'):
-        recursive.check(recursive.Params(optimizer='lbfgs'))
-    with pytest.raises(FlagError, match='tensor is cubic in units'):
-        recursive.check(recursive.Params(cell='rntn', units=1000))

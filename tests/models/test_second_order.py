@@ -8,7 +8,7 @@ from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.runs.precision import refuse_nondeterminism
 from estimator_lab.tf1 import tf
 from tests.graphs import initialize
-from tests.models.test_registry import SMALL
+from tests.models.contract.models import SMALL, shape_of
 
 # Of those that support them, vgg is left out: the copies of its graph take a minute to build.
 MODELS = ('autoencoder', 'cnn', 'dbn', 'mlp', 'recurrent', 'style')
@@ -19,7 +19,7 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize('name', MODELS)
 def test_an_interrupted_run_has_the_same_weights_bit_for_bit(name, optimizer, tmp_path, determinism):
     refuse_nondeterminism()
-    params = {'image_shape': (8, 8, 1), 'vocabulary': ('a', 'b'), **SMALL[name]}
+    params = {'image_shape': shape_of(name), 'vocabulary': ('a', 'b'), **SMALL[name]}
     params |= {'optimizer': optimizer, 'cg_steps': 4, 'damping': 1.0}
     with tf.Graph().as_default():
         tf.set_random_seed(1)

@@ -137,11 +137,6 @@ def test_a_mix_that_there_is_not(mix):
         check(Params(image_shape=(16, 16, 3), styles=('a', 'b'), mix=mix))
 
 
-def test_too_small():
-    with pytest.raises(FlagError, match='--image_size=7 is too small: give 8 or more'):
-        check(Params(image_shape=(7, 9, 3)))
-
-
 def settings(folder, **changes):
     hparams = f'learning_rate_schedule=constant,filters=3-4,blocks=1,style_image={folder / "ink.png"}'
     given = {'image_size': 16, 'channels': 3, 'save_checkpoints_steps': 2, 'hparams': hparams}

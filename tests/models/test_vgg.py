@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.step.noise import Noise
-from estimator_lab.errors import FlagError
-from estimator_lab.models.vgg import Network, Params, check, freezable, model_fn
+from estimator_lab.models.vgg import Network, Params, freezable
 from estimator_lab.tf1 import tf
-from tests.models.coloured import red_and_blue
 
 SMALL = {
     'image_shape': (32, 32, 3),
@@ -58,18 +56,6 @@ def test_a_larger_image_gives_the_mean_over_its_places(session):
     assert np.allclose(found, (fc7 @ kernel[0, 0] + bias).mean(axis=(1, 2)), atol=1e-5)
 
 
-def test_it_learns_with_batch_normalisation(tmp_path):
-    config = tf.estimator.RunConfig(str(tmp_path), tf_random_seed=1, save_summary_steps=None)
-    model = tf.estimator.Estimator(model_fn, config=config, params={**SMALL, 'learning_rate': 0.01})
-    model.train(red_and_blue(8, epochs=15))
-    found = model.evaluate(red_and_blue(8))
-    assert found['accuracy'] == 1
-    assert {'dead_units/conv1_1', 'dead_units/conv5_2'} < set(found)
-    assert len(list(model.predict(red_and_blue(8)))) == 32
-    mean = model.get_variable_value('vgg_a/conv1/conv1_1/BatchNorm/moving_mean')
-    assert np.abs(mean).max() > 0.1
-
-
 def test_dropout_and_the_batchs_statistics_in_training_only(session):
     network = Network(Params(**SMALL))
     images = tf.random.stateless_uniform([4, 32, 32, 3], [1, 2])
@@ -88,17 +74,3 @@ def test_frozen_layers_have_no_trainable_weights(session):
     _, _, updates = Network(Params(**SMALL, frozen=('conv1_1',)))(tf.zeros([4, 32, 32, 3]), noise())
     assert len(updates) == 2 * 7
     assert len(tf.trainable_variables()) == 3 * 7 + 2
-
-
-@pytest.mark.parametrize(
-    ('params', 'words'),
-    [
-        ({'image_shape': (31, 64, 3)}, '--image_size=31 is too small: 5 poolings by 2 need at least 32'),
-        ({'vocabulary': ()}, '--hparams=head=dense needs labels'),
-    ],
-)
-def test_what_cannot_be_built(params, words):
-    with pytest.raises(FlagError, match=words):
-        check(Params(**params))
-    with pytest.raises(FlagError, match='depth=12 is not allowed: layers with weights: 11, 13, 16, 19'):
-        model_fn({}, None, 'infer', {'depth': 12})

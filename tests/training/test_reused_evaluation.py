@@ -6,7 +6,7 @@ from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.runs.event_files import all_values_in
 from estimator_lab.tf1 import tf
 from tests.archive_files import small_archive
-from tests.models.test_registry import SMALL
+from tests.models.contract.models import SMALL, shape_of
 from tests.small_runs import cnn_settings, trained
 
 LAST_STEP = 5
@@ -33,15 +33,11 @@ def builds(monkeypatch):
 
 
 def train(model, archive, folder, **changes):
-    chosen = dict(SMALL[model])
-    side, _, _ = chosen.pop('image_shape', (8, 8, 1))
-    if model == 'dbn':
-        chosen['pretrain_epochs'] = 0.5  # of 24 images in batches of 6: two steps for each of two layers
     given = {
         'model': model,
         'max_steps': LAST_STEP + (4 if model == 'dbn' else 0),
-        'image_size': side,
-        'hparams': ','.join(f'{name}={value}' for name, value in chosen.items()),
+        'image_size': shape_of(model)[0],
+        'hparams': ','.join(f'{name}={value}' for name, value in SMALL[model].items()),
         'save_checkpoints_steps': 2,
         'deterministic': True,
     }

@@ -4,13 +4,11 @@ import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core.model import keys
-from estimator_lab.model_checks.subject import SAVED_AT, STEPS, Subject, require
 from estimator_lab.runs.event_files import all_values_in
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.serving import (
@@ -20,6 +18,7 @@ from estimator_lab.runs.serving import (
     export_saved_model,
 )
 from estimator_lab.tf1 import tf
+from tests.models.contract.subject import BAD_IMAGES, SAVED_AT, STEPS, Subject
 
 _CLOSE = 1e-4
 _NAME = r'[\w.<>-]+'
@@ -40,68 +39,54 @@ Tags = Mapping[tuple[str, str], set[int]]
 def training_reaches_its_last_step(subject: Subject) -> None:
     """`train` trains on an archive up to --max_steps, and saves a checkpoint there."""
     result = subject.run.result
-    require(
-        result.step == result.max_steps and Path(f'{result.checkpoint}.index').exists(),
-        f'Training ends with step {result.step} of {result.max_steps}.',
+    assert result.step == result.max_steps and Path(f'{result.checkpoint}.index').exists(), (
+        f'Training ends with step {result.step} of {result.max_steps}.'
     )
 
 
 def a_bad_image_is_skipped(subject: Subject) -> None:
     """A file that is not an image is counted and skipped."""
     found = subject.run.result.bad_images
-    require(
-        found >= subject.bad_images, f'Training counts {found} bad images instead of {subject.bad_images}.'
-    )
+    assert found >= BAD_IMAGES, f'Training counts {found} bad images instead of {BAD_IMAGES}.'
 
 
 def metrics_are_finite(subject: Subject) -> None:
     """The last evaluation has finite metrics, and the primary one among them."""
     trained = _opened(subject)
     metrics = subject.run.result.metrics
-    require(
-        trained.task.primary_metric in metrics, f'The evaluation has no metric {trained.task.primary_metric}.'
+    assert trained.task.primary_metric in metrics, (
+        f'The evaluation has no metric {trained.task.primary_metric}.'
     )
     loss = metrics['loss']
-    require(np.isfinite(loss), f'The loss of the evaluation is {loss}.')
+    assert np.isfinite(loss), f'The loss of the evaluation is {loss}.'
 
 
 def weights_are_finite(subject: Subject) -> None:
     """All values of the checkpoint are finite."""
     wrong = sorted(name for name, v in _values(subject.run.model_dir).items() if not np.all(np.isfinite(v)))
-    require(not wrong, f'After {STEPS} steps, the checkpoint has infinite values in {", ".join(wrong)}.')
+    assert not wrong, f'After {STEPS} steps, the checkpoint has infinite values in {", ".join(wrong)}.'
 
 
 def resuming_is_exact(subject: Subject) -> None:
-    """A run that goes on from a checkpoint ends with the weights of a run without interruption."""
-    wanted, found = _values(subject.run.model_dir), _values(subject.resumed.model_dir)
-    differ = sorted(name for name in wanted if not _are_close(wanted[name], found.get(name)))
-    require(
-        not differ,
-        f'A run resumed at step {SAVED_AT} of {STEPS} ends with other values of {", ".join(differ)}.',
-    )
-
-
-def _are_close(wanted: Any, found: Any) -> bool:
-    if found is None or np.shape(wanted) != np.shape(found):
-        return False
-    if np.asarray(wanted).dtype.kind not in 'fc':
-        return np.array_equal(wanted, found)
-    return np.allclose(wanted, found, 1e-3, _CLOSE)
+    """A run resumed from a checkpoint ends with the weights of an uninterrupted run, bit for bit."""
+    expected, found = _values(subject.run.model_dir), _values(subject.resumed.model_dir)
+    differ = sorted(name for name in expected if not np.array_equal(expected[name], found.get(name)))
+    assert not differ, f'Resumed at step {SAVED_AT} of {STEPS}, the run ends with other {", ".join(differ)}.'
 
 
 def the_trained_model_opens(subject: Subject) -> None:
     """The folder of the run can be opened, with the parameters of training."""
     trained = _opened(subject)
-    require(trained.step == subject.run.result.step, f'The opened model is at step {trained.step}.')
+    assert trained.step == subject.run.result.step, f'The opened model is at step {trained.step}.'
     for name, value in subject.hparams.items():
         found = getattr(trained.params, name)
-        require(found == value, f'The opened model has {name}={found}, not {value}.')
+        assert found == value, f'The opened model has {name}={found}, not {value}.'
 
 
 def an_export_predicts_the_same(subject: Subject) -> None:
     """A SavedModel returns the same values as PREDICT."""
     trained = _opened(subject)
-    images = np.random.default_rng(3).random((2, *subject.image_shape), np.float32)
+    images = subject.images(2)
     with tf.Graph().as_default():
         features = {IMAGE: tf.constant(images)}  # without keys, which may decide random numbers
         tensors = dict(trained.predictions(features).predictions)
@@ -112,12 +97,11 @@ def an_export_predicts_the_same(subject: Subject) -> None:
         folder, PAINTED_PIXELS_SIGNATURE if trained.model.transform_net else PIXELS_SIGNATURE, images
     )
     common = sorted({*wanted} & {*found})
-    require(common, f'The export returns {", ".join(sorted(found))}, of which PREDICT has none.')
+    assert common, f'The export returns {", ".join(sorted(found))}, of which PREDICT has none.'
     for name in common:
         if wanted[name].dtype.kind in 'fi':
-            require(
-                np.allclose(found[name], wanted[name], 1e-3, _CLOSE),
-                f'The export returns other values of {name} than PREDICT.',
+            assert np.allclose(found[name], wanted[name], 1e-3, _CLOSE), (
+                f'The export returns other values of {name} than PREDICT.'
             )
 
 
@@ -133,14 +117,11 @@ def tags_have_one_layout(subject: Subject) -> None:
     """TensorBoard's tags have the layout of all models, and event files are in model_dir and eval only."""
     folder = subject.run.model_dir
     folders = {path.parent for path in folder.rglob('events.out.tfevents.*')}
-    require(
-        folders == {folder, folder / 'eval'}, f'Event files are in {", ".join(map(str, sorted(folders)))}.'
-    )
+    assert folders == {folder, folder / 'eval'}, f'Event files are in {", ".join(map(str, sorted(folders)))}.'
     for each in (folder, folder / 'eval'):
         for kind, tag in _summaries(each):
-            require(
-                _TAGS[kind].fullmatch(_PHASE.sub('', tag)),
-                f'The tag {tag} of {each.name} is not one of the layout {_TAGS[kind].pattern}.',
+            assert _TAGS[kind].fullmatch(_PHASE.sub('', tag)), (
+                f'The tag {tag} of {each.name} is not one of the layout {_TAGS[kind].pattern}.'
             )
 
 
@@ -148,24 +129,21 @@ def training_is_summarized(subject: Subject) -> None:
     """Training writes the loss, the learning rate, its weights and images for TensorBoard."""
     found = _summaries(subject.run.model_dir)
     for name in ('loss', keys.LEARNING_RATE):
-        require(('scalar', name) in found, f'Training writes no scalar {name}.')
+        assert ('scalar', name) in found, f'Training writes no scalar {name}.'
     for group in ('weights/', 'images/'):
-        require(any(tag.startswith(group) for _, tag in found), f'Training writes no summaries {group}...')
+        assert any(tag.startswith(group) for _, tag in found), f'Training writes no summaries {group}...'
 
 
 def evaluation_is_summarized(subject: Subject) -> None:
     """Evaluation writes its loss and primary metric; with labels, also confusion and the worst examples."""
     found, task = _summaries(subject.run.model_dir / 'eval'), _opened(subject).task
     for name in ('loss', task.primary_metric):
-        require(('scalar', name) in found, f'Evaluation writes no scalar {name}.')
+        assert ('scalar', name) in found, f'Evaluation writes no scalar {name}.'
     if task.labelled:
         for name in ('confusion', 'worst'):
-            require(
-                ('image', f'images/{name}/image') in found, f'Evaluation writes no picture images/{name}.'
-            )
-        require(
-            ('image', 'images/input/image') in _summaries(subject.run.model_dir),
-            'Training writes no picture images/input.',
+            assert ('image', f'images/{name}/image') in found, f'Evaluation writes no picture images/{name}.'
+        assert ('image', 'images/input/image') in _summaries(subject.run.model_dir), (
+            'Training writes no picture images/input.'
         )
 
 
@@ -176,9 +154,8 @@ def pictures_are_drawn_early(subject: Subject) -> None:
         if kind == 'image' and not _PHASE.match(tag):
             first = min(found[kind, tag]) - 1  # after the preceding phases
             steps = {step - first for step in found[kind, tag]}
-            require(
-                steps == _DRAWN_AT,
-                f'{tag} is drawn at steps {sorted(steps)} of {STEPS}, not at 1, 2 and 4: use core.display.',
+            assert steps == _DRAWN_AT, (
+                f'{tag} is drawn at steps {sorted(steps)} of {STEPS}, not at 1, 2 and 4: use core.display.'
             )
 
 
@@ -191,13 +168,11 @@ def a_layer_has_one_name(subject: Subject) -> None:
         if not tag.startswith('activations/'):
             continue
         layer = tag.removeprefix('activations/')
-        require(
-            any(other.startswith(f'weights/{layer}/') for other in tags),
-            f'There are activations of {layer}, but no weights of that name.',
+        assert any(other.startswith(f'weights/{layer}/') for other in tags), (
+            f'There are activations of {layer}, but no weights of that name.'
         )
-        require(
-            any(f'/{layer}/' in f'/{box}/' for box in boxes),
-            f'The graph has no name scope or variable {layer}.',
+        assert any(f'/{layer}/' in f'/{box}/' for box in boxes), (
+            f'The graph has no name scope or variable {layer}.'
         )
 
 
@@ -227,7 +202,7 @@ def _summaries(folder: Path) -> Tags:
 
 
 def _damaged(words: str) -> None:
-    require(False, f'An event file {words}.')
+    raise AssertionError(f'An event file {words}.')
 
 
 def _nodes(folder: Path) -> set[str]:

@@ -3,49 +3,46 @@
 import re
 
 import numpy as np
+import pytest
 
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import published
 from estimator_lab.errors import FlagError
-from estimator_lab.model_checks.subject import LABELS, Network, Subject, Violation, require
 from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import tf
+from tests.models.contract.subject import Network, Subject
 
 _BATCH = 4
 _STEPS = 3  # fill the slots of an optimizer
+_LEARNING_STEPS = 20
 _CLOSE = 1e-4
 _DEFAULT_NAME = re.compile(r'(.*/)?Variable(_\d+)?')
 _PYTHON = {'PyFunc', 'PyFuncStateless', 'EagerPyFunc'}
 _MODES = tf.estimator.ModeKeys
 
 
-def _images(subject: Subject, count: int = _BATCH) -> np.ndarray:
-    return np.random.default_rng(2).random((count, *subject.image_shape), np.float32)
-
-
 def training_has_a_loss_and_a_step(subject: Subject) -> None:
     """In TRAIN, the EstimatorSpec has a scalar float32 loss and a train_op."""
     spec = subject.training.spec
-    require(spec.train_op is not None, 'The EstimatorSpec of TRAIN has no train_op.')
-    require(
-        spec.loss is not None and spec.loss.dtype == tf.float32 and spec.loss.shape.rank == 0,
-        'The loss of TRAIN must be a float32 scalar.',
+    assert spec.train_op is not None, 'The EstimatorSpec of TRAIN has no train_op.'
+    assert spec.loss is not None and spec.loss.dtype == tf.float32 and spec.loss.shape.rank == 0, (
+        'The loss of TRAIN must be a float32 scalar.'
     )
 
 
 def loss_is_finite(subject: Subject) -> None:
     """The loss of the first training step is a finite number."""
-    loss = float(subject.training.run(subject.training.spec.loss, _images(subject)))
-    require(np.isfinite(loss), f'The loss of the first training step is {loss}.')
+    loss = float(subject.training.run(subject.training.spec.loss, subject.images(_BATCH)))
+    assert np.isfinite(loss), f'The loss of the first training step is {loss}.'
 
 
 def a_step_counts_one(subject: Subject) -> None:
     """A training step advances the global step by 1, however many updates it makes."""
     network = subject.training
     network.reset()
-    network.run(network.spec.train_op, _images(subject))
+    network.run(network.spec.train_op, subject.images(_BATCH))
     step = network.global_step()
-    require(step == 1, f'One training step advances the global step by {step}, not by 1.')
+    assert step == 1, f'One training step advances the global step by {step}, not by 1.'
 
 
 def a_step_changes_weights(subject: Subject) -> None:
@@ -53,16 +50,16 @@ def a_step_changes_weights(subject: Subject) -> None:
     network = subject.training
     network.reset()
     before = network.values()
-    network.run(network.spec.train_op, _images(subject))
+    network.run(network.spec.train_op, subject.images(_BATCH))
     after = network.values()
     changed = [name for name in network.trainable if not np.array_equal(before[name], after[name])]
-    require(network.trainable, 'The graph of TRAIN has no trainable variable.')
-    require(changed, 'A training step changes no trainable variable.')
+    assert network.trainable, 'The graph of TRAIN has no trainable variable.'
+    assert changed, 'A training step changes no trainable variable.'
 
 
 def a_bad_batch_changes_nothing(subject: Subject) -> None:
     """A batch of examples of weight 0 counts as a step, but changes no weight and no optimizer slot."""
-    network, images = subject.training, _images(subject, 2)
+    network, images = subject.training, subject.images(2)
     network.reset()
     for _ in range(_STEPS):
         network.run(network.spec.train_op, images)
@@ -70,8 +67,20 @@ def a_bad_batch_changes_nothing(subject: Subject) -> None:
     network.run(network.spec.train_op, images, [0.0, 0.0])
     after = network.values()
     changed = sorted(name for name in before if not np.array_equal(before[name], after[name]))
-    require(not changed, f'A batch of examples of weight 0 changes {", ".join(changed)}.')
-    require(network.global_step() == _STEPS + 1, 'A batch of examples of weight 0 does not count as a step.')
+    assert not changed, f'A batch of examples of weight 0 changes {", ".join(changed)}.'
+    assert network.global_step() == _STEPS + 1, 'A batch of examples of weight 0 does not count as a step.'
+
+
+def learns(subject: Subject) -> None:
+    """The loss on one batch falls in 20 steps."""
+    network, images = subject.training, subject.images()
+    network.reset()
+    fetches = [network.spec.loss, network.spec.train_op]
+    losses = [float(network.run(fetches, images)[0]) for _ in range(_LEARNING_STEPS)]
+    first, last = (np.mean(part) for part in (losses[:5], losses[-5:]))
+    assert last < first, (
+        f'The loss is {first:.4g} in the first 5 of {_LEARNING_STEPS} steps, and {last:.4g} in the last.'
+    )
 
 
 def initial_weights_repeat(subject: Subject) -> None:
@@ -80,7 +89,7 @@ def initial_weights_repeat(subject: Subject) -> None:
     second = Network(subject, _MODES.TRAIN)
     first_values, second_values = (_initial(network) for network in (first, second))
     differ = sorted(n for n, v in first_values.items() if not np.array_equal(v, second_values.get(n)))
-    require(not differ, f'Two graphs of one seed begin with different values of {", ".join(differ)}.')
+    assert not differ, f'Two graphs of one seed begin with different values of {", ".join(differ)}.'
 
 
 def _initial(network: Network) -> dict[str, np.ndarray]:
@@ -94,7 +103,7 @@ def _initial(network: Network) -> dict[str, np.ndarray]:
 def variables_have_names(subject: Subject) -> None:
     """No variable has a default name such as Variable_1."""
     unnamed = [name for name in subject.training.variables if _DEFAULT_NAME.fullmatch(name)]
-    require(not unnamed, f'Variables have no names of their own: {", ".join(sorted(unnamed))}.')
+    assert not unnamed, f'Variables have no names of their own: {", ".join(sorted(unnamed))}.'
 
 
 def modes_share_variables(subject: Subject) -> None:
@@ -102,103 +111,90 @@ def modes_share_variables(subject: Subject) -> None:
     known = {name: v.shape.as_list() for name, v in subject.training.variables.items()}
     for mode, network in (('EVAL', subject.evaluation), ('PREDICT', subject.prediction)):
         for name, variable in network.variables.items():
-            require(name in known, f'{mode} has the variable {name}, which TRAIN does not have.')
-            require(
-                variable.shape.as_list() == known[name],
-                f'{name} has shape {variable.shape.as_list()} in {mode}, but {known[name]} in TRAIN.',
+            assert name in known, f'{mode} has the variable {name}, which TRAIN does not have.'
+            assert variable.shape.as_list() == known[name], (
+                f'{name} has shape {variable.shape.as_list()} in {mode}, but {known[name]} in TRAIN.'
             )
 
 
 def bfloat16_trains(subject: Subject) -> None:
     """With --precision=bfloat16, a step has a finite loss, and variables stay float32."""
     network = Network(subject, _MODES.TRAIN, session_config('bfloat16'))
-    loss = float(network.run([network.spec.loss, network.spec.train_op], _images(subject))[0])
-    require(np.isfinite(loss), f'The loss of a step with --precision=bfloat16 is {loss}.')
+    loss = float(network.run([network.spec.loss, network.spec.train_op], subject.images(_BATCH))[0])
+    assert np.isfinite(loss), f'The loss of a step with --precision=bfloat16 is {loss}.'
     half = [name for name, v in network.variables.items() if v.dtype.base_dtype in (tf.bfloat16, tf.float16)]
-    require(not half, f'Variables must be float32: {", ".join(sorted(half))}.')
+    assert not half, f'Variables must be float32: {", ".join(sorted(half))}.'
 
 
 def unknown_parameters_are_rejected(subject: Subject) -> None:
     """The model function raises FlagError for an unknown hyper-parameter."""
-    try:
-        with tf.Graph().as_default():
-            images = tf.zeros([1, *subject.image_shape])
-            features = {'image': images, 'key': tf.constant(['a'])}
+    with tf.Graph().as_default():
+        features = {'image': tf.zeros([1, *subject.image_shape]), 'key': tf.constant(['a'])}
+        with pytest.raises(FlagError):
             subject.model.model_fn(features, None, _MODES.PREDICT, {'no_such_parameter': 1})
-    except FlagError:
-        return
-    raise Violation('The model function accepts the unknown hyper-parameter no_such_parameter.')
 
 
 def evaluation_has_its_metrics(subject: Subject) -> None:
     """In EVAL, the metrics include total_examples and the primary metric of Model.task."""
     task = subject.model.task(subject.model.params())
     for name in (keys.TOTAL_EXAMPLES, task.primary_metric):
-        require(
-            name in (subject.evaluation.spec.eval_metric_ops or {}),
-            f'The metrics of EVAL lack {name}.',
-        )
+        assert name in (subject.evaluation.spec.eval_metric_ops or {}), f'The metrics of EVAL lack {name}.'
 
 
 def evaluation_can_rank_examples(subject: Subject) -> None:
     """In EVAL, the predictions have classes and probabilities, or the error of each example."""
     predictions = set(subject.evaluation.spec.predictions or {})
-    require(
-        {keys.CLASSES, keys.PROBABILITIES} <= predictions or keys.ERROR in predictions,
-        'The predictions of EVAL must have classes and probabilities, or the error of each example.',
+    assert {keys.CLASSES, keys.PROBABILITIES} <= predictions or keys.ERROR in predictions, (
+        'The predictions of EVAL must have classes and probabilities, or the error of each example.'
     )
 
 
 def evaluation_counts_examples(subject: Subject) -> None:
     """In EVAL, total_examples is the number of examples."""
-    found = subject.evaluation.metrics(_images(subject))[keys.TOTAL_EXAMPLES]
-    require(found == _BATCH, f'total_examples is {found} after {_BATCH} examples.')
+    found = subject.evaluation.metrics(subject.images(_BATCH))[keys.TOTAL_EXAMPLES]
+    assert found == _BATCH, f'total_examples is {found} after {_BATCH} examples.'
 
 
 def evaluations_repeat(subject: Subject) -> None:
     """In EVAL, random numbers repeat: two evaluations of the same examples are equal."""
-    images = _images(subject)
+    images = subject.images(_BATCH)
     first, second = subject.evaluation.metrics(images), subject.evaluation.metrics(images)
     for name, value in first.items():
-        require(
-            np.allclose(value, second[name], _CLOSE, _CLOSE, equal_nan=True),
-            f'Two evaluations of the same examples differ in the metric {name}: {value} and {second[name]}.',
+        assert np.allclose(value, second[name], _CLOSE, _CLOSE, equal_nan=True), (
+            f'Two evaluations of the same examples differ in the metric {name}: {value} and {second[name]}.'
         )
 
 
 def prediction_needs_no_labels(subject: Subject) -> None:
     """In PREDICT, the graph is built without labels and weights, and has predictions."""
-    require(subject.prediction.spec.predictions, 'The EstimatorSpec of PREDICT has no predictions.')
+    assert subject.prediction.spec.predictions, 'The EstimatorSpec of PREDICT has no predictions.'
 
 
 def predictions_have_a_row_for_each_example(subject: Subject) -> None:
     """In PREDICT, each prediction has as many rows as there are examples."""
     network = subject.prediction
     for count in (1, _BATCH):
-        for name, values in network.run(network.spec.predictions, _images(subject, count)).items():
+        for name, values in network.run(network.spec.predictions, subject.images(count)).items():
             rows = np.shape(values)[:1]
-            require(
-                rows == (count,), f'The prediction {name} has shape {np.shape(values)} for {count} images.'
-            )
+            assert rows == (count,), f'The prediction {name} has shape {np.shape(values)} for {count} images.'
 
 
 def predictions_repeat(subject: Subject) -> None:
     """In PREDICT, two calls return the same: there is no dropout and no other noise."""
-    network, images = subject.prediction, _images(subject)
+    network, images = subject.prediction, subject.images(_BATCH)
     first, second = (network.run(_numbers(network), images) for _ in range(2))
     for name, values in first.items():
-        require(np.array_equal(values, second[name]), f'Two predictions of the same images differ in {name}.')
+        assert np.array_equal(values, second[name]), f'Two predictions of the same images differ in {name}.'
 
 
 def an_example_is_predicted_alone(subject: Subject) -> None:
     """In PREDICT, the prediction for an example does not depend on the rest of its batch."""
-    network, images = subject.prediction, _images(subject)
+    network, images = subject.prediction, subject.images(_BATCH)
     together = network.run(_numbers(network), images)
     alone = network.run(_numbers(network), images[:1])
     for name, values in alone.items():
-        require(
-            np.allclose(values[0], together[name][0], _CLOSE, _CLOSE),
-            f'The prediction {name} of an image depends on the other images of its batch.',
+        assert np.allclose(values[0], together[name][0], _CLOSE, _CLOSE), (
+            f'The prediction {name} of an image depends on the other images of its batch.'
         )
 
 
@@ -213,19 +209,18 @@ def _numbers(network: Network) -> dict[str, object]:
 def predictions_need_no_python(subject: Subject) -> None:
     """In PREDICT, the graph has no Python functions, so that an export runs without this package."""
     found = sorted({op.type for op in subject.prediction.graph.get_operations()} & _PYTHON)
-    require(not found, f'The graph of PREDICT calls Python ({", ".join(found)}), which no export can.')
+    assert not found, f'The graph of PREDICT calls Python ({", ".join(found)}), which no export can.'
 
 
 def endpoints_have_a_row_for_each_example(subject: Subject) -> None:
     """In PREDICT, endpoints are published for inspection, each with a value for each example."""
     network = subject.prediction
     endpoints = published(network.graph)
-    require(endpoints, 'The graph of PREDICT publishes no endpoints; inspection needs them.')
+    assert endpoints, 'The graph of PREDICT publishes no endpoints; inspection needs them.'
     tensors = {name: endpoint.values for name, endpoint in endpoints.items()}
-    for name, values in network.run(tensors, _images(subject)).items():
-        require(
-            np.shape(values)[:1] == (_BATCH,),
-            f'The endpoint {name} has shape {np.shape(values)} for {_BATCH} images.',
+    for name, values in network.run(tensors, subject.images(_BATCH)).items():
+        assert np.shape(values)[:1] == (_BATCH,), (
+            f'The endpoint {name} has shape {np.shape(values)} for {_BATCH} images.'
         )
 
 
@@ -234,10 +229,9 @@ def probabilities_sum_to_one(subject: Subject) -> None:
     network = subject.prediction
     if keys.PROBABILITIES not in network.spec.predictions:
         return
-    found = network.run(network.spec.predictions[keys.PROBABILITIES], _images(subject))
-    require(
-        np.all(found >= 0) and np.allclose(found.sum(-1), 1, atol=_CLOSE),
-        f'The probabilities of {len(LABELS)} images are not in [0, 1] with a sum of 1.',
+    found = network.run(network.spec.predictions[keys.PROBABILITIES], subject.images(_BATCH))
+    assert np.all(found >= 0) and np.allclose(found.sum(-1), 1, atol=_CLOSE), (
+        'The probabilities are not in [0, 1] with a sum of 1.'
     )
 
 
@@ -246,6 +240,7 @@ CHECKS = (
     loss_is_finite,
     a_step_counts_one,
     a_step_changes_weights,
+    learns,
     a_bad_batch_changes_nothing,
     initial_weights_repeat,
     variables_have_names,

@@ -1,10 +1,7 @@
-"""A model under test: its graphs and its training runs, each built when a check needs it."""
+"""A model under test: its graphs and its training runs, each made when a check first needs it."""
 
-import contextlib
 import dataclasses
-import io
 import shutil
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from tensorflow.python.framework import config
 
 from estimator_lab.conventions import IMAGE, KEY, WEIGHT
 from estimator_lab.core.heads.model import AnyModel
@@ -20,6 +17,7 @@ from estimator_lab.core.model.hparams import resolve
 from estimator_lab.tf1 import EstimatorSpec, tf
 from estimator_lab.training.experiment import Experiment, Result
 from estimator_lab.training.settings import Settings
+from tests.archive_files import encoded, picture, write_tar
 
 STEPS = 5
 """Steps of a training run in its last phase."""
@@ -27,27 +25,15 @@ STEPS = 5
 SAVED_AT = 3
 """Step of the last phase from which it is resumed."""
 
-LABELS = ('a', 'b', 'c', 'd')
-"""Of the random images."""
+LABELS = 4
+"""Labels of the images."""
+
+BAD_IMAGES = 1
+"""Files of the archive that are not images."""
 
 _PER_LABEL = 6
 _BATCH = 6
-_NOT_AN_IMAGE = 'train/a/bad.png'
 _MODES = tf.estimator.ModeKeys
-
-
-class Violation(Exception):  # noqa: N818 - it is a finding about the model
-    """A check fails; the message is one sentence."""
-
-
-class Unavailable(Exception):  # noqa: N818 - another check reports the reason
-    """A check can't be made, because something fails that another check reports."""
-
-
-def require(condition: Any, sentence: str) -> None:
-    """Raises Violation with a sentence if a condition is false."""
-    if not condition:
-        raise Violation(sentence)
 
 
 class Network:
@@ -98,7 +84,7 @@ class Network:
             self._images: images,
             self._keys: [f'{number}' for number in range(count)],
             self._weights: [1.0] * count if weights is None else weights,
-            self._labels: np.arange(count) % len(LABELS),
+            self._labels: np.arange(count) % LABELS,
         }
         return self._session.run(fetches, fed)
 
@@ -140,8 +126,10 @@ class Subject:
       model: the model.
       params: its hyper-parameters, by name.
       image_shape: (height, width, channels) of the images.
-      folder: an empty folder for archives and runs.
-      data: an archive or a folder to train on; None for one of random images, with one that is damaged.
+      folder: an empty folder for the archive and the runs.
+
+    Attributes:
+      data: an archive of pictures, and of a file that is not an image.
     """
 
     def __init__(
@@ -150,14 +138,23 @@ class Subject:
         params: Mapping[str, Any],
         image_shape: tuple[int, int, int],
         folder: Path,
-        data: Path | None,
     ) -> None:
         self.model, self.image_shape, self.folder = model, image_shape, folder
         self.hparams = params
         self.params = {**params, 'image_shape': image_shape}
-        self.data, self.bad_images = (data, 0) if data else (folder / 'train.tar', 1)
-        if not data:
-            _write_archive(self.data, image_shape)
+        self.data = folder / 'train.tar'
+        height, width, channels = image_shape
+        self._pictures = [
+            picture(seed, height, width, 'L' if channels == 1 else 'RGB')
+            for seed in range(LABELS * _PER_LABEL)
+        ]
+        files = [(f'train/{n % LABELS}/{n}.png', encoded(each)) for n, each in enumerate(self._pictures)]
+        write_tar(self.data, [*files, ('train/0/bad.png', b'not an image')])
+
+    def images(self, count: int = LABELS * _PER_LABEL) -> np.ndarray:
+        """Returns the first images of the archive, float32 [count, height, width, channels] in [0, 1]."""
+        pixels = np.stack([np.asarray(each) for each in self._pictures[:count]])
+        return (pixels / 255).astype(np.float32).reshape(count, *self.image_shape)
 
     @cached_property
     def training(self) -> Network:
@@ -200,10 +197,9 @@ class Subject:
         return self._trained(folder)
 
     def _once(self, what: str) -> None:
-        """Raises Unavailable at the second try: the check that made the first one reports why it failed."""
+        """Fails at the second try, so that a model that cannot be built is built once."""
         tried: set[str] = self.__dict__.setdefault('_tried', set())
-        if what in tried:
-            raise Unavailable(what)
+        assert what not in tried, f'{what} cannot be made; the first check that needs it shows the error.'
         tried.add(what)
 
     def _trained(self, folder: Path) -> Run:
@@ -219,10 +215,12 @@ class Subject:
             max_steps=STEPS,
             save_checkpoints_steps=SAVED_AT,
             eval_steps=2,
+            deterministic=True,
         )
-        # Progress would be printed.
-        with contextlib.redirect_stdout(io.StringIO()):
+        try:
             return Run(folder, self._experiment(settings).train())
+        finally:
+            config.disable_op_determinism()
 
     def _experiment(self, settings: Settings) -> Experiment:
         if len(self.model.phases(resolve(self.model.params, self.params))) > 1:
@@ -230,26 +228,6 @@ class Subject:
             before = probe.trainers[-1].plan.first_step
             settings = dataclasses.replace(settings, max_steps=before + STEPS)
         return Experiment(settings, _quiet)
-
-
-def _write_archive(path: Path, image_shape: tuple[int, int, int]) -> None:
-    """Writes random images of each label, and a file that is not an image."""
-    rng = np.random.default_rng(1)
-    height, width, channels = image_shape
-    with tarfile.open(path, 'w') as archive:
-        for label in LABELS:
-            for number in range(_PER_LABEL):
-                data = io.BytesIO()
-                pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
-                Image.fromarray(pixels if channels == 3 else pixels[..., 0]).save(data, 'PNG')
-                _add(archive, f'train/{label}/{number}.png', data.getvalue())
-        _add(archive, _NOT_AN_IMAGE, b'not an image')
-
-
-def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    header = tarfile.TarInfo(name)
-    header.size = len(data)
-    archive.addfile(header, io.BytesIO(data))
 
 
 def _quiet(line: str) -> None:

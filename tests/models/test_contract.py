@@ -1,0 +1,182 @@
+"""Each model keeps the contract, on each TensorFlow, and each check can fail."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.model.hparams import resolve
+from estimator_lab.errors import FlagError
+from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.runs.model import open_trained
+from estimator_lab.tf1 import tf
+from tests.models.contract import declarations, graphs, runs
+from tests.models.contract.models import subject_of
+from tests.places import GOLDEN
+
+CHECKS = {check.__name__: check for check in (*declarations.CHECKS, *graphs.CHECKS, *runs.CHECKS)}
+
+# Values of weights at the default parameters, with the arithmetic.
+WEIGHTS = {
+    # 16384-1000-500-250-30 and back: kernels 16384*1000 + 1000*500 + 500*250 + 250*30, twice; biases of
+    # 1000 + 500 + 250 + 30 and 250 + 500 + 1000 + 16384 units
+    'autoencoder': 2 * 17_016_500 + 1_780 + 18_134,
+    # each of three machines has weights and a hidden bias; those of fine-tuning have no visible bias, and
+    # 128*128 pixels enter
+    'dbn': 16_384 * 500 + 500 + 500 * 500 + 500 + 500 * 2000 + 2000 + 2000 * 10 + 10,
+    # 128 is halved 5 times, to 4x4 with 16, 32, 64, 128 and 256 filters of 4x4. The generator: 64 numbers
+    # into 4*4*256, five transposed convolutions, the last with a bias, two numbers of normalisation a map
+    # but for the image's; the discriminator: five convolutions with biases, 4*4*256 values to one logit
+    'gan': (
+        64 * 4096
+        + 16 * (256 * 128 + 128 * 64 + 64 * 32 + 32 * 16 + 16 * 1)
+        + 1
+        + 2 * (256 + 128 + 64 + 32 + 16)
+        + 16 * (1 * 16 + 16 * 32 + 32 * 64 + 64 * 128 + 128 * 256)
+        + (16 + 32 + 64 + 128 + 256)
+        + 4096
+        + 1
+    ),
+    # of grey pictures: convolutions 9*9*1*16, 3*3*16*32 and 3*3*32*64; five blocks of two 3*3*64*64;
+    # 3*3*64*32 and 3*3*32*16 on the way back; a scale and a shift for each of their maps; 9*9*16*1 and a bias
+    'style': (
+        81 * 16
+        + 2 * (9 * 16 * 32 + 9 * 32 * 64)
+        + 10 * 9 * 64 * 64
+        + 2 * (16 + 32 + 64 + 10 * 64 + 32 + 16)
+        + (81 * 16 + 1)
+    ),
+    # 16384-1024-1024-10, with a bias for each unit
+    'mlp': 16_384 * 1024 + 1024 * 1024 + 1024 * 10 + 1024 + 1024 + 10,
+    # rows of 128 pixels above a state of 128, to four gates; their biases; logits 128*10+10
+    'recurrent': (128 + 128) * 4 * 128 + 4 * 128 + 1290,
+    # torchvision's ResNet-50 has 25,557,032, with 1000 classes in place of 10
+    'resnet': 25_557_032 - 990 * 2049,
+    # convolutions 3*3*in*out+out; of 128x128 pixels the blocks leave 4x4: fc6 4*4*512*4096+4096, fc7
+    # 4096*4096+4096, fc8 4096*10+10
+    'vgg': (
+        (9 * 3 * 64 + 64)
+        + (9 * 64 * 64 + 64)
+        + (9 * 64 * 128 + 128)
+        + (9 * 128 * 128 + 128)
+        + (9 * 128 * 256 + 256)
+        + 2 * (9 * 256 * 256 + 256)
+        + (9 * 256 * 512 + 512)
+        + 5 * (9 * 512 * 512 + 512)
+        + (16 * 512 * 4096 + 4096)
+        + (4096 * 4096 + 4096)
+        + 40_970
+    ),
+    # weights, 500 hidden and 16,384 visible biases
+    'rbm': 16_384 * 500 + 500 + 16_384,
+    # patches of (4+2*2)^2 pixels to 128; leaves to 3 gates; nodes of 4 children to 7 gates; logits
+    'recursive': 64 * 128 + 128 + 128 * 384 + 384 + 512 * 896 + 896 + 128 * 10 + 10,
+    # conv 5*5*1*32+32, conv 5*5*32*32+32, dense 32*32*32*1024+1024, logits 1024*10+10
+    'cnn': 832 + 25_632 + 33_555_456 + 10_250,
+}
+
+# What cannot be built: hyper-parameters and image shape, and words of the sentence.
+REFUSED = [
+    (
+        'autoencoder',
+        {'kind': 'convolutional', 'filters': '4-4-4', 'image_shape': (12, 12, 1)},
+        'multiple of 8 pixels',
+    ),
+    ('autoencoder', {'loss': 'cross_entropy', 'output': 'linear'}, 'loss=cross_entropy needs output=sigmoid'),
+    ('autoencoder', {'corruption_level': 1.5}, r'corruption_level=1.5 is not allowed: .* in \[0, 1\]'),
+    ('autoencoder', {'corruption': 'rain'}, 'corruption=rain is not allowed: one of none, masking, gaussian'),
+    ('autoencoder', {'layers': '20-x'}, 'layers=20-x is not allowed: .* such as 1000-500-250-30'),
+    ('autoencoder', {'kind': 'convolutional', 'filters': ''}, 'filters= is not allowed'),
+    ('autoencoder', {'kind': 'round'}, 'kind=round is not allowed: one of dense, convolutional'),
+    ('autoencoder', {'pretrain_epochs': 2.0}, 'pretrain_epochs=2 needs activation=sigmoid, not elu'),
+    (
+        'autoencoder',
+        {'pretrain_epochs': 2.0, 'activation': 'sigmoid', 'code_activation': 'tanh'},
+        'needs code_activation=linear or sigmoid, not tanh',
+    ),
+    (
+        'autoencoder',
+        {'pretrain_epochs': 2.0, 'activation': 'sigmoid', 'kind': 'convolutional', 'filters': '2'},
+        'needs kind=dense, not convolutional',
+    ),
+    ('cnn', {'image_shape': (3, 3, 1)}, '--image_size=3 is too small: 2 poolings'),
+    ('cnn', {'filters': 0}, 'filters=0 is not allowed'),
+    ('dbn', {'layers': ''}, 'layers= is not allowed'),
+    ('gan', {'optimizer': 'lbfgs'}, 'lbfgs'),
+    ('gan', {'image_shape': (7, 7, 1)}, '--image_size=7 is too small for convolutions: give 8'),
+    (
+        'gan',
+        {'image_shape': (12, 12, 1), 'filters': '2-2-2-2'},
+        'halves the image 4 times, which takes 16 pixels',
+    ),
+    ('gan', {'conditional': True, 'vocabulary': ('a',)}, 'need two labels or more'),
+    ('mlp', {'layers': ''}, 'is not allowed'),
+    ('mlp', {'layers': '8-x'}, 'is not allowed'),
+    ('mlp', {'activation': 'none'}, 'is not allowed'),
+    ('mlp', {'max_norm': -1.0}, 'is not allowed'),
+    ('rbm', {'ais_chains': 1}, 'ais_chains=1 gives no error bar'),
+    ('rbm', {'ais_chains': 9, 'visible_units': 'gaussian'}, 'needs visible_units=bernoulli'),
+    (
+        'recurrent',
+        {'read': 'patches', 'patch_size': 3, 'image_shape': (4, 4, 1)},
+        'does not divide an image of 4x4',
+    ),
+    ('recurrent', {'cell': 'elman'}, 'cell=elman is not allowed: one of tanh'),
+    ('recurrent', {'read': 'spiral'}, 'read=spiral is not allowed'),
+    ('recurrent', {'layers': ''}, 'is not allowed'),
+    ('recurrent', {'permutation_seed': -1}, 'is not allowed'),
+    ('recursive', {'optimizer': 'lbfgs'}, 'lbfgs'),
+    ('recursive', {'cell': 'rntn', 'units': 1000}, 'tensor is cubic in units'),
+    (
+        'resnet',
+        {'image_shape': (31, 64, 3)},
+        '--image_size=31 is too small: the network needs at least 32 pixels',
+    ),
+    ('style', {'image_shape': (7, 7, 1)}, '--image_size=7 is too small: give 8 or more'),
+    ('vgg', {'image_shape': (31, 64, 3)}, '--image_size=31 is too small: 5 poolings by 2 need at least 32'),
+    ('vgg', {'vocabulary': ()}, 'head=dense needs labels'),
+    ('vgg', {'depth': 12}, 'depth=12 is not allowed: layers with weights: 11, 13, 16, 19'),
+]
+
+
+@pytest.fixture(scope='module', params=sorted(MODELS))
+def subject(request, tmp_path_factory):
+    """A model, whose graphs and training runs are made once for all checks."""
+    return subject_of(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.mark.parametrize('check', CHECKS)
+def test_each_model(subject, check):
+    CHECKS[check](subject)
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_weights(name):
+    model = find_model(name)
+    with tf.Graph().as_default():
+        features = {'image': tf.zeros([3, *model.params().image_shape]), 'key': tf.constant(['a', 'b', 'c'])}
+        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, {})
+        count = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
+    assert count == WEIGHTS[name]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(('name', 'params', 'words'), REFUSED)
+def test_what_cannot_be_built_is_refused(name, params, words):
+    model = find_model(name)
+    with pytest.raises(FlagError, match=words):
+        model.check(resolve(model.params, params))
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_a_folder_of_the_first_version_opens(name, tmp_path):
+    """A folder written by version 0.1.0 (commit d15f227) predicts the same today."""
+    folder = shutil.copytree(GOLDEN / 'folders' / name, tmp_path / name)
+    known = np.load(folder / 'predictions.npz')
+    trained = open_trained(folder)
+    with tf.Graph().as_default():
+        tensors = dict(trained.predictions({'image': tf.constant(known['image'])}).predictions)
+        with trained.session() as session:
+            found = session.run({label: tensors[label] for label in known if label != 'image'})
+    for label, values in found.items():
+        assert np.allclose(values, known[label], 1e-4, 1e-5), label
