@@ -10,7 +10,7 @@ __version__ = '0.1.0'
 # While Python still imports a command, Ctrl-C ends it without a traceback; then `Command.run` takes over.
 _IS_COMMAND = sys.argv[:1] == ['-m'] and __name__ in {part.partition('.')[0] for part in sys.orig_argv}
 if _IS_COMMAND:
-    import signal  # takes milliseconds, which matters at each start of Python: see `startup`
+    import signal
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -19,7 +19,7 @@ if _IS_COMMAND:
 def load_ipython_extension(shell: object) -> None:
     """Implements `%load_ext estimator_lab`: restores tf.estimator and tf.contrib in a notebook."""
     from estimator_lab.run import adapt_programs
-    from estimator_lab.startup import prepare
+    from estimator_lab.tf1.restore import prepare
 
     prepare()
     adapt_programs()

@@ -13,7 +13,7 @@ from estimator_lab.console.progress import open_closed_streams, say, say_lines, 
 
 COMMANDS = (
     *('train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'report'),
-    *('data.demo', 'data.pack', 'data.check', 'data.tar_index', 'import_weights', 'port', 'to_keras', 'run'),
+    *('data.demo', 'data.pack', 'data.check', 'data.tar_index', 'import_weights', 'port', 'run'),
 )
 """The modules of the package that are commands, in the order in which users need them."""
 

@@ -1,151 +1,168 @@
-"""``python -m estimator_lab.port PROGRAM.py...``: finds what stops a TensorFlow 1 program from running."""
+"""``python -m estimator_lab.port PATH...``: lists what programs for TensorFlow 1 will miss under `run`."""
 
-import contextlib
-import shutil
+import ast
+import importlib
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from estimator_lab.base.settings import setting
-from estimator_lab.base.whole_files import whole_file
 from estimator_lab.console.command import Command, CommandLine
 from estimator_lab.console.outputs import json_text, why_refused
 from estimator_lab.console.progress import say_lines, warn
 from estimator_lab.errors import DataError, FlagError
 
-_USAGE = """Reads programs written for TensorFlow 1 and lists what will not run unchanged, with fixes.
+_USAGE = """Reads programs for TensorFlow 1 and lists the names of TensorFlow that are missing under `run`.
 
   python -m estimator_lab.port train.py model.py
   python -m estimator_lab.port my_project
-  python -m estimator_lab.port my_project --diff
-  python -m estimator_lab.port my_project --write
-  python -m estimator_lab.port --explain="module 'tensorflow' has no attribute 'estimator'"
 
-Each reason is listed once, the most frequent first, with the line that fixes it and its places as FILE:LINE.
-For a folder, all programs below it are read. No program is run, so problems that only appear at run time,
-such as in imported packages, are not found. Nothing is changed without --write.
-
---explain prints the cause and the remedy of an error message. It reads no program."""
-_TRACEBACK_BYTES = 1 << 20
+Each line is FILE:LINE: what is missing, and what to use instead. For a folder, all programs below it are
+read. No program is run, so what fails only at run time is not found. The exit status is 1 if anything is
+missing."""
+_MOST_BYTES = 8 << 20  # far more than any program; a larger file is data
+_V1 = 'tensorflow.compat.v1'
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How the findings are printed, and whether the programs are changed."""
+    """How the findings are printed."""
 
-    json: bool = setting(False, 'print JSON with all places instead of text', group='Output')
-    diff: bool = setting(
-        False, 'print the changes that can be made automatically, as a diff', group='Changes'
-    )
-    write: bool = setting(False, 'print that diff, then make the changes', group='Changes')
-    explain: str = setting(
-        '',
-        'print cause and remedy of an error message or a traceback; - reads it from standard input',
-        group='Messages',
-    )
+    json: bool = setting(False, 'print JSON instead of text', group='Output')
 
 
-def main(settings: Settings, line: CommandLine) -> None:
-    """Runs the command."""
-    if 'explain' in line.given:
-        _explain(settings, line)
-        return
+class Finding(NamedTuple):
+    """A name that will be missing, or a file that is no program for this Python."""
+
+    file: str
+    line: int
+    text: str
+
+
+def main(settings: Settings, line: CommandLine) -> int:
+    """Runs the command; returns 1 if anything is missing."""
     if not line.arguments:
-        raise FlagError('PROGRAM... is missing, see --help.')
-    if settings.json and (settings.diff or settings.write):
-        raise FlagError('--json prints findings only: leave out --diff and --write.')
-    from estimator_lab.porting.findings import findings, report
-    from estimator_lab.porting.source import read
-
-    sources = []
-    for argument in line.arguments:
-        for file in _programs(argument):
-            try:
-                sources.append(read(file))
-            except DataError as error:
-                if file == argument:
-                    raise
-                warn(f'Skipped: {error}')
-    if settings.diff or settings.write:
-        _change(sources, settings.write)
-        return
-    found = findings(sources)
+        raise FlagError('PATH... is missing, see --help.')
+    files = [file for argument in line.arguments for file in _files(Path(argument))]
+    found = []
+    for file in files:
+        try:
+            found += missing(file)
+        except DataError as error:
+            if str(file) in line.arguments:
+                raise
+            warn(f'Skipped: {error}')
     if settings.json:
-        places = [
-            {'file': each.file, 'line': each.line, 'text': each.text, **each.rule._asdict()} for each in found
-        ]
-        say_lines(json_text(places, 1))
+        say_lines(json_text([each._asdict() for each in found], 1))
+    elif found:
+        say_lines('\n'.join(f'{each.file}:{each.line}: {each.text}' for each in found))
     else:
-        say_lines(report(found, len(sources)))
+        say_lines(f'No name of TensorFlow is missing in {len(files)} file{"s"[: len(files) != 1]}.')
+    return int(bool(found))
 
 
-def _explain(settings: Settings, line: CommandLine) -> None:
-    """Prints the answer to an error message."""
-    from estimator_lab.porting.answers.catalogue import find, written
-
-    if line.arguments or len(line.given) > 1:
-        raise FlagError(
-            '--explain needs no programs and no other flags: put quotes around the whole message, or write '
-            '--explain=- and paste it.'
-        )
-    text = settings.explain
-    if text == '-':
-        text = sys.stdin.buffer.read(_TRACEBACK_BYTES).decode('utf-8', 'replace')
-    answer = find(text)
-    if answer is None:
-        raise DataError(
-            'There is no answer to this message. docs/messages lists those with one, and '
-            '`python -m estimator_lab.port PROGRAM.py` finds what stops a program from running.'
-        )
-    say_lines(written(answer))
-
-
-def _programs(argument: str) -> Iterator[str]:
-    path = Path(argument)
+def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
-        yield argument
+        yield path
         return
-    below = sorted(str(each) for each in path.rglob('*.py') if each.is_file())
+    below = sorted(each for each in path.rglob('*.py') if each.is_file())
     if not below:
-        raise DataError(f'{argument} has no programs in it: no file ends in .py.')
+        raise DataError(f'{path} has no programs in it: no file ends in .py.')
     yield from below
 
 
-def _change(sources: list, writes: bool) -> None:
-    """Shows the mechanical changes as a diff, makes them if requested, and lists what is left."""
-    from estimator_lab.porting.edits import change
-    from estimator_lab.porting.findings import count, listed, matches, placed
+def missing(file: Path) -> list[Finding]:
+    """Returns the names of TensorFlow in a program that will be missing under `run`, by line.
 
-    changes = [change(source, found) for source, found in matches(sources)]
-    changed = [each for each in changes if each.diff]
-    for each in changed:
-        say_lines(each.diff.rstrip('\n'))
-    if writes:
-        for each in changed:
-            _write(Path(each.source.tree.file).resolve(), each.data)
-    left = [finding for each in changes for finding in placed(each.source, each.left)]
-    files = count(len(changed), 'file')
-    done = f'Changed {files}.' if writes else f'--write would change {files}.'
-    rest = (
-        f'{count(len(left), "place")} left to change by hand:'
-        if left
-        else 'Nothing is left to change by hand.'
-    )
-    say_lines('\n'.join([f'{done} {rest}', *listed(left)]))
-
-
-def _write(path: Path, data: bytes) -> None:
+    Raises:
+      DataError: the file does not exist, or is larger than a program.
+    """
     try:
-        with whole_file(path) as file:
-            file.write(data)
-            with contextlib.suppress(OSError):
-                shutil.copymode(path, file.name)
+        with file.open('rb') as opened:
+            source = opened.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise DataError(f'{path} cannot be written: {why_refused(path, error)}.') from error
+        raise DataError(f'{file} cannot be read: {why_refused(file, error)}.') from error
+    if len(source) > _MOST_BYTES:
+        raise DataError(f'{file} is larger than {_MOST_BYTES >> 20} MB, so it is no program.')
+    try:
+        tree = ast.parse(source, str(file))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        return [
+            Finding(
+                str(file), getattr(error, 'lineno', None) or 1, f'This is no program of Python 3: {text}.'
+            )
+        ]
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        for line, name, text in _missing_in(tree):
+            found.setdefault((line, name), Finding(str(file), line, text))
+    return sorted(found.values(), key=lambda each: each.line)
 
 
-COMMAND = Command(main, _USAGE, Settings, arguments='[PROGRAM...]', prints_rows=True)
+def _missing_in(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """Yields (line, name, sentence); a name that cannot be imported is not repeated where it is used."""
+    from estimator_lab.tf1.programs import path_below, style_of
+    from estimator_lab.tf1.uses import uses
+
+    importlib.import_module('estimator_lab.contrib')
+    v1 = style_of(tree).v1
+    reported: set[str] = set()
+    for use in uses(tree):
+        explicit, path = path_below(use, _V1), path_below(use, 'tensorflow')
+        if use.is_handled or not (explicit or path) or use.module in reported:
+            continue
+        apis = [_V1] if explicit or v1 else ['tensorflow'] if v1 is False else ['tensorflow', _V1]
+        if path.partition('.')[0] in ('contrib', 'python', 'core', 'compat'):
+            apis = ['tensorflow']
+        sentences = [_sentence(api, explicit or path) for api in apis]
+        if all(sentences):
+            reported.add(use.name)
+            yield use.line, use.name, sentences[-1]
+
+
+def _sentence(api: str, path: str) -> str:
+    """Returns what to say of a path that is missing in an API; '' if it is there."""
+    from estimator_lab.contrib.modules import StandIn
+    from estimator_lab.contrib.table import sentence
+
+    holder: Any = sys.modules[api]
+    names = path.split('.')
+    for depth, name in enumerate(names, 1):
+        so_far = '.'.join(names[:depth])
+        try:
+            holder = _attribute(holder, name)
+        except Exception as error:  # noqa: BLE001 - loading a part of TensorFlow can raise anything
+            if str(error).startswith('tf.'):
+                return str(error)
+            return f'tf.{so_far} is not in TensorFlow {sys.modules[_V1].__version__}.'
+        # Not isinstance, which asks the object: tf.flags.FLAGS may parse the command line to answer.
+        if issubclass(type(holder), StandIn):
+            return sentence(so_far.removeprefix('contrib.'))
+        if not issubclass(type(holder), ModuleType | type):
+            break
+    return ''
+
+
+def _attribute(holder: Any, name: str) -> Any:
+    """Returns an attribute, or the module of that name below a package."""
+    try:
+        return getattr(holder, name)
+    except AttributeError as missing_attribute:
+        if not hasattr(holder, '__path__'):
+            raise
+        try:
+            return importlib.import_module(f'{holder.__name__}.{name}')
+        except ModuleNotFoundError:
+            raise missing_attribute from None
+
+
+COMMAND = Command(main, _USAGE, Settings, arguments='PATH...', prints_rows=True)
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

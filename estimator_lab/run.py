@@ -6,7 +6,6 @@ import importlib.util
 import runpy
 import signal
 import sys
-import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,8 @@ from typing import Any, NamedTuple, NoReturn
 from estimator_lab.base.process import hide_import_messages
 from estimator_lab.base.settings import setting
 from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.progress import say, warn
+from estimator_lab.console.progress import warn
 from estimator_lab.errors import FlagError, LabError
-from estimator_lab.startup import HOOK, HOOK_LINE, prepare
 
 _USAGE = """Runs a TensorFlow 1 program as it is, with tf.estimator, tf.contrib and TensorFlow 1's names.
 
@@ -27,9 +25,10 @@ _USAGE = """Runs a TensorFlow 1 program as it is, with tf.estimator, tf.contrib 
 
 Flags of this command precede PROGRAM; all that follows belongs to the program. Exit status and tracebacks are
 the program's own. Each of its modules that uses names of TensorFlow 1 gets TensorFlow 1 as `tensorflow`.
-Modules for TensorFlow 2 run as they are."""
+Modules for TensorFlow 2 run as they are. Names that Python and NumPy have dropped since, such as
+inspect.getargspec and np.float, work too."""
 # Files whose frames precede the program's.
-_STARTERS = (__file__, 'runpy.py', '<frozen runpy>', 'tf1/_programs.py', 'ast.py')
+_STARTERS = (__file__, 'runpy.py', '<frozen runpy>', 'tf1/programs.py', 'ast.py')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +45,6 @@ class Settings:
         'TensorFlow 1 and its behaviour (tf.disable_v2_behavior) for all of its modules',
         group='How the program runs',
     )
-    install_hook: bool = setting(
-        False,
-        'restore tf.estimator when Python of this environment imports TensorFlow: one .pth file',
-        group='Without this command',
-    )
-    remove_hook: bool = setting(False, 'remove that file', group='Without this command')
 
 
 class Line(NamedTuple):
@@ -97,19 +90,8 @@ class _Launcher(Command):
 
 
 def _main(settings: Settings, line: CommandLine) -> None:
-    """Installs or removes the hook."""
-    hook = Path(sysconfig.get_path('purelib')) / HOOK
-    if settings.install_hook and settings.remove_hook:
-        raise FlagError('--install_hook and --remove_hook exclude each other.')
-    if settings.install_hook:
-        hook.write_text(HOOK_LINE, encoding='utf-8')
-        say(f'Wrote {hook}: Python of this environment restores tf.estimator when it imports TensorFlow.')
-    elif settings.remove_hook:
-        existed = hook.exists()
-        hook.unlink(missing_ok=True)
-        say(f'Removed {hook}.' if existed else f'There is no {hook}.')
-    else:
-        raise FlagError('PROGRAM is missing, see --help.')
+    """Rejects a command line without a program."""
+    raise FlagError('PROGRAM is missing, see --help.')
 
 
 def _prepare(settings: Settings, line: Line) -> Callable[[], object]:
@@ -122,14 +104,18 @@ def _prepare(settings: Settings, line: Line) -> Callable[[], object]:
     name = line.program[0]
     file = None if line.is_module else _main_file(Path(name))
     hide_import_messages()
+    from estimator_lab.tf1.dropped import print_numbers_as_before
+    from estimator_lab.tf1.restore import prepare
+
     prepare(settings.contrib)
+    print_numbers_as_before()
     programs = adapt_programs(settings.v1, '' if file else name)
     return functools.partial(_run_file, programs, file) if file else functools.partial(_run_module, name)
 
 
 def adapt_programs(forced: bool = False, main: str = '') -> Any:
-    """Chooses TensorFlow 1 or 2 for modules that are imported from now on: `tf1._programs.Programs`."""
-    from estimator_lab.tf1._programs import Programs
+    """Chooses TensorFlow 1 or 2 for modules that are imported from now on: `tf1.programs.Programs`."""
+    from estimator_lab.tf1.programs import Programs
 
     programs = Programs(forced, main)
     sys.meta_path.insert(0, programs)
@@ -173,13 +159,7 @@ def _show_program_only(kind: type[BaseException], error: BaseException, trace: T
     sys.__excepthook__(kind, error.with_traceback(trace), trace)
 
 
-COMMAND = _Launcher(
-    _main,
-    _USAGE,
-    Settings,
-    arguments='[PROGRAM ...]',
-    aliases={'install-hook': 'install_hook', 'remove-hook': 'remove_hook'},
-)
+COMMAND = _Launcher(_main, _USAGE, Settings, arguments='PROGRAM ...')
 
 if __name__ == '__main__':
     COMMAND.run()

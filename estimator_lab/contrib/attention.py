@@ -1,4 +1,4 @@
-"""Attention of ``tf.contrib.seq2seq``: mechanisms, and the cell that wraps another one with them."""
+"""Attention mechanisms of ``tf.contrib.seq2seq``."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +36,6 @@ class _Mechanism(AttentionMechanism):
     """
 
     _scope: str
-    _has_bias = False
 
     def __init__(
         self,
@@ -49,7 +48,6 @@ class _Mechanism(AttentionMechanism):
         custom_key_value_fn: Callable[[Any, Any], tuple[Any, Any]] | None = None,
     ) -> None:
         self._num_units = num_units
-        self._bias_init = 0.0
         self._memory_layer = _dense(num_units, 'memory_layer', dtype)
         with tf.name_scope('AttentionMechanismInit'):
             memory = tf.nest.map_structure(tf.convert_to_tensor, memory)
@@ -111,23 +109,13 @@ class _Mechanism(AttentionMechanism):
         """Returns the first state."""
         return self.initial_alignments(batch_size, dtype)
 
-    def _alignments(self, score: Any, state: Any) -> tuple[Any, Any]:
+    def _alignments(self, score: Any) -> tuple[Any, Any]:
         """Returns the alignments [batch, time] of scores, twice: they are also the next state."""
         if self._lengths is not None:
             mask = tf.sequence_mask(self._lengths, tf.shape(score)[1])
             score = tf.where(mask, score, tf.fill(tf.shape(score), tf.cast(self._masked_score, score.dtype)))
-        found = self._probabilities(score, state)
+        found = self._probability_fn(score)
         return found, found
-
-    def _probabilities(self, score: Any, previous: Any) -> Any:
-        """Returns the alignments of masked scores, both [batch, time]; some use the previous ones."""
-        return self._probability_fn(score)
-
-    def _score_bias(self, dtype: Any) -> Any:
-        if not self._has_bias:
-            return 0.0
-        start = tf.constant_initializer(self._bias_init)
-        return tf.get_variable('attention_score_bias', [], dtype, start)
 
 
 def _dense(units: int, name: str, dtype: Any) -> Any:
@@ -190,7 +178,7 @@ class LuongAttention(_Mechanism):
             score = tf.matmul(query[:, None], self._keys, transpose_b=True)[:, 0]
             if self._scale:
                 score *= tf.get_variable('attention_g', [], query.dtype, tf.ones_initializer())
-            return self._alignments(score + self._score_bias(query.dtype), state)
+            return self._alignments(score)
 
 
 class BahdanauAttention(_Mechanism):
@@ -252,123 +240,7 @@ class BahdanauAttention(_Mechanism):
                 )
                 vector = scale * vector * tf.rsqrt(tf.reduce_sum(tf.square(vector)))
             score = tf.reduce_sum(vector * tf.tanh(hidden), 2)
-            return self._alignments(score + self._score_bias(query.dtype), state)
-
-
-class _Monotonic(_Mechanism):
-    """Mix-in that makes a mechanism monotonic: Raffel et al. (2017).
-
-    The arguments of a monotonic mechanism that others lack:
-      sigmoid_noise: standard deviation of the noise added to scores, for training.
-      sigmoid_noise_seed: seed of the noise.
-      score_bias_init: initial value of the bias of the scores.
-      mode: 'parallel', 'recursive' or 'hard': see `monotonic_attention`.
-    """
-
-    _has_bias = True
-
-    def _set_monotonic(self, noise: float, seed: int | None, bias: float, mode: str) -> None:
-        self._noise, self._seed, self._bias_init, self._mode = noise, seed, bias, mode
-
-    def _probabilities(self, score: Any, previous: Any) -> Any:
-        if self._noise > 0:
-            score += self._noise * tf.random_normal(tf.shape(score), dtype=score.dtype, seed=self._seed)
-        chosen = tf.cast(score > 0, score.dtype) if self._mode == 'hard' else tf.sigmoid(score)
-        return monotonic_attention(chosen, previous, self._mode)
-
-    def initial_alignments(self, batch_size: Any, dtype: Any) -> Any:
-        """Returns alignments [batch, time] with the first step."""
-        return tf.one_hot(tf.zeros([batch_size], tf.int32), self._size, dtype=dtype)
-
-
-class LuongMonotonicAttention(_Monotonic, LuongAttention):
-    """Multiplicative monotonic attention.
-
-    Its arguments are those of LuongAttention and of `_Monotonic`.
-    """
-
-    _scope = 'luong_monotonic_attention'
-
-    def __init__(
-        self,
-        num_units: int,
-        memory: Any,
-        memory_sequence_length: Any = None,
-        scale: bool = False,
-        score_mask_value: Any = None,
-        sigmoid_noise: float = 0.0,
-        sigmoid_noise_seed: int | None = None,
-        score_bias_init: float = 0.0,
-        mode: str = 'parallel',
-        dtype: Any = None,
-        name: str = 'LuongMonotonicAttention',
-    ) -> None:
-        super().__init__(num_units, memory, memory_sequence_length, scale, None, score_mask_value, dtype)
-        self._set_monotonic(sigmoid_noise, sigmoid_noise_seed, score_bias_init, mode)
-
-
-class BahdanauMonotonicAttention(_Monotonic, BahdanauAttention):
-    """Additive monotonic attention.
-
-    Its arguments are those of BahdanauAttention and of `_Monotonic`.
-    """
-
-    _scope = 'bahdanau_monotonic_attention'
-
-    def __init__(
-        self,
-        num_units: int,
-        memory: Any,
-        memory_sequence_length: Any = None,
-        normalize: bool = False,
-        score_mask_value: Any = None,
-        sigmoid_noise: float = 0.0,
-        sigmoid_noise_seed: int | None = None,
-        score_bias_init: float = 0.0,
-        mode: str = 'parallel',
-        dtype: Any = None,
-        name: str = 'BahdanauMonotonicAttention',
-    ) -> None:
-        super().__init__(num_units, memory, memory_sequence_length, normalize, None, score_mask_value, dtype)
-        self._set_monotonic(sigmoid_noise, sigmoid_noise_seed, score_bias_init, mode)
-
-
-def safe_cumprod(x: Any, *args: Any, **kwargs: Any) -> Any:
-    """Returns the cumulative product of values in [0, 1], by their logarithms; arguments as for tf.cumsum."""
-    x = tf.convert_to_tensor(x, name='x')
-    smallest = np.finfo(x.dtype.as_numpy_dtype).tiny
-    return tf.exp(tf.cumsum(tf.log(tf.clip_by_value(x, smallest, 1)), *args, **kwargs))
-
-
-def monotonic_attention(p_choose_i: Any, previous_attention: Any, mode: str) -> Any:
-    """Returns the monotonic attention [batch, time]: Raffel et al. (2017), equations 8 to 11.
-
-    Args:
-      p_choose_i: probability [batch, time] of stopping at a step.
-      previous_attention: attention [batch, time] of the step before.
-      mode: 'recursive', the definition; 'parallel', faster but inexact if probabilities are close to 1; or
-        'hard', for probabilities of 0 and 1.
-
-    Raises:
-      ValueError: for another mode.
-    """
-    p = tf.convert_to_tensor(p_choose_i, name='p_choose_i')
-    previous = tf.convert_to_tensor(previous_attention, name='previous_attention')
-    if mode == 'recursive':
-        passed = tf.concat([tf.ones_like(p[:, :1]), 1 - p[:, :-1]], 1)
-        elements = tf.transpose(passed), tf.transpose(previous)
-        reached = tf.scan(lambda before, now: now[0] * before + now[1], elements, tf.zeros_like(p[:, 0]))
-        found = p * tf.transpose(reached)
-    elif mode == 'parallel':
-        passed = safe_cumprod(1 - p, axis=1, exclusive=True)
-        found = p * passed * tf.cumsum(previous / tf.clip_by_value(passed, 1e-10, 1.0), axis=1)
-    elif mode == 'hard':
-        p *= tf.cumsum(previous, axis=1)
-        found = p * tf.cumprod(1 - p, axis=1, exclusive=True)
-    else:
-        raise ValueError("mode must be 'recursive', 'parallel', or 'hard'.")
-    found.set_shape(p.shape)
-    return found
+            return self._alignments(score)
 
 
 def hardmax(logits: Any, name: str | None = None) -> Any:

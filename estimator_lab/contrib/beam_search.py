@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-from estimator_lab.contrib.attention_wrapper import AttentionWrapperState
 from estimator_lab.contrib.decoding import Decoder
 from estimator_lab.contrib.decoding_helpers import embedding_function, start_and_end
 from estimator_lab.tf1 import tf
@@ -16,14 +15,12 @@ class BeamSearchDecoderState(NamedTuple):
       log_probs: logarithms of the probabilities of the beams.
       finished: whether they are finished.
       lengths: their lengths, int64.
-      accumulated_attention_probs: sums of the attention, or ().
     """
 
     cell_state: Any
     log_probs: Any
     finished: Any
     lengths: Any
-    accumulated_attention_probs: Any
 
 
 class BeamSearchDecoderOutput(NamedTuple):
@@ -66,11 +63,11 @@ class BeamSearchDecoder(Decoder):
       beam_width: number of beams.
       output_layer: layer for the outputs of the cell that gives logits.
       length_penalty_weight: exponent of the length penalty (Wu et al. 2016, equation 14); 0 for none.
-      coverage_penalty_weight: weight of the coverage penalty; 0 for none.
-      reorder_tensor_arrays: whether TensorArrays in the final state follow the beams to their ends.
+      coverage_penalty_weight: must be 0.
+      reorder_tensor_arrays: unused: the alignment history keeps the order of the steps.
 
     Raises:
-      ValueError: if start_tokens is not a vector, or end_token not a scalar.
+      ValueError: if start_tokens is not a vector, end_token not a scalar, or there is a coverage penalty.
     """
 
     def __init__(
@@ -86,14 +83,15 @@ class BeamSearchDecoder(Decoder):
         coverage_penalty_weight: float = 0.0,
         reorder_tensor_arrays: bool = True,
     ) -> None:
+        if coverage_penalty_weight:
+            raise ValueError('coverage_penalty_weight is not supported: leave it out.')
         self._cell = cell
         self._output_layer = output_layer
-        self._reorders = reorder_tensor_arrays
         self._embedding_fn = embedding_function(embedding)
         self._start_tokens, self._end_token = start_and_end(start_tokens, end_token)
         self._batch = tf.size(self._start_tokens)
         self._beams = beam_width
-        self._penalties = length_penalty_weight, coverage_penalty_weight
+        self._length_penalty = length_penalty_weight
         self._state = tf.nest.map_structure(self._split, initial_state)
         tokens = tf.tile(self._start_tokens[:, None], [1, beam_width])
         self._start_inputs = self._embedding_fn(tokens)
@@ -151,20 +149,8 @@ class BeamSearchDecoder(Decoder):
             log_probs=tf.one_hot(first, self._beams, tf.zeros([], self._dtype), low, dtype=self._dtype),
             finished=finished,
             lengths=tf.zeros([self._batch, self._beams], tf.int64),
-            accumulated_attention_probs=self._attention(self._state),
         )
         return finished, self._start_inputs, state
-
-    def _attention(self, cell_state: Any) -> Any:
-        """Returns the attention [batch, beam, memory time] of a state, the mean of all; () if unused."""
-        if not self._penalties[1]:
-            return ()
-        states = [cell_state] if isinstance(cell_state, AttentionWrapperState) else cell_state
-        found = [each.alignments for each in states if isinstance(each, AttentionWrapperState)]
-        if not found:
-            raise ValueError('coverage_penalty_weight must be 0.0 if no cell is an AttentionWrapper.')
-        layers = [sum(each) / len(each) if isinstance(each, tuple) else each for each in found]
-        return sum(layers) / len(layers)
 
     def step(
         self, time: Any, inputs: Any, state: BeamSearchDecoderState, name: str | None = None
@@ -196,11 +182,7 @@ class BeamSearchDecoder(Decoder):
         total = state.log_probs[:, :, None] + step
         # As in 1.15, the end token itself does not count.
         longer = tf.cast(tf.logical_and(~is_end, ~ended), tf.int64)
-        attention = self._attention(cell_state)
-        if self._penalties[1]:
-            alive = tf.cast(~ended, attention.dtype)
-            attention = state.accumulated_attention_probs + attention * alive
-        scores = self._scores(total, state.lengths[:, :, None] + longer, state.finished, attention)
+        scores = self._scores(total, state.lengths[:, :, None] + longer)
         best, where = tf.nn.top_k(tf.reshape(scores, [self._batch, -1]), self._beams)
         for each in (best, where):
             each.set_shape([tf.get_static_value(self._batch), self._beams])
@@ -221,22 +203,16 @@ class BeamSearchDecoder(Decoder):
             ),
             finished=tf.logical_or(was_finished, tf.equal(ids, self._end_token)),
             lengths=of_parents(state.lengths) + tf.cast(~was_finished, tf.int64),
-            accumulated_attention_probs=of_parents(attention) if self._penalties[1] else (),
         )
         after.log_probs.set_shape(best.shape)
         return BeamSearchDecoderOutput(best, ids, parents), after
 
-    def _scores(self, log_probs: Any, lengths: Any, finished: Any, attention: Any) -> Any:
-        """Returns log-probabilities [batch, beam, classes] with the penalties."""
-        length_weight, coverage_weight = self._penalties
-        if length_weight:
-            penalty = ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** length_weight
-            log_probs /= tf.cast(penalty, log_probs.dtype)
-        if not coverage_weight:
+    def _scores(self, log_probs: Any, lengths: Any) -> Any:
+        """Returns log-probabilities [batch, beam, classes] with the length penalty."""
+        if not self._length_penalty:
             return log_probs
-        coverage = tf.reduce_sum(tf.log(tf.minimum(attention, 1.0)), 2)
-        counts = tf.cast(tf.reduce_all(finished, 1, keepdims=True), coverage.dtype)
-        return log_probs + coverage_weight * (coverage * counts)[:, :, None]
+        penalty = ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** self._length_penalty
+        return log_probs / tf.cast(penalty, log_probs.dtype)
 
     def finalize(
         self, outputs: BeamSearchDecoderOutput, final_state: BeamSearchDecoderState, sequence_lengths: Any
@@ -244,39 +220,7 @@ class BeamSearchDecoder(Decoder):
         """Returns the sequences that end in each beam, and the final state."""
         longest = tf.cast(tf.reduce_max(final_state.lengths, 1), tf.int32)
         ids = gather_tree(outputs.predicted_ids, outputs.parent_ids, longest, self._end_token)
-        if self._reorders:
-            final_state = final_state._replace(
-                cell_state=tf.nest.map_structure(
-                    lambda value: self._reordered(value, outputs.parent_ids, final_state.lengths),
-                    final_state.cell_state,
-                )
-            )
         return FinalBeamSearchDecoderOutput(ids, outputs), final_state
-
-    def _reordered(self, value: Any, parents: Any, lengths: Any) -> Any:
-        """Returns a TensorArray [time][batch * beam, ...] as a tensor in the order of the final beams.
-
-        As in 1.15, it stays a TensorArray if its second axis has a known length, as that of a memory may.
-        """
-        if not isinstance(value, tf.TensorArray) or not value.element_shape.ndims:
-            return value
-        rows, *others = value.element_shape.as_list()
-        batch = tf.get_static_value(self._batch)
-        if batch is not None and rows is not None:
-            has_beams = [rows, *others[:1]] == [batch, self._beams]
-            if rows != batch * self._beams or (others and others[0] is not None and not has_beams):
-                return value
-        steps = value.stack()
-        time = tf.shape(parents)[0]
-        beams = tf.broadcast_to(tf.range(self._beams), tf.shape(parents))
-        longest = tf.cast(tf.reduce_max(lengths, 1), tf.int32)
-        order = gather_tree(beams, parents, longest, self._beams + 1)
-        inside = tf.transpose(tf.sequence_mask(lengths, time), [2, 0, 1])
-        order = tf.where(inside, order, beams)
-        split = tf.reshape(steps, [time, self._batch, self._beams, -1])
-        found = tf.reshape(tf.gather(split, order, batch_dims=2), tf.shape(steps))
-        found.set_shape(steps.shape)
-        return found
 
 
 def gather_tree(

@@ -102,16 +102,6 @@ def sparse_column_with_vocabulary_file(
     )
 
 
-def weighted_sparse_column(sparse_id_column: Any, weight_column_name: str, dtype: Any = tf.float32) -> Any:
-    """Returns tf.feature_column.weighted_categorical_column."""
-    return tf.feature_column.weighted_categorical_column(sparse_id_column, weight_column_name, dtype)
-
-
-def one_hot_column(sparse_id_column: Any) -> Any:
-    """Returns tf.feature_column.indicator_column."""
-    return tf.feature_column.indicator_column(sparse_id_column)
-
-
 def embedding_column(
     sparse_id_column: Any,
     dimension: int,

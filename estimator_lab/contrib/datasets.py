@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.contrib.table import sentence
 from estimator_lab.tf1 import tf
 
 Dataset = namedtuple('Dataset', ['data', 'target'])
@@ -165,4 +166,20 @@ def load_dataset(name: str, size: str = 'small', test_with_fake_data: bool = Fal
     return load_mnist()
 
 
+def maybe_download(filename: str, work_directory: str, source_url: str) -> str:
+    """Returns the path of a file in a folder.
+
+    Raises:
+      FileNotFoundError: if it is missing, because nothing is downloaded.
+    """
+    path = Path(work_directory) / filename
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is missing: download it from {source_url}.')
+    return str(path)
+
+
 mnist = base = sys.modules[__name__]  # 1.15 has modules of these names
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(name if name.startswith('__') else sentence(f'learn.datasets.{name}'))

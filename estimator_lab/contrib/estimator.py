@@ -1,17 +1,72 @@
 """Heads and wrappers of ``tf.contrib.estimator``, for Estimators of TensorFlow 1.
 
-The heads are those of TensorFlow 1, whose losses accept `tf.losses.Reduction`.
+The heads are those of tensorflow_estimator for TensorFlow 2. Here they accept an optimizer of TensorFlow 1,
+and `tf.losses.Reduction`.
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from estimator_lab.contrib._wrapped_optimizer import WrappedOptimizer
+from estimator_lab.contrib.opt import WrappedOptimizer
 from estimator_lab.tf1 import tf
-from estimator_lab.tf1._canned_heads import heads
 
+_REDUCTIONS = {
+    tf.losses.Reduction.SUM: 'sum',
+    tf.losses.Reduction.SUM_OVER_BATCH_SIZE: 'sum_over_batch_size',
+}
 _MEAN = tf.losses.Reduction.SUM_OVER_BATCH_SIZE
+
+
+def _reduction(name: str) -> str:
+    if name not in _REDUCTIONS:
+        raise ValueError(f'loss_reduction={name!r} is not supported: use SUM or SUM_OVER_BATCH_SIZE.')
+    return _REDUCTIONS[name]
+
+
+def _head(name: str, *args: Any, **kwargs: Any) -> Any:
+    """Returns a head of tf.compat.v2.estimator with the interface of TensorFlow 1."""
+    base = getattr(tf.compat.v2.estimator, name)
+
+    class Head(base):  # type: ignore[misc]
+        def create_estimator_spec(
+            self,
+            features: Any,
+            mode: str,
+            logits: Any,
+            labels: Any = None,
+            optimizer: Any = None,
+            train_op_fn: Callable[[Any], Any] | None = None,
+            regularization_losses: Any = None,
+            **more: Any,
+        ) -> Any:
+            """Returns the EstimatorSpec; for training, exactly one of optimizer and train_op_fn is given."""
+            if optimizer is not None and train_op_fn is None:
+                # TensorFlow 2's heads expect an optimizer of Keras.
+                step = tf.train.get_global_step()
+                train_op_fn, optimizer = functools.partial(optimizer.minimize, global_step=step), None
+            return super().create_estimator_spec(
+                features,
+                mode,
+                logits,
+                labels=labels,
+                optimizer=optimizer,
+                train_op_fn=train_op_fn,
+                regularization_losses=regularization_losses,
+            )
+
+        def create_loss(self, features: Any, mode: str, logits: Any, labels: Any) -> list[Any]:
+            """Returns the loss, first as in TensorFlow 1's LossSpec."""
+            return [self.loss(labels, logits, features, mode)]
+
+        def predictions(self, logits: Any, keys: Any = None) -> Any:
+            """Returns the predictions of TensorFlow 1's head: a head of labels has no `classes`."""
+            if keys is None and name == 'MultiLabelHead':
+                keys = ['logits', 'probabilities']
+            return super().predictions(logits, *([] if keys is None else [keys]))
+
+    return Head(*args, **kwargs)
 
 
 def binary_classification_head(
@@ -23,9 +78,8 @@ def binary_classification_head(
     name: str | None = None,
 ) -> Any:
     """Returns a head with one logit and the sigmoid cross-entropy."""
-    return heads._binary_logistic_head_with_sigmoid_cross_entropy_loss(
-        weight_column, thresholds, label_vocabulary, loss_reduction, loss_fn, name
-    )
+    reduction = _reduction(loss_reduction)
+    return _head('BinaryClassHead', weight_column, thresholds, label_vocabulary, reduction, loss_fn, name)
 
 
 def multi_class_head(
@@ -37,9 +91,8 @@ def multi_class_head(
     name: str | None = None,
 ) -> Any:
     """Returns a head with a logit for each class, three or more, and the softmax cross-entropy."""
-    return heads._multi_class_head_with_softmax_cross_entropy_loss(
-        n_classes, weight_column, label_vocabulary, loss_reduction, loss_fn, name
-    )
+    reduction = _reduction(loss_reduction)
+    return _head('MultiClassHead', n_classes, weight_column, label_vocabulary, reduction, loss_fn, name)
 
 
 def regression_head(
@@ -51,9 +104,8 @@ def regression_head(
     name: str | None = None,
 ) -> Any:
     """Returns a head with the mean squared error."""
-    return heads._regression_head(
-        weight_column, label_dimension, loss_reduction, loss_fn, inverse_link_fn, name
-    )
+    reduction = _reduction(loss_reduction)
+    return _head('RegressionHead', label_dimension, weight_column, reduction, loss_fn, inverse_link_fn, name)
 
 
 def poisson_regression_head(
@@ -64,22 +116,44 @@ def poisson_regression_head(
     name: str | None = None,
 ) -> Any:
     """Returns a regression head whose logits are logarithms of rates, with the Poisson loss."""
-
-    def loss(labels: Any, logits: Any) -> Any:
-        return tf.nn.log_poisson_loss(labels, logits, compute_full_loss=compute_full_loss)
-
-    return regression_head(weight_column, label_dimension, loss_reduction, loss, tf.exp, name)
+    reduction = _reduction(loss_reduction)
+    return _head('PoissonRegressionHead', label_dimension, weight_column, reduction, compute_full_loss, name)
 
 
 def logistic_regression_head(
     weight_column: Any = None, loss_reduction: str = _MEAN, name: str | None = None
 ) -> Any:
     """Returns a regression head for labels between 0 and 1, with the sigmoid cross-entropy."""
+    return _head('LogisticRegressionHead', weight_column, _reduction(loss_reduction), name)
 
-    def loss(labels: Any, logits: Any) -> Any:
-        return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
 
-    return regression_head(weight_column, 1, loss_reduction, loss, tf.sigmoid, name)
+def multi_label_head(
+    n_classes: int,
+    weight_column: Any = None,
+    thresholds: Sequence[float] | None = None,
+    label_vocabulary: Sequence[Any] | None = None,
+    loss_reduction: str = _MEAN,
+    loss_fn: Callable[..., Any] | None = None,
+    classes_for_class_based_metrics: Sequence[Any] | None = None,
+    name: str | None = None,
+) -> Any:
+    """Returns a head for examples with any number of classes, with a sigmoid cross-entropy for each."""
+    return _head(
+        'MultiLabelHead',
+        n_classes,
+        weight_column,
+        thresholds,
+        label_vocabulary,
+        _reduction(loss_reduction),
+        loss_fn,
+        classes_for_class_based_metrics,
+        name,
+    )
+
+
+def multi_head(heads: Sequence[Any], head_weights: Sequence[float] | None = None) -> Any:
+    """Returns a head for labels by name: {name of a head: its labels}; the loss is the weighted sum."""
+    return _head('MultiHead', heads, head_weights)
 
 
 class _Transformed(WrappedOptimizer):
@@ -172,3 +246,58 @@ def _forwarded(
             )
         found[key] = feature
     return found
+
+
+def replicate_model_fn(
+    model_fn: Callable[..., Any],
+    loss_reduction: str = tf.losses.Reduction.SUM_BY_NONZERO_WEIGHTS,
+    devices: Sequence[str] | None = None,
+) -> Callable[..., Any]:
+    """Returns a model_fn that runs `model_fn` on the first device; with several GPUs, it logs a warning.
+
+    Args:
+      model_fn: a model_fn, whose optimizer is a TowerOptimizer.
+      loss_reduction: one of tf.losses.Reduction, except NONE; has no effect on one device.
+      devices: names of devices, such as '/gpu:0'; all GPUs by default.
+
+    Raises:
+      ValueError: if the reduction is NONE.
+    """
+    if loss_reduction == tf.losses.Reduction.NONE:
+        raise ValueError(f'Tower losses need to be reduced in some way, yet {loss_reduction} is specified.')
+
+    def on_one_device(features: Any, labels: Any, mode: str, params: Any = None, config: Any = None) -> Any:
+        count = len(devices or tf.config.list_physical_devices('GPU'))
+        if count > 1:
+            tf.logging.warning(
+                'replicate_model_fn uses one of %d devices. To use all, pass the model_fn itself to an '
+                'Estimator whose RunConfig has train_distribute=tf.distribute.MirroredStrategy().',
+                count,
+            )
+        available = {'labels': labels, 'mode': mode, 'params': params, 'config': config}
+        accepted = inspect.signature(model_fn).parameters
+        with tf.device(devices[0] if devices else None):
+            return model_fn(features, **{name: available[name] for name in available if name in accepted})
+
+    return on_one_device
+
+
+class TowerOptimizer(WrappedOptimizer):
+    """The optimizer that it wraps, or that a function without arguments returns."""
+
+    _used = 'tower_optimizer_used'
+
+    def __init__(self, optimizer_or_optimizer_fn: Any) -> None:
+        given = optimizer_or_optimizer_fn
+        optimizer = given if isinstance(given, tf.train.Optimizer) else given()
+        super().__init__(optimizer, optimizer.get_name())
+        tf.get_default_graph().get_collection_ref(self._used)[:] = [True]
+
+    @classmethod
+    def has_been_used(cls) -> bool:
+        """Returns whether the graph has one."""
+        return bool(tf.get_collection(cls._used))
+
+    def apply_gradients(self, *args: Any, **kwargs: Any) -> Any:
+        """Applies gradients as the optimizer does."""
+        return self._optimizer.apply_gradients(*args, **kwargs)

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from estimator_lab.contrib import learn_input
-from estimator_lab.contrib.learn_estimator import Estimator
-from estimator_lab.contrib.monitors import replace_monitors_with_hooks
+from estimator_lab.contrib.learn_estimator import Fitting
 from estimator_lab.tf1 import tf
 
 
@@ -25,7 +24,11 @@ def make_export_strategy(
     exports_to_keep: int | None = 5,
     strip_default_attrs: bool | None = None,
 ) -> Any:
-    """Returns a tf.estimator.LatestExporter for `Experiment(export_strategies=...)`."""
+    """Returns a tf.estimator.LatestExporter for `Experiment(export_strategies=...)`.
+
+    `default_output_alternative_key` and `strip_default_attrs` have no effect: tf.estimator exports all
+    outputs, and always strips default attributes.
+    """
     return tf.estimator.LatestExporter('Servo', serving_input_fn, assets_extra, as_text, exports_to_keep)
 
 
@@ -43,6 +46,7 @@ class Experiment:
       eval_hooks: hooks for evaluation.
       eval_delay_secs: seconds before the first continuous evaluation.
       continuous_eval_throttle_secs: least seconds between evaluations.
+      local_eval_frequency: unused, as are min_eval_frequency and delay_workers_by_global_step.
       export_strategies: exporters, one or a list.
       saving_listeners: listeners for checkpoints.
       **unused: other settings of 1.15, which have no meaning for tf.estimator.train_and_evaluate.
@@ -64,12 +68,10 @@ class Experiment:
         min_eval_frequency: int | None = None,
         delay_workers_by_global_step: bool = False,
         export_strategies: Any = None,
-        train_steps_per_iteration: int | None = None,
-        checkpoint_and_export: bool = False,
         saving_listeners: Sequence[Any] | None = None,
-        check_interval_secs: int = 5,
+        **unused: Any,
     ) -> None:
-        if isinstance(estimator, Estimator):
+        if isinstance(estimator, Fitting):
             estimator.default_metrics = eval_metrics
         elif eval_metrics is not None:
             raise ValueError('`eval_metrics` must be None with a tf.estimator.Estimator.')
@@ -81,8 +83,6 @@ class Experiment:
         self._train_steps = train_steps
         self._eval_steps = eval_steps
         self._train_monitors = list(train_monitors or [])
-        self._eval_metrics = eval_metrics
-        self._min_eval_frequency = min_eval_frequency
         self._eval_hooks = list(eval_hooks or [])
         self._delay = eval_delay_secs
         self._throttle = continuous_eval_throttle_secs
@@ -117,7 +117,7 @@ class Experiment:
         """Trains up to `train_steps`; returns the Estimator."""
         return self._estimator.train(
             self._train_input_fn,
-            hooks=self._hooks(),
+            hooks=self._train_monitors,
             max_steps=self._train_steps,
             saving_listeners=self._listeners or None,
         )
@@ -136,7 +136,10 @@ class Experiment:
           The metrics of the last evaluation, and the results of the exporters.
         """
         train = tf.estimator.TrainSpec(
-            self._train_input_fn, self._train_steps, self._hooks(), saving_listeners=self._listeners or None
+            self._train_input_fn,
+            self._train_steps,
+            self._train_monitors,
+            saving_listeners=self._listeners or None,
         )
         evaluate = tf.estimator.EvalSpec(
             self._eval_input_fn,
@@ -153,24 +156,8 @@ class Experiment:
 
     def test(self) -> Any:
         """Trains and evaluates for one step each."""
-        self._estimator.train(self._train_input_fn, hooks=self._hooks(), steps=1)
+        self._estimator.train(self._train_input_fn, hooks=self._train_monitors, steps=1)
         return self._estimator.evaluate(input_fn=self._eval_input_fn, steps=1, hooks=self._eval_hooks), []
-
-    def _hooks(self) -> list[Any]:
-        return replace_monitors_with_hooks(self._train_monitors, self._estimator)
-
-    def _maybe_export(self, eval_result: dict[str, Any]) -> list[Any]:
-        """Exports the latest checkpoint; subclasses that train by themselves call it."""
-        return [
-            exporter.export(
-                self._estimator,
-                f'{self._estimator.model_dir}/export/{exporter.name}',
-                None,
-                eval_result,
-                True,
-            )
-            for exporter in self._exporters
-        ]
 
 
 def run(
@@ -183,7 +170,7 @@ def run(
     """Makes an experiment and runs a method of it, as `tf.contrib.learn.learn_runner.run`.
 
     Args:
-      experiment_fn: called with (output_dir), or with (run_config, hparams).
+      experiment_fn: called with (output_dir), or with (run_config, hparams), by position as in 1.15.
       output_dir: folder of the model.
       schedule: name of a method of Experiment, 'train_and_evaluate' by default.
       run_config: a RunConfig with a `model_dir`, instead of `output_dir`.
@@ -196,11 +183,11 @@ def run(
     if (output_dir is None) == (run_config is None):
         raise ValueError('Must provide either `output_dir` or `run_config`, not both.')
     if run_config is None:
-        experiment = experiment_fn(output_dir=output_dir)
+        experiment = experiment_fn(output_dir)
     else:
         if run_config.model_dir is None:
             raise ValueError('Must specify a model directory `model_dir` in `run_config`.')
-        experiment = experiment_fn(run_config=run_config, hparams=hparams)
+        experiment = experiment_fn(run_config, hparams)
     if not isinstance(experiment, Experiment):
         raise TypeError(f'Experiment builder did not return an Experiment instance, got {type(experiment)}.')
     method = getattr(experiment, schedule or 'train_and_evaluate', None)

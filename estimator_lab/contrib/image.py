@@ -92,29 +92,3 @@ def translations_to_projective_transforms(translations: Any, name: str | None = 
         moves = tf.reshape(tf.convert_to_tensor(translations, dtype=tf.float32), [-1, 2])
         one, zero = tf.ones_like(moves[:, 0]), tf.zeros_like(moves[:, 0])
         return tf.stack([one, zero, -moves[:, 0], zero, one, -moves[:, 1], zero, zero], 1)
-
-
-def flat_transforms_to_matrices(transforms: Any) -> Any:
-    """Returns matrices [batch, 3, 3] of transformations, float [8] or [batch, 8]."""
-    rows = tf.reshape(tf.convert_to_tensor(transforms, dtype=tf.float32), [-1, 8])
-    return tf.reshape(tf.concat([rows, tf.ones_like(rows[:, :1])], 1), [-1, 3, 3])
-
-
-def matrices_to_flat_transforms(transform_matrices: Any) -> Any:
-    """Returns transformations [batch, 8] of matrices, float [3, 3] or [batch, 3, 3]."""
-    rows = tf.reshape(tf.convert_to_tensor(transform_matrices, dtype=tf.float32), [-1, 9])
-    return (rows / rows[:, 8:])[:, :8]
-
-
-def compose_transforms(*transforms: Any) -> Any:
-    """Returns the transformations [batch, 8] that apply all, in their order.
-
-    Raises:
-      ValueError: if there are none.
-    """
-    if not transforms:
-        raise ValueError('compose_transforms needs at least one transform.')
-    product, *others = map(flat_transforms_to_matrices, transforms)
-    for matrix in others:
-        product = tf.matmul(product, matrix)
-    return matrices_to_flat_transforms(product)

@@ -1,11 +1,13 @@
-"""``ModeKeys``, ``RunConfig``, ``ModelFnOps`` and the other small classes of ``tf.contrib.learn``."""
+"""``RunConfig``, ``ModelFnOps``, ``MetricSpec`` and the keys of ``tf.contrib.learn``."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from estimator_lab.tf1 import tf
 
 _SERVING_DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+_Metrics = Mapping[Any, Any]
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -19,12 +21,6 @@ class ModeKeys:
     EVAL = 'eval'
     INFER = 'infer'
 
-    @classmethod
-    def validate(cls, key: str) -> None:
-        """Raises ValueError if `key` is not a mode."""
-        if key not in (cls.TRAIN, cls.EVAL, cls.INFER):
-            raise ValueError(f'Invalid mode {key}.')
-
 
 class PredictionKey:
     """Keys of the predictions of canned Estimators."""
@@ -34,7 +30,6 @@ class PredictionKey:
     LOGITS = 'logits'
     LOGISTIC = 'logistic'
     SCORES = 'scores'
-    TOP_K = 'top_k'
     GENERIC = 'output'
 
 
@@ -47,19 +42,8 @@ class ProblemType:
     LOGISTIC_REGRESSION = 3
 
 
-class InputFnOps(NamedTuple):
-    """What an input function for serving returns.
-
-    `features` are those of the model; `default_inputs` are the placeholders that they are made of, by name.
-    """
-
-    features: Any
-    labels: Any
-    default_inputs: Any
-
-
 class ModelFnOps(NamedTuple):
-    """What a model function returns; `estimator_spec` makes a tf.estimator.EstimatorSpec of it.
+    """What a model function returns.
 
     `output_alternatives` are the outputs for serving: {head, or None: (ProblemType, {name: tensor})}.
     """
@@ -68,47 +52,35 @@ class ModelFnOps(NamedTuple):
     predictions: Any = None
     loss: Any = None
     train_op: Any = None
-    eval_metric_ops: Mapping[str, Any] | None = None
+    eval_metric_ops: _Metrics | None = None
     output_alternatives: Mapping[Any, Any] | None = None
     training_chief_hooks: Sequence[Any] | None = None
     training_hooks: Sequence[Any] | None = None
     scaffold: Any = None
 
-    def estimator_spec(self, default_serving_output_alternative_key: str | None = None) -> Any:
+    def estimator_spec(self) -> Any:
         """Returns the tf.estimator.EstimatorSpec for the same mode.
 
         A metric named `loss` is left out, as tf.estimator adds its own. All exported signatures are those of
         predictions.
-
-        Args:
-          default_serving_output_alternative_key: the head that serves requests that name none, if there are
-            several.
-
-        Raises:
-          ValueError: if the loss, the training operation or the predictions that the mode needs are missing.
         """
         predicts = self.mode == ModeKeys.INFER
+        heads = self.output_alternatives or {None: (ProblemType.UNSPECIFIED, self.predictions)}
+        exports = {
+            name or _SERVING_DEFAULT: tf.estimator.export.PredictOutput(_tensors(tensors))
+            for name, (_, tensors) in heads.items()
+        }
         return tf.estimator.EstimatorSpec(
             self.mode,
             predictions=_tensors(self.predictions),
             loss=None if predicts or self.loss is None else tf.convert_to_tensor(self.loss),
             train_op=self.train_op if self.mode == ModeKeys.TRAIN else None,
             eval_metric_ops=_pairs(self.eval_metric_ops or {}),
-            export_outputs=self._exports(default_serving_output_alternative_key) if predicts else None,
+            export_outputs=exports if predicts else None,
             training_chief_hooks=self.training_chief_hooks,
             training_hooks=self.training_hooks,
             scaffold=self.scaffold,
         )
-
-    def _exports(self, default: str | None) -> dict[str, Any]:
-        heads = self.output_alternatives or {None: (ProblemType.UNSPECIFIED, self.predictions)}
-        exports = {
-            name or _SERVING_DEFAULT: tf.estimator.export.PredictOutput(_tensors(tensors))
-            for name, (_, tensors) in heads.items()
-        }
-        if default is not None:
-            exports.setdefault(_SERVING_DEFAULT, exports[default])
-        return exports
 
 
 def _tensors(values: Any) -> Any:
@@ -117,7 +89,7 @@ def _tensors(values: Any) -> Any:
     return values if values is None or isinstance(values, tf.SparseTensor) else tf.convert_to_tensor(values)
 
 
-def _pairs(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _pairs(metrics: _Metrics) -> dict[str, Any]:
     """Returns metrics as (value, update), of which 1.15 accepts values alone."""
     return {
         name: metric if isinstance(metric, list | tuple) else (metric, tf.no_op())
@@ -136,7 +108,6 @@ class RunConfig(tf.estimator.RunConfig):
       gpu_memory_fraction: fraction of a GPU's memory that this process may use.
       tf_random_seed: random seed of the graph.
       session_config: a tf.ConfigProto that replaces num_cores, log_device_placement and gpu_memory_fraction.
-      protocol: protocol of servers, such as 'grpc'.
       evaluation_master: must be ''.
       keep_checkpoint_every_n_hours: as in tf.estimator.RunConfig.
       **settings: other arguments of tf.estimator.RunConfig, such as model_dir and save_checkpoints_steps.
@@ -153,7 +124,6 @@ class RunConfig(tf.estimator.RunConfig):
         gpu_memory_fraction: float = 1.0,
         tf_random_seed: int | None = None,
         session_config: Any = None,
-        protocol: str | None = None,
         evaluation_master: str = '',
         keep_checkpoint_every_n_hours: float = 10000,
         **settings: Any,
@@ -175,7 +145,6 @@ class RunConfig(tf.estimator.RunConfig):
         super().__init__(
             tf_random_seed=tf_random_seed,
             session_config=session_config,
-            protocol=protocol,
             keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours,
             **settings,
         )
@@ -184,3 +153,61 @@ class RunConfig(tf.estimator.RunConfig):
     def tf_config(self) -> Any:
         """The tf.ConfigProto of its sessions, which can be changed until an Estimator is made."""
         return self.session_config
+
+
+class MetricSpec:
+    """A metric of a model's predictions, for `evaluate(metrics={name: MetricSpec(...)})`.
+
+    Args:
+      metric_fn: a function of predictions, and of labels and weights if it has such parameters. It returns
+        its value and an operation that updates it.
+      prediction_key: which predictions, if the model has several.
+      label_key: which labels, if there are several.
+      weight_key: the feature that is the weights; None for none.
+    """
+
+    def __init__(
+        self,
+        metric_fn: Callable[..., Any],
+        prediction_key: str | None = None,
+        label_key: str | None = None,
+        weight_key: str | None = None,
+    ) -> None:
+        self.metric_fn = metric_fn
+        self.prediction_key = prediction_key
+        self.label_key = label_key
+        self.weight_key = weight_key
+
+    def create_metric_ops(self, inputs: Any, labels: Any, predictions: Any) -> Any:
+        """Returns the metric of these features, labels and predictions, each a tensor or a mapping of them.
+
+        Raises:
+          ValueError: if there are several without a key.
+          KeyError: if there is none with that key.
+        """
+        names = list(inspect.signature(self.metric_fn).parameters)
+        predicted = _chosen('prediction', predictions, self.prediction_key)
+        label = next((name for name in names if name in ('labels', 'label', 'targets', 'target')), None)
+        named = {}
+        if self.weight_key is not None:
+            named['weight' if 'weight' in names else 'weights'] = inputs[self.weight_key]
+        if label is None:
+            return self.metric_fn(predicted, **named)
+        given = _chosen('label', labels, self.label_key)
+        # The order of the first two differs: those of tf.metrics start with the labels.
+        pair = (given, predicted) if names[0] == label else (predicted, given)
+        if label in names[:2]:
+            return self.metric_fn(*pair, **named)
+        return self.metric_fn(predicted, **{label: given}, **named)
+
+
+def _chosen(kind: str, values: Any, key: str | None) -> Any:
+    if not isinstance(values, Mapping):
+        return values
+    if key is None:
+        if len(values) != 1:
+            raise ValueError(f'MetricSpec needs a {kind}_key, as there are several: {sorted(values)}.')
+        return next(iter(values.values()))
+    if key not in values:
+        raise KeyError(f'{kind}_key={key!r} is not among {sorted(values)}.')
+    return values[key]

@@ -1,78 +1,59 @@
-"""Inputs of the Estimators of ``tf.contrib.learn``: arrays in 1.15's order, files, and serving."""
+"""Inputs of the Estimators of ``tf.contrib.learn``: arrays, files, and serving."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from estimator_lab.contrib.columns import UNNAMED, real_valued_column
-from estimator_lab.contrib.learn import InputFnOps
 from estimator_lab.tf1 import tf
 
 
-class Feeder:
-    """Batches of arrays, fed into placeholders: `input_fn` makes them, and `feed` returns the next batch.
+class InputFnOps(NamedTuple):
+    """What an input function for serving returns.
+
+    `features` are those of the model; `default_inputs` are the placeholders that they are made of, by name.
+    """
+
+    features: Any
+    labels: Any
+    default_inputs: Any
+
+
+def array_input_fn(x: Any, y: Any, input_fn: Any, batch_size: int | None, shuffle: bool) -> Callable[[], Any]:
+    """Returns `input_fn`, or an input function for arrays.
 
     Args:
       x: features [examples, ...], an array or a pandas.DataFrame, or a mapping of arrays. One axis becomes
         [examples, 1].
       y: labels of the same length, or a mapping of them, or None. [examples, 1] becomes [examples].
+      input_fn: an input function instead; None if x is given.
       batch_size: examples in a batch; None for all.
-      shuffle: whether each epoch has another order.
-      epochs: how often the examples are fed; None for any number of times.
+      shuffle: whether the examples are repeated in random order, for training.
 
     Raises:
-      ValueError: if x is an iterator, batch_size is not positive, or the lengths differ.
+      ValueError: if both or neither are given, or x and y cannot be batches of arrays.
     """
-
-    def __init__(self, x: Any, y: Any, batch_size: int | None, shuffle: bool, epochs: int | None) -> None:
-        if hasattr(x, '__next__'):
-            raise ValueError('x must be arrays: for an iterator, use input_fn.')
-        self._x = _mapped(_with_two_axes, x)
-        self._y = _mapped(_without_axis_of_one, y)
-        lengths = {len(array) for array in (*_flat(self._x), *_flat(self._y))}
-        if len(lengths) != 1:
-            raise ValueError(f'x and y must have the same number of examples, not {sorted(lengths)}.')
-        self._length = lengths.pop()
-        self._size = self._length if batch_size is None else batch_size
-        if self._size <= 0:
-            raise ValueError(f'Invalid batch_size {self._size}.')
-        self._random = np.random.RandomState(42) if shuffle else None
-        self._epochs = epochs
-        self._epoch = 0
-        self._offset = 0
-        self._order = self._new_order()
-        self._placeholders: tuple[Any, Any] = (None, None)
-
-    def input_fn(self) -> tuple[Any, Any]:
-        """Returns placeholders for the features and the labels."""
-        self._placeholders = _mapped(_placeholder, self._x), _mapped(_placeholder, self._y)
-        return self._placeholders
-
-    def feed(self) -> dict[Any, Any]:
-        """Returns the next batch, by placeholder.
-
-        Raises:
-          StopIteration: after the last epoch.
-        """
-        if self._epochs is not None and self._epoch >= self._epochs:
-            raise StopIteration
-        chosen = self._order[self._offset : self._offset + self._size]
-        self._offset += self._size
-        if self._offset >= self._length:
-            self._order = self._new_order()
-            self._offset = 0
-            self._epoch += 1
-        features, labels = self._placeholders
-        pairs = zip((*_flat(features), *_flat(labels)), (*_flat(self._x), *_flat(self._y)), strict=True)
-        return {placeholder: array[chosen] for placeholder, array in pairs}
-
-    def hook(self) -> Any:
-        """Returns a hook that feeds each step."""
-        return tf.train.FeedFnHook(self.feed)
-
-    def _new_order(self) -> Any:
-        return np.arange(self._length) if self._random is None else self._random.permutation(self._length)
+    if (input_fn is None) == (x is None):
+        raise ValueError('Give either x or input_fn.')
+    if input_fn is not None:
+        if y is not None or batch_size is not None:
+            raise ValueError('y and batch_size belong to x, not to input_fn.')
+        return cast(Callable[[], Any], input_fn)
+    if hasattr(x, '__next__') or tf.is_tensor(x):
+        raise ValueError('x must be arrays: for an iterator or tensors, use input_fn.')
+    features, labels = _mapped(_with_two_axes, x), _mapped(_without_axis_of_one, y)
+    length = len(next(iter(features.values())) if isinstance(features, Mapping) else features)
+    return cast(
+        Callable[[], Any],
+        tf.estimator.inputs.numpy_input_fn(
+            features,
+            labels,
+            length if batch_size is None else batch_size,
+            num_epochs=None if shuffle else 1,
+            shuffle=shuffle and batch_size is not None,  # else a batch would not have each example once
+        ),
+    )
 
 
 def _mapped(function: Callable[[Any], Any], values: Any) -> Any:
@@ -81,36 +62,20 @@ def _mapped(function: Callable[[Any], Any], values: Any) -> Any:
     return None if values is None else function(values)
 
 
-def _flat(values: Any) -> list[Any]:
-    if isinstance(values, Mapping):
-        return list(values.values())
-    return [] if values is None else [values]
-
-
-def _array(value: Any) -> Any:
-    array = np.asarray(value)
-    if array.ndim == 0:
-        raise ValueError(f'x and y must have an axis of examples, unlike {value!r}.')
-    return array
-
-
 def _with_two_axes(value: Any) -> Any:
-    array = _array(value.astype(float) if hasattr(value, 'columns') else value)
+    array = np.asarray(value.astype(float) if hasattr(value, 'columns') else value)
     return array[:, np.newaxis] if array.ndim == 1 else array
 
 
 def _without_axis_of_one(value: Any) -> Any:
-    array = _array(value)
+    array = np.asarray(value)
     return array[:, 0] if array.ndim > 1 and array.shape[1] == 1 else array
 
 
-def _placeholder(array: Any) -> Any:
-    return tf.placeholder(tf.as_dtype(array.dtype), [None, *array.shape[1:]])
-
-
 def infer_real_valued_columns_from_input(x: Any) -> list[Any]:
-    """Returns a numeric column for each of the features, as `Feeder` accepts them."""
-    return infer_real_valued_columns_from_input_fn(Feeder(x, None, None, False, 1).input_fn)
+    """Returns a numeric column for each of the features, as `array_input_fn` accepts them."""
+    arrays = _mapped(_with_two_axes, x)
+    return infer_real_valued_columns_from_input_fn(lambda: (_mapped(tf.constant, arrays), None))
 
 
 def infer_real_valued_columns_from_input_fn(input_fn: Callable[[], Any]) -> list[Any]:
@@ -139,7 +104,7 @@ def read_batch_features(
     file_pattern: Any,
     batch_size: int,
     features: Mapping[str, Any],
-    reader: Any,
+    reader: Any = tf.TFRecordReader,
     randomize_input: bool = True,
     num_epochs: int | None = None,
     queue_capacity: int = 10000,
@@ -174,35 +139,34 @@ def read_batch_features(
     return found
 
 
-def numpy_input_fn(
-    x: Any,
-    y: Any = None,
-    batch_size: int = 128,
-    num_epochs: int | None = 1,
-    shuffle: bool = True,
-    queue_capacity: int = 1000,
-    num_threads: int = 1,
-) -> Any:
+def read_batch_record_features(
+    file_pattern: Any,
+    batch_size: int,
+    features: Mapping[str, Any],
+    randomize_input: bool = True,
+    num_epochs: int | None = None,
+    queue_capacity: int = 10000,
+    **unused: Any,
+) -> dict[str, Any]:
+    """Returns the features of the next batch of a TFRecord file: see `read_batch_features`."""
+    return read_batch_features(
+        file_pattern, batch_size, features, tf.TFRecordReader, randomize_input, num_epochs, queue_capacity
+    )
+
+
+def numpy_input_fn(x: Any, y: Any = None, *args: Any, shuffle: bool = True, **more: Any) -> Any:
     """Returns tf.estimator.inputs.numpy_input_fn, which shuffles by default here."""
-    return tf.estimator.inputs.numpy_input_fn(
-        x, y, batch_size, num_epochs, shuffle, queue_capacity, num_threads
-    )
+    return _shuffling(tf.estimator.inputs.numpy_input_fn, x, y, args, shuffle, more)
 
 
-def pandas_input_fn(
-    x: Any,
-    y: Any = None,
-    batch_size: int = 128,
-    num_epochs: int | None = 1,
-    shuffle: bool = True,
-    queue_capacity: int = 1000,
-    num_threads: int = 1,
-    target_column: str = 'target',
-) -> Any:
+def pandas_input_fn(x: Any, y: Any = None, *args: Any, shuffle: bool = True, **more: Any) -> Any:
     """Returns tf.estimator.inputs.pandas_input_fn, which shuffles by default here."""
-    return tf.estimator.inputs.pandas_input_fn(
-        x, y, batch_size, num_epochs, shuffle, queue_capacity, num_threads, target_column
-    )
+    return _shuffling(tf.estimator.inputs.pandas_input_fn, x, y, args, shuffle, more)
+
+
+def _shuffling(make: Any, x: Any, y: Any, args: tuple[Any, ...], shuffle: bool, more: dict[str, Any]) -> Any:
+    # batch_size, num_epochs and shuffle may be given by position.
+    return make(x, y, *args, **more) if len(args) > 2 else make(x, y, *args, shuffle=shuffle, **more)
 
 
 def build_parsing_serving_input_fn(

@@ -1,12 +1,14 @@
 """Functions of ``tf.contrib`` that TensorFlow 2 has under other names or with other arguments.
 
-From ``tf.contrib.data``, ``distribute``, ``lookup`` and ``tpu``.
+From ``tf.contrib.data``, ``distribute``, ``eager``, ``layers``, ``lookup`` and ``tpu``.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_lab.tf1 import _internals, tf
+from estimator_lab.tf1 import tf
+from estimator_lab.tf1.finder import look_up
+from estimator_lab.tf1.internals import uses_tpus
 
 Transformation = Callable[[Any], Any]
 """A function from one tf.data.Dataset to another."""
@@ -61,12 +63,13 @@ def CollectiveAllReduceStrategy(num_gpus_per_worker: int = 0) -> Any:  # noqa: N
 
 def index_table_from_tensor(mapping: Any, *arguments: Any, **more: Any) -> Any:
     """Returns a table from each key to its index in the 1-D tensor `mapping`."""
-    return _internals.index_table_from_tensor(mapping, *arguments, **more)
+    return look_up('tensorflow.python.ops.lookup_ops', 'index_table_from_tensor')(mapping, *arguments, **more)
 
 
 def index_to_string_table_from_tensor(mapping: Any, *arguments: Any, **more: Any) -> Any:
     """Returns a table from each index to the key at that index in the 1-D tensor `mapping`."""
-    return _internals.index_to_string_table_from_tensor(mapping, *arguments, **more)
+    make = look_up('tensorflow.python.ops.lookup_ops', 'index_to_string_table_from_tensor')
+    return make(mapping, *arguments, **more)
 
 
 def HashTable(  # noqa: N802 - a class in 1.15
@@ -81,6 +84,44 @@ def CrossShardOptimizer(opt: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N8
 
     The operation that sums has no kernel for other devices.
     """
-    if not _internals.uses_tpus():
+    if not uses_tpus():
         return opt
     return tf.tpu.CrossShardOptimizer(opt, *args, **kwargs)
+
+
+def list_devices() -> list[str]:
+    """Returns the names of the devices, such as '/device:CPU:0'."""
+    return [device.name for device in tf.config.list_logical_devices()]
+
+
+def embed_sequence(
+    ids: Any,
+    vocab_size: int | None = None,
+    embed_dim: int | None = None,
+    unique: bool = False,
+    initializer: Any = None,
+    regularizer: Any = None,
+    trainable: bool = True,
+    scope: Any = None,
+    reuse: Any = None,
+) -> Any:
+    """Returns the embeddings [batch, length, embed_dim] of int [batch, length].
+
+    Raises:
+      ValueError: if neither both sizes nor `reuse` is given.
+    """
+    if not (reuse or (vocab_size and embed_dim)):
+        raise ValueError(
+            f'Must specify vocab size and embedding dimension when not reusing. Got vocab_size={vocab_size} '
+            f'and embed_dim={embed_dim}'
+        )
+    with tf.variable_scope(scope, 'EmbedSequence', [ids], reuse=reuse):
+        table = tf.get_variable(
+            'embeddings',
+            [vocab_size, embed_dim] if vocab_size and embed_dim else None,
+            initializer=initializer,
+            regularizer=regularizer,
+            trainable=trainable,
+            collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES],
+        )
+        return tf.nn.embedding_lookup(table, ids)

@@ -1,10 +1,11 @@
-"""Recurrent networks of ``tf.contrib.rnn``; its cells are those of tf.nn.rnn_cell."""
+"""Networks and cells of ``tf.contrib.rnn`` that tf.nn lacks, with 1.15's variable names and numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from estimator_lab.tf1 import tf
 
+_Cell: Any = tf.nn.rnn_cell.RNNCell
 _LSTMStateTuple = tf.nn.rnn_cell.LSTMStateTuple
 
 
@@ -193,3 +194,130 @@ class TimeReversedFusedRNN:
             reverse(inputs), initial_state=initial_state, dtype=dtype, sequence_length=sequence_length, **more
         )
         return reverse(outputs), state
+
+
+class CellOfUnits(_Cell):
+    """A cell whose state has the size of its output, `num_units`, as that of a GRU."""
+
+    _num_units: int
+
+    @property
+    def state_size(self) -> int:
+        """The size of the state."""
+        return self._num_units
+
+    @property
+    def output_size(self) -> int:
+        """The size of the output."""
+        return self._num_units
+
+
+class LayerNormBasicLSTMCell(CellOfUnits):
+    """An LSTM with layer normalization (Ba et al. 2016) and recurrent dropout (Semeniuta et al. 2016).
+
+    Args:
+      num_units: size of state and output.
+      forget_bias: bias added to the forget gate.
+      input_size: unused, as in 1.15.
+      activation: activation of new values and states.
+      layer_norm: whether to normalise.
+      norm_gain: initial scale.
+      norm_shift: initial offset.
+      dropout_keep_prob: probability with which new values are kept, a number or a tensor.
+      dropout_prob_seed: seed of the dropout.
+      reuse: whether the variables exist already.
+    """
+
+    def __init__(
+        self,
+        num_units: int,
+        forget_bias: float = 1.0,
+        input_size: int | None = None,
+        activation: Callable[[Any], Any] = tf.tanh,
+        layer_norm: bool = True,
+        norm_gain: float = 1.0,
+        norm_shift: float = 0.0,
+        dropout_keep_prob: Any = 1.0,
+        dropout_prob_seed: int | None = None,
+        reuse: bool | None = None,
+    ) -> None:
+        super().__init__(_reuse=reuse)
+        self._num_units = num_units
+        self._forget_bias = forget_bias
+        self._activation = activation
+        self._layer_norm = layer_norm
+        self._gain_and_shift = norm_gain, norm_shift
+        self._keep_prob = dropout_keep_prob
+        self._seed = dropout_prob_seed
+
+    @property
+    def state_size(self) -> Any:
+        """The sizes of state and output."""
+        return _LSTMStateTuple(self._num_units, self._num_units)
+
+    def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+        """Returns the output [batch, units] and the next state, of inputs [batch, inputs]."""
+        before, output = state
+        joined, units = tf.concat([inputs, output], 1), self._num_units
+        gates = tf.matmul(joined, tf.get_variable('kernel', [joined.shape.as_list()[1], 4 * units]))
+        if not self._layer_norm:
+            gates += tf.get_variable('bias', [4 * units])  # not zeros at first, as in 1.15
+        enter, new, forget, leave = tf.split(gates, 4, 1)
+        enter, new, forget, leave = (
+            self._normal(values, scope)
+            for values, scope in ((enter, 'input'), (new, 'transform'), (forget, 'forget'), (leave, 'output'))
+        )
+        new = self._activation(new)
+        if not isinstance(self._keep_prob, float) or self._keep_prob < 1:
+            new = tf.nn.dropout(new, rate=1 - self._keep_prob, seed=self._seed)
+        after = before * tf.sigmoid(forget + self._forget_bias) + tf.sigmoid(enter) * new
+        after = self._normal(after, 'state')
+        output = self._activation(after) * tf.sigmoid(leave)
+        return output, _LSTMStateTuple(after, output)
+
+    def _normal(self, values: Any, scope: str) -> Any:
+        if not self._layer_norm:
+            return values
+        gain, shift = map(tf.constant_initializer, self._gain_and_shift)
+        with tf.variable_scope(scope):
+            gamma = tf.get_variable('gamma', [self._num_units], initializer=gain)
+            beta = tf.get_variable('beta', [self._num_units], initializer=shift)
+        mean, variance = tf.nn.moments(values, [1], keep_dims=True)
+        return tf.nn.batch_normalization(values, mean, variance, beta, gamma, 1e-12)
+
+
+def LSTMBlockCell(  # noqa: N802 - a class in 1.15
+    num_units: int,
+    forget_bias: float = 1.0,
+    cell_clip: float | None = None,
+    use_peephole: bool = False,
+    dtype: Any = None,
+    reuse: bool | None = None,
+    name: str = 'lstm_cell',
+) -> Any:
+    """Returns the tf.nn.rnn_cell.LSTMCell with the same variables and numbers."""
+    return tf.nn.rnn_cell.LSTMCell(
+        num_units,
+        use_peepholes=use_peephole,
+        cell_clip=cell_clip,
+        forget_bias=forget_bias,
+        reuse=reuse,
+        name=name,
+        dtype=dtype,
+    )
+
+
+def GRUBlockCellV2(  # noqa: N802 - a class in 1.15
+    num_units: int | None = None,
+    cell_size: int | None = None,
+    reuse: bool | None = None,
+    name: str = 'gru_cell',
+) -> Any:
+    """Returns the tf.nn.rnn_cell.GRUCell with the same variables and numbers.
+
+    Raises:
+      ValueError: if not exactly one size is given.
+    """
+    if (cell_size is None) == (num_units is None):
+        raise ValueError('Exactly one of num_units or cell_size must be provided.')
+    return tf.nn.rnn_cell.GRUCell(num_units or cell_size, reuse=reuse, name=name)

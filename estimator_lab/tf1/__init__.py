@@ -5,13 +5,11 @@ to 2.21 the last released package ``tensorflow-estimator`` 2.15, restored under 
 this module is enough for other code too: ``tf.estimator``, ``tf.compat.v1.estimator`` and
 ``from tensorflow.compat.v1.estimator import Estimator`` then work in every module. Estimator itself is loaded
 at its first use. Modules and names that have moved within TensorFlow since 1.15 work under their old names
-where TensorFlow itself no longer has them, and so does ``tf.keras.layers.Dense(...).apply(x)``;
-``ESTIMATOR_LAB_SHOW_MOVED=1`` in the environment prints each use with its new name.
+where TensorFlow itself no longer has them, and so does ``tf.keras.layers.Dense(...).apply(x)``.
 
-Only this package imports TensorFlow and knows its versions.
-What the import changes in the process is listed in docs/porting.md, "What importing changes"; what only
-commands change is in `prepare_process`. A program that requests Keras 3 in ``tf.keras``, or already uses it
-there, is warned and keeps it, without an Estimator. TensorFlow's v2 behaviour stays on: a program that calls
+Only this package imports TensorFlow and knows its versions. docs/porting.md, "What importing changes",
+lists what the import changes in the process. A program that requests Keras 3 in ``tf.keras``, or already uses
+it there, is warned and keeps it, without an Estimator. TensorFlow's v2 behaviour stays on: a program that calls
 ``tf.Session`` outside an Estimator calls ``tf.disable_v2_behavior()`` first, as with
 ``tensorflow.compat.v1`` itself.
 
@@ -25,7 +23,7 @@ import sys
 from typing import Any, TypeAlias
 
 from estimator_lab.base.process import importing_tensorflow
-from estimator_lab.tf1._environment import (
+from estimator_lab.tf1.packages import (
     VersionError,
     check_packages,
     choose_variables,
@@ -41,12 +39,12 @@ check_packages(tf.__version__)
 hide_deprecations()
 print_log_lines_once()
 
-from estimator_lab.tf1._internals import create_slots, record_reader, redirected_writers  # noqa: E402
-from estimator_lab.tf1._modules import FINDER  # noqa: E402
-from estimator_lab.tf1._names import MovedName, install_names  # noqa: E402
-from estimator_lab.tf1._process import keep_freed_memory, prepare_process  # noqa: E402
-from estimator_lab.tf1._restore import restore_estimator, warn_of_keras_3  # noqa: E402
-from estimator_lab.tf1._reused_evaluation import reused_evaluation_graph  # noqa: E402
+from estimator_lab.tf1.evaluation import reused_evaluation_graph  # noqa: E402
+from estimator_lab.tf1.finder import FINDER  # noqa: E402
+from estimator_lab.tf1.internals import create_slots, record_reader, redirected_writers  # noqa: E402
+from estimator_lab.tf1.moved import install_names  # noqa: E402
+from estimator_lab.tf1.process import keep_freed_memory, prepare_process  # noqa: E402
+from estimator_lab.tf1.restore import restore_estimator, warn_of_keras_3  # noqa: E402
 
 sys.meta_path.insert(0, FINDER)
 restore_estimator()
@@ -81,7 +79,6 @@ __all__ = [
     'EstimatorSpec',
     'Features',
     'Mode',
-    'MovedName',
     'Operation',
     'RunConfig',
     'SessionRunHook',

@@ -40,10 +40,8 @@ PARTS = [
     'fused_lstm',
     'cells',
     'wrappers',
-    'loss_scale',
     'embeddings',
     'images',
-    'sparsemax',
     'heads',
     'multilabel',
     'clusters',
@@ -55,10 +53,7 @@ PARTS = [
     'decoding',
     'beam_search',
     'sequence_losses',
-    'learn_estimators',
     'learn_metrics',
-    'sequence_columns',
-    'recurrent_estimators',
     'wrapped_estimators',
 ]
 

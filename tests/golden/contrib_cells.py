@@ -44,16 +44,9 @@ def cells():
     made = {
         'lstm_block': lambda: rnn.LSTMBlockCell(3),
         'lstm_block_peephole': lambda: rnn.LSTMBlockCell(3, cell_clip=0.3, use_peephole=True),
-        'gru_block': lambda: rnn.GRUBlockCell(3),
         'gru_block_2': lambda: rnn.GRUBlockCellV2(cell_size=3),
         'layer_norm': lambda: rnn.LayerNormBasicLSTMCell(8, norm_gain=0.5, norm_shift=0.1),
         'plain': lambda: rnn.LayerNormBasicLSTMCell(3, layer_norm=False, activation=tf.nn.relu),
-        'attention': lambda: rnn.AttentionCellWrapper(tf.nn.rnn_cell.GRUCell(3), 2, attn_vec_size=4),
-        'attention_flat': lambda: rnn.AttentionCellWrapper(
-            tf.nn.rnn_cell.GRUCell(3), 3, attn_size=2, input_size=5, state_is_tuple=False
-        ),
-        'output_projection': lambda: rnn.OutputProjectionWrapper(tf.nn.rnn_cell.GRUCell(3), 2, tf.tanh),
-        'input_projection': lambda: rnn.InputProjectionWrapper(tf.nn.rnn_cell.BasicLSTMCell(3), 4),
     }
     found = {}
     for case, make in made.items():
@@ -63,8 +56,7 @@ def cells():
             kernel = tf.trainable_variables()[0]
             gradient = tf.gradients(tf.reduce_sum(outputs[:, -1]), [kernel, x])
             found[case] = {
-                'names': names(tf.global_variables()),
-                'shapes': [v.shape.as_list() for v in tf.global_variables()],
+                'shapes': {v.op.name: v.shape.as_list() for v in tf.global_variables()},
                 'values': run([outputs, *tf.contrib.framework.nest.flatten(state), *gradient]),
             }
     return found
@@ -111,19 +103,15 @@ def cudnn_layers():
     """What the layers save: real ones need a GPU to run, but not to be built."""
     cudnn = tf.contrib.cudnn_rnn
     found = {}
-    for name in ('CudnnLSTM', 'CudnnGRU', 'CudnnRNNTanh', 'CudnnRNNRelu'):
+    for name in ('CudnnLSTM', 'CudnnGRU'):
         for direction in ('unidirectional', 'bidirectional'):
-            for built in (False, True):
-                with tf.Graph().as_default(), tf.variable_scope('net'):
-                    layer = getattr(cudnn, name)(2, 3, direction=direction)
-                    if built:
-                        layer.build([None, None, 4])
-                    _, states = layer(tf.zeros([5, 2, 4]))
-                    saved = tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
-                    kept = [spec.name for each in saved for spec in each.specs]
-                    found['/'.join([name, direction, str(built)])] = {
-                        'saved': sorted(kept or names(tf.global_variables())),
-                        'states': [len(states), layer.state_shape(7)],
-                        'about': [layer.num_dirs, layer.rnn_mode, layer.input_size, layer.input_mode],
-                    }
+            with tf.Graph().as_default(), tf.variable_scope('net'):
+                layer = getattr(cudnn, name)(2, 3, direction=direction)
+                _, states = layer(tf.zeros([5, 2, 4]))
+                saved = tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
+                kept = [spec.name for each in saved for spec in each.specs]
+                found[f'{name}/{direction}'] = {
+                    'saved': sorted(kept or names(tf.global_variables())),
+                    'states': [len(states), layer.state_shape(7)],
+                }
     return found

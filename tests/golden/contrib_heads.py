@@ -1,6 +1,14 @@
 """Heads of canned Estimators. Part of remake_contrib.py."""
 
+import tempfile
+
 from contrib_shared import run, tf, wave
+
+
+# Summaries of training that the heads of TensorFlow 2 do not write.
+MEANS = {'average_loss', 'average_loss/m'}
+# TensorFlow 2's head of several labels interpolates this area; that of 1.15 joins its points by lines.
+INTERPOLATED = 'auc_precision_recall'
 
 
 def heads():
@@ -25,39 +33,57 @@ def heads():
     found = {}
     for case, (make, more, labels, size) in made.items():
         with tf.Graph().as_default():
-            found[case] = specs_of(make(**more), tf.constant(labels), size)
+            found[case] = specs_of(make(**more), lambda labels=labels: tf.constant(labels), size)
     return found
 
 
-def specs_of(head, labels, size, split=None, **more):
+def specs_of(head, make_labels, size, split=lambda logits: logits, penalty=dict, without='nothing'):
     """The losses, metrics and predictions of a head, and its logits, mapped by `split`, after a step."""
     tf.train.get_or_create_global_step()
-    features = {'w': tf.constant([[1.0], [2.0], [0.5]])}
-    variable = tf.get_variable('logits', initializer=wave(3, size))
-    logits = split(variable) if split else tf.identity(variable)
+    features, labels, variable = inputs(), make_labels(), logits_of(size)
+    logits = split(tf.identity(variable))
     kind = tf.estimator.ModeKeys
     rule = tf.contrib.estimator.clip_gradients_by_norm(tf.train.GradientDescentOptimizer(1.0), 0.1)
     train = head.create_estimator_spec(
-        features, kind.TRAIN, logits, labels, train_op_fn=rule.minimize, **more
+        features, kind.TRAIN, logits, labels, train_op_fn=rule.minimize, **penalty()
     )
-    summaries = sorted(tensor.op.name for tensor in tf.get_collection(tf.GraphKeys.SUMMARIES))
-    evaluate = head.create_estimator_spec(features, kind.EVAL, logits, labels, **more)
+    summaries = sorted({tensor.op.name for tensor in tf.get_collection(tf.GraphKeys.SUMMARIES)} - MEANS)
     predict = head.create_estimator_spec(features, kind.PREDICT, logits)
     loss = head.create_loss(features, kind.EVAL, logits, labels)
-    metrics = sorted(evaluate.eval_metric_ops)
-    updates = [evaluate.eval_metric_ops[name][1] for name in metrics]
     keys = sorted(key for key, value in predict.predictions.items() if value.dtype != tf.string)
     outputs = [predict.predictions[key] for key in keys]
     exported = predict.export_outputs['predict'].outputs if 'predict' in predict.export_outputs else {}
-    fetched = [train.loss, evaluate.loss, loss[0], *updates, *outputs]
+
+    def model_fn(features, labels, mode):
+        return head.create_estimator_spec(features, mode, split(logits_of(size)), labels, **penalty())
+
+    estimator = tf.estimator.Estimator(model_fn, tempfile.mkdtemp())
+    measured = estimator.evaluate(lambda: (inputs(), make_labels()), steps=1)
+    metrics = sorted(
+        name for name in measured if name not in ('loss', 'global_step') and not name.startswith(without)
+    )
+    first, *rest = run([train.loss, loss[0], *outputs])
     return {
         'metrics': metrics,
         'predictions': keys,
         'summaries': summaries,
         'exports': sorted(map(str, predict.export_outputs)),
         'exported': sorted(exported),
-        'values': [*run(fetched), *run([variable], [train.train_op])],
+        'values': [
+            *(first, float(measured['loss']), rest[0]),
+            *(float(measured[name]) for name in metrics),
+            *rest[1:],
+            *run([variable], [train.train_op]),
+        ],
     }
+
+
+def inputs():
+    return {'w': tf.constant([[1.0], [2.0], [0.5]])}
+
+
+def logits_of(size):
+    return tf.get_variable('logits', initializer=wave(3, size))
 
 
 def multi_heads():
@@ -80,6 +106,16 @@ def multi_heads():
     def indicators():
         return tf.constant([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
 
+    def penalty():
+        return {'regularization_losses': [tf.constant(0.5), tf.constant(0.25)]}
+
+    def three():
+        return {
+            'a': tf.constant([[0], [2], [1]]),
+            'b': tf.constant(wave(3, 1)),
+            'c': tf.constant([[1, 0], [1, 1], [0, 0]]),
+        }
+
     weighted = {'weight_column': 'w', 'thresholds': [0.3, 0.6], 'classes_for_class_based_metrics': [0, 2]}
     by_text = {'label_vocabulary': ['a', 'b', 'c'], 'classes_for_class_based_metrics': ['b'], 'name': 'm'}
     cases = {
@@ -92,11 +128,10 @@ def multi_heads():
     for case, (labels, more) in cases.items():
         with tf.Graph().as_default():
             head = estimator.multi_label_head(3, **more)
-            found[case] = specs_of(head, labels(), 3)
+            found[case] = specs_of(head, labels, 3, without=INTERPOLATED)
     with tf.Graph().as_default():
         head = estimator.multi_label_head(3, loss_reduction=reduction.SUM)
-        penalty = [tf.constant(0.5), tf.constant(0.25)]
-        found['penalty'] = specs_of(head, of_numbers(), 3, regularization_losses=penalty)
+        found['penalty'] = specs_of(head, of_numbers, 3, penalty=penalty, without=INTERPOLATED)
     for case, weights_of_heads in (('several', None), ('several_weighted', [1.0, 0.5, 2.0])):
         with tf.Graph().as_default():
             members = [
@@ -104,12 +139,10 @@ def multi_heads():
                 estimator.regression_head(name='b'),
                 estimator.multi_label_head(2, name='c', thresholds=[0.5]),
             ]
-            labels = {
-                'a': tf.constant([[0], [2], [1]]),
-                'b': tf.constant(wave(3, 1)),
-                'c': tf.constant([[1, 0], [1, 1], [0, 0]]),
-            }
-            split = by_head if weights_of_heads else None
+            more = {'split': by_head} if weights_of_heads else {}
             head = estimator.multi_head(members, weights_of_heads)
-            found[case] = {'name': head.name, **specs_of(head, labels, head.logits_dimension, split)}
+            found[case] = {
+                'name': head.name,
+                **specs_of(head, three, head.logits_dimension, without=INTERPOLATED, **more),
+            }
     return found

@@ -1,6 +1,5 @@
 """Layers, losses, initializers, optimizers and metrics. Part of remake_contrib.py."""
 
-import numpy as np
 from contrib_shared import names, run, tf, wave, weights
 
 
@@ -160,11 +159,3 @@ def filtered():
         choose(everything, ['step'], []),
     ]
     return {'names': [names(each) for each in chosen]}
-
-
-def sparsemax():
-    logits = tf.constant(np.concatenate([2 * wave(4, 5), [[0, 0, 0, 0, 0], [100, 1, 2, 3, 99.5]]]))
-    labels = tf.one_hot([0, 1, 2, 3, 4, 0], 5, dtype=logits.dtype)
-    found = tf.contrib.sparsemax.sparsemax(logits)
-    loss = tf.contrib.sparsemax.sparsemax_loss(logits, found, labels)
-    return {'values': run([found, loss, tf.gradients(loss, logits)[0]])}

@@ -19,14 +19,6 @@ def attention():
             {'attention_layer_size': 2, 'output_attention': False},
         ),
         'bahdanau_normed': (lambda m: seq2seq.BahdanauAttention(4, m, lengths, normalize=True), {}),
-        'luong_monotonic': (lambda m: seq2seq.LuongMonotonicAttention(3, m, lengths, scale=True), {}),
-        'bahdanau_monotonic': (
-            lambda m: seq2seq.BahdanauMonotonicAttention(
-                4, m, lengths, normalize=True, score_bias_init=-0.5, mode='recursive'
-            ),
-            {},
-        ),
-        'hard': (lambda m: seq2seq.BahdanauMonotonicAttention(4, m, lengths, mode='hard'), {}),
         'several': (
             lambda m: [seq2seq.LuongAttention(3, m, lengths), seq2seq.BahdanauAttention(4, m, lengths)],
             {'attention_layer_size': [2, 3], 'alignment_history': True},
@@ -58,20 +50,10 @@ def attention():
 
 
 def decoding():
-    """Greedy decoding, helpers of the user, scheduled sampling that is certain or impossible."""
+    """Greedy decoding, and a helper of the user."""
     seq2seq = tf.contrib.seq2seq
     found = {}
     inputs, table = tf.constant(wave(3, 4, 6)), tf.constant(2 * wave(6, 6))
-
-    def output_sampled(outputs):
-        return seq2seq.InferenceHelper(
-            lambda logits: tf.tanh(logits),
-            [6],
-            tf.float32,
-            inputs[:, 0],
-            lambda values: values[:, 0] > outputs,
-            lambda values: values + 0.5,
-        )
 
     def custom():
         return seq2seq.CustomHelper(
@@ -80,24 +62,12 @@ def decoding():
             lambda time, outputs, state, sample_ids: (sample_ids > 4, outputs * 0.5, state),
         )
 
-    def scheduled(probability):
-        return seq2seq.ScheduledEmbeddingTrainingHelper(inputs, [4, 0, 2], table, probability)
-
-    def fed_back(probability, more=None):
-        return seq2seq.ScheduledOutputTrainingHelper(
-            inputs, [4, 3, 2], probability, auxiliary_inputs=more, next_inputs_fn=tf.sigmoid
-        )
-
     cases = {
         'greedy': (lambda: seq2seq.GreedyEmbeddingHelper(table, [0, 1, 2], 3), {'maximum_iterations': 7}),
         'no_steps': (lambda: seq2seq.GreedyEmbeddingHelper(table, [0, 1, 2], 3), {'maximum_iterations': 0}),
         'time_major': (lambda: seq2seq.TrainingHelper(inputs, [4, 0, 2]), {'output_time_major': True}),
         'imputed': (lambda: seq2seq.TrainingHelper(inputs, [4, 0, 2]), {'impute_finished': True}),
-        'inference': (lambda: output_sampled(0.3), {'maximum_iterations': 4}),
         'custom': (custom, {'maximum_iterations': 5}),
-        'never': (lambda: scheduled(0.0), {}),
-        'own_outputs': (lambda: fed_back(1.0), {}),
-        'own_outputs_never': (lambda: fed_back(0.0, tf.constant(wave(3, 4, 2))), {}),
         'cold': (
             lambda: seq2seq.SampleEmbeddingHelper(table, [0, 1, 2], 3, softmax_temperature=1e-5),
             {'maximum_iterations': 7},
@@ -117,13 +87,12 @@ def decoding():
 
 
 def beam_search():
-    """With and without penalties and attention."""
+    """With and without the length penalty and attention."""
     seq2seq = tf.contrib.seq2seq
     found = {}
     cases = {
         'plain': {},
         'length': {'length_penalty_weight': 0.8},
-        'coverage': {'length_penalty_weight': 0.5, 'coverage_penalty_weight': 0.3},
         'no_steps_left': {},
     }
     for case, more in cases.items():
@@ -134,11 +103,9 @@ def beam_search():
             lengths = seq2seq.tile_batch(tf.constant([4, 2]), 3)
             cell = tf.nn.rnn_cell.GRUCell(3)
             start = seq2seq.tile_batch(tf.constant(2 * wave(2, 3)), 3)
-            if case in ('coverage', 'length'):
-                mechanism = seq2seq.BahdanauAttention(4, memory, lengths if case == 'length' else None)
-                cell = seq2seq.AttentionWrapper(
-                    cell, mechanism, attention_layer_size=3, alignment_history=case == 'length'
-                )
+            if case == 'length':
+                mechanism = seq2seq.BahdanauAttention(4, memory, lengths)
+                cell = seq2seq.AttentionWrapper(cell, mechanism, attention_layer_size=3)
                 start = cell.zero_state(6, tf.float32).clone(cell_state=start)
             decoder = seq2seq.BeamSearchDecoder(
                 cell, table, [0, 1], 2, start, 3, tf.layers.Dense(5, name='logits'), **more
@@ -149,10 +116,6 @@ def beam_search():
                 *(outputs.predicted_ids, *outputs.beam_search_decoder_output, steps),
                 *(state.log_probs, state.finished, state.lengths),
             ]
-            if case == 'length':
-                fetched.append(state.cell_state.alignment_history)
-            if case == 'coverage':
-                fetched.append(state.accumulated_attention_probs)
             found[case] = {'names': names(tf.global_variables()), 'values': run(fetched)}
     ids = np.arange(24).reshape(4, 2, 3) % 7
     parents = (np.arange(24) * 5 % 3).reshape(4, 2, 3)
@@ -172,9 +135,5 @@ def sequence_losses():
     for time, batch in ((True, True), (True, False), (False, True), (False, False)):
         found.append(seq2seq.sequence_loss(logits, targets, mask, time, batch))
         found.append(seq2seq.sequence_loss(logits, targets, mask, False, False, time, batch))
-    p = tf.sigmoid(tf.constant(3 * wave(2, 4)))
-    before = tf.nn.softmax(tf.constant(wave(2, 4)))
-    found += [seq2seq.monotonic_attention(p, before, mode) for mode in ('recursive', 'parallel')]
-    found.append(seq2seq.monotonic_attention(tf.round(p), before, 'hard'))
-    found += [seq2seq.safe_cumprod(p, axis=1), seq2seq.hardmax(p)]
+    found.append(seq2seq.hardmax(tf.sigmoid(tf.constant(3 * wave(2, 4)))))
     return {'values': run(found)}

@@ -1,4 +1,4 @@
-"""Optimizers around others, loss scaling, metric learning and images. Part of remake_contrib.py."""
+"""Optimizers around others, metric learning and images. Part of remake_contrib.py."""
 
 import numpy as np
 from contrib_shared import names, run, tf, wave, weights
@@ -33,29 +33,6 @@ def wrappers():
                 'values': run([w, v, *more], [train] * 3),
             }
     return found
-
-
-def loss_scale():
-    """Scales after steps, and variables after scaled steps, one of which is not finite."""
-    mixed = tf.contrib.mixed_precision
-    scales = []
-    with tf.Graph().as_default():
-        manager = mixed.ExponentialUpdateLossScaleManager(8.0, 2, 2, 2, 0.25)
-        finite = tf.placeholder(tf.bool, [])
-        update = manager.update_loss_scale(finite)
-        with tf.Session() as session:
-            session.run(tf.global_variables_initializer())
-            for each in [True, True, False, True, False, False, True, True, True, True, False]:
-                session.run(update, {finite: each})
-                scales.append(float(session.run(manager.get_loss_scale())))
-    with tf.Graph().as_default():
-        w = tf.get_variable('w', [2], initializer=weights)
-        factor = tf.get_variable('factor', [], initializer=tf.constant_initializer(1.0), trainable=False)
-        manager = mixed.FixedLossScaleManager(16.0)
-        rule = mixed.LossScaleOptimizer(tf.train.MomentumOptimizer(0.1, 0.9), manager)
-        train = rule.minimize(factor * tf.reduce_sum(tf.square(w)))
-        values = run([w], [train, tf.assign(factor, np.inf), train, tf.assign(factor, 2.0), train])
-    return {'values': [scales, *values]}
 
 
 def embeddings():
@@ -111,7 +88,6 @@ def images():
                 image.transform(batch, flat, 'BILINEAR'),
                 image.transform(batch[0, :, :, 0], flat[0], output_shape=[3, 6]),
                 image.translate(batch, [[1.0, -0.5], [0.25, 2.0]], 'BILINEAR'),
-                image.compose_transforms(flat, flat[::-1], flat[0]),
                 image.angles_to_projective_transforms([0.1, 0.2], 7.0, 5.0),
                 tf.gradients(image.rotate(batch, 0.4, 'BILINEAR'), batch)[0],
             ]

@@ -25,20 +25,18 @@ from contrib_layers import (
     metrics,
     optimize_loss,
     optimizers,
-    sparsemax,
 )
-from contrib_learn import learn_estimators, learn_metrics
-from contrib_recurrent import recurrent_estimators, sequence_columns, wrapped_estimators
+from contrib_learn import learn_metrics
 from contrib_sequences import attention, beam_search, decoding, sequence_losses
 from contrib_shared import tf
-from contrib_training import clusters, embeddings, images, loss_scale, multilabel, wrappers
+from contrib_training import clusters, embeddings, images, multilabel, wrappers
+from contrib_wrapped import wrapped_estimators
 
 PARTS = [
     *(fully_connected, layer_norm, batch_norm, optimize_loss, initializers, optimizers, metrics, hparams),
-    *(crf, fused_lstm, cells, wrappers, loss_scale, embeddings, images, sparsemax, heads),
+    *(crf, fused_lstm, cells, wrappers, embeddings, images, heads),
     *(multilabel, clusters, multi_heads, filtered, cudnn_cells, cudnn_layers),
-    *(attention, decoding, beam_search, sequence_losses, learn_estimators, learn_metrics),
-    *(sequence_columns, recurrent_estimators, wrapped_estimators),
+    *(attention, decoding, beam_search, sequence_losses, learn_metrics, wrapped_estimators),
 ]
 
 

@@ -1,0 +1,194 @@
+"""The module ``tensorflow.contrib`` and those below it; they look each name up at its first use."""
+
+import functools
+import importlib
+import importlib.util
+import sys
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from estimator_lab.contrib.table import (
+    FORWARDED,
+    MISSING_MODULES,
+    MISSING_PACKAGES,
+    PYTHON_MODULES,
+    TABLE,
+    remedy,
+    rows,
+    sentence,
+)
+from estimator_lab.tf1 import tf
+from estimator_lab.tf1.finder import FINDER, Forwarder, look_up
+
+ROOT = 'tensorflow.contrib'
+
+
+def install() -> None:
+    """Makes `tf.contrib` and `import tensorflow.contrib` work, unless TensorFlow has its own."""
+    FINDER.supply(ROOT, _loader_of)
+    contrib = importlib.import_module(ROOT)
+    apis: list[Any] = [sys.modules['tensorflow'], tf, tf.compat.v1]
+    for api in apis:
+        if not hasattr(api, 'contrib'):
+            api.contrib = contrib
+
+
+def _loader_of(fullname: str) -> Loader | None:
+    if fullname != ROOT and not fullname.startswith(f'{ROOT}.'):
+        return None
+    path = fullname[len(ROOT) + 1 :]
+    if target := _forwarded(path):
+        if importlib.util.find_spec(target.partition('.')[0]) is None:
+            package = target.partition('.')[0].replace('_', '-')
+            raise ImportError(
+                f'tf.contrib.{path} comes from the package {package}, which is not installed: '
+                f'pip install {package}.',
+                name=fullname,
+            )
+        return Forwarder([target], message=lambda name: sentence(f'{path}.{name}'))
+    package, _, inner = path.partition('.')
+    if package in MISSING_PACKAGES or path in MISSING_MODULES:
+        return _Unused(path)
+    if path and (package not in TABLE or inner.partition('.')[0] not in ('', 'python')):
+        # Not ModuleNotFoundError, whose message `from tensorflow.contrib import x` would hide.
+        raise ImportError(sentence(path), name=fullname)
+    return _Package(package, bool(inner))
+
+
+def _forwarded(path: str) -> str:
+    """Returns the module that replaces the whole of `tf.contrib.<path>`, or ''."""
+    for old in sorted(FORWARDED, key=len, reverse=True):
+        if path == old or path.startswith(f'{old}.'):
+            return FORWARDED[old] + path[len(old) :]
+    return ''
+
+
+class _Unused(Loader):
+    """Loads a module whose names can be imported, but raise NotImplementedError when they are used.
+
+    Programs import more of `tf.contrib` than they use.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Lets importlib create the module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Gives the module a stand-in for each name."""
+
+        def stand_in(name: str) -> Any:
+            if name.startswith('__'):
+                raise AttributeError(name)
+            return vars(module).setdefault(name, StandIn(f'{self._path}.{name}'))
+
+        vars(module)['__getattr__'] = stand_in
+
+
+class StandIn:
+    """A name of a missing package: calling it, subclassing it or reading a name of it raises.
+
+    Attributes:
+      _path: its path below `tf.contrib`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises NotImplementedError."""
+        raise NotImplementedError(sentence(self._path))
+
+    def __mro_entries__(self, bases: Any) -> Any:
+        raise NotImplementedError(sentence(self._path))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__'):
+            raise AttributeError(name)
+        raise NotImplementedError(sentence(self._path))
+
+
+class _Package(Loader):
+    """Loads a module that looks each name up at its first use.
+
+    Args:
+      package: the package of `tf.contrib` whose names it has; '' for `tf.contrib` itself.
+      below_python: whether it is one of 1.15's modules `tf.contrib.<package>.python.*`.
+    """
+
+    def __init__(self, package: str, below_python: bool) -> None:
+        self._package = package
+        self._below_python = below_python
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        # `tf.contrib` exists already if looking for it has imported this package: see `tf1.restore.prepare`.
+        return None if self._package else sys.modules.get(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        names = names_in(self._package)
+        vars(module).update(
+            __getattr__=functools.partial(self._name, module), __dir__=lambda: names, __all__=names
+        )
+        if module.__name__ == f'{ROOT}.framework.python.ops':
+            # A function and its module have the same name, and 1.15's `import arg_scope` gives the function.
+            importlib.import_module(f'{module.__name__}.arg_scope')
+            vars(module)['arg_scope'] = find('framework', 'arg_scope')
+
+    def _name(self, module: ModuleType, name: str) -> Any:
+        if name.startswith('__'):
+            raise AttributeError(name)
+        if not self._package:
+            return _package(name)
+        if name == 'python' or (self._below_python and name in PYTHON_MODULES and name != 'arg_scope'):
+            return importlib.import_module(f'{module.__name__}.{name}')
+        found = find(self._package, name)
+        setattr(module, name, found)
+        return found
+
+
+def _package(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f'{ROOT}.{name}')
+    except ImportError as error:
+        raise AttributeError(str(error)) from None
+
+
+def names_in(package: str) -> list[str]:
+    """Returns the names of `tf.contrib.<package>` that the table lists; '' is `tf.contrib` itself."""
+    if not package:
+        return sorted({name for name in (*TABLE, *FORWARDED) if '.' not in name and name != 'contrib'})
+    return sorted(name for source, name, _ in rows(package) if name != '*' and not source.startswith('!'))
+
+
+def find(package: str, name: str) -> Any:
+    """Returns the object that is `tf.contrib.<package>.<name>`.
+
+    Raises:
+      AttributeError: if there is none; the sentence says what to do.
+    """
+    path = f'{package}.{name}'
+    if path in FORWARDED or path in MISSING_MODULES:
+        return importlib.import_module(f'{ROOT}.{path}')
+    if remedy(package, name) is None:
+        for source, new_name in _candidates(package, name):
+            try:
+                return _value(source, new_name)
+            except AttributeError:
+                continue
+    raise AttributeError(sentence(path))
+
+
+def _candidates(package: str, name: str) -> list[tuple[str, str]]:
+    """Returns (source, name there) to look at: the one that lists the name, else all that have `*`."""
+    sources = [row for row in rows(package) if not row[0].startswith('!')]
+    listed = [(source, new) for source, old, new in sources if old == name]
+    return listed or [(source, name) for source, old, _ in sources if old == '*']
+
+
+def _value(source: str, name: str) -> Any:
+    if source == 'tf' or source.startswith('tf.'):
+        return getattr(functools.reduce(getattr, source.split('.')[1:], tf), name)
+    return look_up(source, name)

@@ -1,0 +1,371 @@
+"""The source of each name of ``tf.contrib``, and what replaces the names that have none.
+
+TABLE is {package: {source: names}}. A source is `tf` with a path below it, or a module. `old=new` means that
+the source uses another name; `*` is every name that the source has. A source that starts with `!` is a
+remedy: those names are missing, and the remedy ends the sentence that says so. The section `contrib` has the
+missing packages.
+"""
+
+from collections.abc import Mapping
+
+from estimator_lab.tf1.moved import table
+
+_COLUMNS = 'use the columns of tf.feature_column, and tf.feature_column.input_layer'
+_DISTRIBUTE = 'use tf.distribute.MirroredStrategy in a RunConfig'
+_PROBABILITY = 'use the package tensorflow-probability'
+_TRAIN_AND_EVALUATE = 'use tf.estimator.train_and_evaluate with a TrainSpec and an EvalSpec'
+
+TABLE: Mapping[str, Mapping[str, str]] = table(f"""
+[cluster_resolver]
+tf.distribute.cluster_resolver:
+    ClusterResolver SimpleClusterResolver UnionClusterResolver=UnionResolver TPUClusterResolver
+    TFConfigClusterResolver GCEClusterResolver KubernetesClusterResolver SlurmClusterResolver
+[compiler]
+tensorflow.python.compiler.xla: jit xla
+[contrib]
+! {_DISTRIBUTE}: all_reduce
+! use tf.autograph: autograph
+! use tf.nondifferentiable_batch_function: batching
+! {_PROBABILITY}: bayesflow
+! TensorFlow 2.8 is the last version that has boosted trees; they live on in ydf: boosted_trees
+! use tf.train.Checkpoint: checkpoint
+! leave it out, as paths of Google Cloud need no settings; for BigQuery, use tensorflow-io: cloud
+! use tf.graph_util and tf.import_graph_def: copy_graph
+! use tf.summary: deprecated
+! use tf.estimator.experimental.KMeans: factorization
+! use the package tensorflow-io: bigtable ffmpeg hadoop ignite kafka kinesis
+! use tf.import_graph_def with input_map: graph_editor
+! use tf.train.ProfilerHook: hooks
+! use tf.data: input_pipeline
+! use scipy.integrate: integrate
+! use tf.keras.layers.experimental.RandomFourierFeatures: kernel_methods
+! use tf.Tensor with axes by number: labeled_tensor
+! use tf.nn.dynamic_rnn with the cells of tf.nn.rnn_cell: grid_rnn legacy_seq2seq recurrent
+! use tf.estimator.experimental.LinearSDCA: linear_optimizer
+! use tf.lite: lite
+! use tf.config.experimental.get_memory_info: memory_stats
+! use tf.mixed_precision.MixedPrecisionLossScaleOptimizer with FixedLossScale or DynamicLossScale:
+    mixed_precision
+! use the package tensorflow-model-optimization: model_pruning quantize
+! use the package scann: nearest_neighbor
+! use the optimizers of tf.train: optimizer_v2
+! use tf.io.decode_proto and tf.io.encode_proto: proto
+! use tf.math.segment_sum: reduce_slice_ops
+! tensorflow-addons 0.23, for TensorFlow 2.15, was the last package that had it: resampler sparsemax
+! use tf.saved_model and tf.estimator.Estimator.export_saved_model: saved_model session_bundle
+! use tf.linalg.experimental.conjugate_gradient: solvers
+! use tf.layers: specs
+! use the package ydf: decision_trees tensor_forest
+! use tf.experimental.tensorrt: tensorrt
+! use tf.test: testing
+! use the package tensorflow-text: text
+! use tf.estimator with a recurrent network: timeseries
+!:
+    cmake constrained_optimization fused_conv libsvm meta_graph_transform periodic_resample quantization
+    receptive_field remote_fused_graph rpc stat_summarizer
+[crf]
+estimator_lab.contrib.crf:
+    crf_binary_score crf_decode crf_log_likelihood crf_log_norm crf_multitag_sequence_score crf_sequence_score
+    crf_unary_score viterbi_decode
+! use tf.contrib.crf.crf_log_norm: CrfForwardRnnCell
+! use tf.contrib.crf.crf_decode: CrfDecodeForwardRnnCell CrfDecodeBackwardRnnCell
+[cudnn_rnn]
+estimator_lab.contrib.cudnn_rnn: CudnnCompatibleGRUCell CudnnCompatibleLSTMCell CudnnGRU CudnnLSTM
+! use tf.nn.dynamic_rnn with tf.nn.rnn_cell.BasicRNNCell: CudnnRNNRelu CudnnRNNTanh
+! use a tf.train.Saver, as the variables are those of cells: CudnnGRUSaveable CudnnLSTMSaveable
+[data]
+estimator_lab.contrib.renamed: batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave
+tf.data: Dataset FixedLengthRecordDataset Iterator Options TFRecordDataset TextLineDataset
+tf.data.experimental: read_batch_features=make_batched_features_dataset *
+! use Dataset.map with tf.ensure_shape: assert_element_shape
+! use Dataset.window: sliding_window_batch
+! use the package tensorflow-io: LMDBDataset
+! use Dataset.prefetch: prefetch_to_device
+! use Dataset.reduce: reduce_dataset
+[distribute]
+estimator_lab.contrib.renamed: MirroredStrategy CollectiveAllReduceStrategy
+tf.distribute:
+    OneDeviceStrategy DistributionStrategy=Strategy ReplicaContext CrossDeviceOps get_strategy
+    get_distribution_strategy=get_strategy get_replica_context has_strategy
+    has_distribution_strategy=has_strategy in_cross_replica_context get_loss_reduction
+tf.distribute.experimental: ParameterServerStrategy TPUStrategy
+tensorflow.python.distribute.cross_device_ops: AllReduceCrossDeviceOps
+tensorflow.python.distribute.distribute_config: DistributeConfig
+tensorflow.python.distribute.distribute_coordinator: run_standard_tensorflow_server
+tensorflow.python.distribute.distribute_lib: *
+! use tf.distribute.experimental.MultiWorkerMirroredStrategy: MultiWorkerAllReduce
+! {_DISTRIBUTE}: Monitor StandardInputStep StandardSingleLossStep Step
+[distributions]
+tf.distributions: *
+[eager]
+tf:
+    GradientTape TensorSpec custom_gradient defun=function enable_eager_execution executing_eagerly function
+    py_func=py_function wrap_function
+tf.app: run
+tf.train: Checkpoint
+estimator_lab.contrib.renamed: list_devices
+tensorflow.python.data.ops.iterator_ops: Iterator=OwnedIterator
+tensorflow.python.eager.backprop:
+    gradients_function implicit_gradients=implicit_grad implicit_value_and_gradients=implicit_val_and_grad
+    value_and_gradients_function=val_and_grad_function
+tensorflow.python.eager.context:
+    ASYNC DEVICE_PLACEMENT_EXPLICIT DEVICE_PLACEMENT_SILENT DEVICE_PLACEMENT_WARN SYNC num_gpus
+tensorflow.python.ops.resource_variable_ops: Variable=ResourceVariable
+! use tf.train.Checkpoint: Checkpointable CheckpointableSaver Saver get_optimizer_variables
+! use tf.variable_scope with reuse=tf.AUTO_REUSE: EagerVariableStore
+! use tf.keras.Model: Network Sequential
+! use tf.keras.metrics: metrics
+[estimator]
+estimator_lab.contrib.estimator:
+    TowerOptimizer binary_classification_head clip_gradients_by_norm forward_features
+    logistic_regression_head multi_class_head multi_head multi_label_head poisson_regression_head
+    regression_head replicate_model_fn
+tf.estimator: BaselineEstimator DNNEstimator DNNLinearCombinedEstimator LinearEstimator add_metrics
+tf.estimator.experimental: *
+! use tf.saved_model: SavedModelEstimator
+! use tf.compat.v2.estimator.experimental: RNNClassifier RNNEstimator
+[feature_column]
+tf.feature_column:
+    sequence_categorical_column_with_hash_bucket sequence_categorical_column_with_identity
+    sequence_categorical_column_with_vocabulary_file sequence_categorical_column_with_vocabulary_list
+    sequence_numeric_column
+! use tf.keras.experimental.SequenceFeatures: sequence_input_layer
+[framework]
+tf.train:
+    assert_global_step create_global_step get_global_step get_or_create_global_step init_from_checkpoint
+    list_variables load_checkpoint load_variable
+tf: TensorSpec argsort sort py_func assert_same_float_dtype assert_scalar convert_to_tensor_or_sparse_tensor
+tensorflow.python.framework.tensor_util: is_tensor=is_tf_type
+tensorflow.python.framework.smart_cond: smart_cond smart_case smart_constant_value
+tensorflow.python.util.deprecation: deprecated deprecated_arg_values deprecated_args
+tf_slim.ops.arg_scope: *
+tf_slim.ops.variables: *
+[image]
+estimator_lab.contrib.image: angles_to_projective_transforms rotate transform translate
+    translations_to_projective_transforms
+! multiply their 3 x 3 matrices: compose_transforms flat_transforms_to_matrices matrices_to_flat_transforms
+[keras]
+tf.keras: *
+[layers]
+tf.nn: safe_embedding_lookup_sparse
+tf.feature_column: bucketized_column create_feature_spec_for_parsing=make_parse_example_spec
+    one_hot_column=indicator_column weighted_sparse_column=weighted_categorical_column
+estimator_lab.contrib.columns:
+    crossed_column embedding_column real_valued_column sparse_column_with_hash_bucket
+    sparse_column_with_integerized_feature sparse_column_with_keys sparse_column_with_vocabulary_file
+estimator_lab.contrib.renamed: embed_sequence
+tf_slim.layers: *
+tf_slim.layers.layers: *
+! {_COLUMNS}:
+    input_from_feature_columns joint_weighted_sum_from_feature_columns scattered_embedding_column
+    sequence_input_from_feature_columns shared_embedding_columns weighted_sum_from_feature_columns
+! use tf.recompute_grad: recompute_grad
+[learn]
+estimator_lab.contrib.learn: MetricSpec ModeKeys ModelFnOps NotFittedError PredictionKey ProblemType RunConfig
+estimator_lab.contrib.learn_estimator: Estimator SKCompat
+estimator_lab.contrib.learn_canned:
+    DNNClassifier DNNLinearCombinedClassifier DNNLinearCombinedRegressor DNNRegressor LinearClassifier
+    LinearRegressor
+estimator_lab.contrib.learn_input:
+    InputFnOps build_default_serving_input_fn build_parsing_serving_input_fn
+    infer_real_valued_columns_from_input
+    infer_real_valued_columns_from_input_fn read_batch_features read_batch_record_features
+estimator_lab.contrib.experiment: Experiment ExportStrategy make_export_strategy
+tf.estimator: NanLossDuringTrainingError
+! use the class of the same name in tf.estimator: DNNEstimator DNNLinearCombinedEstimator LinearEstimator
+! use tf.contrib.learn.LinearClassifier: LogisticRegressor
+! use tf.contrib.learn.Estimator: BaseEstimator Trainable
+! {_TRAIN_AND_EVALUATE}: Evaluable evaluate train
+! use tf.estimator.experimental.KMeans: KMeansClustering
+! use tf.keras.preprocessing.text.Tokenizer: preprocessing VocabularyProcessor
+! use tf.data: read_batch_examples
+! use a tf.Session: run_n
+[learn.monitors]
+! use tf.estimator.EvalSpec, and tf.estimator.experimental.stop_if_no_decrease_hook: ValidationMonitor
+! use the hooks of tf.train: *
+[lookup]
+estimator_lab.contrib.renamed:
+    HashTable index_table_from_tensor index_to_string_table_from_tensor
+    string_to_index_table_from_tensor=index_table_from_tensor
+tensorflow.python.ops.lookup_ops: *
+! use tf.contrib.lookup.index_table_from_file: string_to_index_table_from_file
+[losses]
+tf_slim.losses: *
+[metrics]
+tf: confusion_matrix
+tf.sets: set_difference=difference set_intersection=intersection set_size=size set_union=union
+tf_slim.metrics: *
+[nn]
+tf.nn: *
+[opt]
+estimator_lab.contrib.opt:
+    AdamWOptimizer DecoupledWeightDecayExtension LARSOptimizer LazyAdamOptimizer MomentumWOptimizer
+    MovingAverageOptimizer extend_with_decoupled_weight_decay
+! use tf.keras.optimizers.legacy.Nadam: NadamOptimizer
+! use tf.keras.optimizers.legacy.Adamax: AdaMaxOptimizer
+! use scipy.optimize with tf.gradients: ScipyOptimizerInterface ExternalOptimizerInterface
+! {_DISTRIBUTE}: ElasticAverageOptimizer ModelAverageOptimizer
+[predictor]
+estimator_lab.contrib.predictor: from_estimator from_saved_model
+[rnn]
+tf.nn.rnn_cell:
+    BasicLSTMCell BasicRNNCell DeviceWrapper DropoutWrapper GRUCell LSTMCell LSTMStateTuple MultiRNNCell
+    RNNCell ResidualWrapper
+tf.nn: static_bidirectional_rnn static_rnn static_state_saving_rnn
+estimator_lab.contrib.rnn:
+    GRUBlockCellV2 LSTMBlockCell LSTMBlockFusedCell LayerNormBasicLSTMCell TimeReversedFusedRNN
+    stack_bidirectional_dynamic_rnn transpose_batch_time
+! use tf.nn.static_bidirectional_rnn once for each layer: stack_bidirectional_rnn
+! use tf.contrib.rnn.GRUBlockCellV2, whose variables have other names: GRUBlockCell
+! use tf.contrib.seq2seq.AttentionWrapper: AttentionCellWrapper
+! use tf.layers.dense before or after the cell: InputProjectionWrapper OutputProjectionWrapper
+! use tf.nn.rnn_cell.LSTMCell, which is another cell: NASCell UGRNNCell PhasedLSTMCell GridLSTMCell
+    CoupledInputForgetGateLSTMCell IndRNNCell
+! use tf.keras.layers.ConvLSTM2D: ConvLSTMCell Conv1DLSTMCell Conv2DLSTMCell Conv3DLSTMCell
+[seq2seq]
+estimator_lab.contrib.attention: AttentionMechanism BahdanauAttention LuongAttention hardmax
+estimator_lab.contrib.attention_wrapper: AttentionWrapper AttentionWrapperState
+estimator_lab.contrib.beam_search:
+    BeamSearchDecoder BeamSearchDecoderOutput BeamSearchDecoderState FinalBeamSearchDecoderOutput gather_tree
+    tile_batch
+estimator_lab.contrib.decoding: BasicDecoder BasicDecoderOutput Decoder dynamic_decode sequence_loss
+estimator_lab.contrib.decoding_helpers:
+    CustomHelper GreedyEmbeddingHelper Helper SampleEmbeddingHelper TrainingHelper
+! use tf.contrib.seq2seq.BahdanauAttention or LuongAttention:
+    BahdanauMonotonicAttention LuongMonotonicAttention monotonic_attention safe_cumprod
+! use tf.contrib.seq2seq.CustomHelper:
+    InferenceHelper ScheduledEmbeddingTrainingHelper ScheduledOutputTrainingHelper
+[signal]
+tf.signal: *
+[staging]
+tensorflow.python.ops.data_flow_ops: StagingArea
+[stateless]
+tf.random:
+    stateless_multinomial stateless_random_normal=stateless_normal stateless_random_uniform=stateless_uniform
+    stateless_truncated_normal
+[summary]
+tensorflow.python.ops.summary_ops_v2: *
+tf.summary: all_summary_ops=all_v2_summary_ops
+[tfprof]
+tensorflow.python.profiler: model_analyzer tfprof_logger
+! use tf.compat.v2.profiler.experimental.Profile: ProfileContext
+[tpu]
+estimator_lab.contrib.renamed: CrossShardOptimizer
+tf.estimator.tpu: InputPipelineConfig RunConfig TPUConfig TPUEstimator TPUEstimatorSpec
+tf.tpu:
+    batch_parallel bfloat16_scope core cross_replica_sum initialize_system outside_compilation replicate
+    rewrite shard shutdown_system
+tensorflow.python.tpu.async_checkpoint: AsyncCheckpointSaverHook
+tensorflow.python.tpu.training_loop: repeat while_loop
+tensorflow.python.tpu.device_assignment: DeviceAssignment device_assignment
+tensorflow.python.tpu.topology: Topology
+tensorflow.python.tpu.tpu_function: get_tpu_context
+tensorflow.python.tpu.ops.tpu_ops: *
+! use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15: TPUDistributionStrategy keras_to_tpu_model
+! use tf.profiler.experimental: profiler
+[training]
+estimator_lab.contrib.hparams: HParams parse_values
+tf.train: checkpoints_iterator
+tf_slim.training.training:
+    add_gradients_summaries clip_gradient_norms clip_gradient_norms_fn create_train_op multiply_gradients
+    train
+tf_slim.training.evaluation:
+    StopAfterNEvalsHook SummaryAtEndHook evaluate_once evaluate_repeatedly get_or_create_eval_step
+    wait_for_new_checkpoint
+! use tf.data, which has bucket_by_sequence_length in tf.data.experimental:
+    batch_sequences_with_states bucket bucket_by_sequence_length SequenceQueueingStateSaver FeedingQueueRunner
+! use tf.data.experimental.rejection_resample:
+    rejection_sample resample_at_rate stratified_sample weighted_resample
+! use tf.train.replica_device_setter without it: GreedyLoadBalancingStrategy RandomStrategy
+! {_TRAIN_AND_EVALUATE}: tuner Tuner
+[util]
+tf: make_ndarray make_tensor_proto
+tensorflow.python.framework.tensor_util: constant_value
+""")
+
+_LEARN = ('learn', 'learn.python.learn')
+_EXPERIMENT = ('learn_runner', 'experiment', 'utils', 'utils.saved_model_export_utils')
+_INPUT = ('io', 'learn_io', 'learn_io.graph_io', 'utils.input_fn_utils')
+_OF_TPU = ('device_assignment', 'session_support', 'tensor_tracer', 'topology', 'tpu', 'tpu_feed')
+
+FORWARDED: Mapping[str, str] = {
+    'framework.nest': 'tensorflow.python.util.nest',
+    'gan': 'tensorflow_gan',
+    'slim': 'tf_slim',
+    'slim.python': 'tf_slim',
+    'slim.python.slim': 'tf_slim',
+    **{
+        f'{learn}.datasets{x}': 'estimator_lab.contrib.datasets'
+        for learn in _LEARN
+        for x in ('', '.base', '.mnist')
+    },
+    **{f'{learn}.{x}': 'estimator_lab.contrib.experiment' for learn in _LEARN for x in _EXPERIMENT},
+    **{f'{learn}.{x}': 'estimator_lab.contrib.learn_input' for learn in _LEARN for x in _INPUT},
+    **{
+        f'{learn}.{hooks}': f'tensorflow.python.training.{hooks}'
+        for learn in _LEARN
+        for hooks in ('basic_session_run_hooks', 'session_run_hook')
+    },
+    'losses.python.metric_learning': 'tf_slim.losses.metric_learning',
+    'losses.python.metric_learning.metric_loss_ops': 'tf_slim.losses.metric_learning',
+    'saved_model.python.saved_model.reader': 'tensorflow.python.tools.saved_model_utils',
+    'tensorboard': 'tensorboard',
+    'compiler.jit': 'tensorflow.python.compiler.xla.jit',
+    'compiler.xla': 'tensorflow.python.compiler.xla.xla',
+    'tpu.proto': 'tensorflow.core.protobuf.tpu',
+    **{
+        f'tpu.python.tpu.{name}': f'tensorflow.python.tpu.{name}'
+        for name in (*_OF_TPU, 'tpu_function', 'tpu_sharding', 'training_loop')
+    },
+    **{
+        f'tpu.python.tpu.{name}': f'tensorflow_estimator.python.estimator.tpu.{name}'
+        for name in ('error_handling', 'tpu_context', 'util')
+    },
+}
+"""Packages that are elsewhere as a whole, including everything below them."""
+
+MISSING_MODULES = tuple(f'{learn}.monitors' for learn in _LEARN)
+"""Modules of packages that are here: they can be imported, as the missing packages can."""
+
+_WORDS = """
+arg_scope async_checkpoint batching cluster_resolver core_rnn_cell crf cudnn_rnn cudnn_rnn_ops
+dnn dnn_linear_combined encoders estimator estimators evaluation extenders feature_column framework functional
+fused_rnn_cell hparam initializers interleave_ops lazy_adam_optimizer layers learn linear lookup loss_ops
+losses lstm_ops metric_ops metric_spec metrics mirrored_strategy model_fn moving_average_optimizer
+normalization one_device_strategy ops optimizers parameter_server_strategy prediction_key
+attention_wrapper basic_decoder beam_search_decoder beam_search_ops decoder helper loss regularizers rnn
+rnn_cell run_config shuffle_ops sort_ops summaries tpu tpu_cluster_resolver tpu_config tpu_estimator tpu_ops
+tpu_optimizer training util utils variables weight_decay_optimizers
+"""
+PYTHON_MODULES = frozenset(_WORDS.split())
+"""Modules of 1.15 below `tf.contrib.X.python`; each has all names of `tf.contrib.X`."""
+
+
+def rows(package: str) -> list[tuple[str, str, str]]:
+    """Returns (source, name of 1.15, name there) of each name of a package; `*` stays one row."""
+    return [
+        (source, *_split(name)) for source, names in TABLE.get(package, {}).items() for name in names.split()
+    ]
+
+
+def _split(name: str) -> tuple[str, str]:
+    old, _, new = name.partition('=')
+    return old, new or old
+
+
+MISSING_PACKAGES = frozenset(name for _, name, _ in rows('contrib'))
+
+
+def remedy(package: str, name: str) -> str | None:
+    """Returns what to use instead of a missing name; '' if nothing, None if the table doesn't list it."""
+    found = {old: source[1:].strip() for source, old, _ in rows(package) if source.startswith('!')}
+    return found.get(name, found.get('*'))
+
+
+def sentence(path: str) -> str:
+    """Returns the error message for `tf.contrib.<path>`: one sentence that says what to use instead."""
+    package, _, name = path.replace('learn.python.learn.', 'learn.').rpartition('.')
+    first = path.partition('.')[0]
+    found = remedy(package, name) or remedy(first, name) or remedy('contrib', first)
+    advice = found or 'it ended with TensorFlow 1, and nothing replaces it'
+    return f'tf.contrib.{path} is not supported: {advice}.'

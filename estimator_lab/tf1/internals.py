@@ -1,0 +1,57 @@
+"""Internals of TensorFlow that have no public equivalent."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+from tensorflow.python.tpu import tpu_function
+
+
+def create_slots(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Creates an optimizer's slot variables in the current scope, ahead of `apply_gradients`.
+
+    Slots that `apply_gradients` creates inside a branch of `tf.cond` have the branch's name as a prefix.
+
+    Args:
+      optimizer: a `tf.train.Optimizer`.
+      variables: the variables that it updates.
+    """
+    optimizer._create_slots(list(variables))
+
+
+@contextlib.contextmanager
+def redirected_writers(writers: Mapping[str, Any]) -> Iterator[None]:
+    """Makes `tf.summary.FileWriterCache.get` return the given writers while the context is active.
+
+    Args:
+      writers: folder of event files -> an object with the methods of `tf.summary.FileWriter`.
+    """
+    cache = tf.summary.FileWriterCache
+    with cache._lock:
+        replaced = {folder: cache._cache[folder] for folder in writers if folder in cache._cache}
+        cache._cache.update(writers)
+    try:
+        yield
+    finally:
+        with cache._lock:
+            for folder, writer in writers.items():
+                if cache._cache.get(folder) is writer:  # `FileWriterCache.clear` may have removed it
+                    del cache._cache[folder]
+                    if folder in replaced:
+                        cache._cache[folder] = replaced[folder]
+
+
+def uses_tpus() -> bool:
+    """Returns whether the graph is being built for the cores of a TPU."""
+    return tpu_function.get_tpu_context().number_of_shards is not None
+
+
+def record_reader(path: str) -> Any:
+    """Returns a reader of a TFRecord file: `read(offset)` gives (record, offset of the next one).
+
+    `read` raises DataLossError if the record or its length is damaged, and IndexError at the end of the file.
+    """
+    from tensorflow.python.lib.io.tf_record import tf_record_random_reader
+
+    return tf_record_random_reader(path)

@@ -1,0 +1,317 @@
+"""Old names of TensorFlow: three tables of their new places, and how they are answered.
+
+The tables apply to what is missing: a name that a TensorFlow still has keeps its meaning. A new TensorFlow
+that moves a name needs one line here; tests/tf1/test_names.py finds it. A name that is missing raises
+AttributeError, as in any module, so that ``hasattr`` and ``getattr`` with a default work.
+"""
+
+import configparser
+import functools
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.abc import Loader
+from types import ModuleType
+from typing import Any
+
+from estimator_lab.tf1.finder import FINDER, Forwarder, look_up
+
+_V1 = 'tensorflow._api.v2.compat.v1'
+# Modules of the TensorFlow 1 API in which programs look for names of TensorFlow 2; '' is `tf` itself.
+_API_MODULES = {
+    'tensorflow.compat.v1': '',
+    **{
+        f'{_V1}.{module}': module
+        for module in ('metrics', 'losses', 'summary', 'initializers', 'random', 'nn', 'config')
+    },
+}
+# Modules that are found or supplied elsewhere.
+_OWN_MODULES = ('contrib', 'estimator', 'keras')
+_ESTIMATOR_API = tuple(f'tensorflow_estimator.python.estimator.api._v{n}.estimator' for n in (1, 2))
+_KERAS_API = ('tf_keras.api._v1.keras', 'tf_keras.api._v2.keras')
+_FEEDING = 'tensorflow_estimator.python.estimator.inputs.queues.feeding_functions'
+# The module of Keras 2's base class of layers: on TensorFlow 2.15, and on later versions.
+_KERAS_LAYERS = ('keras.src.engine.base_layer', 'tf_keras.src.engine.base_layer')
+
+# Packages whose modules have the same names in another package.
+PACKAGES: Mapping[str, str] = {
+    'tensorflow.python.estimator': 'tensorflow_estimator.python.estimator',
+}
+
+# Old module -> modules that have its contents now, in the order in which names are looked up.
+MODULES: Mapping[str, Sequence[str]] = {
+    'tensorflow.python.estimator.keras': ['tensorflow_estimator.python.estimator.keras_lib'],
+    'tensorflow.python.tpu.tpu_config': ['tensorflow_estimator.python.estimator.tpu.tpu_config'],
+    'tensorflow.python.tpu.tpu_context': ['tensorflow_estimator.python.estimator.tpu.tpu_context'],
+    'tensorflow.python.tpu.tpu_estimator': ['tensorflow_estimator.python.estimator.tpu.tpu_estimator'],
+    'tensorflow.python.tpu.error_handling': ['tensorflow_estimator.python.estimator.tpu.error_handling'],
+    'tensorflow.python.tpu.util': ['tensorflow_estimator.python.estimator.tpu.util'],
+    'tensorflow.python.tpu.async_checkpoint': ['estimator_lab.tf1.hooks'],
+    'tensorflow.python.eager.profiler': ['tensorflow.python.profiler.profiler_v2'],
+    'tensorflow.python.eager.profiler_client': ['tensorflow.python.profiler.profiler_client'],
+    'tensorflow.python.training.training_ops': ['tensorflow.python.ops.gen_training_ops'],
+    'tensorflow.python.training.gen_training_ops': ['tensorflow.python.ops.gen_training_ops'],
+    'tensorflow.python.training.tracking': ['tensorflow.python.trackable'],
+    'tensorflow.python.training.tracking.base': ['tensorflow.python.trackable.base'],
+    'tensorflow.python.training.tracking.data_structures': ['tensorflow.python.trackable.data_structures'],
+    'tensorflow.python.training.tracking.graph_view': ['tensorflow.python.checkpoint.graph_view'],
+    'tensorflow.python.training.tracking.layer_utils': ['tensorflow.python.trackable.layer_utils'],
+    'tensorflow.python.training.tracking.python_state': ['tensorflow.python.trackable.python_state'],
+    'tensorflow.python.training.tracking.tracking': [
+        'tensorflow.python.trackable.autotrackable',
+        'tensorflow.python.trackable.resource',
+        'tensorflow.python.trackable.asset',
+    ],
+    'tensorflow.python.training.tracking.util': ['tensorflow.python.checkpoint.checkpoint'],
+    'tensorflow.python.training.saving.functional_saver': ['tensorflow.python.checkpoint.functional_saver'],
+    'tensorflow.python.training.distribute': ['tensorflow.python.distribute.distribute_lib'],
+    'tensorflow.python.training.distribution_strategy_context': [
+        'tensorflow.python.distribute.distribute_lib'
+    ],
+    'tensorflow.python.distribute.distribution_strategy_context': [
+        'tensorflow.python.distribute.distribute_lib'
+    ],
+    'tensorflow.python.data.experimental.ops.distribute_options': ['tensorflow.python.data.ops.options'],
+    'tensorflow.python.data.experimental.ops.optimization_options': ['tensorflow.python.data.ops.options'],
+    'tensorflow.python.data.experimental.ops.threading_options': ['tensorflow.python.data.ops.options'],
+    'tensorflow.python.ops.losses.loss_reduction': ['tensorflow.python.keras.utils.losses_utils'],
+    'tensorflow.python.platform.parameterized': ['absl.testing.parameterized'],
+    'tensorflow.python.pywrap_tensorflow_internal': ['tensorflow.python.pywrap_tensorflow'],
+    'tensorflow.core.profiler.protobuf': ['tensorflow.tsl.profiler.protobuf'],
+    'tensorflow.core.profiler.protobuf.xplane_pb2': ['tensorflow.tsl.profiler.protobuf.xplane_pb2'],
+}
+
+
+class _Table(configparser.RawConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr  # a row's name, which may have capitals
+
+
+def table(text: str) -> dict[str, dict[str, str]]:
+    """Parses {section: {row: names}} from lines `[section]` and `row: names`; indented lines continue it."""
+    parser = _Table(delimiters=(':',))
+    parser.read_string(text)
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+# Old module -> {new module: names separated by white space, `old=new` if the name changed too}.
+NAMES: Mapping[str, Mapping[str, str]] = {
+    **table("""
+[tensorflow.python.framework.ops]
+tensorflow.python.framework.tensor: Tensor enable_tensor_equality disable_tensor_equality
+tensorflow.python.framework.indexed_slices:
+    IndexedSlices IndexedSlicesValue convert_to_tensor_or_indexed_slices convert_n_to_tensor_or_indexed_slices
+    internal_convert_to_tensor_or_indexed_slices internal_convert_n_to_tensor_or_indexed_slices
+tensorflow.python.framework.tensor_conversion: convert_to_tensor_v2
+tensorflow.python.framework.tensor_conversion_registry: register_tensor_conversion_function
+[tensorflow.python.framework.graph_util]
+tensorflow.python.framework.convert_to_constants: convert_variables_to_constants
+[tensorflow.python.ops.array_ops]
+tensorflow.python.ops.array_ops_stack: stack unstack
+[tensorflow.python.ops.standard_ops]
+tensorflow.python.ops.array_ops_stack: stack unstack
+[tensorflow.python.ops.math_ops]
+tensorflow.python.ops.bincount_ops: bincount_v1
+tensorflow.python.ops.special_math_ops: bessel_i0e bessel_i1e
+[tensorflow.python.ops.nn]
+tensorflow.python.ops.rnn: bidirectional_dynamic_rnn dynamic_rnn raw_rnn static_rnn static_state_saving_rnn
+tensorflow.python.ops: rnn_cell
+[tensorflow.python.ops.control_flow_ops]
+tensorflow.python.ops.cond: cond cond_for_tf_v2
+tensorflow.python.ops.while_loop: while_loop while_loop_v2
+tensorflow.python.ops.control_flow_case: case case_v2
+tensorflow.python.ops.control_flow_switch_case: switch_case
+tensorflow.python.ops.control_flow_assert: Assert
+[tensorflow.python.ops.variables]
+tensorflow.python.ops.variable_v1: VariableV1 is_variable_initialized
+tensorflow.python.ops.ref_variable: RefVariable default_variable_creator
+[tensorflow.python.ops.variable_scope]
+tensorflow.python.ops.ref_variable: default_variable_creator
+tensorflow.python.ops.resource_variables_toggle:
+    enable_resource_variables disable_resource_variables resource_variables_enabled
+tensorflow.python.ops.variable_v1: variable=VariableV1
+[tensorflow.python.ops.resource_variable_ops]
+tensorflow.python.ops.ref_variable: _from_proto_fn _to_proto_fn
+[tensorflow.python.ops.random_ops]
+tensorflow.python.ops.random_crop_ops: random_crop
+[tensorflow.python.util.nest]
+tensorflow.python.util.nest: is_sequence=is_nested
+[tensorflow.python.data.util.nest]
+tensorflow.python.data.util.nest: is_sequence=is_nested
+[tensorflow.python.training.checkpoint_management]
+tensorflow.python.checkpoint.checkpoint_management:
+    CheckpointManager checkpoint_exists generate_checkpoint_state_proto get_checkpoint_mtimes
+    get_checkpoint_state latest_checkpoint meta_graph_filename remove_checkpoint update_checkpoint_state
+    update_checkpoint_state_internal
+[tensorflow.python.pywrap_tensorflow]
+tensorflow.python.training.py_checkpoint_reader: NewCheckpointReader
+[tensorflow.python.layers.layers]
+tensorflow.compat.v1.layers: BatchNormalization batch_normalization
+[tensorflow.python.layers.normalization]
+tensorflow.compat.v1.layers: BatchNormalization batch_normalization
+[tensorflow.python.data.ops.dataset_ops]
+tensorflow.python.data.ops.options: Options
+[tensorflow.python.feature_column.feature_column_v2]
+tensorflow.python.feature_column.feature_column_v2_types: FeatureColumn
+[tensorflow.python.eager.def_function]
+tensorflow.python.eager.polymorphic_function.polymorphic_function: Function
+"""),
+    **{
+        module: {'estimator_lab.tf1.hooks': 'CheckpointInputPipelineHook'}
+        for module in (
+            'tensorflow.python.data.experimental.ops.iterator_ops',
+            'tensorflow.python.data.experimental',
+            'tensorflow._api.v2.data.experimental',
+            'tensorflow._api.v2.compat.v1.data.experimental',
+            'tensorflow._api.v2.compat.v2.data.experimental',
+        )
+    },
+}
+
+
+def sources_of(module: str) -> Sequence[str]:
+    """Returns the modules that have the contents of the old module now; none if it is unknown."""
+    if module in MODULES:
+        return MODULES[module]
+    for old, new in PACKAGES.items():
+        if module == old or module.startswith(f'{old}.'):
+            return [new + module.removeprefix(old)]
+    return []
+
+
+def new_names(module: str) -> dict[str, tuple[str, str]]:
+    """Returns {old name: (new module, new name)} for the names that have left `module`."""
+    found = {}
+    for new, names in NAMES.get(module, {}).items():
+        for name in names.split():
+            old, _, renamed = name.partition('=')
+            found[old] = (new, renamed or old)
+    return found
+
+
+def install_names() -> None:
+    """Makes old names work, and missing names explain themselves; TensorFlow's own names stay."""
+    FINDER.supply('tensorflow.', _forwarder_of)
+    for module in {*NAMES, *_API_MODULES, *_ESTIMATOR_API, *_KERAS_API}:
+        FINDER.answer(module, functools.partial(_answer, module))
+    for module in _KERAS_LAYERS:
+        FINDER.hook(module, after=_restore_apply)
+    FINDER.hook('tensorflow.python.framework.device', after=_restore_device_spec)
+    FINDER.hook(_FEEDING, after=_accept_text_columns)
+
+
+def _forwarder_of(fullname: str) -> Loader | None:
+    sources = sources_of(fullname)
+    if sources:
+        return Forwarder(sources)
+    name = fullname.partition('.')[2]
+    # TensorFlow 1 had its API as modules, such as tensorflow.gfile and tensorflow.layers.
+    api = sys.modules.get(_V1)
+    if not api or name in _OWN_MODULES or not isinstance(vars(api).get(name), ModuleType):
+        return None
+    return ApiModule(api, name)
+
+
+class ApiModule(Loader):
+    """Loads a module that has the names of `tf.<name>` of TensorFlow 1."""
+
+    def __init__(self, api: ModuleType, name: str) -> None:
+        self._api = api
+        self._name = name
+
+    def create_module(self, spec: Any) -> None:
+        """Lets importlib create the module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Looks names up at their first use, as some modules are loaded then."""
+
+        def look_up_name(name: str) -> Any:
+            if name.startswith('__'):
+                raise AttributeError(name)
+            return getattr(getattr(self._api, self._name), name)
+
+        vars(module)['__getattr__'] = look_up_name
+
+
+def _answer(module: str, name: str) -> Any:
+    """Returns what `module` had under an old name.
+
+    Raises:
+      AttributeError: if it had none; the sentence says what to use instead.
+    """
+    moved = new_names(module).get(name)
+    if moved is None:
+        raise AttributeError(_explanation(module, name))
+    new_module, new_name = moved
+    found = look_up(new_module, new_name)
+    setattr(sys.modules[module], name, found)
+    return found
+
+
+def _explanation(module: str, name: str) -> str:
+    """Returns the sentence for a name that a module lacks."""
+    if module in _ESTIMATOR_API:
+        if name.startswith('BoostedTrees'):
+            since = '2.9: 2.8 is the last version that has boosted trees.'
+            return f'tf.estimator.{name} was removed in TensorFlow {since}'
+        if module == _ESTIMATOR_API[1] and _has(sys.modules.get('tensorflow.compat.v1'), f'estimator.{name}'):
+            return f"tf.estimator.{name} is TensorFlow 1's: write tf.compat.v1.estimator.{name}."
+        return f"tf.estimator has no attribute '{name}'."
+    if module in _KERAS_API:
+        return (
+            f"tf.keras has no attribute '{name}': with estimator_lab.tf1 it is Keras 2, as TF1 programs "
+            'need; Keras 3 is `import keras`.'
+        )
+    if module not in _API_MODULES:
+        return f"module '{module}' has no attribute '{name}'"
+    path = f'{_API_MODULES[module]}.{name}'.lstrip('.')
+    if not name.startswith('_') and _has(sys.modules.get('tensorflow'), path):
+        return (
+            f"tf.{path} is TensorFlow 2's, and this `tf` is TensorFlow 1's: a program that uses it "
+            'keeps `import tensorflow as tf`, with `import estimator_lab.tf1` above it (docs/porting.md).'
+        )
+    return f"module '{module.replace(_V1, 'tensorflow.compat.v1')}' has no attribute '{name}'"
+
+
+def _has(holder: Any, path: str) -> bool:
+    try:
+        for part in path.split('.'):
+            holder = getattr(holder, part)
+    except Exception:  # noqa: BLE001 - loading a part of TensorFlow can raise anything
+        return False
+    return True
+
+
+def _restore_apply(module: ModuleType) -> None:
+    """Gives Keras 2's layers `layer.apply(x)`, which TensorFlow 1 had and Keras 2.15 dropped."""
+    layers: Any = module.Layer
+    if not hasattr(layers, 'apply'):
+        layers.apply = _apply
+
+
+def _restore_device_spec(module: ModuleType) -> None:
+    """Makes `DeviceSpec` TensorFlow 1's class, which adds `merge_from` and assignments to that of 2."""
+    vars(module)['DeviceSpec'] = importlib.import_module('tensorflow').compat.v1.DeviceSpec
+
+
+def _accept_text_columns(module: ModuleType) -> None:
+    """Lets pandas_input_fn and numpy_input_fn read text columns of pandas 3, which are not NumPy's."""
+    names = vars(module)
+    enqueue = names['_enqueue_data']
+
+    @functools.wraps(enqueue)
+    def with_numpy_types(data: Any, *args: Any, **kwargs: Any) -> Any:
+        # A frame, or an ordered dict of arrays.
+        if hasattr(data, 'items'):
+            text = {name: column for name, column in data.items() if column.dtype.name in ('str', 'string')}
+            data = data.copy() if text else data
+            for name, column in text.items():
+                data[name] = column.astype(object)
+        return enqueue(data, *args, **kwargs)
+
+    names['_enqueue_data'] = with_numpy_types
+
+
+def _apply(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    """Calls the layer."""
+    return self(inputs, *args, **kwargs)
