@@ -4,12 +4,13 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# tensorflow-estimator, tf-keras and tensorboard were once part of TensorFlow and are separate packages today.
+# tensorflow-estimator, tf-keras, tensorboard and tf-slim were once part of TensorFlow.
 RUNTIME = [
     'tensorflow>=2.15,<2.22',
     'tensorflow-estimator==2.15.0',
     'tf-keras>=2.15,<2.22',
     'tensorboard>=2.15',
+    'tf-slim>=1.1',
     'numpy>=1.23',
     'pillow>=9.1',
     'absl-py>=1.4',
@@ -29,8 +30,6 @@ TEST = [
 DOCS = ['mkdocs-material>=9.5,<10', 'mkdocstrings[python]>=0.26', 'ruff>=0.8', 'nbclient>=0.8']
 DOCS += ['ipykernel>=6']
 TEST += DOCS
-# tf-slim provides the parts of tf.contrib that estimator_lab.contrib lacks: slim, arg_scope, convolutions.
-CONTRIB = ['tf-slim>=1.1']
 # Reads archives over the web and from object stores. For az:// add adlfs, for hf:// huggingface_hub.
 REMOTE = ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'gcsfs>=2024.2']
 # A server that answers as Amazon S3 does, for tests of s3://. aiobotocore, which s3fs needs, comes before the
@@ -61,7 +60,6 @@ setup(
     install_requires=RUNTIME,
     entry_points={'console_scripts': ['estimator_lab=estimator_lab.__main__:program']},
     extras_require={
-        'contrib': CONTRIB,
         'remote': REMOTE,
         'onnx': ONNX,
         'notebook': NOTEBOOK,

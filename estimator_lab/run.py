@@ -159,7 +159,7 @@ def _show_program_only(kind: type[BaseException], error: BaseException, trace: T
     sys.__excepthook__(kind, error.with_traceback(trace), trace)
 
 
-COMMAND = _Launcher(_main, _USAGE, Settings, arguments='PROGRAM ...')
+COMMAND = _Launcher(_main, _USAGE, Settings, arguments='[PROGRAM ...]')
 
 if __name__ == '__main__':
     COMMAND.run()

@@ -18,7 +18,7 @@ _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_K
 
 # The tests that `make check` runs, at least one file for each room; the others train, or start processes.
 FAST = (
-    *('base', 'console', 'core', 'data', 'porting'),
+    *('base', 'console', 'core', 'data'),
     'contrib/test_crf.py',
     'inference/report/test_page.py',
     'models/test_registry.py',
@@ -31,7 +31,7 @@ FAST = (
     'test_kubernetes.py',
     'test_main.py',
     'test_tools.py',
-    'tf1/test_estimator_training.py',
+    'tf1/test_coordinator.py',
     'tf1/test_internals.py',
     'training/test_settings.py',
 )
@@ -76,7 +76,6 @@ ONCE = (
     'models/test_vgg.py',
     'notebook',
     'optimizers/second_order',
-    'porting',
     'robustness/test_faults.py',
     'runs/test_event_files.py',
     'runs/test_reference_classifier.py',

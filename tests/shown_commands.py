@@ -32,8 +32,8 @@ from tests.places import ROOT
 # Replacements for flags of estimator_lab.train; None removes the flag.
 SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '24'}
 # Class images need a network trained for many minutes; published weight files are not part of the repository;
-# a program that `run` starts has a process of its own; and `to_keras` needs the export of a canned Estimator.
-ONLY_FLAGS = tuple(f'estimator_lab.{name}' for name in ('dream', 'import_weights', 'run', 'to_keras'))
+# and a program that `run` starts has a process of its own.
+ONLY_FLAGS = tuple(f'estimator_lab.{name}' for name in ('dream', 'import_weights', 'run'))
 # Flags that need several machines or published weights.
 ELSEWHERE = re.compile(
     r'--distribution|--warm_start=.*(\.(ckpt|h5|safetensors)|/head)$|--hparams=.*\bperceptual=|--data=\w+://'

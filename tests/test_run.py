@@ -1,10 +1,5 @@
 """The command `run`: programs as they are, with their own arguments, exit status and tracebacks."""
 
-import subprocess
-import sys
-import sysconfig
-import venv
-
 import pytest
 
 from estimator_lab.run import split
@@ -90,7 +85,6 @@ def test_a_program_for_tensorflow_2_stays_one(run_python, folder):
         ([], 'PROGRAM is missing, see --help.'),
         (['-m'], '-m is not followed by the name of a module.'),
         (['--nothing', 'x.py'], 'There is no flag --nothing'),
-        (['--install_hook', '--remove_hook'], '--install_hook and --remove_hook exclude each other.'),
     ],
 )
 def test_what_cannot_run_says_why(run_command, arguments, error):
@@ -114,47 +108,22 @@ def test_the_command_line_is_split_at_the_program():
     assert split(['run', '-m']) == (['run'], [], True)
 
 
-@pytest.fixture
-def environment(tmp_path):
-    """Returns a function that runs Python in an environment of its own, with the packages of this one."""
-    venv.create(tmp_path / 'venv', with_pip=False)
-    python = next(tmp_path.glob('venv/*/python'))
-    (packages,) = (tmp_path / 'venv').rglob('site-packages')
-    paths = dict.fromkeys([str(ROOT), sysconfig.get_path('purelib'), *sys.path])
-    (packages / 'paths.pth').write_text('\n'.join(filter(None, paths)))
-
-    def run(*arguments):
-        done = subprocess.run([python, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path)
-        return done.returncode, done.stdout.splitlines(), done.stderr
-
-    return run, packages / 'estimator_lab_startup.pth'
-
-
-def test_the_hook_restores_estimator_in_a_program_that_does_not_import_us(environment):
-    run, hook = environment
-    status, lines, err = run('-m', 'estimator_lab.run', '--install-hook')
-    assert status == 0 and lines[0].startswith(f'Wrote {hook}'), err
-    code = """
-import sys
-assert 'estimator_lab.tf1' not in sys.modules and 'typing' not in sys.modules
-from tensorflow.compat.v1 import estimator
+CANNED = """
+import inspect
+import numpy as np
 import tensorflow as tf
-print(estimator.Estimator.__name__, tf.estimator.Estimator.__name__, 'estimator_lab.contrib' in sys.modules)
-from tensorflow.contrib.layers import fully_connected
-print(fully_connected is tf.contrib.layers.fully_connected)
-print(tf.contrib.layers is tf.compat.v1.contrib.layers)
+
+x = {'x': np.ones([8, 1], np.float)}
+linear = tf.estimator.LinearRegressor([tf.feature_column.numeric_column('x')])
+linear.train(tf.estimator.inputs.numpy_input_fn(x, x['x'], num_epochs=None, shuffle=True), steps=5)
+print(type(linear).__name__, inspect.getargspec(lambda a, axis: a).args, [np.float64(1.5)])
 """
-    status, lines, err = run('-c', code)
-    assert lines == ['Estimator EstimatorV2 False', 'True', 'True'], err
-    assert run('-m', 'estimator_lab.run', '--remove-hook')[1] == [f'Removed {hook}.']
-    assert not hook.exists()
-    assert run('-m', 'estimator_lab.run', '--remove-hook')[:2] == (0, [f'There is no {hook}.'])
 
 
-def test_the_hook_does_nothing_without_this_package(environment):
-    run, hook = environment
-    assert run('-m', 'estimator_lab.run', '--install-hook')[0] == 0
-    assert run('-S', '-c', f'exec(open({str(hook)!r}).read())')[::2] == (0, '')
+def test_the_plainest_canned_estimator_and_names_that_python_and_numpy_have_dropped(run_python, tmp_path):
+    (tmp_path / 'canned.py').write_text(CANNED)
+    done = run_python('-m', 'estimator_lab.run', str(tmp_path / 'canned.py'))
+    assert done.stdout == "LinearRegressor ['a', 'axis'] [1.5]\n", done.stderr
 
 
 def test_notebooks(run_python):

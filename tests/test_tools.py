@@ -69,45 +69,6 @@ def behaviours():
                 yield ' '.join(ast.get_docstring(node).split()).rstrip('.').replace('|', chr(92) + '|')
 
 
-def site(folder, modules, names):
-    """Writes a site-packages folder whose TensorFlow has these modules, and names in tf.train."""
-    for module in modules:
-        path = folder / 'tensorflow' / (module.replace('.', '/') + '.py')
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('')
-    api = folder / 'tensorflow' / '_api' / 'v2' / 'train'
-    api.mkdir(parents=True)
-    (api / '__init__.py').write_text(
-        ''.join(f'from tensorflow.python import x as {name}\n' for name in names)
-    )
-    return str(folder)
-
-
-def test_missing_names_are_listed_with_their_replacement(tmp_path, capsys):
-    gone = ['python.training.training_ops', 'python.estimator.canned.dnn', 'python.new_loss', 'lite.aside']
-    old = site(tmp_path / 'old', ['python.kept', 'keras.layers', *gone], ['Saver', 'Gone'])
-    new = site(tmp_path / 'new', ['python.kept', 'python.added'], ['Saver', 'Added'])
-    assert tool('removed_names').main([old, new]) == 1
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines == [
-        [
-            'module',
-            'tensorflow.python.estimator.canned.dnn',
-            'tensorflow_estimator.python.estimator.canned.dnn',
-        ],
-        ['module', 'tensorflow.python.new_loss', 'MISSING'],
-        ['module', 'tensorflow.python.training.training_ops', 'tensorflow.python.ops.gen_training_ops'],
-        ['name', 'tf.train.Gone', 'MISSING'],
-        ['2', 'missing'],
-    ]
-    assert tool('removed_names').main([old, old]) == 0
-
-
-def test_a_folder_without_tensorflow_is_an_error(tmp_path):
-    with pytest.raises(SystemExit, match='tensorflow'):
-        tool('removed_names').main([str(tmp_path), str(tmp_path)])
-
-
 @pytest.mark.parametrize(('half', 'status'), [(1.05, 0), (1.5, 1), (None, 1)])
 def test_the_check_of_gpus_prints_one_table(tmp_path, monkeypatch, capsys, half, status):
     """Each model, float16 against float32, and `mirrored`; it fails if a row does."""

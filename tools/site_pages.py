@@ -30,17 +30,16 @@ _LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
 
 
 def on_config(config: Any) -> Any:
-    """Fills the menus of the examples and of the messages, and shows the version in the header."""
+    """Fills the menu of the examples, and shows the version in the header."""
     version = re.search(
         r"__version__ = '(.*)'", (ROOT / 'estimator_lab/__init__.py').read_text(encoding='utf-8')
     )
     assert version
     config.site_name = f'estimator_lab {version[1]}'
-    menus = {'EXAMPLES': _examples_menu(), 'MESSAGES': _messages_menu()}
     for entry in config.nav:
         for title, pages in entry.items():
-            if isinstance(pages, str) and pages in menus:
-                entry[title] = menus[pages]
+            if pages == 'EXAMPLES':
+                entry[title] = _examples_menu()
     return config
 
 
@@ -103,12 +102,6 @@ def _pages_of_code() -> list[Path]:
 
 def _examples_menu() -> list[Any]:
     return ['examples/index.md', *({path.name: f'examples/{path.stem}.md'} for path in _pages_of_code())]
-
-
-def _messages_menu() -> list[str]:
-    first = 'messages/README.md'
-    others = sorted(f'messages/{path.name}' for path in (ROOT / 'docs/messages').glob('*.md'))
-    return [first, *(page for page in others if page != first)]
 
 
 def _gallery_index() -> str:

@@ -8,6 +8,8 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from estimator_lab.contrib.columns import UNNAMED
 from estimator_lab.contrib.estimator import clip_gradients_by_norm
 from estimator_lab.contrib.learn import PredictionKey
@@ -73,9 +75,7 @@ class _Canned(Fitting):
         return named
 
     def _renamed(self, predictions: Any) -> Any:
-        added = {
-            name: predictions[source][..., 0] for name, source in self._names.items() if source in predictions
-        }
+        added = {new: _only_one(predictions[old]) for new, old in self._names.items() if old in predictions}
         return {**predictions, **added}
 
     def _outputs(self, predictions: Any, names: Sequence[str] | None) -> Any:
@@ -85,6 +85,12 @@ class _Canned(Fitting):
     def _only(self, key: str, args: Sequence[Any], more: dict[str, Any]) -> Any:
         found = self.predict(*args, outputs=[key], **more)
         return (each[key] for each in found) if more.get('as_iterable', True) else found[key]
+
+
+def _only_one(values: Any) -> Any:
+    """Returns [batch, 1] as [batch], and an array [1] as a scalar."""
+    found = values[..., 0]
+    return found[()] if isinstance(found, np.ndarray) else found
 
 
 class _Classifier(_Canned):

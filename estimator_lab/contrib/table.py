@@ -306,6 +306,7 @@ FORWARDED: Mapping[str, str] = {
         for learn in _LEARN
         for hooks in ('basic_session_run_hooks', 'session_run_hook')
     },
+    'losses.metric_learning': 'tf_slim.losses.metric_learning',
     'losses.python.metric_learning': 'tf_slim.losses.metric_learning',
     'losses.python.metric_learning.metric_loss_ops': 'tf_slim.losses.metric_learning',
     'saved_model.python.saved_model.reader': 'tensorflow.python.tools.saved_model_utils',

@@ -7,11 +7,10 @@ this module is enough for other code too: ``tf.estimator``, ``tf.compat.v1.estim
 at its first use. Modules and names that have moved within TensorFlow since 1.15 work under their old names
 where TensorFlow itself no longer has them, and so does ``tf.keras.layers.Dense(...).apply(x)``.
 
-Only this package imports TensorFlow and knows its versions. docs/porting.md, "What importing changes",
-lists what the import changes in the process. A program that requests Keras 3 in ``tf.keras``, or already uses
-it there, is warned and keeps it, without an Estimator. TensorFlow's v2 behaviour stays on: a program that calls
-``tf.Session`` outside an Estimator calls ``tf.disable_v2_behavior()`` first, as with
-``tensorflow.compat.v1`` itself.
+Only this package imports TensorFlow and knows its versions. docs/porting.md lists what the import changes in
+the process. A program that requests Keras 3 in ``tf.keras``, or already uses it there, is warned and keeps
+it, without an Estimator. TensorFlow's v2 behaviour stays on: a program that calls ``tf.Session`` outside an
+Estimator calls ``tf.disable_v2_behavior()`` first, as with ``tensorflow.compat.v1`` itself.
 
 Raises:
   VersionError: an ImportError whose one sentence says which installed packages do not fit and what

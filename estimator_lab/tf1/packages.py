@@ -21,7 +21,7 @@ ESTIMATOR_REQUIREMENT = 'tensorflow-estimator==2.15.0'
 _KERAS_WARNINGS = (
     r'`tf\.layers\.',
     r'`tf\.nn\.rnn_cell\.',
-    r'`layer\.add_variable` is deprecated',
+    r'`layer\.(add_variable|apply)` is deprecated',
     r'`tf\.keras\.backend\.set_learning_phase` is deprecated',
     r'`Model\.state_updates` will be removed',
     'float_format is deprecated',  # protobuf's, as TensorFlow 2.20 writes its graph

@@ -29,6 +29,7 @@ from estimator_lab.runs.reference_classifier import with_reference_classifier
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
 from estimator_lab.training.cluster import ClusterWatch, check_agreement
+from estimator_lab.training.durability import SyncCheckpoints
 from estimator_lab.training.evaluations import (
     BestEvaluation,
     EvaluationLog,
@@ -200,7 +201,10 @@ class PhaseTrainer:
         else:
             stop = StopTrainingHook(switch, lambda: log.is_enough, self._role.follows_chief)
         hooks = [stop, *([self._share] if self._share else []), *self._chief_hooks()]
-        train_spec = tf.estimator.TrainSpec(self.train_input_fn(), None if is_own_pace else last_step, hooks)
+        listeners = [SyncCheckpoints(str(self.plan.folder))]
+        train_spec = tf.estimator.TrainSpec(
+            self.train_input_fn(), None if is_own_pace else last_step, hooks, listeners
+        )
         eval_spec = tf.estimator.EvalSpec(
             eval_input_fn,
             inputs.eval_steps,

@@ -1,4 +1,4 @@
-"""Wrappers and RNN Estimators of tf.contrib.estimator; their figures are in test_golden."""
+"""Heads and wrappers of tf.contrib.estimator; their figures are in test_golden."""
 
 import numpy as np
 import pytest
@@ -104,43 +104,59 @@ def test_canned_estimators_train_with_heads_of_contrib(name, tmp_path):
     assert np.isfinite(model.evaluate(labelled, steps=1)['loss/b'])
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'words'),
-    [
-        ({}, 'num_units or rnn_cell_fn'),
-        ({'num_units': [2], 'cell_type': 'tanh'}, 'Supported cell types'),
-        ({'num_units': [2], 'cell_type': int}, 'Supported cell types'),
-        ({'num_units': [2], 'rnn_cell_fn': len}, 'must not be specified'),
-        ({'cell_type': 'gru', 'rnn_cell_fn': len}, 'must not be specified'),
-        ({'num_units': [2], 'return_sequences': True}, 'return_sequences is not supported'),
-    ],
-)
-def test_arguments_of_recurrent_estimators_that_are_rejected(arguments, words):
-    with pytest.raises(ValueError, match=words):
-        CONTRIB.RNNEstimator(CONTRIB.regression_head(), [], **arguments)
+def model(features, labels, mode):
+    head = CONTRIB.multi_head(
+        [
+            CONTRIB.multi_label_head(3, name='tags', label_vocabulary=['a', 'b', 'c']),
+            CONTRIB.regression_head(name='size'),
+        ]
+    )
+    logits = tf.layers.dense(features['x'], head.logits_dimension)
+    return head.create_estimator_spec(
+        features, mode, logits, labels, optimizer=tf.train.GradientDescentOptimizer(0.5)
+    )
 
 
-def test_columns_of_sequences_that_are_rejected():
-    columns = tf.contrib.feature_column
+def two_targets():
+    x = tf.constant([[0.0, 1.0], [1.0, 0.0]])
+    tags = tf.SparseTensor([[0, 0], [0, 1], [1, 0]], ['a', 'b', 'c'], [2, 2])
+    return {'x': x}, {'tags': tags, 'size': tf.constant([[1.0], [-1.0]])}
+
+
+def test_an_estimator_trains_evaluates_predicts_and_exports_two_targets(tmp_path):
+    estimator = tf.estimator.Estimator(model, str(tmp_path))
+    estimator.train(two_targets, steps=60)
+    found = estimator.evaluate(two_targets, steps=1)
+    assert found['auc/tags'] == pytest.approx(1, abs=1e-5)
+    assert found['loss'] == pytest.approx(found['loss/tags'] + found['loss/size'], rel=1e-5)
+    predicted = next(estimator.predict(lambda: tf.data.Dataset.from_tensors(two_targets()[0])))
+    assert (predicted[('tags', 'probabilities')] > 0.5).tolist() == [True, True, False]
+    assert predicted[('size', 'predictions')] == pytest.approx([1], abs=0.1)
+    receiver = tf.estimator.export.build_raw_serving_input_receiver_fn(
+        {'x': tf.placeholder_with_default(np.zeros([1, 2], np.float32), [None, 2])}
+    )
+    exported = estimator.export_saved_model(str(tmp_path), receiver)
+    serve = tf.contrib.predictor.from_saved_model(exported, 'predict')
+    served = serve({'x': [[0, 1]]})
+    assert served['tags/probabilities'][0] == pytest.approx(predicted[('tags', 'probabilities')])
+    assert served['size/predictions'][0] == pytest.approx(predicted[('size', 'predictions')])
+
+
+def test_reductions_that_are_rejected():
+    with pytest.raises(ValueError, match="loss_reduction='weighted_mean' is not supported"):
+        CONTRIB.regression_head(loss_reduction=tf.losses.Reduction.MEAN)
+
+
+def test_a_head_minimizes_by_one_optimizer():
     with tf.Graph().as_default():
-        number = columns.sequence_numeric_column('n')
-        with pytest.raises(ValueError, match='different names'):
-            columns.sequence_input_layer({}, [])
-        with pytest.raises(ValueError, match='different names'):
-            columns.sequence_input_layer({}, [number, number])
-        with pytest.raises(ValueError, match='must be a sequence_numeric_column'):
-            columns.sequence_input_layer({'x': tf.constant([1.0])}, COLUMNS)
+        head, logits = CONTRIB.regression_head(), tf.get_variable('logits', [2, 1])
+        tf.train.get_or_create_global_step()
 
+        def spec(**more):
+            return head.create_estimator_spec({}, 'train', tf.identity(logits), tf.ones([2, 1]), **more)
 
-def test_sequences_of_different_lengths_are_rejected():
-    columns = tf.contrib.feature_column
-    with tf.Graph().as_default(), tf.Session() as session:
-        features = {
-            'a': tf.SparseTensor([[0, 0], [0, 1]], [1.0, 2.0], [1, 2]),
-            'b': tf.SparseTensor([[0, 0]], [1.0], [1, 2]),
-        }
-        _, lengths = columns.sequence_input_layer(
-            features, [columns.sequence_numeric_column(key) for key in ('b', 'a')]
-        )
-        with pytest.raises(tf.errors.InvalidArgumentError):
-            session.run(lengths)
+        spec(optimizer=tf.train.AdamOptimizer())
+        assert any(variable.op.name == 'logits/Adam' for variable in tf.global_variables())
+        for more in ({}, {'optimizer': tf.train.AdamOptimizer(), 'train_op_fn': tf.identity}):
+            with pytest.raises(ValueError, match='train_op_fn'):
+                spec(**more)

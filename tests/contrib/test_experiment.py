@@ -38,12 +38,12 @@ def receiver():
 def experiment(tmp_path):
     learn = tf.contrib.learn
 
-    def make(run_config, hparams):
+    def make(config, params):  # 1.15 passes them by position
         return learn.Experiment(
-            tf.estimator.Estimator(model_fn, config=run_config),
+            tf.estimator.Estimator(model_fn, config=config),
             input_fn,
             input_fn,
-            train_steps=hparams,
+            train_steps=params,
             eval_steps=1,
             export_strategies=learn.utils.saved_model_export_utils.make_export_strategy(receiver),
         )
@@ -131,6 +131,16 @@ def test_mnist_from_files(tmp_path):
     in_order = read_data_sets(str(tmp_path), validation_size=0, dtype=tf.uint8, reshape=False).test
     batch, labels = in_order.next_batch(4, shuffle=False)
     assert batch.shape == (4, 2, 2, 1) and labels.tolist() == [0, 1, 2, 3]
+
+
+def test_files_are_found_and_not_downloaded(tmp_path):
+    base = tf.contrib.learn.datasets.base
+    (tmp_path / 'here.csv').write_text('1')
+    assert base.maybe_download('here.csv', str(tmp_path), 'http://x') == str(tmp_path / 'here.csv')
+    with pytest.raises(FileNotFoundError, match=r'gone.csv is missing: download it from http://x\.$'):
+        base.maybe_download('gone.csv', str(tmp_path), 'http://x')
+    with pytest.raises(AttributeError, match=r'^tf\.contrib\.learn\.datasets\.shrink_csv is not supported'):
+        base.shrink_csv  # noqa: B018
 
 
 def test_mnist_is_not_downloaded(tmp_path):

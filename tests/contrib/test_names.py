@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import importlib.util
-import math
 import operator
 import sys
 import types
@@ -11,17 +10,30 @@ import types
 import pytest
 
 import estimator_lab.contrib  # noqa: F401
-from estimator_lab.contrib import _modules
-from estimator_lab.contrib._gone import NAMES as GONE
-from estimator_lab.contrib._gone import PACKAGES as GONE_PACKAGES
-from estimator_lab.contrib._names import NAMES
+from estimator_lab.contrib.modules import names_in
+from estimator_lab.contrib.table import TABLE, rows
 from estimator_lab.tf1 import tf
 
-HAS_SLIM = importlib.util.find_spec('tf_slim') is not None
-
+PACKAGES = [package for package in TABLE if package not in ('contrib', 'learn.monitors')]
 
 # Names of 1.15 whose objects have another name today.
 OTHER_NAMES = {
+    'data.read_batch_features': 'make_batched_features_dataset_v1',
+    'data.Dataset': 'DatasetV1',
+    'data.FixedLengthRecordDataset': 'FixedLengthRecordDatasetV1',
+    'data.TFRecordDataset': 'TFRecordDatasetV1',
+    'data.TextLineDataset': 'TextLineDatasetV1',
+    'eager.Checkpoint': 'CheckpointV1',
+    'eager.executing_eagerly': 'executing_eagerly_v1',
+    'eager.Iterator': 'OwnedIterator',
+    'eager.Variable': 'ResourceVariable',
+    'eager.defun': 'function',
+    'eager.implicit_gradients': 'implicit_grad',
+    'eager.implicit_value_and_gradients': 'implicit_val_and_grad',
+    'eager.py_func': 'eager_py_func',
+    'eager.value_and_gradients_function': 'val_and_grad_function',
+    'layers.one_hot_column': 'indicator_column',
+    'layers.weighted_sparse_column': 'weighted_categorical_column',
     'compiler.jit': 'tensorflow.contrib.compiler.jit',
     'compiler.xla': 'tensorflow.contrib.compiler.xla',
     'distribute.DistributionStrategy': 'StrategyV1',
@@ -33,44 +45,49 @@ OTHER_NAMES = {
     'distribute.has_distribution_strategy': 'has_strategy',
     'framework.is_tensor': 'is_tf_type',
     'layers.create_feature_spec_for_parsing': 'make_parse_example_spec',
-    'layers.xavier_initializer_conv2d': 'xavier_initializer',
     'lookup.string_to_index_table_from_tensor': 'index_table_from_tensor',
     'metrics.confusion_matrix': 'confusion_matrix_v1',
-    'metrics.streaming_mean': 'mean',
-    'metrics.streaming_mean_tensor': 'mean_tensor',
-    'metrics.streaming_sparse_recall_at_k': 'streaming_recall_at_k',
     'summary.all_summary_ops': 'all_v2_summary_ops',
     'tfprof.model_analyzer': 'tensorflow.python.profiler.model_analyzer',
     'tfprof.tfprof_logger': 'tensorflow.python.profiler.tfprof_logger',
+    'tpu.AsyncCheckpointSaverHook': 'CheckpointSaverHook',
     'util.make_ndarray': 'MakeNdarray',
 }
 # Names whose namesakes in TensorFlow behave differently: these have to be our own.
 OURS = {
     'crf': ['crf_decode', 'crf_log_likelihood'],
     'distribute': ['MirroredStrategy'],
-    'layers': ['batch_norm', 'dropout', 'flatten', 'fully_connected', 'layer_norm', 'xavier_initializer'],
     'learn': ['ModeKeys', 'RunConfig'],
     'lookup': ['HashTable', 'index_table_from_tensor'],
-    'metrics': ['accuracy', 'streaming_precision'],
     'opt': ['AdamWOptimizer', 'LazyAdamOptimizer'],
+    'layers': ['embed_sequence', 'real_valued_column'],
     'rnn': ['LSTMBlockCell', 'LSTMBlockFusedCell'],
     'tpu': ['CrossShardOptimizer'],
     'training': ['HParams'],
 }
 
 
-@pytest.mark.parametrize('package', NAMES)
+@pytest.mark.parametrize('package', PACKAGES)
 def test_each_name_leads_to_the_object_of_that_name(package):
     """Functions and classes state their own name, independently of our tables."""
     module = importlib.import_module(f'tensorflow.contrib.{package}')
-    found = {f'{package}.{name}': getattr(module, name) for name in _modules.names_in(package)}
-    named = {path: value.__name__ for path, value in found.items() if hasattr(value, '__name__')}
+    found = {f'{package}.{name}': getattr(module, name) for name in names_in(package)}
+    named = {
+        path: value.__name__.lstrip('_')  # tf-slim's own are private
+        for path, value in found.items()
+        if hasattr(value, '__name__')
+    }
     expected = {path: OTHER_NAMES.get(path, path.partition('.')[2]) for path in named}
     assert named == expected
     assert found.keys() - named.keys() <= {
-        *('layers.OPTIMIZER_CLS_NAMES', 'layers.OPTIMIZER_SUMMARIES'),
-        *(name for name in found if name.startswith('cudnn_rnn.CUDNN_')),
-        *(f'layers.{name}' for name in ('elu', 'linear', 'relu', 'relu6')),
+        f'eager.{name}'
+        for name in [
+            'ASYNC',
+            'SYNC',
+            'DEVICE_PLACEMENT_EXPLICIT',
+            'DEVICE_PLACEMENT_SILENT',
+            'DEVICE_PLACEMENT_WARN',
+        ]
     }
 
 
@@ -82,32 +99,19 @@ def test_names_that_differ_from_tensorflows_are_our_own(package):
     )
 
 
-def test_layers_by_activation():
-    layers = tf.contrib.layers
-    with tf.Graph().as_default(), tf.Session() as session:
-        made = [
-            layer(
-                tf.constant([[-9.0, 9.0]]), 2, weights_initializer=tf.constant_initializer([[1, 0], [0, 1]])
-            )
-            for layer in (layers.linear, layers.relu, layers.relu6, layers.elu)
-        ]
-        session.run(tf.global_variables_initializer())
-        linear, relu, relu6, elu = (values[0].tolist() for values in session.run(made))
-    assert (linear, relu, relu6) == ([-9, 9], [0, 9], [0, 6])
-    assert elu == pytest.approx([math.exp(-9) - 1, 9])
-
-
-def test_streaming_metrics_have_predictions_first():
-    metrics = tf.contrib.metrics
-    with tf.Graph().as_default(), tf.Session() as session:
-        predictions, labels = tf.constant([1, 1, 1, 0]), tf.constant([1, 0, 0, 1])
-        made = [
-            getattr(metrics, f'streaming_{name}')(predictions, labels)
-            for name in ('precision', 'recall', 'false_positives', 'false_negatives', 'true_positives')
-        ]
-        session.run(tf.local_variables_initializer())
-        found = session.run([update for _, update in made])
-    assert found == pytest.approx([1 / 3, 1 / 2, 2, 1, 1])
+@pytest.mark.parametrize(
+    'path',
+    [
+        *('layers.fully_connected', 'layers.conv2d', 'layers.batch_norm', 'layers.optimize_loss'),
+        *('layers.xavier_initializer', 'framework.arg_scope', 'framework.get_model_variables'),
+        *('metrics.streaming_pearson_correlation', 'losses.metric_learning.triplet_semihard_loss'),
+        *('slim.nets.resnet_v1.resnet_v1_50', 'losses.python.metric_learning.npairs_loss'),
+    ],
+)
+def test_names_of_tf_slim(path):
+    found = operator.attrgetter(path)(importlib.import_module('tensorflow.contrib'))
+    original = getattr(found, '__wrapped__', found)
+    assert original.__module__.startswith('tf_slim.')
 
 
 def test_tables_of_contrib_lookup():
@@ -160,7 +164,7 @@ def test_contrib_is_one_module_under_each_name():
     )
     assert layers is tf.contrib.layers
     assert training.HParams is tf.contrib.training.HParams
-    assert 'layers' in dir(tf.contrib) and 'fully_connected' in dir(layers)
+    assert 'layers' in dir(tf.contrib) and 'embed_sequence' in dir(layers)
 
 
 def test_whole_modules_are_tensorflows():
@@ -213,11 +217,14 @@ def test_paths_below_python(path, name):
     ('path', 'words'),
     [
         ('crf.CrfForwardRnnCell', 'crf_log_norm'),
+        ('learn.preprocessing', 'tf.keras.preprocessing.text.Tokenizer'),
         ('layers.shared_embedding_columns', 'tf.feature_column'),
         ('learn.DNNEstimator', 'tf.estimator'),
         ('tpu.keras_to_tpu_model', 'TPUStrategy'),
         ('opt.NadamOptimizer', 'Nadam'),
         ('estimator.SavedModelEstimator', 'tf.saved_model'),
+        ('rnn.NASCell', 'tf.nn.rnn_cell.LSTMCell'),
+        ('learn.datasets.base.shrink_csv', 'ended with TensorFlow 1'),
         ('rnn.no_such_cell', 'ended with TensorFlow 1'),
         ('layers.python.layers.scattered_embedding_column', 'tf.feature_column'),
         ('no_such_package', 'ended with TensorFlow 1'),
@@ -234,7 +241,9 @@ def test_a_missing_name_says_in_one_sentence_what_replaces_it(path, words):
     assert message.endswith('.') and '\n' not in message
 
 
-@pytest.mark.parametrize('name', ['cloud', 'quantize', 'resampler.python.ops.resampler_ops'])
+@pytest.mark.parametrize(
+    'name', ['cloud', 'quantize', 'timeseries', 'learn.monitors', 'resampler.python.ops.resampler_ops']
+)
 def test_a_missing_package_can_be_imported_but_not_used(name):
     module = importlib.import_module(f'tensorflow.contrib.{name}')
     assert operator.attrgetter(name)(tf.contrib) is module
@@ -265,21 +274,14 @@ def test_a_package_that_never_existed_cannot_be_imported():
         ('tfprof', 'model_analyzer'),
         ('staging', 'StagingArea'),
         ('opt.python.training.lars_optimizer', 'LARSOptimizer'),
-        ('rnn.python.ops.rnn_cell', 'LayerNormBasicLSTMCell AttentionCellWrapper'),
+        ('rnn.python.ops.rnn_cell', 'LayerNormBasicLSTMCell'),
+        ('saved_model.python.saved_model.reader', 'read_saved_model get_saved_model_tag_sets'),
+        ('learn.python.learn.learn_io', 'read_batch_record_features'),
     ],
 )
 def test_modules_of_1_15_have_their_names(path, names):
     module = importlib.import_module(f'tensorflow.contrib.{path}')
     assert all(hasattr(module, name) for name in names.split())
-
-
-def test_programs_can_iterate_the_names_of_a_module():
-    """google/seq2seq looks for the cells of tf.contrib.rnn like this, with `__dict__`."""
-    module = importlib.import_module('tensorflow.contrib.rnn.python.ops.core_rnn_cell')
-    classes = [value for value in module.__dict__.values() if isinstance(value, type)]
-    found = {value.__name__ for value in classes if issubclass(value, tf.nn.rnn_cell.RNNCell)}
-    assert found >= {'LSTMCell', 'LSTMBlockCell', 'AttentionCellWrapper', 'MultiRNNCell'}
-    assert vars(module).keys() >= set(_modules.names_in('rnn'))
 
 
 def test_arg_scope_is_a_function_although_its_module_has_the_same_name():
@@ -295,53 +297,18 @@ def test_contrib_gan_is_the_package_tensorflow_gan():
             importlib.import_module('tensorflow.contrib.gan')
 
 
-def test_no_existing_name_is_listed_as_missing():
-    assert not GONE_PACKAGES.keys() & set(_modules.names_in(''))
-    for package, sentences in GONE.items():
-        assert set(' '.join(sentences.values()).split()).isdisjoint(_modules.names_in(package)), package
+@pytest.mark.parametrize('package', PACKAGES)
+def test_no_name_is_listed_twice(package):
+    names = [name for _, name, _ in rows(package) if name != '*']
+    assert len(names) == len(set(names))
 
 
-@pytest.mark.skipif(HAS_SLIM, reason='tf-slim is installed')
-def test_without_tf_slim_its_names_say_what_to_install():
-    for path in ('layers.conv2d', 'framework.get_model_variables', 'slim'):
-        package, _, name = path.rpartition('.')
-        module = importlib.import_module(f'tensorflow.contrib.{package}'.rstrip('.'))
-        with pytest.raises(AttributeError, match=r'pip install tf-slim\.$'):
-            getattr(module, name)
-    with pytest.raises(ImportError, match=r'pip install tf-slim\.$'):
-        importlib.import_module('tensorflow.contrib.slim')
+def test_whole_packages_are_listed_once():
+    missing = [name for _, name, _ in rows('contrib')]
+    assert len(missing) == len(set(missing)) and not set(missing) & set(names_in(''))
 
 
-def test_arg_scope_sets_defaults_with_and_without_tf_slim():
-    framework, layers = tf.contrib.framework, tf.contrib.layers
-
-    @framework.add_arg_scope
-    def describe(x, size=1, name='plain'):
-        return x, size, name
-
-    with framework.arg_scope([describe], size=2) as outer:
-        with framework.arg_scope([describe, layers.fully_connected], name='inner') as inner:
-            assert describe(0) == (0, 2, 'inner') and describe(0, size=3) == (0, 3, 'inner')
-        with framework.arg_scope(inner):
-            assert describe(0) == (0, 2, 'inner')
-        assert framework.current_arg_scope() is outer and describe(0) == (0, 2, 'plain')
-    assert describe(0) == (0, 1, 'plain') and describe.__name__ == 'describe'
-    assert framework.has_arg_scope(describe) and not framework.has_arg_scope(len)
-    assert tuple(framework.arg_scoped_arguments(describe)) == ('size', 'name')
-    with tf.Graph().as_default(), framework.arg_scope([layers.fully_connected], activation_fn=None):
-        assert layers.fully_connected(tf.ones([2, 3]), 4).op.type == 'BiasAdd'
-    for scope, error in (([len], ValueError), (describe, TypeError)):
-        with pytest.raises(error), framework.arg_scope(scope, size=1):
-            pass
-    with pytest.raises(ValueError, match=r'takes no other|must be empty'), framework.arg_scope(outer, size=1):
-        pass
-
-
-@pytest.mark.skipif(not HAS_SLIM, reason='tf-slim is not installed')
-def test_arg_scope_of_tf_slim_sets_defaults():
-    import tensorflow.contrib.slim as slim
-    from tensorflow.contrib.slim.nets import resnet_v1
-
+def test_arg_scope_sets_defaults_of_layers():
     framework, layers = tf.contrib.framework, tf.contrib.layers
     with tf.Graph().as_default():
         frozen = [layers.fully_connected, layers.conv2d]
@@ -349,8 +316,7 @@ def test_arg_scope_of_tf_slim_sets_defaults():
             layers.fully_connected(layers.flatten(layers.conv2d(tf.ones([1, 4, 4, 1]), 2, 3)), 3)
         assert len(tf.global_variables()) == 4 and not tf.trainable_variables()
         assert framework.get_model_variables() == tf.global_variables()
-    assert slim.conv2d is layers.conv2d
-    assert resnet_v1.resnet_v1_50 is slim.nets.resnet_v1.resnet_v1_50
+    assert tf.contrib.slim.conv2d is layers.conv2d
 
 
 def test_nothing_is_loaded_until_it_is_used(run_forked):
@@ -360,17 +326,25 @@ import estimator_lab.contrib
 from estimator_lab.tf1 import tf
 tf.contrib
 loaded = [name for name in sys.modules if name.startswith('estimator_lab.contrib.')]
-assert sorted(loaded) == ['estimator_lab.contrib.' + name for name in ('_gone', '_modules', '_names')], loaded
+assert sorted(loaded) == ['estimator_lab.contrib.' + name for name in ('modules', 'table')], loaded
+assert 'tf_slim' not in sys.modules
 assert 'tensorflow_estimator' not in sys.modules or tf.__version__ < '2.16'
 """
     done = run_forked('-c', code)
     assert done.returncode == 0, done.stderr
 
 
-def test_signal_is_tensorflows_and_projections_have_a_size():
-    assert tf.contrib.signal.stft is tf.signal.stft
-    cell = tf.nn.rnn_cell.GRUCell(3)
-    with pytest.raises(ValueError, match='output_size must be > 0: 0'):
-        tf.contrib.rnn.OutputProjectionWrapper(cell, 0)
-    state = tf.contrib.rnn.InputProjectionWrapper(cell, 2).zero_state(4, tf.float32)
-    assert state.shape.as_list() == [4, 3]
+def test_each_import_says_why_contrib_cannot_be_loaded(run_forked):
+    code = """
+import sys
+from estimator_lab.tf1.restore import prepare
+sys.modules['estimator_lab.contrib'] = None
+prepare()
+for _ in range(2):
+    try:
+        import tensorflow.contrib
+    except ImportError as error:
+        print(error)
+"""
+    done = run_forked('-c', code)
+    assert done.stdout.count('estimator_lab.contrib') == 2, done.stdout + done.stderr

@@ -4,7 +4,6 @@ import tempfile
 
 from contrib_shared import run, tf, wave
 
-
 # Summaries of training that the heads of TensorFlow 2 do not write.
 MEANS = {'average_loss', 'average_loss/m'}
 # TensorFlow 2's head of several labels interpolates this area; that of 1.15 joins its points by lines.

@@ -1,12 +1,13 @@
 """Every TensorFlow name that tensorflow_estimator uses exists: an early warning for a new TensorFlow."""
 
+import ast
 import importlib
 import importlib.util
 import warnings
 from pathlib import Path
 
-from estimator_lab.porting.source import read
 from estimator_lab.tf1 import tf
+from estimator_lab.tf1.uses import uses
 
 NATIVE = tf.__version__.startswith('2.15.')
 
@@ -32,8 +33,8 @@ def test_every_tensorflow_name_resolves():
     _ = tf.estimator.Estimator  # makes the missing modules available
     folder = Path(importlib.util.find_spec('tensorflow_estimator').origin).parent
     files = [path for path in folder.rglob('*.py') if 'testing_utils' not in path.name]
-    uses = [use for path in files for use in read(str(path)).uses]
-    names = {use.name for use in uses if use.name.startswith('tensorflow.')}
+    found = [use.name for path in files for use in uses(ast.parse(path.read_text(encoding='utf-8')))]
+    names = {name for name in found if name.startswith('tensorflow.')}
     assert len(names) > 600
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')

@@ -1,7 +1,6 @@
-"""What `prepare_process` changes: errors of full disks, and freed memory that is used again."""
+"""What `prepare_process` changes: freed memory that is used again."""
 
 import ctypes
-import itertools
 import os
 import platform
 import subprocess
@@ -9,62 +8,8 @@ import sys
 
 import pytest
 
-from estimator_lab.tf1 import keep_freed_memory, prepare_process, tf
-from estimator_lab.tf1._process import USERS_MALLOC_VARIABLES
-from tests.full_disk import files_up_to
-
-
-@pytest.fixture(autouse=True)
-def prepared():
-    prepare_process()
-
-
-@pytest.fixture
-def saved(tmp_path):
-    """A session with a variable of 400 kB, its Saver, and a path."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        variable = tf.get_variable('v', [100_000])
-        session.run(variable.initializer)
-        yield session, tf.train.Saver(), str(tmp_path / 'model.ckpt')
-
-
-def test_a_checkpoint_beyond_a_size_limit_is_not_the_end_of_the_data(saved):
-    session, saver, path = saved
-    saver.save(session, path, 1)
-    with files_up_to(100_000), pytest.raises(tf.errors.ResourceExhaustedError, match='File too large'):
-        saver.save(session, path, 2)
-    assert tf.train.latest_checkpoint(os.path.dirname(path)) == f'{path}-1'  # noqa: PTH120
-    assert saver.save(session, path, 2) == f'{path}-2'
-
-
-def add_summaries(writer, steps):
-    """Writes a summary of 3 kB for each step."""
-    for step in steps:
-        writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag='x' * 3000, simple_value=1)]), step)
-        writer.flush()
-
-
-def test_lost_events_are_an_error(tmp_path, capfd):
-    with tf.Graph().as_default():
-        writer = tf.summary.FileWriter(str(tmp_path))
-        add_summaries(writer, range(5))
-        with files_up_to(20_000), pytest.raises(tf.errors.ResourceExhaustedError) as caught:
-            add_summaries(writer, range(5, 50))
-    assert str(tmp_path) in str(caught.value.message) and '; ' in str(caught.value.message)
-    assert capfd.readouterr().err == ''
-    (path,) = tmp_path.iterdir()
-    events = tf.train.summary_iterator(str(path))
-    steps = [event.step for event in itertools.islice(events, 6) if event.HasField('summary')]
-    assert steps == list(range(5))  # the earlier ones are kept
-
-
-def test_written_events_raise_no_error(tmp_path):
-    with tf.Graph().as_default() as graph, tf.summary.FileWriter(str(tmp_path), graph) as writer:
-        add_summaries(writer, range(3))
-    (path,) = tmp_path.iterdir()
-    found = [event.step for event in tf.train.summary_iterator(str(path)) if event.HasField('summary')]
-    assert found == [0, 1, 2]
-
+from estimator_lab.tf1 import keep_freed_memory, prepare_process
+from estimator_lab.tf1.process import USERS_MALLOC_VARIABLES
 
 # Counts the blocks that are mappings of their own, a field of glibc's mallinfo2.
 _MAPPED = """
@@ -131,5 +76,6 @@ def test_an_input_function_keeps_blocks_in_a_prepared_process():
 def test_another_c_library_is_left_alone(monkeypatch):
     for name in USERS_MALLOC_VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    prepare_process()
     monkeypatch.setattr(ctypes, 'CDLL', lambda name: object())
     assert keep_freed_memory() is False

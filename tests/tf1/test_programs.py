@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from estimator_lab.tf1._program_style import style_of, with_version_1
-from estimator_lab.tf1._programs import Programs
+from estimator_lab.tf1.programs import Programs, style_of, with_version_1
 
 V1, V2 = (importlib.import_module(name) for name in ('tensorflow.compat.v1', 'tensorflow'))
 
@@ -20,6 +19,13 @@ V1, V2 = (importlib.import_module(name) for name in ('tensorflow.compat.v1', 'te
         ('from tensorflow import gfile', True, True),
         ('from tensorflow.gfile import Exists', True, True),
         ('import tensorflow as tf; tf.metrics.accuracy', True, True),
+        ('import tensorflow as tf; tf.estimator.inputs.numpy_input_fn; tf.feature_column', True, True),
+        ('import tensorflow as tf; tf.estimator.inputs.pandas_input_fn', True, True),
+        ('import tensorflow as tf; tf.layers.dense; tf.losses.Reduction.SUM', True, True),
+        ('import tensorflow as tf; tf.layers.dense; tf.metrics.AUC', True, True),
+        ('import tensorflow as tf; tf.losses.Reduction.SUM', None, False),
+        ('import tensorflow as tf; tf.reduce_sum(x, keep_dims=True)', True, True),
+        ('import tensorflow as tf; layers = tf.layers; layers.dense', True, True),
         ('import tensorflow.contrib.slim as slim', True, True),
         ('from tensorflow.contrib import layers', True, True),
         ('import tensorflow as tf; tf.contrib.layers; tf.compat.v1.flags', True, True),
@@ -42,7 +48,7 @@ V1, V2 = (importlib.import_module(name) for name in ('tensorflow.compat.v1', 'te
     ],
 )
 def test_the_names_that_a_module_uses_decide(text, v1, behaviour):
-    style = style_of(ast.parse(text.replace('; ', '\n')), V1, V2)
+    style = style_of(ast.parse(text.replace('; ', '\n')))
     assert (style.v1, style.behaviour) == (v1, behaviour)
 
 
@@ -113,11 +119,43 @@ def test_installed_packages_are_decided_alone_and_change_no_behaviour(program, m
         library_new='tf.compat.v1',
         library_mixed='def never():\n    return tf.gfile, tf.compat.v1',
     )
-    monkeypatch.setattr('estimator_lab.tf1._programs._INSTALLED', (str(program),))
     monkeypatch.setattr(V1, 'disable_v2_behavior', lambda: pytest.fail('behaviour was changed'))
-    sys.meta_path.insert(0, Programs())
+    sys.meta_path.insert(0, Programs(installed=(str(program),)))
     found = [importlib.import_module(f'library_{name}').tf for name in ('old', 'new', 'mixed')]
     assert found == [V1, V2, V2]
+
+
+DROPPED = """
+import collections
+import inspect
+import time as clocks
+from collections import OrderedDict, Mapping as Maps
+import numpy as np
+
+def two(a, b=1, *more): pass
+found = [
+    inspect.getargspec(two), collections.Iterable, clocks.clock() > 0, np.float,
+    np.array([1], np.int).dtype.kind, np.object, Maps, OrderedDict, getattr(np, 'NaN', None),
+]
+class Own(collections.MutableMapping):
+    pass
+"""
+
+
+def test_names_that_python_and_numpy_have_dropped(program):
+    import collections.abc
+    import inspect
+
+    (program / 'dropped_names.py').write_text(DROPPED)
+    sys.meta_path.insert(0, Programs())
+    module = importlib.import_module('dropped_names')
+    spec, *found = module.found
+    assert spec == (['a', 'b'], 'more', None, (1,)) and spec.args == ['a', 'b']
+    abstract = collections.abc
+    expected = [abstract.Iterable, True, float, 'i', object, abstract.Mapping, collections.OrderedDict]
+    assert found[:-1] == expected
+    assert issubclass(module.Own, abstract.MutableMapping)
+    assert not hasattr(inspect, 'getargspec')  # the program's modules change, Python's do not
 
 
 def test_files_that_are_not_python_fail_as_without_us(program):

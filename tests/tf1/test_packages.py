@@ -3,7 +3,7 @@ import platform
 
 import pytest
 
-from estimator_lab.tf1._environment import (
+from estimator_lab.tf1.packages import (
     ONEDNN_VARIABLE,
     Packages,
     choose_variables,

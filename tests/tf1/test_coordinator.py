@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from estimator_lab.tf1 import _estimator_training as glue
+from estimator_lab.tf1 import coordinator as glue
 from estimator_lab.tf1 import tf
 
 HOSTS = {
@@ -110,15 +110,16 @@ def test_unknown_modes_do_not_use_the_coordinator():
     )
 
 
-def test_train_alone_needs_the_standalone_client():
+@pytest.mark.parametrize('call', ['train', 'evaluate'])
+def test_train_or_evaluate_alone_does_not_run_a_cluster(call):
+    with pytest.raises(ValueError, match=f'^`Estimator.{call}` is not supported .*train_and_evaluate'):
+        getattr(glue, f'estimator_{call}')(None, None, [])
+
+
+def test_a_remote_cluster_is_not_supported():
+    remote = SimpleNamespace(train_distribute=None, eval_distribute=None, remote_cluster={'worker': ['x:1']})
     config = SimpleNamespace(
-        cluster_spec=tf.train.ClusterSpec({'worker': HOSTS['worker']}),
-        _train_distribute=tf.distribute.OneDeviceStrategy('/cpu:0'),
-        _distribute_coordinator_mode='independent_worker',
+        _experimental_distribute=remote, _init_distributed_setting_from_environment_var=lambda tf_config: None
     )
-    sentence = 'Only `STANDALONE_CLIENT` mode is supported when you call `estimator.train`'
-    with pytest.raises(ValueError, match=f'^{sentence}$'):
-        glue.estimator_train(SimpleNamespace(_config=config), None, [])
-    config.cluster_spec = tf.train.ClusterSpec({'worker': HOSTS['worker'], 'evaluator': ['localhost:6']})
-    with pytest.raises(ValueError, match='evaluator'):
-        glue.estimator_train(SimpleNamespace(_config=config), None, [])
+    with pytest.raises(NotImplementedError, match='remote_cluster is not supported'):
+        glue.init_run_config(config, {})

@@ -1,0 +1,113 @@
+"""The command that lists what a program will miss under `run`."""
+
+import json
+
+import pytest
+
+from estimator_lab import port
+from tests.commands import invoke
+from tests.places import ROOT
+
+PROGRAM = """\
+import numpy as np
+import tensorflow as tf
+from tensorflow.contrib import cloud, tpu as contrib_tpu
+from tensorflow.contrib.layers import scattered_embedding_column
+from tensorflow.contrib.learn.python.learn import learn_runner
+from tensorflow.python.training import training_ops
+from tensorflow.python.framework import no_such_module
+layers = tf.contrib.layers
+try:
+    from tensorflow.contrib.no_such import anything
+except ImportError:
+    anything = None
+
+
+def model_fn(features, labels, mode, params):
+    net = layers.fully_connected(features['x'], features['x'].shape[1].value)
+    net = layers.shared_embedding_columns(net)
+    cloud.configure_gcs(net)
+    tf.contrib.timeseries.ARRegressor
+    tf.contrib.rnn.NASCell, tf.contrib.rnn.LSTMBlockCell, tf.contrib.eager.list_devices
+    tf.contrib.slim.conv2d, training_ops.resource_apply_adam, np.float
+    return contrib_tpu.TPUEstimatorSpec(mode), tf.layers.dense, tf.no_such_name
+
+
+tf.flags.FLAGS.anything
+tf.estimator.inputs.numpy_input_fn, tf.estimator.Estimator.train
+tf.estimator.BoostedTreesClassifier
+"""
+LINES = {
+    4: 'tf.feature_column',
+    7: 'tf.python.framework.no_such_module is not in TensorFlow',
+    17: 'tf.feature_column',
+    18: 'need no settings',
+    19: 'recurrent network',
+    20: 'tf.nn.rnn_cell.LSTMCell',
+    22: 'tf.no_such_name is not in TensorFlow',
+    27: '2.8',
+}
+
+
+def found_in(capsys, *arguments, status=1):
+    assert invoke(port, '--json', *map(str, arguments)) == status
+    return json.loads(capsys.readouterr().out)
+
+
+def test_each_line_that_misses_a_name_is_listed(tmp_path, capsys):
+    file = tmp_path / 'program.py'
+    file.write_text(PROGRAM)
+    found = found_in(capsys, file)
+    assert {place['file'] for place in found} == {str(file)}
+    assert {place['line']: True for place in found} == dict.fromkeys(LINES, True)
+    assert [place['text'] for place in found if LINES[place['line']] not in place['text']] == []
+    assert invoke(port, str(file)) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(found) and lines[0].startswith(f'{file}:4: tf.contrib.layers.scattered_')
+
+
+def test_a_program_of_tensorflow_2_keeps_its_names(tmp_path, capsys):
+    (tmp_path / 'two.py').write_text('import tensorflow as tf\ntf.function, tf.keras.Model, tf.metrics.AUC\n')
+    assert found_in(capsys, tmp_path, status=0) == []
+    (tmp_path / 'one.py').write_text('import tensorflow.compat.v1 as tf\ntf.layers.dense, tf.metrics.AUC\n')
+    assert [place['line'] for place in found_in(capsys, tmp_path)] == [2]
+
+
+def test_programs_that_run_miss_nothing(capsys):
+    assert invoke(port, str(ROOT / 'tests' / 'contrib' / 'programs')) == 0
+    assert capsys.readouterr().out.startswith('No name of TensorFlow is missing in ')
+
+
+@pytest.mark.parametrize(
+    ('source', 'line'), [(b'import os\nprint "x"\n', 2), (b'x = 1\0', 1), (b'(' * 10_000 + b')' * 10_000, 1)]
+)
+def test_files_that_are_no_programs(tmp_path, capsys, source, line):
+    (tmp_path / 'other.py').write_bytes(source)
+    (place,) = found_in(capsys, tmp_path)
+    assert place['line'] == line and place['text'].startswith('This is no program of Python 3: ')
+
+
+def test_the_program_is_never_run(tmp_path, capsys):
+    (tmp_path / 'bomb.py').write_text('raise SystemExit(3)\n')
+    assert found_in(capsys, tmp_path, status=0) == []
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'words'),
+    [
+        ([], 2, 'PATH... is missing'),
+        (['no_such.py'], 1, 'no_such.py cannot be read: '),
+        (['.'], 1, 'has no programs in it'),
+    ],
+)
+def test_what_cannot_be_read(tmp_path, monkeypatch, capsys, arguments, status, words):
+    monkeypatch.chdir(tmp_path)
+    assert invoke(port, *arguments) == status
+    error = capsys.readouterr().err
+    assert error.startswith('error: ') and words in error and error.count('\n') == 1
+
+
+def test_a_file_that_is_larger_than_a_program(tmp_path, capsys):
+    (tmp_path / 'data.py').write_bytes(b'#' * (9 << 20))
+    assert invoke(port, str(tmp_path)) == 0
+    assert 'Skipped: ' in capsys.readouterr().err
