@@ -89,7 +89,9 @@ def missing(file: Path) -> list[Finding]:
     if len(source) > _MOST_BYTES:
         raise DataError(f'{file} is larger than {_MOST_BYTES >> 20} MB, so it is no program.')
     try:
-        tree = ast.parse(source, str(file))
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # Python's, about the program
+            tree = ast.parse(source, str(file))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         text = error.msg if isinstance(error, SyntaxError) else str(error)
         return [
@@ -97,7 +99,7 @@ def missing(file: Path) -> list[Finding]:
                 str(file), getattr(error, 'lineno', None) or 1, f'This is no program of Python 3: {text}.'
             )
         ]
-    found = {}
+    found: dict[tuple[int, str], Finding] = {}
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         for line, name, text in _missing_in(tree):
@@ -118,7 +120,7 @@ def _missing_in(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
         if use.is_handled or not (explicit or path) or use.module in reported:
             continue
         apis = [_V1] if explicit or v1 else ['tensorflow'] if v1 is False else ['tensorflow', _V1]
-        if path.partition('.')[0] in ('contrib', 'python', 'core', 'compat'):
+        if path.partition('.')[0] in ('contrib', 'python', 'core', 'tools', 'compat'):
             apis = ['tensorflow']
         sentences = [_sentence(api, explicit or path) for api in apis]
         if all(sentences):

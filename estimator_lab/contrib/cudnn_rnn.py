@@ -135,14 +135,20 @@ class _Layers:
         ways = [
             [self._dropped_out(cell, layer, keep) for layer, cell in enumerate(way)] for way in self._cells
         ]
-        more = {'dtype': x.dtype, 'sequence_length': sequence_lengths, 'time_major': time_major}
+        more: dict[str, Any] = {
+            'dtype': x.dtype,
+            'sequence_length': sequence_lengths,
+            'time_major': time_major,
+        }
         with tf.variable_scope(self._scope, self._name) as self._scope:
             if self.num_dirs == 1:
                 stack = tf.nn.rnn_cell.MultiRNNCell(ways[0])
                 outputs, final = tf.nn.dynamic_rnn(stack, x, initial_state=tuple(given) or None, **more)
             else:
-                starts = [given[way::2] or None for way in (0, 1)]
-                outputs, *both = stack_bidirectional_dynamic_rnn(*ways, x, *starts, **more)
+                forward, backward = ways
+                outputs, *both = stack_bidirectional_dynamic_rnn(
+                    forward, backward, x, given[::2] or None, given[1::2] or None, **more
+                )
                 final = [state for pair in zip(*both, strict=True) for state in pair]
         return outputs, tuple(map(tf.stack, zip(*map(self._from_cell, final), strict=True)))
 

@@ -29,7 +29,7 @@ def _head(name: str, *args: Any, **kwargs: Any) -> Any:
     """Returns a head of tf.compat.v2.estimator with the interface of TensorFlow 1."""
     base = getattr(tf.compat.v2.estimator, name)
 
-    class Head(base):  # type: ignore[misc]
+    class Head(base):  # type: ignore[misc,valid-type]
         def create_estimator_spec(
             self,
             features: Any,

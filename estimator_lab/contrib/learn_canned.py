@@ -55,10 +55,9 @@ class _Canned(Fitting):
         kept = {
             _RENAMED.get(name, name): value for name, value in settings.items() if name not in _WITHOUT_EFFECT
         }
-        reduction = tf.losses.Reduction.SUM_OVER_BATCH_SIZE  # tf.estimator's own default is the sum
-        super().__init__(
-            **{name: value for name, value in kept.items() if value is not None}, loss_reduction=reduction
-        )
+        kept = {name: value for name, value in kept.items() if value is not None}
+        kept['loss_reduction'] = tf.losses.Reduction.SUM_OVER_BATCH_SIZE  # tf.estimator's default is the sum
+        super().__init__(**kept)
 
     def _input(self, x: Any, y: Any, input_fn: Any, batch_size: Any, shuffle: bool = False) -> Any:
         inner = super()._input(x, y, input_fn, batch_size, shuffle)
@@ -83,7 +82,7 @@ class _Canned(Fitting):
         return found if names else found[self._predicted]
 
     def _only(self, key: str, args: Sequence[Any], more: dict[str, Any]) -> Any:
-        found = self.predict(*args, outputs=[key], **more)
+        found = self.predict(*args, **{**more, 'outputs': [key]})
         return (each[key] for each in found) if more.get('as_iterable', True) else found[key]
 
 

@@ -50,9 +50,9 @@ class Fitting:
         self.train(given, list(monitors or []), steps, max_steps)  # type: ignore[attr-defined]
         return self
 
-    def partial_fit(self, *args: Any, steps: int | None = 1, **kwargs: Any) -> Any:
-        """Trains for one step by default; the same as `fit`."""
-        return self.fit(*args, steps=steps, **kwargs)
+    def partial_fit(self, *args: Any, **more: Any) -> Any:
+        """Trains for one step by default; the arguments are those of `fit`."""
+        return self.fit(*args, **{'steps': 1, **more})
 
     def evaluate(
         self,

@@ -1,5 +1,9 @@
-"""The module ``tensorflow.contrib`` and those below it; they look each name up at its first use."""
+"""The module ``tensorflow.contrib`` and those below it.
 
+A package is loaded at its first use, with the names that the table lists; those of `*` when they are used.
+"""
+
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -112,7 +116,7 @@ class StandIn:
 
 
 class _Package(Loader):
-    """Loads a module that looks each name up at its first use.
+    """Loads a module with the names of a package.
 
     Args:
       package: the package of `tf.contrib` whose names it has; '' for `tf.contrib` itself.
@@ -132,6 +136,9 @@ class _Package(Loader):
         vars(module).update(
             __getattr__=functools.partial(self._name, module), __dir__=lambda: names, __all__=names
         )
+        for name in names if self._package else ():
+            with contextlib.suppress(AttributeError, ImportError):  # programs iterate `tf.contrib.rnn.__dict__`
+                getattr(module, name)
         if module.__name__ == f'{ROOT}.framework.python.ops':
             # A function and its module have the same name, and 1.15's `import arg_scope` gives the function.
             importlib.import_module(f'{module.__name__}.arg_scope')

@@ -284,6 +284,13 @@ def test_modules_of_1_15_have_their_names(path, names):
     assert all(hasattr(module, name) for name in names.split())
 
 
+def test_programs_can_iterate_the_names_of_a_module():
+    """google/seq2seq looks for the cells of tf.contrib.rnn like this."""
+    module = importlib.import_module('tensorflow.contrib.rnn.python.ops.core_rnn_cell')
+    found = [value.__name__ for value in vars(module).values() if isinstance(value, type)]
+    assert {'LSTMCell', 'LayerNormBasicLSTMCell', 'MultiRNNCell'} <= set(found)
+
+
 def test_arg_scope_is_a_function_although_its_module_has_the_same_name():
     from tensorflow.contrib.framework.python.ops import arg_scope
 
