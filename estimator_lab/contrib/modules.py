@@ -137,7 +137,9 @@ class _Package(Loader):
             __getattr__=functools.partial(self._name, module), __dir__=lambda: names, __all__=names
         )
         for name in names if self._package else ():
-            with contextlib.suppress(AttributeError, ImportError):  # programs iterate `tf.contrib.rnn.__dict__`
+            with contextlib.suppress(
+                AttributeError, ImportError
+            ):  # programs iterate `tf.contrib.rnn.__dict__`
                 getattr(module, name)
         if module.__name__ == f'{ROOT}.framework.python.ops':
             # A function and its module have the same name, and 1.15's `import arg_scope` gives the function.

@@ -32,7 +32,6 @@ tensorflow.python.compiler.xla: jit xla
 ! leave it out, as paths of Google Cloud need no settings; for BigQuery, use tensorflow-io: cloud
 ! use tf.graph_util and tf.import_graph_def: copy_graph
 ! use tf.summary: deprecated
-! use tf.estimator.experimental.KMeans: factorization
 ! use the package tensorflow-io: bigtable ffmpeg hadoop ignite kafka kinesis
 ! use tf.import_graph_def with input_map: graph_editor
 ! use tf.train.ProfilerHook: hooks
@@ -124,6 +123,9 @@ tf.estimator: BaselineEstimator DNNEstimator DNNLinearCombinedEstimator LinearEs
 tf.estimator.experimental: *
 ! use tf.saved_model: SavedModelEstimator
 ! use tf.compat.v2.estimator.experimental: RNNClassifier RNNEstimator
+[factorization]
+tf.estimator.experimental: KMeansClustering=KMeans
+! use the package scikit-learn: gmm GMM WALSMatrixFactorization WALSModel
 [feature_column]
 tf.feature_column:
     sequence_categorical_column_with_hash_bucket sequence_categorical_column_with_identity
@@ -176,7 +178,7 @@ tf.estimator: NanLossDuringTrainingError
 ! use tf.contrib.learn.LinearClassifier: LogisticRegressor
 ! use tf.contrib.learn.Estimator: BaseEstimator Trainable
 ! {_TRAIN_AND_EVALUATE}: Evaluable evaluate train
-! use tf.estimator.experimental.KMeans: KMeansClustering
+! use tf.contrib.factorization.KMeansClustering: KMeansClustering
 ! use tf.keras.preprocessing.text.Tokenizer: preprocessing VocabularyProcessor
 ! use tf.data: read_batch_examples
 ! use a tf.Session: run_n
