@@ -1,20 +1,12 @@
 """Runs other people's repositories by the recipes in `programs/recipes.toml`: does each do its work?
 
     git clone --depth 1 https://github.com/OWNER/NAME FOLDER/OWNER+NAME
-    python benchmarks/repositories.py --sources=FOLDER --way=run --results=run.json [NAME...]
-    python benchmarks/repositories.py --sources=FOLDER --way=line --results=line.json
-    python benchmarks/repositories.py --table run.json line.json control.json
+    python benchmarks/repositories.py --sources=FOLDER --results=run.json [NAME...]
 
 Each recipe names a repository, a command, the files to make for it, and text that the command prints when it
-has done its work. It runs in a copy of the repository, in a process of its own:
-
-    run    python -m estimator_lab.run COMMAND, with no file changed
-    line   python COMMAND, with `import estimator_lab.contrib` above the first import of each file
-           that imports TensorFlow, and `from estimator_lab.tf1 import tf` in place of its own import
-
-Packages that programs require must be installed for the Python that runs this script, with `pip install
---no-deps`, as most require an old TensorFlow. `--table` prints the table of docs/programs.md from the results
-of `run` and `line` on the newest TensorFlow, and of `run` on 2.15.
+has done its work. It runs by `python -m estimator_lab.run COMMAND` in a copy of the repository, with no file
+changed. Packages that programs require must be installed for the Python that runs this script, with `pip
+install --no-deps`, as most require an old TensorFlow. docs/programs.md has the results.
 """
 
 import argparse
@@ -37,32 +29,22 @@ HERE = Path(__file__).parent
 SECONDS = 900
 _TOML: Any = importlib.import_module('tomllib')  # of Python 3.11
 RECIPES: dict[str, dict[str, Any]] = _TOML.loads((HERE / 'programs' / 'recipes.toml').read_text())
-OWN_LINE = re.compile(r'^( *)import tensorflow(?:\.compat\.v1)? as tf\b', re.MULTILINE)
-FIRST_IMPORT = re.compile(
-    r'^(?=import [\w.]+(?: as \w+)?(?:,| *(?:#.*)?$)|from (?!__future__)[\w.]+ import )', re.MULTILINE
-)
-USES_TENSORFLOW = re.compile(r'^ *(?:import|from) tensorflow\b', re.MULTILINE)
 
 
 def main() -> int:
     """Runs the chosen recipes; returns 1 if one fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('--sources', type=Path, help='folder of the repositories')
-    parser.add_argument('--way', choices=['run', 'line'], default='run')
     parser.add_argument('--results', type=Path, help='JSON file for the results; those of other names stay')
-    parser.add_argument('--table', nargs=3, type=Path, metavar='JSON', help='print the table')
     parser.add_argument('-v', action='store_true', help="print the end of a failed program's output")
     parser.add_argument('names', nargs='*')
     given = parser.parse_args()
-    if given.table:
-        print(table(*(json.loads(path.read_text()) for path in given.table)))
-        return 0
     results = json.loads(given.results.read_text()) if given.results and given.results.exists() else {}
     failed = 0
     for name in given.names or RECIPES:
         if not RECIPES[name].get('run'):
             continue
-        done, output = attempt(RECIPES[name], given.sources, given.way)
+        done, output = attempt(RECIPES[name], given.sources)
         results[name] = done
         failed += done != 'yes'
         print(f'{name:<40} {done}', flush=True)
@@ -73,7 +55,7 @@ def main() -> int:
     return int(failed > 0)
 
 
-def attempt(recipe: dict[str, Any], sources: Path, way: str) -> tuple[str, str]:
+def attempt(recipe: dict[str, Any], sources: Path) -> tuple[str, str]:
     """Runs one recipe; returns 'yes' or the reason of its failure, and the output."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, recipe.get('as', 'program'))
@@ -84,24 +66,17 @@ def attempt(recipe: dict[str, Any], sources: Path, way: str) -> tuple[str, str]:
         where = root.parent if 'as' in recipe else root
         for name in recipe.get('inputs', []):
             getattr(inputs, name)(where)
-        if way == 'line':
-            write_line(root)
         packages = [sources / each.replace('/', '+') for each in recipe.get('path', [])]
-        if way == 'line':
-            packages = [shutil.copytree(each, Path(folder, 'packages', each.name)) for each in packages]
-            for package in packages:
-                write_line(package)
-        return execute(recipe, where / recipe.get('cd', ''), packages, way)
+        return execute(recipe, where / recipe.get('cd', ''), packages)
 
 
-def execute(recipe: dict[str, Any], where: Path, packages: list[Path], way: str) -> tuple[str, str]:
+def execute(recipe: dict[str, Any], where: Path, packages: list[Path]) -> tuple[str, str]:
     """Runs the commands of a recipe in a folder, until one fails; returns the same as `attempt`."""
     path = os.pathsep.join(str(each) for each in (HERE.parent, *packages))
     variables = {**os.environ, 'PYTHONPATH': path, 'TF_CPP_MIN_LOG_LEVEL': '2'}
-    launcher = ['-m', 'estimator_lab.run'] if way == 'run' else []
     output = ''
     for command in recipe['run'].strip().splitlines():
-        words = [sys.executable, *launcher, *shlex.split(command)]
+        words = [sys.executable, '-m', 'estimator_lab.run', *shlex.split(command)]
         try:
             done = subprocess.run(
                 words,
@@ -126,41 +101,6 @@ def reason(output: str) -> str:
     """Returns the last error of an output, as one line of at most 160 characters."""
     errors = re.findall(r'^(?:error: .*|[\w.]*(?:Error|Exception|Exit)\b:?.*)$', output, re.MULTILINE)
     return ' '.join(errors[-1].split())[:160] if errors else ''
-
-
-def write_line(root: Path) -> None:
-    """Changes the imports of TensorFlow in all files of a program."""
-    for path in root.rglob('*.py'):
-        text = path.read_bytes().decode('utf-8', 'replace')
-        if not USES_TENSORFLOW.search(text):
-            continue
-        changed = FIRST_IMPORT.sub('import estimator_lab.contrib\n', text, count=1)
-        changed = OWN_LINE.sub(r'\1from estimator_lab.tf1 import tf', changed)
-        if changed != text:
-            path.write_text(changed, encoding='utf-8')
-
-
-def table(*results: dict[str, str]) -> str:
-    """Returns the table of docs/programs.md."""
-    rows = [
-        '| program | command | as it is, by `run` | with the line | `run` on 2.15 |',
-        '| --- | --- | --- | --- | --- |',
-    ]
-    for name, recipe in RECIPES.items():
-        command = f'`{summary(recipe["run"])}`' if recipe.get('run') else '-'
-        cells = (
-            [found.get(name, 'not run') for found in results] if command != '-' else [recipe['why'], '-', '-']
-        )
-        title = f'{name.partition(" (")[0]} ({recipe["source"]})'
-        rows.append(f'| {title} | {command} | {" | ".join(cell.replace("|", "/") for cell in cells)} |')
-    return '\n'.join(rows)
-
-
-def summary(commands: str) -> str:
-    """Returns the last command without its flags."""
-    words = shlex.split(commands.strip().splitlines()[-1])
-    kept = words[: 2 if words[0] == '-m' else 1]
-    return ' '.join(kept)
 
 
 if __name__ == '__main__':

@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
     *('base/test_json_input.py', 'console', 'conformance', 'contrib/test_crf.py', 'data/order', 'data/tar'),
-    *('inference/report/test_page.py', 'models/test_registry.py', 'optimizers', 'porting/test_findings.py'),
-    *('tf1/test_estimator_training.py', 'tf1/test_internals.py'),
+    *('inference/report/test_page.py', 'models/test_registry.py', 'optimizers', 'test_port.py'),
+    *('tf1/test_coordinator.py', 'tf1/test_internals.py'),
 )
 REQUIREMENTS = ('pytest>=8', 'hypothesis>=6.100', 'scikit-learn>=1.4', 'pandas>=2.1')
 _SOURCES = ('setup.py', 'pyproject.toml', 'README.md', 'estimator_lab')
