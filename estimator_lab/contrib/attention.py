@@ -1,6 +1,5 @@
 """Attention mechanisms of ``tf.contrib.seq2seq``."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,46 +8,36 @@ from estimator_lab.tf1 import tf
 
 
 class AttentionMechanism:
-    """The base class of all mechanisms."""
-
-    @property
-    def alignments_size(self) -> Any:
-        """The number of steps of the memory."""
-        raise NotImplementedError
-
-    @property
-    def state_size(self) -> Any:
-        """The size of the state."""
-        raise NotImplementedError
+    """The base class of all mechanisms; they have `alignments_size` and `state_size`."""
 
 
 class _Mechanism(AttentionMechanism):
     """Keys, values and the mask of a memory.
 
-    Args:
-      num_units: size of keys.
-      memory: float [batch, time, ...].
-      lengths: integers [batch]; later steps get no attention.
-      probability_fn: function from masked scores [batch, time] to alignments, softmax by default.
-      score_mask_value: score of the later steps; -infinity by default.
-      dtype: type of the variables.
-      custom_key_value_fn: function from (keys, values) to others.
+    Attributes:
+      memory_layer: the layer that turns values into keys.
+      values: the memory [batch, time, ...], with zeros after the end of each sequence.
+      keys: the keys [batch, time, units].
+      batch_size: the batch size of the memory.
+      alignments_size: the number of steps of the memory, which is also `state_size`.
     """
 
-    _scope: str
+    query_layer: Any = None
 
     def __init__(
         self,
         num_units: int,
         memory: Any,
-        lengths: Any,
-        probability_fn: Callable[[Any], Any] | None,
-        score_mask_value: Any,
-        dtype: Any,
-        custom_key_value_fn: Callable[[Any, Any], tuple[Any, Any]] | None = None,
+        memory_sequence_length: Any = None,
+        probability_fn: Any = None,
+        score_mask_value: Any = None,
+        dtype: Any = None,
+        custom_key_value_fn: Any = None,
+        name: str | None = None,
     ) -> None:
         self._num_units = num_units
-        self._memory_layer = _dense(num_units, 'memory_layer', dtype)
+        self.memory_layer = _dense(num_units, 'memory_layer', dtype)
+        lengths = memory_sequence_length
         with tf.name_scope('AttentionMechanismInit'):
             memory = tf.nest.map_structure(tf.convert_to_tensor, memory)
             self._lengths = None if lengths is None else tf.convert_to_tensor(lengths)
@@ -56,54 +45,20 @@ class _Mechanism(AttentionMechanism):
                 mask = tf.sequence_mask(self._lengths, tf.shape(memory)[1], memory.dtype)
                 more = tf.ones([tf.rank(memory) - 2], tf.int32)
                 memory *= tf.reshape(mask, tf.concat([tf.shape(mask), more], 0))
-            self._values = memory
-            self._keys = self._memory_layer(memory)
+            self.values = memory
+            self.keys = self.memory_layer(memory)
             if custom_key_value_fn is not None:
-                self._keys, self._values = custom_key_value_fn(self._keys, self._values)
+                self.keys, self.values = custom_key_value_fn(self.keys, self.values)
         self._probability_fn = probability_fn or tf.nn.softmax
         self._masked_score = -np.inf if score_mask_value is None else score_mask_value
-        static = tf.compat.dimension_value(self._keys.shape[0])
-        self._batch_size = tf.shape(self._keys)[0] if static is None else static
-        self._size = tf.compat.dimension_value(self._keys.shape[1]) or tf.shape(self._keys)[1]
-
-    @property
-    def memory_layer(self) -> Any:
-        """The layer that turns values into keys."""
-        return self._memory_layer
-
-    @property
-    def query_layer(self) -> Any:
-        """The layer of the query, or None."""
-        return None
-
-    @property
-    def values(self) -> Any:
-        """The memory [batch, time, ...], with zeros after the end of each sequence."""
-        return self._values
-
-    @property
-    def keys(self) -> Any:
-        """The keys [batch, time, units]."""
-        return self._keys
-
-    @property
-    def batch_size(self) -> Any:
-        """The batch size of the memory."""
-        return self._batch_size
-
-    @property
-    def alignments_size(self) -> Any:
-        """The number of steps of the memory."""
-        return self._size
-
-    @property
-    def state_size(self) -> Any:
-        """The size of the state, which is the alignments."""
-        return self._size
+        static = tf.compat.dimension_value(self.keys.shape[0])
+        self.batch_size = tf.shape(self.keys)[0] if static is None else static
+        self.alignments_size = tf.compat.dimension_value(self.keys.shape[1]) or tf.shape(self.keys)[1]
+        self.state_size = self.alignments_size
 
     def initial_alignments(self, batch_size: Any, dtype: Any) -> Any:
         """Returns zeros [batch, time]."""
-        return tf.zeros([batch_size, self._size], dtype)
+        return tf.zeros([batch_size, self.alignments_size], dtype)
 
     def initial_state(self, batch_size: Any, dtype: Any) -> Any:
         """Returns the first state."""
@@ -123,21 +78,7 @@ def _dense(units: int, name: str, dtype: Any) -> Any:
 
 
 class LuongAttention(_Mechanism):
-    """Multiplicative attention: Luong, Pham and Manning (2015).
-
-    Args:
-      num_units: size of keys, which is the size of queries.
-      memory: float [batch, time, ...].
-      memory_sequence_length: integers [batch].
-      scale: whether scores are multiplied by a variable.
-      probability_fn: function from scores to alignments, softmax by default.
-      score_mask_value: score of steps after the end of a sequence.
-      dtype: type of the variables.
-      custom_key_value_fn: function from (keys, values) to others.
-      name: name of the operations.
-    """
-
-    _scope = 'luong_attention'
+    """Multiplicative attention: Luong, Pham and Manning (2015)."""
 
     def __init__(
         self,
@@ -145,22 +86,11 @@ class LuongAttention(_Mechanism):
         memory: Any,
         memory_sequence_length: Any = None,
         scale: bool = False,
-        probability_fn: Callable[[Any], Any] | None = None,
-        score_mask_value: Any = None,
-        dtype: Any = None,
-        custom_key_value_fn: Callable[[Any, Any], tuple[Any, Any]] | None = None,
-        name: str = 'LuongAttention',
+        *args: Any,
+        **more: Any,
     ) -> None:
         self._scale = scale
-        super().__init__(
-            num_units,
-            memory,
-            memory_sequence_length,
-            probability_fn,
-            score_mask_value,
-            dtype,
-            custom_key_value_fn,
-        )
+        super().__init__(num_units, memory, memory_sequence_length, *args, **more)
 
     def __call__(self, query: Any, state: Any) -> tuple[Any, Any]:
         """Returns the alignments [batch, time] of a query [batch, units], and the next state.
@@ -168,35 +98,20 @@ class LuongAttention(_Mechanism):
         Raises:
           ValueError: if the sizes of query and keys differ.
         """
-        with tf.variable_scope(None, self._scope, [query]):
-            sizes = [tf.compat.dimension_value(each.shape[-1]) for each in (query, self._keys)]
+        with tf.variable_scope(None, 'luong_attention', [query]):
+            sizes = [tf.compat.dimension_value(each.shape[-1]) for each in (query, self.keys)]
             if sizes[0] != sizes[1]:
                 raise ValueError(
-                    'Incompatible or unknown inner dimensions between query and keys.  Query '
-                    f'({query.name}) has units: {sizes[0]}.  Keys ({self._keys.name}) have units: {sizes[1]}.'
+                    f'Incompatible sizes: the query has {sizes[0]} units, and the keys {sizes[1]}.'
                 )
-            score = tf.matmul(query[:, None], self._keys, transpose_b=True)[:, 0]
+            score = tf.matmul(query[:, None], self.keys, transpose_b=True)[:, 0]
             if self._scale:
                 score *= tf.get_variable('attention_g', [], query.dtype, tf.ones_initializer())
             return self._alignments(score)
 
 
 class BahdanauAttention(_Mechanism):
-    """Additive attention: Bahdanau, Cho and Bengio (2014).
-
-    Args:
-      num_units: size of keys and of the projected query.
-      memory: float [batch, time, ...].
-      memory_sequence_length: integers [batch].
-      normalize: whether the vector of the scores is normalised (Salimans and Kingma 2016).
-      probability_fn: function from scores to alignments, softmax by default.
-      score_mask_value: score of steps after the end of a sequence.
-      dtype: type of the variables.
-      custom_key_value_fn: function from (keys, values) to others.
-      name: name of the operations.
-    """
-
-    _scope = 'bahdanau_attention'
+    """Additive attention: Bahdanau, Cho and Bengio (2014)."""
 
     def __init__(
         self,
@@ -204,33 +119,17 @@ class BahdanauAttention(_Mechanism):
         memory: Any,
         memory_sequence_length: Any = None,
         normalize: bool = False,
-        probability_fn: Callable[[Any], Any] | None = None,
-        score_mask_value: Any = None,
-        dtype: Any = None,
-        custom_key_value_fn: Callable[[Any, Any], tuple[Any, Any]] | None = None,
-        name: str = 'BahdanauAttention',
+        *args: Any,
+        **more: Any,
     ) -> None:
         self._normalize = normalize
-        self._query_layer = _dense(num_units, 'query_layer', dtype)
-        super().__init__(
-            num_units,
-            memory,
-            memory_sequence_length,
-            probability_fn,
-            score_mask_value,
-            dtype,
-            custom_key_value_fn,
-        )
-
-    @property
-    def query_layer(self) -> Any:
-        """The layer of the query."""
-        return self._query_layer
+        super().__init__(num_units, memory, memory_sequence_length, *args, **more)
+        self.query_layer = _dense(num_units, 'query_layer', more.get('dtype'))
 
     def __call__(self, query: Any, state: Any) -> tuple[Any, Any]:
         """Returns the alignments [batch, time] of a query [batch, ...], and the next state."""
-        with tf.variable_scope(None, self._scope, [query]):
-            hidden = self._keys + self._query_layer(query)[:, None]
+        with tf.variable_scope(None, 'bahdanau_attention', [query]):
+            hidden = self.keys + self.query_layer(query)[:, None]
             vector = tf.get_variable('attention_v', [self._num_units], query.dtype)
             if self._normalize:
                 gain = tf.constant_initializer(np.sqrt(1.0 / self._num_units))

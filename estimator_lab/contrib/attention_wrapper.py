@@ -44,19 +44,6 @@ class AttentionWrapperState(NamedTuple):
 class AttentionWrapper(_Cell):
     """A cell that attends to one or more memories after each step.
 
-    Args:
-      cell: the cell.
-      attention_mechanism: a mechanism, or a list of them.
-      attention_layer_size: size of the attention, or a list; without, the attention is the context.
-      alignment_history: whether the state has the alignments of all steps.
-      cell_input_fn: function from (inputs, attention) to the cell's inputs; concatenates them by default.
-      output_attention: whether the output is the attention (Luong), not the cell's output (Bahdanau).
-      initial_cell_state: the cell's state in `zero_state`.
-      name: scope of the variables, 'attention_wrapper' by default.
-      attention_layer: layer, or list of layers, instead of sizes.
-      attention_fn: function from (mechanism, output, state, layer) to (attention, alignments, next state).
-      dtype: type of the cell.
-
     Raises:
       TypeError: if something else than mechanisms is given, or `cell_input_fn` is not a function.
       ValueError: if the numbers of mechanisms and layers differ, or both sizes and layers are given.
@@ -171,10 +158,6 @@ class AttentionWrapper(_Cell):
 
     def call(self, inputs: Any, state: AttentionWrapperState) -> tuple[Any, AttentionWrapperState]:
         """Runs the cell, then attends.
-
-        Args:
-          inputs: float [batch, inputs].
-          state: the state.
 
         Returns:
           The attention or the cell's output, and the next state.

@@ -54,21 +54,11 @@ class BeamSearchDecoder(Decoder):
 
     The memory of an AttentionWrapper and the initial states are tiled with `tile_batch` first.
 
-    Args:
-      cell: the cell.
-      embedding: function from ids to inputs, or their table.
-      start_tokens: ids of the first inputs, int32 [batch].
-      end_token: id that ends a sequence.
-      initial_state: first state of the cell, [batch * beam, ...].
-      beam_width: number of beams.
-      output_layer: layer for the outputs of the cell that gives logits.
-      length_penalty_weight: exponent of the length penalty (Wu et al. 2016, equation 14); 0 for none.
-      coverage_penalty_weight: must be 0.
-      reorder_tensor_arrays: unused: the alignment history keeps the order of the steps.
-
     Raises:
       ValueError: if start_tokens is not a vector, end_token not a scalar, or there is a coverage penalty.
     """
+
+    tracks_own_finished = True
 
     def __init__(
         self,
@@ -89,22 +79,12 @@ class BeamSearchDecoder(Decoder):
         self._output_layer = output_layer
         self._embedding_fn = embedding_function(embedding)
         self._start_tokens, self._end_token = start_and_end(start_tokens, end_token)
-        self._batch = tf.size(self._start_tokens)
+        self.batch_size = tf.size(self._start_tokens)
         self._beams = beam_width
         self._length_penalty = length_penalty_weight
         self._state = tf.nest.map_structure(self._split, initial_state)
         tokens = tf.tile(self._start_tokens[:, None], [1, beam_width])
         self._start_inputs = self._embedding_fn(tokens)
-
-    @property
-    def batch_size(self) -> Any:
-        """The number of first inputs."""
-        return self._batch
-
-    @property
-    def tracks_own_finished(self) -> bool:
-        """True: the beams change places."""
-        return True
 
     @property
     def output_size(self) -> BeamSearchDecoderOutput:
@@ -124,8 +104,8 @@ class BeamSearchDecoder(Decoder):
         """Reshapes [batch * beam, ...] to [batch, beam, ...]; scalars and arrays stay the same."""
         if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
             return value
-        static = tf.get_static_value(self._batch)
-        found = tf.reshape(value, tf.concat([[self._batch, self._beams], tf.shape(value)[1:]], 0))
+        static = tf.get_static_value(self.batch_size)
+        found = tf.reshape(value, tf.concat([[self.batch_size, self._beams], tf.shape(value)[1:]], 0))
         found.set_shape(tf.TensorShape([static, self._beams]).concatenate(value.shape[1:]))
         return found
 
@@ -133,22 +113,22 @@ class BeamSearchDecoder(Decoder):
         """Reshapes [batch, beam, ...] to [batch * beam, ...]; scalars and arrays stay the same."""
         if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
             return value
-        static = tf.get_static_value(self._batch)
+        static = tf.get_static_value(self.batch_size)
         rows = None if static is None else static * self._beams
-        found = tf.reshape(value, tf.concat([[self._batch * self._beams], tf.shape(value)[2:]], 0))
+        found = tf.reshape(value, tf.concat([[self.batch_size * self._beams], tf.shape(value)[2:]], 0))
         found.set_shape(tf.TensorShape([rows]).concatenate(value.shape[2:]))
         return found
 
     def initialize(self, name: str | None = None) -> tuple[Any, Any, BeamSearchDecoderState]:
         """Returns (finished, first inputs, first state); only the first beam of each sequence is alive."""
-        first = tf.zeros([self._batch], tf.int32)
+        first = tf.zeros([self.batch_size], tf.int32)
         finished = tf.one_hot(first, self._beams, on_value=False, off_value=True, dtype=tf.bool)
         low = tf.constant(float('-inf'), self._dtype)
         state = BeamSearchDecoderState(
             cell_state=self._state,
             log_probs=tf.one_hot(first, self._beams, tf.zeros([], self._dtype), low, dtype=self._dtype),
             finished=finished,
-            lengths=tf.zeros([self._batch, self._beams], tf.int64),
+            lengths=tf.zeros([self.batch_size, self._beams], tf.int64),
         )
         return finished, self._start_inputs, state
 
@@ -183,9 +163,9 @@ class BeamSearchDecoder(Decoder):
         # As in 1.15, the end token itself does not count.
         longer = tf.cast(tf.logical_and(~is_end, ~ended), tf.int64)
         scores = self._scores(total, state.lengths[:, :, None] + longer)
-        best, where = tf.nn.top_k(tf.reshape(scores, [self._batch, -1]), self._beams)
+        best, where = tf.nn.top_k(tf.reshape(scores, [self.batch_size, -1]), self._beams)
         for each in (best, where):
-            each.set_shape([tf.get_static_value(self._batch), self._beams])
+            each.set_shape([tf.get_static_value(self.batch_size), self._beams])
         ids, parents = where % classes, where // classes
 
         def of_parents(value: Any) -> Any:
@@ -199,7 +179,7 @@ class BeamSearchDecoder(Decoder):
         after = BeamSearchDecoderState(
             cell_state=tf.nest.map_structure(of_parents, cell_state),
             log_probs=tf.reshape(
-                tf.gather(tf.reshape(total, [self._batch, -1]), where, batch_dims=1), tf.shape(best)
+                tf.gather(tf.reshape(total, [self.batch_size, -1]), where, batch_dims=1), tf.shape(best)
             ),
             finished=tf.logical_or(was_finished, tf.equal(ids, self._end_token)),
             lengths=of_parents(state.lengths) + tf.cast(~was_finished, tf.int64),
@@ -227,13 +207,6 @@ def gather_tree(
     step_ids: Any, parent_ids: Any, max_sequence_lengths: Any, end_token: Any, name: str | None = None
 ) -> Any:
     """Returns the sequences that end in each beam, by following the parents back.
-
-    Args:
-      step_ids: ids of all steps, int32 [time, batch, beam].
-      parent_ids: the beams that they continue, of the same shape.
-      max_sequence_lengths: lengths of the longest beams, int32 [batch].
-      end_token: id of all steps after the first `end_token`, and after the length.
-      name: name of the operations.
 
     Returns:
       int32 [time, batch, beam].
@@ -264,11 +237,6 @@ def gather_tree(
 
 def tile_batch(t: Any, multiplier: Any, name: str | None = None) -> Any:
     """Repeats each entry of a batch `multiplier` times in a row.
-
-    Args:
-      t: [batch, ...], or a nested structure of them.
-      multiplier: the number of copies.
-      name: name of the operations.
 
     Returns:
       [batch * multiplier, ...].

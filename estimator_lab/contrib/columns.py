@@ -1,6 +1,8 @@
 """The feature columns of ``tf.contrib.layers``, as those of tf.feature_column.
 
 Cross-features have other numbers than in 1.15, and the weights of columns other variable names: train again.
+Arguments are those of 1.15; ValueError is raised for a combiner other than 'sum', which the columns of
+tf.feature_column lack.
 """
 
 from collections.abc import Sequence
@@ -8,57 +10,36 @@ from typing import Any
 
 from estimator_lab.tf1 import tf
 
-# The key of a feature without one: tf.feature_column has no column of the name ''.
+_COLUMNS = tf.feature_column
 UNNAMED = 'features'
+"""The key of features that are one tensor: tf.feature_column has no column of the name ''."""
 
 
 def real_valued_column(
     column_name: str,
-    dimension: int | None = 1,
+    dimension: int = 1,
     default_value: Any = None,
     dtype: Any = tf.float32,
     normalizer: Any = None,
 ) -> Any:
-    """Returns tf.feature_column.numeric_column for [batch, dimension]; '' names features that are one tensor.
-
-    Raises:
-      ValueError: if `dimension` is None, for features of varying length.
-    """
-    if dimension is None:
-        raise ValueError(f'real_valued_column({column_name!r}) needs a dimension.')
-    return tf.feature_column.numeric_column(
-        column_name or UNNAMED, (dimension,), default_value, dtype, normalizer
-    )
+    """Returns tf.feature_column.numeric_column for [batch, dimension]; '' names the only feature."""
+    return _COLUMNS.numeric_column(column_name or UNNAMED, (dimension,), default_value, dtype, normalizer)
 
 
 def sparse_column_with_hash_bucket(
-    column_name: str,
-    hash_bucket_size: int,
-    combiner: str = 'sum',
-    dtype: Any = tf.string,
-    hash_keys: Any = None,
+    column_name: str, hash_bucket_size: int, combiner: str = 'sum', dtype: Any = tf.string
 ) -> Any:
-    """Returns tf.feature_column.categorical_column_with_hash_bucket.
-
-    Raises:
-      ValueError: for `hash_keys`, or another combiner than 'sum'.
-    """
+    """Returns tf.feature_column.categorical_column_with_hash_bucket."""
     _check_combiner(column_name, combiner)
-    if hash_keys is not None:
-        raise ValueError(f'{column_name}: hash_keys is not supported.')
-    return tf.feature_column.categorical_column_with_hash_bucket(column_name, hash_bucket_size, dtype)
+    return _COLUMNS.categorical_column_with_hash_bucket(column_name, hash_bucket_size, dtype)
 
 
 def sparse_column_with_integerized_feature(
     column_name: str, bucket_size: int, combiner: str = 'sum', dtype: Any = tf.int64
 ) -> Any:
-    """Returns tf.feature_column.categorical_column_with_identity.
-
-    Raises:
-      ValueError: for another combiner than 'sum'.
-    """
+    """Returns tf.feature_column.categorical_column_with_identity."""
     _check_combiner(column_name, combiner)
-    return tf.feature_column.categorical_column_with_identity(column_name, bucket_size)
+    return _COLUMNS.categorical_column_with_identity(column_name, bucket_size)
 
 
 def sparse_column_with_keys(
@@ -68,13 +49,9 @@ def sparse_column_with_keys(
     combiner: str = 'sum',
     dtype: Any = tf.string,
 ) -> Any:
-    """Returns tf.feature_column.categorical_column_with_vocabulary_list.
-
-    Raises:
-      ValueError: for another combiner than 'sum'.
-    """
+    """Returns tf.feature_column.categorical_column_with_vocabulary_list."""
     _check_combiner(column_name, combiner)
-    return tf.feature_column.categorical_column_with_vocabulary_list(column_name, keys, dtype, default_value)
+    return _COLUMNS.categorical_column_with_vocabulary_list(column_name, keys, dtype, default_value)
 
 
 def sparse_column_with_vocabulary_file(
@@ -86,69 +63,34 @@ def sparse_column_with_vocabulary_file(
     combiner: str = 'sum',
     dtype: Any = tf.string,
 ) -> Any:
-    """Returns tf.feature_column.categorical_column_with_vocabulary_file.
-
-    Raises:
-      ValueError: for another combiner than 'sum'.
-    """
+    """Returns tf.feature_column.categorical_column_with_vocabulary_file."""
     _check_combiner(column_name, combiner)
-    return tf.feature_column.categorical_column_with_vocabulary_file(
-        column_name,
-        vocabulary_file,
-        vocab_size,
-        num_oov_buckets,
-        None if num_oov_buckets else default_value,
-        dtype,
+    default = None if num_oov_buckets else default_value
+    return _COLUMNS.categorical_column_with_vocabulary_file(
+        column_name, vocabulary_file, vocab_size, num_oov_buckets, default, dtype
     )
 
 
 def embedding_column(
-    sparse_id_column: Any,
-    dimension: int,
-    combiner: str = 'mean',
-    initializer: Any = None,
-    ckpt_to_load_from: str | None = None,
-    tensor_name_in_ckpt: str | None = None,
-    max_norm: float | None = None,
-    trainable: bool = True,
+    sparse_id_column: Any, dimension: int, combiner: str = 'mean', initializer: Any = None, **more: Any
 ) -> Any:
     """Returns tf.feature_column.embedding_column; the deviation is 1 / sqrt(ids), as in 1.15."""
     if initializer is None:
         initializer = tf.truncated_normal_initializer(stddev=sparse_id_column.num_buckets**-0.5)
-    return tf.feature_column.embedding_column(
-        sparse_id_column,
-        dimension,
-        combiner,
-        initializer,
-        ckpt_to_load_from,
-        tensor_name_in_ckpt,
-        max_norm,
-        trainable,
-    )
+    return _COLUMNS.embedding_column(sparse_id_column, dimension, combiner, initializer, **more)
 
 
 def crossed_column(
-    columns: Sequence[Any],
-    hash_bucket_size: int,
-    combiner: str = 'sum',
-    ckpt_to_load_from: str | None = None,
-    tensor_name_in_ckpt: str | None = None,
-    hash_key: int | None = None,
+    columns: Sequence[Any], hash_bucket_size: int, combiner: str = 'sum', hash_key: int | None = None
 ) -> Any:
-    """Returns tf.feature_column.crossed_column.
-
-    Raises:
-      ValueError: for weights from a checkpoint, or another combiner than 'sum'.
-    """
+    """Returns tf.feature_column.crossed_column."""
     _check_combiner('crossed_column', combiner)
-    if ckpt_to_load_from is not None or tensor_name_in_ckpt is not None:
-        raise ValueError('crossed_column: weights from a checkpoint are not supported.')
     # tf.feature_column crosses the text itself rather than its hash.
     keys = [
         column.key if hasattr(column, 'key') and hasattr(column, 'hash_bucket_size') else column
         for column in columns
     ]
-    return tf.feature_column.crossed_column(keys, hash_bucket_size, hash_key)
+    return _COLUMNS.crossed_column(keys, hash_bucket_size, hash_key)
 
 
 def _check_combiner(name: str, combiner: str) -> None:

@@ -22,13 +22,7 @@ def CudnnCompatibleLSTMCell(num_units: int, reuse: bool | None = None, kernel_in
 
 
 class CudnnCompatibleGRUCell(CellOfUnits):
-    """The cell of CudnnGRU, whose reset gate scales the projected state, not the state as in other GRUs.
-
-    Args:
-      num_units: size of state and output.
-      reuse: whether the variables exist already.
-      kernel_initializer: initializer of the kernels.
-    """
+    """The cell of CudnnGRU, whose reset gate scales the projected state, not the state as in other GRUs."""
 
     def __init__(self, num_units: int, reuse: bool | None = None, kernel_initializer: Any = None) -> None:
         super().__init__(_reuse=reuse)
@@ -60,17 +54,6 @@ class CudnnCompatibleGRUCell(CellOfUnits):
 
 class _Layers:
     """Layers of cells, in one direction or both.
-
-    Args:
-      num_layers: number of layers.
-      num_units: size of the states and, for each direction, of the outputs.
-      input_mode: must be 'linear_input'.
-      direction: 'unidirectional' or 'bidirectional'.
-      dropout: rate of dropout between layers, in training.
-      seed: seed of the dropout.
-      kernel_initializer: initializer of the kernels; glorot_uniform by default.
-      name: scope of the variables.
-      **unused: dtype, which is float32, and bias_initializer.
 
     Raises:
       ValueError: for another direction or input_mode.
@@ -118,15 +101,7 @@ class _Layers:
         time_major: bool = True,
         training: Any = True,
     ) -> tuple[Any, tuple[Any, ...]]:
-        """Returns outputs [time, batch, units of all directions], and the final state, of `state_shape`.
-
-        Args:
-          inputs: float [time, batch, inputs], or [batch, time, inputs] if not `time_major`, as the outputs.
-          initial_state: tensors of `state_shape`; zeros by default.
-          sequence_lengths: integers [batch]; later outputs are 0.
-          time_major: the order of the axes of inputs and outputs.
-          training: whether dropout is used.
-        """
+        """Returns outputs [time, batch, units of all directions], and the final state, of `state_shape`."""
         x = tf.convert_to_tensor(inputs)
         given: list[Any] = []
         if initial_state is not None:

@@ -4,7 +4,6 @@ import csv
 import gzip
 import sys
 from collections import namedtuple
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,7 @@ def load_csv_with_header(
     filename: str, target_dtype: Any, features_dtype: Any, target_column: int = -1
 ) -> Dataset:
     """Returns the features and targets of a CSV file whose header starts with its number of rows."""
-    with tf.io.gfile.GFile(filename) as file:
-        lines = csv.reader(file)
-        header = next(lines)
-        rows = [row for row in lines if row]
+    header, *rows = _rows(filename)
     if len(rows) != int(header[0]):
         raise ValueError(f'{filename} has {len(rows)} rows, but its header says {header[0]}.')
     return _split(rows, target_dtype, features_dtype, target_column)
@@ -34,8 +30,12 @@ def load_csv_without_header(
     filename: str, target_dtype: Any, features_dtype: Any, target_column: int = -1
 ) -> Dataset:
     """Returns the features and targets of a CSV file without a header."""
+    return _split(_rows(filename), target_dtype, features_dtype, target_column)
+
+
+def _rows(filename: str) -> list[list[str]]:
     with tf.io.gfile.GFile(filename) as file:
-        return _split([row for row in csv.reader(file) if row], target_dtype, features_dtype, target_column)
+        return [row for row in csv.reader(file) if row]
 
 
 def _split(rows: list[list[str]], target_dtype: Any, features_dtype: Any, column: int) -> Dataset:
@@ -44,25 +44,10 @@ def _split(rows: list[list[str]], target_dtype: Any, features_dtype: Any, column
 
 
 class DataSet:
-    """Images and labels with `next_batch`, as `tf.contrib.learn.datasets.mnist` has them.
-
-    Args:
-      images: uint8 [count, rows, columns, 1].
-      labels: [count], or [count, classes].
-      dtype: float32, scaled to [0, 1], or uint8.
-      reshape: whether the images become [count, rows * columns].
-      seed: seed of the order.
-    """
+    """Images and labels with `next_batch`, as `tf.contrib.learn.datasets.mnist` has them."""
 
     def __init__(
-        self,
-        images: Any,
-        labels: Any,
-        fake_data: bool = False,
-        one_hot: bool = False,
-        dtype: Any = tf.float32,
-        reshape: bool = True,
-        seed: int | None = None,
+        self, images: Any, labels: Any, dtype: Any = tf.float32, reshape: bool = True, seed: int | None = None
     ) -> None:
         if len(images) != len(labels):
             raise ValueError(f'images.shape: {images.shape} labels.shape: {labels.shape}')
@@ -73,43 +58,18 @@ class DataSet:
         self.num_examples = len(images)
         self.epochs_completed = 0
         self._random = np.random.RandomState(seed)
-        self._order = np.arange(len(images))
-        self._next = 0
+        self._left = np.arange(0)
 
     def next_batch(self, batch_size: int, fake_data: bool = False, shuffle: bool = True) -> tuple[Any, Any]:
         """Returns the next images and labels; each epoch has another order."""
-        if self._next == 0 and self.epochs_completed == 0 and shuffle:
-            self._random.shuffle(self._order)
-        first = self._order[self._next : self._next + batch_size]
-        self._next += batch_size
-        rows = first
-        if len(first) < batch_size:
-            self.epochs_completed += 1
-            if shuffle:
-                self._order = self._random.permutation(self.num_examples)
-            self._next = batch_size - len(first)
-            rows = np.concatenate([first, self._order[: self._next]])
+        is_first = self.epochs_completed == 0 and not self._left.size
+        if len(self._left) < batch_size:
+            everything = np.arange(self.num_examples)
+            order = self._random.permutation(everything) if shuffle else everything
+            self._left = np.concatenate([self._left, order])
+            self.epochs_completed += not is_first
+        rows, self._left = self._left[:batch_size], self._left[batch_size:]
         return self.images[rows], self.labels[rows]
-
-
-def extract_images(file: Any) -> Any:
-    """Returns uint8 [count, rows, columns, 1] of an open gzip file in MNIST's format."""
-    return _idx(file, 2051, 3)[..., np.newaxis]
-
-
-def extract_labels(file: Any, one_hot: bool = False, num_classes: int = 10) -> Any:
-    """Returns uint8 [count] of an open gzip file in MNIST's format, or one-hot rows."""
-    labels = _idx(file, 2049, 1)
-    return np.eye(num_classes)[labels] if one_hot else labels
-
-
-def _idx(file: Any, magic: int, axes: int) -> Any:
-    with gzip.GzipFile(fileobj=file) as stream:
-        content = stream.read()
-    header = np.frombuffer(content, '>u4', 1 + axes)
-    if header[0] != magic:
-        raise ValueError(f'Invalid magic number {header[0]} in MNIST file: {file.name}')
-    return np.frombuffer(content, np.uint8, int(np.prod(header[1:])), 4 * (1 + axes)).reshape(header[1:])
 
 
 def read_data_sets(
@@ -127,43 +87,46 @@ def read_data_sets(
     Raises:
       FileNotFoundError: if a file is missing, because nothing is downloaded.
     """
-
-    def read(name: str, extract: Callable[..., Any], **more: Any) -> Any:
-        path = Path(train_dir) / name
-        if not path.is_file():
-            raise FileNotFoundError(
-                f'{path} is missing: put the four files of MNIST into {train_dir}, or use '
-                'tf.keras.datasets.mnist.'
-            )
-        with path.open('rb') as file:
-            return extract(file, **more)
-
-    images = read('train-images-idx3-ubyte.gz', extract_images)
-    labels = read('train-labels-idx1-ubyte.gz', extract_labels, one_hot=one_hot)
-    test_images = read('t10k-images-idx3-ubyte.gz', extract_images)
-    test_labels = read('t10k-labels-idx1-ubyte.gz', extract_labels, one_hot=one_hot)
+    images, labels = _images(train_dir, 'train'), _labels(train_dir, 'train', one_hot)
     if not 0 <= validation_size <= len(images):
         raise ValueError(
             f'Validation size should be between 0 and {len(images)}. Received: {validation_size}.'
         )
-    settings: dict[str, Any] = {'dtype': dtype, 'reshape': reshape, 'seed': seed}
-    return Datasets(
-        train=DataSet(images[validation_size:], labels[validation_size:], **settings),
-        validation=DataSet(images[:validation_size], labels[:validation_size], **settings),
-        test=DataSet(test_images, test_labels, **settings),
-    )
+    parts = [
+        (images[validation_size:], labels[validation_size:]),
+        (images[:validation_size], labels[:validation_size]),
+        (_images(train_dir, 't10k'), _labels(train_dir, 't10k', one_hot)),
+    ]
+    return Datasets(*(DataSet(*part, dtype, reshape, seed) for part in parts))
 
 
-def load_mnist(train_dir: str = 'MNIST-data') -> Datasets:
-    """Returns MNIST from its four gzip files in `train_dir`, with labels as integers."""
-    return read_data_sets(train_dir)
+def _images(folder: str, part: str) -> Any:
+    return _idx(Path(folder, f'{part}-images-idx3-ubyte.gz'), 2051, 3)[..., np.newaxis]
 
 
-def load_dataset(name: str, size: str = 'small', test_with_fake_data: bool = False) -> Any:
-    """Returns a data set by its name; only 'mnist' is available."""
+def _labels(folder: str, part: str, one_hot: bool) -> Any:
+    labels = _idx(Path(folder, f'{part}-labels-idx1-ubyte.gz'), 2049, 1)
+    return np.eye(10)[labels] if one_hot else labels
+
+
+def _idx(path: Path, magic: int, axes: int) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path} is missing: put the four files of MNIST into {path.parent}, or use '
+            'tf.keras.datasets.mnist.'
+        )
+    content = gzip.decompress(path.read_bytes())
+    header = np.frombuffer(content, '>u4', 1 + axes)
+    if header[0] != magic:
+        raise ValueError(f'Invalid magic number {header[0]} in MNIST file: {path}')
+    return np.frombuffer(content, np.uint8, int(np.prod(header[1:])), 4 * (1 + axes)).reshape(header[1:])
+
+
+def load_dataset(name: str, size: str = 'small', test_with_fake_data: bool = False) -> Datasets:
+    """Returns the data set 'mnist' from the folder MNIST-data."""
     if name != 'mnist':
         raise ValueError(f'Name of dataset is not found: {name}')
-    return load_mnist()
+    return read_data_sets('MNIST-data')
 
 
 def maybe_download(filename: str, work_directory: str, source_url: str) -> str:

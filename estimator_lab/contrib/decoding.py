@@ -9,43 +9,24 @@ from estimator_lab.tf1 import tf
 
 
 class Decoder:
-    """The base class of decoders: `dynamic_decode` calls `initialize`, then `step` until all are finished."""
+    """The base class of decoders: `dynamic_decode` calls `initialize`, then `step` until all are finished.
 
-    @property
-    def batch_size(self) -> Any:
-        """The batch size."""
-        raise NotImplementedError
+    `initialize()` returns (finished, first inputs, first state); `step(time, inputs, state)` returns
+    (outputs, next state, next inputs, finished). `batch_size`, and the nested structures `output_size` and
+    `output_dtype`, describe the outputs of a step.
+    """
 
-    @property
-    def output_size(self) -> Any:
-        """The sizes of the outputs of a step, without the batch; a nested structure."""
-        raise NotImplementedError
-
-    @property
-    def output_dtype(self) -> Any:
-        """The types of the outputs."""
-        raise NotImplementedError
-
-    def initialize(self, name: str | None = None) -> tuple[Any, Any, Any]:
-        """Returns (finished, first inputs, first state)."""
-        raise NotImplementedError
-
-    def step(self, time: Any, inputs: Any, state: Any, name: str | None = None) -> tuple[Any, Any, Any, Any]:
-        """Returns (outputs, next state, next inputs, finished)."""
-        raise NotImplementedError
+    batch_size: Any
+    tracks_own_finished = False
+    """Whether `finished` may become false again, as beams change places."""
 
     def finalize(self, outputs: Any, final_state: Any, sequence_lengths: Any) -> tuple[Any, Any]:
         """Returns the final outputs and state, given the outputs of all steps, time first."""
         raise NotImplementedError
 
-    @property
-    def tracks_own_finished(self) -> bool:
-        """Whether `finished` may become false again, as beams change places."""
-        return False
-
 
 def dynamic_decode(
-    decoder: Decoder,
+    decoder: Any,
     output_time_major: bool = False,
     impute_finished: bool = False,
     maximum_iterations: Any = None,
@@ -54,15 +35,6 @@ def dynamic_decode(
     scope: Any = None,
 ) -> tuple[Any, Any, Any]:
     """Runs a decoder until all sequences are finished.
-
-    Args:
-      decoder: a Decoder.
-      output_time_major: whether outputs are [time, batch, ...], not [batch, time, ...].
-      impute_finished: whether outputs after the end of a sequence are zeros, and its state stays the same.
-      maximum_iterations: greatest number of steps; None for no limit.
-      parallel_iterations: as in tf.while_loop.
-      swap_memory: as in tf.while_loop.
-      scope: scope of the variables, 'decoder' by default.
 
     Returns:
       The outputs of all steps, the final state, and the lengths, int32 [batch].
@@ -91,7 +63,7 @@ def dynamic_decode(
     return outputs, state, lengths
 
 
-def _loop(decoder: Decoder, impute_finished: bool, limit: Any, **more: Any) -> tuple[Any, Any, Any]:
+def _loop(decoder: Any, impute_finished: bool, limit: Any, **more: Any) -> tuple[Any, Any, Any]:
     """Returns the outputs of all steps, time first, the final state, and the lengths."""
     finished, inputs, state = decoder.initialize()
     zeros = _zero_outputs(decoder)
@@ -123,7 +95,7 @@ def _loop(decoder: Decoder, impute_finished: bool, limit: Any, **more: Any) -> t
     return tf.nest.map_structure(lambda array: array.stack(), arrays), state, lengths
 
 
-def _zero_outputs(decoder: Decoder) -> Any:
+def _zero_outputs(decoder: Any) -> Any:
     def zeros(dtype: Any, size: Any) -> Any:
         tail = tf.TensorShape([]) if size is None else tf.TensorShape(size)
         made = tf.zeros(tf.concat([[decoder.batch_size], tf.constant(tail.as_list(), tf.int32)], 0), dtype)
@@ -173,14 +145,7 @@ class BasicDecoderOutput(NamedTuple):
 
 
 class BasicDecoder(Decoder):
-    """A decoder that samples with a helper.
-
-    Args:
-      cell: the cell.
-      helper: a Helper.
-      initial_state: first state of the cell.
-      output_layer: layer for the outputs of the cell, before sampling.
-    """
+    """A decoder that samples with a helper."""
 
     def __init__(self, cell: Any, helper: Any, initial_state: Any, output_layer: Any = None) -> None:
         if output_layer is not None and not hasattr(output_layer, 'compute_output_shape'):
@@ -248,17 +213,6 @@ def sequence_loss(
     name: str | None = None,
 ) -> Any:
     """Returns the weighted cross-entropy of sequences.
-
-    Args:
-      logits: float [batch, time, classes].
-      targets: integers [batch, time].
-      weights: float [batch, time].
-      average_across_timesteps: whether to sum over time and divide by the weights.
-      average_across_batch: the same for the batch.
-      sum_over_timesteps: whether to sum over time and divide by the number of weights that are not 0.
-      sum_over_batch: the same for the batch.
-      softmax_loss_function: function of `labels` and `logits`, instead of the sparse cross-entropy.
-      name: name of the operations.
 
     Returns:
       A scalar, [batch], [time] or [batch, time], by the axes that remain.

@@ -1,4 +1,8 @@
-"""Helpers of ``tf.contrib.seq2seq``: where a decoder's inputs come from, and how it samples outputs."""
+"""Helpers of ``tf.contrib.seq2seq``: where a decoder's inputs come from, and how it samples outputs.
+
+A helper has `batch_size`; `initialize()`, which returns (finished, first inputs); `sample(time, outputs,
+state)`; and `next_inputs(time, outputs, state, sample_ids)`, which returns (finished, inputs, next state).
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,40 +12,21 @@ from estimator_lab.tf1 import tf
 
 
 class Helper:
-    """The base class of helpers."""
+    """The base class of helpers.
 
-    @property
-    def batch_size(self) -> Any:
-        """The batch size."""
-        raise NotImplementedError
+    Attributes:
+      batch_size: the batch size.
+      sample_ids_shape: the shape of a sample, without the batch.
+      sample_ids_dtype: the type of a sample.
+    """
 
-    @property
-    def sample_ids_shape(self) -> Any:
-        """The shape of a sample, without the batch."""
-        return tf.TensorShape([])
-
-    @property
-    def sample_ids_dtype(self) -> Any:
-        """The type of a sample."""
-        return tf.int32
-
-    def initialize(self, name: str | None = None) -> tuple[Any, Any]:
-        """Returns (finished, first inputs)."""
-        raise NotImplementedError
-
-    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
-        """Returns the samples of outputs."""
-        raise NotImplementedError
-
-    def next_inputs(
-        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
-    ) -> tuple[Any, Any, Any]:
-        """Returns (finished, next inputs, next state)."""
-        raise NotImplementedError
+    batch_size: Any = None
+    sample_ids_shape: Any = tf.TensorShape([])
+    sample_ids_dtype: Any = tf.int32
 
 
 class CustomHelper(Helper):
-    """A helper made of functions with the arguments of Helper's methods."""
+    """A helper made of functions with the arguments of a helper's methods."""
 
     def __init__(
         self,
@@ -54,32 +39,13 @@ class CustomHelper(Helper):
         self._initialize_fn = initialize_fn
         self._sample_fn = sample_fn
         self._next_inputs_fn = next_inputs_fn
-        self._shape = tf.TensorShape(sample_ids_shape or [])
-        self._dtype = sample_ids_dtype or tf.int32
-        self._batch_size: Any = None
-
-    @property
-    def batch_size(self) -> Any:
-        """The batch size, once initialised."""
-        if self._batch_size is None:
-            raise ValueError('batch_size accessed before initialize was called')
-        return self._batch_size
-
-    @property
-    def sample_ids_shape(self) -> Any:
-        """The shape of a sample."""
-        return self._shape
-
-    @property
-    def sample_ids_dtype(self) -> Any:
-        """The type of a sample."""
-        return self._dtype
+        self.sample_ids_shape = tf.TensorShape(sample_ids_shape or [])
+        self.sample_ids_dtype = sample_ids_dtype or tf.int32
 
     def initialize(self, name: str | None = None) -> tuple[Any, Any]:
         """Returns (finished, first inputs)."""
         finished, inputs = self._initialize_fn()
-        if self._batch_size is None:
-            self._batch_size = tf.size(finished)
+        self.batch_size = tf.size(finished)
         return finished, inputs
 
     def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
@@ -94,13 +60,7 @@ class CustomHelper(Helper):
 
 
 class TrainingHelper(Helper):
-    """Reads the inputs of training: the correct sequences.
-
-    Args:
-      inputs: [batch, time, ...], or a nested structure of them.
-      sequence_length: integers [batch].
-      time_major: whether the inputs are [time, batch, ...].
-      name: name of the operations.
+    """Reads the inputs of training, the correct sequences, [batch, time, ...] or nested.
 
     Raises:
       ValueError: if the lengths are not a vector.
@@ -109,29 +69,14 @@ class TrainingHelper(Helper):
     def __init__(
         self, inputs: Any, sequence_length: Any, time_major: bool = False, name: str | None = None
     ) -> None:
-        self._inputs = inputs
+        self.inputs = inputs
         steps = inputs if time_major else tf.nest.map_structure(transpose_batch_time, inputs)
-        self._steps = tf.nest.map_structure(array_of_steps, steps)
-        self._lengths = tf.convert_to_tensor(sequence_length, name='sequence_length')
-        if self._lengths.shape.ndims != 1:
-            raise ValueError(f'Expected sequence_length to be a vector, but received: {self._lengths.shape}')
+        self._steps = tf.nest.map_structure(_array_of_steps, steps)
+        self.sequence_length = tf.convert_to_tensor(sequence_length, name='sequence_length')
+        if self.sequence_length.shape.ndims != 1:
+            raise ValueError(f'sequence_length must be a vector, not {self.sequence_length.shape}.')
         self._zeros = tf.nest.map_structure(lambda each: tf.zeros_like(each[0]), steps)
-        self._batch_size = tf.size(self._lengths)
-
-    @property
-    def inputs(self) -> Any:
-        """The inputs."""
-        return self._inputs
-
-    @property
-    def sequence_length(self) -> Any:
-        """The lengths."""
-        return self._lengths
-
-    @property
-    def batch_size(self) -> Any:
-        """The batch size of the lengths."""
-        return self._batch_size
+        self.batch_size = tf.size(self.sequence_length)
 
     def initialize(self, name: str | None = None) -> tuple[Any, Any]:
         """Returns (finished, first inputs)."""
@@ -139,7 +84,7 @@ class TrainingHelper(Helper):
 
     def _at(self, time: Any) -> tuple[Any, Any]:
         """Returns which sequences end before a step, and the inputs of the step, zeros after the last one."""
-        finished = time >= tf.cast(self._lengths, tf.int32)
+        finished = time >= tf.cast(self.sequence_length, tf.int32)
         inputs = tf.cond(
             tf.reduce_all(finished),
             lambda: self._zeros,
@@ -158,18 +103,12 @@ class TrainingHelper(Helper):
         return *self._at(time + 1), state
 
 
-def array_of_steps(values: Any) -> Any:
-    """Returns the TensorArray of [time, ...]."""
+def _array_of_steps(values: Any) -> Any:
     # The last step may be read twice.
     array = tf.TensorArray(
         values.dtype, tf.shape(values)[0], element_shape=values.shape[1:], clear_after_read=False
     )
     return array.unstack(values)
-
-
-def sampled(logits: Any, seed: int | None) -> Any:
-    """Returns classes, int32 [batch], drawn from logits [batch, classes]."""
-    return tf.random.categorical(logits, 1, dtype=tf.int32, seed=seed)[:, 0]
 
 
 def embedding_function(embedding: Any) -> Callable[[Any], Any]:
@@ -197,11 +136,6 @@ def start_and_end(start_tokens: Any, end_token: Any) -> tuple[Any, Any]:
 class GreedyEmbeddingHelper(Helper):
     """Feeds the most probable class back.
 
-    Args:
-      embedding: function from ids [batch] to inputs, or their table.
-      start_tokens: ids of the first inputs, int32 [batch].
-      end_token: id that ends a sequence.
-
     Raises:
       ValueError: if start_tokens is not a vector, or end_token not a scalar.
     """
@@ -209,26 +143,15 @@ class GreedyEmbeddingHelper(Helper):
     def __init__(self, embedding: Any, start_tokens: Any, end_token: Any) -> None:
         self._embedding_fn = embedding_function(embedding)
         self._start_tokens, self._end_token = start_and_end(start_tokens, end_token)
-        self._batch_size = tf.size(self._start_tokens)
+        self.batch_size = tf.size(self._start_tokens)
         self._start_inputs = self._embedding_fn(self._start_tokens)
-
-    @property
-    def batch_size(self) -> Any:
-        """The number of first inputs."""
-        return self._batch_size
 
     def initialize(self, name: str | None = None) -> tuple[Any, Any]:
         """Returns (finished, first inputs)."""
         return tf.zeros_like(self._start_tokens, tf.bool), self._start_inputs
 
     def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
-        """Returns the classes with the greatest outputs.
-
-        Raises:
-          TypeError: if the outputs are not one tensor.
-        """
-        if not tf.is_tensor(outputs):
-            raise TypeError(f'Expected outputs to be a single Tensor, got: {type(outputs)}')
+        """Returns the classes with the greatest outputs."""
         return tf.argmax(outputs, -1, output_type=tf.int32)
 
     def next_inputs(
@@ -243,15 +166,7 @@ class GreedyEmbeddingHelper(Helper):
 
 
 class SampleEmbeddingHelper(GreedyEmbeddingHelper):
-    """Feeds a sampled class back.
-
-    Args:
-      embedding: as in GreedyEmbeddingHelper.
-      start_tokens: as in GreedyEmbeddingHelper.
-      end_token: as in GreedyEmbeddingHelper.
-      softmax_temperature: divisor of the logits; None for 1.
-      seed: seed of the samples.
-    """
+    """Feeds a sampled class back."""
 
     def __init__(
         self,
@@ -266,11 +181,6 @@ class SampleEmbeddingHelper(GreedyEmbeddingHelper):
         self._seed = seed
 
     def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
-        """Returns sampled classes.
-
-        Raises:
-          TypeError: if the outputs are not one tensor.
-        """
-        if not tf.is_tensor(outputs):
-            raise TypeError(f'Expected outputs to be a single Tensor, got: {type(outputs)}')
-        return sampled(outputs if self._temperature is None else outputs / self._temperature, self._seed)
+        """Returns sampled classes, int32 [batch]."""
+        logits = outputs if self._temperature is None else outputs / self._temperature
+        return tf.random.categorical(logits, 1, dtype=tf.int32, seed=self._seed)[:, 0]

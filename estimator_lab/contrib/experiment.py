@@ -2,18 +2,11 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from estimator_lab.contrib import learn_input
 from estimator_lab.contrib.learn_estimator import Fitting
 from estimator_lab.tf1 import tf
-
-
-class ExportStrategy(NamedTuple):
-    """A name and a function (estimator, folder) that exports; `make_export_strategy` returns one."""
-
-    name: str
-    export_fn: Callable[..., Any]
 
 
 def make_export_strategy(
@@ -35,21 +28,7 @@ def make_export_strategy(
 class Experiment:
     """An Estimator with its inputs, as in `tf.contrib.learn`.
 
-    Args:
-      estimator: a tf.estimator.Estimator or tf.contrib.learn.Estimator.
-      train_input_fn: input function for training.
-      eval_input_fn: input function for evaluation.
-      eval_metrics: metrics for a tf.contrib.learn.Estimator, as for its `evaluate`.
-      train_steps: global step at which training ends; None for the end of the input.
-      eval_steps: batches of an evaluation; None for the whole input.
-      train_monitors: hooks for training.
-      eval_hooks: hooks for evaluation.
-      eval_delay_secs: seconds before the first continuous evaluation.
-      continuous_eval_throttle_secs: least seconds between evaluations.
-      local_eval_frequency: unused, as are min_eval_frequency and delay_workers_by_global_step.
-      export_strategies: exporters, one or a list.
-      saving_listeners: listeners for checkpoints.
-      **unused: other settings of 1.15, which have no meaning for tf.estimator.train_and_evaluate.
+    Its other settings of 1.15, such as `min_eval_frequency`, have no meaning for train_and_evaluate.
     """
 
     def __init__(
@@ -75,59 +54,32 @@ class Experiment:
             estimator.default_metrics = eval_metrics
         elif eval_metrics is not None:
             raise ValueError('`eval_metrics` must be None with a tf.estimator.Estimator.')
-        if export_strategies is not None and not isinstance(export_strategies, list | tuple):
-            export_strategies = [export_strategies]
-        self._estimator = estimator
-        self._train_input_fn = train_input_fn
-        self._eval_input_fn = eval_input_fn
-        self._train_steps = train_steps
-        self._eval_steps = eval_steps
-        self._train_monitors = list(train_monitors or [])
-        self._eval_hooks = list(eval_hooks or [])
-        self._delay = eval_delay_secs
-        self._throttle = continuous_eval_throttle_secs
-        self._exporters = list(export_strategies or [])
-        self._listeners = list(saving_listeners or [])
-
-    @property
-    def estimator(self) -> Any:
-        """The Estimator."""
-        return self._estimator
-
-    @property
-    def train_steps(self) -> int | None:
-        """The global step at which training ends."""
-        return self._train_steps
-
-    @property
-    def eval_steps(self) -> int | None:
-        """The batches of an evaluation."""
-        return self._eval_steps
+        several = isinstance(export_strategies, list | tuple)
+        self.estimator, self.train_steps, self.eval_steps = estimator, train_steps, eval_steps
+        self._inputs = train_input_fn, eval_input_fn
+        self._hooks, self._eval_hooks = list(train_monitors or []), list(eval_hooks or [])
+        self._seconds = {'start_delay_secs': eval_delay_secs, 'throttle_secs': continuous_eval_throttle_secs}
+        self._exporters = export_strategies if several else [export_strategies] if export_strategies else []
+        self._listeners = saving_listeners
 
     def extend_train_hooks(self, additional_hooks: Sequence[Any]) -> None:
         """Adds hooks for training."""
-        self._train_monitors += additional_hooks
-
-    def reset_export_strategies(self, new_export_strategies: Any = None) -> list[Any]:
-        """Replaces the exporters; returns the old ones."""
-        before, self._exporters = self._exporters, list(new_export_strategies or [])
-        return before
+        self._hooks += additional_hooks
 
     def train(self, delay_secs: float | None = None) -> Any:
         """Trains up to `train_steps`; returns the Estimator."""
-        return self._estimator.train(
-            self._train_input_fn,
-            hooks=self._train_monitors,
-            max_steps=self._train_steps,
-            saving_listeners=self._listeners or None,
+        return self.estimator.train(
+            self._inputs[0],
+            hooks=self._hooks,
+            max_steps=self.train_steps,
+            saving_listeners=self._listeners,
         )
 
-    def evaluate(self, delay_secs: float | None = None, name: str | None = None) -> dict[str, Any]:
+    def evaluate(self, delay_secs: float | None = None, name: str | None = None) -> Any:
         """Evaluates the latest checkpoint; returns its metrics."""
-        found: dict[str, Any] = self._estimator.evaluate(
-            input_fn=self._eval_input_fn, steps=self._eval_steps, hooks=self._eval_hooks, name=name
+        return self.estimator.evaluate(
+            input_fn=self._inputs[1], steps=self.eval_steps, hooks=self._eval_hooks, name=name
         )
-        return found
 
     def train_and_evaluate(self) -> Any:
         """Trains, evaluates each checkpoint, and exports.
@@ -135,29 +87,25 @@ class Experiment:
         Returns:
           The metrics of the last evaluation, and the results of the exporters.
         """
+        train_input_fn, eval_input_fn = self._inputs
         train = tf.estimator.TrainSpec(
-            self._train_input_fn,
-            self._train_steps,
-            self._train_monitors,
-            saving_listeners=self._listeners or None,
+            train_input_fn, self.train_steps, self._hooks, saving_listeners=self._listeners
         )
         evaluate = tf.estimator.EvalSpec(
-            self._eval_input_fn,
-            self._eval_steps,
+            eval_input_fn,
+            self.eval_steps,
             hooks=self._eval_hooks,
             exporters=self._exporters or None,
-            start_delay_secs=self._delay,
-            throttle_secs=self._throttle,
+            **self._seconds,
         )
-        return tf.estimator.train_and_evaluate(self._estimator, train, evaluate)
+        return tf.estimator.train_and_evaluate(self.estimator, train, evaluate)
 
-    continuous_train_and_eval = train_and_evaluate
-    local_run = train_and_evaluate
+    continuous_train_and_eval = local_run = train_and_evaluate
 
     def test(self) -> Any:
         """Trains and evaluates for one step each."""
-        self._estimator.train(self._train_input_fn, hooks=self._train_monitors, steps=1)
-        return self._estimator.evaluate(input_fn=self._eval_input_fn, steps=1, hooks=self._eval_hooks), []
+        self.estimator.train(self._inputs[0], hooks=self._hooks, steps=1)
+        return self.estimator.evaluate(input_fn=self._inputs[1], steps=1, hooks=self._eval_hooks), []
 
 
 def run(
@@ -169,12 +117,7 @@ def run(
 ) -> Any:
     """Makes an experiment and runs a method of it, as `tf.contrib.learn.learn_runner.run`.
 
-    Args:
-      experiment_fn: called with (output_dir), or with (run_config, hparams), by position as in 1.15.
-      output_dir: folder of the model.
-      schedule: name of a method of Experiment, 'train_and_evaluate' by default.
-      run_config: a RunConfig with a `model_dir`, instead of `output_dir`.
-      hparams: hyper-parameters for experiment_fn.
+    `experiment_fn` is called with (output_dir), or with (run_config, hparams), by position as in 1.15.
 
     Raises:
       ValueError: if not exactly one of `output_dir` and `run_config` is given, or there is no such method.
@@ -184,9 +127,9 @@ def run(
         raise ValueError('Must provide either `output_dir` or `run_config`, not both.')
     if run_config is None:
         experiment = experiment_fn(output_dir)
+    elif run_config.model_dir is None:
+        raise ValueError('Must specify a model directory `model_dir` in `run_config`.')
     else:
-        if run_config.model_dir is None:
-            raise ValueError('Must specify a model directory `model_dir` in `run_config`.')
         experiment = experiment_fn(run_config, hparams)
     if not isinstance(experiment, Experiment):
         raise TypeError(f'Experiment builder did not return an Experiment instance, got {type(experiment)}.')

@@ -19,11 +19,6 @@ _BOOLEANS = {'true': True, 'True': True, 'false': False, 'False': False}
 def parse_values(values: str, type_map: Mapping[str, type], ignore_unknown: bool = False) -> dict[str, Any]:
     """Returns {name: value}, {name: [values]} or {name: {index: value}} for 'name=1,name=[1,2],name[0]=1'.
 
-    Args:
-      values: assignments, separated by commas.
-      type_map: the type of each name.
-      ignore_unknown: whether to skip names without a type.
-
     Raises:
       ValueError: on a name without a type, a value that is not of its type, or two of one name.
     """
@@ -75,11 +70,6 @@ def _parsed(name: str, text: str, kind: type, values: str) -> Any:
 class HParams:
     """Named hyper-parameters; each is an attribute that keeps the type of its first value, or list of it.
 
-    Args:
-      hparam_def: not supported; it was a protocol buffer.
-      model_structure: any object, stored for the program.
-      **kwargs: names and values: numbers, text, booleans, None, or lists of these.
-
     Raises:
       ValueError: if a name is an attribute of this class, or a list is empty.
     """
@@ -88,7 +78,6 @@ class HParams:
         if hparam_def is not None:
             raise NotImplementedError('HParams does not support hparam_def: give the values by name.')
         self._hparam_types: dict[str, tuple[type, bool]] = {}
-        self._model_structure = model_structure
         for name, value in kwargs.items():
             self.add_hparam(name, value)
 
@@ -96,21 +85,14 @@ class HParams:
         """Adds a hyper-parameter; its type is that of the value, or of a list's first element."""
         if getattr(self, name, None) is not None:
             raise ValueError(f'Hyperparameter name is reserved: {name}')
-        if isinstance(value, (list, tuple)):
-            if not value:
-                raise ValueError(f'Multi-valued hyperparameters cannot be empty: {name}')
-            self._hparam_types[name] = (type(value[0]), True)
-        else:
-            self._hparam_types[name] = (type(value), False)
+        is_list = isinstance(value, list | tuple)
+        if is_list and not value:
+            raise ValueError(f'Multi-valued hyperparameters cannot be empty: {name}')
+        self._hparam_types[name] = (type(value[0] if is_list else value), is_list)
         setattr(self, name, value)
 
     def set_hparam(self, name: str, value: Any) -> None:
-        """Changes a hyper-parameter.
-
-        Raises:
-          KeyError: if the name is unknown.
-          ValueError: if the value is not of its type.
-        """
+        """Changes a hyper-parameter; raises KeyError for unknown ones, ValueError for another type."""
         setattr(self, name, self._checked(name, value))
 
     def _checked(self, name: str, value: Any) -> Any:
@@ -155,24 +137,12 @@ class HParams:
         return {name: getattr(self, name) for name in self._hparam_types}
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Returns the value of `key`, or `default` if it is unknown.
-
-        Raises:
-          ValueError: if the default does not have the type of `key`.
-        """
+        """Returns the value of `key`, or `default`, which must have its type, if it is unknown."""
         if key not in self._hparam_types:
             return default
         if default is not None:
             self._checked(key, default)
         return getattr(self, key)
-
-    def set_model_structure(self, model_structure: Any) -> None:
-        """Stores an object for the program."""
-        self._model_structure = model_structure
-
-    def get_model_structure(self) -> Any:
-        """Returns the object that the program stored."""
-        return self._model_structure
 
     def __contains__(self, key: str) -> bool:
         return key in self._hparam_types

@@ -18,13 +18,6 @@ def transform(
 ) -> Any:
     """Applies projective transformations; pixels outside of an image are 0.
 
-    Args:
-      images: [batch, rows, columns, channels], [rows, columns, channels] or [rows, columns].
-      transforms: float [8], or [batch, 8].
-      interpolation: 'NEAREST' or 'BILINEAR'.
-      output_shape: (rows, columns); those of the input by default.
-      name: name scope.
-
     Raises:
       TypeError: if the images have another number of axes, or the transformations more than two.
     """

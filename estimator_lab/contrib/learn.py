@@ -101,17 +101,6 @@ def _pairs(metrics: _Metrics) -> dict[str, Any]:
 class RunConfig(tf.estimator.RunConfig):
     """A tf.estimator.RunConfig with the arguments of `tf.contrib.learn.RunConfig`.
 
-    Args:
-      master: must be None or ''; TF_CONFIG names the master.
-      num_cores: threads of a session; 0 for the number of cores.
-      log_device_placement: whether to print the device of each operation.
-      gpu_memory_fraction: fraction of a GPU's memory that this process may use.
-      tf_random_seed: random seed of the graph.
-      session_config: a tf.ConfigProto that replaces num_cores, log_device_placement and gpu_memory_fraction.
-      evaluation_master: must be ''.
-      keep_checkpoint_every_n_hours: as in tf.estimator.RunConfig.
-      **settings: other arguments of tf.estimator.RunConfig, such as model_dir and save_checkpoints_steps.
-
     Raises:
       ValueError: if a master is given.
     """
@@ -156,15 +145,7 @@ class RunConfig(tf.estimator.RunConfig):
 
 
 class MetricSpec:
-    """A metric of a model's predictions, for `evaluate(metrics={name: MetricSpec(...)})`.
-
-    Args:
-      metric_fn: a function of predictions, and of labels and weights if it has such parameters. It returns
-        its value and an operation that updates it.
-      prediction_key: which predictions, if the model has several.
-      label_key: which labels, if there are several.
-      weight_key: the feature that is the weights; None for none.
-    """
+    """A metric of a model's predictions, for `evaluate(metrics={name: MetricSpec(...)})`."""
 
     def __init__(
         self,

@@ -34,15 +34,6 @@ class Fitting:
     ) -> Any:
         """Trains, and returns this Estimator.
 
-        Args:
-          x: features [examples, ...], which are shuffled and repeated.
-          y: labels.
-          input_fn: input function, instead of x and y.
-          steps: steps to train for; None for the whole input.
-          batch_size: examples of x in a batch; None for all.
-          monitors: hooks.
-          max_steps: global step at which training ends.
-
         Raises:
           ValueError: if the arguments contradict each other.
         """
@@ -69,20 +60,6 @@ class Fitting:
         log_progress: bool = True,
     ) -> Any:
         """Returns the metrics of a checkpoint, with `loss` and `global_step`.
-
-        Args:
-          x: features [examples, ...].
-          y: labels.
-          input_fn: input function, instead of x and y.
-          feed_fn: returns values for placeholders of input_fn; raises StopIteration at the end.
-          batch_size: examples of x in a batch; None for all.
-          steps: batches; None for the whole input.
-          metrics: {name: MetricSpec}, {name: function of (predictions, labels)}, or {(name, prediction):
-            function}.
-          name: name of the evaluation, for several.
-          checkpoint_path: the checkpoint; None for the latest.
-          hooks: hooks for the evaluation.
-          log_progress: unused.
 
         Raises:
           NotFittedError: if there is no checkpoint.
@@ -111,15 +88,6 @@ class Fitting:
 
         An input of constants is one batch, as in 1.15.
 
-        Args:
-          x: features [examples, ...].
-          input_fn: input function, instead of x.
-          batch_size: examples of x in a batch; None for all.
-          outputs: names of the predictions; None for all.
-          as_iterable: whether to return an iterator; otherwise, an array for all of x, or for one batch of
-            input_fn.
-          iterate_batches: whether the iterator returns batches.
-
         Raises:
           NotFittedError: if there is no checkpoint.
           ValueError: if the arguments contradict each other.
@@ -138,14 +106,7 @@ class Fitting:
     def export_savedmodel(
         self, export_dir_base: str, serving_input_fn: _InputFn, *unused: Any, **more: Any
     ) -> Any:
-        """Writes a SavedModel to a new folder below export_dir_base, and returns its path.
-
-        Args:
-          export_dir_base: the folder above.
-          serving_input_fn: returns InputFnOps or tf.estimator.export.ServingInputReceiver.
-          *unused: other settings of 1.15, which TensorFlow 2 lacks.
-          **more: `assets_extra`, `as_text` and `checkpoint_path`, as for export_saved_model.
-        """
+        """Writes a SavedModel to a new folder below export_dir_base, and returns its path."""
         kept = {name: more[name] for name in ('assets_extra', 'as_text', 'checkpoint_path') if name in more}
         return self.export_saved_model(export_dir_base, serving_input_fn, **kept)
 
@@ -210,14 +171,6 @@ class Estimator(Fitting, tf.estimator.Estimator):
 
     It is a tf.estimator.Estimator, so tf.estimator.train_and_evaluate accepts it too.
 
-    Args:
-      model_fn: called as (features, labels), and with those of mode, params, config and model_dir that it
-        names. Returns ModelFnOps, or (predictions, loss, train_op).
-      model_dir: folder of the model; None for a temporary one.
-      config: a RunConfig.
-      params: hyper-parameters for model_fn.
-      feature_engineering_fn: maps (features, labels) to those of model_fn.
-
     Raises:
       ValueError: if there are params and model_fn has none.
     """
@@ -274,11 +227,7 @@ def _placeholders(types: Any) -> Any:
 
 
 class SKCompat:
-    """An Estimator with the interface of scikit-learn: arrays, and batches of 128.
-
-    Args:
-      estimator: an Estimator.
-    """
+    """An Estimator with the interface of scikit-learn: arrays, and batches of 128."""
 
     def __init__(self, estimator: Any) -> None:
         self._estimator = estimator

@@ -23,14 +23,6 @@ class InputFnOps(NamedTuple):
 def array_input_fn(x: Any, y: Any, input_fn: Any, batch_size: int | None, shuffle: bool) -> Callable[[], Any]:
     """Returns `input_fn`, or an input function for arrays.
 
-    Args:
-      x: features [examples, ...], an array or a pandas.DataFrame, or a mapping of arrays. One axis becomes
-        [examples, 1].
-      y: labels of the same length, or a mapping of them, or None. [examples, 1] becomes [examples].
-      input_fn: an input function instead; None if x is given.
-      batch_size: examples in a batch; None for all.
-      shuffle: whether the examples are repeated in random order, for training.
-
     Raises:
       ValueError: if both or neither are given, or x and y cannot be batches of arrays.
     """
@@ -111,16 +103,6 @@ def read_batch_features(
     **unused: Any,
 ) -> dict[str, Any]:
     """Returns the features of the next batch of tf.train.Example records, read by tf.data.
-
-    Args:
-      file_pattern: TFRecord files, as a pattern or a list of them.
-      batch_size: examples in a batch; the last one may be smaller.
-      features: {key: FixedLenFeature or VarLenFeature}.
-      reader: tf.TFRecordReader.
-      randomize_input: whether the order is random.
-      num_epochs: how often the files are read; None for any number of times.
-      queue_capacity: examples among which the order is random.
-      **unused: queues and threads, which tf.data does not have.
 
     Raises:
       ValueError: for another reader.

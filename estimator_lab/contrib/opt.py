@@ -8,12 +8,7 @@ from estimator_lab.tf1 import tf
 
 
 class WrappedOptimizer(tf.train.Optimizer):
-    """An optimizer whose gradients, slots and variables are those of another one.
-
-    Args:
-      optimizer: the other one.
-      name: name of the operations.
-    """
+    """An optimizer whose gradients, slots and variables are those of another one."""
 
     def __init__(self, optimizer: Any, name: str) -> None:
         super().__init__(use_locking=False, name=name)
@@ -41,11 +36,6 @@ class DecoupledWeightDecayExtension:
 
     Loshchilov and Hutter (2019), algorithms 1 and 2. The decay is not multiplied by the learning rate, and
     precedes the step of the optimizer.
-
-    Args:
-      weight_decay: a number, a scalar tensor, or a function that returns one.
-      *args: arguments of the optimizer.
-      **kwargs: arguments of the optimizer.
     """
 
     def __init__(self, weight_decay: Any, *args: Any, **kwargs: Any) -> None:
@@ -165,16 +155,6 @@ class LazyAdamOptimizer(tf.train.AdamOptimizer):
 class LARSOptimizer(tf.train.Optimizer):
     """Momentum with a learning rate for each variable: You, Gitman and Ginsburg (2017), algorithm 1.
 
-    Args:
-      learning_rate: global learning rate.
-      momentum: momentum.
-      weight_decay: L2 coefficient, which also enters the trust ratio.
-      eeta: trust coefficient.
-      epsilon: added to the denominator of the trust ratio.
-      name: prefix of the operations.
-      skip_list: parts of names of variables that use the global learning rate, without weight decay.
-      use_nesterov: whether to use Nesterov's momentum.
-
     Raises:
       ValueError: if momentum is negative.
     """
@@ -247,12 +227,6 @@ class MovingAverageOptimizer(WrappedOptimizer):
     """Wraps an optimizer and keeps a moving average of each variable.
 
     `swapping_saver` saves the averages under the names of the variables, for evaluation.
-
-    Args:
-      opt: the optimizer.
-      average_decay: decay of the averages.
-      num_updates: as in tf.train.ExponentialMovingAverage.
-      sequential_update: whether the averages are updated after the variables, not in any order.
     """
 
     def __init__(
@@ -278,11 +252,6 @@ class MovingAverageOptimizer(WrappedOptimizer):
 
     def swapping_saver(self, var_list: Any = None, name: str = 'swapping_saver', **kwargs: Any) -> Any:
         """Returns a tf.train.Saver that saves averages as variables, and variables as averages.
-
-        Args:
-          var_list: variables, or {name: variable}; all global variables by default.
-          name: name of the saver.
-          **kwargs: other arguments of tf.train.Saver.
 
         Raises:
           RuntimeError: if `apply_gradients` or `minimize` was not called yet.

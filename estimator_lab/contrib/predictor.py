@@ -60,16 +60,6 @@ def from_saved_model(
 ) -> Predictor:
     """Returns a predictor of a SavedModel.
 
-    Args:
-      export_dir: folder of the SavedModel.
-      signature_def_key: name of the signature, 'serving_default' by default.
-      signature_def: a SignatureDef instead of a name.
-      input_names: {name: tensor name} instead of a signature; requires `output_names`.
-      output_names: {name: tensor name}.
-      tags: comma-separated tags, 'serve' by default.
-      graph: tf.Graph to load it into; a new one by default.
-      config: tf.ConfigProto of the session.
-
     Raises:
       ValueError: if more than one of signature, its name and names of tensors is given, or there is no such
         signature.
@@ -112,13 +102,6 @@ def from_estimator(
     config: Any = None,
 ) -> Predictor:
     """Returns a predictor of an Estimator's latest checkpoint.
-
-    Args:
-      estimator: a tf.estimator.Estimator.
-      serving_input_receiver_fn: function without arguments that returns a ServingInputReceiver.
-      output_key: key of the EstimatorSpec's export_outputs, the default signature by default.
-      graph: tf.Graph to build the model in; a new one by default.
-      config: tf.ConfigProto of the session.
 
     Raises:
       ValueError: if the Estimator is not trained, or has no such output.

@@ -32,19 +32,6 @@ def stack_bidirectional_dynamic_rnn(
 ) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
     """Runs bidirectional layers; each reads the concatenated outputs of the layer below.
 
-    Args:
-      cells_fw: forward cells, one for each layer.
-      cells_bw: backward cells, one for each layer.
-      inputs: float [batch, time, ...].
-      initial_states_fw: forward states, one for each layer.
-      initial_states_bw: backward states, one for each layer.
-      dtype: type of the initial states if none are given.
-      sequence_length: int [batch].
-      parallel_iterations: as in tf.nn.dynamic_rnn.
-      time_major: whether inputs and outputs are [time, batch, ...].
-      scope: scope of the variables, 'stack_bidirectional_rnn' by default.
-      swap_memory: as in tf.nn.dynamic_rnn.
-
     Returns:
       Outputs [batch, time, forward + backward size]; the final forward and backward states of the layers.
 
@@ -80,15 +67,6 @@ class LSTMBlockFusedCell(tf.layers.Layer):
 
     Its variables are those of 1.15: `kernel` [inputs + units, 4 * units] with the gates in the order input,
     new values, forget, output; `bias` [4 * units]; with peepholes `w_i_diag`, `w_f_diag`, `w_o_diag` [units].
-
-    Args:
-      num_units: size of state and output.
-      forget_bias: bias added to the forget gate.
-      cell_clip: bound of the state's magnitude; None for no bound.
-      use_peephole: whether the gates read the state.
-      reuse: whether the variables exist already.
-      dtype: type of the variables.
-      name: scope of the variables.
     """
 
     def __init__(
@@ -120,12 +98,6 @@ class LSTMBlockFusedCell(tf.layers.Layer):
         self, inputs: Any, initial_state: Any = None, dtype: Any = None, sequence_length: Any = None
     ) -> tuple[Any, Any]:
         """Runs all steps.
-
-        Args:
-          inputs: float [time, batch, inputs].
-          initial_state: (state, output), each [batch, units]; zeros by default.
-          dtype: type of the zeros; the type of the inputs by default.
-          sequence_length: integers [batch]; later outputs are 0.
 
         Returns:
           Outputs [time, batch, units], and the state after the last step of each sequence, an LSTMStateTuple.
@@ -165,11 +137,7 @@ class LSTMBlockFusedCell(tf.layers.Layer):
 
 
 class TimeReversedFusedRNN:
-    """Runs a fused network from the last step to the first.
-
-    Args:
-      cell: the fused network, such as an LSTMBlockFusedCell.
-    """
+    """Runs a fused network from the last step to the first."""
 
     def __init__(self, cell: Any) -> None:
         self._cell = cell
@@ -213,20 +181,7 @@ class CellOfUnits(_Cell):
 
 
 class LayerNormBasicLSTMCell(CellOfUnits):
-    """An LSTM with layer normalization (Ba et al. 2016) and recurrent dropout (Semeniuta et al. 2016).
-
-    Args:
-      num_units: size of state and output.
-      forget_bias: bias added to the forget gate.
-      input_size: unused, as in 1.15.
-      activation: activation of new values and states.
-      layer_norm: whether to normalise.
-      norm_gain: initial scale.
-      norm_shift: initial offset.
-      dropout_keep_prob: probability with which new values are kept, a number or a tensor.
-      dropout_prob_seed: seed of the dropout.
-      reuse: whether the variables exist already.
-    """
+    """An LSTM with layer normalization (Ba et al. 2016) and recurrent dropout (Semeniuta et al. 2016)."""
 
     def __init__(
         self,

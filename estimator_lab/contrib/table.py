@@ -172,10 +172,11 @@ estimator_lab.contrib.learn_input:
     InputFnOps build_default_serving_input_fn build_parsing_serving_input_fn
     infer_real_valued_columns_from_input
     infer_real_valued_columns_from_input_fn read_batch_features read_batch_record_features
-estimator_lab.contrib.experiment: Experiment ExportStrategy make_export_strategy
+estimator_lab.contrib.experiment: Experiment make_export_strategy
 tf.estimator: NanLossDuringTrainingError
 ! use the class of the same name in tf.estimator: DNNEstimator DNNLinearCombinedEstimator LinearEstimator
 ! use tf.contrib.learn.LinearClassifier: LogisticRegressor
+! use tf.estimator.LatestExporter: ExportStrategy
 ! use tf.contrib.learn.Estimator: BaseEstimator Trainable
 ! {_TRAIN_AND_EVALUATE}: Evaluable evaluate train
 ! use tf.contrib.factorization.KMeansClustering: KMeansClustering

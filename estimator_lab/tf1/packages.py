@@ -61,24 +61,17 @@ def _needs_tf_keras(keras: str | None) -> bool:
     return keras is None or major_minor(keras) >= (3, 0)
 
 
-def choose_variables(machine: str | None = None) -> None:
+def choose_variables(machine: str = platform.machine()) -> None:
     """Sets those of TensorFlow's environment variables that the user has not set, before it is imported.
 
-    - TF_USE_LEGACY_KERAS=1: its lazy loaders choose Keras 2, each at its own first use. If the user has
-      chosen otherwise, `keras_3_problem` explains the consequence.
-    - TF_CPP_MIN_LOG_LEVEL=3: native messages are hidden once TensorFlow has read it.
-    - TF_ENABLE_ONEDNN_OPTS=1 on x86-64: TensorFlow itself turns oneDNN on only for processors with
-      neural-network instructions (AVX512-VNNI and later). With AVX2 alone it also halves the processor time
-      of a convolutional training step, and keeps large tensors in memory instead of returning their pages
-      at each step.
-
-    Args:
-      machine: kind of machine as `platform.machine` names it; None for this one.
+    Keras 2 for its lazy loaders; no native messages; and oneDNN on x86-64, which TensorFlow itself turns on
+    only for processors with AVX512-VNNI. With AVX2 alone it halves the processor time of a convolutional
+    step, and keeps large tensors in memory instead of returning their pages at each step.
     """
     if _needs_tf_keras(installed('keras')):
         os.environ.setdefault(LEGACY_KERAS_VARIABLE, '1')
     os.environ.setdefault(LOG_LEVEL_VARIABLE, FATAL_ONLY)
-    if (machine or platform.machine()) in _ONEDNN_MACHINES:
+    if machine in _ONEDNN_MACHINES:
         os.environ.setdefault(ONEDNN_VARIABLE, '1')
 
 
@@ -154,14 +147,7 @@ def find_problem(packages: Packages) -> str | None:
 
 
 def check_packages(tensorflow_version: str) -> None:
-    """Rejects combinations that would fail later, deep inside TensorFlow.
-
-    Args:
-      tensorflow_version: the version of the imported TensorFlow, whatever the name of its distribution.
-
-    Raises:
-      VersionError: with one sentence that names the packages and the command that fixes it.
-    """
+    """Raises VersionError for combinations that would fail later, deep inside TensorFlow."""
     problem = find_problem(
         Packages(
             tensorflow=tensorflow_version,

@@ -56,12 +56,6 @@ def test_features_that_cannot_be_forwarded(keys, words, tmp_path):
         next(model.predict(lambda: tf.data.Dataset.from_tensors(features())))
 
 
-@pytest.mark.parametrize('keys', [3, [b'id'], ['id', 4]])
-def test_keys_of_features_are_text(keys, tmp_path):
-    with pytest.raises(TypeError, match='list of strings'):
-        CONTRIB.forward_features(tf.estimator.LinearClassifier(COLUMNS, str(tmp_path)), keys)
-
-
 def test_a_replicated_model_function_says_that_it_uses_one_device(monkeypatch):
     said = []
     monkeypatch.setattr(tf.logging, 'warning', lambda text, *values: said.append(text % values))
@@ -75,16 +69,6 @@ def test_a_replicated_model_function_says_that_it_uses_one_device(monkeypatch):
     assert len(said) == 1
     assert 'one of 2 devices' in said[0]
     assert 'MirroredStrategy' in said[0]
-    with pytest.raises(ValueError, match='need to be reduced'):
-        CONTRIB.replicate_model_fn(model_fn, tf.losses.Reduction.NONE)
-
-
-def test_a_graph_knows_its_tower_optimizer():
-    with tf.Graph().as_default():
-        assert not CONTRIB.TowerOptimizer.has_been_used()
-        optimizer = CONTRIB.TowerOptimizer(tf.train.AdamOptimizer())
-        assert optimizer.get_name() == 'Adam'
-        assert CONTRIB.TowerOptimizer.has_been_used()
 
 
 @pytest.mark.parametrize('name', ['DNNEstimator', 'LinearEstimator', 'BaselineEstimator'])

@@ -232,18 +232,9 @@ def test_the_census_model_of_the_tutorial(tmp_path):
     assert set(layers.create_feature_spec_for_parsing(deep)) == {'education', 'gender', 'age'}
 
 
-@pytest.mark.parametrize(
-    ('name', 'arguments', 'message'),
-    [
-        ('real_valued_column', ('x', None), 'needs a dimension'),
-        ('sparse_column_with_hash_bucket', ('x', 3, 'mean'), "combiner='mean' is not supported"),
-        ('sparse_column_with_hash_bucket', ('x', 3, 'sum', 'string', [1]), 'hash_keys'),
-        ('crossed_column', ([], 3, 'sum', 'file'), 'weights from a checkpoint'),
-    ],
-)
-def test_what_columns_reject(name, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        getattr(tf.contrib.layers, name)(*arguments)
+def test_columns_have_no_other_combiner():
+    with pytest.raises(ValueError, match="combiner='mean' is not supported"):
+        tf.contrib.layers.sparse_column_with_hash_bucket('x', 3, 'mean')
 
 
 def test_metric_specs():
