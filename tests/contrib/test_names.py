@@ -50,9 +50,10 @@ OTHER_NAMES = {
     'summary.all_summary_ops': 'all_v2_summary_ops',
     'tfprof.model_analyzer': 'tensorflow.python.profiler.model_analyzer',
     'tfprof.tfprof_logger': 'tensorflow.python.profiler.tfprof_logger',
-    'tpu.AsyncCheckpointSaverHook': 'CheckpointSaverHook',
     'util.make_ndarray': 'MakeNdarray',
 }
+if not tf.__version__.startswith('2.15.'):
+    OTHER_NAMES['tpu.AsyncCheckpointSaverHook'] = 'CheckpointSaverHook'
 # Names whose namesakes in TensorFlow behave differently: these have to be our own.
 OURS = {
     'crf': ['crf_decode', 'crf_log_likelihood'],

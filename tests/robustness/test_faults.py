@@ -31,8 +31,8 @@ def test_a_call_that_fails_is_one_sentence_and_loses_nothing(name, share, each, 
     assert failed
 
 
-@pytest.mark.parametrize(('name', 'points'), [('resume', 40), ('pack', 10), ('index', 10)])
-def test_files_are_usable_after_a_power_loss(name, points, runner, tmp_path):
+@pytest.mark.parametrize('name', ['pack', 'index'])
+def test_files_are_usable_after_a_power_loss(name, runner, tmp_path):
     recording, rng = Recording(name, Workshop(CASES[name], tmp_path, runner)), random.Random(1)
-    for number in range(points):
-        recording.lose_power(rng, again=number == 0 or name != 'resume')
+    for _ in range(10):
+        recording.lose_power(rng, again=True)
