@@ -45,17 +45,6 @@ def crf_sequence_score(inputs: Any, tag_indices: Any, sequence_lengths: Any, tra
     )
 
 
-def crf_multitag_sequence_score(
-    inputs: Any, tag_bitmap: Any, sequence_lengths: Any, transition_params: Any
-) -> Any:
-    """Returns log(sum(exp(score))) of all paths through allowed tags, [batch].
-
-    `tag_bitmap`, bool [batch, time, tags], says which tags are allowed.
-    """
-    allowed = tf.where(tag_bitmap, inputs, tf.fill(tf.shape(inputs), tf.cast(-np.inf, inputs.dtype)))
-    return crf_log_norm(allowed, sequence_lengths, transition_params)
-
-
 def _steps(inputs: Any, lengths: Any) -> tuple[Any, Any]:
     """Returns the potentials of all steps after the first, [time - 1, batch, tags], and their mask."""
     counts = tf.cast(_mask(lengths, inputs), tf.bool)

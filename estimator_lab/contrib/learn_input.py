@@ -122,33 +122,23 @@ def read_batch_features(
 
 
 def read_batch_record_features(
-    file_pattern: Any,
-    batch_size: int,
-    features: Mapping[str, Any],
-    randomize_input: bool = True,
-    num_epochs: int | None = None,
-    queue_capacity: int = 10000,
-    **unused: Any,
+    file_pattern: Any, batch_size: int, features: Mapping[str, Any], *args: Any, **more: Any
 ) -> dict[str, Any]:
     """Returns the features of the next batch of a TFRecord file: see `read_batch_features`."""
-    return read_batch_features(
-        file_pattern, batch_size, features, tf.TFRecordReader, randomize_input, num_epochs, queue_capacity
-    )
+    return read_batch_features(file_pattern, batch_size, features, tf.TFRecordReader, *args, **more)
 
 
-def numpy_input_fn(x: Any, y: Any = None, *args: Any, shuffle: bool = True, **more: Any) -> Any:
+def numpy_input_fn(*args: Any, shuffle: bool = True, **more: Any) -> Any:
     """Returns tf.estimator.inputs.numpy_input_fn, which shuffles by default here."""
-    return _shuffling(tf.estimator.inputs.numpy_input_fn, x, y, args, shuffle, more)
+    # `shuffle` may be given by position, as the fifth argument.
+    chosen = {} if len(args) > 4 else {'shuffle': shuffle}
+    return tf.estimator.inputs.numpy_input_fn(*args, **chosen, **more)
 
 
-def pandas_input_fn(x: Any, y: Any = None, *args: Any, shuffle: bool = True, **more: Any) -> Any:
+def pandas_input_fn(*args: Any, shuffle: bool = True, **more: Any) -> Any:
     """Returns tf.estimator.inputs.pandas_input_fn, which shuffles by default here."""
-    return _shuffling(tf.estimator.inputs.pandas_input_fn, x, y, args, shuffle, more)
-
-
-def _shuffling(make: Any, x: Any, y: Any, args: tuple[Any, ...], shuffle: bool, more: dict[str, Any]) -> Any:
-    # batch_size, num_epochs and shuffle may be given by position.
-    return make(x, y, *args, **more) if len(args) > 2 else make(x, y, *args, shuffle=shuffle, **more)
+    chosen = {} if len(args) > 4 else {'shuffle': shuffle}
+    return tf.estimator.inputs.pandas_input_fn(*args, **chosen, **more)
 
 
 def build_parsing_serving_input_fn(

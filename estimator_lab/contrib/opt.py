@@ -101,32 +101,15 @@ def extend_with_decoupled_weight_decay(base_optimizer: type) -> type:
 class AdamWOptimizer(DecoupledWeightDecayExtension, tf.train.AdamOptimizer):
     """Adam with decoupled weight decay: AdamWOptimizer(weight_decay, learning_rate=0.001, ...)."""
 
-    def __init__(
-        self,
-        weight_decay: Any,
-        learning_rate: Any = 0.001,
-        beta1: Any = 0.9,
-        beta2: Any = 0.999,
-        epsilon: Any = 1e-8,
-        use_locking: bool = False,
-        name: str = 'AdamW',
-    ) -> None:
-        super().__init__(weight_decay, learning_rate, beta1, beta2, epsilon, use_locking, name)
+    def __init__(self, weight_decay: Any, *args: Any, name: str = 'AdamW', **kwargs: Any) -> None:
+        super().__init__(weight_decay, *args, name=name, **kwargs)
 
 
 class MomentumWOptimizer(DecoupledWeightDecayExtension, tf.train.MomentumOptimizer):
     """Momentum with decoupled weight decay: MomentumWOptimizer(weight_decay, learning_rate, momentum)."""
 
-    def __init__(
-        self,
-        weight_decay: Any,
-        learning_rate: Any,
-        momentum: Any,
-        use_locking: bool = False,
-        name: str = 'MomentumW',
-        use_nesterov: bool = False,
-    ) -> None:
-        super().__init__(weight_decay, learning_rate, momentum, use_locking, name, use_nesterov)
+    def __init__(self, weight_decay: Any, *args: Any, name: str = 'MomentumW', **kwargs: Any) -> None:
+        super().__init__(weight_decay, *args, name=name, **kwargs)
 
 
 class LazyAdamOptimizer(tf.train.AdamOptimizer):
@@ -216,12 +199,6 @@ class LARSOptimizer(tf.train.Optimizer):
             use_nesterov=self._use_nesterov,
         )
 
-    def _apply_sparse(self, grad: Any, var: Any) -> Any:
-        raise NotImplementedError('Sparse gradient updates are not supported.')
-
-    def _resource_apply_sparse(self, grad: Any, var: Any, indices: Any) -> Any:
-        raise NotImplementedError('Sparse gradient updates are not supported.')
-
 
 class MovingAverageOptimizer(WrappedOptimizer):
     """Wraps an optimizer and keeps a moving average of each variable.
@@ -235,7 +212,7 @@ class MovingAverageOptimizer(WrappedOptimizer):
         super().__init__(opt, opt.get_name())
         self._ema = tf.train.ExponentialMovingAverage(average_decay, num_updates=num_updates)
         self._sequential = sequential_update
-        self._swapped: dict[str, str] | None = None
+        self._swapped: dict[str, str] = {}
 
     def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Any:
         """Applies gradients as the optimizer does, then updates the averages."""
@@ -244,29 +221,19 @@ class MovingAverageOptimizer(WrappedOptimizer):
         variables = [variable for gradient, variable in pairs if gradient is not None]
         with tf.control_dependencies([train] if self._sequential else []):
             update = self._ema.apply(variables)
-        self._swapped = {}
         for variable in variables:
             names = variable.op.name, self._ema.average(variable).op.name
             self._swapped.update([names, names[::-1]])
         return tf.group(train, update, name='train_with_avg')
 
     def swapping_saver(self, var_list: Any = None, name: str = 'swapping_saver', **kwargs: Any) -> Any:
-        """Returns a tf.train.Saver that saves averages as variables, and variables as averages.
-
-        Raises:
-          RuntimeError: if `apply_gradients` or `minimize` was not called yet.
-          ValueError: if the average of a variable is not in `var_list`.
-        """
-        if self._swapped is None:
-            raise RuntimeError('Must call apply_gradients or minimize before creating the swapping_saver')
+        """Returns a tf.train.Saver that saves averages as variables, and variables as averages."""
         variables = tf.global_variables() if var_list is None else var_list
         if not isinstance(variables, dict):
             variables = {variable.op.name: variable for variable in variables}
         by_name = {variable.op.name: variable for variable in variables.values()}
-        swapped = {}
-        for key, variable in variables.items():
-            other = self._swapped.get(variable.op.name, variable.op.name)
-            if other not in by_name:
-                raise ValueError(f'Variable to swap {other} is not in variables to save.')
-            swapped[key] = by_name[other]
+        swapped = {
+            key: by_name[self._swapped.get(variable.op.name, variable.op.name)]
+            for key, variable in variables.items()
+        }
         return tf.train.Saver(swapped, name=name, **kwargs)

@@ -64,9 +64,9 @@ tensorflow.python.compiler.xla: jit xla
     receptive_field remote_fused_graph rpc stat_summarizer
 [crf]
 estimator_lab.contrib.crf:
-    crf_binary_score crf_decode crf_log_likelihood crf_log_norm crf_multitag_sequence_score crf_sequence_score
-    crf_unary_score viterbi_decode
-! use tf.contrib.crf.crf_log_norm: CrfForwardRnnCell
+    crf_binary_score crf_decode crf_log_likelihood crf_log_norm crf_sequence_score crf_unary_score
+    viterbi_decode
+! use tf.contrib.crf.crf_log_norm: CrfForwardRnnCell crf_multitag_sequence_score
 ! use tf.contrib.crf.crf_decode: CrfDecodeForwardRnnCell CrfDecodeBackwardRnnCell
 [cudnn_rnn]
 estimator_lab.contrib.cudnn_rnn: CudnnCompatibleGRUCell CudnnCompatibleLSTMCell CudnnGRU CudnnLSTM
