@@ -100,12 +100,16 @@ class _Replacement(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> list[ast.stmt]:
         """Replaces `from collections import Mapping` by an import of its new place."""
+        if id(node) not in self._found:
+            return [node]
+        left: list[ast.alias] = []
         made: list[ast.stmt] = []
-        for alias in node.names if id(node) in self._found else ():
+        for alias in node.names:
             if _is_dropped(f'{node.module}.{alias.name}'):
                 module, _, name = DROPPED[f'{node.module}.{alias.name}'].rpartition('.')
                 new = ast.ImportFrom(module, [ast.alias(name, alias.asname or alias.name)], 0)
                 made.append(ast.copy_location(new, node))
-        left = [alias for alias in node.names if not _is_dropped(f'{node.module}.{alias.name}')]
+            else:
+                left.append(alias)
         node.names = left
         return [node, *made] if left else made

@@ -143,12 +143,14 @@ def _is_only_in(path: str, keywords: frozenset[str], one: Any, other: Any) -> bo
         # TensorFlow 2 has Keras's, which are not loaded to look.
         return second not in _IN_BOTH and (_member(_member(tf, first), second) is not None) == (one is tf)
     mine, theirs = _member(one, first), _member(other, first)
+    if mine is None or theirs is None:
+        return mine is not None
     if any(isinstance(each, LazyLoader) for each in (mine, theirs)):
         return False
     if second and isinstance(mine, ModuleType) and isinstance(theirs, ModuleType):
         mine, theirs = _member(mine, second), _member(theirs, second)
-    if mine is None or theirs is None:
-        return mine is not None
+        if mine is None or theirs is None:
+            return mine is not None
     return any(_accepts(mine, word) and not _accepts(theirs, word) for word in keywords)
 
 

@@ -130,6 +130,10 @@ import collections
 import inspect
 import time as clocks
 from collections import OrderedDict, Mapping as Maps
+try:
+    from .collections import Mapping
+except ImportError as error:
+    assert 'parent package' in str(error)
 import numpy as np
 
 def two(a, b=1, *more): pass
