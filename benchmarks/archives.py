@@ -13,7 +13,6 @@ from PIL import Image
 
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.tar.stream import stream_members
 
 
 def read_images(

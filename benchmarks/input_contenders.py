@@ -33,7 +33,6 @@ def _mode() -> str:
 
 def members_in_memory(archive: str) -> list[bytes]:
     """Returns the encoded images, read in advance."""
-    from estimator_lab.data.tar.stream import stream_members
 
     return [member.data for member in stream_members(archive)]
 
@@ -53,7 +52,7 @@ def draft_pillow(data: bytes) -> np.ndarray:
 
 def document(archive: str, seconds: float) -> Measured:
     """The notes' input function: 16,384 scalars an image."""
-    from estimator_lab.data.pipeline.input_fns import notes_input_fn
+    from estimator_lab.data.input_fns import notes_input_fn
     from estimator_lab.tf1 import tf
 
     with tf.Graph().as_default(), tf.Session() as session:
@@ -64,12 +63,12 @@ def document(archive: str, seconds: float) -> Measured:
 
 def ours(archive: str, seconds: float, decode: str) -> Measured:
     """Our input function, as training reads it, through tf.data and a session."""
+    from estimator_lab.data.archives import open_archives
+    from estimator_lab.data.bad_examples import InputReport
     from estimator_lab.data.images.decode import ImageShape
     from estimator_lab.data.images.reader import DECODERS, ImageReader
+    from estimator_lab.data.input_fns import archive_input_fn
     from estimator_lab.data.labels import Vocabulary
-    from estimator_lab.data.order.archives import open_archives
-    from estimator_lab.data.pipeline.input_fns import archive_input_fn
-    from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.tf1 import prepare_process, tf
 
     prepare_process()  # as commands do

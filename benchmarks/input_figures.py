@@ -23,20 +23,17 @@ from typing import Any
 import numpy as np
 from archives import write_tar
 
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.batches import read_batches
 from estimator_lab.data.checking import Checker
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
-from estimator_lab.data.images.kind import IMAGES
-from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.images.reader import IMAGES, ImageReader
+from estimator_lab.data.index import build_index
+from estimator_lab.data.input_fns import archive_input_fn, batches_at_once
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import read_members
-from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.pipeline.batches import read_batches
-from estimator_lab.data.pipeline.datasets import batches_at_once
-from estimator_lab.data.pipeline.input_fns import archive_input_fn
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.tf1 import tf
 
 SIDE = 128

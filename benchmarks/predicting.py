@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 from runner import command_line, machine, measure_stream, median, print_table, race
 
-from estimator_lab.data.pipeline.input_fns import archive_input_fn
-from estimator_lab.data.pipeline.paths import ExampleInput
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.inference.prediction import Table, predicted_batches
 from estimator_lab.inference.prediction_files import csv_rows
 from estimator_lab.runs.model import Trained, open_trained

@@ -27,12 +27,12 @@ import numpy as np
 from runner import Clock, Figures, Measured, print_table, race, train
 
 from estimator_lab.core.layers.tree_cells import LstmCell
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.batches import read_batches
 from estimator_lab.data.demo_sets.listops import TRAIN, lines
+from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.pipeline.batches import read_batches
-from estimator_lab.data.pipeline.input_fns import archive_input_fn
-from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import Tree, parse_tree
 from estimator_lab.data.trees.reader import TreeReader

@@ -27,10 +27,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from archives import write_tar
-
-from estimator_lab.data.order.archives import Archives, open_archives
 from estimator_lab.data.pipeline.read_ahead import read_ahead
-from estimator_lab.data.storage.range_cache import keep_on_disk
+
+from estimator_lab.data.archives import Archives, open_archives
+from estimator_lab.data.remote import keep_on_disk
 
 LATENCY = 0.005
 RESETS = 0.05

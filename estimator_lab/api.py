@@ -19,8 +19,7 @@ from estimator_lab.base.settings import settings_from, settings_of
 from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.core.display.picture import as_picture, labelled_grid
 from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
-from estimator_lab.data.streaming.settings import StreamSettings, paths_of
-from estimator_lab.data.streaming.stream import Batch, Example, Stream
+from estimator_lab.data.stream import Batch, Example, Stream, StreamSettings
 from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.notebook.estimator_parts import input_fn, model_fn, style_losses
@@ -223,16 +222,18 @@ def stream(
     also for another number of processes; docs/stream.md shows how.
 
     Args:
-      paths: of archives and folders; globs, and '-' for standard input.
+      paths: of archives and folders; globs, and '-' for standard input. A pattern that is not the name of a
+        file may be several, separated by commas.
       image_shape: (height, width, channels) in pixels to which images are scaled, with 1 channel for grey or
         3 for RGB; None yields the encoded bytes.
-      decode: 'exact' for the pixels of --decode=exact; 'fast' scales JPEGs while they are decoded, in a
-        fraction of the time, to slightly different pixels.
+      decode: 'exact' for the pixels of --decode=exact; 'draft' scales JPEGs while they are decoded, in a
+        fraction of the time, to slightly different pixels. Those of --decode=fast, by TensorFlow, differ from
+        both.
       batch_size: examples of this process in each batch; None yields examples one by one.
       shuffle: whether each epoch has another order: of all examples, or within `shuffle_buffer` examples if
         an archive is compressed. False keeps the stored order.
       seed: of the order and of the augmentation.
-      epochs: passes over the data, counted from the very first example; None for no end.
+      epochs: passes over the data in one iteration; `iter` goes on with the next ones. None for no end.
       split: range of [0, 1] of the hashes of the examples' names: (0, 0.9) and (0.9, 1) are the parts of
         `--split=0.9,0.1`.
       rank: number of this process, from 0.
@@ -253,21 +254,21 @@ def stream(
       DataError: an archive can't be read, or has no examples.
     """
     return Stream(
-        StreamSettings(
-            paths=paths_of(paths),
-            image_shape=image_shape,
+        StreamSettings.of(
+            paths,
+            image_shape,
+            split,
+            vocabulary,
             decode=decode,
             batch_size=batch_size,
             shuffle=shuffle,
             seed=seed,
             epochs=epochs,
-            split=split,
             rank=rank,
             world_size=world_size,
             shuffle_buffer=shuffle_buffer,
             augment=augment,
-            labels=Path(labels) if labels else None,
-            vocabulary=None if vocabulary is None else tuple(vocabulary),
+            labels=labels,
             max_bad_fraction=max_bad_fraction,
             use_damaged=use_damaged,
         )

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from estimator_lab.base.interrupts import INTERRUPTED
 from estimator_lab.base.settings import setting
+from estimator_lab.base.urls import hide_secrets
 from estimator_lab.console import command
 from estimator_lab.console.progress import say as _say
 from estimator_lab.console.progress import say_lines
-from estimator_lab.data.storage.names import shown_argument
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:
-    from estimator_lab.data.order.archives import Archives
+    from estimator_lab.data.archives import Archives
     from estimator_lab.training.experiment import Experiment, Result
     from estimator_lab.training.learning_rate_finder import RangeTest
 
@@ -94,7 +94,7 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
 
 
 def _train(experiment: 'Experiment') -> 'Result':
-    from estimator_lab.data.pipeline.bad_examples import TooManyBadError
+    from estimator_lab.data.bad_examples import TooManyBadError
 
     try:
         return experiment.train()
@@ -170,7 +170,7 @@ def _command_with_rate(line: command.CommandLine, rate: float) -> str:
     hparams = words.pop('hparams', '').partition('=')[2].split(',')
     kept = [part for part in hparams if part and part.partition('=')[0].strip() != 'learning_rate']
     chosen = '--hparams=' + ','.join([*kept, f'learning_rate={rate:g}'])
-    return f'{_command()} {shlex.join(map(shown_argument, [*words.values(), chosen]))}'
+    return f'{_command()} {shlex.join(map(hide_secrets, [*words.values(), chosen]))}'
 
 
 def _demo_data() -> tuple[list[str], list[str]]:
@@ -232,7 +232,7 @@ def _named(archives: 'Archives') -> str:
 
 def _conclude(experiment: 'Experiment', result: 'Result', line: command.CommandLine) -> int:
     settings, noun = experiment.run.settings, experiment.run.kind.noun
-    again = f'{_command()} {shlex.join(map(shown_argument, sys.argv[1:]))}'
+    again = f'{_command()} {shlex.join(map(hide_secrets, sys.argv[1:]))}'
     if result.bad_images:
         _say(f'{result.bad_images:,} {noun} could not be decoded and were skipped.')
     if result.interrupted:
@@ -279,7 +279,7 @@ def _next_command(line: command.CommandLine) -> str:
         left_out = (*_LENGTH, *_OF_ONE_RUN)
         more = ['--data=TRAIN.tar', '--eval_data=TEST.tar', '--model_dir=runs/mine']
     kept = [word for name, word in line.words.items() if name not in left_out]
-    return f'{_command()} {shlex.join(map(shown_argument, [*kept, *more]))}'
+    return f'{_command()} {shlex.join(map(hide_secrets, [*kept, *more]))}'
 
 
 def _arguments_without(*names: str) -> list[str]:
@@ -291,7 +291,7 @@ def _arguments_without(*names: str) -> list[str]:
             kept.append(argument)
         elif not value:
             next(arguments, None)
-    return list(map(shown_argument, kept))
+    return list(map(hide_secrets, kept))
 
 
 def _command() -> str:

@@ -257,7 +257,7 @@ def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope='module')
 def world(cnn_dir: Path, style_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The folder in which the commands of a file's pages run, a `World`."""
-    from estimator_lab.data.cache import cache_folder
+    from estimator_lab.data.files import cache_folder
     from estimator_lab.data.demo_sets import listops
     from estimator_lab.data.demo_sets.archives import DEMO_VERSION
     from tests.shown_commands import World

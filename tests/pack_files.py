@@ -4,7 +4,7 @@ import io
 import random
 import tarfile
 
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.index import scan_members
 
 FILES = [
     (f'train/n{label:03}/{number:03}.jpg', random.Random(100 * label + number).randbytes(20 + 9 * number))

@@ -2,7 +2,7 @@
 
 import tarfile
 
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.index import scan_members
 from estimator_lab.errors import DataError
 
 FILES = {

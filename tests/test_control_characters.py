@@ -165,7 +165,7 @@ def test_programs(folder, run):
 def test_packed_members_are_called_as_they_were(archive, folder):
     from estimator_lab.data.packing.packing import pack as pack_archives
     from estimator_lab.data.packing.shards import PackSettings
-    from estimator_lab.data.tar.stream import stream_members
+    from estimator_lab.data.index import scan_members
 
     out = folder / 'copied'
     pack_archives([str(archive)], out, PackSettings(1), lambda line: None)

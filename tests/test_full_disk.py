@@ -9,7 +9,7 @@ import pytest
 
 from estimator_lab import export, predict
 from estimator_lab.data import demo, pack, tar_index
-from estimator_lab.data.tar.index import path_in_cache, path_next_to
+from estimator_lab.data.index import path_in_cache, path_next_to
 from estimator_lab.errors import LabError
 from estimator_lab.tf1 import tf
 from tests.commands import invoke

@@ -1,16 +1,29 @@
 """``python -m estimator_lab.data.check``: what archives hold, and what is wrong with it, in one pass."""
 
+import hashlib
+import os
+import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+from estimator_lab.base.printable import escaped
 from estimator_lab.base.settings import setting
 from estimator_lab.console.command import Command, CommandLine
 from estimator_lab.console.outputs import json_text
 from estimator_lab.console.progress import Progress, say, say_lines, say_rows, warn
+from estimator_lab.data.batches import read_examples
+from estimator_lab.data.formats import Scan
+from estimator_lab.data.index import scan_members
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.kinds import kind_of
+from estimator_lab.data.labels import read_label_table
+from estimator_lab.data.member import BadExampleError, Member, read_members, too_large
+from estimator_lab.data.sources import Source, expand
 from estimator_lab.errors import DataError
 
 _USAGE = """Reads archives and folders once, and says what they hold and what is wrong with them.
@@ -20,16 +33,18 @@ _USAGE = """Reads archives and folders once, and says what they hold and what is
   python -m estimator_lab.data.check 'shards/*.tar' --quick
 
 It counts labels, decodes each image, and finds duplicates by name and by content, also between archives,
-bad images, truncated ends, and the memory that the input of training needs. The exit status is 1 if an
-archive is damaged or holds no examples."""
+bad images and truncated ends. The exit status is 1 if an archive is damaged or holds no examples."""
 
 _NAMED = 3
 _LABELS_NAMED = 8
+_AHEAD = 64
+_MOST_LISTED = 1000  # bad examples, and groups of duplicates
+_MOST_OF_A_GROUP = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is checked, and the settings of training for which memory is estimated."""
+    """What is checked."""
 
     json: bool = setting(False, 'print one JSON object instead of a text', group='Check')
     quick: bool = setting(
@@ -38,63 +53,241 @@ class Settings:
     labels: Path | None = setting(
         None, "table with a name and a label in each line; default: images' folders", group='Check'
     )
-    image_size: int = setting(128, 'side in pixels', group='Memory of training', lower=1, upper=8000)
-    channels: int = setting(1, '1 for grey, 3 for colour', group='Memory of training', choices=(1, 3))
-    batch_size: int = setting(32, 'examples in a step', group='Memory of training', lower=1, upper=10_000_000)
-    shuffle_buffer: int = setting(
-        10_000, 'encoded images held to shuffle a stream', group='Memory of training', lower=1
-    )
-    decoded_cache: int = setting(
-        256, 'megabytes of decoded images to keep, if all fit', group='Memory of training', lower=0
-    )
+
+
+@dataclass
+class Spread:
+    """The smallest, middle and largest of some numbers."""
+
+    least: int
+    median: int
+    most: int
+
+    def __str__(self) -> str:
+        return (
+            f'{self.least:,} to {self.most:,}, median {self.median:,}'
+            if self.least != self.most
+            else f'{self.least:,}'
+        )
+
+
+@dataclass
+class Bad:
+    """A bad example: where it is, and why it is bad; the name of a folder ends in a slash."""
+
+    archive: str
+    member: str
+    offset: int
+    reason: str
+
+
+@dataclass
+class Contents:
+    """What one archive or folder holds.
+
+    Attributes:
+      archive: its path; that of a folder ends in a slash.
+      kind: of its examples.
+      examples: their number.
+      labels: number of examples by label, sorted; '' for those without one.
+      bytes: of all examples, encoded.
+      sizes: bytes of an example; None without examples.
+      dimensions: such as the width of images in pixels, by name; empty if examples were not read.
+      bad: number of examples that can't be decoded; None if they were not read.
+      same_names: number of examples with the name of an earlier one.
+      damage: a sentence that says where the archive is damaged; '' for a whole one.
+      notes: what is unusual, but not an error.
+    """
+
+    archive: str
+    kind: str
+    examples: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    sizes: Spread | None = None
+    dimensions: dict[str, Spread] = field(default_factory=dict)
+    bad: int | None = None
+    same_names: int = 0
+    damage: str = ''
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Copies:
+    """Examples with the same bytes as an earlier one, bad ones left out.
+
+    Attributes:
+      examples: their number.
+      in_other_archives: those whose first copy is in another archive.
+      with_other_labels: those whose first copy has another label.
+      groups: keys of equal examples, the first few of the first few groups.
+    """
+
+    examples: int = 0
+    in_other_archives: int = 0
+    with_other_labels: int = 0
+    groups: list[list[str]] = field(default_factory=list)
+
+
+class Checker:
+    """Reads archives one by one, and compares all of their examples.
+
+    Memory holds about 200 bytes for each example.
+
+    Args:
+      quick: whether only headers are read: nothing is known then of bad examples and equal bytes.
+      show: called with the number of examples so far, as text, and the share of the archive that was read.
+
+    Attributes:
+      examples: their number.
+      bad: the first thousand bad examples.
+      duplicate_names: keys of examples with the name of an earlier one in their archive, the first thousand.
+    """
+
+    def __init__(
+        self, quick: bool = False, show: Callable[[str, float | None], None] = lambda done, share: None
+    ) -> None:
+        self._quick = quick
+        self._show = show
+        self._first: dict[bytes, tuple[str, str, str]] = {}  # archive, label and key by digest
+        self._groups: dict[bytes, list[str]] = {}
+        self._copies = Copies()
+        self.examples = 0
+        self.bad: list[Bad] = []
+        self.duplicate_names: list[str] = []
+
+    def read(self, source: Source, kind: Kind) -> Contents:
+        """Reads an archive or folder; an error that ends it is its `damage`."""
+        contents = Contents(escaped(source.name), kind.name, bad=None if self._quick else 0)
+        labels: Counter[str] = Counter()
+        sizes: list[int] = []
+        dimensions: list[tuple[int, ...]] = []
+        names: set[bytes] = set()
+        try:
+            for member, found in self._found(source, kind, contents):
+                self.examples += 1
+                labels[member.label] += 1
+                sizes.append(member.size)
+                digest = hashlib.blake2b(member.name.encode(), digest_size=8).digest()
+                if digest in names:
+                    contents.same_names += 1
+                    if len(self.duplicate_names) < _MOST_LISTED:
+                        self.duplicate_names.append(member.key)
+                names.add(digest)
+                if isinstance(found, BadExampleError):
+                    contents.bad = (contents.bad or 0) + 1
+                    if len(self.bad) < _MOST_LISTED:
+                        self.bad.append(Bad(contents.archive, member.name, member.offset, str(found)))
+                elif found:
+                    content, size = found
+                    dimensions.append(size)
+                    self._compare(member, content)
+        except DataError as error:
+            contents.damage = str(error)
+        if not sizes and not contents.damage:
+            contents.damage = f'{source.name!r} holds no {kind.noun}.'
+        contents.examples, contents.bytes, contents.sizes = len(sizes), sum(sizes), _spread(sizes)
+        contents.labels = dict(sorted(labels.items()))
+        if dimensions:
+            columns = zip(kind.dimensions, zip(*dimensions, strict=True), strict=False)
+            contents.dimensions = {name: spread for name, column in columns if (spread := _spread(column))}
+        return contents
+
+    def copies(self) -> Copies | None:
+        """Returns which examples have the same bytes as others; None if they were not read."""
+        if self._quick:
+            return None
+        self._copies.groups = list(self._groups.values())
+        return self._copies
+
+    def _found(
+        self, source: Source, kind: Kind, contents: Contents
+    ) -> Iterator[tuple[Member, 'tuple[bytes, tuple[int, ...]] | BadExampleError | None']]:
+        """Yields the examples; with the digest and the size of each, or why it is bad, if they are read."""
+
+        def progress(share: float) -> None:
+            self._show(f'{self.examples:,} {kind.noun}', share or None)
+
+        def examined(members: Sequence[Member]) -> list[tuple[bytes, tuple[int, ...]] | BadExampleError]:
+            return [_examined(data, kind) for data in read_members(members)]
+
+        scan = Scan(self._quick, lambda words: contents.notes.append(f'{source.name!r} {words}'), progress)
+        members = scan_members(source, kind, scan)
+        if self._quick:
+            yield from ((member, too_large(member.size)) for member in members)
+        else:
+            threads = (os.cpu_count() or 1) + 1
+            with ThreadPoolExecutor(threads) as pool:
+                yield from read_examples(members, examined, pool, threads, lambda: _AHEAD)
+        scan.skipped.report(scan.note)
+
+    def _compare(self, member: Member, digest: bytes) -> None:
+        """Compares the bytes of an example with those of earlier ones."""
+        first = self._first.get(digest)
+        if first is None:
+            self._first[digest] = member.archive, member.label, member.key
+            return
+        self._copies.examples += 1
+        self._copies.in_other_archives += first[0] != member.archive
+        self._copies.with_other_labels += first[1] != member.label
+        if digest in self._groups or len(self._groups) < _MOST_LISTED:
+            group = self._groups.setdefault(digest, [first[2]])
+            if len(group) < _MOST_OF_A_GROUP:
+                group.append(member.key)
+
+
+def _examined(data: bytes | BadExampleError, kind: Kind) -> tuple[bytes, tuple[int, ...]] | BadExampleError:
+    if isinstance(data, BadExampleError):
+        return data
+    try:
+        return hashlib.blake2b(data, digest_size=8).digest(), kind.examine(data)
+    except BadExampleError as reason:
+        return reason.with_traceback(None)
+
+
+def _spread(numbers: Sequence[int]) -> Spread | None:
+    return Spread(min(numbers), statistics.median_low(numbers), max(numbers)) if numbers else None
 
 
 def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
-    from estimator_lab.data.checking import Checker, as_json
-    from estimator_lab.data.kinds import kind_of
-    from estimator_lab.data.label_table import read_label_table
-    from estimator_lab.data.tar.sources import expand_archives
-
-    archives = expand_archives(line.arguments, warn)
+    sources = expand(line.arguments, warn)
     table = read_label_table(settings.labels) if settings.labels else None
     found = []
     with closing(Progress('Checking', sys.stderr)) as progress:
         checker = Checker(settings.quick, progress)
-        for archive in archives:
-            kind = kind_of(archive)
-            found.append(checker.read(archive, kind.with_labels(table)))
+        for source in sources:
+            kind = kind_of(source)
+            found.append(checker.read(source, kind.with_labels(table)))
             if not settings.json:
                 say(_first_line(found[-1], kind))
                 say_rows(_rows(found[-1], kind, checker))
-        copies = checker.copies()
-    memory = _memory(settings, archives, found, checker.name_bytes)
+    copies = checker.copies()
     if settings.json:
         everything = {
-            'archives': found,
-            'examples': len(checker),
-            'bad_examples': checker.bad,
+            'archives': list(map(asdict, found)),
+            'examples': checker.examples,
+            'bad_examples': list(map(asdict, checker.bad)),
             'duplicate_names': checker.duplicate_names,
-            'copies': copies,
-            'input_memory': memory,
+            'copies': copies and asdict(copies),
         }
-        say_lines(json_text(as_json(everything), 1))
-    else:
-        say_rows(_rows_of_all(settings, copies, memory))
+        say_lines(json_text(everything, 1))
+    elif copies:
+        say_rows(_rows_of(copies))
     unusable = [contents.damage for contents in found if contents.damage]
     if unusable:
         several = f'{len(unusable)} of {len(found)} archives are damaged or empty: ' if len(found) > 1 else ''
         raise DataError(f'{several}{unusable[0]}')
 
 
-def _first_line(contents: Any, kind: Any) -> str:
+def _first_line(contents: Contents, kind: Kind) -> str:
     if not contents.examples:
         return f'{contents.archive}: no {kind.noun}'
     size, counted = contents.bytes / 1e6, _counted(contents.examples, kind)
-    return f'{contents.archive}: {counted} in {size:,.1f} MB; bytes: {_spread(contents.sizes)}'
+    return f'{contents.archive}: {counted} in {size:,.1f} MB; bytes: {contents.sizes}'
 
 
-def _rows(contents: Any, kind: Any, checker: Any) -> Iterator[tuple[str, str]]:
+def _rows(contents: Contents, kind: Kind, checker: Checker) -> Iterator[tuple[str, str]]:
     """Yields titles and texts about one archive."""
     labelled = sorted(((count, text) for text, count in contents.labels.items() if text), reverse=True)
     if labelled:
@@ -104,11 +297,12 @@ def _rows(contents: Any, kind: Any, checker: Any) -> Iterator[tuple[str, str]]:
     if missing := contents.labels.get(''):
         yield 'Without label', _counted(missing, kind)
     for name, spread in contents.dimensions.items():
-        yield name.capitalize(), _spread(spread)
+        yield name.capitalize(), str(spread)
     if contents.bad:
         yield 'Bad', f'{_counted(contents.bad, kind)} ({contents.bad / contents.examples:.2%})'
-        mine = [bad for bad in checker.bad if bad.archive == contents.archive]
-        yield from (('', f'{bad.place}: {bad.reason}') for bad in mine[:_NAMED])
+        for bad in [bad for bad in checker.bad if bad.archive == contents.archive][:_NAMED]:
+            place = '' if bad.archive.endswith('/') else f' at byte {bad.offset}'
+            yield '', f'{bad.member!r}{place}: {bad.reason}'
     if contents.same_names:
         names = ', '.join(checker.duplicate_names[-contents.same_names :][:_NAMED])
         yield 'Same names', f'{_counted(contents.same_names, kind)} with the name of an earlier one: {names}'
@@ -117,62 +311,21 @@ def _rows(contents: Any, kind: Any, checker: Any) -> Iterator[tuple[str, str]]:
         yield 'Damage', contents.damage
 
 
-def _rows_of_all(settings: Settings, copies: Any, memory: Any) -> Iterator[tuple[str, str]]:
-    """Yields titles and texts about all archives together."""
-    if copies and copies.examples:
-        text = f'{copies.examples:,} with the bytes of an earlier example'
-        if copies.in_other_archives:
-            text += f', {copies.in_other_archives:,} of them in another archive'
-        if copies.with_other_labels:
-            text += f', {copies.with_other_labels:,} with another label'
-        yield 'Copies', text
-        yield from (('', ' = '.join(group[:_NAMED])) for group in copies.groups[:_NAMED])
-    if memory:
-        parts = ', '.join(
-            f'{name.replace("_", " ")} {count / 1e6:,.1f}'
-            for name, count in memory._asdict().items()
-            if count
-        )
-        size = f'{settings.image_size}x{settings.image_size}x{settings.channels}'
-        yield 'Memory', f'{sum(memory) / 1e6:,.1f} MB for the input of training at {size}: {parts} MB'
-        yield '', 'The network and its gradients take their own.'
+def _rows_of(copies: Copies) -> Iterator[tuple[str, str]]:
+    """Yields titles and texts about equal examples."""
+    if not copies.examples:
+        return
+    text = f'{copies.examples:,} with the bytes of an earlier example'
+    if copies.in_other_archives:
+        text += f', {copies.in_other_archives:,} of them in another archive'
+    if copies.with_other_labels:
+        text += f', {copies.with_other_labels:,} with another label'
+    yield 'Copies', text
+    yield from (('', ' = '.join(group[:_NAMED])) for group in copies.groups[:_NAMED])
 
 
-def _counted(count: int, kind: Any) -> str:
+def _counted(count: int, kind: Kind) -> str:
     return f'{count:,} {kind.name if count == 1 else kind.noun}'
-
-
-def _spread(spread: Any) -> str:
-    if spread.least == spread.most:
-        return f'{spread.least:,}'
-    return f'{spread.least:,} to {spread.most:,}, median {spread.median:,}'
-
-
-def _memory(settings: Settings, archives: Sequence[str], found: Sequence[Any], name_bytes: int) -> Any:
-    """Returns the memory of training's input; None for data other than images."""
-    from estimator_lab.data.input_memory import Data, input_memory
-    from estimator_lab.data.kinds import KINDS
-    from estimator_lab.data.members import is_folder
-    from estimator_lab.data.tar.sources import is_pipe
-    from estimator_lab.data.tar.stream import is_compressed
-
-    if not all(KINDS[contents.kind].has_pixels for contents in found):
-        return None
-    streams = (
-        is_pipe(archive) or (not is_folder(archive) and is_compressed(archive))
-        for archive, contents in zip(archives, found, strict=True)
-        if contents.examples
-    )
-    sides = [[spread.most for spread in contents.dimensions.values()] for contents in found]
-    data = Data(
-        examples=sum(contents.examples for contents in found),
-        bytes=sum(contents.bytes for contents in found),
-        name_bytes=name_bytes,
-        most_pixels=max((width * height for width, height, *_ in filter(None, sides)), default=0),
-        random_access=not any(streams),
-    )
-    shape = (settings.image_size, settings.image_size, settings.channels)
-    return input_memory(data, shape, settings.batch_size, settings.shuffle_buffer, settings.decoded_cache)
 
 
 COMMAND = Command(main, _USAGE, Settings, arguments='ARCHIVE|FOLDER...')

@@ -16,18 +16,14 @@ class BadExampleError(DataError):
     """The bytes of a member are not a usable example; the message is the reason alone, without the member."""
 
 
-class MemberSource(Protocol):
-    """Where members are read from: an index with random access, or a file."""
+class MemberReader(Protocol):
+    """Reads the data of members."""
 
-    @property
-    def is_slow(self) -> bool:
-        """Whether reading many members at once takes about as long as reading one."""
-
-    def read(self, members: 'Sequence[Member]') -> 'list[Member]':
-        """Returns members of this source with their data, in the same order.
+    def read(self, members: 'Sequence[Member]') -> 'list[bytes | BadExampleError]':
+        """Returns the data of members of one source, or why it has none; many threads may call it.
 
         Raises:
-          DataError: the source can't be read any more.
+          DataError: the source can't be read any more, or has changed.
         """
 
 
@@ -35,29 +31,27 @@ class Member(NamedTuple):
     """One example in an archive or a folder, or in a file of its own.
 
     Attributes:
-      archive: path or URL of the archive; that of a folder ends in a slash.
+      archive: path or URL of the archive; that of a folder ends in a slash; '' for a file of its own.
       name: its name in the archive, without a leading './'. Bytes that are not UTF-8, control characters and
         the like are backslash escapes (`printable.escaped`), so that it can be printed and stored.
       offset: of its first header block in the uncompressed tar stream; in a folder the file's number.
-      data: its bytes; empty until `read`.
-      problem: why it has no data; '' if it has, or was not read yet.
-      label: its label; '' if it has none, or must not be known.
-      epoch: pass over the data, from 0, in which it is read.
+      label: its label; '' if it has none.
+      size: bytes of its data.
       row: its number in the source.
-      unread: bytes of data that `read` would bring into memory.
-      source: reads its data; None once that was done.
+      epoch: pass over the data, from 0, in which it is read.
+      data: its bytes; empty until `read`.
+      source: reads its data; None if that was done.
     """
 
     archive: str
     name: str
-    offset: int
-    data: bytes = b''
-    problem: str = ''
+    offset: int = 0
     label: str = ''
-    epoch: int = 0
+    size: int = 0
     row: int = 0
-    unread: int = 0
-    source: MemberSource | None = None
+    epoch: int = 0
+    data: bytes = b''
+    source: MemberReader | None = None
 
     @property
     def key(self) -> str:
@@ -78,34 +72,42 @@ class Member(NamedTuple):
         return f'{self.archive!r}: member {self.name!r} at byte {self.offset}'
 
     def read(self) -> 'Member':
-        """Returns the member with its data, or with the `problem` that it has none.
+        """Returns the member with its data.
 
         Raises:
+          BadExampleError: it has none.
           DataError: its archive can't be read any more.
         """
-        return self.source.read([self])[0] if self.source else self
+        (data,) = read_members([self])
+        if isinstance(data, BadExampleError):
+            raise data
+        return self._replace(data=data, source=None)
 
-    def without_data(self) -> 'Member':
-        """Returns the member without what is in memory of its data."""
-        return self._replace(data=b'') if self.data else self
 
-
-def read_members(members: Sequence[Member]) -> list[Member]:
-    """Returns members with their data; those of one source are read together, which costs less.
+def read_members(members: Sequence[Member]) -> list[bytes | BadExampleError]:
+    """Returns the data of members, or why they have none; those of one source are read together.
 
     Raises:
       DataError: one of them can't be read any more.
     """
-    by_source: dict[MemberSource, list[Member]] = {}
-    for member in members:
-        if member.source:
-            by_source.setdefault(member.source, []).append(member)
-    found = {source: iter(source.read(several)) for source, several in by_source.items()}
-    return [next(found[member.source]) if member.source else member for member in members]
+    found: dict[int, bytes | BadExampleError] = {}
+    by_source: dict[MemberReader, list[int]] = {}
+    for place, member in enumerate(members):
+        if reason := too_large(member.size):
+            found[place] = reason
+        elif member.source:
+            by_source.setdefault(member.source, []).append(place)
+        else:
+            found[place] = member.data
+    for source, places in by_source.items():
+        found.update(zip(places, source.read([members[place] for place in places]), strict=True))
+    return [found[place] for place in range(len(members))]
 
 
-def problem_of(size: int) -> str:
-    """Returns why a member of `size` bytes is not read; '' if it is."""
+def too_large(size: int) -> BadExampleError | None:
+    """Returns why a member of `size` bytes is not read; None if it is."""
     if size <= MAX_MEMBER_BYTES:
-        return ''
-    return f'it claims {size} bytes, more than the {MAX_MEMBER_BYTES} allowed for one example'
+        return None
+    return BadExampleError(
+        f'it claims {size} bytes, more than the {MAX_MEMBER_BYTES} allowed for one example'
+    )

@@ -1,96 +1,390 @@
-"""``python -m estimator_lab.data.pack``: archives -> shuffled, uncompressed shards with a manifest."""
+"""``python -m estimator_lab.data.pack``: archives -> shuffled, uncompressed shards with a manifest.
 
+Each image goes to one of N shards, chosen at random. Within a shard the images keep their order: training
+shuffles uncompressed archives as a whole.
+"""
+
+import contextlib
+import hashlib
+import os
+import random
+import re
+import resource
 import shlex
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
+import shutil
+import tarfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
 
+from estimator_lab import __version__
+from estimator_lab.base.printable import escaped, unescaped
 from estimator_lab.base.settings import setting, settings_of
+from estimator_lab.base.whole_files import sync, sync_folder
 from estimator_lab.console.command import Command, CommandLine, python
+from estimator_lab.console.outputs import json_text, locked, writing
 from estimator_lab.console.progress import Progress, say, warn
-from estimator_lab.data.packing.shards import PackSettings
-from estimator_lab.errors import FlagError
+from estimator_lab.data.archives import Say
+from estimator_lab.data.bad_examples import BadExamples, InputReport
+from estimator_lab.data.batches import read_examples
+from estimator_lab.data.files import is_hidden
+from estimator_lab.data.formats import Scan
+from estimator_lab.data.images.decode import shrink_image
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.index import scan_members
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.kinds import kind_of
+from estimator_lab.data.labels import label_of, read_label_table
+from estimator_lab.data.member import BadExampleError, Member, read_members
+from estimator_lab.data.sources import Source, expand
+from estimator_lab.errors import DataError, FlagError
+
+MANIFEST = 'manifest.json'
+
+_WORKPLACE = '.packing'
+_OWN = re.compile(r'manifest\.json|shard-\d{5,9}-of-\d{5,9}\.tar', re.ASCII)
+_BLOCK = 512
+_AHEAD = 32
+_MOST_SKIPPED = 10_000  # in the manifest
+_SPARE_FILES = 64
 
 _USAGE = """Packs tar archives, plain or compressed, and folders into shuffled, uncompressed shards.
 
   python -m estimator_lab.data.pack faces.tar.gz --out=shards --shards=12
   python -m estimator_lab.data.pack 'train-*.tar' --out=small --shards=4 --image_size=160
   python -m estimator_lab.data.pack photos/ --out=shards --shards=4
-  python -m estimator_lab.data.pack --verify shards
 
-'-' is standard input, with images. Without --image_size the bytes of images are copied as they are.
-Texts of a tree a line become archives of trees."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Output:
-    out: Path | None = setting(None, 'folder for the shards, created if necessary', group='Shards')
+'-' is standard input. Without --image_size the bytes of images are copied as they are. The manifest holds the
+SHA-256 of each shard, for sha256sum."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings(PackSettings, _Output):
-    """How to pack, or whether to verify shards."""
+@dataclass(frozen=True)
+class PackSettings:
+    """How archives are packed; `image_size` None copies all bytes without decoding them."""
 
-    verify: bool = setting(
-        False, 'compare the shards in each FOLDER with their manifest instead', group='Shards'
+    shards: int = setting(None, 'number to write', group='Shards', lower=1, upper=10_000)
+    image_size: int | None = setting(
+        None,
+        'scale larger images down to this shorter side, in pixels',
+        group='Images',
+        lower=1,
+        upper=65_535,
     )
+    quality: int = setting(90, 'of the JPEGs that --image_size writes', group='Images', lower=1, upper=100)
+    seed: int = setting(1, 'of the order; the same seed gives the same bytes', group='Shards')
+    max_bad_fraction: float = setting(
+        0.01, 'share of images that may be left out', group='Images', lower=0, upper=1
+    )
+    use_damaged: bool = setting(
+        False, 'use damaged archives up to the damage, with a warning', group='Images'
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(PackSettings):
+    """How to pack, and where to."""
+
+    out: Path | None = setting(None, 'folder for the shards, created if necessary', group='Shards')
     labels: Path | None = setting(
         None, "table with a name and a label in each line; default: images' folders", group='Images'
     )
 
 
+@dataclass
+class Manifest:
+    """The contents of manifest.json.
+
+    Attributes:
+      version: of the package that wrote it.
+      sources: the archives that were packed.
+      settings: how they were packed, by flag.
+      images: number in all shards.
+      labels: number of images by label, sorted.
+      shards: name, images, bytes and SHA-256 of each.
+      skipped: the images that were left out: archive, member, offset and reason of the first 10,000.
+      damage: of each damaged archive, where and why.
+    """
+
+    version: str
+    sources: list[str]
+    settings: dict[str, Any]
+    images: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+    shards: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all shards."""
+        return sum(shard['bytes'] for shard in self.shards)
+
+
 def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
-    if settings.verify:
-        _verify(settings, line)
-    else:
-        _pack(settings, line)
-
-
-def _pack(settings: Settings, line: CommandLine) -> None:
     if settings.out is None or settings.shards is None:
         raise FlagError(f'--{"shards" if settings.out else "out"} is missing, see --help.')
     if 'quality' in line.given and not settings.image_size:
         raise FlagError('--quality needs --image_size: without it, images are copied byte for byte.')
-
-    from estimator_lab.data.kinds import kind_of
-    from estimator_lab.data.label_table import read_label_table
-    from estimator_lab.data.packing.packing import pack
-    from estimator_lab.data.packing.shards import shards_glob
-    from estimator_lab.data.tar.sources import expand_archives
-
-    archives = expand_archives(line.arguments, warn)
-    kind = kind_of(archives[0])
-    if settings.image_size and 'image_size' not in kind.settings:
-        raise FlagError(f'--image_size is for images, but {archives[0]!r} holds {kind.noun}.')
-    if settings.labels:
-        kind = kind.with_labels(read_label_table(settings.labels))
+    sources = expand(line.arguments, warn)
+    for source in sources:
+        if (kind := kind_of(source)) is not IMAGES:
+            raise FlagError(f'{source.name!r} holds {kind.noun}: only images are packed.')
+    images: Kind = IMAGES.with_labels(read_label_table(settings.labels) if settings.labels else None)
     chosen = PackSettings(**{name: getattr(settings, name) for name in settings_of(PackSettings)})
-    manifest = pack(archives, settings.out, chosen, say, kind)
-    title, megabytes = kind.noun.capitalize(), manifest.bytes / 1e6
-    say(f'{title:<9} {manifest.images:,} of {len(manifest.labels):,} labels, {megabytes:,.1f} MB')
+    manifest = pack(sources, settings.out, chosen, images, say)
+    say(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {manifest.bytes / 1e6:,.1f} MB')
     if manifest.skipped:
-        listed = len(manifest.skipped)
-        first = f'the first {listed:,} ' if manifest.unlisted else ''
-        say(f'Skipped   {listed + manifest.unlisted:,} bad {kind.noun}, {first}listed in the manifest')
+        say(f'Skipped   {len(manifest.skipped):,} bad images, listed in the manifest')
     say(f'Shards    {len(manifest.shards):,} in {settings.out}')
-    data = shlex.quote(str(settings.out / shards_glob(len(manifest.shards))))  # it may hold other files
-    say(f'Next      {python()} -m estimator_lab.train --data={data} --model_dir=runs/mine')
+    shards = shlex.quote(str(settings.out / f'shard-*-of-{settings.shards:05}.tar'))
+    say(f'Next      {python()} -m estimator_lab.train --data={shards} --model_dir=runs/mine')
 
 
-def _verify(settings: Settings, line: CommandLine) -> None:
-    for name in ('out', 'shards', 'image_size', 'labels'):
-        if name in line.given:
-            raise FlagError(f'--verify and --{name} exclude each other.')
+def pack(sources: Sequence[Source], out: Path, settings: PackSettings, kind: Kind, say: Say) -> Manifest:
+    """Writes the examples of some archives as shards in random order, with a manifest.
 
-    from estimator_lab.data.packing.shards import verify
-    from estimator_lab.data.packing.stored_names import check_names
+    Args:
+      sources: the archives.
+      out: the folder for the shards, created if necessary. If this function fails, it leaves nothing there; if
+        the process is killed, a hidden folder that the next run removes.
+      settings: of the packing.
+      kind: which members are packed.
+      say: shows one line to the user.
 
-    for folder in line.arguments:
-        with closing(Progress(f'Reading {folder}')) as progress:
-            manifest = verify(Path(folder), progress)
-        check_names(Path(folder), manifest)
-        say(f'OK: {folder} holds {manifest.images:,} images in {len(manifest.shards):,} shards, as packed.')
+    Raises:
+      FlagError: `out` is in use, or can't be written.
+      DataError: an archive or image is bad beyond what `settings` allow, or a label can't be a folder's name.
+      LabError: the disk is full.
+    """
+    for label in kind.labels.distinct if kind.labels else ():
+        _check_label(label, f'--labels={kind.labels.path if kind.labels else ""}')
+    manifest = Manifest(__version__, [source.name for source in sources], asdict(settings))
+    with writing('out', out), _workplace(out) as workplace:
+        _write_shards(sources, workplace, settings, kind, say, manifest)
+        text = f'{json_text(asdict(manifest), 1)}\n'.encode()
+        with (workplace / MANIFEST).open('wb') as file:
+            file.write(text)
+            sync(file)
+        # The manifest last: without it no shard counts as complete.
+        for name in (*(shard['file'] for shard in manifest.shards), MANIFEST):
+            (workplace / name).rename(out / name)
+        sync_folder(out)
+    return manifest
+
+
+@contextlib.contextmanager
+def _workplace(out: Path) -> Iterator[Path]:
+    """Yields an empty hidden folder in `out`; that of an unfinished run is removed."""
+    is_new = not out.exists()
+    if not is_new and not out.is_dir():
+        raise FlagError(f'--out={out} is a file, not a folder.')
+    out.mkdir(parents=True, exist_ok=True)
+    workplace = out / _WORKPLACE
+    try:
+        with locked(out, f'--out={out} is being written by another process.'):
+            if os.path.lexists(workplace):
+                others = [path for path in _entries(workplace) if not _OWN.fullmatch(path.name)]
+                if workplace.is_symlink() or not workplace.is_dir() or others:
+                    raise FlagError(
+                        f'--out={out} holds {_WORKPLACE}, which is not the folder of an unfinished run: remove '
+                        'it yourself, or name another folder.'
+                    )
+                shutil.rmtree(workplace)
+            if found := sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name)):
+                raise FlagError(f'--out={out} already holds {found[0]}: name another folder, or empty it.')
+            workplace.mkdir()
+            try:
+                yield workplace
+            except BaseException:
+                for path in out.iterdir():  # those that were moved
+                    if _OWN.fullmatch(path.name):
+                        path.unlink()
+                raise
+            finally:
+                shutil.rmtree(workplace, ignore_errors=True)
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # it is not empty, as it should be
+                out.rmdir()
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+
+
+def _write_shards(
+    sources: Sequence[Source], folder: Path, settings: PackSettings, kind: Kind, say: Say, manifest: Manifest
+) -> None:
+    """Writes all shards into a folder, and what they hold into the manifest."""
+    count, rng = settings.shards, random.Random(f'seed {settings.seed} shards')
+    _allow_open_files(count)
+    labels: Counter[str] = Counter()
+    with ExitStack() as stack:
+        shards = [
+            stack.enter_context(closing(_Shard(folder / f'shard-{number:05}-of-{count:05}.tar')))
+            for number in range(count)
+        ]
+        for member in _members(sources, settings, kind, say, manifest):
+            name = _stored_name(member)
+            shards[rng.randrange(count)].add(name, member.data)
+            labels[label_of(name)] += 1
+            del member  # before the next is read
+        manifest.images, manifest.labels = labels.total(), dict(sorted(labels.items()))
+        for number, shard in enumerate(shards):
+            if not shard.images:
+                raise DataError(
+                    f'Shard {number} of --shards={count} would be empty: there are only {manifest.images} '
+                    f'{kind.noun}; give fewer --shards.'
+                )
+            manifest.shards.append(shard.finish())
+
+
+class _Shard:
+    """Writes a tar whose bytes depend only on names and data, not on time, owner or machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.images = 0
+        self._path = path
+        self._bytes = 0
+        self._sum = hashlib.sha256()
+        self._file = path.open('wb')
+
+    def add(self, name: str, data: bytes) -> None:
+        """Appends a member with an escaped name; the shard has the original one."""
+        name = unescaped(name)
+        info = tarfile.TarInfo(name)  # its own time, owner and mode are 0, 0 and 0644
+        info.size = len(data)
+        try:
+            header = b'' if '\0' in name else info.tobuf(tarfile.USTAR_FORMAT, 'utf-8', 'surrogateescape')
+        except ValueError:  # too long for it
+            header = b''
+        if not header:
+            info.pax_headers = {'path': name}
+            header = info.tobuf(tarfile.PAX_FORMAT, 'utf-8', 'surrogateescape')
+        self._write(header, data, bytes(-len(data) % _BLOCK))
+        self.images += 1
+
+    def finish(self) -> dict[str, Any]:
+        """Writes the end of the archive, and syncs it; returns its entry in the manifest."""
+        self._write(bytes(2 * _BLOCK))
+        sync(self._file)
+        names = ('file', 'images', 'bytes', 'sha256')
+        values = (self._path.name, self.images, self._bytes, self._sum.hexdigest())
+        return dict(zip(names, values, strict=True))
+
+    def close(self) -> None:
+        """Closes the file as it is."""
+        with contextlib.suppress(OSError):  # the disk may be full, as was reported
+            self._file.close()
+
+    def _write(self, *pieces: bytes) -> None:
+        for data in pieces:
+            self._file.write(data)
+            self._sum.update(data)
+            self._bytes += len(data)
+
+
+def _members(
+    sources: Sequence[Source], settings: PackSettings, kind: Kind, say: Say, manifest: Manifest
+) -> Iterator[Member]:
+    """Yields the members as they are stored in shards, without bad ones."""
+    bad = BadExamples(kind, settings.max_bad_fraction)
+    report = InputReport(kind, say, 1000, bad)  # before so many, the share of bad ones is not checked
+
+    def prepared(members: Sequence[Member]) -> list[Member | BadExampleError]:
+        found = zip(members, read_members(members), strict=True)
+        return [
+            data if isinstance(data, BadExampleError) else _shrunk(one, data, settings) for one, data in found
+        ]
+
+    threads = (os.cpu_count() or 1) + 1
+    with closing(Progress('Reading')) as progress, ThreadPoolExecutor(threads) as pool:
+        stored = _stored(sources, settings, kind, say, manifest)
+        for member, result in read_examples(stored, prepared, pool, threads, lambda: _AHEAD):
+            reason = result if isinstance(result, BadExampleError) else None
+            report.count(member, reason)
+            if reason and len(manifest.skipped) < _MOST_SKIPPED:
+                place = {'archive': escaped(member.archive), 'member': member.name, 'offset': member.offset}
+                manifest.skipped.append({**place, 'reason': str(reason)})
+            elif not reason:
+                yield result
+            del result
+            progress(f'{report.seen:,} {kind.noun}', None)
+    if report.bad:
+        bad.check(report.seen)
+    if report.seen == report.bad:
+        raise DataError(f'{", ".join(source.name for source in sources)}: no {kind.name} to pack.')
+
+
+def _shrunk(member: Member, data: bytes, settings: PackSettings) -> Member | BadExampleError:
+    """Returns a member with its data, scaled down on request."""
+    if not settings.image_size:
+        return member._replace(data=data, source=None)
+    try:
+        small = shrink_image(data, settings.image_size, settings.quality)
+    except BadExampleError as reason:
+        return reason.with_traceback(None)
+    name = member.name if small is data else str(PurePosixPath(member.name).with_suffix('.jpg'))
+    return member._replace(name=name, data=small, source=None)
+
+
+def _stored(
+    sources: Sequence[Source], settings: PackSettings, kind: Kind, say: Say, manifest: Manifest
+) -> Iterator[Member]:
+    """Yields the members of one archive after the other, with their data."""
+    for source in sources:
+        found, scan = 0, Scan(note=lambda words, name=source.name: say(f'{name!r} {words}'))  # type: ignore[misc]
+        try:
+            for member in scan_members(source, kind, scan):
+                found += 1
+                yield member
+                del member  # before the next is read
+        except DataError as error:
+            if not found:
+                raise
+            if not settings.use_damaged:
+                remedy = f'--use_damaged packs the {found:,} {kind.noun} before that.'
+                raise DataError(str(error), use_damaged=remedy) from error
+            say(f'Warning: {error} The {found:,} {kind.noun} before that are used.')
+            manifest.damage.append(str(error))
+        scan.skipped.report(scan.note)
+
+
+def _stored_name(member: Member) -> str:
+    """Returns the name of a member in a shard: its folder is its label, and none leads out of its archive.
+
+    Raises:
+      DataError: it can't be stored so that it is read with the same label.
+    """
+    name = '/'.join(part for part in member.name.split('/') if part != '..').lstrip('/')
+    if label_of(name) != member.label or is_hidden(name):
+        _check_label(member.label, member.place)
+        name = '/'.join(filter(None, (member.label, member.name.rpartition('/')[2])))
+    return name
+
+
+def _check_label(label: str, where: str) -> None:
+    """Raises DataError if a label from a table or a sidecar file can't be the name of a folder."""
+    folder = f'{label}/'
+    if label and (label_of(folder) != label or is_hidden(folder) or unescaped(label) != label):
+        raise DataError(
+            f'{where}: the label {label!r} cannot be the name of a folder in a shard, because it holds a '
+            r'slash or an escape such as \x41, or begins with a dot: give it another name.'
+        )
+
+
+def _allow_open_files(count: int) -> None:
+    """Raises this process's limit of open files as far as possible; beyond that, opening them fails."""
+    wanted = count + _SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 COMMAND = Command(main, _USAGE, Settings, arguments='ARCHIVE|FOLDER...')

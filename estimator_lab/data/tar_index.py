@@ -5,11 +5,9 @@ from pathlib import Path
 
 from estimator_lab.console.command import Command, CommandLine, NoSettings
 from estimator_lab.console.progress import Progress, say
-from estimator_lab.data.folder.index import open_folder
+from estimator_lab.data.index import Index, build_index, format_of, path_in_cache, path_next_to
 from estimator_lab.data.kinds import kind_of
-from estimator_lab.data.members import is_folder
-from estimator_lab.data.tar.index import Index, build_index, path_in_cache, path_next_to
-from estimator_lab.data.tar.sources import expand_archives
+from estimator_lab.data.sources import expand
 from estimator_lab.errors import DataError
 
 _USAGE = """Writes an index next to each tar archive, or into the cache folder if that can't be written.
@@ -17,24 +15,25 @@ _USAGE = """Writes an index next to each tar archive, or into the cache folder i
   python -m estimator_lab.data.tar_index faces.tar
   python -m estimator_lab.data.tar_index 'shards/*.tar'
 
-Training does the same at the first use of an archive, in the cache folder. For a folder of images it prints
-what is in it."""
+Training does the same at the first use of an archive, in the cache folder. Copied into a bucket together with
+its archive, an index serves every machine that trains from there. For a folder of images it prints what is in
+it."""
 
 
 def main(settings: NoSettings, line: CommandLine) -> None:
     """Runs the command."""
-    for archive in expand_archives(line.arguments, say):
-        kind, open_ = kind_of(archive), open_folder if is_folder(archive) else build_index
-        with closing(Progress(f'Indexing {archive}')) as progress:
-            index = open_(archive, progress, say, kind)
-        if open_ is build_index and not index.lasts:
+    for source in expand(line.arguments, say):
+        kind = kind_of(source)
+        with closing(Progress(f'Indexing {source.name}')) as progress:
+            index = build_index(source, kind, progress, say)
+        if not index.lasts:
             raise DataError(index.damage)
-        where = 'a folder is listed at each start, without an index'
-        if open_ is build_index:
-            where = f'index of {index.nbytes / 1e6:.1f} MB in {_written(index)}'
         if not len(index):
-            others = f', {index.others}' if index.others else ''
+            others = f', {index.instead}' if index.instead else ''
             raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
+        where = 'a folder is listed at each start, without an index'
+        if format_of(source, kind).is_cached:
+            where = f'index of {index.nbytes / 1e6:.1f} MB in {_written(index)}'
         say(f'{_describe(index, kind.noun)}; {where}')
         if index.damage:
             raise DataError(f'The index ends where the archive does: {index.damage}')
@@ -42,11 +41,11 @@ def main(settings: NoSettings, line: CommandLine) -> None:
 
 def _written(index: Index) -> Path:
     """Writes an index next to its archive, or into the cache; returns its path."""
-    in_cache = path_in_cache(index.archive)
-    if neighbour := path_next_to(index.archive):
+    if neighbour := path_next_to(index.source):
         with suppress(OSError):
             index.write(neighbour)
             return neighbour
+    in_cache = path_in_cache(index.source)
     try:
         index.write(in_cache)
     except OSError as error:
@@ -58,10 +57,8 @@ def _written(index: Index) -> Path:
 
 def _describe(index: Index, noun: str) -> str:
     counts = sorted((count, label) for label, count in index.counts.items())
-    spread = ''
-    if counts:
-        (fewest, rare), (most, common) = counts[0], counts[-1]
-        spread = f', from {fewest:,} {noun} ({rare}) to {most:,} ({common})'
+    (fewest, rare), (most, common) = counts[0], counts[-1]
+    spread = f', from {fewest:,} {noun} ({rare}) to {most:,} ({common})'
     access = 'random access' if index.random_access else 'one pass only (compressed)'
     return f'{index.archive}: {len(index):,} {noun}, {len(counts):,} labels{spread}; {access}'
 

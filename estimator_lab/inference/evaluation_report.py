@@ -16,9 +16,9 @@ from estimator_lab.conventions import KEY
 from estimator_lab.core.display.charts import confusion_picture
 from estimator_lab.core.display.picture import labelled_grid
 from estimator_lab.core.metrics.confusion import ClassScores, Confusion
-from estimator_lab.data.label_table import read_label_table
-from estimator_lab.data.pipeline.paths import ExampleInput
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.labels import read_label_table
 from estimator_lab.inference.evaluation import (
     Evaluation,
     Example,
@@ -58,7 +58,7 @@ def evaluate_and_write(settings: EvaluationSettings) -> tuple[Evaluation, list[s
     kind = trained.kind
     if settings.labels:
         kind = kind.with_labels(read_label_table(settings.labels))
-    examples = ExampleInput(settings.data, warn, kind)
+    examples = ExampleInput(settings.data, kind, warn)
     trained.check_examples(examples.paths)
     check_use(trained.reader, settings.batch_size)
     doing('evaluating')
@@ -70,7 +70,7 @@ def evaluate_and_write(settings: EvaluationSettings) -> tuple[Evaluation, list[s
         found = evaluate(
             trained,
             examples,
-            InputReport(say=warn, kind=kind, progress=progress),
+            InputReport(kind, warn, progress=progress),
             decode=settings.decode or '',
             batch_size=settings.batch_size,
             steps=settings.eval_steps,

@@ -13,10 +13,10 @@ from estimator_lab.console.command import tensorboard
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import warn
 from estimator_lab.core.display.summaries import picture_value
-from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.examples import read_example
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.data.order.order import Order
-from estimator_lab.data.pipeline.paths import read_example
+from estimator_lab.data.order import Order
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inspection import inspect_image, inspect_tree
 from estimator_lab.inference.prediction import Predicted, Table
@@ -120,7 +120,7 @@ def inspected(trained: Trained, data: bytes, label: str, key: str) -> Inspected:
 
 def _inspect_image(trained: Trained, place: str, label: str) -> Inspected:
     try:
-        return inspected(trained, read_example(place).data, label, place)
+        return inspected(trained, read_example(place, IMAGES).data, label, place)
     except BadExampleError as reason:
         raise DataError(f'--image={place} cannot be decoded: {reason}.') from reason
 

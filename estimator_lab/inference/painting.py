@@ -14,11 +14,11 @@ from estimator_lab.core.layers.normalization import STATISTICS
 from estimator_lab.core.layers.transform_net import SMALLEST_SIDE, reach_of
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.hparams import sizes
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.batches import BadExample
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.data.order.order import Order
-from estimator_lab.data.pipeline.batches import BadExample
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.order import Order
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.prediction import Predicted
 from estimator_lab.inference.settings import PaintingSettings
@@ -80,12 +80,9 @@ def painted_batches(trained: Trained, images: Order, report: InputReport) -> Gen
     """
     with tensorflow_errors_as_sentences(), Artist(trained) as artist:
         none = np.empty((0, 1, 1, artist.channels), np.uint8)
-        for unread in report.until_error(images.epoch(0)):
-            member = unread.read()
+        for member in report.until_error(images.epoch(0)):
             try:
-                if member.problem:
-                    raise BadExampleError(member.problem)
-                photo = upright(member.data)
+                photo = upright(member.read().data)
             except BadExampleError as reason:
                 report.count(member, reason)
                 yield Predicted([], [BadExample(0, member.key, str(reason))], {keys.PAINTED: none})

@@ -11,11 +11,11 @@ import numpy as np
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE, KEY
 from estimator_lab.core.model import keys
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.batches import BadExample, Batch
+from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.kind import Reader
-from estimator_lab.data.order.order import Order
-from estimator_lab.data.pipeline.batches import BadExample, Batch
-from estimator_lab.data.pipeline.input_fns import archive_input_fn
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.order import Order
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.settings import UNKNOWN
 from estimator_lab.runs.model import Trained

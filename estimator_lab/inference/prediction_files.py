@@ -23,9 +23,9 @@ from estimator_lab.console.progress import progress_of, warn, why_unwritten
 from estimator_lab.conventions import KEY
 from estimator_lab.core.display.picture import as_picture
 from estimator_lab.core.model import keys
-from estimator_lab.data.order.order import Order
-from estimator_lab.data.pipeline.paths import ExampleInput
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.order import Order
 from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.inference.painting import painted_batches, with_painting_settings
 from estimator_lab.inference.prediction import (
@@ -80,7 +80,7 @@ def predict_and_write(
         _check_painting(settings)
     else:
         check_use(trained.reader, settings.batch_size)
-    examples = ExampleInput([*paths, *settings.data], warn, kind)
+    examples = ExampleInput([*paths, *settings.data], kind, warn)
     trained.check_examples(examples.paths)
     _check_labels(trained, settings)
     outputs = {name: getattr(settings, name) for name in ('out', 'files', 'contact_sheet', 'sort_into')}
@@ -103,7 +103,7 @@ def predict_and_write(
             folders = SortedFolders(settings.sort_into, order, settings.link)
             stack.callback(folders.leave_no_empty_folder)
             more.append(folders)
-        report = InputReport(say=lambda line: None, kind=kind, progress=progress)
+        report = InputReport(kind, lambda line: None, progress=progress)
         batches = _batches(trained, order, report, settings)
         try:
             with _rows_stream(settings.out) as stream, contextlib.closing(batches):

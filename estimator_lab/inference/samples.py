@@ -17,11 +17,11 @@ from estimator_lab.core.boltzmann.samples import gibbs_samples
 from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.display.summaries import picture_tag
 from estimator_lab.core.step.noise import Noise
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.batches import read_batches
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.pipeline.batches import read_batches
-from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs.event_files import values_in
 from estimator_lab.runs.model import Trained, open_trained
@@ -71,7 +71,7 @@ def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.nd
       DataError: an archive can't be read, or they have fewer than `count` images.
     """
     found: list[np.ndarray] = []
-    for images, _ in _read(trained, archives, count, InputReport()):
+    for images, _ in _read(trained, archives, count, InputReport(trained.kind)):
         found.extend(images)
         if len(found) >= count:
             return np.stack(found[:count])
@@ -197,7 +197,8 @@ def _read(
     trained: Trained, archives: Sequence[str], size: int, report: InputReport
 ) -> Iterator[tuple[np.ndarray, Sequence[str]]]:
     """Yields images, float32 [n, height, width, channels] in [0, 1], with their keys, `size` at once."""
-    for batch in read_batches(open_archives(archives).order().epoch(0), size, trained.reader, report):
+    order = open_archives(archives, trained.kind).order()
+    for batch in read_batches(order.epoch(0), size, trained.reader, report):
         if batch.keys:
             yield to_unit_range(batch.arrays[IMAGE]), batch.keys
 
@@ -325,7 +326,9 @@ def nearest(
     flat = samples.reshape(len(samples), -1)
     best = np.full(len(samples), np.inf, np.float32)
     images, keys = np.zeros_like(samples), [''] * len(samples)
-    for found, names in _read(trained, archives, _NEAREST_BATCH, InputReport(lambda line: None)):
+    for found, names in _read(
+        trained, archives, _NEAREST_BATCH, InputReport(trained.kind, lambda line: None)
+    ):
         others = found.reshape(len(found), -1)
         squares = (flat**2).sum(1)[:, np.newaxis] + (others**2).sum(1) - 2 * flat @ others.T
         places = squares.argmin(axis=1)

@@ -14,7 +14,7 @@ from estimator_lab.console.outputs import writing, written_whole
 from estimator_lab.core.display.picture import labelled_grid
 from estimator_lab.core.metrics.top_k import TopK
 from estimator_lab.data.member import Member
-from estimator_lab.data.order.order import Order
+from estimator_lab.data.order import Order
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.prediction import Predicted
 

@@ -5,12 +5,11 @@ Importing this module does not import TensorFlow.
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimator_lab.data.streaming.settings import StreamSettings, paths_of
+from estimator_lab.data.stream import StreamSettings
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 
@@ -80,23 +79,19 @@ def input_fn(
         raise FlagError('batch_size=None must be a whole number.')
     from estimator_lab.notebook.inputs import InputFunction
 
-    read = StreamSettings(
-        paths=paths_of(data),
-        image_shape=image_shape,
-        decode='exact',
+    read = StreamSettings.of(
+        data,
+        image_shape,
+        split,
+        vocabulary,
         batch_size=batch_size,
         shuffle=shuffle,
         seed=seed,
         epochs=epochs,
-        split=split,
-        rank=0,
-        world_size=1,
         shuffle_buffer=shuffle_buffer,
         augment=augment,
-        labels=Path(labels) if labels else None,
-        vocabulary=None if vocabulary is None else tuple(vocabulary),
+        labels=labels,
         max_bad_fraction=max_bad_fraction,
-        use_damaged=False,
     )
     return InputFunction(read, labelled)
 

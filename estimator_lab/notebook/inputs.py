@@ -5,16 +5,14 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
+from estimator_lab.data.archives import Archives
+from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import Member
-from estimator_lab.data.order.archives import Archives
-from estimator_lab.data.order.order import Order
-from estimator_lab.data.order.split_and_shard import ONLY_WORKER, Part, WorkerShard
-from estimator_lab.data.pipeline.bad_examples import BadExamples
-from estimator_lab.data.pipeline.input_fns import archive_input_fn
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.streaming.settings import StreamSettings
+from estimator_lab.data.order import ONLY_WORKER, Order, Part, WorkerShard
+from estimator_lab.data.stream import StreamSettings
 from estimator_lab.errors import DataError, FlagError
 
 T = TypeVar('T')
@@ -33,7 +31,6 @@ class InputFunction:
     """
 
     def __init__(self, settings: StreamSettings, labelled: bool = True) -> None:
-        settings.check()
         self._settings = settings
         whole = settings.open()
         self._archives = whole.restricted_to(Part(*settings.split))
@@ -46,14 +43,14 @@ class InputFunction:
     def __call__(self) -> Any:
         """Returns a Dataset of (features, class ids), as `estimator_lab.api.input_fn` describes them."""
         settings, archives = self._settings, self._archives
-        order = archives.order(settings.shuffle_buffer if settings.shuffle else 1, settings.seed, self.labels)
+        order = archives.order(settings.shuffle_buffer if settings.shuffle else 1, settings.seed)
         resume = None
         if settings.epochs is None:
             resume = _from_the_beginning
         elif settings.epochs > 1:
             order = _Epochs(order, settings.epochs)
-        bad = BadExamples(settings.max_bad_fraction, archives.total, kind=archives.kind)
-        report = _RaisedReport(_LOG.warning, archives.total or 0, bad, kind=archives.kind)
+        bad = BadExamples(archives.kind, settings.max_bad_fraction, archives.total)
+        report = _RaisedReport(archives.kind, _LOG.warning, archives.total or 0, bad)
         reader = cast(ImageReader, settings.reader())
         batch_size = settings.batch_size or 1
         return archive_input_fn(order, reader, batch_size, report, self._vocabulary, resume)()
@@ -70,9 +67,9 @@ class _Epochs:
         numbers = range(number * self._count, (number + 1) * self._count)
         return itertools.chain.from_iterable(map(self._order.epoch, numbers))
 
-    def onwards(self, start: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+    def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
         """Yields a worker's members endlessly; see `Order.onwards`."""
-        return self._order.onwards(start, shard)
+        return self._order.onwards(consumed, shard)
 
 
 class _RaisedReport(InputReport):

@@ -12,10 +12,10 @@ from PIL import Image
 from estimator_lab.base.settings import settings_from
 from estimator_lab.conventions import KEY
 from estimator_lab.core.display.picture import as_picture, png_bytes
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.examples import ExampleInput, read_example
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.data.order.order import Order
-from estimator_lab.data.pipeline.paths import ExampleInput, read_example
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.order import Order
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.drawing import draw, joined
 from estimator_lab.inference.evaluation_report import evaluate_and_write
@@ -34,7 +34,7 @@ from estimator_lab.inference.settings import (
     PredictionSettings,
     ReportSettings,
 )
-from estimator_lab.notebook.arrays import ArrayInput
+from estimator_lab.notebook.arrays import ArrayInput, check_values
 from estimator_lab.notebook.views import EvaluationResult, InspectionResult, Report, Samples, framed
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.serving import export_saved_model
@@ -178,6 +178,7 @@ class Run:
         """
         trained, key = self.trained, 'array'
         if isinstance(example, np.ndarray):
+            check_values(example)
             data = png_bytes(as_picture(example))
         elif str(example).lstrip().startswith('('):
             data = str(example).encode()
@@ -256,9 +257,10 @@ class Run:
         if not trained.model.transform_net:
             raise FlagError(f'{self.model_dir} holds --model={self.model}, which does not paint.')
         if isinstance(photo, np.ndarray):
+            check_values(photo)
             photo = as_picture(photo)
         if not isinstance(photo, Image.Image):
-            photo = upright(read_example(str(photo)).data)
+            photo = upright(read_example(str(photo), trained.kind).data)
         with Artist(trained) as artist:
             pixels = np.asarray(photo.convert('L' if artist.channels == 1 else 'RGB'))
             return as_picture(artist.paint(pixels.reshape(photo.height, photo.width, artist.channels)))
@@ -314,8 +316,8 @@ class Run:
             order = ArrayInput(examples)
         else:
             paths = [examples] if isinstance(examples, str | Path) else examples
-            order = ExampleInput([str(path) for path in paths], kind=kind)
+            order = ExampleInput([str(path) for path in paths], kind)
             trained.check_examples(order.paths)
-        report = InputReport(say=lambda line: None, kind=kind)
+        report = InputReport(kind, lambda line: None)
         reader = trained.reader_with(settings.decode or '')
         return predicted_batches(trained, order, reader, settings.batch_size, report)

@@ -13,7 +13,7 @@ from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.core.model.hparams import resolve
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.model.weight_layouts import Layout, own_names
-from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.kind import Reader, ReaderOptions
 from estimator_lab.data.labels import read_vocabulary
 from estimator_lab.errors import DataError, FlagError

@@ -18,10 +18,11 @@ from estimator_lab.core.heads.model import AnyModel, Task
 from estimator_lab.core.model.hparams import resolve
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import DECODERS, ImageReader
+from estimator_lab.data.input_fns import placeholder_features
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS, kind_in
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.pipeline.input_fns import placeholder_features
+from estimator_lab.data.sources import source_of
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.errors import DataError, FlagError
@@ -121,7 +122,7 @@ class Trained:
     def check_examples(self, paths: Sequence[str]) -> None:
         """Raises DataError if the first file holds examples of another kind, such as trees for images."""
         first = next((path for path in paths if Path(path).is_file()), '')
-        found = kind_in(first) if first and not self.kind.accepts(first) else None
+        found = kind_in(source_of(first)) if first and not self.kind.accepts(first) else None
         if found and found.name != self.kind.name:
             raise DataError(
                 f'{first!r} holds {found.noun}, but --model_dir={self.model_dir} accepts {self.kind.noun}.'

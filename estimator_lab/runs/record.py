@@ -7,7 +7,7 @@ import math
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +15,74 @@ from estimator_lab import __version__
 from estimator_lab.base.json_input import as_object, as_type, read_json, shown
 from estimator_lab.base.printable import printable
 from estimator_lab.base.whole_files import whole_file
+from estimator_lab.data.archives import Identity
 from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
-from estimator_lab.data.order.resume_segments import Segment, Source
 from estimator_lab.errors import DataError, FlagError
 
 FILE = 'experiment.json'
 _LONGEST_TEXT = 200
-_SEGMENTS = 'legs'  # name in the file
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
+_LARGEST_POSITION = 2**62
 
 NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'class_weights', 'model_dir')
 """Parameters of a model that are not among the hyper-parameters of a record."""
 
-FORMAT = 4
+FORMAT = 5
 """The format that this version writes; 0 stands for records without a number."""
 
 
 @dataclasses.dataclass(frozen=True)
-class InputRecord:
-    """Which examples the steps of a training run saw.
+class Leg:
+    """How an older version read examples from one global step on; it stored no positions.
 
     Attributes:
-      segments: position in the data by global step; empty in records of older versions.
-      evaluation: the archives of evaluation; empty for those of training.
-      settings: what else decides which examples a step sees and how they are changed, by name.
+      first_step: that step.
+      examples_a_step: examples that all processes together consume in a step.
+      epoch: of the first example.
+      offset: examples of that epoch that were consumed before.
+      sources: the archives of that epoch, in order.
+      later: those of all later epochs; empty if they are the same.
+      settings: what else decided the order, by name.
     """
 
-    segments: tuple[Segment, ...] = ()
-    evaluation: tuple[Source, ...] = ()
+    first_step: int
+    examples_a_step: int
+    epoch: int
+    offset: int
+    sources: tuple[Identity, ...]
+    later: tuple[Identity, ...] = ()
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class InputRecord:
+    """Which examples the steps of a training run see.
+
+    A checkpoint holds the position, the number of examples that were consumed (`training.position`). That of
+    the step at which the run went on with these archives and settings is here.
+
+    Attributes:
+      archives: of training, in order; empty in records of older versions.
+      evaluation: the archives of evaluation; empty for those of training.
+      settings: what else decides which examples a step sees and how they are changed, by name.
+      first_step: global step at which the run, or its phase, began.
+      step: global step since which the archives and the settings of the order are these.
+      position: examples that were consumed at that step.
+      legs: of an older version, instead of archives and position.
+    """
+
+    archives: tuple[Identity, ...] = ()
+    evaluation: tuple[Identity, ...] = ()
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    first_step: int = 0
+    step: int = 0
+    position: int = 0
+    legs: tuple[Leg, ...] = ()
+
+    @property
+    def examples(self) -> int:
+        """Examples in an epoch; 0 if unknown."""
+        return sum(archive.images for archive in self.archives)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +127,6 @@ def read_record(model_dir: Path) -> Record | None:
             raise ValueError(f'it is {shown(fields)}, not an object')
         found = as_type(fields.setdefault('format', 0), int, 'format')
         if found <= FORMAT:
-            given = fields.get('input')
-            if isinstance(given, dict) and _SEGMENTS in given:
-                given['segments'] = given.pop(_SEGMENTS)
             record = as_object(fields, Record)
             record = dataclasses.replace(record, vocabulary=tuple(map(printable, record.vocabulary)))
             _check(record)
@@ -119,7 +155,7 @@ def _check(record: Record) -> None:
         **record.versions,
         **record.hparams,
     }
-    settings = [record.input.settings, *(segment.settings for segment in record.input.segments)]
+    settings = [record.input.settings, *(leg.settings for leg in record.input.legs)]
     inputs = [item for each in settings for item in each.items()]
     for name, text in (*texts.items(), *inputs):
         if not (_is_short(name) and (_is_short(text) or not isinstance(text, str))):
@@ -127,30 +163,28 @@ def _check(record: Record) -> None:
     for name, value in inputs:
         if not isinstance(value, int | float | str):
             raise ValueError(f'its {name} is {shown(value)}')
-    _check_sources(record.input.evaluation)
-    _check_segments(record.input.segments)
+    _check_input(record.input)
     if len(set(record.vocabulary)) < len(record.vocabulary):
         twice = next(label for label, count in Counter(record.vocabulary).items() if count > 1)
         raise ValueError(f'its vocabulary holds {shown(twice)} twice')
 
 
-def _check_segments(segments: Sequence[Segment]) -> None:
-    """Raises ValueError for segments that no run has."""
-    for before, segment in zip((None, *segments), segments, strict=False):
-        numbers = (segment.first_step, segment.examples_a_step - 1, segment.epoch, segment.offset)
-        if not all(0 <= number < _LARGEST for number in numbers) or not segment.sources:
-            raise ValueError(f'one of its {_SEGMENTS} is {shown(segment)}')
-        if before and segment.first_step <= before.first_step:
-            raise ValueError(f'its {_SEGMENTS} begin at {before.first_step}, then {segment.first_step}')
-        _check_sources(segment.sources)
-        _check_sources(segment.later)
-
-
-def _check_sources(sources: Sequence[Source]) -> None:
-    for source in sources:
-        texts = source.name, source.fingerprint, source.access
-        if not (all(map(_is_short, texts)) and 0 <= source.images < _LARGEST):
-            raise ValueError(f'one of its archives is {shown(source)}')
+def _check_input(found: InputRecord) -> None:
+    """Raises ValueError for what no run has."""
+    if not all(0 <= step < _LARGEST for step in (found.first_step, found.step)):
+        raise ValueError(f'its steps are {found.first_step} and {found.step}')
+    if not 0 <= found.position < _LARGEST_POSITION:
+        raise ValueError(f'its position is {found.position}')
+    archives = [*found.archives, *found.evaluation]
+    for leg in found.legs:
+        numbers = (leg.first_step, leg.examples_a_step - 1, leg.epoch, leg.offset)
+        if not all(0 <= number < _LARGEST for number in numbers) or not leg.sources:
+            raise ValueError(f'one of its legs is {shown(leg)}')
+        archives += [*leg.sources, *leg.later]
+    for archive in archives:
+        texts = archive.name, archive.fingerprint, archive.access
+        if not (all(map(_is_short, texts)) and 0 <= archive.images < _LARGEST):
+            raise ValueError(f'one of its archives is {shown(archive)}')
 
 
 def _is_short(text: Any) -> bool:
@@ -171,7 +205,7 @@ def write_record(model_dir: Path, record: Record) -> None:
       OSError: it can't be written.
     """
     fields = dataclasses.asdict(record)
-    fields['input'][_SEGMENTS] = fields['input'].pop('segments')
+    del fields['input']['legs']
     with whole_file(model_dir / FILE) as file:
         file.write(f'{json.dumps(fields, indent=1)}\n'.encode())
 

@@ -11,7 +11,7 @@ from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.features import class_ids
-from estimator_lab.data.images.graph_decode import IMAGE_BYTES
+from estimator_lab.data.images.export import IMAGE_BYTES
 from estimator_lab.data.kind import Reader
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.model import Trained

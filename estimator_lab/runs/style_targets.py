@@ -27,12 +27,12 @@ from estimator_lab.core.style.perceptual_loss import (
     pattern,
     targets_of,
 )
-from estimator_lab.data.file_types import SkippedFiles
-from estimator_lab.data.folder.walk import files_below
+from estimator_lab.data.examples import read_example
+from estimator_lab.data.files import SkippedFiles
+from estimator_lab.data.folder import files_below
 from estimator_lab.data.images.decode import open_image
-from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.data.pipeline.paths import read_example
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.record import Record
@@ -161,7 +161,7 @@ def read_styles(places: str) -> list[Style]:
     """
     if places and Path(places).is_dir():
         found = files_below(places, IMAGES, SkippedFiles())
-        files = sorted(str(Path(places, file.path)) for file in found)
+        files = sorted(str(Path(places, path)) for path, *_ in found)
         if not files:
             raise DataError(f'{_PICTURE_FLAG}={places} holds no picture.')
     else:
@@ -171,7 +171,7 @@ def read_styles(places: str) -> list[Style]:
     styles: list[Style] = []
     for file in files:
         try:
-            data = read_example(file).data
+            data = read_example(file, IMAGES).data
         except DataError as error:
             raise DataError(f'{_PICTURE_FLAG}: {error}') from error
         name = safe_name(Path(file).stem)

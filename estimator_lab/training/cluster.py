@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from estimator_lab.data.order.archives import Say
+from estimator_lab.data.archives import Say
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.record import Record
 from estimator_lab.training.distribution import CHIEF, MULTI_WORKER, PS, WORKER, Role, Task
@@ -272,7 +272,7 @@ def _shared_settings(record: Record, is_trainer: bool) -> dict[str, Any]:
     if is_trainer:
         shared |= {f'--{name}': value for name, value in record.input.settings.items()}
         for name, sources in (
-            ('--data', record.input.segments[-1].newest_sources),
+            ('--data', record.input.archives),
             ('--eval_data', record.input.evaluation),
         ):
             shared[name] = sorted((source.name, source.images, source.fingerprint) for source in sources)

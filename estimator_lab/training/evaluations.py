@@ -11,8 +11,8 @@ from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import tag_in
 from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model.params import FINAL
-from estimator_lab.data.order.archives import Say
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.archives import Say
+from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.runs.metrics_text import images_text, worth_showing

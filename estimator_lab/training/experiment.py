@@ -11,8 +11,8 @@ from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import locked, made_folder
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core.step.train_step import optimizer_vectors
-from estimator_lab.data.order.archives import Say
-from estimator_lab.errors import FlagError
+from estimator_lab.data.archives import Say
+from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.memory import Network, check_training, measure
 from estimator_lab.runs.model import unlisted_checkpoint
 from estimator_lab.runs.weights.checkpoint import all_finite
@@ -21,10 +21,9 @@ from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.phase_trainer import PhaseTrainer
 from estimator_lab.training.plans import Plan, plan_phases
-from estimator_lab.training.rollback import rolled_back_on_failure
 from estimator_lab.training.run import open_run
 from estimator_lab.training.settings import Settings
-from estimator_lab.training.warm_start import WarmStart, open_warm_start, open_word_vectors
+from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _SMALL_BATCH = 2**23  # numbers
 
@@ -140,9 +139,13 @@ class Experiment:
         """
         if self.run.role.cluster:
             return self._train()
-        folders = [trainer.plan.folder for trainer in self.trainers]
-        with self._alone(), rolled_back_on_failure(folders, self.saved_step):
-            return self._train()
+        with self._alone():
+            try:
+                return self._train()
+            except (LabError, MemoryError, OSError):
+                for trainer in self.trainers:
+                    trainer.forget_first_checkpoint()
+                raise
 
     def _check_memory(self) -> None:
         """Checks that a step fits into memory; common sizes are not measured."""
@@ -245,13 +248,7 @@ def _open_warm_start(plan: Plan) -> WarmStart | None:
             f'--freeze={settings.freeze} would keep random weights: give --warm_start, a folder or file of '
             'trained ones.'
         )
-    if settings.warm_start and settings.vectors:
-        raise FlagError('--warm_start and --vectors exclude each other: trained weights include vectors.')
-    if resumes:
-        return None
-    if settings.vectors:
-        return open_word_vectors(settings.vectors, plan)
-    if settings.warm_start is None:
+    if resumes or settings.warm_start is None:
         return None
     if plan.before:
         raise FlagError(

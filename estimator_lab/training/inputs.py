@@ -5,17 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from estimator_lab.core.heads.model import Task
+from estimator_lab.data.archives import Archives, Identity, Say, open_archives
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import KINDS, kind_in
-from estimator_lab.data.label_table import read_label_table
-from estimator_lab.data.labels import Vocabulary, read_vocabulary
-from estimator_lab.data.order.alternating import AlternatingOrder
-from estimator_lab.data.order.archives import Archives, Say, open_archives
-from estimator_lab.data.order.order import Order
-from estimator_lab.data.order.resume_segments import Segment, Source
-from estimator_lab.data.order.split_and_shard import EVERYTHING, Part
-from estimator_lab.data.storage.range_cache import keep_on_disk
-from estimator_lab.data.tar.sources import expand_archives, is_pipe
+from estimator_lab.data.labels import Vocabulary, read_label_table, read_vocabulary
+from estimator_lab.data.order import EVERYTHING, Part
+from estimator_lab.data.remote import keep_on_disk
+from estimator_lab.data.sources import expand
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS
 from estimator_lab.training.settings import Settings
@@ -33,7 +29,6 @@ class Inputs:
       evaluation: the examples to evaluate on.
       vocabulary: the labels, in the order of their ids; None without labels.
       unseen: whether evaluation uses other examples than training.
-      unlabelled: images without labels that alternate with those of `train`; None for none.
       flag: the flag that names the training archives.
       eval_steps: batches of an evaluation; None for all.
       evaluated: examples of an evaluation; None if unknown.
@@ -44,7 +39,6 @@ class Inputs:
     evaluation: Archives
     vocabulary: Vocabulary | None
     unseen: bool
-    unlabelled: Archives | None = None
     flag: str = '--data'
     eval_steps: int | None = None
     evaluated: int | None = None
@@ -58,34 +52,11 @@ class Inputs:
     @property
     def archives(self) -> tuple[Archives, ...]:
         """All that is read."""
-        return (self.train, self.evaluation, *([self.unlabelled] if self.unlabelled else []))
+        return self.train, self.evaluation
 
-    @property
-    def examples_an_epoch(self) -> int | None:
-        """Examples in a pass over the training data, or over the unlabelled images; None if unknown."""
-        if self.unlabelled is None:
-            return self.train.total
-        return None if self.unlabelled.total is None else 2 * self.unlabelled.total
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """The archives of training, as a segment lists them: their images add up to an epoch."""
-        if self.unlabelled is None:
-            return self.train.sources
-        doubled = (replace(source, images=2 * source.images) for source in self.unlabelled.sources)
-        return (*doubled, *(replace(source, images=0) for source in self.train.sources))
-
-    def arranged(self, known: Sequence[Source]) -> 'Inputs':
+    def arranged(self, known: Sequence[Identity]) -> 'Inputs':
         """Returns the same inputs with known archives of training in their former order."""
-        unlabelled = self.unlabelled and self.unlabelled.arranged(known)
-        return replace(self, train=self.train.arranged(known), unlabelled=unlabelled)
-
-    def training_order(self, segment: Segment, shuffle_buffer: int, seed: int) -> Order:
-        """Returns the order in which all workers together train on the examples of a segment."""
-        if self.unlabelled is None:
-            return self.train.order_of(segment, shuffle_buffer=shuffle_buffer, seed=seed, labels=self.labels)
-        train = self.train.order(shuffle_buffer, seed, labels=self.labels)
-        return AlternatingOrder(train, self.unlabelled.order(shuffle_buffer, seed))
+        return replace(self, train=self.train.arranged(known))
 
 
 def kind_of_data(settings: Settings) -> Kind:
@@ -100,8 +71,8 @@ def kind_of_data(settings: Settings) -> Kind:
     kinds = [KINDS[name] for name in MODELS[settings.model].kinds]
     if len(kinds) == 1:
         return kinds[0]
-    first = expand_archives(settings.data)[0]
-    found = None if is_pipe(first) else kind_in(first)
+    first = expand(settings.data)[0]
+    found = None if first.is_pipe else kind_in(first)
     return found if found in kinds else kinds[0]
 
 
@@ -120,11 +91,6 @@ def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequen
       DataError: for data that can't be read or trained on.
     """
     keep_on_disk(settings.remote_cache)
-    if settings.unlabelled_data and not task.uses_unlabelled:
-        raise FlagError(
-            f'--unlabelled_data has no use for --model={settings.model} with these --hparams: '
-            '--model=gan --hparams=semi_supervised=true learns from it.'
-        )
     if settings.split and settings.eval_data:
         raise FlagError('--split divides --data in two; give it without --eval_data.')
     train_part, eval_part = _parse_split(settings.split)
@@ -152,8 +118,7 @@ def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequen
     vocabulary = _vocabulary(settings, task, train, known_labels)
     if task.labelled and vocabulary:
         _check_vocabulary(settings, vocabulary, train, evaluation, say)
-    unlabelled = _open(settings.unlabelled_data, settings, kind, say) if settings.unlabelled_data else None
-    inputs = Inputs(train, evaluation, vocabulary, unseen, unlabelled)
+    inputs = Inputs(train, evaluation, vocabulary, unseen)
     return _with_eval_steps(inputs, settings.eval_steps, settings.batch_size)
 
 
@@ -169,8 +134,8 @@ def _with_eval_steps(inputs: Inputs, steps: int | None, batch_size: int) -> Inpu
 
 def _are_others(evaluation: Archives, train: Archives, say: Say) -> bool:
     """Returns whether some evaluation data is not training data; reports the archives in common."""
-    known = {source.fingerprint for source in train.sources if train.indexes}
-    same = [source.name for source in evaluation.sources if source.fingerprint in known]
+    known = {one.fingerprint for one in train.identities if train.indexes}
+    same = [one.name for one in evaluation.identities if one.fingerprint in known]
     some = len(same) < len(evaluation.sources)
     if same:
         names = ', '.join(same[:_LABELS_NAMED])
@@ -188,7 +153,7 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
     """
     if settings.pretrain_data:
         kind = inputs.train.kind.with_labels(None)
-        train = open_archives(settings.pretrain_data, settings.use_damaged, say, kind)
+        train = open_archives(settings.pretrain_data, kind, settings.use_damaged, say)
         inputs = replace(inputs, train=train, flag='--pretrain_data')
     if inputs.train.total is None:
         raise FlagError(
@@ -201,13 +166,13 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
 def _open(patterns: Sequence[str], settings: Settings, kind: Kind, say: Say) -> Archives:
     """Opens archives; if one holds another kind of example, the error says so."""
     try:
-        return open_archives(patterns, settings.use_damaged, say, kind)
+        return open_archives(patterns, kind, settings.use_damaged, say)
     except DataError:
-        for archive in expand_archives(patterns):
-            other = None if is_pipe(archive) else kind_in(archive)
+        for source in expand(patterns):
+            other = None if source.is_pipe else kind_in(source)
             if other and other.name != kind.name:
                 raise DataError(
-                    f'{archive!r} holds {other.noun}, but --model={settings.model} takes {kind.noun}.'
+                    f'{source.name!r} holds {other.noun}, but --model={settings.model} takes {kind.noun}.'
                 ) from None
         raise
 
@@ -229,7 +194,7 @@ def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> Non
             f'--batch_size={settings.batch_size} is too small: a step of --model={settings.model} with these '
             f'--hparams takes {smallest_batch} examples or more.'
         )
-    total = inputs.examples_an_epoch
+    total = inputs.train.total
     if total is not None and total < smallest_batch:
         raise DataError(
             f'{total} example in {", ".join(inputs.train.paths)} is too few: --model={settings.model} with '

@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,13 @@ from estimator_lab.console.progress import Progress
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import GraphHook, summaries_in_run
-from estimator_lab.data.order.archives import Archives, distinct_examples
-from estimator_lab.data.order.order import Order
-from estimator_lab.data.order.split_and_shard import ONLY_WORKER
-from estimator_lab.data.pipeline.bad_examples import BadExamples
-from estimator_lab.data.pipeline.bad_list import BadList
-from estimator_lab.data.pipeline.batches import read_batches
-from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.archives import Archives, distinct_examples
+from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport
+from estimator_lab.data.batches import read_batches
+from estimator_lab.data.input_fns import InputFn, archive_input_fn
+from estimator_lab.data.order import ONLY_WORKER, Order, OwnPaceOrder
 from estimator_lab.runs.precision import session_config
-from estimator_lab.runs.record import read_record, write_record
+from estimator_lab.runs.record import FILE, read_record, write_record
 from estimator_lab.runs.reference_classifier import with_reference_classifier
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
@@ -47,15 +43,14 @@ from estimator_lab.training.hooks import (
     StopWorkerHook,
 )
 from estimator_lab.training.interrupt import StopSwitch
-from estimator_lab.training.own_share import OwnShare, forget_rosters
 from estimator_lab.training.plans import Plan, saved_step
-from estimator_lab.training.rollback import PROFILE
-from estimator_lab.training.run import mixes
+from estimator_lab.training.position import PositionHook
 from estimator_lab.training.warm_start import warm_start_settings
 
 _CHECKPOINTS_A_PHASE = 5
 _MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
 _EVALUATOR_POLL_SECONDS = 1
+_PROFILE = 'profile'  # folder of timelines within that of a phase
 
 
 class PhaseTrainer:
@@ -75,7 +70,10 @@ class PhaseTrainer:
         self.plan = plan
         self._settings, self._role, self._say = settings, role, run.say
         self._pauses = Pauses()
-        self._share = OwnShare(plan) if role.has_own_share and role.trains else None
+        together = role.batches_a_step * settings.batch_size
+        self._position = PositionHook(
+            plan.folder, plan.resumption.input, together, role.is_chief or role.follows_chief
+        )
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
                 with_reference_classifier(run.model.model_fn, run.reference_classifier),
@@ -92,8 +90,8 @@ class PhaseTrainer:
 
     @property
     def bad_images(self) -> int:
-        """Different images of --data that could not be decoded, by any process of a cluster."""
-        return self._bad_examples[0].count_of_all()
+        """Different images of --data that this process could not decode, or that an earlier start listed."""
+        return self._bad_examples[0].count
 
     def saved_step(self) -> int:
         """Returns the global step of the phase's newest checkpoint; 0 without one.
@@ -124,7 +122,10 @@ class PhaseTrainer:
         plan, folder = self.plan, self._settings.model_dir
         switch.may_leave = not self._role.cluster
         if self._role.is_chief:
-            self.write_record()
+            with writing('model_dir', plan.folder):
+                plan.folder.mkdir(parents=True, exist_ok=True)
+            if self._role.cluster:  # whose other processes compare their settings with it
+                self.write_record()
             if plan.run.model.prepare is not None and plan.is_final:
                 self._prepare(plan.run.model.prepare, switch)
         with contextlib.nullcontext() if plan.is_final else summaries_in_run(plan.folder, folder):
@@ -142,26 +143,34 @@ class PhaseTrainer:
         with writing('model_dir', folder):
             folder.mkdir(parents=True, exist_ok=True)
             self.plan.run.write_companions(folder, is_new=self.plan.saved is None)
-            if self.plan.saved is None:
-                forget_rosters(folder)
             write_record(folder, self.plan.record)
+
+    def forget_first_checkpoint(self) -> None:
+        """Removes the checkpoint of a new phase that has taken no step, with what Estimator wrote beside it.
+
+        It would bind the next start to settings with which this one has failed.
+        """
+        folder, first = self.plan.folder, self.plan.first_step
+        if self.plan.saved is not None or self.plan.previous is not None or self.saved_step() > first:
+            return
+        names = ('checkpoint', FILE, 'graph.pbtxt', f'model.ckpt-{first}.*', 'events.out.tfevents.*')
+        for path in (path for name in names for path in folder.glob(name)):
+            path.unlink(missing_ok=True)
 
     def train_input_fn(self) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
-        settings, inputs, segment, role = self._settings, self.plan.inputs, self.plan.segment, self._role
-        order: Order = inputs.training_order(segment, settings.shuffle_buffer, settings.seed)
-        shard = replace(role.shard(segment.examples_a_step), keeps_pairs=mixes(self.plan.run.params))
-        resume = lambda: segment.examples_at(self.saved_step())  # noqa: E731
-        if self._share:
-            order, shard, resume = self._share.order(order), ONLY_WORKER, self._share.position
-
+        settings, inputs, role = self._settings, self.plan.inputs, self._role
+        order: Order = inputs.train.order(settings.shuffle_buffer, settings.seed)
+        shard = role.shard(settings.batch_size * role.batches_a_step)
+        if role.has_own_share and role.trains:
+            order, shard = OwnPaceOrder(order, role.rank, role.workers, inputs.train.total or 0), ONLY_WORKER
         return archive_input_fn(
             order,
             self.plan.run.reader,
             settings.batch_size,
             self._train_report,
             inputs.vocabulary,
-            resume,
+            self._position.position,
             shard=shard,
         )
 
@@ -169,7 +178,7 @@ class PhaseTrainer:
         """Returns the input function of evaluation: one epoch in the stored order, or a random sample."""
         inputs, settings = self.plan.inputs, self._settings
         buffer = settings.shuffle_buffer if inputs.is_sampled else 1
-        order = inputs.evaluation.order(buffer, labels=inputs.labels)
+        order = inputs.evaluation.order(buffer)
         reader = self.plan.run.reader.plain()
         return archive_input_fn(order, reader, settings.batch_size, report, inputs.vocabulary)
 
@@ -195,13 +204,16 @@ class PhaseTrainer:
             report.raise_error()
             return metrics
         log = EvaluationLog(report, self._say, self._is_stopped_early)
-        last_step, is_own_pace = self.plan.last_step, bool(self._share) and not self._role.is_chief
+        last_step = self.plan.last_step
+        is_own_pace = self._role.has_own_share and not self._role.is_chief
         if is_own_pace:
             stop: StopTrainingHook = StopWorkerHook(switch, last_step, self.is_finished)
         else:
             stop = StopTrainingHook(switch, lambda: log.is_enough, self._role.follows_chief)
-        hooks = [stop, *([self._share] if self._share else []), *self._chief_hooks()]
-        listeners = [SyncCheckpoints(str(self.plan.folder))]
+        hooks = [stop, self._position, *self._chief_hooks()]
+        listeners: list[Any] = [SyncCheckpoints(str(self.plan.folder))]
+        if self._role.is_chief:
+            listeners.append(_RecordListener(self.write_record))
         train_spec = tf.estimator.TrainSpec(
             self.train_input_fn(), None if is_own_pace else last_step, hooks, listeners
         )
@@ -263,7 +275,7 @@ class PhaseTrainer:
 
     def _check_agreement(self) -> None:
         chiefs = read_record(self.plan.folder)
-        if chiefs and chiefs.input.segments:
+        if chiefs and chiefs.input.archives:
             check_agreement(self._role.task, self.plan.record, chiefs)
 
     def _run_task(self, train_spec: Any, eval_spec: Any) -> None:
@@ -292,7 +304,7 @@ class PhaseTrainer:
         if plan.params.loss_scaling:
             hooks.append(LossScaleHook(self._say))
         if settings.profile:
-            hooks.append(ProfileHook(plan.folder / PROFILE, self._say))
+            hooks.append(ProfileHook(plan.folder / _PROFILE, self._say))
         return hooks
 
     def _prepare(self, prepare: Callable[..., None], switch: StopSwitch) -> None:
@@ -307,8 +319,8 @@ class PhaseTrainer:
     def _training_images(self, switch: StopSwitch) -> Iterator[np.ndarray]:
         """Yields all training images in a random order, without augmentation, as uint8 batches."""
         settings, inputs = self._settings, self.plan.inputs
-        order = inputs.train.order(settings.shuffle_buffer, settings.seed, labels=inputs.labels)
-        report = InputReport(lambda line: None)  # training reports bad images
+        order = inputs.train.order(settings.shuffle_buffer, settings.seed)
+        report = InputReport(inputs.train.kind, lambda line: None)  # training reports bad images
         batches = read_batches(order.epoch(0), settings.batch_size, self.plan.run.reader.plain(), report)
         progress = Progress('Looking at the training images')
         try:
@@ -324,29 +336,27 @@ class PhaseTrainer:
     def _report(self, archives: Archives) -> InputReport:
         """Returns the report of the examples of a flag, or of a part of them; see `_open_bad_examples`."""
         is_other = archives is self.plan.inputs.evaluation
-        return InputReport(self._say, archives.total or 0, self._bad_examples[is_other], kind=archives.kind)
+        return InputReport(archives.kind, self._say, archives.total or 0, self._bad_examples[is_other])
 
     def _open_bad_examples(self) -> tuple[BadExamples, BadExamples]:
         """Returns the bad examples of training and of evaluation: the same if both use parts of --data."""
         role, inputs = self._role, self.plan.inputs
-        train = [inputs.train, *([inputs.unlabelled] if inputs.unlabelled else [])]
         task = '' if role.is_chief else f'.{role.job}{role.index}'
         path = self.plan.folder / f'bad_members{task}.csv'
-        listed = BadList(path, self._say, _paths([*train, inputs.evaluation]))
+        listed = BadList(path, inputs.train.kind.noun, self._say)
 
         def of(several: Sequence[Archives]) -> BadExamples:
             return BadExamples(
+                inputs.train.kind,
                 self._settings.max_bad_fraction,
                 distinct_examples(several),
                 listed,
                 _paths(several),
-                is_shared=bool(role.cluster),
-                kind=inputs.train.kind,
             )
 
         if self._settings.eval_data:
-            return of(train), of([inputs.evaluation])
-        both = of([*train, inputs.evaluation])
+            return of([inputs.train]), of([inputs.evaluation])
+        both = of([inputs.train, inputs.evaluation])
         return both, both
 
     def _config(self) -> Any:
@@ -366,6 +376,23 @@ class PhaseTrainer:
             log_step_count_steps=None,  # ProgressHook does it
             keep_checkpoint_max=settings.keep_checkpoints,
         )
+
+
+class _RecordListener(tf.train.CheckpointSaverListener):
+    """Writes experiment.json with the first checkpoint, so that a start that fails before changes nothing.
+
+    Args:
+      write: writes it.
+    """
+
+    def __init__(self, write: Callable[[], None]) -> None:
+        self._write: Callable[[], None] | None = write
+
+    def before_save(self, session: Any, global_step: int) -> None:
+        """Writes it, once: a checkpoint is never without it."""
+        if self._write:
+            self._write()
+            self._write = None
 
 
 def _paths(several: Sequence[Archives]) -> list[str]:

@@ -1,20 +1,20 @@
 """The phases of a run: what each trains on, and from which global step to which."""
 
-from collections.abc import Sequence
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.settings import settings_in_use, structural_settings
 from estimator_lab.core.model.params import FINAL, Phase
-from estimator_lab.data.order.resume_segments import Segment, images_in, segments_until, step_after
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.model import step_of
 from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, check_same, read_record, versions
 from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs
-from estimator_lab.training.resumption import Restart, Resumption, record_of
+from estimator_lab.training.position import saved_position, without_legs
+from estimator_lab.training.resumption import Resumption, follow, record_of, resume
 from estimator_lab.training.run import Run
 from estimator_lab.training.settings import MOST_STEPS, Settings
 
@@ -76,11 +76,6 @@ class Plan:
     def folder(self) -> Path:
         """Folder of its checkpoints and summaries: model_dir itself for the last phase."""
         return self.run.settings.model_dir / self.phase.name
-
-    @property
-    def segment(self) -> Segment:
-        """The segment of its input that training goes on with."""
-        return self.resumption.input.segments[-1]
 
     @property
     def params(self) -> Any:
@@ -149,8 +144,9 @@ class Plan:
                 f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: '
                 f'give --warm_start={folder} and another --model_dir.'
             )
-        segments = previous.input.segments
-        was = segments[0].first_step if segments else previous.hparams.get('first_step', 0)
+        was = previous.input.first_step
+        if previous.input.legs:
+            was = previous.input.legs[0].first_step
         if was != self.first_step:
             raise FlagError(
                 f'--model_dir={folder} was pre-trained for {was} steps, not {self.first_step}: give the '
@@ -176,27 +172,22 @@ def _plan(run: Run, phase: Phase, before: Plan | None) -> Plan:
     folder, is_final = settings.model_dir / phase.name, phase.name == FINAL
     previous, saved = run.previous if is_final else read_record(folder), saved_step(folder)
     recorded = previous.input if previous else InputRecord()
-    if recorded.segments and recorded.segments[0].first_step != first:
+    recorded = without_legs(recorded, first if saved is None else saved)
+    if recorded.archives and recorded.first_step != first:
         recorded = InputRecord()  # of a run with other phases, which `check_folder` rejects
-    known = before.inputs.sources if before else ()
-    if recorded.segments:
-        begun = recorded.segments if saved is None else segments_until(recorded.segments, saved)
-        known = begun[-1].newest_sources
+    known = recorded.archives or (before.inputs.train.identities if before else ())
     inputs = (run.inputs if is_final else run.pretraining).arranged(known)
     now = record_of(settings, inputs, run.role, first)
-    # Records of older versions have no segments: today's flags count as theirs.
-    segments = recorded.segments or now.segments
     if saved is None:
-        resumption = _begin(now, inputs, before)
-    elif saved >= _last_step(settings, phase, segments):
-        resumption = Resumption(recorded)  # no training is left, and nothing is recorded
-    elif recorded.segments:
-        resumption = Restart(recorded, now, inputs).resume(saved)
+        resumption, last = _begin(now, inputs, before), _last_step(settings, phase, now, first, 0.0, 0)
     else:
-        resumption = Resumption(now)
-    last = _last_step(settings, phase, resumption.input.segments or segments)
-    if not is_final and saved is not None:
-        last = max(last, saved)
+        position = saved_position(folder, recorded)
+        resumption = _resume(recorded, now, inputs, saved, position)
+        done = (position or 0) / recorded.examples if recorded.examples else 0.0
+        last = _last_step(settings, phase, resumption.input, saved, done, resumption.position)
+        if saved >= last:
+            resumption = Resumption(recorded)  # no training is left, and nothing is recorded
+            last = last if is_final else saved
     return Plan(run, phase, inputs, first, last, before, saved, previous, resumption)
 
 
@@ -204,10 +195,20 @@ def _begin(now: InputRecord, inputs: Inputs, before: Plan | None) -> Resumption:
     """Returns how a phase without a checkpoint begins: after a finished phase, or with a new run."""
     if before is None or not before.is_finished or before.previous is None:
         return Resumption(now)
-    former = before.previous.input
+    former = without_legs(before.previous.input, before.last_step)
     if inputs.flag != before.inputs.flag:
-        former = replace(former, segments=())  # of other archives
-    return Restart(former, now, inputs).follow()
+        former = replace(former, archives=())  # of other archives
+    return follow(former, now, inputs)
+
+
+def _resume(
+    recorded: InputRecord, now: InputRecord, inputs: Inputs, saved: int, position: int | None
+) -> Resumption:
+    """Returns how a phase goes on from its checkpoint."""
+    if position is None or not recorded.archives:
+        begun = replace(now, step=saved)
+        return Resumption(begun, ('the place in the data is not known: a new pass over it begins',))
+    return resume(recorded, now, inputs, saved, position)
 
 
 def saved_step(folder: Path) -> int | None:
@@ -220,11 +221,27 @@ def saved_step(folder: Path) -> int | None:
     return step_of(checkpoint) if checkpoint else None
 
 
-def _last_step(settings: Settings, phase: Phase, segments: Sequence[Segment]) -> int:
-    """Returns the global step at which a phase ends."""
-    first = segments[0].first_step
+def _last_step(
+    settings: Settings, phase: Phase, record: InputRecord, saved: int, done: float, position: int
+) -> int:
+    """Returns the global step at which a phase ends.
+
+    Args:
+      settings: of the run.
+      phase: the phase.
+      record: of its input.
+      saved: global step of its newest checkpoint, or at which it begins.
+      done: passes over the data that it has completed by then.
+      position: at which it goes on.
+    """
+    first = record.first_step
+
+    def step_after(epochs: float) -> int:
+        left = 0 if done >= epochs else max(epochs * record.examples - position, 0)
+        return saved + math.ceil(left / record.settings['batch_size'])
+
     if phase.name != FINAL:
-        return max(step_after(segments, phase.epochs), first + 1)
+        return max(step_after(phase.epochs), first + 1)
     if settings.max_steps is not None and settings.epochs is not None:
         raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
     if settings.max_steps is not None:
@@ -237,12 +254,12 @@ def _last_step(settings: Settings, phase: Phase, segments: Sequence[Segment]) ->
     epochs = _DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
     if not 0 < epochs <= _MOST_EPOCHS:
         raise FlagError(f'--epochs={epochs:g} must be more than 0, and at most {_MOST_EPOCHS:,}.')
-    if not images_in(segments[-1].newest_sources):
+    if not record.examples:
         raise FlagError(
             f'--data={",".join(settings.data)} can be read only once, so the number of examples in an epoch '
             'is unknown: give --max_steps.'
         )
-    step = step_after(segments, epochs)
+    step = step_after(epochs)
     if settings.epochs is None:
         step = max(step, first + phase.least_steps)
     if step > MOST_STEPS:

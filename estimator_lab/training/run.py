@@ -1,7 +1,7 @@
 """Settings -> a run: what all its phases have in common, checked before anything is written."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,10 @@ from estimator_lab.core.heads.model import AnyModel, Task
 from estimator_lab.core.model.hparams import parse_hparams, resolve
 from estimator_lab.core.model.params import ClassifierParams, Phase
 from estimator_lab.core.style.perceptual_loss import FILE as STYLE_FILE
+from estimator_lab.data.archives import Say, distinct_examples
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
-from estimator_lab.data.order.archives import Say, distinct_examples
-from estimator_lab.data.trees.vectors import VectorFile
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
@@ -31,7 +30,6 @@ from estimator_lab.training.inputs import Inputs, check_enough, kind_of_data, op
 from estimator_lab.training.settings import Settings
 
 _BACKBONE = 'backbone'  # all layers before the last
-_WIDTH = 'embedding_units'
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,7 @@ def open_run(settings: Settings, say: Say) -> Run:
     task = model.task(params)
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, task, kind, previous.vocabulary if previous else (), say)
-    params = replace(
-        params, **_vector_params(settings, given), **_data_params(settings, kind, inputs, previous)
-    )
+    params = replace(params, **_data_params(settings, kind, inputs, previous))
     params = replace(
         params,
         **_class_weights(settings, params, inputs),
@@ -119,10 +115,6 @@ def open_run(settings: Settings, say: Say) -> Run:
     if settings.accumulate > 1:
         _check_accumulation(params.optimizer, role)
     model.check(params)
-    if mixes(params) and settings.batch_size % 2:
-        raise FlagError(
-            f'--batch_size={settings.batch_size} must be even for mixup and cutmix, which blend pairs.'
-        )
     check_enough(inputs, settings, params.smallest_batch)
     phases = model.phases(params)
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
@@ -142,11 +134,6 @@ def open_run(settings: Settings, say: Say) -> Run:
         reference_classifier=open_reference_classifier(task, params),
         style_targets=style_targets,
     )
-
-
-def mixes(params: Any) -> bool:
-    """Whether pairs of training images are blended."""
-    return isinstance(params, ClassifierParams) and params.mixes
 
 
 def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]:
@@ -256,19 +243,6 @@ def _data_params(settings: Settings, kind: Kind, inputs: Inputs, previous: Recor
     return {'image_shape': settings.image_shape, 'vocabulary': inputs.labels, **of_kind}
 
 
-def _vector_params(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameter that --vectors decides; raises FlagError if `given`, by --hparams, differs."""
-    if settings.vectors is None:
-        return {}
-    width = VectorFile(settings.vectors, '--vectors').width
-    if given.get(_WIDTH, width) != width:
-        raise FlagError(
-            f'--hparams={_WIDTH}={given[_WIDTH]}: the vectors of --vectors={settings.vectors} have {width} '
-            'values.'
-        )
-    return {_WIDTH: width}
-
-
 def _class_weights(settings: Settings, params: Any, inputs: Inputs) -> dict[str, Any]:
     """Returns the parameter of class weights; nothing if all are 1.
 
@@ -292,7 +266,6 @@ def _open_reader(settings: Settings, kind: Kind, params: Any, inputs: Inputs, pr
         decode=settings.decode,
         augment=settings.augment,
         seed=settings.seed,
-        places=mixes(params),
         cache_megabytes=settings.decoded_cache,
         examples=distinct_examples([*inputs.archives, *pretraining.archives]),
         tokens=getattr(params, 'tokens', ()),

@@ -33,9 +33,6 @@ class Settings:
     pretrain_data: Sequence[str] = _data(
         (), 'archives or folders to pre-train on, labels not needed; none: --data'
     )
-    unlabelled_data: Sequence[str] = _data(
-        (), 'archives or folders of more images, without labels, for semi_supervised=true'
-    )
     labels: Path | None = _data(
         None, 'table of a name and a label per line; default: folders of images, or .cls files next to them'
     )
@@ -45,9 +42,6 @@ class Settings:
         50_000, 'for trees: the most frequent tokens in --data that are used', lower=1, upper=1_000_000
     )
     lowercase: bool = _data(False, 'for trees: count the tokens in lower case')
-    vectors: Path | None = _data(
-        None, 'for trees: text file of word vectors to start from, as of GloVe or word2vec'
-    )
     shuffle_buffer: int = _data(10_000, 'encoded images held to shuffle a stream; 1: stored order', lower=1)
     max_bad_fraction: float = _data(0.01, 'share of images that may fail to decode', lower=0, upper=1)
     remote_cache: int = _data(

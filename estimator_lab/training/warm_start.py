@@ -1,4 +1,4 @@
-"""--warm_start and --vectors: training starts from the weights of another model_dir, or of a file."""
+"""--warm_start: training starts from the weights of another model_dir, or of a file."""
 
 import re
 import tempfile
@@ -12,7 +12,6 @@ import numpy as np
 from estimator_lab.base.settings import structural_settings
 from estimator_lab.core.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.core.model.params import TrainingParams
-from estimator_lab.data.trees.vectors import VectorFile
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs.importing import dependent_variables, matched_weights
 from estimator_lab.runs.model import open_trained, shapes_of_variables
@@ -99,34 +98,6 @@ def open_warm_start(path: Path, plan: Plan) -> WarmStart:
     found = _from_file(path, plan) if is_weight_file(path) else _from_folder(path, plan)
     _check_frozen(plan, found)
     return found
-
-
-def open_word_vectors(path: Path, plan: Plan) -> WarmStart:
-    """Returns a start from word vectors; tokens without one, exact or in lower case, get a random vector.
-
-    Args:
-      path: file for `VectorFile`, with vectors of the size of the embedding.
-      plan: the run's last phase.
-
-    Raises:
-      DataError: it can't be read, or has a vector of no token.
-    """
-    shapes, (embedding,) = _shapes(plan), _dependent(plan, 'tokens')
-    texts = plan.params.tokens
-    file = VectorFile(path, '--vectors')
-    found = dict(file.vectors({*texts, *map(str.lower, texts)}))
-    near = plan.params.embedding_range
-    values = np.random.default_rng(abs(plan.run.settings.seed)).uniform(-near, near, shapes[embedding])
-    count = 0
-    for number, text in enumerate(texts, 1):
-        vector = found.get(text, found.get(text.lower()))
-        if vector is not None:
-            values[number], count = vector, count + 1
-    if not count:
-        raise DataError(f'--vectors={path} has a vector for none of the {len(texts):,} tokens.')
-    origin = f'{path}, which has vectors for {count:,} of {len(texts):,} tokens'
-    new = tuple(name for name in shapes if name != embedding)
-    return _from_values({embedding: values.astype(np.float32)}, origin, new)
 
 
 def _from_values(values: Mapping[str, np.ndarray], origin: str, new: tuple[str, ...]) -> WarmStart:

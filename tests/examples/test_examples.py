@@ -18,10 +18,10 @@ from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.order import StreamOrder
-from estimator_lab.data.pipeline.input_fns import archive_input_fn, notes_input_fn
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.order import StreamOrder
+from estimator_lab.data.input_fns import archive_input_fn, notes_input_fn
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.index import scan_members
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import read_role
 from tests.archive_files import encoded, picture, write_tar

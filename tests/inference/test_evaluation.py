@@ -9,10 +9,10 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model import keys
-from estimator_lab.data.pipeline.input_fns import numpy_input_fn
-from estimator_lab.data.pipeline.paths import ExampleInput
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.input_fns import numpy_input_fn
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.index import scan_members
 from estimator_lab.errors import DataError, LabError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.evaluation_report import as_json, text, write_files

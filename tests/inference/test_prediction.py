@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from estimator_lab.core.model import keys
-from estimator_lab.data.pipeline.batches import BadExample
-from estimator_lab.data.pipeline.input_fns import numpy_input_fn
-from estimator_lab.data.pipeline.paths import ExampleInput
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.batches import BadExample
+from estimator_lab.data.input_fns import numpy_input_fn
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.index import scan_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference import prediction_files
 from estimator_lab.inference.prediction import Predicted, Row, Table, predicted_batches

@@ -26,9 +26,9 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.order.order import Order
-from estimator_lab.data.order.split_and_shard import WorkerShard
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.order import Order
+from estimator_lab.data.order import WorkerShard
 from tests.archive_files import encoded, picture, write_tar
 from tests.cluster import Cluster
 from tests.robustness.driver import main

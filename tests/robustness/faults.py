@@ -28,7 +28,7 @@ from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
 from estimator_lab.data.packing.shards import verify
 from estimator_lab.data.tar.index_file import read_index_file
-from estimator_lab.data.tar.sources import stamp_of
+from estimator_lab.data.sources import stamp_of
 from estimator_lab.runs.record import read_record
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar

@@ -25,8 +25,8 @@ from PIL import Image
 
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
+from estimator_lab.data.index import build_index
+from estimator_lab.data.index import is_compressed, scan_members, scan_members
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded
 from tests.robustness.bombs import header

@@ -29,8 +29,8 @@ from hypothesis import strategies
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from estimator_lab.core.model.params import Phase
-from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.order.split_and_shard import WorkerShard
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.order import WorkerShard
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.record import Record, read_record, write_record
 from estimator_lab.training import plans

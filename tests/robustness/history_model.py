@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from estimator_lab.data.order.archives import Archives
+from estimator_lab.data.archives import Archives
 
 BUFFERS = (50, 4, 1)
 

@@ -24,10 +24,10 @@ from typing import Any
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.packing.packing import pack
 from estimator_lab.data.packing.shards import MANIFEST, PackSettings, verify
-from estimator_lab.data.tar.index import build_index, open_index, path_next_to
+from estimator_lab.data.index import build_index, open_index, path_next_to
 from estimator_lab.data.tar.index_file import Contents, Header, read_index_file, write_index_file
-from estimator_lab.data.tar.sources import stamp_of
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.sources import stamp_of
+from estimator_lab.data.index import scan_members
 from estimator_lab.errors import DataError, LabError
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import DISTRIBUTIONS, read_role

@@ -15,9 +15,9 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.core.heads.model import Task
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.data.pipeline.bad_examples import BadExamples
-from estimator_lab.data.pipeline.bad_list import BadList
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.bad_examples import BadExamples
+from estimator_lab.data.bad_examples import BadList
+from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.tf1 import tf

@@ -22,15 +22,15 @@ from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.printable import escaped, is_clean, json_escaped, printable, unescaped
 from estimator_lab.console.outputs import CsvWriter
 from estimator_lab.core.model.hparams import parse_hparams, resolve
-from estimator_lab.data.images.kind import IMAGES
-from estimator_lab.data.label_table import read_label_table, sidecar_label
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.labels import read_label_table, sidecar_label
 from estimator_lab.data.labels import Vocabulary, label_of, read_vocabulary
 from estimator_lab.data.packing.shards import read_manifest
 from estimator_lab.data.tar.headers import BLOCK
-from estimator_lab.data.tar.index import Index
+from estimator_lab.data.index import Index
 from estimator_lab.data.tar.index_file import ROW, Contents, Header, read_index_file, write_index_file
-from estimator_lab.data.tar.sources import Stamp
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.sources import Stamp
+from estimator_lab.data.index import scan_members
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import line_name, tokens_of
 from estimator_lab.data.trees.reader import TreeReader, collate

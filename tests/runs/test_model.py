@@ -9,9 +9,9 @@ import pytest
 
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
-from estimator_lab.data.pipeline.input_fns import numpy_input_fn
-from estimator_lab.data.pipeline.paths import ExampleInput
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.input_fns import numpy_input_fn
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.inference.prediction import predicted_batches
 from estimator_lab.models import cnn

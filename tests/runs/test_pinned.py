@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.pipeline.paths import ExampleInput
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.prediction import predicted_batches

@@ -3,9 +3,9 @@ import pytest
 
 from estimator_lab.core.adversarial.quality import Classified, Samples, reference_metrics
 from estimator_lab.core.model import keys
-from estimator_lab.data.pipeline.paths import ExampleInput
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.index import scan_members
 from estimator_lab.errors import DataError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.prediction import predicted_batches

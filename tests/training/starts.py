@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from estimator_lab.data.order import resume_segments
-from estimator_lab.data.order.resume_segments import RANDOM, STREAM, Source
+from estimator_lab.data.archives import RANDOM, STREAM, Identity
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import Restart, record_of
 from estimator_lab.training.settings import Settings

@@ -10,10 +10,10 @@ from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.order.split_and_shard import WorkerShard
-from estimator_lab.data.pipeline.input_fns import archive_input_fn
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.order import WorkerShard
+from estimator_lab.data.input_fns import archive_input_fn
+from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from estimator_lab.data.order.archives import open_archives
+from estimator_lab.data.archives import open_archives
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from estimator_lab.base.settings import settings_of
-from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.errors import FlagError
 from estimator_lab.train import TrainSettings
 from estimator_lab.training.run import check_kind

@@ -1,17 +1,20 @@
-"""The built-in data set: archives of cartoon faces, drawn from a seed and shaped like VGGFace2.
+"""The built-in data sets as tar archives.
 
-`train.tar` and `test.tar` are uncompressed and in identity order, like VGGFace2
-(`train/n000001/0001_01.jpg`).
+Cartoon faces are drawn from a seed and shaped like VGGFace2: `train.tar` and `test.tar` are uncompressed and
+in identity order (`train/n000001/0001_01.jpg`). MNIST, Fashion-MNIST and CIFAR-10 are fetched by TensorFlow.
 """
 
+import gzip
 import io
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from PIL import Image
+
 from estimator_lab.base.whole_files import whole_file
-from estimator_lab.data.cache import cache_folder
 from estimator_lab.data.demo_sets.faces import (
     TEST_STREAM,
     TRAIN_STREAM,
@@ -20,12 +23,29 @@ from estimator_lab.data.demo_sets.faces import (
     generator,
     make_identities,
 )
+from estimator_lab.data.files import cache_folder
 from estimator_lab.errors import DataError
 
 DEMO_VERSION = 3  # In the folder's name: increase it when the same arguments give different images.
 
+FASHION_LABELS = (
+    *('t-shirt', 'trouser', 'pullover', 'dress', 'coat'),
+    *('sandal', 'shirt', 'sneaker', 'bag', 'ankle_boot'),
+)
+"""The classes of Fashion-MNIST (Xiao, Rasul and Vollgraf 2017), in the order of their numbers."""
+CIFAR_LABELS = (
+    *('airplane', 'automobile', 'bird', 'cat', 'deer'),
+    *('dog', 'frog', 'horse', 'ship', 'truck'),
+)
+"""The classes of CIFAR-10 (Krizhevsky 2009), in the order of their numbers."""
+KERAS_SETS = {
+    'mnist': ('mnist', tuple(map(str, range(10)))),
+    'fashion': ('fashion_mnist', FASHION_LABELS),
+    'cifar10': ('cifar10', CIFAR_LABELS),
+}
+"""Names in tf.keras.datasets, and classes."""
+
 Progress = Callable[[int, int], None]
-_NamedJpeg = tuple[str, bytes]
 
 
 class DemoPaths(NamedTuple):
@@ -43,68 +63,37 @@ class DemoPaths(NamedTuple):
 def write_demo(
     folder: Path,
     *,
-    seed: int = 0,
     identities: int = 10,
     train_per_identity: int = 160,
     test_per_identity: int = 40,
-    progress: Progress | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> DemoPaths:
-    """Writes train.tar and test.tar below `folder`, or returns at once if they are there.
+    """Writes train.tar and test.tar of faces below `folder`, or returns at once if they are there.
 
     The archives are in a folder named after all arguments, so that other arguments never find stale
     files. The same arguments and the same Pillow give the same bytes. Each archive appears whole or
     not at all. `progress` is called after every image with (images done, images in all).
 
     Raises:
-      ValueError: a count is below 1, `identities` is above MAX_IDENTITIES, or `seed` is negative.
+      ValueError: `identities` is above MAX_IDENTITIES.
       OSError: the folder cannot be written.
     """
-    for name, count in (('train', train_per_identity), ('test', test_per_identity)):
-        if count < 1:
-            raise ValueError(f'{name}_per_identity must be 1 or more, not {count}.')
-    people = make_identities(identities, seed)
+    people = make_identities(identities, 0)
     counts = f'{identities}x{train_per_identity}+{test_per_identity}'
-    folder = Path(folder) / f'demo-v{DEMO_VERSION}-seed{seed}-{counts}'
+    folder = Path(folder) / f'demo-v{DEMO_VERSION}-seed0-{counts}'
     paths = DemoPaths(folder / 'train.tar', folder / 'test.tar')
     done, total = 0, identities * (train_per_identity + test_per_identity)
     parts = ((paths.train, TRAIN_STREAM, train_per_identity), (paths.test, TEST_STREAM, test_per_identity))
     for path, stream, each in parts:
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            members = _members(people, path.stem, stream, each, seed)
-            _write_archive(path, members, progress, done, total)
+            _write_archive(path, _counted(_faces(people, path.stem, stream, each), progress, done, total))
         done += identities * each
     return paths
 
 
-def _members(people: list[Identity], split: str, stream: int, each: int, seed: int) -> Iterator[_NamedJpeg]:
-    """Names and JPEG bytes, in identity order."""
-    for number, person in enumerate(people):
-        for index in range(each):
-            rng = generator(stream, number, index, seed)
-            buffer = io.BytesIO()
-            draw_face(person, rng).save(buffer, 'JPEG', quality=int(rng.integers(60, 96)))
-            yield f'{split}/n{number + 1:06d}/{index + 1:04d}_01.jpg', buffer.getvalue()
-
-
-def _write_archive(
-    path: Path, members: Iterator[_NamedJpeg], progress: Progress | None, done: int, total: int
-) -> None:
-    with (
-        whole_file(path) as file,
-        tarfile.open(fileobj=file, mode='w', format=tarfile.USTAR_FORMAT) as archive,
-    ):
-        for number, (name, data) in enumerate(members, start=done + 1):
-            # TarInfo's own time, owner and mode (0, 0, 0644) are the same in every run.
-            header = tarfile.TarInfo(name)
-            header.size = len(data)
-            archive.addfile(header, io.BytesIO(data))
-            if progress is not None:
-                progress(number, total)
-
-
-def cached_demo(progress: Progress | None = None) -> DemoPaths:
-    """Returns the default data set, drawn into the user's cache folder at its first use.
+def cached_demo(progress: Progress = lambda done, total: None) -> DemoPaths:
+    """Returns the default faces, drawn into the user's cache folder at their first use.
 
     Args:
       progress: as in `write_demo`.
@@ -122,3 +111,67 @@ def cached_demo(progress: Progress | None = None) -> DemoPaths:
             'to a folder that can be written.',
             data='Or give --data.',
         ) from error
+
+
+def write_keras_set(folder: Path, name: str) -> DemoPaths:
+    """Writes one of KERAS_SETS as NAME-train.tar.gz and NAME-test.tar.gz of PNGs, `train/7/00015.png`.
+
+    TensorFlow fetches it into ~/.keras/datasets, and checks it.
+
+    Raises:
+      DataError: it can't be fetched, or the folder can't be written.
+    """
+    from estimator_lab.tf1 import tf
+
+    keras_name, labels = KERAS_SETS[name]
+    paths = DemoPaths(*(folder / f'{name}-{part}.tar.gz' for part in ('train', 'test')))
+    try:
+        parts = getattr(tf.keras.datasets, keras_name).load_data()
+    except Exception as error:
+        raise DataError(f'--set={name} cannot be fetched: {" ".join(str(error).split())[:200]}.') from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, path, (images, classes) in zip(('train', 'test'), paths, parts, strict=True):
+            _write_archive(path, _pngs(part, images, [labels[number] for number in classes.ravel()]))
+    except OSError as error:
+        raise DataError(f'{error.filename or folder} cannot be used: {error.strerror or error}.') from error
+    return paths
+
+
+def _faces(people: list[Identity], split: str, stream: int, each: int) -> Iterator[tuple[str, bytes]]:
+    """Yields names and JPEG bytes, in identity order."""
+    for number, person in enumerate(people):
+        for index in range(each):
+            rng = generator(stream, number, index, 0)
+            buffer = io.BytesIO()
+            draw_face(person, rng).save(buffer, 'JPEG', quality=int(rng.integers(60, 96)))
+            yield f'{split}/n{number + 1:06d}/{index + 1:04d}_01.jpg', buffer.getvalue()
+
+
+def _pngs(part: str, images: np.ndarray, labels: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, 'PNG')
+        yield f'{part}/{label}/{number:05}.png', buffer.getvalue()
+
+
+def _counted(
+    files: Iterator[tuple[str, bytes]], progress: Progress, done: int, total: int
+) -> Iterator[tuple[str, bytes]]:
+    for number, file in enumerate(files, done + 1):
+        yield file
+        progress(number, total)
+
+
+def _write_archive(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
+    """Writes an archive, compressed if its name ends in '.gz'; the same files give the same bytes."""
+    with whole_file(path, replaces=path.suffix != '.gz') as file:
+        # No time and no name in gzip's header.
+        stream = gzip.GzipFile('', 'wb', fileobj=file, mtime=0) if path.suffix == '.gz' else file
+        with tarfile.open(fileobj=stream, mode='w', format=tarfile.USTAR_FORMAT) as archive:
+            for name, data in files:
+                header = tarfile.TarInfo(name)  # its own time, owner and mode are the same in every run
+                header.size = len(data)
+                archive.addfile(header, io.BytesIO(data))
+        if stream is not file:
+            stream.close()

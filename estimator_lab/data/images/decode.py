@@ -1,60 +1,56 @@
-"""Encoded image bytes -> uint8 pixels. Thread-safe."""
+"""Encoded image bytes -> uint8 pixels. Thread-safe.
+
+Images are untrusted. Only formats that Pillow decodes in C are accepted, of at most 64 million pixels, and only
+one large image is decoded at a time, so that threads together take bounded memory.
+"""
 
 import contextlib
 import ctypes
 import functools
 import io
 import logging
+import struct
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from estimator_lab.base.printable import printable
 from estimator_lab.conventions import UINT8_MAX
-from estimator_lab.data.budget import DECODED, Share
-from estimator_lab.data.file_types import HEAD_BYTES, file_type, is_image_head
-from estimator_lab.data.images.jpeg import bytes_to_decode, decode_frame, frame_of
-from estimator_lab.data.images.work import CountedFile, check_scans, check_tags, check_work
+from estimator_lab.data.files import FORMATS
 from estimator_lab.data.member import BadExampleError
 
 P = ParamSpec('P')
 T = TypeVar('T')
+Decode = Callable[[bytes, int, int, int], npt.NDArray[np.uint8]]
+Decoded = npt.NDArray[np.uint8] | BadExampleError
 
 UINT16_MAX = 65_535
-
 MAX_PIXELS = 64_000_000
 """Images with more pixels are rejected before decoding: a few bytes can claim gigabytes."""
-
 MAX_SIDE = 65_535
 """Images with a longer side are rejected: the memory of the resize filter depends on it."""
-
-MAX_BYTES = 640_000_000
-"""Images that take more memory to decode are rejected: of 64 million pixels, WebP and some rare formats."""
-
 MODES = {1: 'L', 3: 'RGB'}
 """Pillow's modes by the number of channels."""
-_MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
-_STRIP_PIXELS = 2**20  # converted at once, as the whole image in both modes would take too much memory
-# Bytes of a pixel in Pillow, in its own mode and in the one it is converted to; 8 for other modes.
-_BYTES_A_PIXEL = {'1': 2, 'L': 1, 'P': 5, 'RGB': 4, 'I;16': 3, 'I;16B': 3, 'I;16L': 3, 'I': 5}
-# Further bytes of a pixel in decoders: two canvases and the pixels copied from them; a strip, which may be
-# the whole image; the coefficients of a JPEG in several scans.
-_BYTES_OF_DECODER = {'WEBP': 12, 'TIFF': 4, 'AVIF': 12, 'JPEG2000': 16, 'PSD': 4}
-_OF_COEFFICIENT = 2
-# An explicit list, as Pillow goes by content alone and would run Ghostscript for a PostScript 'x.jpg'. Icons
-# are left out: they may hold an image of another size than they claim.
-_FORMATS = (
-    *('JPEG', 'PNG', 'BMP', 'DIB', 'GIF', 'WEBP', 'TIFF', 'PPM', 'AVIF', 'JPEG2000', 'QOI', 'DDS', 'PSD'),
-    *('SGI', 'SUN', 'XBM', 'XPM', 'PCX', 'TGA'),  # the last two have no distinctive first bytes
-)
 
+_LARGE_PIXELS = 4_000_000  # images of more are decoded one at a time
+_MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
+_DRAFT_SLACK = 1.5  # of the requested size, below which a scaled JPEG is visibly softer than the exact one
 # Pillow stores large images in blocks. The C library does not return blocks of the usual 16 MB to the system
-# but keeps them for the thread that used them: one more image for each thread, which no budget counts.
+# but keeps them for the thread that used them.
 _BLOCK_BYTES = 64 * 2**20
+_MOST_SCANNED = 40 * MAX_PIXELS  # pixels times scans of a JPEG: a few seconds
+_LEAST_SCANNED = 10_000  # a scan of fewer pixels takes as long
+_MOST_READS = 300_000  # a second or less; a PNG of 256 MB in chunks of 8 kB takes a third of them
+_MOST_TAGS = 2**16
+_MOST_NUMBERS = 400_000  # of a tag of a TIFF: a row of each colour in a strip of its own takes fewer
+_NUMBER_TYPES = (3, 4, 5, 8, 9, 10, 11, 12, 13, 16)  # of TIFF tags; the others are bytes
+
+_large = threading.Lock()
 
 
 class ImageShape(NamedTuple):
@@ -73,27 +69,23 @@ def _one_error(decode: Callable[P, T]) -> Callable[P, T]:
     """Converts every error of `decode` to a BadExampleError with the reason.
 
     It is raised after the original error is released: an error references the frames that it passed, and they
-    reference the decoded image. Kept until its batch is complete, it would keep a quarter of a gigabyte.
+    reference the decoded image.
     """
 
     @functools.wraps(decode)
-    def decode_or_tell(*args: P.args, **kwargs: P.kwargs) -> T:
+    def decode_or_explain(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return decode(*args, **kwargs)
         except _WrongArgumentsError:
             raise
+        except UnidentifiedImageError:  # its own message holds a memory address
+            reason = 'not an image in a known format'
         except Exception as error:  # noqa: BLE001 - damaged bytes make Pillow raise many types, even MemoryError
-            reason = _reason(error)
+            reason = printable(f'{error}') or type(error).__name__
         del args, kwargs  # the data, which this frame references
         raise BadExampleError(reason)
 
-    return decode_or_tell
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):  # its own message holds a memory address
-        return 'not an image in a known format'
-    return printable(f'{error}') or type(error).__name__
+    return decode_or_explain
 
 
 @_one_error
@@ -101,12 +93,12 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
     """Decodes an image and resizes it to `height` x `width`, ignoring its aspect ratio.
 
     As in the notes: Lanczos resize first, then conversion to grey (ITU-R 601). If that order is impossible,
-    the image is first converted to grey or RGB: palettes are looked up, images with an alpha channel are
-    composed on black, 16-bit values are scaled to 8 bits. Of an animation, the first frame is used. An EXIF
-    orientation is ignored.
+    the image is first converted to grey or RGB: palettes are looked up, images with transparency are composed
+    on black, 16-bit values are scaled to 8 bits. Of an animation, the first frame is used. An EXIF orientation
+    is ignored.
 
     Args:
-      data: the encoded image, in a format of `file_types`.
+      data: the encoded image, in one of `files.FORMATS`.
       height: rows of the result, at least 1.
       width: columns of the result, at least 1.
       channels: 1 for grey, 3 for RGB.
@@ -119,9 +111,28 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
       ValueError: `height`, `width` or `channels` is out of range.
     """
     check_shape(height, width, channels)
-    with DECODED.share() as share:
-        image = _opened(data, share).resize((width, height), Image.Resampling.LANCZOS)
-        return np.array(image.convert(MODES[channels])).reshape(height, width, channels)
+    with _opened(data) as image:
+        small = _converted(image).resize((width, height), Image.Resampling.LANCZOS)
+    return np.array(small.convert(MODES[channels])).reshape(height, width, channels)
+
+
+@_one_error
+def decode_draft(data: bytes, height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
+    """Decodes as `decode_image` does, JPEGs in a fraction of the time and with slightly different pixels.
+
+    The inverse DCT scales a JPEG down by 2, 4 or 8, to at least one and a half times the requested size; grey
+    is the stored luminance; a bilinear filter does the rest. Other formats are decoded exactly.
+
+    Args, returns and raises as `decode_image`.
+    """
+    check_shape(height, width, channels)
+    with _opened(data) as image:
+        is_jpeg = image.format == 'JPEG' and image.mode in ('L', 'RGB')
+        if is_jpeg:
+            image.draft(MODES[channels], (int(_DRAFT_SLACK * width), int(_DRAFT_SLACK * height)))
+        method = Image.Resampling.BILINEAR if is_jpeg else Image.Resampling.LANCZOS
+        small = _converted(image).resize((width, height), method)
+    return np.array(small.convert(MODES[channels])).reshape(height, width, channels)
 
 
 @_one_error
@@ -131,8 +142,8 @@ def open_image(data: bytes) -> Image.Image:
     Raises:
       BadExampleError: the bytes can't be decoded, or the image is too large.
     """
-    with DECODED.share() as share:
-        return _opened(data, share)
+    with _opened(data) as image:
+        return _converted(image)
 
 
 @_one_error
@@ -152,18 +163,25 @@ def shrink_image(data: bytes, side: int, quality: int) -> bytes:
     Raises:
       BadExampleError: the bytes can't be decoded, or the image is too large.
     """
-    with DECODED.share() as share:
-        image = _opened(data, share)
+    with _opened(data) as opened:
+        image = _converted(opened)
         shorter = min(image.size)
         if shorter <= side:
             return data
         width, height = (max(side, round(length * side / shorter)) for length in image.size)
         small = image.resize((width, height), Image.Resampling.LANCZOS)
-        del image
     small.info.clear()
     encoded = io.BytesIO()
     small.save(encoded, 'JPEG', quality=quality)
     return encoded.getvalue()
+
+
+def pixels_or_why(decode: Decode, data: bytes, shape: ImageShape) -> Decoded:
+    """Returns the pixels of an image, or why it has none."""
+    try:
+        return decode(data, *shape)
+    except BadExampleError as reason:
+        return reason.with_traceback(None)  # which would keep the image alive
 
 
 def check_shape(height: int, width: int, channels: int) -> None:
@@ -179,47 +197,117 @@ def check_shape(height: int, width: int, channels: int) -> None:
         )
 
 
-def _opened(data: bytes, share: Share) -> Image.Image:
-    """Decodes an image in its own size, to mode L or RGB as `decode_image` does.
+def check_size(width: int, height: int) -> None:
+    """Raises BadExampleError if an image of that size is too large."""
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise BadExampleError(
+            f'{width} x {height} pixels are more than the {MAX_PIXELS} in all '
+            f'or {MAX_SIDE} a side that are allowed'
+        )
 
-    Args:
-      data: the encoded image.
-      share: acquires the bytes that this takes.
+
+def check_scans(data: bytes, width: int, height: int) -> None:
+    """Raises BadExampleError if a JPEG may have so many scans that decoding takes longer than a few seconds.
+
+    A scan without data takes ten bytes of a file, and 0.6 nanoseconds for each pixel. Usual files have ten.
     """
+    if data.count(b'\xff\xda') * max(width * height, _LEAST_SCANNED) > _MOST_SCANNED:
+        raise BadExampleError(
+            f'it has too many scans of {width} x {height} pixels, which take too long to decode'
+        )
+
+
+@contextlib.contextmanager
+def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
+    """Yields an image whose pixels are not loaded yet; no other thread has another large one meanwhile."""
     _prepare_pillow()
     if not data:
         raise BadExampleError('no data (0 bytes)')
-    return _open_jpeg(data, share) or _open(data, share)
+    _check_tags(data)
+    image = Image.open(_CountedFile(data), formats=_readable())
+    check_size(*image.size)
+    if image.mode == 'F':
+        raise BadExampleError('floating-point pixels have no known value range')
+    codecs = {tile[0] for tile in image.tile}
+    if 'jpeg' in codecs:
+        check_scans(data, *image.size)
+    if not codecs.isdisjoint(Image.DECODERS):  # written in Python: at most a million pixels a second
+        raise BadExampleError(f'this kind of {image.format} is not supported: convert it to PNG')
+    with _large if image.width * image.height > _LARGE_PIXELS else contextlib.nullcontext():
+        yield image
 
 
-def _open_jpeg(data: bytes, share: Share) -> Image.Image | None:
-    """Decodes an ordinary, undamaged JPEG; returns None for others, which `_open` decodes."""
-    frame = frame_of(data)
-    if frame is None:
-        return None
-    _check_size(frame.width, frame.height)
-    if not frame.in_one_pass:
-        check_scans(data, frame.width, frame.height)
-    share.hold(bytes_to_decode(frame))
-    try:
-        return decode_frame(data, frame)
-    except ValueError:
-        return None
+def _converted(image: Image.Image) -> Image.Image:
+    """Decodes an opened image to mode L or RGB, which Pillow can resize with Lanczos."""
+    image.load()
+    if image.mode == 'I' or image.mode.startswith('I;16'):
+        return _from_16_bit(image)
+    if image.mode in _MAYBE_ALPHA or 'transparency' in image.info:
+        with_alpha = image.convert('RGBA')
+        canvas = Image.new('RGB', image.size)
+        canvas.paste(with_alpha, mask=with_alpha)
+        return canvas
+    if image.mode in ('L', 'RGB'):
+        return image
+    return image.convert('L' if image.mode == '1' else 'RGB')
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    pixels = np.array(image, dtype=np.int32)
+    if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits, of which 16 are usually used
+        raise BadExampleError(f'pixel values outside [0, {UINT16_MAX}]')
+    if isinstance(transparent := image.info.get('transparency'), int):
+        pixels[pixels == transparent] = 0
+    step = UINT16_MAX // UINT8_MAX
+    return Image.fromarray(((pixels + step // 2) // step).astype(np.uint8))
+
+
+class _CountedFile(io.BytesIO):
+    """The bytes of an image, which end in a BadExampleError if they are read in too many pieces."""
+
+    _reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads += 1
+        if self._reads > _MOST_READS:
+            raise BadExampleError(f'it has more than {_MOST_READS:,} pieces, which take too long to decode')
+        return super().read(size)
+
+
+def _check_tags(data: bytes) -> None:
+    """Checks that no tag of a TIFF holds very many numbers, such as offsets of strips; other files pass.
+
+    Pillow makes an object of each when it opens the file: five million take ten seconds and a gigabyte.
+
+    Source: TIFF 6.0, section 2, "Image File Directory"; BigTIFF has 64-bit counts and offsets.
+    """
+    order = {b'II': '<', b'MM': '>'}.get(data[:2])
+    if not order or not {42, 43}.intersection(data[2:4]):
+        return
+    is_big = data[2] == 43  # as Pillow decides; it reads no big-endian BigTIFF
+    with contextlib.suppress(struct.error):  # a file that is cut off, as Pillow reports
+        (place,) = struct.unpack_from(f'{order}{"Q" if is_big else "I"}', data, 8 if is_big else 4)
+        (tags,) = struct.unpack_from(f'{order}{"Q" if is_big else "H"}', data, place)
+        entry = struct.Struct(f'{order}{"HHQ8x" if is_big else "HHI4x"}')
+        place += 8 if is_big else 2
+        for number in range(min(tags, _MOST_TAGS)):
+            tag, kind, count = entry.unpack_from(data, place + number * entry.size)
+            if kind in _NUMBER_TYPES and count > _MOST_NUMBERS:
+                raise BadExampleError(f'its TIFF tag {tag} has {count:,} numbers: they take too long to read')
 
 
 @functools.cache
 def _prepare_pillow() -> None:
-    """Prepares Pillow in this process at the first image that is decoded; an import changes nothing.
+    """Silences Pillow's warnings about odd metadata and libtiff's messages; an import changes nothing.
 
-    An image is decoded or is a BadExampleError. Pillow's warnings about odd metadata, and libtiff's messages
-    about damaged files, would only be printed over a progress bar. They are silenced once: neither
-    `warnings.catch_warnings` nor redirecting standard error for each image is safe in threads.
+    They would be printed over a progress bar. They are silenced once: neither `warnings.catch_warnings` nor
+    redirecting standard error for each image is safe in threads.
     """
     Image.core.set_block_size(_BLOCK_BYTES)
     warnings.filterwarnings('ignore', module=r'PIL\.')
     logging.getLogger('PIL').setLevel(logging.CRITICAL)
-    # Pillow itself removes libtiff's handler of warnings only. Its extension module leads to the libtiff that
-    # it is linked with; where that one is hidden, as on Windows, the messages remain.
+    # Pillow's extension module leads to the libtiff that it is linked with; where that one is hidden, as on
+    # Windows, the messages remain.
     with contextlib.suppress(OSError, AttributeError):
         set_error_handler = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
         set_error_handler.argtypes = [ctypes.c_void_p]
@@ -229,94 +317,6 @@ def _prepare_pillow() -> None:
 
 @functools.cache
 def _readable() -> tuple[str, ...]:
-    """Returns the formats in _FORMATS that this Pillow supports."""
+    """Returns the formats in FORMATS that this Pillow supports."""
     Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
-
-
-def _open(data: bytes, share: Share) -> Image.Image:
-    """Decodes an image to mode L or RGB, which Pillow can resize with Lanczos."""
-    check_tags(data)
-    try:
-        image = Image.open(CountedFile(data), formats=_readable())
-    except UnidentifiedImageError:
-        head = data[:HEAD_BYTES]
-        if is_image_head(head) or not (known := file_type(head, or_text='')):
-            raise
-        raise BadExampleError(f'not an image in a known format, but {known}') from None
-    _check_size(*image.size)
-    if image.mode == 'F':
-        raise BadExampleError('floating-point pixels have no known value range')
-    check_work(data, image)
-    share.hold(_bytes_to_decode(image))
-    image.load()
-    if image.mode in ('L', 'RGB'):
-        image.info.clear()  # a transparent colour would be converted too, with warnings
-        return image
-    if image.mode in _MAYBE_ALPHA:
-        return _on_black(image)
-    if image.mode == '1':
-        return image.convert('L')
-    if image.mode == 'I' or image.mode.startswith('I;16'):
-        return _from_16_bit(image)
-    return image.convert('RGB')
-
-
-def _bytes_to_decode(image: Image.Image) -> int:
-    """Returns the bytes of memory that it takes to decode an image and convert it to L or RGB.
-
-    Raises:
-      BadExampleError: it takes more than `MAX_BYTES`.
-    """
-    width, height = image.size
-    for_each = _BYTES_A_PIXEL.get(image.mode, 8) + _BYTES_OF_DECODER.get(image.format or '', 0)
-    if image.format == 'JPEG':
-        for_each += _OF_COEFFICIENT * len(image.getbands())
-    if width * height * for_each > MAX_BYTES:
-        raise BadExampleError(
-            f'{width} x {height} pixels in {image.format} take more than {MAX_BYTES:,} bytes to decode'
-        )
-    return width * height * for_each
-
-
-def is_too_large(width: int, height: int) -> bool:
-    """Whether an image of that size is rejected."""
-    return width * height > MAX_PIXELS or max(width, height) > MAX_SIDE
-
-
-def _check_size(width: int, height: int) -> None:
-    if is_too_large(width, height):
-        raise BadExampleError(
-            f'{width} x {height} pixels are more than the {MAX_PIXELS} in all '
-            f'or {MAX_SIDE} a side that are allowed'
-        )
-
-
-def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """Yields an image in horizontal strips from top to bottom: the number of the first row, and the strip."""
-    width, height = image.size
-    rows = max(_STRIP_PIXELS // width, 1)
-    if rows >= height:
-        yield 0, image
-        return
-    for top in range(0, height, rows):
-        yield top, image.crop((0, top, width, min(top + rows, height)))
-
-
-def _on_black(image: Image.Image) -> Image.Image:
-    canvas = Image.new('RGB', image.size)
-    for top, strip in _strips(image):
-        with_alpha = strip.convert('RGBA')
-        canvas.paste(with_alpha, (0, top), with_alpha)
-    return canvas
-
-
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    scaled = np.empty((image.height, image.width), np.uint8)
-    step = UINT16_MAX // UINT8_MAX
-    for top, strip in _strips(image):
-        pixels = np.array(strip, dtype=np.int32)
-        if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits, of which 16 are usually used
-            raise BadExampleError(f'pixel values outside [0, {UINT16_MAX}]')
-        scaled[top : top + len(pixels)] = (pixels + step // 2) // step
-    return Image.fromarray(scaled)
+    return tuple(name for name in FORMATS if name in Image.OPEN)

@@ -1,31 +1,33 @@
 """Encoded image bytes -> uint8 pixels, JPEGs by TensorFlow, many at a call: --decode=fast."""
 
 import functools
-import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from estimator_lab.data.budget import DECODED
-from estimator_lab.data.images.decode import ImageShape, check_shape, decode_image, is_too_large
-from estimator_lab.data.images.jpeg import bytes_to_decode, frame_of, has_too_many_scans, scale_for
+from estimator_lab.data.images.decode import (
+    Decoded,
+    ImageShape,
+    check_scans,
+    check_shape,
+    check_size,
+    decode_image,
+    pixels_or_why,
+)
 from estimator_lab.data.member import BadExampleError
-
-Decode = Callable[[bytes, int, int, int], npt.NDArray[np.uint8]]
-Decoded = npt.NDArray[np.uint8] | BadExampleError
 
 # From one and a half to three times the requested size, the four nearest pixels are a good approximation:
 # from fewer or more pixels, the result is farther from the exact one.
-_FAST_SLACK = 1.5
-_BYTES_OF_SCALED = 5  # a float and a byte for each value
-_GROUP_BYTES = (
-    16 * 2**20
-)  # of memory that TensorFlow may use for a group of images; a single one may use more
+_SLACK = 1.5
+_SCALES = (8, 4, 2)  # of libjpeg's inverse DCT
 _MOST_TOGETHER = 16  # images in a call of TensorFlow
+_GROUP_PIXELS = 4_000_000  # as decoded; a larger image is alone
+_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive, Huffman-coded
+_MOST_SEGMENTS = 1000
+_MOST_PIXELS = 4_000_000  # larger images are decoded exactly, one at a time
 
 _building = threading.Lock()
 
@@ -34,9 +36,8 @@ def decode_image_fast(data: bytes, height: int, width: int, channels: int = 1) -
     """Decodes as `decode_image` does, JPEGs in a fraction of the time and with slightly different pixels.
 
     TensorFlow decodes them: the inverse DCT scales a JPEG down by 2, 4 or 8, to at least one and a half times
-    the requested size; grey is the stored luminance; bilinear interpolation does the rest.
-    `benchmarks/input_figures.py difference` measures the distance from the exact pixels. Damaged JPEGs and
-    other formats are decoded exactly.
+    the requested size; grey is the stored luminance; bilinear interpolation does the rest. Damaged and very
+    large JPEGs and other formats are decoded exactly.
 
     Args, returns and raises as `decode_image`.
     """
@@ -59,59 +60,52 @@ def decode_images_fast(several: Sequence[bytes], height: int, width: int, channe
     check_shape(height, width, channels)
     shape = ImageShape(height, width, channels)
     found: dict[int, Decoded] = {}
-    with DECODED.share() as share:
-        for group in _groups(several, shape):
-            share.hold(group.weight)
-            found |= _decoded_together(several, group.places, group.scale, shape)
-    # Pillow reports what is wrong.
+    groups: dict[int, list[int]] = {}
+    pixels: dict[int, int] = {}
+    for place, data in enumerate(several):
+        size = _size_of(data)
+        if size is None:
+            continue
+        scale = next(
+            (s for s in _SCALES if size[1] >= _SLACK * height * s and size[0] >= _SLACK * width * s), 1
+        )
+        group = groups.setdefault(scale, [])
+        pixels[scale] = pixels.get(scale, 0) + size[0] * size[1] // scale**2
+        if group and (len(group) == _MOST_TOGETHER or pixels[scale] > _GROUP_PIXELS):
+            found |= _decoded_together(several, group, scale, shape)
+            group.clear()
+            pixels[scale] = size[0] * size[1] // scale**2
+        group.append(place)
+    for scale, group in groups.items():
+        found |= _decoded_together(several, group, scale, shape)
+    # Pillow decodes the others, and reports what is wrong.
     return [
         found[place] if place in found else pixels_or_why(decode_image, data, shape)
         for place, data in enumerate(several)
     ]
 
 
-def pixels_or_why(decode: Decode, data: bytes, shape: ImageShape) -> Decoded:
-    """Returns the pixels of an image, or why it has none."""
-    try:
-        return decode(data, *shape)
-    except BadExampleError as reason:
-        return reason.with_traceback(None)  # which would keep the image alive
-
-
-@dataclass
-class _Group:
-    """Images that TensorFlow decodes in one call.
-
-    Attributes:
-      scale: by which the decoder scales them down.
-      places: of the images, among all.
-      weight: bytes of memory that it takes to decode them.
-    """
-
-    scale: int
-    places: list[int] = field(default_factory=list)
-    weight: int = 0
-
-
-def _groups(several: Sequence[bytes], shape: ImageShape) -> Iterator[_Group]:
-    """Yields groups of the images that are ordinary JPEGs of an allowed size."""
-    bytes_scaled = math.prod(shape) * _BYTES_OF_SCALED
-    unfinished: dict[int, _Group] = {}
-    for place, data in enumerate(several):
-        frame = frame_of(data)
-        if frame is None or is_too_large(frame.width, frame.height):
-            continue
-        if not frame.in_one_pass and has_too_many_scans(data, frame.width, frame.height):
-            continue
-        scale = scale_for(frame, shape.height, shape.width, _FAST_SLACK)
-        weight = bytes_to_decode(frame, scale) + bytes_scaled
-        group = unfinished.setdefault(scale, _Group(scale))
-        if group.places and (len(group.places) == _MOST_TOGETHER or group.weight + weight > _GROUP_BYTES):
-            yield group
-            group = unfinished[scale] = _Group(scale)
-        group.places.append(place)
-        group.weight += weight
-    yield from unfinished.values()
+def _size_of(data: bytes) -> tuple[int, int] | None:
+    """Returns (width, height) of an ordinary 8-bit JPEG of a moderate size; None for anything else."""
+    place = 2
+    if data[:2] != b'\xff\xd8':
+        return None
+    for _ in range(_MOST_SEGMENTS):
+        head = data[place : place + 10]
+        if len(head) < 10 or head[0] != 0xFF:
+            return None
+        if head[1] in _FRAMES:
+            height, width, components = head[5] << 8 | head[6], head[7] << 8 | head[8], head[9]
+            if head[4] != 8 or components not in (1, 3) or not 0 < width * height <= _MOST_PIXELS:
+                return None
+            try:
+                check_size(width, height)
+                check_scans(data, width, height)
+            except BadExampleError:
+                return None
+            return width, height
+        place += 2 + (head[2] << 8 | head[3])
+    return None
 
 
 def _decoded_together(
@@ -122,9 +116,8 @@ def _decoded_together(
     if pixels is not None:
         return dict(zip(places, pixels, strict=True))
     found: dict[int, Decoded] = {}
-    if len(places) > 1:
-        for place in places:
-            found |= _decoded_together(several, [place], scale, shape)
+    for place in places if len(places) > 1 else ():
+        found |= _decoded_together(several, [place], scale, shape)
     return found
 
 

@@ -1,18 +1,16 @@
-"""Trees as a kind of example: files of a tar archive, or lines of a text."""
+"""Trees as a kind of example: lines of a text."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estimator_lab.console.progress import Progress
-from estimator_lab.data.file_types import is_hidden
-from estimator_lab.data.kind import DataSettings, Kind, ReaderOptions
+from estimator_lab.data.kind import Kind, ReaderOptions
 from estimator_lab.data.member import Member
 from estimator_lab.data.trees.parse import line_name, parse_tree, tokens_of
 from estimator_lab.data.trees.tokens import FILE, NUMBERS, Tokens, frequent_tokens, read_tokens, write_tokens
-from estimator_lab.data.trees.vectors import VectorFile
 from estimator_lab.errors import FlagError
 
 if TYPE_CHECKING:
@@ -27,18 +25,10 @@ class TreeKind(Kind):
 
     name = 'tree'
     noun = 'trees'
-    settings = frozenset({'tokens', 'max_tokens', 'lowercase', 'vectors'})
+    settings = frozenset({'tokens', 'max_tokens', 'lowercase'})
     has_lines = True
     label_help = "A tree's label is at its root, or in front of it in its line, followed by a tab."
     dimensions = ('nodes', 'height')
-
-    def accepts(self, name: str) -> bool:
-        """Whether a file of that name is a tree, and not hidden."""
-        return name.lower().endswith('.tree') and not is_hidden(name)
-
-    def is_line(self, line: bytes) -> bool:
-        """Whether a line has a bracket: without one it is another text."""
-        return b'(' in line
 
     def line_name(self, number: int, line: bytes) -> str:
         """Returns the name of a line as a member; see `parse.line_name`."""
@@ -56,12 +46,9 @@ class TreeKind(Kind):
         return TreeReader(Tokens(options.tokens), options.vocabulary)
 
     def data_params(
-        self, settings: DataSettings, examples: Callable[[], Iterable[Member]], total: int | None
+        self, settings: Any, examples: Callable[[], Iterable[Member]], total: int | None
     ) -> dict[str, Any]:
-        """Returns the tokens: those of --tokens, or else the most frequent ones of the training data.
-
-        Of those that occur only once, the ones with a vector in --vectors are kept.
-        """
+        """Returns the tokens: those of --tokens, or else the most frequent ones of the training data."""
         if settings.tokens:
             return {_TOKENS: read_tokens(settings.tokens, '--tokens').texts}
         if total is None:
@@ -72,15 +59,7 @@ class TreeKind(Kind):
         counted: Iterable[list[str]] = _counted(examples(), total)
         if settings.lowercase:
             counted = ([token.lower() for token in tokens] for tokens in counted)
-        path = settings.vectors
-        found = VectorFile(path, '--vectors') if path else None
-
-        def with_vector(rare: Collection[str]) -> list[str]:
-            wanted = {*rare, *map(str.lower, rare)}
-            has_one = {word for word, _ in found.vectors(wanted)} if found else set()
-            return [token for token in rare if token in has_one or token.lower() in has_one]
-
-        return {_TOKENS: frequent_tokens(counted, settings.max_tokens, with_vector).texts}
+        return {_TOKENS: frequent_tokens(counted, settings.max_tokens).texts}
 
     def record(self, folder: Path, params: Mapping[str, Any]) -> None:
         """Writes the tokens into a model_dir."""

@@ -50,26 +50,22 @@ class TreeReader:
         """
         return {name: Signature('int32', (None,)) for name in FEATURES}
 
-    def begin(self, count: int) -> list[ParsedTree | None]:
-        """Returns places for `count` trees."""
-        return [None] * count
+    @property
+    def table(self) -> None:
+        """None: trees are parsed in each epoch."""
 
-    def read_into(
-        self, batch: list[ParsedTree | None], first: int, several: Sequence[Member]
-    ) -> list[BadExampleError | None]:
-        """Parses members into their places; returns why each is bad, or None."""
-        members = read_members(several)
-        return [self._why_bad(batch, place, member) for place, member in enumerate(members, first)]
+    def read(self, members: Sequence[Member]) -> list[ParsedTree | BadExampleError]:
+        """Returns the arrays of each member, or why it is bad; see `ExampleReader.read`."""
+        return [
+            data if isinstance(data, BadExampleError) else self._or_why(data)
+            for data in read_members(members)
+        ]
 
-    def _why_bad(self, batch: list[ParsedTree | None], place: int, member: Member) -> BadExampleError | None:
-        """Parses a member into its place; returns why it is bad, or None."""
-        if member.problem:
-            return BadExampleError(member.problem)
+    def _or_why(self, data: bytes) -> ParsedTree | BadExampleError:
         try:
-            batch[place] = self.parsed(member.data)
+            return self.parsed(data)
         except BadExampleError as reason:
             return reason.with_traceback(None)  # which would keep the batch alive
-        return None
 
     def parsed(self, data: bytes) -> ParsedTree:
         """Returns the arrays of a tree.
@@ -84,9 +80,9 @@ class TreeReader:
         label = [id_of(text) if text else UNKNOWN_ID for text in tree.labels]
         return ParsedTree(*(np.array(column, np.int32) for column in (token, tree.left, tree.level, label)))
 
-    def finish(self, batch: list[ParsedTree | None], good: Sequence[bool]) -> Arrays:
-        """Returns the good trees, padded: see `collate`."""
-        return collate([tree for tree, is_good in zip(batch, good, strict=True) if tree and is_good])
+    def collate(self, examples: Sequence[ParsedTree]) -> Arrays:
+        """Returns trees, padded: see `collate`."""
+        return collate(examples)
 
     def blank(self) -> Arrays:
         """Returns one tree: a leaf with an unknown token."""
@@ -95,10 +91,6 @@ class TreeReader:
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
         """Returns the arrays as they are."""
         return dict(arrays)
-
-    def by_row(self) -> None:
-        """Returns None: trees are parsed in each epoch."""
-        return
 
     def plain(self) -> Reader:
         """Returns itself: it changes nothing at random."""

@@ -1,7 +1,7 @@
 """The vocabulary of tokens, and their numbers in a network."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -45,17 +45,12 @@ class Tokens:
         return self.ids.get(text) or self.ids.get(text.lower(), UNKNOWN)
 
 
-def frequent_tokens(
-    trees: Iterable[Sequence[str]],
-    most: int,
-    known: Callable[[Collection[str]], Collection[str]] = lambda rare: (),
-) -> Tokens:
+def frequent_tokens(trees: Iterable[Sequence[str]], most: int) -> Tokens:
     """Returns the most frequent tokens, without those that occur only once, if others occur more often.
 
     Args:
       trees: the tokens of each tree.
       most: the number of tokens to return.
-      known: called with the tokens that occur only once; returns those that are kept all the same.
     """
     counts: Counter[str] = Counter()
     for tokens in trees:
@@ -63,7 +58,6 @@ def frequent_tokens(
         if len(counts) > _COUNTED_AT_ONCE:  # limits the memory if a file has only new ones
             counts = Counter(dict(counts.most_common(MOST)))
     often = {token: count for token, count in counts.items() if count > _RARE} or dict(counts)
-    often.update(dict.fromkeys(known(counts.keys() - often.keys()), _RARE))
     ranked = sorted(often, key=lambda token: (-often[token], token))
     return Tokens(ranked[:most])
 
@@ -80,7 +74,7 @@ def read_tokens(path: Path, flag: str = '') -> Tokens:
     """
     place = f'{flag}={path}' if flag else str(path)
     try:
-        texts = read_regular(path, _MOST_BYTES).decode().split('\n')
+        texts = read_regular(path, _MOST_BYTES).decode('utf-8-sig').split('\n')
         texts = [text.removesuffix('\r') for text in texts]
         texts = texts[:-1] if texts and not texts[-1] else texts
         _check(texts)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator_lab.conventions import to_unit_range
+from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.decode import open_image
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.data.pipeline.paths import read_example
 from estimator_lab.errors import DataError
 from estimator_lab.inference.inceptionism.ascent import resized
 
@@ -71,7 +72,7 @@ def open_photo(flag: str, place: str, channels: int) -> Photo:
     Raises:
       DataError: it does not exist, or is not an image.
     """
-    member = read_example(place)
+    member = read_example(place, IMAGES)
     try:
         image = open_image(member.data)
     except BadExampleError as reason:

@@ -101,7 +101,7 @@ def _settings(trained: Trained) -> dict[str, str]:
     """Returns what decided how a model was trained, as texts by name."""
     record = trained.record
     sources = {
-        'trained on': [source.name for one in record.input.segments[-1:] for source in one.newest_sources],
+        'trained on': [source.name for source in record.input.archives],
         'evaluated on': [source.name for source in record.input.evaluation],
     }
     values = {

@@ -206,9 +206,8 @@ def _run_rows(trained: Trained) -> Iterator[tuple[str, str]]:
         'labels',
         f'{len(record.vocabulary):,}: {", ".join(record.vocabulary[:20])}' if record.vocabulary else '-',
     )
-    for segment in record.input.segments[-1:]:
-        for source in segment.newest_sources:
-            yield 'trained on', f'{source.name} ({source.images:,} {trained.kind.noun})'
+    for source in record.input.archives:
+        yield 'trained on', f'{source.name} ({source.images:,} {trained.kind.noun})'
     for source in record.input.evaluation:
         yield 'evaluated on', f'{source.name} ({source.images:,} {trained.kind.noun})'
     yield from ((name, str(value)) for name, value in record.input.settings.items())

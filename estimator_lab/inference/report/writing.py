@@ -8,9 +8,9 @@ from pathlib import Path
 from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import check_outputs, written_whole
 from estimator_lab.console.progress import progress_of, warn
-from estimator_lab.data.pipeline.paths import ExampleInput
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.storage.names import STDIN
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.sources import STDIN
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.evaluation import Evaluation, evaluate
 from estimator_lab.inference.evaluation_report import share_evaluated
@@ -104,17 +104,17 @@ def _check_readable_twice(settings: ReportSettings) -> None:
 
 def _examined(trained: Trained, settings: ReportSettings) -> tuple[Evaluation, Inspected]:
     evaluation = _evaluated(trained, settings)
-    return evaluation, pictures_of_first(trained, ExampleInput(settings.data, kind=trained.kind))
+    return evaluation, pictures_of_first(trained, ExampleInput(settings.data, trained.kind))
 
 
 def _evaluated(trained: Trained, settings: ReportSettings) -> Evaluation:
     kind = trained.kind
-    examples = ExampleInput(settings.data, warn, kind)
+    examples = ExampleInput(settings.data, kind, warn)
     trained.check_examples(examples.paths)
     doing(f'evaluating {trained.model_dir}')
     share = partial(share_evaluated, settings.eval_steps, _BATCH_SIZE, examples)
     with progress_of('Evaluating', kind.noun, share) as progress:
-        report = InputReport(say=warn, kind=kind, progress=progress)
+        report = InputReport(kind, warn, progress=progress)
         return evaluate(
             trained,
             examples,

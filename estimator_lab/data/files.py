@@ -1,0 +1,107 @@
+"""Which files are images, by name or first bytes; which files of a source were skipped."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+FORMATS: dict[str, tuple[str, ...]] = {
+    'JPEG': ('.jpg', '.jpeg', '.jpe', '.jfif', '.mpo'),
+    'PNG': ('.png', '.apng'),
+    'GIF': ('.gif',),
+    'BMP': ('.bmp',),
+    'DIB': ('.dib',),
+    'WEBP': ('.webp',),
+    'TIFF': ('.tif', '.tiff'),
+    'PPM': ('.ppm', '.pgm', '.pbm', '.pnm'),
+    'AVIF': ('.avif',),
+    'JPEG2000': ('.jp2', '.j2k', '.jpc', '.jpf', '.jpx', '.j2c'),
+}
+"""Suffixes of images by Pillow's name of their format: those that it decodes in C.
+
+An explicit list, as Pillow goes by content alone and would run Ghostscript for a PostScript 'x.jpg'.
+"""
+
+HEAD_BYTES = 32
+"""First bytes of a file by which an image without a suffix is recognised."""
+
+_IMAGES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+_MAGIC = re.compile(rb'\xff\xd8\xff|\x89PNG\r\n\x1a\n')
+_HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?[/\\])|__MACOSX/)')  # './' and '../' hide nothing
+_SUFFIX = re.compile(r'(\.[A-Za-z0-9]{1,8})$')
+# Pictures that are not decoded, which a user may take for examples.
+_OTHER_PICTURES = frozenset(
+    ('.heic', '.heif', '.jxl', '.psd', '.tga', '.pcx', '.dds', '.qoi', '.sgi', '.svg', '.pdf', '.eps')
+    + ('.cr2', '.cr3', '.nef', '.arw', '.dng', '.npy', '.npz')
+)
+_ARCHIVES = ('.tar', '.tgz', '.tar.gz', '.tbz2', '.tar.bz2', '.txz', '.tar.xz', '.zip')
+_MOST_SUFFIXES = 100
+_NAMED = 4
+
+
+def cache_folder() -> Path:
+    """Returns this package's folder in $XDG_CACHE_HOME or ~/.cache; it may not exist yet."""
+    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'estimator_lab'
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name has the suffix of an image, and is not hidden."""
+    return name[name.rfind('.') :].lower() in _IMAGES and not is_hidden(name)
+
+
+def is_image_head(head: bytes) -> bool:
+    """Whether a file with these first bytes is a JPEG or a PNG."""
+    return _MAGIC.match(head) is not None
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file of that name is hidden, or metadata that macOS writes into archives."""
+    return _HIDDEN.search(name) is not None
+
+
+def lacks_suffix(name: str) -> bool:
+    """Whether a file of that name is to be recognised by its first bytes."""
+    return '.' not in name.rpartition('/')[2] and not is_hidden(name)
+
+
+class SkippedFiles:
+    """Counts the files that are not examples, by suffix.
+
+    Attributes:
+      links: number of hard links, whose data is in another member.
+      first_archive: name of the first archive among the files; '' for none.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self.links = 0
+        self.first_archive = ''
+
+    def count(self, name: str) -> None:
+        """Counts a file, unless it is hidden."""
+        if is_hidden(name):
+            return
+        found = _SUFFIX.search(name.lower())
+        suffix = found[1] if found else 'without a suffix'
+        if suffix in self._counts or len(self._counts) < _MOST_SUFFIXES:
+            self._counts[suffix] += 1
+        if not self.first_archive and name.lower().endswith(_ARCHIVES):
+            self.first_archive = name
+
+    def report(self, note: Callable[[str], None]) -> None:
+        """Reports skipped pictures and links, in words that follow the source's name."""
+        found = [suffix for suffix, _ in self._counts.most_common() if suffix in _OTHER_PICTURES]
+        if found:
+            what = ', '.join(f'{self._counts[suffix]:,} {suffix}' for suffix in found[:_NAMED])
+            note(f'holds pictures that are skipped: {what}; convert them to JPEG or PNG.')
+        if self.links:
+            note(f'holds {self.links:,} hard links, which are skipped: their data is in other members.')
+
+    def instead(self) -> str:
+        """Returns what there is instead of examples, to end a sentence; '' if there is nothing."""
+        if not self._counts:
+            return ''
+        listed = ', '.join(f'{count:,} {suffix}' for suffix, count in self._counts.most_common(_NAMED))
+        more = len(self._counts) - _NAMED
+        return f'but other files: {listed}{f" and {more} more types" if more > 0 else ""}'

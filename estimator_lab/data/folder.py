@@ -1,0 +1,147 @@
+"""A folder of files: its examples are named by their paths in it, and ordered by their names alone."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from estimator_lab.base.printable import escaped, unescaped
+from estimator_lab.base.regular_files import read_regular
+from estimator_lab.data.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
+from estimator_lab.data.formats import Found, Row, Rows, Scan
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.labels import MOST_SIDECAR_BYTES, SIDECAR_SUFFIXES, sidecar_label
+from estimator_lab.data.member import MAX_MEMBER_BYTES, BadExampleError, too_large
+from estimator_lab.data.sources import Source, why_unreadable
+from estimator_lab.errors import DataError
+
+
+class FolderFormat:
+    """Folders: a `formats.Format`. They are listed at each start, which takes less time than reading them."""
+
+    is_cached = False
+
+    def scan(self, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+        """See `Format.scan`.
+
+        The label of a file is the name of its folder, which may be this one, unless a table or a file next to
+        it gives another.
+        """
+        own_name = escaped(Path(source.url).resolve().name)
+        rows = _FolderRows(source)
+        for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped)):
+            name = escaped(path)
+            home = '' if '/' in path else own_name
+            data: bytes | BadExampleError = b''
+            if not scan.headers_only:
+                (data,) = rows.read([(number, size, 0, 0)], [name])
+            reason = too_large(size) or (data if isinstance(data, BadExampleError) else None)
+            yield Found(
+                name, number, size, label=label, data=b'' if reason else data, reason=reason, home=home
+            )
+            del data  # before the next is read
+
+    def rows(self, source: Source) -> Rows | None:
+        """See `Format.rows`."""
+        return _FolderRows(source)
+
+
+class _FolderRows:
+    """The files of a folder: a `formats.Rows`."""
+
+    is_slow = False
+
+    def __init__(self, source: Source) -> None:
+        self._folder = source.url
+
+    def read(self, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
+        """See `Rows.read`; a file that can't be read is a bad example."""
+        return [data_of(Path(self._folder, unescaped(name))) for name in names]
+
+    def are_there(self, rows: Sequence[Row]) -> bool:
+        """See `Rows.are_there`."""
+        return True
+
+
+def data_of(path: Path) -> bytes | BadExampleError:
+    """Returns the bytes of a file, or why they can't be read."""
+    try:
+        return read_regular(path, MAX_MEMBER_BYTES)
+    except OSError as error:
+        return BadExampleError(why_unreadable(str(path), error).rstrip('.'))
+    except ValueError as error:  # it has grown too large, or is not a file
+        return BadExampleError(f'{error}')
+
+
+def files_below(folder: str, kind: Kind, skipped: SkippedFiles) -> Iterator[tuple[str, int, str | None]]:
+    """Yields the examples below a folder at any depth, those of each folder before those of its subfolders.
+
+    Links to files are followed, links to folders are not; hidden files and folders are skipped.
+
+    Args:
+      folder: its path.
+      kind: which files are examples.
+      skipped: counts the others.
+
+    Yields:
+      The path of a file in the folder; its bytes, 0 if it can't be read, such as a FIFO; its label from a table
+      or a file next to it, None if its folder's name is the label.
+
+    Raises:
+      DataError: where a folder can't be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise DataError(why_unreadable(str(error.filename), error)) from error
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = sorted(name for name in folders if not is_hidden(f'{name}/'))
+        start = os.path.relpath(parent, folder)
+        present = set(names)
+        used: set[str] = set()
+        others: list[str] = []
+        for name in sorted(names):
+            size = _size_of_example(Path(parent, name), kind)
+            if size is None:
+                others.append(name)
+                continue
+            path = name if start == os.curdir else f'{start}/{name}'
+            if kind.labels:
+                yield path, size, kind.labels.of(escaped(path))
+            else:
+                yield path, size, _sidecar_label(parent, name, present, used)
+        for name in others:
+            if name not in used:
+                skipped.count(escaped(name))
+
+
+def _size_of_example(path: Path, kind: Kind) -> int | None:
+    """Returns the size of an example in bytes; None for other files."""
+    is_named = kind.accepts(path.name)
+    if not is_named and not lacks_suffix(path.name):
+        return None
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return 0 if is_named else None
+        if not is_named:
+            with path.open('rb') as file:
+                is_named = kind.recognises(file.read(HEAD_BYTES))
+        return status.st_size if is_named else None
+    except OSError:
+        return 0 if is_named else None
+
+
+def _sidecar_label(parent: str, name: str, present: set[str], used: set[str]) -> str | None:
+    """Returns the label in a file of the same name, up to its last or its first dot: the first that has one."""
+    stems = dict.fromkeys((name.rpartition('.')[0], name.partition('.')[0]))
+    for sidecar in (f'{stem}{suffix}' for stem in stems if stem for suffix in SIDECAR_SUFFIXES):
+        if sidecar in present:
+            used.add(sidecar)
+            try:
+                label = sidecar_label(sidecar, read_regular(Path(parent, sidecar), MOST_SIDECAR_BYTES))
+            except (OSError, ValueError):
+                continue
+            if label is not None:
+                return label
+    return None

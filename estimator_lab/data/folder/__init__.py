@@ -1,1 +1,0 @@
-"""A folder of files -> members, as an archive has them."""

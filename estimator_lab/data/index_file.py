@@ -1,0 +1,143 @@
+"""The file of an index: one line of JSON, a row of 36 bytes for each example, and the names.
+
+It may be untrusted: it is used only if its checksum is right and its contents are possible. The checksum is not
+a signature: a forged index may name examples differently, with the labels of those names. Each read compares
+the beginning of the example with its checksum, so that no other bytes than those of a member are ever used.
+"""
+
+import json
+import mmap
+import os
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from estimator_lab.base.json_input import as_object, parse_json
+from estimator_lab.base.printable import is_clean
+from estimator_lab.base.regular_files import open_regular
+from estimator_lab.base.whole_files import whole_file
+
+FORMAT = 'estimator_lab index 5'
+ROW = np.dtype(
+    [
+        ('offset', '<u8'),  # of the example's first byte, that of its headers
+        ('size', '<u8'),  # of its data
+        ('name_end', '<u8'),  # in the concatenated names
+        ('headers', '<u4'),  # bytes from there to its data
+        ('checksum', '<u4'),  # of its first bytes
+        ('label', '<u4'),  # number of its label
+    ]
+)
+
+_ALIGN = 64
+_LONGEST_LINE = 2**26
+_SMALL = 2**20  # bytes, below which a file is read: each mapping keeps a descriptor
+_LARGEST = 2**62
+_MOST_HEADERS = 2**21
+_CONTINUES = 0b10  # the first bits of a byte within a UTF-8 character
+
+
+class Header(NamedTuple):
+    """The line of JSON.
+
+    Attributes:
+      format: FORMAT.
+      size: of the archive, in bytes.
+      members: number of rows.
+      name_bytes: bytes of all names.
+      damage: where the archive is damaged, as a sentence; '' for a whole one.
+      notes: what else is unusual about it, in words that follow its name.
+      labels: in the order of their first members.
+      kind: name of the kind of examples that its members are.
+      labels_from: '' for folders, FROM_SIDECARS for files next to members, else the fingerprint of a table.
+      instead: what an archive without examples holds, to end a sentence.
+      checksum: CRC-32 of rows, names and this line with 0 in its place.
+    """
+
+    format: str
+    size: int
+    members: int
+    name_bytes: int
+    damage: str
+    notes: list[str]
+    labels: list[str]
+    kind: str
+    labels_from: str = ''
+    instead: str = ''
+    checksum: int = 0
+
+
+class Contents(NamedTuple):
+    """The contents of an index: `rows` of type ROW, `names` in UTF-8."""
+
+    header: Header
+    rows: np.ndarray
+    names: memoryview
+
+
+def write_index_file(path: Path, contents: Contents) -> None:
+    """Writes an index, which appears whole or not at all, also after a power loss.
+
+    Raises:
+      OSError: it can't be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
+        file.write(_encoded(contents.header._replace(checksum=_checksum(contents))))
+        file.write(contents.rows.view(np.uint8).data)
+        file.write(contents.names)
+
+
+def read_index_file(path: Path) -> Contents | None:
+    """Returns the contents of an index; None if there is none, or they are impossible."""
+    try:
+        with open_regular(path) as file:
+            line = file.readline(_LONGEST_LINE)
+            header = as_object(parse_json(line), Header)
+            size = os.fstat(file.fileno()).st_size
+            names_start = len(line) + header.members * ROW.itemsize
+            if min(header.members, header.name_bytes) < 0 or names_start + header.name_bytes != size:
+                return None
+            if size < _SMALL:
+                file.seek(0)
+                whole = memoryview(file.read(size))
+            else:
+                whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        rows = np.frombuffer(whole[len(line) : names_start], ROW)
+        contents = Contents(header, rows, whole[names_start:])
+        return contents if _is_possible(contents) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _is_possible(contents: Contents) -> bool:
+    """Whether the checksum is right, and places, names and labels are within their bounds."""
+    header, rows, names = contents
+    if header.format != FORMAT or header.checksum != _checksum(contents):
+        return False
+    if not all(map(is_clean, (header.damage, header.instead, *header.notes, *header.labels))):
+        return False
+    if not len(rows):
+        return not len(names)
+    offsets, ends = rows['offset'], rows['name_end']
+    if max(offsets.max(), rows['size'].max()) > _LARGEST or rows['headers'].max() > _MOST_HEADERS:
+        return False
+    if not (offsets[1:] > offsets[:-1]).all() or rows['label'].max() >= len(header.labels):
+        return False
+    if not ((ends[1:] > ends[:-1]).all() and ends[0] > 0 and ends[-1] == len(names)):
+        return False
+    begins = np.frombuffer(names, np.uint8)[ends[:-1]]
+    return is_clean(str(names, 'utf-8')) and bool((begins >> 6 != _CONTINUES).all())
+
+
+def _encoded(header: Header) -> bytes:
+    """Returns the line of JSON, padded so that the following rows are aligned."""
+    text = json.dumps(header._asdict()).encode()
+    return text + b' ' * (-(len(text) + 1) % _ALIGN) + b'\n'
+
+
+def _checksum(contents: Contents) -> int:
+    total = zlib.crc32(_encoded(contents.header._replace(checksum=0)))
+    return zlib.crc32(contents.names, zlib.crc32(contents.rows.view(np.uint8).data, total))

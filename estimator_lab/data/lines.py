@@ -1,0 +1,112 @@
+"""Texts of one example a line, read as archives are: each line is a member."""
+
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import IO, Any
+
+from estimator_lab.data.formats import ChangedError, Found, Row, Rows, Scan
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.member import BadExampleError, too_large
+from estimator_lab.data.sources import Source, decompressed, why_unreadable
+from estimator_lab.data.stored import open_stored
+from estimator_lab.errors import DataError
+
+HEAD = 512
+_CHUNK = 2**20
+_BINARY = re.compile(rb'[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]')  # no tabs, ends of lines and pages, escapes
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a file with these first bytes, up to 512, is a text; every header of a tar holds zeros."""
+    return bool(head) and not _BINARY.search(head)
+
+
+class LineFormat:
+    """Texts, plain or compressed: a `formats.Format`."""
+
+    is_cached = True
+
+    def scan(self, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+        """See `Format.scan`; blank lines are left out."""
+        with ExitStack() as stack:
+            raw = stack.enter_context(source.open())
+            size = 0 if source.is_pipe else source.stamp().size
+            done = 0
+            try:
+                unpacked = decompressed(raw)
+                file = raw if unpacked is None else stack.enter_context(unpacked)
+                if not is_text(head := file.peek(HEAD)[:HEAD]):
+                    what = 'a text' if head else 'a text, but an empty file (0 bytes)'
+                    raise DataError(f'{source.name!r} is not {what}: {kind.noun} are lines of texts.')
+                for found in _lines(file, kind.line_name):
+                    done = found.offset
+                    scan.progress((raw.tell() if unpacked else done) / size if size else 0.0)
+                    yield found
+                    del found  # before the next is read
+            except DataError:
+                raise
+            except Exception as error:  # damaged bytes make decompressors raise many types
+                if isinstance(error, OSError) and not done:
+                    raise DataError(why_unreadable(source.name, error)) from error
+                how = 'cut off' if isinstance(error, EOFError) else 'damaged'
+                reason = f'{error}' or type(error).__name__
+                raise DataError(
+                    f'{source.name!r} is {how} after byte {done} of its text: {reason}.'
+                ) from error
+
+    def rows(self, source: Source) -> Rows | None:
+        """See `Format.rows`."""
+        stored = None if source.is_pipe else open_stored(source)
+        if stored is None:
+            return None
+        with source.open() as file:
+            return None if decompressed(file) else _LineRows(stored)
+
+
+class _LineRows:
+    """Lines at their places in a text: a `formats.Rows`."""
+
+    def __init__(self, stored: Any) -> None:
+        self._stored = stored
+        self.is_slow = stored.is_slow
+
+    def read(self, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
+        """See `Rows.read`."""
+        lines = self._stored.read([(offset, size) for offset, size, *_ in rows])
+        for line, (_, size, _, checksum) in zip(lines, rows, strict=True):
+            if len(line) != size or zlib.adler32(line[:HEAD]) != checksum:
+                raise ChangedError
+        return list(lines)
+
+    def are_there(self, rows: Sequence[Row]) -> bool:
+        """See `Rows.are_there`."""
+        heads = self._stored.read([(offset, min(size, HEAD)) for offset, size, *_ in rows])
+        return all(zlib.adler32(head) == row[3] for head, row in zip(heads, rows, strict=True))
+
+
+def _lines(file: IO[bytes], name_of: Callable[[int, bytes], str]) -> Iterator[Found]:
+    """Yields the lines that are not blank; one that is too long for an example is not kept in memory."""
+    number, offset, size = 1, 0, 0
+    parts: list[bytes] = []
+
+    def line() -> Iterator[Found]:
+        data = b''.join(parts)
+        if data.strip() or len(data) < size:
+            checksum = zlib.adler32(data[:HEAD])
+            yield Found(name_of(number, data), offset, size, 0, checksum, None, data, too_large(size))
+
+    while chunk := file.read(_CHUNK):
+        *ended, rest = chunk.split(b'\n')
+        for piece in ended:
+            parts.append(piece)
+            size += len(piece)
+            yield from line()
+            number, offset, size = number + 1, offset + size + 1, 0
+            parts.clear()
+        parts.append(rest)
+        size += len(rest)
+        if too_large(size):
+            parts[:] = [b'']
+    yield from line()

@@ -1,1 +1,0 @@
-"""Which member comes when: a pure function of archives, seed, epoch and worker."""

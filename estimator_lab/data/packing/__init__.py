@@ -1,1 +1,0 @@
-"""Archives -> shuffled shards with a manifest."""

@@ -1,1 +1,0 @@
-"""Files wherever they are stored, read at any place by many threads."""

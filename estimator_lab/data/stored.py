@@ -1,0 +1,101 @@
+"""Files that many threads read at any place: local and remote ones."""
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from estimator_lab.data import remote
+from estimator_lab.data.sources import Source
+
+_MOST_OPEN = 64
+_reading = threading.Lock()
+
+
+class Stored(Protocol):
+    """A file with random access."""
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether many reads at once take about as long as one."""
+
+    def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file.
+
+        Raises:
+          OSError: they can't be read.
+        """
+
+
+def open_stored(source: Source) -> Stored | None:
+    """Returns a source as a file with random access; None if it has none.
+
+    Raises:
+      OSError: it can't be opened.
+    """
+    if not source.is_remote:
+        return _LocalFile(source.url)
+    file = remote.open_remote(source.url)
+    if file.local:
+        return _LocalFile(str(file.local))
+    return _RemoteFile(file) if file.has_random_access else None
+
+
+class _LocalFile:
+    """A local file; the most recently used ones stay open."""
+
+    is_slow = False
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """See `Stored.read`.
+
+        One thread reads at a time. Reading cached data releases Python's lock for some microseconds; if other
+        threads wait for it, reacquiring it takes several times as long. The system is told of all places
+        first, so that a disk works on many of them at once.
+        """
+        with _reading:
+            opened = _opened(self._path)
+            if len(places) > 1 and hasattr(os, 'posix_fadvise'):
+                with contextlib.suppress(OSError):  # only advice
+                    for offset, count in places:
+                        os.posix_fadvise(opened.descriptor, offset, count, os.POSIX_FADV_WILLNEED)
+            return [os.pread(opened.descriptor, count, offset) for offset, count in places]
+
+
+class _RemoteFile:
+    """A remote file, of which parts are read."""
+
+    is_slow = True
+
+    def __init__(self, file: remote.RemoteFile) -> None:
+        self._file = file
+
+    def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """See `Stored.read`."""
+        return self._file.read(places)
+
+
+class _Opened:
+    """An open file, which is closed when nothing refers to it any longer."""
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if hasattr(self, 'descriptor'):
+            os.close(self.descriptor)
+
+
+@functools.lru_cache(_MOST_OPEN)
+def _opened(path: str) -> _Opened:
+    return _Opened(path)
+
+
+def close_files() -> None:
+    """Closes all files; reading opens them again."""
+    _opened.cache_clear()

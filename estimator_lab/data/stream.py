@@ -1,0 +1,450 @@
+"""An iterator of examples for any framework: shuffled, divided among processes, exact after a restart.
+
+The state is one integer, the number of examples that all processes together have consumed of the global
+order (`data.order`). Nothing here imports TensorFlow, PyTorch or JAX.
+"""
+
+import hashlib
+import itertools
+import logging
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from estimator_lab.base.json_input import shown
+from estimator_lab.base.settings import setting, settings_from
+from estimator_lab.data.archives import Archives, open_archives
+from estimator_lab.data.bad_examples import BadExamples, InputReport
+from estimator_lab.data.batches import Batch as ReadBatch
+from estimator_lab.data.batches import read_batches
+from estimator_lab.data.images.augment import parse_augmentation
+from estimator_lab.data.images.decode import Decode, ImageShape, decode_draft, decode_image
+from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.kind import Arrays, ExampleReader
+from estimator_lab.data.kinds import kind_of
+from estimator_lab.data.labels import UNKNOWN_ID, read_label_table
+from estimator_lab.data.member import BadExampleError, Member, read_members
+from estimator_lab.data.order import Part, WorkerShard
+from estimator_lab.data.passes import Passes
+from estimator_lab.data.sources import expand
+from estimator_lab.errors import DataError, FlagError
+
+FORMAT = 'estimator_lab stream 1'
+
+_MANY = 2**31 - 1
+_LARGEST_SIDE = 8000
+_TOGETHER = 64  # examples that are read at once if they are yielded one by one
+_MOST = 2**62
+_DATA = 'data'
+_DECODERS: dict[str, Decode] = {'exact': decode_image, 'draft': decode_draft}
+_LOG = logging.getLogger('estimator_lab')
+_left_to_parents: list[Any] = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSettings:
+    """What a stream reads, and how; see `estimator_lab.api.stream`."""
+
+    paths: tuple[str, ...] = ()
+    image_shape: tuple[int, int, int] | None = None
+    split: tuple[float, float] = (0.0, 1.0)
+    vocabulary: tuple[str, ...] | None = None
+    decode: str = setting('exact', 'exact or draft', choices=tuple(_DECODERS))
+    batch_size: int | None = setting(None, 'examples in a batch', lower=1, upper=10_000_000)
+    shuffle: bool = setting(True, 'whether each epoch is shuffled')
+    seed: int = setting(1, 'of the order', lower=-_MANY, upper=_MANY)
+    epochs: int | None = setting(None, 'passes over the data', lower=1, upper=_MANY)
+    rank: int = setting(0, 'number of this process')
+    world_size: int = setting(1, 'number of processes')
+    shuffle_buffer: int = setting(10_000, 'examples held to shuffle a stream', lower=1, upper=_MANY)
+    augment: str = setting('', 'random changes')
+    labels: Path | None = setting(None, 'table of labels')
+    max_bad_fraction: float = setting(0.01, 'share of bad examples', lower=0, upper=1)
+    use_damaged: bool = setting(False, 'use damaged archives')
+
+    @classmethod
+    def of(
+        cls,
+        paths: 'str | os.PathLike[str] | Sequence[str | os.PathLike[str]]',
+        image_shape: Any,
+        split: Any,
+        vocabulary: Any,
+        **declared: Any,
+    ) -> 'StreamSettings':
+        """Returns checked settings.
+
+        Raises:
+          FlagError: a setting is not allowed.
+        """
+        if image_shape is None and declared.get('augment'):
+            raise FlagError(
+                f'augment={declared["augment"]!r} needs image_shape: encoded images are not changed.'
+            )
+        if image_shape is not None and not _is_shape(image_shape):
+            raise FlagError(
+                f'image_shape={image_shape!r} must be (height, width, channels), with sides from 1 to '
+                f'{_LARGEST_SIDE:,} pixels and 1 or 3 channels.'
+            )
+        if not _is_range(split):
+            raise FlagError(
+                f'split={split!r} must be a range within 0 and 1, such as (0, 0.9) for training and '
+                '(0.9, 1) for evaluation.'
+            )
+        made = settings_from(cls, declared)
+        WorkerShard(made.rank, made.world_size)
+        parse_augmentation(made.augment, made.seed)
+        several = [paths] if isinstance(paths, str | os.PathLike) else paths
+        undeclared = {
+            'paths': tuple(map(os.fspath, several)),
+            'image_shape': image_shape and tuple(image_shape),
+            'split': tuple(split),
+            'vocabulary': None if vocabulary is None else tuple(vocabulary),
+        }
+        for name, value in undeclared.items():
+            object.__setattr__(made, name, value)
+        return made
+
+    def open(self) -> Archives:
+        """Opens the archives, and reads or builds their indexes."""
+        first = expand(self.paths)[0]
+        kind = kind_of(first)
+        if self.image_shape and not kind.has_pixels:
+            raise FlagError(
+                f'image_shape={self.image_shape} is for images, but {first.name!r} has {kind.noun}.'
+            )
+        if self.labels:
+            kind = kind.with_labels(read_label_table(self.labels, 'labels'))
+        return open_archives(self.paths, kind, self.use_damaged, _LOG.warning)
+
+    def reader(self) -> ExampleReader:
+        """Returns how members become bytes or pixels."""
+        if self.image_shape is None:
+            return _EncodedReader()
+        augmentation = parse_augmentation(self.augment, self.seed)
+        return ImageReader(ImageShape(*self.image_shape), _DECODERS[self.decode], augmentation)
+
+
+class _EncodedReader:
+    """How members become their encoded bytes."""
+
+    def read(self, members: Sequence[Member]) -> list[bytes | BadExampleError]:
+        return read_members(members)
+
+    def collate(self, examples: Sequence[bytes]) -> Arrays:
+        array = np.empty(len(examples), object)
+        array[:] = examples
+        return {_DATA: array}
+
+
+class Example(NamedTuple):
+    """One example.
+
+    Attributes:
+      data: its encoded bytes; or its pixels, uint8 [height, width, channels].
+      label: its label; '' without one.
+      key: its unique name, 'ARCHIVE:MEMBER'.
+      class_id: number of the label in `Stream.labels`; -1 if it is not one of them.
+    """
+
+    data: Any
+    label: str
+    key: str
+    class_id: int
+
+
+class Batch(NamedTuple):
+    """The n examples of one process in a global batch; fewer if some are bad, or none.
+
+    Attributes:
+      data: encoded bytes, a list of n; or pixels, uint8 [n, height, width, channels].
+      labels: n labels.
+      keys: n unique names.
+      class_ids: int64 [n], as `Example.class_id`.
+    """
+
+    data: Any
+    labels: list[str]
+    keys: list[str]
+    class_ids: np.ndarray
+
+
+class Stream(Iterator[Any]):
+    """Examples of archives, one by one or in batches; made by `estimator_lab.api.stream`.
+
+    It is an iterator of `epochs` passes over the data; `iter` of one that has ended goes on with the next ones.
+    It is also an iterable-style dataset for PyTorch's DataLoader if PyTorch was imported before it was made.
+    In a worker process of a DataLoader it yields that worker's share.
+
+    Attributes:
+      settings: what it reads, and how.
+    """
+
+    def __init__(self, settings: StreamSettings) -> None:
+        self.settings = settings
+        self._begin(consumed=0)
+        _ = self._archives  # errors are raised here, and workers find indexes in the cache
+
+    def __iter__(self) -> Iterator[Any]:
+        """Begins the next passes if the last ones have ended; in a worker of a DataLoader, in any case."""
+        self._leave_parent()
+        if (info := _torch_worker()) and self._loaded_in != os.getpid():
+            self._consumed = self._start_of(self._passes.begin(info, self._has_run))
+            self._workers = 0
+        if self._is_over or info:
+            self._running, self._is_over, self._loaded_in = None, False, 0
+        return self
+
+    def __next__(self) -> Any:
+        """Returns the next example or batch.
+
+        Raises:
+          DataError: an archive can't be read any further, or too many examples are bad.
+        """
+        self._leave_parent()
+        if self._running is None:
+            self._running = self._run()
+        return next(self._running)
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = ('settings', '_consumed', '_first', '_workers', '_end', '_passes', '_loaded_in')
+        return {name: getattr(self, name) for name in names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.clear()
+        self.__dict__.update(state, _running=None, _is_over=False, _has_run=False, _process=os.getpid())
+        _make_dataset()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The vocabulary; by default the labels in all parts of the data, sorted, () for a pipe."""
+        given = self.settings.vocabulary
+        return self._whole.labels if given is None else given
+
+    @property
+    def size(self) -> int | None:
+        """Number of examples in an epoch, of all processes together; None if unknown, as for a pipe."""
+        return self._archives.total
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the state after the examples that were yielded so far: at most a kilobyte, for JSON.
+
+        Another number of processes can go on from it, if all of them have yielded equally many examples or
+        batches. The state in a worker of a DataLoader is for the same worker of as many.
+        """
+        state = self.state_at(self._consumed)
+        if self._workers:
+            own = {'workers': self._workers, 'batch_size': self.settings.batch_size or 1, 'end': self._end}
+            state |= {**own, 'world_size': self.settings.world_size}
+        return state
+
+    def state_at(self, consumed: int) -> dict[str, Any]:
+        """Returns the state after a number of examples of the global order.
+
+        After n steps, that is n * batch_size * world_size; of several passes, after n steps of the last one,
+        size more for each one before. With a DataLoader, which reads ahead, it is the state after the batches
+        that were used, whatever its number of workers.
+        """
+        settings = self.settings
+        order = {'seed': settings.seed, 'shuffle': settings.shuffle, 'split': list(settings.split)}
+        if settings.shuffle and not self._archives.has_random_access:
+            order['shuffle_buffer'] = settings.shuffle_buffer
+        return {'format': FORMAT, 'consumed': consumed, 'data': self._fingerprint, **order}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state, with any batch size and number of processes.
+
+        Raises:
+          DataError: it is not a state, or one of other data or of another order.
+        """
+        if not isinstance(state, Mapping) or state.get('format') != FORMAT:
+            raise DataError(f'{shown(state)} is not the state of a stream, as state_dict() returns it.')
+        own = self.state_at(0)
+        if state.get('data') != own['data']:
+            raise DataError(
+                f'The state is of other data than {", ".join(self.settings.paths)}: give the archives that '
+                'it was saved for, in the same order.'
+            )
+        for name in ('seed', 'shuffle', 'split', 'shuffle_buffer'):
+            was, now = state.get(name), own.get(name)
+            if was != now and (was is None or now is None or list(np.ravel(was)) != list(np.ravel(now))):
+                raise DataError(f'The state is of another order: its {name} is {shown(was)}, not {now}.')
+        numbers = {name: state.get(name, 0) for name in ('workers', 'end')}
+        for name, value in {'consumed': state.get('consumed'), **numbers}.items():
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
+                raise DataError(f'The state is damaged: its {name} is {shown(value)}, not a number.')
+        own = {'batch_size': self.settings.batch_size or 1, 'world_size': self.settings.world_size}
+        for name, now in own.items() if numbers['workers'] else ():
+            if state.get(name) != now:
+                raise DataError(
+                    f'The state is of a worker of a DataLoader with {name}={shown(state.get(name))}, not '
+                    f'{now}; that of state_at() fits any.'
+                )
+        self._begin(state['consumed'], **numbers)
+        self._loaded_in = os.getpid() if _torch_worker() else 0
+
+    def _begin(self, consumed: int, workers: int = 0, end: int = 0) -> None:
+        self._consumed = self._first = consumed  # of the global order: where this process's next batch begins
+        self._workers = workers  # of the DataLoader whose worker's state was loaded, 0 for none
+        self._end = end  # where the passes of that worker end
+        self._running: Iterator[Any] | None = None
+        self._is_over = self._has_run = False
+        self._process, self._loaded_in = os.getpid(), 0
+        self._passes = Passes()
+        _make_dataset()
+
+    def _leave_parent(self) -> None:
+        if self._process != os.getpid():  # a fork must not share open files and locks
+            _left_to_parents.append(self._running)  # closing it would wait for the parent's threads
+            self.__setstate__(self.__getstate__())
+
+    def _start_of(self, number: int) -> int:
+        """Returns where a worker of a DataLoader begins, given the number of times that it was iterated."""
+        group = self._group
+        return (self._first // group + number) * group if number and group else self._first
+
+    @property
+    def _group(self) -> int:
+        """Examples in the passes of an iteration; 0 if unknown or without end."""
+        return (self._archives.total or 0) * (self.settings.epochs or 0)
+
+    @cached_property
+    def _whole(self) -> Archives:
+        return self.settings.open()
+
+    @cached_property
+    def _archives(self) -> Archives:
+        """The part that is read."""
+        archives = self._whole.restricted_to(Part(*self.settings.split))
+        if archives.total == 0:
+            raise DataError(
+                f'split={self.settings.split} leaves no {archives.kind.name} of {", ".join(archives.paths)}.'
+            )
+        return archives
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        texts = [index.fingerprint for index in self._archives.indexes] or ['pipe']
+        return hashlib.sha256('\n'.join(texts).encode()).hexdigest()[:32]
+
+    def _run(self) -> Iterator[Any]:
+        """Yields what is left of the passes, and keeps the position."""
+        settings, info = self.settings, _torch_worker()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        if self._workers and self._workers != workers:
+            raise DataError(
+                f'The state is of a worker of a DataLoader with {self._workers} workers, not {workers}; that '
+                'of state_at() fits any number.'
+            )
+        size = settings.batch_size or 1
+        shard = WorkerShard(settings.rank, settings.world_size, size * settings.world_size)
+        if not self._workers:
+            self._end = (self._consumed // self._group + 1) * self._group if self._group else 0
+        skipped = 0 if self._workers else worker  # a worker's state says where its own next batch begins
+        position, stride = self._consumed + skipped * shard.window, workers * shard.window
+        self._workers = workers if workers > 1 else 0
+        self._has_run = True
+        read = read_batches(
+            self._members(position, shard, workers),
+            settings.batch_size or _TOGETHER,
+            settings.reader(),
+            self._report(),
+            threads=max((os.cpu_count() or 1) // workers, 1) + (workers == 1),
+        )
+        for batch in read:
+            if settings.batch_size:
+                position += stride
+                self._consumed = self._within(position)
+                yield self._batch(batch)
+                continue
+            bad = {one.place for one in batch.bad}
+            good = self._examples(batch)
+            for place in range(len(batch.keys) + len(bad)):
+                position += stride
+                self._consumed = self._within(position)
+                if place not in bad:
+                    yield next(good)
+        self._is_over = True
+
+    def _members(self, position: int, shard: WorkerShard, workers: int) -> Iterator[Member]:
+        """Yields this process's members from a position on: its part of each of its worker's batches."""
+        settings = self.settings
+        order = self._archives.order(settings.shuffle_buffer if settings.shuffle else 1, settings.seed)
+        members = order.onwards(position, shard)
+        if workers > 1:
+            members = _every(members, shard.own, workers)
+        if not self._end:
+            return members
+        left = max(self._end - position, 0)
+        own = math.ceil(math.ceil(left / shard.window) / workers) * shard.own
+        last = self._end // (self._archives.total or 1)
+        return (member for member in itertools.islice(members, own) if member.epoch < last)
+
+    def _within(self, position: int) -> int:
+        """Returns a position, at most the end; a worker of several may be beyond."""
+        return min(position, self._end) if self._end and not self._workers else position
+
+    def _report(self) -> InputReport:
+        archives = self._archives
+        bad = BadExamples(archives.kind, self.settings.max_bad_fraction, archives.total)
+        return InputReport(archives.kind, _LOG.warning, archives.total or 0, bad)
+
+    def _data_of(self, batch: ReadBatch) -> Any:
+        (data,) = batch.arrays.values()
+        return data.tolist() if _DATA in batch.arrays else data
+
+    def _batch(self, batch: ReadBatch) -> Batch:
+        ids = np.fromiter(map(self._class_id, batch.labels), np.int64, len(batch.labels))
+        return Batch(self._data_of(batch), batch.labels, batch.keys, ids)
+
+    def _examples(self, batch: ReadBatch) -> Iterator[Example]:
+        ids = map(self._class_id, batch.labels)
+        return map(Example, self._data_of(batch), batch.labels, batch.keys, ids)
+
+    @cached_property
+    def _class_ids(self) -> dict[str, int]:
+        return {label: number for number, label in enumerate(self.labels)}
+
+    def _class_id(self, label: str) -> int:
+        return self._class_ids.get(label, UNKNOWN_ID)
+
+
+def _every(members: Iterator[Member], size: int, workers: int) -> Iterator[Member]:
+    """Yields the first of each `workers` batches of `size` members."""
+    for number, member in enumerate(members):
+        if number // size % workers == 0:
+            yield member
+        del member  # before the next is read
+
+
+def _torch_worker() -> Any:
+    """Returns what PyTorch says of this worker of a DataLoader; None elsewhere."""
+    torch = sys.modules.get('torch.utils.data')
+    return torch.get_worker_info() if torch else None
+
+
+def _make_dataset() -> None:
+    """Makes streams iterable-style datasets for PyTorch, without importing it."""
+    torch: Any = sys.modules.get('torch.utils.data')
+    if torch and not issubclass(Stream, torch.IterableDataset):
+        torch.IterableDataset.register(Stream)
+
+
+def _is_shape(shape: Any) -> bool:
+    if not isinstance(shape, tuple | list) or len(shape) != 3:
+        return False
+    if not all(isinstance(side, int) and not isinstance(side, bool) for side in shape):
+        return False
+    return shape[2] in (1, 3) and all(1 <= side <= _LARGEST_SIDE for side in shape[:2])
+
+
+def _is_range(split: Any) -> bool:
+    if not isinstance(split, tuple | list) or len(split) != 2:
+        return False
+    return all(isinstance(end, int | float) for end in split) and 0 <= split[0] < split[1] <= 1

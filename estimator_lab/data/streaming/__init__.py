@@ -1,1 +1,0 @@
-"""Members -> examples for other frameworks; no TensorFlow."""

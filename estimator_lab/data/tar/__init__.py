@@ -1,1 +1,0 @@
-"""Archive -> members. No TensorFlow."""

@@ -1,0 +1,117 @@
+"""The position of a run in its data: a variable in each checkpoint, the number of examples consumed.
+
+A step increases it by its examples, so that each checkpoint, also an older one, knows its own place, whatever
+the batch size and the number of workers were.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.runs.model import step_of
+from estimator_lab.runs.record import InputRecord
+from estimator_lab.tf1 import tf
+
+CONSUMED = 'input/consumed'
+"""Name of the variable, an int64."""
+
+_OLDER = ('global_batch_size', 'shares')  # settings that this version does not record
+
+
+@dataclass
+class PositionHook(tf.train.SessionRunHook):
+    """Keeps the position in the checkpoints of a phase.
+
+    Attributes:
+      folder: of the phase.
+      record: of its input.
+      examples: that a step of this process consumes; of all processes together where they take each step
+        together.
+      sets: whether this process sets the position at which the phase goes on; others get it from the chief.
+    """
+
+    folder: Path
+    record: InputRecord
+    examples: int
+    sets: bool
+
+    def position(self) -> int:
+        """Returns the position of the newest checkpoint, at which the input begins."""
+        found = saved_position(self.folder, self.record)
+        return self.record.position if found is None else found
+
+    def begin(self) -> None:
+        """Creates the variable; Estimator's Saver, which is built later, includes it."""
+        self._variable = tf.get_variable(
+            CONSUMED,
+            [],
+            tf.int64,
+            tf.zeros_initializer(),
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+        self._given = tf.placeholder(tf.int64, [])
+        self._set = tf.group(tf.assign(self._variable, self._given))
+        self._add = tf.group(tf.assign_add(self._variable, tf.constant(self.examples, tf.int64)))
+        self._step = tf.train.get_global_step()
+        checkpoint = tf.train.latest_checkpoint(str(self.folder))
+        if checkpoint and not tf.train.load_checkpoint(checkpoint).has_tensor(CONSUMED):
+            self._restore_without()
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Sets the position, unless a later checkpoint was restored, which has its own."""
+        if self.sets and int(session.run(self._step)) == self.record.step:
+            session.run(self._set, {self._given: self.record.position})
+
+    def before_run(self, run_context: Any) -> Any:
+        """Requests the increase in the same step."""
+        return tf.train.SessionRunArgs(self._add)
+
+    def _restore_without(self) -> None:
+        """Lets a checkpoint of an older version, which lacks the variable, be restored."""
+        (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
+        others = tf.train.Saver([v for v in tf.global_variables() if v is not self._variable], sharded=True)
+        restore = saver.restore
+
+        def restore_any(session: Any, path: str) -> None:
+            if tf.train.load_checkpoint(path).has_tensor(CONSUMED):
+                restore(session, path)
+            else:
+                others.restore(session, path)
+                session.run(self._variable.initializer)
+
+        saver.restore = restore_any
+
+
+def saved_position(folder: Path, record: InputRecord) -> int | None:
+    """Returns the position of the newest checkpoint of a phase; None without one, or if it is unknown."""
+    checkpoint = tf.train.latest_checkpoint(str(folder))
+    if checkpoint is None:
+        return None
+    if step_of(checkpoint) == record.step and record.archives:
+        return record.position
+    reader = tf.train.load_checkpoint(checkpoint)
+    return int(reader.get_tensor(CONSUMED)) if reader.has_tensor(CONSUMED) else None
+
+
+def without_legs(record: InputRecord, step: int) -> InputRecord:
+    """Returns the record of an older version as this one writes it, with the position at a global step."""
+    if not record.legs:
+        return record
+    begun = [leg for leg in record.legs if leg.first_step <= step] or record.legs[:1]
+    leg = begun[-1]
+    size, later = (sum(one.images for one in archives) for archives in (leg.sources, leg.later))
+    consumed = leg.offset + max(step - leg.first_step, 0) * leg.examples_a_step
+    position = leg.epoch * size + consumed
+    if leg.later:  # the rest of a pass over other archives is left out
+        position = (leg.epoch + 1) * later + max(consumed - size, 0)
+    settings = {**record.settings, **leg.settings, 'batch_size': leg.examples_a_step}
+    return replace(
+        record,
+        archives=leg.later or leg.sources,
+        settings={name: value for name, value in settings.items() if name not in _OLDER},
+        first_step=record.legs[0].first_step,
+        step=step,
+        position=position,
+        legs=(),
+    )
