@@ -1,4 +1,4 @@
-"""Bad examples: counted, listed in a file, and limited to a share of the data; the error that ended an input."""
+"""Bad examples: counted, listed and limited to a share of the data; and the error that ended an input."""
 
 import csv
 import io
@@ -70,7 +70,8 @@ class BadList:
                     file.write(_line(row) if file.tell() else _line(_COLUMNS) + _line(row))
             except OSError as error:
                 self._say(
-                    f'{self.path} cannot be written ({error.strerror}): bad {self._noun} are counted, not listed.'
+                    f'{self.path} cannot be written ({error.strerror}): '
+                    f'bad {self._noun} are counted, not listed.'
                 )
                 self._is_usable = False
 

@@ -115,97 +115,109 @@ def read_examples(
     Raises:
       DataError: raised by `members` or `read`, after all preceding members.
     """
-    pending: deque[tuple[list[Member], int, Future[list[Any]]]] = deque()
-    members_held = bytes_held = 0
-    chunk: list[Member] = []
-    chunk_bytes = 0
+    under_way = _UnderWay(read, pool)
     error: DataError | None = None
-    iterator = iter(members)
-
-    def begin() -> None:
-        nonlocal chunk, chunk_bytes, members_held, bytes_held
-        bare = [member._replace(data=b'') if member.data else member for member in chunk]
-        pending.append((bare, chunk_bytes, pool.submit(read, chunk)))
-        members_held, bytes_held = members_held + len(chunk), bytes_held + chunk_bytes
-        chunk, chunk_bytes = [], 0
-
-    def first() -> Iterator[Result]:
-        nonlocal members_held, bytes_held
-        bare, weight, future = pending.popleft()
-        members_held, bytes_held = members_held - len(bare), bytes_held - weight
-        yield from zip(bare, future.result(), strict=True)
-
     try:
-        while error is None:
-            try:
-                member = next(iterator)
-            except StopIteration:
-                break
-            except DataError as caught:
-                error = caught
-                break
-            chunk.append(member)
-            chunk_bytes += member.size
-            del member
-            ahead = size() * (_BATCHES_AHEAD + 1)
-            most = min(_CHUNK, math.ceil(size() / 2), math.ceil(ahead / threads))
-            if len(chunk) >= most or chunk_bytes >= _CHUNK_BYTES:
-                begin()
-            while members_held > ahead or (bytes_held > _MOST_BYTES and len(pending) > 1):
-                yield from first()
-        if chunk:
-            begin()
-        while pending:
-            yield from first()
+        try:
+            for member in members:
+                under_way.add(member)
+                del member
+                ahead = size() * (_BATCHES_AHEAD + 1)
+                under_way.begin(min(_CHUNK, math.ceil(size() / 2), math.ceil(ahead / threads)))
+                while under_way.is_more_than(ahead):
+                    yield from under_way.first()
+        except DataError as caught:
+            error = caught
+        under_way.begin(1)
+        while under_way.pending:
+            yield from under_way.first()
         if error:
             raise error
     finally:
-        for _, _, future in pending:
+        for _, _, future in under_way.pending:
             future.cancel()
 
 
+class _UnderWay:
+    """Members on their way through a thread pool, in chunks.
+
+    Attributes:
+      pending: the members of each chunk without their data, its bytes, and its result.
+    """
+
+    def __init__(self, read: Callable[[Sequence[Member]], list[Any]], pool: ThreadPoolExecutor) -> None:
+        self._read, self._pool = read, pool
+        self._chunk: list[Member] = []
+        self._chunk_bytes = self._members = self._bytes = 0
+        self.pending: deque[tuple[list[Member], int, Future[list[Any]]]] = deque()
+
+    def add(self, member: Member) -> None:
+        """Adds a member to the next chunk."""
+        self._chunk.append(member)
+        self._chunk_bytes += member.size
+
+    def begin(self, least: int) -> None:
+        """Reads the next chunk if it has `least` members, or many bytes."""
+        if len(self._chunk) < least and self._chunk_bytes < _CHUNK_BYTES:
+            return
+        bare = [member._replace(data=b'') if member.data else member for member in self._chunk]
+        self.pending.append((bare, self._chunk_bytes, self._pool.submit(self._read, self._chunk)))
+        self._members += len(bare)
+        self._bytes += self._chunk_bytes
+        self._chunk, self._chunk_bytes = [], 0
+
+    def is_more_than(self, members: int) -> bool:
+        """Whether more members, or more bytes than allowed, are under way."""
+        return self._members > members or (self._bytes > _MOST_BYTES and len(self.pending) > 1)
+
+    def first(self) -> Iterator[Result]:
+        """Yields the members of the first chunk with their results."""
+        bare, weight, future = self.pending.popleft()
+        self._members -= len(bare)
+        self._bytes -= weight
+        yield from zip(bare, future.result(), strict=True)
+
+
 def read_ahead(members: Iterable[Member]) -> Iterator[Member]:
-    """Yields the same members in the same order; of those over a network, the next ones are being read already.
+    """Yields the same members in the same order; over a network, the next ones are being read already.
 
     Up to 64 MiB are under way; a larger member is read alone.
     """
-    pending: deque[tuple[Member, Future[list[Any]] | None]] = deque()
-    held = 0
+    pending: deque[Callable[[], Member]] = deque()
+    held: deque[int] = deque()
     pool: ThreadPoolExecutor | None = None
-
-    def first() -> Member:
-        nonlocal held
-        member, future = pending.popleft()
-        if future is None:
-            return member
-        held -= member.size
-        (data,) = future.result()
-        if isinstance(data, BadExampleError):
-            return member._replace(source=_Failed(data))
-        return member._replace(data=data, source=None)
-
     try:
         for member in members:
-            is_slow = getattr(member.source, 'is_slow', False)
-            future = None
-            if is_slow:
+            if getattr(member.source, 'is_slow', False):
                 pool = pool or ThreadPoolExecutor(_READS_AHEAD, 'read-ahead')
-                while held and held + member.size > _MOST_BYTES:
-                    yield first()
-                held += member.size
-                future = pool.submit(partial(read_members, [member]))
-            pending.append((member, future))
-            while len(pending) > (_READS_AHEAD if is_slow else 0):
-                yield first()
-        while pending:
-            yield first()
+                pending.append(partial(_read, member, pool.submit(read_members, [member])))
+            else:
+                pending.append(partial(_same, member))
+            held.append(member.size)
+            most = _READS_AHEAD if pool else 0
+            while len(pending) > most or (sum(held) > _MOST_BYTES and len(pending) > 1):
+                held.popleft()
+                yield pending.popleft()()
     except DataError:
-        while pending:
-            yield first()
+        yield from (read() for read in pending)
         raise
+    else:
+        yield from (read() for read in pending)
     finally:
         if pool:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _same(member: Member) -> Member:
+    return member
+
+
+def _read(member: Member, future: Future[list[bytes | BadExampleError]]) -> Member:
+    """Returns a member that was read ahead."""
+    (data,) = future.result()
+    if isinstance(data, BadExampleError):
+        return member._replace(source=_Failed(data))
+    return member._replace(data=data, source=None)
 
 
 class _Failed(NamedTuple):

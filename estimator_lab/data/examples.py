@@ -143,11 +143,11 @@ def _archive_and_name(place: str) -> tuple[str, str]:
         suffixes = '|'.join(map(re.escape, _TAR_SUFFIXES))
         found = re.match(rf'(\w+://.+?(?:{suffixes})(?:\?[^:]*)?):(.+)', place)
         return (found[1], found[2]) if found else (place, '')
-    if place == STDIN or os.path.exists(place):
+    if place == STDIN or os.path.lexists(place):
         return place, ''
     colons = [match.start() for match in re.finditer(':', place)]
     for colon in colons:
-        if os.path.isfile(place[:colon]):
+        if Path(place[:colon]).is_file():
             return place[:colon], place[colon + 1 :]
     raise DataError(f'There is no file {place!r}' + (', and no archive before its colon.' if colons else '.'))
 

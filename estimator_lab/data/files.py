@@ -32,8 +32,10 @@ _HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?[/\\])|__MACOSX/)')  # './' and '../' h
 _SUFFIX = re.compile(r'(\.[A-Za-z0-9]{1,8})$')
 # Pictures that are not decoded, which a user may take for examples.
 _OTHER_PICTURES = frozenset(
-    ('.heic', '.heif', '.jxl', '.psd', '.tga', '.pcx', '.dds', '.qoi', '.sgi', '.svg', '.pdf', '.eps')
-    + ('.cr2', '.cr3', '.nef', '.arw', '.dng', '.npy', '.npz')
+    (
+        *('.heic', '.heif', '.jxl', '.psd', '.tga', '.pcx', '.dds', '.qoi', '.sgi', '.svg', '.pdf', '.eps'),
+        *('.cr2', '.cr3', '.nef', '.arw', '.dng', '.npy', '.npz'),
+    )
 )
 _ARCHIVES = ('.tar', '.tgz', '.tar.gz', '.tbz2', '.tar.bz2', '.txz', '.tar.xz', '.zip')
 _MOST_SUFFIXES = 100

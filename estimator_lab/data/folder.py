@@ -32,13 +32,11 @@ class FolderFormat:
         for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped)):
             name = escaped(path)
             home = '' if '/' in path else own_name
-            data: bytes | BadExampleError = b''
-            if not scan.headers_only:
-                (data,) = rows.read([(number, size, 0, 0)], [name])
-            reason = too_large(size) or (data if isinstance(data, BadExampleError) else None)
-            yield Found(
-                name, number, size, label=label, data=b'' if reason else data, reason=reason, home=home
-            )
+            data, reason = b'', too_large(size)
+            if not (scan.headers_only or reason):
+                (found,) = rows.read([(number, size, 0, 0)], [name])
+                data, reason = (b'', found) if isinstance(found, BadExampleError) else (found, None)
+            yield Found(name, number, size, label=label, data=data, reason=reason, home=home)
             del data  # before the next is read
 
     def rows(self, source: Source) -> Rows | None:
@@ -74,7 +72,7 @@ def data_of(path: Path) -> bytes | BadExampleError:
 
 
 def files_below(folder: str, kind: Kind, skipped: SkippedFiles) -> Iterator[tuple[str, int, str | None]]:
-    """Yields the examples below a folder at any depth, those of each folder before those of its subfolders.
+    """Yields the examples below a folder at any depth, those of a folder before those of its subfolders.
 
     Links to files are followed, links to folders are not; hidden files and folders are skipped.
 
@@ -84,8 +82,8 @@ def files_below(folder: str, kind: Kind, skipped: SkippedFiles) -> Iterator[tupl
       skipped: counts the others.
 
     Yields:
-      The path of a file in the folder; its bytes, 0 if it can't be read, such as a FIFO; its label from a table
-      or a file next to it, None if its folder's name is the label.
+      The path of a file in the folder; its bytes, 0 if it can't be read, such as a FIFO; its label from a
+      table or a file next to it, None if its folder's name is the label.
 
     Raises:
       DataError: where a folder can't be read.
@@ -133,7 +131,7 @@ def _size_of_example(path: Path, kind: Kind) -> int | None:
 
 
 def _sidecar_label(parent: str, name: str, present: set[str], used: set[str]) -> str | None:
-    """Returns the label in a file of the same name, up to its last or its first dot: the first that has one."""
+    """Returns the label in a file of the same name, up to its last or its first dot; None for none."""
     stems = dict.fromkeys((name.rpartition('.')[0], name.partition('.')[0]))
     for sidecar in (f'{stem}{suffix}' for stem in stems if stem for suffix in SIDECAR_SUFFIXES):
         if sidecar in present:

@@ -24,7 +24,7 @@ class Found(NamedTuple):
     """An example, as a source lists it.
 
     Attributes:
-      name: in the source; bytes that are not UTF-8, and characters that can't be printed, are backslash escapes.
+      name: in the source; bytes that are not UTF-8, and unprintable characters, are backslash escapes.
       offset: where it begins; larger than that of the example before it.
       size: bytes of its data.
       headers: bytes from there to its data.
@@ -87,14 +87,11 @@ class Rows(Protocol):
 
 
 class Format(Protocol):
-    """A kind of source.
-
-    Attributes:
-      is_cached: whether an index of it is kept for later starts.
-    """
+    """A kind of source."""
 
     @property
-    def is_cached(self) -> bool: ...
+    def is_cached(self) -> bool:
+        """Whether an index of it is kept for later starts."""
 
     def scan(self, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
         """Yields the examples of a source in stored order, one in memory at a time.

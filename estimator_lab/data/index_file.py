@@ -1,8 +1,8 @@
 """The file of an index: one line of JSON, a row of 36 bytes for each example, and the names.
 
-It may be untrusted: it is used only if its checksum is right and its contents are possible. The checksum is not
-a signature: a forged index may name examples differently, with the labels of those names. Each read compares
-the beginning of the example with its checksum, so that no other bytes than those of a member are ever used.
+It may be untrusted: it is used only if its checksum is right and its contents are possible. The checksum is
+not a signature: a forged index may name examples differently, with the labels of those names. Each read
+compares the beginning of the example with its checksum, so that only bytes of members are ever used.
 """
 
 import json

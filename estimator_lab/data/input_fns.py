@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,6 @@ from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import Batch, read_batches
 from estimator_lab.data.kind import Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
-from estimator_lab.data.member import Member
 from estimator_lab.data.memory import ROW, Examples, InMemory, Table, encoded_keys
 from estimator_lab.data.order import ONLY_WORKER, IndexedOrder, Order, WorkerShard
 from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
@@ -45,8 +46,8 @@ def archive_input_fn(
       batch_size: members in a batch; bad examples make a batch shorter.
       report: counts bad examples, and stores the error that ended the stream.
       vocabulary: maps labels to ids, unknown ones to -1; None for no labels, as in PREDICT.
-      consumed: returns how many examples were consumed: the stream then starts after those and has no end. None
-        for one epoch from its beginning.
+      consumed: returns how many examples were consumed: the stream then starts after those and has no end.
+        None for one epoch from its beginning.
       watch: called with each batch before TensorFlow gets it. Predictions are then in step with batches, as
         one without examples is replaced by a blank example.
       shard: this worker's part of each global batch, with `consumed`.
@@ -57,49 +58,69 @@ def archive_input_fn(
         1];
       'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
-    # Each batch is watched as it leaves, without waiting for others.
-    at_once = 1 if watch else _batches_at_once(reader.signature, batch_size)
-    has_random_access = isinstance(order, IndexedOrder) and shard.world_size == 1
-    table = reader.table if has_random_access and not watch and reader.plain() == reader else None
-    in_memory: InMemory | None = None
-    if table and isinstance(order, IndexedOrder):
-        in_memory = InMemory(order, reader, table, vocabulary, batch_size, report)
+    examples = _Input(order, reader, batch_size, report, vocabulary, consumed, watch, shard)
+    return lambda: _dataset(examples, reader, labelled=vocabulary is not None)
 
-    def fill(members: Iterator[Member]) -> Iterator[Member]:
-        return until_stopped(members)
 
-    def examples() -> Iterator[Examples]:
-        if in_memory:
-            found = in_memory.onwards(consumed(), fill) if consumed else in_memory.epoch(fill)
-            yield from _with_blanks(found)
-            return
-        members = order.onwards(consumed(), shard) if consumed else order.epoch(0)
-        batches = read_batches(members, batch_size, reader, report, at_once)
-        # After a signal, the chief ends a synchronous step only if the other workers take part in it.
-        for batch in batches if shard.rank else until_stopped(batches):
-            if watch:
-                watch(batch)
-            yield from _with_blanks(_examples_of(batch, batch_size, vocabulary))
+@dataclass(frozen=True)
+class _Input:
+    """The examples of an input function; see `archive_input_fn`."""
 
-    def _with_blanks(several: Iterator[Examples]) -> Iterator[Examples]:
-        for some in several:
+    order: Order
+    reader: Reader
+    batch_size: int
+    report: InputReport
+    vocabulary: Vocabulary | None
+    consumed: Callable[[], int] | None
+    watch: Callable[[Batch], None] | None
+    shard: WorkerShard
+
+    @cached_property
+    def table(self) -> Table | None:
+        """Whose rows the examples are; None if they are whole."""
+        return self.reader.table if self.in_memory else None
+
+    @cached_property
+    def in_memory(self) -> InMemory | None:
+        """All examples, decoded once; None if they are decoded in each epoch, or changed at random."""
+        table, order = self.reader.table, self.order
+        if not table or not isinstance(order, IndexedOrder) or self.shard.world_size > 1 or self.watch:
+            return None
+        if self.reader.plain() != self.reader:
+            return None
+        return InMemory(order, self.reader, table, self.vocabulary, self.batch_size, self.report)
+
+    @cached_property
+    def at_once(self) -> int:
+        """The most batches that are handed over together; each is watched without waiting for others."""
+        return 1 if self.watch else batches_at_once(self.reader.signature, self.batch_size)
+
+    def __call__(self) -> Iterator[Examples]:
+        """Yields the examples until the end, or an error, which the report gets."""
+        for some in self.report.until_error(self._found()):
             if len(some.keys):
                 yield some
             # A step without examples still counts, so that the next one finds its own members.
-            elif in_memory and consumed:
-                yield Examples(
-                    {ROW: np.zeros(1, np.int32)},
-                    encoded_keys(['']),
-                    np.array([UNKNOWN_ID], np.int64),
-                    weight=0.0,
-                )
-            elif consumed or watch:
-                yield Examples(
-                    reader.blank(), encoded_keys(['']), np.array([UNKNOWN_ID], np.int64), weight=0.0
-                )
+            elif self.consumed or self.watch:
+                blank = {ROW: np.zeros(1, np.int32)} if self.table else self.reader.blank()
+                yield Examples(blank, encoded_keys(['']), np.array([UNKNOWN_ID], np.int64), weight=0.0)
 
-    labelled, several = vocabulary is not None, at_once > 1
-    return lambda: _dataset(lambda: report.until_error(examples()), reader, labelled, several, table)
+    def _found(self) -> Iterator[Examples]:
+        if self.in_memory:
+            yield from (
+                self.in_memory.onwards(self.consumed(), until_stopped)
+                if self.consumed
+                else self.in_memory.epoch(until_stopped)
+            )
+            return
+        order, shard = self.order, self.shard
+        members = order.onwards(self.consumed(), shard) if self.consumed else order.epoch(0)
+        batches = read_batches(members, self.batch_size, self.reader, self.report, self.at_once)
+        # After a signal, the chief ends a synchronous step only if the other workers take part in it.
+        for batch in batches if shard.rank else until_stopped(batches):
+            if self.watch:
+                self.watch(batch)
+            yield from _examples_of(batch, self.batch_size, self.vocabulary)
 
 
 def placeholder_features(reader: Reader) -> Features:
@@ -132,23 +153,16 @@ def _examples_of(read: Batch, batch_size: int, vocabulary: Vocabulary | None) ->
         begin = end
 
 
-def _dataset(
-    examples: Callable[[], Iterator[Examples]],
-    reader: Reader,
-    labelled: bool,
-    several: bool,
-    table: Table | None,
-) -> Any:
+def _dataset(examples: _Input, reader: Reader, labelled: bool) -> Any:
     """Returns a Dataset of batches; arrays are handed to TensorFlow whole.
 
     Args:
-      examples: yields one batch at a time, or several.
+      examples: one batch at a time, or several.
       reader: gives the signature of the arrays, and makes features of them.
       labelled: whether the Dataset has class ids as well as features.
-      several: whether `examples` yields more than one batch at a time.
-      table: whose rows the examples are; None if they are whole.
     """
-    several = several or table is not None
+    table = examples.table
+    several = examples.at_once > 1 or table is not None
     signature = {ROW: Signature('int32', ())} if table else reader.signature
 
     def elements() -> Iterator[Any]:
@@ -202,7 +216,7 @@ def _without_autotuning() -> Any:
     return options
 
 
-def _batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
+def batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
     """Returns how many batches are read and handed to TensorFlow together: one if their size varies.
 
     Args:

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -186,7 +186,7 @@ class InMemory:
         return Examples({ROW: self._rows[places]}, self._keys[places], self._ids[places], batches=count)
 
 
-Fill = Callable[[Iterator[Member]], Iterator[Member]]
+Fill = Callable[[Iterable[Member]], Iterator[Member]]
 ROW = 'row'
 """Name of the array of rows, int32 [n]."""
 

@@ -247,8 +247,8 @@ class StreamOrder:
     Attributes:
       sources: each is read from its beginning in every epoch.
       kind: which members are examples.
-      shuffle_buffer: encoded members held at once for shuffling, and at most SHUFFLED_BYTES of them; 1 or less
-        keeps the stored order.
+      shuffle_buffer: encoded members held at once for shuffling, and at most SHUFFLED_BYTES of them; 1 or
+        less keeps the stored order.
       seed: of the shuffling, together with the epoch.
       part: the examples that are used.
       indexes: of the sources, so that whole epochs are skipped without reading them; () if unknown.

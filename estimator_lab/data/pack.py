@@ -150,8 +150,8 @@ def pack(sources: Sequence[Source], out: Path, settings: PackSettings, kind: Kin
 
     Args:
       sources: the archives.
-      out: the folder for the shards, created if necessary. If this function fails, it leaves nothing there; if
-        the process is killed, a hidden folder that the next run removes.
+      out: the folder for the shards, created if necessary. If this function fails, it leaves nothing there;
+        if the process is killed, a hidden folder that the next run removes.
       settings: of the packing.
       kind: which members are packed.
       say: shows one line to the user.
@@ -191,8 +191,8 @@ def _workplace(out: Path) -> Iterator[Path]:
                 others = [path for path in _entries(workplace) if not _OWN.fullmatch(path.name)]
                 if workplace.is_symlink() or not workplace.is_dir() or others:
                     raise FlagError(
-                        f'--out={out} holds {_WORKPLACE}, which is not the folder of an unfinished run: remove '
-                        'it yourself, or name another folder.'
+                        f'--out={out} holds {_WORKPLACE}, which is not the folder of an unfinished run: '
+                        'remove it yourself, or name another folder.'
                     )
                 shutil.rmtree(workplace)
             if found := sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name)):

@@ -1,7 +1,7 @@
 """Files on web servers and in object stores (S3, Google Cloud Storage, Azure, Hugging Face), by fsspec.
 
-A file that fits into the cache is fetched once, as a whole, and is a local file from then on. Of a larger one,
-parts are read where they are needed, many at once.
+A file that fits into the cache is fetched once, as a whole, and is a local file from then on. Of a larger
+one, parts are read where they are needed, many at once.
 """
 
 import contextlib
@@ -36,6 +36,11 @@ _THREADS = 64
 _FIRST_BYTES = 512  # read to learn about a file
 _PIECE, _PIECES_AHEAD = 2**21, 8
 _IDLE_SECONDS = 3600.0  # after which a file in the cache makes room
+# Their own attempts come on top of `_attempts`.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    's3': {'config_kwargs': {'connect_timeout': 10, 'read_timeout': 20, 'retries': {'max_attempts': 1}}}
+}
+_VERSIONS = ('ETag', 'etag', 'generation', 'blob_id', 'md5Hash', 'content_md5', 'LastModified', 'mtime')
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 _RANGE = re.compile(r'bytes (\d+)-(\d+)/(\d+)')
 _LONGEST = 200  # letters of an error of others
@@ -273,22 +278,16 @@ class _WebFile:
 class _StoredObject:
     """An object, by the file system of fsspec for its store."""
 
-    # Their own attempts come on top of `_attempts`.
-    _OPTIONS: dict[str, dict[str, Any]] = {
-        's3': {'config_kwargs': {'connect_timeout': 10, 'read_timeout': 20, 'retries': {'max_attempts': 1}}}
-    }
-    _VERSIONS = ('ETag', 'etag', 'generation', 'blob_id', 'md5Hash', 'content_md5', 'LastModified', 'mtime')
-
     def __init__(self, url: str) -> None:
         self.fs, self.path = self.file_system(url)
 
-    @classmethod
-    def file_system(cls, url: str) -> tuple[Any, str]:
+    @staticmethod
+    def file_system(url: str) -> tuple[Any, str]:
         """Returns the file system of a URL, and the path in it."""
         import fsspec
 
         scheme = url.partition('://')[0].lower()
-        found: tuple[Any, str] = fsspec.core.url_to_fs(url, **cls._OPTIONS.get(scheme, {}))
+        found: tuple[Any, str] = fsspec.core.url_to_fs(url, **_OPTIONS.get(scheme, {}))
         return found
 
     def facts(self) -> Facts:
@@ -296,7 +295,7 @@ class _StoredObject:
         info = self.fs.info(self.path)
         if info.get('type') == 'directory':
             raise RemoteError('it is a folder, not a file')
-        version = next((str(info[name]) for name in self._VERSIONS if info.get(name)), '')
+        version = next((str(info[name]) for name in _VERSIONS if info.get(name)), '')
         return Facts(info.get('size') or 0, version, has_ranges=True)
 
     def fetch(self, offset: int, count: int, known: Facts) -> bytes:

@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from estimator_lab.base.regular_files import why_unread
 from estimator_lab.base.urls import is_web, shown_url
@@ -28,7 +28,7 @@ _GROUP = re.compile(r'\{((?:\d+\.\.\d+)|[^{}]*,[^{}]*)\}')
 _ITEM = re.compile(r'(?:\{[^{}]*\}|[^,])+')
 _MAGIC_BYTES = 16
 # As long as in `tarfile`: a plain tar may begin with the folder name 'BZhang'.
-_COMPRESSIONS: list[tuple[re.Pattern[bytes], Callable[[Any], IO[bytes]]]] = [
+_COMPRESSIONS: list[tuple[re.Pattern[bytes], Callable[[Any], Any]]] = [
     (re.compile(rb'\x1f\x8b\x08'), lambda file: gzip.GzipFile(fileobj=file)),
     (re.compile(rb'BZh.(1AY&SY|\x17rE8P\x90)', re.DOTALL), bz2.BZ2File),
     (re.compile(rb'\xfd7zXZ|\x5d\x00\x00\x80'), lzma.LZMAFile),
@@ -128,7 +128,7 @@ def decompressed(file: io.BufferedReader) -> io.BufferedReader | None:
     """
     head = file.peek(_MAGIC_BYTES)[:_MAGIC_BYTES]
     opener = next((opener for magic, opener in _COMPRESSIONS if magic.match(head)), None)
-    return None if opener is None else io.BufferedReader(opener(file), BUFFER_BYTES)  # type: ignore[type-var]
+    return None if opener is None else io.BufferedReader(opener(file), BUFFER_BYTES)
 
 
 def expand(

@@ -102,7 +102,7 @@ class StreamSettings:
         parse_augmentation(made.augment, made.seed)
         several = [paths] if isinstance(paths, str | os.PathLike) else paths
         undeclared = {
-            'paths': tuple(map(os.fspath, several)),
+            'paths': tuple(os.fspath(path) for path in several),
             'image_shape': image_shape and tuple(image_shape),
             'split': tuple(split),
             'vocabulary': None if vocabulary is None else tuple(vocabulary),
@@ -178,13 +178,19 @@ class Batch(NamedTuple):
 class Stream(Iterator[Any]):
     """Examples of archives, one by one or in batches; made by `estimator_lab.api.stream`.
 
-    It is an iterator of `epochs` passes over the data; `iter` of one that has ended goes on with the next ones.
-    It is also an iterable-style dataset for PyTorch's DataLoader if PyTorch was imported before it was made.
+    It is an iterator of `epochs` passes over the data; `iter` of one that has ended begins the next ones. It
+    is also an iterable-style dataset for PyTorch's DataLoader if PyTorch was imported before it was made.
     In a worker process of a DataLoader it yields that worker's share.
 
     Attributes:
       settings: what it reads, and how.
     """
+
+    _running: Iterator[Any] | None
+    _passes: Passes
+    _is_over: bool
+    _has_run: bool
+    _loaded_in: int
 
     def __init__(self, settings: StreamSettings) -> None:
         self.settings = settings
@@ -293,7 +299,7 @@ class Stream(Iterator[Any]):
         self._consumed = self._first = consumed  # of the global order: where this process's next batch begins
         self._workers = workers  # of the DataLoader whose worker's state was loaded, 0 for none
         self._end = end  # where the passes of that worker end
-        self._running: Iterator[Any] | None = None
+        self._running = None
         self._is_over = self._has_run = False
         self._process, self._loaded_in = os.getpid(), 0
         self._passes = Passes()

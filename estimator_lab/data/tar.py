@@ -141,56 +141,70 @@ def entries(stream: Forward, note: Callable[[str], None] = lambda words: None) -
       EOFError: the stream ends within a member or a header.
       TarError: a header is damaged.
     """
-    tar = types.SimpleNamespace(  # what `TarInfo.fromtarfile` uses of a TarFile
-        fileobj=stream,
-        encoding='utf-8',
-        errors='surrogateescape',
-        pax_headers={},
-        offset=0,
-        dereference=False,
-    )
-    has_any, zeros, position = False, 0, 0
-    while True:
-        stream.left = MAX_HEADER_BYTES
-        try:
-            block = stream.read(BLOCK)
-        except EOFError:
-            if not (has_any or zeros) or stream.position % BLOCK:
-                raise
-            if not zeros:
-                note(f'has no end-of-archive block: it ends after its last member, at byte {position}.')
-            return
-        if block == _ZEROS:
-            zeros += 1
-            position += BLOCK
-            if zeros > _MOST_ZEROS:
-                note('ends in zeros without end, which are not read.')
-                return
-            continue
-        entry, following = _plain(block, position) if not tar.pax_headers else None, 0
-        if entry:
-            following = entry.data + entry.size + -entry.size % BLOCK
-        else:
-            try:
-                entry, following = _other(block, tar, position)
-            except TarError:
-                if zeros and has_any:
-                    note(
-                        f'is followed by bytes that are not a tar header, from byte {position} on; not used.'
-                    )
-                    return
-                raise
-        has_any, zeros = True, 0
+    headers = _Headers(stream, note)
+    while (found := headers.next()) is not None:
+        entry, following = found
         stream.left = entry.size
         yield entry
-        position = following
         try:
             if stream.position != following:
                 stream.seek(following)
         except EOFError:
             if stream.position < entry.data + entry.size:
+                raise  # else only the padding of the last member is missing
+
+
+class _Headers:
+    """Reads one header after another."""
+
+    def __init__(self, stream: Forward, note: Callable[[str], None]) -> None:
+        self._stream, self._note = stream, note
+        self._has_any = False
+        self._tar = types.SimpleNamespace(  # what `TarInfo.fromtarfile` uses of a TarFile
+            fileobj=stream, encoding='utf-8', errors='surrogateescape', pax_headers={}, offset=0
+        )
+
+    def next(self) -> tuple[Entry, int] | None:
+        """Returns the next header, and where the one after it begins; None at the end."""
+        zeros, stream = 0, self._stream
+        while True:
+            position, stream.left = stream.position, MAX_HEADER_BYTES
+            block = self._block(zeros)
+            if block is None:
+                return None
+            if block != _ZEROS:
+                return self._parsed(block, position, follows_zeros=zeros > 0)
+            zeros += 1
+            if zeros > _MOST_ZEROS:
+                self._note('ends in zeros without end, which are not read.')
+                return None
+
+    def _block(self, zeros: int) -> bytes | None:
+        """Returns the next block; None at the end of a stream that has any, or only zeros."""
+        begin = self._stream.position
+        try:
+            return self._stream.read(BLOCK)
+        except EOFError:
+            if self._stream.position > begin or not (self._has_any or zeros):
                 raise
-            position = stream.position  # only the padding of the last member is missing
+        if not zeros:
+            self._note(f'has no end-of-archive block: it ends after its last member, at byte {begin}.')
+        return None
+
+    def _parsed(self, block: bytes, position: int, follows_zeros: bool) -> tuple[Entry, int] | None:
+        entry = _plain(block, position) if not self._tar.pax_headers else None
+        if entry:
+            self._has_any = True
+            return entry, entry.data + entry.size + -entry.size % BLOCK
+        try:
+            found = _other(block, self._tar, position)
+        except TarError:
+            if not (follows_zeros and self._has_any):
+                raise
+            self._note(f'is followed by bytes that are not a tar header, from byte {position} on; not used.')
+            return None
+        self._has_any = True
+        return found
 
 
 def _plain(block: bytes, offset: int) -> Entry | None:
@@ -379,40 +393,63 @@ def _chosen(
 def _labelled(found: Iterator[tuple[Found, bool]], kind: Kind) -> Iterator[Found]:
     """Yields the examples with their labels: from a table, or from a sidecar file of the same sample.
 
-    A sample is a run of files that are equal up to the first dot. Its examples are held until it ends; of many
-    files with the same stem, only a few are held.
+    A sample is a run of files that are equal up to the first dot. Its examples are held until it ends; of
+    many files with the same stem, only a few are held.
     """
     if kind.labels:
         for example, _ in found:
             yield example._replace(label=kind.labels.of(example.name))
         return
-    sample, stem, label = '', '', ''
-    held: deque[Found] = deque()
+    samples = _Samples()
     try:
         for one, is_example in found:
-            if (group := _sample_of(one.name)) != sample:
-                while held:
-                    yield held.popleft()
-                sample, stem = group, ''
-            if is_example and stem and one.name.startswith(stem):
-                yield one._replace(label=label)
-            elif is_example:
-                held.append(one)
-                if len(held) > _MOST_HELD or sum(len(one.data) for one in held) > _MOST_BYTES_HELD:
-                    while held:
-                        yield held.popleft()
-            elif (text := sidecar_label(one.name, one.data)) is not None:
-                if (own := one.name[: one.name.rfind('.') + 1]) == stem:
-                    continue  # the first sidecar file counts
-                stem, label = own, text
-                if all(example.name.startswith(stem) for example in held):
-                    while held:
-                        yield held.popleft()._replace(label=label)
+            yield from samples.add(one, is_example)
             del one  # before the next is read
     except Exception:
-        yield from held
+        yield from samples.rest()
         raise
-    yield from held
+    yield from samples.rest()
+
+
+class _Samples:
+    """Assigns the label of a sample to its examples, in whatever order its files are."""
+
+    def __init__(self) -> None:
+        self._sample = self._stem = self._label = ''
+        self._held: deque[Found] = deque()
+
+    def add(self, one: Found, is_example: bool) -> Iterator[Found]:
+        """Adds an example or a sidecar file; yields the examples that need not be held any longer."""
+        if (sample := _sample_of(one.name)) != self._sample:
+            yield from self.rest()
+            self._sample, self._stem = sample, ''
+        if not is_example:
+            yield from self._add_sidecar(one)
+        elif self._stem and one.name.startswith(self._stem):
+            yield one._replace(label=self._label)
+        else:
+            self._held.append(one)
+            del one
+            if (
+                len(self._held) > _MOST_HELD
+                or sum(len(other.data) for other in self._held) > _MOST_BYTES_HELD
+            ):
+                yield from self.rest()
+
+    def rest(self, label: str | None = None) -> Iterator[Found]:
+        """Yields the held examples, with a label if there is one."""
+        while self._held:
+            example = self._held.popleft()
+            yield example if label is None else example._replace(label=label)
+            del example
+
+    def _add_sidecar(self, one: Found) -> Iterator[Found]:
+        label, stem = sidecar_label(one.name, one.data), one.name[: one.name.rfind('.') + 1]
+        if label is None or stem == self._stem:  # the first one of a stem counts
+            return
+        self._stem, self._label = stem, label
+        if all(example.name.startswith(stem) for example in self._held):
+            yield from self.rest(label)
 
 
 def _sample_of(name: str) -> str:

@@ -179,15 +179,18 @@ def _plan(run: Run, phase: Phase, before: Plan | None) -> Plan:
     inputs = (run.inputs if is_final else run.pretraining).arranged(known)
     now = record_of(settings, inputs, run.role, first)
     if saved is None:
-        resumption, last = _begin(now, inputs, before), _last_step(settings, phase, now, first, 0.0, 0)
+        resumption, last = _begin(now, inputs, before), _last_step(settings, phase, now, first, 0)
     else:
         position = saved_position(folder, recorded)
-        resumption = _resume(recorded, now, inputs, saved, position)
-        done = (position or 0) / recorded.examples if recorded.examples else 0.0
-        last = _last_step(settings, phase, resumption.input, saved, done, resumption.position)
+        former = replace(recorded if recorded.archives else now, settings=now.settings)
+        last = _last_step(settings, phase, former, saved, position or 0)
         if saved >= last:
             resumption = Resumption(recorded)  # no training is left, and nothing is recorded
-            last = last if is_final else saved
+        else:
+            resumption = _resume(recorded, now, inputs, saved, position)
+            last = _last_step(settings, phase, resumption.input, saved, resumption.position)
+    if not is_final and saved is not None:
+        last = max(last, saved)
     return Plan(run, phase, inputs, first, last, before, saved, previous, resumption)
 
 
@@ -221,9 +224,7 @@ def saved_step(folder: Path) -> int | None:
     return step_of(checkpoint) if checkpoint else None
 
 
-def _last_step(
-    settings: Settings, phase: Phase, record: InputRecord, saved: int, done: float, position: int
-) -> int:
+def _last_step(settings: Settings, phase: Phase, record: InputRecord, saved: int, position: int) -> int:
     """Returns the global step at which a phase ends.
 
     Args:
@@ -231,13 +232,12 @@ def _last_step(
       phase: the phase.
       record: of its input.
       saved: global step of its newest checkpoint, or at which it begins.
-      done: passes over the data that it has completed by then.
-      position: at which it goes on.
+      position: examples that were consumed by then.
     """
     first = record.first_step
 
     def step_after(epochs: float) -> int:
-        left = 0 if done >= epochs else max(epochs * record.examples - position, 0)
+        left = max(epochs * record.examples - position, 0)
         return saved + math.ceil(left / record.settings['batch_size'])
 
     if phase.name != FINAL:

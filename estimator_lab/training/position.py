@@ -18,7 +18,7 @@ CONSUMED = 'input/consumed'
 _OLDER = ('global_batch_size', 'shares')  # settings that this version does not record
 
 
-@dataclass
+@dataclass(eq=False)
 class PositionHook(tf.train.SessionRunHook):
     """Keeps the position in the checkpoints of a phase.
 

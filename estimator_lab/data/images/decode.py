@@ -1,7 +1,7 @@
 """Encoded image bytes -> uint8 pixels. Thread-safe.
 
-Images are untrusted. Only formats that Pillow decodes in C are accepted, of at most 64 million pixels, and only
-one large image is decoded at a time, so that threads together take bounded memory.
+Images are untrusted. Only formats that Pillow decodes in C are accepted, of at most 64 million pixels, and one
+large image is decoded at a time, so that threads together take bounded memory.
 """
 
 import contextlib
@@ -94,8 +94,8 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
 
     As in the notes: Lanczos resize first, then conversion to grey (ITU-R 601). If that order is impossible,
     the image is first converted to grey or RGB: palettes are looked up, images with transparency are composed
-    on black, 16-bit values are scaled to 8 bits. Of an animation, the first frame is used. An EXIF orientation
-    is ignored.
+    on black, 16-bit values are scaled to 8 bits. Of an animation, the first frame is used. An EXIF
+    orientation is ignored.
 
     Args:
       data: the encoded image, in one of `files.FORMATS`.

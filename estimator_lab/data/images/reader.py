@@ -138,7 +138,7 @@ class ImageKind(Kind):
         return *image.size, len(image.getbands())
 
     def reader(self, options: ReaderOptions) -> ImageReader:
-        """Returns a reader; it keeps decoded images if all fit into memory, as keeping half would gain little.
+        """Returns a reader; it keeps decoded images if all fit into memory: keeping half gains little.
 
         Raises:
           FlagError: --augment is not understood.
