@@ -1,8 +1,12 @@
-"""Archives for the tests of streams, and functions that read them."""
+"""Archives for the tests of sources, and functions that read them by their paths."""
 
 import tarfile
 
-from estimator_lab.data.index import scan_members
+from estimator_lab.data import index
+from estimator_lab.data.formats import Scan
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.sources import source_of
 from estimator_lab.errors import DataError
 
 FILES = {
@@ -21,11 +25,33 @@ def special(name, type, linkname=''):
     return info
 
 
-def read_until_error(archive, read=stream_members):
+def stream_members(path, kind=IMAGES, note=lambda words: None):
+    """Yields the members of a source with their data."""
+    scan = Scan(note=note)
+    yield from index.scan_members(source_of(path), kind, scan)
+    scan.skipped.report(note)
+
+
+def scan_headers(path, kind=IMAGES, note=lambda words: None):
+    """Yields the members of a source without their data."""
+    scan = Scan(headers_only=True, note=note)
+    yield from index.scan_members(source_of(path), kind, scan)
+    scan.skipped.report(note)
+
+
+def build_index(path, kind=IMAGES, **options):
+    return index.build_index(source_of(path), kind, **options)
+
+
+def open_index(path, kind=IMAGES, **options):
+    return index.open_index(source_of(path), kind, **options)
+
+
+def read_until_error(archive, read=stream_members, **options):
     """Returns the members that were read, and the DataError that ended reading, or None."""
     members = []
     try:
-        members.extend(read(archive))  # `extend` keeps what came before an exception
+        members.extend(read(archive, **options))  # `extend` keeps what came before an exception
     except DataError as error:
         return members, error
     return members, None
@@ -35,6 +61,19 @@ def names(members):
     return [member.name for member in members]
 
 
+def data_of(member):
+    """Returns the data of a member, or why it has none."""
+    try:
+        return member.read().data
+    except BadExampleError as reason:
+        return str(reason)
+
+
+def found_in(members):
+    """Returns what is known of members, with their data."""
+    return [(m.name, m.offset, m.label, m.size, data_of(m)) for m in members]
+
+
 def members_of(index):
-    """Returns all members of an index, read one by one."""
-    return [index.member(row).read() for row in range(len(index))]
+    """Returns what is known of all members of an index, read one by one."""
+    return found_in(index.member(row) for row in range(len(index)))

@@ -53,6 +53,7 @@ def read_batches(
     report: InputReport,
     at_once: int = 1,
     threads: int = 0,
+    whole_only: bool = False,
 ) -> Iterator[Batch]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
@@ -69,6 +70,8 @@ def read_batches(
       report: counts the examples, and the bad ones.
       at_once: the most batches that are yielded as one.
       threads: how many decode; 0 for one more than processors.
+      whole_only: whether an incomplete batch before an error is left out. A position that counts whole batches
+        then goes on where it begins.
 
     Raises:
       DataError: raised by `members`, after all preceding batches; or too many examples are bad.
@@ -86,7 +89,7 @@ def read_batches(
             except DataError as caught:
                 error = caught
             is_last = len(some) < size
-            if some:
+            if some and not (error and whole_only):
                 yield _batch(some, reader, report)
             if error:
                 raise error

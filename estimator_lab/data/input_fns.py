@@ -115,7 +115,14 @@ class _Input:
             return
         order, shard = self.order, self.shard
         members = order.onwards(self.consumed(), shard) if self.consumed else order.epoch(0)
-        batches = read_batches(members, self.batch_size, self.reader, self.report, self.at_once)
+        batches = read_batches(
+            members,
+            self.batch_size,
+            self.reader,
+            self.report,
+            self.at_once,
+            whole_only=self.consumed is not None,
+        )
         # After a signal, the chief ends a synchronous step only if the other workers take part in it.
         for batch in batches if shard.rank else until_stopped(batches):
             if self.watch:

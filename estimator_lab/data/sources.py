@@ -128,7 +128,22 @@ def decompressed(file: io.BufferedReader) -> io.BufferedReader | None:
     """
     head = file.peek(_MAGIC_BYTES)[:_MAGIC_BYTES]
     opener = next((opener for magic, opener in _COMPRESSIONS if magic.match(head)), None)
-    return None if opener is None else io.BufferedReader(opener(file), BUFFER_BYTES)
+    return None if opener is None else io.BufferedReader(_Pieces(opener(file)), BUFFER_BYTES)
+
+
+class _Pieces(io.RawIOBase):
+    """A decompressed file that hands over what there is before an error, instead of filling a buffer."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data: bytes = self._file.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def expand(

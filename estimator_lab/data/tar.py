@@ -32,6 +32,7 @@ MAX_HEADER_BYTES = 2**20
 """Limit for all headers of one member, with its long name and pax records; usually 512."""
 
 _ZEROS = bytes(BLOCK)
+_MOST_READS = 200  # of a member's headers, which `tarfile` reads by recursion; most programs write four
 _MOST_ZEROS = 2**30 // BLOCK  # blocks after an archive: a pipe may send them endlessly
 _CHUNK = 2**20
 _PROGRESS_EVERY = 1000  # headers; each member if data is read, which takes longer than reporting it
@@ -123,6 +124,15 @@ class Forward:
                 self.position += len(data)
         if self.position < target:
             raise EOFError('the data ends there')
+
+    def check_holds(self, end: int) -> None:
+        """Checks that the stream has the bytes up to a position, which are read if it can't seek.
+
+        Raises:
+          EOFError: it ends before.
+        """
+        if self._length is None or end > self._length:
+            self.seek(end)
 
     def finish(self) -> None:
         """Reads a stream that can't seek up to its end, where decompressors verify checksums."""
@@ -235,8 +245,12 @@ class _Again:
 
     def __init__(self, block: bytes, stream: Forward) -> None:
         self._block, self._stream = block, stream
+        self._reads = 0
 
     def read(self, count: int) -> bytes:
+        self._reads += 1
+        if self._reads > _MOST_READS:
+            raise TarError(f'more than {_MOST_READS} headers in a row for one member')
         block, self._block = self._block, b''
         return block or self._stream.read(count)
 
@@ -250,8 +264,6 @@ def _other(block: bytes, tar: Any, offset: int) -> tuple[Entry, int]:
     tar.fileobj = _Again(block, stream)
     try:
         info = tarfile.TarInfo.fromtarfile(tar)
-    except RecursionError as error:
-        raise TarError('too many headers in a row for one member') from error
     except (tarfile.HeaderError, ValueError, OverflowError) as error:
         raise TarError(f'{error}' or 'the header is damaged') from error
     finally:
@@ -381,6 +393,8 @@ def _chosen(
                 reason = too_large(entry.size) or (_sparse() if entry.type == 'sparse' else None)
                 if is_label or not (scan.headers_only or reason):
                     data = head + stream.read(entry.size - len(head))
+                else:
+                    stream.check_holds(entry.data + (0 if entry.type == 'sparse' else entry.size))
                 found = Found(
                     name, entry.offset, entry.size, headers_size, entry.checksum, None, data, reason
                 )

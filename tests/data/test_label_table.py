@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-
 from estimator_lab.data.label_table import read_label_table, sidecar_label
+
 from estimator_lab.errors import DataError
 
 

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from estimator_lab.data.packing.packing import pack
 from estimator_lab.data.packing.shards import MANIFEST, PackSettings, verify
 from estimator_lab.data.tar.sources import expand_archives
+
 from estimator_lab.errors import DataError
 from tests.pack_files import FILES, packed, quiet, write_tar
 from tests.places import ROOT

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from estimator_lab.data.tar.index import open_index
+
 from tests.archive_files import tar_bytes
 from tests.places import ROOT
 

@@ -1,6 +1,6 @@
 """Encoded image bytes -> uint8 pixels. Thread-safe.
 
-Images are untrusted. Only formats that Pillow decodes in C are accepted, of at most 64 million pixels, and one
+Images are untrusted. Only formats that Pillow decodes in C are accepted, of at most 64 million pixels; one
 large image is decoded at a time, so that threads together take bounded memory.
 """
 

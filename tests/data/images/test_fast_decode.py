@@ -5,6 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from estimator_lab.data.images.table import PixelTable
+from estimator_lab.data.pipeline.batches import read_batches
+from estimator_lab.data.pipeline.report import InputReport
 from PIL import Image
 
 from estimator_lab.data.images import fast_decode
@@ -12,10 +15,7 @@ from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.data.images.table import PixelTable
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.data.pipeline.batches import read_batches
-from estimator_lab.data.pipeline.report import InputReport
 from tests import archive_files
 
 SHAPE = ImageShape(20, 24, 1)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from estimator_lab.data.images.graph_decode import decode_batch
 from PIL import Image
 
 from estimator_lab.data.images.decode import ImageShape, decode_image
-from estimator_lab.data.images.graph_decode import decode_batch
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-
 from estimator_lab.data.storage import failures, files, range_cache
+
 from tests.web_server import Web, web_server
 
 

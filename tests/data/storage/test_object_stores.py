@@ -4,11 +4,11 @@ import importlib.util
 from collections.abc import Iterator
 
 import pytest
-
-from estimator_lab.data.member import read_members
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.storage import failures, files, object_store, packages
 from estimator_lab.data.tar.sources import expand_archives
+
+from estimator_lab.data.member import read_members
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes
 

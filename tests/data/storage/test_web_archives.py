@@ -5,15 +5,15 @@ import random
 import re
 
 import pytest
-
-from estimator_lab.data.member import read_members
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.storage import files, http
-from estimator_lab.data.tar import skipping_file
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.data.tar.stream import scan_members, stream_members
+
+from estimator_lab.data.member import read_members
+from estimator_lab.data.tar import skipping_file
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes
 from tests.meeting import Meeting

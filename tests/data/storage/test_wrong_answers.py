@@ -6,11 +6,11 @@ import socket
 import threading
 
 import pytest
-
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.storage import failures, files, http
 from estimator_lab.data.storage.files import open_remote
 from estimator_lab.data.tar.stream import stream_members
+
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes
 

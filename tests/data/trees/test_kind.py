@@ -4,16 +4,16 @@ import gzip
 
 import numpy as np
 import pytest
-
 from estimator_lab.data.images.kind import IMAGES
-from estimator_lab.data.kinds import kind_in, kind_of
-from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.packing.packing import pack
 from estimator_lab.data.packing.shards import PackSettings
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.paths import ExampleInput, read_example
 from estimator_lab.data.pipeline.report import InputReport
+
+from estimator_lab.data.kinds import kind_in, kind_of
+from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens

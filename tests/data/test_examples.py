@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.data.examples import ExampleInput, read_example
 from estimator_lab.data.member import MAX_MEMBER_BYTES
-from estimator_lab.data.pipeline.paths import ExampleInput, read_example
-from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded, picture, write_tar
+from tests.streams import stream_members
 
 PNG = encoded(picture(1))
 

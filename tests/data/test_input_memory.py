@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from estimator_lab.data.budget import Budget
 from PIL import Image
 
-from estimator_lab.data.budget import Budget
 from estimator_lab.data.images import decode, fast_decode, jpeg
 from estimator_lab.data.images.decode import decode_image, shrink_image
 from estimator_lab.data.images.fast_decode import decode_image_fast

@@ -10,9 +10,9 @@ import pytest
 from estimator_lab.api import stream
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from tests.archive_files import encoded, picture, small_archive, write_tar
+from tests.streams import stream_members
 
 
 @pytest.fixture(params=['plain', 'compressed', 'folder'])

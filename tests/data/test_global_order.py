@@ -11,13 +11,12 @@ pytest.importorskip('hypothesis')  # which environments made before it was neede
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimator_lab.data.order import own_share
-from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.order.order import IndexedOrder, RelayedOrder, StreamOrder
-from estimator_lab.data.order.own_share import OwnShareOrder
-from estimator_lab.data.order.split_and_shard import WorkerShard
-from estimator_lab.data.tar.index import build_index
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.order import IndexedOrder, OwnPaceOrder, StreamOrder, WorkerShard
+from estimator_lab.errors import FlagError
 from tests.archive_files import write_tar
+from tests.streams import build_index
 
 SIZES = (1, 2, 7, 40)
 
@@ -104,38 +103,39 @@ def test_a_worker_goes_on_where_it_stopped(indexes, sizes, world_size, more, ste
 
 
 @settings(deadline=None, max_examples=60)
-@given(sizes, worlds, st.lists(st.integers(0, 30), max_size=4), st.booleans(), st.data())
-def test_workers_at_their_own_pace_share_each_epoch(indexes, sizes, world_size, stops, is_stream, data):
-    """Each is stopped after some of its own examples and goes on from their number; some leave out epochs."""
+@given(sizes, worlds, st.integers(0, 100))
+def test_workers_at_their_own_pace_share_each_epoch_in_another_way(indexes, sizes, world_size, start):
     order, epoch = order_of(indexes, sizes, 1), sum(sizes)
-    together = -(-world_size // epoch)  # epochs that give each worker an example
-    some = st.sets(st.integers(0, world_size - 1), min_size=1).map(sorted)
-    rosters = [range(world_size), *data.draw(st.lists(some, min_size=2, max_size=2)), range(world_size)]
-    seen = Counter()
-    for rank in range(world_size):
-        own = OwnShareOrder(order, rank, together * epoch, rosters.__getitem__, epoch, is_stream)
-        shares, consumed = 0, 0
-        for ranks in rosters[:-1]:
-            if rank in ranks:
-                shares += WorkerShard(ranks.index(rank), len(ranks), together * epoch).own
-        for stop in [*stops, shares]:
-            steps = min(stop, shares - consumed)
-            seen.update(places(itertools.islice(own.onwards(consumed), steps)))
-            consumed += steps
-    assert seen == Counter(places(itertools.islice(order.onwards(epoch), 3 * together * epoch)))
+    for stream in (order, Streamed(order)):
+        seen, shares = Counter(), []
+        for rank in range(world_size):
+            own = OwnPaceOrder(stream, rank, world_size, epoch).onwards(start)
+            last = start // epoch + 2
+            share = places(itertools.takewhile(lambda one, last=last: one.epoch < last, own))
+            seen.update(share)
+            shares.append(sum(row[0] == last - 1 for row in share))
+        assert seen == Counter(places(itertools.islice(order.onwards(start), last * epoch - start)))
+        if epoch >= 2 * world_size > 2:  # each has as many as the others, but one
+            assert max(shares) - min(shares) <= 1
 
 
-@pytest.mark.parametrize('window', [1, 3, 8])
-def test_a_stream_is_divided_some_examples_at_a_time(indexes, monkeypatch, window):
-    """The last division of an epoch is smaller, and no example goes to two workers or to none."""
-    monkeypatch.setattr(own_share, '_AT_ONCE_IN_A_STREAM', window)
-    order, seen = order_of(indexes, [40, 7], 1), []
-    for rank in range(3):
-        own = OwnShareOrder(order, rank, 47, [range(3), [0, 2], [rank]].__getitem__, is_stream=True)
-        members = places(itertools.takewhile(lambda member: member.epoch < 2, own.onwards(0)))
-        assert places(itertools.islice(own.onwards(11), len(members) - 11)) == members[11:]
-        seen += members
-    assert Counter(seen) == Counter(places(itertools.islice(order.onwards(0), 2 * 47)))
+class Streamed:
+    """An order without random access."""
+
+    def __init__(self, order):
+        self.onwards = order.onwards
+
+
+def test_a_slow_worker_costs_steps_but_no_classes(tmp_path):
+    """In an archive sorted by label, the steps of the only fast one of two workers have all labels."""
+    files = [(f'{label}/{n}.jpg', b'') for label in range(10) for n in range(40)]
+    order = open_archives([str(write_tar(tmp_path / 'a.tar', files))], IMAGES).order(9, seed=1)
+    fast = itertools.islice(OwnPaceOrder(order, 0, 2, 400).onwards(0), 200)
+    counts = Counter(member.label for member in fast)
+    assert len(counts) == 10 and min(counts.values()) > 8
+    both = [OwnPaceOrder(order, 0, 2, 400).onwards(start) for start in (0, 400)]
+    first, second = ({one.name for one in itertools.islice(share, 200)} for share in both)
+    assert len(first | second) > 250  # an epoch later it reads others
 
 
 def test_one_worker_reads_as_it_always_did(indexes):
@@ -151,7 +151,7 @@ def test_a_worker_keeps_to_its_range_of_the_data(tmp_path):
     archives = [
         write_tar(tmp_path / f'{n:02}.tar', [(f'a/{n}_{i}.jpg', b'') for i in range(100)]) for n in range(12)
     ]
-    order = open_archives([*map(str, archives)]).order(9, seed=1)
+    order = open_archives([*map(str, archives)], IMAGES).order(9, seed=1)
     for rank in range(3):
         members = itertools.islice(order.onwards(0, WorkerShard(rank, 3, 96)), 400)
         counts = Counter(archives.index(type(archives[0])(member.archive)) // 4 for member in members)
@@ -159,29 +159,30 @@ def test_a_worker_keeps_to_its_range_of_the_data(tmp_path):
 
 
 @pytest.mark.parametrize('world_size', [2, 3])
-def test_streams_and_relays_are_divided_too(tmp_path, world_size):
+def test_streams_are_divided_too(tmp_path, world_size):
     plain = write_tar(tmp_path / 'a.tar', [(f'a/{n}.jpg', b'') for n in range(10)])
     packed = tmp_path / 'b.tar.gz'
     packed.write_bytes(gzip.compress(plain.read_bytes()))
-    one, other = (open_archives([str(path)]).order(4, seed=1) for path in (plain, packed))
-    assert isinstance(other, StreamOrder)
-    for order in (other, RelayedOrder(one, other, 1, 10, 10)):
-        names = [(one.epoch, one.name) for one in itertools.islice(order.onwards(3), 24)]
-        found = []
-        for rank in range(world_size):
-            shard = WorkerShard(rank, world_size, 6)
-            members = itertools.islice(order.onwards(3, shard), 24 // world_size)
-            found.extend((one.epoch, one.name) for one in members)
-        assert sorted(found) == sorted(names)
+    order = open_archives([str(packed)], IMAGES).order(4, seed=1)
+    assert isinstance(order, StreamOrder)
+    names = [(one.epoch, one.name) for one in itertools.islice(order.onwards(3), 24)]
+    found = []
+    for rank in range(world_size):
+        shard = WorkerShard(rank, world_size, 6)
+        members = itertools.islice(order.onwards(3, shard), 24 // world_size)
+        found.extend((one.epoch, one.name) for one in members)
+    assert sorted(found) == sorted(names)
 
 
-def test_pairs_of_a_global_batch_stay_on_one_worker_in_their_order(indexes):
-    order = order_of(indexes, [40, 7], 1)
-    whole = places(itertools.islice(order.onwards(5), 8 * 12))
-    parts = []
-    for rank in range(3):
-        shard = WorkerShard(rank, 3, 12, keeps_pairs=True)
-        parts.append(places(itertools.islice(order.onwards(5, shard), 8 * shard.own)))
-    for batch in range(8):
-        together = [one for part in parts for one in part[4 * batch : 4 * batch + 4]]
-        assert together == whole[12 * batch : 12 * batch + 12]
+@pytest.mark.parametrize(
+    ('shard', 'words'),
+    [
+        ((0, 0), 'world_size=0 must be at least 1.'),
+        ((3, 3), 'rank=3 is not one of world_size=3: ranks go from 0 to 2.'),
+        ((-1, 3), 'rank=-1 is not one of world_size=3: ranks go from 0 to 2.'),
+        ((0, 3, 2), 'global_batch=2 must have an example for each of world_size=3.'),
+    ],
+)
+def test_a_worker_that_there_is_not(shard, words):
+    with pytest.raises(FlagError, match=words):
+        WorkerShard(*shard)

@@ -1,21 +1,19 @@
-"""Small data sets: from the second epoch on, batches are numbers of rows of pixels in memory."""
+"""Small data sets: all images are decoded first, and batches are numbers of rows of pixels in memory."""
 
-import itertools
 
 import numpy as np
 import pytest
 
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import ImageShape
-from estimator_lab.data.images.reader import ImageReader, image_reader
-from estimator_lab.data.images.table import PixelTable, is_aligned
+from estimator_lab.data.images.reader import IMAGES, ImageReader
+from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.kind import ReaderOptions
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.order.split_and_shard import Part, WorkerShard
-from estimator_lab.data.pipeline.bad_examples import BadExamples
-from estimator_lab.data.pipeline.input_fns import archive_input_fn, numpy_input_fn
-from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.memory import Table
+from estimator_lab.data.order import Part, WorkerShard
 from estimator_lab.errors import DataError
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
@@ -35,14 +33,14 @@ def broken(tmp_path):
 
 def batches(archive, count, start=0, memory=True, size=3, shard=None, shuffle=100, **options):
     """Returns `count` batches of training, or one evaluation if `start` is None; and the report."""
-    archives = open_archives([str(archive)])
-    reader = ImageReader(SHAPE, cache=PixelTable.for_images(24, SHAPE) if memory else None, **options)
+    archives = open_archives([str(archive)], IMAGES)
+    reader = ImageReader(SHAPE, table=Table(24, SHAPE) if memory else None, **options)
     said = []
-    report = InputReport(said.append, bad_examples=BadExamples(total=24))
+    report = InputReport(IMAGES, said.append, bad_examples=BadExamples(IMAGES, total=24))
     order = archives.order(shuffle, seed=2)
-    resume = None if start is None else lambda: start
+    consumed = None if start is None else lambda: start
     more = {'shard': shard} if shard else {}
-    fn = archive_input_fn(order, reader, size, report, VOCABULARY, resume, **more)
+    fn = archive_input_fn(order, reader, size, report, VOCABULARY, consumed, **more)
     runs = [batches_of(fn, count) for _ in range(2)]  # the second begins with all images in memory
     return runs, said, report
 
@@ -52,8 +50,6 @@ def assert_same(one, other):
         (features, labels), (those, theirs) = batch, expected
         assert labels.tolist() == theirs.tolist() and labels.dtype == theirs.dtype
         assert features.keys() == those.keys()
-        for places in (one['place'] for one in (features, those) if 'place' in one):
-            places %= 4  # several batches may be counted through
         for name, value in features.items():
             assert np.array_equal(value, those[name]) and value.dtype == those[name].dtype, name
 
@@ -64,7 +60,7 @@ def assert_same(one, other):
     [
         {'start': 0},
         {'start': 31, 'size': 4},
-        {'start': 7, 'size': 4, 'places': True},
+        {'start': 7, 'size': 4},
         {'start': 6, 'size': 40},
         {'start': 5, 'size': 2, 'shuffle': 1},
         {'start': None, 'size': 5},
@@ -88,36 +84,28 @@ def test_an_evaluation_counts_each_image_also_from_memory(broken):
     assert (report.seen, report.bad) == (48, 12)  # in two evaluations
 
 
-def test_images_are_decoded_once_and_members_not_looked_at_again(archive, monkeypatch):
-    decoded, scheduled = [], []
-    archives = open_archives([str(archive)])
+def test_images_are_decoded_once(archive):
+    decoded = []
     decode = ImageReader(SHAPE).decode
-    reader = ImageReader(
-        SHAPE, lambda *given: decoded.append(0) or decode(*given), cache=PixelTable.for_images(24, SHAPE)
-    )
-    order = archives.order(100, seed=2)
-    onwards = order.onwards
-    monkeypatch.setattr(
-        order, 'onwards', lambda *given: (scheduled.append(0) or one for one in onwards(*given))
-    )
-    fn = archive_input_fn(order, reader, 4, InputReport(), VOCABULARY, lambda: 0)
-    assert len(batches_of(fn, 300)) == 300
-    assert len(decoded) == 24 and len(scheduled) == 24
+    reader = ImageReader(SHAPE, lambda *given: decoded.append(0) or decode(*given), table=Table(24, SHAPE))
+    order = open_archives([str(archive)], IMAGES).order(100, seed=2)
+    fn = archive_input_fn(order, reader, 4, InputReport(IMAGES), VOCABULARY, lambda: 0)
+    assert len(batches_of(fn, 300)) == 300 and len(decoded) == 24
 
 
 def test_parts_of_a_data_set_share_the_memory(archive):
-    archives = open_archives([str(archive)])
-    reader = image_reader(ReaderOptions(SHAPE, cache_megabytes=1, examples=24))
-    assert reader.cache.pixels.shape == (25, *SHAPE)
+    archives = open_archives([str(archive)], IMAGES)
+    reader = IMAGES.reader(ReaderOptions(SHAPE, cache_megabytes=1, examples=24))
+    assert reader.table.array.shape == (25, *SHAPE)
     found = []
     for part in (Part(0, 0.5), Part(0.5, 1)):
         order = archives.restricted_to(part).order()
         for _ in range(2):
-            fn = archive_input_fn(order, reader.plain(), 4, InputReport(), VOCABULARY)
+            fn = archive_input_fn(order, reader.plain(), 4, InputReport(IMAGES), VOCABULARY)
             found.append([key for features, _ in batches_of(fn) for key in features['key']])
     assert found[0] == found[1] and found[2] == found[3]
     assert len(set(found[0] + found[2])) == 24
-    assert not image_reader(ReaderOptions(SHAPE, examples=24)).cache  # 0 megabytes
+    assert not IMAGES.reader(ReaderOptions(SHAPE, examples=24)).table  # 0 megabytes
 
 
 def test_augmented_images_are_kept_but_changed_in_each_epoch(archive):
@@ -128,12 +116,12 @@ def test_augmented_images_are_kept_but_changed_in_each_epoch(archive):
 
 
 def test_too_many_bad_images_end_the_input_at_the_same_place(broken):
-    archives = open_archives([str(broken)])
+    archives = open_archives([str(broken)], IMAGES)
     ends = []
-    for table in (PixelTable.for_images(24, SHAPE), None):
-        reader = ImageReader(SHAPE, cache=table)
+    for table in (Table(24, SHAPE), None):
+        reader = ImageReader(SHAPE, table=table)
         for _ in range(2):
-            report = InputReport(lambda line: None, bad_examples=BadExamples(0.1))
+            report = InputReport(IMAGES, lambda line: None, bad_examples=BadExamples(IMAGES, 0.1))
             report.bad_examples.total = 60
             fn = archive_input_fn(archives.order(), reader, 1, report, VOCABULARY)
             found = batches_of(fn)
@@ -143,12 +131,12 @@ def test_too_many_bad_images_end_the_input_at_the_same_place(broken):
 
 
 def test_tensorflow_uses_the_memory_itself(archive):
-    table = PixelTable.for_images(24, SHAPE)
+    table = Table(24, SHAPE)
     fn = archive_input_fn(
-        open_archives([str(archive)]).order(),
-        ImageReader(SHAPE, cache=table),
+        open_archives([str(archive)], IMAGES).order(),
+        ImageReader(SHAPE, table=table),
         4,
-        InputReport(),
+        InputReport(IMAGES),
         VOCABULARY,
         lambda: 0,
     )
@@ -156,36 +144,16 @@ def test_tensorflow_uses_the_memory_itself(archive):
         features, _ = fn().make_one_shot_iterator().get_next()
         for _ in range(20):
             session.run(features)
-        table.pixels[:] = 255
+        table.array[:] = 255
         for _ in range(20):  # batches that were prefetched
             images = session.run(features['image'])
         assert images.min() == 1
 
 
 def test_an_archive_with_more_images_than_before_is_reported(archive):
-    reader = ImageReader(SHAPE, cache=PixelTable.for_images(20, SHAPE))
-    report = InputReport()
-    fn = archive_input_fn(open_archives([str(archive)]).order(), reader, 4, report, VOCABULARY)
+    reader = ImageReader(SHAPE, table=Table(20, SHAPE))
+    report = InputReport(IMAGES)
+    fn = archive_input_fn(open_archives([str(archive)], IMAGES).order(), reader, 4, report, VOCABULARY)
     batches_of(fn)
-    with pytest.raises(DataError, match='has more images than when training started'):
+    with pytest.raises(DataError, match='has more examples than when training started'):
         report.raise_error()
-
-
-@pytest.mark.parametrize('aligned', [True, False])
-def test_arrays_are_gathered_in_the_graph(aligned):
-    room = np.arange(64 + 30 * 6, dtype=np.int64).astype(np.uint8)
-    first = -room.ctypes.data % 64 + (0 if aligned else 1)
-    images = room[first : first + 30 * 6].reshape(30, 2, 3, 1)
-    assert is_aligned(images) == aligned
-    fn = numpy_input_fn(images, np.arange(30), batch_size=4, num_epochs=3, shuffle=True, seed=5)
-    got = batches_of(fn)
-    assert [len(labels) for _, labels in got] == [*[4] * 7, 2] * 3
-    expected = []
-    for epoch in range(3):
-        rows = np.arange(30)
-        np.random.default_rng([5, epoch]).shuffle(rows)
-        expected += rows.tolist()
-    assert list(itertools.chain.from_iterable(labels.tolist() for _, labels in got)) == expected
-    for features, labels in got:
-        assert np.array_equal(features['image'], images[labels].astype(np.float32) / np.float32(255))
-        assert features['key'].tolist() == [b'array:%d' % row for row in labels]

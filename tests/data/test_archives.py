@@ -10,20 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.archives import distinct_examples, open_archives
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.order.archives import distinct_examples, open_archives
-from estimator_lab.data.order.order import IndexedOrder, StreamOrder
-from estimator_lab.data.order.split_and_shard import EVERYTHING, Part
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.order import EVERYTHING, IndexedOrder, Part, StreamOrder
 from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
+from tests.streams import stream_members
 
 
 def test_counts_over_all_archives(tmp_path):
     first = write_tar(tmp_path / '1.tar', [(name, b'') for name in ('t/b/1.jpg', 't/b/2.jpg', 't/10/1.jpg')])
     second = write_tar(tmp_path / '2.tar', [(name, b'') for name in ('t/a/1.jpg', 't/b/3.jpg', 't/notes')])
-    archives = open_archives([str(tmp_path / '?.tar')])
+    archives = open_archives([str(tmp_path / '?.tar')], IMAGES)
     assert archives.paths == (str(first), str(second))
     assert archives.counts == {'10': 1, 'a': 1, 'b': 3}
     assert list(archives.counts) == ['10', 'a', 'b']
@@ -31,7 +30,7 @@ def test_counts_over_all_archives(tmp_path):
 
 
 def test_counts_of_a_part_are_those_of_its_images(archive):
-    whole = open_archives([str(archive)])
+    whole = open_archives([str(archive)], IMAGES)
     halves = whole.restricted_to(Part(0, 0.5)), whole.restricted_to(Part(0.5, 1))
     for half in halves:
         seen = Counter(label_of(turn.name) for turn in half.order(shuffle_buffer=9).epoch(0))
@@ -42,8 +41,8 @@ def test_counts_of_a_part_are_those_of_its_images(archive):
 def test_uncompressed_archives_are_shuffled_as_a_whole(archive, tmp_path):
     packed = tmp_path / 'a.tar.gz'
     packed.write_bytes(gzip.compress(archive.read_bytes()))
-    plain, compressed = open_archives([str(archive)]), open_archives([str(packed)])
-    mixed = open_archives([str(archive), str(packed)])
+    plain, compressed = open_archives([str(archive)], IMAGES), open_archives([str(packed)], IMAGES)
+    mixed = open_archives([str(archive), str(packed)], IMAGES)
     assert isinstance(plain.order(2), IndexedOrder)
     assert isinstance(compressed.order(2), StreamOrder) and isinstance(mixed.order(2), StreamOrder)
     # A buffer of 2 moves no image far; a whole shuffle does.
@@ -57,51 +56,50 @@ def test_uncompressed_archives_are_shuffled_as_a_whole(archive, tmp_path):
 def test_a_stream_gets_every_option(archive, tmp_path):
     packed = tmp_path / 'a.tar.gz'
     packed.write_bytes(gzip.compress(archive.read_bytes()))
-    lines = []
-    half = Part(0, 0.5)
-    archives = open_archives([str(packed)], say=lines.append).restricted_to(half)
+    lines, half = [], Part(0, 0.5)
+    archives = open_archives([str(packed)], IMAGES, say=lines.append).restricted_to(half)
     order = archives.order(5, 3)
-    assert (order.archives, order.shuffle_buffer, order.seed) == ((str(packed),), 5, 3)
-    assert (order.part, order.sizes) == (half, [archives.total])
-    assert order.on_damage is None and order.kind is IMAGES
-    order.note('a note')
-    order.watch([member._replace(label='same') for member in stream_members(archive)])
-    assert lines[0] == 'a note' and 'sorted by label' in lines[1]
+    assert ([one.name for one in order.sources], order.shuffle_buffer, order.seed) == ([str(packed)], 5, 3)
+    assert (order.part, order.indexes, order.kind) == (half, archives.indexes, IMAGES)
+    assert len(lines) == 1 and 'sorted by label. Its first 5 images' in lines[0]
     plain = archives.order()
-    assert (plain.shuffle_buffer, plain.seed, plain.watch) == (1, 0, None)
-    damaged = open_archives([str(packed)], use_damaged=True, say=lines.append).order(2)
-    damaged.on_damage(DataError('broken'))
-    assert len(lines) == 2, 'damage was reported when the index was opened'
+    assert (plain.shuffle_buffer, plain.seed, plain.use_damaged) == (1, 0, False) and len(lines) == 1
+
+
+def test_a_stream_in_mixed_order_is_not_warned_about(tmp_path):
+    lines = []
+    files = [(f'n{n * 7 % 10}/{n}.jpg', b'') for n in range(100)]
+    archives = open_archives([str(write_tar(tmp_path / 'a.tar.gz', files, 'w:gz'))], IMAGES, say=lines.append)
+    archives.order(20)
+    assert not lines
+    archives.order(200)  # which holds all
 
 
 def test_random_access_gets_every_option(archive):
     half = Part(0.5, 1)
-    archives = open_archives([str(archive)]).restricted_to(half)
+    archives = open_archives([str(archive)], IMAGES).restricted_to(half)
     stored = [member.name for member in stream_members(archive) if member.name in half]
     assert [member.name for member in archives.order(1, 3).epoch(0)] == stored
     orders = [[member.name for member in archives.order(2, seed).epoch(0)] for seed in (3, 3, 4)]
     assert orders[0] == orders[1] != orders[2]
-    # Without indexes, the labels that the caller expects stand in for the counts.
-    pipe = open_archives(['-']).order(9, labels=['a', 'b', 'c'])
-    assert pipe.sizes is None and pipe.watch and open_archives(['-']).order(9).watch is None
 
 
 def test_examples_of_overlapping_parts_are_counted_once(archive, tmp_path):
     other = write_tar(tmp_path / 'other.tar', [('a/1.jpg', b''), ('a/2.jpg', b'')])
-    whole = open_archives([str(archive)])
+    whole = open_archives([str(archive)], IMAGES)
     low, middle = whole.restricted_to(Part(0, 0.6)), whole.restricted_to(Part(0.4, 0.7))
     both = whole.restricted_to(Part(0, 0.7))
     assert low.total + middle.total > both.total
     assert distinct_examples([low, middle]) == both.total
-    assert distinct_examples([low, open_archives([str(other)])]) == low.total + 2
-    assert distinct_examples([whole, open_archives(['-'])]) is None
+    assert distinct_examples([low, open_archives([str(other)], IMAGES)]) == low.total + 2
+    assert distinct_examples([whole, open_archives(['-'], IMAGES)]) is None
     assert distinct_examples([]) == 0 and whole.part is EVERYTHING
 
 
 def test_the_examples_of_a_pipe_cannot_be_counted(tmp_path, archive):
     os.mkfifo(tmp_path / 'pipe')
     for source in (str(tmp_path / 'pipe'), '-'):
-        archives = open_archives([source])
+        archives = open_archives([source], IMAGES)
         assert archives.total is None and archives.counts == {} and not archives.has_random_access
         archives.check_labels()
 
@@ -110,19 +108,19 @@ def test_an_archive_without_images(tmp_path):
     write_tar(tmp_path / 'full.tar', [('a/1.jpg', b'')])
     write_tar(tmp_path / 'none.tar', [('a/notes.txt', b'')])
     with pytest.raises(DataError, match=r'none\.tar.* holds no images'):
-        open_archives([str(tmp_path / '*.tar')])
+        open_archives([str(tmp_path / '*.tar')], IMAGES)
 
 
 def test_an_image_outside_folders(tmp_path):
     flat = write_tar(tmp_path / 'flat.tar', [('a/1.jpg', b''), ('x.jpg', b'')])
     why = r'it is not in a folder, and no \.cls or \.json file is next to it; --labels=FILE reads a table'
     with pytest.raises(DataError, match=rf"flat\.tar': member 'x\.jpg' at byte 512 has no label: {why}\.$"):
-        open_archives([str(flat)]).check_labels()
+        open_archives([str(flat)], IMAGES).check_labels()
     more = write_tar(
         tmp_path / 'more.tar', [('y.jpg', b''), ('x.jpg', b''), ('z.jpg', b''), ('a/1.jpg', b'')]
     )
     with pytest.raises(DataError, match=rf"'y\.jpg' at byte 0 has no label: {why} \(nor have 2 more\)\.$"):
-        open_archives([str(more)]).check_labels()
+        open_archives([str(more)], IMAGES).check_labels()
 
 
 @pytest.mark.parametrize('compressed', [False, True])
@@ -131,10 +129,10 @@ def test_damage_is_an_error_or_a_warning(tmp_path, compressed):
     path = write_tar(tmp_path / 'a.tar', files, 'w:gz' if compressed else 'w')
     os.truncate(path, 60_000)
     with pytest.raises(DataError, match=r"a\.tar' is cut off") as error:
-        open_archives([str(path)])
+        open_archives([str(path)], IMAGES)
     assert re.match(r'--use_damaged trains on the 1\d images', error.value.remedies['use_damaged'])
     lines = []
-    archives = open_archives([str(path)], use_damaged=True, say=lines.append)
+    archives = open_archives([str(path)], IMAGES, use_damaged=True, say=lines.append)
     assert 10 < archives.total < 20
     assert len(list(archives.order(5).epoch(0))) == archives.total
     assert len(lines) == 1 and lines[0].startswith(f"Warning: '{path}' is cut off")
@@ -145,17 +143,17 @@ def test_a_damaged_pipe_gives_a_warning_when_it_is_read(tmp_path):
     data = write_tar(tmp_path / 'a.tar', files).read_bytes()[:60_000]
     os.mkfifo(tmp_path / 'pipe')
     lines = []
-    archives = open_archives([str(tmp_path / 'pipe')], use_damaged=True, say=lines.append)
+    archives = open_archives([str(tmp_path / 'pipe')], IMAGES, use_damaged=True, say=lines.append)
     writer = threading.Thread(target=(tmp_path / 'pipe').write_bytes, args=[data])
     writer.start()
-    assert len(list(archives.order(1, labels=['a', 'b']).epoch(0))) == 16
+    assert len(list(archives.order(1).epoch(0))) == 16
     writer.join()
     assert len(lines) == 1 and 'is cut off at byte 60000' in lines[0]
 
 
 def test_shared_data(shared_data: Path):
-    archives = open_archives([str(shared_data / 'mnist-test.tar.gz')])
+    archives = open_archives([str(shared_data / 'mnist-test.tar.gz')], IMAGES)
     assert list(archives.counts) == list('0123456789')
     assert archives.total == 10_000 and archives.counts['0'] == 980
-    photos = open_archives([str(shared_data / 'photos-train.tar')])
+    photos = open_archives([str(shared_data / 'photos-train.tar')], IMAGES)
     assert set(photos.counts.values()) == {200} and photos.has_random_access

@@ -6,33 +6,33 @@ import numpy as np
 import pytest
 
 from estimator_lab.conventions import to_unit_range
+from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.images.decode import ImageShape, decode_image
-from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.images.reader import IMAGES, ImageReader
+from estimator_lab.data.input_fns import archive_input_fn, batches_at_once
 from estimator_lab.data.kind import Signature
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import Member
-from estimator_lab.data.order.order import StreamOrder
-from estimator_lab.data.pipeline.datasets import batches_at_once
-from estimator_lab.data.pipeline.input_fns import (
-    archive_input_fn,
-    notes_input_fn,
-    numpy_input_fn,
-)
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.order import StreamOrder
+from estimator_lab.data.sources import source_of
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.tf1 import tf
 from tests.input_batches import batches_of as run
+from tests.streams import stream_members
 
 SHAPE = ImageShape(8, 10, 1)
 PIXELS = ImageReader(SHAPE)
 VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
 
 
+def stream_order(archive, **options):
+    return StreamOrder([source_of(archive)], IMAGES, **options)
+
+
 def test_archive_batches(archive):
-    order = StreamOrder([str(archive)])
-    got = run(archive_input_fn(order, PIXELS, 10, InputReport(), VOCABULARY))
+    order = stream_order(archive)
+    got = run(archive_input_fn(order, PIXELS, 10, InputReport(IMAGES), VOCABULARY))
     assert [len(labels) for _, labels in got] == [10, 10, 4]
     images = np.concatenate([features['image'] for features, _ in got])
     members = list(stream_members(archive))
@@ -45,15 +45,15 @@ def test_archive_batches(archive):
 
 
 def test_without_a_vocabulary_there_are_features_only(archive):
-    (features,) = run(archive_input_fn(StreamOrder([str(archive)]), PIXELS, 24, InputReport()))
+    (features,) = run(archive_input_fn(stream_order(archive), PIXELS, 24, InputReport(IMAGES)))
     assert features['image'].shape == (24, 8, 10, 1)
 
 
 def test_training_resumes_after_the_consumed_examples(archive):
-    order = StreamOrder([str(archive)], shuffle_buffer=24, seed=3)
+    order = stream_order(archive, shuffle_buffer=24, seed=3)
 
     def keys_from(seen, batches, size=7):
-        fn = archive_input_fn(order, PIXELS, size, InputReport(), VOCABULARY, resume=lambda: seen)
+        fn = archive_input_fn(order, PIXELS, size, InputReport(IMAGES), VOCABULARY, consumed=lambda: seen)
         return [key for features, _ in run(fn, batches) for key in features['key']]
 
     whole = keys_from(0, 8)
@@ -65,7 +65,7 @@ def test_training_resumes_after_the_consumed_examples(archive):
 @pytest.mark.filterwarnings('ignore:To make it possible')  # the graph holds only what is defined here
 def test_static_shapes_are_known_and_nothing_is_tuned(archive):
     with tf.Graph().as_default():
-        fn = archive_input_fn(StreamOrder([str(archive)]), PIXELS, 10, InputReport(), VOCABULARY)
+        fn = archive_input_fn(stream_order(archive), PIXELS, 10, InputReport(IMAGES), VOCABULARY)
         dataset = fn()
         features, labels = dataset.make_one_shot_iterator().get_next()
         assert dataset.options().autotune.enabled is False  # a closing session may wait for its sleep
@@ -81,13 +81,13 @@ def test_a_batch_of_bad_images_only(tmp_path, archive):
             info = tarfile.TarInfo(member.name)
             info.size = len(member.data)
             tar.addfile(info, io.BytesIO(member.data))
-    report = InputReport(lambda line: None)
-    order = StreamOrder([str(broken)])
+    report = InputReport(IMAGES, lambda line: None)
+    order = stream_order(broken)
     # Evaluation passes over it.
     got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY))
     assert [len(labels) for _, labels in got] == [2, 2]
     # Training spends a step on an example without a known label, so that steps and members stay in line.
-    got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY, resume=lambda: 0), 6)
+    got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY, consumed=lambda: 0), 6)
     assert [labels.tolist() for _, labels in got] == [[0, 0], [-1], [0, 0]] * 2
     assert [features['weight'].tolist() for features, _ in got] == [[1, 1], [0], [1, 1]] * 2
 
@@ -101,8 +101,8 @@ def test_batches_handed_over_together_equal_single_ones(archive):
         def onwards(self, start, shard):
             return (turns[n % 24] for n in itertools.count(start))
 
-    report = InputReport(lambda line: None)
-    got = run(archive_input_fn(Order(), PIXELS, 3, report, VOCABULARY, resume=lambda: 6), 40)
+    report = InputReport(IMAGES, lambda line: None)
+    got = run(archive_input_fn(Order(), PIXELS, 3, report, VOCABULARY, consumed=lambda: 6), 40)
     for number, (features, labels) in enumerate(got):
         places = [n % 24 for n in range(6 + 3 * number, 9 + 3 * number) if n % 24 not in bad]
         if not places:  # its three members were bad
@@ -128,63 +128,11 @@ def test_few_large_batches_are_handed_over_together(shape, batch_size, together)
 
 def test_batches_of_trees_are_handed_over_singly():
     reader = TreeReader(Tokens(('good',)))
-    members = [Member('a.txt', f'{n}.tree', n, b'(1 good)') for n in range(20)]
+    members = [Member('a.txt', f'{n}.tree', n, data=b'(1 good)') for n in range(20)]
 
     class Order:
         def epoch(self, number):
             return iter(members)
 
-    got = run(archive_input_fn(Order(), reader, 2, InputReport()))
+    got = run(archive_input_fn(Order(), reader, 2, InputReport(IMAGES)))
     assert [features['token'].shape for features in got] == [(2, 1)] * 10
-
-
-def test_the_form_of_the_notes_has_the_same_pixels_as_the_batches(archive):
-    scalars = run(notes_input_fn([str(archive)], 8, 10))
-    (batch,) = run(archive_input_fn(StreamOrder([str(archive)]), PIXELS, 24, InputReport(), VOCABULARY))
-    assert len(scalars) == 24
-    assert np.array_equal(np.array([pixels for pixels, _ in scalars]), batch[0]['image'].reshape(24, 80))
-    assert [label.decode() for _, label in scalars] == [f'n{n // 6:06}' for n in range(24)]
-
-
-@pytest.mark.once
-def test_the_form_of_the_notes_has_16384_scalars_by_default(archive):
-    with tf.Graph().as_default():
-        pixels, label = notes_input_fn([str(archive)])()
-        assert len(pixels) == 16384
-        assert label.dtype == tf.string
-
-
-IMAGES = np.arange(5 * 6, dtype=np.uint8).reshape(5, 2, 3)
-
-
-def test_arrays_in_order():
-    got = run(numpy_input_fn(IMAGES, np.arange(5), batch_size=2))
-    assert [labels.tolist() for _, labels in got] == [[0, 1], [2, 3], [4]]
-    assert np.array_equal(np.concatenate([f['image'] for f, _ in got])[..., 0], to_unit_range(IMAGES))
-    assert got[2][0]['key'].tolist() == [b'array:4']
-
-
-def test_arrays_shuffled_anew_in_each_epoch():
-    fn = numpy_input_fn(IMAGES, np.arange(5), batch_size=5, num_epochs=3, shuffle=True, seed=1)
-    epochs = [labels.tolist() for _, labels in run(fn)]
-    assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
-    assert len(set(map(tuple, epochs))) > 1
-    assert epochs == [labels.tolist() for _, labels in run(fn)]
-
-
-def test_arrays_without_labels_and_without_end():
-    got = run(numpy_input_fn(IMAGES, batch_size=5, num_epochs=None), limit=4)
-    assert len(got) == 4 and got[3]['image'].shape == (5, 2, 3, 1)
-
-
-@pytest.mark.parametrize(
-    ('images', 'labels', 'words'),
-    [
-        (IMAGES.astype(float), None, 'must be uint8'),
-        (IMAGES[0], None, 'must be uint8'),
-        (IMAGES, np.arange(4), '5 images but 4 labels'),
-    ],
-)
-def test_arrays_that_do_not_fit(images, labels, words):
-    with pytest.raises(ValueError, match=words):
-        numpy_input_fn(images, labels)

@@ -4,43 +4,45 @@ import tarfile
 import threading
 import time
 import tracemalloc
-from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.budget import ENCODED
+from estimator_lab.data import bad_examples
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.bad_examples import BadExamples, InputReport
+from estimator_lab.data.batches import Batch, read_ahead, read_batches
 from estimator_lab.data.images.decode import ImageShape, decode_image
-from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.order.order import IndexedOrder, StreamOrder
-from estimator_lab.data.pipeline.bad_examples import BadExamples
-from estimator_lab.data.pipeline.batches import Batch, look_ahead, read_batches
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.order import IndexedOrder, StreamOrder
+from estimator_lab.data.sources import source_of
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded
+from tests.streams import build_index, stream_members
 
 SHAPE = ImageShape(8, 10, 1)
 
 
+def stream_order(archive, **options):
+    return StreamOrder([source_of(archive)], IMAGES, **options)
+
+
 def batches(turns, batch_size=5, report=None):
-    return list(read_batches(turns, batch_size, ImageReader(SHAPE), report or InputReport()))
+    return list(read_batches(turns, batch_size, ImageReader(SHAPE), report or InputReport(IMAGES)))
 
 
 def with_bad(archive, *bad):
-    turns = list(StreamOrder([str(archive)]).epoch(0))
+    turns = list(stream_order(archive).epoch(0))
     for n in bad:
-        turns[n] = turns[n]._replace(data=b'no image')
+        turns[n] = turns[n]._replace(data=b'no image', size=8)
     return turns
 
 
 def test_batches_hold_all_images_in_order(archive):
     members = list(stream_members(archive))
-    got = batches(StreamOrder([str(archive)]).epoch(0))
+    got = batches(stream_order(archive).epoch(0))
     assert [len(batch.keys) for batch in got] == [5, 5, 5, 5, 4]
     assert [key for batch in got for key in batch.keys] == [member.key for member in members]
     assert [label for batch in got for label in batch.labels] == [f'n{n // 6:06}' for n in range(24)]
@@ -50,10 +52,10 @@ def test_batches_hold_all_images_in_order(archive):
 
 def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
     lines = []
-    report = InputReport(lines.append, epoch_size=24)
+    report = InputReport(IMAGES, lines.append, epoch_size=24)
     got = batches(with_bad(archive, 1, 2, 3, 7, 20), report=report)
     assert [len(batch.keys) for batch in got] == [2, 4, 5, 5, 3]
-    assert got[2].keys == batches(StreamOrder([str(archive)]).epoch(0))[2].keys
+    assert got[2].keys == batches(stream_order(archive).epoch(0))[2].keys
     assert (report.seen, report.bad) == (24, 5)
     assert len(lines) == 3  # the first few are shown
     assert 'train/n000000/0001_01.png' in lines[0] and 'at byte' in lines[0] and 'train.tar' in lines[0]
@@ -61,20 +63,20 @@ def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
 
 def test_bad_images_have_their_places(archive):
     turns = with_bad(archive, 1, 3, 20)
-    first, *_, last = batches(turns, report=InputReport(lambda line: None))
+    first, *_, last = batches(turns, report=InputReport(IMAGES, lambda line: None))
     assert [(bad.place, bad.key) for bad in first.bad] == [(n, turns[n].key) for n in (1, 3)]
     assert [(bad.place, bad.key) for bad in last.bad] == [(0, turns[20].key)]
     assert last.bad[0].reason == 'not an image in a known format'
 
 
 def test_a_batch_of_bad_images_only_is_empty(archive):
-    got = batches(with_bad(archive, 5, 6, 7, 8, 9), report=InputReport(lambda line: None, 24))
+    got = batches(with_bad(archive, 5, 6, 7, 8, 9), report=InputReport(IMAGES, lambda line: None, 24))
     assert got[1].arrays['image'].shape == (0, *SHAPE)
 
 
 def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monkeypatch):
-    monkeypatch.setattr('estimator_lab.data.pipeline.bad_examples._FEWEST', 1)
-    report = InputReport(lambda line: None, 24, BadExamples(2 / 24, 24))
+    monkeypatch.setattr(bad_examples, '_FEWEST', 1)
+    report = InputReport(IMAGES, lambda line: None, 24, BadExamples(IMAGES, 2 / 24, 24))
     got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, ImageReader(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
     with pytest.raises(DataError, match=r'3 of 24 images could not be decoded.*n000003/0003_01.png'):
@@ -86,10 +88,10 @@ def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monke
 )
 def test_members_before_the_damage_are_yielded(archive, batch_size, at_once, sizes):
     def broken():
-        yield from itertools.islice(StreamOrder([str(archive)]).epoch(0), 13)
+        yield from itertools.islice(stream_order(archive).epoch(0), 13)
         raise DataError('cut off')
 
-    report = InputReport()
+    report = InputReport(IMAGES)
     read = read_batches(broken(), batch_size, ImageReader(SHAPE), report, at_once)
     assert [len(batch.keys) for batch in report.until_error(read)] == sizes
     assert str(report.error) == 'cut off'
@@ -97,7 +99,7 @@ def test_members_before_the_damage_are_yielded(archive, batch_size, at_once, siz
 
 def test_leaving_early_ends_the_threads(archive):
     before = threading.active_count()
-    stream = read_batches(StreamOrder([str(archive)]).onwards(0), 5, ImageReader(SHAPE), InputReport())
+    stream = read_batches(stream_order(archive).onwards(0), 5, ImageReader(SHAPE), InputReport(IMAGES))
     assert isinstance(next(stream), Batch)
     stream.close()
     assert threading.active_count() == before
@@ -118,22 +120,27 @@ def test_duplicates_links_empty_and_oversized_members(tmp_path, mode, monkeypatc
             link = tarfile.TarInfo(f'b/{kind.decode()}.png')
             link.type, link.linkname = kind, 'a/1.png'
             archive.addfile(link)
-    (batch,) = batches(open_archives([path]).order().epoch(0), report=InputReport(lines.append))
+    (batch,) = batches(
+        open_archives([path], IMAGES).order().epoch(0), report=InputReport(IMAGES, lines.append)
+    )
     assert batch.keys == [f'{path}:{name}' for name in names[:3]]
     assert batch.arrays['image'][:, 0, 0, 0].tolist() == [10, 20, 30]
     assert len(lines) == 2 and 'no data (0 bytes)' in lines[0] and 'it claims 501 bytes' in lines[1]
 
 
 def test_an_archive_that_changed_ends_the_input_after_the_preceding_batches(archive):
-    index = build_index(str(archive))
+    index = build_index(archive)
     with archive.open('r+b') as file:
         file.seek(index.member(12).offset)
         file.write(b'X')
-    report = InputReport()
+    report = InputReport(IMAGES)
     got = list(
         report.until_error(read_batches(IndexedOrder([index]).epoch(0), 5, ImageReader(SHAPE), report))
     )
-    assert [len(batch.keys) for batch in got] == [5, 5]
+    assert [len(batch.keys) for batch in got] == [5, 5, 2]
+    members = IndexedOrder([index]).epoch(0)
+    exact = report.until_error(read_batches(members, 5, ImageReader(SHAPE), report, whole_only=True))
+    assert [len(batch.keys) for batch in exact] == [5, 5]
     assert 'has changed since it was indexed' in str(report.error)
 
 
@@ -145,29 +152,26 @@ HEAVY = 10**7
 class SizeReader:
     """Takes down how large members are; those of an odd number are no usable examples."""
 
-    signature: ClassVar = {}
+    def read(self, members):
+        return [
+            BadExampleError('odd') if int(member.name) % 2 else len(member.read().data) for member in members
+        ]
 
-    def begin(self, count):
-        return np.zeros(count, np.int64)
-
-    def read_into(self, batch, first, several):
-        members = [scheduled.read() for scheduled in several]
-        batch[first : first + len(members)] = [len(member.data) for member in members]
-        return [BadExampleError('odd') if int(member.name) % 2 else None for member in members]
-
-    def finish(self, batch, good):
-        return {'size': batch[np.array(good)]}
+    def collate(self, examples):
+        return {'size': np.array(examples, np.int64)}
 
 
 def heavy_members(count):
     for number in range(count):
-        yield Member('a.tar', str(number), 512 * number, bytes(HEAVY + number))
+        yield Member('a.tar', str(number), 512 * number, size=HEAVY + number, data=bytes(HEAVY + number))
 
 
 @pytest.mark.parametrize('batch_size', [3, 7, 64])
 def test_heavy_members_are_in_the_same_batches(batch_size):
     count = 23
-    got = list(read_batches(heavy_members(count), batch_size, SizeReader(), InputReport(lambda line: None)))
+    got = list(
+        read_batches(heavy_members(count), batch_size, SizeReader(), InputReport(IMAGES, lambda line: None))
+    )
     windows = [range(count)[first : first + batch_size] for first in range(0, count, batch_size)]
     assert [batch.keys for batch in got] == [[f'a.tar:{n}' for n in w if n % 2 == 0] for w in windows]
     assert [batch.arrays['size'].tolist() for batch in got] == [
@@ -178,91 +182,88 @@ def test_heavy_members_are_in_the_same_batches(batch_size):
     ]
 
 
-def test_few_heavy_members_are_in_memory_at_once(monkeypatch):
+def test_few_heavy_members_are_in_memory_at_once():
     tracemalloc.start()
-    try:
-        for _ in read_batches(heavy_members(60), 64, SizeReader(), InputReport(lambda line: None)):
-            pass
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    # Members about to be decoded, one more that was read, and those pending in the next batch.
-    assert peak < 128 * 2**20 + 4 * HEAVY
-    assert ENCODED.held == 0
+    for _ in read_batches(heavy_members(60), 64, SizeReader(), InputReport(IMAGES, lambda line: None)):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 * 2**20 + 4 * HEAVY
 
 
-def test_members_read_by_threads_wait_for_each_other(monkeypatch):
+class Folder:
+    """A source whose reads take a while; notes how many are under way at once."""
+
+    def __init__(self, is_slow):
+        self.is_slow = is_slow
+        self.lock, self.held, self.most = threading.Lock(), 0, 0
+
+    def read(self, members):
+        with self.lock:
+            self.held += len(members)
+            self.most = max(self.most, self.held)
+        time.sleep(0.005)
+        with self.lock:
+            self.held -= len(members)
+        return [b'x'] * len(members)
+
+
+def test_members_read_by_threads_wait_for_each_other():
     """As the large files of a folder: one in each thread may be too many."""
-    lock, held, most = threading.Lock(), [0], [0]
+    folder = Folder(is_slow=False)
+    turns = [Member('f/', str(2 * n), n, size=70 * 2**20, source=folder) for n in range(40)]
+    (batch,) = read_batches(turns, len(turns), SizeReader(), InputReport(IMAGES), threads=8)
+    assert len(batch.keys) == len(turns) and folder.most <= 2
 
-    class Folder:
-        is_slow = False
 
+def test_many_members_of_a_slow_source_are_under_way_in_order():
+    folder = Folder(is_slow=True)
+    members = [Member('f/', str(n), n, size=1, source=folder) for n in range(200)]
+    assert [m.name for m in read_ahead(members)] == [m.name for m in members] and folder.most > 8
+    folder = Folder(is_slow=True)
+    list(read_ahead([Member('f/', str(n), n, size=40 * 2**20, source=folder) for n in range(20)]))
+    assert folder.most <= 3
+
+
+def test_an_error_of_a_slow_source_comes_after_the_members_before():
+    class Broken(Folder):
         def read(self, members):
-            with lock:
-                held[0] += len(members)
-                most[0] = max(most[0], held[0])
-            time.sleep(0.005)
-            with lock:
-                held[0] -= len(members)
-            return [member._replace(source=None) for member in members]
+            if members[0].name == '7':
+                raise DataError('gone')
+            return [BadExampleError('bad')] if members[0].name == '3' else super().read(members)
 
-    monkeypatch.setattr('os.cpu_count', lambda: 8)
-    folder = Folder()
-    turns = [Member('f/', str(2 * n), n, unread=70 * 2**20, source=folder) for n in range(12 * 16)]
-    (batch,) = read_batches(turns, len(turns), SizeReader(), InputReport())
-    assert len(batch.keys) == len(turns)
-    assert most == [1]
-    assert ENCODED.held == 0
-
-
-def test_a_damaged_archive_releases_its_memory():
-    def broken():
-        yield from heavy_members(4)
-        raise DataError('cut off')
-
-    report = InputReport(lambda line: None)
-    got = list(report.until_error(read_batches(broken(), 64, SizeReader(), report)))
-    assert [batch.keys for batch in got] == [['a.tar:0', 'a.tar:2']]
-    assert str(report.error) == 'cut off' and ENCODED.held == 0
-
-
-def test_looking_ahead_is_limited_by_weight_too():
-    made = []
-    items = (made.append(n) or n for n in [1, 1, 1, 9, 1, 1, 30, 1])
-    seen = [(n, len(made)) for n in look_ahead(items, 3, lambda n: n, 10)]
-    assert [n for n, _ in seen] == [1, 1, 1, 9, 1, 1, 30, 1]
-    # Of those that wait, three at most, or as many as weigh 10: what is heavier is not kept at all.
-    assert [count for _, count in seen] == [4, 4, 5, 6, 7, 7, 7, 8]
+    source, seen = Broken(is_slow=True), []
+    with pytest.raises(DataError, match='gone'):
+        seen.extend(read_ahead([Member('f/', str(n), n, size=1, source=source) for n in range(20)]))
+    assert [m.name for m in seen] == [*'0123456'] and seen[2].data == b'x'
+    with pytest.raises(BadExampleError, match='bad'):
+        seen[3].read()
 
 
 @pytest.mark.parametrize(
-    ('cores', 'batch_size', 'most'),
-    [(1, 32, 16), (2, 32, 16), (16, 32, 6), (16, 128, 23), (2, 256, 32), (63, 32, 2), (2, 1, 1)],
+    ('threads', 'batch_size', 'most'),
+    [(2, 32, 16), (17, 32, 6), (17, 128, 23), (3, 256, 32), (64, 32, 2), (3, 1, 1)],
 )
-def test_every_thread_gets_members_of_the_batches_under_way(monkeypatch, cores, batch_size, most):
-    monkeypatch.setattr('os.cpu_count', lambda: cores)
+def test_every_thread_gets_members_of_the_batches_under_way(threads, batch_size, most):
     taken = []
 
     class Counting(SizeReader):
-        def read_into(self, batch, first, several):
-            taken.append(len(several))
-            return super().read_into(batch, first, several)
+        def read(self, members):
+            taken.append(len(members))
+            return super().read(members)
 
-    members = [Member('a.tar', str(2 * n), 512 * n, b'x') for n in range(batch_size)]
-    (batch,) = read_batches(members, batch_size, Counting(), InputReport())
-    assert len(batch.keys) == batch_size
-    assert max(taken) == most and sum(taken) == batch_size
+    members = [Member('a.tar', str(2 * n), 512 * n, data=b'x') for n in range(batch_size)]
+    (batch,) = read_batches(members, batch_size, Counting(), InputReport(IMAGES), threads=threads)
+    assert len(batch.keys) == batch_size and max(taken) == most and sum(taken) == batch_size
 
 
 def test_batches_are_grouped_but_the_first(archive):
-    order = StreamOrder([str(archive)], shuffle_buffer=24, seed=3)
-    got = read_batches(order.onwards(0), 2, ImageReader(SHAPE), InputReport(), at_once=5)
+    order = stream_order(archive, shuffle_buffer=24, seed=3)
+    got = read_batches(order.onwards(0), 2, ImageReader(SHAPE), InputReport(IMAGES), at_once=5)
     sizes, keys = [], []
     for _, batch in zip(range(7), got, strict=False):
         sizes.append(len(batch.keys))
         keys += batch.keys
     assert sizes == [2, 2, 2, 4, 8, 10, 10]
-    expected = [scheduled.key for scheduled in order.epoch(0)]
-    expected += [scheduled.key for scheduled in order.epoch(1)]
+    expected = [scheduled.key for number in (0, 1) for scheduled in order.epoch(number)]
     assert keys == expected[:38]
