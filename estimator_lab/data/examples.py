@@ -81,6 +81,8 @@ class ExampleInput:
                 member = index.member(row)
                 path = Path(source.url, unescaped(member.name))
                 yield member._replace(archive='', name=escaped(str(path)), offset=0, source=_File(path))
+            if index.damage:
+                raise DataError(index.damage)
             return
         if source.is_pipe:
             source = _Opened(source)

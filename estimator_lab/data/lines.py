@@ -9,7 +9,7 @@ from typing import IO, Any
 from estimator_lab.data.formats import ChangedError, Found, Row, Rows, Scan
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import BadExampleError, too_large
-from estimator_lab.data.sources import Source, decompressed, why_unreadable
+from estimator_lab.data.sources import MAGIC_BYTES, Source, decompressed, is_compressed, why_unreadable
 from estimator_lab.data.stored import open_stored
 from estimator_lab.errors import DataError
 
@@ -61,8 +61,8 @@ class LineFormat:
         stored = None if source.is_pipe else open_stored(source)
         if stored is None:
             return None
-        with source.open() as file:
-            return None if decompressed(file) else _LineRows(stored)
+        (head,) = stored.read([(0, MAGIC_BYTES)])
+        return None if is_compressed(head) else _LineRows(stored)
 
 
 class _LineRows:

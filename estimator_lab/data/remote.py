@@ -154,7 +154,10 @@ class RemoteFile:
     def pieces(self, start: int = 0) -> Iterator[bytes]:
         """Yields the bytes from `start` on in pieces, several of which are under way."""
         if not self.facts.has_ranges:
-            yield from self._store.pieces()
+            try:
+                yield from self._store.pieces()
+            except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
+                raise _failure(error) from None
             return
         ends = [
             min(start + _FIRST_BYTES * 128, self.size),

@@ -21,12 +21,13 @@ from estimator_lab.errors import DataError
 
 STDIN = '-'
 BUFFER_BYTES = 2**17
+MAGIC_BYTES = 16
+"""First bytes of a file by which compression is recognised."""
 
 _MOST_NAMES = 100_000
 _RANGE = re.compile(r'(\d+)\.\.(\d+)')
 _GROUP = re.compile(r'\{((?:\d+\.\.\d+)|[^{}]*,[^{}]*)\}')
 _ITEM = re.compile(r'(?:\{[^{}]*\}|[^,])+')
-_MAGIC_BYTES = 16
 # As long as in `tarfile`: a plain tar may begin with the folder name 'BZhang'.
 _COMPRESSIONS: list[tuple[re.Pattern[bytes], Callable[[Any], Any]]] = [
     (re.compile(rb'\x1f\x8b\x08'), lambda file: gzip.GzipFile(fileobj=file)),
@@ -72,7 +73,7 @@ class Source(NamedTuple):
     @property
     def is_folder(self) -> bool:
         """Whether it is a local folder."""
-        return self.name.endswith('/')
+        return self.name.endswith('/') and not self.is_remote
 
     @property
     def is_pipe(self) -> bool:
@@ -126,9 +127,17 @@ def decompressed(file: io.BufferedReader) -> io.BufferedReader | None:
     Raises:
       OSError: the file can't be read.
     """
-    head = file.peek(_MAGIC_BYTES)[:_MAGIC_BYTES]
-    opener = next((opener for magic, opener in _COMPRESSIONS if magic.match(head)), None)
+    opener = _opener(file.peek(MAGIC_BYTES)[:MAGIC_BYTES])
     return None if opener is None else io.BufferedReader(_Pieces(opener(file)), BUFFER_BYTES)
+
+
+def is_compressed(head: bytes) -> bool:
+    """Whether a file with these first MAGIC_BYTES is compressed."""
+    return _opener(head) is not None
+
+
+def _opener(head: bytes) -> Callable[[Any], Any] | None:
+    return next((opener for magic, opener in _COMPRESSIONS if magic.match(head)), None)
 
 
 class _Pieces(io.RawIOBase):

@@ -23,7 +23,7 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import MOST_SIDECAR_BYTES, is_sidecar, sidecar_label
 from estimator_lab.data.member import BadExampleError, too_large
 from estimator_lab.data.remote import RemoteError
-from estimator_lab.data.sources import Source, decompressed, why_unreadable
+from estimator_lab.data.sources import MAGIC_BYTES, Source, decompressed, is_compressed, why_unreadable
 from estimator_lab.data.stored import open_stored
 from estimator_lab.errors import DataError
 
@@ -322,8 +322,8 @@ class TarFormat:
         stored = open_stored(source)
         if stored is None:
             return None
-        with source.open() as file:
-            return None if decompressed(file) else _TarRows(stored)
+        (head,) = stored.read([(0, MAGIC_BYTES)])
+        return None if is_compressed(head) else _TarRows(stored)
 
 
 class _TarRows:

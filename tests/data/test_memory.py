@@ -1,6 +1,5 @@
 """Small data sets: all images are decoded first, and batches are numbers of rows of pixels in memory."""
 
-
 import numpy as np
 import pytest
 
