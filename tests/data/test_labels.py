@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary, label_of, read_vocabulary
+from estimator_lab.data.labels import (
+    UNKNOWN_ID,
+    Vocabulary,
+    label_of,
+    read_label_table,
+    read_vocabulary,
+    sidecar_label,
+)
+from estimator_lab.data.trees.tokens import read_tokens
 from estimator_lab.errors import DataError
 
 
@@ -79,3 +87,100 @@ def test_vocabulary_from_a_file(tmp_path):
     os.truncate(path, 2**31)  # without taking room on the disk
     with pytest.raises(DataError, match='it has 2,147,483,648 bytes, 67,108,864 are allowed'):
         read_vocabulary(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_entry(tmp_path):
+    """As editors on Windows write it."""
+    path = tmp_path / 'labels.txt'
+    path.write_text('cat\r\ndog\r\n', encoding='utf-8-sig')
+    assert read_vocabulary(path).id_of('cat') == 0
+    assert read_tokens(path).texts == ('cat', 'dog')
+
+
+# Tables and sidecar files.
+
+
+def table(tmp_path, text):
+    path = tmp_path / 'labels.csv'
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_label_table(path)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'a/1.jpg,cat\n2.jpg,dog\n',
+        'image;label\na/1.jpg;cat\n2.jpg;dog\n',
+        'width\tlabel\tfile\n3\tcat\ta/1.jpg\n3\tdog\t2.jpg\n',
+        b'\xef\xbb\xbfid,breed\r\n./a/1.jpg,cat\r\n\r\n"2.jpg","dog"\r\n',
+    ],
+)
+def test_a_table_of_names_and_labels(tmp_path, text):
+    found = table(tmp_path, text)
+    assert found.of('a/1.jpg') == 'cat'
+    assert found.of('train/2.jpg') == 'dog'  # by the last part of the name
+    assert found.of('3.jpg') == ''
+    assert found.distinct == ('cat', 'dog')
+
+
+def test_names_without_suffixes_are_of_any(tmp_path):
+    assert table(tmp_path, 'id,label\n1,cat\n').of('x/1.jpeg') == 'cat'
+
+
+def test_the_fingerprint_is_that_of_the_labels(tmp_path):
+    first = table(tmp_path, '1.jpg,cat\n2.jpg,dog\n').fingerprint
+    assert table(tmp_path, 'name,label\n2.jpg,dog\n1.jpg,cat\n').fingerprint == first
+    assert table(tmp_path, '1.jpg,dog\n2.jpg,dog\n').fingerprint != first
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('', 'one column'),
+        ('1.jpg\n', 'one column'),
+        ('name,label\n', 'holds no labels'),
+        ('1.jpg,cat\n1.jpg,dog\n', "line 2 calls '1.jpg' 'dog', a line before 'cat'"),
+        ('1.jpg,cat,3\n', "3 columns: name two of them 'name' and 'label'"),
+        ('1.jpg,cat\n2.jpg\n', 'line 2 has 1 of 2 columns'),
+        ('1.jpg,\n', 'line 1 lacks a name'),
+        (b'\xff\xfe\0', 'cannot be read as a table'),
+    ],
+)
+def test_bad_tables(tmp_path, text, words):
+    with pytest.raises(DataError, match=r'^--labels=\S+') as caught:
+        table(tmp_path, text)
+    assert words in str(caught.value)
+
+
+def test_there_is_no_table(tmp_path):
+    with pytest.raises(DataError, match='No such file'):
+        read_label_table(tmp_path / 'none.csv')
+    for special in (tmp_path, Path('/dev/zero')):
+        with pytest.raises(DataError, match='not a regular file'):
+            read_label_table(special)
+    with (tmp_path / 'sparse.csv').open('wb') as file:
+        file.truncate(2**31)
+    with pytest.raises(DataError, match='it has 2,147,483,648 bytes, 536,870,912 are allowed'):
+        read_label_table(tmp_path / 'sparse.csv')
+
+
+@pytest.mark.parametrize(
+    ('name', 'data', 'label'),
+    [
+        ('1.cls', b'7\n', '7'),
+        ('1.cls', 'Jürgen'.encode(), 'Jürgen'),
+        ('1.cls', b'', None),
+        ('1.cls', b'\xff', None),
+        ('1.cls', b'x' * 300, None),
+        ('1.json', b'{"label": "cat", "cls": 3}', 'cat'),
+        ('1.json', b'{"cls": 3}', '3'),
+        ('1.JSON', b'{"label": true}', None),
+        ('1.json', b'{"width": 3}', None),
+        ('1.json', b'[1]', None),
+        ('1.json', b'"cat"', None),
+        ('1.json', b'{', None),
+        ('1.json', b'[' * 50_000, None),
+    ],
+)
+def test_sidecar_files(name, data, label):
+    assert sidecar_label(name, data) == label

@@ -200,8 +200,14 @@ def test_without_an_etag_the_size_and_the_headers_are_compared(web, url):
 @pytest.mark.parametrize(
     ('status', 'words'),
     [
-        (403, r'access is denied \(the server answers 403 Forbidden\): check the credentials, or sign the URL'),
-        (401, r'access is denied \(the server answers 401 Unauthorized\): check the credentials, or sign the URL'),
+        (
+            403,
+            r'access is denied \(the server answers 403 Forbidden\): check the credentials, or sign the URL',
+        ),
+        (
+            401,
+            r'access is denied \(the server answers 401 Unauthorized\): check the credentials, or sign the URL',
+        ),
         (404, 'there is no such file'),
         (410, 'there is no such file'),
         (418, "the server answers 418 I'm a Teapot"),
@@ -257,7 +263,12 @@ def test_credentials_are_sent_and_never_shown(web, url, caplog):
         '/a.tar?X-Amz-Signature=SIGNATURE&X-Amz-Expires=9',
         'Basic dXNlcjpQQVNTV09SRA==',
     )
-    texts = [*said, *archives.paths, *(m.key for m in archives.order().epoch(0)), *map(str, archives.identities)]
+    texts = [
+        *said,
+        *archives.paths,
+        *(m.key for m in archives.order().epoch(0)),
+        *map(str, archives.identities),
+    ]
     web.statuses['/a.tar'] = 403, 'token has expired'
     with pytest.raises(DataError) as caught:
         read_all(archives)

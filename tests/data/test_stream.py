@@ -310,7 +310,9 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize(('workers', 'persistent'), [(0, False), (1, False), (1, True), (2, False), (2, True)])
+@pytest.mark.parametrize(
+    ('workers', 'persistent'), [(0, False), (1, False), (1, True), (2, False), (2, True)]
+)
 @pytest.mark.parametrize('start', [0, 9, 24, 30])
 def test_a_loop_over_a_loader_has_each_example_once_a_pass(archive, run_python, workers, persistent, start):
     whole = keys(stream(archive, seed=3, epochs=4))

@@ -7,16 +7,25 @@ import struct
 import subprocess
 import sys
 import tarfile
+import threading
+import time
 import traceback
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from estimator_lab.conventions import to_unit_range
-from estimator_lab.data.images.decode import ImageShape, decode_image, shrink_image
-from estimator_lab.data.images.fast_decode import pixels_or_why
+from estimator_lab.data.images import decode
+from estimator_lab.data.images.decode import (
+    ImageShape,
+    decode_draft,
+    decode_image,
+    pixels_or_why,
+    shrink_image,
+)
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.errors import DataError
@@ -160,9 +169,17 @@ def test_alpha_is_composed_on_black():
     )
 
 
-def test_transparent_colour_of_an_opaque_mode_is_ignored():
-    assert both(Image.new('L', (9, 9), 90), transparency=90) == (90, (90, 90, 90))
-    assert both(Image.new('RGB', (9, 9), (9, 9, 9)), transparency=(9, 9, 9)) == (9, (9, 9, 9))
+def test_a_transparent_colour_is_composed_on_black():
+    """The colour key of a PNG (its chunk tRNS), as an alpha channel is."""
+    for image, key in (
+        (Image.new('L', (9, 9), 90), 90),
+        (Image.new('RGB', (9, 9), (90, 9, 9)), (90, 9, 9)),
+        (Image.fromarray(np.full((9, 9), 9000, np.uint16)), 9000),
+        (Image.new('1', (9, 9), 1), 1),
+    ):
+        opaque = both(image)
+        assert opaque[0] > 0 and both(image, transparency=key) == (0, (0, 0, 0))
+    assert both(Image.new('L', (9, 9), 90), transparency=91) == (90, (90, 90, 90))
 
 
 def grey_image(values):
@@ -247,12 +264,12 @@ def jpeg_that_claims(width, height):
         (png_that_claims(2**31 - 1, 2**31 - 1), 'decompression bomb'),
         (png_that_claims(70_000, 1), '70000 x 1 pixels'),
         (png_that_claims(8000, 8000), 'truncated'),  # allowed, but the pixels are missing
-        (jpeg_that_claims(65_535, 65_535), '65535 x 65535 pixels are more than'),
+        (jpeg_that_claims(65_535, 65_535), 'decompression bomb'),
         (jpeg_that_claims(8001, 8000), '8001 x 8000 pixels are more than'),
         (jpeg_that_claims(0, 16), '.'),
     ],
 )
-@pytest.mark.parametrize('decoder', DECODERS.values(), ids=DECODERS)
+@pytest.mark.parametrize('decoder', [*DECODERS.values(), decode_draft], ids=[*DECODERS, 'draft'])
 def test_bad_bytes_are_one_error_with_a_reason(decoder, data, reason):
     with pytest.raises(BadExampleError, match=reason) as caught:
         decoder(data, 8, 8)
@@ -351,3 +368,93 @@ def test_to_unit_range():
     assert unit.shape == image.shape
     assert np.array_equal(unit, image.astype(np.float32) / 255)
     assert (unit.min(), unit.max()) == (0, 1)
+
+
+# Formats and limits.
+
+
+def bmp_rle():
+    pixels = bytes([9, 0, 0, 0]) * 9
+    head = struct.pack('<IiiHHIIiiII', 40, 9, 9, 1, 8, 1, len(pixels), 0, 0, 256, 0)
+    return (
+        b'BM' + struct.pack('<IHHI', 54 + 1024 + len(pixels), 0, 0, 54 + 1024) + head + bytes(1024) + pixels
+    )
+
+
+@pytest.mark.parametrize(
+    ('data', 'words'),
+    [
+        (encode(noise('RGB'), 'DDS'), 'not an image in a known format'),
+        (encode(noise('RGB'), 'TGA'), 'not an image in a known format'),
+        (encode(noise('L'), 'SGI'), 'not an image in a known format'),
+        (encode(Image.new('1', (9, 9)), 'XBM'), 'not an image in a known format'),
+        (b'P3 2 1 255 1 2 3 4 5 6\n', 'this kind of PPM is not supported: convert it to PNG'),
+        (b'P2 2 1 15 1 2\n', 'this kind of PPM is not supported'),
+        (bmp_rle(), 'this kind of BMP is not supported'),
+    ],
+    ids=['dds', 'tga', 'sgi', 'xbm', 'text', 'few levels', 'rle'],
+)
+def test_formats_that_python_decodes_are_refused(data, words):
+    """They are slow, and uncompressed DDS gave wrong pixels."""
+    with pytest.raises(BadExampleError, match=words):
+        decode_image(data, 4, 4)
+
+
+def test_the_largest_images_are_allowed_in_every_mode():
+    """A TIFF of 62 megapixels with alpha takes 600 MB, which one thread at a time may."""
+    data = encode(Image.new('RGBA', (8000, 7750)), 'TIFF', compression='tiff_adobe_deflate')
+    assert decode_image(data, 4, 4).max() == 0
+
+
+def test_large_images_are_decoded_one_at_a_time(monkeypatch):
+    monkeypatch.setattr(decode, '_LARGE_PIXELS', 1000)
+    under_way, most, lock, load = [0], [0], threading.Lock(), Image.Image.resize
+
+    def resize(*given, **options):
+        with lock:
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+        time.sleep(0.01)
+        with lock:
+            under_way[0] -= 1
+        return load(*given, **options)
+
+    monkeypatch.setattr(Image.Image, 'resize', resize)
+    for size, found in (((40, 40), 1), ((20, 20), 2)):
+        data, most[0] = encode(noise('RGB', *size)), 0
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(decode_image, [data] * 12, [8] * 12, [8] * 12))
+        assert (most[0] == 1) == (found == 1)
+
+
+def tiff_of_many_numbers(order, is_big):
+    count = struct.pack(f'{order}{"Q" if is_big else "I"}', 5_000_000)
+    tag = struct.pack(f'{order}HH', 273, 4) + count + bytes(8 if is_big else 4)
+    magic = {'<': b'II', '>': b'MM'}[order] + struct.pack(f'{order}H', 43 if is_big else 42)
+    if is_big:
+        return magic + struct.pack(f'{order}HHQQ', 8, 0, 16, 1) + tag + bytes(8)
+    return magic + struct.pack(f'{order}IH', 8, 1) + tag + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ('data', 'words'),
+    [
+        (tiff_of_many_numbers('<', False), 'TIFF tag 273 has 5,000,000 numbers'),
+        (tiff_of_many_numbers('>', False), 'TIFF tag 273 has 5,000,000 numbers'),
+        (tiff_of_many_numbers('<', True), 'TIFF tag 273 has 5,000,000 numbers'),
+        (jpeg_that_claims(8000, 8000)[:-2] + b'\xff\xda\0\x08\1\1\0\0\0\0' * 50, 'it has too many scans'),
+        (
+            b'\x89PNG\r\n\x1a\n'
+            + png_chunk(b'IHDR', bytes([0, 0, 0, 9, 0, 0, 0, 9, 8, 0, 0, 0, 0]))
+            + png_chunk(b'tEXt', b'a\0b') * 200_000,
+            'pieces, which take too long to decode',
+        ),
+    ],
+    ids=['tiff', 'big-endian', 'bigtiff', 'jpeg', 'png'],
+)
+@pytest.mark.parametrize('decoder', [*DECODERS.values(), decode_draft], ids=[*DECODERS, 'draft'])
+def test_images_made_to_take_long_end_soon(decoder, data, words):
+    started = time.process_time()
+    with pytest.raises(BadExampleError, match=words):
+        decoder(data, 8, 8)
+    assert time.process_time() - started < 10

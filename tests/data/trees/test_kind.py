@@ -1,19 +1,18 @@
-"""Trees through the pipeline: from a text, from a tar, packed; and which kind an archive holds."""
+"""Trees through the pipeline, from a text; and which kind a source holds."""
 
 import gzip
 
 import numpy as np
 import pytest
-from estimator_lab.data.images.kind import IMAGES
-from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.packing.packing import pack
-from estimator_lab.data.packing.shards import PackSettings
-from estimator_lab.data.pipeline.batches import read_batches
-from estimator_lab.data.pipeline.paths import ExampleInput, read_example
-from estimator_lab.data.pipeline.report import InputReport
 
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.batches import read_batches
+from estimator_lab.data.examples import ExampleInput, read_example
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.kinds import kind_in, kind_of
 from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.sources import source_of
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
@@ -32,12 +31,12 @@ def text(tmp_path):
 
 def batches(order, size=8):
     said = []
-    report = InputReport(said.append, kind=TREES)
+    report = InputReport(TREES, said.append)
     return list(read_batches(order.epoch(0), size, READER, report)), said
 
 
 def test_a_batch_of_lines(text):
-    (batch,), said = batches(open_archives([text], kind=TREES).order())
+    (batch,), said = batches(open_archives([text], TREES).order())
     assert batch.labels == ['1', '0', '0']
     assert batch.arrays['token'].tolist() == [
         [1, 2, -1, *[-1] * 5],
@@ -56,40 +55,20 @@ def test_a_batch_of_lines(text):
     ]
 
 
-def test_members_of_a_tar_have_the_labels_of_their_folders(tmp_path):
-    files = [(f'train/{n % 2}/{n:05}.tree', line) for n, line in enumerate(LINES)]
-    path = str(write_tar(tmp_path / 'trees.tar', [*files, ('train/0/notes.txt', b'no tree')]))
-    (batch,), _ = batches(open_archives([path], kind=TREES).order())
-    assert batch.labels == ['0', '1', '1'] and len(batch.bad) == 1
-    assert kind_in(path) is TREES
-
-
 def test_the_kind_is_that_of_the_first_example(tmp_path, text, archive):
+    (archive.parent / 'a.png').touch()
     zipped = tmp_path / 'trees.gz'
     zipped.write_bytes(gzip.compress(b'\n'.join(LINES)))
-    assert kind_in(text) is kind_in(str(zipped)) is TREES
-    assert kind_in(str(archive)) is IMAGES
+    assert kind_in(source_of(text)) is kind_in(source_of(zipped)) is TREES
+    assert kind_in(source_of(archive)) is kind_in(source_of(archive.parent)) is IMAGES
     none = write_tar(tmp_path / 'none.tar', [('a.csv', b'1')])
-    assert kind_in(str(none)) is None and kind_of(str(none)) is IMAGES
+    assert kind_in(source_of(none)) is None and kind_of(source_of(none)) is IMAGES
 
 
-def test_packed_lines_are_the_same_trees(text, tmp_path):
-    manifest = pack([text], tmp_path / 'shards', PackSettings(shards=2, seed=4), lambda line: None, TREES)
-    assert manifest.images == 4 and manifest.labels == {'0': 2, '1': 2}
-    shards = [str(path) for path in sorted((tmp_path / 'shards').glob('*.tar'))]
-    members = [turn.read() for turn in open_archives(shards, kind=TREES).order().epoch(0)]
-    assert sorted(member.data for member in members) == sorted(LINES)
-
-
-def test_paths_of_trees(text, tmp_path):
-    folder = tmp_path / 'folder'
-    folder.mkdir()
-    (folder / 'one.tree').write_bytes(LINES[0])
-    (folder / 'notes.txt').write_bytes(b'no tree')
-    found = [turn.read() for turn in ExampleInput([str(folder), text], kind=TREES).epoch(0)]
-    assert [member.data for member in found] == [LINES[0], *LINES]
-    assert found[1].key == f'{text}:1/line_1.tree'
-    assert read_example(found[2].key, TREES).data == LINES[1]
+def test_trees_by_their_paths_and_keys(text):
+    found = [member.read() for member in ExampleInput([text], TREES).epoch(0)]
+    assert [member.data for member in found] == LINES and found[0].key == f'{text}:1/line_1.tree'
+    assert read_example(found[1].key, TREES).data == LINES[1]
 
 
 def test_the_blank_tree_is_one_unknown_leaf():

@@ -13,12 +13,6 @@ def test_the_most_frequent_come_first_and_single_ones_are_left_out():
     assert frequent_tokens(trees, 10).ids == {'b': 1, 'c': 2, 'a': 3}
 
 
-def test_known_single_tokens_are_kept_after_the_others():
-    trees = [['a', 'b', 'b'], ['c', 'b', 'a'], ['e', 'd', 'c', 'c']]
-    found = frequent_tokens(trees, 10, lambda rare: [token for token in rare if token != 'e'])
-    assert found.texts == ('b', 'c', 'a', 'd')
-
-
 def test_a_token_that_is_not_there_is_looked_up_in_lower_case():
     known = Tokens(['the', 'The', 'good'])
     assert [known.number(text) for text in ('the', 'The', 'THE', 'Good', 'bad')] == [1, 2, 1, 3, 0]
