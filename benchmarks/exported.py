@@ -17,7 +17,7 @@ from runner import command_line, machine
 
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.export import decode_batch
-from estimator_lab.data.input_fns import numpy_input_fn
+from tests.input_batches import numpy_input_fn
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.serving import ENCODED_SIGNATURE, IMAGE_BYTES, export_saved_model
 from estimator_lab.tf1 import tf

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from runner import Clock, Measured, median, print_ratio, print_table, race
 
-from estimator_lab.data.input_fns import numpy_input_fn
+from tests.input_batches import numpy_input_fn
 from estimator_lab.models import rbm
 from estimator_lab.runs.precision import FLOAT32, cpu_precisions, session_config
 from estimator_lab.tf1 import tf

@@ -39,7 +39,7 @@ def examples() -> tuple[np.ndarray, np.ndarray]:
 
 def estimator(options: Options, clock: Clock) -> Measured:
     """Our Estimator on `numpy_input_fn`, as a user trains it; no checkpoint falls into the timed steps."""
-    from estimator_lab.data.input_fns import numpy_input_fn
+    from tests.input_batches import numpy_input_fn
     from estimator_lab.models import autoencoder, mlp
     from estimator_lab.tf1 import tf
 

@@ -1,5 +1,9 @@
 """Reads input functions."""
 
+import itertools
+
+import numpy as np
+
 from estimator_lab.tf1 import tf
 
 
@@ -17,3 +21,40 @@ def batches_of(input_fn, limit=None):
                 except tf.errors.OutOfRangeError:
                     break
     return out
+
+
+def numpy_input_fn(images, labels=None, batch_size=128, num_epochs=1, shuffle=False, seed=0):
+    """Returns an input function over arrays in memory, with the features of `archive_input_fn`.
+
+    Args:
+      images: uint8 [n, height, width, channels], or [n, height, width] for grey.
+      labels: int [n] class ids; None gives no labels.
+      batch_size: examples in a batch; the last one of an epoch may be shorter.
+      num_epochs: passes over the arrays; None repeats without end.
+      shuffle: whether each epoch is shuffled.
+      seed: of the shuffling, together with the epoch.
+    """
+    images = images[..., np.newaxis] if images.ndim == 3 else images
+    ids = np.zeros(len(images), np.int64) if labels is None else np.asarray(labels, np.int64)
+
+    def rows():
+        for epoch in itertools.count() if num_epochs is None else range(num_epochs):
+            order = np.arange(len(images))
+            if shuffle:
+                np.random.default_rng([seed, epoch]).shuffle(order)
+            for first in range(0, len(order), batch_size):
+                yield order[first : first + batch_size]
+
+    def example(some):
+        features = {
+            'image': tf.cast(tf.gather(tf.constant(images), some), tf.float32) / 255.0,
+            'key': tf.strings.as_string(some),
+            'weight': tf.ones_like(some, tf.float32),
+        }
+        return features if labels is None else (features, tf.gather(tf.constant(ids), some))
+
+    def input_fn():
+        dataset = tf.data.Dataset.from_generator(rows, tf.int64, [None])
+        return dataset.map(tf.autograph.experimental.do_not_convert(example)).prefetch(2)
+
+    return input_fn

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model import keys
-from estimator_lab.data.input_fns import numpy_input_fn
+from tests.input_batches import numpy_input_fn
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.index import scan_members

@@ -6,7 +6,7 @@ from PIL import Image
 
 from estimator_lab.core.model import keys
 from estimator_lab.data.batches import BadExample
-from estimator_lab.data.input_fns import numpy_input_fn
+from tests.input_batches import numpy_input_fn
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.index import scan_members
