@@ -1,10 +1,15 @@
 """Archives to pack, and the members of packed ones."""
 
+import hashlib
 import io
+import json
 import random
 import tarfile
 
-from estimator_lab.data.index import scan_members
+from estimator_lab.data import pack
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.sources import expand
+from tests.streams import stream_members
 
 FILES = [
     (f'train/n{label:03}/{number:03}.jpg', random.Random(100 * label + number).randbytes(20 + 9 * number))
@@ -36,3 +41,20 @@ def packed(folder):
         [(member.name, member.data) for member in stream_members(path)]
         for path in sorted(folder.glob('*.tar'))
     ]
+
+
+def verified(folder):
+    """Returns the manifest of shards, which has to describe all of them as they are."""
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    shards = manifest['shards']
+    assert sorted(shard['file'] for shard in shards) == sorted(path.name for path in folder.glob('*.tar'))
+    for shard in shards:
+        data = (folder / shard['file']).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (shard['bytes'], shard['sha256'])
+    assert sum(shard['images'] for shard in shards) == manifest['images'] == sum(manifest['labels'].values())
+    return manifest
+
+
+def packing(paths, out, settings, say, kind=IMAGES):
+    """Packs archives that are named by paths."""
+    return pack.pack(expand(paths, say), out, settings, kind, say)

@@ -135,7 +135,6 @@ def test_a_vocabulary_file_says_labels_as_they_are_shown(folder, archive, model_
     [
         (tar_index, ['ARCHIVE']),
         (pack, ['ARCHIVE', '--out=OUT', '--shards=1', '--image_size=8', '--max_bad_fraction=1']),
-        (pack, ['--verify', 'OUT']),
         (pack, ['ARCHIVE\x1b', '--out=OUT', '--shards=1']),
     ],
 )
@@ -163,12 +162,14 @@ def test_programs(folder, run):
 
 
 def test_packed_members_are_called_as_they_were(archive, folder):
-    from estimator_lab.data.packing.packing import pack as pack_archives
-    from estimator_lab.data.packing.shards import PackSettings
-    from estimator_lab.data.index import scan_members
+    from estimator_lab.data.images.reader import IMAGES
+    from estimator_lab.data.pack import PackSettings
+    from estimator_lab.data.pack import pack as pack_archives
+    from estimator_lab.data.sources import source_of
+    from tests.streams import stream_members
 
     out = folder / 'copied'
-    pack_archives([str(archive)], out, PackSettings(1), lambda line: None)
+    pack_archives([source_of(str(archive))], out, PackSettings(1), IMAGES, lambda line: None)
     (shard,) = out.glob('*.tar')
     assert sorted(m.name for m in stream_members(shard)) == sorted(m.name for m in stream_members(archive))
     with (

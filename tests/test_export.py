@@ -15,8 +15,8 @@ from PIL import Image
 from estimator_lab import export
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.input_fns import numpy_input_fn
-from estimator_lab.data.index import scan_members
+from tests.input_batches import numpy_input_fn
+from tests.streams import stream_members
 from estimator_lab.errors import LabError
 from estimator_lab.runs.converting import onnx_converter, to_tflite
 from estimator_lab.runs.model import open_trained

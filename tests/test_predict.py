@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab import predict
-from estimator_lab.data.index import scan_members
+from tests.streams import stream_members
 from tests.archive_files import encoded, picture, write_tar
 from tests.commands import invoke
 

@@ -146,14 +146,14 @@ class PhaseTrainer:
             write_record(folder, self.plan.record)
 
     def forget_first_checkpoint(self) -> None:
-        """Removes the checkpoint of a new phase that has taken no step, with what Estimator wrote beside it.
+        """Removes the checkpoint and the record of a new phase that has taken no step.
 
         It would bind the next start to settings with which this one has failed.
         """
         folder, first = self.plan.folder, self.plan.first_step
         if self.plan.saved is not None or self.plan.previous is not None or self.saved_step() > first:
             return
-        names = ('checkpoint', FILE, 'graph.pbtxt', f'model.ckpt-{first}.*', 'events.out.tfevents.*')
+        names = ('checkpoint', FILE, 'graph.pbtxt', f'model.ckpt-{first}.*')
         for path in (path for name in names for path in folder.glob(name)):
             path.unlink(missing_ok=True)
 

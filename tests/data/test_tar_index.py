@@ -4,10 +4,9 @@ import os
 import subprocess
 import sys
 
-from estimator_lab.data.tar.index import open_index
-
 from tests.archive_files import tar_bytes
 from tests.places import ROOT
+from tests.streams import open_index
 
 
 def test_a_closed_pipe_is_no_error(tmp_path):
@@ -41,8 +40,8 @@ def test_command(archive, tmp_path, run_python):
     assert len(open_index(str(archive))) == 24
     whole = archive.read_bytes()
     archive.write_bytes(whole + whole)
-    note, described = run(str(archive)).stdout.splitlines()
-    assert 'continues after its end-of-archive block' in note and '48 images, 4 labels' in described
+    (described,) = run(str(archive)).stdout.splitlines()
+    assert '48 images, 4 labels' in described
     archive.write_bytes(whole[:9000])
     done = run(str(archive))
     assert done.returncode == 1

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab import train
 from estimator_lab.api import DemoPaths
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order import StreamOrder
-from estimator_lab.data.input_fns import archive_input_fn, notes_input_fn
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.index import scan_members
+from tests.streams import stream_members
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import read_role
 from tests.archive_files import encoded, picture, write_tar
@@ -83,26 +84,14 @@ def test_the_generator_gives_the_pixels_of_archive_input_fn(example, archive):
     ours = list(example('stream_tar_dataset').stream_tar_dataset(archive))
     vocabulary = Vocabulary(('n000000', 'n000001', 'n000002', 'n000003'))
     with tf.Graph().as_default():
-        order, pixels = StreamOrder([str(archive)]), ImageReader(ImageShape(128, 128))
-        dataset = archive_input_fn(order, pixels, 24, InputReport(), vocabulary)()
+        order, pixels = open_archives([str(archive)], IMAGES).order(), ImageReader(ImageShape(128, 128))
+        dataset = archive_input_fn(order, pixels, 24, InputReport(IMAGES), vocabulary)()
         ((features, ids),) = run(dataset.make_one_shot_iterator().get_next())
     assert {len(one) for one in ours} == {16384 + 1}
     pixels = np.array([one[:-1] for one in ours], np.float32)
     assert pixels.max() > 1
     assert np.array_equal(pixels / 255, features['image'].reshape(24, -1))
     assert [one[-1] for one in ours] == [vocabulary.label(id_) for id_ in ids]
-
-
-def test_the_generator_gives_the_pixels_of_notes_input_fn(example, archive, monkeypatch):
-    module = example('stream_tar_dataset')
-    monkeypatch.setattr(module, 'SIDE', 16)
-    with tf.Graph().as_default():
-        theirs = list(run(notes_input_fn([str(archive)], 16, 16)()))
-    ours = list(module.stream_tar_dataset(archive))
-    assert np.array_equal(
-        np.array([one[:-1] for one in ours], np.float32) / 255, np.array([pixels for pixels, _ in theirs])
-    )
-    assert [one[-1] for one in ours] == [person.decode() for _, person in theirs]
 
 
 def test_the_generator_skips_what_is_no_image(example, archive, capsys):

@@ -7,12 +7,13 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model import keys
 from tests.input_batches import numpy_input_fn
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.index import scan_members
+from tests.streams import stream_members
 from estimator_lab.errors import DataError, LabError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.evaluation_report import as_json, text, write_files
@@ -42,8 +43,8 @@ def expected(cnn, images):
 
 
 def run(cnn, path, **settings):
-    report = InputReport(lambda line: None)
-    return evaluate(cnn, ExampleInput([str(path)]), report, **{'batch_size': 6, **settings})
+    report = InputReport(IMAGES, lambda line: None)
+    return evaluate(cnn, ExampleInput([str(path)], IMAGES), report, **{'batch_size': 6, **settings})
 
 
 @pytest.fixture(scope='module')

@@ -9,7 +9,7 @@ from PIL import Image
 from estimator_lab import dream
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.index import scan_members
+from tests.streams import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.drawing import joined, write_archive
 from estimator_lab.inference.samples import SampleRequest, Sampling, film, nearest, walks

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.core.model import keys
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
@@ -65,8 +66,8 @@ def test_paintings_of_a_folder(trained, tmp_path):
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-    report = InputReport(lambda line: None)
-    found = list(painted_batches(trained, ExampleInput([str(tmp_path)]), report))
+    report = InputReport(IMAGES, lambda line: None)
+    found = list(painted_batches(trained, ExampleInput([str(tmp_path)], IMAGES), report))
     assert [batch.keys for batch in found] == [[str(tmp_path / n)] if n != 'b.png' else [] for n in files]
     shapes = [batch.values[keys.PAINTED].shape for batch in found]
     assert shapes == [(1, 20, 30, 3), (0, 1, 1, 3), (1, 9, 12, 3), (1, 10, 11, 3)]

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.core.model import keys
 from estimator_lab.data.batches import BadExample
 from tests.input_batches import numpy_input_fn
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.index import scan_members
+from tests.streams import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference import prediction_files
 from estimator_lab.inference.prediction import Predicted, Row, Table, predicted_batches
@@ -30,8 +31,8 @@ def some_bad(path, *bad, count=11):
 
 
 def predict(cnn, path, batch_size=4, report=None):
-    report = report or InputReport(lambda line: None)
-    return list(predicted_batches(cnn, ExampleInput([str(path)]), cnn.reader, batch_size, report))
+    report = report or InputReport(IMAGES, lambda line: None)
+    return list(predicted_batches(cnn, ExampleInput([str(path)], IMAGES), cnn.reader, batch_size, report))
 
 
 def test_predictions_are_those_of_the_network_for_each_image(cnn, archive):
@@ -104,7 +105,9 @@ def test_an_archive_that_breaks_off_is_an_error_behind_the_predictions(cnn, arch
     got = []
     with pytest.raises(DataError, match='cut off at byte 30000'):
         got.extend(
-            predicted_batches(cnn, ExampleInput([str(cut)]), cnn.reader, 4, InputReport(lambda line: None))
+            predicted_batches(
+                cnn, ExampleInput([str(cut)], IMAGES), cnn.reader, 4, InputReport(IMAGES, lambda line: None)
+            )
         )
     assert sum(len(batch.keys) for batch in got) >= 8
 

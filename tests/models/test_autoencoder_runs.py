@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.core.metrics.principal_components import load_components
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
@@ -35,8 +36,8 @@ def test_a_whole_run_from_archives(experiment, archive, tmp_path):
     assert load_components(file, 64).images == 24
     assert result.metrics['pca_squared_error'] > 0
     trained = open_trained(tmp_path / 'model')
-    images = open_archives([str(archive)]).order()
-    found = evaluate(trained, images, InputReport())
+    images = open_archives([str(archive)], IMAGES).order()
+    found = evaluate(trained, images, InputReport(IMAGES))
     assert found.metrics['pca_squared_error'] == pytest.approx(result.metrics['pca_squared_error'])
     written = file.stat().st_mtime_ns
     assert experiment('layers=5-2', 6).train().step == 6

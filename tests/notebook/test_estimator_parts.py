@@ -6,7 +6,7 @@ import pytest
 from estimator_lab import api
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.index import scan_members
+from tests.streams import stream_members
 from estimator_lab.models import style
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar

@@ -26,9 +26,9 @@ from pathlib import Path
 
 import numpy as np
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.archives import open_archives
-from estimator_lab.data.order import Order
-from estimator_lab.data.order import WorkerShard
+from estimator_lab.data.order import Order, WorkerShard
 from tests.archive_files import encoded, picture, write_tar
 from tests.cluster import Cluster
 from tests.robustness.driver import main
@@ -46,7 +46,7 @@ _FLAGS = {
     'save_checkpoints_steps': 5,
 }
 _FORKS = multiprocessing.get_context('forkserver')
-_FORKS.set_forkserver_preload(['estimator_lab.data.order.archives'])
+_FORKS.set_forkserver_preload(['estimator_lab.data.archives'])
 
 
 def measure(given: argparse.Namespace) -> int:
@@ -81,7 +81,7 @@ def kill_readers(paths: Sequence[str], folder: Path, kills: int, rng: random.Ran
     Returns:
       How many images were lost, how many were read again, and in how many epochs.
     """
-    order, seen, consumed = open_archives(paths).order(60, seed=1), Counter[str](), 0
+    order, seen, consumed = open_archives(paths, IMAGES).order(60, seed=1), Counter[str](), 0
     for world_size in itertools.cycle(WORLDS):
         if kills <= 0:
             break
@@ -128,7 +128,7 @@ def _one_life(
 
 def read(paths: Sequence[str], log: Path, consumed: int, shard: WorkerShard) -> None:
     """Reads the part of a worker, and logs the keys of each batch as a line of JSON."""
-    order = open_archives(paths, say=lambda line: None).order(60, seed=1)
+    order = open_archives(paths, IMAGES, say=lambda line: None).order(60, seed=1)
     keys = _keys(order, consumed, shard)
     with log.open('ab', buffering=0) as file:
         while batch := list(itertools.islice(keys, shard.own)):

@@ -26,12 +26,11 @@ from typing import Any
 
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
-from estimator_lab.data.packing.shards import verify
-from estimator_lab.data.tar.index_file import read_index_file
-from estimator_lab.data.sources import stamp_of
+from estimator_lab.data.index_file import read_index_file
 from estimator_lab.runs.record import read_record
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
+from tests.pack_files import verified
 from tests.robustness.driver import main
 from tests.robustness.shim import KINDS, Commands, Done, Fault, commands
 
@@ -81,14 +80,13 @@ def _exported(home: Path, folder: str = 'out') -> int:
 
 def indexed(home: Path) -> bytes:
     """Returns the index of the archive."""
-    stamp = stamp_of(str(home / 'train.tar'))
-    found = next(filter(None, (read_index_file(path, stamp) for path in home.rglob('*.index'))))
+    found = next(filter(None, map(read_index_file, home.rglob('*.index'))))
     return found.rows.tobytes() + bytes(found.names)
 
 
 def packed(home: Path) -> Any:
     """Returns the manifest of the shards."""
-    return verify(home / 'out', lambda text, share: None)
+    return verified(home / 'out')
 
 
 def _rows(home: Path) -> str:

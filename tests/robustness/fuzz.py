@@ -25,13 +25,13 @@ from PIL import Image
 
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.data.index import build_index
-from estimator_lab.data.index import is_compressed, scan_members, scan_members
+from estimator_lab.data.sources import is_compressed, source_of
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded
 from tests.robustness.bombs import header
 from tests.robustness.driver import Tally, main
 from tests.robustness.mutation import mutate, old_gnu_sparse_header
+from tests.streams import build_index, scan_headers, stream_members
 
 _MEMORY_BOUND_MB = 512  # an image of the largest size, 256 MB, and a copy of it
 _WARM_UP = 200
@@ -85,14 +85,14 @@ def _read_in_every_way(archive: str, tally: Tally) -> None:
     error = _until_error(map(_Seen.of, stream_members(archive, note=notes.append)), members)
     entries: list[Any] = []
     scan_notes: list[str] = []
-    scan_error = _until_error(scan_members(archive, note=scan_notes.append), entries)
+    scan_error = _until_error(scan_headers(archive, note=scan_notes.append), entries)
     if notes != scan_notes:
         raise RuntimeError(f'streaming notes {notes}, scanning {scan_notes}')
     if str(error) != str(scan_error):
         raise RuntimeError(f'streaming ends with {error!s}, scanning with {scan_error!s}')
     if [(m.name, m.offset) for m in members] != [(e.name, e.offset) for e in entries]:
         raise RuntimeError('streaming and scanning find different members')
-    if members and not is_compressed(archive):
+    if members and not is_compressed(source_of(archive)):
         _check_index(archive, members)
     tally.counts['damaged'] += error is not None
     tally.counts['images'] += len(members)

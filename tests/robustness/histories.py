@@ -16,7 +16,7 @@ import resource
 import shutil
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,16 +30,16 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from estimator_lab.core.model.params import Phase
 from estimator_lab.data.archives import open_archives
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.order import WorkerShard
 from estimator_lab.errors import FlagError, LabError
-from estimator_lab.runs.record import Record, read_record, write_record
+from estimator_lab.runs.record import FILE, Record, read_record, write_record
 from estimator_lab.training import plans
 from estimator_lab.training.inputs import Inputs
-from estimator_lab.training.rollback import rolled_back_on_failure
 from estimator_lab.training.settings import Settings
 from tests.archive_files import tar_bytes
 from tests.robustness.driver import Tally, main
-from tests.robustness.history_model import BUFFERS, Contents, File, Flags, Place, expected
+from tests.robustness.history_model import BUFFERS, Contents, File, Flags, Last, Place, expected
 
 _LIVES = 12  # of a history
 _KEPT = 3  # checkpoints
@@ -135,8 +135,7 @@ class History(RuleBasedStateMachine):
 
     Attributes:
       saved: the model's places by the global steps of the checkpoints.
-      known: the archives of the newest record, in its order.
-      last_flags: those of the last start.
+      last: what is known of the last start that recorded something.
     """
 
     histories = starts = refused = 0
@@ -151,8 +150,8 @@ class History(RuleBasedStateMachine):
         self.files = Files(self.folder)
         self.files.add(2)
         self.saved: dict[int, Place] = {}
-        self.known: Sequence[File] = ()
-        self.flags = self.last_flags = Flags()
+        self.last = Last()
+        self.flags = Flags()
         History.histories += 1
 
     def teardown(self) -> None:
@@ -190,30 +189,25 @@ class History(RuleBasedStateMachine):
             self._change(name, number)
         before, step = read_record(self.model_dir), max(self.saved, default=None)
         plan = self._plan(step, before)
-        place, broken, said = expected(
-            self.flags,
-            self.files.all,
-            self.last_flags,
-            self.known,
-            None if step is None else self.saved[step],
-        )
+        known = None if step is None else self.saved[step]
+        place, broken, said, now = expected(self.flags, self.files.all, self.last, step, known)
         _same(str(plan.resumption), f'Since the last start: {"; ".join(said)}.' if said else '')
         if broken and not resume_changed:
             History.refused += 1
-            with pytest.raises(FlagError, match=f'in the middle of epoch {broken}.*--resume_changed'):
+            with pytest.raises(FlagError, match=rf'in the middle of epoch {broken}\).*--resume_changed'):
                 plan.resumption.check(self.model_dir)
             return
         if not broken:
             plan.resumption.check(self.model_dir)
-        former = self.saved, self.known, self.last_flags
-        with contextlib.suppress(LabError), rolled_back_on_failure([self.model_dir], self._saved_step):
+        try:
             self._record(plan, is_full)
             self.saved = self.saved if step is None else {**self.saved, step: place}
-            self.known, self.last_flags = place.later, self.flags
+            self.last = now
             self._train(plan, place, step or 0, steps, unsaved, end)
-        if (is_full or end == 'failure') and self._saved_step() <= max(former[0], default=0):
-            self.saved, self.known, self.last_flags = former
-            _same(read_record(self.model_dir), before)
+        except LabError:
+            if before is None and not self._saved_step():  # a new run that has learned nothing
+                (self.model_dir / FILE).unlink(missing_ok=True)
+                self.saved, self.last = {}, Last()
 
     def _change(self, name: str, number: int) -> None:
         if name in _ON_FILES:
@@ -231,7 +225,7 @@ class History(RuleBasedStateMachine):
 
     def _plan(self, step: int | None, before: Record | None) -> plans.Plan:
         flags, paths = self.flags, list(map(str, self.files.by_path))
-        archives = open_archives(paths, say=lambda line: None)
+        archives = open_archives(paths, IMAGES, say=lambda line: None)
         settings = Settings(
             data=paths,
             model_dir=self.model_dir,
@@ -242,12 +236,16 @@ class History(RuleBasedStateMachine):
         )
         run: Any = SimpleNamespace(
             settings=settings,
-            role=SimpleNamespace(workers=flags.workers, batches_a_step=flags.workers, has_own_share=False),
+            role=SimpleNamespace(workers=flags.workers, batches_a_step=flags.workers),
             phases=(Phase(),),
             previous=before,
             inputs=Inputs(archives, archives, None, unseen=False),
         )
-        with mock.patch.object(plans, 'saved_step', return_value=step):
+        at = None if step is None else self.saved[step].position
+        with (
+            mock.patch.object(plans, 'saved_step', return_value=step),
+            mock.patch.object(plans, 'saved_position', return_value=at),
+        ):
             (plan,) = plans.plan_phases(run)
         return plan
 
@@ -266,9 +264,8 @@ class History(RuleBasedStateMachine):
     ) -> None:
         """Takes steps from a place on, and ends."""
         History.starts += 1
-        flags, start = self.flags, plan.segment.examples_at(step)
-        together = flags.batch_size * flags.workers
-        order = plan.inputs.training_order(plan.segment, flags.shuffle_buffer, flags.seed)
+        flags, start, together = self.flags, plan.resumption.position, self.flags.together
+        order = plan.inputs.train.order(flags.shuffle_buffer, flags.seed)
         shards = [WorkerShard(worker, flags.workers, together) for worker in range(flags.workers)]
         read = [(member.name for member in order.onwards(start, shard)) for shard in shards]
         right = place.names(plan.inputs.train)

@@ -1,4 +1,4 @@
-"""What a run has to do, by a model without segments: which examples come, and what is said or refused.
+"""What a run has to do, by a model of its own: which examples come, and what is said or refused.
 
 `histories` compares the package with it.
 """
@@ -40,6 +40,11 @@ class Flags:
     shuffle_buffer: int = BUFFERS[0]
     workers: int = 1
 
+    @property
+    def together(self) -> int:
+        """Examples of a step of all workers."""
+        return self.batch_size * self.workers
+
     def shuffling(self, files: Sequence[File]) -> str:
         """Returns how files are shuffled."""
         if self.shuffle_buffer <= 1:
@@ -51,74 +56,77 @@ class Flags:
 
 @dataclass(frozen=True)
 class Place:
-    """What the model knows of a step: how it was reached, and what has to come.
+    """What the model knows of a step: what has to come.
 
     Attributes:
       flags: of the start that reached it.
-      epoch: number of the pass over the data.
-      seen: examples of that epoch that were consumed.
-      now: the archives of that epoch, in order.
-      later: those of later epochs.
+      position: examples that were consumed.
+      files: the archives, in order.
     """
 
     flags: Flags
-    epoch: int
-    seen: int
-    now: tuple[File, ...]
-    later: tuple[File, ...]
+    position: int
+    files: tuple[File, ...]
 
     def after(self, examples: int) -> 'Place':
         """Returns the place that many examples further on."""
-        epoch, seen, now = self.epoch, self.seen, self.now
-        for _ in range(examples):
-            seen += 1
-            if seen == total(now):
-                epoch, seen, now = epoch + 1, 0, self.later
-        return replace(self, epoch=epoch, seen=seen, now=now)
+        return replace(self, position=self.position + examples)
 
     def names(self, archives: Archives) -> Iterator[str]:
         """Yields the names of the examples of all workers together from here on."""
+        epoch, seen = divmod(self.position, total(self.files))
+        for number in itertools.count(epoch):
+            order = _only(archives, self.files).order(self.flags.shuffle_buffer, self.flags.seed)
+            names = [member.name for member in order.epoch(number)]
+            yield from names[seen:] if number == epoch else names
 
-        def epoch(files: Sequence[File], number: int) -> list[str]:
-            order = _only(archives, files).order(self.flags.shuffle_buffer, self.flags.seed)
-            return [member.name for member in order.epoch(number)]
 
-        yield from epoch(self.now, self.epoch)[self.seen :]
-        for number in itertools.count(self.epoch + 1):
-            yield from epoch(self.later, number)
+class Last(NamedTuple):
+    """What is known of the last start.
+
+    Attributes:
+      flags: of it.
+      files: its archives, in their order; empty before the first.
+      changed_at: global step since which the order of examples is its.
+    """
+
+    flags: Flags = Flags()
+    files: tuple[File, ...] = ()
+    changed_at: int = 0
+
+
+OLD = 'the checkpoint is older than the last change of archives or settings'
 
 
 def expected(
-    flags: Flags, given: Sequence[File], last_flags: Flags, known: Sequence[File], before: Place | None
-) -> tuple[Place, int, list[str]]:
-    """Returns where a start goes on, the number of the epoch that it can't end or 0, and what it says.
+    flags: Flags, given: Sequence[File], last: Last, step: int | None, before: Place | None
+) -> tuple[Place, int, list[str], Last]:
+    """Returns where a start goes on, the number of the epoch that it can't end or 0, what it says, and what
+    is known of it later.
 
     Args:
       flags: of the start.
       given: its archives.
-      last_flags: of the last start.
-      known: the archives of the last start, in their order.
-      before: the place of the newest checkpoint; None without one.
+      last: what is known of the last one.
+      step: of the newest checkpoint; None without one.
+      before: the place of that.
     """
-    files = arranged(given, before.later if before else known)
-    if before is None:
-        return Place(flags, 0, 0, files, files), 0, []
-    data = differences(before.later, files)
-    said = [*setting_changes(last_flags, flags, files), *data]
-    if not before.seen:
-        return Place(flags, before.epoch, 0, files, files), 0, said
-    rest, number = known_of(files, before.now), before.epoch + 1
-    has_other_data = counted(files) != counted(before.later)
-    breaks = [*order_changes(before.flags, flags, before.now, rest)]
-    if counted(rest) != counted(before.now):
-        breaks += data
-    if breaks:
-        said += [words for words in breaks if words not in said]
-        said.append(f'the rest of epoch {number} is left out')
-        return Place(flags, number, 0, files, files), number, said
-    if has_other_data and counted(files) != counted(before.now):
-        said.append(f'epoch {number} ends with the archives it began with')
-    return Place(flags, before.epoch, before.seen, rest, files), 0, said
+    files = arranged(given, last.files)
+    if before is None or step is None:
+        return Place(flags, 0, files), 0, [], Last(flags, files)
+    data = differences(last.files, files)
+    said = [*setting_changes(last.flags, flags, files), *data]
+    epoch, seen = divmod(before.position, total(last.files))
+    is_other = counted(files) != counted(last.files)
+    breaks = [*order_changes(last.flags, flags, last.files, files)]
+    breaks += data if is_other else []
+    breaks += [OLD] if step < last.changed_at else []
+    if not seen or not breaks:
+        now = Last(flags, files, step if breaks else last.changed_at)
+        return Place(flags, epoch * total(files) + seen, files), 0, said, now
+    said += [words for words in breaks if words not in said]
+    said.append(f'the rest of epoch {epoch + 1} is left out')
+    return Place(flags, (epoch + 1) * total(files), files), epoch + 1, said, Last(flags, files, step)
 
 
 def known_of(files: Sequence[File], known: Sequence[File]) -> tuple[File, ...]:
@@ -141,7 +149,9 @@ def arranged(files: Sequence[File], known: Sequence[File]) -> tuple[File, ...]:
 
 def setting_changes(was: Flags, now: Flags, files: Sequence[File]) -> Iterator[str]:
     """Yields what has to be said of changed flags."""
-    for name in ('batch_size', 'seed', 'shuffle_buffer'):
+    if was.together != now.together:
+        yield f'examples in a step were {was.together}, are {now.together}'
+    for name in ('seed', 'shuffle_buffer'):
         one, other = getattr(was, name), getattr(now, name)
         if name == 'shuffle_buffer' and all(file.is_plain for file in files) and min(one, other) > 1:
             continue  # the whole is shuffled
@@ -156,7 +166,7 @@ def order_changes(was: Flags, now: Flags, files: Sequence[File], same: Sequence[
     if was.seed != now.seed:
         yield f'--seed was {was.seed}, is {now.seed}'
     before, after = was.shuffling(files), now.shuffling(same)
-    if len(same) == len(files) and before != after:
+    if counted(same) == counted(files) and before != after:
         if was.shuffle_buffer != now.shuffle_buffer:
             yield f'--shuffle_buffer was {was.shuffle_buffer}, is {now.shuffle_buffer}'
         else:
@@ -196,8 +206,8 @@ def counted(files: Sequence[File]) -> Counter[Contents]:
 def _only(archives: Archives, files: Sequence[File]) -> Archives:
     """Returns those of the archives that hold the contents of files, in that order."""
     found = {
-        (tuple(index.name(row) for row in range(len(index))), index.random_access): (path, index)
-        for path, index in zip(archives.paths, archives.indexes, strict=True)
+        (tuple(index.name(row) for row in range(len(index))), index.random_access): (source, index)
+        for source, index in zip(archives.sources, archives.indexes, strict=True)
     }
-    paths, indexes = zip(*(found[file.contents, file.is_plain] for file in files), strict=True)
-    return replace(archives, paths=paths, indexes=indexes)
+    sources, indexes = zip(*(found[file.contents, file.is_plain] for file in files), strict=True)
+    return replace(archives, sources=sources, indexes=indexes)

@@ -1,4 +1,4 @@
-"""Reads files from untrusted sources: indexes, manifests, the files of a model_dir, TF_CONFIG.
+"""Reads files from untrusted sources: indexes, the files of a model_dir, TF_CONFIG.
 
     python -m tests.robustness.hostile_files --count=10000                    of each kind
     python -m tests.robustness.hostile_files --count=100000 --kinds=index,tf_config --seed=2
@@ -22,23 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.packing.packing import pack
-from estimator_lab.data.packing.shards import MANIFEST, PackSettings, verify
-from estimator_lab.data.index import build_index, open_index, path_next_to
-from estimator_lab.data.tar.index_file import Contents, Header, read_index_file, write_index_file
-from estimator_lab.data.sources import stamp_of
-from estimator_lab.data.index import scan_members
+from estimator_lab.data.index_file import Contents, Header, read_index_file, write_index_file
 from estimator_lab.errors import DataError, LabError
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import DISTRIBUTIONS, read_role
 from tests.archive_files import write_tar
 from tests.robustness.driver import Tally, main
-from tests.robustness.hostile_runs import BadListCase, Case, EventsCase, RecordCase, StateCase, quiet
+from tests.robustness.hostile_runs import BadListCase, Case, EventsCase, RecordCase, StateCase
 from tests.robustness.mutation import mutate, mutate_json
+from tests.streams import build_index, open_index, stream_members
 
 _ADDRESSES = ('h0:1', 'h:0', 'h:65536', 'a..b:1', ':1', 'h:²', 'h:1/', 'h 1:1')
 _OUTSIDE = (
-    *('precious', 'precious.index', 'precious.meta', 'shard-00000-of-00002.tar', MANIFEST),
+    *('precious', 'precious.index', 'precious.meta', 'shard-00000-of-00002.tar', 'manifest.json'),
     *(f'model.ckpt-3.{end}' for end in ('index', 'data-00000-of-00001', 'meta')),
 )
 
@@ -54,8 +50,8 @@ class IndexCase(Case):
         names = [f'train/n{n // 6:06}/{"é" * (n % 3)}{n}.jpg' for n in range(24)]
         write_tar(Path(self.archive), ((name, self.rng.randbytes(700)) for name in names))
         self.members = list(stream_members(self.archive))
-        build_index(self.archive).write(path_next_to(self.archive))  # type: ignore[arg-type]
-        contents = read_index_file(path_next_to(self.archive), stamp_of(self.archive))  # type: ignore[arg-type]
+        build_index(self.archive).write(Path(f'{self.archive}.index'))
+        contents = read_index_file(Path(f'{self.archive}.index'))
         if contents is None:
             raise RuntimeError('an intact index is rejected')
         self.right = contents
@@ -105,38 +101,6 @@ class IndexCase(Case):
             raise RuntimeError('the index has other labels than the names')
 
 
-class ManifestCase(Case):
-    """A manifest next to its shards, or in the hidden folder that a killed packing leaves."""
-
-    def prepare(self) -> None:
-        self.archive = str(self.folder / 'a.tar')
-        write_tar(Path(self.archive), ((f'n{n}/{n}.jpg', self.rng.randbytes(50)) for n in range(6)))
-        self.out = self.folder / 'out'
-        pack([self.archive], self.out, PackSettings(2), quiet)
-        self.right = json.loads((self.out / MANIFEST).read_text())
-        self.shards = {path.name: path.read_bytes() for path in self.out.glob('*.tar')}
-
-    def spoil(self) -> None:
-        shutil.rmtree(self.out)
-        self.hidden = self.rng.random() < 0.5
-        place = self.out / '.packing' if self.hidden else self.out
-        place.mkdir(parents=True)
-        (place / MANIFEST).write_bytes(self.text(self.right))
-        for name, data in self.shards.items():
-            (self.rng.choice([place, self.out]) / name).write_bytes(data)
-        (self.out / 'precious').write_text('mine')
-        (self.out / 'link').symlink_to(self.outside)
-
-    def use(self) -> None:
-        try:
-            if self.hidden:
-                pack([self.archive], self.out, PackSettings(1), quiet)
-            verify(self.out, lambda *_: None)
-        finally:
-            if (self.out / 'precious').read_text() != 'mine' or not (self.out / 'link').is_symlink():
-                raise RuntimeError('a file of the user was touched')
-
-
 class TfConfigCase(Case):
     """TF_CONFIG: if it is accepted, TensorFlow accepts it too."""
 
@@ -162,7 +126,6 @@ class TfConfigCase(Case):
 
 KINDS: dict[str, type[Case]] = {
     'index': IndexCase,
-    'manifest': ManifestCase,
     'record': RecordCase,
     'checkpoints': StateCase,
     'tf_config': TfConfigCase,

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.core.heads.model import Task
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.bad_examples import BadExamples
@@ -185,7 +186,9 @@ class BadListCase(Case):
         self.whole = self.path.read_bytes()
 
     def _count(self, members: list[Member]) -> None:
-        report = InputReport(quiet, bad_examples=BadExamples(listed=BadList(self.path, quiet)))
+        report = InputReport(
+            IMAGES, quiet, bad_examples=BadExamples(IMAGES, listed=BadList(self.path, 'images', quiet))
+        )
         for member in members:
             report.count(member, BadExampleError('broken'))
 

@@ -23,14 +23,11 @@ from estimator_lab.base.printable import escaped, is_clean, json_escaped, printa
 from estimator_lab.console.outputs import CsvWriter
 from estimator_lab.core.model.hparams import parse_hparams, resolve
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.labels import read_label_table, sidecar_label
-from estimator_lab.data.labels import Vocabulary, label_of, read_vocabulary
-from estimator_lab.data.packing.shards import read_manifest
-from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.index import Index
-from estimator_lab.data.tar.index_file import ROW, Contents, Header, read_index_file, write_index_file
-from estimator_lab.data.sources import Stamp
-from estimator_lab.data.index import scan_members
+from estimator_lab.data.index_file import ROW, Contents, Header, read_index_file, write_index_file
+from estimator_lab.data.kinds import KINDS
+from estimator_lab.data.labels import Vocabulary, label_of, read_label_table, read_vocabulary, sidecar_label
+from estimator_lab.data.sources import source_of
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import line_name, tokens_of
 from estimator_lab.data.trees.reader import TreeReader, collate
@@ -41,9 +38,12 @@ from estimator_lab.inference.report.html import html, table
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import read_record
 from estimator_lab.training.distribution import DISTRIBUTIONS, read_role
+from estimator_lab.training.position import without_legs
 from tests.robustness.hostile_runs import framed
 from tests.robustness.mutation import fix_checksum
+from tests.streams import stream_members
 
+_BLOCK = 512
 _TREES = TreeReader(Tokens(('a', 'b')), Vocabulary(('0', '1')))
 _PARAMS = functools.cache(lambda: [find_model(name).params for name in MODELS])
 
@@ -69,13 +69,13 @@ def tar(data: bytes) -> None:
     """A tar stream, for images or trees; headers with a name have their checksums corrected."""
     flags, stream = data[:1], bytearray(data[1:])
     if _is_odd(flags):
-        for offset in range(0, len(stream) - BLOCK + 1, BLOCK):
+        for offset in range(0, len(stream) - _BLOCK + 1, _BLOCK):
             if stream[offset] and stream[offset + 257 : offset + 262] == b'ustar':
                 fix_checksum(stream, offset)
     kind = TREES if flags and flags[0] & 2 else IMAGES
     notes: list[str] = []
-    opened = io.BufferedReader(io.BytesIO(bytes(stream)))  # type: ignore[arg-type]
-    for member in stream_members('memory://a.tar', None, opened, notes.append, kind):
+    path = str(_scratch().file('a.tar', bytes(stream)))
+    for member in stream_members(path, kind, notes.append):
         _check(is_clean(member.name) and is_clean(member.label), 'a name that cannot be printed')
         _check(escaped(unescaped(member.name)) == member.name, 'a name that another one may have')
         str(member.key), str(member.place)
@@ -85,7 +85,6 @@ def tar(data: bytes) -> None:
 def index(data: bytes) -> None:
     """The index of an archive; an odd one gets its checksum."""
     path = _scratch().folder / 'a.tar.index'
-    stamp = Stamp(0, 0)
     if _is_odd(data):
         line, _, rest = data[1:].partition(b'\n')
         with contextlib.suppress(ValueError, UnicodeEncodeError):
@@ -93,13 +92,12 @@ def index(data: bytes) -> None:
             end = max(header.members, 0) * ROW.itemsize
             rows = np.frombuffer(rest[:end][: len(rest[:end]) // ROW.itemsize * ROW.itemsize], ROW)
             write_index_file(path, Contents(header, rows, memoryview(rest[end:])))
-            stamp = Stamp(header.size, header.mtime_ns)
     else:
         path.write_bytes(data[1:])
-    contents = read_index_file(path, stamp)
+    contents = read_index_file(path)
     if contents is None:
         return
-    found = Index('a.tar', contents)
+    found = Index(source_of('a.tar'), KINDS.get(contents.header.kind, IMAGES), contents)
     members = found.members(range(len(found)))
     _check(len(members) == sum(found.counts.values()), 'members without a label')
     for member in members:
@@ -130,19 +128,12 @@ def json_text(data: bytes) -> None:
     _check(parse_json(json_escaped(json.dumps(value, indent=1))) == value, 'a value that does not survive')
 
 
-def manifest(data: bytes) -> None:
-    """manifest.json of shards."""
-    str(read_manifest(_scratch().file('manifest.json', data)).bytes)
-
-
 def record(data: bytes) -> None:
     """experiment.json of a model_dir."""
     found = read_record(_scratch().file('experiment.json', data).parent)
-    if found and found.input.segments:
-        for segment in found.input.segments:
-            place = segment.place_at(segment.first_step + 7)
-            _check(place.epoch >= 0 and place.offset >= 0, 'a place before the beginning')
-            segment.step_after(10)
+    if found:
+        now = without_legs(found.input, 7)
+        _check(now.position >= 0, 'a place before the beginning')
 
 
 def events(data: bytes) -> None:
@@ -225,9 +216,7 @@ class _Parser(HTMLParser):
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
-    for function in (
-        *(tar, index, trees, json_text, manifest, record, events, tf_config, hparams, labels, escaping),
-    )
+    for function in (*(tar, index, trees, json_text, record, events, tf_config, hparams, labels, escaping),)
 }
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
-from estimator_lab.data.input_fns import numpy_input_fn
+from tests.input_batches import numpy_input_fn
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.errors import DataError
@@ -149,9 +150,9 @@ def test_a_checkpoint_whose_bytes_have_changed(copy):
     (data,) = copy.glob('model.ckpt-3.data-*')
     kernel = tf.train.load_checkpoint(str(copy / 'model.ckpt-3')).get_tensor('conv2d/kernel').tobytes()
     data.write_bytes(data.read_bytes().replace(kernel, kernel[::-1]))
-    trained, report = open_trained(copy), InputReport(say=lambda line: None)
+    trained, report = open_trained(copy), InputReport(IMAGES, say=lambda line: None)
     (copy / 'image.png').write_bytes(encoded(picture(1)))
-    images = ExampleInput([str(copy / 'image.png')])
+    images = ExampleInput([str(copy / 'image.png')], IMAGES)
     with pytest.raises(DataError, match=r'The checkpoint .*copy/model\.ckpt-3 is damaged'):
         list(predicted_batches(trained, images, trained.reader, 1, report))
 

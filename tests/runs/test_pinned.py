@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.errors import DataError
@@ -34,9 +35,9 @@ def replace_newest(model_dir, old, new):
 def test_a_model_is_used_after_its_checkpoint_was_deleted(copy, archive, tmp_path):
     trained = open_trained(copy)
     replace_newest(copy, 3, 4)
-    images = ExampleInput([str(archive)])
-    assert evaluate(trained, images, InputReport()).images == 24
-    assert len(list(predicted_batches(trained, images, trained.reader, 24, InputReport()))) == 1
+    images = ExampleInput([str(archive)], IMAGES)
+    assert evaluate(trained, images, InputReport(IMAGES)).images == 24
+    assert len(list(predicted_batches(trained, images, trained.reader, 24, InputReport(IMAGES)))) == 1
     assert (export_saved_model(trained, tmp_path / 'export') / 'saved_model.pb').exists()
     with tf.Graph().as_default():
         trained.predictions({'image': tf.zeros([1, *trained.shape])})

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.core.adversarial.quality import Classified, Samples, reference_metrics
 from estimator_lab.core.model import keys
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.index import scan_members
+from tests.streams import stream_members
 from estimator_lab.errors import DataError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.prediction import predicted_batches
@@ -25,7 +26,9 @@ SCORES = (
 def test_a_frozen_classifier_predicts_what_the_model_predicts(cnn_dir, archive):
     trained = open_trained(cnn_dir)
     classifier = freeze(trained)
-    (predicted,) = predicted_batches(trained, ExampleInput([str(archive)]), trained.reader, 24, InputReport())
+    (predicted,) = predicted_batches(
+        trained, ExampleInput([str(archive)], IMAGES), trained.reader, 24, InputReport(IMAGES)
+    )
     images = [trained.reader.decode(m.data, 8, 8) for m in stream_members(str(archive))]
     with tf.Graph().as_default(), tf.Session() as session:
         said = session.run(classifier(tf.constant(np.stack(images) / 255, tf.float32)))
@@ -75,8 +78,8 @@ def test_a_run_with_a_reference_classifier(settings):
     assert not any(name.startswith('conv2d') for name in names), 'no checkpoint contains the classifier'
     (best,) = (chosen.model_dir / 'export' / 'best').glob('*')
     trained = open_trained(best / 'model_dir')
-    images = ExampleInput(list(chosen.data))
-    again = evaluate(trained, images, InputReport(), batch_size=6)
+    images = ExampleInput(list(chosen.data), IMAGES)
+    again = evaluate(trained, images, InputReport(IMAGES), batch_size=6)
     assert again.metrics[keys.FRECHET_DISTANCE] > 0 and trained.step in (1, 2)
 
 

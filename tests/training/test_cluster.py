@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from estimator_lab.data.archives import Identity
 from estimator_lab.errors import FlagError, LabError
-from estimator_lab.runs.record import InputRecord, Record, Segment, Source
+from estimator_lab.runs.record import InputRecord, Record
 from estimator_lab.training import cluster
 from estimator_lab.training.cluster import ClusterWatch, check_agreement
 from estimator_lab.training.distribution import Role, Task
@@ -217,14 +218,14 @@ def test_one_address_under_two_names(work):
 
 
 def test_agreement():
-    source = Source('a.tar', 10, 'f')
-    made = InputRecord((Segment(0, 6, 0, 0, (source,)),), (), {'batch_size': 6})
+    source = Identity('a.tar', 10, 'f')
+    made = InputRecord((source,), (), {'batch_size': 6})
     hparams = {'filters': 2, 'train_steps': 10}
     record = Record('cnn', (8, 8, 1), ('a', 'b'), hparams, {'tensorflow': '2.21.0'}, input=made)
     task = Task('worker', 0, 'h:1')
     check_agreement(task, record, record)
     other_input = replace(made, settings={'batch_size': 8})
-    other_data = replace(made, segments=(replace(made.segments[0], sources=(replace(source, images=9),)),))
+    other_data = replace(made, archives=(replace(source, images=9),))
     for other, words in (
         (replace(record, hparams={**hparams, 'filters': 3}), '--hparams=filters 2, but the chief 3'),
         (replace(record, hparams={**hparams, 'train_steps': 9}), 'number of steps 10, but the chief 9'),

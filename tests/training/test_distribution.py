@@ -16,7 +16,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 from estimator_lab.training import distribution
 from estimator_lab.training.distribution import Role, read_role
-from estimator_lab.training.own_share import POSITIONS
+from estimator_lab.training.position import CONSUMED
 from tests.cluster import Cluster
 
 HPARAMS = 'filters=2,dense_units=8,dropout_rate=0,learning_rate=0.002,learning_rate_schedule=constant'
@@ -59,31 +59,9 @@ def check_each_image_went_to_one_task(cluster, tasks, images=24):
         assert sorted(itertools.chain(*parts)) == everything and len(everything) == images
 
 
-def epochs_divided(cluster, read, images=24):
-    """Checks that those who divided an epoch together read every image once; returns in how many all did.
-
-    Args:
-      cluster: whose files say who divided each epoch but the first.
-      read: what each worker has read, by rank.
-    """
-    # Not the file that a process has just begun to write.
-    paths = (cluster.model_dir / 'shares').glob('*.json')
-    rosters = {int(path.stem.split('-')[1]): path for path in paths}
-    everything, left, divided = sorted(set(itertools.chain(*read))), [*map(iter, read)], 0
-    assert len(everything) == images
-    for epoch in range(len(rosters) + 1):
-        ranks = json.loads(rosters[epoch].read_text()) if epoch else range(len(read))
-        share = images // len(ranks)
-        parts = [list(itertools.islice(left[rank], share)) for rank in ranks]
-        if all(len(part) == share for part in parts):
-            assert sorted(itertools.chain(*parts)) == everything
-            divided += len(ranks) == len(read)
-    return divided
-
-
-def positions_in(cluster):
-    """Returns how many examples of its shares each worker has consumed, by the newest checkpoint."""
-    return tf.train.load_variable(str(cluster.model_dir), POSITIONS)[:, 1].tolist()[:2]
+def consumed_in(cluster):
+    """Returns how many examples were consumed, by the newest checkpoint."""
+    return int(tf.train.load_variable(str(cluster.model_dir), CONSUMED))
 
 
 def check_it_was_evaluated_and_learned(cluster, task, steps):
@@ -109,7 +87,9 @@ def test_parameter_server(cluster):
     run.start('worker0', pace=0.05)
     assert run.statuses() == {'ps0': 0, 'chief': 0, 'evaluator': 0, 'worker0': 0}, run.outputs()
     assert run.saved_step() >= 500
-    assert epochs_divided(run, [run.keys('chief'), run.keys('worker0')]) > 1
+    first, second = run.keys('chief')[:12], run.keys('worker0')[:12]
+    assert sorted([*first, *second]) == sorted(set(run.keys('chief'))) and len(set(first)) == 12
+    assert 0 <= consumed_in(run) - 6 * run.saved_step() <= 12, 'but for the steps of others since'
     check_it_was_evaluated_and_learned(run, 'evaluator', 500)
     assert 'evaluated at' not in run.output('chief') and 'Training data' not in run.output('worker0')
     assert 'Task             worker 0 of 1 chief, 1 worker, 1 ps' in run.output('worker0')
@@ -124,6 +104,7 @@ def test_multi_worker(cluster):
     assert run.statuses() == {'chief': 0, 'worker0': 0, 'evaluator': 0}, run.outputs()
     assert run.saved_step() == 30  # 15 * 24 images / (2 workers * 6)
     check_each_image_went_to_one_task(run, ['chief', 'worker0'])
+    assert consumed_in(run) == 15 * 24
     check_it_was_evaluated_and_learned(run, 'evaluator', 30)
     assert len(list(run.model_dir.glob('events*'))) == 1
     assert not list(run.model_dir.glob('tmp_*')), 'copies of what the chief writes'
@@ -145,37 +126,13 @@ def test_multi_worker_saves_its_last_step(cluster):
     assert run.saved_step() == step > 100
 
 
-@pytest.mark.once
-def test_each_worker_goes_on_at_what_it_consumed(cluster):
-    """The worker takes a fraction of the chief's steps: half of all examples would be a wrong position."""
-    run = cluster('chief', 'worker0', 'ps0', max_steps=100_000, save_checkpoints_steps=20)
-    run.start('ps0', 'chief', pace=0.01)
-    run.wait_for(lambda: run.saved_step() >= 0)
-    run.start('worker0', pace=0.2)
-    run.wait_for(lambda: positions_in(run)[1] >= 12)
-    run.signal('worker0', signal.SIGTERM)
-    run.signal('chief', signal.SIGTERM)
-    run.signal('ps0', signal.SIGTERM)
-    assert set(run.statuses().values()) == {130}, run.outputs()
-    tasks = ('chief', 'worker0')
-    positions, before = positions_in(run), [run.keys(task) for task in tasks]
-    assert abs(sum(positions) - 6 * run.saved_step()) <= 12, 'but for the steps that were stopped'
-    assert positions[0] > 2 * positions[1] > 0, positions
-    run.start('ps0', 'chief', pace=0.01)
-    run.wait_for(lambda: len(run.keys('chief')) > len(before[0]))
-    run.start('worker0', pace=0.2)
-    run.wait_for(lambda: len(run.keys('worker0')) > len(before[1]))
-    again = [run.keys(task)[len(read) :] for task, read in zip(tasks, before, strict=True)]
-    trained = [read[:position] for position, read in zip(positions, before, strict=True)]
-    assert epochs_divided(run, [[*one, *other] for one, other in zip(trained, again, strict=True)])
-
-
 def test_mirrored(cluster):
     """With one replica: over two logical CPU devices 2.15 takes no step."""
     run = cluster(distribution='mirrored', epochs=8)
     run.start('alone')
     assert run.statuses() == {'alone': 0}, run.outputs()
     assert run.saved_step() == 32  # 8 * 24 images / 6
+    assert consumed_in(run) == 8 * 24
     assert len(set(run.keys('alone')[:24])) == 24  # the first evaluation comes later
     check_it_was_evaluated_and_learned(run, 'alone', 32)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.console.outputs import locked
-from estimator_lab.data.index import scan_members
+from tests.streams import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs import precision
 from estimator_lab.runs.record import read_record

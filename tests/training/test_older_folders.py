@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.inference.evaluation import evaluate
@@ -41,12 +42,12 @@ def folder(model, tmp_path):
 def test_it_evaluates_and_predicts(model, folder, archive):
     opened = open_trained(folder)
     assert opened.step == 7
-    images = ExampleInput([str(archive)])
-    found = evaluate(opened, images, InputReport(), batch_size=6)
+    images = ExampleInput([str(archive)], IMAGES)
+    found = evaluate(opened, images, InputReport(IMAGES), batch_size=6)
     for name, value in FIGURES[model]['at_7'].items():
         if name != 'global_step':
             assert found.metrics[name] == pytest.approx(value, rel=1e-4), name
-    (predicted,) = predicted_batches(opened, images, opened.reader, 24, InputReport())
+    (predicted,) = predicted_batches(opened, images, opened.reader, 24, InputReport(IMAGES))
     assert len(predicted.keys) == 24
 
 

@@ -8,21 +8,14 @@ import pytest
 
 from estimator_lab.core.model.params import Phase
 from estimator_lab.errors import FlagError
-from estimator_lab.runs.record import InputRecord, Record, write_record
+from estimator_lab.runs.record import InputRecord, Leg, Record, write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plans import plan_phases
+from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.resumption import Resumption
 from estimator_lab.training.settings import Settings
-from tests.training.starts import (
-    FIRST,
-    ORDER,
-    A,
-    B,
-    Segment,
-    inputs,
-    recorded,
-)
+from tests.training.starts import A, B, inputs, start
 
 PRE, LAST = Phase('pre', 0.5), Phase()
 
@@ -36,7 +29,7 @@ def run(tmp_path):
         read = inputs(*sources)
         return SimpleNamespace(
             settings=given,
-            role=SimpleNamespace(workers=1, batches_a_step=batches, has_own_share=False),
+            role=SimpleNamespace(workers=1, batches_a_step=batches),
             phases=phases,
             previous=previous,
             inputs=read,
@@ -55,16 +48,15 @@ def test_the_last_phase_has_a_least_number_of_steps_unless_the_user_sets_it(run,
     assert [plan.last_step for plan in plans] == [2, last]
 
 
-def saved(folder, step, *segments, **hparams):
-    """Writes a checkpoint, and a record with these segments; returns the record."""
+def saved(folder, step, position=None, record=None, **hparams):
+    """Writes a checkpoint, and a record of its input; returns the record."""
     folder.mkdir(exist_ok=True)
-    write_checkpoint(folder / f'model.ckpt-{step}', {'global_step': np.array(step, np.int64)})
+    consumed = {} if position is None else {CONSUMED: np.array(position, np.int64)}
+    write_checkpoint(folder / f'model.ckpt-{step}', {'global_step': np.array(step, np.int64), **consumed})
     tf.train.update_checkpoint_state(str(folder), f'model.ckpt-{step}')
-    record = Record(
-        'dbn', (8, 8, 1), (), hparams, {}, input=recorded(*segments) if segments else InputRecord()
-    )
-    write_record(folder, record)
-    return record
+    whole = Record('dbn', (8, 8, 1), (), hparams, {}, input=record or InputRecord())
+    write_record(folder, whole)
+    return whole
 
 
 def steps(plans):
@@ -86,7 +78,7 @@ def test_the_last_step(run, settings, last):
     (plan,) = plan_phases(run(**settings))
     assert (plan.first_step, plan.last_step, plan.saved, plan.is_finished) == (0, last, None, False)
     assert plan.is_final
-    assert plan.segment == FIRST
+    assert plan.resumption == Resumption(start(A).record)
 
 
 @pytest.mark.parametrize(
@@ -122,26 +114,25 @@ def test_phases_follow_each_other(run):
     assert steps([first, second, last]) == [(0, 2, None), (2, 3, None), (3, 9, None)]
     assert (first.before, second.before, last.before) == (None, first, second)
     assert [plan.is_final for plan in (first, second, last)] == [False, False, True]
-    assert second.segment == Segment(2, 6, 0, 0, (A,))
+    assert (second.resumption.input.first_step, second.resumption.position) == (2, 0)
     assert (first.inputs.train.known, second.inputs.train.known) == ((), (A,))
     (fewer, _) = plan_phases(run((PRE, LAST), max_steps=9, batches=2))
-    assert (fewer.last_step, fewer.segment.examples_a_step) == (1, 12)
+    assert (fewer.last_step, fewer.resumption.input.settings['batch_size']) == (1, 12)
 
 
 def test_a_phase_goes_on_from_its_checkpoint(run, tmp_path):
-    previous = saved(tmp_path, 3, FIRST)
+    previous = saved(tmp_path, 3, 18, start(A).record)
     (plan,) = plan_phases(run(previous=previous, epochs=2))
     assert steps([plan]) == [(0, 8, 3)]
-    assert (plan.resumption.changes, plan.segment, plan.inputs.train.known) == ((), FIRST, (A,))
+    assert (plan.resumption.changes, plan.resumption.position, plan.inputs.train.known) == ((), 18, (A,))
     other = run(previous=previous, epochs=2)
     other.settings = replace(other.settings, batch_size=3)
     (plan,) = plan_phases(other)
-    assert plan.segment == Segment(3, 3, 0, 18, (A,))
-    assert plan.last_step == 3 + (48 - 18) // 3
+    assert plan.resumption.position == 18 and plan.last_step == 3 + (48 - 18) // 3
 
 
 def test_a_finished_phase_keeps_its_record(run, tmp_path):
-    previous = saved(tmp_path, 8, FIRST)
+    previous = saved(tmp_path, 8, 48, start(A).record)
     (plan,) = plan_phases(run(previous=previous, max_steps=8, seed=7))
     assert plan.is_finished
     assert plan.resumption == Resumption(previous.input)
@@ -150,22 +141,42 @@ def test_a_finished_phase_keeps_its_record(run, tmp_path):
     assert longer.resumption.changes == ('--seed was 1, is 7',)
 
 
-def test_a_record_without_segments_counts_as_of_the_same_flags(run, tmp_path):
-    previous = saved(tmp_path, 3)
-    (plan,) = plan_phases(run(previous=previous, max_steps=9, seed=7))
-    assert (plan.resumption.changes, plan.segment, plan.inputs.train.known) == (
-        (),
-        replace(FIRST, settings={**ORDER, 'seed': 7}),
-        (),
-    )
+@pytest.mark.parametrize('record', [None, start(A).record])
+def test_a_place_that_is_not_known(run, tmp_path, record):
+    """A checkpoint of others, or of a version that recorded nothing: a pass over the data begins."""
+    previous = saved(tmp_path, 3, None, record and replace(record, step=1))
+    (plan,) = plan_phases(run(previous=previous, max_steps=9))
+    assert plan.resumption.changes == ('the place in the data is not known: a new pass over it begins',)
+    assert (plan.resumption.position, plan.resumption.broken, plan.resumption.input.step) == (0, '', 3)
+
+
+@pytest.mark.parametrize(
+    ('step', 'legs', 'position', 'archives'),
+    [
+        (3, [Leg(0, 6, 0, 0, (A,))], 18, (A,)),
+        (5, [Leg(0, 6, 0, 0, (A,)), Leg(3, 4, 0, 18, (A,))], 26, (A,)),
+        (2, [Leg(0, 6, 0, 0, (A,)), Leg(3, 4, 0, 18, (A,))], 12, (A,)),
+        (5, [Leg(0, 6, 0, 0, (A,)), Leg(4, 6, 1, 0, (A, B))], 38, (A, B)),
+        (3, [Leg(0, 6, 0, 0, (A,)), Leg(3, 6, 0, 18, (A,), (A, B))], 32, (A, B)),
+        (5, [Leg(0, 6, 0, 0, (A,)), Leg(3, 6, 0, 18, (A,), (A, B))], 32 + 6, (A, B)),
+    ],
+)
+def test_folders_of_older_versions(run, tmp_path, step, legs, position, archives):
+    """Their record says how many examples each step took, since when."""
+    order = {'seed': 1, 'split': '', 'shuffle_buffer': 10_000, 'shares': 1}
+    legs = tuple(replace(leg, settings=order) for leg in legs)
+    previous = saved(tmp_path, step, None, InputRecord(settings={'seed': 1, 'workers': 1}, legs=legs))
+    (plan,) = plan_phases(run(previous=previous, sources=archives, max_steps=99))
+    assert (plan.resumption.position, plan.resumption.broken, plan.first_step) == (position, '', 0)
+    assert plan.inputs.train.known == archives
 
 
 def test_a_phase_after_a_finished_one_compares_its_flags(run, tmp_path):
-    saved(tmp_path / 'pre', 5, FIRST)
+    saved(tmp_path / 'pre', 5, 30, start(A).record)
     first, last = plan_phases(run((PRE, LAST), max_steps=9, seed=7))
     assert steps([first, last]) == [(0, 5, 5), (5, 9, None)]  # it had taken more steps than today's
     assert last.resumption.changes == ('--seed was 1, is 7',)
-    assert last.segment == Segment(5, 6, 0, 0, (A,), settings={**ORDER, 'seed': 7})
+    assert last.resumption.position == 0
     apart = run((PRE, LAST), max_steps=9, sources=(B,), pretraining=inputs(A, flag='--pretrain_data'))
     _, last = plan_phases(apart)
     assert last.resumption.changes == ()  # the archives of another flag are not compared
@@ -175,7 +186,7 @@ def test_a_phase_after_a_finished_one_compares_its_flags(run, tmp_path):
 
 
 def test_a_folder_of_other_phases_is_refused(run, tmp_path):
-    previous = replace(saved(tmp_path, 9, replace(FIRST, first_step=4)), model='cnn')
-    given = run((PRE, LAST), previous=previous, max_steps=12)
-    _, last = plan_phases(given)
-    assert last.segment == Segment(2, 6, 0, 0, (A,))
+    record = replace(start(A).record, first_step=4)
+    previous = replace(saved(tmp_path, 9, 30, record), model='cnn')
+    _, last = plan_phases(run((PRE, LAST), previous=previous, max_steps=12))
+    assert (last.first_step, last.resumption.input.first_step) == (2, 2)

@@ -7,70 +7,37 @@ import pytest
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.resumption import Resumption
-from tests.training.starts import FIRST, ORDER, A, B, C, D, E, Segment, order_of, recorded, start
+from tests.training.starts import A, B, C, D, E, start
 
 
 @pytest.mark.parametrize(
-    ('now', 'step', 'segments', 'changes'),
+    ('now', 'position', 'goes_on', 'changes'),
     [
-        (start(A), 3, (FIRST,), ()),
-        (start(A), 4, (FIRST,), ()),
-        (start(A, batch_size=4), 3, (FIRST, Segment(3, 4, 0, 18, (A,))), ('--batch_size was 6, is 4',)),
-        (start(A, batch_size=3, batches=2), 3, (FIRST,), ('--batch_size was 6, is 3',)),
-        (start(A, batch_size=4), 5, (FIRST, Segment(5, 4, 1, 6, (A,))), ('--batch_size was 6, is 4',)),
-        (start(A, batch_size=4), 0, (Segment(0, 4, 0, 0, (A,)),), ('--batch_size was 6, is 4',)),
+        (start(A), 18, 18, ()),
+        (start(A), 24, 24, ()),
+        (start(A, batch_size=4), 18, 18, ('examples in a step were 6, are 4',)),
+        (start(A, batch_size=3, batches=2), 18, 18, ()),
         (
-            start(A, B),
-            3,
-            (FIRST, Segment(3, 6, 0, 18, (A,), (A, B))),
-            ('--data: b.tar is new', 'epoch 1 ends with the archives it began with'),
+            start(A, workers=3, batches=3),
+            18,
+            18,
+            ('examples in a step were 6, are 18', 'workers were 1, are 3'),
         ),
-        (start(A, B), 4, (FIRST, Segment(4, 6, 1, 0, (A, B))), ('--data: b.tar is new',)),
-        (start(B), 8, (FIRST, Segment(8, 6, 2, 0, (B,))), ('--data: a.tar is gone, b.tar is new',)),
-        (
-            start(A, seed=2),
-            4,
-            (FIRST, Segment(4, 6, 1, 0, (A,), settings={**ORDER, 'seed': 2})),
-            ('--seed was 1, is 2',),
-        ),
-        (start(A, augment='mirror'), 3, (FIRST,), ('--augment was none, is mirror',)),
-        (
-            start(A, shuffle_buffer=77),
-            3,
-            (FIRST, Segment(3, 6, 0, 18, (A,), settings={**ORDER, 'shuffle_buffer': 77})),
-            (),
-        ),
-        (
-            start(replace(A, name='b.tar')),
-            3,
-            (FIRST, Segment(3, 6, 0, 18, (replace(A, name='b.tar'),))),
-            ('--data: b.tar was a.tar',),
-        ),
-        (start(A, evaluation=(C,)), 3, (FIRST,), ('--eval_data: c.tar is new',)),
+        (start(A, augment='mirror'), 18, 18, ('--augment was none, is mirror',)),
+        (start(A, shuffle_buffer=77), 18, 18, ()),
+        (start(replace(A, name='b.tar')), 18, 18, ('--data: b.tar was a.tar',)),
+        (start(A, evaluation=(C,)), 18, 18, ('--eval_data: c.tar is new',)),
+        (start(A, B), 24, 32, ('--data: b.tar is new',)),
+        (start(B), 48, 16, ('--data: a.tar is gone, b.tar is new',)),
+        (start(A, seed=2), 24, 24, ('--seed was 1, is 2',)),
     ],
 )
-def test_where_the_input_goes_on(now, step, segments, changes):
-    found = now.resume(recorded(), step)
-    assert found == Resumption(now.recorded(*segments), changes)
-
-
-@pytest.mark.parametrize(
-    ('workers', 'flags', 'examples', 'words'),
-    [
-        (3, {'global_batch_size': 6, 'batch_size': 2}, 6, 'workers were 1, are 3'),
-        (3, {'batch_size': 2}, 6, '--batch_size was 6, is 2; workers were 1, are 3'),
-        (3, {}, 18, 'workers were 1, are 3'),
-        (1, {'global_batch_size': 12, 'batch_size': 12}, 12, 'examples in a step were 6, are 12'),
-    ],
-)
-def test_another_number_of_workers_goes_on_in_the_middle_of_an_epoch(workers, flags, examples, words):
-    found = start(A, workers=workers, batches=workers, **flags).resume(recorded(), 3)
-    (*_, last) = found.input.segments
-    assert (last.examples_a_step, last.epoch) == (examples, 0)
-    assert last.place_at(3).offset == 18 and found.broken == ''
-    assert '; '.join(found.changes) == words
-    again = start(A).resume(found.input, 3)
-    assert again.input.segments[-1].place_at(3) == last.place_at(3) and again.broken == ''
+def test_where_the_input_goes_on(now, position, goes_on, changes):
+    """In the middle of an epoch or at its end."""
+    found = now.resume(start(A).record, 4, position)
+    assert (found.position, found.broken) == (goes_on, '')
+    assert set(found.changes) == set(changes)
+    assert found.input.settings == now.record.settings and found.input.archives == now.record.archives
 
 
 @pytest.mark.parametrize(
@@ -84,15 +51,9 @@ def test_another_number_of_workers_goes_on_in_the_middle_of_an_epoch(workers, fl
             start(A, random=False),
             '--shuffle_buffer was 10000, is 9',
         ),
-        (start(A, workers=3, own=True), start(A), 'workers with a share of their own were 1, are 3'),
-        (
-            start(A, workers=2),
-            start(A, workers=3, own=True),
-            'workers with a share of their own were 3, are 1',
-        ),
         (start(B), start(A), '--data: a.tar is gone, b.tar is new'),
-        (start(A, B, workers=2, own=True), start(A, workers=2, own=True), '--data: b.tar is new'),
-        (start(A, B, unlabelled=(A,)), start(A, unlabelled=(A,)), '--data: b.tar is new'),
+        (start(A, B), start(A), '--data: b.tar is new'),
+        (start(replace(A, images=30, fingerprint='more')), start(A), '--data: a.tar has changed'),
         (start(B, seed=2), start(A), '--seed was 1, is 2; --data: a.tar is gone, b.tar is new'),
         (
             start(A, random=False),
@@ -103,83 +64,54 @@ def test_another_number_of_workers_goes_on_in_the_middle_of_an_epoch(workers, fl
 )
 def test_what_breaks_an_epoch(now, given, words):
     """The rest of the epoch is left out; at its end nothing breaks."""
-    before = given.record
-    found = now.resume(before, 3)
-    assert found.broken == f'{words}, in the middle of epoch 1'
-    assert found.changes[-1] == 'the rest of epoch 1 is left out'
-    (first,) = now.record.segments
-    following = replace(first, first_step=3, epoch=1)
-    assert found.input == now.recorded(*before.segments, following)
-    whole = sum(source.images for source in before.segments[0].sources) // 6
-    assert now.resume(before, whole).broken == ''
+    before, images = given.record, now.record.examples
+    found = now.resume(before, 3, 24 + 18)
+    assert found.broken == f'{words}, in the middle of epoch 2'
+    assert found.changes[-1] == 'the rest of epoch 2 is left out'
+    assert found.position == 2 * images
+    assert found.input == replace(now.record, step=3, position=2 * images)
+    at_the_end = now.resume(before, 4, 24)
+    assert (at_the_end.broken, at_the_end.position) == ('', images)
+    again = now.resume(at_the_end.input, 4, images)
+    assert (again.broken, again.changes, again.position) == ('', (), images)
 
 
-def test_restarts_replace_what_followed_the_checkpoint():
-    second, third = Segment(3, 4, 0, 18, (A,)), Segment(9, 2, 1, 18, (A,))
-    before, now = recorded(FIRST, second, third), start(A, batch_size=5)
-    assert now.resume(before, 3).input.segments == (FIRST, Segment(3, 5, 0, 18, (A,)))
-    assert now.resume(before, 2).input.segments == (FIRST, Segment(2, 5, 0, 12, (A,)))
-    assert start(A, batch_size=2).resume(before, 9).input.segments == (FIRST, second, third)
-
-
-def test_an_older_checkpoint_is_compared_to_its_own_start():
-    second = Segment(3, 6, 1, 0, (A,), settings={**ORDER, 'seed': 2})
-    found = start(A, seed=2).resume(recorded(FIRST, second, given=start(A, seed=2)), 2)
-    assert found.changes == ('--seed was 1, is 2', 'the rest of epoch 1 is left out')
-    assert found.broken == '--seed was 1, is 2, in the middle of epoch 1'
-    assert start(A).resume(recorded(FIRST, second, given=start(A, seed=2)), 2).broken == ''
-
-
-def test_a_new_name_is_no_other_share_of_a_worker():
-    given, renamed = (start(one, workers=2, own=True) for one in (A, replace(A, name='b.tar')))
-    before = given.recorded(replace(FIRST, settings={**ORDER, 'shares': 2}))
-    found = renamed.resume(before, 3)
-    assert (found.changes, found.broken) == (('--data: b.tar was a.tar',), '')
-    assert renamed.resume(found.input, 3).changes == ()
-
-
-def test_more_images_of_the_same_archives_count_from_the_next_epoch():
-    more = replace(A, images=30)
-    found = start(more).resume(recorded(), 3)
-    assert found.input.segments == (FIRST, Segment(3, 6, 0, 18, (A,), (more,)))
-    assert found.changes == ('epoch 1 ends with the archives it began with',)
-    again = start(more).resume(found.input, 3)
-    assert again.input == found.input
-    assert again.changes == ()
+def test_a_checkpoint_from_before_a_change_of_archives():
+    """Its position counts examples of other epochs."""
+    now = start(A, B)
+    changed = now.resume(start(A).record, 8, 48).input
+    assert (changed.step, changed.position) == (8, 64)
+    found = now.resume(changed, 7, 42)
+    assert found.broken == (
+        'the checkpoint is older than the last change of archives or settings, in the middle of epoch 2'
+    )
+    assert (found.position, found.input.step) == (64, 7)
+    other = start(A, batch_size=4).resume(start(A).record, 8, 42).input
+    assert start(A).resume(other, 7, 42).broken == ''  # nothing that the order depends on has changed
 
 
 @pytest.mark.parametrize(
     ('was', 'now', 'words'),
     [
-        ({'batch_size': 4}, {}, '--batch_size was 4, is 6'),
+        ({'batch_size': 4}, {}, 'examples in a step were 4, are 6'),
         ({'data': (A, B)}, {}, '--data: b.tar is gone'),
         ({}, {'evaluation': (B,)}, '--eval_data: b.tar is new'),
     ],
 )
 def test_deterministic_runs_depend_on_all_settings_and_archives(was, now, words):
-    given = start(*was.pop('data', (A,)), deterministic=True, **was)
-    now = start(A, deterministic=True, **now)
-    before = recorded(replace(FIRST, sources=given.inputs.sources), given=given)
-    found = now.resume(before, 16)  # at the end of an epoch, with one archive and with two
-    if now.settings.eval_data:  # evaluation changes no weights
-        assert found.broken == ''
-    else:
-        assert found.broken == f'{words}, with --deterministic'
-    assert now.follow(before, 16).broken == found.broken
-    assert now.follow(before, 16) == Resumption(
-        now.recorded(Segment(16, 6, 0, 0, (A,))), (words,), found.broken
-    )
-    plain = replace(now, settings=replace(now.settings, deterministic=False))
-    assert plain.resume(before, 16).broken == ''
-    assert plain.resume(before, 16).changes[-1 if not now.settings.eval_data else 0] in (
-        '--deterministic was true, is false',
-        words,
-    )
+    given = start(*was.pop('data', (A,)), deterministic=True, **was).record
+    changed = start(A, deterministic=True, **now)
+    found = changed.resume(given, 16, 96)  # at the end of an epoch, with one archive and with two
+    assert found.changes == (words,)
+    # Evaluation changes no weights.
+    assert found.broken == ('' if now else f'{words}, with --deterministic')
+    assert changed.follow(given) == Resumption(changed.record, (words,), found.broken)
+    assert start(A, **now).resume(given, 16, 96).broken == ''
 
 
 def test_the_order_of_archives_is_no_change_of_a_deterministic_run():
     given, now = start(A, B, deterministic=True), start(B, A, deterministic=True)
-    found = now.resume(recorded(Segment(0, 6, 0, 0, (A, B)), given=given), 16)
+    found = now.resume(given.record, 16, 96)
     assert (found.changes, found.broken) == ((), '')
 
 
@@ -197,44 +129,26 @@ def test_the_order_of_archives_is_no_change_of_a_deterministic_run():
     ],
 )
 def test_how_archives_differ(was, now, words):
-    found = start(*now).follow(recorded(Segment(0, 6, 0, 0, was)), 9)
-    assert found.changes == (f'--data: {words}',)
+    assert start(*now).follow(start(*was).record).changes == (f'--data: {words}',)
 
 
-def test_records_of_older_versions_and_of_others():
+def test_records_of_others():
     now = start(A, seed=5, evaluation=(B,))
-    older = InputRecord()
-    assert now.follow(older, 9) == Resumption(now.recorded(Segment(9, 6, 0, 0, (A,), settings=order_of(now))))
-    strange = {'shuffle_buffer': 'many', 'seed': 1.5}
-    before = InputRecord((replace(FIRST, settings={}),), (), strange)
-    assert (
-        start(A).resume(before, 3).broken
-        == start(A).resume(recorded(replace(FIRST, settings=strange)), 3).broken
-    )
-    assert start(A).resume(before, 3).broken == (
-        '--seed was 1.5, is 1; --shuffle_buffer was many, is 10000, in the middle of epoch 1'
-    )
-
-
-def test_several_workers_of_an_older_version():
-    """They shared the images by archive; one worker's order is still the same."""
-    older = {'seed': 1, 'split': '', 'workers': 1, 'shuffle_buffer': 10_000}
-    now = start(A, workers=2)
-    alone = now.recorded(replace(FIRST, settings=older))
-    assert now.resume(alone, 3).broken == start(A).resume(alone, 3).broken == ''
-    several = now.recorded(replace(FIRST, settings={**older, 'workers': 2}))
-    words = '2 workers shared the images as in version 0.1 of estimator_lab, in the middle of epoch 1'
-    assert now.resume(several, 3).broken == start(A).resume(several, 3).broken == words
-    assert now.resume(several, 4).broken == ''
+    assert now.follow(InputRecord()) == Resumption(now.record)
+    before = InputRecord((A,), (), {'shuffle_buffer': 'many', 'seed': 1.5})
+    found = start(A).resume(before, 3, 18)
+    assert found.broken == '--seed was 1.5, is 1, in the middle of epoch 1'
 
 
 def test_recorded_settings():
-    found = start(A, workers=2, augment=f'  shift=1,\n{"x" * 300}', evaluation=(B,), deterministic=True)
-    assert found.recorded(FIRST) == InputRecord(
-        (FIRST,),
+    found = start(
+        A, workers=2, batches=2, augment=f'  shift=1,\n{"x" * 300}', evaluation=(B,), deterministic=True
+    )
+    assert found.record == InputRecord(
+        (A,),
         (B,),
         {
-            'batch_size': 6,
+            'batch_size': 12,
             'seed': 1,
             'shuffle_buffer': 10_000,
             'split': '',

@@ -2,19 +2,18 @@
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from estimator_lab.data.archives import open_archives
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.errors import FlagError
+from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
-from estimator_lab.training.inputs import Inputs
-from estimator_lab.training.resumption import Restart, record_of
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.position import CONSUMED
 from tests.archive_files import encoded, picture, write_tar
-from tests.small_runs import SMALL, cnn_settings, opened
+from tests.small_runs import SMALL, cnn_settings, opened, values_in
 
 SEEN = 18  # of 24 images, when `cnn_dir` had taken its three steps of 6
 
@@ -60,13 +59,13 @@ def keys(experiment, count):
 
 def ordered(*archives, epoch=0, seed=1):
     """Returns the names of an epoch's images in their order."""
-    order = open_archives([*map(str, archives)]).order(10_000, seed)
+    order = open_archives([*map(str, archives)], IMAGES).order(10_000, seed)
     return [one.name for one in order.epoch(epoch)]
 
 
 def test_another_batch_size_goes_on_at_the_same_image(go_on, archive):
     experiment, said = go_on(batch_size=4, max_steps=None, epochs=2)
-    assert said == ['Since the last start: --batch_size was 6, is 4.']
+    assert said == ['Since the last start: examples in a step were 6, are 4.']
     assert keys(experiment, 3) == [*ordered(archive)[SEEN:], *ordered(archive, epoch=1)[:6]]
     assert experiment.max_steps == 3 + 8  # 30 images are left of two epochs
 
@@ -103,7 +102,7 @@ def test_another_order_in_the_middle_of_an_epoch_is_refused(go_on, more, folder,
     )
     experiment, (said,) = go_on(**changes, resume_changed=True)
     assert words in said and said.endswith('; the rest of epoch 1 is left out.')
-    assert experiment.trainer.plan.segment.epoch == 1
+    assert experiment.trainer.plan.resumption.position % experiment.inputs.train.total == 0
     if 'seed' in changes:
         path = experiment.inputs.train.paths[0]
         assert keys(experiment, 1) == ordered(path, epoch=1, seed=2)[:6]
@@ -111,15 +110,25 @@ def test_another_order_in_the_middle_of_an_epoch_is_refused(go_on, more, folder,
 
 def test_a_new_archive_is_used_from_the_next_epoch_on(go_on, archive, more):
     data = [str(more), str(archive)]
-    experiment, said = go_on(data=data)
-    assert said == [
-        'Since the last start: --data: more.tar is new; epoch 1 ends with the archives it began with.'
-    ]
-    expected = [*ordered(archive)[SEEN:], *ordered(archive, more, epoch=1)]
-    assert keys(experiment, 6)[:36] == expected[:36]
+    experiment, (said,) = go_on(data=data, resume_changed=True)
+    assert said == 'Since the last start: --data: more.tar is new; the rest of epoch 1 is left out.'
+    expected = ordered(archive, more, epoch=1)
+    assert keys(experiment, 5)[:30] == expected[:30]
     experiment.trainer.write_record()  # as if it had been killed in its first step
     again, said = go_on(data=data)
-    assert said == [] and keys(again, 6)[:36] == expected[:36]
+    assert said == [] and keys(again, 5)[:30] == expected[:30]
+
+
+def test_each_checkpoint_knows_its_own_position(go_on, folder, archive):
+    """Also after another batch size, and with a batch that the end of an epoch divides."""
+    go_on(batch_size=4, max_steps=5, save_checkpoints_steps=1)[0].train()
+    positions = {
+        int(path.stem.rpartition('-')[2]): tf.train.load_variable(str(path.with_suffix('')), CONSUMED)
+        for path in folder.glob('model.ckpt-*.index')
+    }
+    assert positions == {4: SEEN + 4, 5: SEEN + 8}
+    experiment, _ = go_on(batch_size=5)
+    assert keys(experiment, 2) == ordered(archive, epoch=1)[2:12]
 
 
 def test_an_archive_that_is_renamed_or_moved(go_on, archive, more, tmp_path):
@@ -136,13 +145,18 @@ def test_an_archive_that_is_renamed_or_moved(go_on, archive, more, tmp_path):
     assert said == [] and keys(experiment, 1) == ordered(archive)[SEEN:]
 
 
-def test_a_folder_of_an_older_version_counts_as_having_had_the_same_flags(go_on, folder, archive):
+def test_a_folder_without_a_record_of_its_input_begins_a_pass(go_on, folder, archive):
     record = json.loads((folder / 'experiment.json').read_text())
     del record['input']
     (folder / 'experiment.json').write_text(json.dumps({**record, 'format': 1}))
-    experiment, said = go_on(batch_size=4, seed=2)
-    assert said == []
-    assert keys(experiment, 1) == ordered(archive, seed=2)[12:16]
+    values = dict(values_in(folder))
+    del values[CONSUMED]
+    write_checkpoint(folder / 'model.ckpt-3', values)
+    experiment, (said,) = go_on(batch_size=4, seed=2)
+    assert said == 'Since the last start: the place in the data is not known: a new pass over it begins.'
+    assert keys(experiment, 1) == ordered(archive, seed=2)[:4]
+    experiment.train()
+    assert tf.train.load_variable(str(folder), CONSUMED) == 6 * 4
 
 
 def test_an_older_checkpoint_goes_back_to_its_own_place(go_on, folder, archive):
@@ -151,24 +165,6 @@ def test_an_older_checkpoint_goes_back_to_its_own_place(go_on, folder, archive):
     state.write_text('model_checkpoint_path: "model.ckpt-3"\n')
     experiment, _ = go_on(batch_size=3)
     assert keys(experiment, 2) == ordered(archive)[SEEN:]
-    segments = experiment.trainer.plan.resumption.input.segments
-    assert [(one.first_step, one.examples_a_step) for one in segments] == [(0, 6), (3, 3)]
-
-
-def inputs(*paths):
-    archives = open_archives(paths)
-    return Inputs(archives, archives, None, unseen=False)
-
-
-def test_pipes_are_not_compared():
-    def start(path, batches):
-        role = SimpleNamespace(workers=1, batches_a_step=batches, has_own_share=False)
-        return record_of(Settings(), inputs(path), role, 0), inputs(path)
-
-    before, _ = start('-', 3)
-    going_on = Restart(before, *start('/dev/null', 2)).resume(3)
-    assert (going_on.changes, going_on.broken) == ((), '')
-    assert going_on.input.segments[-1].examples_at(5) == (3 * 3 + 2 * 2) * 32
 
 
 def test_another_batch_size_in_the_middle_of_pretraining(archive, tmp_path):
@@ -183,6 +179,6 @@ def test_another_batch_size_in_the_middle_of_pretraining(archive, tmp_path):
     experiment, lines = again(batch_size=3)
     plans = [(one.plan.first_step, one.plan.last_step) for one in experiment.trainers]
     assert plans == [(0, 2), (2, 4)]
-    assert lines == ['Since the last start: --batch_size was 6, is 3.']
+    assert lines == ['Since the last start: examples in a step were 6, are 3.']
     with pytest.raises(FlagError, match='--hparams=layers=6, not 5'):
         again(batch_size=3, hparams='layers=5,pretrain_epochs=0.5')
