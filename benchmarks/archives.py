@@ -4,22 +4,32 @@ import io
 import itertools
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from estimator_lab.data.formats import Scan
 from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.index import scan_members
 from estimator_lab.data.labels import label_of
+from estimator_lab.data.member import Member
+from estimator_lab.data.sources import source_of
+
+
+def stream_members(archive: str | Path) -> Iterator[Member]:
+    """Yields the images of an archive with their data, in the stored order."""
+    return scan_members(source_of(str(archive)), IMAGES, Scan())
 
 
 def read_images(
     archive: str | Path, side: int = 28, channels: int = 1, count: int = 0
 ) -> tuple[np.ndarray, list[str]]:
     """Returns images uint8 [n, side, side, channels] and their labels; the first `count`, or all for 0."""
-    members = list(itertools.islice(stream_members(str(archive)), count or None))
+    members = list(itertools.islice(stream_members(archive), count or None))
     with ThreadPoolExecutor() as pool:
         images = list(pool.map(lambda member: decode_image(member.data, side, side, channels), members))
     return np.stack(images), [label_of(member.name) for member in members]

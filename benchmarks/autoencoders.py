@@ -28,10 +28,10 @@ from runner import Figures, train
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid, png_bytes
 from estimator_lab.core.metrics.principal_components import FILE, load_components, principal_components
-from tests.input_batches import numpy_input_fn
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.precision import PRECISIONS
 from estimator_lab.tf1 import tf
+from tests.input_batches import numpy_input_fn
 
 FLAGS = {
     'deep30': ('--image_size=28', '--batch_size=50', '--epochs=24', '--hparams=loss=cross_entropy'),

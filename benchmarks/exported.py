@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from archives import stream_members
 from runner import command_line, machine
 
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.export import decode_batch
-from tests.input_batches import numpy_input_fn
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.serving import ENCODED_SIGNATURE, IMAGE_BYTES, export_saved_model
 from estimator_lab.tf1 import tf
+from tests.input_batches import numpy_input_fn
 
 _BATCH = 32
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from archives import stream_members
 from PIL import Image
 from runner import CORES, Measured, measure_stream, run_contender
 
@@ -52,11 +53,19 @@ def draft_pillow(data: bytes) -> np.ndarray:
 
 def document(archive: str, seconds: float) -> Measured:
     """The notes' input function: 16,384 scalars an image."""
-    from estimator_lab.data.input_fns import notes_input_fn
+    from estimator_lab.conventions import to_unit_range
+    from estimator_lab.data.images.decode import decode_image
     from estimator_lab.tf1 import tf
 
+    count = SIDE**2
+
+    def examples() -> Iterator[tuple[Any, ...]]:
+        for member in stream_members(archive):
+            yield (*to_unit_range(decode_image(member.data, SIDE, SIDE)).ravel(), member.label)
+
     with tf.Graph().as_default(), tf.Session() as session:
-        pixels, label = notes_input_fn([archive], SIDE, SIDE)()
+        dataset = tf.data.Dataset.from_generator(examples, (tf.float32,) * count + (tf.string,))
+        *pixels, label = dataset.make_one_shot_iterator().get_next()
         sizes = (len(session.run([pixels, label])[0]) // SIDE**2 for _ in itertools.count())
         return measure_stream(sizes, seconds)
 
@@ -66,20 +75,20 @@ def ours(archive: str, seconds: float, decode: str) -> Measured:
     from estimator_lab.data.archives import open_archives
     from estimator_lab.data.bad_examples import InputReport
     from estimator_lab.data.images.decode import ImageShape
-    from estimator_lab.data.images.reader import DECODERS, ImageReader
+    from estimator_lab.data.images.reader import DECODERS, IMAGES, ImageReader
     from estimator_lab.data.input_fns import archive_input_fn
     from estimator_lab.data.labels import Vocabulary
     from estimator_lab.tf1 import prepare_process, tf
 
     prepare_process()  # as commands do
-    archives = open_archives([archive])
+    archives = open_archives([archive], IMAGES)
     input_fn = archive_input_fn(
         archives.order(shuffle_buffer=1000, seed=1),
         ImageReader(ImageShape(SIDE, SIDE, CHANNELS), DECODERS[decode]),
         BATCH,
-        InputReport(),
+        InputReport(IMAGES),
         Vocabulary(tuple(archives.counts)),
-        resume=lambda: 0,
+        consumed=lambda: 0,
     )
     with tf.Graph().as_default(), tf.Session() as session:
         features, labels = input_fn().make_one_shot_iterator().get_next()

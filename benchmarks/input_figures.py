@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from archives import write_tar
+from archives import stream_members, write_tar
 
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
-from estimator_lab.data.checking import Checker
+from estimator_lab.data.check import Checker
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.images.reader import IMAGES, ImageReader
@@ -34,6 +34,7 @@ from estimator_lab.data.index import build_index
 from estimator_lab.data.input_fns import archive_input_fn, batches_at_once
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import read_members
+from estimator_lab.data.sources import source_of
 from estimator_lab.tf1 import tf
 
 SIDE = 128
@@ -79,7 +80,7 @@ def memory(archive: str) -> dict[str, float]:
         writer = threading.Thread(target=_write_endlessly, args=[archive, fifo], daemon=True)
         writer.start()
         labels = [f'n{number:06}' for number in range(1, 11)]
-        order = open_archives([str(fifo)]).order(1000, labels=labels)
+        order = open_archives([str(fifo)], IMAGES).order(1000)
         batch = _dataset(order, labels, 0, _black).make_one_shot_iterator().get_next()
         mean = Path(archive).stat().st_size / 2000
         start, early, done = time.perf_counter(), 0.0, 0
@@ -101,13 +102,16 @@ def index_build(archive: str) -> dict[str, float]:
         size = large.stat().st_size / 1e6
         found = {}
         for place, prepare in (('disk', _forget), ('memory', lambda path: None)):
-            for name, work in (('raw', _read), ('index', lambda path: build_index(str(path)))):
+            for name, work in (
+                ('raw', _read),
+                ('index', lambda path: build_index(source_of(str(path)), IMAGES)),
+            ):
                 runs = []
                 for _ in range(5):
                     prepare(large)
                     runs.append(_seconds(lambda: work(large)))  # noqa: B023
                 found[f'{name}_from_{place}'] = size / sorted(runs)[2]
-        index = build_index(str(large))
+        index = build_index(source_of(str(large)), IMAGES)
         found['members'] = len(index)
         found['bytes_per_member'] = index.nbytes / len(index)
         return found
@@ -120,11 +124,11 @@ def check(archive: str) -> dict[str, float]:
         path = Path(folder) / 'headers.tar'
         write_tar(path, ((f'{number // 300:06}/{number:07}.jpg', b'x') for number in range(_HEADERS)))
         before = time.process_time()
-        found['headers'] = _HEADERS / _seconds(lambda: Checker(quick=True).read(str(path), IMAGES))
+        found['headers'] = _HEADERS / _seconds(lambda: Checker(quick=True).read(source_of(str(path)), IMAGES))
         found['headers_a_processor_second'] = _HEADERS / (time.process_time() - before)
     checker = Checker()
-    seconds = _seconds(lambda: checker.read(archive, IMAGES))
-    return {**found, 'images': len(checker) / seconds}
+    seconds = _seconds(lambda: checker.read(source_of(archive), IMAGES))
+    return {**found, 'images': checker.examples / seconds}
 
 
 def serial(archive: str) -> dict[str, float]:
@@ -142,7 +146,7 @@ def serial(archive: str) -> dict[str, float]:
     - asked_for: with a `session.run` for each batch, which a training step has anyway.
     - asking: a `session.run` alone, for a constant batch.
     """
-    archives = open_archives([archive])
+    archives = open_archives([archive], IMAGES)
     found = {}
     for side, channels in _SHAPES:
         name = f'{side}x{side}x{channels}'
@@ -150,7 +154,7 @@ def serial(archive: str) -> dict[str, float]:
         found[f'{name}_reading'] = _best_cost(scheduled.read() and 1 for scheduled in schedule(0))
         reader = _reader_of_nothing(side, channels, cast=False)
         at_once = batches_at_once(reader.signature, BATCH)
-        batches = read_batches(schedule(0), BATCH, reader, InputReport(), at_once)
+        batches = read_batches(schedule(0), BATCH, reader, InputReport(IMAGES), at_once)
         found[f'{name}_batches'] = _best_cost(len(batch.keys) for batch in batches)
         for part, cast, asked_for in (
             ('through_tf_data', False, _BATCHES_A_RUN),
@@ -176,7 +180,7 @@ def difference(archive: str) -> dict[str, float]:
 
 def _batches(archive: str, step: int) -> Any:
 
-    archives = open_archives([archive])
+    archives = open_archives([archive], IMAGES)
     dataset = _dataset(archives.order(1000, 1), list(archives.counts), step)
     return dataset.make_one_shot_iterator().get_next()
 
@@ -185,7 +189,7 @@ def _dataset(order: Any, labels: list[str], step: int, decode: Any = None, reade
 
     pixels = reader or ImageReader(ImageShape(SIDE, SIDE), decode or decode_image)
     vocabulary = Vocabulary(tuple(labels))
-    return archive_input_fn(order, pixels, BATCH, InputReport(), vocabulary, lambda: step)()
+    return archive_input_fn(order, pixels, BATCH, InputReport(IMAGES), vocabulary, lambda: step)()
 
 
 def _reader_of_nothing(side: int, channels: int, cast: bool) -> Any:

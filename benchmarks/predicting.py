@@ -26,6 +26,7 @@ from runner import command_line, machine, measure_stream, median, print_table, r
 
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.inference.prediction import Table, predicted_batches
 from estimator_lab.inference.prediction_files import csv_rows
@@ -53,7 +54,7 @@ class Contenders:
     def input(self) -> Sizes:
         """The input pipeline of predict, without a network."""
         input_fn = archive_input_fn(
-            ExampleInput([self._archive]), self._pixels, self._batch_size, InputReport()
+            ExampleInput([self._archive], IMAGES), self._pixels, self._batch_size, InputReport(IMAGES)
         )
         with tf.Graph().as_default(), tf.Session() as session:
             batch = input_fn().make_one_shot_iterator().get_next()['key']
@@ -77,8 +78,10 @@ class Contenders:
         """Both, with rows of CSV."""
         table, stream = Table(self._trained), io.StringIO()
         write = csv_rows(stream, ['label', 'probability'])
-        images = ExampleInput([self._archive])
-        for batch in predicted_batches(self._trained, images, self._pixels, self._batch_size, InputReport()):
+        images = ExampleInput([self._archive], IMAGES)
+        for batch in predicted_batches(
+            self._trained, images, self._pixels, self._batch_size, InputReport(IMAGES)
+        ):
             for row in table.rows(batch):
                 write(row)
             yield len(batch.keys)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from runner import Clock, Measured, median, print_ratio, print_table, race
 
-from tests.input_batches import numpy_input_fn
 from estimator_lab.models import rbm
 from estimator_lab.runs.precision import FLOAT32, cpu_precisions, session_config
 from estimator_lab.tf1 import tf
+from tests.input_batches import numpy_input_fn
 
 _BATCH, _HIDDEN, _RATE = 100, 500, 0.05
 _PARAMS = {

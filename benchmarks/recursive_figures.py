@@ -138,11 +138,11 @@ def _sequences(path: str, epoch: int | None) -> Iterator[tuple[np.ndarray, np.nd
 
     The sequences of a batch have about the same length, so that little is padded.
     """
-    order = open_archives([path], kind=TREES).order(10_000 if epoch is not None else 1)
+    order = open_archives([path], TREES).order(10_000 if epoch is not None else 1)
     reader = TreeReader(TOKENS, LABELS)
     rng = np.random.default_rng(epoch)
     for pool in read_batches(
-        order.epoch(epoch or 0), _SEQUENCE_POOL * _SEQUENCE_BATCH, reader, InputReport()
+        order.epoch(epoch or 0), _SEQUENCE_POOL * _SEQUENCE_BATCH, reader, InputReport(TREES)
     ):
         rows = [row[row >= 0] for row in pool.arrays['token']]
         lengths = np.array(list(map(len, rows)))
@@ -170,11 +170,13 @@ def speed(given: argparse.Namespace) -> None:
 
 
 def _ours(path: Path) -> Measured:
-    order = open_archives([str(path)], kind=TREES).order(10_000, seed=1)
+    order = open_archives([str(path)], TREES).order(10_000, seed=1)
     reader = TreeReader(TOKENS, LABELS)
     with tf.Graph().as_default():
         tf.set_random_seed(1)
-        input_fn = archive_input_fn(order, reader, _SPEED_BATCH, InputReport(), LABELS, resume=lambda: 0)
+        input_fn = archive_input_fn(
+            order, reader, _SPEED_BATCH, InputReport(TREES), LABELS, consumed=lambda: 0
+        )
         features, labels = input_fn().make_one_shot_iterator().get_next()
         tf.train.get_or_create_global_step()
         params = {'vocabulary': LABELS.labels, 'tokens': TOKENS.texts, 'units': _UNITS}

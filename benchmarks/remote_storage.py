@@ -27,9 +27,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from archives import write_tar
-from estimator_lab.data.pipeline.read_ahead import read_ahead
 
 from estimator_lab.data.archives import Archives, open_archives
+from estimator_lab.data.batches import read_ahead
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.remote import keep_on_disk
 
 LATENCY = 0.005
@@ -60,17 +61,17 @@ def _measure(path: Path, checksums: dict[str, int], count: int, rounds: int) -> 
     found: dict[str, float | int] = {}
     with _server(path, 0.0) as url, _server(path, RESETS) as faulty:
         begun = time.perf_counter()
-        archives = open_archives([f'{url}/a.tar'])
+        archives = open_archives([f'{url}/a.tar'], IMAGES)
         found['index_seconds'] = time.perf_counter() - begun
         found['index_share'] = _sent(url) / path.stat().st_size
         before = _sent(url)
-        resumed = open_archives([f'{url}/a.tar']).order(shuffle_buffer=2).onwards(_MEMBERS // 2)
+        resumed = open_archives([f'{url}/a.tar'], IMAGES).order(shuffle_buffer=2).onwards(_MEMBERS // 2)
         assert next(resumed).read().data
         found['resumed_bytes'] = _sent(url) - before
         found['one_by_one'] = _images_per_second(archives, _ONE_BY_ONE, ahead=False)
         found['together'] = _images_per_second(archives, _TOGETHER, ahead=True)
         found['ratio'] = found['together'] / found['one_by_one']
-        broken = open_archives([f'{faulty}/a.tar'])
+        broken = open_archives([f'{faulty}/a.tar'], IMAGES)
         speeds: dict[str, list[float]] = {'clean': [], 'resets': []}
         found['lost'] = 0
         for _ in range(rounds):

@@ -39,9 +39,9 @@ def examples() -> tuple[np.ndarray, np.ndarray]:
 
 def estimator(options: Options, clock: Clock) -> Measured:
     """Our Estimator on `numpy_input_fn`, as a user trains it; no checkpoint falls into the timed steps."""
-    from tests.input_batches import numpy_input_fn
     from estimator_lab.models import autoencoder, mlp
     from estimator_lab.tf1 import tf
+    from tests.input_batches import numpy_input_fn
 
     network = options['network']
     model_fn = {'mlp': mlp.model_fn, 'autoencoder': autoencoder.model_fn}[network]

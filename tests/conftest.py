@@ -257,9 +257,9 @@ def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope='module')
 def world(cnn_dir: Path, style_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The folder in which the commands of a file's pages run, a `World`."""
-    from estimator_lab.data.files import cache_folder
     from estimator_lab.data.demo_sets import listops
     from estimator_lab.data.demo_sets.archives import DEMO_VERSION
+    from estimator_lab.data.files import cache_folder
     from tests.shown_commands import World
 
     folder = tmp_path_factory.mktemp('world')

@@ -1,7 +1,7 @@
 """PyTorch's DataLoader, or where PyTorch is not installed a stand-in that treats a dataset as it does.
 
-Worker processes are forked; each iterates over its copy of the dataset, persistent ones once a pass, and their
-batches come in turn. A worker finds its number, the number of workers and a seed of the pass.
+Worker processes are forked; each iterates over its copy of the dataset, persistent ones once a pass, and
+their batches come in turn. A worker finds its number, the number of workers and a seed of the pass.
 """
 
 import itertools

@@ -1,15 +1,17 @@
 """Reads input functions."""
 
 import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from estimator_lab.tf1 import tf
 
 
-def batches_of(input_fn, limit=None):
+def batches_of(input_fn: Any, limit: int | None = None) -> list[Any]:
     """Returns the batches of an input function, at most `limit`, as Estimator reads them."""
-    out = []
+    out: list[Any] = []
     with tf.Graph().as_default():
         tensors = input_fn()
         if hasattr(tensors, 'make_one_shot_iterator'):
@@ -23,7 +25,14 @@ def batches_of(input_fn, limit=None):
     return out
 
 
-def numpy_input_fn(images, labels=None, batch_size=128, num_epochs=1, shuffle=False, seed=0):
+def numpy_input_fn(
+    images: np.ndarray,
+    labels: Any = None,
+    batch_size: int = 128,
+    num_epochs: int | None = 1,
+    shuffle: bool = False,
+    seed: int = 0,
+) -> Callable[[], Any]:
     """Returns an input function over arrays in memory, with the features of `archive_input_fn`.
 
     Args:
@@ -37,7 +46,7 @@ def numpy_input_fn(images, labels=None, batch_size=128, num_epochs=1, shuffle=Fa
     images = images[..., np.newaxis] if images.ndim == 3 else images
     ids = np.zeros(len(images), np.int64) if labels is None else np.asarray(labels, np.int64)
 
-    def rows():
+    def rows() -> Iterator[np.ndarray]:
         for epoch in itertools.count() if num_epochs is None else range(num_epochs):
             order = np.arange(len(images))
             if shuffle:
@@ -45,7 +54,7 @@ def numpy_input_fn(images, labels=None, batch_size=128, num_epochs=1, shuffle=Fa
             for first in range(0, len(order), batch_size):
                 yield order[first : first + batch_size]
 
-    def example(some):
+    def example(some: Any) -> Any:
         features = {
             'image': tf.cast(tf.gather(tf.constant(images), some), tf.float32) / 255.0,
             'key': tf.strings.as_string(some),
@@ -53,7 +62,7 @@ def numpy_input_fn(images, labels=None, batch_size=128, num_epochs=1, shuffle=Fa
         }
         return features if labels is None else (features, tf.gather(tf.constant(ids), some))
 
-    def input_fn():
+    def input_fn() -> Any:
         dataset = tf.data.Dataset.from_generator(rows, tf.int64, [None])
         return dataset.map(tf.autograph.experimental.do_not_convert(example)).prefetch(2)
 

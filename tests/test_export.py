@@ -15,8 +15,6 @@ from PIL import Image
 from estimator_lab import export
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from tests.input_batches import numpy_input_fn
-from tests.streams import stream_members
 from estimator_lab.errors import LabError
 from estimator_lab.runs.converting import onnx_converter, to_tflite
 from estimator_lab.runs.model import open_trained
@@ -24,6 +22,8 @@ from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
 from tests.converted import assert_same, of_onnx, of_tflite
+from tests.input_batches import numpy_input_fn
+from tests.streams import stream_members
 
 BARE = Path(__file__).with_name('bare_tensorflow.py')
 

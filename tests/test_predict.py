@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from estimator_lab import predict
-from tests.streams import stream_members
 from tests.archive_files import encoded, picture, write_tar
 from tests.commands import invoke
+from tests.streams import stream_members
 
 
 @pytest.fixture

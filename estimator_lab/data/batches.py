@@ -70,8 +70,8 @@ def read_batches(
       report: counts the examples, and the bad ones.
       at_once: the most batches that are yielded as one.
       threads: how many decode; 0 for one more than processors.
-      whole_only: whether an incomplete batch before an error is left out. A position that counts whole batches
-        then goes on where it begins.
+      whole_only: whether an incomplete batch before an error is left out. A position that counts whole
+        batches then goes on where it begins.
 
     Raises:
       DataError: raised by `members`, after all preceding batches; or too many examples are bad.

@@ -1,4 +1,4 @@
-"""Archives on a web server that fails as servers and networks do, and in object stores: read as local ones are."""
+"""Archives on a web server that fails as servers and networks do, and in object stores."""
 
 import contextlib
 import gzip
@@ -206,7 +206,7 @@ def test_without_an_etag_the_size_and_the_headers_are_compared(web, url):
         ),
         (
             401,
-            r'access is denied \(the server answers 401 Unauthorized\): check the credentials, or sign the URL',
+            r'access is denied \(the server answers 401 Unauthorized\): check the credentials, or sign',
         ),
         (404, 'there is no such file'),
         (410, 'there is no such file'),

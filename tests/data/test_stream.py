@@ -351,7 +351,7 @@ def test_a_loop_that_is_left_early_begins_another_pass(archive, run_python):
 
 @pytest.mark.parametrize('seed', range(12))
 def test_random_histories_lose_and_repeat_nothing(tmp_path, seed):
-    """Each of ten lives has its processes, its batch size and its place of the archives, and then is killed."""
+    """Each of ten lives has its processes, batch size and place of the archives, and then is killed."""
     rng = random.Random(seed)
     for history in range(10):
         folder = tmp_path / f'{history}-0'

@@ -12,21 +12,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.images.reader import IMAGES
 from estimator_lab import train
 from estimator_lab.api import DemoPaths
 from estimator_lab.conventions import to_unit_range
-from estimator_lab.data.images.decode import ImageShape, decode_image
-from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.archives import open_archives
-from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.bad_examples import InputReport
-from tests.streams import stream_members
+from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.reader import IMAGES, ImageReader
+from estimator_lab.data.input_fns import archive_input_fn
+from estimator_lab.data.labels import Vocabulary
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import read_role
 from tests.archive_files import encoded, picture, write_tar
 from tests.places import GOLDEN, ROOT, load_script
+from tests.streams import stream_members
 
 SCRIPTS = sorted(
     path for path in (ROOT / 'examples').glob('*.py') if path.stem not in ('built_in_data', 'loading')

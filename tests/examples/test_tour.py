@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from estimator_lab.data.files import cache_folder
 from estimator_lab.data.demo_sets.archives import DEMO_VERSION
+from estimator_lab.data.files import cache_folder
 from tests.archive_files import small_archive
 from tests.places import ROOT
 

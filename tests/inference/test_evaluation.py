@@ -7,19 +7,19 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
-from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model import keys
-from tests.input_batches import numpy_input_fn
-from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
-from tests.streams import stream_members
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.errors import DataError, LabError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.evaluation_report import as_json, text, write_files
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.full_disk import files_up_to
+from tests.input_batches import numpy_input_fn
+from tests.streams import stream_members
 
 
 @pytest.fixture(scope='module')

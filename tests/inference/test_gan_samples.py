@@ -9,7 +9,6 @@ from PIL import Image
 from estimator_lab import dream
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from tests.streams import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.drawing import joined, write_archive
 from estimator_lab.inference.samples import SampleRequest, Sampling, film, nearest, walks
@@ -21,6 +20,7 @@ from tests.archive_files import encoded, picture
 from tests.commands import invoke
 from tests.converted import assert_same, of_onnx, of_tflite
 from tests.small_runs import train
+from tests.streams import stream_members
 
 
 @pytest.fixture(scope='module')

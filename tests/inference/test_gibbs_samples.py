@@ -8,7 +8,6 @@ from PIL import Image
 from estimator_lab import dream
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from tests.streams import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference import samples as samples_module
 from estimator_lab.inference.drawing import joined
@@ -19,6 +18,7 @@ from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.commands import invoke
 from tests.small_runs import train
+from tests.streams import stream_members
 
 
 @pytest.fixture(scope='module')

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.core.model import keys
-from estimator_lab.data.batches import BadExample
-from tests.input_batches import numpy_input_fn
-from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
-from tests.streams import stream_members
+from estimator_lab.data.batches import BadExample
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference import prediction_files
 from estimator_lab.inference.prediction import Predicted, Row, Table, predicted_batches
 from estimator_lab.inference.prediction_files import PredictionFiles
 from tests.archive_files import encoded, picture, write_tar
+from tests.input_batches import numpy_input_fn
+from tests.streams import stream_members
 
 
 @pytest.fixture(scope='module')

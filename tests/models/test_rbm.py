@@ -6,11 +6,11 @@ import pytest
 
 from estimator_lab.core.boltzmann.params import apply_gradients
 from estimator_lab.core.model.hparams import resolve
-from tests.input_batches import numpy_input_fn
 from estimator_lab.models import rbm
 from estimator_lab.runs.precision import session_config, supports_bfloat16
 from estimator_lab.tf1 import tf
 from tests.exact_rbm import states
+from tests.input_batches import numpy_input_fn
 
 MODES = tf.estimator.ModeKeys
 

@@ -6,10 +6,10 @@ import pytest
 from estimator_lab import api
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from tests.streams import stream_members
 from estimator_lab.models import style
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
+from tests.streams import stream_members
 
 
 def batches(input_fn, most=100):

@@ -26,8 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.archives import open_archives
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.order import Order, WorkerShard
 from tests.archive_files import encoded, picture, write_tar
 from tests.cluster import Cluster

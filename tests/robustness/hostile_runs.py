@@ -13,12 +13,10 @@ import numpy as np
 from PIL import Image
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.core.heads.model import Task
+from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.data.bad_examples import BadExamples
-from estimator_lab.data.bad_examples import BadList
-from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.tf1 import tf

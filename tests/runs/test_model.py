@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
-from tests.input_batches import numpy_input_fn
-from estimator_lab.data.examples import ExampleInput
-from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.errors import DataError
 from estimator_lab.inference.prediction import predicted_batches
 from estimator_lab.models import cnn
@@ -20,6 +19,7 @@ from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
+from tests.input_batches import numpy_input_fn
 
 
 @pytest.fixture

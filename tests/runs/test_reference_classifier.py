@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 
-from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.core.adversarial.quality import Classified, Samples, reference_metrics
 from estimator_lab.core.model import keys
-from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
-from tests.streams import stream_members
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.errors import DataError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.prediction import predicted_batches
@@ -16,6 +15,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, small_archive, write_tar
+from tests.streams import stream_members
 
 SCORES = (
     *(keys.CLASSIFIER_SCORE, keys.CLASSIFIER_SCORE_REAL, keys.FRECHET_DISTANCE, keys.FRECHET_DISTANCE_REAL),

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from estimator_lab.console.outputs import locked
-from tests.streams import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs import precision
 from estimator_lab.runs.record import read_record
 from estimator_lab.tf1 import tf
 from tests.small_runs import cnn_settings, opened, trained, values_in
+from tests.streams import stream_members
 
 
 @pytest.fixture

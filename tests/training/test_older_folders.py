@@ -9,9 +9,9 @@ import shutil
 import numpy as np
 import pytest
 
-from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.prediction import predicted_batches
 from estimator_lab.runs.model import open_trained
