@@ -144,10 +144,9 @@ class Plan:
                 f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: '
                 f'give --warm_start={folder} and another --model_dir.'
             )
-        was = previous.input.first_step
-        if previous.input.legs:
-            was = previous.input.legs[0].first_step
-        if was != self.first_step:
+        recorded = previous.input
+        was = recorded.legs[0].first_step if recorded.legs else recorded.first_step
+        if was != self.first_step and (recorded.legs or recorded.archives):
             raise FlagError(
                 f'--model_dir={folder} was pre-trained for {was} steps, not {self.first_step}: give the '
                 'same --batch_size and data, or another folder.'

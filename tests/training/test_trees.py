@@ -19,7 +19,7 @@ from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
 from estimator_lab.training.settings import Settings
-from tests.archive_files import encoded, picture, small_archive, write_tar
+from tests.archive_files import encoded, picture, small_archive
 from tests.commands import invoke
 from tests.converted import assert_same, of_onnx, of_saved_model
 from tests.small_runs import cnn_settings, opened, trained, values_in
@@ -118,7 +118,7 @@ def test_inspect_draws_the_words_that_the_network_does_not_know(model_dir, monke
 def test_images_in_the_place_of_trees(model_dir, tmp_path, capsys):
     (tmp_path / 'a.png').write_bytes(encoded(picture(1)))
     assert invoke(predict, f'--model_dir={model_dir}', str(tmp_path / 'a.png')) == 1
-    assert 'is neither a text of trees nor a tar archive, but a PNG image.' in capsys.readouterr().err
+    assert 'is not a text: trees are lines of texts.' in capsys.readouterr().err
 
 
 def test_trees_of_one_label(data, tmp_path):
@@ -208,14 +208,13 @@ def test_bad_lines_are_counted_listed_and_skipped(data, tmp_path):
 
 def test_kinds_are_not_mixed_up(data, tmp_path):
     archive = str(small_archive(tmp_path))
-    tar = str(write_tar(tmp_path / 'trees.tar', [('train/1/1.tree', b'( a b )'), ('train/2/2.tree', b'a')]))
 
     def fails(kind, words, **changes):
         with pytest.raises(kind, match=words):
             opened(settings(data, tmp_path / 'model', **changes))
 
-    for trees in (str(data.train), tar):
-        fails(DataError, 'holds trees, but --model=cnn takes images', model='cnn', data=[trees], hparams='')
+    trees = str(data.train)
+    fails(DataError, 'holds trees, but --model=cnn takes images', model='cnn', data=[trees], hparams='')
     fails(DataError, 'holds images, but --model=recursive takes trees', eval_data=[archive])
     fails(FlagError, '--image_size is for images, but --model=recursive takes trees', image_size=32)
     fails(
@@ -241,67 +240,6 @@ def test_a_folder_keeps_its_kind_and_its_tokens(data, model_dir, tmp_path):
     (copy / 'tokens.txt').write_text('a\nb\n')
     with pytest.raises(DataError, match='do not match: tree/embedding is'):
         open_trained(copy)
-
-
-@pytest.fixture
-def vectors(tmp_path):
-    """A file of vectors of four tokens, one of them in lower case."""
-    path = tmp_path / 'glove.txt'
-    path.write_text('0 5 0 0\n1 5 1 0\n[max 5 2 0\nnever 1 1 1\n')
-    return path
-
-
-SMALL_VECTORS = 'units=6,learning_rate_schedule=constant'
-
-
-def test_training_starts_from_word_vectors(data, vectors, tmp_path):
-    run = settings(data, tmp_path / 'model', vectors=vectors, hparams=SMALL_VECTORS)
-    experiment, _ = opened(run)
-    tokens = experiment.run.params.tokens
-    assert experiment.run.params.embedding_units == 3 and len(tokens) == 15
-    assert str(experiment.warm_start).startswith(
-        f'1 variable of {vectors}, which has vectors for 3 of 15 tokens: tree/embedding; new: '
-    )
-    values = tf.train.load_checkpoint(experiment.warm_start.checkpoint).get_tensor('tree/embedding')
-    assert values.shape == (16, 3) and values.dtype == np.float32
-    rows = {text: values[number].tolist() for number, text in enumerate(tokens, 1)}
-    assert rows['0'] == [5, 0, 0] and rows['1'] == [5, 1, 0] and rows['[MAX'] == [5, 2, 0]
-    assert max(map(abs, rows['2'])) < 0.1 and rows['2'] != rows['3']
-    trained(run)
-    path = tmp_path / 'model'
-    assert open_trained(path).params.embedding_units == 3
-    assert np.allclose(values_in(path)['tree/embedding'][tokens.index('0') + 1], [5, 0, 0], atol=0.5)
-    more, _ = trained(settings(data, path, vectors=vectors, hparams=SMALL_VECTORS, max_steps=STEPS + 1))
-    assert more.step == STEPS + 1
-
-
-def test_single_words_with_vectors_are_tokens(vectors, tmp_path):
-    (tmp_path / 'trees.txt').write_text('(1 (1 a) (1 Never))\n(0 (0 a) (0 always))\n')
-    run = settings(TreeFiles(tmp_path), tmp_path / 'model', vectors=vectors, hparams='')
-    assert opened(run)[0].run.params.tokens == ('a', 'Never')
-
-
-class TreeFiles:
-    """One file of trees, for training and evaluation."""
-
-    def __init__(self, folder):
-        self.train = self.test = folder / 'trees.txt'
-
-
-def test_word_vectors_that_do_not_fit(data, model_dir, vectors, tmp_path):
-    def fails(words, kind=FlagError, **changes):
-        with pytest.raises(kind, match=words):
-            opened(settings(data, tmp_path / 'model', **{'vectors': vectors, **changes}))
-
-    fails(r'--hparams=embedding_units=5: the vectors of --vectors=.* have 3 values\.')
-    fails('--warm_start and --vectors exclude each other', warm_start=model_dir, hparams=SMALL_VECTORS)
-    other = tmp_path / 'other.txt'
-    other.write_text('2 3\nx 1 2 3\ny 1 2 3\n')
-    fails('has a vector for none of the 15 tokens', DataError, vectors=other, hparams=SMALL_VECTORS)
-    other.write_text('0 5 0 nan\n')
-    fails('line 1 has a value that is not finite', DataError, vectors=other, hparams=SMALL_VECTORS)
-    archive = str(small_archive(tmp_path))
-    fails('--vectors is for trees, but .* takes images', data=[archive], eval_data=[])
 
 
 def test_a_warm_start_takes_vectors_of_the_same_tokens_only(data, model_dir, tmp_path):
