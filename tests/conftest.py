@@ -49,17 +49,15 @@ ONCE = (
     'core/model',
     'core/style',
     'data/demo_sets',
-    'data/folder',
     'data/images',
-    'data/order',
-    'data/packing',
-    'data/storage',
-    'data/streaming',
-    'data/tar',
-    'data/test_budget.py',
     'data/test_check.py',
-    'data/test_checking.py',
+    'data/test_index.py',
+    'data/test_order.py',
     'data/test_pack.py',
+    'data/test_remote.py',
+    'data/test_sources.py',
+    'data/test_stream.py',
+    'data/test_tar.py',
     'data/test_tar_index.py',
     'data/trees',
     'examples/test_recurrent.py',
@@ -105,7 +103,6 @@ ONCE = (
     'training/test_front_door.py',
     'training/test_learning_rate_finder.py',
     'training/test_life_cycle.py',
-    'training/test_mixing.py',
     'training/test_older_folders.py',
     'training/test_plans.py',
     'training/test_restart.py',
@@ -115,7 +112,7 @@ ONCE = (
     'training/test_warm_start.py',
 )
 # Except this one, in which TensorFlow and not Pillow decodes images.
-ON_BOTH = ('data/images/test_graph_decode.py',)
+ON_BOTH = ('data/images/test_export.py',)
 
 
 def is_fast(path: Path) -> bool:

@@ -18,7 +18,7 @@ ELSEWHERE = {
     'core/model/resnet_layouts.py': {'hparams'},
     'data/images/augment.py': {'augment'},
     'data/labels.py': {'vocabulary'},  # also reads the vocabulary of a model_dir
-    'data/pipeline/bad_examples.py': {'max_bad_fraction'},  # all may be bad, except in training
+    'data/bad_examples.py': {'max_bad_fraction'},  # all may be bad, except in training
     'data/trees/kind.py': {'data', 'tokens'},
     'inference/drawing.py': {'model'},  # how models are trained that can do it
     'inference/inspection.py': {'label', 'model'},  # without a label in a report

@@ -17,7 +17,8 @@ from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import MAX_MEMBER_BYTES, BadExampleError, Member
 from estimator_lab.data.order import ONLY_WORKER, WorkerShard
 from estimator_lab.data.sources import STDIN, Source, decompressed, expand, source_of, why_unreadable
-from estimator_lab.data.tar import BLOCK, is_tar
+from estimator_lab.data.tar import is_tar
+from estimator_lab.data.tar_headers import BLOCK
 from estimator_lab.errors import DataError
 
 _TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')

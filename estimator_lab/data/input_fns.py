@@ -14,8 +14,9 @@ from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import Batch, read_batches
 from estimator_lab.data.kind import Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
-from estimator_lab.data.memory import ROW, Examples, InMemory, Table, encoded_keys
+from estimator_lab.data.memory import ROW, Examples, InMemory, encoded_keys
 from estimator_lab.data.order import ONLY_WORKER, IndexedOrder, Order, WorkerShard
+from estimator_lab.data.table import Table
 from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
 
 InputFn = Callable[[], Any]

@@ -11,7 +11,7 @@ from estimator_lab.data.labels import LabelTable, Vocabulary
 from estimator_lab.data.member import BadExampleError, Member
 
 if TYPE_CHECKING:  # importing TensorFlow takes seconds, and most commands that read archives do without it
-    from estimator_lab.data.memory import Table
+    from estimator_lab.data.table import Table
     from estimator_lab.tf1 import Tensor
 
 K = TypeVar('K', bound='Kind')

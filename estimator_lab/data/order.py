@@ -21,7 +21,6 @@ Encoded members are shuffled and skipped here, before they are decoded and witho
         member.read().data
 """
 
-import hashlib
 import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,13 +33,12 @@ from estimator_lab.data.formats import Scan
 from estimator_lab.data.index import Index, name_hash, scan_members
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import Member
+from estimator_lab.data.shuffling import SHUFFLED_BYTES, permutation, shuffled
 from estimator_lab.data.sources import Source, Stamp
 from estimator_lab.errors import DataError, FlagError
 
 T = TypeVar('T')
 
-SHUFFLED_BYTES = 192 * 2**20
-"""Limit for the members in a shuffle buffer. The order depends on this number."""
 
 _HASHES = 2**64
 _CHUNK = 1024  # members looked up at once
@@ -364,54 +362,6 @@ class OwnPaceOrder:
                 yield member
             place += 1
             del member  # before the next is read
-
-
-def shuffled(
-    members: Iterable[Member], buffer_size: int, rng: random.Random, most_bytes: int
-) -> Iterator[Member]:
-    """Yields all members, each drawn at random from a buffer of the next `buffer_size` of them.
-
-    Args:
-      members: any finite stream.
-      buffer_size: members held at once; 1 or less keeps the order.
-      rng: the source of randomness.
-      most_bytes: of the data in the buffer; a single member may have more.
-    """
-    if buffer_size <= 1:
-        yield from members
-        return
-    buffer: list[Member] = []
-    held = 0
-    for member in members:
-        held += len(member.data)
-        if len(buffer) < buffer_size and (held <= most_bytes or not buffer):
-            buffer.append(member)
-            continue
-        place = rng.randrange(len(buffer))
-        chosen, buffer[place] = buffer[place], member
-        held -= len(chosen.data)
-        del member
-        yield chosen
-        while held > most_bytes and len(buffer) > 1:
-            place = rng.randrange(len(buffer))
-            buffer[place], buffer[-1] = buffer[-1], buffer[place]
-            chosen = buffer.pop()
-            held -= len(chosen.data)
-            yield chosen
-        del chosen  # before the next member is read
-    rng.shuffle(buffer)
-    buffer.reverse()
-    while buffer:
-        yield buffer.pop()
-
-
-def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    """Returns [0, count) in the order of an epoch, all orders equally likely.
-
-    NumPy guarantees the stream of `RandomState` across versions, but not that of newer generators.
-    """
-    digest = hashlib.sha256(f'seed {seed} epoch {epoch}'.encode()).digest()
-    return np.random.RandomState(np.frombuffer(digest, '<u4')).permutation(count)
 
 
 def _check_any(examples: int) -> None:

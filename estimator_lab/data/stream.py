@@ -6,141 +6,32 @@ order (`data.order`). Nothing here imports TensorFlow, PyTorch or JAX.
 
 import hashlib
 import itertools
-import logging
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from estimator_lab.base.json_input import shown
-from estimator_lab.base.settings import setting, settings_from
-from estimator_lab.data.archives import Archives, open_archives
+from estimator_lab.data.archives import Archives
 from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.batches import Batch as ReadBatch
 from estimator_lab.data.batches import read_batches
-from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.images.decode import Decode, ImageShape, decode_draft, decode_image
-from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.data.kind import Arrays, ExampleReader
-from estimator_lab.data.kinds import kind_of
-from estimator_lab.data.labels import UNKNOWN_ID, read_label_table
-from estimator_lab.data.member import BadExampleError, Member, read_members
+from estimator_lab.data.labels import UNKNOWN_ID
+from estimator_lab.data.member import Member
 from estimator_lab.data.order import Part, WorkerShard
 from estimator_lab.data.passes import Passes
-from estimator_lab.data.sources import expand
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.data.stream_settings import DATA, LOG, StreamSettings
+from estimator_lab.errors import DataError
 
 FORMAT = 'estimator_lab stream 1'
 
-_MANY = 2**31 - 1
-_LARGEST_SIDE = 8000
 _TOGETHER = 64  # examples that are read at once if they are yielded one by one
 _MOST = 2**62
-_DATA = 'data'
-_DECODERS: dict[str, Decode] = {'exact': decode_image, 'draft': decode_draft}
-_LOG = logging.getLogger('estimator_lab')
 _left_to_parents: list[Any] = []
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamSettings:
-    """What a stream reads, and how; see `estimator_lab.api.stream`."""
-
-    paths: tuple[str, ...] = ()
-    image_shape: tuple[int, int, int] | None = None
-    split: tuple[float, float] = (0.0, 1.0)
-    vocabulary: tuple[str, ...] | None = None
-    decode: str = setting('exact', 'exact or draft', choices=tuple(_DECODERS))
-    batch_size: int | None = setting(None, 'examples in a batch', lower=1, upper=10_000_000)
-    shuffle: bool = setting(True, 'whether each epoch is shuffled')
-    seed: int = setting(1, 'of the order', lower=-_MANY, upper=_MANY)
-    epochs: int | None = setting(None, 'passes over the data', lower=1, upper=_MANY)
-    rank: int = setting(0, 'number of this process')
-    world_size: int = setting(1, 'number of processes')
-    shuffle_buffer: int = setting(10_000, 'examples held to shuffle a stream', lower=1, upper=_MANY)
-    augment: str = setting('', 'random changes')
-    labels: Path | None = setting(None, 'table of labels')
-    max_bad_fraction: float = setting(0.01, 'share of bad examples', lower=0, upper=1)
-    use_damaged: bool = setting(False, 'use damaged archives')
-
-    @classmethod
-    def of(
-        cls,
-        paths: 'str | os.PathLike[str] | Sequence[str | os.PathLike[str]]',
-        image_shape: Any,
-        split: Any,
-        vocabulary: Any,
-        **declared: Any,
-    ) -> 'StreamSettings':
-        """Returns checked settings.
-
-        Raises:
-          FlagError: a setting is not allowed.
-        """
-        if image_shape is None and declared.get('augment'):
-            raise FlagError(
-                f'augment={declared["augment"]!r} needs image_shape: encoded images are not changed.'
-            )
-        if image_shape is not None and not _is_shape(image_shape):
-            raise FlagError(
-                f'image_shape={image_shape!r} must be (height, width, channels), with sides from 1 to '
-                f'{_LARGEST_SIDE:,} pixels and 1 or 3 channels.'
-            )
-        if not _is_range(split):
-            raise FlagError(
-                f'split={split!r} must be a range within 0 and 1, such as (0, 0.9) for training and '
-                '(0.9, 1) for evaluation.'
-            )
-        made = settings_from(cls, declared)
-        WorkerShard(made.rank, made.world_size)
-        parse_augmentation(made.augment, made.seed)
-        several = [paths] if isinstance(paths, str | os.PathLike) else paths
-        undeclared = {
-            'paths': tuple(os.fspath(path) for path in several),
-            'image_shape': image_shape and tuple(image_shape),
-            'split': tuple(split),
-            'vocabulary': None if vocabulary is None else tuple(vocabulary),
-        }
-        for name, value in undeclared.items():
-            object.__setattr__(made, name, value)
-        return made
-
-    def open(self) -> Archives:
-        """Opens the archives, and reads or builds their indexes."""
-        first = expand(self.paths)[0]
-        kind = kind_of(first)
-        if self.image_shape and not kind.has_pixels:
-            raise FlagError(
-                f'image_shape={self.image_shape} is for images, but {first.name!r} has {kind.noun}.'
-            )
-        if self.labels:
-            kind = kind.with_labels(read_label_table(self.labels, 'labels'))
-        return open_archives(self.paths, kind, self.use_damaged, _LOG.warning)
-
-    def reader(self) -> ExampleReader:
-        """Returns how members become bytes or pixels."""
-        if self.image_shape is None:
-            return _EncodedReader()
-        augmentation = parse_augmentation(self.augment, self.seed)
-        return ImageReader(ImageShape(*self.image_shape), _DECODERS[self.decode], augmentation)
-
-
-class _EncodedReader:
-    """How members become their encoded bytes."""
-
-    def read(self, members: Sequence[Member]) -> list[bytes | BadExampleError]:
-        return read_members(members)
-
-    def collate(self, examples: Sequence[bytes]) -> Arrays:
-        array = np.empty(len(examples), object)
-        array[:] = examples
-        return {_DATA: array}
 
 
 class Example(NamedTuple):
@@ -399,11 +290,11 @@ class Stream(Iterator[Any]):
     def _report(self) -> InputReport:
         archives = self._archives
         bad = BadExamples(archives.kind, self.settings.max_bad_fraction, archives.total)
-        return InputReport(archives.kind, _LOG.warning, archives.total or 0, bad)
+        return InputReport(archives.kind, LOG.warning, archives.total or 0, bad)
 
     def _data_of(self, batch: ReadBatch) -> Any:
         (data,) = batch.arrays.values()
-        return data.tolist() if _DATA in batch.arrays else data
+        return data.tolist() if DATA in batch.arrays else data
 
     def _batch(self, batch: ReadBatch) -> Batch:
         ids = np.fromiter(map(self._class_id, batch.labels), np.int64, len(batch.labels))
@@ -440,17 +331,3 @@ def _make_dataset() -> None:
     torch: Any = sys.modules.get('torch.utils.data')
     if torch and not issubclass(Stream, torch.IterableDataset):
         torch.IterableDataset.register(Stream)
-
-
-def _is_shape(shape: Any) -> bool:
-    if not isinstance(shape, tuple | list) or len(shape) != 3:
-        return False
-    if not all(isinstance(side, int) and not isinstance(side, bool) for side in shape):
-        return False
-    return shape[2] in (1, 3) and all(1 <= side <= _LARGEST_SIDE for side in shape[:2])
-
-
-def _is_range(split: Any) -> bool:
-    if not isinstance(split, tuple | list) or len(split) != 2:
-        return False
-    return all(isinstance(end, int | float) for end in split) and 0 <= split[0] < split[1] <= 1

@@ -187,7 +187,7 @@ def _check(experiment: Experiment) -> None:
 
 def _train(experiment: Experiment, hook: _RangeTestHook, steps: int) -> None:
     (trainer,), run, switch = experiment.trainers, experiment.run, StopSwitch()
-    trainer.write_record()
+    trainer.prepare_folder()
     warm_start = experiment.warm_start.settings if experiment.warm_start else None
     estimator = tf.estimator.Estimator(
         run.model.model_fn,

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -122,8 +123,7 @@ class PhaseTrainer:
         plan, folder = self.plan, self._settings.model_dir
         switch.may_leave = not self._role.cluster
         if self._role.is_chief:
-            with writing('model_dir', plan.folder):
-                plan.folder.mkdir(parents=True, exist_ok=True)
+            self.prepare_folder()
             if self._role.cluster:  # whose other processes compare their settings with it
                 self.write_record()
             if plan.run.model.prepare is not None and plan.is_final:
@@ -137,13 +137,16 @@ class PhaseTrainer:
         """Raises the DataError that ended the training data early, if one did."""
         self._train_report.raise_error()
 
+    def prepare_folder(self) -> None:
+        """Writes the files into the phase's folder that its steps read."""
+        with writing('model_dir', self.plan.folder):
+            self.plan.folder.mkdir(parents=True, exist_ok=True)
+            self.plan.run.write_companions(self.plan.folder, is_new=self.plan.saved is None)
+
     def write_record(self) -> None:
-        """Writes experiment.json and the files that go with it into the phase's folder."""
-        folder = self.plan.folder
-        with writing('model_dir', folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self.plan.run.write_companions(folder, is_new=self.plan.saved is None)
-            write_record(folder, self.plan.record)
+        """Writes experiment.json into the phase's folder."""
+        with writing('model_dir', self.plan.folder):
+            write_record(self.plan.folder, self.plan.record)
 
     def forget_first_checkpoint(self) -> None:
         """Removes the checkpoint and the record of a new phase that has taken no step.
@@ -226,14 +229,8 @@ class PhaseTrainer:
             # An evaluator in a process of its own looks for new checkpoints this often.
             throttle_secs=0 if self._role.trains else _EVALUATOR_POLL_SECONDS,
         )
-        if self._role.is_chief:
-            doing('building the graph', plain=True)
-        else:
-            doing('')
-
-        def work() -> None:
-            self._run_task(train_spec, eval_spec)
-
+        doing('building the graph' if self._role.is_chief else '', plain=self._role.is_chief)
+        work = partial(self._run_task, train_spec, eval_spec)
         if self._role.cluster:
             self._work_in_cluster(work, switch, stop, log)
         else:
@@ -351,7 +348,7 @@ class PhaseTrainer:
                 self._settings.max_bad_fraction,
                 distinct_examples(several),
                 listed,
-                _paths(several),
+                [index.archive for archives in several for index in archives.indexes],
             )
 
         if self._settings.eval_data:
@@ -393,10 +390,6 @@ class _RecordListener(tf.train.CheckpointSaverListener):
         if self._write:
             self._write()
             self._write = None
-
-
-def _paths(several: Sequence[Archives]) -> list[str]:
-    return [index.archive for archives in several for index in archives.indexes]
 
 
 def _inherited(plan: Plan) -> Any:

@@ -11,8 +11,8 @@ from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.kind import ReaderOptions
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.memory import Table
 from estimator_lab.data.order import Part, WorkerShard
+from estimator_lab.data.table import Table
 from estimator_lab.errors import DataError
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar

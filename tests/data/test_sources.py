@@ -21,9 +21,9 @@ from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.labels import read_label_table
-from estimator_lab.data.memory import Table
 from estimator_lab.data.order import Part
 from estimator_lab.data.sources import expand, source_of
+from estimator_lab.data.table import Table
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.errors import DataError
 from tests import archive_files

@@ -27,7 +27,17 @@ def test_floats_are_shares_of_white():
     assert decoded(member).tolist() == [[0, 51, 255]]
 
 
-@pytest.mark.parametrize('images', [np.zeros((2, 2, 1)), np.zeros((1, 2, 2, 2)), np.zeros((1, 2, 2, 1), str)])
-def test_other_arrays_are_refused(images):
-    with pytest.raises(FlagError, match='An array of images has the shape'):
+@pytest.mark.parametrize(
+    ('images', 'words'),
+    [
+        (np.zeros((2, 2, 1)), 'An array of images has the shape'),
+        (np.zeros((1, 2, 2, 2)), 'An array of images has the shape'),
+        (np.zeros((1, 2, 2, 1), str), 'An array of images is uint8 or floats'),
+        (np.full((1, 2, 2, 1), 255.0), 'has pixels in .0, 1., not'),
+        (np.full((1, 2, 2, 1), -0.1), 'has pixels in .0, 1., not'),
+        (np.full((1, 2, 2, 1), np.nan), 'has pixels in .0, 1., not'),
+    ],
+)
+def test_other_arrays_are_refused(images, words):
+    with pytest.raises(FlagError, match=words):
         ArrayInput(images)

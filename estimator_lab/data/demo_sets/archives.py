@@ -128,7 +128,9 @@ def write_keras_set(folder: Path, name: str) -> DemoPaths:
     try:
         parts = getattr(tf.keras.datasets, keras_name).load_data()
     except Exception as error:
-        raise DataError(f'--set={name} cannot be fetched: {" ".join(str(error).split())[:200]}.') from error
+        raise DataError(
+            f'The images of {name} cannot be fetched: {" ".join(str(error).split())[:200]}.'
+        ) from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for part, path, (images, classes) in zip(('train', 'test'), paths, parts, strict=True):

@@ -21,7 +21,7 @@ from estimator_lab.data.images.decode import (
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.kind import Arrays, Kind, ReaderOptions, Signature
 from estimator_lab.data.member import BadExampleError, Member, read_members
-from estimator_lab.data.memory import Table, aligned
+from estimator_lab.data.table import Table, aligned
 
 if TYPE_CHECKING:
     from estimator_lab.tf1 import Tensor

@@ -15,7 +15,7 @@ from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.data.memory import Table
+from estimator_lab.data.table import Table
 from tests import archive_files
 
 SHAPE = ImageShape(20, 24, 1)

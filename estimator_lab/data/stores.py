@@ -1,0 +1,182 @@
+"""Single requests to web servers and object stores, by fsspec."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from estimator_lab.base.urls import hide_secrets
+
+SILENT_SECONDS = 15.0
+"""After which a connection without a byte is given up."""
+_CONNECT_SECONDS = 10.0
+FIRST_BYTES = 512  # read to learn about a file
+PIECE = 2**21
+# Their own attempts come on top of `_attempts`.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    's3': {'config_kwargs': {'connect_timeout': 10, 'read_timeout': 20, 'retries': {'max_attempts': 1}}}
+}
+_VERSIONS = ('ETag', 'etag', 'generation', 'blob_id', 'md5Hash', 'content_md5', 'LastModified', 'mtime')
+_RANGE = re.compile(r'bytes (\d+)-(\d+)/(\d+)')
+_LONGEST = 200  # letters of an error of others
+
+
+class RemoteError(OSError):
+    """A remote file can't be read; `strerror` is the reason as a clause, without credentials.
+
+    Attributes:
+      is_final: whether another attempt would fail, too.
+    """
+
+    def __init__(self, reason: str, is_final: bool = True) -> None:
+        super().__init__(None, ' '.join(hide_secrets(reason).split())[:_LONGEST].rstrip('.'))
+        self.is_final = is_final
+
+
+class _StatusError(Exception):
+    """An HTTP status that is not a success."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f'the server answers {status} {reason}'.rstrip())
+        self.status = status
+
+
+class Facts(NamedTuple):
+    """What is known of a file.
+
+    Attributes:
+      size: in bytes; 0 if unknown.
+      version: made of its ETag, or whatever else its store has; '' if it has nothing.
+      has_ranges: whether parts of it can be read.
+    """
+
+    size: int
+    version: str
+    has_ranges: bool
+
+
+class WebFile:
+    """A file on a web server, by requests for parts through the session of fsspec's file system."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        self._url = url
+        self._fs: Any = fsspec.filesystem('https', client_kwargs={'trust_env': True})
+
+    def facts(self) -> Facts:
+        """Returns what the server says of the file."""
+        return self._run(self._facts())
+
+    def fetch(self, offset: int, count: int, known: Facts) -> bytes:
+        """Returns some of its bytes; `known` is what was said of it before."""
+        return self._run(self._fetch(offset, count, known))
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yields all of its bytes in order."""
+        with self._fs.open(self._url, 'rb', block_size=0, size=1) as file:
+            while data := file.read(PIECE):
+                yield data
+
+    async def _facts(self) -> Facts:
+        async with await self._get(0, FIRST_BYTES) as answer:
+            if answer.status == 206:
+                return Facts(_part_of(answer.headers)[2], _version_of(answer.headers), has_ranges=True)
+            is_whole = answer.headers.get('Content-Encoding', 'identity').lower() == 'identity'
+            size = answer.content_length if is_whole and answer.status == 200 else None
+            return Facts(size or 0, _version_of(answer.headers), has_ranges=False)
+
+    async def _fetch(self, offset: int, count: int, known: Facts) -> bytes:
+        async with await self._get(offset, count) as answer:
+            if answer.status != 206:
+                raise RemoteError(
+                    'the server answers a request for a part with the whole file', is_final=False
+                )
+            if _version_of(answer.headers) != known.version:
+                raise RemoteError(_CHANGED)
+            if _part_of(answer.headers) != (offset, count, known.size):
+                raise RemoteError('the server answers with another part of the file than was requested')
+            return bytes(await answer.content.readexactly(count))
+
+    async def _get(self, offset: int, count: int) -> Any:
+        import aiohttp
+
+        session = await self._fs.set_session()
+        options = dict(self._fs.kwargs)
+        part = {'Accept-Encoding': 'identity', 'Range': f'bytes={offset}-{offset + count - 1}'}
+        headers = {**options.pop('headers', {}), **part}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=SILENT_SECONDS)
+        answer = await session.get(
+            self._fs.encode_url(self._url), **{'headers': headers, 'timeout': timeout, **options}
+        )
+        if answer.status in (200, 206) or (answer.status == 416 and not offset):  # an empty file has no parts
+            return answer
+        answer.close()
+        raise _StatusError(answer.status, answer.reason or '')
+
+    def _run(self, task: Any) -> Any:
+        from fsspec.asyn import sync
+
+        async def run() -> Any:
+            return await task
+
+        return sync(self._fs.loop, run)
+
+
+class StoredObject:
+    """An object, by the file system of fsspec for its store."""
+
+    def __init__(self, url: str) -> None:
+        self.fs, self.path = self.file_system(url)
+
+    @staticmethod
+    def file_system(url: str) -> tuple[Any, str]:
+        """Returns the file system of a URL, and the path in it."""
+        import fsspec
+
+        scheme = url.partition('://')[0].lower()
+        found: tuple[Any, str] = fsspec.core.url_to_fs(url, **_OPTIONS.get(scheme, {}))
+        return found
+
+    def facts(self) -> Facts:
+        """Returns what the server says of the file."""
+        self.fs.invalidate_cache(self.fs._parent(self.path))
+        info = self.fs.info(self.path)
+        if info.get('type') == 'directory':
+            raise RemoteError('it is a folder, not a file')
+        version = next((str(info[name]) for name in _VERSIONS if info.get(name)), '')
+        return Facts(info.get('size') or 0, version, has_ranges=True)
+
+    def fetch(self, offset: int, count: int, known: Facts) -> bytes:
+        """Returns some of its bytes; `known` is what was said of it before."""
+        data: bytes = self.fs.cat_file(self.path, start=offset, end=offset + count)
+        if len(data) != count:
+            raise RemoteError(f'{len(data):,} bytes arrived of {count:,}', is_final=False)
+        return data
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yields all of its bytes in order."""
+        with self.fs.open(self.path, 'rb') as file:
+            while data := file.read(PIECE):
+                yield data
+
+
+_CHANGED = 'it has changed since it was opened: start again'
+
+
+def _version_of(headers: Any) -> str:
+    return headers.get('ETag') or headers.get('Last-Modified') or ''
+
+
+def _part_of(headers: Any) -> tuple[int, int, int]:
+    """Returns the first byte, the number of bytes and the size of the file.
+
+    Raises:
+      RemoteError: the answer does not say so.
+    """
+    found = _RANGE.fullmatch(headers.get('Content-Range', ''))
+    if not found or headers.get('Content-Encoding', 'identity').lower() != 'identity':
+        raise RemoteError('the server does not say which part of the file it sends')
+    first, last, total = map(int, found.groups())
+    if not first <= last < total < 2**62:
+        raise RemoteError('the server sends an impossible part of the file')
+    return first, last - first + 1, total
