@@ -39,6 +39,8 @@ if sys.version_info >= (3, 14):
 
     _COMPRESSIONS.append((re.compile(rb'\x28\xb5\x2f\xfd'), ZstdFile))
 
+_TOGETHER = 512  # bytes, the first block of an archive
+
 
 class Stamp(NamedTuple):
     """By which changes of a source are noticed.
@@ -110,11 +112,10 @@ class Source(NamedTuple):
           DataError: it can't be opened.
         """
         try:
-            if self.url == STDIN:
-                return io.BufferedReader(io.FileIO(0, closefd=False), BUFFER_BYTES)
             if self.is_remote:
                 return io.BufferedReader(remote.open_remote(self.url).reader(), BUFFER_BYTES)
-            return io.BufferedReader(io.FileIO(self.url), BUFFER_BYTES)
+            file = io.FileIO(0, closefd=False) if self.url == STDIN else io.FileIO(self.url)
+            return io.BufferedReader(_Piped(file) if self.is_pipe else file, BUFFER_BYTES)
         except (OSError, ValueError) as error:
             raise DataError(why_unreadable(self.name, error)) from error
 
@@ -138,6 +139,29 @@ def is_compressed(head: bytes) -> bool:
 
 def _opener(head: bytes) -> Callable[[Any], Any] | None:
     return next((opener for magic, opener in _COMPRESSIONS if magic.match(head)), None)
+
+
+class _Piped(io.RawIOBase):
+    """A pipe, of which a read returns some bytes together, by which its contents are told."""
+
+    def __init__(self, file: io.RawIOBase) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view, read = memoryview(buffer), 0
+        while read < min(len(view), _TOGETHER) and (count := self._file.readinto(view[read:])):
+            read += count
+        return read
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class _Pieces(io.RawIOBase):

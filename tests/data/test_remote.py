@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from estimator_lab.data import remote
+from estimator_lab.data import remote, stores
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES
@@ -138,7 +138,7 @@ def test_faults_change_nothing(web, url, local, fault, megabytes):
 
 
 def test_a_connection_that_stalls_is_replaced(web, url, monkeypatch):
-    monkeypatch.setattr(remote, 'SILENT_SECONDS', 0.3)
+    monkeypatch.setattr(stores, 'SILENT_SECONDS', 0.3)
     web.stalls = 0.05
     assert len(read_all(opened(url))) == 60
 
@@ -206,7 +206,8 @@ def test_without_an_etag_the_size_and_the_headers_are_compared(web, url):
         ),
         (
             401,
-            r'access is denied \(the server answers 401 Unauthorized\): check the credentials, or sign',
+            r'access is denied \(the server answers 401 Unauthorized\): check the credentials, '
+            'or sign the URL',
         ),
         (404, 'there is no such file'),
         (410, 'there is no such file'),
@@ -246,7 +247,7 @@ def test_a_missing_package_is_said_at_once(monkeypatch):
         raise ImportError('HTTPFileSystem requires "requests" and "aiohttp" to be installed')
 
     started = time.monotonic()
-    monkeypatch.setattr(remote, '_WebFile', missing)
+    monkeypatch.setattr(remote, 'WebFile', missing)
     monkeypatch.setattr(remote, 'PAUSES', (60.0,))
     with pytest.raises(DataError, match=r"aiohttp.*: pip install 'estimator-lab\[remote\]'\.$"):
         opened('https://user:SECRET@h/a.tar')
@@ -329,7 +330,7 @@ def serve(monkeypatch):
     """Answers every request with the same bytes; returns the URL."""
     pytest.importorskip('aiohttp')
     monkeypatch.setattr(remote, 'PAUSES', (0.001,))
-    monkeypatch.setattr(remote, 'SILENT_SECONDS', 2.0)
+    monkeypatch.setattr(stores, 'SILENT_SECONDS', 2.0)
     with contextlib.ExitStack() as stack:
 
         def _serve(data):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.heads.model import Task
-from estimator_lab.core.model import keys
 from estimator_lab.core.step.noise import Noise, fresh_seed
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models import gan
@@ -14,7 +13,7 @@ from estimator_lab.training.experiment import Experiment
 from tests.archive_files import encoded, picture, small_archive, write_tar
 from tests.models.contract.graphs import a_bad_batch_changes_nothing
 from tests.models.contract.subject import Subject
-from tests.small_runs import small_settings, values_in
+from tests.small_runs import small_settings
 
 TRAIN = tf.estimator.ModeKeys.TRAIN
 SMALL = {'filters': '2-3', 'latent_size': 3, 'image_shape': (9, 8, 1), 'vocabulary': tuple('abc')}
@@ -211,22 +210,10 @@ def settings(archive, folder, hparams='', **changes):
     return small_settings('gan', folder, data=[archive], hparams=hparams, **changes)
 
 
-def test_few_labels_beside_many_images_without(archive, tmp_path):
-    many = write_tar(tmp_path / 'many.tar', [(f'{n}.png', encoded(picture(n))) for n in range(30)])
-    hparams = ',semi_supervised=true,kind=dense,layers=5-4,generator_layers=5'
-    run = settings(archive, tmp_path / 'semi', hparams, unlabelled_data=[str(many)], max_steps=None, epochs=1)
-    experiment = Experiment(run, lambda line: None)
-    assert experiment.max_steps == 10, '30 images, as many labelled ones, 6 at a time'
-    found = experiment.train().metrics
-    assert 0 <= found[keys.ACCURACY] <= 1 and keys.SLICED_WASSERSTEIN in found
-    assert any(name.startswith('discriminator_average/') for name in values_in(run.model_dir))
-
-
 @pytest.mark.parametrize(
     ('hparams', 'changes', 'sentence'),
     [
         (',discriminator_steps=7', {}, r'--batch_size=6 is too small: .* takes 7 examples or more'),
-        ('', {'unlabelled_data': ['u.tar']}, '--unlabelled_data has no use for --model=gan with these'),
     ],
 )
 def test_settings_that_can_t_work(archive, tmp_path, hparams, changes, sentence):

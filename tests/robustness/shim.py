@@ -38,7 +38,7 @@ SECONDS = 600  # after which a command counts as hanging, on a busy machine
 _IMPORTED = (
     *('train', 'evaluate', 'predict', 'export', 'report', 'data.pack', 'data.tar_index'),
     *('training.experiment', 'inference.evaluation_report', 'inference.prediction_files'),
-    *('inference.exporting', 'inference.report.writing', 'data.packing.packing'),
+    *('inference.exporting', 'inference.report.writing', 'data.pack'),
 )
 
 

@@ -62,12 +62,6 @@ def test_no_image_is_drawn_twice(drawn: archives.DemoPaths) -> None:
     assert len(set(data)) == len(data) == 18
 
 
-def test_another_seed_gives_other_people_and_images(drawn: archives.DemoPaths, tmp_path: Path) -> None:
-    other = archives.write_demo(tmp_path, seed=1, **SMALL)
-    assert not set(members(other.train).values()) & set(members(drawn.train).values())
-    assert faces.make_identities(3, 0) != faces.make_identities(3, 1)
-
-
 def test_an_image_does_not_depend_on_how_many_are_drawn(drawn: archives.DemoPaths, tmp_path: Path) -> None:
     fewer = archives.write_demo(tmp_path, identities=2, train_per_identity=2, test_per_identity=1)
     whole = members(drawn.train)
@@ -87,7 +81,7 @@ def test_finished_archives_are_used_again(drawn: archives.DemoPaths) -> None:
     ]
 
 
-@pytest.mark.parametrize('other', [{'seed': 7}, {'identities': 2}, {'test_per_identity': 1}])
+@pytest.mark.parametrize('other', [{'identities': 2}, {'test_per_identity': 1}])
 def test_other_arguments_never_meet_stale_files(other: dict[str, int], tmp_path: Path) -> None:
     few = {'identities': 1, 'train_per_identity': 1, 'test_per_identity': 2}
     first = archives.write_demo(tmp_path, **few)
@@ -120,9 +114,6 @@ def test_an_interrupted_run_leaves_no_archive(
     [
         ({'identities': 0}, 'identities must be 1 to 16807, not 0.'),
         ({'identities': 16808}, 'identities must be 1 to 16807, not 16808.'),
-        ({'train_per_identity': 0}, 'train_per_identity must be 1 or more, not 0.'),
-        ({'test_per_identity': -1}, 'test_per_identity must be 1 or more, not -1.'),
-        ({'seed': -1}, 'seed must be 0 or more, not -1.'),
     ],
 )
 def test_wrong_counts(arguments: dict[str, int], message: str, tmp_path: Path) -> None:
