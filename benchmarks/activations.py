@@ -26,8 +26,8 @@ import numpy as np
 from archives import save_side_by_side
 from runner import Figures
 
-from estimator_lab.core.display.charts import draw_curves
-from estimator_lab.core.model.keys import ACCURACY, DEAD_UNITS
+from estimator_lab.core.charts import draw_curves
+from estimator_lab.core.keys import ACCURACY, DEAD_UNITS
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings

@@ -26,8 +26,8 @@ from archives import read_images
 from runner import Figures, train
 
 from estimator_lab.conventions import to_unit_range
-from estimator_lab.core.display.picture import COLUMNS, labelled_grid, png_bytes
-from estimator_lab.core.metrics.principal_components import FILE, load_components, principal_components
+from estimator_lab.core.picture import COLUMNS, labelled_grid, png_bytes
+from estimator_lab.core.reconstruction.principal_components import FILE, load_components, principal_components
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.precision import PRECISIONS
 from estimator_lab.tf1 import tf

@@ -30,7 +30,7 @@ from archives import read_images, write_few, write_tar
 from PIL import Image
 from runner import Figures, error_of, python, train
 
-from estimator_lab.core.display.picture import png_bytes
+from estimator_lab.core.picture import png_bytes
 from estimator_lab.runs.precision import PRECISIONS
 
 MNIST = ('--image_size=28', '--batch_size=100')

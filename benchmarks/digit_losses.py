@@ -1,16 +1,38 @@
 """The losses that the benchmarks of optimizers minimise: of two networks, on digits in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from archives import read_images
 
-from estimator_lab.core.layers.dense import SparseInitializer
 from estimator_lab.tf1 import tf
 
 SIDE, CLASSES = 28, 10
 _LAYERS = (1000, 500, 250, 30)
+
+
+class SparseInitializer:
+    """Draws a few weights of each unit from N(0, 1) and sets the others to 0 (Martens 2010, section 5).
+
+    The scale of a unit's input does not depend on the number of inputs, and units differ more than with dense
+    weights. For kernels [inputs, units]; the draws depend on the graph's seed.
+
+    Args:
+      incoming: nonzero weights of a unit, at least 1; all weights if there are fewer inputs.
+    """
+
+    def __init__(self, incoming: int = 15) -> None:
+        self._incoming = incoming
+
+    def __call__(self, shape: Sequence[int], dtype: Any = tf.float32, partition_info: Any = None) -> Any:
+        """Returns a kernel, `dtype` [inputs, units]."""
+        del partition_info
+        inputs, units = (int(size) for size in shape)
+        # For each unit, the positions of the largest of random numbers, one for each input.
+        places = tf.nn.top_k(tf.random_uniform([units, inputs]), min(self._incoming, inputs)).indices
+        chosen = tf.reduce_sum(tf.one_hot(places, inputs, dtype=dtype), axis=1)
+        return tf.transpose(chosen) * tf.random_normal([inputs, units], dtype=dtype)
 
 
 class Digits(NamedTuple):

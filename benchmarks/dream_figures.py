@@ -23,7 +23,7 @@ from archives import write_tar
 from PIL import Image
 from runner import Figures, evaluate, python, train
 
-from estimator_lab.core.display.picture import as_picture, labelled_grid, png_bytes
+from estimator_lab.core.picture import as_picture, labelled_grid, png_bytes
 from estimator_lab.inference.inceptionism.dreams import open_dreamer
 from estimator_lab.inference.settings import AscentSettings
 from estimator_lab.runs.model import open_trained

@@ -14,9 +14,9 @@ from runner import CORES, Clock, Measured, run_contender
 from step_contenders import LEARNING_RATE, fit_keras, tensorflow_version
 
 BATCH, STEPS, UNITS, CLASSES = 100, 784, 128, 10
-LSTM, GRU, BIDIRECTIONAL, LINEAR = 'lstm', 'gru', 'bidirectional', 'linear'
-LAYERS = (LSTM, GRU, BIDIRECTIONAL, LINEAR)
-"""The layers: `bidirectional` is an LSTM of 128 units in each direction. Only we have `linear`."""
+LSTM, GRU, BIDIRECTIONAL = 'lstm', 'gru', 'bidirectional'
+LAYERS = (LSTM, GRU, BIDIRECTIONAL)
+"""The layers: `bidirectional` is an LSTM of 128 units in each direction."""
 
 
 def sequences() -> tuple[np.ndarray, np.ndarray]:
@@ -25,9 +25,9 @@ def sequences() -> tuple[np.ndarray, np.ndarray]:
     return rng.random((BATCH, STEPS, 1), np.float32), rng.integers(0, CLASSES, BATCH)
 
 
-def estimator_lab(loop: str, layer: str, steps: str) -> Measured:
-    """The training step of `--model=recurrent` in a bare session, by our loop or TensorFlow's."""
-    from estimator_lab.models.recurrent import model_fn
+def estimator_lab(layer: str, steps: str) -> Measured:
+    """The training step of `--model=recurrent` in a bare session."""
+    from estimator_lab.models.recurrent.model import model_fn
     from estimator_lab.tf1 import tf
 
     tf.disable_v2_behavior()
@@ -41,7 +41,6 @@ def estimator_lab(loop: str, layer: str, steps: str) -> Measured:
         'cell': LSTM if layer == BIDIRECTIONAL else layer,
         'bidirectional': layer == BIDIRECTIONAL,
         'layers': str(UNITS),
-        'loop': loop,
         'optimizer': 'sgd',
         'learning_rate': LEARNING_RATE,
         'learning_rate_schedule': 'constant',
@@ -94,5 +93,4 @@ def pytorch(layer: str, steps: str) -> Measured:
 
 
 if __name__ == '__main__':
-    own, theirs = (functools.partial(estimator_lab, loop) for loop in ('own', 'dynamic_rnn'))
-    run_contender({'own': own, 'dynamic_rnn': theirs, 'keras': keras, 'pytorch': pytorch})
+    run_contender({'own': estimator_lab, 'keras': keras, 'pytorch': pytorch})

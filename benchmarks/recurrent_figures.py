@@ -2,15 +2,11 @@
 
     python benchmarks/recurrent_figures.py rows --train=mnist-train.tar.gz --test=mnist-test.tar.gz
                         MNIST row by row, an LSTM: test accuracy; 15 minutes
-    python benchmarks/recurrent_figures.py pixels --train=... --test=...
-                        pixel by pixel, 784 steps, diagonal linear recurrences; 90 minutes
-    python benchmarks/recurrent_figures.py permuted --train=... --test=...
-                        the same with the pixels in a fixed random order; 90 minutes
     python benchmarks/recurrent_figures.py adding
-                        the adding problem of 600 steps, by a GRU and by linear recurrences; 90 minutes
+                        the adding problem of 600 steps, by a GRU; 50 minutes
     python benchmarks/recurrent_figures.py step --layer=lstm
-                        a training step of an LSTM over 784 steps against Keras 3 and PyTorch, or of a GRU, of
-                        an LSTM in both directions, or of linear recurrences, which only we have; 5 minutes
+                        a training step of an LSTM over 784 steps against Keras 3 and PyTorch, or of a GRU, or
+                        of an LSTM in both directions; 5 minutes
 
 --epochs trains for longer or shorter. `step` needs a machine that is idle otherwise, and `pip install -e
 '.[bench]'`.
@@ -20,24 +16,15 @@ import argparse
 import functools
 from collections.abc import Callable
 
-from recurrent_contenders import LAYERS, LINEAR, LSTM
+from recurrent_contenders import LAYERS, LSTM
 from runner import ROOT, Figures, Measured, child, print_table, python, race, train
 
 # Epochs and further flags of training.
 TRAININGS: dict[str, tuple[int, tuple[str, ...]]] = {
     'rows': (30, ('--augment=shift=2', '--hparams=layers=128,learning_rate=0.003,bidirectional=true')),
-    'pixels': (25, ('--hparams=read=pixels,cell=linear,layers=64-64-128,learning_rate=0.004',)),
-    'permuted': (
-        30,
-        (
-            '--hparams=read=permuted,cell=linear,layers=512,states=64,dense=512,dropout_rate=0.2,'
-            'learning_rate=0.004',
-        ),
-    ),
 }
 ADDING = {
     'gru': ('--train_steps=8000', '--units=100', '--learning_rate=0.002'),
-    'linear': ('--train_steps=40000', '--batch_size=50', '--units=32', '--learning_rate=0.004'),
 }
 FIGURES = Figures(
     __doc__,
@@ -79,14 +66,12 @@ def step(given: argparse.Namespace) -> None:
         script = 'recurrent_contenders.py'
         return lambda: child(script, name, given.layer, given.steps, environment=environment)
 
-    contenders = {'ours': contender('own')}
-    if given.layer != LINEAR:
-        contenders |= {
-            'ours, --hparams=loop=dynamic_rnn': contender('dynamic_rnn'),
-            'Keras 3 fit': contender('keras'),
-            'Keras 3 fit, oneDNN on': contender('keras', TF_ENABLE_ONEDNN_OPTS='1'),
-            'PyTorch': contender('pytorch'),
-        }
+    contenders = {
+        'ours': contender('own'),
+        'Keras 3 fit': contender('keras'),
+        'Keras 3 fit, oneDNN on': contender('keras', TF_ENABLE_ONEDNN_OPTS='1'),
+        'PyTorch': contender('pytorch'),
+    }
     print_table(race(contenders, given.rounds), 'sequences', 'step', 100)
 
 

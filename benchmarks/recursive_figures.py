@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 from runner import Clock, Figures, Measured, print_table, race, train
 
-from estimator_lab.core.layers.tree_cells import LstmCell
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
@@ -37,7 +36,8 @@ from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import Tree, parse_tree
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
-from estimator_lab.models import recursive
+from estimator_lab.models.recursive import model as recursive
+from estimator_lab.models.recursive.cells import LstmCell
 from estimator_lab.tf1 import tf
 
 FLAGS = {

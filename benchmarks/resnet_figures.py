@@ -68,7 +68,7 @@ def _write(folder: Path, depth: int) -> None:
 
 
 def _compare(folder: Path, depth: int) -> None:
-    from estimator_lab.core.model.endpoints import published
+    from estimator_lab.core.endpoints import published
     from estimator_lab.models.registry import find_model
     from estimator_lab.runs.importing import Import, import_weights
     from estimator_lab.runs.model import open_trained

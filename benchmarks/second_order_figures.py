@@ -45,7 +45,7 @@ from digit_losses import (
 )
 from runner import Figures, train
 
-from estimator_lab.core.display.charts import draw_curves
+from estimator_lab.core.charts import draw_curves
 from estimator_lab.optimizers import (
     OPTIMIZERS,
     SECOND_ORDER,

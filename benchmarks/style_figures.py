@@ -26,10 +26,10 @@ from runner import ROOT, Clock, Figures, Measured, child, print_table, race, tra
 from style_contenders import SIDES, random_photo
 
 from estimator_lab.conventions import to_unit_range
-from estimator_lab.core.model import keys
-from estimator_lab.core.style.perceptual_loss import FILE, PerceptualLoss, load_perceptual_loss
+from estimator_lab.core import keys
 from estimator_lab.inference.painting import Artist
-from estimator_lab.models.style import Losses, perceived_losses
+from estimator_lab.models.style.model import Losses, perceived_losses
+from estimator_lab.models.style.perceptual import FILE, PerceptualLoss, load_perceptual_loss
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import tf
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estimator_lab.base.settings import settings_from, settings_of
-from estimator_lab.core.display.charts import draw_curves
-from estimator_lab.core.display.picture import as_picture, labelled_grid
+from estimator_lab.core.charts import draw_curves
+from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
 from estimator_lab.data.stream import Batch, Example, Stream, StreamSettings
 from estimator_lab.errors import DataError, FlagError, LabError

@@ -45,7 +45,7 @@ def main(settings: Settings, line: CommandLine) -> None:
 
 
 def _import(settings: Settings, weights: Path) -> Iterator[tuple[str, str]]:
-    from estimator_lab.core.model.hparams import parse_hparams
+    from estimator_lab.core.params import parse_hparams
     from estimator_lab.models.registry import find_model
     from estimator_lab.runs.importing import Import, import_weights
 

@@ -63,7 +63,7 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
         os.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'
     model = find_model(settings.model)
     if settings.hparams == 'help':
-        from estimator_lab.core.model.hparams import describe_hparams
+        from estimator_lab.core.params import describe_hparams
 
         say_lines(f'Hyper-parameters of {settings.model}:\n{describe_hparams(model.params)}')
         return 0
@@ -155,7 +155,7 @@ def _draw_rates(found: 'RangeTest', path: Path) -> None:
     import numpy as np
 
     from estimator_lab.console.outputs import written_whole
-    from estimator_lab.core.display.charts import draw_curves
+    from estimator_lab.core.charts import draw_curves
 
     exponents = np.log10(found.rates)
     losses = np.minimum(found.losses, found.smoothed.max())  # the last ones may be huge

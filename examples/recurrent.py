@@ -1,10 +1,9 @@
 """The notes, "Recurrent networks": what each cell can remember, and for how long.
 
-    python examples/recurrent.py [--problem=copying --steps=100 --cells=lstm,linear]
+    python examples/recurrent.py [--problem=copying --steps=100 --cells=lstm,gru]
 
-Takes about 3 min on 2 cores. Trains one network of each cell (tanh, IRNN, LSTM, GRU, and a diagonal
-linear recurrence) on generated sequences, none of which repeats, and prints the decreasing loss;
---picture draws it.
+Takes about 3 min on 2 cores. Trains one network of each cell (tanh, LSTM, GRU) on generated
+sequences, none of which repeats, and prints the decreasing loss; --picture draws it.
 
 - The adding problem (Hochreiter and Schmidhuber 1997; Le et al. 2015): a number in [0, 1] at each step, two
   of them marked; the output is their sum. The constant 1 has a squared error of 1/6.
@@ -22,12 +21,9 @@ from typing import Any
 import loading  # noqa: F401
 
 from estimator_lab import api
-from estimator_lab.core.layers.linear_recurrence import LinearLayers
-from estimator_lab.core.layers.recurrent import RecurrentLayers
-from estimator_lab.core.layers.rnn_cells import CELLS
+from estimator_lab.models.recurrent.loop import CELLS
 from estimator_lab.tf1 import tf
 
-LINEAR = 'linear'
 _SYMBOLS, _LENGTH = 8, 10
 _BLANK, _SIGN = _SYMBOLS, _SYMBOLS + 1
 _POINTS = 10
@@ -74,16 +70,15 @@ def input_fn(problem: str, batch: int, steps: int, count: int, seed: int) -> Cal
 
 def model_fn(features: Any, labels: Any, mode: str, params: Mapping[str, Any]) -> Any:
     """Recurrent layers, followed by a dense layer after the last step or after each step."""
-    sizes = [params['units']] * params['layers']
-    if params['cell'] == LINEAR:
-        layers: Any = LinearLayers(sizes, params['states'], tf.nn.relu)
-    else:
-        layers = RecurrentLayers(params['cell'], sizes)
-    outputs = layers(features)
+    values = tf.transpose(features, [1, 0, 2])  # time first
+    for number in range(params['layers']):
+        with tf.variable_scope(f'rnn_{number + 1}'):
+            values, _ = CELLS[params['cell']](params['units'])(values)
     if params['problem'] == 'adding':
-        loss = tf.losses.mean_squared_error(labels, tf.layers.dense(outputs.last, 1))
+        loss = tf.losses.mean_squared_error(labels, tf.layers.dense(values[-1], 1))
     else:
-        loss = tf.losses.sparse_softmax_cross_entropy(labels, tf.layers.dense(outputs.steps, _BLANK + 1))
+        steps = tf.transpose(values, [1, 0, 2])
+        loss = tf.losses.sparse_softmax_cross_entropy(labels, tf.layers.dense(steps, _BLANK + 1))
     train_op = None
     if mode == tf.estimator.ModeKeys.TRAIN:
         step = tf.train.get_global_step()
@@ -114,7 +109,7 @@ class Losses(tf.train.SessionRunHook):
 def train(given: argparse.Namespace, cell: str) -> tuple[list[float], float]:
     """Trains with one cell; returns the loss of each step, and the loss on 2,000 unseen sequences."""
     losses = Losses()
-    params = {**vars(given), 'cell': cell, 'layers': given.layers + (cell == LINEAR)}
+    params = {**vars(given), 'cell': cell}
     with tempfile.TemporaryDirectory() as folder:
         config = tf.estimator.RunConfig(folder, tf_random_seed=given.seed, save_summary_steps=None)
         estimator = tf.estimator.Estimator(model_fn, config=config, params=params)
@@ -153,13 +148,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    cells = [*CELLS, LINEAR]
+    cells = [*CELLS]
     parser.add_argument('--problem', choices=list(PROBLEMS), default='adding')
     parser.add_argument('--steps', type=int, default=100, help='length of the sequence; for copying, blanks')
     parser.add_argument('--cells', default=','.join(cells), help=f'some of {",".join(cells)}')
-    parser.add_argument('--layers', type=int, default=1, help='layers of the cells; linear has one more')
+    parser.add_argument('--layers', type=int, default=1, help='layers of the cells')
     parser.add_argument('--units', type=int, default=64)
-    parser.add_argument('--states', type=int, default=16, help='complex states per unit of linear')
     parser.add_argument('--train_steps', type=int, default=1000)
     parser.add_argument('--batch_size', type=int, default=32)
     parser.add_argument('--learning_rate', type=float, default=0.003)

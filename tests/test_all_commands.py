@@ -14,8 +14,8 @@ from tests.places import ROOT
 # command whose value is at fault, or code that the command never calls.
 ELSEWHERE = {
     'core/adversarial/params.py': {'hparams'},  # checked in training
-    'core/model/hparams.py': {'hparams'},
-    'core/model/resnet_layouts.py': {'hparams'},
+    'core/hparams.py': {'hparams'},
+    'models/resnet_layouts.py': {'hparams'},
     'data/images/augment.py': {'augment'},
     'data/labels.py': {'vocabulary'},  # also reads the vocabulary of a model_dir
     'data/bad_examples.py': {'max_bad_fraction'},  # all may be bad, except in training

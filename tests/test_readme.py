@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab import train
-from estimator_lab.core.model.hparams import parse_hparams, resolve
+from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.models.registry import find_model
 from tests.commands import flags_of
 from tests.documentation import (

@@ -73,7 +73,7 @@ def test_built_in_data_needs_a_folder_for_it(train):
         (['--data=/none/x.tar'], 1, "There is no file '/none/x.tar'"),
         (['--data=/none/*.tar'], 1, "No file matches '/none/*.tar'"),
         (['--data=ARCHIVE', '--hparams=x=1'], 2, "Unknown hyper-parameter 'x'; known are: optimizer"),
-        (['--data=ARCHIVE', '--hparams=optimizer=x'], 2, 'one of adadelta, adagrad, adam'),
+        (['--data=ARCHIVE', '--hparams=optimizer=x'], 2, "one of 'adadelta', 'adagrad', 'adam'"),
         (['--data=ARCHIVE', '--image_size=2'], 2, '--image_size=2 is too small'),
         (['--data=ARCHIVE', '--max_steps=3', '--epochs=3'], 2, 'exclude each other'),
     ],

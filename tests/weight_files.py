@@ -1,11 +1,9 @@
 """Writes a VGG's weights as other programs do, from values by the network's own names."""
 
-import re
-
 import h5py
 import numpy as np
 
-from estimator_lab.core.model.hparams import resolve
+from estimator_lab.core.params import resolve
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.models.vgg import MODEL
@@ -33,35 +31,6 @@ def write_slim(path, values):
 def write_keras_2(path, values):
     """`model.save_weights('x.h5')` of Keras 2: layers by name."""
     _write(path, values, lambda layer, part: f'{layer}/{layer}/{("kernel", "bias")[part]}:0')
-
-
-def write_keras_3(path, values):
-    """`model.save_weights('x.weights.h5')` of Keras 3: layers counted by kind, in the order of the model."""
-    count = {'conv2d': [], 'dense': []}
-
-    def path_of(layer, part):
-        kind = 'conv2d' if layer.startswith('block') else 'dense'
-        if layer not in count[kind]:
-            count[kind].append(layer)
-        number = count[kind].index(layer)
-        return f'layers/{kind}{f"_{number}" if number else ""}/vars/{part}'
-
-    _write(path, values, path_of)
-    with h5py.File(path, 'a') as file:
-        file.create_group('layers/max_pooling2d/vars')
-        file.create_dataset('optimizer/vars/0', data=np.int64(3))
-
-
-def write_blocks(path, values):
-    """Writes the same for a model whose blocks are nested models."""
-
-    def path_of(layer, part):
-        block, number = re.findall(r'\d', layer)
-        return f'block{block}/layers/conv2d{f"_{int(number) - 1}" if number > "1" else ""}/vars/{part}'
-
-    _write(path, values, path_of)
-    with h5py.File(path, 'a') as file:
-        file.create_dataset('side1/layers/conv2d/vars/0', data=np.zeros([1, 1, 2, 1], np.float32))
 
 
 def _write(path, values, path_of):

@@ -144,7 +144,7 @@ def _write_inputs(folder: Path, arguments: Sequence[str]) -> None:
     if 'photo.png' not in arguments:
         return
     from estimator_lab import api
-    from estimator_lab.core.style.perceptual_loss import pattern
+    from estimator_lab.models.style.perceptual import pattern
 
     face = next(api.stream(api.demo_faces().test, image_shape=(160, 160, 3), shuffle=False))
     api.as_picture(face.data).save(folder / 'photo.png')

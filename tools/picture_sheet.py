@@ -15,7 +15,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from estimator_lab.core.display.fonts import Line, fitted
+from estimator_lab.core.fonts import Line, fitted
 
 _GAP = 6
 _QUALITY = 75

@@ -4,7 +4,9 @@ Flags of commands, hyper-parameters of models and settings of second-order optim
 """
 
 import dataclasses
+import math
 import os
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +22,7 @@ _DECLARED = 'setting'
 _KINDS: dict[type, tuple[Any, str]] = {
     bool: (bool, 'True or False'),
     int: (Integral, 'a whole number'),
-    float: (Real, 'a number'),
+    float: (Real, 'a finite number'),
     str: ((str, os.PathLike), 'a text'),
     Path: ((str, os.PathLike), 'a path'),
 }
@@ -32,48 +34,78 @@ class Setting:
 
     Attributes:
       default: its default value.
-      help: one line: its meaning and the allowed values.
-      valid: returns whether a value is allowed; None allows every value of the type.
+      help: one line: its meaning, without the allowed values that the other attributes state.
       group: heading that the help page shows it under.
       choices: the allowed values; () for any.
       lower: smallest allowed value.
       upper: largest allowed value.
+      above: a limit that the value must exceed.
+      below: a limit that the value must stay below.
+      pattern: regular expression that a text must match as a whole; '' for any.
       structural: whether it decides which variables a checkpoint holds, or their shapes.
       used_if: returns whether it has an effect, given all settings; None for always.
     """
 
     default: Any
     help: str
-    valid: Callable[[Any], bool] | None = None
     group: str = ''
     choices: Sequence[Any] = ()
     lower: float | None = None
     upper: float | None = None
+    above: float | None = None
+    below: float | None = None
+    pattern: str = ''
     structural: bool = False
     used_if: Callable[[Any], bool] | None = None
 
+    def problem(self, value: Any) -> str:
+        """Returns what is wrong with a value of the right type: 'must be 1 or more'; '' if it is allowed."""
+        if self.choices and value not in self.choices:
+            return f'must be one of {", ".join(map(repr, self.choices))}'
+        if self.lower is not None and not value >= self.lower:
+            return f'must be {self.lower} or more'
+        if self.upper is not None and not value <= self.upper:
+            return f'must be {self.upper} or less'
+        if self.above is not None and not value > self.above:
+            return f'must be above {self.above}'
+        if self.below is not None and not value < self.below:
+            return f'must be below {self.below}'
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            return f'must be like {self.default!r}'
+        return ''
 
-def setting(default: Any, help_text: str, valid: Callable[[Any], bool] | None = None, **declared: Any) -> Any:
+    def allowed(self) -> str:
+        """Returns the allowed values in words, '1 or more' or 'one of a, b'; '' for any."""
+        if self.choices:
+            return f'one of {", ".join(map(str, self.choices))}'
+        parts = [
+            None if self.above is None else f'above {self.above}',
+            None if self.lower is None else f'{self.lower} or more',
+            None if self.below is None else f'below {self.below}',
+            None if self.upper is None else f'{self.upper} or less',
+        ]
+        return ', '.join(filter(None, parts))
+
+
+def setting(default: Any, help_text: str, **declared: Any) -> Any:
     """Returns a dataclass field that declares a `Setting`; its annotation is the setting's type.
 
     Args:
       default: its default value.
-      help_text: one line: its meaning and the allowed values.
-      valid: returns whether a value is allowed; None allows every value of the type.
+      help_text: one line: its meaning.
       **declared: further attributes of the `Setting`.
 
     Examples:
         >>> @dataclasses.dataclass(frozen=True)
         ... class Params:
-        ...     units: int = setting(64, 'units of the layer, at least 1', lambda value: value >= 1)
-        >>> settings_of(Params)['units'].help
-        'units of the layer, at least 1'
+        ...     units: int = setting(64, 'units of the layer', lower=1)
+        >>> settings_of(Params)['units'].allowed()
+        '1 or more'
         >>> settings_from(Params, {'units': 0})
         Traceback (most recent call last):
-        estimator_lab.errors.FlagError: units=0 is not allowed: units of the layer, at least 1.
+        estimator_lab.errors.FlagError: units=0 must be 1 or more.
     """
-    metadata = {_DECLARED: Setting(default, help_text, valid, **declared)}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata={_DECLARED: Setting(default, help_text, **declared)})
 
 
 def settings_of(settings_class: type) -> dict[str, Setting]:
@@ -116,11 +148,9 @@ def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
     for name in values:
         if name not in declared:
             raise FlagError(unknown('Unknown setting', name, declared))
-    made = settings_class(
+    return settings_class(
         **{name: _checked(name, v, kinds[name], declared[name]) for name, v in values.items()}
     )
-    check_settings(made)
-    return made
 
 
 def structural_settings(settings_class: type) -> dict[str, Any]:
@@ -129,17 +159,21 @@ def structural_settings(settings_class: type) -> dict[str, Any]:
     return {name: setting.default for name, setting in declared if setting.structural}
 
 
-def check_settings(settings: Any, what: str = '') -> None:
-    """Raises FlagError for a value that is not allowed; it names the setting and the allowed values.
+def check_settings(settings: Any, what: str = '') -> dict[str, Any]:
+    """Returns the values of all settings by name, in the declared types: a whole number may become a float.
 
     Args:
       settings: an instance of a dataclass with declared settings.
-      what: words that precede the name, with a space at the end.
+      what: words that precede a name in errors, with a space at the end.
+
+    Raises:
+      FlagError: for a value of another type or one that is not allowed; it names the setting.
     """
-    for name, declared in settings_of(type(settings)).items():
-        value = getattr(settings, name)
-        if declared.valid and not declared.valid(value):
-            raise FlagError(f'{what}{name}={value} is not allowed: {declared.help}.')
+    kinds = types_of(type(settings))
+    return {
+        name: _checked(name, getattr(settings, name), kinds[name], declared, what)
+        for name, declared in settings_of(type(settings)).items()
+    }
 
 
 def _plain(hint: Any) -> type:
@@ -148,22 +182,20 @@ def _plain(hint: Any) -> type:
     return tuple if typing.get_origin(hint) is Sequence else hint
 
 
-def _checked(name: str, value: Any, kind: type, declared: Setting) -> Any:
+def _checked(name: str, value: Any, kind: type, declared: Setting, what: str = '') -> Any:
     """Returns a value as the setting has it, or raises FlagError."""
     if value is None and declared.default is None:
         return None
     if kind is tuple:
         several = [value] if isinstance(value, str | os.PathLike) else value
         if not isinstance(several, Sequence) or isinstance(several, bytes):
-            raise FlagError(f'{name}={value!r} must be a path, or several in a list.')
-        return tuple(_checked(name, one, str, declared) for one in several)
+            raise FlagError(f'{what}{name}={value!r} must be a path, or several in a list.')
+        return tuple(_checked(name, one, str, declared, what) for one in several)
     accepted, noun = _KINDS[kind]
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise FlagError(f'{name}={value!r} must be {noun}.')
-    if declared.choices and value not in declared.choices:
-        raise FlagError(f'{name}={value!r} must be one of {", ".join(map(repr, declared.choices))}.')
-    if declared.lower is not None and not value >= declared.lower:
-        raise FlagError(f'{name}={value!r} must be {declared.lower} or more.')
-    if declared.upper is not None and not value <= declared.upper:
-        raise FlagError(f'{name}={value!r} must be {declared.upper} or less.')
+    fits = isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
+    if not fits or (kind is float and not math.isfinite(value)):
+        raise FlagError(f'{what}{name}={value!r} must be {noun}.')
+    problem = declared.problem(value)
+    if problem:
+        raise FlagError(f'{what}{name}={value!r} {problem}.')
     return os.fspath(value) if kind is str else kind(value)

@@ -12,15 +12,8 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import check_outputs, check_suffix, written_whole
 from estimator_lab.console.progress import warn
-from estimator_lab.core.display.picture import (
-    COLUMNS,
-    as_picture,
-    labelled_grid,
-    png_bytes,
-    side_by_side,
-    write_film,
-)
-from estimator_lab.core.heads.model import AnyModel
+from estimator_lab.core.model import AnyModel
+from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes, side_by_side, write_film
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.dreams import Dreamer, open_dreamer
 from estimator_lab.inference.inspection_files import Rows, show_in_tensorboard
@@ -75,7 +68,7 @@ def draw(settings: DreamSettings, given: frozenset[str] = frozenset()) -> Rows:
 
 
 def _kinds_of(model: AnyModel) -> list[str]:
-    offered = {GIBBS: model.stack, LATENT: model.sampler, ASCENT: model.layered}
+    offered = {GIBBS: model.stack, LATENT: model.sampler, ASCENT: model.network}
     return [kind for kind, function in offered.items() if function]
 
 

@@ -13,9 +13,9 @@ from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import json_text, made_folder, write_csv, writing, written_together
 from estimator_lab.console.progress import progress_of, warn
 from estimator_lab.conventions import KEY
-from estimator_lab.core.display.charts import confusion_picture
-from estimator_lab.core.display.picture import labelled_grid
-from estimator_lab.core.metrics.confusion import ClassScores, Confusion
+from estimator_lab.core.charts import confusion_picture
+from estimator_lab.core.confusion import ClassScores, Confusion
+from estimator_lab.core.picture import labelled_grid
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.labels import read_label_table

@@ -1,33 +1,25 @@
 """Pictures of what a trained network sees in an image or a tree: filters, activations, saliency, states."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE, KEY, to_unit_range
-from estimator_lab.core.display.charts import draw_curves
-from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay
-from estimator_lab.core.display.sequences import gradient_norms, sequence_pictures
-from estimator_lab.core.display.tree_picture import tree_picture
-from estimator_lab.core.display.trees import Texts
-from estimator_lab.core.model import keys
-from estimator_lab.core.model.endpoints import (
-    LOGITS,
-    LOGITS_AFTER_STEPS,
-    Endpoints,
-    first_filters,
-    gates_of,
-    maps_of,
-    published,
-    states_of,
-)
+from estimator_lab.core import keys
+from estimator_lab.core.charts import draw_curves, heat_map
+from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
+from estimator_lab.core.picture import enlarged, numbered_tiles, overlay
 from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, collate
 from estimator_lab.errors import FlagError
-from estimator_lab.models.recursive import NODE_LOGITS
+from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
+from estimator_lab.models.recursive.model import NODE_LOGITS
+from estimator_lab.models.recursive.pictures import shown_tree, tree_picture
 from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import Tensor, tf
 
@@ -49,8 +41,8 @@ class Inspection:
       heat: float32 [rows, columns] over the whole image, 0 or more, by name: 'saliency' of the label, or of
         the error of a model without labels; 'grad_cam' of the label in the last convolution.
       states: of layers that read the image as a sequence, float32 [steps, units] by name.
-      gates: of the same layers, [steps, units] by the name of the layer and the gate.
-      gradients: norms of the gradient of the label's score with respect to the states, [steps] by name.
+      gradients: norms of the gradient of the predicted label's score with respect to the states, [steps] by
+        name.
       probabilities: those after some of the steps, evenly spread over the image: [steps] by label, for the
         labels that are most probable at the end.
     """
@@ -61,7 +53,6 @@ class Inspection:
     maps: Mapping[str, np.ndarray]
     heat: Mapping[str, np.ndarray]
     states: Mapping[str, np.ndarray] = field(default_factory=dict)
-    gates: Mapping[str, np.ndarray] = field(default_factory=dict)
     gradients: Mapping[str, np.ndarray] = field(default_factory=dict)
     probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
 
@@ -76,7 +67,12 @@ class Inspection:
         for name, maps in self.maps.items():
             tiles = np.transpose(maps, [2, 0, 1])[..., np.newaxis]
             found[f'activation_map_{name}'] = numbered_tiles(tiles, _SHOWN, f'Activation maps of {name}')
-        found.update(sequence_pictures(self.states, self.gates, self.gradients))
+        found.update({f'states_{name}': heat_map(values) for name, values in self.states.items()})
+        if self.gradients:
+            curves = {name: (range(1, len(norms) + 1), norms) for name, norms in self.gradients.items()}
+            found['gradient_through_time'] = draw_curves(
+                'norm of the gradient with respect to the state', 'step', curves, logarithmic=True
+            )
         if self.probabilities:
             found['probability_after_each_step'] = draw_curves(
                 'probability',
@@ -112,12 +108,17 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
             'values': {name: value for name, value in predictions.items() if name != KEY},
             'maps': maps_of(endpoints),
             'heat': {} if score is None else _heat(score, images, endpoints),
-            'states': states_of(endpoints),
-            'gates': gates_of(endpoints),
-            'gradients': {} if score is None else gradient_norms(score, endpoints),
+            'states': {
+                name: tensor for name, tensor in endpoints.items() if f'{GRADIENT}{name}' in endpoints
+            },
+            'gradients': {
+                name.removeprefix(GRADIENT): norms
+                for name, norms in endpoints.items()
+                if name.startswith(GRADIENT)
+            },
             'probabilities': _after_steps(endpoints),
         }
-        fetches = {**of_example, 'filters': first_filters(endpoints, trained.shape)}
+        fetches = {**of_example, 'filters': _first_filters(graph, endpoints, trained)}
         with trained.session() as session:
             found = session.run(fetches, {images: to_unit_range(image[np.newaxis])})
     firsts = {
@@ -148,13 +149,17 @@ def inspect_tree(trained: Trained, data: bytes) -> tuple[dict[str, np.ndarray], 
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
         places = {name: tf.placeholder(tf.int32, [None, None], name) for name in FEATURES}
         predictions = trained.predictions(reader.features(places)).predictions
-        nodes = tf.nn.softmax(published(graph)[NODE_LOGITS].values)
+        nodes = tf.nn.softmax(published(graph)[NODE_LOGITS])
         with trained.session() as session:
             fed = {places[name]: arrays[name] for name in FEATURES}
             found, shares = session.run([predictions, nodes], fed)
-    texts = Texts(reader.tokens.texts, trained.record.vocabulary)
-    shown = texts.shown(tree.token, tree.left, shares[0, : len(tree.token)], tree.node_label)
-    shown = shown._replace(tokens=parse_tree(data).tokens)  # unknown ones, too
+    shown = shown_tree(
+        parse_tree(data).tokens,
+        trained.record.vocabulary,
+        tree.left,
+        shares[0, : len(tree.token)],
+        tree.node_label,
+    )
     values = {name: np.asarray(value[0]) for name, value in found.items() if name != KEY}
     return values, tree_picture(shown)
 
@@ -197,8 +202,18 @@ def _score(
             f'--label={label} has no meaning for --model={trained.model.name}, which has no labels.'
         )
     if classifies:
-        return _logit(trained, endpoints[LOGITS].values, label)
+        return _logit(trained, endpoints[LOGITS], label)
     return predictions[keys.ERROR][0] if keys.ERROR in predictions else None
+
+
+def _first_filters(graph: Any, endpoints: Endpoints, trained: Trained) -> dict[str, Tensor]:
+    """Returns the weights of the first layer as images, [height, width, channels, filters] by name."""
+    kernel = first_kernel(graph, math.prod(trained.shape))
+    if kernel is None:
+        return {}
+    if kernel.shape.rank == 4:
+        return {f'filters_{next(iter(endpoints))}': kernel}
+    return {'receptive_fields': tf.reshape(kernel, [*trained.shape, -1])}
 
 
 def _heat(score: Tensor, images: Tensor, endpoints: Endpoints) -> dict[str, Tensor]:
@@ -215,7 +230,7 @@ def _after_steps(endpoints: Endpoints) -> dict[str, Tensor]:
     """Returns the probabilities after some steps of a recurrent network, float32 [1, steps, classes]."""
     if LOGITS_AFTER_STEPS not in endpoints:
         return {}
-    return {LOGITS_AFTER_STEPS: tf.nn.softmax(endpoints[LOGITS_AFTER_STEPS].values)}
+    return {LOGITS_AFTER_STEPS: tf.nn.softmax(endpoints[LOGITS_AFTER_STEPS])}
 
 
 def _of_likeliest(chances: Mapping[str, np.ndarray], trained: Trained) -> dict[str, np.ndarray]:

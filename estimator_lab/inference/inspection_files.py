@@ -12,7 +12,7 @@ from estimator_lab.console.activity import doing
 from estimator_lab.console.command import tensorboard
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import warn
-from estimator_lab.core.display.summaries import picture_value
+from estimator_lab.core.summaries import picture_value
 from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError

@@ -10,7 +10,7 @@ import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE, KEY
-from estimator_lab.core.model import keys
+from estimator_lab.core import keys
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import BadExample, Batch
 from estimator_lab.data.input_fns import archive_input_fn

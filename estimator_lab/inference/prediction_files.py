@@ -21,8 +21,8 @@ from estimator_lab.console.outputs import (
 )
 from estimator_lab.console.progress import progress_of, warn, why_unwritten
 from estimator_lab.conventions import KEY
-from estimator_lab.core.display.picture import as_picture
-from estimator_lab.core.model import keys
+from estimator_lab.core import keys
+from estimator_lab.core.picture import as_picture
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.order import Order

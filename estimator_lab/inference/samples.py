@@ -15,8 +15,8 @@ from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.core.adversarial.pictures import SAMPLES
 from estimator_lab.core.boltzmann.samples import gibbs_samples
 from estimator_lab.core.boltzmann.stack import Stack
-from estimator_lab.core.display.summaries import picture_tag
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.summaries import picture_tag
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches

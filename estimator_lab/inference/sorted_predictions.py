@@ -11,8 +11,8 @@ import numpy as np
 
 from estimator_lab.base.printable import safe_name
 from estimator_lab.console.outputs import writing, written_whole
-from estimator_lab.core.display.picture import labelled_grid
-from estimator_lab.core.metrics.top_k import TopK
+from estimator_lab.core.confusion import TopK
+from estimator_lab.core.picture import labelled_grid
 from estimator_lab.data.member import Member
 from estimator_lab.data.order import Order
 from estimator_lab.errors import FlagError

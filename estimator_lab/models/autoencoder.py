@@ -18,29 +18,20 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.base.settings import setting
+from estimator_lab.core import keys
 from estimator_lab.core.boltzmann.pretraining import LayerPretraining, PretrainingParams, pretraining_phases
+from estimator_lab.core.boltzmann.pretraining_head import pretraining_spec
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
-from estimator_lab.core.heads.model import Model, Task, fixed_size
-from estimator_lab.core.heads.model_function import Args, model_function
-from estimator_lab.core.heads.pretraining import pretraining_spec
-from estimator_lab.core.heads.reconstruction import LOSSES, reconstruction_spec
-from estimator_lab.core.heads.reconstruction_report import Reconstructed
-from estimator_lab.core.layers.dense import DenseParams
-from estimator_lab.core.layers.elementwise import ActivationParams, activation_hparam
-from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
-from estimator_lab.core.metrics.principal_components import FILE, principal_components
-from estimator_lab.core.model import keys
-from estimator_lab.core.model.hparams import (
-    are_sizes,
-    at_least_1,
-    not_negative,
-    sizes,
-    some_sizes,
-    structural,
-)
-from estimator_lab.core.model.params import FINAL, Phase, TrainingParams
-from estimator_lab.core.step.corruption import CORRUPTIONS, corrupt
-from estimator_lab.core.step.noise import fixed_seeds, fresh_seed
+from estimator_lab.core.endpoints import Layers
+from estimator_lab.core.layers import ActivationParams, activation_hparam
+from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, model_function
+from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
+from estimator_lab.core.params import SIZES, AnyOptimizer, sizes, structural
+from estimator_lab.core.reconstruction.corruption import CORRUPTIONS, corrupt
+from estimator_lab.core.reconstruction.encoder_decoder import STRIDE, EncoderDecoder, Sizes
+from estimator_lab.core.reconstruction.head import LOSSES, reconstruction_spec
+from estimator_lab.core.reconstruction.principal_components import FILE, principal_components
+from estimator_lab.core.reconstruction.report import Reconstructed
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
@@ -57,41 +48,44 @@ def _is_convolutional(params: Any) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
+class Params(ActivationParams, PretrainingParams, AnyOptimizer):
     """Parameters of the autoencoder."""
 
-    kind: str = structural('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__)
+    kind: str = structural('dense', 'kind', choices=tuple(_LAYERS))
     layers: str = structural(
         '',
         'units of the dense layers, the last one the code, such as 1000-500-250-30, which is the default; '
         'for kind=convolutional there are none, and the code is the output of the convolutions',
-        are_sizes,
+        pattern=f'({SIZES})?',
     )
     decoder_layers: str = structural(
-        '', "units of the decoder's dense layers between code and image; default: mirrored", are_sizes
+        '',
+        "units of the decoder's dense layers between code and image; default: mirrored",
+        pattern=f'({SIZES})?',
     )
     filters: str = structural(
         '32-64-128-4',
         'for kind=convolutional: filters of its convolutions, each of which halves the image',
-        some_sizes,
+        pattern=SIZES,
         used_if=_is_convolutional,
     )
     kernel_size: int = structural(
-        4, 'side of a filter in pixels, at least 1', at_least_1, used_if=_is_convolutional
+        4, 'side of a filter in pixels, at least 1', lower=1, used_if=_is_convolutional
     )
     tied: bool = structural(False, "whether the decoder's weights are the encoder's, transposed")
     activation: str = activation_hparam('elu')
     code_activation: str = activation_hparam('linear', 'the code')
-    output: str = setting('sigmoid', f'of the reconstruction: {", ".join(_OUTPUTS)}', _OUTPUTS.__contains__)
+    output: str = setting('sigmoid', 'of the reconstruction', choices=tuple(_OUTPUTS))
     pretrain_epochs: float = structural(
-        0.0, 'passes over the images for each layer, as an rbm; 0 for none', not_negative
+        0.0, 'passes over the images for each layer, as an rbm; 0 for none', lower=0
     )
-    loss: str = setting('squared_error', f'one of {", ".join(LOSSES)}', LOSSES.__contains__)
-    corruption: str = setting('none', f'one of {", ".join(CORRUPTIONS)}', CORRUPTIONS.__contains__)
+    loss: str = setting('squared_error', 'kind', choices=tuple(LOSSES))
+    corruption: str = setting('none', 'kind', choices=tuple(CORRUPTIONS))
     corruption_level: float = setting(
         0.3,
-        'share of values that are corrupted, or standard deviation of gaussian noise, in [0, 1]',
-        lambda v: 0 <= v <= 1,
+        'share of values that are corrupted, or standard deviation of gaussian noise',
+        lower=0,
+        upper=1,
         used_if=lambda params: params.corruption != 'none',
     )
 
@@ -189,23 +183,35 @@ def prepare(params: Params, batches: Callable[[], Iterable[np.ndarray]], model_d
         principal_components(batches(), params.sizes.code).save(model_dir / FILE)
 
 
-@model_function(Params, check)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Pre-trains the layer that `params.phase` names, or trains the whole network if that is ''.
-
-    See `core.heads.pretraining.pretraining_spec` and `core.heads.reconstruction.reconstruction_spec`. PREDICT
-    does not corrupt the images. After pre-training, the decoder starts as the mirror of the encoder.
-    """
-    params = args.params
-    if params.phase != FINAL:
-        return pretraining_spec(args, params.layer_pretraining)
-    layers = EncoderDecoder(
+def _layers(params: Params) -> EncoderDecoder:
+    return EncoderDecoder(
         params.sizes,
         params.activation_function(),
         params.activation_function(params.code_activation),
         params.tied,
-        params.dense_initializer(),
     )
+
+
+def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
+    """Yields the encoder's layers, then the decoder's; images have the size of training."""
+    layers = _layers(params)
+    code, encoding = layers.encode(images)
+    yield from encoding.items()
+    yield from layers.decode(code)[1].items()
+
+
+@model_function(Params, check)
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Pre-trains the layer that `params.phase` names, or trains the whole network if that is ''.
+
+    See `core.boltzmann.pretraining_head.pretraining_spec` and
+    `core.reconstruction.head.reconstruction_spec`. PREDICT does not corrupt the images. After pre-training,
+    the decoder starts as the mirror of the encoder.
+    """
+    params = args.params
+    if params.phase != FINAL:
+        return pretraining_spec(args, params.layer_pretraining)
+    layers = _layers(params)
     output, inputs = _OUTPUTS[params.output], _inputs(args)
     code, encoding = layers.encode(inputs)
     logits, decoding = layers.decode(code)
@@ -249,5 +255,5 @@ MODEL = Model(
     task=lambda params: Task(keys.SQUARED_ERROR, higher_is_better=False, labelled=False),
     phases=phases,
     prepare=prepare,
-    layered=fixed_size(model_fn),
+    network=network,
 )

@@ -14,38 +14,38 @@ from estimator_lab.core.boltzmann.pretraining import (
     PretrainingParams,
     pretraining_phases,
 )
+from estimator_lab.core.boltzmann.pretraining_head import pretraining_spec
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.boltzmann.stack import Stack, standardised
-from estimator_lab.core.heads.classification import classification_spec
-from estimator_lab.core.heads.model import Model, fixed_size
-from estimator_lab.core.heads.model_function import Args, model_function
-from estimator_lab.core.heads.pretraining import pretraining_spec
-from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
-from estimator_lab.core.model.endpoints import Endpoint
-from estimator_lab.core.model.features import class_ids
-from estimator_lab.core.model.hparams import is_share, not_negative, sizes, some_sizes, structural
-from estimator_lab.core.model.params import ClassifierParams, Phase
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.classifier import classification_spec
+from estimator_lab.core.endpoints import LOGITS, Layers
+from estimator_lab.core.features import class_ids
+from estimator_lab.core.layers import class_logits, hidden_layers
+from estimator_lab.core.model import Args, Model, Phase, model_function
+from estimator_lab.core.noise import Noise, dropout
+from estimator_lab.core.params import SIZES, AnyOptimizer, ClassifierParams, sizes, structural
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(DenseParams, ClassifierParams, PretrainingParams):
+class Params(AnyOptimizer, ClassifierParams, PretrainingParams):
     """Parameters of the network."""
 
-    layers: str = structural('500-500-2000', 'hidden units of each layer, such as 500-500-2000', some_sizes)
+    layers: str = structural(
+        '500-500-2000', 'hidden units of each layer, such as 500-500-2000', pattern=SIZES
+    )
     labels_in_top: bool = structural(
         False, 'whether the top rbm also sees the label, so that it can sample a given class'
     )
     head_steps: float = setting(
         0.025,
         'steps of fine-tuning that train only the new top layer; below 1: share of the steps',
-        not_negative,
+        lower=0,
         used_if=lambda params: params.pretrain_epochs > 0,
     )
-    dropout_rate: float = setting(0.5, 'share of hidden units dropped in fine-tuning, in [0, 1)', is_share)
-    input_dropout_rate: float = setting(0.2, 'share of pixels dropped in fine-tuning, in [0, 1)', is_share)
+    dropout_rate: float = setting(0.5, 'share of hidden units dropped in fine-tuning', lower=0, below=1)
+    input_dropout_rate: float = setting(0.2, 'share of pixels dropped in fine-tuning', lower=0, below=1)
 
     @property
     def steps_of_head(self) -> int:
@@ -83,47 +83,32 @@ def stack_of(params: Params) -> Stack | None:
     return params.layer_pretraining.stack()
 
 
-class Network:
-    """The network; its layers are created once and can be called several times."""
+def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
+    """Yields layer_1 and so on, float32 [batch, units], then the logits.
 
-    def __init__(self, params: Params) -> None:
-        self._params = params
-        self._hidden = HiddenLayers(
-            sizes(params.layers),
-            tf.sigmoid,
-            params.dense_initializer(),
-            params.dropout_rate,
-            params.input_dropout_rate,
-        )
-        self._logits = tf.layers.Dense(
-            params.num_classes, name='logits', kernel_initializer=params.dense_initializer()
-        )
-
-    def __call__(self, images: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:
-        """Returns the logits, float32 [batch, num_classes], and the endpoints layer_1 ..., [batch, units].
-
-        Args:
-          images: float32 [batch, height, width, channels] in [0, 1].
-          noise: random numbers for dropout in training; else None.
-        """
-        params = self._params
-        values, endpoints = self._hidden(tf.layers.flatten(_as_pretrained(images, params)), noise)
-        if noise and params.pretrain_epochs and params.steps_of_head:
-            values = _head_first(values, params)
-        return self._logits(values), endpoints
+    Args:
+      images: float32 [batch, height, width, channels] in [0, 1].
+      params: of the network.
+      noise: draws what is dropped in training; None drops nothing.
+    """
+    pixels = tf.layers.flatten(_as_pretrained(images, params))
+    pixels = dropout(pixels, params.input_dropout_rate, noise)
+    hidden = yield from hidden_layers(pixels, sizes(params.layers), tf.sigmoid, noise, params.dropout_rate)
+    if noise and params.pretrain_epochs and params.steps_of_head:
+        hidden = _head_first(hidden, params)
+    yield LOGITS, class_logits(hidden, params)
 
 
 @model_function(Params, check)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
     """Pre-trains the layer that `params.phase` names, or fine-tunes the classifier if that is ''.
 
-    See `core.heads.pretraining.pretraining_spec` and `core.heads.classification.classification_spec`.
+    See `core.boltzmann.pretraining_head.pretraining_spec` and `core.classifier.classification_spec`.
     """
     params = args.params
     if params.phase:
         return pretraining_spec(args, params.layer_pretraining, _one_hot(args.labels, params))
-    logits, endpoints = Network(params)(args.images, args.noise)
-    return classification_spec(args, logits, endpoints)
+    return classification_spec(args, network(args.images, params, args.noise))
 
 
 def _as_pretrained(images: Tensor, params: Params) -> Tensor:
@@ -151,4 +136,4 @@ def _one_hot(labels: Tensor | None, params: Params) -> Tensor | None:
     return tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
 
 
-MODEL = Model('dbn', Params, model_fn, check, phases=phases, layered=fixed_size(model_fn), stack=stack_of)
+MODEL = Model('dbn', Params, model_fn, check, phases=phases, network=network, stack=stack_of)

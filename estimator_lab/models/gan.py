@@ -9,6 +9,11 @@ import dataclasses
 from typing import Any
 
 from estimator_lab.base.settings import setting
+from estimator_lab.core import keys
+from estimator_lab.core.adversarial.discriminator import Discriminator, convolutions, dense_layers
+from estimator_lab.core.adversarial.generator import Generator, deconvolutional_generator, dense_generator
+from estimator_lab.core.adversarial.head import adversarial_spec
+from estimator_lab.core.adversarial.kernel_norm import NORMALIZATIONS
 from estimator_lab.core.adversarial.params import AdversarialParams, check_game
 from estimator_lab.core.adversarial.players import (
     AVERAGE,
@@ -19,23 +24,9 @@ from estimator_lab.core.adversarial.players import (
     Sampler,
     to_networks,
 )
-from estimator_lab.core.heads.adversarial import adversarial_spec
-from estimator_lab.core.heads.model import Model, Task
-from estimator_lab.core.heads.model_function import Args, model_function
-from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
-from estimator_lab.core.layers.generator import Generator, deconvolutional_generator, dense_generator
-from estimator_lab.core.layers.kernel_norm import NORMALIZATIONS
-from estimator_lab.core.model import keys
-from estimator_lab.core.model.endpoints import LOGITS, Layered, Layers
-from estimator_lab.core.model.hparams import (
-    are_sizes,
-    at_least_1,
-    is_share,
-    not_negative,
-    sizes,
-    some_sizes,
-    structural,
-)
+from estimator_lab.core.endpoints import Layers
+from estimator_lab.core.model import Args, Model, Task, model_function
+from estimator_lab.core.params import SIZES, sizes, structural
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Tensor
 
@@ -58,39 +49,39 @@ def _is_dense(params: Any) -> bool:
 class Params(AdversarialParams):
     """Parameters of the two networks."""
 
-    kind: str = structural('convolutional', f'one of {", ".join(_KINDS)}', _KINDS.__contains__)
+    kind: str = structural('convolutional', 'kind', choices=tuple(_KINDS))
     filters: str = structural(
         '',
         'for kind=convolutional: filters of the convolutions, each of which halves the image; the generator '
         'mirrors them; default by the size of the image, such as 64-128 for 28 pixels',
-        are_sizes,
+        pattern=f'({SIZES})?',
         used_if=_is_convolutional,
     )
     kernel_size: int = structural(
-        4, 'side of a filter in pixels, at least 1', at_least_1, used_if=_is_convolutional
+        4, 'side of a filter in pixels, at least 1', lower=1, used_if=_is_convolutional
     )
     layers: str = structural(
         '1000-500-250-250-250',
         "for kind=dense: units of the discriminator's layers",
-        some_sizes,
+        pattern=SIZES,
         used_if=_is_dense,
     )
     generator_layers: str = structural(
-        '500-500', "for kind=dense: units of the generator's layers", some_sizes, used_if=_is_dense
+        '500-500', "for kind=dense: units of the generator's layers", pattern=SIZES, used_if=_is_dense
     )
     normalization: str = structural(
         'spectral',
         f"of the discriminator's kernels: {', '.join(NORMALIZATIONS)}",
-        NORMALIZATIONS.__contains__,
+        choices=tuple(NORMALIZATIONS),
     )
     dropout_rate: float = setting(
-        0.0, "share of the discriminator's values dropped after each layer, in [0, 1)", is_share
+        0.0, "share of the discriminator's values dropped after each layer", lower=0, below=1
     )
     noise: float = setting(
-        0.0, 'standard deviation of the noise after each layer of the discriminator', not_negative
+        0.0, 'standard deviation of the noise after each layer of the discriminator', lower=0
     )
     input_noise: float = setting(
-        0.0, "standard deviation of the noise on the discriminator's images", not_negative
+        0.0, "standard deviation of the noise on the discriminator's images", lower=0
     )
 
     @property
@@ -143,23 +134,15 @@ def sampler(params: Params) -> Sampler:
     return Sampler(_generator(params, AVERAGE, trainable=False), params)
 
 
-def layered(params: Params) -> Layered:
-    """Returns the discriminator layer by layer."""
+def network(images: Tensor, params: Params, noise: Any = None) -> Layers:
+    """Yields the layers of the discriminator, for images in [0, 1]."""
     both = players(params)
-    network = both.discriminator_average or both.discriminator
-
-    def layers(images: Tensor) -> Layers:
-        return network.layers(to_networks(images))
-
-    if _is_dense(params):
-        return Layered(layers, min(params.image_shape[:2]), 'layer_1')
-    last = LOGITS if params.semi_supervised else keys.REALNESS
-    return Layered(layers, 2 ** len(params.chosen_filters), last)
+    yield from (both.discriminator_average or both.discriminator).layers(to_networks(images))
 
 
 @model_function(Params, check)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Trains both networks: see `core.heads.adversarial.adversarial_spec`.
+    """Trains both networks: see `core.adversarial.head.adversarial_spec`.
 
     Labels are used for conditional=true and semi_supervised=true; a label that is not in the vocabulary marks
     an unlabelled image.
@@ -207,4 +190,4 @@ def _discriminator(params: Params, scope: str, trainable: bool = True) -> Discri
     )
 
 
-MODEL = Model('gan', Params, model_fn, check, task, layered=layered, sampler=sampler)
+MODEL = Model('gan', Params, model_fn, check, task, network=network, sampler=sampler)

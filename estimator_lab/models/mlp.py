@@ -1,81 +1,128 @@
 """The notes' multilayer perceptron: dense layers on the pixels, then logits.
 
 The defaults are a plain ReLU network with dropout (Srivastava et al. 2014); `max_norm` is their bound on the
-weights into each unit, and `virtual_adversarial` asks for predictions that do not change near an image.
+weights into each unit. `virtual_adversarial` trains for predictions that do not change near an image (Miyato
+et al. 2018, 'Virtual adversarial training', algorithm 1 with one power iteration).
 """
 
 import dataclasses
+from collections.abc import Callable
 
 from estimator_lab.base.settings import setting
-from estimator_lab.core.heads.classification import classification_spec
-from estimator_lab.core.heads.model import Model, fixed_size
-from estimator_lab.core.heads.model_function import Args, model_function
-from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
-from estimator_lab.core.layers.elementwise import ActivationParams
-from estimator_lab.core.model.endpoints import Endpoint
-from estimator_lab.core.model.hparams import is_share, not_negative, sizes, some_sizes, structural
-from estimator_lab.core.model.params import ClassifierParams
-from estimator_lab.core.step.noise import Noise
-from estimator_lab.core.step.virtual_adversarial import virtual_adversarial_loss
+from estimator_lab.core.classifier import classification_spec
+from estimator_lab.core.endpoints import LOGITS, Layers
+from estimator_lab.core.float32 import in_float32
+from estimator_lab.core.layers import ActivationParams, class_logits, hidden_layers
+from estimator_lab.core.model import Args, Model, model_function
+from estimator_lab.core.noise import Noise, dropout
+from estimator_lab.core.params import SIZES, AnyOptimizer, ClassifierParams, share, sizes, structural
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+
+# Length of the probe by which the worst direction is found; the paper's 1e-6 is lost in bfloat16.
+_PROBE = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(DenseParams, ActivationParams, ClassifierParams):
+class Params(ActivationParams, AnyOptimizer, ClassifierParams):
     """Parameters of the network."""
 
-    layers: str = structural('1024-1024', 'units of each hidden layer, such as 1024-1024', some_sizes)
-    dropout_rate: float = setting(0.5, 'share of hidden units dropped in training, in [0, 1)', is_share)
-    input_dropout_rate: float = setting(0.2, 'share of pixels dropped in training, in [0, 1)', is_share)
-    max_norm: float = setting(0.0, 'largest norm of the weights into a unit, 0 for no bound', not_negative)
+    layers: str = structural('1024-1024', 'units of each hidden layer', pattern=SIZES)
+    dropout_rate: float = share(0.5, 'share of hidden units dropped in training')
+    input_dropout_rate: float = share(0.2, 'share of pixels dropped in training')
+    max_norm: float = setting(0.0, 'largest norm of the weights into a unit; 0 for no bound', lower=0)
     virtual_adversarial: float = setting(
         0.0,
         'distance, in values of pixels, within which predictions are not to change (Miyato et al. 2018), '
-        'instead of dropout; 2 for digits, 0 for none',
-        not_negative,
+        'instead of dropout: 2 for digits; 0 for none',
+        lower=0,
     )
 
 
-class Network:
-    """The network; its layers are created once and can be called several times."""
+def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
+    """Yields layer_1 and so on, float32 [batch, units], then the logits.
 
-    def __init__(self, params: Params) -> None:
-        self._hidden = HiddenLayers(
-            sizes(params.layers),
-            params.activation_function(),
-            params.dense_initializer(),
-            params.dropout_rate,
-            params.input_dropout_rate,
-            params.max_norm,
-        )
-        self._logits = tf.layers.Dense(
-            params.num_classes, name='logits', kernel_initializer=params.dense_initializer()
-        )
-
-    def __call__(self, images: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:
-        """Returns the logits, float32 [batch, num_classes], and the endpoints layer_1 ..., [batch, units].
-
-        Args:
-          images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
-          noise: random numbers for dropout; None for no dropout.
-        """
-        hidden, endpoints = self._hidden(tf.layers.flatten(images), noise)
-        return self._logits(hidden), endpoints
+    Args:
+      images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
+      params: of the network.
+      noise: draws what is dropped in training; None drops nothing.
+    """
+    pixels = dropout(tf.layers.flatten(images), params.input_dropout_rate, noise)
+    hidden = yield from hidden_layers(
+        pixels,
+        sizes(params.layers),
+        params.activation_function(),
+        noise,
+        params.dropout_rate,
+        max_norm=params.max_norm,
+    )
+    yield LOGITS, class_logits(hidden, params)
 
 
 @model_function(Params)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies images: see `core.heads.classification.classification_spec`."""
-    network, distance, noise = Network(args.params), args.params.virtual_adversarial, args.noise
-    logits, endpoints = network(args.images, noise)
-    terms = []
-    if noise and distance:
+    """Classifies images: see `core.classifier.classification_spec`."""
+    params, distance, noise = args.params, args.params.virtual_adversarial, args.noise
+    layers = dict(network(args.images, params, noise))
+    if not (noise and distance):
+        return classification_spec(args, layers)
 
-        def classify(images: Tensor) -> Tensor:
-            return network(images, noise.again())[0]
+    def classify(images: Tensor) -> Tensor:
+        return dict(network(images, params, noise.again()))[LOGITS]
 
-        terms.append(virtual_adversarial_loss(classify, logits, args.images, args.weights, distance, noise))
-    return classification_spec(args, logits, endpoints, terms)
+    loss = virtual_adversarial_loss(classify, layers[LOGITS], args.images, args.weights, distance, noise)
+    return classification_spec(args, layers, [loss])
 
 
-MODEL = Model('mlp', Params, model_fn, layered=fixed_size(model_fn))
+def virtual_adversarial_loss(
+    classify: Callable[[Tensor], Tensor],
+    logits: Tensor,
+    images: Tensor,
+    weights: Tensor,
+    distance: float,
+    noise: Noise,
+) -> Tensor:
+    """Returns by how much a step in the worst direction changes the predictions: a float32 scalar, in nats.
+
+    That is the mean of the divergences KL(p(image) || p(image + step)). It needs no labels. Its gradient
+    passes through the second prediction alone.
+
+    Args:
+      classify: returns the logits of images. It drops the same units at each call, and those that were
+        dropped for `logits`: if it dropped none, the network without dropout would learn to predict the same
+        for all images.
+      logits: those of the images, float32 [batch, classes].
+      images: float32 [batch, height, width, channels].
+      weights: the weight of each image, float32 [batch] or a number; 0 for one that must not affect training.
+      distance: Euclidean length of the step, above 0, in the units of the pixels.
+      noise: draws the direction in which the search begins.
+    """
+    with tf.name_scope('virtual_adversarial'):
+        probe = _PROBE * _directions(noise.normal(tf.shape(images)))
+        (steepest,) = tf.gradients(_divergences(logits, classify(images + probe)), probe)
+        step = tf.stop_gradient(distance * _directions(steepest))
+        changes = _divergences(logits, classify(images + step))
+        return tf.losses.compute_weighted_loss(changes, weights, loss_collection=None)
+
+
+def _divergences(logits: Tensor, others: Tensor) -> Tensor:
+    """Returns KL(p || q) of each example, float32 [batch]; gradients reach q only.
+
+    TensorFlow computes cross-entropies in float32 even under `--precision=bfloat16`. In bfloat16, their
+    gradient q - p would be noise as soon as predictions are confident.
+    """
+    shares = tf.nn.softmax(in_float32(tf.stop_gradient(logits)))
+    crossed, own = (
+        tf.nn.softmax_cross_entropy_with_logits_v2(labels=shares, logits=values)
+        for values in (others, logits)
+    )
+    return crossed - tf.stop_gradient(own)
+
+
+def _directions(images: Tensor) -> Tensor:
+    """Returns the images divided by their lengths; 0 stays 0."""
+    largest = tf.reduce_max(tf.abs(images), axis=[1, 2, 3], keepdims=True)
+    # First by the largest value, as the squares of confident predictions' gradients are 0 in float32.
+    return tf.nn.l2_normalize(tf.div_no_nan(images, largest), axis=[1, 2, 3])
+
+
+MODEL = Model('mlp', Params, model_fn, network=network)

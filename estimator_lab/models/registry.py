@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from estimator_lab.errors import FlagError
 
 if TYPE_CHECKING:
-    from estimator_lab.core.heads.model import AnyModel
+    from estimator_lab.core.model import AnyModel
 
 
 class Entry(NamedTuple):

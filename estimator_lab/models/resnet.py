@@ -1,28 +1,30 @@
 """Residual networks (He et al. 2016, 'Deep residual learning for image recognition') of 18 to 152 layers.
 
 A convolution 7x7 and a pooling, then four blocks of units; each unit adds what its convolutions compute to
-its input. There are three published variants of the networks, which differ in where a block halves the sides
-of its maps, in the scale of the pixels, and in details. Weights of one compute nonsense in another.
+its input. This is torchvision's variant, v1.5: a bottleneck halves the sides in its convolution 3x3. The
+variables have tf-slim's names within resnet_DEPTH.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-from estimator_lab.base.settings import setting
-from estimator_lab.core.heads.classification import classification_or_features_spec
-from estimator_lab.core.heads.model import Model
-from estimator_lab.core.heads.model_function import Args, model_function
-from estimator_lab.core.layers.convolution import Convolution
-from estimator_lab.core.layers.elementwise import dropout
-from estimator_lab.core.layers.imagenet import less_mean, standardised
-from estimator_lab.core.layers.normalization import Update
-from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers
-from estimator_lab.core.model.hparams import at_least_1, is_share, structural
-from estimator_lab.core.model.params import ClassifierParams, learning_rate_hparam
-from estimator_lab.core.model.resnet_layouts import resnet_layouts
-from estimator_lab.core.step.noise import Noise
+import numpy as np
+
+from estimator_lab.core.classifier import classification_or_features_spec
+from estimator_lab.core.endpoints import LOGITS, Layers
+from estimator_lab.core.model import Args, Model, model_function
+from estimator_lab.core.noise import Noise, dropout
+from estimator_lab.core.params import (
+    AnyOptimizer,
+    ClassifierParams,
+    learning_rate_hparam,
+    share,
+    structural,
+)
 from estimator_lab.errors import FlagError
+from estimator_lab.models.published import Layout, Shapes, Source, convolution, standardised
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 # Units in each block: their table 1.
@@ -31,70 +33,99 @@ _BOTTLENECKS = (50, 101, 152)
 _WIDENING = 4  # of the last convolution of a bottleneck
 _SHRINK = 32  # of the sides: by the first convolution, the pooling and three blocks
 _STEM = 'conv1'
-
-
-class _Variant(NamedTuple):
-    """What distinguishes the variants.
-
-    Attributes:
-      scope: of the variables, with the depth in it.
-      pixels: what the first convolution receives of images in [0, 1].
-      unit: scope of a unit's layers within it, with '/' in front.
-      biased: whether convolutions have biases, although batch normalisation follows.
-      strides: of the convolutions of a bottleneck that halves the sides.
-    """
-
-    scope: str
-    pixels: Callable[[Tensor], Tensor]
-    unit: str = ''
-    biased: bool = False
-    strides: tuple[int, int, int] = (1, 2, 1)
-
-
-_V1_5, _V1, _SLIM = 'v1.5', 'v1', 'slim'
-_VARIANTS = {
-    _V1_5: _Variant('resnet_{}', standardised),
-    _V1: _Variant('keras_resnet_{}', less_mean, biased=True, strides=(2, 1, 1)),
-    _SLIM: _Variant('resnet_v1_{}', less_mean, unit='/bottleneck_v1'),
+_TORCH_PREFIX = r'(?:(?:module|model|backbone)\.)?'
+_TORCH_PARTS = {
+    'weights': 'weight',
+    'biases': 'bias',
+    'gamma': 'weight',
+    'beta': 'bias',
+    'moving_mean': 'running_mean',
+    'moving_variance': 'running_var',
 }
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ClassifierParams):
+class Params(AnyOptimizer, ClassifierParams):
     """Parameters of the network; the defaults are torchvision's ResNet-50."""
 
-    depth: int = structural(50, f'layers with weights: {", ".join(map(str, _UNITS))}', _UNITS.__contains__)
-    variant: str = structural(
-        _V1_5,
-        f"whose weights fit: {_V1_5} torchvision's, {_V1} Keras', {_SLIM} tf-slim's",
-        _VARIANTS.__contains__,
-    )
+    depth: int = structural(50, 'layers with weights', choices=tuple(_UNITS))
     filters: int = structural(
-        64, 'filters of the first convolution; other layers have multiples of it', at_least_1
+        64, 'filters of the first convolution; other layers have multiples of it', lower=1
     )
-    dropout_rate: float = setting(
-        0.0, 'share of the values dropped before the logits in training, in [0, 1)', is_share
-    )
+    dropout_rate: float = share(0.0, 'share of the values dropped before the logits in training')
     learning_rate: float = learning_rate_hparam(0.0001)
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for images that are too small, and for a variant that does not have the depth."""
-    height, width, _ = params.image_shape
-    if min(height, width) < _SHRINK:
-        raise FlagError(
-            f'--image_size={min(height, width)} is too small: the network needs at least {_SHRINK} pixels.'
-        )
-    if params.variant != _V1_5 and params.depth not in _BOTTLENECKS:
-        raise FlagError(
-            f'--hparams=variant={params.variant} exists with depth={", ".join(map(str, _BOTTLENECKS))}, not '
-            f'{params.depth}.'
-        )
+    """Raises FlagError for images that are too small."""
+    side = min(params.image_shape[:2])
+    if side < _SHRINK:
+        raise FlagError(f'--image_size={side} is too small: the network needs at least {_SHRINK} pixels.')
 
 
-def freezable(params: Params) -> list[str]:
-    """Returns the names of the layers that --freeze accepts."""
-    return [_STEM, *(f'block{block}_{unit}' for block, unit in _positions(params.depth))]
+def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
+    """Yields the layers by name, then the logits, if there are labels.
+
+    They are conv1 [batch, height / 2, width / 2, 64], pool1, block1_1 [batch, height / 4, width / 4, 256],
+    ..., block4_3 [batch, height / 32, width / 32, 2048], and global_pool [batch, 2048].
+
+    Args:
+      images: float32 [batch, height, width, channels] in [0, 1], of any size; grey ones are repeated three
+        times.
+      params: of the network.
+      noise: that of a training step, in which values are dropped and batch normalisation uses the batch.
+    """
+    scope = f'resnet_{params.depth}'
+    x = convolution(
+        standardised(images),
+        f'{scope}/{_STEM}',
+        params.filters,
+        (7, 7),
+        noise,
+        activation=tf.nn.relu,
+        normalized=True,
+        stride=2,
+        trainable=_STEM not in params.frozen,
+    )
+    yield _STEM, x
+    # All values are 0 or more, so zeros around them change no maximum.
+    x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
+    yield 'pool1', x
+    for block, unit in _positions(params.depth):
+        x = _unit(x, params, block, unit, noise)
+        yield f'block{block}_{unit}', x
+    x = tf.reduce_mean(x, axis=[1, 2], keepdims=True)
+    yield 'global_pool', tf.squeeze(x, [1, 2])
+    if params.num_classes:
+        x = dropout(x, params.dropout_rate, noise)
+        logits = convolution(x, f'{scope}/logits', params.num_classes, (1, 1), padding='VALID')
+        yield LOGITS, tf.squeeze(logits, [1, 2])
+
+
+def _unit(values: Tensor, params: Params, block: int, unit: int, noise: Noise | None) -> Tensor:
+    """Returns a residual unit: two convolutions 3x3, or 1x1, 3x3 and 1x1, added to the input."""
+    width = params.filters * 2 ** (block - 1)
+    is_deep = params.depth in _BOTTLENECKS
+    sizes, maps = ((1, 3, 1), (width, width, width * _WIDENING)) if is_deep else ((3, 3), (width, width))
+    stride = 2 if block > 1 and unit == 1 else 1
+    halving = 1 if is_deep else 0  # the convolution 3x3 that halves the sides
+    scope = f'resnet_{params.depth}/block{block}/unit_{unit}'
+    layer = partial(
+        convolution, noise=noise, normalized=True, trainable=f'block{block}_{unit}' not in params.frozen
+    )
+    shortcut = values
+    if values.shape.as_list()[3] != maps[-1]:
+        shortcut = layer(values, f'{scope}/shortcut', maps[-1], (1, 1), stride=stride)
+    for number, (count, size) in enumerate(zip(maps, sizes, strict=True)):
+        values = layer(
+            values,
+            f'{scope}/conv{number + 1}',
+            count,
+            (size, size),
+            activation=tf.identity if number + 1 == len(sizes) else tf.nn.relu,
+            stride=stride if number == halving else 1,
+        )
+    return tf.nn.relu(values + shortcut)
 
 
 def _positions(depth: int) -> Iterator[tuple[int, int]]:
@@ -103,175 +134,58 @@ def _positions(depth: int) -> Iterator[tuple[int, int]]:
             yield block, unit
 
 
-class _Unit:
-    """A residual unit: two convolutions 3x3, or a bottleneck of 1x1, 3x3 and 1x1, added to the input.
+def freezable(params: Params) -> list[str]:
+    """Returns the names of the layers that --freeze accepts."""
+    return [_STEM, *(f'block{block}_{unit}' for block, unit in _positions(params.depth))]
 
-    Args:
-      params: of the network.
-      block: number of the block, from 1.
-      unit: number of the unit in the block, from 1.
-      inputs: maps of its input.
-      stride: 2 if it halves the sides.
+
+def torch_layout(variables: Shapes) -> list[Layout]:
+    """Returns the layout of torchvision's files of a ResNet: layer1.0.conv1.weight, fc.bias.
+
+    Its kernels are [maps, channels, height, width], and its dense kernel is [classes, maps].
     """
-
-    def __init__(self, params: Params, block: int, unit: int, inputs: int, stride: int) -> None:
-        variant, is_deep = _VARIANTS[params.variant], params.depth in _BOTTLENECKS
-        scope = f'{variant.scope.format(params.depth)}/block{block}/unit_{unit}{variant.unit}'
-        width = params.filters * 2 ** (block - 1)
-        sizes, maps = ((1, 3, 1), (width, width, width * _WIDENING)) if is_deep else ((3, 3), (width, width))
-        strides = (variant.strides if is_deep else (2, 1)) if stride > 1 else (1,) * len(sizes)
-
-        def layer(name: str, *how: Any) -> Convolution:
-            return convolution(params, f'block{block}_{unit}', f'{scope}/{name}', *how)
-
-        self.maps = maps[-1]
-        self._stride = stride
-        self._convolutions = [
-            layer(f'conv{n}', count, size, step, tf.identity if n == len(sizes) else tf.nn.relu)
-            for n, (count, size, step) in enumerate(zip(maps, sizes, strides, strict=True), 1)
-        ]
-        # A shortcut with a change of width has weights; tf-slim only halves others, He et al. never do so.
-        has_weights = inputs != self.maps
-        self._shortcut = layer('shortcut', self.maps, 1, stride, tf.identity) if has_weights else None
-
-    def __call__(self, values: Tensor, training: bool) -> tuple[Endpoint, list[Update]]:
-        """Returns the sum, float32 [batch, height, width, maps], and the updates of the moving averages."""
-        shortcut = values
-        changes: list[Update] = []
-        if self._shortcut is not None:
-            endpoint, changes = self._shortcut(values, training)
-            shortcut = endpoint.values
-        elif self._stride > 1:
-            shortcut = values[:, :: self._stride, :: self._stride]
-        for convolution in self._convolutions:
-            endpoint, more = convolution(values, training)
-            values, changes = endpoint.values, [*changes, *more]
-        return Endpoint(tf.nn.relu(values + shortcut), endpoint.kernel), changes
+    sources = {}
+    for name, shape in variables.items():
+        found = re.fullmatch(
+            r'\w+/(?:block(\d)/unit_(\d+)/)?(conv\d|shortcut|logits)/(?:BatchNorm/)?(\w+)', name
+        )
+        if not found:
+            continue
+        block, unit, layer, part = found.groups()
+        is_norm = part not in ('weights', 'biases')
+        if layer == 'logits':
+            scope = 'fc'
+        elif layer == 'shortcut':
+            scope = f'downsample.{int(is_norm)}'
+        else:
+            scope = layer.replace('conv', 'bn') if is_norm else layer
+        if block:
+            scope = f'layer{block}.{int(unit) - 1}.{scope}'
+        names = re.compile(rf'{_TORCH_PREFIX}{re.escape(scope)}\.{_TORCH_PARTS[part]}')
+        if part != 'weights':
+            sources[name] = Source(names, tuple(shape))
+            continue
+        height, width, channels, maps = shape
+        of_file = (maps, channels) if layer == 'logits' else (maps, channels, height, width)
+        sources[name] = Source(names, of_file, _from_torch(shape))
+    layers = rf'{_TORCH_PREFIX}layer\d+\.\d+\..*\.(?:weight|bias|running_mean|running_var)'
+    return [Layout('the names of torchvision', sources, re.compile(layers))]
 
 
-def convolution(
-    params: Params,
-    layer: str,
-    scope: str,
-    maps: int,
-    size: int,
-    stride: int,
-    activation: Callable[[Tensor], Tensor] = tf.nn.relu,
-) -> Convolution:
-    """Returns a convolution with batch normalisation, as the variant has it, frozen with its layer."""
-    variant = _VARIANTS[params.variant]
-    return Convolution(
-        scope,
-        maps,
-        (size, size),
-        'SAME',
-        activation,
-        normalized=True,
-        stride=stride,
-        biased=variant.biased,
-        trainable=layer not in params.frozen,
-    )
-
-
-class Network:
-    """The network; its layers are created once and can be called several times."""
-
-    def __init__(self, params: Params) -> None:
-        scope = _VARIANTS[params.variant].scope.format(params.depth)
-        self._variant, self._dropout_rate = params.variant, params.dropout_rate
-        self._stem = convolution(params, _STEM, f'{scope}/{_STEM}', params.filters, 7, 2)
-        self._units: dict[str, _Unit] = {}
-        maps, units = params.filters, _UNITS[params.depth]
-        for block, unit in _positions(params.depth):
-            # tf-slim halves the sides at the end of blocks 1, 2 and 3, the others at the start of 2, 3 and 4.
-            halves = (
-                (block < len(units) and unit == units[block - 1])
-                if params.variant == _SLIM
-                else (block > 1 and unit == 1)
-            )
-            added = _Unit(params, block, unit, maps, 2 if halves else 1)
-            self._units[f'block{block}_{unit}'] = added
-            maps = added.maps
-        self._logits: Convolution | None = None
-        if params.num_classes:
-            self._logits = Convolution(f'{scope}/logits', params.num_classes, (1, 1), 'VALID')
-
-    def __call__(
-        self, images: Tensor, noise: Noise | None = None
-    ) -> tuple[Tensor | None, dict[str, Endpoint], list[Update]]:
-        """Returns the logits, the endpoints, and the updates of a training step.
-
-        Args:
-          images: float32 [batch, height, width, channels] in [0, 1]; grey ones are repeated three times.
-          noise: random numbers of a training step, in which values are dropped and batch normalisation uses
-            the batch; None for no dropout, and normalisation with the moving averages.
-
-        Returns:
-          The logits, float32 [batch, num_classes], None without labels. The endpoints are conv1 [batch,
-          height / 2, width / 2, 64], pool1, block1_1 [batch, height / 4, width / 4, 256], ..., block4_3
-          [batch, height / 32, width / 32, 2048], and global_pool [batch, 2048].
-        """
-        updates: list[Update] = []
-        endpoints = dict(self.layers(images, noise, updates))
-        logits = endpoints.pop(LOGITS, None)
-        return logits and logits.values, endpoints, updates
-
-    def layers(
-        self, images: Tensor, noise: Noise | None = None, updates: list[Update] | None = None
-    ) -> Layers:
-        """Yields the same endpoints one by one, then the logits if there are labels.
-
-        Args:
-          images: as for a call, of any size.
-          noise: as for a call.
-          updates: a list that receives the updates of a training step.
-        """
-        found = updates if updates is not None else []
-        training = noise is not None
-        endpoint, changes = self._stem(_VARIANTS[self._variant].pixels(images), training)
-        found += changes
-        yield _STEM, endpoint
-        values = self._pool(endpoint.values)
-        yield 'pool1', Endpoint(values)
-        for name, unit in self._units.items():
-            endpoint, changes = unit(values, training)
-            found += changes
-            yield name, endpoint
-            values = endpoint.values
-        values = tf.reduce_mean(values, axis=[1, 2], keepdims=True)
-        yield 'global_pool', Endpoint(tf.squeeze(values, [1, 2]))
-        if self._logits is not None:
-            logits, _ = self._logits(dropout(values, self._dropout_rate, noise))
-            yield LOGITS, Endpoint(tf.squeeze(logits.values, [1, 2]), logits.kernel)
-
-    def _pool(self, maps: Tensor) -> Tensor:
-        """Returns the largest of each 3x3 values, every other place; all values are 0 or more."""
-        if self._variant == _SLIM:
-            return tf.nn.max_pool2d(maps, 3, 2, 'SAME')
-        return tf.nn.max_pool2d(tf.pad(maps, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
-
-
-def layered(params: Params) -> Layered:
-    """Returns the network layer by layer."""
-    return Layered(Network(params).layers, _SHRINK, '')
+def _from_torch(shape: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns what turns torchvision's [maps, channels, height, width] or [classes, maps] round."""
+    return lambda values: np.moveaxis(values, (0, 1), (-1, -2)).reshape(shape)
 
 
 @model_function(Params, check)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies images: see `core.heads.classification.classification_or_features_spec`.
+    """Classifies images: see `core.classifier.classification_or_features_spec`.
 
     Features are float32 [batch, 2048].
     """
-    logits, endpoints, updates = Network(args.params)(args.images, args.noise)
-    return classification_or_features_spec(args, logits, endpoints, updates)
+    return classification_or_features_spec(args, network(args.images, args.params, args.noise))
 
 
 MODEL = Model(
-    'resnet',
-    Params,
-    model_fn,
-    check,
-    layered=layered,
-    published_layouts=resnet_layouts,
-    freezable=freezable,
+    'resnet', Params, model_fn, check, network=network, published_layouts=torch_layout, freezable=freezable
 )

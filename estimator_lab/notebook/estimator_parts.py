@@ -14,7 +14,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 
 if TYPE_CHECKING:
-    from estimator_lab.models.style import Losses
+    from estimator_lab.models.style.model import Losses
     from estimator_lab.notebook.inputs import InputFunction
 
 
@@ -145,15 +145,15 @@ def style_losses(
             'photo must be an array of floats in [0, 1], [height, width, 1 or 3], not '
             f'{list(photo.shape)} of {photo.dtype}.'
         )
-    from estimator_lab.core.model.hparams import resolve
-    from estimator_lab.models import style
+    from estimator_lab.core.params import resolve
+    from estimator_lab.models.style import model as style
     from estimator_lab.runs.style_targets import make_style_targets
     from estimator_lab.tf1 import tf
 
-    given = {'style_image': style_image, 'style_size': style_size, 'perceptual': perceptual}
+    given = {'style_image': style_image, 'perceptual': perceptual}
     params = resolve(style.Params, {'image_shape': photo.shape, **given})
     style.check(params)
-    targets = make_style_targets(params)
+    targets = make_style_targets(params, style_size)
 
     def losses(pictures: Any) -> 'Losses':
         content, first = tf.constant(photo[np.newaxis], tf.float32), tf.ones([1, 1])

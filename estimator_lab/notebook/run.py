@@ -11,7 +11,7 @@ from PIL import Image
 
 from estimator_lab.base.settings import settings_from
 from estimator_lab.conventions import KEY
-from estimator_lab.core.display.picture import as_picture, png_bytes
+from estimator_lab.core.picture import as_picture, png_bytes
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput, read_example
 from estimator_lab.data.member import BadExampleError

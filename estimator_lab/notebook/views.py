@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from estimator_lab.core.display.picture import labelled_grid
+from estimator_lab.core.picture import labelled_grid
 from estimator_lab.inference.evaluation import Evaluation
 from estimator_lab.inference.report.html import Html, figure, html, page, table
 from estimator_lab.inference.report.page import evaluation_sections

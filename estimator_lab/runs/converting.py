@@ -237,7 +237,7 @@ def _has_no_counterpart(graph_def: Any, tensor: Tensor) -> bool:
 
 
 def _remove_casts(graph_def: Any) -> None:
-    """Makes identities of `core.step.float32.in_float32`, as ONNX has no cast of bits."""
+    """Makes identities of `core.float32.in_float32`, as ONNX has no cast of bits."""
     casts = {node.name: node for node in graph_def.node if node.op == 'Bitcast'}
     for node in casts.values():
         first = casts.get(node.input[0])
@@ -249,7 +249,7 @@ def _remove_casts(graph_def: Any) -> None:
 
 
 def _remove_writes_in_place(graph_def: Any) -> None:
-    """Replaces operations of `core.layers.tree`, which other formats lack, by those that copy the array."""
+    """Replaces operations of `core.tree`, which other formats lack, by those that copy the array."""
     _copy_arrays(graph_def.node, '')
     for function in graph_def.library.function:
         for old, new in _copy_arrays(function.node_def, ':output:0').items():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from estimator_lab.core.heads.model import AnyModel
+from estimator_lab.core.model import AnyModel
 from estimator_lab.data.input_fns import placeholder_features
 from estimator_lab.data.kind import Reader
 from estimator_lab.errors import FlagError

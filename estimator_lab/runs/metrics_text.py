@@ -1,11 +1,17 @@
 """The metrics of an evaluation in words."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from estimator_lab.core.heads.model import Task
-from estimator_lab.core.model import keys
+from estimator_lab.core import keys
+from estimator_lab.core.model import Task
 
 _ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
+
+
+def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the metrics of `Estimator.evaluate` without those that are summaries, such as curves."""
+    return {name: value for name, value in metrics.items() if not isinstance(value, bytes)}
 
 
 def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:

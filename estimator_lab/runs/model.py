@@ -14,8 +14,8 @@ from estimator_lab.base.json_input import as_type
 from estimator_lab.base.regular_files import read_regular, why_unread
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.console.activity import doing
-from estimator_lab.core.heads.model import AnyModel, Task
-from estimator_lab.core.model.hparams import resolve
+from estimator_lab.core.model import AnyModel, Task
+from estimator_lab.core.params import resolve
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import DECODERS, ImageReader
 from estimator_lab.data.input_fns import placeholder_features
@@ -40,6 +40,15 @@ _MOST_STATE_BYTES = 2**20
 _LABELS_SHOWN = 3
 _CHECKPOINT = 'model.ckpt-'
 _INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
+
+# Hyper-parameters of earlier versions: those that only training used, and the values with which the others
+# made the networks of today.
+_FORMER_OF_TRAINING = (
+    *('mixup', 'cutmix', 'sparse_initialization', 'loop', 'states', 'memory', 'iterations'),
+    *('line_search_steps', 'cg_steps', 'curvature_share', 'damping', 'embedding_range'),
+    *('content_weight', 'tv_weight', 'style_size'),
+)
+_FORMER = {'variant': 'v1.5', 'forget_bias': 1.0, 'permutation_seed': 1, 'patch_margin': 2}
 
 
 @dataclass(frozen=True)
@@ -359,6 +368,11 @@ def step_of(checkpoint: str) -> int:
         ) from error
 
 
+def _is_former(name: str, value: Any) -> bool:
+    """Returns whether a hyper-parameter of an earlier version has no effect on the trained network."""
+    return name in _FORMER_OF_TRAINING or (name in _FORMER and value == _FORMER[name])
+
+
 def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
     """Returns the parameters of training; lists in JSON that were tuples are tuples again.
 
@@ -377,6 +391,7 @@ def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
         given = {
             name: as_type(value, known[name], f'hyper-parameter {name}') if name in known else value
             for name, value in record.hparams.items()
+            if name in known or not _is_former(name, value)
         }
     except ValueError as error:
         raise FlagError(f'{error}.') from error

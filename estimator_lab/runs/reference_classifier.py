@@ -11,10 +11,10 @@ from typing import Any
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE
+from estimator_lab.core import keys
 from estimator_lab.core.adversarial.quality import Classified, published_samples, reference_metrics
-from estimator_lab.core.heads.model import Task
-from estimator_lab.core.model import keys
-from estimator_lab.core.model.endpoints import LOGITS, published
+from estimator_lab.core.endpoints import LOGITS, published
+from estimator_lab.core.model import Task
 from estimator_lab.errors import DataError
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
@@ -73,9 +73,7 @@ def freeze(trained: Trained) -> ReferenceClassifier:
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
         image = tf.placeholder(tf.float32, [None, *trained.shape], IMAGE)
         spec = trained.predictions({IMAGE: image})
-        layers = [
-            e.values for name, e in published(graph).items() if name != LOGITS and e.values.shape.rank == 2
-        ]
+        layers = [e for name, e in published(graph).items() if name != LOGITS and e.shape.rank == 2]
         if keys.PROBABILITIES not in spec.predictions or not layers:
             raise DataError(
                 f'{FLAG}={trained.model_dir} holds no classifier, but --model={trained.model.name}: name the '

@@ -8,9 +8,9 @@ from typing import Any
 
 from estimator_lab.console.outputs import made_folder, why_refused
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
-from estimator_lab.core.heads.model import AnyModel
-from estimator_lab.core.model import keys
-from estimator_lab.core.model.features import class_ids
+from estimator_lab.core import keys
+from estimator_lab.core.features import class_ids
+from estimator_lab.core.model import AnyModel
 from estimator_lab.data.images.export import IMAGE_BYTES
 from estimator_lab.data.kind import Reader
 from estimator_lab.errors import FlagError, LabError

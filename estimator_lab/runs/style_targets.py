@@ -1,11 +1,11 @@
 """Makes the targets of style transfer: --hparams=perceptual=MODEL_DIR,style_image=wave.jpg.
 
-The perceptual network is frozen up to the last layer used. With the Gram matrices of the style pictures it is
-saved in the run's folder.
+The perceptual network, up to the last layer used, is saved in the run's folder with the Gram matrices of the
+style pictures.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,10 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.base.printable import safe_name
-from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.conventions import IMAGE, to_unit_range
-from estimator_lab.core.heads.model import AnyModel
-from estimator_lab.core.model.endpoints import Endpoint, published
-from estimator_lab.core.style.network import OPERATIONS, PerceptualNetwork, random_network, without_weights
-from estimator_lab.core.style.perceptual_loss import (
-    FILE,
-    PerceptualLoss,
-    digest,
-    load_perceptual_loss,
-    pattern,
-    targets_of,
-)
+from estimator_lab.base.settings import settings_of
+from estimator_lab.conventions import to_unit_range
+from estimator_lab.core.endpoints import Endpoints, maps_of
+from estimator_lab.core.model import AnyModel
 from estimator_lab.data.examples import read_example
 from estimator_lab.data.files import SkippedFiles
 from estimator_lab.data.folder import files_below
@@ -34,11 +25,24 @@ from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.style.perceptual import (
+    FILE,
+    PerceptualLoss,
+    PerceptualNetwork,
+    digest,
+    load_perceptual_loss,
+    pattern,
+    random_network,
+    targets_of,
+)
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.record import Record
 from estimator_lab.tf1 import tf
 
 _NETWORK_FLAG, _PICTURE_FLAG = '--hparams=perceptual', '--hparams=style_image'
+STYLE_SIDE = 256
+"""Pixels of a style picture's shorter side, to which larger ones are scaled down."""
+
 _SMALLEST_SIDE = 32  # pixels of a style picture
 _MOST_OBLONG = 8
 _MOST_STYLES = 64
@@ -132,19 +136,31 @@ def open_style_targets(
     return StyleTargets(perceptual_loss, tuple(styles))
 
 
-def make_style_targets(params: Any) -> StyleTargets:
-    """Returns the style targets for these parameters; raises the errors of `open_style_targets`."""
+def make_style_targets(params: Any, side: int = STYLE_SIDE) -> StyleTargets:
+    """Returns the style targets for these parameters; raises the errors of `open_style_targets`.
+
+    Args:
+      params: those of a style model.
+      side: pixels of a style picture's shorter side, to which it is scaled: strokes are that large.
+    """
     styles = read_styles(params.style_image)
     channels = params.image_shape[2]
-    pictures = [style.picture(channels, params.style_size) for style in styles] or [pattern(channels)]
-    source: _Source = _FolderSource(_open_network(params)) if params.perceptual else _RandomSource(channels)
-    style_layers, content_layer = chosen_layers(source.layers(params.image_shape), params)
-    wanted = list({**dict.fromkeys(style_layers), content_layer: None})
-    network = source.network(params.image_shape, wanted)
-    found = [targets_of(source.network(one.shape, style_layers), one, style_layers) for one in pictures]
+    pictures = [style.picture(channels, side) for style in styles] or [pattern(channels)]
+    trained = _open_network(params) if params.perceptual else None
+    network = _bare_network(trained, params) if trained else random_network(channels)
+    with tf.Graph().as_default():
+        tf.set_random_seed(0)  # --deterministic requires one, though no variable gets its initial value
+        layers = dict(network.layers(tf.placeholder(tf.float32, [None, *params.image_shape])))
+    style_layers, content_layer = chosen_layers(layers, params)
+    if trained:
+        weights = _weights_of(trained, network, [*style_layers, content_layer])
+        network = dataclasses.replace(network, weights=weights)
+    found = [targets_of(network, one, style_layers) for one in pictures]
     grams = {layer: np.stack([targets[layer] for targets in found]) for layer in style_layers}
-    weights = digest(*(value.tobytes() for value in network.weights.values()))
-    origin = {'style_image': _digest_of(styles), 'perceptual': weights}
+    origin = {
+        'style_image': _digest_of(styles),
+        'perceptual': digest(*(value.tobytes() for value in network.weights.values())),
+    }
     names = tuple(style.name for style in styles) or type(params).styles
     return StyleTargets(PerceptualLoss(network, content_layer, grams, origin), names)
 
@@ -181,7 +197,7 @@ def read_styles(places: str) -> list[Style]:
     return styles
 
 
-def chosen_layers(layers: Mapping[str, Endpoint], params: Any) -> tuple[list[str], str]:
+def chosen_layers(layers: Endpoints, params: Any) -> tuple[list[str], str]:
     """Returns the style layers, and the content layer.
 
     By default the style layers are the last convolution at each of the first four map sizes, for VGG-16
@@ -189,15 +205,15 @@ def chosen_layers(layers: Mapping[str, Endpoint], params: Any) -> tuple[list[str
     2016, section 4.1), or the only one.
 
     Args:
-      layers: of the network, by name.
+      layers: of the network, by name, of which those with maps can be chosen.
       params: the user's choice.
 
     Raises:
       FlagError: a layer does not exist; the message lists those that do.
       DataError: the network has no convolutions.
     """
-    maps = {name: endpoint.values.shape.as_list()[1] for name, endpoint in layers.items() if endpoint.is_map}
-    last_at = {size: name for name, size in maps.items()}
+    names = [name for name, maps in layers.items() if maps.shape.rank == 4]
+    last_at = {maps.shape.as_list()[1]: name for name, maps in maps_of(layers).items()}
     if not last_at:
         raise DataError(
             f'{_NETWORK_FLAG}={params.perceptual} has no convolutions: name the folder of --model=vgg or cnn.'
@@ -205,93 +221,53 @@ def chosen_layers(layers: Mapping[str, Endpoint], params: Any) -> tuple[list[str
     usual = list(last_at.values())[:_STYLE_LAYERS]
     asked = [name.strip() for name in params.style_layers.split('+')] if params.style_layers else usual
     content = params.content_layer or usual[min(_CONTENT_LAYER, len(usual) - 1)]
-    for flag, names in (('style_layers', asked), ('content_layer', [content])):
-        for name in names:
-            if name not in layers:
+    for flag, chosen in (('style_layers', asked), ('content_layer', [content])):
+        for name in chosen:
+            if name not in names:
                 raise FlagError(
                     f'--hparams={flag}={getattr(params, flag)}: the perceptual network has no layer '
-                    f'{name!r}; it has {", ".join(layers)}.'
+                    f'{name!r}; it has {", ".join(names)}.'
                 )
-    return [name for name in layers if name in asked], content
+    return [name for name in names if name in asked], content
 
 
-class _RandomSource:
-    """Random filters, without --hparams=perceptual."""
+def _bare_network(trained: Trained, params: Any) -> PerceptualNetwork:
+    """Returns a trained network without its weights.
 
-    def __init__(self, channels: int) -> None:
-        self._network = random_network(channels)
-
-    def layers(self, shape: Sequence[int]) -> dict[str, Endpoint]:
-        """Returns its layers, with maps of the sizes for pictures of that shape."""
-        found = {}
-        with tf.Graph().as_default():
-            for number, name in enumerate(self._network.layers):
-                side = max(shape[0] >> number, 1)
-                maps = tf.placeholder(tf.float32, [None, side, side, 1])
-                found[name] = Endpoint(maps, maps)
-        return found
-
-    def network(self, shape: Sequence[int], layers: Sequence[str]) -> PerceptualNetwork:
-        """Returns the network."""
-        return self._network
+    Raises:
+      FlagError: the images are too small for it.
+      DataError: it is not one that can be built layer by layer.
+    """
+    model, flag = trained.model, f'{_NETWORK_FLAG}={trained.model_dir}'
+    if model.network is None:
+        raise DataError(f'{flag} has no convolutions: name the folder of --model=vgg or cnn.')
+    try:
+        model.check(dataclasses.replace(trained.params, image_shape=params.image_shape))
+    except FlagError as error:
+        raise FlagError(f'{flag}: {error}') from error
+    hparams = {name: getattr(trained.params, name) for name in settings_of(model.params)}
+    return PerceptualNetwork(model.name, hparams, trained.shape.channels, {})
 
 
-class _FolderSource:
-    """A trained network, frozen for pictures of any size."""
+def _weights_of(trained: Trained, network: PerceptualNetwork, layers: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns the weights of a trained network by the names of its variables, up to the last of the layers.
 
-    def __init__(self, trained: Trained) -> None:
-        self._trained = trained
-
-    def layers(self, shape: Sequence[int]) -> dict[str, Endpoint]:
-        """Returns its layers with maps."""
-        with tf.Graph().as_default() as graph:
-            self._build(shape)
-            found = published(graph)
-            return {name: e for name, e in found.items() if e.values.shape.rank == 4}
-
-    def network(self, shape: Sequence[int], layers: Sequence[str]) -> PerceptualNetwork:
-        """Returns the network up to some layers, for pictures of that shape.
-
-        Raises:
-          DataError: it has an operation that is not allowed in a perceptual network.
-          LabError: its checkpoint can't be restored.
-        """
-        with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
-            pictures = self._build(shape)
-            tensors = {name: published(graph)[name].values for name in layers}
-            outputs = [tensor.op.name for tensor in tensors.values()]
-            needed = {
-                node.name for node in tf.graph_util.extract_sub_graph(graph.as_graph_def(), outputs).node
-            }
-            variables = [v for v in tf.global_variables() if v.op.name in needed]
-            with self._trained.session(variables) as session:
-                frozen = tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), outputs)
-        strange = {node.op for node in frozen.node} - OPERATIONS
-        if strange:
-            raise DataError(
-                f'{_NETWORK_FLAG}={self._trained.model_dir} computes by {", ".join(sorted(strange))}, which '
-                'no perceptual network does: name the folder of --model=vgg or cnn.'
-            )
-        parted, weights = without_weights(frozen, [v.op.name for v in variables])
-        return PerceptualNetwork(parted, pictures.name, {n: t.name for n, t in tensors.items()}, weights)
-
-    def _build(self, shape: Sequence[int]) -> Any:
-        """Builds the network in the current graph; returns the placeholder for pictures."""
-        trained = self._trained
-        height, width, channels = shape
-        own = trained.shape.channels
-        tf.set_random_seed(0)  # --deterministic requires one, though nothing is random
-        pictures = tf.placeholder(tf.float32, [None, *shape], IMAGE)
-        seen = tf.tile(pictures, [1, 1, 1, own]) if channels == 1 else pictures
-        params = dataclasses.replace(trained.params, image_shape=(height, width, own))
-        try:
-            dataclasses.replace(trained, params=params).predictions({IMAGE: seen})
-        except FlagError as error:
-            raise FlagError(f'{_NETWORK_FLAG}={trained.model_dir}: {error}') from error
-        return pictures
-
-
-_Source = _RandomSource | _FolderSource
+    Raises:
+      DataError: a variable is missing or not float32, as in a layer of another size.
+    """
+    missing = set(layers)
+    with tf.Graph().as_default():
+        tf.set_random_seed(0)  # as in `make_style_targets`
+        pictures = tf.placeholder(tf.float32, [None, None, None, network.channels])
+        for name, _ in network.layers(pictures):
+            missing.discard(name)
+            if not missing:
+                break
+        shapes = {variable.op.name: variable.shape.as_list() for variable in tf.global_variables()}
+    reader = tf.train.load_checkpoint(trained.checkpoint)
+    if any(reader.get_variable_to_shape_map().get(name) != shape for name, shape in shapes.items()):
+        raise DataError(f'{_NETWORK_FLAG}={trained.model_dir} does not hold the weights of its network.')
+    return {name: reader.get_tensor(name) for name in shapes}
 
 
 def _open_network(params: Any) -> Trained:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from estimator_lab.base.printable import padded
-from estimator_lab.core.model.endpoints import published
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.core.endpoints import published, variables_of
+from estimator_lab.tf1 import tf
 
 _NAME, _SHAPE, _NUMBER = 28, 16, 14
 _MOST_LAYERS = 60
@@ -46,11 +46,11 @@ def layer_sizes(graph: Any) -> list[LayerSize]:
             counts[variable not in trainable] += sizes.pop(variable)
         return LayerSize(name, shape, *counts)
 
-    layers, seen = [], set[str]()
-    for name, endpoint in published(graph).items():
-        shape = 'x'.join('?' if n is None else str(n) for n in endpoint.values.shape.as_list()[1:])
+    layers, endpoints = [], published(graph)
+    for name, variables in variables_of(endpoints).items():
+        shape = 'x'.join('?' if n is None else str(n) for n in endpoints[name].shape.as_list()[1:])
         others = {variable for variable in sizes if _scope(variable) == name}  # such as visible biases
-        layers.append(size(name, shape, _sources(endpoint.values, seen) & sizes.keys() | others))
+        layers.append(size(name, shape, {v.op.name for v in variables} & sizes.keys() | others))
     scopes: dict[str, list[str]] = {}
     for variable in sizes:
         scopes.setdefault(_scope(variable), []).append(variable)
@@ -81,15 +81,3 @@ def _sum(counts: Iterable[int]) -> str:
 
 def _scope(variable: str) -> str:
     return variable.rpartition('/')[0]
-
-
-def _sources(tensor: Tensor, seen: set[str]) -> set[str]:
-    """Returns the names of the operations that a tensor is computed from, less those in `seen`; adds them."""
-    waiting, found = [tensor.op], set()
-    while waiting:
-        op = waiting.pop()
-        if op.name not in seen:
-            seen.add(op.name)
-            found.add(op.name)
-            waiting += [source.op for source in op.inputs]
-    return found

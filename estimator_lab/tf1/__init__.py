@@ -60,7 +60,7 @@ Operation: TypeAlias = Any
 """A `tf.Operation`, or another value that `EstimatorSpec.train_op` accepts."""
 
 Features: TypeAlias = Any
-"""The features that an input function passes to a model function: see `core.model.features`."""
+"""The features that an input function passes to a model function: see `core.features`."""
 
 EstimatorSpec: TypeAlias = Any
 """A `tf.estimator.EstimatorSpec`."""

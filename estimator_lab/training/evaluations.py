@@ -7,15 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.core.display.drawing import EVALUATION
-from estimator_lab.core.display.phase_summaries import tag_in
-from estimator_lab.core.heads.model import Task
-from estimator_lab.core.model.params import FINAL
+from estimator_lab.core.model import EVALUATION, Task
 from estimator_lab.data.archives import Say
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.event_files import scalars_in
-from estimator_lab.runs.metrics_text import images_text, worth_showing
+from estimator_lab.runs.metrics_text import images_text, numbers_in, worth_showing
 from estimator_lab.runs.record import link_model
 from estimator_lab.tf1 import tf
 
@@ -24,15 +21,14 @@ class BestEvaluation:
     """The primary metric of all evaluations of a run, read from its event files, so that restarts count too.
 
     Args:
-      model_dir: the run's folder.
+      folder: that of the phase whose evaluations count.
       task: names the metric and says whether higher is better.
       say: shows one line to the user: one for each file that can't be read to its end.
-      phase: name of the phase whose evaluations count; '' is the last.
     """
 
-    def __init__(self, model_dir: Path, task: Task, say: Say = print, phase: str = FINAL) -> None:
-        self._folder = model_dir / EVALUATION
-        self._tag = tag_in(phase, task.primary_metric)
+    def __init__(self, folder: Path, task: Task, say: Say = print) -> None:
+        self._folder = folder / EVALUATION
+        self._tag = task.primary_metric
         self._best = max if task.higher_is_better else min
         self._say = say
         self._damaged: set[Path] = set()
@@ -88,8 +84,8 @@ class EvaluationLog(tf.estimator.Exporter):
     ) -> None:
         """Reports one evaluation; exports nothing."""
         self.report.raise_error()
-        self.last = eval_result
-        shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))
+        self.last = numbers_in(eval_result)
+        shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(self.last))
         on = images_text(eval_result, self.report.epoch_size, self.report.kind.noun)
         self.is_enough = self.is_stopped_early()
         self.say(f'evaluated at step {eval_result["global_step"]}: {shown}; over {on}')

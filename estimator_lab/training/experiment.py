@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import locked, made_folder
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core.step.train_step import optimizer_vectors
+from estimator_lab.core.training import optimizer_vectors
 from estimator_lab.data.archives import Say
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.memory import Network, check_training, measure

@@ -10,7 +10,7 @@ from typing import Any
 
 from estimator_lab.console.activity import doing
 from estimator_lab.console.progress import StatusLine, clock
-from estimator_lab.core.model import keys
+from estimator_lab.core import keys
 from estimator_lab.tf1 import tf
 from estimator_lab.training.interrupt import StopSwitch
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from estimator_lab.core.heads.model import Task
+from estimator_lab.core.model import Task
 from estimator_lab.data.archives import Archives, Identity, Say, open_archives
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import KINDS, kind_in

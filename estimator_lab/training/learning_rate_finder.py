@@ -17,7 +17,7 @@ import numpy as np
 from estimator_lab.console.activity import doing
 from estimator_lab.console.progress import Progress
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core.model import keys
+from estimator_lab.core import keys
 from estimator_lab.data.archives import Say
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.optimizers import SECOND_ORDER

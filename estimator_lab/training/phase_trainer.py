@@ -13,13 +13,13 @@ from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress
 from estimator_lab.conventions import IMAGE
-from estimator_lab.core.display.drawing import EVALUATION
-from estimator_lab.core.display.phase_summaries import GraphHook, summaries_in_run
+from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.archives import Archives, distinct_examples
 from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport
 from estimator_lab.data.batches import read_batches
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.order import ONLY_WORKER, Order, OwnPaceOrder
+from estimator_lab.runs.metrics_text import numbers_in
 from estimator_lab.runs.precision import session_config
 from estimator_lab.runs.record import FILE, read_record, write_record
 from estimator_lab.runs.reference_classifier import with_reference_classifier
@@ -84,7 +84,7 @@ class PhaseTrainer:
             )
         self._bad_examples = self._open_bad_examples()
         self._train_report = self._report(plan.inputs.train)
-        self._evaluations = BestEvaluation(settings.model_dir, run.task, self._say, plan.phase.name)
+        self._evaluations = BestEvaluation(plan.folder, run.task, self._say)
         receiver = serving_input_receiver_fn(run.reader, run.model, plan.params)
         names = settings.export if plan.is_final else ()
         self._exporters = make_exporters(names, receiver, self._evaluations)
@@ -120,7 +120,7 @@ class PhaseTrainer:
           Interrupted: the switch was turned on; what was learned has been saved.
           DataError: the data can't be read to its end; what was learned before has been saved.
         """
-        plan, folder = self.plan, self._settings.model_dir
+        plan = self.plan
         switch.may_leave = not self._role.cluster
         if self._role.is_chief:
             self.prepare_folder()
@@ -128,8 +128,7 @@ class PhaseTrainer:
                 self.write_record()
             if plan.run.model.prepare is not None and plan.is_final:
                 self._prepare(plan.run.model.prepare, switch)
-        with contextlib.nullcontext() if plan.is_final else summaries_in_run(plan.folder, folder):
-            metrics = self._train_and_evaluate(switch)
+        metrics = self._train_and_evaluate(switch)
         self.raise_input_error()
         return metrics
 
@@ -205,7 +204,7 @@ class PhaseTrainer:
                 return {}
             metrics = self.estimator.evaluate(eval_input_fn, inputs.eval_steps, eval_hooks)
             report.raise_error()
-            return metrics
+            return numbers_in(metrics)
         log = EvaluationLog(report, self._say, self._is_stopped_early)
         last_step = self.plan.last_step
         is_own_pace = self._role.has_own_share and not self._role.is_chief
@@ -297,7 +296,6 @@ class PhaseTrainer:
         ]
         if plan.is_final:
             hooks.append(HparamsHook(plan.choices, folder, str(plan.folder / EVALUATION)))
-        hooks.append(GraphHook(plan.folder, plan.first_step))
         if plan.params.loss_scaling:
             hooks.append(LossScaleHook(self._say))
         if settings.profile:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.settings import settings_in_use, structural_settings
-from estimator_lab.core.model.params import FINAL, Phase
+from estimator_lab.core.model import FINAL, Phase
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.model import step_of

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.suggestions import unknown
-from estimator_lab.core.heads.model import AnyModel, Task
-from estimator_lab.core.model.hparams import parse_hparams, resolve
-from estimator_lab.core.model.params import ClassifierParams, Phase
-from estimator_lab.core.style.perceptual_loss import FILE as STYLE_FILE
+from estimator_lab.core.model import AnyModel, Phase, Task
+from estimator_lab.core.params import ClassifierParams, parse_hparams, resolve
 from estimator_lab.data.archives import Say, distinct_examples
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
+from estimator_lab.models.style.perceptual import FILE as STYLE_FILE
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
 from estimator_lab.runs.devices import CPU, gpus, use_device
 from estimator_lab.runs.precision import FLOAT16, check_precision, refuse_nondeterminism

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from estimator_lab.base.settings import setting
 from estimator_lab.errors import FlagError
-from estimator_lab.models.registry import MODELS
 
 _model, _data, _image, _training, _output = (
     partial(setting, group=group) for group in ('Model', 'Data', 'Images', 'Training', 'Output')
@@ -22,7 +21,7 @@ class Settings:
     `model_dir` must be given; for the command its default is runs/MODEL.
     """
 
-    model: str = _model('cnn', f'which model: {", ".join(MODELS)}')
+    model: str = _model('cnn', 'which model')
     hparams: str = _model('', "the model's hyper-parameters, name=value,...; 'help' lists them")
 
     data: Sequence[str] = _data(

@@ -14,7 +14,7 @@ from estimator_lab.errors import FlagError
 @dataclass(frozen=True)
 class Some:
     size: int = setting(3, 'a size', lower=1, upper=9)
-    share: float = setting(0.5, 'a share', lambda value: value < 1)
+    share: float = setting(0.5, 'a share', lower=0, below=1)
     fast: bool = setting(False, 'whether')
     name: str = setting('a', 'a name', choices=('a', 'b'))
     out: Path | None = setting(None, 'a file')
@@ -49,8 +49,8 @@ def test_settings_without_an_effect_are_told_apart():
         ({'size': 3.0}, 'size=3.0 must be a whole number'),
         ({'size': True}, 'size=True must be a whole number'),
         ({'size': None}, 'size=None must be a whole number'),
-        ({'share': float('nan')}, 'share=nan'),
-        ({'share': 1.5}, 'share=1.5 is not allowed: a share'),
+        ({'share': float('nan')}, 'share=nan must be'),
+        ({'share': 1.5}, 'share=1.5 must be below 1'),
         ({'fast': 1}, 'fast=1 must be True or False'),
         ({'name': 'c'}, "name='c' must be one of 'a', 'b'"),
         ({'out': 3}, 'out=3 must be a path'),

@@ -41,12 +41,11 @@ def test_what_was_read_first_is_said_last(example):
     assert (symbols[:, 10:17] == 8).all() and (symbols[:, 17:] == 9).all() and (said[:, :18] == 8).all()
 
 
-def test_each_cell_learns_to_add(example, capsys, tmp_path):
-    picture = tmp_path / 'curves.png'
-    losses = example.main(['--steps=4', '--train_steps=150', '--units=16', f'--picture={picture}'])
-    assert list(losses) == ['tanh', 'irnn', 'lstm', 'gru', 'linear']
+def test_each_cell_learns_to_add(example, capsys):
+    losses = example.main(['--steps=4', '--train_steps=150', '--units=16'])
+    assert list(losses) == ['tanh', 'lstm', 'gru']
     assert max(losses.values()) < 0.14  # 1/6 without memory
-    assert len(capsys.readouterr().out.splitlines()) == 7 and picture.exists()
+    assert len(capsys.readouterr().out.splitlines()) == 5
 
 
 def test_copying(example):

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
-from estimator_lab.core.heads.model import Task
-from estimator_lab.core.model import keys
+from estimator_lab.core import keys
+from estimator_lab.core.model import Task
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES

@@ -97,7 +97,7 @@ def test_an_archive_that_can_be_trained_on(sampling, tmp_path):
 
 def test_a_film_of_training(folder, tmp_path):
     frames = film(folder / 'model')
-    assert len(frames) == 4 and len({frame.size for frame in frames}) == 1, 'steps 1, 2, 4 and 8'
+    assert len(frames) == 12 and len({frame.size for frame in frames}) == 1, 'every summary'
     with pytest.raises(DataError, match='holds no pictures of training'):
         film(tmp_path)
 
@@ -108,7 +108,7 @@ def test_the_command(folder, tmp_path, capsys):
     flags = (f'--data={folder / "train.tar"}', '--count=9', f'--out={out}', f'--film={gif}')
     assert (invoke(dream, model_dir, *flags), capsys.readouterr().err) == (0, '')
     assert Image.open(out).size[1] > 4 * 96, 'two rows of samples, and below each the nearest'
-    assert Image.open(gif).n_frames == 4
+    assert Image.open(gif).n_frames == 12
     assert invoke(dream, model_dir, '--steps=5') == 2
     assert '--steps has no meaning for --model=gan' in capsys.readouterr().err
 

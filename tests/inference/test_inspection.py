@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
-from estimator_lab.core.model import keys
-from estimator_lab.core.model.endpoints import Endpoint, publish
+from estimator_lab.core import keys
+from estimator_lab.core.endpoints import publish
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inspection import grad_cam, inspect_image, saliency
 from estimator_lab.inference.inspection_files import show_in_tensorboard
-from estimator_lab.models.cnn import Network
+from estimator_lab.models.cnn import network as cnn_network
+from estimator_lab.runs.pinned import PinnedCheckpoint
+from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (8, 8, 1), np.uint8)
@@ -28,7 +30,7 @@ def weights(cnn):
 def logits(cnn, images):
     """Returns the class scores of images float [n, 8, 8, 1] in [0, 1], by another way through the network."""
     with tf.Graph().as_default(), tf.Session() as session:
-        out, _ = Network(cnn.params)(tf.constant(images, tf.float32))
+        out = dict(cnn_network(tf.constant(images, tf.float32), cnn.params))['logits']
         tf.train.Saver().restore(session, cnn.checkpoint)
         return session.run(out)
 
@@ -69,22 +71,24 @@ def test_pictures_have_the_names_that_training_gives_them(found):
 
 def dense_fn(features, labels, mode, params=None, config=None):
     """A model function without convolutions and labels; its error is half the squared first hidden unit."""
-    weights = tf.reshape(tf.range(192, dtype=tf.float32) / 192, [64, 3])
+    weights = tf.get_variable('dense/kernel', [64, 3])
     hidden = tf.matmul(tf.reshape(features['image'], [-1, 64]), weights)
-    publish({'hidden': Endpoint(hidden, weights)})
+    publish('hidden', hidden)
     return tf.estimator.EstimatorSpec(
         mode, predictions={keys.HIDDEN: hidden, keys.ERROR: tf.square(hidden[:, 0]) / 2}
     )
 
 
-def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_from(cnn):
+def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_from(cnn, tmp_path):
+    weights = np.arange(192, dtype=np.float32).reshape(64, 3) / 192
+    write_checkpoint(tmp_path / 'dense', {'dense/kernel': weights, 'global_step': np.int64(3)})
     dense = dataclasses.replace(
         cnn,
         model=dataclasses.replace(cnn.model, model_fn=dense_fn),
         record=dataclasses.replace(cnn.record, vocabulary=()),
+        pinned=PinnedCheckpoint(str(tmp_path / 'dense')),
     )
     found = inspect_image(dense, IMAGE)
-    weights = np.arange(192).reshape(64, 3) / 192
     assert found.filters['receptive_fields'].reshape(64, 3) == pytest.approx(weights)
     first = (IMAGE.ravel() / 255) @ weights[:, 0]
     # d (h^2 / 2) / dx = h w

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.core.model import keys
+from estimator_lab.core import keys
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from estimator_lab.core.metrics.principal_components import load_components
+from estimator_lab.core.reconstruction.principal_components import load_components
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.images.reader import IMAGES

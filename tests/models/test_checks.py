@@ -22,19 +22,17 @@ SOURCE = '''
 import dataclasses
 
 from estimator_lab.base.settings import setting
-from estimator_lab.core.heads.classification import classification_spec
-from estimator_lab.core.heads.model import Model, Task
-from estimator_lab.core.heads.model_function import model_function
-from estimator_lab.core.layers.elementwise import dropout
-from estimator_lab.core.model.endpoints import Endpoint
-from estimator_lab.core.model.hparams import at_least_1, structural
-from estimator_lab.core.model.params import ClassifierParams, Phase
+from estimator_lab.core.classifier import classification_spec
+from estimator_lab.core.endpoints import LOGITS
+from estimator_lab.core.model import Model, Phase, Task, model_function
+from estimator_lab.core.noise import dropout
+from estimator_lab.core.params import ClassifierParams, structural
 from estimator_lab.tf1 import tf
 
 
 @dataclasses.dataclass(frozen=True)
 class Params(ClassifierParams):
-    units: int = structural(16, 'units of the hidden layer', at_least_1)
+    units: int = structural(16, 'units of the hidden layer', lower=1)
     dropout_rate: float = setting(0.1, 'share of hidden units dropped in training, in [0, 1)')
 
 
@@ -52,10 +50,10 @@ def model_fn(args):
     hidden_layer = tf.layers.Dense(args.params.units, tf.nn.relu, name='hidden', kernel_initializer=start)
     output_layer = tf.layers.Dense(args.params.num_classes, name='logits', kernel_initializer=start)
     hidden = hidden_layer(tf.layers.flatten(args.images))
-    endpoints = {'hidden': Endpoint(hidden, hidden_layer.kernel)}
+    endpoints = {'hidden': hidden}
     hidden = dropout(hidden, args.params.dropout_rate, args.noise)
     logits = output_layer(hidden)
-    spec = classification_spec(args, logits, endpoints)
+    spec = classification_spec(args, {**endpoints, LOGITS: logits})
     return spec
 
 
@@ -83,9 +81,9 @@ BROKEN = {
         'needed has no default',
     ),
     'settings_have_help': ("'units of the hidden layer'", "' '", 'units has no help text'),
-    'defaults_are_allowed': ('structural(16', 'structural(0', 'units=0 is not allowed'),
+    'defaults_are_allowed': ('structural(16', 'structural(0', 'units=0 must be 1 or more'),
     'given_hyper_parameters_are_allowed': ('units', 'unit', 'Unknown hyper-parameter'),
-    'last_phase_is_final': ('Phase()', "Phase('first')", 'must be core.model.params.FINAL'),
+    'last_phase_is_final': ('Phase()', "Phase('first')", 'must be core.model.FINAL'),
     'task_has_a_metric': ('Task()', "Task('')", 'names no primary_metric'),
     'training_has_a_loss_and_a_step': (
         RETURNED,
@@ -283,7 +281,7 @@ DAMAGED = {
     'evaluation_is_summarized': (without_events('eval'), 'writes no scalar loss'),
     'pictures_are_drawn_early': (
         with_event('', tag='images/late/image', image=tf.Summary.Image(height=1, width=1)),
-        'images/late/image is drawn at',
+        'images/late/image is first drawn at step 3',
     ),
     'a_layer_has_one_name': (
         with_event('', tag='activations/ghost', histo=tf.HistogramProto()),

@@ -2,14 +2,13 @@ import json
 
 import numpy as np
 
-from estimator_lab.core.step.noise import Noise
-from estimator_lab.models.cnn import Network, Params, model_fn
+from estimator_lab.core.noise import Noise
+from estimator_lab.models.cnn import Params, model_fn, network
 from estimator_lab.tf1 import tf
 from tests.places import GOLDEN, load_script
 
 FIGURES = json.loads((GOLDEN / 'document_cnn_tf115.json').read_text())
 INPUTS = load_script(GOLDEN / 'inputs.py')
-SMALL = {'image_shape': (8, 12, 1), 'vocabulary': tuple('abcdefg'), 'dense_units': 5, 'filters': 3}
 
 
 def test_the_figures_of_real_tensorflow_1_15():
@@ -19,7 +18,7 @@ def test_the_figures_of_real_tensorflow_1_15():
         tf.train.create_global_step()
         image = tf.constant(INPUTS.image())
         spec = model_fn(image, tf.constant([1]), tf.estimator.ModeKeys.TRAIN, params)
-        logits = tf.get_default_graph().get_tensor_by_name('logits/dense/BiasAdd:0')
+        logits = tf.get_default_graph().get_tensor_by_name('dense_1/BiasAdd:0')
         session.run(tf.global_variables_initializer())
         trained = tf.trainable_variables()
         for variable in trained:
@@ -33,23 +32,17 @@ def test_the_figures_of_real_tensorflow_1_15():
         assert np.allclose(session.run(logits), FIGURES['logits_after_5'], atol=1e-5)
 
 
-def arrays(with_labels=True, epochs=1):
-    images = np.random.default_rng(1).random((6, 8, 12, 1), np.float32)
-    features = {'image': images, 'key': np.array([f'k{n}' for n in range(6)])}
-    labels = np.arange(6) if with_labels else None
-    return tf.estimator.inputs.numpy_input_fn(features, labels, 4, epochs, shuffle=False)
-
-
 def test_dropout_works_in_training_only():
     images = np.random.default_rng(0).random((2, 8, 12, 1), np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         step = tf.placeholder(tf.int64, [])
-        network = Network(Params((8, 12, 1), filters=3, dense_units=64))
-        train, _ = network(tf.constant(images), Noise(tf.stack([1, step])))
-        quiet, endpoints = network(tf.constant(images))
+        params = Params((8, 12, 1), filters=3, dense_units=64)
+        train = dict(network(tf.constant(images), params, Noise(tf.stack([1, step]))))['logits']
+        layers = dict(network(tf.constant(images), params))
+        quiet = layers['logits']
         session.run(tf.global_variables_initializer())
         assert len(tf.trainable_variables()) == 8, 'called twice, it has one set of weights'
-        assert list(endpoints) == ['conv1', 'pool1', 'conv2', 'pool2', 'dense']
+        assert list(layers) == ['conv1', 'pool1', 'conv2', 'pool2', 'dense', 'logits']
         first, again, other = (session.run(train, {step: at}) for at in (1, 1, 2))
         assert np.array_equal(first, again), 'the step decides'
         assert not np.array_equal(first, other)

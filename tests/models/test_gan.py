@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.core.heads.model import Task
-from estimator_lab.core.step.noise import Noise, fresh_seed
+from estimator_lab.core.model import Task
+from estimator_lab.core.noise import Noise, fresh_seed
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models import gan
 from estimator_lab.models.gan import Params, check, model_fn, players, task
@@ -177,7 +177,6 @@ def test_filters_by_the_size_of_the_image(side, filters):
 @pytest.mark.parametrize(
     ('changes', 'sentence'),
     [
-        ({'optimizer': 'lbfgs'}, 'optimizer=lbfgs minimises one loss'),
         ({'conditional': True, 'semi_supervised': True}, 'give one of them'),
         ({'semi_supervised': True, 'loss': 'wasserstein'}, 'loss=wasserstein has no probabilities'),
         ({'image_shape': (7, 7, 1)}, '--image_size=7 is too small for convolutions: give 8'),

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
-from estimator_lab.core.step.noise import Noise
-from estimator_lab.models.mlp import Network, Params, model_fn
+from estimator_lab.core.noise import Noise
+from estimator_lab.models.mlp import Params, model_fn, network, virtual_adversarial_loss
 from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.tf1 import tf
 
@@ -11,30 +12,20 @@ KERNELS = ('layer_1/kernel', 'layer_2/kernel', 'logits/kernel')
 SMALL = {'image_shape': SHAPE, 'vocabulary': tuple('ab'), 'layers': '16-8', 'learning_rate': 0.01}
 
 
-def arrays(epochs=1):
-    """32 images, whose upper half is bright in class 1 and dark in class 0."""
-    labels = np.arange(32) % 2
-    images = np.random.default_rng(1).random((32, *SHAPE), np.float32) / 2
-    images[:, :2] += labels[:, np.newaxis, np.newaxis, np.newaxis] / 2
-    return tf.estimator.inputs.numpy_input_fn(
-        {'image': images}, labels, batch_size=8, num_epochs=epochs, shuffle=False
-    )
-
-
 def test_the_network_by_hand():
     params = Params(SHAPE, vocabulary=tuple('abc'), layers='5', activation='tanh')
     images = np.random.default_rng(0).random((2, *SHAPE), np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
-        logits, endpoints = Network(params)(tf.constant(images))
+        layers = dict(network(tf.constant(images), params))
         session.run(tf.global_variables_initializer())
-        found, hidden = session.run([logits, endpoints['layer_1'].values])
+        found, hidden = session.run([layers['logits'], layers['layer_1']])
         kernel, bias, last, last_bias = session.run(tf.trainable_variables())
     wanted = np.tanh(images.reshape(2, 16) @ kernel + bias)
     assert np.allclose(hidden, wanted, atol=1e-6)
     assert np.allclose(found, wanted @ last + last_bias, atol=1e-6)
 
 
-def test_max_norm_cuts_weights_back_behind_each_step():
+def test_max_norm_bounds_the_weights_after_each_step():
     params = {**SMALL, 'max_norm': 0.5, 'optimizer': 'sgd', 'learning_rate': 1.0, 'dropout_rate': 0.0}
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.create_global_step()
@@ -66,7 +57,7 @@ def test_virtual_adversarial_training_adds_its_loss_in_training_only():
 
 
 @pytest.mark.parametrize('optimizer', sorted(SECOND_ORDER))
-def test_a_second_order_optimizer_rejects_losses_that_are_no_number(tmp_path, optimizer):
+def test_a_second_order_optimizer_rejects_losses_that_are_not_finite(tmp_path, optimizer):
     steps = {'good': [0, 1], 'bad': [2, 3, 4, 5], 'good again': [6], 'the end': [7, 8, 9, 10, 11]}
     images = np.random.default_rng(1).random((12, 8, *SHAPE), np.float32)
     images[[*steps['bad'], *steps['the end']]] = np.nan
@@ -90,22 +81,97 @@ def test_a_second_order_optimizer_rejects_losses_that_are_no_number(tmp_path, op
     assert not any(map(np.array_equal, kept[0], kept[2])) and not any(map(np.array_equal, kept[6], kept[7]))
 
 
-def test_sparse_initial_weights():
-    params = Params(SHAPE, layers='12-5', sparse_initialization=3)
-    with tf.Graph().as_default(), tf.Session() as session:
-        Network(params)(tf.ones([1, *SHAPE]))
-        session.run(tf.global_variables_initializer())
-        kernels = session.run([v for v in tf.trainable_variables() if 'kernel' in v.name])
-    assert [kernel.shape for kernel in kernels] == [(16, 12), (12, 5), (5, 10)]
-    assert all((np.count_nonzero(kernel, axis=0) == 3).all() for kernel in kernels)
-
-
 @pytest.mark.parametrize(('units', 'pixels'), [(0.5, 0.0), (0.0, 0.9), (0.0, 0.0)])
 def test_dropout_drops_pixels_or_units(units, pixels):
     params = Params(SHAPE, layers='1000', dropout_rate=units, input_dropout_rate=pixels)
     with tf.Graph().as_default(), tf.Session() as session:
-        network = Network(params)
-        noisy, _ = network(tf.ones([1, *SHAPE]), Noise(tf.constant([1, 2], tf.int64)))
-        clean, _ = network(tf.ones([1, *SHAPE]))
+        noise = Noise(tf.constant([1, 2], tf.int64))
+        noisy, clean = (dict(network(tf.ones([1, *SHAPE]), params, way))['logits'] for way in (noise, None))
         session.run(tf.global_variables_initializer())
         assert np.allclose(*session.run([noisy, clean])) == (units == pixels == 0)
+
+
+# The loss against NumPy: the worst direction by finite differences, the divergence by its definition.
+
+IMAGES = np.random.default_rng(1).random((3, 2, 2, 1))
+KERNEL = np.random.default_rng(2).normal(size=(4, 5))
+SEED = (1, 2)
+
+
+def divergences(images, kernel, moved):
+    here, there = (log_softmax(values.reshape(-1, 4) @ kernel, axis=1) for values in (images, moved))
+    return (np.exp(here) * (here - there)).sum(axis=1)
+
+
+def directions(images):
+    return images / np.sqrt((images**2).sum(axis=(1, 2, 3), keepdims=True))
+
+
+def worst_steps(images, kernel, distance):
+    """The steps to which finite differences lead from the drawn directions."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        probe = session.run(Noise(tf.constant(SEED, tf.int64)).normal(tf.constant(images.shape)))
+    probe = directions(np.float64(probe))
+    steepest = np.empty_like(images)
+    for place in np.ndindex(images.shape[1:]):
+        shift = np.zeros(images.shape[1:])
+        shift[place] = 1e-5
+        ahead, behind = (divergences(images, kernel, images + probe + s) for s in (shift, -shift))
+        steepest[(slice(None), *place)] = (ahead - behind) / 2e-5
+    return distance * directions(steepest)
+
+
+def computed(weights, distance=0.7, kernel=KERNEL):
+    """Returns the loss and its gradient with respect to the kernel."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        variable = tf.constant(kernel, tf.float32)
+        images = tf.constant(IMAGES, tf.float32)
+
+        def classify(images):
+            return tf.reshape(images, [-1, 4]) @ variable
+
+        loss = virtual_adversarial_loss(
+            classify,
+            classify(images),
+            images,
+            tf.constant(weights, tf.float32),
+            distance,
+            Noise(tf.constant(SEED, tf.int64)),
+        )
+        return session.run([loss, tf.gradients(loss, variable)[0]])
+
+
+@pytest.mark.parametrize(
+    ('weights', 'kept'), [(1.0, [0, 1, 2]), ([1.0, 1.0, 1.0], [0, 1, 2]), ([1, 0, 1], [0, 2])]
+)
+def test_the_loss_is_the_mean_divergence_after_the_worst_steps(weights, kept):
+    moved = IMAGES + worst_steps(IMAGES, KERNEL, 0.7)
+    assert computed(weights)[0] == pytest.approx(divergences(IMAGES, KERNEL, moved)[kept].mean(), rel=1e-4)
+
+
+def test_the_gradient_takes_the_first_prediction_and_the_step_as_given():
+    moved = IMAGES + worst_steps(IMAGES, KERNEL, 0.7)
+    here, there = (log_softmax(values.reshape(-1, 4) @ KERNEL, axis=1) for values in (IMAGES, moved))
+    # Of the cross-entropy of a softmax with targets p: the inputs times q - p.
+    wanted = moved.reshape(3, 4).T @ (np.exp(there) - np.exp(here)) / 3
+    np.testing.assert_allclose(computed(1.0)[1], wanted, atol=1e-5)
+
+
+def test_no_step_in_a_random_direction_is_worse_on_average():
+    drawn = np.random.default_rng(3).normal(size=(200, *IMAGES.shape))
+    random = [divergences(IMAGES, KERNEL, IMAGES + 0.7 * directions(steps)).mean() for steps in drawn]
+    assert computed(1.0)[0] > np.quantile(random, 0.9)
+
+
+def test_confident_predictions():
+    kernel = 8 * KERNEL
+    moved = IMAGES + worst_steps(IMAGES, kernel, 0.7)
+    assert log_softmax(IMAGES.reshape(-1, 4) @ kernel, axis=1).max() > -1e-4
+    assert computed(1.0, kernel=kernel)[0] == pytest.approx(
+        divergences(IMAGES, kernel, moved).mean(), rel=1e-3
+    )
+
+
+def test_equal_predictions_everywhere_cost_nothing():
+    loss, gradient = computed(1.0, kernel=np.zeros((4, 5)))
+    assert loss == 0 and np.abs(gradient).max() < 1e-6

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.boltzmann.params import apply_gradients
-from estimator_lab.core.model.hparams import resolve
+from estimator_lab.core.params import resolve
 from estimator_lab.models import rbm
 from estimator_lab.runs.precision import session_config, supports_bfloat16
 from estimator_lab.tf1 import tf

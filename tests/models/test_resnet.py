@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.layers.imagenet import less_mean, standardised
-from estimator_lab.core.step.noise import Noise
-from estimator_lab.errors import FlagError
-from estimator_lab.models.resnet import MODEL, Network, Params, check, freezable, model_fn
+from estimator_lab.core.noise import Noise
+from estimator_lab.models.published import less_mean, standardised
+from estimator_lab.models.resnet import Params, freezable, model_fn, network, torch_layout
 from estimator_lab.tf1 import tf
 from tests.models.coloured import red_and_blue
 
@@ -22,59 +21,36 @@ def noise():
 
 
 @pytest.mark.parametrize(
-    ('depth', 'variant', 'wanted'),
-    [  # as published by torchvision and by Keras, which counts another 53,120 moving averages
-        (18, 'v1.5', 11_689_512),
-        (34, 'v1.5', 21_797_672),
-        (50, 'v1.5', 25_557_032),
-        (101, 'v1.5', 44_549_160),
-        (152, 'v1.5', 60_192_808),
-        (50, 'v1', 25_636_712 - 53_120),
-        (50, 'slim', 25_557_032),
-    ],
+    ('depth', 'wanted'),  # as published by torchvision
+    [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549_160), (152, 60_192_808)],
 )
-def test_the_published_number_of_parameters(session, depth, variant, wanted):
-    vocabulary = tuple(map(str, range(1000)))
-    _, endpoints, _ = Network(Params((32, 32, 3), vocabulary, depth=depth, variant=variant))(
-        tf.zeros([1, 224, 224, 3])
-    )
+def test_the_published_number_of_parameters(session, depth, wanted):
+    params = Params((32, 32, 3), tuple(map(str, range(1000))), depth=depth)
+    layers = dict(network(tf.zeros([1, 224, 224, 3]), params))
     assert sum(v.shape.num_elements() for v in tf.trainable_variables()) == wanted
-    sides = [endpoints[name].values.shape.as_list()[1] for name in ('conv1', 'pool1', 'block4_2')]
-    assert sides == [112, 56, 7]
+    assert [layers[name].shape.as_list()[1] for name in ('conv1', 'pool1', 'block4_2')] == [112, 56, 7]
 
 
 def test_variables_have_the_names_of_slim(session):
-    Network(Params((32, 32, 3), filters=1, variant='slim'))(tf.zeros([1, 32, 32, 3]))
-    names = [v.op.name.removeprefix('resnet_v1_50/') for v in tf.global_variables()]
+    dict(network(tf.zeros([1, 32, 32, 3]), Params((32, 32, 3), filters=1)))
+    names = [v.op.name.removeprefix('resnet_50/') for v in tf.global_variables()]
     norm = [f'BatchNorm/{part}' for part in ('gamma', 'beta', 'moving_mean', 'moving_variance')]
     assert names[:5] == [f'conv1/{part}' for part in ['weights', *norm]]
-    assert {
-        f'block1/unit_1/bottleneck_v1/{layer}/weights' for layer in ('shortcut', 'conv1', 'conv2', 'conv3')
-    } < set(names)
+    layers = ('shortcut', 'conv1', 'conv2', 'conv3')
+    assert {f'block1/unit_1/{layer}/weights' for layer in layers} < set(names)
     assert names[-2:] == ['logits/weights', 'logits/biases']
 
 
-@pytest.mark.parametrize(
-    ('variant', 'sides'),
-    [  # of the units, for 64 pixels: tf-slim halves them at the end of a block
-        ('v1.5', '16 16 16 8 8 8 8 4 4 4 4 4 4 2 2 2'),
-        ('v1', '16 16 16 8 8 8 8 4 4 4 4 4 4 2 2 2'),
-        ('slim', '16 16 8 8 8 8 4 4 4 4 4 4 2 2 2 2'),
-    ],
-)
-def test_where_the_sides_are_halved(session, variant, sides):
-    params = Params((64, 64, 3), depth=50, filters=1, variant=variant)
-    _, endpoints, _ = Network(params)(tf.zeros([1, 64, 64, 3]))
-    found = [e.values.shape.as_list()[1] for name, e in endpoints.items() if name.startswith('block')]
-    assert found == list(map(int, sides.split()))
-    operations = tf.get_default_graph().get_operations()
+def test_where_the_sides_are_halved(session):
+    layers = dict(network(tf.zeros([1, 64, 64, 3]), Params((64, 64, 3), depth=50, filters=1)))
+    found = [tensor.shape.as_list()[1] for name, tensor in layers.items() if name.startswith('block')]
+    assert found == [16] * 3 + [8] * 4 + [4] * 6 + [2] * 3
     strided = {
         (op.inputs[1].shape.as_list()[0], op.get_attr('strides')[1])
-        for op in operations
-        if op.type == 'Conv2D' and 'conv1' not in op.name.split('/')[1] and op.get_attr('strides')[1] == 2
+        for op in tf.get_default_graph().get_operations()
+        if op.type == 'Conv2D' and 'block' in op.name and op.get_attr('strides')[1] == 2
     }
-    # In the 3x3 of v1.5 and tf-slim, in the first 1x1 of v1; in those of shortcuts.
-    assert strided == {'v1.5': {(3, 2), (1, 2)}, 'v1': {(1, 2)}, 'slim': {(3, 2)}}[variant]
+    assert strided == {(3, 2), (1, 2)}, 'in the 3x3, and in those of shortcuts'
 
 
 def convolved(images, kernel, stride):
@@ -118,7 +94,7 @@ class ByHand:
 
 def test_the_same_network_in_numpy(session):
     images = np.random.default_rng(0).random((2, 40, 32, 3), np.float32)
-    logits, _, updates = Network(Params(**SMALL))(tf.constant(images))
+    logits = dict(network(tf.constant(images), Params(**SMALL)))['logits']
     variables, rng = tf.global_variables(), np.random.default_rng(1)
     values = {}
     for variable in variables:
@@ -129,7 +105,7 @@ def test_the_same_network_in_numpy(session):
         variable.load(values[variable.op.name], session)
     wanted = ByHand(values)(images.astype(float))
     assert np.allclose(session.run(logits), wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
-    assert np.ptp(wanted) > 0.1 and updates == []
+    assert np.ptp(wanted) > 0.1 and not tf.get_collection(tf.GraphKeys.UPDATE_OPS)
 
 
 def test_pixels(session):
@@ -159,26 +135,29 @@ def test_frozen_layers_do_not_change(tmp_path):
 
 
 def test_the_batchs_statistics_in_training_only(session):
-    network = Network(Params(**SMALL, dropout_rate=0.5))
-    images = tf.random.stateless_uniform([4, 32, 32, 3], [1, 2])
-    quiet, _, none = network(images)
-    noisy, _, updates = network(images, noise())
+    images, params = tf.random.stateless_uniform([4, 32, 32, 3], [1, 2]), Params(**SMALL, dropout_rate=0.5)
+    quiet = dict(network(images, params))['logits']
+    assert not tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    noisy = dict(network(images, params, noise()))['logits']
     session.run(tf.global_variables_initializer())
     assert not np.allclose(*session.run([quiet, noisy]))
-    assert none == [] and len(updates) == 2 * 20  # 17 convolutions and three shortcuts
+    assert len(tf.get_collection(tf.GraphKeys.UPDATE_OPS)) == 2 * 20  # 17 convolutions and three shortcuts
 
 
-@pytest.mark.parametrize(
-    ('params', 'words'),
-    [
-        ({'image_shape': (31, 64, 3)}, '--image_size=31 is too small: the network needs at least 32 pixels'),
-        (
-            {'variant': 'slim', 'depth': 34},
-            '--hparams=variant=slim exists with depth=50, 101, 152, not 34',
-        ),
-    ],
-)
-def test_what_cannot_be_built(params, words):
-    with pytest.raises(FlagError, match=words):
-        check(Params(**params))
-    assert MODEL.layered(Params(**SMALL)).smallest == 32
+def test_the_names_and_shapes_of_torchvision():
+    shapes = {
+        'resnet_50/conv1/weights': (7, 7, 3, 64),
+        'resnet_50/block2/unit_1/shortcut/BatchNorm/moving_mean': (512,),
+        'resnet_50/block2/unit_4/conv3/weights': (1, 1, 128, 512),
+        'resnet_50/logits/weights': (1, 1, 2048, 5),
+    }
+    (layout,) = torch_layout(shapes)
+    stem, mean, third, dense = layout.sources.values()
+    assert stem.names.fullmatch('conv1.weight') and stem.names.fullmatch('module.conv1.weight')
+    assert mean.names.fullmatch('layer2.0.downsample.1.running_mean')
+    assert third.names.fullmatch('layer2.3.conv3.weight') and dense.names.fullmatch('fc.weight')
+    rng = np.random.default_rng(0)
+    kernel, matrix = rng.random((64, 3, 7, 7)), rng.random((5, 2048))
+    assert (stem.shape, dense.shape) == (kernel.shape, matrix.shape)
+    assert np.array_equal(stem.convert(kernel), kernel.transpose(2, 3, 1, 0))
+    assert np.array_equal(dense.convert(matrix), matrix.T[np.newaxis, np.newaxis])

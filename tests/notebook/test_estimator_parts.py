@@ -6,7 +6,8 @@ import pytest
 from estimator_lab import api
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.models import style
+from estimator_lab.models.style import model as style
+from estimator_lab.models.style.perceptual import built_in_perceptual_loss
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.streams import stream_members
@@ -139,7 +140,7 @@ def test_losses_of_style_compare_pictures_with_photo_and_style():
     assert (of_style > 0).all() and (variation > 0).all()
     own = style.Params(image_shape=photo.shape)
     with tf.Graph().as_default(), tf.Session() as session:
-        built_in = style.built_in_perceptual_loss(3)
+        built_in = built_in_perceptual_loss(3)
         found = style.perceived_losses(built_in, tf.constant(photo[None]), tf.ones([1, 1]))
         wanted = found(tf.constant(other[None])).perceptual(own)
         session.run(tf.local_variables_initializer())

@@ -28,7 +28,7 @@ import pytest
 from hypothesis import strategies
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from estimator_lab.core.model.params import Phase
+from estimator_lab.core.model import Phase
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.order import WorkerShard

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from estimator_lab.core.heads.model import Task
+from estimator_lab.core.model import Task
 from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError, Member

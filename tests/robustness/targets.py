@@ -21,7 +21,7 @@ import numpy as np
 from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.printable import escaped, is_clean, json_escaped, printable, unescaped
 from estimator_lab.console.outputs import CsvWriter
-from estimator_lab.core.model.hparams import parse_hparams, resolve
+from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import Index
 from estimator_lab.data.index_file import ROW, Contents, Header, read_index_file, write_index_file

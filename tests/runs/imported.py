@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from estimator_lab.core.model.endpoints import published
+from estimator_lab.core.endpoints import published
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 
@@ -18,7 +18,7 @@ def assert_computes(model_dir, images, wanted):
     trained = open_trained(model_dir)
     with tf.Graph().as_default() as graph:
         predictions = trained.predictions({'image': tf.constant(images / np.float32(255))}).predictions
-        made = {name: endpoint.values for name, endpoint in published(graph).items()}
+        made = published(graph)
         with trained.session() as session:
             found = session.run({**made, **predictions})
     for name, values in wanted.items():

@@ -6,7 +6,7 @@ import struct
 import pytest
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from estimator_lab.core.heads.model import Task
+from estimator_lab.core.model import Task
 from estimator_lab.runs import event_files
 from estimator_lab.tf1 import tf
 from estimator_lab.training.evaluations import BestEvaluation

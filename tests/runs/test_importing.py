@@ -11,7 +11,7 @@ from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
 from tests.runs.imported import assert_computes
-from tests.weight_files import random_values, write_keras_2, write_keras_3, write_slim
+from tests.weight_files import random_values, write_keras_2, write_slim
 
 SIDE = 64
 SHAPE = (SIDE, SIDE, 3)
@@ -50,12 +50,11 @@ def test_keras_2_with_the_top(keras, tmp_path):
     assert_computes(tmp_path / 'vgg', images, made)
 
 
-@pytest.mark.parametrize('write', [write_keras_3, write_slim])
-def test_convolutions_alone_by_other_names(keras, tmp_path, write):
+def test_convolutions_alone_by_the_names_of_slim(keras, tmp_path):
     path, images, made = keras
     with open_weight_file(path) as file:
         values = dict(_by_slims_names(file))
-    write(tmp_path / 'file', values)
+    write_slim(tmp_path / 'file', values)
     found = import_weights(importing(tmp_path / 'file', hparams={'head': 'pool'}), tmp_path / 'vgg')
     assert found.labels == () and found.variables == 26
     assert_computes(tmp_path / 'vgg', images, {name: made[name] for name in ('conv1_1', 'pool3', 'pool5')})

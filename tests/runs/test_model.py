@@ -83,7 +83,7 @@ def test_a_model_without_labels_has_no_vocabulary(cnn_dir):
     [
         ({'model': 'transformer'}, r'made by estimator_lab \S+, cannot be opened by this version .*unknown'),
         ({'hparams': {'attention': 3}}, "cannot be opened by this version .* hyper-parameter 'attention'"),
-        ({'hparams': {'filters': 0}}, 'cannot be opened by this version .*filters=0 is not allowed'),
+        ({'hparams': {'filters': 0}}, 'cannot be opened by this version .*filters=0 must be 1'),
         ({'hparams': {'filters': '2'}}, "cannot be opened by .* hyper-parameter filters is '2', not a whole"),
         ({'hparams': {'filters': True}}, 'cannot be opened by .* hyper-parameter filters is True'),
         ({'hparams': {'filters': 2.5}}, r'cannot be opened by .* hyper-parameter filters is 2\.5'),

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from estimator_lab.core import keys
 from estimator_lab.core.adversarial.quality import Classified, Samples, reference_metrics
-from estimator_lab.core.model import keys
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES

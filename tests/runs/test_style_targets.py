@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.core.model.endpoints import Endpoint, published
-from estimator_lab.core.style.losses import gram_matrices
+from estimator_lab.core.endpoints import published
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models.style import Params
+from estimator_lab.models.style.losses import gram_matrices
+from estimator_lab.models.style.model import Params
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.style_targets import chosen_layers, make_style_targets, read_styles
 from estimator_lab.tf1 import tf
@@ -42,7 +42,7 @@ def test_what_is_frozen_is_what_the_network_computes(vgg_dir, styles):
     assert list(perceptual_loss.grams) == ['conv1_1', 'conv2_1', 'conv3_2', 'conv4_2']
     pictures = np.random.default_rng(0).random((2, 48, 40, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
-        maps = perceptual_loss.network.in_graph()(tf.constant(pictures), ['conv4_2'])['conv4_2']
+        maps = perceptual_loss.network.perceive(tf.constant(pictures), ['conv4_2'])['conv4_2']
         session.run(tf.local_variables_initializer())
         found = session.run(maps)
     ink = np.asarray(picture(5, 40, 50), np.float32)[np.newaxis] / 255
@@ -59,7 +59,7 @@ def maps_of(model_dir, pictures, layer):
     with tf.Graph().as_default() as graph:
         dataclasses.replace(trained, params=resized).predictions({'image': tf.constant(pictures)})
         with trained.session() as session:
-            return session.run(published(graph)[layer].values)
+            return session.run(published(graph)[layer])
 
 
 def test_a_cnn_perceives_too(styles, tmp_path):
@@ -75,7 +75,7 @@ def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles):
         params(image_shape=(32, 32, 1), perceptual=str(vgg_dir), style_image=str(styles / 'ink.png'))
     )
     with tf.Graph().as_default(), tf.Session() as session:
-        maps = lesson.perceptual_loss.network.in_graph()(tf.ones([1, 32, 32, 1]), ['conv1_1'])
+        maps = lesson.perceptual_loss.network.perceive(tf.ones([1, 32, 32, 1]), ['conv1_1'])
         session.run(tf.local_variables_initializer())
         assert session.run(maps)['conv1_1'].shape == (1, 32, 32, 2)
 
@@ -93,12 +93,11 @@ def test_a_layer_that_there_is_not(vgg_dir, styles):
 
 def test_layers_are_chosen_by_the_size_of_their_maps():
     with tf.Graph().as_default():
-        kernel = tf.zeros([3, 3, 1, 1])
         layers = {
-            name: Endpoint(tf.placeholder(tf.float32, [None, side, side, 1]), kernel)
+            name: tf.placeholder(tf.float32, [None, side, side, 1])
             for name, side in (('a', 32), ('b', 32), ('c', 16), ('d', 8))
         }
-        layers['pool'] = Endpoint(tf.placeholder(tf.float32, [None, 4, 4, 1]))
+        layers['pool'] = tf.nn.max_pool2d(layers['d'], 2, 2, 'SAME')
         assert chosen_layers(layers, params()) == (['b', 'c', 'd'], 'c')
         asked = params(style_layers='pool+a', content_layer='d')
         assert chosen_layers(layers, asked) == (['a', 'pool'], 'd'), 'in the order of the network'

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab import train as command
-from estimator_lab.core.step import train_step
+from estimator_lab.core import training as train_step
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
 from estimator_lab.training import learning_rate_finder as finder

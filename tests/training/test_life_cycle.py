@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.core.heads.model import Task
+from estimator_lab.core.model import Task
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.errors import DataError, FlagError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from estimator_lab.core.display.drawing import EVALUATION
+from estimator_lab.core.model import EVALUATION
 from estimator_lab.runs.event_files import all_values_in
 from estimator_lab.tf1 import tf
 from tests.archive_files import small_archive

@@ -7,7 +7,7 @@ the generator's gradient passes through, so that it does not learn to draw augme
 
 from collections.abc import Callable, Mapping
 
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
 _SHIFT = 1 / 8  # of the side, the largest shift in either direction
@@ -27,11 +27,6 @@ def augmented(images: Tensor, names: str, noise: Noise) -> Tensor:
         for name in _names(names):
             images = AUGMENTATIONS[name](images, noise)
         return images
-
-
-def are_augmentations(names: str) -> bool:
-    """Returns whether all of the names, joined by '-', are known."""
-    return all(name in AUGMENTATIONS for name in _names(names))
 
 
 def _names(names: str) -> list[str]:

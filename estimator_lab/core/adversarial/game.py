@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from estimator_lab.core.adversarial.augmentation import augmented
+from estimator_lab.core.adversarial.discriminator import Discriminated
+from estimator_lab.core.adversarial.generator import Generated
 from estimator_lab.core.adversarial.losses import (
     LOSSES,
     feature_distance,
@@ -23,12 +25,10 @@ from estimator_lab.core.adversarial.players import (
     Players,
     averaged,
 )
-from estimator_lab.core.layers.discriminator import Discriminated
-from estimator_lab.core.layers.generator import Generated
-from estimator_lab.core.model.endpoints import Endpoints
-from estimator_lab.core.step.loss_scale import LossScaledOptimizer
-from estimator_lab.core.step.noise import Noise
-from estimator_lab.core.step.train_step import (
+from estimator_lab.core.endpoints import Endpoints
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.training import (
+    LossScaledOptimizer,
     apply_gradients,
     apply_if_nonempty,
     loss_scaled,

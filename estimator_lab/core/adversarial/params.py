@@ -1,58 +1,66 @@
 """Hyper-parameters of a GAN."""
 
 import dataclasses
+from typing import Any
 
 from estimator_lab.base.settings import setting
-from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations
+from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS
 from estimator_lab.core.adversarial.losses import LOSSES
-from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, not_negative, structural
-from estimator_lab.core.model.params import LabelledParams, has_adam
+from estimator_lab.core.params import TrainingParams, clip_norm_hparam, structural
 from estimator_lab.errors import FlagError
 
 
+def _has_adam(params: Any) -> bool:
+    return bool(params.optimizer == 'adam')
+
+
 @dataclasses.dataclass(frozen=True)
-class AdversarialParams(LabelledParams):
+class AdversarialParams(TrainingParams):
     """Parameters of every GAN, whatever its networks."""
 
-    latent_size: int = structural(64, 'numbers in a latent vector, at least 1', at_least_1)
-    learning_rate: float = setting(0.0005, "the generator's initial learning rate, above 0", is_positive)
+    latent_size: int = structural(64, 'numbers in a latent vector, at least 1', lower=1)
+    clip_norm: float = clip_norm_hparam(0.0)
+    learning_rate: float = setting(0.0005, "the generator's initial learning rate, above 0", above=0)
     discriminator_learning_rate: float = setting(
-        0.0, "the discriminator's initial learning rate; 0 for the generator's", not_negative
+        0.0, "the discriminator's initial learning rate; 0 for the generator's", lower=0
     )
-    beta1: float = setting(0.5, "adam's decay of the mean gradient, in [0, 1)", is_share, used_if=has_adam)
+    beta1: float = setting(0.5, "adam's decay of the mean gradient", lower=0, below=1, used_if=_has_adam)
     beta2: float = setting(
-        0.999, "adam's decay of the mean squared gradient, in [0, 1)", is_share, used_if=has_adam
+        0.999, "adam's decay of the mean squared gradient", lower=0, below=1, used_if=_has_adam
     )
     epsilon: float = setting(
-        1e-8, "adam's constant for numerical stability, above 0", is_positive, used_if=has_adam
+        1e-8, "adam's constant for numerical stability, above 0", above=0, used_if=_has_adam
     )
     loss: str = setting(
         '',
-        f'one of {", ".join(LOSSES)}; default non_saturating, for semi_supervised feature_matching',
-        lambda v: not v or v in LOSSES,
+        "both players' losses; '' for non_saturating, for semi_supervised feature_matching",
+        choices=('', *LOSSES),
     )
     gradient_penalty: float = setting(
         10.0,
         'weight of the gradient penalty, for loss=wasserstein',
-        not_negative,
+        lower=0,
         used_if=lambda params: params.chosen_loss == 'wasserstein',
     )
     r1: float = setting(
         0.0,
         'weight of the squared gradients at real images (Mescheder et al. 2018); 0 for none',
-        not_negative,
+        lower=0,
     )
     augment_both: str = setting(
         '',
         'augmentations of images and fakes for the discriminator, for small data sets: '
         f'{", ".join(AUGMENTATIONS)}, joined by "-" (Zhao et al. 2020)',
-        are_augmentations,
+        pattern=f'(({"|".join(AUGMENTATIONS)})(-(?!$)|$))*',
     )
     discriminator_steps: int = setting(
-        1, 'steps of the discriminator, each on a slice of the batch, per step of the generator', at_least_1
+        1, 'steps of the discriminator, each on a slice of the batch, per step of the generator', lower=1
     )
     average_decay: float = setting(
-        0.999, "decay of the average of the generator's weights, in [0, 1); 0 for no average", is_share
+        0.999,
+        "decay of the average of the generator's weights, in [0, 1); 0 for no average",
+        lower=0,
+        below=1,
     )
     conditional: bool = structural(False, 'whether both networks are conditioned on the label')
     semi_supervised: bool = structural(
@@ -82,10 +90,6 @@ def check_game(params: AdversarialParams) -> None:
         raise FlagError(
             'A GAN cannot accumulate gradients, as its networks learn in turn.',
             accumulate='Leave out --accumulate.',
-        )
-    if params.is_second_order:
-        raise FlagError(
-            f'--hparams=optimizer={params.optimizer} minimises one loss, and a GAN has two: use adam.'
         )
     if params.conditional and params.semi_supervised:
         raise FlagError(

@@ -1,16 +1,17 @@
 """Summaries of a GAN for TensorBoard."""
 
+from pathlib import Path
+
+from estimator_lab.core import keys
+from estimator_lab.core.adversarial.discriminator import Discriminated
 from estimator_lab.core.adversarial.game import Batch, Game
 from estimator_lab.core.adversarial.params import AdversarialParams
 from estimator_lab.core.adversarial.players import Players, to_unit_range
 from estimator_lab.core.adversarial.quality import Samples
-from estimator_lab.core.display.drawing import Display, Drawing
-from estimator_lab.core.display.embeddings import EmbeddingsHook
-from estimator_lab.core.display.picture import COLUMNS
-from estimator_lab.core.display.summaries import histogram_summary, rows_drawing, weight_histograms
-from estimator_lab.core.layers.discriminator import Discriminated
-from estimator_lab.core.model import keys
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.picture import COLUMNS
+from estimator_lab.core.projector import ProjectorHook
+from estimator_lab.core.summaries import histogram, rows_picture, weight_histograms
 from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 
 SAMPLES = 'samples'
@@ -36,15 +37,15 @@ def game_summaries(game: Game, batch: Batch, diversity: Tensor) -> None:
     }
     for name, value in scalars.items():
         tf.summary.scalar(name, value)
-    histogram_summary('outputs/real', game.discriminator.real)
-    histogram_summary('outputs/fake', game.discriminator.fake)
+    histogram('outputs/real', game.discriminator.real)
+    histogram('outputs/fake', game.discriminator.fake)
     weight_histograms()
     for name, endpoint in game.discriminator.endpoints.items():
-        histogram_summary(f'activations/discriminator/{name}', endpoint.values)
+        histogram(f'activations/discriminator/{name}', endpoint)
 
 
-def sample_pictures(players: Players, game: Game, batch: Batch, params: AdversarialParams) -> list[Drawing]:
-    """Returns the drawings of training.
+def sample_pictures(players: Players, game: Game, batch: Batch, params: AdversarialParams) -> None:
+    """Adds the pictures of training.
 
     `images/samples` shows the averaged generator's images of fixed latent vectors; a conditional generator
     has a row for each of the first ten labels, with the same vectors. `images/batch` shows this step's images
@@ -54,14 +55,13 @@ def sample_pictures(players: Players, game: Game, batch: Batch, params: Adversar
         latent, classes = _fixed(params)
         grid = to_unit_range(players.average(latent, classes).images)
         rows = tf.split(grid, grid.shape.as_list()[0] // COLUMNS)
-        texts = params.vocabulary[: len(rows)] if params.conditional else [''] * len(rows)
-        shown = {'images': batch.images, 'samples': game.made.images}
-        both = [(text, to_unit_range(images)) for text, images in shown.items()]
-    return [rows_drawing(SAMPLES, list(zip(texts, rows, strict=True))), rows_drawing('batch', both)]
+        both = [to_unit_range(images) for images in (batch.images, game.made.images)]
+    rows_picture(SAMPLES, rows)
+    rows_picture('batch', both)
 
 
 def projector_hook(
-    real: Discriminated, fake: Discriminated, samples: Samples, images: Tensor, display: Display
+    real: Discriminated, fake: Discriminated, samples: Samples, images: Tensor, folder: Path
 ) -> SessionRunHook:
     """Returns the hook that shows images and samples as the discriminator sees them, in the Projector.
 
@@ -70,7 +70,7 @@ def projector_hook(
       fake: its outputs for the samples.
       samples: the samples.
       images: float32 [batch, height, width, channels] in [0, 1], the images.
-      display: where to show them.
+      folder: that of the evaluations' event files.
     """
     with tf.name_scope('projector'):
         origins = [
@@ -83,7 +83,7 @@ def projector_hook(
         }
         hidden = tf.concat([real.hidden, fake.hidden], axis=0)
         shown = tf.concat([images, samples.fake], axis=0)
-        return EmbeddingsHook(hidden, shown, columns, str(display.folder))
+        return ProjectorHook(hidden, shown, columns, folder)
 
 
 def _fixed(params: AdversarialParams) -> tuple[Tensor, Tensor | None]:

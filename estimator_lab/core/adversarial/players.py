@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
+from estimator_lab.core.adversarial.discriminator import Discriminator
+from estimator_lab.core.adversarial.generator import Generator
 from estimator_lab.core.adversarial.params import AdversarialParams
-from estimator_lab.core.layers.discriminator import Discriminator
-from estimator_lab.core.layers.generator import Generator
-from estimator_lab.core.model.features import class_ids
+from estimator_lab.core.features import class_ids
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 GENERATOR, AVERAGE = 'generator', 'generator_average'

@@ -4,7 +4,8 @@ import json
 import math
 from typing import Any, NamedTuple
 
-from estimator_lab.core.metrics.sample_quality import (
+from estimator_lab.core import keys
+from estimator_lab.core.adversarial.sample_quality import (
     classifier_score,
     coverage,
     frechet_distance,
@@ -12,8 +13,7 @@ from estimator_lab.core.metrics.sample_quality import (
     spread,
     streaming_moments,
 )
-from estimator_lab.core.metrics.streaming import Sample, kept_rows, running_sum
-from estimator_lab.core.model import keys
+from estimator_lab.core.metrics import Sample, kept_rows, running_sum
 from estimator_lab.tf1 import Tensor, tf
 
 Metrics = dict[str, tuple[Any, Any]]

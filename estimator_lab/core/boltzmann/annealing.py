@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.core.boltzmann.rbm import Rbm
-from estimator_lab.core.step.float32 import float32_matvec, float32_product
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.float32 import float32_matvec, float32_product
+from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
 # Shares of the steps, each with the last inverse temperature (section 4: 500, 4,000 and 10,000 steps).

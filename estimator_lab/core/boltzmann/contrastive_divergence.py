@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from estimator_lab.core.boltzmann.rbm import Rbm
-from estimator_lab.core.step.float32 import in_float32
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.float32 import in_float32
+from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, Variable, tf
 
 _ACTIVATION_MEMORY = 0.95  # decay of the running mean that is compared with the sparsity target

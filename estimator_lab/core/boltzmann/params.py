@@ -4,12 +4,11 @@ import dataclasses
 from typing import Any
 
 from estimator_lab.base.settings import setting
+from estimator_lab.core import training as train_step
 from estimator_lab.core.boltzmann.contrastive_divergence import Recipe
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
-from estimator_lab.core.model.hparams import at_least_1, is_share, not_negative, structural
-from estimator_lab.core.model.params import TrainingParams
-from estimator_lab.core.step import train_step
-from estimator_lab.core.step.train_step import optimizer_and_rate, sequential_train_op
+from estimator_lab.core.params import TrainingParams, structural
+from estimator_lab.core.training import optimizer_and_rate, sequential_train_op
 from estimator_lab.optimizers import FIRST_ORDER, SCHEDULES, WITH_MOMENTUM
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
@@ -27,52 +26,54 @@ class RbmParams(TrainingParams):
     """Parameters of one RBM; the defaults follow Hinton's practical guide (2012)."""
 
     # Contrastive divergence has no loss that a second-order optimizer could evaluate.
-    optimizer: str = setting('momentum', f'one of {", ".join(FIRST_ORDER)}', FIRST_ORDER.__contains__)
+    optimizer: str = setting('momentum', 'kind', choices=tuple(FIRST_ORDER))
     learning_rate: float = setting(
-        0.0, 'initial learning rate; 0 for the default, 0.05, or 0.001 with gaussian units', not_negative
+        0.0, 'initial learning rate; 0 for the default, 0.05, or 0.001 with gaussian units', lower=0
     )
-    learning_rate_schedule: str = setting('linear', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    learning_rate_schedule: str = setting('linear', 'kind', choices=tuple(SCHEDULES))
     initial_momentum: float = setting(
         0.5,
         'in the first steps, in [0, 1); then learning rate / (1 - momentum) stays the same',
-        is_share,
+        lower=0,
+        below=1,
         used_if=lambda params: _has_momentum(params) and params.initial_momentum_steps > 0,
     )
     initial_momentum_steps: int = setting(
-        3000, 'number of these steps, 0 or more', not_negative, used_if=_has_momentum
+        3000, 'number of these steps, 0 or more', lower=0, used_if=_has_momentum
     )
-    hidden_units: int = structural(500, 'hidden units, at least 1', at_least_1)
+    hidden_units: int = structural(500, 'hidden units, at least 1', lower=1)
     visible_units: str = structural(
         BERNOULLI,
         'bernoulli for pixels as probabilities; gaussian for photos, each normalised to mean 0, deviation 1',
-        UNITS.__contains__,
+        choices=tuple(UNITS),
     )
     binarize: bool = setting(
         True,
         'whether pixels are sampled as 0 or 1 (bernoulli only)',
         used_if=lambda params: params.visible_units == BERNOULLI,
     )
-    cd_steps: int = setting(1, 'Gibbs steps in an update, k of CD-k, at least 1', at_least_1)
+    cd_steps: int = setting(1, 'Gibbs steps in an update, k of CD-k, at least 1', lower=1)
     chains: int = structural(
-        100, 'persistent chains, for better samples; 0 starts each chain at the data', not_negative
+        100, 'persistent chains, for better samples; 0 starts each chain at the data', lower=0
     )
-    weight_decay: float = setting(0.0002, 'factor of the L2 penalty on weights, 0 or more', not_negative)
+    weight_decay: float = setting(0.0002, 'factor of the L2 penalty on weights, 0 or more', lower=0)
     sparsity_target: float = setting(
         0.1,
-        'desired mean activation of hidden units, in (0, 1)',
-        lambda v: 0 < v < 1,
+        'desired mean activation of hidden units',
+        above=0,
+        below=1,
         used_if=lambda params: params.sparsity_cost > 0,
     )
-    sparsity_cost: float = setting(0.0, 'weight of the sparsity penalty, 0 for none', not_negative)
-    dream_steps: int = setting(20, 'Gibbs steps of the samples in PREDICT, 0 or more', not_negative)
-    dream_from: str = setting('data', 'start of these samples: data or noise', ('data', 'noise').__contains__)
+    sparsity_cost: float = setting(0.0, 'weight of the sparsity penalty, 0 for none', lower=0)
+    dream_steps: int = setting(20, 'Gibbs steps of the samples in PREDICT, 0 or more', lower=0)
+    dream_from: str = setting('data', 'start of these samples', choices=('data', 'noise'))
     ais_chains: int = setting(
-        0, 'chains that estimate log Z in EVAL, 100 for about 0.1 nat; 0 for no estimate', not_negative
+        0, 'chains that estimate log Z in EVAL, 100 for about 0.1 nat; 0 for no estimate', lower=0
     )
     ais_steps: int = setting(
         14_500,
-        'intermediate machines of each chain, at least 100',
-        lambda v: v >= 100,
+        'intermediate machines of each chain',
+        lower=100,
         used_if=lambda params: params.ais_chains > 0,
     )
 

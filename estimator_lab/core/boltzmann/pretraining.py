@@ -15,8 +15,8 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core.boltzmann.params import RATES, RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
-from estimator_lab.core.model.hparams import at_least_1, is_share, not_negative, structural
-from estimator_lab.core.model.params import Phase, TrainingParams
+from estimator_lab.core.model import Phase
+from estimator_lab.core.params import TrainingParams, structural
 
 RBM, DENOISING = 'rbm', 'denoising'
 LAYERWISE = ('pretrain_epochs', 'pretraining', 'chains')
@@ -37,40 +37,37 @@ def _has_rbms(params: Any) -> bool:
 class PretrainingParams:
     """Hyper-parameters of pre-training."""
 
-    pretrain_epochs: float = structural(
-        10.0, 'passes over the images for each layer; 0 for none', not_negative
-    )
+    pretrain_epochs: float = structural(10.0, 'passes over the images for each layer; 0 for none', lower=0)
     pretraining: str = structural(
-        RBM, f'{RBM} or {DENOISING} autoencoders', (RBM, DENOISING).__contains__, used_if=_is_pretrained
+        RBM, f'{RBM} or {DENOISING} autoencoders', choices=(RBM, DENOISING), used_if=_is_pretrained
     )
     pretrain_learning_rate: float = setting(
         0.0,
         'learning rate; 0 for the default, 0.05 with momentum (rbm), 0.001 with adam (denoising)',
-        not_negative,
+        lower=0,
         used_if=_is_pretrained,
     )
-    cd_steps: int = setting(
-        1, 'Gibbs steps in an update of an rbm, at least 1', at_least_1, used_if=_has_rbms
-    )
+    cd_steps: int = setting(1, 'Gibbs steps in an update of an rbm, at least 1', lower=1, used_if=_has_rbms)
     chains: int = structural(
-        0, "an rbm's persistent chains; 0 starts each chain at the data", not_negative, used_if=_has_rbms
+        0, "an rbm's persistent chains; 0 starts each chain at the data", lower=0, used_if=_has_rbms
     )
     pretrain_weight_decay: float = setting(
-        0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", not_negative, used_if=_has_rbms
+        0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", lower=0, used_if=_has_rbms
     )
     pretrain_binarize: bool = setting(
         False, 'whether rbms learn from inputs sampled as 0 or 1: better samples after few steps'
     )
     masking: float = setting(
         0.25,
-        'share of the input values set to 0 for a denoising autoencoder, in [0, 1)',
-        is_share,
+        'share of the input values set to 0 for a denoising autoencoder',
+        lower=0,
+        below=1,
         used_if=lambda params: _is_pretrained(params) and params.pretraining == DENOISING,
     )
     visible_units: str = structural(
         BERNOULLI,
         'of the lowest rbm: bernoulli, or gaussian for photos',
-        UNITS.__contains__,
+        choices=tuple(UNITS),
     )
 
 

@@ -11,8 +11,8 @@ variance have (v - b)^2 / 2 in place of -b.v (there, section 13.2), and likewise
 import dataclasses
 from typing import NamedTuple
 
-from estimator_lab.core.step.float32 import float32_matvec, float32_product, in_float32
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.float32 import float32_matvec, float32_product, in_float32
+from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
 BERNOULLI, GAUSSIAN = 'bernoulli', 'gaussian'

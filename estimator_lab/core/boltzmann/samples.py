@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 from estimator_lab.core.boltzmann.rbm import Rbm
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
 FILM_STEPS = (0, 1, 10, 100)

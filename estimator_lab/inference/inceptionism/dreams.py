@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator_lab.console.progress import Progress
-from estimator_lab.core.model.endpoints import LOGITS
+from estimator_lab.core.endpoints import LOGITS
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.ascent import (
     Ascent,
@@ -250,7 +250,7 @@ def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: i
     """Opens the layer that the settings name.
 
     Args:
-      trained: a model with `layered`.
+      trained: a model with a `network`.
       settings: of the ascent.
       label: the class to maximize; '' for none.
       seed: of noise and jitter.

@@ -1,6 +1,8 @@
 """A trained network up to one layer: an objective of its activations, and the gradient by the image."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -8,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered
+from estimator_lab.core.endpoints import LOGITS, maps_of
+from estimator_lab.core.model import Network
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.objectives import (
     energy,
@@ -55,13 +58,13 @@ def find_layer(trained: Trained, name: str) -> Layer:
     """Returns a layer of a trained network.
 
     Args:
-      trained: a model with `layered`.
+      trained: a model with a `network`.
       name: of an endpoint.
 
     Raises:
       FlagError: the layer does not exist.
     """
-    network, endpoints = _published(trained)
+    flexible, endpoints = _layers_of(trained, (None, None)), _layers_of(trained, trained.shape[:2])
     if not endpoints:
         raise FlagError(f'--model_dir={trained.model_dir} holds a network that publishes no layers.')
     if name not in endpoints:
@@ -69,11 +72,10 @@ def find_layer(trained: Trained, name: str) -> Layer:
         if name == LOGITS:
             asked = f'--label needs a network with classes, which {trained.model_dir} does not hold'
         raise FlagError(f'{asked}; there are {listed(list(endpoints))}.')
-    names = list(endpoints)
-    fixed = bool(network.fixed_from) and names.index(name) >= names.index(network.fixed_from)
+    fixed = name not in flexible
     sides = (trained.shape.height, trained.shape.width)
-    channels = endpoints[name].values.shape.as_list()[-1]
-    return Layer(name, channels, sides, fixed, max(sides) if fixed else network.smallest)
+    channels = endpoints[name].shape.as_list()[-1]
+    return Layer(name, channels, sides, fixed, max(sides) if fixed else _smallest_side(trained))
 
 
 def middle_layer(trained: Trained) -> str:
@@ -81,16 +83,36 @@ def middle_layer(trained: Trained) -> str:
 
     Lower ones see strokes only, higher ones whole objects that few photos resemble.
     """
-    _, endpoints = _published(trained)
-    maps = [name for name, e in endpoints.items() if e.values.shape.rank == 4 and 'pool' not in name]
+    maps = list(maps_of(_layers_of(trained, trained.shape[:2])))
     return maps[2 * len(maps) // 3] if maps else ''
 
 
-def _published(trained: Trained) -> tuple[Layered, dict[str, Endpoint]]:
-    """Returns the network layer by layer, and its endpoints by name, which show their shapes only."""
+def _layers_of(trained: Trained, sides: Sequence[int | None]) -> dict[str, Tensor]:
+    """Returns the layers that can be built for images of these sides, by name; for their shapes only."""
+    found = {}
     with tf.Graph().as_default():
-        network = _layered(trained)
-        return network, dict(network.layers(tf.placeholder(tf.float32, [None, *trained.shape])))
+        images = tf.placeholder(tf.float32, [None, *sides, trained.shape.channels])
+        try:
+            for name, tensor in _network(trained)(images, trained.params):
+                found[name] = tensor
+        except (TypeError, ValueError):  # the first layer that needs images of a known size
+            if None not in sides:
+                raise
+    return found
+
+
+def _smallest_side(trained: Trained) -> int:
+    """Returns the side of the smallest image that the model's check accepts."""
+    channels = trained.shape.channels
+
+    def fits(side: int) -> bool:
+        try:
+            trained.model.check(dataclasses.replace(trained.params, image_shape=(side, side, channels)))
+        except FlagError:
+            return False
+        return True
+
+    return next(side for side in itertools.count(1) if fits(side) or side >= min(trained.shape[:2]))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -213,14 +235,13 @@ class View:
 
 def _values_of(trained: Trained, name: str, images: Tensor) -> Tensor:
     """Builds a network up to a layer; returns the activations of the layer."""
-    found: Iterator[Endpoint] = (e for n, e in _layered(trained).layers(images) if n == name)
-    return next(found).values
+    layers = _network(trained)(images, trained.params)
+    return next(tensor for each, tensor in layers if each == name)
 
 
-def _layered(trained: Trained) -> Layered:
-    """Returns the network layer by layer."""
-    assert trained.model.layered, 'a model whose layers can be looked at'
-    return trained.model.layered(trained.params)
+def _network(trained: Trained) -> Network:
+    assert trained.model.network, 'a model whose layers can be looked at'
+    return trained.model.network
 
 
 def windows(height: int, width: int, sides: Sequence[int], exact: bool) -> list[Window]:

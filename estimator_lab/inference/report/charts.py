@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from estimator_lab.core.display.ticks import round_ticks, tick_texts, wide_enough
-from estimator_lab.core.model import keys
+from estimator_lab.core import keys
+from estimator_lab.core.ticks import round_ticks, tick_texts, wide_enough
 from estimator_lab.inference.report.html import Html, html
 
 _MOST_CHARTS = 60

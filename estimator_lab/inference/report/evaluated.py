@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from estimator_lab.core.display.picture import as_picture
-from estimator_lab.core.metrics.confusion import Confusion
-from estimator_lab.core.metrics.probabilities import Calibration
+from estimator_lab.core.confusion import Confusion
+from estimator_lab.core.picture import as_picture
 from estimator_lab.inference.evaluation import Evaluation, Example, areas_under_roc, class_rows, pair_rows
+from estimator_lab.inference.probabilities import Calibration
 from estimator_lab.inference.report.charts import Points, unit_chart
 from estimator_lab.inference.report.html import Html, Number, figure, html, note, table
 

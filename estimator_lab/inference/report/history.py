@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from estimator_lab.core.display.drawing import EVALUATION
+from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.runs.event_files import Patience, all_values_in

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from estimator_lab.base.printable import printable
-from estimator_lab.core.display.picture import png_bytes
+from estimator_lab.core.picture import png_bytes
 
 _TEMPLATE = Path(__file__).with_name('page.html')  # its policy lets a browser load nothing and run nothing
 _SHOWN_WIDTH = 480  # pixels to which small pictures are enlarged

@@ -35,8 +35,8 @@ class ConjugateGradientSettings(DescentSettings):
     """Settings of the conjugate gradient method."""
 
     # The method needs a better minimum along the line than L-BFGS (p. 124: c2 below 1/2).
-    curvature: float = setting(0.1, 'c2 of the Wolfe conditions, in (0, 0.5)', lambda v: 0 < v < 0.5)
-    beta: str = setting('polak_ribiere', f'one of {", ".join(BETAS)}', BETAS.__contains__)
+    curvature: float = setting(0.1, 'c2 of the Wolfe conditions', above=0, below=0.5)
+    beta: str = setting('polak_ribiere', 'beta of the search directions', choices=tuple(BETAS))
 
 
 class Memory(NamedTuple):

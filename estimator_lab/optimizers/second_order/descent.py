@@ -17,10 +17,8 @@ _LINE_SEARCH_STEPS = 20
 class DescentSettings(SecondOrderSettings):
     """Settings of a method with a line search for the strong Wolfe conditions."""
 
-    sufficient_decrease: float = setting(
-        1e-4, 'c1 of the Wolfe conditions, in (0, 0.5)', lambda v: 0 < v < 0.5
-    )
-    curvature: float = setting(0.9, 'c2 of the Wolfe conditions, in (0, 1)', lambda v: 0 < v < 1)
+    sufficient_decrease: float = setting(1e-4, 'c1 of the Wolfe conditions', above=0, below=0.5)
+    curvature: float = setting(0.9, 'c2 of the Wolfe conditions', above=0, below=1)
 
 
 class Direction(NamedTuple):

@@ -44,7 +44,7 @@ class HessianFreeSettings(SecondOrderSettings):
     l2: float = setting(
         0.0,
         'weight of half the squared kernels (not biases), added to the loss, at least 0',
-        lambda v: v >= 0,
+        lower=0,
     )
 
 

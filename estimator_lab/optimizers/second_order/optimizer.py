@@ -65,40 +65,41 @@ class SecondOrderParams:
 
     memory: int = setting(
         10,
-        'pairs that lbfgs keeps, at least 1',
-        lambda v: v >= 1,
+        'pairs that lbfgs keeps',
+        lower=1,
         structural=True,
         used_if=_for('lbfgs'),
     )
     iterations: int = setting(
         1,
-        'iterations of lbfgs and conjugate_gradient on each batch, at least 1',
-        lambda v: v >= 1,
+        'iterations of lbfgs and conjugate_gradient on each batch',
+        lower=1,
         used_if=_for('lbfgs', 'conjugate_gradient'),
     )
     line_search_steps: int = setting(
         0,
         'most evaluations in the line search of a second-order optimizer; 0 for its default (20; '
         'hessian_free: 60)',
-        lambda v: v >= 0,
+        lower=0,
         used_if=_for('lbfgs', 'conjugate_gradient', 'hessian_free'),
     )
     cg_steps: int = setting(
         250,
-        'most inner steps of hessian_free, at least 1',
-        lambda v: v >= 1,
+        'most inner steps of hessian_free',
+        lower=1,
         used_if=_for('hessian_free'),
     )
     curvature_share: float = setting(
         1.0,
-        'share of the batch from which hessian_free takes curvature, a different one in each step, in (0, 1]',
-        lambda v: 0 < v <= 1,
+        'share of the batch from which hessian_free takes curvature, a different one in each step',
+        above=0,
+        upper=1,
         used_if=_for('hessian_free'),
     )
     damping: float = setting(
         0.0,
         "the first lambda of hessian_free; 0 for a tenth of the loss's largest curvature",
-        lambda v: v >= 0,
+        lower=0,
         used_if=_for('hessian_free'),
     )
 

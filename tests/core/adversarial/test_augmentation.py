@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations, augmented
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, augmented
+from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import tf
 
 COUNT, HEIGHT, WIDTH, CHANNELS = 200, 16, 24, 3
@@ -83,10 +83,3 @@ def test_gradient_is_the_changes_adjoint(images, names):
 
 def test_none_changes_nothing(images):
     assert np.array_equal(changed('', images)[0], images)
-
-
-def test_names_are_checked():
-    assert are_augmentations('')
-    assert are_augmentations('shift-colour')
-    assert not are_augmentations('shift,colour')
-    assert not are_augmentations('turn')

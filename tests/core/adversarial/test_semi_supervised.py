@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.adversarial.game import Batch, Game
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.noise import Noise
 from estimator_lab.models.gan import Params
 from estimator_lab.models.gan import players as make_players
 from estimator_lab.tf1 import tf

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.boltzmann.rbm import GAUSSIAN, Rbm
-from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import tf
 from tests.exact_rbm import ExactRbm, states
 from tests.graphs import evaluate as run

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.model.endpoints import published
+from estimator_lab.core.endpoints import published
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism import view as view_module
 from estimator_lab.inference.inceptionism.view import View, find_layer, middle_layer, windows
@@ -17,7 +17,7 @@ def published_values(trained, name, images):
     with tf.Graph().as_default() as graph:
         trained.predictions({'image': tf.constant(images), 'key': tf.constant(['k'] * len(images))})
         with trained.session() as session:
-            return session.run(published(graph)[name].values)
+            return session.run(published(graph)[name])
 
 
 @pytest.mark.parametrize(

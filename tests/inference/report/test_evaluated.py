@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from estimator_lab.core.metrics.confusion import Confusion
-from estimator_lab.core.metrics.probabilities import Calibration, RocCurves
+from estimator_lab.core.confusion import Confusion
 from estimator_lab.inference.evaluation import Evaluation, areas_under_roc
+from estimator_lab.inference.probabilities import Calibration, RocCurves
 from estimator_lab.inference.report.evaluated import class_table, evaluation_parts
 
 LABELS = ('a', 'b', 'c')

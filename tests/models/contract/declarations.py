@@ -3,8 +3,8 @@
 import dataclasses
 
 from estimator_lab.base.settings import settings_of
-from estimator_lab.core.model.hparams import resolve
-from estimator_lab.core.model.params import FINAL, TrainingParams
+from estimator_lab.core.model import FINAL
+from estimator_lab.core.params import TrainingParams, resolve
 from tests.models.contract.subject import Subject
 
 
@@ -55,7 +55,7 @@ def given_hyper_parameters_are_allowed(subject: Subject) -> None:
 def last_phase_is_final(subject: Subject) -> None:
     """The phases have different names, and the last one is FINAL."""
     names = [phase.name for phase in subject.model.phases(subject.model.params())]
-    assert names and names[-1] == FINAL, 'The last phase of Model.phases must be core.model.params.FINAL.'
+    assert names and names[-1] == FINAL, 'The last phase of Model.phases must be core.model.FINAL.'
     assert len({*names}) == len(names), f'Two phases have one name: {", ".join(sorted(names))}.'
 
 

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from estimator_lab.core.model import keys
-from estimator_lab.core.model.endpoints import published
+from estimator_lab.core import keys
+from estimator_lab.core.endpoints import published
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import tf
@@ -217,8 +217,7 @@ def endpoints_have_a_row_for_each_example(subject: Subject) -> None:
     network = subject.prediction
     endpoints = published(network.graph)
     assert endpoints, 'The graph of PREDICT publishes no endpoints; inspection needs them.'
-    tensors = {name: endpoint.values for name, endpoint in endpoints.items()}
-    for name, values in network.run(tensors, subject.images(_BATCH)).items():
+    for name, values in network.run(endpoints, subject.images(_BATCH)).items():
         assert np.shape(values)[:1] == (_BATCH,), (
             f'The endpoint {name} has shape {np.shape(values)} for {_BATCH} images.'
         )

@@ -12,8 +12,8 @@ import numpy as np
 from tensorflow.python.framework import config
 
 from estimator_lab.conventions import IMAGE, KEY, WEIGHT
-from estimator_lab.core.heads.model import AnyModel
-from estimator_lab.core.model.hparams import resolve
+from estimator_lab.core.model import AnyModel
+from estimator_lab.core.params import resolve
 from estimator_lab.tf1 import EstimatorSpec, tf
 from estimator_lab.training.experiment import Experiment, Result
 from estimator_lab.training.settings import Settings

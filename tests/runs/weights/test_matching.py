@@ -2,30 +2,29 @@ import h5py
 import numpy as np
 import pytest
 
-from estimator_lab.core.model.weight_layouts import keras_vgg, own_names
 from estimator_lab.errors import DataError
+from estimator_lab.models.published import own_names
+from estimator_lab.models.vgg import keras_layout
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.runs.weights.matching import match
-from tests.weight_files import random_values, write_blocks, write_keras_2, write_keras_3, write_slim
+from tests.weight_files import random_values, write_keras_2, write_slim
 
 SMALL = {'image_shape': (64, 64, 3), 'filters': 2, 'dense_units': 5, 'vocabulary': tuple('abc')}
 CONVOLUTIONS = {'image_shape': (64, 64, 3), 'filters': 2, 'head': 'pool', 'vocabulary': ()}
-WRITERS = {'slim': write_slim, 'keras_2': write_keras_2, 'keras_3': write_keras_3, 'blocks': write_blocks}
+WRITERS = {'slim': write_slim, 'keras_2': write_keras_2}
 
 
 def matched(path, values, wanted=None):
     """Returns what is found in a file for the variables of `wanted`, by default those of `values`."""
     shapes = {name: value.shape for name, value in (wanted or values).items()}
     with open_weight_file(path) as file:
-        found = match(file, [own_names(shapes), *keras_vgg(shapes)])
+        found = match(file, [own_names(shapes), *keras_layout(shapes)])
         return found, dict(found.values(file))
 
 
 @pytest.mark.parametrize('params', [SMALL, CONVOLUTIONS, {**CONVOLUTIONS, 'depth': 19}], ids=str)
 @pytest.mark.parametrize('name', sorted(WRITERS))
 def test_each_layout_gives_the_same_values(tmp_path, name, params):
-    if name == 'blocks' and params is SMALL:
-        pytest.skip('files of that layout have no top')
     values = random_values(**params)
     WRITERS[name](tmp_path / 'file', values)
     found, read = matched(tmp_path / 'file', values)
@@ -33,28 +32,25 @@ def test_each_layout_gives_the_same_values(tmp_path, name, params):
     assert all(np.array_equal(read[variable], values[variable]) for variable in values)
 
 
-def test_names_of_keras_1_and_of_whole_models(tmp_path):
+def test_names_of_whole_models(tmp_path):
     values = random_values(**CONVOLUTIONS)
     write_keras_2(tmp_path / 'two', values)
     with (
         h5py.File(tmp_path / 'two') as two,
-        h5py.File(tmp_path / 'one', 'w') as one,
         h5py.File(tmp_path / 'whole', 'w') as whole,
     ):
         for layer in two:
-            for part, initial in (('kernel', 'W'), ('bias', 'b')):
+            for part in ('kernel', 'bias'):
                 data = two[f'{layer}/{layer}/{part}:0'][()]
-                one[f'{layer}/{layer}_{initial}_1:0'] = data
                 whole[f'model_weights/vgg16/{layer}/{part}:0'] = data
                 whole[f'optimizer_weights/Adam/m/vgg16/{layer}/{part}:0'] = data
-    for name in ('one', 'whole'):
-        _, read = matched(tmp_path / name, values)
-        assert all(np.array_equal(read[variable], values[variable]) for variable in values)
+    _, read = matched(tmp_path / 'whole', values)
+    assert all(np.array_equal(read[variable], values[variable]) for variable in values)
 
 
 def test_a_file_without_the_top_lacks_the_last_layers(tmp_path):
     values = random_values(**SMALL)
-    write_keras_3(tmp_path / 'file', {n: v for n, v in values.items() if 'fc' not in n})
+    write_keras_2(tmp_path / 'file', {n: v for n, v in values.items() if 'fc' not in n})
     found, read = matched(tmp_path / 'file', values)
     assert [name.partition('/')[2] for name in found.lacking] == [
         f'fc{number}/{part}' for number in (6, 7, 8) for part in ('weights', 'biases')
@@ -75,8 +71,6 @@ def changed(values, name, change):
     [
         (write_slim, {'depth': 19}, dict, r"it holds 'global_step', .*, but no vgg_16/conv1/conv1_1/weights"),
         (write_keras_2, {'depth': 19}, dict, r"it holds 'block3_conv4/.*', for which this network has no"),
-        (write_keras_3, {'depth': 19}, dict, r"'layers/conv2d_7/vars/0' is 3x3x8x8 there and 3x3x8x16 here"),
-        (write_blocks, {'depth': 19}, dict, r"it holds 'block3/layers/conv2d_3/vars/0', for which"),
         (write_keras_2, {'depth': 13}, dict, r'it lacks vgg_16/conv3/conv3_3/weights, but has block5_conv2'),
         (write_slim, {}, lambda v: without(v, 'conv2_1/biases'), 'it lacks vgg_16/conv2/conv2_1/biases'),
         (write_slim, {'filters': 3}, dict, "'vgg_16/conv1/conv1_1/weights' is 3x3x3x3 there and 3x3x3x2 h"),

@@ -1,0 +1,211 @@
+"""The head of a classifier: from the layers of its network to the EstimatorSpec of each mode."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from estimator_lab.core import keys
+from estimator_lab.core.endpoints import LOGITS, Endpoints, publish
+from estimator_lab.core.evaluation import MistakesHook, pr_curves
+from estimator_lab.core.features import class_ids, has_images
+from estimator_lab.core.metrics import count, dead_units, mean_per_class_accuracy
+from estimator_lab.core.model import Args, prediction_spec
+from estimator_lab.core.params import ClassifierParams
+from estimator_lab.core.projector import UNKNOWN, ProjectorHook, label_text, labels_and_keys
+from estimator_lab.core.summaries import labelled_picture, network_histograms, network_pictures
+from estimator_lab.core.training import train_op, watched
+from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
+
+_TOP_K = 5
+
+
+def classification_spec(
+    args: Args[Any],
+    layers: Iterable[tuple[str, Tensor]] | Mapping[str, Tensor],
+    terms: Sequence[Tensor] = (),
+) -> EstimatorSpec:
+    """Returns the EstimatorSpec of a classifier.
+
+    PREDICT returns classes int64 [batch], probabilities float32 [batch, num_classes], labels string [batch]
+    and, if the input has them, key string [batch]. An export also has the five most probable labels of each
+    example: top_labels string and top_probabilities float32 [batch, 5].
+
+    EVAL computes its metrics over the examples whose label is in the vocabulary: accuracy, mean per-class
+    accuracy over the classes that occur, top-5 accuracy if there are more than five classes, and curves of
+    precision and recall. It also counts these examples and those with an unknown label, and reports each
+    layer's share of dead ReLUs. TensorBoard shows the confusion matrix, the worst mistakes and, in the
+    projector, the last layer before the logits.
+
+    TRAIN takes one step of the chosen optimizer on the mean cross-entropy, with the smoothed labels and class
+    weights of `ClassifierParams`. TensorBoard shows the batch's images with their labels, and the network:
+    see `core.summaries`.
+
+    Args:
+      args: the model function's arguments; its parameters are `ClassifierParams`.
+      layers: those of the network, the last of which are the logits, float32 [batch, num_classes].
+      terms: scalars that TRAIN adds to the cross-entropy.
+    """
+    endpoints = dict(layers)
+    for name, tensor in endpoints.items():
+        publish(name, tensor)
+    logits = endpoints.pop(LOGITS)
+    if args.predicting:
+        predictions = _predictions(logits, args.params)
+        best = _top_labels(predictions[keys.PROBABILITIES], args.params)
+        return prediction_spec(predictions, args.features, best)
+    # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
+    with tf.name_scope('cross_entropy'):
+        labels = labels_of(args)
+        if args.training:
+            loss = tf.add_n([_training_loss(args.params, logits, labels), *terms])
+        else:
+            loss = tf.losses.sparse_softmax_cross_entropy(labels.ids, logits, weights=labels.weights)
+    finish = _train_spec if args.training else _eval_spec
+    return finish(args, logits, endpoints, loss, labels)
+
+
+def classification_or_features_spec(args: Args[Any], layers: Iterable[tuple[str, Tensor]]) -> EstimatorSpec:
+    """Returns the EstimatorSpec of a classifier, or of one without its last layer, which has no labels.
+
+    Args:
+      args: as for `classification_spec`.
+      layers: those of the network; one of them is 'global_pool', the mean of each map of the last block.
+        Without labels there are no logits.
+
+    Returns:
+      Without logits, PREDICT returns features float32 [batch, maps], the values of 'global_pool'.
+
+    Raises:
+      FlagError: there are no logits to train or evaluate.
+    """
+    endpoints = dict(layers)
+    if LOGITS in endpoints:
+        return classification_spec(args, endpoints)
+    if not args.predicting:
+        raise FlagError(
+            'This network has convolutions but no labels, so there is nothing to train or evaluate.',
+            warm_start='Pass its folder to --warm_start of a new run.',
+        )
+    for name, tensor in endpoints.items():
+        publish(name, tensor)
+    return prediction_spec({keys.FEATURES: endpoints['global_pool']}, args.features)
+
+
+class Labels(NamedTuple):
+    """The labels of a batch.
+
+    Attributes:
+      ids: class ids, int64 [batch]; 0 for an unknown label.
+      weights: weights of the examples, float32 [batch]; 0 for an unknown label.
+    """
+
+    ids: Tensor
+    weights: Tensor
+
+    @property
+    def known(self) -> Tensor:
+        """The class ids, int64 [batch]; -1 for an unknown label."""
+        return tf.where(self.weights > 0, self.ids, -tf.ones_like(self.ids))
+
+
+def labels_of(args: Args[Any]) -> Labels:
+    """Returns the labels of a batch of TRAIN or EVAL."""
+    ids = class_ids(args.labels, args.params.vocabulary)
+    known = tf.logical_and(ids >= 0, ids < args.params.num_classes)
+    return Labels(tf.where(known, ids, tf.zeros_like(ids)), tf.cast(known, tf.float32) * args.weights)
+
+
+def _training_loss(params: ClassifierParams, logits: Tensor, labels: Labels) -> Tensor:
+    """Returns the cross-entropy with smoothed labels and class weights, as far as these are chosen."""
+    ids, weights = labels
+    if params.class_weights:
+        weights *= tf.gather(tf.constant(params.class_weights, tf.float32), ids)
+    if not params.label_smoothing:
+        return tf.losses.sparse_softmax_cross_entropy(ids, logits, weights=weights)
+    targets = tf.one_hot(ids, params.num_classes)
+    return tf.losses.softmax_cross_entropy(
+        targets, logits, weights=weights, label_smoothing=params.label_smoothing
+    )
+
+
+def _train_spec(
+    args: Args[Any], logits: Tensor, endpoints: Endpoints, loss: Tensor, labels: Labels
+) -> EstimatorSpec:
+    params, (ids, weights) = args.params, labels
+    network_histograms({**endpoints, LOGITS: logits})
+    if has_images(args.features) and args.folder:
+        texts = tf.gather([*params.vocabulary, UNKNOWN], labels.known % (params.num_classes + 1))
+        labelled_picture('input', args.images, texts)
+        network_pictures(endpoints, params.image_shape)
+    step = train_op(loss, params, weights, clip_norm=params.clip_norm)
+    with tf.name_scope('train_accuracy'):
+        correct = tf.cast(tf.equal(tf.argmax(logits, axis=1), ids), tf.float32)
+        accuracy = tf.div_no_nan(tf.reduce_sum(correct * weights), tf.reduce_sum(weights))
+    # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
+    tf.summary.scalar(keys.ACCURACY, accuracy)
+    return tf.estimator.EstimatorSpec(
+        args.mode, loss=watched(loss, params), train_op=step, training_hooks=args.picture_hooks()
+    )
+
+
+def _eval_spec(
+    args: Args[Any], logits: Tensor, endpoints: Endpoints, loss: Tensor, labels: Labels
+) -> EstimatorSpec:
+    params, (ids, weights) = args.params, labels
+    predictions = _predictions(logits, params)
+    with tf.name_scope('metrics'):
+        classes = predictions[keys.CLASSES]
+        metrics = {
+            keys.ACCURACY: tf.metrics.accuracy(ids, classes, weights),
+            keys.MEAN_PER_CLASS_ACCURACY: mean_per_class_accuracy(ids, classes, params.num_classes, weights),
+            keys.UNKNOWN_LABELS: count(tf.equal(weights, 0), keys.UNKNOWN_LABELS),
+            keys.TOTAL_EXAMPLES: count(weights > 0, keys.TOTAL_EXAMPLES),
+        }
+        if params.num_classes > _TOP_K:
+            in_top = tf.nn.in_top_k(logits, ids, _TOP_K)
+            metrics[keys.TOP_5_ACCURACY] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
+        metrics.update(dead_units(endpoints, weights))
+    if args.folder:
+        metrics.update(pr_curves(predictions[keys.PROBABILITIES], ids, weights, params.vocabulary))
+    return tf.estimator.EstimatorSpec(
+        args.mode,
+        loss=loss,
+        eval_metric_ops=metrics,
+        predictions=predictions,
+        evaluation_hooks=_evaluation_hooks(args, predictions, endpoints, labels.known),
+    )
+
+
+def _evaluation_hooks(
+    args: Args[Any], predictions: Mapping[str, Tensor], endpoints: Endpoints, known: Tensor
+) -> list[SessionRunHook]:
+    """Returns the hooks that draw mistakes, and the last layer with labels and keys."""
+    folder = args.evaluation_folder
+    if folder is None:
+        return []
+    vocabulary, probabilities = args.params.vocabulary, predictions[keys.PROBABILITIES]
+    images = args.images if has_images(args.features) else None
+    hooks = [MistakesHook(probabilities, known, vocabulary, images, args.keys, folder)]
+    vectors = [tensor for tensor in endpoints.values() if tensor.shape.rank == 2]
+    if vectors:
+        columns = labels_and_keys(args.features, known, vocabulary)
+        columns['predicted'] = predictions[keys.CLASSES], partial(label_text, vocabulary)
+        hooks.append(ProjectorHook(vectors[-1], images, columns, folder))
+    return hooks
+
+
+def _top_labels(probabilities: Tensor, params: ClassifierParams) -> dict[str, Tensor]:
+    with tf.name_scope('best_guesses'):
+        values, classes = tf.nn.top_k(probabilities, min(_TOP_K, params.num_classes))
+        return {keys.TOP_LABELS: tf.gather(list(params.vocabulary), classes), keys.TOP_PROBABILITIES: values}
+
+
+def _predictions(logits: Tensor, params: ClassifierParams) -> dict[str, Tensor]:
+    with tf.name_scope('predictions'):
+        classes = tf.argmax(logits, axis=1)
+        return {
+            keys.CLASSES: classes,
+            keys.PROBABILITIES: tf.nn.softmax(logits),
+            keys.LABELS: tf.gather(list(params.vocabulary), classes),
+        }

@@ -1,1 +1,0 @@
-"""What TensorBoard and pictures show."""

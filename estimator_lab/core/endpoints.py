@@ -1,0 +1,92 @@
+"""Endpoints: the named intermediate tensors of a network, for pictures, gradient ascent and styles.
+
+A network is a generator that yields (name, tensor) from the input to the output. A head publishes them in the
+graph, where code that opens a trained model finds them.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from estimator_lab.tf1 import Tensor, Variable, tf
+
+LOGITS = 'logits'
+"""The endpoint of a classifier's logits, float32 [batch, num_classes]."""
+
+Layers = Iterator[tuple[str, Tensor]]
+"""The layers of a network, each built when it is requested: a caller may stop early. Their first axis is the
+batch. Never yield within a `tf.name_scope`: it would stay open in the caller."""
+
+Endpoints = Mapping[str, Tensor]
+"""By name, from the input to the output."""
+
+_COLLECTION = 'estimator_lab/endpoints'
+_SHAPES_ONLY = ('Identity', 'Reshape', 'Squeeze', 'Transpose')
+
+
+def publish(name: str, tensor: Tensor) -> None:
+    """Adds an endpoint to the collection of its graph; a MetaGraph stores it as NAME=TENSOR.
+
+    Args:
+      name: of the endpoint.
+      tensor: its values; the first axis is the batch.
+    """
+    tf.add_to_collection(_COLLECTION, f'{name}={tensor.name}')
+
+
+def published(graph: Any) -> dict[str, Tensor]:
+    """Returns the published endpoints of a graph; none for other model functions."""
+    # A MetaGraph gives them back as bytes.
+    lines = (tf.compat.as_str(line).partition('=') for line in graph.get_collection(_COLLECTION))
+    return {name: graph.get_tensor_by_name(tensor) for name, _, tensor in lines}
+
+
+def operation(tensor: Tensor) -> str:
+    """Returns the type of the operation that computes a tensor's values, such as 'Relu' or 'MaxPool'."""
+    op = tensor.op
+    while op.type in _SHAPES_ONLY:
+        op = op.inputs[0].op
+    return op.type
+
+
+def variables_of(endpoints: Endpoints) -> dict[str, list[Variable]]:
+    """Returns the variables of each layer: those it is computed from, and those before it are not."""
+    variables = {variable.op.name: variable for variable in tf.global_variables()}
+    found: dict[str, list[Variable]] = {}
+    seen: set[str] = set()
+    for name, tensor in endpoints.items():
+        sources, waiting = set(), [tensor.op]
+        while waiting:
+            op = waiting.pop()
+            if op.name not in seen:
+                seen.add(op.name)
+                sources.add(op.name)
+                waiting += [source.op for source in op.inputs]
+        found[name] = [variable for each, variable in variables.items() if each in sources]
+    return found
+
+
+def maps_of(endpoints: Endpoints) -> dict[str, Tensor]:
+    """Returns the maps of convolutions, float32 [batch, height, width, maps] by name, without poolings."""
+    return {
+        name: tensor
+        for name, tensor in endpoints.items()
+        if tensor.shape.rank == 4 and not operation(tensor).endswith('Pool')
+    }
+
+
+def first_kernel(graph: Any, values: int) -> Tensor | None:
+    """Returns the first kernel of a network if it can be shown as filters, or None.
+
+    Args:
+      graph: that of the network.
+      values: height * width * channels of its images.
+
+    Returns:
+      A convolution's [height, width, channels, filters], or a dense layer's [values, units] that sees a whole
+      image.
+    """
+    kernels = (v for v in graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES) if v.shape.rank in (2, 4))
+    kernel = next(kernels, None)
+    if kernel is None or (kernel.shape.rank == 2 and kernel.shape.as_list()[0] != values):
+        return None
+    return kernel

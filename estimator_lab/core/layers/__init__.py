@@ -1,1 +1,0 @@
-"""Layers: objects made once, which may be called again."""

@@ -1,0 +1,141 @@
+"""Streaming metrics that `tf.metrics` lacks or counts differently."""
+
+from typing import Any, NamedTuple
+
+from estimator_lab.core import keys
+from estimator_lab.core.endpoints import Endpoints, operation
+from estimator_lab.core.keys import DEAD_UNITS
+from estimator_lab.tf1 import Tensor, tf
+
+
+def mean_per_class_accuracy(
+    labels: Tensor, predictions: Tensor, num_classes: int, weights: Tensor
+) -> tuple[Any, Any]:
+    """Streams the mean accuracy of the classes that occur.
+
+    This is scikit-learn's `balanced_accuracy_score`. `tf.metrics.mean_per_class_accuracy` counts a class that
+    never occurs as 0, so that a perfect model does not reach 1 if a class is missing.
+
+    Args:
+      labels: int64 [batch], each in [0, num_classes).
+      predictions: int64 [batch].
+      num_classes: number of classes in the vocabulary.
+      weights: float32 [batch]; examples of weight 0 do not count.
+
+    Returns:
+      (value, update op), scalar float32 in [0, 1]; 0 before any example.
+    """
+    correct = tf.cast(tf.equal(labels, predictions), tf.float32)
+    right, update_right = running_sum(
+        'right', tf.math.unsorted_segment_sum(correct * weights, labels, num_classes)
+    )
+    seen, update_seen = running_sum('seen', tf.math.unsorted_segment_sum(weights, labels, num_classes))
+    return _mean_of_ratios(right, seen), _mean_of_ratios(update_right, update_seen)
+
+
+def count(flags: Tensor, name: str) -> tuple[Any, Any]:
+    """Streams the number of true values in a bool tensor: (value, update op), scalar float32."""
+    return running_sum(name, tf.reduce_sum(tf.cast(flags, tf.float32)))
+
+
+def evaluated_images(values: Tensor) -> tuple[Any, Any]:
+    """Streams the number of examples, whose values are [batch]: (value, update op), scalar float32."""
+    return count(tf.ones_like(values, tf.bool), keys.TOTAL_EXAMPLES)
+
+
+def running_sum(name: str, amount: Tensor) -> tuple[Any, Any]:
+    """Streams the sum of a tensor over an evaluation: (value, update op) of its dtype and shape."""
+    of_all_replicas = {
+        'synchronization': tf.VariableSynchronization.ON_READ,
+        'aggregation': tf.VariableAggregation.SUM,
+    }
+    total = _local(name, amount.shape, 0.0, dtype=amount.dtype, **of_all_replicas)
+    return total.read_value(), tf.assign_add(total, amount)
+
+
+def _mean_of_ratios(right: Tensor, seen: Tensor) -> Tensor:
+    occurring = tf.reduce_sum(tf.cast(seen > 0, tf.float32))
+    return tf.div_no_nan(tf.reduce_sum(tf.div_no_nan(right, seen)), occurring)
+
+
+def dead_units(endpoints: Endpoints, weights: Tensor) -> dict[str, tuple[Any, Any]]:
+    """Streams the share of ReLUs that are never active in an evaluation, for each endpoint that is a ReLU.
+
+    A unit is a unit of a dense layer or a map of a convolution; it is active if an output is positive. A ReLU
+    that is never active has no gradient and stays inactive (Maas et al. 2013, section 2). Units of other
+    activations always have one.
+
+    Args:
+      endpoints: the network's endpoints.
+      weights: float32 [batch]; examples of weight 0 do not count.
+
+    Returns:
+      `DEAD_UNITS/NAME` -> (value, update op), scalar float32 in [0, 1].
+    """
+    return {
+        f'{DEAD_UNITS}/{name}': _dead_share(values, weights, name)
+        for name, values in endpoints.items()
+        if operation(values) == 'Relu'
+    }
+
+
+def _dead_share(values: Tensor, weights: Tensor, name: str) -> tuple[Any, Any]:
+    """Streams the share of dead units for values, float32 [batch, ..., units]."""
+    between = list(range(1, values.shape.rank - 1))
+    active = tf.cast(tf.reduce_max(values, axis=between) > 0, tf.float32)
+    seen, update = running_sum(f'active_{name}', tf.reduce_sum(active * tf.expand_dims(weights, 1), axis=0))
+    return _share_of_zeros(seen), _share_of_zeros(update)
+
+
+def _share_of_zeros(counts: Tensor) -> Tensor:
+    return tf.reduce_mean(tf.cast(tf.equal(counts, 0), tf.float32))
+
+
+class Sample(NamedTuple):
+    """A random sample of rows, in random order.
+
+    Attributes:
+      rows: float32 [most, ...]; the sampled rows, then zeros.
+      count: number of sampled rows, an int32 scalar.
+    """
+
+    rows: Tensor
+    count: Tensor
+
+
+def kept_rows(name: str, rows: Tensor, order: Tensor, most: int) -> tuple[Sample, Any]:
+    """Streams a sample of rows: the first ones in a random order of all rows.
+
+    Args:
+      name: prefix of its local variables.
+      rows: float32 [batch, ...].
+      order: float32 [batch], random numbers by which the rows of all batches are sorted.
+      most: maximum number of rows to keep.
+
+    Returns:
+      (the sample, update op).
+    """
+    shape = [most, *rows.shape.as_list()[1:]]
+    kept = _local(f'{name}_rows', shape, 0.0)
+    ranks = _local(f'{name}_ranks', [most], float('inf'))
+    both = tf.concat([ranks, order], axis=0)
+    # Sorted, so that any part of the sample is random, too.
+    _, places = tf.nn.top_k(-both, most)
+    with tf.control_dependencies([places]):
+        new_rows = tf.gather(tf.concat([kept, rows], axis=0), places)
+        new_ranks = tf.gather(both, places)
+    with tf.control_dependencies([new_rows, new_ranks]):
+        update = tf.group(tf.assign(kept, new_rows), tf.assign(ranks, new_ranks))
+    count = tf.reduce_sum(tf.cast(tf.is_finite(ranks), tf.int32))
+    return Sample(kept.read_value(), count), update
+
+
+def _local(name: str, shape: Any, value: float, **options: Any) -> Any:
+    return tf.get_variable(
+        f'metric_{name}',
+        shape,
+        initializer=tf.constant_initializer(value),
+        trainable=False,
+        collections=[tf.GraphKeys.LOCAL_VARIABLES, tf.GraphKeys.METRIC_VARIABLES],
+        **options,
+    )

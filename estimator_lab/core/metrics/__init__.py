@@ -1,1 +1,0 @@
-"""What `tf.metrics` lacks, and how far one image is from another."""

@@ -1,0 +1,280 @@
+"""A model: one `Model` object for the rest of the package, and its model function for Estimator."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from estimator_lab.core import keys
+from estimator_lab.core.endpoints import Layers
+from estimator_lab.core.features import example_weights, images_of, keys_of
+from estimator_lab.core.noise import Noise, fresh_seed
+from estimator_lab.core.params import TrainingParams, resolve
+from estimator_lab.core.summaries import picture_hooks
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
+
+P = TypeVar('P', bound=TrainingParams)
+
+ModelFn = Callable[..., EstimatorSpec]
+
+Network = Callable[..., Layers]
+"""(images, params, noise) -> the layers by name. Images are float32 [batch, height, width, channels] in
+[0, 1]; params are the model's; noise is that of a training step, None by default."""
+
+Batches = Callable[[], Iterable[np.ndarray]]
+"""Reads the training images once, in random order: yields uint8 [n, height, width, channels]."""
+
+FINAL = ''
+"""Name of the last phase, whose folder is model_dir itself."""
+
+EVALUATION = 'eval'
+"""The folder of evaluations within an Estimator's model_dir."""
+
+_EVALUATOR = 'evaluator'
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of a training run, with its own Estimator.
+
+    Examples:
+        >>> Phase().name == FINAL
+        True
+        >>> Phase('pretraining', epochs=5).epochs
+        5
+
+    The global step continues from phase to phase, so that TensorBoard shows all of them on one time axis.
+
+    Attributes:
+      name: value of `params.phase` for the model function, and the phase's folder within model_dir.
+      epochs: passes over its data; 0 for the last phase, whose length the user sets.
+      inherits: names of the variables that start with their values of the preceding phase.
+      renames: (name, name in the preceding phase) of inherited variables with another name there.
+      least_steps: fewest steps of the last phase, if the user does not set its length. Small data is then
+        read more often.
+    """
+
+    name: str = FINAL
+    epochs: float = 0.0
+    inherits: tuple[str, ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
+    least_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model learns with given hyper-parameters.
+
+    Examples:
+        >>> Task().primary_metric, Task().labelled
+        ('accuracy', True)
+
+    Attributes:
+      primary_metric: the evaluation metric by which runs are compared.
+      higher_is_better: whether larger values of that metric are better.
+      labelled: whether every training example needs a label; other models use labels only where they exist.
+      uses_unlabelled: whether it also learns from images without labels (--unlabelled_data).
+      reference_classifier: model_dir of a trained classifier that scores the samples; '' for none.
+    """
+
+    primary_metric: str = keys.ACCURACY
+    higher_is_better: bool = True
+    labelled: bool = True
+    uses_unlabelled: bool = False
+    reference_classifier: str = ''
+
+
+def _classification(params: TrainingParams) -> Task:
+    return Task()
+
+
+def _accept(params: TrainingParams) -> None:
+    """Accepts all hyper-parameters."""
+
+
+def _one_phase(params: TrainingParams) -> list[Phase]:
+    return [Phase()]
+
+
+@dataclass(frozen=True)
+class Model(Generic[P]):
+    """A model: its parameters, its model function and what else can be done with it.
+
+    Attributes:
+      name: value of --model.
+      params: dataclass of the hyper-parameters and of what the data decides.
+      model_fn: the model function, for `tf.estimator.Estimator`. In PREDICT it publishes its endpoints. The
+        predictions of PREDICT and EVAL have classes and probabilities, or the error of each example.
+      check: raises FlagError for hyper-parameters that cannot be combined, or do not fit the images.
+      task: what it learns with these parameters; classification by default.
+      phases: the phases of training, the last one called FINAL; one by default.
+      network: the network, for gradient ascent on an image and as a perceptual network. Layers that can be
+        built for images of unknown size accept all that `check` accepts.
+      prepare: called once with (params, batches, model_dir) before training; writes what it computes from the
+        training images to model_dir.
+      stack: makes the variables of a stack of Boltzmann machines, whose top one can be sampled from; returns
+        None if these parameters train none.
+      sampler: a generator that makes images from latent vectors.
+      transform_net: a network that maps photos of any size to pictures of the same size.
+      without_loops: returns parameters of the same network without loops over arrays, for formats that have
+        none.
+      published_layouts: how weight files of other programs name the variables: shapes by name -> layouts.
+      freezable: names of the layers that can keep their weights in training, see `params.frozen`, from the
+        input to the last one before the logits.
+    """
+
+    name: str
+    params: type[P]
+    model_fn: ModelFn
+    check: Callable[[P], None] = _accept
+    task: Callable[[P], Task] = _classification
+    phases: Callable[[P], list[Phase]] = _one_phase
+    network: Network | None = None
+    prepare: Callable[[P, Batches, Path], None] | None = None
+    stack: Callable[[P], Any] | None = None
+    sampler: Callable[[P], Any] | None = None
+    transform_net: Callable[[P], Any] | None = None
+    without_loops: Callable[[P], P] | None = None
+    published_layouts: Callable[[Any], list[Any]] | None = None
+    freezable: Callable[[P], list[str]] | None = None
+
+
+AnyModel = Model[Any]
+"""A model whose parameter class is known at run time only."""
+
+
+@dataclass(frozen=True)
+class Args(Generic[P]):
+    """The arguments of a model function, with its parameters resolved and checked.
+
+    Attributes:
+      features: a mapping with 'image' and optionally 'key' and 'weight', or the images alone: see
+        `core.features`. Pixels are in [0, 1].
+      labels: class ids or label texts, [batch]; None in PREDICT, and for data without labels.
+      mode: a `tf.estimator.ModeKeys`.
+      params: the parameters.
+      config: the RunConfig; None outside of a run.
+    """
+
+    features: Features
+    labels: Tensor | None
+    mode: Mode
+    params: P
+    config: RunConfig | None = None
+
+    @property
+    def training(self) -> bool:
+        """Whether the mode is TRAIN."""
+        return self.mode == tf.estimator.ModeKeys.TRAIN
+
+    @property
+    def evaluating(self) -> bool:
+        """Whether the mode is EVAL."""
+        return self.mode == tf.estimator.ModeKeys.EVAL
+
+    @property
+    def predicting(self) -> bool:
+        """Whether the mode is PREDICT."""
+        return self.mode == tf.estimator.ModeKeys.PREDICT
+
+    @cached_property
+    def images(self) -> Tensor:
+        """The images, float32 [batch, height, width, channels] in [0, 1]."""
+        return images_of(self.features, self.params.image_shape)
+
+    @cached_property
+    def noise(self) -> Noise | None:
+        """The random numbers of a training step; None in the other modes, which are deterministic."""
+        if not self.training:
+            return None
+        always = isinstance(self.weights, int | float) or tf.distribute.has_strategy()
+        return Noise(fresh_seed(self.features), True if always else tf.reduce_any(self.weights > 0))
+
+    @property
+    def weights(self) -> Tensor:
+        """The weight of each example in training: float32 [batch], or 1.0."""
+        return example_weights(self.features)
+
+    @property
+    def keys(self) -> Tensor | None:
+        """The keys of the examples, string [batch]; None if the input has none."""
+        return keys_of(self.features)
+
+    @property
+    def folder(self) -> Path | None:
+        """The run's folder of event files; None for a run that writes no summaries.
+
+        That is one with save_summary_steps None or 0, and in a cluster any task but chief and evaluator.
+        """
+        config = self.config
+        if config is None or not config.model_dir or not config.save_summary_steps:
+            return None
+        if not config.is_chief and config.task_type != _EVALUATOR:
+            return None
+        return Path(config.model_dir)
+
+    @property
+    def evaluation_folder(self) -> Path | None:
+        """The folder where Estimator writes the metrics of evaluations; None as for `folder`."""
+        return self.folder / EVALUATION if self.folder else None
+
+    def picture_hooks(self) -> list[SessionRunHook]:
+        """Returns the hook that writes the pictures of TRAIN, those in the graph by now."""
+        steps = self.config.save_summary_steps if self.config else 0
+        return picture_hooks(self.folder, steps, self.params.train_steps)
+
+
+def model_function(
+    params_class: type[P], check: Callable[[P], None] = lambda params: None
+) -> Callable[[Callable[[Args[P]], EstimatorSpec]], ModelFn]:
+    """Returns a decorator that makes a model function for Estimator from a function of `Args`.
+
+    The model function accepts (features, labels, mode, params, config). Its `params` maps names to values;
+    those left out have their defaults. `params` and `config` may be omitted. It raises FlagError for an
+    unknown hyper-parameter and for a value that is not allowed.
+
+    Args:
+      params_class: the model's parameter class.
+      check: raises FlagError for hyper-parameters that cannot be combined.
+    """
+
+    def decorate(function: Callable[[Args[P]], EstimatorSpec]) -> ModelFn:
+        def model_fn(
+            features: Features,
+            labels: Tensor,
+            mode: Mode,
+            params: Mapping[str, Any] | None = None,
+            config: RunConfig | None = None,
+        ) -> EstimatorSpec:
+            resolved = resolve(params_class, params)
+            check(resolved)
+            return function(Args(features, labels, mode, resolved, config))
+
+        model_fn.__doc__ = function.__doc__
+        return model_fn
+
+    return decorate
+
+
+def prediction_spec(
+    predictions: Mapping[str, Any], features: Features, only_exported: Mapping[str, Any] | None = None
+) -> EstimatorSpec:
+    """Returns the EstimatorSpec for PREDICT.
+
+    Args:
+      predictions: tensors by name, with one row per example.
+      features: the model function's features; keys in them become the prediction `key`, which an export
+        leaves out: its callers know which images they sent.
+      only_exported: further tensors of an export.
+    """
+    exported = {**predictions, **(only_exported or {})}
+    example_keys = keys_of(features)
+    predicted = dict(predictions) if example_keys is None else {**predictions, keys.KEY: example_keys}
+    return tf.estimator.EstimatorSpec(
+        tf.estimator.ModeKeys.PREDICT,
+        predictions=predicted,
+        export_outputs={'serving_default': tf.estimator.export.PredictOutput(exported)},
+    )

@@ -1,0 +1,251 @@
+"""Parameters of models: what the data and the run decide, and hyper-parameters, set by --hparams.
+
+A model's `Params` extends `TrainingParams` or, for a classifier, `ClassifierParams`; with `AnyOptimizer` in
+front, it can also be trained by second-order optimizers. Fields declared by `setting` are hyper-parameters.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import typing
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+from estimator_lab.base.settings import check_settings, setting, settings_of
+from estimator_lab.base.suggestions import unknown
+from estimator_lab.errors import FlagError
+from estimator_lab.optimizers import (
+    FIRST_ORDER,
+    OPTIMIZERS,
+    SCHEDULES,
+    SECOND_ORDER,
+    WITH_MOMENTUM,
+    SecondOrderParams,
+)
+
+P = TypeVar('P')
+
+structural = functools.partial(setting, structural=True)
+"""Declares a hyper-parameter that decides which variables a checkpoint has, or their shapes."""
+
+share = functools.partial(setting, lower=0, below=1)
+"""Declares a hyper-parameter in [0, 1), such as a rate of dropout."""
+
+SIZES = r'[1-9]\d*(-[1-9]\d*)*'
+"""Pattern of a text that `sizes` reads, such as '500-250'; a layer list that may be empty adds '|'."""
+
+_NOUNS = {bool: 'true or false', int: 'a whole number', float: 'a finite number'}
+
+
+def _is_first_order(params: Any) -> bool:
+    return params.optimizer not in SECOND_ORDER
+
+
+def _warms_up_adam(params: Any) -> bool:
+    return bool(params.optimizer == 'adam' and params.warmup_steps)
+
+
+learning_rate_hparam = functools.partial(
+    setting, help_text='initial learning rate', above=0, used_if=_is_first_order
+)
+warmup_hparam = functools.partial(
+    setting,
+    help_text='steps in which the learning rate rises to that of its schedule, at most a tenth of all; '
+    '0 for none',
+    lower=0,
+    used_if=_is_first_order,
+)
+warmup_inputs_hparam = functools.partial(
+    setting,
+    help_text='for adam: inputs of a unit above which its warm-up is longer than warmup_steps, in proportion '
+    'to them; 0 for the same warm-up everywhere',
+    lower=0,
+    used_if=_warms_up_adam,
+)
+clip_norm_hparam = functools.partial(
+    setting,
+    help_text='largest norm of the gradient, which is scaled down to it; 0 for none',
+    lower=0,
+    used_if=_is_first_order,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingParams:
+    """Parameters of every model: what the data and the run decide, and the optimizer.
+
+    Examples:
+        >>> TrainingParams(vocabulary=('cat', 'dog')).num_classes
+        2
+
+    Attributes:
+      image_shape: (height, width, channels) of the input, in pixels.
+      vocabulary: label texts in the order of their class ids.
+      train_steps: steps of the training run, which the learning-rate schedule spans.
+      first_step: the global step at which the schedule begins; above 0 after another phase.
+      phase: name of the training phase; '' is the last, and the only one of most models.
+      model_dir: the folder with what a model computed before training; '' for none.
+      accumulate: how many batches make up one update of the weights.
+      loss_scaling: whether the loss is scaled, as gradients in float16 require.
+      frozen: names of the layers that keep their weights in training.
+    """
+
+    image_shape: tuple[int, int, int] = (128, 128, 1)
+    vocabulary: tuple[str, ...] = tuple('0123456789')
+    train_steps: int = 10_000
+    first_step: int = 0
+    phase: str = ''
+    model_dir: str = ''
+    accumulate: int = 1
+    loss_scaling: bool = False
+    frozen: tuple[str, ...] = ()
+
+    optimizer: str = setting('adam', 'name of the optimizer', choices=tuple(FIRST_ORDER))
+    learning_rate: float = learning_rate_hparam(0.001)
+    learning_rate_schedule: str = setting(
+        'cosine', 'course of the learning rate', choices=tuple(SCHEDULES), used_if=_is_first_order
+    )
+    warmup_steps: int = warmup_hparam(0)
+    warmup_inputs: int = warmup_inputs_hparam(0)
+    momentum: float = share(
+        0.9,
+        'for momentum, nesterov and rmsprop',
+        used_if=lambda params: params.optimizer in WITH_MOMENTUM,
+    )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels in the vocabulary."""
+        return len(self.vocabulary)
+
+    @property
+    def smallest_batch(self) -> int:
+        """Smallest number of examples in a batch, and in the training data."""
+        return 1
+
+
+@dataclasses.dataclass(frozen=True)
+class AnyOptimizer(SecondOrderParams, TrainingParams):
+    """Parameters of a model that second-order optimizers can train, too."""
+
+    optimizer: str = setting('adam', 'name of the optimizer', choices=OPTIMIZERS)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierParams(TrainingParams):
+    """Parameters of every classifier.
+
+    Attributes:
+      class_weights: weight of each class in the training loss, in the order of the vocabulary; () for 1.
+    """
+
+    class_weights: tuple[float, ...] = ()
+
+    clip_norm: float = clip_norm_hparam(0.0)
+    label_smoothing: float = share(
+        0.0, 'share of the target that is spread over all classes in training (Szegedy et al. 2016)'
+    )
+
+
+def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
+    """Returns the parameters of a model function as an object, with defaults for those not given.
+
+    Args:
+      params_class: the model's parameter class.
+      params: what Estimator hands to the model function.
+
+    Raises:
+      FlagError: for an unknown name (it lists the known ones) or a value that is not allowed.
+    """
+    params = dict(params or {})
+    known = [field.name for field in dataclasses.fields(params_class)]  # type: ignore[arg-type]
+    for name in params:
+        if name not in known:
+            raise FlagError(unknown('Unknown hyper-parameter', name, known))
+    made = params_class(**params)
+    return dataclasses.replace(  # type: ignore[type-var]
+        made, **_plain_fields(made), **check_settings(made, 'Hyper-parameter ')
+    )
+
+
+def _plain_fields(params: Any) -> dict[str, Any]:
+    """Returns the checked values of the parameters that are not hyper-parameters; lists become tuples."""
+    hints, declared, found = typing.get_type_hints(type(params)), settings_of(type(params)), {}
+    for field in dataclasses.fields(params):
+        value, hint = getattr(params, field.name), hints[field.name]
+        if field.name in declared:
+            continue
+        kinds = typing.get_args(hint)
+        if isinstance(value, list) and kinds:
+            value = tuple(value)
+        if kinds:
+            length = None if kinds[-1] is ... else len(kinds)
+            fits = isinstance(value, tuple) and length in (None, len(value))
+            fits = fits and all(_is_a(one, kinds[0]) for one in value)
+        else:
+            fits = _is_a(value, hint)
+        if not fits:
+            raise FlagError(
+                f'The parameter {field.name}={value!r} must be of type {hint if kinds else hint.__name__}.'
+            )
+        found[field.name] = value
+    return found
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    accepted: Any = {int: Integral, float: Real}.get(kind, kind)
+    return isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
+
+
+def parse_hparams(params_class: type, text: str) -> dict[str, Any]:
+    """Parses 'name=value,name=value' into typed values.
+
+    Args:
+      params_class: the model's parameter class.
+      text: as given to --hparams; '' gives {}.
+
+    Raises:
+      FlagError: for an unknown name, a value of the wrong type, or a part without '='.
+    """
+    known = settings_of(params_class)
+    values: dict[str, Any] = {}
+    for part in filter(None, (p.strip() for p in text.split(','))):
+        name, equals, value = (p.strip() for p in part.partition('='))
+        if not equals:
+            raise FlagError(f'--hparams takes name=value,name=value, not {part!r}.')
+        if name not in known:
+            raise FlagError(unknown('Unknown hyper-parameter', name, known))
+        if name in values:
+            raise FlagError(f'Hyper-parameter {name} is given twice in --hparams: give it once.')
+        values[name] = _typed(name, value, type(known[name].default))
+    return values
+
+
+def describe_hparams(params_class: type) -> str:
+    """Returns one line for each hyper-parameter: name, default, meaning and allowed values."""
+    return '\n'.join(
+        f'  {name}={declared.default}  {"; ".join(filter(None, [declared.help, declared.allowed()]))}'
+        for name, declared in settings_of(params_class).items()
+    )
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Returns the sizes of some layers, given in a text that matches `SIZES`.
+
+    Examples:
+        >>> sizes('500-250'), sizes('')
+        ((500, 250), ())
+    """
+    return tuple(map(int, text.split('-'))) if text else ()
+
+
+def _typed(name: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        choices = {'true': True, '1': True, 'false': False, '0': False}
+        if text.lower() in choices:
+            return choices[text.lower()]
+    else:
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    raise FlagError(f'--hparams={name}={text} is not {_NOUNS[kind]}.')

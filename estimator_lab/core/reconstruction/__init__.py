@@ -1,0 +1,1 @@
+"""The autoencoder: its networks, its head, its metrics."""

@@ -1,1 +1,0 @@
-"""One training step: optimizer, random numbers, corruption, precision."""

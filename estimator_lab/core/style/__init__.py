@@ -1,1 +1,0 @@
-"""What it takes to learn a style: a network that perceives, and losses of what it perceives."""

@@ -1,0 +1,128 @@
+"""What networks with published weights share: their convolutions, pixels, and names in files of weights."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from estimator_lab.core.layers import batch_norm
+from estimator_lab.core.noise import Noise
+from estimator_lab.tf1 import Tensor, tf
+
+MEAN = (123.68, 116.779, 103.939)
+"""Mean of ImageNet's red, green and blue in 0 ... 255, as in the training of VGG; tf-slim rounds it."""
+
+_UNIT_MEAN, _UNIT_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision's
+
+Shapes = Mapping[str, Sequence[int]]
+"""Of variables, by name, in the order of the network."""
+
+
+def less_mean(images: Tensor) -> Tensor:
+    """Returns red, green and blue in 0 ... 255 less their mean, float32 [batch, height, width, 3].
+
+    Args:
+      images: float32 [batch, height, width, channels] in [0, 1], channels 1 or 3.
+    """
+    with tf.name_scope('preprocessed'):
+        return _coloured(images) * 255.0 - tf.constant(MEAN)
+
+
+def standardised(images: Tensor) -> Tensor:
+    """Returns red, green and blue less their mean, divided by their deviation, as torchvision's networks do.
+
+    Args:
+      images: as for `less_mean`.
+    """
+    with tf.name_scope('preprocessed'):
+        return (_coloured(images) - tf.constant(_UNIT_MEAN)) / tf.constant(_UNIT_DEVIATION)
+
+
+def _coloured(images: Tensor) -> Tensor:
+    return tf.tile(images, [1, 1, 1, 3]) if images.shape.as_list()[3] == 1 else images
+
+
+def convolution(
+    values: Tensor,
+    scope: str,
+    maps: int,
+    size: Sequence[int],
+    noise: Noise | None = None,
+    *,
+    activation: Callable[[Tensor], Tensor] = tf.identity,
+    normalized: bool = False,
+    stride: int = 1,
+    padding: str = 'SAME',
+    trainable: bool = True,
+) -> Tensor:
+    """Returns a convolution's maps, float32 [batch, height, width, maps], with tf-slim's variable names.
+
+    Calls of one scope share its variables SCOPE/weights and SCOPE/biases, or SCOPE/BatchNorm/... in place of
+    the biases.
+
+    Args:
+      values: float32 [batch, height, width, channels].
+      scope: scope of its variables.
+      maps: number of output maps.
+      size: (height, width) of a filter in pixels.
+      noise: that of a training step, for batch normalisation.
+      activation: activation of the maps.
+      normalized: whether to use batch normalisation.
+      stride: pixels between filters, down and across.
+      padding: 'SAME' or 'VALID'; with a stride above 1, 'SAME' is half a filter of zeros on each side, as in
+        PyTorch, whereas TensorFlow pads less above and on the left.
+      trainable: False for frozen weights, whose batch normalisation uses the moving averages in training too.
+    """
+    shape = [*size, values.shape.as_list()[3], maps]
+    padded: str | list[list[int]] = padding
+    if padding == 'SAME' and stride > 1:
+        padded = [[0, 0], [size[0] // 2] * 2, [size[1] // 2] * 2, [0, 0]]
+    with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
+        initial = tf.glorot_uniform_initializer()
+        kernel = tf.get_variable('weights', shape, initializer=initial, trainable=trainable)
+        values = tf.nn.conv2d(values, kernel, strides=stride, padding=padded)
+        if normalized:
+            values = batch_norm(values, noise if trainable else None, 'BatchNorm', trainable)
+        else:
+            zeros = tf.zeros_initializer()
+            biases = tf.get_variable('biases', [maps], initializer=zeros, trainable=trainable)
+            values = tf.nn.bias_add(values, biases)
+    return activation(values)
+
+
+class Source(NamedTuple):
+    """Where a variable's values are in a file of weights.
+
+    Attributes:
+      names: of the tensor in the file.
+      shape: of the tensor.
+      convert: its values -> those of the variable.
+    """
+
+    names: re.Pattern[str]
+    shape: tuple[int, ...]
+    convert: Callable[[np.ndarray], np.ndarray] = np.asarray
+
+
+class Layout(NamedTuple):
+    """How a file names the weights of a network.
+
+    Attributes:
+      whose: names they are, for sentences.
+      sources: by the names of the variables, in the order of the network.
+      layers: names of all tensors of such a file that belong to layers of the kind; one of them that is not a
+        source belongs to a larger network.
+    """
+
+    whose: str
+    sources: Mapping[str, Source]
+    layers: re.Pattern[str] = re.compile(r'(?!)')
+
+
+def own_names(variables: Shapes) -> Layout:
+    """Returns the layout of a checkpoint that names its variables as the network does."""
+    return Layout(
+        "the network's own names",
+        {name: Source(re.compile(re.escape(name)), tuple(shape)) for name, shape in variables.items()},
+    )

@@ -1,0 +1,323 @@
+"""The networks and the model function.
+
+Sequential MNIST (Le, Jaitly and Hinton 2015) is `read=pixels`, permuted MNIST `read=permuted`. The defaults
+are an LSTM that reads rows.
+"""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from estimator_lab.base.settings import setting
+from estimator_lab.core.classifier import classification_spec, labels_of
+from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, publish
+from estimator_lab.core.layers import ACTIVATIONS, activation_hparam, class_logits, hidden_layers
+from estimator_lab.core.metrics import running_sum
+from estimator_lab.core.model import Args, Model, model_function
+from estimator_lab.core.noise import Noise, dropout
+from estimator_lab.core.params import (
+    SIZES,
+    AnyOptimizer,
+    ClassifierParams,
+    clip_norm_hparam,
+    learning_rate_hparam,
+    share,
+    sizes,
+    structural,
+)
+from estimator_lab.core.summaries import picture
+from estimator_lab.errors import FlagError
+from estimator_lab.models.recurrent.loop import CELLS
+from estimator_lab.models.recurrent.sequences import (
+    PATCHES,
+    READS,
+    ROWS,
+    as_sequence,
+    steps_and_values,
+)
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+
+LOGITS_AFTER_STEPS = 'logits_after_steps'
+"""Endpoint of the logits after some of the steps of a sequence, [batch, steps, classes]."""
+
+GRADIENT = 'gradient_'
+"""Beginning of the endpoints of PREDICT with the norms of gradients through time, [batch, steps]."""
+
+_LOG = logging.getLogger('estimator_lab')
+_MOST_REMEMBERED = 99  # a marker 100 steps back is classified by chance
+_LAST, _MEAN = 'last', 'mean'
+_MOST_STEPS_SHOWN = 64
+_MOST_UNROLLED = 1024  # ten operations each
+_EXAMPLES_SHOWN = 8
+_VALUE = 8  # pixels of a value in a picture of states
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(AnyOptimizer, ClassifierParams):
+    """Parameters of the network.
+
+    Attributes:
+      unrolled: whether to repeat the operations for each step, for formats without loops over arrays.
+    """
+
+    unrolled: bool = False
+
+    read: str = structural(ROWS, 'what a step sees', choices=READS)
+    patch_size: int = structural(
+        4,
+        'for read=patches: side of a patch in pixels',
+        lower=1,
+        used_if=lambda params: params.read == PATCHES,
+    )
+    cell: str = structural('lstm', 'kind of the cells', choices=tuple(CELLS))
+    layers: str = structural('128', 'units of each recurrent layer, such as 128-128', pattern=SIZES)
+    bidirectional: bool = structural(False, 'whether the layers read from both ends')
+    readout: str = setting(
+        _LAST,
+        'what is classified: the last step, or the mean over all steps',
+        choices=(_LAST, _MEAN),
+    )
+    dense: str = structural(
+        '', 'units of each dense layer between that and the logits, such as 256', pattern=f'({SIZES})?'
+    )
+    activation: str = activation_hparam('relu', 'the dense layers', used_if=lambda params: bool(params.dense))
+    dropout_rate: float = share(
+        0.0, 'share of the units dropped in training after each layer, the same at all steps'
+    )
+    clip_norm: float = clip_norm_hparam(1.0)
+    learning_rate: float = learning_rate_hparam(0.004)
+
+    @property
+    def steps(self) -> int:
+        """Length of a sequence."""
+        return steps_and_values(self.image_shape, self.read, self.patch_size)[0]
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for patches that do not fit the images."""
+    height, width, _ = params.image_shape
+    if params.read == PATCHES and (height % params.patch_size or width % params.patch_size):
+        raise FlagError(
+            f'--hparams=patch_size={params.patch_size} does not divide an image of {width}x{height} pixels.'
+        )
+
+
+def network(
+    images: Tensor, params: Params, noise: Noise | None = None, probes: Mapping[str, Tensor] | None = None
+) -> Layers:
+    """Yields the layers by name.
+
+    They are rnn_1 and so on [batch, steps, units], each before its gates, such as rnn_1_forget_gate; readout
+    [batch, units]; layer_1 and so on of the dense layers [batch, units]; the logits; and, unless
+    bidirectional, logits_after_steps [batch, steps, num_classes] after each of `steps_shown`.
+
+    The names of the variables are those of `tf.nn.dynamic_rnn` with one cell, `rnn/lstm_cell/kernel`, or a
+    MultiRNNCell, `rnn/multi_rnn_cell/cell_0/lstm_cell/kernel`; for both directions, those of
+    `bidirectional_dynamic_rnn` and `stack_bidirectional_dynamic_rnn`.
+
+    Args:
+      images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
+      params: of the network.
+      noise: draws what is dropped in training (Gal and Ghahramani 2016); None drops nothing.
+      probes: those of `probes_of`, for `gradient_norms`.
+    """
+    values, batch = _swapped(as_sequence(images, params.read, params.patch_size)), tf.shape(images)[0]
+    for number, directions in enumerate(_directions(params)):
+        if number:
+            shape = tf.stack([1, batch, values.shape.as_list()[2]])
+            values = dropout(values, params.dropout_rate, noise, shape)
+        found = []
+        for name, scope, is_reversed in directions:
+            cell = CELLS[params.cell](sizes(params.layers)[number])
+            turned = _reversed if is_reversed else tf.identity
+            probe = turned(_swapped(probes[name])) if probes and name in probes else None
+            with tf.name_scope(name), tf.variable_scope(scope):
+                # Two directions are two loops already.
+                states, gates = cell(turned(values), probe, not params.bidirectional, params.unrolled)
+                found.append(turned(states))
+            yield name, _swapped(found[-1])
+            for gate, each in gates.items():
+                yield f'{name}_{gate}', _swapped(turned(each))
+        # The backward direction ends at the first step.
+        ends = [states[end] for states, end in zip(found, (-1, 0), strict=False)]
+        values, last = tf.concat(found, axis=2), tf.concat(ends, axis=1)
+    steps = _swapped(values)
+    readout = tf.reduce_mean(steps, axis=1) if params.readout == _MEAN else last
+    yield 'readout', readout
+    activation = ACTIVATIONS[params.activation]
+    hidden = yield from hidden_layers(
+        dropout(readout, params.dropout_rate, noise),
+        sizes(params.dense),
+        activation,
+        noise,
+        params.dropout_rate,
+    )
+    yield LOGITS, class_logits(hidden, params)
+    if not params.bidirectional:
+        yield LOGITS_AFTER_STEPS, _logits_after_steps(steps, params)
+
+
+def _directions(params: Params) -> Iterator[list[tuple[str, str, bool]]]:
+    """Yields the name, the variables' scope and whether it reads backwards, of each direction of a layer."""
+    several = len(sizes(params.layers)) > 1
+    for number in range(len(sizes(params.layers))):
+        name = f'rnn_{number + 1}'
+        if params.bidirectional:
+            stack = f'stack_bidirectional_rnn/cell_{number}/' if several else ''
+            scope = f'{stack}bidirectional_rnn'
+            yield [(name, f'{scope}/fw', False), (f'{name}_backwards', f'{scope}/bw', True)]
+        else:
+            yield [(name, f'rnn/multi_rnn_cell/cell_{number}' if several else 'rnn', False)]
+
+
+def _logits_after_steps(steps: Tensor, params: Params) -> Tensor:
+    """Returns the logits as if the sequence ended after each of `steps_shown`."""
+    counts, units = steps_shown(params.steps), steps.shape.as_list()[2]
+    if params.readout == _MEAN:
+        numbers = tf.range(1, params.steps + 1, dtype=tf.float32)
+        steps = tf.cumsum(steps, axis=1) / numbers[:, tf.newaxis]
+    values = tf.reshape(tf.gather(steps, counts - 1, axis=1), [-1, units])
+    for _, hidden in hidden_layers(values, sizes(params.dense), ACTIVATIONS[params.activation]):
+        values = hidden
+    return tf.reshape(class_logits(values, params), [-1, len(counts), params.num_classes])
+
+
+def steps_shown(steps: int) -> np.ndarray:
+    """Returns the steps after which the accuracy is shown: all, or 64 evenly spaced ones."""
+    return np.rint(np.linspace(1, steps, min(steps, _MOST_STEPS_SHOWN))).astype(int)
+
+
+def _swapped(values: Tensor) -> Tensor:
+    """Swaps the first two axes: [batch, steps, ...] and [steps, batch, ...]."""
+    return tf.transpose(values, [1, 0, 2])
+
+
+def _reversed(values: Tensor) -> Tensor:
+    return tf.reverse(values, [0])
+
+
+def probes_of(images: Tensor, params: Params) -> dict[str, Tensor]:
+    """Returns zeros for each recurrent layer by name, with respect to which gradients are computed."""
+    units, batch = sizes(params.layers), tf.shape(images)[0]
+    return {
+        name: tf.zeros([batch, params.steps, units[number]])
+        for number, directions in enumerate(_directions(params))
+        for name, _, _ in directions
+    }
+
+
+def gradient_norms(score: Tensor, probes: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the norms of a score's gradient with respect to the states after each step, [batch, steps].
+
+    A norm that decreases towards earlier steps shows a vanishing gradient, an increasing one an exploding
+    gradient (Bengio et al. 1994; Pascanu et al. 2013).
+
+    Args:
+      score: a scalar, a sum over the examples.
+      probes: those that the network was built with.
+    """
+    gradients = tf.gradients(score, list(probes.values()))
+    return {
+        name: tf.norm(gradient, axis=2)
+        for name, gradient in zip(probes, gradients, strict=True)
+        if gradient is not None
+    }
+
+
+@model_function(Params, check)
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Classifies images: see `core.classifier.classification_spec`.
+
+    EVAL also reports the accuracy after a quarter, a half and three quarters of the sequence. TRAIN shows
+    states and gradients through time of a few examples.
+    """
+    params = args.params
+    probes = probes_of(args.images, params) if args.predicting else {}
+    layers = dict(network(args.images, params, args.noise, probes))
+    if args.training:
+        _warn_of_long_sequences(params)
+        if args.folder:
+            _show_sequences(args)
+    spec = classification_spec(args, layers)
+    if args.predicting and not params.unrolled:
+        for name, norms in gradient_norms(
+            tf.reduce_sum(tf.reduce_max(layers[LOGITS], axis=1)), probes
+        ).items():
+            publish(f'{GRADIENT}{name}', norms)
+    if args.evaluating and LOGITS_AFTER_STEPS in layers:
+        metrics = _accuracy_after_steps(args, layers)
+        return spec._replace(eval_metric_ops={**spec.eval_metric_ops, **metrics})
+    return spec
+
+
+def _accuracy_after_steps(args: Args[Params], layers: Endpoints) -> dict[str, tuple[Tensor, Tensor]]:
+    """Returns metrics: the accuracy after a quarter, a half and three quarters of the sequence."""
+    steps, (ids, weights) = steps_shown(args.params.steps), labels_of(args)
+    with tf.name_scope('accuracy_after_steps'):
+        right = tf.cast(
+            tf.equal(tf.argmax(layers[LOGITS_AFTER_STEPS], axis=2), ids[:, tf.newaxis]), tf.float32
+        )
+        counted = tf.reduce_sum(right * weights[:, tf.newaxis], axis=0)
+        amounts = tf.concat([counted, tf.reduce_sum(weights)[tf.newaxis]], axis=0)
+        sums = running_sum('accuracy_after_steps', tf.ensure_shape(amounts, [len(steps) + 1]))
+        found = {}
+        for name, part in (('quarter', 0.25), ('half', 0.5), ('three_quarters', 0.75)):
+            place = int(np.argmin(np.abs(steps - part * steps[-1])))
+            value, update = (tf.div_no_nan(total[place], total[-1]) for total in sums)
+            found[f'accuracy_after_{name}'] = value, update
+        return found
+
+
+def _show_sequences(args: Args[Params]) -> None:
+    """Shows images/states_LAYER of the first example, and the gradient through time of a few examples.
+
+    gradient_through_time/LAYER is log10 of the mean norm of the loss's gradient with respect to the state of
+    the first step, divided by that of the last step.
+    """
+    ids, weights = (part[:_EXAMPLES_SHOWN] for part in labels_of(args))
+    images = args.images[:_EXAMPLES_SHOWN]
+    probes = probes_of(images, args.params)
+    layers = dict(network(images, args.params, None, probes))
+    with tf.name_scope('shown'):
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=layers[LOGITS])
+        norms = gradient_norms(tf.reduce_sum(weights * losses), probes)
+        means = {name: tf.reduce_mean(each, axis=0) for name, each in norms.items()}
+        ratios = {name: tf.log(mean[0] / mean[-1]) / tf.log(10.0) for name, mean in means.items()}
+        maps = {name: _heat_map(layers[name][0]) for name in probes}
+    for name, ratio in ratios.items():
+        tf.summary.scalar(f'gradient_through_time/{name}', ratio)
+    for name, pixels in maps.items():
+        picture(f'states_{name}', pixels)
+
+
+def _heat_map(states: Tensor) -> Tensor:
+    """Returns states [steps, units] as a picture with a row per unit: blue below 0, white at 0, red above."""
+    values = tf.transpose(states / tf.maximum(tf.reduce_max(tf.abs(states)), 1e-30))
+    colours = tf.stack([1 + tf.minimum(values, 0), 1 - tf.abs(values), 1 - tf.maximum(values, 0)], axis=2)
+    return tf.repeat(tf.repeat(colours, _VALUE, axis=0), _VALUE, axis=1)
+
+
+def without_loops(params: Params) -> Params:
+    """Returns parameters of the same network without a loop, unless it has very many steps."""
+    return dataclasses.replace(params, unrolled=params.steps <= _MOST_UNROLLED)
+
+
+def _warn_of_long_sequences(params: Params) -> None:
+    if params.readout == _LAST and params.steps > _MOST_REMEMBERED:
+        _warn_once(params.cell, params.steps)
+
+
+@functools.cache
+def _warn_once(cell: str, steps: int) -> None:
+    """Warns once, however many graphs are built."""
+    _LOG.warning(
+        'cell=%s rarely learns what the first of %d steps say: read=rows or read=patches has fewer steps.',
+        cell,
+        steps,
+    )
+
+
+MODEL = Model('recurrent', Params, model_fn, check, network=network, without_loops=without_loops)

@@ -1,0 +1,298 @@
+"""The model function: a transform net that learns from a perceptual loss.
+
+Johnson, Alahi and Fei-Fei 2016: a pre-trained perceptual network with fixed weights compares the painting
+with the photo by one of its layers, and with the style by the Gram matrices of several layers. A network can
+learn several styles and mix them (Dumoulin et al. 2017).
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from estimator_lab.base.settings import setting
+from estimator_lab.conventions import IMAGE
+from estimator_lab.core import keys
+from estimator_lab.core.endpoints import publish
+from estimator_lab.core.features import has_images
+from estimator_lab.core.metrics import evaluated_images
+from estimator_lab.core.model import Args, Model, Task, model_function, prediction_spec
+from estimator_lab.core.noise import hashes
+from estimator_lab.core.params import SIZES, AnyOptimizer, learning_rate_hparam, sizes, structural
+from estimator_lab.core.summaries import rows_picture, weight_histograms
+from estimator_lab.core.training import train_op, watched
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.style.losses import content_losses, style_losses, total_variation
+from estimator_lab.models.style.perceptual import (
+    FILE,
+    PerceptualLoss,
+    built_in_perceptual_loss,
+    fixed,
+    load_perceptual_loss,
+)
+from estimator_lab.models.style.transform_net import TransformNet
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+
+_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
+_SMALLEST_SIDE = 8
+_VARIATION_WEIGHT = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(AnyOptimizer):
+    """Parameters of the transform net and its losses.
+
+    Attributes:
+      styles: names of the styles, in the order of the pictures.
+    """
+
+    styles: tuple[str, ...] = ('pattern',)
+
+    style_image: str = setting(
+        '', "a picture of the style, several joined by +, or a folder of pictures; '' for a built-in pattern"
+    )
+    perceptual: str = setting(
+        '', "model_dir of a trained vgg or cnn, the perceptual network; '' for random filters"
+    )
+    content_layer: str = structural('', "layer that compares painting and photo; '' chooses one")
+    style_layers: str = structural('', "layers that compare painting and style, joined by +; '' chooses some")
+    style_weight: float = setting(5.0, 'weight of the style loss; that of the content loss is 1', lower=0)
+    filters: str = structural(
+        '16-32-64', 'filters of the convolutions; all but the first halve the picture', pattern=SIZES
+    )
+    blocks: int = structural(5, 'residual blocks', lower=0)
+    learning_rate: float = learning_rate_hparam(0.001)
+    mix: str = setting(
+        '', "what is painted: a style's name, or shares of some, such as a:0.3+b:0.7; '' for the first"
+    )
+    strength: float = setting(
+        1.0, 'share of the painting in the result; the rest is the photo', lower=0, upper=1
+    )
+    preserve_colour: bool = setting(False, "whether the result keeps the photo's colours")
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of each style.
+
+        Raises:
+          FlagError: for an unknown style, or a share that is not a number above 0.
+        """
+        return shares_of(self.mix, self.styles)
+
+
+class Losses(NamedTuple):
+    """The losses of each painting, float32 [batch]."""
+
+    content: Tensor
+    style: Tensor
+    variation: Tensor
+
+    def perceptual(self, params: Params) -> Tensor:
+        """Returns content and style losses, weighted."""
+        return self.content + params.style_weight * self.style
+
+    def total(self, params: Params) -> Tensor:
+        """Returns what training minimizes."""
+        return self.perceptual(params) + _VARIATION_WEIGHT * self.variation
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for images that are too small, and for a mix of unknown styles."""
+    if not 0 < len(set(params.styles)) == len(params.styles):
+        raise FlagError('Two styles have the same name: rename one of the pictures.')
+    if min(params.image_shape[:2]) < _SMALLEST_SIDE:
+        raise FlagError(
+            f'--image_size={min(params.image_shape[:2])} is too small: give {_SMALLEST_SIDE} or more.'
+        )
+    try:
+        shares_of(params.mix, params.styles)
+    except FlagError as error:
+        raise FlagError(f'--hparams=mix={params.mix}: {error}') from error
+
+
+def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:
+    """Returns the share of each style in a mix; the shares sum to 1.
+
+    Args:
+      mix: a style's name, or 'a:0.3+b:0.7'; '' for the first style alone.
+      styles: names of all.
+
+    Raises:
+      FlagError: for an unknown style, or a share that is not a number above 0.
+    """
+    shares = dict.fromkeys(styles, 0.0)
+    for part in (mix or styles[0]).split('+'):
+        name, _, share = part.strip().partition(':')
+        if name not in shares:
+            raise FlagError(f'There is no style {name!r}; there are: {", ".join(styles)}.')
+        try:
+            value = float(share or 1)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < math.inf:
+            raise FlagError(f'{part!r} has no valid share: give a number above 0, such as {name}:0.5.')
+        shares[name] += value
+    total = sum(shares.values())
+    return tuple(share / total for share in shares.values())
+
+
+def transform_net(params: Params) -> TransformNet:
+    """Returns the network that paints."""
+    return TransformNet(params.image_shape[2], sizes(params.filters), params.blocks, len(params.styles))
+
+
+@model_function(Params, check)
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Paints photos.
+
+    PREDICT accepts photos of any size and returns painted, float32 of their shape in [0, 1]; an export
+    returns JPEG files. TRAIN and EVAL read the perceptual loss from `params.model_dir`; without one, it is
+    made of random filters and the built-in pattern. The metrics of EVAL are means over the photos of
+    perceptual_loss, content_loss, style_loss and total_variation, and perceptual_loss_photo, that of the
+    photos themselves. Labels are not used.
+    """
+    params = args.params
+    network = transform_net(params)
+    if args.predicting:
+        return _predict_spec(args, network)
+    photos = args.images
+    mix = _styles_to_learn(args, tf.shape(photos)[0])
+    painted, _ = network(photos, mix)
+    losses_of = perceived_losses(_perceptual_loss(params), photos, mix)
+    losses = losses_of(painted)
+    with tf.name_scope('objective'):
+        loss = tf.losses.compute_weighted_loss(losses.total(params), args.weights)
+    if args.evaluating:
+        return _eval_spec(args, losses, losses_of(photos), loss)
+    step = train_op(loss, params, args.weights, tf.trainable_variables())
+    for name, values in _named(losses, params).items():
+        tf.summary.scalar(name, tf.reduce_mean(values))
+    weight_histograms()
+    rows_picture('painted', [photos, painted])
+    return tf.estimator.EstimatorSpec(
+        args.mode, loss=watched(loss, params), train_op=step, training_hooks=args.picture_hooks()
+    )
+
+
+def perceived_losses(perceptual_loss: PerceptualLoss, photos: Tensor, mix: Tensor) -> Any:
+    """Returns the losses as a function of pictures, float32 [batch, height, width, channels].
+
+    Args:
+      perceptual_loss: its network is added to the graph.
+      photos: the content of the pictures, of the same shape.
+      mix: share of each style, float32 [batch, styles]; Gram matrices of several styles are mixed.
+    """
+    perceive, content = perceptual_loss.network.perceive, perceptual_loss.content_layer
+    wanted = perceive(photos, [content])[content]
+    targets = {layer: tf.tensordot(mix, fixed(grams), 1) for layer, grams in perceptual_loss.grams.items()}
+
+    def losses_of(pictures: Tensor) -> Losses:
+        maps = perceive(pictures, list({**targets, content: None}))
+        return Losses(
+            content_losses(maps[content], wanted),
+            style_losses(maps, targets),
+            total_variation(pictures),
+        )
+
+    return losses_of
+
+
+def _perceptual_loss(params: Params) -> PerceptualLoss:
+    """Returns the run's perceptual loss.
+
+    Raises:
+      DataError: it cannot be read, or has other styles.
+    """
+    path = Path(params.model_dir, FILE)
+    perceptual_loss = (
+        load_perceptual_loss(path)
+        if params.model_dir and path.exists()
+        else built_in_perceptual_loss(params.image_shape[2])
+    )
+    if perceptual_loss.styles != len(params.styles):
+        raise DataError(f'{path} has {perceptual_loss.styles} styles, not {len(params.styles)}.')
+    return perceptual_loss
+
+
+def _photos(args: Args[Params]) -> Tensor:
+    """Returns the photos of PREDICT, of any size if the features are a mapping."""
+    if not (isinstance(args.features, Mapping) and has_images(args.features)):
+        return args.images
+    photos = tf.cast(args.features[IMAGE], tf.float32)
+    return tf.ensure_shape(photos, [None, None, None, args.params.image_shape[2]])
+
+
+def _styles_to_learn(args: Args[Params], count: Tensor) -> Tensor:
+    """Returns the style that each photo of a batch is painted in, one-hot, float32 [batch, styles].
+
+    In training the styles alternate with the global step; in an evaluation the photo's name decides.
+    """
+    styles = len(args.params.styles)
+    numbers = tf.range(tf.cast(count, tf.int64))
+    if args.training:
+        numbers += tf.cast(tf.train.get_or_create_global_step(), tf.int64) * tf.cast(count, tf.int64)
+    elif args.keys is not None:
+        numbers = hashes(args.keys)
+    return tf.one_hot(numbers % styles, styles)
+
+
+def _predict_spec(args: Args[Params], network: TransformNet) -> EstimatorSpec:
+    params, photos = args.params, _photos(args)
+    mix = tf.tile(tf.constant([params.shares], tf.float32), [tf.shape(photos)[0], 1])
+    painted, endpoints = network(photos, mix)
+    for name, maps in endpoints.items():
+        publish(name, maps)
+    with tf.name_scope('predictions'):
+        change = params.strength * (painted - photos)
+        if params.preserve_colour and params.image_shape[2] == 3:
+            # The same change of red, green and blue affects the luminance only (Gatys et al. 2016,
+            # 'Preserving color in neural artistic style transfer', section 3).
+            change = tf.reduce_sum(change * tf.constant(_LUMINANCE), axis=3, keepdims=True)
+        painted = tf.clip_by_value(photos + change, 0.0, 1.0)
+        files = tf.map_fn(_jpeg, painted, tf.string)
+    spec = prediction_spec({keys.PAINTED: painted}, args.features)
+    exported = tf.estimator.export.PredictOutput
+    outputs = {
+        'serving_default': exported({keys.PAINTED_BYTES: files}),
+        keys.PAINTED: exported({keys.PAINTED: painted}),
+    }
+    return spec._replace(export_outputs=outputs)
+
+
+def _jpeg(picture: Tensor) -> Tensor:
+    """Returns a picture [height, width, channels] in [0, 1] as a JPEG file."""
+    return tf.image.encode_jpeg(tf.image.convert_image_dtype(picture, tf.uint8, saturate=True), quality=95)
+
+
+def _named(losses: Losses, params: Params) -> dict[str, Tensor]:
+    return {
+        keys.PERCEPTUAL_LOSS: losses.perceptual(params),
+        keys.CONTENT_LOSS: losses.content,
+        keys.STYLE_LOSS: losses.style,
+        keys.TOTAL_VARIATION: losses.variation,
+    }
+
+
+def _eval_spec(args: Args[Params], losses: Losses, of_photos: Losses, loss: Tensor) -> EstimatorSpec:
+    params = args.params
+    with tf.name_scope('metrics'):
+        means = {**_named(losses, params), keys.PHOTO_LOSS: of_photos.perceptual(params)}
+        metrics = {name: tf.metrics.mean(values) for name, values in means.items()}
+        metrics[keys.TOTAL_EXAMPLES] = evaluated_images(losses.content)
+    return tf.estimator.EstimatorSpec(
+        args.mode,
+        loss=loss,
+        eval_metric_ops=metrics,
+        predictions={keys.ERROR: losses.total(params)},
+    )
+
+
+MODEL = Model(
+    'style',
+    Params,
+    model_fn,
+    check,
+    task=lambda params: Task(keys.PERCEPTUAL_LOSS, higher_is_better=False, labelled=False),
+    transform_net=transform_net,
+)

@@ -1,0 +1,224 @@
+"""The head of a Boltzmann machine, and of pre-training, against NumPy."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.boltzmann.head import rbm_spec
+from estimator_lab.core.boltzmann.params import RbmParams
+from estimator_lab.core.boltzmann.pretraining import LayerPretraining, PretrainingParams
+from estimator_lab.core.boltzmann.pretraining_head import pretraining_spec
+from estimator_lab.core.boltzmann.stack import Stack, make_layer
+from estimator_lab.core.endpoints import published
+from estimator_lab.core.params import TrainingParams
+from estimator_lab.core.projector import ProjectorHook
+from estimator_lab.tf1 import tf
+from tests.core.helpers import (
+    MODES,
+    args_of,
+    config_of,
+    drawn,
+    metrics_of,
+    summary_tags,
+    values_of,
+)
+from tests.graphs import initialize
+
+RNG = np.random.default_rng(0)
+SHAPE = (3, 2, 1)
+IMAGES = RNG.random((5, *SHAPE), np.float32)
+DATA = IMAGES.reshape(5, 6)
+WEIGHTS, BIAS = RNG.normal(0, 1, (6, 4)).astype(np.float32), RNG.normal(0, 1, 4).astype(np.float32)
+VISIBLE_BIAS = RNG.normal(0, 1, 6).astype(np.float32)
+PARAMS = RbmParams(image_shape=SHAPE, hidden_units=4, binarize=False, chains=0)
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-values))
+
+
+def hidden_of(data):
+    return sigmoid(data @ WEIGHTS + BIAS)
+
+
+def visible_of(hidden):
+    return sigmoid(hidden @ WEIGHTS.T + VISIBLE_BIAS)
+
+
+def energy_of(data):
+    return -(data @ VISIBLE_BIAS) - np.log1p(np.exp(data @ WEIGHTS + BIAS)).sum(1)
+
+
+@pytest.fixture(autouse=True)
+def known_weights(monkeypatch):
+    """Every layer starts with the weights above, whose shapes all layers here have."""
+    values = {'kernel': WEIGHTS, 'bias': BIAS, 'visible_bias': VISIBLE_BIAS}
+    create = tf.get_variable
+
+    def get_variable(name, shape=None, initializer=None, **given):
+        if name in values and list(shape) == list(values[name].shape):
+            initializer = tf.constant_initializer(values[name])
+        return create(name, shape, initializer=initializer, **given)
+
+    monkeypatch.setattr(tf, 'get_variable', get_variable)
+
+
+def spec_of(mode, config=None, classes=0, one_hot=None, params=PARAMS, weight=(1.0,) * 5):
+    args = args_of(mode, params, IMAGES, config=config, key=[*'abcde'], weight=np.array(weight, np.float32))
+    stack = Stack([make_layer(1, 6, 4, classes=classes)], SHAPE)
+    return rbm_spec(args, stack, None if one_hot is None else tf.constant(one_hot))
+
+
+def test_predictions_and_endpoints():
+    with tf.Graph().as_default() as graph:
+        spec = spec_of(MODES.PREDICT)
+        found = values_of(spec.predictions)
+        assert list(published(graph)) == ['layer_1']
+    reconstruction = visible_of(hidden_of(DATA))
+    assert np.allclose(found['hidden'], hidden_of(DATA), atol=1e-5)
+    assert np.allclose(found['reconstruction'].reshape(5, 6), reconstruction, atol=1e-5)
+    assert np.allclose(found['free_energy'], energy_of(DATA), atol=1e-4)
+    assert np.allclose(found['error'], ((DATA - reconstruction) ** 2).sum(1), atol=1e-5)
+    assert found['dream'].shape == (5, *SHAPE) and found['key'].tolist() == [*map(str.encode, 'abcde')]
+
+
+def test_the_metrics_of_an_evaluation(tmp_path):
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        spec = spec_of(MODES.EVAL, config_of(tmp_path))
+        found = metrics_of(spec)
+        loss, errors = values_of([spec.loss, spec.predictions['error']])
+        (hook,) = spec.evaluation_hooks
+        vectors, keys, _ = values_of(hook._tensors)
+    wanted = ((DATA - visible_of(hidden_of(DATA))) ** 2).sum(1)
+    assert np.allclose(errors, wanted, atol=1e-5) and loss == pytest.approx(wanted.mean(), rel=1e-5)
+    assert found['reconstruction_error'] == pytest.approx(wanted.mean(), rel=1e-5)
+    assert found['free_energy'] == pytest.approx(energy_of(DATA).mean(), rel=1e-4)
+    # The sample of the training data is still empty: rows of zeros.
+    empty = energy_of(np.zeros((1, 6)))[0]
+    assert found['training_free_energy'] == pytest.approx(empty, rel=1e-4)
+    assert found['free_energy_gap'] == pytest.approx(energy_of(DATA).mean() - empty, abs=1e-3)
+    assert found['total_examples'] == 5 and 'log_partition' not in found
+    flips = np.array([energy_of(np.abs(DATA - np.eye(6)[unit])) - energy_of(DATA) for unit in range(6)])
+    by_unit = -6 * np.log1p(np.exp(-flips))
+    assert by_unit.min() <= found['pseudo_log_likelihood'] <= by_unit.max()
+    assert isinstance(hook, ProjectorHook) and hook._name == 'hidden'
+    assert np.allclose(vectors, hidden_of(DATA), atol=1e-5)
+    assert keys.tolist() == [*map(str.encode, 'abcde')] and list(hook._texts_of) == ['key']
+
+
+def test_log_probability_needs_chains():
+    with tf.Graph().as_default():
+        params = dataclasses.replace(PARAMS, ais_chains=20, ais_steps=200)
+        found = metrics_of(spec_of(MODES.EVAL, params=params))
+    bits = (np.arange(64)[:, None] >> np.arange(6)) & 1
+    log_z = np.log(np.exp(-energy_of(bits)).sum())
+    assert found['log_partition'] == pytest.approx(log_z, abs=0.3)
+    assert found['log_partition_low'] <= found['log_partition'] <= found['log_partition_high']
+    wanted = -energy_of(DATA).mean() - found['log_partition']
+    assert found['log_probability'] == pytest.approx(wanted, abs=1e-3)
+
+
+def test_a_step_follows_the_gradient_of_contrastive_divergence(tmp_path):
+    params = dataclasses.replace(
+        PARAMS, optimizer='sgd', learning_rate=1.0, learning_rate_schedule='constant', weight_decay=0.5
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        spec = spec_of(MODES.TRAIN, config_of(tmp_path), params=params)
+        (kernel,) = (v for v in tf.trainable_variables() if v.op.name.endswith('kernel'))
+        (sample,) = (v for v in tf.global_variables() if v.op.name == 'training_sample')
+        tags = summary_tags()
+        shown = drawn()
+        initialize(session)
+        loss, _ = session.run([spec.loss, spec.train_op])
+        change, kept, steps = session.run([kernel, sample, step])
+    assert tags >= {'learning_rate', 'reconstruction_error', 'free_energy', 'activations/layer_1'}
+    assert tags >= {f'weights/layer_1/{name}' for name in ('kernel', 'bias', 'visible_bias')}
+    assert set(shown) == {f'images/{name}/image' for name in ('receptive_fields', 'reconstruction', 'dream')}
+    # Plus <v h> of the data, minus that of the model, whose means are in [0, 1]; minus the weight decay.
+    data = DATA.T @ hidden_of(DATA) / 5
+    model = data - 0.5 * WEIGHTS - (change - WEIGHTS)
+    assert (model >= -1e-5).all() and (model <= 1 + 1e-5).all()
+    assert 0 < loss < 6 and steps == 1
+    assert np.array_equal(kept[:5], DATA) and np.array_equal(kept[5:10], DATA)
+
+
+def test_labels_are_visible_units_and_zero_where_unknown():
+    one_hot = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1]]
+    with tf.Graph().as_default():
+        with_labels = spec_of(MODES.EVAL, classes=2, one_hot=one_hot)
+        assert metrics_of(with_labels)['total_examples'] == 5
+    with tf.Graph().as_default():
+        found = values_of(spec_of(MODES.PREDICT, classes=2).predictions)
+    assert np.allclose(found['hidden'], hidden_of(DATA), atol=1e-5)  # without a label: its weights are idle
+    assert found['dream'].shape == (5, *SHAPE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(PretrainingParams, TrainingParams):
+    """What pre-training reads of a model's parameters."""
+
+
+def pretrained(mode, config=None, **changes):
+    given = {'pretraining': 'denoising', 'masking': 0.0, 'phase': 'pretrain_1', **changes}
+    params = Params(image_shape=SHAPE, vocabulary=tuple('ab'), **given)
+    args = args_of(mode, params, IMAGES, config=config, key=[*'abcde'])
+    one_hot = tf.constant(np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1]])
+    return pretraining_spec(args, LayerPretraining(params, (4,), classes=2), one_hot)
+
+
+def test_a_denoising_layer(tmp_path):
+    reconstruction = visible_of(hidden_of(DATA))
+    errors = ((DATA - reconstruction) ** 2).sum(1)
+    entropy = -(DATA * np.log(reconstruction) + (1 - DATA) * np.log1p(-reconstruction)).sum(1)
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        spec = pretrained(MODES.EVAL, config_of(tmp_path))
+        found, loss = metrics_of(spec), values_of(spec.loss)
+        assert [type(hook) for hook in spec.evaluation_hooks] == [ProjectorHook]
+        assert np.allclose(values_of(spec.predictions['error']), errors, atol=1e-5)
+    assert found == {'reconstruction_error': pytest.approx(errors.mean(), rel=1e-5), 'total_examples': 5}
+    assert loss == pytest.approx(entropy.mean(), rel=1e-5)
+    with tf.Graph().as_default() as graph:
+        predicted = values_of(pretrained(MODES.PREDICT).predictions)
+        assert list(published(graph)) == ['layer_1']
+    assert np.allclose(predicted['hidden'], hidden_of(DATA), atol=1e-5)
+    assert np.allclose(predicted['reconstruction'].reshape(5, 6), reconstruction, atol=1e-5)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        spec = pretrained(MODES.TRAIN, config_of(tmp_path))
+        assert summary_tags() >= {'reconstruction_error', 'activations/layer_1'}
+        shown = drawn()
+        initialize(session)
+        first = session.run(spec.loss)
+        for _ in range(20):
+            session.run(spec.train_op)
+        assert session.run(spec.loss) < first == pytest.approx(entropy.mean(), rel=1e-5)
+    assert set(shown) == {'images/receptive_fields/image', 'images/reconstruction/image'}
+
+
+def test_a_share_of_the_inputs_is_masked_in_training_only():
+    losses = {}
+    for mode in (MODES.TRAIN, MODES.EVAL):
+        for masking in (0.0, 0.9):
+            with tf.Graph().as_default():
+                tf.train.create_global_step()
+                losses[mode, masking] = values_of(pretrained(mode, masking=masking).loss)
+    assert losses[MODES.EVAL, 0.9] == losses[MODES.EVAL, 0.0]
+    assert losses[MODES.TRAIN, 0.0] == pytest.approx(losses[MODES.EVAL, 0.0], rel=1e-6)
+    assert abs(losses[MODES.TRAIN, 0.9] - losses[MODES.TRAIN, 0.0]) > 0.01
+
+
+@pytest.mark.parametrize(
+    ('phase', 'layers', 'label'), [('pretrain_1', (4,), True), ('pretrain_1', (4, 3), False)]
+)
+def test_only_the_last_machine_sees_the_label(phase, layers, label):
+    params = Params(image_shape=SHAPE, vocabulary=tuple('ab'), phase=phase)
+    with tf.Graph().as_default():
+        args = args_of(MODES.EVAL, params, IMAGES)
+        one_hot = tf.constant(np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1]])
+        spec = pretraining_spec(args, LayerPretraining(params, layers, classes=2), one_hot)
+        assert any('label_kernel' in v.op.name for v in tf.global_variables()) == label
+        assert metrics_of(spec)['reconstruction_error'] > 0

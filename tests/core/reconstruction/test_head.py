@@ -1,0 +1,222 @@
+"""The autoencoder's head against NumPy."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.endpoints import published
+from estimator_lab.core.params import TrainingParams
+from estimator_lab.core.projector import ProjectorHook
+from estimator_lab.core.reconstruction.head import reconstruction_spec
+from estimator_lab.core.reconstruction.image_metrics import ssim
+from estimator_lab.core.reconstruction.principal_components import FILE, principal_components
+from estimator_lab.core.reconstruction.report import Reconstructed, ReconstructionReportHook
+from estimator_lab.tf1 import tf
+from tests.core.helpers import (
+    MODES,
+    args_of,
+    config_of,
+    drawn,
+    metrics_of,
+    scopes,
+    summary_tags,
+    values_of,
+)
+from tests.graphs import initialize
+from tests.small_runs import summaries_in
+
+RNG = np.random.default_rng(0)
+SHAPE = (6, 6, 1)
+IMAGES = RNG.random((5, *SHAPE), np.float32)
+NOISY = IMAGES + RNG.normal(0, 0.2, IMAGES.shape).astype(np.float32)
+VALUES = IMAGES + RNG.normal(0, 0.4, IMAGES.shape).astype(np.float32)  # some of them outside of [0, 1]
+CLIPPED = VALUES.clip(0, 1)
+CODE = RNG.random((5, 3), np.float32)
+WEIGHTS = np.array([1, 0, 2, 1, 1], np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(TrainingParams):
+    """What the head reads of an autoencoder's parameters."""
+
+    loss: str = 'squared_error'
+    corruption: str = 'none'
+
+
+def params(**changes):
+    given = {'optimizer': 'sgd', 'learning_rate': 1.0, 'learning_rate_schedule': 'constant', **changes}
+    return Params(SHAPE, tuple('ab'), **given)
+
+
+def spec_of(mode, changes=None, config=None, values=None, inputs=IMAGES, labels=None):
+    values = tf.constant(VALUES) if values is None else values
+    args = args_of(mode, params(**(changes or {})), IMAGES, labels, config, key=[*'abcde'], weight=WEIGHTS)
+    made = Reconstructed(args.images, tf.constant(inputs), tf.constant(CODE), 3 * values, values)
+    if inputs is IMAGES:
+        made = made._replace(inputs=made.images)
+    layers = {'dense': tf.constant(CODE)}
+    return reconstruction_spec(args, made, layers, lambda code: tf.zeros([tf.shape(code)[0], *SHAPE]))
+
+
+def errors(first, second):
+    return ((first - second) ** 2).reshape(5, -1).sum(1)
+
+
+def psnr(first, second):
+    return -10 * np.log10(errors(first, second) / 36)
+
+
+def cross_entropies():
+    probabilities = 1 / (1 + np.exp(-3 * VALUES.astype(float)))
+    each = -(IMAGES * np.log(probabilities) + (1 - IMAGES) * np.log1p(-probabilities))
+    return each.reshape(5, -1).sum(1)
+
+
+def ssim_of(first, second):
+    return values_of(ssim(tf.constant(first), tf.constant(second))).mean()
+
+
+def test_predictions_and_endpoints():
+    with tf.Graph().as_default() as graph:
+        spec = spec_of(MODES.PREDICT)
+        found = values_of(spec.predictions)
+        assert list(published(graph)) == ['dense'] and 'predictions' in scopes()
+    assert np.array_equal(found['code'], CODE)
+    assert np.allclose(found['reconstruction'], CLIPPED)
+    assert np.allclose(found['error'], errors(IMAGES, CLIPPED), rtol=1e-5)
+    assert found['key'].tolist() == [*map(str.encode, 'abcde')]
+
+
+def test_the_metrics_of_an_evaluation():
+    with tf.Graph().as_default():
+        spec = spec_of(MODES.EVAL)
+        found, error = metrics_of(spec), values_of(spec.predictions['error'])
+        assert {'objective', 'metrics'} <= scopes()
+        assert found == {
+            'squared_error': pytest.approx(errors(IMAGES, CLIPPED).mean(), rel=1e-5),
+            'psnr': pytest.approx(psnr(IMAGES, CLIPPED).mean(), rel=1e-5),
+            'ssim': pytest.approx(ssim_of(IMAGES, CLIPPED), rel=1e-5),
+            'floats_per_image': 3,
+            'bits_per_image': 96,
+            'total_examples': 5,
+        }
+    assert np.allclose(error, errors(IMAGES, CLIPPED), rtol=1e-5)
+    assert spec.mode == MODES.EVAL and not spec.evaluation_hooks
+
+
+def test_a_corruption_is_measured_as_well():
+    with tf.Graph().as_default():
+        found = metrics_of(spec_of(MODES.EVAL, {'corruption': 'gaussian'}, inputs=NOISY))
+        assert found['ssim_noisy'] == pytest.approx(ssim_of(IMAGES, NOISY), rel=1e-5)
+    noisy = psnr(IMAGES, NOISY).mean()
+    assert found['psnr_noisy'] == pytest.approx(noisy, rel=1e-5)
+    assert found['psnr_gain'] == pytest.approx(psnr(IMAGES, CLIPPED).mean() - noisy, abs=1e-4)
+
+
+def test_principal_components_see_the_same_inputs(tmp_path):
+    components = principal_components(iter([(255 * RNG.random((40, *SHAPE))).astype(np.uint8)]), 3)
+    components.save(tmp_path / FILE)
+    with tf.Graph().as_default():
+        changes = {'model_dir': str(tmp_path), 'corruption': 'gaussian'}
+        found = metrics_of(spec_of(MODES.EVAL, changes, inputs=NOISY))['pca_squared_error']
+    with tf.Graph().as_default():
+        without = spec_of(MODES.EVAL, {'model_dir': str(tmp_path / 'none')})
+    wanted = errors(IMAGES, components.reconstruct(NOISY).reshape(IMAGES.shape)).mean()
+    assert found == pytest.approx(wanted, rel=1e-4)
+    assert 'pca_squared_error' not in without.eval_metric_ops
+
+
+def test_the_cross_entropy_is_a_metric_if_it_is_the_loss():
+    with tf.Graph().as_default():
+        spec = spec_of(MODES.EVAL, {'loss': 'cross_entropy'})
+        found, loss = metrics_of(spec)['cross_entropy'], values_of(spec.loss)
+    assert found == pytest.approx(cross_entropies().mean(), rel=1e-5)
+    assert loss == pytest.approx((cross_entropies() * WEIGHTS).sum() / 4, rel=1e-5)
+
+
+def test_a_step_goes_down_the_squared_error_before_clipping():
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        values = tf.Variable(VALUES)
+        spec = spec_of(MODES.TRAIN, values=values)
+        assert {'train_error', 'train'} <= scopes()
+        initialize(session)
+        loss = session.run(spec.loss)
+        session.run(spec.train_op)
+        change, steps = VALUES - session.run(values), session.run(step)
+    assert loss == pytest.approx((errors(IMAGES, VALUES) * WEIGHTS).sum() / 4, rel=1e-5)
+    wanted = 2 * (VALUES - IMAGES) * (WEIGHTS / 4)[:, None, None, None]
+    assert np.allclose(change, wanted, atol=1e-5)
+    assert steps == 1 and spec.mode == MODES.TRAIN and not spec.training_hooks
+
+
+@pytest.mark.parametrize(('corruption', 'rows'), [('none', 2), ('gaussian', 3)])
+def test_training_shows_errors_codes_and_pictures(tmp_path, corruption, rows):
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        values = tf.Variable(VALUES, name='head/kernel')
+        spec_of(MODES.TRAIN, {'corruption': corruption}, config_of(tmp_path), values)
+        found = {value.tag: value for value in tf.Summary.FromString(values_of(tf.summary.merge_all())).value}
+        tags = summary_tags()
+        shown = drawn()
+    assert found['squared_error'].simple_value == pytest.approx(errors(IMAGES, CLIPPED).mean(), rel=1e-5)
+    assert {'outputs/code', 'outputs/error'} <= tags
+    assert {'weights/head/kernel', 'learning_rate'} <= tags
+    assert shown['images/reconstruction/image'].image.height == rows * (SHAPE[0] + 1)
+
+
+def test_an_evaluation_shows_reconstructions_and_codes(tmp_path):
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        labels = np.array([0, 1, 0, 1, -1])
+        report, codes = spec_of(MODES.EVAL, config=config_of(tmp_path), labels=labels).evaluation_hooks
+        vectors, shown_labels, keys, error, _ = values_of(codes._tensors)
+    assert isinstance(report, ReconstructionReportHook) and isinstance(codes, ProjectorHook)
+    assert np.array_equal(vectors, CODE) and shown_labels.tolist() == labels.tolist()
+    assert keys.tolist() == [*map(str.encode, 'abcde')] and codes._name == 'code'
+    assert np.allclose(error, errors(IMAGES, CLIPPED), rtol=1e-5)
+    assert codes._texts_of['error'](1.23456) == '1.235' and codes._texts_of['label'](-1) == 'unknown'
+
+
+@pytest.mark.parametrize('corrupted', [False, True])
+def test_the_report_of_two_batches(tmp_path, corrupted):
+    """Two batches of 5 and 3 images: the worst of all are found, and all errors are in the histogram."""
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        batch, code = tf.placeholder(tf.float32, [None, *SHAPE]), tf.placeholder(tf.float32, [None, 3])
+        inputs = 0.5 * batch if corrupted else batch
+        made = Reconstructed(batch, inputs, code, batch, 0.9 * batch)
+        keys, labels = tf.placeholder(tf.string, [None]), tf.placeholder(tf.int64, [None])
+        hook = ReconstructionReportHook(
+            made, lambda values: tf.zeros([tf.shape(values)[0], *SHAPE]), keys, labels, tuple('ab'), tmp_path
+        )
+        hook.begin()
+        images = RNG.random((8, *SHAPE), np.float32) * np.arange(1, 9)[:, None, None, None] / 8
+        with tf.Session() as session:
+            initialize(session)
+            for part in (slice(0, 5), slice(5, 8)):
+                fetches = hook.before_run(None).fetches
+                names = [f'a.tar:x/n/{n}.png'.encode() for n in range(8)][part]
+                feed = {
+                    batch: images[part],
+                    code: np.zeros((len(names), 3)),
+                    keys: names,
+                    labels: [n % 3 for n in range(8)][part],
+                }
+                hook.after_run(None, SimpleNamespace(results=session.run(fetches, feed)))
+            hook.end(session)
+            tf.summary.FileWriterCache.get(str(tmp_path)).flush()
+    values = summaries_in(tmp_path)
+    worst = [example['key'].item().decode() for example in hook._worst.ranked()]
+    wanted = sorted(range(8), key=lambda n: -((0.1 * images[n]) ** 2).sum())
+    assert worst == [f'a.tar:x/n/{n}.png' for n in wanted]
+    assert values['outputs/error'].histo.num == 8 and values['outputs/code'].histo.num == 24
+    rows = hook._first_rows()
+    assert [text for _, texts in rows for text in texts][:3] == ['a', 'b', 'n/2.png']
+    assert len(rows) == 2 + corrupted
+    assert rows[-1][1][0] == f'error {((0.1 * images[0]) ** 2).sum():.2f}'
+    assert {'images/reconstruction', 'images/walk', 'images/worst'} == {
+        tag.removesuffix('/image') for tag in values if tag.startswith('images/')
+    }

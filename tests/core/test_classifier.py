@@ -1,0 +1,267 @@
+"""The classifier's head against NumPy: eight examples, one of weight 0, one of weight 2, one unknown."""
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.classifier import classification_or_features_spec, classification_spec, labels_of
+from estimator_lab.core.endpoints import LOGITS, published
+from estimator_lab.core.evaluation import MistakesHook, pr_curves
+from estimator_lab.core.model import Args
+from estimator_lab.core.params import ClassifierParams
+from estimator_lab.core.projector import ProjectorHook
+from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import tf
+from tests.core.helpers import (
+    MODES,
+    args_of,
+    config_of,
+    drawn,
+    metrics_of,
+    scopes,
+    softmax,
+    summary_tags,
+    values_of,
+)
+from tests.graphs import initialize
+
+RNG = np.random.default_rng(0)
+VOCABULARY = tuple('abcdef')
+SHAPE = (3, 3, 1)
+PARAMS = ClassifierParams(
+    SHAPE, VOCABULARY, optimizer='sgd', learning_rate=1.0, learning_rate_schedule='constant'
+)
+IMAGES = RNG.random((8, *SHAPE), np.float32)
+LOGITS_FOUND = RNG.normal(0, 2, (8, 6)).astype(np.float32)
+LOGITS_FOUND[3, 3] = -9.0  # not among the five most probable
+LOGITS_FOUND[[0, 4, 5], [0, 4, 5]] = 6.0  # right
+TEXTS = [*'abcdef', 'a', 'unknown']
+IDS = np.array([0, 1, 2, 3, 4, 5, 0, 0])
+GIVEN = np.array([1, 1, 0, 2, 1, 1, 1, 1], np.float32)
+WEIGHTS = np.where(np.arange(8) == 7, 0, GIVEN)
+KEYS = [f'a.tar:{n}.png' for n in range(8)]
+HIDDEN = np.where(np.arange(4) == 2, -1, RNG.random((8, 4))).astype(np.float32)
+HIDDEN[2, 2] = 1.0  # active in the example of weight 0 only
+
+
+def endpoints():
+    return {'pool': tf.zeros([8, 1, 1, 4]), 'dense': tf.nn.relu(tf.constant(HIDDEN))}
+
+
+def spec_of(mode, logits=None, config=None, params=PARAMS, layers=None, labels=TEXTS, weight=GIVEN, **more):
+    args = args_of(mode, params, IMAGES, labels, config, key=KEYS, weight=weight)
+    logits = tf.constant(LOGITS_FOUND) if logits is None else logits
+    layers = endpoints() if layers is None else layers
+    return classification_spec(args, iter({**layers, LOGITS: logits}.items()), **more)
+
+
+def test_a_network_without_labels_gives_features():
+    with tf.Graph().as_default():
+        pooled = {'global_pool': tf.constant(HIDDEN)}
+        spec = classification_or_features_spec(args_of(MODES.PREDICT, PARAMS, IMAGES), pooled.items())
+        assert np.array_equal(values_of(spec.predictions)['features'], HIDDEN)
+    with tf.Graph().as_default(), pytest.raises(FlagError, match='nothing to train or evaluate') as raised:
+        classification_or_features_spec(args_of(MODES.TRAIN, PARAMS, IMAGES, TEXTS), pooled.items())
+    assert raised.value.remedies == {'warm_start': 'Pass its folder to --warm_start of a new run.'}
+
+
+def test_unknown_labels_have_weight_0_and_id_0():
+    with tf.Graph().as_default():
+        args = args_of(MODES.EVAL, PARAMS, IMAGES, TEXTS, weight=GIVEN)
+        ids, weights = values_of(labels_of(args))
+        numbers = args_of(MODES.EVAL, PARAMS, IMAGES[:4], np.array([5, 6, -1, 0]))
+        others = values_of(labels_of(numbers))
+    assert ids.tolist() == IDS.tolist() and weights.tolist() == WEIGHTS.tolist()
+    assert others[0].tolist() == [5, 0, 0, 0] and others[1].tolist() == [1, 0, 0, 1]
+
+
+def test_the_metrics_of_an_evaluation():
+    with tf.Graph().as_default():
+        spec = spec_of(MODES.EVAL)
+        found, loss, predicted = metrics_of(spec), values_of(spec.loss), values_of(spec.predictions)
+        assert {'cross_entropy', 'metrics', 'predictions'} <= scopes()
+    probabilities = softmax(LOGITS_FOUND)
+    right = LOGITS_FOUND.argmax(1) == IDS
+    in_top = [IDS[row] in np.argsort(-LOGITS_FOUND[row])[:5] for row in range(8)]
+    by_class = [right[(WEIGHTS > 0) & (id_ == IDS)].mean() for id_ in (0, 1, 3, 4, 5)]
+    assert found == {
+        'accuracy': pytest.approx((right * WEIGHTS).sum() / WEIGHTS.sum()),
+        'mean_per_class_accuracy': pytest.approx(np.mean(by_class)),
+        'top_5_accuracy': pytest.approx((in_top * WEIGHTS).sum() / WEIGHTS.sum()),
+        'unknown_labels': 2,
+        'total_examples': 6,
+        'dead_units/dense': 0.25,
+    }
+    assert not all(in_top) and not all(right) and any(right)
+    # The mean over the examples whose weight is not 0, as tf.losses reduces it.
+    losses = -np.log(probabilities[np.arange(8), IDS])
+    assert loss == pytest.approx((losses * WEIGHTS).sum() / np.count_nonzero(WEIGHTS), rel=1e-5)
+    assert np.allclose(predicted['probabilities'], probabilities, atol=1e-6)
+    assert predicted['classes'].tolist() == LOGITS_FOUND.argmax(1).tolist()
+    assert spec.mode == MODES.EVAL and not spec.evaluation_hooks
+
+
+@pytest.mark.parametrize(('classes', 'has_top_5'), [(5, False), (6, True)])
+def test_top_5_accuracy_needs_more_than_five_classes(classes, has_top_5):
+    params = ClassifierParams(SHAPE, VOCABULARY[:classes])
+    with tf.Graph().as_default():
+        spec = spec_of(MODES.EVAL, tf.constant(LOGITS_FOUND[:, :classes]), params=params)
+        predicted = spec_of(MODES.PREDICT, tf.constant(LOGITS_FOUND[:, :classes]), params=params)
+    assert ('top_5_accuracy' in spec.eval_metric_ops) == has_top_5
+    outputs = predicted.export_outputs['serving_default'].outputs
+    assert outputs['top_labels'].shape.as_list() == [8, 5]
+
+
+def test_an_evaluation_shows_curves_mistakes_and_the_last_vectors(tmp_path):
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        spec = spec_of(MODES.EVAL, config=config_of(tmp_path))
+        hooks = spec.evaluation_hooks
+        assert [type(hook) for hook in hooks] == [MistakesHook, ProjectorHook]
+        vectors, labels, keys, predicted, _ = values_of(hooks[1]._tensors)
+        curves = {n for n in spec.eval_metric_ops if n.startswith('pr_curves/')}
+    assert curves == {f'pr_curves/{label}' for label in (*VOCABULARY, 'micro_average')}
+    with tf.Graph().as_default():
+        maps = {'pool': tf.zeros([8, 1, 1, 4])}
+        without = spec_of(MODES.EVAL, config=config_of(tmp_path), layers=maps).evaluation_hooks
+    assert [type(hook) for hook in without] == [MistakesHook]
+    assert np.array_equal(vectors, np.maximum(HIDDEN, 0))
+    assert labels.tolist() == [0, 1, -1, 3, 4, 5, 0, -1]
+    assert keys.tolist() == [key.encode() for key in KEYS]
+    assert predicted.tolist() == LOGITS_FOUND.argmax(1).tolist()
+    assert list(hooks[1]._texts_of) == ['label', 'key', 'predicted']
+    assert hooks[1]._texts_of['predicted'](5) == 'f'
+
+
+def test_predictions_exports_and_endpoints():
+    with tf.Graph().as_default() as graph:
+        spec = spec_of(MODES.PREDICT, labels=None)
+        found = values_of(spec.predictions)
+        exported = values_of(spec.export_outputs['serving_default'].outputs)
+        assert list(published(graph)) == ['pool', 'dense', LOGITS]
+        assert {'predictions', 'best_guesses'} <= scopes()
+    probabilities = softmax(LOGITS_FOUND)
+    best = np.argsort(-probabilities)[:, :5]
+    assert np.allclose(found['probabilities'], probabilities, atol=1e-6)
+    assert found['classes'].tolist() == probabilities.argmax(1).tolist()
+    assert [VOCABULARY[id_].encode() for id_ in found['classes']] == found['labels'].tolist()
+    assert found['key'].tolist() == [key.encode() for key in KEYS]
+    assert exported['top_labels'].tolist() == [[VOCABULARY[id_].encode() for id_ in row] for row in best]
+    assert np.allclose(exported['top_probabilities'], np.take_along_axis(probabilities, best, 1), atol=1e-6)
+    assert set(exported) == {'classes', 'probabilities', 'labels', 'top_labels', 'top_probabilities'}
+
+
+def gradient():
+    """Of the loss by the logits."""
+    one_hot = np.eye(6)[IDS]
+    return (softmax(LOGITS_FOUND) - one_hot) * WEIGHTS[:, None] / np.count_nonzero(WEIGHTS)
+
+
+@pytest.mark.parametrize('clip_norm', [0.0, 0.1])
+def test_a_step_goes_down_the_gradient_of_the_loss_and_its_terms(clip_norm):
+    params = ClassifierParams(
+        SHAPE,
+        VOCABULARY,
+        optimizer='sgd',
+        learning_rate=1.0,
+        learning_rate_schedule='constant',
+        clip_norm=clip_norm,
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        logits, mean = tf.Variable(LOGITS_FOUND), tf.Variable(1.0, trainable=False)
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign(mean, 7.0).op)
+        terms = [0.5 * tf.reduce_sum(logits), tf.constant(3.0)]
+        spec = spec_of(MODES.TRAIN, logits, params=params, terms=terms)
+        assert {'cross_entropy', 'train_accuracy', 'train'} <= scopes()
+        initialize(session)
+        loss = session.run(spec.loss)
+        session.run(spec.train_op)
+        change, updated, steps = LOGITS_FOUND - session.run(logits), session.run(mean), session.run(step)
+    losses = -np.log(softmax(LOGITS_FOUND)[np.arange(8), IDS])
+    entropy = (losses * WEIGHTS).sum() / np.count_nonzero(WEIGHTS)
+    assert loss == pytest.approx(entropy + 0.5 * LOGITS_FOUND.sum() + 3, rel=1e-5)
+    wanted = gradient() + 0.5
+    if clip_norm:
+        wanted *= clip_norm / np.linalg.norm(wanted)
+    assert np.allclose(change, wanted, atol=1e-5)
+    assert updated == 7 and steps == 1 and spec.mode == MODES.TRAIN and not spec.training_hooks
+
+
+def test_without_terms_the_loss_is_the_cross_entropy():
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        logits = tf.Variable(LOGITS_FOUND)
+        spec = spec_of(MODES.TRAIN, logits)
+        initialize(session)
+        session.run(spec.train_op)
+        assert np.allclose(LOGITS_FOUND - session.run(logits), gradient(), atol=1e-6)
+
+
+def test_a_batch_without_weight_updates_nothing():
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        logits = tf.Variable(LOGITS_FOUND)
+        weight = np.zeros(8, np.float32)
+        spec = spec_of(MODES.TRAIN, logits, weight=weight)
+        initialize(session)
+        session.run(spec.train_op)
+        assert np.array_equal(session.run(logits), LOGITS_FOUND)
+
+
+def test_training_shows_its_accuracy_the_batch_and_the_network(tmp_path):
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        layers = {'dense': tf.layers.dense(tf.reshape(tf.constant(IMAGES), [8, 9]), 4, name='dense')}
+        logits = tf.Variable(LOGITS_FOUND, name='head/kernel')
+        spec = spec_of(MODES.TRAIN, logits, config=config_of(tmp_path), layers=layers)
+        tags = summary_tags()
+        (accuracy,) = (t for t in tf.get_collection(tf.GraphKeys.SUMMARIES) if t.name == 'accuracy:0')
+        (value,) = tf.Summary.FromString(values_of(accuracy)).value
+        shown = drawn()
+    right = LOGITS_FOUND.argmax(1) == IDS
+    assert value.simple_value == pytest.approx((right * WEIGHTS).sum() / WEIGHTS.sum())
+    assert {'accuracy', 'learning_rate', 'activations/dense', 'weights/dense/kernel'} <= tags
+    assert 'weights/logits/kernel' in tags and len(spec.training_hooks) == 1
+    assert set(shown) == {'images/input/image', 'images/receptive_fields/image'}
+
+
+def test_examples_other_than_images_have_no_pictures(tmp_path):
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        features = {'token': tf.zeros([8, 3], tf.int32)}
+        for mode in (MODES.TRAIN, MODES.EVAL):
+            args = Args(features, tf.constant(TEXTS), mode, PARAMS, config_of(tmp_path))
+            spec = classification_spec(args, {**endpoints(), LOGITS: tf.Variable(LOGITS_FOUND)})
+            assert mode == MODES.EVAL or not spec.training_hooks
+    mistakes, vectors = spec.evaluation_hooks
+    assert mistakes.before_run(None).fetches[1] == {} and not vectors._has_images
+
+
+def test_an_unknown_label_is_shown_as_unknown(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        'estimator_lab.core.classifier.labelled_picture', lambda name, images, texts: shown.append(texts)
+    )
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        spec_of(MODES.TRAIN, tf.Variable(LOGITS_FOUND), config=config_of(tmp_path))
+        texts = values_of(shown[0])
+    assert [text.decode() for text in texts] == ['a', 'b', 'unknown', 'd', 'e', 'f', 'a', 'unknown']
+
+
+def test_the_curves_of_an_evaluation_are_scikit_learns():
+    metrics = pytest.importorskip('sklearn.metrics')
+    with tf.Graph().as_default(), tf.Session() as session:
+        probabilities = softmax(LOGITS_FOUND)
+        known = tf.constant(WEIGHTS.astype(np.float32))
+        curves = pr_curves(tf.constant(probabilities), tf.constant(IDS), known, VOCABULARY)
+        initialize(session)
+        session.run([update for _, update in curves.values()])
+        (value,) = tf.Summary.FromString(session.run(curves['pr_curves/b'][0])).value
+    found = tf.make_ndarray(value.tensor)
+    assert value.metadata.display_name == 'pr_curves/b'
+    for threshold in (0.1, 0.5):
+        place, positive = round(threshold * 200), probabilities[:, 1] > threshold
+        for row, score in ((4, metrics.precision_score), (5, metrics.recall_score)):
+            wanted = score(IDS == 1, positive, sample_weight=WEIGHTS, zero_division=0)
+            assert found[row, place] == pytest.approx(wanted, abs=1e-6)

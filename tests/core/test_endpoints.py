@@ -1,0 +1,82 @@
+import pytest
+
+from estimator_lab.core.endpoints import (
+    first_kernel,
+    maps_of,
+    operation,
+    publish,
+    published,
+    variables_of,
+)
+from estimator_lab.tf1 import tf
+
+
+@pytest.fixture
+def graph():
+    with tf.Graph().as_default() as graph:
+        yield graph
+
+
+@pytest.fixture
+def layers(graph):
+    """A small network."""
+    images = tf.zeros([2, 8, 8, 3])
+    conv = tf.layers.conv2d(images, 4, 3, activation=tf.nn.relu, name='conv2d')
+    pool = tf.layers.max_pooling2d(conv, 2, 2)
+    dense = tf.layers.dense(tf.layers.flatten(pool), 5, name='dense')
+    return {'conv1': conv, 'pool1': pool, 'dense': dense}
+
+
+def test_published_endpoints_are_found_again_in_their_order(graph, layers):
+    for name, tensor in layers.items():
+        publish(name, tensor)
+    found = published(graph)
+    assert list(found) == ['conv1', 'pool1', 'dense'] and found['conv1'] is layers['conv1']
+
+
+def test_a_meta_graph_keeps_them(graph, layers):
+    publish('conv1', layers['conv1'])
+    meta = tf.train.export_meta_graph()
+    with tf.Graph().as_default() as other:
+        tf.train.import_meta_graph(meta)
+        assert published(other)['conv1'].shape.as_list() == [2, 6, 6, 4]
+
+
+def test_other_graphs_have_none(graph, layers):
+    assert published(graph) == {}
+
+
+def test_maps_are_those_of_convolutions(layers):
+    assert list(maps_of(layers)) == ['conv1']
+
+
+def test_the_operation_looks_through_changes_of_shape(layers):
+    assert operation(tf.reshape(tf.identity(layers['conv1']), [2, -1])) == 'Relu'
+    assert operation(layers['pool1']) == 'MaxPool'
+
+
+def test_a_layer_has_the_variables_that_it_adds(layers):
+    found = {name: [v.op.name for v in variables] for name, variables in variables_of(layers).items()}
+    assert found == {
+        'conv1': ['conv2d/kernel', 'conv2d/bias'],
+        'pool1': [],
+        'dense': ['dense/kernel', 'dense/bias'],
+    }
+
+
+def test_variables_within_a_loop_are_found(graph):
+    kernel = tf.get_variable('kernel', [3, 3])
+    _, values = tf.while_loop(lambda n, x: n < 3, lambda n, x: (n + 1, x @ kernel), (0, tf.ones([2, 3])))
+    assert [v.op.name for v in variables_of({'loop': values})['loop']] == ['kernel']
+
+
+def test_the_first_kernel_of_a_convolution(graph, layers):
+    tf.train.create_global_step()
+    assert first_kernel(graph, 8 * 8 * 3).op.name == 'conv2d/kernel'
+
+
+def test_the_first_kernel_of_a_dense_layer_sees_the_whole_image(graph):
+    tf.train.create_global_step()
+    tf.layers.dense(tf.zeros([1, 12]), 5, name='layer_1')
+    assert first_kernel(graph, 12).shape.as_list() == [12, 5]
+    assert first_kernel(graph, 16) is None

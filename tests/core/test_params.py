@@ -1,0 +1,112 @@
+import dataclasses
+
+import pytest
+
+from estimator_lab.base.settings import setting, structural_settings
+from estimator_lab.core.params import (
+    SIZES,
+    AnyOptimizer,
+    ClassifierParams,
+    TrainingParams,
+    describe_hparams,
+    parse_hparams,
+    resolve,
+    sizes,
+)
+from estimator_lab.errors import FlagError
+from estimator_lab.models.registry import MODELS, find_model
+
+
+@dataclasses.dataclass(frozen=True)
+class Params:
+    image_shape: tuple[int, int, int] = (4, 4, 1)
+    vocabulary: tuple[str, ...] = ()
+    rate: float = setting(0.5, 'a rate', above=0)
+    units: int = setting(3, 'units', lower=1, structural=True)
+    tied: bool = setting(False, 'whether weights are tied')
+    kind: str = setting('a', 'kind of the network', choices=('a', 'b'))
+    layers: str = setting('30', 'units of each layer', pattern=SIZES)
+
+
+def test_values_have_the_type_of_their_default():
+    values = parse_hparams(Params, 'rate=2, units=7,tied=true,kind=b')
+    assert values == {'rate': 2.0, 'units': 7, 'tied': True, 'kind': 'b'}
+    assert isinstance(values['rate'], float)
+    assert parse_hparams(Params, '') == {}
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        (
+            'rat=2',
+            r"Unknown hyper-parameter 'rat'; did you mean rate\? Known are: rate, units, tied",
+        ),
+        ('image_shape=3', 'Unknown hyper-parameter'),
+        ('units=2.5', r'--hparams=units=2\.5 is not a whole number\.'),
+        ('tied=perhaps', '--hparams=tied=perhaps is not true or false'),
+        ('rate', '--hparams takes name=value'),
+        ('units=2,rate=1,units=3', 'units is given twice'),
+    ],
+)
+def test_what_cannot_be_parsed_is_one_sentence(text, words):
+    with pytest.raises(FlagError, match=words):
+        parse_hparams(Params, text)
+
+
+def test_resolving_fills_in_defaults_and_converts():
+    assert resolve(Params, None) == Params()
+    found = resolve(Params, {'units': 9, 'image_shape': [1, 2, 3], 'rate': 1})
+    assert found == Params((1, 2, 3), units=9, rate=1.0)
+    assert isinstance(found.image_shape, tuple) and isinstance(found.rate, float)
+
+
+@pytest.mark.parametrize(
+    ('params', 'words'),
+    [
+        ({'unit': 1}, r'did you mean units\? Known are: image_shape, vocabulary, rate'),
+        ({'rate': 0}, 'Hyper-parameter rate=0 must be above 0'),
+        ({'kind': 'c'}, "kind='c' must be one of 'a', 'b'"),
+        ({'rate': float('nan')}, 'rate=nan must be a finite number'),
+        ({'rate': float('inf')}, 'rate=inf must be a finite number'),
+        ({'rate': '0.5'}, "rate='0.5' must be a finite number"),
+        ({'rate': None}, 'rate=None must be a finite number'),
+        ({'units': '32'}, "units='32' must be a whole number"),
+        ({'units': 32.5}, r'units=32\.5 must be a whole number'),
+        ({'units': True}, 'units=True must be a whole number'),
+        ({'units': 0}, 'units=0 must be 1 or more'),
+        ({'tied': 1}, 'tied=1 must be True or False'),
+        ({'image_shape': (8, 8)}, 'image_shape=.* must be of type tuple'),
+        ({'image_shape': (8, 8, '1')}, 'image_shape=.* must be of type tuple'),
+        ({'vocabulary': 'abc'}, 'vocabulary=.* must be of type tuple'),
+    ],
+)
+def test_what_a_model_function_refuses(params, words):
+    with pytest.raises(FlagError, match=words):
+        resolve(Params, params)
+
+
+def test_the_description_says_what_is_allowed():
+    lines = [line.strip() for line in describe_hparams(Params).splitlines()]
+    assert lines[:2] == ['rate=0.5  a rate; above 0', 'units=3  units; 1 or more']
+    assert lines[3] == 'kind=a  kind of the network; one of a, b'
+    assert list(structural_settings(Params)) == ['units']
+
+
+@pytest.mark.parametrize(('text', 'expected'), [('', ()), ('30', (30,)), ('1000-500-30', (1000, 500, 30))])
+def test_sizes_of_layers(text, expected):
+    assert sizes(text) == expected
+
+
+@pytest.mark.parametrize('text', ['a', '5-', '-5', '5--6', '0', '5-0', '5 6', '1.5', '5,6', ''])
+def test_no_sizes(text):
+    with pytest.raises(FlagError, match="must be like '30'"):
+        resolve(Params, {'layers': text})
+
+
+def test_only_models_that_say_so_have_settings_of_second_order_optimizers():
+    assert 'damping' in describe_hparams(AnyOptimizer)
+    for params in (TrainingParams, ClassifierParams):
+        assert 'damping' not in describe_hparams(params) and 'lbfgs' not in describe_hparams(params)
+    without = {name for name in MODELS if not issubclass(find_model(name).params, AnyOptimizer)}
+    assert without == {'gan', 'rbm', 'recursive'}

@@ -1,0 +1,119 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.core import summaries
+from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
+
+
+def drawn(build):
+    """Adds a picture called 'it' to a graph; returns its pixels."""
+
+    def summary():
+        build()
+        return tf.summary.merge_all(summaries.PICTURES)
+
+    (value,) = tf.Summary.FromString(evaluate(summary)).value
+    assert value.tag == 'images/it/image' == summaries.picture_tag('it')
+    return np.asarray(Image.open(io.BytesIO(value.image.encoded_image_string)))
+
+
+def test_a_grid_places_tiles_row_by_row():
+    tiles = 1 + np.arange(10 * 2 * 3, dtype=np.float32).reshape(10, 2, 3, 1)
+    picture = evaluate(lambda: summaries.grid(tf.constant(tiles)))
+    assert picture.shape == (2 * 3, 8 * 4, 1)
+    for n in range(10):
+        row, column = divmod(n, 8)
+        assert np.array_equal(picture[3 * row : 3 * row + 2, 4 * column : 4 * column + 3], tiles[n])
+    assert not picture[3:, 8:].any()  # missing tiles
+    assert not picture[2::3].any() and not picture[:, 3::4].any()  # the gaps
+
+
+def test_each_filter_is_scaled_to_its_own_range():
+    kernel = np.array([[1.0, 3.0], [10.0, 20.0], [4.0, 4.0]], np.float32).T.reshape(1, 2, 1, 3)
+    pixels = drawn(lambda: summaries.filters_picture('it', tf.constant(kernel)))
+    assert pixels[0, :9].tolist() == [0, 255, 0, 0, 255, 0, 0, 0, 0]  # 0 in the gaps
+
+
+@pytest.mark.parametrize(('channels', 'shape'), [(1, (6, 48)), (3, (6, 48, 3)), (5, (6, 48))])
+def test_filters_of_any_number_of_channels(channels, shape):
+    kernel = np.random.default_rng(0).random((5, 5, channels, 8), np.float32)
+    assert drawn(lambda: summaries.filters_picture('it', tf.constant(kernel))).shape == shape
+
+
+def test_rows_show_the_first_examples_and_black_for_missing_ones():
+    few, many = np.full((2, 3, 4, 1), 0.4, np.float32), np.full((9, 3, 4, 1), 2.0, np.float32)
+    pixels = drawn(lambda: summaries.rows_picture('it', [tf.constant(few), tf.constant(few)]))
+    assert pixels.shape == (2 * 4, 8 * 5)
+    assert pixels[1, 1::5].tolist() == [102, 102, 0, 0, 0, 0, 0, 0] == pixels[5, 1::5].tolist()
+    assert drawn(lambda: summaries.rows_picture('it', [tf.constant(many)]))[1, 1::5].tolist() == [255] * 8
+
+
+def test_labelled_images_have_their_texts_below():
+    images = np.full((30, 8, 8, 1), 0.5, np.float32)
+    pixels = drawn(lambda: summaries.labelled_picture('it', tf.constant(images), tf.constant(['abc'] * 30)))
+    assert pixels.shape == (3 * (96 + 19 + 4) + 4, 8 * 100 + 4, 3)  # 24 of them
+    assert pixels[50, 50].tolist() == [128] * 3 and (pixels[101:115, 4:100] < 128).any()
+
+
+@pytest.mark.parametrize('batch', [1, 3])
+def test_a_network_shows_its_filters_and_maps(batch):
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = tf.constant(np.random.default_rng(0).random((batch, 6, 7, 1), np.float32))
+        conv = tf.layers.conv2d(images, 9, 3, activation=tf.nn.relu, name='conv2d')
+        layers = {'conv1': conv, 'pool1': tf.layers.max_pooling2d(conv, 2, 2)}
+        summaries.network_pictures(layers, (6, 7, 1))
+        summaries.network_histograms(layers)
+        session.run(tf.global_variables_initializer())
+        pictures = tf.Summary.FromString(session.run(tf.summary.merge_all(summaries.PICTURES))).value
+        others = tf.Summary.FromString(session.run(tf.summary.merge_all())).value
+    sizes = {value.tag: (value.image.height, value.image.width) for value in pictures}
+    assert sizes == {
+        'images/filters_conv1/image': (2 * 4, 8 * 4),
+        'images/activation_map_conv1/image': (2 * 5, 8 * 6),
+    }
+    assert [value.tag for value in others] == [
+        'weights/conv1/kernel',
+        'weights/conv1/bias',
+        'activations/conv1',
+    ]
+
+
+def test_a_dense_layer_shows_the_weights_of_each_unit_as_an_image():
+    with tf.Graph().as_default(), tf.Session() as session:
+        layers = {'layer_1': tf.layers.dense(tf.zeros([2, 12]), 5, name='layer_1')}
+        summaries.network_pictures(layers, (4, 3, 1))
+        session.run(tf.global_variables_initializer())
+        (value,) = tf.Summary.FromString(session.run(tf.summary.merge_all(summaries.PICTURES))).value
+    assert value.tag == 'images/receptive_fields/image' and (value.image.height, value.image.width) == (5, 32)
+
+
+@pytest.mark.parametrize(('size', 'counted'), [(100, 100), (50_000, 50_000), (170_000, 56_667)])
+def test_the_histogram_of_a_large_tensor_is_a_regular_sample(size, counted):
+    # 170,000 values // 50,000 = every third value: ceil(170,000 / 3) = 56,667
+    def build():
+        summaries.histogram('x', tf.range(size, dtype=tf.float32))
+        return tf.summary.merge_all()
+
+    histogram = tf.Summary.FromString(evaluate(build)).value[0].histo
+    assert (histogram.num, histogram.min) == (counted, 0)
+    assert histogram.max >= size - 3
+
+
+@pytest.mark.parametrize(
+    ('every', 'steps', 'drawn_at'), [(2, 40, [1, 5, 9]), (5, 40, [1, 6]), (2, 8, [1, 3, 5, 7, 9])]
+)
+def test_pictures_are_drawn_ten_times_in_a_run(tmp_path, every, steps, drawn_at):
+    with tf.Graph().as_default():
+        count = tf.assign_add(tf.train.create_global_step(), 1)
+        summaries.picture('it', tf.zeros([2, 3, 1]))
+        hooks = summaries.picture_hooks(tmp_path, every, steps)
+        with tf.train.MonitoredSession(hooks=hooks) as session:
+            for _ in range(10):
+                session.run(count)
+    tf.summary.FileWriterCache.clear()
+    (events,) = tmp_path.iterdir()
+    assert [e.step for e in tf.train.summary_iterator(str(events)) if e.summary.value] == drawn_at

@@ -1,0 +1,189 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.params import AnyOptimizer, TrainingParams
+from estimator_lab.core.training import sequential_train_op, train_op
+from estimator_lab.optimizers import FIRST_ORDER, SECOND_ORDER
+from estimator_lab.tf1 import tf
+
+PARAMS = TrainingParams(
+    optimizer='sgd', learning_rate=0.5, learning_rate_schedule='linear', train_steps=4, first_step=10
+)
+
+
+def run(params, start, steps, variables=None):
+    """Walks down (a + b)'s slope from global step `start`; returns a, b and the step reached."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        a, b = (tf.get_variable(name, initializer=0.0) for name in 'ab')
+        walk = train_op(a + b, params, 1.0, [a] if variables == 'a' else None)
+        session.run(tf.global_variables_initializer())
+        step.load(start, session)
+        for _ in range(steps):
+            session.run(walk)
+        return session.run([a, b, step])
+
+
+@pytest.mark.parametrize(('first', 'steps', 'rates'), [(10, 6, 4 + 3 + 2 + 1), (0, 2, 4 + 3)])
+def test_the_schedule_spans_the_steps_of_its_own_phase(first, steps, rates):
+    # Slope 1: the distance is the sum of the rates, 0.5 * (1 + 3/4 + 2/4 + 1/4); later rates are 0.
+    a, b, step = run(dataclasses.replace(PARAMS, first_step=first), first, steps)
+    assert np.allclose([a, b], -0.5 * rates / 4) and step == first + steps
+
+
+def test_the_gradient_is_cut_back_to_a_length_that_all_variables_have_together():
+    params = dataclasses.replace(PARAMS, learning_rate_schedule='constant')
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        a, b = (tf.get_variable(name, initializer=0.0) for name in 'ab')
+        walk = train_op(3 * a + 4 * b, params, 1.0, clip_norm=0.5)
+        session.run(tf.global_variables_initializer())
+        session.run(walk)
+        # (3, 4) has length 5, and becomes (0.3, 0.4); the rate is 0.5.
+        assert session.run([a, b]) == pytest.approx([-0.15, -0.2])
+
+
+def test_only_the_chosen_variables_learn():
+    a, b, _ = run(PARAMS, start=10, steps=1, variables='a')
+    assert (a, b) == (-0.5, 0)
+
+
+def test_the_learning_rate_is_shown_under_its_own_name():
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        train_op(tf.get_variable('a', initializer=0.0) * 1.0, dataclasses.replace(PARAMS, first_step=0), 1.0)
+        session.run(tf.global_variables_initializer())
+        shown = tf.Summary.FromString(session.run(tf.summary.merge_all()))
+    assert [(v.tag, v.simple_value) for v in shown.value] == [('learning_rate', 0.5)]
+
+
+@pytest.mark.parametrize('optimizer', sorted(FIRST_ORDER))
+def test_a_batch_that_counts_nothing_moves_neither_weights_nor_slots(optimizer):
+    params = TrainingParams(optimizer=optimizer, learning_rate=0.1, learning_rate_schedule='constant')
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        weights = tf.placeholder(tf.float32, [None])
+        a = tf.get_variable('a', initializer=[1.0, 2.0])
+        walk = train_op(tf.reduce_sum(tf.square(a)) * tf.reduce_sum(weights), params, weights)
+        session.run(tf.global_variables_initializer())
+        for _ in range(3):
+            session.run(walk, {weights: [1.0]})
+        kept = [v for v in tf.global_variables() if v is not step]
+        before = session.run(kept)
+        session.run(walk, {weights: [0.0, 0.0]})
+        assert all(map(np.array_equal, before, session.run(kept)))
+        assert session.run(step) == 4
+        session.run(walk, {weights: [0.0, 1.0]})
+        assert not np.array_equal(before[0], session.run(a))
+
+
+def test_slots_are_named_as_without_a_branch():
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        a = tf.get_variable('a', initializer=1.0)
+        train_op(a * 1.0, TrainingParams(), tf.placeholder(tf.float32, [None]))
+        names = [v.op.name for v in tf.global_variables()]
+    assert names == ['global_step', 'a', 'train/beta1_power', 'train/beta2_power', 'a/Adam', 'a/Adam_1']
+
+
+def test_moves_in_turn_see_what_the_ones_before_did_and_count_once():
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        a = tf.get_variable('a', initializer=1.0)
+        both = sequential_train_op([lambda: tf.assign(a, a + 1).op, lambda: tf.assign(a, 10 * a).op])
+        session.run(tf.global_variables_initializer())
+        for expected in (20, 210):  # 10 (1 + 1), 10 (20 + 1)
+            session.run(both)
+            assert session.run(a) == expected
+        assert session.run(step) == 2
+
+
+@pytest.mark.parametrize('optimizer', sorted(SECOND_ORDER))
+def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(optimizer):
+    params = AnyOptimizer(optimizer=optimizer, line_search_steps=7, damping=1.0)
+    inputs = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        weights = tf.placeholder(tf.float32, [20])
+        outputs = tf.matmul(
+            tf.constant(inputs), tf.get_variable('w', [3, 1], initializer=tf.zeros_initializer())
+        )
+        loss = tf.losses.mean_squared_error(inputs @ np.ones((3, 1), np.float32), outputs)
+        walk = train_op(loss, params, weights)
+        session.run(tf.global_variables_initializer())
+        losses = [session.run([loss, walk], {weights: np.ones(20)})[0] for _ in range(4)]
+        kept = [v for v in tf.global_variables() if v is not step]
+        before = session.run(kept)
+        session.run(walk, {weights: np.zeros(20)})
+        assert all(map(np.array_equal, before, session.run(kept))), (
+            'a batch that counts nothing teaches nothing'
+        )
+        assert session.run(step) == 5
+        shown = tf.Summary.FromString(session.run(tf.summary.merge_all(), {weights: np.ones(20)}))
+    assert losses[0] > losses[1] > losses[3]
+    assert {f'{optimizer}/loss', f'{optimizer}/evaluations', f'{optimizer}/step_length'} <= {
+        v.tag for v in shown.value
+    }
+    assert SECOND_ORDER[optimizer].Settings.of(params).line_search_steps == 7
+
+
+@pytest.mark.parametrize('optimizer', ['lbfgs', 'conjugate_gradient'])
+def test_iterations_on_a_batch_are_a_hyper_parameter(optimizer):
+    losses = {}
+    for iterations in (1, 4):
+        with tf.Graph().as_default(), tf.Session() as session:
+            weight = tf.get_variable('w', initializer=[3.0, -2.0, 1.0])
+            loss = tf.reduce_sum(tf.constant([1.0, 10.0, 100.0]) * (weight - 1) ** 2)
+            step = train_op(loss, AnyOptimizer(optimizer=optimizer, iterations=iterations), 1)
+            session.run(tf.global_variables_initializer())
+            session.run(step)
+            losses[iterations] = session.run(loss)
+    assert losses[4] < losses[1] / 10
+
+
+def weights_after(batch_size, accumulate, optimizer='adam', clip_norm=0.0, bad=(), stop_after=0):
+    """Fits a line to 24 examples, in the order of their numbers, and returns its two weights."""
+    x = np.linspace(-1, 2, 24, dtype=np.float32)[:, None] ** np.array([[1, 2]], np.float32)
+    y, counts = x @ np.float32([0.7, -0.4]) + 0.1, np.ones(24, np.float32)
+    counts[list(bad)] = 0
+    params = dataclasses.replace(
+        PARAMS, optimizer=optimizer, accumulate=accumulate, first_step=0, train_steps=24 // batch_size
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        inputs, targets, weights = (tf.placeholder(tf.float32, [None, *more]) for more in ([2], [], []))
+        line = tf.get_variable('line', initializer=np.float32([0.2, 0.3]))
+        predicted = tf.reduce_sum(inputs * line, axis=1)
+        loss = tf.losses.mean_squared_error(targets, predicted, weights)
+        step = train_op(loss, params, weights, clip_norm=clip_norm)
+        session.run(tf.global_variables_initializer())
+        saved = None
+        for begin in range(0, 24, batch_size):
+            if stop_after and begin == stop_after:  # a restart from a checkpoint
+                saved = session.run(tf.global_variables())
+                session.run(tf.global_variables_initializer())
+                for variable, value in zip(tf.global_variables(), saved, strict=True):
+                    variable.load(value, session)
+            rows = slice(begin, begin + batch_size)
+            session.run(step, {inputs: x[rows], targets: y[rows], weights: counts[rows]})
+        return session.run(line)
+
+
+@pytest.mark.parametrize('optimizer', ['sgd', 'momentum', 'adam', 'rmsprop'])
+@pytest.mark.parametrize('clip_norm', [0.0, 0.1])
+def test_accumulated_batches_equal_a_large_one(optimizer, clip_norm):
+    """With a schedule, and a batch in which two examples are bad."""
+    large = weights_after(12, 1, optimizer, clip_norm, bad=(1, 2))
+    assert weights_after(4, 3, optimizer, clip_norm, bad=(1, 2)) == pytest.approx(large, abs=1e-6)
+    assert weights_after(4, 1, optimizer, clip_norm, bad=(1, 2)) != pytest.approx(large, abs=1e-4)
+
+
+def test_accumulation_resumes_between_two_updates():
+    assert weights_after(4, 3, stop_after=8).tolist() == weights_after(4, 3).tolist()
+
+
+def test_a_batch_without_good_examples_is_not_counted():
+    large = weights_after(8, 1, bad=range(8))
+    assert weights_after(4, 2, bad=range(8)) == pytest.approx(large, abs=1e-6)

@@ -1,0 +1,176 @@
+"""Recurrent cells against loops in NumPy and `tf.nn.dynamic_rnn`, gradients against differences."""
+
+import numpy as np
+import pytest
+
+from estimator_lab.models.recurrent.loop import CELLS
+from estimator_lab.tf1 import tf
+from tests.differences import derivative
+
+STEPS, BATCH, VALUES, UNITS = 6, 3, 2, 4
+RNG = np.random.default_rng(3)
+SEQUENCE = RNG.normal(size=(STEPS, BATCH, VALUES)).astype(np.float32)
+WEIGHTS = RNG.normal(size=(STEPS, BATCH, UNITS)).astype(np.float32)
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-values))
+
+
+def gru(x, h, variables):
+    gates, gate_bias, kernel, bias = variables
+    r, u = np.split(sigmoid(np.concatenate([x, h], axis=1) @ gates + gate_bias), 2, axis=1)
+    return u * h + (1 - u) * np.tanh(np.concatenate([x, r * h], axis=1) @ kernel + bias)
+
+
+def loop(name, variables, sequence=SEQUENCE, pushes=None):
+    """Returns the states of a cell, step by step, in float64; `pushes` are added to the states."""
+    variables = [v.astype(np.float64) for v in variables]
+    h, c, states = np.zeros((sequence.shape[1], UNITS)), 0.0, []
+    for step, x in enumerate(sequence.astype(np.float64)):
+        joined = np.concatenate([x, h], axis=1)
+        if name == 'lstm':
+            i, j, f, o = np.split(joined @ variables[0] + variables[1], 4, axis=1)
+            c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(j)
+            h = sigmoid(o) * np.tanh(c)
+        elif name == 'gru':
+            h = gru(x, h, variables)
+        else:
+            h = joined @ variables[0] + variables[1]
+            h = np.tanh(h)
+        h = h + (0 if pushes is None else pushes[step])
+        states.append(h)
+    return np.stack(states)
+
+
+def loss(states):
+    return (states * WEIGHTS).sum()
+
+
+def tensorflows(name, sequence):
+    """Returns the states of TensorFlow's cell with the same variables, in TensorFlow's loop."""
+    cell = {
+        'lstm': lambda: tf.nn.rnn_cell.LSTMCell(UNITS, reuse=True),
+        'gru': lambda: tf.nn.rnn_cell.GRUCell(UNITS, reuse=True),
+        'tanh': lambda: tf.nn.rnn_cell.BasicRNNCell(UNITS, reuse=True),
+    }[name]()
+    scope = tf.get_variable_scope()
+    return tf.nn.dynamic_rnn(cell, sequence, dtype=tf.float32, time_major=True, scope=scope)[0]
+
+
+@pytest.fixture(scope='module', params=CELLS)
+def found(request):
+    """The results of a cell with both implementations, for the same random variables."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        sequence, probe = tf.constant(SEQUENCE), tf.zeros([STEPS, BATCH, UNITS])
+        states, gates = CELLS[request.param](UNITS)(sequence, probe)
+        theirs = tensorflows(request.param, sequence)
+        variables = tf.trainable_variables()
+        losses = [tf.reduce_sum(made * WEIGHTS) for made in (states, theirs)]
+        # Gradients must be built before the session runs the loop.
+        fetches = [
+            variables,
+            [states, theirs],
+            [tf.gradients(loss, [*variables, sequence]) for loss in losses],
+            tf.gradients(losses[0], probe)[0],
+            gates,
+        ]
+        for number, variable in enumerate(variables):
+            values = np.random.default_rng(number).normal(size=variable.shape.as_list()) / 2
+            variable.load(values.astype(np.float32), session)
+        return request.param, *session.run(fetches)
+
+
+def test_states_match_numpy_and_tensorflow(found):
+    name, variables, (ours, theirs), *_ = found
+    assert np.allclose(ours, loop(name, variables), atol=1e-5)
+    assert np.allclose(ours, theirs, atol=1e-6)
+
+
+def test_gradients_match_tensorflows(found):
+    *_, (ours, theirs), _, _ = found
+    for one, other in zip(ours, theirs, strict=True):
+        assert np.allclose(one, other, atol=2e-5)
+
+
+def test_gradients_match_differences(found):
+    name, variables, _, (ours, _), *_ = found
+    for number, gradient in enumerate(ours[:-1]):
+        for place in np.random.default_rng(number).integers(0, gradient.size, 4):
+            wanted = derivative(lambda values: loss(loop(name, values)), variables, number, place)
+            assert gradient.flat[place] == pytest.approx(wanted, abs=1e-4, rel=1e-3)
+
+
+def test_the_probe_gives_the_gradient_by_the_states(found):
+    name, variables, _, _, by_states, _ = found
+    for step, row, unit in ((0, 0, 1), (2, 1, 0), (STEPS - 1, 2, 3)):
+        pushes = np.zeros(WEIGHTS.shape)
+        pushes[step, row, unit] = 1e-6
+        change = loss(loop(name, variables, pushes=pushes)) - loss(loop(name, variables, pushes=-pushes))
+        assert by_states[step, row, unit] == pytest.approx(change / 2e-6, abs=1e-3)
+
+
+@pytest.fixture
+def version_1():
+    """Loops and shapes as `tf.disable_v2_behavior()` leaves them."""
+    tf.disable_control_flow_v2()
+    tf.disable_v2_tensorshape()
+    yield
+    tf.enable_v2_tensorshape()
+    tf.enable_control_flow_v2()
+
+
+@pytest.mark.parametrize('name', CELLS)
+def test_an_unrolled_cell_computes_the_same(name):
+    with tf.Graph().as_default(), tf.Session() as session:
+        looped = CELLS[name](UNITS)(tf.constant(SEQUENCE))
+        before = len(tf.trainable_variables())
+        unrolled = CELLS[name](UNITS)(tf.constant(SEQUENCE), unrolled=True)
+        assert len(tf.trainable_variables()) == before
+        session.run(tf.global_variables_initializer())
+        (states, gates), (other_states, other_gates) = session.run((looped, unrolled))
+    assert np.ptp(states) > 0 and np.allclose(states, other_states, atol=1e-6)
+    assert gates.keys() == other_gates.keys()
+    for gate, values in gates.items():
+        assert np.allclose(values, other_gates[gate], atol=1e-6)
+
+
+@pytest.mark.parametrize('name', CELLS)
+def test_cells_run_without_v2_behaviour(version_1, name):
+    with tf.Graph().as_default(), tf.Session() as session:
+        ours, _ = CELLS[name](UNITS)(tf.constant(SEQUENCE))
+        theirs = tensorflows(name, tf.constant(SEQUENCE))
+        variables = tf.trainable_variables()
+        gradients = [tf.gradients(tf.reduce_sum(made * WEIGHTS), variables) for made in (ours, theirs)]
+        session.run(tf.global_variables_initializer())
+        found = session.run([[ours, *gradients[0]], [theirs, *gradients[1]]])
+    assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(*found, strict=True))
+
+
+def test_gates_are_between_their_bounds(found):
+    name, *_, gates = found
+    wanted = {
+        'lstm': {'input_gate', 'candidate', 'forget_gate', 'output_gate'},
+        'gru': {'reset_gate', 'update_gate', 'candidate'},
+    }
+    assert set(gates) == wanted.get(name, set())
+    for gate, values in gates.items():
+        assert np.abs(values).max() < 1 and (gate == 'candidate' or values.min() > 0)
+
+
+@pytest.mark.parametrize('name', CELLS)
+@pytest.mark.parametrize('batch', [1, 2, 5])
+def test_two_halves_give_the_same_as_the_whole_batch(name, batch):
+    rng = np.random.default_rng(batch)
+    values = rng.normal(size=(STEPS, batch, VALUES)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        sequence, probe = tf.constant(values), tf.zeros([STEPS, batch, UNITS])
+        made = [CELLS[name](UNITS)(sequence, probe, in_halves=way) for way in (False, True)]
+        variables = [*tf.trainable_variables(), sequence, probe]
+        fetches = [(*found, tf.gradients(tf.reduce_sum(found[0] ** 2), variables)) for found in made]
+        session.run(tf.global_variables_initializer())
+        whole, halves = session.run(fetches)
+    assert whole[1].keys() == halves[1].keys()
+    for one, other in zip(tf.nest.flatten(whole), tf.nest.flatten(halves), strict=True):
+        assert np.allclose(one, other, atol=1e-5)
+        assert np.abs(one).max() > 0

@@ -1,0 +1,202 @@
+import numpy as np
+import pytest
+
+from estimator_lab.contrib.rnn import stack_bidirectional_dynamic_rnn
+from estimator_lab.models.recurrent import model as recurrent
+from estimator_lab.models.recurrent.loop import CELLS
+from estimator_lab.models.recurrent.model import (
+    Params,
+    gradient_norms,
+    model_fn,
+    network,
+    probes_of,
+    steps_shown,
+)
+from estimator_lab.tf1 import tf
+from tests.small_runs import small_settings, summaries_in, train_run
+
+SHAPE = (4, 4, 1)
+SMALL = {'image_shape': SHAPE, 'vocabulary': tuple('ab'), 'layers': '8', 'learning_rate': 0.02}
+IMAGES = np.random.default_rng(1).random((32, *SHAPE), np.float32)
+LABELS = np.arange(32) % 2
+IMAGES[:, :2] = (
+    IMAGES[:, :2] / 2 + LABELS[:, np.newaxis, np.newaxis, np.newaxis] / 2
+)  # its upper half is bright
+
+
+def features():
+    return {'image': tf.constant(IMAGES), 'key': tf.constant([str(n) for n in range(32)])}
+
+
+def loss_after(steps, **params):
+    """Trains on all images at once; returns the loss of the last step, of which log 2 is chance."""
+    params = {**SMALL, 'train_steps': steps, **params}
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        tf.train.create_global_step()
+        spec = model_fn(features(), tf.constant(LABELS), tf.estimator.ModeKeys.TRAIN, params)
+        session.run(tf.global_variables_initializer())
+        for _ in range(steps):
+            loss, _ = session.run([spec.loss, spec.train_op])
+        return loss
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_each_cell_learns(cell):
+    assert loss_after(40, cell=cell, learning_rate=0.05) < 0.4
+
+
+def test_two_layers_from_both_ends_with_dropout_learn():
+    params = {'layers': '8-8', 'bidirectional': True, 'dropout_rate': 0.2, 'readout': 'mean', 'dense': '8'}
+    assert loss_after(40, read='columns', **params) < 0.4
+
+
+def test_without_loops_the_network_is_the_same():
+    params = Params(**SMALL)
+    with tf.Graph().as_default(), tf.Session() as session:
+        looped, unrolled = (
+            dict(network(tf.constant(IMAGES), each))['logits']
+            for each in (params, recurrent.without_loops(params))
+        )
+        session.run(tf.global_variables_initializer())
+        assert np.allclose(*session.run([looped, unrolled]), atol=1e-6)
+        assert 'while' not in str(unrolled.op.inputs[0].op.inputs[0].op.name)
+    assert not recurrent.without_loops(Params(image_shape=(40, 40, 1), read='pixels')).unrolled
+
+
+UNITS, STEPS, VALUES = 4, 6, 2
+SEQUENCE = np.random.default_rng(3).normal(size=(3, STEPS, VALUES)).astype(np.float32)
+
+
+def checkpoint_of_tensorflow(path, build):
+    """Saves a checkpoint of a network of TensorFlow's own cells; returns its outputs for the sequence."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(2)
+        made = build(tf.constant(SEQUENCE))
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, path)
+        return session.run(made)
+
+
+def cells(name, count=2):
+    make = {
+        'lstm': tf.nn.rnn_cell.LSTMCell,
+        'gru': tf.nn.rnn_cell.GRUCell,
+        'tanh': tf.nn.rnn_cell.BasicRNNCell,
+    }
+    return [make[name](UNITS) for _ in range(count)]
+
+
+TENSORFLOWS = {
+    'one': lambda name, x: tf.nn.dynamic_rnn(*cells(name, 1), x, dtype=tf.float32)[0],
+    'stacked': lambda name, x: tf.nn.dynamic_rnn(
+        tf.nn.rnn_cell.MultiRNNCell(cells(name)), x, dtype=tf.float32
+    )[0],
+    'bidirectional': lambda name, x: tf.concat(
+        tf.nn.bidirectional_dynamic_rnn(*cells(name), x, dtype=tf.float32)[0], 2
+    ),
+    'stacked_bidirectional': lambda name, x: stack_bidirectional_dynamic_rnn(
+        cells(name), cells(name), x, dtype=tf.float32
+    )[0],
+}
+
+
+@pytest.mark.parametrize(
+    ('name', 'form'),
+    [
+        ('tanh', 'one'),
+        ('gru', 'stacked'),
+        ('lstm', 'stacked'),
+        ('lstm', 'bidirectional'),
+        ('gru', 'stacked_bidirectional'),
+    ],
+)
+def test_checkpoints_of_tensorflows_cells_restore(name, form, tmp_path):
+    path = str(tmp_path / 'model')
+    wanted = checkpoint_of_tensorflow(path, lambda x: TENSORFLOWS[form](name, x))
+    sizes, both = [UNITS] * (2 if 'stacked' in form else 1), 'bidirectional' in form
+    with tf.Graph().as_default(), tf.Session() as session:
+        params = Params((STEPS, VALUES, 1), cell=name, layers='-'.join(map(str, sizes)), bidirectional=both)
+        layers = dict(network(tf.constant(SEQUENCE[..., np.newaxis]), params))
+        last_layer = f'rnn_{len(sizes)}'
+        states = [layers[last_layer], *([layers[f'{last_layer}_backwards']] if both else [])]
+        outputs = tf.concat(states, axis=2), layers['readout']
+        saved = [v for v in tf.global_variables() if 'logits' not in v.op.name]
+        tf.train.Saver(saved).restore(session, path)
+        steps, last = session.run(outputs)
+    assert np.allclose(steps, wanted, atol=1e-6)
+    if both:
+        wanted = np.concatenate([wanted[:, -1, :UNITS], wanted[:, 0, UNITS:]], axis=1)
+        assert np.allclose(last, wanted, atol=1e-6)
+    else:
+        assert np.array_equal(last, steps[:, -1])
+
+
+@pytest.mark.parametrize('readout', ['last', 'mean'])
+def test_what_is_known_after_each_step_is_what_a_shorter_sequence_would_tell(readout):
+    params = {**SMALL, 'readout': readout, 'cell': 'gru', 'dense': '5'}
+    with tf.Graph().as_default(), tf.Session() as session:
+        layers = dict(network(tf.constant(IMAGES), Params(**params)))
+        short = Params(**{**params, 'image_shape': (2, 4, 1)})
+        halves = dict(network(tf.constant(IMAGES[:, :2]), short))['logits']
+        session.run(tf.global_variables_initializer())
+        after, whole, half = session.run([layers['logits_after_steps'], layers['logits'], halves])
+    assert after.shape == (32, 4, 2)
+    assert np.allclose(after[:, 3], whole, atol=1e-6)
+    assert np.allclose(after[:, 1], half, atol=1e-6)
+
+
+def test_steps_that_are_shown():
+    assert steps_shown(5).tolist() == [1, 2, 3, 4, 5]
+    many = steps_shown(784)
+    assert (len(many), many[0], many[-1]) == (64, 1, 784) and len(set(np.diff(many))) <= 2
+
+
+def test_gradients_through_time_vanish_before_a_marker_that_is_forgotten():
+    """Of a sum of the last states, with respect to the state after each step, by differences of h."""
+    params = Params(**{**SMALL, 'cell': 'tanh'})
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = tf.constant(IMAGES)
+        probes = probes_of(images, params)
+        layers = dict(network(images, params, None, probes))
+        norms = gradient_norms(tf.reduce_sum(layers['readout']), probes)['rnn_1']
+        session.run(tf.global_variables_initializer())
+        found, states, kernel = session.run([norms, layers['rnn_1'], tf.trainable_variables()[0]])
+    gradient = np.ones((32, 8))
+    for step in (3, 2, 1, 0):
+        assert np.allclose(np.linalg.norm(gradient, axis=1), found[:, step], atol=1e-5)
+        gradient = (gradient * (1 - states[:, step] ** 2)) @ kernel[-8:].T
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """An archive, and the model_dir of a GRU on it after 3 steps."""
+    folder = tmp_path_factory.mktemp('recurrent')
+    run = small_settings(
+        'recurrent', folder, max_steps=3, save_summary_steps=1, hparams='cell=gru,layers=4-3'
+    )
+    train_run(run)
+    tf.summary.FileWriterCache.clear()
+    return run.data[0], run.model_dir
+
+
+def test_what_tensorboard_shows(trained):
+    _, folder = trained
+    found = set(summaries_in(folder))
+    assert {'images/states_rnn_1/image', 'gradient_through_time/rnn_2', 'activations/rnn_1'} <= found
+    assert {'accuracy_after_half', 'accuracy'} <= set(summaries_in(folder / 'eval'))
+
+
+@pytest.mark.parametrize(
+    ('params', 'warned'),
+    [
+        ({'read': 'pixels', 'cell': 'lstm'}, True),
+        ({'read': 'pixels', 'cell': 'lstm', 'readout': 'mean'}, False),
+        ({'read': 'rows', 'cell': 'lstm'}, False),
+    ],
+)
+def test_training_warns_of_sequences_longer_than_a_loop_remembers(params, warned, caplog):
+    recurrent._warn_once.cache_clear()
+    recurrent._warn_of_long_sequences(Params(image_shape=(10, 10, 1), **params))
+    assert len(caplog.messages) == warned
+    assert all('cell=lstm rarely learns what the first of 100 steps' in m for m in caplog.messages)

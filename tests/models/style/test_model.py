@@ -1,0 +1,197 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estimator_lab.core import keys
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.style.losses import content_losses, gram_matrices
+from estimator_lab.models.style.model import Params, check, model_fn, shares_of
+from estimator_lab.models.style.perceptual import FILE, built_in_perceptual_loss
+from estimator_lab.runs.model import open_trained
+from estimator_lab.tf1 import tf
+from estimator_lab.training.experiment import Experiment
+from tests.archive_files import encoded, picture
+from tests.graphs import initialize
+from tests.small_runs import small_settings, train_run, values_in
+
+TRAIN, EVAL, PREDICT = (getattr(tf.estimator.ModeKeys, name) for name in ('TRAIN', 'EVAL', 'PREDICT'))
+SMALL = {'filters': '3-4', 'blocks': 1, 'image_shape': (16, 16, 3), 'style_weight': 2.0}
+PHOTOS = np.random.default_rng(0).random((3, 16, 16, 3)).astype(np.float32)
+
+
+def features(photos=PHOTOS, keyed=True):
+    found = {'image': tf.constant(photos)}
+    return {**found, 'key': tf.constant([f'a.tar:{n}.png' for n in range(len(photos))])} if keyed else found
+
+
+@pytest.fixture(autouse=True)
+def graph():
+    with tf.Graph().as_default():
+        tf.set_random_seed(1)
+        tf.train.create_global_step()
+        yield
+
+
+@pytest.fixture
+def session():
+    with tf.Session() as session:
+        yield session
+
+
+def test_steps_bring_the_loss_down_and_the_perceptual_loss_stays(session):
+    spec = model_fn(features(), None, TRAIN, {**SMALL, 'learning_rate': 0.01})
+    initialize(session)
+    loss_network = session.run(tf.local_variables())
+    losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(20)]
+    assert losses[-1] < 0.8 * losses[0]
+    assert all(map(np.array_equal, loss_network, session.run(tf.local_variables())))
+    saved = [v.op.name for v in tf.global_variables()]
+    assert not [name for name in saved if not name.startswith(('painter/', 'global_step', 'train/'))]
+
+
+def test_metrics_are_those_of_the_losses(session):
+    """The content loss of one photo as it is is 0; its perceptual loss is that of the style alone."""
+    spec = model_fn(features(), None, EVAL, SMALL)
+    initialize(session)
+    session.run([update for _, update in spec.eval_metric_ops.values()])
+    found = session.run({name: value for name, (value, _) in spec.eval_metric_ops.items()})
+    assert found[keys.PERCEPTUAL_LOSS] == pytest.approx(
+        found[keys.CONTENT_LOSS] + 2 * found[keys.STYLE_LOSS], rel=1e-5
+    )
+    assert found[keys.TOTAL_EXAMPLES] == 3
+    error, loss = session.run([spec.predictions[keys.ERROR], spec.loss])
+    assert error.shape == (3,) and np.mean(error) == pytest.approx(loss, rel=1e-5)
+    assert np.mean(error) == pytest.approx(
+        found[keys.PERCEPTUAL_LOSS] + 5 * found[keys.TOTAL_VARIATION], rel=1e-5
+    )
+    perceptual_loss = built_in_perceptual_loss(3)
+    maps = perceptual_loss.network.perceive(tf.constant(PHOTOS), list(perceptual_loss.grams))
+    session.run(tf.local_variables_initializer())
+    grams = session.run({name: gram_matrices(values) for name, values in maps.items()})
+    distances = [
+        ((grams[name] - target) ** 2).sum((1, 2)) / (target**2).sum((1, 2))
+        for name, target in perceptual_loss.grams.items()
+    ]
+    assert found[keys.PHOTO_LOSS] == pytest.approx(2 * np.mean(distances), rel=1e-4)
+    assert session.run(tf.reduce_max(content_losses(maps['conv3'], maps['conv3']))) == 0
+
+
+def test_each_style_has_its_own_scale_and_an_evaluation_chooses_by_name(session, tmp_path):
+    perceptual_loss = built_in_perceptual_loss(3)
+    two = {name: np.concatenate([gram, 2 * gram]) for name, gram in perceptual_loss.grams.items()}
+    dataclasses.replace(perceptual_loss, grams=two).save(tmp_path / FILE)
+    params = {**SMALL, 'styles': ('a', 'b'), 'model_dir': str(tmp_path), 'learning_rate': 0.01}
+    spec = model_fn(features(), None, TRAIN, params)
+    turned = {name: tf.reverse(values, [0]) for name, values in features().items()}
+    with tf.variable_scope('', reuse=tf.AUTO_REUSE):
+        errors = [model_fn(f, None, EVAL, params).predictions[keys.ERROR] for f in (features(), turned)]
+    initialize(session)
+    scale = next(v for v in tf.trainable_variables() if v.op.name == 'painter/down_1/scale')
+    session.run(spec.train_op)
+    moved = session.run(scale)
+    assert (moved[0] != moved[1]).any()
+    first, second = session.run(errors)
+    assert np.allclose(first, second[::-1], rtol=1e-4)
+
+
+@pytest.mark.parametrize('size', [(16, 16), (9, 21)])
+def test_strength_and_colours(session, size):
+    photos = np.random.default_rng(1).random((1, *size, 3)).astype(np.float32)
+    variants = {
+        'whole': {},
+        'none': {'strength': 0.0},
+        'half': {'strength': 0.5},
+        'colour': {'preserve_colour': True},
+    }
+    found = {}
+    for name, options in variants.items():
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(1)
+            params = {**SMALL, **options}
+            painted = model_fn(features(photos, keyed=False), None, PREDICT, params).predictions[keys.PAINTED]
+            initialize(session)
+            found[name] = session.run(painted)
+    assert found['whole'].shape == photos.shape and not np.allclose(found['whole'], photos, atol=0.02)
+    assert np.allclose(found['none'], photos, atol=1e-6)
+    assert np.allclose(found['half'], (found['whole'] + photos) / 2, atol=1e-5)
+    luminance = np.array([0.299, 0.587, 0.114])
+    wanted = photos + ((found['whole'] - photos) @ luminance)[..., np.newaxis]
+    assert np.allclose(found['colour'], np.clip(wanted, 0, 1), atol=1e-5)
+
+
+def test_shares():
+    assert shares_of('', ('a', 'b')) == (1, 0)
+    assert shares_of('b', ('a', 'b')) == (0, 1)
+    assert shares_of('a:1+b:3', ('a', 'b')) == (0.25, 0.75)
+    assert shares_of('b + a', ('a', 'b')) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize('mix', ['c', 'a:0', 'a:-1', 'a:x', 'a:nan', 'a:inf', '+', 'a+'])
+def test_a_mix_that_there_is_not(mix):
+    with pytest.raises(FlagError, match=r'There is no style|has no valid share'):
+        shares_of(mix, ('a', 'b'))
+    with pytest.raises(FlagError, match=r'^--hparams=mix='):
+        check(Params(image_shape=(16, 16, 3), styles=('a', 'b'), mix=mix))
+
+
+def settings(folder, **changes):
+    hparams = f'learning_rate_schedule=constant,filters=3-4,blocks=1,style_image={folder / "ink.png"}'
+    given = {'image_size': 16, 'channels': 3, 'save_checkpoints_steps': 2, 'hparams': hparams}
+    return small_settings('style', folder, **{**given, **changes})
+
+
+def style_picture(folder, seed=5):
+    (folder / 'ink.png').write_bytes(encoded(picture(seed, 40, 50)))
+
+
+@pytest.mark.once
+def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
+    whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+    for folder in (whole, parts):
+        folder.mkdir()
+        style_picture(folder)
+    train_run(settings(whole))
+    train_run(settings(parts, max_steps=2))
+    (parts / 'ink.png').unlink()
+    result = train_run(settings(parts))
+    assert result.step == 4 and result.metrics[keys.TOTAL_EXAMPLES] == 24
+    first, second = values_in(whole / 'model'), values_in(parts / 'model')
+    assert first.keys() == second.keys() and all(
+        np.allclose(first[name], second[name], rtol=1e-3, atol=1e-5) for name in first
+    )
+    assert not [name for name in first if 'perceptual' in name]
+    trained = open_trained(parts / 'model')
+    assert trained.params.styles == ('ink',)
+
+    style_picture(parts, seed=6)
+    with pytest.raises(FlagError, match='was started with another --hparams=style_image than'):
+        Experiment(settings(parts, max_steps=6), lambda line: None)
+    style_picture(parts)
+    Path(parts / 'model' / FILE).write_bytes(b'junk')
+    with pytest.raises(DataError, match='has no usable style'):
+        Experiment(settings(parts, max_steps=6), lambda line: None)
+
+
+def test_it_learns_in_one_process(tmp_path, monkeypatch):
+    style_picture(tmp_path)
+    jobs = {'chief': ['a:1'], 'worker': ['b:1'], 'ps': ['c:1']}
+    cluster = json.dumps({'cluster': jobs, 'task': {'type': 'chief', 'index': 0}})
+    monkeypatch.setenv('TF_CONFIG', cluster)
+    with pytest.raises(FlagError, match='--model=style learns in one process, but TF_CONFIG names a cluster'):
+        Experiment(settings(tmp_path, distribution='parameter_server'), lambda line: None)
+
+
+@pytest.mark.once
+def test_a_run_can_begin_with_the_kernels_of_another_style(style_dir, tmp_path):
+    """Of two styles there, one here: scales and shifts are new."""
+    style_picture(tmp_path)
+    start = Experiment(settings(tmp_path, warm_start=style_dir, max_steps=1), lambda line: None).warm_start
+    assert 'painter/down_1/kernel' in start.taken and 'painter/picture/bias' in start.taken
+    assert set(start.new) == {
+        f'painter/{layer}/{part}'
+        for layer in ('down_1', 'down_2', 'residual_1a', 'residual_1b', 'up_1')
+        for part in ('scale', 'shift')
+    }

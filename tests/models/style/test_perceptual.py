@@ -1,0 +1,151 @@
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from estimator_lab.errors import DataError
+from estimator_lab.models.style.perceptual import (
+    FILE,
+    RANDOM_LAYERS,
+    PerceptualNetwork,
+    built_in_perceptual_loss,
+    load_perceptual_loss,
+    pattern,
+    random_network,
+)
+from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
+
+
+@pytest.fixture(scope='module')
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp('perceptual_loss') / FILE
+    built_in_perceptual_loss(1).save(path)
+    return path
+
+
+def test_a_saved_perceptual_loss_is_loaded_unchanged(saved):
+    perceptual_loss, found = built_in_perceptual_loss(1), load_perceptual_loss(saved)
+    assert found.content_layer == perceptual_loss.content_layer and found.styles == 1
+    assert found.network.model == '' and found.network.channels == 1
+    assert list(found.grams) == list(perceptual_loss.grams) == ['conv1', 'conv2', 'conv3', 'conv4']
+    for name, values in perceptual_loss.network.weights.items():
+        assert np.array_equal(found.network.weights[name], values)
+    maps = evaluate(lambda: found.network.perceive(tf.ones([1, 8, 8, 1]), ['conv4']))
+    assert maps['conv4'].shape == (1, 1, 1, 128)
+
+
+def test_the_pattern():
+    colour, grey = pattern(3), pattern(1)
+    assert colour.shape == (128, 128, 3) and grey.shape == (128, 128, 1)
+    assert colour.min() >= 0 and colour.max() <= 1
+    assert np.ptp(colour.mean((0, 1))) > 0.05, 'it has colours'
+
+
+def changed(path, tmp_path, **arrays):
+    """Returns a copy with other arrays."""
+    with zipfile.ZipFile(path) as archive:
+        kept = {name: archive.read(name) for name in archive.namelist()}
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        kept[f'{name}.npy'] = buffer.getvalue()
+    out = tmp_path / FILE
+    with zipfile.ZipFile(out, 'w') as archive:
+        for name, data in kept.items():
+            archive.writestr(name, data)
+    return out
+
+
+def about(path, **fields):
+    with np.load(path) as arrays:
+        found = json.loads(arrays['about'].tobytes())
+    return np.frombuffer(json.dumps({**found, **fields}).encode(), np.uint8)
+
+
+CASES = {
+    'older': (
+        lambda path: {'about': np.frombuffer(b'{"pictures": "x"}', np.uint8)},
+        'an earlier version',
+    ),
+    'model': (lambda path: {'about': about(path, model='nothing')}, '--model=nothing is unknown'),
+    'no network': (
+        lambda path: {'about': about(path, model='recursive', hparams={})},
+        'has no network',
+    ),
+    'hparams': (lambda path: {'about': about(path, model='cnn', hparams={'filters': 'x'})}, "filters='x'"),
+    'content': (lambda path: {'about': about(path, content_layer='conv9')}, "has no layer 'conv9'"),
+    'no layers': (lambda path: {'about': about(path, style_layers=[])}, 'it has no layers'),
+    'name': (
+        lambda path: {'about': about(path, weights={'other': [3, 3, 1, 32]})},
+        'no weights conv1',
+    ),
+    'values': (
+        lambda path: {
+            'about': about(path, weights={'conv1': [3, 3, 1, 8]}),
+            'weights_0': np.zeros((3, 3, 1, 8), np.float32),
+        },
+        'conv1 is (3, 3, 1, 8), not (3, 3, 1, 32)',
+    ),
+    'shape': (lambda path: {'weights_0': np.zeros((3, 3, 1, 2**8), np.float32)}, 'its weights_0 is float32'),
+    'type': (lambda path: {'weights_0': np.zeros((3, 3, 1, 32), np.float64)}, 'its weights_0 is float64'),
+    'gram': (lambda path: {'gram_1': np.zeros((1, 64, 63), np.float32)}, 'the Gram matrices of a layer'),
+    'styles': (lambda path: {'gram_1': np.zeros((2, 64, 64), np.float32)}, 'the Gram matrices of a layer'),
+    'finite': (
+        lambda path: {'gram_1': np.full((1, 64, 64), np.nan, np.float32)},
+        'some of its numbers are not finite',
+    ),
+    'pickle': (lambda path: {'about': np.array({'a': 1}, object)}, ''),
+}
+
+
+@pytest.mark.parametrize('case', sorted(CASES))
+def test_untrusted_files_are_checked(saved, tmp_path, case):
+    change, sentence = CASES[case]
+    path = changed(saved, tmp_path, **change(saved))
+    with pytest.raises(DataError, match=r'style\.npz has no usable style: ') as error:
+        load_perceptual_loss(path)
+    assert sentence in str(error.value) and '\n' not in str(error.value)
+
+
+def test_a_file_of_another_format(tmp_path):
+    (tmp_path / FILE).write_bytes(b'not a zip file')
+    with pytest.raises(DataError, match='has no usable style'):
+        load_perceptual_loss(tmp_path / FILE)
+
+
+def test_random_filters_against_numpy():
+    """The first layer at one pixel; the filters are the same each time."""
+    network = random_network(3)
+    picture = np.random.default_rng(0).random((1, 5, 6, 3)).astype(np.float32)
+    found = evaluate(lambda: network.perceive(tf.constant(picture), list(RANDOM_LAYERS)))
+    kernel = network.weights['conv1']
+    by_hand = np.maximum(np.tensordot(picture[0, 1:4, 2:5] - 0.5, kernel, 3), 0)
+    assert np.allclose(found['conv1'][0, 2, 3], by_hand, atol=1e-5)
+    assert found['conv2'].shape == (1, 3, 3, RANDOM_LAYERS['conv2'])
+    assert np.array_equal(kernel, random_network(3).weights['conv1'])
+
+
+def test_weights_are_not_trained_saved_or_constants_of_the_graph():
+    network = random_network(1)
+    with tf.Graph().as_default() as graph:
+        network.perceive(tf.zeros([1, 8, 8, 1]), ['conv4'])
+        assert not tf.global_variables() and not tf.trainable_variables()
+        assert len(tf.local_variables()) == len(RANDOM_LAYERS)
+        assert graph.as_graph_def().ByteSize() < min(
+            w.nbytes for n, w in network.weights.items() if n != 'conv1'
+        )
+
+
+def test_a_trained_network_is_built_again_from_its_weights():
+    """The first layer of a cnn by hand, for a grey picture of another size than in training."""
+    kernel = np.random.default_rng(0).normal(size=(5, 5, 3, 2)).astype(np.float32)
+    bias = np.array([0.5, -0.5], np.float32)
+    weights = {'conv2d/kernel': kernel, 'conv2d/bias': bias}
+    network = PerceptualNetwork('cnn', {'filters': 2}, 3, weights)
+    picture = np.random.default_rng(1).random((1, 7, 9, 1)).astype(np.float32)
+    found = evaluate(lambda: network.perceive(tf.constant(picture), ['conv1']))['conv1']
+    patch = picture[0, 1:6, 2:7].repeat(3, 2)
+    assert np.allclose(found[0, 3, 4], np.maximum(np.tensordot(patch, kernel, 3) + bias, 0), atol=1e-5)
