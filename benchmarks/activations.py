@@ -1,7 +1,7 @@
 """Figures of activations and of the plain network.
 
     python benchmarks/activations.py rates --train=mnist-train.tar.gz --test=mnist-test.tar.gz
-                        dead units and error over the learning rate, ReLU and leaky ReLU, as PNG; 15 minutes
+                        dead units and error over the learning rate, ReLU and leaky ReLU; 15 minutes
     python benchmarks/activations.py order --train=... --test=...
                         test error of 784-1000-1000-1000-10 with ReLU, tanh and softplus; 40 minutes
     python benchmarks/activations.py mlp --train=... --test=...
@@ -17,16 +17,13 @@
 """
 
 import argparse
-import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from archives import save_side_by_side
 from runner import Figures
 
-from estimator_lab.core.charts import draw_curves
 from estimator_lab.core.keys import ACCURACY, DEAD_UNITS
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.training.experiment import Experiment
@@ -41,7 +38,7 @@ FIGURES = Figures(
     test=('', 'test archive'),
     epochs=(0.0, 'passes over the images; 0 for the default of the figure'),
     seeds=('1,2,3', 'such as 1,2,3'),
-    runs=('runs/activations', 'folder of the runs and pictures'),
+    runs=('runs/activations', 'folder of the runs'),
 )
 
 
@@ -76,7 +73,7 @@ def print_errors(given: argparse.Namespace, name: str, published: str = '', **se
 
 @FIGURES.add('train', 'test')
 def rates(given: argparse.Namespace) -> None:
-    """Draws the effect of the learning rate on the notes' network, after one pass over the digits."""
+    """Prints the effect of the learning rate on the notes' network, after one pass over the digits."""
     errors: dict[str, list[float]] = {}
     dead: dict[str, list[float]] = {}
     for activation in ('relu', 'leaky_relu'):
@@ -87,16 +84,10 @@ def rates(given: argparse.Namespace) -> None:
             errors.setdefault(activation, []).append(100 * (1 - metrics[ACCURACY]))
             for layer, share in dead_shares(metrics).items():
                 dead.setdefault(f'{layer}, {activation}', []).append(share)
-    places = [math.log10(rate) for rate in _RATES]
-    some_die = {name: shares for name, shares in dead.items() if any(shares)}
-    panels = [
-        draw_curves(title, 'log10 of the learning rate', {name: (places, y) for name, y in curves.items()})
-        for title, curves in (
-            ('test error in %, one epoch of MNIST', errors),
-            ('share of units that are dead', some_die),
-        )
-    ]
-    save_side_by_side(Path(given.runs) / 'activations.png', panels)
+    for title, found in (('test error in %', errors), ('share of units that are dead', dead)):
+        print(f'{title}, by learning rate: {", ".join(map(str, _RATES))}')
+        for name, values in found.items():
+            print(f'  {name:<24} {", ".join(f"{value:.3g}" for value in values)}')
 
 
 @FIGURES.add('train', 'test')

@@ -4,12 +4,11 @@ import io
 import itertools
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from estimator_lab.data.formats import Scan
 from estimator_lab.data.images.decode import decode_image
@@ -59,16 +58,3 @@ def write_few(archive: str, path: Path, per_label: int, seed: int) -> None:
             for number in rng.choice(len(files), per_label, replace=False)
         ),
     )
-
-
-def save_side_by_side(path: Path, charts: Sequence[Image.Image]) -> None:
-    """Writes charts in a row as one picture."""
-    size = sum(chart.width for chart in charts), max(chart.height for chart in charts)
-    picture = Image.new('RGB', size, 'white')
-    left = 0
-    for chart in charts:
-        picture.paste(chart, (left, 0))
-        left += chart.width
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
-    print(f'picture: {path}')

@@ -14,8 +14,8 @@
                         logistic units again, initialised by a stack of machines trained for 20 passes each
     python benchmarks/second_order_figures.py cnn --train=... --test=...
                         --model=cnn by L-BFGS, batches of 1,000, then 5,000: test accuracy; an hour
-    python benchmarks/second_order_figures.py picture --train=mnist-train.tar.gz
-                        loss over seconds and passes for all optimizers, as a PNG; 25 minutes
+    python benchmarks/second_order_figures.py curves --train=mnist-train.tar.gz
+                        loss over seconds and passes for all optimizers; 25 minutes
 
 --method selects the optimizer of autoencoders, --examples how many images are read (0 for all), --batch
 how many of them make a step; with --checkpoint training resumes. The machine must be idle otherwise.
@@ -23,14 +23,12 @@ how many of them make a step; with --checkpoint training resumes. The machine mu
 
 import argparse
 import itertools
-import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from archives import save_side_by_side
 from digit_losses import (
     CLASSES,
     SIDE,
@@ -45,7 +43,6 @@ from digit_losses import (
 )
 from runner import Figures, train
 
-from estimator_lab.core.charts import draw_curves
 from estimator_lab.optimizers import (
     OPTIMIZERS,
     SECOND_ORDER,
@@ -65,7 +62,7 @@ CNN_BATCHES = (('--batch_size=1000', '--epochs=30'), ('--batch_size=5000', '--ep
 
 _DECAY = 1e-4
 _NEAR = 1e-6
-_LEAST = 1e-6  # lower losses are drawn here
+_PARTS = 10  # of a curve, each of which is a line
 _STEPS_SHOWN = 5
 _RATES = {'sgd': 0.5, 'momentum': 0.1, 'nesterov': 0.1, 'adagrad': 0.05, 'adadelta': 10.0, 'ftrl': 0.5}
 FIGURES = Figures(
@@ -335,29 +332,17 @@ def _settings(given: argparse.Namespace) -> Any:
 
 
 @FIGURES.add('train')
-def picture(given: argparse.Namespace) -> None:
-    """Draws the loss of a network with one hidden layer on some digits, for all optimizers."""
+def curves(given: argparse.Namespace) -> None:
+    """Prints the loss of a network with one hidden layer on some digits, for all optimizers."""
     digits = read_digits(given.train, given.examples or 5000)
-    curves = {name: _curve(name, digits, given.minutes * 60) for name in OPTIMIZERS}
-    axes = ('seconds', 'passes over the images, products included')
-    title = f'lowest loss so far, on all {len(digits.images):,} images'
-    # The loss itself goes up and down so often that one curve would hide the others.
-    lowest = {
-        name: np.minimum.accumulate([max(point[2], _LEAST) for point in points])
-        for name, points in curves.items()
-    }
-    losses = np.concatenate(list(lowest.values()))
-    charts = [
-        draw_curves(
-            title,
-            axis,
-            {name: ([point[place] for point in points], lowest[name]) for name, points in curves.items()},
-            logarithmic=True,
-            bounds=(math.log10(losses.min()), math.log10(losses.max())),
-        )
-        for place, axis in enumerate(axes)
-    ]
-    save_side_by_side(Path(given.runs) / 'optimizers.png', charts)
+    found = {name: _curve(name, digits, given.minutes * 60) for name in OPTIMIZERS}
+    for name, points in found.items():
+        # The loss itself goes up and down so often that one curve would hide the others.
+        lowest = np.minimum.accumulate([point[2] for point in points])
+        for part in range(1, _PARTS + 1):
+            place = len(points) * part // _PARTS - 1
+            seconds, passes, _ = points[place]
+            print(f'{name:<20} {seconds:8.1f} s {passes:8.1f} passes   lowest loss {lowest[place]:.2e}')
 
 
 def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, float]]:

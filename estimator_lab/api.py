@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estimator_lab.base.settings import settings_from, settings_of
-from estimator_lab.core.charts import draw_curves
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
 from estimator_lab.data.stream import Batch, Example, Stream, StreamSettings
@@ -48,7 +47,6 @@ __all__ = [
     'Stream',
     'as_picture',
     'demo_faces',
-    'draw_curves',
     'fit',
     'hparams',
     'input_fn',

@@ -21,7 +21,6 @@ from estimator_lab.training.settings import Settings
 if TYPE_CHECKING:
     from estimator_lab.data.archives import Archives
     from estimator_lab.training.experiment import Experiment, Result
-    from estimator_lab.training.learning_rate_finder import RangeTest
 
 _USAGE = """Trains and evaluates a model on images from tar archives or folders; goes on where it stopped.
 
@@ -34,7 +33,6 @@ Models:
 """ + '\n'.join(f'  {name:<12} {entry.summary}' for name, entry in MODELS.items())
 _LARGE_CHECKPOINT = 50e6  # bytes
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of bad images, to recommend
-_OF_FINDER = ('find_learning_rate', 'learning_rate_plot')
 _EVERY, _BAR = 5, 32  # steps between two rows of the curve; characters of its longest bar
 _LENGTH = ('epochs', 'max_steps')
 _OF_ONE_RUN = (
@@ -50,9 +48,6 @@ class TrainSettings(Settings):
 
     find_learning_rate: bool = setting(
         False, 'try learning rates in 100 steps and suggest one; saves nothing', group='Training'
-    )
-    learning_rate_plot: Path | None = setting(
-        None, 'with find_learning_rate: PNG of the loss by learning rate', group='Output'
     )
     verbose: bool = setting(False, "show TensorFlow's own messages", group='Output')
 
@@ -70,8 +65,6 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
     settings.check_built_in_data()
     if {'batch_size', 'global_batch_size'} <= set(line.given):
         raise FlagError('--batch_size and --global_batch_size exclude each other: give one of them.')
-    if settings.learning_rate_plot:
-        _check_plot(settings)
     data, eval_data = (settings.data, settings.eval_data) if settings.data else _demo_data()
     model_dir = settings.model_dir or Path('runs', settings.model)
     settings = dataclasses.replace(settings, data=data, eval_data=eval_data, model_dir=model_dir)
@@ -109,17 +102,6 @@ def _train(experiment: 'Experiment') -> 'Result':
         ) from error
 
 
-def _check_plot(settings: TrainSettings) -> None:
-    from estimator_lab.console.outputs import check_outputs, check_suffix
-
-    path = settings.learning_rate_plot
-    assert path is not None
-    if not settings.find_learning_rate:
-        raise FlagError(f'--learning_rate_plot={path} needs --find_learning_rate.')
-    check_suffix('learning_rate_plot', path, ('.png',))
-    check_outputs({'learning_rate_plot': path}, [*settings.data, *settings.eval_data], replaced=('.png',))
-
-
 def _find_learning_rate(settings: TrainSettings, line: command.CommandLine) -> int:
     from estimator_lab.training.interrupt import Interrupted
     from estimator_lab.training.learning_rate_finder import find_learning_rate
@@ -129,8 +111,6 @@ def _find_learning_rate(settings: TrainSettings, line: command.CommandLine) -> i
     except Interrupted:
         _say('Stopped; nothing was saved.')
         return INTERRUPTED
-    if settings.learning_rate_plot:
-        _draw_rates(found, settings.learning_rate_plot)
     rates, smoothed = found.rates, found.smoothed
     places = sorted({*range(0, len(rates), _EVERY), found.lowest, len(rates) - 1})
     low, most = smoothed.min(), max(smoothed[: found.lowest + 1].max() - smoothed.min(), 1e-30)
@@ -139,8 +119,6 @@ def _find_learning_rate(settings: TrainSettings, line: command.CommandLine) -> i
         bar = '#' * round(min((smoothed[place] - low) / most, 1) * _BAR)
         end = '  lowest' if place == found.lowest else ''
         _say(f'{rates[place]:>13.1e}  {smoothed[place]:>10.4g}  {bar}{end}'.rstrip())
-    if settings.learning_rate_plot:
-        _say(f'Plot             {settings.learning_rate_plot}')
     rate = found.suggestion
     if rate is None:
         _say('Suggestion       none: no rate lowers the loss clearly within so few steps')
@@ -151,22 +129,8 @@ def _find_learning_rate(settings: TrainSettings, line: command.CommandLine) -> i
     return 0
 
 
-def _draw_rates(found: 'RangeTest', path: Path) -> None:
-    import numpy as np
-
-    from estimator_lab.console.outputs import written_whole
-    from estimator_lab.core.charts import draw_curves
-
-    exponents = np.log10(found.rates)
-    losses = np.minimum(found.losses, found.smoothed.max())  # the last ones may be huge
-    curves = {'of each step': (exponents, losses), 'smoothed': (exponents, found.smoothed)}
-    picture = draw_curves('training loss', 'log10 of the learning rate', curves)
-    with written_whole('learning_rate_plot', path, keeps_part=False) as partial:
-        picture.save(partial, 'PNG')
-
-
 def _command_with_rate(line: command.CommandLine, rate: float) -> str:
-    words = {name: word for name, word in line.words.items() if name not in _OF_FINDER}
+    words = {name: word for name, word in line.words.items() if name != 'find_learning_rate'}
     hparams = words.pop('hparams', '').partition('=')[2].split(',')
     kept = [part for part in hparams if part and part.partition('=')[0].strip() != 'learning_rate']
     chosen = '--hparams=' + ','.join([*kept, f'learning_rate={rate:g}'])

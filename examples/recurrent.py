@@ -3,7 +3,7 @@
     python examples/recurrent.py [--problem=copying --steps=100 --cells=lstm,gru]
 
 Takes about 3 min on 2 cores. Trains one network of each cell (tanh, LSTM, GRU) on generated
-sequences, none of which repeats, and prints the decreasing loss; --picture draws it.
+sequences, none of which repeats, and prints the decreasing loss.
 
 - The adding problem (Hochreiter and Schmidhuber 1997; Le et al. 2015): a number in [0, 1] at each step, two
   of them marked; the output is their sum. The constant 1 has a squared error of 1/6.
@@ -20,7 +20,6 @@ from typing import Any
 
 import loading  # noqa: F401
 
-from estimator_lab import api
 from estimator_lab.models.recurrent.loop import CELLS
 from estimator_lab.tf1 import tf
 
@@ -129,18 +128,15 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
         + ''.join(f'{n * 100 // _POINTS:8d} %' for n in range(1, _POINTS + 1))
         + '    in the end'
     )
-    results, curves = {}, {}
+    results = {}
     for cell in given.cells.split(','):
         started = time.perf_counter()
         losses, results[cell] = train(given, cell)
         part = max(len(losses) // _POINTS, 1)
         means = [sum(losses[n : n + part]) / part for n in range(0, part * _POINTS, part)]
-        curves[cell] = ([part * n for n in range(1, len(means) + 1)], means)
         row = ''.join(f'{mean:10.2e}' for mean in means)
         seconds = time.perf_counter() - started
         print(f'{cell:<7}{row}{results[cell]:14.2e}{seconds:8.0f} s', flush=True)
-    if given.picture:
-        api.draw_curves('loss', 'training step', curves, logarithmic=True).save(given.picture)
     return results
 
 
@@ -158,7 +154,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--batch_size', type=int, default=32)
     parser.add_argument('--learning_rate', type=float, default=0.003)
     parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--picture', help='PNG file for the curves')
     given = parser.parse_args(arguments)
     for cell in given.cells.split(','):
         if cell not in cells:

@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from estimator_lab.conventions import to_bytes
-from estimator_lab.core.fonts import LINE, fitted, wrapped
+from estimator_lab.core.fonts import LINE, wrapped
 
 COLUMNS = 8
 """Images in a row."""
@@ -20,7 +19,6 @@ PNG_EFFORT = 1
 
 _TILE = 96  # pixels; small images are enlarged to leave space for their labels
 _MOST_LINES = 3  # of a part of a caption
-_ROW_TEXT, _LEAST_ROW = 120, 48  # pixels: the longest text of a row, and the lowest row
 _GAP = 4
 _BACKGROUND, _INK = 'white', 'black'
 _FULL_HEAT = 99  # percentile
@@ -129,28 +127,6 @@ def side_by_side(images: Sequence[np.ndarray], height: int) -> Image.Image:
         picture.paste(tile, (left, _GAP))
         left += tile.width + _GAP
     return picture
-
-
-def with_row_texts(picture: Image.Image, texts: Sequence[str]) -> Image.Image:
-    """Returns a picture of rows of one height with a text at the left of each.
-
-    Args:
-      picture: grey or RGB; small rows are enlarged, so that they are as high as a text.
-      texts: a text for each row; a long one is cut. Without any, the picture is returned as it is.
-    """
-    lines = [fitted(text, _ROW_TEXT) for text in texts]
-    left = math.ceil(max((line.length for line in lines), default=0))
-    if not left:
-        return picture
-    times = max(-(-_LEAST_ROW * len(texts) // picture.height), 1)
-    rows = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-    whole = Image.new(picture.mode, (left + 2 * _GAP + rows.width, rows.height), _BACKGROUND)
-    whole.paste(rows, (left + 2 * _GAP, 0))
-    draw = ImageDraw.Draw(whole)
-    for number, line in enumerate(lines):
-        middle = (number + 0.5) * rows.height / len(texts)
-        line.draw(draw, (_GAP, middle - LINE / 2), _INK)
-    return whole
 
 
 def numbered_tiles(tiles: np.ndarray, most: int, title: str = '') -> Image.Image:

@@ -11,9 +11,9 @@ from PIL import Image
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE, KEY, to_unit_range
 from estimator_lab.core import keys
-from estimator_lab.core.charts import draw_curves, heat_map
+from estimator_lab.core.charts import heat_map
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
-from estimator_lab.core.picture import enlarged, numbered_tiles, overlay
+from estimator_lab.core.picture import enlarged, labelled_grid, numbered_tiles, overlay
 from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, collate
 from estimator_lab.errors import FlagError
@@ -69,20 +69,11 @@ class Inspection:
             found[f'activation_map_{name}'] = numbered_tiles(tiles, _SHOWN, f'Activation maps of {name}')
         found.update({f'states_{name}': heat_map(values) for name, values in self.states.items()})
         if self.gradients:
-            curves = {name: (range(1, len(norms) + 1), norms) for name, norms in self.gradients.items()}
-            found['gradient_through_time'] = draw_curves(
-                'norm of the gradient with respect to the state', 'step', curves, logarithmic=True
-            )
+            rows = np.stack([norms / (norms.max() or 1) for norms in self.gradients.values()])
+            found['gradient_through_time'] = _shares_by_step(rows, list(self.gradients))
         if self.probabilities:
-            found['probability_after_each_step'] = draw_curves(
-                'probability',
-                'share of the image that has been read',
-                {
-                    label: (np.linspace(1 / len(values), 1, len(values)), values)
-                    for label, values in self.probabilities.items()
-                },
-                bounds=(0, 1),
-            )
+            rows = np.stack(list(self.probabilities.values()))
+            found['probability_after_each_step'] = _shares_by_step(rows, list(self.probabilities))
         return {**found, **{name: overlay(self.image, heat, _SIDE) for name, heat in self.heat.items()}}
 
 
@@ -126,6 +117,11 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
     }
     firsts['probabilities'] = _of_likeliest(firsts['probabilities'], trained)
     return Inspection(image, filters=found['filters'], **firsts)
+
+
+def _shares_by_step(rows: np.ndarray, names: list[str]) -> Image.Image:
+    """Draws shares [rows, steps] as a tile for each row: steps from left to right, 0 black and 1 white."""
+    return labelled_grid(rows[:, np.newaxis, :, np.newaxis], names, columns=1, tile=_SIDE)
 
 
 def inspect_tree(trained: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Image.Image]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.charts import confusion_picture, draw_bars, draw_curves, heat_map
+from estimator_lab.core.charts import confusion_picture, heat_map
 from estimator_lab.core.fonts import fitted
 
 MATRIX = np.array([[9, 1, 0], [0, 5, 5], [0, 0, 0]])
@@ -24,53 +24,6 @@ def test_a_heat_map_has_a_column_per_step_and_a_row_per_unit():
 def test_a_heat_map_has_at_least_a_pixel_per_value(shape):
     picture = heat_map(np.zeros(shape))
     assert picture.width % shape[0] == 0 and picture.height % shape[1] == 0
-
-
-def inked(picture, colour):
-    """Returns (columns, rows) of the pixels of a colour within the panel."""
-    pixels = np.array(picture)[26:266, 72:472]
-    rows, columns = np.nonzero((pixels == colour).all(axis=2))
-    return columns, rows
-
-
-def test_a_curve_goes_through_its_points():
-    picture = draw_curves('y', 'x', {'up': ([0, 1, 2], [0.0, 1.0, 0.5])})
-    columns, rows = inked(picture, (0x1F, 0x77, 0xB4))
-    highest = columns[rows == rows.min()].mean()
-    assert highest == pytest.approx(200, abs=5)  # in the middle
-    assert rows[columns >= columns.max() - 2].mean() == pytest.approx(120, abs=5)  # half way down
-
-
-def test_a_logarithmic_curve_of_powers_of_ten_is_straight():
-    picture = draw_curves('y', 'x', {'down': (range(5), [10.0**-n for n in range(5)])}, logarithmic=True)
-    columns, rows = inked(picture, (0x1F, 0x77, 0xB4))
-    assert np.abs(rows - 0.6 * columns).max() < 4  # from corner to corner: 400 to the right, 240 down
-
-
-def legend_columns(names):
-    """Returns the columns of the picture in which the colours of a legend begin."""
-    picture = np.array(draw_curves('y', 'x', {name: (range(2), [n, n + 1]) for n, name in enumerate(names)}))
-    below = picture[266 + 2 * 19 :]
-    painted = (below.max(axis=2).astype(int) - below.min(axis=2) > 60).any(axis=0)
-    return np.flatnonzero(np.diff(painted.astype(int), prepend=0) == 1).tolist()
-
-
-def test_the_legend_of_many_curves_has_two_columns_if_all_names_fit():
-    assert legend_columns(['a', 'b']) == [72]
-    assert legend_columns(['a', 'b', 'c']) == [72, 272]
-    assert legend_columns(['a', 'b', 'a name that is longer than half of the chart']) == [72]
-
-
-def test_texts_of_a_chart_are_at_least_nine_pixels_high_where_three_quarters_of_its_size_are_shown():
-    picture = np.asarray(draw_curves('Hgp', 'x', {'a': (range(2), range(2))}).convert('L'))
-    rows = np.flatnonzero((picture[:24, 72:] < 128).any(axis=1))
-    assert (rows.max() - rows.min() + 1) * 0.75 >= 9
-
-
-@pytest.mark.parametrize('values', [[0.0, 0.0], [np.nan, 1.0], [np.inf, np.nan], [1e-38, 1e38]])
-def test_extreme_values_are_drawn_or_left_out(values):
-    for logarithmic in (False, True):
-        assert draw_curves('y', 'x', {'odd': (range(2), values)}, logarithmic).mode == 'RGB'
 
 
 def cells(picture, size):
@@ -117,10 +70,3 @@ def test_numbers_that_are_too_wide_for_their_cell_are_smaller():
 @pytest.mark.parametrize('label', ['', 'ü', '深度', 'line\nbreak', '\udcff'])
 def test_any_label_can_be_drawn(label):
     assert confusion_picture(np.eye(2, dtype=int), [label, 'b'], label.replace('\n', ' ')).size
-
-
-def test_bars_have_the_length_of_their_shares():
-    picture = draw_bars('title', [('a', 0.25, 4), ('b', 1.0, 3)])
-    blue = (np.asarray(picture) == (66, 146, 198)).all(axis=2)
-    assert picture.height == 3 * 22 + 12
-    assert [blue[6 + 22 * n + 7].sum() for n in (1, 2)] == pytest.approx([0.25 * 340, 340], abs=2)

@@ -115,23 +115,15 @@ def test_losses_that_are_no_numbers_are_an_error(archive, tmp_path, monkeypatch)
 
 def test_the_command_prints_a_curve_and_the_next_command(run_command, tmp_path):
     files = [(f'{n % 2}/{n:02}.png', encoded(picture(n % 2))) for n in range(24)]
-    data, plot, runs = write_tar(tmp_path / 'two.tar', files), tmp_path / 'rates.png', tmp_path / 'run'
+    data, runs = write_tar(tmp_path / 'two.tar', files), tmp_path / 'run'
     flags = [f'--data={data}', f'--model_dir={runs}', '--image_size=8', '--batch_size=6']
     hparams = '--hparams=filters=2,learning_rate=7,dense_units=8'
-    status, out, err = run_command(
-        command, *flags, hparams, '--find_learning_rate', f'--learning_rate_plot={plot}'
-    )
+    status, out, err = run_command(command, *flags, hparams, '--find_learning_rate')
     assert (status, err) == (0, '')
     assert 'learning rate        loss' in out and '  lowest\n' in out and '1.0e-06' in out
     rate = out.partition('a learning rate of ')[2].partition(',')[0]
     assert 1e-5 < float(rate) < 1
     next_command = out.partition('Next             ')[2].rstrip()
     assert next_command.endswith(f'--hparams=filters=2,dense_units=8,learning_rate={rate}')
-    assert 'find' not in next_command and 'plot' not in next_command
-    assert plot.read_bytes().startswith(b'\x89PNG') and not runs.exists()
-
-
-def test_a_plot_is_for_the_finder_only_and_has_a_suffix(run_command):
-    assert run_command(command, '--learning_rate_plot=x.png')[2].endswith('needs --find_learning_rate.\n')
-    status, _, err = run_command(command, '--find_learning_rate', '--learning_rate_plot=x.gif')
-    assert status == 2 and 'end it in .png' in err
+    assert 'find' not in next_command
+    assert not runs.exists()

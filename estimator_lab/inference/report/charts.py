@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from estimator_lab.core import keys
-from estimator_lab.core.ticks import round_ticks, tick_texts, wide_enough
 from estimator_lab.inference.report.html import Html, html
+from estimator_lab.inference.report.ticks import round_ticks, tick_texts, wide_enough
 
 _MOST_CHARTS = 60
 _LAST_CHARTS = (keys.LEARNING_RATE, keys.STEPS_PER_SECOND, keys.EXAMPLES_PER_SECOND)
