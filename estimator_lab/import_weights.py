@@ -18,8 +18,8 @@ _USAGE = """Makes a model_dir from a file of weights, as if the model had been t
   python -m estimator_lab.import_weights vgg16_notop.h5 --model_dir=runs/vgg16 --hparams=head=pool
   python -m estimator_lab.import_weights resnet50.safetensors --model=resnet --model_dir=runs/resnet50
 
-FILE is a TensorFlow checkpoint whose variables are named as in the model (for vgg and resnet: as in tf-slim).
-For vgg and resnet it can also be a file of Keras 2 or 3 (.h5, .keras), for resnet also torchvision's
+FILE is a TensorFlow checkpoint whose variables are named as in the model (for vgg: as in tf-slim). It
+can also be, for vgg, a file of Keras with the names of its layers (.h5), and for resnet, torchvision's
 .safetensors."""
 
 

@@ -34,7 +34,7 @@ class CheckpointFile:
             shapes = self._reader.get_variable_to_shape_map()
             types = self._reader.get_variable_to_dtype_map()
         except (tf.errors.OpError, LookupError, RuntimeError, TypeError) as error:  # of a damaged index
-            raise ValueError('it is neither a readable checkpoint nor HDF5, .keras or safetensors') from error
+            raise ValueError('it is neither a readable checkpoint nor HDF5 or safetensors') from error
         self.tensors = {name: (tuple(shapes[name]), types[name].name) for name in sorted(shapes)}
 
     def read(self, name: str) -> np.ndarray:

@@ -1,10 +1,7 @@
-"""Opens weight files: checkpoints of TensorFlow, HDF5 and .keras as Keras writes them, and safetensors."""
+"""Opens weight files: checkpoints of TensorFlow, HDF5 as Keras writes it, and safetensors."""
 
 import contextlib
 import os
-import shutil
-import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -19,8 +16,8 @@ from estimator_lab.runs.weights.safetensors import SafetensorsFile, is_safetenso
 
 _ZIP = b'PK\x03\x04'
 _HDF5 = b'\x89HDF\r\n\x1a\n'
-_IN_KERAS = 'model.weights.h5'
 _PICKLES = (b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05')
+_NO_ZIP = 'it is a zip file: save weights of PyTorch as .safetensors, and those of Keras by names as .h5'
 _NO_PICKLE = 'it is a pickle of PyTorch, which can run programs: save it as .safetensors'
 _START = 9  # bytes by which formats are recognised
 _DEEPEST = 16
@@ -48,7 +45,7 @@ def is_weight_file(path: Path) -> bool:
 
 @contextlib.contextmanager
 def open_weight_file(path: Path, flag: str = '') -> Iterator[WeightFile]:
-    """Opens a weight file: a checkpoint of TensorFlow, format V1 or V2, HDF5 or .keras, or safetensors.
+    """Opens a weight file: a checkpoint of TensorFlow, format V1 or V2, HDF5, or safetensors.
 
     Args:
       path: of the file; of a checkpoint in several files, the common part of their names.
@@ -75,31 +72,12 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> WeightFile:
     if start.startswith(_HDF5):
         return _Hdf5File(file, stack)
     if start.startswith(_ZIP):
-        return _Hdf5File(stack.enter_context(_weights_of_keras(file)), stack)
+        raise ValueError(_NO_ZIP)
     if path.suffix == '.safetensors' or is_safetensors(start, os.fstat(file.fileno()).st_size):
         return SafetensorsFile(file)
     if start.startswith(_PICKLES):
         raise ValueError(_NO_PICKLE)
     return CheckpointFile(path)
-
-
-@contextlib.contextmanager
-def _weights_of_keras(file: BinaryIO) -> Iterator[BinaryIO]:
-    """Yields a copy of the HDF5 file in a .keras file, which is a zip file."""
-    try:
-        with zipfile.ZipFile(file) as archive, tempfile.TemporaryFile() as copy:
-            members = [one for one in archive.infolist() if one.filename == _IN_KERAS]
-            if not members:
-                is_torch = any(one.filename.endswith('/data.pkl') for one in archive.infolist())
-                raise ValueError(_NO_PICKLE if is_torch else f'it is a zip file without a {_IN_KERAS}')
-            if members[0].compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f'its {_IN_KERAS} is compressed, but Keras does not compress weights')
-            with archive.open(members[0]) as stored:
-                shutil.copyfileobj(stored, copy)
-            copy.seek(0)
-            yield copy
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise ValueError(f'it is a damaged zip file ({error})') from error
 
 
 class _Hdf5File:

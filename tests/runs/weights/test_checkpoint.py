@@ -39,7 +39,7 @@ def test_the_old_format_of_one_file(tmp_path):
     ):
         assert_reads(path)
     path.write_text('just text')
-    with pytest.raises(DataError, match=r'nor HDF5, \.keras or safetensors\.$'):
+    with pytest.raises(DataError, match=r'nor HDF5 or safetensors\.$'):
         assert_reads(path)
 
 
