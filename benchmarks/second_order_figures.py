@@ -46,10 +46,7 @@ from runner import Figures, train
 from estimator_lab.optimizers import (
     OPTIMIZERS,
     SECOND_ORDER,
-    ConjugateGradientSettings,
-    HessianFreeSettings,
     LBFGSOptimizer,
-    LBFGSSettings,
     make_optimizer,
 )
 from estimator_lab.optimizers.second_order.objective import Objective
@@ -154,7 +151,7 @@ def _our_softmax(digits: Digits, function: Any, minimum: float, most: int) -> No
             labels=place.labels, logits=tf.matmul(place.images, weights)
         )
         loss = tf.reduce_mean(losses) + _DECAY * tf.nn.l2_loss(weights)
-        optimizer = LBFGSOptimizer(LBFGSSettings(iterations=20))
+        optimizer = LBFGSOptimizer(iterations=20)
         step = optimizer.minimize(loss)
         with session() as run:
             fetches = [optimizer.diagnostics['evaluations'], step]
@@ -238,7 +235,7 @@ def autoencoder(given: argparse.Namespace) -> None:
         error = graph.get_tensor_by_name('autoencoder/error:0')
         steps = tf.train.create_global_step()
         optimizer = make_optimizer(
-            given.method, given.rate, rising_momentum(steps, given.momentum), settings=_settings(given)
+            given.method, given.rate, rising_momentum(steps, given.momentum), **_settings(given)
         )
         step = optimizer.minimize(loss, steps)
         every = 500
@@ -323,12 +320,10 @@ def _mean(run: Any, values: Any, place: Inputs, digits: Digits, size: int = 1000
 
 def _settings(given: argparse.Namespace) -> Any:
     return {
-        'lbfgs': LBFGSSettings(iterations=given.iterations, memory=20),
-        'conjugate_gradient': ConjugateGradientSettings(iterations=given.iterations),
-        'hessian_free': HessianFreeSettings(
-            curvature_share=given.share, l2=given.l2, cg_steps=given.cg_steps
-        ),
-    }.get(given.method)
+        'lbfgs': {'iterations': given.iterations, 'memory': 20},
+        'conjugate_gradient': {'iterations': given.iterations},
+        'hessian_free': {'curvature_share': given.share, 'l2': given.l2, 'cg_steps': given.cg_steps},
+    }.get(given.method, {})
 
 
 @FIGURES.add('train')

@@ -20,7 +20,6 @@ from estimator_lab import api
 from estimator_lab.optimizers import (
     ConjugateGradientOptimizer,
     HessianFreeOptimizer,
-    HessianFreeSettings,
     LBFGSOptimizer,
 )
 from estimator_lab.tf1 import tf
@@ -30,7 +29,7 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     'L-BFGS': lambda: LBFGSOptimizer(),
     'conjugate gradients': lambda: ConjugateGradientOptimizer(),
     # The curvature from a quarter of the faces, a different one in each step.
-    'Hessian-free': lambda: HessianFreeOptimizer(HessianFreeSettings(curvature_share=0.25)),
+    'Hessian-free': lambda: HessianFreeOptimizer(curvature_share=0.25),
 }
 
 

@@ -8,7 +8,6 @@ from estimator_lab.core.params import TrainingParams
 from estimator_lab.optimizers import (
     SECOND_ORDER,
     FanInAdam,
-    SecondOrderOptimizer,
     learning_rate_at,
     make_optimizer,
 )
@@ -128,31 +127,16 @@ def _clipped(pairs: Sequence[tuple[Tensor, Variable]], clip_norm: float) -> Sequ
 
 
 def _second_order_op(
-    loss: Tensor, params: TrainingParams, weights: Tensor, variables: Sequence[Variable] | None
+    loss: Tensor, params: Any, weights: Tensor, variables: Sequence[Variable] | None
 ) -> Operation:
     """The same for an optimizer that evaluates the loss at several weights; it shows what it found."""
     with tf.name_scope('train'):
-        optimizer = _second_order_optimizer(params)
+        optimizer = make_optimizer(params.optimizer, params.learning_rate, **params.second_order)
         active = None if isinstance(weights, int | float) else tf.reduce_any(weights > 0)
         step = optimizer.minimize(loss, tf.train.get_or_create_global_step(), variables, active=active)
     for name, value in optimizer.diagnostics.items():
         tf.summary.scalar(f'{params.optimizer}/{name}', value)
     return step
-
-
-def optimizer_vectors(params: TrainingParams) -> int:
-    """Returns how many vectors of the weights' size a step stores, besides weights and gradients.
-
-    The slots of first-order optimizers are not counted.
-    """
-    if params.optimizer not in SECOND_ORDER:
-        return int(params.accumulate > 1)
-    return _second_order_optimizer(params).vectors()
-
-
-def _second_order_optimizer(params: Any) -> SecondOrderOptimizer:
-    optimizer = SECOND_ORDER[params.optimizer]
-    return optimizer(optimizer.Settings.of(params))
 
 
 def apply_gradients(

@@ -7,23 +7,13 @@ from estimator_lab.optimizers.registry import (
     SCHEDULES,
     SECOND_ORDER,
     WITH_MOMENTUM,
+    SecondOrderParams,
     learning_rate_at,
     make_optimizer,
 )
-from estimator_lab.optimizers.second_order.conjugate_gradient import (
-    ConjugateGradientOptimizer,
-    ConjugateGradientSettings,
-)
-from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimizer, HessianFreeSettings
-from estimator_lab.optimizers.second_order.lbfgs import LBFGSOptimizer, LBFGSSettings
-from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, SecondOrderParams
-
-# Former names.
-ConjugateGradientKnobs, HessianFreeKnobs, LBFGSKnobs = (
-    ConjugateGradientSettings,
-    HessianFreeSettings,
-    LBFGSSettings,
-)
+from estimator_lab.optimizers.second_order.descent import ConjugateGradientOptimizer, LBFGSOptimizer
+from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimizer
+from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer
 
 __all__ = [
     'FIRST_ORDER',
@@ -32,12 +22,9 @@ __all__ = [
     'SECOND_ORDER',
     'WITH_MOMENTUM',
     'ConjugateGradientOptimizer',
-    'ConjugateGradientSettings',
     'FanInAdam',
     'HessianFreeOptimizer',
-    'HessianFreeSettings',
     'LBFGSOptimizer',
-    'LBFGSSettings',
     'SecondOrderOptimizer',
     'SecondOrderParams',
     'learning_rate_at',

@@ -1,12 +1,13 @@
-"""Optimizers and learning-rate schedules by name."""
+"""Optimizers and learning-rate schedules by name, and the hyper-parameters of second-order ones."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from estimator_lab.base.settings import setting, settings_of
 from estimator_lab.errors import FlagError
-from estimator_lab.optimizers.second_order.conjugate_gradient import ConjugateGradientOptimizer
+from estimator_lab.optimizers.second_order.descent import ConjugateGradientOptimizer, LBFGSOptimizer
 from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimizer
-from estimator_lab.optimizers.second_order.lbfgs import LBFGSOptimizer
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer
 from estimator_lab.tf1 import Tensor, tf
 
@@ -25,18 +26,59 @@ FIRST_ORDER: dict[str, Callable[[Any, float], Any]] = {
 WITH_MOMENTUM = ('momentum', 'nesterov', 'rmsprop')
 """Optimizers that use the momentum."""
 
-SECOND_ORDER: dict[str, type[SecondOrderOptimizer]] = {
+SECOND_ORDER: dict[str, Callable[..., SecondOrderOptimizer]] = {
     'conjugate_gradient': ConjugateGradientOptimizer,
     'hessian_free': HessianFreeOptimizer,
     'lbfgs': LBFGSOptimizer,
 }
-"""Second-order optimizers, which have no learning rate; each accepts an instance of its `Settings`."""
+"""Second-order optimizers, which have no learning rate, by name."""
+
+
+def _for(*optimizers: str) -> Callable[[Any], bool]:
+    """Returns whether a model's hyper-parameters choose one of these optimizers."""
+    return lambda params: params.optimizer in optimizers
+
+
+@dataclasses.dataclass(frozen=True)
+class SecondOrderParams:
+    """The arguments of second-order optimizers that are hyper-parameters of models."""
+
+    memory: int = setting(
+        10, 'pairs that lbfgs keeps', lower=1, upper=1000, structural=True, used_if=_for('lbfgs')
+    )
+    iterations: int = setting(
+        1,
+        'iterations of lbfgs and conjugate_gradient on each batch',
+        lower=1,
+        used_if=_for('lbfgs', 'conjugate_gradient'),
+    )
+    cg_steps: int = setting(250, 'most inner steps of hessian_free', lower=1, used_if=_for('hessian_free'))
+    curvature_share: float = setting(
+        1.0,
+        'share of the batch from which hessian_free takes curvature, a different one in each step',
+        above=0,
+        upper=1,
+        used_if=_for('hessian_free'),
+    )
+    damping: float = setting(
+        0.0,
+        "the first lambda of hessian_free; 0 for a tenth of the loss's largest curvature",
+        lower=0,
+        used_if=_for('hessian_free'),
+    )
+
+    @property
+    def second_order(self) -> dict[str, Any]:
+        """The arguments of the chosen second-order optimizer, by name."""
+        declared = settings_of(SecondOrderParams)
+        return {n: getattr(self, n) for n, one in declared.items() if one.used_if and one.used_if(self)}
+
 
 OPTIMIZERS: tuple[str, ...] = tuple(sorted([*FIRST_ORDER, *SECOND_ORDER]))
 """Names of all optimizers."""
 
 
-def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, settings: Any = None) -> Any:
+def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, **settings: Any) -> Any:
     """Returns a new `tf.train.Optimizer`.
 
     Examples:
@@ -52,13 +94,13 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, sett
       name: one of `OPTIMIZERS`; the notes use 'sgd'.
       learning_rate: a positive float or scalar float tensor; ignored by `SECOND_ORDER`.
       momentum: in [0, 1); used by `WITH_MOMENTUM`.
-      settings: settings of one of `SECOND_ORDER`, an instance of its `Settings`; None for the defaults.
+      **settings: arguments of one of `SECOND_ORDER`.
 
     Raises:
       FlagError: if the name is unknown; the message lists the known ones.
     """
     if name in SECOND_ORDER:
-        return SECOND_ORDER[name](settings)
+        return SECOND_ORDER[name](**settings)
     if name not in FIRST_ORDER:
         raise FlagError(f'Unknown optimizer {name!r}; known are: {", ".join(OPTIMIZERS)}.')
     return FIRST_ORDER[name](learning_rate, momentum)

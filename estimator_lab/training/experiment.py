@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import locked, made_folder
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core.training import optimizer_vectors
 from estimator_lab.data.archives import Say
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.memory import Network, check_training, measure
@@ -106,8 +105,7 @@ class Experiment:
 
     def step_bytes(self) -> int:
         """Returns the bytes of memory that a training step takes, or more."""
-        vectors = optimizer_vectors(self._final.params)
-        return self.network.training(self.run.settings.batch_size, vectors)
+        return self.network.training(self.run.settings.batch_size, int(self._final.params.accumulate > 1))
 
     @property
     def max_steps(self) -> int:
@@ -151,7 +149,7 @@ class Experiment:
         """Checks that a step fits into memory; common sizes are not measured."""
         run, batch_size = self.run, self.run.settings.batch_size
         if run.settings.hparams or batch_size * math.prod(run.params.image_shape) >= _SMALL_BATCH:
-            check_training(self.network, batch_size, optimizer_vectors(self._final.params))
+            check_training(self.network, batch_size, int(self._final.params.accumulate > 1))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

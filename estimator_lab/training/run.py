@@ -16,7 +16,7 @@ from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.models.style.perceptual import FILE as STYLE_FILE
-from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
+from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.runs.devices import CPU, gpus, use_device
 from estimator_lab.runs.precision import FLOAT16, check_precision, refuse_nondeterminism
 from estimator_lab.runs.record import Record, read_record
@@ -110,7 +110,10 @@ def open_run(settings: Settings, say: Say) -> Run:
             raise FlagError(f'--model={settings.model} learns in one process, but TF_CONFIG names a cluster.')
         params = replace(params, styles=style_targets.styles)
     if settings.precision != 'float32' and params.optimizer in SECOND_ORDER:
-        raise FlagError(make_optimizer(params.optimizer, None).cannot(settings.precision))
+        raise FlagError(
+            f'--hparams=optimizer={params.optimizer} compares losses that differ in the last digits, which '
+            f'{settings.precision} does not have: use --precision=float32.'
+        )
     if settings.accumulate > 1:
         _check_accumulation(params.optimizer, role)
     model.check(params)

@@ -197,7 +197,7 @@ labels = x[:, :3].argmax(1)
 for optimizer in (
     optimizers.LBFGSOptimizer(),
     optimizers.ConjugateGradientOptimizer(),
-    optimizers.HessianFreeOptimizer(optimizers.HessianFreeSettings(damping=1.0)),
+    optimizers.HessianFreeOptimizer(damping=1.0),
 ):
     estimator = tf.estimator.DNNClassifier(
         [8], [tf.feature_column.numeric_column('x', 4)], tempfile.mkdtemp(), n_classes=3, optimizer=optimizer,

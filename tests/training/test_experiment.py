@@ -79,11 +79,7 @@ def test_trains_evaluates_and_leaves_a_model_dir(settings, tmp_path):
         ({'batch_size': 10_000_000, 'image_size': 128}, 'A step with --batch_size=10000000 takes'),
         ({'hparams': 'dense_units=1000000000000'}, 'are weights and gradients, but this machine has'),
         ({'hparams': 'filters=1000000000'}, 'make no network: Shape'),
-        # 4 x 8 x 2^20 x 10^4 bytes would do, but not the pairs that the optimizer keeps.
-        (
-            {'hparams': 'dense_units=1024,optimizer=lbfgs,memory=1000000'},
-            "are weights, gradients and the optimizer's vectors",
-        ),
+        ({'hparams': 'optimizer=lbfgs,memory=1000000'}, 'memory=1000000 is not allowed'),
     ],
 )
 def test_bad_settings_change_nothing(settings, monkeypatch, tmp_path, changes, words):
@@ -92,6 +88,13 @@ def test_bad_settings_change_nothing(settings, monkeypatch, tmp_path, changes, w
         opened(settings(**changes))
     assert words in str(caught.value) and '{{node' not in str(caught.value)
     assert not (tmp_path / 'model').exists()
+
+
+@pytest.mark.parametrize('half', ['float16', 'bfloat16'])
+def test_a_second_order_optimizer_needs_float32(settings, monkeypatch, half):
+    monkeypatch.setattr(precision, 'supports_bfloat16', lambda: True)
+    with pytest.raises(FlagError, match=f'optimizer=lbfgs compares losses .* {half} does not have'):
+        opened(settings(precision=half, hparams='optimizer=lbfgs'))
 
 
 def test_bfloat16_and_the_profile_that_shows_it(settings, monkeypatch, tmp_path):

@@ -1,24 +1,154 @@
-"""Methods that choose a direction and search along it: what L-BFGS and conjugate gradients share."""
+"""L-BFGS and nonlinear conjugate gradients, with a line search for the strong Wolfe conditions.
 
-import dataclasses
+Nocedal and Wright (2006), 'Numerical Optimization'; 'p.' below is a page of it.
+"""
+
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from estimator_lab.base.settings import setting
-from estimator_lab.optimizers.second_order.flat import dot, epsilon, norm
-from estimator_lab.optimizers.second_order.line_search import Found, Point, strong_wolfe
-from estimator_lab.optimizers.second_order.objective import Iterate, Objective
-from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, SecondOrderSettings, Step
+from estimator_lab.errors import FlagError
+from estimator_lab.optimizers.second_order.objective import (
+    ROUNDING,
+    Iterate,
+    Objective,
+    choose,
+    dot,
+    epsilon,
+    norm,
+)
+from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, Slot, Step
 from estimator_lab.tf1 import tf
 
-_LINE_SEARCH_STEPS = 20
+# Without a bracket, the step length grows by between these multiples of its last growth (Moré and Thuente
+# 1994, section 4) ...
+_GROWTH = 1.1, 4.0
+# ... and within a bracket, it stays this share of the width away from both ends, so that the bracket
+# shrinks (p. 62).
+_INSIDE = 0.1
 
 
-@dataclasses.dataclass(frozen=True)
-class DescentSettings(SecondOrderSettings):
-    """Settings of a method with a line search for the strong Wolfe conditions."""
+class Point(NamedTuple):
+    """A step length along the direction, the loss there, and its slope along the direction, all scalars."""
 
-    sufficient_decrease: float = setting(1e-4, 'c1 of the Wolfe conditions', above=0, below=0.5)
-    curvature: float = setting(0.9, 'c2 of the Wolfe conditions', above=0, below=1)
+    step: Any
+    loss: Any
+    slope: Any
+
+
+class Found(NamedTuple):
+    """The end of a line search.
+
+    Attributes:
+      point: the chosen point; its step length is 0 if no loss was low enough.
+      gradient: the gradient there, a vector [size].
+      evaluations: number of evaluations of the loss and its gradient, an int32 scalar.
+      satisfied: whether the point meets the conditions; otherwise its loss is still lower, unless
+        `point.step` is 0.
+      finite: whether any loss was finite.
+    """
+
+    point: Point
+    gradient: Any
+    evaluations: Any
+    satisfied: Any
+    finite: Any
+
+
+class _Search(NamedTuple):
+    """The loop variables: the better end of the bracket, the other end, and the step length to try next.
+
+    Until a bracket is found, `high` is at infinity. This turns algorithms 3.5 and 3.6 into one rule.
+    """
+
+    low: Point
+    high: Point
+    gradient: Any
+    trial: Any
+    evaluations: Any
+    satisfied: Any
+    finite: Any
+
+
+def strong_wolfe(
+    evaluate: Callable[[Any], tuple[Point, Any]],
+    start: Point,
+    gradient: Any,
+    first_step: Any,
+    curvature: float,
+    sufficient_decrease: float = 1e-4,
+    most: int = 20,
+) -> Found:
+    """Finds a step length that meets the strong Wolfe conditions (algorithms 3.5 and 3.6, p. 60).
+
+    For the loss phi and the step length a: phi(a) <= phi(0) + c1 a phi'(0), up to rounding, and
+    |phi'(a)| <= c2 |phi'(0)| (3.7). A loss that is not finite counts as too high.
+
+    Args:
+      evaluate: step length -> (the point there, the gradient there, [size]).
+      start: the point at step length 0; its slope is negative.
+      gradient: the gradient at step length 0, [size].
+      first_step: the step length to try first, a positive scalar.
+      curvature: c2, in (c1, 1).
+      sufficient_decrease: c1, in (0, 1).
+      most: maximum number of evaluations, at least 1.
+    """
+    dtype = start.loss.dtype
+    slack = ROUNDING * epsilon(dtype) * tf.abs(start.loss)
+
+    def unfinished(search: _Search) -> Any:
+        # The possible decrease within the bracket may be below the rounding error of the loss.
+        left = tf.abs((search.high.step - search.low.step) * search.low.slope)
+        return tf.logical_not(search.satisfied) & (search.evaluations < most) & (left > slack)
+
+    def look(search: _Search) -> tuple[_Search]:
+        at, gradient = evaluate(search.trial)
+        finite = tf.is_finite(at.loss) & tf.is_finite(at.slope)
+        expected = start.loss + sufficient_decrease * at.step * start.slope
+        decreases = finite & (at.loss <= tf.minimum(expected, search.low.loss) + slack)
+        satisfied = decreases & (tf.abs(at.slope) <= -curvature * start.slope)
+        # The minimum is between `low` and the trial if the loss increases from the trial towards `high`.
+        turns = at.slope * (search.high.step - search.low.step) >= 0
+        high = choose(decreases, choose(turns, search.low, search.high), at)
+        low, gradient = choose(decreases, (at, gradient), (search.low, search.gradient))
+        trial = tf.where(
+            tf.is_finite(high.step), _interpolated(low, high), _extrapolated(search.low, low, search.trial)
+        )
+        evaluations, finite = search.evaluations + 1, finite | search.finite
+        return (_Search(low, high, gradient, trial, evaluations, satisfied, finite),)
+
+    infinity, no = tf.constant(float('inf'), dtype), tf.constant(False)
+    far = Point(infinity, infinity, infinity)
+    first = _Search(start, far, gradient, tf.cast(first_step, dtype), tf.constant(0), no, no)
+    (end,) = tf.while_loop(unfinished, look, (first,), parallel_iterations=1)
+    return Found(end.low, end.gradient, end.evaluations, end.satisfied, end.finite)
+
+
+def cubic_minimum(one: Point, other: Point) -> Any:
+    """Returns the minimum of the cubic through two losses and slopes ((3.59), p. 59); NaN for none."""
+    mean = one.slope + other.slope - 3 * (one.loss - other.loss) / (one.step - other.step)
+    root = tf.sign(other.step - one.step) * tf.sqrt(mean**2 - one.slope * other.slope)
+    share = (other.slope + root - mean) / (other.slope - one.slope + 2 * root)
+    return other.step - (other.step - one.step) * share
+
+
+def _interpolated(low: Point, high: Point) -> Any:
+    """Returns a step length within the bracket."""
+    width = high.step - low.step
+    share = (cubic_minimum(low, high) - low.step) / width
+    # If the loss is not finite at `high`, only `low` is known.
+    known = tf.where(
+        tf.is_finite(high.loss), tf.constant(0.5, width.dtype), tf.constant(_INSIDE, width.dtype)
+    )
+    share = tf.where(tf.is_finite(share), share, known)
+    return low.step + width * tf.clip_by_value(share, _INSIDE, 1 - _INSIDE)
+
+
+def _extrapolated(before: Point, low: Point, trial: Any) -> Any:
+    """Returns a longer step length than the last one."""
+    grown = trial - before.step
+    least, most = (trial + factor * grown for factor in _GROWTH)
+    step = cubic_minimum(before, low)
+    return tf.where(step >= least, tf.minimum(step, most), tf.where(step > trial, least, most))
 
 
 class Direction(NamedTuple):
@@ -41,7 +171,7 @@ class _Progress(NamedTuple):
     resets: Any
 
 
-class DescentOptimizer(SecondOrderOptimizer):
+class _DescentOptimizer(SecondOrderOptimizer):
     """An optimizer whose iterations choose a direction, search along it, and update a state.
 
     If the direction does not lead down, or the search finds no lower loss, the method is reset: it clears its
@@ -49,6 +179,14 @@ class DescentOptimizer(SecondOrderOptimizer):
     """
 
     shown = ('step_length', 'resets')
+    curvature: float
+    """c2 of the Wolfe conditions."""
+
+    def __init__(self, name: str, iterations: int) -> None:
+        super().__init__(name)
+        if iterations < 1:
+            raise FlagError(f'iterations={iterations} must be at least 1.')
+        self._iterations = iterations
 
     def _direction(self, state: Any, at: Iterate) -> Direction:
         """Returns the method's direction."""
@@ -60,7 +198,7 @@ class DescentOptimizer(SecondOrderOptimizer):
 
     def _step(self, objective: Objective, here: Iterate, state: Any) -> Step:
         def unfinished(progress: _Progress) -> Any:
-            return (progress.number < self.settings.iterations) & tf.logical_not(progress.stuck)
+            return (progress.number < self._iterations) & tf.logical_not(progress.stuck)
 
         def iterate(progress: _Progress) -> tuple[_Progress]:
             return (self._iteration(objective, progress),)
@@ -79,21 +217,14 @@ class DescentOptimizer(SecondOrderOptimizer):
             there = objective.at(at.weights + step * direction.vector)
             return Point(step, there.loss, dot(there.gradient, direction.vector)), there.gradient
 
-        found = strong_wolfe(
-            along,
-            Point(tf.zeros_like(at.loss), at.loss, dot(at.gradient, direction.vector)),
-            at.gradient,
-            direction.first_step,
-            self.settings.sufficient_decrease,
-            self.settings.curvature,
-            self.settings.line_search_steps or _LINE_SEARCH_STEPS,
-        )
+        start = Point(tf.zeros_like(at.loss), at.loss, dot(at.gradient, direction.vector))
+        found = strong_wolfe(along, start, at.gradient, direction.first_step, self.curvature)
         moved = found.point.step > 0
         then = Iterate(at.weights + found.point.step * direction.vector, found.point.loss, found.gradient)
         is_steepest = tf.reduce_all(tf.equal(direction.vector, -at.gradient))
         return _Progress(
             number=progress.number + 1,
-            at=tf.cond(moved, lambda: then, lambda: at),
+            at=choose(moved, then, at),
             state=tf.cond(
                 moved,
                 lambda: self._learned(state, at, direction.vector, found, then),
@@ -112,12 +243,12 @@ class DescentOptimizer(SecondOrderOptimizer):
         slope = dot(at.gradient, direction.vector)
         lengths = norm(at.gradient) * norm(direction.vector)
         down = tf.is_finite(slope) & (slope < -epsilon(slope.dtype) * lengths)
-        direction, state = tf.cond(down, lambda: (direction, state), lambda: (steepest(at), _cleared(state)))
+        direction, state = tf.cond(down, lambda: (direction, state), lambda: (_steepest(at), _cleared(state)))
         return direction, state, tf.logical_not(down)
 
 
 def _cleared(state: Any) -> Any:
-    """Returns a state of zeros, for which a method's direction is `steepest`."""
+    """Returns a state of zeros, for which a method's direction is `_steepest`."""
     return state._make(map(tf.zeros_like, state))
 
 
@@ -125,6 +256,149 @@ def _is_flat(at: Iterate) -> Any:
     return tf.equal(tf.reduce_max(tf.abs(at.gradient)), 0)
 
 
-def steepest(at: Iterate) -> Direction:
+def _steepest(at: Iterate) -> Direction:
     """Returns the negative gradient; the first step to try changes the weights by a length of at most 1."""
     return Direction(-at.gradient, 1 / tf.maximum(norm(at.gradient), 1))
+
+
+class Pairs(NamedTuple):
+    """The state of L-BFGS: the last m differences, newest last, padded with zeros.
+
+    Attributes:
+      positions: s, differences of weights, [m, size].
+      gradients: y, differences of gradients, [m, size].
+    """
+
+    positions: Any
+    gradients: Any
+
+
+class LBFGSOptimizer(_DescentOptimizer):
+    """Minimizes by L-BFGS with a line search for the strong Wolfe conditions (algorithm 7.5, p. 179).
+
+    The direction is -H g, with H the inverse Hessian that the pairs describe. A pair is the difference of the
+    two ends of one search, so that both gradients are of one batch. Pairs of different small batches
+    contradict each other: use large batches, or the whole data set.
+
+    Args:
+      memory: pairs to keep, each of two vectors of the weights' size, at least 1.
+      iterations: iterations on each batch, at least 1.
+      name: name of the optimizer and scope of its variables.
+    """
+
+    curvature = 0.9
+
+    def __init__(self, memory: int = 10, iterations: int = 1, name: str = 'LBFGS') -> None:
+        super().__init__(name, iterations)
+        if memory < 1:
+            raise FlagError(f'memory={memory} must be at least 1.')
+        self._memory = memory
+
+    def _initial_state(self, objective: Objective) -> Pairs:
+        shape = (self._memory, objective.size)
+        return Pairs(Slot(shape), Slot(shape))
+
+    def _direction(self, state: Pairs, at: Iterate) -> Direction:
+        newest = dot(state.positions[-1], state.gradients[-1])
+        vector = -two_loop(at.gradient, state)
+        return Direction(vector, tf.where(newest > 0, tf.ones_like(newest), _steepest(at).first_step))
+
+    def _learned(self, state: Pairs, at: Iterate, direction: Any, found: Found, then: Iterate) -> Pairs:
+        return with_pair(state, then.weights - at.weights, then.gradient - at.gradient)
+
+
+def two_loop(gradient: Any, pairs: Pairs) -> Any:
+    """Returns H g, the gradient [size] times the pairs' inverse Hessian (algorithm 7.4, p. 178).
+
+    It starts from s'y / y'y of the newest pair times the identity ((7.20), p. 178); without pairs it is g.
+    """
+    rows = list(zip(tf.unstack(pairs.positions), tf.unstack(pairs.gradients), strict=True))
+    inverses = [tf.div_no_nan(tf.ones([], gradient.dtype), dot(s, y)) for s, y in rows]
+    known = list(zip(rows, inverses, strict=True))
+    result, alphas = gradient, []
+    for (s, y), inverse in reversed(known):
+        alphas.append(inverse * dot(s, result))
+        result -= alphas[-1] * y
+    s, y = rows[-1]
+    scale = tf.div_no_nan(dot(s, y), dot(y, y))
+    result *= tf.where(scale > 0, scale, tf.ones_like(scale))
+    for ((s, y), inverse), alpha in zip(known, reversed(alphas), strict=True):
+        result += (alpha - inverse * dot(y, result)) * s
+    return result
+
+
+def with_pair(pairs: Pairs, position: Any, gradient: Any) -> Pairs:
+    """Returns the pairs with a new one, s and y [size], replacing the oldest.
+
+    A pair without positive curvature, s'y > 0 up to rounding, is skipped to keep H positive (p. 537).
+    """
+    curved = dot(position, gradient) > epsilon(position.dtype) * norm(position) * norm(gradient)
+
+    def pushed(rows: Any, row: Any) -> Any:
+        return tf.concat([rows[1:], row[tf.newaxis]], axis=0)
+
+    return tf.cond(
+        curved,
+        lambda: Pairs(pushed(pairs.positions, position), pushed(pairs.gradients, gradient)),
+        lambda: pairs,
+    )
+
+
+class Memory(NamedTuple):
+    """The state of conjugate gradients: what the next direction needs from the previous iteration.
+
+    Attributes:
+      direction: the previous direction, [size]; zeros before the first.
+      beta: its weight in the next direction, a scalar.
+      descent: its step length times the slope at its start, a scalar, at most 0.
+      age: directions since the last restart, an int32 scalar.
+    """
+
+    direction: Any
+    beta: Any
+    descent: Any
+    age: Any
+
+
+class ConjugateGradientOptimizer(_DescentOptimizer):
+    """Minimizes by nonlinear conjugate gradients with a line search for the strong Wolfe conditions (p. 121).
+
+    The direction is beta d - g, with the previous direction d and Polak and Ribière's beta ((5.44), p. 122),
+    at least 0. It restarts from the gradient after as many iterations as there are weights (p. 124), and when
+    a search fails.
+
+    Args:
+      iterations: iterations on each batch, at least 1.
+      name: name of the optimizer and scope of its variables.
+    """
+
+    curvature = 0.1
+    """The method needs a better minimum along the line than L-BFGS (p. 124: c2 below 1/2)."""
+
+    def __init__(self, iterations: int = 1, name: str = 'ConjugateGradient') -> None:
+        super().__init__(name, iterations)
+
+    def _initial_state(self, objective: Objective) -> Memory:
+        return Memory(Slot((objective.size,)), Slot(), Slot(), Slot(dtype=tf.int32))
+
+    def _direction(self, state: Memory, at: Iterate) -> Direction:
+        vector = state.beta * state.direction - at.gradient
+        # Assumes the same first-order change as in the previous search (p. 59).
+        step = tf.div_no_nan(state.descent, dot(at.gradient, vector))
+        return Direction(vector, tf.where(step > 0, step, _steepest(at).first_step))
+
+    def _learned(self, state: Memory, at: Iterate, direction: Any, found: Found, then: Iterate) -> Memory:
+        age = state.age + 1
+        restarts = age >= direction.shape[0]
+        beta = polak_ribiere(then.gradient, at.gradient)
+        return Memory(
+            direction=direction,
+            beta=tf.where(restarts, tf.zeros_like(beta), beta),
+            descent=found.point.step * dot(at.gradient, direction),
+            age=tf.where(restarts, tf.zeros_like(age), age),
+        )
+
+
+def polak_ribiere(new: Any, old: Any) -> Any:
+    """Returns beta, a scalar at least 0, for two successive gradients [size]."""
+    return tf.maximum(tf.div_no_nan(dot(new, new - old), dot(old, old)), 0)

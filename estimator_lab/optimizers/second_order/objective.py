@@ -1,14 +1,18 @@
-"""The loss as a function of the weights, derived from the model's graph."""
+"""The loss as a function of one vector of weights, derived from the graph of any model."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from estimator_lab.errors import FlagError
-from estimator_lab.optimizers.second_order.flat import Layout
 from estimator_lab.optimizers.second_order.subgraph import Subgraph, ancestors
 from estimator_lab.tf1 import tf
 
 _DTYPES = ('float32', 'float64')
+ROUNDING = 4
+"""Units in the last place of the loss that count as rounding."""
 
 
 class Iterate(NamedTuple):
@@ -20,7 +24,7 @@ class Iterate(NamedTuple):
 
 
 class Objective:
-    """A loss as a function of its variables, which form one vector.
+    """A loss as a function of its variables, laid out one after the other in one vector [size].
 
     The loss at other weights is computed by a copy of the graph between the variables and the loss
     (`Subgraph`), for the same batch and the same random draws.
@@ -32,15 +36,15 @@ class Objective:
     Attributes:
       loss: as given.
       variables: the variables that the loss depends on.
+      shapes: their shapes.
+      size: the number of their values.
       dtype: their dtype, float32 or float64.
-      layout: their place in the vector.
       sources: the tensors through which the loss reads the variables.
       operations: the operations between the variables and the loss, in the graph's order.
 
     Raises:
       FlagError: for variables of several dtypes or of one other than float32 and float64, for an unknown
-        shape, for a variable that is read inside a loop or a function, and for what `Subgraph` rejects. The
-        message has its name.
+        shape, for a variable that is read inside a loop or a function, and for what `Subgraph` rejects.
       ValueError: if the loss depends on none of the variables, as in `tf.train.Optimizer`.
     """
 
@@ -50,10 +54,12 @@ class Objective:
         used = [(variable, reads) for variable, reads in read if reads]
         if not used:
             raise ValueError(f'The loss {loss.name!r} depends on none of the variables.')
+        self.loss = loss
         self.variables = [variable for variable, _ in used]
         self.dtype = _common_dtype(loss, self.variables)
-        self.layout = Layout([_shape(variable) for variable in self.variables])
-        self.loss = loss
+        self.shapes = [_shape(variable) for variable in self.variables]
+        self._sizes = [math.prod(shape) for shape in self.shapes]
+        self.size = sum(self._sizes)
         # Each source with the number of the variable that it reads, as a function of the variable's value.
         self._reads = [(number, *read) for number, (_, reads) in enumerate(used) for read in reads]
         self.sources = [tensor for _, tensor, _ in self._reads]
@@ -69,10 +75,10 @@ class Objective:
         gradients = tf.gradients(self.loss, [_source(variable) for variable in self.variables])
         dense = [
             tf.zeros(shape, self.dtype) if gradient is None else tf.convert_to_tensor(gradient)
-            for gradient, shape in zip(gradients, self.layout.shapes, strict=True)
+            for gradient, shape in zip(gradients, self.shapes, strict=True)
         ]
         weights = [variable.read_value() for variable in self.variables]
-        return Iterate(self.layout.flatten(weights), self.loss, self.layout.flatten(dense))
+        return Iterate(flatten(weights), self.loss, flatten(dense))
 
     def loss_at(self, weights: Any) -> Any:
         """Returns the loss, a scalar, at other weights [size]."""
@@ -87,13 +93,46 @@ class Objective:
 
     def values_of(self, weights: Any) -> list[Any]:
         """Returns the values of `sources` at other weights [size]."""
-        values = self.layout.unflatten(weights)
+        values = self._unflatten(weights)
         return [of(values[number]) for number, _, of in self._reads]
 
     def assign(self, weights: Any) -> Any:
         """Returns the operation that assigns a vector [size] to the variables."""
-        values = self.layout.unflatten(weights)
+        values = self._unflatten(weights)
         return tf.group(*(tf.assign(v, value) for v, value in zip(self.variables, values, strict=True)))
+
+    def _unflatten(self, vector: Any) -> list[Any]:
+        parts = tf.split(vector, self._sizes)
+        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+
+def flatten(tensors: Sequence[Any]) -> Any:
+    """Returns tensors as one vector."""
+    return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+
+
+def dot(one: Any, other: Any) -> Any:
+    """Returns the inner product of two vectors, a scalar."""
+    return tf.reduce_sum(one * other)
+
+
+def norm(vector: Any) -> Any:
+    """Returns the Euclidean length of a vector, a scalar."""
+    return tf.sqrt(dot(vector, vector))
+
+
+def epsilon(dtype: Any) -> float:
+    """Returns the distance from 1 to the next number of a dtype: 1.2e-7 for float32."""
+    return float(np.finfo(tf.as_dtype(dtype).as_numpy_dtype).eps)
+
+
+def choose(condition: Any, one: Any, other: Any) -> Any:
+    """Returns one of two structures of tensors without copying it."""
+    return tf.cond(condition, lambda: one, lambda: other)
+
+
+def _is_resource(variable: Any) -> bool:
+    return hasattr(variable, 'handle')
 
 
 def _source(variable: Any) -> Any:
@@ -101,17 +140,8 @@ def _source(variable: Any) -> Any:
     return variable.handle if _is_resource(variable) else variable.op.outputs[0]
 
 
-def _is_resource(variable: Any) -> bool:
-    return hasattr(variable, 'handle')
-
-
 def _reads(variable: Any, before: set[str]) -> list[tuple[Any, Callable[[Any], Any]]]:
-    """Returns the tensors through which a loss reads a variable, as functions of the variable's value.
-
-    Args:
-      variable: a resource or reference variable.
-      before: names of the operations that compute the loss.
-    """
+    """Returns the tensors by which the operations named in `before` read a variable, as functions of it."""
     source = _source(variable)
     consumers = [op for op in source.consumers() if op.name in before]
     if not _is_resource(variable):
@@ -145,7 +175,7 @@ def _common_dtype(loss: Any, variables: Sequence[Any]) -> Any:
     return loss.dtype.base_dtype
 
 
-def _shape(variable: Any) -> list[int]:
+def _shape(variable: Any) -> tuple[int, ...]:
     if not variable.shape.is_fully_defined():
         raise FlagError(f'The variable {variable.op.name!r} has no fixed shape, {variable.shape}.')
-    return variable.shape.as_list()
+    return tuple(variable.shape.as_list())

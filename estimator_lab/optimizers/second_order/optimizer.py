@@ -1,16 +1,11 @@
-"""The base class of second-order optimizers, their settings, and what they cannot do."""
+"""What all second-order optimizers share: a step that is a pure function, its state, and rejected steps."""
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from estimator_lab.base.settings import check_settings, setting, settings_of
 from estimator_lab.errors import FlagError
-from estimator_lab.optimizers.second_order.flat import norm
-from estimator_lab.optimizers.second_order.objective import Iterate, Objective
+from estimator_lab.optimizers.second_order.objective import Iterate, Objective, norm
 from estimator_lab.tf1 import tf
-
-S = TypeVar('S', bound='SecondOrderSettings')
 
 MOST_REJECTED = 5
 """Training ends after this many steps in a row without a finite loss."""
@@ -20,19 +15,6 @@ NOT_FINITE = (
     'were before the first of them.'
 )
 """The message of that error, which TensorFlow prefixes with 'assertion failed: '."""
-
-_CANNOT = {
-    'replicas': 'trains one copy of the weights: several replicas are for first-order optimizers.',
-    'parameter_servers': 'keeps weights and state in one process, not on parameter servers.',
-    'bfloat16': 'compares losses that differ in the last digits, which bfloat16 does not have: use '
-    '--precision=float32.',
-    'no_loss': 'needs a loss to minimize; this model gives only gradients.',
-}
-
-
-def _for(*optimizers: str) -> Callable[[Any], bool]:
-    """Returns whether a model's hyper-parameters choose one of these optimizers."""
-    return lambda params: params.optimizer in optimizers
 
 
 class Slot(NamedTuple):
@@ -59,107 +41,31 @@ class Step(NamedTuple):
     diagnostics: dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class SecondOrderParams:
-    """The settings of second-order optimizers that are hyper-parameters of every model."""
-
-    memory: int = setting(
-        10,
-        'pairs that lbfgs keeps',
-        lower=1,
-        structural=True,
-        used_if=_for('lbfgs'),
-    )
-    iterations: int = setting(
-        1,
-        'iterations of lbfgs and conjugate_gradient on each batch',
-        lower=1,
-        used_if=_for('lbfgs', 'conjugate_gradient'),
-    )
-    line_search_steps: int = setting(
-        0,
-        'most evaluations in the line search of a second-order optimizer; 0 for its default (20; '
-        'hessian_free: 60)',
-        lower=0,
-        used_if=_for('lbfgs', 'conjugate_gradient', 'hessian_free'),
-    )
-    cg_steps: int = setting(
-        250,
-        'most inner steps of hessian_free',
-        lower=1,
-        used_if=_for('hessian_free'),
-    )
-    curvature_share: float = setting(
-        1.0,
-        'share of the batch from which hessian_free takes curvature, a different one in each step',
-        above=0,
-        upper=1,
-        used_if=_for('hessian_free'),
-    )
-    damping: float = setting(
-        0.0,
-        "the first lambda of hessian_free; 0 for a tenth of the loss's largest curvature",
-        lower=0,
-        used_if=_for('hessian_free'),
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class SecondOrderSettings(SecondOrderParams):
-    """Settings of a second-order optimizer, checked when they are made.
-
-    Raises:
-      FlagError: for a value that is not allowed; it names the setting and the allowed values.
-    """
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-
-    @classmethod
-    def of(cls: type[S], params: SecondOrderParams) -> S:
-        """Returns settings with the values of a model's hyper-parameters, and defaults for all others."""
-        return cls(**{name: getattr(params, name) for name in settings_of(SecondOrderParams)})
-
-
 class SecondOrderOptimizer(tf.train.Optimizer):
     """A `tf.train.Optimizer` that computes the loss at several weights within one step.
 
     It asks nothing of the model: the loss at other weights is computed from the part of the graph between the
     variables and the loss (`objective.Objective`). All evaluations of a step use the same batch and the same
     random draws. A step is one function without side effects from weights and state to new weights and state;
-    its loops are v2 control flow whether or not the program enables that. A subclass defines the state and
-    the step.
-
-    Args:
-      settings: an instance of the class's `Settings`; None for the defaults.
-      name: name of the optimizer and scope of its variables; None for the class's name.
+    its loops are v2 control flow whether or not the program enables that.
 
     Attributes:
-      settings: its settings.
       diagnostics: name -> float32 scalar of the step, for `tf.summary.scalar`; filled by `minimize`: 'loss'
         before the step, 'gradient_norm', 'evaluations' of the loss, 'rejected_steps' in a row, and the
         subclass's `shown`. Fetch them in the same `run` as the train_op.
     """
 
-    Settings: type[SecondOrderSettings]
-    """The class of a subclass's settings."""
-
     shown: tuple[str, ...] = ()
     """Names of a subclass's own diagnostics."""
 
-    def __init__(self, settings: Any = None, name: str | None = None) -> None:
-        super().__init__(use_locking=False, name=name or type(self).__name__.removesuffix('Optimizer'))
-        self.settings: Any = settings or self.Settings()
+    def __init__(self, name: str) -> None:
+        super().__init__(use_locking=False, name=name)
         self.diagnostics: dict[str, Any] = {}
         self._state_variables: list[Any] = []
 
     def variables(self) -> list[Any]:
         """Returns the variables of the optimizer's state, which checkpoints contain."""
         return list(self._state_variables)
-
-    def cannot(self, what: str) -> str:
-        """Returns the error message for 'replicas', 'parameter_servers', 'bfloat16' or 'no_loss'."""
-        return f'{self.get_name()} {_CANNOT[what]}'
 
     def minimize(
         self,
@@ -215,13 +121,9 @@ class SecondOrderOptimizer(tf.train.Optimizer):
 
     def compute_gradients(self, *arguments: Any, **named: Any) -> Any:
         """Raises FlagError: a step needs the loss, not a gradient."""
-        raise FlagError(self.cannot('no_loss'))
+        raise FlagError(f'{self.get_name()} needs a loss to minimize; this model gives only gradients.')
 
     apply_gradients = compute_gradients
-
-    def vectors(self) -> int:
-        """Returns roughly how many vectors of the weights' size a step keeps in memory at the same time."""
-        raise NotImplementedError
 
     def _study(self, objective: Objective) -> None:
         """Finds what the method needs besides the loss; called before the step is built."""
@@ -287,6 +189,11 @@ class SecondOrderOptimizer(tf.train.Optimizer):
 
     def _reject_clusters(self, variables: Sequence[Any]) -> None:
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            raise FlagError(self.cannot('replicas'))
+            raise FlagError(
+                f'{self.get_name()} trains one copy of the weights: several replicas are for first-order '
+                'optimizers.'
+            )
         if any('/job:ps' in variable.device for variable in variables):
-            raise FlagError(self.cannot('parameter_servers'))
+            raise FlagError(
+                f'{self.get_name()} keeps weights and state in one process, not on parameter servers.'
+            )

@@ -3,8 +3,8 @@ import pytest
 from scipy.optimize import minimize
 
 from estimator_lab.errors import FlagError
-from estimator_lab.optimizers import HessianFreeOptimizer, HessianFreeSettings
-from estimator_lab.optimizers.second_order.hessian_free import _damping_factor
+from estimator_lab.optimizers import HessianFreeOptimizer
+from estimator_lab.optimizers.second_order.hessian_free import damping_factor
 from estimator_lab.tf1 import tf
 from tests.graphs import evaluate
 from tests.optimizers.second_order.problems import run, softmax_regression
@@ -26,12 +26,12 @@ def loss_of(weights):
 
 
 def optimizer(**settings):
-    return HessianFreeOptimizer(HessianFreeSettings(**settings))
+    return HessianFreeOptimizer(**settings)
 
 
 def test_damping_follows_the_reduction_ratio():
     ratios = [1.2, 0.95, 0.8, 0.75, 0.5, 0.25, 0.2, -1.0, np.nan]
-    found = evaluate(lambda: _damping_factor(tf.constant(ratios)))
+    found = evaluate(lambda: damping_factor(tf.constant(ratios)))
     assert found == pytest.approx([1 / 4, 1 / 4, 2 / 3, 1, 1, 1, 1.5, 1.5, 1.5])
 
 
@@ -115,7 +115,7 @@ def test_a_network_of_a_fixed_batch_size_is_rejected():
         made = tf.reshape(tf.linalg.matvec(tf.constant(x), weights), [_ROWS])
         return tf.reduce_mean(tf.math.squared_difference(made, y))
 
-    with pytest.raises(FlagError, match=r'curvature_share=0.5 needs a network that accepts any batch size'):
+    with pytest.raises(FlagError, match='A curvature_share below 1 needs a network'):
         run(optimizer(curvature_share=0.5), bound, np.ones(3), 1)
 
 
@@ -133,7 +133,7 @@ def test_outputs_and_batch_may_be_given():
         def minimize(self, loss):
             return super().minimize(loss, outputs=[weights['z']], batch=list(batch.values()))
 
-    seen = run(Given(HessianFreeSettings(curvature_share=0.5, damping=1.0)), loss, np.ones(3), 20)
+    seen = run(Given(curvature_share=0.5, damping=1.0), loss, np.ones(3), 20)
     assert seen.shown[-1]['loss'] < 0.1 * seen.shown[0]['loss']
 
 
@@ -150,7 +150,7 @@ def test_a_step_that_increases_the_loss_is_not_taken():
         trap = tf.stop_gradient(10 * tf.abs(w - 1))
         return tf.reduce_sum(tf.math.squared_difference(w + trap, 0.5))
 
-    seen = run(optimizer(damping=1.0, line_search_steps=5), loss, [1.0], 2)
+    seen = run(optimizer(damping=1.0), loss, [1.0], 2)
     assert list(seen.weights[:, 0]) == [1, 1, 1]
     assert [step['step_length'] for step in seen.shown] == [0, 0]
     assert [step['damping'] for step in seen.shown] == pytest.approx([1, 1.5])

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from estimator_lab.optimizers import LBFGSOptimizer, LBFGSSettings
-from estimator_lab.optimizers.second_order.lbfgs import Pairs, two_loop, with_pair
+from estimator_lab.optimizers import LBFGSOptimizer
+from estimator_lab.optimizers.second_order.descent import Pairs, two_loop, with_pair
 from estimator_lab.tf1 import tf
 from tests.graphs import evaluate
 from tests.optimizers.second_order.problems import (
@@ -66,14 +66,14 @@ def test_a_pair_replaces_the_oldest_unless_it_has_no_curvature():
 @pytest.mark.parametrize('name', CLASSICS)
 def test_classic_functions(name):
     loss_of, start, minimum = CLASSICS[name]
-    seen = run(LBFGSOptimizer(LBFGSSettings(iterations=60)), loss_of, start, 1)
+    seen = run(LBFGSOptimizer(iterations=60), loss_of, start, 1)
     assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
 
 
 def test_iterations_are_steps_on_one_batch():
     loss_of, start, _ = CLASSICS['Rosenbrock']
     one_by_one = run(LBFGSOptimizer(), loss_of, start, 12)
-    at_once = run(LBFGSOptimizer(LBFGSSettings(iterations=12)), loss_of, start, 1)
+    at_once = run(LBFGSOptimizer(iterations=12), loss_of, start, 1)
     assert np.array_equal(one_by_one.weights[-1], at_once.weights[-1])
     # The graph's own loss is one evaluation of each step.
     assert at_once.total('evaluations') == one_by_one.total('evaluations') - 11
@@ -84,7 +84,7 @@ def test_softmax_regression_against_scipy():
     start = np.zeros(problem.inputs.shape[1] * problem.classes)
     options = {'maxcor': 10, 'ftol': 1e-13, 'gtol': 1e-7}
     theirs = minimize(problem.value_and_gradient, start, jac=True, method='L-BFGS-B', options=options)
-    ours = run(LBFGSOptimizer(LBFGSSettings(iterations=theirs.nit)), problem.tensor, start, 1)
+    ours = run(LBFGSOptimizer(iterations=theirs.nit), problem.tensor, start, 1)
     loss, _ = problem.value_and_gradient(ours.weights[-1])
     assert loss == pytest.approx(theirs.fun, rel=1e-9)
     assert ours.total('evaluations') <= 1.1 * theirs.nfev
@@ -93,7 +93,7 @@ def test_softmax_regression_against_scipy():
 def test_a_direction_that_leads_up_resets_the_method():
     with tf.Graph().as_default(), tf.Session() as session:
         x = tf.get_variable('x', initializer=np.array([1.0, -2.0]), use_resource=True)
-        optimizer = LBFGSOptimizer(LBFGSSettings(memory=1))
+        optimizer = LBFGSOptimizer(memory=1)
         step = optimizer.minimize(tf.reduce_sum(x**2 * [1, 5]))
         session.run(tf.global_variables_initializer())
         positions, gradients, _ = optimizer.variables()

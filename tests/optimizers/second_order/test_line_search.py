@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from estimator_lab.optimizers.second_order.line_search import Point, armijo, cubic_minimum, strong_wolfe
+from estimator_lab.optimizers.second_order.descent import Point, cubic_minimum, strong_wolfe
+from estimator_lab.optimizers.second_order.hessian_free import armijo
 from estimator_lab.tf1 import tf
 from tests.graphs import evaluate
 
@@ -32,7 +33,7 @@ def search(phi, slope, first_step, most=30, c1=1e-4, c2=0.1):
 
     def build():
         start, first = point(tf.constant(0.0, tf.float64)), tf.constant(first_step, tf.float64)
-        return strong_wolfe(along, start, tf.zeros([2], tf.float64), first, c1, c2, most), start
+        return strong_wolfe(along, start, tf.zeros([2], tf.float64), first, c2, c1, most), start
 
     return evaluate(build)
 
@@ -91,9 +92,10 @@ def test_armijo_shortens_by_its_factor():
         return 1 - rate + 2 * rate**2
 
     with tf.Graph().as_default(), tf.Session() as session:
-        start = Point(tf.constant(0.0), tf.constant(1.0), tf.constant(-1.0))
-        found = session.run(armijo(loss_at, start, tf.constant(2.0), most=60))
-        assert found.rate == pytest.approx(0.8**4) and found.evaluations == 4
-        assert found.loss == pytest.approx(1 - 0.8**4 + 2 * 0.8**8)
-        none = session.run(armijo(lambda rate: 5 + rate, start, tf.constant(np.nan), most=3))
-        assert none.rate == 0 and none.loss == 1 and none.evaluations == 2
+        loss, slope = tf.constant(1.0), tf.constant(-1.0)
+        rate, evaluations = session.run(armijo(loss_at, loss, slope, tf.constant(2.0)))
+        assert rate == pytest.approx(0.8**4) and evaluations == 4
+        rate, evaluations = session.run(
+            armijo(lambda rate: 5 + rate, loss, slope, tf.constant(np.nan), most=3)
+        )
+        assert rate == 0 and evaluations == 2

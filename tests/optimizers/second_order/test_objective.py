@@ -40,7 +40,7 @@ def at_random_weights(loss, variables, feed=None):
         first = (0, tf.zeros([]), tf.zeros_like(weights))
         return tf.while_loop(lambda number, *_: number < 1, body, first)[1:]
 
-    weights = np.random.default_rng(2).normal(size=objective.layout.size).astype(np.float32)
+    weights = np.random.default_rng(2).normal(size=objective.size).astype(np.float32)
     cloned, here, assign = clone(tf.constant(weights)), objective.here(), objective.assign(weights)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
@@ -94,7 +94,7 @@ def test_only_the_given_variables_change(variable):
     w, other = variable('w', [1.0, 2.0]), variable('other', [3.0, 4.0])
     loss = tf.reduce_sum(tf.exp(w * other / 10))
     objective = Objective(loss, [w, variable('unused', 1.0)])
-    assert [v.op.name for v in objective.variables] == ['w'] and objective.layout.size == 2
+    assert [v.op.name for v in objective.variables] == ['w'] and objective.size == 2
     check(loss, [w])
 
 

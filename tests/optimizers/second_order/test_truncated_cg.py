@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.optimizers.second_order.truncated_cg import kept_steps, truncated_cg
+from estimator_lab.optimizers.second_order.hessian_free import kept_steps, truncated_cg
 from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import quadratic
 
