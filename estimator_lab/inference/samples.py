@@ -12,9 +12,9 @@ from PIL import Image
 
 from estimator_lab.console.activity import doing
 from estimator_lab.conventions import IMAGE, to_unit_range
-from estimator_lab.core.adversarial.pictures import SAMPLES
 from estimator_lab.core.boltzmann.samples import gibbs_samples
 from estimator_lab.core.boltzmann.stack import Stack
+from estimator_lab.core.keys import SAMPLES
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.summaries import picture_tag
 from estimator_lab.data.archives import open_archives

@@ -12,10 +12,10 @@ from typing import Any
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core import keys
-from estimator_lab.core.adversarial.quality import Classified, published_samples, reference_metrics
 from estimator_lab.core.endpoints import LOGITS, published
 from estimator_lab.core.model import Task
 from estimator_lab.errors import DataError
+from estimator_lab.models.gan.scores import Classified, published_samples, reference_metrics
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -93,7 +93,7 @@ def with_reference_classifier(
     """Returns a model function whose EVAL also computes the metrics of its samples by a reference classifier.
 
     Args:
-      model_fn: adds `core.adversarial.quality.Samples` to the graph in EVAL.
+      model_fn: adds `models.gan.scores.Samples` to the graph in EVAL.
       classifier: the classifier; None returns `model_fn` unchanged.
     """
     if classifier is None:

@@ -1,68 +1,47 @@
-import dataclasses
+"""A training step of both networks, and what the model function returns."""
 
 import numpy as np
 import pytest
 
+from estimator_lab.core.endpoints import published
 from estimator_lab.core.model import Task
 from estimator_lab.core.noise import Noise, fresh_seed
-from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models import gan
-from estimator_lab.models.gan import Params, check, model_fn, players, task
+from estimator_lab.errors import DataError
+from estimator_lab.models.gan.model import MODEL, Params, model_fn, task
+from estimator_lab.models.gan.networks import GENERATOR, discriminator, generator
+from estimator_lab.models.gan.scores import published_samples
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
-from tests.archive_files import encoded, picture, small_archive, write_tar
+from tests.archive_files import encoded, picture, write_tar
+from tests.core.helpers import MODES, config_of, metrics_of, values_of
 from tests.models.contract.graphs import a_bad_batch_changes_nothing
 from tests.models.contract.subject import Subject
 from tests.small_runs import small_settings
 
-TRAIN = tf.estimator.ModeKeys.TRAIN
+pytestmark = pytest.mark.once
+
 SMALL = {'filters': '2-3', 'latent_size': 3, 'image_shape': (9, 8, 1), 'vocabulary': tuple('abc')}
-DENSE = {'kind': 'dense', 'layers': '5-4', 'generator_layers': '5'}
+LABELS = [b'a', b'b', b'?', b'b', b'c', b'a']
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((6, 9, 8, 1), np.float32)
+KINDS = {'plain': {}, 'conditional': {'conditional': True}, 'augmented': {'diff_augment': True}}
 
 
-def features(weight=1.0):
+def spec_of(mode, config=None, extra=None, **params):
+    """Returns the EstimatorSpec for six images in the current graph."""
+    tf.set_random_seed(1)
+    tf.train.get_or_create_global_step()
     names = tf.constant([f'a.tar:{n}.png' for n in range(len(IMAGES))])
-    return {'image': tf.constant(IMAGES), 'key': names, 'weight': tf.fill([len(IMAGES)], weight)}
+    features = {'image': tf.constant(IMAGES), 'key': names, **(extra or {})}
+    return model_fn(features, tf.constant(LABELS), mode, {**SMALL, **params}, config)
 
 
 def step_of(**params):
     """Returns a session that has made its variables, and the spec of TRAIN."""
-    labels = tf.constant([0, 1, -1, -1, 2, -1], tf.int64)
-    tf.set_random_seed(1)
-    tf.train.create_global_step()
-    spec = model_fn(features(), labels, TRAIN, {**SMALL, **params})
+    spec = spec_of(MODES.TRAIN, **params)
     session = tf.Session()
     session.run([tf.global_variables_initializer(), tf.tables_initializer()])
     return session, spec
-
-
-KINDS = {
-    'plain': {},
-    'dense': DENSE,
-    'wasserstein': {'loss': 'wasserstein', 'discriminator_steps': 3, 'normalization': 'none'},
-    'least_squares_r1': {'loss': 'least_squares', 'r1': 1.0, 'dropout_rate': 0.3},
-    'conditional': {'conditional': True},
-    'semi_supervised': {'semi_supervised': True, **DENSE, 'normalization': 'weight', 'noise': 0.3},
-}
-
-
-@pytest.mark.parametrize('kind', sorted(KINDS))
-def test_a_step_teaches_both_players_and_is_counted_once(kind):
-    with tf.Graph().as_default() as graph:
-        session, spec = step_of(**KINDS[kind])
-        with session:
-            before = {v.op.name: session.run(v) for v in tf.trainable_variables()}
-            for _ in range(2):
-                loss, _ = session.run([spec.loss, spec.train_op])
-            assert np.isfinite(loss)
-            assert session.run(tf.train.get_global_step(graph)) == 2
-            same = {name for name, old in before.items() if np.array_equal(old, value(session, name))}
-            # What a critic adds to images and fakes alike has no gradient.
-            assert same <= ({'discriminator/logits/bias'} if kind == 'wasserstein' else set())
-            averages = [v.op.name for v in tf.global_variables('generator_average/')]
-            assert len(averages) == len(network_variables('generator'))
 
 
 def value(session, name):
@@ -73,66 +52,77 @@ def network_variables(scope):
     return [v for v in tf.global_variables(f'{scope}/') if not v.op.name.endswith(('/Adam', '/Adam_1'))]
 
 
-@pytest.mark.parametrize('kind', sorted(KINDS))
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_step_teaches_both_networks_and_is_counted_once(kind):
+    with tf.Graph().as_default() as graph:
+        session, spec = step_of(**KINDS[kind])
+        with session:
+            before = {v.op.name: session.run(v) for v in tf.trainable_variables()}
+            for _ in range(2):
+                loss, _ = session.run([spec.loss, spec.train_op])
+            assert np.isfinite(loss)
+            assert session.run(tf.train.get_global_step(graph)) == 2
+            same = {name for name, old in before.items() if np.array_equal(old, value(session, name))}
+            assert not same
+            assert len(network_variables('generator_average')) == len(network_variables('generator'))
+
+
+@pytest.mark.parametrize('kind', KINDS)
 def test_bad_examples_teach_nothing(kind, tmp_path):
-    """Nor does it matter that some of three slices of two examples are empty."""
     hparams = {**SMALL, **KINDS[kind]}
     shape = hparams.pop('image_shape')
-    a_bad_batch_changes_nothing(Subject(gan.MODEL, hparams, shape, tmp_path))
+    a_bad_batch_changes_nothing(Subject(MODEL, hparams, shape, tmp_path))
 
 
 def test_the_average_follows_the_generator():
-    """At step t it keeps min(decay, (1 + t) / (10 + t)): a tenth at first."""
+    """At step t it keeps min(0.999, (1 + t) / (10 + t)): a tenth at first."""
+    name = 'transposed_conv_1/kernel'
     with tf.Graph().as_default():
-        session, spec = step_of(average_decay=0.15)
+        session, spec = step_of()
         with session:
-            name = 'transposed_conv_1/kernel'
-            averages = [value(session, f'generator_average/{name}')]
-            kernels = []
-            for _ in range(3):
+            for step in range(3):
+                old = value(session, f'generator_average/{name}')
                 session.run(spec.train_op)
-                averages.append(value(session, f'generator_average/{name}'))
-                kernels.append(value(session, f'generator/{name}'))
-    for kept, (old, new, kernel) in zip(
-        (1 / 10, 0.15, 0.15), zip(averages, averages[1:], kernels, strict=False), strict=True
-    ):
-        assert np.allclose(new, kept * old + (1 - kept) * kernel, atol=1e-6)
+                new, kernel = (
+                    value(session, f'{scope}/{name}') for scope in ('generator_average', 'generator')
+                )
+                kept = (1 + step) / (10 + step)
+                assert np.allclose(new, kept * old + (1 - kept) * kernel, atol=1e-6)
 
 
 def test_moves_are_made_in_turn():
     """By plain gradient descent: the generator goes down the loss of the discriminator that has moved."""
-    params = {'optimizer': 'sgd', 'learning_rate': 0.1, 'normalization': 'none', **DENSE}
     with tf.Graph().as_default() as graph:
-        session, spec = step_of(**params)
+        session, spec = step_of(optimizer='sgd', learning_rate=0.1)
         with session:
-            start, _, end = (session.run(what) for what in (networks(), spec.train_op, networks()))
-            players = make_test_players(params)
-            noise = Noise(fresh_seed(features()))
-            fakes = players.generator(noise.normal([len(IMAGES), 3]), None, training=True).images
-            loss = tf.reduce_mean(tf.nn.softplus(-players.discriminator(fakes).realness))
+            everything = {v.op.name: v for v in tf.global_variables()}
+            start, _, end = (session.run(what) for what in (everything, spec.train_op, everything))
+            params = Params(**SMALL)
+            noise = Noise(fresh_seed({'key': tf.constant(['a.tar:0.png'])}))
+            fakes = generator(noise.normal([len(IMAGES), 3]), None, params, GENERATOR, noise)
+            realness = dict(discriminator(fakes, None, params))['realness']
             mine = tf.trainable_variables('generator/')
-            gradients = tf.gradients(loss, mine)
+            gradients = tf.gradients(tf.reduce_mean(tf.nn.softplus(-realness)), mine)
             # Back to the step's beginning, but for what the discriminator has become.
             session.run(tf.assign(tf.train.get_global_step(graph), 0))
-            for variable in tf.trainable_variables():
-                of = end if variable.op.name.startswith('discriminator/') else start
-                variable.load(of[variable.op.name], session)
+            for name, variable in everything.items():
+                if name != 'global_step':
+                    variable.load((end if name.startswith('discriminator/') else start)[name], session)
             for variable, gradient in zip(mine, session.run(gradients), strict=True):
                 name = variable.op.name
                 assert np.allclose(end[name], start[name] - 0.1 * gradient, atol=1e-6), name
-    changed = [n for n in end if n.startswith('discriminator/') and not np.array_equal(start[n], end[n])]
-    assert changed
+    assert [n for n in end if n.startswith('discriminator/') and not np.array_equal(start[n], end[n])]
 
 
 def test_gradients_are_clipped_and_the_rate_warms_up():
-    params = {'optimizer': 'sgd', 'learning_rate': 0.1, 'learning_rate_schedule': 'constant', **DENSE}
+    params = {'optimizer': 'sgd', 'learning_rate': 0.1, 'learning_rate_schedule': 'constant'}
 
     def way(**more):
         """The length of the discriminator's first step."""
         with tf.Graph().as_default():
-            session, spec = step_of(**params, normalization='none', **more)
+            session, spec = step_of(**params, **more)
             with session:
-                variables = network_variables('discriminator')
+                variables = tf.trainable_variables('discriminator/')
                 before = session.run(variables)
                 session.run(spec.train_op)
                 after = session.run(variables)
@@ -143,90 +133,96 @@ def test_gradients_are_clipped_and_the_rate_warms_up():
     assert way(warmup_steps=10) == pytest.approx(whole / 10, rel=1e-3)
 
 
-def networks():
-    return {v.op.name: v for v in tf.trainable_variables()}
-
-
-def make_test_players(params):
-    return players(Params(**{**SMALL, **params}))
-
-
 def test_a_gradient_that_is_no_number_changes_nothing():
     with tf.Graph().as_default():
-        session, spec = step_of(normalization='none')
+        session, spec = step_of()
         with session:
             session.run(spec.train_op)
             (bias,) = (v for v in tf.trainable_variables() if v.op.name == 'discriminator/logits/bias')
             bias.load([np.nan], session)
-            before = {v.op.name: session.run(v) for v in network_variables('generator')}
+            before = {v.op.name: session.run(v) for v in tf.trainable_variables('generator/')}
             session.run(spec.train_op)
             assert all(np.array_equal(old, value(session, name)) for name, old in before.items())
 
 
-@pytest.mark.parametrize(
-    ('side', 'filters'),
-    [
-        *((8, (128,)), (28, (64, 128)), (32, (64, 128, 256))),
-        *((64, (32, 64, 128, 256)), (128, (16, 32, 64, 128, 256))),
-    ],
-)
-def test_filters_by_the_size_of_the_image(side, filters):
-    assert Params((side, side, 1)).chosen_filters == filters
+def test_the_metrics_of_an_evaluation():
+    with tf.Graph().as_default() as graph:
+        spec = spec_of(MODES.EVAL)
+        samples = {k: v for k, v in published_samples(graph)._asdict().items() if v is not None}
+        fakes = dict(discriminator(2 * samples['fake'] - 1, None, Params(**SMALL)))['realness'][:, 0]
+        with tf.Session() as session:
+            session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+            found = session.run([spec.loss, spec.predictions['error'], fakes, samples])
+            session.run(tf.local_variables_initializer())
+            session.run([update for _, update in spec.eval_metric_ops.values()])
+            metrics = session.run({name: value for name, (value, _) in spec.eval_metric_ops.items()})
+    loss, errors, fake, samples = found
+    assert metrics['total_examples'] == 6 and 'classes' not in samples
+    assert metrics['discriminator_accuracy_real'] == pytest.approx((errors < 0).mean())
+    assert metrics['discriminator_accuracy_fake'] == pytest.approx((fake <= 0).mean())
+    assert loss == pytest.approx(np.log1p(np.exp(errors)).mean() + np.log1p(np.exp(fake)).mean(), rel=1e-5)
+    assert np.allclose(samples['real'], IMAGES, atol=1e-6)
+
+    def spread(images):
+        flat = images.reshape(6, -1)
+        return ((flat[:, np.newaxis] - flat) ** 2).sum()
+
+    assert metrics['diversity'] == pytest.approx(spread(samples['fake']) / spread(samples['real']), rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ('changes', 'sentence'),
-    [
-        ({'conditional': True, 'semi_supervised': True}, 'give one of them'),
-        ({'semi_supervised': True, 'loss': 'wasserstein'}, 'loss=wasserstein has no probabilities'),
-        ({'image_shape': (7, 7, 1)}, '--image_size=7 is too small for convolutions: give 8'),
-        (
-            {'image_shape': (12, 12, 1), 'filters': '2-2-2-2'},
-            'halves the image 4 times, which takes 16 pixels',
-        ),
-        ({'conditional': True, 'vocabulary': ('a',)}, 'need two labels or more'),
-    ],
-)
-def test_what_does_not_go_together(changes, sentence):
-    with pytest.raises(FlagError, match=sentence):
-        check(dataclasses.replace(Params(), **changes))
+def test_a_conditional_generator_gets_the_known_classes():
+    with tf.Graph().as_default() as graph:
+        spec = spec_of(MODES.EVAL, conditional=True)
+        samples = values_of(published_samples(graph)._asdict())
+        assert metrics_of(spec)['total_examples'] == 6
+    assert samples['classes'].tolist() == [0, 1, 1, 2, 0]
+    assert np.allclose(samples['real'], IMAGES[[0, 1, 3, 4, 5]], atol=1e-6)
+
+
+def test_an_evaluation_shows_images_and_samples_in_the_projector(tmp_path):
+    with tf.Graph().as_default():
+        spec = spec_of(MODES.EVAL, config_of(tmp_path))
+    assert len(spec.evaluation_hooks) == 1
+
+
+def test_predictions_publish_the_discriminators_layers():
+    with tf.Graph().as_default() as graph:
+        spec = spec_of(MODES.PREDICT)
+        found = values_of(spec.predictions)
+        assert list(published(graph)) == ['conv_1', 'conv_2']
+        assert set(spec.export_outputs) == {'serving_default'}
+    assert np.allclose(found['error'], -found['realness'], atol=1e-6)
+    assert found['key'].tolist() == [f'a.tar:{n}.png'.encode() for n in range(6)]
+
+
+@pytest.mark.parametrize('conditional', [False, True])
+def test_an_export_makes_png_files_of_latent_vectors(conditional):
+    with tf.Graph().as_default():
+        latent = tf.placeholder_with_default(RNG.normal(size=(3, 3)).astype(np.float32), [None, 3])
+        extra = {'latent': latent, 'label': tf.constant(['a', 'b', 'c'])}
+        outputs = spec_of(MODES.PREDICT, extra=extra, conditional=conditional).export_outputs
+        assert set(outputs) == {'serving_default', 'samples'}
+        made = outputs['samples'].outputs
+        pixels = [tf.image.decode_png(made['png'][row]) for row in range(3)]
+        samples, pixels = values_of([made['samples'], pixels])
+        image = tf.placeholder(tf.float32, [None, 9, 8, 1])
+        assert set(outputs['samples'].as_signature_def({'latent': latent}).outputs) == {'png', 'samples'}
+        served = outputs['serving_default'].as_signature_def({'image': image})
+        assert set(served.outputs) == {'realness', 'error'}
+        for name, receiver in (('samples', {'image': image}), ('serving_default', {'latent': latent})):
+            with pytest.raises(ValueError, match='other inputs'):
+                outputs[name].as_signature_def(receiver)
+    assert np.array_equal(np.stack(pixels), (samples * 255.5).astype(np.uint8))  # as TensorFlow converts
 
 
 def test_the_parameters_decide_the_task():
-    assert task(Params()) == Task('sliced_wasserstein', False, labelled=False)
+    assert task(Params()) == Task('diversity', True, labelled=False)
     scored = task(Params(judge='x', conditional=True))
     assert scored == Task('frechet_distance', False, labelled=True, reference_classifier='x')
-    assert task(Params(semi_supervised=True)) == Task('accuracy', True, True, uses_unlabelled=True)
-
-
-@pytest.fixture(scope='module')
-def archive(tmp_path_factory):
-    return str(small_archive(tmp_path_factory.mktemp('images')))
-
-
-def settings(archive, folder, hparams='', **changes):
-    hparams = f'filters=2,latent_size=3{hparams}'
-    return small_settings('gan', folder, data=[archive], hparams=hparams, **changes)
-
-
-@pytest.mark.parametrize(
-    ('hparams', 'changes', 'sentence'),
-    [
-        (',discriminator_steps=7', {}, r'--batch_size=6 is too small: .* takes 7 examples or more'),
-    ],
-)
-def test_settings_that_can_t_work(archive, tmp_path, hparams, changes, sentence):
-    with pytest.raises(FlagError, match=sentence):
-        Experiment(settings(archive, tmp_path / 'x', hparams, **changes), lambda line: None)
-
-
-def test_another_model_has_no_use_for_images_without_labels(archive, tmp_path):
-    run = small_settings('cnn', tmp_path, data=[archive], unlabelled_data=['u.tar'])
-    with pytest.raises(FlagError, match='--unlabelled_data has no use for --model=cnn'):
-        Experiment(run, lambda line: None)
 
 
 def test_an_archive_of_one_image(tmp_path):
     one = write_tar(tmp_path / 'one.tar', [('a/1.png', encoded(picture(1)))])
+    run = small_settings('gan', tmp_path / 'x', data=[str(one)], hparams='filters=2,latent_size=3')
     with pytest.raises(DataError, match=r'1 example in \S+one.tar is too few: --model=gan .* 2 or more'):
-        Experiment(settings(str(one), tmp_path / 'x'), lambda line: None)
+        Experiment(run, lambda line: None)

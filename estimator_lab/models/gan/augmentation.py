@@ -5,35 +5,25 @@ small training set unless it sees each image differently each time. Fakes are au
 the generator's gradient passes through, so that it does not learn to draw augmented images.
 """
 
-from collections.abc import Callable, Mapping
-
 from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
 _SHIFT = 1 / 8  # of the side, the largest shift in either direction
 _HIDDEN = 1 / 2  # of the side, the side of the hidden square
-_BETWEEN = '-'
 
 
-def augmented(images: Tensor, names: str, noise: Noise) -> Tensor:
-    """Returns the images, each augmented at random.
+def augmented(images: Tensor, noise: Noise) -> Tensor:
+    """Returns the images, each with random colours, shifted at random and with a hidden square.
 
     Args:
       images: float32 [n, height, width, channels], with a range centred on 0.
-      names: of AUGMENTATIONS, joined by '-', in the order of application; '' for none.
       noise: the random numbers.
     """
     with tf.name_scope('augmentation'):
-        for name in _names(names):
-            images = AUGMENTATIONS[name](images, noise)
-        return images
+        return hidden(shifted(coloured(images, noise), noise), noise)
 
 
-def _names(names: str) -> list[str]:
-    return names.split(_BETWEEN) if names else []
-
-
-def _coloured(images: Tensor, noise: Noise) -> Tensor:
+def coloured(images: Tensor, noise: Noise) -> Tensor:
     """Shifts brightness by up to a quarter of the range; scales saturation 0 to 2, contrast 0.5 to 1.5."""
     brightness, saturation, contrast = (_one_each(images, noise) for _ in range(3))
     images += brightness - 0.5
@@ -43,7 +33,7 @@ def _coloured(images: Tensor, noise: Noise) -> Tensor:
     return middle + (images - middle) * (0.5 + contrast)
 
 
-def _shifted(images: Tensor, noise: Noise) -> Tensor:
+def shifted(images: Tensor, noise: Noise) -> Tensor:
     """Shifts an image by up to an eighth of its sides, padded with 0."""
     height, width = images.shape.as_list()[1:3]
     rows, columns = (_selection(images, side, noise) for side in (height, width))
@@ -65,7 +55,7 @@ def _selection(images: Tensor, side: int, noise: Noise) -> Tensor:
     return tf.one_hot(tf.range(side) + by, side)
 
 
-def _hidden(images: Tensor, noise: Noise) -> Tensor:
+def hidden(images: Tensor, noise: Noise) -> Tensor:
     """Sets a square of half the sides to 0, centred anywhere in the image."""
     shown = []
     for side in images.shape.as_list()[1:3]:
@@ -79,10 +69,3 @@ def _hidden(images: Tensor, noise: Noise) -> Tensor:
 def _one_each(images: Tensor, noise: Noise) -> Tensor:
     """Draws a random number for each image, float32 [n, 1, 1, 1] in [0, 1)."""
     return noise.uniform(tf.stack([tf.shape(images)[0], 1, 1, 1]))
-
-
-AUGMENTATIONS: Mapping[str, Callable[[Tensor, Noise], Tensor]] = {
-    'colour': _coloured,
-    'shift': _shifted,
-    'cutout': _hidden,
-}

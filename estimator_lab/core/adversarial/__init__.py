@@ -1,1 +1,0 @@
-"""Generative adversarial networks: losses, alternating steps, quality of samples, warnings."""

@@ -1,0 +1,160 @@
+"""A training step of a GAN: an update of the discriminator, then one of the generator.
+
+Goodfellow et al. (2014), section 3, with the non-saturating loss. Both updates use the same fakes, which are
+generated once; the generator learns against the updated discriminator. Together they are one global step.
+"""
+
+from typing import Any, NamedTuple
+
+from estimator_lab.core.keys import REALNESS
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.training import (
+    LossScaledOptimizer,
+    apply_gradients,
+    apply_if_nonempty,
+    loss_scaled,
+    sequential_train_op,
+)
+from estimator_lab.models.gan.augmentation import augmented
+from estimator_lab.models.gan.networks import (
+    AVERAGE,
+    DISCRIMINATOR,
+    GENERATOR,
+    average_steps,
+    discriminator,
+    generator,
+    power_steps,
+)
+from estimator_lab.optimizers import FanInAdam, learning_rate_at, make_optimizer
+from estimator_lab.tf1 import Operation, Tensor, tf
+
+_BETA1 = 0.5  # of Adam (Radford et al. 2016)
+_DECAY = 0.999  # of the average of the generator's weights
+
+
+class Batch(NamedTuple):
+    """Real images.
+
+    Attributes:
+      images: float32 [batch, height, width, channels] in [-1, 1].
+      classes: float32 [batch, classes], one-hot, zeros for an unknown label; None if not conditional.
+      weights: float32 [batch]; 0 for images that do not count.
+    """
+
+    images: Tensor
+    classes: Tensor | None
+    weights: Tensor
+
+
+class Played(NamedTuple):
+    """The results of a step.
+
+    Attributes:
+      train_op: makes both updates and increments the global step once.
+      fakes: the generator's images, one for each of the batch and of the same class, in [-1, 1].
+      layers: the discriminator's, for the images, then for the fakes.
+      discriminator_loss: a scalar.
+      generator_loss: a scalar.
+      discriminator_norm: length of the gradient; an update whose gradient is not finite changes nothing.
+      generator_norm: the same of the generator.
+      learning_rate: of both, a scalar.
+    """
+
+    train_op: Operation
+    fakes: Tensor
+    layers: dict[str, Tensor]
+    discriminator_loss: Tensor
+    generator_loss: Tensor
+    discriminator_norm: Tensor
+    generator_norm: Tensor
+    learning_rate: Tensor
+
+
+def play(batch: Batch, params: Any, noise: Noise) -> Played:
+    """Builds a training step on a batch.
+
+    Args:
+      batch: the images.
+      params: `model.Params`.
+      noise: the random numbers of this step.
+    """
+    count = tf.shape(batch.images)[0]
+    with tf.name_scope('latent'):
+        latent = noise.normal(tf.stack([count, params.latent_size]))
+    generator(latent, batch.classes, params, AVERAGE)  # its variables, outside of the update
+    fakes = generator(latent, batch.classes, params, GENERATOR, noise)
+    statistics = tf.get_collection(tf.GraphKeys.UPDATE_OPS, f'{GENERATOR}/')
+    rate, optimizers = _optimizers(params)
+    both = _twice(batch.classes)
+    found: dict[str, Any] = {}
+
+    def discriminator_update() -> Operation:
+        with tf.name_scope('discriminator_move'):
+            images = tf.concat([batch.images, tf.stop_gradient(fakes)], axis=0)
+            layers = dict(discriminator(_seen(images, params, noise), both, params))
+            real, fake = tf.split(layers[REALNESS][:, 0], 2)
+            loss = mean_of(tf.nn.softplus(-real) + tf.nn.softplus(fake), batch.weights)
+            update, norm = _update(optimizers[0], loss, DISCRIMINATOR, batch.weights, params, power_steps)
+        found.update(layers=layers, discriminator_loss=loss, discriminator_norm=norm)
+        return update
+
+    def generator_update() -> Operation:
+        def then() -> list[Operation]:
+            return average_steps(_DECAY)
+
+        with tf.name_scope('generator_move'):
+            layers = dict(discriminator(_seen(fakes, params, noise), batch.classes, params))
+            loss = mean_of(tf.nn.softplus(-layers[REALNESS][:, 0]), batch.weights)
+            with tf.control_dependencies(statistics):
+                update, norm = _update(optimizers[1], loss, GENERATOR, batch.weights, params, then)
+        found.update(generator_loss=loss, generator_norm=norm)
+        return update
+
+    train_op = sequential_train_op([discriminator_update, generator_update])
+    return Played(train_op, fakes, learning_rate=rate, **found)
+
+
+def mean_of(values: Tensor, weights: Tensor) -> Tensor:
+    """Returns the mean of values, float32 [batch], weighted by float32 [batch]; 0 if all weights are 0."""
+    return tf.div_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
+
+
+def _twice(classes: Tensor | None) -> Tensor | None:
+    return None if classes is None else tf.concat([classes, classes], axis=0)
+
+
+def _seen(images: Tensor, params: Any, noise: Noise) -> Tensor:
+    """Returns images as the discriminator sees them in training."""
+    return augmented(images, noise) if params.diff_augment else images
+
+
+def _optimizers(params: Any) -> tuple[Tensor, list[Any]]:
+    """Returns the learning rate of the step, and an optimizer for each network."""
+    step = tf.train.get_or_create_global_step() - params.first_step
+    with tf.name_scope('schedule'):
+        rate = learning_rate_at(
+            params.learning_rate_schedule, params.learning_rate, step, params.train_steps, params.warmup_steps
+        )
+
+    def optimizer() -> Any:
+        if params.optimizer == 'adam':
+            return FanInAdam(rate, step, params.warmup_steps, params.warmup_inputs, beta1=_BETA1)
+        return make_optimizer(params.optimizer, rate, params.momentum)
+
+    return rate, [loss_scaled(optimizer(), params) for _ in range(2)]
+
+
+def _update(
+    optimizer: Any, loss: Tensor, scope: str, weights: Tensor, params: Any, then: Any
+) -> tuple[Operation, Tensor]:
+    """Returns the operation that lowers a loss by one step of a network, and the length of the gradient.
+
+    If that is not finite, or all weights are 0, nothing changes. `then` builds what follows a change.
+    """
+    pairs = optimizer.compute_gradients(loss, tf.trainable_variables(f'{scope}/'))
+    norm = tf.global_norm([gradient for gradient, _ in pairs])
+    counts = tf.where(tf.fill(tf.shape(weights), tf.is_finite(norm)), weights, tf.zeros_like(weights))
+    # A scaled loss learns from infinite gradients that its scale is too large.
+    used = weights if isinstance(optimizer, LossScaledOptimizer) else counts
+    with tf.control_dependencies([apply_gradients(optimizer, pairs, used, clip_norm=params.clip_norm)]):
+        return apply_if_nonempty(counts, lambda: tf.group(*then())), norm

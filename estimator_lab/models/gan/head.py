@@ -1,0 +1,240 @@
+"""What a GAN's model function returns, and what TensorBoard shows."""
+
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.core import keys
+from estimator_lab.core.endpoints import publish
+from estimator_lab.core.features import class_ids
+from estimator_lab.core.metrics import evaluated_images
+from estimator_lab.core.model import Args, prediction_spec
+from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
+from estimator_lab.core.picture import COLUMNS
+from estimator_lab.core.projector import ProjectorHook
+from estimator_lab.core.summaries import histogram, rows_picture, weight_histograms
+from estimator_lab.models.gan.game import Batch, Played, play
+from estimator_lab.models.gan.networks import AVERAGE, GENERATOR, HIDDEN, discriminator, generator
+from estimator_lab.models.gan.scores import Samples, diversity, spread
+from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
+
+_ROWS = 8  # of samples in a picture
+_MOST_CLASSES = 10
+
+
+def adversarial_spec(args: Args[Any]) -> EstimatorSpec:
+    """Returns the EstimatorSpec of a GAN.
+
+    TRAIN makes the updates of `game.play`; its loss is the discriminator's. EVAL draws as many samples as
+    there are images, and reports the discriminator's accuracy on both, and the samples' diversity.
+    PREDICT returns realness float32 [batch], a logit, error float32 [batch], which is -realness, and key; if
+    the features have latent vectors, an export has samples.
+
+    Args:
+      args: the model function's arguments; its parameters are `model.Params`. The features of an export may
+        have `latent`, float32 [n, latent], and `label`, string [n].
+    """
+    if args.predicting:
+        return _predict(args)
+    images = to_networks(args.images)
+    with tf.name_scope('batch'):
+        count = tf.shape(images)[0]
+        weights, classes = tf.broadcast_to(args.weights, [count]), None
+        if args.params.conditional:
+            classes = _one_hot(args.labels, args.params, count)
+            # An image without a class cannot be compared with fakes of that class.
+            weights *= tf.reduce_sum(classes, axis=1)
+        batch = Batch(images, classes, weights)
+    return _evaluate(args, batch) if args.evaluating else _train(args, batch)
+
+
+def to_unit_range(images: Tensor) -> Tensor:
+    """Scales images from [-1, 1], the range of both networks, to [0, 1]."""
+    with tf.name_scope('to_unit_range'):
+        return 0.5 * (images + 1.0)
+
+
+def to_networks(images: Tensor) -> Tensor:
+    """Scales images from [0, 1] to [-1, 1], the range of both networks."""
+    with tf.name_scope('to_networks'):
+        return 2.0 * images - 1.0
+
+
+def _one_hot(labels: Tensor | None, params: Any, count: Tensor) -> Tensor:
+    if labels is None:
+        return tf.zeros(tf.stack([count, params.num_classes]))
+    return tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
+
+
+def _train(args: Args[Any], batch: Batch) -> EstimatorSpec:
+    played = play(batch, args.params, Noise(fresh_seed(args.features), tf.reduce_any(batch.weights > 0)))
+    _summaries(played, batch)
+    if args.folder:
+        _sample_pictures(played, batch, args.params)
+    return tf.estimator.EstimatorSpec(
+        args.mode,
+        loss=played.discriminator_loss,
+        train_op=played.train_op,
+        training_hooks=args.picture_hooks(),
+    )
+
+
+def _summaries(played: Played, batch: Batch) -> None:
+    """Adds losses, lengths of gradients, diversity, and histograms of the layers and all weights."""
+    with tf.name_scope('diversity'):
+        fakes, images = (
+            spread(to_unit_range(values), batch.classes) for values in (played.fakes, batch.images)
+        )
+        relative = tf.div_no_nan(fakes, images)
+    scalars = {
+        keys.DISCRIMINATOR_LOSS: played.discriminator_loss,
+        keys.GENERATOR_LOSS: played.generator_loss,
+        keys.DISCRIMINATOR_GRADIENT: played.discriminator_norm,
+        keys.GENERATOR_GRADIENT: played.generator_norm,
+        keys.LEARNING_RATE: played.learning_rate,
+        keys.DIVERSITY: relative,
+    }
+    for name, value in scalars.items():
+        tf.summary.scalar(name, value)
+    real, fake = tf.split(played.layers[keys.REALNESS], 2)
+    histogram('outputs/real', real)
+    histogram('outputs/fake', fake)
+    weight_histograms()
+    for name, values in played.layers.items():
+        if name not in (HIDDEN, keys.REALNESS):
+            histogram(f'activations/discriminator/{name}', values)
+
+
+def _sample_pictures(played: Played, batch: Batch, params: Any) -> None:
+    """Adds the pictures of training.
+
+    `images/samples` shows the averaged generator's images of fixed latent vectors; a conditional generator
+    has a row for each of the first ten labels, with the same vectors. `images/batch` shows this step's images
+    and fakes.
+    """
+    with tf.name_scope('pictures'):
+        latent, classes = _fixed(params)
+        samples = to_unit_range(generator(latent, classes, params, AVERAGE))
+        rows = tf.split(samples, samples.shape.as_list()[0] // COLUMNS)
+        both = [to_unit_range(images) for images in (batch.images, played.fakes)]
+    rows_picture(keys.SAMPLES, rows)
+    rows_picture('batch', both)
+
+
+def _fixed(params: Any) -> tuple[Tensor, Tensor | None]:
+    """Returns latent vectors, the same in each step of a run, and their classes."""
+    noise = Noise(tf.constant([tf.get_default_graph().seed or 0, 0], tf.int64))
+    if not params.conditional:
+        return noise.normal([_ROWS * COLUMNS, params.latent_size]), None
+    rows = min(params.num_classes, _MOST_CLASSES)
+    latent = tf.tile(noise.normal([COLUMNS, params.latent_size]), [rows, 1])
+    ids = [row for row in range(rows) for _ in range(COLUMNS)]
+    return latent, tf.one_hot(ids, params.num_classes)
+
+
+def _evaluate(args: Args[Any], batch: Batch) -> EstimatorSpec:
+    params, folder = args.params, args.evaluation_folder
+    layers = dict(discriminator(batch.images, batch.classes, params))
+    samples, classes = _samples(args, batch)
+    fake_layers = dict(discriminator(to_networks(samples.fake), classes, params))
+    real, fake = layers[keys.REALNESS][:, 0], fake_layers[keys.REALNESS][:, 0]
+    with tf.name_scope('objective'):
+        loss = tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))
+    with tf.name_scope('metrics'):
+        metrics = {
+            keys.DIVERSITY: diversity(samples, classes),
+            keys.TOTAL_EXAMPLES: evaluated_images(real),
+            keys.ACCURACY_REAL: tf.metrics.mean(tf.cast(real > 0, tf.float32)),
+            keys.ACCURACY_FAKE: tf.metrics.mean(tf.cast(fake <= 0, tf.float32)),
+        }
+    samples.publish()
+    hooks = []
+    if folder:
+        hidden = tf.concat([layers[HIDDEN], fake_layers[HIDDEN]], axis=0)
+        hooks = [_projector_hook(hidden, real, fake, samples, to_unit_range(batch.images), folder)]
+    return tf.estimator.EstimatorSpec(
+        args.mode,
+        loss=loss,
+        predictions={keys.ERROR: -real},
+        eval_metric_ops=metrics,
+        evaluation_hooks=hooks,
+    )
+
+
+def _samples(args: Args[Any], batch: Batch) -> tuple[Samples, Tensor | None]:
+    """Returns images with as many fakes, the same in each evaluation, and the one-hot classes of both."""
+    params = args.params
+    noise = Noise(fixed_seeds(args.features, tf.shape(batch.images)[0])[0])
+    order = noise.uniform(tf.shape(batch.weights))
+    real, one_hot, classes = batch.images, batch.classes, None
+    if one_hot is not None:  # images without a class are left out
+        known = tf.reduce_sum(one_hot, axis=1) > 0
+        real, one_hot, order = (tf.boolean_mask(values, known) for values in (real, one_hot, order))
+        real = tf.ensure_shape(real, [None, *params.image_shape])
+        classes = tf.argmax(one_hot, axis=1)
+    latent = noise.normal(tf.stack([tf.shape(real)[0], params.latent_size]))
+    fake = generator(latent, one_hot, params, AVERAGE)
+    first = tf.cast(order < 0.5, tf.float32)
+    return Samples(to_unit_range(real), to_unit_range(fake), classes, first), one_hot
+
+
+def _projector_hook(
+    hidden: Tensor, real: Tensor, fake: Tensor, samples: Samples, images: Tensor, folder: Path
+) -> SessionRunHook:
+    """Returns the hook that shows images, then samples, as the discriminator sees them, in the Projector."""
+    with tf.name_scope('projector'):
+        origins = [tf.fill(tf.shape(one), name) for one, name in ((real, 'archive'), (fake, 'generator'))]
+        columns = {
+            'origin': (tf.concat(origins, axis=0), bytes.decode),
+            'realness': (tf.concat([real, fake], axis=0), '{:.3g}'.format),
+        }
+        return ProjectorHook(hidden, tf.concat([images, samples.fake], axis=0), columns, folder)
+
+
+def _predict(args: Args[Any]) -> EstimatorSpec:
+    features, params = args.features, args.params
+    layers = dict(discriminator(to_networks(args.images), None, params))
+    exports_samples = isinstance(features, dict) and keys.LATENT in features
+    latent, classes = _generator_inputs(features if exports_samples else {}, params)
+    generator(latent, classes, params, GENERATOR)  # a warm start looks for its variables
+    made = generator(latent, classes, params, AVERAGE)
+    for name, values in layers.items():
+        if name not in (HIDDEN, keys.REALNESS):
+            publish(name, values)
+    realness = layers[keys.REALNESS][:, 0]
+    spec = prediction_spec({keys.REALNESS: realness, keys.ERROR: -realness}, features)
+    exported = {'serving_default': _OutputsOf(spec.export_outputs['serving_default'].outputs, latent=False)}
+    if exports_samples:
+        exported[keys.SAMPLES] = _OutputsOf(_pictures(made), latent=True)
+    return spec._replace(export_outputs=exported)
+
+
+def _generator_inputs(features: Any, params: Any) -> tuple[Tensor, Tensor | None]:
+    """Returns latent vectors and classes: those of an export's features, or one of each."""
+    latent = features.get(keys.LATENT, tf.zeros([1, params.latent_size]))
+    if not params.conditional:
+        return latent, None
+    labels = features.get(keys.SAMPLE_LABEL, tf.constant(['']))
+    return latent, tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
+
+
+def _pictures(images: Tensor) -> dict[str, Tensor]:
+    """Returns images as pixels, float32 [n, height, width, channels] in [0, 1], and PNG files, string [n]."""
+    images = to_unit_range(images)
+    pixels = tf.image.convert_image_dtype(images, tf.uint8, saturate=True)
+    return {keys.SAMPLES: images, keys.PNG: tf.map_fn(tf.image.encode_png, pixels, dtype=tf.string)}
+
+
+class _OutputsOf(tf.estimator.export.PredictOutput):
+    """Outputs of an export for one kind of input only, latent vectors or images.
+
+    Estimator combines each output with every input.
+    """
+
+    def __init__(self, outputs: Any, latent: bool) -> None:
+        super().__init__(outputs)
+        self._latent = latent
+
+    def as_signature_def(self, receiver_tensors: Any) -> Any:
+        if (keys.LATENT in receiver_tensors) != self._latent:
+            raise ValueError('these outputs are computed from other inputs')
+        return super().as_signature_def(receiver_tensors)

@@ -1,0 +1,144 @@
+"""The notes' generative adversarial network: a generator of 'deconvolutional' layers against a CNN.
+
+Goodfellow et al. 2014, with the networks of Radford et al. 2016 and the spectral normalisation of Miyato et
+al. 2018. `networks` has both networks, `game` a training step, `scores` the metrics of samples, and `head`
+what the model function returns.
+"""
+
+import dataclasses
+
+from estimator_lab.base.settings import setting
+from estimator_lab.core import keys
+from estimator_lab.core.endpoints import Layers
+from estimator_lab.core.features import class_ids
+from estimator_lab.core.model import Args, Model, Task, model_function
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.params import SIZES, TrainingParams, clip_norm_hparam, sizes, structural
+from estimator_lab.errors import FlagError
+from estimator_lab.models.gan.head import adversarial_spec, to_networks, to_unit_range
+from estimator_lab.models.gan.networks import AVERAGE, HIDDEN, discriminator, generator
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+
+_SMALLEST_SIDE = 8
+_COARSEST_SIDE = 4  # of the last maps, at least
+_MOST_FILTERS = (128, 256)  # if the image is halved up to twice; more often
+_LEAST_FILTERS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(TrainingParams):
+    """Parameters of the two networks."""
+
+    latent_size: int = structural(64, 'numbers in a latent vector', lower=1)
+    filters: str = structural(
+        '',
+        'filters of the convolutions, each of which halves the image; the generator mirrors them; default by '
+        'the size of the image, such as 64-128 for 28 pixels',
+        pattern=f'({SIZES})?',
+    )
+    kernel_size: int = structural(4, 'side of a filter in pixels', lower=1)
+    conditional: bool = structural(False, 'whether both networks are conditioned on the label')
+    learning_rate: float = setting(0.0005, 'initial learning rate of both networks', above=0)
+    clip_norm: float = clip_norm_hparam(0.0)
+    diff_augment: bool = setting(
+        False,
+        'whether the discriminator sees images and fakes with random colours, shifts and hidden squares, for '
+        'small data sets (Zhao et al. 2020)',
+    )
+    judge: str = setting('', 'model_dir of a classifier that scores the samples; none: no such scores')
+
+    @property
+    def chosen_filters(self) -> tuple[int, ...]:
+        """Filters of the convolutions: `filters`, or by default doubled each time the image is halved.
+
+        By default the image is halved as long as its shorter side keeps 4 pixels.
+        """
+        if self.filters:
+            return sizes(self.filters)
+        halvings = max((min(self.image_shape[:2]) // _COARSEST_SIDE).bit_length() - 1, 1)
+        most = _MOST_FILTERS[0] if halvings <= 2 else _MOST_FILTERS[1]
+        return tuple(max(most >> left, _LEAST_FILTERS) for left in reversed(range(halvings)))
+
+    @property
+    def smallest_batch(self) -> int:
+        """See `TrainingParams`: batch normalisation of one image is 0."""
+        return 2
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for hyper-parameters that cannot be combined, or do not fit the images."""
+    if params.accumulate > 1:
+        raise FlagError(
+            'A GAN cannot accumulate gradients, as its networks learn in turn.',
+            accumulate='Leave out --accumulate.',
+        )
+    if params.conditional and params.num_classes == 1:
+        raise FlagError('--hparams=conditional=true needs two labels or more.')
+    side, halvings = min(params.image_shape[:2]), len(params.chosen_filters)
+    if side < _SMALLEST_SIDE:
+        raise FlagError(f'--image_size={side} is too small for convolutions: give {_SMALLEST_SIDE} or more.')
+    if side < 2**halvings:
+        raise FlagError(
+            f'--image_size={side} does not fit --hparams=filters={params.filters}: that halves the image '
+            f'{halvings} times, which takes {2**halvings} pixels.'
+        )
+
+
+def task(params: Params) -> Task:
+    """Returns what is learned: to make images like those of the data.
+
+    Without a reference classifier, runs are compared by their diversity, which shows collapse only.
+    """
+    return Task(
+        keys.FRECHET_DISTANCE if params.judge else keys.DIVERSITY,
+        higher_is_better=not params.judge,
+        labelled=params.conditional,
+        reference_classifier=params.judge,
+    )
+
+
+class Sampler:
+    """The average of a trained generator: latent vectors -> images; its variables are made at its first use.
+
+    Attributes:
+      latent_size: numbers in a latent vector.
+      conditional: whether it is conditioned on labels.
+      scope: of its variables.
+    """
+
+    scope = AVERAGE
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        self.latent_size = params.latent_size
+        self.conditional = params.conditional
+
+    def __call__(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images, float32 [n, height, width, channels] in [0, 1].
+
+        Args:
+          latent: float32 [n, latent_size].
+          labels: label texts, string [n], for a conditional generator.
+        """
+        params, classes = self._params, None
+        if self.conditional:
+            classes = tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
+        return to_unit_range(generator(latent, classes, params, AVERAGE))
+
+
+def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
+    """Yields the layers of the discriminator, for images in [0, 1]."""
+    layers = discriminator(to_networks(images), None, params)
+    return ((name, values) for name, values in layers if name != HIDDEN)
+
+
+@model_function(Params, check)
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Trains both networks: see `models.gan.head.adversarial_spec`.
+
+    Labels are used for conditional=true; an image whose label is not in the vocabulary is left out.
+    """
+    return adversarial_spec(args)
+
+
+MODEL = Model('gan', Params, model_fn, check, task, network=network, sampler=Sampler)

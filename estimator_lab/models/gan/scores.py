@@ -1,0 +1,215 @@
+"""Scores of a generator's samples: diversity and, by a reference classifier, its score and distance.
+
+Each has its value for real images as a reference. All are streamed, in memory that does not depend on the
+number of images.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+from estimator_lab.core import keys
+from estimator_lab.core.metrics import running_sum
+from estimator_lab.tf1 import Tensor, tf
+
+Metrics = dict[str, tuple[Any, Any]]
+"""(value, update op) by name, as an EstimatorSpec takes them."""
+
+_COLLECTION = 'estimator_lab/samples'
+_TINY = 1e-30
+
+
+class Samples(NamedTuple):
+    """Fakes, and as many real images.
+
+    Attributes:
+      real: float32 [batch, height, width, channels] in [0, 1].
+      fake: of the same shape.
+      classes: class ids of both, int64 [batch]; None if the generator is not conditional.
+      first: float32 [batch], 1 for a random half of the images and 0 for the other.
+    """
+
+    real: Tensor
+    fake: Tensor
+    classes: Tensor | None
+    first: Tensor
+
+    def publish(self) -> None:
+        """Adds them to a collection of their graph, as a line of JSON, which a MetaGraph can hold."""
+        names = {name: tensor.name for name, tensor in self._asdict().items() if tensor is not None}
+        tf.add_to_collection(_COLLECTION, json.dumps(names))
+
+
+def published_samples(graph: Any) -> Samples:
+    """Returns the samples that EVAL has published in a graph."""
+    (line,) = graph.get_collection(_COLLECTION)
+    found = {name: graph.get_tensor_by_name(tensor) for name, tensor in json.loads(line).items()}
+    return Samples(**{'classes': None, **found})
+
+
+class Classified(NamedTuple):
+    """The outputs of a classifier for images.
+
+    Attributes:
+      probabilities: float32 [batch, classes].
+      hidden: float32 [batch, units], the last layer before them.
+    """
+
+    probabilities: Tensor
+    hidden: Tensor
+
+    def halves(self) -> 'tuple[Classified, Classified]':
+        """Returns the outputs for the first half of the batch, and for the second."""
+        return tuple(map(Classified, *(tf.split(values, 2) for values in self)))  # type: ignore[return-value]
+
+
+def diversity(samples: Samples, one_hot: Tensor | None) -> tuple[Any, Any]:
+    """Streams the spread of the fakes relative to that of the images; 0 if all fakes are the same.
+
+    Args:
+      samples: of a batch.
+      one_hot: float32 [batch, classes] of both; None without labels. Only pairs of one class count.
+    """
+    fake, fake_on = running_sum('fake_spread', spread(samples.fake, one_hot))
+    real, real_on = running_sum('real_spread', spread(samples.real, one_hot))
+    return tf.div_no_nan(fake, real), tf.group(fake_on, real_on)
+
+
+def spread(images: Tensor, classes: Tensor | None = None) -> Tensor:
+    """Returns the sum of squared distances over all pairs of different images, a float32 scalar.
+
+    Args:
+      images: float32 [batch, height, width, channels].
+      classes: float32 [batch, classes], one-hot; if given, only pairs of one class count.
+    """
+    flat = tf.layers.flatten(images)
+    lengths = tf.reduce_sum(tf.square(flat), axis=1)
+    products = tf.matmul(flat, flat, transpose_b=True)
+    squares = lengths[:, tf.newaxis] + lengths[tf.newaxis, :] - 2.0 * products
+    others = 1.0 - tf.eye(tf.shape(flat)[0])
+    if classes is not None:
+        others *= tf.matmul(classes, classes, transpose_b=True)
+    return tf.reduce_sum(tf.maximum(squares, 0.0) * others)
+
+
+def reference_metrics(real: Classified, fake: Classified, samples: Samples) -> Metrics:
+    """Returns the metrics by a reference classifier, from its outputs for the real images and for the fakes.
+
+    The Frechet distance is between all samples and all images; its reference is between two halves of the
+    images, and with so few it is larger than a perfect generator's.
+    """
+    every, first = tf.ones_like(samples.first), samples.first
+    fakes, fakes_on = streaming_moments('fake_moments', fake.hidden, every)
+    half, half_on = streaming_moments('real_moments', real.hidden, first)
+    other, other_on = streaming_moments('other_moments', real.hidden, 1.0 - first)
+    metrics = {
+        keys.CLASSIFIER_SCORE: classifier_score('fake_score', fake.probabilities),
+        keys.CLASSIFIER_SCORE_REAL: classifier_score('real_score', real.probabilities),
+        keys.FRECHET_DISTANCE: (
+            frechet_distance(half + other, fakes),
+            tf.group(fakes_on, half_on, other_on),
+        ),
+        keys.FRECHET_DISTANCE_REAL: (frechet_distance(half, other), tf.no_op()),
+    }
+    if samples.classes is not None:
+        for name, found in ((keys.REFERENCE_ACCURACY, fake), (keys.REFERENCE_ACCURACY_REAL, real)):
+            metrics[name] = tf.metrics.accuracy(samples.classes, tf.argmax(found.probabilities, axis=1))
+    return metrics
+
+
+def classifier_score(name: str, probabilities: Tensor) -> tuple[Any, Any]:
+    """Streams exp(E KL(p(y|x) || p(y))) over all samples, the Inception score of Salimans et al. (2016).
+
+    It is between 1 and the number of classes: high if a classifier is sure of each sample and finds all
+    classes.
+
+    Args:
+      name: prefix of its local variables.
+      probabilities: float32 [batch, classes], each row with sum 1.
+
+    Returns:
+      (value, update op), float32 scalars; 1 before any sample.
+    """
+    values = tf.cast(probabilities, tf.float64)
+    count, count_on = running_sum(f'{name}_count', tf.cast(tf.shape(values)[0], tf.float64))
+    classes, classes_on = running_sum(f'{name}_classes', tf.reduce_sum(values, axis=0))
+    information, information_on = running_sum(f'{name}_information', tf.reduce_sum(_x_log_x(values)))
+
+    def score(count: Tensor, classes: Tensor, information: Tensor) -> Tensor:
+        mean = tf.div_no_nan(classes, count)
+        gain = tf.div_no_nan(information, count) - tf.reduce_sum(_x_log_x(mean))
+        return tf.cast(tf.exp(gain), tf.float32)
+
+    return score(count, classes, information), score(count_on, classes_on, information_on)
+
+
+def _x_log_x(values: Tensor) -> Tensor:
+    return values * tf.log(tf.maximum(values, _TINY))
+
+
+class Moments(NamedTuple):
+    """Sums over a set of vectors, for its mean and covariance.
+
+    They are float64, as the Frechet distance has roots of many eigenvalues near 0.
+
+    Attributes:
+      count: number of vectors, float64 scalar.
+      total: their sum, float64 [size].
+      products: the sum of their outer products, float64 [size, size].
+    """
+
+    count: Tensor
+    total: Tensor
+    products: Tensor
+
+    def __add__(self, other: 'Moments') -> 'Moments':  # type: ignore[override]
+        """Returns the moments of the union of both sets."""
+        return Moments(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean, float64 [size]."""
+        return tf.div_no_nan(self.total, self.count)
+
+    @property
+    def covariance(self) -> Tensor:
+        """The unbiased covariance, float64 [size, size]; 0 for a single vector."""
+        mean = self.mean
+        scatter = self.products - self.count * mean[:, tf.newaxis] * mean[tf.newaxis, :]
+        return tf.div_no_nan(scatter, tf.maximum(self.count - 1.0, 0.0))
+
+
+def streaming_moments(name: str, vectors: Tensor, weights: Tensor) -> tuple[Moments, Any]:
+    """Streams the moments of a set of vectors; memory is the square of their size.
+
+    Args:
+      name: prefix of its local variables.
+      vectors: float32 [batch, size].
+      weights: float32 [batch], 1 for vectors of the set, 0 for others.
+
+    Returns:
+      (moments, update op).
+    """
+    values, counted = tf.cast(vectors, tf.float64), tf.cast(weights, tf.float64)
+    weighted = values * counted[:, tf.newaxis]
+    sums = [
+        running_sum(f'{name}_count', tf.reduce_sum(counted)),
+        running_sum(f'{name}_total', tf.reduce_sum(weighted, axis=0)),
+        running_sum(f'{name}_products', tf.matmul(weighted, values, transpose_a=True)),
+    ]
+    return Moments(*(value for value, _ in sums)), tf.group(*(update for _, update in sums))
+
+
+def frechet_distance(first: Moments, second: Moments) -> Tensor:
+    """Returns the Frechet distance of two normal distributions (Heusel et al. 2017), a float32 scalar >= 0.
+
+    |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)), for means m, m' and covariances C, C'. The trace of the root of
+    C C' is the same as that of the root of C^(1/2) C' C^(1/2), which is symmetric.
+    """
+    covariance, other = first.covariance, second.covariance
+    values, vectors = tf.linalg.eigh(covariance)
+    root = tf.matmul(vectors * tf.sqrt(tf.maximum(values, 0.0)), vectors, transpose_b=True)
+    squares = tf.linalg.eigvalsh(tf.matmul(tf.matmul(root, other), root))
+    shared = tf.reduce_sum(tf.sqrt(tf.maximum(squares, 0.0)))
+    apart = tf.reduce_sum(tf.squared_difference(first.mean, second.mean))
+    distance = apart + tf.linalg.trace(covariance) + tf.linalg.trace(other) - 2.0 * shared
+    return tf.cast(tf.maximum(distance, 0.0), tf.float32)

@@ -1,0 +1,84 @@
+"""Scores of samples against NumPy and SciPy."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from estimator_lab.models.gan.scores import classifier_score, frechet_distance, spread, streaming_moments
+from estimator_lab.tf1 import tf
+
+pytestmark = pytest.mark.once
+
+RNG = np.random.default_rng(3)
+
+
+def streamed(metric, *batches):
+    """Runs a metric of one batch's tensors over several batches; returns its value."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        feeds = [tf.placeholder(tf.float32, [None, *array.shape[1:]]) for array in batches[0]]
+        value, update = metric(*feeds)
+        session.run(tf.local_variables_initializer())
+        for batch in batches:
+            session.run(update, dict(zip(feeds, batch, strict=True)))
+        return session.run(value)
+
+
+def in_parts(arrays, *ends):
+    parts = itertools.starmap(slice, itertools.pairwise(ends))
+    return [tuple(np.asarray(a, np.float32)[part] for a in arrays) for part in parts]
+
+
+def test_classifier_score():
+    logits = RNG.normal(0, 3, (50, 7))
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    wanted = np.exp(np.mean(np.sum(p * (np.log(p) - np.log(p.mean(0))), axis=1)))
+    found = streamed(lambda x: classifier_score('s', x), *in_parts([p], 0, 20, 33, 50))
+    assert found == pytest.approx(wanted, rel=1e-5)
+    sure = np.eye(4)[[0, 1, 2, 3]]
+    assert streamed(lambda x: classifier_score('s', x), (sure,)) == pytest.approx(4, rel=1e-6)
+
+
+def frechet_by_scipy(a, b):
+    covariances = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
+    return np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(covariances[0] + covariances[1] - 2 * root)
+
+
+@pytest.mark.parametrize('count', [40, 6])  # more vectors than dimensions, and fewer
+def test_frechet_distance(count):
+    a = RNG.normal(5, 2, (40, 9)) @ RNG.normal(size=(9, 9))
+    b = RNG.normal(4, 1, (count, 9)) @ RNG.normal(size=(9, 9))
+    vectors = np.concatenate([a, b])
+    of_a = np.arange(40 + count) < 40
+
+    def metric(x, first):
+        (left, left_on), (right, right_on) = (
+            streaming_moments(name, x, weights) for name, weights in (('a', first), ('b', 1 - first))
+        )
+        return frechet_distance(left, right), tf.group(left_on, right_on)
+
+    order = RNG.permutation(40 + count)
+    found = streamed(metric, *in_parts([vectors[order], of_a[order]], 0, 11, 30, 40 + count))
+    assert found == pytest.approx(frechet_by_scipy(a, b), rel=1e-3)
+
+
+def test_the_frechet_distance_of_a_set_from_itself_is_0():
+    a = RNG.normal(5, 2, (40, 6))
+
+    def metric(x):
+        moments, update = streaming_moments('a', x, tf.ones([tf.shape(x)[0]]))
+        return frechet_distance(moments, moments), update
+
+    assert streamed(metric, (a,)) == pytest.approx(0, abs=1e-4)
+
+
+def test_spread():
+    images, classes = RNG.random((5, 2, 2, 1)), np.eye(2)[[0, 1, 0, 0, 1]]
+    flat = images.reshape(5, 4)
+    squares = ((flat[:, np.newaxis] - flat) ** 2).sum(2)
+    with tf.Graph().as_default(), tf.Session() as session:
+        x, y = tf.constant(images, tf.float32), tf.constant(classes, tf.float32)
+        found = session.run([spread(x), spread(x, y), spread(x[:1])])
+    assert found == pytest.approx([squares.sum(), (squares * (classes @ classes.T)).sum(), 0], abs=1e-4)
