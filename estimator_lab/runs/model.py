@@ -47,8 +47,14 @@ _FORMER_OF_TRAINING = (
     *('mixup', 'cutmix', 'sparse_initialization', 'loop', 'states', 'memory', 'iterations'),
     *('line_search_steps', 'cg_steps', 'curvature_share', 'damping', 'embedding_range'),
     *('content_weight', 'tv_weight', 'style_size'),
+    *('discriminator_learning_rate', 'beta1', 'beta2', 'epsilon', 'loss', 'gradient_penalty', 'r1'),
+    *('augment_both', 'discriminator_steps', 'average_decay', 'dropout_rate', 'noise', 'input_noise'),
+    *('layers', 'generator_layers'),
 )
-_FORMER = {'variant': 'v1.5', 'forget_bias': 1.0, 'permutation_seed': 1, 'patch_margin': 2}
+_FORMER = {
+    **{'variant': 'v1.5', 'forget_bias': 1.0, 'permutation_seed': 1, 'patch_margin': 2},
+    **{'kind': 'convolutional', 'normalization': 'spectral', 'semi_supervised': False},
+}
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ REFUSED = [
         {'image_shape': (12, 12, 1), 'filters': '2-2-2-2'},
         'halves the image 4 times, which takes 16 pixels',
     ),
-    ('gan', {'conditional': True, 'vocabulary': ('a',)}, 'need two labels or more'),
+    ('gan', {'conditional': True, 'vocabulary': ('a',)}, 'needs two labels or more'),
     ('mlp', {'layers': ''}, "layers='' must be like '1024-1024'"),
     ('mlp', {'layers': '8-x'}, "layers='8-x' must be like"),
     ('mlp', {'activation': 'none'}, "activation='none' must be one of 'elu'"),

@@ -119,7 +119,7 @@ def spectral_norm(kernel: Variable) -> Tensor:
 
 
 def power_steps() -> list[Operation]:
-    """Returns the operations that move the singular vectors of the discriminator, after its kernels change."""
+    """Returns the operations that move the discriminator's singular vectors after its kernels."""
     steps = []
     for direction in tf.global_variables(f'{DISCRIMINATOR}/.*/{_DIRECTION}'):
         (kernel,) = tf.trainable_variables(direction.op.name.replace(_DIRECTION, 'kernel'))
