@@ -112,10 +112,11 @@ def test_the_generator_uses_the_batch_in_training_and_its_averages_otherwise(ses
     assert learning.shape.as_list()[1:] == [9, 8, 1] and len(updates) == 4
     session.run(tf.global_variables_initializer())
     before = session.run([learning, plain])
-    assert not np.allclose(*before, atol=1e-3) and np.abs(before).max() < 1
+    assert not np.allclose(*before, atol=0.1) and np.abs(before).max() < 1
     for _ in range(200):
         session.run(updates)
-    assert np.allclose(session.run(learning), session.run(plain), atol=1e-3)
+    # The moving variance is the unbiased one, of 36 values here.
+    assert np.allclose(session.run(learning), session.run(plain), atol=0.03)
 
 
 def test_all_calls_share_the_variables_of_their_scope(session):
