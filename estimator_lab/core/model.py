@@ -1,12 +1,10 @@
 """A model: one `Model` object for the rest of the package, and its model function for Estimator."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
-
-import numpy as np
 
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
@@ -23,9 +21,6 @@ ModelFn = Callable[..., EstimatorSpec]
 Network = Callable[..., Layers]
 """(images, params, noise) -> the layers by name. Images are float32 [batch, height, width, channels] in
 [0, 1]; params are the model's; noise is that of a training step, None by default."""
-
-Batches = Callable[[], Iterable[np.ndarray]]
-"""Reads the training images once, in random order: yields uint8 [n, height, width, channels]."""
 
 FINAL = ''
 """Name of the last phase, whose folder is model_dir itself."""
@@ -113,8 +108,6 @@ class Model(Generic[P]):
       phases: the phases of training, the last one called FINAL; one by default.
       network: the network, for gradient ascent on an image and as a perceptual network. Layers that can be
         built for images of unknown size accept all that `check` accepts.
-      prepare: called once with (params, batches, model_dir) before training; writes what it computes from the
-        training images to model_dir.
       stack: makes the variables of a stack of Boltzmann machines, whose top one can be sampled from; returns
         None if these parameters train none.
       sampler: a generator that makes images from latent vectors.
@@ -133,7 +126,6 @@ class Model(Generic[P]):
     task: Callable[[P], Task] = _classification
     phases: Callable[[P], list[Phase]] = _one_phase
     network: Network | None = None
-    prepare: Callable[[P, Batches, Path], None] | None = None
     stack: Callable[[P], Any] | None = None
     sampler: Callable[[P], Any] | None = None
     transform_net: Callable[[P], Any] | None = None

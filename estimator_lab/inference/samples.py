@@ -12,8 +12,6 @@ from PIL import Image
 
 from estimator_lab.console.activity import doing
 from estimator_lab.conventions import IMAGE, to_unit_range
-from estimator_lab.core.boltzmann.samples import gibbs_samples
-from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.keys import SAMPLES
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.summaries import picture_tag
@@ -23,6 +21,7 @@ from estimator_lab.data.batches import read_batches
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.boltzmann.stack import Stack
 from estimator_lab.runs.event_files import values_in
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import Tensor, tf
@@ -36,7 +35,7 @@ _MOST_FRAMES = 1000
 _MOST_PIXELS = 2_000_000  # of a frame
 _FRAME_SCALE = 2
 # What a model needs to choose the class of a sample.
-_LABELLED = 'a machine that was trained with labels: --model=dbn with --hparams=labels_in_top=true'
+_LABELLED = '--model=gan with --hparams=conditional=true; an rbm and a dbn have no labels'
 _CONDITIONAL = 'a conditional generator: one trained with --hparams=conditional=true'
 
 
@@ -82,9 +81,9 @@ def persistent_chains(trained: Trained) -> np.ndarray | None:
     """Returns the persistent chains of training, float32 [chains, visible units].
 
     They are samples of all that the model has learned, while chains from noise may stay in a state that
-    training has never visited. None if there are none, or if they contain labels, which dreams choose.
+    training has never visited. None if there are none.
     """
-    if not trained.params.chains or getattr(trained.params, 'labels_in_top', False):
+    if not trained.params.chains:
         return None
     reader = tf.train.load_checkpoint(trained.pinned.path)
     if len(reader.get_variable_to_shape_map().get(_CHAINS, [])) != 2:
@@ -122,7 +121,7 @@ def sample_batches(
       count: how many samples.
       steps: Gibbs steps of each chain.
       seed: of the noise.
-      label: class of the samples, if the top machine was trained with labels; '' for every class in turn.
+      label: must be '', as machines have no labels.
       begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for the
         persistent chains of training, in an order by the seed, or for noise if there are none.
 
@@ -130,16 +129,15 @@ def sample_batches(
       (float32 [n, height, width, channels] in [0, 1]; their n labels, '' for none).
 
     Raises:
-      FlagError: the machine does not know the label.
+      FlagError: a label is given.
       DataError: the persistent chains of the checkpoint have another shape.
     """
     with tf.Graph().as_default():
         stack = _stack_of(trained)
         assert stack, 'top_machine checks it'
-        texts = _labels(trained, count, label, '' if stack.top.classes else _LABELLED)
+        texts = _labels(trained, count, label, _LABELLED)
         part, rows = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
         images = tf.placeholder(tf.float32, [None, *trained.shape])
-        ids = tf.placeholder(tf.int32, [None])
         noise = Noise(tf.stack([tf.constant(seed, tf.int64), part]))
         units = stack.top.kernel.shape.as_list()[0]
         chains = persistent_chains(trained) if begin is None else None
@@ -151,21 +149,16 @@ def sample_batches(
         else:
             start = noise.uniform([rows, units]) if begin is None else stack.visible(images)
         start = tf.ensure_shape(start, [None, units])
-        if stack.top.classes:
-            start = tf.concat([start, tf.one_hot(ids, stack.top.classes)], axis=1)
-        found = stack.images(gibbs_samples(stack.top.rbm, start, steps, noise, clamped=True)[:, :units])
+        found = stack.images(stack.top.rbm.gibbs_means(start, steps, noise))
         # The layers below the top are not trained.
         below = [v for layer in stack.layers[:-1] for v in (layer.kernel, layer.bias, layer.visible_bias)]
         session = trained.session(tf.trainable_variables() + below)
-    known = trained.record.vocabulary
     with contextlib.closing(session):
         for number, first in enumerate(range(0, count, _AT_ONCE)):
             some = slice(first, min(first + _AT_ONCE, count))
             feed: dict[Any, Any] = {part: number, rows: some.stop - first}
             if begin is not None:
                 feed[images] = begin[some]
-            if stack.top.classes:
-                feed[ids] = [known.index(text) for text in texts[some]]
             doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {count:,} on')
             yield session.run(found, feed), texts[some]
 

@@ -1,30 +1,26 @@
 """The notes' deep belief network: layers pre-trained one by one, then 'gentle bp' through all of them.
 
 Hinton, Osindero and Teh 2006; the defaults are the 784-500-500-2000-10 of Hinton and Salakhutdinov 2006 on
-MNIST. With denoising autoencoders instead of RBMs it is the network of Vincent et al. 2010; with
-`pretrain_epochs=0` it is trained from random weights.
+MNIST. With `pretrain_epochs=0` it is trained from random weights.
 """
 
 import dataclasses
 
 from estimator_lab.base.settings import setting
-from estimator_lab.core.boltzmann.pretraining import (
-    RBM,
-    LayerPretraining,
-    PretrainingParams,
-    pretraining_phases,
-)
-from estimator_lab.core.boltzmann.pretraining_head import pretraining_spec
-from estimator_lab.core.boltzmann.rbm import BERNOULLI
-from estimator_lab.core.boltzmann.stack import Stack, standardised
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
-from estimator_lab.core.features import class_ids
 from estimator_lab.core.layers import class_logits, hidden_layers
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import SIZES, AnyOptimizer, ClassifierParams, sizes, structural
-from estimator_lab.errors import FlagError
+from estimator_lab.core.params import SIZES, AnyOptimizer, ClassifierParams, share, sizes, structural
+from estimator_lab.models.boltzmann.machine import BERNOULLI
+from estimator_lab.models.boltzmann.pretraining import (
+    PretrainingParams,
+    pretraining_phases,
+    pretraining_spec,
+    pretraining_stack,
+)
+from estimator_lab.models.boltzmann.stack import Stack, standardised
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 
@@ -32,55 +28,31 @@ from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 class Params(AnyOptimizer, ClassifierParams, PretrainingParams):
     """Parameters of the network."""
 
-    layers: str = structural(
-        '500-500-2000', 'hidden units of each layer, such as 500-500-2000', pattern=SIZES
-    )
-    labels_in_top: bool = structural(
-        False, 'whether the top rbm also sees the label, so that it can sample a given class'
-    )
+    layers: str = structural('500-500-2000', 'hidden units of each layer', pattern=SIZES)
     head_steps: float = setting(
         0.025,
         'steps of fine-tuning that train only the new top layer; below 1: share of the steps',
         lower=0,
         used_if=lambda params: params.pretrain_epochs > 0,
     )
-    dropout_rate: float = setting(0.5, 'share of hidden units dropped in fine-tuning', lower=0, below=1)
-    input_dropout_rate: float = setting(0.2, 'share of pixels dropped in fine-tuning', lower=0, below=1)
+    dropout_rate: float = share(0.5, 'share of hidden units dropped in fine-tuning')
+    input_dropout_rate: float = share(0.2, 'share of pixels dropped in fine-tuning')
 
     @property
     def steps_of_head(self) -> int:
         """Number of fine-tuning steps that train only the new top layer."""
-        share = self.head_steps < 1
-        return round(self.head_steps * self.train_steps) if share else int(self.head_steps)
-
-    @property
-    def layer_pretraining(self) -> LayerPretraining:
-        """The pre-training of the stack."""
-        return LayerPretraining(
-            self, sizes(self.layers), classes=self.num_classes if self.labels_in_top else 0
-        )
-
-
-def check(params: Params) -> None:
-    """Raises FlagError for hyper-parameters that cannot be combined."""
-    if params.labels_in_top and params.pretraining != RBM:
-        raise FlagError(f'--hparams=labels_in_top=true needs pretraining={RBM}: only an rbm can be sampled.')
-    if params.visible_units != BERNOULLI and params.pretraining != RBM:
-        raise FlagError(f'--hparams=visible_units={params.visible_units} needs pretraining={RBM}.')
+        is_share = self.head_steps < 1
+        return round(self.head_steps * self.train_steps) if is_share else int(self.head_steps)
 
 
 def phases(params: Params) -> list[Phase]:
     """Returns the phases of training: one per layer, then fine-tuning."""
-    layers = len(sizes(params.layers))
-    final = [f'layer_{number}/{name}' for number in range(1, layers + 1) for name in ('kernel', 'bias')]
-    return pretraining_phases(params, layers, final)
+    return pretraining_phases(params, len(sizes(params.layers)))
 
 
 def stack_of(params: Params) -> Stack | None:
-    """Creates the variables of the machines up to that of `params.phase`; None if no machine is trained."""
-    if params.pretraining != RBM or not params.pretrain_epochs:
-        return None
-    return params.layer_pretraining.stack()
+    """Creates the variables of the machines up to that of `params.phase`; None without pre-training."""
+    return pretraining_stack(params, sizes(params.layers)) if params.pretrain_epochs else None
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
@@ -99,15 +71,15 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     yield LOGITS, class_logits(hidden, params)
 
 
-@model_function(Params, check)
+@model_function(Params)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
     """Pre-trains the layer that `params.phase` names, or fine-tunes the classifier if that is ''.
 
-    See `core.boltzmann.pretraining_head.pretraining_spec` and `core.classifier.classification_spec`.
+    See `models.boltzmann.head.rbm_spec` and `core.classifier.classification_spec`.
     """
     params = args.params
     if params.phase:
-        return pretraining_spec(args, params.layer_pretraining, _one_hot(args.labels, params))
+        return pretraining_spec(args, pretraining_stack(params, sizes(params.layers)))
     return classification_spec(args, network(args.images, params, args.noise))
 
 
@@ -129,11 +101,4 @@ def _head_first(values: Tensor, params: Params) -> Tensor:
         return tf.where(tf.fill(shape, step >= params.steps_of_head), values, tf.stop_gradient(values))
 
 
-def _one_hot(labels: Tensor | None, params: Params) -> Tensor | None:
-    """Returns labels as float32 [batch, classes]; all zeros for an unknown label."""
-    if labels is None or not params.labels_in_top:
-        return None
-    return tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
-
-
-MODEL = Model('dbn', Params, model_fn, check, phases=phases, network=network, stack=stack_of)
+MODEL = Model('dbn', Params, model_fn, phases=phases, network=network, stack=stack_of)

@@ -6,12 +6,12 @@ Hinton 2002 and 2012; Tieleman 2008 for persistent chains; Salakhutdinov and Mur
 import math
 
 from estimator_lab.core import keys
-from estimator_lab.core.boltzmann.head import rbm_spec
-from estimator_lab.core.boltzmann.params import RbmParams
-from estimator_lab.core.boltzmann.rbm import BERNOULLI
-from estimator_lab.core.boltzmann.stack import Stack, make_layer
 from estimator_lab.core.model import Args, Model, Task, model_function
 from estimator_lab.errors import FlagError
+from estimator_lab.models.boltzmann.head import rbm_spec
+from estimator_lab.models.boltzmann.learning import RbmParams
+from estimator_lab.models.boltzmann.machine import BERNOULLI
+from estimator_lab.models.boltzmann.stack import Stack, make_layer
 from estimator_lab.tf1 import EstimatorSpec
 
 Params = RbmParams
@@ -37,7 +37,7 @@ def stack_of(params: Params) -> Stack:
 
 @model_function(Params, check)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Trains and samples from the machine: see `core.boltzmann.head.rbm_spec`. Labels are not used."""
+    """Trains and samples from the machine: see `models.boltzmann.head.rbm_spec`. Labels are not used."""
     return rbm_spec(args, stack_of(args.params))
 
 

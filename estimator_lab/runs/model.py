@@ -49,11 +49,13 @@ _FORMER_OF_TRAINING = (
     *('content_weight', 'tv_weight', 'style_size'),
     *('discriminator_learning_rate', 'beta1', 'beta2', 'epsilon', 'loss', 'gradient_penalty', 'r1'),
     *('augment_both', 'discriminator_steps', 'average_decay', 'dropout_rate', 'noise', 'input_noise'),
-    *('layers', 'generator_layers'),
+    *('layers', 'generator_layers', 'masking', 'pretrain_weight_decay', 'initial_momentum', 'dream_from'),
+    *('dream_steps', 'sparsity_target', 'sparsity_cost'),
 )
 _FORMER = {
     **{'variant': 'v1.5', 'forget_bias': 1.0, 'permutation_seed': 1, 'patch_margin': 2},
     **{'kind': 'convolutional', 'normalization': 'spectral', 'semi_supervised': False},
+    **{'labels_in_top': False, 'pretraining': 'rbm', 'tied': False, 'decoder_layers': ''},
 }
 
 

@@ -2,17 +2,12 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from estimator_lab.base.interrupts import until_stopped
 from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import writing
-from estimator_lab.console.progress import Progress
-from estimator_lab.conventions import IMAGE
 from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.archives import Archives, distinct_examples
 from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport
@@ -120,14 +115,11 @@ class PhaseTrainer:
           Interrupted: the switch was turned on; what was learned has been saved.
           DataError: the data can't be read to its end; what was learned before has been saved.
         """
-        plan = self.plan
         switch.may_leave = not self._role.cluster
         if self._role.is_chief:
             self.prepare_folder()
             if self._role.cluster:  # whose other processes compare their settings with it
                 self.write_record()
-            if plan.run.model.prepare is not None and plan.is_final:
-                self._prepare(plan.run.model.prepare, switch)
         metrics = self._train_and_evaluate(switch)
         self.raise_input_error()
         return metrics

@@ -1,18 +1,13 @@
 """The head of an autoencoder: from a reconstruction to the EstimatorSpec of each mode."""
 
-import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Endpoints, publish
 from estimator_lab.core.metrics import evaluated_images
 from estimator_lab.core.model import Args, prediction_spec
 from estimator_lab.core.projector import ProjectorHook, labels_and_keys
-from estimator_lab.core.reconstruction.image_metrics import cross_entropy, psnr, squared_error, ssim
-from estimator_lab.core.reconstruction.principal_components import FILE, load_components
-from estimator_lab.core.reconstruction.report import Reconstructed, ReconstructionReportHook
 from estimator_lab.core.summaries import (
     histogram,
     network_histograms,
@@ -20,18 +15,44 @@ from estimator_lab.core.summaries import (
     rows_picture,
 )
 from estimator_lab.core.training import train_op, watched
+from estimator_lab.models.autoencoder.image_metrics import cross_entropy, psnr, squared_error, ssim
+from estimator_lab.models.autoencoder.report import ReconstructionReportHook
 from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
 
 LOSSES = ('squared_error', 'cross_entropy')
 _BITS_OF_FLOAT32 = 32
 
 
+class Reconstructed(NamedTuple):
+    """A batch of images and their reconstructions.
+
+    Attributes:
+      images: the targets, float32 [batch, height, width, channels] in [0, 1].
+      inputs: the encoder's input: the images, or corrupted ones, which may leave [0, 1].
+      code: float32 [batch, code].
+      logits: the decoder's output, float32 [batch, height, width, channels].
+      values: the same after the output function: a sigmoid, or the identity, which is unbounded.
+    """
+
+    images: Tensor
+    inputs: Tensor
+    code: Tensor
+    logits: Tensor
+    values: Tensor
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """The values clipped to [0, 1], float32 [batch, height, width, channels]."""
+        return tf.clip_by_value(self.values, 0.0, 1.0)
+
+    @property
+    def error(self) -> Tensor:
+        """Squared error of each image, summed over its values, float32 [batch]."""
+        return squared_error(self.images, self.reconstruction)
+
+
 def reconstruction_spec(
-    args: Args[Any],
-    made: Reconstructed,
-    endpoints: Endpoints,
-    decode: Callable[[Tensor], Tensor],
-    scaffold: Any = None,
+    args: Args[Any], made: Reconstructed, endpoints: Endpoints, scaffold: Any = None
 ) -> EstimatorSpec:
     """Returns the EstimatorSpec of an autoencoder.
 
@@ -39,17 +60,15 @@ def reconstruction_spec(
     [0, 1], error float32 [batch] and, if the input has them, key string [batch].
 
     The metrics of EVAL are means over the images: squared error, PSNR and SSIM of the reconstruction; with a
-    corruption also PSNR and SSIM of the corrupted images, and the gain; the cross-entropy if that is the
-    loss; and, if the model_dir has principal components, the squared error of as many of them as the code
-    has values, computed from the same inputs. It also reports the size of the code and the number of images.
+    corruption also PSNR and SSIM of the corrupted images, and the gain; and the cross-entropy if that is the
+    loss. It also reports the size of the code and the number of images.
 
     TRAIN takes one step of the chosen optimizer.
 
     Args:
-      args: the model function's arguments; its parameters have `loss`, `corruption` and `model_dir`.
+      args: the model function's arguments; its parameters have `loss` and `corruption`.
       made: the batch and its reconstruction.
       endpoints: those of the network.
-      decode: code -> images, in the same graph.
       scaffold: a `tf.train.Scaffold` for training; None for Estimator's own.
     """
     if args.predicting:
@@ -70,7 +89,7 @@ def reconstruction_spec(
             loss=loss,
             eval_metric_ops=_metrics(args, made),
             predictions={keys.ERROR: made.error},
-            evaluation_hooks=_evaluation_hooks(args, made, decode, folder) if folder else [],
+            evaluation_hooks=_evaluation_hooks(args, made, folder) if folder else [],
         )
     step = train_op(loss, args.params, args.weights)
     with tf.name_scope('train_error'):
@@ -119,9 +138,6 @@ def _metrics(args: Args[Any], made: Reconstructed) -> dict[str, tuple[Any, Any]]
             means[keys.PSNR_NOISY] = psnr(made.images, made.inputs)
             means[keys.PSNR_GAIN] = means[keys.PSNR] - means[keys.PSNR_NOISY]
             means[keys.SSIM_NOISY] = ssim(made.images, made.inputs)
-        components = Path(params.model_dir, FILE)
-        if params.model_dir and components.exists():
-            means[keys.PCA_SQUARED_ERROR] = _error_of_components(made, components)
         floats = made.code.shape.as_list()[1]
         means[keys.FLOATS_PER_IMAGE] = float(floats)
         means[keys.BITS_PER_IMAGE] = float(floats * _BITS_OF_FLOAT32)
@@ -130,25 +146,17 @@ def _metrics(args: Args[Any], made: Reconstructed) -> dict[str, tuple[Any, Any]]
     return metrics
 
 
-def _error_of_components(made: Reconstructed, path: Path) -> Tensor:
-    """Returns the squared error of principal components, float32 [batch].
-
-    NumPy computes it: as constants of the graph, the components would be written to every event file.
-    """
-    values = math.prod(made.inputs.shape.as_list()[1:])
-    reconstruct = load_components(path, values).reconstruct
-    others = tf.py_func(reconstruct, [made.inputs], tf.float32, stateful=False)
-    return squared_error(made.images, tf.reshape(others, tf.shape(made.images)))
-
-
-def _evaluation_hooks(
-    args: Args[Any], made: Reconstructed, decode: Callable[[Tensor], Tensor], folder: Path
-) -> list[SessionRunHook]:
+def _evaluation_hooks(args: Args[Any], made: Reconstructed, folder: Path) -> list[SessionRunHook]:
     """Returns the hooks that draw the reconstructions, and the codes in the Embedding Projector."""
-    vocabulary = args.params.vocabulary
-    report = ReconstructionReportHook(made, decode, args.keys, args.labels, vocabulary, folder)
     columns = {
-        **labels_and_keys(args.features, args.labels, vocabulary),
+        **labels_and_keys(args.features, args.labels, args.params.vocabulary),
         keys.ERROR: (made.error, '{:.4g}'.format),
     }
+    with tf.name_scope('report'):
+        batch = {'images': made.images, 'reconstruction': made.reconstruction, 'error': made.error}
+        if args.keys is not None:
+            batch['key'] = args.keys
+        if args.params.corruption != 'none':
+            batch['inputs'] = made.inputs
+    report = ReconstructionReportHook(batch, folder)
     return [report, ProjectorHook(made.code, made.images, columns, folder, keys.CODE)]

@@ -11,28 +11,26 @@ doubles it with transposed ones, with optional dense layers between them. By def
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
-from estimator_lab.core.boltzmann.pretraining import LayerPretraining, PretrainingParams, pretraining_phases
-from estimator_lab.core.boltzmann.pretraining_head import pretraining_spec
-from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.layers import ActivationParams, activation_hparam
 from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.params import SIZES, AnyOptimizer, sizes, structural
-from estimator_lab.core.reconstruction.corruption import CORRUPTIONS, corrupt
-from estimator_lab.core.reconstruction.encoder_decoder import STRIDE, EncoderDecoder, Sizes
-from estimator_lab.core.reconstruction.head import LOSSES, reconstruction_spec
-from estimator_lab.core.reconstruction.principal_components import FILE, principal_components
-from estimator_lab.core.reconstruction.report import Reconstructed
 from estimator_lab.errors import FlagError
+from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
+from estimator_lab.models.autoencoder.head import LOSSES, Reconstructed, reconstruction_spec
+from estimator_lab.models.autoencoder.networks import STRIDE, code_size, decoder, encoder, through, unrolled
+from estimator_lab.models.boltzmann.machine import BERNOULLI
+from estimator_lab.models.boltzmann.pretraining import (
+    PretrainingParams,
+    pretraining_phases,
+    pretraining_spec,
+    pretraining_stack,
+)
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _LOG = logging.getLogger('estimator_lab')
@@ -58,21 +56,13 @@ class Params(ActivationParams, PretrainingParams, AnyOptimizer):
         'for kind=convolutional there are none, and the code is the output of the convolutions',
         pattern=f'({SIZES})?',
     )
-    decoder_layers: str = structural(
-        '',
-        "units of the decoder's dense layers between code and image; default: mirrored",
-        pattern=f'({SIZES})?',
-    )
     filters: str = structural(
         '32-64-128-4',
         'for kind=convolutional: filters of its convolutions, each of which halves the image',
         pattern=SIZES,
         used_if=_is_convolutional,
     )
-    kernel_size: int = structural(
-        4, 'side of a filter in pixels, at least 1', lower=1, used_if=_is_convolutional
-    )
-    tied: bool = structural(False, "whether the decoder's weights are the encoder's, transposed")
+    kernel_size: int = structural(4, 'side of a filter in pixels', lower=1, used_if=_is_convolutional)
     activation: str = activation_hparam('elu')
     code_activation: str = activation_hparam('linear', 'the code')
     output: str = setting('sigmoid', 'of the reconstruction', choices=tuple(_OUTPUTS))
@@ -95,49 +85,34 @@ class Params(ActivationParams, PretrainingParams, AnyOptimizer):
         return self.activation, self.code_activation
 
     @property
-    def sizes(self) -> Sizes:
-        """Sizes of the encoder and the decoder."""
-        layers = sizes(self.layers or _LAYERS[self.kind])
-        return Sizes(
-            image_shape=self.image_shape,
-            layers=layers,
-            decoder_layers=sizes(self.decoder_layers) if self.decoder_layers else layers[-2::-1],
-            filters=sizes(self.filters) if _is_convolutional(self) else (),
-            kernel_size=self.kernel_size,
-        )
+    def layer_sizes(self) -> tuple[int, ...]:
+        """Units of the encoder's dense layers; () if the code is the output of the convolutions."""
+        return sizes(self.layers or _LAYERS[self.kind])
 
     @property
-    def layer_pretraining(self) -> LayerPretraining:
-        """The pre-training of the stack."""
-        return LayerPretraining(self, self.sizes.layers, linear_top=self.code_activation == 'linear')
+    def filter_sizes(self) -> tuple[int, ...]:
+        """Filters of the convolutions before the dense layers; () for a dense network."""
+        return sizes(self.filters) if _is_convolutional(self) else ()
 
 
 def check(params: Params) -> None:
     """Raises FlagError for sizes that do not fit each other or the image; warns of too large a code."""
-    sizes = params.sizes
     height, width, channels = params.image_shape
-    unit = STRIDE ** len(sizes.filters)
+    halvings = len(params.filter_sizes)
     for side in (height, width):
-        if side % unit:
+        if side % STRIDE**halvings:
             raise FlagError(
                 f'--image_size={side} does not fit --hparams=filters={params.filters}: that halves the image '
-                f'{len(sizes.filters)} times, which needs a multiple of {unit} pixels.'
+                f'{halvings} times, which needs a multiple of {STRIDE**halvings} pixels.'
             )
-    mirrored = tuple(sizes.layers[-2::-1])
-    why = 'tied=true' if params.tied else f'pretrain_epochs={params.pretrain_epochs:g}'
-    if (params.tied or params.pretrain_epochs) and tuple(sizes.decoder_layers) != mirrored:
-        raise FlagError(
-            f'--hparams={why} needs a decoder that mirrors the encoder: leave out decoder_layers='
-            f'{params.decoder_layers}, or give {_text(mirrored)}.'
-        )
     if params.pretrain_epochs:
         _check_pretraining(params)
     if params.loss == 'cross_entropy' and params.output != 'sigmoid':
         raise FlagError(
             '--hparams=loss=cross_entropy needs output=sigmoid, because its targets are probabilities.'
         )
-    if sizes.code > height * width * channels:
-        _warn_of_wide_code(sizes.code, height * width * channels)
+    if code_size(params) > height * width * channels:
+        _warn_of_wide_code(code_size(params), height * width * channels)
 
 
 def _check_pretraining(params: Params) -> None:
@@ -162,69 +137,40 @@ def phases(params: Params) -> list[Phase]:
 
     The decoder inherits the visible biases, its first layer those of the top machine.
     """
-    count = len(params.sizes.layers)
-    final = [f'layer_{number}/{name}' for number in range(1, count + 1) for name in ('kernel', 'bias')]
+    count = len(params.layer_sizes)
     renames = [
         (f'decoder_{number}/bias', f'layer_{count + 1 - number}/visible_bias')
         for number in range(1, count + 1)
     ]
-    return pretraining_phases(params, count, final, renames, _LEAST_STEPS)
-
-
-def prepare(params: Params, batches: Callable[[], Iterable[np.ndarray]], model_dir: Path) -> None:
-    """Computes the principal components of the training images, the baseline of evaluations.
-
-    Args:
-      params: the model's parameters.
-      batches: reads the images once, in random order, as uint8 [n, height, width, channels].
-      model_dir: the folder that they are saved in, unless it has them already.
-    """
-    if not (model_dir / FILE).exists():
-        principal_components(batches(), params.sizes.code).save(model_dir / FILE)
-
-
-def _layers(params: Params) -> EncoderDecoder:
-    return EncoderDecoder(
-        params.sizes,
-        params.activation_function(),
-        params.activation_function(params.code_activation),
-        params.tied,
-    )
+    return pretraining_phases(params, count, renames, _LEAST_STEPS)
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields the encoder's layers, then the decoder's; images have the size of training."""
-    layers = _layers(params)
-    code, encoding = layers.encode(images)
-    yield from encoding.items()
-    yield from layers.decode(code)[1].items()
+    code = yield from encoder(images, params)
+    yield from decoder(code, params)
 
 
 @model_function(Params, check)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
     """Pre-trains the layer that `params.phase` names, or trains the whole network if that is ''.
 
-    See `core.boltzmann.pretraining_head.pretraining_spec` and
-    `core.reconstruction.head.reconstruction_spec`. PREDICT does not corrupt the images. After pre-training,
-    the decoder starts as the mirror of the encoder.
+    See `models.boltzmann.head.rbm_spec` and `models.autoencoder.head.reconstruction_spec`. PREDICT does not
+    corrupt the images. After pre-training, the decoder starts as the mirror of the encoder.
     """
     params = args.params
     if params.phase != FINAL:
-        return pretraining_spec(args, params.layer_pretraining)
-    layers = _layers(params)
-    output, inputs = _OUTPUTS[params.output], _inputs(args)
-    code, encoding = layers.encode(inputs)
-    logits, decoding = layers.decode(code)
-    made = Reconstructed(args.images, inputs, code, logits, output(logits))
+        is_linear = params.code_activation == 'linear'
+        return pretraining_spec(args, pretraining_stack(params, params.layer_sizes, is_linear))
+    inputs = _inputs(args)
+    code, encoding = through(encoder(inputs, params))
+    logits, decoding = through(decoder(code, params))
+    made = Reconstructed(args.images, inputs, code, logits, _OUTPUTS[params.output](logits))
     scaffold = None
     if args.training and params.pretrain_epochs:
-        unroll = layers.unrolled()
+        unroll = unrolled(params)
         scaffold = tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
-
-    def decode(code: Tensor) -> Tensor:
-        return output(layers.decode(code)[0])
-
-    return reconstruction_spec(args, made, {**encoding, **decoding}, decode, scaffold)
+    return reconstruction_spec(args, made, {**encoding, **decoding}, scaffold)
 
 
 def _inputs(args: Args[Params]) -> Tensor:
@@ -235,10 +181,6 @@ def _inputs(args: Args[Params]) -> Tensor:
     features = args.features
     seeds = fresh_seed(features) if args.training else fixed_seeds(features, tf.shape(args.images)[0])
     return corrupt(args.images, params.corruption, params.corruption_level, seeds)
-
-
-def _text(sizes: Iterable[int]) -> str:
-    return '-'.join(map(str, sizes)) or 'none'
 
 
 @functools.cache
@@ -254,6 +196,5 @@ MODEL = Model(
     check,
     task=lambda params: Task(keys.SQUARED_ERROR, higher_is_better=False, labelled=False),
     phases=phases,
-    prepare=prepare,
     network=network,
 )

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.core.boltzmann.rbm import Rbm
 from estimator_lab.core.float32 import float32_matvec, float32_product
 from estimator_lab.core.noise import Noise
+from estimator_lab.models.boltzmann.machine import Rbm
 from estimator_lab.tf1 import Tensor, tf
 
 # Shares of the steps, each with the last inverse temperature (section 4: 500, 4,000 and 10,000 steps).
@@ -50,7 +50,7 @@ def log_partition(rbm: Rbm, mean: Tensor, chains: int, steps: int, noise: Noise)
     """Estimates log Z of an RBM of binary units.
 
     Args:
-      rbm: the machine, with binary units on both sides and no label.
+      rbm: the machine, with binary units on both sides.
       mean: float32 [visible] in [0, 1], the data's mean, near which the chains start.
       chains: number of chains.
       steps: number of intermediate machines.

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.core.boltzmann.contrastive_divergence import Update
-from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, Rbm
+from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, Rbm
 from estimator_lab.tf1 import Tensor, Variable, tf
 
 _WEIGHT_STDDEV = 0.01  # guide, section 8.1
@@ -23,47 +22,26 @@ class Layer:
       kernel: [visible, hidden], 'layer_N/kernel'.
       bias: [hidden], of the hidden units, 'layer_N/bias'.
       visible_bias: [visible], 'layer_N/visible_bias'.
-      label_kernel: [classes, hidden], 'layer_N/label_kernel'; None without a label.
-      label_bias: [classes]; None without a label.
-      visible_units: see `rbm.Rbm`.
-      hidden_units: see `rbm.Rbm`.
+      visible_units: see `machine.Rbm`.
+      hidden_units: see `machine.Rbm`.
     """
 
     name: str
     kernel: Variable
     bias: Variable
     visible_bias: Variable
-    label_kernel: Variable | None = None
-    label_bias: Variable | None = None
     visible_units: str = BERNOULLI
     hidden_units: str = BERNOULLI
 
     @property
-    def classes(self) -> int:
-        """Number of labels of its label unit; 0 without one."""
-        return 0 if self.label_kernel is None else self.label_kernel.shape.as_list()[0]
+    def rbm(self) -> Rbm:
+        """The machine."""
+        return Rbm(self.kernel, self.visible_bias, self.bias, self.visible_units, self.hidden_units)
 
     @property
-    def rbm(self) -> Rbm:
-        """The machine; the last rows of its weights are those of the label."""
-        weights, bias = self.kernel, self.visible_bias
-        if self.classes:
-            weights = tf.concat([self.kernel, self.label_kernel], axis=0)
-            bias = tf.concat([self.visible_bias, self.label_bias], axis=0)
-        return Rbm(weights, bias, self.bias, self.visible_units, self.hidden_units, self.classes)
-
-    def gradients_and_variables(self, update: Update) -> list[tuple[Any, Any]]:
-        """Returns an update's gradients with their variables, for `Optimizer.apply_gradients`."""
-        weights, visible_bias, bias = update.gradients
-        features = self.kernel.shape.as_list()[0]
-        pairs = [
-            (weights[:features], self.kernel),
-            (visible_bias[:features], self.visible_bias),
-            (bias, self.bias),
-        ]
-        if self.classes:
-            pairs += [(weights[features:], self.label_kernel), (visible_bias[features:], self.label_bias)]
-        return pairs
+    def variables(self) -> tuple[Variable, Variable, Variable]:
+        """Kernel, visible bias and hidden bias, in the order of `learning.Divergence.gradients`."""
+        return self.kernel, self.visible_bias, self.bias
 
 
 def make_layer(
@@ -71,40 +49,34 @@ def make_layer(
     visible: int,
     hidden: int,
     units: tuple[str, str] = (BERNOULLI, BERNOULLI),
-    classes: int = 0,
     trainable: bool = True,
 ) -> Layer:
     """Creates the variables of a layer.
 
     Args:
       number: of the layer, from 1 at the bottom.
-      visible: visible units, without the label.
+      visible: visible units.
       hidden: hidden units.
-      units: the kinds of visible and hidden units, from `rbm.UNITS`.
-      classes: labels of its label unit, 0 for none.
+      units: the kinds of visible and hidden units, from `machine.UNITS`.
       trainable: whether the variables are trained.
     """
-    kernels = tf.random_normal_initializer(stddev=_WEIGHT_STDDEV)
-    zeros = tf.zeros_initializer()
     scope = f'layer_{number}'
     with tf.variable_scope(scope):
 
-        def variable(name: str, shape: list[int], initializer: Any = zeros) -> Variable:
+        def variable(name: str, shape: list[int], initializer: Any) -> Variable:
             return tf.get_variable(name, shape, initializer=initializer, trainable=trainable)
 
         return Layer(
             scope,
-            variable('kernel', [visible, hidden], kernels),
-            variable('bias', [hidden]),
-            variable('visible_bias', [visible]),
-            variable('label_kernel', [classes, hidden], kernels) if classes else None,
-            variable('label_bias', [classes]) if classes else None,
+            variable('kernel', [visible, hidden], tf.random_normal_initializer(stddev=_WEIGHT_STDDEV)),
+            variable('bias', [hidden], tf.zeros_initializer()),
+            variable('visible_bias', [visible], tf.zeros_initializer()),
             *units,
         )
 
 
 def layer_variables(count: int) -> tuple[str, ...]:
-    """Returns the names of the variables of the lowest `count` layers, without those of labels."""
+    """Returns the names of the variables of the lowest `count` layers."""
     names = ('kernel', 'bias', 'visible_bias')
     return tuple(f'layer_{number}/{name}' for number in range(1, count + 1) for name in names)
 
@@ -122,7 +94,7 @@ class Stack:
         return self.layers[-1]
 
     def visible(self, images: Tensor) -> Tensor:
-        """Returns the visible values of the top layer for images, without the label, float32 [n, visible].
+        """Returns the visible values of the top layer for images, float32 [n, visible].
 
         Args:
           images: float32 [n, height, width, channels] in [0, 1]; binary units stop the session with an
@@ -140,7 +112,7 @@ class Stack:
         They are propagated down through the means of the visible units.
 
         Args:
-          visible: float32 [n, visible], without the label.
+          visible: float32 [n, visible].
           like: float32 [n, height, width, channels], images whose mean and contrast the result gets, if the
             bottom layer is Gaussian; None maps 2.5 standard deviations to each side of mid-grey.
 

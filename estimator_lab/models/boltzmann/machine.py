@@ -41,7 +41,6 @@ class Rbm:
       hidden_bias: float32 [hidden], c.
       visible_units: 'bernoulli' for visible values in [0, 1], 'gaussian' for any of unit variance.
       hidden_units: 'bernoulli', or 'gaussian' for linear units with unit-variance noise.
-      classes: number of the last visible units that form one softmax unit: a label, one-hot.
     """
 
     weights: Tensor
@@ -49,7 +48,6 @@ class Rbm:
     hidden_bias: Tensor
     visible_units: str = BERNOULLI
     hidden_units: str = BERNOULLI
-    classes: int = 0
 
     def read_once(self) -> 'Rbm':
         """Returns the same machine with tensors: each variable is read once.
@@ -75,14 +73,7 @@ class Rbm:
         """Returns E[v | h], float32 [n, visible], for h [n, hidden]."""
         with tf.name_scope('visible'):
             inputs = tf.matmul(hidden, self.weights, transpose_b=True) + self.visible_bias
-            features, label = self._parted(inputs)
-            if self.visible_units == BERNOULLI:
-                features = _sigmoid(features)
-            return tf.concat([features, tf.nn.softmax(label)], axis=1) if self.classes else features
-
-    def sample_visible(self, hidden: Tensor, noise: Noise) -> Tensor:
-        """Returns v drawn from p(v | h), float32 [n, visible]."""
-        return self._sampled(self.visible_mean(hidden), noise)
+            return _sigmoid(inputs) if self.visible_units == BERNOULLI else inputs
 
     def gibbs_step(self, visible: Tensor, noise: Noise) -> GibbsStep:
         """Takes one step of Gibbs sampling, v -> h -> v, with all random bits drawn at once.
@@ -94,20 +85,13 @@ class Rbm:
         if self._coins:
             noise.reserve(tf.shape(visible)[0] * self._coins)
         mean = self.visible_mean(self.sample_hidden(visible, noise))
-        return GibbsStep(mean, self._sampled(mean, noise))
+        return GibbsStep(mean, _drawn(mean, self.visible_units, noise))
 
     @property
     def _coins(self) -> int:
         """Number of binary units: the random bits that a Gibbs step needs for each example."""
-        visible, hidden = self.weights.shape.as_list()
-        return (visible - self.classes if self.visible_units == BERNOULLI else 0) + (
-            hidden if self.hidden_units == BERNOULLI else 0
-        )
-
-    def _sampled(self, mean: Tensor, noise: Noise) -> Tensor:
-        features, label = self._parted(mean)
-        features = _drawn(features, self.visible_units, noise)
-        return tf.concat([features, _drawn_label(label, noise)], axis=1) if self.classes else features
+        units = zip(self.weights.shape.as_list(), (self.visible_units, self.hidden_units), strict=True)
+        return sum(count for count, kind in units if kind == BERNOULLI)
 
     def free_energy(self, visible: Tensor) -> Tensor:
         """Returns F(v) = -log sum_h exp(-E(v, h)), float32 [n], in nats.
@@ -123,36 +107,36 @@ class Rbm:
                 hidden_term = tf.reduce_sum(tf.square(inputs) - tf.square(self.hidden_bias), axis=1) / 2
             if self.visible_units == BERNOULLI:
                 return -float32_matvec(visible, self.visible_bias) - hidden_term
-            features, label = self._parted(visible)
-            bias, label_bias = self._parted(self.visible_bias)
-            energy = tf.reduce_sum(tf.square(features - bias), axis=1) / 2 - hidden_term
-            return energy - float32_matvec(label, label_bias) if self.classes else energy
+            return tf.reduce_sum(tf.square(visible - self.visible_bias), axis=1) / 2 - hidden_term
 
-    def gibbs(self, visible: Tensor, steps: int, noise: Noise, clamped: bool = False) -> Tensor:
+    def gibbs(self, visible: Tensor, steps: int, noise: Noise) -> Tensor:
         """Returns v after some steps of Gibbs sampling (v -> h -> v), float32 [n, visible].
 
         Args:
           visible: float32 [n, visible], the start of the chains.
           steps: number of steps, at least 0.
           noise: the random numbers.
-          clamped: whether the label part of v stays fixed.
         """
 
         def turn(number: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
             drawn = self.gibbs_step(state, noise.fork(number)).sample
-            if clamped and self.classes:
-                drawn = tf.concat([drawn[:, : -self.classes], state[:, -self.classes :]], axis=1)
             drawn.set_shape(state.shape)
             return number + 1, drawn
 
         loop = [tf.constant(0), visible]
         return tf.while_loop(lambda number, _: number < steps, turn, loop, back_prop=False)[1]
 
-    def _parted(self, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Splits the last dimension of visible values into features and label."""
-        if not self.classes:
-            return visible, None
-        return visible[..., : -self.classes], visible[..., -self.classes :]
+    def gibbs_means(self, start: Tensor, steps: int, noise: Noise) -> Tensor:
+        """Returns the means of the visible units after Gibbs sampling, float32 [n, visible].
+
+        Args:
+          start: float32 [n, visible], the start of the chains.
+          steps: number of steps, at least 0; the means are those of the next step.
+          noise: the random numbers.
+        """
+        with tf.name_scope('gibbs_samples'):
+            sampled = self.gibbs(start, steps, noise) if steps else start
+            return self.visible_mean(self.sample_hidden(sampled, noise))
 
 
 def _sigmoid(inputs: Tensor) -> Tensor:
@@ -162,10 +146,3 @@ def _sigmoid(inputs: Tensor) -> Tensor:
 
 def _drawn(mean: Tensor, units: str, noise: Noise) -> Tensor:
     return noise.coins(mean) if units == BERNOULLI else mean + noise.normal(tf.shape(mean))
-
-
-def _drawn_label(probabilities: Tensor, noise: Noise) -> Tensor:
-    """Samples one-hot labels: the first class whose cumulative probability exceeds a uniform number."""
-    heights = noise.uniform([tf.shape(probabilities)[0], 1])
-    below = tf.cast(tf.cumsum(probabilities, axis=1)[:, :-1] <= heights, tf.int32)
-    return tf.one_hot(tf.reduce_sum(below, axis=1), probabilities.shape.as_list()[1])

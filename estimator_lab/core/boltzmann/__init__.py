@@ -1,1 +1,0 @@
-"""Restricted Boltzmann machines: training, sampling, log probabilities, stacks and pre-training."""

@@ -1,1 +1,0 @@
-"""The autoencoder: its networks, its head, its metrics."""

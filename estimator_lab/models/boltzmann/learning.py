@@ -1,0 +1,169 @@
+"""Contrastive divergence: how a restricted Boltzmann machine learns.
+
+The gradient of the log likelihood with respect to W is <v h> over the data minus <v h> over the model
+(Hinton 2012, 'A practical guide to training restricted Boltzmann machines', eq. 4; 'guide' below). CD-k takes
+the second from k Gibbs steps that start at the data (Hinton 2002); persistent CD from chains that are never
+restarted (Tieleman 2008).
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from estimator_lab.base.settings import setting
+from estimator_lab.core import training
+from estimator_lab.core.float32 import in_float32
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.params import TrainingParams, structural
+from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, UNITS, Rbm
+from estimator_lab.optimizers import FIRST_ORDER, SCHEDULES, WITH_MOMENTUM
+from estimator_lab.tf1 import Operation, Tensor, Variable, tf
+
+RATES = {BERNOULLI: 0.05, GAUSSIAN: 0.001}
+"""Default learning rates by kind of units. Linear units are unbounded and need a rate that is one or two
+orders of magnitude smaller (guide, section 13.2)."""
+
+_FIRST_MOMENTUM = 0.5  # guide, section 9.1
+_RECONSTRUCTED = 32  # examples, with persistent chains: all would take a tenth of the step
+
+
+def _has_momentum(params: Any) -> bool:
+    return params.optimizer in WITH_MOMENTUM
+
+
+@dataclasses.dataclass(frozen=True)
+class RbmParams(TrainingParams):
+    """Parameters of one RBM; the defaults follow the guide."""
+
+    # Contrastive divergence has no loss that a second-order optimizer could evaluate.
+    optimizer: str = setting('momentum', 'name of the optimizer', choices=tuple(FIRST_ORDER))
+    learning_rate: float = setting(
+        0.0, 'initial learning rate; 0 for the default, 0.05, or 0.001 with gaussian units', lower=0
+    )
+    learning_rate_schedule: str = setting('linear', 'course of the learning rate', choices=tuple(SCHEDULES))
+    initial_momentum_steps: int = setting(
+        3000,
+        'first steps, with a momentum of 0.5; then learning rate / (1 - momentum) stays the same',
+        lower=0,
+        used_if=_has_momentum,
+    )
+    hidden_units: int = structural(500, 'hidden units', lower=1)
+    visible_units: str = structural(
+        BERNOULLI,
+        'bernoulli for pixels as probabilities; gaussian for photos, each normalised to mean 0, deviation 1',
+        choices=UNITS,
+    )
+    binarize: bool = setting(
+        True,
+        'whether pixels are sampled as 0 or 1 (bernoulli only)',
+        used_if=lambda params: params.visible_units == BERNOULLI,
+    )
+    cd_steps: int = setting(1, 'Gibbs steps in an update, k of CD-k', lower=1)
+    chains: int = structural(
+        100, 'persistent chains, for better samples; 0 starts each chain at the data', lower=0
+    )
+    weight_decay: float = setting(0.0002, 'factor of the L2 penalty on weights', lower=0)
+    ais_chains: int = setting(
+        0, 'chains that estimate log Z in EVAL, 100 for about 0.1 nat; 0 for no estimate', lower=0
+    )
+    ais_steps: int = setting(
+        14_500,
+        'intermediate machines of each chain',
+        lower=100,
+        used_if=lambda params: params.ais_chains > 0,
+    )
+
+
+class Divergence(NamedTuple):
+    """The results of contrastive divergence on a batch.
+
+    Attributes:
+      gradients: of the weights, the visible and the hidden bias; descending them increases the likelihood.
+      reconstruction: float32 [m, visible], means of the visible units for the first m examples: after the
+        first Gibbs step of chains that start at the data, or else after one mean-field pass.
+      chains: the variable of the persistent chains, or None.
+      moved: the chains after this update, float32 [chains, visible].
+    """
+
+    gradients: tuple[Any, Any, Any]
+    reconstruction: Tensor
+    chains: Variable | None
+    moved: Tensor
+
+    def keep(self) -> Operation:
+        """Returns the operation that stores the chains."""
+        return tf.no_op() if self.chains is None else tf.assign(self.chains, self.moved).op
+
+
+def contrastive_divergence(rbm: Rbm, v_data: Tensor, params: RbmParams, noise: Noise) -> Divergence:
+    """Computes the gradients from a batch.
+
+    Args:
+      rbm: the machine.
+      v_data: float32 [batch, visible], the data.
+      params: the steps and chains, and the weight decay.
+      noise: the random numbers.
+    """
+    with tf.name_scope('contrastive_divergence'):
+        rbm = rbm.read_once()
+        h_data = rbm.hidden_mean(v_data)
+        chains = _chains(v_data, params.chains) if params.chains else None
+        # The first step is outside of the loop, so that E[h | data] is computed only once.
+        first = rbm.gibbs_step(v_data if chains is None else chains, noise.fork(tf.constant(0)))
+        v_model = rbm.gibbs(first.sample, params.cd_steps - 1, noise) if params.cd_steps > 1 else first.sample
+        h_model = rbm.hidden_mean(v_model)
+        # One product for both means: dividing and subtracting before it touches fewer values than after.
+        visible = tf.concat([v_model, v_data], axis=0)
+        hidden = tf.concat([_share(h_model), -_share(h_data)], axis=0)
+        w_gradient = in_float32(tf.matmul(visible, hidden, transpose_a=True))
+        gradients = (
+            w_gradient + params.weight_decay * rbm.weights,
+            tf.reduce_mean(v_model, axis=0) - tf.reduce_mean(v_data, axis=0),
+            tf.reduce_sum(hidden, axis=0),
+        )
+        seen = first.mean if chains is None else rbm.visible_mean(h_data[:_RECONSTRUCTED])
+        return Divergence(gradients, seen, chains, v_model)
+
+
+def _share(values: Tensor) -> Tensor:
+    """Divides float32 [n, units] by n."""
+    return values / tf.cast(tf.shape(values)[0], tf.float32)
+
+
+def _chains(visible: Tensor, count: int) -> Variable:
+    """Returns the variable with the persistent chains, float32 [count, visible]."""
+    shape = [count, visible.shape.as_list()[1]]
+    return tf.get_variable(
+        'chains', shape, initializer=tf.random_uniform_initializer(0.0, 1.0), trainable=False
+    )
+
+
+def apply_gradients(
+    params: RbmParams, pairs: list[tuple[Tensor, Variable]], weights: Tensor
+) -> tuple[Operation, Tensor]:
+    """Returns the operation that takes one step and counts it, and the learning rate, a float32 scalar.
+
+    In the long run, momentum m multiplies steps by 1 / (1 - m). Persistent chains follow the weights at a
+    rate of 0.05 with m = 0.5; if m jumped to 0.9 at the same rate, the reconstruction error would triple.
+
+    Args:
+      params: the optimizer, its rate, and the momentum: low at first, then high (guide, section 9.1).
+      pairs: gradients with their variables.
+      weights: the weight of each example, float32 [batch] or a number.
+    """
+    rate = params.learning_rate or RATES[params.visible_units]
+    scale = 1.0
+    if params.initial_momentum_steps and _has_momentum(params):
+        scale = (1 - params.momentum) / (1 - _FIRST_MOMENTUM)
+    with tf.name_scope('train'):
+        step = tf.train.get_or_create_global_step() - params.first_step
+        is_first = step < params.initial_momentum_steps
+        optimizer, now = training.optimizer_and_rate(
+            dataclasses.replace(params, learning_rate=rate),
+            tf.where(is_first, _FIRST_MOMENTUM, params.momentum),
+            tf.where(is_first, 1.0, scale),
+        )
+
+        def update() -> Operation:
+            return training.apply_gradients(optimizer, pairs, weights, params.accumulate)
+
+        return training.sequential_train_op([update]), now

@@ -1,0 +1,125 @@
+"""Greedy pre-training of a stack: each machine is trained on the output of those below.
+
+Hinton, Osindero and Teh (2006); Bengio et al. (2007). The variables of the machines initialise a feed-forward
+network.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.base.settings import setting
+from estimator_lab.core.model import Args, Phase
+from estimator_lab.core.params import structural
+from estimator_lab.models.boltzmann.head import rbm_spec
+from estimator_lab.models.boltzmann.learning import RATES, RbmParams
+from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, UNITS
+from estimator_lab.models.boltzmann.stack import Stack, layer_variables, make_layer
+from estimator_lab.tf1 import EstimatorSpec
+
+LAYERWISE = ('pretrain_epochs', 'chains')
+"""Hyper-parameters of how layers are pre-trained, on which the fine-tuned network does not depend."""
+
+_PHASE = 'pretrain_'
+
+
+def _is_pretrained(params: Any) -> bool:
+    return params.pretrain_epochs > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingParams:
+    """Hyper-parameters of pre-training, which is by momentum with a linear schedule."""
+
+    pretrain_epochs: float = structural(10.0, 'passes over the images for each layer; 0 for none', lower=0)
+    pretrain_learning_rate: float = setting(
+        0.0,
+        'initial learning rate of pre-training; 0 for the default, 0.05, or 0.001 for gaussian units',
+        lower=0,
+        used_if=_is_pretrained,
+    )
+    cd_steps: int = setting(1, 'Gibbs steps in an update of an rbm', lower=1, used_if=_is_pretrained)
+    chains: int = structural(
+        0, "an rbm's persistent chains; 0 starts each chain at the data", lower=0, used_if=_is_pretrained
+    )
+    pretrain_binarize: bool = setting(
+        False,
+        'whether rbms learn from inputs sampled as 0 or 1: better samples after few steps',
+        used_if=_is_pretrained,
+    )
+    visible_units: str = structural(
+        BERNOULLI, 'of the lowest rbm: bernoulli, or gaussian for photos', choices=UNITS
+    )
+
+
+def pretraining_phases(
+    params: PretrainingParams,
+    layers: int,
+    renames: Sequence[tuple[str, str]] = (),
+    least_steps: int = 0,
+) -> list[Phase]:
+    """Returns one phase per layer, then the final one; without pre-training only that.
+
+    Args:
+      params: the hyper-parameters.
+      layers: number of layers; the final phase inherits the kernel and the bias of each.
+      renames: (name in the final phase, name in pre-training) of further variables.
+      least_steps: of the final phase; see `Phase`.
+    """
+    if not params.pretrain_epochs:
+        return [Phase(least_steps=least_steps)]
+    numbers = range(1, layers + 1)
+    early = [Phase(f'{_PHASE}{n}', params.pretrain_epochs, layer_variables(n - 1)) for n in numbers]
+    final = tuple(f'layer_{n}/{name}' for n in numbers for name in ('kernel', 'bias'))
+    return [*early, Phase(inherits=final, renames=tuple(renames), least_steps=least_steps)]
+
+
+def pretraining_stack(params: Any, layers: Sequence[int], linear_top: bool = False) -> Stack:
+    """Creates the variables of the layers up to the one that `params.phase` trains.
+
+    Args:
+      params: the run's parameters: both a TrainingParams and a PretrainingParams.
+      layers: hidden units of all layers.
+      linear_top: whether the last layer has linear units, as a code has.
+    """
+    below, trained = [int(np.prod(params.image_shape)), *layers], _number(params)
+
+    def units(number: int) -> tuple[str, str]:
+        is_linear = linear_top and number == len(layers)
+        visible = params.visible_units if number == 1 else BERNOULLI
+        return visible, GAUSSIAN if is_linear else BERNOULLI
+
+    made = [
+        make_layer(number, below[number - 1], layers[number - 1], units(number), trainable=number == trained)
+        for number in range(1, trained + 1)
+    ]
+    return Stack(made, params.image_shape)
+
+
+def pretraining_spec(args: Args[Any], stack: Stack) -> EstimatorSpec:
+    """Returns the EstimatorSpec of a phase of pre-training, in which the stack's top machine learns."""
+    return rbm_spec(dataclasses.replace(args, params=machine_params(args.params, stack)), stack)
+
+
+def machine_params(params: Any, stack: Stack) -> RbmParams:
+    """Returns the parameters of the stack's top machine."""
+    top = stack.top
+    is_linear = GAUSSIAN in (top.visible_units, top.hidden_units)
+    return RbmParams(
+        image_shape=params.image_shape,
+        train_steps=params.train_steps,
+        first_step=params.first_step,
+        accumulate=params.accumulate,
+        learning_rate=params.pretrain_learning_rate or RATES[GAUSSIAN if is_linear else BERNOULLI],
+        cd_steps=params.cd_steps,
+        chains=params.chains,
+        visible_units=top.visible_units,
+        binarize=params.pretrain_binarize,  # otherwise the probabilities of the units below are used
+    )
+
+
+def _number(params: Any) -> int:
+    """Returns which layer the phase trains, from 1."""
+    return int(params.phase.removeprefix(_PHASE))
