@@ -11,11 +11,10 @@ from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import resolve
 from estimator_lab.errors import FlagError
 from estimator_lab.models import dbn
+from estimator_lab.models.boltzmann.pretraining import machine_params, pretraining_stack
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from tests.archive_files import encoded, picture, write_tar
-from tests.models.contract.graphs import a_bad_batch_changes_nothing
-from tests.models.contract.subject import Subject
 from tests.small_runs import small_settings, summaries_in, train_run, values_in
 
 HPARAMS = 'layers=6-5,pretrain_epochs=0.5,head_steps=2'
@@ -34,19 +33,21 @@ def settings(archive, tmp_path):
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """A finished run whose top machine sees the label: (result, model_dir, what it said)."""
+    """A finished run: (result, model_dir, what it said)."""
     folder, lines = tmp_path_factory.mktemp('dbn'), []
-    hparams = f'{HPARAMS},labels_in_top=true'
-    run = small_settings('dbn', folder, max_steps=7, hparams=hparams, save_summary_steps=1)
+    run = small_settings('dbn', folder, max_steps=7, hparams=HPARAMS, save_summary_steps=1)
     return train_run(run, lines.append), run.model_dir, lines
 
 
 def test_phases_share_one_axis_of_steps(trained):
     result, folder, lines = trained
     assert result.step == 7 and 0 <= result.metrics['accuracy'] <= 1
-    points = {'pretrain_1/eval/hidden': 6, 'pretrain_2/eval/hidden': 5, 'eval/embeddings': 5}
-    for name, units in points.items():
-        assert np.loadtxt(folder / f'{name}.tsv').shape == (24, units)
+    for points, units in (
+        ('pretrain_1/eval/hidden', 6),
+        ('pretrain_2/eval/hidden', 5),
+        ('eval/embeddings', 5),
+    ):
+        assert np.loadtxt(folder / f'{points}.tsv').shape == (24, units)
     latest = [tf.train.latest_checkpoint(str(folder / name)) for name in ('pretrain_1', 'pretrain_2', '')]
     assert [Path(path).name for path in latest] == ['model.ckpt-2', 'model.ckpt-4', 'model.ckpt-7']
     phases = [line for line in lines if line.startswith('Phase')]
@@ -74,7 +75,6 @@ def test_each_phase_begins_where_the_one_before_ended(trained):
         for name in ('kernel', 'bias'):
             assert np.array_equal(begun[f'layer_{layer}/{name}'], second[f'layer_{layer}/{name}'])
             assert not np.array_equal(last[f'layer_{layer}/{name}'], second[f'layer_{layer}/{name}'])
-    assert second['layer_2/label_kernel'].shape == (4, 5)
 
 
 def test_the_new_top_layer_learns_first(trained):
@@ -142,37 +142,28 @@ def test_without_pretraining_it_is_the_same_network(trained):
     assert names == {name for name in values_in(trained[1], 7) if re.match(r'(layer_.|logits)/\w+$', name)}
 
 
-def test_denoising_autoencoders_pretrain_the_same_variables_on_images_without_labels(settings, tmp_path):
+def test_machines_pretrain_on_images_without_labels(settings, tmp_path):
     loose = write_tar(tmp_path / 'loose.tar', [(f'{i}.png', encoded(picture(i))) for i in range(12)])
-    run = settings(hparams=f'{HPARAMS},pretraining=denoising', pretrain_data=[str(loose)], max_steps=4)
+    run = settings(pretrain_data=[str(loose)], max_steps=4)
     experiment = Experiment(run, lambda line: None)
     # 12 images in batches of 6: half an epoch is one step
     assert [trainer.plan.last_step for trainer in experiment.trainers] == [1, 2, 4]
     assert experiment.train().step == 4
-    second = values_in(run.model_dir / 'pretrain_2', 2)
-    assert second['layer_2/kernel'].shape == (6, 5) and second['layer_2/visible_bias'].shape == (6,)
-    assert np.array_equal(second['layer_2/kernel'], values_in(run.model_dir, 2)['layer_2/kernel'])
 
 
 def test_each_phase_is_a_run_of_tensorboard(trained):
     folder = trained[1]
-    places = {folder / name for name in ('pretrain_1', 'pretrain_2', '')}
-    found = {path.parent for path in folder.rglob('events*')}
-    assert found == {*places, *(place / 'eval' for place in places)}
-    tags = {tag.removesuffix('/image') for tag in summaries_in(folder / 'pretrain_2')}
-    wanted = ('images/receptive_fields', 'images/reconstruction', 'images/dream', 'activations/layer_2')
-    assert tags >= set(wanted)
+    folders = [folder / phase for phase in ('pretrain_1', 'pretrain_2', '')]
+    assert {path.parent for path in folder.rglob('events*')} == {*folders, *(f / 'eval' for f in folders)}
+    tags = {tag.removesuffix('/image') for tag in summaries_in(folders[1])}
+    assert tags >= {'images/receptive_fields', 'images/reconstruction', 'images/dream', 'activations/layer_2'}
 
 
 @pytest.mark.parametrize(
     ('changes', 'sentence'),
     [
         ({'max_steps': 4}, r'--max_steps=4 ends within pre-training, which takes 4 steps'),
-        (
-            {'hparams': 'labels_in_top=true,pretraining=denoising'},
-            r'labels_in_top=true needs pretraining=rbm',
-        ),
-        ({'hparams': 'visible_units=gaussian,pretraining=denoising'}, r'visible_units=gaussian needs'),
+        ({'hparams': 'layers='}, r"layers='' must be like"),
         (
             {'hparams': 'layers=6,pretrain_epochs=0', 'pretrain_data': ['x.tar']},
             r'--pretrain_data has no use here',
@@ -186,7 +177,7 @@ def test_bad_settings_get_a_sentence(settings, changes, sentence):
 
 def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(settings, trained, tmp_path):
     shutil.copytree(trained[1], tmp_path / 'model')
-    hparams = f'{HPARAMS},labels_in_top=true'
+    hparams = HPARAMS
     with pytest.raises(FlagError, match=r'pretrain_epochs=0.5, not 1.0'):
         Experiment(settings(hparams=hparams.replace('0.5', '1.0'), max_steps=20), lambda line: None)
     for name in ('pretrain_1', 'pretrain_2'):  # anew, then, but in half as many steps
@@ -198,9 +189,6 @@ def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(setting
 def test_rbms_learn_from_probabilities_or_from_samples():
     for given in (False, True):
         params = dbn.Params(phase='pretrain_2', layers='6-5', pretrain_binarize=given)
-        assert params.layer_pretraining.rbm_params().binarize is given
-
-
-def test_a_batch_of_bad_images_teaches_a_denoising_autoencoder_nothing(tmp_path):
-    params = {'layers': '6', 'pretraining': 'denoising', 'phase': 'pretrain_1'}
-    a_bad_batch_changes_nothing(Subject(dbn.MODEL, params, (8, 8, 1), tmp_path))
+        with tf.Graph().as_default():
+            stack = pretraining_stack(params, (6, 5))
+        assert machine_params(params, stack).binarize is given

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from estimator_lab.core.boltzmann.rbm import GAUSSIAN, Rbm
 from estimator_lab.core.noise import Noise
+from estimator_lab.models.boltzmann.machine import GAUSSIAN, Rbm
 from estimator_lab.tf1 import tf
 from tests.exact_rbm import ExactRbm, states
 from tests.graphs import evaluate as run
@@ -83,7 +83,7 @@ def test_sample_means_match_the_probabilities():
         h = tf.tile(tf.constant([[0.0, 1, 1]]), [count, 1])
         drawn = noise()
         means = rbm.hidden_mean(v[:1]), rbm.visible_mean(h[:1])
-        samples = rbm.sample_hidden(v, drawn), rbm.sample_visible(h, drawn)
+        samples = rbm.sample_hidden(v, drawn), drawn.coins(rbm.visible_mean(h))
         return means, [tf.reduce_mean(s, axis=0) for s in samples], [tf.reduce_max(s) for s in samples]
 
     means, found, largest = run(build)
@@ -93,37 +93,12 @@ def test_sample_means_match_the_probabilities():
     assert largest == [1.0, 1.0]
 
 
-def test_a_label_is_one_softmax_unit():
-    exact, count = ExactRbm.drawn(6, 2, seed=3), 20_000
-
-    def build():
-        rbm = rbm_of(exact, classes=3)
-        h = tf.tile(tf.constant([[1.0, 0.0]]), [count, 1])
-        drawn = rbm.sample_visible(h, noise())
-        return rbm.visible_mean(h[:1])[0], tf.reduce_mean(drawn, 0), tf.reduce_sum(drawn[:, 3:], 1)
-
-    mean, found, labels = run(build)
-    logits = exact.weights[3:, 0] + exact.visible_bias[3:]
-    assert np.allclose(mean[3:], np.exp(logits) / np.exp(logits).sum(), atol=1e-6)
-    assert np.allclose(found, mean, atol=2.5 / math.sqrt(count))
-    assert (labels == 1).all()
-
-
 def test_gibbs_chains_reach_the_model_s_distribution():
     exact, count = ExactRbm.drawn(4, 3, seed=5), 20_000
     drawn = run(lambda: rbm_of(exact).gibbs(tf.zeros([count, 4]), 60, noise()))
     places = (drawn @ [8, 4, 2, 1]).astype(int)
     shares = np.bincount(places, minlength=16) / count
     assert np.allclose(shares, exact.visible_probabilities(), atol=2.5 / math.sqrt(count))
-
-
-def test_a_clamped_label_stays():
-    def build():
-        start = tf.concat([tf.zeros([8, 3]), tf.one_hot([1] * 8, 3)], axis=1)
-        return rbm_of(ExactRbm.drawn(6, 2), classes=3).gibbs(start, 5, noise(), clamped=True)
-
-    drawn = run(build)
-    assert (drawn[:, 3:] == [0, 1, 0]).all()
 
 
 def test_the_same_seed_gives_the_same_chain_and_another_one_another():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.noise import fixed_seeds, fresh_seed
-from estimator_lab.core.reconstruction.corruption import CORRUPTIONS, corrupt
+from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
 from estimator_lab.tf1 import tf
 
 GREY = np.full((20, 50, 50, 1), 0.5, np.float32)  # 50,000 values

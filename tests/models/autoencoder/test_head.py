@@ -9,10 +9,9 @@ import pytest
 from estimator_lab.core.endpoints import published
 from estimator_lab.core.params import TrainingParams
 from estimator_lab.core.projector import ProjectorHook
-from estimator_lab.core.reconstruction.head import reconstruction_spec
-from estimator_lab.core.reconstruction.image_metrics import ssim
-from estimator_lab.core.reconstruction.principal_components import FILE, principal_components
-from estimator_lab.core.reconstruction.report import Reconstructed, ReconstructionReportHook
+from estimator_lab.models.autoencoder.head import Reconstructed, reconstruction_spec
+from estimator_lab.models.autoencoder.image_metrics import ssim
+from estimator_lab.models.autoencoder.report import ReconstructionReportHook
 from estimator_lab.tf1 import tf
 from tests.core.helpers import (
     MODES,
@@ -56,8 +55,9 @@ def spec_of(mode, changes=None, config=None, values=None, inputs=IMAGES, labels=
     made = Reconstructed(args.images, tf.constant(inputs), tf.constant(CODE), 3 * values, values)
     if inputs is IMAGES:
         made = made._replace(inputs=made.images)
-    layers = {'dense': tf.constant(CODE)}
-    return reconstruction_spec(args, made, layers, lambda code: tf.zeros([tf.shape(code)[0], *SHAPE]))
+    kernel = tf.get_variable('dense/kernel', initializer=tf.constant(RNG.random((36, 70), np.float32)))
+    layer = tf.constant(CODE) + 0.0 * tf.reduce_sum(kernel)
+    return reconstruction_spec(args, made, {'dense': layer})
 
 
 def errors(first, second):
@@ -115,19 +115,6 @@ def test_a_corruption_is_measured_as_well():
     assert found['psnr_gain'] == pytest.approx(psnr(IMAGES, CLIPPED).mean() - noisy, abs=1e-4)
 
 
-def test_principal_components_see_the_same_inputs(tmp_path):
-    components = principal_components(iter([(255 * RNG.random((40, *SHAPE))).astype(np.uint8)]), 3)
-    components.save(tmp_path / FILE)
-    with tf.Graph().as_default():
-        changes = {'model_dir': str(tmp_path), 'corruption': 'gaussian'}
-        found = metrics_of(spec_of(MODES.EVAL, changes, inputs=NOISY))['pca_squared_error']
-    with tf.Graph().as_default():
-        without = spec_of(MODES.EVAL, {'model_dir': str(tmp_path / 'none')})
-    wanted = errors(IMAGES, components.reconstruct(NOISY).reshape(IMAGES.shape)).mean()
-    assert found == pytest.approx(wanted, rel=1e-4)
-    assert 'pca_squared_error' not in without.eval_metric_ops
-
-
 def test_the_cross_entropy_is_a_metric_if_it_is_the_loss():
     with tf.Graph().as_default():
         spec = spec_of(MODES.EVAL, {'loss': 'cross_entropy'})
@@ -162,9 +149,11 @@ def test_training_shows_errors_codes_and_pictures(tmp_path, corruption, rows):
         tags = summary_tags()
         shown = drawn()
     assert found['squared_error'].simple_value == pytest.approx(errors(IMAGES, CLIPPED).mean(), rel=1e-5)
-    assert {'outputs/code', 'outputs/error'} <= tags
+    assert {'outputs/code', 'outputs/error', 'activations/dense'} <= tags
     assert {'weights/head/kernel', 'learning_rate'} <= tags
     assert shown['images/reconstruction/image'].image.height == rows * (SHAPE[0] + 1)
+    fields = shown['images/receptive_fields/image'].image
+    assert fields.height == 8 * (SHAPE[0] + 1), '64 of 70 units'
 
 
 def test_an_evaluation_shows_reconstructions_and_codes(tmp_path):
@@ -180,43 +169,39 @@ def test_an_evaluation_shows_reconstructions_and_codes(tmp_path):
     assert codes._texts_of['error'](1.23456) == '1.235' and codes._texts_of['label'](-1) == 'unknown'
 
 
-@pytest.mark.parametrize('corrupted', [False, True])
-def test_the_report_of_two_batches(tmp_path, corrupted):
-    """Two batches of 5 and 3 images: the worst of all are found, and all errors are in the histogram."""
+def test_text_labels_of_an_evaluation(tmp_path):
     with tf.Graph().as_default():
         tf.train.create_global_step()
-        batch, code = tf.placeholder(tf.float32, [None, *SHAPE]), tf.placeholder(tf.float32, [None, 3])
-        inputs = 0.5 * batch if corrupted else batch
-        made = Reconstructed(batch, inputs, code, batch, 0.9 * batch)
-        keys, labels = tf.placeholder(tf.string, [None]), tf.placeholder(tf.int64, [None])
-        hook = ReconstructionReportHook(
-            made, lambda values: tf.zeros([tf.shape(values)[0], *SHAPE]), keys, labels, tuple('ab'), tmp_path
-        )
+        labels = np.array([b'a', b'b', b'a', b'?', b'b'])
+        _, codes = spec_of(MODES.EVAL, config=config_of(tmp_path), labels=labels).evaluation_hooks
+        _, shown_labels, *_ = values_of(codes._tensors)
+    assert shown_labels.tolist() == [0, 1, 0, -1, 1]
+
+
+@pytest.mark.parametrize('corrupted', [False, True])
+def test_the_report_of_two_batches(tmp_path, corrupted):
+    """Two batches of 5 and 3 images: the worst of all are found."""
+    images = RNG.random((8, *SHAPE), np.float32) * np.arange(1, 9)[:, None, None, None] / 8
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        batch, keys = tf.placeholder(tf.float32, [None, *SHAPE]), tf.placeholder(tf.string, [None])
+        error = tf.reduce_sum(tf.square(0.1 * batch), axis=[1, 2, 3])
+        given = {'images': batch, 'reconstruction': 0.9 * batch, 'error': error, 'key': keys}
+        hook = ReconstructionReportHook(given | ({'inputs': 0.5 * batch} if corrupted else {}), tmp_path)
         hook.begin()
-        images = RNG.random((8, *SHAPE), np.float32) * np.arange(1, 9)[:, None, None, None] / 8
         with tf.Session() as session:
             initialize(session)
             for part in (slice(0, 5), slice(5, 8)):
                 fetches = hook.before_run(None).fetches
                 names = [f'a.tar:x/n/{n}.png'.encode() for n in range(8)][part]
-                feed = {
-                    batch: images[part],
-                    code: np.zeros((len(names), 3)),
-                    keys: names,
-                    labels: [n % 3 for n in range(8)][part],
-                }
-                hook.after_run(None, SimpleNamespace(results=session.run(fetches, feed)))
+                results = session.run(fetches, {batch: images[part], keys: names})
+                hook.after_run(None, SimpleNamespace(results=results))
             hook.end(session)
             tf.summary.FileWriterCache.get(str(tmp_path)).flush()
     values = summaries_in(tmp_path)
     worst = [example['key'].item().decode() for example in hook._worst.ranked()]
     wanted = sorted(range(8), key=lambda n: -((0.1 * images[n]) ** 2).sum())
     assert worst == [f'a.tar:x/n/{n}.png' for n in wanted]
-    assert values['outputs/error'].histo.num == 8 and values['outputs/code'].histo.num == 24
-    rows = hook._first_rows()
-    assert [text for _, texts in rows for text in texts][:3] == ['a', 'b', 'n/2.png']
-    assert len(rows) == 2 + corrupted
-    assert rows[-1][1][0] == f'error {((0.1 * images[0]) ** 2).sum():.2f}'
-    assert {'images/reconstruction', 'images/walk', 'images/worst'} == {
-        tag.removesuffix('/image') for tag in values if tag.startswith('images/')
-    }
+    # Below a title, rows of eight, 119 high.
+    rows = {tag: (value.image.height - 27) / 119 for tag, value in values.items() if value.image.height}
+    assert rows == {'images/reconstruction/image': 2 + corrupted, 'images/worst/image': 2}

@@ -1,18 +1,17 @@
-"""The head of a Boltzmann machine, and of pre-training, against NumPy."""
+"""The head of a Boltzmann machine against NumPy, and the parameters of pre-training."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from estimator_lab.core.boltzmann.head import rbm_spec
-from estimator_lab.core.boltzmann.params import RbmParams
-from estimator_lab.core.boltzmann.pretraining import LayerPretraining, PretrainingParams
-from estimator_lab.core.boltzmann.pretraining_head import pretraining_spec
-from estimator_lab.core.boltzmann.stack import Stack, make_layer
 from estimator_lab.core.endpoints import published
 from estimator_lab.core.params import TrainingParams
 from estimator_lab.core.projector import ProjectorHook
+from estimator_lab.models.boltzmann.head import rbm_spec
+from estimator_lab.models.boltzmann.learning import RbmParams
+from estimator_lab.models.boltzmann.pretraining import PretrainingParams, machine_params, pretraining_stack
+from estimator_lab.models.boltzmann.stack import Stack, make_layer
 from estimator_lab.tf1 import tf
 from tests.core.helpers import (
     MODES,
@@ -31,6 +30,7 @@ IMAGES = RNG.random((5, *SHAPE), np.float32)
 DATA = IMAGES.reshape(5, 6)
 WEIGHTS, BIAS = RNG.normal(0, 1, (6, 4)).astype(np.float32), RNG.normal(0, 1, 4).astype(np.float32)
 VISIBLE_BIAS = RNG.normal(0, 1, 6).astype(np.float32)
+GAUSSIAN = ('gaussian', 'bernoulli')
 PARAMS = RbmParams(image_shape=SHAPE, hidden_units=4, binarize=False, chains=0)
 
 
@@ -64,10 +64,9 @@ def known_weights(monkeypatch):
     monkeypatch.setattr(tf, 'get_variable', get_variable)
 
 
-def spec_of(mode, config=None, classes=0, one_hot=None, params=PARAMS, weight=(1.0,) * 5):
+def spec_of(mode, config=None, params=PARAMS, weight=(1.0,) * 5, units=('bernoulli', 'bernoulli')):
     args = args_of(mode, params, IMAGES, config=config, key=[*'abcde'], weight=np.array(weight, np.float32))
-    stack = Stack([make_layer(1, 6, 4, classes=classes)], SHAPE)
-    return rbm_spec(args, stack, None if one_hot is None else tf.constant(one_hot))
+    return rbm_spec(args, Stack([make_layer(1, 6, 4, units)], SHAPE))
 
 
 def test_predictions_and_endpoints():
@@ -95,10 +94,6 @@ def test_the_metrics_of_an_evaluation(tmp_path):
     assert np.allclose(errors, wanted, atol=1e-5) and loss == pytest.approx(wanted.mean(), rel=1e-5)
     assert found['reconstruction_error'] == pytest.approx(wanted.mean(), rel=1e-5)
     assert found['free_energy'] == pytest.approx(energy_of(DATA).mean(), rel=1e-4)
-    # The sample of the training data is still empty: rows of zeros.
-    empty = energy_of(np.zeros((1, 6)))[0]
-    assert found['training_free_energy'] == pytest.approx(empty, rel=1e-4)
-    assert found['free_energy_gap'] == pytest.approx(energy_of(DATA).mean() - empty, abs=1e-3)
     assert found['total_examples'] == 5 and 'log_partition' not in found
     flips = np.array([energy_of(np.abs(DATA - np.eye(6)[unit])) - energy_of(DATA) for unit in range(6)])
     by_unit = -6 * np.log1p(np.exp(-flips))
@@ -128,12 +123,11 @@ def test_a_step_follows_the_gradient_of_contrastive_divergence(tmp_path):
         step = tf.train.create_global_step()
         spec = spec_of(MODES.TRAIN, config_of(tmp_path), params=params)
         (kernel,) = (v for v in tf.trainable_variables() if v.op.name.endswith('kernel'))
-        (sample,) = (v for v in tf.global_variables() if v.op.name == 'training_sample')
         tags = summary_tags()
         shown = drawn()
         initialize(session)
         loss, _ = session.run([spec.loss, spec.train_op])
-        change, kept, steps = session.run([kernel, sample, step])
+        change, steps = session.run([kernel, step])
     assert tags >= {'learning_rate', 'reconstruction_error', 'free_energy', 'activations/layer_1'}
     assert tags >= {f'weights/layer_1/{name}' for name in ('kernel', 'bias', 'visible_bias')}
     assert set(shown) == {f'images/{name}/image' for name in ('receptive_fields', 'reconstruction', 'dream')}
@@ -142,18 +136,17 @@ def test_a_step_follows_the_gradient_of_contrastive_divergence(tmp_path):
     model = data - 0.5 * WEIGHTS - (change - WEIGHTS)
     assert (model >= -1e-5).all() and (model <= 1 + 1e-5).all()
     assert 0 < loss < 6 and steps == 1
-    assert np.array_equal(kept[:5], DATA) and np.array_equal(kept[5:10], DATA)
 
 
-def test_labels_are_visible_units_and_zero_where_unknown():
-    one_hot = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1]]
+def test_errors_of_gaussian_units_are_of_pixels_in_every_mode():
     with tf.Graph().as_default():
-        with_labels = spec_of(MODES.EVAL, classes=2, one_hot=one_hot)
-        assert metrics_of(with_labels)['total_examples'] == 5
+        params = dataclasses.replace(PARAMS, visible_units='gaussian')
+        evaluated = values_of(spec_of(MODES.EVAL, params=params, units=GAUSSIAN).predictions)
     with tf.Graph().as_default():
-        found = values_of(spec_of(MODES.PREDICT, classes=2).predictions)
-    assert np.allclose(found['hidden'], hidden_of(DATA), atol=1e-5)  # without a label: its weights are idle
-    assert found['dream'].shape == (5, *SHAPE)
+        predicted = values_of(spec_of(MODES.PREDICT, params=params, units=GAUSSIAN).predictions)
+    wanted = ((IMAGES - predicted['reconstruction']) ** 2).reshape(5, -1).sum(1)
+    assert np.allclose(predicted['error'], wanted, atol=1e-5)
+    assert np.allclose(evaluated['error'], wanted, atol=1e-5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,64 +154,22 @@ class Params(PretrainingParams, TrainingParams):
     """What pre-training reads of a model's parameters."""
 
 
-def pretrained(mode, config=None, **changes):
-    given = {'pretraining': 'denoising', 'masking': 0.0, 'phase': 'pretrain_1', **changes}
-    params = Params(image_shape=SHAPE, vocabulary=tuple('ab'), **given)
-    args = args_of(mode, params, IMAGES, config=config, key=[*'abcde'])
-    one_hot = tf.constant(np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1]])
-    return pretraining_spec(args, LayerPretraining(params, (4,), classes=2), one_hot)
-
-
-def test_a_denoising_layer(tmp_path):
-    reconstruction = visible_of(hidden_of(DATA))
-    errors = ((DATA - reconstruction) ** 2).sum(1)
-    entropy = -(DATA * np.log(reconstruction) + (1 - DATA) * np.log1p(-reconstruction)).sum(1)
+def test_pre_training_accumulates_as_the_run_does():
+    params = Params(image_shape=SHAPE, phase='pretrain_2', accumulate=4, chains=7, cd_steps=3)
     with tf.Graph().as_default():
-        tf.train.create_global_step()
-        spec = pretrained(MODES.EVAL, config_of(tmp_path))
-        found, loss = metrics_of(spec), values_of(spec.loss)
-        assert [type(hook) for hook in spec.evaluation_hooks] == [ProjectorHook]
-        assert np.allclose(values_of(spec.predictions['error']), errors, atol=1e-5)
-    assert found == {'reconstruction_error': pytest.approx(errors.mean(), rel=1e-5), 'total_examples': 5}
-    assert loss == pytest.approx(entropy.mean(), rel=1e-5)
-    with tf.Graph().as_default() as graph:
-        predicted = values_of(pretrained(MODES.PREDICT).predictions)
-        assert list(published(graph)) == ['layer_1']
-    assert np.allclose(predicted['hidden'], hidden_of(DATA), atol=1e-5)
-    assert np.allclose(predicted['reconstruction'].reshape(5, 6), reconstruction, atol=1e-5)
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.train.create_global_step()
-        spec = pretrained(MODES.TRAIN, config_of(tmp_path))
-        assert summary_tags() >= {'reconstruction_error', 'activations/layer_1'}
-        shown = drawn()
-        initialize(session)
-        first = session.run(spec.loss)
-        for _ in range(20):
-            session.run(spec.train_op)
-        assert session.run(spec.loss) < first == pytest.approx(entropy.mean(), rel=1e-5)
-    assert set(shown) == {'images/receptive_fields/image', 'images/reconstruction/image'}
+        stack = pretraining_stack(params, (4, 3, 2), linear_top=True)
+        machine = machine_params(params, stack)
+        trained = [v.op.name for v in tf.trainable_variables()]
+    assert (machine.accumulate, machine.chains, machine.cd_steps) == (4, 7, 3)
+    assert trained == [f'layer_2/{name}' for name in ('kernel', 'bias', 'visible_bias')]
+    assert machine.learning_rate == 0.05 and machine.visible_units == 'bernoulli'
 
 
-def test_a_share_of_the_inputs_is_masked_in_training_only():
-    losses = {}
-    for mode in (MODES.TRAIN, MODES.EVAL):
-        for masking in (0.0, 0.9):
-            with tf.Graph().as_default():
-                tf.train.create_global_step()
-                losses[mode, masking] = values_of(pretrained(mode, masking=masking).loss)
-    assert losses[MODES.EVAL, 0.9] == losses[MODES.EVAL, 0.0]
-    assert losses[MODES.TRAIN, 0.0] == pytest.approx(losses[MODES.EVAL, 0.0], rel=1e-6)
-    assert abs(losses[MODES.TRAIN, 0.9] - losses[MODES.TRAIN, 0.0]) > 0.01
-
-
-@pytest.mark.parametrize(
-    ('phase', 'layers', 'label'), [('pretrain_1', (4,), True), ('pretrain_1', (4, 3), False)]
-)
-def test_only_the_last_machine_sees_the_label(phase, layers, label):
-    params = Params(image_shape=SHAPE, vocabulary=tuple('ab'), phase=phase)
+def test_only_the_last_layer_has_linear_units():
+    params = Params(image_shape=SHAPE, phase='pretrain_2', visible_units='gaussian')
     with tf.Graph().as_default():
-        args = args_of(MODES.EVAL, params, IMAGES)
-        one_hot = tf.constant(np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1]])
-        spec = pretraining_spec(args, LayerPretraining(params, layers, classes=2), one_hot)
-        assert any('label_kernel' in v.op.name for v in tf.global_variables()) == label
-        assert metrics_of(spec)['reconstruction_error'] > 0
+        stack = pretraining_stack(params, (4, 3), linear_top=True)
+        machine = machine_params(params, stack)
+    assert [layer.rbm.hidden_units for layer in stack.layers] == ['bernoulli', 'gaussian']
+    assert [layer.rbm.visible_units for layer in stack.layers] == ['gaussian', 'bernoulli']
+    assert machine.learning_rate == 0.001
