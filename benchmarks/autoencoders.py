@@ -27,7 +27,6 @@ from runner import Figures, train
 
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.core.picture import COLUMNS, labelled_grid, png_bytes
-from estimator_lab.core.reconstruction.principal_components import FILE, load_components, principal_components
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.precision import PRECISIONS
 from estimator_lab.tf1 import tf
@@ -90,8 +89,17 @@ def pca(given: argparse.Namespace) -> None:
     """Prints the error of 30 principal components: 13.87 in Hinton and Salakhutdinov (2006)."""
     (known, _), (test, _) = read_images(given.train), read_images(given.test)
     test = to_unit_range(test)
-    error = np.square(principal_components([known], 30).reconstruct(test) - test).sum(axis=(1, 2, 3)).mean()
+    error = np.square(by_components(to_unit_range(known), test, 30) - test).sum(axis=(1, 2, 3)).mean()
     print(f'PCA with 30 components: squared error {error:.3f} a test image')
+
+
+def by_components(known: np.ndarray, images: np.ndarray, count: int) -> np.ndarray:
+    """Returns images restored from their first principal components, those of the known images."""
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(count, svd_solver='randomized', random_state=1).fit(known.reshape(len(known), -1))
+    restored = fitted.inverse_transform(fitted.transform(images.reshape(len(images), -1)))
+    return np.asarray(restored).reshape(images.shape)
 
 
 def deep(name: str, given: argparse.Namespace) -> None:
@@ -159,8 +167,8 @@ def convolutional(given: argparse.Namespace) -> None:
     trained = learn('convolutional', given)
     pixels, _ = images_of(given.test, trained)
     photos, ours = to_unit_range(pixels), predictions(trained, pixels, 'reconstruction')
-    components = load_components(trained.model_dir / FILE, photos[0].size)
-    theirs = np.clip(components.reconstruct(photos), 0, 1)
+    known = to_unit_range(images_of(given.train, trained)[0])
+    theirs = np.clip(by_components(known, photos, 256), 0, 1)
     for name, images in (('autoencoder', ours), ('PCA', theirs)):
         error = np.square(images - photos).sum(axis=(1, 2, 3)).mean()
         print(f'{name}: squared error {error:.2f} a test image, PSNR {_psnr(photos, images):.2f} dB')

@@ -6,8 +6,6 @@
     python benchmarks/gan_figures.py fakes --train=... --test=...
                         accuracy on real digits of a CNN that has seen only 60,000 fakes of the same
                         generator; 20 minutes after `quality`, 65 without
-    python benchmarks/gan_figures.py semi --train=... --test=...
-                        errors of 10,000 with 100 labels; --seeds=1,2,3 repeats it; 90 minutes a seed
     python benchmarks/gan_figures.py step
                         a step of both networks against the same networks in PyTorch; 2 minutes
     python benchmarks/gan_figures.py faces
@@ -26,7 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from archives import read_images, write_few
+from archives import read_images
 from gan_contenders import BATCH, LATENT, SIDE
 from runner import HERE, Clock, Figures, Measured, child, evaluate, print_table, python, race, train
 
@@ -40,15 +38,6 @@ MNIST = '--image_size=28'
 JUDGE = ('--model=cnn', '--batch_size=100', '--epochs=15', '--augment=shift=2')
 GAN = ('--model=gan', f'--batch_size={BATCH}', '--eval_steps=40')
 STEPS = {'digits': 16_000, 'faces': 5_000}
-SEMI = (
-    '--model=gan',
-    '--batch_size=200',
-    '--save_checkpoints_steps=3000',
-    '--hparams=semi_supervised=true,kind=dense,normalization=weight,noise=0.5,input_noise=0.3,latent_size=100,'
-    'learning_rate=0.003,epsilon=0.0001',
-)
-SEMI_EPOCHS = 45
-LABELS_A_CLASS = 10
 SAMPLES = 10_000
 _BATCH = 500
 FIGURES = Figures(
@@ -61,7 +50,6 @@ FIGURES = Figures(
     seconds=(0.0, 'of the rival in quality; 0: as many as ours took'),
     rival=(sys.executable, 'a Python that has PyTorch'),
     hparams=('', 'further hyper-parameters of the gan'),
-    seeds=('1,2,3', 'of semi'),
 )
 
 
@@ -165,23 +153,6 @@ def fakes(given: argparse.Namespace) -> None:
     print(f'accuracy on real digits {accuracy:.4f}')
 
 
-@FIGURES.add('train', 'test')
-def semi(given: argparse.Namespace) -> None:
-    """Learns to classify with ten labels a class; prints the errors of the test images for each seed."""
-    errors = []
-    for seed in map(int, given.seeds.split(',')):
-        few = Path(given.runs, f'labels_{seed}.tar')
-        write_few(given.train, few, LABELS_A_CLASS, seed)
-        folder = Path(given.runs, f'semi_{seed}')
-        data = (f'--data={few}', f'--unlabelled_data={given.train}', f'--eval_data={given.test}')
-        epochs = f'--max_steps={given.steps}' if given.steps else f'--epochs={SEMI_EPOCHS}'
-        train(*SEMI, *data, MNIST, epochs, f'--seed={seed}', model_dir=folder)
-        found = evaluate(folder, given.test)
-        errors.append(round((1 - found['metrics']['accuracy']) * found['images']))
-        print(f'seed {seed}: {errors[-1]} errors of {found["images"]:,}', flush=True)
-    print(f'errors {np.mean(errors):.1f} +- {np.std(errors):.1f}; Salimans et al. 2016: 93 +- 6.5')
-
-
 @FIGURES.add()
 def step(given: argparse.Namespace) -> None:
     """Prints the time of a step, ours and PyTorch's, three times in turn."""
@@ -194,16 +165,16 @@ def step(given: argparse.Namespace) -> None:
 
 def _our_step(steps: int) -> Measured:
     """Measures --model=gan in an Estimator, on images in memory."""
-    from estimator_lab.models import gan
+    from estimator_lab.models.gan.model import model_fn
 
     def input_fn() -> tf.data.Dataset:
         images = np.random.default_rng(0).random((BATCH, SIDE, SIDE, 1), np.float32)
         return tf.data.Dataset.from_tensors({'image': images}).repeat()
 
     clock = Clock(steps, BATCH)
-    params = {'image_shape': (SIDE, SIDE, 1), 'latent_size': LATENT, 'average_decay': 0.999}
+    params = {'image_shape': (SIDE, SIDE, 1), 'latent_size': LATENT}
     config = tf.estimator.RunConfig(save_summary_steps=None, save_checkpoints_secs=10_000, tf_random_seed=1)
-    estimator = tf.estimator.Estimator(gan.model_fn, config=config, params=params)
+    estimator = tf.estimator.Estimator(model_fn, config=config, params=params)
     estimator.train(input_fn, [clock.hook()], clock.total)
     return clock.measured(f'TensorFlow {tf.__version__}')
 

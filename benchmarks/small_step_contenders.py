@@ -39,7 +39,8 @@ def examples() -> tuple[np.ndarray, np.ndarray]:
 
 def estimator(options: Options, clock: Clock) -> Measured:
     """Our Estimator on `numpy_input_fn`, as a user trains it; no checkpoint falls into the timed steps."""
-    from estimator_lab.models import autoencoder, mlp
+    from estimator_lab.models import mlp
+    from estimator_lab.models.autoencoder import model as autoencoder
     from estimator_lab.tf1 import tf
     from tests.input_batches import numpy_input_fn
 

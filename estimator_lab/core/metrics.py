@@ -1,6 +1,6 @@
 """Streaming metrics that `tf.metrics` lacks or counts differently."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Endpoints, operation
@@ -89,45 +89,6 @@ def _dead_share(values: Tensor, weights: Tensor, name: str) -> tuple[Any, Any]:
 
 def _share_of_zeros(counts: Tensor) -> Tensor:
     return tf.reduce_mean(tf.cast(tf.equal(counts, 0), tf.float32))
-
-
-class Sample(NamedTuple):
-    """A random sample of rows, in random order.
-
-    Attributes:
-      rows: float32 [most, ...]; the sampled rows, then zeros.
-      count: number of sampled rows, an int32 scalar.
-    """
-
-    rows: Tensor
-    count: Tensor
-
-
-def kept_rows(name: str, rows: Tensor, order: Tensor, most: int) -> tuple[Sample, Any]:
-    """Streams a sample of rows: the first ones in a random order of all rows.
-
-    Args:
-      name: prefix of its local variables.
-      rows: float32 [batch, ...].
-      order: float32 [batch], random numbers by which the rows of all batches are sorted.
-      most: maximum number of rows to keep.
-
-    Returns:
-      (the sample, update op).
-    """
-    shape = [most, *rows.shape.as_list()[1:]]
-    kept = _local(f'{name}_rows', shape, 0.0)
-    ranks = _local(f'{name}_ranks', [most], float('inf'))
-    both = tf.concat([ranks, order], axis=0)
-    # Sorted, so that any part of the sample is random, too.
-    _, places = tf.nn.top_k(-both, most)
-    with tf.control_dependencies([places]):
-        new_rows = tf.gather(tf.concat([kept, rows], axis=0), places)
-        new_ranks = tf.gather(both, places)
-    with tf.control_dependencies([new_rows, new_ranks]):
-        update = tf.group(tf.assign(kept, new_rows), tf.assign(ranks, new_ranks))
-    count = tf.reduce_sum(tf.cast(tf.is_finite(ranks), tf.int32))
-    return Sample(kept.read_value(), count), update
 
 
 def _local(name: str, shape: Any, value: float, **options: Any) -> Any:

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
-from estimator_lab.core.adversarial.normalization import STATISTICS
 
-from estimator_lab.models.style.transform_net import TransformNet, reach_of
+from estimator_lab.models.style.transform_net import STATISTICS, InstanceNorm, TransformNet, reach_of
 from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
 
 FILTERS = (3, 4)
+RNG = np.random.default_rng(0)
+MAPS = RNG.normal(2, 3, (2, 4, 5, 3)).astype(np.float32)
+MIX = np.array([[1, 0], [0.25, 0.75]], np.float32)
 
 
 def paint(photo):
@@ -34,7 +37,7 @@ def test_names_of_variables_and_endpoints():
     parts = [f'painter/{layer}/{part}' for layer in layers for part in ('kernel', 'scale', 'shift')]
     assert sorted(names) == sorted([*parts, 'painter/picture/bias', 'painter/picture/kernel'])
     assert list(endpoints) == ['down_1', 'down_2', 'residual_1', 'up_1']
-    assert all(endpoint.is_map for endpoint in endpoints.values())
+    assert all(endpoint.shape.rank == 4 for endpoint in endpoints.values())
 
 
 def test_reach():
@@ -54,3 +57,25 @@ def test_reach():
     reach = reach_of(FILTERS, 1)
     assert 48 - reach <= changed.min() < 48 < changed.max() <= 48 + reach
     assert changed.max() - 48 > reach / 2, 'the reach is not much too large'
+
+
+def test_instance_normalisation_with_mixed_styles():
+    scale, shift = RNG.normal(size=(2, 2, 3)).astype(np.float32)
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        found = InstanceNorm('norm', 2)(tf.constant(MAPS), tf.constant(MIX))
+        variables = {v.op.name: v for v in tf.trainable_variables()}
+        assert sorted(variables) == ['norm/scale', 'norm/shift']
+        variables['norm/scale'].load(scale, session)
+        variables['norm/shift'].load(shift, session)
+        values, (mean, variance) = session.run([found, graph.get_collection(STATISTICS)])
+    assert np.allclose(mean[:, 0, 0], MAPS.mean((1, 2)), atol=1e-5)
+    assert np.allclose(variance[:, 0, 0], MAPS.var((1, 2)), rtol=1e-4)
+    normal = (MAPS - MAPS.mean((1, 2), keepdims=True)) / np.sqrt(MAPS.var((1, 2), keepdims=True) + 1e-5)
+    scales, shifts = ((MIX @ values)[:, np.newaxis, np.newaxis] for values in (scale, shift))
+    assert np.allclose(values, normal * scales + shifts, atol=1e-4)
+
+
+def test_initially_each_map_has_mean_0_and_variance_1():
+    values = evaluate(lambda: InstanceNorm('norm', 2)(tf.constant(MAPS), tf.constant(MIX)))
+    assert np.allclose(values.mean((1, 2)), 0, atol=1e-5)
+    assert np.allclose(values.var((1, 2)), 1, atol=1e-3)
