@@ -6,8 +6,6 @@
         the same network, trained for longer on digits shifted by up to a pixel
     python benchmarks/belief_networks.py labels --train=... --test=...
         the same with 1,000 labels, pre-trained on all images
-    python benchmarks/belief_networks.py denoising --train=... --test=...
-        three stacked denoising autoencoders
     python benchmarks/belief_networks.py few
         belief networks on 1,500 digits of 8x8 pixels: how much their samples differ, and accuracy
     python benchmarks/belief_networks.py nats --train=... --test=...
@@ -80,12 +78,6 @@ def dbn(given: argparse.Namespace) -> None:
 def shifted(given: argparse.Namespace) -> None:
     """Trains for longer on shifted digits."""
     print_errors(given, PRETRAINED, '--epochs=80', '--augment=shift=1')
-
-
-@FIGURES.add('train', 'test')
-def denoising(given: argparse.Namespace) -> None:
-    """Trains a stack of denoising autoencoders."""
-    print_errors(given, f'layers=1000-1000-1000,pretraining=denoising,{PRETRAINED}', '--epochs=100')
 
 
 @FIGURES.add('train', 'test')
