@@ -11,9 +11,7 @@ _USAGE = """Draws what a model has learned: photos as it sees them, Gibbs chains
   python -m estimator_lab.dream --model_dir=runs/cnn --label=n000003
   python -m estimator_lab.dream --model_dir=runs/cnn --layer=conv2 --atlas
   python -m estimator_lab.dream --model_dir=runs/rbm --data=test.tar --steps=100
-  python -m estimator_lab.dream --model_dir=runs/dbn --label=7 --count=24 --out=sevens.png
-  python -m estimator_lab.dream --model_dir=runs/gan --walk=8 --truncation=1.5
-  python -m estimator_lab.dream --model_dir=runs/gan --data=train.tar --film=training.gif
+  python -m estimator_lab.dream --model_dir=runs/gan --label=7 --truncation=1.5 --out=sevens.png
   python -m estimator_lab.dream --model_dir=runs/gan --count=60000 --out=fakes.tar"""
 
 

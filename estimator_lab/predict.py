@@ -10,9 +10,6 @@ _USAGE = """Predicts what images show: one row for each image, in their order, a
   python -m estimator_lab.predict --model_dir=runs/mine photo.jpg holiday/ faces.tar.gz
   curl -s https://example.com/faces.tar | python -m estimator_lab.predict --model_dir=runs/mine --top=3 -
 
-  python -m estimator_lab.predict --model_dir=runs/mine holiday/ --contact_sheet=sheet.jpg --threshold=0.8
-  python -m estimator_lab.predict --model_dir=runs/mine holiday/ --sort_into=people --out=people.csv
-
 Arguments are images, folders of images at any depth, tar archives, plain or compressed, and '-' for standard
 input, an archive or one image. If an image cannot be decoded, the column 'problem' of its row says why.
 With --model=style, the photos are painted, each at its own size, and --files=DIR receives the paintings.

@@ -10,7 +10,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from estimator_lab import predict
 from tests.archive_files import encoded, picture, write_tar
@@ -35,54 +34,6 @@ def folder(tmp_path):
 
 def table(text):
     return list(csv.DictReader(io.StringIO(text)))
-
-
-def test_a_contact_sheet_and_folders_by_label(run, folder, archive, tmp_path):
-    sheet, people = tmp_path / 'sheet.png', tmp_path / 'people'
-    flags = f'--contact_sheet={sheet}', f'--sort_into={people}', '--link', f'--out={tmp_path / "rows.csv"}'
-    status, _, err = run(folder, archive, *flags)
-    assert status == 0
-    assert f'Contact sheet {sheet}: all 26 images, the least certain first' in err
-    assert f'Sorted into {people}: ' in err and '24 copied and 2 linked' in err
-    good = [row for row in table((tmp_path / 'rows.csv').read_text()) if not row['problem']]
-    found = {path: path.parent.name for path in people.rglob('*.png')}
-    assert sorted(found.values()) == sorted(row['label'] for row in good)
-    links = {path.name: str(path.readlink()) for path in found if path.is_symlink()}
-    assert links == {name: str(folder / name) for name in ('a.png', 'c.png')}
-    stored = sorted(member.data for member in stream_members(str(archive)))
-    assert sorted(path.read_bytes() for path in found if not path.is_symlink()) == stored
-    with Image.open(sheet) as picture:
-        assert picture.width > 8 * 128
-
-
-def test_an_improbable_label_is_unknown(run, folder, tmp_path):
-    _, out, _ = run(folder)
-    good = [row for row in table(out) if row['label']]
-    least = min(good, key=lambda row: float(row['probability']))
-    _, out, _ = run(
-        folder, f'--threshold={float(least["probability"]) + 1e-6}', f'--sort_into={tmp_path / "new"}'
-    )
-    below = [row['key'] for row in table(out) if row['label'] == 'unknown']
-    assert least['key'] in below and [row['key'] for row in table(out)] == [
-        str(folder / name) for name in ('a.png', 'b.png', 'c.png')
-    ]
-    assert len(list((tmp_path / 'new' / 'unknown').iterdir())) == len(below)
-    assert (folder / 'a.png').exists() and (folder / 'c.png').exists()
-
-
-@pytest.mark.parametrize(
-    ('flags', 'words'),
-    [
-        (['--link'], '--link has no meaning without --sort_into'),
-        (['--sort_into=FOLDER'], "--sort_into=FOLDER is 'FOLDER', which is read"),
-        (['--contact_sheet=x.gif'], '--contact_sheet=x.gif is not a name for a picture'),
-        (['--contact_sheet=none/x.png'], '--contact_sheet=none/x.png cannot be written: its folder'),
-        (['--threshold=1.5'], '--threshold=1.5'),
-    ],
-)
-def test_outputs_that_cannot_be_written(run, folder, flags, words):
-    status, out, err = run(folder, *(flag.replace('FOLDER', str(folder)) for flag in flags))
-    assert (status, out) == (2, '') and words.replace('FOLDER', str(folder)) in err and err.count('\n') == 1
 
 
 def test_a_row_for_each_image_the_bad_one_in_its_place(run, folder):

@@ -65,7 +65,6 @@ def test_what_is_damaged_is_said_and_the_rest_is_shown(run, model_dir):
     [
         (['--model_dir=nowhere'], 1, '--model_dir=nowhere is not a folder'),
         (['--data=nowhere.tar'], 1, "There is no file 'nowhere.tar'"),
-        (['--data=-'], 2, '--data=- can be read only once'),
         (['--worst=3'], 2, '--worst needs --data'),
         (['--out=FOLDER'], 2, 'is a folder: name a file'),
         (['--out=FILE/page.html'], 2, 'cannot be written'),

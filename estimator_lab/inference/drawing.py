@@ -20,10 +20,8 @@ from estimator_lab.inference.inspection_files import Rows, show_in_tensorboard
 from estimator_lab.inference.samples import (
     SampleRequest,
     Sampling,
-    film,
     first_images,
     gibbs_steps,
-    nearest,
     sample_batches,
     top_machine,
 )
@@ -60,7 +58,7 @@ def draw(settings: DreamSettings, given: frozenset[str] = frozenset()) -> Rows:
     known, draw_kind = _KINDS[kind]
     for name in sorted({name for names, _ in _KINDS.values() for name in names}.difference(known) & given):
         raise FlagError(f'--{name} has no meaning for {_described(trained.model, kind)}, see --help.')
-    outputs = {name: getattr(settings, name) for name in ('out', 'strip', 'zoom', 'film')}
+    outputs = {name: getattr(settings, name) for name in ('out', 'strip', 'zoom')}
     inputs = [path for path in (settings.image, settings.guide, *settings.data) if path]
     check_outputs(outputs, inputs, trained.model_dir, trained.kind.accepts, (*_PICTURES, _FILM))
     doing('drawing')
@@ -106,69 +104,38 @@ def _draw_chains(trained: Trained, settings: DreamSettings, given: frozenset[str
         _check_picture(count)
     begin = first_images(machine, settings.data, count) if settings.data else None
     steps = gibbs_steps(machine, settings.steps, begin)
-    batches = sample_batches(machine, count, steps, settings.seed, settings.label, begin)
+    batches = (
+        (images, [''] * len(images)) for images in sample_batches(machine, count, steps, settings.seed, begin)
+    )
     with written_whole('out', out, keeps_part=False) as path:
         if out.suffix == _ARCHIVE:
             write_archive(path, batches)
         else:
             images, texts = joined(batches)
             title = f'Samples of {trained.model.name} after {steps:,} Gibbs steps'
-            labelled_grid(images, texts, class_columns(texts), title=title).save(path)
+            labelled_grid(images, texts, title=title).save(path)
     yield 'Dreams', f'{out}: {count:,} after {steps:,} Gibbs steps each'
 
 
 def _draw_samples(trained: Trained, settings: DreamSettings, given: frozenset[str]) -> Rows:
-    if settings.walk == 1:
-        raise FlagError('--walk=1 is too short: a walk counts both of its ends, at least 2 samples.')
     out = settings.out
     check_suffix('out', out, (*_PICTURES, _ARCHIVE))
-    if settings.film:
-        check_suffix('film', settings.film, [_FILM])
-    frames = film(trained.model_dir) if settings.film else []
-    request = SampleRequest(settings.count, settings.seed, settings.label, settings.truncation, settings.walk)
+    request = SampleRequest(settings.count, settings.seed, settings.label, settings.truncation)
     with Sampling(trained) as sampling, written_whole('out', out, keeps_part=False) as path:
         if out.suffix == _ARCHIVE:
             write_archive(path, sampling.batches(request))
         else:
             _check_picture(request.count)
-            _samples_picture(trained, sampling, request, settings.data).save(path)
+            images, texts = joined(sampling.batches(request))
+            title = f'Samples, {trained.model.name} at step {trained.step:,}'
+            labelled_grid(images, texts, class_columns(texts), title=title).save(path)
     yield 'Samples', f'{out}: {request.count:,} of {trained.model_dir} at step {trained.step}'
-    if settings.film:
-        with written_whole('film', settings.film, keeps_part=False) as path:
-            write_film(path, frames)
-        yield 'Film', f'{settings.film}: {len(frames)} pictures of training'
-
-
-def _samples_picture(
-    trained: Trained, sampling: Sampling, request: SampleRequest, archives: Sequence[str]
-) -> Image.Image:
-    """Draws samples; with archives, below each row the nearest images and their distances."""
-    images, texts = joined(sampling.batches(request))
-    columns = request.walk or class_columns(texts)
-    what = 'From one sample to another' if request.walk else 'Samples'
-    title = f'{what}, {trained.model.name} at step {trained.step:,}'
-    if archives:
-        found, distances, keys = nearest(trained, images, archives)
-        title += '; below each, the nearest image and its distance'
-        below = [f'{key.rpartition(":")[2]}\n{away:.2f}' for key, away in zip(keys, distances, strict=True)]
-        images = _interleaved(images, found, columns, np.ones_like(images[:1]))
-        texts = _interleaved(np.array(texts), np.array(below), columns, np.array([''])).tolist()
-    return labelled_grid(images, texts, columns, title=title)
 
 
 def class_columns(labels: Sequence[str]) -> int:
     """Returns the number of classes, whose samples then have a column each, if there are not too many."""
     classes = len(set(labels))
     return classes if 1 < classes <= _MOST_COLUMNS else COLUMNS
-
-
-def _interleaved(above: np.ndarray, below: np.ndarray, columns: int, blank: np.ndarray) -> np.ndarray:
-    """Returns the rows of two grids in turn; the last ones are filled up with `blank`, [1, ...]."""
-    rows = [
-        np.split(np.concatenate([tiles, *[blank] * (-len(tiles) % columns)]), -(-len(tiles) // columns))
-        for tiles in (above, below)
-    ]
-    return np.concatenate([row for pair in zip(*rows, strict=True) for row in pair])
 
 
 def joined(batches: Iterator[tuple[np.ndarray, list[str]]]) -> tuple[np.ndarray, list[str]]:
@@ -259,7 +226,7 @@ def _show_in_tensorboard(dreamer: Dreamer, pictures: dict[str, Image.Image]) -> 
 
 # The settings that have a meaning for each kind of picture, and the function that draws it.
 _KINDS: dict[str, tuple[tuple[str, ...], Callable[[Trained, DreamSettings, frozenset[str]], Rows]]] = {
-    GIBBS: (('data', 'label', 'count', 'steps'), _draw_chains),
-    LATENT: (('data', 'label', 'count', 'truncation', 'walk', 'film'), _draw_samples),
+    GIBBS: (('data', 'count', 'steps'), _draw_chains),
+    LATENT: (('label', 'count', 'truncation'), _draw_samples),
     ASCENT: (('label', 'count', *settings_of(AscentSettings)), _draw_ascent),
 }

@@ -17,13 +17,11 @@ from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.errors import DataError
-from estimator_lab.inference.probabilities import Calibration, RocCurves
 from estimator_lab.runs.model import Trained, without_cluster
 from estimator_lab.runs.reference_classifier import open_reference_classifier, with_reference_classifier
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _OBSERVED = (keys.CLASSES, keys.ERROR)
-_MOST_ROC_CURVES = 100
 _OF_LABEL, _OF_PREDICTED = 'probability_of_label', 'probability_of_predicted'
 
 
@@ -58,8 +56,6 @@ class Evaluation:
       bad: how many more could not be decoded.
       confusion: counts of true and predicted classes; None for a model that does not classify.
       worst: the worst examples, the worst first; those of a classifier are all mistakes.
-      calibration: confidence and accuracy of a classifier; None for other models.
-      roc: ROC curves of each class against the rest; None for models with more than 100 classes, or none.
     """
 
     trained: Trained
@@ -68,8 +64,6 @@ class Evaluation:
     bad: int
     confusion: Confusion | None = None
     worst: list[Example] = field(default_factory=list)
-    calibration: Calibration | None = None
-    roc: RocCurves | None = None
 
 
 def evaluate(
@@ -130,8 +124,6 @@ class _Observer(tf.train.SessionRunHook):
         self._tensors: dict[str, Tensor] = {}
         self._labels = trained.record.vocabulary
         self._confusion: Confusion | None = None
-        self._calibration: Calibration | None = None
-        self._roc: RocCurves | None = None
         self._worst: TopK[Example] = TopK(worst)
         self._images = 0
 
@@ -150,8 +142,6 @@ class _Observer(tf.train.SessionRunHook):
             if keys.PROBABILITIES in predictions and labels is not None:
                 # Of many classes, two numbers of each example rather than one for each class.
                 self._tensors |= _two_probabilities(predictions, labels)
-                if len(self._labels) <= _MOST_ROC_CURVES:
-                    self._tensors[keys.PROBABILITIES] = predictions[keys.PROBABILITIES]
             return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, self])
 
         return with_hook
@@ -189,20 +179,12 @@ class _Observer(tf.train.SessionRunHook):
             report.bad,
             self._confusion,
             self._worst.ranked(),
-            self._calibration,
-            self._roc,
         )
 
     def _observe_classes(self, batch: dict[str, np.ndarray]) -> None:
         self._confusion = self._confusion or Confusion(self._labels)
-        self._calibration = self._calibration or Calibration()
         true, predicted = batch['label'], batch[keys.CLASSES]
         self._confusion.add(true, predicted)
-        known = true >= 0
-        self._calibration.add(batch[_OF_PREDICTED][known], (true == predicted)[known])
-        if keys.PROBABILITIES in batch:
-            self._roc = self._roc or RocCurves(len(self._labels))
-            self._roc.add(true, batch[keys.PROBABILITIES])
         for row in np.flatnonzero((true >= 0) & (true != predicted)).tolist():
             badness = 1 - float(batch[_OF_LABEL][row])
             self._worst.offer(badness, partial(self._mistake, batch, row, badness))
@@ -238,13 +220,6 @@ def class_rows(confusion: Confusion) -> Iterator[tuple[Any, ...]]:
         [None if math.isnan(value) else round(value, 6) for value in column.tolist()] for column in scores[1:]
     )
     return zip(confusion.labels, scores.images.tolist(), *rounded, strict=True)
-
-
-def areas_under_roc(evaluation: Evaluation) -> dict[str, float | None]:
-    """Returns the area under the ROC curve of each class against the rest; None where it is undefined."""
-    labels, roc = evaluation.trained.record.vocabulary, evaluation.roc
-    areas = {label: roc.area(class_id) for class_id, label in enumerate(labels)} if roc else {}
-    return {label: None if math.isnan(area) else round(area, 6) for label, area in areas.items()}
 
 
 def pair_rows(confusion: Confusion) -> Iterator[tuple[str, str, int]]:

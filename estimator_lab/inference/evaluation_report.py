@@ -22,7 +22,6 @@ from estimator_lab.data.labels import read_label_table
 from estimator_lab.inference.evaluation import (
     Evaluation,
     Example,
-    areas_under_roc,
     class_rows,
     evaluate,
     pair_rows,
@@ -107,10 +106,6 @@ def as_json(evaluation: Evaluation) -> str:
     if confusion:
         found['classes'] = _records(('label', *ClassScores._fields), class_rows(confusion))
         found['confused'] = _records(('true', 'predicted', 'images'), pair_rows(confusion))
-    if evaluation.calibration:
-        found['expected_calibration_error'] = evaluation.calibration.expected_error()
-    if evaluation.roc:
-        found['areas_under_roc'] = areas_under_roc(evaluation)
     found['worst'] = _records(_WORST_COLUMNS, _worst_rows(evaluation.worst))
     return json_text(found, 1)
 

@@ -1,6 +1,5 @@
 """Inspects one example for the `inspect` command; pictures as files and in TensorBoard."""
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from estimator_lab.core.summaries import picture_value
 from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.data.order import Order
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inspection import inspect_image, inspect_tree
 from estimator_lab.inference.prediction import Predicted, Table
@@ -72,19 +70,6 @@ def summary_of(model_dir: Path) -> Iterator[str]:
     network = measure(trained.model, trained.params, trained.reader)
     weights = f'; {shown_bytes(network.variables)} of weights, at step {trained.step}'
     yield from summary_lines(network.layers, weights)
-
-
-def pictures_of_first(trained: Trained, examples: Order) -> tuple[str, dict[str, Image.Image]]:
-    """Returns the key of the first example that can be decoded, and pictures of it by name.
-
-    Raises:
-      DataError: the examples can't be read.
-    """
-    for unread in examples.epoch(0):
-        member = unread.read()
-        with contextlib.suppress(BadExampleError):
-            return member.key, inspected(trained, member.data, '', member.key)[1]
-    return '', {}
 
 
 def show_in_tensorboard(trained: Trained, name: str, pictures: Mapping[str, Image.Image]) -> Rows:

@@ -17,7 +17,6 @@ from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order import Order
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.settings import UNKNOWN
 from estimator_lab.runs.model import Trained
 
 PROBLEM = 'problem'
@@ -84,7 +83,6 @@ class Table:
     Attributes:
       trained: the model.
       top: how many labels.
-      threshold: smallest probability of the first label; below it, the label is UNKNOWN.
 
     Raises:
       FlagError: for more labels than the model knows.
@@ -92,7 +90,6 @@ class Table:
 
     trained: Trained
     top: int = 1
-    threshold: float = 0.0
 
     def __post_init__(self) -> None:
         classes = len(self.trained.record.vocabulary)
@@ -143,7 +140,6 @@ class Table:
             suffix = f'_{rank + 1}' if rank else ''
             columns[f'label{suffix}'] = labels[ids[:, rank]]
             columns[f'probability{suffix}'] = probabilities[np.arange(len(ids)), ids[:, rank]]
-        columns['label'] = np.where(columns['probability'] < self.threshold, UNKNOWN, columns['label'])
         return columns
 
 

@@ -14,14 +14,12 @@ from estimator_lab.console.activity import clear_activity, doing, silence
 from estimator_lab.console.outputs import (
     CsvWriter,
     check_outputs,
-    check_suffix,
     json_text,
     writing,
     written_whole,
 )
 from estimator_lab.console.progress import progress_of, warn, why_unwritten
 from estimator_lab.conventions import KEY
-from estimator_lab.core import keys
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
@@ -39,18 +37,10 @@ from estimator_lab.inference.prediction import (
     vectors_of,
 )
 from estimator_lab.inference.settings import PredictionSettings
-from estimator_lab.inference.sorted_predictions import (
-    ContactSheet,
-    Labelled,
-    Output,
-    RememberedMembers,
-    SortedFolders,
-)
 from estimator_lab.runs.memory import check_use
 from estimator_lab.runs.model import Trained, open_trained
 
 _FILE_BYTES = 2**25
-_PICTURES = ('.jpg', '.jpeg', '.png')
 _TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
 
 WriteRow = Callable[[Row], None]
@@ -82,12 +72,10 @@ def predict_and_write(
         check_use(trained.reader, settings.batch_size)
     examples = ExampleInput([*paths, *settings.data], kind, warn)
     trained.check_examples(examples.paths)
-    _check_labels(trained, settings)
-    outputs = {name: getattr(settings, name) for name in ('out', 'files', 'contact_sheet', 'sort_into')}
+    outputs = {'out': settings.out, 'files': settings.files}
     check_outputs(outputs, examples.paths, trained.model_dir, kind.accepts)
     check_outputs({'out': settings.out}, (), replaced=_TABLES)
-    table = Table(trained, settings.top, settings.threshold)
-    order = RememberedMembers(examples) if settings.sort_into else examples
+    table = Table(trained, settings.top)
     files = PredictionFiles(settings.files) if settings.files else None
     doing('predicting')
     with contextlib.ExitStack() as stack:
@@ -96,21 +84,11 @@ def predict_and_write(
         progress = None
         if settings.out:  # else the rows show the progress
             progress = stack.enter_context(progress_of('Predicting', kind.noun, examples.share))
-        more: list[Output] = []
-        if settings.contact_sheet:
-            more.append(ContactSheet(settings.contact_sheet))
-        if settings.sort_into and isinstance(order, RememberedMembers):
-            folders = SortedFolders(settings.sort_into, order, settings.link)
-            stack.callback(folders.leave_no_empty_folder)
-            more.append(folders)
         report = InputReport(kind, lambda line: None, progress=progress)
-        batches = _batches(trained, order, report, settings)
+        batches = _batches(trained, examples, report, settings)
         try:
             with _rows_stream(settings.out) as stream, contextlib.closing(batches):
-                _write(batches, FORMATS[settings.format], stream, table, files, count_labels, more)
-            for output in more:
-                if sentence := output.finish():
-                    warn(sentence)
+                _write(batches, FORMATS[settings.format], stream, table, files, count_labels)
         except BrokenPipeError:  # the reader of the rows has closed the pipe
             silence(sys.stdout)
             return ''
@@ -124,21 +102,6 @@ def _check_painting(settings: PredictionSettings) -> None:
         raise FlagError(
             f'--decode={settings.decode} scales images, but paintings have the size of their photos.'
         )
-
-
-def _check_labels(trained: Trained, settings: PredictionSettings) -> None:
-    """Checks the settings that are only for classifiers, some of them of images."""
-    if settings.link and not settings.sort_into:
-        raise FlagError('--link has no meaning without --sort_into, see --help.')
-    for name in ('threshold', 'contact_sheet', 'sort_into'):
-        if not getattr(settings, name):
-            continue
-        if trained.vocabulary is None or trained.task.primary_metric != keys.ACCURACY:
-            raise FlagError(f'--{name} is for classifiers, but {trained.model.name} predicts no labels.')
-        if name != 'threshold' and not trained.kind.has_pixels:
-            raise FlagError(f'--{name} is for images, but --model_dir={trained.model_dir} accepts trees.')
-    if settings.contact_sheet:
-        check_suffix('contact_sheet', settings.contact_sheet, _PICTURES)
 
 
 def _batches(
@@ -209,7 +172,6 @@ def _write(
     table: Table,
     files: 'PredictionFiles | None',
     count_labels: bool,
-    more: Sequence[Output] = (),
 ) -> None:
     """Writes predictions as rows, and what does not fit into a row to files."""
     write: WriteRow | None = None
@@ -224,11 +186,6 @@ def _write(
                     warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')
                 if count_labels and not table.classifies(batch.values):
                     warn(f'--top={table.top} has no effect: this model predicts no labels.')
-            if more:
-                columns = table.columns(batch.values)
-                labels, probabilities = columns['label'].tolist(), columns['probability'].tolist()
-                for output in more:
-                    output.add(Labelled(batch, labels, probabilities))
             clear_activity()
             for row in table.rows(batch):
                 write(row)

@@ -1,28 +1,20 @@
-"""Samples of Boltzmann machines by Gibbs chains, and of generators, with walks, neighbours and films."""
+"""Samples of Boltzmann machines by Gibbs chains, and of generators."""
 
 import contextlib
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from estimator_lab.console.activity import doing
 from estimator_lab.conventions import IMAGE, to_unit_range
-from estimator_lab.core.keys import SAMPLES
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.summaries import picture_tag
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
-from estimator_lab.data.images.decode import open_image
-from estimator_lab.data.member import BadExampleError
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.boltzmann.stack import Stack
-from estimator_lab.runs.event_files import values_in
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import Tensor, tf
 
@@ -30,13 +22,6 @@ _AT_ONCE = 1024  # chains
 _STEPS, _STEPS_FROM_CHAINS = 1000, 50
 _CHAINS = 'chains'  # the variable of `contrastive_divergence`
 _BATCH = 64
-_NEAREST_BATCH = 256
-_MOST_FRAMES = 1000
-_MOST_PIXELS = 2_000_000  # of a frame
-_FRAME_SCALE = 2
-# What a model needs to choose the class of a sample.
-_LABELLED = '--model=gan with --hparams=conditional=true; an rbm and a dbn have no labels'
-_CONDITIONAL = 'a conditional generator: one trained with --hparams=conditional=true'
 
 
 def top_machine(trained: Trained) -> Trained:
@@ -111,31 +96,24 @@ def sample_batches(
     count: int,
     steps: int,
     seed: int,
-    label: str = '',
     begin: np.ndarray | None = None,
-) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """Yields samples in batches, in constant memory.
+) -> Iterator[np.ndarray]:
+    """Yields samples in batches, in constant memory: float32 [n, height, width, channels] in [0, 1].
 
     Args:
       trained: a model from `top_machine`.
       count: how many samples.
       steps: Gibbs steps of each chain.
       seed: of the noise.
-      label: must be '', as machines have no labels.
       begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for the
         persistent chains of training, in an order by the seed, or for noise if there are none.
 
-    Yields:
-      (float32 [n, height, width, channels] in [0, 1]; their n labels, '' for none).
-
     Raises:
-      FlagError: a label is given.
       DataError: the persistent chains of the checkpoint have another shape.
     """
     with tf.Graph().as_default():
         stack = _stack_of(trained)
         assert stack, 'top_machine checks it'
-        texts = _labels(trained, count, label, _LABELLED)
         part, rows = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
         images = tf.placeholder(tf.float32, [None, *trained.shape])
         noise = Noise(tf.stack([tf.constant(seed, tf.int64), part]))
@@ -160,30 +138,7 @@ def sample_batches(
             if begin is not None:
                 feed[images] = begin[some]
             doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {count:,} on')
-            yield session.run(found, feed), texts[some]
-
-
-def _labels(trained: Trained, count: int, label: str, lacking: str, every: int = 1) -> list[str]:
-    """Returns the labels of samples: the given one, or every class in turn.
-
-    Args:
-      trained: knows the classes.
-      count: how many samples.
-      label: the class of all of them; '' for every class in turn.
-      lacking: what the model lacks to choose the class; '' for nothing.
-      every: how many samples in a row have the same class.
-
-    Raises:
-      FlagError: the label is unknown, or can't be chosen.
-    """
-    known = trained.record.vocabulary
-    if lacking:
-        if label:
-            raise FlagError(f'--label={label} needs {lacking}.')
-        return [''] * count
-    if label:
-        trained.class_id(label)
-    return [label or known[number // every % len(known)] for number in range(count)]
+            yield session.run(found, feed)
 
 
 def _read(
@@ -206,14 +161,12 @@ class SampleRequest:
       label: class of the samples of a conditional generator; '' for every class in turn.
       truncation: latent numbers stay within this many standard deviations; fewer give better and less diverse
         samples (Brock et al. 2019, section 3.1); 0 for no limit.
-      walk: samples on the way from one latent vector to the next, both ends included; 0 for no walk.
     """
 
     count: int
     seed: int = 1
     label: str = ''
     truncation: float = 0.0
-    walk: int = 0
 
 
 class Sampling:
@@ -230,8 +183,8 @@ class Sampling:
             sampler = trained.model.sampler(trained.params)
             self._conditional: bool = sampler.conditional
             self._latent = tf.placeholder(tf.float32, [None, sampler.latent_size])
-            self._labels = tf.placeholder(tf.string, [None])
-            self._images = sampler(self._latent, self._labels)
+            self._label = tf.placeholder(tf.string, [None])
+            self._images = sampler(self._latent, self._label)
             self._places, self._seed = tf.placeholder(tf.int64, [None]), tf.placeholder(tf.int64, [])
             self._bound = tf.placeholder(tf.float32, [])
             self._normal = self._draw(sampler.latent_size)
@@ -249,16 +202,27 @@ class Sampling:
         Raises:
           FlagError: the label is unknown, or the generator is not conditional.
         """
-        lacking = '' if self._conditional else _CONDITIONAL
-        every = max(request.walk, 1)  # a walk keeps its label
-        labels = _labels(self._trained, request.count, request.label, lacking, every)
+        labels = self._labels_of(request)
         latent = self._latent_of(request)
         for first in range(0, request.count, _BATCH):
             part = slice(first, first + _BATCH)
             feed = {self._latent: latent[part]}
             if self._conditional:
-                feed[self._labels] = np.array([label.encode() for label in labels[part]], object)
+                feed[self._label] = np.array([label.encode() for label in labels[part]], object)
             yield self._session.run(self._images, feed), labels[part]
+
+    def _labels_of(self, request: SampleRequest) -> list[str]:
+        if not self._conditional:
+            if request.label:
+                raise FlagError(
+                    f'--label={request.label} needs a conditional generator: one trained with '
+                    '--hparams=conditional=true.'
+                )
+            return [''] * request.count
+        if request.label:
+            self._trained.class_id(request.label)  # or it is unknown
+        known = self._trained.record.vocabulary
+        return [request.label or known[number % len(known)] for number in range(request.count)]
 
     def _draw(self, size: int) -> Tensor:
         """Returns the latent vectors of the samples with these numbers, float32 [n, size]."""
@@ -272,96 +236,6 @@ class Sampling:
 
     def _latent_of(self, request: SampleRequest) -> np.ndarray:
         bound = request.truncation or np.inf
-        count = -(-request.count // request.walk) + 1 if request.walk else request.count
-        feed = {self._places: np.arange(count), self._seed: request.seed, self._bound: bound}
-        latent = self._session.run(self._normal, feed)
-        return walks(latent, request.walk)[: request.count] if request.walk else latent
-
-
-def walks(latent: np.ndarray, steps: int) -> np.ndarray:
-    """Returns points on the great circles from each latent vector to the next (spherical interpolation).
-
-    Linear interpolation would give vectors shorter than those that the generator was trained on (White 2016,
-    section 2.1).
-
-    Args:
-      latent: float32 [n, size], n at least 2.
-      steps: points on each circle, both ends included; at least 2.
-
-    Returns:
-      float32 [(n - 1) * steps, size].
-    """
-    shares = np.linspace(0, 1, steps)[:, np.newaxis]
-    ways = []
-    for start, end in itertools.pairwise(latent):
-        cosine = start @ end / max(float(np.linalg.norm(start) * np.linalg.norm(end)), 1e-12)
-        angle = np.arccos(np.clip(cosine, -1 + 1e-6, 1 - 1e-6))
-        ways.append((np.sin((1 - shares) * angle) * start + np.sin(shares * angle) * end) / np.sin(angle))
-    return np.concatenate(ways).astype(np.float32)
-
-
-def nearest(
-    trained: Trained, samples: np.ndarray, archives: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Returns the nearest image to each sample, by the root mean squared difference of the pixels.
-
-    Args:
-      trained: the model; images are decoded as in its training.
-      samples: float32 [n, height, width, channels] in [0, 1].
-      archives: paths of tar archives.
-
-    Returns:
-      (the images, float32 of the same shape; their distances, float32 [n]; their keys).
-
-    Raises:
-      DataError: an archive can't be read, or no image can be decoded.
-    """
-    flat = samples.reshape(len(samples), -1)
-    best = np.full(len(samples), np.inf, np.float32)
-    images, keys = np.zeros_like(samples), [''] * len(samples)
-    for found, names in _read(
-        trained, archives, _NEAREST_BATCH, InputReport(trained.kind, lambda line: None)
-    ):
-        others = found.reshape(len(found), -1)
-        squares = (flat**2).sum(1)[:, np.newaxis] + (others**2).sum(1) - 2 * flat @ others.T
-        places = squares.argmin(axis=1)
-        for row in np.flatnonzero(squares.min(axis=1) < best).tolist():
-            best[row] = squares[row, places[row]]
-            images[row], keys[row] = found[places[row]], names[places[row]]
-    if not np.isfinite(best).all():
-        raise DataError(f'{", ".join(archives)}: no image could be decoded.')
-    return images, np.sqrt(np.maximum(best, 0) / flat.shape[1]), keys
-
-
-def film(model_dir: Path) -> list[Image.Image]:
-    """Returns the samples of fixed latent vectors that training has drawn, from the event files of a run.
-
-    Raises:
-      DataError: there are none, or they can't be read.
-    """
-    tag = picture_tag(SAMPLES)
-    damage: list[str] = []
-    frames = {
-        step: value.image.encoded_image_string
-        for path in sorted(model_dir.glob('events.out.tfevents.*'))
-        for step, value in values_in(path, tag, damage.append)
-    }
-    try:
-        pictures = [_frame(frames[step]) for step in sorted(frames)[:_MOST_FRAMES]]
-    except BadExampleError as error:
-        raise DataError(
-            f'--model_dir={model_dir}: the pictures in its event files cannot be read ({error}).'
-        ) from error
-    if not pictures:
-        why = f'one {damage[0]}' if damage else 'its event files have none'
-        raise DataError(f'--model_dir={model_dir} holds no pictures of training: {why}.')
-    width, height = pictures[0].size
-    size = (width * _FRAME_SCALE, height * _FRAME_SCALE)
-    return [picture.resize(size, Image.Resampling.NEAREST) for picture in pictures]
-
-
-def _frame(data: bytes) -> Image.Image:
-    picture = open_image(data)
-    if picture.width * picture.height > _MOST_PIXELS:
-        raise BadExampleError(f'one has {picture.width} x {picture.height} pixels')
-    return picture.convert('RGB')
+        feed = {self._places: np.arange(request.count), self._seed: request.seed, self._bound: bound}
+        found: np.ndarray = self._session.run(self._normal, feed)
+        return found

@@ -7,12 +7,9 @@ from pathlib import Path
 
 from estimator_lab.base.settings import setting
 
-UNKNOWN = 'unknown'
-"""What --threshold puts in the place of an improbable label."""
-
-_model, _images, _example, _examples, _paintings, _output, _labels = (
+_model, _images, _example, _examples, _paintings, _output = (
     partial(setting, group=group)
-    for group in ('Model', 'Images', 'Image or tree', 'Examples', 'Paintings', 'Output', 'Labels')
+    for group in ('Model', 'Images', 'Image or tree', 'Examples', 'Paintings', 'Output')
 )
 _DECODERS = ('exact', 'fast')
 _DECODE_HELP = 'how images are decoded; default: as in training'
@@ -69,14 +66,6 @@ class PredictionSettings(PaintingSettings, _PredictionInput):
     top: int = _output(1, 'labels in a row, the most probable first', lower=1)
     out: Path | None = _output(None, 'file for the rows; default: standard output')
     files: Path | None = _output(None, 'new folder for vectors (npz) and pictures (PNG)')
-    threshold: float = _labels(
-        0.0, f"smallest probability of a label; below it, the label is '{UNKNOWN}'", lower=0, upper=1
-    )
-    contact_sheet: Path | None = _labels(
-        None, 'picture of the images, their labels and probabilities, the least certain first'
-    )
-    sort_into: Path | None = _labels(None, 'new folder for copies of the images, in a folder for each label')
-    link: bool = _labels(False, 'with --sort_into: link to files instead of copying them')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,10 +111,8 @@ _dreams, _chains, _samples, _seen, _ascent, _more = (
 
 @dataclass(frozen=True, kw_only=True)
 class _SampleSettings(ModelSettings):
-    data: Sequence[str] = _dreams(
-        (), 'archives: Gibbs chains begin at their images; samples are shown with the nearest of them'
-    )
-    label: str = _dreams('', 'class of the picture; default: with chains and samples, every class in turn')
+    data: Sequence[str] = _dreams((), 'archives at whose images Gibbs chains begin')
+    label: str = _dreams('', 'class of the picture; default: of samples, every class in turn')
     count: int = _dreams(64, 'number of samples, or of channels in an atlas', lower=1)
     seed: int = _dreams(1, 'seed of noise and jitter')
     steps: int | None = _chains(
@@ -134,8 +121,6 @@ class _SampleSettings(ModelSettings):
     truncation: float = _samples(
         0.0, 'largest absolute value of latent numbers; smaller: better, less diverse; 0: no limit', lower=0
     )
-    walk: int = _samples(0, 'samples on the way from one latent vector to the next', lower=0)
-    film: Path | None = _samples(None, 'also write a GIF of samples over the course of training')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,7 +135,7 @@ class Run:
 
         Args:
           examples: paths of images, folders and archives; or images, uint8 [n, height, width, channels].
-          **settings: flags of `estimator_lab.predict`: top, threshold, batch_size and decode.
+          **settings: flags of `estimator_lab.predict`: top, batch_size and decode.
 
         Yields:
           A dict such as {'key': 'a.jpg', 'label': 'n000001', 'probability': 0.98}; for an example that could
@@ -147,7 +147,7 @@ class Run:
           LabError: TensorFlow fails.
         """
         chosen = self._prediction(settings)
-        table = Table(self.trained, chosen.top, chosen.threshold)
+        table = Table(self.trained, chosen.top)
         for batch in self._batches(examples, chosen):
             for row in table.rows(batch):
                 yield {KEY: row.key, **({PROBLEM: row.problem} if row.problem else row.columns)}
@@ -229,17 +229,23 @@ class Run:
             the persistent chains of training.
 
         Raises:
-          FlagError: the model makes no samples, or does not know the label.
+          FlagError: the model makes no samples, does not know the label, or ignores a setting.
           LabError: TensorFlow fails.
         """
         if count < 1:
             raise FlagError(f'count={count} must be 1 or more.')
-        if self.trained.model.sampler:
+        is_generator = bool(self.trained.model.sampler)
+        ignored = {'steps': steps} if is_generator else {'label': label, 'truncation': truncation}
+        for name, value in ignored.items():
+            if value:
+                raise FlagError(f'{name}={value} has no meaning for --model={self.model}.')
+        if is_generator:
             with Sampling(self.trained) as sampling:
                 return Samples(*joined(sampling.batches(SampleRequest(count, seed, label, truncation))))
         machine = top_machine(self.trained)
         taken = gibbs_steps(machine, steps, None)
-        return Samples(*joined(sample_batches(machine, count, taken, seed, label)))
+        images = np.concatenate(list(sample_batches(machine, count, taken, seed)))
+        return Samples(images, [''] * count)
 
     def paint(self, photo: str | Path | Image.Image | np.ndarray, **settings: Any) -> Image.Image:
         """Returns a photo painted in a learned style, at its own size.

@@ -28,8 +28,6 @@ class EvaluationResult(Evaluation):
       bad: how many more could not be decoded.
       confusion: counts of true and predicted classes; None for a model that does not classify.
       worst: the worst examples, the worst first; those of a classifier are all mistakes.
-      calibration: confidence and accuracy of a classifier; None for other models.
-      roc: ROC curves of each class against the rest; None for models with more than 100 classes, or none.
     """
 
     def __repr__(self) -> str:

@@ -1,5 +1,4 @@
 import io
-import re
 import tarfile
 
 import numpy as np
@@ -7,11 +6,9 @@ import pytest
 from PIL import Image
 
 from estimator_lab import dream
-from estimator_lab.conventions import to_unit_range
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.errors import FlagError
 from estimator_lab.inference.drawing import joined, write_archive
-from estimator_lab.inference.samples import SampleRequest, Sampling, film, nearest, walks
+from estimator_lab.inference.samples import SampleRequest, Sampling
 from estimator_lab.runs.converting import onnx_converter, to_tflite
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import export_saved_model, numeric_signatures
@@ -20,7 +17,6 @@ from tests.archive_files import encoded, picture
 from tests.commands import invoke
 from tests.converted import assert_same, of_onnx, of_tflite
 from tests.small_runs import train
-from tests.streams import stream_members
 
 
 @pytest.fixture(scope='module')
@@ -61,30 +57,6 @@ def test_truncation_keeps_latent_numbers_small(sampling):
     assert latent.std() == pytest.approx(1, abs=0.05) and latent.mean() == pytest.approx(0, abs=0.05)
 
 
-def test_walks_keep_their_length():
-    ends = np.array([[3, 0, 0], [0, 3, 0], [0, 0, -3]], np.float32)
-    found = walks(ends, 5)
-    assert found.shape == (10, 3)
-    assert np.allclose(found[[0, 4, 5, 9]], ends[[0, 1, 1, 2]], atol=1e-5)
-    assert np.allclose(np.linalg.norm(found, axis=1), 3, atol=1e-5)
-    assert np.allclose(found[2], [3 / 2**0.5, 3 / 2**0.5, 0], atol=1e-5)
-
-
-def test_a_walk_keeps_its_label(sampling):
-    images, labels = joined(sampling.batches(SampleRequest(8, walk=4)))
-    assert labels == ['n000000'] * 4 + ['n000001'] * 4 and len(images) == 8
-
-
-def test_the_nearest_training_image(trained, folder):
-    archive = str(folder / 'train.tar')
-    known = [to_unit_range(decode_image(m.data, 8, 8)) for m in stream_members(archive)]
-    samples = np.stack([known[17], np.clip(known[3] + 0.01, 0, 1)])
-    images, distances, keys = nearest(trained, samples, [archive])
-    assert np.allclose(images, [known[17], known[3]])
-    assert distances == pytest.approx([0, 0.01], abs=2e-3)
-    assert [re.search(r'n0+(\d/\d+)', key)[1] for key in keys] == ['2/0005', '0/0003']
-
-
 def test_an_archive_that_can_be_trained_on(sampling, tmp_path):
     path = tmp_path / 'fakes.tar'
     write_archive(path, sampling.batches(SampleRequest(70)))
@@ -95,20 +67,11 @@ def test_an_archive_that_can_be_trained_on(sampling, tmp_path):
     assert first.size == (8, 8) and first.mode == 'L'
 
 
-def test_a_film_of_training(folder, tmp_path):
-    frames = film(folder / 'model')
-    assert len(frames) == 12 and len({frame.size for frame in frames}) == 1, 'every summary'
-    with pytest.raises(DataError, match='holds no pictures of training'):
-        film(tmp_path)
-
-
 def test_the_command(folder, tmp_path, capsys):
     model_dir = f'--model_dir={folder / "model"}'
-    out, gif = tmp_path / 'dreams.png', tmp_path / 'film.gif'
-    flags = (f'--data={folder / "train.tar"}', '--count=9', f'--out={out}', f'--film={gif}')
-    assert (invoke(dream, model_dir, *flags), capsys.readouterr().err) == (0, '')
-    assert Image.open(out).size[1] > 4 * 96, 'two rows of samples, and below each the nearest'
-    assert Image.open(gif).n_frames == 12
+    out = tmp_path / 'dreams.png'
+    assert (invoke(dream, model_dir, '--count=9', f'--out={out}'), capsys.readouterr().err) == (0, '')
+    assert Image.open(out).size[1] > 2 * 96, 'rows of four samples'
     assert invoke(dream, model_dir, '--steps=5') == 2
     assert '--steps has no meaning for --model=gan' in capsys.readouterr().err
 

@@ -10,7 +10,6 @@ from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference import samples as samples_module
-from estimator_lab.inference.drawing import joined
 from estimator_lab.inference.samples import first_images, gibbs_steps, sample_batches, top_machine
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.pinned import PinnedCheckpoint
@@ -28,8 +27,7 @@ def folders(tmp_path_factory):
     archive = str(write_tar(root / 'a.tar', [(f'n{i % 3}/{i}.png', encoded(picture(i))) for i in range(12)]))
     runs = {
         'rbm': ('rbm', 'hidden_units=36', 2),
-        'labelled': ('dbn', 'layers=5-4,pretrain_epochs=0.5,labels_in_top=true', 3),
-        'denoising': ('dbn', 'layers=4,pretrain_epochs=0.5,pretraining=denoising', 2),
+        'dbn': ('dbn', 'layers=5-4,pretrain_epochs=0.5', 3),
         'random': ('dbn', 'layers=4,pretrain_epochs=0', 1),
     }
     for name, (model, hparams, steps) in runs.items():
@@ -43,39 +41,27 @@ def machine(model_dir):
 
 
 def samples(*request, **more):
-    return joined(sample_batches(*request, **more))
+    return np.concatenate(list(sample_batches(*request, **more)))
 
 
 def test_samples_of_an_rbm(folders):
-    images, texts = samples(machine(folders / 'rbm'), count=5, steps=3, seed=1)
-    assert images.shape == (5, 6, 6, 1) and texts == [''] * 5
+    images = samples(machine(folders / 'rbm'), count=5, steps=3, seed=1)
+    assert images.shape == (5, 6, 6, 1)
     assert images.min() >= 0 and images.max() <= 1
-    again, _ = samples(machine(folders / 'rbm'), count=5, steps=3, seed=1)
-    other, _ = samples(machine(folders / 'rbm'), count=5, steps=3, seed=2)
+    again = samples(machine(folders / 'rbm'), count=5, steps=3, seed=1)
+    other = samples(machine(folders / 'rbm'), count=5, steps=3, seed=2)
     assert np.array_equal(images, again) and not np.array_equal(images, other)
 
 
-def test_samples_of_a_belief_network_of_each_label_or_a_given_one(folders):
-    trained = machine(folders / 'labelled')
+def test_samples_of_a_belief_network_are_those_of_its_top_machine(folders):
+    trained = machine(folders / 'dbn')
     assert trained.params.phase == 'pretrain_2'
-    _, texts = samples(trained, count=4, steps=2, seed=1)
-    assert texts == ['n0', 'n1', 'n2', 'n0']
-    images, texts = samples(trained, count=2, steps=2, seed=1, label='n2')
-    assert texts == ['n2', 'n2'] and images.shape == (2, 6, 6, 1)
+    assert samples(trained, count=4, steps=2, seed=1).shape == (4, 6, 6, 1)
 
 
-@pytest.mark.parametrize(
-    ('folder', 'label', 'sentence'),
-    [
-        ('rbm', 'n0', '--label=n0 needs a machine that was trained with labels'),
-        ('labelled', 'n9', '--label=n9 is unknown to the model; it knows labels such as n0, n1, n2'),
-        ('denoising', '', 'does not dream'),
-        ('random', '', 'does not dream: --model=rbm does'),
-    ],
-)
-def test_requests_that_cannot_be_met_get_a_sentence(folders, folder, label, sentence):
-    with pytest.raises(FlagError, match=sentence):
-        samples(machine(folders / folder), 2, 2, 1, label)
+def test_a_network_without_machines_does_not_dream(folders):
+    with pytest.raises(FlagError, match='does not dream: --model=rbm does'):
+        machine(folders / 'random')
 
 
 def copier(trained, folder, chains=None):
@@ -104,7 +90,7 @@ def black_and_white(count):
 def test_chains_begin_at_images(folders, tmp_path):
     trained = copier(machine(folders / 'rbm'), tmp_path)
     begin = black_and_white(12)
-    images, _ = samples(trained, 12, 3, 1, begin=begin)
+    images = samples(trained, 12, 3, 1, begin)
     assert images == pytest.approx(begin, abs=1e-6)
 
 
@@ -114,12 +100,12 @@ def test_without_images_chains_begin_at_those_of_training(folders, tmp_path, mon
     with pytest.raises(DataError, match=r'persistent chains of the shape \[4, 36\] instead of \[100, 36\]'):
         samples(trained, 8, 3, 1)
     trained = dataclasses.replace(trained, params=dataclasses.replace(trained.params, chains=4))
-    images, _ = samples(trained, 8, 3, 1)
+    images = samples(trained, 8, 3, 1)
     order = [int(np.argmin(np.abs(chains - image).sum((1, 2, 3)))) for image in images]
     assert images == pytest.approx(chains[order], abs=1e-6)
     assert sorted(order[:4]) == [0, 1, 2, 3] and order[4:] == order[:4], 'each once before any repeats'
     monkeypatch.setattr(samples_module, '_AT_ONCE', 3)
-    assert samples(trained, 8, 3, 1)[0] == pytest.approx(images, abs=1e-6)
+    assert samples(trained, 8, 3, 1) == pytest.approx(images, abs=1e-6)
     assert gibbs_steps(trained, None, None) == 50
     assert gibbs_steps(trained, None, chains) == gibbs_steps(copier(trained, tmp_path), None, None) == 1000
     assert gibbs_steps(trained, 7, None) == 7
@@ -135,28 +121,25 @@ def test_the_first_images_of_archives(folders):
 
 
 def test_many_samples_are_made_in_batches(folders, monkeypatch):
-    begin = first_images(machine(folders / 'labelled'), [str(folders / 'a.tar')], 5)
-    request = {'count': 5, 'steps': 2, 'seed': 1, 'begin': begin}
-    at_once, texts = samples(machine(folders / 'labelled'), **request)
-    monkeypatch.setattr(samples_module, '_AT_ONCE', 2)
-    parts = list(sample_batches(machine(folders / 'labelled'), **request))
-    assert [len(images) for images, _ in parts] == [2, 2, 1]
-    assert [text for _, some in parts for text in some] == texts == ['n0', 'n1', 'n2', 'n0', 'n1']
+    trained = machine(folders / 'rbm')
     # Each part has noise of its own: without it, equal beginnings would have equal ends.
-    request['begin'] = np.repeat(begin[:1], 5, axis=0)
-    first, second, _ = sample_batches(machine(folders / 'rbm'), **request)
+    begin = np.repeat(first_images(trained, [str(folders / 'a.tar')], 1), 5, axis=0)
+    monkeypatch.setattr(samples_module, '_AT_ONCE', 2)
+    first, second, last = sample_batches(trained, 5, 2, 1, begin)
+    assert [len(part) for part in (first, second, last)] == [2, 2, 1]
     assert not np.array_equal(first[0], second[0])
-    assert at_once.shape == (5, 6, 6, 1)
 
 
 def test_the_command(folders, tmp_path, capsys):
     archive, drawn = tmp_path / 'dreams.tar', tmp_path / 'dreams.png'
-    labelled, rbm = (f'--model_dir={folders / name}' for name in ('labelled', 'rbm'))
-    assert invoke(dream, labelled, '--count=7', '--steps=1', f'--out={archive}') == 0
+    dbn, rbm = (f'--model_dir={folders / name}' for name in ('dbn', 'rbm'))
+    assert invoke(dream, dbn, '--count=7', '--steps=1', f'--out={archive}') == 0
     with tarfile.open(archive) as tar:
-        assert tar.getnames()[:2] == ['n0/000000.png', 'n1/000001.png'] and len(tar.getnames()) == 7
+        assert tar.getnames()[:2] == ['samples/000000.png', 'samples/000001.png'] and len(tar.getnames()) == 7
     assert invoke(dream, rbm, '--count=9', '--steps=2', f'--out={drawn}') == 0
     assert Image.open(drawn).size[1] > 96  # two rows of eight
     assert capsys.readouterr().err == ''
+    assert invoke(dream, dbn, '--label=n0') == 2
+    assert '--label has no meaning for --model=dbn without --layer' in capsys.readouterr().err
     assert invoke(dream, rbm, '--count=4097', f'--out={drawn}') == 2
     assert '--count=4097 is more than the 4096 samples of one picture' in capsys.readouterr().err

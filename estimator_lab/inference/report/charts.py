@@ -14,14 +14,12 @@ _LAST_CHARTS = (keys.LEARNING_RATE, keys.STEPS_PER_SECOND, keys.EXAMPLES_PER_SEC
 _NO_CHARTS = (keys.TOTAL_EXAMPLES, keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS)
 
 _WIDTH, _HEIGHT = 440, 230
-_UNIT_HEIGHT = 330  # of charts of the unit square
 _LEFT, _TOP, _RIGHT, _BOTTOM = 58, 28, 24, 24
 _COLOURS = 6
 _MOST_POINTS = 400  # drawn of a curve
 _MARKED = 40  # points of a curve, up to which each has a mark that shows its value
 
 Curve = Mapping[int, float]
-Points = Sequence[tuple[float, float]]
 
 
 class _Axes(NamedTuple):
@@ -92,37 +90,6 @@ def chart(title: str, lines: Mapping[str, Curve], names: Sequence[str] = ()) -> 
     ]
     texts = [f'{step:,.0f}' for step in whole]
     return _figure(title, f'{title} by global step: {", ".join(lines)}', axes, texts, curves, legend)
-
-
-def unit_chart(
-    title: str, curves: Mapping[str, Points], marks: Mapping[str, Sequence[str]] | None = None
-) -> Html:
-    """Returns curves in the unit square, and its diagonal, in a figure with a legend.
-
-    Args:
-      title: names of the axes.
-      curves: name, which the legend shows, -> points (x, y) in [0, 1].
-      marks: name -> texts that the points of a curve show; curves without texts have no marks.
-    """
-    ticks = round_ticks(0, 1)
-    axes = _Axes(ticks, ticks, (0, 1), _UNIT_HEIGHT)
-    colours = _colours(list(curves))
-    diagonal = html(
-        '<line x1="{}" y1="{}" x2="{}" y2="{}" class="grid" stroke-dasharray="4"/>',
-        *(*axes.place((0, 0)), *axes.place((1, 1))),
-    )
-    drawn = [diagonal]
-    for name, points in curves.items():
-        texts = (marks or {}).get(name, ())
-        some = points if len(points) <= _MOST_POINTS else [points[n] for n in _evenly(len(points))]
-        drawn.append(_curve(list(zip(texts or [''] * len(some), some, strict=True)), axes, colours[name]))
-    legend = [(name, colours[name]) for name in curves]
-    return _figure(title, f'{title}: {", ".join(curves)}', axes, tick_texts(ticks), drawn, legend)
-
-
-def _evenly(points: int) -> list[int]:
-    """Returns the places of some points, with the first and the last."""
-    return np.unique(np.linspace(0, points - 1, _MOST_POINTS).round().astype(int)).tolist()
 
 
 def _colours(names: Sequence[str]) -> dict[str, str]:

@@ -2,18 +2,13 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from types import MappingProxyType
-
-from PIL import Image
 
 from estimator_lab import __version__
 from estimator_lab.base.settings import settings_in_use
 from estimator_lab.inference.evaluation import Evaluation
 from estimator_lab.inference.report.charts import charts
 from estimator_lab.inference.report.evaluated import (
-    CALIBRATION,
     CONFUSION,
-    ROC,
     WORST,
     class_table,
     evaluation_parts,
@@ -28,22 +23,11 @@ from estimator_lab.runs.model import Trained, shapes_of_variables
 # with. A picture belongs to the first section that has a prefix of its name.
 _PICTURES = (
     (CONFUSION, 'Rows are true labels, columns are predictions.', ('confusion',)),
-    (
-        ROC,
-        'Each label against the rest: the share of its examples that reach a probability, by the share of '
-        'all other examples that reach it.',
-        (),
-    ),
-    (
-        CALIBRATION,
-        'Accuracy by the probability of the predicted label, which should be the same: on the diagonal.',
-        (),
-    ),
     (WORST, 'The examples with the largest error, worst first.', ('worst',)),
     (
         'Made by the model',
         'Samples and reconstructions. Each column shows, from top to bottom, one example or one chain.',
-        ('dream', 'samples', 'reconstruction', 'walk', 'batch'),
+        ('dream', 'samples', 'reconstruction', 'batch'),
     ),
     (
         'Trees',
@@ -75,25 +59,16 @@ _PICTURES = (
     ('Further pictures', '', ('',)),
 )
 
-Inspected = tuple[str, Mapping[str, Image.Image]]
-"""The key of an example, and pictures of it by name."""
 
-
-def report_page(
-    trained: Trained,
-    history: History,
-    evaluation: Evaluation | None = None,
-    inspected: Inspected = ('', MappingProxyType({})),
-) -> str:
+def report_page(trained: Trained, history: History, evaluation: Evaluation | None = None) -> str:
     """Returns the report as one page of HTML that refers to no other file.
 
     Args:
       trained: the model.
       history: what its run has written.
       evaluation: of examples for the report; None to show only what the run has written.
-      inspected: one of these examples.
     """
-    sections = {title: parts for title, parts in _sections(trained, history, evaluation, inspected) if parts}
+    sections = {title: parts for title, parts in _sections(trained, history, evaluation) if parts}
     anchors = {title: title.lower().replace(' ', '-') for title in sections}
     body = [
         *_head(trained, history, evaluation),
@@ -122,14 +97,14 @@ def _curves(trained: Trained, history: History) -> list[Html]:
 
 
 def _sections(
-    trained: Trained, history: History, evaluation: Evaluation | None, inspected: Inspected
+    trained: Trained, history: History, evaluation: Evaluation | None
 ) -> Iterator[tuple[str, list[Html]]]:
     yield 'Learning curves', _curves(trained, history)
     yield 'Evaluation', _metrics(trained, history, evaluation)
     parts = evaluation_parts(evaluation) if evaluation else {}
-    newer = {*inspected[1], *(('confusion', 'worst') if evaluation else ())}
+    newer = ('confusion', 'worst') if evaluation else ()
     figures: dict[str, list[Html]] = {}
-    for title, shown in _figures(history, inspected, newer):
+    for title, shown in _figures(history, newer):
         figures.setdefault(title, []).append(shown)
     for title, about, _ in _PICTURES:
         found = parts.get(title, [])
@@ -180,11 +155,8 @@ def _metrics(trained: Trained, history: History, evaluation: Evaluation | None) 
     return parts
 
 
-def _figures(history: History, inspected: Inspected, newer: Collection[str]) -> Iterator[tuple[str, Html]]:
-    """Yields (section, figure): pictures of the example, and those of the run that are not in `newer`."""
-    key, pictures = inspected
-    for name, picture in pictures.items():
-        yield _section_of(name), figure(picture, f'{name}: {key.rpartition(":")[2]}', name)
+def _figures(history: History, newer: Collection[str]) -> Iterator[tuple[str, Html]]:
+    """Yields (section, figure) of the run's pictures that are not in `newer`."""
     for name, shown in sorted(history.pictures.items()):
         if name not in newer:
             yield _section_of(name), figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)

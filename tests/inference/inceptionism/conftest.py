@@ -15,6 +15,6 @@ def vgg(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def gan(tmp_path_factory):
-    """A semi-supervised game on grey images of 8x8 pixels."""
-    folder, hparams = tmp_path_factory.mktemp('gan'), 'filters=3,latent_size=2,semi_supervised=true'
+    """A GAN of grey images of 8x8 pixels."""
+    folder, hparams = tmp_path_factory.mktemp('gan'), 'filters=3,latent_size=2'
     return open_trained(train(folder, 'gan', hparams, max_steps=2, image_size=8))

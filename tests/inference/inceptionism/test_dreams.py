@@ -71,8 +71,9 @@ def test_an_atlas_has_a_picture_of_each_channel(cnn, gan, monkeypatch):
     monkeypatch.setattr('estimator_lab.inference.inceptionism.dreams.MOST_SIDE', 8)  # one at a time
     images, texts, objectives = dreamer(cnn, layer='conv2', atlas=True, iterations=1).atlas(64)
     assert images.shape == (2, 8, 8, 1) and texts == ['0', '1'] and objectives.shape == (2,)
-    images, texts, _ = dreamer(gan, layer='logits', atlas=True, iterations=1).atlas(3)
+    images, texts, _ = dreamer(cnn, layer='logits', atlas=True, iterations=1).atlas(3)
     assert texts == ['n000000', 'n000001', 'n000002'] and not np.allclose(images[0], images[1])
+    assert dreamer(gan, layer='conv_1', atlas=True, iterations=1).atlas(1)[1] == ['0']
 
 
 def test_without_a_photo_waves_change_except_for_classes(cnn, vgg, colours):
