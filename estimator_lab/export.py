@@ -20,7 +20,7 @@ def main(settings: ExportSettings, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.exporting import export
 
-    say_rows(export(settings))
+    export(settings, lambda title, text: say_rows([(title, text)]))
 
 
 COMMAND = Command(main, _USAGE, ExportSettings, places=['model_dir'], required=['model_dir'])

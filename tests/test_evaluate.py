@@ -40,6 +40,9 @@ def test_the_primary_metric_says_over_how_many_images_it_is(run, tmp_path):
     assert re.search(
         r'^Accuracy .* on 3 of 6 images \(1 more could not be decoded\) after 3', out, re.MULTILINE
     )
+    # What is read ahead of the steps that were asked for does not count.
+    _, out, _ = run(f'--data={mixed}', '--eval_steps=1', '--batch_size=2')
+    assert re.search(r'^Accuracy .* on 2 images after 3', out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

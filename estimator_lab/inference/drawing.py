@@ -60,7 +60,7 @@ def draw(settings: DreamSettings, given: frozenset[str] = frozenset()) -> Rows:
         raise FlagError(f'--{name} has no meaning for {_described(trained.model, kind)}, see --help.')
     outputs = {name: getattr(settings, name) for name in ('out', 'strip', 'zoom')}
     inputs = [path for path in (settings.image, settings.guide, *settings.data) if path]
-    check_outputs(outputs, inputs, trained.model_dir, trained.kind.accepts, (*_PICTURES, _FILM))
+    check_outputs(outputs, inputs, trained.model_dir, trained.kind.accepts, (*_PICTURES, _FILM, _ARCHIVE))
     doing('drawing')
     yield from draw_kind(trained, settings, given)
 
@@ -88,6 +88,10 @@ def _described(model: AnyModel, kind: str) -> str:
     return f'--model={model.name} {"with" if kind == ASCENT else "without"} --layer'
 
 
+def _is_archive(out: Path) -> bool:
+    return out.suffix.lower() == _ARCHIVE
+
+
 def _check_picture(count: int) -> None:
     """Raises FlagError if the samples do not fit into one picture."""
     if count > _MOST_IN_A_PICTURE:
@@ -100,7 +104,7 @@ def _check_picture(count: int) -> None:
 def _draw_chains(trained: Trained, settings: DreamSettings, given: frozenset[str]) -> Rows:
     machine, out, count = top_machine(trained), settings.out, settings.count
     check_suffix('out', out, (*_PICTURES, _ARCHIVE))
-    if out.suffix != _ARCHIVE:
+    if not _is_archive(out):
         _check_picture(count)
     begin = first_images(machine, settings.data, count) if settings.data else None
     steps = gibbs_steps(machine, settings.steps, begin)
@@ -108,7 +112,7 @@ def _draw_chains(trained: Trained, settings: DreamSettings, given: frozenset[str
         (images, [''] * len(images)) for images in sample_batches(machine, count, steps, settings.seed, begin)
     )
     with written_whole('out', out, keeps_part=False) as path:
-        if out.suffix == _ARCHIVE:
+        if _is_archive(out):
             write_archive(path, batches)
         else:
             images, texts = joined(batches)
@@ -122,7 +126,7 @@ def _draw_samples(trained: Trained, settings: DreamSettings, given: frozenset[st
     check_suffix('out', out, (*_PICTURES, _ARCHIVE))
     request = SampleRequest(settings.count, settings.seed, settings.label, settings.truncation)
     with Sampling(trained) as sampling, written_whole('out', out, keeps_part=False) as path:
-        if out.suffix == _ARCHIVE:
+        if _is_archive(out):
             write_archive(path, sampling.batches(request))
         else:
             _check_picture(request.count)

@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from estimator_lab.core.confusion import Confusion, TopK
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.batches import Batch
 from estimator_lab.errors import DataError
 from estimator_lab.runs.model import Trained, without_cluster
 from estimator_lab.runs.reference_classifier import open_reference_classifier, with_reference_classifier
@@ -94,7 +96,9 @@ def evaluate(
     """
     observer = _Observer(trained, worst)
     reader = trained.reader_with(decode)
-    input_fn = archive_input_fn(images, reader, batch_size, report, trained.vocabulary)
+    # TensorFlow reads ahead of the last step, also bad examples.
+    watch = observer.under_way.append if steps else None
+    input_fn = archive_input_fn(images, reader, batch_size, report, trained.vocabulary, watch=watch)
     with tempfile.TemporaryDirectory() as folder, tensorflow_errors_as_sentences():
         with without_cluster():
             # Without summaries, models skip what only TensorBoard shows.
@@ -126,6 +130,8 @@ class _Observer(tf.train.SessionRunHook):
         self._confusion: Confusion | None = None
         self._worst: TopK[Example] = TopK(worst)
         self._images = 0
+        self._bad: int | None = None
+        self.under_way: deque[Batch] = deque()
 
     def watched(self, model_fn: Callable[..., EstimatorSpec]) -> Callable[..., EstimatorSpec]:
         """Returns a model function that is observed in EVAL, where it returns its predictions, too."""
@@ -152,6 +158,8 @@ class _Observer(tf.train.SessionRunHook):
     def after_run(self, run_context: Any, run_values: Any) -> None:
         batch = run_values.results
         self._images += len(batch[KEY])
+        if self.under_way:
+            self._bad = (self._bad or 0) + len(self.under_way.popleft().bad)
         if _OF_LABEL in batch:
             self._observe_classes(batch)
         elif keys.ERROR in batch:
@@ -176,7 +184,7 @@ class _Observer(tf.train.SessionRunHook):
             self._trained,
             metrics,
             self._images,
-            report.bad,
+            report.bad if self._bad is None else self._bad,
             self._confusion,
             self._worst.ranked(),
         )

@@ -2,8 +2,9 @@
 
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from estimator_lab.base.whole_files import whole_file
 from estimator_lab.console.activity import doing
@@ -15,13 +16,19 @@ from estimator_lab.runs import serving
 from estimator_lab.runs.converting import Converter, numeric_signature, onnx_converter, to_tflite
 from estimator_lab.runs.model import Trained, open_trained
 
+Told: TypeAlias = Callable[[str, str], None]
+
 _TITLES = {'tflite': 'TensorFlow Lite', 'onnx': 'ONNX'}
 
 
-def export(settings: ExportSettings) -> Iterator[tuple[str, str]]:
-    """Writes a SavedModel, and other formats if requested; yields (title, text) for the user as it works.
+def export(settings: ExportSettings, say: Told = lambda title, text: None) -> Path:
+    """Writes a SavedModel, and other formats if requested; returns the folder.
 
     If model_dir is the export of any Estimator, it is converted.
+
+    Args:
+      settings: what is exported, and where.
+      say: called with the title and the text of each row for the user.
 
     Raises:
       DataError: the model can't be read.
@@ -29,23 +36,23 @@ def export(settings: ExportSettings) -> Iterator[tuple[str, str]]:
       LabError: TensorFlow fails, the network can't be converted, or the disk is full.
     """
     if (settings.model_dir / 'saved_model.pb').is_file():
-        yield from _convert_export(settings)
-        return
+        return _convert_export(settings, say)
     trained = with_painting_settings(open_trained(settings.model_dir, device=settings.device), settings)
     formats = dict(_formats(settings, trained.record.vocabulary))
     if formats and trained.model.without_loops:
         trained = dataclasses.replace(trained, params=trained.model.without_loops(trained.params))
-    yield 'Exporting', f'{trained.model.name}: building the graph, then writing it'
+    say('Exporting', f'{trained.model.name}: building the graph, then writing it')
     doing('exporting')
     folder = serving.export_saved_model(trained, settings.out or trained.model_dir / 'export')
-    yield 'Exported', f'{trained.model.name} at step {trained.step}: {folder}'
-    yield from _signatures(trained)
+    say('Exported', f'{trained.model.name} at step {trained.step}: {folder}')
+    _list_signatures(trained, say)
     for stem, signature in serving.numeric_signatures(trained).items():
-        yield from _converted(formats, folder, signature, folder / stem)
-    yield 'Look at it', f'saved_model_cli show --dir={shlex.quote(str(folder))} --all'
+        _convert(formats, folder, signature, folder / stem, say)
+    say('Look at it', f'saved_model_cli show --dir={shlex.quote(str(folder))} --all')
+    return folder
 
 
-def _convert_export(settings: ExportSettings) -> Iterator[tuple[str, str]]:
+def _convert_export(settings: ExportSettings, say: Told) -> Path:
     """Converts an export, as `estimator.export_saved_model` writes it."""
     folder = settings.model_dir
     formats = dict(_formats(settings, ()))
@@ -56,13 +63,12 @@ def _convert_export(settings: ExportSettings) -> Iterator[tuple[str, str]]:
     signature = numeric_signature(folder)
     out = settings.out or folder
     with made_folder('out', out):
-        yield 'Converting', f'the signature {signature} of {folder}'
-        yield from _converted(formats, folder, signature, out / 'model')
+        say('Converting', f'the signature {signature} of {folder}')
+        _convert(formats, folder, signature, out / 'model', say)
+    return out
 
 
-def _converted(
-    formats: Mapping[str, Converter], folder: Path, signature: str, stem: Path
-) -> Iterator[tuple[str, str]]:
+def _convert(formats: Mapping[str, Converter], folder: Path, signature: str, stem: Path, say: Told) -> None:
     """Writes a signature of an export in each format."""
     for suffix, convert in formats.items():
         doing(f'converting to {_TITLES[suffix]}')
@@ -71,7 +77,7 @@ def _converted(
         with writing('out', path), whole_file(path) as file:
             file.write(converted.data)
         without = f', without {", ".join(converted.left_out)}' if converted.left_out else ''
-        yield _TITLES[suffix], f'{path}, {len(converted.data):,} bytes{without}'
+        say(_TITLES[suffix], f'{path}, {len(converted.data):,} bytes{without}')
 
 
 def _formats(settings: ExportSettings, labels: Sequence[str]) -> Iterator[tuple[str, Converter]]:
@@ -82,11 +88,11 @@ def _formats(settings: ExportSettings, labels: Sequence[str]) -> Iterator[tuple[
         yield 'onnx', onnx_converter(labels)
 
 
-def _signatures(trained: Trained) -> Iterator[tuple[str, str]]:
+def _list_signatures(trained: Trained, say: Told) -> None:
     signatures = serving.PAINTER_SIGNATURES
     if not trained.model.transform_net:
         inputs = trained.kind.serving_inputs(trained.shape)
         signatures = {serving.signature_of(receiver): text for receiver, text in inputs.items()}
-    yield 'Signatures', ''
+    say('Signatures', '')
     for name, text in signatures.items():
-        yield f'  {name:<22}', text
+        say(f'  {name:<22}', text)

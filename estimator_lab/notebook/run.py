@@ -1,15 +1,16 @@
 """A run: a folder with a trained model, and everything that can be done with it."""
 
+import dataclasses
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.settings import settings_from
+from estimator_lab.base.settings import settings_from, settings_of
 from estimator_lab.conventions import KEY
 from estimator_lab.core.picture import as_picture, png_bytes
 from estimator_lab.data.bad_examples import InputReport
@@ -19,6 +20,7 @@ from estimator_lab.data.order import Order
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.drawing import draw, joined
 from estimator_lab.inference.evaluation_report import evaluate_and_write
+from estimator_lab.inference.exporting import export
 from estimator_lab.inference.inspection_files import inspected
 from estimator_lab.inference.painting import Artist, upright, with_painting_settings
 from estimator_lab.inference.prediction import PROBLEM, Predicted, Scalar, Table, predicted_batches
@@ -37,12 +39,13 @@ from estimator_lab.inference.settings import (
 from estimator_lab.notebook.arrays import ArrayInput, check_values
 from estimator_lab.notebook.views import EvaluationResult, InspectionResult, Report, Samples, framed
 from estimator_lab.runs.model import Trained, open_trained
-from estimator_lab.runs.serving import export_saved_model
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Result
 
 Examples: TypeAlias = str | Path | Sequence[str | Path] | np.ndarray
 """Paths of images, folders and archives; or images themselves, uint8 [n, height, width, channels]."""
+
+S = TypeVar('S')
 
 _TALL = 600
 
@@ -73,17 +76,20 @@ class Run:
     def __init__(self, model_dir: str | Path, result: Result | None = None) -> None:
         self.model_dir = Path(model_dir)
         self.result = result
-        _ = self.trained  # fails now if there is none
+        self._opened = open_trained(self.model_dir)
 
     @property
     def trained(self) -> Trained:
-        """The model as its newest checkpoint has it."""
-        return open_trained(self.model_dir)
+        """The model as its newest checkpoint has it; the last one that was there, if the folder is gone."""
+        newest = tf.train.latest_checkpoint(str(self.model_dir))
+        if newest and newest != self._opened.checkpoint:
+            self._opened = open_trained(self.model_dir)
+        return self._opened
 
     @property
     def model(self) -> str:
         """Name of the model, such as 'cnn'."""
-        return self.trained.model.name
+        return self._opened.model.name
 
     @property
     def checkpoint(self) -> str:
@@ -98,12 +104,12 @@ class Run:
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels that the model knows, in the order of their class ids; () for a model without labels."""
-        return tuple(self.trained.record.vocabulary)
+        return tuple(self._opened.record.vocabulary)
 
     @property
     def hparams(self) -> Mapping[str, Any]:
         """The hyper-parameters by name."""
-        return dict(self.trained.record.hparams)
+        return dict(self._opened.record.hparams)
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -119,14 +125,14 @@ class Run:
 
         Args:
           data: archives or folders.
-          **settings: flags of `estimator_lab.evaluate`, such as batch_size=64.
+          **settings: flags of `estimator_lab.evaluate`, such as batch_size=64; all but json.
 
         Raises:
           DataError: the examples can't be read.
           FlagError: a setting is not allowed.
           LabError: TensorFlow fails.
         """
-        chosen = settings_from(EvaluationSettings, {'model_dir': self.model_dir, 'data': data, **settings})
+        chosen = self._chosen(EvaluationSettings, {'data': data, **settings}, unused=['json'])
         found, _ = evaluate_and_write(chosen)
         return EvaluationResult(**vars(found))
 
@@ -194,7 +200,8 @@ class Run:
         """Returns a picture of what the model has learned, as `estimator_lab.dream` draws it.
 
         Args:
-          **settings: flags of that command, such as layer='conv2', image='photo.jpg' or atlas=True.
+          **settings: flags of that command, such as layer='conv2', image='photo.jpg' or atlas=True; all
+            but out, as the picture that is returned has a method `save`.
 
         Raises:
           DataError: an image or an archive can't be read.
@@ -203,10 +210,10 @@ class Run:
         """
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder, 'dream.png')
-            values = {'model_dir': self.model_dir, 'out': out, **settings}
-            for _ in draw(settings_from(DreamSettings, values), frozenset(settings)):
+            chosen = self._chosen(DreamSettings, settings, unused=['out'])
+            for _ in draw(dataclasses.replace(chosen, out=out), frozenset(settings)):
                 pass
-            with Image.open(values['out']) as picture:
+            with Image.open(out) as picture:
                 return picture.copy()
 
     def sample(
@@ -276,15 +283,13 @@ class Run:
 
         Args:
           out: the folder; None for MODEL_DIR/export.
-          **settings: for paintings, as in `paint`.
+          **settings: flags of `estimator_lab.export`, such as onnx=True.
 
         Raises:
           FlagError: the folder can't be written.
           LabError: TensorFlow fails, or the disk is full.
         """
-        chosen = settings_from(ExportSettings, {'model_dir': self.model_dir, 'out': out, **settings})
-        trained = with_painting_settings(self.trained, chosen)
-        return export_saved_model(trained, chosen.out or self.model_dir / 'export')
+        return export(self._chosen(ExportSettings, {'out': out, **settings}))
 
     def report(self, out: str | Path | None = None, **settings: Any) -> Report:
         """Writes the run as one page of HTML.
@@ -298,19 +303,25 @@ class Run:
           FlagError: the page can't be written, or a setting is not allowed.
           LabError: TensorFlow fails, or the disk is full.
         """
-        values = {'model_dir': self.model_dir, 'out': out, **settings}
-        path, _, damage = write_report(settings_from(ReportSettings, values))
+        path, _, damage = write_report(self._chosen(ReportSettings, {'out': out, **settings}))
         return Report(path, damage)
 
     def __repr__(self) -> str:
-        trained = self.trained
-        return f'Run({str(self.model_dir)!r}): {trained.model.name} at step {trained.step:,}'
+        return f'Run({str(self.model_dir)!r}): {self.model} at step {self.step:,}'
 
     def _repr_html_(self) -> str:
         return framed(str(self.model_dir), run_overview(self.trained, self.history()), _TALL)
 
+    def _chosen(self, settings_class: type[S], given: Mapping[str, Any], unused: Sequence[str] = ()) -> S:
+        """Returns the settings of a verb; FlagError for those that only its command honours."""
+        for name in unused:
+            if name in given:
+                raise FlagError(f'{name} is a setting of the command, and has no meaning in a program.')
+        return settings_from(settings_class, {'model_dir': self.model_dir, **given})
+
     def _prediction(self, settings: Mapping[str, Any]) -> PredictionSettings:
-        return settings_from(PredictionSettings, {'model_dir': self.model_dir, **settings})
+        unused = settings_of(PredictionSettings).keys() - {'top', 'batch_size', 'decode'}
+        return self._chosen(PredictionSettings, settings, sorted(unused))
 
     def _batches(self, examples: Examples, settings: PredictionSettings) -> Iterator[Predicted]:
         trained = self.trained

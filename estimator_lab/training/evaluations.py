@@ -1,5 +1,6 @@
 """The evaluations of a run: reported, compared, and exported (--export=best,latest,final)."""
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,11 +35,14 @@ class BestEvaluation:
         self._damaged: set[Path] = set()
 
     def by_step(self) -> dict[int, float]:
-        """Returns the metric by global step, in the order of steps; of several at a step, the last."""
+        """Returns the metric by global step, in the order of steps; of several at a step, the last.
+
+        A metric that is not a number compares with none, and is left out.
+        """
         found: dict[int, float] = {}
         for path in sorted(self._folder.glob('events.out.tfevents.*')):
             found.update(scalars_in(path, self._tag, partial(self._warn, path)))
-        return dict(sorted(found.items()))
+        return {step: found[step] for step in sorted(found) if not math.isnan(found[step])}
 
     def best_step(self) -> int | None:
         """Returns the step of the best evaluation, the first of equals; None without evaluations."""
@@ -47,8 +51,9 @@ class BestEvaluation:
 
     def since_best(self) -> int:
         """Returns the number of evaluations after the best one."""
-        best = self.best_step()
-        return 0 if best is None else sum(step > best for step in self.by_step())
+        found = self.by_step()
+        best = self._best(found, key=found.__getitem__, default=0)
+        return sum(step > best for step in found)
 
     def _warn(self, path: Path, what: str) -> None:
         if path not in self._damaged:

@@ -197,7 +197,7 @@ def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> Non
     total = inputs.train.total
     if total is not None and total < smallest_batch:
         raise DataError(
-            f'{total} example in {", ".join(inputs.train.paths)} is too few: --model={settings.model} with '
+            f'{", ".join(inputs.train.paths)} holds too few examples, {total}: --model={settings.model} with '
             f'these --hparams learns from {smallest_batch} or more.'
         )
 

@@ -72,6 +72,11 @@ def test_the_command(folder, tmp_path, capsys):
     out = tmp_path / 'dreams.png'
     assert (invoke(dream, model_dir, '--count=9', f'--out={out}'), capsys.readouterr().err) == (0, '')
     assert Image.open(out).size[1] > 2 * 96, 'rows of four samples'
+    for _ in range(2):  # the second archive replaces the first
+        assert invoke(dream, model_dir, '--count=3', f'--out={tmp_path / "fakes.TAR"}') == 0
+    with tarfile.open(tmp_path / 'fakes.TAR') as tar:
+        assert len(tar.getnames()) == 3
+    capsys.readouterr()
     assert invoke(dream, model_dir, '--steps=5') == 2
     assert '--steps has no meaning for --model=gan' in capsys.readouterr().err
 

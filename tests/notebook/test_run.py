@@ -1,6 +1,7 @@
 """Runs as Python objects: training, what can be done with a model, and how results show themselves."""
 
 import re
+import shutil
 from html import unescape
 
 import numpy as np
@@ -56,6 +57,13 @@ def test_a_loaded_run_has_no_result(run):
     assert loaded.result is None and loaded.checkpoint == run.checkpoint
 
 
+def test_a_run_whose_folder_is_gone_can_be_named(run, tmp_path):
+    folder = shutil.copytree(run.model_dir, tmp_path / 'model')
+    loaded = api.load(folder)
+    shutil.rmtree(folder)
+    assert repr(loaded) == f"Run('{folder}'): cnn at step 4" and loaded.labels == run.labels
+
+
 def test_rows_and_arrays_of_predictions_agree(run, archive):
     rows, arrays = list(run.predict(archive)), run.predict_arrays([archive])
     assert [row['key'] for row in rows] == arrays['key'].tolist() and len(rows) > 3
@@ -94,7 +102,8 @@ def test_a_dream_is_a_picture(run):
 
 
 def test_an_export_is_a_saved_model(run, tmp_path):
-    assert (run.export(tmp_path / 'exported') / 'saved_model.pb').exists()
+    assert (run.export(tmp_path / 'exported', onnx=True) / 'saved_model.pb').exists()
+    assert len(list(tmp_path.glob('exported/*/model.onnx'))) == 1
 
 
 def test_a_report_is_a_page(run, tmp_path, archive):
@@ -109,7 +118,7 @@ def test_samples_of_a_machine_are_images(archive, tmp_path):
     np.testing.assert_array_equal(samples.images, run.sample(5, steps=2).images)
     assert 'data:image/png' in framed(samples)
     for ignored in ({'label': 'n000001'}, {'truncation': 0.5}):
-        with pytest.raises(FlagError, match='has no meaning for --model=rbm'):
+        with pytest.raises(api.FlagError, match='has no meaning for --model=rbm'):
             run.sample(5, **ignored)
 
 
@@ -147,6 +156,9 @@ def test_results_show_themselves(run, archive):
         (lambda run: run.evaluate('/nosuch'), '/nosuch'),
         (lambda run: run.inspect(images()[0], label='nobody'), 'nobody'),
         (lambda run: run.dream(layer='nosuch'), 'nosuch'),
+        (lambda run: run.dream(layer='conv1', out='a.png'), 'out is a setting of the command'),
+        (lambda run: run.evaluate('/nosuch', json=True), 'json is a setting of the command'),
+        (lambda run: list(run.predict('/nosuch', format='jsonl')), 'format is a setting of the command'),
     ],
 )
 def test_wrong_arguments_are_named_in_a_sentence(run, wrong, sentence):

@@ -74,8 +74,7 @@ class Uses:
 
     def export(self) -> bool:
         """Whether the model is whole."""
-        rows = dict(export(ExportSettings(model_dir=self._model_dir, out=self._folder / 'exported')))
-        saved = Path(rows['Exported'].rpartition(': ')[2])
+        saved = export(ExportSettings(model_dir=self._model_dir, out=self._folder / 'exported'))
         return (saved / 'saved_model.pb').exists() and tf.train.checkpoint_exists(
             str(saved / 'variables' / 'variables')
         )

@@ -125,6 +125,8 @@ def test_a_metric_whose_smaller_values_are_better(tmp_path):
     found = BestEvaluation(tmp_path, Task('mse', higher_is_better=False))
     assert found.by_step() == {3: 0.625, 6: 0.25, 9: 0.25, 12: 0.375}
     assert (found.best_step(), found.since_best()) == (6, 2)
+    write_primary_metric(tmp_path, 'mse', [(1, float('nan'))])
+    assert (found.best_step(), found.since_best()) == (6, 2)
     nothing = BestEvaluation(tmp_path / 'none', Task())
     assert (nothing.best_step(), nothing.since_best()) == (None, 0)
 
