@@ -7,6 +7,7 @@ front, it can also be trained by second-order optimizers. Fields declared by `se
 import contextlib
 import dataclasses
 import functools
+import re
 import typing
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -210,7 +211,8 @@ def parse_hparams(params_class: type, text: str) -> dict[str, Any]:
     """
     known = settings_of(params_class)
     values: dict[str, Any] = {}
-    for part in filter(None, (p.strip() for p in text.split(','))):
+    # A comma within a value stays there: it is not followed by the name of another.
+    for part in filter(None, (p.strip(' ,') for p in re.split(r',(?=\s*\w+\s*=)', text))):
         name, equals, value = (p.strip() for p in part.partition('='))
         if not equals:
             raise FlagError(f'--hparams takes name=value,name=value, not {part!r}.')

@@ -154,6 +154,14 @@ def vectors_of(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array for name, array in values.items() if array.ndim > 1 and name not in pictures}
 
 
+def as_text(values: np.ndarray) -> np.ndarray:
+    """Returns texts, which TensorFlow gives as bytes, as str [n, ...]; other values as they are."""
+    if values.dtype != object:
+        return values
+    texts = [value.decode('utf-8', 'backslashreplace') for value in values.ravel().tolist()]
+    return np.array(texts, object).reshape(values.shape)
+
+
 def _scalar(value: Any) -> Scalar:
     """Returns a value as Python's own; what is not a finite number is None."""
     if isinstance(value, bytes):

@@ -23,7 +23,14 @@ from estimator_lab.inference.evaluation_report import evaluate_and_write
 from estimator_lab.inference.exporting import export
 from estimator_lab.inference.inspection_files import inspected
 from estimator_lab.inference.painting import Artist, upright, with_painting_settings
-from estimator_lab.inference.prediction import PROBLEM, Predicted, Scalar, Table, predicted_batches
+from estimator_lab.inference.prediction import (
+    PROBLEM,
+    Predicted,
+    Scalar,
+    Table,
+    as_text,
+    predicted_batches,
+)
 from estimator_lab.inference.report.history import History, read_history
 from estimator_lab.inference.report.page import run_overview
 from estimator_lab.inference.report.writing import write_report
@@ -166,7 +173,9 @@ class Run:
         batches = [batch for batch in self._batches(examples, self._prediction(settings)) if batch.keys]
         if not batches:
             raise DataError('No example could be decoded.')
-        found = {name: np.concatenate([one.values[name] for one in batches]) for name in batches[0].values}
+        found = {
+            name: as_text(np.concatenate([one.values[name] for one in batches])) for name in batches[0].values
+        }
         return {KEY: np.array([key for one in batches for key in one.keys], object), **found}
 
     def inspect(self, example: str | Path | np.ndarray, label: str = '') -> InspectionResult:

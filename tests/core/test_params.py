@@ -33,6 +33,7 @@ def test_values_have_the_type_of_their_default():
     assert values == {'rate': 2.0, 'units': 7, 'tied': True, 'kind': 'b'}
     assert isinstance(values['rate'], float)
     assert parse_hparams(Params, '') == {}
+    assert parse_hparams(Params, 'kind=a,b, units=7') == {'kind': 'a,b', 'units': 7}  # of a name with a comma
 
 
 @pytest.mark.parametrize(

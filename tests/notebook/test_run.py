@@ -67,6 +67,7 @@ def test_a_run_whose_folder_is_gone_can_be_named(run, tmp_path):
 def test_rows_and_arrays_of_predictions_agree(run, archive):
     rows, arrays = list(run.predict(archive)), run.predict_arrays([archive])
     assert [row['key'] for row in rows] == arrays['key'].tolist() and len(rows) > 3
+    assert [row['label'] for row in rows] == arrays['labels'].tolist()
     assert [row['probability'] for row in rows] == pytest.approx(
         arrays['probabilities'].max(axis=1), abs=1e-6
     )
