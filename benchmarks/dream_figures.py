@@ -66,7 +66,6 @@ FIGURES = Figures(
     dreamer=('', 'folder of a network of the set; default: train one'),
     judge=('', 'folder of another network of the set; default: train one'),
     seeds=(3, 'dreams of each class'),
-    domain=('pixels', 'what changes in a dream of a class', ['pixels', 'waves']),
     runs=('runs/dream_figures', 'folder of the trained models'),
 )
 
@@ -100,8 +99,8 @@ def seconds(given: argparse.Namespace) -> None:
 
 @FIGURES.add('model_dir', 'image')
 def memory(given: argparse.Namespace) -> None:
-    """Prints the largest resident set at 2,048x2,048; more iterations do not increase it."""
-    dream(given, 2048, '--iterations=1')
+    """Prints the largest resident set at 2,048x2,048; more steps do not increase it."""
+    dream(given, 2048, '--steps=1')
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     print(f'{peak / 1e9:.2f} GB at most')
 
@@ -129,10 +128,10 @@ def named(given: argparse.Namespace) -> None:
 def class_dreams(dreamer: Path, given: argparse.Namespace, picture: Path) -> Iterator[tuple[str, bytes]]:
     """Yields a dream of each class and seed as a named PNG; writes those of the first seed as a picture."""
     trained = open_trained(dreamer)
-    settings = AscentSettings(layer='logits', atlas=True, size=trained.shape.width, domain=given.domain)
+    settings = AscentSettings(layer='logits', atlas=True, size=trained.shape.width)
     for seed in range(1, given.seeds + 1):
         count = len(trained.record.vocabulary)
-        images, labels, _ = open_dreamer(trained, settings, '', seed).atlas(count)
+        images, labels, _ = open_dreamer(trained, settings, seed=seed).atlas(count)
         for image, label in zip(images, labels, strict=True):
             yield f'{label}/{seed}.png', png_bytes(as_picture(image))
         if seed == 1:

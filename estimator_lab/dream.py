@@ -7,7 +7,6 @@ from estimator_lab.inference.settings import DreamSettings
 _USAGE = """Draws what a model has learned: photos as it sees them, Gibbs chains, samples of a generator.
 
   python -m estimator_lab.dream --model_dir=runs/vgg --image=sky.jpg --layer=conv4_3
-  python -m estimator_lab.dream --model_dir=runs/vgg --image=sky.jpg --layer=conv4_3 --guide=flowers.jpg
   python -m estimator_lab.dream --model_dir=runs/cnn --label=n000003
   python -m estimator_lab.dream --model_dir=runs/cnn --layer=conv2 --atlas
   python -m estimator_lab.dream --model_dir=runs/rbm --data=test.tar --steps=100

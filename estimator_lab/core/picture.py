@@ -3,7 +3,6 @@
 import io
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -96,17 +95,6 @@ def png_bytes(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
-    """Writes pictures as an animated GIF, which shows the last one for two seconds.
-
-    Raises:
-      OSError: if the file cannot be written.
-    """
-    durations = [_FRAME_MILLISECONDS] * (len(pictures) - 1) + [_LAST_MILLISECONDS]
-    first, *others = pictures
-    first.save(path, 'GIF', save_all=True, append_images=others, duration=durations, loop=0)
-
-
 def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
     """Returns the image in RGB and another size; if enlarged, its pixels become squares."""
     grows = max(image.shape[:2]) <= max(width, height)
@@ -114,19 +102,26 @@ def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
     return as_picture(image).convert('RGB').resize((width, height), method)
 
 
-def side_by_side(images: Sequence[np.ndarray], height: int) -> Image.Image:
-    """Draws images from left to right at the same height in pixels.
+def with_row_texts(picture: Image.Image, texts: Sequence[str]) -> Image.Image:
+    """Returns a picture of rows of one height with a text at the left of each.
 
-    The images are [height, width, channels] each, in a format of `as_picture`, of any size.
+    Args:
+      picture: grey or RGB; small rows are enlarged, so that they are as high as a text.
+      texts: a text for each row; a long one is cut. Without any, the picture is returned as it is.
     """
-    tiles = [enlarged(image, max(round(image.shape[1] * height / len(image)), 1), height) for image in images]
-    width = sum(tile.width + _GAP for tile in tiles) + _GAP
-    picture = Image.new('RGB', (width, height + 2 * _GAP), _BACKGROUND)
-    left = _GAP
-    for tile in tiles:
-        picture.paste(tile, (left, _GAP))
-        left += tile.width + _GAP
-    return picture
+    lines = [fitted(text, _ROW_TEXT) for text in texts]
+    left = math.ceil(max((line.length for line in lines), default=0))
+    if not left:
+        return picture
+    times = max(-(-_LEAST_ROW * len(texts) // picture.height), 1)
+    rows = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+    whole = Image.new(picture.mode, (left + 2 * _GAP + rows.width, rows.height), _BACKGROUND)
+    whole.paste(rows, (left + 2 * _GAP, 0))
+    draw = ImageDraw.Draw(whole)
+    for number, line in enumerate(lines):
+        middle = (number + 0.5) * rows.height / len(texts)
+        line.draw(draw, (_GAP, middle - LINE / 2), _INK)
+    return whole
 
 
 def numbered_tiles(tiles: np.ndarray, most: int, title: str = '') -> Image.Image:

@@ -13,7 +13,7 @@ from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import check_outputs, check_suffix, written_whole
 from estimator_lab.console.progress import warn
 from estimator_lab.core.model import AnyModel
-from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes, side_by_side, write_film
+from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.dreams import Dreamer, open_dreamer
 from estimator_lab.inference.inspection_files import Rows, show_in_tensorboard
@@ -31,13 +31,12 @@ from estimator_lab.runs.model import Trained, open_trained
 
 GIBBS, LATENT, ASCENT = 'gibbs', 'latent', 'ascent'
 _MOST_IN_A_PICTURE = 4096
-_ARCHIVE, _FILM = '.tar', '.gif'
+_ARCHIVE = '.tar'
 _PICTURES = ('.png', '.jpg', '.jpeg')
 _JPEG_QUALITY = 95
 _EVENTS = 'dreams'
 _SHOWN = 1024  # pixels of the longer side in TensorBoard, at most
 _MOST_COLUMNS = 20  # of classes
-_STRIP_HEIGHT = 256
 _LEAST_TILE, _MOST_TILE = 96, 160
 
 
@@ -58,9 +57,9 @@ def draw(settings: DreamSettings, given: frozenset[str] = frozenset()) -> Rows:
     known, draw_kind = _KINDS[kind]
     for name in sorted({name for names, _ in _KINDS.values() for name in names}.difference(known) & given):
         raise FlagError(f'--{name} has no meaning for {_described(trained.model, kind)}, see --help.')
-    outputs = {name: getattr(settings, name) for name in ('out', 'strip', 'zoom')}
-    inputs = [path for path in (settings.image, settings.guide, *settings.data) if path]
-    check_outputs(outputs, inputs, trained.model_dir, trained.kind.accepts, (*_PICTURES, _FILM, _ARCHIVE))
+    inputs = [path for path in (settings.image, *settings.data) if path]
+    outputs = {'out': settings.out}
+    check_outputs(outputs, inputs, trained.model_dir, trained.kind.accepts, (*_PICTURES, _ARCHIVE))
     doing('drawing')
     yield from draw_kind(trained, settings, given)
 
@@ -170,13 +169,10 @@ def write_archive(path: Path, batches: Iterator[tuple[np.ndarray, list[str]]]) -
 
 
 def _draw_ascent(trained: Trained, settings: DreamSettings, given: frozenset[str]) -> Rows:
-    for name, suffixes in (('out', _PICTURES), ('strip', _PICTURES), ('zoom', (_FILM,))):
-        if path := getattr(settings, name):
-            check_suffix(name, path, suffixes)
-    for name, needed in (('count', 'atlas'), ('frames', 'zoom')):
-        if name in given and not getattr(settings, needed):
-            raise FlagError(f'--{name} has no meaning without --{needed}, see --help.')
-    dreamer = open_dreamer(trained, settings, settings.label, settings.seed)
+    check_suffix('out', settings.out, _PICTURES)
+    if 'count' in given and not settings.atlas:
+        raise FlagError('--count has no meaning without --atlas, see --help.')
+    dreamer = open_dreamer(trained, settings, settings.label, settings.steps, settings.seed)
     return _draw_atlas(dreamer, settings) if settings.atlas else _draw_dream(dreamer, settings)
 
 
@@ -186,39 +182,29 @@ def _draw_dream(dreamer: Dreamer, settings: DreamSettings) -> Rows:
         yield 'Note', 'the network sees grey: the photo keeps its colours, only their brightness changes'
     dreamt = dreamer.dream(photo)
     picture = as_picture(photo.with_change(dreamt.images))
-    pictures = {dreamer.what: picture}
-    _save('out', settings.out, picture)
+    _save(settings.out, picture)
     yield 'Dream', f'{settings.out}: {dreamer.what}, {picture.width}x{picture.height} pixels'
-    if settings.strip:
-        octaves = [photo.with_change(images) for images in dreamt.octaves]
-        pictures[f'{dreamer.what}, octaves'] = strip = side_by_side(octaves, _STRIP_HEIGHT)
-        _save('strip', settings.strip, strip)
-        yield 'Octaves', f'{settings.strip}: {len(octaves)} of them'
     before, after = float(dreamt.before[0]), float(dreamt.after[0])
     times = f', {after / before:.1f} times as much' if 0 < before < after else ''
     yield 'Objective', f'{before:.4g} at the start, {after:.4g} at the end{times}'
     if not after > before:
         warn(f'{dreamer.what} did not increase: nothing in this image resembles what it responds to.')
-    yield from _show_in_tensorboard(dreamer, pictures)
-    if settings.zoom:
-        with written_whole('zoom', settings.zoom, keeps_part=False) as path:
-            write_film(path, [as_picture(frame) for frame in dreamer.zoom(photo, dreamt)])
-        yield 'Zoom', f'{settings.zoom}: {settings.frames} frames'
+    yield from _show_in_tensorboard(dreamer, {dreamer.what: picture})
 
 
 def _draw_atlas(dreamer: Dreamer, settings: DreamSettings) -> Rows:
     images, texts, objectives = dreamer.atlas(settings.count)
     tile = max(min(images.shape[1], _MOST_TILE), _LEAST_TILE)
     picture = labelled_grid(images, texts, tile=tile, title=f'What increases each channel of {dreamer.what}')
-    _save('out', settings.out, picture)
+    _save(settings.out, picture)
     silent = int((objectives == 0).sum())
     note = f'; {silent} of them respond to nothing' if silent else ''
     yield 'Atlas', f'{settings.out}: {len(images)} channels of {dreamer.what}{note}'
     yield from _show_in_tensorboard(dreamer, {f'{dreamer.what}, atlas': picture})
 
 
-def _save(flag: str, path: Path, picture: Image.Image) -> None:
-    with written_whole(flag, path, keeps_part=False) as partial:
+def _save(path: Path, picture: Image.Image) -> None:
+    with written_whole('out', path, keeps_part=False) as partial:
         picture.save(partial, quality=_JPEG_QUALITY)
 
 
@@ -232,5 +218,5 @@ def _show_in_tensorboard(dreamer: Dreamer, pictures: dict[str, Image.Image]) -> 
 _KINDS: dict[str, tuple[tuple[str, ...], Callable[[Trained, DreamSettings, frozenset[str]], Rows]]] = {
     GIBBS: (('data', 'count', 'steps'), _draw_chains),
     LATENT: (('label', 'count', 'truncation'), _draw_samples),
-    ASCENT: (('label', 'count', *settings_of(AscentSettings)), _draw_ascent),
+    ASCENT: (('label', 'count', 'steps', *settings_of(AscentSettings)), _draw_ascent),
 }

@@ -100,24 +100,23 @@ class ReportSettings(ModelSettings):
     out: Path | None = _output(None, 'the page; default: MODEL_DIR/report.html')
 
 
-_dreams, _chains, _samples, _seen, _ascent, _more = (
-    partial(setting, group=group)
-    for group in (
-        *('Dreams', 'Gibbs chains', 'Samples of a generator'),
-        *('What a network sees', 'Gradient ascent on an image', 'More pictures of it'),
-    )
+_dreams, _samples, _seen = (
+    partial(setting, group=group) for group in ('Dreams', 'Chains and samples', 'What a network sees')
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _SampleSettings(ModelSettings):
-    data: Sequence[str] = _dreams((), 'archives at whose images Gibbs chains begin')
     label: str = _dreams('', 'class of the picture; default: of samples, every class in turn')
     count: int = _dreams(64, 'number of samples, or of channels in an atlas', lower=1)
-    seed: int = _dreams(1, 'seed of noise and jitter')
-    steps: int | None = _chains(
-        None, "Gibbs steps of each chain; default: 1000, or 50 from training's persistent chains", lower=1
+    steps: int | None = _dreams(
+        None,
+        "Gibbs steps of each chain; default: 1000, or 50 from training's persistent chains. Of gradient "
+        'ascent: steps in each octave; default: 10 on photos, 80 in all from noise, 120 in waves',
+        lower=1,
     )
+    seed: int = _dreams(1, 'seed of noise and jitter')
+    data: Sequence[str] = _samples((), 'archives at whose images Gibbs chains begin')
     truncation: float = _samples(
         0.0, 'largest absolute value of latent numbers; smaller: better, less diverse; 0: no limit', lower=0
     )
@@ -125,16 +124,12 @@ class _SampleSettings(ModelSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class AscentSettings:
-    """Gradient ascent on an image: what to maximize, and how; the defaults are DeepDream's.
-
-    None means that the default depends on the network and the image: see `dreams.Dreamer`.
-    """
+    """Gradient ascent on an image: what to maximize."""
 
     layer: str = _seen(
         '', 'whose activations are maximized, such as conv4_3; with --image, a middle one by default'
     )
     channel: int | None = _seen(None, 'the only channel of the layer to maximize', lower=0)
-    guide: str | None = _seen(None, 'an image whose activations in the layer are imitated')
     image: str | None = _seen(None, 'the photo, or ARCHIVE:MEMBER, to change at its own size; default: noise')
     size: int | None = _seen(
         None,
@@ -142,36 +137,7 @@ class AscentSettings:
         lower=1,
         upper=8000,
     )
-    domain: str | None = _ascent(
-        None,
-        'what changes; default: waves, but pixels of photos and for classes',
-        choices=('pixels', 'waves'),
-    )
-    octaves: int | None = _ascent(
-        None, 'sizes, from small to large; default: 4, or as many as the network can see', lower=1
-    )
-    octave_scale: float = _ascent(1.4, 'ratio of one size to the one before', lower=1.01, upper=10)
-    iterations: int | None = _ascent(None, 'steps in each octave; default: 10, in waves 120', lower=1)
-    step_size: float | None = _ascent(
-        None, 'mean change of a pixel in a step, in grey levels; default: 1.5, from noise 4', lower=0
-    )
-    jitter: int | None = _ascent(
-        None, 'pixels by which a step shifts the image at most; default: 32, of small images a sixth', lower=0
-    )
-    tv: float = _ascent(0.1, 'weight of the total variation', lower=0)
-    smoothing: float | None = _ascent(
-        None,
-        'blur of the gradient, standard deviation in pixels; default: 0.5, of a class side/14 and less',
-        lower=0,
-        upper=50,
-    )
-    precision: str = _ascent(
-        'float32', 'bfloat16 is faster on processors that have it', choices=('float32', 'bfloat16')
-    )
-    atlas: bool = _more(False, 'draw what each channel sees instead, --count of them')
-    strip: Path | None = _more(None, 'also write a picture of the octaves side by side')
-    zoom: Path | None = _more(None, 'also write a GIF that zooms into the dream')
-    frames: int = _more(24, 'frames of the GIF', lower=2, upper=1000)
+    atlas: bool = _seen(False, 'draw what each channel sees instead, --count of them')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,7 +99,7 @@ def test_an_inspection_has_pictures_of_the_example(run, archive):
 
 
 def test_a_dream_is_a_picture(run):
-    assert run.dream(layer='conv1', iterations=1, octaves=1, size=16).size == (16, 16)
+    assert run.dream(layer='conv1', steps=1, size=16).size == (16, 16)
 
 
 def test_an_export_is_a_saved_model(run, tmp_path):

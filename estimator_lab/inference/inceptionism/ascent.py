@@ -14,7 +14,7 @@ from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.inference.inceptionism.fourier import Adam, Waves
 from estimator_lab.inference.inceptionism.view import View
 
-_OCTAVES = 4  # by default
+_OCTAVES, _OCTAVE_SCALE = 4, 1.4
 _LARGEST = 3.0  # value of a gradient, in standard deviations
 
 
@@ -46,13 +46,11 @@ class Dreamt:
 
     Attributes:
       images: float32 [n, height, width, channels] in [0, 1].
-      octaves: the images after each octave, at its size.
       before: the objective at the start, float64 [n].
       after: the objective at the end, float64 [n].
     """
 
     images: np.ndarray
-    octaves: Sequence[np.ndarray]
     before: np.ndarray
     after: np.ndarray
 
@@ -82,7 +80,6 @@ def dream(
     change = noise * rng.standard_normal(first, np.float32) if noise else np.zeros(first, np.float32)
     before = view.objective(np.clip(photos + resized(change, photos.shape[1:3]), 0, 1), channels)
     pixels = np.cumsum([height * width for height, width in ascent.sizes])
-    octaves: list[np.ndarray] = []
     changes = [change]  # popped to free memory: each array of a large photo takes 50 MB and more
     for number, size in enumerate(ascent.sizes):
         grounds = resized(photos, size)
@@ -94,8 +91,7 @@ def dream(
             rest = (ascent.iterations - 1 - iteration) / ascent.iterations * size[0] * size[1]
             told(number + 1, iteration + 1, float((pixels[number] - rest) / pixels[-1]))
         changes.append(images - grounds)
-        octaves.append(images)
-    return Dreamt(octaves[-1], octaves, before, view.objective(octaves[-1], channels))
+    return Dreamt(images, before, view.objective(images, channels))
 
 
 def dream_waves(
@@ -114,44 +110,31 @@ def dream_waves(
       channels: the channel that counts in each image, if `view` maximizes one.
       ascent: the parameters, of which the iterations and the jitter count.
       rng: draws the noise and the jitter.
-      told: see `dream`; the octaves are quarters of the steps.
-
-    Returns:
-      The images; `octaves` are those after each quarter of the steps.
+      told: see `dream`; there is one octave.
     """
     waves = Waves(shape, rng)
     adam = Adam(waves.amplitudes)
     images = waves.images()
     before = view.objective(images, channels)
-    quarters = set(np.linspace(0, ascent.iterations, _OCTAVES + 1).round().astype(int).tolist())
-    octaves: list[np.ndarray] = []
     for iteration in range(1, ascent.iterations + 1):
         (uphill,) = _gradients(view, images, images, channels, ascent.jitter, 0.0, False, rng)
         adam.climb(waves.gradient(images, uphill))
         images = waves.images()
-        told(len(octaves) + 1, iteration, iteration / ascent.iterations)
-        if iteration in quarters:
-            octaves.append(images)
-    return Dreamt(images, octaves, before, view.objective(images, channels))
+        told(1, iteration, iteration / ascent.iterations)
+    return Dreamt(images, before, view.objective(images, channels))
 
 
-def octave_sizes(
-    height: int, width: int, octaves: int | None, scale: float, smallest: int
-) -> list[tuple[int, int]]:
-    """Returns (height, width) of the octaves, from the smallest to the image's own.
+def octave_sizes(height: int, width: int, smallest: int) -> list[tuple[int, int]]:
+    """Returns (height, width) of up to four octaves, from the smallest to the image's own.
 
     Args:
       height: of the image in pixels.
       width: of the image in pixels.
-      octaves: how many; None for up to four, leaving out those smaller than `smallest`.
-      scale: ratio of one size to the one before.
-      smallest: side in pixels.
+      smallest: side in pixels of the smallest octave.
     """
-    found = [
-        (max(round(height / scale**number), 1), max(round(width / scale**number), 1))
-        for number in reversed(range(octaves or _OCTAVES))
-    ]
-    return found if octaves else [size for size in found[:-1] if min(size) >= smallest] + found[-1:]
+    scales = [_OCTAVE_SCALE**number for number in reversed(range(1, _OCTAVES))]
+    smaller = [(round(height / scale), round(width / scale)) for scale in scales]
+    return [*(size for size in smaller if min(size) >= smallest), (height, width)]
 
 
 def resized(images: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -1,8 +1,6 @@
-"""Gradient ascent as `dream` requests it: on a photo or noise, for each channel of a layer, as a zoom."""
+"""Gradient ascent as `dream` requests it: on a photo or noise, or for each channel of a layer."""
 
 import contextlib
-import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +14,12 @@ from estimator_lab.inference.inceptionism.ascent import (
     dream,
     dream_waves,
     octave_sizes,
-    resized,
 )
 from estimator_lab.inference.inceptionism.photo import Photo, open_photo
 from estimator_lab.inference.inceptionism.view import MOST_SIDE, Layer, View, find_layer, middle_layer
 from estimator_lab.inference.settings import AscentSettings
 from estimator_lab.runs.model import Trained
-from estimator_lab.runs.precision import check_precision
 
-WAVES = 'waves'
-"""Value of --domain: amplitudes of waves change instead of pixels."""
 NOISE = 0.05
 """Standard deviation of the noise around grey at which a dream without a photo begins."""
 
@@ -33,14 +27,12 @@ _ITERATIONS, _STEP_SIZE = 10, 1.5  # DeepDream's
 _ITERATIONS_OF_NOISE, _STEP_SIZE_OF_NOISE = 80, 4.0  # in all octaves
 _ITERATIONS_OF_WAVES = 120
 _JITTER, _JITTERS_A_SIDE = 32, 6
+_TV = 0.1
 _SMOOTHING = 0.5
 # With classes and dense layers, people and other networks recognise the result only if coarse outlines come
 # first.
 _SMOOTHINGS_A_SIDE = 14, 60
 _ATLAS_SIDE = 96
-_GUIDE_SIDE = 224
-_MOST_PAIRS = 2**24  # of a place in the image and one in the guide: all pairs are compared
-_ZOOM = 1.05
 _GREY = 0.5
 
 
@@ -52,7 +44,8 @@ class Dreamer:
       trained: the network.
       layer: the layer.
       channel: the only channel to maximize; None for all.
-      settings: how.
+      settings: what else was asked for.
+      steps: of gradient ascent in each octave; None for the default.
       seed: of noise and jitter.
     """
 
@@ -60,6 +53,7 @@ class Dreamer:
     layer: Layer
     channel: int | None
     settings: AscentSettings
+    steps: int | None
     seed: int
 
     @property
@@ -67,7 +61,7 @@ class Dreamer:
         """What is maximized, in words."""
         name = self.layer.name
         if self.channel is None:
-            return f'{name}, guided by {self.settings.guide}' if self.settings.guide else name
+            return name
         return self.channel_text(self.channel) if name == LOGITS else f'channel {self.channel} of {name}'
 
     def channel_text(self, channel: int) -> str:
@@ -92,29 +86,9 @@ class Dreamer:
         """Runs gradient ascent on a photo."""
         with (
             contextlib.closing(Progress('Dreaming')) as progress,
-            self._view(self.channel is not None, self._guide()) as view,
+            self._view(self.channel is not None) as view,
         ):
             return self._climb(view, photo.seen, [self.channel or 0], progress)
-
-    def zoom(self, photo: Photo, dreamt: Dreamt) -> Iterator[np.ndarray]:
-        """Yields frames [height, width, 1 or 3]: a dream, then each time the middle of the frame before.
-
-        The middle is enlarged to the full size, and gradient ascent continues on it.
-        """
-        pixels = photo.with_change(dreamt.images)
-        yield pixels
-        ascent = dataclasses.replace(self._ascent(photo.size), sizes=[photo.size])
-        with (
-            contextlib.closing(Progress('Zooming')) as progress,
-            self._view(self.channel is not None, self._guide()) as view,
-        ):
-            for frame in range(1, self.settings.frames):
-                photo = Photo(_enlarged(pixels[np.newaxis]), photo.channels)
-                rng = np.random.default_rng([self.seed, frame])
-                found = dream(view, photo.seen, 0, [self.channel or 0], ascent, rng)
-                pixels = photo.with_change(found.images)
-                progress(f'frame {frame + 1} of {self.settings.frames}', frame / self.settings.frames)
-                yield pixels
 
     def atlas(self, count: int) -> tuple[np.ndarray, list[str], np.ndarray]:
         """Maximizes each channel of the layer, beginning at noise.
@@ -161,38 +135,15 @@ class Dreamer:
     @property
     def in_waves(self) -> bool:
         """Whether the amplitudes of waves change instead of pixels."""
-        given = self.settings
-        if given.domain is None:
-            return given.image is None and not self._is_coarse and not _pixel_flags(given)
-        return given.domain == WAVES
+        return self.settings.image is None and not self._is_coarse
 
     @property
     def _is_coarse(self) -> bool:
         """Whether the layer sees whole images, so that coarse outlines come first."""
         return self.layer.fixed or self.layer.name == LOGITS
 
-    def _view(self, by_channel: bool, guide: np.ndarray | None = None) -> View:
-        return View(self.trained, self.layer, by_channel, guide, self.settings.precision)
-
-    def _guide(self) -> np.ndarray | None:
-        """Returns the activations of the layer for the guide, float32 [places, channels], or None."""
-        place = self.settings.guide
-        if place is None:
-            return None
-        photo = open_photo('guide', place, self.trained.shape.channels)
-        size = self.layer.sides if self.layer.fixed else _shrunk(photo.size, _GUIDE_SIDE)
-        if min(size) < self.layer.smallest:
-            raise FlagError(
-                f'--guide={place} is too small: at {size[1]}x{size[0]} pixels, where '
-                f'{self.trained.model_dir} needs {self.layer.smallest}x{self.layer.smallest} or more.'
-            )
-        with self._view(False) as view:
-            values = view.values(resized(photo.seen, size))
-        places = values.reshape(-1, values.shape[-1])
-        # A window of the image has as many places per pixel as the guide.
-        pixels = size[0] * size[1] if self.layer.fixed else MOST_SIDE**2
-        most = max(_MOST_PAIRS * size[0] * size[1] // (pixels * len(places)), 1)
-        return places[np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)]
+    def _view(self, by_channel: bool) -> View:
+        return View(self.trained, self.layer, by_channel)
 
     def _own_size(self) -> tuple[int, int]:
         """Returns (height, width) of a dream without a photo."""
@@ -206,59 +157,53 @@ class Dreamer:
 
     def _ascent(self, size: tuple[int, int], in_waves: bool = False) -> Ascent:
         """Returns the parameters for images of a size; fills in the defaults that depend on it."""
-        given = self.settings
-        octaves = octave_sizes(*size, given.octaves, given.octave_scale, self.layer.smallest)
+        octaves = octave_sizes(*size, self.layer.smallest)
         iterations, step_size = _ITERATIONS, _STEP_SIZE
         if in_waves:
             iterations = _ITERATIONS_OF_WAVES
-        elif given.image is None:
+        elif self.settings.image is None:
             iterations, step_size = -(-_ITERATIONS_OF_NOISE // len(octaves)), _STEP_SIZE_OF_NOISE
         return Ascent(
             octaves,
-            given.iterations or iterations,
-            step_size if given.step_size is None else given.step_size,
-            min(_JITTER, round(min(size) / _JITTERS_A_SIDE)) if given.jitter is None else given.jitter,
-            given.tv,
+            self.steps or iterations,
+            step_size,
+            min(_JITTER, round(min(size) / _JITTERS_A_SIDE)),
+            _TV,
             self._smoothing(min(size)),
         )
 
     def _smoothing(self, side: int) -> tuple[float, float]:
         """Returns the standard deviations of the Gaussian in the first step and in the last."""
-        if self.settings.smoothing is not None:
-            return self.settings.smoothing, self.settings.smoothing
         if not self._is_coarse:
             return _SMOOTHING, _SMOOTHING
         first, last = _SMOOTHINGS_A_SIDE
         return side / first, side / last
 
     def _check_size(self, asked: str, size: tuple[int, int]) -> None:
-        """Raises FlagError if the smallest octave of an image is too small for the network."""
+        """Raises FlagError if an image is too small for the network."""
         least = self.layer.sides if self.layer.fixed else (self.layer.smallest,) * 2
-        octaves = octave_sizes(*size, self.settings.octaves, self.settings.octave_scale, self.layer.smallest)
-        if all(have >= need for have, need in zip(octaves[0], least, strict=True)):
-            return
-        needs = f'{self.layer.name} of {self.trained.model_dir} needs {least[1]}x{least[0]} or more'
-        if self.settings.octaves and len(octaves) > 1:
+        if size[0] < least[0] or size[1] < least[1]:
             raise FlagError(
-                f'--octaves={len(octaves)} is too many: of {size[1]}x{size[0]} pixels, the smallest would '
-                f'have {octaves[0][1]}x{octaves[0][0]}, but {needs}.'
+                f'{asked} has {size[1]}x{size[0]} pixels, but {self.layer.name} of {self.trained.model_dir} '
+                f'needs {least[1]}x{least[0]} or more.'
             )
-        raise FlagError(f'{asked} has {size[1]}x{size[0]} pixels, but {needs}.')
 
 
-def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: int) -> Dreamer:
+def open_dreamer(
+    trained: Trained, settings: AscentSettings, label: str = '', steps: int | None = None, seed: int = 1
+) -> Dreamer:
     """Opens the layer that the settings name.
 
     Args:
       trained: a model with a `network`.
       settings: of the ascent.
       label: the class to maximize; '' for none.
+      steps: of gradient ascent in each octave; None for the default.
       seed: of noise and jitter.
 
     Raises:
       FlagError: the layer, channel or label does not exist, or settings exclude each other.
     """
-    check_precision(settings.precision)
     _check_together(settings, label)
     name = settings.layer or (LOGITS if label else '')
     if not name and settings.image and settings.channel is None:
@@ -272,7 +217,7 @@ def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: i
         )
     if label:
         channel = trained.class_id(label)
-    return Dreamer(trained, layer, channel, settings, seed)
+    return Dreamer(trained, layer, channel, settings, steps, seed)
 
 
 def _check_together(settings: AscentSettings, label: str) -> None:
@@ -280,7 +225,6 @@ def _check_together(settings: AscentSettings, label: str) -> None:
     given = {
         '--label': bool(label),
         '--channel': settings.channel is not None,
-        '--guide': settings.guide is not None,
         '--atlas': settings.atlas,
     }
     asked = [name for name, there in given.items() if there]
@@ -288,33 +232,7 @@ def _check_together(settings: AscentSettings, label: str) -> None:
         raise FlagError(f'{asked[0]} and {asked[1]} exclude each other: each says what to maximize.')
     if label and settings.layer not in ('', LOGITS):
         raise FlagError(f'--label={label} looks at the last layer: --layer={settings.layer} has no meaning.')
-    for name in ('image', 'strip', 'zoom'):
-        if settings.atlas and getattr(settings, name):
-            raise FlagError(f'--{name} has no meaning for --atlas, which begins each channel with noise.')
-    if settings.domain == WAVES:
-        for name in ('image', *_pixel_flags(settings)):
-            if getattr(settings, name) is not None:
-                raise FlagError(f'--domain={WAVES} has no meaning for --{name}, which is for pixels.')
+    if settings.atlas and settings.image:
+        raise FlagError('--image has no meaning for --atlas, which begins each channel with noise.')
     if settings.image and settings.size:
         raise FlagError(f'--size={settings.size} has no meaning for --image, which keeps its own size.')
-
-
-def _pixel_flags(settings: AscentSettings) -> list[str]:
-    """Returns the names of the flags given that only an ascent in pixels uses."""
-    names = ('octaves', 'octave_scale', 'step_size', 'tv', 'smoothing')
-    return [name for name in names if getattr(settings, name) != getattr(AscentSettings(), name)]
-
-
-def _shrunk(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """Returns (height, width) scaled down so that neither is longer than `longest`."""
-    scale = min(longest / max(size), 1)
-    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
-
-
-def _enlarged(images: np.ndarray) -> np.ndarray:
-    """Returns the middle of images [n, height, width, channels], enlarged to their size."""
-    height, width = images.shape[1:3]
-    rows, columns = (max(round(side / _ZOOM), 1) for side in (height, width))
-    top, left = (height - rows) // 2, (width - columns) // 2
-    middle = images[:, top : top + rows, left : left + columns]
-    return np.clip(resized(middle, (height, width)), 0, 1)

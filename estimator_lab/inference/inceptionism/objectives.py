@@ -41,20 +41,6 @@ def log_odds(logits: Tensor, channels: Tensor) -> Tensor:
     return tf.reduce_sum(tf.where(own, logits, tf.zeros_like(logits)), axis=1) - others
 
 
-def resemblance(values: Tensor, guide: np.ndarray) -> Tensor:
-    """Returns the similarity of each place to the most similar place of a guide, float32 [n].
-
-    The mean over the places of max_j x_i . y_j: its gradient is the y_j, as in Mordvintsev's guided dreams.
-
-    Args:
-      values: x, float32 [n, ..., channels].
-      guide: y, float32 [places, channels].
-    """
-    places = tf.reshape(values, [tf.shape(values)[0], -1, guide.shape[1]])
-    products = tf.tensordot(places, tf.constant(guide), [[2], [1]])
-    return tf.reduce_mean(tf.reduce_max(products, axis=2), axis=1)
-
-
 def total_variation(images: Tensor) -> Tensor:
     """Returns the sum of the lengths of all pixels' gradients, a scalar (Rudin, Osher and Fatemi 1992).
 

@@ -19,11 +19,9 @@ from estimator_lab.inference.inceptionism.objectives import (
     gaussian,
     log_odds,
     of_channels,
-    resemblance,
     total_variation,
 )
 from estimator_lab.runs.model import Trained
-from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import Tensor, tf
 
 Window = tuple[slice, slice]
@@ -128,8 +126,6 @@ class View:
       trained: the model.
       layer: the layer.
       by_channel: whether the objective is one channel for each image instead of all channels.
-      guide: activations of the layer to imitate, float32 [places, channels]; None for none.
-      precision: of the computation, one of `runs.precision.PRECISIONS`.
 
     Raises:
       FlagError: the image has no gradient.
@@ -141,8 +137,6 @@ class View:
         trained: Trained,
         layer: Layer,
         by_channel: bool = False,
-        guide: np.ndarray | None = None,
-        precision: str = 'float32',
     ) -> None:
         self.layer = layer
         sides = layer.sides if layer.fixed else (None, None)
@@ -152,31 +146,24 @@ class View:
             self._grounds = tf.placeholder(tf.float32, shape, 'grounds')
             self._channels = tf.placeholder(tf.int32, [None], 'channels')
             self._weights = tf.placeholder(tf.float32, [None], 'weights')
-            self._values = _values_of(trained, layer.name, self._images)
-            if guide is not None:
-                self._objective = resemblance(self._values, guide)
-            elif by_channel:
+            values = _values_of(trained, layer.name, self._images)
+            if by_channel:
                 grows = log_odds if layer.name == LOGITS else of_channels
-                self._objective = grows(self._values, self._channels)
+                self._objective = grows(values, self._channels)
             else:
-                self._objective = energy(self._values)
+                self._objective = energy(values)
             (gradient,) = tf.gradients(self._objective, self._images)
             if gradient is None:
                 raise FlagError(f'--layer={layer.name} has no gradient with respect to the image.')
             (rough,) = tf.gradients(total_variation(self._images - self._grounds), self._images)
             self._climb = (filtered(gradient, self._weights), rough)
-            self._session = trained.session(config=session_config(precision))
+            self._session = trained.session()
 
     def __enter__(self) -> 'View':
         return self
 
     def __exit__(self, *error: object) -> None:
         self._session.close()
-
-    def values(self, images: np.ndarray) -> np.ndarray:
-        """Returns the activations of the layer, float32 [n, ..., channels]; see `climb` for the images."""
-        with tensorflow_errors_as_sentences():
-            return self._session.run(self._values, {self._images: images})
 
     def objective(self, images: np.ndarray, channels: Sequence[int]) -> np.ndarray:
         """Returns the objective, float64 [n], the mean over the windows; see `climb`."""

@@ -10,7 +10,6 @@ from estimator_lab.inference.inceptionism.objectives import (
     gaussian,
     log_odds,
     of_channels,
-    resemblance,
     total_variation,
 )
 from estimator_lab.tf1 import tf
@@ -51,12 +50,6 @@ def test_log_odds_have_a_gradient_for_every_class():
         logits = tf.constant([[1.0, 2.0, 2.0]])
         (gradient,) = tf.gradients(log_odds(logits, tf.constant([0])), logits)
         assert session.run(gradient)[0] == pytest.approx([1, -0.5, -0.5])
-
-
-def test_each_place_is_held_against_the_place_of_the_guide_that_it_resembles_most(values):
-    guide = np.random.default_rng(2).normal(size=(7, 5)).astype(np.float32)
-    expected = (values.reshape(2, 12, 5) @ guide.T).max(axis=2).mean(axis=1)
-    assert run(lambda v: resemblance(v, guide), values) == pytest.approx(expected, rel=1e-5)
 
 
 def test_total_variation():
