@@ -1,7 +1,7 @@
 """Writes to the screen, and shows what a command is doing while it prints nothing else.
 
 On a terminal, a line such as 'building the graph  (3 s)' is rewritten each second and goes away with the next
-output. Elsewhere it is a plain line, less and less often.
+output. Elsewhere nothing is repeated.
 """
 
 import contextlib
@@ -21,7 +21,6 @@ CLEAR = '\r\033[K'
 
 _LOOK_SECONDS = 0.25
 _TERMINAL_SECONDS = 1.0
-_PLAIN_SECONDS = 2.0, 10.0  # after the first output, and at most
 
 _unwritten: list[OSError] = []
 _lock = threading.RLock()
@@ -146,12 +145,10 @@ def fitted(line: str, columns: int) -> str:
 
 def _show_if_quiet(now: float) -> None:
     stream, text = _activity.stream, _activity.status or _activity.task
-    if not stream or not text:
+    if not stream or not text or not stream.isatty():
         return
     elapsed = now - _activity.since
-    least, most = _PLAIN_SECONDS
-    limit = _TERMINAL_SECONDS if stream.isatty() else min(max(elapsed / 2, least), most)
-    if now - max(_activity.printed, _activity.since) >= limit:
+    if now - max(_activity.printed, _activity.since) >= _TERMINAL_SECONDS:
         _show(stream, f'{text}  ({elapsed:.0f} s)')
 
 

@@ -179,6 +179,7 @@ def _write(
         for batch in batches:
             if files:
                 batch = batch._replace(values={**batch.values, **files.write(batch)})
+            clear_activity()  # also before the head of the table
             if write is None:
                 write = make_writer(stream, list(table.columns(batch.values)))
                 left_out = table.left_out(batch.values)
@@ -186,7 +187,6 @@ def _write(
                     warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')
                 if count_labels and not table.classifies(batch.values):
                     warn(f'--top={table.top} has no effect: this model predicts no labels.')
-            clear_activity()
             for row in table.rows(batch):
                 write(row)
             stream.flush()
