@@ -25,7 +25,6 @@ BRIGHT = 98
 """Percentile of an activation map that is white: a few values are often far above the others."""
 
 _OPACITY = 0.8
-_FRAME_MILLISECONDS, _LAST_MILLISECONDS = 150, 2000
 
 
 def labelled_grid(
@@ -100,28 +99,6 @@ def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
     grows = max(image.shape[:2]) <= max(width, height)
     method = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
     return as_picture(image).convert('RGB').resize((width, height), method)
-
-
-def with_row_texts(picture: Image.Image, texts: Sequence[str]) -> Image.Image:
-    """Returns a picture of rows of one height with a text at the left of each.
-
-    Args:
-      picture: grey or RGB; small rows are enlarged, so that they are as high as a text.
-      texts: a text for each row; a long one is cut. Without any, the picture is returned as it is.
-    """
-    lines = [fitted(text, _ROW_TEXT) for text in texts]
-    left = math.ceil(max((line.length for line in lines), default=0))
-    if not left:
-        return picture
-    times = max(-(-_LEAST_ROW * len(texts) // picture.height), 1)
-    rows = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-    whole = Image.new(picture.mode, (left + 2 * _GAP + rows.width, rows.height), _BACKGROUND)
-    whole.paste(rows, (left + 2 * _GAP, 0))
-    draw = ImageDraw.Draw(whole)
-    for number, line in enumerate(lines):
-        middle = (number + 0.5) * rows.height / len(texts)
-        line.draw(draw, (_GAP, middle - LINE / 2), _INK)
-    return whole
 
 
 def numbered_tiles(tiles: np.ndarray, most: int, title: str = '') -> Image.Image:
