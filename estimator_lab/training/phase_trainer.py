@@ -11,7 +11,6 @@ from estimator_lab.console.outputs import writing
 from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.archives import Archives, distinct_examples
 from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport
-from estimator_lab.data.batches import read_batches
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.order import ONLY_WORKER, Order, OwnPaceOrder
 from estimator_lab.runs.metrics_text import numbers_in
@@ -293,32 +292,6 @@ class PhaseTrainer:
         if settings.profile:
             hooks.append(ProfileHook(plan.folder / _PROFILE, self._say))
         return hooks
-
-    def _prepare(self, prepare: Callable[..., None], switch: StopSwitch) -> None:
-        """Calls a model's `prepare` with the training images."""
-        plan = self.plan
-        if plan.inputs.train.total is None:
-            self._say('The training images can be read only once: nothing is computed from them in advance.')
-        else:
-            doing('looking at the training images')
-            prepare(plan.params, lambda: self._training_images(switch), plan.folder)
-
-    def _training_images(self, switch: StopSwitch) -> Iterator[np.ndarray]:
-        """Yields all training images in a random order, without augmentation, as uint8 batches."""
-        settings, inputs = self._settings, self.plan.inputs
-        order = inputs.train.order(settings.shuffle_buffer, settings.seed)
-        report = InputReport(inputs.train.kind, lambda line: None)  # training reports bad images
-        batches = read_batches(order.epoch(0), settings.batch_size, self.plan.run.reader.plain(), report)
-        progress = Progress('Looking at the training images')
-        try:
-            for batch in report.until_error(until_stopped(batches)):
-                switch.check()
-                progress(f'{report.seen:,} images', report.seen / (inputs.train.total or report.seen))
-                if batch.keys:
-                    yield batch.arrays[IMAGE]
-            switch.check()
-        finally:
-            progress.close()
 
     def _report(self, archives: Archives) -> InputReport:
         """Returns the report of the examples of a flag, or of a part of them; see `_open_bad_examples`."""
