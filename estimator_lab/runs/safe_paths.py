@@ -22,30 +22,30 @@ _RECORD = 'experiment.json'
 _LONGEST_REASON = 200
 _MOST_BYTES = 2**20  # of a state file: some thousand names
 _WRITTEN_FOLDERS = ('eval', 'export', 'profile', 'inspect', 'dreams')
-_WRITTEN_FILES = re.compile(r'.*\.partial(\..*)?|.*_temp|bad_members.*\.csv')
 _PATTERN = re.compile(r'[][*?{}\\\x00-\x1f\x7f]')  # TensorFlow interprets names of checkpoints as patterns
 
 
-def check_safe_paths(model_dir: Path, flag: str = '--model_dir') -> None:
+def check_safe_paths(model_dir: Path, flag: str = '--model_dir', trains: bool = False) -> None:
     """Checks that opening a folder, or training in it, touches nothing outside of it.
 
     Args:
       model_dir: the folder; it may itself be a link, or not exist.
       flag: the flag that names it, for errors.
+      trains: whether a training will write there, under names that TensorFlow and models choose.
 
     Raises:
       DataError: its file `checkpoint`, or that of a phase, can't be read, names anything but checkpoints in
-        the folder, or a newest one that does not exist; or a file or folder that training writes is a link
+        the folder, or a newest one that does not exist; or a file or folder that may be written is a link
         to elsewhere.
     """
     home = os.path.realpath(model_dir)
+    for link in _all_links(model_dir) if trains else _links(model_dir):
+        if os.path.commonpath([home, os.path.realpath(link)]) != home:
+            raise DataError(
+                f'{flag}={model_dir} holds the link {str(link)!r}, through which a run would write or '
+                'delete elsewhere: put the file or folder itself there, or remove it.'
+            )
     for folder in (model_dir, *_phases(model_dir)):
-        for link in _links(folder):
-            if os.path.commonpath([home, os.path.realpath(link)]) != home:
-                raise DataError(
-                    f'{flag}={model_dir} holds the link {str(link)!r}, through which a run would write or '
-                    'delete elsewhere: put the file or folder itself there, or remove it.'
-                )
         try:
             _check_state(folder)
         except FileNotFoundError:
@@ -64,17 +64,23 @@ def _phases(model_dir: Path) -> list[Path]:
     return sorted(path for path in found if path.name not in _WRITTEN_FOLDERS)
 
 
-def _links(folder: Path) -> Iterator[Path]:
-    """Yields links among the files that training writes; checkpoints may be links, as they are only read."""
-    for phase in _phases(folder):
-        if phase.is_symlink():
-            yield phase
-    for path in folder.glob('*'):
-        if path.is_symlink() and (path.name in _WRITTEN_FOLDERS or _WRITTEN_FILES.fullmatch(path.name)):
-            yield path
-    for name in _WRITTEN_FOLDERS:
-        for place, folders, files in os.walk(folder / name):
-            yield from (path for path in map(Path(place).joinpath, folders + files) if path.is_symlink())
+def _links(model_dir: Path) -> Iterator[Path]:
+    """Yields links to and in the folders that commands other than `train` write in.
+
+    Other links are only read through: checkpoints may be links.
+    """
+    for folder in (model_dir, *_phases(model_dir)):
+        for place in (folder, *(folder / name for name in _WRITTEN_FOLDERS)):
+            if place.is_symlink() and place != model_dir:
+                yield place
+        for name in _WRITTEN_FOLDERS:
+            yield from _all_links(folder / name)
+
+
+def _all_links(folder: Path) -> Iterator[Path]:
+    """Yields all links in a folder, at any depth."""
+    for place, folders, files in os.walk(folder):
+        yield from (path for path in map(Path(place).joinpath, folders + files) if path.is_symlink())
 
 
 def _check_state(folder: Path) -> None:

@@ -231,7 +231,7 @@ def _read_folder(model_dir: Path) -> Record | None:
             f'that describes it: give another folder, and --warm_start={checkpoint} to begin with its '
             'weights.'
         )
-    check_safe_paths(model_dir)
+    check_safe_paths(model_dir, trains=True)
     return previous
 
 

@@ -1,14 +1,17 @@
 """An untrusted model_dir can't make a run read, write or delete files elsewhere."""
 
+import dataclasses
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from estimator_lab.errors import DataError
+from estimator_lab.errors import DataError, LabError
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.safe_paths import check_safe_paths
+from tests.archive_files import small_archive
+from tests.small_runs import cnn_settings, trained
 
 
 @pytest.fixture
@@ -118,8 +121,7 @@ def test_a_pipe_instead_of_the_state_is_not_opened(copy):
     'place',
     [
         *('eval', 'eval/codes.tsv', 'export', 'export/best', 'export/best/123/variables'),
-        *('profile', 'inspect'),
-        *('experiment.partial', 'principal_components.partial.npz', 'bad_members.csv', 'model.ckpt-4_temp'),
+        *('profile', 'inspect', 'dreams'),
     ],
 )
 def test_no_link_leads_what_is_written_elsewhere(copy, precious, place):
@@ -147,6 +149,27 @@ def test_phases_are_checked_as_well(tmp_path, copy, precious):
     (run / 'rbm1').symlink_to(precious)
     with pytest.raises(DataError, match=r"holds the link '.*rbm1'"):
         check_safe_paths(run)
+
+
+def test_training_writes_through_no_link_whatever_its_name(tmp_path, precious):
+    """Each file of a whole run, its next checkpoint too, is replaced by a link to a file of the user's."""
+    victim, copy = precious / 'graph.pbtxt', tmp_path / 'model'
+    before = victim.read_bytes()
+    run = cnn_settings(small_archive(tmp_path), copy)
+    trained(run)
+    names = [path.relative_to(copy) for path in copy.rglob('*') if path.is_file()]
+    assert {Path('checkpoint'), Path('model.ckpt-4.index'), Path('experiment.json')} <= set(names)
+    for name in [*names, Path('model.ckpt-5.index'), Path('of_another_version')]:
+        kept = (copy / name).read_bytes() if (copy / name).exists() else None
+        (copy / name).unlink(missing_ok=True)
+        (copy / name).symlink_to(victim)
+        with pytest.raises(LabError):  # links to JSON and to lists of checkpoints are read first
+            trained(dataclasses.replace(run, max_steps=5))
+        assert victim.read_bytes() == before
+        (copy / name).unlink()
+        if kept is not None:
+            (copy / name).write_bytes(kept)
+    assert trained(dataclasses.replace(run, max_steps=5))[0].step == 5
 
 
 def test_other_links_are_allowed(copy, precious):
