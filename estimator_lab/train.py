@@ -4,6 +4,7 @@ import dataclasses
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from estimator_lab.base.urls import hide_secrets
 from estimator_lab.console import command
 from estimator_lab.console.progress import say as _say
 from estimator_lab.console.progress import say_lines
+from estimator_lab.data.sources import expand
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.settings import Settings
@@ -56,6 +58,7 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
     """Runs the command; returns its exit status."""
     if settings.verbose:
         os.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'
+    _check_files([*settings.data, *settings.eval_data])  # before TensorFlow is loaded, which takes seconds
     model = find_model(settings.model)
     if settings.hparams == 'help':
         from estimator_lab.core.params import describe_hparams
@@ -84,6 +87,12 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
         return _conclude(experiment, result, line)
     _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
     return INTERRUPTED if result.interrupted else 0
+
+
+def _check_files(paths: Sequence[str]) -> None:
+    """Raises DataError for archives and folders that are not there; the remote ones are asked for later."""
+    if local := [path for path in paths if '://' not in path]:
+        expand(local)
 
 
 def _train(experiment: 'Experiment') -> 'Result':

@@ -103,3 +103,11 @@ runpy.run_module('estimator_lab.train', run_name='__main__')
         'error: tf.estimator needs tensorflow-estimator 2.15, but 2.14.0 is installed'
     )
     assert done.stderr.count('\n') == 1
+
+
+def test_a_file_that_is_not_there_is_named_before_tensorflow_is_loaded(run_python):
+    done = run_python(
+        '-X', 'importtime', '-m', 'estimator_lab.train', '--eval_data=nowhere.tar', '--data=none'
+    )
+    assert done.returncode == 1 and "There is no file 'none'" in done.stderr
+    assert not re.search(r'\| +tensorflow$', done.stderr, re.MULTILINE)
