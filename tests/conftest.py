@@ -42,10 +42,6 @@ FAST = (
 ONCE = (
     'base',
     'console',
-    'core/adversarial',
-    'core/boltzmann',
-    'core/reconstruction',
-    'core/style',
     'data/demo_sets',
     'data/images',
     'data/test_check.py',

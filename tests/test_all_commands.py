@@ -13,9 +13,7 @@ from tests.places import ROOT
 # Errors that name a flag which some command in whose imports they are does not have: the flag of another
 # command whose value is at fault, or code that the command never calls.
 ELSEWHERE = {
-    'core/adversarial/params.py': {'hparams'},  # checked in training
-    'core/hparams.py': {'hparams'},
-    'models/resnet_layouts.py': {'hparams'},
+    'core/params.py': {'hparams'},  # of training
     'data/images/augment.py': {'augment'},
     'data/labels.py': {'vocabulary'},  # also reads the vocabulary of a model_dir
     'data/bad_examples.py': {'max_bad_fraction'},  # all may be bad, except in training
@@ -26,7 +24,8 @@ ELSEWHERE = {
     'inference/painting.py': {'model'},
     'inference/prediction.py': {'top'},  # inspect asks for no more labels than there are
     'inference/samples.py': {'hparams', 'model'},
-    'models/recursive.py': {'hparams'},
+    'models/recurrent/model.py': {'hparams'},
+    'models/recursive/model.py': {'hparams'},
     'models/registry.py': {'model'},
     'runs/devices.py': {'device'},  # import_weights runs no network
     'runs/memory.py': {'batch_size', 'channels', 'hparams', 'image_size'},  # of training

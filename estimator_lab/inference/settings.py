@@ -111,8 +111,7 @@ class _SampleSettings(ModelSettings):
     count: int = _dreams(64, 'number of samples, or of channels in an atlas', lower=1)
     steps: int | None = _dreams(
         None,
-        "Gibbs steps of each chain; default: 1000, or 50 from training's persistent chains. Of gradient "
-        'ascent: steps in each octave; default: 10 on photos, 80 in all from noise, 120 in waves',
+        'Gibbs steps of each chain, or steps of gradient ascent in each octave; default: see docs',
         lower=1,
     )
     seed: int = _dreams(1, 'seed of noise and jitter')

@@ -28,6 +28,7 @@ from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.devices import use_device
+from estimator_lab.runs.former import is_former
 from estimator_lab.runs.pinned import PinnedCheckpoint
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths
@@ -40,23 +41,6 @@ _MOST_STATE_BYTES = 2**20
 _LABELS_SHOWN = 3
 _CHECKPOINT = 'model.ckpt-'
 _INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
-
-# Hyper-parameters of earlier versions: those that only training used, and the values with which the others
-# made the networks of today.
-_FORMER_OF_TRAINING = (
-    *('mixup', 'cutmix', 'sparse_initialization', 'loop', 'states', 'memory', 'iterations'),
-    *('line_search_steps', 'cg_steps', 'curvature_share', 'damping', 'embedding_range'),
-    *('content_weight', 'tv_weight', 'style_size'),
-    *('discriminator_learning_rate', 'beta1', 'beta2', 'epsilon', 'loss', 'gradient_penalty', 'r1'),
-    *('augment_both', 'discriminator_steps', 'average_decay', 'dropout_rate', 'noise', 'input_noise'),
-    *('layers', 'generator_layers', 'masking', 'pretrain_weight_decay', 'initial_momentum', 'dream_from'),
-    *('dream_steps', 'sparsity_target', 'sparsity_cost'),
-)
-_FORMER = {
-    **{'variant': 'v1.5', 'forget_bias': 1.0, 'permutation_seed': 1, 'patch_margin': 2},
-    **{'kind': 'convolutional', 'normalization': 'spectral', 'semi_supervised': False},
-    **{'labels_in_top': False, 'pretraining': 'rbm', 'tied': False, 'decoder_layers': ''},
-}
 
 
 @dataclass(frozen=True)
@@ -376,11 +360,6 @@ def step_of(checkpoint: str) -> int:
         ) from error
 
 
-def _is_former(name: str, value: Any) -> bool:
-    """Returns whether a hyper-parameter of an earlier version has no effect on the trained network."""
-    return name in _FORMER_OF_TRAINING or (name in _FORMER and value == _FORMER[name])
-
-
 def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
     """Returns the parameters of training; lists in JSON that were tuples are tuples again.
 
@@ -399,7 +378,7 @@ def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
         given = {
             name: as_type(value, known[name], f'hyper-parameter {name}') if name in known else value
             for name, value in record.hparams.items()
-            if name in known or not _is_former(name, value)
+            if name in known or not is_former(name, value)
         }
     except ValueError as error:
         raise FlagError(f'{error}.') from error

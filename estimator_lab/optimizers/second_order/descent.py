@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers.second_order.objective import (
-    ROUNDING,
     Iterate,
     Objective,
     choose,
     dot,
     epsilon,
     norm,
+    rounding,
 )
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, Slot, Step
 from estimator_lab.tf1 import tf
@@ -92,8 +92,7 @@ def strong_wolfe(
       sufficient_decrease: c1, in (0, 1).
       most: maximum number of evaluations, at least 1.
     """
-    dtype = start.loss.dtype
-    slack = ROUNDING * epsilon(dtype) * tf.abs(start.loss)
+    dtype, slack = start.loss.dtype, rounding(start.loss)
 
     def unfinished(search: _Search) -> Any:
         # The possible decrease within the bracket may be below the rounding error of the loss.

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers.second_order.gauss_newton import GaussNewton, find_batch, find_outputs
 from estimator_lab.optimizers.second_order.objective import (
-    ROUNDING,
     Iterate,
     Objective,
     dot,
     epsilon,
     flatten,
     norm,
+    rounding,
 )
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, Slot, Step
 from estimator_lab.optimizers.second_order.subgraph import Subgraph
@@ -378,7 +378,7 @@ def armijo(
     Returns:
       (the share of the step in [0, 1], 0 if no try succeeds; the number of evaluations).
     """
-    slack = ROUNDING * epsilon(loss.dtype) * tf.abs(loss)
+    slack = rounding(loss)
 
     def low_enough(rate: Any, found: Any) -> Any:
         # TensorFlow rewrites `not a <= b` to `a > b`, which is false for NaN.

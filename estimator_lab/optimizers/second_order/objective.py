@@ -11,8 +11,7 @@ from estimator_lab.optimizers.second_order.subgraph import Subgraph, ancestors
 from estimator_lab.tf1 import tf
 
 _DTYPES = ('float32', 'float64')
-ROUNDING = 4
-"""Units in the last place of the loss that count as rounding."""
+_ROUNDING = 4  # units in the last place of the loss
 
 
 class Iterate(NamedTuple):
@@ -119,6 +118,11 @@ def dot(one: Any, other: Any) -> Any:
 def norm(vector: Any) -> Any:
     """Returns the Euclidean length of a vector, a scalar."""
     return tf.sqrt(dot(vector, vector))
+
+
+def rounding(loss: Any) -> Any:
+    """Returns by how much a loss, a scalar, may differ by rounding alone."""
+    return _ROUNDING * epsilon(loss.dtype) * tf.abs(loss)
 
 
 def epsilon(dtype: Any) -> float:
