@@ -10,6 +10,7 @@ import pytest
 from estimator_lab import export, predict
 from estimator_lab.data import demo, pack, tar_index
 from estimator_lab.data.index import path_in_cache, path_next_to
+from estimator_lab.data.sources import source_of
 from estimator_lab.errors import LabError
 from estimator_lab.tf1 import tf
 from tests.commands import invoke
@@ -101,10 +102,12 @@ def test_shards(archive, tmp_path):
 def test_an_index(archive):
     done = run(tar_index, archive, most_bytes=512)
     assert done.returncode == 1
-    one_sentence(done.stderr, path_in_cache(str(archive)), 'cannot be written: File too large; set XDG')
-    assert not path_next_to(str(archive)).exists()
+    one_sentence(
+        done.stderr, path_in_cache(source_of(str(archive))), 'cannot be written: File too large; set XDG'
+    )
+    assert not path_next_to(source_of(str(archive))).exists()
     assert run(tar_index, archive).returncode == 0
-    assert path_next_to(str(archive)).exists()
+    assert path_next_to(source_of(str(archive))).exists()
 
 
 @needs_dev_full
@@ -113,7 +116,7 @@ def test_what_is_said_is_told_at_the_end_and_the_work_is_done(archive):
         done = run(tar_index, archive, stdout=full)
     assert done.returncode == 1
     one_sentence(done.stderr, 'Standard output cannot be written: No space left on device.')
-    assert path_next_to(str(archive)).exists()
+    assert path_next_to(source_of(str(archive))).exists()
 
 
 def test_the_built_in_faces(tmp_path, monkeypatch):

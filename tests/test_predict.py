@@ -87,7 +87,7 @@ def test_nothing_predicted_is_an_error(run, folder, tmp_path):
     assert run(folder, f'--files={tmp_path / "new"}')[0] == 1
     assert not (tmp_path / 'new').exists()
     (folder / 'b.png').unlink()
-    assert run(folder) == (1, '', f'error: {folder}: no image was found.\n')
+    assert run(folder) == (1, '', f'error: {folder}/: no image was found.\n')
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_nothing_predicted_is_an_error(run, folder, tmp_path):
         ([], 2, 'No image is named'),
         (['none.jpg'], 1, "There is no file 'none.jpg'"),
         (['FOLDER', '--top=5'], 2, '--top=5 is more than the 4 labels'),
-        (['FOLDER', '--out=FOLDER/a.png'], 2, "a.png is in the folder 'FOLDER', which is read"),
+        (['FOLDER', '--out=FOLDER/a.png'], 2, "a.png is in the folder 'FOLDER/', which is read"),
         (['FOLDER/?.png', '--out=FOLDER/a.png'], 2, "is 'FOLDER/a.png', which is read"),
         (['FOLDER', '--out=MODEL/checkpoint'], 2, 'checkpoint is a file of the model: name another one'),
         (['FOLDER', '--out=FOLDER/x', '--files=FOLDER/x'], 2, 'is the file of --out as well: name two'),
