@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import keep_freed_memory, tf
 
 
 def batches_of(input_fn: Any, limit: int | None = None) -> list[Any]:
@@ -63,6 +63,7 @@ def numpy_input_fn(
         return features if labels is None else (features, tf.gather(tf.constant(ids), some))
 
     def input_fn() -> Any:
+        keep_freed_memory()  # as `archive_input_fn` does
         dataset = tf.data.Dataset.from_generator(rows, tf.int64, [None])
         return dataset.map(tf.autograph.experimental.do_not_convert(example)).prefetch(2)
 

@@ -221,7 +221,8 @@ def _write_shards(
     sources: Sequence[Source], folder: Path, settings: PackSettings, kind: Kind, say: Say, manifest: Manifest
 ) -> None:
     """Writes all shards into a folder, and what they hold into the manifest."""
-    count, rng = settings.shards, random.Random(f'seed {settings.seed} shards')
+    count = settings.shards
+    places = _places(count, random.Random(f'seed {settings.seed} shards'))
     _allow_open_files(count)
     labels: Counter[str] = Counter()
     with ExitStack() as stack:
@@ -231,7 +232,7 @@ def _write_shards(
         ]
         for member in _members(sources, settings, kind, say, manifest):
             name = _stored_name(member)
-            shards[rng.randrange(count)].add(name, member.data)
+            shards[next(places)].add(name, member.data)
             labels[label_of(name)] += 1
             del member  # before the next is read
         manifest.images, manifest.labels = labels.total(), dict(sorted(labels.items()))
@@ -242,6 +243,12 @@ def _write_shards(
                     f'{kind.noun}; give fewer --shards.'
                 )
             manifest.shards.append(shard.finish())
+
+
+def _places(count: int, rng: random.Random) -> Iterator[int]:
+    """Yields numbers of shards at random, each once in every `count`, so that none stays empty."""
+    while True:
+        yield from rng.sample(range(count), count)
 
 
 class _Shard:
