@@ -82,9 +82,9 @@ def test_what_tensorboard_shows(model_dir):
     for path in (model_dir / 'eval').glob('events*'):
         for event in tf.train.summary_iterator(str(path)):
             tags |= {value.tag for value in event.summary.value}
-    assert {f'images/{name}/image' for name in ('tree_1', 'accuracy_by_depth', 'accuracy_by_length')} <= tags
-    assert (model_dir / 'tokens.tsv').exists()
-    assert (model_dir / 'tokens_metadata.tsv').read_text().splitlines()[0] == '<unknown>'
+    assert 'images/tree_1/image' in tags
+    assert (model_dir / 'eval' / 'tokens.tsv').exists()
+    assert (model_dir / 'eval' / 'tokens_metadata.tsv').read_text().splitlines()[0] == '<unknown>'
 
 
 def test_predict_gives_a_row_a_tree(model_dir, tmp_path, capsys):

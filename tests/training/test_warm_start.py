@@ -7,7 +7,7 @@ from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights
 from tests.small_runs import cnn_settings, opened, trained, values_in
-from tests.weight_files import random_values, write_keras_3, write_slim
+from tests.weight_files import random_values, write_keras_2, write_slim
 
 SHAPE = (32, 32, 3)
 NETWORK = {'depth': 11, 'filters': 2}
@@ -25,7 +25,7 @@ def settings(archive, model_dir, warm_start, hparams='', **changes):
     return cnn_settings(archive, model_dir, warm_start=warm_start, **given)
 
 
-@pytest.mark.parametrize('write', [write_slim, write_keras_3])
+@pytest.mark.parametrize('write', [write_slim, write_keras_2])
 def test_all_but_the_last_layer_is_taken_from_a_file(archive, tmp_path, write):
     values = random_values(image_shape=SHAPE, vocabulary=tuple('abcdefg'), dense_units=5, **NETWORK)
     write(tmp_path / 'file', values)
@@ -99,9 +99,9 @@ def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
 
 
 def test_a_file_of_another_network(archive, tmp_path):
-    write_keras_3(tmp_path / 'file', random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK))
+    write_keras_2(tmp_path / 'file', random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK))
     chosen = settings(archive, tmp_path / 'run', tmp_path / 'file', ',head=pool,batch_norm=true')
-    with pytest.raises(DataError, match=r'^--warm_start=\S+file cannot be used .*: it holds .layers/conv2d/'):
+    with pytest.raises(DataError, match=r'^--warm_start=\S+file cannot be used .*: it holds .block1_conv1/'):
         opened(chosen)
 
 
