@@ -153,14 +153,6 @@ def write_projection(
     partial.replace(path)
 
 
-def projection_files(folder: Path) -> set[str]:
-    """Returns the names of the files in a folder that `write_projection` wrote."""
-    found = {path.name for path in folder.glob('projector*')}
-    for points in _written(folder).embeddings:
-        found |= {points.tensor_path, points.metadata_path, points.sprite.image_path} - {''}
-    return found
-
-
 def _written(folder: Path) -> Any:
     """Returns the configuration in a folder; an empty one if there is none that can be read."""
     try:

@@ -94,8 +94,3 @@ class _Opened:
 @functools.lru_cache(_MOST_OPEN)
 def _opened(path: str) -> _Opened:
     return _Opened(path)
-
-
-def close_files() -> None:
-    """Closes all files; reading opens them again."""
-    _opened.cache_clear()

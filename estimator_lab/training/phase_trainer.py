@@ -117,7 +117,8 @@ class PhaseTrainer:
         switch.may_leave = not self._role.cluster
         if self._role.is_chief:
             self.prepare_folder()
-            if self._role.cluster:  # whose other processes compare their settings with it
+            # The other processes of a cluster compare their settings with it; a strategy takes no listeners.
+            if self._role.cluster or self._role.strategy:
                 self.write_record()
         metrics = self._train_and_evaluate(switch)
         self.raise_input_error()
@@ -204,11 +205,8 @@ class PhaseTrainer:
         else:
             stop = StopTrainingHook(switch, lambda: log.is_enough, self._role.follows_chief)
         hooks = [stop, self._position, *self._chief_hooks()]
-        listeners: list[Any] = [SyncCheckpoints(str(self.plan.folder))]
-        if self._role.is_chief:
-            listeners.append(_RecordListener(self.write_record))
         train_spec = tf.estimator.TrainSpec(
-            self.train_input_fn(), None if is_own_pace else last_step, hooks, listeners
+            self.train_input_fn(), None if is_own_pace else last_step, hooks, self._listeners()
         )
         eval_spec = tf.estimator.EvalSpec(
             eval_input_fn,
@@ -276,6 +274,12 @@ class PhaseTrainer:
                 # Training that is faster than an evaluator deletes checkpoints before they are read.
                 if self._role.job != 'evaluator' or before == self.estimator.latest_checkpoint():
                     raise
+
+    def _listeners(self) -> list[Any]:
+        if self._role.strategy:  # for which Estimator has none
+            return []
+        syncs = SyncCheckpoints(str(self.plan.folder))
+        return [syncs, _RecordListener(self.write_record)] if self._role.is_chief else [syncs]
 
     def _chief_hooks(self) -> list[Any]:
         if not self._role.is_chief:

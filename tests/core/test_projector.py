@@ -11,7 +11,6 @@ from estimator_lab.core.projector import (
     Sample,
     label_text,
     labels_and_keys,
-    projection_files,
     write_projection,
 )
 from estimator_lab.tf1 import tf
@@ -86,13 +85,6 @@ def test_the_points_survive_a_move_of_the_run(tmp_path):
     config = config_of(tmp_path / 'moved' / 'eval')
     assert not config.model_checkpoint_path and str(tmp_path) not in str(config)
     assert (tmp_path / 'moved' / 'eval' / config.embeddings[0].tensor_path).exists()
-
-
-def test_the_files_of_the_points(tmp_path):
-    assert projection_files(tmp_path) == set()
-    write_projection(tmp_path, 'code', np.zeros((2, 3)), {'label': ['a', 'b']}, np.zeros((2, 4, 4, 1)))
-    written = {path.name for path in tmp_path.iterdir()}
-    assert written - projection_files(tmp_path) == {'checkpoint'}
 
 
 def test_a_configuration_is_not_written_through_a_link(tmp_path):
