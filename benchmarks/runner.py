@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))  # some use the helpers of the tests
 CORES = 2
 # Importing estimator_lab sets these for its own process; contenders must not inherit them.
 _SET_BY_US = ('TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS', 'TF_CPP_MIN_LOG_LEVEL')
