@@ -104,7 +104,7 @@ def test_every_flag_on_a_page_exists(capfd):
         'tensorflow',
         'trainings',
     }
-    known |= {'network', 'total_batch', 'at_once', 'calls', 'faults', 'patience'}
+    known |= {'network', 'total_batch', 'at_once', 'calls', 'faults', 'iterations', 'patience'}
     # Flags of other programs, such as docker, modernize and BERT; of names with hyphens, the first part:
     known |= {'bleu_source', 'build', 'data_dir', 'do_eval', 'do_predict', 'do_train', 'export_dir', 'no'}
     known |= {'task_name', 'tpu', 'use_tpu', 'v'}
