@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.base.settings import settings_in_use, settings_of
-from estimator_lab.core.params import describe_hparams, resolve
+from estimator_lab.core.params import describe_hparams, parse_hparams, resolve
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
@@ -76,13 +76,12 @@ def test_hyper_parameters_without_an_effect_have_none(name):
         ('vgg', 'activation=leaky_relu', 'slope', 'momentum'),
         ('autoencoder', 'code_activation=leaky_relu', 'slope', 'corruption_level'),
         ('autoencoder', 'kind=convolutional', 'filters', 'slope'),
-        ('rbm', 'optimizer=sgd', 'binarize', 'initial_momentum'),
-        ('dbn', 'pretraining=denoising', 'masking', 'cd_steps'),
-        ('gan', 'kind=dense', 'generator_layers', 'filters'),
+        ('rbm', 'optimizer=sgd', 'binarize', 'momentum'),
+        ('dbn', 'pretrain_epochs=0', 'dropout_rate', 'cd_steps'),
         ('recurrent', 'read=patches', 'patch_size', 'activation'),
         ('recursive', 'cell=lstm', 'patch_size', 'momentum'),
     ],
 )
 def test_choices_decide_which_hyper_parameters_have_an_effect(name, chosen, used, unused):
-    found = settings_in_use(resolve(find_model(name).params, dict([chosen.split('=')])))
+    found = settings_in_use(resolve(find_model(name).params, parse_hparams(find_model(name).params, chosen)))
     assert used in found and unused not in found
