@@ -177,7 +177,7 @@ def hparams(model: str) -> Listing:
     Examples:
         >>> from estimator_lab import api
         >>> api.hparams('cnn')['filters']
-        '32: filters in each convolution, at least 1'
+        '32: filters in each convolution'
         >>> api.hparams('nonsense')
         Traceback (most recent call last):
         estimator_lab.errors.FlagError: --model=nonsense is unknown; known are: ...

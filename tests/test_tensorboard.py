@@ -22,7 +22,7 @@ from tests.tensorboard_server import launched
 
 LABELS = ['n000000', 'n000001', 'n000002', 'n000003']
 RUNS = {'first', 'first/eval', 'second', 'second/eval'}
-WEIGHTS = [f'weights/{layer}/kernel' for layer in ('conv1', 'conv2', 'dense', 'dense_1')]
+WEIGHTS = [f'weights/{layer}/kernel' for layer in ('conv1', 'conv2', 'dense', 'logits')]
 PAGES = {
     'scalars': ['accuracy', 'learning_rate', 'loss', 'mean_per_class_accuracy', *RUNS],
     'images': [
@@ -32,7 +32,7 @@ PAGES = {
         'images/filters_conv1/image',
         'images/activation_map_conv1/image',
     ],
-    'graphs': ['input', 'conv1', 'pool1', 'conv2', 'dense', 'dropout', 'logits', 'cross_entropy', 'train'],
+    'graphs': ['input', 'conv2d', 'max_pooling2d', 'dense', 'dropout', 'cross_entropy', 'train'],
     'distributions': ['activations/conv1', 'activations/dense', 'weights/conv1/kernel'],
     'histograms': ['activations/conv1', 'activations/dense', 'weights/conv1/kernel'],
     'hparams': ['learning_rate', '0.0010000', '0.050000', 'accuracy', 'dense_units', 'Trial ID'],
@@ -56,7 +56,7 @@ def server(logdir):
     """The address of a TensorBoard that has read both runs."""
     address = launched(logdir)
     end = time.monotonic() + 300
-    while len(fetch(address, 'pr_curves/tags')) < 2 or set(fetch(address, 'projector/runs')) < {'first'}:
+    while len(fetch(address, 'pr_curves/tags')) < 2 or set(fetch(address, 'projector/runs')) < {'first/eval'}:
         assert time.monotonic() < end, 'TensorBoard reads nothing'
         time.sleep(0.2)
     return address
@@ -103,7 +103,7 @@ def fetch(server, route, post=None, **query):
         ),
         ('histograms', 'second', ['activations/conv1', 'activations/conv2', 'activations/dense', *WEIGHTS]),
         ('distributions', 'second', ['activations/dense', *WEIGHTS]),
-        ('pr_curves', 'first/eval', [f'pr_curves/{label}/pr_curves' for label in (*LABELS, 'micro_average')]),
+        ('pr_curves', 'first/eval', [f'pr_curves/{label}/0' for label in (*LABELS, 'micro_average')]),
     ],
 )
 def test_tags(server, page, run, tags):
@@ -112,12 +112,21 @@ def test_tags(server, page, run, tags):
 
 def test_graph(server):
     graph = fetch(server, 'graphs/graph', run='first', conceptual='false')
-    for layer in ('conv1', 'pool1', 'conv2', 'dense', 'logits', 'dropout', 'input', 'cross_entropy', 'train'):
+    for layer in (
+        'conv2d',
+        'max_pooling2d',
+        'dense',
+        'dense_1',
+        'dropout',
+        'input',
+        'cross_entropy',
+        'train',
+    ):
         assert f'name: "{layer}/' in graph
 
 
 def test_curves_belong_to_the_last_evaluation(server):
-    curves = fetch(server, 'pr_curves/pr_curves', run='first/eval', tag='pr_curves/n000002/pr_curves')
+    curves = fetch(server, 'pr_curves/pr_curves', run='first/eval', tag='pr_curves/n000002/0')
     last = curves['first/eval'][-1]
     assert last['step'] == 3
     # At the threshold 0 all 24 images are predicted to have the label, as 6 of them are.
@@ -164,9 +173,9 @@ def test_a_single_run_has_a_row_with_the_metrics_of_its_evaluations(logdir):
 
 
 def test_points_of_the_projector(server):
-    (points,) = fetch(server, 'projector/info', run='first')['embeddings']
+    (points,) = fetch(server, 'projector/info', run='first/eval')['embeddings']
     assert (points['tensorName'], points['tensorShape']) == ('embeddings', [24, 8])
-    rows = fetch(server, 'projector/metadata', run='first', name='embeddings').splitlines()
+    rows = fetch(server, 'projector/metadata', run='first/eval', name='embeddings').splitlines()
     assert rows[0] == 'label\tkey\tpredicted'
     assert [row.split('\t')[0] for row in rows[1:]] == sorted(LABELS * 6)
     assert rows[1].split('\t')[1].endswith('train.tar:train/n000000/0000_01.png')

@@ -145,6 +145,13 @@ def write_projection(
         points.sprite.image_path = f'{name}_sprite.png'
         points.sprite.single_image_dim.extend(tile)  # width, height
     _write_checkpoint_without_matrices(folder)
+    _write_config(folder, config)
+    # TensorBoard does not find this name from its own folder, and so leaves out the folder of the
+    # checkpoints, whose matrices are too large for a page.
+    _write_config(folder.parent, ProjectorConfig(model_checkpoint_path=f'{folder.name}/{_NO_MATRICES}'))
+
+
+def _write_config(folder: Path, config: Any) -> None:
     path = folder / _CONFIG
     partial = path.with_suffix('.partial')
     partial.unlink(missing_ok=True)

@@ -44,13 +44,9 @@ def weight_histograms(layers: Mapping[str, Sequence[Variable]] = MappingProxyTyp
     """
     tags = {variable.op.name: variable.op.name for variable in tf.trainable_variables()}
     for layer, variables in layers.items():
-        scopes = [variable.op.name.rpartition('/')[0] for variable in variables]
-        common = posixpath.commonpath(scopes) if scopes else ''
-        tags |= {
-            variable.op.name: f'{layer}/{variable.op.name.removeprefix(common).lstrip("/")}'
-            for variable in variables
-            if variable.op.name in tags
-        }
+        names = [variable.op.name for variable in variables if variable.op.name in tags]
+        common = posixpath.commonpath([name.rpartition('/')[0] for name in names]) if names else ''
+        tags |= {name: f'{layer}/{name.removeprefix(common).lstrip("/")}' for name in names}
     for variable in tf.trainable_variables():
         histogram(f'weights/{tags[variable.op.name]}', variable)
 
