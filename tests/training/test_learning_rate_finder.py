@@ -93,7 +93,7 @@ def test_a_run_stays_as_it_is_and_nothing_is_left(cnn_dir, archive, tmp_path, mo
     [
         (
             'gan',
-            {'image_size': 16, 'hparams': 'filters=2,layers=1'},
+            {'image_size': 16, 'hparams': 'filters=2'},
             '--model=gan has no single learning rate',
         ),
         ('dbn', {'hparams': 'layers=4'}, 'give --hparams=pretrain_epochs=0'),
