@@ -19,12 +19,9 @@ from estimator_lab.optimizers.second_order.objective import (
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, Slot, Step
 from estimator_lab.tf1 import tf
 
-# Without a bracket, the step length grows by between these multiples of its last growth (Moré and Thuente
-# 1994, section 4) ...
-_GROWTH = 1.1, 4.0
-# ... and within a bracket, it stays this share of the width away from both ends, so that the bracket
-# shrinks (p. 62).
-_INSIDE = 0.1
+# Until there is a bracket, the step length grows by between these multiples of its last growth (Moré and
+# Thuente 1994, section 4); within one, it stays this share of the width away from both ends (p. 62).
+_GROWTH, _INSIDE = (1.1, 4.0), 0.1
 
 
 class Point(NamedTuple):
