@@ -157,8 +157,8 @@ def test_packing_and_indexing(archive, folder, module, arguments):
 def test_programs(folder, run):
     program = folder / 'old.py'
     program.write_text('import tensorflow as tf\ntf.contrib.foo("\x1b[2J")  # \u202e\n')
-    run(port, program)
-    run(port, program, '--json')
+    run(port, program, status=1)
+    run(port, program, '--json', status=1)
 
 
 def test_packed_members_are_called_as_they_were(archive, folder):

@@ -199,7 +199,7 @@ class PhaseTrainer:
             return numbers_in(metrics)
         log = EvaluationLog(report, self._say, self._is_stopped_early)
         last_step = self.plan.last_step
-        is_own_pace = self._role.has_own_share and not self._role.is_chief
+        is_own_pace = self._role.has_own_share and self._role.trains and not self._role.is_chief
         if is_own_pace:
             stop: StopTrainingHook = StopWorkerHook(switch, last_step, self.is_finished)
         else:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.base.settings import structural_settings
-from estimator_lab.core.params import TrainingParams
+from estimator_lab.core.params import AnyOptimizer, TrainingParams
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.runs.importing import dependent_variables, matched_weights
@@ -150,7 +150,7 @@ def _network_fields(plan: Plan) -> dict[str, Any]:
     Unlike a resumed run, a warm start does not depend on the optimizer and on pre-training.
     """
     params_class = plan.run.model.params
-    others = set(structural_settings(TrainingParams))
+    others = {*structural_settings(TrainingParams), *structural_settings(AnyOptimizer)}
     if issubclass(params_class, PretrainingParams):
         others.update(LAYERWISE)
     fields = structural_settings(params_class)

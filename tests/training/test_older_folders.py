@@ -29,6 +29,7 @@ HPARAMS = {
 # Dropout draws other numbers now, and a new pass begins, which three steps of a small rate can show only so
 # far.
 TOLERANCE = {'cnn': 1e-3, 'dbn': 1e-3, 'autoencoder': 1e-3}
+REMOVED = ('pca_squared_error',)  # metrics of earlier versions alone
 
 
 @pytest.fixture(params=sorted(HPARAMS))
@@ -47,7 +48,7 @@ def test_it_evaluates_and_predicts(model, folder, archive):
     images = ExampleInput([str(archive)], IMAGES)
     found = evaluate(opened, images, InputReport(IMAGES), batch_size=6)
     for name, value in FIGURES[model]['at_7'].items():
-        if name != 'global_step':
+        if name not in ('global_step', *REMOVED):
             assert found.metrics[name] == pytest.approx(value, rel=1e-4), name
     (predicted,) = predicted_batches(opened, images, opened.reader, 24, InputReport(IMAGES))
     assert len(predicted.keys) == 24
@@ -59,6 +60,8 @@ def test_training_goes_on(model, folder, archive):
     result, _ = trained(settings)
     assert result.step == 10
     for name, value in FIGURES[model]['at_10'].items():
+        if name in REMOVED:
+            continue
         assert result.metrics[name] == pytest.approx(value, rel=TOLERANCE[model]), name
     after = values_in(folder)
     assert after.pop(CONSUMED) == 3 * 6  # their place in the data is not known: a pass begins
