@@ -12,9 +12,6 @@ WEIGHT = 'weight'
 IMAGE = 'image'
 """Pixels in [0, 1]: float32 [batch, height, width, channels]."""
 
-PLACE = 'place'
-"""Place of an example in its batch, from 0, which a bad example leaves empty: int32 [batch]."""
-
 TOKEN = 'token'
 """Token ids of a tree's nodes, 0 for an unknown token, -1 for inner nodes: int32 [batch, nodes]."""
 

@@ -111,7 +111,7 @@ class _SampleSettings(ModelSettings):
     count: int = _dreams(64, 'number of samples, or of channels in an atlas', lower=1)
     steps: int | None = _dreams(
         None,
-        'Gibbs steps of each chain, or steps of gradient ascent in each octave; default: see docs',
+        'steps of Gibbs chains (default 50 or 1000) or of gradient ascent (10 to 120)',
         lower=1,
     )
     seed: int = _dreams(1, 'seed of noise and jitter')

@@ -15,7 +15,6 @@ NUMBERS = 'numbers'
 """Receiver of an export whose tokens are numbers."""
 UNKNOWN = 0
 """Number of all tokens that are not in the vocabulary."""
-UNKNOWN_TEXT = '<unknown>'
 MOST = 1_000_000
 """Limit for the tokens of a vocabulary."""
 
