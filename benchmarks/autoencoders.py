@@ -25,7 +25,7 @@ import numpy as np
 from archives import read_images
 from runner import Figures, train
 
-from estimator_lab.conventions import to_unit_range
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.core.picture import COLUMNS, labelled_grid, png_bytes
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.precision import PRECISIONS

@@ -20,7 +20,7 @@ import time
 from archives import read_images
 from runner import Figures, train
 
-from estimator_lab.conventions import to_unit_range
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.demo_sets.archives import cached_demo
 
 MNIST_FLAGS = ('--image_size=28', '--batch_size=100', '--epochs=15', '--augment=shift=2')

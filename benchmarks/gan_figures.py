@@ -28,7 +28,7 @@ from archives import read_images
 from gan_contenders import BATCH, LATENT, SIDE
 from runner import HERE, Clock, Figures, Measured, child, evaluate, print_table, python, race, train
 
-from estimator_lab.conventions import to_unit_range
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.reference_classifier import freeze

@@ -53,7 +53,7 @@ def draft_pillow(data: bytes) -> np.ndarray:
 
 def document(archive: str, seconds: float) -> Measured:
     """The notes' input function: 16,384 scalars an image."""
-    from estimator_lab.conventions import to_unit_range
+    from estimator_lab.base.keys import to_unit_range
     from estimator_lab.data.images.decode import decode_image
     from estimator_lab.tf1 import tf
 

@@ -25,7 +25,7 @@ from archives import read_images
 from runner import ROOT, Clock, Figures, Measured, child, print_table, race, train
 from style_contenders import SIDES, random_photo
 
-from estimator_lab.conventions import to_unit_range
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.core import keys
 from estimator_lab.inference.painting import Artist
 from estimator_lab.models.style.model import Losses, perceived_losses

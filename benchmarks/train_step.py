@@ -22,7 +22,7 @@ from typing import Any
 from first_light import MNIST_FLAGS
 from runner import Measured, child, command_line, machine, print_ratio, print_table, race, train
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.runs.precision import PRECISIONS, check_precision, processor
 
 OURS, KERAS, KERAS_ONEDNN, PYTORCH = 'ours', 'Keras 3 fit', 'Keras 3 fit, oneDNN on', 'PyTorch'

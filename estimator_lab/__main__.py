@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from estimator_lab.base.command import python, versions
 from estimator_lab.base.interrupts import leave
-from estimator_lab.console.command import python, versions
-from estimator_lab.console.progress import open_closed_streams, say, say_lines, warn
+from estimator_lab.base.progress import open_closed_streams, say, say_lines, warn
 
 COMMANDS = (
     *('train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'report'),

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.settings import settings_from, settings_of
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
 from estimator_lab.data.stream import Batch, Example, Stream, StreamSettings
-from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.notebook.estimator_parts import input_fn, model_fn, style_losses
 from estimator_lab.notebook.listing import Listing, settings_listing
@@ -180,7 +180,7 @@ def hparams(model: str) -> Listing:
         '32: filters in each convolution'
         >>> api.hparams('nonsense')
         Traceback (most recent call last):
-        estimator_lab.errors.FlagError: --model=nonsense is unknown; known are: ...
+        estimator_lab.base.errors.FlagError: --model=nonsense is unknown; known are: ...
 
     Raises:
       FlagError: there is no such model.

@@ -1,7 +1,7 @@
 """``python -m estimator_lab.dream``: pictures that a trained network makes up, or sees in a photo."""
 
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.progress import say_rows
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.progress import say_rows
 from estimator_lab.inference.settings import DreamSettings
 
 _USAGE = """Draws what a model has learned: photos as it sees them, Gibbs chains, samples of a generator.

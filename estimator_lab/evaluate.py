@@ -1,7 +1,7 @@
 """``python -m estimator_lab.evaluate``: how good a trained model is, and where it is wrong."""
 
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.progress import say_lines, say_rows
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.progress import say_lines, say_rows
 from estimator_lab.inference.settings import EvaluationSettings
 
 _USAGE = """Evaluates a trained model on images; the label of an image is the name of its folder.

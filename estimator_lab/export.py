@@ -1,7 +1,7 @@
 """``python -m estimator_lab.export``: writes a trained model as a SavedModel, which runs on its own."""
 
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.progress import say_rows
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.progress import say_rows
 from estimator_lab.inference.settings import ExportSettings
 
 _USAGE = """Writes a trained model as a SavedModel, which needs nothing but TensorFlow to run.

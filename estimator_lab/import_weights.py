@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from estimator_lab.base.command import Command, CommandLine, python
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.progress import say_rows
 from estimator_lab.base.settings import setting
-from estimator_lab.console.command import Command, CommandLine, python
-from estimator_lab.console.progress import say_rows
-from estimator_lab.errors import FlagError
 
 _MODEL, _IMAGES, _OUTPUT = 'Model', 'Images', 'Output'
 

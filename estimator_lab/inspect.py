@@ -1,8 +1,8 @@
 """``python -m estimator_lab.inspect``: what a trained network sees in one image, or says about one tree."""
 
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.progress import say_lines, say_rows
-from estimator_lab.errors import FlagError
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.progress import say_lines, say_rows
 from estimator_lab.inference.settings import InspectionSettings
 
 _USAGE = """Shows what a trained network sees in one image, as PNG files and in TensorBoard.

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.outputs import json_text, why_refused
+from estimator_lab.base.progress import say_lines, warn
 from estimator_lab.base.settings import setting
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.outputs import json_text, why_refused
-from estimator_lab.console.progress import say_lines, warn
-from estimator_lab.errors import DataError, FlagError
 
 _USAGE = """Reads programs for TensorFlow 1 and lists the names of TensorFlow that are missing under `run`.
 

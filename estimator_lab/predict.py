@@ -1,8 +1,8 @@
 """``python -m estimator_lab.predict``: what a trained model says about images, or trees."""
 
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.progress import say
-from estimator_lab.errors import FlagError
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.progress import say
 from estimator_lab.inference.settings import PredictionSettings
 
 _USAGE = """Predicts what images show: one row for each image, in their order, as soon as it is known.

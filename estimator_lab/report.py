@@ -1,8 +1,8 @@
 """``python -m estimator_lab.report``: a run on one page of HTML, curves, pictures and numbers."""
 
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.progress import say_rows, warn
-from estimator_lab.errors import FlagError
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.progress import say_rows, warn
 from estimator_lab.inference.settings import ReportSettings
 
 _USAGE = """Writes a run as one page of HTML that any browser shows without a network or other files.

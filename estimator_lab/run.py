@@ -12,11 +12,11 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.process import hide_import_messages
+from estimator_lab.base.progress import warn
 from estimator_lab.base.settings import setting
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.progress import warn
-from estimator_lab.errors import FlagError, LabError
 
 _USAGE = """Runs a TensorFlow 1 program as it is, with tf.estimator, tf.contrib and TensorFlow 1's names.
 

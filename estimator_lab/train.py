@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from estimator_lab.base import command
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.interrupts import INTERRUPTED
+from estimator_lab.base.progress import say as _say
+from estimator_lab.base.progress import say_lines
 from estimator_lab.base.settings import setting
 from estimator_lab.base.urls import hide_secrets
-from estimator_lab.console import command
-from estimator_lab.console.progress import say as _say
-from estimator_lab.console.progress import say_lines
 from estimator_lab.data.sources import expand
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.settings import Settings
 

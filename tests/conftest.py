@@ -18,7 +18,7 @@ _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_K
 
 # The tests that `make check` runs, at least one file for each room; the others train, or start processes.
 FAST = (
-    *('base', 'console', 'core', 'data'),
+    *('base', 'core', 'data'),
     'contrib/test_crf.py',
     'inference/report/test_page.py',
     'models/test_registry.py',
@@ -41,7 +41,6 @@ FAST = (
 # restarts and full disks. models/test_contract.py runs each model on both.
 ONCE = (
     'base',
-    'console',
     'data/demo_sets',
     'data/images',
     'data/test_check.py',

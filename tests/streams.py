@@ -2,12 +2,12 @@
 
 import tarfile
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data import index
 from estimator_lab.data.formats import Scan
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.sources import source_of
-from estimator_lab.errors import DataError
 
 FILES = {
     'train/a/1.jpg': b'one',

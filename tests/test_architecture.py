@@ -14,10 +14,9 @@ SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
 
 # From the bottom up. A room imports rooms on lower floors only.
 FLOORS = [
-    {'errors', 'conventions'},
     {'base'},
     {'tf1'},
-    {'console', 'contrib', 'optimizers'},
+    {'contrib', 'optimizers'},
     {'core', 'data'},
     {'models'},
     {'runs'},
@@ -59,7 +58,7 @@ TENSORFLOW = {
     'data/images/reader.py',
     'data/trees/reader.py',
 }
-READ_FLAGS = {*FLOORS[-1], 'data/pack', 'data/demo', 'console/command', 'console/options'}
+READ_FLAGS = {*FLOORS[-1], 'data/pack', 'data/demo', 'base/command', 'base/options'}
 
 
 def imported(source):
@@ -193,9 +192,9 @@ def test_the_picture_in_contributing_matches_the_rooms():
     assert shown == rooms | inner
 
 
-def test_output_goes_through_the_console():
-    """The console escapes control characters, and handles a full disk or a closed pipe."""
-    own = {'console', 'contrib'}
+def test_output_goes_through_base():
+    """It escapes control characters, and handles a full disk or a closed pipe."""
+    own = {'base', 'contrib'}
     printing = {
         f'{source}:{node.lineno}'
         for source in SOURCES
@@ -211,6 +210,6 @@ def test_output_goes_through_the_console():
 )
 def test_models_and_core_print_nothing_and_read_no_data(own, others):
     """A model imports core, optimizers and what every room may import: see docs/adding_a_model.md."""
-    allowed = {'conventions', 'errors', 'base', 'tf1', *others}
+    allowed = {'base', 'tf1', *others}
     imports = {room for _, room_of_source, room in arrows(Path(), FLOORS) if room_of_source == own}
     assert imports <= allowed

@@ -11,10 +11,10 @@ import tarfile
 import pytest
 
 from estimator_lab import evaluate, export, inspect, port, predict
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import is_clean
-from estimator_lab.console.progress import say
+from estimator_lab.base.progress import say
 from estimator_lab.data import pack, tar_index
-from estimator_lab.errors import DataError
 from estimator_lab.training.experiment import Experiment
 from tests.archive_files import encoded, picture
 from tests.commands import invoke

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from estimator_lab.errors import DataError
+from estimator_lab.base.errors import DataError
 from tests.places import ROOT
 
 torch = pytest.importorskip('torch', reason='PyTorch is in the extra `bench`')

@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
-    *('base/test_json_input.py', 'console', 'conformance', 'contrib/test_crf.py', 'data/order', 'data/tar'),
+    *('base', 'conformance', 'contrib/test_crf.py', 'data/test_order.py', 'data/test_tar.py'),
     *('inference/report/test_page.py', 'models/test_registry.py', 'optimizers', 'test_port.py'),
     *('tf1/test_coordinator.py', 'tf1/test_internals.py'),
 )

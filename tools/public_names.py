@@ -53,8 +53,8 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     'estimator_lab.optimizers': _all_of('estimator_lab.optimizers'),
     # What docs/adding_a_model.md uses and names.
     'estimator_lab.base.settings': ('setting',),
-    'estimator_lab.conventions': ('IMAGE', 'KEY', 'WEIGHT'),
-    'estimator_lab.errors': ('DataError', 'FlagError', 'LabError'),
+    'estimator_lab.base.keys': ('IMAGE', 'KEY', 'WEIGHT'),
+    'estimator_lab.base.errors': ('DataError', 'FlagError', 'LabError'),
     'estimator_lab.core.classifier': ('classification_spec',),
     'estimator_lab.core.endpoints': ('LOGITS', 'Layers', 'publish'),
     'estimator_lab.core.layers': ('ActivationParams', 'FastDense', 'batch_norm', 'class_logits', 'dense'),

@@ -14,8 +14,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.suggestions import unknown
-from estimator_lab.errors import FlagError
 
 S = TypeVar('S')
 _DECLARED = 'setting'
@@ -103,7 +103,7 @@ def setting(default: Any, help_text: str, **declared: Any) -> Any:
         '1 or more'
         >>> settings_from(Params, {'units': 0})
         Traceback (most recent call last):
-        estimator_lab.errors.FlagError: units=0 must be 1 or more.
+        estimator_lab.base.errors.FlagError: units=0 must be 1 or more.
     """
     return dataclasses.field(default=default, metadata={_DECLARED: Setting(default, help_text, **declared)})
 

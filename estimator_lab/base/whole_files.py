@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from estimator_lab.errors import DataError
+from estimator_lab.base.errors import DataError
 
 
 @contextmanager

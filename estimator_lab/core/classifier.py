@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, Endpoints, publish
 from estimator_lab.core.evaluation import MistakesHook, pr_curves
@@ -14,7 +15,6 @@ from estimator_lab.core.params import ClassifierParams
 from estimator_lab.core.projector import UNKNOWN, ProjectorHook, label_text, labels_and_keys
 from estimator_lab.core.summaries import labelled_picture, network_histograms, network_pictures
 from estimator_lab.core.training import train_op, watched
-from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
 
 _TOP_K = 5

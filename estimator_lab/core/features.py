@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from estimator_lab.conventions import IMAGE, KEY, WEIGHT
+from estimator_lab.base.keys import IMAGE, KEY, WEIGHT
 from estimator_lab.tf1 import Features, Tensor, tf
 
 

@@ -1,6 +1,6 @@
 """Names of metrics and predictions, the same for every model and in TensorBoard."""
 
-from estimator_lab.conventions import KEY as KEY  # predicted as it came
+from estimator_lab.base.keys import KEY as KEY  # predicted as it came
 
 ACCURACY = 'accuracy'
 MEAN_PER_CLASS_ACCURACY = 'mean_per_class_accuracy'

@@ -5,10 +5,10 @@ import functools
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import ClassifierParams, share
-from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 _LEAKY = 'leaky_relu'

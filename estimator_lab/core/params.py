@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import check_settings, setting, settings_of
 from estimator_lab.base.suggestions import unknown
-from estimator_lab.errors import FlagError
 from estimator_lab.optimizers import (
     FIRST_ORDER,
     OPTIMIZERS,

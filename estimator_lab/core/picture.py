@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from estimator_lab.conventions import to_bytes
+from estimator_lab.base.keys import to_bytes
 from estimator_lab.core.fonts import LINE, wrapped
 
 COLUMNS = 8

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.console.progress import Progress
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.progress import Progress
 from estimator_lab.data.index import Index, open_index
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.order import EVERYTHING, IndexedOrder, Order, Part, StreamOrder
 from estimator_lab.data.sources import Source, expand
-from estimator_lab.errors import DataError
 
 Say = Callable[[str], None]
 

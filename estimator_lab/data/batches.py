@@ -9,10 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.kind import Arrays, ExampleReader
 from estimator_lab.data.member import BadExampleError, Member, read_members
-from estimator_lab.errors import DataError
 
 # Members that a thread reads at once: enough to make the overhead small and to let a decoder batch them, but
 # few enough that a batch occupies two threads, and all pending batches every thread.

@@ -11,11 +11,12 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.outputs import json_text
 from estimator_lab.base.printable import escaped
+from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.base.settings import setting
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.outputs import json_text
-from estimator_lab.console.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.data.batches import read_examples
 from estimator_lab.data.formats import Scan
 from estimator_lab.data.index import scan_members
@@ -24,7 +25,6 @@ from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.member import BadExampleError, Member, read_members, too_large
 from estimator_lab.data.sources import Source, expand
-from estimator_lab.errors import DataError
 
 _USAGE = """Reads archives and folders once, and says what they hold and what is wrong with them.
 

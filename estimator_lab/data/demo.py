@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.outputs import no_empty_folder_left, writing
+from estimator_lab.base.progress import say
 from estimator_lab.base.settings import setting
 from estimator_lab.base.whole_files import whole_file
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.outputs import no_empty_folder_left, writing
-from estimator_lab.console.progress import say
 from estimator_lab.data.demo_sets import listops
 from estimator_lab.data.demo_sets.archives import KERAS_SETS, DemoPaths, cached_demo, write_keras_set
-from estimator_lab.errors import FlagError
 
 _USAGE = """Writes a built-in data set, for training and for testing, into a folder.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped, unescaped
 from estimator_lab.data.folder import data_of
 from estimator_lab.data.formats import Scan
@@ -19,7 +20,6 @@ from estimator_lab.data.order import ONLY_WORKER, WorkerShard
 from estimator_lab.data.sources import STDIN, Source, decompressed, expand, source_of, why_unreadable
 from estimator_lab.data.tar import is_tar
 from estimator_lab.data.tar_headers import BLOCK
-from estimator_lab.errors import DataError
 
 _TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
 

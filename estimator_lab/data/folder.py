@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped, unescaped
 from estimator_lab.base.regular_files import read_regular
 from estimator_lab.data.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
@@ -13,7 +14,6 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import MOST_SIDECAR_BYTES, SIDECAR_SUFFIXES, sidecar_label
 from estimator_lab.data.member import MAX_MEMBER_BYTES, BadExampleError, too_large
 from estimator_lab.data.sources import Source, why_unreadable
-from estimator_lab.errors import DataError
 
 
 class FolderFormat:

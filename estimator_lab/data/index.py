@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.urls import unsigned
 from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data import remote
@@ -40,7 +41,6 @@ from estimator_lab.data.lines import LineFormat
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.sources import Source, why_unreadable
 from estimator_lab.data.tar import TarFormat
-from estimator_lab.errors import DataError
 
 SUFFIX = '.index'
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.base.interrupts import until_stopped
-from estimator_lab.conventions import KEY, WEIGHT
+from estimator_lab.base.keys import KEY, WEIGHT
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import Batch, read_batches
 from estimator_lab.data.kind import Reader, Signature

@@ -1,5 +1,6 @@
 """All kinds of examples, and which of them a source holds."""
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.formats import Scan
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import scan_members
@@ -7,7 +8,6 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.lines import HEAD, is_text
 from estimator_lab.data.sources import Source, decompressed
 from estimator_lab.data.trees.kind import TREES
-from estimator_lab.errors import DataError
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (IMAGES, TREES)}
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import printable
 from estimator_lab.base.regular_files import read_regular, why_unread
-from estimator_lab.errors import DataError
 
 UNKNOWN_ID = -1
 SIDECAR_SUFFIXES = ('.cls', '.json')
@@ -59,7 +59,7 @@ class Vocabulary:
         (1, -1, 'cat')
         >>> Vocabulary(('cat',))
         Traceback (most recent call last):
-        estimator_lab.errors.DataError: One class only: 'cat'; a classifier needs at least two.
+        estimator_lab.base.errors.DataError: One class only: 'cat'; a classifier needs at least two.
 
     Raises:
       DataError: a label occurs twice, or there are fewer than two.

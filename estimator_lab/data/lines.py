@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO, Any
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.formats import ChangedError, Found, Row, Rows, Scan
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import BadExampleError, too_large
 from estimator_lab.data.sources import MAGIC_BYTES, Source, decompressed, is_compressed, why_unreadable
 from estimator_lab.data.stored import open_stored
-from estimator_lab.errors import DataError
 
 HEAD = 512
 _CHUNK = 2**20

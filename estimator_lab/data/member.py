@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped
-from estimator_lab.errors import DataError
 
 MAX_MEMBER_BYTES = 256 * 2**20
 """Larger members are bad examples: a header that lies about the size must not exhaust the memory."""

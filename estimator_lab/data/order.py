@@ -29,13 +29,13 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.formats import Scan
 from estimator_lab.data.index import Index, name_hash, scan_members
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import Member
 from estimator_lab.data.shuffling import SHUFFLED_BYTES, permutation, shuffled
 from estimator_lab.data.sources import Source, Stamp
-from estimator_lab.errors import DataError, FlagError
 
 T = TypeVar('T')
 
@@ -82,7 +82,7 @@ class WorkerShard:
         [2, 3, 6, 7]
         >>> WorkerShard(rank=2, world_size=2)
         Traceback (most recent call last):
-        estimator_lab.errors.FlagError: rank=2 is not one of world_size=2: ranks go from 0 to 1.
+        estimator_lab.base.errors.FlagError: rank=2 is not one of world_size=2: ranks go from 0 to 1.
 
     A global batch is divided into parts that differ by one example at most, so that `world_size` workers
     together read each example exactly once, however many there are and whatever their archives' sizes.

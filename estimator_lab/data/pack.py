@@ -22,12 +22,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from estimator_lab import __version__
+from estimator_lab.base.command import Command, CommandLine, python
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.outputs import json_text, locked, writing
 from estimator_lab.base.printable import escaped, unescaped
+from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
 from estimator_lab.base.whole_files import sync, sync_folder
-from estimator_lab.console.command import Command, CommandLine, python
-from estimator_lab.console.outputs import json_text, locked, writing
-from estimator_lab.console.progress import Progress, say, warn
 from estimator_lab.data.archives import Say
 from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.batches import read_examples
@@ -41,7 +42,6 @@ from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.labels import label_of, read_label_table
 from estimator_lab.data.member import BadExampleError, Member, read_members
 from estimator_lab.data.sources import Source, expand
-from estimator_lab.errors import DataError, FlagError
 
 MANIFEST = 'manifest.json'
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.regular_files import why_unread
 from estimator_lab.base.urls import is_web, shown_url
 from estimator_lab.data import remote
-from estimator_lab.errors import DataError
 
 STDIN = '-'
 BUFFER_BYTES = 2**17

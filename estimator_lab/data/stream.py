@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.json_input import shown
 from estimator_lab.data.archives import Archives
 from estimator_lab.data.bad_examples import BadExamples, InputReport
@@ -25,7 +26,6 @@ from estimator_lab.data.member import Member
 from estimator_lab.data.order import Part, WorkerShard
 from estimator_lab.data.passes import Passes
 from estimator_lab.data.stream_settings import DATA, LOG, StreamSettings
-from estimator_lab.errors import DataError
 
 FORMAT = 'estimator_lab stream 1'
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting, settings_from
 from estimator_lab.data.archives import Archives, open_archives
 from estimator_lab.data.images.augment import parse_augmentation
@@ -20,7 +21,6 @@ from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.member import BadExampleError, Member, read_members
 from estimator_lab.data.order import WorkerShard
 from estimator_lab.data.sources import expand
-from estimator_lab.errors import FlagError
 
 _MANY = 2**31 - 1
 _LARGEST_SIDE = 8000

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.errors import DataError
 
 # TensorFlow uses an array in place if it begins at such an address; else it copies, holding Python's lock.
 _ALIGNED = 64

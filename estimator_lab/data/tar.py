@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.files import HEAD_BYTES, lacks_suffix
 from estimator_lab.data.formats import ChangedError, Found, Row, Rows, Scan
 from estimator_lab.data.kind import Kind
@@ -23,7 +24,6 @@ from estimator_lab.data.remote import RemoteError
 from estimator_lab.data.sources import MAGIC_BYTES, Source, decompressed, is_compressed, why_unreadable
 from estimator_lab.data.stored import open_stored
 from estimator_lab.data.tar_headers import BLOCK, Entry, Forward, entries
-from estimator_lab.errors import DataError
 
 _PROGRESS_EVERY = 1000  # headers; each member if data is read, which takes longer than reporting it
 _SPARSE = 0  # as the bytes of headers

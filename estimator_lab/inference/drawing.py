@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.activity import doing
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.outputs import check_outputs, check_suffix, written_whole
+from estimator_lab.base.progress import warn
 from estimator_lab.base.settings import settings_of
-from estimator_lab.console.activity import doing
-from estimator_lab.console.outputs import check_outputs, check_suffix, written_whole
-from estimator_lab.console.progress import warn
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
-from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.dreams import Dreamer, open_dreamer
 from estimator_lab.inference.inspection_files import Rows, show_in_tensorboard
 from estimator_lab.inference.samples import (

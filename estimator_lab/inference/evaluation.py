@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.conventions import IMAGE, KEY, to_bytes
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.keys import IMAGE, KEY, to_bytes
 from estimator_lab.core import keys
 from estimator_lab.core.confusion import Confusion, TopK
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import Batch
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.input_fns import archive_input_fn
-from estimator_lab.errors import DataError
 from estimator_lab.runs.model import Trained, without_cluster
 from estimator_lab.runs.reference_classifier import open_reference_classifier, with_reference_classifier
+from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _OBSERVED = (keys.CLASSES, keys.ERROR)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.activity import doing
+from estimator_lab.base.keys import KEY
+from estimator_lab.base.outputs import json_text, made_folder, write_csv, writing, written_together
 from estimator_lab.base.printable import padded
-from estimator_lab.console.activity import doing
-from estimator_lab.console.outputs import json_text, made_folder, write_csv, writing, written_together
-from estimator_lab.console.progress import progress_of, warn
-from estimator_lab.conventions import KEY
+from estimator_lab.base.progress import progress_of, warn
 from estimator_lab.core.charts import confusion_picture
 from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.picture import labelled_grid

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from estimator_lab.base.activity import doing
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.outputs import made_folder, writing
 from estimator_lab.base.whole_files import whole_file
-from estimator_lab.console.activity import doing
-from estimator_lab.console.outputs import made_folder, writing
-from estimator_lab.errors import FlagError
 from estimator_lab.inference.painting import with_painting_settings
 from estimator_lab.inference.settings import ExportSettings
 from estimator_lab.runs import serving

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.conventions import IMAGE, KEY, to_unit_range
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.keys import IMAGE, KEY, to_unit_range
 from estimator_lab.core import keys
 from estimator_lab.core.charts import heat_map
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
 from estimator_lab.core.picture import enlarged, labelled_grid, numbered_tiles, overlay
 from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, collate
-from estimator_lab.errors import FlagError
 from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
 from estimator_lab.models.recursive.model import NODE_LOGITS
 from estimator_lab.models.recursive.pictures import shown_tree, tree_picture
 from estimator_lab.runs.model import Trained
+from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import Tensor, tf
 
 _SHOWN = 64  # filters or maps

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.activity import doing
+from estimator_lab.base.command import tensorboard
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.outputs import writing
 from estimator_lab.base.printable import safe_name
-from estimator_lab.console.activity import doing
-from estimator_lab.console.command import tensorboard
-from estimator_lab.console.outputs import writing
-from estimator_lab.console.progress import warn
+from estimator_lab.base.progress import warn
 from estimator_lab.core.summaries import picture_value
 from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inspection import inspect_image, inspect_tree
 from estimator_lab.inference.prediction import Predicted, Table
 from estimator_lab.inference.settings import InspectionSettings

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.conventions import IMAGE, to_bytes, to_unit_range
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.keys import IMAGE, to_bytes, to_unit_range
 from estimator_lab.core import keys
 from estimator_lab.core.params import sizes
 from estimator_lab.data.bad_examples import InputReport
@@ -17,11 +17,11 @@ from estimator_lab.data.batches import BadExample
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.order import Order
-from estimator_lab.errors import FlagError
 from estimator_lab.inference.prediction import Predicted
 from estimator_lab.inference.settings import PaintingSettings
 from estimator_lab.models.style.transform_net import SMALLEST_SIDE, STATISTICS, reach_of
 from estimator_lab.runs.model import Trained
+from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import tf
 
 WHOLE_PIXELS = 2**21

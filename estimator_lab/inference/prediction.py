@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.conventions import IMAGE, KEY
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.keys import IMAGE, KEY
 from estimator_lab.core import keys
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import BadExample, Batch
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order import Order
-from estimator_lab.errors import FlagError
 from estimator_lab.runs.model import Trained
+from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 
 PROBLEM = 'problem'
 _PICTURE_CHANNELS = (1, 3)

@@ -9,22 +9,22 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from estimator_lab.base.printable import safe_name
-from estimator_lab.console.activity import clear_activity, doing, silence
-from estimator_lab.console.outputs import (
+from estimator_lab.base.activity import clear_activity, doing, silence
+from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.base.keys import KEY
+from estimator_lab.base.outputs import (
     CsvWriter,
     check_outputs,
     json_text,
     writing,
     written_whole,
 )
-from estimator_lab.console.progress import progress_of, warn, why_unwritten
-from estimator_lab.conventions import KEY
+from estimator_lab.base.printable import safe_name
+from estimator_lab.base.progress import progress_of, warn, why_unwritten
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.order import Order
-from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.inference.painting import painted_batches, with_painting_settings
 from estimator_lab.inference.prediction import (
     PROBLEM,

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.console.activity import doing
-from estimator_lab.conventions import IMAGE, to_unit_range
+from estimator_lab.base.activity import doing
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.keys import IMAGE, to_unit_range
 from estimator_lab.core.noise import Noise
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.boltzmann.stack import Stack
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import Tensor, tf

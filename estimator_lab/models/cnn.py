@@ -7,6 +7,7 @@ notes' code under TensorFlow 1.15 restores here.
 
 import dataclasses
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.layers import ActivationParams, FastDense, class_logits, dense
@@ -20,7 +21,6 @@ from estimator_lab.core.params import (
     warmup_hparam,
     warmup_inputs_hparam,
 )
-from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _SMALLEST = 4  # pixels of a side: two poolings by 2

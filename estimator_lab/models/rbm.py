@@ -5,9 +5,9 @@ Hinton 2002 and 2012; Tieleman 2008 for persistent chains; Salakhutdinov and Mur
 
 import math
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.core.model import Args, Model, Task, model_function
-from estimator_lab.errors import FlagError
 from estimator_lab.models.boltzmann.head import rbm_spec
 from estimator_lab.models.boltzmann.learning import RbmParams
 from estimator_lab.models.boltzmann.machine import BERNOULLI

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 
 if TYPE_CHECKING:
     from estimator_lab.core.model import AnyModel

@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.classifier import classification_or_features_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.model import Args, Model, model_function
@@ -23,7 +24,6 @@ from estimator_lab.core.params import (
     share,
     structural,
 )
-from estimator_lab.errors import FlagError
 from estimator_lab.models.published import Layout, Shapes, Source, convolution, standardised
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 

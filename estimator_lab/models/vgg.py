@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.classifier import classification_or_features_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.layers import ActivationParams
@@ -25,7 +26,6 @@ from estimator_lab.core.params import (
     share,
     structural,
 )
-from estimator_lab.errors import FlagError
 from estimator_lab.models.published import Layout, Shapes, Source, convolution, less_mean
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.picture import as_picture, png_bytes
 from estimator_lab.data.member import Member
 from estimator_lab.data.order import ONLY_WORKER, WorkerShard
-from estimator_lab.errors import FlagError
 
 
 class ArrayInput:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.data.stream import StreamSettings
-from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.archives import Archives
 from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.images.reader import ImageReader
@@ -13,7 +14,6 @@ from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import Member
 from estimator_lab.data.order import ONLY_WORKER, Order, Part, WorkerShard
 from estimator_lab.data.stream import StreamSettings
-from estimator_lab.errors import DataError, FlagError
 
 T = TypeVar('T')
 

@@ -10,14 +10,14 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.keys import KEY
 from estimator_lab.base.settings import settings_from, settings_of
-from estimator_lab.conventions import KEY
 from estimator_lab.core.picture import as_picture, png_bytes
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput, read_example
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.order import Order
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.drawing import draw, joined
 from estimator_lab.inference.evaluation_report import evaluate_and_write
 from estimator_lab.inference.exporting import export

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.errors import FlagError
 from estimator_lab.optimizers.second_order.descent import ConjugateGradientOptimizer, LBFGSOptimizer
 from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimizer
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer
@@ -88,7 +88,7 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, **se
         'LBFGSOptimizer'
         >>> make_optimizer('magic', 0.1)
         Traceback (most recent call last):
-        estimator_lab.errors.FlagError: Unknown optimizer 'magic'; known are: ...
+        estimator_lab.base.errors.FlagError: Unknown optimizer 'magic'; known are: ...
 
     Args:
       name: one of `OPTIMIZERS`; the notes use 'sgd'.

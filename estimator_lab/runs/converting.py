@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.base.process import hushed
-from estimator_lab.errors import DataError, LabError
 from estimator_lab.tf1 import Tensor, tf
 
 LABELS = 'labels'

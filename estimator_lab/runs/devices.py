@@ -4,7 +4,7 @@ import os
 import re
 from typing import Any
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.tf1 import tf
 
 CPU = 'cpu'

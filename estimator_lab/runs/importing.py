@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.outputs import locked, writing
 from estimator_lab.base.settings import structural_settings
-from estimator_lab.console.outputs import locked, writing
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import TrainingParams, resolve
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.kind import Reader, ReaderOptions
 from estimator_lab.data.labels import read_vocabulary
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.published import Layout, own_names
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record

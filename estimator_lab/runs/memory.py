@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.model import AnyModel
 from estimator_lab.data.input_fns import placeholder_features
 from estimator_lab.data.kind import Reader
-from estimator_lab.errors import FlagError
 from estimator_lab.runs.devices import gpu_memory
 from estimator_lab.runs.summary import LayerSize, layer_sizes
 from estimator_lab.tf1 import tf

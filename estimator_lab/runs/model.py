@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from estimator_lab import __version__
+from estimator_lab.base.activity import doing
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.regular_files import read_regular, why_unread
 from estimator_lab.base.suggestions import suggested
-from estimator_lab.console.activity import doing
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.params import resolve
 from estimator_lab.data.images.decode import ImageShape
@@ -25,7 +26,6 @@ from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.sources import source_of
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.devices import use_device
 from estimator_lab.runs.former import is_former

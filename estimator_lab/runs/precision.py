@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.runs.devices import gpus, has_fast_float16
 from estimator_lab.tf1 import tf
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.console.outputs import made_folder, why_refused
-from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
+from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.outputs import made_folder, why_refused
 from estimator_lab.core import keys
 from estimator_lab.core.features import class_ids
 from estimator_lab.core.model import AnyModel
 from estimator_lab.data.images.export import IMAGE_BYTES
 from estimator_lab.data.kind import Reader
-from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.model import Trained
+from estimator_lab.runs.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.tf1 import tf
 
 PIXELS = 'image'

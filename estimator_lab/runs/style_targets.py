@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.printable import safe_name
 from estimator_lab.base.settings import settings_of
-from estimator_lab.conventions import to_unit_range
 from estimator_lab.core.endpoints import Endpoints, maps_of
 from estimator_lab.core.model import AnyModel
 from estimator_lab.data.examples import read_example
@@ -24,7 +25,6 @@ from estimator_lab.data.folder import files_below
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.style.perceptual import (
     FILE,
     PerceptualLoss,

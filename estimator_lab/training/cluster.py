@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.data.archives import Say
-from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.record import Record
 from estimator_lab.training.distribution import CHIEF, MULTI_WORKER, PS, WORKER, Role, Task
 from estimator_lab.training.hooks import StopTrainingHook

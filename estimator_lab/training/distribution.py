@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.json_input import parse_json, shown
 from estimator_lab.data.order import ONLY_WORKER, WorkerShard
-from estimator_lab.errors import FlagError
 from estimator_lab.runs.model import without_cluster
 from estimator_lab.tf1 import tf
 

@@ -7,13 +7,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from estimator_lab.console.activity import doing
-from estimator_lab.console.outputs import locked, made_folder
-from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.base.activity import doing
+from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.outputs import locked, made_folder
 from estimator_lab.data.archives import Say
-from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.memory import Network, check_training, measure
 from estimator_lab.runs.model import unlisted_checkpoint
+from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import all_finite
 from estimator_lab.tf1 import prepare_process, tf
 from estimator_lab.training.inputs import Inputs

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.console.activity import doing
-from estimator_lab.console.progress import StatusLine, clock
+from estimator_lab.base.activity import doing
+from estimator_lab.base.progress import StatusLine, clock
 from estimator_lab.core import keys
 from estimator_lab.tf1 import tf
 from estimator_lab.training.interrupt import StopSwitch

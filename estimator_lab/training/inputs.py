@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core.model import Task
 from estimator_lab.data.archives import Archives, Identity, Say, open_archives
 from estimator_lab.data.kind import Kind
@@ -12,7 +13,6 @@ from estimator_lab.data.labels import Vocabulary, read_label_table, read_vocabul
 from estimator_lab.data.order import EVERYTHING, Part
 from estimator_lab.data.remote import keep_on_disk
 from estimator_lab.data.sources import expand
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS
 from estimator_lab.training.settings import Settings
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.console.activity import doing
-from estimator_lab.console.progress import Progress
-from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.base.activity import doing
+from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.progress import Progress
 from estimator_lab.core import keys
 from estimator_lab.data.archives import Say
-from estimator_lab.errors import FlagError, LabError
 from estimator_lab.optimizers import SECOND_ORDER
+from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.hooks import StopTrainingHook

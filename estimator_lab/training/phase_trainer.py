@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from estimator_lab.console.activity import doing
-from estimator_lab.console.outputs import writing
+from estimator_lab.base.activity import doing
+from estimator_lab.base.outputs import writing
 from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.archives import Archives, distinct_examples
 from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_in_use, structural_settings
 from estimator_lab.core.model import FINAL, Phase
-from estimator_lab.errors import FlagError
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.model import step_of
 from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, check_same, read_record, versions

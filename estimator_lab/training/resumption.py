@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.data.archives import RANDOM, Identity
-from estimator_lab.errors import FlagError
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.distribution import Role
 from estimator_lab.training.inputs import Inputs

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Phase, Task
 from estimator_lab.core.params import ClassifierParams, parse_hparams, resolve
@@ -13,7 +14,6 @@ from estimator_lab.data.archives import Say, distinct_examples
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
-from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.models.style.perceptual import FILE as STYLE_FILE
 from estimator_lab.optimizers import SECOND_ORDER

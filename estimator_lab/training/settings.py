@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
-from estimator_lab.errors import FlagError
 
 _model, _data, _image, _training, _output = (
     partial(setting, group=group) for group in ('Model', 'Data', 'Images', 'Training', 'Output')

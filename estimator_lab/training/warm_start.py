@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.settings import structural_settings
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.runs.importing import dependent_variables, matched_weights
 from estimator_lab.runs.model import open_trained, shapes_of_variables

@@ -1,6 +1,7 @@
 import itertools
 import random
 
+from estimator_lab.base.outputs import cell_of
 from estimator_lab.base.printable import (
     columns_of,
     escaped,
@@ -10,7 +11,6 @@ from estimator_lab.base.printable import (
     printable,
     unescaped,
 )
-from estimator_lab.console.outputs import cell_of
 
 CONTROLS = [
     chr(n) for n in (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))

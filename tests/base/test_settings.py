@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting, settings_from, settings_in_use
-from estimator_lab.errors import FlagError
 
 
 @dataclass(frozen=True)

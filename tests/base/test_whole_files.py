@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.whole_files import whole_file
-from estimator_lab.errors import DataError
 
 
 def write(path, data, **options):

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.classifier import classification_or_features_spec, classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, published
 from estimator_lab.core.evaluation import MistakesHook, pr_curves
 from estimator_lab.core.model import Args
 from estimator_lab.core.params import ClassifierParams
 from estimator_lab.core.projector import ProjectorHook
-from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 from tests.core.helpers import (
     MODES,

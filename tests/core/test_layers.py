@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.layers import (
     ACTIVATIONS,
     ActivationParams,
@@ -14,7 +15,6 @@ from estimator_lab.core.layers import (
 )
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import ClassifierParams
-from estimator_lab.errors import FlagError
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
 from tests.graphs import evaluate

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.model import model_function, prediction_spec
 from estimator_lab.core.params import TrainingParams
 from estimator_lab.core.summaries import picture
-from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 from tests.core.helpers import MODES, args_of, config_of, values_of
 

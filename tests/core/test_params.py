@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting, structural_settings
 from estimator_lab.core.params import (
     SIZES,
@@ -13,7 +14,6 @@ from estimator_lab.core.params import (
     resolve,
     sizes,
 )
-from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
 
 

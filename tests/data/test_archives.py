@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives import distinct_examples, open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order import EVERYTHING, IndexedOrder, Part, StreamOrder
-from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
 from tests.streams import stream_members
 

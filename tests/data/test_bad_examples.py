@@ -4,10 +4,10 @@ import csv
 
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport, TooManyBadError
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.errors import DataError
 
 BROKEN = BadExampleError('broken')
 

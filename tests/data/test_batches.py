@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data import bad_examples
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import BadExamples, InputReport
@@ -18,7 +19,6 @@ from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.order import IndexedOrder, StreamOrder
 from estimator_lab.data.sources import source_of
-from estimator_lab.errors import DataError
 from tests.archive_files import encoded
 from tests.streams import build_index, stream_members
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.examples import ExampleInput, read_example
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import MAX_MEMBER_BYTES
-from estimator_lab.errors import DataError
 from tests.archive_files import encoded, picture, write_tar
 from tests.streams import data_of, stream_members
 

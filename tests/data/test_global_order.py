@@ -11,10 +11,10 @@ pytest.importorskip('hypothesis')  # which environments made before it was neede
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.order import IndexedOrder, OwnPaceOrder, StreamOrder, WorkerShard
-from estimator_lab.errors import FlagError
 from tests.archive_files import write_tar
 from tests.streams import build_index
 

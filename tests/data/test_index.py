@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data import index as data_index
 from estimator_lab.data import tar
 from estimator_lab.data.images.reader import IMAGES
@@ -18,7 +19,6 @@ from estimator_lab.data.index import name_hash, path_in_cache, path_next_to
 from estimator_lab.data.index_file import ROW, read_index_file
 from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.sources import source_of
-from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes, write_tar
 from tests.kinds import TextFile
 from tests.streams import (

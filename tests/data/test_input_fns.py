@@ -5,7 +5,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from estimator_lab.conventions import to_unit_range
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader

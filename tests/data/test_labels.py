@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.labels import (
     UNKNOWN_ID,
     Vocabulary,
@@ -15,7 +16,6 @@ from estimator_lab.data.labels import (
     sidecar_label,
 )
 from estimator_lab.data.trees.tokens import read_tokens
-from estimator_lab.errors import DataError
 
 
 @pytest.mark.parametrize(

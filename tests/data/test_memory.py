@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.images.augment import Augmentation
@@ -13,7 +14,6 @@ from estimator_lab.data.kind import ReaderOptions
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order import Part, WorkerShard
 from estimator_lab.data.table import Table
-from estimator_lab.errors import DataError
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.input_batches import batches_of

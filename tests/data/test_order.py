@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data import order as data_order
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import Index
@@ -25,7 +26,6 @@ from estimator_lab.data.order import (
     shuffled,
 )
 from estimator_lab.data.sources import source_of
-from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
 from tests.streams import build_index, names, stream_members
 
@@ -229,7 +229,7 @@ def test_an_archive_that_is_replaced_while_it_is_streamed_is_noticed_at_the_next
 
 STDIN_ORDER = """
 import sys
-from estimator_lab.errors import DataError
+from estimator_lab.base.errors import DataError
 from tests.data.test_order import StreamOrder, IMAGES, source_of
 try:
     for turn in StreamOrder([source_of('-')], IMAGES, 5, 1).onwards(int(sys.argv[1])):

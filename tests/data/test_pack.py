@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.console.outputs import locked
+from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.base.outputs import locked
 from estimator_lab.data import member as tar_member
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.decode import decode_image
@@ -28,7 +29,6 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.pack import MANIFEST, PackSettings, _Shard
 from estimator_lab.data.sources import expand
-from estimator_lab.errors import DataError, FlagError, LabError
 from tests.archive_files import encoded, picture
 from tests.pack_files import FILES, packed, quiet, verified, write_tar
 from tests.pack_files import packing as pack

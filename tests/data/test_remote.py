@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data import remote, stores
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.examples import ExampleInput
@@ -17,7 +18,6 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import SUFFIX
 from estimator_lab.data.member import read_members
 from estimator_lab.data.sources import expand
-from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes
 from tests.meeting import Meeting
 from tests.streams import build_index, found_in, names, scan_headers, stream_members

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data import member as data_member
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
@@ -25,7 +26,6 @@ from estimator_lab.data.order import Part
 from estimator_lab.data.sources import expand, source_of
 from estimator_lab.data.table import Table
 from estimator_lab.data.trees.kind import TREES
-from estimator_lab.errors import DataError
 from tests import archive_files
 from tests.archive_files import write_tar
 from tests.places import real_data

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from estimator_lab.api import stream
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.errors import DataError, FlagError
 from tests.archive_files import encoded, picture, small_archive, write_tar
 from tests.streams import stream_members
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data import member as data_member
 from estimator_lab.data.tar import TarFormat
-from estimator_lab.errors import DataError
 from tests.archive_files import encoded, picture, tar_bytes, write_tar
 from tests.kinds import AnyFile
 from tests.robustness.mutation import fix_checksum, mutate

@@ -14,7 +14,7 @@ from PIL import Image
 
 from estimator_lab import train
 from estimator_lab.api import DemoPaths
-from estimator_lab.conventions import to_unit_range
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.images.decode import ImageShape, decode_image

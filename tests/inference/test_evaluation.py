@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
+from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.core import keys
 from estimator_lab.core.model import Task
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.errors import DataError, LabError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.evaluation_report import as_json, text, write_files
 from estimator_lab.tf1 import tf

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab import dream
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.inference.drawing import joined, write_archive
 from estimator_lab.inference.samples import SampleRequest, Sampling
 from estimator_lab.runs.converting import onnx_converter, to_tflite

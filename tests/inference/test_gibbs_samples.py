@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from estimator_lab import dream
-from estimator_lab.conventions import to_unit_range
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference import samples as samples_module
 from estimator_lab.inference.samples import first_images, gibbs_steps, sample_batches, top_machine
 from estimator_lab.runs.model import open_trained

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.errors import FlagError
 from estimator_lab.inference import painting
 from estimator_lab.inference.painting import Artist, painted_batches, upright, with_painting_settings
 from estimator_lab.inference.settings import PaintingSettings

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core import keys
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import BadExample
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference import prediction_files
 from estimator_lab.inference.prediction import Predicted, Row, Table, predicted_batches
 from estimator_lab.inference.prediction_files import PredictionFiles

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.training.experiment import Experiment
 from tests.small_runs import small_settings, values_in
 

@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.params import resolve
-from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.model import Phase
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import resolve
-from estimator_lab.errors import FlagError
 from estimator_lab.models import dbn
 from estimator_lab.models.boltzmann.pretraining import machine_params, pretraining_stack
 from estimator_lab.tf1 import tf

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.core.endpoints import published
 from estimator_lab.core.model import Task
 from estimator_lab.core.noise import Noise, fresh_seed
-from estimator_lab.errors import DataError
 from estimator_lab.models.gan.model import MODEL, Params, model_fn, task
 from estimator_lab.models.gan.networks import GENERATOR, discriminator, generator
 from estimator_lab.models.gan.scores import published_samples

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.notebook.arrays import ArrayInput
 
 

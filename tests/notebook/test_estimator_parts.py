@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab import api
-from estimator_lab.conventions import to_unit_range
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.models.style import model as style
 from estimator_lab.models.style.perceptual import built_in_perceptual_loss

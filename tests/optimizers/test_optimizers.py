@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers import (
     OPTIMIZERS,
     SCHEDULES,

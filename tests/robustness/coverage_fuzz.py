@@ -26,7 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from estimator_lab.errors import LabError
+from estimator_lab.base.errors import LabError
 from tests.robustness.driver import main
 
 CORPUS = Path(__file__).with_name('corpus')

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.sources import MAGIC_BYTES, is_compressed
-from estimator_lab.errors import DataError
 from tests.archive_files import encoded
 from tests.robustness.bombs import header
 from tests.robustness.driver import Tally, main

@@ -28,11 +28,11 @@ import pytest
 from hypothesis import strategies
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.core.model import Phase
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.order import WorkerShard
-from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.record import FILE, Record, read_record, write_record
 from estimator_lab.training import plans
 from estimator_lab.training.inputs import Inputs

@@ -21,9 +21,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.data.index_file import Contents, Header, read_index_file, write_index_file
 from estimator_lab.data.labels import label_of
-from estimator_lab.errors import DataError, LabError
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import DISTRIBUTIONS, read_role
 from tests.archive_files import write_tar

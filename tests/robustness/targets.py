@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.base.json_input import as_object, parse_json
+from estimator_lab.base.outputs import CsvWriter
 from estimator_lab.base.printable import escaped, is_clean, json_escaped, printable, unescaped
-from estimator_lab.console.outputs import CsvWriter
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import Index
@@ -32,7 +33,6 @@ from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import line_name, tokens_of
 from estimator_lab.data.trees.reader import TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens, read_tokens
-from estimator_lab.errors import DataError, LabError
 from estimator_lab.inference.report.history import read_history
 from estimator_lab.inference.report.html import html, table
 from estimator_lab.models.registry import MODELS, find_model

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from estimator_lab.errors import LabError
+from estimator_lab.base.errors import LabError
 from tests.robustness.coverage_fuzz import CORPUS
 from tests.robustness.targets import TARGETS
 

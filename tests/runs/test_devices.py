@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.runs import devices
 from estimator_lab.runs.devices import gpu_memory, has_fast_float16, use_device
 from estimator_lab.runs.memory import Network, check_training

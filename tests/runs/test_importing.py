@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights
 from estimator_lab.runs.model import open_trained

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from estimator_lab.errors import DataError
+from estimator_lab.base.errors import DataError
 from estimator_lab.models.published import own_names
 from estimator_lab.models.registry import find_model
 from estimator_lab.models.resnet import Params, network, torch_layout

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.errors import DataError
 from estimator_lab.inference.prediction import predicted_batches
 from estimator_lab.models import cnn
 from estimator_lab.runs.model import open_trained

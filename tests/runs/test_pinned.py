@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.errors import DataError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.prediction import predicted_batches
 from estimator_lab.runs import model

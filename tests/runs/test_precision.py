@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.models.cnn import model_fn
 from estimator_lab.runs import precision
 from estimator_lab.runs.precision import PRECISIONS, check_precision, session_config

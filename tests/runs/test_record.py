@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.runs.record import FORMAT, Record, check_same, read_record, versions, write_record
 
 RECORD = Record('cnn', (8, 8, 1), ('a', 'b', 'ü'), {'filters': 3, 'optimizer': 'adam'}, versions('2.21.0'))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.errors import DataError, LabError
+from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.safe_paths import check_safe_paths
 from tests.archive_files import small_archive

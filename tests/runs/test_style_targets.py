@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core.endpoints import published
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.style.losses import gram_matrices
 from estimator_lab.models.style.model import Params
 from estimator_lab.runs.model import open_trained

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.data.archives import Identity
-from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.record import InputRecord, Record
 from estimator_lab.training import cluster
 from estimator_lab.training.cluster import ClusterWatch, check_agreement

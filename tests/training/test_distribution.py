@@ -10,9 +10,9 @@ import time
 import pytest
 
 from estimator_lab import train
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_of
 from estimator_lab.data.order import ONLY_WORKER, WorkerShard
-from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 from estimator_lab.training import distribution
 from estimator_lab.training.distribution import Role, read_role

@@ -10,8 +10,8 @@ import threading
 import numpy as np
 import pytest
 
-from estimator_lab.console.outputs import locked
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.outputs import locked
 from estimator_lab.runs import precision
 from estimator_lab.runs.record import read_record
 from estimator_lab.tf1 import tf

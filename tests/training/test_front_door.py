@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.errors import DataError, FlagError, LabError
+from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.runs import memory
 from estimator_lab.runs.memory import Network, check_training, check_use
 from estimator_lab.runs.model import open_trained

@@ -63,7 +63,7 @@ def test_a_pause_lasts_from_its_first_beginning_to_its_end(monkeypatch):
 def shown(monkeypatch, capsys):
     """Returns what is printed, without delay."""
     for name in ('_PLAIN_SECONDS', '_TERMINAL_SECONDS'):
-        monkeypatch.setattr(f'estimator_lab.console.progress.{name}', 0.0)
+        monkeypatch.setattr(f'estimator_lab.base.progress.{name}', 0.0)
     return lambda: capsys.readouterr().out
 
 

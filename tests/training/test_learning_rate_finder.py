@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from estimator_lab import train as command
+from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.core import training as train_step
-from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
 from estimator_lab.training import learning_rate_finder as finder
 from estimator_lab.training.learning_rate_finder import RangeTest, find_learning_rate

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core.model import Task
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.training import run
 from estimator_lab.training.run import open_run
 from estimator_lab.training.settings import Settings

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.model import Phase
-from estimator_lab.errors import FlagError
 from estimator_lab.runs.record import InputRecord, Leg, Record, write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf

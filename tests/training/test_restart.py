@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.resumption import Resumption
 from tests.training.starts import A, B, C, D, E, start

@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.errors import FlagError
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training.position import CONSUMED

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_of
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.errors import FlagError
 from estimator_lab.train import TrainSettings
 from estimator_lab.training.run import check_kind
 from estimator_lab.training.settings import Settings

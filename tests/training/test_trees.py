@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from estimator_lab import evaluate, inspect, predict
+from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.data.demo_sets.listops import write_listops
 from estimator_lab.data.trees.parse import MAX_NODES
-from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.inference import inspection
 from estimator_lab.runs.converting import onnx_converter, to_tflite
 from estimator_lab.runs.model import open_trained

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights
 from tests.small_runs import cnn_settings, opened, trained, values_in

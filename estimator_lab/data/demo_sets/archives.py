@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data.demo_sets.faces import (
     TEST_STREAM,
@@ -24,7 +25,6 @@ from estimator_lab.data.demo_sets.faces import (
     make_identities,
 )
 from estimator_lab.data.files import cache_folder
-from estimator_lab.errors import DataError
 
 DEMO_VERSION = 3  # In the folder's name: increase it when the same arguments give different images.
 

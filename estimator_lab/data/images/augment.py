@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from estimator_lab.conventions import UINT8_MAX
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.keys import UINT8_MAX
 
 Image = npt.NDArray[np.uint8]
 
@@ -105,7 +105,7 @@ def parse_augmentation(text: str, seed: int) -> Augmentation | None:
         (2, True, 0.0)
         >>> parse_augmentation('spin', seed=1)
         Traceback (most recent call last):
-        estimator_lab.errors.FlagError: ...
+        estimator_lab.base.errors.FlagError: ...
 
     Args:
       text: as given to --augment; '' gives None.

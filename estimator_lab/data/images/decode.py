@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from estimator_lab.base.keys import UINT8_MAX
 from estimator_lab.base.printable import printable
-from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.data.files import FORMATS
 from estimator_lab.data.member import BadExampleError
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import PIL
 
-from estimator_lab.conventions import IMAGE, UINT8_MAX
+from estimator_lab.base.keys import IMAGE, UINT8_MAX
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.tf1 import Tensor, tf
 

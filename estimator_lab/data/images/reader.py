@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimator_lab.conventions import IMAGE, UINT8_MAX
+from estimator_lab.base.keys import IMAGE, UINT8_MAX
 from estimator_lab.data.files import is_image_head, is_image_name
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.data.images.decode import (

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from estimator_lab.console.progress import Progress
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.progress import Progress
 from estimator_lab.data.kind import Kind, ReaderOptions
 from estimator_lab.data.member import Member
 from estimator_lab.data.trees.parse import line_name, parse_tree, tokens_of
 from estimator_lab.data.trees.tokens import FILE, NUMBERS, Tokens, frequent_tokens, read_tokens, write_tokens
-from estimator_lab.errors import FlagError
 
 if TYPE_CHECKING:
     from estimator_lab.data.trees.reader import TreeReader

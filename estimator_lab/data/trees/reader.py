@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
+from estimator_lab.base.keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.data.kind import Arrays, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.member import BadExampleError, Member, read_members

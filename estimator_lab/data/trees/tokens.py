@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.regular_files import read_regular
 from estimator_lab.base.whole_files import whole_file
-from estimator_lab.errors import DataError
 
 FILE = 'tokens.txt'
 """Name of the file of tokens in a model_dir."""

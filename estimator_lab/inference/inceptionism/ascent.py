@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from estimator_lab.conventions import UINT8_MAX
+from estimator_lab.base.keys import UINT8_MAX
 from estimator_lab.inference.inceptionism.fourier import Adam, Waves
 from estimator_lab.inference.inceptionism.view import View
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estimator_lab.console.progress import Progress
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.progress import Progress
 from estimator_lab.core.endpoints import LOGITS
-from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.ascent import (
     Ascent,
     Dreamt,

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estimator_lab.conventions import to_unit_range
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.errors import DataError
 from estimator_lab.inference.inceptionism.ascent import resized
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # the luminance of ITU-R BT.601, as Pillow's

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.endpoints import LOGITS, maps_of
 from estimator_lab.core.model import Network
-from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.objectives import (
     energy,
     filtered,
@@ -22,6 +21,7 @@ from estimator_lab.inference.inceptionism.objectives import (
     total_variation,
 )
 from estimator_lab.runs.model import Trained
+from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import Tensor, tf
 
 Window = tuple[slice, slice]

@@ -3,12 +3,12 @@
 from functools import partial
 from pathlib import Path
 
-from estimator_lab.console.activity import doing
-from estimator_lab.console.outputs import check_outputs, written_whole
-from estimator_lab.console.progress import progress_of, warn
+from estimator_lab.base.activity import doing
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.outputs import check_outputs, written_whole
+from estimator_lab.base.progress import progress_of, warn
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
-from estimator_lab.errors import FlagError
 from estimator_lab.inference.evaluation import Evaluation, evaluate
 from estimator_lab.inference.evaluation_report import share_evaluated
 from estimator_lab.inference.report.history import read_history

@@ -13,6 +13,7 @@ import functools
 import logging
 from typing import Any
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
@@ -20,7 +21,6 @@ from estimator_lab.core.layers import ActivationParams, activation_hparam
 from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.params import SIZES, AnyOptimizer, sizes, structural
-from estimator_lab.errors import FlagError
 from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
 from estimator_lab.models.autoencoder.head import LOSSES, Reconstructed, reconstruction_spec
 from estimator_lab.models.autoencoder.networks import STRIDE, code_size, decoder, encoder, through, unrolled

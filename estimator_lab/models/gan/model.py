@@ -7,6 +7,7 @@ what the model function returns.
 
 import dataclasses
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
@@ -14,7 +15,6 @@ from estimator_lab.core.features import class_ids
 from estimator_lab.core.model import Args, Model, Task, model_function
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import SIZES, TrainingParams, clip_norm_hparam, sizes, structural
-from estimator_lab.errors import FlagError
 from estimator_lab.models.gan.head import adversarial_spec, to_networks, to_unit_range
 from estimator_lab.models.gan.networks import AVERAGE, HIDDEN, discriminator, generator
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf

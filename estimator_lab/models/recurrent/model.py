@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, publish
@@ -29,7 +30,6 @@ from estimator_lab.core.params import (
     structural,
 )
 from estimator_lab.core.summaries import picture
-from estimator_lab.errors import FlagError
 from estimator_lab.models.recurrent.loop import CELLS
 from estimator_lab.models.recurrent.sequences import (
     PATCHES,

@@ -8,8 +8,9 @@ leaves, and four neighbours share a parent, up to the root.
 import dataclasses
 from typing import Any
 
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.base.settings import setting
-from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.core import keys
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers, publish
@@ -19,7 +20,6 @@ from estimator_lab.core.metrics import count
 from estimator_lab.core.model import Args, Model, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import ClassifierParams, share, structural
-from estimator_lab.errors import FlagError
 from estimator_lab.models.recursive.cells import CELLS
 from estimator_lab.models.recursive.pictures import TreesHook
 from estimator_lab.models.recursive.tree import ARITY, Forest, forest_of, quadtree_states, tree_states

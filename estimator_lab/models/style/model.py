@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.settings import setting
-from estimator_lab.conventions import IMAGE
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import publish
 from estimator_lab.core.features import has_images
@@ -22,7 +23,6 @@ from estimator_lab.core.noise import hashes
 from estimator_lab.core.params import SIZES, AnyOptimizer, learning_rate_hparam, sizes, structural
 from estimator_lab.core.summaries import rows_picture, weight_histograms
 from estimator_lab.core.training import train_op, watched
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.style.losses import content_losses, style_losses, total_variation
 from estimator_lab.models.style.perceptual import (
     FILE,

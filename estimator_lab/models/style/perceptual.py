@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.regular_files import open_regular
 from estimator_lab.core.array_file import read_array, write_arrays
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.params import resolve
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.models.style.losses import gram_matrices
 from estimator_lab.tf1 import Tensor, tf

@@ -6,7 +6,7 @@ Nocedal and Wright (2006), 'Numerical Optimization'; 'p.' below is a page of it.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.objective import (
     Iterate,
     Objective,

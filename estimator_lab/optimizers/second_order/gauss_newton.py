@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.objective import Objective
 from estimator_lab.optimizers.second_order.subgraph import Subgraph, ancestors, is_random
 from estimator_lab.tf1 import tf

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.gauss_newton import GaussNewton, find_batch, find_outputs
 from estimator_lab.optimizers.second_order.objective import (
     Iterate,

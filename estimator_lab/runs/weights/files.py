@@ -8,9 +8,9 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.regular_files import open_regular, why_unread
-from estimator_lab.errors import DataError
 from estimator_lab.runs.weights.checkpoint import CheckpointFile, index_of
 from estimator_lab.runs.weights.safetensors import SafetensorsFile, is_safetensors
 

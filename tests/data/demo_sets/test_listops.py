@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.data.demo_sets import listops
 from estimator_lab.data.demo_sets.listops import OPERATORS, lines, write_listops
-from estimator_lab.errors import FlagError
 
 
 def value_of(tree):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.data.images import augment
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
-from estimator_lab.errors import FlagError
 from tests.archive_files import picture
 
 IMAGE = np.arange(60, dtype=np.uint8).reshape(6, 5, 2)

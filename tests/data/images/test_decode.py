@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.conventions import to_unit_range
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images import decode
 from estimator_lab.data.images.decode import (
     ImageShape,
@@ -28,7 +29,6 @@ from estimator_lab.data.images.decode import (
 )
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.errors import DataError
 from tests.archive_files import encoded as encode
 from tests.places import ROOT, real_data
 

@@ -1,8 +1,8 @@
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.trees import tokens
 from estimator_lab.data.trees.tokens import Tokens, frequent_tokens, read_tokens, write_tokens
-from estimator_lab.errors import DataError
 
 
 def test_the_most_frequent_come_first_and_single_ones_are_left_out():

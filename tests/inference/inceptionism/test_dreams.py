@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.inference.inceptionism.ascent import Ascent, dream
 from estimator_lab.inference.inceptionism.dreams import open_dreamer
 from estimator_lab.inference.inceptionism.photo import Photo

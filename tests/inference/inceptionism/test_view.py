@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.endpoints import published
-from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism import view as view_module
 from estimator_lab.inference.inceptionism.view import View, find_layer, middle_layer, windows
 from estimator_lab.tf1 import tf

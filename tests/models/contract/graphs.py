@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import published
-from estimator_lab.errors import FlagError
 from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import tf
 from tests.models.contract.subject import Network, Subject

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.conventions import IMAGE
+from estimator_lab.base.keys import IMAGE
 from estimator_lab.core import keys
 from estimator_lab.core.params import resolve
 from estimator_lab.runs.event_files import all_values_in

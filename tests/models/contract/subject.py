@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tensorflow.python.framework import config
 
-from estimator_lab.conventions import IMAGE, KEY, WEIGHT
+from estimator_lab.base.keys import IMAGE, KEY, WEIGHT
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import resolve
 from estimator_lab.tf1 import EstimatorSpec, tf

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core import keys
-from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.style.losses import content_losses, gram_matrices
 from estimator_lab.models.style.model import Params, check, model_fn, shares_of
 from estimator_lab.models.style.perceptual import FILE, built_in_perceptual_loss

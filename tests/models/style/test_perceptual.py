@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from estimator_lab.errors import DataError
+from estimator_lab.base.errors import DataError
 from estimator_lab.models.style.perceptual import (
     FILE,
     RANDOM_LAYERS,

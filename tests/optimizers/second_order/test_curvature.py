@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.gauss_newton import GaussNewton
 from estimator_lab.tf1 import tf
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers import HessianFreeOptimizer
 from estimator_lab.optimizers.second_order.hessian_free import damping_factor
 from estimator_lab.tf1 import tf

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.objective import Objective
 from estimator_lab.tf1 import tf
 

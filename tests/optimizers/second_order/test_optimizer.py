@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
 from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import run

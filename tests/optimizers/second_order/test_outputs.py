@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.errors import FlagError
+from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.gauss_newton import find_batch, find_outputs
 from estimator_lab.optimizers.second_order.objective import Objective
 from estimator_lab.runs.precision import refuse_nondeterminism

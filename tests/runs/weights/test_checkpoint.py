@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.errors import DataError
+from estimator_lab.base.errors import DataError
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import is_weight_file, open_weight_file
 from estimator_lab.tf1 import tf

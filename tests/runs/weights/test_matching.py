@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 
-from estimator_lab.errors import DataError
+from estimator_lab.base.errors import DataError
 from estimator_lab.models.published import own_names
 from estimator_lab.models.vgg import keras_layout
 from estimator_lab.runs.weights.files import open_weight_file

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from estimator_lab.errors import DataError
+from estimator_lab.base.errors import DataError
 from estimator_lab.runs.weights.files import open_weight_file
 
 VALUES = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.console.outputs import NO_ROOM
-from estimator_lab.errors import DataError, LabError
+from estimator_lab.base.errors import DataError, LabError
+from estimator_lab.base.outputs import NO_ROOM
 from estimator_lab.tf1 import prepare_process, tf
 
 # The lines around the reason: where the graph was built, which task failed, and what failed in general.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.console.outputs import check_outputs, made_folder, writing, written_together, written_whole
-from estimator_lab.errors import DataError, FlagError, LabError
+from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.base.outputs import check_outputs, made_folder, writing, written_together, written_whole
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path):

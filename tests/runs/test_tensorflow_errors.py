@@ -1,7 +1,7 @@
 import pytest
 
-from estimator_lab.console.tensorflow_errors import reason_of, tensorflow_errors_as_sentences
-from estimator_lab.errors import DataError, LabError
+from estimator_lab.base.errors import DataError, LabError
+from estimator_lab.runs.tensorflow_errors import reason_of, tensorflow_errors_as_sentences
 from estimator_lab.tf1 import tf
 
 HEAD = """Graph execution error:

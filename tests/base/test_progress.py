@@ -2,10 +2,10 @@ import io
 
 import pytest
 
-from estimator_lab.console import progress
-from estimator_lab.console.activity import fitted
-from estimator_lab.console.progress import Progress, clock
-from estimator_lab.errors import LabError
+from estimator_lab.base import progress
+from estimator_lab.base.activity import fitted
+from estimator_lab.base.errors import LabError
+from estimator_lab.base.progress import Progress, clock
 
 
 class Terminal(io.StringIO):

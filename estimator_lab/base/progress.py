@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from estimator_lab.console.activity import CLEAR, fitted, set_status, shown, unwritten, write
-from estimator_lab.errors import LabError
+from estimator_lab.base.activity import CLEAR, fitted, set_status, shown, unwritten, write
+from estimator_lab.base.errors import LabError
 
 _QUICK_SECONDS = 2.0
 _TERMINAL_SECONDS = 0.2

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from estimator_lab.console import activity
-from estimator_lab.console.activity import clear_activity, doing, shown_activity
-from estimator_lab.console.progress import StatusLine, say
+from estimator_lab.base import activity
+from estimator_lab.base.activity import clear_activity, doing, shown_activity
+from estimator_lab.base.progress import StatusLine, say
 
 
 class Terminal(io.StringIO):

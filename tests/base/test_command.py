@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.base import command
+from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.progress import say
 from estimator_lab.base.settings import setting
-from estimator_lab.console import command
-from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.progress import say
-from estimator_lab.errors import DataError, FlagError
 
 
 @dataclass(frozen=True)

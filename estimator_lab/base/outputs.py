@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.printable import json_escaped, printable
+from estimator_lab.base.progress import warn
 from estimator_lab.base.whole_files import sync, sync_folder
-from estimator_lab.console.progress import warn
-from estimator_lab.errors import FlagError, LabError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk, an exhausted quota and too large a file."""

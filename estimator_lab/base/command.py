@@ -21,15 +21,15 @@ from typing import Any, NamedTuple, NoReturn
 from absl import flags
 
 from estimator_lab import __version__
+from estimator_lab.base.activity import doing, shown_activity
+from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
+from estimator_lab.base.options import define_flags, groups_of, read_flags
+from estimator_lab.base.parse_errors import flagfile, parse_error
 from estimator_lab.base.process import hide_import_messages, hide_optional_packages
+from estimator_lab.base.progress import check_said, open_closed_streams, say, say_lines, warn
 from estimator_lab.base.regular_files import why_unread
 from estimator_lab.base.settings import settings_of
-from estimator_lab.console.activity import doing, shown_activity
-from estimator_lab.console.options import define_flags, groups_of, read_flags
-from estimator_lab.console.parse_errors import flagfile, parse_error
-from estimator_lab.console.progress import check_said, open_closed_streams, say, say_lines, warn
-from estimator_lab.errors import FlagError, LabError
 
 _WIDTH = 26
 _HOME = '~/'
