@@ -1,9 +1,8 @@
-"""Images of archives as arrays, small archives made of larger ones, and charts in one picture."""
+"""Images of archives as arrays, and archives of images."""
 
 import io
 import itertools
 import tarfile
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,19 +41,3 @@ def write_tar(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
-
-
-def write_few(archive: str, path: Path, per_label: int, seed: int) -> None:
-    """Writes an archive of some images of each label, chosen at random."""
-    by_label: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
-    for member in stream_members(archive):
-        by_label[label_of(member.name)].append((member.name, member.data))
-    rng = np.random.default_rng(seed)
-    write_tar(
-        path,
-        (
-            files[number]
-            for _, files in sorted(by_label.items())
-            for number in rng.choice(len(files), per_label, replace=False)
-        ),
-    )

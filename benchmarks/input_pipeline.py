@@ -4,18 +4,13 @@
 
 128x128 grey images (others with --side and --channels) from the JPEGs of one tar in batches of 32, on two
 cores, with processor times, which other programs disturb less. Each contender runs in a fresh process in
-each round, in turn (A B C A B C ...); figures are medians of the rounds. Then follow the first batch, the
-memory of an endless stream, the index, the cost of resuming, the cost of an image besides decoding, and the
-difference between `--decode=fast` and exact. Needs `pip install -e '.[bench]'`, 700 MB of disk for a moment,
-and an idle machine.
+each round, in turn (A B C A B C ...); figures are medians of the rounds. Needs
+`pip install -e '.[bench]'` and an idle machine.
 """
 
 import functools
-import json
-import subprocess
-import sys
 
-from runner import HERE, child, command_line, machine, median, print_ratio, print_table, race
+from runner import child, command_line, machine, median, print_ratio, print_table, race
 
 _CONTENDERS = {
     'document': "the notes' input function",
@@ -42,25 +37,8 @@ _GOALS = (
     ('stream', 'webdataset', 2),
     ('stream-fast', 'webdataset', 2),
     ('stream-bytes', 'webdataset-bytes', 2),
+    ('fast', 'tfrecord', 1),
 )
-
-
-def show_figures(archive: str) -> None:
-    """Prints the figures of input_figures.py, each from its own process."""
-    for name in ('first_batch', 'resume', 'memory', 'index_build', 'check', 'serial', 'difference'):
-        command = [sys.executable, str(HERE / 'input_figures.py'), name, archive]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            print(f'{name}: does not run ({(done.stderr.strip() or "no message").splitlines()[-1]})')
-            continue
-        found = json.loads(done.stdout.splitlines()[-1])
-        print(f'{name:12}', ', '.join(f'{key} {value:,.3f}' for key, value in found.items()), flush=True)
-        if name == 'memory':
-            print(f'{"":12} growth {found["after_10_GB"] - found["after_500_MB"]:.1f} MB (at most 30)')
-        if name == 'index_build':
-            for place in ('disk', 'memory'):
-                share = found[f'index_from_{place}'] / found[f'raw_from_{place}']
-                print(f'{"":12} {share:.2f} of the raw read speed from {place} (goal 0.8)')
 
 
 def main() -> None:
@@ -87,8 +65,6 @@ def main() -> None:
         print_ratio(found, fast, slow, goal)
     if others := [name for name in _FASTEST_SETTINGS if name in found]:
         print_ratio(found, 'fast', max(others, key=lambda name: median(found[name])), 1.2)
-    if is_usual and not given.only:
-        show_figures(given.data)
 
 
 if __name__ == '__main__':

@@ -1,14 +1,4 @@
-"""What all benchmarks share: figures with their flags, commands that are timed, contenders in rounds.
-
-A script declares a table of figures, each a function of the parsed command line:
-
-    FIGURES = Figures(__doc__, train=('', 'training archive'), epochs=(0.0, 'passes over the images'))
-
-    @FIGURES.add('train')  # the flags that it needs
-    def digits(given: argparse.Namespace) -> None: ...
-
-    if __name__ == '__main__':
-        FIGURES.main()
+"""What the benchmarks share: their flags, the machine, and contenders that are timed in rounds.
 
 A comparison is a table of contenders, each a function that measures itself once:
 
@@ -21,12 +11,10 @@ import math
 import multiprocessing
 import os
 import platform
-import re
 import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -40,8 +28,6 @@ sys.path.insert(0, str(ROOT))  # some use the helpers of the tests
 CORES = 2
 # Importing estimator_lab sets these for its own process; contenders must not inherit them.
 _SET_BY_US = ('TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS', 'TF_CPP_MIN_LOG_LEVEL')
-
-Figure = Callable[[argparse.Namespace], None]
 
 
 def machine(*packages: str) -> str:
@@ -83,70 +69,6 @@ def command_line(header: str | None, **flags: tuple[Any, ...]) -> argparse.Argum
             options['choices'] = choices[0]
         parser.add_argument(f'--{name}', default=default, help=text, **options)
     return parser
-
-
-class Figures:
-    """The figures of a script and the flags of its command line, as of `command_line`."""
-
-    def __init__(self, header: str | None, **flags: tuple[Any, ...]) -> None:
-        self._parser = command_line(header, **flags)
-        self._figures: dict[str, tuple[Figure, tuple[str, ...]]] = {}
-
-    def add(self, *needs: str, name: str = '') -> Callable[[Figure], Figure]:
-        """Adds a function under a name or its own; `needs` are the flags that it cannot do without."""
-
-        def register(function: Figure) -> Figure:
-            self._figures[name or function.__name__] = function, needs
-            return function
-
-        return register
-
-    def main(self) -> None:
-        """Runs the figure that the command line names."""
-        self._parser.add_argument('figure', choices=list(self._figures))
-        given = self._parser.parse_args()
-        function, needs = self._figures[given.figure]
-        if missing := [f'--{name}' for name in needs if not getattr(given, name)]:
-            self._parser.error(f'{given.figure} needs {" and ".join(missing)}')
-        print(machine(), flush=True)
-        function(given)
-
-
-def python(*arguments: object, executable: str = sys.executable) -> str:
-    """Runs `python ARGUMENTS` as a user does; shows the command and its seconds, returns its output."""
-    print('$ python', *arguments, flush=True)
-    started = time.monotonic()
-    printed = subprocess.run(
-        [executable, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-    ).stdout
-    print(f'{time.monotonic() - started:.0f} s, start-up and evaluations included', flush=True)
-    return printed
-
-
-def train(*flags: str, model_dir: str | Path = '') -> str:
-    """Trains by the command in `model_dir`, or a temporary folder; shows the result, returns the output."""
-    with tempfile.TemporaryDirectory() as folder:
-        printed = python('-m', 'estimator_lab.train', *flags, f'--model_dir={model_dir or folder}')
-    result = re.search(r'^(.+)\nCheckpoint ', printed, re.MULTILINE)
-    print(result[1] if result else printed, flush=True)
-    return printed
-
-
-def error_of(printed: str) -> float:
-    """Returns the test error in percent from the output of a training command."""
-    found = re.search(r'^Accuracy +([\d.]+)', printed, re.MULTILINE)
-    return 100 - 100 * float(found[1]) if found else float('nan')
-
-
-def evaluate(model_dir: Path, data: str | Path) -> dict[str, Any]:
-    """Returns what `estimator_lab.evaluate --json` says of a model."""
-    command = ('-m', 'estimator_lab.evaluate', f'--model_dir={model_dir}', f'--data={data}', '--json')
-    found: dict[str, Any] = json.loads(python(*command))
-    return found
 
 
 class Measured(NamedTuple):

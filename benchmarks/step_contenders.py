@@ -6,9 +6,7 @@ Every contender trains the same network on the same batch, which is in memory, w
 0.001, on the first two cores. The options after the name are:
 
 - steps: how many are timed.
-- precision: float32 or bfloat16.
-- summaries, config: of our contenders; steps between summaries (0 for none), and fields of tf.ConfigProto.
-- xla, channels_last: of Keras and PyTorch.
+- precision: float32 or bfloat16; Keras has float32 only.
 """
 
 import functools
@@ -44,7 +42,7 @@ def estimator(options: Options, clock: Clock) -> Measured:
             model_dir=folder,
             tf_random_seed=1,
             session_config=_session_config(options),
-            save_summary_steps=options.get('summaries', 50) or None,
+            save_summary_steps=50,
             save_checkpoints_secs=None,
             save_checkpoints_steps=None,
             log_step_count_steps=None,
@@ -70,50 +68,32 @@ def session(options: Options, clock: Clock) -> Measured:
 
 def keras(options: Options, clock: Clock) -> Measured:
     """Keras 3 `fit` on the TensorFlow back end, without estimator_lab."""
-    return fit_keras(_keras_layers, batch(), clock, options.get('xla', 'auto'))
-
-
-def _keras_layers(layers: Any) -> list[Any]:
-    return [
-        layers.Input((SIDE, SIDE, 1)),
-        layers.Conv2D(32, 5, padding='same', activation='relu'),
-        layers.MaxPooling2D(2),
-        layers.Conv2D(32, 5, padding='same', activation='relu'),
-        layers.MaxPooling2D(2),
-        layers.Flatten(),
-        layers.Dense(1024, activation='relu'),
-        layers.Dropout(0.4),
-        layers.Dense(CLASSES),
-    ]
-
-
-def fit_keras(
-    network: Callable[[Any], list[Any]],
-    examples: tuple[np.ndarray, np.ndarray],
-    clock: Clock,
-    xla: bool | str = 'auto',
-) -> Measured:
-    """Fits a network of Keras 3 layers to one batch, over and over.
-
-    Args:
-      network: makes the layers, given the module `keras.layers`.
-      examples: a batch and its class ids.
-      clock: times the steps.
-      xla: Keras' `jit_compile`.
-    """
     os.environ.update(KERAS_BACKEND='tensorflow', TF_CPP_MIN_LOG_LEVEL='3')
     import keras
     import tensorflow as tf
+    from keras import layers
 
     class Ticks(keras.callbacks.Callback):
         def on_train_batch_end(self, number: int, logs: Any = None) -> None:
             clock.tick()
 
     keras.utils.set_random_seed(1)
-    model = keras.Sequential(network(keras.layers))
+    model = keras.Sequential(
+        [
+            layers.Input((SIDE, SIDE, 1)),
+            layers.Conv2D(32, 5, padding='same', activation='relu'),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(32, 5, padding='same', activation='relu'),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(1024, activation='relu'),
+            layers.Dropout(0.4),
+            layers.Dense(CLASSES),
+        ]
+    )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(LEARNING_RATE), loss, jit_compile=xla)
-    data = tf.data.Dataset.from_tensors(examples).repeat()
+    model.compile(keras.optimizers.SGD(LEARNING_RATE), loss)
+    data = tf.data.Dataset.from_tensors(batch()).repeat()
     model.fit(data, steps_per_epoch=clock.total, verbose=0, callbacks=[Ticks()])
     return clock.measured(f'Keras {keras.__version__}, {tensorflow_version(tf)}')
 
@@ -140,8 +120,6 @@ def pytorch(options: Options, clock: Clock) -> Measured:
     )
     pixels, classes = batch()
     images, labels = torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()), torch.from_numpy(classes)
-    if options.get('channels_last'):
-        model, images = (x.to(memory_format=torch.channels_last) for x in (model, images))
     optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE)
     loss_of = nn.CrossEntropyLoss()
     half = options.get('precision') == 'bfloat16'
@@ -166,17 +144,10 @@ def _input_fn() -> tuple[Any, Any]:
 
 
 def _session_config(options: Options) -> Any:
-    """Returns the training command's tf.ConfigProto, with the fields that a variant changes."""
-    from google.protobuf import json_format
-
+    """Returns the training command's tf.ConfigProto."""
     from estimator_lab.runs.precision import session_config
-    from estimator_lab.tf1 import tf
 
-    config = session_config(options.get('precision', 'float32'))
-    if changes := options.get('config'):
-        config = config or tf.ConfigProto(allow_soft_placement=True)
-        json_format.ParseDict(changes, config)
-    return config
+    return session_config(options.get('precision', 'float32'))
 
 
 def tensorflow_version(tf: Any) -> str:

@@ -1,7 +1,6 @@
 """Fixtures and marks of all tests."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -74,7 +73,7 @@ ONCE = (
     'test_all_commands.py',
     'test_architecture.py',
     'test_control_characters.py',
-    'test_docs.py',
+    'test_pages.py',
     'test_doctests.py',
     'test_dream.py',
     'test_evaluate.py',
@@ -242,40 +241,3 @@ def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / 'styles' / f'{name}.png').write_bytes(encoded(picture(seed, 40, 50)))
     hparams = f'filters=3-4,blocks=1,learning_rate=0.1,style_image={folder / "styles"}'
     return train(folder, 'style', hparams, max_steps=3, image_size=16, channels=3)
-
-
-@pytest.fixture(scope='module')
-def world(cnn_dir: Path, style_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The folder in which the commands of a file's pages run, a `World`."""
-    from estimator_lab.data.demo_sets import listops
-    from estimator_lab.data.demo_sets.archives import DEMO_VERSION
-    from estimator_lab.data.files import cache_folder
-    from tests.shown_commands import World
-
-    folder = tmp_path_factory.mktemp('world')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv('XDG_CACHE_HOME', str(folder / 'cache'))
-        made = World(folder, cnn_dir, style_dir)
-        patch.setattr(listops, 'TRAIN', 24)
-        patch.setattr(listops, 'TEST', 12)
-        # Fill the cache, so that the built-in faces are not drawn.
-        faces = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-10x160+40'
-        faces.mkdir(parents=True)
-        for name in ('train.tar', 'test.tar'):
-            shutil.copyfile(folder / 'train.tar', faces / name)
-        yield made
-
-
-@pytest.fixture
-def stdin() -> Iterator[Callable[[Path], None]]:
-    """Redirects standard input of this process to a file."""
-    before = os.dup(0)
-
-    def become(path: Path) -> None:
-        with path.open('rb') as file:
-            os.dup2(file.fileno(), 0)
-
-    yield become
-    os.dup2(before, 0)
-    os.close(before)

@@ -21,9 +21,11 @@ def real_data(name: str = '') -> Path:
 
 
 def load_script(path: Path) -> ModuleType:
-    """Imports a script that is not in a package; returns a new module at each call."""
+    """Imports a script and the files next to it, as Python does; returns a new module at each call."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(path.parent))
+        spec.loader.exec_module(module)
     return module

@@ -1,114 +1,86 @@
-"""The commands of README and CONTRIBUTING run, and all pages name what exists: see `shown_commands`."""
+"""The README's commands run in order, twice, and print what it quotes; test_pages.py checks other pages.
+
+Images are small, and training takes two steps; nothing is installed or downloaded.
+"""
 
 import re
 import shutil
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
-from estimator_lab import train
-from estimator_lab.core.params import parse_hparams, resolve
-from estimator_lab.models.registry import find_model
-from tests.commands import flags_of
-from tests.documentation import (
-    ROOT,
-    all_commands,
-    all_pages,
-    anchors,
-    commands_of_page,
-    flags_named,
-    flags_of_training,
-    links,
-)
-from tests.shown_commands import World, matches, name_of, output_of_module, run_command
+from tests.archive_files import encoded, picture, small_archive
+from tests.commands import invoke
+from tests.documentation import commands_in_blocks
+from tests.places import ROOT
 
-COMMANDS = all_commands()
-PAGES = ('README.md', 'CONTRIBUTING.md')
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
+SMALLER = ('--image_size=8', '--max_steps=2')
+PYTHON = re.compile(r'(?:\.venv/bin/)?python3? ')
 
 
-@pytest.mark.parametrize('command', [each for each in COMMANDS if each.file in PAGES], ids=str)
-def test_command(command, world, stdin, capfd):
-    run_command(command.text, world, stdin, capfd)
+@pytest.fixture(scope='module')
+def clone(tmp_path_factory):
+    """A folder with archives of the user's own."""
+    from estimator_lab.data.demo_sets.archives import DEMO_VERSION
+    from estimator_lab.data.files import cache_folder
+
+    folder = tmp_path_factory.mktemp('clone')
+    archive = small_archive(folder)
+    for name in ('train.tar', 'test.tar'):
+        if archive.name != name:
+            shutil.copyfile(archive, folder / name)
+    (folder / 'runs/demo').mkdir(parents=True)
+    (folder / 'runs/demo/n000003.jpg').write_bytes(encoded(picture(1, 48, 64), 'JPEG'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv('XDG_CACHE_HOME', str(folder / '.cache'))
+        # Fill the cache, so that the built-in faces are not drawn.
+        faces = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-10x160+40'
+        faces.mkdir(parents=True)
+        for name in ('train.tar', 'test.tar'):
+            shutil.copyfile(folder / 'train.tar', faces / name)
+        yield folder
 
 
-def test_the_five_minutes_can_be_repeated(world, stdin, capfd, cnn_dir, style_dir, tmp_path, monkeypatch):
-    """They write below runs/, which git ignores, and nowhere else."""
-    section = (ROOT / 'README.md').read_text(encoding='utf-8').split('## Five minutes')[1]
-    commands = list(commands_of_page(section.partition('\nNo command')[0]))
-    inputs, clone = tmp_path / 'inputs', tmp_path / 'clone'
-    inputs.mkdir()
-    shutil.copytree(cnn_dir, clone / 'runs' / 'cnn')
-    monkeypatch.chdir(clone)
-    for text in 2 * commands:
-        run_command(text, World(inputs, cnn_dir, style_dir), stdin, capfd)
-        (clone / 'runs/exported/temp-9').mkdir(parents=True, exist_ok=True)  # as an export that was killed
-    assert len(matches('runs/exported/[0-9]*')) == 2
-    assert matches('*') == ['runs']
+def run(command, capfd):
+    """Runs a command of the package, or of Python; those of pip, make and TensorBoard are left out."""
+    command = re.sub(r'\$\((.*?)\)', lambda found: output_of(['bash', '-c', found[1]]).strip(), command)
+    if module := re.fullmatch(PYTHON.pattern + r'-m (estimator_lab\.\S+) ?(.*)', command):
+        arguments = [argument for argument in module[2].split() if argument != '&&']
+        status = invoke(module[1], *arguments, *(SMALLER if module[1].endswith('.train') else ()))
+        shown = capfd.readouterr()
+        assert status == 0, shown.err
+        return shown.out
+    if code := re.fullmatch(PYTHON.pattern + '-c "(.*)"', command):
+        exec(code[1], {})
+    elif command.startswith('saved_model_cli '):
+        program = [sys.executable, '-m', 'tensorflow.python.tools.saved_model_cli']
+        assert 'Result for output key labels' in output_of([*program, *command.split()[1:]])
+    return ''
 
 
-def test_the_quoted_output_is_what_train_prints(world, capfd):
+def output_of(command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_commands_run_twice_and_write_below_runs(clone, capfd):
+    before = {path.name for path in clone.iterdir()}
+    for command in 2 * list(commands_in_blocks(ROOT / 'README.md')):
+        run(command, capfd)
+    assert {path.name for path in clone.iterdir()} <= {*before, 'runs', '.cache'}
+
+
+def test_the_quoted_output_is_what_train_prints(clone, capfd):
     """Except numbers, the size of a large checkpoint, and the command that starts Python."""
-    smaller = ['--image_size=8', '--max_steps=2', '--model_dir=runs/quoted']
-    shown = output_of_module('estimator_lab.train', ['--model=cnn', *smaller], capfd)
-    shown = shown.replace('runs/quoted', 'runs/cnn').replace('training images', 'unseen images')
-    shown = shown.replace(' --image_size=8', '')
-    quoted = re.search(
-        r'^```\n(Accuracy .*?)^```', (ROOT / 'README.md').read_text(), re.DOTALL | re.MULTILINE
-    )
+    shown = run('python -m estimator_lab.train --model=cnn --model_dir=runs/quoted', capfd)
+    shown = shown.replace('runs/quoted', 'runs/cnn').replace(f' {SMALLER[0]}', '')
+    shown = shown.replace('training images', 'unseen images')
+    quoted = re.search(r'^```\n(Accuracy .*?)^```', README, re.DOTALL | re.MULTILINE)
     assert masked(shown).splitlines()[-4:] == masked(quoted[1]).splitlines()
 
 
 def masked(text):
     text = re.sub(r'\S*python -m tensorboard\.main', 'tensorboard', re.sub(r' \(.* MB;.*\)', '', text))
     return re.sub(r'\d[\d.,]*', 'N', re.sub(r'\S*python ', 'python ', text))
-
-
-@pytest.mark.parametrize('page', [*all_pages(), ROOT / 'CHANGELOG.md'], ids=lambda page: page.name)
-def test_links_lead_to_files_and_headings(page):
-    for link in links(page):
-        path, _, anchor = link.partition('#')
-        target = page.parent / path if path else page
-        assert target.exists(), link
-        assert not anchor or anchor in anchors(target), link
-
-
-def test_every_picture_is_on_a_page():
-    shown = {Path(link).name for page in all_pages() for link in links(page)}
-    assert {path.name for path in (ROOT / 'docs' / 'images').iterdir()} <= shown
-
-
-@pytest.mark.parametrize('text', sorted({text for page in all_pages() for text in flags_of_training(page)}))
-def test_flags_of_training(text):
-    chosen = {name_of(part): part.partition('=')[2] for part in text.split()}
-    assert set(chosen) <= flags_of(train)
-    model = find_model(chosen.get('model', 'cnn'))
-    if chosen.get('hparams', 'help') != 'help':
-        model.check(resolve(model.params, parse_hparams(model.params, chosen['hparams'])))
-
-
-def test_every_flag_on_a_page_exists(capfd):
-    modules = {m[1] for c in COMMANDS if (m := re.search(r'-m (estimator_lab[.\w]+)', c.text))}
-    known = {'help', 'flagfile', 'completion', 'version'}  # of every command and of `estimator_lab` itself
-    # Flags of benchmarks, examples and tools:
-    known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual', 'commands'}
-    known |= {'only', 'photos', 'rival', 'seconds', 'side', 'style_weight'}
-    known |= {'batch', 'cg_steps', 'checkpoint', 'method', 'minutes', 'rate', 'share'}
-    known |= {
-        'actual_size',
-        'crop',
-        'images',
-        'megabytes',
-        'python',
-        'reuse',
-        'tags',
-        'tensorflow',
-        'trainings',
-    }
-    known |= {'network', 'total_batch', 'at_once', 'calls', 'faults', 'iterations', 'patience'}
-    # Flags of other programs, such as docker, modernize and BERT; of names with hyphens, the first part:
-    known |= {'bleu_source', 'build', 'data_dir', 'do_eval', 'do_predict', 'do_train', 'export_dir', 'no'}
-    known |= {'task_name', 'tpu', 'use_tpu', 'v'}
-    for module in modules:
-        help_text = output_of_module(module, ['--help'], capfd)
-        known |= set(re.findall(r'^ +--(\w+)', help_text, re.MULTILINE))
-    assert set().union(*map(flags_named, all_pages())) <= known

@@ -2,7 +2,7 @@
 
     pip install --no-deps tf-slim tensorflow-gan tensorflow-ranking adanet deepctr 'tensorflow-lattice<2.1'
     pip install --no-deps bert-tensorflow albert-tensorflow sentencepiece tensorflow-privacy==0.8.11
-    python benchmarks/programs/packages.py [NAME...]
+    python benchmarks/packages.py [NAME...]
 
 Prints one line a program, each run in its own process on a few made-up rows. `--no-deps` matters: most of
 them require an old TensorFlow. A program's line names the module that it misses, if any. `give_back` restores

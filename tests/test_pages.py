@@ -1,0 +1,113 @@
+"""What pages show exists: commands, flags, scripts, links, pictures. test_readme.py runs the README's."""
+
+import dataclasses
+import importlib
+import importlib.metadata
+import re
+import shlex
+import string
+from pathlib import Path
+
+import pytest
+
+from estimator_lab import train
+from estimator_lab.core.params import parse_hparams, resolve
+from estimator_lab.models.registry import find_model
+from tests.documentation import all_pages, anchors, commands_of, links, spans
+from tests.places import ROOT, load_script
+
+results = load_script(ROOT / 'benchmarks/results.py')
+PAGES = [*all_pages(), ROOT / 'CHANGELOG.md']
+COMMANDS = sorted({command for page in all_pages() for command in commands_of(page)})
+# Other programs, and words of the shell.
+PROGRAMS = {
+    'tensorboard',
+    'saved_model_cli',
+    'pip',
+    'make',
+    'curl',
+    'git',
+    'docker',
+    'kubectl',
+    'export',
+    'printf',
+    'ruff',
+}
+VARIABLE = re.compile(r"""(\w+)=(["']?)(.*)\2""")
+
+
+def parts_of(command):
+    """Yields the programs of a command line, each with its arguments, without what sets a variable."""
+    for part in re.split(r' && | \| ', re.sub(r'\$\([^)]*\)', 'x', command)):
+        if not VARIABLE.fullmatch(part):
+            yield shlex.split(string.Template(part).safe_substitute(M='--model=cnn'))
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_a_command_has_flags_that_exist(command):
+    for program, *arguments in parts_of(command):
+        program = program.removeprefix('.venv/bin/')
+        if program in ('python', 'python3'):
+            check_python(arguments)
+        else:
+            scripts = {script.name for script in importlib.metadata.entry_points(group='console_scripts')}
+            assert program in PROGRAMS | scripts | {'$train'}, program
+
+
+def check_python(arguments):
+    if arguments[0] == '-m' and arguments[1].startswith('estimator_lab.'):
+        if arguments[1] == 'estimator_lab.run':  # the rest is another program's
+            return
+        command = dataclasses.replace(importlib.import_module(arguments[1]).COMMAND, required=())
+        command.parse([arguments[1], *(one for one in arguments[2:] if not re.search(r'=?\.\.\.$|^\$', one))])
+    elif arguments[0] == '-m':
+        assert importlib.util.find_spec(arguments[1])
+    elif arguments[0] != '-c' and arguments[0].startswith(('examples/', 'benchmarks/', 'tools/')):
+        source = (ROOT / arguments[0]).read_text()
+        for flag in re.findall(r'--(\w+)', ' '.join(arguments)):
+            assert re.search(rf'\b{flag}\b', source), flag
+
+
+@pytest.mark.parametrize(
+    'text',
+    sorted(
+        {
+            span
+            for page in all_pages()
+            for span in spans(page)
+            if re.match(r'--(model|hparams|augment|export)=', span)
+        }
+    ),
+)
+def test_flags_of_training_can_be_given_together(text):
+    settings, _ = train.COMMAND.parse(['train', *text.split()])
+    model = find_model(settings.model)
+    if settings.hparams not in ('', 'help', '...'):
+        model.check(resolve(model.params, parse_hparams(model.params, settings.hparams)))
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page):
+    for link in links(page):
+        path, _, anchor = link.partition('#')
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_picture_is_on_a_page():
+    shown = {Path(link).name for page in all_pages() for link in links(page)}
+    assert {path.name for path in (ROOT / 'docs' / 'images').iterdir()} <= shown
+
+
+def test_the_page_of_results_is_up_to_date():
+    assert (ROOT / 'docs/results.md').read_text() == results.page(results.read())
+
+
+def test_a_figure_is_compared_with_the_last_one_printed(capsys):
+    row = {'name': 'a', 'figure': r'Accuracy +([\d.]+)', 'expected': 0.9, 'tolerance': 0.01}
+    assert results.compare(row, 'Accuracy  0.5\nAccuracy  0.905\n') and not results.compare(
+        row, 'Accuracy 0.88\n'
+    )
+    assert not results.compare(row, 'nothing')
+    assert '0.88, NOT AS EXPECTED (0.9 within 0.01)' in capsys.readouterr().out
