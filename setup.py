@@ -21,6 +21,7 @@ TEST = [
     'pytest-xdist>=3.5',
     'hypothesis>=6.100',
     'mypy>=1.11',
+    'import-linter>=2.1',
     'scikit-learn>=1.4',
     'pandas>=2.1',
     'pyyaml>=6',

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs linter, type checker and tests on the newest TensorFlow with the newest installed Python, and tests on
+# Runs linters, type checker and tests on the newest TensorFlow with the newest installed Python, and tests on
 # TensorFlow 2.15 with Python 3.11. Creates the environments it needs; reports a missing interpreter and continues.
 #     tools/test.sh [PYTEST ARGUMENT...]
 #     tools/test.sh check    the newest TensorFlow only, without tests marked as slow
@@ -34,6 +34,7 @@ if newest=$(tools/find_python.sh 3.13 3.12 3.11 3.10); then
     "$bin/ruff" check . || failed=1
     "$bin/ruff" format --check . || failed=1
     "$bin/mypy" || failed=1
+    "$bin/lint-imports" --no-cache >/dev/null || "$bin/lint-imports" --no-cache || failed=1
     echo "== Newest TensorFlow: $("$bin/pip" list 2>/dev/null | grep -E '^tensorflow ') on $("$bin/python" --version)"
     "$bin/python" -m pytest --numprocesses=2 --dist=loadfile "$@" || failed=1
     tested=1
