@@ -50,44 +50,6 @@ def test_classifier(kind, version, tmp_path):
     assert column(predictions, 'probabilities').sum(axis=1) == pytest.approx(np.ones(40), abs=1e-5)
 
 
-@VERSIONS
-@pytest.mark.parametrize('kind', ['DNNLinearCombined'])
-def test_regressor(kind, version, tmp_path):
-    """A canned regressor fits a plane."""
-    features, _ = two_blobs()
-    targets = (features['x'] @ [0.5, -0.25] + 1).astype(np.float32)[:, None]
-    model = make(kind, 'Regressor', version, tmp_path)
-    model.train(batches(features, targets, 40, epochs=None), steps=80)
-    assert model.evaluate(batches(features, targets, 40))['average_loss'] < 0.01
-    predictions = column(model.predict(batches(features, batch_size=40)), 'predictions')
-    assert predictions == pytest.approx(targets, abs=0.4)
-
-
-@VERSIONS
-def test_baseline_classifier(version, tmp_path):
-    """BaselineClassifier learns how frequent each class is."""
-    labels = np.array([0, 1, 1, 1], np.int32)
-    features = {'x': np.zeros([4, 2], np.float32)}
-    model = make('Baseline', 'Classifier', version, tmp_path)
-    model.train(batches(features, labels, epochs=None), steps=60)
-    found = model.evaluate(batches(features, labels))
-    assert found['accuracy'] == found['accuracy_baseline'] == 0.75
-    (first, *_) = model.predict(batches(features))
-    assert first['probabilities'] == pytest.approx([0.25, 0.75], abs=0.05)
-
-
-@VERSIONS
-def test_baseline_regressor(version, tmp_path):
-    """BaselineRegressor learns the mean of the labels."""
-    labels = np.array([1, 2, 3, 6], np.float32)[:, None]
-    features = {'x': np.zeros([4, 2], np.float32)}
-    model = make('Baseline', 'Regressor', version, tmp_path)
-    model.train(batches(features, labels, epochs=None), steps=150)
-    assert column(model.predict(batches(features)), 'predictions') == pytest.approx(
-        np.full([4, 1], 3), abs=0.1
-    )
-
-
 @pytest.mark.parametrize('kind', ['DNN', 'Linear', 'DNNLinearCombined', 'Baseline'])
 def test_estimator_with_head(kind, tmp_path):
     """A v2 canned *Estimator trains with the head that is passed to it."""

@@ -40,43 +40,6 @@ def test_no_decrease(exploding):
     assert stopped_at(exploding, hook) in (12, 13, 16)
 
 
-def test_no_decrease_lets_a_good_run_go_on(improving):
-    """stop_if_no_decrease_hook does not stop a run that improves."""
-    hook = experimental.stop_if_no_decrease_hook(improving, 'loss', 8, **every_step())
-    assert stopped_at(improving, hook, 24) == 24
-
-
-def test_no_increase(improving):
-    """stop_if_no_increase_hook stops when the metric has not risen."""
-    hook = experimental.stop_if_no_increase_hook(improving, 'mae', 8, **every_step())
-    assert stopped_at(improving, hook) < 20
-
-
-def test_lower(improving):
-    """stop_if_lower_hook stops below a threshold."""
-    # mean |y| is 5, and the error shrinks by 1 - 0.015 a step.
-    hook = experimental.stop_if_lower_hook(improving, 'mae', 4.5, **every_step())
-    assert stopped_at(improving, hook) in (8, 9, 12)
-
-
-def test_higher(exploding):
-    """stop_if_higher_hook stops above a threshold."""
-    hook = experimental.stop_if_higher_hook(exploding, 'mae', 6.0, **every_step(min_steps=2))
-    assert stopped_at(exploding, hook) < 12
-
-
-def test_custom_reason_to_stop(improving):
-    """make_early_stopping_hook stops when a function says so, and names bad arguments."""
-    answers = iter([False, False, True])
-    hook = experimental.make_early_stopping_hook(improving, lambda: next(answers), **every_step())
-    improving.train(line(), hooks=[hook], steps=40)
-    assert improving.get_variable_value('global_step') <= 4
-    with pytest.raises(TypeError, match='estimator'):
-        experimental.make_early_stopping_hook('model', lambda: True)
-    with pytest.raises(ValueError, match='run_every'):
-        experimental.make_early_stopping_hook(improving, lambda: True, run_every_secs=1, run_every_steps=1)
-
-
 def test_stop_at_checkpoint_step(improving):
     """make_stop_at_checkpoint_step_hook stops where the checkpoint says the run has ended."""
     improving.train(line(), steps=6)

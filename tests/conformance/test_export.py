@@ -10,7 +10,6 @@ from tests.conformance.helpers import (
     numeric_x,
     run,
     run_config,
-    slope_estimator,
     slope_model_fn,
     tf2,
 )
@@ -51,16 +50,6 @@ def test_export_and_load(trained, tmp_path):
     assert run_signature(folder, 'serving_default', {'x': X})['y'] == pytest.approx(0.3 * X)
 
 
-def test_signatures(trained, tmp_path):
-    """Each entry of export_outputs becomes a signature."""
-    folder = trained.export_saved_model(str(tmp_path / 'export'), raw_receiver())
-    with tf.Graph().as_default(), tf.Session() as session:
-        signatures = tf.saved_model.loader.load(session, ['serve'], folder).signature_def
-        names = {name: signature.method_name.split('/')[-1] for name, signature in signatures.items()}
-    # A regression takes serialised examples, so that a raw receiver cannot serve it.
-    assert names == {'serving_default': 'predict'}
-
-
 def test_load_in_v2(trained, tmp_path):
     """tf.saved_model.load of TensorFlow 2 runs an Estimator's export."""
     folder = trained.export_saved_model(str(tmp_path / 'export'), raw_receiver())
@@ -81,16 +70,6 @@ print(signature(tf.constant([10.0]))['y'].numpy().round(3))
     assert done.stdout.strip() == '[3.]', done.stderr
 
 
-def test_assets(trained, tmp_path):
-    """assets_extra are copied into the export, and as_text writes a readable graph."""
-    (tmp_path / 'notes.txt').write_text('made of y = 2x')
-    extra = {'notes/today.txt': str(tmp_path / 'notes.txt')}
-    folder = trained.export_saved_model(str(tmp_path / 'export'), raw_receiver(), extra, as_text=True)
-    path = tmp_path / 'export' / folder.decode().split('/')[-1]
-    assert (path / 'assets.extra' / 'notes' / 'today.txt').read_text() == 'made of y = 2x'
-    assert 'saved_model_schema_version' in (path / 'saved_model.pbtxt').read_text()
-
-
 def test_all_saved_models(trained, tmp_path):
     """experimental_export_all_saved_models writes one graph per mode into one SavedModel."""
     supervised = tf.estimator.experimental.build_raw_supervised_input_receiver_fn(
@@ -107,12 +86,6 @@ def _saved_model(folder):
     from tensorflow.python.saved_model import loader_impl
 
     return loader_impl.parse_saved_model(folder)
-
-
-def test_export_before_training_is_rejected(tmp_path):
-    """Exporting before training is rejected."""
-    with pytest.raises(ValueError, match='trained'):
-        slope_estimator(tmp_path).export_saved_model(str(tmp_path / 'export'), raw_receiver())
 
 
 def test_parsing_receiver_with_a_canned_classifier(tmp_path):
@@ -135,24 +108,3 @@ def test_parsing_receiver_with_a_canned_classifier(tmp_path):
 def _example(row):
     feature = tf.train.Feature(float_list=tf.train.FloatList(value=row))
     return tf.train.Example(features=tf.train.Features(feature={'x': feature}))
-
-
-def test_parse_example_spec():
-    """classifier_parse_example_spec and its regression counterpart add the label to the columns' features."""
-    columns = numeric_x()
-    classifier = tf.estimator.classifier_parse_example_spec(columns, label_key='y')
-    assert classifier['y'].dtype == tf.int64 and classifier['x'].shape == (2,)
-    regressor = tf.estimator.regressor_parse_example_spec(columns, label_key='y', label_dimension=3)
-    assert regressor['y'].dtype == tf.float32 and regressor['y'].shape == (3,)
-    with pytest.raises(ValueError, match='label'):
-        tf.estimator.classifier_parse_example_spec(columns, label_key='x')
-
-
-def test_receivers_reject_other_values_than_tensors():
-    """A ServingInputReceiver rejects features and receiver tensors that are not tensors."""
-    with pytest.raises(ValueError, match='Tensor'):
-        EXPORT.ServingInputReceiver({'x': 'text'}, tf.constant('a'))
-    with pytest.raises(ValueError, match='receiver_tensor'):
-        EXPORT.ServingInputReceiver({'x': tf.constant(1)}, {'x': 1})
-    both = EXPORT.ServingInputReceiver(tf.constant(1), tf.constant('a'))
-    assert list(both.features) == ['feature'] and list(both.receiver_tensors) == ['input']

@@ -1,7 +1,6 @@
 """Feature columns."""
 
 import numpy as np
-import pytest
 
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import batches, column, run, run_config
@@ -17,38 +16,6 @@ def dense(features, *columns):
 def shown(column, values):
     """Returns the multi-hot form of a categorical column [examples, categories]."""
     return dense({'f': tf.constant(values)}, fc.indicator_column(column)).tolist()
-
-
-def test_numeric():
-    """numeric_column normalises, and keeps its shape."""
-    column = fc.numeric_column('f', 2, normalizer_fn=lambda x: x / 10)
-    assert dense({'f': tf.constant([[1.0, 2.0]])}, column) == pytest.approx(np.array([[0.1, 0.2]]))
-
-
-def test_bucketized():
-    """bucketized_column gives the interval that contains a number."""
-    column = fc.bucketized_column(fc.numeric_column('f'), [0, 10])
-    found = dense({'f': tf.constant([[-5.0], [0.0], [99.0]])}, column)
-    assert found.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-
-
-def test_identity():
-    """categorical_column_with_identity accepts ids, with a default for those outside."""
-    column = fc.categorical_column_with_identity('f', 3, default_value=0)
-    assert shown(column, [[1], [2], [7]]) == [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
-
-
-def test_vocabulary_list():
-    """A vocabulary list gives ids in its order, and puts other words into extra buckets."""
-    column = fc.categorical_column_with_vocabulary_list('f', ['red', 'green'], num_oov_buckets=1)
-    assert shown(column, [['green'], ['red'], ['pink']]) == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
-
-
-def test_vocabulary_file(tmp_path):
-    """A vocabulary file gives ids in its order; other words are ignored."""
-    (tmp_path / 'words.txt').write_text('red\ngreen\n')
-    column = fc.categorical_column_with_vocabulary_file('f', str(tmp_path / 'words.txt'), 2)
-    assert shown(column, [['green'], ['red'], ['pink']]) == [[0, 1], [1, 0], [0, 0]]
 
 
 def test_hash_bucket():
@@ -70,49 +37,12 @@ def test_embedding():
     assert dense({'f': tf.constant([['a', 'a'], ['a', 'b']])}, column).tolist() == [[1, 2], [2, 4]]
 
 
-def test_shared_embeddings():
-    """shared_embedding_columns use one table for two features."""
-    columns = fc.shared_embedding_columns(
-        [fc.categorical_column_with_identity(key, 2) for key in 'fg'], 3, initializer=tf.ones_initializer()
-    )
-    found = dense({'f': tf.constant([[0]]), 'g': tf.constant([[1]])}, *columns)
-    assert found.tolist() == [[1] * 6]
-    assert [v.shape.as_list() for v in tf.trainable_variables()] == [[2, 3]]
-
-
 def test_crossed():
     """crossed_column gives each pair of words the bucket that TensorFlow 1 gives it."""
     column = fc.crossed_column(['f', 'g'], 1000)
     features = {'f': tf.constant([['a'], ['a'], ['b']]), 'g': tf.constant([['x'], ['y'], ['x']])}
     buckets = dense(features, fc.indicator_column(column)).argmax(axis=1)
     assert buckets.tolist() == [892, 747, 4]  # by TensorFlow 1.15.5
-
-
-def test_weighted():
-    """weighted_categorical_column weights each word by another feature."""
-    words = fc.categorical_column_with_vocabulary_list('f', ['a', 'b'])
-    column = fc.indicator_column(fc.weighted_categorical_column(words, 'weight'))
-    features = {'f': tf.constant([['a', 'b']]), 'weight': tf.constant([[0.5, 2.0]])}
-    assert dense(features, column).tolist() == [[0.5, 2]]
-
-
-def test_order_of_columns():
-    """input_layer puts columns in the order of their names, not of the list."""
-    columns = [fc.numeric_column('z'), fc.numeric_column('a')]
-    assert dense({'z': tf.constant([[1.0]]), 'a': tf.constant([[2.0]])}, *columns).tolist() == [[2, 1]]
-
-
-def test_linear_model():
-    """linear_model sums weights of sparse columns, and starts at 0."""
-    words = fc.categorical_column_with_identity('f', 3)
-    output = fc.linear_model({'f': tf.constant([[0], [2]])}, [words])
-    weights, bias = tf.trainable_variables()
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        assert session.run(output).tolist() == [[0], [0]]
-        weights.load([[1], [2], [4]], session)
-        bias.load([10], session)
-        assert session.run(output).tolist() == [[11], [14]]
 
 
 def test_sequence_columns():

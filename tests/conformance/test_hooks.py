@@ -75,22 +75,6 @@ def test_logging_tensor(tmp_path, notes):
     assert lines == ['slope 0.0', 'slope 0.6']
 
 
-def test_logging_tensor_at_end(tmp_path, notes):
-    """LoggingTensorHook(at_end=True) logs once, when training ends."""
-    hook = train.LoggingTensorHook({'slope': 'slope'}, at_end=True)
-    slope_estimator(tmp_path).train(line(), hooks=[hook], steps=3)
-    lines = [record.getMessage() for record in notes.records if record.getMessage().startswith('slope = ')]
-    assert len(lines) == 1
-
-
-@pytest.mark.parametrize('limit', [{'num_steps': 2}, {'last_step': 5}], ids=['num_steps', 'last_step'])
-def test_stop_at_step(limit, tmp_path):
-    """StopAtStepHook stops after a number of steps or at a step."""
-    model = slope_estimator(tmp_path).train(line(), steps=3)
-    model.train(line(), hooks=[train.StopAtStepHook(**limit)])
-    assert model.get_variable_value('global_step') == 5
-
-
 def test_checkpoint_saver(tmp_path):
     """A custom CheckpointSaverHook replaces Estimator's, and calls its listeners around each save."""
     calls = []
@@ -102,18 +86,6 @@ def test_checkpoint_saver(tmp_path):
     saves = [call for step in (0, 2, 3) for call in (f'before_save {step}', f'after_save {step}')]
     assert calls == ['begin', *saves, 'end 3']
     assert {path.stem for path in tmp_path.glob('*.index')} == {f'model.ckpt-{step}' for step in (0, 2, 3)}
-
-
-def test_saving_listener_stops_training(tmp_path):
-    """A listener passed to train() may end training at a checkpoint by returning True."""
-
-    class Enough(train.CheckpointSaverListener):
-        def after_save(self, session, global_step):
-            return global_step >= 4
-
-    model = slope_estimator(tmp_path, save_checkpoints_steps=2)
-    model.train(line(), saving_listeners=[Enough()], steps=100)
-    assert model.get_variable_value('global_step') in (4, 5)
 
 
 def test_step_counter(tmp_path):
@@ -136,52 +108,6 @@ def test_nan_loss(tmp_path):
     model = tf.estimator.Estimator(nan_model_fn, str(tmp_path))
     with pytest.raises(tf.train.NanLossDuringTrainingError):
         model.train(batches({'x': x}, x, batch_size=1))
-
-
-def counted(hook_of, steps=None):
-    """Counts in a session with the hook made by a function of the counter; returns it and the last step."""
-    increment = tf.assign_add(train.create_global_step(), 1)
-    hook, step = hook_of(increment), None
-    with train.MonitoredTrainingSession(hooks=[hook]) as session:
-        while step != steps and not session.should_stop():
-            step = session.run(increment)
-    return hook, step
-
-
-def test_nan_tensor_hook():
-    """NanTensorHook(fail_on_nan_loss=False) ends training quietly."""
-    _, last = counted(
-        lambda step: train.NanTensorHook(tf.where(step < 3, 1.0, np.nan), fail_on_nan_loss=False), 9
-    )
-    assert last == 3
-
-
-def test_summary_saver(tmp_path):
-    """SummarySaverHook writes a custom summary every n steps."""
-    summary = tf.summary.scalar('one', tf.constant(1.0))
-    counted(lambda step: train.SummarySaverHook(2, output_dir=str(tmp_path), summary_op=summary), 5)
-    assert scalars(tmp_path, 'one') == [(1, 1.0), (3, 1.0), (5, 1.0)]
-
-
-def test_final_ops():
-    """FinalOpsHook runs ops once, at the end, and keeps their values."""
-    hook, _ = counted(lambda step: train.FinalOpsHook({'last': tf.train.get_global_step() * 10}), 3)
-    assert hook.final_ops_values['last'] == 30
-
-
-def test_feed_fn():
-    """FeedFnHook feeds the result of a function before each step."""
-    train.create_global_step()
-    x = tf.placeholder(tf.float32, [])
-    values = iter([1.0, 2.0, 3.0])
-    doubled = 2 * x
-    with train.MonitoredSession(hooks=[train.FeedFnHook(lambda: {x: next(values)})]) as session:
-        assert [session.run(doubled) for _ in range(3)] == [2, 4, 6]
-
-
-def test_global_step_waiter():
-    """GlobalStepWaiterHook lets a worker start at once when the step is reached."""
-    assert counted(lambda step: train.GlobalStepWaiterHook(0), 1)[1] == 1
 
 
 def test_profiler(tmp_path):

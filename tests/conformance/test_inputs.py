@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.conformance.helpers import X, Y, batches, column, numeric_x, run_config, slope_estimator
+from tests.conformance.helpers import X, Y, column, numeric_x, run_config, slope_estimator
 
 inputs = tf.estimator.inputs
 
@@ -27,33 +27,6 @@ def test_numpy_input_fn():
     assert [labels.tolist() for _, labels in found] == [[2, 4, 6], [8]]
 
 
-def test_numpy_input_fn_epochs_and_shuffling():
-    """numpy_input_fn repeats num_epochs times, and keeps features and labels together when it shuffles."""
-    found = all_batches(inputs.numpy_input_fn({'x': X}, Y, batch_size=4, num_epochs=3, shuffle=True))
-    x = np.concatenate([features['x'] for features, _ in found])
-    assert sorted(x) == sorted([*X] * 3)
-    assert np.array_equal(np.concatenate([labels for _, labels in found]), 2 * x)
-
-
-def test_numpy_input_fn_forms():
-    """numpy_input_fn accepts an array or a dictionary for x and for y, or no y at all."""
-    one = inputs.numpy_input_fn(X, batch_size=4, shuffle=False, num_epochs=1)
-    assert np.array_equal(all_batches(one)[0], X)
-    many = inputs.numpy_input_fn({'x': X}, {'y': Y, 'z': -Y}, batch_size=4, shuffle=False, num_epochs=1)
-    ((features, labels),) = all_batches(many)
-    assert np.array_equal(labels['z'], -2 * features['x'])
-
-
-def test_numpy_input_fn_mistakes():
-    """numpy_input_fn reports errors: unequal lengths, missing shuffle, a feature with a label's name."""
-    with pytest.raises(ValueError, match=r'[Ll]ength'):
-        inputs.numpy_input_fn({'x': X}, Y[:2], shuffle=False)()
-    with pytest.raises(ValueError, match='shuffle'):
-        inputs.numpy_input_fn({'x': X}, Y, shuffle=None)
-    with pytest.raises(TypeError, match='dict'):
-        inputs.numpy_input_fn([1, 2], shuffle=False)()
-
-
 def test_pandas_input_fn():
     """pandas_input_fn gives a DataFrame's numeric columns with their labels."""
     pandas = pytest.importorskip('pandas')
@@ -63,24 +36,6 @@ def test_pandas_input_fn():
     ((features, found),) = all_batches(fn)
     assert set(features) == {'a', 'b'}
     assert np.array_equal(found, 2 * features['a']) and np.array_equal(features['b'], -X)
-
-
-def test_pandas_input_fn_with_text():
-    """pandas_input_fn accepts a column of strings as dtype object."""
-    pandas = pytest.importorskip('pandas')
-    frame = pandas.DataFrame({'a': pandas.Series(['red', 'blue'], dtype=object)})
-    fn = inputs.pandas_input_fn(frame, batch_size=2, num_epochs=1, shuffle=False)
-    assert all_batches(fn)[0]['a'].tolist() == [b'red', b'blue']
-
-
-def test_pandas_input_fn_mistakes():
-    """pandas_input_fn rejects labels of another index, and a column that has the labels' name."""
-    pandas = pytest.importorskip('pandas')
-    frame = pandas.DataFrame({'a': X})
-    with pytest.raises(ValueError, match=r'[Ii]nde'):
-        inputs.pandas_input_fn(frame, pandas.Series(Y, index=range(1, 5)), shuffle=False)()
-    with pytest.raises(ValueError, match='target column'):
-        inputs.pandas_input_fn(frame, pandas.Series(Y), shuffle=False, target_column='a')()
 
 
 def test_pandas_trains_a_canned_estimator(tmp_path):
@@ -107,32 +62,12 @@ def initializable():
     return iterator.get_next()
 
 
-def constants():
-    return {'x': tf.constant(X)}, tf.constant(Y)
-
-
 @pytest.mark.parametrize('input_fn', [dataset, one_shot, initializable], ids=lambda fn: fn.__name__)
 def test_forms_of_tf_data(input_fn, tmp_path):
     """An input_fn returns a Dataset, or the tensors of a one-shot or an initializable iterator."""
     model = slope_estimator(tmp_path).train(input_fn)
     assert model.get_variable_value('global_step') == 1
     assert model.get_variable_value('w') == pytest.approx(0.3)
-
-
-def test_constants_go_on_for_ever(tmp_path):
-    """An input_fn that returns constants gives the same batch until max_steps."""
-    assert slope_estimator(tmp_path).train(constants, max_steps=3).get_variable_value('global_step') == 3
-
-
-def test_from_generator(tmp_path):
-    """Dataset.from_generator feeds an Estimator."""
-
-    def input_fn():
-        rows = zip(X, Y, strict=True)
-        pairs = tf.data.Dataset.from_generator(lambda: rows, (tf.float32, tf.float32), ([], []))
-        return pairs.map(lambda x, y: ({'x': x}, y)).batch(4)
-
-    assert slope_estimator(tmp_path).train(input_fn).get_variable_value('w') == pytest.approx(0.3)
 
 
 def test_tables_in_an_input_fn():
@@ -162,9 +97,3 @@ def test_sparse_features():
 
     found = tf.estimator.Estimator(model_fn, config=run_config()).predict(input_fn)
     assert column(found, 'sum').tolist() == [1, 1, 1]
-
-
-def test_labels_of_predict_are_dropped(tmp_path):
-    """predict accepts an input_fn with labels, and ignores them."""
-    found = column(slope_estimator(tmp_path).train(dataset).predict(batches({'x': X}, Y)), 'y')
-    assert found == pytest.approx(0.3 * X)

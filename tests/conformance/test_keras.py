@@ -36,26 +36,6 @@ def test_model_to_estimator(tmp_path):
     assert predictions == pytest.approx(0.3 * X, rel=1e-4)
 
 
-def test_initial_weights(tmp_path):
-    """model_to_estimator starts from the weights of the Keras model."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        keras.backend.set_session(session)
-        model = compiled_line()
-        model.set_weights([np.array([[5.0]])])
-        estimator = to_estimator(model, tmp_path)
-    assert column(estimator.predict(batches({'x': X})), 'y') == pytest.approx(5 * X)
-    keras.backend.set_session(None)
-
-
-def test_an_uncompiled_model_is_rejected(tmp_path):
-    """model_to_estimator rejects a model that was not compiled."""
-    inputs = keras.Input([1])
-    with pytest.raises(ValueError, match='compiled'):
-        keras.estimator.model_to_estimator(
-            keras.Model(inputs, keras.layers.Dense(1)(inputs)), model_dir=str(tmp_path)
-        )
-
-
 def test_keras_layers_in_a_model_fn(tmp_path):
     """A model_fn may use Keras 2 layers, losses and a v2 optimizer."""
 

@@ -29,17 +29,6 @@ def test_layers_arithmetic():
     assert run(output).tolist() == [[0, 11]]
 
 
-def test_layers_reuse():
-    """tf.layers share weights in a variable scope with reuse."""
-    with tf.variable_scope('net'):
-        first = tf.layers.dense(tf.ones([1, 2]), 3)
-    with tf.variable_scope('net', reuse=True):
-        second = tf.layers.dense(tf.ones([1, 2]), 3)
-    assert len(tf.trainable_variables()) == 2
-    one, two = run([first, second])
-    assert np.array_equal(one, two)
-
-
 def test_batch_normalization():
     """tf.layers.batch_normalization leaves its running means to UPDATE_OPS."""
     x = tf.constant([[1.0], [3.0]])
@@ -50,29 +39,6 @@ def test_batch_normalization():
     normal, mean = run([normal, mean], before=[updates])
     assert normal[:, 0] == pytest.approx([-1, 1], abs=1e-2)
     assert mean == pytest.approx([0.1 * 2])
-
-
-def test_dropout():
-    """tf.layers.dropout drops and scales in training, and does nothing otherwise."""
-    ones = tf.ones([1, 1000])
-    dropped, kept = run(
-        [tf.layers.dropout(ones, 0.5, training=training, seed=1) for training in (True, False)]
-    )
-    assert set(np.unique(dropped)) == {0, 2}
-    assert np.unique(kept).tolist() == [1]
-
-
-def test_regularization_losses():
-    """Regularizers of tf.layers are added to the total loss."""
-    tf.layers.dense(
-        tf.ones([1, 2]),
-        1,
-        kernel_initializer=tf.ones_initializer(),
-        kernel_regularizer=tf.keras.regularizers.l2(0.5),
-    )
-    tf.losses.mean_squared_error([[1.0]], [[3.0]])
-    assert run(tf.losses.get_regularization_loss()) == pytest.approx(1)
-    assert run(tf.losses.get_total_loss()) == pytest.approx(4 + 1)
 
 
 def test_losses():
@@ -123,34 +89,6 @@ def test_cells(name):
     assert np.all(found[1, 2:] == 0) and np.all(found[0, 2:] != 0)
 
 
-def test_basic_rnn_arithmetic():
-    """BasicRNNCell is tanh(W [x, h] + b)."""
-    cell = tf.nn.rnn_cell.BasicRNNCell(1)
-    outputs, state = tf.nn.dynamic_rnn(cell, tf.constant([[[1.0], [2.0]]]), dtype=tf.float32)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        kernel, bias = tf.trainable_variables()
-        kernel.load([[0.5], [-1.0]], session)
-        bias.load([0.1], session)
-        found, last = session.run([outputs, state])
-    first = np.tanh(0.5 + 0.1)
-    second = np.tanh(0.5 * 2 - first + 0.1)
-    assert found[0, :, 0] == pytest.approx([first, second], rel=1e-5)
-    assert last[0, 0] == found[0, 1, 0]
-
-
-def test_stacked_cells():
-    """MultiRNNCell, DropoutWrapper and static_rnn work together."""
-    cells = [
-        tf.nn.rnn_cell.DropoutWrapper(tf.nn.rnn_cell.LSTMCell(3), output_keep_prob=1.0) for _ in range(2)
-    ]
-    outputs, state = tf.nn.static_rnn(
-        tf.nn.rnn_cell.MultiRNNCell(cells), [tf.ones([2, 4])] * 3, dtype=tf.float32
-    )
-    last, states = run([outputs[-1], state])
-    assert np.array_equal(last, states[1].h)
-
-
 def quadratic(optimizer, steps=3):
     """Minimises w^2 from w = 1; returns w after each step."""
     w = tf.get_variable('w', initializer=1.0)
@@ -183,31 +121,6 @@ def test_optimizers(make, expected):
         assert wanted is None or value == pytest.approx(wanted, rel=1e-5)
 
 
-def test_compute_and_apply_gradients():
-    """compute_gradients and apply_gradients let a program clip in between; decays follow the global step."""
-    step = tf.train.create_global_step()
-    w = tf.get_variable('w', initializer=[3.0, 4.0])
-    rate = tf.train.exponential_decay(1.0, step, 1, 0.5)
-    rule = tf.train.GradientDescentOptimizer(rate)
-    ((gradient, variable),) = rule.compute_gradients(tf.reduce_sum(tf.square(w)) / 2, [w])
-    clipped, norm = tf.clip_by_global_norm([gradient], 1.0)
-    train_op = rule.apply_gradients([(clipped[0], variable)], step)
-    assert run(norm) == 5
-    w, rate = run([w, rate], before=[train_op])
-    assert w == pytest.approx([3 - 0.6, 4 - 0.8])
-    assert rate == 0.5
-
-
-def test_moving_average():
-    """ExponentialMovingAverage keeps shadows that a Saver can restore in place of the weights."""
-    w = tf.get_variable('w', initializer=1.0)
-    average = tf.train.ExponentialMovingAverage(0.9)
-    with tf.control_dependencies([tf.assign(w, 2.0)]):
-        update = average.apply([w])
-    assert list(average.variables_to_restore()) == ['w/ExponentialMovingAverage']
-    assert run(average.average(w), before=[update]) == pytest.approx(0.9 * 1 + 0.1 * 2)
-
-
 def test_monitored_training_session(tmp_path):
     """MonitoredTrainingSession saves at the end, and continues from there the next time."""
 
@@ -225,25 +138,6 @@ def test_monitored_training_session(tmp_path):
 
     assert count_up(3) == [1, 2, 3]
     assert count_up(5) == [4, 5]
-
-
-def test_scaffold(tmp_path):
-    """A spec's Scaffold provides its own init_fn and Saver."""
-
-    def model_fn(features, labels, mode, params):
-        spec = slope_model_fn(features, labels, mode, params)
-        (slope,) = tf.trainable_variables()
-        init = tf.assign(slope, 2.0)
-        scaffold = tf.train.Scaffold(
-            init_fn=lambda scaffold, session: session.run(init), saver=tf.train.Saver(max_to_keep=1)
-        )
-        return spec._replace(scaffold=scaffold)
-
-    config = run_config(tmp_path, save_checkpoints_steps=1)
-    model = tf.estimator.Estimator(model_fn, config=config, params={})
-    model.train(line(), steps=3)
-    assert model.get_variable_value('w') == 2  # the right slope from the first step on
-    assert len(list(tmp_path.glob('*.index'))) == 1
 
 
 def test_init_from_checkpoint(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.conformance.helpers import X, line, scalars, slope_estimator
+from tests.conformance.helpers import line, scalars, slope_estimator
 
 
 def receiver():
@@ -38,56 +38,6 @@ def test_evaluation_at_each_checkpoint(tmp_path):
     assert losses[2] > losses[4] > losses[6]
 
 
-def test_a_second_run_continues(tmp_path):
-    """train_and_evaluate continues from the checkpoint, and returns nothing new beyond max_steps."""
-    tf.estimator.train_and_evaluate(slope_estimator(tmp_path), *specs(2))
-    metrics, _ = tf.estimator.train_and_evaluate(slope_estimator(tmp_path), *specs(5))
-    assert metrics['global_step'] == 5
-
-
-def test_hooks_of_both_specs(tmp_path):
-    """TrainSpec and EvalSpec pass their hooks to training and to evaluation."""
-
-    class Count(tf.train.SessionRunHook):
-        steps = 0
-
-        def after_run(self, run_context, run_values):
-            self.steps += 1
-
-    training, evaluation = Count(), Count()
-    train_spec, _ = specs()
-    eval_spec = tf.estimator.EvalSpec(line(epochs=3), steps=2, hooks=[evaluation])
-    tf.estimator.train_and_evaluate(
-        slope_estimator(tmp_path),
-        tf.estimator.TrainSpec(train_spec.input_fn, max_steps=3, hooks=[training]),
-        eval_spec,
-    )
-    assert (training.steps, evaluation.steps) == (3, 2)
-
-
-def test_bad_specs():
-    """TrainSpec and EvalSpec reject steps below 1, invalid hooks, and delays below 0."""
-    with pytest.raises(ValueError, match='max_steps'):
-        tf.estimator.TrainSpec(line(), max_steps=0)
-    with pytest.raises(TypeError, match='hooks'):
-        tf.estimator.TrainSpec(line(), hooks=['hook'])
-    with pytest.raises(TypeError, match='input_fn'):
-        tf.estimator.EvalSpec('input_fn')
-    with pytest.raises(ValueError, match='steps'):
-        tf.estimator.EvalSpec(line(), steps=-1)
-    with pytest.raises(ValueError, match='throttle_secs'):
-        tf.estimator.EvalSpec(line(), throttle_secs=-1)
-
-
-def test_wrong_objects(tmp_path):
-    """train_and_evaluate rejects anything but an Estimator, a TrainSpec and an EvalSpec."""
-    train_spec, eval_spec = specs()
-    with pytest.raises(TypeError):
-        tf.estimator.train_and_evaluate('model', train_spec, eval_spec)
-    with pytest.raises(TypeError):
-        tf.estimator.train_and_evaluate(slope_estimator(tmp_path), eval_spec, eval_spec)
-
-
 def exported(folder):
     return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
 
@@ -100,15 +50,6 @@ def test_final_exporter(tmp_path):
     assert [str(p).encode() for p in exported(tmp_path / 'export' / 'final')] == [path]
 
 
-def test_latest_exporter(tmp_path, monkeypatch):
-    """LatestExporter exports at each evaluation and keeps the newest exports_to_keep."""
-    _fast_clock(monkeypatch)
-    model = slope_estimator(tmp_path, save_checkpoints_steps=1)
-    exporter = tf.estimator.LatestExporter('latest', receiver, exports_to_keep=2)
-    tf.estimator.train_and_evaluate(model, *specs(4, exporters=[exporter]))
-    assert len(exported(tmp_path / 'export' / 'latest')) == 2
-
-
 @pytest.mark.parametrize(('rate', 'count'), [(0.01, 3), (0.14, 1)], ids=['falling loss', 'rising loss'])
 def test_best_exporter(rate, count, tmp_path, monkeypatch):
     """BestExporter exports only models with a lower loss than all before."""
@@ -117,22 +58,6 @@ def test_best_exporter(rate, count, tmp_path, monkeypatch):
     exporter = tf.estimator.BestExporter('best', receiver)
     tf.estimator.train_and_evaluate(model, *specs(3, exporters=[exporter]))
     assert len(exported(tmp_path / 'export' / 'best')) == count
-
-
-def test_best_exporter_compares(tmp_path, monkeypatch):
-    """BestExporter accepts a custom comparison."""
-    _fast_clock(monkeypatch)
-    seen = []
-
-    def worse(best_eval_result, current_eval_result):
-        seen.append((best_eval_result['mae'], current_eval_result['mae']))
-        return False
-
-    exporter = tf.estimator.BestExporter('best', receiver, compare_fn=worse)
-    model = slope_estimator(tmp_path, save_checkpoints_steps=1)
-    tf.estimator.train_and_evaluate(model, *specs(2, exporters=[exporter]))
-    assert len(exported(tmp_path / 'export' / 'best')) == 1
-    assert seen == [(pytest.approx(1.7 * X.mean()), pytest.approx(1.445 * X.mean()))]
 
 
 def _fast_clock(monkeypatch):
