@@ -10,7 +10,6 @@ import types
 import numpy as np
 import pytest
 
-from estimator_lab.models.registry import MODELS
 from estimator_lab.tf1 import tf
 from tests.places import ROOT
 
@@ -41,19 +40,3 @@ def test_the_model_that_is_shown_learns(maxout):
         losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(60)]
         kernels = [v.shape.as_list() for v in tf.trainable_variables()[::2]]
     assert losses[-1] < 0.5 * losses[0] and kernels == [[16, 12], [6, 10], [5, 2]]
-
-
-def test_the_line_of_the_registry_has_its_form():
-    source = (ROOT / 'estimator_lab/models/registry.py').read_text(encoding='utf-8')
-    assert re.search(r"^    'mlp': Entry\('", source, re.MULTILINE)
-    assert LINE.startswith("    'maxout': Entry('")
-
-
-def test_paths_and_names_in_the_text_exist():
-    spans = set(re.findall(r'`((?:estimator_lab|tests)/[\w/.]+)`', PAGE))
-    spans -= {'tests/models/test_NAME.py', 'estimator_lab/models/maxout.py'}
-    assert len(spans) > 4
-    for span in spans:
-        assert (ROOT / span).exists(), span
-    examples = re.findall(r'^\|.*\| (`[^|]*`) \|$', PAGE, re.MULTILINE)
-    assert {word for line in examples for word in re.findall(r'`(\w+)`', line)} <= {*MODELS}

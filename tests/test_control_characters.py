@@ -11,7 +11,6 @@ import tarfile
 import pytest
 
 from estimator_lab import evaluate, export, inspect, port, predict
-from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import is_clean
 from estimator_lab.base.progress import say
 from estimator_lab.data import pack, tar_index
@@ -19,7 +18,7 @@ from estimator_lab.training.experiment import Experiment
 from tests.archive_files import encoded, picture
 from tests.commands import invoke
 from tests.places import ROOT
-from tests.small_runs import cnn_settings, opened
+from tests.small_runs import cnn_settings
 
 # What clears a screen, names a window, turns the direction of text, breaks a line, begins a formula.
 LABELS = [b'\x1b[2Jn', b'n\xc2\x9b31m', b'n\xe2\x80\xae', b'n\n\r\tm', b'=n', b'n\xff']
@@ -117,19 +116,6 @@ def test_inspections_and_exports(run, model_dir, archive, folder):
     run(export, f'--model_dir={model_dir}', f'--out={folder}/out\x1b[2J')
 
 
-def test_a_vocabulary_file_says_labels_as_they_are_shown(folder, archive, model_dir):
-    path = folder / 'labels.txt'
-    vocabulary = json.loads((model_dir / 'experiment.json').read_text())['vocabulary']
-    path.write_text('\n'.join(vocabulary))
-
-    settings = cnn_settings(archive, folder / 'other', vocabulary=path)
-    assert opened(settings)[0].inputs.labels == tuple(vocabulary)
-    path.write_text('\n'.join(vocabulary[:-1]) + '\nx\x1b[2J')
-    with pytest.raises(DataError) as caught:
-        opened(settings)
-    assert is_clean(str(caught.value))
-
-
 @pytest.mark.parametrize(
     ('module', 'arguments'),
     [
@@ -159,21 +145,3 @@ def test_programs(folder, run):
     program.write_text('import tensorflow as tf\ntf.contrib.foo("\x1b[2J")  # \u202e\n')
     run(port, program, status=1)
     run(port, program, '--json', status=1)
-
-
-def test_packed_members_are_called_as_they_were(archive, folder):
-    from estimator_lab.data.images.reader import IMAGES
-    from estimator_lab.data.pack import PackSettings
-    from estimator_lab.data.pack import pack as pack_archives
-    from estimator_lab.data.sources import source_of
-    from tests.streams import stream_members
-
-    out = folder / 'copied'
-    pack_archives([source_of(str(archive))], out, PackSettings(1), IMAGES, lambda line: None)
-    (shard,) = out.glob('*.tar')
-    assert sorted(m.name for m in stream_members(shard)) == sorted(m.name for m in stream_members(archive))
-    with (
-        tarfile.open(shard, errors='surrogateescape') as packed,
-        tarfile.open(archive, errors='surrogateescape') as original,
-    ):
-        assert sorted(packed.getnames()) == sorted(original.getnames())

@@ -9,7 +9,7 @@ import pytest
 
 from estimator_lab import export, predict
 from estimator_lab.base.errors import LabError
-from estimator_lab.data import demo, pack, tar_index
+from estimator_lab.data import pack, tar_index
 from estimator_lab.data.index import path_in_cache, path_next_to
 from estimator_lab.data.sources import source_of
 from estimator_lab.tf1 import tf
@@ -108,25 +108,3 @@ def test_an_index(archive):
     assert not path_next_to(source_of(str(archive))).exists()
     assert run(tar_index, archive).returncode == 0
     assert path_next_to(source_of(str(archive))).exists()
-
-
-@needs_dev_full
-def test_what_is_said_is_told_at_the_end_and_the_work_is_done(archive):
-    with open(FULL, 'w') as full:  # noqa: PTH123
-        done = run(tar_index, archive, stdout=full)
-    assert done.returncode == 1
-    one_sentence(done.stderr, 'Standard output cannot be written: No space left on device.')
-    assert path_next_to(source_of(str(archive))).exists()
-
-
-def test_the_built_in_faces(tmp_path, monkeypatch):
-    from estimator_lab.data.demo_sets import archives
-
-    source = archives.write_demo(tmp_path / 'drawn', identities=2, train_per_identity=3, test_per_identity=1)
-    monkeypatch.setattr(demo, 'cached_demo', lambda: source)
-    target = tmp_path / 'faces'
-    with files_up_to(2048), pytest.raises(LabError, match=f'{target} cannot be written: File too large'):
-        demo._write_faces(target)
-    assert not list(target.iterdir())
-    demo._write_faces(target)
-    assert (target / 'train.tar').read_bytes() == source.train.read_bytes()

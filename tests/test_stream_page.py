@@ -1,6 +1,5 @@
 """docs/stream.md: its PyTorch program is killed and goes on exactly; loaders with workers and states."""
 
-import json
 import os
 import re
 import signal
@@ -10,7 +9,6 @@ import time
 
 import pytest
 
-from estimator_lab.base.errors import DataError
 from tests.places import ROOT
 
 torch = pytest.importorskip('torch', reason='PyTorch is in the extra `bench`')
@@ -87,13 +85,6 @@ def test_workers_go_on_after_what_was_yielded_before(archive, method):
     assert [batch.keys for batch in loader] == whole[1:]
 
 
-def test_examples_one_by_one_are_complete(archive):
-    data = stream(archive, image_shape=(4, 4, 1))
-    found = list(DataLoader(data, batch_size=8, num_workers=2))
-    assert found[0].data.shape == (8, 4, 4, 1) and found[0].class_id.dtype == torch.int64
-    assert len({key for batch in found for key in batch.key}) == 24
-
-
 @pytest.mark.parametrize('workers', [0, 2])
 @pytest.mark.parametrize('in_batches', [True, False])
 def test_a_stateful_loader_goes_on(archive, workers, in_batches):
@@ -114,12 +105,3 @@ def test_a_stateful_loader_goes_on(archive, workers, in_batches):
     second = loader()
     second.load_state_dict(state)
     assert begun + [keys(batch) for batch in second] == whole
-
-
-def test_the_state_of_a_worker_is_for_as_many(archive):
-    state = {**stream(archive, batch_size=4).state_dict(), 'workers': 2, 'batch_size': 4, 'world_size': 1}
-    assert len(json.dumps(state)) <= 1024
-    data = stream(archive, batch_size=4)
-    data.load_state_dict(state)
-    with pytest.raises(DataError, match='DataLoader with 2 workers, not 1'):
-        next(data)

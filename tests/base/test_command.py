@@ -1,16 +1,13 @@
 """Settings become flags, a help page and errors in one sentence."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from estimator_lab.base import command
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.progress import say
 from estimator_lab.base.settings import setting
 
 
@@ -71,11 +68,6 @@ def test_home_is_expanded_in_flags_and_arguments(monkeypatch):
     assert line.arguments == ['/home/anna/e']
 
 
-def test_an_alias_is_the_flag_it_stands_for():
-    settings, line = parsed('--title=x', aliases={'title': 'name'})
-    assert settings.name == 'x' and 'name' in line.given
-
-
 def test_a_mistake_in_a_flagfile_names_the_file(tmp_path):
     file = tmp_path / 'flags.txt'
     for line, words in (
@@ -126,21 +118,6 @@ def test_a_missing_file_is_reported_with_its_flag(monkeypatch, capsys):
     assert capsys.readouterr().err == "error: --paths: There is no file 'b.tar'.\n"
     assert run(monkeypatch, ['--name=x', '--paths=c.tar'], fail) == 1
     assert capsys.readouterr().err == "error: There is no file 'b.tar'.\n"
-
-
-def test_the_default_of_another_flag_is_not_a_missing_file(monkeypatch, capsys):
-    @dataclass(frozen=True)
-    class Models:
-        model: str = setting('cnn', 'which model', group='')
-        data: str = setting('', 'examples', group='')
-
-    def fail(settings, line):
-        raise DataError(f'There is no file {settings.data!r}.')
-
-    monkeypatch.setattr(sys, 'argv', ['program', '--data=cnn'])
-    with pytest.raises(SystemExit, match='1'):
-        Command(fail, '', Models).run()
-    assert capsys.readouterr().err == "error: --data: There is no file 'cnn'.\n"
 
 
 @pytest.mark.parametrize(
@@ -236,34 +213,3 @@ def test_errors_are_one_sentence(monkeypatch, capsys, error, status, words):
 
     assert run(monkeypatch, [], fail) == status
     assert capsys.readouterr().err == f'{words}\n'
-
-
-@pytest.mark.parametrize('name', ['stdout', 'stderr'])
-@pytest.mark.parametrize(('arguments', 'status'), [([], 0), (['--help'], 0), (['--nonsense'], 2)])
-def test_a_closed_stream_does_not_matter(monkeypatch, name, arguments, status):
-    monkeypatch.setattr(sys, name, None)
-    assert run(monkeypatch, arguments, lambda settings, line: say('done')) == status
-
-
-@pytest.fixture
-def interpreter(tmp_path, monkeypatch):
-    """Pretends that this Python is .venv/bin/python below the current folder."""
-    path = tmp_path / '.venv' / 'bin' / 'python'
-    path.parent.mkdir(parents=True)
-    path.write_text('#!/bin/sh\n')
-    path.chmod(0o755)
-    monkeypatch.setattr(sys, 'executable', str(path))
-    monkeypatch.chdir(tmp_path)
-    return path
-
-
-def test_python_is_named_as_briefly_as_the_shell_finds_it(interpreter, monkeypatch, tmp_path):
-    monkeypatch.setenv('PATH', str(interpreter.parent))
-    assert command.python() == 'python'
-    assert command.tensorboard(Path('runs')) == 'tensorboard --logdir=runs'
-    monkeypatch.setenv('PATH', '/usr/bin:/bin')
-    assert command.python() == '.venv/bin/python'
-    assert command.tensorboard(Path('a b')) == ".venv/bin/python -m tensorboard.main --logdir='a b'"
-    (tmp_path / 'other').mkdir()
-    monkeypatch.chdir(tmp_path / 'other')
-    assert command.python() == str(interpreter)

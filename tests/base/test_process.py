@@ -40,19 +40,6 @@ def test_hidden_text_is_discarded_on_success(run_python):
     assert (done.stdout, done.stderr) == ('reached', '')
 
 
-def test_without_a_temporary_file_nothing_is_hidden(run_python):
-    code = """
-import os, tempfile
-from estimator_lab.base.process import hushed
-def refuse(*arguments, **more):
-    raise FileNotFoundError('no place')
-tempfile.NamedTemporaryFile = refuse
-with hushed():
-    os.write(2, b'native words')
-"""
-    assert run_python('-c', code).stderr == 'native words'
-
-
 IMPORTS = """
 import sys
 from estimator_lab.base import process

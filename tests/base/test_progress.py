@@ -5,7 +5,7 @@ import pytest
 from estimator_lab.base import progress
 from estimator_lab.base.activity import fitted
 from estimator_lab.base.errors import LabError
-from estimator_lab.base.progress import Progress, clock
+from estimator_lab.base.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -18,15 +18,6 @@ def now(monkeypatch):
     time = [100.0]
     monkeypatch.setattr(progress.time, 'monotonic', lambda: time[0])
     return time
-
-
-def test_quick_work_shows_nothing(now):
-    for stream in (io.StringIO(), Terminal()):
-        bar = Progress('Counting', stream)
-        now[0] += 1.9
-        bar('5 sheep', 0.5)
-        bar.close()
-        assert stream.getvalue() == ''
 
 
 def test_plain_lines_come_seldom(now):
@@ -52,19 +43,6 @@ def test_a_terminal_has_a_bar_that_goes_away(now):
     assert stream.getvalue() == f'\r\033[KCounting  [######{" " * 18}]  25%  30 sheep  1:30 left'
     bar.close()
     assert stream.getvalue().endswith('\r\033[K')
-
-
-def test_without_a_known_whole(now):
-    stream = io.StringIO()
-    bar = Progress('Counting', stream)
-    now[0] += 5
-    bar('30 sheep')
-    assert stream.getvalue() == 'Counting: 30 sheep\n'
-
-
-@pytest.mark.parametrize(('seconds', 'text'), [(0, '0:00'), (59.6, '1:00'), (123, '2:03'), (3723, '1:02:03')])
-def test_clock(seconds, text):
-    assert clock(seconds) == text
 
 
 def test_names_in_what_is_said_are_made_printable(now, capsys):

@@ -47,9 +47,3 @@ def test_dropout_between_layers_in_training_only():
             answers.append(session.run(outputs, {training: chosen}))
     assert np.array_equal(answers[0], answers[1])
     assert not np.allclose(answers[2], answers[3])
-
-
-def test_what_is_rejected():
-    for more in ({'direction': 'both'}, {'input_mode': 'skip_input'}):
-        with pytest.raises(ValueError, match='is not supported'):
-            CUDNN.CudnnGRU(1, 3, **more)

@@ -36,26 +36,6 @@ def test_predictions_and_exports_have_forwarded_features(tmp_path):
     assert served({'x': [1.0, 2.0], 'id': [8, 9]})['id'].tolist() == [8, 9]
 
 
-@pytest.mark.parametrize(
-    ('keys', 'words'),
-    [
-        ('nothing', 'no feature'),
-        (['id', 'words'], 'sparse_default_values'),
-        (None, "'words' is a SparseTensor"),
-        ('logits', "already have the key 'logits'"),
-    ],
-)
-def test_features_that_cannot_be_forwarded(keys, words, tmp_path):
-    model = CONTRIB.forward_features(tf.estimator.LinearClassifier(COLUMNS, str(tmp_path)), keys)
-
-    def features():
-        found = data()[0]
-        return {**found, 'logits': found['x']}
-
-    with pytest.raises(ValueError, match=words):
-        next(model.predict(lambda: tf.data.Dataset.from_tensors(features())))
-
-
 def test_a_replicated_model_function_says_that_it_uses_one_device(monkeypatch):
     said = []
     monkeypatch.setattr(tf.logging, 'warning', lambda text, *values: said.append(text % values))
@@ -124,11 +104,6 @@ def test_an_estimator_trains_evaluates_predicts_and_exports_two_targets(tmp_path
     served = serve({'x': [[0, 1]]})
     assert served['tags/probabilities'][0] == pytest.approx(predicted[('tags', 'probabilities')])
     assert served['size/predictions'][0] == pytest.approx(predicted[('size', 'predictions')])
-
-
-def test_reductions_that_are_rejected():
-    with pytest.raises(ValueError, match="loss_reduction='weighted_mean' is not supported"):
-        CONTRIB.regression_head(loss_reduction=tf.losses.Reduction.MEAN)
 
 
 def test_a_head_minimizes_by_one_optimizer():

@@ -81,21 +81,6 @@ def test_an_experiment_trains_evaluates_and_exports(experiment, tmp_path):
         predictor.from_estimator(model, receiver, 'no')
 
 
-def test_an_estimator_without_a_checkpoint_has_no_predictor(tmp_path):
-    with pytest.raises(ValueError, match="Couldn't find trained model"):
-        tf.contrib.predictor.from_estimator(tf.estimator.Estimator(model_fn, str(tmp_path)), receiver)
-
-
-def test_what_a_learn_runner_rejects(experiment):
-    run = tf.contrib.learn.learn_runner.run
-    with pytest.raises(ValueError, match='either `output_dir` or `run_config`'):
-        run(None)
-    with pytest.raises(TypeError, match='did not return an Experiment'):
-        run(lambda output_dir: None, 'x')
-    with pytest.raises(ValueError, match='non-existent task nothing'):
-        experiment('nothing')
-
-
 def test_csv_files(tmp_path):
     path = tmp_path / 'iris.csv'
     path.write_text('2,2,setosa,versicolor\n6.4,2.8,2\n5.0,2.3,1\n')
@@ -131,16 +116,6 @@ def test_mnist_from_files(tmp_path):
     in_order = read_data_sets(str(tmp_path), validation_size=0, dtype=tf.uint8, reshape=False).test
     batch, labels = in_order.next_batch(4, shuffle=False)
     assert batch.shape == (4, 2, 2, 1) and labels.tolist() == [0, 1, 2, 3]
-
-
-def test_files_are_found_and_not_downloaded(tmp_path):
-    base = tf.contrib.learn.datasets.base
-    (tmp_path / 'here.csv').write_text('1')
-    assert base.maybe_download('here.csv', str(tmp_path), 'http://x') == str(tmp_path / 'here.csv')
-    with pytest.raises(FileNotFoundError, match=r'gone.csv is missing: download it from http://x\.$'):
-        base.maybe_download('gone.csv', str(tmp_path), 'http://x')
-    with pytest.raises(AttributeError, match=r'^tf\.contrib\.learn\.datasets\.shrink_csv is not supported'):
-        base.shrink_csv  # noqa: B018
 
 
 def test_mnist_is_not_downloaded(tmp_path):

@@ -68,50 +68,11 @@ def test_arrays(tmp_path):
     assert shapes == dict.fromkeys(('train', 'eval', 'infer'), (2, 1))
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        ({}, 'either x or input_fn'),
-        ({'x': X, 'input_fn': of_two()}, 'either x or input_fn'),
-        ({'input_fn': of_two(), 'batch_size': 2}, 'batch_size belong to x'),
-        ({'x': iter([1, 2])}, 'use input_fn'),
-    ],
-)
-def test_arguments_that_contradict_each_other(fitted, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        fitted.predict(**arguments)
-
-
 def test_a_model_without_a_checkpoint(tmp_path):
     model = tf.contrib.learn.Estimator(line, str(tmp_path))
     for call in (model.evaluate, model.predict):
         with pytest.raises(tf.contrib.learn.NotFittedError, match="Couldn't find trained model"):
             call(input_fn=of_two())
-
-
-def test_what_a_model_function_may_be(tmp_path):
-    learn = tf.contrib.learn
-    with pytest.raises(ValueError, match='does not have a params argument'):
-        learn.Estimator(line, params={'a': 1})
-    with pytest.raises(ValueError, match='please return ModelFnOps'):
-        learn.Estimator(lambda x, y: (1, 2)).fit(input_fn=of_two(), steps=1)
-    seen = {}
-
-    def model_fn(x, y, mode, params, config, model_dir):
-        seen.update(params=params, config=config, model_dir=model_dir, y=y)
-        return line(x, y, mode)
-
-    model = learn.Estimator(
-        model_fn, str(tmp_path), params={'a': 1}, feature_engineering_fn=lambda x, y: (x, y + 1)
-    )
-    model.fit(input_fn=of_two(), steps=1)
-    assert seen['params'] == {'a': 1} and seen['model_dir'] == str(tmp_path) == seen['config'].model_dir
-
-
-def test_train_and_evaluate_accepts_it(fitted):
-    train = tf.estimator.TrainSpec(of_two(), max_steps=12)
-    metrics, _ = tf.estimator.train_and_evaluate(fitted, train, tf.estimator.EvalSpec(of_two(), steps=1))
-    assert metrics['global_step'] == 12
 
 
 def test_an_experiment_with_metrics_and_export(tmp_path):
@@ -192,12 +153,6 @@ def test_the_loss_is_the_mean_as_in_1_15():
     assert model.fit(X, Y, steps=1).evaluate(X, Y)['loss'] == pytest.approx(np.log(2))
 
 
-def test_settings_that_are_not_supported():
-    columns = [tf.contrib.layers.real_valued_column('', 2)]
-    with pytest.raises(ValueError, match='enable_centered_bias is not supported'):
-        tf.contrib.learn.LinearClassifier(columns, enable_centered_bias=True)
-
-
 def test_the_census_model_of_the_tutorial(tmp_path):
     """Columns of tf.contrib.layers, by their old names, with sparse features."""
     layers, learn = tf.contrib.layers, tf.contrib.learn
@@ -271,8 +226,3 @@ def test_features_of_files(tmp_path):
             assert sorted(found.ravel()) == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match='TFRecordReader only'):
         read([path], 5, spec, tf.TextLineReader)
-
-
-def test_a_name_that_is_missing():
-    with pytest.raises(AttributeError, match='the class of the same name'):
-        tf.contrib.learn.DNNLinearCombinedEstimator  # noqa: B018

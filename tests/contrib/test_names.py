@@ -11,7 +11,7 @@ import pytest
 
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.contrib.modules import names_in
-from estimator_lab.contrib.table import TABLE, rows
+from estimator_lab.contrib.table import TABLE
 from estimator_lab.tf1 import tf
 
 PACKAGES = [package for package in TABLE if package not in ('contrib', 'learn.monitors')]
@@ -285,35 +285,11 @@ def test_modules_of_1_15_have_their_names(path, names):
     assert all(hasattr(module, name) for name in names.split())
 
 
-def test_programs_can_iterate_the_names_of_a_module():
-    """google/seq2seq looks for the cells of tf.contrib.rnn like this."""
-    module = importlib.import_module('tensorflow.contrib.rnn.python.ops.core_rnn_cell')
-    found = [value.__name__ for value in vars(module).values() if isinstance(value, type)]
-    assert {'LSTMCell', 'LayerNormBasicLSTMCell', 'MultiRNNCell'} <= set(found)
-
-
 def test_arg_scope_is_a_function_although_its_module_has_the_same_name():
     from tensorflow.contrib.framework.python.ops import arg_scope
 
     module = importlib.import_module('tensorflow.contrib.framework.python.ops.arg_scope')
     assert arg_scope is module.arg_scope is tf.contrib.framework.arg_scope
-
-
-def test_contrib_gan_is_the_package_tensorflow_gan():
-    if importlib.util.find_spec('tensorflow_gan') is None:
-        with pytest.raises(ImportError, match=r'pip install tensorflow-gan\.$'):
-            importlib.import_module('tensorflow.contrib.gan')
-
-
-@pytest.mark.parametrize('package', PACKAGES)
-def test_no_name_is_listed_twice(package):
-    names = [name for _, name, _ in rows(package) if name != '*']
-    assert len(names) == len(set(names))
-
-
-def test_whole_packages_are_listed_once():
-    missing = [name for _, name, _ in rows('contrib')]
-    assert len(missing) == len(set(missing)) and not set(missing) & set(names_in(''))
 
 
 def test_arg_scope_sets_defaults_of_layers():

@@ -18,7 +18,6 @@ PROGRAMS = {
         "'deep/weights/Adagrad']",
     ],
     'tagger': ['80 True', 'True'],
-    'census': ['80 True True', "['logits/biases', 'logits/weights']"],
 }
 
 

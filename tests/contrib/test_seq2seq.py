@@ -92,36 +92,5 @@ def test_samples_follow_the_probabilities():
     np.testing.assert_allclose(shares, [0.1, 0.2, 0.7], atol=0.03)
 
 
-def test_what_is_rejected():
-    cell, inputs = tf.nn.rnn_cell.GRUCell(3), tf.ones([2, 4, 5])
-    luong = seq2seq.LuongAttention(3, inputs)
-    for error, words, call in [
-        (TypeError, 'AttentionMechanism', lambda: seq2seq.AttentionWrapper(cell, inputs)),
-        (ValueError, 'one per attention_mechanism', lambda: seq2seq.AttentionWrapper(cell, luong, [2, 3])),
-        (ValueError, 'Incompatible', lambda: luong(tf.ones([2, 4]), None)),
-        (TypeError, 'Decoder', lambda: seq2seq.dynamic_decode(cell)),
-        (ValueError, 'vector', lambda: seq2seq.TrainingHelper(inputs, 3)),
-        (ValueError, 'vector', lambda: seq2seq.GreedyEmbeddingHelper(inputs, 3, 1)),
-        (ValueError, 'scalar', lambda: seq2seq.GreedyEmbeddingHelper(tf.eye(3), [1], [1])),
-        (ValueError, '3-D', lambda: seq2seq.sequence_loss(inputs[0], inputs[0], inputs[0])),
-        (ValueError, 'both averaged and summed', lambda: loss(sum_over_batch=True)),
-        (ValueError, 'rank', lambda: seq2seq.tile_batch(tf.constant(1), 2)),
-        (
-            ValueError,
-            'coverage_penalty_weight',
-            lambda: seq2seq.BeamSearchDecoder(
-                cell, tf.eye(3), [0], 1, inputs[0], 4, coverage_penalty_weight=0.1
-            ),
-        ),
-    ]:
-        with pytest.raises(error, match=words):
-            call()
-    wrapper = seq2seq.AttentionWrapper(cell, luong)
-    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match='Non-matching batch sizes'):
-        wrapper.zero_state(3, tf.float32)
-    with pytest.raises(TypeError, match='AttentionWrapperState'):
-        wrapper(inputs[:, 0], tf.ones([2, 3]))
-
-
 def loss(**more):
     return seq2seq.sequence_loss(tf.ones([2, 3, 4]), tf.ones([2, 3], tf.int32), tf.ones([2, 3]), **more)

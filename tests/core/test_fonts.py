@@ -1,16 +1,5 @@
-import pytest
-from PIL import ImageFont
-
 from estimator_lab.core import fonts
 from estimator_lab.core.fonts import fitted, wrapped
-
-
-def test_different_labels_stay_different():
-    assert fitted('n000001', 999).text == 'n000001'
-    assert fitted('猫 2', 999).text == 'U+732B 2' and fitted('Zoë ệ', 999).text == 'Zoe e'
-    labels = ['猫', '犬', 'кот', 'пёс', 'گربه', '😀']
-    texts = [fitted(label, 999).text for label in labels]
-    assert len(set(texts)) == len(labels) and all(text.isascii() for text in texts)
 
 
 def test_a_text_is_cut_to_its_width():
@@ -42,27 +31,3 @@ def test_long_texts_go_on_in_the_next_line():
     assert [line.text for line in wrapped('', 110, 3)] == ['']
     many = wrapped('w' * 100, 40, 3)
     assert len(many) == 3 and all(line.length <= 40 for line in many)
-
-
-@pytest.fixture
-def small_letters(monkeypatch):
-    """A Pillow whose own font has one size."""
-    small = ImageFont.load_default()
-
-    def load_default(*size):
-        if size:
-            raise TypeError
-        return small
-
-    monkeypatch.setattr(ImageFont, 'load_default', load_default)
-    fonts._font.cache_clear()
-    yield small
-    fonts._font.cache_clear()
-
-
-def test_pillow_without_sizes_has_small_letters(small_letters):
-    assert fitted('n000001', 999).font is small_letters
-
-
-def test_texts_have_the_requested_size():
-    assert 1.5 < fitted('n000001', 999, 30).length / fitted('n000001', 999).length < 2.5

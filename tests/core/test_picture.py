@@ -21,11 +21,6 @@ def test_images_have_their_texts_below():
     assert (below[:, 300:] == 255).all()
 
 
-def test_images_without_texts_are_close_to_each_other():
-    assert labelled_grid(np.zeros((9, 8, 8, 1)), [''] * 9).size == (804, 2 * 100 + 4)
-    assert labelled_grid(np.zeros((0, 8, 8, 1)), []).size == (804, 100 + 4)
-
-
 def test_a_title_is_above_the_images():
     images = np.ones((2, 8, 8, 1))
     plain, titled = (labelled_grid(images, ['', ''], title=title) for title in ('', 'Samples'))
@@ -33,14 +28,6 @@ def test_a_title_is_above_the_images():
     pixels = np.asarray(titled.convert('L'))
     assert (pixels[:23] < 128).any() and np.array_equal(pixels[27:], np.asarray(plain.convert('L'))[4:])
     assert labelled_grid(images, ['', ''], title='word ' * 50).height > titled.height
-
-
-def test_texts_of_several_lines():
-    images = np.zeros((2, 8, 8, 1))
-    one, three = (labelled_grid(images, [text, 'a'], columns=2, tile=50) for text in ('a', 'a\nb\nc'))
-    assert one.width == three.width and three.height - one.height == 38
-    ink = np.asarray(three.convert('L'))[54 + 19 :, :54] < 128  # below the first line of the first image
-    assert ink.any()
 
 
 def test_each_tile_is_scaled_to_its_own_range():
@@ -79,8 +66,3 @@ def test_heat_covers_the_whole_image():
         assert picture.shape == (side // 2, side, 3)
         assert picture[0, -1].tolist() == [230, 230, 26]  # 0.2 * 128 + 0.8 * (255, 255, 0)
         assert picture[-1, 0].tolist() == [128, 128, 128]
-
-
-@pytest.mark.parametrize('heat', [np.zeros((2, 2)), np.full((2, 2), 3.0)])
-def test_heat_may_be_even(heat):
-    assert overlay(np.zeros((4, 4, 1)), heat, 16).size == (16, 16)

@@ -9,7 +9,6 @@ from tensorboard.plugins.projector import ProjectorConfig, projector_plugin
 from estimator_lab.core.projector import (
     ProjectorHook,
     Sample,
-    label_text,
     labels_and_keys,
     write_projection,
 )
@@ -38,12 +37,6 @@ def test_tensorboard_reads_the_points(tmp_path):
     assert centres == [0, 64, 128, 191, 255, 0, 0, 0, 0]
 
 
-def test_a_single_column_has_no_title(tmp_path):
-    write_projection(tmp_path, 'code', np.zeros((2, 2)), {'label': ['a', 'b']})
-    assert (tmp_path / 'code_metadata.tsv').read_text() == 'a\nb\n'
-    assert not config_of(tmp_path).embeddings[0].HasField('sprite')
-
-
 def test_points_of_the_same_name_are_replaced(tmp_path):
     for name in ('layer_1', 'layer_2', 'layer_1'):
         write_projection(tmp_path, name, np.zeros((2, 2)), {'label': ['a', 'b']})
@@ -53,17 +46,6 @@ def test_points_of_the_same_name_are_replaced(tmp_path):
 def test_the_sprite_fits_a_browser(tmp_path):
     write_projection(tmp_path, 'code', np.zeros((4, 3)), {}, np.zeros((4, 1, 500, 1)))
     assert list(config_of(tmp_path).embeddings[0].sprite.single_image_dim) == [64, 1]
-
-
-def test_points_without_metadata(tmp_path):
-    write_projection(tmp_path, 'code', np.zeros((2, 3)), {})
-    (points,) = config_of(tmp_path).embeddings
-    assert points.tensor_path == 'code.tsv' and not points.metadata_path
-
-
-def test_points_in_a_plane_get_a_third_dimension(tmp_path):
-    write_projection(tmp_path, 'code', np.array([[1.5, 2], [3, 4]]), {})
-    assert np.loadtxt(tmp_path / 'code.tsv').tolist() == [[1.5, 2, 0], [3, 4, 0]]
 
 
 @pytest.mark.parametrize(
@@ -146,14 +128,6 @@ def test_each_item_has_the_same_chance():
     assert max(abs(counts[item] - 600) for item in range(10)) < 4 * 20.5
 
 
-def test_a_sample_depends_on_its_seed():
-    samples = [Sample(3, seed) for seed in (1, 1, 2)]
-    for item in range(100):
-        for sample in samples:
-            sample.offer((item,))
-    assert samples[0].kept == samples[1].kept != samples[2].kept
-
-
 def test_points_have_columns_for_labels_and_keys():
     features = {'key': 'a tensor of keys'}
     assert list(labels_and_keys(features, None, ())) == ['key']
@@ -163,7 +137,3 @@ def test_points_have_columns_for_labels_and_keys():
             ids, text_of = labels_and_keys(features, tf.constant(labels), ('ape', 'bee'))['label']
             session.run(tf.tables_initializer())
             assert list(map(text_of, session.run(ids))) == ['ape', 'bee', 'unknown']
-
-
-def test_label_text():
-    assert [label_text(('ape', 'bee'), id_) for id_ in (0, 1, 2, -1)] == ['ape', 'bee', 'unknown', 'unknown']

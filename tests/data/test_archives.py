@@ -4,9 +4,7 @@ import gzip
 import os
 import re
 import threading
-from collections import Counter
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
@@ -27,15 +25,6 @@ def test_counts_over_all_archives(tmp_path):
     assert archives.counts == {'10': 1, 'a': 1, 'b': 3}
     assert list(archives.counts) == ['10', 'a', 'b']
     assert archives.total == 5
-
-
-def test_counts_of_a_part_are_those_of_its_images(archive):
-    whole = open_archives([str(archive)], IMAGES)
-    halves = whole.restricted_to(Part(0, 0.5)), whole.restricted_to(Part(0.5, 1))
-    for half in halves:
-        seen = Counter(label_of(turn.name) for turn in half.order(shuffle_buffer=9).epoch(0))
-        assert half.counts == dict(seen) and half.total == seen.total()
-    assert halves[0].total + halves[1].total == whole.total == 24
 
 
 def test_uncompressed_archives_are_shuffled_as_a_whole(archive, tmp_path):
@@ -64,24 +53,6 @@ def test_a_stream_gets_every_option(archive, tmp_path):
     assert len(lines) == 1 and 'sorted by label. Its first 5 images' in lines[0]
     plain = archives.order()
     assert (plain.shuffle_buffer, plain.seed, plain.use_damaged) == (1, 0, False) and len(lines) == 1
-
-
-def test_a_stream_in_mixed_order_is_not_warned_about(tmp_path):
-    lines = []
-    files = [(f'n{n * 7 % 10}/{n}.jpg', b'') for n in range(100)]
-    archives = open_archives([str(write_tar(tmp_path / 'a.tar.gz', files, 'w:gz'))], IMAGES, say=lines.append)
-    archives.order(20)
-    assert not lines
-    archives.order(200)  # which holds all
-
-
-def test_random_access_gets_every_option(archive):
-    half = Part(0.5, 1)
-    archives = open_archives([str(archive)], IMAGES).restricted_to(half)
-    stored = [member.name for member in stream_members(archive) if member.name in half]
-    assert [member.name for member in archives.order(1, 3).epoch(0)] == stored
-    orders = [[member.name for member in archives.order(2, seed).epoch(0)] for seed in (3, 3, 4)]
-    assert orders[0] == orders[1] != orders[2]
 
 
 def test_examples_of_overlapping_parts_are_counted_once(archive, tmp_path):
@@ -149,11 +120,3 @@ def test_a_damaged_pipe_gives_a_warning_when_it_is_read(tmp_path):
     assert len(list(archives.order(1).epoch(0))) == 16
     writer.join()
     assert len(lines) == 1 and 'is cut off at byte 60000' in lines[0]
-
-
-def test_shared_data(shared_data: Path):
-    archives = open_archives([str(shared_data / 'mnist-test.tar.gz')], IMAGES)
-    assert list(archives.counts) == list('0123456789')
-    assert archives.total == 10_000 and archives.counts['0'] == 980
-    photos = open_archives([str(shared_data / 'photos-train.tar')], IMAGES)
-    assert set(photos.counts.values()) == {200} and photos.has_random_access

@@ -81,21 +81,6 @@ def test_an_index_of_another_archive_is_not_used(archive, own_cache, builds, com
     assert len(builds) == 3
 
 
-def test_without_a_cache_the_index_is_made_each_time(archive, monkeypatch, builds):
-    monkeypatch.setenv('XDG_CACHE_HOME', '/proc/none')
-    assert len(open_index(archive)) == len(open_index(archive)) == 24 and len(builds) == 2
-
-
-@pytest.mark.parametrize('row', [0, 7, 23])
-def test_a_member_that_has_gone(archive, own_cache, row):
-    index = open_index(archive)
-    with archive.open('r+b') as file:
-        file.seek(index.member(row).offset + 130)
-        file.write(b'7')  # in the size, say
-    with pytest.raises(DataError, match=r'has changed since it was indexed\. Start again'):
-        index.member(row).read()
-
-
 def test_an_archive_that_is_cut_off_while_it_is_read(archive):
     index = build_index(archive)
     with archive.open('r+b') as file:
@@ -139,16 +124,6 @@ def test_pipes_and_empty_archives(tmp_path, own_cache):
     for _ in range(2):
         index = open_index(empty)
         assert len(index) == 0 and index.counts == {} and index.labels == ()
-
-
-@pytest.mark.parametrize('mode', ['w', 'w:gz'])
-def test_progress_ends_near_the_whole(tmp_path, monkeypatch, mode):
-    monkeypatch.setattr(tar, '_PROGRESS_EVERY', 10)
-    files = [(f'a/{n}.jpg', os.urandom(20_000)) for n in range(100)]
-    said = []
-    build_index(write_tar(tmp_path / 'a.tar', files, mode), progress=lambda *state: said.append(state))
-    shares = [share for _, share in said]
-    assert shares == sorted(shares) and 0.8 < shares[-1] <= 1 and said[5][0].endswith('9 images')
 
 
 def test_name_hashes_are_uniform_and_the_same_everywhere():

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import BadExamples, InputReport
-from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input_fns import archive_input_fn
@@ -107,13 +105,6 @@ def test_parts_of_a_data_set_share_the_memory(archive):
     assert not IMAGES.reader(ReaderOptions(SHAPE, examples=24)).table  # 0 megabytes
 
 
-def test_augmented_images_are_kept_but_changed_in_each_epoch(archive):
-    shift = Augmentation(shift=3, mirror=True, seed=1)
-    got, _, _ = batches(archive, 30, size=4, augmentation=shift)
-    expected, _, _ = batches(archive, 30, memory=False, size=4, augmentation=shift)
-    assert_same(got[1], expected[1])
-
-
 def test_too_many_bad_images_end_the_input_at_the_same_place(broken):
     archives = open_archives([str(broken)], IMAGES)
     ends = []
@@ -147,12 +138,3 @@ def test_tensorflow_uses_the_memory_itself(archive):
         for _ in range(20):  # batches that were prefetched
             images = session.run(features['image'])
         assert images.min() == 1
-
-
-def test_an_archive_with_more_images_than_before_is_reported(archive):
-    reader = ImageReader(SHAPE, table=Table(20, SHAPE))
-    report = InputReport(IMAGES)
-    fn = archive_input_fn(open_archives([str(archive)], IMAGES).order(), reader, 4, report, VOCABULARY)
-    batches_of(fn)
-    with pytest.raises(DataError, match='has more examples than when training started'):
-        report.raise_error()

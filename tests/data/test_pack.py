@@ -21,8 +21,6 @@ import pytest
 from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
-from estimator_lab.base.outputs import locked
-from estimator_lab.data import member as tar_member
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
@@ -60,14 +58,6 @@ def test_every_image_is_in_exactly_one_shard(tmp_path, out, count, compress):
     ]
     found = packed(out)
     assert Counter(member for shard in found for member in shard) == Counter(FILES)
-
-
-def test_several_archives_and_duplicate_names(tmp_path, source, out):
-    other = write_tar(tmp_path / 'other.tar', [('train/n000/000.jpg', b'another'), ('z/1.jpg', b'')])
-    manifest = pack([source, other], out, PackSettings(2), quiet)
-    found = Counter(member for shard in packed(out) for member in shard)
-    assert found == Counter([*FILES, ('train/n000/000.jpg', b'another'), ('z/1.jpg', b'')])
-    assert manifest.labels == {**dict.fromkeys((f'n{n:03}' for n in range(5)), 60), 'n000': 61, 'z': 1}
 
 
 def test_shards_are_chosen_at_random_and_equally_often(source, out):
@@ -117,13 +107,6 @@ def test_names_are_preserved(tmp_path, name):
     assert packed(tmp_path) == [[(name, b'data'), ('a/2.jpg', b'2')]]
 
 
-def test_name_that_is_not_utf8_keeps_its_escaped_form(tmp_path, out):
-    with tarfile.open(tmp_path / 'a.tar', 'w', encoding='latin-1', format=tarfile.GNU_FORMAT) as archive:
-        archive.addfile(tarfile.TarInfo('a/café.jpg'))
-    pack([str(tmp_path / 'a.tar')], out, PackSettings(1), quiet)
-    assert packed(out) == [[('a/caf\\xe9.jpg', b'')]]
-
-
 def test_larger_images_are_scaled_down_and_others_stay(tmp_path, out):
     files = {
         'a/wide.png': encoded(picture(1, 60, 120)),
@@ -143,22 +126,6 @@ def test_larger_images_are_scaled_down_and_others_stay(tmp_path, out):
     assert np.array(images['a/alpha.jpg']).max() < 5
     expected = decode_image(files['a/wide.png'], 30, 60, 3).astype(int)
     assert np.abs(expected - np.array(images['a/wide.jpg'])).mean() < 4
-
-
-def test_quality_and_metadata(tmp_path):
-    exif = Image.Exif()
-    exif[0x010E] = 'a description'
-    data = encoded(picture(1, 64, 64), 'JPEG', exif=exif, comment=b'a comment', quality=95)
-    source = write_tar(tmp_path / 'a.tar', [('a/1.jpeg', data)])
-    sizes = []
-    for quality in (20, 95):
-        pack([source], tmp_path / f'q{quality}', PackSettings(1, 32, quality), quiet)
-        ((name, small),) = packed(tmp_path / f'q{quality}')[0]
-        assert name == 'a/1.jpg'
-        assert b'description' not in small
-        assert b'comment' not in small
-        sizes.append(len(small))
-    assert sizes[0] < sizes[1]
 
 
 def test_bad_images_are_skipped_shown_and_listed(tmp_path, out):
@@ -183,15 +150,6 @@ def test_too_many_bad_images_end_it(tmp_path, out):
     assert not out.exists()
 
 
-def test_without_resizing_nothing_is_decoded_but_the_limit_holds(source, out, monkeypatch):
-    monkeypatch.setattr(tar_member, 'MAX_MEMBER_BYTES', 500)
-    manifest = pack([source], out, PackSettings(2, max_bad_fraction=0.5), quiet)
-    expected = [(name, data) for name, data in FILES if len(data) <= 500]
-    assert Counter(member for shard in packed(out) for member in shard) == Counter(expected)
-    assert len(manifest.skipped) == len(FILES) - len(expected) > 0
-    assert 'more than the 500 allowed' in manifest.skipped[0]['reason']
-
-
 def test_damaged_archive(tmp_path, source, out):
     data = Path(source).read_bytes()
     cut = tmp_path / 'cut.tar'
@@ -214,14 +172,6 @@ def test_other_files_are_never_read_as_archives(tmp_path, source, out):
     assert not out.exists()
 
 
-def test_too_few_images(tmp_path, out):
-    with pytest.raises(DataError, match=r'of --shards=9 would be empty: there are only 3 images; give fewer'):
-        pack([write_tar(tmp_path / 'a.tar', FILES[:3])], out, PackSettings(9), quiet)
-    with pytest.raises(DataError, match='no image to pack'):
-        pack([write_tar(tmp_path / 'b.tar', [('a.txt', b'')])], out, PackSettings(1), quiet)
-    assert not out.exists()
-
-
 def test_finished_shards_are_never_touched(source, out):
     pack([source], out, PackSettings(2), quiet)
     before = all_bytes(out)
@@ -232,26 +182,6 @@ def test_finished_shards_are_never_touched(source, out):
         pack([source], out, PackSettings(2, seed=5), quiet)
     assert all_bytes(out) == before
     assert len(list(out.iterdir())) == 2
-
-
-def test_other_files_in_the_folder_are_left_alone(source, out):
-    out.mkdir()
-    (out / 'notes.txt').write_text('mine')
-    with pytest.raises(DataError, match='would be empty'):
-        pack([source], out, PackSettings(2000), quiet)
-    assert [path.name for path in out.iterdir()] == ['notes.txt']
-    pack([source], out, PackSettings(2), quiet)
-    assert (out / 'notes.txt').read_text() == 'mine'
-
-
-def test_folder_that_is_a_file_or_in_use(source, out, tmp_path):
-    with pytest.raises(FlagError, match='is a file, not a folder'):
-        pack([source], Path(source), PackSettings(2), quiet)
-    out.mkdir()
-    with locked(out, 'busy'), pytest.raises(FlagError, match='is being written by another process'):
-        pack([source], out, PackSettings(2), quiet)
-    with pytest.raises(FlagError, match=r'--out=/dev/null/x cannot be written: Not a directory'):
-        pack([source], Path('/dev/null/x'), PackSettings(2), quiet)
 
 
 @pytest.mark.parametrize('label', WRONG)
@@ -270,15 +200,6 @@ def test_labels_of_sidecar_files_are_refused_with_their_member(tmp_path, out, la
     with pytest.raises(DataError, match=r"source\.tar': member '0\.jpg' at byte 0: the label .* cannot be"):
         pack([source], out, PackSettings(1), quiet)
     assert not out.exists()
-
-
-def test_all_other_labels_are_read_as_they_were(tmp_path, out):
-    labels = ['a_b', 'a b', 'Zoë', 'a.b', '-', 'back\\slash', 'x41', '~', '%2F', 'tar', '猫' * 60]
-    kind, source = with_table(tmp_path, labels)
-    manifest = pack([source], out, PackSettings(1), quiet, kind)
-    assert open_archives([f'{out}/*.tar'], IMAGES).counts == manifest.labels
-    assert manifest.labels == dict.fromkeys(sorted(labels), 1)
-    verified(out)
 
 
 def test_no_member_leads_out_of_its_shard(tmp_path, out):
@@ -317,22 +238,6 @@ def test_full_disk_and_interrupt_leave_nothing(source, out, monkeypatch, after, 
     assert not out.exists()
     if expected is LabError:
         assert str(caught.value) == f'--out={out} cannot be written: No space left on device.'
-
-
-@pytest.mark.parametrize('moved', range(4))
-def test_stopped_as_shards_are_moved(source, out, monkeypatch, moved):
-    rename, calls = Path.rename, []
-
-    def stop(self, target):
-        if len(calls) == moved:
-            raise KeyboardInterrupt
-        calls.append(target)
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, 'rename', stop)
-    with pytest.raises(KeyboardInterrupt):
-        pack([source], out, PackSettings(3), quiet)
-    assert not out.exists()
 
 
 KILLED = """
@@ -392,24 +297,6 @@ def test_a_hidden_folder_with_other_files_is_left_alone(source, out, inside):
     assert path.read_text() == 'mine'
 
 
-def test_a_hidden_folder_that_is_a_link_or_a_file(tmp_path, source):
-    for number, make in enumerate((lambda p: p.symlink_to(tmp_path), lambda p: p.write_text('mine'))):
-        out = tmp_path / f'out{number}'
-        out.mkdir()
-        make(out / '.packing')
-        with pytest.raises(FlagError, match=r'holds \.packing, which is not the folder of an unfinished run'):
-            pack([source], out, PackSettings(1), quiet)
-        assert os.path.lexists(out / '.packing')
-
-
-def test_a_link_that_leads_nowhere_counts_as_a_file(tmp_path, source):
-    out = tmp_path / 'out'
-    out.mkdir()
-    (out / MANIFEST).symlink_to(tmp_path / 'nowhere')
-    with pytest.raises(FlagError, match=r'already holds manifest\.json'):
-        pack([source], out, PackSettings(1), quiet)
-
-
 # The command.
 
 
@@ -436,14 +323,6 @@ def test_command(command, source, out):
     next_line = done.stdout.splitlines()[-1]
     assert f'--data={shlex.quote(f"{out}/shard-*-of-00003.tar")}' in next_line
     assert verified(out)['images'] == 300
-
-
-def test_standard_input(tmp_path, out):
-    source = write_tar(tmp_path / 'a.tar.gz', compress=gzip.compress)
-    arguments = [sys.executable, '-m', 'estimator_lab.data.pack', '-', f'--out={out}', '--shards=2']
-    with Path(source).open('rb') as file:
-        subprocess.run(arguments, stdin=file, cwd=ROOT, check=True, capture_output=True)
-    assert Counter(member for shard in packed(out) for member in shard) == Counter(FILES)
 
 
 @pytest.mark.parametrize(
@@ -474,10 +353,3 @@ def test_mistakes_give_one_sentence(command, source, out, tmp_path, arguments, s
     assert done.stderr.count('\n') == 1
     assert sentence in done.stderr
     assert not out.exists()
-
-
-def test_help_needs_no_tensorflow(run_python):
-    done = run_python('-X', 'importtime', '-m', 'estimator_lab.data.pack', '--help')
-    assert '--image_size' in done.stdout and len(done.stdout.splitlines()) < 30
-    imported = {line.rpartition('|')[2].strip() for line in done.stderr.splitlines()}
-    assert 'estimator_lab.data' in imported and 'tensorflow' not in imported

@@ -17,9 +17,7 @@ from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import SUFFIX
 from estimator_lab.data.member import read_members
-from estimator_lab.data.sources import expand
 from tests.archive_files import tar_bytes
-from tests.meeting import Meeting
 from tests.streams import build_index, found_in, names, scan_headers, stream_members
 from tests.web_server import web_server
 
@@ -116,18 +114,6 @@ def test_a_compressed_archive_is_fetched_once_too(web, has_ranges):
         assert web.bytes_sent < len(packed) + 8 * 512
 
 
-def test_what_was_not_used_for_long_makes_room(web, monkeypatch):
-    remote.keep_on_disk(3)
-    monkeypatch.setattr(remote, '_IDLE_SECONDS', -1.0)
-    for number in range(3):
-        opened(web.put(f'/{number}.tar', PLAIN))
-    kept = list((remote.cache_folder() / 'remote').iterdir())
-    assert len(kept) == 1 and kept[0].stat().st_size == len(PLAIN)
-    remote.keep_on_disk(1)
-    assert opened(web.put('/large.tar', PLAIN)).total == 60  # without a copy
-    assert len(list((remote.cache_folder() / 'remote').iterdir())) == 1
-
-
 @pytest.mark.parametrize('megabytes', [0, 10])
 @pytest.mark.parametrize('fault', ['resets', 'cuts', 'wholes'])
 def test_faults_change_nothing(web, url, local, fault, megabytes):
@@ -135,12 +121,6 @@ def test_faults_change_nothing(web, url, local, fault, megabytes):
     setattr(web, fault, 0.05)
     assert read_all(opened(url)) == read_all(opened(local))
     assert [m.data for m in stream_members(url)] == list(MEMBERS.values())
-
-
-def test_a_connection_that_stalls_is_replaced(web, url, monkeypatch):
-    monkeypatch.setattr(stores, 'SILENT_SECONDS', 0.3)
-    web.stalls = 0.05
-    assert len(read_all(opened(url))) == 60
 
 
 @pytest.mark.parametrize('fault', ['resets', 'cuts', 'wholes'])
@@ -223,19 +203,6 @@ def test_an_answer_that_is_an_error(web, url, status, words):
         assert url in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ('data', 'words'),
-    [
-        (b'<!DOCTYPE html><html>Not here</html>' * 50, 'is not a tar archive.*, but a web page'),
-        (b'', 'is an empty file'),
-        (PLAIN[:100_000], 'is cut off'),
-    ],
-)
-def test_a_file_that_is_no_archive(web, data, words):
-    with pytest.raises(DataError, match=words):
-        opened(web.put('/x.tar', data))
-
-
 def test_a_server_that_is_not_there():
     pytest.importorskip('aiohttp')
     with pytest.raises(DataError, match=r'cannot be read: Cannot connect to host .*, 8 times'):
@@ -279,38 +246,12 @@ def test_credentials_are_sent_and_never_shown(web, url, caplog):
     assert archives.paths == (f'{url}?...',)
 
 
-def test_passwords_of_the_environment(web, url, tmp_path, monkeypatch):
-    (tmp_path / 'netrc').write_text('machine 127.0.0.1 login user password PASSWORD\n')
-    monkeypatch.setenv('NETRC', str(tmp_path / 'netrc'))
-    opened(url)
-    assert web.headers[-1] == ('/a.tar', 'Basic dXNlcjpQQVNTV09SRA==')
-
-
-@pytest.mark.parametrize('url', ['http://', 'http://[::1/a.tar', 'http://h:port/a.tar'])
-def test_a_url_that_is_none(web, url):
-    with pytest.raises(DataError, match='cannot be read: '):
-        opened(url)
-
-
 def test_the_same_file_signed_again_has_the_same_index(web, url):
     opened(f'{url}?part=1&Signature=one&Expires=1')
     web.requests.clear()
     remote._opened.clear()
     opened(f'{url}?part=1&Signature=two&Expires=2')
     assert web.bytes_sent < 3000
-
-
-def test_urls_that_differ_in_their_query_are_two_archives(web, url):
-    first, second = expand([f'{url}?id=1,{url}?id=2'])
-    assert (first.name, second.name) == (f'{url}?...', f'{url}?...#2')
-    assert (first.url, second.url) == (f'{url}?id=1', f'{url}?id=2')
-    assert opened(f'{url}?id=1', f'{url}?id=2').total == 120
-
-
-def test_many_ranges_are_under_way(web, url):
-    members = list(opened(url).order(shuffle_buffer=2).epoch(0))
-    web.meeting = Meeting(4)
-    assert len(read_members(members)) == 60 and web.meeting.complete.is_set()
 
 
 # Answers that are wrong, or written to do harm.
@@ -432,39 +373,3 @@ def test_archives_in_s3(bucket, pattern, megabytes):
     archives = opened(f's3://bucket/{pattern}')
     assert archives.paths == ('s3://bucket/a-0.tar', 's3://bucket/a-1.tar') and archives.has_random_access
     assert sorted((name, data) for name, _, data in read_all(archives)) == sorted(2 * [*SMALL.items()])
-
-
-def test_an_object_that_changes_is_noticed(bucket):
-    archives = opened('s3://bucket/a-0.tar')
-    bucket.put_object(Bucket='bucket', Key='a-0.tar', Body=tar_bytes(dict(reversed(SMALL.items()))))
-    with pytest.raises(DataError, match='has changed since it was indexed'):
-        read_all(archives)
-    assert len(read_all(opened('s3://bucket/a-0.tar'))) == 20
-
-
-def test_what_is_not_there(bucket):
-    for url in ('s3://bucket/none.tar', 's3://nobucket/a.tar'):
-        with pytest.raises(DataError, match=f"^'{url}' cannot be read: there is no such file"):
-            opened(url)
-    with pytest.raises(DataError, match="No file matches 's3://bucket/x"):
-        expand(['s3://bucket/x*.tar'])
-    bucket.put_object(Bucket='bucket', Key='folder/a.tar', Body=b'')
-    with pytest.raises(DataError, match="'s3://bucket/folder' cannot be read: it is a folder, not a file"):
-        opened('s3://bucket/folder')
-
-
-def test_no_access(bucket, monkeypatch):
-    import botocore.exceptions
-
-    for error, words in (
-        (PermissionError('Access Denied'), r'access is denied \(Access Denied\): check the credentials'),
-        (botocore.exceptions.NoCredentialsError(), 'access is denied .*: check the credentials'),
-        (botocore.exceptions.ReadTimeoutError(endpoint_url='x'), 'Read timeout .*, 8 times'),
-    ):
-
-        def fail(*_, error=error, **__):
-            raise error
-
-        monkeypatch.setattr('s3fs.S3FileSystem.info', fail)
-        with pytest.raises(DataError, match=f's3://bucket/a-0.tar. cannot be read: .*{words}'):
-            opened('s3://bucket/a-0.tar')

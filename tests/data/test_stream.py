@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import pickle
 import random
 
 import numpy as np
@@ -112,22 +111,6 @@ def test_each_iteration_goes_on_with_the_next_passes(source):
     assert next(stream(source), None) and keys(stream(source, epochs=2)) == whole[:48]
 
 
-def test_a_name_with_a_comma(archive, tmp_path):
-    path = archive.rename(tmp_path / 'a,b.tar')
-    assert len(keys(stream([path]))) == len(keys(stream(path))) == 24
-
-
-def test_draft_pixels_are_near_the_exact_ones(tmp_path):
-    files = [(f'a/{n}.jpg', encoded(picture(n, 200, 240), 'JPEG', quality=95)) for n in range(4)]
-    path = write_tar(tmp_path / 'a.tar', files)
-    exact, draft = (
-        np.stack([example.data for example in stream(path, image_shape=(32, 40, 3), decode=decode)])
-        for decode in ('exact', 'draft')
-    )
-    gap = np.abs(exact.astype(int) - draft)
-    assert 0 < gap.mean() < 3
-
-
 def test_the_number_of_processes_may_change_at_any_step(archive):
     """1, then 4, then 3, then 1 process, in the middle of an epoch: nothing is lost or repeated."""
     whole, state, seen = keys(stream(archive, epochs=3)), None, []
@@ -155,14 +138,6 @@ def test_another_batch_size_goes_on_at_the_same_example(archive):
     assert [key for batch in begun + rest for key in batch.keys] == keys(stream(archive))
     assert begun[0].data.shape == (5, 4, 4, 1) and begun[0].class_ids.dtype == np.int64
     assert isinstance(rest[0].data, list) and isinstance(rest[0].data[0], bytes)
-
-
-def test_a_copy_in_another_process_goes_on_where_the_original_is(archive):
-    first = stream(archive)
-    for _ in range(7):
-        next(first)
-    second = pickle.loads(pickle.dumps(first))
-    assert keys(second) == keys(first) and len(keys(stream(archive))) == 24
 
 
 def test_parts_of_a_split_are_disjoint_and_complete(source):
@@ -201,20 +176,6 @@ def test_bad_images_move_no_others(with_bad, caplog):
     assert keys(again) == good[3:]
     with pytest.raises(DataError, match='could not be decoded'):
         list(stream(with_bad, max_bad_fraction=0, **shape))
-
-
-def test_a_pipe_is_one_epoch(archive, run_python):
-    code = 'from estimator_lab.api import stream; print(len({x.key for x in stream("-", shuffle=False)}))'
-    done = run_python('-c', code, stdin=archive.read_bytes())
-    assert (done.stdout, done.returncode) == ('24\n', 0)
-
-
-def test_labels_from_a_table(archive, tmp_path):
-    table = tmp_path / 'labels.csv'
-    table.write_text('name,label\n0000_01.png,first\n')
-    data = stream(archive, labels=table)
-    assert data.labels == ('first',)
-    assert {(example.label, example.class_id) for example in data} == {('first', 0), ('', -1)}
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,15 @@
 """The examples run, print the figures of the notes, and read the same pixels as the package."""
 
-import ast
 import contextlib
 import importlib
 import itertools
 import json
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab import train
 from estimator_lab.api import DemoPaths
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.archives import open_archives
@@ -22,14 +19,9 @@ from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.tf1 import tf
-from estimator_lab.training.distribution import read_role
 from tests.archive_files import encoded, picture, write_tar
 from tests.places import GOLDEN, ROOT, load_script
 from tests.streams import stream_members
-
-SCRIPTS = sorted(
-    path for path in (ROOT / 'examples').glob('*.py') if path.stem not in ('built_in_data', 'loading')
-)
 
 
 @pytest.fixture
@@ -212,69 +204,3 @@ def test_bring_your_own_runs_as_a_command(tmp_path, run_forked):
     assert float(accuracy.split()[1].rstrip('%')) > 75
     assert float(auc.split()[1]) > 0.85
     assert Path(export.split()[1], 'saved_model.pb').is_file()
-
-
-def test_bring_your_own_needs_a_model_dir_in_a_cluster(run_forked):
-    task = {'cluster': {'chief': ['localhost:1']}, 'task': {'type': 'chief', 'index': 0}}
-    done = run_forked(str(ROOT / 'examples' / 'bring_your_own.py'), TF_CONFIG=json.dumps(task))
-    assert done.returncode == 1
-    # TensorFlow's own log is above it.
-    assert done.stderr.endswith('--model_dir is missing: all processes of a cluster must share one.\n')
-
-
-class Task:
-    """A process that the example starts: it ends with a status, or at a signal."""
-
-    def __init__(self, status):
-        self.poll, self.signals = lambda: status, 0
-
-    def wait(self):
-        return self.poll()
-
-    def terminate(self):
-        self.signals += 1
-        status = self.poll()
-        self.poll = lambda: 130 if status is None else status
-
-
-@pytest.mark.parametrize(
-    ('flags', 'statuses', 'status'),
-    [
-        ([], {}, 0),
-        (['--distribution', 'multi_worker', '--epochs=2'], {}, 0),
-        (['--max_steps=5'], {'worker 1': 1, 'evaluator 0': None}, 1),
-    ],
-)
-def test_cluster_starts_all_tasks_and_stops_them_if_one_fails(example, monkeypatch, flags, statuses, status):
-    module, found = example('cluster'), {}
-
-    def start(task, tf_config, arguments):
-        found[task] = tf_config, arguments, Task(statuses.get(task, 0))
-        return found[task][2]
-
-    monkeypatch.setattr(module, 'start', start)
-    monkeypatch.setattr(module, 'STOPPED', threading.Event())
-    monkeypatch.setattr(module.signal, 'signal', lambda *handler: None)
-    monkeypatch.setattr(module.sys, 'argv', ['cluster.py', '--data=train.tar', *flags])
-    assert module.main() == status
-    for tf_config, arguments, task in found.values():
-        settings, _ = train.COMMAND.parse(['train', *arguments])
-        role = read_role(settings.distribution, json.dumps(tf_config))
-        assert found[f'{role.job} {role.index}'][0] == tf_config and role.workers == 3
-        assert (settings.max_steps is None) == (settings.epochs is not None)
-        assert task.signals == (1 in statuses.values())
-    assert len(found) == (4 if 'multi_worker' in flags else 5)
-
-
-def test_bring_your_own_differs_by_its_import_alone():
-    """With TensorFlow's own import instead, nothing in it names this package."""
-    lines = (ROOT / 'examples' / 'bring_your_own.py').read_text().splitlines()
-    assert [line for line in lines if 'estimator_lab' in line] == ['from estimator_lab.tf1 import tf']
-
-
-@pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.stem)
-def test_each_header_says_section_command_and_duration(script):
-    header = ast.get_docstring(ast.parse(script.read_text())) or ''
-    assert header.startswith('The notes, "')
-    assert f'    python examples/{script.name}' in header
-    assert 'Takes ' in header and ' on 2 cores. ' in header

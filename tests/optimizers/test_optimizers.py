@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers import (
     OPTIMIZERS,
     SCHEDULES,
@@ -166,13 +165,6 @@ def test_schedules_follow_their_formula(schedule):
             assert session.run(rate, {step: now}) == pytest.approx(expected, abs=1e-7)
 
 
-def test_unknown_names_list_the_known_ones():
-    with pytest.raises(FlagError, match=r"Unknown optimizer 'adm'; known are: adadelta, adagrad, adam"):
-        make_optimizer('adm', 0.1)
-    with pytest.raises(FlagError, match="learning_rate_schedule 'x'; known are: constant, cosine"):
-        learning_rate_at('x', 0.1, 0, 10)
-
-
 @pytest.mark.parametrize('schedule', SCHEDULES)
 def test_a_warm_up_increases_to_the_schedule(schedule):
     step = tf.placeholder(tf.int64, [])
@@ -184,37 +176,3 @@ def test_a_warm_up_increases_to_the_schedule(schedule):
     assert [found for _, found in pairs] == pytest.approx(
         [share * rate for share, (rate, _) in zip(shares, pairs, strict=True)]
     )
-
-
-CANNED = """
-import numpy as np
-import tempfile
-from estimator_lab import optimizers
-from estimator_lab.tf1 import tf
-
-x = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
-labels = x[:, :3].argmax(1)
-for optimizer in (
-    optimizers.LBFGSOptimizer(),
-    optimizers.ConjugateGradientOptimizer(),
-    optimizers.HessianFreeOptimizer(damping=1.0),
-):
-    estimator = tf.estimator.DNNClassifier(
-        [8], [tf.feature_column.numeric_column('x', 4)], tempfile.mkdtemp(), n_classes=3, optimizer=optimizer,
-        loss_reduction=tf.losses.Reduction.SUM_OVER_BATCH_SIZE,  # TF1's losses are sums
-        config=tf.estimator.RunConfig(tf_random_seed=1))
-    data = tf.data.Dataset.from_tensors
-    for steps in (15, 30):  # stopped once and resumed
-        estimator.train(lambda: data(({'x': x}, labels)).repeat(), max_steps=steps)
-    found = estimator.evaluate(lambda: data(({'x': x}, labels)))
-    print(optimizer.get_name(), found['accuracy'] > 0.9, found['global_step'])
-"""
-
-
-@pytest.mark.parametrize('v2', ['on', 'off'])
-def test_a_canned_estimator_changes_its_optimizer_in_one_line(v2, run_forked):
-    """With TensorFlow's v2 behaviour on and off."""
-    off = 'from estimator_lab.tf1 import tf; tf.disable_v2_behavior()' if v2 == 'off' else ''
-    done = run_forked('-c', off + CANNED)
-    names = ('LBFGS', 'ConjugateGradient', 'HessianFree')
-    assert done.stdout.splitlines() == [f'{name} True 30' for name in names], done.stderr

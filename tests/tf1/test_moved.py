@@ -113,16 +113,6 @@ def test_existing_names_are_never_replaced(tmp_path, monkeypatch):
             sys.modules.pop(name, None)
 
 
-def test_names_that_never_existed_are_missing():
-    from tensorflow.python.util import nest
-
-    assert not hasattr(nest, 'no_such_name')
-    with pytest.raises(ImportError):
-        importlib.import_module('tensorflow.python.no_such_module')
-    with pytest.raises(ImportError):
-        importlib.import_module('tensorflow.python.estimator.no_such_module')
-
-
 def test_keras_layers_have_apply():
     with tf.Graph().as_default():
         ones = tf.keras.layers.Dense(2, kernel_initializer='ones').apply(tf.ones([1, 3]))
@@ -150,24 +140,6 @@ def test_a_name_of_tensorflow_1_in_the_estimator_of_2_says_where_it_is():
         pytest.skip('this TensorFlow has both')
     with pytest.raises(AttributeError, match=r'write tf\.compat\.v1\.estimator\.inputs\.$|no attribute'):
         _ = estimator.inputs
-
-
-@pytest.mark.parametrize('holder', ['', 'metrics'])
-def test_a_name_of_neither_version_is_an_ordinary_error(holder):
-    module = getattr(tf, holder) if holder else tf
-    with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
-        _ = module.no_such_name
-    assert getattr(module, '__no_such__', None) is None
-
-
-def test_device_spec_can_be_merged():
-    from tensorflow.python.framework.device import DeviceSpec
-
-    spec = DeviceSpec(job='ps', device_type='CPU')
-    spec.merge_from(DeviceSpec(job='worker', task=1))
-    assert spec.to_string() == '/job:worker/task:1/device:CPU:*'
-    with tf.Graph().as_default(), tf.device(spec):
-        assert tf.constant(1).device == spec.to_string()
 
 
 @pytest.mark.parametrize('kind', ['string', object])

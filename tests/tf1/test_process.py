@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from estimator_lab.tf1 import keep_freed_memory, prepare_process
 from estimator_lab.tf1.process import USERS_MALLOC_VARIABLES
 
 # Counts the blocks that are mappings of their own, a field of glibc's mallinfo2.
@@ -61,21 +60,6 @@ def test_blocks_come_from_the_heap_up_to_32_mib_in_a_prepared_process():
 
 
 @pytest.mark.usefixtures('glibc')
-@pytest.mark.parametrize('name', ['MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_'])
-def test_the_users_limit_stays(name):
-    printed = _printed(_AS_TENSORFLOW_DOES + _KEEP + _PREPARE + _COUNT, **{name: '131072'})
-    assert printed == ['False', 'False', '1', '1']
-
-
-@pytest.mark.usefixtures('glibc')
 def test_an_input_function_keeps_blocks_in_a_prepared_process():
     program = _AS_TENSORFLOW_DOES + _TRAIN + _COUNT + 'prepare_process()\n' + _TRAIN + _COUNT
     assert _printed(program) == ['1', '1', '0', '1']
-
-
-def test_another_c_library_is_left_alone(monkeypatch):
-    for name in USERS_MALLOC_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    prepare_process()
-    monkeypatch.setattr(ctypes, 'CDLL', lambda name: object())
-    assert keep_freed_memory() is False

@@ -59,7 +59,7 @@ print(len([n for n in dir(tf2.estimator) if not n.startswith('_')]))
     assert done.stdout.split() == ['57', '55']
 
 
-@pytest.mark.parametrize('first', ['tensorflow', 'keras', 'tensorflow.compat.v2'])
+@pytest.mark.parametrize('first', ['tensorflow', 'keras'])
 def test_tensorflow_or_keras_may_be_imported_first(run_python, first):
     check(
         run_python,
@@ -235,11 +235,7 @@ assert abs(model.get_variable_value('w') - 0.2) < 1e-6
     [
         'from estimator_lab.tf1 import tf; estimator = tf.estimator',
         'import estimator_lab.tf1; import tensorflow as tf; estimator = tf.estimator',
-        'import estimator_lab.tf1; import tensorflow.compat.v1 as tf; estimator = tf.estimator',
-        'import estimator_lab.tf1; import tensorflow as tf; estimator = tf.compat.v1.estimator',
         'import estimator_lab.tf1; import tensorflow.compat.v1.estimator as estimator',
-        'import estimator_lab.tf1; from tensorflow.compat.v1.estimator.inputs import numpy_input_fn; '
-        'from tensorflow.compat.v1 import estimator',
         'import estimator_lab.tf1; import tensorflow.compat.v2 as tf; estimator = tf.estimator',
         'import estimator_lab.tf1; import tensorflow_estimator.python.estimator.estimator_lib as estimator',
     ],
@@ -252,7 +248,6 @@ def test_each_import_form_trains(run_forked, lines):
     'lines',
     [
         'import tensorflow as tf; import estimator_lab.tf1; estimator = tf.estimator',
-        'import tensorflow.compat.v1; import estimator_lab.tf1; from tensorflow.compat.v1 import estimator',
         'import tensorflow.compat.v1; import estimator_lab.tf1; from tensorflow.compat.v2 import estimator',
     ],
 )

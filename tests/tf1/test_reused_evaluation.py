@@ -154,22 +154,6 @@ def test_a_failed_evaluation_is_built_again(trained, builds):
     assert len(builds) == 2
 
 
-def test_errors_equal_those_of_estimator(trained):
-    estimator, _ = trained
-    with reused_evaluation_graph(estimator):
-        with pytest.raises(ValueError, match='Must specify steps > 0'):
-            estimator.evaluate(dataset, steps=0)
-        with pytest.raises(TypeError, match='SessionRunHook'):
-            estimator.evaluate(dataset, hooks=['no hook'])
-
-
-def test_without_a_checkpoint_the_initial_weights_are_evaluated(tmp_path):
-    estimator = tf.estimator.LinearRegressor([tf.feature_column.numeric_column('x')], str(tmp_path))
-    with reused_evaluation_graph(estimator):
-        found = estimator.evaluate(lambda: tf.data.Dataset.from_tensors(({'x': [[1.0]]}, [2.0])))
-    assert (found['global_step'], found['average_loss']) == (0, 4.0)
-
-
 def test_train_and_evaluate_with_tables(tmp_path, builds):
     """A canned classifier whose column has a table; each evaluation is compared with a separate one."""
 

@@ -4,8 +4,6 @@ import gc
 import io
 import random
 import struct
-import subprocess
-import sys
 import tarfile
 import threading
 import time
@@ -18,7 +16,6 @@ import pytest
 from PIL import Image
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images import decode
 from estimator_lab.data.images.decode import (
     ImageShape,
@@ -30,7 +27,7 @@ from estimator_lab.data.images.decode import (
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError
 from tests.archive_files import encoded as encode
-from tests.places import ROOT, real_data
+from tests.places import real_data
 
 # The module's own filter; pytest resets it for each test.
 pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
@@ -69,18 +66,6 @@ def test_photos_equal_those_of_the_notes():
             assert np.array_equal(decode_image(data, 128, 128), as_in_the_notes(data, 128, 128))
 
 
-def test_longest_allowed_side():
-    assert decode_image(encode(Image.new('L', (65_535, 2), 100)), 4, 4).max() == 100
-
-
-@pytest.mark.parametrize(('mode', 'channels'), [('L', 1), ('RGB', 3)])
-def test_image_of_the_requested_size_is_unchanged(mode, channels):
-    source = noise(mode)
-    image = decode_image(encode(source), 23, 37, channels)
-    assert np.array_equal(image.squeeze(), np.array(source))
-    image[0] = 0  # the caller's own, to write into
-
-
 def scaled_by_hand(values, size):
     """Scales a row of values by Lanczos' filter of three lobes, float [n] -> [size], clipped to [0, 255]."""
     scale = len(values) / size
@@ -103,28 +88,6 @@ def test_resize_comes_before_grey():
     assert np.abs(found[..., 0] - right).max() <= 1.1  # Pillow rounds twice
 
 
-def test_importing_the_decoder_changes_nothing_in_the_process():
-    """Only decoding sets Pillow's block size, its warnings and its log."""
-    program = """
-import logging, sys, warnings
-import numpy  # which filters warnings itself
-from PIL import Image
-
-def state():
-    return Image.core.get_block_size(), len(warnings.filters), logging.getLogger('PIL').level
-
-before = state()
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.reader import ImageReader
-assert state() == before, state()
-decode_image(open(sys.argv[1], 'rb').read(), 2, 2)
-assert state() != before
-"""
-    path = ROOT / 'docs' / 'images'
-    picture = next(path.rglob('*.png'))
-    subprocess.run([sys.executable, '-c', program, str(picture)], check=True, cwd=ROOT)
-
-
 def both(image, format='PNG', **options):
     """The grey and RGB pixel values of a uniform image, resized to something else."""
     data = encode(image, format, **options)
@@ -141,19 +104,6 @@ def test_palette():
     assert both(image, 'GIF') == (76, (255, 0, 0))
     assert both(image, transparency=7) == (0, (0, 0, 0))
     assert both(image, transparency=b'\xff' * 7 + b'\x80') == (38, (128, 0, 0))
-
-
-def test_palette_is_resized_smoothly():
-    image = noise('RGB').quantize(16)
-    expected = image.convert('RGB').resize((8, 8), Image.Resampling.LANCZOS)
-    assert np.array_equal(decode_image(encode(image), 8, 8, 3), np.array(expected))
-
-
-def test_bilevel():
-    assert both(Image.new('1', (9, 9), 1)) == (255, (255, 255, 255))
-    halves = Image.new('1', (2, 8))
-    halves.paste(1, (1, 0, 2, 8))
-    assert len(np.unique(decode_image(encode(halves), 8, 16))) > 2
 
 
 def test_alpha_is_composed_on_black():
@@ -196,31 +146,10 @@ def test_16_bit_values_are_scaled():
         assert decode_image(data, 4, 8, 3)[0, :, 2].tolist() == expected
 
 
-def test_32_bit_values():
-    assert decode_image(encode(grey_image(np.int32([0, 65535])), 'TIFF'), 4, 2)[0, 1, 0] == 255
-    for values in [np.int32([0, 65536]), np.int32([-1, 5]), np.float32([0, 1])]:
-        with pytest.raises(BadExampleError, match='pixel'):
-            decode_image(encode(grey_image(values), 'TIFF'), 4, 4)
-
-
-def test_cmyk():
-    image = noise('CMYK')
-    expected = image.convert('RGB').resize((8, 8), Image.Resampling.LANCZOS)
-    assert np.array_equal(decode_image(encode(image, 'TIFF'), 8, 8, 3), np.array(expected))
-
-
 def test_cmyk_jpeg():
     data = encode(Image.new('CMYK', (9, 9), (0, 255, 255, 0)), 'JPEG')
     red, green, blue = decode_image(data, 4, 4, 3)[0, 0]
     assert red > 250 > 5 > max(green, blue)
-
-
-@pytest.mark.parametrize('format', ['GIF', 'PNG', 'WEBP', 'TIFF'])
-def test_first_frame_counts(format):
-    first, second = Image.new('L', (9, 9), 255), Image.new('L', (9, 9), 0)
-    options = {'save_all': True, 'append_images': [second]}
-    grey, _ = both(first, format, **options)
-    assert grey == 255
 
 
 def test_exif_orientation_is_ignored():
@@ -331,43 +260,6 @@ def test_only_bad_image_errors_escape_from_mutated_images():
         else:
             assert pixels.shape == (8, 8, 1)
     assert bad > 100
-
-
-def test_nothing_is_printed(tmp_path):
-    (tmp_path / 'large.png').write_bytes(png_that_claims(12_000, 12_000))  # a warning of Pillow's
-    tiff = bytearray(encode(noise('RGB'), 'TIFF'))
-    tiff[-40:] = b'\xff' * 40  # its tags lie at the end
-    (tmp_path / 'tags.tif').write_bytes(tiff)
-    (tmp_path / 'cut.tif').write_bytes(encode(noise('L'), 'TIFF', compression='tiff_lzw')[:300])
-    for compression in ('tiff_lzw', 'tiff_adobe_deflate', 'packbits', 'jpeg'):  # libtiff's own words
-        tiff = bytearray(encode(noise('RGB'), 'TIFF', compression=compression))
-        tiff[100:1000] = b'\xff' * 900
-        (tmp_path / f'{compression}.tif').write_bytes(tiff)
-    code = (
-        'import pathlib, sys\n'
-        'from estimator_lab.data.images.decode import BadExampleError, decode_image\n'
-        'for path in pathlib.Path(sys.argv[1]).iterdir():\n'
-        '    try: decode_image(path.read_bytes(), 8, 8)\n'
-        '    except BadExampleError: pass\n'
-    )
-    command = [sys.executable, '-c', code, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout + done.stderr == ''
-
-
-@pytest.mark.parametrize('arguments', [(8, 8, 2), (8, 8, 4), (0, 8, 1), (8, -1, 3)])
-def test_wrong_arguments_are_not_blamed_on_the_image(arguments):
-    with pytest.raises(ValueError, match='at least 1'):
-        decode_image(encode(noise('L')), *arguments)
-
-
-def test_to_unit_range():
-    image = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    unit = to_unit_range(image)
-    assert unit.dtype == np.float32
-    assert unit.shape == image.shape
-    assert np.array_equal(unit, image.astype(np.float32) / 255)
-    assert (unit.min(), unit.max()) == (0, 1)
 
 
 # Formats and limits.

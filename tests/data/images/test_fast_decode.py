@@ -1,7 +1,6 @@
 """JPEGs that TensorFlow decodes have the pixels of Pillow's scaled decoding; all others are Pillow's."""
 
 import io
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -78,11 +77,6 @@ def test_colours_are_those_of_pillows_decoder(options):
     assert np.abs(decode_image_fast(data, 22, 30, 3) - expected).max() <= 2
 
 
-def test_a_grey_jpeg_in_colour_has_three_equal_channels():
-    found = decode_image_fast(encoded(photo(50, 40, 'L')), 20, 20, 3)
-    assert np.ptp(found, axis=-1).max() == 0 and np.ptp(found) > 50
-
-
 @pytest.mark.parametrize('format', ['PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM'])
 def test_other_kinds_are_decoded_exactly(format):
     data = encoded(photo(90, 70), format)
@@ -124,31 +118,6 @@ def test_images_too_large_by_their_headers_never_reach_tensorflow(monkeypatch):
     with pytest.raises(BadExampleError, match='decompression bomb'):
         decode_image_fast(bytes(data), *SHAPE)
     assert not asked
-
-
-def test_large_images_are_decoded_in_smaller_groups(monkeypatch):
-    monkeypatch.setattr(fast_decode, '_GROUP_PIXELS', 40 * 40 * 3)
-    calls = []
-    scaled = fast_decode.scaled_jpegs
-    monkeypatch.setattr(
-        fast_decode, 'scaled_jpegs', lambda some, *rest: calls.append(len(some)) or scaled(some, *rest)
-    )
-    sides = [40, 40, 40, 40, 40, 150, 40]
-    found = decode_images_fast([encoded(photo(side, side)) for side in sides], 30, 30)
-    assert calls == [3, 3, 1]  # the large one by another scale
-    assert all(pixels.shape == (30, 30, 1) for pixels in found)
-
-
-def test_threads_get_the_pixels_of_one():
-    data = mixed()
-    chunks = [data[first : first + 5] for first in range(15)] * 4
-    alone = [decode_images_fast(chunk, *SHAPE) for chunk in chunks[:15]] * 4
-    with ThreadPoolExecutor(4) as pool:
-        for found, expected in zip(
-            pool.map(lambda chunk: decode_images_fast(chunk, *SHAPE), chunks), alone, strict=True
-        ):
-            for one, other in zip(found, expected, strict=True):
-                assert str(one) == str(other)
 
 
 def batches(decode, **options):

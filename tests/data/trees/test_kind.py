@@ -69,8 +69,3 @@ def test_trees_by_their_paths_and_keys(text):
     found = [member.read() for member in ExampleInput([text], TREES).epoch(0)]
     assert [member.data for member in found] == LINES and found[0].key == f'{text}:1/line_1.tree'
     assert read_example(found[1].key, TREES).data == LINES[1]
-
-
-def test_the_blank_tree_is_one_unknown_leaf():
-    blank = {name: array.tolist() for name, array in READER.blank().items()}
-    assert blank == {'token': [[0]], 'left': [[-1]], 'level': [[0]], 'node_label': [[-1]]}

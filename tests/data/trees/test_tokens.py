@@ -52,13 +52,3 @@ def test_an_untrusted_file_is_checked(tmp_path, content, reason):
         DataError, match=f'--tokens={path} cannot be read as a vocabulary of tokens: .*{reason}'
     ):
         read_tokens(path, '--tokens')
-
-
-def test_its_size_is_bounded(tmp_path, monkeypatch):
-    path = tmp_path / 'tokens.txt'
-    path.write_text('a\nb\nc\n')
-    monkeypatch.setattr(tokens, 'MOST', 2)
-    with pytest.raises(DataError, match='it holds 3 tokens, 2 are allowed'):
-        read_tokens(path)
-    with pytest.raises(DataError, match='No such file'):
-        read_tokens(tmp_path / 'none')

@@ -60,25 +60,12 @@ def test_a_damped_step_is_that_of_the_damped_matrix():
         assert seen.weights[-1][:, 0] == pytest.approx(kernel[:, 0] + change, abs=1e-6)
 
 
-def test_damping_decreases_by_its_factor_and_is_kept():
-    # The undamped model of a quadratic predicts every step exactly: ratio 1.
-    seen = run(optimizer(damping=45.0), loss_of, np.ones(3), 4)
-    assert [step['damping'] for step in seen.shown] == pytest.approx([45, 45 / 4, 45 / 16, 45 / 64])
-    assert [step['reduction_ratio'] for step in seen.shown] == pytest.approx([1] * 4)
-
-
 @pytest.mark.parametrize('scale', [1e-3, 1.0, 1e3])
 def test_damping_starts_at_a_tenth_of_the_largest_curvature(scale):
     x, _, _ = regression()
     seen = run(optimizer(), lambda weights: scale * loss_of(weights), np.ones(3), 1)
     largest = scale * np.linalg.eigvalsh(2 / _ROWS * x.T @ x)[-1]
     assert seen.shown[0]['damping'] == pytest.approx(0.1 * largest, rel=0.01)
-
-
-def test_damping_starts_above_0_where_the_gradient_is_0():
-    seen = run(optimizer(), loss_of, regression()[2], 2)
-    assert all(step['damping'] > 0 for step in seen.shown)
-    assert seen.weights[-1] == pytest.approx(regression()[2])
 
 
 @pytest.mark.parametrize('decay', [1e-2, 1e-4])
@@ -88,11 +75,6 @@ def test_fifteen_steps_of_the_defaults_reach_the_minimum_of_logistic_regression(
     least = minimize(problem.value_and_gradient, start, jac=True, method='L-BFGS-B').fun
     found = run(optimizer(), problem.tensor, start, 15).weights[-1]
     assert problem.value_and_gradient(found)[0] < least * (1 + 1e-3)
-
-
-def test_biases_have_no_decay():
-    without = run(optimizer(l2=0.0), loss_of, np.ones(3), 1)
-    assert np.array_equal(run(optimizer(l2=5.0), loss_of, np.ones(3), 1).weights, without.weights)
 
 
 def test_the_curvature_is_computed_on_the_next_share_in_each_step():
@@ -117,31 +99,6 @@ def test_a_network_of_a_fixed_batch_size_is_rejected():
 
     with pytest.raises(FlagError, match='A curvature_share below 1 needs a network'):
         run(optimizer(curvature_share=0.5), bound, np.ones(3), 1)
-
-
-def test_outputs_and_batch_may_be_given():
-    x, y, _ = regression()
-    weights, batch = {}, {}
-
-    def loss(w):
-        batch['x'], batch['y'] = tf.constant(x), tf.constant(y)
-        weights['z'] = tf.linalg.matvec(batch['x'], w)
-        # A loss that `find_outputs` does not know.
-        return tf.reduce_mean((weights['z'] - batch['y']) ** 4)
-
-    class Given(HessianFreeOptimizer):
-        def minimize(self, loss):
-            return super().minimize(loss, outputs=[weights['z']], batch=list(batch.values()))
-
-    seen = run(Given(curvature_share=0.5, damping=1.0), loss, np.ones(3), 20)
-    assert seen.shown[-1]['loss'] < 0.1 * seen.shown[0]['loss']
-
-
-def test_an_output_that_does_not_depend_on_the_variables_is_rejected():
-    with tf.Graph().as_default():
-        w = tf.get_variable('w', initializer=1.0)
-        with pytest.raises(FlagError, match=r"output 'Const.*' is not between"):
-            HessianFreeOptimizer().minimize(w**2, outputs=[tf.constant(1.0)])
 
 
 def test_a_step_that_increases_the_loss_is_not_taken():

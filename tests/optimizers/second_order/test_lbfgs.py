@@ -42,12 +42,6 @@ def test_two_loop_multiplies_by_the_inverse_hessian(missing):
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_without_pairs_two_loop_returns_the_gradient():
-    gradient, zeros = np.arange(5.0), np.zeros([3, 5])
-    found = evaluate(lambda: two_loop(tf.constant(gradient), Pairs(tf.constant(zeros), tf.constant(zeros))))
-    assert list(found) == list(gradient)
-
-
 def test_a_pair_replaces_the_oldest_unless_it_has_no_curvature():
     pairs = some_pairs(3)
     new = np.ones(5)
@@ -68,15 +62,6 @@ def test_classic_functions(name):
     loss_of, start, minimum = CLASSICS[name]
     seen = run(LBFGSOptimizer(iterations=60), loss_of, start, 1)
     assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
-
-
-def test_iterations_are_steps_on_one_batch():
-    loss_of, start, _ = CLASSICS['Rosenbrock']
-    one_by_one = run(LBFGSOptimizer(), loss_of, start, 12)
-    at_once = run(LBFGSOptimizer(iterations=12), loss_of, start, 1)
-    assert np.array_equal(one_by_one.weights[-1], at_once.weights[-1])
-    # The graph's own loss is one evaluation of each step.
-    assert at_once.total('evaluations') == one_by_one.total('evaluations') - 11
 
 
 def test_softmax_regression_against_scipy():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.optimizers.second_order.descent import Point, cubic_minimum, strong_wolfe
+from estimator_lab.optimizers.second_order.descent import Point, strong_wolfe
 from estimator_lab.optimizers.second_order.hessian_free import armijo
 from estimator_lab.tf1 import tf
 from tests.graphs import evaluate
@@ -48,11 +48,6 @@ def test_a_step_meets_the_strong_wolfe_conditions(name, first_step):
     assert found.gradient == pytest.approx([found.point.step] * 2)
 
 
-def test_a_good_first_step_costs_one_evaluation():
-    found, _ = search(*FUNCTIONS['parabola'], first_step=7.3)
-    assert found.evaluations == 1 and found.point.step == 7.3
-
-
 def test_a_parabola_needs_one_interpolation():
     # Its cubic is the parabola itself, and 7 lies between 10% and 90% of the bracket from 0 to 20.
     found, _ = search(*FUNCTIONS['parabola'], first_step=20.0, c2=1e-9, c1=1e-10)
@@ -76,14 +71,6 @@ def test_the_best_end_is_kept_when_the_evaluations_are_spent():
     assert not found.satisfied and found.evaluations == 3
     # 0.001, then four times the growth: 0.005, 0.021.
     assert found.point.step == pytest.approx(0.021) and found.point.loss < start.loss
-
-
-def test_cubic_minimum():
-    # a^3 - 3a has its minimum at 1.
-    one, other = (Point(a, a**3 - 3 * a, 3 * a**2 - 3) for a in (-0.5, 3.0))
-    ends = (one, other), (other, one)
-    minima = evaluate(lambda: [cubic_minimum(*(Point(*map(tf.constant, p)) for p in pair)) for pair in ends])
-    assert minima == pytest.approx([1, 1])
 
 
 def test_armijo_shortens_by_its_factor():

@@ -75,12 +75,6 @@ def test_embeddings_and_several_reads_of_one_variable(variable):
     check(loss, [table, scale])
 
 
-def test_a_gradient_within_the_loss(variable):
-    w, x = variable('w', [1.0, 2.0]), tf.constant([[0.3, 0.7]])
-    output = tf.reduce_sum(tf.sin(x * w))
-    check(output + tf.reduce_sum(tf.gradients(output, x)[0] ** 2), [w])
-
-
 def test_functions_as_loops_and_conditions(variable):
     tf.enable_control_flow_v2()
     w = variable('w', [0.5, -0.5])
@@ -151,14 +145,3 @@ def test_v1_control_flow_that_depends_on_a_variable_is_rejected_by_name():
                 Objective(tf.reduce_sum(loss), tf.trainable_variables())
     finally:
         tf.enable_control_flow_v2()
-
-
-def test_dtypes_and_shapes(variable):
-    with rejected('one dtype, float32 or float64, not float32, float64: a line search'):
-        w = tf.get_variable('double', initializer=np.float64(1))
-        Objective(tf.cast(w, tf.float32) * variable('single', 1.0), tf.trainable_variables())
-    with rejected('not bfloat16'):
-        w = tf.get_variable('half', [], tf.bfloat16, tf.ones_initializer())
-        Objective(w * w, [w])
-    with pytest.raises(ValueError, match=r"loss 'Const.*' depends on none of the variables"):
-        Objective(tf.constant(1.0), tf.trainable_variables())

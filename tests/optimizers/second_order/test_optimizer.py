@@ -169,31 +169,3 @@ def test_it_rejects_what_it_cannot_do(name, monkeypatch):
     monkeypatch.setattr(tf.distribute, 'get_strategy', lambda: SimpleNamespace(num_replicas_in_sync=2))
     with pytest.raises(FlagError, match='several replicas are for first-order optimizers'):
         run(optimizer, lambda x: tf.reduce_sum(x**2), [1.0], 1)
-
-
-@pytest.mark.parametrize(
-    ('name', 'settings'),
-    [
-        ('hessian_free', {'cg_steps': 0}),
-        ('hessian_free', {'curvature_share': 2.0}),
-        ('lbfgs', {'memory': 0}),
-        ('conjugate_gradient', {'iterations': 0}),
-    ],
-)
-def test_arguments_are_checked(name, settings):
-    ((setting, value),) = settings.items()
-    with pytest.raises(FlagError, match=f'{setting}={value} (must be at least 1|in )'):
-        make_optimizer(name, 0.1, **settings)
-
-
-@every
-def test_it_stays_at_the_minimum_without_an_error(name):
-    seen = run(
-        make_optimizer(name, 0.1),
-        lambda x: tf.reduce_sum(tf.math.squared_difference(x, np.array([1.0, 2.0], np.float32))),
-        [1.0, 2.0],
-        8,
-        np.float32,
-    )
-    assert seen.weights[-1] == pytest.approx([1, 2], abs=1e-6)
-    assert seen.total('rejected_steps') == 0 and np.all(np.isfinite(seen.weights))

@@ -73,17 +73,3 @@ def test_the_batch_is_found():
     z = logits(tf.nn.dropout(images * 2, rate=0.5))
     found = names(find_batch(objective_of(tf.losses.sparse_softmax_cross_entropy(labels, z)), [z]))
     assert found == ['IteratorGetNext:0', 'IteratorGetNext:1', 'dropout/random_uniform/RandomUniform:0']
-
-
-def test_a_batch_of_constants_is_found():
-    x = tf.constant(np.ones((6, 5), np.float32))
-    z = logits(x)
-    loss = tf.losses.sparse_softmax_cross_entropy(tf.constant(np.zeros(6, np.int64), name='ids'), z)
-    assert {'Const:0', 'ids:0'} <= set(names(find_batch(objective_of(loss), [z])))
-
-
-def test_without_a_batch_it_says_so():
-    w = tf.get_variable('w', initializer=1.0)
-    loss = tf.square(w - 2.0)
-    with pytest.raises(FlagError, match=r'minimize\(loss, batch=...\), or curvature_share=1'):
-        find_batch(objective_of(loss), [w * tf.ones([])])

@@ -69,9 +69,3 @@ def test_it_stops_and_keeps_as_the_paper_says(tolerance):
 def test_it_stops_without_curvature():
     kept, steps = solve(np.diag([1.0, -1.0]), np.array([0.0, 1.0]))
     assert steps == 1 and list(kept[-1]) == [0, 0]
-
-
-def test_it_stays_at_the_solution():
-    matrix, target, solution = quadratic(4)
-    kept, _ = solve(matrix, target, start=solution)
-    assert kept[-1] == pytest.approx(solution)
