@@ -93,6 +93,20 @@ def test_a_pipe_may_hold_an_archive(archive, pipe, compress, at_a_time):
     assert [data for _, data in found(path)] == [member.data for member in stream_members(archive)]
 
 
+@pytest.fixture
+def stdin():
+    """Redirects standard input of this process to a file."""
+    before = os.dup(0)
+
+    def become(path):
+        with path.open('rb') as file:
+            os.dup2(file.fileno(), 0)
+
+    yield become
+    os.dup2(before, 0)
+    os.close(before)
+
+
 def test_standard_input(archive, stdin, tmp_path):
     (tmp_path / 'one.png').write_bytes(PNG)
     for path, keys in (
