@@ -18,7 +18,9 @@ from estimator_lab.data.member import BadExampleError, Member
 T = TypeVar('T')
 
 _COLUMNS = ('archive', 'member', 'offset', 'reason')
-_FEWEST = 10  # bad examples; fewer say nothing about the share of a whole data set
+FEWEST = 10
+"""Bad examples that end a run at least: fewer say nothing about the share of a whole data set."""
+
 _MOST_SHOWN = 3
 _LONGEST_FIELD = 4096
 _LONGEST_LIST = 2**30  # bytes
@@ -145,7 +147,7 @@ class BadExamples:
         examples = examples if self.total is None else self.total
         if self.count <= self.fraction * examples:
             return
-        if self.fraction and self.count < min(_FEWEST, examples):
+        if self.fraction and self.count < min(FEWEST, examples):
             return
         noun = self.kind.noun if examples > 1 else self.kind.name
         last = f'; the last is {self._last}' if self._last else ''

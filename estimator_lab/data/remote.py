@@ -168,7 +168,9 @@ class _Reader(io.RawIOBase):
         return len(data)
 
 
-_opened: dict[str, RemoteFile] = {}
+opened: dict[str, RemoteFile] = {}
+"""Remote files by their URLs, which are opened once a process."""
+
 _megabytes = 4096
 
 
@@ -182,13 +184,13 @@ def open_remote(url: str, again: bool = False) -> RemoteFile:
     Raises:
       RemoteError: it can't be opened.
     """
-    known = _opened.get(url)
+    known = opened.get(url)
     if known and not again:
         return known
     file = RemoteFile(url)
     if known and known.facts == file.facts:
         return known
-    _opened[url] = file
+    opened[url] = file
     return file
 
 

@@ -75,7 +75,7 @@ def test_a_batch_of_bad_images_only_is_empty(archive):
 
 
 def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monkeypatch):
-    monkeypatch.setattr(bad_examples, '_FEWEST', 1)
+    monkeypatch.setattr(bad_examples, 'FEWEST', 1)
     report = InputReport(IMAGES, lambda line: None, 24, BadExamples(IMAGES, 2 / 24, 24))
     got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, ImageReader(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]

@@ -34,7 +34,7 @@ def short_pauses(monkeypatch, tmp_path):
     """Short pauses between attempts, an empty cache, and nothing kept on disk."""
     pytest.importorskip('fsspec')
     monkeypatch.setattr(remote, 'PAUSES', (0.001,) * 7)
-    monkeypatch.setattr(remote, '_opened', {})
+    remote.opened.clear()
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     remote.keep_on_disk(0)
@@ -97,7 +97,7 @@ def test_an_archive_that_fits_the_cache_is_fetched_once(web, url, local):
         for _ in range(2):
             assert read_all(archives) == read_all(opened(local))
         assert len(PLAIN) < web.bytes_sent < len(PLAIN) + 4 * 512
-        remote._opened.clear()
+        remote.opened.clear()
     web.put('/a.tar', tar_bytes({'a/1.jpg': b'1', 'b/2.jpg': b'2'}))  # under another ETag
     assert opened(url).total == 2
 
@@ -147,7 +147,7 @@ def test_an_index_next_to_the_archive_serves_all_machines(web, url, local, tmp_p
     assert read_all(opened(url)) == read_all(opened(local))
     assert web.bytes_sent < 1.2 * len(PLAIN)  # it was not scanned
     web.requests.clear()
-    remote._opened.clear()
+    remote.opened.clear()
     opened(url)
     assert web.bytes_sent < 10_000  # the index is in the cache
     web.put('/b.tar', PLAIN + bytes(512))
@@ -249,7 +249,7 @@ def test_credentials_are_sent_and_never_shown(web, url, caplog):
 def test_the_same_file_signed_again_has_the_same_index(web, url):
     opened(f'{url}?part=1&Signature=one&Expires=1')
     web.requests.clear()
-    remote._opened.clear()
+    remote.opened.clear()
     opened(f'{url}?part=1&Signature=two&Expires=2')
     assert web.bytes_sent < 3000
 

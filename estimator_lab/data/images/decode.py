@@ -37,7 +37,9 @@ MAX_SIDE = 65_535
 MODES = {1: 'L', 3: 'RGB'}
 """Pillow's modes by the number of channels."""
 
-_LARGE_PIXELS = 4_000_000  # images of more are decoded one at a time
+LARGE_PIXELS = 4_000_000
+"""Images of more pixels are decoded one at a time."""
+
 _MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
 _DRAFT_SLACK = 1.5  # of the requested size, below which a scaled JPEG is visibly softer than the exact one
 # Pillow stores large images in blocks. The C library does not return blocks of the usual 16 MB to the system
@@ -233,7 +235,7 @@ def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
         check_scans(data, *image.size)
     if not codecs.isdisjoint(Image.DECODERS):  # written in Python: at most a million pixels a second
         raise BadExampleError(f'this kind of {image.format} is not supported: convert it to PNG')
-    with _large if image.width * image.height > _LARGE_PIXELS else contextlib.nullcontext():
+    with _large if image.width * image.height > LARGE_PIXELS else contextlib.nullcontext():
         yield image
 
 

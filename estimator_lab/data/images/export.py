@@ -12,8 +12,10 @@ from estimator_lab.tf1 import Tensor, tf
 # Pillow's weights of red, green and blue for ITU-R 601 grey, in 1/65,536; they add up to that.
 _GREY_WEIGHTS = (19_595, 38_470, 7_471)
 _PNG_START = b'\x89PNG'
-_HEIGHT_MAY_COME_FIRST = int(PIL.__version__.partition('.')[0]) >= 13
 _PIXELS = 'pixels'
+
+HEIGHT_MAY_COME_FIRST = int(PIL.__version__.partition('.')[0]) >= 13
+"""Whether this Pillow resizes the height before the width, where that is less work."""
 
 IMAGE_BYTES = 'image_bytes'
 """Input of a signature for encoded images; TensorFlow Serving recognises bytes by this ending."""
@@ -83,7 +85,7 @@ def _size_in_between(size: Tensor, shape: ImageShape) -> Tensor:
     """Returns (height, width) after the first of two passes, int32 [2], in the order of this Pillow."""
     height, width = size[0], size[1]
     width_first = tf.stack([height, shape.width])
-    if not _HEIGHT_MAY_COME_FIRST:
+    if not HEIGHT_MAY_COME_FIRST:
         return width_first
     rows_less, columns_less = height - shape.height, width - shape.width
     height_is_first = tf.logical_and(rows_less > 0, rows_less > 2 * columns_less)

@@ -20,7 +20,6 @@ MOST = 1_000_000
 
 _MOST_BYTES = 2**26
 _RARE = 1  # occurrences of a token that is replaced by the unknown one
-_COUNTED_AT_ONCE = 4 * MOST
 _NO_TOKEN = frozenset('()')
 
 
@@ -44,18 +43,19 @@ class Tokens:
         return self.ids.get(text) or self.ids.get(text.lower(), UNKNOWN)
 
 
-def frequent_tokens(trees: Iterable[Sequence[str]], most: int) -> Tokens:
+def frequent_tokens(trees: Iterable[Sequence[str]], most: int, most_counted: int = MOST) -> Tokens:
     """Returns the most frequent tokens, without those that occur only once, if others occur more often.
 
     Args:
       trees: the tokens of each tree.
       most: the number of tokens to return.
+      most_counted: how many are counted at least, however many new ones a file has.
     """
     counts: Counter[str] = Counter()
     for tokens in trees:
         counts.update(tokens)
-        if len(counts) > _COUNTED_AT_ONCE:  # limits the memory if a file has only new ones
-            counts = Counter(dict(counts.most_common(MOST)))
+        if len(counts) > 4 * most_counted:  # limits the memory if a file has only new ones
+            counts = Counter(dict(counts.most_common(most_counted)))
     often = {token: count for token, count in counts.items() if count > _RARE} or dict(counts)
     ranked = sorted(often, key=lambda token: (-often[token], token))
     return Tokens(ranked[:most])

@@ -299,7 +299,7 @@ def test_the_largest_images_are_allowed_in_every_mode():
 
 
 def test_large_images_are_decoded_one_at_a_time(monkeypatch):
-    monkeypatch.setattr(decode, '_LARGE_PIXELS', 1000)
+    monkeypatch.setattr(decode, 'LARGE_PIXELS', 1000)
     under_way, most, lock, load = [0], [0], threading.Lock(), Image.Image.resize
 
     def resize(*given, **options):

@@ -45,7 +45,7 @@ def test_a_version_of_pillow_that_scales_the_width_first_always(monkeypatch):
     wanted = np.array(
         tall.resize((20, 90), Image.Resampling.LANCZOS).resize((20, 20), Image.Resampling.LANCZOS)
     )
-    monkeypatch.setattr('estimator_lab.data.images.export._HEIGHT_MAY_COME_FIRST', False)
+    monkeypatch.setattr('estimator_lab.data.images.export.HEIGHT_MAY_COME_FIRST', False)
     assert np.abs(decoded([encoded(tall)], ImageShape(20, 20, 3))[0] - wanted).max() <= 1
 
 
