@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.settings import settings_from, settings_of
 from estimator_lab.core.picture import as_picture, labelled_grid
+from estimator_lab.data.arrays import array_source, is_array
 from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
 from estimator_lab.data.stream import Batch, Example, Stream, StreamSettings
 from estimator_lab.models.registry import MODELS, find_model
@@ -74,7 +75,7 @@ _DRAWN_AT_ONCE = 500  # faces for which `demo_faces` says one line
 
 def fit(
     model: str = 'cnn',
-    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    data: Any = (),
     *,
     model_dir: str | os.PathLike[str] | None = None,
     hparams: str | Mapping[str, Any] = '',
@@ -89,11 +90,15 @@ def fit(
         ```python
         run = api.fit('cnn', 'train.tar', eval_data='test.tar', model_dir='runs/faces', epochs=4)
         run.metrics['accuracy']
+        run = api.fit('mlp', (x, y), eval_data=(x_test, y_test), model_dir='runs/digits')
         ```
 
     Args:
       model: its name; `models()` lists them.
-      data: archives, folders or files of trees; () for the built-in faces.
+      data: archives, folders or files of trees; an array of images, [n, height, width, 1 or 3], uint8 or
+        floats in [0, 1]; or a pair of such images and their labels, n class ids or texts, which become the
+        sorted labels of the model. () for the built-in faces. `eval_data` accepts the same. The `image_size`
+        and `channels` of arrays are those of the images by default.
       model_dir: folder of checkpoints and TensorBoard files; None for runs/MODEL.
       hparams: hyper-parameters by name; `hparams(model)` lists them.
       say: called with each line that tells how far the training is.
@@ -111,7 +116,13 @@ def fit(
         hparams = ','.join(f'{name}={value}' for name, value in hparams.items())
     values: dict[str, Any] = {'model': model, 'data': data, 'hparams': hparams, **settings}
     values['model_dir'] = Path(model_dir or Path('runs', model)).expanduser()
-    chosen = settings_from(Settings, values)
+    arrays = {name: array_source(value) for name, value in values.items() if is_array(value)}
+    if 'data' in arrays:
+        _, *sides, channels = arrays['data'].images.shape
+        values = {'image_size': max(sides), 'channels': channels, **values}
+    chosen = settings_from(Settings, {name: value for name, value in values.items() if name not in arrays})
+    sources: dict[str, Any] = {name: (source,) for name, source in arrays.items()}
+    chosen = dataclasses.replace(chosen, **sources)
     if not chosen.data:
         chosen = _with_built_in_faces(chosen)
     result = Experiment(chosen, say).train()

@@ -198,12 +198,17 @@ def distinct_examples(several: Iterable[Archives]) -> int | None:
 
 
 def open_archives(
-    patterns: Sequence[str], kind: Kind, use_damaged: bool = False, say: Say = print, commas: bool = True
+    patterns: Sequence[str | Source],
+    kind: Kind,
+    use_damaged: bool = False,
+    say: Say = print,
+    commas: bool = True,
 ) -> Archives:
     """Opens archives, and reads or builds their indexes.
 
     Args:
-      patterns: paths of archives and folders, globs, URLs, or '-' for standard input.
+      patterns: paths of archives and folders, globs, URLs, or '-' for standard input; or
+        a `Source`, such as an array.
       kind: which members are examples.
       use_damaged: whether a damaged archive is used up to the damage, with a warning.
       say: shows one line to the user.

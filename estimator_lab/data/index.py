@@ -24,6 +24,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.urls import unsigned
 from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data import remote
+from estimator_lab.data.arrays import ArrayFormat, ArraySource
 from estimator_lab.data.files import cache_folder
 from estimator_lab.data.folder import FolderFormat
 from estimator_lab.data.formats import ChangedError, Format, Rows, Scan
@@ -53,6 +54,8 @@ ShowProgress = Callable[[str, float | None], None]
 
 def format_of(source: Source, kind: Kind) -> Format:
     """Returns the kind of a source."""
+    if isinstance(source, ArraySource):
+        return ArrayFormat()
     if source.is_folder:
         return FolderFormat()
     return LineFormat() if kind.has_lines else TarFormat()
@@ -146,9 +149,9 @@ class Index:
     def why_no_label(self) -> str:
         """Returns why a member has no label, to end a sentence."""
         if self._kind.has_lines:
-            return (
-                'its line has none, as in (3 (2 not) (4 bad)), or as a label and a tab in front of the tree'
-            )
+            return 'its line has none, as in (3 (2 not) (4 bad)), or as a label and a tab before the tree'
+        if isinstance(self.source, ArraySource):
+            return 'give a pair, (images, labels)'
         if self._kind.labels:
             return f'--labels={self._kind.labels.path} has no line for it'
         if self._header.labels_from == FROM_SIDECARS:

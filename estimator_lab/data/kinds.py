@@ -1,6 +1,7 @@
 """All kinds of examples, and which of them a source holds."""
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.data.arrays import ArraySource
 from estimator_lab.data.formats import Scan
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import scan_members
@@ -22,6 +23,8 @@ def kind_in(source: Source) -> Kind | None:
 
     A text with a bracket at its beginning holds trees.
     """
+    if isinstance(source, ArraySource):
+        return IMAGES
     try:
         if not source.is_folder:
             with source.open() as raw:

@@ -67,6 +67,9 @@ class Source(NamedTuple):
     name: str
     url: str
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def is_remote(self) -> bool:
         """Whether it is a URL."""
@@ -180,7 +183,7 @@ class _Pieces(io.RawIOBase):
 
 
 def expand(
-    patterns: Sequence[str], say: Callable[[str], None] = lambda line: None, commas: bool = True
+    patterns: Sequence[str | Source], say: Callable[[str], None] = lambda line: None, commas: bool = True
 ) -> list[Source]:
     """Expands paths, globs and URLs into sources.
 
@@ -188,22 +191,25 @@ def expand(
     input, and 'a-{000..146}.tar' is 147 names. `say` gets a line about a source that is named twice.
 
     Args:
-      patterns: the paths.
+      patterns: the paths; a `Source` stands for itself.
       say: shows one line to the user.
       commas: whether a pattern may be several, separated by commas, unless it is the name of a file.
 
     Raises:
       DataError: a pattern matches nothing, or none is given.
     """
+    given = [pattern for pattern in patterns if isinstance(pattern, Source)]
     split: list[str] = []
     for pattern in patterns:
+        if isinstance(pattern, Source):
+            continue
         is_one = not commas or os.path.lexists(pattern)
         split += [pattern] if is_one else filter(None, map(str.strip, _ITEM.findall(pattern)))
-    if not split:
+    if not split and not given:
         raise DataError('No archive is given: name at least one tar archive or folder.')
     found = [url for pattern in split for url in _matches(pattern)]
     times = Counter(found)  # in the order of their first occurrence
-    sources: dict[str, Source] = {}
+    sources = {source.name: source for source in given}
     for url, count in times.items():
         name = shown = _shown(url)
         number = 1

@@ -14,6 +14,7 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.settings import settings_from, settings_of
 from estimator_lab.core.picture import as_picture, png_bytes
+from estimator_lab.data.arrays import check_values
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput, read_example
 from estimator_lab.data.member import BadExampleError
@@ -43,7 +44,7 @@ from estimator_lab.inference.settings import (
     PredictionSettings,
     ReportSettings,
 )
-from estimator_lab.notebook.arrays import ArrayInput, check_values
+from estimator_lab.notebook.arrays import ArrayInput
 from estimator_lab.notebook.views import EvaluationResult, InspectionResult, Report, Samples, framed
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import tf

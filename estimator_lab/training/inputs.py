@@ -230,8 +230,9 @@ def _vocabulary(
     if train.total is not None:
         if len(train.labels) == 1:
             part = f'The part that --split={settings.split} trains on of ' if settings.split else ''
+            names = ','.join(map(str, settings.data))
             raise DataError(
-                f'{part}--data={",".join(settings.data)} has one class only, {train.labels[0]!r}: a '
+                f'{part}--data={names} has one class only, {train.labels[0]!r}: a '
                 f'classifier needs two. {train.kind.label_help}'
             )
         return Vocabulary(train.labels)

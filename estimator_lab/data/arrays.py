@@ -1,0 +1,132 @@
+"""Images in memory as a source: they are indexed, ordered and split like the members of an archive."""
+
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.keys import to_bytes
+from estimator_lab.base.printable import escaped
+from estimator_lab.data.formats import Found, Row, Rows, Scan
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.sources import Source, Stamp
+
+_FAST = 1  # PNG compression level
+
+
+class ArraySource(Source):
+    """An array of images, with labels or without.
+
+    Attributes:
+      images: [n, height, width, 1 or 3], uint8, or floats in [0, 1].
+      labels: n texts; '' for an image without a label.
+    """
+
+    images: np.ndarray
+    labels: Sequence[str]
+
+    def __new__(cls, images: np.ndarray, labels: Sequence[str]) -> 'ArraySource':
+        """Names the source by its contents, so that a resumed run recognises it."""
+        total = zlib.crc32('\0'.join(labels).encode(), zlib.crc32(np.ascontiguousarray(images)))
+        name = f'array-{total:08x}'
+        made = super().__new__(cls, name, name)
+        made.images, made.labels = images, labels
+        return made
+
+    def stamp(self, again: bool = False) -> Stamp:
+        """See `Source.stamp`."""
+        return Stamp(self.images.nbytes, self.name)
+
+
+def is_array(data: object) -> bool:
+    """Returns whether `data` is an array of images, or a pair (images, labels), rather than paths."""
+    images = data[0] if isinstance(data, tuple) and len(data) == 2 else data
+    return isinstance(images, np.ndarray)
+
+
+def array_source(data: Any) -> ArraySource:
+    """Returns images in memory as a source of examples.
+
+    Args:
+      data: images, [n, height, width, 1 or 3], uint8, or floats in [0, 1]; or (images, labels) with n class
+        ids or texts.
+
+    Raises:
+      FlagError: the images have another shape or type, or there are not n labels.
+    """
+    images, labels = data if isinstance(data, tuple) else (data, None)
+    check_images(images)
+    texts = [''] * len(images) if labels is None else [escaped(str(label)) for label in np.asarray(labels)]
+    if np.ndim(labels) > 1 or len(texts) != len(images):
+        raise FlagError(
+            f'{len(images)} images need as many labels, [n], not an array {list(np.shape(labels))}.'
+        )
+    return ArraySource(images, texts)
+
+
+def check_images(images: np.ndarray) -> None:
+    """Raises FlagError unless an array is [n, height, width, 1 or 3], uint8 or floats in [0, 1]."""
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise FlagError(
+            f'An array of images has the shape [n, height, width, 1 or 3], not {list(images.shape)}.'
+        )
+    check_values(images)
+
+
+def check_values(images: np.ndarray) -> None:
+    """Raises FlagError if an array is neither uint8 nor floats in [0, 1]."""
+    if images.dtype != np.uint8 and images.dtype.kind != 'f':
+        raise FlagError(f'An array of images is uint8 or floats in [0, 1], not {images.dtype}.')
+    if images.dtype.kind == 'f' and images.size and not (np.min(images) >= 0 and np.max(images) <= 1):
+        what = 'NaN' if np.isnan(images).any() else f'{np.min(images):g} to {np.max(images):g}'
+        raise FlagError(f'An array of floats has pixels in [0, 1], not {what}: divide by 255, or give uint8.')
+
+
+class ArrayFormat:
+    """Arrays: a `formats.Format`. An image is encoded as PNG whenever it is read."""
+
+    is_cached = False
+
+    def scan(self, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+        """See `Format.scan`."""
+        assert isinstance(source, ArraySource)
+        for row, (image, label) in enumerate(zip(source.images, source.labels, strict=True)):
+            data = b'' if scan.headers_only else _encoded(image)
+            checksum = zlib.crc32(np.ascontiguousarray(image))
+            yield Found(str(row), row, image.nbytes, checksum=checksum, label=label, data=data)
+
+    def rows(self, source: Source) -> Rows | None:
+        """See `Format.rows`."""
+        assert isinstance(source, ArraySource)
+        return _ArrayRows(source.images)
+
+
+class _ArrayRows:
+    """The images of an array: a `formats.Rows`."""
+
+    is_slow = False
+
+    def __init__(self, images: np.ndarray) -> None:
+        self._images = images
+
+    def read(self, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
+        """See `Rows.read`."""
+        return [_encoded(self._images[offset]) for offset, *_ in rows]
+
+    def are_there(self, rows: Sequence[Row]) -> bool:
+        """See `Rows.are_there`."""
+        return True
+
+
+def _encoded(image: np.ndarray) -> bytes:
+    pixels = image if image.dtype == np.uint8 else to_bytes(image)
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(
+        file, 'PNG', compress_level=_FAST
+    )
+    return file.getvalue()
