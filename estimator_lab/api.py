@@ -10,38 +10,40 @@ Examples:
 """
 
 import dataclasses
+import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
-from estimator_lab.base.settings import settings_from, settings_of
+from estimator_lab.base.settings import Setting, settings_from, settings_of
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.arrays import array_source, is_array
 from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
 from estimator_lab.data.stream import Batch, Example, Stream, StreamSettings
+from estimator_lab.inference.estimator_parts import input_fn, model_fn, style_losses
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.notebook.estimator_parts import input_fn, model_fn, style_losses
-from estimator_lab.notebook.listing import Listing, settings_listing
 from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:
-    from estimator_lab.notebook.inputs import InputFunction
-    from estimator_lab.notebook.run import Run
-    from estimator_lab.notebook.views import EvaluationResult, InspectionResult, Report, Samples
+    from estimator_lab.data.image_input import InputFunction
+    from estimator_lab.inference.evaluation import Evaluation
+    from estimator_lab.inference.inspection import Inspection
+    from estimator_lab.inference.report.page import Report
+    from estimator_lab.inference.run import Run
+    from estimator_lab.inference.samples import Samples
 
 __all__ = [
     'Batch',
     'DataError',
     'DemoPaths',
-    'EvaluationResult',
+    'Evaluation',
     'Example',
     'FlagError',
     'InputFunction',
-    'InspectionResult',
+    'Inspection',
     'LabError',
-    'Listing',
     'Report',
     'Run',
     'Samples',
@@ -61,14 +63,14 @@ __all__ = [
 ]
 
 _LOADED_LATER = {
-    'EvaluationResult': 'views',
-    'InputFunction': 'inputs',
-    'InspectionResult': 'views',
-    'Report': 'views',
-    'Run': 'run',
-    'Samples': 'views',
+    'Evaluation': 'inference.evaluation',
+    'InputFunction': 'data.image_input',
+    'Inspection': 'inference.inspection',
+    'Report': 'inference.report.page',
+    'Run': 'inference.run',
+    'Samples': 'inference.samples',
 }
-"""Classes by the module in `estimator_lab.notebook` that has them and loads TensorFlow."""
+"""Classes by the module of the package that has them and loads TensorFlow."""
 
 _DRAWN_AT_ONCE = 500  # faces for which `demo_faces` says one line
 
@@ -109,7 +111,7 @@ def fit(
       DataError: the data can't be read or trained on; what was learned before has been saved.
       LabError: TensorFlow fails, in one sentence.
     """
-    from estimator_lab.notebook.run import Run
+    from estimator_lab.inference.run import open_run
     from estimator_lab.training.experiment import Experiment
 
     if not isinstance(hparams, str):
@@ -126,7 +128,7 @@ def fit(
     if not chosen.data:
         chosen = _with_built_in_faces(chosen)
     result = Experiment(chosen, say).train()
-    return Run(chosen.model_dir, result)
+    return open_run(chosen.model_dir, result)
 
 
 def load(model_dir: str | os.PathLike[str]) -> 'Run':
@@ -135,9 +137,9 @@ def load(model_dir: str | os.PathLike[str]) -> 'Run':
     Raises:
       DataError: there is no trained model, or it can't be read.
     """
-    from estimator_lab.notebook.run import Run
+    from estimator_lab.inference.run import open_run
 
-    return Run(Path(model_dir).expanduser())
+    return open_run(Path(model_dir).expanduser())
 
 
 def demo_faces(say: Callable[[str], None] | None = None) -> DemoPaths:
@@ -160,7 +162,7 @@ def demo_faces(say: Callable[[str], None] | None = None) -> DemoPaths:
     return cached_demo(progress)
 
 
-def models() -> Listing:
+def models() -> dict[str, str]:
     """Returns all models by name: what they are.
 
     Examples:
@@ -168,10 +170,10 @@ def models() -> Listing:
         >>> 'autoencoder' in api.models()
         True
     """
-    return Listing({name: entry.summary for name, entry in MODELS.items()})
+    return {name: entry.summary for name, entry in MODELS.items()}
 
 
-def settings() -> Listing:
+def settings() -> dict[str, str]:
     """Returns the settings of `fit` by name: their defaults, and what they mean.
 
     Examples:
@@ -179,10 +181,10 @@ def settings() -> Listing:
         >>> api.settings()['image_size']
         '128: side in pixels to which images are scaled'
     """
-    return settings_listing(settings_of(Settings))
+    return _described(settings_of(Settings))
 
 
-def hparams(model: str) -> Listing:
+def hparams(model: str) -> dict[str, str]:
     """Returns the hyper-parameters of a model by name: their defaults, and what they mean.
 
     Examples:
@@ -196,7 +198,11 @@ def hparams(model: str) -> Listing:
     Raises:
       FlagError: there is no such model.
     """
-    return settings_listing(settings_of(find_model(model).params))
+    return _described(settings_of(find_model(model).params))
+
+
+def _described(declared: Mapping[str, Setting]) -> dict[str, str]:
+    return {name: f'{one.default!r}: {one.help}' for name, one in declared.items()}
 
 
 def _with_built_in_faces(chosen: Settings) -> Settings:
@@ -286,7 +292,5 @@ def stream(
 
 def __getattr__(name: str) -> Any:
     if name in _LOADED_LATER:
-        from estimator_lab.notebook import inputs, run, views
-
-        return getattr({'inputs': inputs, 'run': run, 'views': views}[_LOADED_LATER[name]], name)
+        return getattr(importlib.import_module(f'estimator_lab.{_LOADED_LATER[name]}'), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,8 +1,12 @@
 """``python -m estimator_lab.dream``: pictures that a trained network makes up, or sees in a photo."""
 
+from estimator_lab.base.activity import doing
 from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.outputs import check_outputs, check_suffix
 from estimator_lab.base.progress import say_rows
-from estimator_lab.inference.settings import DreamSettings
+from estimator_lab.inference.settings import DreamFlags
+
+_EVENTS = 'dreams'  # folder in model_dir
 
 _USAGE = """Draws what a model has learned: photos as it sees them, Gibbs chains, samples of a generator.
 
@@ -14,14 +18,26 @@ _USAGE = """Draws what a model has learned: photos as it sees them, Gibbs chains
   python -m estimator_lab.dream --model_dir=runs/gan --count=60000 --out=fakes.tar"""
 
 
-def main(settings: DreamSettings, line: CommandLine) -> None:
+def main(settings: DreamFlags, line: CommandLine) -> None:
     """Runs the command."""
-    from estimator_lab.inference.drawing import draw
+    from estimator_lab.inference.drawing import ARCHIVE, PICTURES, Dream, draw
+    from estimator_lab.inference.inspection import show_in_tensorboard
+    from estimator_lab.inference.run import open_run
 
-    say_rows(draw(settings, line.given))
+    run = open_run(settings.model_dir)
+    inputs = [path for path in (settings.image, *settings.data) if path]
+    check_outputs({'out': settings.out}, inputs, run.model_dir, run.kind.accepts, (*PICTURES, ARCHIVE))
+    check_suffix('out', settings.out, (*PICTURES, ARCHIVE))
+    doing('drawing')
+    drawn = draw(run, settings, line.given)
+    drawn.save(settings.out)
+    say_rows([('Dream', f'{settings.out}: {drawn.text()}')])
+    if isinstance(drawn, Dream):
+        say_rows([('Note', note) for note in drawn.notes])
+        say_rows(show_in_tensorboard(run, _EVENTS, {drawn.what: drawn.thumbnail()}))
 
 
-COMMAND = Command(main, _USAGE, DreamSettings, places=['model_dir'], required=['model_dir'])
+COMMAND = Command(main, _USAGE, DreamFlags, places=['model_dir'], required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

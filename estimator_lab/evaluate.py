@@ -1,8 +1,11 @@
 """``python -m estimator_lab.evaluate``: how good a trained model is, and where it is wrong."""
 
+from contextlib import nullcontext
+
 from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.outputs import made_folder
 from estimator_lab.base.progress import say_lines, say_rows
-from estimator_lab.inference.settings import EvaluationSettings
+from estimator_lab.inference.settings import EvaluationFlags
 
 _USAGE = """Evaluates a trained model on images; the label of an image is the name of its folder.
 
@@ -13,12 +16,16 @@ Prints metrics and, for a classifier, precision, recall and confusion of its cla
 JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model_dir is changed."""
 
 
-def main(settings: EvaluationSettings, line: CommandLine) -> None:
+def main(settings: EvaluationFlags, line: CommandLine) -> None:
     """Runs the command."""
-    from estimator_lab.inference.evaluation_report import as_json, evaluate_and_write, text
+    from estimator_lab.inference.evaluate import evaluate
+    from estimator_lab.inference.run import open_run
 
-    evaluation, files = evaluate_and_write(settings)
-    say_lines(as_json(evaluation) if settings.json else text(evaluation))
+    run = open_run(settings.model_dir)
+    with made_folder('out', settings.out) if settings.out else nullcontext():
+        evaluation = evaluate(run, settings.data, settings)
+        files = evaluation.save(settings.out) if settings.out else []
+    say_lines(evaluation.json() if settings.json else evaluation.text())
     if files and not settings.json:
         say_rows([('Written', f'{settings.out}: {", ".join(files)}')])
 
@@ -26,7 +33,7 @@ def main(settings: EvaluationSettings, line: CommandLine) -> None:
 COMMAND = Command(
     main,
     _USAGE,
-    EvaluationSettings,
+    EvaluationFlags,
     places=['model_dir', 'data'],
     required=['model_dir', 'data'],
     aliases={'output': 'out'},

@@ -2,28 +2,27 @@
 
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.progress import say_rows
-from estimator_lab.inference.settings import ExportSettings
+from estimator_lab.inference.settings import ExportFlags
 
 _USAGE = """Writes a trained model as a SavedModel, which needs nothing but TensorFlow to run.
 
   python -m estimator_lab.export --model_dir=runs/mine
   python -m estimator_lab.export --model_dir=runs/mine --out=exported --tflite
   python -m estimator_lab.export --model_dir=runs/mine --out=exported --onnx
-  python -m estimator_lab.export my_export/1700000000 --onnx
 
 The signature serving_default accepts image files of any size, pixels:serving_default accepts pixels. ONNX and
-TensorFlow Lite have the second one; of a GAN, also the generator. The last command converts the export of any
-Estimator that has a signature whose inputs are numbers."""
+TensorFlow Lite have the second one; of a GAN, also the generator."""
 
 
-def main(settings: ExportSettings, line: CommandLine) -> None:
+def main(settings: ExportFlags, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.exporting import export
+    from estimator_lab.inference.run import open_run
 
-    export(settings, lambda title, text: say_rows([(title, text)]))
+    export(open_run(settings.model_dir), settings, lambda title, text: say_rows([(title, text)]))
 
 
-COMMAND = Command(main, _USAGE, ExportSettings, places=['model_dir'], required=['model_dir'])
+COMMAND = Command(main, _USAGE, ExportFlags, places=['model_dir'], required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

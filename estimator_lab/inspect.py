@@ -2,8 +2,9 @@
 
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError
+from estimator_lab.base.printable import safe_name
 from estimator_lab.base.progress import say_lines, say_rows
-from estimator_lab.inference.settings import InspectionSettings
+from estimator_lab.inference.settings import InspectionFlags
 
 _USAGE = """Shows what a trained network sees in one image, as PNG files and in TensorBoard.
 
@@ -23,25 +24,36 @@ Lists the layers of the network, the shapes of their outputs and the number of t
 A tree is drawn with the predicted label and its probability at each node, darker for higher probabilities."""
 
 
-def main(settings: InspectionSettings, line: CommandLine) -> None:
+def main(settings: InspectionFlags, line: CommandLine) -> None:
     """Runs the command."""
     if settings.image and settings.tree:
         raise FlagError('--image and --tree exclude each other: give one of them.')
     if not settings.image and not settings.tree and not settings.summary:
         raise FlagError('--image is missing, or --tree, or --summary, see --help.')
 
-    from estimator_lab.inference.inspection_files import inspect_and_write, summary_of
+    from estimator_lab.inference.inspection import FOLDER, inspect, show_in_tensorboard, summary_of
+    from estimator_lab.inference.run import open_run
 
+    run = open_run(settings.model_dir)
     if settings.summary:
-        say_lines('\n'.join(summary_of(settings.model_dir)))
-    if settings.image or settings.tree:
-        say_rows(inspect_and_write(settings))
+        say_lines(summary_of(run))
+    place = settings.tree or settings.image
+    if not place:
+        return
+    name = 'tree' if settings.tree else 'image'
+    if run.kind.name != name:
+        raise FlagError(f'--{name} is given, but --model_dir={run.model_dir} accepts {run.kind.noun}.')
+    inspection = inspect(run, place, settings)
+    folder = settings.out or run.model_dir / FOLDER / safe_name(place)
+    files = inspection.save(folder)
+    say_rows([('Prediction', inspection.text()), ('Pictures', f'{folder}: {", ".join(files)}')])
+    say_rows(show_in_tensorboard(run, FOLDER, inspection.pictures))
 
 
 COMMAND = Command(
     main,
     _USAGE,
-    InspectionSettings,
+    InspectionFlags,
     places=['model_dir', 'image'],
     required=['model_dir'],
     aliases={'output': 'out'},

@@ -3,7 +3,7 @@
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.progress import say
-from estimator_lab.inference.settings import PredictionSettings
+from estimator_lab.inference.settings import PredictionFlags
 
 _USAGE = """Predicts what images show: one row for each image, in their order, as soon as it is known.
 
@@ -16,14 +16,16 @@ With --model=style, the photos are painted, each at its own size, and --files=DI
 A model of trees reads files with one tree a line, archives of trees, and folders of .tree files."""
 
 
-def main(settings: PredictionSettings, line: CommandLine) -> None:
+def main(settings: PredictionFlags, line: CommandLine) -> None:
     """Runs the command."""
     if not line.arguments and not settings.data:
         raise FlagError("No image is named: give files, folders, tar archives, or '-' for standard input.")
 
     from estimator_lab.inference.prediction_files import predict_and_write
+    from estimator_lab.inference.run import open_run
 
-    written = predict_and_write(settings, line.arguments, count_labels='top' in line.given)
+    run = open_run(settings.model_dir)
+    written = predict_and_write(run, settings, line.arguments, count_labels='top' in line.given)
     if written:
         say(written)
 
@@ -31,7 +33,7 @@ def main(settings: PredictionSettings, line: CommandLine) -> None:
 COMMAND = Command(
     main,
     _USAGE,
-    PredictionSettings,
+    PredictionFlags,
     places=['model_dir'],
     required=['model_dir'],
     aliases={'output': 'files'},

@@ -3,7 +3,7 @@
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.progress import say_rows, warn
-from estimator_lab.inference.settings import ReportSettings
+from estimator_lab.inference.settings import ReportFlags
 
 _USAGE = """Writes a run as one page of HTML that any browser shows without a network or other files.
 
@@ -15,21 +15,22 @@ hyper-parameters and versions, as far as the model has them, from what training 
 model is evaluated on these examples. TensorBoard shows several runs side by side."""
 
 
-def main(settings: ReportSettings, line: CommandLine) -> None:
+def main(settings: ReportFlags, line: CommandLine) -> None:
     """Runs the command."""
     for name in ('eval_steps', 'worst'):
         if name in line.given and not settings.data:
             raise FlagError(f'--{name} needs --data, see --help.')
 
-    from estimator_lab.inference.report.writing import write_report
+    from estimator_lab.inference.report.page import report
+    from estimator_lab.inference.run import open_run
 
-    path, size, damage = write_report(settings)
-    for sentence in damage:
+    written = report(open_run(settings.model_dir), settings)
+    for sentence in written.damage:
         warn(f'Warning: {sentence}.')
-    say_rows([('Report', f'{path}: {size / 1e6:.1f} MB, for any browser')])
+    say_rows([('Report', written.text())])
 
 
-COMMAND = Command(main, _USAGE, ReportSettings, places=['model_dir'], required=['model_dir'])
+COMMAND = Command(main, _USAGE, ReportFlags, places=['model_dir'], required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped, unescaped
+from estimator_lab.data.arrays import ArraySource
 from estimator_lab.data.folder import data_of
 from estimator_lab.data.formats import Scan
 from estimator_lab.data.index import Note, build_index, open_index, scan_members
@@ -32,7 +33,8 @@ class ExampleInput:
     tar, a text or one example is decided by its bytes.
 
     Args:
-      paths: of files, folders and archives, globs, URLs, '-' for standard input.
+      paths: of files, folders and archives, globs, URLs, '-' for standard input; a `Source` stands for
+        itself.
       kind: which members are examples.
       note: called with a sentence about what is unusual about an archive but not an error.
 
@@ -40,7 +42,7 @@ class ExampleInput:
       DataError: for a path that is not there.
     """
 
-    def __init__(self, paths: Sequence[str], kind: Kind, note: Note = lambda line: None) -> None:
+    def __init__(self, paths: Sequence[str | Source], kind: Kind, note: Note = lambda line: None) -> None:
         self.sources = expand(paths, note, commas=False)
         self.kind = kind
         self._note = note
@@ -84,6 +86,9 @@ class ExampleInput:
                 yield member._replace(archive='', name=escaped(str(path)), offset=0, source=_File(path))
             if index.damage:
                 raise DataError(index.damage)
+            return
+        if isinstance(source, ArraySource):
+            yield from (member._replace(archive='') for member in scan_members(source, self.kind, Scan()))
             return
         if source.is_pipe:
             source = _Opened(source)

@@ -1,30 +1,30 @@
-"""Evaluates a trained model on labelled examples: metrics, confusion and the worst examples, in one pass."""
+"""The results of an evaluation: as text, JSON, CSV and PNG, and in a notebook."""
 
 import math
-import tempfile
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError
-from estimator_lab.base.keys import IMAGE, KEY, to_bytes
-from estimator_lab.core import keys
-from estimator_lab.core.confusion import Confusion, TopK
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.batches import Batch
-from estimator_lab.data.examples import ExampleInput
-from estimator_lab.data.input_fns import archive_input_fn
-from estimator_lab.runs.model import Trained, without_cluster
-from estimator_lab.runs.reference_classifier import open_reference_classifier, with_reference_classifier
-from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.base.keys import KEY
+from estimator_lab.base.outputs import json_text, write_csv, writing, written_together
+from estimator_lab.base.printable import padded
+from estimator_lab.core.charts import confusion_picture
+from estimator_lab.core.confusion import ClassScores, Confusion
+from estimator_lab.core.picture import labelled_grid
+from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
+from estimator_lab.runs.model import Trained
 
-_OBSERVED = (keys.CLASSES, keys.ERROR)
-_OF_LABEL, _OF_PREDICTED = 'probability_of_label', 'probability_of_predicted'
+_CLASSES_IN_TEXT = 20
+_CELLS_IN_TEXT = 15
+_PAIRS_IN_TEXT = 10
+_CLASSES_IN_PICTURE = 60
+_CLASSES_IN_MATRIX = 1000  # a CSV of 2 MB
+_NAME = 24
+_SHEET_COLUMNS, _SHEET_TILE = 6, 160
+_WORST_COLUMNS = (KEY, 'badness', 'true', 'predicted', 'probability')
 
 
 class Example(NamedTuple):
@@ -46,179 +46,94 @@ class Example(NamedTuple):
     predicted: str = ''
     probability: float = 0.0
 
+    def caption(self) -> str:
+        """Returns what is wrong, and the name of the file, in two or three lines."""
+        name = self.key.rpartition('/')[2]
+        if not self.true:
+            return f'error {self.badness:.4g}\n{name}'
+        return f'is {self.true}\nseen as {self.predicted} {self.probability:.2f}\n{name}'
 
-@dataclass
+
+@dataclass(frozen=True)
 class Evaluation:
-    """The results of an evaluation.
+    """The results of an evaluation; in a notebook its metrics, confusion and worst examples.
 
     Attributes:
-      trained: the model.
-      metrics: by name.
+      run: the model.
+      metrics: by name, such as evaluation.metrics['accuracy'].
       images: how many examples were evaluated.
       bad: how many more could not be decoded.
       confusion: counts of true and predicted classes; None for a model that does not classify.
       worst: the worst examples, the worst first; those of a classifier are all mistakes.
     """
 
-    trained: Trained
+    run: Trained
     metrics: Mapping[str, float]
     images: int
-    bad: int
+    bad: int = 0
     confusion: Confusion | None = None
-    worst: list[Example] = field(default_factory=list)
+    worst: Sequence[Example] = field(default_factory=list)
 
+    def text(self) -> str:
+        """Returns the results as lines to read; of many classes, the worst."""
+        lines = [f'{name:<{_NAME}} {value:.4f}' for name, value in worth_showing(self.metrics)]
+        if self.confusion:
+            lines += ['', *_classes_in_text(self.confusion), '', *_confusion_in_text(self.confusion)]
+        return '\n'.join([*lines, '', self.headline()])
 
-def evaluate(
-    trained: Trained,
-    images: ExampleInput,
-    report: InputReport,
-    *,
-    decode: str = '',
-    batch_size: int = 32,
-    steps: int | None = None,
-    worst: int = 24,
-) -> Evaluation:
-    """Evaluates a model in one pass over examples, in constant memory; writes nothing to its model_dir.
+    def headline(self) -> str:
+        """Returns the primary metric in a sentence."""
+        bad = f' ({self.bad:,} more could not be decoded)' if self.bad else ''
+        on = f'{images_text(self.metrics, self.images, self.run.kind.noun)}{bad}'
+        return primary_metric_text(self.run.task, self.metrics, on, self.run.step)
 
-    Args:
-      trained: the model.
-      images: the encoded examples; their labels are the names of their folders.
-      report: counts the examples.
-      decode: how images are decoded, a value of --decode; '' as in training.
-      batch_size: examples in a batch.
-      steps: batches to evaluate; None for all.
-      worst: how many of the worst examples to keep.
+    def json(self) -> str:
+        """Returns all results as JSON; the pairs of confused classes are sorted by frequency."""
+        found: dict[str, Any] = {
+            'model': self.run.model,
+            'model_dir': str(self.run.model_dir),
+            'checkpoint': self.run.checkpoint,
+            'step': self.run.step,
+            'images': self.images,
+            'bad_images': self.bad,
+            'metrics': dict(self.metrics),
+        }
+        if self.confusion:
+            found['classes'] = _records(('label', *ClassScores._fields), class_rows(self.confusion))
+            found['confused'] = _records(('true', 'predicted', 'images'), pair_rows(self.confusion))
+        found['worst'] = _records(_WORST_COLUMNS, _worst_rows(self.worst))
+        return json_text(found, 1)
 
-    Raises:
-      DataError: the examples can't be read to their end; there are none; a classifier knows none of their
-        labels.
-      LabError: TensorFlow fails.
-    """
-    observer = _Observer(trained, worst)
-    reader = trained.reader_with(decode)
-    # TensorFlow reads ahead of the last step, also bad examples.
-    watch = observer.under_way.append if steps else None
-    input_fn = archive_input_fn(images, reader, batch_size, report, trained.vocabulary, watch=watch)
-    with tempfile.TemporaryDirectory() as folder, tensorflow_errors_as_sentences():
-        with without_cluster():
-            # Without summaries, models skip what only TensorBoard shows.
-            config = tf.estimator.RunConfig(folder, save_summary_steps=None)
-            estimator = tf.estimator.Estimator(
-                observer.watched(
-                    with_reference_classifier(
-                        trained.model.model_fn, open_reference_classifier(trained.task, trained.params)
-                    )
-                ),
-                config=config,
-                params=trained.estimator_params,
-            )
-        found = estimator.evaluate(input_fn, steps, checkpoint_path=trained.pinned.path)
-    report.raise_error()
-    if not report.seen:
-        raise DataError(f'--data={",".join(images.paths)}: no {report.kind.name} was found.')
-    metrics = {name: float(value) for name, value in found.items() if name != tf.GraphKeys.GLOBAL_STEP}
-    return observer.evaluation(metrics, report)
+    def save(self, folder: Path) -> list[str]:
+        """Writes all results to a folder; returns the names of the files.
 
+        metrics.json and report.txt; for a classifier classes.csv, confusion.csv (the matrix, up to 1,000
+        classes), confused.csv (the pairs that occurred) and confusion.png; worst.csv if there are worst
+        examples, and worst.png, a contact sheet, if they are images.
 
-class _Observer(tf.train.SessionRunHook):
-    """Fetches the examples and predictions of each batch, and collects them."""
+        Raises:
+          FlagError: the folder can't be written.
+          LabError: the disk is full.
+        """
+        with writing('out', folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with written_together('out', folder) as place:
+            (place / 'metrics.json').write_text(f'{self.json()}\n', encoding='utf-8')
+            (place / 'report.txt').write_text(f'{self.text()}\n', encoding='utf-8')
+            if self.confusion:
+                _write_confusion(place, self.confusion, ' '.join(self.headline().split()))
+            if self.worst:
+                _write_worst(place, self.worst)
+            return sorted(path.name for path in place.iterdir())
 
-    def __init__(self, trained: Trained, worst: int) -> None:
-        self._trained = trained
-        self._tensors: dict[str, Tensor] = {}
-        self._labels = trained.record.vocabulary
-        self._confusion: Confusion | None = None
-        self._worst: TopK[Example] = TopK(worst)
-        self._images = 0
-        self._bad: int | None = None
-        self.under_way: deque[Batch] = deque()
+    def __repr__(self) -> str:
+        return self.text()
 
-    def watched(self, model_fn: Callable[..., EstimatorSpec]) -> Callable[..., EstimatorSpec]:
-        """Returns a model function that is observed in EVAL, where it returns its predictions, too."""
+    def _repr_html_(self) -> str:
+        from estimator_lab.inference.report.html import framed
+        from estimator_lab.inference.report.page import evaluation_sections
 
-        def with_hook(
-            features: Features, labels: Tensor, mode: Mode, params: Any, config: RunConfig
-        ) -> EstimatorSpec:
-            spec = model_fn(features, labels, mode, params, config)
-            self._tensors = {name: features[name] for name in (IMAGE, KEY) if name in features}
-            if labels is not None:
-                self._tensors['label'] = labels
-            predictions = spec.predictions or {}
-            self._tensors |= {name: predictions[name] for name in _OBSERVED if name in predictions}
-            if keys.PROBABILITIES in predictions and labels is not None:
-                # Of many classes, two numbers of each example rather than one for each class.
-                self._tensors |= _two_probabilities(predictions, labels)
-            return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, self])
-
-        return with_hook
-
-    def before_run(self, run_context: Any) -> Any:
-        return tf.train.SessionRunArgs(self._tensors)
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        batch = run_values.results
-        self._images += len(batch[KEY])
-        if self.under_way:
-            self._bad = (self._bad or 0) + len(self.under_way.popleft().bad)
-        if _OF_LABEL in batch:
-            self._observe_classes(batch)
-        elif keys.ERROR in batch:
-            for row, error in enumerate(batch[keys.ERROR].tolist()):
-                self._worst.offer(error, partial(_example, batch, row, error))
-
-    def evaluation(self, metrics: Mapping[str, float], report: InputReport) -> Evaluation:
-        noun = report.kind.noun
-        if not self._images:  # Estimator itself gives metrics of nothing
-            last = f'; the last is {report.last}' if report.bad else ''
-            raise DataError(
-                f'No {report.kind.name} could be evaluated: {report.bad:,} of {report.seen:,} are bad{last}.'
-            )
-        if self._confusion is not None and not self._confusion.images:
-            shown = ', '.join(self._labels[:3])
-            raise DataError(
-                f'None of {self._images:,} {noun} has a label that the model knows (such as {shown}): '
-                'the label is the name of the folder.',
-                labels='Or name a table of labels: --labels=FILE.',
-            )
-        return Evaluation(
-            self._trained,
-            metrics,
-            self._images,
-            report.bad if self._bad is None else self._bad,
-            self._confusion,
-            self._worst.ranked(),
-        )
-
-    def _observe_classes(self, batch: dict[str, np.ndarray]) -> None:
-        self._confusion = self._confusion or Confusion(self._labels)
-        true, predicted = batch['label'], batch[keys.CLASSES]
-        self._confusion.add(true, predicted)
-        for row in np.flatnonzero((true >= 0) & (true != predicted)).tolist():
-            badness = 1 - float(batch[_OF_LABEL][row])
-            self._worst.offer(badness, partial(self._mistake, batch, row, badness))
-
-    def _mistake(self, batch: dict[str, np.ndarray], row: int, badness: float) -> Example:
-        true, predicted = int(batch['label'][row]), int(batch[keys.CLASSES][row])
-        return _example(batch, row, badness)._replace(
-            true=self._labels[true],
-            predicted=self._labels[predicted],
-            probability=float(batch[_OF_PREDICTED][row]),
-        )
-
-
-def _two_probabilities(predictions: Mapping[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
-    """Returns the probabilities of the true class (of class 0 if unknown) and of the predicted one."""
-    probabilities = predictions[keys.PROBABILITIES]
-    known = tf.where(labels >= 0, labels, tf.zeros_like(labels))
-    return {
-        _OF_LABEL: tf.gather(probabilities, known, batch_dims=1),
-        _OF_PREDICTED: tf.gather(probabilities, predictions[keys.CLASSES], batch_dims=1),
-    }
-
-
-def _example(batch: dict[str, np.ndarray], row: int, badness: float) -> Example:
-    key = batch[KEY][row].decode('utf-8', 'backslashreplace')
-    return Example(badness, key, to_bytes(batch[IMAGE][row]) if IMAGE in batch else None)
+        return framed('evaluation', evaluation_sections(self))
 
 
 def class_rows(confusion: Confusion) -> Iterator[tuple[Any, ...]]:
@@ -234,3 +149,70 @@ def pair_rows(confusion: Confusion) -> Iterator[tuple[str, str, int]]:
     """Returns (true label, predicted label, images) of each confusion, the most frequent first."""
     labels = confusion.labels
     return ((labels[pair.true], labels[pair.predicted], pair.images) for pair in confusion.confused())
+
+
+def _records(names: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _write_confusion(folder: Path, confusion: Confusion, title: str) -> None:
+    labels, size = confusion.labels, len(confusion.labels)
+    write_csv(folder / 'classes.csv', ('label', *ClassScores._fields), class_rows(confusion))
+    write_csv(folder / 'confused.csv', ('true', 'predicted', 'images'), pair_rows(confusion))
+    if size <= _CLASSES_IN_MATRIX:
+        rows = ([label, *row] for label, row in zip(labels, confusion.matrix().tolist(), strict=True))
+        write_csv(folder / 'confusion.csv', ('true \\ predicted', *labels), rows)
+    chosen = confusion.most_confused_classes(_CLASSES_IN_PICTURE)
+    if len(chosen) < size:
+        title = f'{title}: the {len(chosen)} most confused of {size:,} classes'
+    picture = confusion_picture(confusion.matrix(chosen), [labels[class_id] for class_id in chosen], title)
+    picture.save(folder / 'confusion.png')
+
+
+def _write_worst(folder: Path, worst: Sequence[Example]) -> None:
+    write_csv(folder / 'worst.csv', _WORST_COLUMNS, _worst_rows(worst))
+    images = [example.image for example in worst if example.image is not None]
+    if images:
+        captions = [example.caption() for example in worst]
+        sheet = labelled_grid(np.stack(images), captions, _SHEET_COLUMNS, _SHEET_TILE)
+        sheet.save(folder / 'worst.png')
+
+
+def _worst_rows(worst: Sequence[Example]) -> Iterator[tuple[Any, ...]]:
+    for example in worst:
+        classified = (example.true, example.predicted, round(example.probability, 6))
+        yield example.key, float(f'{example.badness:.7g}'), *(classified if example.true else ('', '', ''))
+
+
+def _classes_in_text(confusion: Confusion) -> list[str]:
+    rows = [row for row in class_rows(confusion) if row[1]]
+    lines = [f'{"class":<{_NAME}} {"images":>7} {"precision":>9} {"recall":>7} {"f1":>7}']
+    shown = rows
+    if len(rows) > _CLASSES_IN_TEXT:
+        shown = sorted(rows, key=lambda row: row[4])[:_CLASSES_IN_TEXT]
+        lines.insert(0, f'The {len(shown)} of {len(rows):,} classes with the lowest F1')
+    for label, images, *scores in shown:
+        precision, recall, f1 = ('-' if score is None else f'{score:.4f}' for score in scores)
+        lines.append(f'{padded(label, _NAME)} {images:>7,} {precision:>9} {recall:>7} {f1:>7}')
+    return lines
+
+
+def _confusion_in_text(confusion: Confusion) -> list[str]:
+    if len(confusion.labels) <= _CELLS_IN_TEXT:
+        return _matrix_in_text(confusion.matrix(), confusion.labels)
+    pairs = list(pair_rows(confusion))
+    lines = [
+        f'{true} taken for {predicted}: {images:,}' for true, predicted, images in pairs[:_PAIRS_IN_TEXT]
+    ]
+    return [f'The most frequent of {len(pairs):,} confusions', *lines] if lines else ['No confusions']
+
+
+def _matrix_in_text(matrix: np.ndarray, labels: Sequence[str]) -> list[str]:
+    """Returns the matrix; its columns are headed by the numbers of its rows."""
+    width = max(len(str(matrix.max())), len(str(len(labels)))) + 1
+    head = ''.join(f'{number:>{width}}' for number in range(1, len(labels) + 1))
+    lines = ['Confusion: rows are true, columns predicted', f'{"":<{_NAME + 4}}{head}']
+    for number, (label, row) in enumerate(zip(labels, matrix.tolist(), strict=True), 1):
+        cells = ''.join(f'{images or ".":>{width}}' for images in row)
+        lines.append(f'{number:>2}  {padded(label, _NAME)}{cells}')
+    return lines

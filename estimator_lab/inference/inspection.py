@@ -1,28 +1,54 @@
-"""Pictures of what a trained network sees in an image or a tree: filters, activations, saliency, states."""
+"""What a trained network sees in an image or a tree: filters, activations, saliency, states."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.activity import doing
+from estimator_lab.base.command import tensorboard
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import IMAGE, KEY, to_unit_range
+from estimator_lab.base.outputs import writing
+from estimator_lab.base.progress import warn
 from estimator_lab.core import keys
 from estimator_lab.core.charts import heat_map
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
-from estimator_lab.core.picture import enlarged, labelled_grid, numbered_tiles, overlay
+from estimator_lab.core.picture import (
+    as_picture,
+    enlarged,
+    labelled_grid,
+    numbered_tiles,
+    overlay,
+    png_bytes,
+)
+from estimator_lab.core.summaries import picture_value
+from estimator_lab.data.arrays import check_values
+from estimator_lab.data.examples import read_example
+from estimator_lab.data.images.reader import DECODERS, IMAGES
+from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.trees.parse import parse_tree
-from estimator_lab.data.trees.reader import FEATURES, collate
+from estimator_lab.data.trees.reader import FEATURES, TreeReader, collate
+from estimator_lab.data.trees.tokens import Tokens
+from estimator_lab.inference.prediction import Predicted, Table
+from estimator_lab.inference.run import Run
+from estimator_lab.inference.settings import InspectionSettings
 from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
 from estimator_lab.models.recursive.model import NODE_LOGITS
 from estimator_lab.models.recursive.pictures import shown_tree, tree_picture
-from estimator_lab.runs.model import Trained
+from estimator_lab.runs.memory import measure, shown_bytes
+from estimator_lab.runs.summary import summary_lines
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import Tensor, tf
 
+FOLDER = 'inspect'
+"""Where inspections are written within model_dir."""
+
+_LONGEST = 80  # letters of a tree in an error
 _SHOWN = 64  # filters or maps
 _LIKELIEST = 3  # labels whose probabilities are shown
 _SIDE = 384  # pixels to which an image is enlarged
@@ -30,6 +56,129 @@ _SIDE = 384  # pixels to which an image is enlarged
 
 @dataclass(frozen=True)
 class Inspection:
+    """What a network sees in one example; in a notebook its pictures.
+
+    Attributes:
+      run: the network.
+      key: of the example.
+      values: the predictions by name, arrays without a batch dimension.
+      pictures: filters, activations, saliency and the like, by the names of TensorBoard's tags.
+    """
+
+    run: Run
+    key: str
+    values: Mapping[str, np.ndarray]
+    pictures: Mapping[str, Image.Image]
+
+    def text(self) -> str:
+        """Returns the prediction: the most probable labels, and what else is a number or a text."""
+        top = min(_LIKELIEST, max(len(self.run.labels), 1))
+        batch = {name: value[None] for name, value in self.values.items()}
+        (row,) = Table(self.run, top).rows(Predicted([self.key], [], batch))
+        columns, shown = dict(row.columns), []
+        for suffix in ('', '_2', '_3')[:top]:
+            label, probability = (
+                columns.pop(f'label{suffix}', None),
+                columns.pop(f'probability{suffix}', None),
+            )
+            if label:
+                shown.append(f'{label} {probability:.4f}')
+        return ', '.join([*shown, *(f'{name} {value}' for name, value in columns.items())])
+
+    def save(self, folder: Path) -> list[str]:
+        """Writes the pictures to a folder, as PNG files; returns their names.
+
+        Raises:
+          FlagError: the folder can't be written.
+          LabError: the disk is full.
+        """
+        with writing('out', folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, picture in self.pictures.items():
+                picture.save(folder / f'{name}.png')
+        return [f'{name}.png' for name in self.pictures]
+
+    def __repr__(self) -> str:
+        return f'{self.key}: predictions {", ".join(self.values)}; pictures {", ".join(self.pictures)}'
+
+    def _repr_html_(self) -> str:
+        from estimator_lab.inference.report.html import figure, framed, html
+
+        figures = [figure(picture, name) for name, picture in self.pictures.items()]
+        return framed(self.key, [html('<div class="pictures">{}</div>', figures)])
+
+
+def inspect(run: Run, example: str | Path | np.ndarray, settings: InspectionSettings) -> Inspection:
+    """Returns filters, activation maps, saliency and the like for one example.
+
+    Args:
+      run: the network.
+      example: an image file, ARCHIVE:MEMBER, an image uint8 [height, width, channels]; for a model of trees,
+        ARCHIVE:MEMBER or the text of a tree.
+      settings: what to look for.
+
+    Raises:
+      DataError: the example can't be read.
+      FlagError: the model has no labels, or does not know this one.
+      LabError: TensorFlow fails.
+    """
+    key = 'array' if isinstance(example, np.ndarray) else str(example)
+    if isinstance(example, np.ndarray):
+        check_values(example)
+        data = png_bytes(as_picture(example))
+    elif run.kind is not IMAGES and key.lstrip().startswith('('):
+        data = key.encode()
+    else:
+        data = read_example(key, run.kind).data
+    doing('inspecting')
+    try:
+        if run.kind is IMAGES:
+            decode = DECODERS[run.record.decode]
+            found = inspect_image(run, decode(data, *run.shape), settings.label, key)
+            return Inspection(run, key, found.values, found.pictures())
+        if settings.label:
+            raise FlagError(f'--label={settings.label} is for images: a tree shows its most probable labels.')
+        values, picture = inspect_tree(run, data)
+    except BadExampleError as reason:
+        what = 'cannot be decoded' if run.kind is IMAGES else 'is not a tree'
+        raise DataError(f'{key[:_LONGEST]} {what}: {reason}.') from reason
+    return Inspection(run, key, values, {'tree': picture})
+
+
+def summary_of(run: Run) -> str:
+    """Returns a table of a model's layers, the shapes of their outputs and their parameters."""
+    doing('building the network')
+    network = measure(run.architecture, run.params, run.reader)
+    weights = f'; {shown_bytes(network.variables)} of weights, at step {run.step}'
+    return '\n'.join(summary_lines(network.layers, weights))
+
+
+def show_in_tensorboard(
+    run: Run, name: str, pictures: Mapping[str, Image.Image]
+) -> Iterator[tuple[str, str]]:
+    """Writes pictures as image summaries, under the tags of training; warns if that fails.
+
+    Args:
+      run: the model.
+      name: of the folder in its model_dir.
+      pictures: by name.
+
+    Yields:
+      ('TensorBoard', the command that shows them).
+    """
+    folder = run.model_dir / name
+    values = [picture_value(name, picture) for name, picture in pictures.items()]
+    try:
+        with tf.Graph().as_default(), tf.summary.FileWriter(str(folder)) as writer:
+            writer.add_summary(tf.Summary(value=values), run.step)
+    except (tf.errors.OpError, OSError) as error:
+        warn(f'{folder} cannot be written, so TensorBoard does not show the pictures: {error}')
+    else:
+        yield 'TensorBoard', tensorboard(run.model_dir)
+
+
+@dataclass(frozen=True)
+class Seen:
     """Filters, activations and gradients of a network for an image.
 
     Attributes:
@@ -77,12 +226,12 @@ class Inspection:
         return {**found, **{name: overlay(self.image, heat, _SIDE) for name, heat in self.heat.items()}}
 
 
-def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str = '') -> Inspection:
+def inspect_image(run: Run, image: np.ndarray, label: str = '', key: str = '') -> Seen:
     """Runs one image through the network.
 
     Args:
-      trained: the model.
-      image: uint8 [height, width, channels], decoded as `trained.reader` says.
+      run: the model.
+      image: uint8 [height, width, channels], decoded as `run.reader` says.
       label: the label whose evidence is shown; '' for the predicted one.
       key: of the image; seeds the random numbers of some models.
 
@@ -91,10 +240,10 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
       LabError: TensorFlow fails.
     """
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
-        images = tf.placeholder(tf.float32, [1, *trained.shape], 'image')
-        predictions = trained.predictions({IMAGE: images, KEY: tf.constant([key])}).predictions
+        images = tf.placeholder(tf.float32, [1, *run.shape], 'image')
+        predictions = run.predictions({IMAGE: images, KEY: tf.constant([key])}).predictions
         endpoints = published(graph)
-        score = _score(trained, endpoints, predictions, label)
+        score = _score(run, endpoints, predictions, label)
         of_example = {
             'values': {name: value for name, value in predictions.items() if name != KEY},
             'maps': maps_of(endpoints),
@@ -109,14 +258,14 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
             },
             'probabilities': _after_steps(endpoints),
         }
-        fetches = {**of_example, 'filters': _first_filters(graph, endpoints, trained)}
-        with trained.session() as session:
+        fetches = {**of_example, 'filters': _first_filters(graph, endpoints, run)}
+        with run.session() as session:
             found = session.run(fetches, {images: to_unit_range(image[np.newaxis])})
     firsts = {
         kind: {name: np.asarray(values[0]) for name, values in found[kind].items()} for kind in of_example
     }
-    firsts['probabilities'] = _of_likeliest(firsts['probabilities'], trained)
-    return Inspection(image, filters=found['filters'], **firsts)
+    firsts['probabilities'] = _of_likeliest(firsts['probabilities'], run)
+    return Seen(image, filters=found['filters'], **firsts)
 
 
 def _shares_by_step(rows: np.ndarray, names: list[str]) -> Image.Image:
@@ -124,11 +273,11 @@ def _shares_by_step(rows: np.ndarray, names: list[str]) -> Image.Image:
     return labelled_grid(rows[:, np.newaxis, :, np.newaxis], names, columns=1, tile=_SIDE)
 
 
-def inspect_tree(trained: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Image.Image]:
+def inspect_tree(run: Run, data: bytes) -> tuple[dict[str, np.ndarray], Image.Image]:
     """Runs one tree through the network and draws it.
 
     Args:
-      trained: the model.
+      run: the model.
       data: the tree's text.
 
     Returns:
@@ -139,19 +288,19 @@ def inspect_tree(trained: Trained, data: bytes) -> tuple[dict[str, np.ndarray], 
       BadExampleError: it is not a tree.
       LabError: TensorFlow fails.
     """
-    reader = trained.tree_reader()
+    reader = TreeReader(Tokens(run.params.tokens), run.vocabulary)
     tree = reader.parsed(data)
     arrays = collate([tree])
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
         places = {name: tf.placeholder(tf.int32, [None, None], name) for name in FEATURES}
-        predictions = trained.predictions(reader.features(places)).predictions
+        predictions = run.predictions(reader.features(places)).predictions
         nodes = tf.nn.softmax(published(graph)[NODE_LOGITS])
-        with trained.session() as session:
+        with run.session() as session:
             fed = {places[name]: arrays[name] for name in FEATURES}
             found, shares = session.run([predictions, nodes], fed)
     shown = shown_tree(
         parse_tree(data).tokens,
-        trained.record.vocabulary,
+        run.labels,
         tree.left,
         shares[0, : len(tree.token)],
         tree.node_label,
@@ -188,28 +337,24 @@ def grad_cam(score: Tensor, maps: Tensor) -> Tensor | None:
     return tf.nn.relu(tf.reduce_sum(weights * maps, axis=3))
 
 
-def _score(
-    trained: Trained, endpoints: Endpoints, predictions: Mapping[str, Tensor], label: str
-) -> Tensor | None:
+def _score(run: Run, endpoints: Endpoints, predictions: Mapping[str, Tensor], label: str) -> Tensor | None:
     """Returns the score of a label, or the error of a model without labels, a scalar; None without either."""
-    classifies = keys.PROBABILITIES in predictions and trained.vocabulary is not None
+    classifies = keys.PROBABILITIES in predictions and run.vocabulary is not None
     if label and not classifies:
-        raise FlagError(
-            f'--label={label} has no meaning for --model={trained.model.name}, which has no labels.'
-        )
+        raise FlagError(f'--label={label} has no meaning for --model={run.model}, which has no labels.')
     if classifies:
-        return _logit(trained, endpoints[LOGITS], label)
+        return _logit(run, endpoints[LOGITS], label)
     return predictions[keys.ERROR][0] if keys.ERROR in predictions else None
 
 
-def _first_filters(graph: Any, endpoints: Endpoints, trained: Trained) -> dict[str, Tensor]:
+def _first_filters(graph: Any, endpoints: Endpoints, run: Run) -> dict[str, Tensor]:
     """Returns the weights of the first layer as images, [height, width, channels, filters] by name."""
-    kernel = first_kernel(graph, math.prod(trained.shape))
+    kernel = first_kernel(graph, math.prod(run.shape))
     if kernel is None:
         return {}
     if kernel.shape.rank == 4:
         return {f'filters_{next(iter(endpoints))}': kernel}
-    return {'receptive_fields': tf.reshape(kernel, [*trained.shape, -1])}
+    return {'receptive_fields': tf.reshape(kernel, [*run.shape, -1])}
 
 
 def _heat(score: Tensor, images: Tensor, endpoints: Endpoints) -> dict[str, Tensor]:
@@ -229,17 +374,17 @@ def _after_steps(endpoints: Endpoints) -> dict[str, Tensor]:
     return {LOGITS_AFTER_STEPS: tf.nn.softmax(endpoints[LOGITS_AFTER_STEPS])}
 
 
-def _of_likeliest(chances: Mapping[str, np.ndarray], trained: Trained) -> dict[str, np.ndarray]:
+def _of_likeliest(chances: Mapping[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
     """Returns the probabilities of the labels that are most probable at the end, [steps] by label."""
     found = {}
     for values in chances.values():
         for class_id in np.argsort(-values[-1], kind='stable')[:_LIKELIEST].tolist():
-            found[trained.record.vocabulary[class_id]] = values[:, class_id]
+            found[run.labels[class_id]] = values[:, class_id]
     return found
 
 
-def _logit(trained: Trained, logits: Tensor, label: str) -> Tensor:
+def _logit(run: Run, logits: Tensor, label: str) -> Tensor:
     """Returns the logit of a label, a scalar of logits [1, classes]; of the largest one without a label."""
     if not label:
         return tf.reduce_max(logits[0])
-    return logits[0, trained.class_id(label)]
+    return logits[0, run.class_id(label)]

@@ -1,33 +1,33 @@
-"""Paintings of photos by a style transfer network, each at its photo's size, in tiles if that is large."""
+"""Paintings of photos by a style transfer network, each at its photo's size."""
 
 import dataclasses
 import io
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import IMAGE, to_bytes, to_unit_range
 from estimator_lab.core import keys
-from estimator_lab.core.params import sizes
+from estimator_lab.core.picture import as_picture
+from estimator_lab.data.arrays import check_values
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import BadExample
+from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.order import Order
 from estimator_lab.inference.prediction import Predicted
+from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import PaintingSettings
-from estimator_lab.models.style.transform_net import SMALLEST_SIDE, STATISTICS, reach_of
-from estimator_lab.runs.model import Trained
+from estimator_lab.models.style.transform_net import SMALLEST_SIDE
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import tf
 
-WHOLE_PIXELS = 2**21
-"""Pixels up to which a photo is painted as a whole: the default network then needs half a gigabyte."""
-
-_TILE = 1024  # pixels of its side, without its margins
+_MOST_PIXELS = 2**24  # of a photo: the network needs 250 bytes for each, 4 GB
 _ORIENTATION = 0x0112  # in EXIF
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -40,45 +40,76 @@ _UPRIGHT = {
 }
 
 
-def with_painting_settings(trained: Trained, settings: PaintingSettings) -> Trained:
+def with_painting_settings(run: Run, settings: PaintingSettings) -> Run:
     """Returns the model with other parameters of its paintings.
 
     Args:
-      trained: a model; one that does not paint is returned unchanged if no setting is given.
+      run: a model; one that does not paint is returned unchanged if no setting is given.
       settings: the parameters.
 
     Raises:
       FlagError: the model does not paint, or not in that style; the strength is out of range.
     """
-    names = {'style': 'mix', 'strength': 'strength', 'preserve_colour': 'preserve_colour'}
-    chosen = {parameter: getattr(settings, name) for name, parameter in names.items()}
+    chosen = {
+        'mix': settings.style,
+        'strength': settings.strength,
+        'preserve_colour': settings.preserve_colour,
+    }
     given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if not given:
-        return trained
-    if trained.model.transform_net is None:
+        return run
+    if run.architecture.transform_net is None:
         raise FlagError(
-            f'--style, --strength and --preserve_colour are for paintings, but --model_dir='
-            f'{trained.model_dir} holds --model={trained.model.name}.'
+            f'--style, --strength and --preserve_colour are for paintings, but --model_dir={run.model_dir} '
+            f'holds --model={run.model}.'
         )
     if settings.strength is not None and not 0 <= settings.strength <= 1:
         raise FlagError(f'--strength={settings.strength:g} is not allowed: a share in [0, 1].')
-    params = dataclasses.replace(trained.params, **given)
+    params = dataclasses.replace(run.params, **given)
     try:
         _ = params.shares
     except FlagError as error:
         raise FlagError(f'--style={settings.style}: {error}') from error
-    return dataclasses.replace(trained, params=params)
+    return dataclasses.replace(run, params=params)
 
 
-def painted_batches(trained: Trained, images: Order, report: InputReport) -> Generator[Predicted, None, None]:
+def paint(run: Run, photo: str | Path | Image.Image | np.ndarray, settings: PaintingSettings) -> Image.Image:
+    """Returns a photo painted in a learned style, at its own size.
+
+    Args:
+      run: a style transfer network.
+      photo: its path, a picture, or uint8 [height, width, channels].
+      settings: the style and its strength.
+
+    Raises:
+      DataError: the photo can't be read.
+      FlagError: the model does not paint, or not in that style.
+      LabError: TensorFlow fails.
+    """
+    run = with_painting_settings(run, settings)
+    if not run.architecture.transform_net:
+        raise FlagError(f'{run.model_dir} holds --model={run.model}, which does not paint.')
+    if isinstance(photo, np.ndarray):
+        check_values(photo)
+        photo = as_picture(photo)
+    if not isinstance(photo, Image.Image):
+        try:
+            photo = upright(read_example(str(photo), run.kind).data)
+        except BadExampleError as reason:
+            raise DataError(f'{photo} cannot be painted: {reason}.') from reason
+    with tensorflow_errors_as_sentences(), Artist(run) as artist:
+        return as_picture(artist.paint(photo))
+
+
+def painted_batches(run: Run, images: Order, report: InputReport) -> Generator[Predicted, None, None]:
     """Yields the paintings of encoded photos in their order: 'painted', uint8 [1, height, width, channels].
 
     Raises:
       DataError: the photos can't be read any further, after the paintings of those before.
       LabError: TensorFlow fails.
     """
-    with tensorflow_errors_as_sentences(), Artist(trained) as artist:
-        none = np.empty((0, 1, 1, artist.channels), np.uint8)
+    with tensorflow_errors_as_sentences(), Artist(run) as artist:
+        none = np.empty((0, 1, 1, run.shape.channels), np.uint8)
         for member in report.until_error(images.epoch(0)):
             try:
                 photo = upright(member.read().data)
@@ -87,9 +118,7 @@ def painted_batches(trained: Trained, images: Order, report: InputReport) -> Gen
                 yield Predicted([], [BadExample(0, member.key, str(reason))], {keys.PAINTED: none})
                 continue
             report.count(member, None)
-            pixels = np.asarray(photo.convert('L' if artist.channels == 1 else 'RGB'))
-            painted = artist.paint(pixels.reshape(photo.height, photo.width, artist.channels))
-            yield Predicted([member.key], [], {keys.PAINTED: painted[np.newaxis]})
+            yield Predicted([member.key], [], {keys.PAINTED: artist.paint(photo)[np.newaxis]})
     report.raise_error()
 
 
@@ -97,9 +126,13 @@ def upright(data: bytes) -> Image.Image:
     """Decodes a photo and turns it upright, as its EXIF data say.
 
     Raises:
-      BadExampleError: it can't be decoded.
+      BadExampleError: it can't be decoded, or is too large to be painted.
     """
     photo = open_image(data)
+    if photo.width * photo.height > _MOST_PIXELS:
+        raise BadExampleError(
+            f'it has {photo.width}x{photo.height} pixels, paintings have up to {_MOST_PIXELS:,}'
+        )
     try:
         turn = Image.open(io.BytesIO(data), formats=['JPEG']).getexif().get(_ORIENTATION)
     except Exception:  # noqa: BLE001 - Pillow's EXIF parser raises anything on damaged metadata
@@ -111,25 +144,18 @@ class Artist:
     """A style transfer network in its own session, which ends with the `with` block.
 
     Args:
-      trained: a model with a `transform_net`.
-
-    Attributes:
-      channels: of the photos.
+      run: a model with a `transform_net`.
 
     Raises:
       LabError: its checkpoint can't be restored.
     """
 
-    def __init__(self, trained: Trained) -> None:
-        self.channels = trained.shape.channels
-        filters = sizes(trained.params.filters)
-        self._unit = 2 ** (len(filters) - 1)  # tiles begin at a pixel of the smallest maps
-        self._margin = -(-reach_of(filters, trained.params.blocks) // self._unit) * self._unit
-        with tf.Graph().as_default() as graph:
-            self._photos = tf.placeholder(tf.float32, [None, None, None, self.channels])
-            self._painted = trained.predictions({IMAGE: self._photos}).predictions[keys.PAINTED]
-            self._statistics = graph.get_collection(STATISTICS)
-            self._session = trained.session()
+    def __init__(self, run: Run) -> None:
+        self._channels = run.shape.channels
+        with tf.Graph().as_default():
+            self._photos = tf.placeholder(tf.float32, [None, None, None, self._channels])
+            self._painted = run.predictions({IMAGE: self._photos}).predictions[keys.PAINTED]
+            self._session = run.session()
 
     def __enter__(self) -> 'Artist':
         return self
@@ -137,61 +163,11 @@ class Artist:
     def __exit__(self, *error: object) -> None:
         self._session.close()
 
-    def paint(self, photo: np.ndarray) -> np.ndarray:
-        """Returns the painting of a photo, uint8 of its shape.
-
-        A photo of more than `WHOLE_PIXELS` is painted in overlapping tiles, all normalized by the means and
-        variances of a smaller copy of the photo (Chen et al. 2022, 'Towards ultra-resolution neural style
-        transfer via thumbnail instance normalization'): with those of each tile, the tiles would be visible.
-
-        Args:
-          photo: uint8 [height, width, channels].
-        """
-        height, width, _ = photo.shape
-        if min(height, width) < SMALLEST_SIDE:
-            margins = [(0, max(SMALLEST_SIDE - side, 0)) for side in (height, width)]
-            return self.paint(np.pad(photo, [*margins, (0, 0)], 'edge'))[:height, :width]
-        if height * width <= WHOLE_PIXELS:
-            return to_bytes(self._run(self._painted, photo))
-        scale = (WHOLE_PIXELS / (height * width)) ** 0.5
-        small = Image.fromarray(photo[:, :, 0] if self.channels == 1 else photo).resize(
-            (max(int(width * scale), 1), max(int(height * scale), 1)), Image.Resampling.BOX
-        )
-        pixels = np.asarray(small).reshape(small.height, small.width, self.channels)
-        return self.paint_tiles(photo, pixels, _TILE)
-
-    def paint_tiles(self, photo: np.ndarray, small: np.ndarray, side: int) -> np.ndarray:
-        """Returns the painting of a photo, made in tiles.
-
-        Args:
-          photo: uint8 [height, width, channels].
-          small: the photo scaled down; its means and variances are used.
-          side: of a tile in pixels.
-        """
-        statistics = dict(zip(self._statistics, self._run(self._statistics, small), strict=True))
-        painted = np.empty_like(photo)
-        for inner, outer in self._tiles(photo.shape[0], photo.shape[1], side):
-            tile = to_bytes(self._run(self._painted, photo[outer], statistics))
-            rows, columns = (
-                slice(one.start - around.start, one.stop - around.start)
-                for one, around in zip(inner, outer, strict=True)
-            )
-            painted[inner] = tile[rows, columns]
-        return painted
-
-    def _tiles(self, height: int, width: int, side: int) -> Iterator[tuple[tuple[slice, slice], Any]]:
-        """Yields rows and columns of each tile, and the same with its margins."""
-        side = -(-side // self._unit) * self._unit
-        for top in range(0, height, side):
-            for left in range(0, width, side):
-                ends = (min(top + side, height), min(left + side, width))
-                inner = (slice(top, ends[0]), slice(left, ends[1]))
-                outer = tuple(
-                    slice(max(start - self._margin, 0), min(end + self._margin, most))
-                    for start, end, most in zip((top, left), ends, (height, width), strict=True)
-                )
-                yield inner, outer
-
-    def _run(self, fetched: Any, photo: np.ndarray, fed: dict[Any, np.ndarray] | None = None) -> Any:
-        found = self._session.run(fetched, {self._photos: to_unit_range(photo)[np.newaxis], **(fed or {})})
-        return found if isinstance(fetched, list) else found[0]
+    def paint(self, photo: Image.Image) -> np.ndarray:
+        """Returns the painting of a photo, uint8 [height, width, channels]."""
+        pixels = np.asarray(photo.convert('L' if self._channels == 1 else 'RGB'))
+        pixels = pixels.reshape(photo.height, photo.width, self._channels)
+        margins = [(0, max(SMALLEST_SIDE - side, 0)) for side in pixels.shape[:2]]
+        padded = to_unit_range(np.pad(pixels, [*margins, (0, 0)], 'edge'))
+        (painted,) = self._session.run(self._painted, {self._photos: padded[np.newaxis]})
+        return to_bytes(painted)[: photo.height, : photo.width]

@@ -2,21 +2,21 @@
 
 import math
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import IMAGE, KEY
 from estimator_lab.core import keys
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import BadExample, Batch
+from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.input_fns import archive_input_fn
-from estimator_lab.data.kind import Reader
-from estimator_lab.data.order import Order
-from estimator_lab.runs.model import Trained
+from estimator_lab.inference.run import Run
+from estimator_lab.inference.settings import PredictionSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 
 PROBLEM = 'problem'
@@ -50,27 +50,58 @@ class Row(NamedTuple):
     problem: str = ''
 
 
-def predicted_batches(
-    trained: Trained, images: Order, reader: Reader, batch_size: int, report: InputReport
+def predict(
+    run: Run, examples: ExampleInput, settings: PredictionSettings, report: InputReport | None = None
 ) -> Generator[Predicted, None, None]:
-    """Yields the predictions for encoded examples in their order, in constant memory; labels are not needed.
+    """Yields the predictions for examples in their order, in constant memory; labels are not needed.
+
+    Args:
+      run: a model that predicts.
+      examples: of its kind.
+      settings: how to read them.
+      report: counts them; None for nothing but the error that ends them.
 
     Raises:
       DataError: the examples can't be read any further, after the predictions for those before.
+      FlagError: the settings don't fit the model; it paints, and does not predict.
       LabError: TensorFlow fails.
     """
+    if run.architecture.transform_net:
+        raise FlagError(f'{run.model_dir} holds --model={run.model}, which paints: call paint.')
+    report = report or InputReport(run.kind, lambda line: None)
     # The batches that TensorFlow has read and not yet predicted, a few at most.
     under_way: deque[Batch] = deque()
-
-    input_fn = archive_input_fn(images, reader, batch_size, report, watch=under_way.append)
+    reader = run.reader_with(settings.decode or '')
+    input_fn = archive_input_fn(examples, reader, settings.batch_size, report, watch=under_way.append)
     with tensorflow_errors_as_sentences():
-        for values in trained.estimator.predict(
-            input_fn, checkpoint_path=trained.pinned.path, yield_single_examples=False
+        for values in run.estimator.predict(
+            input_fn, checkpoint_path=run.checkpoint, yield_single_examples=False
         ):
             batch = under_way.popleft()
             found = {name: array[: len(batch.keys)] for name, array in values.items() if name != KEY}
             yield Predicted(batch.keys, batch.bad, found, batch.arrays.get(IMAGE))
     report.raise_error()
+
+
+def rows_of(run: Run, batches: Iterable[Predicted], top: int) -> Iterator[dict[str, Scalar]]:
+    """Yields a dict for each example: its key and its predictions, or its problem."""
+    table = Table(run, top)
+    for batch in batches:
+        for row in table.rows(batch):
+            yield {KEY: row.key, **({PROBLEM: row.problem} if row.problem else row.columns)}
+
+
+def arrays_of(batches: Iterable[Predicted]) -> dict[str, np.ndarray]:
+    """Returns all predictions as arrays [n, ...] by name, with the keys as 'key'.
+
+    Raises:
+      DataError: no example could be decoded.
+    """
+    good = [batch for batch in batches if batch.keys]
+    if not good:
+        raise DataError('No example could be decoded.')
+    found = {name: _as_text(np.concatenate([one.values[name] for one in good])) for name in good[0].values}
+    return {KEY: np.array([key for one in good for key in one.keys], object), **found}
 
 
 @dataclass(frozen=True)
@@ -81,21 +112,21 @@ class Table:
     probabilities are, instead of the class, its label and all probabilities.
 
     Attributes:
-      trained: the model.
+      run: the model.
       top: how many labels.
 
     Raises:
       FlagError: for more labels than the model knows.
     """
 
-    trained: Trained
+    run: Run
     top: int = 1
 
     def __post_init__(self) -> None:
-        classes = len(self.trained.record.vocabulary)
+        classes = len(self.run.labels)
         if self.top > max(classes, 1):
             raise FlagError(
-                f'--top={self.top} is more than the {classes} labels of --model_dir={self.trained.model_dir}.'
+                f'--top={self.top} is more than the {classes} labels of --model_dir={self.run.model_dir}.'
             )
 
     def rows(self, predicted: Predicted) -> Iterator[Row]:
@@ -128,13 +159,12 @@ class Table:
     def classifies(self, values: Mapping[str, np.ndarray]) -> bool:
         """Whether the predictions are probabilities of the model's labels."""
         probabilities = values.get(keys.PROBABILITIES)
-        return probabilities is not None and probabilities.shape[1:] == (len(self.trained.record.vocabulary),)
+        return probabilities is not None and probabilities.shape[1:] == (len(self.run.labels),)
 
     def _top_columns(self, probabilities: np.ndarray) -> dict[str, np.ndarray]:
-        labels = np.array(self.trained.record.vocabulary, object)
-        ids = np.argsort(-probabilities, axis=1, kind='stable')[
-            :, : self.top
-        ]  # the first of equal ones first
+        labels = np.array(self.run.labels, object)
+        # Stable: of equal ones the first.
+        ids = np.argsort(-probabilities, axis=1, kind='stable')[:, : self.top]
         columns = {}
         for rank in range(self.top):
             suffix = f'_{rank + 1}' if rank else ''
@@ -154,12 +184,11 @@ def vectors_of(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array for name, array in values.items() if array.ndim > 1 and name not in pictures}
 
 
-def as_text(values: np.ndarray) -> np.ndarray:
+def _as_text(values: np.ndarray) -> np.ndarray:
     """Returns texts, which TensorFlow gives as bytes, as str [n, ...]; other values as they are."""
     if values.dtype != object:
         return values
-    texts = [value.decode('utf-8', 'backslashreplace') for value in values.ravel().tolist()]
-    return np.array(texts, object).reshape(values.shape)
+    return np.array(list(map(_scalar, values.ravel().tolist())), object).reshape(values.shape)
 
 
 def _scalar(value: Any) -> Scalar:

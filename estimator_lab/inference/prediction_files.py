@@ -12,47 +12,39 @@ import numpy as np
 from estimator_lab.base.activity import clear_activity, doing, silence
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.keys import KEY
-from estimator_lab.base.outputs import (
-    CsvWriter,
-    check_outputs,
-    json_text,
-    writing,
-    written_whole,
-)
+from estimator_lab.base.outputs import CsvWriter, check_outputs, json_text, writing, written_whole
 from estimator_lab.base.printable import safe_name
 from estimator_lab.base.progress import progress_of, warn, why_unwritten
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
-from estimator_lab.data.order import Order
 from estimator_lab.inference.painting import painted_batches, with_painting_settings
 from estimator_lab.inference.prediction import (
     PROBLEM,
     Predicted,
     Row,
-    Scalar,
     Table,
     pictures_of,
-    predicted_batches,
+    predict,
     vectors_of,
 )
-from estimator_lab.inference.settings import PredictionSettings
-from estimator_lab.runs.memory import check_use
-from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.inference.run import Run
+from estimator_lab.inference.settings import PredictionFlags
+
+WriteRow = Callable[[Row], None]
 
 _FILE_BYTES = 2**25
 _TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
 
-WriteRow = Callable[[Row], None]
-
 
 def predict_and_write(
-    settings: PredictionSettings, paths: Sequence[str] = (), count_labels: bool = False
+    run: Run, settings: PredictionFlags, paths: Sequence[str] = (), count_labels: bool = False
 ) -> str:
-    """Predicts examples as the settings say, and writes the predictions as soon as they are known.
+    """Predicts examples, and writes the predictions as soon as they are known.
 
     Args:
-      settings: the model, further examples, and where the predictions are written.
+      run: the model; one that paints writes paintings.
+      settings: how to read the examples, and where the predictions are written.
       paths: files, folders and archives of examples, '-' for standard input.
       count_labels: whether to warn if `settings.top` has no effect.
 
@@ -60,57 +52,45 @@ def predict_and_write(
       A sentence that says how many rows were written to `settings.out`; '' if they went to standard output.
 
     Raises:
-      DataError: the model or the examples can't be read; no example could be decoded.
+      DataError: the examples can't be read; no example could be decoded.
       FlagError: the settings don't fit the model, or a file can't be written.
       LabError: TensorFlow fails, or the disk is full.
     """
-    trained = with_painting_settings(open_trained(settings.model_dir, device=settings.device), settings)
-    kind = trained.kind
-    if trained.model.transform_net:
-        _check_painting(settings)
-    else:
-        check_use(trained.reader, settings.batch_size)
-    examples = ExampleInput([*paths, *settings.data], kind, warn)
-    trained.check_examples(examples.paths)
+    run, kind = with_painting_settings(run, settings), run.kind
+    examples = run.examples([*paths, *settings.data], note=warn)
     outputs = {'out': settings.out, 'files': settings.files}
-    check_outputs(outputs, examples.paths, trained.model_dir, kind.accepts)
+    check_outputs(outputs, examples.paths, run.model_dir, kind.accepts)
     check_outputs({'out': settings.out}, (), replaced=_TABLES)
-    table = Table(trained, settings.top)
-    files = PredictionFiles(settings.files) if settings.files else None
-    doing('predicting')
+    table = Table(run, settings.top)
     with contextlib.ExitStack() as stack:
-        if files:
-            stack.callback(files.leave_no_empty_folder)
         progress = None
         if settings.out:  # else the rows show the progress
             progress = stack.enter_context(progress_of('Predicting', kind.noun, examples.share))
         report = InputReport(kind, lambda line: None, progress=progress)
-        batches = _batches(trained, examples, report, settings)
+        batches = stack.enter_context(contextlib.closing(_batches(run, examples, settings, report)))
+        files = stack.enter_context(PredictionFiles(settings.files)) if settings.files else None
+        doing('predicting')
         try:
-            with _rows_stream(settings.out) as stream, contextlib.closing(batches):
-                _write(batches, FORMATS[settings.format], stream, table, files, count_labels)
+            stream = stack.enter_context(_rows_stream(settings.out))
+            _write(batches, settings, stream, table, files, count_labels)
         except BrokenPipeError:  # the reader of the rows has closed the pipe
             silence(sys.stdout)
             return ''
     return _summary(report, examples.paths, settings.out)
 
 
-def _check_painting(settings: PredictionSettings) -> None:
+def _batches(
+    run: Run, examples: ExampleInput, settings: PredictionFlags, report: InputReport
+) -> Generator[Predicted, None, None]:
+    if not run.architecture.transform_net:
+        return predict(run, examples, settings, report)
     if not settings.files:
         raise FlagError('--files is missing: the new folder for the paintings.')
     if settings.decode:
         raise FlagError(
             f'--decode={settings.decode} scales images, but paintings have the size of their photos.'
         )
-
-
-def _batches(
-    trained: Trained, examples: Order, report: InputReport, settings: PredictionSettings
-) -> Generator[Predicted, None, None]:
-    if trained.model.transform_net:
-        return painted_batches(trained, examples, report)
-    reader = trained.reader_with(settings.decode or '')
-    return predicted_batches(trained, examples, reader, settings.batch_size, report)
+    return painted_batches(run, examples, report)
 
 
 @contextlib.contextmanager
@@ -153,10 +133,8 @@ def json_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:
     """Returns what writes a row as one line of JSON; a good one has no problem, a bad one nothing else."""
 
     def write(row: Row) -> None:
-        fields: dict[str, Scalar] = {KEY: row.key, **row.columns}
-        if row.problem:
-            fields[PROBLEM] = row.problem
-        stream.write(json_text(fields) + '\n')
+        problem = {PROBLEM: row.problem} if row.problem else {}
+        stream.write(json_text({KEY: row.key, **row.columns, **problem}) + '\n')
 
     return write
 
@@ -167,7 +145,7 @@ FORMATS = {'csv': csv_rows, 'jsonl': json_rows}
 
 def _write(
     batches: Iterable[Predicted],
-    make_writer: Callable[[TextIO, Sequence[str]], WriteRow],
+    settings: PredictionFlags,
     stream: TextIO,
     table: Table,
     files: 'PredictionFiles | None',
@@ -175,21 +153,20 @@ def _write(
 ) -> None:
     """Writes predictions as rows, and what does not fit into a row to files."""
     write: WriteRow | None = None
-    with files or contextlib.nullcontext():
-        for batch in batches:
-            if files:
-                batch = batch._replace(values={**batch.values, **files.write(batch)})
-            clear_activity()  # also before the head of the table
-            if write is None:
-                write = make_writer(stream, list(table.columns(batch.values)))
-                left_out = table.left_out(batch.values)
-                if left_out and not files:
-                    warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')
-                if count_labels and not table.classifies(batch.values):
-                    warn(f'--top={table.top} has no effect: this model predicts no labels.')
-            for row in table.rows(batch):
-                write(row)
-            stream.flush()
+    for batch in batches:
+        if files:
+            batch = batch._replace(values={**batch.values, **files.write(batch)})
+        clear_activity()  # also before the head of the table
+        if write is None:
+            write = FORMATS[settings.format](stream, list(table.columns(batch.values)))
+            left_out = table.left_out(batch.values)
+            if left_out and not files:
+                warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')
+            if count_labels and not table.classifies(batch.values):
+                warn(f'--top={table.top} has no effect: this model predicts no labels.')
+        for row in table.rows(batch):
+            write(row)
+        stream.flush()
 
 
 class PredictionFiles:
@@ -223,7 +200,11 @@ class PredictionFiles:
         return self
 
     def __exit__(self, *error: object) -> None:
+        """Writes the vectors that still wait, and removes the folder if it was made here and is empty."""
         self.close()
+        if self._is_new:
+            with contextlib.suppress(OSError):  # it holds something
+                self._folder.rmdir()
 
     def write(self, predicted: Predicted) -> dict[str, np.ndarray]:
         """Writes what belongs into files; returns columns [n] with the pictures' paths in the folder."""
@@ -244,12 +225,6 @@ class PredictionFiles:
             np.savez(path, **{KEY: np.array(self._keys), **arrays})
         self._files += 1
         self._keys, self._waiting, self._bytes = [], {}, 0
-
-    def leave_no_empty_folder(self) -> None:
-        """Removes the folder if it was made here and nothing came into it."""
-        if self._is_new:
-            with contextlib.suppress(OSError):  # it holds something
-                self._folder.rmdir()
 
     def _add_vectors(self, keys: Sequence[str], vectors: Mapping[str, np.ndarray]) -> None:
         if not vectors:

@@ -1,126 +1,271 @@
 """Samples of Boltzmann machines by Gibbs chains, and of generators."""
 
 import contextlib
+import io
+import math
+import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import IMAGE, to_unit_range
+from estimator_lab.base.outputs import check_suffix, written_whole
 from estimator_lab.core.noise import Noise
+from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
+from estimator_lab.inference.run import Run
+from estimator_lab.inference.settings import SampleSettings
 from estimator_lab.models.boltzmann.stack import Stack
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import Tensor, tf
 
+PICTURES = ('.png', '.jpg', '.jpeg')
+ARCHIVE = '.tar'
+OF_MACHINES = frozenset({'count', 'seed', 'steps', 'data'})
+OF_GENERATORS = frozenset({'count', 'seed', 'label', 'truncation'})
+"""The settings that have a meaning for each of them."""
+
+_MOST_IN_A_PICTURE = 4096
+_MOST_COLUMNS = 20  # of classes
 _AT_ONCE = 1024  # chains
 _STEPS, _STEPS_FROM_CHAINS = 1000, 50
 _CHAINS = 'chains'  # the variable of `contrastive_divergence`
 _BATCH = 64
 
+Batches = Iterator[tuple[np.ndarray, Sequence[str]]]
+"""Samples, float32 [n, height, width, channels] in [0, 1], and their n labels, '' for none."""
 
-def top_machine(trained: Trained) -> Trained:
+
+class Samples:
+    """Images that a model makes up, when they are first used; in a notebook a grid of them.
+
+    Args:
+      run: a generator, an RBM or a DBN.
+      settings: which samples.
+
+    Raises:
+      FlagError: the model makes no samples, or does not know the label.
+    """
+
+    def __init__(self, run: Run, settings: SampleSettings) -> None:
+        self._run, self._settings = run, settings
+        self._machine = None if run.architecture.sampler else top_machine(run)
+        if run.architecture.sampler and settings.label:
+            if not run.architecture.sampler(run.params).conditional:
+                raise FlagError(
+                    f'--label={settings.label} needs a conditional generator: one trained with '
+                    '--hparams=conditional=true.'
+                )
+            run.class_id(settings.label)  # or it is unknown
+
+    def batches(self) -> Batches:
+        """Yields the samples in batches, in constant memory."""
+        if self._machine is None:
+            return generated(self._run, self._settings)
+        return gibbs_chains(self._machine, self._settings, self._begin, self._steps)
+
+    @cached_property
+    def _begin(self) -> np.ndarray | None:
+        settings = self._settings
+        if self._machine is None or not settings.data:
+            return None
+        return first_images(self._machine, settings.data, settings.count)
+
+    @property
+    def _steps(self) -> int:
+        assert self._machine
+        from_chains = self._begin is None and persistent_chains(self._machine) is not None
+        return self._settings.steps or (_STEPS_FROM_CHAINS if from_chains else _STEPS)
+
+    @cached_property
+    def _all(self) -> tuple[np.ndarray, list[str]]:
+        images, texts = zip(*self.batches(), strict=True)
+        return np.concatenate(images), [text for some in texts for text in some]
+
+    @property
+    def images(self) -> np.ndarray:
+        """The images, float32 [n, height, width, channels] in [0, 1]."""
+        return self._all[0]
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Their n labels, '' for none."""
+        return self._all[1]
+
+    def picture(self) -> Image.Image:
+        """Returns the samples as one picture, a column for each class.
+
+        Raises:
+          FlagError: they are too many.
+        """
+        if self._settings.count > _MOST_IN_A_PICTURE:
+            raise FlagError(
+                f'--count={self._settings.count} is more than the {_MOST_IN_A_PICTURE} samples of one '
+                f'picture: give --out=NAME{ARCHIVE} for an archive.'
+            )
+        return labelled_grid(self.images, self.labels, class_columns(self.labels), title=self.text())
+
+    def text(self) -> str:
+        """Returns what the samples are, in words."""
+        if self._machine is None:
+            return f'Samples, {self._run.model} at step {self._run.step:,}'
+        return f'Samples of {self._machine.model} after {self._steps:,} Gibbs steps'
+
+    def save(self, path: Path) -> None:
+        """Writes a picture, or an archive that can be trained on if the path ends in .tar.
+
+        Members are LABEL/000012.png, or samples/000012.png without labels.
+
+        Raises:
+          FlagError: the path can't be written, or ends in another suffix.
+          LabError: the disk is full.
+        """
+        check_suffix('out', path, (*PICTURES, ARCHIVE))
+        with written_whole('out', path, keeps_part=False) as partial:
+            if path.suffix.lower() == ARCHIVE:
+                _write_archive(partial, self.batches())
+            else:
+                self.picture().save(partial)
+
+    def __len__(self) -> int:
+        return self._settings.count
+
+    def __repr__(self) -> str:
+        return f'{len(self.images)} samples, {self.images.dtype} {list(self.images.shape)}'
+
+    def _repr_html_(self) -> str:
+        from estimator_lab.inference.report.html import figure, framed
+
+        return framed('samples', [figure(self.picture(), repr(self))])
+
+
+def sample(run: Run, settings: SampleSettings, given: frozenset[str] = frozenset()) -> Samples:
+    """Returns images that a generator, an RBM or a DBN makes up.
+
+    Args:
+      run: the model.
+      settings: which samples.
+      given: the settings that the user gave: one without a meaning for the model is an error.
+
+    Raises:
+      FlagError: the model makes no samples, does not know the label, or ignores a setting.
+      DataError: an archive can't be read, or the persistent chains have another shape.
+    """
+    samples = Samples(run, settings)
+    known = OF_GENERATORS if run.architecture.sampler else OF_MACHINES
+    for name in sorted((OF_GENERATORS | OF_MACHINES) - known):
+        if name in given:
+            raise FlagError(f'--{name} has no meaning for --model={run.model}, see --help.')
+    return samples
+
+
+def class_columns(labels: Sequence[str]) -> int:
+    """Returns the number of classes, whose samples then have a column each, if there are not too many."""
+    classes = len(set(labels))
+    return classes if 1 < classes <= _MOST_COLUMNS else COLUMNS
+
+
+def _write_archive(path: Path, batches: Batches) -> None:
+    number = 0
+    with tarfile.open(path, 'w') as archive:
+        for images, labels in batches:
+            for image, label in zip(images, labels, strict=True):
+                data = png_bytes(as_picture(image))
+                info = tarfile.TarInfo(f'{label or "samples"}/{number:06}.png')
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+                number += 1
+
+
+# Boltzmann machines.
+
+
+def top_machine(run: Trained) -> Trained:
     """Returns the model that can be sampled from: of a model with phases, that of its top machine.
 
     Raises:
       FlagError: it has no Boltzmann machine.
     """
-    model_dir = trained.model_dir
-    *early, _ = trained.model.phases(trained.params)
-    if early and not trained.params.phase:
-        trained = open_trained(model_dir / early[-1].name)
+    model_dir = run.model_dir
+    *early, _ = run.architecture.phases(run.params)
+    if early and not run.params.phase:
+        run = open_trained(model_dir / early[-1].name)
     with tf.Graph().as_default():
-        if _stack_of(trained) is None:
+        if _stack_of(run) is None:
             raise FlagError(
                 f'--model_dir={model_dir} holds a model that does not dream: --model=rbm does, and '
                 '--model=dbn that was pre-trained with rbms.'
             )
-    return trained
+    return run
 
 
-def _stack_of(trained: Trained) -> Stack | None:
+def _stack_of(run: Trained) -> Stack | None:
     """Makes the variables of a model's machines; returns None if it has none."""
-    return trained.model.stack(trained.params) if trained.model.stack else None
+    return run.architecture.stack(run.params) if run.architecture.stack else None
 
 
-def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.ndarray:
+def first_images(run: Trained, archives: Sequence[str], count: int) -> np.ndarray:
     """Returns the first images of archives, decoded as in training: float32 [count, height, width, channels].
 
     Raises:
       DataError: an archive can't be read, or they have fewer than `count` images.
     """
     found: list[np.ndarray] = []
-    for images, _ in _read(trained, archives, count, InputReport(trained.kind)):
-        found.extend(images)
+    order = open_archives(archives, run.kind).order()
+    for batch in read_batches(order.epoch(0), count, run.reader, InputReport(run.kind)):
+        if batch.keys:
+            found.extend(to_unit_range(batch.arrays[IMAGE]))
         if len(found) >= count:
             return np.stack(found[:count])
     raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than --count={count}.')
 
 
-def persistent_chains(trained: Trained) -> np.ndarray | None:
-    """Returns the persistent chains of training, float32 [chains, visible units].
+def persistent_chains(run: Trained) -> np.ndarray | None:
+    """Returns the persistent chains of training, float32 [chains, visible units]; None if there are none.
 
     They are samples of all that the model has learned, while chains from noise may stay in a state that
-    training has never visited. None if there are none.
+    training has never visited.
     """
-    if not trained.params.chains:
+    if not run.params.chains:
         return None
-    reader = tf.train.load_checkpoint(trained.pinned.path)
+    reader = tf.train.load_checkpoint(run.checkpoint)
     if len(reader.get_variable_to_shape_map().get(_CHAINS, [])) != 2:
         return None
     return np.asarray(reader.get_tensor(_CHAINS), np.float32)
 
 
-def _check_chains(trained: Trained, chains: np.ndarray, units: int) -> None:
-    expected = (trained.params.chains, units)
-    if chains.shape != expected:
-        raise DataError(
-            f'{trained.pinned.path} has persistent chains of the shape {list(chains.shape)} instead of '
-            f'{list(expected)}.'
-        )
-
-
-def gibbs_steps(trained: Trained, steps: int | None, begin: np.ndarray | None) -> int:
-    """Returns how many Gibbs steps samples take: those given, or a default for where they begin."""
-    from_chains = begin is None and persistent_chains(trained) is not None
-    return steps or (_STEPS_FROM_CHAINS if from_chains else _STEPS)
-
-
-def sample_batches(
-    trained: Trained,
-    count: int,
-    steps: int,
-    seed: int,
-    begin: np.ndarray | None = None,
-) -> Iterator[np.ndarray]:
-    """Yields samples in batches, in constant memory: float32 [n, height, width, channels] in [0, 1].
+def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | None, steps: int) -> Batches:
+    """Yields samples of a Boltzmann machine in batches.
 
     Args:
-      trained: a model from `top_machine`.
-      count: how many samples.
-      steps: Gibbs steps of each chain.
-      seed: of the noise.
+      run: a model from `top_machine`.
+      settings: how many, and the seed of the noise.
       begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for the
         persistent chains of training, in an order by the seed, or for noise if there are none.
+      steps: Gibbs steps of each chain.
 
     Raises:
       DataError: the persistent chains of the checkpoint have another shape.
     """
+    seed = settings.seed
     with tf.Graph().as_default():
-        stack = _stack_of(trained)
+        stack = _stack_of(run)
         assert stack, 'top_machine checks it'
         part, rows = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
-        images = tf.placeholder(tf.float32, [None, *trained.shape])
+        images = tf.placeholder(tf.float32, [None, *run.shape])
         noise = Noise(tf.stack([tf.constant(seed, tf.int64), part]))
         units = stack.top.kernel.shape.as_list()[0]
-        chains = persistent_chains(trained) if begin is None else None
+        chains = persistent_chains(run) if begin is None else None
         if chains is not None:
-            _check_chains(trained, chains, units)
+            _check_chains(run, chains, units)
             chains = np.random.default_rng(seed).permutation(chains)
             numbers = tf.range(rows) + _AT_ONCE * tf.cast(part, tf.int32)
             start = tf.gather(chains, numbers % len(chains))
@@ -130,112 +275,68 @@ def sample_batches(
         found = stack.images(stack.top.rbm.gibbs_means(start, steps, noise))
         # The layers below the top are not trained.
         below = [v for layer in stack.layers[:-1] for v in (layer.kernel, layer.bias, layer.visible_bias)]
-        session = trained.session(tf.trainable_variables() + below)
+        session = run.session(tf.trainable_variables() + below)
     with contextlib.closing(session):
-        for number, first in enumerate(range(0, count, _AT_ONCE)):
-            some = slice(first, min(first + _AT_ONCE, count))
+        for number, first in enumerate(range(0, settings.count, _AT_ONCE)):
+            some = slice(first, min(first + _AT_ONCE, settings.count))
             feed: dict[Any, Any] = {part: number, rows: some.stop - first}
             if begin is not None:
                 feed[images] = begin[some]
-            doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {count:,} on')
-            yield session.run(found, feed)
+            doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {settings.count:,} on')
+            made = session.run(found, feed)
+            yield made, [''] * len(made)
 
 
-def _read(
-    trained: Trained, archives: Sequence[str], size: int, report: InputReport
-) -> Iterator[tuple[np.ndarray, Sequence[str]]]:
-    """Yields images, float32 [n, height, width, channels] in [0, 1], with their keys, `size` at once."""
-    order = open_archives(archives, trained.kind).order()
-    for batch in read_batches(order.epoch(0), size, trained.reader, report):
-        if batch.keys:
-            yield to_unit_range(batch.arrays[IMAGE]), batch.keys
+def _check_chains(run: Trained, chains: np.ndarray, units: int) -> None:
+    expected = (run.params.chains, units)
+    if chains.shape != expected:
+        raise DataError(
+            f'{run.checkpoint} has persistent chains of the shape {list(chains.shape)} instead of '
+            f'{list(expected)}.'
+        )
 
 
-@dataclass(frozen=True)
-class SampleRequest:
-    """Which samples to make.
-
-    Attributes:
-      count: how many.
-      seed: of the latent vectors; sample n depends on the seed and n alone.
-      label: class of the samples of a conditional generator; '' for every class in turn.
-      truncation: latent numbers stay within this many standard deviations; fewer give better and less diverse
-        samples (Brock et al. 2019, section 3.1); 0 for no limit.
-    """
-
-    count: int
-    seed: int = 1
-    label: str = ''
-    truncation: float = 0.0
+# Generators.
 
 
-class Sampling:
-    """A trained generator in its own session, which ends with the `with` block.
+def generated(run: Trained, settings: SampleSettings) -> Batches:
+    """Yields samples of a generator in batches; sample n depends on the seed and n alone.
 
     Args:
-      trained: a model with a `sampler`.
+      run: a model with a `sampler`.
+      settings: `label` is the class of the samples of a conditional generator, '' for every class in turn.
+        Latent numbers stay within `truncation` standard deviations; fewer give better and less diverse
+        samples (Brock et al. 2019, section 3.1); 0 for no limit.
     """
-
-    def __init__(self, trained: Trained) -> None:
-        self._trained = trained
-        with tf.Graph().as_default():
-            assert trained.model.sampler, 'a model that makes samples'
-            sampler = trained.model.sampler(trained.params)
-            self._conditional: bool = sampler.conditional
-            self._latent = tf.placeholder(tf.float32, [None, sampler.latent_size])
-            self._label = tf.placeholder(tf.string, [None])
-            self._images = sampler(self._latent, self._label)
-            self._places, self._seed = tf.placeholder(tf.int64, [None]), tf.placeholder(tf.int64, [])
-            self._bound = tf.placeholder(tf.float32, [])
-            self._normal = self._draw(sampler.latent_size)
-            self._session = trained.session(tf.global_variables(f'{sampler.scope}/'))
-
-    def __enter__(self) -> 'Sampling':
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._session.close()
-
-    def batches(self, request: SampleRequest) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Yields samples in batches: (float32 [n, height, width, channels] in [0, 1], n labels, '' for none).
-
-        Raises:
-          FlagError: the label is unknown, or the generator is not conditional.
-        """
-        labels = self._labels_of(request)
-        latent = self._latent_of(request)
-        for first in range(0, request.count, _BATCH):
+    assert run.architecture.sampler, 'a model that makes samples'
+    sampler = run.architecture.sampler(run.params)
+    labels = [''] * settings.count
+    if sampler.conditional:
+        labels = [settings.label or run.labels[number % len(run.labels)] for number in range(settings.count)]
+    with tf.Graph().as_default():
+        latent, label = (
+            tf.placeholder(tf.float32, [None, sampler.latent_size]),
+            tf.placeholder(tf.string, [None]),
+        )
+        images = sampler(latent, label)
+        latent_numbers = _latent_vectors(settings, sampler.latent_size)
+        session = run.session(tf.global_variables(f'{sampler.scope}/'))
+    with contextlib.closing(session):
+        vectors = session.run(latent_numbers)
+        for first in range(0, settings.count, _BATCH):
             part = slice(first, first + _BATCH)
-            feed = {self._latent: latent[part]}
-            if self._conditional:
-                feed[self._label] = np.array([label.encode() for label in labels[part]], object)
-            yield self._session.run(self._images, feed), labels[part]
+            feed = {latent: vectors[part]}
+            if sampler.conditional:
+                feed[label] = np.array([text.encode() for text in labels[part]], object)
+            yield session.run(images, feed), labels[part]
 
-    def _labels_of(self, request: SampleRequest) -> list[str]:
-        if not self._conditional:
-            if request.label:
-                raise FlagError(
-                    f'--label={request.label} needs a conditional generator: one trained with '
-                    '--hparams=conditional=true.'
-                )
-            return [''] * request.count
-        if request.label:
-            self._trained.class_id(request.label)  # or it is unknown
-        known = self._trained.record.vocabulary
-        return [request.label or known[number % len(known)] for number in range(request.count)]
 
-    def _draw(self, size: int) -> Tensor:
-        """Returns the latent vectors of the samples with these numbers, float32 [n, size]."""
-        low = 0.5 * tf.math.erfc(self._bound / np.sqrt(2.0))
+def _latent_vectors(settings: SampleSettings, size: int) -> Tensor:
+    """Returns the latent vectors, float32 [count, size]."""
+    low = 0.5 * math.erfc((settings.truncation or math.inf) / math.sqrt(2.0))
 
-        def one(place: Tensor) -> Tensor:
-            uniform = Noise(tf.stack([self._seed, place])).uniform([size])
-            return tf.math.ndtri(low + (1.0 - 2.0 * low) * tf.clip_by_value(uniform, 1e-6, 1.0 - 1e-6))
+    def one(place: Tensor) -> Tensor:
+        uniform = Noise(tf.stack([tf.constant(settings.seed, tf.int64), place])).uniform([size])
+        return tf.math.ndtri(low + (1.0 - 2.0 * low) * tf.clip_by_value(uniform, 1e-6, 1.0 - 1e-6))
 
-        return tf.map_fn(one, self._places, dtype=tf.float32)
-
-    def _latent_of(self, request: SampleRequest) -> np.ndarray:
-        bound = request.truncation or np.inf
-        feed = {self._places: np.arange(request.count), self._seed: request.seed, self._bound: bound}
-        found: np.ndarray = self._session.run(self._normal, feed)
-        return found
+    return tf.map_fn(one, tf.range(settings.count, dtype=tf.int64), dtype=tf.float32)

@@ -1,4 +1,7 @@
-"""The settings of the commands that use a trained model. No TensorFlow."""
+"""The settings of what can be done with a trained model, for commands and the API. No TensorFlow.
+
+Each class is what one function honours; a command adds its own flags, such as where results are written.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +10,12 @@ from pathlib import Path
 
 from estimator_lab.base.settings import setting
 
-_model, _images, _example, _examples, _paintings, _output = (
+_images, _example, _examples, _paintings, _output, _dreams, _samples, _seen = (
     partial(setting, group=group)
-    for group in ('Model', 'Images', 'Image or tree', 'Examples', 'Paintings', 'Output')
+    for group in (
+        *('Images', 'Image or tree', 'Examples', 'Paintings', 'Output', 'Dreams', 'Chains and samples'),
+        'What a network sees',
+    )
 )
 _DECODERS = ('exact', 'fast')
 _DECODE_HELP = 'how images are decoded; default: as in training'
@@ -17,27 +23,39 @@ _MOST_IN_A_BATCH = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSettings:
-    """The model."""
+class ModelFlag:
+    """The flag of commands that open a model."""
 
-    model_dir: Path = _model(None, 'folder in which the model was trained')
-    device: str = _model(
-        '', 'cpu, gpu, or one of several GPUs as in gpu:0; default: the GPUs if there are any'
-    )
+    model_dir: Path = setting(None, 'folder in which the model was trained', group='Model')
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationSettings(ModelSettings):
-    """How to evaluate a model; see `evaluation.evaluate`."""
+class EvaluationSettings:
+    """How to evaluate a model."""
 
-    data: Sequence[str] = _images((), "tar archives, folders, '-' for standard input")
     labels: Path | None = _images(None, "table of names and labels, a pair a line; default: images' folders")
     decode: str | None = _images(None, _DECODE_HELP, choices=_DECODERS)
     batch_size: int = _images(32, 'images in a batch', lower=1, upper=_MOST_IN_A_BATCH)
     eval_steps: int | None = _images(None, 'batches to evaluate; default: all', lower=1)
-    out: Path | None = _output(None, 'folder for tables and pictures')
     worst: int = _output(24, 'examples on the contact sheet', lower=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationFlags(EvaluationSettings, ModelFlag):
+    """The flags of `evaluate`."""
+
+    data: Sequence[str] = _images((), "tar archives, folders, '-' for standard input")
+    out: Path | None = _output(None, 'folder for tables and pictures')
     json: bool = _output(False, 'print JSON instead of tables')
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionSettings:
+    """How to predict examples."""
+
+    decode: str | None = _images(None, _DECODE_HELP, choices=_DECODERS)
+    batch_size: int = _images(64, 'images in a batch', lower=1, upper=_MOST_IN_A_BATCH)
+    top: int = _output(1, 'labels in a row, the most probable first', lower=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,36 +70,37 @@ class PaintingSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _PredictionInput(ModelSettings):
+class PredictionFlags(PaintingSettings, PredictionSettings, ModelFlag):
+    """The flags of `predict`."""
+
     data: Sequence[str] = _images((), 'images, folders and archives, in addition to the arguments')
-    decode: str | None = _images(None, _DECODE_HELP, choices=_DECODERS)
-    batch_size: int = _images(64, 'images in a batch', lower=1, upper=_MOST_IN_A_BATCH)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictionSettings(PaintingSettings, _PredictionInput):
-    """What to predict, and where the predictions are written."""
-
     format: str = _output('csv', 'format of the rows', choices=('csv', 'jsonl'))
-    top: int = _output(1, 'labels in a row, the most probable first', lower=1)
     out: Path | None = _output(None, 'file for the rows; default: standard output')
     files: Path | None = _output(None, 'new folder for vectors (npz) and pictures (PNG)')
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectionSettings(ModelSettings):
-    """The example to inspect, an image or a tree."""
+class InspectionSettings:
+    """What to look for in an example."""
+
+    label: str = _example('', 'label to find evidence for; default: the predicted one')
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectionFlags(InspectionSettings, ModelFlag):
+    """The flags of `inspect`."""
 
     image: str | None = _example(None, 'an image file, or a member of an archive, ARCHIVE:MEMBER')
     tree: str | None = _example(None, 'a tree as text, or ARCHIVE:MEMBER')
-    label: str = _example('', 'label to find evidence for; default: the predicted one')
-    summary: bool = _model(False, 'list the layers, the shapes of their outputs and their parameters')
+    summary: bool = setting(
+        False, 'list the layers, the shapes of their outputs and their parameters', group='Model'
+    )
     out: Path | None = _output(None, 'folder for the pictures; default: MODEL_DIR/inspect')
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportSettings(PaintingSettings, ModelSettings):
-    """Where the SavedModel is written."""
+class ExportSettings(PaintingSettings):
+    """Where and how a model is exported."""
 
     out: Path | None = _output(None, 'folder for the SavedModel; default: MODEL_DIR/export')
     tflite: bool = _output(False, 'also write model.tflite, for TensorFlow Lite: from pixels to numbers')
@@ -89,7 +108,12 @@ class ExportSettings(PaintingSettings, ModelSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportSettings(ModelSettings):
+class ExportFlags(ExportSettings, ModelFlag):
+    """The flags of `export`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings:
     """The examples of a report, and where it is written."""
 
     data: Sequence[str] = _examples(
@@ -100,30 +124,14 @@ class ReportSettings(ModelSettings):
     out: Path | None = _output(None, 'the page; default: MODEL_DIR/report.html')
 
 
-_dreams, _samples, _seen = (
-    partial(setting, group=group) for group in ('Dreams', 'Chains and samples', 'What a network sees')
-)
-
-
 @dataclass(frozen=True, kw_only=True)
-class _SampleSettings(ModelSettings):
-    label: str = _dreams('', 'class of the picture; default: of samples, every class in turn')
-    count: int = _dreams(64, 'number of samples, or of channels in an atlas', lower=1)
-    steps: int | None = _dreams(
-        None,
-        'steps of Gibbs chains (default 50 or 1000) or of gradient ascent (10 to 120)',
-        lower=1,
-    )
-    seed: int = _dreams(1, 'seed of noise and jitter')
-    data: Sequence[str] = _samples((), 'archives at whose images Gibbs chains begin')
-    truncation: float = _samples(
-        0.0, 'largest absolute value of latent numbers; smaller: better, less diverse; 0: no limit', lower=0
-    )
+class ReportFlags(ReportSettings, ModelFlag):
+    """The flags of `report`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AscentSettings:
-    """Gradient ascent on an image: what to maximize."""
+    """What gradient ascent on an image maximizes."""
 
     layer: str = _seen(
         '', 'whose activations are maximized, such as conv4_3; with --image, a middle one by default'
@@ -140,8 +148,31 @@ class AscentSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DreamSettings(AscentSettings, _SampleSettings):
-    """What a model draws, and where."""
+class SampleSettings:
+    """Which samples a generator or a Boltzmann machine makes."""
+
+    label: str = _dreams('', 'class of the picture; default: of samples, every class in turn')
+    count: int = _dreams(64, 'number of samples, or of channels in an atlas', lower=1)
+    steps: int | None = _dreams(
+        None,
+        'steps of Gibbs chains (default 50 or 1000) or of gradient ascent (10 to 120)',
+        lower=1,
+    )
+    seed: int = _dreams(1, 'seed of noise and jitter')
+    data: Sequence[str] = _samples((), 'archives at whose images Gibbs chains begin')
+    truncation: float = _samples(
+        0.0, 'largest absolute value of latent numbers; smaller: better, less diverse; 0: no limit', lower=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DreamSettings(AscentSettings, SampleSettings):
+    """What a model draws."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DreamFlags(DreamSettings, ModelFlag):
+    """The flags of `dream`."""
 
     out: Path = _output(
         Path('dreams.png'), 'the picture, .png or .jpg; of chains and samples also an archive, .tar'

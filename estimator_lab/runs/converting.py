@@ -3,20 +3,20 @@
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from estimator_lab.base.errors import DataError, LabError
+from estimator_lab.base.errors import LabError
 from estimator_lab.base.process import hushed
 from estimator_lab.tf1 import Tensor, tf
 
 LABELS = 'labels'
 """Property of an ONNX model: its labels in the order of their numbers, as JSON."""
 
-_SERVE = 'serve'
+_SERVE, _TEXT = 'serve', tf.string.as_datatype_enum
 
 
 @dataclass(frozen=True)
@@ -34,31 +34,6 @@ class Converted:
 
 Converter: TypeAlias = Callable[[Path, str], Converted]
 """Converts a signature, whose inputs are numbers, of the SavedModel in a folder."""
-
-
-def numeric_signature(saved_model: Path) -> str:
-    """Returns a signature of an Estimator's export whose inputs are numbers: 'predict', if it is one of them.
-
-    Raises:
-      DataError: it has none, or can't be read.
-    """
-    try:
-        with tf.Graph().as_default(), tf.Session() as session:
-            signatures = tf.saved_model.loader.load(session, [_SERVE], str(saved_model)).signature_def
-    except Exception as error:
-        reason = ' '.join(str(error).split())[:200]
-        raise DataError(f'{saved_model} cannot be read: {reason}.') from error
-    numeric = [
-        name
-        for name, signature in sorted(signatures.items())
-        if signature.inputs and all(each.name and not _is_text(each) for each in signature.inputs.values())
-    ]
-    if not numeric:
-        raise DataError(
-            f'{saved_model} has no signature whose inputs are numbers: export with '
-            'tf.estimator.export.build_raw_serving_input_receiver_fn.'
-        )
-    return 'predict' if 'predict' in numeric else numeric[0]
 
 
 def onnx_converter(labels: Sequence[str]) -> Converter:
@@ -84,7 +59,7 @@ def onnx_converter(labels: Sequence[str]) -> Converter:
         ) from error
 
     def convert(saved_model: Path, signature: str) -> Converted:
-        network = _Network(saved_model, signature, text=False)
+        network = _Network(saved_model, signature)
         model, _ = tf2onnx.convert.from_graph_def(
             network.graph_def,
             name=signature,
@@ -106,9 +81,7 @@ def onnx_converter(labels: Sequence[str]) -> Converter:
 
 
 def to_tflite(saved_model: Path, signature: str) -> Converted:
-    """Converts a signature to TensorFlow Lite, without outputs that random numbers change.
-
-    Outputs that are text are left out if TensorFlow Lite lacks their operations.
+    """Converts a signature to TensorFlow Lite, without outputs that are text or that random numbers change.
 
     Args:
       saved_model: the folder.
@@ -118,8 +91,8 @@ def to_tflite(saved_model: Path, signature: str) -> Converted:
       LabError: TensorFlow Lite lacks an operation of the network.
     """
 
-    def convert(text: bool) -> Converted:
-        network = _Network(saved_model, signature, text=text)
+    def convert() -> Converted:
+        network = _Network(saved_model, signature)
         with tempfile.TemporaryDirectory() as folder:
             network.save(Path(folder) / 'network', signature)
             # The TF1 converter leaves out the names of the outputs.
@@ -127,13 +100,7 @@ def to_tflite(saved_model: Path, signature: str) -> Converted:
             converter = make(str(Path(folder) / 'network'), signature_keys=[signature])
             return Converted(converter.convert(), network.left_out)
 
-    def convert_what_can_be() -> Converted:
-        try:
-            return convert(text=True)
-        except Exception:  # noqa: BLE001 - the converter raises bare Exception, too
-            return convert(text=False)
-
-    return _attempt('TensorFlow Lite', convert_what_can_be)
+    return _attempt('TensorFlow Lite', convert)
 
 
 def _attempt(form: str, convert: Callable[[], Converted]) -> Converted:
@@ -154,34 +121,31 @@ def _attempt(form: str, convert: Callable[[], Converted]) -> Converted:
 
 
 class _Network:
-    """A signature as a graph without variables, from placeholders to outputs.
+    """A signature as a graph without variables, from placeholders to outputs that are numbers.
 
     Args:
       saved_model: the folder.
-      signature: its name.
-      text: whether outputs may be text.
+      signature: its name; its inputs are numbers.
 
     Attributes:
-      graph_def: the graph, with the functions that it calls.
+      graph_def: the graph.
       inputs: names in the signature by the names of the placeholders.
       outputs: the same of the outputs.
       left_out: names of the outputs that it lacks.
 
     Raises:
-      ValueError: an input is text, or no output is left.
+      ValueError: no output is left.
     """
 
-    def __init__(self, saved_model: Path, signature: str, *, text: bool) -> None:
+    def __init__(self, saved_model: Path, signature: str) -> None:
         with tf.Graph().as_default(), tf.Session() as session:
             meta = tf.saved_model.loader.load(session, [_SERVE], str(saved_model))
             given, wanted = meta.signature_def[signature].inputs, meta.signature_def[signature].outputs
-            tensors = {name: info.name for name, info in wanted.items() if text or not _is_text(info)}
+            tensors = {name: info.name for name, info in wanted.items() if info.dtype != _TEXT}
             ends = [*tensors.values(), *(info.name for info in given.values())]
             frozen = tf.graph_util.convert_variables_to_constants(
-                session, session.graph.as_graph_def(), [_operation(name) for name in ends]
+                session, session.graph.as_graph_def(), [name.partition(':')[0] for name in ends]
             )
-        if texts := [name for name, info in given.items() if _is_text(info)]:
-            raise ValueError(f'its input {texts[0]} is text')
         with tf.Graph().as_default() as graph:
             places = {
                 name: tf.placeholder(
@@ -197,14 +161,14 @@ class _Network:
             }
             whole = graph.as_graph_def()
         _remove_casts(whole)
-        _remove_writes_in_place(whole)
         kept = {name: tensor for name, tensor in results.items() if not _has_no_counterpart(whole, tensor)}
         if not kept:
             raise ValueError(f'{signature} has no output that is a number and the same in each call')
         self.left_out = sorted(set(wanted) - set(kept))
         self.inputs = {tensor.name: name for name, tensor in places.items()}
         self.outputs = {tensor.name: name for name, tensor in kept.items()}
-        self.graph_def = _part(whole, [tensor.op.name for tensor in (*places.values(), *kept.values())])
+        ends = [tensor.op.name for tensor in (*places.values(), *kept.values())]
+        self.graph_def = tf.graph_util.extract_sub_graph(whole, ends)
 
     def save(self, folder: Path, signature: str) -> None:
         """Writes it as a SavedModel."""
@@ -221,19 +185,10 @@ class _Network:
             builder.save()
 
 
-def _is_text(info: Any) -> bool:
-    return bool(info.dtype == tf.string.as_datatype_enum)
-
-
-def _operation(tensor: str) -> str:
-    return tensor.partition(':')[0]
-
-
 def _has_no_counterpart(graph_def: Any, tensor: Tensor) -> bool:
     """Returns whether a tensor has random numbers or an encoded picture, which no other format has."""
-    part = _part(graph_def, [tensor.op.name])
-    nodes = [*part.node, *(node for function in part.library.function for node in function.node_def)]
-    return any(re.search('Random|Multinomial|^Encode', node.op) for node in nodes)
+    part = tf.graph_util.extract_sub_graph(graph_def, [tensor.op.name])
+    return any(re.search('Random|Multinomial|^Encode', node.op) for node in part.node)
 
 
 def _remove_casts(graph_def: Any) -> None:
@@ -246,67 +201,6 @@ def _remove_casts(graph_def: Any) -> None:
             node.input[:] = first.input
             node.ClearField('attr')
             node.attr['T'].type = first.attr['T'].type
-
-
-def _remove_writes_in_place(graph_def: Any) -> None:
-    """Replaces operations of `core.tree`, which other formats lack, by those that copy the array."""
-    _copy_arrays(graph_def.node, '')
-    for function in graph_def.library.function:
-        for old, new in _copy_arrays(function.node_def, ':output:0').items():
-            for node in function.node_def:
-                node.input[:] = [new if name == old else name for name in node.input]
-            # A list: a map of a protocol buffer may skip entries if it changes meanwhile.
-            for result, name in list(function.ret.items()):
-                function.ret[result] = new if name == old else name
-
-
-def _copy_arrays(nodes: Any, output: str) -> dict[str, str]:
-    """Does this in a graph or function; `output` follows the name of a node. Returns the new outputs."""
-    renamed = {}
-    for node in list(nodes):
-        if node.op == 'InplaceUpdate':
-            renamed[f'{node.name}:y:0'] = node.name + output
-            # A stack of one, as a constant of the axis would be outside of the loop.
-            rows = nodes.add(name=f'{node.name}_rows', op='Pack', input=[node.input[1]])
-            rows.attr['N'].i = rows.attr['axis'].i = 1
-            rows.attr['T'].type = node.attr['Tindices'].type = tf.int32.as_datatype_enum
-            node.op = 'TensorScatterUpdate'
-            node.input[1] = rows.name + output
-        elif node.op == 'Empty':
-            kind = node.attr['dtype'].type
-            zero = nodes.add(name=f'{node.name}_zero', op='Const')
-            zero.attr['dtype'].type = kind
-            zero.attr['value'].tensor.CopyFrom(tf.make_tensor_proto(0, kind, []))
-            node.op = 'Fill'
-            node.input.append(zero.name + output)
-            node.ClearField('attr')
-            node.attr['T'].type = kind
-            node.attr['index_type'].type = tf.int32.as_datatype_enum
-    return renamed
-
-
-def _part(graph_def: Any, operations: Sequence[str]) -> Any:
-    """Returns the part of a graph that computes some operations, with the functions that this part calls."""
-    part = tf.graph_util.extract_sub_graph(graph_def, list(operations))
-    known = {function.signature.name: function for function in part.library.function}
-    called = dict(_called(part.node, known))
-    part.ClearField('library')
-    part.library.function.extend(called.values())
-    return part
-
-
-def _called(nodes: Any, known: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yields (name, function) of those that nodes call, directly or not."""
-    waiting, seen = list(nodes), set[str]()
-    while waiting:
-        node = waiting.pop()
-        names = {node.op}
-        for value in node.attr.values():
-            names |= {value.func.name, *(each.name for each in value.list.func)}
-        for name in names & known.keys() - seen:
-            seen.add(name)
-            waiting += known[name].node_def
-            yield name, known[name]
 
 
 def _unknown_operations(onnx: Any, graph: Any) -> Iterator[str]:

@@ -7,36 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from estimator_lab import __version__
 from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import as_type
-from estimator_lab.base.regular_files import read_regular, why_unread
+from estimator_lab.base.regular_files import read_regular
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.params import resolve
 from estimator_lab.data.images.decode import ImageShape
-from estimator_lab.data.images.reader import DECODERS, ImageReader
+from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.input_fns import placeholder_features
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
-from estimator_lab.data.kinds import KINDS, kind_in
+from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.sources import source_of
-from estimator_lab.data.trees.reader import TreeReader
-from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.runs.devices import use_device
 from estimator_lab.runs.former import is_former
-from estimator_lab.runs.pinned import PinnedCheckpoint
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.runs.weights.checkpoint import check_size, index_of
-from estimator_lab.tf1 import EstimatorSpec, Features, prepare_process, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, prepare_process, tf
 
 _TF_CONFIG = 'TF_CONFIG'
-_MOST_TRIES = 5
 _MOST_STATE_BYTES = 2**20
 _LABELS_SHOWN = 3
 _CHECKPOINT = 'model.ckpt-'
@@ -50,22 +44,38 @@ class Trained:
     Attributes:
       model_dir: its folder.
       record: the contents of experiment.json.
-      model: what was trained.
-      params: its parameters, an object of `model.params`.
-      shape: of its images, in pixels.
+      architecture: the network and what it can do.
+      params: its parameters, an object of `architecture.params`.
       checkpoint: path of the newest checkpoint.
       step: global step of that checkpoint.
-      pinned: the same checkpoint, which can be restored even after a training has deleted it.
     """
 
     model_dir: Path
     record: Record
-    model: AnyModel
+    architecture: AnyModel
     params: Any
-    shape: ImageShape
     checkpoint: str
     step: int
-    pinned: PinnedCheckpoint
+
+    @property
+    def model(self) -> str:
+        """Name of the model, such as 'cnn'."""
+        return self.architecture.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that the model knows, in the order of their class ids; () for a model without labels."""
+        return self.record.vocabulary
+
+    @property
+    def hparams(self) -> Mapping[str, Any]:
+        """The hyper-parameters by name."""
+        return self.record.hparams
+
+    @property
+    def shape(self) -> ImageShape:
+        """Height and width in pixels, and channels, of the images that the network accepts."""
+        return ImageShape(*self.record.image_shape)
 
     @cached_property
     def vocabulary(self) -> Vocabulary | None:
@@ -75,7 +85,7 @@ class Trained:
     @property
     def task(self) -> Task:
         """What it learned."""
-        return self.model.task(self.params)
+        return self.architecture.task(self.params)
 
     def class_id(self, label: str) -> int:
         """Returns the number of the class that --label names.
@@ -120,79 +130,105 @@ class Trained:
             )
         )
 
-    def check_examples(self, paths: Sequence[str]) -> None:
-        """Raises DataError if the first file holds examples of another kind, such as trees for images."""
-        first = next((path for path in paths if Path(path).is_file()), '')
-        found = kind_in(source_of(first)) if first and not self.kind.accepts(first) else None
-        if found and found.name != self.kind.name:
-            raise DataError(
-                f'{first!r} holds {found.noun}, but --model_dir={self.model_dir} accepts {self.kind.noun}.'
-            )
-
-    def image_reader(self) -> ImageReader:
-        """Returns how images are decoded, as in training."""
-        return ImageReader(self.shape, DECODERS[self.record.decode])
-
-    def tree_reader(self) -> TreeReader:
-        """Returns how trees become arrays."""
-        return TreeReader(Tokens(self.params.tokens), self.vocabulary)
-
-    @property
-    def estimator_params(self) -> Mapping[str, Any]:
-        """The parameters by name, for `model.model_fn`."""
-        return vars(self.params)
-
     def predictions(self, features: Features) -> EstimatorSpec:
-        """Builds the network in the current graph, for PREDICT."""
-        tf.train.get_or_create_global_step()
-        return self.model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, self.estimator_params)
+        """Builds the network in the current graph, for PREDICT.
 
-    def session(self, variables: Sequence[Any] | None = None, config: Any = None) -> Any:
+        Raises:
+          DataError: the checkpoint has another network, or was deleted.
+        """
+        tf.train.get_or_create_global_step()
+        return self.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(self.params))
+
+    def model_fn(
+        self, features: Features, labels: Tensor | None, mode: Mode, params: Any, config: Any = None
+    ) -> EstimatorSpec:
+        """The model function, which raises DataError if the checkpoint has another network."""
+        with self._one_network():
+            spec = self.architecture.model_fn(features, labels, mode, params, config)
+        self._check_variables(tf.global_variables())
+        return spec
+
+    def session(self, variables: Sequence[Any] | None = None) -> Any:
         """Returns a `tf.Session` of the current graph, initialized, with values from the checkpoint.
 
         Args:
           variables: those that get values; None for all.
-          config: a tf.ConfigProto; None for TensorFlow's own.
+
+        Raises:
+          DataError: the checkpoint lacks one of them, or was deleted.
         """
-        session = tf.Session(config=config)
+        variables = tf.global_variables() if variables is None else variables
+        self._check_variables(variables)
+        session = tf.Session()
         session.run([tf.local_variables_initializer(), tf.tables_initializer()])
-        tf.train.Saver(variables).restore(session, self.pinned.path)
+        tf.train.Saver(variables).restore(session, self.checkpoint)
         return session
 
     @cached_property
     def estimator(self) -> Any:
         """The `tf.estimator.Estimator` that evaluates and predicts with the newest checkpoint."""
         with without_cluster():
-            return tf.estimator.Estimator(
-                self.model.model_fn, model_dir=str(self.model_dir), params=self.estimator_params
-            )
+            return tf.estimator.Estimator(self.model_fn, str(self.model_dir), params=vars(self.params))
+
+    def _check_variables(self, variables: Sequence[Any]) -> None:
+        """Raises DataError unless the checkpoint has these variables, in their shapes."""
+        with self._one_network():
+            if not index_of(Path(self.checkpoint)).is_file() and not Path(self.checkpoint).is_file():
+                raise DataError(
+                    f'The checkpoint {self.checkpoint} was deleted after it was opened, probably by a '
+                    'training that keeps newer ones: open the folder again.'
+                )
+            found = tf.train.load_checkpoint(self.checkpoint).get_variable_to_shape_map()
+            for variable in variables:
+                name, shape = variable.op.name, variable.shape.as_list()
+                if name not in found:
+                    raise ValueError(f'{name} is only in the former')
+                if found[name] != shape:
+                    raise ValueError(f'{name} is {shape} in the former and {found[name]} in the latter')
+
+    @contextlib.contextmanager
+    def _one_network(self) -> Iterator[None]:
+        """Turns errors of a network that can't be built, or is not that of the checkpoint, into DataError."""
+        try:
+            yield
+        except (tf.errors.OpError, ValueError, OverflowError) as error:
+            first_line = str(error).strip().partition('\n')[0]
+            raise DataError(
+                f'experiment.json and checkpoint in {self.model_dir} do not match: {first_line}.'
+            ) from error
 
 
-def open_trained(model_dir: Path, flag: str = '--model_dir', device: str = '') -> Trained:
+T = TypeVar('T', bound=Trained)
+
+
+def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
+    """Opens a folder in which a model was trained; see `open_as`."""
+    return open_as(Trained, model_dir, flag)
+
+
+def open_as(kind: type[T], model_dir: Path, flag: str = '--model_dir', **more: Any) -> T:
     """Opens a folder in which a model was trained; nothing is written to it.
 
     Args:
+      kind: of the object to return.
       model_dir: the folder.
       flag: by which the user named it, for errors.
-      device: on which to compute; see `devices.use_device`.
+      **more: further attributes of the object.
 
     Raises:
-      FlagError: the device does not exist.
       DataError: it holds no model, or no checkpoint that can be read; another version of this package made
         it, with a model or hyper-parameter that this version does not know; it leads to other folders.
     """
     prepare_process()
-    use_device(device)
     doing('opening the model')
-    for _ in range(_MOST_TRIES - 1):
-        state = _state(model_dir)
-        try:
-            return _opened(model_dir, flag)
-        except DataError:
-            if state == _state(model_dir):
-                raise
-            # A training has saved meanwhile, and may have deleted the checkpoint that was about to be read.
-    return _opened(model_dir, flag)
+    state = _state(model_dir)
+    try:
+        return kind(*_opened(model_dir, flag), **more)
+    except DataError:
+        if state == _state(model_dir):
+            raise
+        # A training has saved meanwhile, and may have deleted the checkpoint that was about to be read.
+        return kind(*_opened(model_dir, flag), **more)
 
 
 def _state(model_dir: Path) -> bytes:
@@ -202,7 +238,8 @@ def _state(model_dir: Path) -> bytes:
     return b''
 
 
-def _opened(model_dir: Path, flag: str) -> Trained:
+def _opened(model_dir: Path, flag: str) -> tuple[Any, ...]:
+    """Returns the attributes of a `Trained`."""
     if not model_dir.is_dir():
         raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
     check_safe_paths(model_dir, flag)
@@ -223,14 +260,7 @@ def _opened(model_dir: Path, flag: str) -> Trained:
     checkpoint = tf.train.latest_checkpoint(str(model_dir))
     if not checkpoint:
         raise DataError(f'{flag}={model_dir} {_why_no_checkpoint(model_dir)}.')
-    step, shape = step_of(checkpoint), ImageShape(*record.image_shape)
-    try:
-        pinned = PinnedCheckpoint(checkpoint)
-    except (OSError, ValueError) as error:
-        raise DataError(f'The checkpoint {checkpoint} cannot be read: {why_unread(error)}.') from error
-    trained = Trained(model_dir, record, model, params, shape, checkpoint, step, pinned)
-    _check_network(trained)
-    return trained
+    return model_dir, record, model, params, checkpoint, step_of(checkpoint)
 
 
 @contextlib.contextmanager
@@ -323,22 +353,6 @@ def shapes_of_variables(
         model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
         variables = tf.trainable_variables() if trainable else tf.global_variables()
         return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}
-
-
-def _check_network(trained: Trained) -> None:
-    """Checks that the checkpoint holds the network that the record describes."""
-    try:
-        found = tf.train.load_checkpoint(trained.pinned.path).get_variable_to_shape_map()
-        for name, shape in shapes_of_variables(trained.model, trained.params, trained.reader).items():
-            if name not in found:
-                raise ValueError(f'{name} is only in the former')
-            if found[name] != shape:
-                raise ValueError(f'{name} is {shape} in the former and {found[name]} in the latter')
-    except (tf.errors.OpError, ValueError, OverflowError) as error:
-        first_line = str(error).strip().partition('\n')[0]
-        raise DataError(
-            f'experiment.json and checkpoint in {trained.model_dir} do not match: {first_line}.'
-        ) from error
 
 
 def step_of(checkpoint: str) -> int:

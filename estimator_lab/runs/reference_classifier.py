@@ -76,7 +76,7 @@ def freeze(trained: Trained) -> ReferenceClassifier:
         layers = [e for name, e in published(graph).items() if name != LOGITS and e.shape.rank == 2]
         if keys.PROBABILITIES not in spec.predictions or not layers:
             raise DataError(
-                f'{FLAG}={trained.model_dir} holds no classifier, but --model={trained.model.name}: name the '
+                f'{FLAG}={trained.model_dir} holds no classifier, but --model={trained.model}: name the '
                 'folder of --model=cnn, mlp or dbn.'
             )
         outputs = [spec.predictions[keys.PROBABILITIES], layers[-1]]

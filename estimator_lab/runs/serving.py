@@ -30,13 +30,12 @@ PAINTED_PIXELS_SIGNATURE = f'pixels:{keys.PAINTED}'
 _LATENT_NUMBERS = 'latent_numbers'
 """Receiver of a conditional generator: latent vectors and the numbers of labels."""
 
-PAINTER_SIGNATURES = {
+_PAINTER_SIGNATURES = {
     ENCODED_SIGNATURE: f'{IMAGE_BYTES}, string [n]: JPEG or PNG files of one size -> '
     f'{keys.PAINTED_BYTES}: JPEG files of that size',
     PAINTED_PIXELS_SIGNATURE: f'{PIXELS}, float32 [n, height, width, channels] in [0, 1] -> {keys.PAINTED}: '
     'the same',
 }
-"""Descriptions of the signatures of a style model."""
 
 
 def signature_of(receiver: str) -> str:
@@ -73,18 +72,26 @@ def _latent_inputs(model: AnyModel, params: Any) -> dict[str, dict[str, Any]]:
     }
 
 
+def signatures(trained: Trained) -> dict[str, str]:
+    """Returns descriptions of the inputs of an export, by the names of its signatures."""
+    if trained.architecture.transform_net:
+        return _PAINTER_SIGNATURES
+    inputs = trained.kind.serving_inputs(trained.shape)
+    return {signature_of(receiver): text for receiver, text in inputs.items()}
+
+
 def numeric_signatures(trained: Trained) -> dict[str, str]:
     """Returns the signatures from numbers to numbers, for formats without text and files.
 
     Returns:
       Names of signatures by what they compute: 'model', and 'generator' for a model that has one.
     """
-    if trained.model.transform_net:
+    if trained.architecture.transform_net:
         return {'model': PAINTED_PIXELS_SIGNATURE}
     *_, receiver = trained.kind.serving_inputs(trained.shape)
     found = {'model': signature_of(receiver)}
-    if trained.model.sampler:
-        conditional = trained.model.sampler(trained.params).conditional
+    if trained.architecture.sampler:
+        conditional = trained.architecture.sampler(trained.params).conditional
         found['generator'] = f'{_LATENT_NUMBERS if conditional else keys.LATENT}:{keys.SAMPLES}'
     return found
 
@@ -103,7 +110,7 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
       FlagError: the folder can't be written.
       LabError: the disk is full; what was written is removed.
     """
-    receiver = serving_input_receiver_fn(trained.reader, trained.model, trained.params)
+    receiver = serving_input_receiver_fn(trained.reader, trained.architecture, trained.params)
     with made_folder('out', folder):
         return _export(trained, folder, receiver)
 
@@ -112,7 +119,7 @@ def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
     try:
         # Hidden, so that the folder shows finished models only, even if this process is killed.
         with tempfile.TemporaryDirectory(prefix='.', dir=folder) as hidden:
-            path = trained.estimator.export_saved_model(hidden, receiver, checkpoint_path=trained.pinned.path)
+            path = trained.estimator.export_saved_model(hidden, receiver, checkpoint_path=trained.checkpoint)
             written = Path(path.decode())
             names = map(str, itertools.count(int(written.name)))  # the time in seconds, which may be taken
             return written.rename(next(folder / name for name in names if not (folder / name).exists()))

@@ -238,7 +238,7 @@ def _bare_network(trained: Trained, params: Any) -> PerceptualNetwork:
       FlagError: the images are too small for it.
       DataError: it is not one that can be built layer by layer.
     """
-    model, flag = trained.model, f'{_NETWORK_FLAG}={trained.model_dir}'
+    model, flag = trained.architecture, f'{_NETWORK_FLAG}={trained.model_dir}'
     if model.network is None:
         raise DataError(f'{flag} has no convolutions: name the folder of --model=vgg or cnn.')
     try:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from estimator_lab.inference.evaluation_report import as_json, text, write_files
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
@@ -14,7 +15,6 @@ from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.inference.evaluation import evaluate
-from estimator_lab.inference.evaluation_report import as_json, text, write_files
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.full_disk import files_up_to

@@ -3,6 +3,7 @@ import tarfile
 
 import numpy as np
 import pytest
+from estimator_lab.runs.pinned import PinnedCheckpoint
 from PIL import Image
 
 from estimator_lab import dream
@@ -12,7 +13,6 @@ from estimator_lab.data.images.decode import decode_image
 from estimator_lab.inference import samples as samples_module
 from estimator_lab.inference.samples import first_images, gibbs_steps, sample_batches, top_machine
 from estimator_lab.runs.model import open_trained
-from estimator_lab.runs.pinned import PinnedCheckpoint
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.commands import invoke
@@ -67,7 +67,7 @@ def test_a_network_without_machines_does_not_dream(folders):
 def copier(trained, folder, chains=None):
     """A machine whose hidden unit i copies pixel i: it leaves images of black and white as they are."""
     with tf.Graph().as_default(), tf.Session() as session:
-        stack = trained.model.stack(trained.params)
+        stack = trained.architecture.stack(trained.params)
         (layer,) = stack.layers
         copying = {
             layer.kernel: 40 * np.eye(36),

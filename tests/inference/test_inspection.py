@@ -2,15 +2,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from estimator_lab.inference.inspection_files import show_in_tensorboard
+from estimator_lab.runs.pinned import PinnedCheckpoint
 from scipy.signal import correlate2d
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import publish
 from estimator_lab.inference.inspection import grad_cam, inspect_image, saliency
-from estimator_lab.inference.inspection_files import show_in_tensorboard
 from estimator_lab.models.cnn import network as cnn_network
-from estimator_lab.runs.pinned import PinnedCheckpoint
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 

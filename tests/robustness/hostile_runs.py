@@ -92,7 +92,7 @@ class RecordCase(ModelCase):
     def use(self) -> None:
         if self.rng.random() < 0.5:
             trained = self.open()
-            str(trained.vocabulary), str(trained.reader), str(trained.estimator_params)
+            str(trained.vocabulary), str(trained.reader), str(vars(trained.params))
         else:
             self._resume()
 

@@ -1,4 +1,4 @@
-"""Uses a model while a training saves and evaluates after each step, and keeps one checkpoint only.
+"""Uses a model while a training saves and evaluates after each step, and keeps a hundred checkpoints.
 
     python -m tests.robustness.next_to_training --runs=400
 
@@ -16,14 +16,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from estimator_lab.inference.evaluation_report import evaluate_and_write
+from estimator_lab.inference.evaluate import evaluate
 from estimator_lab.inference.exporting import export
 from estimator_lab.inference.prediction_files import predict_and_write
-from estimator_lab.inference.report.writing import write_report
+from estimator_lab.inference.report.page import report
+from estimator_lab.inference.run import open_run
 from estimator_lab.inference.settings import (
     EvaluationSettings,
     ExportSettings,
-    PredictionSettings,
+    PredictionFlags,
     ReportSettings,
 )
 from estimator_lab.tf1 import tf
@@ -43,7 +44,7 @@ def training(folder: Path) -> None:
         'save_checkpoints_steps': 1,
         'save_summary_steps': 1000,
         'eval_steps': 1,
-        'keep_checkpoints': 1,
+        'keep_checkpoints': 100,
         'max_steps': 10**6,
     }
     train(folder, 'cnn', 'filters=2,dense_units=8', image_size=8, **often)
@@ -62,19 +63,20 @@ class Uses:
 
     def evaluate(self) -> bool:
         """Whether all images are evaluated."""
-        settings = EvaluationSettings(model_dir=self._model_dir, data=self._data)
-        return evaluate_and_write(settings)[0].images == _IMAGES
+        run = open_run(self._model_dir)
+        return evaluate(run, self._data, EvaluationSettings()).images == _IMAGES
 
     def predict(self) -> bool:
         """Whether each image has a row."""
         out = self._folder / 'rows.csv'
-        predict_and_write(PredictionSettings(model_dir=self._model_dir, data=self._data, out=out))
+        flags = PredictionFlags(model_dir=self._model_dir, data=self._data, out=out)
+        predict_and_write(open_run(self._model_dir), flags)
         with out.open(encoding='utf-8', newline='') as file:
             return sum(not row['problem'] for row in csv.DictReader(file)) == _IMAGES
 
     def export(self) -> bool:
         """Whether the model is whole."""
-        saved = export(ExportSettings(model_dir=self._model_dir, out=self._folder / 'exported'))
+        saved = export(open_run(self._model_dir), ExportSettings(out=self._folder / 'exported'))
         return (saved / 'saved_model.pb').exists() and tf.train.checkpoint_exists(
             str(saved / 'variables' / 'variables')
         )
@@ -82,12 +84,10 @@ class Uses:
     def report(self) -> bool:
         """Whether everything that the run has written can be read."""
         out = self._folder / 'report.html'
-        path, size, damage = write_report(
-            ReportSettings(model_dir=self._model_dir, data=self._data, out=out, worst=2)
-        )
-        if damage:
-            raise ValueError(damage)
-        return path.stat().st_size >= size
+        written = report(open_run(self._model_dir), ReportSettings(data=self._data, out=out, worst=2))
+        if written.damage:
+            raise ValueError(written.damage)
+        return '</html>' in out.read_text(encoding='utf-8')
 
 
 def measure(given: argparse.Namespace) -> int:

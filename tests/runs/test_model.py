@@ -35,7 +35,7 @@ def edit(model_dir, **changes):
 
 def test_a_model_dir_says_all_that_predicting_needs(cnn_dir):
     trained = open_trained(cnn_dir)
-    assert (trained.model.name, trained.step, tuple(trained.shape)) == ('cnn', 3, (8, 8, 1))
+    assert (trained.model, trained.step, tuple(trained.shape)) == ('cnn', 3, (8, 8, 1))
     assert (trained.params.filters, trained.params.dense_units) == (2, 8)
     assert trained.vocabulary.labels == trained.params.vocabulary == trained.record.vocabulary
     assert trained.record.value_range == (0.0, 1.0)

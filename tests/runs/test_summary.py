@@ -6,7 +6,7 @@ from tests.small_runs import values_in
 
 def test_the_layers_of_a_cnn(cnn_dir):
     trained = open_trained(cnn_dir)
-    layers = measure(trained.model, trained.params, trained.reader).layers
+    layers = measure(trained.architecture, trained.params, trained.reader).layers
     found = {layer.name: layer for layer in layers}
     # 8x8 pixels, 5x5 filters, 2 of them in the first convolution; 4 labels.
     assert found['conv1'] == LayerSize('conv1', '8x8x2', 5 * 5 * 2 + 2, 0)

@@ -1,13 +1,14 @@
 """Curves as SVG in the colours of the report's page."""
 
+import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from estimator_lab.core import keys
 from estimator_lab.inference.report.html import Html, html
-from estimator_lab.inference.report.ticks import round_ticks, tick_texts, wide_enough
 
 _MOST_CHARTS = 60
 _LAST_CHARTS = (keys.LEARNING_RATE, keys.STEPS_PER_SECOND, keys.EXAMPLES_PER_SECOND)
@@ -19,22 +20,13 @@ _COLOURS = 6
 _MOST_POINTS = 400  # drawn of a curve
 _MARKED = 40  # points of a curve, up to which each has a mark that shows its value
 
+_MULTIPLES = (1, 2, 2.5, 5, 10)
+_TINY = 1e-250  # steps whose powers of ten are not all floats
+_SLACK = 1e-9  # of a step, for rounding errors
+_LARGE, _SMALL = 1e6, 1e-4  # beyond which numbers get an exponent
+_MOST_DIGITS = 17
+
 Curve = Mapping[int, float]
-
-
-class _Axes(NamedTuple):
-    """Ticks of the horizontal and the vertical axis, ascending, and where the axes begin and end."""
-
-    across: Sequence[float]
-    up: Sequence[float]
-    ends: tuple[float, float]
-    height: int = _HEIGHT
-
-    def place(self, point: tuple[float, float]) -> tuple[float, float]:
-        """Returns the pixel of (x, y)."""
-        width, height = _WIDTH - _LEFT - _RIGHT, self.height - _TOP - _BOTTOM
-        x = _LEFT + width * _share(point[0], *self.ends)
-        return round(x, 1), round(_TOP + height * (1 - _share(point[1], self.up[0], self.up[-1])), 1)
 
 
 def charts(
@@ -74,52 +66,70 @@ def chart(title: str, lines: Mapping[str, Curve], names: Sequence[str] = ()) -> 
       names: names of all curves on the page: equal names get equal colours.
     """
     names = [*names, *(name for name in lines if name not in names)]
-    colours = _colours(names)
+    colours = {name: f'var(--c{number % _COLOURS})' for number, name in enumerate(names)}
     steps = [step for curve in lines.values() for step in curve]
     values = [value for curve in lines.values() for value in curve.values()]
     ends = float(min(steps)), float(max(max(steps), min(steps) + 1))
-    whole = [step for step in round_ticks(*ends) if ends[0] <= step <= ends[1] and step == int(step)]
-    axes = _Axes(whole, round_ticks(*wide_enough(min(values), max(values))), ends)
-    curves = [
-        _curve([(f'{name}, step {x}: {y:.6g}', (x, y)) for x, y in thinned(curve)], axes, colours[name])
-        for name, curve in lines.items()
-    ]
+    axes = _Axes(ends, round_ticks(*wide_enough(min(values), max(values))))
     legend = [
-        (f'{name}, {curve[max(curve)]:.4g} at step {max(curve):,}', colours[name])
+        html('<span><i style="background: {}"></i>{}</span>', colours[name], _newest(name, curve))
         for name, curve in lines.items()
     ]
-    texts = [f'{step:,.0f}' for step in whole]
-    return _figure(title, f'{title} by global step: {", ".join(lines)}', axes, texts, curves, legend)
-
-
-def _colours(names: Sequence[str]) -> dict[str, str]:
-    return {name: f'var(--c{number % _COLOURS})' for number, name in enumerate(names)}
-
-
-def _figure(
-    title: str,
-    about: str,
-    axes: _Axes,
-    texts: Sequence[str],
-    curves: Sequence[Html],
-    legend: Sequence[tuple[str, str]],
-) -> Html:
-    """Returns a chart with its legend.
-
-    Args:
-      title: of the chart.
-      about: the same for people who do not see it.
-      axes: its axes.
-      texts: of the ticks of the horizontal axis.
-      curves: markup of the curves.
-      legend: (text, colour) of each curve.
-    """
     return html(
         '<figure><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}'
         '<text x="{}" y="16" class="title">{}</text>{}</svg><div class="legend">{}</div></figure>',
-        *(_WIDTH, axes.height, about, _grid(axes, texts), _LEFT, title, curves),
-        [html('<span><i style="background: {}"></i>{}</span>', colour, text) for text, colour in legend],
+        *(_WIDTH, _HEIGHT, f'{title} by global step: {", ".join(lines)}', axes.grid(), _LEFT, title),
+        [axes.curve(name, curve, colours[name]) for name, curve in lines.items()],
+        legend,
     )
+
+
+def _newest(name: str, curve: Curve) -> str:
+    return f'{name}, {curve[max(curve)]:.4g} at step {max(curve):,}'
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """The axes of a chart: where the horizontal one begins and ends, and the ticks of the vertical one."""
+
+    ends: tuple[float, float]
+    up: Sequence[float]
+
+    def place(self, step: float, value: float) -> tuple[float, float]:
+        """Returns the pixel of a point."""
+        x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * _share(step, *self.ends)
+        y = _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - _share(value, self.up[0], self.up[-1]))
+        return round(x, 1), round(y, 1)
+
+    def grid(self) -> Iterator[Html]:
+        """Yields the lines and texts of the ticks."""
+        for value, text in zip(self.up, tick_texts(list(self.up)), strict=True):
+            _, y = self.place(self.ends[0], value)
+            yield html(
+                '<line x1="{}" x2="{}" y1="{}" y2="{}" class="grid"/>'
+                '<text x="{}" y="{}" text-anchor="end">{}</text>',
+                *(_LEFT, _WIDTH - _RIGHT, y, y, _LEFT - 6, y + 4, text),
+            )
+        for step in round_ticks(*self.ends):
+            if self.ends[0] <= step <= self.ends[1] and step == int(step):
+                x, _ = self.place(step, self.up[0])
+                text = f'{step:,.0f}'
+                yield html('<text x="{}" y="{}" text-anchor="middle">{}</text>', x, _HEIGHT - 8, text)
+
+    def curve(self, name: str, curve: Curve, colour: str) -> Html:
+        """Returns a curve; up to 40 points are marked, and show their values."""
+        points = [(step, value, *self.place(step, value)) for step, value in thinned(curve)]
+        marks = [
+            html(
+                '<circle cx="{}" cy="{}" r="3" style="fill: {}"><title>{}</title></circle>',
+                *(x, y, colour, f'{name}, step {step}: {value:.6g}'),
+            )
+            for step, value, x, y in points
+        ]
+        line = 'M' + 'L'.join(f'{x},{y}' for *_, x, y in points)
+        return html(
+            '<path d="{}" style="stroke: {}"/>{}', line, colour, marks if len(points) <= _MARKED else ''
+        )
 
 
 def thinned(curve: Curve, most: int = _MOST_POINTS) -> list[tuple[int, float]]:
@@ -139,26 +149,56 @@ def _share(value: float, low: float, high: float) -> float:
     return (value / 2 - low / 2) / (high / 2 - low / 2)
 
 
-def _grid(axes: _Axes, texts: Sequence[str]) -> Iterator[Html]:
-    for value, text in zip(axes.up, tick_texts(list(axes.up)), strict=True):
-        _, y = axes.place((axes.ends[0], value))
-        yield html(
-            '<line x1="{}" x2="{}" y1="{}" y2="{}" class="grid"/>'
-            '<text x="{}" y="{}" text-anchor="end">{}</text>',
-            *(_LEFT, _WIDTH - _RIGHT, y, y, _LEFT - 6, y + 4, text),
-        )
-    for value, text in zip(axes.across, texts, strict=True):
-        x, _ = axes.place((value, axes.up[0]))
-        yield html('<text x="{}" y="{}" text-anchor="middle">{}</text>', x, axes.height - 8, text)
+def round_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Returns evenly spaced round numbers: the first is `low` or less, the last is `high` or more.
+
+    Examples:
+        >>> round_ticks(0.0312, 0.803)
+        [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+
+    Args:
+      low: smallest value on the axis.
+      high: largest value, above `low`.
+      most: intervals between the two values, at most.
+    """
+    apart = high / most - low / most  # the difference of two huge floats overflows
+    if apart <= max(1e-12 * max(abs(low), abs(high)), _TINY) or not math.isfinite(apart * most):
+        return [low, high]
+    magnitude = 10.0 ** math.floor(math.log10(apart))
+    step = next(times * magnitude for times in _MULTIPLES if times * magnitude >= apart * (1 - _SLACK))
+    first, last = math.floor(low / step + _SLACK), math.ceil(high / step - _SLACK)
+    return [round(number * step, _digits(step)) for number in range(first, last + 1)]
 
 
-def _curve(points: Sequence[tuple[str, tuple[float, float]]], axes: _Axes, colour: str) -> Html:
-    """Returns a curve; up to 40 points that have texts are marked, and show their texts."""
-    places = [axes.place(point) for _, point in points]
-    line = 'M' + 'L'.join(f'{x},{y}' for x, y in places)
-    marks = [
-        html('<circle cx="{}" cy="{}" r="3" style="fill: {}"><title>{}</title></circle>', x, y, colour, text)
-        for (text, _), (x, y) in zip(points, places, strict=True)
-        if text
-    ]
-    return html('<path d="{}" style="stroke: {}"/>{}', line, colour, marks if len(points) <= _MARKED else '')
+def tick_texts(ticks: list[float]) -> list[str]:
+    """Returns numbers from `round_ticks` as texts, all with as many decimals.
+
+    Examples:
+        >>> tick_texts([0.0, 0.5, 1.0])
+        ['0.0', '0.5', '1.0']
+    """
+    step = min((after - before for before, after in itertools.pairwise(ticks)), default=0.0)
+    largest = max(map(abs, ticks), default=0.0)
+    if largest >= _LARGE or step < _SMALL:
+        # As many digits as distinguish neighbours.
+        digits = math.ceil(math.log10(largest) - math.log10(step)) + 2 if step else 3
+        return [f'{tick:.{min(max(digits, 3), _MOST_DIGITS)}g}' for tick in ticks]
+    return [f'{tick:,.{max(_digits(step), 0)}f}' for tick in ticks]
+
+
+def wide_enough(low: float, high: float) -> tuple[float, float]:
+    """Returns an interval that is not empty; one of a single value begins or ends at 0.
+
+    Examples:
+        >>> wide_enough(0.0, 3.0), wide_enough(2.0, 2.0)
+        ((0.0, 3.0), (0.0, 2.0))
+    """
+    if high > low:
+        return low, high
+    return (min(low, 0.0), max(high, 0.0)) if low else (0.0, 1.0)
+
+
+def _digits(step: float) -> int:
+    """Returns the decimals that a multiple of a step has; negative for multiples of 10, 100, ..."""
+    digits = -math.floor(math.log10(step) + _SLACK)
+    return digits + (round(step * 10.0**digits, 6) != round(step * 10.0**digits))

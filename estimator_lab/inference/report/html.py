@@ -14,6 +14,7 @@ from estimator_lab.base.printable import printable
 from estimator_lab.core.picture import png_bytes
 
 _TEMPLATE = Path(__file__).with_name('page.html')  # its policy lets a browser load nothing and run nothing
+_TALL = 600  # pixels of a frame
 _SHOWN_WIDTH = 480  # pixels to which small pictures are enlarged
 
 
@@ -76,6 +77,16 @@ def page(title: str, body: Iterable[Html]) -> str:
     """Returns a whole page, complete in itself."""
     template = Template(_TEMPLATE.read_text(encoding='utf-8'))
     return template.substitute(title=_markup(title), body=_markup(body))
+
+
+def framed(title: str, parts: Iterable[Html]) -> str:
+    """Returns markup as a page in a frame, which keeps its style from that of a notebook."""
+    return frame(page(title, parts))
+
+
+def frame(text: str) -> str:
+    """Returns a whole page in a frame."""
+    return f'<iframe srcdoc="{escape(text)}" style="width: 100%; height: {_TALL}px; border: 0"></iframe>'
 
 
 def _markup(part: Any) -> str:

@@ -1,29 +1,52 @@
-"""The sections of a run's report: what a trained model knows, and what its run has written."""
+"""A run on one page of HTML: what a trained model knows, and what its run has written."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from estimator_lab import __version__
+from estimator_lab.base.activity import doing
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.outputs import check_outputs, written_whole
 from estimator_lab.base.settings import settings_in_use
-from estimator_lab.inference.evaluation import Evaluation
+from estimator_lab.core.confusion import Confusion
+from estimator_lab.core.picture import as_picture
+from estimator_lab.inference.evaluate import evaluate
+from estimator_lab.inference.evaluation import Evaluation, Example, class_rows, pair_rows
 from estimator_lab.inference.report.charts import charts
-from estimator_lab.inference.report.evaluated import (
-    CONFUSION,
-    WORST,
-    class_table,
-    evaluation_parts,
+from estimator_lab.inference.report.history import EVALUATING, TRAINING, History, read_history
+from estimator_lab.inference.report.html import (
+    Html,
+    Number,
+    figure,
+    frame,
+    html,
+    note,
+    page,
+    shown_number,
+    table,
 )
-from estimator_lab.inference.report.history import EVALUATING, TRAINING, History
-from estimator_lab.inference.report.html import Html, figure, html, note, page, shown_number, table
+from estimator_lab.inference.run import Run
+from estimator_lab.inference.settings import EvaluationSettings, ReportSettings
 from estimator_lab.models.registry import MODELS
-from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
-from estimator_lab.runs.model import Trained, shapes_of_variables
+from estimator_lab.runs.event_files import Patience
+from estimator_lab.runs.metrics_text import worth_showing
+from estimator_lab.runs.model import shapes_of_variables
+
+_NAME = 'report.html'
+_SUFFIXES = ('.html', '.htm')
+_PATIENCE = 2.0  # seconds
+_MOST_CLASSES = 30
+_MOST_PAIRS = 20
 
 # Sections of pictures in the order of the page: the title, what the pictures show, and what their names begin
 # with. A picture belongs to the first section that has a prefix of its name.
 _PICTURES = (
-    (CONFUSION, 'Rows are true labels, columns are predictions.', ('confusion',)),
-    (WORST, 'The examples with the largest error, worst first.', ('worst',)),
+    ('Confusion', 'Rows are true labels, columns are predictions.', ('confusion',)),
+    ('Worst examples', 'The examples with the largest error, worst first.', ('worst',)),
     (
         'Made by the model',
         'Samples and reconstructions. Each column shows, from top to bottom, one example or one chain.',
@@ -60,132 +83,221 @@ _PICTURES = (
 )
 
 
-def report_page(trained: Trained, history: History, evaluation: Evaluation | None = None) -> str:
+@dataclass(frozen=True)
+class Report:
+    """A run on one page of HTML; in a notebook the page itself.
+
+    Attributes:
+      path: of the page.
+      damage: what could not be read of the run, a sentence for each file.
+    """
+
+    path: Path
+    damage: Sequence[str] = ()
+
+    def text(self) -> str:
+        """Returns where the page is."""
+        return f'{self.path}: {self.path.stat().st_size / 1e6:.1f} MB, for any browser'
+
+    def _repr_html_(self) -> str:
+        return frame(self.path.read_text(encoding='utf-8'))
+
+
+def report(run: Run, settings: ReportSettings) -> Report:
+    """Writes a run as a page of HTML; with examples, evaluates the model on them first.
+
+    Raises:
+      DataError: the examples can't be read.
+      FlagError: the page can't be written.
+      LabError: TensorFlow fails, or the disk is full.
+    """
+    path = settings.out or run.model_dir / _NAME
+    check_outputs({'out': path}, settings.data, run.model_dir, run.kind.accepts, _SUFFIXES)
+    if path.suffix.lower() not in _SUFFIXES and not path.is_dir():  # browsers would show it as text
+        raise FlagError(f'--out={path} is not a name for a page: end it in {" or ".join(_SUFFIXES)}.')
+    with written_whole('out', path, keeps_part=False) as partial:
+        partial.open('x').close()  # fails now rather than after the evaluation
+        doing('reading the run')
+        history = read_history(run.model_dir, Patience(_PATIENCE))
+        evaluation = None
+        if settings.data:
+            chosen = EvaluationSettings(eval_steps=settings.eval_steps, worst=settings.worst)
+            evaluation = evaluate(run, settings.data, chosen)
+        doing('drawing the page')
+        partial.write_text(report_page(run, history, evaluation), encoding='utf-8')
+    return Report(path, history.damage)
+
+
+def report_page(run: Run, history: History, evaluation: Evaluation | None = None) -> str:
     """Returns the report as one page of HTML that refers to no other file.
 
     Args:
-      trained: the model.
+      run: the model.
       history: what its run has written.
       evaluation: of examples for the report; None to show only what the run has written.
     """
-    sections = {title: parts for title, parts in _sections(trained, history, evaluation) if parts}
+    sections = {title: parts for title, parts in _sections(run, history, evaluation) if parts}
     anchors = {title: title.lower().replace(' ', '-') for title in sections}
     body = [
-        *_head(trained, history, evaluation),
+        *_head(run, history, evaluation),
         html('<nav>{}</nav>', [html('<a href="#{}">{}</a>', anchors[title], title) for title in sections]),
     ]
     for title, parts in sections.items():
         body.append(html('<h2 id="{}">{}</h2>{}', anchors[title], title, parts))
-    return page(f'{trained.model.name}: {trained.model_dir}', body)
+    return page(f'{run.model}: {run.model_dir}', body)
+
+
+def run_overview(run: Run, history: History) -> list[Html]:
+    """Returns the head of a run's report, and its curves."""
+    return [*_head(run, history, None), *_curves(run, history)]
 
 
 def evaluation_sections(evaluation: Evaluation) -> list[Html]:
     """Returns the metrics of an evaluation, its confusion and its worst examples."""
-    parts = _metrics(evaluation.trained, History(), evaluation)
-    for title, found in evaluation_parts(evaluation).items():
+    parts = _metrics(evaluation.metrics, ' '.join(evaluation.headline().split()), evaluation)
+    for title, found in _evaluation_parts(evaluation).items():
         parts += [html('<h2>{}</h2>', title), *found] if found else []
     return parts
 
 
-def run_overview(trained: Trained, history: History) -> list[Html]:
-    """Returns the head of a run's report, and its curves."""
-    return [*_head(trained, history, None), *_curves(trained, history)]
-
-
-def _curves(trained: Trained, history: History) -> list[Html]:
-    return charts(history.curves, [trained.task.primary_metric], (TRAINING, EVALUATING))
-
-
-def _sections(
-    trained: Trained, history: History, evaluation: Evaluation | None
-) -> Iterator[tuple[str, list[Html]]]:
-    yield 'Learning curves', _curves(trained, history)
-    yield 'Evaluation', _metrics(trained, history, evaluation)
-    parts = evaluation_parts(evaluation) if evaluation else {}
-    newer = ('confusion', 'worst') if evaluation else ()
+def _sections(run: Run, history: History, evaluation: Evaluation | None) -> Iterator[tuple[str, list[Html]]]:
+    yield 'Learning curves', _curves(run, history)
+    if evaluation:
+        yield 'Evaluation', _metrics(evaluation.metrics, ' '.join(evaluation.headline().split()), evaluation)
+    else:
+        ends = history.last()
+        step = max((step for step, _ in ends.values()), default=0)
+        metrics = {tag: value for tag, (_, value) in ends.items()}
+        yield 'Evaluation', _metrics(metrics, f'From the last evaluation in training, at step {step:,}.')
+    parts = _evaluation_parts(evaluation) if evaluation else {}
     figures: dict[str, list[Html]] = {}
-    for title, shown in _figures(history, newer):
-        figures.setdefault(title, []).append(shown)
+    for name, shown in sorted(history.pictures.items()):
+        if not (evaluation and name in ('confusion', 'worst')):  # which are newer
+            drawn = figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
+            figures.setdefault(_section_of(name), []).append(drawn)
     for title, about, _ in _PICTURES:
         found = parts.get(title, [])
         if title in figures:
             found = [*found, html('<div class="pictures">{}</div>', figures[title])]
         yield title, [note(about), *found] if found and about else found
-    yield 'Hyper-parameters', [table((), settings_in_use(trained.params).items())]
-    yield 'Run', [table((), _run_rows(trained))]
+    yield 'Hyper-parameters', [table((), settings_in_use(run.params).items())]
+    yield 'Run', [table((), _run_rows(run))]
     yield 'Unreadable files', [html('<p>{}</p>', line) for line in history.damage]
 
 
-def _head(trained: Trained, history: History, evaluation: Evaluation | None) -> Iterator[Html]:
-    yield html('<h1>{}: {}</h1>', trained.model.name, MODELS[trained.model.name].summary)
-    yield note(f'{trained.model_dir} at step {trained.step:,}')
-    name, lead = trained.task.primary_metric, ''
-    if evaluation:
-        on = images_text(evaluation.metrics, evaluation.images, trained.kind.noun)
-        lead = primary_metric_text(trained.task, evaluation.metrics, on, trained.step)
-    elif name in history.last():
-        step, value = history.last()[name]
-        line = f'{name.replace("_", " ").capitalize()} {value:.4f} at step {step:,}'
-        lead = f'{line}{_best(trained, history)}'
-    if lead:
-        yield html('<p class="lead">{}</p>', lead)
-
-
-def _best(trained: Trained, history: History) -> str:
-    curve = history.curves[trained.task.primary_metric][EVALUATING]
-    choose = max if trained.task.higher_is_better else min
-    step = choose(curve, key=curve.__getitem__)
-    return '' if step == max(curve) else f'; best {curve[step]:.4f} at step {step:,}'
-
-
-def _metrics(trained: Trained, history: History, evaluation: Evaluation | None) -> list[Html]:
-    if evaluation:
-        found: Mapping[str, float] = evaluation.metrics
-        on = images_text(found, evaluation.images, trained.kind.noun)
-        about = f'Evaluated on {on}, at step {trained.step:,}.'
-    else:
-        ends = history.last()
-        found = {tag: value for tag, (_, value) in ends.items()}
-        step = max((step for step, _ in ends.values()), default=0)
-        about = f'From the last evaluation in training, at step {step:,}.'
-    rows = [(name, shown_number(value)) for name, value in worth_showing(found)]
-    parts = [note(about), table((), rows)] if rows else []
-    if evaluation and evaluation.confusion:
-        parts += class_table(evaluation)
-    return parts
-
-
-def _figures(history: History, newer: Collection[str]) -> Iterator[tuple[str, Html]]:
-    """Yields (section, figure) of the run's pictures that are not in `newer`."""
-    for name, shown in sorted(history.pictures.items()):
-        if name not in newer:
-            yield _section_of(name), figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
-
-
-def _section_of(name: str) -> str:
-    own = name.rpartition('/')[2]
+def _section_of(picture: str) -> str:
+    own = picture.rpartition('/')[2]
     return next(title for title, _, prefixes in _PICTURES if own.startswith(prefixes))
 
 
-def _run_rows(trained: Trained) -> Iterator[tuple[str, str]]:
-    record = trained.record
-    shapes = shapes_of_variables(trained.model, trained.params, trained.reader)
+def _head(run: Run, history: History, evaluation: Evaluation | None) -> Iterator[Html]:
+    yield html('<h1>{}: {}</h1>', run.model, MODELS[run.model].summary)
+    yield note(f'{run.model_dir} at step {run.step:,}')
+    name = run.task.primary_metric
+    if evaluation:
+        yield html('<p class="lead">{}</p>', evaluation.headline())
+    elif name in history.last():
+        step, value = history.last()[name]
+        curve = history.curves[name][EVALUATING]
+        best = (max if run.task.higher_is_better else min)(curve, key=curve.__getitem__)
+        lead = f'{name.replace("_", " ").capitalize()} {value:.4f} at step {step:,}'
+        lead += '' if best == step else f'; best {curve[best]:.4f} at step {best:,}'
+        yield html('<p class="lead">{}</p>', lead)
+
+
+def _curves(run: Run, history: History) -> list[Html]:
+    return charts(history.curves, [run.task.primary_metric], (TRAINING, EVALUATING))
+
+
+def _metrics(metrics: Mapping[str, float], about: str, evaluation: Evaluation | None = None) -> list[Html]:
+    rows = [(name, shown_number(value)) for name, value in worth_showing(metrics)]
+    parts = [note(about), table((), rows)] if rows else []
+    return [*parts, *_class_table(evaluation.confusion)] if evaluation and evaluation.confusion else parts
+
+
+def _class_table(confusion: Confusion) -> list[Html]:
+    """Returns precision, recall and F1 of each class; of many classes, those with the lowest F1."""
+    rows = [
+        (label, images, *(None if score is None else Number(f'{score:.4f}') for score in scores))
+        for label, images, *scores in class_rows(confusion)
+        if images
+    ]
+    rows.sort(key=lambda row: -1 if row[4] is None else float(row[4]))
+    shown = table(('label', 'images', 'precision', 'recall', 'F1'), rows[:_MOST_CLASSES])
+    if len(rows) <= _MOST_CLASSES:
+        return [html('<p></p>'), shown]
+    return [html('<h3>The {} labels with the lowest F1, of {}</h3>', _MOST_CLASSES, f'{len(rows):,}'), shown]
+
+
+def _evaluation_parts(evaluation: Evaluation) -> dict[str, list[Html]]:
+    """Returns the sections of an evaluation by their titles; [] for one without anything to show."""
+    worst = evaluation.worst
+    return {
+        'Confusion': _confusion(evaluation.confusion) if evaluation.confusion else [],
+        'Worst examples': [html('<div class="tiles">{}</div>', map(_worst_tile, worst))] if worst else [],
+    }
+
+
+def _confusion(confusion: Confusion) -> list[Html]:
+    classes, labels = confusion.most_confused_classes(_MOST_CLASSES), confusion.labels
+    parts = [_matrix(confusion, classes)]
+    if len(classes) < len(labels):
+        parts.insert(0, note(f'The {len(classes)} labels with the most mistakes, of {len(labels):,}'))
+    if pairs := list(pair_rows(confusion))[:_MOST_PAIRS]:
+        parts += [html('<h3>The most frequent mistakes</h3>'), table(('is', 'seen as', 'images'), pairs)]
+    return parts
+
+
+def _matrix(confusion: Confusion, classes: Sequence[int]) -> Html:
+    """Returns the matrix in images; its colours are shares of each row's images."""
+    counts = confusion.matrix(classes)
+    shares = counts / np.maximum(confusion.scores().images[list(classes)], 1)[:, np.newaxis]
+    labels = [confusion.labels[class_id] for class_id in classes]
+    head = [html('<th scope="col" title="{}"><span>{}</span></th>', label, label) for label in labels]
+    rows = [html('<tr><th></th>{}</tr>', head)]
+    for place, (label, line) in enumerate(zip(labels, counts.tolist(), strict=True)):
+        cells = [
+            _matrix_cell(count, share, place == column)
+            for column, (count, share) in enumerate(zip(line, shares[place].tolist(), strict=True))
+        ]
+        rows.append(html('<tr><th scope="row" title="{}">{}</th>{}</tr>', label, label, cells))
+    return html('<div class="wide"><table class="matrix">{}</table></div>', rows)
+
+
+def _matrix_cell(count: int, share: float, is_right: bool) -> Html:
+    if not count:
+        return html('<td></td>')
+    # The square root keeps a few mistakes among many images visible.
+    colour = f'rgba(var(--{"right" if is_right else "wrong"}), {0.75 * math.sqrt(share):.2f})'
+    return html('<td style="background: {}">{}</td>', colour, f'{count:,}')
+
+
+def _worst_tile(example: Example) -> Html:
+    caption = '; '.join(example.caption().split('\n'))
+    if example.image is None:
+        return html('<figure><figcaption>{}</figcaption></figure>', caption)
+    return figure(as_picture(example.image), caption)
+
+
+def _run_rows(run: Run) -> Iterator[tuple[str, str]]:
+    record = run.record
+    shapes = shapes_of_variables(run.architecture, run.params, run.reader)
     yield 'variables', f'{sum(math.prod(shape) for shape in shapes.values()):,} numbers in {len(shapes)}'
-    yield 'examples', trained.kind.noun
-    if trained.kind.has_pixels:
+    yield 'examples', run.kind.noun
+    if run.kind.has_pixels:
         yield 'image shape', ' x '.join(map(str, record.image_shape))
     yield (
         'labels',
         f'{len(record.vocabulary):,}: {", ".join(record.vocabulary[:20])}' if record.vocabulary else '-',
     )
     for source in record.input.archives:
-        yield 'trained on', f'{source.name} ({source.images:,} {trained.kind.noun})'
+        yield 'trained on', f'{source.name} ({source.images:,} {run.kind.noun})'
     for source in record.input.evaluation:
-        yield 'evaluated on', f'{source.name} ({source.images:,} {trained.kind.noun})'
+        yield 'evaluated on', f'{source.name} ({source.images:,} {run.kind.noun})'
     yield from ((name, str(value)) for name, value in record.input.settings.items())
-    if trained.params.accumulate > 1:
-        yield 'batches of an update', str(trained.params.accumulate)
-    if trained.params.frozen:
-        yield 'frozen layers', ', '.join(trained.params.frozen)
+    if run.params.accumulate > 1:
+        yield 'batches of an update', str(run.params.accumulate)
+    if run.params.frozen:
+        yield 'frozen layers', ', '.join(run.params.frozen)
     yield from ((f'{name} of the training', version) for name, version in record.versions.items())
     yield 'estimator_lab of this page', __version__

@@ -71,22 +71,6 @@ class TransformNet:
             return tf.sigmoid(tf.reshape(picture, tf.shape(photos))), endpoints
 
 
-def reach_of(filters: Sequence[int], blocks: int) -> int:
-    """Returns the maximum distance in pixels of the photo's pixels that a painted pixel depends on.
-
-    Means and variances of whole maps do not count. The arguments are those of `TransformNet`.
-    """
-    halvings = len(filters) - 1
-    ends = 2 * (_SIDE // 2)
-    down_and_up = 2 * sum(2**n for n in range(halvings))
-    # Halved maps may be one pixel off.
-    return ends + down_and_up + 2 * blocks * 2**halvings + sum(2**n for n in range(halvings + 1))
-
-
-STATISTICS = 'estimator_lab/instance_statistics'
-"""Collection of the means and variances, in the order of the layers; painting in tiles feeds them."""
-
-
 @dataclasses.dataclass(frozen=True)
 class InstanceNorm:
     """Normalises each map of each picture to mean 0 and variance 1, then applies its style's scale and shift.
@@ -111,8 +95,6 @@ class InstanceNorm:
             scale = tf.get_variable('scale', [self.styles, count], initializer=tf.ones_initializer())
             shift = tf.get_variable('shift', [self.styles, count], initializer=tf.zeros_initializer())
             mean, variance = tf.nn.moments(maps, [1, 2], keepdims=True)
-            for statistic in (mean, variance):
-                tf.add_to_collection(STATISTICS, statistic)
             factor = _of_each(mix, scale) * tf.rsqrt(variance + _EPSILON)
             # One multiplication and one addition per value, as maps are large.
             return maps * factor + (_of_each(mix, shift) - mean * factor)

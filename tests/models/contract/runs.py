@@ -93,7 +93,7 @@ def an_export_predicts_the_same(subject: Subject) -> None:
             wanted = session.run(tensors)
     folder = export_saved_model(trained, subject.folder / 'exported')
     found = _outputs(
-        folder, PAINTED_PIXELS_SIGNATURE if trained.model.transform_net else PIXELS_SIGNATURE, images
+        folder, PAINTED_PIXELS_SIGNATURE if trained.architecture.transform_net else PIXELS_SIGNATURE, images
     )
     common = sorted({*wanted} & {*found})
     assert common, f'The export returns {", ".join(sorted(found))}, of which PREDICT has none.'

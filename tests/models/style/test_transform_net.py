@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.models.style.transform_net import STATISTICS, InstanceNorm, TransformNet, reach_of
+from estimator_lab.models.style.transform_net import InstanceNorm, TransformNet
 from estimator_lab.tf1 import tf
 from tests.graphs import evaluate
 
@@ -40,36 +40,15 @@ def test_names_of_variables_and_endpoints():
     assert all(endpoint.shape.rank == 4 for endpoint in endpoints.values())
 
 
-def test_reach():
-    """A change of the photo changes the painting within reach only, if the statistics stay the same."""
-    with tf.Graph().as_default() as graph, tf.Session() as session:
-        tf.set_random_seed(1)
-        photos = tf.placeholder(tf.float32, [None, None, None, 1])
-        painted, _ = TransformNet(1, FILTERS, 1, 1)(photos, tf.ones([1, 1]))
-        session.run(tf.global_variables_initializer())
-        photo = np.random.default_rng(0).random((1, 8, 96, 1)).astype(np.float32)
-        statistics = graph.get_collection(STATISTICS)
-        held = dict(zip(statistics, session.run(statistics, {photos: photo}), strict=True))
-        before = session.run(painted, {photos: photo, **held})
-        photo[0, :, 48] += 0.5
-        after = session.run(painted, {photos: photo, **held})
-    changed = np.flatnonzero(np.abs(after - before).max((0, 1, 3)))
-    reach = reach_of(FILTERS, 1)
-    assert 48 - reach <= changed.min() < 48 < changed.max() <= 48 + reach
-    assert changed.max() - 48 > reach / 2, 'the reach is not much too large'
-
-
 def test_instance_normalisation_with_mixed_styles():
     scale, shift = RNG.normal(size=(2, 2, 3)).astype(np.float32)
-    with tf.Graph().as_default() as graph, tf.Session() as session:
+    with tf.Graph().as_default(), tf.Session() as session:
         found = InstanceNorm('norm', 2)(tf.constant(MAPS), tf.constant(MIX))
         variables = {v.op.name: v for v in tf.trainable_variables()}
         assert sorted(variables) == ['norm/scale', 'norm/shift']
         variables['norm/scale'].load(scale, session)
         variables['norm/shift'].load(shift, session)
-        values, (mean, variance) = session.run([found, graph.get_collection(STATISTICS)])
-    assert np.allclose(mean[:, 0, 0], MAPS.mean((1, 2)), atol=1e-5)
-    assert np.allclose(variance[:, 0, 0], MAPS.var((1, 2)), rtol=1e-4)
+        values = session.run(found)
     normal = (MAPS - MAPS.mean((1, 2), keepdims=True)) / np.sqrt(MAPS.var((1, 2), keepdims=True) + 1e-5)
     scales, shifts = ((MIX @ values)[:, np.newaxis, np.newaxis] for values in (scale, shift))
     assert np.allclose(values, normal * scales + shifts, atol=1e-4)

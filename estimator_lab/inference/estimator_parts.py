@@ -14,8 +14,8 @@ from estimator_lab.data.stream import StreamSettings
 from estimator_lab.models.registry import find_model
 
 if TYPE_CHECKING:
+    from estimator_lab.data.image_input import InputFunction
     from estimator_lab.models.style.model import Losses
-    from estimator_lab.notebook.inputs import InputFunction
 
 
 def input_fn(
@@ -77,7 +77,7 @@ def input_fn(
     """
     if batch_size is None:  # which would make a stream yield single examples
         raise FlagError('batch_size=None must be a whole number.')
-    from estimator_lab.notebook.inputs import InputFunction
+    from estimator_lab.data.image_input import InputFunction
 
     read = StreamSettings.of(
         data,

@@ -1,0 +1,354 @@
+"""Gradient ascent on images: the objective of a layer, its gradient, and the steps that increase it.
+
+A photo is changed over octaves (DeepDream: Mordvintsev, Olah and Tyka 2015): each octave is the photo at one
+size plus the changes made in the smaller ones. A picture from noise is a sum of waves of decorrelated
+colours, whose amplitudes are changed (Olah, Mordvintsev and Schubert 2017, 'Feature visualization', section
+'Preconditioning and parameterization'): the gradient by the pixels is mostly of high frequencies, and natural
+images of low ones.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.keys import UINT8_MAX
+from estimator_lab.core.endpoints import LOGITS
+from estimator_lab.inference.run import Run
+from estimator_lab.tf1 import Tensor, tf
+
+MOST_SIDE = 448
+"""Largest side in pixels of a window of an image: its activations fit in memory."""
+
+_OCTAVES, _OCTAVE_SCALE = 4, 1.4
+_JITTER, _JITTERS_A_SIDE = 32, 6  # pixels by which a step shifts the image, at most
+_TV = 0.1  # weight of the total variation's gradient; that of the objective has mean absolute value 1
+_LARGEST = 3.0  # value of a gradient, in standard deviations
+_FLAT = 1e-6  # the square of a thousandth of the range: smaller gradients of pixels count as 0
+_CONTRAST = 0.1  # standard deviation of amplitudes at the start: fainter noise moves few channels
+_AMPLITUDE = 0.25  # of a wave of one pixel for a parameter of 1
+_RATE = 0.05  # of Adam
+# Of red, green and blue in [0, 1], of the pixels of 594 crops of 44 photos.
+_COLOUR_COVARIANCE = np.array([[0.0744, 0.0570, 0.0458], [0.0570, 0.0670, 0.0566], [0.0458, 0.0566, 0.0883]])
+
+Told = Callable[[int, int, float], None]
+"""Called after each step with the octave and the step, counted from 1, and the share of the work that is
+done."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a network.
+
+    Attributes:
+      name: of its endpoint.
+      channels: number of its channels.
+      sides: (height, width) of the images that the network was trained on.
+      fixed: whether it accepts only images of that size.
+      smallest: side in pixels of the smallest image that it accepts.
+    """
+
+    name: str
+    channels: int
+    sides: tuple[int, int]
+    fixed: bool
+    smallest: int
+
+
+class Objective:
+    """What is maximized, of images in [0, 1], in a session that ends with the `with` block.
+
+    Large images are looked at in windows, whose objectives are averaged.
+
+    Args:
+      run: the network.
+      layer: whose activations count: their mean square; with `by_channel`, the mean of one channel of each
+        image, or for the logits log p / (1 - p) of its class. Unlike the logit alone (Simonyan et al. 2014),
+        that penalizes evidence for other classes.
+      by_channel: whether one channel counts.
+
+    Raises:
+      FlagError: the layer does not depend on the image.
+      LabError: the checkpoint can't be restored.
+    """
+
+    def __init__(self, run: Run, layer: Layer, by_channel: bool = False) -> None:
+        self.layer = layer
+        sides = layer.sides if layer.fixed else (None, None)
+        assert run.architecture.network
+        with tf.Graph().as_default() as self._graph:
+            shape = [None, *sides, run.shape.channels]
+            self._images, self._grounds = tf.placeholder(tf.float32, shape), tf.placeholder(tf.float32, shape)
+            self._channels = tf.placeholder(tf.int32, [None])
+            self._filter = tf.placeholder(tf.float32, [None])
+            layers = run.architecture.network(self._images, run.params)
+            values = next(tensor for name, tensor in layers if name == layer.name)
+            self._objective = _objective(values, self._channels if by_channel else None, layer.name == LOGITS)
+            (gradient,) = tf.gradients(self._objective, self._images)
+            if gradient is None:
+                raise FlagError(f'--layer={layer.name} has no gradient with respect to the image.')
+            self._gradient = _filtered(gradient, self._filter)
+            (self._roughness,) = tf.gradients(_total_variation(self._images - self._grounds), self._images)
+            self._session = run.session()
+
+    def __enter__(self) -> 'Objective':
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._session.close()
+
+    def __call__(self, images: np.ndarray, channels: Sequence[int]) -> np.ndarray:
+        """Returns the objective of images [n, height, width, channels], float64 [n]."""
+        found = [
+            self._session.run(self._objective, {self._images: images[place], self._channels: channels})
+            for place in self.windows(images)
+        ]
+        return np.mean(found, axis=0, dtype=np.float64)
+
+    def gradient(self, images: np.ndarray, channels: Sequence[int], smoothing: float = 0.0) -> np.ndarray:
+        """Returns the gradient by the images, summed over the windows, float32 of their shape.
+
+        Args:
+          images: float32 [n, height, width, channels].
+          channels: the channel that counts in each image.
+          smoothing: standard deviation in pixels of the Gaussian that smooths the gradient.
+        """
+        found = np.zeros_like(images)
+        for place in self.windows(images):
+            feed = {self._channels: channels, self._filter: _gaussian(smoothing)}
+            found[place] += self._session.run(self._gradient, {self._images: images[place], **feed})
+        return found
+
+    def roughness(self, images: np.ndarray, grounds: np.ndarray) -> np.ndarray:
+        """Returns the gradient of the total variation of images less those that they were."""
+        found = np.zeros_like(images)
+        for place in self.windows(images):
+            feed = {self._images: images[place], self._grounds: grounds[place]}
+            found[place] += self._session.run(self._roughness, feed)
+        return found
+
+    def windows(self, images: np.ndarray) -> list[tuple[slice, slice, slice]]:
+        """Returns windows of equal size that cover images and overlap as little as possible."""
+        sides = self.layer.sides if self.layer.fixed else (MOST_SIDE, MOST_SIDE)
+        rows, columns = (
+            _spans(length, side, self.layer.fixed)
+            for length, side in zip(images.shape[1:3], sides, strict=True)
+        )
+        return [(slice(None), row, column) for row in rows for column in columns]
+
+    def waves(self, shape: Sequence[int], rng: np.random.Generator) -> 'Waves':
+        """Returns pictures that are sums of waves, in the same session; see `Waves`."""
+        with self._graph.as_default():
+            return Waves(self._session, shape, rng)
+
+
+def _objective(values: Tensor, channels: Tensor | None, is_logits: bool) -> Tensor:
+    """Returns the objective of the activations of a layer, float32 [n]; see `Objective`."""
+    if channels is None:
+        return tf.reduce_mean(tf.square(values), axis=list(range(1, values.shape.rank)))
+    own = tf.one_hot(channels, tf.shape(values)[-1], on_value=True, off_value=False)
+    if not is_logits:
+        values = tf.reduce_mean(values, axis=list(range(1, values.shape.rank - 1)))
+    score = tf.reduce_sum(tf.where(own, values, tf.zeros_like(values)), axis=1)
+    if not is_logits:
+        return score
+    return score - tf.reduce_logsumexp(tf.where(own, tf.fill(tf.shape(values), -np.inf), values), axis=1)
+
+
+def _total_variation(images: Tensor) -> Tensor:
+    """Returns the sum of the lengths of all pixels' gradients, a scalar (Rudin, Osher and Fatemi 1992)."""
+    down = images[:, 1:, :-1] - images[:, :-1, :-1]
+    right = images[:, :-1, 1:] - images[:, :-1, :-1]
+    return tf.reduce_sum(tf.sqrt(tf.square(down) + tf.square(right) + _FLAT))
+
+
+def _gaussian(deviation: float) -> np.ndarray:
+    """Returns the weights of a one-dimensional Gaussian filter, float32 [odd]; the identity for 0."""
+    if not deviation:
+        return np.ones(1, np.float32)
+    radius = max(round(3 * deviation), 1)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def _filtered(images: Tensor, weights: Tensor) -> Tensor:
+    """Returns images filtered along rows and columns, with zeros beyond the edges."""
+    channels = images.shape.as_list()[3]
+    for shape in ([-1, 1, 1, 1], [1, -1, 1, 1]):
+        kernel = tf.tile(tf.reshape(weights, shape), [1, 1, channels, 1])
+        images = tf.nn.depthwise_conv2d(images, kernel, [1] * 4, 'SAME')
+    return images
+
+
+def _spans(length: int, most: int, exact: bool) -> list[slice]:
+    count = -(-length // most)
+    side = most if exact else -(-length // count)
+    starts = np.linspace(0, length - side, count).round().astype(int).tolist()
+    return [slice(start, start + side) for start in starts]
+
+
+def climb(
+    objective: Objective,
+    photos: np.ndarray,
+    channels: Sequence[int],
+    steps: int,
+    rng: np.random.Generator,
+    pace: float = 1.5,
+    noise: float = 0.0,
+    smoothing: tuple[float, float] = (0.5, 0.5),
+    told: Told = lambda octave, step, share: None,
+) -> np.ndarray:
+    """Returns photos changed by gradient ascent, float32 of their shape in [0, 1].
+
+    Args:
+      objective: what is maximized.
+      photos: float32 [n, height, width, channels] in [0, 1].
+      channels: the channel that counts in each photo.
+      steps: in each octave.
+      rng: draws the noise and the jitter.
+      pace: mean change of a pixel in a step, in grey levels of 255.
+      noise: standard deviation of the noise that is added at the smallest octave.
+      smoothing: standard deviation in pixels of the Gaussian that smooths the gradient, in the first step and
+        in the last; it changes geometrically in between.
+      told: see `Told`.
+    """
+    sizes = octave_sizes(photos.shape[1], photos.shape[2], objective.layer.smallest)
+    pixels = np.cumsum([height * width for height, width in sizes])
+    change = noise * rng.standard_normal((len(photos), *sizes[0], photos.shape[3]), np.float32)
+    first, last = smoothing
+    for number, size in enumerate(sizes):
+        grounds = resized(photos, size)
+        images = np.clip(grounds + resized(change, size), 0, 1)
+        for step in range(steps):
+            done = (number * steps + step) / (len(sizes) * steps)
+            uphill = _shifted(objective, images, channels, first * (last / first) ** done, rng)
+            rough = objective.roughness(images, grounds)
+            images = np.clip(images + pace / UINT8_MAX * (_even(uphill) - _TV * rough), 0, 1)
+            rest = (steps - 1 - step) / steps * size[0] * size[1]
+            told(number + 1, step + 1, float((pixels[number] - rest) / pixels[-1]))
+        change = images - grounds
+    return images
+
+
+def climb_waves(
+    objective: Objective,
+    shape: Sequence[int],
+    channels: Sequence[int],
+    steps: int,
+    rng: np.random.Generator,
+    told: Told = lambda octave, step, share: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images before and after gradient ascent by the amplitudes of their waves; see `climb`."""
+    waves = objective.waves(shape, rng)
+    images = begin = waves.images()
+    for step in range(1, steps + 1):
+        waves.climb(_shifted(objective, images, channels, 0.0, rng))
+        images = waves.images()
+        told(1, step, step / steps)
+    return begin, images
+
+
+def _shifted(
+    objective: Objective,
+    images: np.ndarray,
+    channels: Sequence[int],
+    smoothing: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Returns the gradient of images shifted at random, so that borders of windows leave no trace."""
+    sides = images.shape[1:3]
+    _, *window = objective.windows(images)[0]
+    reach = min(_JITTER, round(min(sides) / _JITTERS_A_SIDE))
+    # With several windows, half of one hides the seams.
+    most = [
+        max((part.stop - part.start) // 2, reach) if part.stop - part.start < side else reach
+        for part, side in zip(window, sides, strict=True)
+    ]
+    # Mirrored at its borders: rolled around, the image would have edges where opposite borders meet.
+    rows, columns = (
+        np.pad(np.arange(side), abs(by), 'symmetric')[abs(by) - by :][:side]
+        for by, side in zip(rng.integers(np.negative(most), most, endpoint=True).tolist(), sides, strict=True)
+    )
+    place = (slice(None), rows[:, np.newaxis], columns)
+    found = np.zeros_like(images)
+    np.add.at(found, place, objective.gradient(images[place], channels, smoothing))
+    return found
+
+
+def _even(uphill: np.ndarray) -> np.ndarray:
+    """Returns gradients without outliers, which saturate single pixels, scaled to mean absolute value 1."""
+    limit = _LARGEST * np.std(uphill, axis=(1, 2, 3), keepdims=True)
+    clipped = np.clip(uphill, -limit, limit)
+    length = np.mean(np.abs(clipped), axis=(1, 2, 3), keepdims=True)
+    return np.divide(clipped, length, out=np.zeros_like(clipped), where=length > 0)
+
+
+def octave_sizes(height: int, width: int, smallest: int) -> list[tuple[int, int]]:
+    """Returns (height, width) of up to four octaves, from the smallest to the image's own."""
+    scales = [_OCTAVE_SCALE**number for number in reversed(range(1, _OCTAVES))]
+    smaller = [(round(height / scale), round(width / scale)) for scale in scales]
+    return [*(size for size in smaller if min(size) >= smallest), (height, width)]
+
+
+def resized(images: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Returns images [n, height, width, channels] resized to (height, width) with a Lanczos filter."""
+    if images.shape[1:3] == tuple(size):
+        return images
+    made = np.empty((len(images), *size, images.shape[3]), np.float32)
+    for number, channel in np.ndindex(len(images), images.shape[3]):
+        plane = Image.fromarray(np.ascontiguousarray(images[number, :, :, channel]))
+        made[number, :, :, channel] = plane.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+    return made
+
+
+class Waves:
+    """Images, a sigmoid of sums of waves, that start as faint noise around grey.
+
+    The amplitude of a wave is its parameter divided by its frequency, as in natural images. Each step is one
+    of Adam (Kingma and Ba 2015).
+
+    Args:
+      session: of the current graph.
+      shape: (n, height, width, channels).
+      rng: draws the parameters.
+    """
+
+    def __init__(self, session: Any, shape: Sequence[int], rng: np.random.Generator) -> None:
+        count, height, width, channels = shape
+        frequencies = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.rfftfreq(width))
+        scale = _AMPLITUDE * np.sqrt(height * width) / np.maximum(frequencies, 1 / max(height, width))
+        start = _CONTRAST * rng.standard_normal((2, count, channels, *scale.shape), np.float32)
+        parameters = tf.Variable(start)
+        waves = tf.signal.irfft2d(
+            tf.complex(*tf.unstack(parameters * scale.astype(np.float32))), [height, width]
+        )
+        self._images = tf.sigmoid(tf.einsum('nkhw,ck->nhwc', waves, colour_axes(channels)))
+        self._uphill = tf.placeholder(tf.float32, shape)
+        (gradient,) = tf.gradients(self._images, parameters, -self._uphill)
+        adam = tf.train.AdamOptimizer(_RATE)
+        self._step = adam.apply_gradients([(gradient, parameters)])
+        self._session = session
+        session.run(tf.variables_initializer([parameters, *adam.variables()]))
+
+    def images(self) -> np.ndarray:
+        """Returns the images, float32 [n, height, width, channels] in (0, 1)."""
+        found: np.ndarray = self._session.run(self._images)
+        return found
+
+    def climb(self, uphill: np.ndarray) -> None:
+        """Takes a step, given the gradient of the objective by the images."""
+        self._session.run(self._step, {self._uphill: uphill})
+
+
+def colour_axes(channels: int) -> np.ndarray:
+    """Returns axes of colours whose coordinates are uncorrelated in photos, float32 [channels, channels].
+
+    Column k is axis k, scaled such that the longest one, of brightness, has length 1.
+    """
+    if channels == 1:
+        return np.ones((1, 1), np.float32)
+    variances, directions = np.linalg.eigh(_COLOUR_COVARIANCE)
+    return (directions * np.sqrt(variances / variances.max())).astype(np.float32)

@@ -1,0 +1,270 @@
+"""A run: a folder with a trained model, and what can be done with it.
+
+Commands, programs and notebooks share it. Each verb is a function of a `Run`, the data and its settings, in a
+file of its own; the methods accept the settings by name. Results have `text`, `save` and a form for
+notebooks.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.settings import settings_from
+from estimator_lab.data.arrays import array_source, is_array
+from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.kinds import kind_in
+from estimator_lab.data.labels import read_label_table
+from estimator_lab.data.sources import source_of
+from estimator_lab.inference.settings import (
+    DreamSettings,
+    EvaluationSettings,
+    ExportSettings,
+    InspectionSettings,
+    PaintingSettings,
+    PredictionSettings,
+    ReportSettings,
+    SampleSettings,
+)
+from estimator_lab.runs.model import Trained, open_as
+
+if TYPE_CHECKING:
+    from estimator_lab.inference.evaluation import Evaluation
+    from estimator_lab.inference.inspection import Inspection
+    from estimator_lab.inference.prediction import Scalar
+    from estimator_lab.inference.report.history import History
+    from estimator_lab.inference.report.page import Report
+    from estimator_lab.inference.samples import Samples
+
+Data: TypeAlias = Any
+"""Paths of examples, folders and archives; or images, uint8 [n, height, width, channels] or floats in [0, 1];
+or a pair (images, labels)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run(Trained):
+    """A folder with a trained model, as its newest checkpoint was when the folder was opened.
+
+    Examples:
+        ```python
+        run = api.load('runs/faces')
+        run.evaluate('test.tar').metrics['accuracy']
+        for row in run.predict('holiday/'):
+            print(row['key'], row['label'], row['probability'])
+        ```
+
+    Attributes:
+      model_dir: the folder.
+      labels: the labels that the model knows, in the order of their class ids.
+      hparams: the hyper-parameters by name.
+      checkpoint: path of the checkpoint, for `tf.train.Saver.restore`.
+      step: its global step.
+      result: of the training that has just ended; None for a run that was opened.
+    """
+
+    result: Any = None
+
+    def examples(
+        self, data: Data, labels: Path | None = None, note: Callable[[str], None] = lambda line: None
+    ) -> ExampleInput:
+        """Returns examples of the model's kind, in the order in which they are given.
+
+        Args:
+          data: paths, or images in memory.
+          labels: a table of labels; None for those of folders, or in memory.
+          note: called with a sentence about what is unusual about an archive.
+
+        Raises:
+          DataError: a path is not there, or the first file holds examples of another kind, such as trees.
+        """
+        if is_array(data):
+            return ExampleInput([array_source(data)], self.kind, note)
+        paths = [data] if isinstance(data, str | Path) else data
+        kind = self.kind.with_labels(read_label_table(labels)) if labels else self.kind
+        examples = ExampleInput(list(map(str, paths)), kind, note)
+        first = next((path for path in examples.paths if Path(path).is_file()), '')
+        found = kind_in(source_of(first)) if first and not self.kind.accepts(first) else None
+        if found and found.name != self.kind.name:
+            raise DataError(
+                f'{first!r} holds {found.noun}, but --model_dir={self.model_dir} accepts {self.kind.noun}.'
+            )
+        return examples
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics of the last evaluation in training, by name; {} without one."""
+        return {name: value for name, (_, value) in self.history().last().items()}
+
+    def history(self) -> 'History':
+        """Returns what the run has written for TensorBoard: curves by name, line and step, and pictures."""
+        from estimator_lab.inference.report.history import read_history
+
+        return read_history(self.model_dir)
+
+    def evaluate(self, data: Data, **settings: Any) -> 'Evaluation':
+        """Evaluates the model on labelled examples; nothing in `model_dir` is changed.
+
+        Args:
+          data: archives, folders, or a pair (images, labels) of arrays.
+          **settings: flags of `estimator_lab.evaluate`, such as batch_size=64.
+
+        Raises:
+          DataError: the examples can't be read.
+          FlagError: a setting is not allowed.
+          LabError: TensorFlow fails.
+        """
+        from estimator_lab.inference.evaluate import evaluate
+
+        return evaluate(self, data, settings_from(EvaluationSettings, settings))
+
+    def predict(self, examples: Data, **settings: Any) -> 'Iterator[dict[str, Scalar]]':
+        """Yields a row for each example, in their order, as soon as it is known.
+
+        Args:
+          examples: paths of images, folders and archives; or an array of images.
+          **settings: flags of `estimator_lab.predict`: top, batch_size and decode.
+
+        Yields:
+          A dict such as {'key': 'a.jpg', 'label': 'n000001', 'probability': 0.98}; for an example that could
+          not be decoded {'key': ..., 'problem': ...}.
+
+        Raises:
+          DataError: the examples can't be read any further, after the rows for those before.
+          FlagError: a setting is not allowed; the model paints, and does not predict.
+          LabError: TensorFlow fails.
+        """
+        from estimator_lab.inference.prediction import predict, rows_of
+
+        chosen = settings_from(PredictionSettings, settings)
+        return rows_of(self, predict(self, self.examples(examples), chosen), chosen.top)
+
+    def predict_arrays(self, examples: Data, **settings: Any) -> dict[str, np.ndarray]:
+        """Returns the predictions for all examples as arrays [n, ...] by name, with their keys as 'key'.
+
+        Args and errors are those of `predict`. Examples that can't be decoded are left out.
+        """
+        from estimator_lab.inference.prediction import arrays_of, predict
+
+        return arrays_of(predict(self, self.examples(examples), settings_from(PredictionSettings, settings)))
+
+    def inspect(self, example: str | Path | np.ndarray, **settings: Any) -> 'Inspection':
+        """Returns filters, activation maps, saliency and the like for one example.
+
+        Args:
+          example: an image file, ARCHIVE:MEMBER, an image uint8 [height, width, channels]; for a model of
+            trees, ARCHIVE:MEMBER or the text of a tree.
+          **settings: label, whose evidence is shown; the predicted one by default.
+
+        Raises:
+          DataError: the example can't be read.
+          FlagError: the model does not know the label.
+          LabError: TensorFlow fails.
+        """
+        from estimator_lab.inference.inspection import inspect
+
+        return inspect(self, example, settings_from(InspectionSettings, settings))
+
+    def dream(self, **settings: Any) -> Image.Image:
+        """Returns a picture of what the model has learned, as `estimator_lab.dream` draws it.
+
+        Args:
+          **settings: flags of that command, such as layer='conv2', image='photo.jpg' or atlas=True.
+
+        Raises:
+          DataError: an image or an archive can't be read.
+          FlagError: a setting is not allowed, or has no meaning for this model.
+          LabError: TensorFlow fails.
+        """
+        from estimator_lab.inference.drawing import draw
+
+        return draw(self, settings_from(DreamSettings, settings), frozenset(settings)).picture()
+
+    def sample(self, count: int = 64, **settings: Any) -> 'Samples':
+        """Returns images that a generator, an RBM or a DBN makes up.
+
+        Args:
+          count: how many.
+          **settings: flags of `estimator_lab.dream` for samples: seed, steps and data of Gibbs chains, label
+            and truncation of a generator.
+
+        Raises:
+          FlagError: the model makes no samples, does not know the label, or ignores a setting.
+          LabError: TensorFlow fails.
+        """
+        from estimator_lab.inference.samples import sample
+
+        chosen = settings_from(SampleSettings, {'count': count, **settings})
+        return sample(self, chosen, frozenset(settings))
+
+    def paint(self, photo: str | Path | Image.Image | np.ndarray, **settings: Any) -> Image.Image:
+        """Returns a photo painted in a learned style, at its own size.
+
+        Args:
+          photo: its path, a picture, or uint8 [height, width, channels].
+          **settings: flags of `estimator_lab.predict` for paintings: style, strength and preserve_colour.
+
+        Raises:
+          DataError: the photo can't be read.
+          FlagError: the model does not paint (`--model=style` does), or not in that style.
+          LabError: TensorFlow fails.
+        """
+        from estimator_lab.inference.painting import paint
+
+        return paint(self, photo, settings_from(PaintingSettings, settings))
+
+    def export(self, out: str | Path | None = None, **settings: Any) -> Path:
+        """Writes a SavedModel below a folder and returns its path.
+
+        Args:
+          out: the folder; None for MODEL_DIR/export.
+          **settings: flags of `estimator_lab.export`, such as onnx=True.
+
+        Raises:
+          FlagError: the folder can't be written.
+          LabError: TensorFlow fails, or the disk is full.
+        """
+        from estimator_lab.inference.exporting import export
+
+        return export(self, settings_from(ExportSettings, {'out': out, **settings}))
+
+    def report(self, out: str | Path | None = None, **settings: Any) -> 'Report':
+        """Writes the run as one page of HTML.
+
+        Args:
+          out: the page; None for MODEL_DIR/report.html.
+          **settings: flags of `estimator_lab.report`, such as data='test.tar'.
+
+        Raises:
+          DataError: the examples can't be read.
+          FlagError: the page can't be written, or a setting is not allowed.
+          LabError: TensorFlow fails, or the disk is full.
+        """
+        from estimator_lab.inference.report.page import report
+
+        return report(self, settings_from(ReportSettings, {'out': out, **settings}))
+
+    def __repr__(self) -> str:
+        return f'Run({str(self.model_dir)!r}): {self.model} at step {self.step:,}'
+
+    def _repr_html_(self) -> str:
+        from estimator_lab.inference.report.html import framed
+        from estimator_lab.inference.report.page import run_overview
+
+        return framed(str(self.model_dir), run_overview(self, self.history()))
+
+
+def open_run(model_dir: Path, result: Any = None) -> Run:
+    """Opens a folder in which a model was trained; nothing is written to it.
+
+    Args:
+      model_dir: the folder.
+      result: of the training that has just ended there.
+
+    Raises:
+      DataError: it holds no model that this version can open, or no checkpoint that can be read.
+    """
+    return open_as(Run, model_dir, result=result)

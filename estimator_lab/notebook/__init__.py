@@ -1,1 +1,0 @@
-"""Trained models as Python objects, which show themselves in a notebook; parts for Estimators of the user."""

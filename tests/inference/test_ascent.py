@@ -1,0 +1,165 @@
+"""Objectives against NumPy, gradients against central differences, and what the steps do to images."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from scipy.special import softmax
+
+from estimator_lab.core.endpoints import published
+from estimator_lab.inference import ascent
+from estimator_lab.inference.ascent import (
+    Objective,
+    climb,
+    climb_waves,
+    colour_axes,
+    octave_sizes,
+    resized,
+)
+from estimator_lab.inference.dreams import find_layer
+from estimator_lab.tf1 import tf
+
+RNG = np.random.default_rng(1)
+
+
+def objective_of(run, name, **more):
+    return Objective(run, find_layer(run, name), **more)
+
+
+def published_values(run, name, images):
+    """Returns an endpoint as PREDICT publishes it."""
+    with tf.Graph().as_default() as graph:
+        run.predictions({'image': tf.constant(images), 'key': tf.constant(['k'] * len(images))})
+        with run.session() as session:
+            return session.run(published(graph)[name])
+
+
+@pytest.fixture
+def photo():
+    return 0.3 + 0.4 * np.random.default_rng(1).random((1, 20, 30, 1), np.float32)
+
+
+@pytest.mark.parametrize('name', ['conv1_1', 'pool5', 'global_pool', 'logits'])
+def test_the_objective_of_a_layer_is_the_mean_square_of_what_prediction_publishes(vgg, name):
+    images = RNG.random((2, *vgg.shape), np.float32)
+    with objective_of(vgg, name) as objective:
+        found = objective(images, [0, 0])
+    squares = np.square(published_values(vgg, name, images).reshape(2, -1))
+    assert found == pytest.approx(squares.mean(axis=1), rel=1e-3) and found.min() > 0
+
+
+def test_each_image_has_its_own_channel_or_the_log_odds_of_its_class(cnn):
+    images = RNG.random((2, 8, 8, 1), np.float32)
+    with objective_of(cnn, 'conv1', by_channel=True) as objective:
+        found = objective(images, [1, 0])
+        both, alone = objective.gradient(images, [1, 0]), objective.gradient(images[1:], [0])
+    values = published_values(cnn, 'conv1', images)
+    assert found == pytest.approx([values[0, ..., 1].mean(), values[1, ..., 0].mean()], rel=1e-4)
+    assert both[1] == pytest.approx(alone[0], abs=1e-6)
+    with objective_of(cnn, 'logits', by_channel=True) as objective:
+        found = objective(images, [2, 1])
+    shares = softmax(published_values(cnn, 'logits', images).astype(float), axis=1)
+    odds = [np.log(share / (1 - share)) for share in (shares[0, 2], shares[1, 1])]
+    assert found == pytest.approx(odds, rel=1e-3)
+
+
+@pytest.mark.parametrize('name', ['conv1', 'dense'])
+def test_the_gradient_over_windows_is_that_of_the_mean_objective(cnn, name, monkeypatch):
+    """By central differences along random ways up; conv1 in 2x2 windows of 6x5, dense in windows of 8x8."""
+    monkeypatch.setattr(ascent, 'MOST_SIDE', 6)
+    images = 0.2 + 0.6 * RNG.random((1, 12, 10, 1), np.float32)
+    with objective_of(cnn, name) as objective:
+        places = objective.windows(images)
+        seen = np.zeros((1, 12, 10), int)
+        for place in places:
+            seen[place] += 1
+        assert len(places) == 4 and seen.min() == 1
+        uphill = objective.gradient(images, [0])
+        for _ in range(3):
+            step = 2e-3 * np.sign(uphill) * RNG.random(images.shape, np.float32)
+            rise = objective(images + step, [0]) - objective(images - step, [0])
+            assert np.sum(2 * step * uphill) / 4 == pytest.approx(rise[0], rel=0.02)
+
+
+def test_the_smoothed_gradient_is_scipys(cnn):
+    images = RNG.random((1, 20, 24, 1), np.float32)
+    with objective_of(cnn, 'conv1') as objective:
+        rough, smooth = (objective.gradient(images, [0], deviation) for deviation in (0.0, 2.0))
+    expected = gaussian_filter(rough, (0, 2.0, 2.0, 0), mode='constant', radius=(0, 6, 6, 0))
+    assert smooth == pytest.approx(expected, abs=1e-6)
+
+
+def test_roughness_is_that_of_the_change(cnn):
+    grounds = RNG.random((1, 8, 8, 1), np.float32)
+    spot = grounds.copy()
+    spot[0, 4, 4] += 0.5
+    with objective_of(cnn, 'conv1') as objective:
+        assert np.abs(objective.roughness(grounds, grounds)).max() == 0
+        rough = objective.roughness(spot, grounds)
+    assert rough.argmax() == 4 * 8 + 4 and rough[0, 4, 4, 0] > 1
+
+
+def test_the_objective_increases_and_the_photo_keeps_its_size(cnn, photo):
+    told = []
+    with objective_of(cnn, 'conv1') as objective:
+        found = climb(
+            objective, photo, [0], 5, np.random.default_rng(1), told=lambda *state: told.append(state)
+        )
+        assert objective(found, [0]) > 1.2 * objective(photo, [0]) > 0
+        again, other = (climb(objective, photo, [0], 5, np.random.default_rng(seed)) for seed in (1, 2))
+    assert found.shape == photo.shape and found.min() >= 0 and found.max() <= 1
+    assert np.allclose(found, again, atol=1e-6) and not np.allclose(found, other)
+    octaves = len(octave_sizes(20, 30, 4))
+    assert [state[:2] for state in told] == [(o, i) for o in range(1, octaves + 1) for i in range(1, 6)]
+    assert told[-1][2] == pytest.approx(1)
+
+
+def test_nothing_to_climb_leaves_the_photo_as_it_is(cnn, photo):
+    with objective_of(cnn, 'conv1', by_channel=True) as objective:
+        # No image has a channel 2, so that the objective is 0 everywhere.
+        found = climb(objective, photo, [2], 2, np.random.default_rng(1))
+    assert found == pytest.approx(photo, abs=1e-6)
+
+
+def test_windows_leave_no_visible_seams(cnn, monkeypatch):
+    """The mean change would differ by row if there were seams."""
+    monkeypatch.setattr(ascent, 'MOST_SIDE', 8)
+    grey = np.full((1, 20, 30, 1), 0.5, np.float32)
+    with objective_of(cnn, 'conv1') as objective:
+        found = climb(objective, grey, [0], 80, np.random.default_rng(1), pace=0.2)
+    rows = (found - 0.5)[0, 3:-3, :, 0].mean(axis=1)
+    assert rows.std() < 0.25 * abs(rows.mean())
+
+
+def test_octaves_end_with_the_photos_own_size():
+    assert octave_sizes(100, 140, 4) == [(36, 51), (51, 71), (71, 100), (100, 140)]
+    assert octave_sizes(100, 140, 60) == [(71, 100), (100, 140)]
+    assert octave_sizes(100, 140, 200) == [(100, 140)]
+
+
+def test_resizing_is_pillows():
+    image = np.random.default_rng(1).random((2, 6, 9, 3), np.float32)
+    expected = Image.fromarray(image[1, :, :, 2]).resize((5, 4), Image.Resampling.LANCZOS)
+    assert resized(image, (4, 5))[1, :, :, 2] == pytest.approx(np.asarray(expected))
+    assert resized(image, (6, 9)) is image
+
+
+@pytest.mark.parametrize('shape', [(2, 32, 32, 3), (1, 33, 35, 3)])
+def test_waves_start_as_faint_noise_of_all_frequencies_and_climb(vgg, shape):
+    with objective_of(vgg, 'conv2_1', by_channel=True) as objective:
+        begin, end = climb_waves(objective, shape, [0, 1][: shape[0]], 9, np.random.default_rng(1))
+        before, after = (objective(images, [0, 1][: shape[0]]) for images in (begin, end))
+    assert begin.shape == end.shape == shape and end.min() > 0 and end.max() < 1
+    assert begin.mean() == pytest.approx(0.5, abs=0.02) and 0.01 < begin.std() < 0.05
+    power = np.abs(np.fft.fft2(begin[0, ..., 0] - 0.5))  # amplitudes fall with the frequency
+    assert power[1:3, 1:3].mean() > 3 * power[12:15, 12:15].mean()
+    assert (after > before).all()
+
+
+def test_colours_are_decorrelated():
+    axes = colour_axes(3).astype(float)
+    covariance = np.array([[0.0744, 0.0570, 0.0458], [0.0570, 0.0670, 0.0566], [0.0458, 0.0566, 0.0883]])
+    share = axes @ axes.T / covariance
+    assert share == pytest.approx(share[0, 0], rel=1e-4)
+    assert np.linalg.norm(axes, axis=0).max() == pytest.approx(1)
+    assert colour_axes(1).tolist() == [[1]]

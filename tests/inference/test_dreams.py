@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.inference import dreams
+from estimator_lab.inference.dreams import Ascent, find_layer, middle_layer
+from estimator_lab.inference.settings import DreamSettings
+
+
+@pytest.fixture
+def colours(tmp_path):
+    """The path of a photo of 40x34 pixels."""
+    pixels = np.random.default_rng(1).integers(0, 256, (34, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'photo.png')
+    return str(tmp_path / 'photo.png')
+
+
+def dream(run, **settings):
+    return dreams.dream(run, DreamSettings(**settings))
+
+
+def test_a_photo_keeps_its_size_and_its_colours_where_the_network_sees_grey(cnn, colours):
+    photo = dreams.open_photo(colours)
+    grey = np.asarray(Image.open(colours).convert('L')) / 255
+    assert dreams.seen_by(photo, 1)[0, :, :, 0] == pytest.approx(grey, abs=1 / 255)
+    assert dreams.seen_by(photo[..., :1], 3).shape == (1, 34, 40, 3)
+    found = dream(cnn, layer='conv2', image=colours, steps=2)
+    image = np.asarray(found.picture()).astype(int)
+    change = image - np.asarray(Image.open(colours))
+    inside = (image > 0).all(axis=2) & (image < 255).all(axis=2)
+    assert np.ptp(change[inside], axis=1).max() <= 1 < np.abs(change).mean()
+    assert found.notes == [
+        'the network sees grey: the photo keeps its colours, only their brightness changes'
+    ]
+    assert found.text().startswith('conv2, 40x34 pixels; objective ')
+
+
+def test_what_a_network_imagines_for_a_label(cnn):
+    found = dream(cnn, label='n000002')
+    assert found.what == 'n000002' and found.image.size == (8, 8)
+    assert found.after > found.before
+
+
+def test_a_class_is_seen_in_windows_of_a_larger_photo(cnn, colours):
+    assert dream(cnn, label='n000002', image=colours, steps=1).image.size == (40, 34)
+
+
+def test_an_atlas_has_a_picture_of_each_channel(cnn, monkeypatch):
+    monkeypatch.setattr(dreams, 'MOST_SIDE', 8)  # one at a time
+    ascent = Ascent(cnn, find_layer(cnn, 'conv2'), DreamSettings(atlas=True, steps=1))
+    _, images, objectives, names = ascent.of_channels()
+    assert images.shape == (2, 8, 8, 1) and names == ['0', '1'] and objectives.shape == (2,)
+    ascent = Ascent(cnn, find_layer(cnn, 'logits'), DreamSettings(atlas=True, steps=1, count=3))
+    _, images, _, names = ascent.of_channels()
+    assert names == ['n000000', 'n000001', 'n000002'] and not np.allclose(images[0], images[1])
+    assert dream(cnn, layer='conv2', atlas=True, steps=1).text().startswith('2 channels of conv2')
+
+
+def test_without_a_photo_waves_change_except_for_classes(cnn, vgg, colours):
+    def in_waves(run, layer, **settings):
+        return Ascent(run, find_layer(run, layer), DreamSettings(**settings)).in_waves
+
+    assert in_waves(cnn, 'conv2') and in_waves(vgg, 'conv2_1', atlas=True)
+    assert not in_waves(cnn, 'conv2', image=colours) and not in_waves(cnn, 'logits', label='n000002')
+    assert not in_waves(cnn, 'dense') and not in_waves(vgg, 'logits', atlas=True)
+
+
+def test_convolutions_see_any_size_and_dense_layers_their_own(cnn):
+    layer = find_layer(cnn, 'dense')
+    assert layer.fixed and layer.sides == (8, 8) and layer.channels == 8
+    assert not find_layer(cnn, 'pool2').fixed and find_layer(cnn, 'pool2').smallest == 4
+
+
+def test_the_middle_layer_is_a_convolution(cnn, vgg):
+    assert middle_layer(cnn) == 'conv2' and middle_layer(vgg) == 'conv4_2'
+
+
+@pytest.mark.parametrize(
+    ('which', 'settings', 'sentence'),
+    [
+        ('cnn', {'layer': 'conv3'}, r'--layer=conv3 is not a layer of .*; there are conv1, .*logits\.'),
+        ('cnn', {}, '--layer is missing; there are conv1'),
+        ('cnn', {'layer': 'conv2', 'channel': 2}, '--channel=2 is out of range: conv2 has 2 channels'),
+        ('cnn', {'label': 'x'}, '--label=x is unknown to the model; it knows labels such as n000000, '),
+        ('vgg', {'label': 'n000001', 'layer': 'conv1_1'}, '--label=n000001 looks at the last layer'),
+        ('cnn', {'label': 'n000001', 'channel': 1}, '--label and --channel exclude each other'),
+        ('cnn', {'label': 'n000001', 'atlas': True}, '--label and --atlas exclude'),
+        ('cnn', {'layer': 'conv1', 'atlas': True, 'image': 'x'}, '--image has no meaning for --atlas'),
+        ('cnn', {'layer': 'conv1', 'size': 9, 'image': 'x'}, '--size=9 has no meaning for --image'),
+        ('cnn', {'layer': 'dense', 'size': 5}, '--size=5 has 5x5 pixels, but dense of .* needs 8x8 or more'),
+    ],
+)
+def test_flags_that_cannot_work_get_a_sentence(request, which, settings, sentence):
+    with pytest.raises(FlagError, match=sentence):
+        dream(request.getfixturevalue(which), **settings)
+
+
+def test_an_image_may_be_too_small_or_none(cnn, tmp_path):
+    Image.new('L', (9, 5)).save(tmp_path / 'small.png')
+    with pytest.raises(FlagError, match=r'small.png has 9x5 pixels, but dense of .* needs 8x8 or more'):
+        dream(cnn, layer='dense', image=str(tmp_path / 'small.png'))
+    (tmp_path / 'junk.png').write_bytes(b'junk')
+    with pytest.raises(DataError, match=r'--image=\S+junk.png cannot be decoded: not an image'):
+        dream(cnn, layer='conv1', image=str(tmp_path / 'junk.png'))
