@@ -17,19 +17,6 @@ COMMANDS = (
 )
 """The modules of the package that are commands, in the order in which users need them."""
 
-_COMPLETION = """_estimator_lab() {
-  local word="${COMP_WORDS[COMP_CWORD]}"
-  if [ "$COMP_CWORD" = 1 ]; then
-    COMPREPLY=($(compgen -W "%s" -- "$word"))
-  elif [[ "$word" == --* ]]; then
-    local help="$(estimator_lab "${COMP_WORDS[1]}" --help 2>/dev/null)"
-    COMPREPLY=($(compgen -W "$(sed -n 's/^  *\\(--[a-z_]*\\).*/\\1/p' <<<"$help")" -- "$word"))
-  else
-    COMPREPLY=($(compgen -f -- "$word"))
-  fi
-}
-complete -o nospace -F _estimator_lab estimator_lab"""
-
 
 def main() -> int:
     """Runs the command line; returns the exit status, 2 for an unknown command."""
@@ -42,8 +29,6 @@ def main() -> int:
         say_lines(_help())
     elif name == '--version':
         say(versions())
-    elif name == '--completion':
-        say_lines(_COMPLETION % ' '.join(COMMANDS))
     else:
         warn(f'error: {_unknown(name)}')
         return 2
@@ -72,7 +57,6 @@ def _help() -> str:
             '',
             'Flags:',
             '  --version        prints the versions of this package, TensorFlow and Python',
-            '  --completion     prints a script that makes bash complete the commands and flags',
         )
     )
 

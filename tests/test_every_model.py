@@ -72,8 +72,7 @@ def test_onnx_and_tflite_agree_with_the_export(run, tmp_path, capfd):
             found = of_onnx(path, given) if form == 'onnx' else of_tflite(path.read_bytes(), name, given)
             assert_same(found, wanted)
             assert set(found) | left_out == set(wanted) and not set(found) & left_out
-            texts = {'labels', 'top_labels'} if form == 'onnx' else set()
-            assert left_out <= texts | {'dream', 'png'}
+            assert left_out <= {'labels', 'top_labels', 'dream', 'png'}
 
 
 class Parts(html.parser.HTMLParser):

@@ -122,7 +122,7 @@ def test_tflite_gives_the_same_probabilities(exported, files, cnn_dir):
     converted = to_tflite(exported, PIXELS_SIGNATURE)
     found = of_tflite(converted.data, PIXELS_SIGNATURE, {'image': images})
     wanted = answers_in_training(cnn_dir, files)
-    assert found['labels'].tolist() == [answer['labels'] for answer in wanted]
+    assert converted.left_out == ['labels', 'top_labels']
     assert np.allclose(found['probabilities'], [answer['probabilities'] for answer in wanted], atol=1e-5)
 
 
@@ -160,7 +160,7 @@ def saved(folder, build):
             'serving_default has no output that is a number',
         ),
         ('TensorFlow Lite', lambda x: {'y': tf.random.stateless_normal([2], [1, 2])}, 'has no output that'),
-        ('TensorFlow Lite', lambda x: {'y': tf.as_string(x)}, ''),
+        ('TensorFlow Lite', lambda x: {'y': tf.as_string(x)}, 'serving_default has no output that'),
     ],
 )
 def test_what_cannot_be_converted_is_said_in_one_sentence(tmp_path, form, build, reason, capfd):
@@ -179,47 +179,6 @@ def test_a_random_output_and_text_are_left_out(tmp_path):
     converted = onnx_converter([])(folder, 'serving_default')
     assert converted.left_out == ['noise', 'text']
     assert_same(of_onnx(converted.data, given), {'twice': 2 * given['x']})
-
-
-def raw():
-    """Returns a receiver of numbers."""
-    given = {'age': tf.placeholder(tf.float32, [None, 1]), 'size': tf.placeholder(tf.float32, [None, 2])}
-    return tf.estimator.export.ServingInputReceiver(given, given)
-
-
-def test_the_export_of_another_estimator(tmp_path, run_export):
-    columns = [tf.feature_column.numeric_column('age'), tf.feature_column.numeric_column('size', (2,))]
-    model = tf.estimator.DNNClassifier([3], columns, str(tmp_path / 'run'), n_classes=3)
-    random = np.random.default_rng(2)
-    data = {'age': random.normal(size=(9, 1)), 'size': random.normal(size=(9, 2))}
-    data = {key: values.astype(np.float32) for key, values in data.items()}
-    model.train(lambda: tf.data.Dataset.from_tensors((data, np.arange(9) % 3)), steps=1)
-    folder = Path(model.export_saved_model(str(tmp_path), raw).decode())
-    out = tmp_path / 'out'
-    status, said, err = run_export(folder, f'--out={out}', '--onnx', '--tflite')
-    assert (status, err) == (0, '') and f'the signature predict of {folder}' in said
-    assert sorted(path.name for path in out.iterdir()) == ['model.onnx', 'model.tflite']
-    predictions = list(model.predict(lambda: tf.data.Dataset.from_tensors(data)))
-    wanted = {name: np.array([row[name] for row in predictions]) for name in predictions[0]}
-    found = of_onnx(out / 'model.onnx', data)
-    assert set(wanted) - set(found) == {'classes', 'all_classes'}
-    assert_same(found, wanted)
-    found = of_tflite((out / 'model.tflite').read_bytes(), 'predict', data)
-    assert_same({name: found[name] for name in ('logits', 'probabilities', 'class_ids')}, wanted)
-
-    status, _, err = run_export(folder)
-    assert status == 2 and err == (
-        f'error: --model_dir={folder} is an export already: add --onnx or --tflite to convert it.\n'
-    )
-    parsing = tf.estimator.export.build_parsing_serving_input_receiver_fn(
-        tf.feature_column.make_parse_example_spec(columns)
-    )
-    folder = Path(model.export_saved_model(str(tmp_path / 'examples'), parsing).decode())
-    status, _, err = run_export(folder, '--onnx')
-    assert status == 1 and f'{folder} has no signature whose inputs are numbers' in err
-    (folder / 'saved_model.pb').write_bytes(b'\xff' * 40)
-    status, _, err = run_export(folder, '--onnx')
-    assert status == 1 and err.startswith(f'error: {folder} cannot be read: ') and err.count('\n') == 1
 
 
 def test_onnx_that_is_too_new(cnn_dir, tmp_path, run_export, monkeypatch):
@@ -281,6 +240,7 @@ def test_an_interrupted_export_leaves_nothing(cnn_dir, tmp_path, monkeypatch, er
 
 def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_export):
     from estimator_lab.inference.painting import Artist, with_painting_settings
+    from estimator_lab.inference.run import open_run
     from estimator_lab.inference.settings import PaintingSettings
 
     status, out, _ = run_export(
@@ -291,8 +251,8 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
     photo = picture(7, 33, 20)
     pixels = np.asarray(photo)
     settings = PaintingSettings(style='oil', strength=0.5)
-    with Artist(with_painting_settings(open_trained(style_dir), settings)) as artist:
-        wanted = artist.paint(pixels).astype(int)
+    with Artist(with_painting_settings(open_run(style_dir), settings)) as artist:
+        wanted = artist.paint(photo).astype(int)
 
     found = run_signature(folder, 'serving_default', {'image_bytes': np.array([encoded(photo)], object)})
     assert list(found) == ['painted_bytes'] and found['painted_bytes'][0].startswith(b'\xff\xd8')

@@ -1,4 +1,4 @@
-"""`python -m estimator_lab`, and the page that is made from the commands."""
+"""`python -m estimator_lab`."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 from estimator_lab.__main__ import COMMANDS, main
 from estimator_lab.models.registry import MODELS
 from tests.commands import invoke
-from tests.places import ROOT, load_script
+from tests.places import ROOT
 
 
 def run_main():
@@ -65,11 +65,6 @@ def test_it_tells_versions(run):
     )
 
 
-def test_completion_is_a_script_for_bash(run):
-    script = run('estimator_lab', '--completion')[1]
-    assert 'complete -o nospace -F' in script and 'data.tar_index' in script
-
-
 @pytest.mark.parametrize(
     ('name', 'hint'), [('trian', 'did you mean train?'), ('zzz', 'known are: train, evaluate')]
 )
@@ -77,10 +72,3 @@ def test_an_unknown_command_gets_one_sentence(run, name, hint):
     status, out, err = run('estimator_lab', name)
     assert (status, out) == (2, '')
     assert err.startswith(f'error: There is no command {name!r}') and hint in err and err.count('\n') == 1
-
-
-@pytest.mark.once
-def test_the_page_of_commands_is_what_they_say(run):
-    tool = load_script(ROOT / 'tools/commands_page.py')
-    page = tool.page(lambda module, arguments: run(module, *arguments)[1])
-    assert page == (ROOT / 'docs/commands.md').read_text(encoding='utf-8')

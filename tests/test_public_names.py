@@ -90,11 +90,6 @@ def test_its_methods_and_attributes_are_documented(module, name):
     assert set(own) <= described(inspect.getdoc(value))
 
 
-def test_the_page_lists_them():
-    page = declared.PAGE.read_text(encoding='utf-8')
-    assert declared.table() in page and declared.with_table(page) == page
-
-
 def blocks():
     """Yields (place, code) of all programs that are shown: on pages, in examples and in the notebook."""
     pages = [*all_pages(), ROOT / 'SECURITY.md', ROOT / 'CHANGELOG.md']

@@ -9,6 +9,8 @@ import textwrap
 
 import pytest
 
+from estimator_lab.__main__ import COMMANDS
+from estimator_lab.models.registry import MODELS
 from tests.archive_files import encoded, picture, small_archive
 from tests.places import ROOT, load_script
 
@@ -72,6 +74,15 @@ def test_each_public_name_is_described(site):
     for module, names in declared.PUBLIC.items():
         for name in names:
             assert f'id="{module}.{name}"' in texts, name
+
+
+def test_commands_and_public_names_are_listed(site):
+    commands = page(site, 'commands')
+    for module in COMMANDS:
+        assert f'estimator_lab.{module}</code>' in commands
+    for name in MODELS:
+        assert f'>--model={name}</code>' in commands
+    assert all(f'<code>{name}</code>' in page(site, 'api') for name in declared.PUBLIC['estimator_lab.api'])
 
 
 def test_links_between_files_of_the_repository_lead_to_pages(site):

@@ -2,17 +2,15 @@
 
     python tools/public_names.py
 
-writes their list in docs/api.md. tools/site_pages.py makes the Python reference of them, and
-tests/test_public_names.py checks that each is documented, and that docs and examples use no others.
+lists them. tools/site_pages.py makes the Python reference of them, and tests/test_public_names.py checks that each is
+documented, and that docs and examples use no others.
 """
 
 import ast
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / 'docs/api.md'
 
 # By title, modules with their public names; () for a module that is imported for its effect.
 TITLES: Mapping[str, Sequence[str]] = {
@@ -99,10 +97,5 @@ def table() -> str:
     return '\n'.join(rows)
 
 
-def with_table(page: str) -> str:
-    """Returns the text of docs/api.md with the present list."""
-    return re.sub(r'\| module \| names \|\n(\|.*\n)+', lambda _: f'{table()}\n', page)
-
-
 if __name__ == '__main__':
-    PAGE.write_text(with_table(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+    print(table())

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from commands_page import page as commands_page
 from gallery import OUT, RESULT, examples
 from mkdocs.structure.files import File, Files
-from public_names import PUBLIC, TITLES, modules_of
+from public_names import PUBLIC, TITLES, modules_of, table
 
 ROOT = Path(__file__).resolve().parents[1]
 # Pages by the files at the top that they are made of.
@@ -56,6 +57,7 @@ def on_files(files: Files, config: Any) -> Files:
         for file in stored:
             files.append(File.generated(config, f'examples/{path.stem}/{file.name}', abs_src_path=str(file)))
     pages['examples/index.md'] = _gallery_index()
+    pages['commands.md'] = commands_page()
     pages |= _references()
     for uri, text in pages.items():
         files.append(File.generated(config, uri, content=text))
@@ -63,8 +65,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Turns links between the files of the repository into links between pages."""
+    """Turns links between the files of the repository into links between pages; lists the public names."""
     uri = page.file.src_uri
+    if uri == 'api.md':
+        markdown = f'{markdown.rstrip()}\n\n{table()}\n'
     here = {page: name for name, page in _TOP.items()}.get(
         uri, uri if uri.startswith('examples/') else f'docs/{uri}'
     )

@@ -4,17 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from estimator_lab.inference.evaluation_report import as_json, text, write_files
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
 from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.core import keys
 from estimator_lab.core.model import Task
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.examples import ExampleInput
-from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.inference.evaluation import evaluate
+from estimator_lab.inference.evaluate import evaluate
+from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.full_disk import files_up_to
@@ -43,8 +40,7 @@ def expected(cnn, images):
 
 
 def run(cnn, path, **settings):
-    report = InputReport(IMAGES, lambda line: None)
-    return evaluate(cnn, ExampleInput([str(path)], IMAGES), report, **{'batch_size': 6, **settings})
+    return evaluate(cnn, str(path), EvaluationSettings(**{'batch_size': 6, **settings}))
 
 
 @pytest.fixture(scope='module')
@@ -82,7 +78,7 @@ def test_worst_mistakes_are_those_whose_label_was_least_probable(cnn, images, ex
 
 
 def test_some_batches_only(cnn, images):
-    assert run(cnn, images, steps=1).images == 5  # the first six members, one of them bad
+    assert run(cnn, images, eval_steps=1).images == 5  # the first six members, one of them bad
 
 
 def test_the_folder_of_the_model_is_left_alone(cnn, images):
@@ -127,8 +123,8 @@ def by_brightness(features, labels, mode, params=None, config=None):
 def unlabelled(cnn):
     return dataclasses.replace(
         cnn,
-        model=dataclasses.replace(
-            cnn.model,
+        architecture=dataclasses.replace(
+            cnn.architecture,
             model_fn=by_brightness,
             task=lambda params: Task('reconstruction_error', labelled=False),
         ),
@@ -144,31 +140,29 @@ def test_a_model_that_does_not_classify_has_its_largest_errors(unlabelled, tmp_p
     assert found.confusion is None
     assert [example.key.rpartition(':')[2] for example in found.worst] == ['2.png', '1.png', '4.png']
     assert found.worst[1].badness == pytest.approx(0.5 * 250 / 255)
-    shown = text(found)
+    shown = found.text()
     assert 'Reconstruction error' in shown.splitlines()[-1] and 'on 5 images' in shown
-    assert set(write_files(tmp_path / 'out', found)) == {
-        *('metrics.json', 'report.txt', 'worst.csv', 'worst.png')
-    }
+    assert set(found.save(tmp_path / 'out')) == {*('metrics.json', 'report.txt', 'worst.csv', 'worst.png')}
     assert json.loads((tmp_path / 'out' / 'metrics.json').read_text())['worst'][0]['badness'] is None
 
 
 def test_a_full_disk_leaves_no_half_of_the_files(found, tmp_path):
-    write_files(tmp_path, found)
+    found.save(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     more = dataclasses.replace(found, metrics={**found.metrics, 'more': 1})
     with (
         files_up_to(100),
         pytest.raises(LabError, match=f'--out={tmp_path} cannot be written: File too large'),
     ):
-        write_files(tmp_path, more)
+        more.save(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_files_for_people_and_programs(cnn, found, tmp_path):
-    names = write_files(tmp_path / 'out', found)
+    names = found.save(tmp_path / 'out')
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == sorted(names)
     stored = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
-    assert stored == json.loads(as_json(found))
+    assert stored == json.loads(found.json())
     assert stored['metrics'] == found.metrics and stored['step'] == 3
     table = list(csv.reader((tmp_path / 'out' / 'confusion.csv').open()))
     assert table[0][1:] == [row[0] for row in table[1:]] == list(cnn.vocabulary.labels)
@@ -181,7 +175,7 @@ def test_files_for_people_and_programs(cnn, found, tmp_path):
     assert [row['key'] for row in worst] == [example.key for example in found.worst]
     for name in ('confusion.png', 'worst.png'):
         Image.open(tmp_path / 'out' / name).verify()
-    assert (tmp_path / 'out' / 'report.txt').read_text() == text(found) + '\n'
+    assert (tmp_path / 'out' / 'report.txt').read_text() == found.text() + '\n'
 
 
 def test_many_classes_stay_readable(found, tmp_path):
@@ -189,9 +183,9 @@ def test_many_classes_stay_readable(found, tmp_path):
     many = dataclasses.replace(found, confusion=type(found.confusion)(labels))
     true = np.arange(2_000)
     many.confusion.add(np.tile(true, 2), np.concatenate([true, (true + 1) % 2_000]))
-    names = write_files(tmp_path / 'out', many)
+    names = many.save(tmp_path / 'out')
     assert 'confusion.csv' not in names and 'confused.csv' in names
     assert max(Image.open(tmp_path / 'out' / 'confusion.png').size) < 1300
-    lines = text(many).splitlines()
+    lines = many.text().splitlines()
     assert len(lines) < 50 and 'The 20 of 2,000 classes with the lowest F1' in lines
     assert 'c00000 taken for c00001: 1' in lines

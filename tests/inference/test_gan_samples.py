@@ -7,10 +7,10 @@ from PIL import Image
 
 from estimator_lab import dream
 from estimator_lab.base.errors import FlagError
-from estimator_lab.inference.drawing import joined, write_archive
-from estimator_lab.inference.samples import SampleRequest, Sampling
+from estimator_lab.inference.run import open_run
+from estimator_lab.inference.samples import sample
+from estimator_lab.inference.settings import SampleSettings
 from estimator_lab.runs.converting import onnx_converter, to_tflite
-from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
@@ -30,36 +30,33 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def trained(folder):
-    return open_trained(folder / 'model')
+    return open_run(folder / 'model')
 
 
-@pytest.fixture
-def sampling(trained):
-    with Sampling(trained) as sampling:
-        yield sampling
+def samples(run, **settings):
+    return sample(run, SampleSettings(**settings))
 
 
-def test_samples_depend_on_seed_and_place_alone(sampling):
-    images, labels = joined(sampling.batches(SampleRequest(6)))
+def test_samples_depend_on_seed_and_place_alone(trained):
+    found = samples(trained, count=6)
+    images = found.images
     assert images.shape == (6, 8, 8, 1) and 0 <= images.min() <= images.max() <= 1
-    assert labels == ['n000000', 'n000001', 'n000002', 'n000003', 'n000000', 'n000001']
-    assert np.allclose(joined(sampling.batches(SampleRequest(2)))[0], images[:2], atol=1e-6)
-    assert not np.allclose(joined(sampling.batches(SampleRequest(6, seed=2)))[0], images)
-    assert joined(sampling.batches(SampleRequest(2, label='n000003')))[1] == ['n000003'] * 2
+    assert found.labels == ['n000000', 'n000001', 'n000002', 'n000003', 'n000000', 'n000001']
+    assert np.allclose(samples(trained, count=2).images, images[:2], atol=1e-6)
+    assert not np.allclose(samples(trained, count=6, seed=2).images, images)
+    assert samples(trained, count=2, label='n000003').labels == ['n000003'] * 2
     with pytest.raises(FlagError, match='--label=x is unknown to the model; it knows labels such as n000000'):
-        joined(sampling.batches(SampleRequest(1, label='x')))
+        samples(trained, count=1, label='x')
 
 
-def test_truncation_keeps_latent_numbers_small(sampling):
-    for bound in (0.5, 0.0):
-        latent = sampling._latent_of(SampleRequest(400, truncation=bound))
-        assert (np.abs(latent).max() <= 0.5) == bool(bound)
-    assert latent.std() == pytest.approx(1, abs=0.05) and latent.mean() == pytest.approx(0, abs=0.05)
+def test_truncation_keeps_samples_near_their_mean(trained):
+    spread = [samples(trained, count=99, truncation=bound).images.std(axis=0).mean() for bound in (1e-3, 0.0)]
+    assert spread[0] < spread[1]
 
 
-def test_an_archive_that_can_be_trained_on(sampling, tmp_path):
+def test_an_archive_that_can_be_trained_on(trained, tmp_path):
     path = tmp_path / 'fakes.tar'
-    write_archive(path, sampling.batches(SampleRequest(70)))
+    samples(trained, count=70).save(path)
     with tarfile.open(path) as tar:
         names = tar.getnames()
         first = Image.open(io.BytesIO(tar.extractfile(names[0]).read()))

@@ -3,7 +3,6 @@ import tarfile
 
 import numpy as np
 import pytest
-from estimator_lab.runs.pinned import PinnedCheckpoint
 from PIL import Image
 
 from estimator_lab import dream
@@ -11,8 +10,9 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.inference import samples as samples_module
-from estimator_lab.inference.samples import first_images, gibbs_steps, sample_batches, top_machine
-from estimator_lab.runs.model import open_trained
+from estimator_lab.inference.run import open_run
+from estimator_lab.inference.samples import first_images, gibbs_chains, sample, top_machine
+from estimator_lab.inference.settings import SampleSettings
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.commands import invoke
@@ -37,11 +37,12 @@ def folders(tmp_path_factory):
 
 
 def machine(model_dir):
-    return top_machine(open_trained(model_dir))
+    return top_machine(open_run(model_dir))
 
 
-def samples(*request, **more):
-    return np.concatenate(list(sample_batches(*request, **more)))
+def samples(trained, count, steps, seed=1, begin=None):
+    settings = SampleSettings(count=count, seed=seed)
+    return np.concatenate([images for images, _ in gibbs_chains(trained, settings, begin, steps)])
 
 
 def test_samples_of_an_rbm(folders):
@@ -80,7 +81,7 @@ def copier(trained, folder, chains=None):
             saved.append(tf.get_variable('chains', initializer=chains, trainable=False))
             session.run(saved[-1].initializer)
         checkpoint = tf.train.Saver(saved).save(session, str(folder / 'copying'))
-    return dataclasses.replace(trained, pinned=PinnedCheckpoint(checkpoint))
+    return dataclasses.replace(trained, checkpoint=checkpoint)
 
 
 def black_and_white(count):
@@ -106,9 +107,10 @@ def test_without_images_chains_begin_at_those_of_training(folders, tmp_path, mon
     assert sorted(order[:4]) == [0, 1, 2, 3] and order[4:] == order[:4], 'each once before any repeats'
     monkeypatch.setattr(samples_module, '_AT_ONCE', 3)
     assert samples(trained, 8, 3, 1) == pytest.approx(images, abs=1e-6)
-    assert gibbs_steps(trained, None, None) == 50
-    assert gibbs_steps(trained, None, chains) == gibbs_steps(copier(trained, tmp_path), None, None) == 1000
-    assert gibbs_steps(trained, 7, None) == 7
+    text = sample(trained, SampleSettings(count=4)).text()
+    assert text == 'Samples of rbm after 50 Gibbs steps'
+    assert 'after 7 Gibbs' in sample(trained, SampleSettings(steps=7)).text()
+    assert 'after 1,000 Gibbs' in sample(copier(trained, tmp_path), SampleSettings()).text()
 
 
 def test_the_first_images_of_archives(folders):
@@ -125,7 +127,7 @@ def test_many_samples_are_made_in_batches(folders, monkeypatch):
     # Each part has noise of its own: without it, equal beginnings would have equal ends.
     begin = np.repeat(first_images(trained, [str(folders / 'a.tar')], 1), 5, axis=0)
     monkeypatch.setattr(samples_module, '_AT_ONCE', 2)
-    first, second, last = sample_batches(trained, 5, 2, 1, begin)
+    first, second, last = (part for part, _ in gibbs_chains(trained, SampleSettings(count=5), begin, 2))
     assert [len(part) for part in (first, second, last)] == [2, 2, 1]
     assert not np.array_equal(first[0], second[0])
 

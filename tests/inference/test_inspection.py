@@ -2,14 +2,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from estimator_lab.inference.inspection_files import show_in_tensorboard
-from estimator_lab.runs.pinned import PinnedCheckpoint
 from scipy.signal import correlate2d
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import publish
-from estimator_lab.inference.inspection import grad_cam, inspect_image, saliency
+from estimator_lab.inference.inspection import grad_cam, inspect_image, saliency, show_in_tensorboard
 from estimator_lab.models.cnn import network as cnn_network
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
@@ -84,9 +82,9 @@ def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_fro
     write_checkpoint(tmp_path / 'dense', {'dense/kernel': weights, 'global_step': np.int64(3)})
     dense = dataclasses.replace(
         cnn,
-        model=dataclasses.replace(cnn.model, model_fn=dense_fn),
+        architecture=dataclasses.replace(cnn.architecture, model_fn=dense_fn),
         record=dataclasses.replace(cnn.record, vocabulary=()),
-        pinned=PinnedCheckpoint(str(tmp_path / 'dense')),
+        checkpoint=str(tmp_path / 'dense'),
     )
     found = inspect_image(dense, IMAGE)
     assert found.filters['receptive_fields'].reshape(64, 3) == pytest.approx(weights)
@@ -102,7 +100,9 @@ def test_a_network_without_anything_to_show_shows_the_image(cnn):
     def constant_fn(features, labels, mode, params=None, config=None):
         return tf.estimator.EstimatorSpec(mode, predictions={'mean': tf.reduce_mean(features['image'])[None]})
 
-    nothing = dataclasses.replace(cnn, model=dataclasses.replace(cnn.model, model_fn=constant_fn))
+    nothing = dataclasses.replace(
+        cnn, architecture=dataclasses.replace(cnn.architecture, model_fn=constant_fn)
+    )
     assert set(inspect_image(nothing, IMAGE).pictures()) == {'inspected'}
 
 

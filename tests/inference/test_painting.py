@@ -9,16 +9,17 @@ from estimator_lab.core import keys
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.member import BadExampleError
 from estimator_lab.inference import painting
 from estimator_lab.inference.painting import Artist, painted_batches, upright, with_painting_settings
+from estimator_lab.inference.run import open_run
 from estimator_lab.inference.settings import PaintingSettings
-from estimator_lab.runs.model import open_trained
 from tests.archive_files import encoded, picture
 
 
 @pytest.fixture(scope='module')
 def trained(style_dir):
-    return open_trained(style_dir)
+    return open_run(style_dir)
 
 
 @pytest.fixture(scope='module')
@@ -28,7 +29,7 @@ def artist(trained):
 
 
 def photo(height, width, seed=3):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
 
 
 @pytest.mark.parametrize('size', [(40, 24), (7, 19), (2, 2), (1, 5)])
@@ -36,25 +37,11 @@ def test_a_painting_has_its_photos_size(artist, size):
     assert artist.paint(photo(*size)).shape == (*size, 3)
 
 
-@pytest.mark.parametrize(('size', 'side'), [((150, 131), 64), ((64, 200), 48), ((33, 90), 90)])
-def test_tiles_are_pixel_for_pixel_the_whole(artist, size, side):
-    """With the means and variances of the whole photo, the seams between tiles are invisible."""
-    whole = photo(*size)
-    assert np.abs(artist.paint_tiles(whole, whole, side).astype(int) - artist.paint(whole)).max() <= 1
-
-
-def test_a_large_photo_is_painted_in_tiles(artist, monkeypatch):
-    """With means and variances of a smaller copy: of a smooth photo, they are nearly the same."""
-    smooth = np.asarray(picture(4, 160, 150))
-    whole = artist.paint(smooth).astype(int)
-    monkeypatch.setattr(painting, 'WHOLE_PIXELS', 10_000)
-    monkeypatch.setattr(painting, '_TILE', 64)
-    largest = []
-    run = artist._run
-    monkeypatch.setattr(artist, '_run', lambda f, p, fed=None: largest.append(p.size) or run(f, p, fed))
-    tiled = artist.paint(smooth)
-    assert tiled.shape == smooth.shape and np.abs(tiled - whole).mean() < 12
-    assert max(largest) < smooth.size, 'nothing as large as the photo goes through the network'
+def test_a_photo_may_be_too_large(monkeypatch):
+    monkeypatch.setattr(painting, '_MOST_PIXELS', 500)
+    assert upright(encoded(picture(1, 20, 25))).size == (25, 20)
+    with pytest.raises(BadExampleError, match='it has 30x20 pixels, paintings have up to 500'):
+        upright(encoded(picture(1, 20, 30)))
 
 
 def test_paintings_of_a_folder(trained, tmp_path):
@@ -88,7 +75,7 @@ def test_a_photo_is_turned_as_its_camera_was_held():
 
 
 def test_styles_strength_and_colours(trained):
-    pixels = photo(24, 24)
+    small = photo(24, 24)
     paintings = {}
     for name, options in {
         'first': {},
@@ -99,9 +86,9 @@ def test_styles_strength_and_colours(trained):
         'colours': {'preserve_colour': True},
     }.items():
         with Artist(with_painting_settings(trained, PaintingSettings(**options))) as artist:
-            paintings[name] = artist.paint(pixels)
+            paintings[name] = artist.paint(small)
     assert np.array_equal(paintings['first'], paintings['ink'])
-    assert np.array_equal(paintings['none'], pixels)
+    assert np.array_equal(paintings['none'], np.asarray(small))
     for other in ('oil', 'both', 'colours'):
         assert not np.array_equal(paintings['ink'], paintings[other])
 
@@ -115,7 +102,7 @@ def test_settings_that_cannot_work(trained, cnn_dir):
         with pytest.raises(FlagError) as error:
             with_painting_settings(trained, PaintingSettings(**options))
         assert sentence in str(error.value)
-    classifier = open_trained(cnn_dir)
+    classifier = open_run(cnn_dir)
     assert with_painting_settings(classifier, PaintingSettings()) is classifier
     with pytest.raises(FlagError, match=r'are for paintings, but --model_dir=.* holds --model=cnn'):
         with_painting_settings(classifier, PaintingSettings(style='ink'))

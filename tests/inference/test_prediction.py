@@ -6,13 +6,11 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core import keys
-from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import BadExample
-from estimator_lab.data.examples import ExampleInput
-from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.inference import prediction_files
-from estimator_lab.inference.prediction import Predicted, Row, Table, predicted_batches
+from estimator_lab.inference import prediction, prediction_files
+from estimator_lab.inference.prediction import Predicted, Row, Table
 from estimator_lab.inference.prediction_files import PredictionFiles
+from estimator_lab.inference.settings import PredictionSettings
 from tests.archive_files import encoded, picture, write_tar
 from tests.input_batches import numpy_input_fn
 from tests.streams import stream_members
@@ -30,16 +28,15 @@ def some_bad(path, *bad, count=11):
     return write_tar(path, files)
 
 
-def predict(cnn, path, batch_size=4, report=None):
-    report = report or InputReport(IMAGES, lambda line: None)
-    return list(predicted_batches(cnn, ExampleInput([str(path)], IMAGES), cnn.reader, batch_size, report))
+def predict(cnn, path, batch_size=4):
+    return prediction.predict(cnn, cnn.examples(path), PredictionSettings(batch_size=batch_size))
 
 
 def test_predictions_are_those_of_the_network_for_each_image(cnn, archive):
     members = list(stream_members(archive))
     images = np.stack([cnn.reader.decode(member.data, *cnn.shape) for member in members])
     expected = [p[keys.PROBABILITIES] for p in cnn.estimator.predict(numpy_input_fn(images))]
-    got = predict(cnn, archive, batch_size=5)
+    got = list(predict(cnn, archive, batch_size=5))
     assert [key for batch in got for key in batch.keys] == [member.key for member in members]
     assert np.allclose(
         np.concatenate([batch.values[keys.PROBABILITIES] for batch in got]), expected, atol=1e-6
@@ -104,11 +101,7 @@ def test_an_archive_that_breaks_off_is_an_error_behind_the_predictions(cnn, arch
     cut.write_bytes(archive.read_bytes()[:30_000])
     got = []
     with pytest.raises(DataError, match='cut off at byte 30000'):
-        got.extend(
-            predicted_batches(
-                cnn, ExampleInput([str(cut)], IMAGES), cnn.reader, 4, InputReport(IMAGES, lambda line: None)
-            )
-        )
+        got.extend(predict(cnn, cut))
     assert sum(len(batch.keys) for batch in got) >= 8
 
 

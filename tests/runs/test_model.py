@@ -8,17 +8,13 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
-from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.inference.prediction import predicted_batches
 from estimator_lab.models import cnn
 from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture
 from tests.input_batches import numpy_input_fn
 
 
@@ -26,6 +22,21 @@ from tests.input_batches import numpy_input_fn
 def copy(cnn_dir, tmp_path):
     """A copy of the trained model, to be damaged."""
     return Path(shutil.copytree(cnn_dir, tmp_path / 'copy'))
+
+
+def use(model_dir):
+    """Opens a folder and restores its network."""
+    trained = open_trained(model_dir)
+    with tf.Graph().as_default(), tensorflow_errors_as_sentences():
+        trained.predictions({'image': tf.zeros([1, *trained.shape])})
+        trained.session().close()
+
+
+def replace_newest(model_dir, old, new):
+    """What a training does that keeps one checkpoint."""
+    for path in model_dir.glob(f'model.ckpt-{old}.*'):
+        path.rename(path.with_name(path.name.replace(f'ckpt-{old}', f'ckpt-{new}')))
+    (model_dir / 'checkpoint').write_text(f'model_checkpoint_path: "model.ckpt-{new}"\n')
 
 
 def edit(model_dir, **changes):
@@ -150,11 +161,36 @@ def test_a_checkpoint_whose_bytes_have_changed(copy):
     (data,) = copy.glob('model.ckpt-3.data-*')
     kernel = tf.train.load_checkpoint(str(copy / 'model.ckpt-3')).get_tensor('conv2d/kernel').tobytes()
     data.write_bytes(data.read_bytes().replace(kernel, kernel[::-1]))
-    trained, report = open_trained(copy), InputReport(IMAGES, say=lambda line: None)
-    (copy / 'image.png').write_bytes(encoded(picture(1)))
-    images = ExampleInput([str(copy / 'image.png')], IMAGES)
     with pytest.raises(DataError, match=r'The checkpoint .*copy/model\.ckpt-3 is damaged'):
-        list(predicted_batches(trained, images, trained.reader, 1, report))
+        use(copy)
+
+
+def test_a_checkpoint_that_a_training_deletes_at_opening_is_opened_again(copy, monkeypatch):
+    steps, genuine = iter((3, 4)), tf.train.latest_checkpoint
+
+    def deleted_meanwhile(folder):
+        found, step = genuine(folder), next(steps, 9)
+        if step < most:
+            replace_newest(copy, step, step + 1)
+        return found
+
+    monkeypatch.setattr(tf.train, 'latest_checkpoint', deleted_meanwhile)
+    most = 4
+    assert Path(open_trained(copy).checkpoint).name == 'model.ckpt-4'
+    most = 9
+    steps = iter(range(4, 9))
+    with pytest.raises(DataError, match='cannot be read'):
+        open_trained(copy)
+
+
+def test_a_checkpoint_that_a_training_deletes_later_is_said(copy):
+    trained = open_trained(copy)
+    replace_newest(copy, 3, 4)
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(DataError, match=r'model.ckpt-3 was deleted .*: open the folder again'),
+    ):
+        trained.predictions({'image': tf.zeros([1, *trained.shape])})
 
 
 def test_a_checkpoint_that_lacks_a_variable(copy):
@@ -162,7 +198,7 @@ def test_a_checkpoint_that_lacks_a_variable(copy):
     names = sorted(set(reader.get_variable_to_shape_map()) - {'conv2d/kernel'})
     write_checkpoint(copy / 'model.ckpt-3', {name: np.asarray(reader.get_tensor(name)) for name in names})
     with pytest.raises(DataError, match='do not match: conv2d/kernel is only in the former'):
-        open_trained(copy)
+        use(copy)
 
 
 def test_checkpoints_that_are_not_listed(copy):
@@ -212,5 +248,5 @@ def test_a_checkpoint_without_a_step(copy, step):
 def test_a_record_of_another_network_than_the_checkpoint(copy, hparams, words):
     edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], **hparams})
     with pytest.raises(DataError, match=f'do not match: .*{words}') as caught:
-        open_trained(copy)
+        use(copy)
     assert '\n' not in str(caught.value)

@@ -9,12 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.examples import ExampleInput
-from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.inference.evaluation import evaluate
-from estimator_lab.inference.prediction import predicted_batches
-from estimator_lab.runs.model import open_trained
+from estimator_lab.inference.run import open_run
 from estimator_lab.training.position import CONSUMED
 from tests.places import GOLDEN
 from tests.small_runs import cnn_settings, trained, values_in
@@ -43,15 +38,13 @@ def folder(model, tmp_path):
 
 
 def test_it_evaluates_and_predicts(model, folder, archive):
-    opened = open_trained(folder)
+    opened = open_run(folder)
     assert opened.step == 7
-    images = ExampleInput([str(archive)], IMAGES)
-    found = evaluate(opened, images, InputReport(IMAGES), batch_size=6)
+    found = opened.evaluate(archive, batch_size=6)
     for name, value in FIGURES[model]['at_7'].items():
         if name not in ('global_step', *REMOVED):
             assert found.metrics[name] == pytest.approx(value, rel=1e-4), name
-    (predicted,) = predicted_batches(opened, images, opened.reader, 24, InputReport(IMAGES))
-    assert len(predicted.keys) == 24
+    assert len(list(opened.predict(archive))) == 24
 
 
 def test_training_goes_on(model, folder, archive):

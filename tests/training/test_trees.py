@@ -21,7 +21,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, small_archive
 from tests.commands import invoke
-from tests.converted import assert_same, of_onnx, of_saved_model
+from tests.converted import assert_same, of_saved_model
 from tests.small_runs import cnn_settings, opened, trained, values_in
 
 # The rate of a schedule would depend on where a run is to end.
@@ -145,7 +145,7 @@ def test_an_export_takes_arrays(model_dir, tmp_path):
     assert found.shape == (1, 10) and found.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_an_export_accepts_the_numbers_of_tokens_and_onnx_agrees(model_dir, tmp_path):
+def test_an_export_accepts_the_numbers_of_tokens(model_dir, tmp_path):
     trained = open_trained(model_dir)
     saved = export_saved_model(trained, tmp_path)
     (name,) = numeric_signatures(trained).values()
@@ -160,10 +160,10 @@ def test_an_export_accepts_the_numbers_of_tokens_and_onnx_agrees(model_dir, tmp_
     tokens = (model_dir / 'tokens.txt').read_text().split()
     texts = [['' if n < 0 else tokens[n - 1] if n else '?' for n in row] for row in trees['token']]
     assert_same(of_saved_model(saved, 'serving_default', {**given, 'token': np.array(texts, object)}), wanted)
-    assert_same(of_onnx(onnx_converter([])(saved, name).data, given), wanted)
-    said = r'^This network cannot be converted to TensorFlow Lite: it lacks the operation \w+\.$'
-    with pytest.raises(LabError, match=said):
-        to_tflite(saved, name)
+    for form, convert in (('TensorFlow Lite', to_tflite), ('ONNX', onnx_converter([]))):
+        said = rf'^This network cannot be converted to {form}: it lacks the operation \w+'
+        with pytest.raises(LabError, match=said):
+            convert(saved, name)
 
 
 def test_images_become_quadtrees(tmp_path, capsys):
@@ -229,7 +229,7 @@ def test_kinds_are_not_mixed_up(data, tmp_path):
     fails(DataError, "member 'line_1.tree' at byte 0 has no label: its line has none", data=[str(none)])
 
 
-def test_a_folder_keeps_its_kind_and_its_tokens(data, model_dir, tmp_path):
+def test_a_folder_keeps_its_kind_and_its_tokens(data, model_dir, tmp_path, capsys):
     copy = shutil.copytree(model_dir, tmp_path / 'model')
     archive = str(small_archive(tmp_path))
     with pytest.raises(FlagError, match='was trained on trees, but --data holds images'):
@@ -238,8 +238,9 @@ def test_a_folder_keeps_its_kind_and_its_tokens(data, model_dir, tmp_path):
     with pytest.raises(DataError, match=r"tokens.txt cannot be read as a vocabulary .* holds 'a' twice"):
         open_trained(copy)
     (copy / 'tokens.txt').write_text('a\nb\n')
-    with pytest.raises(DataError, match='do not match: tree/embedding is'):
-        open_trained(copy)
+    capsys.readouterr()
+    assert invoke(inspect, f'--model_dir={copy}', '--tree=( a b )') == 1
+    assert 'do not match: tree/embedding is' in capsys.readouterr().err
 
 
 def test_a_warm_start_takes_vectors_of_the_same_tokens_only(data, model_dir, tmp_path):

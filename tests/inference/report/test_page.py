@@ -4,11 +4,16 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from estimator_lab.core.confusion import Confusion
+from estimator_lab.inference.evaluation import Evaluation
 from estimator_lab.inference.report.charts import chart, thinned
 from estimator_lab.inference.report.html import figure, html, page, table
+from estimator_lab.inference.report.page import evaluation_sections
 
 HOSTILE = "</title></style><script>alert(1)</script>\" onload='x' & {0} $title \x1b[31m \u202e"
 
@@ -106,3 +111,21 @@ def test_a_long_curve_keeps_its_ends_and_its_peaks():
     assert kept == sorted(kept) and kept[0] == (0, 0.0) and kept[-1][0] == 9999
     assert (4321, 99.0) in kept and (1234, -99.0) in kept
     assert thinned({1: 2.0}) == [(1, 2.0)]
+
+
+def test_classes_and_their_confusion_are_scikit_learns(cnn):
+    """Of 300 examples, two thirds right; a long label is shown in full as the title of its row and column."""
+    rng = np.random.default_rng(2)
+    true = rng.integers(0, 3, 300)
+    predicted = np.where(rng.random(300) < 0.6, true, rng.integers(0, 3, 300))
+    labels = ('x' * 90, 'b', 'c')
+    confusion = Confusion(labels)
+    confusion.add(true, predicted)
+    shown = ''.join(evaluation_sections(Evaluation(cnn, {'accuracy': 0.5}, 300, confusion=confusion)))
+    rows = [re.findall(r'<td[^>]*>(.*?)</td>', row) for row in re.findall(r'<tr>(.*?)</tr>', shown)]
+    precision, recall, f1, images = precision_recall_fscore_support(true, predicted)
+    for n in range(3):
+        assert [labels[n], f'{images[n]}', *(f'{score[n]:.4f}' for score in (precision, recall, f1))] in rows
+    for row in confusion_matrix(true, predicted).tolist():
+        assert [f'{count}' if count else '' for count in row] in rows
+    assert shown.count(f'title="{labels[0]}"') == 2

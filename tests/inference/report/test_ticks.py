@@ -4,9 +4,10 @@ import math
 from fractions import Fraction
 
 import pytest
-from estimator_lab.inference.report.ticks import round_ticks, tick_texts, wide_enough
 from hypothesis import given
 from hypothesis import strategies as st
+
+from estimator_lab.inference.report.charts import round_ticks, tick_texts, wide_enough
 
 NUMBERS = st.floats(-1e12, 1e12, allow_nan=False, allow_subnormal=False)
 
