@@ -10,7 +10,6 @@ Examples:
 """
 
 import dataclasses
-import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -61,16 +60,6 @@ __all__ = [
     'stream',
     'style_losses',
 ]
-
-_LOADED_LATER = {
-    'Evaluation': 'inference.evaluation',
-    'InputFunction': 'data.image_input',
-    'Inspection': 'inference.inspection',
-    'Report': 'inference.report.page',
-    'Run': 'inference.run',
-    'Samples': 'inference.samples',
-}
-"""Classes by the module of the package that has them and loads TensorFlow."""
 
 _DRAWN_AT_ONCE = 500  # faces for which `demo_faces` says one line
 
@@ -291,6 +280,12 @@ def stream(
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LOADED_LATER:
-        return getattr(importlib.import_module(f'estimator_lab.{_LOADED_LATER[name]}'), name)
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    """Loads the classes of results when they are asked for: they import TensorFlow."""
+    if name not in __all__:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from estimator_lab.data import image_input
+    from estimator_lab.inference import evaluation, inspection, run, samples
+    from estimator_lab.inference.report import page
+
+    modules = (evaluation, image_input, inspection, page, run, samples)
+    return next(vars(module)[name] for module in modules if name in vars(module))

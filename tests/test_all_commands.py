@@ -19,10 +19,9 @@ ELSEWHERE = {
     'data/bad_examples.py': {'max_bad_fraction'},  # all may be bad, except in training
     'data/trees/kind.py': {'data', 'tokens'},
     'inference/drawing.py': {'model'},  # how models are trained that can do it
-    'inference/inspection.py': {'label', 'model'},  # without a label in a report
-    'inference/inspection_files.py': {'image', 'label', 'tree'},  # a report inspects no single file
+    'inference/inspection.py': {'model'},
     'inference/painting.py': {'model'},
-    'inference/prediction.py': {'top'},  # inspect asks for no more labels than there are
+    'inference/prediction.py': {'model', 'top'},  # inspect asks for no more labels than there are
     'inference/samples.py': {'hparams', 'model'},
     'models/recurrent/model.py': {'hparams'},
     'models/recursive/model.py': {'hparams'},
@@ -66,8 +65,9 @@ def test_a_required_flag_that_is_missing_is_named(name, run_command):
 
 def imports_of(path):
     """Returns the files of the package that a file imports, wherever in it."""
-    names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+    names, tree = [], ast.parse(path.read_text(encoding='utf-8'))
+    # The methods of Run import all verbs; a command runs its own.
+    for node in tree.body if path.match('inference/run.py') else ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f'{node.module}.{alias.name}' for alias in node.names)]
     paths = [ROOT.joinpath(*name.split('.')).with_suffix('.py') for name in names]

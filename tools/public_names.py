@@ -2,8 +2,8 @@
 
     python tools/public_names.py
 
-lists them. tools/site_pages.py makes the Python reference of them, and tests/test_public_names.py checks that each is
-documented, and that docs and examples use no others.
+lists them. tools/site_pages.py makes the Python reference of them, and tests/test_public_names.py checks that
+each is documented, and that docs and examples use no others.
 """
 
 import ast

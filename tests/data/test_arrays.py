@@ -87,7 +87,7 @@ def test_fit_trains_on_arrays_and_goes_on(tmp_path):
         'hparams': 'layers=4',
     }
     run = api.fit('mlp', (x, y), max_steps=4, say=lambda line: None, **given)
-    assert run.labels == ('black', 'white') and run.trained.shape == (8, 8, 1)
+    assert run.labels == ('black', 'white') and run.shape == (8, 8, 1)
     said = []
     again = api.fit('mlp', (x, y), max_steps=8, say=said.append, **given)
     assert again.step == 8
