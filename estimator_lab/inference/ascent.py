@@ -34,9 +34,8 @@ _RATE = 0.05  # of Adam
 # Of red, green and blue in [0, 1], of the pixels of 594 crops of 44 photos.
 _COLOUR_COVARIANCE = np.array([[0.0744, 0.0570, 0.0458], [0.0570, 0.0670, 0.0566], [0.0458, 0.0566, 0.0883]])
 
-Told = Callable[[int, int, float], None]
-"""Called after each step with the octave and the step, counted from 1, and the share of the work that is
-done."""
+Told = Callable[[float], None]
+"""Called after each step with the share of the work that is done."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ def climb(
     pace: float = 1.5,
     noise: float = 0.0,
     smoothing: tuple[float, float] = (0.5, 0.5),
-    told: Told = lambda octave, step, share: None,
+    told: Told = lambda share: None,
 ) -> np.ndarray:
     """Returns photos changed by gradient ascent, float32 of their shape in [0, 1].
 
@@ -228,7 +227,7 @@ def climb(
             rough = objective.roughness(images, grounds)
             images = np.clip(images + pace / UINT8_MAX * (_even(uphill) - _TV * rough), 0, 1)
             rest = (steps - 1 - step) / steps * size[0] * size[1]
-            told(number + 1, step + 1, float((pixels[number] - rest) / pixels[-1]))
+            told(float((pixels[number] - rest) / pixels[-1]))
         change = images - grounds
     return images
 
@@ -239,7 +238,7 @@ def climb_waves(
     channels: Sequence[int],
     steps: int,
     rng: np.random.Generator,
-    told: Told = lambda octave, step, share: None,
+    told: Told = lambda share: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns images before and after gradient ascent by the amplitudes of their waves; see `climb`."""
     waves = objective.waves(shape, rng)
@@ -247,7 +246,7 @@ def climb_waves(
     for step in range(1, steps + 1):
         waves.climb(_shifted(objective, images, channels, 0.0, rng))
         images = waves.images()
-        told(1, step, step / steps)
+        told(step / steps)
     return begin, images
 
 

@@ -71,9 +71,8 @@ class Dream:
         """Returns what was maximized, and how far."""
         if len(self.after) > 1:
             silent = int((self.after == 0).sum())
-            return f'{len(self.after)} channels of {self.what}' + (
-                f'; {silent} of them respond to nothing' if silent else ''
-            )
+            note = f'; {silent} of them respond to nothing' if silent else ''
+            return f'{len(self.after)} channels of {self.what}{note}'
         before, after = float(self.before[0]), float(self.after[0])
         times = f', {after / before:.1f} times as much' if 0 < before < after else ''
         size = f'{self.image.width}x{self.image.height} pixels'
@@ -225,20 +224,22 @@ class Ascent:
         """Returns the objectives at the start, the pictures, and the objectives at the end."""
         _, height, width, _ = images.shape
         rng = np.random.default_rng(self.settings.seed)
-        octaves = 1 if self.in_waves else len(octave_sizes(height, width, self.layer.smallest))
-        steps = self.settings.steps or self._default_steps(octaves)
+        steps = self.settings.steps
 
-        def told(octave: int, step: int, share: float) -> None:
-            progress(f'octave {octave} of {octaves}, step {step} of {steps}', done[0] + done[1] * share)
+        def told(share: float) -> None:
+            progress(self.layer.name, done[0] + done[1] * share)
 
         if self.in_waves:
-            images, made = climb_waves(objective, images.shape, channels, steps, rng, told)
+            images, made = climb_waves(objective, images.shape, channels, steps or _STEPS_OF_WAVES, rng, told)
         else:
+            octaves = len(octave_sizes(height, width, self.layer.smallest))
+            usual, pace, noise = -(-_STEPS_OF_NOISE // octaves), _PACE_OF_NOISE, _NOISE
+            if self.settings.image:
+                usual, pace, noise = _STEPS, _PACE, 0.0
             first, last = _SMOOTHINGS_A_SIDE
             side = min(height, width)
             smoothing = (side / first, side / last) if self._is_coarse else _SMOOTHINGS
-            pace, noise = (_PACE, 0.0) if self.settings.image else (_PACE_OF_NOISE, _NOISE)
-            made = climb(objective, images, channels, steps, rng, pace, noise, smoothing, told)
+            made = climb(objective, images, channels, steps or usual, rng, pace, noise, smoothing, told)
         return objective(images, channels), made, objective(made, channels)
 
     @property
@@ -250,11 +251,6 @@ class Ascent:
     def _is_coarse(self) -> bool:
         """Whether the layer sees whole images, so that coarse outlines come first."""
         return self.layer.fixed or self.layer.name == LOGITS
-
-    def _default_steps(self, octaves: int) -> int:
-        if self.in_waves:
-            return _STEPS_OF_WAVES
-        return _STEPS if self.settings.image else -(-_STEPS_OF_NOISE // octaves)
 
     def _channel_text(self, channel: int) -> str:
         """Returns the name of a channel: a label for the logits, else its number."""

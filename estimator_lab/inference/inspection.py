@@ -75,7 +75,7 @@ class Inspection:
         top = min(_LIKELIEST, max(len(self.run.labels), 1))
         batch = {name: value[None] for name, value in self.values.items()}
         (row,) = Table(self.run, top).rows(Predicted([self.key], [], batch))
-        columns, shown = dict(row.columns), []
+        columns, shown = {name: value for name, value in row.items() if name != KEY}, []
         for suffix in ('', '_2', '_3')[:top]:
             label, probability = (
                 columns.pop(f'label{suffix}', None),

@@ -24,6 +24,8 @@ _PICTURE_CHANNELS = (1, 3)
 _DIGITS = 7  # a float32 has no more
 
 Scalar = str | int | float | None
+Row = dict[str, Scalar]
+"""The key of an example, and its predictions by column or the `problem` why it was not decoded."""
 
 
 class Predicted(NamedTuple):
@@ -40,14 +42,6 @@ class Predicted(NamedTuple):
     bad: Sequence[BadExample]
     values: Mapping[str, np.ndarray]
     images: np.ndarray | None = None
-
-
-class Row(NamedTuple):
-    """One example: its key and its predictions by column, or the `problem` why it could not be decoded."""
-
-    key: str
-    columns: Mapping[str, Scalar]
-    problem: str = ''
 
 
 def predict(
@@ -81,14 +75,6 @@ def predict(
             found = {name: array[: len(batch.keys)] for name, array in values.items() if name != KEY}
             yield Predicted(batch.keys, batch.bad, found, batch.arrays.get(IMAGE))
     report.raise_error()
-
-
-def rows_of(run: Run, batches: Iterable[Predicted], top: int) -> Iterator[dict[str, Scalar]]:
-    """Yields a dict for each example: its key and its predictions, or its problem."""
-    table = Table(run, top)
-    for batch in batches:
-        for row in table.rows(batch):
-            yield {KEY: row.key, **({PROBLEM: row.problem} if row.problem else row.columns)}
 
 
 def arrays_of(batches: Iterable[Predicted]) -> dict[str, np.ndarray]:
@@ -137,10 +123,9 @@ class Table:
         good = iter(zip(predicted.keys, *values, strict=True))
         for place in range(len(predicted.keys) + len(bad)):
             if place in bad:
-                yield Row(bad[place].key, {}, bad[place].reason)
+                yield {KEY: bad[place].key, PROBLEM: bad[place].reason}
             else:
-                key, *cells = next(good)
-                yield Row(key, dict(zip(columns, cells, strict=True)))
+                yield dict(zip((KEY, *columns), next(good), strict=True))
 
     def columns(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the columns by name, each [n]."""

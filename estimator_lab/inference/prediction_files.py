@@ -31,7 +31,7 @@ from estimator_lab.inference.prediction import (
 from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import PredictionFlags
 
-WriteRow = Callable[[Row], None]
+WriteRow = Callable[[Row], object]
 
 _FILE_BYTES = 2**25
 _TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
@@ -126,17 +126,12 @@ def csv_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:
     """Writes the head of a CSV table; returns what writes a row of it."""
     writer = CsvWriter(stream)
     writer.write([KEY, *columns, PROBLEM])
-    return lambda row: writer.write([row.key, *(row.columns.get(name, '') for name in columns), row.problem])
+    return lambda row: writer.write([row.get(name, '') for name in (KEY, *columns, PROBLEM)])
 
 
 def json_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:
     """Returns what writes a row as one line of JSON; a good one has no problem, a bad one nothing else."""
-
-    def write(row: Row) -> None:
-        problem = {PROBLEM: row.problem} if row.problem else {}
-        stream.write(json_text({KEY: row.key, **row.columns, **problem}) + '\n')
-
-    return write
+    return lambda row: stream.write(f'{json_text(row)}\n')
 
 
 FORMATS = {'csv': csv_rows, 'jsonl': json_rows}

@@ -35,7 +35,7 @@ from estimator_lab.runs.model import Trained, open_as
 if TYPE_CHECKING:
     from estimator_lab.inference.evaluation import Evaluation
     from estimator_lab.inference.inspection import Inspection
-    from estimator_lab.inference.prediction import Scalar
+    from estimator_lab.inference.prediction import Row
     from estimator_lab.inference.report.history import History
     from estimator_lab.inference.report.page import Report
     from estimator_lab.inference.samples import Samples
@@ -121,7 +121,7 @@ class Run(Trained):
 
         return evaluate(self, data, settings_from(EvaluationSettings, settings))
 
-    def predict(self, examples: Data, **settings: Any) -> 'Iterator[dict[str, Scalar]]':
+    def predict(self, examples: Data, **settings: Any) -> 'Iterator[Row]':
         """Yields a row for each example, in their order, as soon as it is known.
 
         Args:
@@ -137,10 +137,12 @@ class Run(Trained):
           FlagError: a setting is not allowed; the model paints, and does not predict.
           LabError: TensorFlow fails.
         """
-        from estimator_lab.inference.prediction import predict, rows_of
+        from estimator_lab.inference.prediction import Table, predict
 
         chosen = settings_from(PredictionSettings, settings)
-        return rows_of(self, predict(self, self.examples(examples), chosen), chosen.top)
+        table = Table(self, chosen.top)
+        for batch in predict(self, self.examples(examples), chosen):
+            yield from table.rows(batch)
 
     def predict_arrays(self, examples: Data, **settings: Any) -> dict[str, np.ndarray]:
         """Returns the predictions for all examples as arrays [n, ...] by name, with their keys as 'key'.

@@ -102,16 +102,13 @@ def test_roughness_is_that_of_the_change(cnn):
 def test_the_objective_increases_and_the_photo_keeps_its_size(cnn, photo):
     told = []
     with objective_of(cnn, 'conv1') as objective:
-        found = climb(
-            objective, photo, [0], 5, np.random.default_rng(1), told=lambda *state: told.append(state)
-        )
+        found = climb(objective, photo, [0], 5, np.random.default_rng(1), told=told.append)
         assert objective(found, [0]) > 1.2 * objective(photo, [0]) > 0
         again, other = (climb(objective, photo, [0], 5, np.random.default_rng(seed)) for seed in (1, 2))
     assert found.shape == photo.shape and found.min() >= 0 and found.max() <= 1
     assert np.allclose(found, again, atol=1e-6) and not np.allclose(found, other)
-    octaves = len(octave_sizes(20, 30, 4))
-    assert [state[:2] for state in told] == [(o, i) for o in range(1, octaves + 1) for i in range(1, 6)]
-    assert told[-1][2] == pytest.approx(1)
+    assert len(told) == 5 * len(octave_sizes(20, 30, 4))
+    assert told == sorted(told) and told[-1] == pytest.approx(1)
 
 
 def test_nothing_to_climb_leaves_the_photo_as_it_is(cnn, photo):

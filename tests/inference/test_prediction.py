@@ -8,7 +8,7 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core import keys
 from estimator_lab.data.batches import BadExample
 from estimator_lab.inference import prediction, prediction_files
-from estimator_lab.inference.prediction import Predicted, Row, Table
+from estimator_lab.inference.prediction import Predicted, Table
 from estimator_lab.inference.prediction_files import PredictionFiles
 from estimator_lab.inference.settings import PredictionSettings
 from tests.archive_files import encoded, picture, write_tar
@@ -48,12 +48,13 @@ def test_bad_images_have_their_row_in_their_place(cnn, tmp_path, good_rows, bad)
     path = some_bad(tmp_path / 'x.tar', *bad)
     table = Table(cnn)
     rows = [row for batch in predict(cnn, path) for row in table.rows(batch)]
-    assert [row.key for row in rows] == [f'{path}:{n}.png' for n in range(11)]
-    assert [n for n, row in enumerate(rows) if row.problem] == list(bad)
-    for row in rows:
-        assert set(row.columns) == (set() if row.problem else {'label', 'probability'})
+    assert [row['key'] for row in rows] == [f'{path}:{n}.png' for n in range(11)]
+    assert [n for n, row in enumerate(rows) if 'problem' in row] == list(bad)
     for row, other in zip(rows, good_rows, strict=True):
-        assert row.problem or row.columns == pytest.approx(other.columns, abs=1e-6)
+        assert list(row) == (['key', 'problem'] if 'problem' in row else ['key', 'label', 'probability'])
+        if 'problem' not in row:
+            assert row['label'] == other['label']
+            assert row['probability'] == pytest.approx(other['probability'], abs=1e-6)
 
 
 def test_rows_of_a_classifier(cnn):
@@ -66,13 +67,11 @@ def test_rows_of_a_classifier(cnn):
         'score': np.array([0.1, np.nan], np.float32),
     }
     rows = list(Table(cnn, top=2).rows(Predicted(['a', 'b'], [BadExample(1, 'x', 'broken')], values)))
-    assert rows[0] == Row(
-        'a',
-        {'label': labels[3], 'probability': 0.4, 'label_2': labels[2], 'probability_2': 0.3, 'score': 0.1},
-    )
-    assert rows[1] == Row('x', {}, 'broken')
-    assert rows[2].columns['label_2'] == labels[1] and rows[2].columns['score'] is None
-    assert json.loads(json.dumps(rows[0].columns))['probability'] == 0.4
+    shown = {'label': labels[3], 'probability': 0.4, 'label_2': labels[2], 'probability_2': 0.3, 'score': 0.1}
+    assert rows[0] == {'key': 'a', **shown}
+    assert rows[1] == {'key': 'x', 'problem': 'broken'}
+    assert rows[2]['label_2'] == labels[1] and rows[2]['score'] is None
+    assert json.loads(json.dumps(rows[0]))['probability'] == 0.4
     assert Table(cnn).left_out(values) == []
 
 
@@ -84,9 +83,9 @@ def test_rows_of_anything_else(cnn):
         'reconstruction': np.zeros((2, 8, 8, 1), np.float32),
     }
     table = Table(cnn)
-    assert [row.columns for row in table.rows(Predicted(['a', 'b'], [], values))] == [
-        {'error': 0.5, 'name': '\\xff'},
-        {'error': 1e-9, 'name': 'ü'},
+    assert list(table.rows(Predicted(['a', 'b'], [], values))) == [
+        {'key': 'a', 'error': 0.5, 'name': '\\xff'},
+        {'key': 'b', 'error': 1e-9, 'name': 'ü'},
     ]
     assert table.left_out(values) == ['code', 'reconstruction']
 

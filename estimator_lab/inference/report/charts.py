@@ -1,6 +1,5 @@
 """Curves as SVG in the colours of the report's page."""
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ _MARKED = 40  # points of a curve, up to which each has a mark that shows its va
 _MULTIPLES = (1, 2, 2.5, 5, 10)
 _TINY = 1e-250  # steps whose powers of ten are not all floats
 _SLACK = 1e-9  # of a step, for rounding errors
-_LARGE, _SMALL = 1e6, 1e-4  # beyond which numbers get an exponent
 _MOST_DIGITS = 17
 
 Curve = Mapping[int, float]
@@ -70,7 +68,7 @@ def chart(title: str, lines: Mapping[str, Curve], names: Sequence[str] = ()) -> 
     steps = [step for curve in lines.values() for step in curve]
     values = [value for curve in lines.values() for value in curve.values()]
     ends = float(min(steps)), float(max(max(steps), min(steps) + 1))
-    axes = _Axes(ends, round_ticks(*wide_enough(min(values), max(values))))
+    axes = _Axes(ends, round_ticks(min(values), max(values)))
     legend = [
         html('<span><i style="background: {}"></i>{}</span>', colours[name], _newest(name, curve))
         for name, curve in lines.items()
@@ -158,47 +156,35 @@ def round_ticks(low: float, high: float, most: int = 5) -> list[float]:
 
     Args:
       low: smallest value on the axis.
-      high: largest value, above `low`.
+      high: largest value; for equal ones the axis begins or ends at 0.
       most: intervals between the two values, at most.
     """
+    if high == low:
+        low, high = (min(low, 0.0), max(high, 0.0)) if low else (0.0, 1.0)
     apart = high / most - low / most  # the difference of two huge floats overflows
     if apart <= max(1e-12 * max(abs(low), abs(high)), _TINY) or not math.isfinite(apart * most):
         return [low, high]
     magnitude = 10.0 ** math.floor(math.log10(apart))
     step = next(times * magnitude for times in _MULTIPLES if times * magnitude >= apart * (1 - _SLACK))
     first, last = math.floor(low / step + _SLACK), math.ceil(high / step - _SLACK)
-    return [round(number * step, _digits(step)) for number in range(first, last + 1)]
+    digits = 2 - math.floor(math.log10(step))  # of a step of 2.5
+    return [round(number * step, digits) for number in range(first, last + 1)]
 
 
-def tick_texts(ticks: list[float]) -> list[str]:
-    """Returns numbers from `round_ticks` as texts, all with as many decimals.
-
-    Examples:
-        >>> tick_texts([0.0, 0.5, 1.0])
-        ['0.0', '0.5', '1.0']
-    """
-    step = min((after - before for before, after in itertools.pairwise(ticks)), default=0.0)
-    largest = max(map(abs, ticks), default=0.0)
-    if largest >= _LARGE or step < _SMALL:
-        # As many digits as distinguish neighbours.
-        digits = math.ceil(math.log10(largest) - math.log10(step)) + 2 if step else 3
-        return [f'{tick:.{min(max(digits, 3), _MOST_DIGITS)}g}' for tick in ticks]
-    return [f'{tick:,.{max(_digits(step), 0)}f}' for tick in ticks]
-
-
-def wide_enough(low: float, high: float) -> tuple[float, float]:
-    """Returns an interval that is not empty; one of a single value begins or ends at 0.
+def tick_texts(ticks: Sequence[float]) -> list[str]:
+    """Returns numbers as texts, with the fewest digits by which all of them differ.
 
     Examples:
-        >>> wide_enough(0.0, 3.0), wide_enough(2.0, 2.0)
-        ((0.0, 3.0), (0.0, 2.0))
+        >>> tick_texts([0.0, 0.25, 0.5]), tick_texts([0.0, 5e6])
+        (['0', '0.25', '0.5'], ['0', '5e+06'])
     """
-    if high > low:
-        return low, high
-    return (min(low, 0.0), max(high, 0.0)) if low else (0.0, 1.0)
+    texts: list[str] = []
+    for digits in range(3, _MOST_DIGITS + 1):
+        texts = [f'{tick:.{digits}g}' for tick in ticks]
+        if len(set(texts)) == len(ticks) and all(map(_is_near, texts, ticks)):
+            break
+    return texts
 
 
-def _digits(step: float) -> int:
-    """Returns the decimals that a multiple of a step has; negative for multiples of 10, 100, ..."""
-    digits = -math.floor(math.log10(step) + _SLACK)
-    return digits + (round(step * 10.0**digits, 6) != round(step * 10.0**digits))
+def _is_near(text: str, tick: float) -> bool:
+    return math.isclose(float(text), tick, rel_tol=1e-6)

@@ -154,7 +154,7 @@ def run_overview(run: Run, history: History) -> list[Html]:
 
 def evaluation_sections(evaluation: Evaluation) -> list[Html]:
     """Returns the metrics of an evaluation, its confusion and its worst examples."""
-    parts = _metrics(evaluation.metrics, ' '.join(evaluation.headline().split()), evaluation)
+    parts = _metrics(evaluation.metrics, evaluation.headline(), evaluation)
     for title, found in _evaluation_parts(evaluation).items():
         parts += [html('<h2>{}</h2>', title), *found] if found else []
     return parts
@@ -163,22 +163,23 @@ def evaluation_sections(evaluation: Evaluation) -> list[Html]:
 def _sections(run: Run, history: History, evaluation: Evaluation | None) -> Iterator[tuple[str, list[Html]]]:
     yield 'Learning curves', _curves(run, history)
     if evaluation:
-        yield 'Evaluation', _metrics(evaluation.metrics, ' '.join(evaluation.headline().split()), evaluation)
+        yield 'Evaluation', _metrics(evaluation.metrics, evaluation.headline(), evaluation)
     else:
         ends = history.last()
         step = max((step for step, _ in ends.values()), default=0)
         metrics = {tag: value for tag, (_, value) in ends.items()}
         yield 'Evaluation', _metrics(metrics, f'From the last evaluation in training, at step {step:,}.')
     parts = _evaluation_parts(evaluation) if evaluation else {}
-    figures: dict[str, list[Html]] = {}
-    for name, shown in sorted(history.pictures.items()):
-        if not (evaluation and name in ('confusion', 'worst')):  # which are newer
-            drawn = figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
-            figures.setdefault(_section_of(name), []).append(drawn)
     for title, about, _ in _PICTURES:
-        found = parts.get(title, [])
-        if title in figures:
-            found = [*found, html('<div class="pictures">{}</div>', figures[title])]
+        figures = [
+            figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
+            for name, shown in sorted(history.pictures.items())
+            if _section_of(name) == title and not (evaluation and name in ('confusion', 'worst'))
+        ]
+        found = [
+            *parts.get(title, []),
+            *([html('<div class="pictures">{}</div>', figures)] if figures else []),
+        ]
         yield title, [note(about), *found] if found and about else found
     yield 'Hyper-parameters', [table((), settings_in_use(run.params).items())]
     yield 'Run', [table((), _run_rows(run))]
@@ -239,13 +240,14 @@ def _evaluation_parts(evaluation: Evaluation) -> dict[str, list[Html]]:
 
 
 def _confusion(confusion: Confusion) -> list[Html]:
-    classes, labels = confusion.most_confused_classes(_MOST_CLASSES), confusion.labels
-    parts = [_matrix(confusion, classes)]
-    if len(classes) < len(labels):
-        parts.insert(0, note(f'The {len(classes)} labels with the most mistakes, of {len(labels):,}'))
-    if pairs := list(pair_rows(confusion))[:_MOST_PAIRS]:
-        parts += [html('<h3>The most frequent mistakes</h3>'), table(('is', 'seen as', 'images'), pairs)]
-    return parts
+    classes, size = confusion.most_confused_classes(_MOST_CLASSES), len(confusion.labels)
+    matrix = _matrix(confusion, classes)
+    if len(classes) == size:
+        return [matrix]
+    about = note(f'The {len(classes)} labels with the most mistakes, of {size:,}')
+    pairs = list(pair_rows(confusion))[:_MOST_PAIRS]
+    frequent = [html('<h3>The most frequent mistakes</h3>'), table(('is', 'seen as', 'images'), pairs)]
+    return [about, matrix, *frequent]
 
 
 def _matrix(confusion: Confusion, classes: Sequence[int]) -> Html:
