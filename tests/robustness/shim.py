@@ -37,8 +37,8 @@ COMPILER = shutil.which('cc') or shutil.which('gcc')
 SECONDS = 600  # after which a command counts as hanging, on a busy machine
 _IMPORTED = (
     *('train', 'evaluate', 'predict', 'export', 'report', 'data.pack', 'data.tar_index'),
-    *('training.experiment', 'inference.evaluation_report', 'inference.prediction_files'),
-    *('inference.exporting', 'inference.report.writing', 'data.pack'),
+    *('training.experiment', 'inference.evaluate', 'inference.prediction_files'),
+    *('inference.exporting', 'inference.report.page', 'data.pack'),
 )
 
 

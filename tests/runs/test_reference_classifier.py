@@ -3,13 +3,8 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.core import keys
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.examples import ExampleInput
-from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.inference.evaluation import evaluate
-from estimator_lab.inference.prediction import predicted_batches
+from estimator_lab.inference.run import open_run
 from estimator_lab.models.gan.scores import Classified, Samples, reference_metrics
-from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.reference_classifier import freeze
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
@@ -26,16 +21,14 @@ SCORES = (
 
 
 def test_a_frozen_classifier_predicts_what_the_model_predicts(cnn_dir, archive):
-    trained = open_trained(cnn_dir)
+    trained = open_run(cnn_dir)
     classifier = freeze(trained)
-    (predicted,) = predicted_batches(
-        trained, ExampleInput([str(archive)], IMAGES), trained.reader, 24, InputReport(IMAGES)
-    )
+    predicted = trained.predict_arrays(archive)
     images = [trained.reader.decode(m.data, 8, 8) for m in stream_members(str(archive))]
     with tf.Graph().as_default(), tf.Session() as session:
         said = session.run(classifier(tf.constant(np.stack(images) / 255, tf.float32)))
         assert not tf.global_variables()
-    assert np.allclose(said.probabilities, predicted.values['probabilities'], atol=1e-5)
+    assert np.allclose(said.probabilities, predicted['probabilities'], atol=1e-5)
     assert said.hidden.shape == (24, 8)
 
 
@@ -79,9 +72,8 @@ def test_a_run_with_a_reference_classifier(settings):
     names = tf.train.load_checkpoint(str(chosen.model_dir)).get_variable_to_shape_map()
     assert not any(name.startswith('conv2d') for name in names), 'no checkpoint contains the classifier'
     (best,) = (chosen.model_dir / 'export' / 'best').glob('*')
-    trained = open_trained(best / 'model_dir')
-    images = ExampleInput(list(chosen.data), IMAGES)
-    again = evaluate(trained, images, InputReport(IMAGES), batch_size=6)
+    trained = open_run(best / 'model_dir')
+    again = trained.evaluate(chosen.data, batch_size=6)
     assert again.metrics[keys.FRECHET_DISTANCE] > 0 and trained.step in (1, 2)
 
 
