@@ -22,10 +22,7 @@ def draw(run: Run, settings: DreamSettings, given: frozenset[str] = frozenset())
       settings: what to draw.
       given: the settings that the user gave: one without a meaning for the model is an error.
 
-    Raises:
-      DataError: an image or an archive can't be read.
-      FlagError: the settings don't fit the model or each other.
-      LabError: TensorFlow fails.
+    Raises as `Run.dream`.
     """
     model = run.architecture
     makes_samples = bool(model.stack or model.sampler)

@@ -31,18 +31,11 @@ _OF_LABEL, _OF_PREDICTED = 'probability_of_label', 'probability_of_predicted'
 
 
 def evaluate(run: Run, data: Data, settings: EvaluationSettings) -> Evaluation:
-    """Evaluates a model in one pass over examples, in constant memory; writes nothing to its model_dir.
-
-    Args:
-      run: the model.
-      data: the examples; their labels are the names of their folders, or in `settings.labels`.
-      settings: how to read them, and how many.
+    """Evaluates a model in one pass over examples, in constant memory; see `Run.evaluate`.
 
     Raises:
       DataError: the examples can't be read to their end; there are none; a classifier knows none of their
         labels.
-      FlagError: the settings don't fit the model.
-      LabError: TensorFlow fails.
     """
     examples = run.examples(data, settings.labels, warn)
     reader = run.reader_with(settings.decode or '')

@@ -21,16 +21,12 @@ _TITLES = {'tflite': 'TensorFlow Lite', 'onnx': 'ONNX'}
 
 
 def export(run: Run, settings: ExportSettings, say: Told = lambda title, text: None) -> Path:
-    """Writes a SavedModel, and other formats if requested; returns the folder.
+    """Writes a SavedModel, and other formats if requested; returns the folder; see `Run.export`.
 
     Args:
       run: what is exported.
       settings: in which formats, and where.
       say: called with the title and the text of each row for the user.
-
-    Raises:
-      FlagError: the settings don't fit the model, or the folder can't be written.
-      LabError: TensorFlow fails, the network can't be converted, or the disk is full.
     """
     run = with_painting_settings(run, settings)
     formats = dict(_formats(run, settings))

@@ -109,19 +109,7 @@ class Inspection:
 
 
 def inspect(run: Run, example: str | Path | np.ndarray, settings: InspectionSettings) -> Inspection:
-    """Returns filters, activation maps, saliency and the like for one example.
-
-    Args:
-      run: the network.
-      example: an image file, ARCHIVE:MEMBER, an image uint8 [height, width, channels]; for a model of trees,
-        ARCHIVE:MEMBER or the text of a tree.
-      settings: what to look for.
-
-    Raises:
-      DataError: the example can't be read.
-      FlagError: the model has no labels, or does not know this one.
-      LabError: TensorFlow fails.
-    """
+    """Returns filters, activation maps, saliency and the like for one example; see `Run.inspect`."""
     key = 'array' if isinstance(example, np.ndarray) else str(example)
     if isinstance(example, np.ndarray):
         check_values(example)

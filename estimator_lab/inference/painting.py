@@ -27,7 +27,9 @@ from estimator_lab.models.style.transform_net import SMALLEST_SIDE
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import tf
 
-_MOST_PIXELS = 2**24  # of a photo: the network needs 250 bytes for each, 4 GB
+MOST_PIXELS = 2**24
+"""Of a photo: the network needs 250 bytes for each, 4 GB."""
+
 _ORIENTATION = 0x0112  # in EXIF
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -74,18 +76,7 @@ def with_painting_settings(run: Run, settings: PaintingSettings) -> Run:
 
 
 def paint(run: Run, photo: str | Path | Image.Image | np.ndarray, settings: PaintingSettings) -> Image.Image:
-    """Returns a photo painted in a learned style, at its own size.
-
-    Args:
-      run: a style transfer network.
-      photo: its path, a picture, or uint8 [height, width, channels].
-      settings: the style and its strength.
-
-    Raises:
-      DataError: the photo can't be read.
-      FlagError: the model does not paint, or not in that style.
-      LabError: TensorFlow fails.
-    """
+    """Returns a photo painted in a learned style, at its own size; see `Run.paint`."""
     run = with_painting_settings(run, settings)
     if not run.architecture.transform_net:
         raise FlagError(f'{run.model_dir} holds --model={run.model}, which does not paint.')
@@ -129,9 +120,9 @@ def upright(data: bytes) -> Image.Image:
       BadExampleError: it can't be decoded, or is too large to be painted.
     """
     photo = open_image(data)
-    if photo.width * photo.height > _MOST_PIXELS:
+    if photo.width * photo.height > MOST_PIXELS:
         raise BadExampleError(
-            f'it has {photo.width}x{photo.height} pixels, paintings have up to {_MOST_PIXELS:,}'
+            f'it has {photo.width}x{photo.height} pixels, paintings have up to {MOST_PIXELS:,}'
         )
     try:
         turn = Image.open(io.BytesIO(data), formats=['JPEG']).getexif().get(_ORIENTATION)

@@ -33,7 +33,9 @@ from estimator_lab.inference.settings import PredictionFlags
 
 WriteRow = Callable[[Row], object]
 
-_FILE_BYTES = 2**25
+FILE_BYTES = 2**25
+"""Of vectors, after which a new file begins."""
+
 _TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
 
 
@@ -228,7 +230,7 @@ class PredictionFiles:
         for name, array in vectors.items():
             self._waiting.setdefault(name, []).append(array)
             self._bytes += array.nbytes
-        if self._bytes >= _FILE_BYTES:
+        if self._bytes >= FILE_BYTES:
             self.close()
 
     def _write_pictures(

@@ -5,6 +5,7 @@ file of its own; the methods accept the settings by name. Results have `text`, `
 notebooks.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from estimator_lab.inference.settings import (
     SampleSettings,
 )
 from estimator_lab.runs.model import Trained, open_as
+from estimator_lab.tf1 import tf
 
 if TYPE_CHECKING:
     from estimator_lab.inference.evaluation import Evaluation
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
 Data: TypeAlias = Any
 """Paths of examples, folders and archives; or images, uint8 [n, height, width, channels] or floats in [0, 1];
 or a pair (images, labels)."""
+
+# TensorFlow logs each step of Estimator to the cells of a notebook. A later set_verbosity shows it again.
+if getattr(sys, 'ps1', '') and tf.logging.get_verbosity() == tf.logging.INFO:
+    tf.logging.set_verbosity(tf.logging.WARN)
 
 
 @dataclass(frozen=True, eq=False)

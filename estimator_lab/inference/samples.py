@@ -33,9 +33,11 @@ OF_MACHINES = frozenset({'count', 'seed', 'steps', 'data'})
 OF_GENERATORS = frozenset({'count', 'seed', 'label', 'truncation'})
 """The settings that have a meaning for each of them."""
 
+AT_ONCE = 1024
+"""Gibbs chains in a batch."""
+
 _MOST_IN_A_PICTURE = 4096
 _MOST_COLUMNS = 20  # of classes
-_AT_ONCE = 1024  # chains
 _STEPS, _STEPS_FROM_CHAINS = 1000, 50
 _CHAINS = 'chains'  # the variable of `contrastive_divergence`
 _BATCH = 64
@@ -148,16 +150,12 @@ class Samples:
 
 
 def sample(run: Run, settings: SampleSettings, given: frozenset[str] = frozenset()) -> Samples:
-    """Returns images that a generator, an RBM or a DBN makes up.
+    """Returns images that a generator, an RBM or a DBN makes up; see `Run.sample`.
 
     Args:
       run: the model.
       settings: which samples.
       given: the settings that the user gave: one without a meaning for the model is an error.
-
-    Raises:
-      FlagError: the model makes no samples, does not know the label, or ignores a setting.
-      DataError: an archive can't be read, or the persistent chains have another shape.
     """
     samples = Samples(run, settings)
     known = OF_GENERATORS if run.architecture.sampler else OF_MACHINES
@@ -267,7 +265,7 @@ def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | Non
         if chains is not None:
             _check_chains(run, chains, units)
             chains = np.random.default_rng(seed).permutation(chains)
-            numbers = tf.range(rows) + _AT_ONCE * tf.cast(part, tf.int32)
+            numbers = tf.range(rows) + AT_ONCE * tf.cast(part, tf.int32)
             start = tf.gather(chains, numbers % len(chains))
         else:
             start = noise.uniform([rows, units]) if begin is None else stack.visible(images)
@@ -277,8 +275,8 @@ def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | Non
         below = [v for layer in stack.layers[:-1] for v in (layer.kernel, layer.bias, layer.visible_bias)]
         session = run.session(tf.trainable_variables() + below)
     with contextlib.closing(session):
-        for number, first in enumerate(range(0, settings.count, _AT_ONCE)):
-            some = slice(first, min(first + _AT_ONCE, settings.count))
+        for number, first in enumerate(range(0, settings.count, AT_ONCE)):
+            some = slice(first, min(first + AT_ONCE, settings.count))
             feed: dict[Any, Any] = {part: number, rows: some.stop - first}
             if begin is not None:
                 feed[images] = begin[some]

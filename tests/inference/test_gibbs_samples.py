@@ -105,7 +105,7 @@ def test_without_images_chains_begin_at_those_of_training(folders, tmp_path, mon
     order = [int(np.argmin(np.abs(chains - image).sum((1, 2, 3)))) for image in images]
     assert images == pytest.approx(chains[order], abs=1e-6)
     assert sorted(order[:4]) == [0, 1, 2, 3] and order[4:] == order[:4], 'each once before any repeats'
-    monkeypatch.setattr(samples_module, '_AT_ONCE', 3)
+    monkeypatch.setattr(samples_module, 'AT_ONCE', 3)
     assert samples(trained, 8, 3, 1) == pytest.approx(images, abs=1e-6)
     text = sample(trained, SampleSettings(count=4)).text()
     assert text == 'Samples of rbm after 50 Gibbs steps'
@@ -126,7 +126,7 @@ def test_many_samples_are_made_in_batches(folders, monkeypatch):
     trained = machine(folders / 'rbm')
     # Each part has noise of its own: without it, equal beginnings would have equal ends.
     begin = np.repeat(first_images(trained, [str(folders / 'a.tar')], 1), 5, axis=0)
-    monkeypatch.setattr(samples_module, '_AT_ONCE', 2)
+    monkeypatch.setattr(samples_module, 'AT_ONCE', 2)
     first, second, last = (part for part, _ in gibbs_chains(trained, SampleSettings(count=5), begin, 2))
     assert [len(part) for part in (first, second, last)] == [2, 2, 1]
     assert not np.array_equal(first[0], second[0])

@@ -38,7 +38,7 @@ def test_a_painting_has_its_photos_size(artist, size):
 
 
 def test_a_photo_may_be_too_large(monkeypatch):
-    monkeypatch.setattr(painting, '_MOST_PIXELS', 500)
+    monkeypatch.setattr(painting, 'MOST_PIXELS', 500)
     assert upright(encoded(picture(1, 20, 25))).size == (25, 20)
     with pytest.raises(BadExampleError, match='it has 30x20 pixels, paintings have up to 500'):
         upright(encoded(picture(1, 20, 30)))

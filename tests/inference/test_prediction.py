@@ -120,7 +120,7 @@ def test_pictures_keep_their_pixels(tmp_path):
 
 
 def test_vectors_lie_in_files_of_bounded_size_with_their_keys(tmp_path, monkeypatch):
-    monkeypatch.setattr(prediction_files, '_FILE_BYTES', 5 * 3 * 4)
+    monkeypatch.setattr(prediction_files, 'FILE_BYTES', 5 * 3 * 4)
     codes = np.arange(36, dtype=np.float32).reshape(12, 3)
     with PredictionFiles(tmp_path / 'out') as files:
         for n in range(0, 12, 2):

@@ -19,8 +19,8 @@ TRAINING, EVALUATING = 'training', 'evaluation'
 _INSPECTED = 'inspect'
 _FILES = 'events.out.tfevents.*'
 _RECORD = 'experiment.json'
-_MOST_TAGS = 200
-_MOST_POINTS = 20_000  # of a curve; of longer ones, every second is left out
+MOST_TAGS = 200
+MOST_POINTS = 20_000  # of a curve; of longer ones, every second is left out
 _MOST_BYTES = 2**22  # of an encoded picture
 _IMAGE = '/image'  # what tf.summary.image puts behind a name
 _PICTURES = 'images/'
@@ -141,18 +141,18 @@ def _take(
     line, tag = place
     if value.HasField('simple_value'):
         if not math.isfinite(value.simple_value) or (
-            tag not in history.curves and len(history.curves) >= _MOST_TAGS
+            tag not in history.curves and len(history.curves) >= MOST_TAGS
         ):
             return
         values = history.curves.setdefault(tag, {}).setdefault(line, {})
         values[step] = value.simple_value
-        if len(values) > _MOST_POINTS:
+        if len(values) > MOST_POINTS:
             for old in list(values)[1::2]:
                 del values[old]
     elif value.HasField('image') and tag.startswith(_PICTURES):
         name, data = tag.removeprefix(_PICTURES).removesuffix(_IMAGE), value.image.encoded_image_string
         before = encoded.get(name)
-        if len(data) > _MOST_BYTES or (before is None and len(encoded) >= _MOST_TAGS):
+        if len(data) > _MOST_BYTES or (before is None and len(encoded) >= MOST_TAGS):
             return
         if before is None or (before[0], before[1]) <= (step, line) or before[1] == line:
             encoded[name] = step, line, data

@@ -104,13 +104,7 @@ class Report:
 
 
 def report(run: Run, settings: ReportSettings) -> Report:
-    """Writes a run as a page of HTML; with examples, evaluates the model on them first.
-
-    Raises:
-      DataError: the examples can't be read.
-      FlagError: the page can't be written.
-      LabError: TensorFlow fails, or the disk is full.
-    """
+    """Writes a run as a page of HTML; with examples, evaluates the model on them first; see `Run.report`."""
     path = settings.out or run.model_dir / _NAME
     check_outputs({'out': path}, settings.data, run.model_dir, run.kind.accepts, _SUFFIXES)
     if path.suffix.lower() not in _SUFFIXES and not path.is_dir():  # browsers would show it as text

@@ -71,8 +71,8 @@ def test_pictures_that_are_none_or_too_large_are_said(tmp_path):
 
 
 def test_there_is_an_end_to_tags_and_points(tmp_path, monkeypatch):
-    monkeypatch.setattr(history, '_MOST_TAGS', 3)
-    monkeypatch.setattr(history, '_MOST_POINTS', 8)
+    monkeypatch.setattr(history, 'MOST_TAGS', 3)
+    monkeypatch.setattr(history, 'MOST_POINTS', 8)
     values = [(step, scalar('loss', step)) for step in range(100)]
     write(tmp_path, [*values, *((1, scalar(f'x{number}', 1.0)) for number in range(9))])
     found = read_history(tmp_path).curves
