@@ -81,6 +81,7 @@ ONCE = (
     'test_installed.py',
     'test_kubernetes.py',
     'test_main.py',
+    'test_mistakes.py',
     'test_readme.py',
     'test_report.py',
     'test_stopping.py',

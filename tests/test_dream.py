@@ -47,31 +47,6 @@ def test_a_class_and_an_atlas_need_no_photo(run, tmp_path):
     assert Image.open(tmp_path / 'out.png').size[0] > 8 * 96
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'words'),
-    [
-        (['--layer=conv9'], '--layer=conv9 is not a layer of'),
-        ([], '--layer is missing; there are conv1, pool1, conv2, pool2, dense, logits.'),
-        (['--layer=conv1', '--truncation=1'], '--truncation has no meaning for --model=cnn'),
-        (['--layer=conv1', '--count=5'], '--count has no meaning without --atlas'),
-        (['--layer=conv1', '--out=dream.xyz'], '--out=dream.xyz is not a name for a picture: end it in .png'),
-        (['--layer=conv1', '--out=nowhere/x.png'], '--out=nowhere/x.png cannot be written: its folder'),
-        (['--layer=conv1', '--size=100000'], '--size=100000'),
-    ],
-)
-def test_mistakes_get_one_sentence(run, arguments, words):
-    status, out, err = run(*arguments)
-    assert (status, out) == (2, '')
-    assert err.startswith('error: ') and err.count('\n') == 1 and words in err
-
-
-def test_the_photo_stays_as_it_is(run, photo, tmp_path):
-    before = (tmp_path / 'photo.png').read_bytes()
-    status, _, err = run(photo, '--layer=conv1', f'--out={tmp_path / "photo.png"}')
-    assert status == 2 and 'photo.png is ' in err and err.endswith(', which is read: name another.\n')
-    assert (tmp_path / 'photo.png').read_bytes() == before
-
-
 def test_each_class_of_samples_has_a_column():
     digits = [str(digit % 10) for digit in range(64)]
     assert class_columns(digits) == class_columns(digits[:10]) == 10

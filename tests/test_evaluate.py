@@ -45,21 +45,6 @@ def test_the_primary_metric_says_over_how_many_images_it_is(run, tmp_path):
     assert re.search(r'^Accuracy .* on 2 images after 3', out, re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'status', 'words'),
-    [
-        ([], 2, '--data is missing'),
-        (['--data=none.tar'], 1, "There is no file 'none.tar'"),
-        (['--data=ARCHIVE', '--model_dir=none'], 1, '--model_dir=none is not a folder'),
-        (['--data=ARCHIVE', '--output=/proc/none'], 2, '--out=/proc/none cannot be written'),
-    ],
-)
-def test_mistakes_get_one_sentence(run, archive, arguments, status, words):
-    got, _, err = run(*(argument.replace('ARCHIVE', str(archive)) for argument in arguments))
-    assert got == status
-    assert err.startswith('error: ') and err.count('\n') == 1 and words in err
-
-
 def test_a_failure_leaves_no_folder(run, tmp_path):
     (tmp_path / 'empty').mkdir()
     status, _, err = run(f'--data={tmp_path / "empty"}', f'--out={tmp_path / "deep" / "out"}')

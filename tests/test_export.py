@@ -209,19 +209,6 @@ def test_the_command(cnn_dir, tmp_path, run_export):
     assert f'saved_model_cli show --dir={folder} --all' in out
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'status', 'sentence'),
-    [
-        (['--model_dir=/none'], 1, '--model_dir=/none is not a folder'),
-        (['--model_dir=MODEL', '--out=/proc/none'], 2, '--out=/proc/none cannot be written'),
-    ],
-)
-def test_mistakes_get_one_sentence(cnn_dir, run_export, arguments, status, sentence):
-    found, _, err = run_export(*(a.replace('MODEL', str(cnn_dir)) for a in arguments))
-    assert found == status
-    assert err.startswith(f'error: {sentence}') and err.count('\n') == 1
-
-
 @pytest.mark.parametrize('error', [KeyboardInterrupt, SystemExit])
 def test_an_interrupted_export_leaves_nothing(cnn_dir, tmp_path, monkeypatch, error):
     out, seen = tmp_path / 'exported', []
@@ -265,8 +252,3 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
     given = {'image': to_unit_range(pixels)[np.newaxis]}
     found = of_tflite((folder / 'model.tflite').read_bytes(), 'pixels:painted', given)
     assert np.abs(np.rint(255 * found['painted'][0]) - wanted).max() <= 2
-
-
-def test_strength_of_what_does_not_paint(cnn_dir, run_export):
-    status, _, err = run_export(f'--model_dir={cnn_dir}', '--strength=0.5')
-    assert status == 2 and '--strength and --preserve_colour are for paintings' in err

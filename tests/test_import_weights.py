@@ -47,21 +47,3 @@ def test_a_relative_folder_is_opened_from_anywhere(tmp_path, monkeypatch, capsys
     assert open_trained(Path('runs/vgg')).step == 0
     monkeypatch.chdir('/')
     assert open_trained(tmp_path / 'runs' / 'vgg').step == 0
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'status', 'words'),
-    [
-        ([], 2, 'FILE is missing'),
-        (['a.h5', 'b.h5'], 2, "One FILE at a time, not 'b.h5' as well"),
-        (['none.h5'], 1, 'none.h5 cannot be used as a file of weights: No such file or directory.\n'),
-        (['none.h5', '--model=vggg'], 2, '--model=vggg is unknown'),
-        (['none.h5', '--hparams=depth=12'], 2, 'depth=12 must be one of 11, 13'),
-    ],
-)
-def test_mistakes_get_one_sentence(arguments, status, words, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert invoke(import_weights, *arguments) == status
-    out, err = capsys.readouterr()
-    assert not out and err.startswith('error: ') and err.count('\n') == 1 and words in err
-    assert list(tmp_path.iterdir()) == []

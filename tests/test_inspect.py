@@ -34,23 +34,3 @@ def test_pictures_elsewhere_if_the_model_cannot_be_written_to(run, archive, tmp_
     assert 'so TensorBoard does not show the pictures' in err and err.count('\n') == 1
     status, _, err = run(image)
     assert status == 2 and re.match(r'error: --out=.*inspect.* cannot be written', err)
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'status', 'words'),
-    [
-        ([], 2, '--image is missing'),
-        (['--image=x.png'], 1, "There is no file 'x.png'"),
-        (['--image=ARCHIVE'], 1, 'holds many images'),
-        (['--image=JUNK'], 1, 'cannot be decoded: not an image in a known format'),
-        (['--image=ARCHIVE:train/n000002/0003_01.png', '--label=x'], 2, '--label=x is unknown'),
-    ],
-)
-def test_mistakes_get_one_sentence(run, archive, tmp_path, arguments, status, words):
-    (tmp_path / 'junk.png').write_bytes(b'junk')
-    places = {'ARCHIVE': str(archive), 'JUNK': str(tmp_path / 'junk.png')}
-    for name, place in places.items():
-        arguments = [argument.replace(name, place) for argument in arguments]
-    got, out, err = run(*arguments)
-    assert (got, out) == (status, '')
-    assert err.startswith('error: ') and err.count('\n') == 1 and words in err

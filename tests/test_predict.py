@@ -90,33 +90,6 @@ def test_nothing_predicted_is_an_error(run, folder, tmp_path):
     assert run(folder) == (1, '', f'error: {folder}/: no image was found.\n')
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'status', 'words'),
-    [
-        ([], 2, 'No image is named'),
-        (['none.jpg'], 1, "There is no file 'none.jpg'"),
-        (['FOLDER', '--top=5'], 2, '--top=5 is more than the 4 labels'),
-        (['FOLDER', '--out=FOLDER/a.png'], 2, "a.png is in the folder 'FOLDER/', which is read"),
-        (['FOLDER/?.png', '--out=FOLDER/a.png'], 2, "is 'FOLDER/a.png', which is read"),
-        (['FOLDER', '--out=MODEL/checkpoint'], 2, 'checkpoint is a file of the model: name another one'),
-        (['FOLDER', '--out=FOLDER/x', '--files=FOLDER/x'], 2, 'is the file of --out as well: name two'),
-        (['FOLDER', '--out=/none/x.csv'], 2, 'cannot be written: its folder /none is not there'),
-        (['FOLDER', '--output=FOLDER'], 2, 'which is read: name another.'),
-        (['FOLDER/a.png', '--output=FOLDER'], 2, 'is not empty'),
-        (['FOLDER', '--model_dir=FOLDER'], 1, 'holds no experiment.json'),
-    ],
-)
-def test_mistakes_get_one_sentence(run, folder, cnn_dir, arguments, status, words):
-    def filled(text):
-        return text.replace('FOLDER', str(folder)).replace('MODEL', str(cnn_dir))
-
-    before = {path: path.read_bytes() for path in (*folder.iterdir(), cnn_dir / 'checkpoint')}
-    got, out, err = run(*map(filled, arguments))
-    assert (got, out) == (status, '')
-    assert err.startswith('error: ') and err.count('\n') == 1 and filled(words) in err
-    assert {path: path.read_bytes() for path in (*folder.iterdir(), cnn_dir / 'checkpoint')} == before
-
-
 def test_a_pipe_in_and_a_pipe_that_closes(cnn_dir, archive, tmp_path):
     """As `predict - <copies.tar | head -2`, with more rows than fit into a pipe's buffer."""
     image = encoded(picture(1, 4, 4))

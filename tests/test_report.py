@@ -58,26 +58,3 @@ def test_what_is_damaged_is_said_and_the_rest_is_shown(run, model_dir):
     assert status == 0 and err.count('\n') == 1
     assert err.startswith(f'Warning: {events} is cut off at byte')
     assert 'is cut off at byte' in (model_dir / 'report.html').read_text(encoding='utf-8')
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'status', 'words'),
-    [
-        (['--model_dir=nowhere'], 1, '--model_dir=nowhere is not a folder'),
-        (['--data=nowhere.tar'], 1, "There is no file 'nowhere.tar'"),
-        (['--worst=3'], 2, '--worst needs --data'),
-        (['--out=FOLDER'], 2, 'is a folder: name a file'),
-        (['--out=FILE/page.html'], 2, 'cannot be written'),
-    ],
-)
-def test_mistakes_get_one_sentence_and_leave_the_old_page(run, model_dir, tmp_path, arguments, status, words):
-    (model_dir / 'report.html').write_text('old')
-    (tmp_path / 'file').write_text('')
-    places = {'FOLDER': str(tmp_path), 'FILE': str(tmp_path / 'file')}
-    for name, place in places.items():
-        arguments = [argument.replace(name, place) for argument in arguments]
-    got, out, err = run(*arguments)
-    assert (got, out) == (status, '')
-    assert err.startswith('error: ') and err.count('\n') == 1 and words in err
-    assert (model_dir / 'report.html').read_text() == 'old'
-    assert not list(model_dir.glob('*.partial'))

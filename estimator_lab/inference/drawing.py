@@ -5,13 +5,13 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.core.model import AnyModel
 from estimator_lab.inference.dreams import Dream, dream
 from estimator_lab.inference.run import Run
-from estimator_lab.inference.samples import ARCHIVE, OF_GENERATORS, OF_MACHINES, PICTURES, Samples, sample
+from estimator_lab.inference.samples import ARCHIVE, PICTURES, Samples, check_known, sample
 from estimator_lab.inference.settings import AscentSettings, DreamSettings
 from estimator_lab.models.registry import MODELS, find_model
 
 __all__ = ['ARCHIVE', 'PICTURES', 'Dream', 'Samples', 'draw']
 
-_OF_ASCENT = {'label', 'count', 'steps', *settings_of(AscentSettings)}
+_OF_ASCENT = {'label', 'count', 'steps', 'seed', *settings_of(AscentSettings)}
 
 
 def draw(run: Run, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
@@ -31,12 +31,10 @@ def draw(run: Run, settings: DreamSettings, given: frozenset[str] = frozenset())
         raise FlagError(
             f'--model_dir={run.model_dir} holds --model={run.model}, which does not dream: {able} do.'
         )
-    ascends = bool(model.network) and (not makes_samples or bool(given & settings_of(AscentSettings).keys()))
-    if not ascends:
-        which = f'--model={run.model} without --layer' if model.network else f'--model={run.model}'
-        _check_known(given, OF_GENERATORS if model.sampler else OF_MACHINES, which)
-        return sample(run, settings)
-    _check_known(given, _OF_ASCENT, f'--model={run.model}{" with --layer" if makes_samples else ""}')
+    asked = given & settings_of(AscentSettings).keys()
+    if makes_samples and not (model.network and asked):
+        return sample(run, settings, given)
+    check_known(run, given, _OF_ASCENT, 'layers')
     if 'count' in given and not settings.atlas:
         raise FlagError('--count has no meaning without --atlas, see --help.')
     return dream(run, settings)
@@ -44,9 +42,3 @@ def draw(run: Run, settings: DreamSettings, given: frozenset[str] = frozenset())
 
 def _draws(model: AnyModel) -> bool:
     return bool(model.stack or model.sampler or model.network)
-
-
-def _check_known(given: frozenset[str], known: set[str] | frozenset[str], which: str) -> None:
-    every = {*OF_GENERATORS, *OF_MACHINES, *_OF_ASCENT}
-    for name in sorted(given & every - known - {'seed'}):
-        raise FlagError(f'--{name} has no meaning for {which}, see --help.')

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import IMAGE, to_bytes, to_unit_range
@@ -31,15 +31,6 @@ MOST_PIXELS = 2**24
 """Of a photo: the network needs 250 bytes for each, 4 GB."""
 
 _ORIENTATION = 0x0112  # in EXIF
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def with_painting_settings(run: Run, settings: PaintingSettings) -> Run:
@@ -125,10 +116,11 @@ def upright(data: bytes) -> Image.Image:
             f'it has {photo.width}x{photo.height} pixels, paintings have up to {MOST_PIXELS:,}'
         )
     try:
-        turn = Image.open(io.BytesIO(data), formats=['JPEG']).getexif().get(_ORIENTATION)
+        camera = Image.open(io.BytesIO(data), formats=['JPEG']).getexif()
+        photo.getexif()[_ORIENTATION] = camera.get(_ORIENTATION, 1)
+        return ImageOps.exif_transpose(photo)
     except Exception:  # noqa: BLE001 - Pillow's EXIF parser raises anything on damaged metadata
         return photo
-    return photo.transpose(_UPRIGHT[turn]) if turn in _UPRIGHT else photo
 
 
 class Artist:

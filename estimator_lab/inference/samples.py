@@ -4,7 +4,7 @@ import contextlib
 import io
 import math
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,26 +16,25 @@ from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import IMAGE, to_unit_range
 from estimator_lab.base.outputs import check_suffix, written_whole
+from estimator_lab.base.settings import settings_of
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
 from estimator_lab.inference.run import Run
-from estimator_lab.inference.settings import SampleSettings
+from estimator_lab.inference.settings import DreamSettings, SampleSettings
 from estimator_lab.models.boltzmann.stack import Stack
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import Tensor, tf
 
 PICTURES = ('.png', '.jpg', '.jpeg')
 ARCHIVE = '.tar'
-OF_MACHINES = frozenset({'count', 'seed', 'steps', 'data'})
-OF_GENERATORS = frozenset({'count', 'seed', 'label', 'truncation'})
-"""The settings that have a meaning for each of them."""
-
 AT_ONCE = 1024
 """Gibbs chains in a batch."""
 
+_OF_MACHINES = {'count', 'seed', 'steps', 'data'}
+_OF_GENERATORS = {'count', 'seed', 'label', 'truncation'}
 _MOST_IN_A_PICTURE = 4096
 _MOST_COLUMNS = 20  # of classes
 _STEPS, _STEPS_FROM_CHAINS = 1000, 50
@@ -158,11 +157,14 @@ def sample(run: Run, settings: SampleSettings, given: frozenset[str] = frozenset
       given: the settings that the user gave: one without a meaning for the model is an error.
     """
     samples = Samples(run, settings)
-    known = OF_GENERATORS if run.architecture.sampler else OF_MACHINES
-    for name in sorted((OF_GENERATORS | OF_MACHINES) - known):
-        if name in given:
-            raise FlagError(f'--{name} has no meaning for --model={run.model}, see --help.')
+    check_known(run, given, _OF_GENERATORS if run.architecture.sampler else _OF_MACHINES, 'samples')
     return samples
+
+
+def check_known(run: Run, given: frozenset[str], known: Set[str], drawn: str) -> None:
+    """Raises FlagError if the user gave a setting without a meaning for what is drawn."""
+    for name in sorted(given & settings_of(DreamSettings).keys() - known):
+        raise FlagError(f'--{name} has no meaning for {drawn} of --model={run.model}, see --help.')
 
 
 def class_columns(labels: Sequence[str]) -> int:

@@ -1,13 +1,12 @@
-"""Converts one signature of an export to ONNX or TensorFlow Lite."""
+"""Converts one signature of an export, whose inputs are numbers, to ONNX or TensorFlow Lite."""
 
 import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from estimator_lab.base.errors import LabError
 from estimator_lab.base.process import hushed
@@ -19,13 +18,12 @@ LABELS = 'labels'
 _SERVE, _TEXT = 'serve', tf.string.as_datatype_enum
 
 
-@dataclass(frozen=True)
-class Converted:
+class Converted(NamedTuple):
     """A converted network.
 
     Attributes:
       data: contents of the file.
-      left_out: names of the outputs that the format cannot have.
+      left_out: names of the outputs that are text or random: other formats have none of these.
     """
 
     data: bytes
@@ -33,14 +31,11 @@ class Converted:
 
 
 Converter: TypeAlias = Callable[[Path, str], Converted]
-"""Converts a signature, whose inputs are numbers, of the SavedModel in a folder."""
+"""Converts a signature of the SavedModel in a folder; raises LabError if the format lacks an operation."""
 
 
 def onnx_converter(labels: Sequence[str]) -> Converter:
-    """Returns a function that converts a signature to ONNX.
-
-    Outputs that are text, or that random numbers change, are left out. Inputs and outputs keep their names.
-    The function raises LabError if ONNX lacks an operation of the network.
+    """Returns a function that converts a signature to ONNX; inputs and outputs keep their names.
 
     Args:
       labels: stored in each model as the property `LABELS`.
@@ -58,11 +53,10 @@ def onnx_converter(labels: Sequence[str]) -> Converter:
             "The installed onnx is too new for this TensorFlow: pip install 'onnx<1.18'."
         ) from error
 
-    def convert(saved_model: Path, signature: str) -> Converted:
-        network = _Network(saved_model, signature)
+    def convert(network: _Network) -> bytes:
         model, _ = tf2onnx.convert.from_graph_def(
             network.graph_def,
-            name=signature,
+            name=network.signature,
             input_names=list(network.inputs),
             output_names=list(network.outputs),
             tensors_to_rename={**network.inputs, **network.outputs},
@@ -75,43 +69,34 @@ def onnx_converter(labels: Sequence[str]) -> Converter:
                     dimension.dim_param = 'n'  # tf2onnx calls it unk__36
         if labels:
             onnx.helper.set_model_props(model, {LABELS: json.dumps(list(labels), ensure_ascii=False)})
-        return Converted(model.SerializeToString(), network.left_out)
+        data: bytes = model.SerializeToString()
+        return data
 
-    return lambda saved_model, signature: _attempt('ONNX', partial(convert, saved_model, signature))
+    return partial(_converted, 'ONNX', convert)
 
 
 def to_tflite(saved_model: Path, signature: str) -> Converted:
-    """Converts a signature to TensorFlow Lite, without outputs that are text or that random numbers change.
+    """Converts a signature to TensorFlow Lite: a `Converter`."""
 
-    Args:
-      saved_model: the folder.
-      signature: one whose inputs are numbers; TensorFlow Lite neither decodes nor encodes files.
-
-    Raises:
-      LabError: TensorFlow Lite lacks an operation of the network.
-    """
-
-    def convert() -> Converted:
-        network = _Network(saved_model, signature)
+    def convert(network: _Network) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
-            network.save(Path(folder) / 'network', signature)
+            network.save(f'{folder}/network')
             # The TF1 converter leaves out the names of the outputs.
             make = tf.compat.v2.lite.TFLiteConverter.from_saved_model
-            converter = make(str(Path(folder) / 'network'), signature_keys=[signature])
-            return Converted(converter.convert(), network.left_out)
+            data: bytes = make(f'{folder}/network', signature_keys=[signature]).convert()
+            return data
 
-    return _attempt('TensorFlow Lite', convert)
+    return _converted('TensorFlow Lite', convert, saved_model, signature)
 
 
-def _attempt(form: str, convert: Callable[[], Converted]) -> Converted:
-    """Runs a conversion, whose messages are for developers of TensorFlow.
-
-    Raises:
-      LabError: it fails.
-    """
+def _converted(
+    form: str, convert: 'Callable[[_Network], bytes]', saved_model: Path, signature: str
+) -> Converted:
+    """Runs a conversion, whose messages are for developers of TensorFlow."""
     with hushed():
         try:
-            return convert()
+            network = _Network(saved_model, signature)
+            return Converted(convert(network), network.left_out)
         except Exception as error:  # noqa: BLE001 - the converters raise anything
             problem = error
     missing = re.search(r"'tf\.(\w+)' op", str(problem))  # in a message of TensorFlow Lite
@@ -123,11 +108,8 @@ def _attempt(form: str, convert: Callable[[], Converted]) -> Converted:
 class _Network:
     """A signature as a graph without variables, from placeholders to outputs that are numbers.
 
-    Args:
-      saved_model: the folder.
-      signature: its name; its inputs are numbers.
-
     Attributes:
+      signature: its name.
       graph_def: the graph.
       inputs: names in the signature by the names of the placeholders.
       outputs: the same of the outputs.
@@ -138,39 +120,35 @@ class _Network:
     """
 
     def __init__(self, saved_model: Path, signature: str) -> None:
+        self.signature = signature
         with tf.Graph().as_default(), tf.Session() as session:
             meta = tf.saved_model.loader.load(session, [_SERVE], str(saved_model))
             given, wanted = meta.signature_def[signature].inputs, meta.signature_def[signature].outputs
-            tensors = {name: info.name for name, info in wanted.items() if info.dtype != _TEXT}
-            ends = [*tensors.values(), *(info.name for info in given.values())]
+            numbers = {name: info.name for name, info in wanted.items() if info.dtype != _TEXT}
+            ends = [*numbers.values(), *(info.name for info in given.values())]
             frozen = tf.graph_util.convert_variables_to_constants(
                 session, session.graph.as_graph_def(), [name.partition(':')[0] for name in ends]
             )
         with tf.Graph().as_default() as graph:
-            places = {
-                name: tf.placeholder(
-                    tf.as_dtype(info.dtype), tf.TensorShape(info.tensor_shape), f'input_{number}'
-                )
-                for number, (name, info) in enumerate(given.items())
-            }
-            replaced = {info.name: places[name] for name, info in given.items()}
-            found = tf.import_graph_def(frozen, replaced, list(tensors.values()), name='network')
-            results = {
-                name: tf.identity(tensor, f'output_{number}')
-                for number, (name, tensor) in enumerate(zip(tensors, found, strict=True))
-            }
+            places = [
+                tf.placeholder(tf.as_dtype(info.dtype), tf.TensorShape(info.tensor_shape))
+                for info in given.values()
+            ]
+            replaced = {info.name: place for info, place in zip(given.values(), places, strict=True)}
+            found = tf.import_graph_def(frozen, replaced, list(numbers.values()), name='network')
+            results = dict(zip(numbers, map(tf.identity, found), strict=True))
             whole = graph.as_graph_def()
         _remove_casts(whole)
         kept = {name: tensor for name, tensor in results.items() if not _has_no_counterpart(whole, tensor)}
         if not kept:
             raise ValueError(f'{signature} has no output that is a number and the same in each call')
         self.left_out = sorted(set(wanted) - set(kept))
-        self.inputs = {tensor.name: name for name, tensor in places.items()}
+        self.inputs = {place.name: name for name, place in zip(given, places, strict=True)}
         self.outputs = {tensor.name: name for name, tensor in kept.items()}
-        ends = [tensor.op.name for tensor in (*places.values(), *kept.values())]
+        ends = [tensor.op.name for tensor in (*places, *kept.values())]
         self.graph_def = tf.graph_util.extract_sub_graph(whole, ends)
 
-    def save(self, folder: Path, signature: str) -> None:
+    def save(self, folder: str) -> None:
         """Writes it as a SavedModel."""
         names = [*self.inputs, *self.outputs]
         with tf.Graph().as_default(), tf.Session() as session:
@@ -179,9 +157,9 @@ class _Network:
                 {name: tensors[tensor] for tensor, name in several.items()}
                 for several in (self.inputs, self.outputs)
             )
-            builder = tf.saved_model.Builder(str(folder))
             definition = tf.saved_model.predict_signature_def(inputs, outputs)
-            builder.add_meta_graph_and_variables(session, [_SERVE], {signature: definition})
+            builder = tf.saved_model.Builder(folder)
+            builder.add_meta_graph_and_variables(session, [_SERVE], {self.signature: definition})
             builder.save()
 
 

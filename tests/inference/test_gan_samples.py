@@ -75,7 +75,7 @@ def test_the_command(folder, tmp_path, capsys):
         assert len(tar.getnames()) == 3
     capsys.readouterr()
     assert invoke(dream, model_dir, '--steps=5') == 2
-    assert '--steps has no meaning for --model=gan' in capsys.readouterr().err
+    assert '--steps has no meaning for samples of --model=gan' in capsys.readouterr().err
 
 
 def test_an_export_takes_latent_vectors_and_images(trained, tmp_path):

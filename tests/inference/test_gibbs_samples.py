@@ -142,6 +142,6 @@ def test_the_command(folders, tmp_path, capsys):
     assert Image.open(drawn).size[1] > 96  # two rows of eight
     assert capsys.readouterr().err == ''
     assert invoke(dream, dbn, '--label=n0') == 2
-    assert '--label has no meaning for --model=dbn without --layer' in capsys.readouterr().err
+    assert '--label has no meaning for samples of --model=dbn' in capsys.readouterr().err
     assert invoke(dream, rbm, '--count=4097', f'--out={drawn}') == 2
     assert '--count=4097 is more than the 4096 samples of one picture' in capsys.readouterr().err

@@ -132,7 +132,7 @@ def test_samples_of_a_machine_are_images(archive, tmp_path):
     np.testing.assert_array_equal(samples.images, run.sample(5, steps=2).images)
     assert 'data:image/png' in framed(samples)
     for ignored in ({'label': 'n000001'}, {'truncation': 0.5}):
-        with pytest.raises(api.FlagError, match='has no meaning for --model=rbm'):
+        with pytest.raises(api.FlagError, match='has no meaning for samples of --model=rbm'):
             run.sample(5, **ignored)
 
 

@@ -49,36 +49,17 @@ _PICTURES = (
     ('Worst examples', 'The examples with the largest error, worst first.', ('worst',)),
     (
         'Made by the model',
-        'Samples and reconstructions. Each column shows, from top to bottom, one example or one chain.',
-        ('dream', 'samples', 'reconstruction', 'batch'),
+        'Samples and reconstructions, an example or a chain in each column; predicted trees.',
+        ('dream', 'samples', 'reconstruction', 'batch', 'tree'),
     ),
-    (
-        'Trees',
-        'The predicted label of each node, darker for a higher probability, red if it is wrong.',
-        ('tree',),
-    ),
-    (
-        'Accuracy by size or step',
-        'Accuracy by depth and length of trees, or if a sequence ended at each step.',
-        ('accuracy_by_', 'accuracy_after_'),
-    ),
-    (
-        'Filters',
-        'Weights of the units of the first layer, each scaled to the range from black to white.',
-        ('filters_', 'receptive_fields'),
-    ),
-    (
-        'Activation maps',
-        'Activations of each filter for one example, each scaled to the range from black to white.',
-        ('activation_map_',),
-    ),
+    ('Accuracy by size or step', 'Of trees and sequences.', ('accuracy_by_', 'accuracy_after_')),
+    ('Filters', 'Weights of the units of the first layer.', ('filters_', 'receptive_fields')),
+    ('Activation maps', 'Activations of each filter for one example.', ('activation_map_',)),
     (
         'One example',
-        'Evidence for its label, or its error: saliency by pixel, and Grad-CAM of the last convolution; for '
-        'a sequence, its states, its gates and how far back the gradient reaches.',
+        'Evidence for its label, or its error: saliency, Grad-CAM, states and gradients.',
         ('inspected', 'saliency', 'grad_cam', 'states', 'gate', 'gradient', 'probability'),
     ),
-    ('Input', 'Examples as the network sees them.', ('input',)),
     ('Further pictures', '', ('',)),
 )
 

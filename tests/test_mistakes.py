@@ -1,0 +1,85 @@
+"""A mistake gets one sentence, and changes no file."""
+
+import importlib
+import shutil
+
+import pytest
+
+from tests.archive_files import encoded, picture
+
+IMAGE = '--image=ARCHIVE:train/n000002/0003_01.png'
+MISTAKES = [
+    ('dream', ['--layer=conv9'], 2, '--layer=conv9 is not a layer of'),
+    ('dream', [], 2, '--layer is missing; there are conv1, pool1, conv2, pool2, dense, logits.'),
+    (
+        'dream',
+        ['--layer=conv1', '--truncation=1'],
+        2,
+        '--truncation has no meaning for layers of --model=cnn',
+    ),
+    ('dream', ['--layer=conv1', '--count=5'], 2, '--count has no meaning without --atlas'),
+    ('dream', ['--layer=conv1', '--out=x.xyz'], 2, '--out=x.xyz is not a name for a picture: end it in .png'),
+    ('dream', ['--layer=conv1', '--out=none/x.png'], 2, '--out=none/x.png cannot be written: its folder'),
+    ('dream', ['--layer=conv1', '--size=100000'], 2, '--size=100000'),
+    ('dream', ['--layer=conv1', '--image=a.png', '--out=a.png'], 2, "is 'a.png', which is read"),
+    ('evaluate', [], 2, '--data is missing'),
+    ('evaluate', ['--data=none.tar'], 1, "There is no file 'none.tar'"),
+    ('evaluate', ['--data=ARCHIVE', '--model_dir=none'], 1, '--model_dir=none is not a folder'),
+    ('evaluate', ['--data=ARCHIVE', '--output=/proc/none'], 2, '--out=/proc/none cannot be written'),
+    ('export', ['--model_dir=/none'], 1, '--model_dir=/none is not a folder'),
+    ('export', ['--out=/proc/none'], 2, '--out=/proc/none cannot be written'),
+    ('export', ['--strength=0.5'], 2, '--strength and --preserve_colour are for paintings'),
+    ('import_weights', [], 2, 'FILE is missing'),
+    ('import_weights', ['a.h5', 'b.h5'], 2, "One FILE at a time, not 'b.h5' as well"),
+    ('import_weights', ['none.h5'], 1, 'none.h5 cannot be used as a file of weights: No such file'),
+    ('import_weights', ['none.h5', '--model=vggg'], 2, '--model=vggg is unknown'),
+    ('import_weights', ['none.h5', '--hparams=depth=12'], 2, 'depth=12 must be one of 11, 13'),
+    ('inspect', [], 2, '--image is missing'),
+    ('inspect', ['--image=x.png'], 1, "There is no file 'x.png'"),
+    ('inspect', ['--image=ARCHIVE'], 1, 'holds many images'),
+    ('inspect', ['--image=photos/b.png'], 1, 'photos/b.png cannot be decoded: not an image in a known'),
+    ('inspect', [IMAGE, '--label=x'], 2, '--label=x is unknown'),
+    ('inspect', ['--tree=( a b )'], 2, '--tree is given, but --model_dir=model accepts images'),
+    ('predict', [], 2, 'No image is named'),
+    ('predict', ['none.jpg'], 1, "There is no file 'none.jpg'"),
+    ('predict', ['photos', '--top=5'], 2, '--top=5 is more than the 4 labels'),
+    ('predict', ['photos', '--out=photos/c.png'], 2, "c.png is in the folder 'photos/', which is read"),
+    ('predict', ['?.png', '--out=a.png'], 2, "is 'a.png', which is read"),
+    ('predict', ['photos', '--out=model/checkpoint'], 2, 'checkpoint is a file of the model: name another'),
+    ('predict', ['photos', '--out=x', '--files=x'], 2, 'is the file of --out as well: name two'),
+    ('predict', ['photos', '--out=/none/x.csv'], 2, 'cannot be written: its folder /none is not there'),
+    ('predict', ['photos', '--output=photos'], 2, 'which is read: name another.'),
+    ('predict', ['a.png', '--output=photos'], 2, 'is not empty'),
+    ('predict', ['photos', '--model_dir=photos'], 1, 'holds no experiment.json'),
+    ('report', ['--model_dir=none'], 1, '--model_dir=none is not a folder'),
+    ('report', ['--data=none.tar'], 1, "There is no file 'none.tar'"),
+    ('report', ['--worst=3'], 2, '--worst needs --data'),
+    ('report', ['--out=photos'], 2, 'is a folder: name a file'),
+    ('report', ['--out=a.png/page.html'], 2, 'cannot be written'),
+    ('report', ['--out=page.txt'], 2, 'is not a name for a page: end it in .html'),
+]
+
+
+@pytest.fixture(scope='module')
+def home(cnn_dir, tmp_path_factory):
+    """A folder with a.png, photos/b.png, which is no image, and a model with a report."""
+    home = tmp_path_factory.mktemp('home')
+    shutil.copytree(cnn_dir, home / 'model')
+    (home / 'model' / 'report.html').write_text('an earlier one')
+    (home / 'photos').mkdir()
+    (home / 'a.png').write_bytes(encoded(picture(1)))
+    (home / 'photos' / 'b.png').write_bytes(b'junk')
+    return home
+
+
+@pytest.mark.parametrize(('command', 'arguments', 'status', 'words'), MISTAKES)
+def test_a_mistake(home, archive, run_command, monkeypatch, command, arguments, status, words):
+    monkeypatch.chdir(home)
+    before = {path: path.read_bytes() for path in home.rglob('*') if path.is_file()}
+    given = [argument.replace('ARCHIVE', str(archive)) for argument in arguments]
+    if command != 'import_weights' and not any(word.startswith('--model_dir=') for word in given):
+        given.append('--model_dir=model')
+    got, out, err = run_command(importlib.import_module(f'estimator_lab.{command}'), *given)
+    assert (got, out) == (status, '')
+    assert err.startswith('error: ') and err.count('\n') == 1 and words in err
+    assert {path: path.read_bytes() for path in home.rglob('*') if path.is_file()} == before
