@@ -20,14 +20,17 @@ _USAGE = """Draws what a model has learned: photos as it sees them, Gibbs chains
 
 def main(settings: DreamFlags, line: CommandLine) -> None:
     """Runs the command."""
-    from estimator_lab.inference.drawing import ARCHIVE, PICTURES, Dream, draw
+    from estimator_lab.inference.drawing import ascends, draw
+    from estimator_lab.inference.dreams import Dream
     from estimator_lab.inference.inspection import show_in_tensorboard
     from estimator_lab.inference.run import open_run
+    from estimator_lab.inference.samples import ARCHIVE, PICTURES
 
     run = open_run(settings.model_dir)
     inputs = [path for path in (settings.image, *settings.data) if path]
-    check_outputs({'out': settings.out}, inputs, run.model_dir, run.kind.accepts, (*PICTURES, ARCHIVE))
-    check_suffix('out', settings.out, (*PICTURES, ARCHIVE))
+    suffixes = PICTURES if ascends(run, line.given) else (*PICTURES, ARCHIVE)
+    check_outputs({'out': settings.out}, inputs, run.model_dir, run.kind.accepts, suffixes)
+    check_suffix('out', settings.out, suffixes)
     doing('drawing')
     drawn = draw(run, settings, line.given)
     drawn.save(settings.out)

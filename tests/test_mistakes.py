@@ -19,6 +19,7 @@ MISTAKES = [
     ),
     ('dream', ['--layer=conv1', '--count=5'], 2, '--count has no meaning without --atlas'),
     ('dream', ['--layer=conv1', '--out=x.xyz'], 2, '--out=x.xyz is not a name for a picture: end it in .png'),
+    ('dream', ['--layer=conv1', '--out=x.tar'], 2, '--out=x.tar is not a name for a picture'),
     ('dream', ['--layer=conv1', '--out=none/x.png'], 2, '--out=none/x.png cannot be written: its folder'),
     ('dream', ['--layer=conv1', '--size=100000'], 2, '--size=100000'),
     ('dream', ['--layer=conv1', '--image=a.png', '--out=a.png'], 2, "is 'a.png', which is read"),

@@ -5,11 +5,9 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.core.model import AnyModel
 from estimator_lab.inference.dreams import Dream, dream
 from estimator_lab.inference.run import Run
-from estimator_lab.inference.samples import ARCHIVE, PICTURES, Samples, check_known, sample
+from estimator_lab.inference.samples import Samples, check_known, sample
 from estimator_lab.inference.settings import AscentSettings, DreamSettings
 from estimator_lab.models.registry import MODELS, find_model
-
-__all__ = ['ARCHIVE', 'PICTURES', 'Dream', 'Samples', 'draw']
 
 _OF_ASCENT = {'label', 'count', 'steps', 'seed', *settings_of(AscentSettings)}
 
@@ -24,20 +22,24 @@ def draw(run: Run, settings: DreamSettings, given: frozenset[str] = frozenset())
 
     Raises as `Run.dream`.
     """
-    model = run.architecture
-    makes_samples = bool(model.stack or model.sampler)
-    if not (makes_samples or model.network):
+    if not _draws(run.architecture):
         able = ', '.join(name for name in MODELS if _draws(find_model(name)))
         raise FlagError(
             f'--model_dir={run.model_dir} holds --model={run.model}, which does not dream: {able} do.'
         )
-    asked = given & settings_of(AscentSettings).keys()
-    if makes_samples and not (model.network and asked):
+    if not ascends(run, given):
         return sample(run, settings, given)
     check_known(run, given, _OF_ASCENT, 'layers')
     if 'count' in given and not settings.atlas:
         raise FlagError('--count has no meaning without --atlas, see --help.')
     return dream(run, settings)
+
+
+def ascends(run: Run, given: frozenset[str]) -> bool:
+    """Returns whether a model is drawn by gradient ascent, given the settings that the user gave."""
+    model = run.architecture
+    asked = given & settings_of(AscentSettings).keys()
+    return bool(model.network and (asked or not (model.stack or model.sampler)))
 
 
 def _draws(model: AnyModel) -> bool:
