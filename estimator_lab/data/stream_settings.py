@@ -54,9 +54,10 @@ class StreamSettings:
     def of(
         cls,
         paths: 'str | os.PathLike[str] | Sequence[str | os.PathLike[str]]',
-        image_shape: Any,
-        split: Any,
-        vocabulary: Any,
+        image_shape: Any = None,
+        split: Any = (0.0, 1.0),
+        vocabulary: Any = None,
+        epochs: int | None = 1,
         **declared: Any,
     ) -> 'StreamSettings':
         """Returns checked settings.
@@ -78,7 +79,7 @@ class StreamSettings:
                 f'split={split!r} must be a range within 0 and 1, such as (0, 0.9) for training and '
                 '(0.9, 1) for evaluation.'
             )
-        made = settings_from(cls, declared)
+        made = settings_from(cls, {**declared, 'epochs': epochs})
         WorkerShard(made.rank, made.world_size)
         parse_augmentation(made.augment, made.seed)
         several = [paths] if isinstance(paths, str | os.PathLike) else paths

@@ -24,15 +24,8 @@ def input_fn(
     batch_size: int = 32,
     *,
     shuffle: bool = False,
-    epochs: int | None = 1,
-    seed: int = 1,
-    split: tuple[float, float] = (0.0, 1.0),
-    augment: str = '',
     labelled: bool = True,
-    vocabulary: Sequence[str] | None = None,
-    labels: str | os.PathLike[str] | None = None,
-    shuffle_buffer: int = 10_000,
-    max_bad_fraction: float = 0.01,
+    **settings: Any,
 ) -> 'InputFunction':
     """Returns an input function for `tf.estimator.Estimator`, which streams images from archives and folders.
 
@@ -53,16 +46,9 @@ def input_fn(
         3 for RGB.
       batch_size: images in a batch; bad images make a batch shorter.
       shuffle: whether each epoch has another order; see `stream`.
-      epochs: passes over the data; None for no end, as in training by steps.
-      seed: of the order and of the augmentation.
-      split: range of [0, 1] of the hashes of the images' names; see `stream`.
-      augment: random changes to the pixels, as --augment.
       labelled: whether the Dataset has class ids; False for a model without labels.
-      vocabulary: labels in the order of their class ids, such as `labels` of the input function of training;
-        None for those that occur, sorted.
-      labels: table with a name and a label in each line; None for folders and files next to the images.
-      shuffle_buffer: encoded images held for shuffling compressed archives.
-      max_bad_fraction: share of images that may be bad; others are skipped with a warning.
+      **settings: further settings of `stream`, such as epochs=None for no end, as in training by steps; all
+        but rank and world_size.
 
     Returns:
       A function of no arguments with the attributes `labels` and `size`. It returns a Dataset of (features,
@@ -79,20 +65,10 @@ def input_fn(
         raise FlagError('batch_size=None must be a whole number.')
     from estimator_lab.data.image_input import InputFunction
 
-    read = StreamSettings.of(
-        data,
-        image_shape,
-        split,
-        vocabulary,
-        batch_size=batch_size,
-        shuffle=shuffle,
-        seed=seed,
-        epochs=epochs,
-        shuffle_buffer=shuffle_buffer,
-        augment=augment,
-        labels=labels,
-        max_bad_fraction=max_bad_fraction,
-    )
+    for name in ('rank', 'world_size'):
+        if name in settings:
+            raise FlagError(f'{name} is for `stream`: an Estimator divides the data by itself.')
+    read = StreamSettings.of(data, image_shape, batch_size=batch_size, shuffle=shuffle, **settings)
     return InputFunction(read, labelled)
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab import api
+from estimator_lab.models import cnn
 from tests.archive_files import small_archive
 from tests.small_runs import SMALL
 from tests.streams import stream_members
@@ -94,6 +95,14 @@ def test_arrays_with_labels_are_evaluated_like_an_archive(run, archive):
     assert {example.key for example in of_arrays.worst} <= set(map(str, range(len(x))))
     with pytest.raises(api.FlagError, match='need as many labels'):
         run.evaluate((x, y[1:]))
+
+
+def test_a_verb_builds_the_network_once(run, archive, monkeypatch):
+    built, genuine = [], cnn.network
+    monkeypatch.setattr(cnn, 'network', lambda *given: built.append(1) or genuine(*given))
+    assert len(list(run.predict(archive))) > 3 and len(built) == 1
+    run.evaluate(archive)
+    assert len(built) == 2
 
 
 def test_a_file_that_is_no_image_has_a_problem(run, tmp_path):
