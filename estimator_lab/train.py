@@ -35,7 +35,6 @@ Models:
 """ + '\n'.join(f'  {name:<12} {entry.summary}' for name, entry in MODELS.items())
 _LARGE_CHECKPOINT = 50e6  # bytes
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of bad images, to recommend
-_EVERY, _BAR = 5, 32  # steps between two rows of the curve; characters of its longest bar
 _LENGTH = ('epochs', 'max_steps')
 _OF_ONE_RUN = (
     *('split', 'labels', 'vocabulary', 'model_dir', 'warm_start', 'resume_changed'),
@@ -48,9 +47,6 @@ _HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help 
 class TrainSettings(Settings):
     """The settings of a run, and those of the command alone."""
 
-    find_learning_rate: bool = setting(
-        False, 'try learning rates in 100 steps and suggest one; saves nothing', group='Training'
-    )
     verbose: bool = setting(False, "show TensorFlow's own messages", group='Output')
 
 
@@ -71,8 +67,6 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
     data, eval_data = (settings.data, settings.eval_data) if settings.data else _demo_data()
     model_dir = settings.model_dir or Path('runs', settings.model)
     settings = dataclasses.replace(settings, data=data, eval_data=eval_data, model_dir=model_dir)
-    if settings.find_learning_rate:
-        return _find_learning_rate(settings, line)
 
     from estimator_lab.training.experiment import Experiment
 
@@ -109,41 +103,6 @@ def _train(experiment: 'Experiment') -> 'Result':
             f'{error} {saved} Check the images, or go on with: {_command()} {arguments} '
             f'--max_bad_fraction={allowed:g}'
         ) from error
-
-
-def _find_learning_rate(settings: TrainSettings, line: command.CommandLine) -> int:
-    from estimator_lab.training.interrupt import Interrupted
-    from estimator_lab.training.learning_rate_finder import find_learning_rate
-
-    try:
-        found = find_learning_rate(settings, _say)
-    except Interrupted:
-        _say('Stopped; nothing was saved.')
-        return INTERRUPTED
-    rates, smoothed = found.rates, found.smoothed
-    places = sorted({*range(0, len(rates), _EVERY), found.lowest, len(rates) - 1})
-    low, most = smoothed.min(), max(smoothed[: found.lowest + 1].max() - smoothed.min(), 1e-30)
-    _say(f'{"learning rate":>13}  {"loss":>10}')
-    for place in places:
-        bar = '#' * round(min((smoothed[place] - low) / most, 1) * _BAR)
-        end = '  lowest' if place == found.lowest else ''
-        _say(f'{rates[place]:>13.1e}  {smoothed[place]:>10.4g}  {bar}{end}'.rstrip())
-    rate = found.suggestion
-    if rate is None:
-        _say('Suggestion       none: no rate lowers the loss clearly within so few steps')
-        return 0
-    _say(f'Suggestion       a learning rate of {rate:g}, a tenth of that with the lowest loss')
-    _say('                 Nothing was saved.')
-    _say(f'Next             {_command_with_rate(line, rate)}')
-    return 0
-
-
-def _command_with_rate(line: command.CommandLine, rate: float) -> str:
-    words = {name: word for name, word in line.words.items() if name != 'find_learning_rate'}
-    hparams = words.pop('hparams', '').partition('=')[2].split(',')
-    kept = [part for part in hparams if part and part.partition('=')[0].strip() != 'learning_rate']
-    chosen = '--hparams=' + ','.join([*kept, f'learning_rate={rate:g}'])
-    return f'{_command()} {shlex.join(map(hide_secrets, [*words.values(), chosen]))}'
 
 
 def _demo_data() -> tuple[list[str], list[str]]:

@@ -90,7 +90,6 @@ ONCE = (
     'test_train.py',
     'training/test_cluster.py',
     'training/test_front_door.py',
-    'training/test_learning_rate_finder.py',
     'training/test_life_cycle.py',
     'training/test_older_folders.py',
     'training/test_plans.py',

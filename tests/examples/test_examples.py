@@ -180,6 +180,15 @@ def test_all_second_order_optimizers_learn(example, archive):
     assert min(losses, key=losses.__getitem__) != 'Adam'
 
 
+def test_learning_rates_are_fed_and_one_that_learns_is_suggested(example, archive, capsys, monkeypatch):
+    module = example('learning_rate')
+    monkeypatch.setattr(module, 'HPARAMS', {'warmup_inputs': 0, 'filters': 2, 'dense_units': 8})
+    suggestion = module.main(DemoPaths(archive, archive), steps=60)
+    assert 1e-6 < suggestion < 1
+    out = capsys.readouterr().out
+    assert 'learning rate  1.0e-06   loss    1.' in out and 'suggestion' in out.splitlines()[-1]
+
+
 def test_artistic_style_lowers_the_loss_and_keeps_the_shape_of_the_photo(example, tmp_path):
     module, losses = example('artistic_style'), {}
     places = [tmp_path / name for name in ('photo.png', 'style.png', 'out.png')]

@@ -19,7 +19,7 @@ def test_every_setting_is_declared():
 
 def test_some_flags_are_of_the_command_alone():
     own = set(settings_of(TrainSettings)) - set(settings_of(Settings))
-    assert own == {'verbose', 'find_learning_rate'}
+    assert own == {'verbose'}
 
 
 def test_a_setting_of_another_kind_is_refused():
