@@ -137,12 +137,9 @@ def _announce(experiment: 'Experiment') -> None:
 
 
 def _summarize(experiment: 'Experiment') -> None:
-    from estimator_lab.runs.memory import shown_bytes
     from estimator_lab.runs.summary import summary_lines
 
-    batch_size = experiment.run.settings.batch_size
-    step = f'; a step of {batch_size:,} takes {shown_bytes(experiment.step_bytes())} of memory or more'
-    say_lines('\n'.join(['', *summary_lines(experiment.network.layers, step), '']))
+    say_lines('\n'.join(['', *summary_lines(experiment.layers), '']))
 
 
 def _size(archives: 'Archives') -> str:

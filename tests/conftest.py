@@ -197,15 +197,6 @@ def run_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, 
 
 
 @pytest.fixture
-def determinism() -> Iterator[Callable[[], bool]]:
-    """Returns a function that tells whether determinism is on; turns it off at the end."""
-    from tensorflow.python.framework import config
-
-    yield config.is_op_determinism_enabled
-    config.disable_op_determinism()
-
-
-@pytest.fixture
 def shared_data() -> Path:
     """The folder of real archives, which is not part of the repository."""
     return real_data()

@@ -26,8 +26,6 @@ ELSEWHERE = {
     'models/recurrent/model.py': {'hparams'},
     'models/recursive/model.py': {'hparams'},
     'models/registry.py': {'model'},
-    'runs/devices.py': {'device'},  # import_weights runs no network
-    'runs/memory.py': {'batch_size', 'channels', 'hparams', 'image_size'},  # of training
     'runs/model.py': {'decode', 'label'},
     'runs/record.py': {'channels', 'data', 'hparams', 'image_size', 'model'},  # of resumed training
     'runs/reference_classifier.py': {'channels', 'image_size', 'model'},

@@ -1,19 +1,14 @@
 """The precision of a network: float32, or float16 or bfloat16 where the device supports it."""
 
-import functools
 import os
-import platform
-from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.runs.devices import gpus, has_fast_float16
 from estimator_lab.tf1 import tf
 
 FLOAT32, FLOAT16, BFLOAT16 = 'float32', 'float16', 'bfloat16'
 PRECISIONS = (FLOAT32, FLOAT16, BFLOAT16)
-_FLAGS = {'avx512_bf16', 'amx_bf16'}
-_ONEDNN_OFF = ('0', 'false')
+_FAST_FLOAT16 = (7, 0)  # compute capability of Volta; TensorFlow leaves older GPUs in float32
 
 
 def session_config(precision: str) -> Any:
@@ -21,7 +16,7 @@ def session_config(precision: str) -> Any:
 
     With 'float16' and 'bfloat16', TensorFlow rewrites convolutions, matrix products and the operations
     between them when the session optimizes its graph. Variables, their updates, checkpoints and the loss stay
-    float32. Which rewrite does so depends on the device. float16 is slow without a GPU, and meant for tests.
+    float32. Which rewrite does so depends on the device. Without support by the device, both are slow.
 
     Args:
       precision: one of PRECISIONS.
@@ -47,68 +42,18 @@ def session_config(precision: str) -> Any:
 
 
 def check_precision(precision: str) -> None:
-    """Checks that the device computes in that precision.
-
-    Raises:
-      FlagError: for an unknown precision; for float16 on a GPU that TensorFlow leaves in float32; for
-        bfloat16 on a GPU, where the processor lacks it, or where oneDNN is off.
-    """
-    if precision not in PRECISIONS:
-        raise FlagError(f'--precision={precision} is not allowed: one of {", ".join(PRECISIONS)}.')
-    if precision == FLOAT16 and not has_fast_float16():
+    """Raises FlagError for a precision that TensorFlow would silently leave in float32 on this machine."""
+    details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus())
+    if precision == FLOAT16 and any(one.get('compute_capability', (0, 0)) < _FAST_FLOAT16 for one in details):
+        raise FlagError('--precision=float16 needs GPUs of compute capability 7.0 (Volta) or later.')
+    if precision == BFLOAT16 and gpus():
+        raise FlagError('--precision=bfloat16 works on CPUs only: use --precision=float16.')
+    if precision == BFLOAT16 and os.environ.get('TF_ENABLE_ONEDNN_OPTS', '').lower() in ('0', 'false'):
         raise FlagError(
-            '--precision=float16 needs GPUs of compute capability 7.0 (Volta) or later, as TensorFlow leaves '
-            'older ones in float32: use --precision=float32.'
-        )
-    if precision == BFLOAT16:
-        _check_bfloat16()
-
-
-def _check_bfloat16() -> None:
-    if gpus():
-        raise FlagError(
-            '--precision=bfloat16 works on CPUs only, as TensorFlow has no such rewrite for GPUs: use '
-            '--precision=float16, or --device=cpu.'
-        )
-    if not supports_bfloat16():
-        raise FlagError(
-            f'--precision={BFLOAT16} needs a processor with AVX512-BF16 or AMX-BF16, which this one '
-            f'({processor()}) lacks: use --precision=float32.'
-        )
-    if os.environ.get('TF_ENABLE_ONEDNN_OPTS', '').lower() in _ONEDNN_OFF:
-        raise FlagError(
-            f'--precision={BFLOAT16} needs oneDNN, which TF_ENABLE_ONEDNN_OPTS turns off: unset it, or use '
-            '--precision=float32.'
+            '--precision=bfloat16 needs oneDNN, which TF_ENABLE_ONEDNN_OPTS turns off: unset the variable.'
         )
 
 
-def supports_bfloat16() -> bool:
-    """Returns whether the processor multiplies bfloat16; False if unknown."""
-    return bool(_FLAGS.intersection(_cpuinfo().get('flags', '').split()))
-
-
-def cpu_precisions() -> list[str]:
-    """Returns the precisions that are fast on this processor; float16 is on none."""
-    return [FLOAT32, BFLOAT16] if supports_bfloat16() else [FLOAT32]
-
-
-def processor() -> str:
-    """Returns the processor's name, such as 'AMD EPYC', or its architecture."""
-    return _cpuinfo().get('model name') or platform.machine()
-
-
-def refuse_nondeterminism() -> None:
-    """Makes TensorFlow use only deterministic operations, in the whole process."""
-    # tf.compat.v1.config has no such switch.
-    tf.compat.v2.config.experimental.enable_op_determinism()
-
-
-@functools.cache
-def _cpuinfo(path: Path = Path('/proc/cpuinfo')) -> dict[str, str]:
-    """Returns the properties of the first processor on Linux, by name; {} elsewhere."""
-    try:
-        lines = path.read_text(encoding='utf-8').partition('\n\n')[0].splitlines()
-    except OSError:
-        return {}
-    pairs = (line.partition(':') for line in lines)
-    return {name.strip(): value.strip() for name, _, value in pairs}
+def gpus() -> list[Any]:
+    """Returns TensorFlow's physical GPUs, without opening them."""
+    return list(tf.config.list_physical_devices('GPU'))

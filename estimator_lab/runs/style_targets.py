@@ -149,7 +149,6 @@ def make_style_targets(params: Any, side: int = STYLE_SIDE) -> StyleTargets:
     trained = _open_network(params) if params.perceptual else None
     network = _bare_network(trained, params) if trained else random_network(channels)
     with tf.Graph().as_default():
-        tf.set_random_seed(0)  # --deterministic requires one, though no variable gets its initial value
         layers = dict(network.layers(tf.placeholder(tf.float32, [None, *params.image_shape])))
     style_layers, content_layer = chosen_layers(layers, params)
     if trained:
@@ -257,7 +256,6 @@ def _weights_of(trained: Trained, network: PerceptualNetwork, layers: Sequence[s
     """
     missing = set(layers)
     with tf.Graph().as_default():
-        tf.set_random_seed(0)  # as in `make_style_targets`
         pictures = tf.placeholder(tf.float32, [None, None, None, network.channels])
         for name, _ in network.layers(pictures):
             missing.discard(name)

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 from estimator_lab.base.printable import padded
 from estimator_lab.core.endpoints import published, variables_of
+from estimator_lab.core.model import AnyModel
+from estimator_lab.data.input_fns import placeholder_features
+from estimator_lab.data.kind import Reader
 from estimator_lab.tf1 import tf
 
 _NAME, _SHAPE, _NUMBER = 28, 16, 14
@@ -28,15 +31,27 @@ class LayerSize(NamedTuple):
     others: int
 
 
-def layer_sizes(graph: Any) -> list[LayerSize]:
-    """Returns the layers of a network, whose graph is that of PREDICT, from the input to the output.
+def network_layers(model: AnyModel, params: Any, reader: Reader) -> list[LayerSize]:
+    """Returns the layers of a network, from the input to the output; its graph is built, but not run."""
+    with tf.Graph().as_default() as graph:
+        features = placeholder_features(reader)
+        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
+        return layer_sizes(graph, tf.global_variables())
+
+
+def layer_sizes(graph: Any, counted: Iterable[Any]) -> list[LayerSize]:
+    """Returns the layers of the network in a graph, from the input to the output.
+
+    Args:
+      graph: the graph of a model function, whose endpoints have shapes and the other layers none.
+      counted: the variables that count.
 
     A layer has the variables that its output depends on, and those of the layers before it do not.
     """
     trainable = {variable.op.name for variable in tf.trainable_variables()}
     sizes = {
         variable.op.name: math.prod(length or 1 for length in variable.shape.as_list())
-        for variable in tf.global_variables()
+        for variable in counted
         if variable.op.name != tf.GraphKeys.GLOBAL_STEP
     }
 

@@ -40,7 +40,12 @@ print_log_lines_once()
 
 from estimator_lab.tf1.evaluation import reused_evaluation_graph  # noqa: E402
 from estimator_lab.tf1.finder import FINDER  # noqa: E402
-from estimator_lab.tf1.internals import create_slots, record_reader, redirected_writers  # noqa: E402
+from estimator_lab.tf1.internals import (  # noqa: E402
+    create_slots,
+    deterministic_operations,
+    record_reader,
+    redirected_writers,
+)
 from estimator_lab.tf1.moved import install_names  # noqa: E402
 from estimator_lab.tf1.process import keep_freed_memory, prepare_process  # noqa: E402
 from estimator_lab.tf1.restore import restore_estimator, warn_of_keras_3  # noqa: E402
@@ -85,6 +90,7 @@ __all__ = [
     'Variable',
     'VersionError',
     'create_slots',
+    'deterministic_operations',
     'keep_freed_memory',
     'prepare_process',
     'record_reader',

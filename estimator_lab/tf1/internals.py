@@ -55,3 +55,20 @@ def record_reader(path: str) -> Any:
     from tensorflow.python.lib.io.tf_record import tf_record_random_reader
 
     return tf_record_random_reader(path)
+
+
+@contextlib.contextmanager
+def deterministic_operations() -> Iterator[None]:
+    """Makes TensorFlow use only deterministic operations while the context is active, in all threads.
+
+    TensorFlow has a public function to turn this on, and none to turn it off.
+    """
+    from tensorflow.python.framework import config
+
+    was = config.is_op_determinism_enabled()
+    config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if not was:
+            config.disable_op_determinism()

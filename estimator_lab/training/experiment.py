@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import functools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +10,11 @@ from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.outputs import locked, made_folder
 from estimator_lab.data.archives import Say
-from estimator_lab.runs.memory import Network, check_training, measure
 from estimator_lab.runs.model import unlisted_checkpoint
+from estimator_lab.runs.summary import LayerSize, network_layers
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import all_finite
-from estimator_lab.tf1 import prepare_process, tf
+from estimator_lab.tf1 import deterministic_operations, prepare_process, tf
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.phase_trainer import PhaseTrainer
@@ -23,8 +22,6 @@ from estimator_lab.training.plans import Plan, plan_phases
 from estimator_lab.training.run import open_run
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
-
-_SMALL_BATCH = 2**23  # numbers
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,6 @@ class Experiment:
         for plan in plans:
             plan.check_folder()
         self._final = plans[-1]
-        self._check_memory()
         if self.run.role.trains:
             self._check_changes(plans)
         self.warm_start = _open_warm_start(plans[-1])
@@ -98,14 +94,10 @@ class Experiment:
         return self.run.inputs
 
     @functools.cached_property
-    def network(self) -> Network:
-        """The layers of the network and the memory that it needs; its graph is built for that."""
+    def layers(self) -> list[LayerSize]:
+        """The layers of the network; its graph is built for that."""
         doing('building the network')
-        return measure(self.run.model, self._final.params, self.run.reader)
-
-    def step_bytes(self) -> int:
-        """Returns the bytes of memory that a training step takes, or more."""
-        return self.network.training(self.run.settings.batch_size, int(self._final.params.accumulate > 1))
+        return network_layers(self.run.model, self._final.params, self.run.reader)
 
     @property
     def max_steps(self) -> int:
@@ -137,19 +129,14 @@ class Experiment:
         """
         if self.run.role.cluster:
             return self._train()
-        with self._alone():
+        deterministic = self.run.settings.deterministic
+        with self._alone(), deterministic_operations() if deterministic else contextlib.nullcontext():
             try:
                 return self._train()
             except (LabError, MemoryError, OSError):
                 for trainer in self.trainers:
                     trainer.forget_first_checkpoint()
                 raise
-
-    def _check_memory(self) -> None:
-        """Checks that a step fits into memory; common sizes are not measured."""
-        run, batch_size = self.run, self.run.settings.batch_size
-        if run.settings.hparams or batch_size * math.prod(run.params.image_shape) >= _SMALL_BATCH:
-            check_training(self.network, batch_size, int(self._final.params.accumulate > 1))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

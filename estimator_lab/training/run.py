@@ -17,8 +17,7 @@ from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import find_model
 from estimator_lab.models.style.perceptual import FILE as STYLE_FILE
 from estimator_lab.optimizers import SECOND_ORDER
-from estimator_lab.runs.devices import CPU, gpus, use_device
-from estimator_lab.runs.precision import FLOAT16, check_precision, refuse_nondeterminism
+from estimator_lab.runs.precision import FLOAT16, check_precision, gpus
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.reference_classifier import ReferenceClassifier, open_reference_classifier
 from estimator_lab.runs.safe_paths import check_safe_paths
@@ -174,8 +173,8 @@ def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
 
 def _check_machine(settings: Settings, role: Role) -> None:
     """Checks that this machine, in its part of the run, can do what the settings say."""
-    # Only what trains needs a GPU, whose memory it would otherwise share with a ps or an evaluator.
-    use_device(settings.device or ('' if role.trains else CPU), settings.allow_growth)
+    if not role.trains:  # it would share the memory of a GPU with a process that does
+        os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
     check_precision(settings.precision)
     _check_communication(settings.communication, role)
     if settings.save_checkpoints_steps and settings.save_checkpoints_seconds:
@@ -189,8 +188,6 @@ def _check_machine(settings: Settings, role: Role) -> None:
         )
     if settings.early_stopping and role.cluster:
         raise FlagError('--early_stopping takes one process, but TF_CONFIG names a cluster.')
-    if settings.deterministic:
-        refuse_nondeterminism()
 
 
 def _check_communication(communication: str, role: Role) -> None:

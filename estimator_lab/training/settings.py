@@ -104,10 +104,6 @@ class Settings:
         'float16 is faster on GPUs, bfloat16 on processors that support it',
         choices=('float32', 'float16', 'bfloat16'),
     )
-    device: str = _training(
-        '', 'cpu, gpu, or one of several GPUs as in gpu:0; default: the GPUs, of ps and evaluator the CPU'
-    )
-    allow_growth: bool = _training(False, 'take GPU memory as needed; else all of it at once')
     distribution: str = _training(
         'none',
         'on all GPUs here, or as TF_CONFIG says',

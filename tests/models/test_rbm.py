@@ -7,10 +7,11 @@ import pytest
 from estimator_lab.core.params import resolve
 from estimator_lab.models import rbm
 from estimator_lab.models.boltzmann.learning import apply_gradients
-from estimator_lab.runs.precision import session_config, supports_bfloat16
+from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import tf
 from tests.exact_rbm import states
 from tests.input_batches import numpy_input_fn
+from tests.processor import supports_bfloat16
 
 MODES = tf.estimator.ModeKeys
 

@@ -1,4 +1,3 @@
-import platform
 import re
 
 import numpy as np
@@ -6,68 +5,15 @@ import pytest
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.models.cnn import model_fn
-from estimator_lab.runs import precision
 from estimator_lab.runs.precision import PRECISIONS, check_precision, session_config
 from estimator_lab.tf1 import tf
 
 PARAMS = {'image_shape': (16, 16, 1), 'vocabulary': tuple('abc'), 'filters': 8, 'dense_units': 16}
 QUIET = {'dropout_rate': 0.0, 'learning_rate_schedule': 'constant', 'warmup_steps': 0}
-CPUINFO = """processor\t: 0
-model name\t: Some Processor
-flags\t\t: fpu sse {flag}
-
-processor\t: 1
-model name\t: Another Processor
-"""
-
-
-@pytest.fixture
-def processor_with(monkeypatch, tmp_path):
-    """Makes the tests' processor one with a given flag."""
-
-    def make(flag):
-        path = tmp_path / 'cpuinfo'
-        path.write_text(CPUINFO.format(flag=flag))
-        found = precision._cpuinfo(path)
-        monkeypatch.setattr(precision, '_cpuinfo', lambda: found)
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ('flag', 'supported'), [('avx512_bf16', True), ('amx_bf16', True), ('avx2', False), ('avx512f', False)]
-)
-def test_bfloat16_is_told_from_the_flags(processor_with, flag, supported):
-    processor_with(flag)
-    assert precision.supports_bfloat16() == supported
-    assert precision.processor() == 'Some Processor'
-
-
-def test_a_system_that_does_not_tell(monkeypatch, tmp_path):
-    found = precision._cpuinfo(tmp_path / 'none')
-    monkeypatch.setattr(precision, '_cpuinfo', lambda: found)
-    assert not precision.supports_bfloat16()
-    assert precision.processor() == platform.machine()
-
-
-def test_a_precision_that_cannot_be_used_gets_one_sentence(processor_with):
-    processor_with('avx2')
-    check_precision('float32')
-    with pytest.raises(FlagError) as caught:
-        check_precision('bfloat16')
-    assert str(caught.value) == (
-        '--precision=bfloat16 needs a processor with AVX512-BF16 or AMX-BF16, which this one '
-        '(Some Processor) lacks: use --precision=float32.'
-    )
-
-    check_precision('float16')
-    with pytest.raises(FlagError, match='--precision=half is not allowed: one of float32, float16, bfloat16'):
-        check_precision('half')
 
 
 @pytest.mark.parametrize(('capability', 'is_fast'), [((6, 1), False), ((7, 0), True), ((9, 0), True)])
-def test_gpus_decide_which_precisions_there_are(monkeypatch, processor_with, capability, is_fast):
-    processor_with('amx_bf16')
+def test_gpus_decide_which_precisions_there_are(monkeypatch, capability, is_fast):
     monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: ['one'])
     details = {'device_name': 'some GPU', 'compute_capability': capability}
     monkeypatch.setattr(tf.config.experimental, 'get_device_details', lambda gpu: details)
@@ -83,8 +29,7 @@ def test_gpus_decide_which_precisions_there_are(monkeypatch, processor_with, cap
             check_precision('float16')
 
 
-def test_onednn_turned_off_gets_one_sentence(processor_with, monkeypatch):
-    processor_with('amx_bf16')
+def test_onednn_turned_off_gets_one_sentence(monkeypatch):
     monkeypatch.setenv('TF_ENABLE_ONEDNN_OPTS', '1')
     check_precision('bfloat16')
     monkeypatch.setenv('TF_ENABLE_ONEDNN_OPTS', '0')

@@ -74,16 +74,11 @@ def test_trains_evaluates_and_leaves_a_model_dir(settings, tmp_path):
         ({'split': '0.5,nan', 'eval_data': ()}, '--split=0.5,nan is not understood'),
         ({'eval_data': ['-']}, '--eval_data=- can be read only once, but each'),
         ({'export': ['last']}, '--export=last is not allowed: one or more of best, latest, final'),
-        ({'precision': 'bfloat16'}, '--precision=bfloat16 needs a processor with AVX512-BF16'),
-        # A step that does not fit into memory:
-        ({'batch_size': 10_000_000, 'image_size': 128}, 'A step with --batch_size=10000000 takes'),
-        ({'hparams': 'dense_units=1000000000000'}, 'are weights and gradients, but this machine has'),
         ({'hparams': 'filters=1000000000'}, 'make no network: Shape'),
         ({'hparams': 'optimizer=lbfgs,memory=1000000'}, 'memory=1000000 must be 1000 or less'),
     ],
 )
-def test_bad_settings_change_nothing(settings, monkeypatch, tmp_path, changes, words):
-    monkeypatch.setattr(precision, 'supports_bfloat16', lambda: False)
+def test_bad_settings_change_nothing(settings, tmp_path, changes, words):
     with pytest.raises(FlagError) as caught:
         opened(settings(**changes))
     assert words in str(caught.value) and '{{node' not in str(caught.value)
@@ -91,16 +86,13 @@ def test_bad_settings_change_nothing(settings, monkeypatch, tmp_path, changes, w
 
 
 @pytest.mark.parametrize('half', ['float16', 'bfloat16'])
-def test_a_second_order_optimizer_needs_float32(settings, monkeypatch, half):
-    monkeypatch.setattr(precision, 'supports_bfloat16', lambda: True)
+def test_a_second_order_optimizer_needs_float32(settings, half):
     with pytest.raises(FlagError, match=f'optimizer=lbfgs compares losses .* {half} does not have'):
         opened(settings(precision=half, hparams='optimizer=lbfgs'))
 
 
-def test_bfloat16_and_the_profile_that_shows_it(settings, monkeypatch, tmp_path):
+def test_bfloat16_and_the_profile_that_shows_it(settings, tmp_path):
     """The profile names the casts around what is computed in bfloat16; the weights differ slightly."""
-    # Slow where the processor lacks it, but right.
-    monkeypatch.setattr(precision, 'supports_bfloat16', lambda: True)
     kernels, casts, operations = {}, {}, {}
     for name in precision.PRECISIONS:
         model_dir = tmp_path / name

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
-from estimator_lab.runs import memory
-from estimator_lab.runs.memory import Network, check_training, check_use
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.weights.checkpoint import all_finite, write_checkpoint
 from estimator_lab.tf1 import tf
@@ -163,37 +161,6 @@ def test_training_data_is_not_unseen(settings, folder, tmp_path):
     experiment, said = opened(settings(eval_data=[str(other), str(folder)]))
     assert experiment.inputs.unseen
     assert '--eval_data has images in common with --data: only the others are unseen.' in said
-
-
-def test_the_memory_of_a_step(monkeypatch, settings):
-    network = Network(variables=100, kept=10, example=1)
-    assert network.training(4) == 2 * 100 + 4 * (10 + 3)
-    monkeypatch.setattr(memory, 'memory', lambda: network.training(4))
-    check_training(network, 4)
-    with pytest.raises(FlagError, match='--batch_size=5'):
-        check_training(network, 5)
-
-
-def test_the_network_that_is_measured(settings):
-    """By hand: the 8x8 images' two convolutions, of 5x5, and pools, by 2x2, and a dense layer."""
-    plan = opened(settings())[0].trainers[-1].plan
-    found = memory.measure(plan.run.model, plan.params, plan.run.reader)
-    filters, dense, labels = 2, 8, 3
-    weights = 25 * filters + filters + 25 * filters**2 + filters + (2 * 2 * filters + 1) * dense
-    variables = weights + (dense + 1) * labels
-    kept = 8 * 8 * filters + 4 * 4 * filters + 4 * 4 * filters + 2 * 2 * filters + dense + labels
-    assert found._replace(layers=()) == Network(4 * variables, 4 * kept, 64 * (1 + 4))
-    layers = {layer.name: (layer.shape, layer.parameters) for layer in found.layers}
-    assert layers['conv1'] == ('8x8x2', 25 * filters + filters) and layers['logits'] == ('3', 9 * labels)
-    assert sum(parameters for _, parameters in layers.values()) == variables
-
-
-def test_batches_that_are_only_evaluated(monkeypatch, settings):
-    reader = opened(settings())[0].run.reader
-    monkeypatch.setattr(memory, 'memory', lambda: 3 * 64 * 5 * 10)
-    check_use(reader, 10)
-    with pytest.raises(FlagError, match='--batch_size=11 takes'):
-        check_use(reader, 11)
 
 
 def test_a_large_training_set_is_evaluated_in_part_and_that_is_mixed(settings, monkeypatch):

@@ -16,36 +16,9 @@ def opened(tmp_path, **settings):
     return open_run(Settings(model_dir=tmp_path / 'model', data=['/nothing.tar'], **settings), print)
 
 
-@pytest.fixture
-def used(monkeypatch):
-    """The devices that runs have chosen."""
-    found = []
-    monkeypatch.setattr(run, 'use_device', lambda device, allow_growth: found.append((device, allow_growth)))
-    return found
-
-
-@pytest.mark.parametrize(
-    ('job', 'flags', 'device'),
-    [
-        ('chief', {}, ''),
-        ('worker', {'device': 'gpu:1'}, 'gpu:1'),
-        ('ps', {}, 'cpu'),
-        ('evaluator', {}, 'cpu'),
-        ('evaluator', {'device': 'gpu:0'}, 'gpu:0'),
-    ],
-)
-def test_only_processes_that_train_use_gpus_by_themselves(tmp_path, monkeypatch, used, job, flags, device):
-    cluster = {**CLUSTER, 'ps': ['127.0.0.1:2224']}
-    monkeypatch.setenv('TF_CONFIG', json.dumps({'cluster': cluster, 'task': {'type': job, 'index': 0}}))
-    with pytest.raises(Exception, match='nothing'):
-        opened(tmp_path, **flags)
-    assert used == [(device, False)]
-
-
 @pytest.mark.parametrize(
     ('flags', 'sentence'),
     [
-        ({'device': 'gpux'}, '--device=gpux is not allowed'),
         ({'communication': 'ring'}, '--communication=ring has no use without --distribution=multi_worker'),
         (
             {'save_checkpoints_steps': 5, 'save_checkpoints_seconds': 5},
@@ -65,7 +38,7 @@ def test_what_cannot_work_gets_one_sentence(tmp_path, flags, sentence):
         ({'save_checkpoints_seconds': 5}, 'multi_worker, whose processes save after the same step'),
     ],
 )
-def test_what_synchronous_workers_cannot_do(tmp_path, monkeypatch, used, flags, sentence):
+def test_what_synchronous_workers_cannot_do(tmp_path, monkeypatch, flags, sentence):
     monkeypatch.setenv('TF_CONFIG', json.dumps({'cluster': CLUSTER, 'task': {'type': 'chief', 'index': 0}}))
     monkeypatch.setattr(run, 'gpus', list)
     with pytest.raises(FlagError, match=sentence):

@@ -56,7 +56,7 @@ def written(folder):
 
 
 @pytest.mark.parametrize('model', ['cnn', 'gan', 'dbn', 'rbm', 'autoencoder', 'recursive'])
-def test_the_same_figures_and_pictures(model, archive, tmp_path, builds, determinism):
+def test_the_same_figures_and_pictures(model, archive, tmp_path, builds):
     changes = {'eval_steps': 2 if model == 'cnn' else None}
     kept = train(model, archive, tmp_path / 'kept', **changes)
     built, _ = list(builds), builds.clear()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorflow.python.framework import config
 
 from estimator_lab.base.keys import IMAGE, KEY, WEIGHT
 from estimator_lab.core.model import AnyModel
@@ -217,10 +216,7 @@ class Subject:
             eval_steps=2,
             deterministic=True,
         )
-        try:
-            return Run(folder, self._experiment(settings).train())
-        finally:
-            config.disable_op_determinism()
+        return Run(folder, self._experiment(settings).train())
 
     def _experiment(self, settings: Settings) -> Experiment:
         if len(self.model.phases(resolve(self.model.params, self.params))) > 1:
