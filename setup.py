@@ -25,7 +25,6 @@ TEST = [
     'scikit-learn>=1.4',
     'pandas>=2.1',
     'pyyaml>=6',
-    'kubernetes-validate>=1.30',
 ]
 # Builds the site: runs the examples and the notebook, and makes the pages. Ruff formats the signatures.
 DOCS = ['mkdocs-material>=9.5,<10', 'mkdocstrings[python]>=0.26', 'ruff>=0.8', 'nbclient>=0.8']

@@ -72,7 +72,7 @@ def fit(
     *,
     model_dir: str | os.PathLike[str] | None = None,
     hparams: str | Mapping[str, Any] = '',
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] | None = print,
     **settings: Any,
 ) -> 'Run':
     """Trains a model, as `python -m estimator_lab.train` does; goes on where an earlier training stopped.
@@ -94,7 +94,7 @@ def fit(
         and `channels` of arrays are those of the images by default.
       model_dir: folder of checkpoints and TensorBoard files; None for runs/MODEL.
       hparams: hyper-parameters by name; `hparams(model)` lists them.
-      say: called with each line that tells how far the training is.
+      say: called with each line that tells how far the training is; None to train in silence.
       **settings: further flags of the command; `settings()` lists them.
 
     Raises:
@@ -103,7 +103,8 @@ def fit(
       LabError: TensorFlow fails, in one sentence.
     """
     from estimator_lab.inference.run import open_run
-    from estimator_lab.training.experiment import Experiment
+    from estimator_lab.training.plan import make_plan
+    from estimator_lab.training.train import train
 
     if not isinstance(hparams, str):
         hparams = ','.join(f'{name}={value}' for name, value in hparams.items())
@@ -118,8 +119,12 @@ def fit(
     chosen = dataclasses.replace(chosen, **sources)
     if not chosen.data:
         chosen = _with_built_in_faces(chosen)
-    result = Experiment(chosen, say).train()
+    result = train(make_plan(chosen, say or _in_silence))
     return open_run(chosen.model_dir, result)
+
+
+def _in_silence(line: str) -> None:
+    """Shows nothing."""
 
 
 def load(model_dir: str | os.PathLike[str]) -> 'Run':

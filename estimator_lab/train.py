@@ -1,20 +1,17 @@
 """``python -m estimator_lab.train``: trains and evaluates a model, and says how to go on."""
 
 import dataclasses
-import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estimator_lab.base import command
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.interrupts import INTERRUPTED
 from estimator_lab.base.progress import say as _say
 from estimator_lab.base.progress import say_lines
-from estimator_lab.base.settings import setting
 from estimator_lab.base.urls import hide_secrets
 from estimator_lab.data.sources import expand
 from estimator_lab.models.registry import MODELS, find_model
@@ -22,7 +19,8 @@ from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:
     from estimator_lab.data.archives import Archives
-    from estimator_lab.training.experiment import Experiment, Result
+    from estimator_lab.training.plan import Plan
+    from estimator_lab.training.train import Result
 
 _USAGE = """Trains and evaluates a model on images from tar archives or folders; goes on where it stopped.
 
@@ -38,22 +36,13 @@ _SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of bad images, to recommend
 _LENGTH = ('epochs', 'max_steps')
 _OF_ONE_RUN = (
     *('split', 'labels', 'vocabulary', 'model_dir', 'warm_start', 'resume_changed'),
-    *('save_checkpoints_steps', 'eval_steps', 'profile'),
+    *('save_checkpoints_steps', 'eval_steps'),
 )
 _HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help lists them.'
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainSettings(Settings):
-    """The settings of a run, and those of the command alone."""
-
-    verbose: bool = setting(False, "show TensorFlow's own messages", group='Output')
-
-
-def main(settings: TrainSettings, line: command.CommandLine) -> int:
+def main(settings: Settings, line: command.CommandLine) -> int:
     """Runs the command; returns its exit status."""
-    if settings.verbose:
-        os.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'
     _check_files([*settings.data, *settings.eval_data])  # before TensorFlow is loaded, which takes seconds
     model = find_model(settings.model)
     if settings.hparams == 'help':
@@ -62,24 +51,22 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
         say_lines(f'Hyper-parameters of {settings.model}:\n{describe_hparams(model.params)}')
         return 0
     settings.check_built_in_data()
-    if {'batch_size', 'global_batch_size'} <= set(line.given):
-        raise FlagError('--batch_size and --global_batch_size exclude each other: give one of them.')
     data, eval_data = (settings.data, settings.eval_data) if settings.data else _demo_data()
     model_dir = settings.model_dir or Path('runs', settings.model)
     settings = dataclasses.replace(settings, data=data, eval_data=eval_data, model_dir=model_dir)
 
-    from estimator_lab.training.experiment import Experiment
+    from estimator_lab.training.plan import make_plan
 
-    experiment = Experiment(settings, _say)
-    role = experiment.run.role
-    if role.is_chief:
-        _announce(experiment)
-    if role.cluster:
-        _say(f'Task             {role}')
-    result = _train(experiment)
-    if role.is_chief or result.metrics:
-        return _conclude(experiment, result, line)
-    _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
+    plan = make_plan(settings, _say)
+    cluster = plan.cluster
+    if cluster.is_chief:
+        _announce(plan)
+    if cluster.tasks:
+        _say(f'Task             {cluster}')
+    result = _train(plan)
+    if cluster.is_chief or result.metrics:
+        return _conclude(plan, result, line)
+    _say(f'The {cluster.task_type} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
     return INTERRUPTED if result.interrupted else 0
 
 
@@ -89,13 +76,14 @@ def _check_files(paths: Sequence[str]) -> None:
         expand(local)
 
 
-def _train(experiment: 'Experiment') -> 'Result':
+def _train(plan: 'Plan') -> 'Result':
     from estimator_lab.data.bad_examples import TooManyBadError
+    from estimator_lab.training.train import newest_step, train
 
     try:
-        return experiment.train()
+        return train(plan)
     except TooManyBadError as error:
-        step = experiment.saved_step()
+        step = newest_step(plan)
         saved = f'The checkpoint of step {step} is saved.' if step else 'Nothing was learned yet.'
         allowed = next(share for share in _SHARES if share >= error.share)
         arguments = shlex.join(_arguments_without('max_bad_fraction'))
@@ -117,8 +105,10 @@ def _demo_data() -> tuple[list[str], list[str]]:
     return [str(paths.train)], [str(paths.test)]
 
 
-def _announce(experiment: 'Experiment') -> None:
-    inputs, settings = experiment.inputs, experiment.run.settings
+def _announce(plan: 'Plan') -> None:
+    from estimator_lab.training.train import newest_step
+
+    inputs, settings = plan.inputs, plan.settings
     labels = f'{len(inputs.labels)} labels' if inputs.labels else 'no labels'
     _say(f'Training data    {_size(inputs.train)}, {labels}: {_named(inputs.train)}')
     if inputs.unseen or settings.eval_data:
@@ -128,18 +118,10 @@ def _announce(experiment: 'Experiment') -> None:
         _say(f'Evaluation data  {some}the training data (give --eval_data or --split for unseen images)')
     if settings.shuffle_buffer > 1:
         _say(f'Shuffling        {_shuffling(inputs.train, settings.shuffle_buffer)}')
-    if experiment.warm_start:
-        _say(f'Warm start       {experiment.warm_start}')
-    _summarize(experiment)
-    start = experiment.saved_step()
-    _say(f'Training         step {start} to {experiment.max_steps} in {settings.model_dir}')
+    if plan.warm_start:
+        _say(f'Warm start       {plan.warm_start}')
+    _say(f'Training         step {newest_step(plan)} to {plan.max_steps} in {settings.model_dir}')
     _say(f'Watch it         {command.tensorboard(settings.model_dir)}')
-
-
-def _summarize(experiment: 'Experiment') -> None:
-    from estimator_lab.runs.summary import summary_lines
-
-    say_lines('\n'.join(['', *summary_lines(experiment.layers), '']))
 
 
 def _size(archives: 'Archives') -> str:
@@ -159,8 +141,8 @@ def _named(archives: 'Archives') -> str:
     return f'{first} and {len(others)} more' if others else first
 
 
-def _conclude(experiment: 'Experiment', result: 'Result', line: command.CommandLine) -> int:
-    settings, noun = experiment.run.settings, experiment.run.kind.noun
+def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
+    settings, noun = plan.settings, plan.kind.noun
     again = f'{_command()} {shlex.join(map(hide_secrets, sys.argv[1:]))}'
     if result.bad_images:
         _say(f'{result.bad_images:,} {noun} could not be decoded and were skipped.')
@@ -178,7 +160,7 @@ def _conclude(experiment: 'Experiment', result: 'Result', line: command.CommandL
         on = images_text(result.metrics, result.evaluated_on, kind)
         shown = [f'{name:<24} {value:.4f}' for name, value in worth_showing(result.metrics)]
         step = int(result.metrics['global_step'])
-        metric = primary_metric_text(experiment.run.task, result.metrics, on, step)
+        metric = primary_metric_text(plan.task, result.metrics, on, step)
         say_lines('\n'.join(['', *shown, '', metric]))
     else:
         _say(
@@ -227,7 +209,7 @@ def _command() -> str:
     return f'{command.python()} -m estimator_lab.train'
 
 
-COMMAND = command.Command(main, _USAGE, TrainSettings, places=['data'], hint=_HINT)
+COMMAND = command.Command(main, _USAGE, Settings, places=['data'], hint=_HINT)
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

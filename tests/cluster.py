@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import resource
 import secrets
 import socket
 import subprocess
@@ -47,7 +46,6 @@ class Cluster:
         self._folder = folder
         self._flags = [*flags, f'--model_dir={self.model_dir}']
         self._cluster: dict[str, list[str]] = {}
-        self._parted: dict[str, dict[str, list[str]]] = {}
         for task, port in zip(tasks, free_ports(len(tasks)), strict=True):
             if task != 'evaluator':
                 self._cluster.setdefault(_job_and_index(task)[0], []).append(f'127.0.0.1:{port}')
@@ -58,10 +56,7 @@ class Cluster:
         """Starts tasks; their training input yields at most one batch every `pace` seconds."""
         for task in tasks:
             job, index = _job_and_index(task)
-            tf_config = {
-                'cluster': self._parted.get(task, self._cluster),
-                'task': {'type': job, 'index': index},
-            }
+            tf_config = {'cluster': self._cluster, 'task': {'type': job, 'index': index}}
             words = [str(_PROGRAM), str(self._log(task)), str(pace), *self._flags]
             environment = {'TF_CONFIG': json.dumps(tf_config) if self._cluster else ''}
             self._processes[task] = Process(words, self._out(task), environment=environment)
@@ -120,30 +115,6 @@ class Cluster:
     def outputs(self) -> str:
         """Returns the outputs of all tasks, for the message of a failed test."""
         return '\n'.join(f'--- {task}\n{self.output(task)[-3000:]}' for task in self._processes)
-
-    def part(self, task: str) -> list[tuple[int, int]]:
-        """Lets a proxy stand between a task and the others, whose TF_CONFIGs then differ; before `start`.
-
-        Returns:
-          Pairs of a port on which the proxy must listen, and one to which it connects: those of a task that
-          the cluster lists; for an evaluator, which only looks whether the others answer, all of theirs.
-        """
-        seen = {job: [*addresses] for job, addresses in self._cluster.items()}
-        job, index = _job_and_index(task)
-        places = [(job, index)] if job in seen else [(job, n) for job in seen for n in range(len(seen[job]))]
-        pairs = []
-        for place, port in zip(places, free_ports(len(places)), strict=True):
-            known, seen[place[0]][place[1]] = seen[place[0]][place[1]], f'127.0.0.1:{port}'
-            pair = int(known.rpartition(':')[2]), port
-            pairs.append(pair if job in self._cluster else pair[::-1])
-        self._parted[task] = seen
-        return pairs
-
-    def limit_files(self, task: str, most_bytes: int) -> None:
-        """Makes a task's writes beyond that many bytes of a file fail, as on a full disk."""
-        resource.prlimit(
-            self._processes[task].pid, resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY)
-        )
 
     def status(self, task: str) -> int | None:
         """Returns the exit status of a task, None while it runs."""

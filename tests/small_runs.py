@@ -1,8 +1,9 @@
 """Training runs that take a second or two, and what they leave behind."""
 
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
+from estimator_lab.training.train import train as train_plan
 from tests.archive_files import small_archive
 
 SMALL = 'filters=2,dense_units=8'
@@ -24,15 +25,15 @@ def cnn_settings(data, model_dir, /, **changes):
 
 
 def opened(settings):
-    """Returns an experiment, and the list of what it says."""
+    """Returns a plan, and the list of what it says."""
     said = []
-    return Experiment(settings, said.append), said
+    return make_plan(settings, said.append), said
 
 
 def trained(settings):
     """Trains; returns the result, and what was said."""
-    experiment, said = opened(settings)
-    return experiment.train(), said
+    plan, said = opened(settings)
+    return train_plan(plan), said
 
 
 def train(folder, model, hparams, **settings):
@@ -52,7 +53,7 @@ def train(folder, model, hparams, **settings):
 
 def train_run(settings, say=lambda line: None):
     """Trains; returns the result."""
-    return Experiment(settings, say).train()
+    return train_plan(make_plan(settings, say))
 
 
 def small_settings(model, folder, **changes):

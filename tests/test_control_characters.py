@@ -14,7 +14,8 @@ from estimator_lab import evaluate, export, inspect, port, predict
 from estimator_lab.base.printable import is_clean
 from estimator_lab.base.progress import say
 from estimator_lab.data import pack, tar_index
-from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.plan import make_plan
+from estimator_lab.training.train import train
 from tests.archive_files import encoded, picture
 from tests.commands import invoke
 from tests.places import ROOT
@@ -52,7 +53,7 @@ def model_dir(folder, archive):
     settings = cnn_settings(archive, folder / 'model', max_bad_fraction=1)
     with (folder / 'said').open('w') as file, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, 'stdout', file)
-        Experiment(settings, say).train()
+        train(make_plan(settings, say))
     return settings.model_dir
 
 

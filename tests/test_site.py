@@ -95,7 +95,7 @@ def test_links_between_files_of_the_repository_lead_to_pages(site):
 def test_every_page_is_in_a_menu(site):
     menu = set(re.findall(r'<a href="([^"#]+)/" class="md-nav__link', page(site, '.')))
     pages = {path.parent.relative_to(site).as_posix() for path in site.glob('*/index.html')}
-    assert pages - {'dockerfile', 'kubernetes'} <= menu
+    assert pages - {'dockerfile'} <= menu
 
 
 def test_an_example_is_shown_with_its_output(site):

@@ -25,7 +25,7 @@ _TOP = {
     'SECURITY.md': 'security.md',
     'CHANGELOG.md': 'changelog.md',
 }
-_SHOWN = {'Dockerfile': 'dockerfile.md', 'docs/kubernetes.yaml': 'kubernetes.md'}
+_SHOWN = {'Dockerfile': 'dockerfile.md'}
 _REFERENCES = {'Python reference': 'reference.md', 'Model files': 'model_files.md'}
 _LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
 

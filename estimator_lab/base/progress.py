@@ -28,14 +28,21 @@ class StatusLine:
     Args:
       stream: to print to; None for standard output.
       first_seconds: before the first update; None for the same as between two.
+      say: shows a line to the user; None or the function `say` of this module to print it to the stream.
 
     Attributes:
       is_live: whether it is on a terminal.
     """
 
-    def __init__(self, stream: TextIO | None = None, first_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        first_seconds: float | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         self._stream = stream or sys.stdout
-        self.is_live = self._stream.isatty()
+        self._say = None if say is _print_line else say
+        self.is_live = self._say is None and self._stream.isatty()
         self._seconds = _TERMINAL_SECONDS if self.is_live else _PLAIN_SECONDS
         self._due = time.monotonic() + (self._seconds if first_seconds is None else first_seconds)
         self._shown = False
@@ -50,7 +57,9 @@ class StatusLine:
         self._shown = True
         line = shown(line)
         set_status(line)
-        if self.is_live:
+        if self._say:
+            self._say(line)
+        elif self.is_live:
             write(self._stream, f'{CLEAR}{fitted(line, shutil.get_terminal_size().columns)}')
         else:
             write(self._stream, f'{line}\n')
@@ -66,8 +75,10 @@ class StatusLine:
 class Progress(StatusLine):
     """Shows the progress of a task, whose title is such as 'Indexing faces.tar'."""
 
-    def __init__(self, title: str, stream: TextIO | None = None) -> None:
-        super().__init__(stream, first_seconds=_QUICK_SECONDS)
+    def __init__(
+        self, title: str, stream: TextIO | None = None, say: Callable[[str], None] | None = None
+    ) -> None:
+        super().__init__(stream, _QUICK_SECONDS, say)
         self._title = title
         self._started = time.monotonic()
 
@@ -124,6 +135,9 @@ def say(line: str) -> None:
     """Prints a line; on a terminal, it replaces the progress bar."""
     line = shown(line)
     write(sys.stdout, f'{CLEAR}{line}\n' if sys.stdout.isatty() else f'{line}\n')
+
+
+_print_line = say
 
 
 def say_lines(text: str) -> None:

@@ -87,7 +87,6 @@ class TrainingParams:
       first_step: the global step at which the schedule begins; above 0 after another phase.
       phase: name of the training phase; '' is the last, and the only one of most models.
       model_dir: the folder with what a model computed before training; '' for none.
-      accumulate: how many batches make up one update of the weights.
       loss_scaling: whether the loss is scaled, as gradients in float16 require.
       frozen: names of the layers that keep their weights in training.
     """
@@ -98,7 +97,6 @@ class TrainingParams:
     first_step: int = 0
     phase: str = ''
     model_dir: str = ''
-    accumulate: int = 1
     loss_scaling: bool = False
     frozen: tuple[str, ...] = ()
 
@@ -113,6 +111,13 @@ class TrainingParams:
         0.9,
         'for momentum, nesterov and rmsprop',
         used_if=lambda params: params.optimizer in WITH_MOMENTUM,
+    )
+    accumulate: int = setting(
+        1,
+        'batches whose gradients make one update, as of a batch that many times as large',
+        lower=1,
+        upper=10_000,
+        used_if=_is_first_order,
     )
 
     @property
@@ -143,6 +148,7 @@ class ClassifierParams(TrainingParams):
 
     class_weights: tuple[float, ...] = ()
 
+    balanced: bool = setting(False, 'all classes count the same in the training loss')
     clip_norm: float = clip_norm_hparam(0.0)
     label_smoothing: float = share(
         0.0, 'share of the target that is spread over all classes in training (Szegedy et al. 2016)'

@@ -171,7 +171,8 @@ class _Reader(io.RawIOBase):
 opened: dict[str, RemoteFile] = {}
 """Remote files by their URLs, which are opened once a process."""
 
-_megabytes = 4096
+MEGABYTES_KEPT = 4096
+"""How large the cache of whole files may become."""
 
 
 def open_remote(url: str, again: bool = False) -> RemoteFile:
@@ -207,12 +208,6 @@ def matches(pattern: str) -> list[str]:
         return sorted(name if '://' in name else f'{scheme}://{name}' for name in fs.glob(path))
 
     return _attempts(found)
-
-
-def keep_on_disk(megabytes: int) -> None:
-    """Sets how large the cache of whole files may become; 0 keeps none."""
-    global _megabytes
-    _megabytes = megabytes
 
 
 @cache
@@ -286,7 +281,7 @@ def _cache_place(key: str) -> Path:
 def _has_room(folder: Path, count: int) -> bool:
     """Returns whether `count` more bytes may be kept; removes files that were not used for long."""
     with _room:
-        most = _megabytes * 2**20
+        most = MEGABYTES_KEPT * 2**20
         try:
             files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.iterdir())
         except OSError:

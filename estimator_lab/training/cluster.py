@@ -1,340 +1,371 @@
-"""A cluster while it runs: which tasks answer, what this process waits for, and how it ends.
+"""This process's part in a distributed run: what RunConfig reads from TF_CONFIG, and how it waits and ends.
 
-A TensorFlow server never returns and hears no signals; neither does a session that waits for a server, or a
-synchronous step whose partner is gone. So a task's work runs in a thread, which the main thread watches.
+`parameter_server` is Estimator's asynchronous training: the ps tasks hold the variables, and each worker
+updates them at its own pace. `multi_worker` and `mirrored` are strategies whose replicas take each step
+together. A TensorFlow server never returns and hears no signals, and neither does a session that waits for
+one. So the work of a task runs in a thread, which the main thread watches.
 """
 
+import contextlib
 import errno
+import functools
+import json
+import os
+import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.data.archives import Say
+from estimator_lab.data.order import ONLY_WORKER, WorkerShard
+from estimator_lab.runs.model import without_cluster
 from estimator_lab.runs.record import Record
-from estimator_lab.training.distribution import CHIEF, MULTI_WORKER, PS, WORKER, Role, Task
-from estimator_lab.training.hooks import StopTrainingHook
+from estimator_lab.tf1 import tf
 from estimator_lab.training.interrupt import StopSwitch
 
-T = TypeVar('T')
+NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'
+CHIEF, WORKER, PS, EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
 
-_POLL_SECONDS = 1.0
-_CONNECT_SECONDS = 1.0
-_QUIET_SECONDS = 3.0  # less than a restarted process needs to import TensorFlow
-_GONE_SECONDS = 10.0  # more than the tasks of a cluster take to end one after the other
-_SAID_AFTER_SECONDS, _SAID_EVERY_SECONDS = 5.0, 60.0
-# After a signal, for the step to end; a ps and a synchronous worker go on meanwhile, for the chief to save.
-_STEP_SECONDS = 6.0
+_ADDRESS = re.compile(r'[^\s/@,]+:\d{1,5}')
+_POLL_SECONDS, _CONNECT_SECONDS = 1.0, 1.0
+_QUIET_SECONDS = 3.0  # of a task that is gone; less than a restarted one needs to import TensorFlow
+_SAID_EVERY_SECONDS = 60.0
+_STEP_SECONDS = 4.0  # after a signal, for the step to end; others go on meanwhile, for the chief to save
 _SAVE_SECONDS = 25.0  # after a signal, for the chief to save: Kubernetes kills after 30 s
 _LONGEST_SHOWN = 200  # characters
-_MOST_PROBES = 32  # at the same time
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """This process's part in a run.
+
+    Attributes:
+      distribution: NONE, MIRRORED, MULTI_WORKER or PARAMETER_SERVER.
+      task_type: CHIEF, WORKER, PS or EVALUATOR; CHIEF without a cluster.
+      task_id: its number within the tasks of that type.
+      tasks: addresses 'host:port' by type; empty without a cluster.
+    """
+
+    distribution: str
+    task_type: str
+    task_id: int
+    tasks: Mapping[str, list[str]]
+
+    def __str__(self) -> str:
+        counts = ', '.join(
+            f'{len(self.tasks[one])} {one}' for one in (CHIEF, WORKER, PS) if one in self.tasks
+        )
+        return f'{self.name} of {counts}' if counts else 'the only process'
+
+    @property
+    def name(self) -> str:
+        """The task of this process, such as 'worker 0'."""
+        return f'{self.task_type} {self.task_id}'
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes the checkpoints and messages of the run."""
+        return self.task_type == CHIEF
+
+    @property
+    def trains(self) -> bool:
+        """Whether this process takes training steps."""
+        return self.task_type in (CHIEF, WORKER)
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether this process evaluates: the evaluator of a cluster, or a process without one."""
+        return self.task_type == EVALUATOR or not self.tasks
+
+    @property
+    def is_synchronous_worker(self) -> bool:
+        """Whether the chief can't take a step without this process, which is not the chief."""
+        return self.distribution == MULTI_WORKER and self.task_type == WORKER
+
+    @property
+    def workers(self) -> int:
+        """How many processes train."""
+        return 1 + len(self.tasks.get(WORKER, ()))
+
+    @property
+    def rank(self) -> int:
+        """This process's number among those that train, from 0; 0 for those that do not."""
+        return self.task_id + 1 if self.task_type == WORKER else 0
+
+    @property
+    def has_own_pace(self) -> bool:
+        """Whether this process trains at its own pace, among others."""
+        return self.distribution == PARAMETER_SERVER and self.trains and self.workers > 1
+
+    @property
+    def batches_a_step(self) -> int:
+        """How many batches all processes together consume in one global step."""
+        if self.strategy:
+            return int(self.strategy.num_replicas_in_sync)
+        return self.workers if self.distribution == MULTI_WORKER else 1
+
+    def shard(self, global_batch: int) -> WorkerShard:
+        """Returns this process's share of each global batch; that is all of it if it does not train."""
+        return WorkerShard(self.rank, self.workers, global_batch) if self.trains else ONLY_WORKER
+
+    @functools.cached_property
+    def strategy(self) -> Any:
+        """The tf.distribute.Strategy of this process; None for none."""
+        # TensorFlow prints this warning; users cannot act on it.
+        warnings.filterwarnings('ignore', 'To make it possible to preserve tf.data options')
+        with self.scope():
+            if self.distribution == MIRRORED:
+                return tf.distribute.MirroredStrategy()
+            # An evaluator is not among the workers that the strategy looks for.
+            if self.distribution == MULTI_WORKER and self.trains:
+                return tf.distribute.experimental.MultiWorkerMirroredStrategy()
+        return None
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Prepares the process for strategies, and hides a TF_CONFIG without a cluster.
+
+        With eager execution, a MultiWorkerMirroredStrategy would start a server of its own, wait for all
+        other workers without end, and handle SIGTERM.
+        """
+        with contextlib.ExitStack() as stack:
+            if not self.tasks:
+                stack.enter_context(without_cluster())
+            if self.distribution == MULTI_WORKER:
+                stack.enter_context(tf.Graph().as_default())
+            yield
+
+    def device_filters(self) -> list[str]:
+        """Returns those of Estimator's default session: a lost worker must stop no other."""
+        is_asynchronous = self.distribution == PARAMETER_SERVER and self.trains
+        return ['/job:ps', f'/job:{self.task_type}/task:{self.task_id}'] if is_asynchronous else []
+
+
+def read_cluster(distribution: str) -> Cluster:
+    """Returns this process's part.
+
+    Args:
+      distribution: value of --distribution.
+
+    Raises:
+      FlagError: TF_CONFIG is wrong, or does not fit --distribution.
+    """
+    text = os.environ.get('TF_CONFIG', '')
+    try:
+        tasks = _tasks_in(json.loads(text or '{}'))
+        with contextlib.nullcontext() if text else without_cluster():
+            config = tf.estimator.RunConfig(model_dir='model_dir')
+    except (ValueError, TypeError, AttributeError, LookupError, RuntimeError, OverflowError) as error:
+        reason = str(error).strip().partition('\n')[0] or type(error).__name__
+        raise FlagError(f'TF_CONFIG: {reason.rstrip(".:")}.') from error
+    # RunConfig calls a process without a cluster worker 0.
+    found = Cluster(
+        PARAMETER_SERVER if PS in tasks and distribution == NONE else distribution,
+        config.task_type if tasks else CHIEF,
+        config.task_id,
+        tasks,
+    )
+    _check_fit(found)
+    if not found.trains:  # it would share the memory of a GPU with a process that does
+        os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
+    return found
+
+
+def _tasks_in(given: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Returns the addresses by task type; raises ValueError for those that RunConfig accepts in vain."""
+    tasks: dict[str, list[str]] = tf.train.ClusterSpec(given.get('cluster', {})).as_dict()
+    addresses = [address for several in tasks.values() for address in several]
+    for name in tasks:
+        if name not in (CHIEF, WORKER, PS, EVALUATOR):
+            raise ValueError(f'the job {name!r} is unknown; known are chief, worker, ps and evaluator')
+    for address in addresses:
+        if not _ADDRESS.fullmatch(address) or addresses.count(address) > 1:
+            raise ValueError(f'each task needs a "host:port" of its own, not {address[:_LONGEST_SHOWN]!r}')
+    return tasks
+
+
+def _check_fit(cluster: Cluster) -> None:
+    """Raises FlagError unless --distribution and TF_CONFIG agree."""
+    if not cluster.tasks:
+        what, fitting = 'names no cluster', [NONE, MIRRORED]
+    elif PS in cluster.tasks:
+        what, fitting = 'names ps tasks', [PARAMETER_SERVER]
+    elif set(cluster.tasks) <= {CHIEF, EVALUATOR}:
+        what, fitting = 'names no workers', [NONE, MULTI_WORKER]
+    else:
+        what, fitting = 'names a cluster without ps tasks', [MULTI_WORKER]
+    if cluster.distribution not in fitting:
+        raise FlagError(
+            f'--distribution={cluster.distribution} does not fit TF_CONFIG, which {what}: give '
+            f'--distribution={" or ".join(fitting)}, or another TF_CONFIG (see docs/distributed.md).'
+        )
 
 
 @dataclass
-class ClusterWatch:
-    """Runs this process's part of a cluster, and ends it if it would wait without end.
+class Watch:
+    """Runs the work of a task in a thread, and knows how far it is.
 
     Attributes:
-      role: of this process.
-      say: shows one line to the user.
+      cluster: the part of this process.
       switch: asks to stop.
-      timeout: seconds to wait for tasks that do not answer.
-      stop: the hook that knows whether this process has taken steps.
-      finished: returns whether training has reached its last step, by the checkpoints.
-      check_agreement: raises FlagError if this process was started with other settings than the chief;
-        called once the chief answers, after it has written experiment.json.
+      is_finished: returns whether there is a checkpoint of the last step.
+      check: raises FlagError if this process was started with other settings than the chief; called once
+        the chief answers, after it has written experiment.json.
+      say: shows one line to the user.
+      has_begun: whether a training step has begun.
+      is_over: whether the last step has been taken; the checkpoint may still be being written.
     """
 
-    role: Role
-    say: Say
+    cluster: Cluster
     switch: StopSwitch
-    timeout: float
-    stop: StopTrainingHook
-    finished: Callable[[], bool]
-    check_agreement: Callable[[], None] = lambda: None
-    _heard: set[Task] = field(default_factory=set)
-    _silent_since: dict[Task, float] = field(default_factory=dict)
-    _absent: dict[Task, str] = field(default_factory=dict)
-    _said: tuple[float, str] = (-_SAID_EVERY_SECONDS, '')
-    _agreed: bool = False
-    _stopped: float | None = None
+    is_finished: Callable[[], bool]
+    check: Callable[[], None]
+    say: Say
+    has_begun: bool = False
+    is_over: bool = False
+    _is_checked: bool = False
+    _said: float = -_SAID_EVERY_SECONDS
+    _stopped: float = 0.0
 
     def run(self, work: Callable[[], object]) -> None:
-        """Runs the work in a thread, which may still be running when this function returns.
+        """Runs this process's work in a thread, which may still be running when this function returns.
 
         Raises:
           Interrupted: the switch is on, and the work does not end by itself in time.
-          FlagError: two tasks have one address, or this process disagrees with the chief.
-          LabError: this task's port is in use; or tasks without which it can't go on have not answered for
-            `timeout` seconds, or have gone in synchronous training.
+          FlagError: this process disagrees with the chief.
+          LabError: this task's port is in use; or a partner of synchronous steps is gone.
           Exception: whatever `work` raised.
         """
-        _check_addresses(self.role)
+        _check_port(self.cluster)
         errors: list[BaseException] = []
 
         def run() -> None:
             try:
-                with self.role.scope():
+                with self.cluster.scope():
                     work()
             except BaseException as error:  # noqa: BLE001 - raised again in the main thread
                 errors.append(error)
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        all_others = [task for task in self.role.tasks if task != self.role.task]
-        watched = all_others if self.role.trains else self.role.trainers
+        partners = _partners(self.cluster)
+        silent_since: dict[str, float] = {}
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
-            if thread.is_alive() and self._is_over(of_each(watched, why_silent)):
+            silent = [name for name, address in partners.items() if not _answers(address)]
+            # Not since a task was last heard: this process may have been stopped meanwhile.
+            silent_since = {name: silent_since.get(name, time.monotonic()) for name in silent}
+            if thread.is_alive() and self._is_over(partners, silent_since):
                 return
-        self._say_absent()
         if errors:
             raise errors[0]
 
-    def wait_until_the_chief_is_gone(self) -> None:
-        """Waits, within the work, until the chief has not answered for a few seconds."""
-        while self._silence(self._chief[0], time.monotonic()) <= _QUIET_SECONDS:
-            time.sleep(_POLL_SECONDS)
-
-    def _is_over(self, silent: dict[Task, str]) -> bool:
+    def _is_over(self, partners: Mapping[str, str], silent_since: Mapping[str, float]) -> bool:
         """Whether this process need not wait for its work.
 
         Args:
-          silent: why each task does not answer, '' if it does.
+          partners: addresses of the tasks without which it can't go on.
+          silent_since: times since which some of them do not answer.
         """
-        now = time.monotonic()
-        self._heard.update(task for task, why in silent.items() if not why)
-        # Not since a task was last heard: this process may have been stopped meanwhile.
-        self._silent_since = {task: self._silent_since.get(task, now) for task, why in silent.items() if why}
-        self._check_stop(now, any(not why for why in silent.values()))
-        self._check_agreed()
-        if not self.role.trains and self.finished():
-            return self.role.serves and all(
-                self._silence(task, now) > _QUIET_SECONDS for task in self.role.trainers
-            )
-        if self._was_left_behind(now):
-            return True
-        if self.role.distribution == MULTI_WORKER and self.role.trains and self._has_lost_partner(now):
+        now, chief = time.monotonic(), f'{CHIEF} 0'
+        gone = [name for name, since in silent_since.items() if now - since > _QUIET_SECONDS]
+        self._check_stop(now, is_alone=len(silent_since) == len(partners))
+        if not (self._is_checked or self.cluster.is_chief or chief in silent_since):
+            self._is_checked = True
+            self.check()
+        if self.is_over or not gone:
             return False
-        self._wait(now, silent)
-        if self.role.is_chief and self.role.distribution != MULTI_WORKER and not self.stop.over:
-            self._watch_workers(now)
+        if chief in gone and self.cluster.task_type != EVALUATOR and self.is_finished():
+            return True  # training has ended without this process
+        names = ', '.join(f'{name} ({partners[name]})' for name in gone)
+        if self.has_begun and self.cluster.distribution == MULTI_WORKER:
+            self.switch.check()
+            raise LabError(
+                f'{names} is gone, and without it no step is possible. Start all processes again: training '
+                'goes on from the newest checkpoint.'
+            )
+        if not self.has_begun and now - self._said > _SAID_EVERY_SECONDS:
+            self._said = now
+            self.say(f'Waiting for      {names}')
         return False
 
-    def _check_stop(self, now: float, others_answer: bool) -> None:
-        """Raises Interrupted if the switch has been on for longer than this process may take to end."""
+    def _check_stop(self, now: float, is_alone: bool) -> None:
+        """Raises Interrupted if the switch has been on for longer than the work may take to end by itself."""
         if not self.switch.on:
             return
         self._stopped = self._stopped or now
         patience = 0.0
-        if self.role.serves:
-            patience = _STEP_SECONDS if others_answer else 0.0
-        elif self.stop.over:
+        if self.is_over:
             patience = _SAVE_SECONDS
-        elif self.stop.begun:
+        elif self.has_begun or (self.cluster.task_type == PS and not is_alone):
             patience = _STEP_SECONDS
         if now - self._stopped >= patience:
             self.switch.check()
 
-    def _silence(self, task: Task, now: float) -> float:
-        """Returns for how many seconds a task has not answered."""
-        return now - self._silent_since.get(task, now)
 
-    @property
-    def _chief(self) -> Sequence[Task]:
-        return self.role.tasks_of(CHIEF)
-
-    def _check_agreed(self) -> None:
-        if not self._agreed and not self.role.is_chief and self._chief[0] in self._heard:
-            self._agreed = True
-            self.check_agreement()
-
-    def _was_left_behind(self, now: float) -> bool:
-        """Whether training has ended without this worker, as it was stopped, or came back late."""
-        if self.role.job != WORKER or self.stop.over:
-            return False
-        others = self.role.tasks_of(PS) or self._chief
-        return any(self._silence(task, now) > _QUIET_SECONDS for task in others) and self.finished()
-
-    def _has_lost_partner(self, now: float) -> bool:
-        """Whether this worker has taken its last step; raises LabError if a partner of its steps is gone.
-
-        The chief watches all workers, and a worker the chief, so a lost process ends all of them.
-        """
-        partners = self.role.tasks_of(WORKER) if self.role.is_chief else self._chief
-        gone = [
-            task for task in partners if task in self._heard and self._silence(task, now) > _QUIET_SECONDS
-        ]
-        if gone and not self.stop.over:
-            self.switch.check()
-            raise LabError(
-                f'{gone[0]} of TF_CONFIG is gone, and without it no step is possible: if it has printed an '
-                'error, remove the cause. Then start all processes again: training goes on from the newest '
-                'checkpoint.'
-            )
-        return self.stop.over
-
-    def _needed(self) -> tuple[Sequence[Task], bool]:
-        """Returns the tasks without which this one can't go on, and whether one of them is enough."""
-        if not self.role.trains:
-            return self.role.trainers, True
-        if self.role.distribution == MULTI_WORKER:
-            return [task for task in self.role.trainers if task != self.role.task], False
-        # The chief initializes the variables, and saves the last ones; in between, workers go on without it.
-        chief = () if self.role.is_chief or (self.stop.begun and not self.stop.waits) else self._chief
-        return [*self.role.tasks_of(PS), *chief], False
-
-    def _wait(self, now: float, silent: dict[Task, str]) -> None:
-        """Reports the tasks that this one waits for; raises LabError once that takes too long."""
-        needed, one_is_enough = self._needed()
-        missing = [task for task in needed if silent[task]]
-        if not missing or (one_is_enough and len(missing) < len(needed)):
-            return
-        seconds = (min if one_is_enough else max)(self._silence(task, now) for task in missing)
-        if seconds > self.timeout:
-            raise LabError(
-                f'{_listed(missing)} of TF_CONFIG {_have(missing)} not answered for {seconds:.0f} seconds: '
-                f'this {self.role.job} ends.',
-                cluster_timeout='Start what is missing, or give a larger --cluster_timeout.',
-            )
-        line = f'Waiting for      {", ".join(f"{task}: {silent[task]}" for task in missing)}'
-        said_at, said = self._said
-        unresolved = _UNKNOWN_HOST in silent.values()
-        is_due = now - said_at > _SAID_EVERY_SECONDS
-        if (unresolved and line != said) or (seconds > _SAID_AFTER_SECONDS and (line != said or is_due)):
-            self._said = (now, line)
-            self.say(line)
-
-    def _watch_workers(self, now: float) -> None:
-        """Reports workers that take no part in asynchronous training, which goes on without them."""
-        for task in self.role.tasks_of(WORKER):
-            state, found = self._absent.get(task, ''), ''
-            if self._silence(task, now) > _GONE_SECONDS:
-                if task in self._heard:
-                    found = 'has ended or was killed'
-                elif self.stop.begun:
-                    found = 'has not answered so far'
-            if found and found != state:
-                self.say(f'{task} {found}: training goes on without it.')
-            elif state and not found:
-                self.say(f'{task} takes part in training.')
-            self._absent[task] = found
-
-    def _say_absent(self) -> None:
-        for task, state in self._absent.items():
-            if state:
-                self.say(f'{task} {state}: not all images of its share were used.')
+def _partners(cluster: Cluster) -> dict[str, str]:
+    """Returns the tasks, with their addresses, without which this one can't go on."""
+    others = WORKER if cluster.distribution == MULTI_WORKER else PS
+    types = [CHIEF, others] if cluster.trains else [CHIEF]
+    every = {f'{one} {n}': address for one in types for n, address in enumerate(cluster.tasks.get(one, ()))}
+    every.pop(cluster.name, None)
+    return every
 
 
-def check_agreement(task: Task, ours: Record, chiefs: Record) -> None:
-    """Checks that a process was started like the chief.
-
-    Args:
-      task: this process.
-      ours: what it would record.
-      chiefs: what the chief has recorded.
-
-    Raises:
-      FlagError: they differ in what all processes must share, or, for a worker, in what decides its steps.
-    """
-    is_trainer = task.job == WORKER
-    own, chief = _shared_settings(ours, is_trainer), _shared_settings(chiefs, is_trainer)
-    for name in own:
-        if own[name] != chief.get(name):
-            shown = [str(value)[:_LONGEST_SHOWN] for value in (own[name], chief.get(name))]
-            raise FlagError(
-                f'{task} has {name} {shown[0]}, but the chief {shown[1]}: start all processes alike.'
-            )
-
-
-_OTHER_WORDS = {
-    'train_steps': 'number of steps',
-    'accumulate': '--accumulate',
-    'loss_scaling': '--precision=float16',
-    'frozen': '--freeze',
-}
-"""For what a record keeps among the hyper-parameters, although other flags decide it."""
-
-
-def _shared_settings(record: Record, is_trainer: bool) -> dict[str, Any]:
-    """Returns what the processes of a cluster must share, by the words for messages."""
-    hparams = {
-        # In the chief's record, which was a file, tuples are lists.
-        _OTHER_WORDS.get(name, f'--hparams={name}'): list(value) if isinstance(value, tuple) else value
-        for name, value in record.hparams.items()
-    }
-    shared = {'--model': record.model, 'image shape': record.image_shape, **hparams}
-    shared |= {f'version of {name}': value for name, value in record.versions.items()}
-    if is_trainer:
-        shared |= {f'--{name}': value for name, value in record.input.settings.items()}
-        for name, sources in (
-            ('--data', record.input.archives),
-            ('--eval_data', record.input.evaluation),
-        ):
-            shared[name] = sorted((source.name, source.images, source.fingerprint) for source in sources)
-    return shared
-
-
-def of_each(tasks: Iterable[Task], function: Callable[[Task], T]) -> dict[Task, T]:
-    """Returns the results of a function, which may wait for an answer, for each task; calls it in threads."""
-    tasks = list(tasks)
-    with ThreadPoolExecutor(_MOST_PROBES) as pool:
-        return dict(zip(tasks, pool.map(function, tasks), strict=True))
-
-
-_UNKNOWN_HOST = 'its host is unknown'
-
-
-def why_silent(task: Task) -> str:
-    """Returns why a task does not accept connections, '' if it does."""
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(':')
     try:
-        with socket.create_connection((task.host, task.port), _CONNECT_SECONDS):
-            return ''
-    except socket.gaierror:
-        return _UNKNOWN_HOST
+        with socket.create_connection((host.strip('[]'), int(port)), _CONNECT_SECONDS):
+            return True
     except OSError:
-        return 'it does not answer'
+        return False
 
 
-def _check_addresses(role: Role) -> None:
-    """Raises FlagError if two tasks have one address, LabError if this task's port is in use."""
-    known: dict[object, Task] = {}
-    for task, places in of_each(role.tasks, _resolved).items():
-        for place in places:
-            other = known.setdefault(place, task)
-            if other != task:
-                raise FlagError(
-                    f'{other} and {task} of TF_CONFIG are the same address: each task needs its own.'
-                )
-    own = role.task
-    if own not in role.tasks or len(role.tasks) < 2:
-        return  # an evaluator or a chief alone has no server
+def _check_port(cluster: Cluster) -> None:
+    """Raises LabError if another program uses the port of this process."""
+    own = cluster.tasks.get(cluster.task_type, [])[cluster.task_id : cluster.task_id + 1]
+    if not own or sum(map(len, cluster.tasks.values())) < 2:
+        return  # an evaluator, or a chief alone, has no server
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            server.bind(('', own.port))  # as TensorFlow's server does, on all interfaces
+            server.bind(('', int(own[0].rpartition(':')[2])))  # as TensorFlow's server does
         except OSError as error:
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                return
-            why = 'is used by another program' if error.errno == errno.EADDRINUSE else 'needs more rights'
-            raise LabError(f'The port of this process, {own} of TF_CONFIG, {why}.') from error
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                why = 'is used by another program' if error.errno == errno.EADDRINUSE else 'needs more rights'
+                raise LabError(f'The port of this process, {cluster.name} at {own[0]}, {why}.') from error
 
 
-def _resolved(task: Task) -> set[object]:
-    try:
-        found = socket.getaddrinfo(task.host, task.port, type=socket.SOCK_STREAM)
-    except OSError:  # it may be known later
-        return set()
-    return {place[:2] for *_, place in found}
+def check_agreement(cluster: Cluster, ours: Record, chiefs: Record) -> None:
+    """Raises FlagError if a process was started with other settings than the chief.
+
+    Args:
+      cluster: the part of this process.
+      ours: what it would record.
+      chiefs: what the chief has recorded.
+    """
+    own, theirs = _shared(cluster, ours), _shared(cluster, chiefs)
+    for name, value in own.items():
+        if value != theirs.get(name):
+            shown = [str(one)[:_LONGEST_SHOWN] for one in (value, theirs.get(name))]
+            raise FlagError(
+                f'{cluster.name} has {name} {shown[0]}, but the chief {shown[1]}: start all processes alike.'
+            )
 
 
-def _listed(tasks: Iterable[Task]) -> str:
-    return ', '.join(map(str, tasks))
-
-
-def _have(tasks: Sequence[Task]) -> str:
-    return 'has' if len(tasks) == 1 else 'have'
+def _shared(cluster: Cluster, record: Record) -> dict[str, Any]:
+    """Returns what a process must share with the chief, by name; of a worker also its input."""
+    fields = asdict(record)
+    found = {'model': fields['model'], 'image_shape': fields['image_shape'], **fields['hparams']}
+    found |= {f'version of {name}': value for name, value in fields['versions'].items()}
+    if cluster.task_type == WORKER:
+        found |= fields['input']['settings']
+        for name in ('archives', 'evaluation'):
+            several = fields['input'][name]
+            found[name] = sorted([one['name'], one['images'], one['fingerprint']] for one in several)
+    return dict(json.loads(json.dumps(found)))  # tuples become lists, as in the chief's file

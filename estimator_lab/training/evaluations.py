@@ -3,8 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,67 +16,55 @@ from estimator_lab.runs.metrics_text import images_text, numbers_in, worth_showi
 from estimator_lab.runs.record import link_model
 from estimator_lab.tf1 import tf
 
+_BEST, _LATEST, _FINAL = _EXPORTS = ('best', 'latest', 'final')
 
-class BestEvaluation:
-    """The primary metric of all evaluations of a run, read from its event files, so that restarts count too.
+
+class Evaluations(tf.estimator.Exporter):
+    """The evaluations of a phase; train_and_evaluate passes their results to exporters only.
 
     Args:
-      folder: that of the phase whose evaluations count.
-      task: names the metric and says whether higher is better.
-      say: shows one line to the user: one for each file that can't be read to its end.
+      folder: of the phase.
+      task: names the metric by which evaluations are compared, and says whether higher is better.
+      report: of the evaluation's input, whose error ends the run.
+      patience: evaluations without a better one after which training ends; None for no such end.
+      say: shows one line to the user.
+
+    Attributes:
+      last: the last evaluation's metrics, by name; empty before the first.
     """
 
-    def __init__(self, folder: Path, task: Task, say: Say = print) -> None:
-        self._folder = folder / EVALUATION
-        self._tag = task.primary_metric
-        self._best = max if task.higher_is_better else min
-        self._say = say
-        self._damaged: set[Path] = set()
+    name = 'evaluations'
 
+    def __init__(self, folder: Path, task: Task, report: InputReport, patience: int | None, say: Say) -> None:
+        self.last: Mapping[str, float] = {}
+        self._folder = folder / EVALUATION
+        self._metric = task.primary_metric
+        self._best = max if task.higher_is_better else min
+        self._report, self._patience, self._say = report, patience, say
+
+    @cached_property
     def by_step(self) -> dict[int, float]:
-        """Returns the metric by global step, in the order of steps; of several at a step, the last.
+        """The metric of all evaluations by global step; those of earlier starts are read from event files.
 
         A metric that is not a number compares with none, and is left out.
         """
         found: dict[int, float] = {}
         for path in sorted(self._folder.glob('events.out.tfevents.*')):
-            found.update(scalars_in(path, self._tag, partial(self._warn, path)))
-        return {step: found[step] for step in sorted(found) if not math.isnan(found[step])}
+            found.update(scalars_in(path, self._metric, partial(self._warn, path)))
+        return {step: value for step, value in sorted(found.items()) if not math.isnan(value)}
 
+    @property
     def best_step(self) -> int | None:
-        """Returns the step of the best evaluation, the first of equals; None without evaluations."""
-        found = self.by_step()
-        return self._best(found, key=found.__getitem__) if found else None
+        """The step of the best evaluation, the first of equals; None without evaluations."""
+        return self._best(self.by_step, key=self.by_step.__getitem__, default=None)
 
-    def since_best(self) -> int:
-        """Returns the number of evaluations after the best one."""
-        found = self.by_step()
-        best = self._best(found, key=found.__getitem__, default=0)
-        return sum(step > best for step in found)
-
-    def _warn(self, path: Path, what: str) -> None:
-        if path not in self._damaged:
-            self._damaged.add(path)
-            self._say(f'Warning: {str(path)!r} {what}: only the evaluations that can be read count.')
-
-
-@dataclass(eq=False)
-class EvaluationLog(tf.estimator.Exporter):
-    """Reports the result of each evaluation; train_and_evaluate passes results to exporters only.
-
-    Attributes:
-      report: of the evaluation's input, whose error ends the run.
-      is_stopped_early: returns whether the evaluations so far end training.
-      last: the last evaluation's metrics, by name; empty before the first.
-      is_enough: what `is_stopped_early` returned after it.
-    """
-
-    report: InputReport
-    say: Say
-    is_stopped_early: Callable[[], bool]
-    last: Mapping[str, float] = field(default_factory=dict)
-    is_enough: bool = False
-    name = 'evaluation_log'
+    @property
+    def are_enough(self) -> bool:
+        """Whether they end training early."""
+        best = self.best_step
+        if self._patience is None or best is None:
+            return False
+        return sum(step > best for step in self.by_step) >= self._patience
 
     def export(
         self,
@@ -88,57 +75,64 @@ class EvaluationLog(tf.estimator.Exporter):
         is_the_final_export: bool,
     ) -> None:
         """Reports one evaluation; exports nothing."""
-        self.report.raise_error()
+        self._report.raise_error()
         self.last = numbers_in(eval_result)
+        # A phase of pre-training has other metrics.
+        step, value = int(eval_result['global_step']), float(eval_result.get(self._metric, math.nan))
+        if not math.isnan(value):
+            self.by_step[step] = value
         shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(self.last))
-        on = images_text(eval_result, self.report.epoch_size, self.report.kind.noun)
-        self.is_enough = self.is_stopped_early()
-        self.say(f'evaluated at step {eval_result["global_step"]}: {shown}; over {on}')
+        on = images_text(eval_result, self._report.epoch_size, self._report.kind.noun)
+        self._say(f'evaluated at step {step}: {shown}; over {on}')
+
+    def _warn(self, path: Path, what: str) -> None:
+        self._say(f'Warning: {str(path)!r} {what}: only the evaluations that can be read count.')
 
 
-def make_exporters(
-    names: Sequence[str], receiver: Callable[[], Any], evaluations: BestEvaluation
-) -> list[Any]:
+def check_exports(names: Sequence[str]) -> None:
+    """Raises FlagError for an unknown name in --export."""
+    for name in names:
+        if name not in _EXPORTS:
+            raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(_EXPORTS)}.')
+
+
+def make_exporters(names: Sequence[str], receiver: Callable[[], Any], evaluations: Evaluations) -> list[Any]:
     """Returns exporters for `tf.estimator.EvalSpec`; each writes SavedModels to model_dir/export/NAME.
 
     Args:
       names: of 'best', 'latest' and 'final'.
       receiver: see `runs.serving.serving_input_receiver_fn`.
       evaluations: says which evaluation was the best.
-
-    Raises:
-      FlagError: for an unknown name.
     """
     makers = {
-        'best': lambda: _BestExporter(evaluations, receiver),
-        'latest': lambda: tf.estimator.LatestExporter('latest', receiver, exports_to_keep=1),
-        'final': lambda: tf.estimator.FinalExporter('final', receiver),
+        _BEST: lambda: _BestExporter(evaluations, receiver),
+        _LATEST: lambda: tf.estimator.LatestExporter(_LATEST, receiver, exports_to_keep=1),
+        _FINAL: lambda: tf.estimator.FinalExporter(_FINAL, receiver),
     }
-    for name in names:
-        if name not in makers:
-            raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(makers)}.')
     return [makers[name]() for name in dict.fromkeys(names)]
 
 
 def export_at_the_end(exporters: Sequence[Any], estimator: Any, metrics: Mapping[str, float]) -> None:
     """Runs the FinalExporter where training ended before its last step; Estimator does not."""
     for exporter in exporters:
-        if isinstance(exporter, tf.estimator.FinalExporter):
+        if exporter.name == _FINAL:
             folder = Path(estimator.model_dir, 'export', exporter.name)  # as train_and_evaluate names it
             exporter.export(estimator, str(folder), estimator.latest_checkpoint(), metrics, True)
 
 
-class _BestExporter(tf.estimator.BestExporter):
-    """Exports the best of all evaluations of a run, restarts included, and keeps its checkpoint.
+class _BestExporter(tf.estimator.Exporter):
+    """Exports the best of all evaluations of a run, and keeps its checkpoint.
 
-    After a restart, Estimator's own exporter replaces the best export by whatever is evaluated first. The
-    checkpoint is kept in the export's folder `model_dir`, which can be evaluated, and which another run can
-    start from (--warm_start) if this one goes wrong later.
+    After a restart, Estimator's own BestExporter would replace the best export by whatever is evaluated
+    first. The checkpoint is kept in the export's folder `model_dir`, which can be evaluated, and which
+    another run can start from (--warm_start) if this one goes wrong later.
     """
 
-    def __init__(self, evaluations: BestEvaluation, receiver: Any) -> None:
-        super().__init__('best', receiver, None, self._is_better, exports_to_keep=1)
+    name = _BEST
+
+    def __init__(self, evaluations: Evaluations, receiver: Any) -> None:
         self._evaluations = evaluations
+        self._latest = tf.estimator.LatestExporter(_BEST, receiver, exports_to_keep=1)
 
     def export(
         self,
@@ -147,14 +141,11 @@ class _BestExporter(tf.estimator.BestExporter):
         checkpoint_path: str,
         eval_result: Any,
         is_the_final_export: bool,
-    ) -> Any:
-        """Exports an evaluation if it is the best; returns the folder, or None."""
-        if any(Path(export_path).glob('*/saved_model.pb')) and not self._is_better(None, eval_result):
-            return None
-        written = super().export(estimator, export_path, checkpoint_path, eval_result, is_the_final_export)
-        if written:
+    ) -> None:
+        """Exports an evaluation if it is the best, or the first."""
+        is_best = self._evaluations.best_step == eval_result['global_step']
+        if is_best or not any(Path(export_path).glob('*/saved_model.pb')):
+            written = self._latest.export(
+                estimator, export_path, checkpoint_path, eval_result, is_the_final_export
+            )
             link_model(Path(checkpoint_path), Path(os.fsdecode(written), 'model_dir'))
-        return written
-
-    def _is_better(self, best_eval_result: Any, current_eval_result: Any) -> bool:
-        return self._evaluations.best_step() == current_eval_result['global_step']

@@ -11,7 +11,6 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import KINDS, kind_in
 from estimator_lab.data.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.order import EVERYTHING, Part
-from estimator_lab.data.remote import keep_on_disk
 from estimator_lab.data.sources import expand
 from estimator_lab.models.registry import MODELS
 from estimator_lab.training.settings import Settings
@@ -90,7 +89,6 @@ def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequen
       FlagError: for settings that exclude each other.
       DataError: for data that can't be read or trained on.
     """
-    keep_on_disk(settings.remote_cache)
     if settings.split and settings.eval_data:
         raise FlagError('--split divides --data in two; give it without --eval_data.')
     train_part, eval_part = _parse_split(settings.split)
@@ -175,6 +173,21 @@ def _open(patterns: Sequence[str], settings: Settings, kind: Kind, say: Say) -> 
                     f'{source.name!r} holds {other.noun}, but --model={settings.model} takes {kind.noun}.'
                 ) from None
         raise
+
+
+def balanced_weights(inputs: Inputs) -> tuple[float, ...]:
+    """Returns a weight for each class, with which all count the same and an example weighs 1 on average.
+
+    Raises:
+      FlagError: the examples of each class can't be counted.
+    """
+    if inputs.train.total is None:
+        raise FlagError(
+            '--hparams=balanced=true needs data that can be counted: a pipe can be read only once.'
+        )
+    counts = [inputs.train.counts.get(label, 0) for label in inputs.labels]
+    occurring = [count for count in counts if count]
+    return tuple(sum(occurring) / (len(occurring) * (count or 1)) for count in counts)
 
 
 def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> None:

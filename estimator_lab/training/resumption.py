@@ -9,7 +9,7 @@ from typing import Any
 from estimator_lab.base.errors import FlagError
 from estimator_lab.data.archives import RANDOM, Identity
 from estimator_lab.runs.record import InputRecord
-from estimator_lab.training.distribution import Role
+from estimator_lab.training.cluster import Cluster
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
 
@@ -22,7 +22,6 @@ _RECORDED = (
     'augment',
     'decode',
     'precision',
-    'class_weights',
     _DETERMINISTIC,
 )
 _OF_THE_ORDER = ('seed', 'split')
@@ -59,11 +58,11 @@ class Resumption:
         return f'Since the last start: {"; ".join(self.changes)}.' if self.changes else ''
 
 
-def record_of(settings: Settings, inputs: Inputs, role: Role, step: int) -> InputRecord:
+def record_of(settings: Settings, inputs: Inputs, cluster: Cluster, step: int) -> InputRecord:
     """Returns what experiment.json says of the input of a phase that begins with these settings at a step."""
     recorded = {name: _recorded(getattr(settings, name)) for name in _RECORDED}
-    recorded[_WORKERS] = role.workers
-    recorded[_BATCH] = settings.batch_size * role.batches_a_step  # of all workers, however many they are
+    recorded[_WORKERS] = cluster.workers
+    recorded[_BATCH] = settings.batch_size * cluster.batches_a_step  # of all workers, however many they are
     evaluation = inputs.evaluation.identities if settings.eval_data else ()
     return InputRecord(inputs.train.identities, evaluation, recorded, step, step)
 

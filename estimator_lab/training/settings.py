@@ -37,24 +37,14 @@ class Settings:
     )
     vocabulary: Path | None = _data(None, 'file of one label per line; default: the labels in --data, sorted')
     tokens: Path | None = _data(None, 'for trees: file of one token per line; default: the tokens in --data')
-    max_tokens: int = _data(
-        50_000, 'for trees: the most frequent tokens in --data that are used', lower=1, upper=1_000_000
-    )
-    lowercase: bool = _data(False, 'for trees: count the tokens in lower case')
     shuffle_buffer: int = _data(10_000, 'encoded images held to shuffle a stream; 1: stored order', lower=1)
     max_bad_fraction: float = _data(0.01, 'share of images that may fail to decode', lower=0, upper=1)
-    remote_cache: int = _data(
-        4096, 'megabytes of archives elsewhere that are kept on disk; 0: none', lower=0, upper=2**30
-    )
     use_damaged: bool = _data(False, 'use a damaged archive up to the damage, with a warning')
 
     image_size: int = _image(128, 'side in pixels to which images are scaled', lower=1, upper=8000)
     channels: int = _image(1, '1 for grey, 3 for colour', choices=(1, 3))
     decode: str = _image(
         'exact', 'fast: JPEGs in a third of the time, nearly the same', choices=('exact', 'fast')
-    )
-    decoded_cache: int = _image(
-        256, 'megabytes of decoded images to keep, if all fit; 0: decode in each epoch', lower=0
     )
     augment: str = _image(
         '',
@@ -63,15 +53,6 @@ class Settings:
 
     model_dir: Path = _training(None, 'checkpoints and TensorBoard files; default runs/MODEL')
     batch_size: int = _training(32, 'examples in a step of one worker', lower=1, upper=10_000_000)
-    global_batch_size: int | None = _training(
-        None, 'or of all workers together, however many they are', lower=1, upper=10_000_000
-    )
-    accumulate: int = _training(
-        1,
-        'batches whose gradients make one update, as of a batch that many times as large',
-        lower=1,
-        upper=10_000,
-    )
     max_steps: int | None = _training(None, 'train up to this global step', lower=1, upper=MOST_STEPS)
     epochs: float | None = _training(
         None,
@@ -84,20 +65,12 @@ class Settings:
     early_stopping: int | None = _training(
         None, 'end after this many evaluations without a better one', lower=1
     )
-    rebuild_evaluation_graph: bool = _training(
-        False, 'build a graph for each evaluation; else one is kept, with a copy of the weights'
-    )
-    warm_start: Path | None = _training(
-        None, 'start from the weights of this model_dir or file; labels may differ'
-    )
+    warm_start: Path | None = _training(None, 'start from the weights of this model_dir; labels may differ')
     freeze: str = _training(
         '', "keep the weights of the layers up to this one; 'backbone': of all but the last"
     )
     resume_changed: bool = _training(
         False, 'go on although settings that decide the order of images or the weights have changed'
-    )
-    class_weights: str = _training(
-        'none', 'balanced: all classes count the same in the training loss', choices=('none', 'balanced')
     )
     precision: str = _training(
         'float32',
@@ -109,21 +82,13 @@ class Settings:
         'on all GPUs here, or as TF_CONFIG says',
         choices=('none', 'mirrored', 'multi_worker', 'parameter_server'),
     )
-    communication: str = _training(
-        'auto', 'how the workers of multi_worker add gradients', choices=('auto', 'ring', 'nccl')
-    )
-    cluster_timeout: float = _training(
-        600.0, 'seconds to wait for tasks of TF_CONFIG that do not answer', lower=1, upper=1e9
-    )
     seed: int = _training(1, 'order of examples, initial weights, dropout', lower=-(2**31), upper=2**31 - 1)
     deterministic: bool = _training(False, 'the same weights bit for bit in each run')
 
     save_checkpoints_steps: int | None = _output(None, 'steps between evaluated checkpoints', lower=1)
-    save_checkpoints_seconds: int | None = _output(None, 'or seconds between them', lower=1)
     keep_checkpoints: int = _output(2, 'how many of the newest checkpoints to keep', lower=1)
     save_summary_steps: int = _output(50, 'steps between TensorBoard summaries', lower=1)
     export: Sequence[str] = _output((), 'best,latest,final: SavedModels to write during training')
-    profile: bool = _output(False, "write a timeline of early steps, for Chrome's viewer")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -1,28 +1,26 @@
-"""--warm_start: training starts from the weights of another model_dir, or of a file."""
+"""--warm_start: training starts from the weights of another model_dir."""
 
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.settings import structural_settings
+from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
+from estimator_lab.data.kind import Reader
 from estimator_lab.models.boltzmann.pretraining import LAYERWISE, PretrainingParams
-from estimator_lab.runs.importing import dependent_variables, matched_weights
+from estimator_lab.runs.importing import dependent_variables
 from estimator_lab.runs.model import open_trained, shapes_of_variables
 from estimator_lab.runs.record import check_same
-from estimator_lab.runs.weights.checkpoint import CheckpointFile, write_checkpoint
-from estimator_lab.runs.weights.files import is_weight_file, open_weight_file
 from estimator_lab.tf1 import tf
-from estimator_lab.training.plans import Plan
+from estimator_lab.training.phases import PhasePlan
+from estimator_lab.training.settings import Settings
 
 _FLAG = '--warm_start'
 _MOST_SHOWN = 40  # names of variables
+_VOCABULARIES = ('vocabulary', 'tokens', 'styles')  # parameters that decide the sizes of some variables
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,13 @@ class WarmStart:
       checkpoint: path of the weights.
       origin: where they come from, for messages.
       taken: names of the variables that start with these weights.
-      new: names of the others, which depend on different labels or tokens, or are missing in the file.
-      folder: temporary folder of the checkpoint, if it was made from a file.
+      new: names of the others, which depend on different labels, tokens or styles.
     """
 
     checkpoint: str
     origin: str
     taken: tuple[str, ...]
     new: tuple[str, ...]
-    folder: 'tempfile.TemporaryDirectory[str] | None' = None
 
     @property
     def settings(self) -> Any:
@@ -78,103 +74,68 @@ def warm_start_settings(
     )
 
 
-def open_warm_start(path: Path, plan: Plan) -> WarmStart:
-    """Returns what a run can start from in another folder, or in a weight file.
+def open_warm_start(settings: Settings, model: AnyModel, reader: Reader, final: PhasePlan) -> WarmStart:
+    """Returns what a run can start from in the folder of --warm_start.
 
-    From a folder with the same labels, tokens and styles, all of the network's variables are taken.
-    Otherwise those whose size depends on what differs are new, such as the head. From a file, which does not
-    state its labels, the head is always new.
+    With the same labels, tokens and styles, all of the network's variables are taken. Otherwise those whose
+    size depends on what differs are new, such as the head.
 
     Args:
-      path: the other model_dir, or a file for `open_weight_file`.
-      plan: the run's last phase.
+      settings: of the run.
+      model: what it trains.
+      reader: how its examples become arrays.
+      final: its last phase.
 
     Raises:
-      FlagError: the folder holds another model, or one of another size.
-      DataError: the folder holds no model that can be opened; the file can't be read, or does not match.
+      FlagError: the folder holds another model, or one of another size; frozen layers would be new.
+      DataError: the folder holds no model that can be opened.
     """
-    if not path.exists() and not is_weight_file(path):
-        raise DataError(f'{_FLAG}={path} does not exist: name a model_dir or a file of weights.')
-    found = _from_file(path, plan) if is_weight_file(path) else _from_folder(path, plan)
-    _check_frozen(plan, found)
-    return found
-
-
-def _from_values(values: Mapping[str, np.ndarray], origin: str, new: tuple[str, ...]) -> WarmStart:
-    """Returns a start from these values of variables, by name."""
-    folder = tempfile.TemporaryDirectory(prefix='estimator_lab-')
-    checkpoint = Path(folder.name) / 'weights'
-    write_checkpoint(checkpoint, values)
-    return WarmStart(str(checkpoint), origin, tuple(values), new, folder)
-
-
-def _check_frozen(plan: Plan, warm_start: WarmStart) -> None:
-    """Raises FlagError if layers would be frozen that get new weights."""
-    if not plan.params.frozen:
-        return
-    every, trained = (
-        shapes_of_variables(plan.run.model, params, plan.run.reader, trainable=True)
-        for params in (replace(plan.params, frozen=()), plan.params)
-    )
-    random = [name for name in warm_start.new if name in every and name not in trained]
-    if random:
-        raise FlagError(
-            f'--freeze={plan.run.settings.freeze} would keep random weights, as {warm_start.origin} lacks '
-            f'{random[0]}: name an earlier layer.'
+    folder = settings.warm_start
+    assert folder is not None, 'the caller has looked'
+    if folder.is_file():
+        raise DataError(
+            f'{_FLAG}={folder} is a file: python -m estimator_lab.import_weights makes a folder of it.'
         )
-
-
-def _from_folder(folder: Path, plan: Plan) -> WarmStart:
-    source = open_trained(folder, _FLAG)
-    shapes = _shapes(plan)
+    source, params, record = open_trained(folder, _FLAG), final.params, final.record
+    shapes = shapes_of_variables(model, params, reader)
     new: set[str] = set()
-    if source.record.vocabulary != plan.inputs.labels:
-        new |= _dependent(plan, 'vocabulary')
-    if getattr(source.params, 'tokens', ()) != getattr(plan.params, 'tokens', ()):
-        new |= _dependent(plan, 'tokens')
-    if len(getattr(source.params, 'styles', ())) != len(getattr(plan.params, 'styles', ())):
-        new |= _dependent(plan, 'styles')
+    for name in _VOCABULARIES:
+        was, now = (getattr(one, name, ()) for one in (source.params, params))
+        if len(was) != len(now) or (was != now and name != 'styles'):
+            new |= dependent_variables(model, params, reader, name)
     taken = tuple(name for name in shapes if name not in new)
     old = replace(source.record, vocabulary=())
     stored = tf.train.load_checkpoint(source.checkpoint).get_variable_to_shape_map()
     if all(stored.get(name) == shapes[name] for name in taken):  # such as convolutions
-        old = replace(old, image_shape=plan.record.image_shape)
-    check_same(folder, old, replace(plan.record, vocabulary=()), _network_fields(plan), _FLAG)
+        old = replace(old, image_shape=record.image_shape)
+    check_same(folder, old, replace(record, vocabulary=()), _network_fields(model.params), _FLAG)
+    if params.frozen:
+        _check_frozen(settings, model, reader, params, new)
     origin = f'{source.model_dir} at step {source.step}'
     return WarmStart(source.checkpoint, origin, taken, tuple(name for name in shapes if name in new))
 
 
-def _network_fields(plan: Plan) -> dict[str, Any]:
+def _check_frozen(settings: Settings, model: AnyModel, reader: Reader, params: Any, new: set[str]) -> None:
+    """Raises FlagError if layers would be frozen that get new weights."""
+    every, trained = (
+        shapes_of_variables(model, one, reader, trainable=True)
+        for one in (replace(params, frozen=()), params)
+    )
+    random = [name for name in every if name in new and name not in trained]
+    if random:
+        raise FlagError(
+            f'--freeze={settings.freeze} would keep random weights, as {settings.warm_start} lacks '
+            f'{random[0]}: name an earlier layer.'
+        )
+
+
+def _network_fields(params_class: type) -> dict[str, Any]:
     """Returns the hyper-parameters that the network's shapes depend on, by name, with their defaults.
 
     Unlike a resumed run, a warm start does not depend on the optimizer and on pre-training.
     """
-    params_class = plan.run.model.params
     others = {*structural_settings(TrainingParams), *structural_settings(AnyOptimizer)}
     if issubclass(params_class, PretrainingParams):
         others.update(LAYERWISE)
     fields = structural_settings(params_class)
     return {name: default for name, default in fields.items() if name not in others}
-
-
-def _from_file(path: Path, plan: Plan) -> WarmStart:
-    shapes, head = _shapes(plan), _dependent(plan, 'vocabulary')
-    body = {name: shape for name, shape in shapes.items() if name not in head}
-    with open_weight_file(path, _FLAG) as file:
-        found = matched_weights(file, plan.run.model, body)
-        taken = tuple(variable for variable, _, _ in found.taken)
-        new = tuple(name for name in shapes if name not in taken)
-        own = all(variable == tensor for variable, tensor, _ in found.taken)
-        if isinstance(file, CheckpointFile) and own:  # Estimator can read it
-            return WarmStart(str(path), str(path), taken, new)
-        return _from_values(dict(found.values(file)), str(path), new)
-
-
-def _shapes(plan: Plan) -> dict[str, list[int]]:
-    """Returns the shapes of the network's variables by name."""
-    return shapes_of_variables(plan.run.model, plan.params, plan.run.reader)
-
-
-def _dependent(plan: Plan, name: str) -> set[str]:
-    """Returns the names of the variables whose size depends on the number of labels, tokens or styles."""
-    return dependent_variables(plan.run.model, plan.params, plan.run.reader, name)

@@ -37,9 +37,9 @@ def short_pauses(monkeypatch, tmp_path):
     remote.opened.clear()
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    remote.keep_on_disk(0)
+    remote.MEGABYTES_KEPT = 0
     yield
-    remote.keep_on_disk(4096)
+    remote.MEGABYTES_KEPT = 4096
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_second_start_reads_almost_nothing(web, url):
 
 def test_an_archive_that_fits_the_cache_is_fetched_once(web, url, local):
     """While it is indexed; then each epoch, and each start, reads the copy."""
-    remote.keep_on_disk(10)
+    remote.MEGABYTES_KEPT = 10
     for _ in range(2):
         archives = opened(url)
         for _ in range(2):
@@ -104,7 +104,7 @@ def test_an_archive_that_fits_the_cache_is_fetched_once(web, url, local):
 
 @pytest.mark.parametrize('has_ranges', [True, False])
 def test_a_compressed_archive_is_fetched_once_too(web, has_ranges):
-    remote.keep_on_disk(10)
+    remote.MEGABYTES_KEPT = 10
     web.has_ranges = has_ranges
     packed = gzip.compress(PLAIN)
     archives = opened(web.put('/c.tar.gz', packed))
@@ -117,7 +117,7 @@ def test_a_compressed_archive_is_fetched_once_too(web, has_ranges):
 @pytest.mark.parametrize('megabytes', [0, 10])
 @pytest.mark.parametrize('fault', ['resets', 'cuts', 'wholes'])
 def test_faults_change_nothing(web, url, local, fault, megabytes):
-    remote.keep_on_disk(megabytes)
+    remote.MEGABYTES_KEPT = megabytes
     setattr(web, fault, 0.05)
     assert read_all(opened(url)) == read_all(opened(local))
     assert [m.data for m in stream_members(url)] == list(MEMBERS.values())
@@ -166,7 +166,7 @@ def test_a_file_that_changes_is_an_error_and_then_indexed_anew(web, url):
 
 
 def test_without_an_etag_the_size_and_the_headers_are_compared(web, url):
-    remote.keep_on_disk(10)
+    remote.MEGABYTES_KEPT = 10
     del web.etags['/a.tar']
     archives = opened(url)
     web.files['/a.tar'] = PLAIN[:-1024]
@@ -369,7 +369,7 @@ def bucket(endpoint, monkeypatch):
 @pytest.mark.parametrize('megabytes', [0, 10])
 @pytest.mark.parametrize('pattern', ['a-*.tar', 'a-{0..1}.tar', 'a-?.tar'])
 def test_archives_in_s3(bucket, pattern, megabytes):
-    remote.keep_on_disk(megabytes)
+    remote.MEGABYTES_KEPT = megabytes
     archives = opened(f's3://bucket/{pattern}')
     assert archives.paths == ('s3://bucket/a-0.tar', 's3://bucket/a-1.tar') and archives.has_random_access
     assert sorted((name, data) for name, _, data in read_all(archives)) == sorted(2 * [*SMALL.items()])

@@ -13,7 +13,8 @@ from estimator_lab.core.params import resolve
 from estimator_lab.models import dbn
 from estimator_lab.models.boltzmann.pretraining import machine_params, pretraining_stack
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.plan import make_plan
+from estimator_lab.training.train import train
 from tests.archive_files import encoded, picture, write_tar
 from tests.small_runs import small_settings, summaries_in, train_run, values_in
 
@@ -145,10 +146,10 @@ def test_without_pretraining_it_is_the_same_network(trained):
 def test_machines_pretrain_on_images_without_labels(settings, tmp_path):
     loose = write_tar(tmp_path / 'loose.tar', [(f'{i}.png', encoded(picture(i))) for i in range(12)])
     run = settings(pretrain_data=[str(loose)], max_steps=4)
-    experiment = Experiment(run, lambda line: None)
+    plan = make_plan(run, lambda line: None)
     # 12 images in batches of 6: half an epoch is one step
-    assert [trainer.plan.last_step for trainer in experiment.trainers] == [1, 2, 4]
-    assert experiment.train().step == 4
+    assert [phase.last_step for phase in plan.phases] == [1, 2, 4]
+    assert train(plan).step == 4
 
 
 def test_each_phase_is_a_run_of_tensorboard(trained):
@@ -172,18 +173,18 @@ def test_each_phase_is_a_run_of_tensorboard(trained):
 )
 def test_bad_settings_get_a_sentence(settings, changes, sentence):
     with pytest.raises(FlagError, match=sentence):
-        Experiment(settings(**changes), lambda line: None)
+        make_plan(settings(**changes), lambda line: None)
 
 
 def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(settings, trained, tmp_path):
     shutil.copytree(trained[1], tmp_path / 'model')
     hparams = HPARAMS
     with pytest.raises(FlagError, match=r'pretrain_epochs=0.5, not 1.0'):
-        Experiment(settings(hparams=hparams.replace('0.5', '1.0'), max_steps=20), lambda line: None)
+        make_plan(settings(hparams=hparams.replace('0.5', '1.0'), max_steps=20), lambda line: None)
     for name in ('pretrain_1', 'pretrain_2'):  # anew, then, but in half as many steps
         shutil.rmtree(tmp_path / 'model' / name)
     with pytest.raises(FlagError, match=r'was pre-trained for 4 steps, not 2: give the same --batch_size'):
-        Experiment(settings(hparams=hparams, batch_size=12), lambda line: None)
+        make_plan(settings(hparams=hparams, batch_size=12), lambda line: None)
 
 
 def test_rbms_learn_from_probabilities_or_from_samples():

@@ -11,7 +11,7 @@ from estimator_lab.models.gan.model import MODEL, Params, model_fn, task
 from estimator_lab.models.gan.networks import GENERATOR, discriminator, generator
 from estimator_lab.models.gan.scores import published_samples
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.plan import make_plan
 from tests.archive_files import encoded, picture, write_tar
 from tests.core.helpers import MODES, config_of, metrics_of, values_of
 from tests.models.contract.graphs import a_bad_batch_changes_nothing
@@ -225,4 +225,4 @@ def test_an_archive_of_one_image(tmp_path):
     one = write_tar(tmp_path / 'one.tar', [('a/1.png', encoded(picture(1)))])
     run = small_settings('gan', tmp_path / 'x', data=[str(one)], hparams='filters=2,latent_size=3')
     with pytest.raises(DataError, match=r'one.tar holds too few examples, 1: --model=gan .* 2 or more'):
-        Experiment(run, lambda line: None)
+        make_plan(run, lambda line: None)

@@ -41,7 +41,6 @@ _TOLERANCE = 1e-6
 _STEPS_A_LIFE = 20
 _FLAGS = {
     'image_size': 8,
-    'global_batch_size': 12,
     'hparams': 'filters=2,dense_units=8,dropout_rate=0,optimizer=momentum,learning_rate=0.02',
     'save_checkpoints_steps': 5,
 }
@@ -171,6 +170,7 @@ def _train(folder: Path, workers: int, flags: dict[str, object], kill_at: int | 
     folder.mkdir(exist_ok=True)
     tasks = ['chief', *(f'worker{n}' for n in range(workers - 1))]
     given = {**flags, 'distribution': 'multi_worker'} if workers > 1 else flags
+    given = {**given, 'batch_size': 12 // workers}  # the same of all workers together
     every = [f'--{name}={value}' for name, value in given.items()]
     cluster = Cluster(folder, tasks if workers > 1 else [], every)
     try:

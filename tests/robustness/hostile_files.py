@@ -25,7 +25,7 @@ from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.data.index_file import Contents, Header, read_index_file, write_index_file
 from estimator_lab.data.labels import label_of
 from estimator_lab.tf1 import tf
-from estimator_lab.training.distribution import DISTRIBUTIONS, read_role
+from estimator_lab.training.cluster import MIRRORED, MULTI_WORKER, NONE, PARAMETER_SERVER, read_cluster
 from tests.archive_files import write_tar
 from tests.robustness.driver import Tally, main
 from tests.robustness.hostile_runs import BadListCase, Case, EventsCase, RecordCase, StateCase
@@ -118,9 +118,9 @@ class TfConfigCase(Case):
     def use(self) -> None:
         os.environ['TF_CONFIG'] = self.given
         try:
-            role = read_role(self.rng.choice([*DISTRIBUTIONS, 'none', 'parameter_server']), self.given)
-            str(role), role.shard(64), role.trainers
-            with role.scope():
+            cluster = read_cluster(self.rng.choice([MIRRORED, MULTI_WORKER, NONE, PARAMETER_SERVER]))
+            str(cluster), cluster.shard(64)
+            with cluster.scope():
                 tf.estimator.RunConfig()
         finally:
             del os.environ['TF_CONFIG']

@@ -18,9 +18,10 @@ from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.tf1 import tf
-from estimator_lab.training.evaluations import BestEvaluation
-from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.evaluations import Evaluations
+from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
+from estimator_lab.training.train import train
 from tests.archive_files import encoded, write_tar
 from tests.robustness.mutation import mutate, mutate_json
 
@@ -100,13 +101,13 @@ class RecordCase(ModelCase):
         more = {'max_steps': None, 'epochs': self.rng.choice([0.5, 4, 99])}
         changes = {'batch_size': self.rng.choice([4, 6]), 'resume_changed': self.rng.random() < 0.5}
         settings = replace(_settings(self.model_dir, self.folder), **more, **changes)
-        experiment = Experiment(settings, quiet)
-        plan = experiment.trainer.plan
-        if experiment.max_steps < plan.first_step:
-            raise RuntimeError(f'training ends at step {experiment.max_steps}')
-        if not experiment.trainer.is_finished():
-            order = plan.inputs.train.order(shuffle_buffer=9, seed=1)
-            next(order.onwards(plan.resumption.position))
+        plan = make_plan(settings, quiet)
+        (phase,) = plan.phases
+        if phase.last_step < phase.first_step:
+            raise RuntimeError(f'training ends at step {phase.last_step}')
+        if not phase.was_finished:
+            order = phase.inputs.train.order(shuffle_buffer=9, seed=1)
+            next(order.onwards(phase.resumption.position))
 
 
 class StateCase(ModelCase):
@@ -161,9 +162,9 @@ class EventsCase(Case):
 
     def use(self) -> None:
         said: list[str] = []
-        evaluations = BestEvaluation(self.folder, Task(), said.append)
-        found = evaluations.by_step()
-        evaluations.best_step(), evaluations.since_best()
+        evaluations = Evaluations(self.folder, Task(), InputReport(IMAGES), 1, said.append)
+        found = evaluations.by_step
+        str(evaluations.best_step), str(evaluations.are_enough)
         if not self.is_lie and not found.items() <= self.right.items():
             raise RuntimeError(f'values that were not written: {found}')
         if len(said) > 1 or not all(line.isprintable() for line in said):
@@ -216,7 +217,7 @@ def _train(model_dir: Path, folder: Path) -> None:
     rng = np.random.default_rng(1)
     noise = [Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)) for _ in range(12)]
     write_tar(folder / 'train.tar', ((f'n{n % 3}/{n}.png', encoded(one)) for n, one in enumerate(noise)))
-    Experiment(_settings(model_dir, folder), quiet).train()
+    train(make_plan(_settings(model_dir, folder), quiet))
 
 
 def _settings(model_dir: Path, folder: Path) -> Any:

@@ -28,14 +28,15 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
+from estimator_lab.training.train import train
 from tests.archive_files import encoded, write_tar
 from tests.robustness.driver import main
 
 # Each training is forked from a process that has imported TensorFlow, which would take seconds.
 FORKS = multiprocessing.get_context('forkserver')
-FORKS.set_forkserver_preload(['estimator_lab.training.experiment'])
+FORKS.set_forkserver_preload(['estimator_lab.training.plan'])
 Process = multiprocessing.context.ForkServerProcess
 
 MODELS = ('cnn', 'dbn', 'autoencoder')
@@ -72,7 +73,7 @@ def run(model: str, archive: str, model_dir: Path, cache: Path, keep_all: bool) 
         deterministic=True,
         keep_checkpoints=10_000 if keep_all else 2,
     )
-    Experiment(settings, say=lambda line: None).train()
+    train(make_plan(settings, say=lambda line: None))
 
 
 def measure(given: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ COMPILER = shutil.which('cc') or shutil.which('gcc')
 SECONDS = 600  # after which a command counts as hanging, on a busy machine
 _IMPORTED = (
     *('train', 'evaluate', 'predict', 'export', 'report', 'data.pack', 'data.tar_index'),
-    *('training.experiment', 'inference.evaluate', 'inference.prediction_files'),
+    *('training.train', 'inference.evaluate', 'inference.prediction_files'),
     *('inference.exporting', 'inference.report.page', 'data.pack'),
 )
 

@@ -9,6 +9,7 @@ import csv
 import functools
 import io
 import json
+import os
 import shutil
 import tempfile
 import weakref
@@ -37,7 +38,7 @@ from estimator_lab.inference.report.history import read_history
 from estimator_lab.inference.report.html import html, table
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import read_record
-from estimator_lab.training.distribution import DISTRIBUTIONS, read_role
+from estimator_lab.training.cluster import MIRRORED, MULTI_WORKER, NONE, PARAMETER_SERVER, read_cluster
 from estimator_lab.training.position import without_legs
 from tests.robustness.hostile_runs import framed
 from tests.robustness.mutation import fix_checksum
@@ -147,13 +148,16 @@ def events(data: bytes) -> None:
 
 def tf_config(data: bytes) -> None:
     """The environment variable TF_CONFIG, in UTF-8."""
-    text = data.decode('utf-8', 'surrogateescape')
-    for distribution in DISTRIBUTIONS:
-        with contextlib.suppress(LabError):
-            role = read_role(distribution, text)
-            str(role), role.trainers, role.shard(64)
-            _check(0 <= role.rank < role.workers, 'a share of none')
-    read_role('none', text)
+    os.environ['TF_CONFIG'] = data.replace(b'\0', b'').decode('utf-8', 'surrogateescape')
+    try:
+        for distribution in (MIRRORED, MULTI_WORKER, PARAMETER_SERVER):
+            with contextlib.suppress(LabError):
+                cluster = read_cluster(distribution)
+                str(cluster), cluster.shard(64)
+                _check(0 <= cluster.rank < cluster.workers, 'a share of none')
+        read_cluster(NONE)
+    finally:
+        del os.environ['TF_CONFIG']
 
 
 def hparams(data: bytes) -> None:

@@ -7,9 +7,11 @@ import pytest
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.core.model import Task
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.runs import event_files
 from estimator_lab.tf1 import tf
-from estimator_lab.training.evaluations import BestEvaluation
+from estimator_lab.training.evaluations import Evaluations
 
 VALUES = {10: 0.5, 20: 0.75, 30: 0.25}
 
@@ -111,8 +113,8 @@ def test_each_damaged_file_is_named_once(path):
     with path.open('ab') as file:
         file.write(path.read_bytes()[:-3])
     lines = []
-    evaluations = BestEvaluation(path.parent.parent, Task(), lines.append)
-    assert (evaluations.best_step(), evaluations.since_best()) == (20, 1)
+    evaluations = Evaluations(path.parent.parent, Task(), InputReport(IMAGES), 1, lines.append)
+    assert (evaluations.best_step, evaluations.are_enough) == (20, True)
     (line,) = lines
     assert line == (
         f'Warning: {str(path)!r} is cut off at byte {path.stat().st_size}: only the evaluations that can be '

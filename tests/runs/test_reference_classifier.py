@@ -7,8 +7,9 @@ from estimator_lab.inference.run import open_run
 from estimator_lab.models.gan.scores import Classified, Samples, reference_metrics
 from estimator_lab.runs.reference_classifier import freeze
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
+from estimator_lab.training.train import train
 from tests.archive_files import encoded, picture, small_archive, write_tar
 from tests.streams import stream_members
 
@@ -64,9 +65,9 @@ def settings(tmp_path, cnn_dir):
 def test_a_run_with_a_reference_classifier(settings):
     lines = []
     chosen = settings()
-    experiment = Experiment(chosen, lines.append)
-    assert experiment.run.task.primary_metric == keys.FRECHET_DISTANCE
-    found = experiment.train().metrics
+    plan = make_plan(chosen, lines.append)
+    assert plan.task.primary_metric == keys.FRECHET_DISTANCE
+    found = train(plan).metrics
     assert all(np.isfinite(found[name]) for name in SCORES)
     assert 1 <= found[keys.CLASSIFIER_SCORE] <= 4 and 0 <= found[keys.REFERENCE_ACCURACY] <= 1
     names = tf.train.load_checkpoint(str(chosen.model_dir)).get_variable_to_shape_map()
@@ -85,4 +86,4 @@ def test_a_classifier_that_does_not_fit(settings, tmp_path):
         ({'data': [str(other)]}, r'knows other labels than the data \(4 there, 2 here\)'),
     ):
         with pytest.raises(DataError, match=sentence):
-            Experiment(settings(**changes), lambda line: None)
+            make_plan(settings(**changes), lambda line: None)

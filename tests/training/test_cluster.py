@@ -1,29 +1,120 @@
-"""What a process of a cluster waits for, reports and ends at, without TensorFlow's servers."""
+"""What a process of a cluster reads from TF_CONFIG, waits for, and ends at, without TensorFlow's servers."""
 
+import json
 import socket
 import threading
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.settings import settings_of
 from estimator_lab.data.archives import Identity
+from estimator_lab.data.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.record import InputRecord, Record
-from estimator_lab.training import cluster
-from estimator_lab.training.cluster import ClusterWatch, check_agreement
-from estimator_lab.training.distribution import Role, Task
-from estimator_lab.training.hooks import StopTrainingHook
+from estimator_lab.tf1 import tf
+from estimator_lab.training.cluster import Cluster, Watch, check_agreement, read_cluster
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
+from estimator_lab.training.settings import Settings
 from tests.cluster import free_ports
+
+TASKS = {'chief': ['h0:1'], 'worker': ['h1:1', 'h2:1'], 'ps': ['h3:1']}
+WITHOUT_PS = {job: TASKS[job] for job in ('chief', 'worker')}
+CHIEF = {'type': 'chief', 'index': 0}
 
 
 @pytest.fixture
-def work(monkeypatch):
-    """Work without end, as a parameter server's; the times are short."""
-    for name in ('_POLL_SECONDS', '_QUIET_SECONDS', '_GONE_SECONDS', '_SAID_AFTER_SECONDS', '_STEP_SECONDS'):
-        monkeypatch.setattr(cluster, name, 0.05)
+def read(monkeypatch):
+    def make(tf_config, distribution='none'):
+        text = tf_config if isinstance(tf_config, str) else json.dumps(tf_config)
+        monkeypatch.setenv('TF_CONFIG', text)
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+        return read_cluster(distribution)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ('tf_config', 'words'),
+    [
+        ('{', 'Expecting property name'),
+        ('[1]', 'attribute'),
+        ({'cluster': 3}, 'TF_CONFIG: '),
+        ({'cluster': {'chief': ['h']}, 'task': CHIEF}, 'needs a "host:port" of its own, not \'h\''),
+        ({'cluster': {'chief': ['h:1'], 'ps': ['h:1']}, 'task': CHIEF}, "of its own, not 'h:1'"),
+        ({'cluster': {**TASKS, 'boss': ['b:1']}, 'task': CHIEF}, "the job 'boss' is unknown"),
+        ({'cluster': {'worker': ['h:1']}, 'task': CHIEF}, 'must have one "chief" node'),
+        ({'cluster': {'chief': ['h:1', 'h:2']}, 'task': CHIEF}, 'must have only one "chief" node'),
+        ({'cluster': TASKS}, 'task type must be set'),
+        ({'cluster': TASKS, 'task': {'type': 'boss', 'index': 0}}, 'boss is not a valid task_type'),
+        ({'cluster': TASKS, 'task': {'type': 'worker', 'index': 2}}, '2 is not a valid task_id'),
+        ({'cluster': TASKS, 'task': {'type': 'worker', 'index': 'x'}}, 'invalid literal'),
+        ({'task': CHIEF}, 'task type must be WORKER'),
+        ({'model_dir': '/elsewhere'}, 'model_dir'),
+        ({'service': 3}, '"service"'),
+    ],
+)
+def test_a_wrong_tf_config_gets_one_sentence(read, tf_config, words):
+    with pytest.raises(FlagError, match=r'^TF_CONFIG: ') as caught:
+        read(tf_config)
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ('distribution', 'tf_config', 'words'),
+    [
+        ('multi_worker', '', 'names no cluster: give --distribution=none or mirrored'),
+        ('parameter_server', '', 'names no cluster'),
+        (
+            'parameter_server',
+            {'cluster': WITHOUT_PS, 'task': CHIEF},
+            'without ps tasks: give ',
+        ),
+        ('none', {'cluster': WITHOUT_PS, 'task': CHIEF}, 'without ps tasks'),
+        ('multi_worker', {'cluster': TASKS, 'task': CHIEF}, 'names ps tasks: give --distribution=parameter_'),
+        ('mirrored', {'cluster': TASKS, 'task': CHIEF}, 'names ps tasks'),
+    ],
+)
+def test_a_distribution_that_does_not_fit_the_cluster(read, distribution, tf_config, words):
+    with pytest.raises(FlagError, match=f'--distribution={distribution} does not fit TF_CONFIG, .*{words}'):
+        read(tf_config, distribution)
+
+
+def test_tasks(read):
+    worker = read({'cluster': TASKS, 'task': {'type': 'worker', 'index': 1}})
+    assert (worker.distribution, worker.name, worker.rank, worker.workers) == (
+        *('parameter_server', 'worker 1', 2, 3),
+    )
+    assert worker.has_own_pace and not worker.is_chief and not worker.evaluates
+    assert worker.device_filters() == ['/job:ps', '/job:worker/task:1']
+    assert str(worker) == 'worker 1 of 1 chief, 2 worker, 1 ps'
+    evaluator = read({'cluster': TASKS, 'task': {'type': 'evaluator', 'index': 0}})
+    assert evaluator.evaluates and not evaluator.trains and evaluator.shard(6) == ONLY_WORKER
+    synchronous = Cluster('multi_worker', 'worker', 0, WITHOUT_PS)
+    assert synchronous.shard(12) == WorkerShard(1, 3, 12) and not synchronous.has_own_pace
+    evaluator = replace(synchronous, task_type='evaluator')
+    assert evaluator.strategy is None and evaluator.batches_a_step == 3
+
+
+@pytest.mark.parametrize('tf_config', ['', '{}', '{"task": {}}', '{"environment": "cloud"}'])
+def test_without_a_cluster_there_is_one_process(read, tf_config):
+    alone = read(tf_config)
+    assert alone.is_chief and alone.evaluates and alone.workers == 1 and not alone.tasks
+    assert read(tf_config, 'mirrored').batches_a_step == 1
+    with alone.scope():
+        assert tf.estimator.RunConfig().is_chief
+
+
+def test_the_flag_knows_all_distributions():
+    choices = settings_of(Settings)['distribution'].choices
+    assert choices == ('none', 'mirrored', 'multi_worker', 'parameter_server')
+
+
+@pytest.fixture
+def work():
+    """Work without end, as a parameter server's."""
     done = threading.Event()
     yield done
     done.set()
@@ -35,175 +126,61 @@ def listener():
         yield server
 
 
-def until(condition):
-    """Returns work that ends once a condition holds, which takes longer on a busy machine."""
-
-    def work():
-        while not condition():
-            time.sleep(0.01)
-
-    return work
+def address_of(listener):
+    return f'127.0.0.1:{listener.getsockname()[1]}'
 
 
 def silent():
     return f'127.0.0.1:{free_ports(1)[0]}'
 
 
-def address_of(listener):
-    return f'127.0.0.1:{listener.getsockname()[1]}'
-
-
-def watch(job='ps', chief='', worker=(), ps='', distribution='parameter_server', is_finished=False, **more):
+def watch(job='ps', distribution='parameter_server', finished=False, check=lambda: None, **tasks):
     """Returns a watch and the lines that it says."""
+    tasks = {'chief': silent(), 'worker' if distribution == 'multi_worker' else 'ps': silent(), **tasks}
+    cluster = Cluster(distribution, job, 0, {name: [address] for name, address in tasks.items()})
     said = []
-    tasks = {'chief': (chief or silent(),), 'worker': worker, 'ps': (ps or silent(),)}
-    if distribution == 'multi_worker':
-        del tasks['ps']
-    role = Role(distribution, job, 0, {name: some for name, some in tasks.items() if some})
-    stop = StopTrainingHook(StopSwitch())
-    given = {'switch': StopSwitch(), 'timeout': 600.0, 'finished': lambda: is_finished, **more}
-    return ClusterWatch(role=role, say=said.append, stop=stop, **given), said
+    return Watch(cluster, StopSwitch(), lambda: finished, check, said.append), said
 
 
-def test_a_parameter_server_ends_when_the_chief_has_finished_and_gone(work, listener):
-    threading.Timer(0.5, listener.close).start()
+@pytest.mark.parametrize('job', ['ps', 'worker'])
+def test_a_task_ends_when_training_has_ended_and_the_chief_is_gone(work, listener, job):
+    one, _ = watch(job, finished=True, chief=address_of(listener))
+    threading.Timer(1, listener.close).start()
     started = time.monotonic()
-    watch(chief=address_of(listener), is_finished=True)[0].run(work.wait)
-    assert time.monotonic() - started > 0.5
+    one.run(work.wait)
+    assert time.monotonic() - started > 1 and not work.is_set()
 
 
-@pytest.mark.parametrize('job', ['ps', 'evaluator', 'worker'])
-def test_it_stops_waiting_after_the_timeout(work, job):
-    one, said = watch(job, timeout=0.2)
-    with pytest.raises(LabError, match=rf'chief 0 .*not answered for 0 seconds: this {job} ends') as error:
-        one.run(work.wait)
-    assert 'cluster_timeout' in error.value.remedies
-    assert any('chief 0 (127.0.0.1:' in line and 'it does not answer' in line for line in said)
-
-
-@pytest.mark.parametrize('distribution', ['parameter_server', 'multi_worker'])
-def test_a_worker_ends_if_training_has_ended_without_it(work, distribution):
-    """It was stopped meanwhile, or was started again shortly before the end: no other task runs any more."""
-    watch('worker', worker=(silent(),), distribution=distribution, is_finished=True)[0].run(work.wait)
-    assert not work.is_set()
-
-
-@pytest.mark.parametrize(('job', 'is_finished'), [('ps', False), ('evaluator', True)])
-def test_it_waits_for_a_chief_to_come_and_for_the_last_evaluation(work, job, is_finished):
-    threading.Timer(0.5, work.set).start()
-    watch(job, is_finished=is_finished)[0].run(work.wait)
-    assert work.is_set()
-
-
-def test_an_evaluator_waits_for_the_chief_which_may_save_again(work, listener):
-    one, _ = watch('evaluator', address_of(listener), is_finished=True)
-    heard = []
-
-    def evaluate():
-        until(lambda: one._heard)()
-        heard.append(threading.Timer(0.3, listener.close))
-        heard[0].start()
-        one.wait_until_the_chief_is_gone()
-        assert heard[0].finished.is_set()
-
-    one.run(evaluate)
-    assert heard
-
-
-def test_waiting_is_said_once(work, monkeypatch):
-    one, said = watch('chief', chief=silent(), ps=silent())
-    polls = []
-    monkeypatch.setattr(cluster, 'why_silent', lambda task: polls.append(1) or 'it does not answer')
-    one.run(until(lambda: len(said) and len(polls) > 5))
-    assert len(said) == 1 and said[0].startswith('Waiting for      ps 0 (127.0.0.1:'), said
-
-
-def test_a_host_that_is_unknown_is_said_at_once(work, monkeypatch):
-    monkeypatch.setattr(cluster, '_SAID_AFTER_SECONDS', 600.0)
-    one, said = watch('chief', ps='no-such-host.invalid:2222')
-    one.run(until(lambda: said))
-    assert said == ['Waiting for      ps 0 (no-such-host.invalid:2222): its host is unknown']
-
-
-def test_errors_and_signals_reach_the_main_thread(work, listener):
-    switch = StopSwitch()
-    threading.Timer(0.1, lambda: setattr(switch, 'on', True)).start()
-    with pytest.raises(Interrupted):
-        watch(chief=address_of(listener), switch=switch)[0].run(work.wait)
-    with pytest.raises(ZeroDivisionError):
-        watch(chief=address_of(listener))[0].run(lambda: 1 / 0)
+def test_it_says_once_for_whom_it_waits(work):
+    one, said = watch('worker')
+    threading.Timer(6, work.set).start()
+    one.run(work.wait)
+    (line,) = said
+    assert line.startswith('Waiting for      chief 0 (127.0.0.1:') and ', ps 0 (127.0.0.1:' in line
 
 
 @pytest.mark.parametrize('job', ['ps', 'chief', 'worker', 'evaluator'])
 @pytest.mark.parametrize('has_begun', [True, False])
-def test_a_stuck_task_ends_after_a_signal(work, listener, job, has_begun):
+def test_a_stuck_task_ends_within_seconds_of_a_signal(work, job, has_begun):
     """As with a session that waits for a parameter server: nothing in it hears the signal."""
-    switch = StopSwitch()
-    one, _ = watch(job, switch=switch)
-    one.stop.begun = has_begun
-    threading.Timer(0.1, lambda: setattr(switch, 'on', True)).start()
+    one, _ = watch(job)
+    one.has_begun, one.switch.on = has_begun, True
+    started = time.monotonic()
     with pytest.raises(Interrupted):
+        one.run(work.wait)
+    assert time.monotonic() - started < 10
+
+
+def test_a_lost_partner_ends_synchronous_training(work):
+    one, _ = watch('worker', 'multi_worker')
+    one.has_begun = True
+    with pytest.raises(LabError, match=r'^chief 0 .* is gone, and without it no step is possible'):
         one.run(work.wait)
 
 
-def test_a_parameter_server_serves_until_the_chief_has_saved(work, listener, monkeypatch):
-    monkeypatch.setattr(cluster, '_STEP_SECONDS', 600.0)
-    switch = StopSwitch()
-    switch.on = True
-    threading.Timer(0.5, listener.close).start()
-    started = time.monotonic()
-    with pytest.raises(Interrupted):
-        watch(chief=address_of(listener), switch=switch)[0].run(work.wait)
-    assert time.monotonic() - started > 0.5
-
-
-def test_the_chief_reports_an_absent_worker(work, listener):
-    """One that never answers, and one that answers and then is gone."""
-    one, said = watch('chief', ps=address_of(listener), worker=(silent(), address_of(listener)))
-    one = replace(one, role=replace(one.role, cluster={**one.role.cluster, 'ps': ()}))
-    one.stop.begun = True
-    workers = one.role.tasks_of('worker')
-
-    def work():
-        until(lambda: workers[1] in one._heard and said)()
-        listener.close()
-        until(lambda: len(said) == 2)()
-
-    one.run(work)
-    never, lost = (f'worker {n} ({address})' for n, address in enumerate(one.role.cluster['worker']))
-    assert said == [
-        f'{never} has not answered so far: training goes on without it.',
-        f'{lost} has ended or was killed: training goes on without it.',
-        f'{never} has not answered so far: not all images of its share were used.',
-        f'{lost} has ended or was killed: not all images of its share were used.',
-    ]
-
-
-def test_a_lost_partner_ends_synchronous_training(work, listener):
-    one, _ = watch('worker', address_of(listener), (silent(),), distribution='multi_worker')
-    (chief,) = one.role.tasks_of('chief')
-
-    def wait():
-        until(lambda: chief in one._heard)()
-        listener.close()
-        work.wait()
-
-    with pytest.raises(LabError, match='is gone, and without it no step is possible'):
-        one.run(wait)
-
-
-def test_a_process_that_was_stopped_itself_looks_twice(monkeypatch):
-    """By SIGSTOP, or as a laptop sleeps: what was heard long ago says nothing."""
-    now = [0.0]
-    monkeypatch.setattr(cluster, 'time', SimpleNamespace(monotonic=lambda: now[0]))
-    one, _ = watch('worker', distribution='multi_worker', timeout=20.0)
-    (chief,) = one.role.tasks_of('chief')
-    for now[0], why in ((1.0, ''), (31.0, 'it does not answer'), (32.0, '')):
-        assert not one._is_over({chief: why})
-    assert not one._is_over({chief: 'it does not answer'})
-    now[0] = 36.0
-    with pytest.raises(LabError, match='is gone'):
-        one._is_over({chief: 'it does not answer'})
+def test_errors_reach_the_main_thread():
+    with pytest.raises(ZeroDivisionError):
+        watch()[0].run(lambda: 1 / 0)
 
 
 def test_a_port_in_use(work, listener):
@@ -211,39 +188,31 @@ def test_a_port_in_use(work, listener):
         watch('ps', ps=address_of(listener))[0].run(work.wait)
 
 
-def test_one_address_under_two_names(work):
-    port = free_ports(1)[0]
-    with pytest.raises(FlagError, match=r'chief 0 \(localhost:.* and ps 0 \(127.0.0.1:.* are the same'):
-        watch(chief=f'localhost:{port}', ps=f'127.0.0.1:{port}')[0].run(work.wait)
+def test_it_compares_its_settings_once_the_chief_answers(work, listener):
+    def disagree():
+        raise FlagError('other')
+
+    with pytest.raises(FlagError, match='other'):
+        watch('worker', chief=address_of(listener), check=disagree)[0].run(work.wait)
 
 
 def test_agreement():
     source = Identity('a.tar', 10, 'f')
     made = InputRecord((source,), (), {'batch_size': 6})
-    hparams = {'filters': 2, 'train_steps': 10}
+    hparams = {'filters': 2, 'frozen': ('conv1',)}
     record = Record('cnn', (8, 8, 1), ('a', 'b'), hparams, {'tensorflow': '2.21.0'}, input=made)
-    task = Task('worker', 0, 'h:1')
-    check_agreement(task, record, record)
+    worker, evaluator = (Cluster('parameter_server', job, 0, TASKS) for job in ('worker', 'evaluator'))
+    chiefs = replace(record, hparams={'filters': 2, 'frozen': ['conv1']})  # read from a file
+    check_agreement(worker, record, chiefs)
     other_input = replace(made, settings={'batch_size': 8})
     other_data = replace(made, archives=(replace(source, images=9),))
     for other, words in (
-        (replace(record, hparams={**hparams, 'filters': 3}), '--hparams=filters 2, but the chief 3'),
-        (replace(record, hparams={**hparams, 'train_steps': 9}), 'number of steps 10, but the chief 9'),
-        (replace(record, image_shape=(9, 9, 1)), r'image shape \(8, 8, 1\), but the chief \(9, 9, 1\)'),
+        (replace(record, hparams={**hparams, 'filters': 3}), 'filters 2, but the chief 3'),
+        (replace(record, image_shape=(9, 9, 1)), r'image_shape \[8, 8, 1\], but the chief \[9, 9, 1\]'),
         (replace(record, versions={'tensorflow': '2.15.1'}), 'tensorflow 2.21.0, but the chief 2.15.1'),
-        (replace(record, input=other_input), r'worker 0 \(h:1\) has --batch_size 6, but the chief 8: start'),
-        (replace(record, input=other_data), r'--data .*10.*, but the chief .*9.*'),
+        (replace(record, input=other_input), 'worker 0 has batch_size 6, but the chief 8: start all'),
+        (replace(record, input=other_data), r'archives .*10.*, but the chief .*9.*'),
     ):
         with pytest.raises(FlagError, match=words):
-            check_agreement(task, record, other)
-    check_agreement(Task('evaluator', 0, ''), record, replace(record, input=other_input))
-    frozen = [replace(record, hparams={'frozen': value}) for value in (('conv1',), ['conv1'])]
-    check_agreement(task, *frozen)  # the chief's is read from a file
-
-
-def test_it_asks_for_agreement_once_the_chief_answers(work, listener):
-    def disagree():
-        raise FlagError('other')
-
-    with pytest.raises(FlagError, match='other'):
-        watch('worker', chief=address_of(listener), check_agreement=disagree)[0].run(work.wait)
+            check_agreement(worker, record, other)
+    check_agreement(evaluator, record, replace(record, input=other_input))

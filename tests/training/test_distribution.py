@@ -1,7 +1,6 @@
 """Distributed training as people run it: real processes on loopback, each with its TF_CONFIG."""
 
 import itertools
-import json
 import math
 import re
 import signal
@@ -9,22 +8,11 @@ import time
 
 import pytest
 
-from estimator_lab import train
-from estimator_lab.base.errors import FlagError
-from estimator_lab.base.settings import settings_of
-from estimator_lab.data.order import ONLY_WORKER, WorkerShard
 from estimator_lab.tf1 import tf
-from estimator_lab.training import distribution
-from estimator_lab.training.distribution import Role, read_role
 from estimator_lab.training.position import CONSUMED
 from tests.cluster import Cluster
 
 HPARAMS = 'filters=2,dense_units=8,dropout_rate=0,learning_rate=0.002,learning_rate_schedule=constant'
-HOSTS = {
-    'chief': ['h0:1'],
-    'worker': ['h1:1', 'h2:1'],
-    'ps': ['h3:1'],
-}
 
 
 @pytest.fixture
@@ -165,140 +153,3 @@ def test_each_task_may_be_killed_and_comes_back(cluster):
     run.start('ps0')
     assert run.statuses() == {'ps0': 0, 'chief': 0, 'worker0': 0}, run.outputs()
     assert run.saved_step() >= 900
-
-
-def role(distribution='none', job='chief', index=0, jobs=('chief', 'worker', 'ps')):
-    tf_config = {'cluster': {j: HOSTS[j] for j in jobs}, 'task': {'type': job, 'index': index}}
-    return read_role(distribution, json.dumps(tf_config))
-
-
-def test_shares_of_the_images():
-    synchronous = role('multi_worker', 'worker', 0, ('chief', 'worker'))
-    assert synchronous.shard(12) == WorkerShard(1, 3, 12) and not synchronous.has_own_share
-    own = role(job='worker', index=1)
-    assert own.shard(24) == WorkerShard(2, 3, 24) and own.has_own_share
-    assert role(job='ps').shard(6) == role(job='evaluator').shard(6) == ONLY_WORKER
-    for alone in (read_role('none', ''), read_role('mirrored', ''), role(jobs=('chief', 'ps'))):
-        assert (alone.shard(6).world_size, alone.workers, alone.has_own_share) == (1, 1, False)
-
-
-def test_batches_of_a_step():
-    """With a strategy each step takes a batch from every replica."""
-    with tf.Graph().as_default():  # with eager execution on, the second device would have to exist
-        mirrored = tf.distribute.MirroredStrategy(['/cpu:0', '/cpu:1'])
-    alone = read_role('mirrored', '')
-    vars(alone)['strategy'] = mirrored
-    assert alone.batches_a_step == 2
-    evaluator = role('multi_worker', 'evaluator', jobs=('chief', 'worker'))
-    assert evaluator.strategy is None and evaluator.batches_a_step == 3
-    assert role().batches_a_step == 1
-    assert role().distribution == 'parameter_server'  # asynchronous
-
-
-def test_workers_depend_on_parameter_servers_only():
-    filters = role(job='worker', index=1).session_config(tf.ConfigProto()).device_filters
-    assert list(filters) == ['/job:ps', '/job:worker/task:1']
-    assert role(job='evaluator').session_config(tf.ConfigProto()) == tf.ConfigProto()
-    assert role().session_config(None) is None
-
-
-TASK = {'type': 'chief', 'index': 0}
-ADDRESSES = (
-    *('h:1', None, {}, [1], [['h:1']], ['h'], ['h:0'], ['h:65536'], ['h:-1'], ['h:²'], [f'h:{"9" * 9999}']),
-    *([':1'], ['a..b:1'], ['h\n:1'], [f'{"h" * 64}:1'], ['http://h:1']),
-)
-INDEXES = (2, -1, [0], {}, True, False, 0.0, None, '', '-0', '²', 10**30, '9' * 9999, 'zero')
-WRONG = {
-    'TF_CONFIG is not JSON: Expecting': ['{'],
-    'TF_CONFIG is not JSON: it is nested more than': ['[' * 100_000],
-    'TF_CONFIG is not JSON: it has the name': ['{"cluster": {}, "cluster": {}}'],
-    'TF_CONFIG is not JSON: it holds NaN': ['{"task": NaN}'],
-    'TF_CONFIG must be an object': ['[1]'],
-    '"cluster" in TF_CONFIG must be an object': [{'cluster': each} for each in ([1], None, 0, '')],
-    "names the job 'master'; known are: chief": [{'cluster': {'master': ['h:1']}}],
-    '\'chief\' in TF_CONFIG must be a list of "host:port", with ports from 1 to 65535': [
-        {'cluster': {'chief': each}} for each in ADDRESSES
-    ],
-    'TF_CONFIG must name one chief, not 0': [{'cluster': {'worker': ['h:1']}}],
-    'TF_CONFIG must name one chief, not 2': [{'cluster': {'chief': ['h:1', 'h:2']}}],
-    "TF_CONFIG names 'h:1' twice": [{'cluster': {'chief': ['h:1'], 'ps': ['h:1']}}],
-    "TF_CONFIG names 'p:1' twice": [{'cluster': {'chief': ['h:1'], 'ps': ['p:1', 'p:1']}}],
-    'TF_CONFIG must say which task this process is': [{'cluster': HOSTS}, {'cluster': HOSTS, 'task': None}],
-    'in TF_CONFIG, which its cluster does not have': [
-        {'cluster': HOSTS, 'task': {'type': each, 'index': 0}} for each in ('boss', ['chief'], {}, None)
-    ],
-    'in TF_CONFIG is not one of its worker tasks': [
-        {'cluster': HOSTS, 'task': {'type': 'worker', 'index': each}} for each in INDEXES
-    ],
-    'in TF_CONFIG is not one of its evaluator tasks': [
-        {'cluster': HOSTS, 'task': {'type': 'evaluator', 'index': 1}}
-    ],
-    'TF_CONFIG names workers but no ps task': [
-        {'cluster': {'chief': ['h:1'], 'worker': ['h:2']}, 'task': TASK}
-    ],
-    'TF_CONFIG says which task this process is, but not of which "cluster"': [
-        *({'task': each} for each in (TASK, {'type': 'worker', 'index': 1}, [])),
-        {'cluster': {}, 'task': {'index': 'x'}},
-    ],
-    '"model_dir" in TF_CONFIG has no use here': [{'model_dir': '/elsewhere'}],
-    "'service' in TF_CONFIG must be an object, not 3": [{'service': 3}],
-    "'session_master' in TF_CONFIG must be text": [{'session_master': ['x']}],
-}
-
-
-def fails(distribution, tf_config, words):
-    text = tf_config if isinstance(tf_config, str) else json.dumps(tf_config)
-    with pytest.raises(FlagError, match=re.escape(words)) as caught:
-        read_role(distribution, text)
-    assert str(caught.value).isprintable() and len(str(caught.value)) < 400
-
-
-@pytest.mark.parametrize('words', WRONG)
-def test_a_wrong_tf_config_gets_one_sentence(words):
-    for tf_config in WRONG[words]:
-        fails('none', tf_config, words)
-
-
-@pytest.mark.parametrize(
-    ('distribution', 'tf_config', 'words'),
-    [
-        ('multi_worker', '', '--distribution=multi_worker needs TF_CONFIG'),
-        ('parameter_server', '', '--distribution=parameter_server needs TF_CONFIG'),
-        ('parameter_server', {'cluster': {'chief': ['h:1']}, 'task': TASK}, 'at least one ps task'),
-        ('multi_worker', {'cluster': HOSTS, 'task': TASK}, 'TF_CONFIG names ps tasks'),
-        ('mirrored', {'cluster': HOSTS, 'task': TASK}, 'but TF_CONFIG names a cluster'),
-        ('mirored', '', '--distribution=mirored is not allowed: one of none, mirrored'),
-    ],
-)
-def test_a_distribution_that_does_not_fit_the_cluster(distribution, tf_config, words):
-    fails(distribution, tf_config, words)
-
-
-@pytest.mark.parametrize(
-    'tf_config',
-    [
-        {'cluster': {'chief': ['[::1]:1'], 'ps': ['10.0.0.1:65535', 'a-b.c_d.example:0080']}, 'task': TASK},
-        {'cluster': {'chief': ['h:1'], 'ps': ['p:1']}, 'task': {'type': 'ps', 'index': '0'}},
-        {'cluster': {}, 'task': {'type': 'worker', 'index': 0}, 'environment': 'cloud', 'job': {'any': 1}},
-        {'task': {}},
-    ],
-)
-def test_what_tensorflow_accepts_as_well(tf_config, monkeypatch):
-    monkeypatch.setenv('TF_CONFIG', json.dumps(tf_config))
-    found, config = read_role('none', json.dumps(tf_config)), tf.estimator.RunConfig()
-    assert config.is_chief == found.is_chief
-    assert config.task_id == found.index
-    assert config.cluster_spec.as_dict() == {job: list(tasks) for job, tasks in found.cluster.items()}
-
-
-@pytest.mark.parametrize('tf_config', ['', '{}'])
-def test_an_empty_tf_config_is_none(tf_config, monkeypatch):
-    monkeypatch.setenv('TF_CONFIG', tf_config)
-    assert read_role('none', tf_config) == Role()
-    with read_role('none', tf_config).scope():
-        assert tf.estimator.RunConfig().is_chief
-    assert read_role('mirrored', tf_config).batches_a_step == 1
-
-
-def test_the_flag_knows_all_distributions():
-    assert settings_of(train.COMMAND.settings)['distribution'].choices == distribution.DISTRIBUTIONS

@@ -7,19 +7,13 @@ import pytest
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_of
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.train import TrainSettings
-from estimator_lab.training.run import check_kind
+from estimator_lab.training.plan import check_kind
 from estimator_lab.training.settings import Settings
 from tests.kinds import TextFile
 
 
 def test_every_setting_is_declared():
     assert set(settings_of(Settings)) == {field.name for field in dataclasses.fields(Settings)}
-
-
-def test_some_flags_are_of_the_command_alone():
-    own = set(settings_of(TrainSettings)) - set(settings_of(Settings))
-    assert own == {'verbose'}
 
 
 def test_a_setting_of_another_kind_is_refused():

@@ -219,10 +219,10 @@ def test_kinds_are_not_mixed_up(data, tmp_path):
     fails(FlagError, '--image_size is for images, but --model=recursive takes trees', image_size=32)
     fails(
         FlagError,
-        '--max_tokens is for trees, but --model=recursive takes images',
+        '--tokens is for trees, but --model=recursive takes images',
         data=[archive],
         eval_data=[],
-        max_tokens=7,
+        tokens='tokens.txt',
     )
     none = tmp_path / 'plain.txt'
     none.write_text('( a b )\n( b a )\n')

@@ -1,4 +1,7 @@
-"""--warm_start with a file of weights in the place of a folder, and with a folder of imported weights."""
+"""--warm_start: which weights are taken from another folder, trained or imported; and which are frozen."""
+
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -6,14 +9,24 @@ import pytest
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights
-from tests.small_runs import cnn_settings, opened, trained, values_in
-from tests.weight_files import random_values, write_keras_2, write_slim
+from estimator_lab.training.train import train
+from tests.archive_files import encoded, picture, write_tar
+from tests.small_runs import SMALL, cnn_settings, opened, trained, values_in
+from tests.weight_files import random_values, write_slim
 
 SHAPE = (32, 32, 3)
 NETWORK = {'depth': 11, 'filters': 2}
 
 
-def settings(archive, model_dir, warm_start, hparams='', **changes):
+@pytest.fixture
+def settings(archive, tmp_path):
+    def make(**changes):
+        return cnn_settings(archive, tmp_path / 'model', **changes)
+
+    return make
+
+
+def vgg_settings(archive, model_dir, warm_start, hparams='', **changes):
     given = {
         'model': 'vgg',
         'image_size': 32,
@@ -25,48 +38,32 @@ def settings(archive, model_dir, warm_start, hparams='', **changes):
     return cnn_settings(archive, model_dir, warm_start=warm_start, **given)
 
 
-@pytest.mark.parametrize('write', [write_slim, write_keras_2])
-def test_all_but_the_last_layer_is_taken_from_a_file(archive, tmp_path, write):
-    values = random_values(image_shape=SHAPE, vocabulary=tuple('abcdefg'), dense_units=5, **NETWORK)
-    write(tmp_path / 'file', values)
-    experiment, _ = opened(settings(archive, tmp_path / 'run', tmp_path / 'file', ',dense_units=5'))
-    found, start = values_in(experiment.train().checkpoint), experiment.warm_start
-    assert start.new == ('vgg_a/fc8/weights', 'vgg_a/fc8/biases')
-    assert len(start.taken) == 20 and 'new: vgg_a/fc8/weights' in str(start)
-    assert all(np.allclose(found[name], values[name], atol=1e-6) for name in start.taken)
-
-
-def test_a_file_without_the_top(archive, tmp_path):
-    values = random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK)
-    write_slim(tmp_path / 'vgg.ckpt', values)
-    for hparams, new in ((',dense_units=5', 6), (',head=pool', 2)):
-        experiment, _ = opened(settings(archive, tmp_path / 'run', tmp_path / 'vgg.ckpt', hparams))
-        assert len(experiment.warm_start.taken) == 16 and len(experiment.warm_start.new) == new
-    assert not (tmp_path / 'run').exists()
-
-
 def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
-    values = random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK)
+    labels = tuple(f'n{number:06}' for number in range(5))
+    values = random_values(image_shape=SHAPE, vocabulary=labels, dense_units=5, **NETWORK)
     write_slim(tmp_path / 'vgg.ckpt', values)
+    import_weights(
+        Import(tmp_path / 'vgg.ckpt', find_model('vgg'), {**NETWORK, 'dense_units': 5}, SHAPE),
+        tmp_path / 'imported',
+    )
 
-    def chosen(freeze, warm_start='vgg.ckpt', hparams=',head=pool', **changes):
+    def chosen(freeze, warm_start='imported', hparams=',dense_units=5', **changes):
         start = tmp_path / warm_start if warm_start else None
-        return settings(archive, tmp_path / 'run', start, hparams, freeze=freeze, **changes)
+        return vgg_settings(archive, tmp_path / 'run', start, hparams, freeze=freeze, **changes)
 
     for wrong, words in [
         (chosen('backbone', None), '--freeze=backbone would keep random weights: give --warm_start'),
-        (
-            chosen('fc6', hparams=',dense_units=5'),
-            r'--freeze=fc6 would keep random weights, as \S+ lacks vgg_a/fc6',
-        ),
         (chosen('conv9_1'), "--freeze names the unknown layer 'conv9_1'; did you mean conv"),
     ]:
         with pytest.raises(FlagError, match=words):
             opened(wrong)
-    experiment, _ = opened(chosen('conv4_2'))
-    found = values_in(experiment.train().checkpoint)
+    plan, _ = opened(chosen('conv4_2'))
+    found = values_in(train(plan).checkpoint)
     for name, value in values.items():
-        is_frozen = name.split('/')[1] != 'conv5'
+        layer = name.split('/')[1]
+        if not layer.startswith('conv'):
+            continue
+        is_frozen = layer != 'conv5'
         assert np.array_equal(found[name], value) == is_frozen, name
         assert (f'{name}/Adam' in found) != is_frozen
     with pytest.raises(FlagError, match='was trained with --freeze=conv4_2, so that'):
@@ -80,7 +77,7 @@ def test_imported_convolutions_fit_any_size(archive, tmp_path):
     write_slim(tmp_path / 'vgg.ckpt', values)
     given = Import(tmp_path / 'vgg.ckpt', find_model('vgg'), {**NETWORK, 'head': 'pool'}, SHAPE)
     import_weights(given, tmp_path / 'imported')
-    chosen = settings(archive, tmp_path / 'run', tmp_path / 'imported', ',head=pool', image_size=40)
+    chosen = vgg_settings(archive, tmp_path / 'run', tmp_path / 'imported', ',head=pool', image_size=40)
     assert len(opened(chosen)[0].warm_start.taken) == 16
 
 
@@ -91,18 +88,17 @@ def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
     write_slim(tmp_path / 'vgg.ckpt', random_values(image_shape=SHAPE, vocabulary=labels, **network))
     given = Import(tmp_path / 'vgg.ckpt', find_model('vgg'), network, SHAPE, tmp_path / 'names.txt')
     import_weights(given, tmp_path / 'imported')
-    chosen = settings(archive, tmp_path / 'imported', None, ',dense_units=5')
+    chosen = vgg_settings(archive, tmp_path / 'imported', None, ',dense_units=5')
     with pytest.raises(FlagError, match=r'holds imported weights, .* give --warm_start=\S+imported'):
         opened(chosen)
-    chosen = settings(archive, tmp_path / 'run', tmp_path / 'imported', ',dense_units=5')
+    chosen = vgg_settings(archive, tmp_path / 'run', tmp_path / 'imported', ',dense_units=5')
     assert opened(chosen)[0].warm_start.new == ()
 
 
-def test_a_file_of_another_network(archive, tmp_path):
-    write_keras_2(tmp_path / 'file', random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK))
-    chosen = settings(archive, tmp_path / 'run', tmp_path / 'file', ',head=pool,batch_norm=true')
-    with pytest.raises(DataError, match=r'^--warm_start=\S+file cannot be used .*: it holds .block1_conv1/'):
-        opened(chosen)
+def test_a_file_is_imported_first(archive, tmp_path):
+    (tmp_path / 'vgg.h5').write_bytes(b'')
+    with pytest.raises(DataError, match=r'--warm_start=\S+vgg.h5 is a file: python -m \S+import_weights'):
+        opened(vgg_settings(archive, tmp_path / 'run', tmp_path / 'vgg.h5'))
 
 
 def test_pre_training_need_not_match(archive, tmp_path):
@@ -114,6 +110,62 @@ def test_pre_training_need_not_match(archive, tmp_path):
 
     trained(stack('stack', 'pretrain_epochs=1', max_steps=None, epochs=1))
     second_order = 'optimizer=lbfgs,memory=3'
-    experiment, _ = opened(stack('run', second_order, warm_start=tmp_path / 'stack', max_steps=1))
-    assert len(experiment.warm_start.taken) == 8 and not experiment.warm_start.new
-    assert experiment.train().step == 1
+    plan, _ = opened(stack('run', second_order, warm_start=tmp_path / 'stack', max_steps=1))
+    assert len(plan.warm_start.taken) == 8 and not plan.warm_start.new
+    assert train(plan).step == 1
+
+
+def test_warm_start_takes_all_where_the_labels_are_the_same(settings, cnn_dir, tmp_path):
+    source = shutil.copytree(cnn_dir, tmp_path / 'source')
+    chosen = settings(warm_start=source, hparams=f'{SMALL},learning_rate=1e-9', max_steps=1)
+    plan = opened(chosen)[0]
+    assert plan.warm_start.new == ()
+    result = train(plan)
+    before, after = values_in(source), values_in(chosen.model_dir)
+    assert (before['global_step'], result.step) == (3, 1)
+    assert set(plan.warm_start.taken) == {n for n in after if re.fullmatch(r'[^/]+/(kernel|bias)', n)}
+    for name in plan.warm_start.taken:
+        assert np.allclose(before[name], after[name], atol=1e-7), name
+    shutil.rmtree(source)  # a run that goes on needs it no more
+    assert opened(chosen)[0].warm_start is None
+
+
+def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path):
+    files = [(f'x/{label}/{n}.png', encoded(picture(n))) for label in ('one', 'two') for n in range(3)]
+    archive = write_tar(tmp_path / 'two.tar', files)
+    chosen = settings(
+        warm_start=cnn_dir,
+        data=[str(archive)],
+        hparams=f'{SMALL},learning_rate=1e-9',
+        max_steps=1,
+    )
+    plan = opened(chosen)[0]
+    assert plan.warm_start.new == ('dense_1/kernel', 'dense_1/bias')
+    assert str(plan.warm_start) == (
+        f'6 variables of {cnn_dir} at step 3: conv2d/kernel, conv2d/bias, conv2d_1/kernel, conv2d_1/bias, '
+        'dense/kernel, dense/bias; new: dense_1/kernel, dense_1/bias'
+    )
+    train(plan)
+    before, after = values_in(cnn_dir), values_in(chosen.model_dir)
+    assert after['dense_1/kernel'].shape == (8, 2)
+    assert np.allclose(before['dense/kernel'], after['dense/kernel'], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'sentence'),
+    [
+        ({'image_size': 12}, r'--warm_start=\S+ was trained on images of 8x8x1 .* not 12x12x1'),
+        (
+            {'hparams': 'filters=3,dense_units=8'},
+            r'--warm_start=\S+ was made with --hparams=filters=2, not 3',
+        ),
+    ],
+)
+def test_warm_start_from_another_network(settings, cnn_dir, changes, sentence):
+    with pytest.raises(FlagError, match=sentence):
+        opened(settings(warm_start=cnn_dir, **changes))[0]
+
+
+def test_warm_start_from_nothing(settings, tmp_path):
+    with pytest.raises(DataError, match='none is not a folder'):
+        opened(settings(warm_start=tmp_path / 'none'))[0]

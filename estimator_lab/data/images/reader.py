@@ -119,7 +119,7 @@ class ImageKind(Kind):
 
     name = 'image'
     noun = 'images'
-    settings = frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'})
+    settings = frozenset({'image_size', 'channels', 'decode', 'augment'})
     has_pixels = True
     label_help = 'Labels are the folders of images, .cls files next to them, or a table (--labels).'
     dimensions = ('width', 'height', 'channels')

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from estimator_lab.data.trees.reader import TreeReader
 
 _TOKENS = 'tokens'
+_MOST_TOKENS = 50_000  # the most frequent ones are used
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class TreeKind(Kind):
 
     name = 'tree'
     noun = 'trees'
-    settings = frozenset({'tokens', 'max_tokens', 'lowercase'})
+    settings = frozenset({'tokens'})
     has_lines = True
     label_help = "A tree's label is at its root, or in front of it in its line, followed by a tab."
     dimensions = ('nodes', 'height')
@@ -57,9 +58,7 @@ class TreeKind(Kind):
                 'counted up front: give --tokens, a text file of one token a line.'
             )
         counted: Iterable[list[str]] = _counted(examples(), total)
-        if settings.lowercase:
-            counted = ([token.lower() for token in tokens] for tokens in counted)
-        return {_TOKENS: frequent_tokens(counted, settings.max_tokens).texts}
+        return {_TOKENS: frequent_tokens(counted, _MOST_TOKENS).texts}
 
     def record(self, folder: Path, params: Mapping[str, Any]) -> None:
         """Writes the tokens into a model_dir."""

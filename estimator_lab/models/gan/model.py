@@ -69,8 +69,7 @@ def check(params: Params) -> None:
     """Raises FlagError for hyper-parameters that cannot be combined, or do not fit the images."""
     if params.accumulate > 1:
         raise FlagError(
-            'A GAN cannot accumulate gradients, as its networks learn in turn.',
-            accumulate='Leave out --accumulate.',
+            f'--hparams=accumulate={params.accumulate} is not for a GAN, whose networks learn in turn.'
         )
     if params.conditional and params.num_classes == 1:
         raise FlagError('--hparams=conditional=true needs two labels or more.')

@@ -14,8 +14,9 @@ from estimator_lab.base.keys import IMAGE, KEY, WEIGHT
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import resolve
 from estimator_lab.tf1 import EstimatorSpec, tf
-from estimator_lab.training.experiment import Experiment, Result
+from estimator_lab.training.plan import Plan, make_plan
 from estimator_lab.training.settings import Settings
+from estimator_lab.training.train import Result, train
 from tests.archive_files import encoded, picture, write_tar
 
 STEPS = 5
@@ -216,14 +217,14 @@ class Subject:
             eval_steps=2,
             deterministic=True,
         )
-        return Run(folder, self._experiment(settings).train())
+        return Run(folder, train(self._plan(settings)))
 
-    def _experiment(self, settings: Settings) -> Experiment:
+    def _plan(self, settings: Settings) -> Plan:
         if len(self.model.phases(resolve(self.model.params, self.params))) > 1:
-            probe = Experiment(dataclasses.replace(settings, max_steps=None, epochs=1.0), _quiet)
-            before = probe.trainers[-1].plan.first_step
+            probe = make_plan(dataclasses.replace(settings, max_steps=None, epochs=1.0), _quiet)
+            before = probe.phases[-1].first_step
             settings = dataclasses.replace(settings, max_steps=before + STEPS)
-        return Experiment(settings, _quiet)
+        return make_plan(settings, _quiet)
 
 
 def _quiet(line: str) -> None:

@@ -12,7 +12,7 @@ from estimator_lab.models.style.model import Params, check, model_fn, shares_of
 from estimator_lab.models.style.perceptual import FILE, built_in_perceptual_loss
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.plan import make_plan
 from tests.archive_files import encoded, picture
 from tests.graphs import initialize
 from tests.small_runs import small_settings, train_run, values_in
@@ -168,11 +168,11 @@ def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
 
     style_picture(parts, seed=6)
     with pytest.raises(FlagError, match='was started with another --hparams=style_image than'):
-        Experiment(settings(parts, max_steps=6), lambda line: None)
+        make_plan(settings(parts, max_steps=6), lambda line: None)
     style_picture(parts)
     Path(parts / 'model' / FILE).write_bytes(b'junk')
     with pytest.raises(DataError, match='has no usable style'):
-        Experiment(settings(parts, max_steps=6), lambda line: None)
+        make_plan(settings(parts, max_steps=6), lambda line: None)
 
 
 def test_it_learns_in_one_process(tmp_path, monkeypatch):
@@ -181,14 +181,14 @@ def test_it_learns_in_one_process(tmp_path, monkeypatch):
     cluster = json.dumps({'cluster': jobs, 'task': {'type': 'chief', 'index': 0}})
     monkeypatch.setenv('TF_CONFIG', cluster)
     with pytest.raises(FlagError, match='--model=style learns in one process, but TF_CONFIG names a cluster'):
-        Experiment(settings(tmp_path, distribution='parameter_server'), lambda line: None)
+        make_plan(settings(tmp_path, distribution='parameter_server'), lambda line: None)
 
 
 @pytest.mark.once
 def test_a_run_can_begin_with_the_kernels_of_another_style(style_dir, tmp_path):
     """Of two styles there, one here: scales and shifts are new."""
     style_picture(tmp_path)
-    start = Experiment(settings(tmp_path, warm_start=style_dir, max_steps=1), lambda line: None).warm_start
+    start = make_plan(settings(tmp_path, warm_start=style_dir, max_steps=1), lambda line: None).warm_start
     assert 'painter/down_1/kernel' in start.taken and 'painter/picture/bias' in start.taken
     assert set(start.new) == {
         f'painter/{layer}/{part}'

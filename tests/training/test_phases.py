@@ -1,40 +1,37 @@
 """Where a phase begins and ends, by its record, its checkpoint and today's settings: exact cases."""
 
-from dataclasses import replace
-from types import SimpleNamespace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.core.model import Phase
-from estimator_lab.runs.record import InputRecord, Leg, Record, write_record
+from estimator_lab.core.model import Model, Phase
+from estimator_lab.core.params import TrainingParams
+from estimator_lab.runs.record import FILE, InputRecord, Leg, Record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
-from estimator_lab.training.plans import plan_phases
+from estimator_lab.training.phases import plan_phases
 from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.resumption import Resumption
 from estimator_lab.training.settings import Settings
-from tests.training.starts import A, B, inputs, start
+from tests.training.starts import A, B, Start, inputs, start
 
 PRE, LAST = Phase('pre', 0.5), Phase()
+PARAMS = TrainingParams(image_shape=(8, 8, 1), vocabulary=(), learning_rate_schedule='constant')
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Makes what `plan_phases` needs of a run."""
+def planned(tmp_path):
+    """Plans the phases of a run with some settings."""
 
-    def make(phases=(LAST,), previous=None, pretraining=None, sources=(A,), batches=1, **settings):
-        given = Settings(model_dir=tmp_path, batch_size=6, **settings)
+    def make(phases=(LAST,), pretraining=None, sources=(A,), batches=1, params=PARAMS, **settings):
+        given = Settings(**{'model_dir': tmp_path, 'batch_size': 6, **settings})
         read = inputs(*sources)
-        return SimpleNamespace(
-            settings=given,
-            role=SimpleNamespace(workers=1, batches_a_step=batches),
-            phases=phases,
-            previous=previous,
-            inputs=read,
-            pretraining=pretraining or read,
-        )
+        model = Model('dbn', TrainingParams, None, phases=lambda params: list(phases))
+        here = Start(given, read, 1, batches)  # stands in for the cluster
+        return plan_phases(given, here, model, params, read, pretraining or read, 'image')
 
     return make
 
@@ -43,20 +40,19 @@ def run(tmp_path):
     ('settings', 'least', 'last'),
     [({}, 70, 72), ({}, 30, 42), ({'epochs': 2}, 70, 10), ({'max_steps': 53}, 70, 53)],
 )
-def test_the_last_phase_has_a_least_number_of_steps_unless_the_user_sets_it(run, settings, least, last):
-    plans = plan_phases(run((PRE, Phase(least_steps=least)), **settings))
+def test_the_last_phase_has_a_least_number_of_steps_unless_the_user_sets_it(planned, settings, least, last):
+    plans = planned((PRE, Phase(least_steps=least)), **settings)
     assert [plan.last_step for plan in plans] == [2, last]
 
 
 def saved(folder, step, position=None, record=None, **hparams):
-    """Writes a checkpoint, and a record of its input; returns the record."""
+    """Writes a checkpoint, and a record of its input."""
     folder.mkdir(exist_ok=True)
     consumed = {} if position is None else {CONSUMED: np.array(position, np.int64)}
     write_checkpoint(folder / f'model.ckpt-{step}', {'global_step': np.array(step, np.int64), **consumed})
     tf.train.update_checkpoint_state(str(folder), f'model.ckpt-{step}')
     whole = Record('dbn', (8, 8, 1), (), hparams, {}, input=record or InputRecord())
-    write_record(folder, whole)
-    return whole
+    (folder / FILE).write_text(json.dumps(asdict(whole)))  # with legs, which only older versions wrote
 
 
 def steps(plans):
@@ -74,9 +70,9 @@ def steps(plans):
         ({'max_steps': 7}, 7),
     ],
 )
-def test_the_last_step(run, settings, last):
-    (plan,) = plan_phases(run(**settings))
-    assert (plan.first_step, plan.last_step, plan.saved, plan.is_finished) == (0, last, None, False)
+def test_the_last_step(planned, settings, last):
+    (plan,) = planned(**settings)
+    assert (plan.first_step, plan.last_step, plan.saved, plan.was_finished) == (0, last, None, False)
     assert plan.is_final
     assert plan.resumption == Resumption(start(A).record)
 
@@ -103,49 +99,47 @@ def test_the_last_step(run, settings, last):
         ),
     ],
 )
-def test_a_length_that_is_refused(run, settings, words):
+def test_a_length_that_is_refused(planned, settings, words):
     with pytest.raises(FlagError) as caught:
-        plan_phases(run(**settings))
+        planned(**settings)
     assert str(caught.value) == words
 
 
-def test_phases_follow_each_other(run):
-    first, second, last = plan_phases(run((PRE, Phase('more', 0.0), LAST), max_steps=9))
+def test_phases_follow_each_other(planned):
+    first, second, last = planned((PRE, Phase('more', 0.0), LAST), max_steps=9)
     assert steps([first, second, last]) == [(0, 2, None), (2, 3, None), (3, 9, None)]
     assert (first.before, second.before, last.before) == (None, first, second)
     assert [plan.is_final for plan in (first, second, last)] == [False, False, True]
     assert (second.resumption.input.first_step, second.resumption.position) == (2, 0)
     assert (first.inputs.train.known, second.inputs.train.known) == ((), (A,))
-    (fewer, _) = plan_phases(run((PRE, LAST), max_steps=9, batches=2))
+    (fewer, _) = planned((PRE, LAST), max_steps=9, batches=2)
     assert (fewer.last_step, fewer.resumption.input.settings['batch_size']) == (1, 12)
 
 
-def test_a_phase_goes_on_from_its_checkpoint(run, tmp_path):
-    previous = saved(tmp_path, 3, 18, start(A).record)
-    (plan,) = plan_phases(run(previous=previous, epochs=2))
+def test_a_phase_goes_on_from_its_checkpoint(planned, tmp_path):
+    saved(tmp_path, 3, 18, start(A).record)
+    (plan,) = planned(epochs=2)
     assert steps([plan]) == [(0, 8, 3)]
     assert (plan.resumption.changes, plan.resumption.position, plan.inputs.train.known) == ((), 18, (A,))
-    other = run(previous=previous, epochs=2)
-    other.settings = replace(other.settings, batch_size=3)
-    (plan,) = plan_phases(other)
+    (plan,) = planned(epochs=2, batch_size=3)
     assert plan.resumption.position == 18 and plan.last_step == 3 + (48 - 18) // 3
 
 
-def test_a_finished_phase_keeps_its_record(run, tmp_path):
-    previous = saved(tmp_path, 8, 48, start(A).record)
-    (plan,) = plan_phases(run(previous=previous, max_steps=8, seed=7))
-    assert plan.is_finished
-    assert plan.resumption == Resumption(previous.input)
-    (longer,) = plan_phases(run(previous=previous, max_steps=9, seed=7))
-    assert not longer.is_finished
+def test_a_finished_phase_keeps_its_record(planned, tmp_path):
+    saved(tmp_path, 8, 48, start(A).record)
+    (plan,) = planned(max_steps=8, seed=7)
+    assert plan.was_finished
+    assert plan.resumption == Resumption(start(A).record)
+    (longer,) = planned(max_steps=9, seed=7)
+    assert not longer.was_finished
     assert longer.resumption.changes == ('--seed was 1, is 7',)
 
 
 @pytest.mark.parametrize('record', [None, start(A).record])
-def test_a_place_that_is_not_known(run, tmp_path, record):
+def test_a_place_that_is_not_known(planned, tmp_path, record):
     """A checkpoint of others, or of a version that recorded nothing: a pass over the data begins."""
-    previous = saved(tmp_path, 3, None, record and replace(record, step=1))
-    (plan,) = plan_phases(run(previous=previous, max_steps=9))
+    saved(tmp_path, 3, None, record and replace(record, step=1))
+    (plan,) = planned(max_steps=9)
     assert plan.resumption.changes == ('the place in the data is not known: a new pass over it begins',)
     assert (plan.resumption.position, plan.resumption.broken, plan.resumption.input.step) == (0, '', 3)
 
@@ -161,32 +155,62 @@ def test_a_place_that_is_not_known(run, tmp_path, record):
         (5, [Leg(0, 6, 0, 0, (A,)), Leg(3, 6, 0, 18, (A,), (A, B))], 32 + 6, (A, B)),
     ],
 )
-def test_folders_of_older_versions(run, tmp_path, step, legs, position, archives):
+def test_folders_of_older_versions(planned, tmp_path, step, legs, position, archives):
     """Their record says how many examples each step took, since when."""
     order = {'seed': 1, 'split': '', 'shuffle_buffer': 10_000, 'shares': 1}
     legs = tuple(replace(leg, settings=order) for leg in legs)
-    previous = saved(tmp_path, step, None, InputRecord(settings={'seed': 1, 'workers': 1}, legs=legs))
-    (plan,) = plan_phases(run(previous=previous, sources=archives, max_steps=99))
+    saved(tmp_path, step, None, InputRecord(settings={'seed': 1, 'workers': 1}, legs=legs))
+    (plan,) = planned(sources=archives, max_steps=99)
     assert (plan.resumption.position, plan.resumption.broken, plan.first_step) == (position, '', 0)
     assert plan.inputs.train.known == archives
 
 
-def test_a_phase_after_a_finished_one_compares_its_flags(run, tmp_path):
+def test_a_phase_after_a_finished_one_compares_its_flags(planned, tmp_path):
     saved(tmp_path / 'pre', 5, 30, start(A).record)
-    first, last = plan_phases(run((PRE, LAST), max_steps=9, seed=7))
+    first, last = planned((PRE, LAST), max_steps=9, seed=7)
     assert steps([first, last]) == [(0, 5, 5), (5, 9, None)]  # it had taken more steps than today's
     assert last.resumption.changes == ('--seed was 1, is 7',)
     assert last.resumption.position == 0
-    apart = run((PRE, LAST), max_steps=9, sources=(B,), pretraining=inputs(A, flag='--pretrain_data'))
-    _, last = plan_phases(apart)
+    apart = {'sources': (B,), 'pretraining': inputs(A, flag='--pretrain_data')}
+    _, last = planned((PRE, LAST), max_steps=9, **apart)
     assert last.resumption.changes == ()  # the archives of another flag are not compared
-    unfinished = run((Phase('pre', 5.0), LAST), max_steps=99, seed=7)
-    _, last = plan_phases(unfinished)
-    assert last.resumption.changes == ()
+    _, last = planned((Phase('pre', 5.0), LAST), max_steps=99, seed=7)
+    assert last.resumption.changes == ()  # unfinished
 
 
-def test_a_folder_of_other_phases_is_refused(run, tmp_path):
-    record = replace(start(A).record, first_step=4)
-    previous = replace(saved(tmp_path, 9, 30, record), model='cnn')
-    _, last = plan_phases(run((PRE, LAST), previous=previous, max_steps=12))
-    assert (last.first_step, last.resumption.input.first_step) == (2, 2)
+def test_a_folder_of_other_phases_is_rejected(planned, tmp_path):
+    saved(tmp_path, 9, 30, replace(start(A).record, first_step=4))
+    with pytest.raises(FlagError, match='was pre-trained for 4 steps, not 2'):
+        planned((PRE, LAST), max_steps=12)
+
+
+@pytest.mark.parametrize(
+    ('was', 'now', 'words'),
+    [
+        ({'accumulate': 2}, {}, 'with accumulate=2, not 1, and may hold a part of an update'),
+        ({}, {'loss_scaling': True}, 'without --precision=float16, so its checkpoint holds no loss scale'),
+        ({'frozen': ['conv1']}, {}, 'with --freeze=conv1, so that its optimizer has slots for other layers'),
+        ({}, {'frozen': ('conv1',)}, 'without --freeze, so that its optimizer has slots'),
+    ],
+)
+def test_variables_of_the_optimizer_that_a_checkpoint_lacks(planned, tmp_path, was, now, words):
+    saved(tmp_path, 3, 18, start(A).record, **was)
+    with pytest.raises(FlagError, match=f'was trained {words}'):
+        planned(max_steps=9, params=replace(PARAMS, **now))
+    (tmp_path / 'checkpoint').unlink()
+    planned(max_steps=9, params=replace(PARAMS, **now))
+
+
+@pytest.mark.parametrize(
+    ('schedule', 'steps', 'changes'),
+    [
+        ('cosine', 9, ('the cosine schedule of the learning rate ended at step 5, ends at step 9',)),
+        ('cosine', 5, ()),
+        ('constant', 9, ()),
+    ],
+)
+def test_a_longer_schedule_of_the_learning_rate_is_reported(planned, tmp_path, schedule, steps, changes):
+    saved(tmp_path, 3, 18, start(A).record, train_steps=5)
+    params = replace(PARAMS, learning_rate_schedule=schedule)
+    (plan,) = planned(max_steps=steps, params=params)
+    assert plan.resumption.changes == changes

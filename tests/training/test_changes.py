@@ -155,7 +155,6 @@ def test_recorded_settings():
             'augment': f'shift=1, {"x" * 191}',
             'decode': 'exact',
             'precision': 'float32',
-            'class_weights': 'none',
             'deterministic': True,
             'workers': 2,
         },

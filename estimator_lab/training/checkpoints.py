@@ -1,0 +1,36 @@
+"""Checkpoints that survive a power loss, each with the record that describes it."""
+
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.base.whole_files import sync, sync_folder
+from estimator_lab.runs.record import Record, write_record
+from estimator_lab.tf1 import tf
+
+
+class CheckpointListener(tf.train.CheckpointSaverListener):
+    """Writes experiment.json with the first checkpoint, and syncs each to the disk, as TensorFlow does not.
+
+    So a start that fails before its first checkpoint changes nothing.
+
+    Args:
+      folder: of the checkpoints.
+      record: what experiment.json says; None to write none.
+    """
+
+    def __init__(self, folder: Path, record: Record | None = None) -> None:
+        self._folder, self._record = folder, record
+
+    def before_save(self, session: Any, global_step_value: int) -> None:
+        """Writes the record, once: a checkpoint is never without it."""
+        if self._record:
+            write_record(self._folder, self._record)
+            self._record = None
+
+    def after_save(self, session: Any, global_step_value: int) -> None:
+        """Syncs the files of the checkpoint, then the list of checkpoints, then the folder."""
+        folder = self._folder
+        for path in (*folder.glob(f'model.ckpt-{global_step_value}.*'), *folder.glob('checkpoint')):
+            with path.open('rb') as file:
+                sync(file)
+        sync_folder(folder)

@@ -1,0 +1,168 @@
+"""Trains a plan: locks its folder, hears signals, and turns TensorFlow's errors into sentences."""
+
+import atexit
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from estimator_lab.base.errors import LabError
+from estimator_lab.base.outputs import locked, made_folder
+from estimator_lab.runs.record import FILE
+from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.runs.weights.checkpoint import all_finite
+from estimator_lab.tf1 import deterministic_operations, tf
+from estimator_lab.training.interrupt import Interrupted, StopSwitch
+from estimator_lab.training.phase import Reports, is_finished, open_reports, train_phase
+from estimator_lab.training.phases import PhasePlan, saved_step
+from estimator_lab.training.plan import Plan
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a training run.
+
+    Attributes:
+      metrics: the last evaluation's, by name, with 'global_step'; empty if the run was interrupted, or if
+        another process of the cluster evaluates.
+      evaluated_on: examples in the evaluation data; 0 if unknown.
+      on_unseen: whether they differ from those of training.
+      checkpoint: path of the newest checkpoint.
+      step: its global step.
+      max_steps: the global step at which training ends.
+      interrupted: whether the user stopped it.
+      stopped_early: whether --early_stopping ended it before `max_steps`.
+      bad_images: different images of --data that could not be decoded.
+    """
+
+    metrics: Mapping[str, float]
+    evaluated_on: int
+    on_unseen: bool
+    checkpoint: str
+    step: int
+    max_steps: int
+    interrupted: bool
+    stopped_early: bool
+    bad_images: int
+
+
+def train(plan: Plan) -> Result:
+    """Trains from the newest checkpoint to the last step, evaluating at each checkpoint.
+
+    In a cluster, does the part of this process, and returns when training has ended. With --deterministic,
+    TensorFlow's operations are deterministic in the whole process until then.
+
+    Raises:
+      FlagError: another process trains in model_dir, or it can't be written.
+      DataError: the data can't be read to its end; what was learned before has been saved.
+      LabError: TensorFlow fails, in one sentence; or the rest of a cluster is gone.
+    """
+    _close_event_files_at_exit()
+    switch = StopSwitch()
+    switch.may_leave = not plan.cluster.tasks
+    metrics: Mapping[str, float] = {}
+    reports = [open_reports(plan, phase) for phase in plan.phases]
+    with (
+        _alone(plan),
+        deterministic_operations() if plan.settings.deterministic else contextlib.nullcontext(),
+    ):
+        try:
+            # Errors after another worker of the cluster was stopped count as a stop: hence the check.
+            folder, what_next = plan.settings.model_dir, functools.partial(_begin_anew, plan)
+            with switch.listening(), tensorflow_errors_as_sentences(switch.check, folder, what_next):
+                for phase, report in _unfinished(plan, reports):
+                    if len(plan.phases) > 1 and not is_finished(phase, report):
+                        plan.say(f'Phase            {phase}')
+                    metrics = train_phase(plan, phase, report, switch)
+                    switch.check()
+        except Interrupted:
+            metrics = {}
+    for report in reports:
+        report.train.raise_error()
+    step, is_over = newest_step(plan), is_finished(plan.phases[-1], reports[-1])
+    return Result(
+        metrics=metrics,
+        evaluated_on=plan.inputs.evaluation.total or 0,
+        on_unseen=plan.inputs.unseen,
+        checkpoint=_newest_checkpoint(plan),
+        step=step,
+        max_steps=plan.max_steps,
+        interrupted=switch.on,
+        stopped_early=step < plan.max_steps and is_over,
+        bad_images=sum(report.bad.count for report in reports),
+    )
+
+
+def newest_step(plan: Plan) -> int:
+    """Returns the newest checkpoint's global step; 0 without one.
+
+    Raises:
+      DataError: the checkpoint is damaged.
+    """
+    return max(saved_step(phase.folder) or 0 for phase in plan.phases)
+
+
+def _unfinished(plan: Plan, reports: Sequence[Reports]) -> list[tuple[PhasePlan, Reports]]:
+    """Returns the phases from the first unfinished one on, or the last one, with their reports."""
+    pairs = list(zip(plan.phases, reports, strict=True))
+    while len(pairs) > 1 and is_finished(*pairs[0]):
+        pairs.pop(0)
+    return pairs
+
+
+@contextlib.contextmanager
+def _alone(plan: Plan) -> Iterator[None]:
+    """Locks model_dir against other runs; makes it, and leaves nothing there if no step is taken."""
+    if plan.cluster.tasks:
+        yield
+        return
+    folder = plan.settings.model_dir
+    busy = f'--model_dir={folder} is being trained in by another process: wait for it, or name another.'
+    with made_folder('model_dir', folder), locked(folder, busy):
+        try:
+            yield
+        except (LabError, MemoryError, OSError):
+            for phase in plan.phases:
+                _forget_first_checkpoint(phase)
+            raise
+
+
+def _forget_first_checkpoint(phase: PhasePlan) -> None:
+    """Removes the checkpoint and the record of a new phase that has taken no step.
+
+    It would bind the next start to settings with which this one has failed.
+    """
+    folder, first = phase.folder, phase.first_step
+    if phase.saved is not None or phase.previous is not None or (saved_step(folder) or 0) > first:
+        return
+    names = ('checkpoint', FILE, 'graph.pbtxt', f'model.ckpt-{first}.*')
+    for path in (path for name in names for path in folder.glob(name)):
+        path.unlink(missing_ok=True)
+
+
+def _begin_anew(plan: Plan) -> str:
+    """Returns what to do after a loss of NaN, which the weights of a checkpoint may have caused."""
+    rate = 'a smaller --hparams=learning_rate=...'
+    if not newest_step(plan):  # nothing of this start is kept
+        return f'Give {rate}'
+    checkpoint = _newest_checkpoint(plan)
+    if all_finite(checkpoint):
+        return f'{checkpoint} is intact: go on from it with {rate}'
+    return f'Start again with {rate}, and another --model_dir.'
+
+
+def _newest_checkpoint(plan: Plan) -> str:
+    """Returns the newest checkpoint of the last phase that has one, '' without any."""
+    saved = [tf.train.latest_checkpoint(str(phase.folder)) for phase in plan.phases]
+    return next(filter(None, reversed(saved)), '')
+
+
+@functools.cache
+def _close_event_files_at_exit() -> None:
+    """Makes the end of the process, also by `interrupts.leave`, write what event files still buffer."""
+
+    def close() -> None:
+        with contextlib.suppress(OSError, tf.errors.OpError):  # a full disk, which has been reported
+            tf.summary.FileWriterCache.clear()
+
+    atexit.register(close)

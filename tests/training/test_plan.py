@@ -1,0 +1,193 @@
+"""What is checked before training: settings, archives, labels and the folder; mistakes change nothing."""
+
+import io
+import itertools
+import os
+import shutil
+import tarfile
+
+import pytest
+
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.training.train import train
+from tests.archive_files import encoded, picture, write_tar
+from tests.small_runs import cnn_settings, opened
+from tests.streams import stream_members
+
+
+@pytest.fixture
+def settings(archive, tmp_path):
+    def make(**changes):
+        return cnn_settings(archive, tmp_path / 'model', **{'eval_data': [str(archive)], **changes})
+
+    return make
+
+
+def rewrite(archive, path, rename=lambda n, name: name, data=lambda n, data: data):
+    """Writes the members of an archive again under other names or with other bytes."""
+    with tarfile.open(path, 'w') as tar:
+        for n, member in enumerate(stream_members(archive)):
+            content = data(n, member.data)
+            info = tarfile.TarInfo(rename(n, member.name))
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return str(path)
+
+
+@pytest.fixture
+def trained_before(cnn_dir, tmp_path):
+    """The folder of `settings` with three steps taken."""
+    return shutil.copytree(cnn_dir, tmp_path / 'model')
+
+
+def files_in(folder):
+    return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'augment': 'turn=1'}, '--augment=turn=1 is not understood'),
+        ({'split': '0.5'}, '--split divides --data in two; give it without --eval_data'),
+        ({'split': '0.9,0.2', 'eval_data': ()}, '--split=0.9,0.2 is not understood'),
+        ({'split': '1', 'eval_data': ()}, '--split=1 is not understood'),
+        ({'split': 'half', 'eval_data': ()}, '--split=half is not understood'),
+        ({'split': 'nan', 'eval_data': ()}, '--split=nan is not understood'),
+        ({'split': '0.5,nan', 'eval_data': ()}, '--split=0.5,nan is not understood'),
+        ({'eval_data': ['-']}, '--eval_data=- can be read only once, but each'),
+        ({'export': ['last']}, '--export=last is not allowed: one or more of best, latest, final'),
+        ({'hparams': 'optimizer=lbfgs,memory=1000000'}, 'memory=1000000 must be 1000 or less'),
+        ({'hparams': 'optimizer=lbfgs', 'precision': 'float16'}, 'compares losses'),
+        ({'hparams': 'optimizer=lbfgs', 'precision': 'bfloat16'}, 'compares losses'),
+        ({'hparams': 'optimizer=lbfgs,accumulate=2'}, 'is for first-order optimizers, not for lbfgs'),
+        ({'model': 'gan', 'hparams': 'accumulate=2', 'image_size': 16}, 'accumulate=2 is not for a GAN'),
+        ({'pretrain_data': ['x.tar']}, '--pretrain_data has no use here: this run has no pre-training'),
+        ({'hparams': 'balanced=true', 'model': 'rbm'}, "Unknown hyper-parameter 'balanced'"),
+    ],
+)
+def test_bad_settings_change_nothing(settings, tmp_path, changes, words):
+    with pytest.raises(FlagError) as caught:
+        opened(settings(**changes))
+    assert words in str(caught.value)
+    assert not (tmp_path / 'model').exists()
+
+
+def test_archives_that_cannot_be_trained_on_change_nothing(settings, archive, tmp_path):
+    one_class = rewrite(archive, tmp_path / 'one.tar', lambda n, name: f'train/x/{n}.png')
+    cut = tmp_path / 'cut.tar'
+    cut.write_bytes(archive.read_bytes()[:30_000])
+    foreign = rewrite(archive, tmp_path / 'foreign.tar', lambda n, name: f'test/x/{n}.png')
+    for changes, words in (
+        ({'data': [one_class]}, "^--data=.* has one class only, 'x'"),
+        ({'split': '0.2', 'eval_data': ()}, 'The part that --split=0.2 trains on of --data=.* has one class'),
+        ({'data': [str(cut)]}, 'cut off at byte'),
+        ({'eval_data': [foreign]}, 'no label in common'),
+    ):
+        with pytest.raises(DataError, match=words):
+            opened(settings(**changes))
+    assert not (tmp_path / 'model').exists()
+    _, lines = opened(settings(data=[str(cut)], use_damaged=True))
+    assert any(line.startswith(f"Warning: '{cut}' is cut off at byte 30000") for line in lines)
+
+
+def test_a_model_dir_of_another_kind_is_left_alone(settings, trained_before, archive, tmp_path):
+    before = files_in(trained_before)
+    other = rewrite(archive, tmp_path / 'other.tar', lambda n, name: name.replace('n000003', 'n000009'))
+    for changes, kind, words in (
+        ({'data': [other]}, DataError, 'trained on other labels'),
+        ({'image_size': 12}, FlagError, 'not 12x12x1'),
+        ({'hparams': 'filters=2,dense_units=9'}, FlagError, '--hparams=dense_units=8, not 9'),
+    ):
+        with pytest.raises(kind, match=words):
+            opened(settings(**changes))
+    assert files_in(trained_before) == before
+
+
+def test_split_trains_and_evaluates_on_different_images(settings, archive):
+    plan, _ = opened(settings(split='0.6,0.3', eval_data=()))
+    seen = [
+        {turn.name for turn in archives.order().epoch(0)}
+        for archives in (plan.inputs.train, plan.inputs.evaluation)
+    ]
+    assert not seen[0] & seen[1] and len(seen[0]) > len(seen[1]) > 0
+    assert plan.inputs.unseen
+    result = train(plan)
+    assert result.on_unseen and result.evaluated_on == len(seen[1])
+    whole, _ = opened(settings(split='0.6', eval_data=(), model_dir=archive.parent / 'x'))
+    assert whole.inputs.train.total + whole.inputs.evaluation.total == 24
+
+
+def test_vocabulary_from_a_file(settings, tmp_path):
+    labels = tmp_path / 'labels.txt'
+    labels.write_text('n000003\nn000002\nn000001\nn000000\nn999999\n')
+    plan, _ = opened(settings(vocabulary=labels))
+    assert plan.inputs.labels[0] == 'n000003' and len(plan.inputs.labels) == 5
+    labels.write_text('n000003\nn000002\n')
+    with pytest.raises(DataError, match=r'12 of 24 training images have .* lacks \(n000000, n000001\)'):
+        opened(settings(vocabulary=labels))
+
+
+def test_a_pipe_says_what_it_lacks(settings, tmp_path):
+    fifo, labels = tmp_path / 'pipe', tmp_path / 'labels.txt'
+    os.mkfifo(fifo)
+    labels.write_text('n000000\nn000001\nn000002\nn000003\n')
+    piped = {'data': [str(fifo)], 'vocabulary': labels, 'max_steps': 30}
+    for changes, words in (
+        ({'vocabulary': None}, 'labels cannot be looked up in advance: give --vocabulary'),
+        ({'max_steps': None}, 'the number of examples in an epoch is unknown: give --max_steps'),
+        ({'eval_data': ()}, 'can be read only once: give other images as --eval_data'),
+        ({'eval_data': [str(fifo)]}, 'can be read only once, but each'),
+        ({'hparams': 'balanced=true'}, 'balanced=true needs data that can be counted'),
+    ):
+        with pytest.raises(FlagError, match=words):
+            opened(settings(**{**piped, **changes}))
+
+
+def test_labels_of_a_table_and_next_to_images(settings, archive, tmp_path):
+    table = tmp_path / 'labels.csv'
+    names = [member.name for member in stream_members(archive)]
+    table.write_text(''.join(f'{name},{"ab"[n % 2]}\n' for n, name in enumerate(names)))
+    assert opened(settings(labels=table))[0].inputs.labels == ('a', 'b')
+    pairs = [((f'{n}.cls', b'%d' % (n % 2)), (f'{n}.png', encoded(picture(n)))) for n in range(6)]
+    shard = write_tar(tmp_path / 'shard.tar', itertools.chain(*pairs))
+    assert opened(settings(data=[str(shard)], eval_data=()))[0].inputs.labels == ('0', '1')
+
+
+def test_training_data_is_not_unseen(settings, archive, tmp_path):
+    plan, said = opened(settings())
+    assert not plan.inputs.unseen
+    assert said == ['--eval_data has train.tar in common with --data: no unseen examples.']
+    files = [(f'n00000{n % 3}/{n}.png', encoded(picture(n))) for n in range(6)]
+    other = str(write_tar(tmp_path / 'other.tar', files))
+    plan, said = opened(settings(eval_data=[other]))
+    assert plan.inputs.unseen and not said
+    plan, said = opened(settings(eval_data=[other, str(archive)]))
+    assert plan.inputs.unseen
+    assert said == ['--eval_data has train.tar in common with --data: only the others are unseen.']
+
+
+def test_balanced_classes_have_the_same_weight_in_all(settings, archive, tmp_path):
+    fewer = rewrite(archive, tmp_path / 'fewer.tar', lambda n, name: name.replace('n000003', 'n000002'))
+    params = opened(settings(data=[fewer], hparams='balanced=true'))[0].params
+    counts = (6, 6, 12)
+    assert params.class_weights == pytest.approx([24 / (3 * count) for count in counts])
+    assert opened(settings())[0].params.class_weights == ()
+
+
+def test_a_checkpoint_without_a_record_is_rejected(settings, tmp_path):
+    """It would be where its variables have the same names, in whatever order its labels were."""
+    train(opened(settings(max_steps=1))[0])
+    (tmp_path / 'model' / 'experiment.json').unlink()
+    before = files_in(tmp_path / 'model')
+    with pytest.raises(FlagError, match=r'holds the checkpoint model.ckpt-1, but no experiment.json'):
+        opened(settings(max_steps=4))
+    assert files_in(tmp_path / 'model') == before
+
+
+def test_unused_weights_are_reported(settings, trained_before, tmp_path):
+    shutil.copytree(trained_before, tmp_path / 'other')
+    _, said = opened(settings(warm_start=tmp_path / 'other'))
+    assert any('--warm_start=' in line and 'goes on from its own checkpoint' in line for line in said)
+    (trained_before / 'checkpoint').unlink()
+    _, said = opened(settings())
+    assert any("holds model.ckpt-3, but no file 'checkpoint'" in line for line in said)
