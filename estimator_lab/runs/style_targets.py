@@ -29,7 +29,6 @@ from estimator_lab.models.style.perceptual import (
     FILE,
     PerceptualLoss,
     PerceptualNetwork,
-    digest,
     load_perceptual_loss,
     pattern,
     random_network,
@@ -129,7 +128,7 @@ def open_style_targets(
     if previous is None or previous.model != model.name or not path.exists():
         return make_style_targets(params)
     perceptual_loss = load_perceptual_loss(path)
-    _check_unchanged(params, previous, perceptual_loss, model_dir)
+    _check_unchanged(params, previous, model_dir)
     styles = previous.hparams.get('styles')
     if not isinstance(styles, list) or [type(name) for name in styles] != [str] * perceptual_loss.styles:
         raise DataError(f'{path} has {perceptual_loss.styles} styles, but experiment.json lists others.')
@@ -156,12 +155,8 @@ def make_style_targets(params: Any, side: int = STYLE_SIDE) -> StyleTargets:
         network = dataclasses.replace(network, weights=weights)
     found = [targets_of(network, one, style_layers) for one in pictures]
     grams = {layer: np.stack([targets[layer] for targets in found]) for layer in style_layers}
-    origin = {
-        'style_image': _digest_of(styles),
-        'perceptual': digest(*(value.tobytes() for value in network.weights.values())),
-    }
     names = tuple(style.name for style in styles) or type(params).styles
-    return StyleTargets(PerceptualLoss(network, content_layer, grams, origin), names)
+    return StyleTargets(PerceptualLoss(network, content_layer, grams), names)
 
 
 def read_styles(places: str) -> list[Style]:
@@ -280,25 +275,11 @@ def _open_network(params: Any) -> Trained:
     return trained
 
 
-def _check_unchanged(params: Any, previous: Record, perceptual_loss: PerceptualLoss, model_dir: Path) -> None:
-    """Raises FlagError if a resumed run is given other pictures or another network."""
-    found = {}
-    if params.perceptual != previous.hparams.get('perceptual', ''):
-        fresh = make_style_targets(dataclasses.replace(params, style_image='')).perceptual_loss
-        found['perceptual'] = fresh.origin['perceptual']
-    if params.style_image != previous.hparams.get('style_image', '') or _are_there(params.style_image):
-        found['style_image'] = _digest_of(read_styles(params.style_image))
-    for name, value in found.items():
-        if perceptual_loss.origin.get(name) != value:
+def _check_unchanged(params: Any, previous: Record, model_dir: Path) -> None:
+    """Raises FlagError if a resumed run names other pictures or another network; their files may be gone."""
+    for name in ('perceptual', 'style_image'):
+        if getattr(params, name) != previous.hparams.get(name, ''):
             raise FlagError(
                 f'--model_dir={model_dir} was started with another --hparams={name} than '
                 f'{getattr(params, name) or "none"}: name another folder, or none for a new one.'
             )
-
-
-def _are_there(places: str) -> bool:
-    return Path(places).exists() or all(Path(place).exists() for place in places.split('+'))
-
-
-def _digest_of(styles: Sequence[Style]) -> str:
-    return digest(*(style.data for style in styles))

@@ -14,7 +14,7 @@ USERS_MALLOC_VARIABLES = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'G
 
 @functools.cache
 def prepare_process() -> None:
-    """Lets `keep_freed_memory` take effect in this process, as the commands and `Experiment.train` do.
+    """Lets `keep_freed_memory` take effect in this process, as the commands and `api.fit` do.
 
     A user's program may call it too; importing `estimator_lab.tf1` does not.
     """

@@ -4,7 +4,6 @@ Johnson et al. 2016 call it the loss network. A model's `style.npz` holds it: th
 hyper-parameters of the network's model, its weights by the names of the variables, and the Gram matrices.
 """
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -170,13 +169,11 @@ class PerceptualLoss:
       network: the network.
       content_layer: the layer of the content loss.
       grams: style layer -> Gram matrices, float32 [styles, maps, maps], in the order from input to output.
-      origin: name -> digest of the files that it was made from.
     """
 
     network: PerceptualNetwork
     content_layer: str
     grams: Mapping[str, np.ndarray]
-    origin: Mapping[str, str]
 
     @property
     def styles(self) -> int:
@@ -193,7 +190,6 @@ class PerceptualLoss:
             'weights': {name: list(value.shape) for name, value in network.weights.items()},
             'content_layer': self.content_layer,
             'style_layers': list(self.grams),
-            'origin': dict(self.origin),
         }
         arrays = {
             _ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8),
@@ -235,7 +231,7 @@ def _loaded(archive: zipfile.ZipFile) -> PerceptualLoss:
     if not all(np.isfinite(value).all() for value in (*weights.values(), *grams.values())):
         raise ValueError('some of its numbers are not finite')
     network = PerceptualNetwork(str(about['model']), dict(about['hparams']), about['channels'], weights)
-    loss = PerceptualLoss(network, str(about['content_layer']), grams, dict(about['origin']))
+    loss = PerceptualLoss(network, str(about['content_layer']), grams)
     _check(loss)
     return loss
 
@@ -274,7 +270,7 @@ def built_in_perceptual_loss(channels: int) -> PerceptualLoss:
     network = random_network(channels)
     targets = targets_of(network, pattern(channels), list(RANDOM_LAYERS))
     grams = {layer: gram[np.newaxis] for layer, gram in targets.items()}
-    return PerceptualLoss(network, _RANDOM_CONTENT, grams, {})
+    return PerceptualLoss(network, _RANDOM_CONTENT, grams)
 
 
 def pattern(channels: int) -> np.ndarray:
@@ -287,11 +283,3 @@ def pattern(channels: int) -> np.ndarray:
     colours = share * np.array([0.1, 0.3, 0.6]) + (1 - share) * np.array([0.9, 0.5, 0.1])
     picture = (ink * colours + (1 - ink) * 0.95).astype(np.float32)
     return picture if channels == 3 else picture.mean(axis=2, keepdims=True)
-
-
-def digest(*parts: bytes) -> str:
-    """Returns a short digest of some contents, 16 hexadecimal digits."""
-    whole = hashlib.sha256()
-    for part in parts:
-        whole.update(hashlib.sha256(part).digest())
-    return whole.hexdigest()[:16]
