@@ -32,8 +32,7 @@ from estimator_lab.training.hooks import (
     StopTrainingHook,
 )
 from estimator_lab.training.interrupt import StopSwitch
-from estimator_lab.training.phases import PhasePlan, saved_step
-from estimator_lab.training.plan import Plan
+from estimator_lab.training.phases import PhasePlan, Plan, saved_step
 from estimator_lab.training.position import PositionHook
 from estimator_lab.training.warm_start import warm_start_settings
 

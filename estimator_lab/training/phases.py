@@ -1,13 +1,16 @@
-"""The phases of a run: what each trains on, from which global step to which, and how it goes on."""
+"""What training will do: the plan of a run, and of its phases, from which global step to which."""
 
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_in_use, structural_settings
-from estimator_lab.core.model import FINAL, AnyModel, Phase
+from estimator_lab.core.model import FINAL, AnyModel, Phase, Task
+from estimator_lab.data.archives import Say
+from estimator_lab.data.kind import Kind, Reader
+from estimator_lab.runs.companions import Companions
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.model import step_of
 from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, check_same, read_record, versions
@@ -18,8 +21,58 @@ from estimator_lab.training.position import saved_position, without_legs
 from estimator_lab.training.resumption import Resumption, follow, record_of, resume
 from estimator_lab.training.settings import MOST_STEPS, Settings
 
+if TYPE_CHECKING:  # which imports this module
+    from estimator_lab.training.warm_start import WarmStart
+
 _DEFAULT_EPOCHS = 10
 _MOST_EPOCHS = 1_000_000
+_COMPARED = (
+    *('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'freeze', 'seed'),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What training will do: one model, its data and its model_dir.
+
+    Attributes:
+      settings: of the run.
+      say: shows one line to the user.
+      cluster: the part of this process.
+      model: what is trained.
+      task: what it learns.
+      params: its parameters, those that the data decides included.
+      kind: of the examples.
+      reader: how they become arrays.
+      inputs: what the last phase trains and evaluates on.
+      companions: what the model takes from other trained models.
+      phases: of training, in order; most models have one.
+      warm_start: where the first weights come from; None for random weights, and for a resumed run.
+    """
+
+    settings: Settings
+    say: Say
+    cluster: Cluster
+    model: AnyModel
+    task: Task
+    params: Any
+    kind: Kind
+    reader: Reader
+    inputs: Inputs
+    companions: Companions
+    phases: 'tuple[PhasePlan, ...]' = ()
+    warm_start: 'WarmStart | None' = None
+
+    @property
+    def max_steps(self) -> int:
+        """The global step at which training ends."""
+        return self.phases[-1].last_step
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What the user chose and has an effect, by name, for comparison with other runs."""
+        chosen = {name: getattr(self.settings, name) for name in _COMPARED}
+        return {**chosen, **settings_in_use(self.params), 'steps': self.max_steps}
 
 
 @dataclass(frozen=True)
@@ -67,58 +120,35 @@ class PhasePlan:
         return self.saved is not None and self.saved >= self.last_step
 
 
-def plan_phases(
-    settings: Settings,
-    cluster: Cluster,
-    model: AnyModel,
-    params: Any,
-    inputs: Inputs,
-    pretraining: Inputs,
-    kind: str,
-) -> tuple[PhasePlan, ...]:
+def plan_phases(plan: Plan, pretraining: Inputs) -> tuple[PhasePlan, ...]:
     """Returns the phases of a run, in order; the last one ends where the settings say.
 
     Args:
-      settings: of the run.
-      cluster: the part of this process.
-      model: what is trained.
-      params: the parameters that all phases share.
-      inputs: what the last phase trains and evaluates on.
-      pretraining: the same for the phases before.
-      kind: name of the kind of examples.
+      plan: of the run, without phases.
+      pretraining: what the phases before the last one train and evaluate on.
 
     Raises:
       FlagError: the settings don't fit the phases, or a phase can't go on from what its folder holds.
       DataError: a phase's record or checkpoint is damaged, or it was trained on other labels.
     """
-    plans: list[PhasePlan] = []
-    for phase in model.phases(params):
-        given = inputs if phase.name == FINAL else pretraining
-        plans.append(
-            _plan(settings, cluster, model, params, phase, given, kind, plans[-1] if plans else None)
-        )
-    for plan in plans:
-        _check_folder(plan, model, params)
-    return tuple(plans)
+    phases: list[PhasePlan] = []
+    for phase in plan.model.phases(plan.params):
+        inputs = plan.inputs if phase.name == FINAL else pretraining
+        phases.append(_plan(plan, phase, inputs, phases[-1] if phases else None))
+    for planned in phases:
+        _check_folder(planned, plan)
+    return tuple(phases)
 
 
-def _plan(
-    settings: Settings,
-    cluster: Cluster,
-    model: AnyModel,
-    params: Any,
-    phase: Phase,
-    inputs: Inputs,
-    kind: str,
-    before: PhasePlan | None,
-) -> PhasePlan:
+def _plan(plan: Plan, phase: Phase, inputs: Inputs, before: PhasePlan | None) -> PhasePlan:
+    settings = plan.settings
     folder, first = settings.model_dir / phase.name, before.last_step if before else 0
     previous, saved = read_record(folder), saved_step(folder)
     recorded = without_legs(previous.input if previous else InputRecord(), first if saved is None else saved)
     if recorded.archives and recorded.first_step != first:
         recorded = InputRecord()  # of a run with other phases, which `_check_folder` rejects
     inputs = inputs.arranged(recorded.archives or (before.inputs.train.identities if before else ()))
-    now = record_of(settings, inputs, cluster, first)
+    now = record_of(settings, inputs, plan.cluster, first)
     if saved is None:
         resumption, last = _begin(now, inputs, before), _last_step(settings, phase, now, first, 0)
     else:
@@ -133,19 +163,19 @@ def _plan(
     if phase.name != FINAL and saved is not None:
         last = max(last, saved)
     params = replace(
-        params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder)
+        plan.params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder)
     )
     if saved is not None and previous:
         resumption = replace(resumption, changes=(*resumption.changes, *_schedule_change(previous, params)))
     record = Record(
-        model=model.name,
+        model=plan.model.name,
         image_shape=params.image_shape,
         vocabulary=inputs.labels,
         hparams={k: v for k, v in asdict(params).items() if k not in NO_HPARAMS},
         versions=versions(tf.__version__),
         decode=settings.decode,
         input=resumption.input,
-        kind=kind,
+        kind=plan.kind.name,
     )
     return PhasePlan(phase, folder, inputs, params, first, last, before, saved, previous, record, resumption)
 
@@ -236,44 +266,44 @@ def _last_step(settings: Settings, phase: Phase, record: InputRecord, saved: int
     return step
 
 
-def _check_folder(plan: PhasePlan, model: AnyModel, params: Any) -> None:
+def _check_folder(phase: PhasePlan, plan: Plan) -> None:
     """Checks that a phase can go on from what its folder holds; see `plan_phases` for the errors."""
-    previous, record, folder = plan.previous, plan.record, plan.folder
+    previous, record, folder = phase.previous, phase.record, phase.folder
     if previous is None:
         return
-    if not model.task(params).labelled:  # its labels are only shown
+    if not plan.task.labelled:  # its labels are only shown
         previous = replace(previous, vocabulary=record.vocabulary)
-    check_same(folder, previous, record, structural_settings(model.params))
+    check_same(folder, previous, record, structural_settings(plan.model.params))
     if is_imported(folder):
         raise FlagError(
             f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: '
             f'give --warm_start={folder} and another --model_dir.'
         )
-    if plan.saved is not None:
-        _check_slots(plan, previous.hparams)
+    if phase.saved is not None:
+        _check_slots(phase, previous.hparams)
     recorded = previous.input
     was = recorded.legs[0].first_step if recorded.legs else recorded.first_step
-    if was != plan.first_step and (recorded.legs or recorded.archives):
+    if was != phase.first_step and (recorded.legs or recorded.archives):
         raise FlagError(
-            f'--model_dir={folder} was pre-trained for {was} steps, not {plan.first_step}: give the '
+            f'--model_dir={folder} was pre-trained for {was} steps, not {phase.first_step}: give the '
             'same --batch_size and data, or another folder.'
         )
 
 
-def _check_slots(plan: PhasePlan, hparams: dict[str, Any]) -> None:
+def _check_slots(phase: PhasePlan, hparams: dict[str, Any]) -> None:
     """Raises FlagError if a checkpoint holds other variables of the optimizer than it would need."""
-    was, now = hparams.get('accumulate', 1), plan.params.accumulate
+    was, now = hparams.get('accumulate', 1), phase.params.accumulate
     frozen = tuple(hparams.get('frozen', ()))
     why = ''
     if was != now:
         why = f'with accumulate={was}, not {now}, and may hold a part of an update'
-    elif plan.params.loss_scaling and not hparams.get('loss_scaling'):
+    elif phase.params.loss_scaling and not hparams.get('loss_scaling'):
         why = 'without --precision=float16, so its checkpoint holds no loss scale'
-    elif frozen != plan.params.frozen:
+    elif frozen != phase.params.frozen:
         before = f'with --freeze={frozen[-1]}' if frozen else 'without --freeze'
         why = f'{before}, so that its optimizer has slots for other layers'
     if why:
         raise FlagError(
-            f'--model_dir={plan.folder} was trained {why}: give the same, or another folder and '
-            f'--warm_start={plan.folder}.'
+            f'--model_dir={phase.folder} was trained {why}: give the same, or another folder and '
+            f'--warm_start={phase.folder}.'
         )

@@ -1,15 +1,14 @@
 """Settings -> what training will do, checked before anything is written."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import FlagError
-from estimator_lab.base.settings import settings_in_use
 from estimator_lab.base.suggestions import unknown
-from estimator_lab.core.model import AnyModel, Task
+from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.data.archives import Say, distinct_examples
 from estimator_lab.data.images.augment import parse_augmentation
@@ -17,7 +16,7 @@ from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER
-from estimator_lab.runs.companions import Companions, open_companions
+from estimator_lab.runs.companions import open_companions
 from estimator_lab.runs.model import unlisted_checkpoint
 from estimator_lab.runs.precision import FLOAT16, FLOAT32, check_precision
 from estimator_lab.runs.record import Record, read_record
@@ -33,59 +32,12 @@ from estimator_lab.training.inputs import (
     open_inputs,
     open_pretraining,
 )
-from estimator_lab.training.phases import PhasePlan, plan_phases
+from estimator_lab.training.phases import Plan, plan_phases
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _BACKBONE = 'backbone'  # all layers before the last
 _CACHE_MEGABYTES = 256  # of decoded images
-_COMPARED = (
-    *('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'freeze', 'seed'),
-)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What training will do: one model, its data and its model_dir.
-
-    Attributes:
-      settings: of the run.
-      say: shows one line to the user.
-      cluster: the part of this process.
-      model: what is trained.
-      task: what it learns.
-      params: its parameters, those that the data decides included.
-      kind: of the examples.
-      reader: how they become arrays.
-      inputs: what the last phase trains and evaluates on.
-      phases: of training, in order; most models have one.
-      companions: what the model takes from other trained models.
-      warm_start: where the first weights come from; None for random weights, and for a resumed run.
-    """
-
-    settings: Settings
-    say: Say
-    cluster: Cluster
-    model: AnyModel
-    task: Task
-    params: Any
-    kind: Kind
-    reader: Reader
-    inputs: Inputs
-    phases: tuple[PhasePlan, ...]
-    companions: Companions
-    warm_start: WarmStart | None
-
-    @property
-    def max_steps(self) -> int:
-        """The global step at which training ends."""
-        return self.phases[-1].last_step
-
-    @property
-    def choices(self) -> dict[str, Any]:
-        """What the user chose and has an effect, by name, for comparison with other runs."""
-        chosen = {name: getattr(self.settings, name) for name in _COMPARED}
-        return {**chosen, **settings_in_use(self.params), 'steps': self.max_steps}
 
 
 def make_plan(settings: Settings, say: Say = print) -> Plan:
@@ -128,24 +80,11 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     _check_method(settings, cluster, params, len(model.phases(params)) > 1, bool(companions.style_targets))
     check_enough(inputs, settings, params.smallest_batch)
     pretraining = _open_pretraining(model, params, settings, inputs, say)
-    phases = plan_phases(settings, cluster, model, params, inputs, pretraining, kind.name)
     reader = _open_reader(settings, kind, params, inputs, pretraining)
-    _check_changes(settings, phases, cluster, say)
-    warm_start = _warm_start(settings, model, reader, phases[-1], say)
-    return Plan(
-        settings=settings,
-        say=say,
-        cluster=cluster,
-        model=model,
-        task=task,
-        params=params,
-        kind=kind,
-        reader=reader,
-        inputs=inputs,
-        phases=phases,
-        companions=companions,
-        warm_start=warm_start,
-    )
+    plan = Plan(settings, say, cluster, model, task, params, kind, reader, inputs, companions)
+    plan = replace(plan, phases=plan_phases(plan, pretraining))
+    _check_changes(plan)
+    return replace(plan, warm_start=_warm_start(plan))
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
@@ -246,39 +185,38 @@ def _open_reader(settings: Settings, kind: Kind, params: Any, inputs: Inputs, pr
     return kind.reader(options)
 
 
-def _check_changes(settings: Settings, phases: Iterable[PhasePlan], cluster: Cluster, say: Say) -> None:
+def _check_changes(plan: Plan) -> None:
     """Reports what has changed since the last start; raises FlagError for what breaks the run."""
-    for phase in phases:
-        if cluster.trains and not settings.resume_changed:
-            phase.resumption.check(settings.model_dir)
-        if cluster.is_chief and phase.resumption.changes:
-            say(str(phase.resumption))
+    for phase in plan.phases:
+        if plan.cluster.trains and not plan.settings.resume_changed:
+            phase.resumption.check(plan.settings.model_dir)
+        if plan.cluster.is_chief and phase.resumption.changes:
+            plan.say(str(phase.resumption))
 
 
-def _warm_start(
-    settings: Settings, model: AnyModel, reader: Reader, final: PhasePlan, say: Say
-) -> WarmStart | None:
+def _warm_start(plan: Plan) -> WarmStart | None:
     """Returns where the first weights come from; reports weights that are there, but not used."""
-    resumes = tf.train.latest_checkpoint(str(settings.model_dir)) is not None
-    if unlisted := unlisted_checkpoint(settings.model_dir):
-        say(
-            f"{settings.model_dir} holds {unlisted}, but no file 'checkpoint' that lists it: training "
-            'starts from the beginning.'
+    settings, folder = plan.settings, plan.settings.model_dir
+    resumes = tf.train.latest_checkpoint(str(folder)) is not None
+    if unlisted := unlisted_checkpoint(folder):
+        plan.say(
+            f"{folder} holds {unlisted}, but no file 'checkpoint' that lists it: training starts from the "
+            'beginning.'
         )
-    if settings.warm_start and resumes:
-        say(
-            f'--warm_start={settings.warm_start} is only for new runs: {settings.model_dir} goes on from '
-            'its own checkpoint.'
+    if resumes and settings.warm_start:
+        plan.say(
+            f'--warm_start={settings.warm_start} is only for new runs: {folder} goes on from its own '
+            'checkpoint.'
+        )
+    if settings.freeze and not (resumes or settings.warm_start):
+        raise FlagError(
+            f'--freeze={settings.freeze} would keep random weights: give --warm_start, the folder of a '
+            'trained model.'
         )
     if resumes or settings.warm_start is None:
-        if settings.freeze and not resumes:
-            raise FlagError(
-                f'--freeze={settings.freeze} would keep random weights: give --warm_start, the folder of a '
-                'trained model.'
-            )
         return None
-    if final.before:
+    if len(plan.phases) > 1:
         raise FlagError(
             '--warm_start takes the place of pre-training: give --hparams=pretrain_epochs=0 as well.'
         )
-    return open_warm_start(settings, model, reader, final)
+    return open_warm_start(settings.warm_start, plan)

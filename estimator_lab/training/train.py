@@ -14,8 +14,7 @@ from estimator_lab.runs.weights.checkpoint import all_finite
 from estimator_lab.tf1 import deterministic_operations, tf
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.phase import Reports, is_finished, open_reports, train_phase
-from estimator_lab.training.phases import PhasePlan, saved_step
-from estimator_lab.training.plan import Plan
+from estimator_lab.training.phases import PhasePlan, Plan, saved_step
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,18 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.settings import structural_settings
-from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
-from estimator_lab.data.kind import Reader
 from estimator_lab.models.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.runs.importing import dependent_variables
 from estimator_lab.runs.model import open_trained, shapes_of_variables
 from estimator_lab.runs.record import check_same
 from estimator_lab.tf1 import tf
-from estimator_lab.training.phases import PhasePlan
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.phases import Plan
 
 _FLAG = '--warm_start'
 _MOST_SHOWN = 40  # names of variables
@@ -74,29 +72,26 @@ def warm_start_settings(
     )
 
 
-def open_warm_start(settings: Settings, model: AnyModel, reader: Reader, final: PhasePlan) -> WarmStart:
-    """Returns what a run can start from in the folder of --warm_start.
+def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
+    """Returns what a run can start from in another folder.
 
     With the same labels, tokens and styles, all of the network's variables are taken. Otherwise those whose
     size depends on what differs are new, such as the head.
 
     Args:
-      settings: of the run.
-      model: what it trains.
-      reader: how its examples become arrays.
-      final: its last phase.
+      folder: the other model_dir.
+      plan: of the run.
 
     Raises:
       FlagError: the folder holds another model, or one of another size; frozen layers would be new.
       DataError: the folder holds no model that can be opened.
     """
-    folder = settings.warm_start
-    assert folder is not None, 'the caller has looked'
     if folder.is_file():
         raise DataError(
             f'{_FLAG}={folder} is a file: python -m estimator_lab.import_weights makes a folder of it.'
         )
-    source, params, record = open_trained(folder, _FLAG), final.params, final.record
+    source, model, reader = open_trained(folder, _FLAG), plan.model, plan.reader
+    params, record = plan.phases[-1].params, plan.phases[-1].record
     shapes = shapes_of_variables(model, params, reader)
     new: set[str] = set()
     for name in _VOCABULARIES:
@@ -110,21 +105,21 @@ def open_warm_start(settings: Settings, model: AnyModel, reader: Reader, final: 
         old = replace(old, image_shape=record.image_shape)
     check_same(folder, old, replace(record, vocabulary=()), _network_fields(model.params), _FLAG)
     if params.frozen:
-        _check_frozen(settings, model, reader, params, new)
+        _check_frozen(folder, plan, params, new)
     origin = f'{source.model_dir} at step {source.step}'
     return WarmStart(source.checkpoint, origin, taken, tuple(name for name in shapes if name in new))
 
 
-def _check_frozen(settings: Settings, model: AnyModel, reader: Reader, params: Any, new: set[str]) -> None:
+def _check_frozen(folder: Path, plan: Plan, params: Any, new: set[str]) -> None:
     """Raises FlagError if layers would be frozen that get new weights."""
     every, trained = (
-        shapes_of_variables(model, one, reader, trainable=True)
+        shapes_of_variables(plan.model, one, plan.reader, trainable=True)
         for one in (replace(params, frozen=()), params)
     )
     random = [name for name in every if name in new and name not in trained]
     if random:
         raise FlagError(
-            f'--freeze={settings.freeze} would keep random weights, as {settings.warm_start} lacks '
+            f'--freeze={plan.settings.freeze} would keep random weights, as {folder} lacks '
             f'{random[0]}: name an earlier layer.'
         )
 
