@@ -140,11 +140,6 @@ class Cluster:
                 stack.enter_context(tf.Graph().as_default())
             yield
 
-    def device_filters(self) -> list[str]:
-        """Returns those of Estimator's default session: a lost worker must stop no other."""
-        is_asynchronous = self.distribution == PARAMETER_SERVER and self.trains
-        return ['/job:ps', f'/job:{self.task_type}/task:{self.task_id}'] if is_asynchronous else []
-
 
 def read_cluster(distribution: str) -> Cluster:
     """Returns this process's part.

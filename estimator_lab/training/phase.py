@@ -33,7 +33,7 @@ from estimator_lab.training.hooks import (
 )
 from estimator_lab.training.interrupt import StopSwitch
 from estimator_lab.training.phases import PhasePlan, Plan, saved_step
-from estimator_lab.training.position import PositionHook
+from estimator_lab.training.position import PositionHook, position_of
 from estimator_lab.training.warm_start import warm_start_settings
 
 _CHECKPOINTS_A_PHASE = 5
@@ -105,30 +105,17 @@ def train_phase(plan: Plan, phase: PhasePlan, reports: Reports, switch: StopSwit
     """
     cluster, evaluations = plan.cluster, reports.evaluations
     with cluster.scope():  # an Estimator copies its configuration, and the strategy with it
-        estimator = tf.estimator.Estimator(
-            _model_fn(plan),
-            str(phase.folder),
-            _run_config(plan, phase),
-            dict(vars(phase.params)),
-            _start(plan, phase),
-        )
+        config, start = _run_config(plan, phase), _start(plan, phase)
+        estimator = tf.estimator.Estimator(_model_fn(plan), None, config, dict(vars(phase.params)), start)
     if is_finished(phase, reports):
         return _evaluate_only(plan, phase, reports, estimator, switch)
     if cluster.is_chief:
         _prepare_folder(plan, phase)
-    progress = ProgressHook(
-        phase.last_step,
-        plan.settings.batch_size * cluster.batches_a_step,
-        plan.settings.save_summary_steps,
-        str(phase.folder),
-        plan.say,
-    )
-    watch, position = _watch(plan, phase, reports, switch), _position_hook(plan, phase)
-    stop = StopTrainingHook(switch, watch, lambda: evaluations.are_enough, cluster.is_synchronous_worker)
+    watch, progress = _watch(plan, phase, reports, switch), _progress(plan, phase)
     train_spec = tf.estimator.TrainSpec(
-        _train_input_fn(plan, phase, reports.train, position),
+        _train_input_fn(plan, phase, reports.train),
         phase.last_step,
-        [stop, position, *_chief_hooks(plan, phase, progress)],
+        _train_hooks(plan, phase, reports, watch, progress),
         _listeners(plan, phase),
     )
     receiver = serving_input_receiver_fn(plan.reader, plan.model, phase.params)
@@ -136,19 +123,14 @@ def train_phase(plan: Plan, phase: PhasePlan, reports: Reports, switch: StopSwit
     eval_spec = tf.estimator.EvalSpec(
         _eval_input_fn(plan, phase, reports.evaluation, switch),
         phase.inputs.eval_steps,
-        hooks=[_evaluation_hook(plan, phase, switch, progress if cluster.is_chief else None)],
+        hooks=[_evaluation_hook(plan, phase, switch, progress)],
         exporters=[evaluations, *exporters],
         start_delay_secs=0,
         # An evaluator in a process of its own looks for new checkpoints this often.
         throttle_secs=0 if cluster.trains else _EVALUATOR_POLL_SECONDS,
     )
     doing('building the graph' if cluster.is_chief else '', plain=cluster.is_chief)
-    work = functools.partial(tf.estimator.train_and_evaluate, estimator, train_spec, eval_spec)
-    if cluster.tasks:
-        _work_in_cluster(plan, phase, watch, estimator, work)
-    else:
-        with nullcontext() if cluster.strategy else reused_evaluation_graph(estimator):
-            work()
+    _train_and_evaluate(watch, phase, estimator, train_spec, eval_spec)
     if evaluations.last.get('global_step', phase.last_step) < phase.last_step and evaluations.are_enough:
         plan.say(f'No better for {plan.settings.early_stopping} evaluations: stopped early.')
         export_at_the_end(exporters, estimator, evaluations.last)
@@ -179,10 +161,17 @@ def _watch(plan: Plan, phase: PhasePlan, reports: Reports, switch: StopSwitch) -
     return Watch(plan.cluster, switch, lambda: is_finished(phase, reports), check, plan.say)
 
 
-def _work_in_cluster(plan: Plan, phase: PhasePlan, watch: Watch, estimator: Any, work: Any) -> None:
-    cluster = plan.cluster
+def _train_and_evaluate(
+    watch: Watch, phase: PhasePlan, estimator: Any, train_spec: Any, eval_spec: Any
+) -> None:
+    cluster = watch.cluster
+    work = functools.partial(tf.estimator.train_and_evaluate, estimator, train_spec, eval_spec)
+    if not cluster.tasks:
+        with nullcontext() if cluster.strategy else reused_evaluation_graph(estimator):
+            work()
+        return
 
-    def work_again() -> None:
+    def evaluate_each() -> None:
         """Training that is faster than an evaluator deletes checkpoints before they are read."""
         while True:
             before = estimator.latest_checkpoint()
@@ -193,7 +182,7 @@ def _work_in_cluster(plan: Plan, phase: PhasePlan, watch: Watch, estimator: Any,
                     raise
 
     try:
-        watch.run(work if cluster.trains else work_again)
+        watch.run(work if cluster.trains else evaluate_each)
     finally:
         if cluster.is_synchronous_worker:
             # TensorFlow makes each worker write what the chief writes, as it may need collective operations.
@@ -238,17 +227,14 @@ def _start(plan: Plan, phase: PhasePlan) -> Any:
 
 
 def _run_config(plan: Plan, phase: PhasePlan) -> Any:
-    settings, cluster = plan.settings, plan.cluster
+    settings = plan.settings
     steps = phase.last_step - phase.first_step
     every = min(-(-steps // _CHECKPOINTS_A_PHASE), _MOST_STEPS_BETWEEN_CHECKPOINTS)
-    session = session_config(settings.precision)
-    if session is not None:
-        session.device_filters.extend(cluster.device_filters())
     return tf.estimator.RunConfig(
         model_dir=str(phase.folder),
         tf_random_seed=settings.seed,
-        session_config=session,
-        train_distribute=cluster.strategy,
+        session_config=session_config(settings.precision),
+        train_distribute=plan.cluster.strategy,
         save_checkpoints_steps=settings.save_checkpoints_steps or every,
         save_summary_steps=settings.save_summary_steps,
         log_step_count_steps=None,  # ProgressHook does it
@@ -256,22 +242,32 @@ def _run_config(plan: Plan, phase: PhasePlan) -> Any:
     )
 
 
-def _position_hook(plan: Plan, phase: PhasePlan) -> PositionHook:
-    cluster = plan.cluster
-    together = cluster.batches_a_step * plan.settings.batch_size
-    sets = cluster.is_chief or cluster.is_synchronous_worker
-    return PositionHook(phase.folder, phase.resumption.input, together, sets)
-
-
-def _chief_hooks(plan: Plan, phase: PhasePlan, progress: ProgressHook) -> list[Any]:
+def _progress(plan: Plan, phase: PhasePlan) -> ProgressHook | None:
+    """Returns the hook that shows the progress of training; None in a process that does not show it."""
     if not plan.cluster.is_chief:
-        return []
-    hooks: list[Any] = [progress]
-    if phase.is_final:
-        name = str(phase.folder)
-        hooks += [LayersHook(plan.say), HparamsHook(plan.choices, name, str(phase.folder / EVALUATION))]
-    if phase.params.loss_scaling:
-        hooks.append(LossScaleHook(plan.say))
+        return None
+    settings, folder = plan.settings, str(phase.folder)
+    together = settings.batch_size * plan.cluster.batches_a_step
+    return ProgressHook(phase.last_step, together, settings.save_summary_steps, folder, plan.say)
+
+
+def _train_hooks(
+    plan: Plan, phase: PhasePlan, reports: Reports, watch: Watch, progress: ProgressHook | None
+) -> list[Any]:
+    cluster, folder = plan.cluster, phase.folder
+    follows = cluster.is_synchronous_worker
+    together = plan.settings.batch_size * cluster.batches_a_step
+    hooks: list[Any] = [
+        StopTrainingHook(watch.switch, watch, lambda: reports.evaluations.are_enough, follows),
+        PositionHook(folder, phase.resumption.input, together, cluster.is_chief or follows),
+    ]
+    if progress:
+        hooks.append(progress)
+        if phase.is_final:
+            row = HparamsHook(plan.choices, str(folder), str(folder / EVALUATION))
+            hooks += [LayersHook(plan.say), row]
+        if phase.params.loss_scaling:
+            hooks.append(LossScaleHook(plan.say))
     return hooks
 
 
@@ -289,18 +285,17 @@ def _evaluation_hook(
     return EvaluationHook(switch, progress, plan.settings.batch_size, inputs.evaluated, noun, plan.say)
 
 
-def _train_input_fn(plan: Plan, phase: PhasePlan, report: InputReport, position: PositionHook) -> InputFn:
+def _train_input_fn(plan: Plan, phase: PhasePlan, report: InputReport) -> InputFn:
     """Returns the input function of training; it starts where the newest checkpoint ends."""
     settings, inputs, cluster = plan.settings, phase.inputs, plan.cluster
     order: Order = inputs.train.order(settings.shuffle_buffer, settings.seed)
     shard = cluster.shard(settings.batch_size * cluster.batches_a_step)
     if cluster.has_own_pace:
-        order, shard = (
-            OwnPaceOrder(order, cluster.rank, cluster.workers, inputs.train.total or 0),
-            ONLY_WORKER,
-        )
+        size = inputs.train.total or 0
+        order, shard = OwnPaceOrder(order, cluster.rank, cluster.workers, size), ONLY_WORKER
+    resume = functools.partial(position_of, phase.folder, phase.resumption.input)
     return archive_input_fn(
-        *(order, plan.reader, settings.batch_size, report, inputs.vocabulary, position.position), shard=shard
+        order, plan.reader, settings.batch_size, report, inputs.vocabulary, resume, shard=shard
     )
 
 

@@ -35,11 +35,6 @@ class PositionHook(tf.train.SessionRunHook):
     examples: int
     sets: bool
 
-    def position(self) -> int:
-        """Returns the position of the newest checkpoint, at which the input begins."""
-        found = saved_position(self.folder, self.record)
-        return self.record.position if found is None else found
-
     def begin(self) -> None:
         """Creates the variable; Estimator's Saver, which is built later, includes it."""
         self._variable = tf.get_variable(
@@ -81,6 +76,12 @@ class PositionHook(tf.train.SessionRunHook):
                 session.run(self._variable.initializer)
 
         saver.restore = restore_any
+
+
+def position_of(folder: Path, record: InputRecord) -> int:
+    """Returns the position of the newest checkpoint of a phase, at which its input begins."""
+    found = saved_position(folder, record)
+    return record.position if found is None else found
 
 
 def saved_position(folder: Path, record: InputRecord) -> int | None:

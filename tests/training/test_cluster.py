@@ -88,7 +88,6 @@ def test_tasks(read):
         *('parameter_server', 'worker 1', 2, 3),
     )
     assert worker.has_own_pace and not worker.is_chief and not worker.evaluates
-    assert worker.device_filters() == ['/job:ps', '/job:worker/task:1']
     assert str(worker) == 'worker 1 of 1 chief, 2 worker, 1 ps'
     evaluator = read({'cluster': TASKS, 'task': {'type': 'evaluator', 'index': 0}})
     assert evaluator.evaluates and not evaluator.trains and evaluator.shard(6) == ONLY_WORKER

@@ -12,7 +12,7 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.runs.record import write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
-from estimator_lab.training.position import CONSUMED, PositionHook
+from estimator_lab.training.position import CONSUMED, position_of
 from estimator_lab.training.train import train
 from tests.archive_files import encoded, picture, write_tar
 from tests.small_runs import SMALL, cnn_settings, opened, values_in
@@ -51,7 +51,7 @@ def go_on(folder, archive):
 def keys(plan, count):
     """Returns the names of the images that training takes next."""
     (phase,) = plan.phases
-    position = PositionHook(phase.folder, phase.resumption.input, 0, True).position()
+    position = position_of(phase.folder, phase.resumption.input)
     order = phase.inputs.train.order(plan.settings.shuffle_buffer, plan.settings.seed)
     return [each.name for each in itertools.islice(order.onwards(position), count)]
 
