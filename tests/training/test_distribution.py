@@ -66,19 +66,19 @@ def test_parameter_server(cluster):
     run = cluster(
         *('chief', 'worker0', 'ps0', 'evaluator'),
         distribution='parameter_server',
-        max_steps=500,
-        save_checkpoints_steps=100,
+        max_steps=1000,
+        save_checkpoints_steps=1000,  # the worker goes on from the newest one that it finds
     )
     run.start('ps0', 'chief', 'evaluator', pace=0.05)
     # A worker that looks before the chief has set up the variables would look again after 30 s only.
     run.wait_for(lambda: run.saved_step() >= 0)
     run.start('worker0', pace=0.05)
     assert run.statuses() == {'ps0': 0, 'chief': 0, 'evaluator': 0, 'worker0': 0}, run.outputs()
-    assert run.saved_step() >= 500
+    assert run.saved_step() >= 1000
     first, second = run.keys('chief')[:12], run.keys('worker0')[:12]
     assert sorted([*first, *second]) == sorted(set(run.keys('chief'))) and len(set(first)) == 12
     assert 0 <= consumed_in(run) - 6 * run.saved_step() <= 12, 'but for the steps of others since'
-    check_it_was_evaluated_and_learned(run, 'evaluator', 500)
+    check_it_was_evaluated_and_learned(run, 'evaluator', 1000)
     assert 'evaluated at' not in run.output('chief') and 'Training data' not in run.output('worker0')
     assert 'Task             worker 0 of 1 chief, 1 worker, 1 ps' in run.output('worker0')
     assert len(list(run.model_dir.glob('events*'))) == 1  # the chief's
