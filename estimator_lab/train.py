@@ -2,7 +2,6 @@
 
 import dataclasses
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +62,7 @@ def main(settings: Settings, line: command.CommandLine) -> int:
         _announce(plan)
     if cluster.tasks:
         _say(f'Task             {cluster}')
-    result = _train(plan)
+    result = _train(plan, line)
     if cluster.is_chief or result.metrics:
         return _conclude(plan, result, line)
     _say(f'The {cluster.task_type} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
@@ -76,7 +75,7 @@ def _check_files(paths: Sequence[str]) -> None:
         expand(local)
 
 
-def _train(plan: 'Plan') -> 'Result':
+def _train(plan: 'Plan', line: command.CommandLine) -> 'Result':
     from estimator_lab.data.bad_examples import TooManyBadError
     from estimator_lab.training.train import newest_step, train
 
@@ -86,11 +85,8 @@ def _train(plan: 'Plan') -> 'Result':
         step = newest_step(plan)
         saved = f'The checkpoint of step {step} is saved.' if step else 'Nothing was learned yet.'
         allowed = next(share for share in _SHARES if share >= error.share)
-        arguments = shlex.join(_arguments_without('max_bad_fraction'))
-        raise DataError(
-            f'{error} {saved} Check the images, or go on with: {_command()} {arguments} '
-            f'--max_bad_fraction={allowed:g}'
-        ) from error
+        again = _command(line, ['max_bad_fraction'], f'--max_bad_fraction={allowed:g}')
+        raise DataError(f'{error} {saved} Check the images, or go on with: {again}') from error
 
 
 def _demo_data() -> tuple[list[str], list[str]]:
@@ -143,13 +139,12 @@ def _named(archives: 'Archives') -> str:
 
 def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
     settings, noun = plan.settings, plan.kind.noun
-    again = f'{_command()} {shlex.join(map(hide_secrets, sys.argv[1:]))}'
     if result.bad_images:
         _say(f'{result.bad_images:,} {noun} could not be decoded and were skipped.')
     if result.interrupted:
         saved = f'; saved in {result.checkpoint}' if result.checkpoint else ''
         _say(f'Stopped at step {result.step} of {result.max_steps}{saved}')
-        _say(f'Go on with       {again}')
+        _say(f'Go on with       {_command(line)}')
         return INTERRUPTED
     if result.step < result.max_steps and not result.stopped_early:
         _say(f'The data ended at step {result.step} of {result.max_steps}.')
@@ -184,29 +179,16 @@ def _kept(checkpoint: str, settings: Settings) -> str:
 
 def _next_command(line: command.CommandLine) -> str:
     """Returns the next command: the user's own images after the built-in ones, otherwise more steps."""
-    left_out: tuple[str, ...] = _LENGTH
-    more = ['--max_steps=...']
-    if 'data' not in line.given:
-        left_out = (*_LENGTH, *_OF_ONE_RUN)
-        more = ['--data=TRAIN.tar', '--eval_data=TEST.tar', '--model_dir=runs/mine']
+    if 'data' in line.given:
+        return _command(line, _LENGTH, '--max_steps=...')
+    own = ('--data=TRAIN.tar', '--eval_data=TEST.tar', '--model_dir=runs/mine')
+    return _command(line, (*_LENGTH, *_OF_ONE_RUN), *own)
+
+
+def _command(line: command.CommandLine, left_out: Sequence[str] = (), *more: str) -> str:
+    """Returns the command again, without some flags and with others."""
     kept = [word for name, word in line.words.items() if name not in left_out]
-    return f'{_command()} {shlex.join(map(hide_secrets, [*kept, *more]))}'
-
-
-def _arguments_without(*names: str) -> list[str]:
-    """Returns the command line without some flags, which may be given as `--name=value` or `--name value`."""
-    kept, arguments = [], iter(sys.argv[1:])
-    for argument in arguments:
-        name, _, value = argument.lstrip('-').partition('=')
-        if not argument.startswith('-') or name not in names:
-            kept.append(argument)
-        elif not value:
-            next(arguments, None)
-    return list(map(hide_secrets, kept))
-
-
-def _command() -> str:
-    return f'{command.python()} -m estimator_lab.train'
+    return f'{command.python()} -m estimator_lab.train {shlex.join(map(hide_secrets, [*kept, *more]))}'
 
 
 COMMAND = command.Command(main, _USAGE, Settings, places=['data'], hint=_HINT)

@@ -55,7 +55,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(archive, tmp_path, started):
     out, err, _ = stopped(process, signal.SIGINT)
     step = int(re.search(r'Stopped at step (\d+) of 100000', out)[1])
     assert err == '' and (model_dir / f'model.ckpt-{step}.index').exists()
-    assert re.search(r'^Go on with +\S+ -m estimator_lab.train --data', out, re.MULTILINE)
+    assert re.search(r'^Go on with +\S+ -m estimator_lab.train .*--data', out, re.MULTILINE)
     out, err = started('estimator_lab.train', *flags, f'--max_steps={step + 2}').communicate(timeout=600)
     assert f'Training         step {step} to {step + 2}' in out and err == ''
 
