@@ -5,6 +5,7 @@ import pytest
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.training.plan import make_plan
+from estimator_lab.training.train import train
 from tests.small_runs import small_settings, values_in
 
 
@@ -22,7 +23,7 @@ def plan(archive, tmp_path):
 
 
 def test_another_size_needs_another_folder(plan):
-    assert plan('layers=5-2', 4).train().metrics['floats_per_image'] == 2
+    assert train(plan('layers=5-2', 4)).metrics['floats_per_image'] == 2
     with pytest.raises(FlagError, match='was made with --hparams=layers=5-2, not 6-2: name another folder'):
         plan('layers=6-2', 8)
 
@@ -32,7 +33,7 @@ def test_pre_trained_layers_are_unrolled(plan, tmp_path):
         return values_in(tmp_path / 'model' / folder, step)
 
     hparams = 'layers=5-3,pretrain_epochs=0.5,activation=sigmoid'
-    assert plan(hparams, 5).train().step == 5  # two steps a layer, one of fine-tuning
+    assert train(plan(hparams, 5)).step == 5  # two steps a layer, one of fine-tuning
     before, begun, end = variables('pretrain_2', 4), variables('', 4), variables('', 5)
     for layer, mirror in ((1, 2), (2, 1)):
         for name in ('kernel', 'bias'):
@@ -41,6 +42,6 @@ def test_pre_trained_layers_are_unrolled(plan, tmp_path):
         assert np.array_equal(begun[f'decoder_{mirror}/kernel'], before[f'layer_{layer}/kernel'].T)
         assert np.array_equal(begun[f'decoder_{mirror}/bias'], before[f'layer_{layer}/visible_bias'])
     # Going on saves what it starts from once more: unrolling again would have changed the decoder.
-    assert plan(hparams, 6).train().step == 6
+    assert train(plan(hparams, 6)).step == 6
     again = variables('', 5)
     assert all(np.array_equal(again[name], end[name]) for name in end)
