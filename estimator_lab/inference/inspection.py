@@ -40,8 +40,7 @@ from estimator_lab.inference.settings import InspectionSettings
 from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
 from estimator_lab.models.recursive.model import NODE_LOGITS
 from estimator_lab.models.recursive.pictures import shown_tree, tree_picture
-from estimator_lab.runs.memory import measure, shown_bytes
-from estimator_lab.runs.summary import summary_lines
+from estimator_lab.runs.summary import network_layers, summary_lines
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import Tensor, tf
 
@@ -136,9 +135,8 @@ def inspect(run: Run, example: str | Path | np.ndarray, settings: InspectionSett
 def summary_of(run: Run) -> str:
     """Returns a table of a model's layers, the shapes of their outputs and their parameters."""
     doing('building the network')
-    network = measure(run.architecture, run.params, run.reader)
-    weights = f'; {shown_bytes(network.variables)} of weights, at step {run.step}'
-    return '\n'.join(summary_lines(network.layers, weights))
+    layers = network_layers(run.architecture, run.params, run.reader)
+    return '\n'.join(summary_lines(layers, f'; at step {run.step}'))
 
 
 def show_in_tensorboard(

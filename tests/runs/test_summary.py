@@ -1,12 +1,11 @@
-from estimator_lab.runs.memory import measure, shown_bytes
 from estimator_lab.runs.model import open_trained
-from estimator_lab.runs.summary import LayerSize, summary_lines
+from estimator_lab.runs.summary import LayerSize, network_layers, summary_lines
 from tests.small_runs import values_in
 
 
 def test_the_layers_of_a_cnn(cnn_dir):
     trained = open_trained(cnn_dir)
-    layers = measure(trained.architecture, trained.params, trained.reader).layers
+    layers = network_layers(trained.architecture, trained.params, trained.reader)
     found = {layer.name: layer for layer in layers}
     # 8x8 pixels, 5x5 filters, 2 of them in the first convolution; 4 labels.
     assert found['conv1'] == LayerSize('conv1', '8x8x2', 5 * 5 * 2 + 2, 0)
@@ -16,11 +15,6 @@ def test_the_layers_of_a_cnn(cnn_dir):
     slots = ('Adam', 'beta1_power', 'beta2_power', 'global_step', 'input/consumed')
     in_file = sum(size for name, size in values.items() if not any(slot in name for slot in slots))
     assert sum(layer.parameters + layer.others for layer in layers) == in_file
-
-
-def test_a_size_in_bytes():
-    sizes = (5, 99_999, 2_500_000, 99_999_999, 1.5e10)
-    assert list(map(shown_bytes, sizes)) == ['0.0 kB', '100.0 kB', '2.5 MB', '100.0 MB', '15.0 GB']
 
 
 def test_the_table():
