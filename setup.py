@@ -18,6 +18,7 @@ RUNTIME = [
 # pytest-xdist runs test files in parallel: most tests wait for TensorFlow to start.
 TEST = [
     'pytest>=8',
+    'pytest-timeout>=2.3',
     'pytest-xdist>=3.5',
     'hypothesis>=6.100',
     'mypy>=1.11',

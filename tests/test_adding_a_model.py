@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.places import ROOT
+from tests.support.places import ROOT
 
 PAGE = (ROOT / 'docs' / 'adding_a_model.md').read_text(encoding='utf-8')
 FILE, LINE, SMALL = re.findall(r'^```python\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL)

@@ -7,8 +7,10 @@ import re
 import pytest
 
 from estimator_lab.__main__ import COMMANDS
-from tests.commands import flags_of
-from tests.places import ROOT
+from tests.support.commands import flags_of
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 # Errors that name a flag which some command in whose imports they are does not have: the flag of another
 # command whose value is at fault, or code that the command never calls.

@@ -3,8 +3,11 @@
 import ast
 import re
 
-from tests.conftest import FAST, ON_BOTH, ONCE, is_fast
-from tests.places import ROOT
+import pytest
+
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 PACKAGE = ROOT / 'estimator_lab'
 SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
@@ -38,23 +41,12 @@ def test_no_file_is_longer_than_400_lines():
 
 
 def test_tests_mirror_the_package():
-    """Each folder of tests has the name of a room, or is one of four without a counterpart."""
-    own = {'conformance', 'examples', 'golden', 'robustness'}
+    """Each folder of tests has the name of a room, or is one without a counterpart."""
+    own = {'conformance', 'examples', 'golden', 'robustness', 'support'}
     for path in (ROOT / 'tests').rglob('test_*.py'):
         folder = path.parent.relative_to(ROOT / 'tests')
         if folder.parts and folder.parts[0] not in own:
             assert (PACKAGE / folder).is_dir(), path
-
-
-def test_the_marked_tests_exist():
-    assert not [place for place in (*FAST, *ONCE, *ON_BOTH) if not (ROOT / 'tests' / place).exists()]
-
-
-def test_make_check_tests_every_room():
-    files = [path.relative_to(ROOT / 'tests') for path in (ROOT / 'tests').rglob('test_*.py')]
-    fast = {path.parts[0] for path in files if is_fast(path)}
-    assert {path.parent.name for path in PACKAGE.glob('*/__init__.py')} <= fast
-    assert 'test_main.py' in fast  # the commands
 
 
 def test_the_picture_in_contributing_matches_the_rooms():

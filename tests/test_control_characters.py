@@ -16,10 +16,12 @@ from estimator_lab.base.progress import say
 from estimator_lab.data import pack, tar_index
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.train import train
-from tests.archive_files import encoded, picture
-from tests.commands import invoke
-from tests.places import ROOT
-from tests.small_runs import cnn_settings
+from tests.support.archive_files import encoded, picture
+from tests.support.commands import invoke
+from tests.support.places import ROOT
+from tests.support.small_runs import cnn_settings
+
+pytestmark = pytest.mark.once
 
 # What clears a screen, names a window, turns the direction of text, breaks a line, begins a formula.
 LABELS = [b'\x1b[2Jn', b'n\xc2\x9b31m', b'n\xe2\x80\xae', b'n\n\r\tm', b'=n', b'n\xff']

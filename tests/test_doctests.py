@@ -5,7 +5,9 @@ import importlib
 
 import pytest
 
-from tests.places import ROOT
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 WITH_EXAMPLES = [
     path.relative_to(ROOT)

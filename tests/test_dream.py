@@ -12,6 +12,8 @@ from estimator_lab import dream
 from estimator_lab.inference.samples import class_columns
 from estimator_lab.runs.event_files import values_in
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def run(cnn_dir, tmp_path, run_command):

@@ -9,8 +9,8 @@ from estimator_lab.data.images.decode import decode_image
 from estimator_lab.models.style import model as style
 from estimator_lab.models.style.perceptual import built_in_perceptual_loss
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture, write_tar
-from tests.streams import stream_members
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.streams import stream_members
 
 
 def batches(input_fn, most=100):

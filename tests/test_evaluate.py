@@ -7,7 +7,9 @@ from functools import partial
 import pytest
 
 from estimator_lab import evaluate
-from tests.archive_files import encoded, picture, write_tar
+from tests.support.archive_files import encoded, picture, write_tar
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

@@ -12,11 +12,20 @@ from estimator_lab.models.registry import MODELS
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import numeric_signatures
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture, write_tar
-from tests.chromium import colours, screenshot
-from tests.commands import invoke
-from tests.converted import assert_same, of_onnx, of_saved_model, of_tflite, signatures_of, some_inputs
 from tests.models.contract.models import subject_of
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.chromium import colours, screenshot
+from tests.support.commands import invoke
+from tests.support.converted import (
+    assert_same,
+    of_onnx,
+    of_saved_model,
+    of_tflite,
+    signatures_of,
+    some_inputs,
+)
+
+pytestmark = pytest.mark.once
 
 SCRIPT = '<script>document.title="hostile"; "</title><img src=x onerror=alert(1)>'.replace('/', '\u2215')
 LABELS = ['n000000', SCRIPT, '猫', '犬']

@@ -20,10 +20,10 @@ from estimator_lab.runs.converting import onnx_converter, to_tflite
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture
-from tests.converted import assert_same, of_onnx, of_tflite
-from tests.input_batches import numpy_input_fn
-from tests.streams import stream_members
+from tests.support.archive_files import encoded, picture
+from tests.support.converted import assert_same, of_onnx, of_tflite
+from tests.support.input_batches import numpy_input_fn
+from tests.support.streams import stream_members
 
 BARE = Path(__file__).with_name('bare_tensorflow.py')
 

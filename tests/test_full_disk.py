@@ -13,9 +13,11 @@ from estimator_lab.data import pack, tar_index
 from estimator_lab.data.index import path_in_cache, path_next_to
 from estimator_lab.data.sources import source_of
 from estimator_lab.tf1 import tf
-from tests.commands import invoke
-from tests.full_disk import files_up_to
-from tests.small_runs import cnn_settings, trained
+from tests.support.commands import invoke
+from tests.support.full_disk import files_up_to
+from tests.support.small_runs import cnn_settings, trained
+
+pytestmark = pytest.mark.once
 
 FULL = '/dev/full'
 needs_dev_full = pytest.mark.skipif(not Path(FULL).exists(), reason=f'there is no {FULL}')

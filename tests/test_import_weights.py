@@ -8,8 +8,10 @@ import pytest
 
 from estimator_lab import evaluate, export, import_weights, inspect, predict
 from estimator_lab.runs.model import open_trained
-from tests.commands import invoke
-from tests.weight_files import random_values, write_keras_2
+from tests.support.commands import invoke
+from tests.support.weight_files import random_values, write_keras_2
+
+pytestmark = pytest.mark.once
 
 SMALL = {'filters': 2, 'dense_units': 5, 'depth': 11}
 FLAGS = ('--hparams=filters=2,dense_units=5,depth=11', '--image_size=32')

@@ -9,6 +9,8 @@ import pytest
 
 from estimator_lab import inspect
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def run(cnn_dir, tmp_path, run_command):

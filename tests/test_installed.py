@@ -11,7 +11,9 @@ import pytest
 
 from estimator_lab import __version__
 from estimator_lab.__main__ import COMMANDS
-from tests.places import ROOT
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 DATA = {'estimator_lab/py.typed', 'estimator_lab/inference/report/page.html'}
 

@@ -6,8 +6,10 @@ import pytest
 
 from estimator_lab.__main__ import COMMANDS, main
 from estimator_lab.models.registry import MODELS
-from tests.commands import invoke
-from tests.places import ROOT
+from tests.support.commands import invoke
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 
 def run_main():

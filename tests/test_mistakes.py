@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
-from tests.archive_files import encoded, picture
+from tests.support.archive_files import encoded, picture
+
+pytestmark = pytest.mark.once
 
 IMAGE = '--image=ARCHIVE:train/n000002/0003_01.png'
 MISTAKES = [

@@ -13,8 +13,10 @@ import pytest
 from estimator_lab import train
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.models.registry import find_model
-from tests.documentation import all_pages, anchors, commands_of, links, spans
-from tests.places import ROOT, load_script
+from tests.support.documentation import all_pages, anchors, commands_of, links, spans
+from tests.support.places import ROOT, load_script
+
+pytestmark = pytest.mark.once
 
 results = load_script(ROOT / 'benchmarks/results.py')
 PAGES = [*all_pages(), ROOT / 'CHANGELOG.md']

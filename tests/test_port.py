@@ -5,8 +5,8 @@ import json
 import pytest
 
 from estimator_lab import port
-from tests.commands import invoke
-from tests.places import ROOT
+from tests.support.commands import invoke
+from tests.support.places import ROOT
 
 PROGRAM = """\
 import numpy as np

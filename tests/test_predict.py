@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from estimator_lab import predict
-from tests.archive_files import encoded, picture, write_tar
-from tests.commands import invoke
-from tests.streams import stream_members
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.commands import invoke
+from tests.support.streams import stream_members
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.documentation import all_pages
-from tests.places import ROOT, load_script
+from tests.support.documentation import all_pages
+from tests.support.places import ROOT, load_script
 
 declared = load_script(ROOT / 'tools/public_names.py')
 PUBLIC = declared.PUBLIC

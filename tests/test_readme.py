@@ -8,10 +8,12 @@ import shutil
 
 import pytest
 
-from tests.archive_files import encoded, picture, small_archive
-from tests.commands import invoke
-from tests.documentation import commands_in_blocks
-from tests.places import ROOT
+from tests.support.archive_files import encoded, picture, small_archive
+from tests.support.commands import invoke
+from tests.support.documentation import commands_in_blocks
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 SMALLER = ('--image_size=8', '--max_steps=2')

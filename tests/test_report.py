@@ -8,6 +8,8 @@ import pytest
 
 from estimator_lab import report
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def model_dir(cnn_dir, tmp_path):

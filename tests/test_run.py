@@ -3,7 +3,7 @@
 import pytest
 
 from estimator_lab.run import split
-from tests.places import ROOT
+from tests.support.places import ROOT
 
 OLD = """
 import sys

@@ -11,8 +11,8 @@ import pytest
 
 from estimator_lab.__main__ import COMMANDS
 from estimator_lab.models.registry import MODELS
-from tests.archive_files import encoded, picture, small_archive
-from tests.places import ROOT, load_script
+from tests.support.archive_files import encoded, picture, small_archive
+from tests.support.places import ROOT, load_script
 
 mkdocs_build = pytest.importorskip('mkdocs.commands.build', reason="no mkdocs: pip install '.[test]'")
 load_config = pytest.importorskip('mkdocs.config').load_config

@@ -11,9 +11,11 @@ import time
 
 import pytest
 
-from tests.forks import Process
-from tests.places import ROOT
-from tests.small_runs import SMALL
+from tests.support.forks import Process
+from tests.support.places import ROOT
+from tests.support.small_runs import SMALL
+
+pytestmark = pytest.mark.once
 
 SECONDS = 100  # five on a machine with nothing else to do; without an end, 600
 

@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-from tests.places import ROOT
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 torch = pytest.importorskip('torch', reason='PyTorch is in the extra `bench`')
 DataLoader = torch.utils.data.DataLoader

@@ -9,9 +9,11 @@ import urllib.request
 import pytest
 from tensorboard import program
 
-from tests.archive_files import small_archive
-from tests.chromium import colours, screenshot
-from tests.small_runs import SMALL, cnn_settings, trained
+from tests.support.archive_files import small_archive
+from tests.support.chromium import colours, screenshot
+from tests.support.small_runs import SMALL, cnn_settings, trained
+
+pytestmark = pytest.mark.once
 
 LABELS = ['n000000', 'n000001', 'n000002', 'n000003']
 WEIGHTS = [f'weights/{layer}/kernel' for layer in ('conv1', 'conv2', 'dense', 'logits')]

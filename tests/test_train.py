@@ -5,8 +5,10 @@ import shlex
 
 import pytest
 
-from tests.archive_files import encoded, picture, write_tar
-from tests.commands import invoke
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.commands import invoke
+
+pytestmark = pytest.mark.once
 
 SMALL = ('--image_size=8', '--hparams=filters=2,dense_units=8', '--batch_size=6')
 

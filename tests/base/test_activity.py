@@ -8,6 +8,8 @@ from estimator_lab.base import activity
 from estimator_lab.base.activity import clear_activity, doing, shown_activity
 from estimator_lab.base.progress import StatusLine, say
 
+pytestmark = pytest.mark.once
+
 
 class Terminal(io.StringIO):
     def isatty(self):

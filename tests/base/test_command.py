@@ -10,6 +10,8 @@ from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.settings import setting
 
+pytestmark = pytest.mark.once
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -9,7 +9,9 @@ import threading
 import pytest
 
 from estimator_lab.base.interrupts import handled, until_stopped
-from tests.places import ROOT
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 
 from estimator_lab.base.json_input import as_object, parse_json, read_json
 
+pytestmark = pytest.mark.once
+
 
 class Point(NamedTuple):
     x: float

@@ -9,6 +9,8 @@ import pytest
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.outputs import check_outputs, made_folder, written_together, written_whole
 
+pytestmark = pytest.mark.once
+
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
     path = tmp_path / 'rows.csv'

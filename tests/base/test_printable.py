@@ -1,6 +1,8 @@
 import itertools
 import random
 
+import pytest
+
 from estimator_lab.base.outputs import cell_of
 from estimator_lab.base.printable import (
     columns_of,
@@ -11,6 +13,8 @@ from estimator_lab.base.printable import (
     printable,
     unescaped,
 )
+
+pytestmark = pytest.mark.once
 
 CONTROLS = [
     chr(n) for n in (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))

@@ -7,6 +7,8 @@ from estimator_lab.base.activity import fitted
 from estimator_lab.base.errors import LabError
 from estimator_lab.base.progress import Progress
 
+pytestmark = pytest.mark.once
+
 
 class Terminal(io.StringIO):
     def isatty(self):

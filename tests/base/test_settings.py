@@ -10,6 +10,8 @@ import pytest
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting, settings_from, settings_in_use
 
+pytestmark = pytest.mark.once
+
 
 @dataclass(frozen=True)
 class Some:

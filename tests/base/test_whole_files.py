@@ -8,6 +8,8 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.whole_files import whole_file
 
+pytestmark = pytest.mark.once
+
 
 def write(path, data, **options):
     with whole_file(path, **options) as file:

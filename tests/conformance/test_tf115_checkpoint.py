@@ -13,7 +13,7 @@ import pytest
 
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import run_config
-from tests.places import GOLDEN, load_script
+from tests.support.places import GOLDEN, load_script
 
 WRITTEN = GOLDEN / 'tf115_checkpoint'
 SCRIPT = GOLDEN / 'remake_tf115_checkpoint.py'

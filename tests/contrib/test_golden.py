@@ -7,7 +7,7 @@ import pytest
 
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
-from tests.places import GOLDEN, load_script
+from tests.support.places import GOLDEN, load_script
 
 
 def program():

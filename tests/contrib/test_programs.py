@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.places import ROOT
+from tests.support.places import ROOT
 
 PROGRAMS = {
     'transformer': [

@@ -5,7 +5,7 @@ import numpy as np
 from estimator_lab.core.model import Args
 from estimator_lab.core.summaries import PICTURES
 from estimator_lab.tf1 import tf
-from tests.graphs import initialize
+from tests.support.graphs import initialize
 
 MODES = tf.estimator.ModeKeys
 

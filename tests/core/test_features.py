@@ -2,7 +2,7 @@ import numpy as np
 
 from estimator_lab.core.features import class_ids, example_weights, images_of, keys_of
 from estimator_lab.tf1 import tf
-from tests.graphs import evaluate as run
+from tests.support.graphs import evaluate as run
 
 PIXELS = np.arange(2 * 12, dtype=np.float32).reshape(2, 12)
 

@@ -7,7 +7,7 @@ from estimator_lab.core.float32 import float32_matvec, float32_product, in_float
 from estimator_lab.core.noise import Noise
 from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import tf
-from tests.processor import supports_bfloat16
+from tests.support.processor import supports_bfloat16
 
 pytestmark = pytest.mark.skipif(not supports_bfloat16(), reason='the processor has no bfloat16')
 _RNG = np.random.default_rng(0)

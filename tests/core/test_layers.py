@@ -17,7 +17,7 @@ from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import ClassifierParams
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
-from tests.graphs import evaluate
+from tests.support.graphs import evaluate
 
 X = np.linspace(-3, 3, 25, dtype=np.float32)
 EXACT = {

@@ -6,7 +6,7 @@ from PIL import Image
 
 from estimator_lab.core import summaries
 from estimator_lab.tf1 import tf
-from tests.graphs import evaluate
+from tests.support.graphs import evaluate
 
 
 def drawn(build):

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.pack_files import write_tar
+from tests.support.pack_files import write_tar
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from estimator_lab.data.archives import distinct_examples, open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order import EVERYTHING, IndexedOrder, Part, StreamOrder
-from tests.archive_files import write_tar
-from tests.streams import stream_members
+from tests.support.archive_files import write_tar
+from tests.support.streams import stream_members
 
 
 def test_counts_over_all_archives(tmp_path):

@@ -19,8 +19,8 @@ from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.order import IndexedOrder, StreamOrder
 from estimator_lab.data.sources import source_of
-from tests.archive_files import encoded
-from tests.streams import build_index, stream_members
+from tests.support.archive_files import encoded
+from tests.support.streams import build_index, stream_members
 
 SHAPE = ImageShape(8, 10, 1)
 

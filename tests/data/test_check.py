@@ -5,7 +5,9 @@ import json
 import pytest
 
 from estimator_lab.data import check
-from tests.archive_files import encoded, picture, tar_bytes, write_tar
+from tests.support.archive_files import encoded, picture, tar_bytes, write_tar
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import tarfile
 from estimator_lab.data import demo
 from estimator_lab.data.demo_sets import listops
 from estimator_lab.data.demo_sets.archives import write_demo
-from tests.commands import invoke
+from tests.support.commands import invoke
 
 
 def names_in(path):

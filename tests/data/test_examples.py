@@ -13,8 +13,8 @@ from estimator_lab.data.archives import open_archives
 from estimator_lab.data.examples import ExampleInput, read_example
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import MAX_MEMBER_BYTES
-from tests.archive_files import encoded, picture, write_tar
-from tests.streams import data_of, stream_members
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.streams import data_of, stream_members
 
 PNG = encoded(picture(1))
 

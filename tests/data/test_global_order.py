@@ -15,8 +15,8 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.order import IndexedOrder, OwnPaceOrder, StreamOrder, WorkerShard
-from tests.archive_files import write_tar
-from tests.streams import build_index
+from tests.support.archive_files import write_tar
+from tests.support.streams import build_index
 
 SIZES = (1, 2, 7, 40)
 

@@ -19,9 +19,9 @@ from estimator_lab.data.index import name_hash, path_in_cache, path_next_to
 from estimator_lab.data.index_file import ROW, read_index_file
 from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.sources import source_of
-from tests.archive_files import tar_bytes, write_tar
-from tests.kinds import TextFile
-from tests.streams import (
+from tests.support.archive_files import tar_bytes, write_tar
+from tests.support.kinds import TextFile
+from tests.support.streams import (
     build_index,
     found_in,
     members_of,
@@ -30,6 +30,8 @@ from tests.streams import (
     scan_headers,
     stream_members,
 )
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

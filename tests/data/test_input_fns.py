@@ -18,8 +18,8 @@ from estimator_lab.data.sources import source_of
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.tf1 import tf
-from tests.input_batches import batches_of as run
-from tests.streams import stream_members
+from tests.support.input_batches import batches_of as run
+from tests.support.streams import stream_members
 
 SHAPE = ImageShape(8, 10, 1)
 PIXELS = ImageReader(SHAPE)

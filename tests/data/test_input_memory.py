@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.archive_files import encoded, write_tar
 from tests.robustness.bombs import images_of, zeros
+from tests.support.archive_files import encoded, write_tar
 
 needs_proc = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='the system counts no peak')
 
@@ -21,7 +21,7 @@ from estimator_lab.data.batches import read_batches
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.pack import PackSettings
-from tests.pack_files import packing
+from tests.support.pack_files import packing
 
 def peak():
     return int(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1]) * 1024 / 1e6

@@ -13,8 +13,8 @@ from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order import Part, WorkerShard
 from estimator_lab.data.table import Table
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture, write_tar
-from tests.input_batches import batches_of
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.input_batches import batches_of
 
 SHAPE = ImageShape(8, 10, 1)
 VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))

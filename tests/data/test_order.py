@@ -26,8 +26,10 @@ from estimator_lab.data.order import (
     shuffled,
 )
 from estimator_lab.data.sources import source_of
-from tests.archive_files import write_tar
-from tests.streams import build_index, names, stream_members
+from tests.support.archive_files import write_tar
+from tests.support.streams import build_index, names, stream_members
+
+pytestmark = pytest.mark.once
 
 
 def light(items, buffer_size, rng):

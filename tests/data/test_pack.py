@@ -27,10 +27,12 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.pack import MANIFEST, PackSettings, _Shard
 from estimator_lab.data.sources import expand
-from tests.archive_files import encoded, picture
-from tests.pack_files import FILES, packed, quiet, verified, write_tar
-from tests.pack_files import packing as pack
-from tests.places import ROOT
+from tests.support.archive_files import encoded, picture
+from tests.support.pack_files import FILES, packed, quiet, verified, write_tar
+from tests.support.pack_files import packing as pack
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 WRONG = ['.net', '..', '.', 'a/b', '/a', r'\x41', r'\u202e', '\u202e', '__MACOSX']
 
@@ -244,7 +246,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from estimator_lab.data import pack
-from tests.pack_files import packing
+from tests.support.pack_files import packing
 calls, add = [], pack._Shard.add
 def counted(*arguments):
     if len(calls) == int(sys.argv[3]):

@@ -17,9 +17,11 @@ from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import SUFFIX
 from estimator_lab.data.member import read_members
-from tests.archive_files import tar_bytes
-from tests.streams import build_index, found_in, names, scan_headers, stream_members
-from tests.web_server import web_server
+from tests.support.archive_files import tar_bytes
+from tests.support.streams import build_index, found_in, names, scan_headers, stream_members
+from tests.support.web_server import web_server
+
+pytestmark = pytest.mark.once
 
 _RNG = random.Random(1)
 MEMBERS = {

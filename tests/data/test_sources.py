@@ -24,9 +24,9 @@ from estimator_lab.data.order import Part
 from estimator_lab.data.sources import expand, source_of
 from estimator_lab.data.table import Table
 from estimator_lab.data.trees.kind import TREES
-from tests import archive_files
-from tests.archive_files import write_tar
-from tests.streams import (
+from tests.support import archive_files
+from tests.support.archive_files import write_tar
+from tests.support.streams import (
     build_index,
     data_of,
     found_in,
@@ -36,6 +36,8 @@ from tests.streams import (
     scan_headers,
     stream_members,
 )
+
+pytestmark = pytest.mark.once
 
 
 def expanded(*patterns, **options):
@@ -100,7 +102,7 @@ def test_home_links_and_pipes(tmp_path, monkeypatch, archive):
 
 @pytest.mark.parametrize('compress', [bytes, gzip.compress])
 def test_standard_input(archive, run_python, compress):
-    code = "from tests.streams import stream_members\nfor m in stream_members('-'): print(m.key)"
+    code = "from tests.support.streams import stream_members\nfor m in stream_members('-'): print(m.key)"
     done = run_python('-c', code, stdin=compress(archive.read_bytes()))
     assert done.stdout.splitlines() == [f'stdin:{member.name}' for member in stream_members(archive)]
     done = run_python('-c', code, stdin=b'')

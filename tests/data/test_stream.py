@@ -11,8 +11,10 @@ from estimator_lab.api import stream
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
-from tests.archive_files import encoded, picture, small_archive, write_tar
-from tests.streams import stream_members
+from tests.support.archive_files import encoded, picture, small_archive, write_tar
+from tests.support.streams import stream_members
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(params=['plain', 'compressed', 'folder'])
@@ -256,7 +258,7 @@ def test_importing_and_reading_needs_no_framework(archive, run_python):
 
 LOOPS = """
 import json, sys
-from tests.data_loader import DataLoader
+from tests.support.data_loader import DataLoader
 from estimator_lab.api import stream
 
 path, workers, persistent, passes, start, batch_size = json.loads(sys.argv[1])
@@ -289,7 +291,7 @@ def test_a_loop_over_a_loader_has_each_example_once_a_pass(archive, run_python, 
 
 EARLY = """
 import sys
-from tests.data_loader import DataLoader
+from tests.support.data_loader import DataLoader
 from estimator_lab.api import stream
 for persistent in (False, True):
     data = stream(sys.argv[1], seed=3, batch_size=3)

@@ -20,10 +20,10 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import member as data_member
 from estimator_lab.data.tar import TarFormat
-from tests.archive_files import encoded, picture, tar_bytes, write_tar
-from tests.kinds import AnyFile
 from tests.robustness.mutation import fix_checksum, mutate
-from tests.streams import (
+from tests.support.archive_files import encoded, picture, tar_bytes, write_tar
+from tests.support.kinds import AnyFile
+from tests.support.streams import (
     FILES,
     build_index,
     found_in,
@@ -34,6 +34,8 @@ from tests.streams import (
     special,
     stream_members,
 )
+
+pytestmark = pytest.mark.once
 
 BLOCK = 512
 COMPRESS = {'plain': bytes, 'gz': gzip.compress, 'bz2': bz2.compress, 'xz': lzma.compress}

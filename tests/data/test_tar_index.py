@@ -4,9 +4,13 @@ import os
 import subprocess
 import sys
 
-from tests.archive_files import tar_bytes
-from tests.places import ROOT
-from tests.streams import open_index
+import pytest
+
+from tests.support.archive_files import tar_bytes
+from tests.support.places import ROOT
+from tests.support.streams import open_index
+
+pytestmark = pytest.mark.once
 
 
 def test_a_closed_pipe_is_no_error(tmp_path):

@@ -19,9 +19,9 @@ from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture, write_tar
-from tests.places import GOLDEN, ROOT, load_script
-from tests.streams import stream_members
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.places import GOLDEN, ROOT, load_script
+from tests.support.streams import stream_members
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.places import ROOT
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

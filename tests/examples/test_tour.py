@@ -7,8 +7,10 @@ import pytest
 
 from estimator_lab.data.demo_sets.archives import DEMO_VERSION
 from estimator_lab.data.files import cache_folder
-from tests.archive_files import small_archive
-from tests.places import ROOT
+from tests.support.archive_files import small_archive
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
 
 NOTEBOOK = ROOT / 'examples/tour.ipynb'
 

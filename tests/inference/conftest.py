@@ -3,7 +3,7 @@
 import pytest
 
 from estimator_lab.inference.run import open_run
-from tests.small_runs import train
+from tests.support.small_runs import train
 
 
 @pytest.fixture(scope='session')

@@ -7,6 +7,8 @@ from estimator_lab.inference import dreams
 from estimator_lab.inference.dreams import Ascent, find_layer, middle_layer
 from estimator_lab.inference.settings import DreamSettings
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def colours(tmp_path):

@@ -13,10 +13,12 @@ from estimator_lab.core.model import Task
 from estimator_lab.inference.evaluate import evaluate
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture, write_tar
-from tests.full_disk import files_up_to
-from tests.input_batches import numpy_input_fn
-from tests.streams import stream_members
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.full_disk import files_up_to
+from tests.support.input_batches import numpy_input_fn
+from tests.support.streams import stream_members
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope='module')

@@ -13,10 +13,12 @@ from estimator_lab.inference.settings import SampleSettings
 from estimator_lab.runs.converting import onnx_converter, to_tflite
 from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture
-from tests.commands import invoke
-from tests.converted import assert_same, of_onnx, of_tflite
-from tests.small_runs import train
+from tests.support.archive_files import encoded, picture
+from tests.support.commands import invoke
+from tests.support.converted import assert_same, of_onnx, of_tflite
+from tests.support.small_runs import train
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope='module')

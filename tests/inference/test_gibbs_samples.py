@@ -14,10 +14,12 @@ from estimator_lab.inference.run import open_run
 from estimator_lab.inference.samples import first_images, gibbs_chains, sample, top_machine
 from estimator_lab.inference.settings import SampleSettings
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture, write_tar
-from tests.commands import invoke
-from tests.small_runs import train
-from tests.streams import stream_members
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.commands import invoke
+from tests.support.small_runs import train
+from tests.support.streams import stream_members
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope='module')

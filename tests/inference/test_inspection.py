@@ -12,6 +12,8 @@ from estimator_lab.models.cnn import network as cnn_network
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.once
+
 IMAGE = np.random.default_rng(1).integers(0, 256, (8, 8, 1), np.uint8)
 
 

@@ -14,7 +14,9 @@ from estimator_lab.inference import painting
 from estimator_lab.inference.painting import Artist, painted_batches, upright, with_painting_settings
 from estimator_lab.inference.run import open_run
 from estimator_lab.inference.settings import PaintingSettings
-from tests.archive_files import encoded, picture
+from tests.support.archive_files import encoded, picture
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope='module')

@@ -11,9 +11,11 @@ from estimator_lab.inference import prediction, prediction_files
 from estimator_lab.inference.prediction import Predicted, Table
 from estimator_lab.inference.prediction_files import PredictionFiles
 from estimator_lab.inference.settings import PredictionSettings
-from tests.archive_files import encoded, picture, write_tar
-from tests.input_batches import numpy_input_fn
-from tests.streams import stream_members
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.input_batches import numpy_input_fn
+from tests.support.streams import stream_members
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope='module')

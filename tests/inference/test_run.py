@@ -10,9 +10,11 @@ from PIL import Image
 
 from estimator_lab import api
 from estimator_lab.models import cnn
-from tests.archive_files import small_archive
-from tests.small_runs import SMALL
-from tests.streams import stream_members
+from tests.support.archive_files import small_archive
+from tests.support.small_runs import SMALL
+from tests.support.streams import stream_members
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope='module')

@@ -4,7 +4,9 @@ import pytest
 from estimator_lab.models.autoencoder import model
 from estimator_lab.models.autoencoder.model import Params, check, model_fn
 from estimator_lab.tf1 import tf
-from tests.small_runs import summaries_in
+from tests.support.small_runs import summaries_in
+
+pytestmark = pytest.mark.once
 
 SHAPE = (8, 12, 1)
 SMALL = {'image_shape': SHAPE, 'vocabulary': ('even', 'odd'), 'layers': '20-10-3'}

@@ -6,7 +6,9 @@ import pytest
 from estimator_lab.base.errors import FlagError
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.train import train
-from tests.small_runs import small_settings, values_in
+from tests.support.small_runs import small_settings, values_in
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 from estimator_lab.core.noise import Noise
 from estimator_lab.models.cnn import Params, model_fn, network
 from estimator_lab.tf1 import tf
-from tests.places import GOLDEN, load_script
+from tests.support.places import GOLDEN, load_script
 
 FIGURES = json.loads((GOLDEN / 'document_cnn_tf115.json').read_text())
 INPUTS = load_script(GOLDEN / 'inputs.py')

@@ -12,7 +12,7 @@ from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, graphs, runs
 from tests.models.contract.models import subject_of
-from tests.places import GOLDEN
+from tests.support.places import GOLDEN
 
 CHECKS = {check.__name__: check for check in (*declarations.CHECKS, *graphs.CHECKS, *runs.CHECKS)}
 

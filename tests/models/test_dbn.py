@@ -15,8 +15,10 @@ from estimator_lab.models.boltzmann.pretraining import machine_params, pretraini
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.train import train
-from tests.archive_files import encoded, picture, write_tar
-from tests.small_runs import small_settings, summaries_in, train_run, values_in
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.small_runs import small_settings, summaries_in, train_run, values_in
+
+pytestmark = pytest.mark.once
 
 HPARAMS = 'layers=6-5,pretrain_epochs=0.5,head_steps=2'
 

@@ -12,11 +12,11 @@ from estimator_lab.models.gan.networks import GENERATOR, discriminator, generato
 from estimator_lab.models.gan.scores import published_samples
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
-from tests.archive_files import encoded, picture, write_tar
 from tests.core.helpers import MODES, config_of, metrics_of, values_of
 from tests.models.contract.graphs import a_bad_batch_changes_nothing
 from tests.models.contract.subject import Subject
-from tests.small_runs import small_settings
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.small_runs import small_settings
 
 pytestmark = pytest.mark.once
 

@@ -9,9 +9,11 @@ from estimator_lab.models import rbm
 from estimator_lab.models.boltzmann.learning import apply_gradients
 from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import tf
-from tests.exact_rbm import states
-from tests.input_batches import numpy_input_fn
-from tests.processor import supports_bfloat16
+from tests.support.exact_rbm import states
+from tests.support.input_batches import numpy_input_fn
+from tests.support.processor import supports_bfloat16
+
+pytestmark = pytest.mark.once
 
 MODES = tf.estimator.ModeKeys
 

@@ -12,7 +12,7 @@ from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.tf1 import tf
 from tests.models.contract.models import SMALL, shape_of
-from tests.places import ROOT
+from tests.support.places import ROOT
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))

@@ -6,8 +6,10 @@ import pytest
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.tf1 import deterministic_operations, tf
-from tests.graphs import initialize
 from tests.models.contract.models import SMALL, shape_of
+from tests.support.graphs import initialize
+
+pytestmark = pytest.mark.once
 
 # Of those that support them, vgg is left out: the copies of its graph take a minute to build.
 MODELS = ('autoencoder', 'cnn', 'dbn', 'mlp', 'recurrent', 'style')

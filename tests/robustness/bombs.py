@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.archive_files import encoded, write_tar
 from tests.robustness.driver import main
 from tests.robustness.mutation import old_gnu_sparse_header
+from tests.support.archive_files import encoded, write_tar
 
 LABELS = 4
 ALLOWED_MB = 1000

@@ -29,9 +29,9 @@ import numpy as np
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.order import Order, WorkerShard
-from tests.archive_files import encoded, picture, write_tar
-from tests.cluster import Cluster
 from tests.robustness.driver import main
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.cluster import Cluster
 
 WORLDS = (1, 4, 3, 1)
 _SIZES = 150, 10, 37  # images of the archives
@@ -150,7 +150,7 @@ def trained_difference(folder: Path, worlds: Sequence[int]) -> float:
     Returns:
       The largest absolute difference of a weight or slot from those of an undisturbed training.
     """
-    from tests.small_runs import values_in  # imports TensorFlow, which readers do without
+    from tests.support.small_runs import values_in  # imports TensorFlow, which readers do without
 
     files = [(f'{n % 3}/{n}.png', encoded(picture(n))) for n in range(50)]
     data = write_tar(folder / 'train.tar', files)

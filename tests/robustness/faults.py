@@ -29,10 +29,10 @@ from tensorflow.python.saved_model.loader_impl import parse_saved_model
 from estimator_lab.data.index_file import read_index_file
 from estimator_lab.runs.record import read_record
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture, write_tar
-from tests.pack_files import verified
 from tests.robustness.driver import main
 from tests.robustness.shim import KINDS, Commands, Done, Fault, commands
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.pack_files import verified
 
 _STEPS = 2
 _SHOWN = 300  # characters of a message

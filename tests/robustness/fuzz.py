@@ -27,11 +27,11 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.sources import MAGIC_BYTES, is_compressed
-from tests.archive_files import encoded
 from tests.robustness.bombs import header
 from tests.robustness.driver import Tally, main
 from tests.robustness.mutation import mutate, old_gnu_sparse_header
-from tests.streams import build_index, data_of, scan_headers, stream_members
+from tests.support.archive_files import encoded
+from tests.support.streams import build_index, data_of, scan_headers, stream_members
 
 _MEMORY_BOUND_MB = 512  # an image of the largest size, 256 MB, and a copy of it
 _WARM_UP = 200

@@ -29,17 +29,19 @@ from hypothesis import strategies
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from estimator_lab.base.errors import FlagError, LabError
-from estimator_lab.core.model import Phase
+from estimator_lab.core.params import resolve
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.order import WorkerShard
+from estimator_lab.models.registry import find_model
 from estimator_lab.runs.record import FILE, Record, read_record, write_record
-from estimator_lab.training import plans
+from estimator_lab.training import phases
 from estimator_lab.training.inputs import Inputs
+from estimator_lab.training.phases import PhasePlan, Plan
 from estimator_lab.training.settings import Settings
-from tests.archive_files import tar_bytes
 from tests.robustness.driver import Tally, main
 from tests.robustness.history_model import BUFFERS, Contents, File, Flags, Last, Place, expected
+from tests.support.archive_files import tar_bytes
 
 _LIVES = 12  # of a history
 _KEPT = 3  # checkpoints
@@ -223,7 +225,7 @@ class History(RuleBasedStateMachine):
         elif self.saved:
             self.saved = {step: self.saved[step] for step in sorted(self.saved)[:-1]}
 
-    def _plan(self, step: int | None, before: Record | None) -> plans.Plan:
+    def _plan(self, step: int | None, before: Record | None) -> PhasePlan:
         flags, paths = self.flags, list(map(str, self.files.by_path))
         archives = open_archives(paths, IMAGES, say=lambda line: None)
         settings = Settings(
@@ -234,33 +236,35 @@ class History(RuleBasedStateMachine):
             shuffle_buffer=flags.shuffle_buffer,
             max_steps=_MOST_STEPS,
         )
-        run: Any = SimpleNamespace(
-            settings=settings,
-            role=SimpleNamespace(workers=flags.workers, batches_a_step=flags.workers),
-            phases=(Phase(),),
-            previous=before,
-            inputs=Inputs(archives, archives, None, unseen=False),
+        inputs = Inputs(archives, archives, None, unseen=False)
+        cluster: Any = SimpleNamespace(workers=flags.workers, batches_a_step=flags.workers)
+        model = find_model('rbm')
+        params = resolve(model.params, {'image_shape': (8, 8, 1)})
+        nothing: Any = None
+        plan = Plan(
+            settings, print, cluster, model, model.task(params), params, IMAGES, nothing, inputs, nothing
         )
         at = None if step is None else self.saved[step].position
         with (
-            mock.patch.object(plans, 'saved_step', return_value=step),
-            mock.patch.object(plans, 'saved_position', return_value=at),
+            mock.patch.object(phases, 'saved_step', return_value=step),
+            mock.patch.object(phases, 'saved_position', return_value=at),
         ):
-            (plan,) = plans.plan_phases(run)
-        return plan
+            (planned,) = phases.plan_phases(plan, inputs)
+        return planned
 
-    def _record(self, plan: plans.Plan, is_full: bool) -> None:
-        record = Record('mlp', (8, 8, 1), (), {}, {}, input=plan.resumption.input)
+    def _record(self, plan: PhasePlan, is_full: bool) -> None:
+        record = plan.record
         try:
             with _full_disk() if is_full else contextlib.nullcontext():
                 write_record(self.model_dir, record)
         except OSError as error:
             raise LabError('as commands raise it') from error
         _same(is_full, False)
-        _same(read_record(self.model_dir), record)
+        written = read_record(self.model_dir)
+        _same(written and written.input, record.input)
 
     def _train(
-        self, plan: plans.Plan, place: Place, step: int, steps: list[int], unsaved: int, end: str
+        self, plan: PhasePlan, place: Place, step: int, steps: list[int], unsaved: int, end: str
     ) -> None:
         """Takes steps from a place on, and ends."""
         History.starts += 1

@@ -26,11 +26,11 @@ from estimator_lab.data.index_file import Contents, Header, read_index_file, wri
 from estimator_lab.data.labels import label_of
 from estimator_lab.tf1 import tf
 from estimator_lab.training.cluster import MIRRORED, MULTI_WORKER, NONE, PARAMETER_SERVER, read_cluster
-from tests.archive_files import write_tar
 from tests.robustness.driver import Tally, main
 from tests.robustness.hostile_runs import BadListCase, Case, EventsCase, RecordCase, StateCase
 from tests.robustness.mutation import mutate, mutate_json
-from tests.streams import build_index, open_index, stream_members
+from tests.support.archive_files import write_tar
+from tests.support.streams import build_index, open_index, stream_members
 
 _ADDRESSES = ('h0:1', 'h:0', 'h:65536', 'a..b:1', ':1', 'h:²', 'h:1/', 'h 1:1')
 _OUTSIDE = (

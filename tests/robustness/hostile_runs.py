@@ -22,8 +22,8 @@ from estimator_lab.training.evaluations import Evaluations
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import train
-from tests.archive_files import encoded, write_tar
 from tests.robustness.mutation import mutate, mutate_json
+from tests.support.archive_files import encoded, write_tar
 
 _RECORD, _STATE = 'experiment.json', 'checkpoint'
 _NO_CHECKPOINTS = ('', '.', '*', '?', 'model.ckpt-[0-9]', 'model.ckpt-4', 'x' * 5000)

@@ -31,8 +31,8 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import train
-from tests.archive_files import encoded, write_tar
 from tests.robustness.driver import main
+from tests.support.archive_files import encoded, write_tar
 
 # Each training is forked from a process that has imported TensorFlow, which would take seconds.
 FORKS = multiprocessing.get_context('forkserver')

@@ -28,10 +28,10 @@ from estimator_lab.inference.settings import (
     ReportSettings,
 )
 from estimator_lab.tf1 import tf
-from tests.archive_files import small_archive
 from tests.robustness.driver import Tally, main
 from tests.robustness.kills import FORKS
-from tests.small_runs import train
+from tests.support.archive_files import small_archive
+from tests.support.small_runs import train
 
 _IMAGES = 24  # of small_archive
 _WARM_UP = 8  # steps; by then everything is written that a training writes once

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from tests.places import ROOT
+from tests.support.places import ROOT
 
 _OPEN, _CREATE, _READ, _WRITE, _SYNC, _RENAME, _REMOVE, _MAKE, _MAP = (1 << place for place in range(9))
 KINDS = {

@@ -19,10 +19,10 @@ import threading
 import time
 from pathlib import Path
 
-from tests.archive_files import small_archive
-from tests.places import ROOT
 from tests.robustness.driver import Tally, main
-from tests.small_runs import SMALL, cnn_settings, trained
+from tests.support.archive_files import small_archive
+from tests.support.places import ROOT
+from tests.support.small_runs import SMALL, cnn_settings, trained
 
 _STEPS = '--image_size=8 --batch_size=4 --max_steps=99999 --model_dir=HOME/NAME'
 _RUN = f'--hparams={SMALL} {_STEPS}'

@@ -42,7 +42,7 @@ from estimator_lab.training.cluster import MIRRORED, MULTI_WORKER, NONE, PARAMET
 from estimator_lab.training.position import without_legs
 from tests.robustness.hostile_runs import framed
 from tests.robustness.mutation import fix_checksum
-from tests.streams import stream_members
+from tests.support.streams import stream_members
 
 _BLOCK = 512
 _TREES = TreeReader(Tokens(('a', 'b')), Vocabulary(('0', '1')))

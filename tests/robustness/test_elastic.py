@@ -15,7 +15,6 @@ def test_no_image_is_lost_or_repeated(tmp_path, number):
     assert (lost, repeated) == (0, 0) and epochs
 
 
-@pytest.mark.slow
 @pytest.mark.once
 def test_weights_are_those_of_an_undisturbed_training(tmp_path):
     assert trained_difference(tmp_path, (1, 2, 1)) < 1e-6

@@ -9,7 +9,7 @@ from tests.robustness.faults import CASES, Workshop, faults
 from tests.robustness.power_loss import Recording
 from tests.robustness.shim import COMPILER, commands
 
-pytestmark = pytest.mark.skipif(not COMPILER, reason='there is no C compiler')
+pytestmark = [pytest.mark.once, pytest.mark.skipif(not COMPILER, reason='there is no C compiler')]
 
 
 @pytest.fixture(scope='module')

@@ -7,7 +7,6 @@ pytest.importorskip('hypothesis')  # which environments made before it was neede
 from tests.robustness.histories import run_histories
 
 
-@pytest.mark.slow
 @pytest.mark.once
 def test_histories_agree_with_the_model():
     run_histories(200, seed=1)

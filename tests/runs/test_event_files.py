@@ -13,6 +13,8 @@ from estimator_lab.runs import event_files
 from estimator_lab.tf1 import tf
 from estimator_lab.training.evaluations import Evaluations
 
+pytestmark = pytest.mark.once
+
 VALUES = {10: 0.5, 20: 0.75, 30: 0.25}
 
 

@@ -11,7 +11,7 @@ from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
 from tests.runs.imported import assert_computes
-from tests.weight_files import random_values, write_keras_2, write_slim
+from tests.support.weight_files import random_values, write_keras_2, write_slim
 
 SIDE = 64
 SHAPE = (SIDE, SIDE, 3)

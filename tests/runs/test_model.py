@@ -15,7 +15,7 @@ from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
-from tests.input_batches import numpy_input_fn
+from tests.support.input_batches import numpy_input_fn
 
 
 @pytest.fixture

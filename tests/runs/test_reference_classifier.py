@@ -10,8 +10,10 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import train
-from tests.archive_files import encoded, picture, small_archive, write_tar
-from tests.streams import stream_members
+from tests.support.archive_files import encoded, picture, small_archive, write_tar
+from tests.support.streams import stream_members
+
+pytestmark = pytest.mark.once
 
 SCORES = (
     keys.CLASSIFIER_SCORE,

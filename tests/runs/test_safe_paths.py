@@ -10,8 +10,10 @@ import pytest
 from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.safe_paths import check_safe_paths
-from tests.archive_files import small_archive
-from tests.small_runs import cnn_settings, trained
+from tests.support.archive_files import small_archive
+from tests.support.small_runs import cnn_settings, trained
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from estimator_lab.models.style.model import Params
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.style_targets import chosen_layers, make_style_targets, read_styles
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture
-from tests.small_runs import train
+from tests.support.archive_files import encoded, picture
+from tests.support.small_runs import train
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,6 @@
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.summary import LayerSize, network_layers, summary_lines
-from tests.small_runs import values_in
+from tests.support.small_runs import values_in
 
 
 def test_the_layers_of_a_cnn(cnn_dir):

@@ -30,7 +30,7 @@ _PREPARE = 'prepare_process()\nprint(keep_freed_memory())\n'
 _COUNT = 'print(mapped(4 * 2**20), mapped(40 * 2**20))\n'
 _TRAIN = """
 import numpy as np
-from tests.input_batches import numpy_input_fn
+from tests.support.input_batches import numpy_input_fn
 from estimator_lab.tf1 import prepare_process, tf
 with tf.Graph().as_default(), tf.Session() as session:
     features = numpy_input_fn(np.zeros((4, 8, 8), np.uint8), batch_size=2)()

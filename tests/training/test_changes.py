@@ -9,6 +9,8 @@ from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.resumption import Resumption
 from tests.training.starts import A, B, C, D, E, start
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ('now', 'position', 'goes_on', 'changes'),

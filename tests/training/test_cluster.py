@@ -17,7 +17,9 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.cluster import Cluster, Watch, check_agreement, read_cluster
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.settings import Settings
-from tests.cluster import free_ports
+from tests.support.cluster import free_ports
+
+pytestmark = pytest.mark.once
 
 TASKS = {'chief': ['h0:1'], 'worker': ['h1:1', 'h2:1'], 'ps': ['h3:1']}
 WITHOUT_PS = {job: TASKS[job] for job in ('chief', 'worker')}

@@ -10,7 +10,7 @@ import pytest
 
 from estimator_lab.tf1 import tf
 from estimator_lab.training.position import CONSUMED
-from tests.cluster import Cluster
+from tests.support.cluster import Cluster
 
 HPARAMS = 'filters=2,dense_units=8,dropout_rate=0,learning_rate=0.002,learning_rate_schedule=constant'
 

@@ -13,7 +13,7 @@ from estimator_lab.base.progress import say
 from estimator_lab.tf1 import tf
 from estimator_lab.training.hooks import EvaluationHook, ProgressHook, StopTrainingHook
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
-from tests.counting import run_steps
+from tests.support.counting import run_steps
 
 
 class FakeWatch:

@@ -20,6 +20,8 @@ from estimator_lab.training.resumption import Resumption
 from estimator_lab.training.settings import Settings
 from tests.training.starts import A, B, Start, inputs, start
 
+pytestmark = pytest.mark.once
+
 PRE, LAST = Phase('pre', 0.5), Phase()
 PARAMS = TrainingParams(image_shape=(8, 8, 1), vocabulary=(), learning_rate_schedule='constant')
 

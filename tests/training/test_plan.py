@@ -10,9 +10,11 @@ import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.training.train import train
-from tests.archive_files import encoded, picture, write_tar
-from tests.small_runs import cnn_settings, opened
-from tests.streams import stream_members
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.small_runs import cnn_settings, opened
+from tests.support.streams import stream_members
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

@@ -11,8 +11,10 @@ import pytest
 
 from estimator_lab.inference.run import open_run
 from estimator_lab.training.position import CONSUMED
-from tests.places import GOLDEN
-from tests.small_runs import cnn_settings, trained, values_in
+from tests.support.places import GOLDEN
+from tests.support.small_runs import cnn_settings, trained, values_in
+
+pytestmark = pytest.mark.once
 
 FOLDERS = GOLDEN / 'model_dirs'
 FIGURES = json.loads((FOLDERS / 'figures.json').read_text())

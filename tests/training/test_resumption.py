@@ -14,8 +14,10 @@ from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training.position import CONSUMED, position_of
 from estimator_lab.training.train import train
-from tests.archive_files import encoded, picture, write_tar
-from tests.small_runs import SMALL, cnn_settings, opened, values_in
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.small_runs import SMALL, cnn_settings, opened, values_in
+
+pytestmark = pytest.mark.once
 
 SEEN = 18  # of 24 images, when `cnn_dir` had taken its three steps of 6
 

@@ -9,7 +9,7 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.training.plan import check_kind
 from estimator_lab.training.settings import Settings
-from tests.kinds import TextFile
+from tests.support.kinds import TextFile
 
 
 def test_every_setting_is_declared():

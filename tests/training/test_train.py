@@ -20,9 +20,11 @@ from estimator_lab.training import inputs as inputs_module
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.train import newest_step, train
-from tests.archive_files import write_tar
-from tests.small_runs import SMALL, cnn_settings, opened, trained, values_in
+from tests.support.archive_files import write_tar
+from tests.support.small_runs import SMALL, cnn_settings, opened, trained, values_in
 from tests.training.test_plan import rewrite
+
+pytestmark = pytest.mark.once
 
 CONSTANT = f'{SMALL},learning_rate_schedule=constant,warmup_steps=0'
 

@@ -19,10 +19,12 @@ from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
 from estimator_lab.training.settings import Settings
-from tests.archive_files import encoded, picture, small_archive
-from tests.commands import invoke
-from tests.converted import assert_same, of_saved_model
-from tests.small_runs import cnn_settings, opened, trained, values_in
+from tests.support.archive_files import encoded, picture, small_archive
+from tests.support.commands import invoke
+from tests.support.converted import assert_same, of_saved_model
+from tests.support.small_runs import cnn_settings, opened, trained, values_in
+
+pytestmark = pytest.mark.once
 
 # The rate of a schedule would depend on where a run is to end.
 SMALL = 'units=6,embedding_units=5,learning_rate_schedule=constant'

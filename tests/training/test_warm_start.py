@@ -10,9 +10,11 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights
 from estimator_lab.training.train import train
-from tests.archive_files import encoded, picture, write_tar
-from tests.small_runs import SMALL, cnn_settings, opened, trained, values_in
-from tests.weight_files import random_values, write_slim
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.small_runs import SMALL, cnn_settings, opened, trained, values_in
+from tests.support.weight_files import random_values, write_slim
+
+pytestmark = pytest.mark.once
 
 SHAPE = (32, 32, 3)
 NETWORK = {'depth': 11, 'filters': 2}

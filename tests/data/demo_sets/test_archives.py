@@ -11,6 +11,8 @@ from PIL import Image
 
 from estimator_lab.data.demo_sets import archives, faces
 
+pytestmark = pytest.mark.once
+
 SMALL = {'identities': 3, 'train_per_identity': 4, 'test_per_identity': 2}
 
 

@@ -7,7 +7,9 @@ from PIL import Image
 from estimator_lab.base.errors import FlagError
 from estimator_lab.data.images import augment
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
-from tests.archive_files import picture
+from tests.support.archive_files import picture
+
+pytestmark = pytest.mark.once
 
 IMAGE = np.arange(60, dtype=np.uint8).reshape(6, 5, 2)
 

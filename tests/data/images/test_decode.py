@@ -26,11 +26,11 @@ from estimator_lab.data.images.decode import (
 )
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError
-from tests.archive_files import encoded as encode
-from tests.places import real_data
+from tests.support.archive_files import encoded as encode
+from tests.support.places import real_data
 
 # The module's own filter; pytest resets it for each test.
-pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings('ignore:::PIL')]
 
 
 def noise(mode, width=37, height=23, seed=0):

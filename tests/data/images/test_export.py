@@ -5,7 +5,7 @@ from PIL import Image
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.export import decode_batch
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture
+from tests.support.archive_files import encoded, picture
 
 
 def decoded(files, shape):

@@ -15,7 +15,9 @@ from estimator_lab.data.images.fast_decode import decode_image_fast, decode_imag
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.table import Table
-from tests import archive_files
+from tests.support import archive_files
+
+pytestmark = pytest.mark.once
 
 SHAPE = ImageShape(20, 24, 1)
 

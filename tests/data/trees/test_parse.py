@@ -9,6 +9,8 @@ from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.trees import parse
 from estimator_lab.data.trees.parse import MAX_DEPTH, MAX_NODES, line_name, parse_tree, tokens_of
 
+pytestmark = pytest.mark.once
+
 
 def drawn(rng, depth, labelled):
     """Returns a random tree: a token, or (label, children), the label '' without one."""

@@ -8,7 +8,9 @@ import pytest
 from estimator_lab.inference.report import history
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, read_history
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture
+from tests.support.archive_files import encoded, picture
+
+pytestmark = pytest.mark.once
 
 
 def write(folder, values):

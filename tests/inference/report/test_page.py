@@ -15,6 +15,8 @@ from estimator_lab.inference.report.charts import chart, thinned
 from estimator_lab.inference.report.html import figure, html, page, table
 from estimator_lab.inference.report.page import evaluation_sections
 
+pytestmark = pytest.mark.once
+
 HOSTILE = "</title></style><script>alert(1)</script>\" onload='x' & {0} $title \x1b[31m \u202e"
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from estimator_lab.inference.report.charts import round_ticks, tick_texts
 
+pytestmark = pytest.mark.once
+
 NUMBERS = st.floats(-1e12, 1e12, allow_nan=False, allow_subnormal=False)
 
 

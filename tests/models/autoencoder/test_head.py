@@ -23,8 +23,8 @@ from tests.core.helpers import (
     summary_tags,
     values_of,
 )
-from tests.graphs import initialize
-from tests.small_runs import summaries_in
+from tests.support.graphs import initialize
+from tests.support.small_runs import summaries_in
 
 RNG = np.random.default_rng(0)
 SHAPE = (6, 6, 1)

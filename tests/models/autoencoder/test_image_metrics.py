@@ -3,7 +3,7 @@ import pytest
 
 from estimator_lab.models.autoencoder.image_metrics import cross_entropy, psnr, squared_error, ssim
 from estimator_lab.tf1 import tf
-from tests.graphs import evaluate
+from tests.support.graphs import evaluate
 
 
 def pair(shape, seed=0):

@@ -3,8 +3,8 @@ import pytest
 
 from estimator_lab.models.boltzmann.annealing import inverse_temperatures, log_partition
 from estimator_lab.tf1 import tf
-from tests.exact_rbm import ExactRbm
 from tests.models.boltzmann.test_machine import noise, rbm_of
+from tests.support.exact_rbm import ExactRbm
 
 
 @pytest.mark.parametrize(('seed', 'scale'), [(0, 1.0), (1, 1.5), (2, 0.3)])

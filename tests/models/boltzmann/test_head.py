@@ -22,7 +22,7 @@ from tests.core.helpers import (
     summary_tags,
     values_of,
 )
-from tests.graphs import initialize
+from tests.support.graphs import initialize
 
 RNG = np.random.default_rng(0)
 SHAPE = (3, 2, 1)

@@ -4,8 +4,8 @@ import pytest
 from estimator_lab.models.boltzmann.learning import RbmParams, contrastive_divergence
 from estimator_lab.models.boltzmann.machine import Rbm
 from estimator_lab.tf1 import tf
-from tests.exact_rbm import ExactRbm
 from tests.models.boltzmann.test_machine import noise, rbm_of
+from tests.support.exact_rbm import ExactRbm
 
 
 def recipe_of(**given):

@@ -6,8 +6,8 @@ import pytest
 from estimator_lab.core.noise import Noise
 from estimator_lab.models.boltzmann.machine import GAUSSIAN, Rbm
 from estimator_lab.tf1 import tf
-from tests.exact_rbm import ExactRbm, states
-from tests.graphs import evaluate as run
+from tests.support.exact_rbm import ExactRbm, states
+from tests.support.graphs import evaluate as run
 
 
 def rbm_of(exact, **units):

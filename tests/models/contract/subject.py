@@ -18,7 +18,7 @@ from estimator_lab.training.phases import Plan
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import Result, train
-from tests.archive_files import encoded, picture, write_tar
+from tests.support.archive_files import encoded, picture, write_tar
 
 STEPS = 5
 """Steps of a training run in its last phase."""

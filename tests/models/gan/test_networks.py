@@ -14,7 +14,7 @@ from estimator_lab.models.gan.networks import (
     spectral_norm,
 )
 from estimator_lab.tf1 import tf
-from tests.differences import assert_gradients
+from tests.support.differences import assert_gradients
 
 pytestmark = pytest.mark.once
 

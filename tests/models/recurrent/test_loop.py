@@ -5,7 +5,7 @@ import pytest
 
 from estimator_lab.models.recurrent.loop import CELLS
 from estimator_lab.tf1 import tf
-from tests.differences import derivative
+from tests.support.differences import derivative
 
 STEPS, BATCH, VALUES, UNITS = 6, 3, 2, 4
 RNG = np.random.default_rng(3)

@@ -13,7 +13,7 @@ from estimator_lab.models.recurrent.model import (
     steps_shown,
 )
 from estimator_lab.tf1 import tf
-from tests.small_runs import small_settings, summaries_in, train_run
+from tests.support.small_runs import small_settings, summaries_in, train_run
 
 SHAPE = (4, 4, 1)
 SMALL = {'image_shape': SHAPE, 'vocabulary': tuple('ab'), 'layers': '8', 'learning_rate': 0.02}

@@ -3,7 +3,7 @@ import pytest
 
 from estimator_lab.models.recurrent.sequences import READS, as_sequence, permutation, steps_and_values
 from estimator_lab.tf1 import tf
-from tests.graphs import evaluate
+from tests.support.graphs import evaluate
 
 # 4 rows of 6 pixels in 2 colours, all values different.
 IMAGES = np.arange(2 * 4 * 6 * 2, dtype=np.float32).reshape(2, 4, 6, 2)

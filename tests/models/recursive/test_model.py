@@ -10,6 +10,8 @@ from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.models.recursive import model as recursive
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.once
+
 MODES = tf.estimator.ModeKeys
 READER = TreeReader(Tokens(['a', 'b']), Vocabulary(('0', '1')))
 TEXTS = [b'(1 (0 a) (1 (1 b) (0 a)))', b'(0 zzz)', b'( a ( b b ) )']

@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
 
 from estimator_lab.models.recursive.pictures import ShownTree, shown_tree, tree_picture
+
+pytestmark = pytest.mark.once
 
 LEFT = [-1, -1, 0, -1, 2]
 

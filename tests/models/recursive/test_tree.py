@@ -6,7 +6,9 @@ import pytest
 from estimator_lab.models.recursive.cells import CELLS
 from estimator_lab.models.recursive.tree import forest_of, quadtree_states, tree_states
 from estimator_lab.tf1 import tf
-from tests.differences import assert_gradients
+from tests.support.differences import assert_gradients
+
+pytestmark = pytest.mark.once
 
 UNITS = 3
 # Of different heights and sizes, one of them a single leaf, padded to 8 nodes: (left, level).

@@ -5,7 +5,9 @@ import pytest
 
 from estimator_lab.models.style.losses import content_losses, gram_matrices, style_losses, total_variation
 from estimator_lab.tf1 import tf
-from tests.differences import assert_gradients
+from tests.support.differences import assert_gradients
+
+pytestmark = pytest.mark.once
 
 RNG = np.random.default_rng(0)
 MAPS = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)

@@ -13,9 +13,11 @@ from estimator_lab.models.style.perceptual import FILE, built_in_perceptual_loss
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
-from tests.archive_files import encoded, picture
-from tests.graphs import initialize
-from tests.small_runs import small_settings, train_run, values_in
+from tests.support.archive_files import encoded, picture
+from tests.support.graphs import initialize
+from tests.support.small_runs import small_settings, train_run, values_in
+
+pytestmark = pytest.mark.once
 
 TRAIN, EVAL, PREDICT = (getattr(tf.estimator.ModeKeys, name) for name in ('TRAIN', 'EVAL', 'PREDICT'))
 SMALL = {'filters': '3-4', 'blocks': 1, 'image_shape': (16, 16, 3), 'style_weight': 2.0}

@@ -16,7 +16,9 @@ from estimator_lab.models.style.perceptual import (
     random_network,
 )
 from estimator_lab.tf1 import tf
-from tests.graphs import evaluate
+from tests.support.graphs import evaluate
+
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope='module')

@@ -3,7 +3,9 @@ import pytest
 
 from estimator_lab.models.style.transform_net import InstanceNorm, TransformNet
 from estimator_lab.tf1 import tf
-from tests.graphs import evaluate
+from tests.support.graphs import evaluate
+
+pytestmark = pytest.mark.once
 
 FILTERS = (3, 4)
 RNG = np.random.default_rng(0)

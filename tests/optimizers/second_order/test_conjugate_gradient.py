@@ -13,6 +13,8 @@ from tests.optimizers.second_order.problems import (
     softmax_regression,
 )
 
+pytestmark = pytest.mark.once
+
 
 class Exact(ConjugateGradientOptimizer):
     """Each search ends at the minimum of its line."""

@@ -6,8 +6,10 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers import HessianFreeOptimizer
 from estimator_lab.optimizers.second_order.hessian_free import damping_factor
 from estimator_lab.tf1 import tf
-from tests.graphs import evaluate
 from tests.optimizers.second_order.problems import run, softmax_regression
+from tests.support.graphs import evaluate
+
+pytestmark = pytest.mark.once
 
 _ROWS = 12
 

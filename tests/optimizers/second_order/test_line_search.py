@@ -4,7 +4,9 @@ import pytest
 from estimator_lab.optimizers.second_order.descent import Point, strong_wolfe
 from estimator_lab.optimizers.second_order.hessian_free import armijo
 from estimator_lab.tf1 import tf
-from tests.graphs import evaluate
+from tests.support.graphs import evaluate
+
+pytestmark = pytest.mark.once
 
 # (phi of the step length, its slope); the first two are Moré and Thuente's (1994, section 5).
 FUNCTIONS = {

@@ -7,7 +7,7 @@ from estimator_lab.models.published import own_names
 from estimator_lab.models.vgg import keras_layout
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.runs.weights.matching import match
-from tests.weight_files import random_values, write_keras_2, write_slim
+from tests.support.weight_files import random_values, write_keras_2, write_slim
 
 SMALL = {'image_shape': (64, 64, 3), 'filters': 2, 'dense_units': 5, 'vocabulary': tuple('abc')}
 CONVOLUTIONS = {'image_shape': (64, 64, 3), 'filters': 2, 'head': 'pool', 'vocabulary': ()}

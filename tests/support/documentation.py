@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.places import ROOT
+from tests.support.places import ROOT
 
 PROGRAMS = ('python ', 'python3 ', 'make ', 'pip ', 'tensorboard ', '.venv/bin/')
 _BLOCK = re.compile(r'^ *```.*?^ *```', re.DOTALL | re.MULTILINE)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.process import hide_import_messages
-from tests.places import ROOT
+from tests.support.places import ROOT
 
 _lock = threading.Lock()  # of the pipe to the server
 

@@ -4,7 +4,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import train as train_plan
-from tests.archive_files import small_archive
+from tests.support.archive_files import small_archive
 
 SMALL = 'filters=2,dense_units=8'
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.forks import Process
+from tests.support.forks import Process
 
 _PROGRAM = Path(__file__).with_name('cluster_process.py')
 _PORTS = range(20_000, 32_000)  # below those that the system gives to clients

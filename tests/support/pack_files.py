@@ -9,7 +9,7 @@ import tarfile
 from estimator_lab.data import pack
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import expand
-from tests.streams import stream_members
+from tests.support.streams import stream_members
 
 FILES = [
     (f'train/n{label:03}/{number:03}.jpg', random.Random(100 * label + number).randbytes(20 + 9 * number))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.meeting import Meeting
+from tests.support.meeting import Meeting
 
 _PIECE = 2**16
 
