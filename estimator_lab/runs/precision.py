@@ -43,6 +43,8 @@ def session_config(precision: str) -> Any:
 
 def check_precision(precision: str) -> None:
     """Raises FlagError for a precision that TensorFlow would silently leave in float32 on this machine."""
+    if precision == FLOAT32:
+        return  # without a look for GPUs, which TensorFlow may comment on
     details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus())
     if precision == FLOAT16 and any(one.get('compute_capability', (0, 0)) < _FAST_FLOAT16 for one in details):
         raise FlagError('--precision=float16 needs GPUs of compute capability 7.0 (Volta) or later.')
