@@ -24,6 +24,7 @@ from estimator_lab.optimizers import (
     WITH_MOMENTUM,
     SecondOrderParams,
 )
+from estimator_lab.optimizers.registry import DEFAULTS
 
 P = TypeVar('P')
 
@@ -125,6 +126,11 @@ class TrainingParams:
         """Number of labels in the vocabulary."""
         return len(self.vocabulary)
 
+    @classmethod
+    def defaults_of(cls, optimizer: str) -> dict[str, float]:
+        """Returns the values of parameters that depend on the optimizer, if no learning rate is given."""
+        return {}
+
     @property
     def smallest_batch(self) -> int:
         """Smallest number of examples in a batch, and in the training data."""
@@ -154,6 +160,18 @@ class ClassifierParams(TrainingParams):
         0.0, 'share of the target that is spread over all classes in training (Szegedy et al. 2016)'
     )
 
+    @classmethod
+    def defaults_of(cls, optimizer: str) -> dict[str, float]:
+        """Returns the learning rate and the clipping of `optimizers.DEFAULTS`.
+
+        A model whose rate for adam is k times the usual one has k times the rate of each other optimizer.
+        """
+        if optimizer not in DEFAULTS:
+            return {}
+        usual = DEFAULTS[optimizer]
+        rate = usual.learning_rate * (cls.learning_rate / DEFAULTS['adam'].learning_rate)
+        return {'learning_rate': float(f'{rate:.2g}'), 'clip_norm': cls.clip_norm or usual.clip_norm}
+
 
 def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
     """Returns the parameters of a model function as an object, with defaults for those not given.
@@ -170,6 +188,8 @@ def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
     for name in params:
         if name not in known:
             raise FlagError(unknown('Unknown hyper-parameter', name, known))
+    if 'learning_rate' not in params and issubclass(params_class, TrainingParams):
+        params = {**params_class.defaults_of(params.get('optimizer', params_class.optimizer)), **params}
     made = params_class(**params)
     return dataclasses.replace(  # type: ignore[type-var]
         made, **_plain_fields(made), **check_settings(made, 'Hyper-parameter ')
@@ -233,9 +253,20 @@ def parse_hparams(params_class: type, text: str) -> dict[str, Any]:
 def describe_hparams(params_class: type) -> str:
     """Returns one line for each hyper-parameter: name, default, meaning and allowed values."""
     return '\n'.join(
-        f'  {name}={declared.default}  {"; ".join(filter(None, [declared.help, declared.allowed()]))}'
+        f'  {name}={declared.default}  '
+        + '; '.join(filter(None, [declared.help, declared.allowed(), _by_optimizer(params_class, name)]))
         for name, declared in settings_of(params_class).items()
     )
+
+
+def _by_optimizer(params_class: Any, name: str) -> str:
+    """Returns a hyper-parameter's other defaults with the optimizers for which it has them."""
+    if not issubclass(params_class, ClassifierParams):
+        return ''
+    found = {one: params_class.defaults_of(one).get(name) for one in FIRST_ORDER}
+    default = getattr(params_class, name)
+    others = ', '.join(f'{value:g} for {one}' for one, value in found.items() if value not in (None, default))
+    return f'unless a learning rate is given, {others}' if others else ''
 
 
 def sizes(text: str) -> tuple[int, ...]:

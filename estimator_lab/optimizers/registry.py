@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting, settings_of
+from estimator_lab.optimizers.ftrl import ScheduledFtrl
 from estimator_lab.optimizers.second_order.descent import ConjugateGradientOptimizer, LBFGSOptimizer
 from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimizer
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer
@@ -15,7 +16,7 @@ FIRST_ORDER: dict[str, Callable[[Any, float], Any]] = {
     'adadelta': lambda rate, _: tf.train.AdadeltaOptimizer(rate),
     'adagrad': lambda rate, _: tf.train.AdagradOptimizer(rate),
     'adam': lambda rate, _: tf.train.AdamOptimizer(rate),
-    'ftrl': lambda rate, _: tf.train.FtrlOptimizer(rate),
+    'ftrl': lambda rate, _: ScheduledFtrl(rate),
     'momentum': lambda rate, momentum: tf.train.MomentumOptimizer(rate, momentum),
     'nesterov': lambda rate, momentum: tf.train.MomentumOptimizer(rate, momentum, use_nesterov=True),
     'rmsprop': lambda rate, momentum: tf.train.RMSPropOptimizer(rate, momentum=momentum),
@@ -25,6 +26,31 @@ FIRST_ORDER: dict[str, Callable[[Any, float], Any]] = {
 
 WITH_MOMENTUM = ('momentum', 'nesterov', 'rmsprop')
 """Optimizers that use the momentum."""
+
+
+class Defaults(NamedTuple):
+    """An optimizer's learning rate if none is given, and the largest norm of the gradient, 0 for any."""
+
+    learning_rate: float
+    clip_norm: float = 0.0
+
+
+DEFAULTS = {
+    'adadelta': Defaults(2.0),
+    'adagrad': Defaults(0.12, 1.0),
+    'adam': Defaults(0.001),
+    'ftrl': Defaults(0.12, 1.0),
+    'momentum': Defaults(0.05, 1.0),
+    'nesterov': Defaults(0.05, 1.0),
+    'rmsprop': Defaults(0.0003),
+    'sgd': Defaults(0.4, 1.0),
+}
+"""For classifiers, by the range test (`training.learning_rate_finder`) of `cnn` and `mlp` on digits of 8x8
+pixels, MNIST and the built-in faces, and then by accuracy on them: `benchmarks/defaults.py`.
+
+The steps of adadelta, adam and rmsprop do not depend on the scale of the gradient. Those of the others do,
+and the gradient grows with the number of pixels: at 128x128, these rates end in NaN or dead units without
+clipping."""
 
 SECOND_ORDER: dict[str, Callable[..., SecondOrderOptimizer]] = {
     'conjugate_gradient': ConjugateGradientOptimizer,

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import pytest
 
@@ -111,3 +112,33 @@ def test_only_models_that_say_so_have_settings_of_second_order_optimizers():
         assert 'damping' not in describe_hparams(params) and 'lbfgs' not in describe_hparams(params)
     without = {name for name in MODELS if not issubclass(find_model(name).params, AnyOptimizer)}
     assert without == {'gan', 'rbm', 'recursive'}
+
+
+@pytest.mark.parametrize(
+    ('given', 'rate', 'clip_norm'),
+    [
+        ({}, 0.001, 0.0),
+        ({'optimizer': 'sgd'}, 0.4, 1.0),
+        ({'optimizer': 'sgd', 'clip_norm': 2.0}, 0.4, 2.0),
+        ({'optimizer': 'sgd', 'learning_rate': 0.001}, 0.001, 0.0),
+        ({'optimizer': 'adadelta'}, 2.0, 0.0),
+        ({'optimizer': 'lbfgs'}, 0.001, 0.0),
+    ],
+)
+def test_each_optimizer_has_a_learning_rate_of_its_own(given, rate, clip_norm):
+    params = resolve(find_model('mlp').params, given)
+    assert (params.learning_rate, params.clip_norm) == (rate, clip_norm)
+
+
+def test_other_rates_are_in_proportion_to_the_one_for_adam():
+    resnet, autoencoder = (find_model(name).params for name in ('resnet', 'autoencoder'))
+    assert resolve(resnet, {'optimizer': 'momentum'}).learning_rate == 0.005
+    assert resolve(autoencoder, {'optimizer': 'momentum'}).learning_rate == 0.001  # not a classifier
+
+
+def test_help_states_the_learning_rate_of_each_optimizer():
+    line = next(
+        line for line in describe_hparams(find_model('cnn').params).split('\n') if 'learning_rate=' in line
+    )
+    assert 'unless a learning rate is given, 2 for adadelta' in line and '0.4 for sgd' in line
+    assert not re.search('for (adam|lbfgs)', line)

@@ -147,6 +147,36 @@ def test_kernels_with_many_inputs_warm_up_for_longer(use_resource):
     assert np.allclose(moved, [0.3, 0.05, 0.05, 0.3], rtol=1e-3)
 
 
+@pytest.mark.parametrize('use_resource', [False, True])
+@pytest.mark.parametrize('rows', [[0, 1], [1, 1]])
+def test_ftrl_without_regularisation_is_adagrad(rows, use_resource):
+    """McMahan 2017, "A survey of algorithms and analysis for adaptive online learning", section 3."""
+    found = []
+    for name in ('ftrl', 'adagrad'):
+        start = np.array([[0.5, -2.0], [1.0, 0.0]], np.float32)
+        w = tf.get_variable(name, initializer=start, use_resource=use_resource)
+        seen = w if rows == [0, 1] else tf.gather(w, rows)  # whose gradient is sparse, with a row twice
+        step = make_optimizer(name, 0.1).minimize(tf.reduce_sum(tf.square(seen - 0.003)), var_list=[w])
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            for _ in range(4):
+                session.run(step)
+            found.append(session.run(w))
+    assert np.allclose(*found, atol=1e-5)
+
+
+def test_ftrl_keeps_its_weights_when_the_rate_ends_at_0():
+    step = tf.train.create_global_step()
+    w = tf.get_variable('w', initializer=[0.5, -2.0, 1.0])
+    loss = tf.reduce_sum(tf.square(w) * [1e-3, 1e-3, 0.0])  # hardly any gradient, or none
+    train_op = make_optimizer('ftrl', learning_rate_at('linear', 0.1, step, 3)).minimize(loss, step)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for _ in range(5):
+            session.run(train_op)
+        assert session.run(w) == pytest.approx([0.5, -2.0, 1.0], abs=0.01)
+
+
 FORMULAS = {
     'constant': lambda t: 1.0,
     'linear': lambda t: 1 - t,
