@@ -48,8 +48,8 @@ class Phase:
       epochs: passes over its data; 0 for the last phase, whose length the user sets.
       inherits: names of the variables that start with their values of the preceding phase.
       renames: (name, name in the preceding phase) of inherited variables with another name there.
-      least_steps: fewest steps of the last phase, if the user does not set its length. Small data is then
-        read more often.
+      least_steps: fewest steps of the phase, if the user does not set its length. Small data is then read
+        more often.
     """
 
     name: str = FINAL

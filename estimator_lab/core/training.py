@@ -42,15 +42,10 @@ class LossScaledOptimizer(tf.mixed_precision.MixedPrecisionLossScaleOptimizer):
         create_slots(self._optimizer, var_list)
 
 
-def optimizer_and_rate(
-    params: TrainingParams, momentum: Tensor | None = None, scale: Tensor | None = None
-) -> tuple[Any, Tensor]:
+def optimizer_and_rate(params: TrainingParams) -> tuple[Any, Tensor]:
     """Returns a new `tf.train.Optimizer` and the learning rate of the current step, a float32 scalar.
 
-    Args:
-      params: choose both; the schedule spans the steps from `first_step` to `first_step + train_steps`.
-      momentum: float32 scalar, for one that changes; None for that of the parameters.
-      scale: float32 scalar, a factor of the rate; None for 1.
+    The schedule spans the steps from `first_step` to `first_step + train_steps`.
     """
     step = tf.train.get_or_create_global_step() - params.first_step
     if params.accumulate > 1:  # the rate of a step with one large batch
@@ -59,11 +54,9 @@ def optimizer_and_rate(
         params.learning_rate_schedule, params.learning_rate, step, params.train_steps, params.warmup_steps
     )
     tf.add_to_collection(keys.LEARNING_RATE, rate)  # a session may feed another one
-    if scale is not None:
-        rate *= scale
     if params.optimizer == 'adam' and params.warmup_inputs:
         return FanInAdam(rate, step, params.warmup_steps, params.warmup_inputs), rate
-    return make_optimizer(params.optimizer, rate, params.momentum if momentum is None else momentum), rate
+    return make_optimizer(params.optimizer, rate, params.momentum), rate
 
 
 def loss_scaled(optimizer: Any, params: TrainingParams) -> Any:

@@ -7,7 +7,7 @@ import math
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
-from estimator_lab.core.model import Args, Model, Task, model_function
+from estimator_lab.core.model import Args, Model, Phase, Task, model_function
 from estimator_lab.models.boltzmann.head import rbm_spec
 from estimator_lab.models.boltzmann.learning import RbmParams
 from estimator_lab.models.boltzmann.machine import BERNOULLI
@@ -15,6 +15,8 @@ from estimator_lab.models.boltzmann.stack import Stack, make_layer
 from estimator_lab.tf1 import EstimatorSpec
 
 Params = RbmParams
+# With 1,437 digits of 8x8 pixels, the reconstruction error is 3.4 after the 450 of ten epochs, and 1.1 then.
+_LEAST_STEPS = 4500
 
 
 def check(params: Params) -> None:
@@ -47,5 +49,6 @@ MODEL = Model(
     model_fn,
     check,
     task=lambda params: Task(keys.RECONSTRUCTION_ERROR, higher_is_better=False, labelled=False),
+    phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     stack=stack_of,
 )

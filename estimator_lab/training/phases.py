@@ -240,7 +240,8 @@ def _last_step(settings: Settings, phase: Phase, record: InputRecord, saved: int
         return saved + math.ceil(left / record.settings['batch_size'])
 
     if phase.name != FINAL:
-        return max(step_after(phase.epochs), first + 1)
+        least = phase.least_steps if settings.max_steps is None else 0
+        return max(step_after(phase.epochs), first + max(least, 1))
     if settings.max_steps is not None and settings.epochs is not None:
         raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
     if settings.max_steps is not None:

@@ -4,9 +4,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from estimator_lab.core.params import resolve
 from estimator_lab.models import rbm
-from estimator_lab.models.boltzmann.learning import apply_gradients
 from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import tf
 from tests.support.exact_rbm import states
@@ -45,7 +43,6 @@ def test_learns_bars_and_stripes(pictures):
         'optimizer': 'adam',
         'learning_rate': 0.02,
         'weight_decay': 0.0,
-        'initial_momentum_steps': 100,
         'train_steps': 3000,
     }
     with tf.Graph().as_default() as graph, tf.Session() as session:
@@ -159,7 +156,7 @@ def test_a_step_computes_nothing_for_show(cd_steps):
         step, shown = needed(spec.train_op), needed(spec.train_op, spec.loss)
     assert shown['MatMul'] == step['MatMul'] > 0 and not shown['BatchMatMulV3']
     draws = sum(count for name, count in step.items() if name.startswith('StatelessRandomUniform'))
-    assert draws == 1  # further steps draw in the body of their loop
+    assert draws == 1 + (cd_steps > 1)  # the last step's, too; those between draw in the body of their loop
 
 
 @pytest.mark.skipif(not supports_bfloat16(), reason='the processor has no bfloat16')
@@ -180,39 +177,3 @@ def test_gaussian_units_learn_at_the_default_rate(tmp_path):
     found = made.evaluate(numpy_input_fn(images, batch_size=20))
     # Noise of variance 1 in 64 values: a machine that says the mean is wrong by 64.
     assert found['reconstruction_error'] < 66
-
-
-def steps_taken(count, **params):
-    """Returns how far a weight moves in each step with a gradient of 1, and the learning rates."""
-    params = {
-        'image_shape': (2, 2, 1),
-        'hidden_units': 3,
-        'chains': 0,
-        'learning_rate_schedule': 'constant',
-        'initial_momentum_steps': 40,
-        **params,
-    }
-    with tf.Graph().as_default(), tf.Session() as session:
-        resolved = resolve(rbm.Params, params)
-        weights = tf.get_variable('weights', initializer=tf.zeros([]))
-        step, rate = apply_gradients(resolved, [(tf.constant(1.0), weights)], tf.constant(1.0))
-        session.run(tf.global_variables_initializer())
-        values, rates = [0.0], []
-        for _ in range(count):
-            rates.append(session.run([rate, step])[0])
-            values.append(session.run(weights))
-    return -np.diff(values), rates
-
-
-@pytest.mark.parametrize('optimizer', ['momentum', 'nesterov'])
-def test_steps_are_not_longer_after_momentum_rises(optimizer):
-    changes, rates = steps_taken(160, optimizer=optimizer)
-    assert rates[39] == pytest.approx(0.05) and rates[40] == pytest.approx(0.01)
-    assert changes.max() < 0.1001  # the sum of gradients needs some steps to grow to that of the new momentum
-    assert changes[[39, 159]] == pytest.approx([0.1, 0.1], rel=1e-3)
-
-
-def test_the_rate_is_the_given_one_without_momentum_or_first_steps():
-    for params in ({'optimizer': 'sgd'}, {'initial_momentum_steps': 0}):
-        _, rates = steps_taken(60, learning_rate=0.3, **params)
-        assert rates == pytest.approx([0.3] * 60)

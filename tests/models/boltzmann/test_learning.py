@@ -78,6 +78,25 @@ def test_persistent_chains_approach_it_with_one_step_each(exact, data):
     assert later < 0.03 and later < restarted
 
 
+def test_centred_gradients_have_the_means_of_the_batch_subtracted(exact, data):
+    """<(v - m) (h - l)> = <v h> - <v> l - m <h> + m l, on both sides; the inputs of the mean units stay."""
+    of_weights, of_visible, of_hidden = gradients(exact, data, _PLAIN)
+    v_mean, h_mean = data.mean(axis=0), exact.hidden_mean(data).mean(axis=0)
+    centred = of_weights - np.outer(of_visible, h_mean) - np.outer(v_mean, of_hidden)
+    wanted = centred, of_visible - centred @ h_mean, of_hidden - v_mean @ centred
+    for step, other in zip(gradients(exact, data, recipe_of(centred=True)), wanted, strict=True):
+        assert np.allclose(step, other, atol=1e-5)
+
+
+@pytest.mark.parametrize('cd_steps', [1, 3])
+def test_probabilities_are_compared_with_probabilities(cd_steps):
+    """A machine that gives the data's probabilities exactly has nothing to learn, whatever it draws."""
+    p = np.array([[0.2, 0.5, 0.9]])
+    exact = ExactRbm(np.zeros((3, 2)), np.log(p[0] / (1 - p[0])), np.zeros(2))
+    for step in gradients(exact, p, recipe_of(binarize=False, cd_steps=cd_steps)):
+        assert np.allclose(step, 0, atol=1e-6)
+
+
 def test_weight_decay_is_on_weights_alone(exact, data):
     plain = gradients(exact, data, _PLAIN)
     decayed = gradients(exact, data, recipe_of(weight_decay=0.5))
