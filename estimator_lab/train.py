@@ -149,6 +149,7 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
     if result.step < result.max_steps and not result.stopped_early:
         _say(f'The data ended at step {result.step} of {result.max_steps}.')
     if result.metrics:
+        from estimator_lab.core.judgement import judgement
         from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
 
         kind = f'{"unseen" if result.on_unseen else "training"} {noun}'
@@ -156,7 +157,7 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
         shown = [f'{name:<24} {value:.4f}' for name, value in worth_showing(result.metrics)]
         step = int(result.metrics['global_step'])
         metric = primary_metric_text(plan.task, result.metrics, on, step)
-        say_lines('\n'.join(['', *shown, '', metric]))
+        say_lines('\n'.join(['', *shown, '', metric, *filter(None, [judgement(result.metrics)])]))
     else:
         _say(
             f'Trained          {result.step} steps, evaluated by the evaluator of TF_CONFIG, if there is one'

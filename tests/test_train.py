@@ -46,6 +46,11 @@ def test_a_run_says_what_a_person_needs(run_python, archive, tmp_path):
     assert (tmp_path / 'model' / 'checkpoint').exists()
 
 
+def test_a_network_that_learned_nothing_gets_a_sentence(train, archive):
+    done = train(f'--data={archive}', '--epochs=1', f'{SMALL[1]},learning_rate=1e-9', SMALL[0], SMALL[2])
+    assert 'no better than always predicting the most frequent label (0.250)' in done.stdout
+
+
 def test_too_many_bad_images_are_judged_in_one_sentence(train, tmp_path):
     files = [(f'{n % 4 // 2}/{n:02}.png', b'junk' if n % 2 else encoded(picture(n))) for n in range(24)]
     bad = write_tar(tmp_path / 'bad.tar', files)

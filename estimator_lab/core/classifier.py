@@ -9,7 +9,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, Endpoints, publish
 from estimator_lab.core.evaluation import MistakesHook, pr_curves
 from estimator_lab.core.features import class_ids, has_images
-from estimator_lab.core.metrics import count, dead_units, mean_per_class_accuracy
+from estimator_lab.core.metrics import count, dead_units, majority_share, mean_per_class_accuracy
 from estimator_lab.core.model import Args, prediction_spec
 from estimator_lab.core.params import ClassifierParams
 from estimator_lab.core.projector import UNKNOWN, ProjectorHook, label_text, labels_and_keys
@@ -159,6 +159,7 @@ def _eval_spec(
         metrics = {
             keys.ACCURACY: tf.metrics.accuracy(ids, classes, weights),
             keys.MEAN_PER_CLASS_ACCURACY: mean_per_class_accuracy(ids, classes, params.num_classes, weights),
+            keys.MAJORITY_SHARE: majority_share(ids, params.num_classes, weights),
             keys.UNKNOWN_LABELS: count(tf.equal(weights, 0), keys.UNKNOWN_LABELS),
             keys.TOTAL_EXAMPLES: count(weights > 0, keys.TOTAL_EXAMPLES),
         }

@@ -4,6 +4,7 @@ from estimator_lab.base.keys import KEY as KEY  # predicted as it came
 
 ACCURACY = 'accuracy'
 MEAN_PER_CLASS_ACCURACY = 'mean_per_class_accuracy'
+MAJORITY_SHARE = 'majority_share'
 TOP_5_ACCURACY = 'top_5_accuracy'
 UNKNOWN_LABELS = 'unknown_labels'
 TOTAL_EXAMPLES = 'total_examples'  # after the metrics in alphabetical order, as TensorBoard lists them
@@ -20,6 +21,7 @@ LOG_PROBABILITY = 'log_probability'
 LOG_PARTITION = 'log_partition'
 LOG_PARTITION_LOW = 'log_partition_low'
 LOG_PARTITION_HIGH = 'log_partition_high'
+MEAN_IMAGE_ERROR = 'mean_image_error'
 SQUARED_ERROR = 'squared_error'
 CROSS_ENTROPY = 'cross_entropy'
 PSNR, PSNR_NOISY, PSNR_GAIN = 'psnr', 'psnr_noisy', 'psnr_gain'

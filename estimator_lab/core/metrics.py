@@ -33,6 +33,39 @@ def mean_per_class_accuracy(
     return _mean_of_ratios(right, seen), _mean_of_ratios(update_right, update_seen)
 
 
+def majority_share(labels: Tensor, num_classes: int, weights: Tensor) -> tuple[Any, Any]:
+    """Streams the share of the most frequent class, the accuracy of always predicting it.
+
+    Args:
+      labels: int64 [batch], each in [0, num_classes).
+      num_classes: number of classes in the vocabulary.
+      weights: float32 [batch]; examples of weight 0 do not count.
+
+    Returns:
+      (value, update op), scalar float32 in [0, 1]; 0 before any example.
+    """
+    counts = running_sum('of_classes', tf.math.unsorted_segment_sum(weights, labels, num_classes))
+    value, update = (tf.div_no_nan(tf.reduce_max(n), tf.reduce_sum(n)) for n in counts)
+    return value, update
+
+
+def mean_image_error(values: Tensor) -> tuple[Any, Any]:
+    """Streams the squared error of predicting the mean of all examples: (value, update op), scalar float32.
+
+    Args:
+      values: float32 [batch, ...]; an example's error is summed over its values.
+    """
+    values = tf.layers.flatten(values)
+    n, update_n = running_sum('examples', tf.cast(tf.shape(values)[0], tf.float32))
+    total, update_total = running_sum('total', tf.reduce_sum(values, axis=0))
+    squares, update_squares = running_sum('squares', tf.reduce_sum(tf.square(values)))
+
+    def error(n: Tensor, total: Tensor, squares: Tensor) -> Tensor:
+        return tf.div_no_nan(squares, n) - tf.reduce_sum(tf.square(tf.div_no_nan(total, n)))
+
+    return error(n, total, squares), error(update_n, update_total, update_squares)
+
+
 def count(flags: Tensor, name: str) -> tuple[Any, Any]:
     """Streams the number of true values in a bool tensor: (value, update op), scalar float32."""
     return running_sum(name, tf.reduce_sum(tf.cast(flags, tf.float32)))

@@ -6,6 +6,7 @@ from typing import Any
 from estimator_lab.core import keys
 from estimator_lab.core.model import Task
 
+_NOT_SHOWN = ('global_step', keys.TOTAL_EXAMPLES, keys.MAJORITY_SHARE, keys.MEAN_IMAGE_ERROR)
 _ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
 
 
@@ -17,13 +18,13 @@ def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
     """Returns the metrics to show, by name.
 
-    Leaves out counts of unknown labels, dead units and the like that are 0, and the step and number of
-    examples, which belong in the sentence around the metrics.
+    Leaves out counts of unknown labels, dead units and the like that are 0, the step and number of examples,
+    which belong in the sentence around the metrics, and what results are judged by.
     """
     return sorted(
         (name, value)
         for name, value in metrics.items()
-        if name not in ('global_step', keys.TOTAL_EXAMPLES) and (value or not name.startswith(_ONLY_IF_ANY))
+        if name not in _NOT_SHOWN and (value or not name.startswith(_ONLY_IF_ANY))
     )
 
 

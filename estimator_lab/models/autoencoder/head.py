@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Endpoints, publish
-from estimator_lab.core.metrics import evaluated_images
+from estimator_lab.core.metrics import evaluated_images, mean_image_error
 from estimator_lab.core.model import Args, prediction_spec
 from estimator_lab.core.projector import ProjectorHook, labels_and_keys
 from estimator_lab.core.summaries import (
@@ -142,6 +142,7 @@ def _metrics(args: Args[Any], made: Reconstructed) -> dict[str, tuple[Any, Any]]
         means[keys.FLOATS_PER_IMAGE] = float(floats)
         means[keys.BITS_PER_IMAGE] = float(floats * _BITS_OF_FLOAT32)
         metrics = {name: tf.metrics.mean(values) for name, values in means.items()}
+        metrics[keys.MEAN_IMAGE_ERROR] = mean_image_error(made.images)
         metrics[keys.TOTAL_EXAMPLES] = evaluated_images(made.error)
     return metrics
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import publish
-from estimator_lab.core.metrics import evaluated_images
+from estimator_lab.core.metrics import evaluated_images, mean_image_error
 from estimator_lab.core.model import Args, prediction_spec
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.projector import ProjectorHook, labels_and_keys
@@ -21,6 +21,7 @@ from estimator_lab.tf1 import EstimatorSpec, Operation, Tensor, tf
 _SHOWN = 8
 _RECEPTIVE_FIELDS = 64
 _DREAM_STEPS = 20
+_COMPARED = 32  # images of a batch whose samples are compared
 _FILM_STEPS = (0, 1, 10, 100)  # Gibbs steps after which a film shows a chain
 
 
@@ -90,6 +91,8 @@ class _Machine:
             energy, update_energy = tf.metrics.mean(energies)
             metrics = {
                 keys.RECONSTRUCTION_ERROR: tf.metrics.mean(errors),
+                keys.MEAN_IMAGE_ERROR: mean_image_error(self._visible),
+                keys.DIVERSITY: self._diversity(),
                 keys.FREE_ENERGY: (energy, update_energy),
                 keys.TOTAL_EXAMPLES: evaluated_images(errors),
             }
@@ -151,6 +154,14 @@ class _Machine:
         chosen = tf.cast(noise.uniform([tf.shape(data)[0]]) * units, tf.int32)
         flipped = self._rbm.free_energy(tf.abs(data - tf.one_hot(chosen, units)))
         return units * tf.log_sigmoid(flipped - energies)
+
+    def _diversity(self) -> tuple[Any, Any]:
+        """Streams the deviation of samples that start at images, as a share of the images' own."""
+        images = self._visible[:_COMPARED]
+        samples = self._rbm.gibbs_means(images, _DREAM_STEPS, self._fixed_noise())
+        seen, drawn = (tf.reduce_sum(tf.math.reduce_variance(values, axis=0)) for values in (images, samples))
+        more = tf.cast(tf.shape(images)[0] - 1, tf.float32)
+        return tf.metrics.mean(tf.sqrt(tf.div_no_nan(drawn, seen)), weights=more)
 
     def _log_probability(self, energy: Tensor) -> Mapping[str, tuple[Tensor, Operation]]:
         # The machine without weights, from which annealing starts, keeps the visible biases.

@@ -100,6 +100,7 @@ def test_the_metrics_of_an_evaluation():
             'ssim': pytest.approx(ssim_of(IMAGES, CLIPPED), rel=1e-5),
             'floats_per_image': 3,
             'bits_per_image': 96,
+            'mean_image_error': pytest.approx(IMAGES.var(axis=0).sum(), rel=1e-5),
             'total_examples': 5,
         }
     assert np.allclose(error, errors(IMAGES, CLIPPED), rtol=1e-5)
