@@ -86,7 +86,7 @@ def test_the_metrics_of_an_evaluation():
     assert found == {
         'accuracy': pytest.approx((right * WEIGHTS).sum() / WEIGHTS.sum()),
         'mean_per_class_accuracy': pytest.approx(np.mean(by_class)),
-        'majority_share': pytest.approx(max(WEIGHTS[IDS == id_].sum() for id_ in IDS) / WEIGHTS.sum()),
+        'majority_share': pytest.approx(max(WEIGHTS[id_ == IDS].sum() for id_ in IDS) / WEIGHTS.sum()),
         'top_5_accuracy': pytest.approx((in_top * WEIGHTS).sum() / WEIGHTS.sum()),
         'unknown_labels': 2,
         'total_examples': 6,
