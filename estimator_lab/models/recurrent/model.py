@@ -17,7 +17,7 @@ from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, publish
 from estimator_lab.core.layers import ACTIVATIONS, activation_hparam, class_logits, hidden_layers
 from estimator_lab.core.metrics import running_sum
-from estimator_lab.core.model import Args, Model, model_function
+from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
     SIZES,
@@ -47,6 +47,8 @@ GRADIENT = 'gradient_'
 """Beginning of the endpoints of PREDICT with the norms of gradients through time, [batch, steps]."""
 
 _LOG = logging.getLogger('estimator_lab')
+# With 1,437 digits of 8x8 pixels, the accuracy is 0.95 after the 450 of ten epochs, and 0.97 after 1,000.
+_LEAST_STEPS = 1500
 _MOST_REMEMBERED = 99  # a marker 100 steps back is classified by chance
 _LAST, _MEAN = 'last', 'mean'
 _MOST_STEPS_SHOWN = 64
@@ -320,4 +322,12 @@ def _warn_once(cell: str, steps: int) -> None:
     )
 
 
-MODEL = Model('recurrent', Params, model_fn, check, network=network, without_loops=without_loops)
+MODEL = Model(
+    'recurrent',
+    Params,
+    model_fn,
+    check,
+    phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
+    network=network,
+    without_loops=without_loops,
+)

@@ -17,7 +17,7 @@ from estimator_lab.core.endpoints import LOGITS, Layers, publish
 from estimator_lab.core.features import class_ids, example_weights, has_images
 from estimator_lab.core.layers import class_logits, dense
 from estimator_lab.core.metrics import count
-from estimator_lab.core.model import Args, Model, model_function
+from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import ClassifierParams, share, structural
 from estimator_lab.models.recursive.cells import CELLS
@@ -30,6 +30,8 @@ NODE_LOGITS = 'node_logits'
 
 _MARGIN = 2  # pixels around the patch of a quadtree leaf that it also sees
 EMBEDDING_RANGE = 0.1  # initial vectors of tokens are uniform within plus and minus this
+# With 1,437 digits of 8x8 pixels, the accuracy is 0.96 after the 450 of ten epochs, and 0.97 after 1,000.
+_LEAST_STEPS = 1500
 _FEW_TOKENS = 256  # no more than a batch has leaves
 _LARGEST_TENSOR = 2**28  # values
 QUADTREE_ARITY = 4
@@ -250,4 +252,4 @@ def _penalty(params: Params) -> list[Tensor]:
     return [params.l2 * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])]
 
 
-MODEL = Model('recursive', Params, model_fn, check)
+MODEL = Model('recursive', Params, model_fn, check, phases=lambda params: [Phase(least_steps=_LEAST_STEPS)])
