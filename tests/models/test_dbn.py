@@ -189,9 +189,23 @@ def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(setting
         make_plan(settings(hparams=hparams, batch_size=12), lambda line: None)
 
 
-def test_rbms_learn_from_probabilities_or_from_samples():
-    for given in (False, True):
-        params = dbn.Params(phase='pretrain_2', layers='6-5', pretrain_binarize=given)
-        with tf.Graph().as_default():
-            stack = pretraining_stack(params, (6, 5))
-        assert machine_params(params, stack).binarize is given
+def machine_of(number, **given):
+    params = dbn.Params(phase=f'pretrain_{number}', layers='6-5', **given)
+    with tf.Graph().as_default():
+        return machine_params(params, pretraining_stack(params, (6, 5)))
+
+
+@pytest.mark.parametrize('given', [False, True])
+def test_rbms_learn_from_probabilities_or_from_samples(given):
+    assert machine_of(2, pretrain_binarize=given).binarize is given
+
+
+def test_only_machines_on_hidden_units_are_centred():
+    assert [machine_of(number).centred for number in (1, 2)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ('given', 'least'), [({}, [3000, 3000, 4500]), ({'pretrain_epochs': 2.0}, [0, 0, 4500])]
+)
+def test_each_phase_has_a_least_number_of_steps_unless_its_length_is_given(given, least):
+    assert [phase.least_steps for phase in dbn.phases(dbn.Params(layers='6-5', **given))] == least

@@ -119,7 +119,8 @@ def machine_params(params: Any, stack: Stack) -> RbmParams:
         learning_rate=params.pretrain_learning_rate or RATES[GAUSSIAN if is_linear else BERNOULLI],
         cd_steps=params.cd_steps,
         chains=params.chains,
-        centred=True,
+        # Uncentred features of pixels are sparser: with 200 labels of MNIST, 1.5 points better.
+        centred=len(stack.layers) > 1,
         visible_units=top.visible_units,
         binarize=params.pretrain_binarize,  # otherwise the probabilities of the units below are used
     )
