@@ -61,7 +61,10 @@ def check_python(arguments):
         if arguments[1] == 'estimator_lab.run':  # the rest is another program's
             return
         command = dataclasses.replace(importlib.import_module(arguments[1]).COMMAND, required=())
-        command.parse([arguments[1], *(one for one in arguments[2:] if not re.search(r'=?\.\.\.$|^\$', one))])
+        given = [one for one in arguments[2:] if not re.search(r'=?\.\.\.$|^\$', one)]
+        settings, _ = command.parse([arguments[1], *given])
+        if arguments[1] == 'estimator_lab.train':
+            check_hparams(settings)
     elif arguments[0] == '-m':
         assert importlib.util.find_spec(arguments[1])
     elif arguments[0] != '-c' and arguments[0].startswith(('examples/', 'benchmarks/', 'tools/')):
@@ -83,6 +86,10 @@ def check_python(arguments):
 )
 def test_flags_of_training_can_be_given_together(text):
     settings, _ = train.COMMAND.parse(['train', *text.split()])
+    check_hparams(settings)
+
+
+def check_hparams(settings):
     model = find_model(settings.model)
     if settings.hparams not in ('', 'help', '...'):
         model.check(resolve(model.params, parse_hparams(model.params, settings.hparams)))
