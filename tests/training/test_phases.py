@@ -53,8 +53,8 @@ def test_the_last_phase_has_a_least_number_of_steps_unless_the_user_sets_it(plan
 @pytest.mark.parametrize(
     ('settings', 'last'), [({}, [9, 49]), ({'epochs': 2}, [9, 17]), ({'max_steps': 53}, [2, 53])]
 )
-def test_an_earlier_phase_has_a_least_number_of_steps_unless_the_run_has_a_last_step(run, settings, last):
-    plans = plan_phases(run((Phase('pre', 0.5, least_steps=9), LAST), **settings))
+def test_an_earlier_phase_has_a_least_number_of_steps_unless_the_run_has_a_last_step(planned, settings, last):
+    plans = planned((Phase('pre', 0.5, least_steps=9), LAST), **settings)
     assert [plan.last_step for plan in plans] == last
 
 
