@@ -15,12 +15,15 @@ def judgement(metrics: Mapping[str, float]) -> str:
     Examples:
         >>> judgement({'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 5000})
         'The accuracy is no better than always predicting the most frequent label (0.100): the learning rate \
-is probably unsuitable; try --find_learning_rate.'
+is probably unsuitable; try --hparams=learning_rate=..., which examples/learning_rate.py finds.'
 
     Args:
       metrics: of an evaluation, by name, with 'global_step'.
     """
-    rate = 'the learning rate is probably unsuitable; try --find_learning_rate.'
+    rate = (
+        'the learning rate is probably unsuitable; try --hparams=learning_rate=..., which '
+        'examples/learning_rate.py finds.'
+    )
     if metrics['global_step'] < _FEW_STEPS:
         rate = 'it has taken few steps only; try more --epochs.'
     majority = metrics.get(keys.MAJORITY_SHARE, 0.0)

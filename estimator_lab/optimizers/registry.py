@@ -45,7 +45,7 @@ DEFAULTS = {
     'rmsprop': Defaults(0.0003),
     'sgd': Defaults(0.4, 1.0),
 }
-"""For classifiers, by the range test (`training.learning_rate_finder`) of `cnn` and `mlp` on digits of 8x8
+"""For classifiers, by the range test (examples/learning_rate.py) of `cnn` and `mlp` on digits of 8x8
 pixels, MNIST and the built-in faces, and then by accuracy on them: `benchmarks/defaults.py`.
 
 The steps of adadelta, adam and rmsprop do not depend on the scale of the gradient. Those of the others do,

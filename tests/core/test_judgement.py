@@ -29,7 +29,7 @@ def test_good_results_get_no_sentence(metrics):
 
 
 @pytest.mark.parametrize(('metrics', 'words'), BAD)
-@pytest.mark.parametrize(('step', 'setting'), [(100, 'more --epochs'), (4000, '--find_learning_rate')])
+@pytest.mark.parametrize(('step', 'setting'), [(100, 'more --epochs'), (4000, '--hparams=learning_rate=...')])
 def test_bad_results_get_one_with_a_setting(metrics, words, step, setting):
     sentence = judgement({**metrics, 'global_step': step})
     assert re.search(words, sentence) and setting in sentence

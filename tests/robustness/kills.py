@@ -185,6 +185,8 @@ def _saved(model_dir: Path, newest_only: bool = True) -> _Saved:
     """Returns a digest of the newest checkpoint of each phase, or of all checkpoints, by phase and step."""
     found = {}
     for state in sorted(model_dir.glob('**/checkpoint')):
+        if state.parent.name == 'eval':  # vectors of the projector
+            continue
         listed = tf.train.get_checkpoint_state(str(state.parent))
         if listed is None:
             continue
