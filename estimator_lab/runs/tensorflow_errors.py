@@ -27,6 +27,7 @@ _UNINFORMATIVE = (
     '`eval_strategy` is not passed in',
     'Estimator is not trained yet',
     'No new checkpoint ready for evaluation',
+    'EventFileWriter writer thread error',  # a full disk, which an error reports
 )
 # The suffixes of files that are being written.
 _UNFINISHED = re.compile(r'(?:_temp/part\S*|\.tempstate\d+|\.tmp\w+)$')
@@ -57,9 +58,7 @@ def tensorflow_errors_as_sentences(
     try:
         yield
     except tf.errors.OpError as error:
-        if full := _FULL.search(str(error.message)):
-            path = _UNFINISHED.sub('', full[1].strip())
-            raise LabError(f'{path} cannot be written: {full[2]}.') from error
+        _raise_if_full(error, str(error.message))
         check()
         if _NO_NUMBERS.search(str(error.message)):
             raise LabError(f'{_NO_LOSS} {no_number()}') from error
@@ -74,12 +73,22 @@ def tensorflow_errors_as_sentences(
     except tf.train.NanLossDuringTrainingError as error:
         check()
         raise LabError(f'{_NO_LOSS} {no_number()}') from error
+    except RuntimeError as error:  # as the writer of event files raises it
+        _raise_if_full(error, str(error))
+        raise
     except OSError as error:
         if error.errno not in NO_ROOM or not (error.filename or folder):
             raise
         raise LabError(f'{error.filename or folder} cannot be written: {error.strerror}.') from error
     finally:
         tf.get_logger().removeFilter(_says_more)
+
+
+def _raise_if_full(error: Exception, text: str) -> None:
+    """Raises LabError if the text of an error says that the disk is full."""
+    if full := _FULL.search(text):
+        path = _UNFINISHED.sub('', full[1].strip())
+        raise LabError(f'{path} cannot be written: {full[2]}.') from error
 
 
 def reason_of(error: Any) -> str:

@@ -3,8 +3,10 @@
 import atexit
 import contextlib
 import functools
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from estimator_lab.base.errors import LabError
 from estimator_lab.base.outputs import locked, made_folder
@@ -158,10 +160,19 @@ def _newest_checkpoint(plan: Plan) -> str:
 
 @functools.cache
 def _close_event_files_at_exit() -> None:
-    """Makes the end of the process, also by `interrupts.leave`, write what event files still buffer."""
+    """Makes the end of the process, also by `interrupts.leave`, write what event files still buffer.
+
+    The thread that writes them shows a traceback if the disk is full: no longer, as an error says that.
+    """
+    show = threading.excepthook
+
+    def show_others(found: Any) -> None:
+        if type(found.thread).__name__ != '_EventLoggerThread':
+            show(found)
 
     def close() -> None:
-        with contextlib.suppress(OSError, tf.errors.OpError):  # a full disk, which has been reported
+        with contextlib.suppress(Exception):  # of a full disk, which has been reported
             tf.summary.FileWriterCache.clear()
 
+    threading.excepthook = show_others
     atexit.register(close)

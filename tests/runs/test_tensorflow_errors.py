@@ -43,6 +43,16 @@ def test_weights_that_are_no_numbers_are_a_loss_that_is_none():
         raise tf.errors.InvalidArgumentError(None, None, message)
 
 
+def test_a_disk_that_is_full_for_event_files_is_one_sentence():
+    """As TensorFlow's writer of event files raises it in the next step."""
+    message = '/m/events.out.tfevents.1.vm; No space left on device\n\tFailed to flush 1 events to /m'
+    why = r'^/m/events\.out\.tfevents\.1\.vm cannot be written: No space left on device\.$'
+    with pytest.raises(LabError, match=why), tensorflow_errors_as_sentences():
+        raise RuntimeError(message)
+    with pytest.raises(RuntimeError, match='other'), tensorflow_errors_as_sentences():
+        raise RuntimeError('other')
+
+
 def test_a_damaged_checkpoint_is_named():
     found = 'TensorBundle at my run/model.ckpt-3 shard 0 (12 bytes): Checksum does not match: stored 1'
     why = r'^The checkpoint /.*my run/model\.ckpt-3 is damaged, .*: name another folder'
