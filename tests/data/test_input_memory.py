@@ -1,11 +1,13 @@
 """Small files that stand for much: what a process takes for them, as the system counts it."""
 
+import gzip
+import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from tests.robustness.bombs import images_of, zeros
 from tests.support.archive_files import encoded, write_tar
 
 needs_proc = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='the system counts no peak')
@@ -48,10 +50,40 @@ print(peak() - before)
 """
 
 
+def images_of(size: tuple[int, int]) -> dict[str, bytes]:
+    """Returns intact images of one colour, a few kilobytes each, by file name."""
+    palette = Image.new('P', size)
+    palette.putpalette([0, 0, 0, 255, 0, 0])
+    colour = Image.new('RGB', size, (200, 100, 50))
+    return {
+        'palette.png': encoded(palette, 'PNG', bits=1, transparency=0),
+        'alpha.png': encoded(Image.new('RGBA', size, (9, 9, 9, 9)), 'PNG'),
+        'deep.png': encoded(Image.fromarray(np.zeros(size[::-1], np.uint16)), 'PNG'),
+        'baseline.jpg': encoded(colour, 'JPEG'),
+        'progressive.jpg': encoded(colour, 'JPEG', progressive=True, subsampling='4:4:4'),
+        'inks.jpg': encoded(Image.new('CMYK', size), 'JPEG'),
+        'frame.gif': encoded(palette, 'GIF'),
+        'strip.tif': encoded(colour, 'TIFF', compression='tiff_lzw', tiffinfo={278: size[1]}),
+        'lossless.webp': encoded(colour, 'WEBP', lossless=True),
+    }
+
+
+def zeros(path, members, size):
+    """Writes a gzip archive of members of zeros; `size` is a multiple of 512."""
+    with gzip.open(path, 'wb', compresslevel=1) as file:
+        for number in range(members):
+            info = tarfile.TarInfo(f'{number % 3}/{number}.png')
+            info.size = size
+            file.write(info.tobuf())
+            for _ in range(size // 512):
+                file.write(bytes(512))
+        file.write(bytes(1024))
+
+
 @pytest.fixture(scope='module')
 def archives(tmp_path_factory):
     folder = tmp_path_factory.mktemp('bombs')
-    zeros(folder / 'zeros.tar', 24, 24 * 10**6)
+    zeros(folder / 'zeros.tar', 24, 24 * 10**6 // 512 * 512)
     images = images_of((2000, 2000))
     half = encoded(Image.new('RGB', (2000, 2000)), 'PNG')[:6_000]
     many = [(f'a/{number}_{name}', data) for number in range(2) for name, data in images.items()]

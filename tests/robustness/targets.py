@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shutil
+import struct
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.base.json_input import as_object, parse_json
@@ -40,13 +42,18 @@ from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import read_record
 from estimator_lab.training.cluster import MIRRORED, MULTI_WORKER, NONE, PARAMETER_SERVER, read_cluster
 from estimator_lab.training.position import without_legs
-from tests.robustness.hostile_runs import framed
 from tests.robustness.mutation import fix_checksum
 from tests.support.streams import stream_members
 
 _BLOCK = 512
 _TREES = TreeReader(Tokens(('a', 'b')), Vocabulary(('0', '1')))
 _PARAMS = functools.cache(lambda: [find_model(name).params for name in MODELS])
+
+
+def framed(data: bytes, length: int) -> bytes:
+    """Returns a record of an event file that claims to have `length` bytes, with valid checksums."""
+    head = struct.pack('<Q', length)
+    return head + struct.pack('<I', masked_crc32c(head)) + data + struct.pack('<I', masked_crc32c(data))
 
 
 class _Scratch:

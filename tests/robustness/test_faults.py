@@ -1,4 +1,4 @@
-"""A sample of the calls that `tests.robustness.faults` fails, and of the power losses of `power_loss`."""
+"""A sample of the calls that `tests.robustness.faults` fails."""
 
 import itertools
 import random
@@ -6,7 +6,6 @@ import random
 import pytest
 
 from tests.robustness.faults import CASES, Workshop, faults
-from tests.robustness.power_loss import Recording
 from tests.robustness.shim import COMPILER, commands
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(not COMPILER, reason='there is no C compiler')]
@@ -29,10 +28,3 @@ def test_a_call_that_fails_is_one_sentence_and_loses_nothing(name, share, each, 
             assert not problems, (fault, done)
             failed += bool(done.struck)
     assert failed
-
-
-@pytest.mark.parametrize('name', ['pack', 'index'])
-def test_files_are_usable_after_a_power_loss(name, runner, tmp_path):
-    recording, rng = Recording(name, Workshop(CASES[name], tmp_path, runner)), random.Random(1)
-    for _ in range(10):
-        recording.lose_power(rng, again=True)
