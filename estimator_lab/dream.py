@@ -1,9 +1,8 @@
 """``python -m estimator_lab.dream``: pictures that a trained network makes up, or sees in a photo."""
 
-from estimator_lab.base.activity import doing
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.outputs import check_outputs, check_suffix
-from estimator_lab.base.progress import say_rows
+from estimator_lab.base.progress import doing, say_rows
 from estimator_lab.inference.settings import DreamFlags
 
 _EVENTS = 'dreams'  # folder in model_dir

@@ -1,13 +1,12 @@
 """The page of the site with the --help of each command and the hyper-parameters of each model."""
 
-import re
 import subprocess
 import sys
 
 from estimator_lab.__main__ import COMMANDS
 from estimator_lab.models.registry import MODELS
 
-_ACTIVITY = re.compile(r'(loading TensorFlow|starting)(  \(\d+ s\))?')
+_LOADING = 'loading TensorFlow'
 
 _HEAD = """# Commands and flags
 
@@ -33,7 +32,7 @@ def page() -> str:
 
 
 def _section(title: str, printed: str) -> str:
-    lines = [line for line in printed.rstrip().split('\n') if not _ACTIVITY.fullmatch(line)]
+    lines = [line for line in printed.rstrip().split('\n') if line != _LOADING]
     return '\n'.join([f'## {title}', '', '```text', *lines, '```', ''])
 
 

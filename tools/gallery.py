@@ -31,8 +31,8 @@ ARGUMENTS = {
     'bring_your_own': ('--model_dir=runs/income',),
     'recurrent': ('--steps=30', '--train_steps=400', '--picture=curves.png'),
 }
-# Lines that tell what takes long, of a script or of one of its processes.
-_WAITING = re.compile(r'^.*(loading TensorFlow|  \(\d+ s\))\n', re.MULTILINE)
+# The line that tells what takes long, of a script or of one of its processes.
+_WAITING = re.compile(r'^.*loading TensorFlow\n', re.MULTILINE)
 _LONGEST = 1800  # seconds of one example
 _PICTURES = ('.png', '.jpg')
 _LAST_LINES = 30  # of the error of an example that fails

@@ -1,6 +1,5 @@
 """Commands: settings read from flags, grouped help, errors in one sentence, exit statuses."""
 
-import contextlib
 import io
 import logging
 import math
@@ -11,8 +10,9 @@ import shlex
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
@@ -21,13 +21,20 @@ from typing import Any, NamedTuple, NoReturn
 from absl import flags
 
 from estimator_lab import __version__
-from estimator_lab.base.activity import doing, shown_activity
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
 from estimator_lab.base.options import define_flags, groups_of, read_flags
 from estimator_lab.base.parse_errors import flagfile, parse_error
 from estimator_lab.base.process import hide_import_messages, hide_optional_packages
-from estimator_lab.base.progress import check_said, open_closed_streams, say, say_lines, warn
+from estimator_lab.base.progress import (
+    check_said,
+    doing,
+    open_closed_streams,
+    say,
+    say_lines,
+    showing_tasks,
+    warn,
+)
 from estimator_lab.base.regular_files import why_unread
 from estimator_lab.base.settings import settings_of
 
@@ -109,7 +116,7 @@ class Command:
 
     def _run(self, stopped: threading.Event) -> int | None:
         open_closed_streams()
-        hide_import_messages(_loading)
+        hide_import_messages(partial(doing, 'loading TensorFlow', plain=True))
         hide_optional_packages()
         if not _LOG.handlers:
             _LOG.addHandler(_Warnings())
@@ -125,7 +132,7 @@ class Command:
                 say(versions())
                 return 0
             settings, line = self.parse(sys.argv)
-            with shown_activity(self.prints_rows or getattr(settings, 'json', False)):
+            with showing_tasks(self.prints_rows or getattr(settings, 'json', False)):
                 status = self.main(settings, line)
             check_said()
             return status
@@ -224,14 +231,6 @@ class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Prints a warning."""
         say(f'Warning: {record.getMessage()}')
-
-
-@contextlib.contextmanager
-def _loading() -> Iterator[None]:
-    """Shows that TensorFlow is being imported."""
-    doing('loading TensorFlow', plain=True)
-    yield
-    doing('starting')
 
 
 def python() -> str:

@@ -18,23 +18,21 @@ FATAL_ONLY = '3'
 # Keras and Estimator import them if they are installed, for arguments that commands do not pass.
 _OPTIONAL_PACKAGES = ('pandas', 'scipy')
 _hides_import_messages = _hides_optional_packages = False
-_announced: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+_announce: Callable[[], None] | None = None
 
 # Prints a file and removes it, unless a line on standard input reports success. It is a separate process,
 # because one that native code aborts runs no more Python.
 _WATCHER = 'read -r success || { cat "$0" >&2 2>/dev/null; rm -f "$0"; }'
 
 
-def hide_import_messages(
-    announced: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
-) -> None:
+def hide_import_messages(announce: Callable[[], None] | None = None) -> None:
     """Makes a later import of TensorFlow by `estimator_lab.tf1` print nothing unless it fails.
 
     Args:
-      announced: returns a context that tells the user about the import, which takes seconds.
+      announce: called at the import, which takes seconds, to tell the user.
     """
-    global _hides_import_messages, _announced
-    _hides_import_messages, _announced = True, announced
+    global _hides_import_messages, _announce
+    _hides_import_messages, _announce = True, announce
 
 
 def hide_optional_packages() -> None:
@@ -63,7 +61,9 @@ def importing_tensorflow() -> Iterator[None]:
         if not _hides_import_messages:
             yield
             return
-        with _announced(), hushed():
+        if _announce:
+            _announce()
+        with hushed():
             yield
 
 

@@ -222,7 +222,7 @@ def open_archives(
         return Archives(sources, kind, use_damaged=use_damaged, say=say)
     indexes = []
     for source in sources:
-        with closing(Progress(f'Indexing {source.name}', say=say)) as progress:
+        with closing(Progress(f'Indexing {source.name}', show_line=say)) as progress:
             indexes.append(open_index(source, kind, progress, say))
     for index in indexes:
         if index.damage and not use_damaged:

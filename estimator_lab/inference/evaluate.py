@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.keys import IMAGE, KEY, to_bytes
-from estimator_lab.base.progress import progress_of, warn
+from estimator_lab.base.progress import doing, progress_of, warn
 from estimator_lab.core import keys
 from estimator_lab.core.confusion import Confusion, TopK
 from estimator_lab.data.bad_examples import InputReport

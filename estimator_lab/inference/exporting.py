@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from estimator_lab.base.activity import doing
 from estimator_lab.base.outputs import writing
+from estimator_lab.base.progress import doing
 from estimator_lab.base.whole_files import whole_file
 from estimator_lab.inference.painting import with_painting_settings
 from estimator_lab.inference.run import Run

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.activity import doing
 from estimator_lab.base.command import tensorboard
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import IMAGE, KEY, to_unit_range
 from estimator_lab.base.outputs import writing
-from estimator_lab.base.progress import warn
+from estimator_lab.base.progress import doing, warn
 from estimator_lab.core import keys
 from estimator_lab.core.charts import heat_map
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published

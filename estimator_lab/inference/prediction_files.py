@@ -9,12 +9,11 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from estimator_lab.base.activity import clear_activity, doing, silence
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import CsvWriter, check_outputs, json_text, writing, written_whole
 from estimator_lab.base.printable import safe_name
-from estimator_lab.base.progress import progress_of, warn, why_unwritten
+from estimator_lab.base.progress import clear_status, doing, progress_of, silence, warn, why_unwritten
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
@@ -153,7 +152,7 @@ def _write(
     for batch in batches:
         if files:
             batch = batch._replace(values={**batch.values, **files.write(batch)})
-        clear_activity()  # also before the head of the table
+        clear_status()  # also before the head of the table
         if write is None:
             write = FORMATS[settings.format](stream, list(table.columns(batch.values)))
             left_out = table.left_out(batch.values)

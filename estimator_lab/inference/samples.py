@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import IMAGE, to_unit_range
 from estimator_lab.base.outputs import check_suffix, written_whole
+from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_of
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from estimator_lab import __version__
-from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import as_type
+from estimator_lab.base.progress import doing
 from estimator_lab.base.regular_files import read_regular
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.base.activity import doing
-from estimator_lab.base.progress import StatusLine, clock
+from estimator_lab.base.progress import Progress, clock, doing
 from estimator_lab.core import keys
 from estimator_lab.data.archives import Say
 from estimator_lab.runs.summary import layer_sizes, summary_lines
@@ -88,14 +87,14 @@ class ProgressHook(tf.train.SessionRunHook):
     def restart(self) -> None:
         """Forgets the steps so far, after an evaluation, whose time does not count."""
         self._timer = tf.train.SecondOrStepTimer(every_steps=self.every_n_steps)
-        self._status: StatusLine | None = None
+        self._status: Progress | None = None
         self._updates: deque[tuple[float, int]] = deque(maxlen=_UPDATES)
 
     def before_run(self, run_context: Any) -> Any:
         """Requests the global step and the loss."""
         if self._status is None:
             doing('training')
-            self._status = StatusLine(say=self.say)
+            self._status = Progress(show_line=self.say)
         return tf.train.SessionRunArgs(self._fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
@@ -159,7 +158,7 @@ class EvaluationHook(tf.train.SessionRunHook):
     def begin(self) -> None:
         """Raises Interrupted if the switch is on."""
         self.switch.check()
-        self._status = StatusLine(say=self.say)
+        self._status = Progress(show_line=self.say)
         self._seen = 0
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
@@ -174,7 +173,6 @@ class EvaluationHook(tf.train.SessionRunHook):
     def end(self, session: Any) -> None:
         """Clears the progress line; raises Interrupted if the switch is on."""
         self._status.close()
-        doing('')
         self.switch.check()  # else an input that the signal has ended would count as whole
         self.switch.may_leave = False
         if self.progress:

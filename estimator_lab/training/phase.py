@@ -7,9 +7,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.outputs import writing
+from estimator_lab.base.progress import doing
 from estimator_lab.core.model import EVALUATION, ModelFn
 from estimator_lab.data.archives import Archives, distinct_examples
 from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport
@@ -129,7 +129,8 @@ def train_phase(plan: Plan, phase: PhasePlan, reports: Reports, switch: StopSwit
         # An evaluator in a process of its own looks for new checkpoints this often.
         throttle_secs=0 if cluster.trains else _EVALUATOR_POLL_SECONDS,
     )
-    doing('building the graph' if cluster.is_chief else '', plain=cluster.is_chief)
+    if cluster.is_chief:
+        doing('building the graph')
     _train_and_evaluate(watch, phase, estimator, train_spec, eval_spec)
     if evaluations.last.get('global_step', phase.last_step) < phase.last_step and evaluations.are_enough:
         plan.say(f'No better for {plan.settings.early_stopping} evaluations: stopped early.')

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import FlagError
+from estimator_lab.base.progress import doing
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import parse_hparams, resolve

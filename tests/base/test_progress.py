@@ -1,11 +1,11 @@
 import io
+import sys
 
 import pytest
 
 from estimator_lab.base import progress
-from estimator_lab.base.activity import fitted
 from estimator_lab.base.errors import LabError
-from estimator_lab.base.progress import Progress
+from estimator_lab.base.progress import Progress, clear_status, doing, fitted, say, showing_tasks
 
 pytestmark = pytest.mark.once
 
@@ -15,6 +15,49 @@ class Terminal(io.StringIO):
         return True
 
 
+def terminal(monkeypatch):
+    """Makes standard output a terminal; returns it."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, 'stdout', stream)
+    return stream
+
+
+def test_a_task_is_the_status_line_until_something_is_printed(monkeypatch):
+    screen = terminal(monkeypatch)
+    with showing_tasks(rows_on_stdout=False):
+        doing('opening')
+        doing('building')
+        say('done')
+        say('more')
+        doing('writing')
+    assert screen.getvalue() == ('\r\033[Kopening\r\033[Kbuilding\r\033[Kdone\nmore\n\r\033[Kwriting\r\033[K')
+
+
+def test_tasks_are_not_shown_elsewhere_unless_plain_and_rows_stay_alone(monkeypatch):
+    for rows, shown in ((False, 'loading\n'), (True, '')):
+        out = io.StringIO()
+        monkeypatch.setattr(sys, 'stdout', out)
+        with showing_tasks(rows):
+            doing('loading', plain=True)
+            doing('building')
+        assert out.getvalue() == shown
+
+
+def test_rows_on_a_terminal_begin_on_an_empty_line(monkeypatch):
+    screen = terminal(monkeypatch)
+    with showing_tasks(rows_on_stdout=True):
+        doing('predicting')
+        clear_status()
+        screen.write('key,label\n')
+    assert screen.getvalue() == '\r\033[Kpredicting\r\033[Kkey,label\n'
+
+
+def test_tasks_are_not_shown_outside_a_command(monkeypatch):
+    screen = terminal(monkeypatch)
+    doing('building', plain=True)
+    assert screen.getvalue() == ''
+
+
 @pytest.fixture
 def now(monkeypatch):
     time = [100.0]
@@ -22,7 +65,7 @@ def now(monkeypatch):
     return time
 
 
-def test_plain_lines_come_seldom(now):
+def test_plain_lines_are_10_seconds_apart(now):
     stream = io.StringIO()
     bar = Progress('Counting', stream)
     for second in range(1, 31):
@@ -30,9 +73,9 @@ def test_plain_lines_come_seldom(now):
         bar(f'{second} sheep', second / 40)
     bar.close()
     assert stream.getvalue().splitlines() == [
-        'Counting    5%  2 sheep  0:38 left',
-        'Counting   30%  12 sheep  0:28 left',
-        'Counting   55%  22 sheep  0:18 left',
+        'Counting   25%  10 sheep  0:30 left',
+        'Counting   50%  20 sheep  0:20 left',
+        'Counting   75%  30 sheep  0:10 left',
     ]
 
 

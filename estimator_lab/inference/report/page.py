@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from estimator_lab import __version__
-from estimator_lab.base.activity import doing
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.outputs import check_outputs, written_whole
+from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use
 from estimator_lab.core.confusion import Confusion
 from estimator_lab.core.picture import as_picture
