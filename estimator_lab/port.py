@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.outputs import json_text, why_refused
+from estimator_lab.base.outputs import why_refused
 from estimator_lab.base.progress import say_lines, warn
+from estimator_lab.base.rows import json_text
 from estimator_lab.base.settings import setting
 
 _USAGE = """Reads programs for TensorFlow 1 and lists the names of TensorFlow that are missing under `run`.

@@ -28,7 +28,7 @@ def test_the_page_lies_in_the_folder_of_the_model(run, model_dir):
     page = (model_dir / 'report.html').read_text(encoding='utf-8')
     for section in ('learning-curves', 'evaluation', 'confusion', 'filters', 'activation-maps', 'run'):
         assert f'<h2 id="{section}">' in page
-    assert not list(model_dir.glob('*.partial'))
+    assert not list(model_dir.glob('.*'))
 
 
 def test_the_numbers_are_those_of_the_event_files(run, model_dir, tmp_path):
@@ -47,8 +47,7 @@ def test_the_numbers_are_those_of_the_event_files(run, model_dir, tmp_path):
 def test_a_link_in_the_place_of_the_page_is_not_written_through(run, tmp_path):
     other = tmp_path / 'other'
     other.write_text('mine')
-    for name in ('page.html', 'page.html.partial'):
-        (tmp_path / name).symlink_to(other)
+    (tmp_path / 'page.html').symlink_to(other)
     assert run(f'--out={tmp_path / "page.html"}')[0] == 0
     assert other.read_text() == 'mine' and not (tmp_path / 'page.html').is_symlink()
 

@@ -1,36 +1,25 @@
 """Files and folders of results: written atomically, never over an input or a model."""
 
-import csv
 import errno
 import fcntl
-import json
-import math
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import BinaryIO
 
 from estimator_lab.base.errors import FlagError, LabError
-from estimator_lab.base.printable import json_escaped, printable
-from estimator_lab.base.progress import warn
-from estimator_lab.base.whole_files import sync, sync_folder
+from estimator_lab.base.whole_files import whole_file
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk, an exhausted quota and too large a file."""
 
-# The place of a formula: the start of a text, or after a semicolon, which separates cells where a comma is
-# the decimal mark. Characters without width may precede its first character; the last four are full-width.
-_WITHOUT_WIDTH = r'\u00ad\u061c\u180e\u200b-\u200f\u2060-\u2064\ufeff'
-_FORMULA = re.compile(rf'(?:^|(?<=;))(?=[\s{_WITHOUT_WIDTH}]*[=+\-@\uff1d\uff0b\uff0d\uff20])')
 # Files that a model_dir needs; reports, tables and pictures in it may be overwritten.
 _OF_A_MODEL = re.compile(
     r'checkpoint|experiment\.json|graph\.pbtxt|.*ckpt.*|.*tfevents.*|tokens\.txt'
     r'|(principal_components|style)\.npz'
 )
-_NUMBER = re.compile(r'[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.ASCII)
 
 
 @contextmanager
@@ -92,15 +81,12 @@ def why_refused(path: Path, error: OSError) -> str:
 
 
 @contextmanager
-def written_whole(flag: str, path: Path, keeps_part: bool = True) -> Iterator[Path]:
-    """Yields a temporary path; the file is synced and renamed to its own name when the block succeeds.
-
-    If the block fails, an existing file stays. Devices and pipes are written directly.
+def written(flag: str, path: Path) -> Iterator[BinaryIO]:
+    """Yields a `whole_file` of results. Devices and pipes are written directly.
 
     Args:
       flag: the flag that names the file.
-      path: of the file; the temporary path has the same suffix.
-      keeps_part: whether a failure keeps the unfinished file, with a warning.
+      path: of the file.
 
     Raises:
       FlagError: the path is a folder, or can't be written.
@@ -108,57 +94,9 @@ def written_whole(flag: str, path: Path, keeps_part: bool = True) -> Iterator[Pa
     """
     if path.is_dir():
         raise FlagError(f'--{flag}={path} is a folder: name a file in it, such as {path / "NAME"}.')
-    if os.path.lexists(path) and not path.is_file():
-        with writing(flag, path):
-            yield path
-        return
-    partial = path.with_name(f'{path.stem}.partial{path.suffix}')
-    try:
-        with writing(flag, path):
-            partial.unlink(missing_ok=True)  # never through a link
-            yield partial
-            _put(partial, path)
-    except BaseException:
-        if partial.exists() and not (keeps_part and partial.stat().st_size):
-            partial.unlink()
-        elif partial.exists():
-            warn(f'What was written so far is in {partial}.')
-        raise
-
-
-@contextmanager
-def written_together(flag: str, folder: Path) -> Iterator[Path]:
-    """Yields a temporary folder, whose files take their places in `folder` when the block succeeds.
-
-    If the block fails, existing files stay, and no new ones appear.
-
-    Args:
-      flag: the flag that names the folder.
-      folder: an existing folder.
-
-    Raises:
-      FlagError: it can't be written.
-      LabError: the disk is full.
-    """
-    partial = folder / '.partial'
-    with writing(flag, folder):
-        try:
-            if partial.exists():  # of a process that was killed
-                shutil.rmtree(partial)
-            partial.mkdir()
-            yield partial
-            for path in sorted(partial.iterdir()):
-                _put(path, folder / path.name)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def _put(partial: Path, path: Path) -> None:
-    """Renames a finished file, so that not even a power loss leaves a part of it under its name."""
-    with partial.open('rb') as file:
-        sync(file)
-    partial.replace(path)
-    sync_folder(path.parent)
+    is_device = path.exists() and not path.is_file()
+    with writing(flag, path), path.open('wb') if is_device else whole_file(path) as file:
+        yield file
 
 
 def check_outputs(
@@ -258,51 +196,3 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def json_text(value: Any, indent: int | None = None) -> str:
-    """Returns strict JSON that can be shown; numbers that are not finite become null."""
-    return json_escaped(json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False))
-
-
-class CsvWriter:
-    """Writes CSV that is safe to show on a terminal and to open in a spreadsheet.
-
-    A spreadsheet could evaluate a text that begins with = + - or @ as a formula; where semicolons separate
-    cells, also the text after one. An apostrophe is put before it. Numbers, and texts that are numbers, stay
-    unchanged.
-
-    Args:
-      stream: to write to.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._writer = csv.writer(stream, lineterminator='\n')
-
-    def write(self, row: Iterable[Any]) -> None:
-        """Writes a row."""
-        self._writer.writerow([cell_of(value) for value in row])
-
-
-def cell_of(value: Any) -> Any:
-    """Returns a value as it is written to a table."""
-    if not isinstance(value, str):
-        return value
-    text = printable(value)
-    return text if _NUMBER.fullmatch(text) else _FORMULA.sub("'", text)
-
-
-def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a table."""
-    with path.open('w', encoding='utf-8', newline='') as file:
-        writer = CsvWriter(file)
-        for row in (head, *rows):
-            writer.write(row)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

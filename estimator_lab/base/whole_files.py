@@ -29,13 +29,23 @@ def whole_file(path: Path, replaces: bool = True) -> Iterator[BinaryIO]:
     try:
         with partial.open('xb') as file:  # never through a link
             yield file
-            sync(file)
         if not replaces and os.path.lexists(path) and not _are_equal(partial, path):
             raise DataError(f'{path} exists already and differs: name another folder.')
-        partial.replace(path)
-        sync_folder(path.parent)
+        move_whole(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def move_whole(partial: Path, path: Path) -> None:
+    """Renames a finished file, such that not even a power loss leaves a part of it under its new name.
+
+    Raises:
+      OSError: it can't be renamed.
+    """
+    with partial.open('rb') as file:
+        sync(file)
+    partial.replace(path)
+    sync_folder(path.parent)
 
 
 def sync(file: BinaryIO) -> None:

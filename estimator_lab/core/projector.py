@@ -11,6 +11,7 @@ from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig
 
 from estimator_lab.base.regular_files import read_regular
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.core.features import class_ids, keys_of
 from estimator_lab.core.picture import PNG_EFFORT, as_picture
 from estimator_lab.tf1 import Features, Tensor, tf
@@ -152,12 +153,8 @@ def write_projection(
 
 
 def _write_config(folder: Path, config: Any) -> None:
-    path = folder / _CONFIG
-    partial = path.with_suffix('.partial')
-    partial.unlink(missing_ok=True)
-    with partial.open('x', encoding='utf-8') as file:  # does not follow a link
-        file.write(text_format.MessageToString(config))
-    partial.replace(path)
+    with whole_file(folder / _CONFIG) as file:
+        file.write(text_format.MessageToString(config).encode())
 
 
 def _written(folder: Path) -> Any:

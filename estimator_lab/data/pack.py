@@ -24,11 +24,12 @@ from typing import Any
 from estimator_lab import __version__
 from estimator_lab.base.command import Command, CommandLine, python
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.outputs import json_text, locked, writing
+from estimator_lab.base.outputs import locked, writing
 from estimator_lab.base.printable import escaped, unescaped
 from estimator_lab.base.progress import Progress, say, warn
+from estimator_lab.base.rows import json_text
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.base.whole_files import sync, sync_folder
+from estimator_lab.base.whole_files import sync, sync_folder, whole_file
 from estimator_lab.data.archives import Say
 from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.batches import read_examples
@@ -166,10 +167,8 @@ def pack(sources: Sequence[Source], out: Path, settings: PackSettings, kind: Kin
     manifest = Manifest(__version__, [source.name for source in sources], asdict(settings))
     with writing('out', out), _workplace(out) as workplace:
         _write_shards(sources, workplace, settings, kind, say, manifest)
-        text = f'{json_text(asdict(manifest), 1)}\n'.encode()
-        with (workplace / MANIFEST).open('wb') as file:
-            file.write(text)
-            sync(file)
+        with whole_file(workplace / MANIFEST) as file:
+            file.write(f'{json_text(asdict(manifest), 1)}\n'.encode())
         # The manifest last: without it no shard counts as complete.
         for name in (*(shard['file'] for shard in manifest.shards), MANIFEST):
             (workplace / name).rename(out / name)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import to_unit_range
-from estimator_lab.base.outputs import check_suffix, written_whole
+from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import Progress
 from estimator_lab.core.endpoints import LOGITS, maps_of
 from estimator_lab.core.picture import as_picture, labelled_grid
@@ -22,7 +22,7 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, climb, climb_waves, octave_sizes
 from estimator_lab.inference.run import Run
-from estimator_lab.inference.samples import PICTURES
+from estimator_lab.inference.samples import PICTURES, format_of
 from estimator_lab.inference.settings import DreamSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import Tensor, tf
@@ -92,8 +92,8 @@ class Dream:
           LabError: the disk is full.
         """
         check_suffix('out', path, PICTURES)
-        with written_whole('out', path, keeps_part=False) as partial:
-            self.image.save(partial, quality=_JPEG_QUALITY)
+        with written('out', path) as file:
+            self.image.save(file, format_of(path), quality=_JPEG_QUALITY)
 
 
 def dream(run: Run, settings: DreamSettings) -> Dream:

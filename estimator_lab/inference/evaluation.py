@@ -1,6 +1,7 @@
 """The results of an evaluation: as text, JSON, CSV and PNG, and in a notebook."""
 
 import math
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.base.keys import KEY
-from estimator_lab.base.outputs import json_text, write_csv, writing, written_together
+from estimator_lab.base.outputs import writing
 from estimator_lab.base.printable import padded
+from estimator_lab.base.rows import json_text, write_csv
+from estimator_lab.base.whole_files import move_whole
 from estimator_lab.core.charts import confusion_picture
 from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.picture import labelled_grid
@@ -117,14 +120,20 @@ class Evaluation:
         """
         with writing('out', folder):
             folder.mkdir(parents=True, exist_ok=True)
-        with written_together('out', folder) as place:
-            (place / 'metrics.json').write_text(f'{self.json()}\n', encoding='utf-8')
-            (place / 'report.txt').write_text(f'{self.text()}\n', encoding='utf-8')
-            if self.confusion:
-                _write_confusion(place, self.confusion, ' '.join(self.headline().split()))
-            if self.worst:
-                _write_worst(place, self.worst)
-            return sorted(path.name for path in place.iterdir())
+            with tempfile.TemporaryDirectory(prefix='.', dir=folder) as hidden:
+                self._write(Path(hidden))
+                written = sorted(Path(hidden).iterdir())
+                for path in written:  # only now that all are written
+                    move_whole(path, folder / path.name)
+        return [path.name for path in written]
+
+    def _write(self, folder: Path) -> None:
+        (folder / 'metrics.json').write_text(f'{self.json()}\n', encoding='utf-8')
+        (folder / 'report.txt').write_text(f'{self.text()}\n', encoding='utf-8')
+        if self.confusion:
+            _write_confusion(folder, self.confusion, ' '.join(self.headline().split()))
+        if self.worst:
+            _write_worst(folder, self.worst)
 
     def __repr__(self) -> str:
         return self.text()

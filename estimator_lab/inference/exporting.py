@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from estimator_lab.base.outputs import writing
+from estimator_lab.base.outputs import written
 from estimator_lab.base.progress import doing
-from estimator_lab.base.whole_files import whole_file
 from estimator_lab.inference.painting import with_painting_settings
 from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import ExportSettings
@@ -44,7 +43,7 @@ def export(run: Run, settings: ExportSettings, say: Told = lambda title, text: N
             doing(f'converting to {_TITLES[suffix]}')
             converted = convert(folder, signature)
             path = folder / f'{stem}.{suffix}'
-            with writing('out', path), whole_file(path) as file:
+            with written('out', path) as file:
                 file.write(converted.data)
             without = f', without {", ".join(converted.left_out)}' if converted.left_out else ''
             say(_TITLES[suffix], f'{path}, {len(converted.data):,} bytes{without}')

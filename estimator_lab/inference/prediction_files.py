@@ -11,9 +11,10 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.keys import KEY
-from estimator_lab.base.outputs import CsvWriter, check_outputs, json_text, writing, written_whole
+from estimator_lab.base.outputs import check_outputs, writing, written
 from estimator_lab.base.printable import safe_name
 from estimator_lab.base.progress import clear_status, doing, progress_of, silence, warn, why_unwritten
+from estimator_lab.base.rows import csv_writer, json_text
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput
@@ -97,8 +98,11 @@ def _batches(
 @contextlib.contextmanager
 def _rows_stream(path: Path | None) -> Iterator[TextIO]:
     if path:
-        with written_whole('out', path) as partial, partial.open('w', encoding='utf-8', newline='') as file:
-            yield file
+        with (
+            written('out', path) as file,
+            open(file.fileno(), 'w', encoding='utf-8', newline='', closefd=False) as rows,
+        ):
+            yield rows
         return
     sys.stdout.reconfigure(encoding='utf-8')  # type: ignore[union-attr] # like files
     try:
@@ -125,9 +129,9 @@ def _summary(report: InputReport, paths: Sequence[str], out: Path | None) -> str
 
 def csv_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:
     """Writes the head of a CSV table; returns what writes a row of it."""
-    writer = CsvWriter(stream)
-    writer.write([KEY, *columns, PROBLEM])
-    return lambda row: writer.write([row.get(name, '') for name in (KEY, *columns, PROBLEM)])
+    write = csv_writer(stream)
+    write([KEY, *columns, PROBLEM])
+    return lambda row: write([row.get(name, '') for name in (KEY, *columns, PROBLEM)])
 
 
 def json_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:

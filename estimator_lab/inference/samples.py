@@ -7,14 +7,14 @@ import tarfile
 from collections.abc import Iterator, Sequence, Set
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import IMAGE, to_unit_range
-from estimator_lab.base.outputs import check_suffix, written_whole
+from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_of
 from estimator_lab.core.noise import Noise
@@ -130,11 +130,11 @@ class Samples:
           LabError: the disk is full.
         """
         check_suffix('out', path, (*PICTURES, ARCHIVE))
-        with written_whole('out', path, keeps_part=False) as partial:
+        with written('out', path) as file:
             if path.suffix.lower() == ARCHIVE:
-                _write_archive(partial, self.batches())
+                _write_archive(file, self.batches())
             else:
-                self.picture().save(partial)
+                self.picture().save(file, format_of(path))
 
     def __len__(self) -> int:
         return self._settings.count
@@ -173,9 +173,14 @@ def class_columns(labels: Sequence[str]) -> int:
     return classes if 1 < classes <= _MOST_COLUMNS else COLUMNS
 
 
-def _write_archive(path: Path, batches: Batches) -> None:
+def format_of(path: Path) -> str:
+    """Returns Pillow's format for a path that ends in one of `PICTURES`."""
+    return 'PNG' if path.suffix.lower() == '.png' else 'JPEG'
+
+
+def _write_archive(file: BinaryIO, batches: Batches) -> None:
     number = 0
-    with tarfile.open(path, 'w') as archive:
+    with tarfile.open(fileobj=file, mode='w') as archive:
         for images, labels in batches:
             for image, label in zip(images, labels, strict=True):
                 data = png_bytes(as_picture(image))

@@ -7,76 +7,41 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
-from estimator_lab.base.outputs import check_outputs, made_folder, written_together, written_whole
+from estimator_lab.base.outputs import check_outputs, made_folder, written
 
 pytestmark = pytest.mark.once
 
 
-def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
-    path = tmp_path / 'rows.csv'
-    path.write_text('old')
-    with written_whole('out', path) as partial:
-        partial.write_text('new')
-        assert path.read_text() == 'old'
-    assert path.read_text() == 'new'
-    assert [each.name for each in tmp_path.iterdir()] == ['rows.csv']
-
-
 @pytest.mark.parametrize('error', [DataError('broken off'), KeyboardInterrupt()])
-def test_what_broke_off_stays_beside(tmp_path, capsys, error):
+def test_a_failure_leaves_the_former_file(tmp_path, error):
     path = tmp_path / 'rows.csv'
     path.write_text('old')
-    with pytest.raises(type(error)), written_whole('out', path) as partial:
-        partial.write_text('half')
+    with pytest.raises(type(error)), written('out', path) as file:
+        file.write(b'half')
         raise error
-    assert path.read_text() == 'old'
-    assert (tmp_path / 'rows.partial.csv').read_text() == 'half'
-    assert capsys.readouterr().err == f'What was written so far is in {tmp_path / "rows.partial.csv"}.\n'
+    assert path.read_text() == 'old' and [each.name for each in tmp_path.iterdir()] == ['rows.csv']
 
 
-def test_nothing_written_leaves_nothing(tmp_path):
-    with pytest.raises(DataError), written_whole('out', tmp_path / 'x') as partial:
-        partial.touch()
-        raise DataError('broken off')
-    assert not list(tmp_path.iterdir())
-
-
-def test_files_appear_together_or_not_at_all(tmp_path):
-    (tmp_path / 'a').write_text('old')
-    with (
-        pytest.raises(LabError, match='cannot be written: No space'),
-        written_together('out', tmp_path) as new,
-    ):
-        (new / 'a').write_text('new')
-        raise OSError(errno.ENOSPC, 'No space')
-    assert [path.name for path in tmp_path.iterdir()] == ['a'] and (tmp_path / 'a').read_text() == 'old'
-    (tmp_path / '.partial').mkdir()
-    (tmp_path / '.partial' / 'b').write_text('of a process that was killed')
-    with written_together('out', tmp_path) as new:
-        (new / 'a').write_text('new')
-    assert [path.name for path in tmp_path.iterdir()] == ['a'] and (tmp_path / 'a').read_text() == 'new'
-
-
-def test_bytes_and_name_are_on_disk_before_a_result_counts_as_written(tmp_path, monkeypatch):
-    path, calls, replace = tmp_path / 'rows.csv', [], Path.replace
-    monkeypatch.setattr(os, 'fsync', lambda number: calls.append(Path(f'/proc/self/fd/{number}').readlink()))
-    monkeypatch.setattr(Path, 'replace', lambda self, to: calls.append(to) or replace(self, to))
-    with written_whole('out', path) as partial:
-        partial.write_text('rows')
-    assert calls == [partial, path, tmp_path]
-
-
-def test_devices_and_folders(tmp_path):
-    with written_whole('out', Path(os.devnull)) as path:
-        assert str(path) == os.devnull
-    with pytest.raises(FlagError, match='is a folder: name a file in it'), written_whole('out', tmp_path):
+def test_devices_folders_and_links(tmp_path):
+    with written('out', Path(os.devnull)) as file:
+        assert str(file.name) == os.devnull
+    with pytest.raises(FlagError, match='is a folder: name a file in it'), written('out', tmp_path):
         pass
     gone = tmp_path / 'none' / 'x'
-    with (
-        pytest.raises(FlagError, match=f'its folder {gone.parent} is not there'),
-        written_whole('out', gone) as partial,
-    ):
-        partial.write_text('x')
+    with pytest.raises(FlagError, match=f'its folder {gone.parent} is not there'), written('out', gone):
+        pass
+    link = tmp_path / 'link'
+    link.symlink_to(tmp_path / 'nowhere')
+    with written('out', link) as file:
+        file.write(b'rows')
+    assert not link.is_symlink() and link.read_text() == 'rows' and not (tmp_path / 'nowhere').exists()
+
+
+def test_a_full_disk_is_no_fault_of_the_flag(tmp_path):
+    message = f'^--out={tmp_path}/x cannot be written: No space'
+    with pytest.raises(LabError, match=message) as caught, written('out', tmp_path / 'x'):
+        raise OSError(errno.ENOSPC, 'No space')
+    assert caught.value.exit_status == 1
 
 
 def test_a_folder_that_stays_empty_is_not_left(tmp_path):

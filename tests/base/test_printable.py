@@ -3,7 +3,6 @@ import random
 
 import pytest
 
-from estimator_lab.base.outputs import cell_of
 from estimator_lab.base.printable import (
     columns_of,
     escaped,
@@ -76,18 +75,6 @@ def test_what_was_made_printable_stays_so():
 def test_json_keeps_its_values():
     text = '{\n "a": "\x9b\u202e\x7fü",\n "b": "\\n"\n}'
     assert json_escaped(text) == '{\n "a": "\\u009b\\u202e\\u007fü",\n "b": "\\n"\n}'
-
-
-def test_cells_of_a_table():
-    for text in ('=1+1', '+1+1', '-2+3', '@SUM(A1)', ' =1', '\uff1d1', '-:a.jpg', '-', '-1x'):
-        assert cell_of(text) == f"'{text}"
-    for mark in ('\u200e', '\u200f', '\u061c', '\ufeff', ' \u200b'):
-        assert cell_of(f'{mark}=1') == f"'{mark}=1"
-    assert cell_of('x;=HYPERLINK("y")') == 'x;\'=HYPERLINK("y")'
-    assert cell_of('=1; \uff1d2;3;-a') == "'=1;' \uff1d2;3;'-a"
-    for value in ('-1', '+1.5', '-2e-07', -1, -0.5, None, '', 'a=b', 'n-1', "'"):
-        assert cell_of(value) == value
-    assert cell_of('\t=1') == r'\x09=1' and cell_of('\r') == r'\x0d'
 
 
 def test_columns_of_a_terminal():

@@ -36,7 +36,7 @@ from tests.support.pack_files import verified
 
 _STEPS = 2
 _SHOWN = 300  # characters of a message
-_PROGRESS = re.compile(r'error: |Warning: |What was written so far is in ')
+_PROGRESS = re.compile(r'error: |Warning: ')
 
 
 @dataclass(frozen=True)

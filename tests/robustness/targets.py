@@ -23,8 +23,8 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.base.json_input import as_object, parse_json
-from estimator_lab.base.outputs import CsvWriter
 from estimator_lab.base.printable import escaped, is_clean, json_escaped, printable, unescaped
+from estimator_lab.base.rows import csv_writer
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import Index
@@ -202,7 +202,7 @@ def escaping(data: bytes) -> None:
     _check(parser.tags == ['p', 'div', 'table', 'tr', 'th', 'tr', 'td'], 'other markup')
     _check(''.join(parser.texts) == shown * 2 + (shown or '-'), 'another text')
     stream = io.StringIO(newline='')
-    CsvWriter(stream).write(['key', text])
+    csv_writer(stream)(['key', text])
     (row,) = csv.reader(io.StringIO(stream.getvalue(), newline=''))
     _check(row in (['key', shown], ['key', f"'{shown}"]), 'another cell')
     _check(shown.lstrip()[:1] not in ('=', '@') or row[1] != shown, 'a formula')

@@ -9,7 +9,7 @@ import numpy as np
 
 from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError
-from estimator_lab.base.outputs import check_outputs, written_whole
+from estimator_lab.base.outputs import check_outputs, written
 from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use
 from estimator_lab.core.confusion import Confusion
@@ -90,8 +90,7 @@ def report(run: Run, settings: ReportSettings) -> Report:
     check_outputs({'out': path}, settings.data, run.model_dir, run.kind.accepts, _SUFFIXES)
     if path.suffix.lower() not in _SUFFIXES and not path.is_dir():  # browsers would show it as text
         raise FlagError(f'--out={path} is not a name for a page: end it in {" or ".join(_SUFFIXES)}.')
-    with written_whole('out', path, keeps_part=False) as partial:
-        partial.open('x').close()  # fails now rather than after the evaluation
+    with written('out', path) as file:  # opened now: a bad path fails before the evaluation
         doing('reading the run')
         history = read_history(run.model_dir, Patience(_PATIENCE))
         evaluation = None
@@ -99,7 +98,7 @@ def report(run: Run, settings: ReportSettings) -> Report:
             chosen = EvaluationSettings(eval_steps=settings.eval_steps, worst=settings.worst)
             evaluation = evaluate(run, settings.data, chosen)
         doing('drawing the page')
-        partial.write_text(report_page(run, history, evaluation), encoding='utf-8')
+        file.write(report_page(run, history, evaluation).encode())
     return Report(path, history.damage)
 
 
