@@ -37,7 +37,6 @@ _OF_ONE_RUN = (
     *('split', 'labels', 'vocabulary', 'model_dir', 'warm_start', 'resume_changed'),
     *('save_checkpoints_steps', 'eval_steps'),
 )
-_HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help lists them.'
 
 
 def main(settings: Settings, line: command.CommandLine) -> int:
@@ -192,7 +191,7 @@ def _command(line: command.CommandLine, left_out: Sequence[str] = (), *more: str
     return f'{command.python()} -m estimator_lab.train {shlex.join(map(hide_secrets, [*kept, *more]))}'
 
 
-COMMAND = command.Command(main, _USAGE, Settings, places=['data'], hint=_HINT)
+COMMAND = command.Command(main, _USAGE, Settings, places=['data'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

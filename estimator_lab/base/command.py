@@ -23,7 +23,7 @@ from absl import flags
 from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
-from estimator_lab.base.options import define_flags, groups_of, read_flags
+from estimator_lab.base.options import define_flags, read_flags
 from estimator_lab.base.parse_errors import flagfile, parse_error
 from estimator_lab.base.process import hide_import_messages, hide_optional_packages
 from estimator_lab.base.progress import (
@@ -53,13 +53,16 @@ class CommandLine(NamedTuple):
 
     Attributes:
       arguments: the arguments that are not flags.
-      given: the names of the flags that were given.
-      words: the same flags as they would be written, '--size=3', by name.
+      words: the flags that were given, as they would be written, '--size=3', by name.
     """
 
     arguments: list[str]
-    given: frozenset[str]
     words: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the flags that were given."""
+        return frozenset(self.words)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,6 @@ class Command:
       arguments: what the arguments are, such as 'ARCHIVE...' for at least one, or '[IMAGE...]' for any
         number; '' for none.
       prints_rows: whether standard output is for data rather than for sentences.
-      hint: a sentence that follows the error for an unknown flag that resembles no other.
     """
 
     main: Callable[[Any, CommandLine], int | None]
@@ -94,7 +96,6 @@ class Command:
     aliases: Mapping[str, str] = field(default_factory=dict)
     arguments: str = ''
     prints_rows: bool = False
-    hint: str = ''
 
     def run(self) -> NoReturn:
         """Parses `sys.argv`, runs `main` and exits: 0, 1 for bad data, 2 for bad flags, 130 after Ctrl-C."""
@@ -149,7 +150,10 @@ class Command:
     def help_text(self) -> str:
         """Returns the help page: usage, then the flags by group, with their defaults and meaning."""
         values, lines = self._flags(), [self.usage.rstrip()]
-        for title, names in groups_of(self.settings).items():
+        groups: dict[str, list[str]] = {}
+        for name, declared in settings_of(self.settings).items():
+            groups.setdefault(declared.group, []).append(name)
+        for title, names in groups.items():
             lines += ['', f'{title}:']
             for name in names:
                 flag = values[name]
@@ -171,9 +175,7 @@ class Command:
             cause = error.__context__ if isinstance(error, flags.Error) else error
             raise FlagError(f'{flagfile(argv)} cannot be read: {why_unread(cause or error)}.') from error
         except flags.Error as error:
-            raise FlagError(
-                parse_error(str(error), argv, list(settings_of(self.settings)), self.hint)
-            ) from error
+            raise FlagError(parse_error(str(error), argv, list(settings_of(self.settings)))) from error
         arguments = self._placed(values, arguments)
         if arguments and not self.arguments:
             raise FlagError(f'Unexpected argument {arguments[0]!r}, see --help.')
@@ -184,9 +186,9 @@ class Command:
         for name in self.required:
             if not values[name].value:
                 raise FlagError(f'--{name} is missing, see --help.')
-        given = frozenset(name for name in values if values[name].present)
-        words = {name: values[name].serialize() for name in settings_of(self.settings) if name in given}
-        return read_flags(self.settings, values), CommandLine(arguments, given, words)
+        given = [name for name in settings_of(self.settings) if values[name].present]
+        words = {name: values[name].serialize() for name in given}
+        return read_flags(self.settings, values), CommandLine(arguments, words)
 
     def _placed(self, values: Any, arguments: Sequence[str]) -> list[str]:
         """Gives flags that were not given their values from the arguments; returns the other arguments."""

@@ -3,7 +3,6 @@
 import inspect
 import json
 import math
-from collections import Counter
 from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
@@ -120,11 +119,11 @@ def _its(name: str) -> str:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        twice = next(name for name, count in counts.items() if count > 1)
-        raise ValueError(f'it has the name {shown(twice)} twice in one object')
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f'it has the name {shown(name)} twice in one object')
+        found[name] = value
     return found
 
 

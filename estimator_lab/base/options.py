@@ -16,14 +16,6 @@ _DEFINE = {
 }
 
 
-def groups_of(settings_class: type) -> dict[str, list[str]]:
-    """Returns the names of a class's settings by the heading that the help page shows them under."""
-    groups: dict[str, list[str]] = {}
-    for name, declared in settings_of(settings_class).items():
-        groups.setdefault(declared.group, []).append(name)
-    return groups
-
-
 def define_flags(settings_class: type, flag_values: flags.FlagValues) -> None:
     """Defines a flag for each setting of a class."""
     for name, kind in types_of(settings_class).items():

@@ -10,23 +10,23 @@ _NO_NUMBER = re.compile(
     r'(--\w+=.*?): (invalid literal for int|could not convert string to float)', re.DOTALL
 )
 _LIST_OF_HPARAMS = 'hparams'
+_HINT = ' Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help lists them.'
 
 
-def parse_error(words: str, argv: Sequence[str], known: Sequence[str], hint: str) -> str:
+def parse_error(words: str, argv: Sequence[str], known: Sequence[str]) -> str:
     """Returns the sentence for absl's message about a flag.
 
     Args:
       words: the message.
       argv: the command line.
       known: the flags of the command.
-      hint: follows if an unknown flag resembles no other.
     """
     words = words.removeprefix('ERROR:: ').removeprefix('flag ').rstrip('.')
     unknown = _UNKNOWN.match(words)
     named = unknown[1] if unknown else (re.match(r'--(\w+)', words) or ['', ''])[1]
     place = '' if named in map(_name_of, argv[1:]) or not flagfile(argv, '') else f'{flagfile(argv)}: '
     if unknown:
-        return f'{place}{_unknown_flag(named, known, hint)}'
+        return f'{place}{_unknown_flag(named, known)}'
     if found := _NO_NUMBER.match(words):
         return f'{place}{found[1]} is not a {"whole " if "int" in found[2] else ""}number.'
     if ": ('Non-boolean" in words:
@@ -46,12 +46,12 @@ def _name_of(argument: str) -> str:
     return name if argument.startswith('-') else ''
 
 
-def _unknown_flag(name: str, known: Sequence[str], hint: str) -> str:
-    others = HPARAMS if _LIST_OF_HPARAMS in known else ()
+def _unknown_flag(name: str, known: Sequence[str]) -> str:
+    others, hint = (HPARAMS, _HINT) if _LIST_OF_HPARAMS in known else ((), '')
     near = [
         f'--{found}' if found in known else f'--{_LIST_OF_HPARAMS}={found}=...'
         for found in suggested(name, [*known, *others])
     ]
     if near:
         return f'There is no flag --{name}; did you mean {" or ".join(near)}? --help lists all.'
-    return f'There is no flag --{name}; --help lists all. {hint}'.rstrip()
+    return f'There is no flag --{name}; --help lists all.{hint}'

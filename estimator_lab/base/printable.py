@@ -50,8 +50,6 @@ def padded(text: str, columns: int) -> str:
         ('tar  ', 'arch…')
     """
     text = printable(text)
-    if text.isascii() and len(text) <= columns:
-        return text.ljust(columns)
     if columns_of(text) > columns:
         while columns_of(text) > columns - 1:
             text = text[:-1]

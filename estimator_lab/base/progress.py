@@ -221,18 +221,6 @@ def shown(line: str) -> str:
     return hide_secrets(printable(line))
 
 
-def fitted(line: str, columns: int) -> str:
-    """Returns a line shortened to a terminal's width by whole parts, from the end.
-
-    Args:
-      line: parts separated by two spaces, the most important first.
-      columns: of the terminal; the last one stays empty.
-    """
-    while len(line) >= columns and '  ' in line:
-        line = line.rpartition('  ')[0].rstrip()
-    return line[: max(columns - 1, 0)]
-
-
 def _print(stream: TextIO, line: str) -> None:
     clear_status()
     _write(stream, f'{shown(line)}\n')
@@ -241,7 +229,8 @@ def _print(stream: TextIO, line: str) -> None:
 def _show_status(stream: TextIO, line: str) -> None:
     if _screen.status is not stream:
         clear_status()
-    _write(stream, f'{_CLEAR}{fitted(shown(line), shutil.get_terminal_size().columns)}')
+    columns = shutil.get_terminal_size().columns - 1  # a full line would scroll
+    _write(stream, f'{_CLEAR}{shown(line)[:columns]}')
     _screen.status = stream
 
 

@@ -5,11 +5,13 @@ Flags of commands, hyper-parameters of models and settings of second-order optim
 
 import dataclasses
 import math
+import operator
 import os
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,14 +64,9 @@ class Setting:
         """Returns what is wrong with a value of the right type: 'must be 1 or more'; '' if it is allowed."""
         if self.choices and value not in self.choices:
             return f'must be one of {", ".join(map(repr, self.choices))}'
-        if self.lower is not None and not value >= self.lower:
-            return f'must be {self.lower} or more'
-        if self.upper is not None and not value <= self.upper:
-            return f'must be {self.upper} or less'
-        if self.above is not None and not value > self.above:
-            return f'must be above {self.above}'
-        if self.below is not None and not value < self.below:
-            return f'must be below {self.below}'
+        for words, is_within in self._bounds():
+            if not is_within(value):
+                return f'must be {words}'
         if self.pattern and not re.fullmatch(self.pattern, value):
             return f'must be like {self.default!r}'
         return ''
@@ -78,13 +75,18 @@ class Setting:
         """Returns the allowed values in words, '1 or more' or 'one of a, b'; '' for any."""
         if self.choices:
             return f'one of {", ".join(map(str, self.choices))}'
-        parts = [
-            None if self.above is None else f'above {self.above}',
-            None if self.lower is None else f'{self.lower} or more',
-            None if self.below is None else f'below {self.below}',
-            None if self.upper is None else f'{self.upper} or less',
-        ]
-        return ', '.join(filter(None, parts))
+        return ', '.join(words for words, _ in self._bounds())
+
+    def _bounds(self) -> Iterator[tuple[str, Callable[[Any], bool]]]:
+        """Yields each bound in words, and the function that compares the bound with a value."""
+        for bound, words, compare in (
+            (self.above, 'above {}', operator.lt),
+            (self.lower, '{} or more', operator.le),
+            (self.below, 'below {}', operator.gt),
+            (self.upper, '{} or less', operator.ge),
+        ):
+            if bound is not None:
+                yield words.format(bound), partial(compare, bound)
 
 
 def setting(default: Any, help_text: str, **declared: Any) -> Any:
