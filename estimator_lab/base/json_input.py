@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Hashable
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -49,7 +50,7 @@ def parse_json(text: str | bytes) -> Any:
         )
     except RecursionError as error:
         raise ValueError(f'it is nested more than {_DEEPEST} deep') from error
-    _check_depth_and_texts(value)
+    _check(value)
     return value
 
 
@@ -144,25 +145,15 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(f'it holds {text}, which is not a number')
 
 
-def _check_depth_and_texts(value: Any) -> None:
-    level, depth = [value], 0
-    while level:
-        below: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                below += item
-                below += item.values()
-            elif isinstance(item, list):
-                below += item
-            elif isinstance(item, str) and not item.isascii():
-                _check_text(item)
-        level, depth = below, depth + 1
-        if depth > _DEEPEST:
-            raise ValueError(f'it is nested more than {_DEEPEST} deep')
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f'its text {shown(text)} holds half of a surrogate pair') from error
+def _check(value: Any, depth: int = 1) -> None:
+    """Raises ValueError for a value that is nested too deep, or a text with half of a surrogate pair."""
+    if depth > _DEEPEST:
+        raise ValueError(f'it is nested more than {_DEEPEST} deep')
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f'its text {shown(value)} holds half of a surrogate pair') from error
+    elif isinstance(value, list | dict):
+        for inner in value if isinstance(value, list) else chain(value, value.values()):
+            _check(inner, depth + 1)

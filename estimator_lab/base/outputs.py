@@ -48,17 +48,10 @@ def made_folder(flag: str, folder: Path) -> Iterator[None]:
 
     If the block fails, folders that it made and left empty are removed. Raises as `writing` does.
     """
-    with no_empty_folder_left(folder):
-        with writing(flag, folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        yield
-
-
-@contextmanager
-def no_empty_folder_left(folder: Path) -> Iterator[None]:
-    """Removes a folder and its parents if the block made them, failed and left them empty."""
     new = [part for part in (folder, *folder.parents) if not part.exists()]
     try:
+        with writing(flag, folder):
+            folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
         with suppress(OSError):  # it holds something, or was not made
@@ -128,10 +121,8 @@ def check_outputs(
         taken[place] = flag
         if read := next((given for given in inputs if _reads(given, path, place, is_example)), None):
             raise FlagError(f'--{flag}={name} is {_named(read, path)}, which is read: name another.')
-        if model_dir and _OF_A_MODEL.fullmatch(path.name) and path.exists():
-            home = os.path.realpath(model_dir)
-            if os.path.commonpath([home, place]) == home:
-                raise FlagError(f'--{flag}={name} is a file of the model: name another one for the results.')
+        if model_dir and _OF_A_MODEL.fullmatch(path.name) and path.exists() and _is_in(place, model_dir):
+            raise FlagError(f'--{flag}={name} is a file of the model: name another one for the results.')
         if replaced and path.is_file() and path.suffix.lower() not in replaced:
             raise FlagError(
                 f'--{flag}={name} is there already, and what is written anew ends in '
@@ -144,10 +135,13 @@ def _reads(given: str, path: Path, place: str, is_example: Callable[[str], bool]
     try:
         if path.samefile(given):
             return True
-        home = os.path.realpath(given) if Path(given).is_dir() else None
-        return home is not None and os.path.commonpath([home, place]) == home and is_example(path.name)
     except (OSError, ValueError):  # one of them does not exist
         return False
+    return Path(given).is_dir() and _is_in(place, given) and is_example(path.name)
+
+
+def _is_in(place: str, folder: Path | str) -> bool:
+    return Path(place).is_relative_to(os.path.realpath(folder))
 
 
 def _named(given: str, path: Path) -> str:
@@ -163,13 +157,12 @@ def check_suffix(flag: str, path: Path, suffixes: Sequence[str]) -> None:
       suffixes: the allowed ones, in lower case; the path may have upper case.
 
     Raises:
-      FlagError: it has another suffix, is a folder, or its folder does not exist.
+      FlagError: it has another suffix, or its folder does not exist.
     """
     if path.suffix.lower() not in suffixes:
         raise FlagError(f'--{flag}={path} is not a name for a picture: end it in {" or ".join(suffixes)}.')
-    if path.is_dir() or not path.parent.is_dir():
-        reason = 'it is a folder' if path.is_dir() else 'its folder is not there'
-        raise FlagError(f'--{flag}={path} cannot be written: {reason}.')
+    if not path.parent.is_dir():
+        raise FlagError(f'--{flag}={path} cannot be written: its folder is not there.')
 
 
 @contextmanager

@@ -10,7 +10,7 @@ _NO_NUMBER = re.compile(
     r'(--\w+=.*?): (invalid literal for int|could not convert string to float)', re.DOTALL
 )
 _LIST_OF_HPARAMS = 'hparams'
-_HINT = ' Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help lists them.'
+_HINT = ' Hyper-parameters are given as --hparams=NAME=VALUE,...; train --hparams=help lists them.'
 
 
 def parse_error(words: str, argv: Sequence[str], known: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import IO
 
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError
-from estimator_lab.base.outputs import no_empty_folder_left, writing
+from estimator_lab.base.outputs import made_folder, writing
 from estimator_lab.base.progress import say
 from estimator_lab.base.settings import setting
 from estimator_lab.base.whole_files import whole_file
@@ -42,7 +42,7 @@ def main(settings: Settings, line: CommandLine) -> None:
     if len(folders) > 1:
         raise FlagError(f'One FOLDER at a time, not {folders[1]!r} as well; --set says what to write.')
     folder = Path(folders[0])
-    with no_empty_folder_left(folder):
+    with made_folder('', folder):
         if settings.set == 'faces':
             train, test = _write_faces(folder)
         elif settings.set == 'trees':
@@ -55,7 +55,6 @@ def main(settings: Settings, line: CommandLine) -> None:
 def _write_faces(folder: Path) -> DemoPaths:
     paths = cached_demo()
     with writing('', folder):
-        folder.mkdir(parents=True, exist_ok=True)
         for path in paths:
             with path.open('rb') as file:
                 _write(file, folder / path.name)

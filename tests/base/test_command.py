@@ -11,7 +11,7 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.settings import setting
 
 pytestmark = pytest.mark.once
-HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help lists them.'
+HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; train --hparams=help lists them.'
 
 
 @dataclass(frozen=True)
