@@ -23,9 +23,10 @@ from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
 from tests.support.converted import assert_same, of_onnx, of_tflite
 from tests.support.input_batches import numpy_input_fn
+from tests.support.places import ROOT
 from tests.support.streams import stream_members
 
-BARE = Path(__file__).with_name('bare_tensorflow.py')
+BARE = ROOT / 'tests/support/bare_tensorflow.py'
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def test_model_is_complete(name):
     assert entry.kinds and set(entry.kinds) <= set(KINDS)
     folder = Path(__file__).parent
     assert (folder / f'test_{name}.py').is_file() or (folder / name).is_dir(), 'a model needs tests'
-    assert f'| `--model={name}` |' in (ROOT / 'README.md').read_text(encoding='utf-8')
+    assert f'`{name}`' in (ROOT / 'README.md').read_text(encoding='utf-8')
     assert len(describe_hparams(model.params).splitlines()) == len(settings_of(model.params))
 
 
