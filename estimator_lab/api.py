@@ -106,17 +106,15 @@ def fit(
     from estimator_lab.training.plan import make_plan
     from estimator_lab.training.train import train
 
-    if not isinstance(hparams, str):
-        hparams = ','.join(f'{name}={value}' for name, value in hparams.items())
-    values: dict[str, Any] = {'model': model, 'data': data, 'hparams': hparams, **settings}
+    values: dict[str, Any] = {'model': model, 'data': data, **settings}
     values['model_dir'] = Path(model_dir or Path('runs', model)).expanduser()
     arrays = {name: array_source(value) for name, value in values.items() if is_array(value)}
     if 'data' in arrays:
         _, *sides, channels = arrays['data'].images.shape
         values = {'image_size': max(sides), 'channels': channels, **values}
     chosen = settings_from(Settings, {name: value for name, value in values.items() if name not in arrays})
-    sources: dict[str, Any] = {name: (source,) for name, source in arrays.items()}
-    chosen = dataclasses.replace(chosen, **sources)
+    given: dict[str, Any] = {'hparams': hparams, **{name: (source,) for name, source in arrays.items()}}
+    chosen = dataclasses.replace(chosen, **given)
     if not chosen.data:
         chosen = _with_built_in_faces(chosen)
     result = train(make_plan(chosen, say or _in_silence))

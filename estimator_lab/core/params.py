@@ -225,18 +225,22 @@ def _is_a(value: Any, kind: type) -> bool:
     return isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
 
 
-def parse_hparams(params_class: type, text: str) -> dict[str, Any]:
+def parse_hparams(params_class: type, text: str | Mapping[str, Any]) -> dict[str, Any]:
     """Parses 'name=value,name=value' into typed values.
 
     Args:
       params_class: the model's parameter class.
-      text: as given to --hparams; '' gives {}.
+      text: as given to --hparams; '' gives {}. Values by name, as programs give them, stay as they are.
 
     Raises:
       FlagError: for an unknown name, a value of the wrong type, or a part without '='.
     """
     known = settings_of(params_class)
     values: dict[str, Any] = {}
+    if isinstance(text, Mapping):
+        if strange := [name for name in text if name not in known]:
+            raise FlagError(unknown('Unknown hyper-parameter', strange[0], known))
+        return dict(text)
     # A comma within a value stays there: it is not followed by the name of another.
     for part in filter(None, (p.strip(' ,') for p in re.split(r',(?=\s*\w+\s*=)', text))):
         name, equals, value = (p.strip() for p in part.partition('='))

@@ -37,6 +37,14 @@ def test_values_have_the_type_of_their_default():
     assert parse_hparams(Params, 'kind=a,b, units=7') == {'kind': 'a,b', 'units': 7}  # of a name with a comma
 
 
+def test_values_by_name_are_no_text():
+    """A comma, or the name of another, may be in a value."""
+    values = {'kind': 'a.jpg,units=3', 'rate': 0.1}
+    assert parse_hparams(Params, values) == values
+    with pytest.raises(FlagError, match=r"Unknown hyper-parameter 'rat'; did you mean rate"):
+        parse_hparams(Params, {'rat': 1})
+
+
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
