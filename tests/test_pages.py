@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from estimator_lab import train
+from estimator_lab.__main__ import COMMANDS as COMMANDS_OF_THE_PACKAGE
+from estimator_lab.base.settings import settings_of
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.models.registry import find_model
 from tests.support.documentation import all_pages, anchors, commands_of, links, spans
@@ -93,6 +95,28 @@ def check_hparams(settings):
     model = find_model(settings.model)
     if settings.hparams not in ('', 'help', '...'):
         model.check(resolve(model.params, parse_hparams(model.params, settings.hparams)))
+
+
+def test_flags_in_sentences_exist():
+    """Of some command; except those of examples and of other people's programs."""
+    known = {
+        'help',
+        'version',
+        'flagfile',
+        'v1',
+        'v',
+        'contrib',
+        'style_weight',
+        'tpu',
+        'bleu_source',
+        'export_dir',
+    }
+    for name in COMMANDS_OF_THE_PACKAGE:
+        command = importlib.import_module(f'estimator_lab.{name}').COMMAND
+        known |= {*settings_of(command.settings), *command.aliases}
+    for page in all_pages():
+        found = {flag for span in spans(page) for flag in re.findall(r'(?:^|\s)--([a-z_]+)', span)}
+        assert found <= known, page.name
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)

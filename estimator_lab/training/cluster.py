@@ -172,7 +172,7 @@ def read_cluster(distribution: str) -> Cluster:
 
 
 def _tasks_in(given: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Returns the addresses by task type; raises ValueError for those that RunConfig accepts in vain."""
+    """Returns the addresses by task type; raises ValueError for unusable ones that RunConfig accepts."""
     tasks: dict[str, list[str]] = tf.train.ClusterSpec(given.get('cluster', {})).as_dict()
     addresses = [address for several in tasks.values() for address in several]
     for name in tasks:

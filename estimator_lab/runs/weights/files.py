@@ -38,11 +38,6 @@ class WeightFile(Protocol):
         """Returns a whole tensor; raises OSError or ValueError if it can't be read."""
 
 
-def is_weight_file(path: Path) -> bool:
-    """Returns whether a path is that of a file, or of a checkpoint in several files; False for a folder."""
-    return path.is_file() or index_of(path).is_file()
-
-
 @contextlib.contextmanager
 def open_weight_file(path: Path, flag: str = '') -> Iterator[WeightFile]:
     """Opens a weight file: a checkpoint of TensorFlow, format V1 or V2, HDF5, or safetensors.
