@@ -71,7 +71,7 @@ def _compare(folder: Path, depth: int) -> None:
     from estimator_lab.core.endpoints import published
     from estimator_lab.models.registry import find_model
     from estimator_lab.runs.importing import Import, import_weights
-    from estimator_lab.runs.model import open_trained
+    from estimator_lab.runs.opening import open_trained
     from estimator_lab.tf1 import tf
 
     wanted = np.load(folder / f'resnet{depth}.npz')

@@ -19,9 +19,9 @@ JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model
 def main(settings: EvaluationFlags, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.evaluate import evaluate
-    from estimator_lab.inference.run import open_run
+    from estimator_lab.runs.opening import open_trained
 
-    run = open_run(settings.model_dir)
+    run = open_trained(settings.model_dir)
     with made_folder('out', settings.out) if settings.out else nullcontext():
         evaluation = evaluate(run, settings.data, settings)
         files = evaluation.save(settings.out) if settings.out else []

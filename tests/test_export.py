@@ -17,7 +17,7 @@ from estimator_lab.base.errors import LabError
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.runs.converting import onnx_converter, to_tflite
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab import evaluate, export, import_weights, inspect, predict
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from tests.support.commands import invoke
 from tests.support.weight_files import random_values, write_keras_2
 

@@ -54,8 +54,8 @@ def test_a_link_in_the_place_of_the_page_is_not_written_through(run, tmp_path):
 
 def test_what_is_damaged_is_said_and_the_rest_is_shown(run, model_dir):
     (events,) = (model_dir / 'eval').glob('events*')
-    events.write_bytes(events.read_bytes()[:-5])
+    events.write_bytes(events.read_bytes() + b'x' * 20)
     status, _, err = run()
     assert status == 0 and err.count('\n') == 1
-    assert err.startswith(f'Warning: {events} is cut off at byte')
-    assert 'is cut off at byte' in (model_dir / 'report.html').read_text(encoding='utf-8')
+    assert err.startswith(f'Warning: {events} is damaged at byte')
+    assert 'is damaged at byte' in (model_dir / 'report.html').read_text(encoding='utf-8')

@@ -20,8 +20,6 @@ Say = Callable[[str], None]
 
 PIPE = 'pipe'
 """Name and fingerprint of a source that can be read only once, whose contents are unknown."""
-RANDOM, STREAM = 'random', 'stream'
-"""Access to the members of a source: to each, or to all in their stored order."""
 
 _LONGEST_NAME = 200
 _FIRST = 10_000  # members of a stream that are looked at for the order of labels
@@ -35,13 +33,11 @@ class Identity:
       name: of its file, for people.
       images: how many of its examples are used; 0 if unknown.
       fingerprint: equal for archives with the same members at the same places.
-      access: RANDOM or STREAM, which are shuffled in different ways; '' if unknown.
     """
 
     name: str
     images: int
     fingerprint: str
-    access: str = ''
 
 
 @dataclass(frozen=True)
@@ -102,14 +98,9 @@ class Archives:
     def identities(self) -> tuple[Identity, ...]:
         """How a record identifies them, in order; of a pipe only that it is one."""
         if not self.indexes:
-            return (Identity(PIPE, 0, PIPE, STREAM),)
+            return (Identity(PIPE, 0, PIPE),)
         return tuple(
-            Identity(
-                _plain_name(index.archive),
-                int(np.count_nonzero(mask)),
-                index.fingerprint,
-                RANDOM if index.random_access else STREAM,
-            )
+            Identity(_plain_name(index.archive), int(np.count_nonzero(mask)), index.fingerprint)
             for index, mask in zip(self.indexes, self.masks, strict=True)
         )
 

@@ -17,7 +17,7 @@ from PIL import Image
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.keys import UINT8_MAX
 from estimator_lab.core.endpoints import LOGITS
-from estimator_lab.inference.run import Run
+from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import Tensor, tf
 
 MOST_SIDE = 448
@@ -74,7 +74,7 @@ class Objective:
       LabError: the checkpoint can't be restored.
     """
 
-    def __init__(self, run: Run, layer: Layer, by_channel: bool = False) -> None:
+    def __init__(self, run: Trained, layer: Layer, by_channel: bool = False) -> None:
         self.layer = layer
         sides = layer.sides if layer.fixed else (None, None)
         assert run.architecture.network

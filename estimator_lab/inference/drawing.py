@@ -4,15 +4,15 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_of
 from estimator_lab.core.model import AnyModel
 from estimator_lab.inference.dreams import Dream, dream
-from estimator_lab.inference.run import Run
 from estimator_lab.inference.samples import Samples, check_known, sample
 from estimator_lab.inference.settings import AscentSettings, DreamSettings
 from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.runs.model import Trained
 
 _OF_ASCENT = {'label', 'count', 'steps', 'seed', *settings_of(AscentSettings)}
 
 
-def draw(run: Run, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
+def draw(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
     """Draws what a model has learned: samples, or by gradient ascent if one of its settings is given.
 
     Args:
@@ -35,7 +35,7 @@ def draw(run: Run, settings: DreamSettings, given: frozenset[str] = frozenset())
     return dream(run, settings)
 
 
-def ascends(run: Run, given: frozenset[str]) -> bool:
+def ascends(run: Trained, given: frozenset[str]) -> bool:
     """Returns whether a model is drawn by gradient ascent, given the settings that the user gave."""
     model = run.architecture
     asked = given & settings_of(AscentSettings).keys()

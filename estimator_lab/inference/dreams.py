@@ -21,9 +21,9 @@ from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, climb, climb_waves, octave_sizes
-from estimator_lab.inference.run import Run
 from estimator_lab.inference.samples import PICTURES, format_of
 from estimator_lab.inference.settings import DreamSettings
+from estimator_lab.runs.model import Trained
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import Tensor, tf
 
@@ -56,7 +56,7 @@ class Dream:
       notes: further sentences about the picture.
     """
 
-    run: Run
+    run: Trained
     what: str
     image: Image.Image
     before: np.ndarray
@@ -96,7 +96,7 @@ class Dream:
             self.image.save(file, format_of(path), quality=_JPEG_QUALITY)
 
 
-def dream(run: Run, settings: DreamSettings) -> Dream:
+def dream(run: Trained, settings: DreamSettings) -> Dream:
     """Changes a photo or noise such that a layer, one of its channels or a class responds more.
 
     Args:
@@ -156,7 +156,7 @@ class Ascent:
       settings: what the user requested.
     """
 
-    run: Run
+    run: Trained
     layer: Layer
     settings: DreamSettings
 
@@ -304,7 +304,7 @@ def seen_by(photo: np.ndarray, channels: int) -> np.ndarray:
     return (photo @ _LUMINANCE)[..., np.newaxis] if channels == 1 else np.repeat(photo, channels, axis=3)
 
 
-def find_layer(run: Run, name: str) -> Layer:
+def find_layer(run: Trained, name: str) -> Layer:
     """Returns a layer of a trained network.
 
     Args:
@@ -329,7 +329,7 @@ def find_layer(run: Run, name: str) -> Layer:
     return Layer(name, channels, sides, fixed, max(sides) if fixed else _smallest_side(run))
 
 
-def middle_layer(run: Run) -> str:
+def middle_layer(run: Trained) -> str:
     """Returns the name of the convolution two thirds of the way up; '' for a network without one.
 
     Lower ones see strokes only, higher ones whole objects that few photos resemble.
@@ -338,7 +338,7 @@ def middle_layer(run: Run) -> str:
     return maps[2 * len(maps) // 3] if maps else ''
 
 
-def _layers_of(run: Run, sides: Sequence[int | None]) -> dict[str, Tensor]:
+def _layers_of(run: Trained, sides: Sequence[int | None]) -> dict[str, Tensor]:
     """Returns the layers that can be built for images of these sides, by name; for their shapes only."""
     found = {}
     assert run.architecture.network, 'a model whose layers can be looked at'
@@ -353,7 +353,7 @@ def _layers_of(run: Run, sides: Sequence[int | None]) -> dict[str, Tensor]:
     return found
 
 
-def _smallest_side(run: Run) -> int:
+def _smallest_side(run: Trained) -> int:
     """Returns the side of the smallest image that the model's check accepts."""
 
     def fits(side: int) -> bool:

@@ -18,9 +18,8 @@ from estimator_lab.data.batches import Batch
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.inference.evaluation import Evaluation, Example
-from estimator_lab.inference.run import Data, Run
 from estimator_lab.inference.settings import EvaluationSettings
-from estimator_lab.runs.model import without_cluster
+from estimator_lab.runs.model import Data, Trained, without_cluster
 from estimator_lab.runs.reference_classifier import open_reference_classifier, with_reference_classifier
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
@@ -29,7 +28,7 @@ _OBSERVED = (keys.CLASSES, keys.ERROR)
 _OF_LABEL, _OF_PREDICTED = 'probability_of_label', 'probability_of_predicted'
 
 
-def evaluate(run: Run, data: Data, settings: EvaluationSettings) -> Evaluation:
+def evaluate(run: Trained, data: Data, settings: EvaluationSettings) -> Evaluation:
     """Evaluates a model in one pass over examples, in constant memory; see `Run.evaluate`.
 
     Raises:
@@ -37,7 +36,6 @@ def evaluate(run: Run, data: Data, settings: EvaluationSettings) -> Evaluation:
         labels.
     """
     examples = run.examples(data, settings.labels, warn)
-    reader = run.reader_with(settings.decode or '')
     observer = _Observer(run, settings.worst)
     # TensorFlow reads ahead of the last step, also bad examples.
     watch = observer.under_way.append if settings.eval_steps else None
@@ -49,7 +47,7 @@ def evaluate(run: Run, data: Data, settings: EvaluationSettings) -> Evaluation:
     ):
         report = InputReport(run.kind, warn, progress=progress)
         input_fn = archive_input_fn(
-            examples, reader, settings.batch_size, report, run.vocabulary, watch=watch
+            examples, run.reader, settings.batch_size, report, run.vocabulary, watch=watch
         )
         estimator = _estimator(run, observer, folder)
         found = estimator.evaluate(input_fn, settings.eval_steps, checkpoint_path=run.checkpoint)
@@ -66,7 +64,7 @@ def _share(settings: EvaluationSettings, examples: ExampleInput, done: int) -> f
     return max(of_all or 0.0, min(done / (steps * settings.batch_size), 1.0)) if steps else of_all
 
 
-def _estimator(run: Run, observer: '_Observer', folder: str) -> Any:
+def _estimator(run: Trained, observer: '_Observer', folder: str) -> Any:
     classifier = open_reference_classifier(run.task, run.params)
     model_fn = observer.watched(with_reference_classifier(run.model_fn, classifier))
     with without_cluster():
@@ -78,7 +76,7 @@ def _estimator(run: Run, observer: '_Observer', folder: str) -> Any:
 class _Observer(tf.train.SessionRunHook):
     """Fetches the examples and predictions of each batch, and collects them."""
 
-    def __init__(self, run: Run, worst: int) -> None:
+    def __init__(self, run: Trained, worst: int) -> None:
         self._run = run
         self._tensors: dict[str, Tensor] = {}
         self._confusion: Confusion | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import writing
@@ -90,6 +91,15 @@ class Evaluation:
         on = f'{images_text(self.metrics, self.images, self.run.kind.noun)}{bad}'
         return primary_metric_text(self.run.task, self.metrics, on, self.run.step)
 
+    def confusion_picture(self) -> Image.Image:
+        """Returns the matrix of a classifier as a picture; of many classes, the most confused."""
+        assert self.confusion, 'a classifier'
+        title, labels = ' '.join(self.headline().split()), self.confusion.labels
+        chosen = self.confusion.most_confused_classes(_CLASSES_IN_PICTURE)
+        if len(chosen) < len(labels):
+            title = f'{title}: the {len(chosen)} most confused of {len(labels):,} classes'
+        return confusion_picture(self.confusion.matrix(chosen), [labels[number] for number in chosen], title)
+
     def json(self) -> str:
         """Returns all results as JSON; the pairs of confused classes are sorted by frequency."""
         found: dict[str, Any] = {
@@ -131,7 +141,8 @@ class Evaluation:
         (folder / 'metrics.json').write_text(f'{self.json()}\n', encoding='utf-8')
         (folder / 'report.txt').write_text(f'{self.text()}\n', encoding='utf-8')
         if self.confusion:
-            _write_confusion(folder, self.confusion, ' '.join(self.headline().split()))
+            _write_confusion(folder, self.confusion)
+            self.confusion_picture().save(folder / 'confusion.png')
         if self.worst:
             _write_worst(folder, self.worst)
 
@@ -164,18 +175,13 @@ def _records(names: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> list[dict
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _write_confusion(folder: Path, confusion: Confusion, title: str) -> None:
+def _write_confusion(folder: Path, confusion: Confusion) -> None:
     labels, size = confusion.labels, len(confusion.labels)
     write_csv(folder / 'classes.csv', ('label', *ClassScores._fields), class_rows(confusion))
     write_csv(folder / 'confused.csv', ('true', 'predicted', 'images'), pair_rows(confusion))
     if size <= _CLASSES_IN_MATRIX:
         rows = ([label, *row] for label, row in zip(labels, confusion.matrix().tolist(), strict=True))
         write_csv(folder / 'confusion.csv', ('true \\ predicted', *labels), rows)
-    chosen = confusion.most_confused_classes(_CLASSES_IN_PICTURE)
-    if len(chosen) < size:
-        title = f'{title}: the {len(chosen)} most confused of {size:,} classes'
-    picture = confusion_picture(confusion.matrix(chosen), [labels[class_id] for class_id in chosen], title)
-    picture.save(folder / 'confusion.png')
 
 
 def _write_worst(folder: Path, worst: Sequence[Example]) -> None:

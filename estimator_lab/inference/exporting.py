@@ -9,17 +9,17 @@ from typing import TypeAlias
 from estimator_lab.base.outputs import written
 from estimator_lab.base.progress import doing
 from estimator_lab.inference.painting import with_painting_settings
-from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import ExportSettings
 from estimator_lab.runs import serving
 from estimator_lab.runs.converting import Converter, onnx_converter, to_tflite
+from estimator_lab.runs.model import Trained
 
 Told: TypeAlias = Callable[[str, str], None]
 
 _TITLES = {'tflite': 'TensorFlow Lite', 'onnx': 'ONNX'}
 
 
-def export(run: Run, settings: ExportSettings, say: Told = lambda title, text: None) -> Path:
+def export(run: Trained, settings: ExportSettings, say: Told = lambda title, text: None) -> Path:
     """Writes a SavedModel, and other formats if requested; returns the folder; see `Run.export`.
 
     Args:
@@ -51,7 +51,7 @@ def export(run: Run, settings: ExportSettings, say: Told = lambda title, text: N
     return folder
 
 
-def _formats(run: Run, settings: ExportSettings) -> Iterator[tuple[str, Converter]]:
+def _formats(run: Trained, settings: ExportSettings) -> Iterator[tuple[str, Converter]]:
     """Yields the requested formats besides SavedModel: suffix, and the function that converts a signature."""
     if settings.tflite:
         yield 'tflite', to_tflite

@@ -34,11 +34,11 @@ from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.inference.prediction import Predicted, Table
-from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import InspectionSettings
 from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
 from estimator_lab.models.recursive.model import NODE_LOGITS
 from estimator_lab.models.recursive.pictures import shown_tree, tree_picture
+from estimator_lab.runs.model import Trained
 from estimator_lab.runs.summary import network_layers, summary_lines
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import Tensor, tf
@@ -63,7 +63,7 @@ class Inspection:
       pictures: filters, activations, saliency and the like, by the names of TensorBoard's tags.
     """
 
-    run: Run
+    run: Trained
     key: str
     values: Mapping[str, np.ndarray]
     pictures: Mapping[str, Image.Image]
@@ -106,7 +106,7 @@ class Inspection:
         return framed(self.key, [html('<div class="pictures">{}</div>', figures)])
 
 
-def inspect(run: Run, example: str | Path | np.ndarray, settings: InspectionSettings) -> Inspection:
+def inspect(run: Trained, example: str | Path | np.ndarray, settings: InspectionSettings) -> Inspection:
     """Returns filters, activation maps, saliency and the like for one example; see `Run.inspect`."""
     key = 'array' if isinstance(example, np.ndarray) else str(example)
     if isinstance(example, np.ndarray):
@@ -131,7 +131,7 @@ def inspect(run: Run, example: str | Path | np.ndarray, settings: InspectionSett
     return Inspection(run, key, values, {'tree': picture})
 
 
-def summary_of(run: Run) -> str:
+def summary_of(run: Trained) -> str:
     """Returns a table of a model's layers, the shapes of their outputs and their parameters."""
     doing('building the network')
     layers = network_layers(run.architecture, run.params, run.reader)
@@ -139,7 +139,7 @@ def summary_of(run: Run) -> str:
 
 
 def show_in_tensorboard(
-    run: Run, name: str, pictures: Mapping[str, Image.Image]
+    run: Trained, name: str, pictures: Mapping[str, Image.Image]
 ) -> Iterator[tuple[str, str]]:
     """Writes pictures as image summaries, under the tags of training; warns if that fails.
 
@@ -211,7 +211,7 @@ class Seen:
         return {**found, **{name: overlay(self.image, heat, _SIDE) for name, heat in self.heat.items()}}
 
 
-def inspect_image(run: Run, image: np.ndarray, label: str = '', key: str = '') -> Seen:
+def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '') -> Seen:
     """Runs one image through the network.
 
     Args:
@@ -258,7 +258,7 @@ def _shares_by_step(rows: np.ndarray, names: list[str]) -> Image.Image:
     return labelled_grid(rows[:, np.newaxis, :, np.newaxis], names, columns=1, tile=_SIDE)
 
 
-def inspect_tree(run: Run, data: bytes) -> tuple[dict[str, np.ndarray], Image.Image]:
+def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Image.Image]:
     """Runs one tree through the network and draws it.
 
     Args:
@@ -322,7 +322,9 @@ def grad_cam(score: Tensor, maps: Tensor) -> Tensor | None:
     return tf.nn.relu(tf.reduce_sum(weights * maps, axis=3))
 
 
-def _score(run: Run, endpoints: Endpoints, predictions: Mapping[str, Tensor], label: str) -> Tensor | None:
+def _score(
+    run: Trained, endpoints: Endpoints, predictions: Mapping[str, Tensor], label: str
+) -> Tensor | None:
     """Returns the score of a label, or the error of a model without labels, a scalar; None without either."""
     classifies = keys.PROBABILITIES in predictions and run.vocabulary is not None
     if label and not classifies:
@@ -332,7 +334,7 @@ def _score(run: Run, endpoints: Endpoints, predictions: Mapping[str, Tensor], la
     return predictions[keys.ERROR][0] if keys.ERROR in predictions else None
 
 
-def _first_filters(graph: Any, endpoints: Endpoints, run: Run) -> dict[str, Tensor]:
+def _first_filters(graph: Any, endpoints: Endpoints, run: Trained) -> dict[str, Tensor]:
     """Returns the weights of the first layer as images, [height, width, channels, filters] by name."""
     kernel = first_kernel(graph, math.prod(run.shape))
     if kernel is None:
@@ -359,7 +361,7 @@ def _after_steps(endpoints: Endpoints) -> dict[str, Tensor]:
     return {LOGITS_AFTER_STEPS: tf.nn.softmax(endpoints[LOGITS_AFTER_STEPS])}
 
 
-def _of_likeliest(chances: Mapping[str, np.ndarray], run: Run) -> dict[str, np.ndarray]:
+def _of_likeliest(chances: Mapping[str, np.ndarray], run: Trained) -> dict[str, np.ndarray]:
     """Returns the probabilities of the labels that are most probable at the end, [steps] by label."""
     found = {}
     for values in chances.values():
@@ -368,7 +370,7 @@ def _of_likeliest(chances: Mapping[str, np.ndarray], run: Run) -> dict[str, np.n
     return found
 
 
-def _logit(run: Run, logits: Tensor, label: str) -> Tensor:
+def _logit(run: Trained, logits: Tensor, label: str) -> Tensor:
     """Returns the logit of a label, a scalar of logits [1, classes]; of the largest one without a label."""
     if not label:
         return tf.reduce_max(logits[0])

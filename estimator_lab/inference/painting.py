@@ -21,9 +21,9 @@ from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.order import Order
 from estimator_lab.inference.prediction import Predicted
-from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import PaintingSettings
 from estimator_lab.models.style.transform_net import SMALLEST_SIDE
+from estimator_lab.runs.model import Trained
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import tf
 
@@ -33,7 +33,7 @@ MOST_PIXELS = 2**24
 _ORIENTATION = 0x0112  # in EXIF
 
 
-def with_painting_settings(run: Run, settings: PaintingSettings) -> Run:
+def with_painting_settings(run: Trained, settings: PaintingSettings) -> Trained:
     """Returns the model with other parameters of its paintings.
 
     Args:
@@ -66,7 +66,9 @@ def with_painting_settings(run: Run, settings: PaintingSettings) -> Run:
     return dataclasses.replace(run, params=params)
 
 
-def paint(run: Run, photo: str | Path | Image.Image | np.ndarray, settings: PaintingSettings) -> Image.Image:
+def paint(
+    run: Trained, photo: str | Path | Image.Image | np.ndarray, settings: PaintingSettings
+) -> Image.Image:
     """Returns a photo painted in a learned style, at its own size; see `Run.paint`."""
     run = with_painting_settings(run, settings)
     if not run.architecture.transform_net:
@@ -83,7 +85,7 @@ def paint(run: Run, photo: str | Path | Image.Image | np.ndarray, settings: Pain
         return as_picture(artist.paint(photo))
 
 
-def painted_batches(run: Run, images: Order, report: InputReport) -> Generator[Predicted, None, None]:
+def painted_batches(run: Trained, images: Order, report: InputReport) -> Generator[Predicted, None, None]:
     """Yields the paintings of encoded photos in their order: 'painted', uint8 [1, height, width, channels].
 
     Raises:
@@ -133,7 +135,7 @@ class Artist:
       LabError: its checkpoint can't be restored.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Trained) -> None:
         self._channels = run.shape.channels
         with tf.Graph().as_default():
             self._photos = tf.placeholder(tf.float32, [None, None, None, self._channels])

@@ -15,8 +15,8 @@ from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import BadExample, Batch
 from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.input_fns import archive_input_fn
-from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import PredictionSettings
+from estimator_lab.runs.model import Trained
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 
 PROBLEM = 'problem'
@@ -45,7 +45,7 @@ class Predicted(NamedTuple):
 
 
 def predict(
-    run: Run, examples: ExampleInput, settings: PredictionSettings, report: InputReport | None = None
+    run: Trained, examples: ExampleInput, settings: PredictionSettings, report: InputReport | None = None
 ) -> Generator[Predicted, None, None]:
     """Yields the predictions for examples in their order, in constant memory; labels are not needed.
 
@@ -65,8 +65,7 @@ def predict(
     report = report or InputReport(run.kind, lambda line: None)
     # The batches that TensorFlow has read and not yet predicted, a few at most.
     under_way: deque[Batch] = deque()
-    reader = run.reader_with(settings.decode or '')
-    input_fn = archive_input_fn(examples, reader, settings.batch_size, report, watch=under_way.append)
+    input_fn = archive_input_fn(examples, run.reader, settings.batch_size, report, watch=under_way.append)
     with tensorflow_errors_as_sentences():
         for values in run.estimator.predict(
             input_fn, checkpoint_path=run.checkpoint, yield_single_examples=False
@@ -105,7 +104,7 @@ class Table:
       FlagError: for more labels than the model knows.
     """
 
-    run: Run
+    run: Trained
     top: int = 1
 
     def __post_init__(self) -> None:

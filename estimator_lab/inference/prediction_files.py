@@ -28,8 +28,8 @@ from estimator_lab.inference.prediction import (
     predict,
     vectors_of,
 )
-from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import PredictionFlags
+from estimator_lab.runs.model import Trained
 
 WriteRow = Callable[[Row], object]
 
@@ -40,7 +40,7 @@ _TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
 
 
 def predict_and_write(
-    run: Run, settings: PredictionFlags, paths: Sequence[str] = (), count_labels: bool = False
+    run: Trained, settings: PredictionFlags, paths: Sequence[str] = (), count_labels: bool = False
 ) -> str:
     """Predicts examples, and writes the predictions as soon as they are known.
 
@@ -82,16 +82,12 @@ def predict_and_write(
 
 
 def _batches(
-    run: Run, examples: ExampleInput, settings: PredictionFlags, report: InputReport
+    run: Trained, examples: ExampleInput, settings: PredictionFlags, report: InputReport
 ) -> Generator[Predicted, None, None]:
     if not run.architecture.transform_net:
         return predict(run, examples, settings, report)
     if not settings.files:
         raise FlagError('--files is missing: the new folder for the paintings.')
-    if settings.decode:
-        raise FlagError(
-            f'--decode={settings.decode} scales images, but paintings have the size of their photos.'
-        )
     return painted_batches(run, examples, report)
 
 

@@ -6,21 +6,15 @@ notebooks.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import DataError
 from estimator_lab.base.settings import settings_from
-from estimator_lab.data.arrays import array_source, is_array
-from estimator_lab.data.examples import ExampleInput
-from estimator_lab.data.kinds import kind_in
-from estimator_lab.data.labels import read_label_table
-from estimator_lab.data.sources import source_of
 from estimator_lab.inference.settings import (
     DreamSettings,
     EvaluationSettings,
@@ -31,7 +25,8 @@ from estimator_lab.inference.settings import (
     ReportSettings,
     SampleSettings,
 )
-from estimator_lab.runs.model import Trained, open_as
+from estimator_lab.runs.model import Data, Trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 
 if TYPE_CHECKING:
@@ -41,10 +36,6 @@ if TYPE_CHECKING:
     from estimator_lab.inference.report.history import History
     from estimator_lab.inference.report.page import Report
     from estimator_lab.inference.samples import Samples
-
-Data: TypeAlias = Any
-"""Paths of examples, folders and archives; or images, uint8 [n, height, width, channels] or floats in [0, 1];
-or a pair (images, labels)."""
 
 # TensorFlow logs each step of Estimator to the cells of a notebook. A later set_verbosity shows it again.
 if getattr(sys, 'ps1', '') and tf.logging.get_verbosity() == tf.logging.INFO:
@@ -73,32 +64,6 @@ class Run(Trained):
     """
 
     result: Any = None
-
-    def examples(
-        self, data: Data, labels: Path | None = None, note: Callable[[str], None] = lambda line: None
-    ) -> ExampleInput:
-        """Returns examples of the model's kind, in the order in which they are given.
-
-        Args:
-          data: paths, or images in memory.
-          labels: a table of labels; None for those of folders, or in memory.
-          note: called with a sentence about what is unusual about an archive.
-
-        Raises:
-          DataError: a path is not there, or the first file holds examples of another kind, such as trees.
-        """
-        if is_array(data):
-            return ExampleInput([array_source(data)], self.kind, note)
-        paths = [data] if isinstance(data, str | Path) else data
-        kind = self.kind.with_labels(read_label_table(labels)) if labels else self.kind
-        examples = ExampleInput(list(map(str, paths)), kind, note)
-        first = next((path for path in examples.paths if Path(path).is_file()), '')
-        found = kind_in(source_of(first)) if first and not self.kind.accepts(first) else None
-        if found and found.name != self.kind.name:
-            raise DataError(
-                f'{first!r} holds {found.noun}, but --model_dir={self.model_dir} accepts {self.kind.noun}.'
-            )
-        return examples
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -132,7 +97,7 @@ class Run(Trained):
 
         Args:
           examples: paths of images, folders and archives; or an array of images.
-          **settings: flags of `estimator_lab.predict`: top, batch_size and decode.
+          **settings: flags of `estimator_lab.predict`: top and batch_size.
 
         Yields:
           A dict such as {'key': 'a.jpg', 'label': 'n000001', 'probability': 0.98}; for an example that could
@@ -275,4 +240,4 @@ def open_run(model_dir: Path, result: Any = None) -> Run:
     Raises:
       DataError: it holds no model that this version can open, or no checkpoint that can be read.
     """
-    return open_as(Run, model_dir, result=result)
+    return Run(**vars(open_trained(model_dir)), result=result)

@@ -22,10 +22,10 @@ from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_b
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
-from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import DreamSettings, SampleSettings
 from estimator_lab.models.boltzmann.stack import Stack
-from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.runs.model import Trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import Tensor, tf
 
 PICTURES = ('.png', '.jpg', '.jpeg')
@@ -56,7 +56,7 @@ class Samples:
       FlagError: the model makes no samples, or does not know the label.
     """
 
-    def __init__(self, run: Run, settings: SampleSettings) -> None:
+    def __init__(self, run: Trained, settings: SampleSettings) -> None:
         self._run, self._settings = run, settings
         self._machine = None if run.architecture.sampler else top_machine(run)
         if run.architecture.sampler and settings.label:
@@ -148,7 +148,7 @@ class Samples:
         return framed('samples', [figure(self.picture(), repr(self))])
 
 
-def sample(run: Run, settings: SampleSettings, given: frozenset[str] = frozenset()) -> Samples:
+def sample(run: Trained, settings: SampleSettings, given: frozenset[str] = frozenset()) -> Samples:
     """Returns images that a generator, an RBM or a DBN makes up; see `Run.sample`.
 
     Args:
@@ -161,7 +161,7 @@ def sample(run: Run, settings: SampleSettings, given: frozenset[str] = frozenset
     return samples
 
 
-def check_known(run: Run, given: frozenset[str], known: Set[str], drawn: str) -> None:
+def check_known(run: Trained, given: frozenset[str], known: Set[str], drawn: str) -> None:
     """Raises FlagError if the user gave a setting without a meaning for what is drawn."""
     for name in sorted(given & settings_of(DreamSettings).keys() - known):
         raise FlagError(f'--{name} has no meaning for {drawn} of --model={run.model}, see --help.')

@@ -17,8 +17,6 @@ _images, _example, _examples, _paintings, _output, _dreams, _samples, _seen = (
         'What a network sees',
     )
 )
-_DECODERS = ('exact', 'fast')
-_DECODE_HELP = 'how images are decoded; default: as in training'
 _MOST_IN_A_BATCH = 10_000_000
 
 
@@ -34,7 +32,6 @@ class EvaluationSettings:
     """How to evaluate a model."""
 
     labels: Path | None = _images(None, "table of names and labels, a pair a line; default: images' folders")
-    decode: str | None = _images(None, _DECODE_HELP, choices=_DECODERS)
     batch_size: int = _images(32, 'images in a batch', lower=1, upper=_MOST_IN_A_BATCH)
     eval_steps: int | None = _images(None, 'batches to evaluate; default: all', lower=1)
     worst: int = _output(24, 'examples on the contact sheet', lower=0)
@@ -53,7 +50,6 @@ class EvaluationFlags(EvaluationSettings, ModelFlag):
 class PredictionSettings:
     """How to predict examples."""
 
-    decode: str | None = _images(None, _DECODE_HELP, choices=_DECODERS)
     batch_size: int = _images(64, 'images in a batch', lower=1, upper=_MOST_IN_A_BATCH)
     top: int = _output(1, 'labels in a row, the most probable first', lower=1)
 

@@ -1,4 +1,4 @@
-"""Reads summaries from event files, also from those that are cut off or damaged.
+"""Reads summaries from event files, also from those that are damaged.
 
 An event file is a TFRecord file of `tf.Event`s: each record is its length, uint64, the masked CRC-32C of
 the length, the event, and its masked CRC-32C (tensorflow/core/lib/io/record_writer.h). TensorFlow's reader
@@ -8,7 +8,6 @@ byte, so the lengths are checked here first, and events after a damaged one are 
 
 import os
 import struct
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,64 +20,29 @@ from estimator_lab.tf1 import record_reader, tf
 
 _HEAD, _CRC_BYTES = struct.Struct('<QI'), 4
 _LONGEST = 2**26  # bytes of an event that is read
-_IN_USE = 60  # seconds since a file was changed, after which no program is writing to it
-_PAUSE = 0.1  # seconds
-
-
-class Patience:
-    """Waits for the rest of records that a training is writing.
-
-    Args:
-      seconds: to wait in all, for any number of files.
-    """
-
-    def __init__(self, seconds: float = 0.0) -> None:
-        self._left = seconds
-
-    def has(self, file: BinaryIO, size: int) -> bool:
-        """Returns whether a file has at least this many bytes, now or after waiting."""
-        status = os.fstat(file.fileno())
-        while status.st_size < size and self._left > 0 and time.time() - status.st_mtime < _IN_USE:
-            self._left -= _PAUSE
-            time.sleep(_PAUSE)
-            status = os.fstat(file.fileno())
-        return status.st_size >= size
 
 
 def scalars_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, float]]:
-    """Yields (global step, value) of all scalars with a tag; see `all_values_in`."""
-    for step, value in values_in(path, tag, on_damage):
-        if value.HasField('simple_value'):
+    """Yields (global step, value) of all scalars with a tag; see `values_in`."""
+    for step, value in values_in(path, on_damage):
+        if value.tag == tag and value.HasField('simple_value'):
             yield step, value.simple_value
 
 
-def values_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
-    """Yields (global step, `tf.Summary.Value`) of all summaries with a tag; see `all_values_in`."""
-    return ((step, value) for step, value in all_values_in(path, on_damage) if value.tag == tag)
-
-
-def all_values_in(
-    path: Path, on_damage: Callable[[str], None], patience: Patience | None = None
-) -> Iterator[tuple[int, Any]]:
+def values_in(path: Path, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
     """Yields (global step, `tf.Summary.Value`) of all summaries, in the order of the file.
 
     Args:
       path: an event file; one that is not a regular file is reported, not opened.
       on_damage: is told what can't be read, as the words that follow the file's name; may be called more
         than once.
-      patience: waits if the last event is incomplete; None to report it at once.
     """
     try:
         with open_regular(path) as file:
             reader = record_reader(str(path))
-            for offset in _sound_records(file, on_damage, patience or Patience()):
+            for offset in _sound_records(file, on_damage):
                 try:
-                    try:
-                        record = reader.read(offset)[0]
-                    except (tf.errors.DataLossError, IndexError):  # of a file that grew after it was buffered
-                        reader = record_reader(str(path))
-                        record = reader.read(offset)[0]
-                    event = tf.Event.FromString(record)
+                    event = tf.Event.FromString(reader.read(offset)[0])
                 except (tf.errors.DataLossError, DecodeError):
                     on_damage('holds a damaged event')
                     continue
@@ -90,19 +54,18 @@ def all_values_in(
         on_damage(f'cannot be read: {getattr(error, "strerror", None) or error}')
 
 
-def _sound_records(file: BinaryIO, on_damage: Callable[[str], None], patience: Patience) -> Iterator[int]:
-    """Yields the offsets of the records whose length is right, and not too large to read."""
+def _sound_records(file: BinaryIO, on_damage: Callable[[str], None]) -> Iterator[int]:
+    """Yields the offsets of the records whose length is right, and not too large to read.
+
+    The last record may be incomplete: a training is writing it, or was killed while it did.
+    """
     size, offset = os.fstat(file.fileno()).st_size, 0
-    while offset < size:
-        if not patience.has(file, offset + _HEAD.size):
-            return on_damage(f'is cut off at byte {size}')
+    while offset + _HEAD.size <= size:
         file.seek(offset)
         head = file.read(_HEAD.size)
         length, crc = _HEAD.unpack(head)
         if masked_crc32c(head[:-_CRC_BYTES]) != crc:
             return on_damage(f'is damaged at byte {offset}, and cannot be read from there on')
         start, offset = offset, offset + _HEAD.size + length + _CRC_BYTES
-        if not patience.has(file, offset):
-            return on_damage(f'is cut off at byte {size}')
-        if length <= _LONGEST:
+        if length <= _LONGEST and offset <= size:
             yield start

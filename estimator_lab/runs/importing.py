@@ -18,6 +18,7 @@ from estimator_lab.data.labels import read_vocabulary
 from estimator_lab.models.published import Layout, own_names
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
+from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import WeightFile, open_weight_file
 from estimator_lab.runs.weights.matching import Matched, match
@@ -90,8 +91,7 @@ def import_weights(given: Import, model_dir: Path) -> Imported:
 
 def is_imported(model_dir: Path) -> bool:
     """Returns whether `import_weights` made a folder, and no training has taken place in it."""
-    checkpoint = tf.train.latest_checkpoint(str(model_dir)) or ''
-    return Path(checkpoint).name == _CHECKPOINT and not (model_dir / _GRAPH).exists()
+    return Path(newest_checkpoint(model_dir)).name == _CHECKPOINT and not (model_dir / _GRAPH).exists()
 
 
 def matched_weights(file: WeightFile, model: AnyModel, shapes: Mapping[str, Sequence[int]]) -> Matched:

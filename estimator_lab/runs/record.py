@@ -32,29 +32,6 @@ FORMAT = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Leg:
-    """How an older version read examples from one global step on; it stored no positions.
-
-    Attributes:
-      first_step: that step.
-      examples_a_step: examples that all processes together consume in a step.
-      epoch: of the first example.
-      offset: examples of that epoch that were consumed before.
-      sources: the archives of that epoch, in order.
-      later: those of all later epochs; empty if they are the same.
-      settings: what else decided the order, by name.
-    """
-
-    first_step: int
-    examples_a_step: int
-    epoch: int
-    offset: int
-    sources: tuple[Identity, ...]
-    later: tuple[Identity, ...] = ()
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
 class InputRecord:
     """Which examples the steps of a training run see.
 
@@ -68,7 +45,6 @@ class InputRecord:
       first_step: global step at which the run, or its phase, began.
       step: global step since which the archives and the settings of the order are these.
       position: examples that were consumed at that step.
-      legs: of an older version, instead of archives and position.
     """
 
     archives: tuple[Identity, ...] = ()
@@ -77,7 +53,6 @@ class InputRecord:
     first_step: int = 0
     step: int = 0
     position: int = 0
-    legs: tuple[Leg, ...] = ()
 
     @property
     def examples(self) -> int:
@@ -127,7 +102,7 @@ def read_record(model_dir: Path) -> Record | None:
             raise ValueError(f'it is {shown(fields)}, not an object')
         found = as_type(fields.setdefault('format', 0), int, 'format')
         if found <= FORMAT:
-            record = as_object(fields, Record)
+            record = as_object(_without_former(fields), Record)
             record = dataclasses.replace(record, vocabulary=tuple(map(printable, record.vocabulary)))
             _check(record)
             return record
@@ -139,6 +114,17 @@ def read_record(model_dir: Path) -> Record | None:
         f'{path} has format {found}, written by estimator_lab {_writer(fields)}; this is estimator_lab '
         f'{__version__}, which knows formats up to {FORMAT}: install the newer version.'
     )
+
+
+def _without_former(fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields without those that only earlier versions wrote."""
+    found = fields['input'] if isinstance(fields.get('input'), dict) else {}
+    found.pop('legs', None)
+    for archives in (found.get('archives'), found.get('evaluation')):
+        for archive in archives if isinstance(archives, list) else ():
+            if isinstance(archive, dict):
+                archive.pop('access', None)
+    return fields
 
 
 def _check(record: Record) -> None:
@@ -155,8 +141,7 @@ def _check(record: Record) -> None:
         **record.versions,
         **record.hparams,
     }
-    settings = [record.input.settings, *(leg.settings for leg in record.input.legs)]
-    inputs = [item for each in settings for item in each.items()]
+    inputs = record.input.settings.items()
     for name, text in (*texts.items(), *inputs):
         if not (_is_short(name) and (_is_short(text) or not isinstance(text, str))):
             raise ValueError(f'its {shown(name)} is {shown(text)}')
@@ -175,15 +160,8 @@ def _check_input(found: InputRecord) -> None:
         raise ValueError(f'its steps are {found.first_step} and {found.step}')
     if not 0 <= found.position < _LARGEST_POSITION:
         raise ValueError(f'its position is {found.position}')
-    archives = [*found.archives, *found.evaluation]
-    for leg in found.legs:
-        numbers = (leg.first_step, leg.examples_a_step - 1, leg.epoch, leg.offset)
-        if not all(0 <= number < _LARGEST for number in numbers) or not leg.sources:
-            raise ValueError(f'one of its legs is {shown(leg)}')
-        archives += [*leg.sources, *leg.later]
-    for archive in archives:
-        texts = archive.name, archive.fingerprint, archive.access
-        if not (all(map(_is_short, texts)) and 0 <= archive.images < _LARGEST):
+    for archive in (*found.archives, *found.evaluation):
+        if not (all(map(_is_short, (archive.name, archive.fingerprint))) and 0 <= archive.images < _LARGEST):
             raise ValueError(f'one of its archives is {shown(archive)}')
 
 
@@ -204,10 +182,8 @@ def write_record(model_dir: Path, record: Record) -> None:
     Raises:
       OSError: it can't be written.
     """
-    fields = dataclasses.asdict(record)
-    del fields['input']['legs']
     with whole_file(model_dir / FILE) as file:
-        file.write(f'{json.dumps(fields, indent=1)}\n'.encode())
+        file.write(f'{json.dumps(dataclasses.asdict(record), indent=1)}\n'.encode())
 
 
 def link_model(checkpoint: Path, folder: Path) -> None:

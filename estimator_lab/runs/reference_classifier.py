@@ -15,7 +15,8 @@ from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, published
 from estimator_lab.core.model import Task
 from estimator_lab.models.gan.scores import Classified, published_samples, reference_metrics
-from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.runs.model import Trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 

@@ -46,16 +46,7 @@ def check_safe_paths(model_dir: Path, flag: str = '--model_dir', trains: bool = 
                 'delete elsewhere: put the file or folder itself there, or remove it.'
             )
     for folder in (model_dir, *_phases(model_dir)):
-        try:
-            _check_state(folder)
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError, text_format.ParseError) as error:
-            text = ''.join(letter if letter.isprintable() else '?' for letter in why_unread(error))
-            reason = text[:_LONGEST_REASON].rstrip('.')
-            raise DataError(
-                f"{folder / _STATE}, the list of the folder's checkpoints, cannot be used: {reason}."
-            ) from error
+        newest_checkpoint(folder)
 
 
 def _phases(model_dir: Path) -> list[Path]:
@@ -83,8 +74,28 @@ def _all_links(folder: Path) -> Iterator[Path]:
         yield from (path for path in map(Path(place).joinpath, folders + files) if path.is_symlink())
 
 
-def _check_state(folder: Path) -> None:
-    """Raises ValueError if the list of checkpoints is wrong; see `check_safe_paths`."""
+def newest_checkpoint(folder: Path) -> str:
+    """Returns the path of the checkpoint that a folder's list names as the newest; '' without a list.
+
+    TensorFlow takes a list that it can't read for none, with which a training would begin anew.
+
+    Raises:
+      DataError: the list can't be read, or is wrong; see `check_safe_paths`.
+    """
+    try:
+        return str(folder / _checked_state(folder).model_checkpoint_path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ''
+    except (OSError, ValueError, text_format.ParseError) as error:
+        text = ''.join(letter if letter.isprintable() else '?' for letter in why_unread(error))
+        reason = text[:_LONGEST_REASON].rstrip('.')
+        raise DataError(
+            f"{folder / _STATE}, the list of the folder's checkpoints, cannot be used: {reason}."
+        ) from error
+
+
+def _checked_state(folder: Path) -> Any:
+    """Returns the list of checkpoints, a CheckpointState; raises ValueError if it is wrong."""
     state = _state_type()()
     text_format.Parse(read_regular(folder / _STATE, _MOST_BYTES).decode(), state)
     if not state.model_checkpoint_path:
@@ -98,6 +109,7 @@ def _check_state(folder: Path) -> None:
     newest = str(folder / state.model_checkpoint_path)
     if not any(map(os.path.exists, (f'{newest}.index', newest))):  # TensorFlow would start again at step 0
         raise ValueError(f'it names {shown(state.model_checkpoint_path)}, which does not exist')
+    return state
 
 
 def _state_type() -> Any:

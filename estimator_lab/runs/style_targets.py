@@ -34,7 +34,8 @@ from estimator_lab.models.style.perceptual import (
     random_network,
     targets_of,
 )
-from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.runs.model import Trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record
 from estimator_lab.tf1 import tf
 

@@ -275,7 +275,8 @@ def _train_hooks(
 def _listeners(plan: Plan, phase: PhasePlan) -> list[Any]:
     if plan.cluster.strategy:  # for which Estimator has none
         return []
-    return [CheckpointListener(phase.folder, phase.record if plan.cluster.is_chief else None)]
+    record = phase.record if plan.cluster.is_chief else None
+    return [CheckpointListener(phase.folder, record, phase.start)]
 
 
 def _evaluation_hook(

@@ -14,10 +14,11 @@ from estimator_lab.runs.companions import Companions
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.model import step_of
 from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, check_same, read_record, versions
+from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training.cluster import Cluster
 from estimator_lab.training.inputs import Inputs
-from estimator_lab.training.position import saved_position, without_legs
+from estimator_lab.training.position import saved_position
 from estimator_lab.training.resumption import Resumption, follow, record_of, resume
 from estimator_lab.training.settings import MOST_STEPS, Settings
 
@@ -115,6 +116,11 @@ class PhasePlan:
         return self.phase.name == FINAL
 
     @property
+    def start(self) -> int:
+        """The global step at which it goes on."""
+        return self.first_step if self.saved is None else self.saved
+
+    @property
     def was_finished(self) -> bool:
         """Whether it had taken its last step when it was planned."""
         return self.saved is not None and self.saved >= self.last_step
@@ -144,7 +150,7 @@ def _plan(plan: Plan, phase: Phase, inputs: Inputs, before: PhasePlan | None) ->
     settings = plan.settings
     folder, first = settings.model_dir / phase.name, before.last_step if before else 0
     previous, saved = read_record(folder), saved_step(folder)
-    recorded = without_legs(previous.input if previous else InputRecord(), first if saved is None else saved)
+    recorded = previous.input if previous else InputRecord()
     if recorded.archives and recorded.first_step != first:
         recorded = InputRecord()  # of a run with other phases, which `_check_folder` rejects
     inputs = inputs.arranged(recorded.archives or (before.inputs.train.identities if before else ()))
@@ -197,7 +203,7 @@ def _begin(now: InputRecord, inputs: Inputs, before: PhasePlan | None) -> Resump
     """Returns how a phase without a checkpoint begins: after a finished phase, or with a new run."""
     if before is None or not before.was_finished or before.previous is None:
         return Resumption(now)
-    former = without_legs(before.previous.input, before.last_step)
+    former = before.previous.input
     if inputs.flag != before.inputs.flag:
         former = replace(former, archives=())  # of other archives
     return follow(former, now, inputs)
@@ -217,9 +223,9 @@ def saved_step(folder: Path) -> int | None:
     """Returns the global step of a folder's newest checkpoint; None without one.
 
     Raises:
-      DataError: the checkpoint is damaged.
+      DataError: the checkpoint, or the list of checkpoints, is damaged.
     """
-    checkpoint = tf.train.latest_checkpoint(str(folder))
+    checkpoint = newest_checkpoint(folder)
     return step_of(checkpoint) if checkpoint else None
 
 
@@ -282,9 +288,8 @@ def _check_folder(phase: PhasePlan, plan: Plan) -> None:
         )
     if phase.saved is not None:
         _check_slots(phase, previous.hparams)
-    recorded = previous.input
-    was = recorded.legs[0].first_step if recorded.legs else recorded.first_step
-    if was != phase.first_step and (recorded.legs or recorded.archives):
+    was = previous.input.first_step
+    if previous.input.archives and was != phase.first_step:
         raise FlagError(
             f'--model_dir={folder} was pre-trained for {was} steps, not {phase.first_step}: give the '
             'same --batch_size and data, or another folder.'

@@ -17,11 +17,11 @@ from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.runs.companions import open_companions
-from estimator_lab.runs.model import unlisted_checkpoint
+from estimator_lab.runs.opening import unlisted_checkpoint
 from estimator_lab.runs.precision import FLOAT16, FLOAT32, check_precision
 from estimator_lab.runs.record import Record, read_record
-from estimator_lab.runs.safe_paths import check_safe_paths
-from estimator_lab.tf1 import prepare_process, tf
+from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
+from estimator_lab.tf1 import prepare_process
 from estimator_lab.training.cluster import Cluster, read_cluster
 from estimator_lab.training.evaluations import check_exports
 from estimator_lab.training.inputs import (
@@ -103,7 +103,7 @@ def _read_folder(model_dir: Path) -> Record | None:
         if path.exists() and not path.is_dir():
             raise FlagError(f'--model_dir={model_dir} cannot be written: {path} is not a folder.')
     previous = read_record(model_dir)
-    checkpoint = None if previous else tf.train.latest_checkpoint(str(model_dir))
+    checkpoint = '' if previous else newest_checkpoint(model_dir)
     if checkpoint:  # training would go on with it if the names of its variables are the same
         raise FlagError(
             f'--model_dir={model_dir} holds the checkpoint {Path(checkpoint).name}, but no experiment.json '
@@ -197,7 +197,7 @@ def _check_changes(plan: Plan) -> None:
 def _warm_start(plan: Plan) -> WarmStart | None:
     """Returns where the first weights come from; reports weights that are there, but not used."""
     settings, folder = plan.settings, plan.settings.model_dir
-    resumes = tf.train.latest_checkpoint(str(folder)) is not None
+    resumes = bool(newest_checkpoint(folder))
     if unlisted := unlisted_checkpoint(folder):
         plan.say(
             f"{folder} holds {unlisted}, but no file 'checkpoint' that lists it: training starts from the "

@@ -4,18 +4,17 @@ A step increases it by its examples, so that each checkpoint, also an older one,
 the batch size and the number of workers were.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.runs.model import step_of
 from estimator_lab.runs.record import InputRecord
+from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.tf1 import tf
 
 CONSUMED = 'input/consumed'
 """Name of the variable, an int64."""
-
-_OLDER = ('global_batch_size', 'shares')  # settings that this version does not record
 
 
 @dataclass(eq=False)
@@ -49,7 +48,7 @@ class PositionHook(tf.train.SessionRunHook):
         self._set = tf.group(tf.assign(self._variable, self._given))
         self._add = tf.group(tf.assign_add(self._variable, tf.constant(self.examples, tf.int64)))
         self._step = tf.train.get_global_step()
-        checkpoint = tf.train.latest_checkpoint(str(self.folder))
+        checkpoint = newest_checkpoint(self.folder)
         if checkpoint and not tf.train.load_checkpoint(checkpoint).has_tensor(CONSUMED):
             self._restore_without()
 
@@ -86,33 +85,10 @@ def position_of(folder: Path, record: InputRecord) -> int:
 
 def saved_position(folder: Path, record: InputRecord) -> int | None:
     """Returns the position of the newest checkpoint of a phase; None without one, or if it is unknown."""
-    checkpoint = tf.train.latest_checkpoint(str(folder))
-    if checkpoint is None:
+    checkpoint = newest_checkpoint(folder)
+    if not checkpoint:
         return None
     if step_of(checkpoint) == record.step and record.archives:
         return record.position
     reader = tf.train.load_checkpoint(checkpoint)
     return int(reader.get_tensor(CONSUMED)) if reader.has_tensor(CONSUMED) else None
-
-
-def without_legs(record: InputRecord, step: int) -> InputRecord:
-    """Returns the record of an older version as this one writes it, with the position at a global step."""
-    if not record.legs:
-        return record
-    begun = [leg for leg in record.legs if leg.first_step <= step] or record.legs[:1]
-    leg = begun[-1]
-    size, later = (sum(one.images for one in archives) for archives in (leg.sources, leg.later))
-    consumed = leg.offset + max(step - leg.first_step, 0) * leg.examples_a_step
-    position = leg.epoch * size + consumed
-    if leg.later:  # the rest of a pass over other archives is left out
-        position = (leg.epoch + 1) * later + max(consumed - size, 0)
-    settings = {**record.settings, **leg.settings, 'batch_size': leg.examples_a_step}
-    return replace(
-        record,
-        archives=leg.later or leg.sources,
-        settings={name: value for name, value in settings.items() if name not in _OLDER},
-        first_step=record.legs[0].first_step,
-        step=step,
-        position=position,
-        legs=(),
-    )

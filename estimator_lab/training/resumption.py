@@ -1,30 +1,25 @@
 """How a phase goes on after a restart: where in its data, what has changed since, and what that breaks."""
 
-from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.data.archives import RANDOM, Identity
+from estimator_lab.data.archives import Identity
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.cluster import Cluster
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
 
-_WORKERS, _SHUFFLE, _DETERMINISTIC, _BATCH = 'workers', 'shuffle_buffer', 'deterministic', 'batch_size'
-_RECORDED = (
-    _BATCH,
-    'seed',
-    _SHUFFLE,
-    'split',
-    'augment',
-    'decode',
-    'precision',
-    _DETERMINISTIC,
-)
-_OF_THE_ORDER = ('seed', 'split')
+_SETTINGS = ('seed', 'split', 'augment', 'decode', 'precision', 'deterministic')
+_OF_THE_ORDER = ('seed', 'split', 'shuffling')
+_CLAUSES = {
+    'workers': 'workers were {}, are {}',
+    'batch_size': 'examples in a step were {}, are {}',
+    'shuffling': 'examples were {}, are {}',
+}
 _NAMED = 3
 _LONGEST = 200
 
@@ -60,9 +55,12 @@ class Resumption:
 
 def record_of(settings: Settings, inputs: Inputs, cluster: Cluster, step: int) -> InputRecord:
     """Returns what experiment.json says of the input of a phase that begins with these settings at a step."""
-    recorded = {name: _recorded(getattr(settings, name)) for name in _RECORDED}
-    recorded[_WORKERS] = cluster.workers
-    recorded[_BATCH] = settings.batch_size * cluster.batches_a_step  # of all workers, however many they are
+    recorded = {
+        'batch_size': settings.batch_size * cluster.batches_a_step,  # of all workers, however many they are
+        'workers': cluster.workers,
+        'shuffling': _shuffling(settings.shuffle_buffer, inputs.train.has_random_access),
+        **{name: _recorded(getattr(settings, name)) for name in _SETTINGS},
+    }
     evaluation = inputs.evaluation.identities if settings.eval_data else ()
     return InputRecord(inputs.train.identities, evaluation, recorded, step, step)
 
@@ -102,50 +100,34 @@ def resume(before: InputRecord, now: InputRecord, inputs: Inputs, step: int, pos
 
 def _order_breaks(before: InputRecord, now: InputRecord, inputs: Inputs) -> list[str]:
     """Returns the changes after which an epoch can't end as it began."""
-    breaks = _setting_changes(before, now, inputs, _OF_THE_ORDER)
-    if Counter(_fingerprints(before.archives)) != Counter(_fingerprints(now.archives)):
-        return [*breaks, *_differences(inputs.flag, before.archives, now.archives)]
-    was, size = before.settings.get(_SHUFFLE), now.settings[_SHUFFLE]
-    if isinstance(was, int):  # else the record is damaged
-        accesses = [
-            one.access or other.access for one, other in zip(before.archives, now.archives, strict=True)
-        ]
-        old, new = _shuffling(was, accesses), _shuffling(size, [one.access for one in now.archives])
-        if old != new:
-            breaks += [_clause(_SHUFFLE, was, size) if was != size else f'{inputs.flag} was {old}, is {new}']
-    return breaks
+    breaks = _setting_changes(before, now, _OF_THE_ORDER)
+    return breaks + _differences(inputs.flag, before.archives, now.archives)
 
 
 def _other_weights(before: InputRecord, now: InputRecord, inputs: Inputs) -> str:
     """Returns the changes that lead to other weights than without the restart, with --deterministic."""
-    if not (now.settings[_DETERMINISTIC] and before.settings.get(_DETERMINISTIC)):
+    if not (now.settings['deterministic'] and before.settings.get('deterministic')):
         return ''
-    changes = _setting_changes(before, now, inputs, now.settings)
-    if sorted(_fingerprints(before.archives)) != sorted(_fingerprints(now.archives)):
-        changes += _differences(inputs.flag, before.archives, now.archives)
+    changes = _setting_changes(before, now, now.settings)
+    changes += _differences(inputs.flag, before.archives, now.archives)
     return f'{"; ".join(changes)}, with --deterministic' if changes else ''
 
 
 def _changes(before: InputRecord, now: InputRecord, inputs: Inputs) -> tuple[str, ...]:
-    found = _setting_changes(before, now, inputs, now.settings)
+    found = _setting_changes(before, now, now.settings)
     if before.archives:
         found += _differences(inputs.flag, before.archives, now.archives)
         found += _differences('--eval_data', before.evaluation, now.evaluation)
     return tuple(found)
 
 
-def _setting_changes(
-    before: InputRecord, now: InputRecord, inputs: Inputs, names: Iterable[str]
-) -> list[str]:
-    """Returns how settings differ from those of a record."""
+def _setting_changes(before: InputRecord, now: InputRecord, names: Iterable[str]) -> list[str]:
+    """Returns how settings differ from those of a record; one that it lacks does not."""
     found = []
     for name in names:
-        new = now.settings[name]
-        was = before.settings.get(name, new)
-        if name == _SHUFFLE and inputs.train.has_random_access and isinstance(was, int):
-            was = new if (was > 1) == (new > 1) else was  # the buffer's size has no effect
+        was, new = before.settings.get(name, now.settings[name]), now.settings[name]
         if was != new:
-            found.append(_clause(name, was, new))
+            found.append(_CLAUSES.get(name, f'--{name} was {{}}, is {{}}').format(_shown(was), _shown(new)))
     return found
 
 
@@ -154,22 +136,14 @@ def _recorded(value: Any) -> Any:
     return ' '.join(value.split())[:_LONGEST] if isinstance(value, str) else value
 
 
-def _clause(name: str, was: Any, now: Any) -> str:
-    names: Mapping[str, str] = {_WORKERS: 'workers were', _BATCH: 'examples in a step were'}
-    if name in names:
-        return f'{names[name]} {was}, are {now}'
-    return f'--{name} was {_shown(was)}, is {_shown(now)}'
-
-
 def _shown(value: Any) -> str:
     return 'none' if value == '' else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _shuffling(buffer: int, accesses: Sequence[str]) -> str:
-    """Returns how archives are shuffled, to end a clause."""
+def _shuffling(buffer: int, is_whole: bool) -> str:
+    """Returns how examples are shuffled, to end a clause."""
     if buffer <= 1:
         return 'in stored order'
-    is_whole = all(access == RANDOM for access in accesses)
     return 'shuffled as a whole' if is_whole else f'shuffled in a buffer of {buffer}'
 
 
@@ -178,25 +152,12 @@ def _fingerprints(archives: Sequence[Identity]) -> list[str]:
 
 
 def _differences(flag: str, before: Sequence[Identity], now: Sequence[Identity]) -> list[str]:
-    """Returns how the archives of a flag differ: no clause, or one."""
-    old = Counter((archive.fingerprint, archive.name) for archive in before)
-    new = Counter((archive.fingerprint, archive.name) for archive in now)
-    former: defaultdict[str, deque[str]] = defaultdict(deque)
-    for fingerprint, name in (old - new).elements():
-        former[fingerprint].append(name)
-    renamed, added = [], []
-    for fingerprint, name in (new - old).elements():
-        if former[fingerprint]:
-            renamed.append(f'{name} was {former[fingerprint].popleft()}')
-        else:
-            added.append(name)
-    gone = [name for fingerprint, name in (old - new).elements() if name in former[fingerprint]]
-    found = [
-        *renamed,
-        *(f'{name} has changed' for name in added if name in gone),
-        *(f'{name} is gone' for name in gone if name not in added),
-        *(f'{name} is new' for name in added if name not in gone),
-    ]
+    """Returns how the archives of a flag differ, other than in name and order: no clause, or one."""
+    names = {archive.fingerprint: archive.name for archive in (*before, *now)}
+    old, new = Counter(_fingerprints(before)), Counter(_fingerprints(now))
+    gone, added = ([names[one] for one in some.elements()] for some in (old - new, new - old))
+    found = [f'{name} {"has changed" if name in added else "is gone"}' for name in gone]
+    found += [f'{name} is new' for name in added if name not in gone]
     if not found:
         return []
     more = f' and {len(found) - _NAMED} more' if len(found) > _NAMED else ''

@@ -11,6 +11,7 @@ from typing import Any
 from estimator_lab.base.errors import LabError
 from estimator_lab.base.outputs import locked, made_folder
 from estimator_lab.runs.record import FILE
+from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import all_finite
 from estimator_lab.tf1 import deterministic_operations, tf
@@ -154,7 +155,7 @@ def _begin_anew(plan: Plan) -> str:
 
 def _newest_checkpoint(plan: Plan) -> str:
     """Returns the newest checkpoint of the last phase that has one, '' without any."""
-    saved = [tf.train.latest_checkpoint(str(phase.folder)) for phase in plan.phases]
+    saved = [newest_checkpoint(phase.folder) for phase in plan.phases]
     return next(filter(None, reversed(saved)), '')
 
 

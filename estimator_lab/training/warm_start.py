@@ -11,7 +11,8 @@ from estimator_lab.base.settings import structural_settings
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
 from estimator_lab.models.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.runs.importing import dependent_variables
-from estimator_lab.runs.model import open_trained, shapes_of_variables
+from estimator_lab.runs.model import shapes_of_variables
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import check_same
 from estimator_lab.tf1 import tf
 from estimator_lab.training.phases import Plan

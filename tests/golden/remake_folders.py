@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from estimator_lab.models.registry import MODELS
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 from tests.models.contract.models import subject_of
 

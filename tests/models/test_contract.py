@@ -8,7 +8,7 @@ import pytest
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core.params import resolve
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, graphs, runs
 from tests.models.contract.models import subject_of

@@ -3,7 +3,7 @@
 import numpy as np
 
 from estimator_lab.core.endpoints import published
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 
 

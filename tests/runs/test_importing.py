@@ -7,7 +7,7 @@ import pytest
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
 from tests.runs.imported import assert_computes

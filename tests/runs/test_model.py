@@ -11,7 +11,8 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.models import cnn
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs import opening
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
@@ -67,7 +68,6 @@ def test_images_are_decoded_as_in_training(copy):
     assert open_trained(copy).reader.decode is decode_image
     edit(copy, decode='fast')
     assert open_trained(copy).reader.decode is decode_image_fast
-    assert open_trained(copy).reader_with('exact').decode is decode_image
 
 
 def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
@@ -166,7 +166,7 @@ def test_a_checkpoint_whose_bytes_have_changed(copy):
 
 
 def test_a_checkpoint_that_a_training_deletes_at_opening_is_opened_again(copy, monkeypatch):
-    steps, genuine = iter((3, 4)), tf.train.latest_checkpoint
+    steps, genuine = iter((3, 4)), opening.newest_checkpoint
 
     def deleted_meanwhile(folder):
         found, step = genuine(folder), next(steps, 9)
@@ -174,7 +174,7 @@ def test_a_checkpoint_that_a_training_deletes_at_opening_is_opened_again(copy, m
             replace_newest(copy, step, step + 1)
         return found
 
-    monkeypatch.setattr(tf.train, 'latest_checkpoint', deleted_meanwhile)
+    monkeypatch.setattr(opening, 'newest_checkpoint', deleted_meanwhile)
     most = 4
     assert Path(open_trained(copy).checkpoint).name == 'model.ckpt-4'
     most = 9

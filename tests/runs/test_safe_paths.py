@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.base.errors import DataError, LabError
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.safe_paths import check_safe_paths
 from tests.support.archive_files import small_archive
 from tests.support.small_runs import cnn_settings, trained

@@ -1,4 +1,4 @@
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.summary import LayerSize, network_layers, summary_lines
 from tests.support.small_runs import values_in
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from estimator_lab.data.archives import RANDOM, STREAM, Identity
+from estimator_lab.data.archives import Identity
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import follow, record_of, resume
 from estimator_lab.training.settings import Settings
 
-A, B, C, D, E = (Identity(f'{name}.tar', 24 if name == 'a' else 8, f'of {name}', RANDOM) for name in 'abcde')
+A, B, C, D, E = (Identity(f'{name}.tar', 24 if name == 'a' else 8, f'of {name}') for name in 'abcde')
 
 
 @dataclass
@@ -23,7 +23,6 @@ class FakeArchives:
 
 
 def inputs(*archives, random=True, **changes):
-    archives = archives if random else tuple(replace(one, access=STREAM) for one in archives)
     fake = FakeArchives(archives, random)
     return replace(Inputs(fake, fake, None, unseen=False), **changes)
 

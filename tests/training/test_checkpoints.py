@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import pytest
+from tensorflow.python.training import session_manager
+
+from estimator_lab.base.errors import DataError
 from estimator_lab.runs.record import Record, read_record
+from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training.checkpoints import CheckpointListener
 
@@ -34,3 +39,26 @@ def test_each_file_of_a_checkpoint_is_synced_and_then_the_list_and_the_folder(tm
     last = synced[-5:]
     files = {tmp_path / f'model.ckpt-2.{part}' for part in ('index', 'meta', 'data-00000-of-00001')}
     assert set(last[:3]) == files and last[3:] == [tmp_path / 'checkpoint', tmp_path]
+
+
+def test_a_list_that_cannot_be_read_once_does_not_begin_a_run_anew(tmp_path, monkeypatch):
+    """TensorFlow takes it for none; the checkpoints that are there must survive."""
+    run = tf.estimator.RunConfig(save_checkpoints_steps=2)
+    estimator = tf.estimator.Estimator(model_fn, str(tmp_path), run)
+
+    def input_fn():
+        return tf.data.Dataset.from_tensors(0).repeat()
+
+    estimator.train(input_fn, max_steps=4)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob('[cm]*')}
+    monkeypatch.setattr(session_manager.checkpoint_management, 'get_checkpoint_state', lambda *names: None)
+    with pytest.raises(DataError, match='the checkpoint of step 4 was not restored: start again'):
+        estimator.train(input_fn, max_steps=6, saving_listeners=[CheckpointListener(tmp_path, least=4)])
+    assert {path.name: path.read_bytes() for path in tmp_path.glob('[cm]*')} == before
+
+
+def test_a_list_that_cannot_be_read_is_not_none(tmp_path):
+    assert newest_checkpoint(tmp_path) == ''
+    (tmp_path / 'checkpoint').mkdir()
+    with pytest.raises(DataError, match="the list of the folder's checkpoints, cannot be used"):
+        newest_checkpoint(tmp_path)

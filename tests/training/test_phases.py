@@ -1,7 +1,6 @@
 """Where a phase begins and ends, by its record, its checkpoint and today's settings: exact cases."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from estimator_lab.core.model import Model, Phase, Task
 from estimator_lab.core.params import TrainingParams
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.runs.companions import Companions
-from estimator_lab.runs.record import FILE, InputRecord, Leg, Record
+from estimator_lab.runs.record import InputRecord, Record, write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training.phases import Plan, plan_phases
@@ -65,7 +64,7 @@ def saved(folder, step, position=None, record=None, **hparams):
     write_checkpoint(folder / f'model.ckpt-{step}', {'global_step': np.array(step, np.int64), **consumed})
     tf.train.update_checkpoint_state(str(folder), f'model.ckpt-{step}')
     whole = Record('dbn', (8, 8, 1), (), hparams, {}, input=record or InputRecord())
-    (folder / FILE).write_text(json.dumps(asdict(whole)))  # with legs, which only older versions wrote
+    write_record(folder, whole)
 
 
 def steps(plans):
@@ -155,27 +154,6 @@ def test_a_place_that_is_not_known(planned, tmp_path, record):
     (plan,) = planned(max_steps=9)
     assert plan.resumption.changes == ('the place in the data is not known: a new pass over it begins',)
     assert (plan.resumption.position, plan.resumption.broken, plan.resumption.input.step) == (0, '', 3)
-
-
-@pytest.mark.parametrize(
-    ('step', 'legs', 'position', 'archives'),
-    [
-        (3, [Leg(0, 6, 0, 0, (A,))], 18, (A,)),
-        (5, [Leg(0, 6, 0, 0, (A,)), Leg(3, 4, 0, 18, (A,))], 26, (A,)),
-        (2, [Leg(0, 6, 0, 0, (A,)), Leg(3, 4, 0, 18, (A,))], 12, (A,)),
-        (5, [Leg(0, 6, 0, 0, (A,)), Leg(4, 6, 1, 0, (A, B))], 38, (A, B)),
-        (3, [Leg(0, 6, 0, 0, (A,)), Leg(3, 6, 0, 18, (A,), (A, B))], 32, (A, B)),
-        (5, [Leg(0, 6, 0, 0, (A,)), Leg(3, 6, 0, 18, (A,), (A, B))], 32 + 6, (A, B)),
-    ],
-)
-def test_folders_of_older_versions(planned, tmp_path, step, legs, position, archives):
-    """Their record says how many examples each step took, since when."""
-    order = {'seed': 1, 'split': '', 'shuffle_buffer': 10_000, 'shares': 1}
-    legs = tuple(replace(leg, settings=order) for leg in legs)
-    saved(tmp_path, step, None, InputRecord(settings={'seed': 1, 'workers': 1}, legs=legs))
-    (plan,) = planned(sources=archives, max_steps=99)
-    assert (plan.resumption.position, plan.resumption.broken, plan.first_step) == (position, '', 0)
-    assert plan.inputs.train.known == archives
 
 
 def test_a_phase_after_a_finished_one_compares_its_flags(planned, tmp_path):

@@ -11,7 +11,7 @@ from tensorflow.python.framework import config
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.outputs import locked
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.precision import PRECISIONS
 from estimator_lab.runs.record import read_record
 from estimator_lab.runs.weights.checkpoint import all_finite, write_checkpoint

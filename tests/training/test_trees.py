@@ -15,7 +15,7 @@ from estimator_lab.data.demo_sets.listops import write_listops
 from estimator_lab.data.trees.parse import MAX_NODES
 from estimator_lab.inference import inspection
 from estimator_lab.runs.converting import onnx_converter, to_tflite
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
 from estimator_lab.training.settings import Settings

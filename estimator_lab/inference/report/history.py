@@ -11,7 +11,7 @@ from PIL import Image
 from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.runs.event_files import Patience, all_values_in
+from estimator_lab.runs.event_files import values_in
 
 TRAINING, EVALUATING = 'training', 'evaluation'
 """Names of the two lines that each chart of a run has."""
@@ -65,13 +65,8 @@ class History:
         return ends
 
 
-def read_history(model_dir: Path, patience: Patience | None = None) -> History:
-    """Reads the event files of a run, of its evaluations, its phases and what was inspected.
-
-    Args:
-      model_dir: of the run.
-      patience: waits for the events that a training is writing.
-    """
+def read_history(model_dir: Path) -> History:
+    """Reads the event files of a run, of its evaluations, its phases and what was inspected."""
     history = History()
     encoded: dict[str, tuple[int, str, bytes]] = {}
     phases = [phase.name for phase in _phases(model_dir)]
@@ -80,7 +75,7 @@ def read_history(model_dir: Path, patience: Patience | None = None) -> History:
             continue
         for path in _event_files(folder, history.damage):
             damage: list[str] = []
-            for step, value in all_values_in(path, damage.append, patience):
+            for step, value in values_in(path, damage.append):
                 phase, tag = _split(value.tag, phases)
                 _take(history, encoded, (f'{phase}, {line}' if phase else line, tag), step, value)
             history.damage += [f'{path} {what}' for what in dict.fromkeys(damage)]

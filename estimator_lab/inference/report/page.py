@@ -1,11 +1,8 @@
 """A run on one page of HTML: what a trained model knows, and what its run has written."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError
@@ -29,16 +26,13 @@ from estimator_lab.inference.report.html import (
     shown_number,
     table,
 )
-from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import EvaluationSettings, ReportSettings
 from estimator_lab.models.registry import MODELS
-from estimator_lab.runs.event_files import Patience
 from estimator_lab.runs.metrics_text import worth_showing
-from estimator_lab.runs.model import shapes_of_variables
+from estimator_lab.runs.model import Trained
 
 _NAME = 'report.html'
 _SUFFIXES = ('.html', '.htm')
-_PATIENCE = 2.0  # seconds
 _MOST_CLASSES = 30
 _MOST_PAIRS = 20
 
@@ -84,7 +78,7 @@ class Report:
         return frame(self.path.read_text(encoding='utf-8'))
 
 
-def report(run: Run, settings: ReportSettings) -> Report:
+def report(run: Trained, settings: ReportSettings) -> Report:
     """Writes a run as a page of HTML; with examples, evaluates the model on them first; see `Run.report`."""
     path = settings.out or run.model_dir / _NAME
     check_outputs({'out': path}, settings.data, run.model_dir, run.kind.accepts, _SUFFIXES)
@@ -92,7 +86,7 @@ def report(run: Run, settings: ReportSettings) -> Report:
         raise FlagError(f'--out={path} is not a name for a page: end it in {" or ".join(_SUFFIXES)}.')
     with written('out', path) as file:  # opened now: a bad path fails before the evaluation
         doing('reading the run')
-        history = read_history(run.model_dir, Patience(_PATIENCE))
+        history = read_history(run.model_dir)
         evaluation = None
         if settings.data:
             chosen = EvaluationSettings(eval_steps=settings.eval_steps, worst=settings.worst)
@@ -102,7 +96,7 @@ def report(run: Run, settings: ReportSettings) -> Report:
     return Report(path, history.damage)
 
 
-def report_page(run: Run, history: History, evaluation: Evaluation | None = None) -> str:
+def report_page(run: Trained, history: History, evaluation: Evaluation | None = None) -> str:
     """Returns the report as one page of HTML that refers to no other file.
 
     Args:
@@ -121,7 +115,7 @@ def report_page(run: Run, history: History, evaluation: Evaluation | None = None
     return page(f'{run.model}: {run.model_dir}', body)
 
 
-def run_overview(run: Run, history: History) -> list[Html]:
+def run_overview(run: Trained, history: History) -> list[Html]:
     """Returns the head of a run's report, and its curves."""
     return [*_head(run, history, None), *_curves(run, history)]
 
@@ -134,7 +128,9 @@ def evaluation_sections(evaluation: Evaluation) -> list[Html]:
     return parts
 
 
-def _sections(run: Run, history: History, evaluation: Evaluation | None) -> Iterator[tuple[str, list[Html]]]:
+def _sections(
+    run: Trained, history: History, evaluation: Evaluation | None
+) -> Iterator[tuple[str, list[Html]]]:
     yield 'Learning curves', _curves(run, history)
     if evaluation:
         yield 'Evaluation', _metrics(evaluation.metrics, evaluation.headline(), evaluation)
@@ -165,7 +161,7 @@ def _section_of(picture: str) -> str:
     return next(title for title, _, prefixes in _PICTURES if own.startswith(prefixes))
 
 
-def _head(run: Run, history: History, evaluation: Evaluation | None) -> Iterator[Html]:
+def _head(run: Trained, history: History, evaluation: Evaluation | None) -> Iterator[Html]:
     yield html('<h1>{}: {}</h1>', run.model, MODELS[run.model].summary)
     yield note(f'{run.model_dir} at step {run.step:,}')
     name = run.task.primary_metric
@@ -180,7 +176,7 @@ def _head(run: Run, history: History, evaluation: Evaluation | None) -> Iterator
         yield html('<p class="lead">{}</p>', lead)
 
 
-def _curves(run: Run, history: History) -> list[Html]:
+def _curves(run: Trained, history: History) -> list[Html]:
     return charts(history.curves, [run.task.primary_metric], (TRAINING, EVALUATING))
 
 
@@ -208,44 +204,18 @@ def _evaluation_parts(evaluation: Evaluation) -> dict[str, list[Html]]:
     """Returns the sections of an evaluation by their titles; [] for one without anything to show."""
     worst = evaluation.worst
     return {
-        'Confusion': _confusion(evaluation.confusion) if evaluation.confusion else [],
+        'Confusion': _confusion(evaluation, evaluation.confusion) if evaluation.confusion else [],
         'Worst examples': [html('<div class="tiles">{}</div>', map(_worst_tile, worst))] if worst else [],
     }
 
 
-def _confusion(confusion: Confusion) -> list[Html]:
-    classes, size = confusion.most_confused_classes(_MOST_CLASSES), len(confusion.labels)
-    matrix = _matrix(confusion, classes)
-    if len(classes) == size:
+def _confusion(evaluation: Evaluation, confusion: Confusion) -> list[Html]:
+    matrix = figure(evaluation.confusion_picture(), 'rows are true labels, columns are predictions')
+    if len(confusion.labels) <= _MOST_CLASSES:
         return [matrix]
-    about = note(f'The {len(classes)} labels with the most mistakes, of {size:,}')
     pairs = list(pair_rows(confusion))[:_MOST_PAIRS]
     frequent = [html('<h3>The most frequent mistakes</h3>'), table(('is', 'seen as', 'images'), pairs)]
-    return [about, matrix, *frequent]
-
-
-def _matrix(confusion: Confusion, classes: Sequence[int]) -> Html:
-    """Returns the matrix in images; its colours are shares of each row's images."""
-    counts = confusion.matrix(classes)
-    shares = counts / np.maximum(confusion.scores().images[list(classes)], 1)[:, np.newaxis]
-    labels = [confusion.labels[class_id] for class_id in classes]
-    head = [html('<th scope="col" title="{}"><span>{}</span></th>', label, label) for label in labels]
-    rows = [html('<tr><th></th>{}</tr>', head)]
-    for place, (label, line) in enumerate(zip(labels, counts.tolist(), strict=True)):
-        cells = [
-            _matrix_cell(count, share, place == column)
-            for column, (count, share) in enumerate(zip(line, shares[place].tolist(), strict=True))
-        ]
-        rows.append(html('<tr><th scope="row" title="{}">{}</th>{}</tr>', label, label, cells))
-    return html('<div class="wide"><table class="matrix">{}</table></div>', rows)
-
-
-def _matrix_cell(count: int, share: float, is_right: bool) -> Html:
-    if not count:
-        return html('<td></td>')
-    # The square root keeps a few mistakes among many images visible.
-    colour = f'rgba(var(--{"right" if is_right else "wrong"}), {0.75 * math.sqrt(share):.2f})'
-    return html('<td style="background: {}">{}</td>', colour, f'{count:,}')
+    return [matrix, *frequent]
 
 
 def _worst_tile(example: Example) -> Html:
@@ -255,10 +225,8 @@ def _worst_tile(example: Example) -> Html:
     return figure(as_picture(example.image), caption)
 
 
-def _run_rows(run: Run) -> Iterator[tuple[str, str]]:
+def _run_rows(run: Trained) -> Iterator[tuple[str, str]]:
     record = run.record
-    shapes = shapes_of_variables(run.architecture, run.params, run.reader)
-    yield 'variables', f'{sum(math.prod(shape) for shape in shapes.values()):,} numbers in {len(shapes)}'
     yield 'examples', run.kind.noun
     if run.kind.has_pixels:
         yield 'image shape', ' x '.join(map(str, record.image_shape))
@@ -271,9 +239,5 @@ def _run_rows(run: Run) -> Iterator[tuple[str, str]]:
     for source in record.input.evaluation:
         yield 'evaluated on', f'{source.name} ({source.images:,} {run.kind.noun})'
     yield from ((name, str(value)) for name, value in record.input.settings.items())
-    if run.params.accumulate > 1:
-        yield 'batches of an update', str(run.params.accumulate)
-    if run.params.frozen:
-        yield 'frozen layers', ', '.join(run.params.frozen)
     yield from ((f'{name} of the training', version) for name, version in record.versions.items())
     yield 'estimator_lab of this page', __version__

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 from estimator_lab.core.confusion import Confusion
 from estimator_lab.inference.evaluation import Evaluation
@@ -115,8 +115,8 @@ def test_a_long_curve_keeps_its_ends_and_its_peaks():
     assert thinned({1: 2.0}) == [(1, 2.0)]
 
 
-def test_classes_and_their_confusion_are_scikit_learns(cnn):
-    """Of 300 examples, two thirds right; a long label is shown in full as the title of its row and column."""
+def test_classes_are_scikit_learns(cnn):
+    """Of 300 examples, two thirds right."""
     rng = np.random.default_rng(2)
     true = rng.integers(0, 3, 300)
     predicted = np.where(rng.random(300) < 0.6, true, rng.integers(0, 3, 300))
@@ -128,6 +128,3 @@ def test_classes_and_their_confusion_are_scikit_learns(cnn):
     precision, recall, f1, images = precision_recall_fscore_support(true, predicted)
     for n in range(3):
         assert [labels[n], f'{images[n]}', *(f'{score[n]:.4f}' for score in (precision, recall, f1))] in rows
-    for row in confusion_matrix(true, predicted).tolist():
-        assert [f'{count}' if count else '' for count in row] in rows
-    assert shown.count(f'title="{labels[0]}"') == 2

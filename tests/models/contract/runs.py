@@ -10,8 +10,9 @@ import numpy as np
 from estimator_lab.base.keys import IMAGE
 from estimator_lab.core import keys
 from estimator_lab.core.params import resolve
-from estimator_lab.runs.event_files import all_values_in
-from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.runs.event_files import values_in
+from estimator_lab.runs.model import Trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import (
     PAINTED_PIXELS_SIGNATURE,
     PIXELS,
@@ -188,7 +189,7 @@ def _values(model_dir: Path) -> dict[str, np.ndarray]:
 def _summaries(folder: Path) -> Tags:
     found: dict[tuple[str, str], set[int]] = {}
     for path in folder.glob('events.out.tfevents.*'):
-        for step, value in all_values_in(path, _damaged):
+        for step, value in values_in(path, _damaged):
             fields = {'simple_value': 'scalar', 'image': 'image', 'histo': 'histogram'}
             kind = fields.get(value.WhichOneof('value'), 'other')
             found.setdefault((kind, value.tag), set()).add(step)

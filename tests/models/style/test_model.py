@@ -10,7 +10,7 @@ from estimator_lab.core import keys
 from estimator_lab.models.style.losses import content_losses, gram_matrices
 from estimator_lab.models.style.model import Params, check, model_fn, shares_of
 from estimator_lab.models.style.perceptual import FILE, built_in_perceptual_loss
-from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from tests.support.archive_files import encoded, picture

@@ -1,0 +1,172 @@
+"""Opens a model_dir as the trained model in it, or says why it holds none."""
+
+import contextlib
+import re
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from estimator_lab import __version__
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.json_input import as_type
+from estimator_lab.base.progress import doing
+from estimator_lab.base.regular_files import read_regular
+from estimator_lab.core.params import resolve
+from estimator_lab.data.images.reader import DECODERS
+from estimator_lab.data.kinds import KINDS
+from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.runs.former import is_former
+from estimator_lab.runs.model import Trained, step_of
+from estimator_lab.runs.record import Record, read_record
+from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
+from estimator_lab.runs.weights.checkpoint import index_of
+from estimator_lab.tf1 import prepare_process
+
+_MOST_STATE_BYTES = 2**20
+_CHECKPOINT = 'model.ckpt-'
+_INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
+
+
+def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
+    """Opens a folder in which a model was trained; nothing is written to it.
+
+    Args:
+      model_dir: the folder.
+      flag: by which the user named it, for errors.
+
+    Raises:
+      DataError: it holds no model, or no checkpoint that can be read; another version of this package made
+        it, with a model or hyper-parameter that this version does not know; it leads to other folders.
+    """
+    prepare_process()
+    doing('opening the model')
+    state = _state(model_dir)
+    try:
+        return _opened(model_dir, flag)
+    except DataError:
+        if state == _state(model_dir):
+            raise
+        # A training has saved meanwhile, and may have deleted the checkpoint that was about to be read.
+        return _opened(model_dir, flag)
+
+
+def _state(model_dir: Path) -> bytes:
+    """Returns the list of checkpoints as it is stored, which each save changes."""
+    with contextlib.suppress(OSError, ValueError):
+        return read_regular(model_dir / 'checkpoint', _MOST_STATE_BYTES)
+    return b''
+
+
+def _opened(model_dir: Path, flag: str) -> Trained:
+    if not model_dir.is_dir():
+        raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
+    check_safe_paths(model_dir, flag)
+    record = read_record(model_dir)
+    if record is None:
+        raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
+    try:
+        model = find_model(record.model)
+        params = _resolved(model.params, record, model_dir)
+        model.check(params)
+        _check_examples(record)
+    except FlagError as error:
+        writer = record.versions.get('estimator_lab', 'an unknown version')
+        raise DataError(
+            f'{flag}={model_dir}, made by estimator_lab {writer}, cannot be opened by this version '
+            f'({__version__}): {error}'
+        ) from error
+    checkpoint = newest_checkpoint(model_dir)
+    if not checkpoint:
+        raise DataError(f'{flag}={model_dir} {_why_no_checkpoint(model_dir)}.')
+    return Trained(model_dir, record, model, params, checkpoint, step_of(checkpoint))
+
+
+def _why_no_model(model_dir: Path) -> str:
+    if model_dir.is_file():
+        return 'is a file: name the folder that a model was trained in'
+    if index_of(model_dir).is_file():
+        return f'is a checkpoint: name its folder, {model_dir.parent}'
+    if not model_dir.is_dir():
+        return 'is not a folder'
+    inner = sorted(model_dir.glob('*/experiment.json'), key=lambda path: path.stat().st_mtime, reverse=True)
+    runs = [path.parent for path in inner if not _is_phase(path.parent)]
+    if runs:
+        count = f'{len(runs)} folders of models' if len(runs) > 1 else 'the folder of a model'
+        return f'holds no model itself, but {count}: name one of them, such as {runs[0]}'
+    phases = sorted(path.parent.name for path in inner)
+    if phases:
+        return (
+            f'is still being pre-trained: train on, or name the folder of a phase in it, such as {phases[-1]}'
+        )
+    if found := _newest_checkpoint(model_dir):
+        return (
+            f'holds the checkpoint {found}, but no experiment.json, which describes its model: copy that '
+            'file from the folder that the model was trained in'
+        )
+    return 'holds no experiment.json, so no model was trained in it'
+
+
+def _why_no_checkpoint(model_dir: Path) -> str:
+    if unlisted := unlisted_checkpoint(model_dir):
+        return (
+            f"holds {unlisted}, but no file 'checkpoint' that lists it: write the line "
+            f'model_checkpoint_path: "{unlisted}" into such a file'
+        )
+    return 'holds no checkpoint yet: train it first'
+
+
+def unlisted_checkpoint(model_dir: Path) -> str:
+    """Returns the name of the newest checkpoint in a folder without a list of checkpoints; '' for none."""
+    if (model_dir / 'checkpoint').exists():
+        return ''
+    return _newest_checkpoint(model_dir)
+
+
+def _newest_checkpoint(model_dir: Path) -> str:
+    found = [int(path.name[len(_CHECKPOINT) : -len('.index')]) for path in _indexes(model_dir)]
+    return f'{_CHECKPOINT}{max(found)}' if found else ''
+
+
+def _indexes(model_dir: Path) -> list[Path]:
+    return [path for path in model_dir.glob(f'{_CHECKPOINT}*.index') if _INDEX.fullmatch(path.name)]
+
+
+def _is_phase(folder: Path) -> bool:
+    """Returns whether a folder is that of a phase of pre-training, not of a whole model."""
+    with contextlib.suppress(DataError):
+        record = read_record(folder)
+        return record is not None and record.hparams.get('phase') == folder.name
+    return False
+
+
+def _check_examples(record: Record) -> None:
+    if record.kind not in MODELS[record.model].kinds:
+        raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not accept.')
+    if record.decode not in DECODERS:
+        raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
+    if record.value_range != (0, 1):
+        raise FlagError(f'its network takes pixels in {list(record.value_range)}, not in [0, 1].')
+
+
+def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
+    """Returns the parameters of training; lists in JSON that were tuples are tuples again.
+
+    Raises:
+      FlagError: a parameter is unknown, of another type, or not allowed.
+    """
+    known = get_type_hints(params_class)
+    data: dict[str, Any] = {
+        'image_shape': record.image_shape,
+        'vocabulary': record.vocabulary,
+        'model_dir': str(model_dir),
+    }
+    if record.kind in KINDS:
+        data |= KINDS[record.kind].restore(model_dir)
+    try:
+        given = {
+            name: as_type(value, known[name], f'hyper-parameter {name}') if name in known else value
+            for name, value in record.hparams.items()
+            if name in known or not is_former(name, value)
+        }
+    except ValueError as error:
+        raise FlagError(f'{error}.') from error
+    return resolve(params_class, {**given, **{k: v for k, v in data.items() if k in known}})
