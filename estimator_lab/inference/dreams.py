@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, climb, climb_waves, octave_sizes
+from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, Told, climb, climb_waves
 from estimator_lab.inference.samples import PICTURES, format_of
 from estimator_lab.inference.settings import DreamSettings
 from estimator_lab.runs.model import Trained
@@ -28,16 +29,10 @@ from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import Tensor, tf
 
 _MOST_LISTED = 40  # layers
-_STEPS, _PACE = 10, 1.5  # in each octave of a photo: DeepDream's
-_STEPS_OF_NOISE, _PACE_OF_NOISE, _NOISE = 80, 4.0, 0.05  # steps in all octaves, from noise around grey
+_STEPS = 10  # in each octave of a photo: DeepDream's
 _STEPS_OF_WAVES = 120
-# With classes and dense layers, people and other networks recognise the result only if coarse outlines come
-# first.
-_SMOOTHINGS_A_SIDE = 14, 60
-_SMOOTHINGS = 0.5, 0.5  # pixels, of other layers
 _ATLAS_SIDE = 96
 _LEAST_TILE, _MOST_TILE = 96, 160
-_GREY = 0.5
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601, as Pillow's
 _JPEG_QUALITY = 95
 _SHOWN = 1024  # pixels of the longer side in TensorBoard
@@ -110,6 +105,73 @@ def dream(run: Trained, settings: DreamSettings) -> Dream:
       LabError: TensorFlow fails.
     """
     _check_together(settings)
+    layer, channel = _goal(run, settings)
+    channels = list(range(min(settings.count, layer.channels))) if settings.atlas else [channel or 0]
+    photo = open_photo(settings.image) if settings.image else None
+    sides = _sides(settings, layer) if photo is None else photo.shape[1:3]
+    _check_size(run, settings, layer, sides)
+    with (
+        tensorflow_errors_as_sentences(),
+        contextlib.closing(Progress('Dreaming')) as progress,
+        Objective(run, layer, settings.atlas or channel is not None) as objective,
+    ):
+        told = partial(progress, layer.name)
+        if photo is None:
+            before, images, after = from_noise(
+                objective, (*sides, run.shape.channels), channels, settings, told
+            )
+        else:
+            seen = seen_by(photo, run.shape.channels)
+            rng = np.random.default_rng(settings.seed)
+            images = climb(objective, seen, channels, settings.steps or _STEPS, rng, told)
+            before, after = objective(seen, channels), objective(images, channels)
+    names = [run.labels[number] if layer.name == LOGITS else str(number) for number in channels]
+    if settings.atlas:
+        return Dream(run, layer.name, _atlas(layer, images, names), before, after)
+    what, notes = layer.name, []
+    if channel is not None:
+        what = names[0] if layer.name == LOGITS else f'channel {channel} of {layer.name}'
+    if photo is not None and run.shape.channels < photo.shape[3]:
+        notes = ['the network sees grey: the photo keeps its colours, only their brightness changes']
+        images = np.clip(photo + (images - seen), 0, 1)
+    if not after > before:
+        notes.append(f'{what} did not increase: nothing in this image resembles what it responds to')
+    return Dream(run, what, as_picture(images[0]), before, after, notes)
+
+
+def from_noise(
+    objective: Objective, shape: Sequence[int], channels: Sequence[int], settings: DreamSettings, told: Told
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Begins at noise for each channel.
+
+    Args:
+      objective: what is maximized.
+      shape: (height, width, channels) of a picture.
+      channels: of the layer.
+      settings: the number of steps, and the seed.
+      told: see `Told`.
+
+    Returns:
+      (the objectives at the start, float64 [n]; the pictures, float32 [n, height, width, channels] in [0, 1];
+      the objectives at the end, 0 for a channel that never responds.)
+    """
+    at_once, parts = max(MOST_SIDE**2 // (shape[0] * shape[1]), 1), []
+    for first in range(0, len(channels), at_once):
+        some = channels[first : first + at_once]
+
+        def told_of_all(share: float, first: int = first, count: int = len(some)) -> None:
+            told((first + count * share) / len(channels))
+
+        rng = np.random.default_rng(settings.seed)
+        steps = settings.steps or _STEPS_OF_WAVES
+        begin, made = climb_waves(objective, (len(some), *shape), some, steps, rng, told_of_all)
+        parts.append((objective(begin, some), made, objective(made, some)))
+    before, images, after = map(np.concatenate, zip(*parts, strict=True))
+    return before, images, after
+
+
+def _goal(run: Trained, settings: DreamSettings) -> tuple[Layer, int | None]:
+    """Returns the layer, and its channel that counts; None for all."""
     name = settings.layer or (LOGITS if settings.label else '')
     if not name and settings.image and settings.channel is None:
         name = middle_layer(run)
@@ -119,11 +181,13 @@ def dream(run: Trained, settings: DreamSettings) -> Dream:
             f'--channel={channel} is out of range: {layer.name} has {layer.channels} channels, 0 to '
             f'{layer.channels - 1}.'
         )
-    if settings.label:
-        channel = run.class_id(settings.label)
-    ascent = Ascent(run, layer, settings)
-    with tensorflow_errors_as_sentences():
-        return ascent.atlas() if settings.atlas else ascent.dream(channel)
+    return layer, run.class_id(settings.label) if settings.label else channel
+
+
+def _atlas(layer: Layer, images: np.ndarray, names: Sequence[str]) -> Image.Image:
+    """Returns a grid with the picture of each channel."""
+    tile = max(min(images.shape[1], _MOST_TILE), _LEAST_TILE)
+    return labelled_grid(images, names, tile=tile, title=f'What increases each channel of {layer.name}')
 
 
 def _check_together(settings: DreamSettings) -> None:
@@ -146,139 +210,25 @@ def _check_together(settings: DreamSettings) -> None:
         raise FlagError(f'--size={settings.size} has no meaning for --image, which keeps its own size.')
 
 
-@dataclass(frozen=True)
-class Ascent:
-    """Gradient ascent for a layer, with the parameters that suit it.
+def _sides(settings: DreamSettings, layer: Layer) -> tuple[int, int]:
+    """Returns (height, width) of a dream without a photo."""
+    if settings.size:
+        return settings.size, settings.size
+    height, width = layer.sides
+    if settings.atlas and not layer.fixed:
+        return min(height, _ATLAS_SIDE), min(width, _ATLAS_SIDE)
+    return height, width
 
-    Attributes:
-      run: the network.
-      layer: the layer.
-      settings: what the user requested.
-    """
 
-    run: Trained
-    layer: Layer
-    settings: DreamSettings
-
-    def dream(self, channel: int | None) -> Dream:
-        """Returns the picture for a channel, or for all of them."""
-        photo, place = None, self.settings.image
-        images = self._grey(1)
-        if place:
-            photo = open_photo(place)
-            images = seen_by(photo, self.run.shape.channels)
-            self._check_size(f'--image={place}', images.shape[1:3])
-        with (
-            contextlib.closing(Progress('Dreaming')) as progress,
-            self._objective(channel is not None) as objective,
-        ):
-            before, made, after = self._climb(objective, images, [channel or 0], progress)
-        picture, notes = made[0], []
-        if photo is not None and self.run.shape.channels < photo.shape[3]:
-            notes = ['the network sees grey: the photo keeps its colours, only their brightness changes']
-            picture = np.clip(photo + (made - images), 0, 1)[0]
-        what = self.layer.name
-        if channel is not None:
-            text = self._channel_text(channel)
-            what = text if what == LOGITS else f'channel {text} of {what}'
-        if not after > before:
-            notes.append(f'{what} did not increase: nothing in this image resembles what it responds to')
-        return Dream(self.run, what, as_picture(picture), before, after, notes)
-
-    def atlas(self) -> Dream:
-        """Returns a grid with a picture of each channel from the first on."""
-        before, images, after, names = self.of_channels()
-        tile = max(min(images.shape[1], _MOST_TILE), _LEAST_TILE)
-        title = f'What increases each channel of {self.layer.name}'
-        return Dream(
-            self.run, self.layer.name, labelled_grid(images, names, tile=tile, title=title), before, after
+def _check_size(run: Trained, settings: DreamSettings, layer: Layer, sides: Sequence[int]) -> None:
+    """Raises FlagError if an image is too small for the network."""
+    least = layer.sides if layer.fixed else (layer.smallest, layer.smallest)
+    if sides[0] < least[0] or sides[1] < least[1]:
+        asked = f'--image={settings.image}' if settings.image else f'--size={sides[0]}'
+        raise FlagError(
+            f'{asked} has {sides[1]}x{sides[0]} pixels, but {layer.name} of {run.model_dir} '
+            f'needs {least[1]}x{least[0]} or more.'
         )
-
-    def of_channels(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-        """Begins at noise for each channel from the first on, `settings.count` of them.
-
-        Returns:
-          (the objectives at the start, float64 [n]; the pictures, float32 [n, height, width, channels] in [0,
-          1]; the objectives at the end, 0 for a channel that never responds; the names of the channels.)
-        """
-        channels = range(min(self.settings.count, self.layer.channels))
-        height, width = self._own_size()
-        at_once = max(MOST_SIDE**2 // (height * width), 1)
-        parts = []
-        with contextlib.closing(Progress('Dreaming')) as progress, self._objective(True) as objective:
-            for first in channels[::at_once]:
-                some = list(channels[first : first + at_once])
-                done = first / len(channels), len(some) / len(channels)
-                parts.append(self._climb(objective, self._grey(len(some)), some, progress, done))
-        before, images, after = map(np.concatenate, zip(*parts, strict=True))
-        return before, images, after, list(map(self._channel_text, channels))
-
-    def _climb(
-        self,
-        objective: Objective,
-        images: np.ndarray,
-        channels: list[int],
-        progress: Progress,
-        done: tuple[float, float] = (0, 1),
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns the objectives at the start, the pictures, and the objectives at the end."""
-        _, height, width, _ = images.shape
-        rng = np.random.default_rng(self.settings.seed)
-        steps = self.settings.steps
-
-        def told(share: float) -> None:
-            progress(self.layer.name, done[0] + done[1] * share)
-
-        if self.in_waves:
-            images, made = climb_waves(objective, images.shape, channels, steps or _STEPS_OF_WAVES, rng, told)
-        else:
-            octaves = len(octave_sizes(height, width, self.layer.smallest))
-            usual, pace, noise = -(-_STEPS_OF_NOISE // octaves), _PACE_OF_NOISE, _NOISE
-            if self.settings.image:
-                usual, pace, noise = _STEPS, _PACE, 0.0
-            first, last = _SMOOTHINGS_A_SIDE
-            side = min(height, width)
-            smoothing = (side / first, side / last) if self._is_coarse else _SMOOTHINGS
-            made = climb(objective, images, channels, steps or usual, rng, pace, noise, smoothing, told)
-        return objective(images, channels), made, objective(made, channels)
-
-    @property
-    def in_waves(self) -> bool:
-        """Whether the amplitudes of waves change instead of pixels."""
-        return self.settings.image is None and not self._is_coarse
-
-    @property
-    def _is_coarse(self) -> bool:
-        """Whether the layer sees whole images, so that coarse outlines come first."""
-        return self.layer.fixed or self.layer.name == LOGITS
-
-    def _channel_text(self, channel: int) -> str:
-        """Returns the name of a channel: a label for the logits, else its number."""
-        return self.run.labels[channel] if self.layer.name == LOGITS else str(channel)
-
-    def _objective(self, by_channel: bool) -> Objective:
-        return Objective(self.run, self.layer, by_channel)
-
-    def _grey(self, count: int) -> np.ndarray:
-        return np.full((count, *self._own_size(), self.run.shape.channels), _GREY, np.float32)
-
-    def _own_size(self) -> tuple[int, int]:
-        """Returns (height, width) of a dream without a photo."""
-        side = self.settings.size
-        height, width = self.layer.sides if side is None else (side, side)
-        if side is None and self.settings.atlas and not self.layer.fixed:
-            height, width = min(height, _ATLAS_SIDE), min(width, _ATLAS_SIDE)
-        self._check_size('The dream' if side is None else f'--size={side}', (height, width))
-        return height, width
-
-    def _check_size(self, asked: str, size: Sequence[int]) -> None:
-        """Raises FlagError if an image is too small for the network."""
-        least = self.layer.sides if self.layer.fixed else (self.layer.smallest,) * 2
-        if size[0] < least[0] or size[1] < least[1]:
-            raise FlagError(
-                f'{asked} has {size[1]}x{size[0]} pixels, but {self.layer.name} of {self.run.model_dir} '
-                f'needs {least[1]}x{least[0]} or more.'
-            )
 
 
 def open_photo(place: str) -> np.ndarray:

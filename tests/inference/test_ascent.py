@@ -10,6 +10,7 @@ from estimator_lab.core.endpoints import published
 from estimator_lab.inference import ascent
 from estimator_lab.inference.ascent import (
     Objective,
+    blurred,
     climb,
     climb_waves,
     colour_axes,
@@ -83,12 +84,9 @@ def test_the_gradient_over_windows_is_that_of_the_mean_objective(cnn, name, monk
             assert np.sum(2 * step * uphill) / 4 == pytest.approx(rise[0], rel=0.02)
 
 
-def test_the_smoothed_gradient_is_scipys(cnn):
-    images = RNG.random((1, 20, 24, 1), np.float32)
-    with objective_of(cnn, 'conv1') as objective:
-        rough, smooth = (objective.gradient(images, [0], deviation) for deviation in (0.0, 2.0))
-    expected = gaussian_filter(rough, (0, 2.0, 2.0, 0), mode='constant', radius=(0, 6, 6, 0))
-    assert smooth == pytest.approx(expected, abs=1e-6)
+def test_the_gradient_is_smoothed_as_scipy_does():
+    images = RNG.random((2, 20, 24, 3), np.float32)
+    assert blurred(images) == pytest.approx(gaussian_filter(images, (0, 0.5, 0.5, 0), mode='wrap'), abs=1e-3)
 
 
 def test_roughness_is_that_of_the_change(cnn):
@@ -125,7 +123,8 @@ def test_windows_leave_no_visible_seams(cnn, monkeypatch):
     monkeypatch.setattr(ascent, 'MOST_SIDE', 8)
     grey = np.full((1, 20, 30, 1), 0.5, np.float32)
     with objective_of(cnn, 'conv1') as objective:
-        found = climb(objective, grey, [0], 80, np.random.default_rng(1), pace=0.2)
+        monkeypatch.setattr(ascent, '_PACE', 0.2)
+        found = climb(objective, grey, [0], 80, np.random.default_rng(1))
     rows = (found - 0.5)[0, 3:-3, :, 0].mean(axis=1)
     assert rows.std() < 0.25 * abs(rows.mean())
 
@@ -153,6 +152,16 @@ def test_waves_start_as_faint_noise_of_all_frequencies_and_climb(vgg, shape):
     power = np.abs(np.fft.fft2(begin[0, ..., 0] - 0.5))  # amplitudes fall with the frequency
     assert power[1:3, 1:3].mean() > 3 * power[12:15, 12:15].mean()
     assert (after > before).all()
+
+
+def test_waves_of_classes_are_coarser(cnn):
+    spectra = []
+    for name in ('conv1', 'logits'):
+        with objective_of(cnn, name, by_channel=True) as objective:
+            images = objective.waves((1, 32, 32, 1), np.random.default_rng(1)).images()
+        spectra.append(np.abs(np.fft.fft2(images[0, ..., 0] - 0.5)))
+    fine, coarse = (spectrum[12:15, 12:15].mean() / spectrum[1:3, 1:3].mean() for spectrum in spectra)
+    assert coarse < fine / 2
 
 
 def test_colours_are_decorrelated():

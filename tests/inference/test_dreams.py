@@ -4,7 +4,8 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.inference import dreams
-from estimator_lab.inference.dreams import Ascent, find_layer, middle_layer
+from estimator_lab.inference.ascent import Objective
+from estimator_lab.inference.dreams import find_layer, from_noise, middle_layer
 from estimator_lab.inference.settings import DreamSettings
 
 pytestmark = pytest.mark.once
@@ -50,22 +51,14 @@ def test_a_class_is_seen_in_windows_of_a_larger_photo(cnn, colours):
 
 def test_an_atlas_has_a_picture_of_each_channel(cnn, monkeypatch):
     monkeypatch.setattr(dreams, 'MOST_SIDE', 8)  # one at a time
-    ascent = Ascent(cnn, find_layer(cnn, 'conv2'), DreamSettings(atlas=True, steps=1))
-    _, images, objectives, names = ascent.of_channels()
-    assert images.shape == (2, 8, 8, 1) and names == ['0', '1'] and objectives.shape == (2,)
-    ascent = Ascent(cnn, find_layer(cnn, 'logits'), DreamSettings(atlas=True, steps=1, count=3))
-    _, images, _, names = ascent.of_channels()
-    assert names == ['n000000', 'n000001', 'n000002'] and not np.allclose(images[0], images[1])
+    told = []
+    with Objective(cnn, find_layer(cnn, 'logits'), by_channel=True) as objective:
+        settings = DreamSettings(steps=2)
+        before, images, after = from_noise(objective, (8, 8, 1), [0, 1, 2], settings, told.append)
+    assert images.shape == (3, 8, 8, 1) and not np.allclose(images[0], images[1])
+    assert before.shape == (3,) and (after > before).all()
+    assert told == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
     assert dream(cnn, layer='conv2', atlas=True, steps=1).text().startswith('2 channels of conv2')
-
-
-def test_without_a_photo_waves_change_except_for_classes(cnn, vgg, colours):
-    def in_waves(run, layer, **settings):
-        return Ascent(run, find_layer(run, layer), DreamSettings(**settings)).in_waves
-
-    assert in_waves(cnn, 'conv2') and in_waves(vgg, 'conv2_1', atlas=True)
-    assert not in_waves(cnn, 'conv2', image=colours) and not in_waves(cnn, 'logits', label='n000002')
-    assert not in_waves(cnn, 'dense') and not in_waves(vgg, 'logits', atlas=True)
 
 
 def test_convolutions_see_any_size_and_dense_layers_their_own(cnn):
