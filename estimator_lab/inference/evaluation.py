@@ -17,7 +17,17 @@ from estimator_lab.base.rows import json_text, write_csv
 from estimator_lab.base.whole_files import move_whole
 from estimator_lab.core.charts import confusion_picture
 from estimator_lab.core.confusion import ClassScores, Confusion
-from estimator_lab.core.picture import labelled_grid
+from estimator_lab.core.picture import as_picture, labelled_grid
+from estimator_lab.inference.report.html import (
+    Html,
+    Number,
+    figure,
+    framed,
+    html,
+    note,
+    shown_number,
+    table,
+)
 from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
 from estimator_lab.runs.model import Trained
 
@@ -28,7 +38,12 @@ _CLASSES_IN_PICTURE = 60
 _CLASSES_IN_MATRIX = 1000  # a CSV of 2 MB
 _NAME = 24
 _SHEET_COLUMNS, _SHEET_TILE = 6, 160
+_CLASSES_IN_HTML = 30
+_PAIRS_IN_HTML = 20
 _WORST_COLUMNS = (KEY, 'badness', 'true', 'predicted', 'probability')
+
+METRICS, CONFUSION, WORST = 'Evaluation', 'Confusion', 'Worst examples'
+"""Titles of the sections of an evaluation."""
 
 
 class Example(NamedTuple):
@@ -149,11 +164,20 @@ class Evaluation:
     def __repr__(self) -> str:
         return self.text()
 
-    def _repr_html_(self) -> str:
-        from estimator_lab.inference.report.html import framed
-        from estimator_lab.inference.report.page import evaluation_sections
+    def sections(self) -> dict[str, list[Html]]:
+        """Returns its metrics, confusion and worst examples as HTML, by title."""
+        found = {METRICS: metrics_table(self.metrics, self.headline())}
+        if self.confusion:
+            found[METRICS] += _classes_in_html(self.confusion)
+            matrix = figure(self.confusion_picture(), 'rows are true labels, columns are predictions')
+            found[CONFUSION] = [matrix, *_pairs_in_html(self.confusion)]
+        if self.worst:
+            found[WORST] = [html('<div class="tiles">{}</div>', map(_worst_tile, self.worst))]
+        return found
 
-        return framed('evaluation', evaluation_sections(self))
+    def _repr_html_(self) -> str:
+        parts = [html('<h2>{}</h2>{}', title, found) for title, found in self.sections().items()]
+        return framed('evaluation', parts)
 
 
 def class_rows(confusion: Confusion) -> Iterator[tuple[Any, ...]]:
@@ -231,3 +255,41 @@ def _matrix_in_text(matrix: np.ndarray, labels: Sequence[str]) -> list[str]:
         cells = ''.join(f'{images or ".":>{width}}' for images in row)
         lines.append(f'{number:>2}  {padded(label, _NAME)}{cells}')
     return lines
+
+
+def metrics_table(metrics: Mapping[str, float], about: str) -> list[Html]:
+    """Returns a table of metrics below a sentence about them; [] without any."""
+    rows = [(name, shown_number(value)) for name, value in worth_showing(metrics)]
+    return [note(about), table((), rows)] if rows else []
+
+
+def _classes_in_html(confusion: Confusion) -> list[Html]:
+    """Returns precision, recall and F1 of each class; of many classes, those with the lowest F1."""
+    rows = [
+        (label, images, *(None if score is None else Number(f'{score:.4f}') for score in scores))
+        for label, images, *scores in class_rows(confusion)
+        if images
+    ]
+    rows.sort(key=lambda row: -1 if row[4] is None else float(row[4]))
+    shown = table(('label', 'images', 'precision', 'recall', 'F1'), rows[:_CLASSES_IN_HTML])
+    if len(rows) <= _CLASSES_IN_HTML:
+        return [html('<p></p>'), shown]
+    return [
+        html('<h3>The {} labels with the lowest F1, of {}</h3>', _CLASSES_IN_HTML, f'{len(rows):,}'),
+        shown,
+    ]
+
+
+def _pairs_in_html(confusion: Confusion) -> list[Html]:
+    """Returns the most frequent mistakes, unless all of them can be seen in the matrix."""
+    if len(confusion.labels) <= _CLASSES_IN_HTML:
+        return []
+    pairs = list(pair_rows(confusion))[:_PAIRS_IN_HTML]
+    return [html('<h3>The most frequent mistakes</h3>'), table(('is', 'seen as', 'images'), pairs)]
+
+
+def _worst_tile(example: Example) -> Html:
+    caption = '; '.join(example.caption().split('\n'))
+    if example.image is None:
+        return html('<figure><figcaption>{}</figcaption></figure>', caption)
+    return figure(as_picture(example.image), caption)

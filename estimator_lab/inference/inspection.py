@@ -34,6 +34,7 @@ from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.inference.prediction import Predicted, Table
+from estimator_lab.inference.report.html import figure, framed, html
 from estimator_lab.inference.settings import InspectionSettings
 from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
 from estimator_lab.models.recursive.model import NODE_LOGITS
@@ -100,8 +101,6 @@ class Inspection:
         return f'{self.key}: predictions {", ".join(self.values)}; pictures {", ".join(self.pictures)}'
 
     def _repr_html_(self) -> str:
-        from estimator_lab.inference.report.html import figure, framed, html
-
         figures = [figure(picture, name) for name, picture in self.pictures.items()]
         return framed(self.key, [html('<div class="pictures">{}</div>', figures)])
 

@@ -22,6 +22,7 @@ from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_b
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
+from estimator_lab.inference.report.html import figure, framed
 from estimator_lab.inference.settings import DreamSettings, SampleSettings
 from estimator_lab.models.boltzmann.stack import Stack
 from estimator_lab.runs.model import Trained
@@ -143,8 +144,6 @@ class Samples:
         return f'{len(self.images)} samples, {self.images.dtype} {list(self.images.shape)}'
 
     def _repr_html_(self) -> str:
-        from estimator_lab.inference.report.html import figure, framed
-
         return framed('samples', [figure(self.picture(), repr(self))])
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_in_use, structural_settings
@@ -21,9 +21,7 @@ from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.position import saved_position
 from estimator_lab.training.resumption import Resumption, follow, record_of, resume
 from estimator_lab.training.settings import MOST_STEPS, Settings
-
-if TYPE_CHECKING:  # which imports this module
-    from estimator_lab.training.warm_start import WarmStart
+from estimator_lab.training.warm_start import WarmStart
 
 _DEFAULT_EPOCHS = 10
 _MOST_EPOCHS = 1_000_000
@@ -62,7 +60,7 @@ class Plan:
     inputs: Inputs
     companions: Companions
     phases: 'tuple[PhasePlan, ...]' = ()
-    warm_start: 'WarmStart | None' = None
+    warm_start: WarmStart | None = None
 
     @property
     def max_steps(self) -> int:

@@ -219,4 +219,5 @@ def _warm_start(plan: Plan) -> WarmStart | None:
         raise FlagError(
             '--warm_start takes the place of pre-training: give --hparams=pretrain_epochs=0 as well.'
         )
-    return open_warm_start(settings.warm_start, plan)
+    last = plan.phases[-1]
+    return open_warm_start(settings.warm_start, plan.model, plan.reader, last.params, last.record)

@@ -8,14 +8,15 @@ from typing import Any
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.settings import structural_settings
+from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
+from estimator_lab.data.kind import Reader
 from estimator_lab.models.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.runs.importing import dependent_variables
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.record import check_same
+from estimator_lab.runs.record import Record, check_same
 from estimator_lab.tf1 import tf
-from estimator_lab.training.phases import Plan
 
 _FLAG = '--warm_start'
 _MOST_SHOWN = 40  # names of variables
@@ -73,7 +74,7 @@ def warm_start_settings(
     )
 
 
-def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
+def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, record: Record) -> WarmStart:
     """Returns what a run can start from in another folder.
 
     With the same labels, tokens and styles, all of the network's variables are taken. Otherwise those whose
@@ -81,7 +82,10 @@ def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
 
     Args:
       folder: the other model_dir.
-      plan: of the run.
+      model: the run's.
+      reader: of its examples.
+      params: of its last phase.
+      record: what its folder will say about itself.
 
     Raises:
       FlagError: the folder holds another model, or one of another size; frozen layers would be new.
@@ -91,8 +95,7 @@ def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
         raise DataError(
             f'{_FLAG}={folder} is a file: python -m estimator_lab.import_weights makes a folder of it.'
         )
-    source, model, reader = open_trained(folder, _FLAG), plan.model, plan.reader
-    params, record = plan.phases[-1].params, plan.phases[-1].record
+    source = open_trained(folder, _FLAG)
     shapes = shapes_of_variables(model, params, reader)
     new: set[str] = set()
     for name in _VOCABULARIES:
@@ -106,21 +109,21 @@ def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
         old = replace(old, image_shape=record.image_shape)
     check_same(folder, old, replace(record, vocabulary=()), _network_fields(model.params), _FLAG)
     if params.frozen:
-        _check_frozen(folder, plan, params, new)
+        _check_frozen(folder, model, reader, params, new)
     origin = f'{source.model_dir} at step {source.step}'
     return WarmStart(source.checkpoint, origin, taken, tuple(name for name in shapes if name in new))
 
 
-def _check_frozen(folder: Path, plan: Plan, params: Any, new: set[str]) -> None:
+def _check_frozen(folder: Path, model: AnyModel, reader: Reader, params: Any, new: set[str]) -> None:
     """Raises FlagError if layers would be frozen that get new weights."""
     every, trained = (
-        shapes_of_variables(plan.model, one, plan.reader, trainable=True)
+        shapes_of_variables(model, one, reader, trainable=True)
         for one in (replace(params, frozen=()), params)
     )
     random = [name for name in every if name in new and name not in trained]
     if random:
         raise FlagError(
-            f'--freeze={plan.settings.freeze} would keep random weights, as {folder} lacks '
+            f'--freeze={params.frozen[-1]} would keep random weights, as {folder} lacks '
             f'{random[0]}: name an earlier layer.'
         )
 

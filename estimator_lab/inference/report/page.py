@@ -1,6 +1,6 @@
 """A run on one page of HTML: what a trained model knows, and what its run has written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,38 +9,31 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.base.outputs import check_outputs, written
 from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use
-from estimator_lab.core.confusion import Confusion
-from estimator_lab.core.picture import as_picture
 from estimator_lab.inference.evaluate import evaluate
-from estimator_lab.inference.evaluation import Evaluation, Example, class_rows, pair_rows
+from estimator_lab.inference.evaluation import CONFUSION, METRICS, WORST, Evaluation, metrics_table
 from estimator_lab.inference.report.charts import charts
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History, read_history
 from estimator_lab.inference.report.html import (
     Html,
-    Number,
     figure,
     frame,
     html,
     note,
     page,
-    shown_number,
     table,
 )
 from estimator_lab.inference.settings import EvaluationSettings, ReportSettings
 from estimator_lab.models.registry import MODELS
-from estimator_lab.runs.metrics_text import worth_showing
 from estimator_lab.runs.model import Trained
 
 _NAME = 'report.html'
 _SUFFIXES = ('.html', '.htm')
-_MOST_CLASSES = 30
-_MOST_PAIRS = 20
 
 # Sections of pictures in the order of the page: the title, what the pictures show, and what their names begin
 # with. A picture belongs to the first section that has a prefix of its name.
 _PICTURES = (
-    ('Confusion', 'Rows are true labels, columns are predictions.', ('confusion',)),
-    ('Worst examples', 'The examples with the largest error, worst first.', ('worst',)),
+    (CONFUSION, 'Rows are true labels, columns are predictions.', ('confusion',)),
+    (WORST, 'The examples with the largest error, worst first.', ('worst',)),
     (
         'Made by the model',
         'Samples and reconstructions, an example or a chain in each column; predicted trees.',
@@ -120,26 +113,19 @@ def run_overview(run: Trained, history: History) -> list[Html]:
     return [*_head(run, history, None), *_curves(run, history)]
 
 
-def evaluation_sections(evaluation: Evaluation) -> list[Html]:
-    """Returns the metrics of an evaluation, its confusion and its worst examples."""
-    parts = _metrics(evaluation.metrics, evaluation.headline(), evaluation)
-    for title, found in _evaluation_parts(evaluation).items():
-        parts += [html('<h2>{}</h2>', title), *found] if found else []
-    return parts
-
-
 def _sections(
     run: Trained, history: History, evaluation: Evaluation | None
 ) -> Iterator[tuple[str, list[Html]]]:
     yield 'Learning curves', _curves(run, history)
     if evaluation:
-        yield 'Evaluation', _metrics(evaluation.metrics, evaluation.headline(), evaluation)
+        parts = evaluation.sections()
     else:
         ends = history.last()
         step = max((step for step, _ in ends.values()), default=0)
         metrics = {tag: value for tag, (_, value) in ends.items()}
-        yield 'Evaluation', _metrics(metrics, f'From the last evaluation in training, at step {step:,}.')
-    parts = _evaluation_parts(evaluation) if evaluation else {}
+        about = f'From the last evaluation in training, at step {step:,}.'
+        parts = {METRICS: metrics_table(metrics, about)}
+    yield METRICS, parts.get(METRICS, [])
     for title, about, _ in _PICTURES:
         figures = [
             figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
@@ -178,51 +164,6 @@ def _head(run: Trained, history: History, evaluation: Evaluation | None) -> Iter
 
 def _curves(run: Trained, history: History) -> list[Html]:
     return charts(history.curves, [run.task.primary_metric], (TRAINING, EVALUATING))
-
-
-def _metrics(metrics: Mapping[str, float], about: str, evaluation: Evaluation | None = None) -> list[Html]:
-    rows = [(name, shown_number(value)) for name, value in worth_showing(metrics)]
-    parts = [note(about), table((), rows)] if rows else []
-    return [*parts, *_class_table(evaluation.confusion)] if evaluation and evaluation.confusion else parts
-
-
-def _class_table(confusion: Confusion) -> list[Html]:
-    """Returns precision, recall and F1 of each class; of many classes, those with the lowest F1."""
-    rows = [
-        (label, images, *(None if score is None else Number(f'{score:.4f}') for score in scores))
-        for label, images, *scores in class_rows(confusion)
-        if images
-    ]
-    rows.sort(key=lambda row: -1 if row[4] is None else float(row[4]))
-    shown = table(('label', 'images', 'precision', 'recall', 'F1'), rows[:_MOST_CLASSES])
-    if len(rows) <= _MOST_CLASSES:
-        return [html('<p></p>'), shown]
-    return [html('<h3>The {} labels with the lowest F1, of {}</h3>', _MOST_CLASSES, f'{len(rows):,}'), shown]
-
-
-def _evaluation_parts(evaluation: Evaluation) -> dict[str, list[Html]]:
-    """Returns the sections of an evaluation by their titles; [] for one without anything to show."""
-    worst = evaluation.worst
-    return {
-        'Confusion': _confusion(evaluation, evaluation.confusion) if evaluation.confusion else [],
-        'Worst examples': [html('<div class="tiles">{}</div>', map(_worst_tile, worst))] if worst else [],
-    }
-
-
-def _confusion(evaluation: Evaluation, confusion: Confusion) -> list[Html]:
-    matrix = figure(evaluation.confusion_picture(), 'rows are true labels, columns are predictions')
-    if len(confusion.labels) <= _MOST_CLASSES:
-        return [matrix]
-    pairs = list(pair_rows(confusion))[:_MOST_PAIRS]
-    frequent = [html('<h3>The most frequent mistakes</h3>'), table(('is', 'seen as', 'images'), pairs)]
-    return [matrix, *frequent]
-
-
-def _worst_tile(example: Example) -> Html:
-    caption = '; '.join(example.caption().split('\n'))
-    if example.image is None:
-        return html('<figure><figcaption>{}</figcaption></figure>', caption)
-    return figure(as_picture(example.image), caption)
 
 
 def _run_rows(run: Trained) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,6 @@ from estimator_lab.core.confusion import Confusion
 from estimator_lab.inference.evaluation import Evaluation
 from estimator_lab.inference.report.charts import chart, thinned
 from estimator_lab.inference.report.html import figure, html, page, table
-from estimator_lab.inference.report.page import evaluation_sections
 
 pytestmark = pytest.mark.once
 
@@ -123,7 +122,8 @@ def test_classes_are_scikit_learns(cnn):
     labels = ('x' * 90, 'b', 'c')
     confusion = Confusion(labels)
     confusion.add(true, predicted)
-    shown = ''.join(evaluation_sections(Evaluation(cnn, {'accuracy': 0.5}, 300, confusion=confusion)))
+    sections = Evaluation(cnn, {'accuracy': 0.5}, 300, confusion=confusion).sections()
+    shown = ''.join(sections['Evaluation'])
     rows = [re.findall(r'<td[^>]*>(.*?)</td>', row) for row in re.findall(r'<tr>(.*?)</tr>', shown)]
     precision, recall, f1, images = precision_recall_fscore_support(true, predicted)
     for n in range(3):
