@@ -40,10 +40,13 @@ TEST += ['moto[s3]>=5', 'flask>=3', 'flask-cors>=5']
 # Converts exports for ONNX Runtime.
 ONNX = ['tf2onnx>=1.17', 'onnxruntime>=1.20']
 TEST += ONNX
+# Opens .safetensors of PyTorch's users.
+SAFETENSORS = ['safetensors>=0.4']
+TEST += SAFETENSORS
 # Opens examples/tour.ipynb.
 NOTEBOOK = ['jupyterlab>=4']
 # Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
-BENCH = ['torch>=2.2', 'torchvision>=0.17', 'torchdata>=0.8', 'webdataset>=0.2']
+BENCH = ['torch>=2.2', 'torchvision>=0.17', 'torchdata>=0.8', 'webdataset>=0.2', *SAFETENSORS]
 # TensorFlow's own extra with the CUDA libraries.
 CUDA = ['tensorflow[and-cuda]>=2.15,<2.22']
 # libFuzzer, for tests/robustness/coverage_fuzz.py.
@@ -63,6 +66,7 @@ setup(
     extras_require={
         'remote': REMOTE,
         'onnx': ONNX,
+        'safetensors': SAFETENSORS,
         'notebook': NOTEBOOK,
         'docs': DOCS,
         'test': TEST,

@@ -1,18 +1,16 @@
 """Opens weight files: checkpoints of TensorFlow, HDF5 as Keras writes it, and safetensors."""
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.regular_files import open_regular, why_unread
 from estimator_lab.runs.weights.checkpoint import CheckpointFile, index_of
-from estimator_lab.runs.weights.safetensors import SafetensorsFile, is_safetensors
 
 _ZIP = b'PK\x03\x04'
 _HDF5 = b'\x89HDF\r\n\x1a\n'
@@ -20,6 +18,7 @@ _PICKLES = (b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05')
 _NO_ZIP = 'it is a zip file: save weights of PyTorch as .safetensors, and those of Keras by names as .h5'
 _NO_PICKLE = 'it is a pickle of PyTorch, which can run programs: save it as .safetensors'
 _START = 9  # bytes by which formats are recognised
+_FLOATS = {'F32': 'float32', 'F64': 'float64', 'F16': 'float16', 'BF16': 'bfloat16'}
 _DEEPEST = 16
 _MOST_OBJECTS = 10_000
 
@@ -48,6 +47,7 @@ def open_weight_file(path: Path, flag: str = '') -> Iterator[WeightFile]:
 
     Raises:
       DataError: it can't be read, here or in the block, or is something else.
+      LabError: the package safetensors is not installed.
     """
     try:
         with contextlib.ExitStack() as stack:
@@ -68,8 +68,8 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> WeightFile:
         return _Hdf5File(file, stack)
     if start.startswith(_ZIP):
         raise ValueError(_NO_ZIP)
-    if path.suffix == '.safetensors' or is_safetensors(start, os.fstat(file.fileno()).st_size):
-        return SafetensorsFile(file)
+    if path.suffix == '.safetensors':
+        return _SafetensorsFile(path, stack)
     if start.startswith(_PICKLES):
         raise ValueError(_NO_PICKLE)
     return CheckpointFile(path)
@@ -129,6 +129,44 @@ class _Hdf5File:
                 yield from self._walk(item, place, depth + 1)
             elif isinstance(item, self._h5py.Dataset):
                 yield place, item
+
+
+class _SafetensorsFile:
+    """A safetensors file; its library checks types, sizes and places before any value is read.
+
+    Args:
+      path: of the file.
+      stack: closes it.
+
+    Attributes:
+      tensors: shape and type of each tensor, by name.
+
+    Raises:
+      LabError: the library is not installed.
+      ValueError: the file can't be read.
+    """
+
+    def __init__(self, path: Path, stack: contextlib.ExitStack) -> None:
+        try:
+            from safetensors import SafetensorError, safe_open
+        except ImportError as error:
+            raise LabError(
+                f"{path} needs the package safetensors: pip install 'estimator-lab[safetensors]'."
+            ) from error
+        try:
+            self._file = stack.enter_context(safe_open(path, 'numpy'))
+            slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(str(error)) from error
+        self.tensors = {
+            name: (tuple(one.get_shape()), _FLOATS.get(one.get_dtype(), one.get_dtype()))
+            for name, one in slices.items()
+        }
+
+    def read(self, name: str) -> np.ndarray:
+        """Returns a tensor."""
+        values: np.ndarray = self._file.get_tensor(name)
+        return values
 
 
 def _stored(dataset: Any) -> tuple[tuple[int, ...], str]:
