@@ -41,7 +41,8 @@ _OF_ONE_RUN = (
 
 def main(settings: Settings, line: command.CommandLine) -> int:
     """Runs the command; returns its exit status."""
-    _check_files([*settings.data, *settings.eval_data])  # before TensorFlow is loaded, which takes seconds
+    for name in ('data', 'eval_data'):  # before TensorFlow is loaded, which takes seconds
+        _check_files(name, getattr(settings, name))
     model = find_model(settings.model)
     if settings.hparams == 'help':
         from estimator_lab.core.params import describe_hparams
@@ -68,10 +69,14 @@ def main(settings: Settings, line: command.CommandLine) -> int:
     return INTERRUPTED if result.interrupted else 0
 
 
-def _check_files(paths: Sequence[str]) -> None:
+def _check_files(name: str, paths: Sequence[str]) -> None:
     """Raises DataError for archives and folders that are not there; the remote ones are asked for later."""
-    if local := [path for path in paths if '://' not in path]:
-        expand(local)
+    local = [path for path in paths if '://' not in path]
+    try:
+        if local:
+            expand(local)
+    except DataError as error:
+        raise DataError(f'--{name}: {error.sentence}') from error
 
 
 def _train(plan: 'Plan', line: command.CommandLine) -> 'Result':
@@ -85,7 +90,7 @@ def _train(plan: 'Plan', line: command.CommandLine) -> 'Result':
         saved = f'The checkpoint of step {step} is saved.' if step else 'Nothing was learned yet.'
         allowed = next(share for share in _SHARES if share >= error.share)
         again = _command(line, ['max_bad_fraction'], f'--max_bad_fraction={allowed:g}')
-        raise DataError(f'{error} {saved} Check the images, or go on with: {again}') from error
+        raise DataError(f'{error.sentence} {saved} Check the images, or go on with: {again}') from error
 
 
 def _demo_data() -> tuple[list[str], list[str]]:

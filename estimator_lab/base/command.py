@@ -44,7 +44,6 @@ _HELP = re.compile(r'(-h|-\?|--?help(short|full)?(=.*)?)')
 _VERSION = re.compile(r'--?version(=.*)?')
 _LOG = logging.getLogger('estimator_lab')
 _MODEL_DIR = 'model_dir'
-_MISSING = ('There is no file ', 'No file matches ')  # what errors of the data begin with
 _LISTS = ('hparams',)  # flags with several values in one string
 
 
@@ -124,7 +123,6 @@ class Command:
         for stream in (sys.stdout, sys.stderr):  # escape what the terminal's encoding lacks
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors='backslashreplace')
-        settings: Any = None
         try:
             if any(map(_HELP.fullmatch, sys.argv[1:])):
                 say_lines(self.help_text())
@@ -143,8 +141,8 @@ class Command:
                     error = KeyboardInterrupt()
                 elif not isinstance(error, ImportError):
                     raise
-            sentence, status = self._sentence_and_status(error)
-            warn(f'error: {_flag_of(sentence, settings)}{sentence}')
+            sentence, status = _sentence_and_status(error)
+            warn(f'error: {sentence}')
             return status
 
     def help_text(self) -> str:
@@ -205,20 +203,6 @@ class Command:
             left += [] if takes else [argument]
         return left
 
-    def _sentence_and_status(self, error: BaseException) -> tuple[str, int]:
-        """Returns how an error is reported: a sentence and the exit status."""
-        if isinstance(error, LabError):
-            remedies = [text for flag, text in error.remedies.items() if flag in settings_of(self.settings)]
-            return ' '.join([str(error), *remedies]), error.exit_status
-        if isinstance(error, MemoryError):
-            return f'This machine does not have enough memory{f" ({error})" if str(error) else ""}.', 1
-        if isinstance(error, OSError):
-            where = f'{error.filename!r} cannot be used' if error.filename else 'The system reports an error'
-            return f'{where}: {error.strerror or error}.', 1
-        if isinstance(error, KeyboardInterrupt):
-            return 'Stopped.', INTERRUPTED
-        return ' '.join(str(error).split()), 1
-
     def _flags(self) -> Any:
         values = flags.FlagValues()
         define_flags(self.settings, values)
@@ -259,17 +243,18 @@ def versions() -> str:
     return f'estimator_lab {__version__}, {tensorflow}, Python {platform.python_version()}'
 
 
-def _flag_of(sentence: str, settings: Any) -> str:
-    """Returns '--data: ' for a sentence that a file is missing, if that flag names the file."""
-    if not sentence.startswith(_MISSING) or settings is None:
-        return ''
-    for name, declared in settings_of(type(settings)).items():
-        value = getattr(settings, name)
-        values = value if isinstance(value, tuple | list) else [value]
-        # Only a value that was given can be the missing file: the default of --model is 'cnn'.
-        if value != declared.default and any(part and f' {str(part)!r}' in sentence for part in values):
-            return f'--{name}: '
-    return ''
+def _sentence_and_status(error: BaseException) -> tuple[str, int]:
+    """Returns how an error is reported: a sentence and the exit status."""
+    if isinstance(error, LabError):
+        return error.sentence, error.exit_status
+    if isinstance(error, MemoryError):
+        return f'This machine does not have enough memory{f" ({error})" if str(error) else ""}.', 1
+    if isinstance(error, OSError):
+        where = f'{error.filename!r} cannot be used' if error.filename else 'The system reports an error'
+        return f'{where}: {error.strerror or error}.', 1
+    if isinstance(error, KeyboardInterrupt):
+        return 'Stopped.', INTERRUPTED
+    return ' '.join(str(error).split()), 1
 
 
 def _is_model_dir(argument: str) -> bool:

@@ -1,28 +1,34 @@
 """The errors that users may see; a command turns each into one line and an exit status."""
 
+import re
+
+_DASHES = re.compile(r'(?<![\w-])--(?:hparams=(?=\w+=))?(?=[a-z])')
+
 
 class LabError(Exception):
-    """An error that the user can fix.
+    """An error that the user can fix: one clear sentence, in which settings have dashes, as in a command.
+
+    As text, for programs, they have none.
 
     Examples:
-        >>> error = LabError('The disk is full.', out='Or give --out.')
-        >>> str(error), error.remedies
-        ('The disk is full.', {'out': 'Or give --out.'})
-
-    Args:
-      message: one clear sentence that states the fact.
-      remedies: sentences by the name of the flag that they recommend; a command adds those of its own flags.
+        >>> error = LabError('--hparams=filters=0 must be 1 or more: see --help.')
+        >>> str(error)
+        'filters=0 must be 1 or more: see help.'
     """
 
     exit_status: int = 1
 
-    def __init__(self, message: str, **remedies: str) -> None:
-        super().__init__(message)
-        self.remedies = remedies
+    @property
+    def sentence(self) -> str:
+        """What a command prints."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return _DASHES.sub('', self.sentence)
 
 
 class FlagError(LabError):
-    """A flag or argument is wrong; the message names it and its allowed values.
+    """A setting is wrong; the sentence names it and its allowed values.
 
     Examples:
         >>> FlagError('--batch_size=0 must be at least 1.').exit_status
@@ -33,6 +39,6 @@ class FlagError(LabError):
 
 
 class DataError(LabError):
-    """The data is wrong; the message names the archive, and the member and byte offset if known."""
+    """The data is wrong; the sentence names the archive, and the member and byte offset if known."""
 
     exit_status = 1

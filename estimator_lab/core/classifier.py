@@ -84,8 +84,8 @@ def classification_or_features_spec(args: Args[Any], layers: Iterable[tuple[str,
         return classification_spec(args, endpoints)
     if not args.predicting:
         raise FlagError(
-            'This network has convolutions but no labels, so there is nothing to train or evaluate.',
-            warm_start='Pass its folder to --warm_start of a new run.',
+            'This network has convolutions but no labels, so there is nothing to train or evaluate: a new '
+            'run with labels can start from it (--warm_start).'
         )
     for name, tensor in endpoints.items():
         publish(name, tensor)

@@ -217,8 +217,9 @@ def open_archives(
             indexes.append(open_index(source, kind, progress, say))
     for index in indexes:
         if index.damage and not use_damaged:
-            remedy = f'--use_damaged trains on the {len(index):,} {kind.noun} before that.'
-            raise DataError(index.damage, use_damaged=remedy)
+            raise DataError(
+                f'{index.damage} --use_damaged trains on the {len(index):,} {kind.noun} before that.'
+            )
         if index.damage:
             say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
         if not len(index):

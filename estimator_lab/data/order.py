@@ -322,7 +322,7 @@ class StreamOrder:
             if not self.use_damaged:
                 raise
             if not known:
-                self.say(f'Warning: {error}')
+                self.say(f'Warning: {error.sentence}')
 
 
 @dataclass(frozen=True)

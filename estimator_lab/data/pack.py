@@ -354,10 +354,11 @@ def _stored(
             if not found:
                 raise
             if not settings.use_damaged:
-                remedy = f'--use_damaged packs the {found:,} {kind.noun} before that.'
-                raise DataError(str(error), use_damaged=remedy) from error
-            say(f'Warning: {error} The {found:,} {kind.noun} before that are used.')
-            manifest.damage.append(str(error))
+                raise DataError(
+                    f'{error.sentence} --use_damaged packs the {found:,} {kind.noun} before that.'
+                ) from error
+            say(f'Warning: {error.sentence} The {found:,} {kind.noun} before that are used.')
+            manifest.damage.append(error.sentence)
         scan.skipped.report(scan.note)
 
 

@@ -129,8 +129,7 @@ class _Observer(tf.train.SessionRunHook):
             shown = ', '.join(self._run.labels[:3])
             raise DataError(
                 f'None of {self._images:,} {noun} has a label that the model knows (such as {shown}): '
-                'the label is the name of the folder.',
-                labels='Or name a table of labels: --labels=FILE.',
+                'the label is the name of the folder, or stands in the table that --labels names.'
             )
         return Evaluation(
             self._run,

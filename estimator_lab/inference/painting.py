@@ -62,7 +62,7 @@ def with_painting_settings(run: Trained, settings: PaintingSettings) -> Trained:
     try:
         _ = params.shares
     except FlagError as error:
-        raise FlagError(f'--style={settings.style}: {error}') from error
+        raise FlagError(f'--style={settings.style}: {error.sentence}') from error
     return dataclasses.replace(run, params=params)
 
 

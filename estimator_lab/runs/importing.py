@@ -134,7 +134,7 @@ def _check(given: Import, params: Any) -> None:
     except FlagError as error:
         if params.vocabulary:
             raise
-        raise FlagError(f'{given.weights} has no classes: {error}') from error
+        raise FlagError(f'{given.weights} has no classes: {error.sentence}') from error
 
 
 def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tuple[str, ...]:

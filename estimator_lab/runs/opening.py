@@ -72,7 +72,7 @@ def _opened(model_dir: Path, flag: str) -> Trained:
         writer = record.versions.get('estimator_lab', 'an unknown version')
         raise DataError(
             f'{flag}={model_dir}, made by estimator_lab {writer}, cannot be opened by this version '
-            f'({__version__}): {error}'
+            f'({__version__}): {error.sentence}'
         ) from error
     checkpoint = newest_checkpoint(model_dir)
     if not checkpoint:

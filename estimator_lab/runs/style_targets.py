@@ -184,7 +184,7 @@ def read_styles(places: str) -> list[Style]:
         try:
             data = read_example(file, IMAGES).data
         except DataError as error:
-            raise DataError(f'{_PICTURE_FLAG}: {error}') from error
+            raise DataError(f'{_PICTURE_FLAG}: {error.sentence}') from error
         name = safe_name(Path(file).stem)
         while name in {style.name for style in styles}:
             name += '_'
@@ -239,7 +239,7 @@ def _bare_network(trained: Trained, params: Any) -> PerceptualNetwork:
     try:
         model.check(dataclasses.replace(trained.params, image_shape=params.image_shape))
     except FlagError as error:
-        raise FlagError(f'{flag}: {error}') from error
+        raise FlagError(f'{flag}: {error.sentence}') from error
     hparams = {name: getattr(trained.params, name) for name in settings_of(model.params)}
     return PerceptualNetwork(model.name, hparams, trained.shape.channels, {})
 

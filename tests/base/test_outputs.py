@@ -38,7 +38,7 @@ def test_devices_folders_and_links(tmp_path):
 
 
 def test_a_full_disk_is_no_fault_of_the_flag(tmp_path):
-    message = f'^--out={tmp_path}/x cannot be written: No space'
+    message = f'^out={tmp_path}/x cannot be written: No space'
     with pytest.raises(LabError, match=message) as caught, written('out', tmp_path / 'x'):
         raise OSError(errno.ENOSPC, 'No space')
     assert caught.value.exit_status == 1
@@ -92,5 +92,5 @@ def check(name, **more):
     ],
 )
 def test_results_do_not_replace_what_is_read(place, name, words):
-    with pytest.raises(FlagError, match=f'--out={name} {words}'):
+    with pytest.raises(FlagError, match=f'out={name} {words}'):
         check(name)

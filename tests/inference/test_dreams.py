@@ -74,16 +74,16 @@ def test_the_middle_layer_is_a_convolution(cnn, vgg):
 @pytest.mark.parametrize(
     ('which', 'settings', 'sentence'),
     [
-        ('cnn', {'layer': 'conv3'}, r'--layer=conv3 is not a layer of .*; there are conv1, .*logits\.'),
-        ('cnn', {}, '--layer is missing; there are conv1'),
-        ('cnn', {'layer': 'conv2', 'channel': 2}, '--channel=2 is out of range: conv2 has 2 channels'),
-        ('cnn', {'label': 'x'}, '--label=x is unknown to the model; it knows labels such as n000000, '),
-        ('vgg', {'label': 'n000001', 'layer': 'conv1_1'}, '--label=n000001 looks at the last layer'),
-        ('cnn', {'label': 'n000001', 'channel': 1}, '--label and --channel exclude each other'),
-        ('cnn', {'label': 'n000001', 'atlas': True}, '--label and --atlas exclude'),
-        ('cnn', {'layer': 'conv1', 'atlas': True, 'image': 'x'}, '--image has no meaning for --atlas'),
-        ('cnn', {'layer': 'conv1', 'size': 9, 'image': 'x'}, '--size=9 has no meaning for --image'),
-        ('cnn', {'layer': 'dense', 'size': 5}, '--size=5 has 5x5 pixels, but dense of .* needs 8x8 or more'),
+        ('cnn', {'layer': 'conv3'}, r'layer=conv3 is not a layer of .*; there are conv1, .*logits\.'),
+        ('cnn', {}, 'layer is missing; there are conv1'),
+        ('cnn', {'layer': 'conv2', 'channel': 2}, 'channel=2 is out of range: conv2 has 2 channels'),
+        ('cnn', {'label': 'x'}, 'label=x is unknown to the model; it knows labels such as n000000, '),
+        ('vgg', {'label': 'n000001', 'layer': 'conv1_1'}, 'label=n000001 looks at the last layer'),
+        ('cnn', {'label': 'n000001', 'channel': 1}, 'label and channel exclude each other'),
+        ('cnn', {'label': 'n000001', 'atlas': True}, 'label and atlas exclude'),
+        ('cnn', {'layer': 'conv1', 'atlas': True, 'image': 'x'}, 'image has no meaning for atlas'),
+        ('cnn', {'layer': 'conv1', 'size': 9, 'image': 'x'}, 'size=9 has no meaning for image'),
+        ('cnn', {'layer': 'dense', 'size': 5}, 'size=5 has 5x5 pixels, but dense of .* needs 8x8 or more'),
     ],
 )
 def test_flags_that_cannot_work_get_a_sentence(request, which, settings, sentence):
@@ -96,5 +96,5 @@ def test_an_image_may_be_too_small_or_none(cnn, tmp_path):
     with pytest.raises(FlagError, match=r'small.png has 9x5 pixels, but dense of .* needs 8x8 or more'):
         dream(cnn, layer='dense', image=str(tmp_path / 'small.png'))
     (tmp_path / 'junk.png').write_bytes(b'junk')
-    with pytest.raises(DataError, match=r'--image=\S+junk.png cannot be decoded: not an image'):
+    with pytest.raises(DataError, match=r'image=\S+junk.png cannot be decoded: not an image'):
         dream(cnn, layer='conv1', image=str(tmp_path / 'junk.png'))

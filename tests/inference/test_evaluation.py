@@ -103,7 +103,7 @@ def test_images_that_cannot_be_evaluated(cnn, archive, tmp_path):
     with pytest.raises(DataError, match=r'No image could be evaluated: 1 of 1 are bad; the last is .*1\.png'):
         run(cnn, bad)
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(DataError, match=r'--data=.*/empty/: no image was found'):
+    with pytest.raises(DataError, match=r'data=.*/empty/: no image was found'):
         run(cnn, tmp_path / 'empty')
     cut = tmp_path / 'cut.tar'
     cut.write_bytes(archive.read_bytes()[:30_000])
@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_no_half_of_the_files(found, tmp_path):
     more = dataclasses.replace(found, metrics={**found.metrics, 'more': 1})
     with (
         files_up_to(100),
-        pytest.raises(LabError, match=f'--out={tmp_path} cannot be written: File too large'),
+        pytest.raises(LabError, match=f'out={tmp_path} cannot be written: File too large'),
     ):
         more.save(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

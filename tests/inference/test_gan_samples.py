@@ -47,7 +47,7 @@ def test_samples_depend_on_seed_and_place_alone(trained):
     assert np.allclose(samples(trained, count=2).images, images[:2], atol=1e-6)
     assert not np.allclose(samples(trained, count=6, seed=2).images, images)
     assert samples(trained, count=2, label='n000003').labels == ['n000003'] * 2
-    with pytest.raises(FlagError, match='--label=x is unknown to the model; it knows labels such as n000000'):
+    with pytest.raises(FlagError, match='label=x is unknown to the model; it knows labels such as n000000'):
         samples(trained, count=1, label='x')
 
 

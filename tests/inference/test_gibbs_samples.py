@@ -63,7 +63,7 @@ def test_samples_of_a_belief_network_are_those_of_its_top_machine(folders):
 
 
 def test_a_network_without_machines_does_not_dream(folders):
-    with pytest.raises(FlagError, match='does not dream: --model=rbm does'):
+    with pytest.raises(FlagError, match='does not dream: model=rbm does'):
         machine(folders / 'random')
 
 
@@ -120,7 +120,7 @@ def test_the_first_images_of_archives(folders):
     begin = first_images(machine(folders / 'rbm'), [archive], 12)
     expected = [to_unit_range(decode_image(member.data, 6, 6)) for member in stream_members(archive)]
     assert begin == pytest.approx(np.stack(expected))
-    with pytest.raises(DataError, match=r'has 12 images, fewer than --count=13'):
+    with pytest.raises(DataError, match=r'has 12 images, fewer than count=13'):
         first_images(machine(folders / 'rbm'), [archive], 13)
 
 

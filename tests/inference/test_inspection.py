@@ -94,7 +94,7 @@ def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_fro
     # d (h^2 / 2) / dx = h w
     assert found.heat['saliency'].ravel() == pytest.approx(first * weights[:, 0], rel=1e-5)
     assert set(found.pictures()) == {'inspected', 'receptive_fields', 'saliency'}
-    with pytest.raises(FlagError, match='--label=x has no meaning for --model=cnn'):
+    with pytest.raises(FlagError, match='label=x has no meaning for model=cnn'):
         inspect_image(dense, IMAGE, 'x')
 
 
@@ -109,7 +109,7 @@ def test_a_network_without_anything_to_show_shows_the_image(cnn):
 
 
 def test_a_label_that_the_model_does_not_know(cnn):
-    with pytest.raises(FlagError, match=r'--label=x is unknown to the model; .* such as n000000, n000001'):
+    with pytest.raises(FlagError, match=r'label=x is unknown to the model; .* such as n000000, n000001'):
         inspect_image(cnn, IMAGE, 'x')
 
 

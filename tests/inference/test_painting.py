@@ -97,14 +97,14 @@ def test_styles_strength_and_colours(trained):
 
 def test_settings_that_cannot_work(trained, cnn_dir):
     for options, sentence in (
-        ({'style': 'water'}, "--style=water: There is no style 'water'; there are: ink, oil."),
-        ({'strength': 1.5}, '--strength=1.5 is not allowed'),
-        ({'strength': float('nan')}, '--strength=nan is not allowed'),
+        ({'style': 'water'}, "style=water: There is no style 'water'; there are: ink, oil."),
+        ({'strength': 1.5}, 'strength=1.5 is not allowed'),
+        ({'strength': float('nan')}, 'strength=nan is not allowed'),
     ):
         with pytest.raises(FlagError) as error:
             with_painting_settings(trained, PaintingSettings(**options))
         assert sentence in str(error.value)
     classifier = open_run(cnn_dir)
     assert with_painting_settings(classifier, PaintingSettings()) is classifier
-    with pytest.raises(FlagError, match=r'are for paintings, but --model_dir=.* holds --model=cnn'):
+    with pytest.raises(FlagError, match=r'are for paintings, but model_dir=.* holds model=cnn'):
         with_painting_settings(classifier, PaintingSettings(style='ink'))

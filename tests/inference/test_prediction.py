@@ -93,7 +93,7 @@ def test_rows_of_anything_else(cnn):
 
 
 def test_more_labels_than_there_are(cnn):
-    with pytest.raises(FlagError, match=r'--top=5 is more than the 4 labels of --model_dir='):
+    with pytest.raises(FlagError, match=r'top=5 is more than the 4 labels of model_dir='):
         Table(cnn, top=5)
 
 
@@ -153,7 +153,7 @@ def test_no_key_leads_out_of_the_folder(tmp_path, key):
 
 def test_the_folder_has_to_be_new(tmp_path):
     (tmp_path / 'x').write_text('')
-    with pytest.raises(FlagError, match=r'--files=.* is not empty'):
+    with pytest.raises(FlagError, match=r'files=.* is not empty'):
         PredictionFiles(tmp_path)
-    with pytest.raises(FlagError, match=r'--files=.*x cannot be written'):
+    with pytest.raises(FlagError, match=r'files=.*x cannot be written'):
         PredictionFiles(tmp_path / 'x')

@@ -143,7 +143,7 @@ def test_samples_of_a_machine_are_images(archive, tmp_path):
     np.testing.assert_array_equal(samples.images, run.sample(5, steps=2).images)
     assert 'data:image/png' in framed(samples)
     for ignored in ({'label': 'n000001'}, {'truncation': 0.5}):
-        with pytest.raises(api.FlagError, match='has no meaning for samples of --model=rbm'):
+        with pytest.raises(api.FlagError, match='has no meaning for samples of model=rbm'):
             run.sample(5, **ignored)
 
 
@@ -170,7 +170,7 @@ def test_results_show_themselves(run, archive):
         (lambda run: api.fit(image_size='8'), "image_size='8' must be a whole number"),
         (lambda run: api.fit(batch_size=0), 'batch_size=0 must be 1 or more'),
         (lambda run: api.fit('nosuch'), 'nosuch is unknown'),
-        (lambda run: api.fit(eval_data='a.tar'), '--eval_data needs --data'),
+        (lambda run: api.fit(eval_data='a.tar'), 'eval_data needs data'),
         (lambda run: api.load('/nosuch'), '/nosuch'),
         (lambda run: run.sample(), 'does not dream'),
         (lambda run: run.sample(0), 'count=0'),

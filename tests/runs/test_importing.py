@@ -111,7 +111,7 @@ def test_a_checkpoint_of_another_model(cnn_dir, tmp_path):
             {'head': 'pool', 'vocabulary': ()},
             {},
             FlagError,
-            'has no classes: --hparams=head=dense needs labels',
+            'has no classes: head=dense needs labels',
         ),
     ],
 )

@@ -118,10 +118,10 @@ def test_records_that_this_version_does_not_understand(copy, changes, words):
 
 
 def test_folders_without_a_model(copy, tmp_path):
-    with pytest.raises(DataError, match=r'--model_dir=.*none is not a folder'):
+    with pytest.raises(DataError, match=r'model_dir=.*none is not a folder'):
         open_trained(tmp_path / 'none')
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(DataError, match=r'--model_dir=.*empty holds no experiment\.json'):
+    with pytest.raises(DataError, match=r'model_dir=.*empty holds no experiment\.json'):
         open_trained(tmp_path / 'empty')
     (tmp_path / 'empty' / 'rbm1').mkdir()
     shutil.copy(copy / 'experiment.json', tmp_path / 'empty' / 'rbm1')
@@ -134,7 +134,7 @@ def test_folders_without_a_model(copy, tmp_path):
         open_trained(tmp_path / 'empty')
     for path in (copy / 'checkpoint', *copy.glob('model.ckpt-*')):
         path.unlink()
-    with pytest.raises(DataError, match=r'--model_dir=.*copy holds no checkpoint yet'):
+    with pytest.raises(DataError, match=r'model_dir=.*copy holds no checkpoint yet'):
         open_trained(copy)
 
 
@@ -151,9 +151,7 @@ def test_a_damaged_checkpoint_is_named(copy, part, kept):
     path.unlink()
     if kept is not None:
         path.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
-    with pytest.raises(
-        DataError, match=r'The checkpoint .*model\.ckpt-3 in --model_dir cannot be read \(.+\)'
-    ):
+    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 in model_dir cannot be read \(.+\)'):
         open_trained(copy)
 
 
@@ -233,7 +231,7 @@ def test_a_checkpoint_without_a_step(copy, step):
         tf.get_variable('other', [])
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, str(copy / 'model.ckpt-3'))
-    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 in --model_dir cannot be read'):
+    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 in model_dir cannot be read'):
         open_trained(copy)
 
 

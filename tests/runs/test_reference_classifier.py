@@ -84,7 +84,7 @@ def test_a_classifier_that_does_not_fit(settings, tmp_path):
     other = write_tar(tmp_path / 'o.tar', [(f'{n % 2}/{n}.png', encoded(picture(n))) for n in range(6)])
     for changes, sentence in (
         ({'image_size': 12}, r'judge=\S+ classifies images of 8x8x1 pixels and channels, not 12x12x1'),
-        ({'judge': 'nowhere'}, '--hparams=judge=nowhere is not a folder'),
+        ({'judge': 'nowhere'}, 'judge=nowhere is not a folder'),
         ({'data': [str(other)]}, r'knows other labels than the data \(4 there, 2 here\)'),
     ):
         with pytest.raises(DataError, match=sentence):

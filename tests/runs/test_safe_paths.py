@@ -132,7 +132,7 @@ def test_no_link_leads_what_is_written_elsewhere(copy, precious, place):
         shutil.rmtree(link)
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(precious)
-    with pytest.raises(DataError, match=rf"--model_dir=.* holds the link '.*{place}', through which"):
+    with pytest.raises(DataError, match=rf"model_dir=.* holds the link '.*{place}', through which"):
         check_safe_paths(copy)
     link.unlink()
     link.symlink_to(copy)

@@ -102,7 +102,7 @@ def test_layers_are_chosen_by_the_size_of_their_maps():
         asked = params(style_layers='pool+a', content_layer='d')
         assert chosen_layers(layers, asked) == (['a', 'pool'], 'd'), 'in the order of the network'
         del layers['a'], layers['b'], layers['c'], layers['d']
-        with pytest.raises(DataError, match='has no convolutions: name the folder of --model=vgg or cnn'):
+        with pytest.raises(DataError, match='has no convolutions: name the folder of model=vgg or cnn'):
             chosen_layers(layers, params(perceptual='runs/mlp'))
 
 
@@ -123,7 +123,7 @@ def test_pictures_that_are_none(styles, tmp_path):
         ('text.png', 'text.png is not a picture: not an image in a known format'),
         ('tiny.png', 'tiny.png has 40 x 31 pixels: a style needs at least 32 across and down'),
         ('band.png', 'band.png has 300 x 33 pixels'),
-        ('gone.png', "--hparams=style_image: There is no file '.*gone.png'"),
+        ('gone.png', "hparams=style_image: There is no file '.*gone.png'"),
     ):
         with pytest.raises(DataError, match=sentence):
             make_style_targets(params(style_image=str(tmp_path / name)))
@@ -133,5 +133,5 @@ def test_pictures_that_are_none(styles, tmp_path):
 
 
 def test_a_network_that_is_none(tmp_path, styles):
-    with pytest.raises(DataError, match=r'--hparams=perceptual=.* holds no experiment.json'):
+    with pytest.raises(DataError, match=r'perceptual=.* holds no experiment.json'):
         make_style_targets(params(style_image=str(styles), perceptual=str(tmp_path)))

@@ -170,6 +170,6 @@ def test_messages(tmp_path):
     with pytest.raises(FlagError) as caught:
         Resumption(InputRecord(), (), 'why').check(tmp_path)
     assert str(caught.value) == (
-        f'--model_dir={tmp_path} cannot go on exactly where it stopped (why): give the flags and archives of '
-        'the last start, name another folder, or go on all the same with --resume_changed.'
+        f'model_dir={tmp_path} cannot go on exactly where it stopped (why): give the flags and archives of '
+        'the last start, name another folder, or go on all the same with resume_changed.'
     )

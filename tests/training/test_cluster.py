@@ -67,7 +67,7 @@ def test_a_wrong_tf_config_gets_one_sentence(read, tf_config, words):
 @pytest.mark.parametrize(
     ('distribution', 'tf_config', 'words'),
     [
-        ('multi_worker', '', 'names no cluster: give --distribution=none or mirrored'),
+        ('multi_worker', '', 'names no cluster: give distribution=none or mirrored'),
         ('parameter_server', '', 'names no cluster'),
         (
             'parameter_server',
@@ -75,12 +75,12 @@ def test_a_wrong_tf_config_gets_one_sentence(read, tf_config, words):
             'without ps tasks: give ',
         ),
         ('none', {'cluster': WITHOUT_PS, 'task': CHIEF}, 'without ps tasks'),
-        ('multi_worker', {'cluster': TASKS, 'task': CHIEF}, 'names ps tasks: give --distribution=parameter_'),
+        ('multi_worker', {'cluster': TASKS, 'task': CHIEF}, 'names ps tasks: give distribution=parameter_'),
         ('mirrored', {'cluster': TASKS, 'task': CHIEF}, 'names ps tasks'),
     ],
 )
 def test_a_distribution_that_does_not_fit_the_cluster(read, distribution, tf_config, words):
-    with pytest.raises(FlagError, match=f'--distribution={distribution} does not fit TF_CONFIG, .*{words}'):
+    with pytest.raises(FlagError, match=f'distribution={distribution} does not fit TF_CONFIG, .*{words}'):
         read(tf_config, distribution)
 
 

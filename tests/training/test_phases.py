@@ -92,22 +92,22 @@ def test_the_last_step(planned, settings, last):
 @pytest.mark.parametrize(
     ('settings', 'words'),
     [
-        ({'epochs': 1, 'max_steps': 1}, '--max_steps and --epochs exclude each other: give one of them.'),
-        ({'epochs': 0}, '--epochs=0 must be more than 0, and at most 1,000,000.'),
-        ({'epochs': 1_000_001}, '--epochs=1e+06 must be more than 0, and at most 1,000,000.'),
+        ({'epochs': 1, 'max_steps': 1}, 'max_steps and epochs exclude each other: give one of them.'),
+        ({'epochs': 0}, 'epochs=0 must be more than 0, and at most 1,000,000.'),
+        ({'epochs': 1_000_001}, 'epochs=1e+06 must be more than 0, and at most 1,000,000.'),
         (
             {'epochs': 1, 'sources': (replace(A, images=0),), 'data': ['-']},
-            '--data=- can be read only once, so the number of examples in an epoch is unknown: give '
-            '--max_steps.',
+            'data=- can be read only once, so the number of examples in an epoch is unknown: give '
+            'max_steps.',
         ),
         (
             {'epochs': 1e6, 'sources': (replace(A, images=6001),)},
-            '--epochs=1e+06 takes 1,000,166,667 steps, more than the 1,000,000,000 of a run.',
+            'epochs=1e+06 takes 1,000,166,667 steps, more than the 1,000,000,000 of a run.',
         ),
         (
             {'max_steps': 2, 'phases': (PRE, LAST)},
-            '--max_steps=2 ends within pre-training, which takes 2 steps: give more, or fewer '
-            '--hparams=pretrain_epochs.',
+            'max_steps=2 ends within pre-training, which takes 2 steps: give more, or fewer '
+            'pretrain_epochs.',
         ),
     ],
 )
@@ -179,9 +179,9 @@ def test_a_folder_of_other_phases_is_rejected(planned, tmp_path):
     ('was', 'now', 'words'),
     [
         ({'accumulate': 2}, {}, 'with accumulate=2, not 1, and may hold a part of an update'),
-        ({}, {'loss_scaling': True}, 'without --precision=float16, so its checkpoint holds no loss scale'),
-        ({'frozen': ['conv1']}, {}, 'with --freeze=conv1, so that its optimizer has slots for other layers'),
-        ({}, {'frozen': ('conv1',)}, 'without --freeze, so that its optimizer has slots'),
+        ({}, {'loss_scaling': True}, 'without precision=float16, so its checkpoint holds no loss scale'),
+        ({'frozen': ['conv1']}, {}, 'with freeze=conv1, so that its optimizer has slots for other layers'),
+        ({}, {'frozen': ('conv1',)}, 'without freeze, so that its optimizer has slots'),
     ],
 )
 def test_variables_of_the_optimizer_that_a_checkpoint_lacks(planned, tmp_path, was, now, words):

@@ -49,21 +49,21 @@ def files_in(folder):
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [
-        ({'augment': 'turn=1'}, '--augment=turn=1 is not understood'),
-        ({'split': '0.5'}, '--split divides --data in two; give it without --eval_data'),
-        ({'split': '0.9,0.2', 'eval_data': ()}, '--split=0.9,0.2 is not understood'),
-        ({'split': '1', 'eval_data': ()}, '--split=1 is not understood'),
-        ({'split': 'half', 'eval_data': ()}, '--split=half is not understood'),
-        ({'split': 'nan', 'eval_data': ()}, '--split=nan is not understood'),
-        ({'split': '0.5,nan', 'eval_data': ()}, '--split=0.5,nan is not understood'),
-        ({'eval_data': ['-']}, '--eval_data=- can be read only once, but each'),
-        ({'export': ['last']}, '--export=last is not allowed: one or more of best, latest, final'),
+        ({'augment': 'turn=1'}, 'augment=turn=1 is not understood'),
+        ({'split': '0.5'}, 'split divides data in two; give it without eval_data'),
+        ({'split': '0.9,0.2', 'eval_data': ()}, 'split=0.9,0.2 is not understood'),
+        ({'split': '1', 'eval_data': ()}, 'split=1 is not understood'),
+        ({'split': 'half', 'eval_data': ()}, 'split=half is not understood'),
+        ({'split': 'nan', 'eval_data': ()}, 'split=nan is not understood'),
+        ({'split': '0.5,nan', 'eval_data': ()}, 'split=0.5,nan is not understood'),
+        ({'eval_data': ['-']}, 'eval_data=- can be read only once, but each'),
+        ({'export': ['last']}, 'export=last is not allowed: one or more of best, latest, final'),
         ({'hparams': 'optimizer=lbfgs,memory=1000000'}, 'memory=1000000 must be 1000 or less'),
         ({'hparams': 'optimizer=lbfgs', 'precision': 'float16'}, 'compares losses'),
         ({'hparams': 'optimizer=lbfgs', 'precision': 'bfloat16'}, 'compares losses'),
         ({'hparams': 'optimizer=lbfgs,accumulate=2'}, 'is for first-order optimizers, not for lbfgs'),
         ({'model': 'gan', 'hparams': 'accumulate=2', 'image_size': 16}, 'accumulate=2 is not for a GAN'),
-        ({'pretrain_data': ['x.tar']}, '--pretrain_data has no use here: this run has no pre-training'),
+        ({'pretrain_data': ['x.tar']}, 'pretrain_data has no use here: this run has no pre-training'),
         ({'hparams': 'balanced=true', 'model': 'rbm'}, "Unknown hyper-parameter 'balanced'"),
     ],
 )
@@ -80,8 +80,8 @@ def test_archives_that_cannot_be_trained_on_change_nothing(settings, archive, tm
     cut.write_bytes(archive.read_bytes()[:30_000])
     foreign = rewrite(archive, tmp_path / 'foreign.tar', lambda n, name: f'test/x/{n}.png')
     for changes, words in (
-        ({'data': [one_class]}, "^--data=.* has one class only, 'x'"),
-        ({'split': '0.2', 'eval_data': ()}, 'The part that --split=0.2 trains on of --data=.* has one class'),
+        ({'data': [one_class]}, "^data=.* has one class only, 'x'"),
+        ({'split': '0.2', 'eval_data': ()}, 'The part that split=0.2 trains on of data=.* has one class'),
         ({'data': [str(cut)]}, 'cut off at byte'),
         ({'eval_data': [foreign]}, 'no label in common'),
     ):
@@ -98,7 +98,7 @@ def test_a_model_dir_of_another_kind_is_left_alone(settings, trained_before, arc
     for changes, kind, words in (
         ({'data': [other]}, DataError, 'trained on other labels'),
         ({'image_size': 12}, FlagError, 'not 12x12x1'),
-        ({'hparams': 'filters=2,dense_units=9'}, FlagError, '--hparams=dense_units=8, not 9'),
+        ({'hparams': 'filters=2,dense_units=9'}, FlagError, 'dense_units=8, not 9'),
     ):
         with pytest.raises(kind, match=words):
             opened(settings(**changes))
@@ -135,9 +135,9 @@ def test_a_pipe_says_what_it_lacks(settings, tmp_path):
     labels.write_text('n000000\nn000001\nn000002\nn000003\n')
     piped = {'data': [str(fifo)], 'vocabulary': labels, 'max_steps': 30}
     for changes, words in (
-        ({'vocabulary': None}, 'labels cannot be looked up in advance: give --vocabulary'),
-        ({'max_steps': None}, 'the number of examples in an epoch is unknown: give --max_steps'),
-        ({'eval_data': ()}, 'can be read only once: give other images as --eval_data'),
+        ({'vocabulary': None}, 'labels cannot be looked up in advance: give vocabulary'),
+        ({'max_steps': None}, 'the number of examples in an epoch is unknown: give max_steps'),
+        ({'eval_data': ()}, 'can be read only once: give other images as eval_data'),
         ({'eval_data': [str(fifo)]}, 'can be read only once, but each'),
         ({'hparams': 'balanced=true'}, 'balanced=true needs data that can be counted'),
     ):

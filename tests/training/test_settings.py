@@ -18,7 +18,7 @@ def test_every_setting_is_declared():
 
 def test_a_setting_of_another_kind_is_refused():
     texts = TextFile()
-    with pytest.raises(FlagError, match='--image_size is for images, but --model=cnn takes texts'):
+    with pytest.raises(FlagError, match='image_size is for images, but model=cnn takes texts'):
         check_kind(texts, Settings(image_size=64), [IMAGES, texts])
     check_kind(texts, Settings(epochs=3), [IMAGES, texts])
     check_kind(IMAGES, Settings(image_size=64), [IMAGES, texts])

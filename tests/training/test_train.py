@@ -96,7 +96,7 @@ def test_bad_images_are_counted_and_shown(settings, archive, tmp_path):
 def test_too_many_bad_images_end_training_with_what_was_learned_saved(settings, archive, tmp_path):
     bad = rewrite(archive, tmp_path / 'bad.tar', data=lambda n, data: b'junk' if n >= 10 else data)
     plan, _ = opened(settings(data=[bad], shuffle_buffer=1, max_steps=40))
-    words = r'10 of 24 images could not be decoded, more than --max_bad_fraction=0.01'
+    words = r'10 of 24 images could not be decoded, more than max_bad_fraction=0.01'
     with pytest.raises(DataError, match=words):
         train(plan)
     assert newest_step(plan) == 3  # the tenth is in the fourth batch
@@ -111,7 +111,7 @@ def test_a_model_dir_that_cannot_be_used(settings, tmp_path):
     assert not list(folder.iterdir())
     folder.rmdir()
     folder.write_text('')
-    with pytest.raises(FlagError, match=r'--model_dir=.*model cannot be written'):
+    with pytest.raises(FlagError, match=r'model_dir=.*model cannot be written'):
         train(plan)
     with pytest.raises(FlagError, match='model is not a folder'):
         opened(settings())
@@ -123,7 +123,7 @@ def is_a_run(model_dir):
 
 
 def test_sizes_that_make_no_network_leave_nothing(settings, tmp_path):
-    with pytest.raises(FlagError, match='--channels and --hparams make no network: Shape') as caught:
+    with pytest.raises(FlagError, match='channels and hparams make no network: Shape') as caught:
         trained(settings(hparams='filters=1000000000'))
     assert '{{node' not in str(caught.value)
     assert not (tmp_path / 'model').exists()
@@ -182,7 +182,7 @@ def test_a_loss_of_nan_says_how_to_go_on(settings, tmp_path):
     assert ('is intact' in str(caught.value)) == all_finite(checkpoint)
     values = values_in(checkpoint)
     write_checkpoint(Path(checkpoint), {**values, 'dense/bias': values['dense/bias'] * np.nan})
-    with pytest.raises(LabError, match=r'Start again with a smaller .* and another --model_dir'):
+    with pytest.raises(LabError, match=r'Start again with a smaller .* and another model_dir'):
         trained(settings(hparams=hparams, max_steps=19))
 
 

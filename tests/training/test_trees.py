@@ -216,12 +216,12 @@ def test_kinds_are_not_mixed_up(data, tmp_path):
             opened(settings(data, tmp_path / 'model', **changes))
 
     trees = str(data.train)
-    fails(DataError, 'holds trees, but --model=cnn takes images', model='cnn', data=[trees], hparams='')
-    fails(DataError, 'holds images, but --model=recursive takes trees', eval_data=[archive])
-    fails(FlagError, '--image_size is for images, but --model=recursive takes trees', image_size=32)
+    fails(DataError, 'holds trees, but model=cnn takes images', model='cnn', data=[trees], hparams='')
+    fails(DataError, 'holds images, but model=recursive takes trees', eval_data=[archive])
+    fails(FlagError, 'image_size is for images, but model=recursive takes trees', image_size=32)
     fails(
         FlagError,
-        '--tokens is for trees, but --model=recursive takes images',
+        'tokens is for trees, but model=recursive takes images',
         data=[archive],
         eval_data=[],
         tokens='tokens.txt',
@@ -234,7 +234,7 @@ def test_kinds_are_not_mixed_up(data, tmp_path):
 def test_a_folder_keeps_its_kind_and_its_tokens(data, model_dir, tmp_path, capsys):
     copy = shutil.copytree(model_dir, tmp_path / 'model')
     archive = str(small_archive(tmp_path))
-    with pytest.raises(FlagError, match='was trained on trees, but --data holds images'):
+    with pytest.raises(FlagError, match='was trained on trees, but data holds images'):
         opened(settings(data, copy, data=[archive], eval_data=[], split='0.5'))
     (copy / 'tokens.txt').write_text('a\na\n')
     with pytest.raises(DataError, match=r"tokens.txt cannot be read as a vocabulary .* holds 'a' twice"):

@@ -54,8 +54,8 @@ def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
         return vgg_settings(archive, tmp_path / 'run', start, hparams, freeze=freeze, **changes)
 
     for wrong, words in [
-        (chosen('backbone', None), '--freeze=backbone would keep random weights: give --warm_start'),
-        (chosen('conv9_1'), "--freeze names the unknown layer 'conv9_1'; did you mean conv"),
+        (chosen('backbone', None), 'freeze=backbone would keep random weights: give warm_start'),
+        (chosen('conv9_1'), "freeze names the unknown layer 'conv9_1'; did you mean conv"),
     ]:
         with pytest.raises(FlagError, match=words):
             opened(wrong)
@@ -68,9 +68,9 @@ def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
         is_frozen = layer != 'conv5'
         assert np.array_equal(found[name], value) == is_frozen, name
         assert (f'{name}/Adam' in found) != is_frozen
-    with pytest.raises(FlagError, match='was trained with --freeze=conv4_2, so that'):
+    with pytest.raises(FlagError, match='was trained with freeze=conv4_2, so that'):
         opened(chosen('', None, max_steps=9))
-    with pytest.raises(FlagError, match='--model=cnn has no layers that can be frozen'):
+    with pytest.raises(FlagError, match='model=cnn has no layers that can be frozen'):
         opened(cnn_settings(archive, tmp_path / 'cnn', freeze='backbone'))
 
 
@@ -91,7 +91,7 @@ def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
     given = Import(tmp_path / 'vgg.ckpt', find_model('vgg'), network, SHAPE, tmp_path / 'names.txt')
     import_weights(given, tmp_path / 'imported')
     chosen = vgg_settings(archive, tmp_path / 'imported', None, ',dense_units=5')
-    with pytest.raises(FlagError, match=r'holds imported weights, .* give --warm_start=\S+imported'):
+    with pytest.raises(FlagError, match=r'holds imported weights, .* give warm_start=\S+imported'):
         opened(chosen)
     chosen = vgg_settings(archive, tmp_path / 'run', tmp_path / 'imported', ',dense_units=5')
     assert opened(chosen)[0].warm_start.new == ()
@@ -99,7 +99,7 @@ def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
 
 def test_a_file_is_imported_first(archive, tmp_path):
     (tmp_path / 'vgg.h5').write_bytes(b'')
-    with pytest.raises(DataError, match=r'--warm_start=\S+vgg.h5 is a file: python -m \S+import_weights'):
+    with pytest.raises(DataError, match=r'warm_start=\S+vgg.h5 is a file: python -m \S+import_weights'):
         opened(vgg_settings(archive, tmp_path / 'run', tmp_path / 'vgg.h5'))
 
 
@@ -156,10 +156,10 @@ def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path)
 @pytest.mark.parametrize(
     ('changes', 'sentence'),
     [
-        ({'image_size': 12}, r'--warm_start=\S+ was trained on images of 8x8x1 .* not 12x12x1'),
+        ({'image_size': 12}, r'warm_start=\S+ was trained on images of 8x8x1 .* not 12x12x1'),
         (
             {'hparams': 'filters=3,dense_units=8'},
-            r'--warm_start=\S+ was made with --hparams=filters=2, not 3',
+            r'warm_start=\S+ was made with filters=2, not 3',
         ),
     ],
 )

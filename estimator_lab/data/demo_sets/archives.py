@@ -108,8 +108,7 @@ def cached_demo(progress: Progress = lambda done, total: None) -> DemoPaths:
     except OSError as error:
         raise DataError(
             f'The built-in data set cannot be written to {folder} ({error.strerror}): set XDG_CACHE_HOME '
-            'to a folder that can be written.',
-            data='Or give --data.',
+            'to a folder that can be written, or train on --data of your own.'
         ) from error
 
 

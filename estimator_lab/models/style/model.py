@@ -108,7 +108,7 @@ def check(params: Params) -> None:
     try:
         shares_of(params.mix, params.styles)
     except FlagError as error:
-        raise FlagError(f'--hparams=mix={params.mix}: {error}') from error
+        raise FlagError(f'--hparams=mix={params.mix}: {error.sentence}') from error
 
 
 def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:
