@@ -66,15 +66,6 @@ def test_vectors_into_a_folder(run, folder, tmp_path):
     assert loaded['probabilities'].shape == (2, 4)
 
 
-def test_decoding_may_differ_from_training(run, folder, monkeypatch):
-    from estimator_lab.data.images import decode, reader
-
-    used = []
-    monkeypatch.setitem(reader.DECODERS, 'fast', lambda *a: used.append(1) or decode.decode_image(*a))
-    run(folder, '--decode=fast')
-    assert used
-
-
 def test_nothing_predicted_is_an_error(run, folder, tmp_path):
     (folder / 'a.png').unlink()
     (folder / 'c.png').unlink()
@@ -137,5 +128,3 @@ def test_top_without_labels_is_a_warning(style_dir, folder, tmp_path, monkeypatc
 def test_paintings_need_a_folder(style_dir, folder, capsys):
     assert invoke(predict, f'--model_dir={style_dir}', str(folder)) == 2
     assert '--files is missing: the new folder for the paintings.' in capsys.readouterr().err
-    assert invoke(predict, f'--model_dir={style_dir}', '--output=x', '--decode=fast', str(folder)) == 2
-    assert '--decode=fast' in capsys.readouterr().err

@@ -123,20 +123,13 @@ def _summary(report: InputReport, paths: Sequence[str], out: Path | None) -> str
     return f'Predicted {good:,} {noun if good > 1 else report.kind.name}: {out}' if out else ''
 
 
-def csv_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:
-    """Writes the head of a CSV table; returns what writes a row of it."""
-    write = csv_writer(stream)
-    write([KEY, *columns, PROBLEM])
-    return lambda row: write([row.get(name, '') for name in (KEY, *columns, PROBLEM)])
-
-
-def json_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:
-    """Returns what writes a row as one line of JSON; a good one has no problem, a bad one nothing else."""
-    return lambda row: stream.write(f'{json_text(row)}\n')
-
-
-FORMATS = {'csv': csv_rows, 'jsonl': json_rows}
-"""By value of --format: (stream, names of the columns) -> what writes a row."""
+def _row_writer(form: str, stream: TextIO, columns: Sequence[str]) -> WriteRow:
+    """Returns what writes a row, in the format of --format; writes the head of a CSV table."""
+    if form == 'jsonl':
+        return lambda row: stream.write(f'{json_text(row)}\n')
+    write, names = csv_writer(stream), (KEY, *columns, PROBLEM)
+    write(names)
+    return lambda row: write([row.get(name, '') for name in names])
 
 
 def _write(
@@ -154,7 +147,7 @@ def _write(
             batch = batch._replace(values={**batch.values, **files.write(batch)})
         clear_status()  # also before the head of the table
         if write is None:
-            write = FORMATS[settings.format](stream, list(table.columns(batch.values)))
+            write = _row_writer(settings.format, stream, list(table.columns(batch.values)))
             left_out = table.left_out(batch.values)
             if left_out and not files:
                 warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')

@@ -87,16 +87,10 @@ def _why_no_model(model_dir: Path) -> str:
         return f'is a checkpoint: name its folder, {model_dir.parent}'
     if not model_dir.is_dir():
         return 'is not a folder'
-    inner = sorted(model_dir.glob('*/experiment.json'), key=lambda path: path.stat().st_mtime, reverse=True)
-    runs = [path.parent for path in inner if not _is_phase(path.parent)]
-    if runs:
-        count = f'{len(runs)} folders of models' if len(runs) > 1 else 'the folder of a model'
-        return f'holds no model itself, but {count}: name one of them, such as {runs[0]}'
-    phases = sorted(path.parent.name for path in inner)
-    if phases:
-        return (
-            f'is still being pre-trained: train on, or name the folder of a phase in it, such as {phases[-1]}'
-        )
+    inner = sorted(model_dir.glob('*/experiment.json'), key=lambda path: path.stat().st_mtime)
+    if inner:
+        count = f'{len(inner)} folders of models' if len(inner) > 1 else 'the folder of a model'
+        return f'holds no model itself, but {count}: name one of them, such as {inner[-1].parent}'
     if found := _newest_checkpoint(model_dir):
         return (
             f'holds the checkpoint {found}, but no experiment.json, which describes its model: copy that '
@@ -128,14 +122,6 @@ def _newest_checkpoint(model_dir: Path) -> str:
 
 def _indexes(model_dir: Path) -> list[Path]:
     return [path for path in model_dir.glob(f'{_CHECKPOINT}*.index') if _INDEX.fullmatch(path.name)]
-
-
-def _is_phase(folder: Path) -> bool:
-    """Returns whether a folder is that of a phase of pre-training, not of a whole model."""
-    with contextlib.suppress(DataError):
-        record = read_record(folder)
-        return record is not None and record.hparams.get('phase') == folder.name
-    return False
 
 
 def _check_examples(record: Record) -> None:

@@ -1,6 +1,5 @@
-"""Session hooks: progress, stopping, the table of layers, loss scales, hyper-parameters."""
+"""Session hooks: progress, stopping, the table of layers, hyper-parameters."""
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -194,40 +193,6 @@ class LayersHook(tf.train.SessionRunHook):
         layers = layer_sizes(tf.get_default_graph(), tf.trainable_variables())
         for line in ('', *summary_lines(layers), ''):
             self.say(line)
-
-
-@dataclass(eq=False)
-class LossScaleHook(tf.train.SessionRunHook):
-    """Reports at the end how many updates loss scaling has skipped, as their gradients were infinite.
-
-    Attributes:
-      say: shows one line to the user.
-    """
-
-    say: Say
-
-    def begin(self) -> None:
-        """Looks up the loss scales."""
-        self._scales = [state[0] for state in tf.get_collection(keys.LOSS_SCALE)]
-        self._skipped = 0
-
-    def after_create_session(self, session: Any, coord: Any) -> None:
-        """Reads the loss scales with which training starts."""
-        self._before = session.run(self._scales)
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Counts how often the step has halved a loss scale."""
-        before, self._before = self._before, run_context.session.run(self._scales)
-        halved = (math.log2(was / now) for was, now in zip(before, self._before, strict=True) if now < was)
-        self._skipped += round(sum(halved))
-
-    def end(self, session: Any) -> None:
-        """Reports the total."""
-        if self._skipped:
-            scales = ' and '.join(f'{scale:g}' for scale in self._before)
-            self.say(
-                f'Infinite gradients in float16: updates skipped {self._skipped:,}, loss scale now {scales}.'
-            )
 
 
 @dataclass(eq=False)

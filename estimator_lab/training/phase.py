@@ -27,7 +27,6 @@ from estimator_lab.training.hooks import (
     EvaluationHook,
     HparamsHook,
     LayersHook,
-    LossScaleHook,
     ProgressHook,
     StopTrainingHook,
 )
@@ -267,8 +266,6 @@ def _train_hooks(
         if phase.is_final:
             row = HparamsHook(plan.choices, str(folder), str(folder / EVALUATION))
             hooks += [LayersHook(plan.say), row]
-        if phase.params.loss_scaling:
-            hooks.append(LossScaleHook(plan.say))
     return hooks
 
 

@@ -97,8 +97,7 @@ def test_the_last_step(planned, settings, last):
         ({'epochs': 1_000_001}, 'epochs=1e+06 must be more than 0, and at most 1,000,000.'),
         (
             {'epochs': 1, 'sources': (replace(A, images=0),), 'data': ['-']},
-            'data=- can be read only once, so the number of examples in an epoch is unknown: give '
-            'max_steps.',
+            'data=- can be read only once, so the number of examples in an epoch is unknown: give max_steps.',
         ),
         (
             {'epochs': 1e6, 'sources': (replace(A, images=6001),)},
@@ -106,8 +105,7 @@ def test_the_last_step(planned, settings, last):
         ),
         (
             {'max_steps': 2, 'phases': (PRE, LAST)},
-            'max_steps=2 ends within pre-training, which takes 2 steps: give more, or fewer '
-            'pretrain_epochs.',
+            'max_steps=2 ends within pre-training, which takes 2 steps: give more, or fewer pretrain_epochs.',
         ),
     ],
 )
