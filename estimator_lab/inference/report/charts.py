@@ -20,9 +20,8 @@ _MOST_POINTS = 400  # drawn of a curve
 _MARKED = 40  # points of a curve, up to which each has a mark that shows its value
 
 _MULTIPLES = (1, 2, 2.5, 5, 10)
-_TINY = 1e-250  # steps whose powers of ten are not all floats
+_NEAR = 1e-12  # difference of two numbers, as a share of them, with no round numbers between
 _SLACK = 1e-9  # of a step, for rounding errors
-_MOST_DIGITS = 17
 
 Curve = Mapping[int, float]
 
@@ -101,12 +100,12 @@ class _Axes:
 
     def grid(self) -> Iterator[Html]:
         """Yields the lines and texts of the ticks."""
-        for value, text in zip(self.up, tick_texts(list(self.up)), strict=True):
+        for value in self.up:
             _, y = self.place(self.ends[0], value)
             yield html(
                 '<line x1="{}" x2="{}" y1="{}" y2="{}" class="grid"/>'
                 '<text x="{}" y="{}" text-anchor="end">{}</text>',
-                *(_LEFT, _WIDTH - _RIGHT, y, y, _LEFT - 6, y + 4, text),
+                *(_LEFT, _WIDTH - _RIGHT, y, y, _LEFT - 6, y + 4, f'{value:.6g}'),
             )
         for step in round_ticks(*self.ends):
             if self.ends[0] <= step <= self.ends[1] and step == int(step):
@@ -143,8 +142,7 @@ def thinned(curve: Curve, most: int = _MOST_POINTS) -> list[tuple[int, float]]:
 
 
 def _share(value: float, low: float, high: float) -> float:
-    # Halves, because the difference of two huge floats overflows.
-    return (value / 2 - low / 2) / (high / 2 - low / 2)
+    return (value - low) / (high - low)
 
 
 def round_ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -155,36 +153,17 @@ def round_ticks(low: float, high: float, most: int = 5) -> list[float]:
         [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
     Args:
-      low: smallest value on the axis.
+      low: smallest value on the axis, a float32 as in summaries.
       high: largest value; for equal ones the axis begins or ends at 0.
       most: intervals between the two values, at most.
     """
     if high == low:
         low, high = (min(low, 0.0), max(high, 0.0)) if low else (0.0, 1.0)
-    apart = high / most - low / most  # the difference of two huge floats overflows
-    if apart <= max(1e-12 * max(abs(low), abs(high)), _TINY) or not math.isfinite(apart * most):
+    apart = (high - low) / most
+    if apart <= _NEAR * max(abs(low), abs(high)):
         return [low, high]
     magnitude = 10.0 ** math.floor(math.log10(apart))
     step = next(times * magnitude for times in _MULTIPLES if times * magnitude >= apart * (1 - _SLACK))
     first, last = math.floor(low / step + _SLACK), math.ceil(high / step - _SLACK)
     digits = 2 - math.floor(math.log10(step))  # of a step of 2.5
     return [round(number * step, digits) for number in range(first, last + 1)]
-
-
-def tick_texts(ticks: Sequence[float]) -> list[str]:
-    """Returns numbers as texts, with the fewest digits by which all of them differ.
-
-    Examples:
-        >>> tick_texts([0.0, 0.25, 0.5]), tick_texts([0.0, 5e6])
-        (['0', '0.25', '0.5'], ['0', '5e+06'])
-    """
-    texts: list[str] = []
-    for digits in range(3, _MOST_DIGITS + 1):
-        texts = [f'{tick:.{digits}g}' for tick in ticks]
-        if len(set(texts)) == len(ticks) and all(map(_is_near, texts, ticks)):
-            break
-    return texts
-
-
-def _is_near(text: str, tick: float) -> bool:
-    return math.isclose(float(text), tick, rel_tol=1e-6)
