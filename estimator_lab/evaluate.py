@@ -36,7 +36,6 @@ COMMAND = Command(
     EvaluationFlags,
     places=['model_dir', 'data'],
     required=['model_dir', 'data'],
-    aliases={'output': 'out'},
 )
 
 if __name__ == '__main__':

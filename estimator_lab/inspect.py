@@ -56,7 +56,6 @@ COMMAND = Command(
     InspectionFlags,
     places=['model_dir', 'image'],
     required=['model_dir'],
-    aliases={'output': 'out'},
 )
 
 if __name__ == '__main__':

@@ -36,7 +36,6 @@ COMMAND = Command(
     PredictionFlags,
     places=['model_dir'],
     required=['model_dir'],
-    aliases={'output': 'files'},
     arguments='[IMAGE|FOLDER|TAR...]',
     prints_rows=True,
 )

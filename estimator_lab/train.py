@@ -31,7 +31,6 @@ An image's label is its parent folder: train/n000001/0001_01.jpg has the label n
 Models:
 """ + '\n'.join(f'  {name:<12} {entry.summary}' for name, entry in MODELS.items())
 _LARGE_CHECKPOINT = 50e6  # bytes
-_SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of bad images, to recommend
 _LENGTH = ('epochs', 'max_steps')
 _OF_ONE_RUN = (
     *('split', 'labels', 'vocabulary', 'model_dir', 'warm_start', 'resume_changed'),
@@ -62,7 +61,7 @@ def main(settings: Settings, line: command.CommandLine) -> int:
         _announce(plan)
     if cluster.tasks:
         _say(f'Task             {cluster}')
-    result = _train(plan, line)
+    result = _train(plan)
     if cluster.is_chief or result.metrics:
         return _conclude(plan, result, line)
     _say(f'The {cluster.task_type} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
@@ -79,7 +78,7 @@ def _check_files(name: str, paths: Sequence[str]) -> None:
         raise DataError(f'--{name}: {error.sentence}') from error
 
 
-def _train(plan: 'Plan', line: command.CommandLine) -> 'Result':
+def _train(plan: 'Plan') -> 'Result':
     from estimator_lab.data.bad_examples import TooManyBadError
     from estimator_lab.training.train import newest_step, train
 
@@ -88,9 +87,9 @@ def _train(plan: 'Plan', line: command.CommandLine) -> 'Result':
     except TooManyBadError as error:
         step = newest_step(plan)
         saved = f'The checkpoint of step {step} is saved.' if step else 'Nothing was learned yet.'
-        allowed = next(share for share in _SHARES if share >= error.share)
-        again = _command(line, ['max_bad_fraction'], f'--max_bad_fraction={allowed:g}')
-        raise DataError(f'{error.sentence} {saved} Check the images, or go on with: {again}') from error
+        raise DataError(
+            f'{error.sentence} {saved} Check the images, or go on with a larger --max_bad_fraction.'
+        ) from error
 
 
 def _demo_data() -> tuple[list[str], list[str]]:

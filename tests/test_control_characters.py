@@ -101,7 +101,7 @@ def test_predictions(run, model_dir, archive, monkeypatch):
 
 
 def test_evaluations(run, model_dir, archive, folder):
-    run(evaluate, f'--model_dir={model_dir}', f'--data={archive}', f'--output={folder / "report"}')
+    run(evaluate, f'--model_dir={model_dir}', f'--data={archive}', f'--out={folder / "report"}')
     run(evaluate, f'--model_dir={model_dir}', f'--data={archive}', '--json')
     for path in (folder / 'report').iterdir():
         if path.suffix != '.png':
@@ -112,7 +112,7 @@ def test_evaluations(run, model_dir, archive, folder):
 
 def test_inspections_and_exports(run, model_dir, archive, folder):
     for name in (r'=n/a\x1b]0;owned\x07.png', '=n/a\x1b]0;owned\x07.png'):  # as it is shown, and as it is
-        arguments = f'--image={archive}:{name}', f'--output={folder / "seen"}'
+        arguments = f'--image={archive}:{name}', f'--out={folder / "seen"}'
         run(inspect, f'--model_dir={model_dir}', *arguments)
     _, err = run(inspect, f'--model_dir={model_dir}', f'--image={archive}:none\x1b', status=1)
     assert 'has no image' in err

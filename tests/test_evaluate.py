@@ -18,7 +18,7 @@ def run(cnn_dir, run_command):
 
 
 def test_tables_and_files(run, archive, tmp_path):
-    status, out, err = run(f'--data={archive}', f'--output={tmp_path / "out"}', '--worst=2')
+    status, out, err = run(f'--data={archive}', f'--out={tmp_path / "out"}', '--worst=2')
     assert (status, err) == (0, '')
     assert re.search(r'^accuracy +0\.\d{4}$', out, re.MULTILINE)
     assert re.search(r'^n000003 +6 +', out, re.MULTILINE)

@@ -31,7 +31,7 @@ def test_pictures_beside_the_model_and_in_tensorboard(run, archive, tmp_path):
 def test_pictures_elsewhere_if_the_model_cannot_be_written_to(run, archive, tmp_path):
     (tmp_path / 'model' / 'inspect').write_text('')  # where the folder would be
     image = f'--image={archive}:train/n000002/0003_01.png'
-    status, _, err = run(image, f'--output={tmp_path / "out"}', '--label=n000001')
+    status, _, err = run(image, f'--out={tmp_path / "out"}', '--label=n000001')
     assert status == 0 and (tmp_path / 'out' / 'saliency.png').exists()
     assert 'so TensorBoard does not show the pictures' in err and err.count('\n') == 1
     status, _, err = run(image)

@@ -59,7 +59,7 @@ def test_json_lines_into_a_file(run, folder, archive, tmp_path):
 
 
 def test_vectors_into_a_folder(run, folder, tmp_path):
-    status, _, _ = run(folder, f'--output={tmp_path / "new"}')
+    status, _, _ = run(folder, f'--files={tmp_path / "new"}')
     assert status == 0
     loaded = np.load(tmp_path / 'new' / 'vectors-00000.npz')
     assert loaded['key'].tolist() == [str(folder / 'a.png'), str(folder / 'c.png')]
@@ -105,7 +105,7 @@ def test_paintings_in_their_photos_sizes(style_dir, folder, tmp_path, capsys):
     from PIL import Image
 
     out = tmp_path / 'out'
-    status = invoke(predict, f'--model_dir={style_dir}', f'--output={out}', '--style=oil', str(folder))
+    status = invoke(predict, f'--model_dir={style_dir}', f'--files={out}', '--style=oil', str(folder))
     said, err = capsys.readouterr()
     assert status == 0
     rows = table(said)

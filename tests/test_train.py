@@ -1,7 +1,6 @@
 """The command as a person runs it: a process, its output and its exit status."""
 
 import re
-import shlex
 
 import pytest
 
@@ -59,9 +58,7 @@ def test_too_many_bad_images_are_judged_in_one_sentence(train, tmp_path):
     (line,) = (line for line in done.stderr.splitlines() if line.startswith('error: '))
     assert re.match(r'error: 1\d of 24 images could not be decoded, more than --max_bad_fraction=0\.2', line)
     assert f'{tmp_path}/model/bad_members.csv lists them. The checkpoint of step ' in line
-    given = {f'--model_dir={tmp_path}/model', f'--data={bad}', '--max_steps=9', *SMALL}
-    program, *flags, last = shlex.split(line.rpartition(' -m ')[2])
-    assert (program, set(flags), last) == ('estimator_lab.train', given, '--max_bad_fraction=0.5')
+    assert line.endswith('Check the images, or go on with a larger --max_bad_fraction.')
 
 
 def test_built_in_data_needs_a_folder_for_it(train):

@@ -11,7 +11,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -81,7 +81,6 @@ class Command:
       places: flags that may be given as arguments, without their names: a folder of a model is
         --model_dir, anything else is the flag that is named last.
       required: flags without which the command does not run.
-      aliases: further names of flags, and the flags they stand for.
       arguments: what the arguments are, such as 'ARCHIVE...' for at least one, or '[IMAGE...]' for any
         number; '' for none.
       prints_rows: whether standard output is for data rather than for sentences.
@@ -92,7 +91,6 @@ class Command:
     settings: type = NoSettings
     places: Sequence[str] = ()
     required: Sequence[str] = ()
-    aliases: Mapping[str, str] = field(default_factory=dict)
     arguments: str = ''
     prints_rows: bool = False
 
@@ -206,8 +204,6 @@ class Command:
     def _flags(self) -> Any:
         values = flags.FlagValues()
         define_flags(self.settings, values)
-        for alias, name in self.aliases.items():
-            flags.DEFINE_alias(alias, name, flag_values=values)
         return values
 
 

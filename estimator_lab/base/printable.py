@@ -6,10 +6,8 @@ which Python uses for bytes that are not UTF-8.
 """
 
 import re
-import unicodedata
 
 _NAME_LENGTH = 100
-_WITHOUT_WIDTH = ('Mn', 'Me', 'Cf')  # categories of Unicode: marks, joiners, variation selectors
 _CONTROLS = '\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'
 _UNPRINTABLE = re.compile(f'[{_CONTROLS}\ud800-\udfff]')
 # A backslash that could be mistaken for the beginning of an escape.
@@ -25,23 +23,6 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(_escape, text)
 
 
-def columns_of(text: str) -> int:
-    """Returns how many columns of a terminal a text takes: two for a wide letter, none for an accent.
-
-    Examples:
-        >>> columns_of('tar'), columns_of('日本')
-        (3, 4)
-    """
-    return sum(
-        0
-        if unicodedata.combining(letter) or unicodedata.category(letter) in _WITHOUT_WIDTH
-        else 2
-        if unicodedata.east_asian_width(letter) in 'WF'
-        else 1
-        for letter in text
-    )
-
-
 def padded(text: str, columns: int) -> str:
     """Returns a text for `columns` columns of a terminal, filled with spaces, or cut with an ellipsis.
 
@@ -50,11 +31,7 @@ def padded(text: str, columns: int) -> str:
         ('tar  ', 'arch…')
     """
     text = printable(text)
-    if columns_of(text) > columns:
-        while columns_of(text) > columns - 1:
-            text = text[:-1]
-        text += '…'
-    return text + ' ' * (columns - columns_of(text))
+    return f'{text:<{columns}}' if len(text) <= columns else f'{text[: columns - 1]}…'
 
 
 def escaped(name: str) -> str:

@@ -124,7 +124,7 @@ def test_help_and_version_end_a_command(monkeypatch, capsys, flag, words):
 
 def test_help_shows_the_flags_by_group():
     assert (
-        make(aliases={'title': 'name'}).help_text()
+        make().help_text()
         == """Does things.
 
 What:
@@ -153,11 +153,6 @@ How:
         (['--fast=maybe'], {}, '--fast=maybe is neither true nor false.'),
         (['--sise=3'], {}, 'There is no flag --sise; did you mean --size? --help lists all.'),
         (['--nonsense'], {}, f'There is no flag --nonsense; --help lists all. {HINT}'),
-        (
-            ['--title_=x'],
-            {'aliases': {'title': 'name'}},
-            f'There is no flag --title_; --help lists all. {HINT}',
-        ),
         (
             ['--momentun=1'],
             {},

@@ -103,7 +103,7 @@ def test_predict_gives_a_row_a_tree(model_dir, tmp_path, capsys):
 
 def test_evaluate_and_inspect(model_dir, data, tmp_path, capsys):
     copy = shutil.copytree(model_dir, tmp_path / 'model')
-    assert invoke(evaluate, f'--model_dir={copy}', f'--data={data.test}', f'--output={tmp_path / "out"}') == 0
+    assert invoke(evaluate, f'--model_dir={copy}', f'--data={data.test}', f'--out={tmp_path / "out"}') == 0
     assert 'on 20 trees after 6 steps' in capsys.readouterr().out
     assert (tmp_path / 'out' / 'worst.csv').exists() and not (tmp_path / 'out' / 'worst.png').exists()
     assert invoke(inspect, f'--model_dir={copy}', '--tree=( ( ( [MAX 2 ) 9 ) ] )') == 0
