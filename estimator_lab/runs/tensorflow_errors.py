@@ -29,6 +29,7 @@ _UNINFORMATIVE = (
     'No new checkpoint ready for evaluation',
     'EventFileWriter writer thread error',  # a full disk, which an error reports
 )
+_NOT_FOUND = 'There was no new checkpoint after the training'  # train_and_evaluate, of a list it can't read
 # The suffixes of files that are being written.
 _UNFINISHED = re.compile(r'(?:_temp/part\S*|\.tempstate\d+|\.tmp\w+)$')
 # The message about a checkpoint whose checksum is wrong.
@@ -73,8 +74,13 @@ def tensorflow_errors_as_sentences(
     except tf.train.NanLossDuringTrainingError as error:
         check()
         raise LabError(f'{_NO_LOSS} {no_number()}') from error
-    except RuntimeError as error:  # as the writer of event files raises it
-        _raise_if_full(error, str(error))
+    except RuntimeError as error:
+        _raise_if_full(error, str(error))  # as the writer of event files raises it
+        if _NOT_FOUND in str(error):
+            raise LabError(
+                'The checkpoint that was saved last could not be read for its evaluation: start again, and '
+                'training goes on from it.'
+            ) from error
         raise
     except OSError as error:
         if error.errno not in NO_ROOM or not (error.filename or folder):

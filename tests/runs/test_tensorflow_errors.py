@@ -71,3 +71,8 @@ def test_a_loss_that_is_no_number_is_said_once(caplog):
     finally:
         tf.get_logger().removeHandler(caplog.handler)
     assert {record.getMessage() for record in caplog.records} == {'Something else.'}
+
+
+def test_a_checkpoint_that_cannot_be_found_for_its_evaluation():
+    with pytest.raises(LabError, match='could not be read for its evaluation'), tensorflow_errors_as_sentences():
+        raise RuntimeError('There was no new checkpoint after the training. Eval status: missing checkpoint')
