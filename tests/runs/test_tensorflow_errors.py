@@ -74,5 +74,6 @@ def test_a_loss_that_is_no_number_is_said_once(caplog):
 
 
 def test_a_checkpoint_that_cannot_be_found_for_its_evaluation():
-    with pytest.raises(LabError, match='could not be read for its evaluation'), tensorflow_errors_as_sentences():
+    why = 'could not be read for its evaluation'
+    with pytest.raises(LabError, match=why), tensorflow_errors_as_sentences():
         raise RuntimeError('There was no new checkpoint after the training. Eval status: missing checkpoint')
