@@ -118,10 +118,6 @@ class _ArrayRows:
         """See `Rows.read`."""
         return [_encoded(self._images[offset]) for offset, *_ in rows]
 
-    def are_there(self, rows: Sequence[Row]) -> bool:
-        """See `Rows.are_there`."""
-        return True
-
 
 def _encoded(image: np.ndarray) -> bytes:
     pixels = image if image.dtype == np.uint8 else to_bytes(image)

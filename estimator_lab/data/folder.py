@@ -56,10 +56,6 @@ class _FolderRows:
         """See `Rows.read`; a file that can't be read is a bad example."""
         return [data_of(Path(self._folder, unescaped(name))) for name in names]
 
-    def are_there(self, rows: Sequence[Row]) -> bool:
-        """See `Rows.are_there`."""
-        return True
-
 
 def data_of(path: Path) -> bytes | BadExampleError:
     """Returns the bytes of a file, or why they can't be read."""

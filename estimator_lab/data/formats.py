@@ -78,13 +78,6 @@ class Rows(Protocol):
           ChangedError: one is no longer there.
         """
 
-    def are_there(self, rows: Sequence[Row]) -> bool:
-        """Whether examples are where they were.
-
-        Raises:
-          OSError: the source can't be read.
-        """
-
 
 class Format(Protocol):
     """A kind of source."""

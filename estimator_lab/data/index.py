@@ -197,20 +197,6 @@ class Index:
         """Whether many reads at once take about as long as one."""
         return self._rows is not None and self._rows.is_slow
 
-    def fits(self) -> bool:
-        """Whether the first, middle and last members are where they were.
-
-        Raises:
-          DataError: the archive can't be read.
-        """
-        if self._rows is None or not len(self):
-            return True
-        places = self._table[_PLACE][sorted({0, len(self) // 2, len(self) - 1})].tolist()
-        try:
-            return self._rows.are_there(places)
-        except (OSError, ValueError) as error:
-            raise DataError(why_unreadable(self.archive, error)) from error
-
     @cached_property
     def fingerprint(self) -> str:
         """Equal for archives with the same members, headers and places; the files' names do not matter."""
@@ -257,8 +243,8 @@ def open_index(
 ) -> Index:
     """Returns the index of a source: the one next to an archive, or in the cache, or a new one.
 
-    A stored index is used only if the archive has the same size as when it was indexed, some of its members
-    are where they were, and the contents of the index are possible.
+    A stored index is used only if the archive has the same size as when it was indexed, and the contents of
+    the index are possible. Each read compares the beginning of a member with its checksum.
 
     Args:
       source: an archive, a text or a folder. A remote archive that fits into the cache is fetched first.
@@ -282,7 +268,7 @@ def open_index(
             raise DataError(why_unreadable(source.name, error)) from error
     for load in (_load_next_to, _load_from_cache):
         found = load(source, kind)
-        if found and found.fits():
+        if found:
             for sentence in found.notes:
                 note(sentence)
             return found

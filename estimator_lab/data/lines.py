@@ -80,11 +80,6 @@ class _LineRows:
                 raise ChangedError
         return list(lines)
 
-    def are_there(self, rows: Sequence[Row]) -> bool:
-        """See `Rows.are_there`."""
-        heads = self._stored.read([(offset, min(size, HEAD)) for offset, size, *_ in rows])
-        return all(zlib.adler32(head) == row[3] for head, row in zip(heads, rows, strict=True))
-
 
 def _lines(file: IO[bytes], name_of: Callable[[int, bytes], str]) -> Iterator[Found]:
     """Yields the lines that are not blank; one that is too long for an example is not kept in memory."""

@@ -109,11 +109,6 @@ class _TarRows:
                 found.append(data[start:])
         return found
 
-    def are_there(self, rows: Sequence[Row]) -> bool:
-        """See `Rows.are_there`."""
-        blocks = self._stored.read([(offset, BLOCK) for offset, *_ in rows])
-        return all(zlib.adler32(block) == row[3] for block, row in zip(blocks, rows, strict=True))
-
 
 def _places(offset: int, size: int, headers: int) -> tuple[tuple[int, int], ...]:
     if not headers:

@@ -237,7 +237,7 @@ def test_an_index_with_impossible_contents_is_replaced(archive, stored, builds, 
 
 def test_a_forged_place_is_not_read(archive, stored):
     rewritten(stored, put('offset', 5, read_index_file(stored).rows['offset'][5] + 512))
-    index = open_index(archive)  # which looks at the first, the middle and the last member
+    index = open_index(archive)
     with pytest.raises(DataError, match=r'has changed since it was indexed\. Remove'):
         index.member(5).read()
 

@@ -154,7 +154,7 @@ def test_each_line_is_a_member_at_its_offset(text):
     assert [(member.offset, member.data) for member in members] == LINES and names(members) == NAMES
     assert kind_of(source_of(text)) is TREES
     for index in (open_index(text, TREES), open_index(text, TREES)):  # made, and read
-        assert [index.name(row) for row in range(len(index))] == NAMES and index.fits()
+        assert [index.name(row) for row in range(len(index))] == NAMES
         assert index.counts == {'1': 2, '2': 2}
         if index.random_access:
             assert members_of(index) == found_in(members)
@@ -167,8 +167,6 @@ def test_a_line_that_has_changed_is_noticed(tmp_path):
     path.write_bytes(TEXT.replace(b'22', b'23'))
     with pytest.raises(DataError, match='has changed since it was indexed'):
         index.member(1).read()
-    path.write_bytes(TEXT.replace(b'no end', b'an end'))
-    assert not index.fits()
 
 
 def test_a_line_that_is_too_long_is_a_bad_example(monkeypatch, tmp_path):
