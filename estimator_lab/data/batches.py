@@ -4,15 +4,15 @@ import itertools
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.kind import Arrays, ExampleReader
-from estimator_lab.data.member import BadExampleError, Member, read_members
+from estimator_lab.data.member import BadExampleError, Member
 
 # Members that a thread reads at once: enough to make the overhead small and to let a decoder batch them, but
 # few enough that a batch occupies two threads, and all pending batches every thread.
@@ -20,7 +20,7 @@ _CHUNK = 32
 _CHUNK_BYTES = 2**20
 _BATCHES_AHEAD = 2
 _MOST_BYTES = 64 * 2**20  # of pending members; a single one may have more
-_READS_AHEAD = 64  # of members over a network
+_WAITING = 16  # more threads where members are read over a network
 
 Result = tuple[Member, Any]
 """A member without its data, and its example or a BadExampleError."""
@@ -69,18 +69,15 @@ def read_batches(
       reader: how they become arrays.
       report: counts the examples, and the bad ones.
       at_once: the most batches that are yielded as one.
-      threads: how many decode; 0 for one more than processors.
+      threads: how many decode; 0 for one more than processors. Over a network, more of them wait for data.
       whole_only: whether an incomplete batch before an error is left out. A position that counts whole
         batches then goes on where it begins.
 
     Raises:
       DataError: raised by `members`, after all preceding batches; or too many examples are bad.
     """
-    # One more than processors: while one thread waits for Python's lock, another one decodes.
-    threads = threads or (os.cpu_count() or 1) + 1
     size = batch_size
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        found = read_examples(read_ahead(members), reader.read, pool, threads, lambda: size)
+    with closing(read_examples(members, reader.read, lambda: size, threads)) as found:
         for number in itertools.count(1):
             some: list[Result] = []
             error: DataError | None = None
@@ -102,25 +99,24 @@ def read_batches(
 def read_examples(
     members: Iterable[Member],
     read: Callable[[Sequence[Member]], list[Any]],
-    pool: ThreadPoolExecutor,
-    threads: int,
     size: Callable[[], int],
-) -> Iterator[Result]:
+    threads: int = 0,
+) -> Generator[Result, None, None]:
     """Yields members with what `read` returns for them, in order; a few batches ahead are under way.
 
     Args:
       members: in order.
-      read: reads some members, in a thread of the pool.
-      pool: of threads.
-      threads: how many.
+      read: reads some members, in a thread.
       size: returns the members of a batch.
+      threads: as for `read_batches`.
 
     Raises:
       DataError: raised by `members` or `read`, after all preceding members.
     """
-    under_way = _UnderWay(read, pool)
+    # While one thread waits for Python's lock, another one decodes.
+    threads = threads or (os.cpu_count() or 1) + 1
     error: DataError | None = None
-    try:
+    with closing(_UnderWay(read, threads)) as under_way:
         try:
             for member in members:
                 under_way.add(member)
@@ -136,9 +132,6 @@ def read_examples(
             yield from under_way.first()
         if error:
             raise error
-    finally:
-        for _, _, future in under_way.pending:
-            future.cancel()
 
 
 class _UnderWay:
@@ -148,8 +141,10 @@ class _UnderWay:
       pending: the members of each chunk without their data, its bytes, and its result.
     """
 
-    def __init__(self, read: Callable[[Sequence[Member]], list[Any]], pool: ThreadPoolExecutor) -> None:
-        self._read, self._pool = read, pool
+    def __init__(self, read: Callable[[Sequence[Member]], list[Any]], threads: int) -> None:
+        self._read = read
+        self._decoding = ThreadPoolExecutor(threads)
+        self._waiting = ThreadPoolExecutor(threads + _WAITING)  # starts no thread before it is needed
         self._chunk: list[Member] = []
         self._chunk_bytes = self._members = self._bytes = 0
         self.pending: deque[tuple[list[Member], int, Future[list[Any]]]] = deque()
@@ -164,7 +159,9 @@ class _UnderWay:
         if len(self._chunk) < least and self._chunk_bytes < _CHUNK_BYTES:
             return
         bare = [member._replace(data=b'') if member.data else member for member in self._chunk]
-        self.pending.append((bare, self._chunk_bytes, self._pool.submit(self._read, self._chunk)))
+        is_slow = any(getattr(member.source, 'is_slow', False) for member in self._chunk)
+        pool = self._waiting if is_slow else self._decoding
+        self.pending.append((bare, self._chunk_bytes, pool.submit(self._read, self._chunk)))
         self._members += len(bare)
         self._bytes += self._chunk_bytes
         self._chunk, self._chunk_bytes = [], 0
@@ -180,57 +177,10 @@ class _UnderWay:
         self._bytes -= weight
         yield from zip(bare, future.result(), strict=True)
 
-
-def read_ahead(members: Iterable[Member]) -> Iterator[Member]:
-    """Yields the same members in the same order; over a network, the next ones are being read already.
-
-    Up to 64 MiB are under way; a larger member is read alone.
-    """
-    pending: deque[Callable[[], Member]] = deque()
-    held: deque[int] = deque()
-    pool: ThreadPoolExecutor | None = None
-    try:
-        for member in members:
-            if getattr(member.source, 'is_slow', False):
-                pool = pool or ThreadPoolExecutor(_READS_AHEAD, 'read-ahead')
-                pending.append(partial(_read, member, pool.submit(read_members, [member])))
-            else:
-                pending.append(partial(_same, member))
-            held.append(member.size)
-            most = _READS_AHEAD if pool else 0
-            while len(pending) > most or (sum(held) > _MOST_BYTES and len(pending) > 1):
-                held.popleft()
-                yield pending.popleft()()
-    except DataError:
-        yield from (read() for read in pending)
-        raise
-    else:
-        yield from (read() for read in pending)
-    finally:
-        if pool:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _same(member: Member) -> Member:
-    return member
-
-
-def _read(member: Member, future: Future[list[bytes | BadExampleError]]) -> Member:
-    """Returns a member that was read ahead."""
-    (data,) = future.result()
-    if isinstance(data, BadExampleError):
-        return member._replace(source=_Failed(data))
-    return member._replace(data=data, source=None)
-
-
-class _Failed(NamedTuple):
-    """Stands for the source of a member that could not be read."""
-
-    reason: BadExampleError
-
-    def read(self, members: Sequence[Member]) -> list[bytes | BadExampleError]:
-        """Returns the reason."""
-        return [self.reason] * len(members)
+    def close(self) -> None:
+        """Ends the threads, without the chunks that are not begun."""
+        for pool in (self._decoding, self._waiting):
+            pool.shutdown(cancel_futures=True)
 
 
 def _batch(found: Sequence[Result], reader: ExampleReader, report: InputReport) -> Batch:

@@ -1,12 +1,10 @@
 """``python -m estimator_lab.data.check``: what archives hold, and what is wrong with it, in one pass."""
 
 import hashlib
-import os
 import statistics
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -216,9 +214,7 @@ class Checker:
         if self._quick:
             yield from ((member, too_large(member.size)) for member in members)
         else:
-            threads = (os.cpu_count() or 1) + 1
-            with ThreadPoolExecutor(threads) as pool:
-                yield from read_examples(members, examined, pool, threads, lambda: _AHEAD)
+            yield from read_examples(members, examined, lambda: _AHEAD)
         scan.skipped.report(scan.note)
 
     def _compare(self, member: Member, digest: bytes) -> None:

@@ -6,17 +6,13 @@ shuffles uncompressed archives as a whole.
 
 import contextlib
 import hashlib
-import os
 import random
 import re
-import resource
 import shlex
-import shutil
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,12 +20,12 @@ from typing import Any
 from estimator_lab import __version__
 from estimator_lab.base.command import Command, CommandLine, python
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.outputs import locked, writing
+from estimator_lab.base.outputs import made_folder, writing
 from estimator_lab.base.printable import escaped, unescaped
 from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.rows import json_text
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.base.whole_files import sync, sync_folder, whole_file
+from estimator_lab.base.whole_files import sync, whole_file
 from estimator_lab.data.archives import Say
 from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.batches import read_examples
@@ -46,12 +42,10 @@ from estimator_lab.data.sources import Source, expand
 
 MANIFEST = 'manifest.json'
 
-_WORKPLACE = '.packing'
 _OWN = re.compile(r'manifest\.json|shard-\d{5,9}-of-\d{5,9}\.tar', re.ASCII)
 _BLOCK = 512
 _AHEAD = 32
 _MOST_SKIPPED = 10_000  # in the manifest
-_SPARE_FILES = 64
 
 _USAGE = """Packs tar archives, plain or compressed, and folders into shuffled, uncompressed shards.
 
@@ -67,7 +61,7 @@ SHA-256 of each shard, for sha256sum."""
 class PackSettings:
     """How archives are packed; `image_size` None copies all bytes without decoding them."""
 
-    shards: int = setting(None, 'number to write', group='Shards', lower=1, upper=10_000)
+    shards: int = setting(None, 'number to write', group='Shards', lower=1, upper=1000)
     image_size: int | None = setting(
         None,
         'scale larger images down to this shorter side, in pixels',
@@ -152,7 +146,7 @@ def pack(sources: Sequence[Source], out: Path, settings: PackSettings, kind: Kin
     Args:
       sources: the archives.
       out: the folder for the shards, created if necessary. If this function fails, it leaves nothing there;
-        if the process is killed, a hidden folder that the next run removes.
+        if the process is killed, shards without a manifest.
       settings: of the packing.
       kind: which members are packed.
       say: shows one line to the user.
@@ -165,83 +159,57 @@ def pack(sources: Sequence[Source], out: Path, settings: PackSettings, kind: Kin
     for label in kind.labels.distinct if kind.labels else ():
         _check_label(label, f'--labels={kind.labels.path if kind.labels else ""}')
     manifest = Manifest(__version__, [source.name for source in sources], asdict(settings))
-    with writing('out', out), _workplace(out) as workplace:
-        _write_shards(sources, workplace, settings, kind, say, manifest)
-        with whole_file(workplace / MANIFEST) as file:
-            file.write(f'{json_text(asdict(manifest), 1)}\n'.encode())
-        # The manifest last: without it no shard counts as complete.
-        for name in (*(shard['file'] for shard in manifest.shards), MANIFEST):
-            (workplace / name).rename(out / name)
-        sync_folder(out)
+    with made_folder('out', out), writing('out', out):
+        if found := sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name)):
+            raise FlagError(f'--out={out} already holds {found[0]}: name another folder, or empty it.')
+        with _shards(out, settings.shards) as shards:
+            _fill(shards, sources, settings, kind, say, manifest)
+            with whole_file(out / MANIFEST) as file:  # the last file: without it no shard counts as complete
+                file.write(f'{json_text(asdict(manifest), 1)}\n'.encode())
     return manifest
 
 
 @contextlib.contextmanager
-def _workplace(out: Path) -> Iterator[Path]:
-    """Yields an empty hidden folder in `out`; that of an unfinished run is removed."""
-    is_new = not out.exists()
-    if not is_new and not out.is_dir():
-        raise FlagError(f'--out={out} is a file, not a folder.')
-    out.mkdir(parents=True, exist_ok=True)
-    workplace = out / _WORKPLACE
+def _shards(out: Path, count: int) -> Iterator[list['_Shard']]:
+    """Yields `count` new shards; if the block fails, they are removed."""
+    shards: list[_Shard] = []
     try:
-        with locked(out, f'--out={out} is being written by another process.'):
-            if os.path.lexists(workplace):
-                others = [path for path in _entries(workplace) if not _OWN.fullmatch(path.name)]
-                if workplace.is_symlink() or not workplace.is_dir() or others:
-                    raise FlagError(
-                        f'--out={out} holds {_WORKPLACE}, which is not the folder of an unfinished run: '
-                        'remove it yourself, or name another folder.'
-                    )
-                shutil.rmtree(workplace)
-            if found := sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name)):
-                raise FlagError(f'--out={out} already holds {found[0]}: name another folder, or empty it.')
-            workplace.mkdir()
-            try:
-                yield workplace
-            except BaseException:
-                for path in out.iterdir():  # those that were moved
-                    if _OWN.fullmatch(path.name):
-                        path.unlink()
-                raise
-            finally:
-                shutil.rmtree(workplace, ignore_errors=True)
+        for number in range(count):
+            shards.append(_Shard(out / f'shard-{number:05}-of-{count:05}.tar'))
+        yield shards
+    except BaseException:
+        for shard in shards:
+            shard.path.unlink()
+        raise
     finally:
-        if is_new:
-            with contextlib.suppress(OSError):  # it is not empty, as it should be
-                out.rmdir()
+        for shard in shards:
+            shard.close()
 
 
-def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
-
-
-def _write_shards(
-    sources: Sequence[Source], folder: Path, settings: PackSettings, kind: Kind, say: Say, manifest: Manifest
+def _fill(
+    shards: Sequence['_Shard'],
+    sources: Sequence[Source],
+    settings: PackSettings,
+    kind: Kind,
+    say: Say,
+    manifest: Manifest,
 ) -> None:
-    """Writes all shards into a folder, and what they hold into the manifest."""
-    count = settings.shards
-    places = _places(count, random.Random(f'seed {settings.seed} shards'))
-    _allow_open_files(count)
+    """Writes the examples into shards, and what these hold into the manifest."""
+    places = _places(len(shards), random.Random(f'seed {settings.seed} shards'))
     labels: Counter[str] = Counter()
-    with ExitStack() as stack:
-        shards = [
-            stack.enter_context(closing(_Shard(folder / f'shard-{number:05}-of-{count:05}.tar')))
-            for number in range(count)
-        ]
-        for member in _members(sources, settings, kind, say, manifest):
-            name = _stored_name(member)
-            shards[next(places)].add(name, member.data)
-            labels[label_of(name)] += 1
-            del member  # before the next is read
-        manifest.images, manifest.labels = labels.total(), dict(sorted(labels.items()))
-        for number, shard in enumerate(shards):
-            if not shard.images:
-                raise DataError(
-                    f'Shard {number} of --shards={count} would be empty: there are only {manifest.images} '
-                    f'{kind.noun}; give fewer --shards.'
-                )
-            manifest.shards.append(shard.finish())
+    for member in _members(sources, settings, kind, say, manifest):
+        name = _stored_name(member)
+        shards[next(places)].add(name, member.data)
+        labels[label_of(name)] += 1
+        del member  # before the next is read
+    manifest.images, manifest.labels = labels.total(), dict(sorted(labels.items()))
+    for number, shard in enumerate(shards):
+        if not shard.images:
+            raise DataError(
+                f'Shard {number} of --shards={len(shards)} would be empty: there are only {manifest.images} '
+                f'{kind.noun}; give fewer --shards.'
+            )
+        manifest.shards.append(shard.finish())
 
 
 def _places(count: int, rng: random.Random) -> Iterator[int]:
@@ -255,10 +223,10 @@ class _Shard:
 
     def __init__(self, path: Path) -> None:
         self.images = 0
-        self._path = path
+        self.path = path
         self._bytes = 0
         self._sum = hashlib.sha256()
-        self._file = path.open('wb')
+        self._file = path.open('xb')
 
     def add(self, name: str, data: bytes) -> None:
         """Appends a member with an escaped name; the shard has the original one."""
@@ -280,7 +248,7 @@ class _Shard:
         self._write(bytes(2 * _BLOCK))
         sync(self._file)
         names = ('file', 'images', 'bytes', 'sha256')
-        values = (self._path.name, self.images, self._bytes, self._sum.hexdigest())
+        values = (self.path.name, self.images, self._bytes, self._sum.hexdigest())
         return dict(zip(names, values, strict=True))
 
     def close(self) -> None:
@@ -308,10 +276,9 @@ def _members(
             data if isinstance(data, BadExampleError) else _shrunk(one, data, settings) for one, data in found
         ]
 
-    threads = (os.cpu_count() or 1) + 1
-    with closing(Progress('Reading')) as progress, ThreadPoolExecutor(threads) as pool:
+    with closing(Progress('Reading')) as progress:
         stored = _stored(sources, settings, kind, say, manifest)
-        for member, result in read_examples(stored, prepared, pool, threads, lambda: _AHEAD):
+        for member, result in read_examples(stored, prepared, lambda: _AHEAD):
             reason = result if isinstance(result, BadExampleError) else None
             report.count(member, reason)
             if reason and len(manifest.skipped) < _MOST_SKIPPED:
@@ -383,15 +350,6 @@ def _check_label(label: str, where: str) -> None:
             f'{where}: the label {label!r} cannot be the name of a folder in a shard, because it holds a '
             r'slash or an escape such as \x41, or begins with a dot: give it another name.'
         )
-
-
-def _allow_open_files(count: int) -> None:
-    """Raises this process's limit of open files as far as possible; beyond that, opening them fails."""
-    wanted = count + _SPARE_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 COMMAND = Command(main, _USAGE, Settings, arguments='ARCHIVE|FOLDER...')

@@ -13,7 +13,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data import bad_examples
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import BadExamples, InputReport
-from estimator_lab.data.batches import Batch, read_ahead, read_batches
+from estimator_lab.data.batches import Batch, read_batches
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.member import BadExampleError, Member
@@ -218,26 +218,9 @@ def test_members_read_by_threads_wait_for_each_other():
 
 def test_many_members_of_a_slow_source_are_under_way_in_order():
     folder = Folder(is_slow=True)
-    members = [Member('f/', str(n), n, size=1, source=folder) for n in range(200)]
-    assert [m.name for m in read_ahead(members)] == [m.name for m in members] and folder.most > 8
-    folder = Folder(is_slow=True)
-    list(read_ahead([Member('f/', str(n), n, size=40 * 2**20, source=folder) for n in range(20)]))
-    assert folder.most <= 3
-
-
-def test_an_error_of_a_slow_source_comes_after_the_members_before():
-    class Broken(Folder):
-        def read(self, members):
-            if members[0].name == '7':
-                raise DataError('gone')
-            return [BadExampleError('bad')] if members[0].name == '3' else super().read(members)
-
-    source, seen = Broken(is_slow=True), []
-    with pytest.raises(DataError, match='gone'):
-        seen.extend(read_ahead([Member('f/', str(n), n, size=1, source=source) for n in range(20)]))
-    assert [m.name for m in seen] == [*'0123456'] and seen[2].data == b'x'
-    with pytest.raises(BadExampleError, match='bad'):
-        seen[3].read()
+    members = [Member('f/', str(2 * n), n, size=1, source=folder) for n in range(200)]
+    (batch,) = read_batches(members, 200, SizeReader(), InputReport(IMAGES), threads=2)
+    assert batch.keys == [member.key for member in members] and folder.most > 4
 
 
 @pytest.mark.parametrize(

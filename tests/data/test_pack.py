@@ -179,7 +179,7 @@ def test_finished_shards_are_never_touched(source, out):
     before = all_bytes(out)
     with pytest.raises(FlagError, match=r'already holds manifest\.json'):
         pack([source], out, PackSettings(2, seed=5), quiet)
-    (out / MANIFEST).unlink()  # someone's own shards, which no unfinished run has left
+    (out / MANIFEST).unlink()  # as a killed run leaves them
     with pytest.raises(FlagError, match=r'already holds shard-00000-of-00002\.tar'):
         pack([source], out, PackSettings(2, seed=5), quiet)
     assert all_bytes(out) == before
@@ -242,32 +242,6 @@ def test_full_disk_and_interrupt_leave_nothing(source, out, monkeypatch, after, 
         assert str(caught.value) == f'--out={out} cannot be written: No space left on device.'
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from estimator_lab.data import pack
-from tests.support.pack_files import packing
-calls, add = [], pack._Shard.add
-def counted(*arguments):
-    if len(calls) == int(sys.argv[3]):
-        os.kill(os.getpid(), 9)
-    calls.append(add)
-    return add(*arguments)
-pack._Shard.add = counted
-packing([sys.argv[1]], Path(sys.argv[2]), pack.PackSettings(3), print)
-"""
-
-
-@pytest.mark.parametrize('call', [0, 50])
-def test_a_killed_run_is_cleared_by_the_next(tmp_path, source, out, call):
-    done = subprocess.run([sys.executable, '-c', KILLED, source, str(out), str(call)], cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert [path.name for path in out.iterdir()] == ['.packing']
-    manifest = pack([source], out, PackSettings(3), quiet)
-    assert manifest.shards == pack([source], tmp_path / 'other', PackSettings(3), quiet).shards
-    assert len(list(out.iterdir())) == 4
-
-
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_command_with_a_sentence_and_without_leftovers(tmp_path, source, out, number):
     """Also while it waits for a pipe, whose writer has sent half an archive and stalls."""
@@ -281,22 +255,12 @@ def test_a_signal_ends_the_command_with_a_sentence_and_without_leftovers(tmp_pat
         file.write(data[: len(data) // 2])
         file.flush()
         until = time.monotonic() + 300
-        while not (out / '.packing').exists() and time.monotonic() < until:
+        while not list(out.glob('*.tar')) and time.monotonic() < until:
             time.sleep(0.05)
         process.send_signal(number)
         _, shown = process.communicate(timeout=300)
     assert process.returncode and shown == 'error: Stopped.\n'
     assert not out.exists()
-
-
-@pytest.mark.parametrize('inside', ['notes.txt', 'sub'])
-def test_a_hidden_folder_with_other_files_is_left_alone(source, out, inside):
-    path = out / '.packing' / inside
-    path.parent.mkdir(parents=True)
-    path.write_text('mine')
-    with pytest.raises(FlagError, match=r'holds \.packing, which is not the folder of an unfinished run'):
-        pack([source], out, PackSettings(1), quiet)
-    assert path.read_text() == 'mine'
 
 
 # The command.
