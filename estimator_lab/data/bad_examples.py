@@ -4,7 +4,7 @@ import csv
 import io
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,48 +56,46 @@ class BadList:
         self.path = path
         self._noun = noun
         self._say = say
-        self._known: set[_Place] | None = None
         self._is_usable = True
         self._lock = threading.Lock()
+        self._known = self._read()
 
     def add(self, member: Member, reason: BadExampleError) -> None:
         """Adds a row to the file, unless its member is there already."""
-        row = (*_place_of(member), _cell(str(reason)))
+        place = _place_of(member)
+        row = (*place, _cell(str(reason)))
         with self._lock:
-            if not self._is_usable or row[:3] in self._read():
+            if not self._is_usable or place in self._known:
                 return
-            self._read().add(row[:3])
+            self._known.add(place)
             try:
                 with self.path.open('ab') as file:
                     file.write(_line(row) if file.tell() else _line(_COLUMNS) + _line(row))
             except OSError as error:
-                self._say(
-                    f'{self.path} cannot be written ({error.strerror}): '
-                    f'bad {self._noun} are counted, not listed.'
-                )
-                self._is_usable = False
+                self._give_up('written', error.strerror)
 
     def places(self, archives: Sequence[str]) -> set[_Place]:
         """Returns the bad examples of some archives, by their names, that are in the file."""
         wanted = {_cell(escaped(archive)) for archive in archives}
-        with self._lock:
-            return {place for place in self._read() if place[0] in wanted}
+        return {place for place in self._known if place[0] in wanted}
 
     def _read(self) -> set[_Place]:
-        if self._known is None:
-            self._known = set()
-            try:
-                with open_regular(self.path) as file:
-                    text = file.read(_LONGEST_LIST).decode('utf-8', 'replace')
-                for line in text.split('\n')[:-1]:  # the last one is incomplete, or empty
-                    if line.count(',') >= 3 and len(row := next(csv.reader([line.rstrip('\r')]), [])) == 4:
-                        self._known.add((row[0], row[1], row[2]))
-            except FileNotFoundError:
-                pass
-            except (OSError, ValueError, csv.Error) as error:
-                self._say(f'{self.path} cannot be read ({error}): bad {self._noun} are counted, not listed.')
-                self._is_usable = False
-        return self._known
+        known: set[_Place] = set()
+        try:
+            with open_regular(self.path) as file:
+                text = file.read(_LONGEST_LIST).decode('utf-8', 'replace')
+            for line in text.split('\n')[:-1]:  # the last one is incomplete, or empty
+                if line.count(',') >= 3 and len(row := next(csv.reader([line.rstrip('\r')]), [])) == 4:
+                    known.add((row[0], row[1], row[2]))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, csv.Error) as error:
+            self._give_up('read', error)
+        return known
+
+    def _give_up(self, verb: str, why: object) -> None:
+        self._say(f'{self.path} cannot be {verb} ({why}): bad {self._noun} are counted, not listed.')
+        self._is_usable = False
 
 
 @dataclass
@@ -120,21 +118,20 @@ class BadExamples:
     total: int | None = None
     listed: BadList | None = None
     archives: Sequence[str] = ()
-    _last: str = ''
-    _places: set[int] | None = None  # hashes, as there may be millions
-    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._places = self.listed.places(self.archives) if self.listed else set()
+        self._last = ''
 
     @property
     def count(self) -> int:
         """How many different bad examples are known."""
-        return len(self._known())
+        return len(self._places)
 
     def add(self, member: Member, reason: BadExampleError) -> None:
         """Adds a bad example to the count and to the list, unless it is there already."""
-        known = self._known()
-        with self._lock:
-            known.add(hash(_place_of(member)))
-            self._last = f'{member.place}: {reason}'
+        self._places.add(_place_of(member))
+        self._last = f'{member.place}: {reason}'
         if self.listed:
             self.listed.add(member, reason)
 
@@ -157,12 +154,6 @@ class BadExamples:
             f'{self.fraction:g} allows{last}{where}.',
             min(self.count / examples, 1.0),
         )
-
-    def _known(self) -> set[int]:
-        with self._lock:
-            if self._places is None:
-                self._places = set(map(hash, self.listed.places(self.archives) if self.listed else ()))
-            return self._places
 
 
 @dataclass

@@ -78,8 +78,12 @@ def test_of_a_stream_of_unknown_size_the_share_is_of_what_was_read():
 
 def test_a_resumed_run_goes_on_counting(tmp_path):
     path = tmp_path / 'bad_members.csv'
-    first, second = (BadExamples(IMAGES, 0.01, 1000, BadList(path, 'images'), ['x.tar']) for _ in range(2))
-    read(report(first), range(8), set(range(8)))
+
+    def bad():
+        return BadExamples(IMAGES, 0.01, 1000, BadList(path, 'images'), ['x.tar'])
+
+    read(report(bad()), range(8), set(range(8)))
+    second = bad()
     with pytest.raises(TooManyBadError, match=rf'^11 of 1,000 .*; {path} lists them'):
         read(report(second), range(8, 16), set(range(8, 16)))
     assert len(path.read_text().splitlines()) == 12
