@@ -1,10 +1,9 @@
 """Input functions: batches of examples -> tf.data, by `Dataset.from_generator`."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,11 +11,9 @@ from estimator_lab.base.interrupts import until_stopped
 from estimator_lab.base.keys import KEY, WEIGHT
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import Batch, read_batches
-from estimator_lab.data.kind import Reader, Signature
+from estimator_lab.data.kind import Arrays, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
-from estimator_lab.data.memory import ROW, Examples, InMemory, encoded_keys
-from estimator_lab.data.order import ONLY_WORKER, IndexedOrder, Order, WorkerShard
-from estimator_lab.data.table import Table
+from estimator_lab.data.order import ONLY_WORKER, Order, WorkerShard
 from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
 
 InputFn = Callable[[], Any]
@@ -60,7 +57,7 @@ def archive_input_fn(
       'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
     examples = _Input(order, reader, batch_size, report, vocabulary, consumed, watch, shard)
-    return lambda: _dataset(examples, reader, labelled=vocabulary is not None)
+    return lambda: _dataset(examples)
 
 
 @dataclass(frozen=True)
@@ -76,48 +73,25 @@ class _Input:
     watch: Callable[[Batch], None] | None
     shard: WorkerShard
 
-    @cached_property
-    def table(self) -> Table | None:
-        """Whose rows the examples are; None if they are whole."""
-        return self.reader.table if self.in_memory else None
-
-    @cached_property
-    def in_memory(self) -> InMemory | None:
-        """All examples, decoded once; None if they are decoded in each epoch, or changed at random."""
-        table, order = self.reader.table, self.order
-        if not table or not isinstance(order, IndexedOrder) or self.shard.world_size > 1 or self.watch:
-            return None
-        if self.reader.plain() != self.reader:
-            return None
-        return InMemory(order, self.reader, table, self.vocabulary, self.batch_size, self.report)
-
-    @cached_property
+    @property
     def at_once(self) -> int:
         """The most batches that are handed over together; each is watched without waiting for others."""
         return 1 if self.watch else batches_at_once(self.reader.signature, self.batch_size)
 
-    def __call__(self) -> Iterator[Examples]:
+    def __call__(self) -> Iterator['_Examples']:
         """Yields the examples until the end, or an error, which the report gets."""
         for some in self.report.until_error(self._found()):
             if len(some.keys):
                 yield some
             # A step without examples still counts, so that the next one finds its own members.
             elif self.consumed or self.watch:
-                blank = {ROW: np.zeros(1, np.int32)} if self.table else self.reader.blank()
-                yield Examples(blank, encoded_keys(['']), np.array([UNKNOWN_ID], np.int64), weight=0.0)
+                ids = np.array([UNKNOWN_ID], np.int64)
+                yield _Examples(self.reader.blank(), _encoded(['']), ids, weight=0.0)
 
-    def _found(self) -> Iterator[Examples]:
-        if self.in_memory:
-            yield from (
-                self.in_memory.onwards(self.consumed(), until_stopped)
-                if self.consumed
-                else self.in_memory.epoch(until_stopped)
-            )
-            return
+    def _found(self) -> Iterator['_Examples']:
         order, shard = self.order, self.shard
-        members = order.onwards(self.consumed(), shard) if self.consumed else order.epoch(0)
         batches = read_batches(
-            members,
+            order.onwards(self.consumed(), shard) if self.consumed else order.epoch(0),
             self.batch_size,
             self.reader,
             self.report,
@@ -131,6 +105,24 @@ class _Input:
             yield from _examples_of(batch, self.batch_size, self.vocabulary)
 
 
+class _Examples(NamedTuple):
+    """Some examples on their way into TensorFlow: arrays of n rows, n keys, n class ids, and their weight.
+
+    They make up `batches` batches of equal size. Keys are bytes.
+    """
+
+    arrays: Arrays
+    keys: np.ndarray
+    ids: np.ndarray
+    weight: float = 1.0
+    batches: int = 1
+
+
+def _encoded(keys: Sequence[str]) -> np.ndarray:
+    """Returns keys as bytes, object [n]: names in an archive; those that are not UTF-8 are restored."""
+    return np.array([key.encode('utf-8', 'surrogateescape') for key in keys], object)
+
+
 def placeholder_features(reader: Reader) -> Features:
     """Returns placeholders for features, for a network that is built without data."""
     return reader.features(
@@ -141,76 +133,55 @@ def placeholder_features(reader: Reader) -> Features:
     )
 
 
-def _examples_of(read: Batch, batch_size: int, vocabulary: Vocabulary | None) -> Iterator[Examples]:
+def _examples_of(read: Batch, batch_size: int, vocabulary: Vocabulary | None) -> Iterator[_Examples]:
     """Yields the examples of a group of batches: together if all batches are whole, else batch by batch.
 
     A batch whose members are all bad has no keys.
     """
     ids = np.array([vocabulary.id_of(label) if vocabulary else 0 for label in read.labels], np.int64)
-    keys = encoded_keys(read.keys)
+    keys = _encoded(read.keys)
     members = len(keys) + len(read.bad)
     if not read.bad and members % batch_size == 0:
-        yield Examples(read.arrays, keys, ids, batches=members // batch_size)
+        yield _Examples(read.arrays, keys, ids, batches=members // batch_size)
         return
     begin = 0
     for first in range(0, members, batch_size):
         last = min(first + batch_size, members)
         end = begin + last - first - sum(first <= bad.place < last for bad in read.bad)
         arrays = {name: array[begin:end] for name, array in read.arrays.items()}
-        yield Examples(arrays, keys[begin:end], ids[begin:end])
+        yield _Examples(arrays, keys[begin:end], ids[begin:end])
         begin = end
 
 
-def _dataset(examples: _Input, reader: Reader, labelled: bool) -> Any:
-    """Returns a Dataset of batches; arrays are handed to TensorFlow whole.
-
-    Args:
-      examples: one batch at a time, or several.
-      reader: gives the signature of the arrays, and makes features of them.
-      labelled: whether the Dataset has class ids as well as features.
-    """
-    table = examples.table
-    several = examples.at_once > 1 or table is not None
-    signature = {ROW: Signature('int32', ())} if table else reader.signature
+def _dataset(examples: _Input) -> Any:
+    """Returns a Dataset of batches; arrays are handed to TensorFlow whole, of one batch or of several."""
+    reader, several = examples.reader, examples.at_once > 1
 
     def elements() -> Iterator[Any]:
         keep_freed_memory()
         for one in examples():
-            weights = np.full(len(one.keys), one.weight, np.float32)
-            columns = one.arrays, one.keys, weights, one.ids
-            if several:
-                columns = _in_batches(columns, one.batches)
-            # TensorFlow gets a reference to the table.
-            yield (table.array, columns) if table else columns
+            columns = one.arrays, one.keys, np.full(len(one.keys), one.weight, np.float32), one.ids
+            yield _in_batches(columns, one.batches) if several else columns
 
-    def example(arrays: Any, keys: Tensor, weights: Tensor, labels: Tensor, rows: Any = None) -> Features:
-        if table:
-            ((name, _),) = reader.signature.items()
-            arrays = {name: tf.gather(rows, arrays[ROW])}
-        features = {**reader.features(arrays), KEY: keys, WEIGHT: weights}
-        return (features, labels) if labelled else features
+    def example(arrays: Any, keys: Tensor, weights: Tensor, labels: Tensor) -> Any:
+        features: Features = {**reader.features(arrays), KEY: keys, WEIGHT: weights}
+        return (features, labels) if examples.vocabulary else features
 
+    rows = [None, None] if several else [None]
+    types = {name: tf.as_dtype(array.type) for name, array in reader.signature.items()}
+    shapes = {name: [*rows, *array.shape] for name, array in reader.signature.items()}
     with tf.name_scope('input'):
-        dataset = tf.data.Dataset.from_generator(elements, *_structure(signature, several, table))
+        dataset = tf.data.Dataset.from_generator(
+            elements, (types, tf.string, tf.float32, tf.int64), (shapes, rows, rows, rows)
+        )
         as_it_is = tf.autograph.experimental.do_not_convert
         if several:
-            dataset = dataset.flat_map(as_it_is(_batches_with_table if table else _batches_of))
+            dataset = dataset.flat_map(as_it_is(_batches_of))
         # Prefetched last, so that a training step finds floats.
         dataset = dataset.map(as_it_is(example), num_parallel_calls=_CAST_AT_ONCE).prefetch(
             _PREFETCHED_BATCHES
         )
         return dataset.with_options(_without_autotuning())
-
-
-def _structure(signature: Mapping[str, Signature], several: bool, table: Table | None) -> tuple[Any, Any]:
-    """Returns the types and the shapes of what a generator yields."""
-    rows = [None, None] if several else [None]
-    types: Any = {name: tf.as_dtype(array.type) for name, array in signature.items()}
-    shapes: Any = {name: [*rows, *array.shape] for name, array in signature.items()}
-    types, shapes = (types, tf.string, tf.float32, tf.int64), (shapes, rows, rows, rows)
-    if table is None:
-        return types, shapes
-    return (tf.as_dtype(table.array.dtype), types), (table.array.shape, shapes)
 
 
 def _without_autotuning() -> Any:
@@ -243,12 +214,6 @@ def batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
 def _batches_of(*columns: Any) -> Any:
     """Returns a Dataset of the batches in [batches, rows, ...], without copying them."""
     return tf.data.Dataset.from_tensor_slices(columns)
-
-
-def _batches_with_table(table: Any, columns: Any) -> Any:
-    """Returns the same with `table` in each batch."""
-    alike = tf.data.Dataset.from_tensors(table).repeat()
-    return tf.data.Dataset.zip((_batches_of(*columns), alike)).map(lambda batch, table: (*batch, table))
 
 
 def _in_batches(columns: Any, count: int) -> Any:

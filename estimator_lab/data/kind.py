@@ -11,7 +11,6 @@ from estimator_lab.data.labels import LabelTable, Vocabulary
 from estimator_lab.data.member import BadExampleError, Member
 
 if TYPE_CHECKING:  # importing TensorFlow takes seconds, and most commands that read archives do without it
-    from estimator_lab.data.table import Table
     from estimator_lab.tf1 import Tensor
 
 K = TypeVar('K', bound='Kind')
@@ -51,10 +50,6 @@ class Reader(ExampleReader, Protocol):
     @property
     def signature(self) -> Mapping[str, Signature]:
         """Types and shapes of the arrays of a batch, by name."""
-
-    @property
-    def table(self) -> 'Table | None':
-        """Keeps the arrays of all examples in memory; None if each is decoded in each epoch."""
 
     def blank(self) -> Arrays:
         """Returns one example that stands in for a batch whose members are all bad."""

@@ -22,7 +22,6 @@ from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.order import Part
 from estimator_lab.data.sources import expand, source_of
-from estimator_lab.data.table import Table
 from estimator_lab.data.trees.kind import TREES
 from tests.support import archive_files
 from tests.support.archive_files import write_tar
@@ -301,7 +300,7 @@ def test_each_image_of_a_folder_is_decoded_and_kept_for_itself(folder):
     """What is decoded once is found by its archive and offset, which the files of a folder need, too."""
     shape = ImageShape(4, 4, 1)
     archives = open_archives([str(folder)], IMAGES)
-    reader = ImageReader(shape, table=Table(archives.total, shape))
+    reader = ImageReader(shape, kept={})
     expected = [decode_image(image(int(m.name[3:5])), *shape) for m in stream_members(folder)]
     for _ in range(2):
         batches = read_batches(archives.order().epoch(0), 5, reader, InputReport(IMAGES))

@@ -21,7 +21,6 @@ from estimator_lab.data.images.decode import (
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.kind import Arrays, Kind, ReaderOptions, Signature
 from estimator_lab.data.member import BadExampleError, Member, read_members
-from estimator_lab.data.table import Table, aligned
 
 if TYPE_CHECKING:
     from estimator_lab.tf1 import Tensor
@@ -30,6 +29,8 @@ DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 """By value of --decode."""
 
 _MEGABYTE = 2**20
+# TensorFlow uses an array in place if it begins at such an address; else it copies, holding Python's lock.
+_ALIGNED = 64
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ class ImageReader:
       shape: to which all images are scaled.
       decode: one of `DECODERS`, or `decode.decode_draft`.
       augmentation: random changes to the images; None for none.
-      table: keeps pixels before augmentation, so that a small data set is decoded once; None for none.
+      kept: pixels before augmentation, or why there are none, by archive and offset, so that a small data set
+        is decoded once; None for none.
     """
 
     shape: ImageShape
     decode: Decode = decode_image
     augmentation: Augmentation | None = None
-    table: Table | None = None
+    kept: dict[tuple[str, int], Decoded] | None = None
 
     @property
     def signature(self) -> Mapping[str, Signature]:
@@ -55,16 +57,7 @@ class ImageReader:
 
     def read(self, members: Sequence[Member]) -> list[Decoded]:
         """Returns the pixels of each member, or why it has none; see `ExampleReader.read`."""
-        if self.table is None:
-            decoded = self._decoded(members)
-        else:
-            kept = [self.table.find(member) for member in members]
-            missing = [member for member, pixels in zip(members, kept, strict=True) if pixels is None]
-            new = self._decoded(missing)
-            for member, pixels in zip(missing, new, strict=True):
-                self.table.add(member, pixels)
-            others = iter(new)
-            decoded = [next(others) if pixels is None else pixels for pixels in kept]
+        decoded = self._decoded(members) if self.kept is None else self._found(members, self.kept)
         if not self.augmentation:
             return decoded
         return [
@@ -76,7 +69,7 @@ class ImageReader:
 
     def collate(self, examples: Sequence[np.ndarray]) -> Arrays:
         """Returns the pixels of images as one array."""
-        batch = aligned(len(examples), self.shape)
+        batch = _aligned(len(examples), self.shape)
         for place, pixels in enumerate(examples):
             batch[place] = pixels
         return {IMAGE: batch}
@@ -102,6 +95,13 @@ class ImageReader:
         from estimator_lab.data.images.export import image_receiver
 
         return image_receiver(self.shape, keeps_size, more)
+
+    def _found(self, members: Sequence[Member], kept: dict[tuple[str, int], Decoded]) -> list[Decoded]:
+        """Returns pixels that are kept, after adding those that are missing."""
+        places = [(member.archive, member.offset) for member in members]
+        missing = {place: one for place, one in zip(places, members, strict=True) if place not in kept}
+        kept.update(zip(missing, self._decoded([*missing.values()]), strict=True))
+        return [kept[place] for place in places]
 
     def _decoded(self, members: Sequence[Member]) -> list[Decoded]:
         found = read_members(members)
@@ -145,9 +145,9 @@ class ImageKind(Kind):
         """
         shape = ImageShape(*options.image_shape)
         count, most = options.examples, options.cache_megabytes * _MEGABYTE
-        table = Table(count, shape) if count is not None and count * math.prod(shape) <= most else None
+        fits = count is not None and count * math.prod(shape) <= most
         augmentation = parse_augmentation(options.augment, options.seed)
-        return ImageReader(shape, DECODERS[options.decode], augmentation, table)
+        return ImageReader(shape, DECODERS[options.decode], augmentation, {} if fits else None)
 
     def serving_inputs(self, shape: Sequence[int]) -> dict[str, str]:
         """Describes the inputs of an export: encoded images, or pixels of `shape`."""
@@ -156,6 +156,14 @@ class ImageKind(Kind):
             '': 'image_bytes, string [n]: JPEG or PNG files',
             'pixels': f'image, float32 [n, {height}, {width}, {channels}] in [0, 1]',
         }
+
+
+def _aligned(count: int, shape: ImageShape) -> np.ndarray:
+    """Returns an uninitialised array, uint8 [count, *shape], that TensorFlow uses without a copy."""
+    size = count * math.prod(shape)
+    room = np.empty(size + _ALIGNED, np.uint8)
+    first = -room.ctypes.data % _ALIGNED
+    return room[first : first + size].reshape(count, *shape)
 
 
 IMAGES = ImageKind()

@@ -50,10 +50,6 @@ class TreeReader:
         """
         return {name: Signature('int32', (None,)) for name in FEATURES}
 
-    @property
-    def table(self) -> None:
-        """None: trees are parsed in each epoch."""
-
     def read(self, members: Sequence[Member]) -> list[ParsedTree | BadExampleError]:
         """Returns the arrays of each member, or why it is bad; see `ExampleReader.read`."""
         return [

@@ -14,7 +14,6 @@ from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.data.table import Table
 from tests.support import archive_files
 
 pytestmark = pytest.mark.once
@@ -147,9 +146,9 @@ def test_bad_images_have_the_same_places_and_reasons_as_exactly_decoded():
 def test_augmentation_and_cache_are_the_same_as_with_single_images():
     augmentation = Augmentation(shift=3, mirror=True, seed=1)
     plain, _ = batches(decode_image_fast)
-    table = Table(19, SHAPE)
+    kept = {}
     for _ in range(2):
-        found, _ = batches(decode_image_fast, augmentation=augmentation, table=table)
+        found, _ = batches(decode_image_fast, augmentation=augmentation, kept=kept)
         for one, other in zip(found, plain, strict=True):
             expected = [
                 augmentation(pixels, key.removeprefix('a.tar:'), 3)
