@@ -1,9 +1,10 @@
 import os
 import tarfile
 
+import pytest
+
 from estimator_lab.data import demo
-from estimator_lab.data.demo_sets import listops
-from estimator_lab.data.demo_sets.archives import write_demo
+from estimator_lab.data.demo_sets import archives, listops
 from tests.support.commands import invoke
 
 
@@ -12,13 +13,19 @@ def names_in(path):
         return archive.getnames()
 
 
-def test_the_command_writes_both_archives(monkeypatch, tmp_path, capsys):
-    small = write_demo(tmp_path / 'cache', identities=2, train_per_identity=2, test_per_identity=1)
-    monkeypatch.setattr(demo, 'cached_demo', lambda: small)
+@pytest.fixture
+def few(monkeypatch, tmp_path):
+    """Three faces, in a cache folder of their own."""
+    monkeypatch.setattr(archives, 'IDENTITIES', 3)
+    monkeypatch.setattr(archives, 'IMAGES_EACH', {'train': 2, 'test': 1})
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+
+
+def test_the_command_writes_both_archives(few, tmp_path, capsys):
     assert invoke(demo, str(tmp_path / 'faces')) == 0
-    for name, images in (('train.tar', 4), ('test.tar', 2)):
+    for name, images in (('train.tar', 6), ('test.tar', 3)):
         assert len(names_in(tmp_path / 'faces' / name)) == images
-    with tarfile.open(small.test) as archive:
+    with tarfile.open(tmp_path / 'faces/test.tar') as archive:
         first = archive.extractfile('test/n000001/0001_01.jpg').read()
     assert (tmp_path / 'faces/n000001.jpg').read_bytes() == first
     assert 'train.tar' in capsys.readouterr().out
@@ -30,12 +37,12 @@ def test_the_command_writes_both_archives(monkeypatch, tmp_path, capsys):
     assert not (tmp_path / 'one').exists()
 
 
-def test_a_failed_write_leaves_no_folder(monkeypatch, tmp_path, capsys):
+def test_a_failed_write_leaves_no_folder(few, monkeypatch, tmp_path, capsys):
+    archives.cached_demo()
+
     def fail(*paths):
         raise OSError(28, 'No space left on device')
 
-    small = write_demo(tmp_path / 'cache', identities=2, train_per_identity=2, test_per_identity=1)
-    monkeypatch.setattr(demo, 'cached_demo', lambda: small)
     monkeypatch.setattr(os, 'fsync', fail)
     assert invoke(demo, str(tmp_path / 'faces')) == 1
     assert 'faces cannot be written: No space left on device.' in capsys.readouterr().err

@@ -16,17 +16,13 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.whole_files import whole_file
-from estimator_lab.data.demo_sets.faces import (
-    TEST_STREAM,
-    TRAIN_STREAM,
-    Identity,
-    draw_face,
-    generator,
-    make_identities,
-)
+from estimator_lab.data.demo_sets.faces import STREAMS, Identity, draw_face, generator, make_identities
 from estimator_lab.data.files import cache_folder
 
-DEMO_VERSION = 3  # In the folder's name: increase it when the same arguments give different images.
+DEMO_VERSION = 3  # In the folder's name: increase it when other images are drawn.
+IDENTITIES = 10
+IMAGES_EACH = {'train': 160, 'test': 40}
+"""Images of each identity by archive."""
 
 FASHION_LABELS = (
     *('t-shirt', 'trouser', 'pullover', 'dress', 'coat'),
@@ -60,56 +56,33 @@ class DemoPaths(NamedTuple):
     test: Path
 
 
-def write_demo(
-    folder: Path,
-    *,
-    identities: int = 10,
-    train_per_identity: int = 160,
-    test_per_identity: int = 40,
-    progress: Progress = lambda done, total: None,
-) -> DemoPaths:
-    """Writes train.tar and test.tar of faces below `folder`, or returns at once if they are there.
-
-    The archives are in a folder named after all arguments, so that other arguments never find stale
-    files. The same arguments and the same Pillow give the same bytes. Each archive appears whole or
-    not at all. `progress` is called after every image with (images done, images in all).
-
-    Raises:
-      ValueError: `identities` is above MAX_IDENTITIES.
-      OSError: the folder cannot be written.
-    """
-    people = make_identities(identities, 0)
-    counts = f'{identities}x{train_per_identity}+{test_per_identity}'
-    folder = Path(folder) / f'demo-v{DEMO_VERSION}-seed0-{counts}'
-    paths = DemoPaths(folder / 'train.tar', folder / 'test.tar')
-    done, total = 0, identities * (train_per_identity + test_per_identity)
-    parts = ((paths.train, TRAIN_STREAM, train_per_identity), (paths.test, TEST_STREAM, test_per_identity))
-    for path, stream, each in parts:
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            _write_archive(path, _counted(_faces(people, path.stem, stream, each), progress, done, total))
-        done += identities * each
-    return paths
-
-
 def cached_demo(progress: Progress = lambda done, total: None) -> DemoPaths:
-    """Returns the default faces, drawn into the user's cache folder at their first use.
+    """Returns the faces, drawn into the user's cache folder at their first use.
+
+    The same Pillow gives the same bytes. Each archive appears whole or not at all.
 
     Args:
-      progress: as in `write_demo`.
+      progress: called after every image with (images done, images in all).
 
     Raises:
       DataError: the cache folder cannot be written.
     """
-    folder = cache_folder()
+    counts = f'{IDENTITIES}x{IMAGES_EACH["train"]}+{IMAGES_EACH["test"]}'
+    folder = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-{counts}'
+    people = make_identities(IDENTITIES)
+    done, total = 0, IDENTITIES * sum(IMAGES_EACH.values())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return write_demo(folder, progress=progress)
+        for split, each in IMAGES_EACH.items():
+            if not (path := folder / f'{split}.tar').exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                _write_archive(path, _counted(_faces(people, split, each), progress, done, total))
+            done += IDENTITIES * each
     except OSError as error:
         raise DataError(
-            f'The built-in data set cannot be written to {folder} ({error.strerror}): set XDG_CACHE_HOME '
-            'to a folder that can be written, or train on --data of your own.'
+            f'The built-in data set cannot be written to {folder.parent} ({error.strerror}): set '
+            'XDG_CACHE_HOME to a folder that can be written, or train on --data of your own.'
         ) from error
+    return DemoPaths(folder / 'train.tar', folder / 'test.tar')
 
 
 def write_keras_set(folder: Path, name: str) -> DemoPaths:
@@ -139,11 +112,11 @@ def write_keras_set(folder: Path, name: str) -> DemoPaths:
     return paths
 
 
-def _faces(people: list[Identity], split: str, stream: int, each: int) -> Iterator[tuple[str, bytes]]:
+def _faces(people: list[Identity], split: str, each: int) -> Iterator[tuple[str, bytes]]:
     """Yields names and JPEG bytes, in identity order."""
     for number, person in enumerate(people):
         for index in range(each):
-            rng = generator(stream, number, index, 0)
+            rng = generator(STREAMS[split], number, index)
             buffer = io.BytesIO()
             draw_face(person, rng).save(buffer, 'JPEG', quality=int(rng.integers(60, 96)))
             yield f'{split}/n{number + 1:06d}/{index + 1:04d}_01.jpg', buffer.getvalue()

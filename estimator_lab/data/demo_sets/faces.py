@@ -5,8 +5,7 @@ occlusion and camera, so that a linear model on the pixels fails and a small con
 not.
 
 No two identities are near-twins. Each of seven features has seven variants, and those of an identity
-are a Reed-Solomon code word over GF(7): of up to 49 identities any two share at most one feature, of
-up to 343 at most two, whatever the seed.
+are a Reed-Solomon code word over GF(7): of up to 49 identities any two share at most one feature.
 """
 
 import math
@@ -18,14 +17,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-MAX_IDENTITIES = 7**5  # Beyond it two identities could share five of the seven features.
-
 Colour = tuple[int, int, int]
 Points = npt.NDArray[np.float64]  # [n, 2], in head units: -1 to 1 across and down any head.
 
 _SUPERSAMPLE = 2  # Faces are drawn this many times larger and reduced, which smooths the edges.
-# First words of the generators' seeds.
-TRAIN_STREAM, TEST_STREAM, _VARIANTS, _LOOKS = 1, 2, 3, 4
+STREAMS = {'train': 1, 'test': 2, 'variants': 3, 'looks': 4}
+"""First words of the generators' seeds."""
 
 
 def _path(*xy: float) -> Points:
@@ -179,10 +176,9 @@ class Identity:
     hair_colour: Colour
 
 
-def generator(stream: int, identity: int, index: int, seed: int) -> np.random.Generator:
+def generator(stream: int, identity: int = 0, index: int = 0) -> np.random.Generator:
     """Returns the generator of one image or identity, which depends on no others."""
-    # A seed of several 32-bit words would shift all words after it, so it comes last.
-    return np.random.default_rng([stream, identity, index, seed])
+    return np.random.default_rng([stream, identity, index, 0])
 
 
 def _code_word(number: int) -> list[int]:
@@ -191,22 +187,14 @@ def _code_word(number: int) -> list[int]:
     return [sum(d * point**power for power, d in enumerate(digits)) % 7 for point in range(7)]
 
 
-def make_identities(count: int, seed: int) -> list[Identity]:
-    """Returns `count` identities; the first ones do not depend on `count`.
-
-    Raises:
-      ValueError: `count` is not in 1 to MAX_IDENTITIES, or `seed` is negative.
-    """
-    if not 1 <= count <= MAX_IDENTITIES:
-        raise ValueError(f'identities must be 1 to {MAX_IDENTITIES}, not {count}.')
-    if seed < 0:
-        raise ValueError(f'seed must be 0 or more, not {seed}.')
-    rng = generator(_VARIANTS, 0, 0, seed)
+def make_identities(count: int) -> list[Identity]:
+    """Returns `count` identities; the first ones do not depend on `count`."""
+    rng = generator(STREAMS['variants'])
     tables = (OUTLINES, HAIR, EYES, BROWS, NOSES, MOUTHS, EXTRAS)
     variants = [[list(table)[i] for i in rng.permutation(7)] for table in tables]
     people = []
     for number in range(count):
-        rng = generator(_LOOKS, number, 0, seed)
+        rng = generator(STREAMS['looks'], number)
         ears = float(rng.uniform(0.12, 0.24))
         skin, hair = (palette[rng.integers(5)] for palette in (_SKINS, _HAIR_COLOURS))
         word = zip(variants, _code_word(number), strict=True)
