@@ -11,7 +11,7 @@ from PIL import Image
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.keys import to_bytes
 from estimator_lab.base.printable import escaped
-from estimator_lab.data.formats import Found, Row, Rows, Scan
+from estimator_lab.data.formats import Format, Found, Row, Scan
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.sources import Source, Stamp
@@ -87,36 +87,18 @@ def check_values(images: np.ndarray) -> None:
         raise FlagError(f'An array of floats has pixels in [0, 1], not {what}: divide by 255, or give uint8.')
 
 
-class ArrayFormat:
-    """Arrays: a `formats.Format`. An image is encoded as PNG whenever it is read."""
-
-    is_cached = False
-
-    def scan(self, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
-        """See `Format.scan`."""
-        assert isinstance(source, ArraySource)
-        for row, (image, label) in enumerate(zip(source.images, source.labels, strict=True)):
-            data = b'' if scan.headers_only else _encoded(image)
-            checksum = zlib.crc32(np.ascontiguousarray(image))
-            yield Found(str(row), row, image.nbytes, checksum=checksum, label=label, data=data)
-
-    def rows(self, source: Source) -> Rows | None:
-        """See `Format.rows`."""
-        assert isinstance(source, ArraySource)
-        return _ArrayRows(source.images)
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+    """Yields the images, each encoded as PNG, as whenever it is read."""
+    assert isinstance(source, ArraySource)
+    for row, (image, label) in enumerate(zip(source.images, source.labels, strict=True)):
+        data = b'' if scan.headers_only else _encoded(image)
+        checksum = zlib.crc32(np.ascontiguousarray(image))
+        yield Found(str(row), row, image.nbytes, checksum=checksum, label=label, data=data)
 
 
-class _ArrayRows:
-    """The images of an array: a `formats.Rows`."""
-
-    is_slow = False
-
-    def __init__(self, images: np.ndarray) -> None:
-        self._images = images
-
-    def read(self, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
-        """See `Rows.read`."""
-        return [_encoded(self._images[offset]) for offset, *_ in rows]
+def _read(source: ArraySource, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
+    """See `Format.read`."""
+    return [_encoded(source.images[offset]) for offset, *_ in rows]
 
 
 def _encoded(image: np.ndarray) -> bytes:
@@ -126,3 +108,7 @@ def _encoded(image: np.ndarray) -> bytes:
         file, 'PNG', compress_level=_FAST
     )
     return file.getvalue()
+
+
+ARRAY = Format(_scan, lambda source: source, _read, is_cached=False)
+"""Arrays of images."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.printable import escaped, unescaped
+from estimator_lab.base.printable import escaped
 from estimator_lab.data.arrays import ArraySource
 from estimator_lab.data.folder import data_of
 from estimator_lab.data.formats import Scan
@@ -17,7 +17,7 @@ from estimator_lab.data.index import Note, build_index, open_index, scan_members
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import MAX_MEMBER_BYTES, BadExampleError, Member
-from estimator_lab.data.order import ONLY_WORKER, WorkerShard
+from estimator_lab.data.order import ONLY_WORKER, IndexedOrder, WorkerShard
 from estimator_lab.data.sources import STDIN, Source, decompressed, expand, source_of, why_unreadable
 from estimator_lab.data.tar import is_tar
 from estimator_lab.data.tar_headers import BLOCK
@@ -78,17 +78,12 @@ class ExampleInput:
         def progress(share: float) -> None:
             self._share = (done + share) / len(self.sources)
 
-        if source.is_folder:
+        if source.is_folder or isinstance(source, ArraySource):
             index = build_index(source, self.kind, note=self._note)
-            for row in range(len(index)):
-                member = index.member(row)
-                path = Path(source.url, unescaped(member.name))
-                yield member._replace(archive='', name=escaped(str(path)), offset=0, source=_File(path))
+            members = IndexedOrder([index]).epoch(0)
+            yield from members if source.is_folder else (one._replace(archive='') for one in members)
             if index.damage:
                 raise DataError(index.damage)
-            return
-        if isinstance(source, ArraySource):
-            yield from (member._replace(archive='') for member in scan_members(source, self.kind, Scan()))
             return
         if source.is_pipe:
             source = _Opened(source)

@@ -9,52 +9,32 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped, unescaped
 from estimator_lab.base.regular_files import read_regular
 from estimator_lab.data.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
-from estimator_lab.data.formats import Found, Row, Rows, Scan
+from estimator_lab.data.formats import Format, Found, Row, Scan
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import MOST_SIDECAR_BYTES, SIDECAR_SUFFIXES, sidecar_label
 from estimator_lab.data.member import MAX_MEMBER_BYTES, BadExampleError, too_large
 from estimator_lab.data.sources import Source, why_unreadable
 
 
-class FolderFormat:
-    """Folders: a `formats.Format`. They are listed at each start, which takes less time than reading them."""
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+    """Yields the files in the order of their names.
 
-    is_cached = False
-
-    def scan(self, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
-        """See `Format.scan`.
-
-        The label of a file is the name of its folder, which may be this one, unless a table or a file next to
-        it gives another.
-        """
-        own_name = escaped(Path(source.url).resolve().name)
-        rows = _FolderRows(source)
-        for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped)):
-            name = escaped(path)
-            home = '' if '/' in path else own_name
-            data, reason = b'', too_large(size)
-            if not (scan.headers_only or reason):
-                (found,) = rows.read([(number, size, 0, 0)], [name])
-                data, reason = (b'', found) if isinstance(found, BadExampleError) else (found, None)
-            yield Found(name, number, size, label=label, data=data, reason=reason, home=home)
-            del data  # before the next is read
-
-    def rows(self, source: Source) -> Rows | None:
-        """See `Format.rows`."""
-        return _FolderRows(source)
+    The label of a file is the name of its folder, which may be this one, unless a table or a file next to
+    it gives another.
+    """
+    own_name = escaped(Path(source.url).resolve().name)
+    for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped)):
+        name = escaped(path)
+        home = '' if '/' in path else own_name
+        found = too_large(size) or (b'' if scan.headers_only else data_of(Path(source.url, path)))
+        data, reason = (b'', found) if isinstance(found, BadExampleError) else (found, None)
+        yield Found(name, number, size, label=label, data=data, reason=reason, home=home)
+        del data, found  # before the next is read
 
 
-class _FolderRows:
-    """The files of a folder: a `formats.Rows`."""
-
-    is_slow = False
-
-    def __init__(self, source: Source) -> None:
-        self._folder = source.url
-
-    def read(self, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
-        """See `Rows.read`; a file that can't be read is a bad example."""
-        return [data_of(Path(self._folder, unescaped(name))) for name in names]
+def _read(source: Source, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
+    """See `Format.read`; a file that can't be read is a bad example."""
+    return [data_of(Path(source.url, unescaped(name))) for name in names]
 
 
 def data_of(path: Path) -> bytes | BadExampleError:
@@ -139,3 +119,7 @@ def _sidecar_label(parent: str, name: str, present: set[str], used: set[str]) ->
             if label is not None:
                 return label
     return None
+
+
+FOLDER = Format(_scan, lambda source: source, _read, is_cached=False)
+"""Folders, which are listed at each start: that takes less time than reading them."""

@@ -1,11 +1,11 @@
 """What a kind of source has to provide: a list of its examples, and if possible their data by places.
 
-A new one, such as ZIP archives, is a module with a class as `Format`, and a line in `index.format_of`.
+A new one, such as ZIP archives, is a module with a `Format`, and a line in `index.format_of`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from estimator_lab.data.files import SkippedFiles
 from estimator_lab.data.kind import Kind
@@ -63,35 +63,20 @@ class Scan:
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
 
 
-class Rows(Protocol):
-    """Reads examples at their places; many threads call it at the same time."""
+class Format(NamedTuple):
+    """A kind of source.
 
-    @property
-    def is_slow(self) -> bool:
-        """Whether many reads at once take about as long as one, as over a network."""
+    Attributes:
+      scan: yields the examples of a source in stored order, one in memory at a time. Raises DataError where
+        it can't be read, or is damaged; every example before the damage is yielded first.
+      opened: returns a source as `read` accepts it; None if it has no random access. Raises OSError.
+      read: returns the data of examples, given what `opened` returned, their rows and their names; or why
+        they have none. Many threads call it at the same time. Raises OSError if the source can't be read,
+        ChangedError if an example is no longer there.
+      is_cached: whether an index of it is kept for later starts.
+    """
 
-    def read(self, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
-        """Returns the data of examples, or why they have none.
-
-        Raises:
-          OSError: the source can't be read.
-          ChangedError: one is no longer there.
-        """
-
-
-class Format(Protocol):
-    """A kind of source."""
-
-    @property
-    def is_cached(self) -> bool:
-        """Whether an index of it is kept for later starts."""
-
-    def scan(self, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
-        """Yields the examples of a source in stored order, one in memory at a time.
-
-        Raises:
-          DataError: it can't be read, or is damaged; every example before the damage is yielded first.
-        """
-
-    def rows(self, source: Source) -> Rows | None:
-        """Returns how examples are read at their places; None if the source has no random access."""
+    scan: Callable[[Source, Kind, Scan], Iterator[Found]]
+    opened: Callable[[Source], Any]
+    read: Callable[[Any, Sequence[Row], Sequence[str]], list[bytes | BadExampleError]]
+    is_cached: bool

@@ -16,7 +16,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,10 +24,10 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.urls import unsigned
 from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data import remote
-from estimator_lab.data.arrays import ArrayFormat, ArraySource
+from estimator_lab.data.arrays import ARRAY, ArraySource
 from estimator_lab.data.files import cache_folder
-from estimator_lab.data.folder import FolderFormat
-from estimator_lab.data.formats import ChangedError, Format, Rows, Scan
+from estimator_lab.data.folder import FOLDER
+from estimator_lab.data.formats import ChangedError, Format, Scan
 from estimator_lab.data.index_file import (
     FORMAT,
     ROW,
@@ -38,10 +38,10 @@ from estimator_lab.data.index_file import (
 )
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import FROM_SIDECARS, LabelColumn, label_of
-from estimator_lab.data.lines import LineFormat
+from estimator_lab.data.lines import LINES
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.sources import Source, why_unreadable
-from estimator_lab.data.tar import TarFormat
+from estimator_lab.data.tar import TAR
 
 SUFFIX = '.index'
 
@@ -55,10 +55,10 @@ ShowProgress = Callable[[str, float | None], None]
 def format_of(source: Source, kind: Kind) -> Format:
     """Returns the kind of a source."""
     if isinstance(source, ArraySource):
-        return ArrayFormat()
+        return ARRAY
     if source.is_folder:
-        return FolderFormat()
-    return LineFormat() if kind.has_lines else TarFormat()
+        return FOLDER
+    return LINES if kind.has_lines else TAR
 
 
 def scan_members(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
@@ -104,6 +104,7 @@ class Index:
         self.lasts = True
         self.instead = header.instead
         self._kind = kind
+        self._format = format_of(source, kind)
         self._header = header
         self._ends = self._table['name_end']
 
@@ -128,7 +129,7 @@ class Index:
     @cached_property
     def random_access(self) -> bool:
         """Whether members can be read without the preceding ones."""
-        return self._rows is not None
+        return self._opened is not None
 
     @property
     def label_ids(self) -> np.ndarray:
@@ -178,9 +179,8 @@ class Index:
           DataError: the archive can't be read, or is no longer the one that was indexed.
         """
         rows = self._table[_PLACE][[member.row for member in members]].tolist()
-        assert self._rows is not None, 'it has random access'
         try:
-            return self._rows.read(rows, [member.name for member in members])
+            return self._format.read(self._opened, rows, [member.name for member in members])
         except ChangedError as error:
             remedy = 'Start again: it is then indexed anew.'
             with contextlib.suppress(OSError, DataError):
@@ -195,7 +195,7 @@ class Index:
     @property
     def is_slow(self) -> bool:
         """Whether many reads at once take about as long as one."""
-        return self._rows is not None and self._rows.is_slow
+        return getattr(self._opened, 'is_slow', False)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -223,9 +223,9 @@ class Index:
         write_index_file(path, Contents(self._header, self._table, self._names))
 
     @cached_property
-    def _rows(self) -> Rows | None:
+    def _opened(self) -> Any:
         try:
-            return format_of(self.source, self._kind).rows(self.source)
+            return self._format.opened(self.source)
         except (OSError, ValueError) as error:
             raise DataError(why_unreadable(self.archive, error)) from error
 

@@ -4,14 +4,14 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import IO, Any
+from typing import IO
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.formats import ChangedError, Found, Row, Rows, Scan
+from estimator_lab.data.formats import ChangedError, Format, Found, Row, Scan
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import BadExampleError, too_large
-from estimator_lab.data.sources import MAGIC_BYTES, Source, decompressed, is_compressed, why_unreadable
-from estimator_lab.data.stored import open_stored
+from estimator_lab.data.sources import Source, decompressed, why_unreadable
+from estimator_lab.data.stored import Stored, open_stored
 
 HEAD = 512
 _CHUNK = 2**20
@@ -23,62 +23,40 @@ def is_text(head: bytes) -> bool:
     return bool(head) and not _BINARY.search(head)
 
 
-class LineFormat:
-    """Texts, plain or compressed: a `formats.Format`."""
-
-    is_cached = True
-
-    def scan(self, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
-        """See `Format.scan`; blank lines are left out."""
-        with ExitStack() as stack:
-            raw = stack.enter_context(source.open())
-            size = 0 if source.is_pipe else source.stamp().size
-            done = 0
-            try:
-                unpacked = decompressed(raw)
-                file = raw if unpacked is None else stack.enter_context(unpacked)
-                if not is_text(head := file.peek(HEAD)[:HEAD]):
-                    what = 'a text' if head else 'a text, but an empty file (0 bytes)'
-                    raise DataError(f'{source.name!r} is not {what}: {kind.noun} are lines of texts.')
-                for found in _lines(file, kind.line_name):
-                    done = found.offset
-                    scan.progress((raw.tell() if unpacked else done) / size if size else 0.0)
-                    yield found
-                    del found  # before the next is read
-            except DataError:
-                raise
-            except Exception as error:  # damaged bytes make decompressors raise many types
-                if isinstance(error, OSError) and not done:
-                    raise DataError(why_unreadable(source.name, error)) from error
-                how = 'cut off' if isinstance(error, EOFError) else 'damaged'
-                reason = f'{error}' or type(error).__name__
-                raise DataError(
-                    f'{source.name!r} is {how} after byte {done} of its text: {reason}.'
-                ) from error
-
-    def rows(self, source: Source) -> Rows | None:
-        """See `Format.rows`."""
-        stored = None if source.is_pipe else open_stored(source)
-        if stored is None:
-            return None
-        (head,) = stored.read([(0, MAGIC_BYTES)])
-        return None if is_compressed(head) else _LineRows(stored)
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+    """Yields the lines; blank lines are left out."""
+    with ExitStack() as stack:
+        raw = stack.enter_context(source.open())
+        size = 0 if source.is_pipe else source.stamp().size
+        done = 0
+        try:
+            unpacked = decompressed(raw)
+            file = raw if unpacked is None else stack.enter_context(unpacked)
+            if not is_text(head := file.peek(HEAD)[:HEAD]):
+                what = 'a text' if head else 'a text, but an empty file (0 bytes)'
+                raise DataError(f'{source.name!r} is not {what}: {kind.noun} are lines of texts.')
+            for found in _lines(file, kind.line_name):
+                done = found.offset
+                scan.progress((raw.tell() if unpacked else done) / size if size else 0.0)
+                yield found
+                del found  # before the next is read
+        except DataError:
+            raise
+        except Exception as error:  # damaged bytes make decompressors raise many types
+            if isinstance(error, OSError) and not done:
+                raise DataError(why_unreadable(source.name, error)) from error
+            how = 'cut off' if isinstance(error, EOFError) else 'damaged'
+            reason = f'{error}' or type(error).__name__
+            raise DataError(f'{source.name!r} is {how} after byte {done} of its text: {reason}.') from error
 
 
-class _LineRows:
-    """Lines at their places in a text: a `formats.Rows`."""
-
-    def __init__(self, stored: Any) -> None:
-        self._stored = stored
-        self.is_slow = stored.is_slow
-
-    def read(self, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
-        """See `Rows.read`."""
-        lines = self._stored.read([(offset, size) for offset, size, *_ in rows])
-        for line, (_, size, _, checksum) in zip(lines, rows, strict=True):
-            if len(line) != size or zlib.adler32(line[:HEAD]) != checksum:
-                raise ChangedError
-        return list(lines)
+def _read(stored: Stored, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
+    """See `Format.read`."""
+    lines = stored.read([(offset, size) for offset, size, *_ in rows])
+    for line, (_, size, _, checksum) in zip(lines, rows, strict=True):
+        if len(line) != size or zlib.adler32(line[:HEAD]) != checksum:
+            raise ChangedError
+    return list(lines)
 
 
 def _lines(file: IO[bytes], name_of: Callable[[int, bytes], str]) -> Iterator[Found]:
@@ -105,3 +83,7 @@ def _lines(file: IO[bytes], name_of: Callable[[int, bytes], str]) -> Iterator[Fo
         if too_large(size):
             parts[:] = [b'']
     yield from line()
+
+
+LINES = Format(_scan, open_stored, _read, is_cached=True)
+"""Texts, plain or compressed."""

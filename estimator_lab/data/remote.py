@@ -43,13 +43,15 @@ class RemoteFile:
 
     Attributes:
       local: its copy in the cache; None for none.
+      is_slow: True, as many reads at once take about as long as one.
 
     Raises:
       RemoteError: it can't be opened.
     """
 
+    is_slow = True
+
     def __init__(self, url: str) -> None:
-        self._url = url
         self._store = _store(url)
         self.facts: Facts = _attempts(self._store.facts)
         self.local: Path | None = None
@@ -65,11 +67,6 @@ class RemoteFile:
     def size(self) -> int:
         """Bytes of the file; 0 if that is unknown."""
         return self.facts.size
-
-    @property
-    def has_random_access(self) -> bool:
-        """Whether parts of it can be read."""
-        return self.local is not None or self.facts.has_ranges
 
     def fetch(self, progress: Callable[[str, float], None] = lambda done, share: None) -> None:
         """Copies the file into the cache, if it fits.

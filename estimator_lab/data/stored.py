@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from estimator_lab.data import remote
-from estimator_lab.data.sources import Source
+from estimator_lab.data.sources import MAGIC_BYTES, Source, is_compressed
 
 _MOST_OPEN = 64
 _reading = threading.Lock()
@@ -30,17 +30,25 @@ class Stored(Protocol):
 
 
 def open_stored(source: Source) -> Stored | None:
-    """Returns a source as a file with random access; None if it has none.
+    """Returns a source as a file with random access; None if it has none: a pipe, or a compressed file.
 
     Raises:
       OSError: it can't be opened.
     """
-    if not source.is_remote:
-        return _LocalFile(source.url)
-    file = remote.open_remote(source.url)
+    if source.is_pipe:
+        return None
+    stored: Stored | None = _LocalFile(source.url) if not source.is_remote else _remote(source.url)
+    if stored is None:
+        return None
+    (head,) = stored.read([(0, MAGIC_BYTES)])
+    return None if is_compressed(head) else stored
+
+
+def _remote(url: str) -> Stored | None:
+    file = remote.open_remote(url)
     if file.local:
         return _LocalFile(str(file.local))
-    return _RemoteFile(file) if file.has_random_access else None
+    return file if file.facts.has_ranges else None
 
 
 class _LocalFile:
@@ -65,19 +73,6 @@ class _LocalFile:
                     for offset, count in places:
                         os.posix_fadvise(opened.descriptor, offset, count, os.POSIX_FADV_WILLNEED)
             return [os.pread(opened.descriptor, count, offset) for offset, count in places]
-
-
-class _RemoteFile:
-    """A remote file, of which parts are read."""
-
-    is_slow = True
-
-    def __init__(self, file: remote.RemoteFile) -> None:
-        self._file = file
-
-    def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
-        """See `Stored.read`."""
-        return self._file.read(places)
 
 
 class _Opened:

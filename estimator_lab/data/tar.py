@@ -12,17 +12,16 @@ import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.files import HEAD_BYTES, lacks_suffix
-from estimator_lab.data.formats import ChangedError, Found, Row, Rows, Scan
+from estimator_lab.data.formats import ChangedError, Format, Found, Row, Scan
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import MOST_SIDECAR_BYTES, is_sidecar, sidecar_label
 from estimator_lab.data.member import BadExampleError, too_large
 from estimator_lab.data.remote import RemoteError
-from estimator_lab.data.sources import MAGIC_BYTES, Source, decompressed, is_compressed, why_unreadable
-from estimator_lab.data.stored import open_stored
+from estimator_lab.data.sources import Source, decompressed, why_unreadable
+from estimator_lab.data.stored import Stored, open_stored
 from estimator_lab.data.tar_headers import BLOCK, Entry, Forward, entries
 
 _PROGRESS_EVERY = 1000  # headers; each member if data is read, which takes longer than reporting it
@@ -31,83 +30,61 @@ _READ_AT_ONCE = 2**20  # a larger member would be in memory twice
 _MOST_HELD, _MOST_BYTES_HELD = 8, 2**24  # examples that wait for a label
 
 
-class TarFormat:
-    """Tar archives, plain or compressed: a `formats.Format`."""
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+    """Yields the examples; folders, links, devices and files of another kind are skipped.
 
-    is_cached = True
-
-    def scan(self, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
-        """See `Format.scan`. Folders, links, devices and files of another kind are skipped.
-
-        A label next to a member (`000123.cls`), or in the table of `kind`, replaces that of its folder.
-        """
-        with ExitStack() as stack:
-            raw = stack.enter_context(source.open())
-            try:
-                head = raw.peek(BLOCK)[:BLOCK]
-                length = _length(raw) if raw.seekable() and not source.is_pipe else None
-                unpacked = decompressed(raw)
-            except (OSError, ValueError) as error:
-                raise DataError(why_unreadable(source.name, error)) from error
-            if not head:
-                raise DataError(f'{source.name!r} is an empty file (0 bytes).')
-            is_plain = unpacked is None
-            file = raw if unpacked is None else stack.enter_context(unpacked)
-            stream = Forward(file, length if is_plain else None)
-            last: list[Entry] = []  # whose data is being read
-            count = 0
-            try:
-                found = _chosen(entries(stream, scan.note), stream, kind, scan, last)
-                for count, example in enumerate(_labelled(found, kind), 1):
-                    if not scan.headers_only or not count % _PROGRESS_EVERY:
-                        done = stream.position if is_plain else length and raw.tell()
-                        scan.progress(done / length if done and length else 0.0)
-                    yield example
-                    del example  # before the next is read
-                if not source.is_pipe:  # where something else may follow endlessly
-                    stream.finish()
-            except DataError:
-                raise
-            except Exception as error:  # damaged bytes make decompressors raise many types
-                raise DataError(_what_broke(source, stream, last, head, count, error)) from error
-
-    def rows(self, source: Source) -> Rows | None:
-        """See `Format.rows`."""
-        if source.is_pipe:
-            return None
-        stored = open_stored(source)
-        if stored is None:
-            return None
-        (head,) = stored.read([(0, MAGIC_BYTES)])
-        return None if is_compressed(head) else _TarRows(stored)
+    A label next to a member (`000123.cls`), or in the table of `kind`, replaces that of its folder.
+    """
+    with ExitStack() as stack:
+        raw = stack.enter_context(source.open())
+        try:
+            head = raw.peek(BLOCK)[:BLOCK]
+            length = _length(raw) if raw.seekable() and not source.is_pipe else None
+            unpacked = decompressed(raw)
+        except (OSError, ValueError) as error:
+            raise DataError(why_unreadable(source.name, error)) from error
+        if not head:
+            raise DataError(f'{source.name!r} is an empty file (0 bytes).')
+        is_plain = unpacked is None
+        file = raw if unpacked is None else stack.enter_context(unpacked)
+        stream = Forward(file, length if is_plain else None)
+        last: list[Entry] = []  # whose data is being read
+        count = 0
+        try:
+            found = _chosen(entries(stream, scan.note), stream, kind, scan, last)
+            for count, example in enumerate(_labelled(found, kind), 1):
+                if not scan.headers_only or not count % _PROGRESS_EVERY:
+                    done = stream.position if is_plain else length and raw.tell()
+                    scan.progress(done / length if done and length else 0.0)
+                yield example
+                del example  # before the next is read
+            if not source.is_pipe:  # where something else may follow endlessly
+                stream.finish()
+        except DataError:
+            raise
+        except Exception as error:  # damaged bytes make decompressors raise many types
+            raise DataError(_what_broke(source, stream, last, head, count, error)) from error
 
 
-class _TarRows:
-    """Members at their places in an archive: a `formats.Rows`."""
-
-    def __init__(self, stored: Any) -> None:
-        self._stored = stored
-        self.is_slow = stored.is_slow
-
-    def read(self, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
-        """See `Rows.read`."""
-        places = [place for offset, size, headers, _ in rows for place in _places(offset, size, headers)]
-        parts = iter(self._stored.read(places))
-        found: list[bytes | BadExampleError] = []
-        for _, size, headers, checksum in rows:
-            data = next(parts)
-            start = headers
-            if zlib.adler32(data[:BLOCK]) != checksum:
-                raise ChangedError
-            if headers and size > _READ_AT_ONCE:
-                data, start = next(parts), 0
-            if not headers:
-                found.append(_sparse())
-            elif len(data) != start + size:
-                raise ChangedError
-            else:
-                found.append(data[start:])
-        return found
+def _read(stored: Stored, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
+    """See `Format.read`."""
+    places = [place for offset, size, headers, _ in rows for place in _places(offset, size, headers)]
+    parts = iter(stored.read(places))
+    found: list[bytes | BadExampleError] = []
+    for _, size, headers, checksum in rows:
+        data = next(parts)
+        start = headers
+        if zlib.adler32(data[:BLOCK]) != checksum:
+            raise ChangedError
+        if headers and size > _READ_AT_ONCE:
+            data, start = next(parts), 0
+        if not headers:
+            found.append(_sparse())
+        elif len(data) != start + size:
+            raise ChangedError
+        else:
+            found.append(data[start:])
+    return found
 
 
 def _places(offset: int, size: int, headers: int) -> tuple[tuple[int, int], ...]:
@@ -262,3 +239,7 @@ def is_tar(head: bytes) -> bool:
     except (tarfile.HeaderError, ValueError):
         return False
     return True
+
+
+TAR = Format(_scan, open_stored, _read, is_cached=True)
+"""Tar archives, plain or compressed."""

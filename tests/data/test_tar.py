@@ -19,7 +19,6 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import member as data_member
-from estimator_lab.data.tar import TarFormat
 from tests.robustness.mutation import fix_checksum, mutate
 from tests.support.archive_files import encoded, picture, tar_bytes, write_tar
 from tests.support.kinds import AnyFile
@@ -404,7 +403,6 @@ def test_python_may_add_nothing_to_what_it_reads_of_a_tar_file(write):
         }
         archive = write(tar_bytes(files, format, extra=[special('dir', tarfile.DIRTYPE)]))
         assert names(stream_members(archive)) == list(files)
-    assert TarFormat().is_cached
 
 
 def test_an_archive_of_a_million_names_is_read_in_stored_order(tmp_path):
