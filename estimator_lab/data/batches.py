@@ -51,14 +51,10 @@ def read_batches(
     batch_size: int,
     reader: ExampleReader,
     report: InputReport,
-    at_once: int = 1,
     threads: int = 0,
     whole_only: bool = False,
 ) -> Iterator[Batch]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
-
-    Batches are handed over in groups of growing size: the first singly, so that training starts at once, then
-    2, 4, ... up to `at_once`.
 
     A bad example makes its batch one example shorter, and does not move later ones forward: batch number n
     always holds the members from n * batch_size on, however many were bad.
@@ -68,7 +64,6 @@ def read_batches(
       batch_size: members in a batch.
       reader: how they become arrays.
       report: counts the examples, and the bad ones.
-      at_once: the most batches that are yielded as one.
       threads: how many decode; 0 for one more than processors. Over a network, more of them wait for data.
       whole_only: whether an incomplete batch before an error is left out. A position that counts whole
         batches then goes on where it begins.
@@ -76,30 +71,26 @@ def read_batches(
     Raises:
       DataError: raised by `members`, after all preceding batches; or too many examples are bad.
     """
-    size = batch_size
-    with closing(read_examples(members, reader.read, lambda: size, threads)) as found:
-        for number in itertools.count(1):
+    with closing(read_examples(members, reader.read, batch_size, threads)) as found:
+        is_last = False
+        while not is_last:
             some: list[Result] = []
             error: DataError | None = None
             try:
-                some.extend(itertools.islice(found, size))  # which keeps those before an error
+                some.extend(itertools.islice(found, batch_size))  # which keeps those before an error
             except DataError as caught:
                 error = caught
-            is_last = len(some) < size
+            is_last = len(some) < batch_size
             if some and not (error and whole_only):
                 yield _batch(some, reader, report)
             if error:
                 raise error
-            if is_last:
-                return
-            if number > _BATCHES_AHEAD:
-                size = min(2 * size, batch_size * at_once)
 
 
 def read_examples(
     members: Iterable[Member],
     read: Callable[[Sequence[Member]], list[Any]],
-    size: Callable[[], int],
+    batch_size: int,
     threads: int = 0,
 ) -> Generator[Result, None, None]:
     """Yields members with what `read` returns for them, in order; a few batches ahead are under way.
@@ -107,7 +98,7 @@ def read_examples(
     Args:
       members: in order.
       read: reads some members, in a thread.
-      size: returns the members of a batch.
+      batch_size: members in a batch.
       threads: as for `read_batches`.
 
     Raises:
@@ -115,14 +106,15 @@ def read_examples(
     """
     # While one thread waits for Python's lock, another one decodes.
     threads = threads or (os.cpu_count() or 1) + 1
+    ahead = batch_size * (_BATCHES_AHEAD + 1)
+    least = min(_CHUNK, math.ceil(batch_size / 2), math.ceil(ahead / threads))
     error: DataError | None = None
     with closing(_UnderWay(read, threads)) as under_way:
         try:
             for member in members:
                 under_way.add(member)
                 del member
-                ahead = size() * (_BATCHES_AHEAD + 1)
-                under_way.begin(min(_CHUNK, math.ceil(size() / 2), math.ceil(ahead / threads)))
+                under_way.begin(least)
                 while under_way.is_more_than(ahead):
                     yield from under_way.first()
         except DataError as caught:

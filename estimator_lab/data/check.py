@@ -214,7 +214,7 @@ class Checker:
         if self._quick:
             yield from ((member, too_large(member.size)) for member in members)
         else:
-            yield from read_examples(members, examined, lambda: _AHEAD)
+            yield from read_examples(members, examined, _AHEAD)
         scan.skipped.report(scan.note)
 
     def _compare(self, member: Member, digest: bytes) -> None:

@@ -278,7 +278,7 @@ def _members(
 
     with closing(Progress('Reading')) as progress:
         stored = _stored(sources, settings, kind, say, manifest)
-        for member, result in read_examples(stored, prepared, lambda: _AHEAD):
+        for member, result in read_examples(stored, prepared, _AHEAD):
             reason = result if isinstance(result, BadExampleError) else None
             report.count(member, reason)
             if reason and len(manifest.skipped) < _MOST_SKIPPED:

@@ -83,16 +83,14 @@ def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monke
         report.raise_error()
 
 
-@pytest.mark.parametrize(
-    ('batch_size', 'at_once', 'sizes'), [(5, 1, [5, 5, 3]), (2, 8, [2, 2, 2, 4, 3]), (100, 1, [13])]
-)
-def test_members_before_the_damage_are_yielded(archive, batch_size, at_once, sizes):
+@pytest.mark.parametrize(('batch_size', 'sizes'), [(5, [5, 5, 3]), (100, [13])])
+def test_members_before_the_damage_are_yielded(archive, batch_size, sizes):
     def broken():
         yield from itertools.islice(stream_order(archive).epoch(0), 13)
         raise DataError('cut off')
 
     report = InputReport(IMAGES)
-    read = read_batches(broken(), batch_size, ImageReader(SHAPE), report, at_once)
+    read = read_batches(broken(), batch_size, ImageReader(SHAPE), report)
     assert [len(batch.keys) for batch in report.until_error(read)] == sizes
     assert str(report.error) == 'cut off'
 
@@ -238,15 +236,3 @@ def test_every_thread_gets_members_of_the_batches_under_way(threads, batch_size,
     members = [Member('a.tar', str(2 * n), 512 * n, data=b'x') for n in range(batch_size)]
     (batch,) = read_batches(members, batch_size, Counting(), InputReport(IMAGES), threads=threads)
     assert len(batch.keys) == batch_size and max(taken) == most and sum(taken) == batch_size
-
-
-def test_batches_are_grouped_but_the_first(archive):
-    order = stream_order(archive, shuffle_buffer=24, seed=3)
-    got = read_batches(order.onwards(0), 2, ImageReader(SHAPE), InputReport(IMAGES), at_once=5)
-    sizes, keys = [], []
-    for _, batch in zip(range(7), got, strict=False):
-        sizes.append(len(batch.keys))
-        keys += batch.keys
-    assert sizes == [2, 2, 2, 4, 8, 10, 10]
-    expected = [scheduled.key for number in (0, 1) for scheduled in order.epoch(number)]
-    assert keys == expected[:38]

@@ -1,5 +1,4 @@
 import io
-import itertools
 import tarfile
 
 import numpy as np
@@ -9,8 +8,7 @@ from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader
-from estimator_lab.data.input_fns import archive_input_fn, batches_at_once
-from estimator_lab.data.kind import Signature
+from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import Member
 from estimator_lab.data.order import StreamOrder
@@ -92,41 +90,7 @@ def test_a_batch_of_bad_images_only(tmp_path, archive):
     assert [features['weight'].tolist() for features, _ in got] == [[1, 1], [0], [1, 1]] * 2
 
 
-def test_batches_handed_over_together_equal_single_ones(archive):
-    members = list(stream_members(archive))
-    bad = {4, 9, 10, 11, 19}
-    turns = [m._replace(data=b'bad') if n in bad else m for n, m in enumerate(members)]
-
-    class Order:
-        def onwards(self, start, shard):
-            return (turns[n % 24] for n in itertools.count(start))
-
-    report = InputReport(IMAGES, lambda line: None)
-    got = run(archive_input_fn(Order(), PIXELS, 3, report, VOCABULARY, consumed=lambda: 6), 40)
-    for number, (features, labels) in enumerate(got):
-        places = [n % 24 for n in range(6 + 3 * number, 9 + 3 * number) if n % 24 not in bad]
-        if not places:  # its three members were bad
-            assert (features['key'].tolist(), features['weight'].tolist()) == ([b''], [0])
-            continue
-        assert [key.decode() for key in features['key']] == [members[n].key for n in places]
-        pixels = np.stack([decode_image(members[n].data, *SHAPE) for n in places])
-        assert np.array_equal(features['image'], to_unit_range(pixels))
-        assert features['weight'].tolist() == [1] * len(places)
-        assert labels.tolist() == [(0, 1, -1, 2)[n // 6] for n in places]
-
-
-@pytest.mark.parametrize(
-    ('shape', 'batch_size', 'together'),
-    [
-        *(((128, 128, 1), 32, 8), ((28, 28, 1), 100, 16), ((224, 224, 3), 32, 1), ((224, 224, 3), 4, 6)),
-        ((None, None, 1), 32, 1),  # their size varies
-    ],
-)
-def test_few_large_batches_are_handed_over_together(shape, batch_size, together):
-    assert batches_at_once({'image': Signature('uint8', shape)}, batch_size) == together  # 4 MiB at most
-
-
-def test_batches_of_trees_are_handed_over_singly():
+def test_batches_of_trees():
     reader = TreeReader(Tokens(('good',)))
     members = [Member('a.txt', f'{n}.tree', n, data=b'(1 good)') for n in range(20)]
 
