@@ -2,8 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image as Pillow
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.keys import UINT8_MAX
+from estimator_lab.base.settings import setting, settings_from, types_of
 
 Image = npt.NDArray[np.uint8]
 
@@ -19,6 +19,7 @@ _ALLOWED = (
     'shift=PIXELS, mirror, brightness=SHARE, contrast=SHARE, saturation=SHARE (0 to 1), rotation=DEGREES '
     '(0 to 180), crop=SHARE (smallest share of the area, above 0 and at most 1) and cutout=PIXELS'
 )
+_LARGEST = UINT8_MAX**2
 _LONGEST_SIDES = 4 / 3  # ratio of the sides of a crop, at most, as in the paper
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as when images are decoded to grey
 
@@ -33,29 +34,39 @@ class Augmentation:
     that it stays the same whatever else is chosen.
 
     Attributes:
-      shift: largest movement in pixels, left or right and up or down; edge pixels fill the gap.
-      mirror: whether half of the images are mirrored left to right.
-      brightness: largest change of brightness, as a share of the full range in [0, 1].
       seed: of the changes, together with the epoch and the example's key.
-      crop: smallest share of the image's area in a random resized crop (Szegedy et al. 2015), in (0, 1]: a
-        part with between that share and all of the area, and sides in a ratio of 3:4 to 4:3 relative to the
-        image's, is scaled to the whole size; 0 for none.
-      rotation: largest angle of a rotation about the centre, in degrees; edge pixels fill the corners.
-      contrast: largest relative change of the distance of all values to the image's mean grey, in [0, 1].
-      saturation: the same for the distance of a pixel's colours to its grey; nothing for grey images.
-      cutout: side in pixels of a square that gets the image's mean colour (DeVries and Taylor 2017); its
-        centre is anywhere in the image, so that it may be partly outside. 0 for none.
     """
 
-    shift: int = 0
-    mirror: bool = False
-    brightness: float = 0.0
+    shift: int = setting(
+        0, 'most pixels left or right, and up or down; edge pixels fill the gap', lower=0, upper=_LARGEST
+    )
+    mirror: bool = setting(False, 'whether half of the images are mirrored left to right')
+    brightness: float = setting(0.0, 'most change, as a share of the full range', lower=0, upper=1)
     seed: int = 0
-    crop: float = 0.0
-    rotation: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    cutout: int = 0
+    crop: float = setting(
+        0.0,
+        'least share of the area of a random resized crop (Szegedy et al. 2015): a part with between that '
+        "share and all of the area, and sides in a ratio of 3:4 to 4:3 relative to the image's, is scaled to "
+        'the whole size; 0 for none',
+        above=0,
+        upper=1,
+    )
+    rotation: float = setting(
+        0.0, 'most degrees, about the centre; edge pixels fill the corners', lower=0, upper=180
+    )
+    contrast: float = setting(
+        0.0, "most relative change of the distance of all values to the image's mean grey", lower=0, upper=1
+    )
+    saturation: float = setting(
+        0.0, "the same for the distance of a pixel's colours to its grey; nothing if grey", lower=0, upper=1
+    )
+    cutout: int = setting(
+        0,
+        "side in pixels of a square that gets the image's mean colour (DeVries and Taylor 2017); its centre "
+        'is anywhere in the image, so that it may be partly outside; 0 for none',
+        lower=0,
+        upper=_LARGEST,
+    )
 
     def __call__(self, image: Image, key: str, epoch: int) -> Image:
         """Returns the changed image of example `key` in `epoch`, the same at every call.
@@ -114,51 +125,22 @@ def parse_augmentation(text: str, seed: int) -> Augmentation | None:
     Raises:
       FlagError: anything else; the message says what is allowed.
     """
-    settings: dict[str, str] = {}
-    for part in filter(None, (p.strip() for p in text.split(','))):
-        name, _, value = (p.strip() for p in part.partition('='))
-        if name in settings:
-            raise FlagError(f'--augment={text} gives {name} twice: give it once.')
-        settings[name] = value
+    kinds = types_of(Augmentation)
+    values: dict[str, Any] = {}
     try:
-        parsed: dict[str, Any] = {name: _PARSERS[name](value) for name, value in settings.items()}
+        for part in filter(None, map(str.strip, text.split(','))):
+            name, _, value = map(str.strip, part.partition('='))
+            if name in values:
+                raise FlagError(f'{name} is given twice.')
+            values[name] = (value or True) if kinds[name] is bool else kinds[name](value)
+        changes = settings_from(Augmentation, values)
+    except FlagError as error:
+        raise FlagError(f'--augment={text}: {error}') from error
     except (ValueError, KeyError) as error:
         raise FlagError(
             f'--augment={text} is not understood: it accepts {_ALLOWED}, separated by commas.'
         ) from error
-    return Augmentation(**parsed, seed=seed) if parsed else None
-
-
-def _number(lowest: float, highest: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        value = kind(text)
-        if not lowest <= value <= highest:
-            raise ValueError(text)
-        return value
-
-    return parse
-
-
-def _positive_share(text: str) -> float:
-    return _number(math.ulp(0.0), 1)(text)
-
-
-def _flag(text: str) -> bool:
-    if text:
-        raise ValueError(text)
-    return True
-
-
-_PARSERS: dict[str, Callable[[str], float]] = {
-    'crop': _positive_share,
-    'rotation': _number(0, 180),
-    'shift': _number(0, UINT8_MAX**2, int),
-    'mirror': _flag,
-    'brightness': _number(0, 1),
-    'contrast': _number(0, 1),
-    'saturation': _number(0, 1),
-    'cutout': _number(0, UINT8_MAX**2, int),
-}
+    return replace(changes, seed=seed) if values else None
 
 
 def _shifted(image: Image, down: int, right: int) -> Image:

@@ -63,10 +63,6 @@ class ImageShape(NamedTuple):
     channels: int = 1
 
 
-class _WrongArgumentsError(ValueError):
-    """An error of the caller, not of the image."""
-
-
 def _one_error(decode: Callable[P, T]) -> Callable[P, T]:
     """Converts every error of `decode` to a BadExampleError with the reason.
 
@@ -78,8 +74,6 @@ def _one_error(decode: Callable[P, T]) -> Callable[P, T]:
     def decode_or_explain(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return decode(*args, **kwargs)
-        except _WrongArgumentsError:
-            raise
         except UnidentifiedImageError:  # its own message holds a memory address
             reason = 'not an image in a known format'
         except Exception as error:  # noqa: BLE001 - damaged bytes make Pillow raise many types, even MemoryError
@@ -110,12 +104,9 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
 
     Raises:
       BadExampleError: the bytes can't be decoded, or the image is too large.
-      ValueError: `height`, `width` or `channels` is out of range.
     """
-    check_shape(height, width, channels)
     with _opened(data) as image:
-        small = _converted(image).resize((width, height), Image.Resampling.LANCZOS)
-    return np.array(small.convert(MODES[channels])).reshape(height, width, channels)
+        return _scaled(image, ImageShape(height, width, channels), Image.Resampling.LANCZOS)
 
 
 @_one_error
@@ -127,14 +118,12 @@ def decode_draft(data: bytes, height: int, width: int, channels: int = 1) -> npt
 
     Args, returns and raises as `decode_image`.
     """
-    check_shape(height, width, channels)
+    shape = ImageShape(height, width, channels)
     with _opened(data) as image:
-        is_jpeg = image.format == 'JPEG' and image.mode in ('L', 'RGB')
-        if is_jpeg:
-            image.draft(MODES[channels], (int(_DRAFT_SLACK * width), int(_DRAFT_SLACK * height)))
-        method = Image.Resampling.BILINEAR if is_jpeg else Image.Resampling.LANCZOS
-        small = _converted(image).resize((width, height), method)
-    return np.array(small.convert(MODES[channels])).reshape(height, width, channels)
+        if image.format != 'JPEG' or image.mode not in ('L', 'RGB'):
+            return _scaled(image, shape, Image.Resampling.LANCZOS)
+        image.draft(MODES[channels], (int(_DRAFT_SLACK * width), int(_DRAFT_SLACK * height)))
+        return _scaled(image, shape, Image.Resampling.BILINEAR)
 
 
 @_one_error
@@ -186,19 +175,6 @@ def pixels_or_why(decode: Decode, data: bytes, shape: ImageShape) -> Decoded:
         return reason.with_traceback(None)  # which would keep the image alive
 
 
-def check_shape(height: int, width: int, channels: int) -> None:
-    """Checks the shape of the result.
-
-    Raises:
-      ValueError: it is out of range.
-    """
-    if channels not in MODES or height < 1 or width < 1:
-        raise _WrongArgumentsError(
-            'height and width must be at least 1 and channels must be 1 or 3, '
-            f'not {height}, {width} and {channels}'
-        )
-
-
 def check_size(width: int, height: int) -> None:
     """Raises BadExampleError if an image of that size is too large."""
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
@@ -237,6 +213,12 @@ def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
         raise BadExampleError(f'this kind of {image.format} is not supported: convert it to PNG')
     with _large if image.width * image.height > LARGE_PIXELS else contextlib.nullcontext():
         yield image
+
+
+def _scaled(image: Image.Image, shape: ImageShape, resampling: Image.Resampling) -> npt.NDArray[np.uint8]:
+    """Returns the pixels of an opened image, scaled to a shape."""
+    small = _converted(image).resize((shape.width, shape.height), resampling)
+    return np.array(small.convert(MODES[shape.channels])).reshape(shape)
 
 
 def _converted(image: Image.Image) -> Image.Image:

@@ -12,7 +12,6 @@ from estimator_lab.data.images.decode import (
     Decoded,
     ImageShape,
     check_scans,
-    check_shape,
     check_size,
     decode_image,
     pixels_or_why,
@@ -53,11 +52,7 @@ def decode_images_fast(several: Sequence[bytes], height: int, width: int, channe
 
     Returns:
       For each image its pixels, or why it has none.
-
-    Raises:
-      ValueError: `height`, `width` or `channels` is out of range.
     """
-    check_shape(height, width, channels)
     shape = ImageShape(height, width, channels)
     found: dict[int, Decoded] = {}
     groups: dict[int, list[int]] = {}
