@@ -21,7 +21,7 @@ from estimator_lab.data.index import scan_members
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.labels import read_label_table
-from estimator_lab.data.member import BadExampleError, Member, read_members, too_large
+from estimator_lab.data.member import BadExampleError, Member, or_why, read_members, too_large
 from estimator_lab.data.sources import Source, expand
 
 _USAGE = """Reads archives and folders once, and says what they hold and what is wrong with them.
@@ -166,7 +166,7 @@ class Checker:
                 self.examples += 1
                 labels[member.label] += 1
                 sizes.append(member.size)
-                digest = hashlib.blake2b(member.name.encode(), digest_size=8).digest()
+                digest = _digest(member.name.encode())
                 if digest in names:
                     contents.same_names += 1
                     if len(self.duplicate_names) < _MOST_LISTED:
@@ -206,15 +206,18 @@ class Checker:
         def progress(share: float) -> None:
             self._show(f'{self.examples:,} {kind.noun}', share or None)
 
-        def examined(members: Sequence[Member]) -> list[tuple[bytes, tuple[int, ...]] | BadExampleError]:
-            return [_examined(data, kind) for data in read_members(members)]
+        def examined(data: bytes) -> tuple[bytes, tuple[int, ...]]:
+            return _digest(data), kind.examine(data)
+
+        def read(members: Sequence[Member]) -> list[tuple[bytes, tuple[int, ...]] | BadExampleError]:
+            return [or_why(examined, data) for data in read_members(members)]
 
         scan = Scan(self._quick, lambda words: contents.notes.append(f'{source.name!r} {words}'), progress)
         members = scan_members(source, kind, scan)
         if self._quick:
             yield from ((member, too_large(member.size)) for member in members)
         else:
-            yield from read_examples(members, examined, _AHEAD)
+            yield from read_examples(members, read, _AHEAD)
         scan.skipped.report(scan.note)
 
     def _compare(self, member: Member, digest: bytes) -> None:
@@ -232,13 +235,8 @@ class Checker:
                 group.append(member.key)
 
 
-def _examined(data: bytes | BadExampleError, kind: Kind) -> tuple[bytes, tuple[int, ...]] | BadExampleError:
-    if isinstance(data, BadExampleError):
-        return data
-    try:
-        return hashlib.blake2b(data, digest_size=8).digest(), kind.examine(data)
-    except BadExampleError as reason:
-        return reason.with_traceback(None)
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=8).digest()
 
 
 def _spread(numbers: Sequence[int]) -> Spread | None:

@@ -37,7 +37,6 @@ _OTHER_PICTURES = frozenset(
         *('.cr2', '.cr3', '.nef', '.arw', '.dng', '.npy', '.npz'),
     )
 )
-_ARCHIVES = ('.tar', '.tgz', '.tar.gz', '.tbz2', '.tar.bz2', '.txz', '.tar.xz', '.zip')
 _MOST_SUFFIXES = 100
 _NAMED = 4
 
@@ -72,13 +71,11 @@ class SkippedFiles:
 
     Attributes:
       links: number of hard links, whose data is in another member.
-      first_archive: name of the first archive among the files; '' for none.
     """
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self.links = 0
-        self.first_archive = ''
 
     def count(self, name: str) -> None:
         """Counts a file, unless it is hidden."""
@@ -88,8 +85,6 @@ class SkippedFiles:
         suffix = found[1] if found else 'without a suffix'
         if suffix in self._counts or len(self._counts) < _MOST_SUFFIXES:
             self._counts[suffix] += 1
-        if not self.first_archive and name.lower().endswith(_ARCHIVES):
-            self.first_archive = name
 
     def report(self, note: Callable[[str], None]) -> None:
         """Reports skipped pictures and links, in words that follow the source's name."""

@@ -22,7 +22,6 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.urls import unsigned
-from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data import remote
 from estimator_lab.data.arrays import ARRAY, ArraySource
 from estimator_lab.data.files import cache_folder
@@ -46,7 +45,6 @@ from estimator_lab.data.tar import TAR
 SUFFIX = '.index'
 
 _PLACE = ['offset', 'size', 'headers', 'checksum']
-_MOST_NEXT_TO = 2**32  # bytes of an index next to a remote archive
 
 Note = Callable[[str], None]
 ShowProgress = Callable[[str, float | None], None]
@@ -317,9 +315,6 @@ def build_index(
         rows[name] = column
     rows['label'], texts, origin = labels.finish()
     instead = '' if len(rows) else scan.skipped.instead()
-    if instead and source.is_folder and scan.skipped.first_archive:
-        suffix = '.'.join(['', *scan.skipped.first_archive.split('.')[1:]])
-        instead = f"but archives, for which give --data='{source.name}*{suffix}'"
     header = Header(
         format=FORMAT,
         size=size,
@@ -357,22 +352,17 @@ def _load_from_cache(source: Source, kind: Kind) -> Index | None:
 
 
 def _load_next_to(source: Source, kind: Kind) -> Index | None:
-    """Returns the index next to an archive, a remote one after it was copied into the cache."""
+    """Returns the index next to an archive; a remote one is copied into the cache."""
     path = path_next_to(source)
     if path is None:
-        path = path_in_cache(source).with_suffix('.fetched')
-        if not path.exists():
-            place, mark, query = source.url.partition('?')
-            try:
-                file = remote.RemoteFile(f'{place}{SUFFIX}{mark}{query}')
-                if not 0 < file.size <= _MOST_NEXT_TO:
-                    return None
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with whole_file(path) as target:
-                    target.writelines(file.pieces())
-            except OSError:
-                return None
-    return _load(path, source, kind)
+        place, mark, query = source.url.partition('?')
+        try:
+            file = remote.RemoteFile(f'{place}{SUFFIX}{mark}{query}')
+            file.fetch()
+        except OSError:
+            return None
+        path = file.local
+    return _load(path, source, kind) if path else None
 
 
 def _load(path: Path, source: Source, kind: Kind) -> Index | None:

@@ -55,8 +55,8 @@ class Vocabulary:
 
     Examples:
         >>> vocabulary = Vocabulary(('cat', 'dog'))
-        >>> vocabulary.id_of('dog'), vocabulary.id_of('fox'), vocabulary.label(0)
-        (1, -1, 'cat')
+        >>> vocabulary.id_of('dog'), vocabulary.id_of('fox')
+        (1, -1)
         >>> Vocabulary(('cat',))
         Traceback (most recent call last):
         estimator_lab.base.errors.DataError: One class only: 'cat'; a classifier needs at least two.
@@ -82,16 +82,6 @@ class Vocabulary:
     def id_of(self, label: str) -> int:
         """The label's id, `UNKNOWN_ID` if it isn't in the vocabulary."""
         return self._ids.get(label, UNKNOWN_ID)
-
-    def label(self, id_: int) -> str:
-        """The label of an id in [0, len).
-
-        Raises:
-          IndexError: the id is out of range, `UNKNOWN_ID` included.
-        """
-        if not 0 <= id_ < len(self):
-            raise IndexError(f'label id {id_} is not in [0, {len(self)})')
-        return self.labels[id_]
 
     @cached_property
     def _ids(self) -> dict[str, int]:

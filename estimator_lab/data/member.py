@@ -1,10 +1,12 @@
 """Members: the examples of archives, folders and files, read at once or when their data is needed."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped
+
+T = TypeVar('T')
 
 MAX_MEMBER_BYTES = 256 * 2**20
 """Larger members are bad examples: a header that lies about the size must not exhaust the memory."""
@@ -102,6 +104,16 @@ def read_members(members: Sequence[Member]) -> list[bytes | BadExampleError]:
     for source, places in by_source.items():
         found.update(zip(places, source.read([members[place] for place in places]), strict=True))
     return [found[place] for place in range(len(members))]
+
+
+def or_why(use: Callable[[bytes], T], data: bytes | BadExampleError) -> T | BadExampleError:
+    """Returns what `use` makes of the data of a member, or why there is nothing."""
+    if isinstance(data, BadExampleError):
+        return data
+    try:
+        return use(data)
+    except BadExampleError as reason:
+        return reason.with_traceback(None)  # which would keep the data alive
 
 
 def too_large(size: int) -> BadExampleError | None:

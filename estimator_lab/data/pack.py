@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -37,7 +38,7 @@ from estimator_lab.data.index import scan_members
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.labels import label_of, read_label_table
-from estimator_lab.data.member import BadExampleError, Member, read_members
+from estimator_lab.data.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.sources import Source, expand
 
 MANIFEST = 'manifest.json'
@@ -272,9 +273,7 @@ def _members(
 
     def prepared(members: Sequence[Member]) -> list[Member | BadExampleError]:
         found = zip(members, read_members(members), strict=True)
-        return [
-            data if isinstance(data, BadExampleError) else _shrunk(one, data, settings) for one, data in found
-        ]
+        return [or_why(partial(_shrunk, member, settings), data) for member, data in found]
 
     with closing(Progress('Reading')) as progress:
         stored = _stored(sources, settings, kind, say, manifest)
@@ -294,14 +293,11 @@ def _members(
         raise DataError(f'{", ".join(source.name for source in sources)}: no {kind.name} to pack.')
 
 
-def _shrunk(member: Member, data: bytes, settings: PackSettings) -> Member | BadExampleError:
+def _shrunk(member: Member, settings: PackSettings, data: bytes) -> Member:
     """Returns a member with its data, scaled down on request."""
     if not settings.image_size:
         return member._replace(data=data, source=None)
-    try:
-        small = shrink_image(data, settings.image_size, settings.quality)
-    except BadExampleError as reason:
-        return reason.with_traceback(None)
+    small = shrink_image(data, settings.image_size, settings.quality)
     name = member.name if small is data else str(PurePosixPath(member.name).with_suffix('.jpg'))
     return member._replace(name=name, data=small, source=None)
 

@@ -153,12 +153,6 @@ class StoredObject:
             raise RemoteError(f'{len(data):,} bytes arrived of {count:,}', is_final=False)
         return data
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yields all of its bytes in order."""
-        with self.fs.open(self.path, 'rb') as file:
-            while data := file.read(PIECE):
-                yield data
-
 
 _CHANGED = 'it has changed since it was opened: start again'
 

@@ -167,14 +167,6 @@ def shrink_image(data: bytes, side: int, quality: int) -> bytes:
     return encoded.getvalue()
 
 
-def pixels_or_why(decode: Decode, data: bytes, shape: ImageShape) -> Decoded:
-    """Returns the pixels of an image, or why it has none."""
-    try:
-        return decode(data, *shape)
-    except BadExampleError as reason:
-        return reason.with_traceback(None)  # which would keep the image alive
-
-
 def check_size(width: int, height: int) -> None:
     """Raises BadExampleError if an image of that size is too large."""
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:

@@ -14,9 +14,8 @@ from estimator_lab.data.images.decode import (
     check_scans,
     check_size,
     decode_image,
-    pixels_or_why,
 )
-from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.member import BadExampleError, or_why
 
 # From one and a half to three times the requested size, the four nearest pixels are a good approximation:
 # from fewer or more pixels, the result is farther from the exact one.
@@ -74,10 +73,8 @@ def decode_images_fast(several: Sequence[bytes], height: int, width: int, channe
     for scale, group in groups.items():
         found |= _decoded_together(several, group, scale, shape)
     # Pillow decodes the others, and reports what is wrong.
-    return [
-        found[place] if place in found else pixels_or_why(decode_image, data, shape)
-        for place, data in enumerate(several)
-    ]
+    exact = functools.partial(decode_image, height=height, width=width, channels=channels)
+    return [found[place] if place in found else or_why(exact, data) for place, data in enumerate(several)]
 
 
 def _size_of(data: bytes) -> tuple[int, int] | None:

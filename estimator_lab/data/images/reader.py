@@ -16,11 +16,10 @@ from estimator_lab.data.images.decode import (
     ImageShape,
     decode_image,
     open_image,
-    pixels_or_why,
 )
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.kind import Arrays, Kind, ReaderOptions, Signature
-from estimator_lab.data.member import BadExampleError, Member, read_members
+from estimator_lab.data.member import BadExampleError, Member, or_why, read_members
 
 if TYPE_CHECKING:
     from estimator_lab.tf1 import Tensor
@@ -105,11 +104,9 @@ class ImageReader:
 
     def _decoded(self, members: Sequence[Member]) -> list[Decoded]:
         found = read_members(members)
-        encoded = [data for data in found if isinstance(data, bytes)]
-        if self.decode is decode_image_fast:
-            decoded = iter(decode_images_fast(encoded, *self.shape))
-        else:
-            decoded = iter([pixels_or_why(self.decode, data, self.shape) for data in encoded])
+        if self.decode is not decode_image_fast:
+            return [or_why(lambda data: self.decode(data, *self.shape), data) for data in found]
+        decoded = iter(decode_images_fast([data for data in found if isinstance(data, bytes)], *self.shape))
         return [next(decoded) if isinstance(data, bytes) else data for data in found]
 
 

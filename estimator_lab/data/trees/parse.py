@@ -26,7 +26,7 @@ NONE = -1
 
 _PIECE = re.compile(r'\([^\s()]*|\)|[^\s()]+')
 _TOKEN = re.compile(r'(?<![^\s)])[^\s()]+')
-_ROOT = re.compile(rb'\s*\(([^\s()]+)')
+_ROOT = re.compile(r'\s*\(([^\s()]+)')
 _LONGEST_LABEL = 100
 _SHOWN = 40
 
@@ -139,14 +139,14 @@ def line_name(number: int, line: bytes) -> str:
 
     The label precedes a tab, or follows the first bracket; it is escaped, as all names of members are.
     """
-    label, _ = _divided_bytes(line[:_LONGEST_LABEL])
-    root = _ROOT.match(line[:_LONGEST_LABEL])
-    if not label and root and root.end() < _LONGEST_LABEL:
+    text = line[:_LONGEST_LABEL].decode('utf-8', 'surrogateescape')
+    label, _ = _divided(text)
+    root = _ROOT.match(text)
+    if not label and root and (root.end() < len(text) or len(line) < _LONGEST_LABEL):
         label = root[1]
-    is_printable = label.decode('utf-8', 'replace').strip().isprintable()
-    text = escaped(label.decode('utf-8', 'surrogateescape').strip())
-    is_one = is_printable and '/' not in text and text not in ('', '.', '..')
-    return f'{text}/line_{number}.tree' if is_one else f'line_{number}.tree'
+    label = escaped(label.strip())
+    is_one = '/' not in label and label not in ('', '.', '..')
+    return f'{label}/line_{number}.tree' if is_one else f'line_{number}.tree'
 
 
 def _decoded(data: bytes) -> str:
@@ -160,8 +160,3 @@ def _divided(text: str) -> tuple[str, str]:
     """Returns (the label in front of a tab, the tree); a tab after a bracket is white space."""
     before, tab, after = text.partition('\t')
     return (before, after) if tab and '(' not in before else ('', text)
-
-
-def _divided_bytes(line: bytes) -> tuple[bytes, bytes]:
-    before, tab, after = line.partition(b'\t')
-    return (before, after) if tab and b'(' not in before else (b'', line)

@@ -9,7 +9,7 @@ import numpy as np
 from estimator_lab.base.keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.data.kind import Arrays, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
-from estimator_lab.data.member import BadExampleError, Member, read_members
+from estimator_lab.data.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.trees.parse import NONE, parse_tree
 from estimator_lab.data.trees.tokens import NUMBERS, UNKNOWN, Tokens
 
@@ -52,16 +52,7 @@ class TreeReader:
 
     def read(self, members: Sequence[Member]) -> list[ParsedTree | BadExampleError]:
         """Returns the arrays of each member, or why it is bad; see `ExampleReader.read`."""
-        return [
-            data if isinstance(data, BadExampleError) else self._or_why(data)
-            for data in read_members(members)
-        ]
-
-    def _or_why(self, data: bytes) -> ParsedTree | BadExampleError:
-        try:
-            return self.parsed(data)
-        except BadExampleError as reason:
-            return reason.with_traceback(None)  # which would keep the batch alive
+        return [or_why(self.parsed, data) for data in read_members(members)]
 
     def parsed(self, data: bytes) -> ParsedTree:
         """Returns the arrays of a tree.

@@ -18,14 +18,12 @@ from PIL import Image
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.images import decode
 from estimator_lab.data.images.decode import (
-    ImageShape,
     decode_draft,
     decode_image,
-    pixels_or_why,
     shrink_image,
 )
 from estimator_lab.data.images.reader import DECODERS
-from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.member import BadExampleError, or_why
 from tests.support.archive_files import encoded as encode
 from tests.support.places import real_data
 
@@ -253,7 +251,7 @@ def test_only_bad_image_errors_escape_from_mutated_images():
             data[rng.randrange(min(len(data), 400))] = rng.randrange(256)
         if round_ % 5 == 0:
             del data[rng.randrange(len(data)) :]
-        pixels = pixels_or_why(decode_image, bytes(data), ImageShape(8, 8))
+        pixels = or_why(lambda data: decode_image(data, 8, 8), bytes(data))
         if isinstance(pixels, BadExampleError):
             assert str(pixels)
             bad += 1

@@ -128,7 +128,7 @@ def test_size_has_a_limit(monkeypatch):
         (b'very good\t( a b )', 'very good/line_7.tree'),
         (b'../x\t( a b )', 'line_7.tree'),
         (b'..\t( a b )', 'line_7.tree'),
-        (b'a\0b\t( a b )', 'line_7.tree'),
+        (b'a\0b\t( a b )', r'a\x00b/line_7.tree'),
         (b'\xff\t( a b )', '\\xff/line_7.tree'),
         (rb'\x41' + b'\t( a b )', r'\x5cx41/line_7.tree'),
         (b'x' * 200 + b'\t( a b )', 'line_7.tree'),
