@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import DataError
@@ -23,6 +24,8 @@ from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.member import BadExampleError, Member, or_why, read_members, too_large
 from estimator_lab.data.sources import Source, expand
+
+T = TypeVar('T')
 
 _USAGE = """Reads archives and folders once, and says what they hold and what is wrong with them.
 
@@ -62,21 +65,8 @@ class Spread:
     most: int
 
     def __str__(self) -> str:
-        return (
-            f'{self.least:,} to {self.most:,}, median {self.median:,}'
-            if self.least != self.most
-            else f'{self.least:,}'
-        )
-
-
-@dataclass
-class Bad:
-    """A bad example: where it is, and why it is bad; the name of a folder ends in a slash."""
-
-    archive: str
-    member: str
-    offset: int
-    reason: str
+        several = f'{self.least:,} to {self.most:,}, median {self.median:,}'
+        return several if self.least < self.most else f'{self.least:,}'
 
 
 @dataclass
@@ -138,8 +128,9 @@ class Checker:
 
     Attributes:
       examples: their number.
-      bad: the first thousand bad examples.
+      bad: the first thousand bad examples, each with archive, member, offset and reason.
       duplicate_names: keys of examples with the name of an earlier one in their archive, the first thousand.
+      copies: which examples have the same bytes as others; None if they were not read.
     """
 
     def __init__(
@@ -149,10 +140,10 @@ class Checker:
         self._show = show
         self._first: dict[bytes, tuple[str, str, str]] = {}  # archive, label and key by digest
         self._groups: dict[bytes, list[str]] = {}
-        self._copies = Copies()
         self.examples = 0
-        self.bad: list[Bad] = []
+        self.bad: list[dict[str, Any]] = []
         self.duplicate_names: list[str] = []
+        self.copies = None if quick else Copies()
 
     def read(self, source: Source, kind: Kind) -> Contents:
         """Reads an archive or folder; an error that ends it is its `damage`."""
@@ -169,13 +160,12 @@ class Checker:
                 digest = _digest(member.name.encode())
                 if digest in names:
                     contents.same_names += 1
-                    if len(self.duplicate_names) < _MOST_LISTED:
-                        self.duplicate_names.append(member.key)
+                    _append(self.duplicate_names, member.key)
                 names.add(digest)
                 if isinstance(found, BadExampleError):
                     contents.bad = (contents.bad or 0) + 1
-                    if len(self.bad) < _MOST_LISTED:
-                        self.bad.append(Bad(contents.archive, member.name, member.offset, str(found)))
+                    place = {'archive': contents.archive, 'member': member.name, 'offset': member.offset}
+                    _append(self.bad, {**place, 'reason': str(found)})
                 elif found:
                     content, size = found
                     dimensions.append(size)
@@ -184,19 +174,12 @@ class Checker:
             contents.damage = str(error)
         if not sizes and not contents.damage:
             contents.damage = f'{source.name!r} holds no {kind.noun}.'
-        contents.examples, contents.bytes, contents.sizes = len(sizes), sum(sizes), _spread(sizes)
+        contents.examples, contents.bytes = len(sizes), sum(sizes)
+        contents.sizes = _spread(sizes) if sizes else None
         contents.labels = dict(sorted(labels.items()))
-        if dimensions:
-            columns = zip(kind.dimensions, zip(*dimensions, strict=True), strict=False)
-            contents.dimensions = {name: spread for name, column in columns if (spread := _spread(column))}
+        spreads = map(_spread, zip(*dimensions, strict=True))
+        contents.dimensions = dict(zip(kind.dimensions, spreads, strict=False))
         return contents
-
-    def copies(self) -> Copies | None:
-        """Returns which examples have the same bytes as others; None if they were not read."""
-        if self._quick:
-            return None
-        self._copies.groups = list(self._groups.values())
-        return self._copies
 
     def _found(
         self, source: Source, kind: Kind, contents: Contents
@@ -222,25 +205,32 @@ class Checker:
 
     def _compare(self, member: Member, digest: bytes) -> None:
         """Compares the bytes of an example with those of earlier ones."""
-        first = self._first.get(digest)
-        if first is None:
+        first, copies = self._first.get(digest), self.copies
+        if first is None or copies is None:
             self._first[digest] = member.archive, member.label, member.key
             return
-        self._copies.examples += 1
-        self._copies.in_other_archives += first[0] != member.archive
-        self._copies.with_other_labels += first[1] != member.label
-        if digest in self._groups or len(self._groups) < _MOST_LISTED:
-            group = self._groups.setdefault(digest, [first[2]])
-            if len(group) < _MOST_OF_A_GROUP:
-                group.append(member.key)
+        copies.examples += 1
+        copies.in_other_archives += first[0] != member.archive
+        copies.with_other_labels += first[1] != member.label
+        if digest not in self._groups:
+            self._groups[digest] = [first[2]]
+            _append(copies.groups, self._groups[digest])
+        if len(group := self._groups[digest]) < _MOST_OF_A_GROUP:
+            group.append(member.key)
+
+
+def _append(listed: list[T], item: T) -> None:
+    """Appends an item, unless the list is long."""
+    if len(listed) < _MOST_LISTED:
+        listed.append(item)
 
 
 def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=8).digest()
 
 
-def _spread(numbers: Sequence[int]) -> Spread | None:
-    return Spread(min(numbers), statistics.median_low(numbers), max(numbers)) if numbers else None
+def _spread(numbers: Sequence[int]) -> Spread:
+    return Spread(min(numbers), statistics.median_low(numbers), max(numbers))
 
 
 def main(settings: Settings, line: CommandLine) -> None:
@@ -256,12 +246,12 @@ def main(settings: Settings, line: CommandLine) -> None:
             if not settings.json:
                 say(_first_line(found[-1], kind))
                 say_rows(_rows(found[-1], kind, checker))
-    copies = checker.copies()
+    copies = checker.copies
     if settings.json:
         everything = {
             'archives': list(map(asdict, found)),
             'examples': checker.examples,
-            'bad_examples': list(map(asdict, checker.bad)),
+            'bad_examples': checker.bad,
             'duplicate_names': checker.duplicate_names,
             'copies': copies and asdict(copies),
         }
@@ -294,9 +284,9 @@ def _rows(contents: Contents, kind: Kind, checker: Checker) -> Iterator[tuple[st
         yield name.capitalize(), str(spread)
     if contents.bad:
         yield 'Bad', f'{_counted(contents.bad, kind)} ({contents.bad / contents.examples:.2%})'
-        for bad in [bad for bad in checker.bad if bad.archive == contents.archive][:_NAMED]:
-            place = '' if bad.archive.endswith('/') else f' at byte {bad.offset}'
-            yield '', f'{bad.member!r}{place}: {bad.reason}'
+        for bad in [bad for bad in checker.bad if bad['archive'] == contents.archive][:_NAMED]:
+            place = '' if contents.archive.endswith('/') else f' at byte {bad["offset"]}'
+            yield '', f'{bad["member"]!r}{place}: {bad["reason"]}'
     if contents.same_names:
         names = ', '.join(checker.duplicate_names[-contents.same_names :][:_NAMED])
         yield 'Same names', f'{_counted(contents.same_names, kind)} with the name of an earlier one: {names}'

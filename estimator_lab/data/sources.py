@@ -10,7 +10,7 @@ import re
 import stat
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -282,28 +282,17 @@ def _matches_of_one(pattern: str) -> list[str]:
 
 def _without_braces(pattern: str) -> list[str]:
     """Returns the names that a pattern with braces stands for, in order."""
-    names = [pattern]
-    while any(map(_GROUP.search, names)):
-        names = list(dict.fromkeys(name for each in names for name in _without_first_group(each)))
+    group = _GROUP.search(pattern)
+    if not group:
+        return [pattern]
+    choices: Iterable[str] = group[1].split(',')
+    if numbers := _RANGE.fullmatch(group[1]):
+        first, last = sorted(map(int, numbers.groups()))
+        width = len(numbers[1]) if numbers[1].startswith('0') else 0
+        choices = (f'{number:0{width}}' for number in range(first, last + 1))
+    names: list[str] = []
+    for choice in choices:
+        names += _without_braces(f'{pattern[: group.start()]}{choice}{pattern[group.end() :]}')
         if len(names) > _MOST_NAMES:
             raise DataError(f'{pattern!r} stands for more than {_MOST_NAMES:,} names.')
     return names
-
-
-def _without_first_group(name: str) -> Iterator[str]:
-    found = _GROUP.search(name)
-    if not found:
-        yield name
-        return
-    numbers = _RANGE.fullmatch(found[1])
-    choices = found[1].split(',')
-    if numbers:
-        first, last = int(numbers[1]), int(numbers[2])
-        if abs(last - first) >= _MOST_NAMES:
-            raise DataError(f'{name!r} stands for more than {_MOST_NAMES:,} names.')
-        has_zeros = any(text.startswith('0') and len(text) > 1 for text in numbers.groups())
-        width = max(map(len, numbers.groups())) if has_zeros else 0
-        step = 1 if first <= last else -1
-        choices = [f'{number:0{width}}' for number in range(first, last + step, step)]
-    for choice in choices:
-        yield f'{name[: found.start()]}{choice}{name[found.end() :]}'
