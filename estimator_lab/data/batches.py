@@ -107,31 +107,32 @@ def read_examples(
     # While one thread waits for Python's lock, another one decodes.
     threads = threads or (os.cpu_count() or 1) + 1
     ahead = batch_size * (_BATCHES_AHEAD + 1)
-    least = min(_CHUNK, math.ceil(batch_size / 2), math.ceil(ahead / threads))
-    error: DataError | None = None
+    chunk = min(_CHUNK, math.ceil(batch_size / 2), math.ceil(ahead / threads))
     with closing(_UnderWay(read, threads)) as under_way:
-        try:
-            for member in members:
-                under_way.add(member)
-                del member
-                under_way.begin(least)
-                while under_way.is_more_than(ahead):
-                    yield from under_way.first()
-        except DataError as caught:
-            error = caught
+        for member in _with_error(members):
+            if isinstance(member, DataError):
+                under_way.begin(1)
+                yield from under_way.rest()
+                raise member
+            under_way.add(member)
+            del member
+            under_way.begin(chunk)
+            while under_way.are_many(ahead):
+                yield from under_way.first()
         under_way.begin(1)
-        while under_way.pending:
-            yield from under_way.first()
-        if error:
-            raise error
+        yield from under_way.rest()
+
+
+def _with_error(members: Iterable[Member]) -> Iterator[Member | DataError]:
+    """Yields the members, and at last the error that ended them, if one did."""
+    try:
+        yield from members
+    except DataError as error:
+        yield error
 
 
 class _UnderWay:
-    """Members on their way through a thread pool, in chunks.
-
-    Attributes:
-      pending: the members of each chunk without their data, its bytes, and its result.
-    """
+    """Members on their way through a thread pool, in chunks."""
 
     def __init__(self, read: Callable[[Sequence[Member]], list[Any]], threads: int) -> None:
         self._read = read
@@ -139,7 +140,8 @@ class _UnderWay:
         self._waiting = ThreadPoolExecutor(threads + _WAITING)  # starts no thread before it is needed
         self._chunk: list[Member] = []
         self._chunk_bytes = self._members = self._bytes = 0
-        self.pending: deque[tuple[list[Member], int, Future[list[Any]]]] = deque()
+        # The members of each chunk without their data, its bytes, and its results.
+        self._pending: deque[tuple[list[Member], int, Future[list[Any]]]] = deque()
 
     def add(self, member: Member) -> None:
         """Adds a member to the next chunk."""
@@ -153,21 +155,26 @@ class _UnderWay:
         bare = [member._replace(data=b'') if member.data else member for member in self._chunk]
         is_slow = any(getattr(member.source, 'is_slow', False) for member in self._chunk)
         pool = self._waiting if is_slow else self._decoding
-        self.pending.append((bare, self._chunk_bytes, pool.submit(self._read, self._chunk)))
+        self._pending.append((bare, self._chunk_bytes, pool.submit(self._read, self._chunk)))
         self._members += len(bare)
         self._bytes += self._chunk_bytes
         self._chunk, self._chunk_bytes = [], 0
 
-    def is_more_than(self, members: int) -> bool:
+    def are_many(self, members: int) -> bool:
         """Whether more members, or more bytes than allowed, are under way."""
-        return self._members > members or (self._bytes > _MOST_BYTES and len(self.pending) > 1)
+        return self._members > members or (self._bytes > _MOST_BYTES and len(self._pending) > 1)
 
     def first(self) -> Iterator[Result]:
         """Yields the members of the first chunk with their results."""
-        bare, weight, future = self.pending.popleft()
+        bare, weight, future = self._pending.popleft()
         self._members -= len(bare)
         self._bytes -= weight
         yield from zip(bare, future.result(), strict=True)
+
+    def rest(self) -> Iterator[Result]:
+        """Yields the members of all chunks with their results."""
+        while self._pending:
+            yield from self.first()
 
     def close(self) -> None:
         """Ends the threads, without the chunks that are not begun."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ def archive_input_fn(
     consumed: Callable[[], int] | None = None,
     watch: Callable[[Batch], None] | None = None,
     shard: WorkerShard = ONLY_WORKER,
+    epochs: int = 1,
 ) -> InputFn:
     """Returns an input function that streams batches of examples from archives.
 
@@ -40,10 +42,11 @@ def archive_input_fn(
       report: counts bad examples, and stores the error that ended the stream.
       vocabulary: maps labels to ids, unknown ones to -1; None for no labels, as in PREDICT.
       consumed: returns how many examples were consumed: the stream then starts after those and has no end.
-        None for one epoch from its beginning.
+        None for `epochs` from the beginning.
       watch: called with each batch before TensorFlow gets it. Predictions are then in step with batches, as
         one without examples is replaced by a blank example.
       shard: this worker's part of each global batch, with `consumed`.
+      epochs: how many there are without `consumed`; batches do not divide them.
 
     Returns:
       A function of no arguments that returns a Dataset of (features, int64 [batch]), or of the features
@@ -51,7 +54,7 @@ def archive_input_fn(
         1];
       'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
-    examples = _Input(order, reader, batch_size, report, vocabulary, consumed, watch, shard)
+    examples = _Input(order, reader, batch_size, report, vocabulary, consumed, watch, shard, epochs)
     return lambda: _dataset(examples)
 
 
@@ -67,6 +70,7 @@ class _Input:
     consumed: Callable[[], int] | None
     watch: Callable[[Batch], None] | None
     shard: WorkerShard
+    epochs: int
 
     def __call__(self) -> Iterator[tuple[Any, ...]]:
         """Yields arrays, keys, weights and class ids of batches until the end, or an error.
@@ -86,7 +90,11 @@ class _Input:
 
     def _batches(self) -> Iterator[Batch]:
         order, shard = self.order, self.shard
-        members = order.onwards(self.consumed(), shard) if self.consumed else order.epoch(0)
+        members = (
+            order.onwards(self.consumed(), shard)
+            if self.consumed
+            else chain.from_iterable(map(order.epoch, range(self.epochs)))
+        )
         whole_only = self.consumed is not None
         batches = read_batches(members, self.batch_size, self.reader, self.report, whole_only=whole_only)
         # After a signal, the chief ends a synchronous step only if the other workers take part in it.

@@ -59,13 +59,13 @@ SHA-256 of each shard, for sha256sum."""
 
 
 @dataclass(frozen=True)
-class PackSettings:
-    """How archives are packed; `image_size` None copies all bytes without decoding them."""
+class Settings:
+    """How to pack, and where to; `image_size` None copies all bytes without decoding them."""
 
     shards: int = setting(None, 'number to write', group='Shards', lower=1, upper=1000)
     image_size: int | None = setting(
         None,
-        'scale larger images down to this shorter side, in pixels',
+        'scale larger images down to this shorter side in pixels',
         group='Images',
         lower=1,
         upper=65_535,
@@ -78,12 +78,6 @@ class PackSettings:
     use_damaged: bool = setting(
         False, 'use damaged archives up to the damage, with a warning', group='Images'
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings(PackSettings):
-    """How to pack, and where to."""
-
     out: Path | None = setting(None, 'folder for the shards, created if necessary', group='Shards')
     labels: Path | None = setting(
         None, "table with a name and a label in each line; default: images' folders", group='Images'
@@ -114,11 +108,6 @@ class Manifest:
     skipped: list[dict[str, Any]] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
 
-    @property
-    def bytes(self) -> int:
-        """Bytes of all shards."""
-        return sum(shard['bytes'] for shard in self.shards)
-
 
 def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
@@ -131,9 +120,9 @@ def main(settings: Settings, line: CommandLine) -> None:
         if (kind := kind_of(source)) is not IMAGES:
             raise FlagError(f'{source.name!r} holds {kind.noun}: only images are packed.')
     images: Kind = IMAGES.with_labels(read_label_table(settings.labels) if settings.labels else None)
-    chosen = PackSettings(**{name: getattr(settings, name) for name in settings_of(PackSettings)})
-    manifest = pack(sources, settings.out, chosen, images, say)
-    say(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {manifest.bytes / 1e6:,.1f} MB')
+    manifest = pack(sources, settings.out, settings, images, say)
+    size = sum(shard['bytes'] for shard in manifest.shards)
+    say(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {size / 1e6:,.1f} MB')
     if manifest.skipped:
         say(f'Skipped   {len(manifest.skipped):,} bad images, listed in the manifest')
     say(f'Shards    {len(manifest.shards):,} in {settings.out}')
@@ -141,7 +130,7 @@ def main(settings: Settings, line: CommandLine) -> None:
     say(f'Next      {python()} -m estimator_lab.train --data={shards} --model_dir=runs/mine')
 
 
-def pack(sources: Sequence[Source], out: Path, settings: PackSettings, kind: Kind, say: Say) -> Manifest:
+def pack(sources: Sequence[Source], out: Path, settings: Settings, kind: Kind, say: Say) -> Manifest:
     """Writes the examples of some archives as shards in random order, with a manifest.
 
     Args:
@@ -159,7 +148,8 @@ def pack(sources: Sequence[Source], out: Path, settings: PackSettings, kind: Kin
     """
     for label in kind.labels.distinct if kind.labels else ():
         _check_label(label, f'--labels={kind.labels.path if kind.labels else ""}')
-    manifest = Manifest(__version__, [source.name for source in sources], asdict(settings))
+    used = {name: getattr(settings, name) for name in settings_of(Settings) if name not in ('out', 'labels')}
+    manifest = Manifest(__version__, [source.name for source in sources], used)
     with made_folder('out', out), writing('out', out):
         if found := sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name)):
             raise FlagError(f'--out={out} already holds {found[0]}: name another folder, or empty it.')
@@ -190,7 +180,7 @@ def _shards(out: Path, count: int) -> Iterator[list['_Shard']]:
 def _fill(
     shards: Sequence['_Shard'],
     sources: Sequence[Source],
-    settings: PackSettings,
+    settings: Settings,
     kind: Kind,
     say: Say,
     manifest: Manifest,
@@ -265,7 +255,7 @@ class _Shard:
 
 
 def _members(
-    sources: Sequence[Source], settings: PackSettings, kind: Kind, say: Say, manifest: Manifest
+    sources: Sequence[Source], settings: Settings, kind: Kind, say: Say, manifest: Manifest
 ) -> Iterator[Member]:
     """Yields the members as they are stored in shards, without bad ones."""
     bad = BadExamples(kind, settings.max_bad_fraction)
@@ -293,7 +283,7 @@ def _members(
         raise DataError(f'{", ".join(source.name for source in sources)}: no {kind.name} to pack.')
 
 
-def _shrunk(member: Member, settings: PackSettings, data: bytes) -> Member:
+def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
     """Returns a member with its data, scaled down on request."""
     if not settings.image_size:
         return member._replace(data=data, source=None)
@@ -303,7 +293,7 @@ def _shrunk(member: Member, settings: PackSettings, data: bytes) -> Member:
 
 
 def _stored(
-    sources: Sequence[Source], settings: PackSettings, kind: Kind, say: Say, manifest: Manifest
+    sources: Sequence[Source], settings: Settings, kind: Kind, say: Say, manifest: Manifest
 ) -> Iterator[Member]:
     """Yields the members of one archive after the other, with their data."""
     for source in sources:

@@ -18,14 +18,13 @@ import numpy as np
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.json_input import shown
 from estimator_lab.data.archives import Archives
-from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.batches import Batch as ReadBatch
 from estimator_lab.data.batches import read_batches
 from estimator_lab.data.labels import UNKNOWN_ID
 from estimator_lab.data.member import Member
-from estimator_lab.data.order import Part, WorkerShard
+from estimator_lab.data.order import WorkerShard
 from estimator_lab.data.passes import Passes
-from estimator_lab.data.stream_settings import DATA, LOG, StreamSettings
+from estimator_lab.data.stream_settings import DATA, StreamSettings
 
 FORMAT = 'estimator_lab stream 1'
 
@@ -218,12 +217,7 @@ class Stream(Iterator[Any]):
     @cached_property
     def _archives(self) -> Archives:
         """The part that is read."""
-        archives = self._whole.restricted_to(Part(*self.settings.split))
-        if archives.total == 0:
-            raise DataError(
-                f'split={self.settings.split} leaves no {archives.kind.name} of {", ".join(archives.paths)}.'
-            )
-        return archives
+        return self.settings.part_of(self._whole)
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -251,7 +245,7 @@ class Stream(Iterator[Any]):
             self._members(position, shard, workers),
             settings.batch_size or _TOGETHER,
             settings.reader(),
-            self._report(),
+            settings.report_on(self._archives),
             threads=max((os.cpu_count() or 1) // workers, 1) + (workers == 1),
         )
         for batch in read:
@@ -271,9 +265,7 @@ class Stream(Iterator[Any]):
 
     def _members(self, position: int, shard: WorkerShard, workers: int) -> Iterator[Member]:
         """Yields this process's members from a position on: its part of each of its worker's batches."""
-        settings = self.settings
-        order = self._archives.order(settings.shuffle_buffer if settings.shuffle else 1, settings.seed)
-        members = order.onwards(position, shard)
+        members = self.settings.order_of(self._archives).onwards(position, shard)
         if workers > 1:
             members = _every(members, shard.own, workers)
         if not self._end:
@@ -286,11 +278,6 @@ class Stream(Iterator[Any]):
     def _within(self, position: int) -> int:
         """Returns a position, at most the end; a worker of several may be beyond."""
         return min(position, self._end) if self._end and not self._workers else position
-
-    def _report(self) -> InputReport:
-        archives = self._archives
-        bad = BadExamples(archives.kind, self.settings.max_bad_fraction, archives.total)
-        return InputReport(archives.kind, LOG.warning, archives.total or 0, bad)
 
     def _data_of(self, batch: ReadBatch) -> Any:
         (data,) = batch.arrays.values()

@@ -3,15 +3,16 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.settings import setting, settings_from
 from estimator_lab.data.archives import Archives, open_archives
+from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.images.decode import Decode, ImageShape, decode_draft, decode_image
 from estimator_lab.data.images.reader import ImageReader
@@ -19,7 +20,7 @@ from estimator_lab.data.kind import Arrays, ExampleReader
 from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.member import BadExampleError, Member, read_members
-from estimator_lab.data.order import WorkerShard
+from estimator_lab.data.order import Order, Part, WorkerShard
 from estimator_lab.data.sources import expand
 
 _MANY = 2**31 - 1
@@ -83,15 +84,13 @@ class StreamSettings:
         WorkerShard(made.rank, made.world_size)
         parse_augmentation(made.augment, made.seed)
         several = [paths] if isinstance(paths, str | os.PathLike) else paths
-        undeclared = {
-            'paths': tuple(os.fspath(path) for path in several),
-            'image_shape': image_shape and tuple(image_shape),
-            'split': tuple(split),
-            'vocabulary': None if vocabulary is None else tuple(vocabulary),
-        }
-        for name, value in undeclared.items():
-            object.__setattr__(made, name, value)
-        return made
+        return replace(
+            made,
+            paths=tuple(os.fspath(path) for path in several),
+            image_shape=image_shape and tuple(image_shape),
+            split=tuple(split),
+            vocabulary=None if vocabulary is None else tuple(vocabulary),
+        )
 
     def open(self) -> Archives:
         """Opens the archives, and reads or builds their indexes."""
@@ -104,6 +103,26 @@ class StreamSettings:
         if self.labels:
             kind = kind.with_labels(read_label_table(self.labels, 'labels'))
         return open_archives(self.paths, kind, self.use_damaged, LOG.warning)
+
+    def part_of(self, archives: Archives) -> Archives:
+        """Returns the archives, restricted to `split`.
+
+        Raises:
+          DataError: it leaves nothing of them.
+        """
+        part = archives.restricted_to(Part(*self.split))
+        if part.total == 0:
+            raise DataError(f'split={self.split} leaves no {part.kind.name} of {", ".join(part.paths)}.')
+        return part
+
+    def order_of(self, archives: Archives) -> Order:
+        """Returns the order in which their examples are read."""
+        return archives.order(self.shuffle_buffer if self.shuffle else 1, self.seed)
+
+    def report_on(self, archives: Archives, report: type[InputReport] = InputReport) -> InputReport:
+        """Returns a new report on their examples."""
+        bad = BadExamples(archives.kind, self.max_bad_fraction, archives.total)
+        return report(archives.kind, LOG.warning, archives.total or 0, bad)
 
     def reader(self) -> ExampleReader:
         """Returns how members become bytes or pixels."""

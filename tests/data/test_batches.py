@@ -126,20 +126,22 @@ def test_duplicates_links_empty_and_oversized_members(tmp_path, mode, monkeypatc
     assert len(lines) == 2 and 'no data (0 bytes)' in lines[0] and 'it claims 501 bytes' in lines[1]
 
 
-def test_an_archive_that_changed_ends_the_input_after_the_preceding_batches(archive):
+@pytest.mark.parametrize('place', [1, 12, 21])
+def test_an_archive_that_changed_ends_the_input_after_the_preceding_batches(archive, place):
+    """Wherever that is, also while later members are under way."""
     index = build_index(archive)
     with archive.open('r+b') as file:
-        file.seek(index.member(12).offset)
+        file.seek(index.member(place).offset)
         file.write(b'X')
-    report = InputReport(IMAGES)
-    got = list(
-        report.until_error(read_batches(IndexedOrder([index]).epoch(0), 5, ImageReader(SHAPE), report))
-    )
-    assert [len(batch.keys) for batch in got] == [5, 5, 2]
-    members = IndexedOrder([index]).epoch(0)
-    exact = report.until_error(read_batches(members, 5, ImageReader(SHAPE), report, whole_only=True))
-    assert [len(batch.keys) for batch in exact] == [5, 5]
-    assert 'has changed since it was indexed' in str(report.error)
+    stored = [index.member(row).key for row in range(24)]
+    for whole_only in (False, True):
+        report = InputReport(IMAGES)
+        read = read_batches(
+            IndexedOrder([index]).epoch(0), 2, ImageReader(SHAPE), report, threads=1, whole_only=whole_only
+        )
+        keys = [key for batch in report.until_error(read) for key in batch.keys]
+        assert keys == stored[: place // 2 * 2 if whole_only else place]
+        assert 'has changed since it was indexed' in str(report.error)
 
 
 # Members that take much memory.

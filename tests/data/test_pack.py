@@ -25,7 +25,7 @@ from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.labels import read_label_table
-from estimator_lab.data.pack import MANIFEST, PackSettings, _Shard
+from estimator_lab.data.pack import MANIFEST, Settings, _Shard
 from estimator_lab.data.sources import expand
 from tests.support.archive_files import encoded, picture
 from tests.support.pack_files import FILES, packed, quiet, verified, write_tar
@@ -53,7 +53,7 @@ def with_table(tmp_path, labels):
 @pytest.mark.parametrize('compress', [bytes, gzip.compress, bz2.compress], ids=['plain', 'gz', 'bz2'])
 def test_every_image_is_in_exactly_one_shard(tmp_path, out, count, compress):
     source = write_tar(tmp_path / 'source.tar', compress=compress)
-    pack([source], out, PackSettings(count), quiet)
+    pack([source], out, Settings(count), quiet)
     assert sorted(path.name for path in out.iterdir()) == [
         MANIFEST,
         *(f'shard-{number:05}-of-{count:05}.tar' for number in range(count)),
@@ -64,7 +64,7 @@ def test_every_image_is_in_exactly_one_shard(tmp_path, out, count, compress):
 
 def test_shards_are_chosen_at_random_and_equally_often(source, out):
     """There an image keeps its place among the others."""
-    pack([source], out, PackSettings(3), quiet)
+    pack([source], out, Settings(3), quiet)
     numbers = [[FILES.index(member) for member in shard] for shard in packed(out)]
     assert all(len(shard) == 100 and shard == sorted(shard) for shard in numbers)
     assert 20 < sum(one % 3 == 0 for one in numbers[0]) < 50
@@ -78,7 +78,7 @@ def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, size):
     source = write_tar(tmp_path / 'source.tar', files)
     again = write_tar(tmp_path / 'copy.tar.gz', files, compress=gzip.compress)
     for out, archive, seed in (('a', source, 1), ('b', again, 1), ('c', source, 2)):
-        pack([archive], tmp_path / out, PackSettings(3, size, seed=seed), quiet)
+        pack([archive], tmp_path / out, Settings(3, size, seed=seed), quiet)
     first, second, third = (all_bytes(tmp_path / out) for out in 'abc')
     assert first == second
     assert first.keys() == third.keys()
@@ -117,7 +117,7 @@ def test_larger_images_are_scaled_down_and_others_stay(tmp_path, out):
         'a/just.jpg': encoded(picture(1, 30, 30), 'JPEG'),
         'a/alpha.webp': encoded(Image.new('RGBA', (60, 60), (255, 0, 0, 0)), 'WEBP', lossless=True),
     }
-    pack([write_tar(tmp_path / 'a.tar', files.items())], out, PackSettings(1, image_size=30), quiet)
+    pack([write_tar(tmp_path / 'a.tar', files.items())], out, Settings(1, image_size=30), quiet)
     found = dict(packed(out)[0])
     assert found.keys() == {'a/wide.jpg', 'a/tall.jpg', 'a/small.png', 'a/just.jpg', 'a/alpha.jpg'}
     assert found['a/small.png'] == files['a/small.png']
@@ -134,7 +134,7 @@ def test_bad_images_are_skipped_shown_and_listed(tmp_path, out):
     good = [(f'a/{i}.png', encoded(picture(1, 40, 40))) for i in range(9)]
     source = write_tar(tmp_path / 'a.tar', [*good[:4], ('a/bad.png', b'nothing'), *good[4:]])
     lines = []
-    manifest = pack([source], out, PackSettings(1, image_size=20, max_bad_fraction=0.1), lines.append)
+    manifest = pack([source], out, Settings(1, image_size=20, max_bad_fraction=0.1), lines.append)
     assert manifest.images == 9
     (skipped,) = manifest.skipped
     assert (skipped['archive'], skipped['member']) == (source, 'a/bad.png')
@@ -148,7 +148,7 @@ def test_too_many_bad_images_end_it(tmp_path, out):
     source = write_tar(tmp_path / 'a.tar', [*good, *((f'a/bad{n}.png', b'nothing') for n in range(10))])
     words = r'10 of 20 images could not be decoded, more than --max_bad_fraction=0\.4'
     with pytest.raises(DataError, match=words):
-        pack([source], out, PackSettings(1, image_size=20, max_bad_fraction=0.4), quiet)
+        pack([source], out, Settings(1, image_size=20, max_bad_fraction=0.4), quiet)
     assert not out.exists()
 
 
@@ -157,11 +157,11 @@ def test_damaged_archive(tmp_path, source, out):
     cut = tmp_path / 'cut.tar'
     cut.write_bytes(data[: len(data) // 2 + 100])
     with pytest.raises(DataError, match='cut off') as error:
-        pack([str(cut), source], out, PackSettings(2), quiet)
+        pack([str(cut), source], out, Settings(2), quiet)
     assert re.match(r'--use_damaged packs the \d+ images before that', error.value.remedies['use_damaged'])
     assert not out.exists()
     lines = []
-    manifest = pack([str(cut), source], out, PackSettings(2, use_damaged=True), lines.append)
+    manifest = pack([str(cut), source], out, Settings(2, use_damaged=True), lines.append)
     assert len(FILES) < manifest.images < 2 * len(FILES)
     assert 'cut off' in manifest.damage[0]
     assert lines[0].startswith('Warning: ')
@@ -170,18 +170,18 @@ def test_damaged_archive(tmp_path, source, out):
 def test_other_files_are_never_read_as_archives(tmp_path, source, out):
     (tmp_path / 'text.tar').write_bytes(b'text')
     with pytest.raises(DataError, match='is not a tar archive'):
-        pack([source, str(tmp_path / 'text.tar')], out, PackSettings(2, use_damaged=True), quiet)
+        pack([source, str(tmp_path / 'text.tar')], out, Settings(2, use_damaged=True), quiet)
     assert not out.exists()
 
 
 def test_finished_shards_are_never_touched(source, out):
-    pack([source], out, PackSettings(2), quiet)
+    pack([source], out, Settings(2), quiet)
     before = all_bytes(out)
     with pytest.raises(FlagError, match=r'already holds manifest\.json'):
-        pack([source], out, PackSettings(2, seed=5), quiet)
+        pack([source], out, Settings(2, seed=5), quiet)
     (out / MANIFEST).unlink()  # as a killed run leaves them
     with pytest.raises(FlagError, match=r'already holds shard-00000-of-00002\.tar'):
-        pack([source], out, PackSettings(2, seed=5), quiet)
+        pack([source], out, Settings(2, seed=5), quiet)
     assert all_bytes(out) == before
     assert len(list(out.iterdir())) == 2
 
@@ -192,7 +192,7 @@ def test_labels_that_are_no_folders_are_refused_by_name_before_the_work(tmp_path
     with pytest.raises(
         DataError, match=r'^--labels=\S+labels\.csv: the label .* cannot be the name of a folder'
     ):
-        pack([source], out, PackSettings(1), quiet, kind)
+        pack([source], out, Settings(1), quiet, kind)
     assert not out.exists()
 
 
@@ -200,14 +200,14 @@ def test_labels_that_are_no_folders_are_refused_by_name_before_the_work(tmp_path
 def test_labels_of_sidecar_files_are_refused_with_their_member(tmp_path, out, label):
     source = write_tar(tmp_path / 'source.tar', [('0.jpg', b'0'), ('0.cls', label.encode())])
     with pytest.raises(DataError, match=r"source\.tar': member '0\.jpg' at byte 0: the label .* cannot be"):
-        pack([source], out, PackSettings(1), quiet)
+        pack([source], out, Settings(1), quiet)
     assert not out.exists()
 
 
 def test_no_member_leads_out_of_its_shard(tmp_path, out):
     files = ['../1.jpg', '/2.jpg', '../../a/3.jpg', 'b/../4.jpg', '/etc/5.jpg', 'c//6.jpg', 'd/./7.jpg']
     source = write_tar(tmp_path / 'source.tar', [(name, name.encode()) for name in files])
-    pack([source], out, PackSettings(1), quiet)
+    pack([source], out, Settings(1), quiet)
     names = {data.decode(): name for name, data in packed(out)[0]}
     stored = ['1.jpg', '2.jpg', 'a/3.jpg', '4.jpg', 'etc/5.jpg', 'c//6.jpg', 'd/./7.jpg']
     assert [names[name] for name in files] == stored
@@ -218,7 +218,7 @@ def test_no_member_leads_out_of_its_shard(tmp_path, out):
 def test_a_member_without_a_label_gets_no_folder(tmp_path, out):
     kind, source = with_table(tmp_path, ['good'])
     source = write_tar(tmp_path / 'source.tar', [('x/0.jpg', b'0'), ('x/9.jpg', b'9')])
-    assert pack([source], out, PackSettings(1), quiet, kind).labels == {'': 1, 'good': 1}
+    assert pack([source], out, Settings(1), quiet, kind).labels == {'': 1, 'good': 1}
     assert sorted(packed(out)[0]) == [('9.jpg', b'9'), ('good/0.jpg', b'0')]
 
 
@@ -236,7 +236,7 @@ def test_full_disk_and_interrupt_leave_nothing(source, out, monkeypatch, after, 
     monkeypatch.setattr(_Shard, 'add', failing_add)
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else LabError
     with pytest.raises(expected) as caught:
-        pack([source], out, PackSettings(3), quiet)
+        pack([source], out, Settings(3), quiet)
     assert not out.exists()
     if expected is LabError:
         assert str(caught.value) == f'--out={out} cannot be written: No space left on device.'
