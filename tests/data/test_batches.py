@@ -1,17 +1,13 @@
-import io
 import itertools
-import tarfile
 import threading
 import time
 import tracemalloc
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import bad_examples
-from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.batches import Batch, read_batches
 from estimator_lab.data.images.decode import ImageShape, decode_image
@@ -19,7 +15,6 @@ from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.order import IndexedOrder, StreamOrder
 from estimator_lab.data.sources import source_of
-from tests.support.archive_files import encoded
 from tests.support.streams import build_index, stream_members
 
 SHAPE = ImageShape(8, 10, 1)
@@ -101,29 +96,6 @@ def test_leaving_early_ends_the_threads(archive):
     assert isinstance(next(stream), Batch)
     stream.close()
     assert threading.active_count() == before
-
-
-@pytest.mark.parametrize('mode', ['w', 'w:gz'])
-def test_duplicates_links_empty_and_oversized_members(tmp_path, mode, monkeypatch):
-    monkeypatch.setattr('estimator_lab.data.member.MAX_MEMBER_BYTES', 500)
-    path, lines = str(tmp_path / 'a.tar'), []
-    shades = [encoded(Image.new('L', SHAPE[:2], grey)) for grey in (10, 20, 30)]
-    names = 'a/1.png', 'b/2.png', 'a/1.png', 'a/3.png', 'a/4.png'
-    with tarfile.open(path, mode) as archive:
-        for name, data in zip(names, (*shades, b'', bytes(501)), strict=True):
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-        for kind in (tarfile.LNKTYPE, tarfile.SYMTYPE):
-            link = tarfile.TarInfo(f'b/{kind.decode()}.png')
-            link.type, link.linkname = kind, 'a/1.png'
-            archive.addfile(link)
-    (batch,) = batches(
-        open_archives([path], IMAGES).order().epoch(0), report=InputReport(IMAGES, lines.append)
-    )
-    assert batch.keys == [f'{path}:{name}' for name in names[:3]]
-    assert batch.arrays['image'][:, 0, 0, 0].tolist() == [10, 20, 30]
-    assert len(lines) == 2 and 'no data (0 bytes)' in lines[0] and 'it claims 501 bytes' in lines[1]
 
 
 @pytest.mark.parametrize('place', [1, 12, 21])
@@ -221,20 +193,3 @@ def test_many_members_of_a_slow_source_are_under_way_in_order():
     members = [Member('f/', str(2 * n), n, size=1, source=folder) for n in range(200)]
     (batch,) = read_batches(members, 200, SizeReader(), InputReport(IMAGES), threads=2)
     assert batch.keys == [member.key for member in members] and folder.most > 4
-
-
-@pytest.mark.parametrize(
-    ('threads', 'batch_size', 'most'),
-    [(2, 32, 16), (17, 32, 6), (17, 128, 23), (3, 256, 32), (64, 32, 2), (3, 1, 1)],
-)
-def test_every_thread_gets_members_of_the_batches_under_way(threads, batch_size, most):
-    taken = []
-
-    class Counting(SizeReader):
-        def read(self, members):
-            taken.append(len(members))
-            return super().read(members)
-
-    members = [Member('a.tar', str(2 * n), 512 * n, data=b'x') for n in range(batch_size)]
-    (batch,) = read_batches(members, batch_size, Counting(), InputReport(IMAGES), threads=threads)
-    assert len(batch.keys) == batch_size and max(taken) == most and sum(taken) == batch_size

@@ -2,9 +2,7 @@ import errno
 import gzip
 import os
 import shutil
-import socket
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -12,9 +10,8 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.examples import ExampleInput, read_example
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.member import MAX_MEMBER_BYTES
 from tests.support.archive_files import encoded, picture, write_tar
-from tests.support.streams import data_of, stream_members
+from tests.support.streams import stream_members
 
 PNG = encoded(picture(1))
 
@@ -130,15 +127,6 @@ def test_labels_are_those_of_training(tmp_path, monkeypatch):
     assert [member.label for member in ExampleInput(['.'], IMAGES).epoch(0)] == ['cat']
 
 
-def test_unreadable_files_are_reported_in_their_places(tmp_path, monkeypatch):
-    shutil.copytree(tmp_path, tmp_path / 'sub', dirs_exist_ok=True)
-    (tmp_path / 'sub' / 'gone.png').symlink_to(tmp_path / 'nothing')
-    (tmp_path / 'sub' / 'large.png').write_bytes(b'')
-    os.truncate(tmp_path / 'sub' / 'large.png', MAX_MEMBER_BYTES + 1)
-    gone, large = map(data_of, ExampleInput([str(tmp_path / 'sub')], IMAGES).epoch(0))
-    assert gone.startswith('There is no file') and f'more than the {MAX_MEMBER_BYTES} allowed' in large
-
-
 def test_missing_paths(tmp_path):
     with pytest.raises(DataError, match='There is no file'):
         ExampleInput([str(tmp_path / 'none.jpg')], IMAGES)
@@ -191,26 +179,6 @@ def test_one_image_that_is_missing(place, words, archive, tmp_path):
     (folder / 'x.txt').write_text('no archive')
     with pytest.raises(DataError, match=words):
         read_example(place.replace('ARCHIVE', str(archive)).replace('FOLDER', str(folder)), IMAGES)
-
-
-# Special files in a folder.
-
-
-def test_special_files_are_reported_not_opened(tmp_path, monkeypatch):
-    """Opening a FIFO without a writer would block."""
-    folder = tmp_path / 'folder'
-    folder.mkdir()
-    (folder / 'b.png').write_bytes(PNG)
-    os.mkfifo(folder / 'a.png')
-    (folder / 'c.png').symlink_to('/dev/zero')
-    with socket.socket(socket.AF_UNIX) as server:
-        monkeypatch.chdir(folder)  # a socket's path has to be short
-        server.bind('d.png')
-    read = {Path(m.name).name: data_of(m) for m in ExampleInput([str(folder)], IMAGES).epoch(0)}
-    assert read.pop('b.png') == PNG and list(read) == ['a.png', 'c.png', 'd.png']
-    assert all('not a regular file' in why or 'No such device' in why for why in read.values())
-    with pytest.raises(DataError, match='many images'):
-        read_example(str(folder), IMAGES)
 
 
 def test_a_folder_without_permission_is_named(folder, monkeypatch):

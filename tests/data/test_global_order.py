@@ -92,16 +92,6 @@ def test_each_image_once_an_epoch_however_often_workers_and_batches_change(index
     assert all(each == everything for each in whole)
 
 
-@settings(deadline=None, max_examples=30)
-@given(sizes, worlds, st.integers(0, 20), st.integers(0, 4))
-def test_a_worker_goes_on_where_it_stopped(indexes, sizes, world_size, more, steps):
-    order, global_batch = order_of(indexes, sizes, 1), world_size + more
-    shard = WorkerShard(world_size - 1, world_size, global_batch)
-    whole = places(itertools.islice(order.onwards(3, shard), shard.own * (steps + 3)))
-    rest = places(itertools.islice(order.onwards(3 + steps * global_batch, shard), shard.own * 3))
-    assert rest == whole[shard.own * steps :]
-
-
 @settings(deadline=None, max_examples=60)
 @given(sizes, worlds, st.integers(0, 100))
 def test_workers_at_their_own_pace_share_each_epoch_in_another_way(indexes, sizes, world_size, start):

@@ -159,16 +159,6 @@ def test_random_access_reads_nothing_that_it_skips(archive, monkeypatch):
     assert len(read) == 1
 
 
-def test_random_access_shuffles_evenly(archive):
-    """Where each of 24 images stands, over 2,000 epochs: 83.3 times in each place, standard deviation 8.9."""
-    order, counts = indexed([archive], True), np.zeros((24, 24))
-    for number in range(2000):
-        counts[range(24), [member.row for member in order.epoch(number)]] += 1
-    assert abs(counts - 2000 / 24).max() < 5 * 8.9
-    # Chi-square with 23 * 23 degrees of freedom: mean 529, standard deviation 32.5.
-    assert abs(((counts - 2000 / 24) ** 2 / (2000 / 24)).sum() - 529) < 4 * 32.5
-
-
 def test_several_archives_change_places(archives):
     order = StreamOrder([*map(source_of, archives[:2])], IMAGES, shuffle_buffer=2)
     assert {next(order.epoch(n)).archive for n in range(8)} == set(archives[:2])

@@ -167,13 +167,6 @@ def test_damaged_archive(tmp_path, source, out):
     assert lines[0].startswith('Warning: ')
 
 
-def test_other_files_are_never_read_as_archives(tmp_path, source, out):
-    (tmp_path / 'text.tar').write_bytes(b'text')
-    with pytest.raises(DataError, match='is not a tar archive'):
-        pack([source, str(tmp_path / 'text.tar')], out, Settings(2, use_damaged=True), quiet)
-    assert not out.exists()
-
-
 def test_finished_shards_are_never_touched(source, out):
     pack([source], out, Settings(2), quiet)
     before = all_bytes(out)

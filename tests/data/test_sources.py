@@ -100,15 +100,6 @@ def test_home_links_and_pipes(tmp_path, monkeypatch, archive):
     assert source_of(tmp_path).is_folder and expanded('-', str(archive)) == ['-', str(archive)]
 
 
-@pytest.mark.parametrize('compress', [bytes, gzip.compress])
-def test_standard_input(archive, run_python, compress):
-    code = "from tests.support.streams import stream_members\nfor m in stream_members('-'): print(m.key)"
-    done = run_python('-c', code, stdin=compress(archive.read_bytes()))
-    assert done.stdout.splitlines() == [f'stdin:{member.name}' for member in stream_members(archive)]
-    done = run_python('-c', code, stdin=b'')
-    assert "DataError: '-' is an empty file" in done.stderr
-
-
 def test_a_fifo_is_one_epoch(archive, tmp_path):
     fifo = tmp_path / 'pipe'
     os.mkfifo(fifo)

@@ -113,23 +113,6 @@ def test_each_iteration_goes_on_with_the_next_passes(source):
     assert next(stream(source), None) and keys(stream(source, epochs=2)) == whole[:48]
 
 
-def test_the_number_of_processes_may_change_at_any_step(archive):
-    """1, then 4, then 3, then 1 process, in the middle of an epoch: nothing is lost or repeated."""
-    whole, state, seen = keys(stream(archive, epochs=3)), None, []
-    for world_size, steps in ((1, 5), (4, 3), (3, 7), (1, None)):
-        states = []
-        for rank in range(world_size):
-            data = stream(archive, rank=rank, world_size=world_size, epochs=3)
-            if state:
-                data.load_state_dict(state)
-            seen += keys(data if steps is None else (next(data) for _ in range(steps)))
-            states.append(data.state_dict())
-        assert all(other == states[0] for other in states)
-        state = states[0]
-    assert sorted(seen) == sorted(whole) and len(seen) == 72
-    assert state['consumed'] == 72
-
-
 def test_another_batch_size_goes_on_at_the_same_example(archive):
     first = stream(archive, batch_size=5, image_shape=(4, 4, 1))
     begun = [next(first) for _ in range(2)]

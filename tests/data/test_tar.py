@@ -6,11 +6,9 @@ import gzip
 import io
 import itertools
 import lzma
-import os
 import random
 import sysconfig
 import tarfile
-import threading
 import time
 import tracemalloc
 from pathlib import Path
@@ -20,7 +18,7 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import member as data_member
 from tests.robustness.mutation import fix_checksum, mutate
-from tests.support.archive_files import encoded, picture, tar_bytes, write_tar
+from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.kinds import AnyFile
 from tests.support.streams import (
     FILES,
@@ -103,16 +101,6 @@ def test_compression_is_recognised_by_content(write, compress, name):
     assert error is None and {m.name: m.data for m in members} == FILES
     assert {m.archive for m in members} == {archive}
     assert members[0].key == f'{archive}:train/a/1.jpg'
-
-
-@pytest.mark.parametrize('compress', [bytes, gzip.compress], ids=['plain', 'gz'])
-def test_a_pipe(tmp_path, compress):
-    fifo = tmp_path / 'pipe'
-    os.mkfifo(fifo)
-    writer = threading.Thread(target=fifo.write_bytes, args=[compress(tar_bytes(FILES))])
-    writer.start()
-    assert names(stream_members(fifo)) == list(FILES)
-    writer.join()
 
 
 def test_other_files_and_hidden_images_are_skipped_and_links_are_reported(write):
@@ -403,8 +391,3 @@ def test_python_may_add_nothing_to_what_it_reads_of_a_tar_file(write):
         }
         archive = write(tar_bytes(files, format, extra=[special('dir', tarfile.DIRTYPE)]))
         assert names(stream_members(archive)) == list(files)
-
-
-def test_an_archive_of_a_million_names_is_read_in_stored_order(tmp_path):
-    path = write_tar(tmp_path / 'a.tar', [(f'n{n % 7}/{n:05}.jpg', b'') for n in range(2000)])
-    assert names(scan_headers(path)) == [f'n{n % 7}/{n:05}.jpg' for n in range(2000)]

@@ -9,7 +9,6 @@ from PIL import Image
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
 from estimator_lab.data.images import fast_decode
-from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.images.reader import IMAGES, ImageReader
@@ -141,17 +140,3 @@ def test_bad_images_have_the_same_places_and_reasons_as_exactly_decoded():
         assert one.arrays['image'].shape == other.arrays['image'].shape
         gap = np.abs(one.arrays['image'].astype(int) - other.arrays['image'])
         assert gap.mean() < 3  # each image is at its own place
-
-
-def test_augmentation_and_cache_are_the_same_as_with_single_images():
-    augmentation = Augmentation(shift=3, mirror=True, seed=1)
-    plain, _ = batches(decode_image_fast)
-    kept = {}
-    for _ in range(2):
-        found, _ = batches(decode_image_fast, augmentation=augmentation, kept=kept)
-        for one, other in zip(found, plain, strict=True):
-            expected = [
-                augmentation(pixels, key.removeprefix('a.tar:'), 3)
-                for pixels, key in zip(other.arrays['image'], other.keys, strict=True)
-            ]
-            assert np.array_equal(one.arrays['image'], np.stack(expected))
