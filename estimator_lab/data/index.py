@@ -115,11 +115,6 @@ class Index:
         return self.source.name
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of memory of the whole index."""
-        return self._table.nbytes + self._names.nbytes
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about what is unusual but not an error."""
         return tuple(f'{self.archive!r} {words}' for words in self._header.notes)
@@ -133,12 +128,6 @@ class Index:
     def label_ids(self) -> np.ndarray:
         """The number in `labels` of the label of each member, uint32 [members]."""
         return self._table['label']
-
-    @cached_property
-    def counts(self) -> dict[str, int]:
-        """Number of members by label."""
-        counts = np.bincount(self.label_ids, minlength=len(self.labels))
-        return dict(zip(self.labels, counts.tolist(), strict=True))
 
     def name(self, row: int) -> str:
         """Returns the name of a member."""

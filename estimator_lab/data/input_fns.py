@@ -1,7 +1,6 @@
 """Input functions: batches of examples -> tf.data, by `Dataset.from_generator`."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -54,54 +53,38 @@ def archive_input_fn(
         1];
       'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
-    examples = _Input(order, reader, batch_size, report, vocabulary, consumed, watch, shard, epochs)
-    return lambda: _dataset(examples)
 
+    def batches() -> Iterator[Batch]:
+        members = (
+            order.onwards(consumed(), shard)
+            if consumed
+            else chain.from_iterable(map(order.epoch, range(epochs)))
+        )
+        found = read_batches(members, batch_size, reader, report, whole_only=consumed is not None)
+        # After a signal, the chief ends a synchronous step only if the other workers take part in it.
+        for batch in found if shard.rank else until_stopped(found):
+            if watch:
+                watch(batch)
+            yield batch
 
-@dataclass(frozen=True)
-class _Input:
-    """The examples of an input function; see `archive_input_fn`."""
-
-    order: Order
-    reader: Reader
-    batch_size: int
-    report: InputReport
-    vocabulary: Vocabulary | None
-    consumed: Callable[[], int] | None
-    watch: Callable[[Batch], None] | None
-    shard: WorkerShard
-    epochs: int
-
-    def __call__(self) -> Iterator[tuple[Any, ...]]:
+    def elements() -> Iterator[tuple[Any, ...]]:
         """Yields arrays, keys, weights and class ids of batches until the end, or an error.
 
         A batch whose members are all bad is left out of an evaluation. In training it becomes one blank
         example, so that each step has the members of its own place.
         """
-        for batch in self.report.until_error(self._batches()):
+        keep_freed_memory()
+        for batch in report.until_error(batches()):
             if batch.keys:
                 keys = [key.encode('utf-8', 'surrogateescape') for key in batch.keys]
-                ids = [self.vocabulary.id_of(label) if self.vocabulary else 0 for label in batch.labels]
+                ids = [vocabulary.id_of(label) if vocabulary else 0 for label in batch.labels]
                 weights = np.ones(len(keys), np.float32)
                 yield batch.arrays, np.array(keys, object), weights, np.array(ids, np.int64)
-            elif self.consumed or self.watch:
+            elif consumed or watch:
                 blank, unknown = np.zeros(1, np.float32), np.array([UNKNOWN_ID], np.int64)
-                yield self.reader.blank(), np.array([b''], object), blank, unknown
+                yield reader.blank(), np.array([b''], object), blank, unknown
 
-    def _batches(self) -> Iterator[Batch]:
-        order, shard = self.order, self.shard
-        members = (
-            order.onwards(self.consumed(), shard)
-            if self.consumed
-            else chain.from_iterable(map(order.epoch, range(self.epochs)))
-        )
-        whole_only = self.consumed is not None
-        batches = read_batches(members, self.batch_size, self.reader, self.report, whole_only=whole_only)
-        # After a signal, the chief ends a synchronous step only if the other workers take part in it.
-        for batch in batches if shard.rank else until_stopped(batches):
-            if self.watch:
-                self.watch(batch)
-            yield batch
+    return lambda: _dataset(elements, reader, labelled=vocabulary is not None)
 
 
 def placeholder_features(reader: Reader) -> Features:
@@ -114,23 +97,18 @@ def placeholder_features(reader: Reader) -> Features:
     )
 
 
-def _dataset(examples: _Input) -> Any:
+def _dataset(elements: Callable[[], Iterator[Any]], reader: Reader, labelled: bool) -> Any:
     """Returns a Dataset of batches; arrays are handed to TensorFlow whole."""
-    reader = examples.reader
-
-    def batches() -> Iterator[Any]:
-        keep_freed_memory()
-        return examples()
 
     def example(arrays: Any, keys: Tensor, weights: Tensor, labels: Tensor) -> Any:
         features: Features = {**reader.features(arrays), KEY: keys, WEIGHT: weights}
-        return (features, labels) if examples.vocabulary else features
+        return (features, labels) if labelled else features
 
     types = {name: tf.as_dtype(array.type) for name, array in reader.signature.items()}
     shapes = {name: [None, *array.shape] for name, array in reader.signature.items()}
     with tf.name_scope('input'):
         dataset = tf.data.Dataset.from_generator(
-            batches, (types, tf.string, tf.float32, tf.int64), (shapes, [None], [None], [None])
+            elements, (types, tf.string, tf.float32, tf.int64), (shapes, [None], [None], [None])
         )
         as_it_is = tf.autograph.experimental.do_not_convert
         # Prefetched last, so that a training step finds floats.

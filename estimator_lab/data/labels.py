@@ -237,16 +237,11 @@ class LabelColumn:
         self._table = table
         self._numbers: dict[tuple[str, bool], int] = {}
         self._column: array[int] = array('Q')
-        self._last: tuple[str, str | None] | None = None
-        self._number = 0
 
     def add(self, name: str, given: str | None) -> None:
         """Adds a member: its name, and its label, or None if that is the name of its folder."""
-        source = name.rpartition('/')[0], given
-        if source != self._last:  # members of one folder usually follow each other
-            label = (label_of(name), False) if given is None else (given, True)
-            self._last, self._number = source, self._numbers.setdefault(label, len(self._numbers))
-        self._column.append(self._number)
+        label = (label_of(name), False) if given is None else (given, True)
+        self._column.append(self._numbers.setdefault(label, len(self._numbers)))
 
     def finish(self) -> tuple[np.ndarray, Sequence[str], str]:
         """Returns the numbers [members], the labels by number, and `Header.labels_from`."""

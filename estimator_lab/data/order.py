@@ -345,10 +345,7 @@ class OwnPaceOrder:
         return self.order.epoch(number)
 
     def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
-        """See `Order.onwards`."""
-        return shard.of(self._onwards(consumed))
-
-    def _onwards(self, consumed: int) -> Iterator[Member]:
+        """See `Order.onwards`; it is not divided any further."""
         place, epoch = consumed % self.size if self.size else consumed, -1
         for member in self.order.onwards(consumed):
             if member.epoch > epoch >= 0:

@@ -70,7 +70,6 @@ class Settings:
         lower=1,
         upper=65_535,
     )
-    quality: int = setting(90, 'of the JPEGs that --image_size writes', group='Images', lower=1, upper=100)
     seed: int = setting(1, 'of the order; the same seed gives the same bytes', group='Shards')
     max_bad_fraction: float = setting(
         0.01, 'share of images that may be left out', group='Images', lower=0, upper=1
@@ -113,8 +112,6 @@ def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
     if settings.out is None or settings.shards is None:
         raise FlagError(f'--{"shards" if settings.out else "out"} is missing, see --help.')
-    if 'quality' in line.given and not settings.image_size:
-        raise FlagError('--quality needs --image_size: without it, images are copied byte for byte.')
     sources = expand(line.arguments, warn)
     for source in sources:
         if (kind := kind_of(source)) is not IMAGES:
@@ -287,7 +284,7 @@ def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
     """Returns a member with its data, scaled down on request."""
     if not settings.image_size:
         return member._replace(data=data, source=None)
-    small = shrink_image(data, settings.image_size, settings.quality)
+    small = shrink_image(data, settings.image_size)
     name = member.name if small is data else str(PurePosixPath(member.name).with_suffix('.jpg'))
     return member._replace(name=name, data=small, source=None)
 

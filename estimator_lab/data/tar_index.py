@@ -33,8 +33,9 @@ def main(settings: NoSettings, line: CommandLine) -> None:
             raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
         where = 'a folder is listed at each start, without an index'
         if format_of(source, kind).is_cached:
-            where = f'index of {index.nbytes / 1e6:.1f} MB in {_written(index)}'
-        say(f'{_describe(index, kind.noun)}; {where}')
+            where = f'index in {_written(index)}'
+        access = 'random access' if index.random_access else 'one pass only (compressed)'
+        say(f'{source}: {len(index):,} {kind.noun}, {len(index.labels):,} labels; {access}; {where}')
         if index.damage:
             raise DataError(f'The index ends where the archive does: {index.damage}')
 
@@ -53,14 +54,6 @@ def _written(index: Index) -> Path:
             f'{in_cache} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to another folder.'
         ) from error
     return in_cache
-
-
-def _describe(index: Index, noun: str) -> str:
-    counts = sorted((count, label) for label, count in index.counts.items())
-    (fewest, rare), (most, common) = counts[0], counts[-1]
-    spread = f', from {fewest:,} {noun} ({rare}) to {most:,} ({common})'
-    access = 'random access' if index.random_access else 'one pass only (compressed)'
-    return f'{index.archive}: {len(index):,} {noun}, {len(counts):,} labels{spread}; {access}'
 
 
 COMMAND = Command(main, _USAGE, arguments='ARCHIVE|FOLDER...')

@@ -291,8 +291,6 @@ def test_command(command, source, out):
         (['SOURCE', '--shards=2'], 2, '--out is missing'),
         (['SOURCE', '--out=OUT'], 2, '--shards is missing'),
         (['SOURCE', '--out=OUT', '--shards=0'], 2, '--shards'),
-        (['SOURCE', '--out=OUT', '--shards=2', '--quality=80'], 2, '--quality needs --image_size'),
-        (['SOURCE', '--out=OUT', '--shards=2', '--image_size=9', '--quality=101'], 2, '--quality'),
         (['TREES', '--out=OUT', '--shards=2'], 2, 'holds trees: only images are packed'),
         (['SOURCE', '--out=SOURCE', '--shards=2'], 2, 'is a file, not a folder'),
         (['gone.tar', '--out=OUT', '--shards=2'], 1, "There is no file 'gone.tar'"),

@@ -27,6 +27,7 @@ from tests.support import archive_files
 from tests.support.archive_files import write_tar
 from tests.support.streams import (
     build_index,
+    counts_of,
     data_of,
     found_in,
     members_of,
@@ -146,7 +147,7 @@ def test_each_line_is_a_member_at_its_offset(text):
     assert kind_of(source_of(text)) is TREES
     for index in (open_index(text, TREES), open_index(text, TREES)):  # made, and read
         assert [index.name(row) for row in range(len(index))] == NAMES
-        assert index.counts == {'1': 2, '2': 2}
+        assert counts_of(index) == {'1': 2, '2': 2}
         if index.random_access:
             assert members_of(index) == found_in(members)
 
@@ -193,7 +194,7 @@ def names_of(index):
 def test_members_labels_and_keys_of_a_folder(folder):
     index = build_index(folder)
     assert names_of(index) == [f'n{n % 3}/{n:02}.png' for start in range(3) for n in range(start, 12, 3)]
-    assert index.counts == {'n0': 4, 'n1': 4, 'n2': 4} and index.random_access
+    assert counts_of(index) == {'n0': 4, 'n1': 4, 'n2': 4} and index.random_access
     member = index.member(0).read()
     assert (member.name, member.label, member.data) == ('n0/00.png', 'n0', image(0))
     assert member.key == f'{folder}/n0/00.png'  # its path, so that it can be opened
@@ -262,7 +263,7 @@ def test_webdataset_samples_have_the_labels_of_their_sidecar_files(tmp_path, is_
         source.mkdir()
         for name, data in files.items():
             (source / name).write_bytes(data)
-    assert build_index(source).counts == {'l0': 2, 'l1': 2}
+    assert counts_of(build_index(source)) == {'l0': 2, 'l1': 2}
     if not is_tar:
         (source / '3.cls').unlink()
         with pytest.raises(DataError, match=r"3\.png' has no label: no \.cls or \.json file is next to it"):
@@ -273,7 +274,7 @@ def test_labels_of_a_table(folder, tmp_path):
     labels = tmp_path / 'labels.csv'
     labels.write_text('name,label\n' + ''.join(f'{n:02}.png,{n % 2}\n' for n in range(11)))
     kind = IMAGES.with_labels(read_label_table(labels))
-    assert build_index(folder, kind).counts == {'0': 6, '1': 5, '': 1}
+    assert counts_of(build_index(folder, kind)) == {'0': 6, '1': 5, '': 1}
     with pytest.raises(DataError, match=r"11\.png' has no label: --labels=\S+ has no line for it\."):
         open_archives([str(folder)], kind).check_labels()
 

@@ -1,6 +1,7 @@
 """Archives for the tests of sources, and functions that read them by their paths."""
 
 import tarfile
+from collections import Counter
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import index
@@ -77,3 +78,8 @@ def found_in(members):
 def members_of(index):
     """Returns what is known of all members of an index, read one by one."""
     return found_in(index.member(row) for row in range(len(index)))
+
+
+def counts_of(index):
+    """Returns the number of members of an index by label."""
+    return Counter(index.labels[number] for number in index.label_ids.tolist())

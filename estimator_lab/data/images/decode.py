@@ -52,6 +52,8 @@ _MOST_TAGS = 2**16
 _MOST_NUMBERS = 400_000  # of a tag of a TIFF: a row of each colour in a strip of its own takes fewer
 _NUMBER_TYPES = (3, 4, 5, 8, 9, 10, 11, 12, 13, 16)  # of TIFF tags; the others are bytes
 
+_QUALITY = 90  # of JPEGs
+
 _large = threading.Lock()
 
 
@@ -138,7 +140,7 @@ def open_image(data: bytes) -> Image.Image:
 
 
 @_one_error
-def shrink_image(data: bytes, side: int, quality: int) -> bytes:
+def shrink_image(data: bytes, side: int) -> bytes:
     """Scales an image down so that its shorter side becomes `side` pixels, and encodes it as JPEG.
 
     Pixels are converted to grey or RGB as in `decode_image`; grey stays grey. Metadata is dropped.
@@ -146,7 +148,6 @@ def shrink_image(data: bytes, side: int, quality: int) -> bytes:
     Args:
       data: the encoded image.
       side: in pixels, at least 1.
-      quality: of the JPEG, 1 to 100.
 
     Returns:
       The JPEG; `data` itself if the shorter side is at most `side`.
@@ -163,7 +164,7 @@ def shrink_image(data: bytes, side: int, quality: int) -> bytes:
         small = image.resize((width, height), Image.Resampling.LANCZOS)
     small.info.clear()
     encoded = io.BytesIO()
-    small.save(encoded, 'JPEG', quality=quality)
+    small.save(encoded, 'JPEG', quality=_QUALITY)
     return encoded.getvalue()
 
 
