@@ -26,8 +26,6 @@ An explicit list, as Pillow goes by content alone and would run Ghostscript for 
 HEAD_BYTES = 32
 """First bytes of a file by which an image without a suffix is recognised."""
 
-_IMAGES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-_MAGIC = re.compile(rb'\xff\xd8\xff|\x89PNG\r\n\x1a\n')
 _HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?[/\\])|__MACOSX/)')  # './' and '../' hide nothing
 _SUFFIX = re.compile(r'(\.[A-Za-z0-9]{1,8})$')
 # Pictures that are not decoded, which a user may take for examples.
@@ -44,16 +42,6 @@ _NAMED = 4
 def cache_folder() -> Path:
     """Returns this package's folder in $XDG_CACHE_HOME or ~/.cache; it may not exist yet."""
     return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'estimator_lab'
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file of that name has the suffix of an image, and is not hidden."""
-    return name[name.rfind('.') :].lower() in _IMAGES and not is_hidden(name)
-
-
-def is_image_head(head: bytes) -> bool:
-    """Whether a file with these first bytes is a JPEG or a PNG."""
-    return _MAGIC.match(head) is not None
 
 
 def is_hidden(name: str) -> bool:

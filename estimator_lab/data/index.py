@@ -253,9 +253,8 @@ def open_index(
             remote.open_remote(source.url).fetch(progress)
         except remote.RemoteError as error:
             raise DataError(why_unreadable(source.name, error)) from error
-    for load in (_load_next_to, _load_from_cache):
-        found = load(source, kind)
-        if found:
+    for path in (path_next_to(source) or _copied_index(source), path_in_cache(source)):
+        if path and (found := _load(path, source, kind)):
             for sentence in found.notes:
                 note(sentence)
             return found
@@ -336,22 +335,15 @@ def path_in_cache(source: Source) -> Path:
     return cache_folder() / 'index' / f'{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}{SUFFIX}'
 
 
-def _load_from_cache(source: Source, kind: Kind) -> Index | None:
-    return _load(path_in_cache(source), source, kind)
-
-
-def _load_next_to(source: Source, kind: Kind) -> Index | None:
-    """Returns the index next to an archive; a remote one is copied into the cache."""
-    path = path_next_to(source)
-    if path is None:
-        place, mark, query = source.url.partition('?')
-        try:
-            file = remote.RemoteFile(f'{place}{SUFFIX}{mark}{query}')
-            file.fetch()
-        except OSError:
-            return None
-        path = file.local
-    return _load(path, source, kind) if path else None
+def _copied_index(source: Source) -> Path | None:
+    """Returns the path of a copy in the cache of the index next to a remote archive; None for no index."""
+    place, mark, query = source.url.partition('?')
+    try:
+        file = remote.RemoteFile(f'{place}{SUFFIX}{mark}{query}')
+        file.fetch()
+    except OSError:
+        return None
+    return file.local
 
 
 def _load(path: Path, source: Source, kind: Kind) -> Index | None:

@@ -168,8 +168,7 @@ class Stream(Iterator[Any]):
                 'it was saved for, in the same order.'
             )
         for name in ('seed', 'shuffle', 'split', 'shuffle_buffer'):
-            was, now = state.get(name), own.get(name)
-            if was != now and (was is None or now is None or list(np.ravel(was)) != list(np.ravel(now))):
+            if (was := state.get(name)) != (now := own.get(name)):
                 raise DataError(f'The state is of another order: its {name} is {shown(was)}, not {now}.')
         numbers = {name: state.get(name, 0) for name in ('workers', 'end')}
         for name, value in {'consumed': state.get('consumed'), **numbers}.items():

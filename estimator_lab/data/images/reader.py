@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from estimator_lab.base.keys import IMAGE, UINT8_MAX
-from estimator_lab.data.files import is_image_head, is_image_name
+from estimator_lab.data.files import FORMATS, is_hidden
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.data.images.decode import (
     Decode,
@@ -28,6 +28,7 @@ DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 """By value of --decode."""
 
 _MEGABYTE = 2**20
+_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # TensorFlow uses an array in place if it begins at such an address; else it copies, holding Python's lock.
 _ALIGNED = 64
 
@@ -123,11 +124,11 @@ class ImageKind(Kind):
 
     def accepts(self, name: str) -> bool:
         """Whether a file of that name has the suffix of an image, and is not hidden."""
-        return is_image_name(name)
+        return name[name.rfind('.') :].lower() in _SUFFIXES and not is_hidden(name)
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file with these first bytes is a JPEG or a PNG."""
-        return is_image_head(head)
+        return head.startswith((b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n'))
 
     def examine(self, data: bytes) -> tuple[int, ...]:
         """Decodes an image in its own size; returns its width and height in pixels, and its channels."""

@@ -43,19 +43,18 @@ class Tokens:
         return self.ids.get(text) or self.ids.get(text.lower(), UNKNOWN)
 
 
-def frequent_tokens(trees: Iterable[Sequence[str]], most: int, most_counted: int = MOST) -> Tokens:
+def frequent_tokens(trees: Iterable[Sequence[str]], most: int) -> Tokens:
     """Returns the most frequent tokens, without those that occur only once, if others occur more often.
 
     Args:
       trees: the tokens of each tree.
       most: the number of tokens to return.
-      most_counted: how many are counted at least, however many new ones a file has.
     """
     counts: Counter[str] = Counter()
     for tokens in trees:
         counts.update(tokens)
-        if len(counts) > 4 * most_counted:  # limits the memory if a file has only new ones
-            counts = Counter(dict(counts.most_common(most_counted)))
+        if len(counts) > 4 * MOST:  # limits the memory if a file has only new ones
+            counts = Counter(dict(counts.most_common(MOST)))
     often = {token: count for token, count in counts.items() if count > _RARE} or dict(counts)
     ranked = sorted(often, key=lambda token: (-often[token], token))
     return Tokens(ranked[:most])
