@@ -160,7 +160,9 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
         shown = [f'{name:<24} {value:.4f}' for name, value in worth_showing(result.metrics)]
         step = int(result.metrics['global_step'])
         metric = primary_metric_text(plan.task, result.metrics, on, step)
-        say_lines('\n'.join(['', *shown, '', metric, *filter(None, [judgement(result.metrics)])]))
+        pretrained = result.pretrained if plan.model.stack else {}
+        verdict = judgement(result.metrics, pretrained, plan.params, plan.inputs.train.total)
+        say_lines('\n'.join(['', *shown, '', metric, *filter(None, [verdict])]))
     else:
         _say(
             f'Trained          {result.step} steps, evaluated by the evaluator of TF_CONFIG, if there is one'

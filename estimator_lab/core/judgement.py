@@ -1,7 +1,9 @@
-"""Whether an evaluation shows that a model has learned nothing, in one sentence."""
+"""Whether an evaluation shows that a model has learned nothing, or too little, in one sentence."""
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from estimator_lab.core import keys
 
@@ -9,7 +11,12 @@ _FEW_STEPS = 200
 _ALIKE = 0.1  # spread of samples, as a share of that of the images
 
 
-def judgement(metrics: Mapping[str, float]) -> str:
+def judgement(
+    metrics: Mapping[str, float],
+    pretrained: Mapping[str, float] = MappingProxyType({}),
+    params: Any = None,
+    examples: int | None = None,
+) -> str:
     """Returns a sentence with the likely cause and the setting to try; '' for a result that is not bad.
 
     Examples:
@@ -19,6 +26,9 @@ is probably unsuitable; try --hparams=learning_rate=..., which examples/learning
 
     Args:
       metrics: of an evaluation, by name, with 'global_step'.
+      pretrained: the same of the machine from which a pre-trained model draws samples, if it has one.
+      params: the model's parameters.
+      examples: number of training examples; None if unknown.
     """
     rate = (
         'the learning rate is probably unsuitable; try --hparams=learning_rate=..., which '
@@ -38,4 +48,19 @@ is probably unsuitable; try --hparams=learning_rate=..., which examples/learning
         return f'The reconstructions are no better than the mean image, whose error is {mean:.4g}: {rate}'
     if metrics.get(keys.DIVERSITY, 1.0) < _ALIKE:
         return f'Samples are all alike: {rate}'
+    if pretrained.get(keys.DIVERSITY, 1.0) < _ALIKE:
+        return 'Samples are all alike: try a higher --hparams=pretrain_epochs=..., or pretrain_learning_rate.'
+    if keys.FLOATS_PER_IMAGE in metrics and examples and params.kind == 'dense':
+        return _few_images(params, examples)
     return ''
+
+
+def _few_images(params: Any, images: int) -> str:
+    """Returns a sentence for a deep autoencoder whose first layer has weights that no image can teach."""
+    values, code = math.prod(params.image_shape), params.layer_sizes[-1]
+    if images >= values or len(params.layer_sizes) == 1:
+        return ''
+    return (
+        f'{images:,} images of {values:,} values each are few: as many principal components as the code has '
+        f'numbers reconstruct others better; try --hparams=layers={code},output=linear, which finds them.'
+    )

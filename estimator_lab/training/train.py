@@ -27,6 +27,7 @@ class Result:
     Attributes:
       metrics: the last evaluation's, by name, with 'global_step'; empty if the run was interrupted, or if
         another process of the cluster evaluates.
+      pretrained: the same of the phase before the last one; empty if it was not trained in this run.
       evaluated_on: examples in the evaluation data; 0 if unknown.
       on_unseen: whether they differ from those of training.
       checkpoint: path of the newest checkpoint.
@@ -38,6 +39,7 @@ class Result:
     """
 
     metrics: Mapping[str, float]
+    pretrained: Mapping[str, float]
     evaluated_on: int
     on_unseen: bool
     checkpoint: str
@@ -63,6 +65,7 @@ def train(plan: Plan) -> Result:
     switch = StopSwitch()
     switch.may_leave = not plan.cluster.tasks
     metrics: Mapping[str, float] = {}
+    pretrained: Mapping[str, float] = {}
     reports = [open_reports(plan, phase) for phase in plan.phases]
     with (
         _alone(plan),
@@ -75,7 +78,7 @@ def train(plan: Plan) -> Result:
                 for phase, report in _unfinished(plan, reports):
                     if len(plan.phases) > 1 and not is_finished(phase, report):
                         plan.say(f'Phase            {phase}')
-                    metrics = train_phase(plan, phase, report, switch)
+                    pretrained, metrics = metrics, train_phase(plan, phase, report, switch)
                     switch.check()
         except Interrupted:
             metrics = {}
@@ -84,6 +87,7 @@ def train(plan: Plan) -> Result:
     step, is_over = newest_step(plan), is_finished(plan.phases[-1], reports[-1])
     return Result(
         metrics=metrics,
+        pretrained=pretrained,
         evaluated_on=plan.inputs.evaluation.total or 0,
         on_unseen=plan.inputs.unseen,
         checkpoint=_newest_checkpoint(plan),

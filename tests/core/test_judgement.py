@@ -1,9 +1,12 @@
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from estimator_lab.core.judgement import judgement
 
+AUTOENCODER = {'squared_error': 9.0, 'mean_image_error': 50.0, 'floats_per_image': 30.0}
+SIZES = {'image_shape': (32, 32, 1), 'kind': 'dense', 'layer_sizes': (1000, 30)}
 GOOD = [
     {'accuracy': 0.97, 'majority_share': 0.1, 'total_examples': 400},
     {'accuracy': 1.0, 'majority_share': 1.0, 'total_examples': 8},  # a single label
@@ -25,7 +28,7 @@ BAD = [
 
 @pytest.mark.parametrize('metrics', GOOD)
 def test_good_results_get_no_sentence(metrics):
-    assert judgement({**metrics, 'global_step': 4000}) == ''
+    assert judgement({**metrics, 'global_step': 4000}, {'diversity': 0.5}) == ''
 
 
 @pytest.mark.parametrize(('metrics', 'words'), BAD)
@@ -33,3 +36,25 @@ def test_good_results_get_no_sentence(metrics):
 def test_bad_results_get_one_with_a_setting(metrics, words, step, setting):
     sentence = judgement({**metrics, 'global_step': step})
     assert re.search(words, sentence) and setting in sentence
+
+
+def test_samples_of_the_machines_below_a_classifier_are_judged():
+    sentence = judgement({**GOOD[0], 'global_step': 9000}, {'diversity': 0.05, 'global_step': 4000})
+    assert sentence.startswith('Samples are all alike: try a higher --hparams=pretrain_epochs=...')
+
+
+@pytest.mark.parametrize(
+    ('images', 'sizes', 'is_warned'),
+    [
+        (140, {}, True),
+        (1024, {}, False),  # as many as an image has values
+        (None, {}, False),
+        (140, {'layer_sizes': (30,)}, False),  # what the sentence suggests
+        (140, {'kind': 'convolutional'}, False),
+    ],
+)
+def test_an_autoencoder_of_few_images_is_compared_with_principal_components(images, sizes, is_warned):
+    params = SimpleNamespace(**{**SIZES, **sizes})
+    sentence = judgement({**AUTOENCODER, 'global_step': 2000}, {}, params, images)
+    assert sentence.endswith('try --hparams=layers=30,output=linear, which finds them.') == is_warned
+    assert sentence.startswith('140 images of 1,024 values each are few') == is_warned
