@@ -266,7 +266,7 @@ def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | Non
         part, rows = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
         images = tf.placeholder(tf.float32, [None, *run.shape])
         noise = Noise(tf.stack([tf.constant(seed, tf.int64), part]))
-        units = stack.top.kernel.shape.as_list()[0]
+        units = stack.top.weights.shape.as_list()[0]
         chains = persistent_chains(run) if begin is None else None
         if chains is not None:
             _check_chains(run, chains, units)
@@ -276,9 +276,9 @@ def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | Non
         else:
             start = noise.uniform([rows, units]) if begin is None else stack.visible(images)
         start = tf.ensure_shape(start, [None, units])
-        found = stack.images(stack.top.rbm.gibbs_means(start, steps, noise))
-        # The layers below the top are not trained.
-        below = [v for layer in stack.layers[:-1] for v in (layer.kernel, layer.bias, layer.visible_bias)]
+        found = stack.images(stack.top.gibbs_means(start, steps, noise))
+        # The machines below the top are not trained.
+        below = [variable for machine in stack.machines[:-1] for variable in machine.parameters]
         session = run.session(tf.trainable_variables() + below)
     with contextlib.closing(session):
         for number, first in enumerate(range(0, settings.count, AT_ONCE)):

@@ -11,7 +11,7 @@ from estimator_lab.core.model import Args, Model, Phase, Task, model_function
 from estimator_lab.models.boltzmann.head import rbm_spec
 from estimator_lab.models.boltzmann.learning import RbmParams
 from estimator_lab.models.boltzmann.machine import BERNOULLI
-from estimator_lab.models.boltzmann.stack import Stack, make_layer
+from estimator_lab.models.boltzmann.stack import Stack, make_rbm
 from estimator_lab.tf1 import EstimatorSpec
 
 Params = RbmParams
@@ -33,8 +33,8 @@ def check(params: Params) -> None:
 def stack_of(params: Params) -> Stack:
     """Creates the machine's variables."""
     pixels = math.prod(params.image_shape)
-    layer = make_layer(1, pixels, params.hidden_units, (params.visible_units, BERNOULLI))
-    return Stack([layer], params.image_shape)
+    machine = make_rbm(1, pixels, params.hidden_units, (params.visible_units, BERNOULLI))
+    return Stack([machine], params.image_shape)
 
 
 @model_function(Params, check)

@@ -14,7 +14,7 @@ from estimator_lab.core.summaries import filters_picture, network_histograms, ro
 from estimator_lab.core.training import apply_if_nonempty
 from estimator_lab.models.boltzmann.annealing import log_partition
 from estimator_lab.models.boltzmann.learning import RbmParams, apply_gradients, contrastive_divergence
-from estimator_lab.models.boltzmann.machine import BERNOULLI, Rbm
+from estimator_lab.models.boltzmann.machine import BERNOULLI
 from estimator_lab.models.boltzmann.stack import Stack
 from estimator_lab.tf1 import EstimatorSpec, Operation, Tensor, tf
 
@@ -48,7 +48,7 @@ class _Machine:
     def __init__(self, args: Args[RbmParams], stack: Stack) -> None:
         self._args = args
         self._stack = stack
-        self._rbm: Rbm = stack.top.rbm
+        self._rbm = stack.top
         self._params = args.params
         self._is_bernoulli = stack.top.visible_units == BERNOULLI
         self._visible = stack.visible(args.images)
@@ -61,7 +61,7 @@ class _Machine:
         with tf.name_scope('kept'):
             kept = apply_if_nonempty(weights, found.keep)
         with tf.control_dependencies([kept]):
-            pairs = list(zip(found.gradients, self._stack.top.variables, strict=True))
+            pairs = list(zip(found.gradients, self._rbm.parameters, strict=True))
             step, rate = apply_gradients(self._params, pairs, weights)
         # Fetched in every step, so it reuses the products of the update. The summary's name stays free.
         with tf.name_scope('chain_error'):
@@ -75,7 +75,7 @@ class _Machine:
         tf.summary.scalar(keys.LEARNING_RATE, rate)
         tf.summary.scalar(keys.RECONSTRUCTION_ERROR, error)
         tf.summary.scalar(keys.FREE_ENERGY, energy)
-        network_histograms({self._stack.top.name: self._rbm.hidden_mean(data)})
+        network_histograms({self._rbm.name: self._rbm.hidden_mean(data)})
         if self._args.folder:
             self._draw(noise)
         return tf.estimator.EstimatorSpec(
@@ -118,7 +118,7 @@ class _Machine:
     def predict(self) -> EstimatorSpec:
         images, pixels = self._args.images, self._pixels()
         hidden = self._rbm.hidden_mean(self._visible)
-        publish(self._stack.top.name, hidden)
+        publish(self._rbm.name, hidden)
         dreams = self._rbm.gibbs_means(self._visible, _DREAM_STEPS, self._fixed_noise())
         predictions = {
             keys.HIDDEN: hidden,
@@ -157,8 +157,9 @@ class _Machine:
 
     def _diversity(self) -> tuple[Any, Any]:
         """Streams the deviation of samples that start at images, as a share of the images' own."""
-        images = self._visible[:_COMPARED]
-        samples = self._rbm.gibbs_means(images, _DREAM_STEPS, self._fixed_noise())
+        images = self._stack.pixels(self._args.images[:_COMPARED])
+        start = self._visible[:_COMPARED]
+        samples = self._stack.below(self._rbm.gibbs_means(start, _DREAM_STEPS, self._fixed_noise()))
         seen, drawn = (tf.reduce_sum(tf.math.reduce_variance(values, axis=0)) for values in (images, samples))
         more = tf.cast(tf.shape(images)[0] - 1, tf.float32)
         return tf.metrics.mean(tf.sqrt(tf.div_no_nan(drawn, seen)), weights=more)

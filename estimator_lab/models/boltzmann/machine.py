@@ -41,6 +41,7 @@ class Rbm:
       hidden_bias: float32 [hidden], c.
       visible_units: 'bernoulli' for visible values in [0, 1], 'gaussian' for any of unit variance.
       hidden_units: 'bernoulli', or 'gaussian' for linear units with unit-variance noise.
+      name: scope of its variables, 'layer_N' in a stack.
     """
 
     weights: Tensor
@@ -48,15 +49,19 @@ class Rbm:
     hidden_bias: Tensor
     visible_units: str = BERNOULLI
     hidden_units: str = BERNOULLI
+    name: str = ''
+
+    @property
+    def parameters(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights, visible bias and hidden bias, in the order of `learning.Divergence.gradients`."""
+        return self.weights, self.visible_bias, self.hidden_bias
 
     def read_once(self) -> 'Rbm':
         """Returns the same machine with tensors: each variable is read once.
 
         TensorFlow merges two products of the same tensors, but not if a variable was read twice.
         """
-        weights, visible_bias, hidden_bias = map(
-            tf.identity, (self.weights, self.visible_bias, self.hidden_bias)
-        )
+        weights, visible_bias, hidden_bias = map(tf.identity, self.parameters)
         return dataclasses.replace(self, weights=weights, visible_bias=visible_bias, hidden_bias=hidden_bias)
 
     def hidden_mean(self, visible: Tensor) -> Tensor:

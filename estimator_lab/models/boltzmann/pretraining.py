@@ -5,10 +5,9 @@ network.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from estimator_lab.base.settings import setting
 from estimator_lab.core.model import Args, Phase
@@ -16,7 +15,7 @@ from estimator_lab.core.params import structural
 from estimator_lab.models.boltzmann.head import rbm_spec
 from estimator_lab.models.boltzmann.learning import RATES, RbmParams
 from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, UNITS
-from estimator_lab.models.boltzmann.stack import Stack, layer_variables, make_layer
+from estimator_lab.models.boltzmann.stack import Stack, layer_variables, make_rbm
 from estimator_lab.tf1 import EstimatorSpec
 
 LAYERWISE = ('pretrain_epochs', 'chains')
@@ -88,7 +87,7 @@ def pretraining_stack(params: Any, layers: Sequence[int], linear_top: bool = Fal
       layers: hidden units of all layers.
       linear_top: whether the last layer has linear units, as a code has.
     """
-    below, trained = [int(np.prod(params.image_shape)), *layers], _number(params)
+    below, trained = [math.prod(params.image_shape), *layers], int(params.phase.removeprefix(_PHASE))
 
     def units(number: int) -> tuple[str, str]:
         is_linear = linear_top and number == len(layers)
@@ -96,7 +95,7 @@ def pretraining_stack(params: Any, layers: Sequence[int], linear_top: bool = Fal
         return visible, GAUSSIAN if is_linear else BERNOULLI
 
     made = [
-        make_layer(number, below[number - 1], layers[number - 1], units(number), trainable=number == trained)
+        make_rbm(number, below[number - 1], layers[number - 1], units(number), trainable=number == trained)
         for number in range(1, trained + 1)
     ]
     return Stack(made, params.image_shape)
@@ -120,12 +119,7 @@ def machine_params(params: Any, stack: Stack) -> RbmParams:
         cd_steps=params.cd_steps,
         chains=params.chains,
         # Uncentred features of pixels are sparser: with 200 labels of MNIST, 1.5 points better.
-        centred=len(stack.layers) > 1,
+        centred=len(stack.machines) > 1,
         visible_units=top.visible_units,
         binarize=params.pretrain_binarize,  # otherwise the probabilities of the units below are used
     )
-
-
-def _number(params: Any) -> int:
-    """Returns which layer the phase trains, from 1."""
-    return int(params.phase.removeprefix(_PHASE))

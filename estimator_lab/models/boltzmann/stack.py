@@ -1,10 +1,8 @@
 """A stack of restricted Boltzmann machines whose top one is trained (Hinton, Osindero and Teh 2006)."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, Rbm
 from estimator_lab.tf1 import Tensor, Variable, tf
@@ -13,70 +11,38 @@ _WEIGHT_STDDEV = 0.01  # guide, section 8.1
 _SHOWN_DEVIATIONS = 2.5  # of a standardised image, between mid-grey and black or white
 
 
-@dataclass(frozen=True)
-class Layer:
-    """The variables of one RBM in a stack, named like those of the dense layer that inherits them.
-
-    Attributes:
-      name: their scope, 'layer_N'.
-      kernel: [visible, hidden], 'layer_N/kernel'.
-      bias: [hidden], of the hidden units, 'layer_N/bias'.
-      visible_bias: [visible], 'layer_N/visible_bias'.
-      visible_units: see `machine.Rbm`.
-      hidden_units: see `machine.Rbm`.
-    """
-
-    name: str
-    kernel: Variable
-    bias: Variable
-    visible_bias: Variable
-    visible_units: str = BERNOULLI
-    hidden_units: str = BERNOULLI
-
-    @property
-    def rbm(self) -> Rbm:
-        """The machine."""
-        return Rbm(self.kernel, self.visible_bias, self.bias, self.visible_units, self.hidden_units)
-
-    @property
-    def variables(self) -> tuple[Variable, Variable, Variable]:
-        """Kernel, visible bias and hidden bias, in the order of `learning.Divergence.gradients`."""
-        return self.kernel, self.visible_bias, self.bias
-
-
-def make_layer(
+def make_rbm(
     number: int,
     visible: int,
     hidden: int,
     units: tuple[str, str] = (BERNOULLI, BERNOULLI),
     trainable: bool = True,
-) -> Layer:
-    """Creates the variables of a layer.
+) -> Rbm:
+    """Creates the variables of a machine, named like those of the dense layer that inherits them.
+
+    They are layer_N/kernel [visible, hidden], layer_N/bias [hidden] and layer_N/visible_bias [visible].
 
     Args:
-      number: of the layer, from 1 at the bottom.
+      number: of the machine, from 1 at the bottom.
       visible: visible units.
       hidden: hidden units.
       units: the kinds of visible and hidden units, from `machine.UNITS`.
       trainable: whether the variables are trained.
     """
+
+    def variable(name: str, shape: list[int], initializer: Any) -> Variable:
+        return tf.get_variable(name, shape, initializer=initializer, trainable=trainable)
+
     scope = f'layer_{number}'
     with tf.variable_scope(scope):
-
-        def variable(name: str, shape: list[int], initializer: Any) -> Variable:
-            return tf.get_variable(name, shape, initializer=initializer, trainable=trainable)
-
-        return Layer(
-            scope,
-            variable('kernel', [visible, hidden], tf.random_normal_initializer(stddev=_WEIGHT_STDDEV)),
-            variable('bias', [hidden], tf.zeros_initializer()),
-            variable('visible_bias', [visible], tf.zeros_initializer()),
-            *units,
-        )
+        kernel = variable('kernel', [visible, hidden], tf.random_normal_initializer(stddev=_WEIGHT_STDDEV))
+        bias = variable('bias', [hidden], tf.zeros_initializer())
+        visible_bias = variable('visible_bias', [visible], tf.zeros_initializer())
+    return Rbm(kernel, visible_bias, bias, *units, name=scope)
 
 
 def layer_variables(count: int) -> tuple[str, ...]:
-    """Returns the names of the variables of the lowest `count` layers."""
+    """Returns the names of the variables of the lowest `count` machines."""
     names = ('kernel', 'bias', 'visible_bias')
     return tuple(f'layer_{number}/{name}' for number in range(1, count + 1) for name in names)
 
@@ -84,55 +50,69 @@ def layer_variables(count: int) -> tuple[str, ...]:
 class Stack:
     """Machines on top of each other, from the bottom up: images enter there, the top machine is trained."""
 
-    def __init__(self, layers: Sequence[Layer], image_shape: Sequence[int]) -> None:
-        self.layers = layers
+    def __init__(self, machines: Sequence[Rbm], image_shape: Sequence[int]) -> None:
+        self.machines = machines
         self._image_shape = tuple(image_shape)
 
     @property
-    def top(self) -> Layer:
-        """The layer that is trained."""
-        return self.layers[-1]
+    def top(self) -> Rbm:
+        """The machine that is trained."""
+        return self.machines[-1]
 
-    def visible(self, images: Tensor) -> Tensor:
-        """Returns the visible values of the top layer for images, float32 [n, visible].
+    def pixels(self, images: Tensor) -> Tensor:
+        """Returns the visible values of the bottom machine for images, float32 [n, pixels].
 
         Args:
           images: float32 [n, height, width, channels] in [0, 1]; binary units stop the session with an
             InvalidArgumentError at other values.
         """
+        flat = [-1, math.prod(self._image_shape)]
+        if self._is_gaussian:
+            return tf.reshape(standardised(images)[0], flat)
+        message = 'Binary visible units take values in [0, 1].'
+        bounds = [
+            tf.assert_non_negative(tf.reduce_min(images), message=message),
+            tf.assert_less_equal(tf.reduce_max(images), 1.0, message=message),
+        ]
+        with tf.control_dependencies(bounds):
+            return tf.reshape(images, flat)
+
+    def visible(self, images: Tensor) -> Tensor:
+        """Returns the visible values of the top machine for images as for `pixels`, float32 [n, visible]."""
         with tf.name_scope('features'):
-            values = tf.reshape(self._seen(images), [-1, self._pixels])
-            for layer in self.layers[:-1]:
-                values = layer.rbm.hidden_mean(values)
+            values = self.pixels(images)
+            for machine in self.machines[:-1]:
+                values = machine.hidden_mean(values)
             return tf.stop_gradient(values)
 
-    def images(self, visible: Tensor, like: Tensor = None) -> Tensor:
-        """Returns the images for visible values of the top layer.
+    def below(self, visible: Tensor) -> Tensor:
+        """Returns the means of the bottom machine's visible units, float32 [n, pixels], given the top's."""
+        for machine in reversed(self.machines[:-1]):
+            visible = machine.visible_mean(visible)
+        return visible
 
-        They are propagated down through the means of the visible units.
+    def images(self, visible: Tensor, like: Tensor = None) -> Tensor:
+        """Returns the images for visible values of the top machine.
 
         Args:
           visible: float32 [n, visible].
           like: float32 [n, height, width, channels], images whose mean and contrast the result gets, if the
-            bottom layer is Gaussian; None maps 2.5 standard deviations to each side of mid-grey.
+            bottom machine is Gaussian; None maps 2.5 standard deviations to each side of mid-grey.
 
         Returns:
           float32 [n, height, width, channels] in [0, 1].
         """
         with tf.name_scope('images_of'):
-            for layer in reversed(self.layers[:-1]):
-                visible = layer.rbm.visible_mean(visible)
-            pictures = tf.reshape(visible, [-1, *self._image_shape])
+            pictures = tf.reshape(self.below(visible), [-1, *self._image_shape])
             if self._is_gaussian:
-                if like is None:
-                    mean, deviation = 0.5, 0.5 / _SHOWN_DEVIATIONS
-                else:
+                mean, deviation = 0.5, 0.5 / _SHOWN_DEVIATIONS
+                if like is not None:
                     _, mean, deviation = standardised(like)
                 pictures = pictures * deviation + mean
             return tf.clip_by_value(pictures, 0.0, 1.0)
 
     def receptive_fields(self, count: int) -> Tensor:
-        """Returns the receptive fields of the first `count` hidden units of the top layer, as images.
+        """Returns the receptive fields of the first `count` hidden units of the top machine, as images.
 
         Weights of higher layers are multiplied down to the pixels (Lee, Ekanadham and Ng 2008).
 
@@ -140,30 +120,14 @@ class Stack:
           float32 [height, width, channels, count or fewer].
         """
         with tf.name_scope('receptive_fields'):
-            fields = self.top.kernel[:, :count]
-            for layer in reversed(self.layers[:-1]):
-                fields = tf.matmul(layer.kernel, fields)
+            fields = self.top.weights[:, :count]
+            for machine in reversed(self.machines[:-1]):
+                fields = tf.matmul(machine.weights, fields)
             return tf.reshape(fields, [*self._image_shape, -1])
 
     @property
-    def _pixels(self) -> int:
-        return int(np.prod(self._image_shape))
-
-    @property
     def _is_gaussian(self) -> bool:
-        return self.layers[0].visible_units == GAUSSIAN
-
-    def _seen(self, images: Tensor) -> Tensor:
-        """Returns the visible values of the bottom layer for images."""
-        if self._is_gaussian:
-            return standardised(images)[0]
-        message = 'Binary visible units take values in [0, 1].'
-        bounds = [
-            tf.assert_non_negative(tf.reduce_min(images), message=message),
-            tf.assert_less_equal(tf.reduce_max(images), 1.0, message=message),
-        ]
-        with tf.control_dependencies(bounds):
-            return tf.identity(images)
+        return self.machines[0].visible_units == GAUSSIAN
 
 
 def standardised(images: Tensor) -> tuple[Any, Any, Any]:

@@ -11,7 +11,7 @@ from estimator_lab.core.projector import ProjectorHook
 from estimator_lab.models.boltzmann.head import rbm_spec
 from estimator_lab.models.boltzmann.learning import RbmParams
 from estimator_lab.models.boltzmann.pretraining import PretrainingParams, machine_params, pretraining_stack
-from estimator_lab.models.boltzmann.stack import Stack, make_layer
+from estimator_lab.models.boltzmann.stack import Stack, make_rbm
 from estimator_lab.tf1 import tf
 from tests.core.helpers import (
     MODES,
@@ -66,7 +66,7 @@ def known_weights(monkeypatch):
 
 def spec_of(mode, config=None, params=PARAMS, weight=(1.0,) * 5, units=('bernoulli', 'bernoulli')):
     args = args_of(mode, params, IMAGES, config=config, key=[*'abcde'], weight=np.array(weight, np.float32))
-    return rbm_spec(args, Stack([make_layer(1, 6, 4, units)], SHAPE))
+    return rbm_spec(args, Stack([make_rbm(1, 6, 4, units)], SHAPE))
 
 
 def test_predictions_and_endpoints():
@@ -170,6 +170,6 @@ def test_only_the_last_layer_has_linear_units():
     with tf.Graph().as_default():
         stack = pretraining_stack(params, (4, 3), linear_top=True)
         machine = machine_params(params, stack)
-    assert [layer.rbm.hidden_units for layer in stack.layers] == ['bernoulli', 'gaussian']
-    assert [layer.rbm.visible_units for layer in stack.layers] == ['gaussian', 'bernoulli']
+    assert [machine.hidden_units for machine in stack.machines] == ['bernoulli', 'gaussian']
+    assert [machine.visible_units for machine in stack.machines] == ['gaussian', 'bernoulli']
     assert machine.learning_rate == 0.001
