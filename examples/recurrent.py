@@ -72,7 +72,7 @@ def model_fn(features: Any, labels: Any, mode: str, params: Mapping[str, Any]) -
     values = tf.transpose(features, [1, 0, 2])  # time first
     for number in range(params['layers']):
         with tf.variable_scope(f'rnn_{number + 1}'):
-            values, _ = CELLS[params['cell']](params['units'])(values)
+            values = CELLS[params['cell']](params['units'])(values)
     if params['problem'] == 'adding':
         loss = tf.losses.mean_squared_error(labels, tf.layers.dense(values[-1], 1))
     else:

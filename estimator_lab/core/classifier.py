@@ -37,58 +37,51 @@ def classification_spec(
     layer's share of dead ReLUs. TensorBoard shows the confusion matrix, the worst mistakes and, in the
     projector, the last layer before the logits.
 
-    TRAIN takes one step of the chosen optimizer on the mean cross-entropy, with the smoothed labels and class
-    weights of `ClassifierParams`. TensorBoard shows the batch's images with their labels, and the network:
+    TRAIN takes one step of the chosen optimizer on the mean cross-entropy, with the class weights of
+    `ClassifierParams`. TensorBoard shows the batch's images with their labels, and the network:
     see `core.summaries`.
+
+    A network without labels has no logits. PREDICT then returns features float32 [batch, maps], the values of
+    its layer 'global_pool'.
 
     Args:
       args: the model function's arguments; its parameters are `ClassifierParams`.
       layers: those of the network, the last of which are the logits, float32 [batch, num_classes].
       terms: scalars that TRAIN adds to the cross-entropy.
-    """
-    endpoints = dict(layers)
-    for name, tensor in endpoints.items():
-        publish(name, tensor)
-    logits = endpoints.pop(LOGITS)
-    if args.predicting:
-        predictions = _predictions(logits, args.params)
-        best = _top_labels(predictions[keys.PROBABILITIES], args.params)
-        return prediction_spec(predictions, args.features, best)
-    # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
-    with tf.name_scope('cross_entropy'):
-        labels = labels_of(args)
-        if args.training:
-            loss = tf.add_n([_training_loss(args.params, logits, labels), *terms])
-        else:
-            loss = tf.losses.sparse_softmax_cross_entropy(labels.ids, logits, weights=labels.weights)
-    finish = _train_spec if args.training else _eval_spec
-    return finish(args, logits, endpoints, loss, labels)
-
-
-def classification_or_features_spec(args: Args[Any], layers: Iterable[tuple[str, Tensor]]) -> EstimatorSpec:
-    """Returns the EstimatorSpec of a classifier, or of one without its last layer, which has no labels.
-
-    Args:
-      args: as for `classification_spec`.
-      layers: those of the network; one of them is 'global_pool', the mean of each map of the last block.
-        Without labels there are no logits.
-
-    Returns:
-      Without logits, PREDICT returns features float32 [batch, maps], the values of 'global_pool'.
 
     Raises:
       FlagError: there are no logits to train or evaluate.
     """
-    endpoints = dict(layers)
-    if LOGITS in endpoints:
-        return classification_spec(args, endpoints)
+    params, endpoints = args.params, dict(layers)
+    for name, tensor in endpoints.items():
+        publish(name, tensor)
+    if LOGITS not in endpoints:
+        return _features_spec(args, endpoints)
+    logits = endpoints.pop(LOGITS)
+    if args.predicting:
+        predictions = _predictions(logits, params)
+        return prediction_spec(
+            predictions, args.features, _top_labels(predictions[keys.PROBABILITIES], params)
+        )
+    # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
+    with tf.name_scope('cross_entropy'):
+        labels = labels_of(args)
+        weights = labels.weights
+        if args.training and params.class_weights:
+            weights *= tf.gather(tf.constant(params.class_weights, tf.float32), labels.ids)
+        loss = tf.losses.sparse_softmax_cross_entropy(labels.ids, logits, weights=weights)
+        if args.training:
+            loss = tf.add_n([loss, *terms])
+    finish = _train_spec if args.training else _eval_spec
+    return finish(args, logits, endpoints, loss, labels)
+
+
+def _features_spec(args: Args[Any], endpoints: Endpoints) -> EstimatorSpec:
     if not args.predicting:
         raise FlagError(
             'This network has convolutions but no labels, so there is nothing to train or evaluate: a new '
             'run with labels can start from it (--warm_start).'
         )
-    for name, tensor in endpoints.items():
-        publish(name, tensor)
     return prediction_spec({keys.FEATURES: endpoints['global_pool']}, args.features)
 
 
@@ -114,19 +107,6 @@ def labels_of(args: Args[Any]) -> Labels:
     ids = class_ids(args.labels, args.params.vocabulary)
     known = tf.logical_and(ids >= 0, ids < args.params.num_classes)
     return Labels(tf.where(known, ids, tf.zeros_like(ids)), tf.cast(known, tf.float32) * args.weights)
-
-
-def _training_loss(params: ClassifierParams, logits: Tensor, labels: Labels) -> Tensor:
-    """Returns the cross-entropy with smoothed labels and class weights, as far as these are chosen."""
-    ids, weights = labels
-    if params.class_weights:
-        weights *= tf.gather(tf.constant(params.class_weights, tf.float32), ids)
-    if not params.label_smoothing:
-        return tf.losses.sparse_softmax_cross_entropy(ids, logits, weights=weights)
-    targets = tf.one_hot(ids, params.num_classes)
-    return tf.losses.softmax_cross_entropy(
-        targets, logits, weights=weights, label_smoothing=params.label_smoothing
-    )
 
 
 def _train_spec(

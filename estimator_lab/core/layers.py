@@ -29,29 +29,21 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 """Activation functions by the name that hyper-parameters use."""
 
 
-def activation_hparam(default: str, of: str = 'the layers', **declared: Any) -> Any:
-    """Returns the hyper-parameter that chooses an activation, with a default."""
-    return setting(default, f'activation of {of}', choices=tuple(ACTIVATIONS), **declared)
-
-
 @dataclasses.dataclass(frozen=True)
 class ActivationParams:
     """Parameters of a network with a choice of activation."""
 
-    activation: str = activation_hparam('relu')
+    activation: str = setting('relu', 'activation of the layers', choices=tuple(ACTIVATIONS))
     slope: float = share(
-        0.2, 'slope of leaky_relu below 0', used_if=lambda params: _LEAKY in params.activations
+        0.2, 'slope of leaky_relu below 0', used_if=lambda params: params.activation == _LEAKY
     )
 
     @property
-    def activations(self) -> tuple[str, ...]:
-        """The names of all activations of the network."""
-        return (self.activation,)
-
-    def activation_function(self, name: str = '') -> Callable[[Any], Any]:
-        """Returns the named activation, by default that of the layers; leaky ReLU gets the slope."""
-        name = name or self.activation
-        return functools.partial(tf.nn.leaky_relu, alpha=self.slope) if name == _LEAKY else ACTIVATIONS[name]
+    def activation_function(self) -> Callable[[Any], Any]:
+        """The activation; leaky ReLU has the slope."""
+        if self.activation == _LEAKY:
+            return functools.partial(tf.nn.leaky_relu, alpha=self.slope)
+        return ACTIVATIONS[self.activation]
 
 
 def dense(

@@ -44,33 +44,10 @@ def _is_first_order(params: Any) -> bool:
     return params.optimizer not in SECOND_ORDER
 
 
-def _warms_up_adam(params: Any) -> bool:
-    return bool(params.optimizer == 'adam' and params.warmup_steps)
-
-
-learning_rate_hparam = functools.partial(
-    setting, help_text='initial learning rate', above=0, used_if=_is_first_order
-)
-warmup_hparam = functools.partial(
-    setting,
-    help_text='steps in which the learning rate rises to that of its schedule, at most a tenth of all; '
-    '0 for none',
-    lower=0,
-    used_if=_is_first_order,
-)
-warmup_inputs_hparam = functools.partial(
-    setting,
-    help_text='for adam: inputs of a unit above which its warm-up is longer than warmup_steps, in proportion '
-    'to them; 0 for the same warm-up everywhere',
-    lower=0,
-    used_if=_warms_up_adam,
-)
-clip_norm_hparam = functools.partial(
-    setting,
-    help_text='largest norm of the gradient, which is scaled down to it; 0 for none',
-    lower=0,
-    used_if=_is_first_order,
-)
+def other_default(params_class: type, name: str, default: Any) -> Any:
+    """Declares a hyper-parameter of a base class again, with another default."""
+    declared = vars(settings_of(params_class)[name]) | {'default': default}
+    return setting(help_text=declared.pop('help'), **declared)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,12 +79,23 @@ class TrainingParams:
     frozen: tuple[str, ...] = ()
 
     optimizer: str = setting('adam', 'name of the optimizer', choices=tuple(FIRST_ORDER))
-    learning_rate: float = learning_rate_hparam(0.001)
+    learning_rate: float = setting(0.001, 'initial learning rate', above=0, used_if=_is_first_order)
     learning_rate_schedule: str = setting(
         'cosine', 'course of the learning rate', choices=tuple(SCHEDULES), used_if=_is_first_order
     )
-    warmup_steps: int = warmup_hparam(0)
-    warmup_inputs: int = warmup_inputs_hparam(0)
+    warmup_steps: int = setting(
+        0,
+        'steps in which the learning rate rises to that of its schedule, at most a tenth of all; 0 for none',
+        lower=0,
+        used_if=_is_first_order,
+    )
+    warmup_inputs: int = setting(
+        0,
+        'for adam: inputs of a unit above which its warm-up is longer than warmup_steps, in proportion to '
+        'them; 0 for the same warm-up everywhere',
+        lower=0,
+        used_if=lambda params: params.optimizer == 'adam' and params.warmup_steps > 0,
+    )
     momentum: float = share(
         0.9,
         'for momentum, nesterov and rmsprop',
@@ -155,9 +143,11 @@ class ClassifierParams(TrainingParams):
     class_weights: tuple[float, ...] = ()
 
     balanced: bool = setting(False, 'all classes count the same in the training loss')
-    clip_norm: float = clip_norm_hparam(0.0)
-    label_smoothing: float = share(
-        0.0, 'share of the target that is spread over all classes in training (Szegedy et al. 2016)'
+    clip_norm: float = setting(
+        0.0,
+        'largest norm of the gradient, which is scaled down to it; 0 for none',
+        lower=0,
+        used_if=_is_first_order,
     )
 
     @classmethod

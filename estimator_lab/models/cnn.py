@@ -13,14 +13,7 @@ from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.layers import ActivationParams, FastDense, class_logits, dense
 from estimator_lab.core.model import Args, Model, model_function
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import (
-    AnyOptimizer,
-    ClassifierParams,
-    share,
-    structural,
-    warmup_hparam,
-    warmup_inputs_hparam,
-)
+from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _SMALLEST = 4  # pixels of a side: two poolings by 2
@@ -36,10 +29,10 @@ class Params(ActivationParams, AnyOptimizer, ClassifierParams):
     dropout_rate: float = share(0.4, 'share of dense units dropped in training')
     # Adam's first steps are as long as later ones: without a warm-up most maps of the second convolution are
     # dead after twenty steps.
-    warmup_steps: int = warmup_hparam(50)
+    warmup_steps: int = other_default(ClassifierParams, 'warmup_steps', 50)
     # For images of 128 pixels, a dense unit has 32,768 inputs: after the same warm-up two thirds of the units
     # are dead, most of them within ten steps.
-    warmup_inputs: int = warmup_inputs_hparam(1024)
+    warmup_inputs: int = other_default(ClassifierParams, 'warmup_inputs', 1024)
 
 
 def check(params: Params) -> None:
@@ -62,7 +55,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     """
     # TF1's default initializer, by name: that of Keras 2 below tf.layers ignores the graph's seed.
     layer = {
-        'activation': params.activation_function(),
+        'activation': params.activation_function,
         'kernel_initializer': tf.glorot_uniform_initializer(),
         'reuse': tf.AUTO_REUSE,
     }

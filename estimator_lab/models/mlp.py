@@ -50,7 +50,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     hidden = yield from hidden_layers(
         pixels,
         sizes(params.layers),
-        params.activation_function(),
+        params.activation_function,
         noise,
         params.dropout_rate,
         max_norm=params.max_norm,

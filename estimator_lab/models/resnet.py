@@ -13,17 +13,11 @@ from functools import partial
 import numpy as np
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.core.classifier import classification_or_features_spec
+from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.model import Args, Model, model_function
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import (
-    AnyOptimizer,
-    ClassifierParams,
-    learning_rate_hparam,
-    share,
-    structural,
-)
+from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.models.published import Layout, Shapes, Source, convolution, standardised
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
@@ -53,7 +47,7 @@ class Params(AnyOptimizer, ClassifierParams):
         64, 'filters of the first convolution; other layers have multiples of it', lower=1
     )
     dropout_rate: float = share(0.0, 'share of the values dropped before the logits in training')
-    learning_rate: float = learning_rate_hparam(0.0001)
+    learning_rate: float = other_default(ClassifierParams, 'learning_rate', 0.0001)
 
 
 def check(params: Params) -> None:
@@ -179,11 +173,8 @@ def _from_torch(shape: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
 
 @model_function(Params, check)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies images: see `core.classifier.classification_or_features_spec`.
-
-    Features are float32 [batch, 2048].
-    """
-    return classification_or_features_spec(args, network(args.images, args.params, args.noise))
+    """Classifies images, or returns features [batch, 2048]: see `core.classifier.classification_spec`."""
+    return classification_spec(args, network(args.images, args.params, args.noise))
 
 
 MODEL = Model(

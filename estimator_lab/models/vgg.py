@@ -14,18 +14,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.core.classifier import classification_or_features_spec
+from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.layers import ActivationParams
 from estimator_lab.core.model import Args, Model, model_function
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import (
-    AnyOptimizer,
-    ClassifierParams,
-    learning_rate_hparam,
-    share,
-    structural,
-)
+from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.models.published import Layout, Shapes, Source, convolution, less_mean
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
@@ -60,7 +54,7 @@ class Params(ActivationParams, AnyOptimizer, ClassifierParams):
     )
     batch_norm: bool = structural(False, 'whether the convolutions of the blocks are normalised')
     dropout_rate: float = share(0.5, 'share of the inputs of the dense layers dropped in training')
-    learning_rate: float = learning_rate_hparam(0.0001)
+    learning_rate: float = other_default(ClassifierParams, 'learning_rate', 0.0001)
 
 
 def check(params: Params) -> None:
@@ -87,7 +81,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
       params: of the network.
       noise: that of a training step, in which units are dropped and batch normalisation uses the batch.
     """
-    scope, activation = _SCOPES[params.depth], params.activation_function()
+    scope, activation = _SCOPES[params.depth], params.activation_function
     x = less_mean(images)
     for block, (count, width) in enumerate(zip(_BLOCKS[params.depth], _WIDTHS, strict=True), 1):
         for number in range(1, count + 1):
@@ -183,11 +177,8 @@ def _reshaped(shape: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
 
 @model_function(Params, check)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies images: see `core.classifier.classification_or_features_spec`.
-
-    Features are float32 [batch, 512].
-    """
-    return classification_or_features_spec(args, network(args.images, args.params, args.noise))
+    """Classifies images, or returns features [batch, 512]: see `core.classifier.classification_spec`."""
+    return classification_spec(args, network(args.images, args.params, args.noise))
 
 
 MODEL = Model(

@@ -10,12 +10,13 @@ _OF_TRAINING = (
     *('discriminator_learning_rate', 'beta1', 'beta2', 'epsilon', 'loss', 'gradient_penalty', 'r1'),
     *('augment_both', 'discriminator_steps', 'average_decay', 'dropout_rate', 'noise', 'input_noise'),
     *('layers', 'generator_layers', 'masking', 'pretrain_weight_decay', 'initial_momentum', 'dream_from'),
-    *('dream_steps', 'sparsity_target', 'sparsity_cost', 'initial_momentum_steps'),
+    *('label_smoothing', 'dream_steps', 'sparsity_target', 'sparsity_cost', 'initial_momentum_steps'),
 )
 _OF_NETWORKS = {
     **{'variant': 'v1.5', 'forget_bias': 1.0, 'permutation_seed': 1, 'patch_margin': 2},
     **{'kind': 'convolutional', 'normalization': 'spectral', 'semi_supervised': False},
     **{'labels_in_top': False, 'pretraining': 'rbm', 'tied': False, 'decoder_layers': ''},
+    **{'code_activation': 'linear'},
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.core.classifier import classification_or_features_spec, classification_spec, labels_of
+from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, published
 from estimator_lab.core.evaluation import MistakesHook, pr_curves
 from estimator_lab.core.model import Args
@@ -57,10 +57,10 @@ def spec_of(mode, logits=None, config=None, params=PARAMS, layers=None, labels=T
 def test_a_network_without_labels_gives_features():
     with tf.Graph().as_default():
         pooled = {'global_pool': tf.constant(HIDDEN)}
-        spec = classification_or_features_spec(args_of(MODES.PREDICT, PARAMS, IMAGES), pooled.items())
+        spec = classification_spec(args_of(MODES.PREDICT, PARAMS, IMAGES), pooled.items())
         assert np.array_equal(values_of(spec.predictions)['features'], HIDDEN)
     with tf.Graph().as_default(), pytest.raises(FlagError, match='nothing to train or evaluate') as raised:
-        classification_or_features_spec(args_of(MODES.TRAIN, PARAMS, IMAGES, TEXTS), pooled.items())
+        classification_spec(args_of(MODES.TRAIN, PARAMS, IMAGES, TEXTS), pooled.items())
     assert raised.value.remedies == {'warm_start': 'Pass its folder to --warm_start of a new run.'}
 
 

@@ -35,7 +35,7 @@ EXACT = {
 def test_activations_match_numpy():
     assert set(EXACT) == set(ACTIVATIONS)
     for name, exact in EXACT.items():
-        function = ActivationParams(activation=name, slope=0.1).activation_function()
+        function = ActivationParams(activation=name, slope=0.1).activation_function
         assert np.allclose(evaluate(lambda f=function: f(tf.constant(X))), exact, atol=1e-6), name
 
 

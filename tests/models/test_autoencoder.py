@@ -74,7 +74,7 @@ def test_the_pictures_of_an_evaluation(trained):
         CONVOLUTIONAL,
         {**CONVOLUTIONAL, 'corruption': 'masking'},
         {**CONVOLUTIONAL, 'layers': ''},
-        {'corruption': 'salt_and_pepper', 'activation': 'sigmoid', 'code_activation': 'sigmoid'},
+        {'corruption': 'salt_and_pepper', 'activation': 'sigmoid'},
     ],
     ids=lambda params: '-'.join(map(str, params.values())),
 )

@@ -91,11 +91,6 @@ REFUSED = [
     ('autoencoder', {'pretrain_epochs': 2.0}, 'pretrain_epochs=2 needs activation=sigmoid, not elu'),
     (
         'autoencoder',
-        {'pretrain_epochs': 2.0, 'activation': 'sigmoid', 'code_activation': 'tanh'},
-        'needs code_activation=linear or sigmoid, not tanh',
-    ),
-    (
-        'autoencoder',
         {'pretrain_epochs': 2.0, 'activation': 'sigmoid', 'kind': 'convolutional', 'filters': '2'},
         'needs kind=dense, not convolutional',
     ),

@@ -74,7 +74,7 @@ def test_hyper_parameters_without_an_effect_have_none(name):
         ('cnn', 'optimizer=lbfgs', 'memory', 'learning_rate'),
         ('mlp', 'optimizer=hessian_free', 'damping', 'clip_norm'),
         ('vgg', 'activation=leaky_relu', 'slope', 'momentum'),
-        ('autoencoder', 'code_activation=leaky_relu', 'slope', 'corruption_level'),
+        ('autoencoder', 'activation=leaky_relu', 'slope', 'corruption_level'),
         ('autoencoder', 'kind=convolutional', 'filters', 'slope'),
         ('rbm', 'optimizer=sgd', 'binarize', 'momentum'),
         ('dbn', 'pretrain_epochs=0', 'dropout_rate', 'cd_steps'),

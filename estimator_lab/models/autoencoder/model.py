@@ -17,10 +17,10 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
-from estimator_lab.core.layers import ActivationParams, activation_hparam
+from estimator_lab.core.layers import ActivationParams
 from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
-from estimator_lab.core.params import SIZES, AnyOptimizer, sizes, structural
+from estimator_lab.core.params import SIZES, AnyOptimizer, other_default, sizes, structural
 from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
 from estimator_lab.models.autoencoder.head import LOSSES, Reconstructed, reconstruction_spec
 from estimator_lab.models.autoencoder.networks import STRIDE, code_size, decoder, encoder, through, unrolled
@@ -63,8 +63,7 @@ class Params(ActivationParams, PretrainingParams, AnyOptimizer):
         used_if=_is_convolutional,
     )
     kernel_size: int = structural(4, 'side of a filter in pixels', lower=1, used_if=_is_convolutional)
-    activation: str = activation_hparam('elu')
-    code_activation: str = activation_hparam('linear', 'the code')
+    activation: str = other_default(ActivationParams, 'activation', 'elu')
     output: str = setting('sigmoid', 'of the reconstruction', choices=tuple(_OUTPUTS))
     pretrain_epochs: float = structural(
         0.0, 'passes over the images for each layer, as an rbm; 0 for none', lower=0
@@ -78,11 +77,6 @@ class Params(ActivationParams, PretrainingParams, AnyOptimizer):
         upper=1,
         used_if=lambda params: params.corruption != 'none',
     )
-
-    @property
-    def activations(self) -> tuple[str, ...]:
-        """The names of all activations of the network."""
-        return self.activation, self.code_activation
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -120,7 +114,6 @@ def _check_pretraining(params: Params) -> None:
     wanted = {
         'kind': ('dense',),
         'activation': ('sigmoid',),
-        'code_activation': ('linear', 'sigmoid'),
         'output': ('sigmoid',),
         'visible_units': (BERNOULLI,),
     }
@@ -160,8 +153,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     """
     params = args.params
     if params.phase != FINAL:
-        is_linear = params.code_activation == 'linear'
-        return pretraining_spec(args, pretraining_stack(params, params.layer_sizes, is_linear))
+        return pretraining_spec(args, pretraining_stack(params, params.layer_sizes, linear_top=True))
     inputs = _inputs(args)
     code, encoding = through(encoder(inputs, params))
     logits, decoding = through(decoder(code, params))

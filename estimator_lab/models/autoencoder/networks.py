@@ -5,7 +5,7 @@ counted from the code, `decoder_1/kernel` ... and `transposed_conv_1/kernel` ...
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from estimator_lab.core.layers import dense
@@ -37,16 +37,13 @@ def encoder(images: Tensor, params: Any) -> Steps:
       images: float32 [batch, height, width, channels].
       params: `model.Params`.
     """
-    activation, maps = params.activation_function(), images
-    functions = [activation] * (len(params.filter_sizes) + len(params.layer_sizes) - 1)
-    functions.append(params.activation_function(params.code_activation))
-    for number, (filters, function) in enumerate(zip(params.filter_sizes, functions, strict=False), 1):
-        maps = _convolution(tf.layers.Conv2D, f'conv_{number}', maps, filters, params, function)
+    maps, activations = images, _activations(params, len(params.filter_sizes) + len(params.layer_sizes))
+    for number, filters in enumerate(params.filter_sizes, 1):
+        maps = _convolution(tf.layers.Conv2D, f'conv_{number}', maps, filters, params, next(activations))
         yield f'conv_{number}', maps
     code = tf.reshape(maps, [-1, math.prod(map_shape(params))])
-    functions = functions[len(params.filter_sizes) :]
-    for number, (units, function) in enumerate(zip(params.layer_sizes, functions, strict=True), 1):
-        code = dense(code, units, f'layer_{number}', function)
+    for number, units in enumerate(params.layer_sizes, 1):
+        code = dense(code, units, f'layer_{number}', next(activations))
         yield f'layer_{number}', code
     return code
 
@@ -61,19 +58,24 @@ def decoder(code: Tensor, params: Any) -> Steps:
     Returns:
       float32 [batch, height, width, channels] of any range.
     """
-    activation, values = params.activation_function(), code
+    values = code
     units = [*params.layer_sizes[-2::-1], math.prod(map_shape(params))] if params.layer_sizes else []
     filters = [*params.filter_sizes[-2::-1], params.image_shape[2]] if params.filter_sizes else []
-    functions = [*[activation] * (len(units) + len(filters) - 1), None]
-    for number, (size, function) in enumerate(zip(units, functions, strict=False), 1):
-        values = dense(values, size, f'decoder_{number}', function)
+    activations = _activations(params, len(units) + len(filters))
+    for number, size in enumerate(units, 1):
+        values = dense(values, size, f'decoder_{number}', next(activations))
         yield f'decoder_{number}', values
     maps = tf.reshape(values, [-1, *map_shape(params)])
-    for number, (size, function) in enumerate(zip(filters, functions[len(units) :], strict=True), 1):
+    for number, size in enumerate(filters, 1):
         name = f'transposed_conv_{number}'
-        maps = _convolution(tf.layers.Conv2DTranspose, name, maps, size, params, function)
+        maps = _convolution(tf.layers.Conv2DTranspose, name, maps, size, params, next(activations))
         yield name, maps
     return maps
+
+
+def _activations(params: Any, layers: int) -> Iterator[Any]:
+    """Returns the activation of each layer: the last one is linear."""
+    return iter([params.activation_function] * (layers - 1) + [None])
 
 
 def unrolled(params: Any) -> Operation:

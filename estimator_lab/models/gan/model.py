@@ -14,7 +14,14 @@ from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import class_ids
 from estimator_lab.core.model import Args, Model, Task, model_function
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.params import SIZES, TrainingParams, clip_norm_hparam, sizes, structural
+from estimator_lab.core.params import (
+    SIZES,
+    ClassifierParams,
+    TrainingParams,
+    other_default,
+    sizes,
+    structural,
+)
 from estimator_lab.models.gan.head import adversarial_spec, to_networks, to_unit_range
 from estimator_lab.models.gan.networks import AVERAGE, HIDDEN, discriminator, generator
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
@@ -39,7 +46,7 @@ class Params(TrainingParams):
     kernel_size: int = structural(4, 'side of a filter in pixels', lower=1)
     conditional: bool = structural(False, 'whether both networks are conditioned on the label')
     learning_rate: float = setting(0.0005, 'initial learning rate of both networks', above=0)
-    clip_norm: float = clip_norm_hparam(0.0)
+    clip_norm: float = other_default(ClassifierParams, 'clip_norm', 0.0)
     diff_augment: bool = setting(
         False,
         'whether the discriminator sees images and fakes with random colours, shifts and hidden squares, for '

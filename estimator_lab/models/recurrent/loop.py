@@ -30,21 +30,17 @@ class Cell(abc.ABC):
 
     Args:
       units: units of the state h.
-      forget_bias: constant added to an LSTM's forget gate.
 
     Attributes:
       scope: scope of its variables.
-      gates: names of its gates.
       states: number of states, the first of which is h.
       outputs: widths of the outputs of a step as multiples of the units, h first.
       back_outputs: the same of a step back.
     """
 
     units: int
-    forget_bias: float = 1.0
 
     scope: ClassVar[str]
-    gates: ClassVar[tuple[str, ...]] = ()
     states: ClassVar[int] = 1
     outputs: ClassVar[tuple[int, ...]] = (1,)
     back_outputs: ClassVar[tuple[int, ...]] = (1,)
@@ -55,8 +51,8 @@ class Cell(abc.ABC):
         probe: Tensor | None = None,
         in_halves: bool = False,
         unrolled: bool = False,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Returns the states h and the gates by name, float32 [steps, batch, units] each.
+    ) -> Tensor:
+        """Returns the states h, float32 [steps, batch, units].
 
         Args:
           sequence: float32 [steps, batch, values].
@@ -71,35 +67,24 @@ class Cell(abc.ABC):
         with tf.variable_scope(self.scope, reuse=tf.AUTO_REUSE):
             variables = self._variables(sequence.shape.as_list()[2])
         if unrolled:
-            states, *gates = self._unrolled(variables, sequence)
-            return states, dict(zip(self.gates, gates, strict=True))
+            return self._unrolled(variables, sequence)
         half = tf.shape(sequence)[1] // 2
         parts = [slice(None, half), slice(half, None)] if in_halves else [slice(None)]
         made = [
-            self._run(variables, sequence[:, part], None if probe is None else probe[:, part])
+            self._run(variables, sequence[:, part], [] if probe is None else [probe[:, part]])
             for part in parts
         ]
-        states, *gates = [tf.concat(halves, axis=1) for halves in zip(*made, strict=True)]
-        return states, dict(zip(self.gates, gates, strict=True))
+        return tf.concat(made, axis=1)
 
-    def _run(self, variables: Sequence[Variable], inputs: Tensor, probe: Tensor | None) -> list[Tensor]:
-        """Returns the states and the gates in the order of their names, [steps, batch, units] each."""
-        steps, kept = inputs.shape.as_list()[0], []
+    def _run(self, variables: Sequence[Variable], inputs: Tensor, probes: Sequence[Tensor]) -> Tensor:
         widths, back_widths = ([n * self.units for n in each] for each in (self.outputs, self.back_outputs))
-
-        def stacked(arrays: Sequence[Any], widths: Sequence[int]) -> list[Tensor]:
-            return [
-                tf.ensure_shape(array.stack(), [steps, None, width])
-                for array, width in zip(arrays, widths, strict=True)
-            ]
 
         @tf.custom_gradient
         def run(inputs: Tensor, *given: Tensor) -> tuple[Tensor, Any]:
             weights, probes = given[: len(variables)], given[len(variables) :]
             zeros = [tf.zeros([tf.shape(inputs)[1], self.units])] * self.states
             made = _over_time(self._forward(weights), [_array(inputs)], zeros, widths)
-            kept.extend(made)
-            (h,) = stacked(made[:1], [self.units])
+            h = _stacked(made[0], inputs, self.units)
 
             def gradient(by_h: Tensor) -> tuple[Tensor, ...]:
                 step_back = self._backward(weights)
@@ -111,26 +96,22 @@ class Cell(abc.ABC):
 
                 all_widths = [*back_widths, *(self.units for _ in probes)]
                 arrays = [_array(by_h), *self._read(made)]
-                found = stacked(_over_time(step, arrays, zeros, all_widths, backwards=True), all_widths)
+                back = _over_time(step, arrays, zeros, all_widths, backwards=True)
+                found = [_stacked(each, inputs, width) for each, width in zip(back, all_widths, strict=True)]
                 by_sums, by_probes = found[: len(back_widths)], found[len(back_widths) :]
                 return *self._by_weights(inputs, h, weights, by_sums), *by_probes
 
             return h, gradient
 
-        h = run(inputs, *variables, *([] if probe is None else [probe]))
-        others = [tf.stop_gradient(values) for values in stacked(kept[1:], widths[1:])]
-        return [h, *self._gate_values(others)]
+        return run(inputs, *variables, *probes)
 
-    def _unrolled(self, variables: Sequence[Variable], inputs: Tensor) -> list[Tensor]:
-        """Returns the same as `_run`, without a loop."""
-        step = self._forward(variables)
+    def _unrolled(self, variables: Sequence[Variable], inputs: Tensor) -> Tensor:
+        step, made = self._forward(variables), []
         states = [tf.zeros([tf.shape(inputs)[1], self.units])] * self.states
-        made = []
         for values in tf.unstack(inputs):
             outputs, states = step([values], states)
-            made.append(outputs)
-        h, *others = [tf.stack(outputs) for outputs in zip(*made, strict=True)]
-        return [h, *self._gate_values(others)]
+            made.append(outputs[0])
+        return tf.stack(made)
 
     @abc.abstractmethod
     def _variables(self, values: int) -> list[Variable]:
@@ -153,10 +134,6 @@ class Cell(abc.ABC):
     ) -> tuple[Tensor, ...]:
         """Returns the gradients with respect to inputs and weights, from the outputs of the steps back."""
         return _by_affine(inputs, states, weights[0], by_sums[0])
-
-    def _gate_values(self, others: Sequence[Tensor]) -> list[Tensor]:
-        """Returns the gates from the outputs of all steps other than h."""
-        return []
 
 
 class TanhCell(Cell):
@@ -185,13 +162,12 @@ class TanhCell(Cell):
 
 
 class LstmCell(Cell):
-    """`tf.nn.rnn_cell.LSTMCell` (Gers et al. 2000); its gates are after their sigmoid or tanh.
+    """`tf.nn.rnn_cell.LSTMCell` (Gers et al. 2000), with its forget bias of 1.
 
-    i, j, f, o = [x, h] W + b;  c = sigmoid(f + forget_bias) c + sigmoid(i) tanh(j);  h = sigmoid(o) tanh(c).
+    i, j, f, o = [x, h] W + b;  c = sigmoid(f + 1) c + sigmoid(i) tanh(j);  h = sigmoid(o) tanh(c).
     """
 
     scope = 'lstm_cell'
-    gates = ('input_gate', 'candidate', 'forget_gate', 'output_gate')
     states = 2  # h, c
     outputs = (1, 1, 4)  # h, c, gates
     back_outputs = (4,)
@@ -205,7 +181,7 @@ class LstmCell(Cell):
         # With tanh(j) = 2 sigmoid(2 j) - 1, all gates are one sigmoid.
         twice = tf.constant([1.0] * units + [2.0] * units + [1.0] * 2 * units)
         scaled = kernel * twice
-        shifted = (bias + tf.constant([0.0] * 2 * units + [self.forget_bias] * units + [0.0] * units)) * twice
+        shifted = (bias + tf.constant([0.0] * 2 * units + [1.0] * units + [0.0] * units)) * twice
 
         def step(now: list[Tensor], state: list[Tensor]) -> Any:
             h, c = state
@@ -236,19 +212,14 @@ class LstmCell(Cell):
 
         return step
 
-    def _gate_values(self, others: Sequence[Tensor]) -> list[Tensor]:
-        i, half_j, f, o = tf.split(others[1], 4, axis=2)
-        return [i, 2 * half_j - 1, f, o]
-
 
 class GruCell(Cell):
-    """`tf.nn.rnn_cell.GRUCell` (Cho et al. 2014); its gates are r and u after their sigmoid, and j.
+    """`tf.nn.rnn_cell.GRUCell` (Cho et al. 2014).
 
     r, u = sigmoid([x, h] W + b);  j = tanh([x, r h] V + d);  h = u h + (1 - u) j.
     """
 
     scope = 'gru_cell'
-    gates = ('reset_gate', 'update_gate', 'candidate')
     outputs = (1, 2, 1)  # h, gates, j
     back_outputs = (2, 1, 1)  # of the gates' sums, the candidate's, r h
 
@@ -301,10 +272,6 @@ class GruCell(Cell):
         more, *by_weights = _by_affine(inputs, later, weights[2], by_candidates)
         return by_inputs + more, *by_gate_weights, *by_weights
 
-    def _gate_values(self, others: Sequence[Tensor]) -> list[Tensor]:
-        gates, candidates = others
-        return [*tf.split(gates, 2, axis=2), candidates]
-
 
 CELLS: dict[str, type[Cell]] = {'tanh': TanhCell, 'lstm': LstmCell, 'gru': GruCell}
 """Cells by the names that hyper-parameters use."""
@@ -354,6 +321,11 @@ def _over_time(
 def _array(values: Tensor) -> Any:
     """Returns the steps of a sequence [steps, batch, values] as a TensorArray."""
     return tf.TensorArray(tf.float32, values.shape.as_list()[0], clear_after_read=False).unstack(values)
+
+
+def _stacked(array: Any, sequence: Tensor, width: int) -> Tensor:
+    """Returns a TensorArray of a sequence's steps, float32 [steps, batch, width]."""
+    return tf.ensure_shape(array.stack(), [sequence.shape.as_list()[0], None, width])
 
 
 def _affine(inputs: Tensor, state: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, publish
-from estimator_lab.core.layers import ACTIVATIONS, activation_hparam, class_logits, hidden_layers
+from estimator_lab.core.layers import ACTIVATIONS, class_logits, hidden_layers
 from estimator_lab.core.metrics import running_sum
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
@@ -23,8 +23,7 @@ from estimator_lab.core.params import (
     SIZES,
     AnyOptimizer,
     ClassifierParams,
-    clip_norm_hparam,
-    learning_rate_hparam,
+    other_default,
     share,
     sizes,
     structural,
@@ -85,12 +84,17 @@ class Params(AnyOptimizer, ClassifierParams):
     dense: str = structural(
         '', 'units of each dense layer between that and the logits, such as 256', pattern=f'({SIZES})?'
     )
-    activation: str = activation_hparam('relu', 'the dense layers', used_if=lambda params: bool(params.dense))
+    activation: str = setting(
+        'relu',
+        'activation of the dense layers',
+        choices=tuple(ACTIVATIONS),
+        used_if=lambda params: bool(params.dense),
+    )
     dropout_rate: float = share(
         0.0, 'share of the units dropped in training after each layer, the same at all steps'
     )
-    clip_norm: float = clip_norm_hparam(1.0)
-    learning_rate: float = learning_rate_hparam(0.004)
+    clip_norm: float = other_default(ClassifierParams, 'clip_norm', 1.0)
+    learning_rate: float = other_default(ClassifierParams, 'learning_rate', 0.004)
 
     @property
     def steps(self) -> int:
@@ -112,9 +116,9 @@ def network(
 ) -> Layers:
     """Yields the layers by name.
 
-    They are rnn_1 and so on [batch, steps, units], each before its gates, such as rnn_1_forget_gate; readout
-    [batch, units]; layer_1 and so on of the dense layers [batch, units]; the logits; and, unless
-    bidirectional, logits_after_steps [batch, steps, num_classes] after each of `steps_shown`.
+    They are rnn_1 and so on [batch, steps, units]; readout [batch, units]; layer_1 and so on of the dense
+    layers [batch, units]; the logits; and, unless bidirectional, logits_after_steps [batch, steps,
+    num_classes] after each of `steps_shown`.
 
     The names of the variables are those of `tf.nn.dynamic_rnn` with one cell, `rnn/lstm_cell/kernel`, or a
     MultiRNNCell, `rnn/multi_rnn_cell/cell_0/lstm_cell/kernel`; for both directions, those of
@@ -138,11 +142,8 @@ def network(
             probe = turned(_swapped(probes[name])) if probes and name in probes else None
             with tf.name_scope(name), tf.variable_scope(scope):
                 # Two directions are two loops already.
-                states, gates = cell(turned(values), probe, not params.bidirectional, params.unrolled)
-                found.append(turned(states))
+                found.append(turned(cell(turned(values), probe, not params.bidirectional, params.unrolled)))
             yield name, _swapped(found[-1])
-            for gate, each in gates.items():
-                yield f'{name}_{gate}', _swapped(turned(each))
         # The backward direction ends at the first step.
         ends = [states[end] for states, end in zip(found, (-1, 0), strict=False)]
         values, last = tf.concat(found, axis=2), tf.concat(ends, axis=1)

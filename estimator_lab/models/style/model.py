@@ -20,7 +20,7 @@ from estimator_lab.core.features import has_images
 from estimator_lab.core.metrics import evaluated_images
 from estimator_lab.core.model import Args, Model, Task, model_function, prediction_spec
 from estimator_lab.core.noise import hashes
-from estimator_lab.core.params import SIZES, AnyOptimizer, learning_rate_hparam, sizes, structural
+from estimator_lab.core.params import SIZES, AnyOptimizer, sizes, structural
 from estimator_lab.core.summaries import rows_picture, weight_histograms
 from estimator_lab.core.training import train_op, watched
 from estimator_lab.models.style.losses import content_losses, style_losses, total_variation
@@ -62,7 +62,6 @@ class Params(AnyOptimizer):
         '16-32-64', 'filters of the convolutions; all but the first halve the picture', pattern=SIZES
     )
     blocks: int = structural(5, 'residual blocks', lower=0)
-    learning_rate: float = learning_rate_hparam(0.001)
     mix: str = setting(
         '', "what is painted: a style's name, or shares of some, such as a:0.3+b:0.7; '' for the first"
     )
