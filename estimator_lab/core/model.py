@@ -19,8 +19,10 @@ P = TypeVar('P', bound=TrainingParams)
 ModelFn = Callable[..., EstimatorSpec]
 
 Network = Callable[..., Layers]
-"""(images, params, noise) -> the layers by name. Images are float32 [batch, height, width, channels] in
-[0, 1]; params are the model's; noise is that of a training step, None by default."""
+"""(images, params, noise) -> the layers by name.
+
+Images are float32 [batch, height, width, channels] in [0, 1]; params are the model's; noise is that of a
+training step, which drops units and normalises by the batch, None by default."""
 
 FINAL = ''
 """Name of the last phase, whose folder is model_dir itself."""
@@ -126,7 +128,7 @@ class Model(Generic[P]):
     network: Network | None = None
     stack: Callable[[P], Any] | None = None
     sampler: Callable[[P], Any] | None = None
-    transform_net: Callable[[P], Any] | None = None
+    transform_net: Callable[..., Layers] | None = None
     without_loops: Callable[[P], P] | None = None
     published_layouts: Callable[[Any], list[Any]] | None = None
     freezable: Callable[[P], list[str]] | None = None

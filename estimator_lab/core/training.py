@@ -42,10 +42,15 @@ class LossScaledOptimizer(tf.mixed_precision.MixedPrecisionLossScaleOptimizer):
         create_slots(self._optimizer, var_list)
 
 
-def optimizer_and_rate(params: TrainingParams) -> tuple[Any, Tensor]:
-    """Returns a new `tf.train.Optimizer` and the learning rate of the current step, a float32 scalar.
+def optimizer_and_rate(params: TrainingParams, **adam: float) -> tuple[Callable[[], Any], Tensor]:
+    """Returns a function that makes a `tf.train.Optimizer`, and the learning rate of the current step.
 
-    The schedule spans the steps from `first_step` to `first_step + train_steps`.
+    The schedule of the rate, a float32 scalar, spans the steps from `first_step` to `first_step +
+    train_steps`. The optimizer scales the loss if the run computes in float16.
+
+    Args:
+      params: the optimizer and its schedule.
+      **adam: arguments of `tf.train.AdamOptimizer`, if that is chosen.
     """
     step = tf.train.get_or_create_global_step() - params.first_step
     if params.accumulate > 1:  # the rate of a step with one large batch
@@ -54,14 +59,15 @@ def optimizer_and_rate(params: TrainingParams) -> tuple[Any, Tensor]:
         params.learning_rate_schedule, params.learning_rate, step, params.train_steps, params.warmup_steps
     )
     tf.add_to_collection(keys.LEARNING_RATE, rate)  # a session may feed another one
-    if params.optimizer == 'adam' and params.warmup_inputs:
-        return FanInAdam(rate, step, params.warmup_steps, params.warmup_inputs), rate
-    return make_optimizer(params.optimizer, rate, params.momentum), rate
 
+    def make() -> Any:
+        if params.optimizer == 'adam':
+            optimizer = FanInAdam(rate, step, params.warmup_steps, params.warmup_inputs, **adam)
+        else:
+            optimizer = make_optimizer(params.optimizer, rate, params.momentum)
+        return LossScaledOptimizer(optimizer) if params.loss_scaling else optimizer
 
-def loss_scaled(optimizer: Any, params: TrainingParams) -> Any:
-    """Returns the optimizer, which scales the loss if the run computes in float16."""
-    return LossScaledOptimizer(optimizer) if params.loss_scaling else optimizer
+    return make, rate
 
 
 def train_op(
@@ -87,8 +93,8 @@ def train_op(
     if params.optimizer in SECOND_ORDER:
         return tf.group(_second_order_op(loss, params, weights, variables), *updates)
     with tf.name_scope('train'):
-        optimizer, rate = optimizer_and_rate(params)
-        optimizer = loss_scaled(optimizer, params)
+        new_optimizer, rate = optimizer_and_rate(params)
+        optimizer = new_optimizer()
 
         def update() -> Operation:
             pairs = optimizer.compute_gradients(loss, variables)

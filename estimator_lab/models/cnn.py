@@ -45,14 +45,7 @@ def check(params: Params) -> None:
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields the layers by name, then the logits. Shapes are those of 128 x 128 grey pixels.
-
-    Args:
-      images: float32 [batch, height, width, channels], any range; [0, 1] trains well. Any size up to
-        pool2.
-      params: of the network.
-      noise: draws what is dropped in training; None drops nothing.
-    """
+    """Yields the layers by name, then the logits: see `core.model.Network`. Up to pool2, any size will do."""
     # TF1's default initializer, by name: that of Keras 2 below tf.layers ignores the graph's seed.
     layer = {
         'activation': params.activation_function,
@@ -60,7 +53,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
         'reuse': tf.AUTO_REUSE,
     }
     x = tf.layers.conv2d(images, params.filters, params.kernel_size, padding='same', name='conv2d', **layer)
-    yield 'conv1', x  # [batch, 128, 128, 32]
+    yield 'conv1', x  # [batch, 128, 128, 32], for 128 x 128 pixels
     x = tf.layers.max_pooling2d(x, 2, 2)
     yield 'pool1', x  # [batch, 64, 64, 32]
     x = tf.layers.conv2d(x, params.filters, params.kernel_size, padding='same', name='conv2d_1', **layer)

@@ -60,13 +60,7 @@ def stack_of(params: Params) -> Stack | None:
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields layer_1 and so on, float32 [batch, units], then the logits.
-
-    Args:
-      images: float32 [batch, height, width, channels] in [0, 1].
-      params: of the network.
-      noise: draws what is dropped in training; None drops nothing.
-    """
+    """Yields layer_1 and so on, float32 [batch, units], then the logits: see `core.model.Network`."""
     pixels = tf.layers.flatten(_as_pretrained(images, params))
     pixels = dropout(pixels, params.input_dropout_rate, noise)
     hidden = yield from hidden_layers(pixels, sizes(params.layers), tf.sigmoid, noise, params.dropout_rate)

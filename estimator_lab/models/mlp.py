@@ -39,13 +39,7 @@ class Params(ActivationParams, AnyOptimizer, ClassifierParams):
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields layer_1 and so on, float32 [batch, units], then the logits.
-
-    Args:
-      images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
-      params: of the network.
-      noise: draws what is dropped in training; None drops nothing.
-    """
+    """Yields layer_1 and so on, float32 [batch, units], then the logits: see `core.model.Network`."""
     pixels = dropout(tf.layers.flatten(images), params.input_dropout_rate, noise)
     hidden = yield from hidden_layers(
         pixels,

@@ -58,16 +58,11 @@ def check(params: Params) -> None:
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields the layers by name, then the logits, if there are labels.
+    """Yields the layers by name, then the logits, if there are labels: see `core.model.Network`.
 
     They are conv1 [batch, height / 2, width / 2, 64], pool1, block1_1 [batch, height / 4, width / 4, 256],
-    ..., block4_3 [batch, height / 32, width / 32, 2048], and global_pool [batch, 2048].
-
-    Args:
-      images: float32 [batch, height, width, channels] in [0, 1], of any size; grey ones are repeated three
-        times.
-      params: of the network.
-      noise: that of a training step, in which values are dropped and batch normalisation uses the batch.
+    ..., block4_3 [batch, height / 32, width / 32, 2048], and global_pool [batch, 2048]. Images have any size;
+    grey ones are repeated three times.
     """
     scope = f'resnet_{params.depth}'
     x = convolution(

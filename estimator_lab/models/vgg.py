@@ -69,17 +69,12 @@ def check(params: Params) -> None:
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields the layers by name, then the logits, if there are labels.
+    """Yields the layers by name, then the logits, if there are labels: see `core.model.Network`.
 
     They are conv1_1 [batch, height, width, 64], ..., pool5 [batch, height / 32, width / 32, 512]; then fc6
     and fc7 [batch, units], or global_pool [batch, 512]. For an image larger than 224x224, the logits are
-    their mean over all positions (section 3.2).
-
-    Args:
-      images: float32 [batch, height, width, channels] in [0, 1]; grey ones are repeated three times. Of any
-        size up to pool5, and for head=pool throughout.
-      params: of the network.
-      noise: that of a training step, in which units are dropped and batch normalisation uses the batch.
+    their mean over all positions (section 3.2). Images have any size up to pool5, and for head=pool
+    throughout; grey ones are repeated three times.
     """
     scope, activation = _SCOPES[params.depth], params.activation_function
     x = less_mean(images)

@@ -172,7 +172,10 @@ def apply_gradients(
     """
     rate = params.learning_rate or RATES[params.visible_units]
     with tf.name_scope('train'):
-        optimizer, now = training.optimizer_and_rate(dataclasses.replace(params, learning_rate=rate))
+        # These are not the gradients of a loss that could be scaled.
+        chosen = dataclasses.replace(params, learning_rate=rate, loss_scaling=False)
+        new_optimizer, now = training.optimizer_and_rate(chosen)
+        optimizer = new_optimizer()
 
         def update() -> Operation:
             return training.apply_gradients(optimizer, pairs, weights, params.accumulate)

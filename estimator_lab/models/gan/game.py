@@ -12,7 +12,7 @@ from estimator_lab.core.training import (
     LossScaledOptimizer,
     apply_gradients,
     apply_if_nonempty,
-    loss_scaled,
+    optimizer_and_rate,
     sequential_train_op,
 )
 from estimator_lab.models.gan.augmentation import augmented
@@ -25,7 +25,6 @@ from estimator_lab.models.gan.networks import (
     generator,
     power_steps,
 )
-from estimator_lab.optimizers import FanInAdam, learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, tf
 
 _BETA1 = 0.5  # of Adam (Radford et al. 2016)
@@ -84,7 +83,9 @@ def play(batch: Batch, params: Any, noise: Noise) -> Played:
     generator(latent, batch.classes, params, AVERAGE)  # its variables, outside of the update
     fakes = generator(latent, batch.classes, params, GENERATOR, noise)
     statistics = tf.get_collection(tf.GraphKeys.UPDATE_OPS, f'{GENERATOR}/')
-    rate, optimizers = _optimizers(params)
+    with tf.name_scope('schedule'):
+        new_optimizer, rate = optimizer_and_rate(params, beta1=_BETA1)
+    optimizers = new_optimizer(), new_optimizer()
     both = _twice(batch.classes)
     found: dict[str, Any] = {}
 
@@ -126,22 +127,6 @@ def _twice(classes: Tensor | None) -> Tensor | None:
 def _seen(images: Tensor, params: Any, noise: Noise) -> Tensor:
     """Returns images as the discriminator sees them in training."""
     return augmented(images, noise) if params.diff_augment else images
-
-
-def _optimizers(params: Any) -> tuple[Tensor, list[Any]]:
-    """Returns the learning rate of the step, and an optimizer for each network."""
-    step = tf.train.get_or_create_global_step() - params.first_step
-    with tf.name_scope('schedule'):
-        rate = learning_rate_at(
-            params.learning_rate_schedule, params.learning_rate, step, params.train_steps, params.warmup_steps
-        )
-
-    def optimizer() -> Any:
-        if params.optimizer == 'adam':
-            return FanInAdam(rate, step, params.warmup_steps, params.warmup_inputs, beta1=_BETA1)
-        return make_optimizer(params.optimizer, rate, params.momentum)
-
-    return rate, [loss_scaled(optimizer(), params) for _ in range(2)]
 
 
 def _update(

@@ -124,11 +124,8 @@ def network(
     MultiRNNCell, `rnn/multi_rnn_cell/cell_0/lstm_cell/kernel`; for both directions, those of
     `bidirectional_dynamic_rnn` and `stack_bidirectional_dynamic_rnn`.
 
-    Args:
-      images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
-      params: of the network.
-      noise: draws what is dropped in training (Gal and Ghahramani 2016); None drops nothing.
-      probes: those of `probes_of`, for `gradient_norms`.
+    The arguments are those of `core.model.Network`, and the probes of `probes_of`, for `gradient_norms`.
+    Dropout is that of Gal and Ghahramani (2016).
     """
     values, batch = _swapped(as_sequence(images, params.read, params.patch_size)), tf.shape(images)[0]
     for number, directions in enumerate(_directions(params)):

@@ -83,13 +83,9 @@ def embedding_of(params: Params) -> Tensor:
 def tree_network(
     forest: Forest, tokens: Tensor, params: Params, noise: Noise | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Returns the roots' states, float32 [batch, units], and the logits of all nodes, [n, num_classes].
+    """Returns the roots' states, float32 [batch, units], and the logits of all n nodes, [n, num_classes].
 
-    Args:
-      forest: n nodes.
-      tokens: int32 [batch, nodes], of the leaves.
-      params: of the network.
-      noise: draws what is dropped in training; None drops nothing.
+    The tokens are those of the leaves, int32 [batch, nodes].
     """
     cell, embedding = CELLS[params.cell](params.units, ARITY), embedding_of(params)
     numbers = forest.of_nodes(tokens)[: forest.leaves]
@@ -103,13 +99,7 @@ def tree_network(
 
 
 def quadtree_network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields the states of the roots, float32 [batch, units], then the logits.
-
-    Args:
-      images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
-      params: of the network.
-      noise: draws what is dropped in training; None drops nothing.
-    """
+    """Yields the states of the roots, float32 [batch, units], then the logits: see `core.model.Network`."""
     cell = CELLS[params.cell](params.units, QUADTREE_ARITY)
 
     def leaf(patches: Tensor) -> Tensor:

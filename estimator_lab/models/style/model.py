@@ -20,7 +20,7 @@ from estimator_lab.core.features import has_images
 from estimator_lab.core.metrics import evaluated_images
 from estimator_lab.core.model import Args, Model, Task, model_function, prediction_spec
 from estimator_lab.core.noise import hashes
-from estimator_lab.core.params import SIZES, AnyOptimizer, sizes, structural
+from estimator_lab.core.params import SIZES, AnyOptimizer, structural
 from estimator_lab.core.summaries import rows_picture, weight_histograms
 from estimator_lab.core.training import train_op, watched
 from estimator_lab.models.style.losses import content_losses, style_losses, total_variation
@@ -31,7 +31,7 @@ from estimator_lab.models.style.perceptual import (
     fixed,
     load_perceptual_loss,
 )
-from estimator_lab.models.style.transform_net import TransformNet
+from estimator_lab.models.style.transform_net import transform_net
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
@@ -136,11 +136,6 @@ def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:
     return tuple(share / total for share in shares.values())
 
 
-def transform_net(params: Params) -> TransformNet:
-    """Returns the network that paints."""
-    return TransformNet(params.image_shape[2], sizes(params.filters), params.blocks, len(params.styles))
-
-
 @model_function(Params, check)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
     """Paints photos.
@@ -152,12 +147,11 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     photos themselves. Labels are not used.
     """
     params = args.params
-    network = transform_net(params)
     if args.predicting:
-        return _predict_spec(args, network)
+        return _predict_spec(args)
     photos = args.images
     mix = _styles_to_learn(args, tf.shape(photos)[0])
-    painted, _ = network(photos, mix)
+    painted = dict(transform_net(photos, params, mix))[keys.PAINTED]
     losses_of = perceived_losses(_perceptual_loss(params), photos, mix)
     losses = losses_of(painted)
     with tf.name_scope('objective'):
@@ -236,11 +230,12 @@ def _styles_to_learn(args: Args[Params], count: Tensor) -> Tensor:
     return tf.one_hot(numbers % styles, styles)
 
 
-def _predict_spec(args: Args[Params], network: TransformNet) -> EstimatorSpec:
+def _predict_spec(args: Args[Params]) -> EstimatorSpec:
     params, photos = args.params, _photos(args)
     mix = tf.tile(tf.constant([params.shares], tf.float32), [tf.shape(photos)[0], 1])
-    painted, endpoints = network(photos, mix)
-    for name, maps in endpoints.items():
+    layers = dict(transform_net(photos, params, mix))
+    painted = layers.pop(keys.PAINTED)
+    for name, maps in layers.items():
         publish(name, maps)
     with tf.name_scope('predictions'):
         change = params.strength * (painted - photos)

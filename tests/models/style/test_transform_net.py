@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from estimator_lab.models.style.transform_net import InstanceNorm, TransformNet
+from estimator_lab.models.style.model import Params
+from estimator_lab.models.style.transform_net import instance_norm, transform_net
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
 
 pytestmark = pytest.mark.once
 
-FILTERS = (3, 4)
 RNG = np.random.default_rng(0)
 MAPS = RNG.normal(2, 3, (2, 4, 5, 3)).astype(np.float32)
 MIX = np.array([[1, 0], [0.25, 0.75]], np.float32)
@@ -18,7 +18,9 @@ def paint(photo):
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
         photos = tf.placeholder(tf.float32, [None, None, None, photo.shape[2]])
-        painted, endpoints = TransformNet(photo.shape[2], FILTERS, 1, 1)(photos, tf.ones([1, 1]))
+        params = Params(photo.shape, filters='3-4', blocks=1)
+        endpoints = dict(transform_net(photos, params, tf.ones([1, 1])))
+        painted = endpoints.pop('painted')
         session.run(tf.global_variables_initializer())
         names = [v.op.name for v in tf.trainable_variables()]
         return session.run(painted, {photos: photo[np.newaxis]})[0], endpoints, names
@@ -45,7 +47,7 @@ def test_names_of_variables_and_endpoints():
 def test_instance_normalisation_with_mixed_styles():
     scale, shift = RNG.normal(size=(2, 2, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
-        found = InstanceNorm('norm', 2)(tf.constant(MAPS), tf.constant(MIX))
+        found = instance_norm(tf.constant(MAPS), 'norm', 2, tf.constant(MIX))
         variables = {v.op.name: v for v in tf.trainable_variables()}
         assert sorted(variables) == ['norm/scale', 'norm/shift']
         variables['norm/scale'].load(scale, session)
@@ -57,6 +59,6 @@ def test_instance_normalisation_with_mixed_styles():
 
 
 def test_initially_each_map_has_mean_0_and_variance_1():
-    values = evaluate(lambda: InstanceNorm('norm', 2)(tf.constant(MAPS), tf.constant(MIX)))
+    values = evaluate(lambda: instance_norm(tf.constant(MAPS), 'norm', 2, tf.constant(MIX)))
     assert np.allclose(values.mean((1, 2)), 0, atol=1e-5)
     assert np.allclose(values.var((1, 2)), 1, atol=1e-3)
