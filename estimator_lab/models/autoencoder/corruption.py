@@ -11,15 +11,11 @@ def corrupt(images: Tensor, kind: str, level: float, seeds: Tensor) -> Tensor:
 
     Args:
       images: float32 [batch, height, width, channels] in [0, 1].
-      kind: one of `CORRUPTIONS`. 'masking' sets a share `level` of the values to 0, 'salt_and_pepper' to 0
-        or 1 with equal chances; 'gaussian' adds noise of standard deviation `level`, so that values leave
-        [0, 1]. Each value of each channel is drawn by itself.
+      kind: 'masking' sets a share `level` of the values to 0, 'salt_and_pepper' to 0 or 1 with equal chances;
+        'gaussian' adds noise of standard deviation `level`, so that values leave [0, 1].
       level: in [0, 1].
-      seeds: int64 [2] for one draw over the whole batch; or [batch, 2], a seed per image, which gives an
-        image the same noise in every batch.
-
-    Returns:
-      float32 of the images' shape.
+      seeds: int64 [2] for one draw over the whole batch; or [batch, 2], which gives an image the same noise
+        in every batch.
     """
     with tf.name_scope('corruption'):
         return CORRUPTIONS[kind](images, level, seeds)

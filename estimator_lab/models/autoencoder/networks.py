@@ -31,12 +31,7 @@ def code_size(params: Any) -> int:
 
 
 def encoder(images: Tensor, params: Any) -> Steps:
-    """Yields conv_1 ..., layer_1 ...; returns the codes, float32 [batch, values].
-
-    Args:
-      images: float32 [batch, height, width, channels].
-      params: `model.Params`.
-    """
+    """Yields conv_1 ..., layer_1 ...; returns the codes, float32 [batch, values]."""
     maps, activations = images, _activations(params, len(params.filter_sizes) + len(params.layer_sizes))
     for number, filters in enumerate(params.filter_sizes, 1):
         maps = _convolution(tf.layers.Conv2D, f'conv_{number}', maps, filters, params, next(activations))
@@ -49,15 +44,7 @@ def encoder(images: Tensor, params: Any) -> Steps:
 
 
 def decoder(code: Tensor, params: Any) -> Steps:
-    """Yields decoder_1 ..., transposed_conv_1 ...; returns images without an activation.
-
-    Args:
-      code: float32 [batch, values].
-      params: `model.Params`.
-
-    Returns:
-      float32 [batch, height, width, channels] of any range.
-    """
+    """Yields decoder_1 ..., transposed_conv_1 ...; returns images of any range, without an activation."""
     values = code
     units = [*params.layer_sizes[-2::-1], math.prod(map_shape(params))] if params.layer_sizes else []
     filters = [*params.filter_sizes[-2::-1], params.image_shape[2]] if params.filter_sizes else []

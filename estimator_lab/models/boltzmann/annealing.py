@@ -47,14 +47,9 @@ def inverse_temperatures(steps: int) -> np.ndarray:
 
 
 def log_partition(rbm: Rbm, mean: Tensor, chains: int, steps: int, noise: Noise) -> LogPartition:
-    """Estimates log Z of an RBM of binary units.
+    """Estimates log Z of an RBM with binary units on both sides.
 
-    Args:
-      rbm: the machine, with binary units on both sides.
-      mean: float32 [visible] in [0, 1], the data's mean, near which the chains start.
-      chains: number of chains.
-      steps: number of intermediate machines.
-      noise: the random numbers.
+    The chains start near the data's mean, float32 [visible] in [0, 1]; `steps` counts intermediate machines.
     """
     with tf.name_scope('annealing'):
         mean = _LEAST_PROBABILITY + (1 - 2 * _LEAST_PROBABILITY) * mean

@@ -26,17 +26,13 @@ _FILM_STEPS = (0, 1, 10, 100)  # Gibbs steps after which a film shows a chain
 
 
 def rbm_spec(args: Args[RbmParams], stack: Stack) -> EstimatorSpec:
-    """Returns the EstimatorSpec of a stack's top machine.
+    """Returns the EstimatorSpec of a stack's top machine, which learns.
 
     TRAIN takes a step of contrastive divergence; its loss is the reconstruction error of the visible units.
     EVAL reports that error, the mean free energy, the pseudo-log-likelihood, and with `params.ais_chains` the
     log probability. PREDICT returns hidden float32 [n, hidden], reconstruction and dream (samples) float32
     [n, height, width, channels] in [0, 1], free_energy float32 [n] and key. The prediction `error` of EVAL
     and PREDICT, float32 [n], is the squared error of an image's pixels.
-
-    Args:
-      args: the model function's arguments.
-      stack: the machines; the top one learns.
     """
     machine = _Machine(args, stack)
     if args.predicting:
@@ -177,11 +173,7 @@ class _Machine:
         }
 
     def _draw(self, noise: Noise) -> None:
-        """Adds the pictures of training.
-
-        `images/receptive_fields` are those of 64 hidden units, `images/reconstruction` has inputs above, and
-        `images/dream` shows chains after 0, 1, 10 and 100 Gibbs steps.
-        """
+        """Adds images/receptive_fields, images/reconstruction, and chains as images/dream."""
         with tf.name_scope('pictures'):
             images, state = self._args.images[:_SHOWN], self._visible[:_SHOWN]
             reconstructed = self._stack.images(self._reconstruction(state), like=images)

@@ -102,13 +102,7 @@ def contrastive_divergence(rbm: Rbm, v_data: Tensor, params: RbmParams, noise: N
 
     Centred gradients (Melchior et al. 2016, 'How to center deep Boltzmann machines') subtract the means of
     the batch from v and h. Otherwise, the hidden units of a machine whose inputs are probabilities near 0.5
-    all sink together, and those of the machine above die.
-
-    Args:
-      rbm: the machine.
-      v_data: float32 [batch, visible], the data.
-      params: the steps and chains, and the weight decay.
-      noise: the random numbers.
+    all sink together, and those of the machine above die. The data are float32 [batch, visible].
     """
     with tf.name_scope('contrastive_divergence'):
         rbm = rbm.read_once()
@@ -163,13 +157,7 @@ def _chains(visible: Tensor, count: int) -> Variable:
 def apply_gradients(
     params: RbmParams, pairs: list[tuple[Tensor, Variable]], weights: Tensor
 ) -> tuple[Operation, Tensor]:
-    """Returns the operation that takes one step and counts it, and the learning rate, a float32 scalar.
-
-    Args:
-      params: the optimizer and its rate.
-      pairs: gradients with their variables.
-      weights: the weight of each example, float32 [batch] or a number.
-    """
+    """Returns the operation that takes one step and counts it, and the learning rate, a float32 scalar."""
     rate = params.learning_rate or RATES[params.visible_units]
     with tf.name_scope('train'):
         # These are not the gradients of a loss that could be scaled.

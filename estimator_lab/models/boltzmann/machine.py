@@ -81,12 +81,7 @@ class Rbm:
             return _sigmoid(inputs) if self.visible_units == BERNOULLI else inputs
 
     def gibbs_step(self, visible: Tensor, noise: Noise) -> GibbsStep:
-        """Takes one step of Gibbs sampling, v -> h -> v, with all random bits drawn at once.
-
-        Args:
-          visible: float32 [n, visible], the start.
-          noise: the random numbers; not to be used elsewhere.
-        """
+        """Takes a step of Gibbs sampling, v -> h -> v; all bits are drawn at once from a noise of its own."""
         if self._coins:
             noise.reserve(tf.shape(visible)[0] * self._coins)
         mean = self.visible_mean(self.sample_hidden(visible, noise))
@@ -115,13 +110,7 @@ class Rbm:
             return tf.reduce_sum(tf.square(visible - self.visible_bias), axis=1) / 2 - hidden_term
 
     def gibbs(self, visible: Tensor, steps: int, noise: Noise) -> Tensor:
-        """Returns v after some steps of Gibbs sampling (v -> h -> v), float32 [n, visible].
-
-        Args:
-          visible: float32 [n, visible], the start of the chains.
-          steps: number of steps, at least 0.
-          noise: the random numbers.
-        """
+        """Returns v after some steps of Gibbs sampling (v -> h -> v) from a start, float32 [n, visible]."""
 
         def turn(number: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
             drawn = self.gibbs_step(state, noise.fork(number)).sample
@@ -132,13 +121,7 @@ class Rbm:
         return tf.while_loop(lambda number, _: number < steps, turn, loop, back_prop=False)[1]
 
     def gibbs_means(self, start: Tensor, steps: int, noise: Noise) -> Tensor:
-        """Returns the means of the visible units after Gibbs sampling, float32 [n, visible].
-
-        Args:
-          start: float32 [n, visible], the start of the chains.
-          steps: number of steps, at least 0; the means are those of the next step.
-          noise: the random numbers.
-        """
+        """Returns the means of the visible units in the step that follows some, float32 [n, visible]."""
         with tf.name_scope('gibbs_samples'):
             sampled = self.gibbs(start, steps, noise) if steps else start
             return self.visible_mean(self.sample_hidden(sampled, noise))

@@ -64,11 +64,7 @@ def pretraining_phases(
 ) -> list[Phase]:
     """Returns one phase per layer, then the final one; without pre-training only that.
 
-    Args:
-      params: the hyper-parameters.
-      layers: number of layers; the final phase inherits the kernel and the bias of each.
-      renames: (name in the final phase, name in pre-training) of further variables.
-      least_steps: of the final phase; see `Phase`.
+    The final phase inherits the kernel and the bias of each layer; `renames` and `least_steps` are its own.
     """
     if not params.pretrain_epochs:
         return [Phase(least_steps=least_steps)]
@@ -82,10 +78,7 @@ def pretraining_phases(
 def pretraining_stack(params: Any, layers: Sequence[int], linear_top: bool = False) -> Stack:
     """Creates the variables of the layers up to the one that `params.phase` trains.
 
-    Args:
-      params: the run's parameters: both a TrainingParams and a PretrainingParams.
-      layers: hidden units of all layers.
-      linear_top: whether the last layer has linear units, as a code has.
+    With a linear top, the last layer has linear units, as a code has.
     """
     below, trained = [math.prod(params.image_shape), *layers], int(params.phase.removeprefix(_PHASE))
 

@@ -20,14 +20,8 @@ def make_rbm(
 ) -> Rbm:
     """Creates the variables of a machine, named like those of the dense layer that inherits them.
 
-    They are layer_N/kernel [visible, hidden], layer_N/bias [hidden] and layer_N/visible_bias [visible].
-
-    Args:
-      number: of the machine, from 1 at the bottom.
-      visible: visible units.
-      hidden: hidden units.
-      units: the kinds of visible and hidden units, from `machine.UNITS`.
-      trainable: whether the variables are trained.
+    They are layer_N/kernel [visible, hidden], layer_N/bias [hidden] and layer_N/visible_bias [visible], with
+    N from 1 at the bottom. The kinds of visible and hidden units are from `machine.UNITS`.
     """
 
     def variable(name: str, shape: list[int], initializer: Any) -> Variable:
@@ -133,11 +127,7 @@ class Stack:
 def standardised(images: Tensor) -> tuple[Any, Any, Any]:
     """Normalises each image to mean 0 and standard deviation 1, for Gaussian units of unit variance.
 
-    Args:
-      images: float32 [n, height, width, channels] in [0, 1].
-
-    Returns:
-      (float32 of the same shape; the mean and the deviation that were removed, [n, 1, 1, 1] each).
+    Returns (images, mean, deviation): float32 of the same shape, and what was removed, [n, 1, 1, 1] each.
     """
     mean, variance = tf.nn.moments(images, axes=[1, 2, 3], keepdims=True)
     # A uniform image has no contrast; the bound is the rounding error of 8 bits.

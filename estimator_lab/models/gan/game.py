@@ -28,7 +28,6 @@ from estimator_lab.models.gan.networks import (
 from estimator_lab.tf1 import Operation, Tensor, tf
 
 _BETA1 = 0.5  # of Adam (Radford et al. 2016)
-_DECAY = 0.999  # of the average of the generator's weights
 
 
 class Batch(NamedTuple):
@@ -70,13 +69,7 @@ class Played(NamedTuple):
 
 
 def play(batch: Batch, params: Any, noise: Noise) -> Played:
-    """Builds a training step on a batch.
-
-    Args:
-      batch: the images.
-      params: `model.Params`.
-      noise: the random numbers of this step.
-    """
+    """Builds a training step on a batch, with the random numbers of the step."""
     count = tf.shape(batch.images)[0]
     with tf.name_scope('latent'):
         latent = noise.normal(tf.stack([count, params.latent_size]))
@@ -86,7 +79,7 @@ def play(batch: Batch, params: Any, noise: Noise) -> Played:
     with tf.name_scope('schedule'):
         new_optimizer, rate = optimizer_and_rate(params, beta1=_BETA1)
     optimizers = new_optimizer(), new_optimizer()
-    both = _twice(batch.classes)
+    both = None if batch.classes is None else tf.concat([batch.classes, batch.classes], axis=0)
     found: dict[str, Any] = {}
 
     def discriminator_update() -> Operation:
@@ -100,14 +93,11 @@ def play(batch: Batch, params: Any, noise: Noise) -> Played:
         return update
 
     def generator_update() -> Operation:
-        def then() -> list[Operation]:
-            return average_steps(_DECAY)
-
         with tf.name_scope('generator_move'):
             layers = dict(discriminator(_seen(fakes, params, noise), batch.classes, params))
             loss = mean_of(tf.nn.softplus(-layers[REALNESS][:, 0]), batch.weights)
             with tf.control_dependencies(statistics):
-                update, norm = _update(optimizers[1], loss, GENERATOR, batch.weights, params, then)
+                update, norm = _update(optimizers[1], loss, GENERATOR, batch.weights, params, average_steps)
         found.update(generator_loss=loss, generator_norm=norm)
         return update
 
@@ -118,10 +108,6 @@ def play(batch: Batch, params: Any, noise: Noise) -> Played:
 def mean_of(values: Tensor, weights: Tensor) -> Tensor:
     """Returns the mean of values, float32 [batch], weighted by float32 [batch]; 0 if all weights are 0."""
     return tf.div_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
-
-
-def _twice(classes: Tensor | None) -> Tensor | None:
-    return None if classes is None else tf.concat([classes, classes], axis=0)
 
 
 def _seen(images: Tensor, params: Any, noise: Noise) -> Tensor:

@@ -26,12 +26,8 @@ def adversarial_spec(args: Args[Any]) -> EstimatorSpec:
 
     TRAIN makes the updates of `game.play`; its loss is the discriminator's. EVAL draws as many samples as
     there are images, and reports the discriminator's accuracy on both, and the samples' diversity.
-    PREDICT returns realness float32 [batch], a logit, error float32 [batch], which is -realness, and key; if
-    the features have latent vectors, an export has samples.
-
-    Args:
-      args: the model function's arguments; its parameters are `model.Params`. The features of an export may
-        have `latent`, float32 [n, latent], and `label`, string [n].
+    PREDICT returns realness float32 [batch], a logit, error float32 [batch], which is -realness, and key. The
+    features of an export may have `latent`, float32 [n, latent], and `label`, string [n], for samples.
     """
     if args.predicting:
         return _predict(args)
@@ -105,11 +101,9 @@ def _summaries(played: Played, batch: Batch) -> None:
 
 
 def _sample_pictures(played: Played, batch: Batch, params: Any) -> None:
-    """Adds the pictures of training.
+    """Adds images/batch, this step's images and fakes, and images/samples, those of fixed latent vectors.
 
-    `images/samples` shows the averaged generator's images of fixed latent vectors; a conditional generator
-    has a row for each of the first ten labels, with the same vectors. `images/batch` shows this step's images
-    and fakes.
+    A conditional generator has a row for each of the first ten labels, with the same vectors.
     """
     with tf.name_scope('pictures'):
         latent, classes = _fixed(params)
@@ -164,17 +158,15 @@ def _samples(args: Args[Any], batch: Batch) -> tuple[Samples, Tensor | None]:
     """Returns images with as many fakes, the same in each evaluation, and the one-hot classes of both."""
     params = args.params
     noise = Noise(fixed_seeds(args.features, tf.shape(batch.images)[0])[0])
-    order = noise.uniform(tf.shape(batch.weights))
     real, one_hot, classes = batch.images, batch.classes, None
     if one_hot is not None:  # images without a class are left out
         known = tf.reduce_sum(one_hot, axis=1) > 0
-        real, one_hot, order = (tf.boolean_mask(values, known) for values in (real, one_hot, order))
+        real, one_hot = (tf.boolean_mask(values, known) for values in (real, one_hot))
         real = tf.ensure_shape(real, [None, *params.image_shape])
         classes = tf.argmax(one_hot, axis=1)
     latent = noise.normal(tf.stack([tf.shape(real)[0], params.latent_size]))
     fake = generator(latent, one_hot, params, AVERAGE)
-    first = tf.cast(order < 0.5, tf.float32)
-    return Samples(to_unit_range(real), to_unit_range(fake), classes, first), one_hot
+    return Samples(to_unit_range(real), to_unit_range(fake), classes), one_hot
 
 
 def _projector_hook(

@@ -7,7 +7,7 @@ product of the label's embedding and its last hidden layer (Miyato and Koyama 20
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.keys import REALNESS
@@ -23,6 +23,7 @@ HIDDEN = 'hidden'
 
 _STRIDE = 2
 _SLOPE = 0.2  # of the leaky ReLU below 0 (Radford et al. 2016)
+_DECAY = 0.999  # of the average of the generator's weights
 _DIRECTION = 'direction'
 _OF_NETWORKS = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance')
 
@@ -51,16 +52,16 @@ def generator(
     maps = [*filters[-2::-1], channels]
     with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
         x = latent if classes is None else tf.concat([latent, classes], axis=1)
-        kernel = _kernel('dense', (x.shape.as_list()[1], math.prod(coarsest) * filters[-1]), trainable)
+        kernel = _kernel('dense/kernel', (x.shape.as_list()[1], math.prod(coarsest) * filters[-1]), trainable)
         x = tf.reshape(tf.matmul(x, kernel), [-1, *coarsest, filters[-1]])
         for number, (outputs, shape) in enumerate(zip(maps, reversed(finer), strict=True), 1):
             x = tf.nn.relu(batch_norm(x, noise, f'batch_norm_{number}', trainable))
             name, size = f'transposed_conv_{number}', params.kernel_size
-            kernel = _kernel(name, (size, size, outputs, x.shape.as_list()[3]), trainable)
+            kernel = _kernel(f'{name}/kernel', (size, size, outputs, x.shape.as_list()[3]), trainable)
             batch = [tf.shape(x)[0], *shape, outputs]
             x = tf.nn.conv2d_transpose(x, kernel, batch, strides=_STRIDE, padding='SAME')
             x = tf.ensure_shape(x, [None, *shape, outputs])
-        return tf.tanh(tf.nn.bias_add(x, _bias(name, channels, trainable)))
+        return tf.tanh(tf.nn.bias_add(x, _bias(f'{name}/bias', channels, trainable)))
 
 
 def discriminator(images: Tensor, classes: Tensor | None, params: Any) -> Layers:
@@ -84,20 +85,20 @@ def discriminator(images: Tensor, classes: Tensor | None, params: Any) -> Layers
 def _convolution(x: Tensor, scope: str, outputs: int, size: int) -> Tensor:
     """Returns a strided convolution with leaky ReLU; the sides are halved and rounded up."""
     with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
-        kernel = spectral_norm(_kernel('', (size, size, x.shape.as_list()[3], outputs)))
-        x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides=_STRIDE, padding='SAME'), _bias('', outputs))
+        kernel = spectral_norm(_kernel('kernel', (size, size, x.shape.as_list()[3], outputs)))
+        x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides=_STRIDE, padding='SAME'), _bias('bias', outputs))
         return tf.nn.leaky_relu(x, _SLOPE)
 
 
 def _realness(hidden: Tensor, classes: Tensor | None, params: Any) -> Tensor:
     units = hidden.shape.as_list()[1]
     with tf.variable_scope(f'{DISCRIMINATOR}/logits', reuse=tf.AUTO_REUSE):
-        kernel = spectral_norm(_kernel('', (units, 1)))
-        realness = tf.nn.bias_add(tf.matmul(hidden, kernel), _bias('', 1))
+        kernel = spectral_norm(_kernel('kernel', (units, 1)))
+        realness = tf.nn.bias_add(tf.matmul(hidden, kernel), _bias('bias', 1))
     if not params.conditional:
         return realness
     with tf.variable_scope(f'{DISCRIMINATOR}/projection', reuse=tf.AUTO_REUSE):
-        products = tf.matmul(hidden, spectral_norm(_kernel('', (units, params.num_classes))))
+        products = tf.matmul(hidden, spectral_norm(_kernel('kernel', (units, params.num_classes))))
         if classes is None:
             return realness + tf.reduce_max(products, axis=1, keepdims=True)
         return realness + tf.reduce_sum(classes * products, axis=1, keepdims=True)
@@ -108,14 +109,11 @@ def spectral_norm(kernel: Variable) -> Tensor:
 
     The value is estimated by a step of power iteration from the variable `direction` in the current scope,
     the estimate of the right singular vector, which `power_steps` moves. Only the value has a gradient
-    (section 2.1).
-
-    Args:
-      kernel: float32 [..., units].
+    (section 2.1). The kernel is float32 [..., units].
     """
     matrix = tf.reshape(kernel, [-1, kernel.shape.as_list()[-1]])
     direction = network_variable(_DIRECTION, matrix.shape[1:], tf.random_normal_initializer(), False)
-    return kernel / _singular(matrix, direction).value
+    return kernel / _singular(matrix, direction)[0]
 
 
 def power_steps() -> list[Operation]:
@@ -124,37 +122,31 @@ def power_steps() -> list[Operation]:
     for direction in tf.global_variables(f'{DISCRIMINATOR}/.*/{_DIRECTION}'):
         (kernel,) = tf.trainable_variables(direction.op.name.replace(_DIRECTION, 'kernel'))
         matrix = tf.reshape(kernel, [-1, kernel.shape.as_list()[-1]])
-        steps.append(tf.assign(direction, _singular(matrix, direction).right))
+        steps.append(tf.assign(direction, _singular(matrix, direction)[1]))
     return steps
 
 
-class _Singular(NamedTuple):
-    """An estimate of the first singular value, float32, and right vector, float32 [columns] of length 1."""
+def _singular(matrix: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Makes a step of power iteration from a direction, float32 [columns], of any length other than 0.
 
-    value: Tensor
-    right: Tensor
-
-
-def _singular(matrix: Tensor, direction: Tensor) -> _Singular:
-    """Makes a step of power iteration from a direction, float32 [columns], of any length other than 0."""
+    Returns:
+      (the estimate of the first singular value; that of its right vector, float32 [columns] of length 1).
+    """
     fixed = tf.stop_gradient(matrix)
     left = tf.nn.l2_normalize(tf.linalg.matvec(fixed, direction))
     right = tf.nn.l2_normalize(tf.linalg.matvec(fixed, left, transpose_a=True))
     left, right = tf.stop_gradient(left), tf.stop_gradient(right)
-    return _Singular(tf.reduce_sum(left * tf.linalg.matvec(matrix, right)), right)
+    return tf.reduce_sum(left * tf.linalg.matvec(matrix, right)), right
 
 
-def average_steps(decay: float) -> list[Operation]:
+def average_steps() -> list[Operation]:
     """Returns the operations that move the generator's average towards it.
 
     Early in a run the average covers a tenth of the steps only, as in
-    `tf.train.ExponentialMovingAverage` with `num_updates`: at step t it keeps min(decay, (1 + t) / (10 + t)).
-
-    Args:
-      decay: share of the average that a step keeps, in [0, 1).
+    `tf.train.ExponentialMovingAverage` with `num_updates`: at step t it keeps min(0.999, (1 + t) / (10 + t)).
     """
     step = tf.cast(tf.train.get_or_create_global_step(), tf.float32)
-    kept = tf.minimum(decay, (1.0 + step) / (10.0 + step))
+    kept = tf.minimum(_DECAY, (1.0 + step) / (10.0 + step))
     averages = _variables_of(AVERAGE)
     return [
         tf.assign(averages[name], kept * averages[name] + (1.0 - kept) * variable.read_value())
@@ -169,12 +161,8 @@ def _variables_of(scope: str) -> dict[str, Variable]:
 
 
 def _kernel(name: str, shape: tuple[int, ...], trainable: bool = True) -> Variable:
-    return network_variable(_within(name, 'kernel'), shape, tf.glorot_uniform_initializer(), trainable)
+    return network_variable(name, shape, tf.glorot_uniform_initializer(), trainable)
 
 
 def _bias(name: str, units: int, trainable: bool = True) -> Variable:
-    return network_variable(_within(name, 'bias'), [units], tf.zeros_initializer(), trainable)
-
-
-def _within(layer: str, variable: str) -> str:
-    return f'{layer}/{variable}' if layer else variable
+    return network_variable(name, [units], tf.zeros_initializer(), trainable)

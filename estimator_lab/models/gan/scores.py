@@ -25,13 +25,11 @@ class Samples(NamedTuple):
       real: float32 [batch, height, width, channels] in [0, 1].
       fake: of the same shape.
       classes: class ids of both, int64 [batch]; None if the generator is not conditional.
-      first: float32 [batch], 1 for a random half of the images and 0 for the other.
     """
 
     real: Tensor
     fake: Tensor
-    classes: Tensor | None
-    first: Tensor
+    classes: Tensor | None = None
 
     def publish(self) -> None:
         """Adds them to a collection of their graph, as a line of JSON, which a MetaGraph can hold."""
@@ -42,8 +40,7 @@ class Samples(NamedTuple):
 def published_samples(graph: Any) -> Samples:
     """Returns the samples that EVAL has published in a graph."""
     (line,) = graph.get_collection(_COLLECTION)
-    found = {name: graph.get_tensor_by_name(tensor) for name, tensor in json.loads(line).items()}
-    return Samples(**{'classes': None, **found})
+    return Samples(**{name: graph.get_tensor_by_name(tensor) for name, tensor in json.loads(line).items()})
 
 
 class Classified(NamedTuple):
@@ -65,9 +62,7 @@ class Classified(NamedTuple):
 def diversity(samples: Samples, one_hot: Tensor | None) -> tuple[Any, Any]:
     """Streams the spread of the fakes relative to that of the images; 0 if all fakes are the same.
 
-    Args:
-      samples: of a batch.
-      one_hot: float32 [batch, classes] of both; None without labels. Only pairs of one class count.
+    With classes, float32 [batch, classes] of both, only pairs of one class count.
     """
     fake, fake_on = running_sum('fake_spread', spread(samples.fake, one_hot))
     real, real_on = running_sum('real_spread', spread(samples.real, one_hot))
@@ -77,9 +72,7 @@ def diversity(samples: Samples, one_hot: Tensor | None) -> tuple[Any, Any]:
 def spread(images: Tensor, classes: Tensor | None = None) -> Tensor:
     """Returns the sum of squared distances over all pairs of different images, a float32 scalar.
 
-    Args:
-      images: float32 [batch, height, width, channels].
-      classes: float32 [batch, classes], one-hot; if given, only pairs of one class count.
+    With classes, one-hot float32 [batch, classes], only pairs of one class count.
     """
     flat = tf.layers.flatten(images)
     lengths = tf.reduce_sum(tf.square(flat), axis=1)
@@ -94,13 +87,12 @@ def spread(images: Tensor, classes: Tensor | None = None) -> Tensor:
 def reference_metrics(real: Classified, fake: Classified, samples: Samples) -> Metrics:
     """Returns the metrics by a reference classifier, from its outputs for the real images and for the fakes.
 
-    The Frechet distance is between all samples and all images; its reference is between two halves of the
-    images, and with so few it is larger than a perfect generator's.
+    The Frechet distance is between all samples and all images; its reference is between every second image
+    and the others, and with so few it is larger than a perfect generator's.
     """
-    every, first = tf.ones_like(samples.first), samples.first
-    fakes, fakes_on = streaming_moments('fake_moments', fake.hidden, every)
-    half, half_on = streaming_moments('real_moments', real.hidden, first)
-    other, other_on = streaming_moments('other_moments', real.hidden, 1.0 - first)
+    fakes, fakes_on = streaming_moments('fake_moments', fake.hidden)
+    half, half_on = streaming_moments('real_moments', real.hidden[::2])
+    other, other_on = streaming_moments('other_moments', real.hidden[1::2])
     metrics = {
         keys.CLASSIFIER_SCORE: classifier_score('fake_score', fake.probabilities),
         keys.CLASSIFIER_SCORE_REAL: classifier_score('real_score', real.probabilities),
@@ -120,14 +112,7 @@ def classifier_score(name: str, probabilities: Tensor) -> tuple[Any, Any]:
     """Streams exp(E KL(p(y|x) || p(y))) over all samples, the Inception score of Salimans et al. (2016).
 
     It is between 1 and the number of classes: high if a classifier is sure of each sample and finds all
-    classes.
-
-    Args:
-      name: prefix of its local variables.
-      probabilities: float32 [batch, classes], each row with sum 1.
-
-    Returns:
-      (value, update op), float32 scalars; 1 before any sample.
+    classes. The probabilities are float32 [batch, classes]; the name is that of the local variables.
     """
     values = tf.cast(probabilities, tf.float64)
     count, count_on = running_sum(f'{name}_count', tf.cast(tf.shape(values)[0], tf.float64))
@@ -178,23 +163,13 @@ class Moments(NamedTuple):
         return tf.div_no_nan(scatter, tf.maximum(self.count - 1.0, 0.0))
 
 
-def streaming_moments(name: str, vectors: Tensor, weights: Tensor) -> tuple[Moments, Any]:
-    """Streams the moments of a set of vectors; memory is the square of their size.
-
-    Args:
-      name: prefix of its local variables.
-      vectors: float32 [batch, size].
-      weights: float32 [batch], 1 for vectors of the set, 0 for others.
-
-    Returns:
-      (moments, update op).
-    """
-    values, counted = tf.cast(vectors, tf.float64), tf.cast(weights, tf.float64)
-    weighted = values * counted[:, tf.newaxis]
+def streaming_moments(name: str, vectors: Tensor) -> tuple[Moments, Any]:
+    """Streams the moments of vectors, float32 [batch, size]: (moments, update op), in size^2 memory."""
+    values = tf.cast(vectors, tf.float64)
     sums = [
-        running_sum(f'{name}_count', tf.reduce_sum(counted)),
-        running_sum(f'{name}_total', tf.reduce_sum(weighted, axis=0)),
-        running_sum(f'{name}_products', tf.matmul(weighted, values, transpose_a=True)),
+        running_sum(f'{name}_count', tf.cast(tf.shape(values)[0], tf.float64)),
+        running_sum(f'{name}_total', tf.reduce_sum(values, axis=0)),
+        running_sum(f'{name}_products', tf.matmul(values, values, transpose_a=True)),
     ]
     return Moments(*(value for value, _ in sums)), tf.group(*(update for _, update in sums))
 

@@ -7,12 +7,13 @@ are an LSTM that reads rows.
 import dataclasses
 import functools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
+from estimator_lab.core.charts import heat_map
 from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, publish
 from estimator_lab.core.layers import ACTIVATIONS, class_logits, hidden_layers
@@ -30,13 +31,6 @@ from estimator_lab.core.params import (
 )
 from estimator_lab.core.summaries import picture
 from estimator_lab.models.recurrent.loop import CELLS
-from estimator_lab.models.recurrent.sequences import (
-    PATCHES,
-    READS,
-    ROWS,
-    as_sequence,
-    steps_and_values,
-)
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 LOGITS_AFTER_STEPS = 'logits_after_steps'
@@ -45,6 +39,11 @@ LOGITS_AFTER_STEPS = 'logits_after_steps'
 GRADIENT = 'gradient_'
 """Beginning of the endpoints of PREDICT with the norms of gradients through time, [batch, steps]."""
 
+ROWS, COLUMNS, PIXELS, PATCHES, PERMUTED = 'rows', 'columns', 'pixels', 'patches', 'permuted'
+READS = (ROWS, COLUMNS, PIXELS, PATCHES, PERMUTED)
+"""Ways to read an image; 'permuted' reads the pixels in a fixed random order (Le et al. 2015)."""
+
+_SEED = 1  # of that order
 _LOG = logging.getLogger('estimator_lab')
 # With 1,437 digits of 8x8 pixels, the accuracy is 0.95 after the 450 of ten epochs, and 0.97 after 1,000.
 _LEAST_STEPS = 1500
@@ -53,7 +52,6 @@ _LAST, _MEAN = 'last', 'mean'
 _MOST_STEPS_SHOWN = 64
 _MOST_UNROLLED = 1024  # ten operations each
 _EXAMPLES_SHOWN = 8
-_VALUE = 8  # pixels of a value in a picture of states
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,6 +158,38 @@ def network(
         yield LOGITS_AFTER_STEPS, _logits_after_steps(steps, params)
 
 
+def as_sequence(images: Tensor, read: str, patch_size: int = 4) -> Tensor:
+    """Returns images as sequences, float32 [batch, steps, values], read in a way of `READS`.
+
+    Rows are read from top to bottom, columns from left to right, pixels and patches in row order; the side
+    of a patch divides height and width.
+    """
+    height, width, channels = images.shape.as_list()[1:]
+    if read == COLUMNS:
+        images = tf.transpose(images, [0, 2, 1, 3])
+    elif read == PATCHES:
+        down, across = height // patch_size, width // patch_size
+        images = tf.reshape(images, [-1, down, patch_size, across, patch_size, channels])
+        images = tf.transpose(images, [0, 1, 3, 2, 4, 5])
+    sequence = tf.reshape(images, [-1, *steps_and_values((height, width, channels), read, patch_size)])
+    return tf.gather(sequence, permutation(height * width), axis=1) if read == PERMUTED else sequence
+
+
+def steps_and_values(image_shape: Sequence[int], read: str, patch_size: int = 4) -> tuple[int, int]:
+    """Returns the length of the sequence and the number of values at each step."""
+    height, width, channels = image_shape
+    return {
+        ROWS: (height, width * channels),
+        COLUMNS: (width, height * channels),
+        PATCHES: (height * width // patch_size**2, patch_size**2 * channels),
+    }.get(read, (height * width, channels))
+
+
+def permutation(count: int) -> np.ndarray:
+    """Returns the pixel that 'permuted' reads at each step, int [count], in any version."""
+    return np.random.RandomState(_SEED).permutation(count)
+
+
 def _directions(params: Params) -> Iterator[list[tuple[str, str, bool]]]:
     """Yields the name, the variables' scope and whether it reads backwards, of each direction of a layer."""
     several = len(sizes(params.layers)) > 1
@@ -213,11 +243,8 @@ def gradient_norms(score: Tensor, probes: Mapping[str, Tensor]) -> dict[str, Ten
     """Returns the norms of a score's gradient with respect to the states after each step, [batch, steps].
 
     A norm that decreases towards earlier steps shows a vanishing gradient, an increasing one an exploding
-    gradient (Bengio et al. 1994; Pascanu et al. 2013).
-
-    Args:
-      score: a scalar, a sum over the examples.
-      probes: those that the network was built with.
+    gradient (Bengio et al. 1994; Pascanu et al. 2013). The score is a sum over the examples, and the probes
+    are those that the network was built with.
     """
     gradients = tf.gradients(score, list(probes.values()))
     return {
@@ -243,9 +270,8 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
             _show_sequences(args)
     spec = classification_spec(args, layers)
     if args.predicting and not params.unrolled:
-        for name, norms in gradient_norms(
-            tf.reduce_sum(tf.reduce_max(layers[LOGITS], axis=1)), probes
-        ).items():
+        best = tf.reduce_sum(tf.reduce_max(layers[LOGITS], axis=1))
+        for name, norms in gradient_norms(best, probes).items():
             publish(f'{GRADIENT}{name}', norms)
     if args.evaluating and LOGITS_AFTER_STEPS in layers:
         metrics = _accuracy_after_steps(args, layers)
@@ -277,6 +303,10 @@ def _show_sequences(args: Args[Params]) -> None:
     gradient_through_time/LAYER is log10 of the mean norm of the loss's gradient with respect to the state of
     the first step, divided by that of the last step.
     """
+
+    def draw(states: np.ndarray) -> np.ndarray:
+        return np.asarray(heat_map(states))
+
     ids, weights = (part[:_EXAMPLES_SHOWN] for part in labels_of(args))
     images = args.images[:_EXAMPLES_SHOWN]
     probes = probes_of(images, args.params)
@@ -286,18 +316,11 @@ def _show_sequences(args: Args[Params]) -> None:
         norms = gradient_norms(tf.reduce_sum(weights * losses), probes)
         means = {name: tf.reduce_mean(each, axis=0) for name, each in norms.items()}
         ratios = {name: tf.log(mean[0] / mean[-1]) / tf.log(10.0) for name, mean in means.items()}
-        maps = {name: _heat_map(layers[name][0]) for name in probes}
+        maps = {name: tf.py_func(draw, [layers[name][0]], tf.uint8) for name in probes}
     for name, ratio in ratios.items():
         tf.summary.scalar(f'gradient_through_time/{name}', ratio)
     for name, pixels in maps.items():
-        picture(f'states_{name}', pixels)
-
-
-def _heat_map(states: Tensor) -> Tensor:
-    """Returns states [steps, units] as a picture with a row per unit: blue below 0, white at 0, red above."""
-    values = tf.transpose(states / tf.maximum(tf.reduce_max(tf.abs(states)), 1e-30))
-    colours = tf.stack([1 + tf.minimum(values, 0), 1 - tf.abs(values), 1 - tf.maximum(values, 0)], axis=2)
-    return tf.repeat(tf.repeat(colours, _VALUE, axis=0), _VALUE, axis=1)
+        picture(f'states_{name}', tf.ensure_shape(pixels, [None, None, 3]))
 
 
 def without_loops(params: Params) -> Params:

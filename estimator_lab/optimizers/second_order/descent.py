@@ -32,12 +32,15 @@ class Point(NamedTuple):
     slope: Any
 
 
-class Found(NamedTuple):
-    """The end of a line search.
+class Search(NamedTuple):
+    """A line search: its loop variables, and its result.
 
     Attributes:
-      point: the chosen point; its step length is 0 if no loss was low enough.
-      gradient: the gradient there, a vector [size].
+      point: the better end of the bracket; its step length is 0 if no loss was low enough.
+      other: the other end. Until a bracket is found, it is at infinity, which turns algorithms 3.5 and 3.6
+        into one rule.
+      gradient: the gradient at the better end, a vector [size].
+      trial: the step length to try next.
       evaluations: number of evaluations of the loss and its gradient, an int32 scalar.
       satisfied: whether the point meets the conditions; otherwise its loss is still lower, unless
         `point.step` is 0.
@@ -45,20 +48,7 @@ class Found(NamedTuple):
     """
 
     point: Point
-    gradient: Any
-    evaluations: Any
-    satisfied: Any
-    finite: Any
-
-
-class _Search(NamedTuple):
-    """The loop variables: the better end of the bracket, the other end, and the step length to try next.
-
-    Until a bracket is found, `high` is at infinity. This turns algorithms 3.5 and 3.6 into one rule.
-    """
-
-    low: Point
-    high: Point
+    other: Point
     gradient: Any
     trial: Any
     evaluations: Any
@@ -74,7 +64,7 @@ def strong_wolfe(
     curvature: float,
     sufficient_decrease: float = 1e-4,
     most: int = 20,
-) -> Found:
+) -> Search:
     """Finds a step length that meets the strong Wolfe conditions (algorithms 3.5 and 3.6, p. 60).
 
     For the loss phi and the step length a: phi(a) <= phi(0) + c1 a phi'(0), up to rounding, and
@@ -91,32 +81,34 @@ def strong_wolfe(
     """
     dtype, slack = start.loss.dtype, rounding(start.loss)
 
-    def unfinished(search: _Search) -> Any:
+    def unfinished(search: Search) -> Any:
         # The possible decrease within the bracket may be below the rounding error of the loss.
-        left = tf.abs((search.high.step - search.low.step) * search.low.slope)
+        left = tf.abs((search.other.step - search.point.step) * search.point.slope)
         return tf.logical_not(search.satisfied) & (search.evaluations < most) & (left > slack)
 
-    def look(search: _Search) -> tuple[_Search]:
+    def look(search: Search) -> tuple[Search]:
         at, gradient = evaluate(search.trial)
         finite = tf.is_finite(at.loss) & tf.is_finite(at.slope)
         expected = start.loss + sufficient_decrease * at.step * start.slope
-        decreases = finite & (at.loss <= tf.minimum(expected, search.low.loss) + slack)
+        decreases = finite & (at.loss <= tf.minimum(expected, search.point.loss) + slack)
         satisfied = decreases & (tf.abs(at.slope) <= -curvature * start.slope)
-        # The minimum is between `low` and the trial if the loss increases from the trial towards `high`.
-        turns = at.slope * (search.high.step - search.low.step) >= 0
-        high = choose(decreases, choose(turns, search.low, search.high), at)
-        low, gradient = choose(decreases, (at, gradient), (search.low, search.gradient))
+        # The minimum is between the point and the trial if the loss increases from there to the other end.
+        turns = at.slope * (search.other.step - search.point.step) >= 0
+        other = choose(decreases, choose(turns, search.point, search.other), at)
+        point, gradient = choose(decreases, (at, gradient), (search.point, search.gradient))
         trial = tf.where(
-            tf.is_finite(high.step), _interpolated(low, high), _extrapolated(search.low, low, search.trial)
+            tf.is_finite(other.step),
+            _interpolated(point, other),
+            _extrapolated(search.point, point, search.trial),
         )
         evaluations, finite = search.evaluations + 1, finite | search.finite
-        return (_Search(low, high, gradient, trial, evaluations, satisfied, finite),)
+        return (Search(point, other, gradient, trial, evaluations, satisfied, finite),)
 
     infinity, no = tf.constant(float('inf'), dtype), tf.constant(False)
     far = Point(infinity, infinity, infinity)
-    first = _Search(start, far, gradient, tf.cast(first_step, dtype), tf.constant(0), no, no)
+    first = Search(start, far, gradient, tf.cast(first_step, dtype), tf.constant(0), no, no)
     (end,) = tf.while_loop(unfinished, look, (first,), parallel_iterations=1)
-    return Found(end.low, end.gradient, end.evaluations, end.satisfied, end.finite)
+    return end
 
 
 def cubic_minimum(one: Point, other: Point) -> Any:
@@ -188,7 +180,7 @@ class _DescentOptimizer(SecondOrderOptimizer):
         """Returns the method's direction."""
         raise NotImplementedError
 
-    def _learned(self, state: Any, at: Iterate, direction: Any, found: Found, then: Iterate) -> Any:
+    def _learned(self, state: Any, at: Iterate, direction: Any, found: Search, then: Iterate) -> Any:
         """Returns the state after an iteration from `at` along a direction [size] to `then`."""
         raise NotImplementedError
 
@@ -299,7 +291,7 @@ class LBFGSOptimizer(_DescentOptimizer):
         vector = -two_loop(at.gradient, state)
         return Direction(vector, tf.where(newest > 0, tf.ones_like(newest), _steepest(at).first_step))
 
-    def _learned(self, state: Pairs, at: Iterate, direction: Any, found: Found, then: Iterate) -> Pairs:
+    def _learned(self, state: Pairs, at: Iterate, direction: Any, found: Search, then: Iterate) -> Pairs:
         return with_pair(state, then.weights - at.weights, then.gradient - at.gradient)
 
 
@@ -383,7 +375,7 @@ class ConjugateGradientOptimizer(_DescentOptimizer):
         step = tf.div_no_nan(state.descent, dot(at.gradient, vector))
         return Direction(vector, tf.where(step > 0, step, _steepest(at).first_step))
 
-    def _learned(self, state: Memory, at: Iterate, direction: Any, found: Found, then: Iterate) -> Memory:
+    def _learned(self, state: Memory, at: Iterate, direction: Any, found: Search, then: Iterate) -> Memory:
         age = state.age + 1
         restarts = age >= direction.shape[0]
         beta = polak_ribiere(then.gradient, at.gradient)

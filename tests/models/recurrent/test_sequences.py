@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.models.recurrent.sequences import READS, as_sequence, permutation, steps_and_values
+from estimator_lab.models.recurrent.model import READS, as_sequence, permutation, steps_and_values
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
 
