@@ -38,7 +38,7 @@ from estimator_lab.inference.report.html import figure, framed, html
 from estimator_lab.inference.settings import InspectionSettings
 from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
 from estimator_lab.models.recursive.model import NODE_LOGITS
-from estimator_lab.models.recursive.pictures import shown_tree, tree_picture
+from estimator_lab.models.recursive.pictures import tree_picture
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.summary import network_layers, summary_lines
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
@@ -282,15 +282,14 @@ def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Imag
         with run.session() as session:
             fed = {places[name]: arrays[name] for name in FEATURES}
             found, shares = session.run([predictions, nodes], fed)
-    shown = shown_tree(
+    picture = tree_picture(
         parse_tree(data).tokens,
         run.labels,
         tree.left,
         shares[0, : len(tree.token)],
         tree.node_label,
     )
-    values = {name: np.asarray(value[0]) for name, value in found.items() if name != KEY}
-    return values, tree_picture(shown)
+    return {name: np.asarray(value[0]) for name, value in found.items() if name != KEY}, picture
 
 
 def saliency(gradient: Tensor) -> Tensor:

@@ -27,31 +27,26 @@ _MOST_POINTS = 10_000
 _LIGHTEST = 0.75  # probability up to which a node is light enough for black texts
 
 
-class ShownTree(NamedTuple):
-    """A tree of n nodes in post-order, with a network's predictions.
-
-    Attributes:
-      left: the left child of each node, -1 for leaves; a right child directly precedes its node.
-      tokens: the token of each leaf; '' for other nodes.
-      labels: the predicted label of each node; '' for none.
-      probabilities: probabilities of these labels, in [0, 1].
-      wrong: whether the prediction is wrong; None if the true label is unknown.
-    """
-
-    left: Sequence[int]
-    tokens: Sequence[str]
-    labels: Sequence[str]
-    probabilities: Sequence[float]
-    wrong: Sequence[bool | None]
-
-
-def tree_picture(tree: ShownTree) -> Image.Image:
+def tree_picture(
+    tokens: Sequence[str],
+    labels: Sequence[str],
+    left: np.ndarray,
+    probabilities: np.ndarray,
+    node_label: np.ndarray,
+) -> Image.Image:
     """Draws a tree with its root at the top: darker for a higher probability, red for wrong predictions.
+
+    Args:
+      tokens: the token of each of the n nodes, in post-order; '' for inner nodes.
+      labels: texts of the class ids.
+      left: int [n], the left child of each node, -1 for leaves; a right child directly precedes its node.
+      probabilities: float [n, classes].
+      node_label: int [n], the true class ids, -1 for none.
 
     Returns:
       An RGB picture of at most 4000 pixels a side; the rest is cut off.
     """
-    across, down = _layout(tree.left)
+    across, down = _layout(left)
     cell = int(np.clip(_LARGEST // (across.max() + 1), *_CELL))
     row = int(np.clip(_LARGEST // (down.max() + 1), *_ROW))
     width = min(int(across.max() + 1) * cell + 2 * _GAP, _LARGEST)
@@ -60,16 +55,19 @@ def tree_picture(tree: ShownTree) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     x = _GAP + (across + 0.5) * cell
     y = _GAP + (down + 0.5) * row
-    for node, left in enumerate(tree.left):
-        for child in (left, node - 1) if left >= 0 else ():
+    for node, first in enumerate(left):
+        for child in (first, node - 1) if first >= 0 else ():
             draw.line((x[node], y[node], x[child], y[child]), fill=_EDGE, width=2)
-    for node in range(len(tree.left)):
+    for node, (token, true, chances) in enumerate(zip(tokens, node_label, probabilities, strict=True)):
         if x[node] < width and y[node] < height:
-            _draw_node(draw, tree, node, (float(x[node]), float(y[node])), (cell, row))
+            guess = int(chances.argmax())
+            box = _Box(draw, float(x[node]), float(y[node]), cell, row)
+            box.draw_node(labels[guess], float(chances[guess]), is_wrong=0 <= true != guess)
+            box.draw_token(token)
     return picture
 
 
-def _layout(left: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def _layout(left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns each node's position: in leaves from the left, float [n]; in edges from the root, int [n]."""
     across, down = np.zeros(len(left)), np.zeros(len(left), np.int64)
     leaves = 0
@@ -84,61 +82,30 @@ def _layout(left: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     return across, down
 
 
-def _draw_node(
-    draw: ImageDraw.ImageDraw,
-    tree: ShownTree,
-    node: int,
-    place: tuple[float, float],
-    size: tuple[int, int],
-) -> None:
-    (x, y), (cell, row) = place, size
-    chance = float(tree.probabilities[node])
-    colour = (1 - chance) * 255 + chance * (_WRONG if tree.wrong[node] else _SURE)
-    high = min(row * 0.3, LINE * 0.6)
-    wide = min(cell * 0.42, 3 * high)
-    if tree.labels[node]:
-        box = (x - wide, y - high, x + wide, y + high)
-        draw.rectangle(box, fill=tuple(int(value) for value in colour), outline=_EDGE)
-    if row >= _ROW[1] // 2:
-        ink = 'white' if chance > _LIGHTEST else _INK
-        _draw_text(draw, tree.labels[node], x, y - SIZE / 2 - 2, int(2 * wide), ink)
-        _draw_text(draw, tree.tokens[node], x, y + high, cell)
+class _Box(NamedTuple):
+    """A node's place in a picture, and the space for it in pixels."""
 
+    draw: ImageDraw.ImageDraw
+    x: float
+    y: float
+    width: int
+    height: int
 
-def _draw_text(
-    draw: ImageDraw.ImageDraw, text: str, middle: float, top: float, width: int, ink: str = _INK
-) -> None:
-    line = fitted(text, width)
-    line.draw(draw, (middle - line.length / 2, top), ink)
+    def draw_node(self, label: str, chance: float, is_wrong: bool) -> None:
+        colour = (1 - chance) * 255 + chance * (_WRONG if is_wrong else _SURE)
+        high = min(self.height * 0.3, LINE * 0.6)
+        wide = min(self.width * 0.42, 3 * high)
+        corners = (self.x - wide, self.y - high, self.x + wide, self.y + high)
+        self.draw.rectangle(corners, fill=tuple(int(value) for value in colour), outline=_EDGE)
+        self._draw_text(label, -SIZE / 2 - 2, int(2 * wide), 'white' if chance > _LIGHTEST else _INK)
 
+    def draw_token(self, token: str) -> None:
+        self._draw_text(token, min(self.height * 0.3, LINE * 0.6), self.width, _INK)
 
-def shown_tree(
-    tokens: Sequence[str],
-    labels: Sequence[str],
-    left: np.ndarray,
-    probabilities: np.ndarray,
-    node_label: np.ndarray,
-) -> ShownTree:
-    """Returns a tree with its texts.
-
-    Args:
-      tokens: the token of each node; '' for inner nodes.
-      labels: texts of the class ids.
-      left: int [n], the left child of each node, -1 for leaves.
-      probabilities: float [n, classes].
-      node_label: int [n], the true class ids, -1 for none.
-    """
-    predicted = probabilities.argmax(1)
-    wrong = [
-        None if true < 0 else bool(true != found) for true, found in zip(node_label, predicted, strict=True)
-    ]
-    return ShownTree(
-        left=left.tolist(),
-        tokens=tokens,
-        labels=[labels[number] for number in predicted.tolist()],
-        probabilities=probabilities.max(1).tolist(),
-        wrong=wrong,
-    )
+    def _draw_text(self, text: str, below: float, width: int, ink: str) -> None:
+        if self.height >= _ROW[1] // 2:
+            line = fitted(text, width)
+            line.draw(self.draw, (self.x - line.length / 2, self.y + below), ink)
 
 
 class TreesHook(tf.train.SessionRunHook):
@@ -182,8 +149,8 @@ class TreesHook(tf.train.SessionRunHook):
             size = int((level >= 0).sum())
             if size < 2 * _MOST_LEAVES and len(self._drawn) < _DRAWN:
                 texts = [self._tokens[number] if number >= 0 else '' for number in token[:size].tolist()]
-                shown = shown_tree(texts, self._labels, left[:size], probabilities[:size], label[:size])
-                self._drawn.append(tree_picture(shown))
+                arrays = (left[:size], probabilities[:size], label[:size])
+                self._drawn.append(tree_picture(texts, self._labels, *arrays))
 
     def end(self, session: Any) -> None:
         """Writes pictures and embeddings."""

@@ -77,7 +77,7 @@ def strong_wolfe(
       first_step: the step length to try first, a positive scalar.
       curvature: c2, in (c1, 1).
       sufficient_decrease: c1, in (0, 1).
-      most: maximum number of evaluations, at least 1.
+      most: maximum number of evaluations.
     """
     dtype, slack = start.loss.dtype, rounding(start.loss)
 
@@ -177,7 +177,6 @@ class _DescentOptimizer(SecondOrderOptimizer):
         self._iterations = iterations
 
     def _direction(self, state: Any, at: Iterate) -> Direction:
-        """Returns the method's direction."""
         raise NotImplementedError
 
     def _learned(self, state: Any, at: Iterate, direction: Any, found: Search, then: Iterate) -> Any:
@@ -199,7 +198,15 @@ class _DescentOptimizer(SecondOrderOptimizer):
 
     def _iteration(self, objective: Objective, progress: _Progress) -> _Progress:
         at = progress.at
-        direction, state, was_reset = self._downwards(progress.state, at)
+        direction = self._direction(progress.state, at)
+        slope = dot(at.gradient, direction.vector)
+        lengths = norm(at.gradient) * norm(direction.vector)
+        leads_down = tf.is_finite(slope) & (slope < -epsilon(slope.dtype) * lengths)
+        direction, state = tf.cond(
+            leads_down,
+            lambda: (direction, progress.state),
+            lambda: (_steepest(at), _cleared(progress.state)),
+        )
 
         def along(step: Any) -> tuple[Point, Any]:
             there = objective.at(at.weights + step * direction.vector)
@@ -222,17 +229,8 @@ class _DescentOptimizer(SecondOrderOptimizer):
             step_length=found.point.step,
             finite=found.finite,
             stuck=(tf.logical_not(moved) & is_steepest) | (moved & _is_flat(then)),
-            resets=progress.resets + tf.cast(was_reset | tf.logical_not(moved), tf.int32),
+            resets=progress.resets + tf.cast(tf.logical_not(leads_down & moved), tf.int32),
         )
-
-    def _downwards(self, state: Any, at: Iterate) -> tuple[Direction, Any, Any]:
-        """Returns a direction that leads down, the state to use it with, and whether the method was reset."""
-        direction = self._direction(state, at)
-        slope = dot(at.gradient, direction.vector)
-        lengths = norm(at.gradient) * norm(direction.vector)
-        down = tf.is_finite(slope) & (slope < -epsilon(slope.dtype) * lengths)
-        direction, state = tf.cond(down, lambda: (direction, state), lambda: (_steepest(at), _cleared(state)))
-        return direction, state, tf.logical_not(down)
 
 
 def _cleared(state: Any) -> Any:

@@ -20,13 +20,8 @@ class GaussNewton:
     cross-entropies and squared errors are. H is derived from the loss tensor, so that it includes example
     weights and reduction. A product is linear in the vector; only this part is computed for each product.
 
-    Args:
-      loss: a scalar.
-      outputs: tensors that the loss is computed from; their first axis is the batch.
-      weights: a vector [size] that the outputs are computed from.
-
-    Raises:
-      FlagError: if the loss is linear in the outputs.
+    The outputs, whose first axis is the batch, are computed from the weights, a vector [size], and the loss
+    from the outputs. Raises FlagError for a loss that is linear in the outputs.
     """
 
     def __init__(self, loss: Any, outputs: Sequence[Any], weights: Any) -> None:
@@ -56,10 +51,6 @@ class GaussNewton:
         The loss is assumed to be the mean of the examples' losses. With a random sign for each example, the
         expected square of the summed gradients is the sum of the squared gradients: one backward pass per
         draw (Chapelle and Erhan 2011, for the diagonal of G).
-
-        Args:
-          seed: an int32 scalar, the seed of the signs.
-          draws: number of sums to average, at least 1.
         """
         rows = tf.shape(self._outputs[0])[0]
 
@@ -151,7 +142,6 @@ def find_batch(objective: Objective, outputs: Sequence[Any]) -> list[Any]:
             found += [t for t in op.outputs if t.shape.ndims and t.shape.as_list()[0] == length]
     if length == 0 or not found:
         raise FlagError(
-            'Hessian-free optimization found no batch of which to take a share: give the tensors whose first '
-            'axis is the batch, minimize(loss, batch=...), or curvature_share=1.'
+            'Hessian-free optimization found no batch of which to take a share: give curvature_share=1.'
         )
     return found

@@ -87,14 +87,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         self._cg_steps, self._damping, self._l2 = cg_steps, damping, l2
         self._shares = max(1, round(1 / curvature_share))
 
-    def minimize(
-        self,
-        loss: Any,
-        *arguments: Any,
-        outputs: Sequence[Any] | None = None,
-        batch: Sequence[Any] | None = None,
-        **named: Any,
-    ) -> Any:
+    def minimize(self, loss: Any, *arguments: Any, outputs: Sequence[Any] | None = None, **named: Any) -> Any:
         """Returns the operation that takes one step down the loss.
 
         Args:
@@ -102,16 +95,13 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
           *arguments: its other arguments.
           outputs: tensors between the variables and the loss, with the batch on their first axis; the loss is
             a convex function of them. None for those that `find_outputs` finds.
-          batch: tensors with the batch on their first axis, for a curvature_share below 1; None for those
-            that `find_batch` finds.
           **named: its other arguments.
 
         Raises:
-          FlagError: as in the base class; if outputs or batch are needed and not found, or a given output
-            does not depend on the variables.
+          FlagError: as in the base class; if outputs are needed and not found, or a given output does not
+            depend on the variables.
         """
         self._outputs = list(outputs or ())
-        self._batch = None if batch is None else list(batch)
         return super().minimize(loss, *arguments, **named)
 
     def _study(self, objective: Objective) -> None:
@@ -119,10 +109,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         for output in self._outputs:
             if not objective.contains(output):
                 raise FlagError(f'The output {output.name!r} is not between the variables and the loss.')
-        if self._shares == 1:
-            self._batch = []
-        elif self._batch is None:
-            self._batch = find_batch(objective, self._outputs)
+        self._batch = find_batch(objective, self._outputs) if self._shares > 1 else []
         self._model = Subgraph([*objective.sources, *self._batch], [objective.loss, *self._outputs])
 
     def _initial_state(self, objective: Objective) -> Damped:
@@ -186,7 +173,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
 
     def _gauss_newton(self, objective: Objective, weights: Any, turn: Any) -> GaussNewton:
         """Returns the matrix of the current share of the batch."""
-        share = [self._share_of(tensor, turn) for tensor in self._batch or ()]
+        share = [self._share_of(tensor, turn) for tensor in self._batch]
         try:
             loss, *outputs = self._model.at([*objective.values_of(weights), *share])
         except ValueError as error:
@@ -209,11 +196,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
 
 
 def damping_factor(ratio: Any) -> Any:
-    """Returns the factor of lambda after a step (section 4.1).
-
-    Args:
-      ratio: the change of the loss divided by the change that the undamped model predicts; NaN is poor.
-    """
+    """Returns the factor of lambda for a ratio of actual to predicted change (section 4.1); NaN is poor."""
     one = tf.ones_like(ratio)
     decrease = tf.where(ratio > _EXACT, _FAST_DECREASE * one, _DECREASE * one)
     return tf.where(ratio > _GOOD, decrease, tf.where(ratio >= _POOR, one, _INCREASE * one))
@@ -339,16 +322,14 @@ def truncated_cg(
 def _backtracked(solutions: Solutions, loss_after: Callable[[Any], Any]) -> tuple[Any, Any, Any]:
     """Goes back to earlier solutions as long as their loss is lower (section 4.6).
 
-    Returns:
-      (the solution [size], its loss, the number of evaluations).
+    Returns (the solution [size], its loss, the number of evaluations).
     """
 
     def loss_at(number: Any) -> Any:
         loss = loss_after(solutions.kept.read(number))
         return tf.where(tf.is_finite(loss), loss, tf.constant(float('inf'), loss.dtype))
 
-    def back(number: Any, best: Any, before: Any, evaluations: Any) -> Any:
-        del before
+    def back(number: Any, best: Any, _: Any, evaluations: Any) -> Any:
         loss = loss_at(number - 1)
         better = loss <= best
         number = tf.where(better, number - 1, number)
@@ -373,7 +354,7 @@ def armijo(
       loss: the loss before the step.
       slope: its slope along the step, at most 0.
       first_loss: the loss after the whole step.
-      most: maximum number of tries, at least 1.
+      most: maximum number of tries.
 
     Returns:
       (the share of the step in [0, 1], 0 if no try succeeds; the number of evaluations).
@@ -387,8 +368,7 @@ def armijo(
     def unfinished(rate: Any, found: Any, tried: Any) -> Any:
         return tf.logical_not(low_enough(rate, found)) & (tried < most)
 
-    def shorten(rate: Any, found: Any, tried: Any) -> Any:
-        del found
+    def shorten(rate: Any, _: Any, tried: Any) -> Any:
         return rate * _SHRINK, loss_at(rate * _SHRINK), tried + 1
 
     first = (tf.ones_like(first_loss), first_loss, tf.constant(1))

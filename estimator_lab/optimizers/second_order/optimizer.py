@@ -129,7 +129,7 @@ class SecondOrderOptimizer(tf.train.Optimizer):
         """Finds what the method needs besides the loss; called before the step is built."""
 
     def _initial_state(self, objective: Objective) -> Any:
-        """Returns the state, a NamedTuple of `Slot`."""
+        """Returns the state as a NamedTuple of `Slot`."""
         raise NotImplementedError
 
     def _step(self, objective: Objective, here: Iterate, state: Any) -> Step:

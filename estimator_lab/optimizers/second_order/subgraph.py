@@ -59,14 +59,7 @@ class Subgraph:
         return tensor.op.name in self._names
 
     def at(self, values: Sequence[Any]) -> list[Any]:
-        """Returns the targets for other values of the sources.
-
-        Args:
-          values: one tensor for each source, of its dtype and shape.
-
-        Returns:
-          The targets' values, in the current graph: the same graph, or that of a function in it.
-        """
+        """Returns the targets, in the current graph or function, for other values of the sources."""
         current = tf.get_default_graph()
 
         def here(tensor: Any) -> Any:
@@ -140,13 +133,19 @@ def _check(graph: Any, operations: Sequence[Any]) -> None:
                 'be computed again at other weights: call tf.enable_control_flow_v2() before the model.'
             )
     calls = [op for op in operations if op.op_def.is_stateful and _functions_of(op.node_def)]
-    bodies = {f.signature.name: f for f in graph.as_graph_def().library.function} if calls else {}
+    bodies = {f.signature.name: f.node_def for f in graph.as_graph_def().library.function} if calls else {}
     for op in calls:
-        if drawing := _random_inside(op.node_def, bodies, set()):
-            raise FlagError(
-                f'{op.name!r} draws random numbers inside ({drawing!r}), which would differ between the '
-                'evaluations of a step: draw them outside.'
-            )
+        inside, seen = [op.node_def], set[str]()
+        while inside:
+            node = inside.pop()
+            if node.name != op.name and not node.op.startswith('Stateless') and _RANDOM.search(node.op):
+                raise FlagError(
+                    f'{op.name!r} draws random numbers inside ({node.name!r}), which would differ between '
+                    'the evaluations of a step: draw them outside.'
+                )
+            called = {function.name for function in _functions_of(node)} & bodies.keys() - seen
+            inside.extend(nested for name in called for nested in bodies[name])
+            seen |= called
 
 
 def _functions_of(node: Any) -> list[Any]:
@@ -154,20 +153,6 @@ def _functions_of(node: Any) -> list[Any]:
     values = node.attr.values()
     lists = [function for value in values for function in value.list.func]
     return lists + [value.func for value in values if value.HasField('func')]
-
-
-def _random_inside(node: Any, bodies: dict[str, Any], seen: set[str]) -> str:
-    """Returns the name of a random operation in a function that a node calls; '' for none."""
-    for name in (function.name for function in _functions_of(node)):
-        if name in seen or name not in bodies:
-            continue
-        seen.add(name)
-        for inner in bodies[name].node_def:
-            if not inner.op.startswith('Stateless') and _RANDOM.search(inner.op):
-                return inner.name
-            if found := _random_inside(inner, bodies, seen):
-                return found
-    return ''
 
 
 def _definition(graph: Any, operations: Sequence[Any], inside: set[str]) -> Any:

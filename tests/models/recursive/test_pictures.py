@@ -1,22 +1,19 @@
 import numpy as np
 import pytest
 
-from estimator_lab.models.recursive.pictures import ShownTree, shown_tree, tree_picture
+from estimator_lab.models.recursive.pictures import tree_picture
 
 pytestmark = pytest.mark.once
 
 LEFT = [-1, -1, 0, -1, 2]
 
 
-def shown(wrong=None, probability=1.0, left=LEFT):
+def shown(wrong=None, probability=1.0, left=LEFT, token='tok'):
+    """Draws a tree of one class, 0; nodes whose prediction is wrong have another label."""
     count = len(left)
-    return ShownTree(
-        left,
-        ['tok' if child < 0 else '' for child in left],
-        ['x'] * count,
-        [probability] * count,
-        [wrong] * count,
-    )
+    tokens = [token if child < 0 else '' for child in left]
+    chances, true = np.full([count, 1], probability), np.full(count, {None: -1, False: 0, True: 1}[wrong])
+    return tree_picture(tokens, ['x'], np.array(left), chances, true)
 
 
 def colours(picture):
@@ -24,9 +21,7 @@ def colours(picture):
 
 
 def test_high_probabilities_are_dark_and_mistakes_red():
-    sure, unsure, wrong = (
-        colours(tree_picture(tree)) for tree in (shown(), shown(probability=0.5), shown(True))
-    )
+    sure, unsure, wrong = map(colours, (shown(), shown(probability=0.5), shown(True)))
     assert (8, 81, 156) in sure and (8, 81, 156) not in unsure
     assert (179, 0, 0) in wrong and (179, 0, 0) not in sure
 
@@ -39,7 +34,7 @@ def test_texts_differ_from_their_nodes_in_brightness():
 
     for probability in (0.0, 0.5, 0.75, 0.76, 1.0):
         for wrong in (False, True):
-            picture = tree_picture(shown(wrong, probability)._replace(tokens=[''] * 5))
+            picture = shown(wrong, probability, token='')
             fill, ink = ((8, 81, 156), (179, 0, 0))[wrong], (0, 255)[probability > 0.75]
             node = luminance([int((1 - probability) * 255 + probability * value) for value in fill])
             bright, dark = sorted((node, luminance([ink] * 3)), reverse=True)
@@ -49,7 +44,7 @@ def test_texts_differ_from_their_nodes_in_brightness():
 
 def test_a_node_is_centred_above_its_children():
     blank = np.full(3, 255)
-    pixels = np.asarray(tree_picture(shown()))
+    pixels = np.asarray(shown())
     painted = np.argwhere((pixels != blank).any(2))
     top = painted[painted[:, 0] == painted[:, 0].min()]
     # Leaves at 0, 1 and 2, of 76 pixels each: the root over (0.5 + 2) / 2.
@@ -58,13 +53,15 @@ def test_a_node_is_centred_above_its_children():
 
 def test_pictures_of_large_trees_are_cut_off():
     left = [-1] + [child for place in range(1, 3000) for child in (-1, 2 * place - 2)]
-    picture = tree_picture(shown(left=left))
+    picture = shown(left=left)
     assert max(picture.size) <= 4000
-    assert tree_picture(shown(left=[-1])).width < 200
+    assert shown(left=[-1]).width < 200
 
 
-def test_the_texts_of_a_tree():
-    chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-    tree = shown_tree(['b', 'a', ''], ['no', 'yes'], np.array([-1, -1, 0]), chances, np.array([1, -1, 0]))
-    assert tree.labels == ['no', 'yes', 'no'] and tree.left == [-1, -1, 0]
-    assert tree.wrong == [True, None, False] and np.allclose(tree.probabilities, [0.9, 0.8, 0.6])
+def test_each_node_has_the_colour_of_its_own_prediction():
+    chances, true = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.4]]), np.array([1, -1, 0])
+    pixels = np.asarray(tree_picture(['', '', ''], ['', ''], np.array([-1, -1, 0]), chances, true))
+    # Leaves at 6 + 38 and 6 + 114 of the lower row, the root between them.
+    assert pixels[6 + 75, 6 + 38].tolist() == [179, 0, 0]  # is 1, seen as 0
+    assert pixels[6 + 75, 6 + 114].tolist() == [8, 81, 156]  # unknown
+    assert pixels[6 + 25, 6 + 76].tolist() == [106, 150, 195]  # 0.6 of the way from white
