@@ -19,13 +19,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def read_array(
     archive: zipfile.ZipFile, name: str, kind: str, expected: tuple[int | None, ...]
 ) -> np.ndarray:
-    """Returns an array of such a file, after checking its type, shape and size.
-
-    Args:
-      archive: the file.
-      name: name of the array.
-      kind: its type.
-      expected: its shape; None for any length.
+    """Returns an array of such a file, after checking its type, shape (None for any length) and size.
 
     Raises:
       LookupError: there is no array of that name.

@@ -22,12 +22,8 @@ _LINE_COLOUR, _INK, _DARK = '#cccccc', 'black', 0.5
 def heat_map(values: np.ndarray) -> Image.Image:
     """Draws values over time, one column per step and one row per unit: blue below 0, white at 0, red above.
 
-    Args:
-      values: float [steps, units]; the largest absolute value has full colour, values that are not finite are
-        grey.
-
-    Returns:
-      An RGB picture, of about 960x480 pixels at most unless there are more values.
+    The values are float [steps, units]; the largest absolute one has full colour, those that are not finite
+    are grey. The picture has about 960x480 pixels at most, unless there are more values.
     """
     steps, units = values.shape
     finite = np.isfinite(values)
@@ -48,9 +44,6 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
       matrix: int [n, n], number of images by true class (row) and predicted class (column).
       labels: n texts.
       title: one line above the matrix; the picture is as wide as both, a longer title than 900 pixels is cut.
-
-    Returns:
-      An RGB picture.
     """
     size = len(labels)
     cell = int(np.clip(_SIDE // max(size, 1), *_CELLS))

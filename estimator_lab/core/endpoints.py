@@ -77,13 +77,8 @@ def maps_of(endpoints: Endpoints) -> dict[str, Tensor]:
 def first_kernel(graph: Any, values: int) -> Tensor | None:
     """Returns the first kernel of a network if it can be shown as filters, or None.
 
-    Args:
-      graph: that of the network.
-      values: height * width * channels of its images.
-
-    Returns:
-      A convolution's [height, width, channels, filters], or a dense layer's [values, units] that sees a whole
-      image.
+    It is a convolution's [height, width, channels, filters], or a dense layer's [values, units] that sees a
+    whole image; `values` is height * width * channels of the images.
     """
     kernels = (v for v in graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES) if v.shape.rank in (2, 4))
     kernel = next(kernels, None)

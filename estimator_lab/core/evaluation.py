@@ -121,13 +121,8 @@ def pr_curves(
     """Streams precision-recall curves, as metrics whose values are summaries for TensorBoard.
 
     With up to ten classes, `pr_curves/LABEL` is the curve of each class against the rest. With up to 100,
-    `pr_curves/micro_average` pools all pairs of an example and a class.
-
-    Args:
-      probabilities: float32 [batch, classes] in [0, 1].
-      ids: int64 [batch], the true classes.
-      weights: float32 [batch]; examples of weight 0 do not count.
-      labels: texts of the classes.
+    `pr_curves/micro_average` pools all pairs of an example and a class. Probabilities are float32 [batch,
+    classes], true classes int64 [batch]; examples of weight 0 do not count.
     """
     from tensorboard.plugins.pr_curve import summary
 

@@ -42,11 +42,9 @@ def example_weights(features: Features) -> Tensor:
 
 
 def class_ids(labels: Tensor, vocabulary: Sequence[str]) -> Tensor:
-    """Returns labels as class ids, int64 [batch]; -1 for a text that is not in the vocabulary.
+    """Returns labels, ids or texts, [batch] or one scalar, as class ids, int64 [batch].
 
-    Args:
-      labels: ids or texts, [batch] or one scalar.
-      vocabulary: label texts in the order of their ids.
+    A text that is not in the vocabulary, the texts in the order of their ids, becomes -1.
     """
     labels = tf.reshape(labels, [-1])
     if labels.dtype != tf.string:

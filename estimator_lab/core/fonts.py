@@ -57,14 +57,9 @@ def fitted(text: str, width: float, size: int = SIZE) -> Line:
 
 
 def wrapped(text: str, width: float, most: int) -> list[Line]:
-    """Returns a text as lines that fit into a width in pixels.
+    """Returns a text as lines that fit into a width in pixels, at most `most`; the last one is cut.
 
     They are broken after a '/' or a space if possible, otherwise after a '_' or '-'.
-
-    Args:
-      text: one line.
-      width: of a line in pixels.
-      most: lines; the last one is cut.
     """
     lines: list[Line] = []
     while text and len(lines) < most - 1:

@@ -77,13 +77,7 @@ def dense(
 def class_logits(
     values: Tensor, params: ClassifierParams, name: str = 'logits', initializer: Any = None
 ) -> Tensor:
-    """Returns a classifier's logits, float32 [batch, num_classes].
-
-    Args:
-      values: float32 [batch, inputs].
-      params: have the vocabulary.
-      name: of the layer; see `dense`.
-      initializer: of the kernel; see `dense`.
+    """Returns a classifier's logits, float32 [batch, num_classes]; name and initializer are those of `dense`.
 
     Raises:
       FlagError: the vocabulary is empty.
@@ -113,9 +107,6 @@ def hidden_layers(
       initializer: of the kernels; see `dense`.
       max_norm: maximum length of the weights into a unit, enforced after each step (Srivastava et al. 2014,
         section 5.1); 0 for none.
-
-    Returns:
-      The last layer's values after dropout, float32 [batch, units].
     """
 
     def clip(kernel: Tensor) -> Tensor:

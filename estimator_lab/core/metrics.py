@@ -11,19 +11,11 @@ from estimator_lab.tf1 import Tensor, tf
 def mean_per_class_accuracy(
     labels: Tensor, predictions: Tensor, num_classes: int, weights: Tensor
 ) -> tuple[Any, Any]:
-    """Streams the mean accuracy of the classes that occur.
+    """Streams the mean accuracy of the classes that occur: (value, update op), scalar float32 in [0, 1].
 
     This is scikit-learn's `balanced_accuracy_score`. `tf.metrics.mean_per_class_accuracy` counts a class that
-    never occurs as 0, so that a perfect model does not reach 1 if a class is missing.
-
-    Args:
-      labels: int64 [batch], each in [0, num_classes).
-      predictions: int64 [batch].
-      num_classes: number of classes in the vocabulary.
-      weights: float32 [batch]; examples of weight 0 do not count.
-
-    Returns:
-      (value, update op), scalar float32 in [0, 1]; 0 before any example.
+    never occurs as 0, so that a perfect model does not reach 1 if a class is missing. Labels and predictions
+    are int64 [batch], labels in [0, num_classes); examples of weight 0 do not count.
     """
     correct = tf.cast(tf.equal(labels, predictions), tf.float32)
     right, update_right = running_sum(
@@ -36,13 +28,7 @@ def mean_per_class_accuracy(
 def majority_share(labels: Tensor, num_classes: int, weights: Tensor) -> tuple[Any, Any]:
     """Streams the share of the most frequent class, the accuracy of always predicting it.
 
-    Args:
-      labels: int64 [batch], each in [0, num_classes).
-      num_classes: number of classes in the vocabulary.
-      weights: float32 [batch]; examples of weight 0 do not count.
-
-    Returns:
-      (value, update op), scalar float32 in [0, 1]; 0 before any example.
+    The arguments and results are those of `mean_per_class_accuracy`.
     """
     counts = running_sum('of_classes', tf.math.unsorted_segment_sum(weights, labels, num_classes))
     value, update = (tf.div_no_nan(tf.reduce_max(n), tf.reduce_sum(n)) for n in counts)
@@ -96,11 +82,7 @@ def dead_units(endpoints: Endpoints, weights: Tensor) -> dict[str, tuple[Any, An
 
     A unit is a unit of a dense layer or a map of a convolution; it is active if an output is positive. A ReLU
     that is never active has no gradient and stays inactive (Maas et al. 2013, section 2). Units of other
-    activations always have one.
-
-    Args:
-      endpoints: the network's endpoints.
-      weights: float32 [batch]; examples of weight 0 do not count.
+    activations always have one. Examples of weight 0 do not count.
 
     Returns:
       `DEAD_UNITS/NAME` -> (value, update op), scalar float32 in [0, 1].

@@ -106,9 +106,6 @@ def dropout(values: Tensor, rate: float, noise: Noise | None, shape: Tensor | No
       noise: draws the random numbers; None, as in EVAL and PREDICT, drops nothing.
       shape: int32 shape of the draws, which are repeated along its axes of length 1; None draws for each
         value.
-
-    Returns:
-      float32 of the shape of `values`, with the same expected value.
     """
     if noise is None or not rate:
         return values
@@ -132,13 +129,9 @@ def fresh_seed(features: Features) -> Tensor:
 
 
 def fixed_seeds(features: Features, count: Tensor) -> Tensor:
-    """Returns a seed for each example, int64 [batch, 2], the same in each evaluation.
+    """Returns a seed for each example of a batch, int64 [count, 2], the same in each evaluation.
 
     It depends on the graph's seed and the example's key, or its place in the batch if there are no keys.
-
-    Args:
-      features: the model function's features.
-      count: examples in the batch.
     """
     keys = keys_of(features)
     with tf.name_scope('seeds'):

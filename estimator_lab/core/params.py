@@ -164,11 +164,7 @@ class ClassifierParams(TrainingParams):
 
 
 def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
-    """Returns the parameters of a model function as an object, with defaults for those not given.
-
-    Args:
-      params_class: the model's parameter class.
-      params: what Estimator hands to the model function.
+    """Returns the parameters that Estimator hands to a model function as an object, with defaults for others.
 
     Raises:
       FlagError: for an unknown name (it lists the known ones) or a value that is not allowed.

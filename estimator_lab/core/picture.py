@@ -42,9 +42,6 @@ def labelled_grid(
       columns: images in a row.
       tile: side of each image in the picture, in pixels.
       title: text above the images; '' for none.
-
-    Returns:
-      An RGB picture.
     """
     rows = max(-(-len(images) // columns), 1)
     captions = [
@@ -137,9 +134,6 @@ def overlay(image: np.ndarray, heat: np.ndarray, side: int) -> Image.Image:
       image: [height, width, channels] in a format of `as_picture`.
       heat: float [rows, columns], at least 0, which covers the image; its 99th percentile is full heat.
       side: longer side of the picture in pixels.
-
-    Returns:
-      An RGB picture.
     """
     scale = side / max(image.shape[:2])
     height, width = (max(round(length * scale), 1) for length in image.shape[:2])

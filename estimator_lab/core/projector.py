@@ -91,10 +91,7 @@ def labels_and_keys(
 ) -> dict[str, Column]:
     """Returns the columns 'label' and 'key', if there are labels and keys.
 
-    Args:
-      features: the model function's features, with or without keys.
-      labels: class ids or texts [batch], negative for unknown; None for none.
-      vocabulary: label texts in the order of their ids.
+    Labels are class ids or texts [batch], negative for unknown; the vocabulary is in the order of the ids.
     """
     columns: dict[str, Column] = {}
     if labels is not None:

@@ -89,9 +89,7 @@ def filters_picture(name: str, kernel: Tensor) -> None:
 def rows_picture(name: str, rows: Sequence[Tensor]) -> None:
     """Shows the first eight examples of batches below each other, such as inputs and reconstructions.
 
-    Args:
-      name: name of the picture.
-      rows: float32 [batch, height, width, channels] each, of one shape, clipped to [0, 1].
+    Each row is float32 [batch, height, width, channels], of one shape, clipped to [0, 1].
     """
     with tf.name_scope(_SCOPE):
         missing = tf.maximum(COLUMNS - tf.shape(rows[0])[0], 0)
@@ -113,12 +111,7 @@ def labelled_picture(name: str, images: Tensor, texts: Tensor) -> None:
 
 
 def picture(name: str, pixels: Tensor) -> None:
-    """Shows a picture as images/NAME.
-
-    Args:
-      name: of the picture.
-      pixels: [height, width, 1 or 3], uint8, or float32 clipped to [0, 1].
-    """
+    """Shows a picture [height, width, 1 or 3], uint8, or float32 clipped to [0, 1], as images/NAME."""
     with tf.name_scope(_SCOPE):
         # Of floats, tf.summary.image would scale the largest to white.
         pixels = tf.image.convert_image_dtype(pixels, tf.uint8, saturate=True)[tf.newaxis]
@@ -146,12 +139,10 @@ def stretched(tiles: Tensor) -> Tensor:
 
 
 def picture_hooks(folder: Path | None, every_n_steps: int, train_steps: int) -> list[SessionRunHook]:
-    """Returns the hook that writes the graph's pictures about ten times in a run; none without a folder.
+    """Returns the hook that writes the graph's pictures about ten times in a run of `train_steps`.
 
-    Args:
-      folder: for the event files; see `Args.folder`.
-      every_n_steps: steps between two summaries, the least between two sets of pictures.
-      train_steps: steps of the run.
+    There is none without a folder (see `Args.folder`). Two sets of pictures are at least as far apart as two
+    summaries.
     """
     merged = tf.summary.merge_all(PICTURES)
     if folder is None or merged is None:

@@ -74,7 +74,6 @@ def train_op(
     loss: Tensor,
     params: TrainingParams,
     weights: Tensor,
-    variables: Sequence[Variable] | None = None,
     clip_norm: float = 0.0,
 ) -> Operation:
     """Returns the operation that takes one optimizer step and counts it; adds the learning rate's summary.
@@ -85,19 +84,18 @@ def train_op(
       loss: float32 scalar.
       params: the optimizer and its learning rate.
       weights: the weight of each example, float32 [batch] or a number.
-      variables: those to train; None for all trainable ones.
       clip_norm: largest global norm of the gradient (Pascanu et al. 2013), 0 for none; for first-order
         optimizers.
     """
     updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
     if params.optimizer in SECOND_ORDER:
-        return tf.group(_second_order_op(loss, params, weights, variables), *updates)
+        return tf.group(_second_order_op(loss, params, weights), *updates)
     with tf.name_scope('train'):
         new_optimizer, rate = optimizer_and_rate(params)
         optimizer = new_optimizer()
 
         def update() -> Operation:
-            pairs = optimizer.compute_gradients(loss, variables)
+            pairs = optimizer.compute_gradients(loss)
             return apply_gradients(optimizer, pairs, weights, params.accumulate, clip_norm)
 
         step = tf.group(sequential_train_op([update]), *updates)
@@ -125,14 +123,12 @@ def _clipped(pairs: Sequence[tuple[Tensor, Variable]], clip_norm: float) -> Sequ
     return list(zip(tf.clip_by_global_norm(gradients, clip_norm)[0], variables, strict=True))
 
 
-def _second_order_op(
-    loss: Tensor, params: Any, weights: Tensor, variables: Sequence[Variable] | None
-) -> Operation:
+def _second_order_op(loss: Tensor, params: Any, weights: Tensor) -> Operation:
     """The same for an optimizer that evaluates the loss at several weights; it shows what it found."""
     with tf.name_scope('train'):
         optimizer = make_optimizer(params.optimizer, params.learning_rate, **params.second_order)
         active = None if isinstance(weights, int | float) else tf.reduce_any(weights > 0)
-        step = optimizer.minimize(loss, tf.train.get_or_create_global_step(), variables, active=active)
+        step = optimizer.minimize(loss, tf.train.get_or_create_global_step(), active=active)
     for name, value in optimizer.diagnostics.items():
         tf.summary.scalar(f'{params.optimizer}/{name}', value)
     return step
@@ -209,11 +205,8 @@ def _zeros(name: str, shape: Sequence[int] = ()) -> Variable:
 def apply_if_nonempty(weights: Tensor, update: Callable[[], Operation]) -> Operation:
     """Returns the operation that makes an update, or does nothing if all weights of the batch are 0.
 
-    Under a tf.distribute.Strategy it always updates: the batches of all replicas form one step.
-
-    Args:
-      weights: the weight of each example, float32 [batch] or a number.
-      update: builds the operation; its inputs are computed in any case.
+    `update` builds the operation; its inputs are computed in any case. Under a tf.distribute.Strategy it
+    always updates: the batches of all replicas form one step.
     """
     if isinstance(weights, int | float) or tf.distribute.has_strategy():
         return update()
@@ -228,9 +221,8 @@ def apply_if_nonempty(weights: Tensor, update: Callable[[], Operation]) -> Opera
 def sequential_train_op(updates: Sequence[Callable[[], Operation]]) -> Operation:
     """Returns the operation that makes updates one after another and increments the global step once.
 
-    Args:
-      updates: each builds its own part of the graph, whose reads of variables see the preceding updates:
-        those of a GAN's two networks, or a single one.
+    Each builds its own part of the graph, whose reads of variables see the preceding updates: those of a
+    GAN's two networks, or a single one.
     """
     before: list[Operation] = []
     for update in updates:

@@ -86,7 +86,7 @@ def virtual_adversarial_loss(
         for all images.
       logits: those of the images, float32 [batch, classes].
       images: float32 [batch, height, width, channels].
-      weights: the weight of each image, float32 [batch] or a number; 0 for one that must not affect training.
+      weights: the weight of each image, float32 [batch] or a number.
       distance: Euclidean length of the step, above 0, in the units of the pixels.
       noise: draws the direction in which the search begins.
     """

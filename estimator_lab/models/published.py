@@ -58,21 +58,10 @@ def convolution(
 ) -> Tensor:
     """Returns a convolution's maps, float32 [batch, height, width, maps], with tf-slim's variable names.
 
-    Calls of one scope share its variables SCOPE/weights and SCOPE/biases, or SCOPE/BatchNorm/... in place of
-    the biases.
-
-    Args:
-      values: float32 [batch, height, width, channels].
-      scope: scope of its variables.
-      maps: number of output maps.
-      size: (height, width) of a filter in pixels.
-      noise: that of a training step, for batch normalisation.
-      activation: activation of the maps.
-      normalized: whether to use batch normalisation.
-      stride: pixels between filters, down and across.
-      padding: 'SAME' or 'VALID'; with a stride above 1, 'SAME' is half a filter of zeros on each side, as in
-        PyTorch, whereas TensorFlow pads less above and on the left.
-      trainable: False for frozen weights, whose batch normalisation uses the moving averages in training too.
+    Calls of one scope share its variables SCOPE/weights and SCOPE/biases, or, if normalized,
+    SCOPE/BatchNorm/... in place of the biases. Frozen weights, which are not trainable, use its moving
+    averages in training too. With a stride above 1, a padding of 'SAME' is half a filter of zeros on each
+    side, as in PyTorch, whereas TensorFlow pads less above and on the left.
     """
     shape = [*size, values.shape.as_list()[3], maps]
     padded: str | list[list[int]] = padding

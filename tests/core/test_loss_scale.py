@@ -108,7 +108,7 @@ def test_each_optimizer_of_a_graph_has_a_scale_of_its_own():
         tf.train.get_or_create_global_step()
         for name in 'ab':
             weight = tf.get_variable(name, [], initializer=tf.ones_initializer())
-            train_op(weight * 1.0, PARAMS, 1.0, [weight])
+            train_op(weight * 1.0, PARAMS, 1.0)
         assert len(tf.get_collection(keys.LOSS_SCALE)) == 2
         names = {variable.op.name for variable in tf.global_variables()}
         assert len([name for name in names if 'good_steps' in name]) == 2

@@ -13,12 +13,12 @@ PARAMS = TrainingParams(
 )
 
 
-def run(params, start, steps, variables=None):
+def run(params, start, steps):
     """Walks down (a + b)'s slope from global step `start`; returns a, b and the step reached."""
     with tf.Graph().as_default(), tf.Session() as session:
         step = tf.train.create_global_step()
         a, b = (tf.get_variable(name, initializer=0.0) for name in 'ab')
-        walk = train_op(a + b, params, 1.0, [a] if variables == 'a' else None)
+        walk = train_op(a + b, params, 1.0)
         session.run(tf.global_variables_initializer())
         step.load(start, session)
         for _ in range(steps):
@@ -43,11 +43,6 @@ def test_the_gradient_is_cut_back_to_a_length_that_all_variables_have_together()
         session.run(walk)
         # (3, 4) has length 5, and becomes (0.3, 0.4); the rate is 0.5.
         assert session.run([a, b]) == pytest.approx([-0.15, -0.2])
-
-
-def test_only_the_chosen_variables_learn():
-    a, b, _ = run(PARAMS, start=10, steps=1, variables='a')
-    assert (a, b) == (-0.5, 0)
 
 
 def test_the_learning_rate_is_shown_under_its_own_name():

@@ -54,7 +54,7 @@ class Reconstructed(NamedTuple):
 def reconstruction_spec(
     args: Args[Any], made: Reconstructed, endpoints: Endpoints, scaffold: Any = None
 ) -> EstimatorSpec:
-    """Returns the EstimatorSpec of an autoencoder.
+    """Returns the EstimatorSpec of an autoencoder, whose scaffold, if any, is for training.
 
     PREDICT returns code float32 [batch, code], reconstruction float32 [batch, height, width, channels] in
     [0, 1], error float32 [batch] and, if the input has them, key string [batch].
@@ -62,14 +62,6 @@ def reconstruction_spec(
     The metrics of EVAL are means over the images: squared error, PSNR and SSIM of the reconstruction; with a
     corruption also PSNR and SSIM of the corrupted images, and the gain; and the cross-entropy if that is the
     loss. It also reports the size of the code and the number of images.
-
-    TRAIN takes one step of the chosen optimizer.
-
-    Args:
-      args: the model function's arguments; its parameters have `loss` and `corruption`.
-      made: the batch and its reconstruction.
-      endpoints: those of the network.
-      scaffold: a `tf.train.Scaffold` for training; None for Estimator's own.
     """
     if args.predicting:
         for name, values in endpoints.items():

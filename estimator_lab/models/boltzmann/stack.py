@@ -86,15 +86,10 @@ class Stack:
         return visible
 
     def images(self, visible: Tensor, like: Tensor = None) -> Tensor:
-        """Returns the images for visible values of the top machine.
+        """Returns images for the top's visible values: float32 [n, height, width, channels] in [0, 1].
 
-        Args:
-          visible: float32 [n, visible].
-          like: float32 [n, height, width, channels], images whose mean and contrast the result gets, if the
-            bottom machine is Gaussian; None maps 2.5 standard deviations to each side of mid-grey.
-
-        Returns:
-          float32 [n, height, width, channels] in [0, 1].
+        If the bottom machine is Gaussian, they get the mean and contrast of the images `like`, of the same
+        shape; None maps 2.5 standard deviations to each side of mid-grey.
         """
         with tf.name_scope('images_of'):
             pictures = tf.reshape(self.below(visible), [-1, *self._image_shape])
@@ -106,12 +101,10 @@ class Stack:
             return tf.clip_by_value(pictures, 0.0, 1.0)
 
     def receptive_fields(self, count: int) -> Tensor:
-        """Returns the receptive fields of the first `count` hidden units of the top machine, as images.
+        """Returns the receptive fields of the first hidden units of the top machine, as images.
 
-        Weights of higher layers are multiplied down to the pixels (Lee, Ekanadham and Ng 2008).
-
-        Returns:
-          float32 [height, width, channels, count or fewer].
+        Weights of higher machines are multiplied down to the pixels, float32 [height, width, channels, count
+        or fewer] (Lee, Ekanadham and Ng 2008).
         """
         with tf.name_scope('receptive_fields'):
             fields = self.top.weights[:, :count]

@@ -338,11 +338,8 @@ def _by_affine(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the gradients with respect to x, W and b over all steps.
 
-    Args:
-      inputs: x, float32 [steps, batch, values].
-      states: h after each step, [steps, batch, units].
-      kernel: W.
-      by_sums: the gradient with respect to [x, h] W + b, [steps, batch, width].
+    `states` has h after each step; `by_sums` is the gradient with respect to [x, h] W + b, [steps, batch,
+    width].
     """
     steps, _, values = inputs.shape.as_list()
     # b is the weight of an additional input of 1.

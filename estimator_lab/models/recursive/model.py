@@ -221,12 +221,8 @@ def binary_accuracy(ids: Tensor, probabilities: Tensor, weights: Tensor) -> tupl
     """Returns the share of positive and negative trees whose side is right; neutral ones do not count.
 
     A tree is predicted positive if classes 3 and 4 together are more probable than 0 and 1, so that a network
-    trained on five classes is compared with those trained on two (Socher et al. 2013, section 5.2).
-
-    Args:
-      ids: true classes, int32 [batch]; below 0 if unknown.
-      probabilities: of the classes of SENTIMENTS, float32 [batch, 5].
-      weights: of the trees, float32 [batch].
+    trained on five classes is compared with those trained on two (Socher et al. 2013, section 5.2). The true
+    classes are int32 [batch], below 0 if unknown; the probabilities are of SENTIMENTS, float32 [batch, 5].
     """
     has_side = tf.logical_and(ids >= 0, tf.not_equal(ids, _NEUTRAL))
     negative, positive = probabilities[:, :_NEUTRAL], probabilities[:, _NEUTRAL + 1 :]

@@ -73,13 +73,7 @@ def forest_of(left: Tensor, level: Tensor) -> Forest:
 
 
 def tree_states(cell: TreeCell, leaves: Tensor, forest: Forest) -> Tensor:
-    """Returns the states of all nodes, float32 [n, width].
-
-    Args:
-      cell: computes a node's state from its two children's.
-      leaves: float32 [leaves, width], the states of the leaves.
-      forest: the nodes.
-    """
+    """Returns the states of all nodes, float32 [n, width], from those of leaves, float32 [leaves, width]."""
 
     @tf.custom_gradient
     def run(leaves: Tensor, *weights: Tensor) -> tuple[Tensor, Any]:
@@ -190,14 +184,14 @@ def quadtree_states(
 ) -> Tensor:
     """Returns the states of the roots of images as quadtrees, float32 [batch, width].
 
-    Leaves are patches; each other node has four neighbours as children.
+    Leaves are patches; each other node has four neighbours as children: top left, top right, bottom left,
+    bottom right. An image is padded with 0 on all sides to a power of two of patches.
 
     Args:
-      cell: a cell of four children: top left, top right, bottom left, bottom right.
+      cell: a cell of four children.
       leaf: patches, float32 [n, pixels] -> states, float32 [n, width].
       images: float32 [batch, height, width, channels].
-      patch_size: side of a leaf's patch in pixels; the image is padded with 0 on all sides to a power of two
-        of patches.
+      patch_size: side of a leaf's patch in pixels.
       margin: pixels around the patch that are also input to the leaf.
     """
     height, width, channels = images.shape.as_list()[1:]

@@ -12,11 +12,7 @@ from estimator_lab.tf1 import Tensor, tf
 
 
 def gram_matrices(maps: Tensor) -> Tensor:
-    """Returns the Gram matrices of maps, float32 [batch, maps, maps], as means over all pixels.
-
-    Args:
-      maps: float32 [batch, height, width, maps].
-    """
+    """Returns Gram matrices [batch, maps, maps] of maps [batch, height, width, maps], means over pixels."""
     shape = tf.shape(maps)
     flat = tf.reshape(maps, [shape[0], shape[1] * shape[2], maps.shape.as_list()[3]])
     return tf.matmul(flat, flat, transpose_a=True) / tf.cast(shape[1] * shape[2], tf.float32)
@@ -26,11 +22,7 @@ def style_losses(maps: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> T
     """Returns the style loss of each picture, float32 [batch].
 
     It is the mean over the layers of |G - S|^2 / |S|^2, in Frobenius norms, for Gram matrices G of the
-    picture and S of the style.
-
-    Args:
-      maps: layer -> maps of the pictures, float32 [batch, height, width, maps].
-      targets: layer -> Gram matrix of the style for each picture, float32 [batch, maps, maps].
+    pictures, whose maps are float32 [batch, height, width, maps], and S of the style, [batch, maps, maps].
     """
     terms = [
         _relative(gram_matrices(maps[layer]) - target, target, [1, 2]) for layer, target in targets.items()
@@ -41,21 +33,14 @@ def style_losses(maps: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> T
 def content_losses(maps: Tensor, wanted: Tensor) -> Tensor:
     """Returns the content loss of each picture, float32 [batch].
 
-    It is |F - P|^2 / |P|^2, summed over all maps and pixels, for maps F of the picture and P of the photo.
-
-    Args:
-      maps: maps of the pictures, float32 [batch, height, width, maps].
-      wanted: maps of the photos, of the same shape.
+    It is |F - P|^2 / |P|^2, summed over all maps and pixels, for maps F of the picture and P of the photo,
+    both float32 [batch, height, width, maps].
     """
     return _relative(maps - wanted, wanted, [1, 2, 3])
 
 
 def total_variation(pictures: Tensor) -> Tensor:
-    """Returns the mean squared difference of vertical plus that of horizontal neighbours, float32 [batch].
-
-    Args:
-      pictures: float32 [batch, height, width, channels].
-    """
+    """Returns the mean squared difference of vertical plus that of horizontal neighbours, float32 [batch]."""
     down = pictures[:, 1:] - pictures[:, :-1]
     across = pictures[:, :, 1:] - pictures[:, :, :-1]
     return tf.add_n([tf.reduce_mean(tf.square(part), [1, 2, 3]) for part in (down, across)])

@@ -158,7 +158,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
         loss = tf.losses.compute_weighted_loss(losses.total(params), args.weights)
     if args.evaluating:
         return _eval_spec(args, losses, losses_of(photos), loss)
-    step = train_op(loss, params, args.weights, tf.trainable_variables())
+    step = train_op(loss, params, args.weights)
     for name, values in _named(losses, params).items():
         tf.summary.scalar(name, tf.reduce_mean(values))
     weight_histograms()
@@ -171,10 +171,8 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 def perceived_losses(perceptual_loss: PerceptualLoss, photos: Tensor, mix: Tensor) -> Any:
     """Returns the losses as a function of pictures, float32 [batch, height, width, channels].
 
-    Args:
-      perceptual_loss: its network is added to the graph.
-      photos: the content of the pictures, of the same shape.
-      mix: share of each style, float32 [batch, styles]; Gram matrices of several styles are mixed.
+    The photos, of the same shape, are their content; `mix`, float32 [batch, styles], is the share of each
+    style, whose Gram matrices are mixed.
     """
     perceive, content = perceptual_loss.network.perceive, perceptual_loss.content_layer
     wanted = perceive(photos, [content])[content]

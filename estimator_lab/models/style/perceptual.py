@@ -250,13 +250,7 @@ def _check(loss: PerceptualLoss) -> None:
 def targets_of(
     network: PerceptualNetwork, picture: np.ndarray, layers: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Returns layer -> Gram matrix of a picture, float32 [maps, maps].
-
-    Args:
-      network: the network.
-      picture: float32 [height, width, channels] in [0, 1].
-      layers: names of the layers.
-    """
+    """Returns layer -> Gram matrix [maps, maps] of a picture, float32 [height, width, channels] in [0, 1]."""
     with tf.Graph().as_default(), tf.Session() as session:
         maps = network.perceive(tf.constant(picture[np.newaxis]), layers)
         grams = {layer: gram_matrices(values)[0] for layer, values in maps.items()}

@@ -78,13 +78,8 @@ def instance_norm(maps: Tensor, scope: str, styles: int, mix: Tensor) -> Tensor:
 
     Instance normalisation (Ulyanov, Vedaldi and Lempitsky 2016), with scales and shifts for several styles
     that share all kernels and can be mixed: conditional instance normalisation (Dumoulin, Shlens and Kudlur
-    2017). The variables are SCOPE/scale and SCOPE/shift, [styles, maps].
-
-    Args:
-      maps: float32 [batch, height, width, maps].
-      scope: scope of the variables.
-      styles: number of styles.
-      mix: weights of the styles for each picture, float32 [batch, styles].
+    2017). The variables are SCOPE/scale and SCOPE/shift, [styles, maps]; `mix` has the weights of the styles
+    for each picture, float32 [batch, styles].
     """
     shape = [styles, maps.shape.as_list()[3]]
     with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):

@@ -26,14 +26,11 @@ class Objective:
     """A loss as a function of its variables, laid out one after the other in one vector [size].
 
     The loss at other weights is computed by a copy of the graph between the variables and the loss
-    (`Subgraph`), for the same batch and the same random draws.
-
-    Args:
-      loss: a scalar of the variables' dtype.
-      variables: the variables to train; those that the loss does not depend on are ignored.
+    (`Subgraph`), for the same batch and the same random draws. Variables that it does not depend on are
+    ignored.
 
     Attributes:
-      loss: as given.
+      loss: a scalar of the variables' dtype.
       variables: the variables that the loss depends on.
       shapes: their shapes.
       size: the number of their values.

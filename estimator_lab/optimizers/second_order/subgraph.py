@@ -22,10 +22,6 @@ class Subgraph:
     variables that are not trained, are those of the graph. So are random draws, even if their shape depends
     on the sources: a dropout mask is the same for all values.
 
-    Args:
-      sources: tensors whose values will be replaced, all of one graph.
-      targets: tensors of the same graph.
-
     Attributes:
       operations: the operations, in the graph's order.
 
