@@ -189,26 +189,23 @@ def _plain_fields(params: Any) -> dict[str, Any]:
         value, hint = getattr(params, field.name), hints[field.name]
         if field.name in declared:
             continue
-        kinds = typing.get_args(hint)
-        if isinstance(value, list) and kinds:
+        if isinstance(value, list):
             value = tuple(value)
-        if kinds:
-            length = None if kinds[-1] is ... else len(kinds)
-            fits = isinstance(value, tuple) and length in (None, len(value))
-            fits = fits and all(_is_a(one, kinds[0]) for one in value)
-        else:
-            fits = _is_a(value, hint)
-        if not fits:
-            raise FlagError(
-                f'The parameter {field.name}={value!r} must be of type {hint if kinds else hint.__name__}.'
-            )
+        if not _is_a(value, hint):
+            noun = hint if typing.get_args(hint) else hint.__name__
+            raise FlagError(f'The parameter {field.name}={value!r} must be of type {noun}.')
         found[field.name] = value
     return found
 
 
-def _is_a(value: Any, kind: type) -> bool:
-    accepted: Any = {int: Integral, float: Real}.get(kind, kind)
-    return isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
+def _is_a(value: Any, hint: Any) -> bool:
+    """Returns whether a value is of a type, or a tuple of values of the type that a hint names."""
+    if kinds := typing.get_args(hint):
+        length = None if kinds[-1] is ... else len(kinds)
+        has_length = isinstance(value, tuple) and length in (None, len(value))
+        return has_length and all(_is_a(one, kinds[0]) for one in value)
+    accepted: Any = {int: Integral, float: Real}.get(hint, hint)
+    return isinstance(value, accepted) and (hint is bool or not isinstance(value, bool))
 
 
 def parse_hparams(params_class: type, text: str | Mapping[str, Any]) -> dict[str, Any]:

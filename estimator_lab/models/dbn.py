@@ -13,7 +13,7 @@ from estimator_lab.core.layers import class_logits, hidden_layers
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import SIZES, AnyOptimizer, ClassifierParams, share, sizes, structural
-from estimator_lab.models.boltzmann.machine import BERNOULLI
+from estimator_lab.models.boltzmann.machine import GAUSSIAN
 from estimator_lab.models.boltzmann.pretraining import (
     PretrainingParams,
     pretraining_phases,
@@ -61,8 +61,9 @@ def stack_of(params: Params) -> Stack | None:
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields layer_1 and so on, float32 [batch, units], then the logits: see `core.model.Network`."""
-    pixels = tf.layers.flatten(_as_pretrained(images, params))
-    pixels = dropout(pixels, params.input_dropout_rate, noise)
+    if params.visible_units == GAUSSIAN:  # as in pre-training
+        images, *_ = standardised(images)
+    pixels = dropout(tf.layers.flatten(images), params.input_dropout_rate, noise)
     hidden = yield from hidden_layers(pixels, sizes(params.layers), tf.sigmoid, noise, params.dropout_rate)
     if noise and params.pretrain_epochs and params.steps_of_head:
         hidden = _head_first(hidden, params)
@@ -79,13 +80,6 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     if params.phase:
         return pretraining_spec(args, pretraining_stack(params, sizes(params.layers)))
     return classification_spec(args, network(args.images, params, args.noise))
-
-
-def _as_pretrained(images: Tensor, params: Params) -> Tensor:
-    """Normalises images as in pre-training, if the lowest RBM has Gaussian units."""
-    if params.visible_units == BERNOULLI:
-        return images
-    return standardised(images)[0]
 
 
 def _head_first(values: Tensor, params: Params) -> Tensor:

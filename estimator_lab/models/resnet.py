@@ -7,7 +7,7 @@ variables have tf-slim's names within resnet_DEPTH.
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -156,14 +156,14 @@ def torch_layout(variables: Shapes) -> list[Layout]:
             continue
         height, width, channels, maps = shape
         of_file = (maps, channels) if layer == 'logits' else (maps, channels, height, width)
-        sources[name] = Source(names, of_file, _from_torch(shape))
+        sources[name] = Source(names, of_file, partial(_from_torch, shape))
     layers = rf'{_TORCH_PREFIX}layer\d+\.\d+\..*\.(?:weight|bias|running_mean|running_var)'
     return [Layout('the names of torchvision', sources, re.compile(layers))]
 
 
-def _from_torch(shape: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns what turns torchvision's [maps, channels, height, width] or [classes, maps] round."""
-    return lambda values: np.moveaxis(values, (0, 1), (-1, -2)).reshape(shape)
+def _from_torch(shape: Sequence[int], values: np.ndarray) -> np.ndarray:
+    """Turns torchvision's [maps, channels, height, width] or [classes, maps] round."""
+    return np.moveaxis(values, (0, 1), (-1, -2)).reshape(shape)
 
 
 @model_function(Params, check)

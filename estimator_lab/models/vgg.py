@@ -9,7 +9,8 @@ mean of ImageNet's pixels, so that it accepts images in [0, 1] like all models h
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -98,8 +99,10 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
         x = tf.reduce_mean(x, axis=[1, 2], keepdims=True)
         yield 'global_pool', _vectors(x)
         x = dropout(x, params.dropout_rate, noise)
+    elif None in (sides := x.shape.as_list()[1:3]):
+        raise ValueError('fc6 needs images of a known size.')
     else:
-        size = [min(side, _FC6_SIDE) for side in _known_sides(x)]
+        size = [min(side, _FC6_SIDE) for side in sides]
     for name in ('fc6', 'fc7') if params.head == _DENSE else ():
         trainable = name not in params.frozen
         x = convolution(
@@ -119,14 +122,6 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
         yield LOGITS, tf.reduce_mean(x, axis=[1, 2])
 
 
-def _known_sides(maps: Tensor) -> list[int]:
-    """Returns the height and width of maps; raises ValueError for images of unknown size."""
-    sides = maps.shape.as_list()[1:3]
-    if None in sides:
-        raise ValueError('fc6 needs images of a known size.')
-    return sides
-
-
 def _vectors(maps: Tensor) -> Tensor:
     """Returns maps of one pixel as vectors, [batch, maps]; others unchanged."""
     return tf.squeeze(maps, [1, 2]) if maps.shape.as_list()[1:3] == [1, 1] else maps
@@ -134,11 +129,7 @@ def _vectors(maps: Tensor) -> Tensor:
 
 def freezable(params: Params) -> list[str]:
     """Returns the names of the layers that --freeze accepts."""
-    blocks = [
-        f'conv{block}_{n}'
-        for block, count in enumerate(_BLOCKS[params.depth], 1)
-        for n in range(1, count + 1)
-    ]
+    blocks = [f'conv{b}_{n}' for b, count in enumerate(_BLOCKS[params.depth], 1) for n in range(1, count + 1)]
     return [*blocks, 'fc6', 'fc7'] if params.head == _DENSE else blocks
 
 
@@ -158,7 +149,7 @@ def keras_layout(variables: Shapes) -> list[Layout]:
         names = re.compile(rf'(?:(?!optimizer)[^/]+/)*{layer}/(?:{layer}/)?{tensor}(?::0)?')
         if dense and part == 'weights':
             of_file = (math.prod(shape[:3]), shape[3])
-            sources[name] = Source(names, of_file, _reshaped(shape))
+            sources[name] = Source(names, of_file, partial(_reshaped, shape))
         elif (block, number, part) == ('1', '1', 'weights'):
             sources[name] = Source(names, tuple(shape), lambda values: values[:, :, ::-1])
         else:
@@ -166,8 +157,8 @@ def keras_layout(variables: Shapes) -> list[Layout]:
     return [Layout('the names of Keras', sources, re.compile(r'(?:(?!optimizer)[^/]+/)*block\d+_conv\d+/.*'))]
 
 
-def _reshaped(shape: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda values: values.reshape(shape)
+def _reshaped(shape: Sequence[int], values: np.ndarray) -> np.ndarray:
+    return values.reshape(shape)
 
 
 @model_function(Params, check)

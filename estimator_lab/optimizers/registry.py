@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting, settings_of
 from estimator_lab.optimizers.ftrl import ScheduledFtrl
 from estimator_lab.optimizers.second_order.descent import ConjugateGradientOptimizer, LBFGSOptimizer
@@ -112,23 +111,15 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, **se
         'AdamOptimizer'
         >>> type(make_optimizer('lbfgs', 0.0)).__name__
         'LBFGSOptimizer'
-        >>> make_optimizer('magic', 0.1)
-        Traceback (most recent call last):
-        estimator_lab.base.errors.FlagError: Unknown optimizer 'magic'; known are: ...
 
     Args:
       name: one of `OPTIMIZERS`; the notes use 'sgd'.
       learning_rate: a positive float or scalar float tensor; ignored by `SECOND_ORDER`.
       momentum: in [0, 1); used by `WITH_MOMENTUM`.
       **settings: arguments of one of `SECOND_ORDER`.
-
-    Raises:
-      FlagError: if the name is unknown; the message lists the known ones.
     """
     if name in SECOND_ORDER:
         return SECOND_ORDER[name](**settings)
-    if name not in FIRST_ORDER:
-        raise FlagError(f'Unknown optimizer {name!r}; known are: {", ".join(OPTIMIZERS)}.')
     return FIRST_ORDER[name](learning_rate, momentum)
 
 
@@ -163,14 +154,7 @@ def learning_rate_at(
       total_steps: steps of the whole run, at least 1.
       warmup_steps: steps in which the rate rises linearly to that of the schedule (gradual warm-up, Goyal et
         al. 2017, section 2.2), at most a tenth of the run; 0 for none.
-
-    Raises:
-      FlagError: if the schedule is unknown; the message lists the known ones.
     """
-    if schedule not in SCHEDULES:
-        raise FlagError(
-            f'Unknown learning_rate_schedule {schedule!r}; known are: {", ".join(sorted(SCHEDULES))}.'
-        )
     rate = SCHEDULES[schedule](initial_rate, step, total_steps)
     steps = min(warmup_steps, total_steps * _LONGEST_WARMUP)
     return rate if steps <= 1 else rate * tf.minimum((tf.cast(step, tf.float32) + 1) / steps, 1.0)

@@ -6,7 +6,7 @@ generated once; the generator learns against the updated discriminator. Together
 
 from typing import Any, NamedTuple
 
-from estimator_lab.core.keys import REALNESS
+from estimator_lab.core import keys
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.training import (
     LossScaledOptimizer,
@@ -51,21 +51,13 @@ class Played(NamedTuple):
       train_op: makes both updates and increments the global step once.
       fakes: the generator's images, one for each of the batch and of the same class, in [-1, 1].
       layers: the discriminator's, for the images, then for the fakes.
-      discriminator_loss: a scalar.
-      generator_loss: a scalar.
-      discriminator_norm: length of the gradient; an update whose gradient is not finite changes nothing.
-      generator_norm: the same of the generator.
-      learning_rate: of both, a scalar.
+      scalars: losses, lengths of gradients and the learning rate, by the names of summaries.
     """
 
     train_op: Operation
     fakes: Tensor
     layers: dict[str, Tensor]
-    discriminator_loss: Tensor
-    generator_loss: Tensor
-    discriminator_norm: Tensor
-    generator_norm: Tensor
-    learning_rate: Tensor
+    scalars: dict[str, Tensor]
 
 
 def play(batch: Batch, params: Any, noise: Noise) -> Played:
@@ -80,29 +72,30 @@ def play(batch: Batch, params: Any, noise: Noise) -> Played:
         new_optimizer, rate = optimizer_and_rate(params, beta1=_BETA1)
     optimizers = new_optimizer(), new_optimizer()
     both = None if batch.classes is None else tf.concat([batch.classes, batch.classes], axis=0)
-    found: dict[str, Any] = {}
+    found: dict[str, Tensor] = {}
+    scalars = {keys.LEARNING_RATE: rate}
 
     def discriminator_update() -> Operation:
         with tf.name_scope('discriminator_move'):
             images = tf.concat([batch.images, tf.stop_gradient(fakes)], axis=0)
-            layers = dict(discriminator(_seen(images, params, noise), both, params))
-            real, fake = tf.split(layers[REALNESS][:, 0], 2)
+            found.update(discriminator(_seen(images, params, noise), both, params))
+            real, fake = tf.split(found[keys.REALNESS][:, 0], 2)
             loss = mean_of(tf.nn.softplus(-real) + tf.nn.softplus(fake), batch.weights)
             update, norm = _update(optimizers[0], loss, DISCRIMINATOR, batch.weights, params, power_steps)
-        found.update(layers=layers, discriminator_loss=loss, discriminator_norm=norm)
+        scalars.update({keys.DISCRIMINATOR_LOSS: loss, keys.DISCRIMINATOR_GRADIENT: norm})
         return update
 
     def generator_update() -> Operation:
         with tf.name_scope('generator_move'):
             layers = dict(discriminator(_seen(fakes, params, noise), batch.classes, params))
-            loss = mean_of(tf.nn.softplus(-layers[REALNESS][:, 0]), batch.weights)
+            loss = mean_of(tf.nn.softplus(-layers[keys.REALNESS][:, 0]), batch.weights)
             with tf.control_dependencies(statistics):
                 update, norm = _update(optimizers[1], loss, GENERATOR, batch.weights, params, average_steps)
-        found.update(generator_loss=loss, generator_norm=norm)
+        scalars.update({keys.GENERATOR_LOSS: loss, keys.GENERATOR_GRADIENT: norm})
         return update
 
     train_op = sequential_train_op([discriminator_update, generator_update])
-    return Played(train_op, fakes, learning_rate=rate, **found)
+    return Played(train_op, fakes, found, scalars)
 
 
 def mean_of(values: Tensor, weights: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ def _train(args: Args[Any], batch: Batch) -> EstimatorSpec:
         _sample_pictures(played, batch, args.params)
     return tf.estimator.EstimatorSpec(
         args.mode,
-        loss=played.discriminator_loss,
+        loss=played.scalars[keys.DISCRIMINATOR_LOSS],
         train_op=played.train_op,
         training_hooks=args.picture_hooks(),
     )
@@ -81,15 +81,7 @@ def _summaries(played: Played, batch: Batch) -> None:
             spread(to_unit_range(values), batch.classes) for values in (played.fakes, batch.images)
         )
         relative = tf.div_no_nan(fakes, images)
-    scalars = {
-        keys.DISCRIMINATOR_LOSS: played.discriminator_loss,
-        keys.GENERATOR_LOSS: played.generator_loss,
-        keys.DISCRIMINATOR_GRADIENT: played.discriminator_norm,
-        keys.GENERATOR_GRADIENT: played.generator_norm,
-        keys.LEARNING_RATE: played.learning_rate,
-        keys.DIVERSITY: relative,
-    }
-    for name, value in scalars.items():
+    for name, value in {**played.scalars, keys.DIVERSITY: relative}.items():
         tf.summary.scalar(name, value)
     real, fake = tf.split(played.layers[keys.REALNESS], 2)
     histogram('outputs/real', real)
