@@ -82,18 +82,6 @@ class Task:
     reference_classifier: str = ''
 
 
-def _classification(params: TrainingParams) -> Task:
-    return Task()
-
-
-def _accept(params: TrainingParams) -> None:
-    """Accepts all hyper-parameters."""
-
-
-def _one_phase(params: TrainingParams) -> list[Phase]:
-    return [Phase()]
-
-
 @dataclass(frozen=True)
 class Model(Generic[P]):
     """A model: its parameters, its model function and what else can be done with it.
@@ -122,9 +110,9 @@ class Model(Generic[P]):
     name: str
     params: type[P]
     model_fn: ModelFn
-    check: Callable[[P], None] = _accept
-    task: Callable[[P], Task] = _classification
-    phases: Callable[[P], list[Phase]] = _one_phase
+    check: Callable[[P], None] = lambda params: None
+    task: Callable[[P], Task] = lambda params: Task()
+    phases: Callable[[P], list[Phase]] = lambda params: [Phase()]
     network: Network | None = None
     stack: Callable[[P], Any] | None = None
     sampler: Callable[[P], Any] | None = None
@@ -256,11 +244,8 @@ def prediction_spec(
 ) -> EstimatorSpec:
     """Returns the EstimatorSpec for PREDICT.
 
-    Args:
-      predictions: tensors by name, with one row per example.
-      features: the model function's features; keys in them become the prediction `key`, which an export
-        leaves out: its callers know which images they sent.
-      only_exported: further tensors of an export.
+    The predictions are tensors by name, with one row per example. Keys in the features become the prediction
+    `key`, which an export leaves out: its callers know which images they sent.
     """
     exported = {**predictions, **(only_exported or {})}
     example_keys = keys_of(features)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import FlagError
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.train import train
 from tests.support.small_runs import small_settings, values_in
@@ -22,12 +21,6 @@ def plan(archive, tmp_path):
         return make_plan(run, lambda line: None)
 
     return make
-
-
-def test_another_size_needs_another_folder(plan):
-    assert train(plan('layers=5-2', 4)).metrics['floats_per_image'] == 2
-    with pytest.raises(FlagError, match='was made with --hparams=layers=5-2, not 6-2: name another folder'):
-        plan('layers=6-2', 8)
 
 
 def test_pre_trained_layers_are_unrolled(plan, tmp_path):

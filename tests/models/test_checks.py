@@ -73,18 +73,9 @@ def in_mode(mode, change):
 
 # By check: what is replaced, by what, and words of the message.
 BROKEN = {
-    'name_is_a_word': ("Model('little'", "Model('Little One'", "'Little One' must be one word"),
-    'parameters_are_a_frozen_dataclass': (MADE, "Model('little', dict, model_fn", 'extends TrainingParams'),
-    'fields_have_a_default': (
-        '    units: int',
-        '    needed: int = dataclasses.field(kw_only=True)\n    units: int',
-        'needed has no default',
-    ),
     'settings_have_help': ("'units of the hidden layer'", "' '", 'units has no help text'),
     'defaults_are_allowed': ('structural(16', 'structural(0', 'units=0 must be 1 or more'),
-    'given_hyper_parameters_are_allowed': ('units', 'unit', 'Unknown hyper-parameter'),
     'last_phase_is_final': ('Phase()', "Phase('first')", 'must be core.model.FINAL'),
-    'task_has_a_metric': ('Task()', "Task('')", 'names no primary_metric'),
     'training_has_a_loss_and_a_step': (
         RETURNED,
         in_mode('train', 'spec = spec._replace(loss=tf.cast(spec.loss, tf.float64))'),

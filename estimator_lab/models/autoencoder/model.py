@@ -65,9 +65,7 @@ class Params(ActivationParams, PretrainingParams, AnyOptimizer):
     kernel_size: int = structural(4, 'side of a filter in pixels', lower=1, used_if=_is_convolutional)
     activation: str = other_default(ActivationParams, 'activation', 'elu')
     output: str = setting('sigmoid', 'of the reconstruction', choices=tuple(_OUTPUTS))
-    pretrain_epochs: float = structural(
-        0.0, 'passes over the images for each layer, as an rbm; 0 for none', lower=0
-    )
+    pretrain_epochs: float = other_default(PretrainingParams, 'pretrain_epochs', 0.0)
     loss: str = setting('squared_error', 'kind', choices=tuple(LOSSES))
     corruption: str = setting('none', 'kind', choices=tuple(CORRUPTIONS))
     corruption_level: float = setting(
@@ -105,8 +103,7 @@ def check(params: Params) -> None:
         raise FlagError(
             '--hparams=loss=cross_entropy needs output=sigmoid, because its targets are probabilities.'
         )
-    if code_size(params) > height * width * channels:
-        _warn_of_wide_code(code_size(params), height * width * channels)
+    _warn_of_wide_code(code_size(params), height * width * channels)
 
 
 def _check_pretraining(params: Params) -> None:
@@ -177,8 +174,11 @@ def _inputs(args: Args[Params]) -> Tensor:
 
 @functools.cache
 def _warn_of_wide_code(code: int, values: int) -> None:
-    """Warns once, however many graphs are built."""
-    _LOG.warning('a code of %d values is wider than the image of %d: nothing is compressed.', code, values)
+    """Warns once, however many graphs are built, if nothing is compressed."""
+    if code > values:
+        _LOG.warning(
+            'a code of %d values is wider than the image of %d: nothing is compressed.', code, values
+        )
 
 
 MODEL = Model(

@@ -1,7 +1,7 @@
 """Pictures of an autoencoder's evaluation, for TensorBoard."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,22 +69,23 @@ def _example(batch: Mapping[str, np.ndarray], row: int) -> dict[str, np.ndarray]
 
 def _picture(examples: Mapping[str, np.ndarray], title: str) -> Any:
     """Draws rows of eight images, below each the inputs, if there are, and the reconstructions."""
-    rows: list[tuple[np.ndarray, Sequence[str]]] = []
-    names = [_member(key) for key in examples['key']] if 'key' in examples else [''] * len(examples['error'])
-    errors = [f'error {error:.2f}' for error in examples['error']]
-    for start in range(0, len(errors), COLUMNS):
-        part = slice(start, start + COLUMNS)
-        rows.append((examples['images'][part], names[part]))
-        if 'inputs' in examples:
-            rows.append((examples['inputs'][part], ['corrupted'] * len(errors[part])))
-        rows.append((examples['reconstruction'][part], errors[part]))
-    blank = np.ones_like(examples['images'][:1])
-    padded = [
-        (np.concatenate([tiles, *[blank] * (COLUMNS - len(tiles))]), [*texts, *[''] * (COLUMNS - len(tiles))])
-        for tiles, texts in rows
-    ]
-    images = np.concatenate([tiles for tiles, _ in padded])
-    return labelled_grid(images, [text for _, texts in padded for text in texts], title=title)
+    count = len(examples['error'])
+    names = [_member(key) for key in examples['key']] if 'key' in examples else [''] * count
+    kinds = [(examples['images'], names)]
+    if 'inputs' in examples:
+        kinds.append((examples['inputs'], ['corrupted'] * count))
+    kinds.append((examples['reconstruction'], [f'error {error:.2f}' for error in examples['error']]))
+    missing = -count % COLUMNS
+    tiles = np.stack(
+        [np.pad(images, [(0, missing), *[(0, 0)] * 3], constant_values=1) for images, _ in kinds]
+    )
+    texts = np.array([[*row, *[''] * missing] for _, row in kinds])
+    images, captions = (
+        # From [kinds, examples] to rows of eight, each kind below the other.
+        values.reshape(len(kinds), -1, COLUMNS, *values.shape[2:]).swapaxes(0, 1)
+        for values in (tiles, texts)
+    )
+    return labelled_grid(images.reshape(-1, *tiles.shape[2:]), captions.ravel().tolist(), title=title)
 
 
 def _member(key: bytes) -> str:

@@ -21,12 +21,9 @@ _LEAST_PROBABILITY = 0.01  # of a visible unit in the machine without weights
 
 
 class LogPartition(NamedTuple):
-    """An estimate of log Z in nats, scalar float32 each.
+    """An estimate of log Z in nats, and the same for three standard errors less and more; float32 scalars.
 
-    Attributes:
-      estimate: log of the mean of the importance weights, times the known partition function.
-      low: log of that mean less three standard errors; -inf if that is below 0.
-      high: log of that mean plus three standard errors.
+    The lower one is -inf if the mean of the importance weights less three standard errors is below 0.
     """
 
     estimate: Tensor

@@ -13,9 +13,8 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core import training
 from estimator_lab.core.float32 import in_float32
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.params import TrainingParams, share, structural
+from estimator_lab.core.params import TrainingParams, other_default, structural
 from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, UNITS, GibbsStep, Rbm
-from estimator_lab.optimizers import FIRST_ORDER, SCHEDULES, WITH_MOMENTUM
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 RATES = {BERNOULLI: 0.05, GAUSSIAN: 0.001}
@@ -23,10 +22,6 @@ RATES = {BERNOULLI: 0.05, GAUSSIAN: 0.001}
 orders of magnitude smaller (guide, section 13.2)."""
 
 _RECONSTRUCTED = 32  # examples, with persistent chains: all would take a tenth of the step
-
-
-def _has_momentum(params: Any) -> bool:
-    return params.optimizer in WITH_MOMENTUM
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,14 +36,14 @@ class RbmParams(TrainingParams):
     centred: bool = False
 
     # Contrastive divergence has no loss that a second-order optimizer could evaluate.
-    optimizer: str = setting('momentum', 'name of the optimizer', choices=tuple(FIRST_ORDER))
+    optimizer: str = other_default(TrainingParams, 'optimizer', 'momentum')
     learning_rate: float = setting(
         0.0, 'initial learning rate; 0 for the default, 0.05, or 0.001 with gaussian units', lower=0
     )
-    learning_rate_schedule: str = setting('linear', 'course of the learning rate', choices=tuple(SCHEDULES))
+    learning_rate_schedule: str = other_default(TrainingParams, 'learning_rate_schedule', 'linear')
     # The guide increases it to 0.9 later, which persistent chains do not follow: on MNIST, the error rises
     # from 7.3 to 9.1, even at a fifth of the learning rate.
-    momentum: float = share(0.5, 'for momentum, nesterov and rmsprop', used_if=_has_momentum)
+    momentum: float = other_default(TrainingParams, 'momentum', 0.5)
     hidden_units: int = structural(500, 'hidden units', lower=1)
     visible_units: str = structural(
         BERNOULLI,

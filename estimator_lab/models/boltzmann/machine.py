@@ -20,12 +20,7 @@ UNITS = (BERNOULLI, GAUSSIAN)
 
 
 class GibbsStep(NamedTuple):
-    """The result of a step of Gibbs sampling, float32 [n, visible] each.
-
-    Attributes:
-      mean: mean of the visible units, given the sampled hidden units.
-      sample: the visible units, sampled from that.
-    """
+    """The mean of the visible units, given sampled hidden ones, and a sample of it, float32 [n, visible]."""
 
     mean: Tensor
     sample: Tensor

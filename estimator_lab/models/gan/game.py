@@ -31,12 +31,9 @@ _BETA1 = 0.5  # of Adam (Radford et al. 2016)
 
 
 class Batch(NamedTuple):
-    """Real images.
+    """Real images, float32 [batch, height, width, channels] in [-1, 1], with weights, float32 [batch].
 
-    Attributes:
-      images: float32 [batch, height, width, channels] in [-1, 1].
-      classes: float32 [batch, classes], one-hot, zeros for an unknown label; None if not conditional.
-      weights: float32 [batch]; 0 for images that do not count.
+    For a conditional GAN, also classes, one-hot, float32 [batch, classes]; zeros for an unknown label.
     """
 
     images: Tensor

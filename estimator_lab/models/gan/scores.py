@@ -19,12 +19,9 @@ _TINY = 1e-30
 
 
 class Samples(NamedTuple):
-    """Fakes, and as many real images.
+    """Real images, float32 [batch, height, width, channels] in [0, 1], and as many fakes.
 
-    Attributes:
-      real: float32 [batch, height, width, channels] in [0, 1].
-      fake: of the same shape.
-      classes: class ids of both, int64 [batch]; None if the generator is not conditional.
+    If the generator is conditional, both have class ids, int64 [batch].
     """
 
     real: Tensor
@@ -132,14 +129,9 @@ def _x_log_x(values: Tensor) -> Tensor:
 
 
 class Moments(NamedTuple):
-    """Sums over a set of vectors, for its mean and covariance.
+    """The number of some vectors, their sum [size], and that of their outer products [size, size].
 
     They are float64, as the Frechet distance has roots of many eigenvalues near 0.
-
-    Attributes:
-      count: number of vectors, float64 scalar.
-      total: their sum, float64 [size].
-      products: the sum of their outer products, float64 [size, size].
     """
 
     count: Tensor

@@ -265,7 +265,8 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     probes = probes_of(args.images, params) if args.predicting else {}
     layers = dict(network(args.images, params, args.noise, probes))
     if args.training:
-        _warn_of_long_sequences(params)
+        if params.readout == _LAST:
+            _warn_of_long_sequences(params.cell, params.steps)
         if args.folder:
             _show_sequences(args)
     spec = classification_spec(args, layers)
@@ -328,19 +329,15 @@ def without_loops(params: Params) -> Params:
     return dataclasses.replace(params, unrolled=params.steps <= _MOST_UNROLLED)
 
 
-def _warn_of_long_sequences(params: Params) -> None:
-    if params.readout == _LAST and params.steps > _MOST_REMEMBERED:
-        _warn_once(params.cell, params.steps)
-
-
 @functools.cache
-def _warn_once(cell: str, steps: int) -> None:
-    """Warns once, however many graphs are built."""
-    _LOG.warning(
-        'cell=%s rarely learns what the first of %d steps say: read=rows or read=patches has fewer steps.',
-        cell,
-        steps,
-    )
+def _warn_of_long_sequences(cell: str, steps: int) -> None:
+    """Warns once, however many graphs are built, of more steps than a cell remembers."""
+    if steps > _MOST_REMEMBERED:
+        _LOG.warning(
+            'cell=%s rarely learns what the first of %d steps say: read=rows or read=patches has fewer.',
+            cell,
+            steps,
+        )
 
 
 MODEL = Model(

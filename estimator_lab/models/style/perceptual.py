@@ -5,6 +5,7 @@ hyper-parameters of the network's model, its weights by the names of the variabl
 """
 
 import json
+import math
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.regular_files import open_regular
-from estimator_lab.core.array_file import read_array, write_arrays
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.params import resolve
 from estimator_lab.models.registry import find_model
@@ -163,12 +164,9 @@ def _random_layers(pictures: Tensor) -> Iterator[tuple[str, Tensor]]:
 
 @dataclass(frozen=True)
 class PerceptualLoss:
-    """A perceptual network and the styles.
+    """A perceptual network, its layer for the content, and the Gram matrices of the styles.
 
-    Attributes:
-      network: the network.
-      content_layer: the layer of the content loss.
-      grams: style layer -> Gram matrices, float32 [styles, maps, maps], in the order from input to output.
+    They are style layer -> float32 [styles, maps, maps], in the order from input to output.
     """
 
     network: PerceptualNetwork
@@ -196,7 +194,8 @@ class PerceptualLoss:
             **{f'weights_{n}': value for n, value in enumerate(network.weights.values())},
             **{f'gram_{n}': value for n, value in enumerate(self.grams.values())},
         }
-        write_arrays(path, arrays)
+        with whole_file(path) as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type] # any name is one
 
 
 def load_perceptual_loss(path: Path) -> PerceptualLoss:
@@ -234,6 +233,33 @@ def _loaded(archive: zipfile.ZipFile) -> PerceptualLoss:
     loss = PerceptualLoss(network, str(about['content_layer']), grams)
     _check(loss)
     return loss
+
+
+def read_array(
+    archive: zipfile.ZipFile, name: str, kind: str, expected: tuple[int | None, ...]
+) -> np.ndarray:
+    """Returns an array of such a file, after checking its type, shape (None for any length) and size.
+
+    Raises:
+      LookupError: there is no array of that name.
+      ValueError: the array has another type or shape, is compressed, or claims more bytes than the file has.
+    """
+    info = archive.getinfo(f'{name}.npy')
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        raise ValueError(f'its {name} is compressed')
+    with archive.open(info) as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f'its {name} has an unknown format')
+        shape, in_columns, found = np.lib.format.read_array_header_1_0(file)
+        right = len(shape) == len(expected) and all(
+            wanted in (length, None) for length, wanted in zip(shape, expected, strict=True)
+        )
+        if found != np.dtype(kind) or not right:
+            raise ValueError(f'its {name} is {found} {shape}')
+        size = math.prod(shape) * found.itemsize
+        if not 0 <= size <= info.file_size:
+            raise ValueError(f'its {name} claims {size} bytes, more than are there')
+        return np.frombuffer(file.read(size), found).reshape(shape, order='F' if in_columns else 'C')
 
 
 def _check(loss: PerceptualLoss) -> None:

@@ -248,12 +248,7 @@ def _steepest(at: Iterate) -> Direction:
 
 
 class Pairs(NamedTuple):
-    """The state of L-BFGS: the last m differences, newest last, padded with zeros.
-
-    Attributes:
-      positions: s, differences of weights, [m, size].
-      gradients: y, differences of gradients, [m, size].
-    """
+    """The last m differences of weights, s, and gradients, y, [m, size]: newest last, padded with zeros."""
 
     positions: Any
     gradients: Any
@@ -331,13 +326,10 @@ def with_pair(pairs: Pairs, position: Any, gradient: Any) -> Pairs:
 
 
 class Memory(NamedTuple):
-    """The state of conjugate gradients: what the next direction needs from the previous iteration.
+    """What the next direction of conjugate gradients needs from the previous iteration.
 
-    Attributes:
-      direction: the previous direction, [size]; zeros before the first.
-      beta: its weight in the next direction, a scalar.
-      descent: its step length times the slope at its start, a scalar, at most 0.
-      age: directions since the last restart, an int32 scalar.
+    That is the direction [size], zeros before the first; beta, its weight in the next one; its step length
+    times the slope at its start, at most 0; and the directions since the last restart.
     """
 
     direction: Any

@@ -41,12 +41,9 @@ _SUFFICIENT, _SHRINK, _TRIES = 0.01, 0.8, 60
 
 
 class Damped(NamedTuple):
-    """The state: what the next step needs from the previous one.
+    """The last solution of conjugate gradients [size], lambda, and the number of steps so far.
 
-    Attributes:
-      solution: the last solution of conjugate gradients, [size].
-      damping: lambda, a scalar.
-      turn: steps so far, an int32 scalar; it chooses the share of the batch.
+    The number, int32, chooses the share of the batch.
     """
 
     solution: Any
@@ -223,13 +220,7 @@ def _kernels(objective: Objective) -> Any:
 
 
 class Solutions(NamedTuple):
-    """The result of `truncated_cg`.
-
-    Attributes:
-      kept: a TensorArray of some intermediate solutions [size], then the last one.
-      last: index of the last one, an int32 scalar.
-      steps: number of steps taken, an int32 scalar.
-    """
+    """Some intermediate solutions [size] of `truncated_cg` and the last one, its index, the steps taken."""
 
     kept: Any
     last: Any

@@ -26,13 +26,9 @@ class Slot(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The result of a step.
+    """The result of a step: new weights [size], the new state, and diagnostics by name.
 
-    Attributes:
-      weights: the new weights, a vector [size].
-      state: the new state, of the optimizer's own type.
-      finite: bool scalar: whether any loss that was tried was finite; otherwise the step is rejected.
-      diagnostics: name -> scalar.
+    A step is rejected if no loss that was tried was finite.
     """
 
     weights: Any

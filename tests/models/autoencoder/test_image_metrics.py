@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.models.autoencoder.image_metrics import cross_entropy, psnr, squared_error, ssim
+from estimator_lab.models.autoencoder.head import cross_entropy, psnr, squared_error, ssim
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
 

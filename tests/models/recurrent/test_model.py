@@ -189,14 +189,13 @@ def test_what_tensorboard_shows(trained):
 
 @pytest.mark.parametrize(
     ('params', 'warned'),
-    [
-        ({'read': 'pixels', 'cell': 'lstm'}, True),
-        ({'read': 'pixels', 'cell': 'lstm', 'readout': 'mean'}, False),
-        ({'read': 'rows', 'cell': 'lstm'}, False),
-    ],
+    [({'read': 'pixels'}, True), ({'read': 'pixels', 'readout': 'mean'}, False), ({'read': 'rows'}, False)],
 )
 def test_training_warns_of_sequences_longer_than_a_loop_remembers(params, warned, caplog):
-    recurrent._warn_once.cache_clear()
-    recurrent._warn_of_long_sequences(Params(image_shape=(10, 10, 1), **params))
+    recurrent._warn_of_long_sequences.cache_clear()
+    with tf.Graph().as_default():
+        images = {'image': tf.zeros([2, 10, 10, 1])}
+        params = {**SMALL, 'image_shape': (10, 10, 1), **params}
+        model_fn(images, tf.constant([0, 1]), tf.estimator.ModeKeys.TRAIN, params)
     assert len(caplog.messages) == warned
     assert all('cell=lstm rarely learns what the first of 100 steps' in m for m in caplog.messages)

@@ -14,6 +14,7 @@ from estimator_lab.models.style.perceptual import (
     load_perceptual_loss,
     pattern,
     random_network,
+    read_array,
 )
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
@@ -116,6 +117,16 @@ def test_a_file_of_another_format(tmp_path):
     (tmp_path / FILE).write_bytes(b'not a zip file')
     with pytest.raises(DataError, match='has no usable style'):
         load_perceptual_loss(tmp_path / FILE)
+
+
+def test_arrays_in_columns_are_read_and_compressed_ones_refused(tmp_path):
+    for name, save in (('plain', np.savez), ('compressed', np.savez_compressed)):
+        save(tmp_path / f'{name}.npz', a=np.asfortranarray(np.eye(3)[:2]))
+    with zipfile.ZipFile(tmp_path / 'plain.npz') as archive:
+        assert np.array_equal(read_array(archive, 'a', '<f8', (None, 3)), np.eye(3)[:2])
+    refused = pytest.raises(ValueError, match='its a is compressed')
+    with zipfile.ZipFile(tmp_path / 'compressed.npz') as archive, refused:
+        read_array(archive, 'a', '<f8', (None, 3))
 
 
 def test_random_filters_against_numpy():
