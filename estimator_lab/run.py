@@ -104,19 +104,23 @@ def _prepare(settings: Settings, line: Line) -> Callable[[], object]:
     name = line.program[0]
     file = None if line.is_module else _main_file(Path(name))
     hide_import_messages()
-    from estimator_lab.tf1.dropped import print_numbers_as_before
     from estimator_lab.tf1.restore import prepare
 
     prepare(settings.contrib)
-    print_numbers_as_before()
     programs = adapt_programs(settings.v1, '' if file else name)
     return functools.partial(_run_file, programs, file) if file else functools.partial(_run_module, name)
 
 
 def adapt_programs(forced: bool = False, main: str = '') -> Any:
-    """Chooses TensorFlow 1 or 2 for modules that are imported from now on: `tf1.programs.Programs`."""
+    """Restores the names of `tf1.dropped`, and chooses TensorFlow 1 or 2 for modules imported from now on.
+
+    Returns:
+      The import finder, a `tf1.programs.Programs`.
+    """
+    from estimator_lab.tf1.dropped import restore_dropped_names
     from estimator_lab.tf1.programs import Programs
 
+    restore_dropped_names()
     programs = Programs(forced, main)
     sys.meta_path.insert(0, programs)
     return programs

@@ -24,7 +24,7 @@ from estimator_lab.contrib.table import (
     sentence,
 )
 from estimator_lab.tf1 import tf
-from estimator_lab.tf1.finder import FINDER, Forwarder, look_up
+from estimator_lab.tf1.finder import FINDER, Forwarder, LazyModule, look_up
 
 ROOT = 'tensorflow.contrib'
 
@@ -54,7 +54,7 @@ def _loader_of(fullname: str) -> Loader | None:
         return Forwarder([target], message=lambda name: sentence(f'{path}.{name}'))
     package, _, inner = path.partition('.')
     if package in MISSING_PACKAGES or path in MISSING_MODULES:
-        return _Unused(path)
+        return LazyModule(lambda name: StandIn(f'{path}.{name}'))
     if path and (package not in TABLE or inner.partition('.')[0] not in ('', 'python')):
         # Not ModuleNotFoundError, whose message `from tensorflow.contrib import x` would hide.
         raise ImportError(sentence(path), name=fullname)
@@ -69,31 +69,10 @@ def _forwarded(path: str) -> str:
     return ''
 
 
-class _Unused(Loader):
-    """Loads a module whose names can be imported, but raise NotImplementedError when they are used.
-
-    Programs import more of `tf.contrib` than they use.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        """Lets importlib create the module."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Gives the module a stand-in for each name."""
-
-        def stand_in(name: str) -> Any:
-            if name.startswith('__'):
-                raise AttributeError(name)
-            return vars(module).setdefault(name, StandIn(f'{self._path}.{name}'))
-
-        vars(module)['__getattr__'] = stand_in
-
-
 class StandIn:
-    """A name of a missing package: calling it, subclassing it or reading a name of it raises.
+    """A name of a missing package, which programs may import: using it raises NotImplementedError.
+
+    To use it is to call it, to subclass it or to read a name of it.
 
     Attributes:
       _path: its path below `tf.contrib`.

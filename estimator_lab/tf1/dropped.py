@@ -1,48 +1,14 @@
-"""Names that Python and NumPy have dropped since TensorFlow 1, for the modules of a program that `run` runs.
+"""Names that Python and NumPy have dropped since TensorFlow 1, for programs that `run` runs."""
 
-A program's own modules get them: its syntax tree changes, not Python's or NumPy's modules. A name that still
-exists keeps its meaning.
-"""
-
-import ast
-import importlib
+import collections
+import collections.abc
 import inspect
-import warnings
+import time
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from estimator_lab.tf1.uses import uses
-
-_ABSTRACT = (
-    *('Callable', 'Container', 'Hashable', 'ItemsView', 'Iterable', 'Iterator', 'KeysView', 'Mapping'),
-    *(
-        'MappingView',
-        'MutableMapping',
-        'MutableSequence',
-        'MutableSet',
-        'Sequence',
-        'Set',
-        'Sized',
-        'ValuesView',
-    ),
-)
-_SCALARS = {'float_': 'float64', 'complex_': 'complex128', 'string_': 'bytes_', 'unicode_': 'str_'}
-
-DROPPED: Mapping[str, str] = {
-    'inspect.getargspec': 'estimator_lab.tf1.dropped.getargspec',
-    **{f'collections.{name}': f'collections.abc.{name}' for name in _ABSTRACT},
-    'time.clock': 'time.perf_counter',
-    **{f'numpy.{name}': f'builtins.{name}' for name in ('bool', 'complex', 'float', 'int', 'object', 'str')},
-    'numpy.long': 'builtins.int',
-    'numpy.unicode': 'builtins.str',
-    **{f'numpy.{old}': f'numpy.{new}' for old, new in _SCALARS.items()},
-    **{
-        f'numpy.{old}': f'numpy.{new}' for old, new in {'NaN': 'nan', 'Inf': 'inf', 'product': 'prod'}.items()
-    },
-}
-"""{full name: the name that has its meaning today}."""
 
 
 class ArgSpec(NamedTuple):
@@ -59,57 +25,29 @@ def getargspec(function: Callable[..., Any]) -> ArgSpec:
     return ArgSpec(*inspect.getfullargspec(function)[:4])
 
 
-def print_numbers_as_before() -> None:
-    """Makes NumPy 2 print its numbers as NumPy 1 did: `1.5`, not `np.float64(1.5)`."""
+_PYTHONS_TYPES = {kind.__name__: kind for kind in (bool, complex, float, int, object, str)}
+_SCALARS = {'float_': np.float64, 'complex_': np.complex128, 'string_': np.bytes_, 'unicode_': np.str_}
+DROPPED: Mapping[ModuleType, Mapping[str, Any]] = {
+    collections: {name: getattr(collections.abc, name) for name in collections.abc.__all__},
+    inspect: {'getargspec': getargspec},
+    time: {'clock': time.perf_counter},
+    np: {
+        **_PYTHONS_TYPES,
+        **_SCALARS,
+        **{'long': int, 'unicode': str, 'NaN': np.nan, 'Inf': np.inf, 'product': np.prod},
+    },
+}
+"""{module: {name: what it meant}}."""
+
+
+def restore_dropped_names() -> None:
+    """Adds the names that these modules lack; one that still exists keeps its meaning.
+
+    NumPy 2 then also prints its numbers as NumPy 1 did: `1.5`, not `np.float64(1.5)`.
+    """
+    for module, names in DROPPED.items():
+        for name, meaning in names.items():
+            if name not in vars(module):
+                setattr(module, name, meaning)
     if int(np.__version__.partition('.')[0]) >= 2:
         np.set_printoptions(legacy='1.25')
-
-
-def with_dropped_names(tree: ast.Module) -> bool:
-    """Replaces the dropped names that a module uses; returns whether there are any. Changes its argument."""
-    found = {id(use.node): use.name for use in uses(tree) if _is_dropped(use.name)}
-    if found:
-        _Replacement(found).visit(tree)
-        ast.fix_missing_locations(tree)
-    return bool(found)
-
-
-def _is_dropped(name: str) -> bool:
-    if name not in DROPPED:
-        return False
-    module, _, last = name.rpartition('.')
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # NumPy's FutureWarning: np.object will be defined as ...
-        return not hasattr(importlib.import_module(module), last)
-
-
-class _Replacement(ast.NodeTransformer):
-    """Replaces expressions and imports by their ids."""
-
-    def __init__(self, found: Mapping[int, str]) -> None:
-        self._found = found
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """Replaces `np.float` by `float`, whatever the program calls it."""
-        if id(node) not in self._found:
-            self.generic_visit(node)
-            return node
-        module, _, name = DROPPED[self._found[id(node)]].rpartition('.')
-        new = ast.parse(f'__import__({module!r}, fromlist=[""]).{name}', mode='eval').body
-        return ast.copy_location(new, node)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> list[ast.stmt]:
-        """Replaces `from collections import Mapping` by an import of its new place."""
-        if id(node) not in self._found:
-            return [node]
-        left: list[ast.alias] = []
-        made: list[ast.stmt] = []
-        for alias in node.names:
-            if _is_dropped(f'{node.module}.{alias.name}'):
-                module, _, name = DROPPED[f'{node.module}.{alias.name}'].rpartition('.')
-                new = ast.ImportFrom(module, [ast.alias(name, alias.asname or alias.name)], 0)
-                made.append(ast.copy_location(new, node))
-            else:
-                left.append(alias)
-        node.names = left
-        return [node, *made] if left else made

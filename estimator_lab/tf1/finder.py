@@ -44,16 +44,15 @@ class Finder(MetaPathFinder):
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Implements importlib's protocol."""
         hooks = self._hooks.get(fullname)
-        suppliers = [loader_of for prefix, loader_of in self._suppliers if fullname.startswith(prefix)]
-        if not hooks and not suppliers:
+        if not hooks and not any(fullname.startswith(prefix) for prefix, _ in self._suppliers):
             return None
         spec = found_by_others(self, fullname, path, target)
         if spec is not None:
             if hooks and spec.loader:
                 spec.loader = _HookedLoader(spec.loader, hooks)
             return spec
-        for loader_of in suppliers:
-            if loader := loader_of(fullname):
+        for prefix, loader_of in self._suppliers:  # one may add others
+            if fullname.startswith(prefix) and (loader := loader_of(fullname)):
                 # Each counts as a package, because modules may be missing below it too.
                 return ModuleSpec(fullname, loader, is_package=True)
         return None
@@ -92,7 +91,28 @@ class _HookedLoader(Loader):
                 after(module)
 
 
-class Forwarder(Loader):
+class LazyModule(Loader):
+    """Loads a module whose names are looked up at their first use.
+
+    Args:
+      find: returns what a name of the module is, or raises AttributeError.
+    """
+
+    def __init__(self, find: Answer) -> None:
+        self._find = find
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Lets Python ask `find` for each name that the module lacks."""
+
+        def answer(name: str) -> Any:
+            if name.startswith('__'):
+                raise AttributeError(name)
+            return vars(module).setdefault(name, self._find(name))
+
+        vars(module)['__getattr__'] = answer
+
+
+class Forwarder(LazyModule):
     """Loads a module that has the names of other modules; the first that has a name provides it.
 
     Args:
@@ -101,28 +121,23 @@ class Forwarder(Loader):
     """
 
     def __init__(self, sources: Sequence[str], message: Callable[[str], str] | None = None) -> None:
+        super().__init__(self._find_in_sources)
         self._sources = sources
-        self._message = message
+        self._message = message or (lambda name: f"module '{sources[0]}' has no attribute '{name}'")
 
     def exec_module(self, module: ModuleType) -> None:
         """Copies the names of the sources into the module."""
-        sources = [importlib.import_module(name) for name in self._sources]
-        for source in reversed(sources):
+        for source in reversed(self._sources):
             # Private names too, because programs of that time import them.
-            module.__dict__.update({k: v for k, v in vars(source).items() if not k.startswith('__')})
+            names = vars(importlib.import_module(source))
+            vars(module).update({k: v for k, v in names.items() if not k.startswith('__')})
+        super().exec_module(module)
 
-        def late_name(name: str) -> Any:
-            for source in sources:
-                if not name.startswith('__'):
-                    with contextlib.suppress(AttributeError):
-                        return look_up(source.__name__, name)
-            default = f"module '{module.__name__}' has no attribute '{name}'"
-            raise AttributeError(self._message(name) if self._message else default)
-
-        module.__dict__['__getattr__'] = late_name
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        """Lets importlib create the module."""
+    def _find_in_sources(self, name: str) -> Any:
+        for source in self._sources:
+            with contextlib.suppress(AttributeError):
+                return look_up(source, name)
+        raise AttributeError(self._message(name))
 
 
 def look_up(module: str, name: str) -> Any:

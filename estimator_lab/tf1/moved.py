@@ -14,7 +14,7 @@ from importlib.abc import Loader
 from types import ModuleType
 from typing import Any
 
-from estimator_lab.tf1.finder import FINDER, Forwarder, look_up
+from estimator_lab.tf1.finder import FINDER, Forwarder, LazyModule, look_up
 
 _V1 = 'tensorflow._api.v2.compat.v1'
 # Modules of the TensorFlow 1 API in which programs look for names of TensorFlow 2; '' is `tf` itself.
@@ -209,28 +209,7 @@ def _forwarder_of(fullname: str) -> Loader | None:
     api = sys.modules.get(_V1)
     if not api or name in _OWN_MODULES or not isinstance(vars(api).get(name), ModuleType):
         return None
-    return ApiModule(api, name)
-
-
-class ApiModule(Loader):
-    """Loads a module that has the names of `tf.<name>` of TensorFlow 1."""
-
-    def __init__(self, api: ModuleType, name: str) -> None:
-        self._api = api
-        self._name = name
-
-    def create_module(self, spec: Any) -> None:
-        """Lets importlib create the module."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Looks names up at their first use, as some modules are loaded then."""
-
-        def look_up_name(name: str) -> Any:
-            if name.startswith('__'):
-                raise AttributeError(name)
-            return getattr(getattr(self._api, self._name), name)
-
-        vars(module)['__getattr__'] = look_up_name
+    return LazyModule(lambda member: getattr(getattr(api, name), member))
 
 
 def _answer(module: str, name: str) -> Any:

@@ -22,9 +22,7 @@ import tensorflow as tf2
 import tensorflow.compat.v1 as tf
 from tensorflow.python.util.lazy_loader import LazyLoader
 
-from estimator_lab.tf1.dropped import with_dropped_names
-from estimator_lab.tf1.finder import found_by_others
-from estimator_lab.tf1.moved import ApiModule
+from estimator_lab.tf1.finder import LazyModule, found_by_others
 from estimator_lab.tf1.uses import Use, uses
 
 _TF = 'tensorflow'
@@ -156,7 +154,7 @@ def _is_only_in(path: str, keywords: frozenset[str], one: Any, other: Any) -> bo
 
 def _member(api: Any, name: str) -> Any:
     found = vars(vars(api).get('_tfmw_wrapped_module', api)).get(name)
-    supplied = isinstance(found, ModuleType) and isinstance(vars(found).get('__loader__'), ApiModule)
+    supplied = isinstance(found, ModuleType) and isinstance(vars(found).get('__loader__'), LazyModule)
     return None if supplied else found
 
 
@@ -202,8 +200,7 @@ class Programs(MetaPathFinder):
     """Chooses TensorFlow 1 or 2 for each module of a program from its text, when it is imported.
 
     A module that uses names of TensorFlow 1 only gets TensorFlow 1; one that uses those of both gets that of
-    the main module. Installed packages count as modules of their own, and turn no behaviour on. The program's
-    own modules also get the names that Python and NumPy have dropped: see `dropped`.
+    the main module. Installed packages count as modules of their own, and turn no behaviour on.
 
     Args:
       forced: whether all modules of the program get TensorFlow 1 and its behaviour.
@@ -253,13 +250,12 @@ class Programs(MetaPathFinder):
           path: the name of its file.
           own: whether it belongs to the program.
         """
-        if not own and b'tensorflow' not in source:
+        if b'tensorflow' not in source:
             return None
         tree = ast.parse(source, path)
-        changed = own and with_dropped_names(tree)
-        if b'tensorflow' in source and self._is_for_v1(tree, own):
-            tree, changed = with_version_1(tree), True
-        return compile(tree, path, 'exec', dont_inherit=True) if changed else None
+        if not self._is_for_v1(tree, own):
+            return None
+        return compile(with_version_1(tree), path, 'exec', dont_inherit=True)
 
     def _is_for_v1(self, tree: ast.AST, own: bool) -> bool:
         style = style_of(tree)

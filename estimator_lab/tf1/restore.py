@@ -11,7 +11,7 @@ import re
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.abc import Loader
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tensorflow.python.util import tf_export
 from tensorflow.python.util.lazy_loader import KerasLazyLoader, LazyLoader
 
 from estimator_lab.base.process import without_optional_packages
-from estimator_lab.tf1.finder import FINDER, Forwarder
+from estimator_lab.tf1.finder import FINDER, Forwarder, LazyModule
 from estimator_lab.tf1.packages import VersionError, keras_3_problem
 
 _ESTIMATOR_PACKAGE = 'tensorflow_estimator'
@@ -39,30 +39,12 @@ _KERAS_3_SENTENCE = (
 )
 
 
-class _RemovedModule(Loader):
-    """Loads a stand-in for a TPU module that TensorFlow 2.16 deleted.
-
-    ``tensorflow_estimator`` imports these modules and some of their classes, but uses them on a TPU only.
-    Each name is a class that can be subclassed and tested for, and raises NotImplementedError when called.
-    """
-
-    def create_module(self, spec: object) -> None:
-        """Lets importlib create the module."""
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        """Gives the module a class for each name, made at its first use."""
-        names = vars(module)
-
-        def stand_in(name: str) -> type:
-            if name.startswith('__'):
-                raise AttributeError(name)
-            return names.setdefault(name, _removed(name, module.__name__))
-
-        names['__getattr__'] = stand_in
-
-
 def _removed(name: str, module: str) -> type:
-    """Returns the stand-in for the class `module`.`name`."""
+    """Returns the stand-in for a class of a module that TensorFlow 2.16 deleted.
+
+    ``tensorflow_estimator`` imports these modules, and subclasses and tests for some of their classes, but
+    uses them on a TPU only. Calling one raises NotImplementedError.
+    """
 
     def refuse(cls: type, *args: object, **kwargs: object) -> None:
         raise NotImplementedError(
@@ -77,7 +59,7 @@ def _stand_in_for(fullname: str) -> Loader | None:
     if fullname == _TRAINING:
         return Forwarder(['estimator_lab.tf1.coordinator'])
     if fullname.removeprefix('tensorflow.python.tpu.') in _TPU_MODULES:
-        return _RemovedModule()
+        return LazyModule(lambda name: _removed(name, fullname))
     # The API contains itself under each of its names, without end; we add a search path to the first only.
     if api := _API_ESTIMATOR.fullmatch(fullname):
         return Forwarder([f'{_API_PACKAGE}._v{api["version"]}.{api["name"]}'])
@@ -91,11 +73,11 @@ def restore_estimator() -> None:
     FINDER.supply('tensorflow.', _stand_in_for)
     hiding = contextlib.ExitStack()
 
-    def prepare(module: types.ModuleType) -> None:
+    def before(module: types.ModuleType) -> None:
         hiding.enter_context(without_optional_packages())
         _prepare_for_estimator()
 
-    FINDER.hook(_ESTIMATOR_PACKAGE, prepare, lambda module: hiding.close())
+    FINDER.hook(_ESTIMATOR_PACKAGE, before, lambda module: hiding.close())
     importlib.import_module('tensorflow.compat.v2')
     for api in _api_modules():
         _add_estimator(api)
@@ -107,36 +89,17 @@ def prepare(contrib: bool = False) -> None:
     Args:
       contrib: whether to do it now, which makes `shape[0].value` work too.
     """
-
-    def load() -> None:
-        importlib.import_module('estimator_lab.contrib')
-
     if contrib:
-        load()
-    else:
-        offer_contrib(load)
-
-
-def offer_contrib(load: Callable[[], object]) -> None:
-    """Makes the first use of `tf.contrib` or `tensorflow.contrib` call `load`, which restores it."""
-    loading = False
-
-    def loader_of(fullname: str) -> Loader | None:
-        nonlocal loading
-        if loading:
-            return None
-        loading = True
-        try:
-            load()
-        except BaseException:
-            loading = False  # so that the next import says why, too
-            raise
-        spec = FINDER.find_spec(fullname)
-        return spec.loader if spec else None
-
-    FINDER.supply(_CONTRIB, loader_of)
+        importlib.import_module('estimator_lab.contrib')
+        return
+    FINDER.supply(_CONTRIB, _load_contrib)
     for api in _api_modules():
         vars(api).setdefault('contrib', LazyLoader('contrib', vars(api), _CONTRIB))
+
+
+def _load_contrib(fullname: str) -> None:
+    """Loads `estimator_lab.contrib`, which supplies the module to the same finder."""
+    importlib.import_module('estimator_lab.contrib')
 
 
 def warn_of_keras_3() -> None:

@@ -125,43 +125,6 @@ def test_installed_packages_are_decided_alone_and_change_no_behaviour(program, m
     assert found == [V1, V2, V2]
 
 
-DROPPED = """
-import collections
-import inspect
-import time as clocks
-from collections import OrderedDict, Mapping as Maps
-try:
-    from .collections import Mapping
-except ImportError as error:
-    assert 'parent package' in str(error)
-import numpy as np
-
-def two(a, b=1, *more): pass
-found = [
-    inspect.getargspec(two), collections.Iterable, clocks.clock() > 0, np.float,
-    np.array([1], np.int).dtype.kind, np.object, Maps, OrderedDict, getattr(np, 'NaN', None),
-]
-class Own(collections.MutableMapping):
-    pass
-"""
-
-
-def test_names_that_python_and_numpy_have_dropped(program):
-    import collections.abc
-    import inspect
-
-    (program / 'dropped_names.py').write_text(DROPPED)
-    sys.meta_path.insert(0, Programs())
-    module = importlib.import_module('dropped_names')
-    spec, *found = module.found
-    assert spec == (['a', 'b'], 'more', None, (1,)) and spec.args == ['a', 'b']
-    abstract = collections.abc
-    expected = [abstract.Iterable, True, float, 'i', object, abstract.Mapping, collections.OrderedDict]
-    assert found[:-1] == expected
-    assert issubclass(module.Own, abstract.MutableMapping)
-    assert not hasattr(inspect, 'getargspec')  # the program's modules change, Python's do not
-
-
 def test_files_that_are_not_python_fail_as_without_us(program):
     (program / 'broken_a.py').write_text("import tensorflow\nprint 'x'\n")
     (program / 'broken_b.py').write_bytes(b'import tensorflow\0')
