@@ -15,12 +15,11 @@ def make_export_strategy(
     assets_extra: Any = None,
     as_text: bool = False,
     exports_to_keep: int | None = 5,
-    strip_default_attrs: bool | None = None,
+    **unused: Any,
 ) -> Any:
     """Returns a tf.estimator.LatestExporter for `Experiment(export_strategies=...)`.
 
-    `default_output_alternative_key` and `strip_default_attrs` have no effect: tf.estimator exports all
-    outputs, and always strips default attributes.
+    `default_output_alternative_key` has no effect, as tf.estimator exports all outputs.
     """
     return tf.estimator.LatestExporter('Servo', serving_input_fn, assets_extra, as_text, exports_to_keep)
 
@@ -41,11 +40,9 @@ class Experiment:
         eval_steps: int | None = 100,
         train_monitors: Sequence[Any] | None = None,
         eval_hooks: Sequence[Any] | None = None,
-        local_eval_frequency: int | None = None,
+        *,
         eval_delay_secs: int = 120,
         continuous_eval_throttle_secs: int = 60,
-        min_eval_frequency: int | None = None,
-        delay_workers_by_global_step: bool = False,
         export_strategies: Any = None,
         saving_listeners: Sequence[Any] | None = None,
         **unused: Any,
@@ -54,32 +51,31 @@ class Experiment:
             estimator.default_metrics = eval_metrics
         elif eval_metrics is not None:
             raise ValueError('`eval_metrics` must be None with a tf.estimator.Estimator.')
-        several = isinstance(export_strategies, list | tuple)
-        self.estimator, self.train_steps, self.eval_steps = estimator, train_steps, eval_steps
-        self._inputs = train_input_fn, eval_input_fn
-        self._hooks, self._eval_hooks = list(train_monitors or []), list(eval_hooks or [])
-        self._seconds = {'start_delay_secs': eval_delay_secs, 'throttle_secs': continuous_eval_throttle_secs}
-        self._exporters = export_strategies if several else [export_strategies] if export_strategies else []
-        self._listeners = saving_listeners
-
-    def extend_train_hooks(self, additional_hooks: Sequence[Any]) -> None:
-        """Adds hooks for training."""
-        self._hooks += additional_hooks
+        exporters = export_strategies if isinstance(export_strategies, list | tuple) else [export_strategies]
+        self.estimator = estimator
+        self._train = tf.estimator.TrainSpec(
+            train_input_fn, train_steps, train_monitors, saving_listeners=saving_listeners
+        )
+        self._eval = tf.estimator.EvalSpec(
+            eval_input_fn,
+            eval_steps,
+            hooks=eval_hooks,
+            exporters=[each for each in exporters if each],
+            start_delay_secs=eval_delay_secs,
+            throttle_secs=continuous_eval_throttle_secs,
+        )
 
     def train(self, delay_secs: float | None = None) -> Any:
         """Trains up to `train_steps`; returns the Estimator."""
+        spec = self._train
         return self.estimator.train(
-            self._inputs[0],
-            hooks=self._hooks,
-            max_steps=self.train_steps,
-            saving_listeners=self._listeners,
+            spec.input_fn, spec.hooks, max_steps=spec.max_steps, saving_listeners=spec.saving_listeners
         )
 
     def evaluate(self, delay_secs: float | None = None, name: str | None = None) -> Any:
         """Evaluates the latest checkpoint; returns its metrics."""
-        return self.estimator.evaluate(
-            input_fn=self._inputs[1], steps=self.eval_steps, hooks=self._eval_hooks, name=name
-        )
+        spec = self._eval
+        return self.estimator.evaluate(input_fn=spec.input_fn, steps=spec.steps, hooks=spec.hooks, name=name)
 
     def train_and_evaluate(self) -> Any:
         """Trains, evaluates each checkpoint, and exports.
@@ -87,25 +83,9 @@ class Experiment:
         Returns:
           The metrics of the last evaluation, and the results of the exporters.
         """
-        train_input_fn, eval_input_fn = self._inputs
-        train = tf.estimator.TrainSpec(
-            train_input_fn, self.train_steps, self._hooks, saving_listeners=self._listeners
-        )
-        evaluate = tf.estimator.EvalSpec(
-            eval_input_fn,
-            self.eval_steps,
-            hooks=self._eval_hooks,
-            exporters=self._exporters or None,
-            **self._seconds,
-        )
-        return tf.estimator.train_and_evaluate(self.estimator, train, evaluate)
+        return tf.estimator.train_and_evaluate(self.estimator, self._train, self._eval)
 
     continuous_train_and_eval = local_run = train_and_evaluate
-
-    def test(self) -> Any:
-        """Trains and evaluates for one step each."""
-        self.estimator.train(self._inputs[0], hooks=self._hooks, steps=1)
-        return self.estimator.evaluate(input_fn=self._inputs[1], steps=1, hooks=self._eval_hooks), []
 
 
 def run(
@@ -121,18 +101,10 @@ def run(
 
     Raises:
       ValueError: if not exactly one of `output_dir` and `run_config` is given, or there is no such method.
-      TypeError: if experiment_fn returns something else.
     """
     if (output_dir is None) == (run_config is None):
         raise ValueError('Must provide either `output_dir` or `run_config`, not both.')
-    if run_config is None:
-        experiment = experiment_fn(output_dir)
-    elif run_config.model_dir is None:
-        raise ValueError('Must specify a model directory `model_dir` in `run_config`.')
-    else:
-        experiment = experiment_fn(run_config, hparams)
-    if not isinstance(experiment, Experiment):
-        raise TypeError(f'Experiment builder did not return an Experiment instance, got {type(experiment)}.')
+    experiment = experiment_fn(output_dir) if run_config is None else experiment_fn(run_config, hparams)
     method = getattr(experiment, schedule or 'train_and_evaluate', None)
     if not callable(method):
         raise ValueError(f'Schedule references non-existent task {schedule}.')

@@ -7,11 +7,8 @@ from typing import Any, NamedTuple
 from estimator_lab.tf1 import tf
 
 _SERVING_DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+_LABELS = ('labels', 'label', 'targets', 'target')
 _Metrics = Mapping[Any, Any]
-
-
-class NotFittedError(ValueError, AttributeError):
-    """An Estimator without a checkpoint cannot evaluate or predict."""
 
 
 class ModeKeys:
@@ -167,28 +164,20 @@ class MetricSpec:
           KeyError: if there is none with that key.
         """
         names = list(inspect.signature(self.metric_fn).parameters)
-        predicted = _chosen('prediction', predictions, self.prediction_key)
-        label = next((name for name in names if name in ('labels', 'label', 'targets', 'target')), None)
-        named = {}
+        label = next((name for name in names if name in _LABELS), None)
+        # The metrics of tf.metrics start with the labels, those of tf.contrib.metrics with the predictions.
+        prediction = next(name for name in names if name != label)
+        arguments = {prediction: _chosen('prediction', predictions, self.prediction_key)}
+        if label is not None:
+            arguments[label] = _chosen('label', labels, self.label_key)
         if self.weight_key is not None:
-            named['weight' if 'weight' in names else 'weights'] = inputs[self.weight_key]
-        if label is None:
-            return self.metric_fn(predicted, **named)
-        given = _chosen('label', labels, self.label_key)
-        # The order of the first two differs: those of tf.metrics start with the labels.
-        pair = (given, predicted) if names[0] == label else (predicted, given)
-        if label in names[:2]:
-            return self.metric_fn(*pair, **named)
-        return self.metric_fn(predicted, **{label: given}, **named)
+            arguments['weight' if 'weight' in names else 'weights'] = inputs[self.weight_key]
+        return self.metric_fn(**arguments)
 
 
 def _chosen(kind: str, values: Any, key: str | None) -> Any:
     if not isinstance(values, Mapping):
         return values
-    if key is None:
-        if len(values) != 1:
-            raise ValueError(f'MetricSpec needs a {kind}_key, as there are several: {sorted(values)}.')
-        return next(iter(values.values()))
-    if key not in values:
-        raise KeyError(f'{kind}_key={key!r} is not among {sorted(values)}.')
-    return values[key]
+    if key is None and len(values) > 1:
+        raise ValueError(f'MetricSpec needs a {kind}_key, as there are several: {sorted(values)}.')
+    return next(iter(values.values())) if key is None else values[key]

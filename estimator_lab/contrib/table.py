@@ -163,21 +163,25 @@ tf_slim.layers.layers: *
     sequence_input_from_feature_columns shared_embedding_columns weighted_sum_from_feature_columns
 ! use tf.recompute_grad: recompute_grad
 [learn]
-estimator_lab.contrib.learn: MetricSpec ModeKeys ModelFnOps NotFittedError PredictionKey ProblemType RunConfig
-estimator_lab.contrib.learn_estimator: Estimator SKCompat
+estimator_lab.contrib.learn: MetricSpec ModeKeys ModelFnOps PredictionKey ProblemType RunConfig
+estimator_lab.contrib.learn_estimator: Estimator
 estimator_lab.contrib.learn_canned:
     DNNClassifier DNNLinearCombinedClassifier DNNLinearCombinedRegressor DNNRegressor LinearClassifier
     LinearRegressor
 estimator_lab.contrib.learn_input:
-    InputFnOps build_default_serving_input_fn build_parsing_serving_input_fn
-    infer_real_valued_columns_from_input
-    infer_real_valued_columns_from_input_fn read_batch_features read_batch_record_features
+    InputFnOps build_parsing_serving_input_fn infer_real_valued_columns_from_input
 estimator_lab.contrib.experiment: Experiment make_export_strategy
 tf.estimator: NanLossDuringTrainingError
 ! use the class of the same name in tf.estimator: DNNEstimator DNNLinearCombinedEstimator LinearEstimator
 ! use tf.contrib.learn.LinearClassifier: LogisticRegressor
 ! use tf.estimator.LatestExporter: ExportStrategy
 ! use tf.contrib.learn.Estimator: BaseEstimator Trainable
+! use the Estimator itself, whose fit, evaluate and predict accept x, y and batch_size: SKCompat
+! use tf.contrib.layers.real_valued_column: infer_real_valued_columns_from_input_fn
+! use tf.estimator.export.build_raw_serving_input_receiver_fn: build_default_serving_input_fn
+! use tf.data.experimental.make_batched_features_dataset:
+    read_batch_features read_batch_record_features read_keyed_batch_features
+! use tf.train.latest_checkpoint, to see whether there is a checkpoint: NotFittedError
 ! {_TRAIN_AND_EVALUATE}: Evaluable evaluate train
 ! use tf.contrib.factorization.KMeansClustering: KMeansClustering
 ! use tf.keras.preprocessing.text.Tokenizer: preprocessing VocabularyProcessor

@@ -277,7 +277,7 @@ def test_a_package_that_never_existed_cannot_be_imported():
         ('opt.python.training.lars_optimizer', 'LARSOptimizer'),
         ('rnn.python.ops.rnn_cell', 'LayerNormBasicLSTMCell'),
         ('saved_model.python.saved_model.reader', 'read_saved_model get_saved_model_tag_sets'),
-        ('learn.python.learn.learn_io', 'read_batch_record_features'),
+        ('learn.python.learn.learn_io', 'numpy_input_fn'),
     ],
 )
 def test_modules_of_1_15_have_their_names(path, names):
