@@ -164,23 +164,7 @@ class TimeReversedFusedRNN:
         return reverse(outputs), state
 
 
-class CellOfUnits(_Cell):
-    """A cell whose state has the size of its output, `num_units`, as that of a GRU."""
-
-    _num_units: int
-
-    @property
-    def state_size(self) -> int:
-        """The size of the state."""
-        return self._num_units
-
-    @property
-    def output_size(self) -> int:
-        """The size of the output."""
-        return self._num_units
-
-
-class LayerNormBasicLSTMCell(CellOfUnits):
+class LayerNormBasicLSTMCell(_Cell):
     """An LSTM with layer normalization (Ba et al. 2016) and recurrent dropout (Semeniuta et al. 2016)."""
 
     def __init__(
@@ -209,6 +193,11 @@ class LayerNormBasicLSTMCell(CellOfUnits):
     def state_size(self) -> Any:
         """The sizes of state and output."""
         return _LSTMStateTuple(self._num_units, self._num_units)
+
+    @property
+    def output_size(self) -> int:
+        """The size of the output."""
+        return self._num_units
 
     def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
         """Returns the output [batch, units] and the next state, of inputs [batch, inputs]."""
@@ -239,40 +228,3 @@ class LayerNormBasicLSTMCell(CellOfUnits):
             beta = tf.get_variable('beta', [self._num_units], initializer=shift)
         mean, variance = tf.nn.moments(values, [1], keep_dims=True)
         return tf.nn.batch_normalization(values, mean, variance, beta, gamma, 1e-12)
-
-
-def LSTMBlockCell(  # noqa: N802 - a class in 1.15
-    num_units: int,
-    forget_bias: float = 1.0,
-    cell_clip: float | None = None,
-    use_peephole: bool = False,
-    dtype: Any = None,
-    reuse: bool | None = None,
-    name: str = 'lstm_cell',
-) -> Any:
-    """Returns the tf.nn.rnn_cell.LSTMCell with the same variables and numbers."""
-    return tf.nn.rnn_cell.LSTMCell(
-        num_units,
-        use_peepholes=use_peephole,
-        cell_clip=cell_clip,
-        forget_bias=forget_bias,
-        reuse=reuse,
-        name=name,
-        dtype=dtype,
-    )
-
-
-def GRUBlockCellV2(  # noqa: N802 - a class in 1.15
-    num_units: int | None = None,
-    cell_size: int | None = None,
-    reuse: bool | None = None,
-    name: str = 'gru_cell',
-) -> Any:
-    """Returns the tf.nn.rnn_cell.GRUCell with the same variables and numbers.
-
-    Raises:
-      ValueError: if not exactly one size is given.
-    """
-    if (cell_size is None) == (num_units is None):
-        raise ValueError('Exactly one of num_units or cell_size must be provided.')
-    return tf.nn.rnn_cell.GRUCell(num_units or cell_size, reuse=reuse, name=name)

@@ -69,7 +69,9 @@ estimator_lab.contrib.crf:
 ! use tf.contrib.crf.crf_log_norm: CrfForwardRnnCell crf_multitag_sequence_score
 ! use tf.contrib.crf.crf_decode: CrfDecodeForwardRnnCell CrfDecodeBackwardRnnCell
 [cudnn_rnn]
-estimator_lab.contrib.cudnn_rnn: CudnnCompatibleGRUCell CudnnCompatibleLSTMCell CudnnGRU CudnnLSTM
+estimator_lab.contrib.cudnn_rnn: CudnnCompatibleLSTMCell CudnnLSTM
+! use tf.keras.layers.GRU with reset_after=True, which has the equations of cuDNN:
+    CudnnCompatibleGRUCell CudnnGRU
 ! use tf.nn.dynamic_rnn with tf.nn.rnn_cell.BasicRNNCell: CudnnRNNRelu CudnnRNNTanh
 ! use a tf.train.Saver, as the variables are those of cells: CudnnGRUSaveable CudnnLSTMSaveable
 [data]
@@ -217,13 +219,13 @@ estimator_lab.contrib.predictor: from_estimator from_saved_model
 [rnn]
 tf.nn.rnn_cell:
     BasicLSTMCell BasicRNNCell DeviceWrapper DropoutWrapper GRUCell LSTMCell LSTMStateTuple MultiRNNCell
-    RNNCell ResidualWrapper
+    RNNCell ResidualWrapper GRUBlockCellV2=GRUCell LSTMBlockCell=LSTMCell
 tf.nn: static_bidirectional_rnn static_rnn static_state_saving_rnn
 estimator_lab.contrib.rnn:
-    GRUBlockCellV2 LSTMBlockCell LSTMBlockFusedCell LayerNormBasicLSTMCell TimeReversedFusedRNN
-    stack_bidirectional_dynamic_rnn transpose_batch_time
+    LSTMBlockFusedCell LayerNormBasicLSTMCell TimeReversedFusedRNN stack_bidirectional_dynamic_rnn
+    transpose_batch_time
 ! use tf.nn.static_bidirectional_rnn once for each layer: stack_bidirectional_rnn
-! use tf.contrib.rnn.GRUBlockCellV2, whose variables have other names: GRUBlockCell
+! use tf.nn.rnn_cell.GRUCell, whose variables have other names: GRUBlockCell
 ! use tf.contrib.seq2seq.AttentionWrapper: AttentionCellWrapper
 ! use tf.layers.dense before or after the cell: InputProjectionWrapper OutputProjectionWrapper
 ! use tf.nn.rnn_cell.LSTMCell, which is another cell: NASCell UGRNNCell PhasedLSTMCell GridLSTMCell

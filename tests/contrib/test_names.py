@@ -48,6 +48,8 @@ OTHER_NAMES = {
     'lookup.string_to_index_table_from_tensor': 'index_table_from_tensor',
     'metrics.confusion_matrix': 'confusion_matrix_v1',
     'summary.all_summary_ops': 'all_v2_summary_ops',
+    'rnn.GRUBlockCellV2': 'GRUCell',
+    'rnn.LSTMBlockCell': 'LSTMCell',
     'tfprof.model_analyzer': 'tensorflow.python.profiler.model_analyzer',
     'tfprof.tfprof_logger': 'tensorflow.python.profiler.tfprof_logger',
     'util.make_ndarray': 'MakeNdarray',
@@ -62,7 +64,7 @@ OURS = {
     'lookup': ['HashTable', 'index_table_from_tensor'],
     'opt': ['AdamWOptimizer', 'LazyAdamOptimizer'],
     'layers': ['embed_sequence', 'real_valued_column'],
-    'rnn': ['LSTMBlockCell', 'LSTMBlockFusedCell'],
+    'rnn': ['LSTMBlockFusedCell'],
     'tpu': ['CrossShardOptimizer'],
     'training': ['HParams'],
 }

@@ -40,8 +40,7 @@ def cells():
     rnn = tf.contrib.rnn
     made = {
         'lstm_block': lambda: rnn.LSTMBlockCell(3),
-        'lstm_block_peephole': lambda: rnn.LSTMBlockCell(3, cell_clip=0.3, use_peephole=True),
-        'gru_block_2': lambda: rnn.GRUBlockCellV2(cell_size=3),
+        'gru_block_2': lambda: rnn.GRUBlockCellV2(num_units=3),
         'layer_norm': lambda: rnn.LayerNormBasicLSTMCell(8, norm_gain=0.5, norm_shift=0.1),
         'plain': lambda: rnn.LayerNormBasicLSTMCell(3, layer_norm=False, activation=tf.nn.relu),
     }
@@ -61,54 +60,47 @@ def cells():
 
 def cudnn_cells():
     """Two layers of compatible cells, in one direction and both, with lengths, and with gradients."""
-    cudnn, rnn = tf.contrib.cudnn_rnn, tf.nn.rnn_cell
-    makers = {
-        'lstm': lambda: cudnn.CudnnCompatibleLSTMCell(3),
-        'gru': lambda: cudnn.CudnnCompatibleGRUCell(3),
-        'gru_initialized': lambda: cudnn.CudnnCompatibleGRUCell(3, kernel_initializer=tf.zeros_initializer()),
-        'tanh': lambda: rnn.BasicRNNCell(3, tf.tanh),
-        'relu': lambda: rnn.BasicRNNCell(3, tf.nn.relu),
-    }
+
+    def make():
+        return tf.contrib.cudnn_rnn.CudnnCompatibleLSTMCell(3)
+
     found = {}
-    for case, make in makers.items():
-        for both in (False, True):
-            with tf.Graph().as_default(), tf.variable_scope('net', initializer=weights):
-                x = tf.constant(wave(3, 5, 4))
-                if both:
-                    outputs, *states = tf.contrib.rnn.stack_bidirectional_dynamic_rnn(
-                        [make(), make()], [make(), make()], x, dtype=tf.float32, sequence_length=[5, 0, 2]
-                    )
-                else:
-                    cell = rnn.MultiRNNCell([make(), make()])
-                    outputs, states = tf.nn.dynamic_rnn(cell, x, [5, 0, 2], dtype=tf.float32)
-                kernels = tf.trainable_variables()
-                found[case + '_both' * both] = {
-                    'names': names(tf.global_variables()),
-                    'shapes': [v.shape.as_list() for v in tf.global_variables()],
-                    'values': run(
-                        [
-                            outputs,
-                            *tf.contrib.framework.nest.flatten(states),
-                            *tf.gradients(tf.reduce_sum(tf.square(outputs)), [*kernels, x]),
-                        ]
-                    ),
-                }
+    for case in ('lstm', 'lstm_both'):
+        with tf.Graph().as_default(), tf.variable_scope('net', initializer=weights):
+            x = tf.constant(wave(3, 5, 4))
+            if case == 'lstm_both':
+                outputs, *states = tf.contrib.rnn.stack_bidirectional_dynamic_rnn(
+                    [make(), make()], [make(), make()], x, dtype=tf.float32, sequence_length=[5, 0, 2]
+                )
+            else:
+                cell = tf.nn.rnn_cell.MultiRNNCell([make(), make()])
+                outputs, states = tf.nn.dynamic_rnn(cell, x, [5, 0, 2], dtype=tf.float32)
+            kernels = tf.trainable_variables()
+            found[case] = {
+                'names': names(tf.global_variables()),
+                'shapes': [v.shape.as_list() for v in tf.global_variables()],
+                'values': run(
+                    [
+                        outputs,
+                        *tf.contrib.framework.nest.flatten(states),
+                        *tf.gradients(tf.reduce_sum(tf.square(outputs)), [*kernels, x]),
+                    ]
+                ),
+            }
     return found
 
 
 def cudnn_layers():
     """What the layers save: real ones need a GPU to run, but not to be built."""
-    cudnn = tf.contrib.cudnn_rnn
     found = {}
-    for name in ('CudnnLSTM', 'CudnnGRU'):
-        for direction in ('unidirectional', 'bidirectional'):
-            with tf.Graph().as_default(), tf.variable_scope('net'):
-                layer = getattr(cudnn, name)(2, 3, direction=direction)
-                _, states = layer(tf.zeros([5, 2, 4]))
-                saved = tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
-                kept = [spec.name for each in saved for spec in each.specs]
-                found[f'{name}/{direction}'] = {
-                    'saved': sorted(kept or names(tf.global_variables())),
-                    'states': [len(states), layer.state_shape(7)],
-                }
+    for direction in ('unidirectional', 'bidirectional'):
+        with tf.Graph().as_default(), tf.variable_scope('net'):
+            layer = tf.contrib.cudnn_rnn.CudnnLSTM(2, 3, direction=direction)
+            _, states = layer(tf.zeros([5, 2, 4]))
+            saved = tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
+            kept = [spec.name for each in saved for spec in each.specs]
+            found[f'CudnnLSTM/{direction}'] = {
+                'saved': sorted(kept or names(tf.global_variables())),
+                'states': [len(states), layer.state_shape(7)],
+            }
     return found
