@@ -4,6 +4,7 @@ The heads are those of tensorflow_estimator for TensorFlow 2. Here they accept a
 and `tf.losses.Reduction`. `replicate_model_fn` uses one device; tf.distribute.MirroredStrategy uses several.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,22 +29,15 @@ def _head(kind: str, /, *args: Any, **kwargs: Any) -> Any:
             labels: Any = None,
             optimizer: Any = None,
             train_op_fn: Callable[[Any], Any] | None = None,
-            regularization_losses: Any = None,
             **more: Any,
         ) -> Any:
             """Returns the EstimatorSpec; for training, exactly one of optimizer and train_op_fn is given."""
             if optimizer is not None and train_op_fn is None:
                 # TensorFlow 2's heads expect an optimizer of Keras.
-                minimize, optimizer, step = optimizer.minimize, None, tf.train.get_global_step()
-                train_op_fn = lambda loss: minimize(loss, global_step=step)  # noqa: E731
+                train_op_fn = functools.partial(optimizer.minimize, global_step=tf.train.get_global_step())
+                optimizer = None
             return super().create_estimator_spec(
-                features,
-                mode,
-                logits,
-                labels=labels,
-                optimizer=optimizer,
-                train_op_fn=train_op_fn,
-                regularization_losses=regularization_losses,
+                features, mode, logits, labels, optimizer=optimizer, train_op_fn=train_op_fn, **more
             )
 
         def create_loss(self, features: Any, mode: str, logits: Any, labels: Any) -> list[Any]:
@@ -128,18 +122,17 @@ def forward_features(
 ) -> Any:
     """Returns an Estimator whose predictions, and exports, have features of the input too, such as ids.
 
-    Raises:
-      ValueError: at the first prediction, if there is no such feature, a prediction has its key, or it is a
-        SparseTensor that is not in `sparse_default_values`.
+    `sparse_default_values` has a value for each of the features that are a SparseTensor.
     """
     wanted = [keys] if isinstance(keys, str) else keys
+    defaults = sparse_default_values or {}
 
     def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
         spec = estimator.model_fn(features, labels, mode, config)
         if spec.predictions is None:
             return spec
         added = {
-            key: _dense(features, key, spec.predictions, sparse_default_values or {})
+            key: tf.sparse.to_dense(features[key], defaults[key]) if key in defaults else features[key]
             for key in (features if wanted is None else wanted)
         }
         outputs = dict(spec.export_outputs or {})
@@ -153,54 +146,21 @@ def forward_features(
     return tf.estimator.Estimator(model_fn, estimator.model_dir, estimator.config)
 
 
-def _dense(features: Any, key: str, predictions: Any, defaults: Mapping[str, Any]) -> Any:
-    """Returns a feature as a tensor."""
-    if key not in features:
-        raise ValueError(f'forward_features: there is no feature {key!r}. Features: {sorted(features)}')
-    if key in predictions:
-        raise ValueError(f'forward_features: the predictions already have the key {key!r}.')
-    feature = tf.convert_to_tensor_or_sparse_tensor(features[key])
-    if key in defaults:
-        return tf.sparse.to_dense(feature, defaults[key])
-    if isinstance(feature, tf.SparseTensor):
-        raise ValueError(
-            f'forward_features: the feature {key!r} is a SparseTensor. Leave it out of keys, or add it to '
-            'sparse_default_values.'
-        )
-    return feature
-
-
 def replicate_model_fn(
-    model_fn: Callable[..., Any],
-    loss_reduction: str = tf.losses.Reduction.SUM_BY_NONZERO_WEIGHTS,
-    devices: Sequence[str] | None = None,
+    model_fn: Callable[..., Any], loss_reduction: Any = None, devices: Sequence[str] | None = None
 ) -> Callable[..., Any]:
-    """Returns a model_fn that runs `model_fn` on the first device; with several GPUs, it logs a warning."""
-
-    def on_one_device(features: Any, labels: Any, mode: str, params: Any = None, config: Any = None) -> Any:
-        count = len(devices or tf.config.list_physical_devices('GPU'))
-        if count > 1:
-            tf.logging.warning(
-                'replicate_model_fn uses one of %d devices. To use all, pass the model_fn itself to an '
-                'Estimator whose RunConfig has train_distribute=tf.distribute.MirroredStrategy().',
-                count,
-            )
-        available = {'labels': labels, 'mode': mode, 'params': params, 'config': config}
-        accepted = inspect.signature(model_fn).parameters
-        with tf.device(devices[0] if devices else None):
-            return model_fn(features, **{name: available[name] for name in available if name in accepted})
-
-    return on_one_device
+    """Returns `model_fn`, which uses one device; a warning says so if there are several GPUs."""
+    count = len(devices or tf.config.list_physical_devices('GPU'))
+    if count > 1:
+        tf.logging.warning(
+            'replicate_model_fn uses one of %d devices. To use all, pass the model_fn itself to an '
+            'Estimator whose RunConfig has train_distribute=tf.distribute.MirroredStrategy().',
+            count,
+        )
+    return model_fn
 
 
-class TowerOptimizer(WrappedOptimizer):
-    """The optimizer that it wraps, or that a function without arguments returns."""
-
-    def __init__(self, optimizer_or_optimizer_fn: Any) -> None:
-        given = optimizer_or_optimizer_fn
-        optimizer = given if isinstance(given, tf.train.Optimizer) else given()
-        super().__init__(optimizer, optimizer.get_name())
-
-    def apply_gradients(self, *args: Any, **kwargs: Any) -> Any:
-        """Applies gradients as the optimizer does."""
-        return self._optimizer.apply_gradients(*args, **kwargs)
+def TowerOptimizer(optimizer_or_optimizer_fn: Any) -> Any:  # noqa: N802 - a class in 1.15
+    """Returns the optimizer, or what a function without arguments returns."""
+    given = optimizer_or_optimizer_fn
+    return given if isinstance(given, tf.train.Optimizer) else given()
