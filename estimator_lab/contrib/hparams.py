@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _ASSIGNMENT = re.compile(
-    r"""(?P<name>[a-zA-Z][\w.]*) \s*
-        (\[\s*(?P<index>\d+)\s*\])? \s* = \s*
+    r"""(?P<name>[a-zA-Z][\w.]*) \s* = \s*
         ((?P<value>[^,\[]*) | \[(?P<values>[^\]]*)\])
         ($|,\s*)""",
     re.VERBOSE,
@@ -16,8 +15,8 @@ _ASSIGNMENT = re.compile(
 _BOOLEANS = {'true': True, 'True': True, 'false': False, 'False': False}
 
 
-def parse_values(values: str, type_map: Mapping[str, type], ignore_unknown: bool = False) -> dict[str, Any]:
-    """Returns {name: value}, {name: [values]} or {name: {index: value}} for 'name=1,name=[1,2],name[0]=1'.
+def parse_values(values: str, type_map: Mapping[str, type]) -> dict[str, Any]:
+    """Returns {name: value} or {name: [values]} for 'name=1,name=[1,2]'.
 
     Raises:
       ValueError: on a name without a type, a value that is not of its type, or two of one name.
@@ -29,31 +28,17 @@ def parse_values(values: str, type_map: Mapping[str, type], ignore_unknown: bool
         if not match:
             raise ValueError(f'Malformed hyperparameter value: {values[position:]}')
         position = match.end()
-        name, index = match['name'], match['index']
+        name = match['name']
         if name not in type_map:
-            if ignore_unknown:
-                continue
             raise ValueError(f'Unknown hyperparameter type for {name}')
-        if match['values'] is not None:
-            if index is not None:
-                raise ValueError(f'{name}[{index}] needs one value, not a list, in {values}')
-            value: Any = [_parsed(name, each, type_map[name], values) for each in _parts(match['values'])]
-        else:
-            value = _parsed(name, match['value'], type_map[name], values)
-        if index is None:
-            if name in found:
-                raise ValueError(f'Multiple assignments to variable {name!r} in {values}')
-            found[name] = value
-            continue
-        places = found.setdefault(name, {})
-        if not isinstance(places, dict) or int(index) in places:
+        if name in found:
             raise ValueError(f'Multiple assignments to variable {name!r} in {values}')
-        places[int(index)] = value
+        if match['values'] is None:
+            found[name] = _parsed(name, match['value'], type_map[name], values)
+        else:
+            parts = filter(None, re.split(r'[ ,]', match['values']))
+            found[name] = [_parsed(name, part, type_map[name], values) for part in parts]
     return found
-
-
-def _parts(text: str) -> list[str]:
-    return [part for part in re.split(r'[ ,]', text) if part]
 
 
 def _parsed(name: str, text: str, kind: type, values: str) -> Any:
