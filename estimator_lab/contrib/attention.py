@@ -8,11 +8,7 @@ from estimator_lab.tf1 import tf
 
 
 class AttentionMechanism:
-    """The base class of all mechanisms; they have `alignments_size` and `state_size`."""
-
-
-class _Mechanism(AttentionMechanism):
-    """Keys, values and the mask of a memory.
+    """The base class of mechanisms: keys, values and the mask of a memory.
 
     Attributes:
       memory_layer: the layer that turns values into keys.
@@ -32,14 +28,13 @@ class _Mechanism(AttentionMechanism):
         probability_fn: Any = None,
         score_mask_value: Any = None,
         dtype: Any = None,
-        custom_key_value_fn: Any = None,
         name: str | None = None,
     ) -> None:
         self._num_units = num_units
         self.memory_layer = _dense(num_units, 'memory_layer', dtype)
         lengths = memory_sequence_length
         with tf.name_scope('AttentionMechanismInit'):
-            memory = tf.nest.map_structure(tf.convert_to_tensor, memory)
+            memory = tf.convert_to_tensor(memory)
             self._lengths = None if lengths is None else tf.convert_to_tensor(lengths)
             if self._lengths is not None:
                 mask = tf.sequence_mask(self._lengths, tf.shape(memory)[1], memory.dtype)
@@ -47,12 +42,9 @@ class _Mechanism(AttentionMechanism):
                 memory *= tf.reshape(mask, tf.concat([tf.shape(mask), more], 0))
             self.values = memory
             self.keys = self.memory_layer(memory)
-            if custom_key_value_fn is not None:
-                self.keys, self.values = custom_key_value_fn(self.keys, self.values)
         self._probability_fn = probability_fn or tf.nn.softmax
         self._masked_score = -np.inf if score_mask_value is None else score_mask_value
-        static = tf.compat.dimension_value(self.keys.shape[0])
-        self.batch_size = tf.shape(self.keys)[0] if static is None else static
+        self.batch_size = tf.compat.dimension_value(self.keys.shape[0]) or tf.shape(self.keys)[0]
         self.alignments_size = tf.compat.dimension_value(self.keys.shape[1]) or tf.shape(self.keys)[1]
         self.state_size = self.alignments_size
 
@@ -77,7 +69,7 @@ def _dense(units: int, name: str, dtype: Any) -> Any:
     return tf.layers.Dense(units, use_bias=False, name=name, dtype=dtype or tf.float32)
 
 
-class LuongAttention(_Mechanism):
+class LuongAttention(AttentionMechanism):
     """Multiplicative attention: Luong, Pham and Manning (2015)."""
 
     def __init__(
@@ -110,7 +102,7 @@ class LuongAttention(_Mechanism):
             return self._alignments(score)
 
 
-class BahdanauAttention(_Mechanism):
+class BahdanauAttention(AttentionMechanism):
     """Additive attention: Bahdanau, Cho and Bengio (2014)."""
 
     def __init__(
@@ -140,11 +132,3 @@ class BahdanauAttention(_Mechanism):
                 vector = scale * vector * tf.rsqrt(tf.reduce_sum(tf.square(vector)))
             score = tf.reduce_sum(vector * tf.tanh(hidden), 2)
             return self._alignments(score)
-
-
-def hardmax(logits: Any, name: str | None = None) -> Any:
-    """Returns the one-hot maximum of each row of [batch, depth]."""
-    with tf.name_scope(name, 'Hardmax', [logits]):
-        logits = tf.convert_to_tensor(logits, name='logits')
-        depth = tf.compat.dimension_value(logits.shape[-1]) or tf.shape(logits)[-1]
-        return tf.one_hot(tf.argmax(logits, -1), depth, dtype=logits.dtype)

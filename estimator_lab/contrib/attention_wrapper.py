@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from estimator_lab.contrib.attention import AttentionMechanism
 from estimator_lab.tf1 import tf
 
 _Cell: Any = tf.nn.rnn_cell.RNNCell
@@ -45,8 +44,7 @@ class AttentionWrapper(_Cell):
     """A cell that attends to one or more memories after each step.
 
     Raises:
-      TypeError: if something else than mechanisms is given, or `cell_input_fn` is not a function.
-      ValueError: if the numbers of mechanisms and layers differ, or both sizes and layers are given.
+      ValueError: if the numbers of mechanisms and sizes differ.
     """
 
     def __init__(
@@ -59,47 +57,34 @@ class AttentionWrapper(_Cell):
         output_attention: bool = True,
         initial_cell_state: Any = None,
         name: str | None = None,
-        attention_layer: Any = None,
-        attention_fn: Callable[..., Any] | None = None,
-        dtype: Any = None,
     ) -> None:
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name)
         self._is_multi = isinstance(attention_mechanism, list | tuple)
-        self._mechanisms = _listed(attention_mechanism)
-        for mechanism in self._mechanisms:
-            if not isinstance(mechanism, AttentionMechanism):
-                raise TypeError(
-                    f'attention_mechanism must be an AttentionMechanism, saw type: {type(mechanism).__name__}'
-                )
-        if cell_input_fn is not None and not callable(cell_input_fn):
-            raise TypeError(f'cell_input_fn must be callable, saw type: {type(cell_input_fn).__name__}')
-        self._layers = self._made_layers(attention_layer_size, attention_layer, dtype)
+        self._mechanisms = attention_mechanism if self._is_multi else [attention_mechanism]
+        sizes = attention_layer_size
+        if not isinstance(sizes, list | tuple):
+            sizes = [None] * len(self._mechanisms) if sizes is None else [sizes]
+        if len(sizes) != len(self._mechanisms):
+            raise ValueError(
+                'If provided, attention_layer_size must contain one per attention_mechanism, saw: '
+                f'{len(sizes)} vs {len(self._mechanisms)}'
+            )
+        self._layers = [
+            tf.layers.Dense(size, use_bias=False, name='attention_layer') if size else None for size in sizes
+        ]
+        widths = [int(tf.compat.dimension_value(each.values.shape[-1])) for each in self._mechanisms]
+        self._size = sum(size or width for size, width in zip(sizes, widths, strict=True))
         self._cell = cell
         self._keeps_history = alignment_history
         self._cell_input_fn = cell_input_fn or (lambda inputs, attention: tf.concat([inputs, attention], -1))
         self._output_attention = output_attention
-        self._attention_fn = attention_fn or _attention
         self._initial_cell_state = initial_cell_state
-        self._size = sum(map(_size, self._mechanisms, self._layers))
-
-    def _made_layers(self, sizes: Any, layers: Any, dtype: Any) -> Sequence[Any]:
-        if sizes is not None and layers is not None:
-            raise ValueError('Only one of attention_layer_size and attention_layer should be set')
-        if sizes is not None:
-            layers = [
-                tf.layers.Dense(size, use_bias=False, name='attention_layer', dtype=dtype or tf.float32)
-                for size in _listed(sizes)
-            ]
-        layers = [None] * len(self._mechanisms) if layers is None else _listed(layers)
-        if len(layers) != len(self._mechanisms):
-            raise ValueError(
-                'If provided, attention_layer_size and attention_layer must contain one per '
-                f'attention_mechanism, saw: {len(layers)} vs {len(self._mechanisms)}'
-            )
-        return layers
 
     def _one_or_tuple(self, values: Sequence[Any]) -> Any:
         return tuple(values) if self._is_multi else values[0]
+
+    def _listed(self, values: Any) -> Sequence[Any]:
+        return values if self._is_multi else [values]
 
     @property
     def output_size(self) -> Any:
@@ -172,13 +157,13 @@ class AttentionWrapper(_Cell):
             )
         cell_output, cell_state = self._cell(self._cell_input_fn(inputs, state.attention), state.cell_state)
         found = [
-            self._attention_fn(mechanism, cell_output, attention_state, layer)
+            _attention(mechanism, cell_output, attention_state, layer)
             for mechanism, attention_state, layer in zip(
-                self._mechanisms, _listed(state.attention_state, self._is_multi), self._layers, strict=True
+                self._mechanisms, self._listed(state.attention_state), self._layers, strict=True
             )
         ]
         attentions, alignments, states = zip(*found, strict=True)
-        history = _listed(state.alignment_history, self._is_multi)
+        history = self._listed(state.alignment_history)
         if self._keeps_history:
             history = [array.write(state.time, each) for array, each in zip(history, alignments, strict=True)]
         attention = tf.concat(attentions, 1)
@@ -191,23 +176,6 @@ class AttentionWrapper(_Cell):
             attention_state=self._one_or_tuple(states),
         )
         return (attention if self._output_attention else cell_output), after
-
-
-def _listed(value: Any, is_multi: bool | None = None) -> list[Any]:
-    if is_multi is None:
-        is_multi = isinstance(value, list | tuple)
-    return list(value) if is_multi else [value]
-
-
-def _size(mechanism: Any, layer: Any) -> int:
-    """Returns the size of the attention of one mechanism."""
-    width = tf.compat.dimension_value(mechanism.values.shape[-1])
-    if layer is None:
-        return int(width)
-    units = getattr(layer, 'units', None)
-    if units is None:
-        units = tf.compat.dimension_value(layer.compute_output_shape([None, width])[-1])
-    return int(units)
 
 
 def _attention(mechanism: Any, cell_output: Any, state: Any, layer: Any) -> tuple[Any, Any, Any]:

@@ -79,7 +79,7 @@ class BeamSearchDecoder(Decoder):
         self._output_layer = output_layer
         self._embedding_fn = embedding_function(embedding)
         self._start_tokens, self._end_token = start_and_end(start_tokens, end_token)
-        self.batch_size = tf.size(self._start_tokens)
+        self.batch_size = tf.get_static_value(tf.size(self._start_tokens)) or tf.size(self._start_tokens)
         self._beams = beam_width
         self._length_penalty = length_penalty_weight
         self._state = tf.nest.map_structure(self._split, initial_state)
@@ -104,20 +104,13 @@ class BeamSearchDecoder(Decoder):
         """Reshapes [batch * beam, ...] to [batch, beam, ...]; scalars and arrays stay the same."""
         if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
             return value
-        static = tf.get_static_value(self.batch_size)
-        found = tf.reshape(value, tf.concat([[self.batch_size, self._beams], tf.shape(value)[1:]], 0))
-        found.set_shape(tf.TensorShape([static, self._beams]).concatenate(value.shape[1:]))
-        return found
+        return tf.reshape(value, tf.concat([[self.batch_size, self._beams], tf.shape(value)[1:]], 0))
 
     def _merge(self, value: Any) -> Any:
         """Reshapes [batch, beam, ...] to [batch * beam, ...]; scalars and arrays stay the same."""
         if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
             return value
-        static = tf.get_static_value(self.batch_size)
-        rows = None if static is None else static * self._beams
-        found = tf.reshape(value, tf.concat([[self.batch_size * self._beams], tf.shape(value)[2:]], 0))
-        found.set_shape(tf.TensorShape([rows]).concatenate(value.shape[2:]))
-        return found
+        return tf.reshape(value, tf.concat([[self.batch_size * self._beams], tf.shape(value)[2:]], 0))
 
     def initialize(self, name: str | None = None) -> tuple[Any, Any, BeamSearchDecoderState]:
         """Returns (finished, first inputs, first state); only the first beam of each sequence is alive."""
@@ -164,27 +157,20 @@ class BeamSearchDecoder(Decoder):
         longer = tf.cast(tf.logical_and(~is_end, ~ended), tf.int64)
         scores = self._scores(total, state.lengths[:, :, None] + longer)
         best, where = tf.nn.top_k(tf.reshape(scores, [self.batch_size, -1]), self._beams)
-        for each in (best, where):
-            each.set_shape([tf.get_static_value(self.batch_size), self._beams])
         ids, parents = where % classes, where // classes
 
         def of_parents(value: Any) -> Any:
             if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
                 return value
-            gathered = tf.gather(value, parents, batch_dims=1)
-            gathered.set_shape(value.shape)
-            return gathered
+            return tf.gather(value, parents, batch_dims=1)
 
         was_finished = of_parents(state.finished)
         after = BeamSearchDecoderState(
             cell_state=tf.nest.map_structure(of_parents, cell_state),
-            log_probs=tf.reshape(
-                tf.gather(tf.reshape(total, [self.batch_size, -1]), where, batch_dims=1), tf.shape(best)
-            ),
+            log_probs=tf.gather(tf.reshape(total, [self.batch_size, -1]), where, batch_dims=1),
             finished=tf.logical_or(was_finished, tf.equal(ids, self._end_token)),
             lengths=of_parents(state.lengths) + tf.cast(~was_finished, tf.int64),
         )
-        after.log_probs.set_shape(best.shape)
         return BeamSearchDecoderOutput(best, ids, parents), after
 
     def _scores(self, log_probs: Any, lengths: Any) -> Any:

@@ -66,10 +66,14 @@ def dynamic_decode(
 def _loop(decoder: Any, impute_finished: bool, limit: Any, **more: Any) -> tuple[Any, Any, Any]:
     """Returns the outputs of all steps, time first, the final state, and the lengths."""
     finished, inputs, state = decoder.initialize()
-    zeros = _zero_outputs(decoder)
     if limit is not None:
         finished = tf.logical_or(finished, limit <= 0)
-    arrays = tf.nest.map_structure(_array_of, decoder.output_dtype, zeros)
+
+    def array_of(dtype: Any, size: Any) -> Any:
+        shape = tf.TensorShape([_static(decoder.batch_size)]).concatenate(tf.TensorShape(size))
+        return tf.TensorArray(dtype, 0, dynamic_size=True, element_shape=shape)
+
+    arrays = tf.nest.map_structure(array_of, decoder.output_dtype, decoder.output_size)
 
     def body(time: Any, arrays: Any, state: Any, inputs: Any, finished: Any, lengths: Any) -> Any:
         outputs, after, next_inputs, now_finished = decoder.step(time, inputs, state)
@@ -78,7 +82,7 @@ def _loop(decoder: Any, impute_finished: bool, limit: Any, **more: Any) -> tuple
         lengths = tf.where(finished, lengths, tf.fill(tf.shape(lengths), time + 1))
         tf.nest.assert_same_structure(state, after)
         if impute_finished:
-            outputs = tf.nest.map_structure(lambda new, zero: tf.where(finished, zero, new), outputs, zeros)
+            outputs = tf.nest.map_structure(lambda new: tf.where(finished, tf.zeros_like(new), new), outputs)
             after = tf.nest.map_structure(lambda new, old: _kept(finished, new, old), after, state)
         arrays = tf.nest.map_structure(lambda array, new: array.write(time, new), arrays, outputs)
         if limit is not None:
@@ -95,33 +99,8 @@ def _loop(decoder: Any, impute_finished: bool, limit: Any, **more: Any) -> tuple
     return tf.nest.map_structure(lambda array: array.stack(), arrays), state, lengths
 
 
-def _zero_outputs(decoder: Any) -> Any:
-    def zeros(dtype: Any, size: Any) -> Any:
-        tail = tf.TensorShape([]) if size is None else tf.TensorShape(size)
-        made = tf.zeros(tf.concat([[decoder.batch_size], tf.constant(tail.as_list(), tf.int32)], 0), dtype)
-        static = decoder.batch_size
-        static = tf.get_static_value(static) if tf.is_tensor(static) else static
-        made.set_shape(tf.TensorShape([static]).concatenate(tail))
-        return made
-
-    return _map_sizes(zeros, decoder.output_dtype, decoder.output_size)
-
-
-def _map_sizes(function: Callable[[Any, Any], Any], structure: Any, sizes: Any) -> Any:
-    """Maps over two structures; a size of the second, a TensorShape or an integer, may be a leaf."""
-    flat = tf.nest.flatten(structure)
-    flat_sizes = _flat_sizes(sizes)
-    return tf.nest.pack_sequence_as(structure, list(map(function, flat, flat_sizes)))
-
-
-def _flat_sizes(sizes: Any) -> list[Any]:
-    if isinstance(sizes, tuple):
-        return [leaf for each in sizes for leaf in _flat_sizes(each)]
-    return [sizes]
-
-
-def _array_of(dtype: Any, zeros: Any) -> Any:
-    return tf.TensorArray(dtype, 0, dynamic_size=True, element_shape=zeros.shape)
+def _static(size: Any) -> Any:
+    return tf.get_static_value(size) if tf.is_tensor(size) else size
 
 
 def _kept(finished: Any, new: Any, old: Any) -> Any:
@@ -169,11 +148,8 @@ class BasicDecoder(Decoder):
     def output_dtype(self) -> BasicDecoderOutput:
         """The types of outputs and samples."""
         dtype = tf.nest.flatten(self._initial_state)[0].dtype
-        sizes = _flat_sizes(self.output_size.rnn_output)
-        is_nested = isinstance(self.output_size.rnn_output, tuple)
-        return BasicDecoderOutput(
-            tuple(dtype for _ in sizes) if is_nested else dtype, self._helper.sample_ids_dtype
-        )
+        of_outputs = tf.nest.map_structure(lambda size: dtype, self.output_size.rnn_output)
+        return BasicDecoderOutput(of_outputs, self._helper.sample_ids_dtype)
 
     def initialize(self, name: str | None = None) -> tuple[Any, Any, Any]:
         """Returns (finished, first inputs, first state)."""

@@ -232,7 +232,7 @@ estimator_lab.contrib.rnn:
     CoupledInputForgetGateLSTMCell IndRNNCell
 ! use tf.keras.layers.ConvLSTM2D: ConvLSTMCell Conv1DLSTMCell Conv2DLSTMCell Conv3DLSTMCell
 [seq2seq]
-estimator_lab.contrib.attention: AttentionMechanism BahdanauAttention LuongAttention hardmax
+estimator_lab.contrib.attention: AttentionMechanism BahdanauAttention LuongAttention
 estimator_lab.contrib.attention_wrapper: AttentionWrapper AttentionWrapperState
 estimator_lab.contrib.beam_search:
     BeamSearchDecoder BeamSearchDecoderOutput BeamSearchDecoderState FinalBeamSearchDecoderOutput gather_tree
@@ -242,6 +242,7 @@ estimator_lab.contrib.decoding_helpers:
     CustomHelper GreedyEmbeddingHelper Helper SampleEmbeddingHelper TrainingHelper
 ! use tf.contrib.seq2seq.BahdanauAttention or LuongAttention:
     BahdanauMonotonicAttention LuongMonotonicAttention monotonic_attention safe_cumprod
+! use tf.one_hot of tf.argmax: hardmax
 ! use tf.contrib.seq2seq.CustomHelper:
     InferenceHelper ScheduledEmbeddingTrainingHelper ScheduledOutputTrainingHelper
 [signal]

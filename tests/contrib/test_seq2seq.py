@@ -90,7 +90,3 @@ def test_samples_follow_the_probabilities():
     helper = seq2seq.SampleEmbeddingHelper(tf.eye(3), tf.zeros([4000], tf.int32), 2, seed=1)
     shares = np.bincount(run(helper.sample(0, tf.constant(logits), ())), minlength=3) / 4000
     np.testing.assert_allclose(shares, [0.1, 0.2, 0.7], atol=0.03)
-
-
-def loss(**more):
-    return seq2seq.sequence_loss(tf.ones([2, 3, 4]), tf.ones([2, 3], tf.int32), tf.ones([2, 3]), **more)

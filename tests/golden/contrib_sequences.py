@@ -135,5 +135,4 @@ def sequence_losses():
     for time, batch in ((True, True), (True, False), (False, True), (False, False)):
         found.append(seq2seq.sequence_loss(logits, targets, mask, time, batch))
         found.append(seq2seq.sequence_loss(logits, targets, mask, False, False, time, batch))
-    found.append(seq2seq.hardmax(tf.sigmoid(tf.constant(3 * wave(2, 4)))))
     return {'values': run(found)}
