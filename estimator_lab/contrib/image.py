@@ -19,7 +19,7 @@ def transform(
     """Applies projective transformations; pixels outside of an image are 0.
 
     Raises:
-      TypeError: if the images have another number of axes, or the transformations more than two.
+      TypeError: if the images have another number of axes than two to four.
     """
     with tf.name_scope(name, 'transform'):
         images = tf.convert_to_tensor(images)
@@ -27,21 +27,15 @@ def transform(
         axes = images.shape.ndims
         if axes not in (2, 3, 4):
             raise TypeError('Images should have rank between 2 and 4.')
-        if transforms.shape.ndims not in (1, 2):
-            raise TypeError('Transforms should have rank 1 or 2.')
         batch = images if axes == 4 else images[None] if axes == 3 else images[None, :, :, None]
-        known = None if output_shape is None else tf.get_static_value(tf.convert_to_tensor(output_shape))
-        size = tf.shape(batch)[1:3] if output_shape is None else tf.cast(output_shape, tf.int32)
         found = tf.raw_ops.ImageProjectiveTransformV2(
             images=batch,
             transforms=transforms if transforms.shape.ndims == 2 else transforms[None],
-            output_shape=size,
+            output_shape=tf.shape(batch)[1:3] if output_shape is None else tf.cast(output_shape, tf.int32),
             interpolation=interpolation.upper(),
         )
-        lengths = batch.shape.as_list()
-        if output_shape is not None:
-            lengths[1:3] = [None, None] if known is None else list(known)
-        found.set_shape(lengths)
+        if output_shape is None:
+            found.set_shape(batch.shape)
         return found if axes == 4 else found[0] if axes == 3 else found[0, :, :, 0]
 
 
@@ -49,10 +43,7 @@ def rotate(images: Any, angles: Any, interpolation: str = 'NEAREST', name: str |
     """Rotates images about their centres, counter-clockwise by angles in radians, a scalar or [batch]."""
     with tf.name_scope(name, 'rotate'):
         images = tf.convert_to_tensor(images)
-        axes = images.shape.ndims
-        if axes not in (2, 3, 4):
-            raise TypeError('Images should have rank between 2 and 4.')
-        first = 1 if axes == 4 else 0
+        first = 1 if images.shape.ndims == 4 else 0
         height, width = (tf.cast(tf.shape(images)[first + axis], tf.float32) for axis in (0, 1))
         return transform(images, angles_to_projective_transforms(angles, height, width), interpolation)
 
@@ -68,10 +59,7 @@ def angles_to_projective_transforms(
 ) -> Any:
     """Returns the transformations [batch, 8] for rotations about the centre by radians [batch]."""
     with tf.name_scope(name, 'angles_to_projective_transforms'):
-        angles = tf.convert_to_tensor(angles, dtype=tf.float32)
-        if angles.shape.ndims not in (0, 1):
-            raise TypeError('Angles should have rank 0 or 1.')
-        angles = tf.reshape(angles, [-1])
+        angles = tf.reshape(tf.convert_to_tensor(angles, dtype=tf.float32), [-1])
         width, height = image_width - 1, image_height - 1
         cos, sin, zero = tf.cos(angles), tf.sin(angles), tf.zeros_like(angles)
         x = (width - (cos * width - sin * height)) / 2.0

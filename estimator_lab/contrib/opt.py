@@ -135,12 +135,8 @@ class LazyAdamOptimizer(tf.train.AdamOptimizer):
         )
 
 
-class LARSOptimizer(tf.train.Optimizer):
-    """Momentum with a learning rate for each variable: You, Gitman and Ginsburg (2017), algorithm 1.
-
-    Raises:
-      ValueError: if momentum is negative.
-    """
+class LARSOptimizer(tf.train.MomentumOptimizer):
+    """Momentum with a learning rate for each variable: You, Gitman and Ginsburg (2017), algorithm 1."""
 
     def __init__(
         self,
@@ -153,50 +149,35 @@ class LARSOptimizer(tf.train.Optimizer):
         skip_list: Sequence[str] | None = None,
         use_nesterov: bool = False,
     ) -> None:
-        if momentum < 0.0:
-            raise ValueError(f'momentum should be positive: {momentum}')
-        super().__init__(use_locking=False, name=name)
-        self._learning_rate = learning_rate
-        self._momentum = momentum
+        # The rates are in the gradients, as the momentum of the algorithm sums scaled gradients.
+        super().__init__(1.0, momentum, name=name, use_nesterov=use_nesterov)
+        self._lars_rate = learning_rate
         self._weight_decay = weight_decay
         self._eeta = eeta
         self._epsilon = epsilon
         self._skip_list = skip_list or []
-        self._use_nesterov = use_nesterov
 
-    def _create_slots(self, var_list: Any) -> None:
-        for variable in var_list:
-            self._zeros_slot(variable, 'momentum', self._name)
-
-    def _prepare(self) -> None:
-        rate = self._learning_rate() if callable(self._learning_rate) else self._learning_rate
-        self._rate = tf.convert_to_tensor(rate, name='learning_rate')
-
-    def _rate_and_gradient(self, grad: Any, var: Any) -> tuple[Any, Any]:
-        rate = tf.cast(self._rate, var.dtype.base_dtype)
+    def _scaled(self, grad: Any, var: Any) -> Any:
+        rate = tf.cast(self._lars_rate() if callable(self._lars_rate) else self._lars_rate, grad.dtype)
         if any(part in var.name for part in self._skip_list):
-            return rate, grad
+            return rate * grad
         weight, gradient = tf.norm(var), tf.norm(grad)
         ratio = self._eeta * weight / (gradient + self._weight_decay * weight + self._epsilon)
         trust = tf.where((weight > 0) & (gradient > 0), ratio, tf.ones_like(weight))
-        return rate * trust, grad + self._weight_decay * var
+        return rate * trust * (grad + self._weight_decay * var)
 
     def _apply_dense(self, grad: Any, var: Any) -> Any:
-        return self._apply(tf.raw_ops.ApplyMomentum, grad, var, lambda variable: variable)
+        return super()._apply_dense(self._scaled(grad, var), var)
 
     def _resource_apply_dense(self, grad: Any, var: Any) -> Any:
-        return self._apply(tf.raw_ops.ResourceApplyMomentum, grad, var, lambda variable: variable.handle)
+        return super()._resource_apply_dense(self._scaled(grad, var), var)
 
-    def _apply(self, kernel: Any, grad: Any, var: Any, handle: Callable[[Any], Any]) -> Any:
-        rate, grad = self._rate_and_gradient(grad, var)
-        return kernel(
-            var=handle(var),
-            accum=handle(self.get_slot(var, 'momentum')),
-            lr=tf.ones([], grad.dtype),
-            grad=rate * grad,
-            momentum=tf.cast(self._momentum, grad.dtype),
-            use_locking=False,
-            use_nesterov=self._use_nesterov,
+    def _apply_sparse(self, grad: Any, var: Any) -> Any:
+        return self._apply_dense(tf.convert_to_tensor(grad), var)
+
+    def _resource_apply_sparse(self, grad: Any, var: Any, indices: Any) -> Any:
+        return self._resource_apply_dense(
+            tf.convert_to_tensor(tf.IndexedSlices(grad, indices, var.shape)), var
         )
 
 

@@ -41,19 +41,11 @@ class Predictor:
         found: dict[str, Any] = self.session.run(self.fetch_tensors, feed)
         return found
 
-    def __repr__(self) -> str:
-        return (
-            f'SavedModelPredictor with feed tensors {self.feed_tensors} and fetch_tensors '
-            f'{self.fetch_tensors}'
-        )
-
 
 def from_saved_model(
     export_dir: str,
     signature_def_key: str | None = None,
-    signature_def: Any = None,
-    input_names: Mapping[str, str] | None = None,
-    output_names: Mapping[str, str] | None = None,
+    *,
     tags: str | None = None,
     graph: Any = None,
     config: Any = None,
@@ -61,26 +53,14 @@ def from_saved_model(
     """Returns a predictor of a SavedModel.
 
     Raises:
-      ValueError: if more than one of signature, its name and names of tensors is given, or there is no such
-        signature.
+      ValueError: if there is no such signature.
     """
-    if bool(input_names) != bool(output_names):
-        raise ValueError('input_names and output_names must both be specified or both be unspecified.')
-    if sum(map(bool, (signature_def_key, signature_def, input_names))) > 1:
-        raise ValueError('You must specify at most one of signature_def_key OR signature_def OR input_names.')
     graph = graph or tf.Graph()
     with graph.as_default():
         session = tf.Session(config=config)
         model = tf.saved_model.loader.load(session, (tags or 'serve').split(','), export_dir)
-    if input_names and output_names:
-        inputs, outputs = dict(input_names), dict(output_names)
-    else:
-        signature = signature_def or _signature(model, signature_def_key or DEFAULT_KEY)
-        inputs, outputs = (
-            {name: info.name for name, info in infos.items()}
-            for infos in (signature.inputs, signature.outputs)
-        )
-    return Predictor(graph, session, *(_tensors(graph, names) for names in (inputs, outputs)))
+    signature = _signature(model, signature_def_key or DEFAULT_KEY)
+    return Predictor(graph, session, _tensors(graph, signature.inputs), _tensors(graph, signature.outputs))
 
 
 def _signature(model: Any, key: str) -> Any:
@@ -90,8 +70,8 @@ def _signature(model: Any, key: str) -> Any:
     return model.signature_def[key]
 
 
-def _tensors(graph: Any, names: Mapping[str, str]) -> dict[str, Any]:
-    return {name: graph.get_tensor_by_name(tensor) for name, tensor in names.items()}
+def _tensors(graph: Any, infos: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: graph.get_tensor_by_name(info.name) for name, info in infos.items()}
 
 
 def from_estimator(
@@ -134,5 +114,4 @@ def _output(outputs: Mapping[str, Any], key: str | None) -> dict[str, Any]:
             raise ValueError(f'output_key must be one of {sorted(outputs)}, but is {key!r}.')
         found = outputs[key]
     signature = found.as_signature_def({'unused': tf.constant(0)})
-    graph = tf.get_default_graph()
-    return _tensors(graph, {name: info.name for name, info in signature.outputs.items()})
+    return _tensors(tf.get_default_graph(), signature.outputs)

@@ -63,9 +63,6 @@ def test_an_experiment_trains_evaluates_and_exports(experiment, tmp_path):
     np.testing.assert_allclose(served({'x': [3.0]})['y'], [6], atol=0.1)
     squares = predictor.from_saved_model(exported, signature_def_key='square')
     np.testing.assert_allclose(squares({'x': [3.0]})['output'], [36], atol=1)
-    names = {'input_names': {'a': served.feed_tensors['x'].name}}
-    names['output_names'] = {'b': served.fetch_tensors['y'].name}
-    assert predictor.from_saved_model(exported, **names)({'a': [3.0]})['b'] == served({'x': [3.0]})['y']
     model = tf.estimator.Estimator(model_fn, str(tmp_path / 'model'))
     here = predictor.from_estimator(model, receiver)
     assert here({'x': [3.0]})['y'] == served({'x': [3.0]})['y']
@@ -75,8 +72,6 @@ def test_an_experiment_trains_evaluates_and_exports(experiment, tmp_path):
         served({'z': 1})
     with pytest.raises(ValueError, match='Available signatures are:\nserving_default'):
         predictor.from_saved_model(exported, signature_def_key='no')
-    with pytest.raises(ValueError, match='at most one'):
-        predictor.from_saved_model(exported, signature_def_key='no', **names)
     with pytest.raises(ValueError, match='output_key must be one of'):
         predictor.from_estimator(model, receiver, 'no')
 
