@@ -6,7 +6,7 @@ included, follows TensorFlow 2.15, but a client that drives a cluster, `remote_c
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from tensorflow.python.distribute import distribute_coordinator as coordinator
@@ -66,18 +66,7 @@ def _take_experimental(config: Any, kind: str) -> None:
 
 def should_run_distribute_coordinator(config: Any) -> bool:
     """Returns whether the coordinator, rather than Estimator itself, starts the work."""
-    mode = getattr(config, '_distribute_coordinator_mode', None)
-    if mode is None:
-        return False
-    if mode != _MODE:
-        logging.warning('Unexpected distribute_coordinator_mode: %r', mode)
-        return False
-    if not config.cluster_spec:
-        logging.warning(
-            'Running `train_and_evaluate` locally, ignoring `experimental_distribute_coordinator_mode`.'
-        )
-        return False
-    return True
+    return getattr(config, '_distribute_coordinator_mode', None) is not None
 
 
 def train_and_evaluate(
@@ -90,12 +79,7 @@ def train_and_evaluate(
       train_spec: the TrainSpec.
       eval_spec: the EvalSpec.
       executor_cls: Estimator's class for continuous evaluation.
-
-    Raises:
-      ValueError: if the Estimator's config has no coordinator mode.
     """
-    if not estimator.config._distribute_coordinator_mode:
-        raise ValueError('Distribute coordinator mode is not specified in `RunConfig`.')
 
     def train(strategy: Any) -> None:
         local = _copy_for_role(estimator, strategy, 'train')
@@ -121,27 +105,19 @@ def train_and_evaluate(
     )
 
 
-def estimator_train(estimator: Any, train_distributed_fn: Callable[..., Any], hooks: Sequence[Any]) -> Any:
-    """Rejects `Estimator.train` in a cluster with a strategy; Estimator calls it.
+def estimator_train(*unused: Any) -> None:
+    """Rejects `Estimator.train` and `evaluate` in a cluster with a strategy; Estimator calls it.
 
     Raises:
       ValueError: always.
     """
-    raise ValueError(_alone('train'))
-
-
-def estimator_evaluate(
-    estimator: Any, evaluate_distributed_fn: Callable[..., Any], hooks: Sequence[Any]
-) -> Any:
-    """Rejects `Estimator.evaluate` in a cluster with a strategy, as `estimator_train` does."""
-    raise ValueError(_alone('evaluate'))
-
-
-def _alone(call: str) -> str:
-    return (
-        f'`Estimator.{call}` is not supported with a strategy in a cluster: call '
+    raise ValueError(
+        '`Estimator.train` and `Estimator.evaluate` are not supported with a strategy in a cluster: call '
         'tf.estimator.train_and_evaluate.'
     )
+
+
+estimator_evaluate = estimator_train
 
 
 def _copy_for_role(estimator: Any, strategy: Any, kind: str) -> Any:
