@@ -5,17 +5,14 @@ import importlib
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.command import Command, CommandLine, NoSettings
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.outputs import why_refused
 from estimator_lab.base.progress import say_lines, warn
-from estimator_lab.base.rows import json_text
-from estimator_lab.base.settings import setting
 
 _USAGE = """Reads programs for TensorFlow 1 and lists the names of TensorFlow that are missing under `run`.
 
@@ -29,22 +26,7 @@ _MOST_BYTES = 8 << 20  # far more than any program; a larger file is data
 _V1 = 'tensorflow.compat.v1'
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How the findings are printed."""
-
-    json: bool = setting(False, 'print JSON instead of text', group='Output')
-
-
-class Finding(NamedTuple):
-    """A name that will be missing, or a file that is no program for this Python."""
-
-    file: str
-    line: int
-    text: str
-
-
-def main(settings: Settings, line: CommandLine) -> int:
+def main(settings: NoSettings, line: CommandLine) -> int:
     """Runs the command; returns 1 if anything is missing."""
     if not line.arguments:
         raise FlagError('PATH... is missing, see --help.')
@@ -52,15 +34,13 @@ def main(settings: Settings, line: CommandLine) -> int:
     found = []
     for file in files:
         try:
-            found += missing(file)
+            found += [f'{file}:{number}: {text}' for number, text in missing(file)]
         except DataError as error:
             if str(file) in line.arguments:
                 raise
             warn(f'Skipped: {error}')
-    if settings.json:
-        say_lines(json_text([each._asdict() for each in found], 1))
-    elif found:
-        say_lines('\n'.join(f'{each.file}:{each.line}: {each.text}' for each in found))
+    if found:
+        say_lines('\n'.join(found))
     else:
         say_lines(f'No name of TensorFlow is missing in {len(files)} file{"s"[: len(files) != 1]}.')
     return int(bool(found))
@@ -76,8 +56,10 @@ def _files(path: Path) -> Iterator[Path]:
     yield from below
 
 
-def missing(file: Path) -> list[Finding]:
-    """Returns the names of TensorFlow in a program that will be missing under `run`, by line.
+def missing(file: Path) -> list[tuple[int, str]]:
+    """Returns (line, sentence) for each name of TensorFlow in a program that will be missing under `run`.
+
+    A file that is not a program for this Python has one sentence, which says so.
 
     Raises:
       DataError: the file does not exist, or is larger than a program.
@@ -89,23 +71,15 @@ def missing(file: Path) -> list[Finding]:
         raise DataError(f'{file} cannot be read: {why_refused(file, error)}.') from error
     if len(source) > _MOST_BYTES:
         raise DataError(f'{file} is larger than {_MOST_BYTES >> 20} MB, so it is no program.')
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # Python's, about the program
-            tree = ast.parse(source, str(file))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        text = error.msg if isinstance(error, SyntaxError) else str(error)
-        return [
-            Finding(
-                str(file), getattr(error, 'lineno', None) or 1, f'This is no program of Python 3: {text}.'
-            )
-        ]
-    found: dict[tuple[int, str], Finding] = {}
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        for line, name, text in _missing_in(tree):
-            found.setdefault((line, name), Finding(str(file), line, text))
-    return sorted(found.values(), key=lambda each: each.line)
+        warnings.simplefilter('ignore')  # Python's, about the program, and TensorFlow's, about old names
+        try:
+            tree = ast.parse(source, str(file))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            text = error.msg if isinstance(error, SyntaxError) else str(error)
+            return [(getattr(error, 'lineno', None) or 1, f'This is no program of Python 3: {text}.')]
+        found = {(line, name): text for line, name, text in _missing_in(tree)}
+    return sorted(((line, text) for (line, _), text in found.items()), key=lambda each: each[0])
 
 
 def _missing_in(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
@@ -165,7 +139,7 @@ def _attribute(holder: Any, name: str) -> Any:
             raise missing_attribute from None
 
 
-COMMAND = Command(main, _USAGE, Settings, arguments='PATH...', prints_rows=True)
+COMMAND = Command(main, _USAGE, arguments='PATH...', prints_rows=True)
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

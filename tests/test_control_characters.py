@@ -147,4 +147,3 @@ def test_programs(folder, run):
     program = folder / 'old.py'
     program.write_text('import tensorflow as tf\ntf.contrib.foo("\x1b[2J")  # \u202e\n')
     run(port, program, status=1)
-    run(port, program, '--json', status=1)

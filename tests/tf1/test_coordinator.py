@@ -103,7 +103,7 @@ def test_a_strategy_given_twice_is_an_error(monkeypatch):
 
 def test_train_or_evaluate_alone_does_not_run_a_cluster():
     for call in (glue.estimator_train, glue.estimator_evaluate):
-        with pytest.raises(ValueError, match='not supported .*train_and_evaluate'):
+        with pytest.raises(ValueError, match=r'not supported .*train_and_evaluate'):
             call(None, None, [])
 
 
