@@ -35,11 +35,6 @@ _STARTERS = (__file__, 'runpy.py', '<frozen runpy>', 'tf1/programs.py', 'ast.py'
 class Settings:
     """How the program runs."""
 
-    contrib: bool = setting(
-        False,
-        "restore tf.contrib and shape[0].value at the start, not at tf.contrib's first use",
-        group='How the program runs',
-    )
     v1: bool = setting(
         False,
         'TensorFlow 1 and its behaviour (tf.disable_v2_behavior) for all of its modules',
@@ -104,9 +99,9 @@ def _prepare(settings: Settings, line: Line) -> Callable[[], object]:
     name = line.program[0]
     file = None if line.is_module else _main_file(Path(name))
     hide_import_messages()
-    from estimator_lab.tf1.restore import prepare
+    from estimator_lab.tf1.restore import offer_contrib
 
-    prepare(settings.contrib)
+    offer_contrib()
     programs = adapt_programs(settings.v1, '' if file else name)
     return functools.partial(_run_file, programs, file) if file else functools.partial(_run_module, name)
 

@@ -63,7 +63,7 @@ def test_a_program_for_tensorflow_1_with_its_arguments_and_exit_status(run_pytho
 
 
 def test_a_module_whose_traceback_shows_the_program_only(run_python, folder):
-    done = run_python('-m', 'estimator_lab.run', '--contrib', '-m', 'old', PYTHONPATH=f'{ROOT}:{folder}')
+    done = run_python('-m', 'estimator_lab.run', '-m', 'old', PYTHONPATH=f'{ROOT}:{folder}')
     assert done.returncode == 1
     assert done.stdout == f"__main__ (?, 3) Estimator True ['{folder / 'old.py'}']\n"
     lines = done.stderr.splitlines()

@@ -54,23 +54,6 @@ def sparse_column_with_keys(
     return _COLUMNS.categorical_column_with_vocabulary_list(column_name, keys, dtype, default_value)
 
 
-def sparse_column_with_vocabulary_file(
-    column_name: str,
-    vocabulary_file: str,
-    num_oov_buckets: int = 0,
-    vocab_size: int | None = None,
-    default_value: int = -1,
-    combiner: str = 'sum',
-    dtype: Any = tf.string,
-) -> Any:
-    """Returns tf.feature_column.categorical_column_with_vocabulary_file."""
-    _check_combiner(column_name, combiner)
-    default = None if num_oov_buckets else default_value
-    return _COLUMNS.categorical_column_with_vocabulary_file(
-        column_name, vocabulary_file, vocab_size, num_oov_buckets, default, dtype
-    )
-
-
 def embedding_column(
     sparse_id_column: Any, dimension: int, combiner: str = 'mean', initializer: Any = None, **more: Any
 ) -> Any:

@@ -107,7 +107,7 @@ class _Package(Loader):
         self._below_python = below_python
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        # `tf.contrib` exists already if looking for it has imported this package: see `tf1.restore.prepare`.
+        # `tf.contrib` exists already if looking for it has imported this package: see `offer_contrib`.
         return None if self._package else sys.modules.get(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:

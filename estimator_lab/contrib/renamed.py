@@ -10,29 +10,10 @@ from estimator_lab.tf1 import tf
 from estimator_lab.tf1.finder import look_up
 from estimator_lab.tf1.internals import uses_tpus
 
-Transformation = Callable[[Any], Any]
-"""A function from one tf.data.Dataset to another."""
 
-
-def batch_and_drop_remainder(batch_size: int) -> Transformation:
-    """Returns a transformation that batches and drops an incomplete last batch."""
+def batch_and_drop_remainder(batch_size: int) -> Callable[[Any], Any]:
+    """Returns a transformation of a dataset that batches it and drops an incomplete last batch."""
     return lambda dataset: dataset.batch(batch_size, drop_remainder=True)
-
-
-def padded_batch_and_drop_remainder(
-    batch_size: int, padded_shapes: Any, padding_values: Any = None
-) -> Transformation:
-    """Returns a transformation that pads, batches, and drops an incomplete last batch."""
-    return lambda dataset: dataset.padded_batch(
-        batch_size, padded_shapes, padding_values, drop_remainder=True
-    )
-
-
-def sloppy_interleave(
-    map_func: Callable[..., Any], cycle_length: int, block_length: int = 1
-) -> Transformation:
-    """Returns a transformation that interleaves datasets in any order in which elements are ready."""
-    return tf.data.experimental.parallel_interleave(map_func, cycle_length, block_length, sloppy=True)
 
 
 def MirroredStrategy(  # noqa: N802 - a class in 1.15
@@ -54,11 +35,6 @@ def MirroredStrategy(  # noqa: N802 - a class in 1.15
     if count is not None:
         devices = [f'/gpu:{index}' for index in range(count)] or ['/cpu:0']
     return tf.distribute.MirroredStrategy(devices, cross_device_ops or cross_tower_ops)
-
-
-def CollectiveAllReduceStrategy(num_gpus_per_worker: int = 0) -> Any:  # noqa: N802 - a class in 1.15
-    """Returns MultiWorkerMirroredStrategy, which uses all GPUs of a worker."""
-    return tf.distribute.experimental.MultiWorkerMirroredStrategy()
 
 
 def index_table_from_tensor(mapping: Any, *arguments: Any, **more: Any) -> Any:

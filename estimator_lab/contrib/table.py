@@ -75,16 +75,18 @@ estimator_lab.contrib.cudnn_rnn: CudnnCompatibleLSTMCell CudnnLSTM
 ! use tf.nn.dynamic_rnn with tf.nn.rnn_cell.BasicRNNCell: CudnnRNNRelu CudnnRNNTanh
 ! use a tf.train.Saver, as the variables are those of cells: CudnnGRUSaveable CudnnLSTMSaveable
 [data]
-estimator_lab.contrib.renamed: batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave
+estimator_lab.contrib.renamed: batch_and_drop_remainder
 tf.data: Dataset FixedLengthRecordDataset Iterator Options TFRecordDataset TextLineDataset
 tf.data.experimental: read_batch_features=make_batched_features_dataset *
 ! use Dataset.map with tf.ensure_shape: assert_element_shape
+! use Dataset.padded_batch with drop_remainder=True: padded_batch_and_drop_remainder
+! use tf.contrib.data.parallel_interleave with sloppy=True: sloppy_interleave
 ! use Dataset.window: sliding_window_batch
 ! use the package tensorflow-io: LMDBDataset
 ! use Dataset.prefetch: prefetch_to_device
 ! use Dataset.reduce: reduce_dataset
 [distribute]
-estimator_lab.contrib.renamed: MirroredStrategy CollectiveAllReduceStrategy
+estimator_lab.contrib.renamed: MirroredStrategy
 tf.distribute:
     OneDeviceStrategy DistributionStrategy=Strategy ReplicaContext CrossDeviceOps get_strategy
     get_distribution_strategy=get_strategy get_replica_context has_strategy
@@ -94,7 +96,8 @@ tensorflow.python.distribute.cross_device_ops: AllReduceCrossDeviceOps
 tensorflow.python.distribute.distribute_config: DistributeConfig
 tensorflow.python.distribute.distribute_coordinator: run_standard_tensorflow_server
 tensorflow.python.distribute.distribute_lib: *
-! use tf.distribute.experimental.MultiWorkerMirroredStrategy: MultiWorkerAllReduce
+! use tf.distribute.experimental.MultiWorkerMirroredStrategy:
+    CollectiveAllReduceStrategy MultiWorkerAllReduce
 ! {_DISTRIBUTE}: Monitor StandardInputStep StandardSingleLossStep Step
 [distributions]
 tf.distributions: *
@@ -156,13 +159,14 @@ tf.feature_column: bucketized_column create_feature_spec_for_parsing=make_parse_
     one_hot_column=indicator_column weighted_sparse_column=weighted_categorical_column
 estimator_lab.contrib.columns:
     crossed_column embedding_column real_valued_column sparse_column_with_hash_bucket
-    sparse_column_with_integerized_feature sparse_column_with_keys sparse_column_with_vocabulary_file
+    sparse_column_with_integerized_feature sparse_column_with_keys
 estimator_lab.contrib.renamed: embed_sequence
 tf_slim.layers: *
 tf_slim.layers.layers: *
 ! {_COLUMNS}:
     input_from_feature_columns joint_weighted_sum_from_feature_columns scattered_embedding_column
     sequence_input_from_feature_columns shared_embedding_columns weighted_sum_from_feature_columns
+! use tf.feature_column.categorical_column_with_vocabulary_file: sparse_column_with_vocabulary_file
 ! use tf.recompute_grad: recompute_grad
 [learn]
 estimator_lab.contrib.learn: MetricSpec ModeKeys ModelFnOps PredictionKey ProblemType RunConfig

@@ -44,7 +44,6 @@ from estimator_lab.tf1.internals import (  # noqa: E402
     create_slots,
     deterministic_operations,
     record_reader,
-    redirected_writers,
 )
 from estimator_lab.tf1.moved import install_names  # noqa: E402
 from estimator_lab.tf1.process import keep_freed_memory, prepare_process  # noqa: E402
@@ -94,7 +93,6 @@ __all__ = [
     'keep_freed_memory',
     'prepare_process',
     'record_reader',
-    'redirected_writers',
     'reused_evaluation_graph',
     'tf',
 ]

@@ -1,10 +1,9 @@
 """Internals of TensorFlow that have no public equivalent."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import tensorflow.compat.v1 as tf
 from tensorflow.python.tpu import tpu_function
 
 
@@ -18,28 +17,6 @@ def create_slots(optimizer: Any, variables: Sequence[Any]) -> None:
       variables: the variables that it updates.
     """
     optimizer._create_slots(list(variables))
-
-
-@contextlib.contextmanager
-def redirected_writers(writers: Mapping[str, Any]) -> Iterator[None]:
-    """Makes `tf.summary.FileWriterCache.get` return the given writers while the context is active.
-
-    Args:
-      writers: folder of event files -> an object with the methods of `tf.summary.FileWriter`.
-    """
-    cache = tf.summary.FileWriterCache
-    with cache._lock:
-        replaced = {folder: cache._cache[folder] for folder in writers if folder in cache._cache}
-        cache._cache.update(writers)
-    try:
-        yield
-    finally:
-        with cache._lock:
-            for folder, writer in writers.items():
-                if cache._cache.get(folder) is writer:  # `FileWriterCache.clear` may have removed it
-                    del cache._cache[folder]
-                    if folder in replaced:
-                        cache._cache[folder] = replaced[folder]
 
 
 def uses_tpus() -> bool:

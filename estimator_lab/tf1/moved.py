@@ -33,10 +33,8 @@ _FEEDING = 'tensorflow_estimator.python.estimator.inputs.queues.feeding_function
 # The module of Keras 2's base class of layers: on TensorFlow 2.15, and on later versions.
 _KERAS_LAYERS = ('keras.src.engine.base_layer', 'tf_keras.src.engine.base_layer')
 
-# Packages whose modules have the same names in another package.
-PACKAGES: Mapping[str, str] = {
-    'tensorflow.python.estimator': 'tensorflow_estimator.python.estimator',
-}
+# A package whose modules have the same names in another package.
+_ESTIMATOR, _NEW_ESTIMATOR = 'tensorflow.python.estimator', 'tensorflow_estimator.python.estimator'
 
 # Old module -> modules that have its contents now, in the order in which names are looked up.
 MODULES: Mapping[str, Sequence[str]] = {
@@ -169,16 +167,6 @@ tensorflow.python.eager.polymorphic_function.polymorphic_function: Function
 }
 
 
-def sources_of(module: str) -> Sequence[str]:
-    """Returns the modules that have the contents of the old module now; none if it is unknown."""
-    if module in MODULES:
-        return MODULES[module]
-    for old, new in PACKAGES.items():
-        if module == old or module.startswith(f'{old}.'):
-            return [new + module.removeprefix(old)]
-    return []
-
-
 def new_names(module: str) -> dict[str, tuple[str, str]]:
     """Returns {old name: (new module, new name)} for the names that have left `module`."""
     found = {}
@@ -201,9 +189,10 @@ def install_names() -> None:
 
 
 def _forwarder_of(fullname: str) -> Loader | None:
-    sources = sources_of(fullname)
-    if sources:
-        return Forwarder(sources)
+    if fullname in MODULES:
+        return Forwarder(MODULES[fullname])
+    if fullname == _ESTIMATOR or fullname.startswith(f'{_ESTIMATOR}.'):
+        return Forwarder([_NEW_ESTIMATOR + fullname.removeprefix(_ESTIMATOR)])
     name = fullname.partition('.')[2]
     # TensorFlow 1 had its API as modules, such as tensorflow.gfile and tensorflow.layers.
     api = sys.modules.get(_V1)

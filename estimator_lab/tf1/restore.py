@@ -83,15 +83,8 @@ def restore_estimator() -> None:
         _add_estimator(api)
 
 
-def prepare(contrib: bool = False) -> None:
-    """Restores `tf.contrib`: when it is first used, or now.
-
-    Args:
-      contrib: whether to do it now, which makes `shape[0].value` work too.
-    """
-    if contrib:
-        importlib.import_module('estimator_lab.contrib')
-        return
+def offer_contrib() -> None:
+    """Lets the first use of `tf.contrib` or `tensorflow.contrib` restore it."""
     FINDER.supply(_CONTRIB, _load_contrib)
     for api in _api_modules():
         vars(api).setdefault('contrib', LazyLoader('contrib', vars(api), _CONTRIB))

@@ -142,10 +142,9 @@ def test_the_loss_is_the_mean_as_in_1_15():
     assert model.fit(X, Y, steps=1).evaluate(X, Y)['loss'] == pytest.approx(np.log(2))
 
 
-def test_the_census_model_of_the_tutorial(tmp_path):
+def test_the_census_model_of_the_tutorial():
     """Columns of tf.contrib.layers, by their old names, with sparse features."""
     layers, learn = tf.contrib.layers, tf.contrib.learn
-    (tmp_path / 'words').write_text('x\ny\n')
     education = layers.sparse_column_with_hash_bucket('education', 10)
     gender = layers.sparse_column_with_keys('gender', keys=['Female', 'Male'])
     age = layers.real_valued_column('age')
@@ -153,7 +152,6 @@ def test_the_census_model_of_the_tutorial(tmp_path):
     columns = [
         *(education, gender, age, buckets),
         layers.sparse_column_with_integerized_feature('number', 3),
-        layers.sparse_column_with_vocabulary_file('word', str(tmp_path / 'words'), 1),
         layers.crossed_column([education, buckets, gender], 20),
     ]
 
@@ -163,7 +161,6 @@ def test_the_census_model_of_the_tutorial(tmp_path):
             'gender': tf.constant([['Male'], ['Female'], ['?']]),
             'age': tf.constant([[10.0], [30.0], [50.0]]),
             'number': tf.constant([[0], [1], [2]], tf.int64),
-            'word': tf.sparse.from_dense([['x'], ['y'], ['z']]),
         }
         return features, tf.constant([0, 1, 1])
 

@@ -1,6 +1,5 @@
 """The objects that the names of tf.contrib lead to, and the messages for missing names."""
 
-import contextlib
 import importlib
 import importlib.util
 import operator
@@ -135,25 +134,12 @@ def test_tables_of_contrib_lookup():
 
 
 def test_datasets_of_contrib_data():
-    data = tf.contrib.data
-
-    def elements(dataset):
-        with tf.Session() as session:
-            element = tf.data.make_one_shot_iterator(dataset).get_next()
-            found = []
-            with contextlib.suppress(tf.errors.OutOfRangeError):
-                while True:
-                    found.append(session.run(element).tolist())
-            return found
-
-    with tf.Graph().as_default():
-        five = tf.data.Dataset.range(5)
-        assert elements(five.apply(data.batch_and_drop_remainder(2))) == [[0, 1], [2, 3]]
-        padded = data.padded_batch_and_drop_remainder(2, [None])
-        lengths = five.map(lambda n: tf.fill([n], n))
-        assert elements(lengths.apply(padded)) == [[[0], [1]], [[2, 2, 0], [3, 3, 3]]]
-        interleaved = five.apply(data.sloppy_interleave(lambda n: tf.data.Dataset.from_tensors(n), 2))
-        assert sorted(elements(interleaved)) == [0, 1, 2, 3, 4]
+    with tf.Graph().as_default(), tf.Session() as session:
+        five = tf.data.Dataset.range(5).apply(tf.contrib.data.batch_and_drop_remainder(2))
+        element = tf.data.make_one_shot_iterator(five).get_next()
+        assert [session.run(element).tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+        with pytest.raises(tf.errors.OutOfRangeError):
+            session.run(element)
 
 
 def test_contrib_is_one_module_under_each_name():
@@ -323,9 +309,9 @@ assert 'tensorflow_estimator' not in sys.modules or tf.__version__ < '2.16'
 def test_each_import_says_why_contrib_cannot_be_loaded(run_forked):
     code = """
 import sys
-from estimator_lab.tf1.restore import prepare
+from estimator_lab.tf1.restore import offer_contrib
 sys.modules['estimator_lab.contrib'] = None
-prepare()
+offer_contrib()
 for _ in range(2):
     try:
         import tensorflow.contrib
