@@ -24,6 +24,10 @@ class Helper:
     sample_ids_shape: Any = tf.TensorShape([])
     sample_ids_dtype: Any = tf.int32
 
+    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+        """Returns the classes with the greatest outputs."""
+        return tf.argmax(outputs, -1, output_type=tf.int32)
+
 
 class CustomHelper(Helper):
     """A helper made of functions with the arguments of a helper's methods."""
@@ -75,7 +79,7 @@ class TrainingHelper(Helper):
         self.sequence_length = tf.convert_to_tensor(sequence_length, name='sequence_length')
         if self.sequence_length.shape.ndims != 1:
             raise ValueError(f'sequence_length must be a vector, not {self.sequence_length.shape}.')
-        self._zeros = tf.nest.map_structure(lambda each: tf.zeros_like(each[0]), steps)
+        self._zero_inputs = tf.nest.map_structure(lambda each: tf.zeros_like(each[0]), steps)
         self.batch_size = tf.size(self.sequence_length)
 
     def initialize(self, name: str | None = None) -> tuple[Any, Any]:
@@ -87,17 +91,13 @@ class TrainingHelper(Helper):
         finished = time >= tf.cast(self.sequence_length, tf.int32)
         inputs = tf.cond(
             tf.reduce_all(finished),
-            lambda: self._zeros,
+            lambda: self._zero_inputs,
             lambda: tf.nest.map_structure(lambda array: array.read(time), self._steps),
         )
         return finished, inputs
 
-    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
-        """Returns the classes with the greatest outputs."""
-        return tf.argmax(outputs, -1, output_type=tf.int32)
-
     def next_inputs(
-        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
+        self, time: Any, outputs: Any, state: Any, sample_ids: Any = None, name: str | None = None
     ) -> tuple[Any, Any, Any]:
         """Returns (finished, next inputs, state)."""
         return *self._at(time + 1), state
@@ -149,10 +149,6 @@ class GreedyEmbeddingHelper(Helper):
     def initialize(self, name: str | None = None) -> tuple[Any, Any]:
         """Returns (finished, first inputs)."""
         return tf.zeros_like(self._start_tokens, tf.bool), self._start_inputs
-
-    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
-        """Returns the classes with the greatest outputs."""
-        return tf.argmax(outputs, -1, output_type=tf.int32)
 
     def next_inputs(
         self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
