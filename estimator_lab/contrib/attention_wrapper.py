@@ -28,16 +28,8 @@ class AttentionWrapperState(NamedTuple):
     attention_state: Any
 
     def clone(self, **kwargs: Any) -> 'AttentionWrapperState':
-        """Returns the state with other values for some fields, which must have the same static shapes."""
-
-        def with_shape(old: Any, new: Any) -> Any:
-            if tf.is_tensor(old) and tf.is_tensor(new):
-                new.set_shape(new.shape.merge_with(old.shape))
-            return new
-
-        changed = self._replace(**kwargs)
-        tf.nest.assert_same_structure(self, changed)
-        return tf.nest.map_structure(with_shape, self, changed)
+        """Returns the state with other values for some fields."""
+        return self._replace(**kwargs)
 
 
 class AttentionWrapper(_Cell):

@@ -125,20 +125,14 @@ class Fitting:
     def _metric_fn(self, metrics: _Metrics) -> Callable[..., Any]:
         def metric_fn(features: Any, labels: Any, predictions: Any) -> dict[str, Any]:
             predictions = self._renamed(predictions)
-            return {
-                name[0] if isinstance(name, tuple) else name: _spec_of(
-                    name, metric, self.measured_prediction
-                ).create_metric_ops(features, labels, predictions)
-                for name, metric in metrics.items()
-            }
+            found = {}
+            for key, metric in metrics.items():
+                name, measured = key if isinstance(key, tuple) else (key, self.measured_prediction)
+                spec = metric if isinstance(metric, MetricSpec) else MetricSpec(metric, measured)
+                found[name] = spec.create_metric_ops(features, labels, predictions)
+            return found
 
         return metric_fn
-
-
-def _spec_of(name: Any, metric: Any, prediction: str | None) -> MetricSpec:
-    if isinstance(metric, MetricSpec):
-        return metric
-    return MetricSpec(metric, name[1] if isinstance(name, tuple) else prediction)
 
 
 class Estimator(Fitting, tf.estimator.Estimator):
