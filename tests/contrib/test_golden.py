@@ -27,35 +27,7 @@ def compare(ours, golden, path):
         assert json.loads(json.dumps(ours)) == golden, path
 
 
-PARTS = [
-    'fully_connected',
-    'layer_norm',
-    'batch_norm',
-    'optimize_loss',
-    'initializers',
-    'optimizers',
-    'metrics',
-    'hparams',
-    'crf',
-    'fused_lstm',
-    'cells',
-    'wrappers',
-    'embeddings',
-    'images',
-    'heads',
-    'multilabel',
-    'clusters',
-    'multi_heads',
-    'filtered',
-    'cudnn_cells',
-    'cudnn_layers',
-    'attention',
-    'decoding',
-    'beam_search',
-    'sequence_losses',
-    'learn_metrics',
-    'wrapped_estimators',
-]
+PARTS = [part.__name__ for part in program().PARTS]
 
 
 @pytest.mark.parametrize('part', PARTS)
@@ -63,7 +35,3 @@ def test_equals_tensorflow_1_15(part):
     golden = json.loads((GOLDEN / 'contrib_tf115.json').read_text())
     with tf.Graph().as_default():
         compare(getattr(program(), part)(), golden[part], part)
-
-
-def test_no_part_is_left_out():
-    assert [part.__name__ for part in program().PARTS] == PARTS

@@ -36,16 +36,14 @@ def heads():
     return found
 
 
-def specs_of(head, make_labels, size, split=lambda logits: logits, penalty=dict, without='nothing'):
+def specs_of(head, make_labels, size, split=lambda logits: logits, without='nothing'):
     """The losses, metrics and predictions of a head, and its logits, mapped by `split`, after a step."""
     tf.train.get_or_create_global_step()
     features, labels, variable = inputs(), make_labels(), logits_of(size)
     logits = split(tf.identity(variable))
     kind = tf.estimator.ModeKeys
     rule = tf.contrib.estimator.clip_gradients_by_norm(tf.train.GradientDescentOptimizer(1.0), 0.1)
-    train = head.create_estimator_spec(
-        features, kind.TRAIN, logits, labels, train_op_fn=rule.minimize, **penalty()
-    )
+    train = head.create_estimator_spec(features, kind.TRAIN, logits, labels, train_op_fn=rule.minimize)
     summaries = sorted({tensor.op.name for tensor in tf.get_collection(tf.GraphKeys.SUMMARIES)} - MEANS)
     predict = head.create_estimator_spec(features, kind.PREDICT, logits)
     loss = head.create_loss(features, kind.EVAL, logits, labels)
@@ -54,7 +52,7 @@ def specs_of(head, make_labels, size, split=lambda logits: logits, penalty=dict,
     exported = predict.export_outputs['predict'].outputs if 'predict' in predict.export_outputs else {}
 
     def model_fn(features, labels, mode):
-        return head.create_estimator_spec(features, mode, split(logits_of(size)), labels, **penalty())
+        return head.create_estimator_spec(features, mode, split(logits_of(size)), labels)
 
     estimator = tf.estimator.Estimator(model_fn, tempfile.mkdtemp())
     measured = estimator.evaluate(lambda: (inputs(), make_labels()), steps=1)
@@ -86,27 +84,11 @@ def logits_of(size):
 
 
 def multi_heads():
-    """Heads for several labels, by number, indicator or text, and for several targets."""
-    estimator, reduction = tf.contrib.estimator, tf.losses.Reduction
-    places = [[0, 0], [0, 1], [2, 0]]
-
-    def squared(labels, logits):
-        return tf.reduce_sum(tf.square(logits - tf.cast(labels, tf.float32)), -1, keepdims=True)
-
-    def by_head(logits):
-        return {'a': logits[:, :3], 'b': logits[:, 3:4], 'c': logits[:, 4:]}
+    """Heads for several labels by their text, and for several targets."""
+    estimator = tf.contrib.estimator
 
     def text():
-        return tf.SparseTensor(places, tf.constant(['c', 'a', 'b']), [3, 2])
-
-    def of_numbers():
-        return tf.SparseTensor(places, tf.constant([2, 0, 1], tf.int64), [3, 2])
-
-    def indicators():
-        return tf.constant([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
-
-    def penalty():
-        return {'regularization_losses': [tf.constant(0.5), tf.constant(0.25)]}
+        return tf.SparseTensor([[0, 0], [0, 1], [2, 0]], tf.constant(['c', 'a', 'b']), [3, 2])
 
     def three():
         return {
@@ -115,33 +97,22 @@ def multi_heads():
             'c': tf.constant([[1, 0], [1, 1], [0, 0]]),
         }
 
-    weighted = {'weight_column': 'w', 'thresholds': [0.3, 0.6], 'classes_for_class_based_metrics': [0, 2]}
-    by_text = {'label_vocabulary': ['a', 'b', 'c'], 'classes_for_class_based_metrics': ['b'], 'name': 'm'}
-    cases = {
-        'indicators': (indicators, weighted),
-        'numbers': (of_numbers, {'loss_reduction': reduction.SUM, 'weight_column': 'w', 'name': 'm'}),
-        'text': (text, by_text),
-        'own_loss': (indicators, {'loss_fn': squared}),
-    }
+    def by_head(logits):
+        return {'a': logits[:, :3], 'b': logits[:, 3:4], 'c': logits[:, 4:]}
+
     found = {}
-    for case, (labels, more) in cases.items():
-        with tf.Graph().as_default():
-            head = estimator.multi_label_head(3, **more)
-            found[case] = specs_of(head, labels, 3, without=INTERPOLATED)
     with tf.Graph().as_default():
-        head = estimator.multi_label_head(3, loss_reduction=reduction.SUM)
-        found['penalty'] = specs_of(head, of_numbers, 3, penalty=penalty, without=INTERPOLATED)
-    for case, weights_of_heads in (('several', None), ('several_weighted', [1.0, 0.5, 2.0])):
-        with tf.Graph().as_default():
-            members = [
-                estimator.multi_class_head(3, name='a', weight_column='w'),
-                estimator.regression_head(name='b'),
-                estimator.multi_label_head(2, name='c', thresholds=[0.5]),
-            ]
-            more = {'split': by_head} if weights_of_heads else {}
-            head = estimator.multi_head(members, weights_of_heads)
-            found[case] = {
-                'name': head.name,
-                **specs_of(head, three, head.logits_dimension, without=INTERPOLATED, **more),
-            }
+        head = estimator.multi_label_head(
+            3, label_vocabulary=['a', 'b', 'c'], classes_for_class_based_metrics=['b'], name='m'
+        )
+        found['text'] = specs_of(head, text, 3, without=INTERPOLATED)
+    with tf.Graph().as_default():
+        members = [
+            estimator.multi_class_head(3, name='a', weight_column='w'),
+            estimator.regression_head(name='b'),
+            estimator.multi_label_head(2, name='c', thresholds=[0.5]),
+        ]
+        head = estimator.multi_head(members, [1.0, 0.5, 2.0])
+        specs = specs_of(head, three, head.logits_dimension, by_head, without=INTERPOLATED)
+        found['several_weighted'] = {'name': head.name, **specs}
     return found

@@ -1,4 +1,4 @@
-"""Layers, losses, initializers, optimizers and metrics. Part of remake_contrib.py."""
+"""Layers, losses, optimizers and metrics. Part of remake_contrib.py."""
 
 from contrib_shared import names, run, tf, wave, weights
 
@@ -88,25 +88,6 @@ def optimize_loss():
     return found
 
 
-def initializers():
-    tf.set_random_seed(7)
-    layers = tf.contrib.layers
-    drawn = [
-        layers.xavier_initializer(seed=3)([3, 4]),
-        layers.xavier_initializer(uniform=False, seed=3)([3, 4]),
-        layers.variance_scaling_initializer(seed=3)([2, 2, 3, 4]),
-        layers.xavier_initializer_conv2d(seed=5)([2, 2, 1, 2]),
-    ]
-    x = tf.constant(wave(4))
-    penalties = [
-        layers.l1_regularizer(0.5)(x),
-        layers.l2_regularizer(0.5)(x),
-        layers.l1_l2_regularizer(0.5, 0.25)(x),
-        layers.apply_regularization(layers.l2_regularizer(0.1), [x, x]),
-    ]
-    return {'values': run(drawn + penalties), 'zero': layers.l2_regularizer(0.0)(x)}
-
-
 def optimizers():
     opt = tf.contrib.opt
     extended = opt.extend_with_decoupled_weight_decay(tf.train.GradientDescentOptimizer)
@@ -142,20 +123,3 @@ def metrics():
     values, updates = m.aggregate_metric_map({'a': accuracy, 'p': precision})
     updates = [*updates.values(), f1[1]]
     return {'values': run([values['a'], values['p'], f1[0], m.accuracy(rounded, labels)], [updates])}
-
-
-def filtered():
-    """The names of variables that patterns choose."""
-    for name in ('conv/weights', 'conv/biases', 'logits/weights', 'global_step'):
-        tf.get_variable(name, [])
-    choose, everything = tf.contrib.framework.filter_variables, tf.global_variables()
-    chosen = [
-        choose(everything),
-        choose(everything, ['conv'], ['biases', 'logits']),
-        choose(everything, None, ['weights$', 'weights:0$']),
-        choose(everything, ['weights'], reg_search=False),
-        choose(everything, ['l.*weights'], ['conv'], False),
-        choose(everything, []),
-        choose(everything, ['step'], []),
-    ]
-    return {'names': [names(each) for each in chosen]}

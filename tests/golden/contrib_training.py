@@ -50,32 +50,6 @@ def embeddings():
     return {'values': run([*losses, *(each for pair in gradients for each in pair)])}
 
 
-def multilabel():
-    """The n-pairs loss of examples with several labels."""
-    learning = tf.contrib.losses.metric_learning
-    x, y = tf.constant(wave(4, 3)), tf.constant(np.cos(3 * wave(4, 3)))
-    sparse = [
-        tf.SparseTensor([[index] for index in each], tf.ones([len(each)], tf.int32), [5])
-        for each in ([0], [0, 2], [2, 3, 4], [1, 3])
-    ]
-    loss = learning.npairs_loss_multilabel(sparse, x, y, reg_lambda=0.1)
-    return {'values': run([loss, *tf.gradients(loss, [x, y])])}
-
-
-def clusters():
-    """The clustering loss, and the gradients where 1.15 builds them within a minute."""
-    learning = tf.contrib.losses.metric_learning
-    labels = tf.constant([[0], [1], [0], [2], [1], [0], [2]], tf.int64)
-    x = tf.constant(np.cos(5 * wave(7, 3)))
-    simple = learning.cluster_loss(labels, x, 3.0, enable_pam_finetuning=False, margin_type='ari')
-    losses = [
-        simple,
-        learning.cluster_loss(labels, x, 1.0),
-        learning.cluster_loss(labels, x, 0.5, False, 'const'),
-    ]
-    return {'values': run([*losses, tf.gradients(simple, x)[0]])}
-
-
 def images():
     image = tf.contrib.image
     batch = tf.constant(wave(2, 5, 4, 3))

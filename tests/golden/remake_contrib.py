@@ -18,9 +18,7 @@ from contrib_heads import heads, multi_heads
 from contrib_hparams import hparams
 from contrib_layers import (
     batch_norm,
-    filtered,
     fully_connected,
-    initializers,
     layer_norm,
     metrics,
     optimize_loss,
@@ -29,13 +27,12 @@ from contrib_layers import (
 from contrib_learn import learn_metrics
 from contrib_sequences import attention, beam_search, decoding, sequence_losses
 from contrib_shared import tf
-from contrib_training import clusters, embeddings, images, multilabel, wrappers
+from contrib_training import embeddings, images, wrappers
 from contrib_wrapped import wrapped_estimators
 
 PARTS = [
-    *(fully_connected, layer_norm, batch_norm, optimize_loss, initializers, optimizers, metrics, hparams),
-    *(crf, fused_lstm, cells, wrappers, embeddings, images, heads),
-    *(multilabel, clusters, multi_heads, filtered, cudnn_cells, cudnn_layers),
+    *(fully_connected, layer_norm, batch_norm, optimize_loss, optimizers, metrics, hparams),
+    *(crf, fused_lstm, cells, wrappers, embeddings, images, heads, multi_heads, cudnn_cells, cudnn_layers),
     *(attention, decoding, beam_search, sequence_losses, learn_metrics, wrapped_estimators),
 ]
 

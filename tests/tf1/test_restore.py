@@ -187,7 +187,7 @@ def test_notes_are_shown_on_request(run_python):
 
 
 def test_importing_starts_no_process_and_leaves_tensorflow_alone(run_python):
-    """In a user's program: one import finder, no process, no patched class, descriptor 2 untouched."""
+    """In a user's program: one import finder, no process, descriptor 2 untouched."""
     code = """
 import os, sys
 shells, moved, dup2 = [], [], os.dup2
@@ -200,13 +200,6 @@ import estimator_lab.tf1
 assert not shells and not moved, (shells, moved)
 ours = [each for each in sys.meta_path if type(each).__module__.startswith('estimator_lab')]
 assert len(ours) == 1, ours
-from tensorflow.python.client import session
-from tensorflow.python.summary.writer import event_file_writer as events
-from tensorflow.python.training import saver
-functions = (saver.Saver.save, session.BaseSession.__init__, events.EventFileWriter._initialize,
-             events._EventLoggerThread.run)
-for function in functions:
-    assert 'estimator_lab' not in function.__code__.co_filename, function
 """
     check(run_python, code)
 
@@ -230,29 +223,21 @@ assert abs(model.get_variable_value('w') - 0.2) < 1e-6
 """
 
 
-@pytest.mark.parametrize(
-    'lines',
-    [
-        'from estimator_lab.tf1 import tf; estimator = tf.estimator',
-        'import estimator_lab.tf1; import tensorflow as tf; estimator = tf.estimator',
-        'import estimator_lab.tf1; import tensorflow.compat.v1.estimator as estimator',
-        'import estimator_lab.tf1; import tensorflow.compat.v2 as tf; estimator = tf.estimator',
-        'import estimator_lab.tf1; import tensorflow_estimator.python.estimator.estimator_lib as estimator',
-    ],
-)
-def test_each_import_form_trains(run_forked, lines):
-    check(run_forked, lines + TRAIN_ONE_STEP)
+FORMS = """
+from estimator_lab.tf1 import tf; estimator = tf.estimator
+import estimator_lab.tf1; import tensorflow as tf; estimator = tf.estimator
+import estimator_lab.tf1; import tensorflow.compat.v1.estimator as estimator
+import estimator_lab.tf1; import tensorflow.compat.v2 as tf; estimator = tf.estimator
+import estimator_lab.tf1; import tensorflow_estimator.python.estimator.estimator_lib as estimator
+import tensorflow as tf; import estimator_lab.tf1; estimator = tf.estimator
+import tensorflow.compat.v1; import estimator_lab.tf1; from tensorflow.compat.v2 import estimator
+"""
 
 
-@pytest.mark.parametrize(
-    'lines',
-    [
-        'import tensorflow as tf; import estimator_lab.tf1; estimator = tf.estimator',
-        'import tensorflow.compat.v1; import estimator_lab.tf1; from tensorflow.compat.v2 import estimator',
-    ],
-)
-def test_tensorflow_may_be_imported_first(run_python, lines):
-    check(run_python, lines + TRAIN_ONE_STEP)
+@pytest.mark.parametrize('lines', FORMS.strip().splitlines())
+def test_each_import_form_trains(run_forked, run_python, lines):
+    run = run_forked if 'estimator_lab' in lines.partition(';')[0] else run_python
+    check(run, f'{lines}\n{TRAIN_ONE_STEP}')
 
 
 @restored_only
