@@ -15,7 +15,6 @@ from typing import Any
 
 from estimator_lab.contrib.table import (
     FORWARDED,
-    MISSING_MODULES,
     MISSING_PACKAGES,
     PYTHON_MODULES,
     TABLE,
@@ -53,7 +52,7 @@ def _loader_of(fullname: str) -> Loader | None:
             )
         return Forwarder([target], message=lambda name: sentence(f'{path}.{name}'))
     package, _, inner = path.partition('.')
-    if package in MISSING_PACKAGES or path in MISSING_MODULES:
+    if package in MISSING_PACKAGES:
         return LazyModule(lambda name: StandIn(f'{path}.{name}'))
     if path and (package not in TABLE or inner.partition('.')[0] not in ('', 'python')):
         # Not ModuleNotFoundError, whose message `from tensorflow.contrib import x` would hide.
@@ -158,7 +157,7 @@ def find(package: str, name: str) -> Any:
       AttributeError: if there is none; the sentence says what to do.
     """
     path = f'{package}.{name}'
-    if path in FORWARDED or path in MISSING_MODULES:
+    if path in FORWARDED:
         return importlib.import_module(f'{ROOT}.{path}')
     if remedy(package, name) is None:
         for source, new_name in _candidates(package, name):

@@ -193,9 +193,8 @@ tf.estimator: NanLossDuringTrainingError
 ! use tf.keras.preprocessing.text.Tokenizer: preprocessing VocabularyProcessor
 ! use tf.data: read_batch_examples
 ! use a tf.Session: run_n
-[learn.monitors]
 ! use tf.estimator.EvalSpec, and tf.estimator.experimental.stop_if_no_decrease_hook: ValidationMonitor
-! use the hooks of tf.train: *
+! use the hooks of tf.train: monitors
 [lookup]
 estimator_lab.contrib.renamed:
     HashTable index_table_from_tensor index_to_string_table_from_tensor
@@ -339,9 +338,6 @@ FORWARDED: Mapping[str, str] = {
 }
 """Packages that are elsewhere as a whole, including everything below them."""
 
-MISSING_MODULES = tuple(f'{learn}.monitors' for learn in _LEARN)
-"""Modules of packages that are here: they can be imported, as the missing packages can."""
-
 _WORDS = """
 arg_scope async_checkpoint batching cluster_resolver core_rnn_cell crf cudnn_rnn cudnn_rnn_ops
 dnn dnn_linear_combined encoders estimator estimators evaluation extenders feature_column framework functional
@@ -374,7 +370,7 @@ MISSING_PACKAGES = frozenset(name for _, name, _ in rows('contrib'))
 def remedy(package: str, name: str) -> str | None:
     """Returns what to use instead of a missing name; '' if nothing, None if the table doesn't list it."""
     found = {old: source[1:].strip() for source, old, _ in rows(package) if source.startswith('!')}
-    return found.get(name, found.get('*'))
+    return found.get(name)
 
 
 def sentence(path: str) -> str:
