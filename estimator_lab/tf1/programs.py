@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -67,14 +67,10 @@ class Style(NamedTuple):
 def style_of(tree: ast.AST) -> Style:
     """Returns the style of a module from its syntax tree."""
     found = list(uses(tree))
-    paths = dict(_paths(found, _TF))
-    explicit = dict(_paths(found, _V1))
-    one = {path for path, words in paths.items() if _is_only_in(path, words, tf, tf2)}
-    two = {
-        path
-        for path, words in paths.items()
-        if not path.startswith('compat') and _is_only_in(path, words, tf2, tf)
-    }
+    paths, explicit = _paths(found, _TF), _paths(found, _V1)
+    versions = {path: _only_version(path, words) for path, words in paths.items()}
+    one = [path for path, version in versions.items() if version == 1]
+    two = [path for path, version in versions.items() if version == 2 and not path.startswith('compat')]
     converted = any(path.startswith('compat.v') for path in paths)
     # At a tie, a module that only TensorFlow 1 has decides.
     older = len(one) > len(two) or (len(one) == len(two) and any(map(_is_in_module_of_1, one)))
@@ -96,14 +92,14 @@ def path_below(use: Use, module: str) -> str:
     return name[len(module) + 1 :].removesuffix('.*')
 
 
-def _paths(found: Iterable[Use], module: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yields (path, keywords of its calls) for the names of a module that both versions may have."""
+def _paths(found: Iterable[Use], module: str) -> dict[str, frozenset[str]]:
+    """Returns {path: keywords of its calls} for the names of a module that both versions may have."""
     words: dict[str, frozenset[str]] = {}
     for use in found:
         path = path_below(use, module)
         if path and not _begins(path, _NOT_IN_V1):
             words[path] = words.get(path, frozenset()) | use.keywords
-    yield from words.items()
+    return words
 
 
 def _begins(path: str, names: tuple[str, ...]) -> bool:
@@ -128,28 +124,27 @@ def _is_in_module_of_1(path: str) -> bool:
     return first == 'contrib' or (isinstance(_member(tf, first), ModuleType) and _member(tf2, first) is None)
 
 
-def _is_only_in(path: str, keywords: frozenset[str], one: Any, other: Any) -> bool:
-    """Whether the API `one` has the path and `other` lacks it; False if Keras would have to be loaded.
+def _only_version(path: str, keywords: frozenset[str]) -> int | None:
+    """Returns the version of TensorFlow that alone has the path, or accepts these keywords there.
 
-    A function with these keywords that only `one` accepts counts too.
+    None if both or neither do, or if Keras would have to be loaded to look.
     """
     first, _, rest = path.partition('.')
     second = rest.partition('.')[0]
     if first == 'contrib' or (first == 'estimator' and second in _ESTIMATOR_1):
-        return one is tf
-    if first in ('metrics', 'losses') and second:
-        # TensorFlow 2 has Keras's, which are not loaded to look.
-        return second not in _IN_BOTH and (_member(_member(tf, first), second) is not None) == (one is tf)
-    mine, theirs = _member(one, first), _member(other, first)
-    if mine is None or theirs is None:
-        return mine is not None
-    if any(isinstance(each, LazyLoader) for each in (mine, theirs)):
-        return False
-    if second and isinstance(mine, ModuleType) and isinstance(theirs, ModuleType):
-        mine, theirs = _member(mine, second), _member(theirs, second)
-        if mine is None or theirs is None:
-            return mine is not None
-    return any(_accepts(mine, word) and not _accepts(theirs, word) for word in keywords)
+        return 1
+    one, two = _member(tf, first), _member(tf2, first)
+    if first in ('metrics', 'losses') and second:  # TensorFlow 2 has Keras's
+        return None if second in _IN_BOTH else 2 if _member(one, second) is None else 1
+    if one is not None and two is not None and any(isinstance(each, LazyLoader) for each in (one, two)):
+        return None
+    if second and isinstance(one, ModuleType) and isinstance(two, ModuleType):
+        one, two = _member(one, second), _member(two, second)
+    if one is None or two is None:
+        return 1 if one is not None else 2 if two is not None else None
+    if any(_accepts(one, word) and not _accepts(two, word) for word in keywords):
+        return 1
+    return 2 if any(_accepts(two, word) and not _accepts(one, word) for word in keywords) else None
 
 
 def _member(api: Any, name: str) -> Any:
