@@ -1,6 +1,5 @@
 """Decoders of ``tf.contrib.seq2seq``: the loop over steps, the basic decoder, and the loss."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ class Decoder:
 
     def finalize(self, outputs: Any, final_state: Any, sequence_lengths: Any) -> tuple[Any, Any]:
         """Returns the final outputs and state, given the outputs of all steps, time first."""
-        raise NotImplementedError
+        return outputs, final_state
 
 
 def dynamic_decode(
@@ -41,33 +40,28 @@ def dynamic_decode(
 
     Raises:
       TypeError: if `decoder` is not a Decoder.
-      ValueError: if `maximum_iterations` is not a scalar.
     """
     if not isinstance(decoder, Decoder):
         raise TypeError(f'Expected decoder to be type Decoder, but saw: {type(decoder)}')
     with tf.variable_scope(scope, 'decoder') as variables:
         if not tf.executing_eagerly() and variables.caching_device is None:
             variables.set_caching_device(lambda operation: operation.device)
-        limit = None
-        if maximum_iterations is not None:
-            limit = tf.convert_to_tensor(maximum_iterations, tf.int32, name='maximum_iterations')
-            if limit.shape.ndims != 0:
-                raise ValueError('maximum_iterations must be a scalar')
         outputs, state, lengths = _loop(
-            decoder, impute_finished, limit, parallel_iterations=parallel_iterations, swap_memory=swap_memory
+            decoder,
+            impute_finished,
+            maximum_iterations=maximum_iterations,
+            parallel_iterations=parallel_iterations,
+            swap_memory=swap_memory,
         )
-        with contextlib.suppress(NotImplementedError):
-            outputs, state = decoder.finalize(outputs, state, lengths)
+        outputs, state = decoder.finalize(outputs, state, lengths)
         if not output_time_major:
             outputs = tf.nest.map_structure(transpose_batch_time, outputs)
     return outputs, state, lengths
 
 
-def _loop(decoder: Any, impute_finished: bool, limit: Any, **more: Any) -> tuple[Any, Any, Any]:
+def _loop(decoder: Any, impute_finished: bool, **more: Any) -> tuple[Any, Any, Any]:
     """Returns the outputs of all steps, time first, the final state, and the lengths."""
     finished, inputs, state = decoder.initialize()
-    if limit is not None:
-        finished = tf.logical_or(finished, limit <= 0)
 
     def array_of(dtype: Any, size: Any) -> Any:
         shape = tf.TensorShape([_static(decoder.batch_size)]).concatenate(tf.TensorShape(size))
@@ -85,8 +79,6 @@ def _loop(decoder: Any, impute_finished: bool, limit: Any, **more: Any) -> tuple
             outputs = tf.nest.map_structure(lambda new: tf.where(finished, tf.zeros_like(new), new), outputs)
             after = tf.nest.map_structure(lambda new, old: _kept(finished, new, old), after, state)
         arrays = tf.nest.map_structure(lambda array, new: array.write(time, new), arrays, outputs)
-        if limit is not None:
-            now_finished = tf.logical_or(now_finished, time + 1 >= limit)
         return time + 1, arrays, after, next_inputs, now_finished, lengths
 
     lengths = tf.zeros_like(finished, tf.int32)
