@@ -2,14 +2,12 @@
 
 import csv
 import gzip
-import sys
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from estimator_lab.contrib.table import sentence
 from estimator_lab.tf1 import tf
 
 Dataset = namedtuple('Dataset', ['data', 'target'])
@@ -139,10 +137,3 @@ def maybe_download(filename: str, work_directory: str, source_url: str) -> str:
     if not path.is_file():
         raise FileNotFoundError(f'{path} is missing: download it from {source_url}.')
     return str(path)
-
-
-mnist = base = sys.modules[__name__]  # 1.15 has modules of these names
-
-
-def __getattr__(name: str) -> Any:
-    raise AttributeError(name if name.startswith('__') else sentence(f'learn.datasets.{name}'))

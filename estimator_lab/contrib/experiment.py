@@ -1,10 +1,8 @@
 """``Experiment`` and ``learn_runner`` of ``tf.contrib.learn``, on tf.estimator.train_and_evaluate."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_lab.contrib import learn_input
 from estimator_lab.contrib.learn_estimator import Fitting
 from estimator_lab.tf1 import tf
 
@@ -109,7 +107,3 @@ def run(
     if not callable(method):
         raise ValueError(f'Schedule references non-existent task {schedule}.')
     return method()
-
-
-input_fn_utils = learn_input
-saved_model_export_utils = sys.modules[__name__]  # 1.15 has modules of these names

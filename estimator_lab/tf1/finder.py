@@ -124,9 +124,11 @@ class Forwarder(LazyModule):
         super().__init__(self._find_in_sources)
         self._sources = sources
         self._message = message or (lambda name: f"module '{sources[0]}' has no attribute '{name}'")
+        self._name = ''
 
     def exec_module(self, module: ModuleType) -> None:
         """Copies the names of the sources into the module."""
+        self._name = module.__name__
         for source in reversed(self._sources):
             # Private names too, because programs of that time import them.
             names = vars(importlib.import_module(source))
@@ -134,10 +136,14 @@ class Forwarder(LazyModule):
         super().exec_module(module)
 
     def _find_in_sources(self, name: str) -> Any:
+        """Returns what a source has under this name, or the module of that name below this one."""
         for source in self._sources:
             with contextlib.suppress(AttributeError):
                 return look_up(source, name)
-        raise AttributeError(self._message(name))
+        try:
+            return importlib.import_module(f'{self._name}.{name}')
+        except ImportError:
+            raise AttributeError(self._message(name)) from None
 
 
 def look_up(module: str, name: str) -> Any:
