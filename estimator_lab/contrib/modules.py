@@ -21,6 +21,7 @@ from estimator_lab.contrib.table import (
     remedy,
     rows,
     sentence,
+    short,
 )
 from estimator_lab.tf1 import tf
 from estimator_lab.tf1.finder import FINDER, Forwarder, LazyModule, look_up
@@ -62,6 +63,7 @@ def _loader_of(fullname: str) -> Loader | None:
 
 def _forwarded(path: str) -> str:
     """Returns the module that replaces the whole of `tf.contrib.<path>`, or ''."""
+    path = short(path)
     for old in sorted(FORWARDED, key=len, reverse=True):
         if path == old or path.startswith(f'{old}.'):
             return FORWARDED[old] + path[len(old) :]
@@ -146,7 +148,7 @@ def _package(name: str) -> ModuleType:
 def names_in(package: str) -> list[str]:
     """Returns the names of `tf.contrib.<package>` that the table lists; '' is `tf.contrib` itself."""
     if not package:
-        return sorted({name for name in (*TABLE, *FORWARDED) if '.' not in name and name != 'contrib'})
+        return sorted({path for path in (*TABLE, *FORWARDED) if '.' not in path} - {'contrib', 'modules'})
     return sorted(name for source, name, _ in rows(package) if name != '*' and not source.startswith('!'))
 
 

@@ -3,12 +3,12 @@
 TABLE is {package: {source: names}}. A source is `tf` with a path below it, or a module. `old=new` means that
 the source uses another name; `*` is every name that the source has. A source that starts with `!` is a
 remedy: those names are missing, and the remedy ends the sentence that says so. The section `contrib` has the
-missing packages.
+missing packages, and `modules` those that are elsewhere as a whole, including everything below them.
 """
 
 from collections.abc import Mapping
 
-from estimator_lab.tf1.moved import table
+from estimator_lab.tf1.moved import names_of, table
 
 _COLUMNS = 'use the columns of tf.feature_column, and tf.feature_column.input_layer'
 _DISTRIBUTE = 'use tf.distribute.MirroredStrategy in a RunConfig'
@@ -294,49 +294,37 @@ tf_slim.training.evaluation:
 [util]
 tf: make_ndarray make_tensor_proto
 tensorflow.python.framework.tensor_util: constant_value
+[modules]
+estimator_lab.contrib.datasets: learn.datasets learn.datasets.base learn.datasets.mnist
+estimator_lab.contrib.experiment:
+    learn.experiment learn.learn_runner learn.utils learn.utils.saved_model_export_utils
+estimator_lab.contrib.learn_input:
+    learn.io learn.learn_io learn.learn_io.graph_io learn.utils.input_fn_utils
+tensorboard: tensorboard
+tensorflow.core.protobuf.tpu: tpu.proto
+tensorflow.python.compiler.xla.jit: compiler.jit
+tensorflow.python.compiler.xla.xla: compiler.xla
+tensorflow.python.tools.saved_model_utils: saved_model.python.saved_model.reader
+tensorflow.python.tpu.device_assignment: tpu.python.tpu.device_assignment
+tensorflow.python.tpu.error_handling: tpu.python.tpu.error_handling
+tensorflow.python.tpu.session_support: tpu.python.tpu.session_support
+tensorflow.python.tpu.tensor_tracer: tpu.python.tpu.tensor_tracer
+tensorflow.python.tpu.topology: tpu.python.tpu.topology
+tensorflow.python.tpu.tpu: tpu.python.tpu.tpu
+tensorflow.python.tpu.tpu_context: tpu.python.tpu.tpu_context
+tensorflow.python.tpu.tpu_feed: tpu.python.tpu.tpu_feed
+tensorflow.python.tpu.tpu_function: tpu.python.tpu.tpu_function
+tensorflow.python.tpu.tpu_sharding: tpu.python.tpu.tpu_sharding
+tensorflow.python.tpu.training_loop: tpu.python.tpu.training_loop
+tensorflow.python.tpu.util: tpu.python.tpu.util
+tensorflow.python.training.basic_session_run_hooks: learn.basic_session_run_hooks
+tensorflow.python.training.session_run_hook: learn.session_run_hook
+tensorflow.python.util.nest: framework.nest
+tensorflow_gan: gan
+tf_slim: slim slim.python slim.python.slim
+tf_slim.losses.metric_learning:
+    losses.metric_learning losses.python.metric_learning losses.python.metric_learning.metric_loss_ops
 """)
-
-_LEARN = ('learn', 'learn.python.learn')
-_EXPERIMENT = ('learn_runner', 'experiment', 'utils', 'utils.saved_model_export_utils')
-_INPUT = ('io', 'learn_io', 'learn_io.graph_io', 'utils.input_fn_utils')
-_OF_TPU = ('device_assignment', 'session_support', 'tensor_tracer', 'topology', 'tpu', 'tpu_feed')
-
-FORWARDED: Mapping[str, str] = {
-    'framework.nest': 'tensorflow.python.util.nest',
-    'gan': 'tensorflow_gan',
-    'slim': 'tf_slim',
-    'slim.python': 'tf_slim',
-    'slim.python.slim': 'tf_slim',
-    **{
-        f'{learn}.datasets{x}': 'estimator_lab.contrib.datasets'
-        for learn in _LEARN
-        for x in ('', '.base', '.mnist')
-    },
-    **{f'{learn}.{x}': 'estimator_lab.contrib.experiment' for learn in _LEARN for x in _EXPERIMENT},
-    **{f'{learn}.{x}': 'estimator_lab.contrib.learn_input' for learn in _LEARN for x in _INPUT},
-    **{
-        f'{learn}.{hooks}': f'tensorflow.python.training.{hooks}'
-        for learn in _LEARN
-        for hooks in ('basic_session_run_hooks', 'session_run_hook')
-    },
-    'losses.metric_learning': 'tf_slim.losses.metric_learning',
-    'losses.python.metric_learning': 'tf_slim.losses.metric_learning',
-    'losses.python.metric_learning.metric_loss_ops': 'tf_slim.losses.metric_learning',
-    'saved_model.python.saved_model.reader': 'tensorflow.python.tools.saved_model_utils',
-    'tensorboard': 'tensorboard',
-    'compiler.jit': 'tensorflow.python.compiler.xla.jit',
-    'compiler.xla': 'tensorflow.python.compiler.xla.xla',
-    'tpu.proto': 'tensorflow.core.protobuf.tpu',
-    **{
-        f'tpu.python.tpu.{name}': f'tensorflow.python.tpu.{name}'
-        for name in (*_OF_TPU, 'tpu_function', 'tpu_sharding', 'training_loop')
-    },
-    **{
-        f'tpu.python.tpu.{name}': f'tensorflow_estimator.python.estimator.tpu.{name}'
-        for name in ('error_handling', 'tpu_context', 'util')
-    },
-}
-"""Packages that are elsewhere as a whole, including everything below them."""
 
 _WORDS = """
 arg_scope async_checkpoint batching cluster_resolver core_rnn_cell crf cudnn_rnn cudnn_rnn_ops
@@ -354,15 +342,11 @@ PYTHON_MODULES = frozenset(_WORDS.split())
 
 def rows(package: str) -> list[tuple[str, str, str]]:
     """Returns (source, name of 1.15, name there) of each name of a package; `*` stays one row."""
-    return [
-        (source, *_split(name)) for source, names in TABLE.get(package, {}).items() for name in names.split()
-    ]
+    return list(names_of(TABLE.get(package, {})))
 
 
-def _split(name: str) -> tuple[str, str]:
-    old, _, new = name.partition('=')
-    return old, new or old
-
+FORWARDED: Mapping[str, str] = {path: source for source, path, _ in rows('modules')}
+"""{path below tf.contrib: the module that replaces all of it, with everything below}."""
 
 MISSING_PACKAGES = frozenset(name for _, name, _ in rows('contrib'))
 
@@ -373,9 +357,14 @@ def remedy(package: str, name: str) -> str | None:
     return found.get(name)
 
 
+def short(path: str) -> str:
+    """Returns the path below tf.contrib without `python.learn`, as `learn.python.learn` is `learn` itself."""
+    return path.replace('learn.python.learn', 'learn')
+
+
 def sentence(path: str) -> str:
     """Returns the error message for `tf.contrib.<path>`: one sentence that says what to use instead."""
-    package, _, name = path.replace('learn.python.learn.', 'learn.').rpartition('.')
+    package, _, name = short(path).rpartition('.')
     first = path.partition('.')[0]
     found = remedy(package, name) or remedy(first, name) or remedy('contrib', first)
     advice = found or 'it ended with TensorFlow 1, and nothing replaces it'

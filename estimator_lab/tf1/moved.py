@@ -9,7 +9,7 @@ import configparser
 import functools
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.abc import Loader
 from types import ModuleType
 from typing import Any
@@ -92,6 +92,14 @@ def table(text: str) -> dict[str, dict[str, str]]:
     return {section: dict(parser[section]) for section in parser.sections()}
 
 
+def names_of(section: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yields (row, old name, new name) for the names of a section; `old=new` if they differ."""
+    for row, names in section.items():
+        for name in names.split():
+            old, _, new = name.partition('=')
+            yield row, old, new or old
+
+
 # Old module -> {new module: names separated by white space, `old=new` if the name changed too}.
 NAMES: Mapping[str, Mapping[str, str]] = {
     **table("""
@@ -169,12 +177,7 @@ tensorflow.python.eager.polymorphic_function.polymorphic_function: Function
 
 def new_names(module: str) -> dict[str, tuple[str, str]]:
     """Returns {old name: (new module, new name)} for the names that have left `module`."""
-    found = {}
-    for new, names in NAMES.get(module, {}).items():
-        for name in names.split():
-            old, _, renamed = name.partition('=')
-            found[old] = (new, renamed or old)
-    return found
+    return {old: (source, new) for source, old, new in names_of(NAMES.get(module, {}))}
 
 
 def install_names() -> None:

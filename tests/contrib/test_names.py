@@ -14,7 +14,7 @@ from estimator_lab.contrib.modules import names_in
 from estimator_lab.contrib.table import TABLE, rows
 from estimator_lab.tf1 import tf
 
-PACKAGES = [package for package in TABLE if package != 'contrib']
+PACKAGES = [package for package in TABLE if package not in ('contrib', 'modules')]
 
 # Names whose objects state neither the name of 1.15 nor that of their row in the table.
 OTHER_NAMES = {
