@@ -14,14 +14,14 @@ class Use(NamedTuple):
     Attributes:
       module: the full name of what is imported, such as 'tensorflow' or 'tensorflow.contrib.layers'.
       path: the names below it, such as 'layers.dense'; '' for the import itself.
-      node: the expression, or the import statement.
+      line: the number of its line.
       keywords: the names of the arguments, if it is a call.
       is_handled: whether the program handles its absence, with `except ImportError` or similar.
     """
 
     module: str
     path: str
-    node: ast.AST
+    line: int
     keywords: frozenset[str] = frozenset()
     is_handled: bool = False
 
@@ -29,11 +29,6 @@ class Use(NamedTuple):
     def name(self) -> str:
         """The full name."""
         return f'{self.module}.{self.path}'.rstrip('.')
-
-    @property
-    def line(self) -> int:
-        """The number of the line."""
-        return int(getattr(self.node, 'lineno', 1))
 
 
 def uses(tree: ast.AST) -> Iterator[Use]:
@@ -52,22 +47,22 @@ def uses(tree: ast.AST) -> Iterator[Use]:
     for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Use(alias.name, '', node, is_handled=id(node) in handled)
+                yield Use(alias.name, '', node.lineno, is_handled=id(node) in handled)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
-                yield Use(f'{node.module}.{alias.name}', '', node, is_handled=id(node) in handled)
+                yield Use(f'{node.module}.{alias.name}', '', node.lineno, is_handled=id(node) in handled)
         elif isinstance(node, ast.Attribute | ast.Name) and id(node) not in inner:
-            root, _, path = dotted(node).partition('.')
+            root, _, path = _dotted(node).partition('.')
             if root in aliases and isinstance(node.ctx, ast.Load) and path:
                 call = calls.get(id(node))
                 words = frozenset(each.arg for each in call.keywords if each.arg) if call else frozenset()
-                yield Use(aliases[root], path, node, words, id(node) in handled)
+                yield Use(aliases[root], path, node.lineno, words, id(node) in handled)
 
 
-def dotted(node: ast.AST) -> str:
+def _dotted(node: ast.AST) -> str:
     """Returns 'a.b.c' for an expression that consists of names; '' for any other."""
     if isinstance(node, ast.Attribute):
-        before = dotted(node.value)
+        before = _dotted(node.value)
         return before and f'{before}.{node.attr}'
     return node.id if isinstance(node, ast.Name) else ''
 
@@ -90,7 +85,7 @@ def _aliases(nodes: list[ast.AST]) -> dict[str, str]:
                     found[alias.asname or alias.name] = f'{node.module}.{alias.name}'
     for node in nodes:
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            root, _, path = dotted(node.value).partition('.')
+            root, _, path = _dotted(node.value).partition('.')
             name = node.targets[0].id
             if (
                 path and root in found and bound[name] == 1 and name not in found
