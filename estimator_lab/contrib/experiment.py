@@ -63,14 +63,14 @@ class Experiment:
             throttle_secs=continuous_eval_throttle_secs,
         )
 
-    def train(self, delay_secs: float | None = None) -> Any:
+    def train(self) -> Any:
         """Trains up to `train_steps`; returns the Estimator."""
         spec = self._train
         return self.estimator.train(
             spec.input_fn, spec.hooks, max_steps=spec.max_steps, saving_listeners=spec.saving_listeners
         )
 
-    def evaluate(self, delay_secs: float | None = None, name: str | None = None) -> Any:
+    def evaluate(self, name: str | None = None) -> Any:
         """Evaluates the latest checkpoint; returns its metrics."""
         spec = self._eval
         return self.estimator.evaluate(input_fn=spec.input_fn, steps=spec.steps, hooks=spec.hooks, name=name)

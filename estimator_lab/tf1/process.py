@@ -1,8 +1,8 @@
 """What a command changes in its process: glibc's malloc."""
 
 import ctypes
-import functools
 import os
+import threading
 
 # mallopt's numbers in glibc's malloc.h.
 _TRIM_THRESHOLD, _MAPPING_THRESHOLD = -1, -3
@@ -12,12 +12,15 @@ _KEPT = 2 * _LARGEST_KEPT
 USERS_MALLOC_VARIABLES = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'GLIBC_TUNABLES')
 
 
-@functools.cache
+_PREPARED = threading.Event()
+
+
 def prepare_process() -> None:
     """Lets `keep_freed_memory` take effect in this process, as the commands and `api.fit` do.
 
     A user's program may call it too; importing `estimator_lab.tf1` does not.
     """
+    _PREPARED.set()
 
 
 def keep_freed_memory() -> bool:
@@ -32,7 +35,7 @@ def keep_freed_memory() -> bool:
     Returns:
       Whether it took effect.
     """
-    if not prepare_process.cache_info().currsize or any(n in os.environ for n in USERS_MALLOC_VARIABLES):
+    if not _PREPARED.is_set() or any(n in os.environ for n in USERS_MALLOC_VARIABLES):
         return False
     try:
         set_option = ctypes.CDLL(None).mallopt
