@@ -175,27 +175,24 @@ def sequence_loss(
     weights: Any,
     average_across_timesteps: bool = True,
     average_across_batch: bool = True,
-    sum_over_timesteps: bool = False,
-    sum_over_batch: bool = False,
+    *,
     softmax_loss_function: Callable[..., Any] | None = None,
     name: str | None = None,
 ) -> Any:
     """Returns the weighted cross-entropy of sequences.
 
+    Args:
+      logits: float [batch, time, classes].
+      targets: integers [batch, time].
+      weights: float [batch, time].
+      average_across_timesteps: whether to average over the axis `time`.
+      average_across_batch: whether to average over the axis `batch`.
+      softmax_loss_function: the loss of (labels, logits); by default the cross-entropy.
+      name: a name scope.
+
     Returns:
       A scalar, [batch], [time] or [batch, time], by the axes that remain.
-
-    Raises:
-      ValueError: if a shape has another number of axes, or an axis is both averaged and summed.
     """
-    for value, count, what in ((logits, 3, 'Logits'), (targets, 2, 'Targets'), (weights, 2, 'Weights')):
-        if len(value.shape) != count:
-            raise ValueError(f'{what} must be a {count}-D tensor, not {value.shape}')
-    averages, sums = (average_across_timesteps, average_across_batch), (sum_over_timesteps, sum_over_batch)
-    if any(one and other for one, other in zip(averages, sums, strict=True)):
-        raise ValueError('An axis cannot be both averaged and summed.')
-    if any(averages) and any(sums):
-        raise ValueError('One axis cannot be averaged and the other one summed.')
     with tf.name_scope(name, 'sequence_loss', [logits, targets, weights]):
         shape = tf.shape(logits)
         flat, labels = tf.reshape(logits, [-1, shape[2]]), tf.reshape(targets, [-1])
@@ -203,11 +200,8 @@ def sequence_loss(
         losses = tf.reshape(function(labels=labels, logits=flat), shape[:2])
         losses.set_shape(logits.shape[:2])
         losses *= weights
-        time, batch = averages if any(averages) else sums
-        axes = [axis for axis, reduced in enumerate((batch, time)) if reduced]
+        averages = (average_across_batch, average_across_timesteps)
+        axes = [axis for axis, is_averaged in enumerate(averages) if is_averaged]
         if not axes:
             return losses
-        total = tf.reduce_sum(losses, axes)
-        if any(averages):
-            return total / (tf.reduce_sum(weights, axes) + 1e-12)  # all weights may be 0
-        return tf.div_no_nan(total, tf.cast(tf.count_nonzero(weights, axes), losses.dtype))
+        return tf.reduce_sum(losses, axes) / (tf.reduce_sum(weights, axes) + 1e-12)  # all may be 0
