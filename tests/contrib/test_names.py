@@ -29,18 +29,6 @@ OTHER_NAMES = {
 }
 if not tf.__version__.startswith('2.15.'):
     OTHER_NAMES['tpu.AsyncCheckpointSaverHook'] = 'CheckpointSaverHook'
-# Names whose namesakes in TensorFlow behave differently: these have to be our own.
-OURS = {
-    'crf': ['crf_decode', 'crf_log_likelihood'],
-    'distribute': ['MirroredStrategy'],
-    'learn': ['ModeKeys', 'RunConfig'],
-    'lookup': ['HashTable', 'index_table_from_tensor'],
-    'opt': ['AdamWOptimizer', 'LazyAdamOptimizer'],
-    'layers': ['embed_sequence', 'real_valued_column'],
-    'rnn': ['LSTMBlockFusedCell'],
-    'tpu': ['CrossShardOptimizer'],
-    'training': ['HParams'],
-}
 
 
 @pytest.mark.parametrize('package', PACKAGES)
@@ -53,14 +41,6 @@ def test_each_name_leads_to_the_object_of_that_name(package):
         if not name.isupper():  # not one of the constants of tf.contrib.eager
             stated = re.sub(r'^_|(V|_v)1$', '', value.__name__)  # tf-slim's own are private
             assert stated in (name, new_names[name], OTHER_NAMES.get(f'{package}.{name}'))
-
-
-@pytest.mark.parametrize('package', OURS)
-def test_names_that_differ_from_tensorflows_are_our_own(package):
-    module = getattr(tf.contrib, package)
-    assert all(
-        getattr(module, name).__module__.startswith('estimator_lab.contrib.') for name in OURS[package]
-    )
 
 
 @pytest.mark.parametrize(
