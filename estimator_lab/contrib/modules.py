@@ -95,7 +95,7 @@ class StandIn:
         raise NotImplementedError(sentence(self._path))
 
 
-class _Package(Loader):
+class _Package(LazyModule):
     """Loads a module with the names of a package.
 
     Args:
@@ -104,6 +104,7 @@ class _Package(Loader):
     """
 
     def __init__(self, package: str, below_python: bool) -> None:
+        super().__init__(self._find_in_table)
         self._package = package
         self._below_python = below_python
 
@@ -112,30 +113,23 @@ class _Package(Loader):
         return None if self._package else sys.modules.get(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
         names = names_in(self._package)
-        vars(module).update(
-            __getattr__=functools.partial(self._name, module), __dir__=lambda: names, __all__=names
-        )
-        for name in names if self._package else ():
-            with contextlib.suppress(
-                AttributeError, ImportError
-            ):  # programs iterate `tf.contrib.rnn.__dict__`
+        vars(module).update(__dir__=lambda: names, __all__=names)
+        for name in names if self._package else ():  # programs iterate `tf.contrib.rnn.__dict__`
+            with contextlib.suppress(AttributeError, ImportError):
                 getattr(module, name)
-        if module.__name__ == f'{ROOT}.framework.python.ops':
+        if self.name == f'{ROOT}.framework.python.ops':
             # A function and its module have the same name, and 1.15's `import arg_scope` gives the function.
-            importlib.import_module(f'{module.__name__}.arg_scope')
+            importlib.import_module(f'{self.name}.arg_scope')
             vars(module)['arg_scope'] = find('framework', 'arg_scope')
 
-    def _name(self, module: ModuleType, name: str) -> Any:
-        if name.startswith('__'):
-            raise AttributeError(name)
+    def _find_in_table(self, name: str) -> Any:
         if not self._package:
             return _package(name)
         if name == 'python' or (self._below_python and name in PYTHON_MODULES and name != 'arg_scope'):
-            return importlib.import_module(f'{module.__name__}.{name}')
-        found = find(self._package, name)
-        setattr(module, name, found)
-        return found
+            return importlib.import_module(f'{self.name}.{name}')
+        return find(self._package, name)
 
 
 def _package(name: str) -> ModuleType:

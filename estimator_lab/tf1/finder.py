@@ -96,13 +96,18 @@ class LazyModule(Loader):
 
     Args:
       find: returns what a name of the module is, or raises AttributeError.
+
+    Attributes:
+      name: the full name of the module.
     """
 
     def __init__(self, find: Answer) -> None:
         self._find = find
+        self.name = ''
 
     def exec_module(self, module: ModuleType) -> None:
         """Lets Python ask `find` for each name that the module lacks."""
+        self.name = module.__name__
 
         def answer(name: str) -> Any:
             if name.startswith('__'):
@@ -124,11 +129,9 @@ class Forwarder(LazyModule):
         super().__init__(self._find_in_sources)
         self._sources = sources
         self._message = message or (lambda name: f"module '{sources[0]}' has no attribute '{name}'")
-        self._name = ''
 
     def exec_module(self, module: ModuleType) -> None:
         """Copies the names of the sources into the module."""
-        self._name = module.__name__
         for source in reversed(self._sources):
             # Private names too, because programs of that time import them.
             names = vars(importlib.import_module(source))
@@ -141,7 +144,7 @@ class Forwarder(LazyModule):
             with contextlib.suppress(AttributeError):
                 return look_up(source, name)
         try:
-            return importlib.import_module(f'{self._name}.{name}')
+            return importlib.import_module(f'{self.name}.{name}')
         except ImportError:
             raise AttributeError(self._message(name)) from None
 
