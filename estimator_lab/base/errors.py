@@ -2,7 +2,7 @@
 
 import re
 
-_DASHES = re.compile(r'(?<![\w-])--(?:hparams=(?=\w+=))?(?=[a-z])')
+_DASHES = re.compile(r'(?<![\w-])--(?:hparams=(?!help))?(?=[a-z])')
 
 
 class LabError(Exception):

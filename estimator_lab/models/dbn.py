@@ -78,7 +78,9 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     """
     params = args.params
     if params.phase:
-        return pretraining_spec(args, pretraining_stack(params, sizes(params.layers)))
+        layers = sizes(params.layers)
+        stack = pretraining_stack(params, layers)
+        return pretraining_spec(args, stack, of_samples=len(stack.machines) == len(layers) > 1)
     return classification_spec(args, network(args.images, params, args.noise))
 
 

@@ -65,7 +65,7 @@ def test_vocabulary_from_a_file(tmp_path):
         read_vocabulary(path)
     path.write_bytes(b'caf\xe9\nb\n')
     for wrong in (path, tmp_path, tmp_path / 'gone.txt', Path('/dev/zero')):
-        with pytest.raises(DataError, match=rf'--vocabulary=.*{wrong.name} cannot be read'):
+        with pytest.raises(DataError, match=rf'vocabulary=.*{wrong.name} cannot be read'):
             read_vocabulary(wrong)
     os.truncate(path, 2**31)  # without taking room on the disk
     with pytest.raises(DataError, match='it has 2,147,483,648 bytes, 67,108,864 are allowed'):
@@ -120,7 +120,7 @@ def test_a_table_of_names_and_labels(tmp_path, text):
     ],
 )
 def test_bad_tables(tmp_path, text, words):
-    with pytest.raises(DataError, match=r'^--labels=\S+') as caught:
+    with pytest.raises(DataError, match=r'^labels=\S+') as caught:
         table(tmp_path, text)
     assert words in str(caught.value)
 

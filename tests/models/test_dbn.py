@@ -11,7 +11,7 @@ from estimator_lab.core.model import FINAL
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import resolve
 from estimator_lab.models import dbn
-from estimator_lab.models.boltzmann.pretraining import machine_params, pretraining_stack
+from estimator_lab.models.boltzmann import pretraining
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.train import train
@@ -184,18 +184,19 @@ def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(setting
         make_plan(settings(hparams=hparams.replace('0.5', '1.0'), max_steps=20), lambda line: None)
     for name in ('pretrain_1', 'pretrain_2'):  # anew, then, but in half as many steps
         shutil.rmtree(tmp_path / 'model' / name)
-    with pytest.raises(FlagError, match=r'was pre-trained for 4 steps, not 2: give the same --batch_size'):
+    with pytest.raises(FlagError, match=r'was pre-trained for 4 steps, not 2: give the same batch_size'):
         make_plan(settings(hparams=hparams, batch_size=12), lambda line: None)
 
 
-def machine_of(number, **given):
-    params = dbn.Params(phase=f'pretrain_{number}', layers='6-5', **given)
-    with tf.Graph().as_default():
-        return machine_params(params, pretraining_stack(params, (6, 5)))
-
-
-def test_only_machines_on_hidden_units_are_centred():
-    assert [machine_of(number).centred for number in (1, 2)] == [False, True]
+def test_upper_machines_learn_from_units_and_the_top_one_from_their_samples(monkeypatch):
+    learned = []
+    monkeypatch.setattr(pretraining, 'rbm_spec', lambda args, stack: learned.append(args.params))
+    for number in (1, 2, 3):
+        params = dbn.Params(phase=f'pretrain_{number}', layers='6-5-4')
+        with tf.Graph().as_default():
+            dbn.model_fn({}, None, tf.estimator.ModeKeys.TRAIN, {**vars(params), 'image_shape': (2, 2, 1)})
+    assert [machine.of_units for machine in learned] == [False, True, True]
+    assert [machine.binarize for machine in learned] == [False, False, True]
 
 
 @pytest.mark.parametrize(

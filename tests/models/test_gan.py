@@ -224,5 +224,5 @@ def test_the_parameters_decide_the_task():
 def test_an_archive_of_one_image(tmp_path):
     one = write_tar(tmp_path / 'one.tar', [('a/1.png', encoded(picture(1)))])
     run = small_settings('gan', tmp_path / 'x', data=[str(one)], hparams='filters=2,latent_size=3')
-    with pytest.raises(DataError, match=r'one.tar holds too few examples, 1: --model=gan .* 2 or more'):
+    with pytest.raises(DataError, match=r'one.tar holds too few examples, 1: model=gan .* 2 or more'):
         make_plan(run, lambda line: None)

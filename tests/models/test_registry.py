@@ -28,7 +28,7 @@ def test_model_is_complete(name):
 
 
 def test_unknown_model_lists_the_known_ones():
-    with pytest.raises(FlagError, match=r'--model=cmm is unknown; known are: .*cnn'):
+    with pytest.raises(FlagError, match=r'model=cmm is unknown; known are: .*cnn'):
         find_model('cmm')
 
 

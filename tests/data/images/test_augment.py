@@ -102,10 +102,10 @@ def test_parsing_of_all_changes():
     expected = Augmentation(2, True, 0.1, 7, crop=0.5, rotation=10, contrast=0.2, saturation=0.3, cutout=8)
     assert parse_augmentation(text, 7) == expected
     for wrong in ('crop', 'cutout=1.5', 'shift', 'shift=x', 'turn=3'):
-        with pytest.raises(FlagError, match=f'^--augment={wrong} is not understood: it accepts shift=PIXELS'):
+        with pytest.raises(FlagError, match=f'^augment={wrong} is not understood: it accepts shift=PIXELS'):
             parse_augmentation(wrong, 0)
     for wrong in ('crop=0', 'crop=1.1', 'rotation=181', 'shift=-1', 'brightness=nan', 'mirror=maybe'):
-        with pytest.raises(FlagError, match=f'^--augment={wrong}: {wrong[:4]}.* must be'):
+        with pytest.raises(FlagError, match=f'^augment={wrong}: {wrong[:4]}.* must be'):
             parse_augmentation(wrong, 0)
-    with pytest.raises(FlagError, match=r'^--augment=shift=1,shift=2: shift is given twice\.'):
+    with pytest.raises(FlagError, match=r'^augment=shift=1,shift=2: shift is given twice\.'):
         parse_augmentation('shift=1,shift=2', 0)

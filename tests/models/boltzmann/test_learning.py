@@ -78,16 +78,6 @@ def test_persistent_chains_approach_it_with_one_step_each(exact, data):
     assert later < 0.03 and later < restarted
 
 
-def test_centred_gradients_have_the_means_of_the_batch_subtracted(exact, data):
-    """<(v - m) (h - l)> = <v h> - <v> l - m <h> + m l, on both sides; the inputs of the mean units stay."""
-    of_weights, of_visible, of_hidden = gradients(exact, data, _PLAIN)
-    v_mean, h_mean = data.mean(axis=0), exact.hidden_mean(data).mean(axis=0)
-    centred = of_weights - np.outer(of_visible, h_mean) - np.outer(v_mean, of_hidden)
-    wanted = centred, of_visible - centred @ h_mean, of_hidden - v_mean @ centred
-    for step, other in zip(gradients(exact, data, recipe_of(centred=True)), wanted, strict=True):
-        assert np.allclose(step, other, atol=1e-5)
-
-
 @pytest.mark.parametrize('cd_steps', [1, 3])
 def test_probabilities_are_compared_with_probabilities(cd_steps):
     """A machine that gives the data's probabilities exactly has nothing to learn, whatever it draws."""
@@ -95,6 +85,14 @@ def test_probabilities_are_compared_with_probabilities(cd_steps):
     exact = ExactRbm(np.zeros((3, 2)), np.log(p[0] / (1 - p[0])), np.zeros(2))
     for step in gradients(exact, p, recipe_of(binarize=False, cd_steps=cd_steps)):
         assert np.allclose(step, 0, atol=1e-6)
+
+
+def test_units_of_a_machine_below_are_compared_with_samples():
+    """The visible bias of a machine without weights moves by p - s, with samples s of 0 and 1."""
+    p = np.full((8, 3), 0.5)
+    exact = ExactRbm(np.zeros((3, 2)), np.zeros(3), np.zeros(2))
+    _, step, _ = gradients(exact, p, recipe_of(binarize=False, of_units=True))
+    assert np.allclose(8 * (step + 0.5), np.rint(8 * (step + 0.5)), atol=1e-5) and np.any(step)
 
 
 def test_weight_decay_is_on_weights_alone(exact, data):

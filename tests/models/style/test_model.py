@@ -135,7 +135,7 @@ def test_shares():
 def test_a_mix_that_there_is_not(mix):
     with pytest.raises(FlagError, match=r'There is no style|has no valid share'):
         shares_of(mix, ('a', 'b'))
-    with pytest.raises(FlagError, match=r'^--hparams=mix='):
+    with pytest.raises(FlagError, match=r'^mix='):
         check(Params(image_shape=(16, 16, 3), styles=('a', 'b'), mix=mix))
 
 
@@ -170,7 +170,7 @@ def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
 
     other = settings(parts, max_steps=6)
     other = dataclasses.replace(other, hparams=other.hparams.replace('ink.png', 'other.png'))
-    with pytest.raises(FlagError, match='was started with another --hparams=style_image than'):
+    with pytest.raises(FlagError, match='was started with another style_image than'):
         make_plan(other, lambda line: None)
     Path(parts / 'model' / FILE).write_bytes(b'junk')
     with pytest.raises(DataError, match='has no usable style'):
@@ -182,7 +182,7 @@ def test_it_learns_in_one_process(tmp_path, monkeypatch):
     jobs = {'chief': ['a:1'], 'worker': ['b:1'], 'ps': ['c:1']}
     cluster = json.dumps({'cluster': jobs, 'task': {'type': 'chief', 'index': 0}})
     monkeypatch.setenv('TF_CONFIG', cluster)
-    with pytest.raises(FlagError, match='--model=style takes one process, but TF_CONFIG names a cluster'):
+    with pytest.raises(FlagError, match='model=style takes one process, but TF_CONFIG names a cluster'):
         make_plan(settings(tmp_path, distribution='parameter_server'), lambda line: None)
 
 
