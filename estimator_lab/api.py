@@ -187,7 +187,7 @@ def hparams(model: str) -> dict[str, str]:
         '32: filters in each convolution'
         >>> api.hparams('nonsense')
         Traceback (most recent call last):
-        estimator_lab.base.errors.FlagError: --model=nonsense is unknown; known are: ...
+        estimator_lab.base.errors.FlagError: model=nonsense is unknown; known are: ...
 
     Raises:
       FlagError: there is no such model.

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
-from estimator_lab.base.command import Command, CommandLine
+from estimator_lab.base.command import Command, CommandLine, sentence_and_status
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.process import hide_import_messages
 from estimator_lab.base.progress import warn
@@ -74,8 +74,9 @@ class _Launcher(Command):
             settings, _ = self.parse(line.own)
             start = _prepare(settings, line)
         except (LabError, ImportError, OSError) as error:
-            warn(f'error: {" ".join(str(error).split())}')
-            sys.exit(getattr(error, 'exit_status', 1))
+            sentence, status = sentence_and_status(error)
+            warn(f'error: {sentence}')
+            sys.exit(status)
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see estimator_lab/__init__.py
             signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.excepthook = _show_program_only

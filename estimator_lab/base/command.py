@@ -139,7 +139,7 @@ class Command:
                     error = KeyboardInterrupt()
                 elif not isinstance(error, ImportError):
                     raise
-            sentence, status = _sentence_and_status(error)
+            sentence, status = sentence_and_status(error)
             warn(f'error: {sentence}')
             return status
 
@@ -239,7 +239,7 @@ def versions() -> str:
     return f'estimator_lab {__version__}, {tensorflow}, Python {platform.python_version()}'
 
 
-def _sentence_and_status(error: BaseException) -> tuple[str, int]:
+def sentence_and_status(error: BaseException) -> tuple[str, int]:
     """Returns how an error is reported: a sentence and the exit status."""
     if isinstance(error, LabError):
         return error.sentence, error.exit_status

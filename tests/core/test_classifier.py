@@ -59,9 +59,8 @@ def test_a_network_without_labels_gives_features():
         pooled = {'global_pool': tf.constant(HIDDEN)}
         spec = classification_spec(args_of(MODES.PREDICT, PARAMS, IMAGES), pooled.items())
         assert np.array_equal(values_of(spec.predictions)['features'], HIDDEN)
-    with tf.Graph().as_default(), pytest.raises(FlagError, match='nothing to train or evaluate') as raised:
+    with tf.Graph().as_default(), pytest.raises(FlagError, match='nothing to train or evaluate'):
         classification_spec(args_of(MODES.TRAIN, PARAMS, IMAGES, TEXTS), pooled.items())
-    assert raised.value.remedies == {'warm_start': 'Pass its folder to --warm_start of a new run.'}
 
 
 def test_unknown_labels_have_weight_0_and_id_0():

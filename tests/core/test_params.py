@@ -53,9 +53,9 @@ def test_values_by_name_are_no_text():
             r"Unknown hyper-parameter 'rat'; did you mean rate\? Known are: rate, units, tied",
         ),
         ('image_shape=3', 'Unknown hyper-parameter'),
-        ('units=2.5', r'--hparams=units=2\.5 is not a whole number\.'),
-        ('tied=perhaps', '--hparams=tied=perhaps is not true or false'),
-        ('rate', '--hparams takes name=value'),
+        ('units=2.5', r'units=2\.5 is not a whole number\.'),
+        ('tied=perhaps', 'tied=perhaps is not true or false'),
+        ('rate', 'hparams takes name=value'),
         ('units=2,rate=1,units=3', 'units is given twice'),
     ],
 )

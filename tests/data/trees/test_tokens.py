@@ -50,6 +50,6 @@ def test_an_untrusted_file_is_checked(tmp_path, content, reason):
     path = tmp_path / 'tokens.txt'
     path.write_bytes(content)
     with pytest.raises(
-        DataError, match=f'--tokens={path} cannot be read as a vocabulary of tokens: .*{reason}'
+        DataError, match=f'tokens={path} cannot be read as a vocabulary of tokens: .*{reason}'
     ):
         read_tokens(path, '--tokens')
