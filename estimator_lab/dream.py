@@ -39,7 +39,7 @@ def main(settings: DreamFlags, line: CommandLine) -> None:
         say_rows(show_in_tensorboard(run, _EVENTS, {drawn.what: drawn.thumbnail()}))
 
 
-COMMAND = Command(main, _USAGE, DreamFlags, places=['model_dir'], required=['model_dir'])
+COMMAND = Command(main, _USAGE, DreamFlags, required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -34,7 +34,6 @@ COMMAND = Command(
     main,
     _USAGE,
     EvaluationFlags,
-    places=['model_dir', 'data'],
     required=['model_dir', 'data'],
 )
 

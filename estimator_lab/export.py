@@ -22,7 +22,7 @@ def main(settings: ExportFlags, line: CommandLine) -> None:
     export(open_trained(settings.model_dir), settings, lambda title, text: say_rows([(title, text)]))
 
 
-COMMAND = Command(main, _USAGE, ExportFlags, places=['model_dir'], required=['model_dir'])
+COMMAND = Command(main, _USAGE, ExportFlags, required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

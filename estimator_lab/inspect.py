@@ -54,7 +54,6 @@ COMMAND = Command(
     main,
     _USAGE,
     InspectionFlags,
-    places=['model_dir', 'image'],
     required=['model_dir'],
 )
 

@@ -34,7 +34,6 @@ COMMAND = Command(
     main,
     _USAGE,
     PredictionFlags,
-    places=['model_dir'],
     required=['model_dir'],
     arguments='[IMAGE|FOLDER|TAR...]',
     prints_rows=True,

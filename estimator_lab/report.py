@@ -30,7 +30,7 @@ def main(settings: ReportFlags, line: CommandLine) -> None:
     say_rows([('Report', written.text())])
 
 
-COMMAND = Command(main, _USAGE, ReportFlags, places=['model_dir'], required=['model_dir'])
+COMMAND = Command(main, _USAGE, ReportFlags, required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

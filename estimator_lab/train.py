@@ -197,7 +197,7 @@ def _command(line: command.CommandLine, left_out: Sequence[str] = (), *more: str
     return f'{command.python()} -m estimator_lab.train {shlex.join(map(hide_secrets, [*kept, *more]))}'
 
 
-COMMAND = command.Command(main, _USAGE, Settings, places=['data'])
+COMMAND = command.Command(main, _USAGE, Settings)
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -24,7 +24,7 @@ from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
 from estimator_lab.base.options import define_flags, read_flags
-from estimator_lab.base.parse_errors import flagfile, parse_error
+from estimator_lab.base.parse_errors import parse_error
 from estimator_lab.base.process import hide_import_messages, hide_optional_packages
 from estimator_lab.base.progress import (
     check_said,
@@ -43,7 +43,6 @@ _HOME = '~/'
 _HELP = re.compile(r'(-h|-\?|--?help(short|full)?(=.*)?)')
 _VERSION = re.compile(r'--?version(=.*)?')
 _LOG = logging.getLogger('estimator_lab')
-_MODEL_DIR = 'model_dir'
 _LISTS = ('hparams',)  # flags with several values in one string
 
 
@@ -78,8 +77,6 @@ class Command:
         None for 0.
       usage: first lines of --help.
       settings: dataclass whose declared settings are the flags.
-      places: flags that may be given as arguments, without their names: a folder of a model is
-        --model_dir, anything else is the flag that is named last.
       required: flags without which the command does not run.
       arguments: what the arguments are, such as 'ARCHIVE...' for at least one, or '[IMAGE...]' for any
         number; '' for none.
@@ -89,7 +86,6 @@ class Command:
     main: Callable[[Any, CommandLine], int | None]
     usage: str
     settings: type = NoSettings
-    places: Sequence[str] = ()
     required: Sequence[str] = ()
     arguments: str = ''
     prints_rows: bool = False
@@ -167,12 +163,10 @@ class Command:
         values = self._flags()
         try:
             arguments = [_at_home(argument) for argument in values(list(argv))[1:]]
-        except (OSError, UnicodeError, flags.CantOpenFlagFileError) as error:
-            cause = error.__context__ if isinstance(error, flags.Error) else error
-            raise FlagError(f'{flagfile(argv)} cannot be read: {why_unread(cause or error)}.') from error
+        except (OSError, UnicodeError) as error:
+            raise FlagError(f'--flagfile cannot be read: {why_unread(error)}.') from error
         except flags.Error as error:
-            raise FlagError(parse_error(str(error), argv, list(settings_of(self.settings)))) from error
-        arguments = self._placed(values, arguments)
+            raise FlagError(parse_error(str(error), list(settings_of(self.settings)))) from error
         if arguments and not self.arguments:
             raise FlagError(f'Unexpected argument {arguments[0]!r}, see --help.')
         if self.arguments and not arguments and not self.arguments.startswith('['):
@@ -185,21 +179,6 @@ class Command:
         given = [name for name in settings_of(self.settings) if values[name].present]
         words = {name: values[name].serialize() for name in given}
         return read_flags(self.settings, values), CommandLine(arguments, words)
-
-    def _placed(self, values: Any, arguments: Sequence[str]) -> list[str]:
-        """Gives flags that were not given their values from the arguments; returns the other arguments."""
-        left = []
-        for argument in arguments:
-            free = [name for name in self.places if values[name].using_default_value]
-            takes = free[-1:] if not self.arguments else []
-            if _MODEL_DIR in free and (free == [_MODEL_DIR] != self.arguments or _is_model_dir(argument)):
-                takes = [_MODEL_DIR]
-            for name in takes:
-                is_list = isinstance(values[name].value, list)
-                values[name].value = [argument] if is_list else argument
-                values[name].using_default_value, values[name].present = False, 1
-            left += [] if takes else [argument]
-        return left
 
     def _flags(self) -> Any:
         values = flags.FlagValues()
@@ -251,10 +230,6 @@ def sentence_and_status(error: BaseException) -> tuple[str, int]:
     if isinstance(error, KeyboardInterrupt):
         return 'Stopped.', INTERRUPTED
     return ' '.join(str(error).split()), 1
-
-
-def _is_model_dir(argument: str) -> bool:
-    return Path(argument, 'experiment.json').exists()
 
 
 def _check(flag: Any) -> None:

@@ -13,37 +13,21 @@ _LIST_OF_HPARAMS = 'hparams'
 _HINT = ' Hyper-parameters are given as --hparams=NAME=VALUE,...; train --hparams=help lists them.'
 
 
-def parse_error(words: str, argv: Sequence[str], known: Sequence[str]) -> str:
+def parse_error(words: str, known: Sequence[str]) -> str:
     """Returns the sentence for absl's message about a flag.
 
     Args:
       words: the message.
-      argv: the command line.
       known: the flags of the command.
     """
     words = words.removeprefix('ERROR:: ').removeprefix('flag ').rstrip('.')
-    unknown = _UNKNOWN.match(words)
-    named = unknown[1] if unknown else (re.match(r'--(\w+)', words) or ['', ''])[1]
-    place = '' if named in map(_name_of, argv[1:]) or not flagfile(argv, '') else f'{flagfile(argv)}: '
-    if unknown:
-        return f'{place}{_unknown_flag(named, known)}'
+    if unknown := _UNKNOWN.match(words):
+        return _unknown_flag(unknown[1], known)
     if found := _NO_NUMBER.match(words):
-        return f'{place}{found[1]} is not a {"whole " if "int" in found[2] else ""}number.'
+        return f'{found[1]} is not a {"whole " if "int" in found[2] else ""}number.'
     if ": ('Non-boolean" in words:
-        return f'{place}{words.partition(": (")[0]} is neither true nor false.'
-    return f'{place}{words}; --help lists the flags.'
-
-
-def flagfile(argv: Sequence[str], missing: str = '--flagfile') -> str:
-    """Returns the --flagfile as it was given, or `missing` if it was given otherwise."""
-    given = [argument for argument in argv[1:] if argument.lstrip('-').startswith('flagfile')]
-    return given[-1] if given and '=' in given[-1] else missing
-
-
-def _name_of(argument: str) -> str:
-    """Returns 'size' for '--size=3', and 'fast' for '--nofast', too."""
-    name = argument.lstrip('-').partition('=')[0]
-    return name if argument.startswith('-') else ''
+        return f'{words.partition(": (")[0]} is neither true nor false.'
+    return f'{words}; --help lists the flags.'
 
 
 def _unknown_flag(name: str, known: Sequence[str]) -> str:

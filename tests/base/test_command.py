@@ -71,48 +71,6 @@ def test_home_is_expanded_in_flags_and_arguments(monkeypatch):
     assert line.arguments == ['/home/anna/e']
 
 
-def test_a_mistake_in_a_flagfile_names_the_file(tmp_path):
-    file = tmp_path / 'flags.txt'
-    for line, words in (
-        ('--sise=3', 'There is no flag sise; did you'),
-        ('--size=x', 'size=x is not a whole'),
-    ):
-        file.write_text(f'--fast\n{line}\n')
-        with pytest.raises(FlagError) as error:
-            parsed('--trays=3', f'--flagfile={file}')
-        assert str(error.value).startswith(f'flagfile={file}: {words}')
-        with pytest.raises(FlagError) as error:
-            parsed(line, f'--flagfile={file}')
-        assert str(error.value).startswith(words)
-
-
-def test_obvious_arguments_need_no_flags(tmp_path):
-    @dataclass(frozen=True)
-    class Places:
-        model_dir: Path | None = setting(None, 'a run', group='')
-        data: Sequence[str] = setting((), 'examples', group='')
-
-    (tmp_path / 'experiment.json').touch()
-    run = str(tmp_path)
-
-    def places(*arguments, **options):
-        command = Command(lambda settings, line: None, '', Places, **options)
-        settings, line = command.parse(['program', *arguments])
-        assert line.given == {name for name, value in vars(settings).items() if value}
-        return settings.model_dir and str(settings.model_dir), settings.data, line.arguments
-
-    both = {'places': ['model_dir', 'data']}
-    assert places(run, 'a,b.tar', **both) == (run, ('a,b.tar',), [])
-    assert places('a.tar', run, **both) == (run, ('a.tar',), [])
-    assert places('none', places=['model_dir']) == ('none', (), [])
-    images = {'places': ['model_dir'], 'arguments': '[IMAGE...]'}
-    assert places(run, 'a.jpg', **images) == (run, (), ['a.jpg'])
-    assert places('--model_dir=x', run, **images) == ('x', (), [run])
-    for arguments in ((run, 'a', 'b'), (run, run, run)):
-        with pytest.raises(FlagError, match=f"Unexpected argument '{arguments[-1]}'"):
-            places(*arguments, **both)
-
-
 @pytest.mark.parametrize(
     ('flag', 'words'),
     [('--help=yes', 'Does things.'), ('-help', 'Does things.'), ('--version', 'estimator_lab ')],
@@ -172,8 +130,6 @@ How:
             {},
             '--hparams is given 2 times: give it once, with commas between the values.',
         ),
-        (['--flagfile=none.txt'], {}, '--flagfile=none.txt cannot be read: No such file or directory.'),
-        (['--flagfile=/'], {}, '--flagfile=/ cannot be read: Is a directory.'),
     ],
 )
 def test_wrong_command_lines_are_one_sentence(arguments, options, words):
