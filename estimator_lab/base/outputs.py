@@ -26,9 +26,7 @@ _OF_A_MODEL = re.compile(
 def writing(flag: str, path: Path) -> Iterator[None]:
     """Turns an OSError of the block into an error that names the flag and its value.
 
-    Args:
-      flag: the flag that names the path; '' for an argument.
-      path: that the block writes to.
+    `flag` is '' for an argument.
 
     Raises:
       FlagError: the path can't be written.
@@ -76,10 +74,6 @@ def why_refused(path: Path, error: OSError) -> str:
 @contextmanager
 def written(flag: str, path: Path) -> Iterator[BinaryIO]:
     """Yields a `whole_file` of results. Devices and pipes are written directly.
-
-    Args:
-      flag: the flag that names the file.
-      path: of the file.
 
     Raises:
       FlagError: the path is a folder, or can't be written.
@@ -170,10 +164,6 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
     """Locks a folder against other processes while the block runs; the lock ends with its process.
 
     Has no effect on file systems without locks.
-
-    Args:
-      folder: an existing folder.
-      busy: the message of the FlagError.
 
     Raises:
       FlagError: another process holds the lock.

@@ -14,12 +14,7 @@ _HINT = ' Hyper-parameters are given as --hparams=NAME=VALUE,...; train --hparam
 
 
 def parse_error(words: str, known: Sequence[str]) -> str:
-    """Returns the sentence for absl's message about a flag.
-
-    Args:
-      words: the message.
-      known: the flags of the command.
-    """
+    """Returns the sentence for absl's message about a flag."""
     words = words.removeprefix('ERROR:: ').removeprefix('flag ').rstrip('.')
     if unknown := _UNKNOWN.match(words):
         return _unknown_flag(unknown[1], known)

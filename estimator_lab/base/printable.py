@@ -35,11 +35,7 @@ def padded(text: str, columns: int) -> str:
 
 
 def escaped(name: str) -> str:
-    """Returns a name that can be shown and stored; different names stay different.
-
-    Args:
-      name: as Python reads it from bytes; bytes that are not UTF-8 are lone surrogates.
-    """
+    """Returns a name that can be shown and stored; different names stay different."""
     if name.isprintable() and '\\' not in name:
         return name
     return printable(_AMBIGUOUS.sub(r'\\x5c', name))

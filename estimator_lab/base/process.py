@@ -28,8 +28,7 @@ _WATCHER = 'read -r success || { cat "$0" >&2 2>/dev/null; rm -f "$0"; }'
 def hide_import_messages(announce: Callable[[], None] | None = None) -> None:
     """Makes a later import of TensorFlow by `estimator_lab.tf1` print nothing unless it fails.
 
-    Args:
-      announce: called at the import, which takes seconds, to tell the user.
+    `announce` is called at the import, which takes seconds.
     """
     global _hides_import_messages, _announce
     _hides_import_messages, _announce = True, announce

@@ -48,11 +48,7 @@ _screen = _Screen()
 
 @contextlib.contextmanager
 def showing_tasks(rows_on_stdout: bool) -> Iterator[None]:
-    """Makes `doing` show tasks while the block runs: only a command does, not a program that uses the API.
-
-    Args:
-      rows_on_stdout: whether standard output is for data, and shows tasks only if it is a terminal.
-    """
+    """Makes `doing` show tasks while the block runs: only a command does, not a program that uses the API."""
     terminals = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
     _screen.tasks = terminals[0] if terminals else None if rows_on_stdout else sys.stdout
     try:
@@ -65,9 +61,7 @@ def showing_tasks(rows_on_stdout: bool) -> Iterator[None]:
 def doing(task: str, *, plain: bool = False) -> None:
     """Shows what the command does from now on, such as 'building the graph', on a terminal.
 
-    Args:
-      task: in words.
-      plain: whether it is also shown, as a line, where there is no terminal.
+    Where there is no terminal, a `plain` task is shown as a line.
     """
     stream = _screen.tasks
     if stream and stream.isatty():

@@ -13,9 +13,7 @@ from typing import BinaryIO
 def open_regular(path: Path, follow_links: bool = True) -> Iterator[BinaryIO]:
     """Yields a regular file, opened for reading.
 
-    Args:
-      path: of the file.
-      follow_links: whether its last part may be a symbolic link.
+    Its last part may be a symbolic link, unless links are not followed.
 
     Raises:
       OSError: it can't be opened.

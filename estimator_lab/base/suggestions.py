@@ -28,11 +28,6 @@ def unknown(what: str, name: str, known: Collection[str]) -> str:
     Examples:
         >>> unknown('Unknown setting', 'epoc', ['epochs', 'learning_rate'])
         "Unknown setting 'epoc'; did you mean epochs? Known are: epochs, learning_rate."
-
-    Args:
-      what: kind of the name, with a capital.
-      name: as given.
-      known: the names that exist; listed in addition.
     """
     near = suggested(name, known)
     meant = f'did you mean {" or ".join(near)}? Known' if near else 'known'

@@ -15,10 +15,7 @@ _OF_ASCENT = {'label', 'count', 'steps', 'seed', *settings_of(AscentSettings)}
 def draw(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
     """Draws what a model has learned: samples, or by gradient ascent if one of its settings is given.
 
-    Args:
-      run: the model.
-      settings: what to draw.
-      given: the settings that the user gave: one without a meaning for the model is an error.
+    Of the settings that the user gave, one without a meaning for the model is an error.
 
     Raises as `Run.dream`.
     """

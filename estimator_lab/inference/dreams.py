@@ -94,10 +94,6 @@ class Dream:
 def dream(run: Trained, settings: DreamSettings) -> Dream:
     """Changes a photo or noise such that a layer, one of its channels or a class responds more.
 
-    Args:
-      run: a model with a `network`.
-      settings: what is maximized.
-
     Raises:
       FlagError: the layer, channel or label does not exist; settings exclude each other; the image is too
         small.
@@ -142,14 +138,7 @@ def dream(run: Trained, settings: DreamSettings) -> Dream:
 def from_noise(
     objective: Objective, shape: Sequence[int], channels: Sequence[int], settings: DreamSettings, told: Told
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Begins at noise for each channel.
-
-    Args:
-      objective: what is maximized.
-      shape: (height, width, channels) of a picture.
-      channels: of the layer.
-      settings: the number of steps, and the seed.
-      told: see `Told`.
+    """Begins at noise of a shape, (height, width, channels), for each channel of the layer.
 
     Returns:
       (the objectives at the start, float64 [n]; the pictures, float32 [n, height, width, channels] in [0, 1];
@@ -234,9 +223,6 @@ def _check_size(run: Trained, settings: DreamSettings, layer: Layer, sides: Sequ
 def open_photo(place: str) -> np.ndarray:
     """Returns the pixels of a photo, float32 [1, height, width, 1 or 3] in [0, 1].
 
-    Args:
-      place: path of the file, or ARCHIVE:MEMBER.
-
     Raises:
       DataError: it does not exist, or is not an image.
     """
@@ -256,10 +242,6 @@ def seen_by(photo: np.ndarray, channels: int) -> np.ndarray:
 
 def find_layer(run: Trained, name: str) -> Layer:
     """Returns a layer of a trained network.
-
-    Args:
-      run: a model with a `network`.
-      name: of an endpoint.
 
     Raises:
       FlagError: the layer does not exist.

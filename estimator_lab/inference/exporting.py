@@ -22,10 +22,7 @@ _TITLES = {'tflite': 'TensorFlow Lite', 'onnx': 'ONNX'}
 def export(run: Trained, settings: ExportSettings, say: Told = lambda title, text: None) -> Path:
     """Writes a SavedModel, and other formats if requested; returns the folder; see `Run.export`.
 
-    Args:
-      run: what is exported.
-      settings: in which formats, and where.
-      say: called with the title and the text of each row for the user.
+    `say` is called with the title and the text of each row for the user.
     """
     run = with_painting_settings(run, settings)
     formats = dict(_formats(run, settings))

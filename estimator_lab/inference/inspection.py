@@ -142,11 +142,6 @@ def show_in_tensorboard(
 ) -> Iterator[tuple[str, str]]:
     """Writes pictures as image summaries, under the tags of training; warns if that fails.
 
-    Args:
-      run: the model.
-      name: of the folder in its model_dir.
-      pictures: by name.
-
     Yields:
       ('TensorBoard', the command that shows them).
     """
@@ -259,10 +254,6 @@ def _shares_by_step(rows: np.ndarray, names: list[str]) -> Image.Image:
 
 def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Image.Image]:
     """Runs one tree through the network and draws it.
-
-    Args:
-      run: the model.
-      data: the tree's text.
 
     Returns:
       (the predictions by name; the tree, its root at the top: nodes with higher probabilities are darker,

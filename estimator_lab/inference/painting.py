@@ -36,9 +36,7 @@ _ORIENTATION = 0x0112  # in EXIF
 def with_painting_settings(run: Trained, settings: PaintingSettings) -> Trained:
     """Returns the model with other parameters of its paintings.
 
-    Args:
-      run: a model; one that does not paint is returned unchanged if no setting is given.
-      settings: the parameters.
+    A model that does not paint is returned unchanged if no setting is given.
 
     Raises:
       FlagError: the model does not paint, or not in that style; the strength is out of range.

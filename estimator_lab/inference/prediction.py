@@ -49,11 +49,7 @@ def predict(
 ) -> Generator[Predicted, None, None]:
     """Yields the predictions for examples in their order, in constant memory; labels are not needed.
 
-    Args:
-      run: a model that predicts.
-      examples: of its kind.
-      settings: how to read them.
-      report: counts them; None for nothing but the error that ends them.
+    `report` counts the examples.
 
     Raises:
       DataError: the examples can't be read any further, after the predictions for those before.

@@ -233,9 +233,7 @@ class Run(Trained):
 def open_run(model_dir: Path, result: Any = None) -> Run:
     """Opens a folder in which a model was trained; nothing is written to it.
 
-    Args:
-      model_dir: the folder.
-      result: of the training that has just ended there.
+    `result` is that of a training that has just ended there.
 
     Raises:
       DataError: it holds no model that this version can open, or no checkpoint that can be read.

@@ -150,10 +150,7 @@ class Samples:
 def sample(run: Trained, settings: SampleSettings, given: frozenset[str] = frozenset()) -> Samples:
     """Returns images that a generator, an RBM or a DBN makes up; see `Run.sample`.
 
-    Args:
-      run: the model.
-      settings: which samples.
-      given: the settings that the user gave: one without a meaning for the model is an error.
+    Of the settings that the user gave, one without a meaning for the model is an error.
     """
     samples = Samples(run, settings)
     check_known(run, given, _OF_GENERATORS if run.architecture.sampler else _OF_MACHINES, 'samples')

@@ -48,12 +48,6 @@ class Companions:
 def open_companions(model: AnyModel, params: Any, model_dir: Path, previous: Record | None) -> Companions:
     """Returns the companions that the parameters of a run name.
 
-    Args:
-      model: what is trained.
-      params: its resolved parameters, with the labels and the size of the data.
-      model_dir: the run's folder.
-      previous: the record in that folder; None for a new one.
-
     Raises:
       FlagError: the perceptual network lacks a layer; the run began with another style.
       DataError: a picture or a folder can't be used.

@@ -66,9 +66,7 @@ class Imported:
 def import_weights(given: Import, model_dir: Path) -> Imported:
     """Makes a model_dir of a weight file.
 
-    Args:
-      given: what to make it of.
-      model_dir: an empty folder; made if it does not exist.
+    The folder is empty, or made.
 
     Raises:
       FlagError: for hyper-parameters that can't work; the folder is not empty, or can't be written.

@@ -45,13 +45,6 @@ def images_text(metrics: Mapping[str, float], total: int, noun: str) -> str:
 
 
 def primary_metric_text(task: Task, metrics: Mapping[str, float], on: str, step: int) -> str:
-    """Returns the primary metric in a sentence.
-
-    Args:
-      task: names it.
-      metrics: of the evaluation, by name.
-      on: what was evaluated, such as '400 unseen images'.
-      step: global step of the checkpoint.
-    """
+    """Returns the primary metric in a sentence."""
     name, steps = task.primary_metric, 'step' if step == 1 else 'steps'
     return f'{name.replace("_", " ").capitalize():<16} {metrics[name]:.4f} on {on} after {step} {steps}'

@@ -29,10 +29,6 @@ _INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
 def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
     """Opens a folder in which a model was trained; nothing is written to it.
 
-    Args:
-      model_dir: the folder.
-      flag: by which the user named it, for errors.
-
     Raises:
       DataError: it holds no model, or no checkpoint that can be read; another version of this package made
         it, with a model or hyper-parameter that this version does not know; it leads to other folders.

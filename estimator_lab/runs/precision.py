@@ -18,9 +18,6 @@ def session_config(precision: str) -> Any:
     between them when the session optimizes its graph. Variables, their updates, checkpoints and the loss stay
     float32. Which rewrite does so depends on the device. Without support by the device, both are slow.
 
-    Args:
-      precision: one of PRECISIONS.
-
     Returns:
       A tf.ConfigProto; None, Estimator's own, for 'float32'.
     """

@@ -50,10 +50,6 @@ class ReferenceClassifier:
 def open_reference_classifier(task: Task, params: Any) -> ReferenceClassifier | None:
     """Opens the classifier that a model's parameters name; None where they name none.
 
-    Args:
-      task: names it.
-      params: the resolved parameters, with the labels and the size of the data.
-
     Raises:
       DataError: if the folder holds no classifier that can be opened, or one for other images or labels.
     """
@@ -91,12 +87,7 @@ def freeze(trained: Trained) -> ReferenceClassifier:
 def with_reference_classifier(
     model_fn: Callable[..., EstimatorSpec], classifier: ReferenceClassifier | None
 ) -> Callable[..., EstimatorSpec]:
-    """Returns a model function whose EVAL also computes the metrics of its samples by a reference classifier.
-
-    Args:
-      model_fn: adds `models.gan.scores.Samples` to the graph in EVAL.
-      classifier: the classifier; None returns `model_fn` unchanged.
-    """
+    """Returns a model function whose EVAL has the metrics of its samples by a reference classifier, too."""
     if classifier is None:
         return model_fn
 

@@ -99,9 +99,7 @@ def numeric_signatures(trained: Trained) -> dict[str, str]:
 def export_saved_model(trained: Trained, folder: Path) -> Path:
     """Exports the newest checkpoint of a model.
 
-    Args:
-      trained: the model.
-      folder: parent of the SavedModel, whose name is the time.
+    The SavedModel's name is the time.
 
     Returns:
       The SavedModel's folder.

@@ -110,12 +110,6 @@ def open_style_targets(
 ) -> StyleTargets | None:
     """Returns the style targets of a run, from its folder if it goes on; None for other models.
 
-    Args:
-      model: the run's.
-      params: its resolved parameters, with the size of the images.
-      model_dir: the run's folder.
-      previous: the record in that folder; None for a new one.
-
     Raises:
       FlagError: the network lacks a layer; the run began with other pictures or another network.
       DataError: a picture or a network can't be used.
@@ -198,10 +192,6 @@ def chosen_layers(layers: Endpoints, params: Any) -> tuple[list[str], str]:
     By default the style layers are the last convolution at each of the first four map sizes, for VGG-16
     conv1_2, conv2_2, conv3_3 and conv4_3; the content layer is the second of them, conv2_2 (Johnson et al.
     2016, section 4.1), or the only one.
-
-    Args:
-      layers: of the network, by name, of which those with maps can be chosen.
-      params: the user's choice.
 
     Raises:
       FlagError: a layer does not exist; the message lists those that do.

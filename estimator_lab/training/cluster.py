@@ -144,9 +144,6 @@ class Cluster:
 def read_cluster(distribution: str) -> Cluster:
     """Returns this process's part.
 
-    Args:
-      distribution: value of --distribution.
-
     Raises:
       FlagError: TF_CONFIG is wrong, or does not fit --distribution.
     """
@@ -263,9 +260,7 @@ class Watch:
     def _is_over(self, partners: Mapping[str, str], silent_since: Mapping[str, float]) -> bool:
         """Whether this process need not wait for its work.
 
-        Args:
-          partners: addresses of the tasks without which it can't go on.
-          silent_since: times since which some of them do not answer.
+        `partners` are the addresses of the tasks without which it can't go on.
         """
         now, chief = time.monotonic(), f'{CHIEF} 0'
         gone = [name for name, since in silent_since.items() if now - since > _QUIET_SECONDS]
@@ -337,13 +332,7 @@ def _check_port(cluster: Cluster) -> None:
 
 
 def check_agreement(cluster: Cluster, ours: Record, chiefs: Record) -> None:
-    """Raises FlagError if a process was started with other settings than the chief.
-
-    Args:
-      cluster: the part of this process.
-      ours: what it would record.
-      chiefs: what the chief has recorded.
-    """
+    """Raises FlagError if a process was started with other settings than the chief."""
     own, theirs = _shared(cluster, ours), _shared(cluster, chiefs)
     for name, value in own.items():
         if value != theirs.get(name):

@@ -97,13 +97,7 @@ def check_exports(names: Sequence[str]) -> None:
 
 
 def make_exporters(names: Sequence[str], receiver: Callable[[], Any], evaluations: Evaluations) -> list[Any]:
-    """Returns exporters for `tf.estimator.EvalSpec`; each writes SavedModels to model_dir/export/NAME.
-
-    Args:
-      names: of 'best', 'latest' and 'final'.
-      receiver: see `runs.serving.serving_input_receiver_fn`.
-      evaluations: says which evaluation was the best.
-    """
+    """Returns exporters for `tf.estimator.EvalSpec`; each writes SavedModels to model_dir/export/NAME."""
     makers = {
         _BEST: lambda: _BestExporter(evaluations, receiver),
         _LATEST: lambda: tf.estimator.LatestExporter(_LATEST, receiver, exports_to_keep=1),

@@ -78,12 +78,7 @@ def kind_of_data(settings: Settings) -> Kind:
 def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequence[str], say: Say) -> Inputs:
     """Opens the archives of a run and checks that they can be trained on.
 
-    Args:
-      settings: names them.
-      task: says whether each example must have a label; otherwise labels are optional.
-      kind: of the examples.
-      known_labels: the vocabulary of model_dir, for archives that can be read only once; empty for none.
-      say: shows one line to the user.
+    For archives that can be read only once, `known_labels` is the vocabulary of model_dir.
 
     Raises:
       FlagError: for settings that exclude each other.
@@ -192,11 +187,6 @@ def balanced_weights(inputs: Inputs) -> tuple[float, ...]:
 
 def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> None:
     """Checks that there are enough examples for a step.
-
-    Args:
-      inputs: what is trained on.
-      settings: with the size of a batch.
-      smallest_batch: examples that a step needs.
 
     Raises:
       FlagError: a batch is smaller.

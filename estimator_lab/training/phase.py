@@ -88,12 +88,6 @@ def is_finished(phase: PhasePlan, reports: Reports) -> bool:
 def train_phase(plan: Plan, phase: PhasePlan, reports: Reports, switch: StopSwitch) -> Mapping[str, float]:
     """Trains a phase to its last step, evaluating each checkpoint.
 
-    Args:
-      plan: of the run.
-      phase: one of its phases.
-      reports: of that phase.
-      switch: asks to stop.
-
     Returns:
       The last evaluation's metrics by name; empty if another process of the cluster evaluates.
 

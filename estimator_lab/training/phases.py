@@ -127,9 +127,7 @@ class PhasePlan:
 def plan_phases(plan: Plan, pretraining: Inputs) -> tuple[PhasePlan, ...]:
     """Returns the phases of a run, in order; the last one ends where the settings say.
 
-    Args:
-      plan: of the run, without phases.
-      pretraining: what the phases before the last one train and evaluate on.
+    `pretraining` is what the phases before the last one train and evaluate on.
 
     Raises:
       FlagError: the settings don't fit the phases, or a phase can't go on from what its folder holds.
@@ -230,12 +228,8 @@ def saved_step(folder: Path) -> int | None:
 def _last_step(settings: Settings, phase: Phase, record: InputRecord, saved: int, position: int) -> int:
     """Returns the global step at which a phase ends.
 
-    Args:
-      settings: of the run.
-      phase: the phase.
-      record: of its input.
-      saved: global step of its newest checkpoint, or at which it begins.
-      position: examples that were consumed by then.
+    `saved` is the global step of its newest checkpoint, or at which it begins; `position` are the examples
+    that were consumed by then.
     """
     first = record.first_step
 

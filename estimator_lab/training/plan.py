@@ -43,10 +43,6 @@ _CACHE_MEGABYTES = 256  # of decoded images
 def make_plan(settings: Settings, say: Say = print) -> Plan:
     """Returns what training with these settings will do; opens its data.
 
-    Args:
-      settings: what to train, on what, and where.
-      say: shows one line to the user.
-
     Raises:
       FlagError: for a setting that can't work.
       DataError: for data that can't be read or trained on.

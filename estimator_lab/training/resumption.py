@@ -73,12 +73,8 @@ def follow(before: InputRecord, now: InputRecord, inputs: Inputs) -> Resumption:
 def resume(before: InputRecord, now: InputRecord, inputs: Inputs, step: int, position: int) -> Resumption:
     """Returns how a phase goes on from a checkpoint.
 
-    Args:
-      before: the record of its last start.
-      now: that of a phase that would begin with today's settings and archives.
-      inputs: those archives, the known ones in their former order.
-      step: global step of the checkpoint.
-      position: examples that were consumed.
+    `step` is the global step of the checkpoint, `position` are the examples that were consumed. The known
+    archives are in their former order.
     """
     changes, size = _changes(before, now, inputs), before.examples
     epoch, offset = divmod(position, size) if size else (0, position)

@@ -80,13 +80,6 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
     With the same labels, tokens and styles, all of the network's variables are taken. Otherwise those whose
     size depends on what differs are new, such as the head.
 
-    Args:
-      folder: the other model_dir.
-      model: the run's.
-      reader: of its examples.
-      params: of its last phase.
-      record: what its folder will say about itself.
-
     Raises:
       FlagError: the folder holds another model, or one of another size; frozen layers would be new.
       DataError: the folder holds no model that can be opened.

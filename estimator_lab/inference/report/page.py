@@ -90,13 +90,7 @@ def report(run: Trained, settings: ReportSettings) -> Report:
 
 
 def report_page(run: Trained, history: History, evaluation: Evaluation | None = None) -> str:
-    """Returns the report as one page of HTML that refers to no other file.
-
-    Args:
-      run: the model.
-      history: what its run has written.
-      evaluation: of examples for the report; None to show only what the run has written.
-    """
+    """Returns the report as one page of HTML that refers to no other file."""
     sections = {title: parts for title, parts in _sections(run, history, evaluation) if parts}
     anchors = {title: title.lower().replace(' ', '-') for title in sections}
     body = [

@@ -48,10 +48,6 @@ class CheckpointFile:
 def check_size(reader: Any, path: Path) -> None:
     """Checks that a checkpoint has as many bytes as its tensors need; their values are not read.
 
-    Args:
-      reader: a `tf.train.CheckpointReader`.
-      path: of the file, or the common part of the names of its files.
-
     Raises:
       ValueError: it is too short.
     """
@@ -64,11 +60,7 @@ def check_size(reader: Any, path: Path) -> None:
 
 
 def all_finite(checkpoint: str) -> bool:
-    """Returns whether all numbers in a checkpoint are finite.
-
-    Args:
-      checkpoint: the common part of the names of its files.
-    """
+    """Returns whether all numbers in a checkpoint are finite."""
     reader = tf.train.load_checkpoint(checkpoint)
     values = map(reader.get_tensor, reader.get_variable_to_shape_map())
     return all(np.isfinite(value).all() for value in values if np.issubdtype(value.dtype, np.floating))
@@ -81,10 +73,6 @@ def index_of(path: Path) -> Path:
 
 def write_checkpoint(path: Path, values: Mapping[str, np.ndarray]) -> None:
     """Writes a checkpoint.
-
-    Args:
-      path: the common part of the names of its files.
-      values: by the names of the variables.
 
     Raises:
       OSError: it can't be written.

@@ -45,10 +45,6 @@ def match(file: WeightFile, layouts: Sequence[Layout]) -> Matched:
 
     The last layers may be missing; everything else must exist, with the right shape.
 
-    Args:
-      file: the file.
-      layouts: how it may name them; the first layout with a match counts.
-
     Raises:
       ValueError: it holds another network's weights; the message names the tensor.
     """
