@@ -177,9 +177,12 @@ class _UnderWay:
             yield from self.first()
 
     def close(self) -> None:
-        """Ends the threads, without the chunks that are not begun."""
+        """Lets the threads end after the chunks that are begun.
+
+        It does not wait: Python may collect an abandoned stream in a thread for which these threads wait.
+        """
         for pool in (self._decoding, self._waiting):
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _batch(found: Sequence[Result], reader: ExampleReader, report: InputReport) -> Batch:

@@ -90,11 +90,12 @@ class Stream(Iterator[Any]):
     def __iter__(self) -> Iterator[Any]:
         """Begins the next passes if the last ones have ended; in a worker of a DataLoader, in any case."""
         self._leave_parent()
-        if (info := _torch_worker()) and self._loaded_in != os.getpid():
+        info, is_loaded = _torch_worker(), self._loaded_in == os.getpid()
+        if info and not is_loaded:
             self._consumed = self._start_of(self._passes.begin(info, self._has_run))
-            self._workers = 0
-        if self._is_over or info:
-            self._running, self._is_over, self._loaded_in = None, False, 0
+        if self._is_over or (info and not is_loaded):
+            self._running = None
+        self._is_over, self._loaded_in = False, 0
         return self
 
     def __next__(self) -> Any:
@@ -109,12 +110,13 @@ class Stream(Iterator[Any]):
         return next(self._running)
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ('settings', '_consumed', '_first', '_workers', '_end', '_passes', '_loaded_in')
+        names = ('settings', '_consumed', '_passes', '_loaded_in')
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.clear()
         self.__dict__.update(state, _running=None, _is_over=False, _has_run=False, _process=os.getpid())
+        self._first = self._consumed
         _make_dataset()
 
     @property
@@ -132,12 +134,11 @@ class Stream(Iterator[Any]):
         """Returns the state after the examples that were yielded so far: at most a kilobyte, for JSON.
 
         Another number of processes can go on from it, if all of them have yielded equally many examples or
-        batches. The state in a worker of a DataLoader is for the same worker of as many.
+        batches. The state in a worker of a DataLoader is for the same worker of an equal one.
         """
         state = self.state_at(self._consumed)
-        if self._workers:
-            own = {'workers': self._workers, 'batch_size': self.settings.batch_size or 1, 'end': self._end}
-            state |= {**own, 'world_size': self.settings.world_size}
+        if loader := self._loader:
+            state |= {'loader': loader, 'is_over': self._is_over}
         return state
 
     def state_at(self, consumed: int) -> dict[str, Any]:
@@ -170,24 +171,27 @@ class Stream(Iterator[Any]):
         for name in ('seed', 'shuffle', 'split', 'shuffle_buffer'):
             if (was := state.get(name)) != (now := own.get(name)):
                 raise DataError(f'The state is of another order: its {name} is {shown(was)}, not {now}.')
-        numbers = {name: state.get(name, 0) for name in ('workers', 'end')}
-        for name, value in {'consumed': state.get('consumed'), **numbers}.items():
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
-                raise DataError(f'The state is damaged: its {name} is {shown(value)}, not a number.')
-        own = {'batch_size': self.settings.batch_size or 1, 'world_size': self.settings.world_size}
-        for name, now in own.items() if numbers['workers'] else ():
-            if state.get(name) != now:
-                raise DataError(
-                    f'The state is of a worker of a DataLoader with {name}={shown(state.get(name))}, not '
-                    f'{now}; that of state_at() fits any.'
-                )
-        self._begin(state['consumed'], **numbers)
-        self._loaded_in = os.getpid() if _torch_worker() else 0
+        consumed, loader = state.get('consumed'), state.get('loader')
+        if not isinstance(consumed, int) or isinstance(consumed, bool) or not 0 <= consumed <= _MOST:
+            raise DataError(f'The state is damaged: its consumed is {shown(consumed)}, not a number.')
+        if loader and loader != self._loader:
+            raise DataError(
+                f'The state is of a worker of a DataLoader with (workers, batch_size, world_size)='
+                f'{shown(loader)}, not {self._loader}; that of state_at() fits any.'
+            )
+        self._begin(consumed)
+        if loader and state.get('is_over'):
+            self._running = iter(())
+        self._loaded_in = os.getpid() if self._loader else 0
 
-    def _begin(self, consumed: int, workers: int = 0, end: int = 0) -> None:
-        self._consumed = self._first = consumed  # of the global order: where this process's next batch begins
-        self._workers = workers  # of the DataLoader whose worker's state was loaded, 0 for none
-        self._end = end  # where the passes of that worker end
+    @property
+    def _loader(self) -> list[int]:
+        """What decides the share of a worker of a DataLoader; [] elsewhere."""
+        info, settings = _torch_worker(), self.settings
+        return [info.num_workers, settings.batch_size or 1, settings.world_size] if info else []
+
+    def _begin(self, consumed: int) -> None:
+        self._consumed = self._first = consumed  # of the global order, by all workers and processes together
         self._running = None
         self._is_over = self._has_run = False
         self._process, self._loaded_in = os.getpid(), 0
@@ -227,21 +231,13 @@ class Stream(Iterator[Any]):
         """Yields what is left of the passes, and keeps the position."""
         settings, info = self.settings, _torch_worker()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
-        if self._workers and self._workers != workers:
-            raise DataError(
-                f'The state is of a worker of a DataLoader with {self._workers} workers, not {workers}; that '
-                'of state_at() fits any number.'
-            )
         size = settings.batch_size or 1
         shard = WorkerShard(settings.rank, settings.world_size, size * settings.world_size)
-        if not self._workers:
-            self._end = (self._consumed // self._group + 1) * self._group if self._group else 0
-        skipped = 0 if self._workers else worker  # a worker's state says where its own next batch begins
-        position, stride = self._consumed + skipped * shard.window, workers * shard.window
-        self._workers = workers if workers > 1 else 0
+        end = (self._consumed // self._group + 1) * self._group if self._group else _MOST
+        stride = workers * shard.window
         self._has_run = True
         read = read_batches(
-            self._members(position, shard, workers),
+            self._members(self._consumed + worker * shard.window, end, shard, workers),
             settings.batch_size or _TOGETHER,
             settings.reader(),
             settings.report_on(self._archives),
@@ -249,34 +245,32 @@ class Stream(Iterator[Any]):
         )
         for batch in read:
             if settings.batch_size:
-                position += stride
-                self._consumed = self._within(position)
+                self._advance(stride, end)
                 yield self._batch(batch)
                 continue
             bad = {one.place for one in batch.bad}
             good = self._examples(batch)
             for place in range(len(batch.keys) + len(bad)):
-                position += stride
-                self._consumed = self._within(position)
+                self._advance(stride, end)
                 if place not in bad:
                     yield next(good)
         self._is_over = True
 
-    def _members(self, position: int, shard: WorkerShard, workers: int) -> Iterator[Member]:
-        """Yields this process's members from a position on: its part of each of its worker's batches."""
+    def _advance(self, count: int, end: int) -> None:
+        self._consumed = min(self._consumed + count, end)
+        self._is_over = self._consumed == end
+
+    def _members(self, position: int, end: int, shard: WorkerShard, workers: int) -> Iterator[Member]:
+        """Yields this process's members between two positions: its part of each of its worker's batches."""
         members = self.settings.order_of(self._archives).onwards(position, shard)
         if workers > 1:
             members = _every(members, shard.own, workers)
-        if not self._end:
+        if end == _MOST:
             return members
-        left = max(self._end - position, 0)
+        left = max(end - position, 0)
         own = math.ceil(math.ceil(left / shard.window) / workers) * shard.own
-        last = self._end // (self._archives.total or 1)
+        last = end // (self._archives.total or 1)
         return (member for member in itertools.islice(members, own) if member.epoch < last)
-
-    def _within(self, position: int) -> int:
-        """Returns a position, at most the end; a worker of several may be beyond."""
-        return min(position, self._end) if self._end and not self._workers else position
 
     def _data_of(self, batch: ReadBatch) -> Any:
         (data,) = batch.arrays.values()

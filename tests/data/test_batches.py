@@ -95,6 +95,9 @@ def test_leaving_early_ends_the_threads(archive):
     stream = read_batches(stream_order(archive).onwards(0), 5, ImageReader(SHAPE), InputReport(IMAGES))
     assert isinstance(next(stream), Batch)
     stream.close()
+    until = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
     assert threading.active_count() == before
 
 

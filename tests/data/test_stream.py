@@ -3,12 +3,14 @@
 import itertools
 import json
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from estimator_lab.api import stream
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.data import stream as data_stream
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
 from tests.support.archive_files import encoded, picture, small_archive, write_tar
@@ -216,7 +218,7 @@ def test_data_that_cannot_be_read(archive, tmp_path):
         ({'consumed': 'many'}, "its consumed is 'many'"),
         ({'consumed': True}, 'its consumed is'),
         ({'format': 'x'}, 'not the state of a stream'),
-        ({'workers': 2}, 'batch_size='),
+        ({'loader': [2, 1, 1]}, r'a DataLoader with .*=\[2, 1, 1\], not \[\]'),
     ],
 )
 def test_wrong_states(archive, change, words):
@@ -290,6 +292,30 @@ for persistent in (False, True):
 def test_a_loop_that_is_left_early_begins_another_pass(archive, run_python):
     """As the workers of a loader see it, which the stream in the main process is not told of."""
     assert run_python('-c', EARLY, str(archive)).stdout == '3\n3\n'
+
+
+@pytest.mark.parametrize('batch_size', [None, 5])
+@pytest.mark.parametrize('worker', [0, 1])
+def test_a_worker_of_a_stateful_loader_goes_on(archive, monkeypatch, worker, batch_size):
+    """Which iterates over its copy first, and then loads the state that it had, also that of the end."""
+    info = SimpleNamespace(id=worker, num_workers=2, seed=worker)
+    monkeypatch.setattr(data_stream, '_torch_worker', lambda: info)
+
+    def begun():
+        return iter(stream(archive, batch_size=batch_size))
+
+    def names(found):
+        return [key for one in found for key in ([one.key] if batch_size is None else one.keys)]
+
+    whole = names(begun())
+    for count in range(16):
+        first, second = begun(), begun()
+        seen = names(itertools.islice(first, count))
+        second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+        assert seen + names(second) == whole
+    info.num_workers = 3
+    with pytest.raises(DataError, match='is of a worker of a DataLoader'):
+        begun().load_state_dict(first.state_dict() | {'loader': [2, batch_size or 1, 1]})
 
 
 # Random histories.

@@ -82,7 +82,7 @@ def test_the_generator_gives_the_pixels_of_archive_input_fn(example, archive):
     pixels = np.array([one[:-1] for one in ours], np.float32)
     assert pixels.max() > 1
     assert np.array_equal(pixels / 255, features['image'].reshape(24, -1))
-    assert [one[-1] for one in ours] == [vocabulary.label(id_) for id_ in ids]
+    assert [one[-1] for one in ours] == [vocabulary.labels[id_] for id_ in ids]
 
 
 def test_the_generator_skips_what_is_no_image(example, archive, capsys):

@@ -53,7 +53,7 @@ def test_saliency_is_that_of_the_predicted_label_or_the_one_asked_for(cnn, found
     assert found.values[keys.CLASSES] == predicted
     assert found.heat['saliency'].ravel() == pytest.approx(changes[:, predicted], abs=2e-3)
     other = (predicted + 1) % 4
-    asked_for = inspect_image(cnn, IMAGE, cnn.vocabulary.label(other))
+    asked_for = inspect_image(cnn, IMAGE, cnn.vocabulary.labels[other])
     assert asked_for.heat['saliency'].ravel() == pytest.approx(changes[:, other], abs=2e-3)
     assert found.heat['grad_cam'].shape == (4, 4) and np.min(found.heat['grad_cam']) >= 0
 
