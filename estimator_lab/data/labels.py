@@ -32,7 +32,6 @@ _MOST_VOCABULARY_BYTES = 2**26  # a million labels of 60 letters
 _MOST_TABLE_BYTES = 2**29
 _LONGEST = 200
 _KEYS = ('label', 'cls')
-_HEADS = {'name': 0, 'file': 0, 'filename': 0, 'image': 0, 'id': 0, 'label': 1, 'cls': 1, 'class': 1}
 
 
 def label_of(name: str) -> str:
@@ -174,16 +173,15 @@ def _rows(text: str, what: str) -> Iterator[tuple[int, str, str]]:
     if not first.count(separator):
         raise DataError(f'{what} is not a table: its first line has one column, not a name and a label.')
     titles = [cell.strip().lower() for cell in first.split(separator)]
-    heads = {_HEADS[title]: place for place, title in reversed(list(enumerate(titles))) if title in _HEADS}
-    if len(heads) < 2 and len(titles) > 2:
+    has_titles = {'name', 'label'} <= set(titles)
+    if not has_titles and len(titles) > 2:
         raise DataError(
             f"{what} has {len(titles)} columns: name two of them 'name' and 'label' in its first line."
         )
-    columns = (heads[0], heads[1]) if len(heads) == 2 else (0, 1)
-    is_head = len(heads) == 2 or columns[0] in heads.values()
+    columns = (titles.index('name'), titles.index('label')) if has_titles else (0, 1)
     try:
         for number, cells in enumerate(csv.reader(text.splitlines(), delimiter=separator), 1):
-            if (number == 1 and is_head) or not any(map(str.strip, cells)):
+            if (number == 1 and has_titles) or not any(map(str.strip, cells)):
                 continue
             if len(cells) <= max(columns):
                 raise DataError(f'{what}: line {number} has {len(cells)} of {max(columns) + 1} columns.')

@@ -93,9 +93,9 @@ def table(tmp_path, text):
     'text',
     [
         'a/1.jpg,cat\n2.jpg,dog\n',
-        'image;label\na/1.jpg;cat\n2.jpg;dog\n',
-        'width\tlabel\tfile\n3\tcat\ta/1.jpg\n3\tdog\t2.jpg\n',
-        b'\xef\xbb\xbfid,breed\r\n./a/1.jpg,cat\r\n\r\n"2.jpg","dog"\r\n',
+        'name;label\na/1.jpg;cat\n2.jpg;dog\n',
+        'width\tlabel\tname\n3\tcat\ta/1.jpg\n3\tdog\t2.jpg\n',
+        b'\xef\xbb\xbfName,Label\r\n./a/1.jpg,cat\r\n\r\n"2.jpg","dog"\r\n',
     ],
 )
 def test_a_table_of_names_and_labels(tmp_path, text):
