@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import pickle
 import random
 from types import SimpleNamespace
 
@@ -292,6 +293,16 @@ for persistent in (False, True):
 def test_a_loop_that_is_left_early_begins_another_pass(archive, run_python):
     """As the workers of a loader see it, which the stream in the main process is not told of."""
     assert run_python('-c', EARLY, str(archive)).stdout == '3\n3\n'
+
+
+def test_a_loader_begins_where_the_stream_was_left(archive, monkeypatch):
+    whole = keys(stream(archive))
+    data = stream(archive)
+    next(data)
+    copy = pickle.loads(pickle.dumps(data))
+    info = SimpleNamespace(id=0, num_workers=1, seed=1)
+    monkeypatch.setattr(data_stream, '_torch_worker', lambda: info)
+    assert keys(copy) == whole[1:]
 
 
 @pytest.mark.parametrize('batch_size', [None, 5])
