@@ -200,7 +200,7 @@ class Stream(Iterator[Any]):
 
     def _leave_parent(self) -> None:
         if self._process != os.getpid():  # a fork must not share open files and locks
-            _left_to_parents.append(self._running)  # closing it would wait for the parent's threads
+            _left_to_parents.append(self._running)  # closing it needs locks that the parent's threads hold
             self.__setstate__(self.__getstate__())
 
     def _start_of(self, number: int) -> int:
