@@ -21,10 +21,10 @@ from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.settings import Setting, settings_from, settings_of
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.arrays import array_source, is_array
-from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
+from estimator_lab.data.demo_sets.archives import DemoPaths, demo_faces
 from estimator_lab.data.stream import Batch, Example, Stream, StreamSettings
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import Settings, with_built_in_faces
 
 if TYPE_CHECKING:
     from estimator_lab.data.image_input import InputFunction
@@ -62,8 +62,6 @@ __all__ = [
     'stream',
     'style_losses',
 ]
-
-_DRAWN_AT_ONCE = 500  # faces for which `demo_faces` says one line
 
 
 def fit(
@@ -115,9 +113,9 @@ def fit(
     chosen = settings_from(Settings, {name: value for name, value in values.items() if name not in arrays})
     given: dict[str, Any] = {'hparams': hparams, **{name: (source,) for name, source in arrays.items()}}
     chosen = dataclasses.replace(chosen, **given)
-    if not chosen.data:
-        chosen = _with_built_in_faces(chosen)
-    result = train(make_plan(chosen, say or _in_silence))
+    say = say or _in_silence
+    chosen = with_built_in_faces(chosen, say)
+    result = train(make_plan(chosen, say))
     return open_run(chosen.model_dir, result)
 
 
@@ -134,26 +132,6 @@ def load(model_dir: str | os.PathLike[str]) -> 'Run':
     from estimator_lab.inference.run import open_run
 
     return open_run(Path(model_dir).expanduser())
-
-
-def demo_faces(say: Callable[[str], None] | None = None) -> DemoPaths:
-    """Returns the paths `train` and `test` of the built-in faces: cartoons of ten people in two archives.
-
-    The archives have 1,600 and 400 JPEG images of 128 x 128 pixels. They are drawn in about 15 s at the first
-    use, and kept in the user's cache folder.
-
-    Args:
-      say: called with a line for every 500 images drawn; None to draw in silence.
-
-    Raises:
-      DataError: the cache folder can't be written.
-    """
-
-    def progress(done: int, total: int) -> None:
-        if say and (done == total or done % _DRAWN_AT_ONCE == 0):
-            say(f'Drawing the built-in faces: {done:,} of {total:,}')
-
-    return cached_demo(progress)
 
 
 def models() -> dict[str, str]:
@@ -197,12 +175,6 @@ def hparams(model: str) -> dict[str, str]:
 
 def _described(declared: Mapping[str, Setting]) -> dict[str, str]:
     return {name: f'{one.default!r}: {one.help}' for name, one in declared.items()}
-
-
-def _with_built_in_faces(chosen: Settings) -> Settings:
-    chosen.check_built_in_data()
-    paths = demo_faces()
-    return dataclasses.replace(chosen, data=(str(paths.train),), eval_data=(str(paths.test),))
 
 
 def stream(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **settings: Any) -> Stream:

@@ -14,7 +14,7 @@ from estimator_lab.base.progress import say_lines
 from estimator_lab.base.urls import hide_secrets
 from estimator_lab.data.sources import expand
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import Settings, with_built_in_faces
 
 if TYPE_CHECKING:
     from estimator_lab.data.archives import Archives
@@ -48,10 +48,8 @@ def main(settings: Settings, line: command.CommandLine) -> int:
 
         say_lines(f'Hyper-parameters of {settings.model}:\n{describe_hparams(model.params)}')
         return 0
-    settings.check_built_in_data()
-    data, eval_data = (settings.data, settings.eval_data) if settings.data else _demo_data()
-    model_dir = settings.model_dir or Path('runs', settings.model)
-    settings = dataclasses.replace(settings, data=data, eval_data=eval_data, model_dir=model_dir)
+    settings = with_built_in_faces(settings, _say)
+    settings = dataclasses.replace(settings, model_dir=settings.model_dir or Path('runs', settings.model))
 
     from estimator_lab.training.plan import make_plan
 
@@ -90,18 +88,6 @@ def _train(plan: 'Plan') -> 'Result':
         raise DataError(
             f'{error.sentence} {saved} Check the images, or go on with a larger --max_bad_fraction.'
         ) from error
-
-
-def _demo_data() -> tuple[list[str], list[str]]:
-    """Returns (training archives, evaluation archives) of the built-in data set, drawn at first use."""
-    from estimator_lab.data.demo_sets.archives import cached_demo
-
-    def show(done: int, total: int) -> None:
-        if done == total or done % 500 == 0:
-            _say(f'Drawing the built-in faces: {done:,} of {total:,}')
-
-    paths = cached_demo(progress=show)
-    return [str(paths.train)], [str(paths.test)]
 
 
 def _announce(plan: 'Plan') -> None:

@@ -159,18 +159,3 @@ def test_a_style_that_is_no_picture_is_named(tmp_path):
     (tmp_path / 'a.txt').write_text('text')
     with pytest.raises(api.DataError, match=r'a\.txt'):
         api.style_losses(np.zeros((16, 16, 3), np.float32), str(tmp_path / 'a.txt'))
-
-
-def test_the_faces_are_announced(tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    said = []
-
-    def few(progress):
-        for done in range(1, 1201):
-            progress(done, 1200)
-        return api.DemoPaths(tmp_path / 'a', tmp_path / 'b')
-
-    monkeypatch.setattr(api, 'cached_demo', few)
-    assert api.demo_faces(said.append).train == tmp_path / 'a'
-    assert said == [f'Drawing the built-in faces: {n} of 1,200' for n in ('500', '1,000', '1,200')]
-    api.demo_faces()

@@ -197,13 +197,8 @@ def open_archives(
 ) -> Archives:
     """Opens archives, and reads or builds their indexes.
 
-    Args:
-      patterns: paths of archives and folders, globs, URLs, or '-' for standard input; or
-        a `Source`, such as an array.
-      kind: which members are examples.
-      use_damaged: whether a damaged archive is used up to the damage, with a warning.
-      say: shows one line to the user.
-      commas: whether a pattern may be several, separated by commas.
+    Patterns are paths of archives and folders, globs, URLs, '-' for standard input, or a `Source`, such as an
+    array. One that is not the name of a file may be several, separated by `commas`.
 
     Raises:
       DataError: an archive can't be read, has none of them, or is damaged and `use_damaged` is False.

@@ -29,16 +29,7 @@ _Place = tuple[str, str, str]
 
 
 class TooManyBadError(DataError):
-    """More examples are bad than the settings allow.
-
-    Args:
-      message: the sentence for the user.
-      share: how many of all examples are bad, in (0, 1].
-    """
-
-    def __init__(self, message: str, share: float) -> None:
-        super().__init__(message)
-        self.share = share
+    """More examples are bad than the settings allow."""
 
 
 class BadList:
@@ -151,8 +142,7 @@ class BadExamples:
         where = f'; {self.listed.path} lists them' if self.listed else ''
         raise TooManyBadError(
             f'{self.count:,} of {examples:,} {noun} could not be decoded, more than --max_bad_fraction='
-            f'{self.fraction:g} allows{last}{where}.',
-            min(self.count / examples, 1.0),
+            f'{self.fraction:g} allows{last}{where}.'
         )
 
 

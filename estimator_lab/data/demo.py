@@ -13,7 +13,7 @@ from estimator_lab.base.progress import say
 from estimator_lab.base.settings import setting
 from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data.demo_sets import listops
-from estimator_lab.data.demo_sets.archives import KERAS_SETS, DemoPaths, cached_demo, write_keras_set
+from estimator_lab.data.demo_sets.archives import KERAS_SETS, DemoPaths, demo_faces, write_keras_set
 
 _USAGE = """Writes a built-in data set, for training and for testing, into a folder.
 
@@ -53,7 +53,7 @@ def main(settings: Settings, line: CommandLine) -> None:
 
 
 def _write_faces(folder: Path) -> DemoPaths:
-    paths = cached_demo()
+    paths = demo_faces()
     with writing('', folder):
         for path in paths:
             with path.open('rb') as file:

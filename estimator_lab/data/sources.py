@@ -190,10 +190,8 @@ def expand(
     Patterns keep their order, the matches of one glob are sorted, and duplicates are dropped. '-' is standard
     input, and 'a-{000..146}.tar' is 147 names. `say` gets a line about a source that is named twice.
 
-    Args:
-      patterns: the paths; a `Source` stands for itself.
-      say: shows one line to the user.
-      commas: whether a pattern may be several, separated by commas, unless it is the name of a file.
+    A pattern that is not the name of a file may be several, separated by `commas`; a `Source` stands for
+    itself.
 
     Raises:
       DataError: a pattern matches nothing, or none is given.

@@ -1,12 +1,13 @@
 """The settings of a training run: flags of `estimator_lab.train`, with help and allowed values."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
+from estimator_lab.data.demo_sets.archives import demo_faces
 
 _model, _data, _image, _training, _output = (
     partial(setting, group=group) for group in ('Model', 'Data', 'Images', 'Training', 'Output')
@@ -95,10 +96,18 @@ class Settings:
         """(height, width, channels) to which images are scaled."""
         return self.image_size, self.image_size, self.channels
 
-    def check_built_in_data(self) -> None:
-        """Raises FlagError if there is no `data` that `eval_data` or `split` could go with."""
-        for name in ('eval_data', 'split'):
-            if getattr(self, name) and not self.data:
-                raise FlagError(
-                    f'--{name} needs --data: the built-in faces have their own evaluation images.'
-                )
+
+def with_built_in_faces(settings: Settings, say: Callable[[str], None]) -> Settings:
+    """Returns settings that train and evaluate on the built-in faces if they name no data.
+
+    Raises:
+      FlagError: there is no `data` that `eval_data` or `split` could go with.
+      DataError: the cache folder can't be written.
+    """
+    if settings.data:
+        return settings
+    for name in ('eval_data', 'split'):
+        if getattr(settings, name):
+            raise FlagError(f'--{name} needs --data: the built-in faces have their own evaluation images.')
+    train, test = demo_faces(say)
+    return replace(settings, data=(str(train),), eval_data=(str(test),))

@@ -38,7 +38,7 @@ def test_the_command_writes_both_archives(few, tmp_path, capsys):
 
 
 def test_a_failed_write_leaves_no_folder(few, monkeypatch, tmp_path, capsys):
-    archives.cached_demo()
+    archives.demo_faces()
 
     def fail(*paths):
         raise OSError(28, 'No space left on device')

@@ -38,10 +38,6 @@ def lines(seed: int, left_out: Collection[str] = ()) -> Iterator[str]:
     """Yields lines without end, all trees in them different: 'VALUE<TAB>TREE'.
 
     Small trees come early, as they are drawn often, and each comes once.
-
-    Args:
-      seed: decides which; the same on every machine.
-      left_out: trees that do not come.
     """
     rng = random.Random(f'listops {seed}')
     seen = set(left_out)
@@ -54,12 +50,6 @@ def lines(seed: int, left_out: Collection[str] = ()) -> Iterator[str]:
 
 def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> DemoPaths:
     """Writes train.tsv and test.tsv into a folder; no tree is in both, or twice in one.
-
-    Args:
-      folder: created if necessary.
-      train: lines in the one.
-      test: lines in the other.
-      seed: decides which trees.
 
     Raises:
       FlagError: the folder can't be written.

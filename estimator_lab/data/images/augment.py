@@ -118,9 +118,7 @@ def parse_augmentation(text: str, seed: int) -> Augmentation | None:
         Traceback (most recent call last):
         estimator_lab.base.errors.FlagError: ...
 
-    Args:
-      text: as given to --augment; '' gives None.
-      seed: of the random changes.
+    '' gives None.
 
     Raises:
       FlagError: anything else; the message says what is allowed.

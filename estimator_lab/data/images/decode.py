@@ -145,10 +145,6 @@ def shrink_image(data: bytes, side: int) -> bytes:
 
     Pixels are converted to grey or RGB as in `decode_image`; grey stays grey. Metadata is dropped.
 
-    Args:
-      data: the encoded image.
-      side: in pixels, at least 1.
-
     Returns:
       The JPEG; `data` itself if the shorter side is at most `side`.
 

@@ -44,12 +44,7 @@ class Tokens:
 
 
 def frequent_tokens(trees: Iterable[Sequence[str]], most: int) -> Tokens:
-    """Returns the most frequent tokens, without those that occur only once, if others occur more often.
-
-    Args:
-      trees: the tokens of each tree.
-      most: the number of tokens to return.
-    """
+    """Returns the most frequent tokens, without those that occur only once, if others occur more often."""
     counts: Counter[str] = Counter()
     for tokens in trees:
         counts.update(tokens)
@@ -62,10 +57,6 @@ def frequent_tokens(trees: Iterable[Sequence[str]], most: int) -> Tokens:
 
 def read_tokens(path: Path, flag: str = '') -> Tokens:
     """Reads a text file of one token a line.
-
-    Args:
-      path: of the file.
-      flag: its flag, for errors; '' for none.
 
     Raises:
       DataError: it can't be read, or is not a vocabulary.

@@ -29,7 +29,7 @@ def members(path):
 
 
 def test_names_counts_identity_order_and_images(few):
-    drawn = archives.cached_demo()
+    drawn = archives.demo_faces()
     for path, count in ((drawn.train, 4), (drawn.test, 2)):
         assert list(members(path)) == [
             f'{path.stem}/n{person:06d}/{image:04d}_01.jpg'
@@ -47,26 +47,29 @@ def test_names_counts_identity_order_and_images(few):
 def test_an_interrupted_run_leaves_no_archive_and_the_next_one_draws_the_same(
     few, stop, left, tmp_path, monkeypatch
 ):
-    def interrupt(done, total):
-        if done == stop:
+    def interrupt(line):
+        if f' {stop} of 18' in line:
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(archives, '_DRAWN_AT_ONCE', 1)
+
     with pytest.raises(KeyboardInterrupt):
-        archives.cached_demo(interrupt)
+        archives.demo_faces(interrupt)
     assert {path.name for path in tmp_path.rglob('*') if path.is_file()} == left
-    calls = []
-    after = archives.cached_demo(lambda *call: calls.append(call))
-    assert calls == [(done, 18) for done in range(13 if left else 1, 19)]
-    assert archives.cached_demo(lambda *call: calls.append(call)) == after and len(calls) < 19
+    said = []
+    after = archives.demo_faces(said.append)
+    first = 13 if left else 1
+    assert said == [f'Drawing the built-in faces: {done} of 18' for done in range(first, 19)]
+    assert archives.demo_faces(said.append) == after and len(said) < 19
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'other'))
-    again = archives.cached_demo()
+    again = archives.demo_faces()
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in after]
 
 
 def test_a_cache_folder_that_cannot_be_written_is_named(few, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', '/dev/null')
     with pytest.raises(DataError, match=r'cannot be written to /dev/null/estimator_lab .*set XDG_CACHE_HOME'):
-        archives.cached_demo()
+        archives.demo_faces()
 
 
 @pytest.mark.parametrize('count', [10, 49])
