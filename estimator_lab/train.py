@@ -30,7 +30,6 @@ An image's label is its parent folder: train/n000001/0001_01.jpg has the label n
 
 Models:
 """ + '\n'.join(f'  {name:<12} {entry.summary}' for name, entry in MODELS.items())
-_LARGE_CHECKPOINT = 50e6  # bytes
 _LENGTH = ('epochs', 'max_steps')
 _OF_ONE_RUN = (
     *('split', 'labels', 'vocabulary', 'model_dir', 'warm_start', 'resume_changed'),
@@ -153,20 +152,11 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
         _say(
             f'Trained          {result.step} steps, evaluated by the evaluator of TF_CONFIG, if there is one'
         )
-    _say(f'Checkpoint       {result.checkpoint}{_kept(result.checkpoint, settings)}')
+    _say(f'Checkpoint       {result.checkpoint}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
     if result.metrics:
         _say(f'Next             {_next_command(line)}')
     return 0
-
-
-def _kept(checkpoint: str, settings: Settings) -> str:
-    """Returns the size of large checkpoints, and how many are kept."""
-    path = Path(checkpoint)
-    size = sum(file.stat().st_size for file in path.parent.glob(f'{path.name}.*'))
-    if size < _LARGE_CHECKPOINT:
-        return ''
-    return f' ({size / 1e6:,.0f} MB; --keep_checkpoints={settings.keep_checkpoints} keeps the newest)'
 
 
 def _next_command(line: command.CommandLine) -> str:

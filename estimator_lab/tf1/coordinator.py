@@ -72,14 +72,7 @@ def should_run_distribute_coordinator(config: Any) -> bool:
 def train_and_evaluate(
     estimator: Any, train_spec: Any, eval_spec: Any, executor_cls: Callable[..., Any]
 ) -> None:
-    """Runs `tf.estimator.train_and_evaluate` in this process's role.
-
-    Args:
-      estimator: the Estimator; the role works on a copy.
-      train_spec: the TrainSpec.
-      eval_spec: the EvalSpec.
-      executor_cls: Estimator's class for continuous evaluation.
-    """
+    """Runs `tf.estimator.train_and_evaluate` in this process's role."""
 
     def train(strategy: Any) -> None:
         local = _copy_for_role(estimator, strategy, 'train')

@@ -24,9 +24,6 @@ def reused_evaluation_graph(estimator: Any) -> Iterator[None]:
 
     Queue runners and one-shot iterators cannot restart, so an evaluation that has them gets a new graph each
     time, and so does one by a tf.distribute.Strategy.
-
-    Args:
-      estimator: the tf.estimator.Estimator.
     """
     original: Callable[..., Any] = estimator._actual_eval
     kept: _Evaluation | None = None

@@ -11,10 +11,6 @@ def create_slots(optimizer: Any, variables: Sequence[Any]) -> None:
     """Creates an optimizer's slot variables in the current scope, ahead of `apply_gradients`.
 
     Slots that `apply_gradients` creates inside a branch of `tf.cond` have the branch's name as a prefix.
-
-    Args:
-      optimizer: a `tf.train.Optimizer`.
-      variables: the variables that it updates.
     """
     optimizer._create_slots(list(variables))
 

@@ -61,12 +61,7 @@ class ProgressHook(tf.train.SessionRunHook):
     those of Estimator's StepCounterHook, which may read the global step before it is updated and then warns,
     wrongly, that it did not increase.
 
-    Attributes:
-      max_steps: the step at which training ends.
-      batch_size: examples in a step.
-      every_n_steps: steps between two summaries.
-      output_dir: folder of the summaries.
-      say: shows one line to the user.
+    Summaries are written to `output_dir` every `every_n_steps` steps.
     """
 
     max_steps: int
@@ -139,12 +134,8 @@ class EvaluationHook(tf.train.SessionRunHook):
     Half an evaluation must not be recorded as one: hence Interrupted rather than an early end.
 
     Attributes:
-      switch: asks to stop.
       progress: of training, which an evaluation interrupts; None where another process trains.
-      batch_size: examples in a step.
-      total: examples in all; None if unknown.
-      noun: what to call them.
-      say: shows one line to the user.
+      total: examples in all, `noun`; None if unknown.
     """
 
     switch: StopSwitch
@@ -180,11 +171,7 @@ class EvaluationHook(tf.train.SessionRunHook):
 
 @dataclass(eq=False)
 class LayersHook(tf.train.SessionRunHook):
-    """Shows a table of the network's layers, whose graph is there by now.
-
-    Attributes:
-      say: shows one line to the user.
-    """
+    """Shows a table of the network's layers, whose graph is there by now."""
 
     say: Say
 
