@@ -82,7 +82,7 @@ def _features_spec(args: Args[Any], endpoints: Endpoints) -> EstimatorSpec:
             'This network has convolutions but no labels, so there is nothing to train or evaluate: a new '
             'run with labels can start from it (--warm_start).'
         )
-    return prediction_spec({keys.FEATURES: endpoints['global_pool']}, args.features)
+    return prediction_spec({'features': endpoints['global_pool']}, args.features)
 
 
 class Labels(NamedTuple):
@@ -145,7 +145,7 @@ def _eval_spec(
         }
         if params.num_classes > _TOP_K:
             in_top = tf.nn.in_top_k(logits, ids, _TOP_K)
-            metrics[keys.TOP_5_ACCURACY] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
+            metrics['top_5_accuracy'] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
         metrics.update(dead_units(endpoints, weights))
     if args.folder:
         metrics.update(pr_curves(predictions[keys.PROBABILITIES], ids, weights, params.vocabulary))
@@ -179,7 +179,7 @@ def _evaluation_hooks(
 def _top_labels(probabilities: Tensor, params: ClassifierParams) -> dict[str, Tensor]:
     with tf.name_scope('best_guesses'):
         values, classes = tf.nn.top_k(probabilities, min(_TOP_K, params.num_classes))
-        return {keys.TOP_LABELS: tf.gather(list(params.vocabulary), classes), keys.TOP_PROBABILITIES: values}
+        return {'top_labels': tf.gather(list(params.vocabulary), classes), 'top_probabilities': values}
 
 
 def _predictions(logits: Tensor, params: ClassifierParams) -> dict[str, Tensor]:

@@ -61,6 +61,6 @@ def _few_images(params: Any, images: int) -> str:
     if images >= values or len(params.layer_sizes) == 1:
         return ''
     return (
-        f'{images:,} images of {values:,} values each are few: as many principal components as the code has '
-        f'numbers reconstruct others better; try --hparams=layers={code},output=linear, which finds them.'
+        f'{images:,} images of {values:,} values each are few: {code} principal components reconstruct '
+        f'others better; try --hparams=layers={code},output=linear, which finds them.'
     )

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tensorboard.plugins.projector import ProjectorConfig
 
 from estimator_lab.base.regular_files import read_regular
 from estimator_lab.base.whole_files import whole_file
+from estimator_lab.core.confusion import TopK
 from estimator_lab.core.features import class_ids, keys_of
 from estimator_lab.core.picture import PNG_EFFORT, as_picture
 from estimator_lab.tf1 import Features, Tensor, tf
@@ -62,7 +64,8 @@ class ProjectorHook(tf.train.SessionRunHook):
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Starts a new sample."""
-        self._sample = Sample(MOST_POINTS, _SEED)
+        self._sample: TopK[list[Any]] = TopK(MOST_POINTS)
+        self._rng = np.random.default_rng(_SEED)
 
     def before_run(self, run_context: Any) -> Any:
         """Fetches the batch's values."""
@@ -71,19 +74,26 @@ class ProjectorHook(tf.train.SessionRunHook):
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Samples the batch."""
         for row in zip(*run_values.results, strict=True):
-            self._sample.offer(row)
+            # The rows with the largest random numbers are a uniform sample.
+            self._sample.offer(self._rng.random(), partial(_copied, row))
 
     def end(self, session: Any) -> None:
         """Writes the points."""
-        if not self._sample.kept:
+        rows = self._sample.ranked()
+        if not rows:
             return
-        vectors, *values = zip(*self._sample.kept, strict=True)
+        vectors, *values = map(list, zip(*rows, strict=True))
         images = np.array(values.pop()) if self._has_images else None
         columns = {
             title: [text_of(value) for value in column]
             for (title, text_of), column in zip(self._texts_of.items(), values, strict=True)
         }
         write_projection(self._folder, self._name, np.array(vectors), columns, images)
+
+
+def _copied(row: Sequence[Any]) -> list[Any]:
+    """Returns copies, since views would keep the whole batch in memory."""
+    return list(map(copy.copy, row))
 
 
 def labels_and_keys(
@@ -205,26 +215,3 @@ def _tile_size(count: int, height: int, width: int) -> tuple[int, int]:
 
 def _across(count: int) -> int:
     return int(np.ceil(np.sqrt(count)))
-
-
-class Sample:
-    """Reservoir sampling: keeps a uniform random sample of the offered rows (Vitter 1985, algorithm R).
-
-    Attributes:
-      kept: copies of at most `size` rows, in no particular order.
-    """
-
-    def __init__(self, size: int, seed: int) -> None:
-        self._size = size
-        self._rng = np.random.default_rng(seed)
-        self._seen = 0
-        self.kept: list[tuple[Any, ...]] = []
-
-    def offer(self, row: Sequence[Any]) -> None:
-        """Keeps the row, or drops it."""
-        self._seen += 1
-        is_full = len(self.kept) == self._size
-        place = int(self._rng.integers(self._seen)) if is_full else len(self.kept)
-        if place < self._size:
-            # A copy, since a view would keep the whole batch in memory.
-            self.kept[place : place + 1] = [tuple(map(copy.copy, row))]

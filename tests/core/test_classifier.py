@@ -187,27 +187,6 @@ def test_a_step_goes_down_the_gradient_of_the_loss_and_its_terms(clip_norm):
     assert updated == 7 and steps == 1 and spec.mode == MODES.TRAIN and not spec.training_hooks
 
 
-def test_without_terms_the_loss_is_the_cross_entropy():
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.train.create_global_step()
-        logits = tf.Variable(LOGITS_FOUND)
-        spec = spec_of(MODES.TRAIN, logits)
-        initialize(session)
-        session.run(spec.train_op)
-        assert np.allclose(LOGITS_FOUND - session.run(logits), gradient(), atol=1e-6)
-
-
-def test_a_batch_without_weight_updates_nothing():
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.train.create_global_step()
-        logits = tf.Variable(LOGITS_FOUND)
-        weight = np.zeros(8, np.float32)
-        spec = spec_of(MODES.TRAIN, logits, weight=weight)
-        initialize(session)
-        session.run(spec.train_op)
-        assert np.array_equal(session.run(logits), LOGITS_FOUND)
-
-
 def test_training_shows_its_accuracy_the_batch_and_the_network(tmp_path):
     with tf.Graph().as_default():
         tf.train.create_global_step()

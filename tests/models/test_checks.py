@@ -81,7 +81,6 @@ BROKEN = {
         in_mode('train', 'spec = spec._replace(loss=tf.cast(spec.loss, tf.float64))'),
         'float32 scalar',
     ),
-    'loss_is_finite': (LOGITS, f'{LOGITS} * float("inf")', 'first training step is'),
     'a_step_counts_one': (
         RETURNED,
         in_mode(
@@ -264,7 +263,6 @@ DAMAGED = {
         result_with(metrics={'accuracy': 1.0, 'loss': np.nan}),
         'loss of the evaluation is nan',
     ),
-    'weights_are_finite': (weights_with(np.nan), 'infinite values in logits/kernel'),
     'resuming_is_exact': (weights_with(9.0), 'ends with other logits/kernel'),
     'the_trained_model_opens': (result_with(step=4), 'opened model is at step'),
     'tags_have_one_layout': (with_event('more', tag='x', simple_value=1.0), 'Event files are in'),

@@ -121,15 +121,15 @@ def _metrics(args: Args[Any], made: Reconstructed) -> dict[str, tuple[Any, Any]]
     with tf.name_scope('metrics'):
         means = {
             keys.SQUARED_ERROR: made.error,
-            keys.PSNR: psnr(made.images, made.reconstruction),
-            keys.SSIM: ssim(made.images, made.reconstruction),
+            'psnr': psnr(made.images, made.reconstruction),
+            'ssim': ssim(made.images, made.reconstruction),
         }
         if params.loss == keys.CROSS_ENTROPY:
             means[keys.CROSS_ENTROPY] = cross_entropy(made.images, made.logits)
         if params.corruption != 'none':
-            means[keys.PSNR_NOISY] = psnr(made.images, made.inputs)
-            means[keys.PSNR_GAIN] = means[keys.PSNR] - means[keys.PSNR_NOISY]
-            means[keys.SSIM_NOISY] = ssim(made.images, made.inputs)
+            means['psnr_noisy'] = psnr(made.images, made.inputs)
+            means['psnr_gain'] = means['psnr'] - means['psnr_noisy']
+            means['ssim_noisy'] = ssim(made.images, made.inputs)
         means[keys.FLOATS_PER_IMAGE] = float(made.code.shape.as_list()[1])
         metrics = {name: tf.metrics.mean(values) for name, values in means.items()}
         metrics[keys.MEAN_IMAGE_ERROR] = mean_image_error(made.images)

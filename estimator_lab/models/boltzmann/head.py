@@ -93,7 +93,7 @@ class _Machine:
                 keys.TOTAL_EXAMPLES: evaluated_images(errors),
             }
             if self._is_bernoulli:
-                metrics[keys.PSEUDO_LOG_LIKELIHOOD] = tf.metrics.mean(
+                metrics['pseudo_log_likelihood'] = tf.metrics.mean(
                     self._pseudo_log_likelihood(data, energies, noise)
                 )
             if self._params.ais_chains:
@@ -119,7 +119,7 @@ class _Machine:
         predictions = {
             keys.HIDDEN: hidden,
             keys.RECONSTRUCTION: pixels,
-            keys.DREAM: self._stack.images(dreams),
+            'dream': self._stack.images(dreams),
             keys.FREE_ENERGY: self._rbm.free_energy(self._visible),
             keys.ERROR: _squared_error(images, pixels),
         }
@@ -166,10 +166,10 @@ class _Machine:
         noise = Noise(tf.constant([tf.get_default_graph().seed or 0, 0], tf.int64))
         found = log_partition(self._rbm, mean, self._params.ais_chains, self._params.ais_steps, noise)
         return {
-            keys.LOG_PROBABILITY: _constant(-energy - found.estimate),
-            keys.LOG_PARTITION: _constant(found.estimate),
-            keys.LOG_PARTITION_LOW: _constant(found.low),
-            keys.LOG_PARTITION_HIGH: _constant(found.high),
+            'log_probability': _constant(-energy - found.estimate),
+            'log_partition': _constant(found.estimate),
+            'log_partition_low': _constant(found.low),
+            'log_partition_high': _constant(found.high),
         }
 
     def _draw(self, noise: Noise) -> None:

@@ -79,7 +79,7 @@ def play(batch: Batch, params: Any, noise: Noise) -> Played:
             real, fake = tf.split(found[keys.REALNESS][:, 0], 2)
             loss = mean_of(tf.nn.softplus(-real) + tf.nn.softplus(fake), batch.weights)
             update, norm = _update(optimizers[0], loss, DISCRIMINATOR, batch.weights, params, power_steps)
-        scalars.update({keys.DISCRIMINATOR_LOSS: loss, keys.DISCRIMINATOR_GRADIENT: norm})
+        scalars.update({'discriminator_loss': loss, 'gradients/discriminator': norm})
         return update
 
     def generator_update() -> Operation:
@@ -88,7 +88,7 @@ def play(batch: Batch, params: Any, noise: Noise) -> Played:
             loss = mean_of(tf.nn.softplus(-layers[keys.REALNESS][:, 0]), batch.weights)
             with tf.control_dependencies(statistics):
                 update, norm = _update(optimizers[1], loss, GENERATOR, batch.weights, params, average_steps)
-        scalars.update({keys.GENERATOR_LOSS: loss, keys.GENERATOR_GRADIENT: norm})
+        scalars.update({'generator_loss': loss, 'gradients/generator': norm})
         return update
 
     train_op = sequential_train_op([discriminator_update, generator_update])

@@ -68,7 +68,7 @@ def _train(args: Args[Any], batch: Batch) -> EstimatorSpec:
         _sample_pictures(played, batch, args.params)
     return tf.estimator.EstimatorSpec(
         args.mode,
-        loss=played.scalars[keys.DISCRIMINATOR_LOSS],
+        loss=played.scalars['discriminator_loss'],
         train_op=played.train_op,
         training_hooks=args.picture_hooks(),
     )
@@ -129,8 +129,8 @@ def _evaluate(args: Args[Any], batch: Batch) -> EstimatorSpec:
         metrics = {
             keys.DIVERSITY: diversity(samples, classes),
             keys.TOTAL_EXAMPLES: evaluated_images(real),
-            keys.ACCURACY_REAL: tf.metrics.mean(tf.cast(real > 0, tf.float32)),
-            keys.ACCURACY_FAKE: tf.metrics.mean(tf.cast(fake <= 0, tf.float32)),
+            'discriminator_accuracy_real': tf.metrics.mean(tf.cast(real > 0, tf.float32)),
+            'discriminator_accuracy_fake': tf.metrics.mean(tf.cast(fake <= 0, tf.float32)),
         }
     samples.publish()
     hooks = []
@@ -205,7 +205,7 @@ def _pictures(images: Tensor) -> dict[str, Tensor]:
     """Returns images as pixels, float32 [n, height, width, channels] in [0, 1], and PNG files, string [n]."""
     images = to_unit_range(images)
     pixels = tf.image.convert_image_dtype(images, tf.uint8, saturate=True)
-    return {keys.SAMPLES: images, keys.PNG: tf.map_fn(tf.image.encode_png, pixels, dtype=tf.string)}
+    return {keys.SAMPLES: images, 'png': tf.map_fn(tf.image.encode_png, pixels, dtype=tf.string)}
 
 
 class _OutputsOf(tf.estimator.export.PredictOutput):

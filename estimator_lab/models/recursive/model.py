@@ -200,7 +200,7 @@ def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes) -> Estim
             keys.UNKNOWN_TOKENS: count(nodes.unknown_tokens(), keys.UNKNOWN_TOKENS),
         }
         if params.vocabulary == SENTIMENTS:
-            metrics[keys.BINARY_ACCURACY] = binary_accuracy(
+            metrics['binary_accuracy'] = binary_accuracy(
                 ids, spec.predictions[keys.PROBABILITIES], nodes.example_weights
             )
         loss = spec.loss + nodes.loss()
