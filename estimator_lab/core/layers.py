@@ -77,7 +77,13 @@ def dense(
 def class_logits(
     values: Tensor, params: ClassifierParams, name: str = 'logits', initializer: Any = None
 ) -> Tensor:
-    """Returns a classifier's logits, float32 [batch, num_classes]; name and initializer are those of `dense`.
+    """Returns a classifier's logits, float32 [batch, num_classes].
+
+    Args:
+      values: float32 [batch, inputs].
+      params: have the vocabulary.
+      name: of the layer; see `dense`.
+      initializer: of the kernel; see `dense`.
 
     Raises:
       FlagError: the vocabulary is empty.

@@ -244,8 +244,11 @@ def prediction_spec(
 ) -> EstimatorSpec:
     """Returns the EstimatorSpec for PREDICT.
 
-    The predictions are tensors by name, with one row per example. Keys in the features become the prediction
-    `key`, which an export leaves out: its callers know which images they sent.
+    Args:
+      predictions: tensors by name, with one row per example.
+      features: the model function's features; keys in them become the prediction `key`, which an export
+        leaves out: its callers know which images they sent.
+      only_exported: further tensors of an export.
     """
     exported = {**predictions, **(only_exported or {})}
     example_keys = keys_of(features)

@@ -111,7 +111,12 @@ def labelled_picture(name: str, images: Tensor, texts: Tensor) -> None:
 
 
 def picture(name: str, pixels: Tensor) -> None:
-    """Shows a picture [height, width, 1 or 3], uint8, or float32 clipped to [0, 1], as images/NAME."""
+    """Shows a picture as images/NAME.
+
+    Args:
+      name: of the picture.
+      pixels: [height, width, 1 or 3], uint8, or float32 clipped to [0, 1].
+    """
     with tf.name_scope(_SCOPE):
         # Of floats, tf.summary.image would scale the largest to white.
         pixels = tf.image.convert_image_dtype(pixels, tf.uint8, saturate=True)[tf.newaxis]

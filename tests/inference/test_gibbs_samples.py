@@ -71,11 +71,11 @@ def copier(trained, folder, chains=None):
     """A machine whose hidden unit i copies pixel i: it leaves images of black and white as they are."""
     with tf.Graph().as_default(), tf.Session() as session:
         stack = trained.architecture.stack(trained.params)
-        (layer,) = stack.layers
+        (machine,) = stack.machines
         copying = {
-            layer.kernel: 40 * np.eye(36),
-            layer.bias: np.full(36, -20),
-            layer.visible_bias: np.full(36, -20),
+            machine.weights: 40 * np.eye(36),
+            machine.hidden_bias: np.full(36, -20),
+            machine.visible_bias: np.full(36, -20),
         }
         session.run([tf.assign(variable, value) for variable, value in copying.items()])
         saved = list(copying)

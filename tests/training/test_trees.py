@@ -112,9 +112,9 @@ def test_evaluate_and_inspect(model_dir, data, tmp_path, capsys):
 
 
 def test_inspect_draws_the_words_that_the_network_does_not_know(model_dir, monkeypatch):
-    monkeypatch.setattr(inspection, 'tree_picture', lambda shown: shown)
-    _, shown = inspection.inspect_tree(open_trained(model_dir), b'( ( [max zzz ) 9 )')
-    assert shown.tokens == ['[max', 'zzz', '', '9', '']
+    monkeypatch.setattr(inspection, 'tree_picture', lambda tokens, *_: tokens)
+    _, tokens = inspection.inspect_tree(open_trained(model_dir), b'( ( [max zzz ) 9 )')
+    assert list(tokens) == ['[max', 'zzz', '', '9', '']
 
 
 def test_images_in_the_place_of_trees(model_dir, tmp_path, capsys):
