@@ -20,7 +20,6 @@ from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.inference.report.html import (
     Html,
-    Number,
     figure,
     framed,
     html,
@@ -38,8 +37,6 @@ _CLASSES_IN_PICTURE = 60
 _CLASSES_IN_MATRIX = 1000  # a CSV of 2 MB
 _NAME = 24
 _SHEET_COLUMNS, _SHEET_TILE = 6, 160
-_CLASSES_IN_HTML = 30
-_PAIRS_IN_HTML = 20
 _WORST_COLUMNS = (KEY, 'badness', 'true', 'predicted', 'probability')
 
 METRICS, CONFUSION, WORST = 'Evaluation', 'Confusion', 'Worst examples'
@@ -168,9 +165,10 @@ class Evaluation:
         """Returns its metrics, confusion and worst examples as HTML, by title."""
         found = {METRICS: metrics_table(self.metrics, self.headline())}
         if self.confusion:
-            found[METRICS] += _classes_in_html(self.confusion)
-            matrix = figure(self.confusion_picture(), 'rows are true labels, columns are predictions')
-            found[CONFUSION] = [matrix, *_pairs_in_html(self.confusion)]
+            lines = [*_classes_in_text(self.confusion), '', *_confusion_in_text(self.confusion)]
+            found[METRICS].append(html('<pre class="wide">{}</pre>', [html('{}\n', line) for line in lines]))
+            picture = self.confusion_picture()
+            found[CONFUSION] = [figure(picture, 'rows are true labels, columns are predictions')]
         if self.worst:
             found[WORST] = [html('<div class="tiles">{}</div>', map(_worst_tile, self.worst))]
         return found
@@ -260,32 +258,7 @@ def _matrix_in_text(matrix: np.ndarray, labels: Sequence[str]) -> list[str]:
 def metrics_table(metrics: Mapping[str, float], about: str) -> list[Html]:
     """Returns a table of metrics below a sentence about them; [] without any."""
     rows = [(name, shown_number(value)) for name, value in worth_showing(metrics)]
-    return [note(about), table((), rows)] if rows else []
-
-
-def _classes_in_html(confusion: Confusion) -> list[Html]:
-    """Returns precision, recall and F1 of each class; of many classes, those with the lowest F1."""
-    rows = [
-        (label, images, *(None if score is None else Number(f'{score:.4f}') for score in scores))
-        for label, images, *scores in class_rows(confusion)
-        if images
-    ]
-    rows.sort(key=lambda row: -1 if row[4] is None else float(row[4]))
-    shown = table(('label', 'images', 'precision', 'recall', 'F1'), rows[:_CLASSES_IN_HTML])
-    if len(rows) <= _CLASSES_IN_HTML:
-        return [html('<p></p>'), shown]
-    return [
-        html('<h3>The {} labels with the lowest F1, of {}</h3>', _CLASSES_IN_HTML, f'{len(rows):,}'),
-        shown,
-    ]
-
-
-def _pairs_in_html(confusion: Confusion) -> list[Html]:
-    """Returns the most frequent mistakes, unless all of them can be seen in the matrix."""
-    if len(confusion.labels) <= _CLASSES_IN_HTML:
-        return []
-    pairs = list(pair_rows(confusion))[:_PAIRS_IN_HTML]
-    return [html('<h3>The most frequent mistakes</h3>'), table(('is', 'seen as', 'images'), pairs)]
+    return [note(about), table(rows)] if rows else []
 
 
 def _worst_tile(example: Example) -> Html:

@@ -252,9 +252,6 @@ def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | Non
       begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for the
         persistent chains of training, in an order by the seed, or for noise if there are none.
       steps: Gibbs steps of each chain.
-
-    Raises:
-      DataError: the persistent chains of the checkpoint have another shape.
     """
     seed = settings.seed
     with tf.Graph().as_default():
@@ -266,7 +263,6 @@ def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | Non
         units = stack.top.weights.shape.as_list()[0]
         chains = persistent_chains(run) if begin is None else None
         if chains is not None:
-            _check_chains(run, chains, units)
             chains = np.random.default_rng(seed).permutation(chains)
             numbers = tf.range(rows) + AT_ONCE * tf.cast(part, tf.int32)
             start = tf.gather(chains, numbers % len(chains))
@@ -286,15 +282,6 @@ def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | Non
             doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {settings.count:,} on')
             made = session.run(found, feed)
             yield made, [''] * len(made)
-
-
-def _check_chains(run: Trained, chains: np.ndarray, units: int) -> None:
-    expected = (run.params.chains, units)
-    if chains.shape != expected:
-        raise DataError(
-            f'{run.checkpoint} has persistent chains of the shape {list(chains.shape)} instead of '
-            f'{list(expected)}.'
-        )
 
 
 # Generators.

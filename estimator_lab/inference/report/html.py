@@ -24,12 +24,6 @@ class Html(str):
     __slots__ = ()
 
 
-class Number(str):
-    """A number as text, which tables align right as they do numbers."""
-
-    __slots__ = ()
-
-
 def html(template: str, *parts: Any) -> Html:
     """Returns markup: a constant template of `str.format`, filled in.
 
@@ -45,10 +39,9 @@ def note(text: str) -> Html:
     return html('<p class="note">{}</p>', text)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Html:
+def table(rows: Iterable[Sequence[Any]]) -> Html:
     """Returns a table that scrolls on narrow screens; numbers are aligned right, missing values are '-'."""
-    lines = [[html('<th scope="col">{}</th>', text) for text in head]] if head else []
-    lines += [[_cell(value) for value in row] for row in rows]
+    lines = [[_cell(value) for value in row] for row in rows]
     return html('<div class="wide"><table>{}</table></div>', [html('<tr>{}</tr>', line) for line in lines])
 
 
@@ -98,6 +91,6 @@ def _markup(part: Any) -> str:
 
 
 def _cell(value: Any) -> Html:
-    is_number = isinstance(value, int | float | Number) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     shown = '-' if value in ('', None) else str(value)
     return html('<td{}>{}</td>', Html(' class="number"' if is_number else ''), shown)

@@ -131,8 +131,8 @@ def _sections(
             *([html('<div class="pictures">{}</div>', figures)] if figures else []),
         ]
         yield title, [note(about), *found] if found and about else found
-    yield 'Hyper-parameters', [table((), settings_in_use(run.params).items())]
-    yield 'Run', [table((), _run_rows(run))]
+    yield 'Hyper-parameters', [table(settings_in_use(run.params).items())]
+    yield 'Run', [table(_run_rows(run))]
     yield 'Unreadable files', [html('<p>{}</p>', line) for line in history.damage]
 
 
