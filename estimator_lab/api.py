@@ -113,14 +113,10 @@ def fit(
     chosen = settings_from(Settings, {name: value for name, value in values.items() if name not in arrays})
     given: dict[str, Any] = {'hparams': hparams, **{name: (source,) for name, source in arrays.items()}}
     chosen = dataclasses.replace(chosen, **given)
-    say = say or _in_silence
+    say = say or (lambda line: None)
     chosen = with_built_in_faces(chosen, say)
     result = train(make_plan(chosen, say))
     return open_run(chosen.model_dir, result)
-
-
-def _in_silence(line: str) -> None:
-    """Shows nothing."""
 
 
 def load(model_dir: str | os.PathLike[str]) -> 'Run':

@@ -1,11 +1,10 @@
 """``python -m estimator_lab.import_weights``: a file of weights -> a model_dir that all commands open."""
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from estimator_lab.base.command import Command, CommandLine, python
+from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.progress import say_rows
 from estimator_lab.base.settings import setting
@@ -57,20 +56,6 @@ def _import(settings: Settings, weights: Path) -> Iterator[tuple[str, str]]:
     labels = f'{len(found.labels):,} classes' if found.labels else 'no classes'
     yield 'Imported', f'{found.variables} variables of {weights}, by {found.whose}; {labels}'
     yield 'Model', str(model_dir)
-    if found.labels:
-        yield (
-            'Next',
-            f'{python()} -m estimator_lab.predict --model_dir={shlex.quote(str(model_dir))} photo.jpg',
-        )
-    else:
-        flags = [
-            f'--model={settings.model}',
-            *([f'--hparams={settings.hparams}'] if settings.hparams else []),
-            f'--image_size={size}',
-            f'--channels={settings.channels}',
-        ]
-        train = shlex.join([*flags, f'--warm_start={model_dir}', '--data=TRAIN.tar'])
-        yield 'Next', f'{python()} -m estimator_lab.train {train}'
 
 
 COMMAND = Command(main, _USAGE, Settings, arguments='FILE')

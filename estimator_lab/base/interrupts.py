@@ -61,9 +61,7 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
 
     At the first signal, inputs that `until_stopped` reads end, even if they are stuck.
 
-    Args:
-      handler: called in the main thread, as for `signal.signal`.
-      hear: called in another thread, at once.
+    `handler` is called in the main thread, as for `signal.signal`; `hear` in another thread, at once.
     """
     global _handling
     if threading.current_thread() is not threading.main_thread():

@@ -145,11 +145,6 @@ def _named(given: str, path: Path) -> str:
 def check_suffix(flag: str, path: Path, suffixes: Sequence[str]) -> None:
     """Checks, before any work, the suffix of a file that will be written, and that its folder exists.
 
-    Args:
-      flag: the flag that names it.
-      path: of the file.
-      suffixes: the allowed ones, in lower case; the path may have upper case.
-
     Raises:
       FlagError: it has another suffix, or its folder does not exist.
     """

@@ -161,10 +161,7 @@ def progress_of(
 ) -> Iterator[Callable[[int], None]]:
     """Yields a function that is called with the number of examples done, and shows it on standard error.
 
-    Args:
-      title: the task.
-      noun: the plural for the examples.
-      share: returns the share of all work, in [0, 1], that this number is; None if unknown.
+    `share` returns the share of all work, in [0, 1], that this number is; None if unknown.
     """
     # Made at the first call, so that the start of TensorFlow does not count.
     progress = cache(lambda: Progress(title, sys.stderr))

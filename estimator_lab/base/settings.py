@@ -117,11 +117,7 @@ def settings_of(settings_class: type) -> dict[str, Setting]:
 
 
 def settings_in_use(settings: Any) -> dict[str, Any]:
-    """Returns the values of the settings that have an effect, by name.
-
-    Args:
-      settings: an instance of a dataclass with declared settings.
-    """
+    """Returns the values of the settings that have an effect, by name."""
     declared = settings_of(type(settings)).items()
     return {
         name: getattr(settings, name)
@@ -164,9 +160,7 @@ def structural_settings(settings_class: type) -> dict[str, Any]:
 def check_settings(settings: Any, what: str = '') -> dict[str, Any]:
     """Returns the values of all settings by name, in the declared types: a whole number may become a float.
 
-    Args:
-      settings: an instance of a dataclass with declared settings.
-      what: words that precede a name in errors, with a space at the end.
+    `what` precedes a name in errors, with a space at its end.
 
     Raises:
       FlagError: for a value of another type or one that is not allowed; it names the setting.

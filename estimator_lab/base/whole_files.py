@@ -16,10 +16,6 @@ def whole_file(path: Path, replaces: bool = True) -> Iterator[BinaryIO]:
 
     If the block fails, the file is removed, and an existing one stays. Bytes and name are synced to disk.
 
-    Args:
-      path: of the file.
-      replaces: whether it may take the place of a file with other bytes.
-
     Raises:
       DataError: another file is there that must not be replaced.
       OSError: it can't be written.

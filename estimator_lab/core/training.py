@@ -22,9 +22,6 @@ class LossScaledOptimizer(tf.mixed_precision.MixedPrecisionLossScaleOptimizer):
     halves it, down to 1. The scale, float32, and the number of updates since it last changed, int64, are
     variables, and so part of every checkpoint. The collection `keys.LOSS_SCALE` holds both for each optimizer
     of a graph, as float32 [2]; all replicas of a tf.distribute.Strategy share them, and add the first one's.
-
-    Args:
-      optimizer: a `tf.train.Optimizer`.
     """
 
     def __init__(self, optimizer: Any) -> None:

@@ -50,7 +50,6 @@ class Archives:
       indexes: one for each; empty if one of them can be read only once.
       part: the examples that are used.
       use_damaged: whether a damaged archive is used up to the damage, with a warning.
-      say: shows one line to the user.
     """
 
     sources: tuple[Source, ...]

@@ -39,8 +39,6 @@ class BadList:
 
     Args:
       path: of the file; nothing is written before the first bad example.
-      noun: plural of the examples, for messages.
-      say: shows one line to the user.
     """
 
     def __init__(self, path: Path, noun: str, say: Callable[[str], None] = print) -> None:
@@ -151,8 +149,6 @@ class InputReport:
     """How many examples were bad, and the error that ended the input.
 
     Attributes:
-      kind: of the examples, for messages.
-      say: shows one line to the user.
       epoch_size: examples in one epoch; 0 if unknown.
       bad_examples: lists and limits the bad examples of this and other reports; None for neither.
       seen: examples so far, over all epochs.

@@ -95,12 +95,6 @@ def read_examples(
 ) -> Generator[Result, None, None]:
     """Yields members with what `read` returns for them, in order; a few batches ahead are under way.
 
-    Args:
-      members: in order.
-      read: reads some members, in a thread.
-      batch_size: members in a batch.
-      threads: as for `read_batches`.
-
     Raises:
       DataError: raised by `members` or `read`, after all preceding members.
     """

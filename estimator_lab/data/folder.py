@@ -52,11 +52,6 @@ def files_below(folder: str, kind: Kind, skipped: SkippedFiles) -> Iterator[tupl
 
     Links to files are followed, links to folders are not; hidden files and folders are skipped.
 
-    Args:
-      folder: its path.
-      kind: which files are examples.
-      skipped: counts the others.
-
     Yields:
       The path of a file in the folder; its bytes, 0 if it can't be read, such as a FIFO; its label from a
       table or a file next to it, None if its folder's name is the label.

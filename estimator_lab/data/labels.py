@@ -138,10 +138,6 @@ def read_label_table(path: Path, flag: str = '--labels') -> LabelTable:
 
     With more than two columns, the first line must name the columns 'name' and 'label'.
 
-    Args:
-      path: of the table.
-      flag: its flag, for errors.
-
     Raises:
       DataError: it can't be read, or two of its lines contradict each other.
     """

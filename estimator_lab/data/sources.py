@@ -93,9 +93,6 @@ class Source(NamedTuple):
     def stamp(self, again: bool = False) -> Stamp:
         """Returns the stamp of a stored file.
 
-        Args:
-          again: whether a remote file is looked at once more.
-
         Raises:
           DataError: it can't be read.
         """

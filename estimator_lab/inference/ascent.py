@@ -71,7 +71,6 @@ class Objective:
     Large images are looked at in windows, whose objectives are averaged.
 
     Args:
-      run: the network.
       layer: whose activations count: their mean square; with `by_channel`, the mean of one channel of each
         image, or for the logits log p / (1 - p) of its class. Unlike the logit alone (Simonyan et al. 2014),
         that penalizes evidence for other classes.

@@ -1,7 +1,6 @@
 """Exports a trained model as a SavedModel, and in other formats."""
 
 import dataclasses
-import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -28,7 +27,6 @@ def export(run: Trained, settings: ExportSettings, say: Told = lambda title, tex
     formats = dict(_formats(run, settings))
     if formats and run.architecture.without_loops:
         run = dataclasses.replace(run, params=run.architecture.without_loops(run.params))
-    say('Exporting', f'{run.model}: building the graph, then writing it')
     doing('exporting')
     folder = serving.export_saved_model(run, settings.out or run.model_dir / 'export')
     say('Exported', f'{run.model} at step {run.step}: {folder}')
@@ -44,7 +42,6 @@ def export(run: Trained, settings: ExportSettings, say: Told = lambda title, tex
                 file.write(converted.data)
             without = f', without {", ".join(converted.left_out)}' if converted.left_out else ''
             say(_TITLES[suffix], f'{path}, {len(converted.data):,} bytes{without}')
-    say('Look at it', f'saved_model_cli show --dir={shlex.quote(str(folder))} --all')
     return folder
 
 

@@ -208,11 +208,8 @@ class Seen:
 def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '') -> Seen:
     """Runs one image through the network.
 
-    Args:
-      run: the model.
-      image: uint8 [height, width, channels], decoded as `run.reader` says.
-      label: the label whose evidence is shown; '' for the predicted one.
-      key: of the image; seeds the random numbers of some models.
+    The image is uint8 [height, width, channels], as `run.reader` decodes it; its key seeds the random
+    numbers of some models.
 
     Raises:
       FlagError: the model has no labels, or does not know this one.

@@ -126,9 +126,6 @@ def upright(data: bytes) -> Image.Image:
 class Artist:
     """A style transfer network in its own session, which ends with the `with` block.
 
-    Args:
-      run: a model with a `transform_net`.
-
     Raises:
       LabError: its checkpoint can't be restored.
     """

@@ -44,11 +44,7 @@ def predict_and_write(
 ) -> str:
     """Predicts examples, and writes the predictions as soon as they are known.
 
-    Args:
-      run: the model; one that paints writes paintings.
-      settings: how to read the examples, and where the predictions are written.
-      paths: files, folders and archives of examples, '-' for standard input.
-      count_labels: whether to warn if `settings.top` has no effect.
+    `count_labels` says whether to warn if `settings.top` has no effect.
 
     Returns:
       A sentence that says how many rows were written to `settings.out`; '' if they went to standard output.
@@ -163,9 +159,6 @@ class PredictionFiles:
 
     `vectors-00000.npz` and on hold, some megabytes each, 'key' and the vectors [n, ...] by name.
     `NAME/000012_IMAGE.png` is the picture of that name for image 12, counted from 0.
-
-    Args:
-      folder: made if it is not there.
 
     Raises:
       FlagError: if it is not empty, or can't be written.

@@ -49,10 +49,6 @@ Batches = Iterator[tuple[np.ndarray, Sequence[str]]]
 class Samples:
     """Images that a model makes up, when they are first used; in a notebook a grid of them.
 
-    Args:
-      run: a generator, an RBM or a DBN.
-      settings: which samples.
-
     Raises:
       FlagError: the model makes no samples, or does not know the label.
     """

@@ -30,11 +30,7 @@ def less_mean(images: Tensor) -> Tensor:
 
 
 def standardised(images: Tensor) -> Tensor:
-    """Returns red, green and blue less their mean, divided by their deviation, as torchvision's networks do.
-
-    Args:
-      images: as for `less_mean`.
-    """
+    """Returns red, green and blue less their mean, divided by their deviation, as torchvision does."""
     with tf.name_scope('preprocessed'):
         return (_coloured(images) - tf.constant(_UNIT_MEAN)) / tf.constant(_UNIT_DEVIATION)
 

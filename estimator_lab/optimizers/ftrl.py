@@ -16,9 +16,6 @@ class ScheduledFtrl(tf.train.FtrlOptimizer):
     gives the initial weight, and each gradient is multiplied by the rate of its own step:
 
         z += rate * g - (sqrt(n + g^2) - sqrt(n)) * w;  n += g^2;  w = -z / sqrt(n)
-
-    Args:
-      learning_rate: a scalar float tensor.
     """
 
     def __init__(self, learning_rate: Tensor) -> None:

@@ -37,9 +37,6 @@ Converter: TypeAlias = Callable[[Path, str], Converted]
 def onnx_converter(labels: Sequence[str]) -> Converter:
     """Returns a function that converts a signature to ONNX; inputs and outputs keep their names.
 
-    Args:
-      labels: stored in each model as the property `LABELS`.
-
     Raises:
       LabError: tf2onnx is not installed, or its onnx does not suit TensorFlow.
     """

@@ -33,10 +33,7 @@ def images_text(metrics: Mapping[str, float], total: int, noun: str) -> str:
 
     The others were beyond --eval_steps, had unknown labels or could not be decoded.
 
-    Args:
-      metrics: by name.
-      total: images in all; 0 if unknown.
-      noun: what to call them, such as 'unseen images'.
+    `total` is 0 if unknown; `noun` is what to call them, such as 'unseen images'.
     """
     taken = round(metrics.get(keys.TOTAL_EXAMPLES, total))
     if taken == total or not total:

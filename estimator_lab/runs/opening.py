@@ -112,12 +112,9 @@ def unlisted_checkpoint(model_dir: Path) -> str:
 
 
 def _newest_checkpoint(model_dir: Path) -> str:
-    found = [int(path.name[len(_CHECKPOINT) : -len('.index')]) for path in _indexes(model_dir)]
+    names = (path.name for path in model_dir.glob(f'{_CHECKPOINT}*.index'))
+    found = [int(name[len(_CHECKPOINT) : -len('.index')]) for name in names if _INDEX.fullmatch(name)]
     return f'{_CHECKPOINT}{max(found)}' if found else ''
-
-
-def _indexes(model_dir: Path) -> list[Path]:
-    return [path for path in model_dir.glob(f'{_CHECKPOINT}*.index') if _INDEX.fullmatch(path.name)]
 
 
 def _check_examples(record: Record) -> None:

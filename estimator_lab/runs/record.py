@@ -189,9 +189,7 @@ def write_record(model_dir: Path, record: Record) -> None:
 def link_model(checkpoint: Path, folder: Path) -> None:
     """Makes a new model_dir for a checkpoint, whose files it hard-links.
 
-    Args:
-      checkpoint: path of the checkpoint; if it does not exist, nothing is done.
-      folder: the new model_dir; it must not exist.
+    Nothing is done if the checkpoint does not exist; the folder must not exist.
 
     Raises:
       OSError: it can't be written.

@@ -21,8 +21,6 @@ PIXELS = 'image'
 """Input of the signature that accepts pixels."""
 
 ENCODED_SIGNATURE = 'serving_default'
-PIXELS_SIGNATURE = 'pixels:serving_default'
-"""Estimator's name for the outputs of an alternative receiver."""
 
 PAINTED_PIXELS_SIGNATURE = f'pixels:{keys.PAINTED}'
 """Of a style model: pixels -> pixels; its other signatures return JPEG files."""

@@ -133,9 +133,7 @@ def open_style_targets(
 def make_style_targets(params: Any, side: int = STYLE_SIDE) -> StyleTargets:
     """Returns the style targets for these parameters; raises the errors of `open_style_targets`.
 
-    Args:
-      params: those of a style model.
-      side: pixels of a style picture's shorter side, to which it is scaled: strokes are that large.
+    Strokes are as large as a style picture, whose shorter side is scaled to `side` pixels.
     """
     styles = read_styles(params.style_image)
     channels = params.image_shape[2]
@@ -157,8 +155,7 @@ def make_style_targets(params: Any, side: int = STYLE_SIDE) -> StyleTargets:
 def read_styles(places: str) -> list[Style]:
     """Returns style pictures.
 
-    Args:
-      places: paths with + between them, or a folder; '' for none.
+    Places are paths with + between them, or a folder; '' for none.
 
     Raises:
       DataError: a picture does not exist or can't be read; a folder has none.

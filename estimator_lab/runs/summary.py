@@ -73,12 +73,7 @@ def layer_sizes(graph: Any, counted: Iterable[Any]) -> list[LayerSize]:
 
 
 def summary_lines(layers: Sequence[LayerSize], note: str = '') -> Iterator[str]:
-    """Yields the lines of a table of the layers, and their sums.
-
-    Args:
-      layers: from the input to the output.
-      note: follows the sums.
-    """
+    """Yields the lines of a table of the layers, and their sums."""
     yield f'{"Layer":<{_NAME}} {"output":<{_SHAPE}} {"parameters":>{_NUMBER}}'
     for layer in layers[:_MOST_LAYERS]:
         count = f'{layer.parameters:,}' if layer.parameters else '-'

@@ -114,13 +114,7 @@ estimator_evaluate = estimator_train
 
 
 def _copy_for_role(estimator: Any, strategy: Any, kind: str) -> Any:
-    """Returns a copy of the Estimator with its role in the cluster.
-
-    Args:
-      estimator: the Estimator as the user built it.
-      strategy: the strategy that the coordinator set up for this role.
-      kind: 'train' or 'eval'.
-    """
+    """Returns a copy of the Estimator with its role in the cluster."""
     local = copy.deepcopy(estimator)
     config = local._config
     setattr(config, f'_{kind}_distribute', strategy)

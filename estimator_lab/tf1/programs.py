@@ -238,13 +238,7 @@ class Programs(MetaPathFinder):
         return spec
 
     def code(self, source: bytes, path: str, own: bool) -> CodeType | None:
-        """Returns the code of a module as it runs here, or None if it runs as it is.
-
-        Args:
-          source: the text of the module.
-          path: the name of its file.
-          own: whether it belongs to the program.
-        """
+        """Returns the code of a module as it runs here, or None if it runs as it is."""
         if b'tensorflow' not in source:
             return None
         tree = ast.parse(source, path)

@@ -15,7 +15,6 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
     So a start that fails before its first checkpoint changes nothing.
 
     Args:
-      folder: of the checkpoints.
       record: what experiment.json says; None to write none.
       least: the global step at which training goes on. TensorFlow takes a list of checkpoints that it can't
         read for none, and would begin anew.

@@ -203,12 +203,9 @@ class Watch:
     """Runs the work of a task in a thread, and knows how far it is.
 
     Attributes:
-      cluster: the part of this process.
-      switch: asks to stop.
       is_finished: returns whether there is a checkpoint of the last step.
       check: raises FlagError if this process was started with other settings than the chief; called once
         the chief answers, after it has written experiment.json.
-      say: shows one line to the user.
       has_begun: whether a training step has begun.
       is_over: whether the last step has been taken; the checkpoint may still be being written.
     """

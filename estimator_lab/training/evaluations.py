@@ -23,11 +23,9 @@ class Evaluations(tf.estimator.Exporter):
     """The evaluations of a phase; train_and_evaluate passes their results to exporters only.
 
     Args:
-      folder: of the phase.
       task: names the metric by which evaluations are compared, and says whether higher is better.
       report: of the evaluation's input, whose error ends the run.
       patience: evaluations without a better one after which training ends; None for no such end.
-      say: shows one line to the user.
 
     Attributes:
       last: the last evaluation's metrics, by name; empty before the first.

@@ -191,7 +191,6 @@ class HparamsHook(tf.train.SessionRunHook):
 
     Attributes:
       values: by name; anything but bool, int, float and str is shown as text.
-      name: of the row.
       output_dir: the folder of event files of the run's evaluations.
     """
 

@@ -35,14 +35,8 @@ class Plan:
     """What training will do: one model, its data and its model_dir.
 
     Attributes:
-      settings: of the run.
-      say: shows one line to the user.
       cluster: the part of this process.
-      model: what is trained.
-      task: what it learns.
       params: its parameters, those that the data decides included.
-      kind: of the examples.
-      reader: how they become arrays.
       inputs: what the last phase trains and evaluates on.
       companions: what the model takes from other trained models.
       phases: of training, in order; most models have one.
@@ -82,7 +76,6 @@ class PhasePlan:
       phase: as the model declares it.
       folder: of its checkpoints and summaries: model_dir itself for the last phase.
       inputs: what it trains and evaluates on.
-      params: of the model function in this phase.
       first_step: the global step at which it begins.
       last_step: the global step at which it ends.
       before: the previous phase; None for the first one.

@@ -22,8 +22,6 @@ class PositionHook(tf.train.SessionRunHook):
     """Keeps the position in the checkpoints of a phase.
 
     Attributes:
-      folder: of the phase.
-      record: of its input.
       examples: that a step of this process consumes; of all processes together where they take each step
         together.
       sets: whether this process sets the position at which the phase goes on; others get it from the chief.

@@ -61,10 +61,7 @@ def warm_start_settings(
 ) -> Any:
     """Returns the tf.estimator.WarmStartSettings for exactly these variables.
 
-    Args:
-      checkpoint: a checkpoint, or a folder for its newest one.
-      names: of variables with the same name in the checkpoint.
-      renames: name of a variable -> its name in the checkpoint, for others.
+    `renames` has the names in the checkpoint of variables with other names there.
     """
     others = dict(renames or {})
     # Estimator matches these patterns with names that end in ':0'.

@@ -31,10 +31,7 @@ def charts(
 ) -> list[Html]:
     """Returns a chart for each quantity that changes; constant ones are listed among the metrics.
 
-    Args:
-      curves: quantity -> name of a curve -> global step -> value.
-      first: the quantities that come first, before the loss.
-      names: of the curves with the first colours.
+    `first` are the quantities that come before the loss, `names` the curves with the first colours.
     """
     order = [*first, 'loss']
 

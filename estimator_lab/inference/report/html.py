@@ -25,12 +25,7 @@ class Html(str):
 
 
 def html(template: str, *parts: Any) -> Html:
-    """Returns markup: a constant template of `str.format`, filled in.
-
-    Args:
-      template: the markup with a `{}` for each part.
-      parts: markup, texts and numbers, which are escaped, or iterables of these.
-    """
+    """Returns markup: a constant template of `str.format`, filled in."""
     return Html(template.format(*map(_markup, parts)))
 
 

@@ -18,10 +18,6 @@ class TreeCell:
     """h = tanh(W [h_1; h_2] + b): Socher et al. 2011, 'Parsing natural scenes ...', equation 3.
 
     It is also the base class of the other cells. All calls of a cell share its variables.
-
-    Args:
-      units: output values of a node.
-      arity: children of a node.
     """
 
     units: int

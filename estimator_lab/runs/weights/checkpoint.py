@@ -15,9 +15,6 @@ _PATTERN = re.compile(r'[][*?{}\\]')  # TensorFlow interprets names of checkpoin
 class CheckpointFile:
     """A checkpoint.
 
-    Args:
-      path: of the file, or the common part of the names of its files.
-
     Attributes:
       tensors: shape and type of each tensor, by name.
 

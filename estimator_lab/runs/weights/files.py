@@ -81,10 +81,6 @@ class _Hdf5File:
     HDF5 can refer to other files (links, datasets in pieces, raw data elsewhere) and compress without limit.
     Keras does neither with weights; here both are rejected.
 
-    Args:
-      file: opened for reading.
-      stack: closes it.
-
     Attributes:
       tensors: shape and type of each dataset, by its path.
 
@@ -133,10 +129,6 @@ class _Hdf5File:
 
 class _SafetensorsFile:
     """A safetensors file; its library checks types, sizes and places before any value is read.
-
-    Args:
-      path: of the file.
-      stack: closes it.
 
     Attributes:
       tensors: shape and type of each tensor, by name.
