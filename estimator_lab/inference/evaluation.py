@@ -165,8 +165,8 @@ class Evaluation:
         """Returns its metrics, confusion and worst examples as HTML, by title."""
         found = {METRICS: metrics_table(self.metrics, self.headline())}
         if self.confusion:
-            lines = [*_classes_in_text(self.confusion), '', *_confusion_in_text(self.confusion)]
-            found[METRICS].append(html('<pre class="wide">{}</pre>', [html('{}\n', line) for line in lines]))
+            lines = [html('{}\n', line) for line in _classes_in_text(self.confusion)]
+            found[METRICS].append(html('<pre class="wide">{}</pre>', lines))
             picture = self.confusion_picture()
             found[CONFUSION] = [figure(picture, 'rows are true labels, columns are predictions')]
         if self.worst:
