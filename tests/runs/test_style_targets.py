@@ -123,7 +123,7 @@ def test_pictures_that_are_none(styles, tmp_path):
         ('text.png', 'text.png is not a picture: not an image in a known format'),
         ('tiny.png', 'tiny.png has 40 x 31 pixels: a style needs at least 32 across and down'),
         ('band.png', 'band.png has 300 x 33 pixels'),
-        ('gone.png', "hparams=style_image: There is no file '.*gone.png'"),
+        ('gone.png', "style_image: There is no file '.*gone.png'"),
     ):
         with pytest.raises(DataError, match=sentence):
             make_style_targets(params(style_image=str(tmp_path / name)))
