@@ -165,10 +165,10 @@ def test_each_phase_is_a_run_of_tensorboard(trained):
 @pytest.mark.parametrize(
     ('changes', 'sentence'),
     [
-        ({'max_steps': 4}, r'--max_steps=4 ends within pre-training, which takes 4 steps'),
+        ({'max_steps': 4}, r'max_steps=4 ends within pre-training, which takes 4 steps'),
         (
             {'hparams': 'layers=6,pretrain_epochs=0', 'pretrain_data': ['x.tar']},
-            r'--pretrain_data has no use here',
+            r'pretrain_data has no use here',
         ),
     ],
 )

@@ -196,7 +196,7 @@ class History(RuleBasedStateMachine):
         _same(str(plan.resumption), f'Since the last start: {"; ".join(said)}.' if said else '')
         if broken and not resume_changed:
             History.refused += 1
-            with pytest.raises(FlagError, match=rf'in the middle of epoch {broken}\).*--resume_changed'):
+            with pytest.raises(FlagError, match=rf'in the middle of epoch {broken}\).*resume_changed'):
                 plan.resumption.check(self.model_dir)
             return
         if not broken:

@@ -115,7 +115,7 @@ def expected(
     if before is None or step is None:
         return Place(flags, 0, files), 0, [], Last(flags, files)
     data = differences(last.files, files)
-    said = [*setting_changes(last.flags, flags, files), *data]
+    said = [*setting_changes(last.flags, flags, last.files, files), *data]
     epoch, seen = divmod(before.position, total(last.files))
     is_other = counted(files) != counted(last.files)
     breaks = [*order_changes(last.flags, flags, last.files, files)]
@@ -147,49 +147,29 @@ def arranged(files: Sequence[File], known: Sequence[File]) -> tuple[File, ...]:
     return (*first, *(file for file in files if others[file]))
 
 
-def setting_changes(was: Flags, now: Flags, files: Sequence[File]) -> Iterator[str]:
-    """Yields what has to be said of changed flags."""
+def setting_changes(was: Flags, now: Flags, before: Sequence[File], files: Sequence[File]) -> Iterator[str]:
+    """Yields what has to be said of changed flags, with the files before and now."""
     if was.together != now.together:
         yield f'examples in a step were {was.together}, are {now.together}'
-    for name in ('seed', 'shuffle_buffer'):
-        one, other = getattr(was, name), getattr(now, name)
-        if name == 'shuffle_buffer' and all(file.is_plain for file in files) and min(one, other) > 1:
-            continue  # the whole is shuffled
-        if one != other:
-            yield f'--{name} was {one}, is {other}'
     if was.workers != now.workers:
         yield f'workers were {was.workers}, are {now.workers}'
+    yield from sorted(order_changes(was, now, before, files), reverse=True)  # 'examples' before '--seed'
 
 
-def order_changes(was: Flags, now: Flags, files: Sequence[File], same: Sequence[File]) -> Iterator[str]:
-    """Yields why some files, the same in two starts, are read in another order."""
+def order_changes(was: Flags, now: Flags, before: Sequence[File], files: Sequence[File]) -> Iterator[str]:
+    """Yields why files, the same in two starts, are read in another order."""
     if was.seed != now.seed:
         yield f'--seed was {was.seed}, is {now.seed}'
-    before, after = was.shuffling(files), now.shuffling(same)
-    if counted(same) == counted(files) and before != after:
-        if was.shuffle_buffer != now.shuffle_buffer:
-            yield f'--shuffle_buffer was {was.shuffle_buffer}, is {now.shuffle_buffer}'
-        else:
-            yield f'--data was {before}, is {after}'
+    if was.shuffling(before) != now.shuffling(files):
+        yield f'examples were {was.shuffling(before)}, are {now.shuffling(files)}'
 
 
 def differences(before: Sequence[File], now: Sequence[File]) -> list[str]:
-    """Returns what has to be said of changed archives: no clause, or one."""
-    old = [(file.contents, file.name) for file in before]
-    new = [(file.contents, file.name) for file in now]
-    for same in [one for one in new if one in old]:
-        old.remove(same)
-        new.remove(same)
-    found = []
-    for contents, name in list(new):
-        former = next((one for one in old if one[0] == contents), None)
-        if former:
-            found.append(f'{name} was {former[1]}')
-            old.remove(former)
-            new.remove((contents, name))
-    gone, added = [name for _, name in old], [name for _, name in new]
-    found += [f'{name} has changed' for name in added if name in gone]
-    found += [f'{name} is gone' for name in gone if name not in added]
+    """Returns what has to be said of changed archives, other than new names: no clause, or one."""
+    names = {file.contents: file.name for file in (*before, *now)}
+    gone = [names[one] for one in (counted(before) - counted(now)).elements()]
+    added = [names[one] for one in (counted(now) - counted(before)).elements()]
+    found = [f'{name} {"has changed" if name in added else "is gone"}' for name in gone]
     found += [f'{name} is new' for name in added if name not in gone]
     more = f' and {len(found) - 3} more' if len(found) > 3 else ''
     return [f'--data: {", ".join(found[:3])}{more}'] if found else []

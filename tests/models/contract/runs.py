@@ -13,12 +13,7 @@ from estimator_lab.core.params import resolve
 from estimator_lab.runs.event_files import values_in
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.serving import (
-    PAINTED_PIXELS_SIGNATURE,
-    PIXELS,
-    PIXELS_SIGNATURE,
-    export_saved_model,
-)
+from estimator_lab.runs.serving import PIXELS, export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
 from tests.models.contract.subject import BAD_IMAGES, SAVED_AT, STEPS, Subject
 
@@ -87,9 +82,7 @@ def an_export_predicts_the_same(subject: Subject) -> None:
         with trained.session() as session:
             wanted = session.run(tensors)
     folder = export_saved_model(trained, subject.folder / 'exported')
-    found = _outputs(
-        folder, PAINTED_PIXELS_SIGNATURE if trained.architecture.transform_net else PIXELS_SIGNATURE, images
-    )
+    found = _outputs(folder, numeric_signatures(trained)['model'], images)
     common = sorted({*wanted} & {*found})
     assert common, f'The export returns {", ".join(sorted(found))}, of which PREDICT has none.'
     for name in common:

@@ -73,7 +73,7 @@ CASES = {
         lambda path: {'about': np.frombuffer(b'{"pictures": "x"}', np.uint8)},
         'an earlier version',
     ),
-    'model': (lambda path: {'about': about(path, model='nothing')}, '--model=nothing is unknown'),
+    'model': (lambda path: {'about': about(path, model='nothing')}, 'model=nothing is unknown'),
     'no network': (
         lambda path: {'about': about(path, model='recursive', hparams={})},
         'has no network',
