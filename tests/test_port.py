@@ -85,7 +85,7 @@ def test_programs_that_run_miss_nothing(capsys):
 def test_files_that_are_no_programs(tmp_path, capsys, source, line):
     (tmp_path / 'other.py').write_bytes(source)
     (place,) = found_in(capsys, tmp_path)
-    assert place[0] == line and place[1].startswith('This is no program of Python 3: ')
+    assert place[0] == line and place[1].startswith('This is not a Python 3 program: ')
 
 
 def test_the_program_is_never_run(tmp_path, capsys):

@@ -62,5 +62,5 @@ def _few_images(params: Any, images: int) -> str:
         return ''
     return (
         f'{images:,} images of {values:,} values each are few: {code} principal components reconstruct '
-        f'others better; try --hparams=layers={code},output=linear, which finds them.'
+        f'others better; try --hparams=layers={code},output=linear, which comes closer.'
     )

@@ -56,5 +56,5 @@ def test_samples_of_the_machines_below_a_classifier_are_judged():
 def test_an_autoencoder_of_few_images_is_compared_with_principal_components(images, sizes, is_warned):
     params = SimpleNamespace(**{**SIZES, **sizes})
     sentence = judgement({**AUTOENCODER, 'global_step': 2000}, {}, params, images)
-    assert sentence.endswith('try --hparams=layers=30,output=linear, which finds them.') == is_warned
+    assert sentence.endswith('try --hparams=layers=30,output=linear, which comes closer.') == is_warned
     assert sentence.startswith('140 images of 1,024 values each are few') == is_warned

@@ -41,7 +41,7 @@ KERAS_SETS = {
 }
 """Names in tf.keras.datasets, and classes."""
 
-_DRAWN_AT_ONCE = 500  # faces for which one line is said
+_DRAWN_AT_ONCE = 500  # faces for each line of progress
 
 
 class DemoPaths(NamedTuple):
