@@ -80,7 +80,7 @@ class Stream(Iterator[Any]):
     _passes: Passes
     _is_over: bool
     _has_run: bool
-    _loaded_in: int
+    _fresh_in: int
 
     def __init__(self, settings: StreamSettings) -> None:
         self.settings = settings
@@ -88,14 +88,20 @@ class Stream(Iterator[Any]):
         _ = self._archives  # errors are raised here, and workers find indexes in the cache
 
     def __iter__(self) -> Iterator[Any]:
-        """Begins the next passes if the last ones have ended; in a worker of a DataLoader, in any case."""
+        """Begins the next passes if the last ones have ended; in a worker of a DataLoader, in any case.
+
+        It changes nothing if nothing was read since it was called or a state was loaded: comprehensions of
+        Python 3.13.5 call it twice.
+        """
         self._leave_parent()
-        info, is_loaded = _torch_worker(), self._loaded_in == os.getpid()
-        if info and not is_loaded:
+        info = _torch_worker()
+        begins_pass = info and self._fresh_in != os.getpid()
+        if begins_pass:
             self._consumed = self._start_of(self._passes.begin(info, self._has_run))
-        if self._is_over or (info and not is_loaded):
+        if self._is_over or begins_pass:
             self._running = None
-        self._is_over, self._loaded_in = False, 0
+        self._is_over = False
+        self._fresh_in = os.getpid() if info else 0
         return self
 
     def __next__(self) -> Any:
@@ -105,12 +111,13 @@ class Stream(Iterator[Any]):
           DataError: an archive can't be read any further, or too many examples are bad.
         """
         self._leave_parent()
+        self._fresh_in = 0
         if self._running is None:
             self._running = self._run()
         return next(self._running)
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ('settings', '_consumed', '_passes', '_loaded_in')
+        names = ('settings', '_consumed', '_passes', '_fresh_in')
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -182,7 +189,7 @@ class Stream(Iterator[Any]):
         self._begin(consumed)
         if loader and state.get('is_over'):
             self._running = iter(())
-        self._loaded_in = os.getpid() if self._loader else 0
+        self._fresh_in = os.getpid() if self._loader else 0
 
     @property
     def _loader(self) -> list[int]:
@@ -194,7 +201,7 @@ class Stream(Iterator[Any]):
         self._consumed = self._first = consumed  # of the global order, by all workers and processes together
         self._running = None
         self._is_over = self._has_run = False
-        self._process, self._loaded_in = os.getpid(), 0
+        self._process, self._fresh_in = os.getpid(), 0
         self._passes = Passes()
         _make_dataset()
 
