@@ -21,7 +21,7 @@ FLOATS_PER_IMAGE = 'floats_per_image'
 DIVERSITY = 'diversity'
 CLASSIFIER_SCORE, CLASSIFIER_SCORE_REAL = 'classifier_score', 'classifier_score_real'
 FRECHET_DISTANCE, FRECHET_DISTANCE_REAL = 'frechet_distance', 'frechet_distance_real'
-REFERENCE_ACCURACY, REFERENCE_ACCURACY_REAL = 'judge_accuracy', 'judge_accuracy_real'
+JUDGE_ACCURACY, JUDGE_ACCURACY_REAL = 'judge_accuracy', 'judge_accuracy_real'
 STEPS_PER_SECOND = 'global_step/sec'
 EXAMPLES_PER_SECOND = 'examples_per_second'
 

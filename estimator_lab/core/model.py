@@ -73,13 +73,11 @@ class Task:
       primary_metric: the evaluation metric by which runs are compared.
       higher_is_better: whether larger values of that metric are better.
       labelled: whether every training example needs a label; other models use labels only where they exist.
-      reference_classifier: model_dir of a trained classifier that scores the samples; '' for none.
     """
 
     primary_metric: str = keys.ACCURACY
     higher_is_better: bool = True
     labelled: bool = True
-    reference_classifier: str = ''
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.inference.evaluation import Evaluation, Example
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs.model import Data, Trained, without_cluster
-from estimator_lab.runs.reference_classifier import open_reference_classifier, with_reference_classifier
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -65,12 +64,10 @@ def _share(settings: EvaluationSettings, examples: ExampleInput, done: int) -> f
 
 
 def _estimator(run: Trained, observer: '_Observer', folder: str) -> Any:
-    classifier = open_reference_classifier(run.task, run.params)
-    model_fn = observer.watched(with_reference_classifier(run.model_fn, classifier))
     with without_cluster():
         # Without summaries, models skip what only TensorBoard shows.
         config = tf.estimator.RunConfig(folder, save_summary_steps=None)
-        return tf.estimator.Estimator(model_fn, config=config, params=vars(run.params))
+        return tf.estimator.Estimator(observer.watched(run.model_fn), config=config, params=vars(run.params))
 
 
 class _Observer(tf.train.SessionRunHook):

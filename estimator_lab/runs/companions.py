@@ -1,18 +1,19 @@
-"""What a model takes from other trained models: the targets of a style, and a classifier of its samples."""
+"""What a model takes from other trained models: the targets of a style, and a judge of its samples."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.core.model import AnyModel, ModelFn
-from estimator_lab.models.style.perceptual import FILE as STYLE_FILE
+from estimator_lab.base.errors import FlagError
+from estimator_lab.core.model import AnyModel
+from estimator_lab.models.gan.judge import FILE as JUDGE
+from estimator_lab.models.style.perceptual import FILE as STYLE
+from estimator_lab.runs.judge import open_judge
 from estimator_lab.runs.record import Record
-from estimator_lab.runs.reference_classifier import (
-    ReferenceClassifier,
-    open_reference_classifier,
-    with_reference_classifier,
-)
-from estimator_lab.runs.style_targets import StyleTargets, open_style_targets
+from estimator_lab.runs.style_targets import open_style_targets
+
+_FROM_ELSEWHERE = ('perceptual', 'style_image', 'judge')  # hyper-parameters
 
 
 @dataclass(frozen=True)
@@ -20,39 +21,46 @@ class Companions:
     """What a model takes from other trained models; most models take nothing.
 
     Attributes:
-      style_targets: what a transform net learns; None for other models.
-      reference_classifier: scores the samples of a generator; None for none.
+      params: parameters that it decides, by name.
+      files: functions that write what the model function reads, by names of files in model_dir.
     """
 
-    style_targets: StyleTargets | None = None
-    reference_classifier: ReferenceClassifier | None = None
-
-    def params(self, params: Any) -> Any:
-        """Returns the parameters with what the companions decide."""
-        return replace(params, styles=self.style_targets.styles) if self.style_targets else params
-
-    def model_fn(self, model: AnyModel) -> ModelFn:
-        """Returns the model function, with the classifier in its evaluation."""
-        return with_reference_classifier(model.model_fn, self.reference_classifier)
+    params: dict[str, Any]
+    files: dict[str, Callable[[Path], None]]
 
     def write(self, folder: Path) -> None:
-        """Writes what the model function reads into a new model_dir.
+        """Writes the files into a new model_dir.
 
         Raises:
           OSError: it can't be written.
         """
-        if self.style_targets:
-            self.style_targets.perceptual_loss.save(folder / STYLE_FILE)
+        for name, save in self.files.items():
+            save(folder / name)
 
 
 def open_companions(model: AnyModel, params: Any, model_dir: Path, previous: Record | None) -> Companions:
-    """Returns the companions that the parameters of a run name.
+    """Returns the companions that the parameters of a run name; of a run that goes on, those in its folder.
 
     Raises:
-      FlagError: the perceptual network lacks a layer; the run began with another style.
+      FlagError: the perceptual network lacks a layer; the run began with another style or judge.
       DataError: a picture or a folder can't be used.
     """
-    return Companions(
-        open_style_targets(model, params, model_dir, previous),
-        open_reference_classifier(model.task(params), params),
-    )
+    goes_on = previous is not None and previous.model == model.name
+    if previous is not None and goes_on:
+        _check_unchanged(params, previous, model_dir)
+    if model.transform_net:
+        targets = open_style_targets(params, model_dir, previous if goes_on else None)
+        return Companions({'styles': targets.styles}, {STYLE: targets.perceptual_loss.save})
+    if getattr(params, 'judge', '') and not (goes_on and (model_dir / JUDGE).exists()):
+        return Companions({}, {JUDGE: open_judge(params).save})
+    return Companions({}, {})
+
+
+def _check_unchanged(params: Any, previous: Record, model_dir: Path) -> None:
+    """Raises FlagError if a resumed run names other pictures or networks; their files may be gone."""
+    for name in _FROM_ELSEWHERE:
+        if hasattr(params, name) and getattr(params, name) != previous.hparams.get(name, ''):
+            raise FlagError(
+                f'--model_dir={model_dir} was started with another --hparams={name} than '
+                f'{getattr(params, name) or "none"}: name another folder, or none for a new one.'
+            )

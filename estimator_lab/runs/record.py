@@ -187,7 +187,7 @@ def write_record(model_dir: Path, record: Record) -> None:
 
 
 def link_model(checkpoint: Path, folder: Path) -> None:
-    """Makes a new model_dir for a checkpoint, whose files it hard-links.
+    """Makes a new model_dir for a checkpoint; hard-links its files, and those of a style or judge.
 
     Nothing is done if the checkpoint does not exist; the folder must not exist.
 
@@ -199,7 +199,7 @@ def link_model(checkpoint: Path, folder: Path) -> None:
     if not files or not record.exists():
         return
     folder.mkdir()
-    for file in files:
+    for file in (*files, *checkpoint.parent.glob('*.npz')):
         try:
             (folder / file.name).hardlink_to(file)
         except OSError:  # the file system has no links

@@ -5,7 +5,6 @@ style pictures.
 """
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,28 +15,26 @@ from PIL import Image
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.printable import safe_name
-from estimator_lab.base.settings import settings_of
 from estimator_lab.core.endpoints import Endpoints, maps_of
-from estimator_lab.core.model import AnyModel
 from estimator_lab.data.examples import read_example
 from estimator_lab.data.files import SkippedFiles
 from estimator_lab.data.folder import files_below
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
+from estimator_lab.models.fixed_network import FixedNetwork
 from estimator_lab.models.style.perceptual import (
     FILE,
     PerceptualLoss,
-    PerceptualNetwork,
     load_perceptual_loss,
     pattern,
     random_network,
     targets_of,
 )
+from estimator_lab.runs.fixing import layers_of, with_weights, without_weights
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record
-from estimator_lab.tf1 import tf
 
 _NETWORK_FLAG, _PICTURE_FLAG = '--hparams=perceptual', '--hparams=style_image'
 STYLE_SIDE = 256
@@ -105,25 +102,20 @@ class StyleTargets:
     styles: tuple[str, ...]
 
 
-def open_style_targets(
-    model: AnyModel, params: Any, model_dir: Path, previous: Record | None
-) -> StyleTargets | None:
-    """Returns the style targets of a run, from its folder if it goes on; None for other models.
+def open_style_targets(params: Any, model_dir: Path, previous: Record | None) -> StyleTargets:
+    """Returns the style targets of a run; those in its folder if it goes on from a record.
 
     Raises:
-      FlagError: the network lacks a layer; the run began with other pictures or another network.
+      FlagError: the network lacks a layer.
       DataError: a picture or a network can't be used.
     """
-    if model.transform_net is None:
-        return None
     for name in ('style_image', 'perceptual'):
         if len(getattr(params, name)) > _LONGEST_PLACE:
             raise FlagError(f'--hparams={name} has more than {_LONGEST_PLACE} characters: name a folder.')
     path = model_dir / FILE
-    if previous is None or previous.model != model.name or not path.exists():
+    if previous is None or not path.exists():
         return make_style_targets(params)
     perceptual_loss = load_perceptual_loss(path)
-    _check_unchanged(params, previous, model_dir)
     styles = previous.hparams.get('styles')
     if not isinstance(styles, list) or [type(name) for name in styles] != [str] * perceptual_loss.styles:
         raise DataError(f'{path} has {perceptual_loss.styles} styles, but experiment.json lists others.')
@@ -139,13 +131,11 @@ def make_style_targets(params: Any, side: int = STYLE_SIDE) -> StyleTargets:
     channels = params.image_shape[2]
     pictures = [style.picture(channels, side) for style in styles] or [pattern(channels)]
     trained = _open_network(params) if params.perceptual else None
-    network = _bare_network(trained, params) if trained else random_network(channels)
-    with tf.Graph().as_default():
-        layers = dict(network.layers(tf.placeholder(tf.float32, [None, *params.image_shape])))
-    style_layers, content_layer = chosen_layers(layers, params)
+    network = _network_of(trained, params) if trained else random_network(channels)
+    style_layers, content_layer = chosen_layers(layers_of(network, params.image_shape), params)
     if trained:
-        weights = _weights_of(trained, network, [*style_layers, content_layer])
-        network = dataclasses.replace(network, weights=weights)
+        sides, used = (None, None, network.channels), [*style_layers, content_layer]
+        network = with_weights(network, trained, used, sides, _NETWORK_FLAG)
     found = [targets_of(network, one, style_layers) for one in pictures]
     grams = {layer: np.stack([targets[layer] for targets in found]) for layer in style_layers}
     names = tuple(style.name for style in styles) or type(params).styles
@@ -213,7 +203,7 @@ def chosen_layers(layers: Endpoints, params: Any) -> tuple[list[str], str]:
     return [name for name in names if name in asked], content
 
 
-def _bare_network(trained: Trained, params: Any) -> PerceptualNetwork:
+def _network_of(trained: Trained, params: Any) -> FixedNetwork:
     """Returns a trained network without its weights.
 
     Raises:
@@ -227,28 +217,7 @@ def _bare_network(trained: Trained, params: Any) -> PerceptualNetwork:
         model.check(dataclasses.replace(trained.params, image_shape=params.image_shape))
     except FlagError as error:
         raise FlagError(f'{flag}: {error.sentence}') from error
-    hparams = {name: getattr(trained.params, name) for name in settings_of(model.params)}
-    return PerceptualNetwork(model.name, hparams, trained.shape.channels, {})
-
-
-def _weights_of(trained: Trained, network: PerceptualNetwork, layers: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns the weights of a trained network by the names of its variables, up to the last of the layers.
-
-    Raises:
-      DataError: a variable is missing or not float32, as in a layer of another size.
-    """
-    missing = set(layers)
-    with tf.Graph().as_default():
-        pictures = tf.placeholder(tf.float32, [None, None, None, network.channels])
-        for name, _ in network.layers(pictures):
-            missing.discard(name)
-            if not missing:
-                break
-        shapes = {variable.op.name: variable.shape.as_list() for variable in tf.global_variables()}
-    reader = tf.train.load_checkpoint(trained.checkpoint)
-    if any(reader.get_variable_to_shape_map().get(name) != shape for name, shape in shapes.items()):
-        raise DataError(f'{_NETWORK_FLAG}={trained.model_dir} does not hold the weights of its network.')
-    return {name: reader.get_tensor(name) for name in shapes}
+    return without_weights(trained)
 
 
 def _open_network(params: Any) -> Trained:
@@ -261,13 +230,3 @@ def _open_network(params: Any) -> Trained:
             'trained with --channels=3, or give --channels=1.'
         )
     return trained
-
-
-def _check_unchanged(params: Any, previous: Record, model_dir: Path) -> None:
-    """Raises FlagError if a resumed run names other pictures or another network; their files may be gone."""
-    for name in ('perceptual', 'style_image'):
-        if getattr(params, name) != previous.hparams.get(name, ''):
-            raise FlagError(
-                f'--model_dir={model_dir} was started with another --hparams={name} than '
-                f'{getattr(params, name) or "none"}: name another folder, or none for a new one.'
-            )

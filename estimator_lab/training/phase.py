@@ -197,7 +197,7 @@ def _prepare_folder(plan: Plan, phase: PhasePlan) -> None:
 
 def _model_fn(plan: Plan) -> ModelFn:
     """Returns the model function, whose errors of shape become sentences."""
-    model_fn = plan.companions.model_fn(plan.model)
+    model_fn = plan.model.model_fn
 
     def checked(features: Any, labels: Any, mode: Any, params: Any, config: Any) -> Any:
         try:

@@ -13,6 +13,7 @@ from estimator_lab.core.picture import COLUMNS
 from estimator_lab.core.projector import ProjectorHook
 from estimator_lab.core.summaries import histogram, rows_picture, weight_histograms
 from estimator_lab.models.gan.game import Batch, Played, play
+from estimator_lab.models.gan.judge import judged
 from estimator_lab.models.gan.networks import AVERAGE, GENERATOR, HIDDEN, discriminator, generator
 from estimator_lab.models.gan.scores import Samples, diversity, spread
 from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
@@ -132,7 +133,8 @@ def _evaluate(args: Args[Any], batch: Batch) -> EstimatorSpec:
             'discriminator_accuracy_real': tf.metrics.mean(tf.cast(real > 0, tf.float32)),
             'discriminator_accuracy_fake': tf.metrics.mean(tf.cast(fake <= 0, tf.float32)),
         }
-    samples.publish()
+    if params.judge:
+        metrics |= judged(samples, params.model_dir)
     hooks = []
     if folder:
         hidden = tf.concat([layers[HIDDEN], fake_layers[HIDDEN]], axis=0)

@@ -93,13 +93,12 @@ def check(params: Params) -> None:
 def task(params: Params) -> Task:
     """Returns what is learned: to make images like those of the data.
 
-    Without a reference classifier, runs are compared by their diversity, which shows collapse only.
+    Without a judge, runs are compared by their diversity, which shows collapse only.
     """
     return Task(
         keys.FRECHET_DISTANCE if params.judge else keys.DIVERSITY,
         higher_is_better=not params.judge,
         labelled=params.conditional,
-        reference_classifier=params.judge,
     )
 
 

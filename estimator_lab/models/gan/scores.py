@@ -1,10 +1,9 @@
-"""Scores of a generator's samples: diversity and, by a reference classifier, its score and distance.
+"""Scores of a generator's samples: diversity and, by a trained classifier, its score and distance.
 
 Each has its value for real images as a reference. All are streamed, in memory that does not depend on the
 number of images.
 """
 
-import json
 from typing import Any, NamedTuple
 
 from estimator_lab.core import keys
@@ -14,7 +13,6 @@ from estimator_lab.tf1 import Tensor, tf
 Metrics = dict[str, tuple[Any, Any]]
 """(value, update op) by name, as an EstimatorSpec takes them."""
 
-_COLLECTION = 'estimator_lab/samples'
 _TINY = 1e-30
 
 
@@ -27,17 +25,6 @@ class Samples(NamedTuple):
     real: Tensor
     fake: Tensor
     classes: Tensor | None = None
-
-    def publish(self) -> None:
-        """Adds them to a collection of their graph, as a line of JSON, which a MetaGraph can hold."""
-        names = {name: tensor.name for name, tensor in self._asdict().items() if tensor is not None}
-        tf.add_to_collection(_COLLECTION, json.dumps(names))
-
-
-def published_samples(graph: Any) -> Samples:
-    """Returns the samples that EVAL has published in a graph."""
-    (line,) = graph.get_collection(_COLLECTION)
-    return Samples(**{name: graph.get_tensor_by_name(tensor) for name, tensor in json.loads(line).items()})
 
 
 class Classified(NamedTuple):
@@ -81,8 +68,8 @@ def spread(images: Tensor, classes: Tensor | None = None) -> Tensor:
     return tf.reduce_sum(tf.maximum(squares, 0.0) * others)
 
 
-def reference_metrics(real: Classified, fake: Classified, samples: Samples) -> Metrics:
-    """Returns the metrics by a reference classifier, from its outputs for the real images and for the fakes.
+def judge_metrics(real: Classified, fake: Classified, samples: Samples) -> Metrics:
+    """Returns the metrics by a judge, from its outputs for the real images and for the fakes.
 
     The Frechet distance is between all samples and all images; its reference is between every second image
     and the others, and with so few it is larger than a perfect generator's.
@@ -100,7 +87,7 @@ def reference_metrics(real: Classified, fake: Classified, samples: Samples) -> M
         keys.FRECHET_DISTANCE_REAL: (frechet_distance(half, other), tf.no_op()),
     }
     if samples.classes is not None:
-        for name, found in ((keys.REFERENCE_ACCURACY, fake), (keys.REFERENCE_ACCURACY_REAL, real)):
+        for name, found in ((keys.JUDGE_ACCURACY, fake), (keys.JUDGE_ACCURACY_REAL, real)):
             metrics[name] = tf.metrics.accuracy(samples.classes, tf.argmax(found.probabilities, axis=1))
     return metrics
 

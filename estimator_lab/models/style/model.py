@@ -23,12 +23,12 @@ from estimator_lab.core.noise import hashes
 from estimator_lab.core.params import SIZES, AnyOptimizer, structural
 from estimator_lab.core.summaries import rows_picture, weight_histograms
 from estimator_lab.core.training import train_op, watched
+from estimator_lab.models.fixed_network import fixed
 from estimator_lab.models.style.losses import content_losses, style_losses, total_variation
 from estimator_lab.models.style.perceptual import (
     FILE,
     PerceptualLoss,
     built_in_perceptual_loss,
-    fixed,
     load_perceptual_loss,
 )
 from estimator_lab.models.style.transform_net import transform_net

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.models.fixed_network import FixedNetwork, read_array
 from estimator_lab.models.style.perceptual import (
     FILE,
     RANDOM_LAYERS,
-    PerceptualNetwork,
     built_in_perceptual_loss,
     load_perceptual_loss,
     pattern,
     random_network,
-    read_array,
 )
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
@@ -157,7 +156,7 @@ def test_a_trained_network_is_built_again_from_its_weights():
     kernel = np.random.default_rng(0).normal(size=(5, 5, 3, 2)).astype(np.float32)
     bias = np.array([0.5, -0.5], np.float32)
     weights = {'conv2d/kernel': kernel, 'conv2d/bias': bias}
-    network = PerceptualNetwork('cnn', {'filters': 2}, 3, weights)
+    network = FixedNetwork('cnn', {'filters': 2}, 3, weights)
     picture = np.random.default_rng(1).random((1, 7, 9, 1)).astype(np.float32)
     found = evaluate(lambda: network.perceive(tf.constant(picture), ['conv1']))['conv1']
     patch = picture[0, 1:6, 2:7].repeat(3, 2)

@@ -1,11 +1,15 @@
+import shutil
+
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core import keys
 from estimator_lab.inference.run import open_run
-from estimator_lab.models.gan.scores import Classified, Samples, reference_metrics
-from estimator_lab.runs.reference_classifier import freeze
+from estimator_lab.models.gan.judge import FILE
+from estimator_lab.models.gan.model import Params
+from estimator_lab.models.gan.scores import Classified, Samples, judge_metrics
+from estimator_lab.runs.judge import open_judge
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
@@ -23,14 +27,18 @@ SCORES = (
 )
 
 
-def test_a_frozen_classifier_predicts_what_the_model_predicts(cnn_dir, archive):
+def test_a_judge_predicts_what_the_model_predicts(cnn_dir, archive):
     trained = open_run(cnn_dir)
-    classifier = freeze(trained)
+    judge = open_judge(
+        Params(judge=str(cnn_dir), image_shape=tuple(trained.shape), vocabulary=trained.labels)
+    )
     predicted = trained.predict_arrays(archive)
     images = [trained.reader.decode(m.data, 8, 8) for m in stream_members(str(archive))]
     with tf.Graph().as_default(), tf.Session() as session:
-        said = session.run(classifier(tf.constant(np.stack(images) / 255, tf.float32)))
+        outputs = judge(tf.constant(np.stack(images) / 255, tf.float32))
         assert not tf.global_variables()
+        session.run(tf.local_variables_initializer())
+        said = session.run(outputs)
     assert np.allclose(said.probabilities, predicted['probabilities'], atol=1e-5)
     assert said.hidden.shape == (24, 8)
 
@@ -42,11 +50,11 @@ def test_fakes_that_are_the_images_have_the_scores_of_images():
     with tf.Graph().as_default(), tf.Session() as session:
         said = Classified(*map(tf.constant, verdict))
         images = tf.zeros([40, 2, 2, 1])
-        metrics = reference_metrics(said, said, Samples(images, images, tf.zeros([40], tf.int64)))
+        metrics = judge_metrics(said, said, Samples(images, images, tf.zeros([40], tf.int64)))
         session.run(tf.local_variables_initializer())
         session.run([update for _, update in metrics.values()])
         found = session.run({name: value for name, (value, _) in metrics.items()})
-    for name in (keys.CLASSIFIER_SCORE, keys.REFERENCE_ACCURACY):
+    for name in (keys.CLASSIFIER_SCORE, keys.JUDGE_ACCURACY):
         assert found[name] == pytest.approx(found[f'{name}_real'], rel=1e-5)
     assert found[keys.FRECHET_DISTANCE] == pytest.approx(0, abs=1e-4)
     assert found[keys.FRECHET_DISTANCE_REAL] > 0.1
@@ -63,20 +71,36 @@ def settings(tmp_path, cnn_dir):
     return make
 
 
-def test_a_run_with_a_reference_classifier(settings):
+def test_a_run_with_a_judge(settings):
     lines = []
     chosen = settings()
     plan = make_plan(chosen, lines.append)
     assert plan.task.primary_metric == keys.FRECHET_DISTANCE
     found = train(plan).metrics
     assert all(np.isfinite(found[name]) for name in SCORES)
-    assert 1 <= found[keys.CLASSIFIER_SCORE] <= 4 and 0 <= found[keys.REFERENCE_ACCURACY] <= 1
+    assert 1 <= found[keys.CLASSIFIER_SCORE] <= 4 and 0 <= found[keys.JUDGE_ACCURACY] <= 1
     names = tf.train.load_checkpoint(str(chosen.model_dir)).get_variable_to_shape_map()
     assert not any(name.startswith('conv2d') for name in names), 'no checkpoint contains the classifier'
     (best,) = (chosen.model_dir / 'export' / 'best').glob('*')
     trained = open_run(best / 'model_dir')
     again = trained.evaluate(chosen.data, batch_size=6)
     assert again.metrics[keys.FRECHET_DISTANCE] > 0 and trained.step in (1, 2)
+    with pytest.raises(FlagError, match='was started with another judge than other'):
+        make_plan(settings(judge='other', max_steps=3), lines.append)
+
+
+def test_a_run_keeps_its_judge(settings, cnn_dir, tmp_path):
+    """Its folder may be gone when the run goes on, or is evaluated."""
+    moved = shutil.copytree(cnn_dir, tmp_path / 'judge')
+    first = train(make_plan(settings(judge=moved), print)).metrics
+    shutil.rmtree(moved)
+    run = open_run(tmp_path / 'gan')
+    found = run.evaluate([str(tmp_path / 'train.tar')], batch_size=6).metrics
+    assert found[keys.CLASSIFIER_SCORE] == pytest.approx(first[keys.CLASSIFIER_SCORE], rel=1e-4)
+    train(make_plan(settings(judge=moved, max_steps=3), print))
+    (tmp_path / 'gan' / FILE).write_bytes(b'no')
+    with pytest.raises(DataError, match=r'judge\.npz has no usable judge'):
+        run.evaluate([str(tmp_path / 'train.tar')], batch_size=6)
 
 
 def test_a_classifier_that_does_not_fit(settings, tmp_path):
