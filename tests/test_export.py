@@ -206,7 +206,7 @@ def test_the_command(cnn_dir, tmp_path, run_export):
     folder = Path(re.search(r'^Exported +cnn at step 3: (\S+)$', out, re.MULTILINE)[1])
     assert folder.parent == tmp_path
     assert (folder / 'saved_model.pb').is_file() and (folder / 'model.tflite').stat().st_size > 1000
-    assert 'image_bytes, string [n]' in out and 'image, float32 [n, 8, 8, 1] in [0, 1]' in out
+    assert re.search(r'^Its signatures +saved_model_cli show --all --dir \S+$', out, re.MULTILINE)
 
 
 @pytest.mark.parametrize('error', [KeyboardInterrupt, SystemExit])
@@ -233,7 +233,7 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
     status, out, _ = run_export(
         *(f'--model_dir={style_dir}', f'--out={tmp_path}', '--tflite', '--style=oil', '--strength=0.5')
     )
-    assert status == 0 and 'image_bytes, string [n]: JPEG or PNG files of one size -> painted_bytes' in out
+    assert status == 0
     folder = Path(re.search(r'^Exported +style at step 3: (\S+)$', out, re.MULTILINE)[1])
     photo = picture(7, 33, 20)
     pixels = np.asarray(photo)

@@ -109,6 +109,7 @@ class Kind:
       has_lines: whether an example is a line of a text, not a file.
       label_help: a sentence that says where labels come from.
       dimensions: names of the numbers that `examine` returns.
+      numeric_receiver: name of the inputs of an export that are numbers, not texts or files.
       labels: table of the labels; None if they come from folders, lines, or files next to the examples.
     """
 
@@ -119,6 +120,7 @@ class Kind:
     has_lines: ClassVar[bool] = False
     label_help: ClassVar[str] = ''
     dimensions: ClassVar[tuple[str, ...]] = ()
+    numeric_receiver: ClassVar[str] = ''
     labels: LabelTable | None = None
 
     def accepts(self, name: str) -> bool:
@@ -171,7 +173,3 @@ class Kind:
     def restore(self, folder: Path) -> dict[str, Any]:
         """Returns the parameters of `data_params` that a model_dir holds."""
         return {}
-
-    def serving_inputs(self, shape: Sequence[int]) -> dict[str, str]:
-        """Describes the inputs of an export by the receiver's name, given `image_shape`."""
-        raise NotImplementedError

@@ -31,7 +31,6 @@ from estimator_lab.runs.metrics_text import images_text, primary_metric_text, wo
 from estimator_lab.runs.model import Trained
 
 _CLASSES_IN_TEXT = 20
-_CELLS_IN_TEXT = 15
 _PAIRS_IN_TEXT = 10
 _CLASSES_IN_PICTURE = 60
 _CLASSES_IN_MATRIX = 1000  # a CSV of 2 MB
@@ -235,24 +234,11 @@ def _classes_in_text(confusion: Confusion) -> list[str]:
 
 
 def _confusion_in_text(confusion: Confusion) -> list[str]:
-    if len(confusion.labels) <= _CELLS_IN_TEXT:
-        return _matrix_in_text(confusion.matrix(), confusion.labels)
     pairs = list(pair_rows(confusion))
     lines = [
         f'{true} taken for {predicted}: {images:,}' for true, predicted, images in pairs[:_PAIRS_IN_TEXT]
     ]
     return [f'The most frequent of {len(pairs):,} confusions', *lines] if lines else ['No confusions']
-
-
-def _matrix_in_text(matrix: np.ndarray, labels: Sequence[str]) -> list[str]:
-    """Returns the matrix; its columns are headed by the numbers of its rows."""
-    width = max(len(str(matrix.max())), len(str(len(labels)))) + 1
-    head = ''.join(f'{number:>{width}}' for number in range(1, len(labels) + 1))
-    lines = ['Confusion: rows are true, columns predicted', f'{"":<{_NAME + 4}}{head}']
-    for number, (label, row) in enumerate(zip(labels, matrix.tolist(), strict=True), 1):
-        cells = ''.join(f'{images or ".":>{width}}' for images in row)
-        lines.append(f'{number:>2}  {padded(label, _NAME)}{cells}')
-    return lines
 
 
 def metrics_table(metrics: Mapping[str, float], about: str) -> list[Html]:

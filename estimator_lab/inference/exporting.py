@@ -1,6 +1,7 @@
 """Exports a trained model as a SavedModel, and in other formats."""
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -30,9 +31,7 @@ def export(run: Trained, settings: ExportSettings, say: Told = lambda title, tex
     doing('exporting')
     folder = serving.export_saved_model(run, settings.out or run.model_dir / 'export')
     say('Exported', f'{run.model} at step {run.step}: {folder}')
-    say('Signatures', '')
-    for name, text in serving.signatures(run).items():
-        say(f'  {name:<22}', text)
+    say('Its signatures', f'saved_model_cli show --all --dir {shlex.quote(str(folder))}')
     for stem, signature in serving.numeric_signatures(run).items():
         for suffix, convert in formats.items():
             doing(f'converting to {_TITLES[suffix]}')

@@ -11,7 +11,6 @@ from estimator_lab.base.outputs import made_folder, why_refused
 from estimator_lab.core import keys
 from estimator_lab.core.features import class_ids
 from estimator_lab.core.model import AnyModel
-from estimator_lab.data.images.export import IMAGE_BYTES
 from estimator_lab.data.kind import Reader
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.tensorflow_errors import no_room_by, reason_of
@@ -27,13 +26,6 @@ PAINTED_PIXELS_SIGNATURE = f'pixels:{keys.PAINTED}'
 
 _LATENT_NUMBERS = 'latent_numbers'
 """Receiver of a conditional generator: latent vectors and the numbers of labels."""
-
-_PAINTER_SIGNATURES = {
-    ENCODED_SIGNATURE: f'{IMAGE_BYTES}, string [n]: JPEG or PNG files of one size -> '
-    f'{keys.PAINTED_BYTES}: JPEG files of that size',
-    PAINTED_PIXELS_SIGNATURE: f'{PIXELS}, float32 [n, height, width, channels] in [0, 1] -> {keys.PAINTED}: '
-    'the same',
-}
 
 
 def signature_of(receiver: str) -> str:
@@ -70,14 +62,6 @@ def _latent_inputs(model: AnyModel, params: Any) -> dict[str, dict[str, Any]]:
     }
 
 
-def signatures(trained: Trained) -> dict[str, str]:
-    """Returns descriptions of the inputs of an export, by the names of its signatures."""
-    if trained.architecture.transform_net:
-        return _PAINTER_SIGNATURES
-    inputs = trained.kind.serving_inputs(trained.shape)
-    return {signature_of(receiver): text for receiver, text in inputs.items()}
-
-
 def numeric_signatures(trained: Trained) -> dict[str, str]:
     """Returns the signatures from numbers to numbers, for formats without text and files.
 
@@ -86,8 +70,7 @@ def numeric_signatures(trained: Trained) -> dict[str, str]:
     """
     if trained.architecture.transform_net:
         return {'model': PAINTED_PIXELS_SIGNATURE}
-    *_, receiver = trained.kind.serving_inputs(trained.shape)
-    found = {'model': signature_of(receiver)}
+    found = {'model': signature_of(trained.kind.numeric_receiver)}
     if trained.architecture.sampler:
         conditional = trained.architecture.sampler(trained.params).conditional
         found['generator'] = f'{_LATENT_NUMBERS if conditional else keys.LATENT}:{keys.SAMPLES}'

@@ -7,12 +7,12 @@ import PIL
 
 from estimator_lab.base.keys import IMAGE, UINT8_MAX
 from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.reader import PIXELS
 from estimator_lab.tf1 import Tensor, tf
 
 # Pillow's weights of red, green and blue for ITU-R 601 grey, in 1/65,536; they add up to that.
 _GREY_WEIGHTS = (19_595, 38_470, 7_471)
 _PNG_START = b'\x89PNG'
-_PIXELS = 'pixels'
 
 HEIGHT_MAY_COME_FIRST = int(PIL.__version__.partition('.')[0]) >= 13
 """Whether this Pillow resizes the height before the width, where that is less work."""
@@ -47,7 +47,7 @@ def image_receiver(
         for inputs in others.values():
             features |= inputs
         return tf.estimator.export.ServingInputReceiver(
-            features, {IMAGE_BYTES: encoded}, {_PIXELS: {IMAGE: pixels}, **others}
+            features, {IMAGE_BYTES: encoded}, {PIXELS: {IMAGE: pixels}, **others}
         )
 
     return receiver

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 """By value of --decode."""
 
+PIXELS = 'pixels'
+"""Name of the inputs of an export that are pixels, not files."""
+
 _MEGABYTE = 2**20
 _SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # TensorFlow uses an array in place if it begins at such an address; else it copies, holding Python's lock.
@@ -121,6 +124,7 @@ class ImageKind(Kind):
     has_pixels = True
     label_help = 'Labels are the folders of images, .cls files next to them, or a table (--labels).'
     dimensions = ('width', 'height', 'channels')
+    numeric_receiver = PIXELS
 
     def accepts(self, name: str) -> bool:
         """Whether a file of that name has the suffix of an image, and is not hidden."""
@@ -146,14 +150,6 @@ class ImageKind(Kind):
         fits = count is not None and count * math.prod(shape) <= most
         augmentation = parse_augmentation(options.augment, options.seed)
         return ImageReader(shape, DECODERS[options.decode], augmentation, {} if fits else None)
-
-    def serving_inputs(self, shape: Sequence[int]) -> dict[str, str]:
-        """Describes the inputs of an export: encoded images, or pixels of `shape`."""
-        height, width, channels = shape
-        return {
-            '': 'image_bytes, string [n]: JPEG or PNG files',
-            'pixels': f'image, float32 [n, {height}, {width}, {channels}] in [0, 1]',
-        }
 
 
 def _aligned(count: int, shape: ImageShape) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Trees as a kind of example: lines of a text."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ class TreeKind(Kind):
     has_lines = True
     label_help = "A tree's label is at its root, or in front of it in its line, followed by a tab."
     dimensions = ('nodes', 'height')
+    numeric_receiver = NUMBERS
 
     def line_name(self, number: int, line: bytes) -> str:
         """Returns the name of a line as a member; see `parse.line_name`."""
@@ -67,13 +68,6 @@ class TreeKind(Kind):
     def restore(self, folder: Path) -> dict[str, Any]:
         """Returns the tokens of a model_dir."""
         return {_TOKENS: read_tokens(folder / FILE).texts}
-
-    def serving_inputs(self, shape: Sequence[int]) -> dict[str, str]:
-        """Describes the inputs of an export."""
-        return {
-            '': 'the post-order arrays of docs/recursive.md',
-            NUMBERS: 'the same with numbers of tokens, which are the lines of tokens.txt',
-        }
 
 
 def _counted(examples: Iterable[Member], total: int) -> Iterator[list[str]]:
