@@ -22,6 +22,7 @@ from absl import flags
 
 from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.files import why_unread
 from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
 from estimator_lab.base.options import define_flags, read_flags
 from estimator_lab.base.parse_errors import parse_error
@@ -35,7 +36,6 @@ from estimator_lab.base.progress import (
     showing_tasks,
     warn,
 )
-from estimator_lab.base.regular_files import why_unread
 from estimator_lab.base.settings import settings_of
 
 _WIDTH = 26

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from estimator_lab.base.regular_files import read_regular
+from estimator_lab.base.files import read_regular
 
 T = TypeVar('T')
 

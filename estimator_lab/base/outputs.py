@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from estimator_lab.base.errors import FlagError, LabError
-from estimator_lab.base.whole_files import whole_file
+from estimator_lab.base.files import whole_file
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk, an exhausted quota and too large a file."""

@@ -5,7 +5,13 @@ that change the direction of text (Unicode 15, UAX #9: embeddings, overrides, is
 which Python uses for bytes that are not UTF-8.
 """
 
+import csv
+import json
+import math
 import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
 
 _NAME_LENGTH = 100
 _CONTROLS = '\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'
@@ -14,6 +20,11 @@ _UNPRINTABLE = re.compile(f'[{_CONTROLS}\ud800-\udfff]')
 _AMBIGUOUS = re.compile(r'\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})')
 _ESCAPE = re.compile(r'\\(?:x([0-9a-f]{2})|u([0-9a-f]{4}))')
 _BYTES = range(0xDC80, 0xDD00)  # how Python reads bytes that are not UTF-8: the low half is the byte
+# The place of a formula: the start of a text, or after a semicolon, which separates cells where a comma is
+# the decimal mark. Characters without width may precede its first character; the last four are full-width.
+_WITHOUT_WIDTH = r'\u00ad\u061c\u180e\u200b-\u200f\u2060-\u2064\ufeff'
+_FORMULA = re.compile(rf'(?:^|(?<=;))(?=[\s{_WITHOUT_WIDTH}]*[=+\-@\uff1d\uff0b\uff0d\uff20])')
+_NUMBER = re.compile(r'[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.ASCII)
 
 
 def printable(text: str) -> str:
@@ -77,3 +88,47 @@ def _unescape(found: re.Match[str]) -> str:
 def safe_name(name: str) -> str:
     """Returns a valid file name on any system: the last 100 characters, others than letters replaced by _."""
     return re.sub(r'[^\w.-]+', '_', name, flags=re.ASCII)[-_NAME_LENGTH:].strip('._') or '_'
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Returns strict JSON that can be shown; numbers that are not finite become null."""
+    return json_escaped(json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False))
+
+
+def cell_of(value: Any) -> Any:
+    """Returns a value as it is written to a table.
+
+    A spreadsheet could evaluate a text that begins with = + - or @ as a formula; where semicolons separate
+    cells, also the text after one. An apostrophe is put before it. Numbers, and texts that are numbers, stay
+    unchanged.
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return text if _NUMBER.fullmatch(text) else _FORMULA.sub("'", text)
+
+
+def csv_writer(stream: TextIO) -> Callable[[Iterable[Any]], None]:
+    """Returns a function that writes a row of CSV to a stream, each value as `cell_of` returns it."""
+    writer = csv.writer(stream, lineterminator='\n')
+
+    def write(row: Iterable[Any]) -> None:
+        writer.writerow(map(cell_of, row))
+
+    return write
+
+
+def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a table to a file."""
+    with path.open('w', encoding='utf-8', newline='') as file:
+        write = csv_writer(file)
+        for row in (head, *rows):
+            write(row)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

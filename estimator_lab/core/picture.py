@@ -1,14 +1,33 @@
-"""Pictures made of images: grids with labels, tiles, overlays, films. No TensorFlow."""
+"""Pictures of images and numbers: labelled grids, tiles, overlays, heat maps, matrices. No TensorFlow.
 
+Texts are drawn in Pillow's own font, which has the letters of ASCII only. Accents are removed, and other
+letters become their Unicode numbers, such as 'U+732B', so that different labels stay different.
+"""
+
+import functools
 import io
 import itertools
+import math
+import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from estimator_lab.base.keys import to_bytes
-from estimator_lab.core.fonts import LINE, wrapped
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+SIZE = 15
+"""Pixels of a text, readable where a page or a card of TensorBoard scales a picture to two thirds."""
+
+LINE = 19
+"""Pixels from one line of text to the next."""
+
+_BREAKS = '/ ', '_-'  # the first marks in a line are preferred
+_LONGEST = 1000  # letters; what follows is not even measured
+
 
 COLUMNS = 8
 """Images in a row."""
@@ -25,6 +44,84 @@ BRIGHT = 98
 """Percentile of an activation map that is white: a few values are often far above the others."""
 
 _OPACITY = 0.8
+
+_VALUE = 12  # pixels of a value in a heat map, at most
+_SIDE = 900  # pixels of a confusion matrix, if its cells allow
+_CELLS = (17, 48)  # smallest and largest side of its cells in pixels
+_LABEL = 120
+_TITLE = 2 * LINE
+_SMALL = 11  # pixels of a number in a cell that is too narrow for the usual size
+_MATRIX_GAP = 6
+_RIGHT, _WRONG = np.array([8, 81, 156]), np.array([179, 0, 0])  # colours of a cell with its whole row
+_LINE_COLOUR, _DARK = '#cccccc', 0.5
+
+
+class Line(NamedTuple):
+    """A text and the font to draw it in.
+
+    Attributes:
+      text: one line.
+      font: the font.
+    """
+
+    text: str
+    font: Font
+
+    @property
+    def length(self) -> float:
+        """Length in pixels."""
+        return self.font.getlength(self.text)
+
+    def draw(self, draw: ImageDraw.ImageDraw, place: tuple[float, float], ink: str = 'black') -> None:
+        """Draws the text with its upper left corner at a position in pixels."""
+        draw.text(place, self.text, fill=ink, font=self.font)
+
+
+def fitted(text: str, width: float, size: int = SIZE) -> Line:
+    """Returns as much of a text as fits into a width in pixels, in available letters of a size in pixels."""
+    font, readable = _font(size), ''.join(map(_spelled, text[:_LONGEST]))
+    fits, too_long = 0, len(readable) + 1  # letters
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if font.getlength(readable[:middle]) <= width:
+            fits = middle
+        else:
+            too_long = middle
+    return Line(readable[:fits], font)
+
+
+def wrapped(text: str, width: float, most: int) -> list[Line]:
+    """Returns a text as lines that fit into a width in pixels, at most `most`; the last one is cut.
+
+    They are broken after a '/' or a space if possible, otherwise after a '_' or '-'.
+    """
+    lines: list[Line] = []
+    while text and len(lines) < most - 1:
+        line = fitted(text, width)
+        taken = len(line.text)
+        if line.text != text[:taken] or taken == len(text):  # letters that the font lacks are spelled out
+            break
+        ends = [max(text.rfind(mark, 0, taken) for mark in marks) + 1 for marks in _BREAKS]
+        end = next(filter(None, ends), max(taken, 1))
+        lines.append(line._replace(text=text[:end]))
+        text = text[end:]
+    return [*lines, fitted(text, width)] if text or not lines else lines
+
+
+def _spelled(letter: str) -> str:
+    """Returns a letter, or what is written for it in ASCII."""
+    if letter.isascii():
+        return letter
+    plain = [c for c in unicodedata.normalize('NFKD', letter) if not unicodedata.combining(c)]
+    return ''.join(plain) if plain and all(c.isascii() for c in plain) else f'U+{ord(letter):04X}'
+
+
+@functools.cache
+def _font(size: int) -> Font:
+    try:
+        return ImageFont.load_default(size)
+    except (ImportError, TypeError):  # a Pillow without FreeType, or before 10.1: small letters only
+        return ImageFont.load_default()
 
 
 def labelled_grid(
@@ -144,3 +241,75 @@ def overlay(image: np.ndarray, heat: np.ndarray, side: int) -> Image.Image:
     colour = np.concatenate([np.full_like(share, 255), 255 * share, np.zeros_like(share)], axis=2)
     mixed = (1 - _OPACITY * share) * ground[..., np.newaxis] + _OPACITY * share * colour
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
+
+
+def heat_map(values: np.ndarray) -> Image.Image:
+    """Draws values over time, one column per step and one row per unit: blue below 0, white at 0, red above.
+
+    The values are float [steps, units]; the largest absolute one has full colour, those that are not finite
+    are grey. The picture has about 960x480 pixels at most, unless there are more values.
+    """
+    steps, units = values.shape
+    finite = np.isfinite(values)
+    shares = np.where(finite, values, 0)
+    shares = (shares / (np.abs(shares).max() or 1)).T[..., np.newaxis]
+    red = np.concatenate([np.ones_like(shares), 1 - shares, 1 - shares], axis=2)
+    blue = np.concatenate([1 + shares, 1 + shares, np.ones_like(shares)], axis=2)
+    pixels = np.where(finite.T[..., np.newaxis], np.where(shares >= 0, red, blue), 0.5)
+    picture = Image.fromarray(np.rint(255 * pixels).astype(np.uint8))
+    across, down = (max(min(_VALUE, most // count), 1) for most, count in ((960, steps), (480, units)))
+    return picture.resize((steps * across, units * down), Image.Resampling.NEAREST)
+
+
+def confusion_picture(matrix: np.ndarray, labels: Sequence[str], title: str) -> Image.Image:
+    """Draws a confusion matrix: correct predictions in blue, mistakes in red, darker for a larger share.
+
+    Args:
+      matrix: int [n, n], number of images by true class (row) and predicted class (column).
+      labels: n texts.
+      title: one line above the matrix; the picture is as wide as both, a longer title than 900 pixels is cut.
+    """
+    size = len(labels)
+    cell = int(np.clip(_SIDE // max(size, 1), *_CELLS))
+    lines = [fitted(label, _LABEL) for label in labels]
+    margin = int(max((line.length for line in lines), default=0)) + 2 * _MATRIX_GAP
+    left, top = margin + _MATRIX_GAP, _TITLE + margin
+    titles = [fitted(text, _SIDE) for text in (title, 'rows: true, columns: predicted')]
+    width = max(left + size * cell, *(_MATRIX_GAP + math.ceil(line.length) for line in titles)) + _MATRIX_GAP
+    picture = Image.new('RGB', (width, top + size * cell + _MATRIX_GAP), 'white')
+    draw = ImageDraw.Draw(picture)
+    for number, line in enumerate(titles):
+        line.draw(draw, (_MATRIX_GAP, 2 + number * LINE), _INK)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    for row in range(size):
+        lines[row].draw(draw, (_MATRIX_GAP, top + row * cell + (cell - SIZE) // 2 - 1), _INK)
+        _draw_upright(picture, lines[row], left + row * cell, top - _MATRIX_GAP, cell)
+        for column in range(size):
+            box = (left + column * cell, top + row * cell)
+            _draw_cell(draw, box, cell, int(matrix[row, column]), shares[row, column], row == column)
+    return picture
+
+
+def _draw_cell(
+    draw: ImageDraw.ImageDraw, place: tuple[int, int], side: int, images: int, share: float, right: bool
+) -> None:
+    # The root makes few mistakes among many images visible.
+    strength = float(np.sqrt(share))
+    colour = (1 - strength) * 255 + strength * (_RIGHT if right else _WRONG)
+    x, y = place
+    fill = tuple(int(value) for value in colour)
+    draw.rectangle((x, y, x + side, y + side), fill=fill, outline=_LINE_COLOUR)
+    for size in (SIZE, _SMALL) if images else ():
+        line = fitted(str(images), _SIDE, size)
+        if line.length < side - 2:
+            ink = 'white' if strength > _DARK else _INK
+            line.draw(draw, (x + (side - line.length) / 2, y + (side - size) / 2 - 1), ink)
+            break
+
+
+def _draw_upright(picture: Image.Image, text: Line, left: int, bottom: int, width: int) -> None:
+    """Draws a text rotated by 90 degrees, to be read from below."""
+    line = Image.new('RGB', (max(int(text.length) + 1, 1), _CELLS[0]), 'white')
+    text.draw(ImageDraw.Draw(line), (0, -1), _INK)
+    line = line.rotate(90, expand=True)
+    picture.paste(line, (left + (width - line.width) // 2, bottom - line.height))

@@ -11,8 +11,7 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig
 
-from estimator_lab.base.regular_files import read_regular
-from estimator_lab.base.whole_files import whole_file
+from estimator_lab.base.files import read_regular, whole_file
 from estimator_lab.core.confusion import TopK
 from estimator_lab.core.features import class_ids, keys_of
 from estimator_lab.core.picture import PNG_EFFORT, as_picture

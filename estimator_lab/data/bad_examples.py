@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.printable import escaped
-from estimator_lab.base.regular_files import open_regular
-from estimator_lab.base.rows import cell_of
+from estimator_lab.base.files import open_regular
+from estimator_lab.base.printable import cell_of, escaped
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import BadExampleError, Member
 

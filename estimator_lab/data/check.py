@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.printable import escaped
+from estimator_lab.base.printable import escaped, json_text
 from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
-from estimator_lab.base.rows import json_text
 from estimator_lab.base.settings import setting
 from estimator_lab.data.batches import read_examples
 from estimator_lab.data.formats import Scan

@@ -8,10 +8,10 @@ from typing import IO
 
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError
+from estimator_lab.base.files import whole_file
 from estimator_lab.base.outputs import made_folder, writing
 from estimator_lab.base.progress import say
 from estimator_lab.base.settings import setting
-from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data.demo_sets import listops
 from estimator_lab.data.demo_sets.archives import KERAS_SETS, DemoPaths, demo_faces, write_keras_set
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.base.files import read_regular
 from estimator_lab.base.printable import escaped, unescaped
-from estimator_lab.base.regular_files import read_regular
 from estimator_lab.data.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
 from estimator_lab.data.formats import Format, Found, Row, Scan
 from estimator_lab.data.kind import Kind

@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from estimator_lab.base.files import open_regular, whole_file
 from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.printable import is_clean
-from estimator_lab.base.regular_files import open_regular
-from estimator_lab.base.whole_files import whole_file
 
 FORMAT = 'estimator_lab index 5'
 ROW = np.dtype(

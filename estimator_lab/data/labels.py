@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.base.files import read_regular, why_unread
 from estimator_lab.base.printable import printable
-from estimator_lab.base.regular_files import read_regular, why_unread
 
 UNKNOWN_ID = -1
 SIDECAR_SUFFIXES = ('.cls', '.json')

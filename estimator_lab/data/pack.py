@@ -21,12 +21,11 @@ from typing import Any
 from estimator_lab import __version__
 from estimator_lab.base.command import Command, CommandLine, python
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.files import sync, whole_file
 from estimator_lab.base.outputs import made_folder, writing
-from estimator_lab.base.printable import escaped, unescaped
+from estimator_lab.base.printable import escaped, json_text, unescaped
 from estimator_lab.base.progress import Progress, say, warn
-from estimator_lab.base.rows import json_text
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.base.whole_files import sync, whole_file
 from estimator_lab.data.archives import Say
 from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.batches import read_examples

@@ -18,9 +18,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from estimator_lab.base.files import whole_file
 from estimator_lab.base.interrupts import stops_within
 from estimator_lab.base.urls import is_web, unsigned
-from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data.files import cache_folder
 from estimator_lab.data.stores import FIRST_BYTES, PIECE, Facts, RemoteError, StoredObject, WebFile
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.regular_files import why_unread
+from estimator_lab.base.files import why_unread
 from estimator_lab.base.urls import is_web, shown_url
 from estimator_lab.data import remote
 

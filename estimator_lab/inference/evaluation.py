@@ -10,14 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.files import move_whole
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import writing
-from estimator_lab.base.printable import padded
-from estimator_lab.base.rows import json_text, write_csv
-from estimator_lab.base.whole_files import move_whole
-from estimator_lab.core.charts import confusion_picture
+from estimator_lab.base.printable import json_text, padded, write_csv
 from estimator_lab.core.confusion import ClassScores, Confusion
-from estimator_lab.core.picture import as_picture, labelled_grid
+from estimator_lab.core.picture import as_picture, confusion_picture, labelled_grid
 from estimator_lab.inference.report.html import (
     Html,
     figure,

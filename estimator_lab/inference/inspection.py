@@ -15,11 +15,11 @@ from estimator_lab.base.keys import IMAGE, KEY, to_unit_range
 from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing, warn
 from estimator_lab.core import keys
-from estimator_lab.core.charts import heat_map
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
 from estimator_lab.core.picture import (
     as_picture,
     enlarged,
+    heat_map,
     labelled_grid,
     numbered_tiles,
     overlay,

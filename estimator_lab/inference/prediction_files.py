@@ -12,9 +12,8 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import check_outputs, writing, written
-from estimator_lab.base.printable import safe_name
+from estimator_lab.base.printable import csv_writer, json_text, safe_name
 from estimator_lab.base.progress import clear_status, doing, progress_of, silence, warn, why_unwritten
-from estimator_lab.base.rows import csv_writer, json_text
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.examples import ExampleInput

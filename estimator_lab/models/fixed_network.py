@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.regular_files import open_regular
-from estimator_lab.base.whole_files import whole_file
+from estimator_lab.base.files import open_regular, whole_file
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.params import resolve
 from estimator_lab.models.registry import find_model

@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedules by name; second-order optimizers."""
 
-from estimator_lab.optimizers.adam import FanInAdam
+from estimator_lab.optimizers.first_order import FanInAdam
 from estimator_lab.optimizers.registry import (
     FIRST_ORDER,
     OPTIMIZERS,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.optimizers.ftrl import ScheduledFtrl
+from estimator_lab.optimizers.first_order import ScheduledFtrl
 from estimator_lab.optimizers.second_order.descent import ConjugateGradientOptimizer, LBFGSOptimizer
 from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimizer
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from google.protobuf.message import DecodeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from estimator_lab.base.regular_files import open_regular
+from estimator_lab.base.files import open_regular
 from estimator_lab.tf1 import record_reader, tf
 
 _HEAD, _CRC_BYTES = struct.Struct('<QI'), 4

@@ -1,6 +1,8 @@
-"""The metrics of an evaluation in words."""
+"""The metrics of an evaluation in words, and whether they show that a model has learned nothing."""
 
+import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from estimator_lab.core import keys
@@ -8,6 +10,8 @@ from estimator_lab.core.model import Task
 
 _NOT_SHOWN = ('global_step', keys.TOTAL_EXAMPLES, keys.MAJORITY_SHARE, keys.MEAN_IMAGE_ERROR)
 _ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
+_FEW_STEPS = 200
+_ALIKE = 0.1  # spread of samples, as a share of that of the images
 
 
 def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,3 +49,58 @@ def primary_metric_text(task: Task, metrics: Mapping[str, float], on: str, step:
     """Returns the primary metric in a sentence."""
     name, steps = task.primary_metric, 'step' if step == 1 else 'steps'
     return f'{name.replace("_", " ").capitalize():<16} {metrics[name]:.4f} on {on} after {step} {steps}'
+
+
+def judgement(
+    metrics: Mapping[str, float],
+    pretrained: Mapping[str, float] = MappingProxyType({}),
+    params: Any = None,
+    examples: int | None = None,
+) -> str:
+    """Returns a sentence with the likely cause and the setting to try; '' for a result that is not bad.
+
+    Examples:
+        >>> judgement({'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 5000})
+        'The accuracy is no better than always predicting the most frequent label (0.100): the learning rate \
+is probably unsuitable; try --hparams=learning_rate=..., which examples/learning_rate.py finds.'
+
+    Args:
+      metrics: of an evaluation, by name, with 'global_step'.
+      pretrained: the same of the machine from which a pre-trained model draws samples, if it has one.
+      params: the model's parameters.
+      examples: number of training examples; None if unknown.
+    """
+    rate = (
+        'the learning rate is probably unsuitable; try --hparams=learning_rate=..., which '
+        'examples/learning_rate.py finds.'
+    )
+    if metrics['global_step'] < _FEW_STEPS:
+        rate = 'it has taken few steps only; try more --epochs.'
+    majority = metrics.get(keys.MAJORITY_SHARE, 0.0)
+    # Two standard errors: guesses are also better than that by chance.
+    margin = 2 * math.sqrt(majority * (1 - majority) / max(metrics.get(keys.TOTAL_EXAMPLES, 1), 1))
+    if 0 < majority < 1 and metrics[keys.ACCURACY] <= majority + margin:
+        guess = f'always predicting the most frequent label ({majority:.3f})'
+        return f'The accuracy is no better than {guess}: {rate}'
+    error = metrics.get(keys.SQUARED_ERROR, metrics.get(keys.RECONSTRUCTION_ERROR, 0.0))
+    if 0 < metrics.get(keys.MEAN_IMAGE_ERROR, 0.0) <= error:
+        mean = metrics[keys.MEAN_IMAGE_ERROR]
+        return f'The reconstructions are no better than the mean image, whose error is {mean:.4g}: {rate}'
+    if metrics.get(keys.DIVERSITY, 1.0) < _ALIKE:
+        return f'Samples are all alike: {rate}'
+    if pretrained.get(keys.DIVERSITY, 1.0) < _ALIKE:
+        return 'Samples are all alike: try a higher --hparams=pretrain_epochs=..., or pretrain_learning_rate.'
+    if keys.FLOATS_PER_IMAGE in metrics and examples and params.kind == 'dense':
+        return _few_images(params, examples)
+    return ''
+
+
+def _few_images(params: Any, images: int) -> str:
+    """Returns a sentence for a deep autoencoder whose first layer has weights that no image can teach."""
+    values, code = math.prod(params.image_shape), params.layer_sizes[-1]
+    if images >= values or len(params.layer_sizes) == 1:
+        return ''
+    return (
+        f'{images:,} images of {values:,} values each are few: {code} principal components reconstruct '
+        f'others better; try --hparams=layers={code},output=linear, which comes closer.'
+    )

@@ -7,9 +7,9 @@ from typing import Any, get_type_hints
 
 from estimator_lab import __version__
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.files import read_regular
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
-from estimator_lab.base.regular_files import read_regular
 from estimator_lab.core.params import resolve
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.kinds import KINDS

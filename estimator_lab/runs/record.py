@@ -13,9 +13,9 @@ from typing import Any
 
 from estimator_lab import __version__
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.files import whole_file
 from estimator_lab.base.json_input import as_object, as_type, read_json, shown
 from estimator_lab.base.printable import printable
-from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data.archives import Identity
 from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
 

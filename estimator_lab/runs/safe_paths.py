@@ -13,8 +13,8 @@ from typing import Any
 from google.protobuf import text_format
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.base.files import read_regular, why_unread
 from estimator_lab.base.json_input import shown
-from estimator_lab.base.regular_files import read_regular, why_unread
 from estimator_lab.tf1 import tf
 
 _STATE = 'checkpoint'

@@ -31,8 +31,7 @@ from estimator_lab.models.style.perceptual import (
     random_network,
     targets_of,
 )
-from estimator_lab.runs.fixing import layers_of, with_weights, without_weights
-from estimator_lab.runs.model import Trained
+from estimator_lab.runs.model import Trained, layers_of, with_weights, without_weights
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record
 

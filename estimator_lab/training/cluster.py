@@ -21,12 +21,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.data.archives import Say
 from estimator_lab.data.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.model import without_cluster
 from estimator_lab.runs.record import Record
 from estimator_lab.tf1 import tf
-from estimator_lab.training.interrupt import StopSwitch
 
 NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'
 CHIEF, WORKER, PS, EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from estimator_lab.base.errors import FlagError
+from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing
 from estimator_lab.core.model import EVALUATION, ModelFn
@@ -20,17 +21,16 @@ from estimator_lab.runs.precision import session_config
 from estimator_lab.runs.record import read_record, write_record
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
-from estimator_lab.training.checkpoints import CheckpointListener
 from estimator_lab.training.cluster import Watch, check_agreement
 from estimator_lab.training.evaluations import Evaluations, export_at_the_end, make_exporters
 from estimator_lab.training.hooks import (
+    CheckpointListener,
     EvaluationHook,
     HparamsHook,
     LayersHook,
     ProgressHook,
     StopTrainingHook,
 )
-from estimator_lab.training.interrupt import StopSwitch
 from estimator_lab.training.phases import PhasePlan, Plan, saved_step
 from estimator_lab.training.position import PositionHook, position_of
 from estimator_lab.training.warm_start import warm_start_settings

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from estimator_lab.base.errors import LabError
+from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.outputs import locked, made_folder
 from estimator_lab.runs.record import FILE
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import all_finite
 from estimator_lab.tf1 import deterministic_operations, tf
-from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.phase import Reports, is_finished, open_reports, train_phase
 from estimator_lab.training.phases import PhasePlan, Plan, saved_step
 

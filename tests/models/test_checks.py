@@ -24,7 +24,7 @@ import dataclasses
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS
-from estimator_lab.core.model import Model, Phase, Task, model_function
+from estimator_lab.core.model import (Model, Phase, Task, model_function)
 from estimator_lab.core.noise import dropout
 from estimator_lab.core.params import ClassifierParams, structural
 from estimator_lab.tf1 import tf

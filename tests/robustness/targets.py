@@ -23,8 +23,7 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.base.json_input import as_object, parse_json
-from estimator_lab.base.printable import escaped, is_clean, json_escaped, printable, unescaped
-from estimator_lab.base.rows import csv_writer
+from estimator_lab.base.printable import csv_writer, escaped, is_clean, json_escaped, printable, unescaped
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import Index

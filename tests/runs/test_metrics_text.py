@@ -1,8 +1,11 @@
 """The metrics of an evaluation in words."""
 
+import re
+from types import SimpleNamespace
+
 import pytest
 
-from estimator_lab.runs.metrics_text import images_text, worth_showing
+from estimator_lab.runs.metrics_text import images_text, judgement, worth_showing
 
 
 @pytest.mark.parametrize(
@@ -25,3 +28,58 @@ def test_counts_in_the_sentence_are_not_listed_as_well():
     metrics = {'accuracy': 0.5, 'total_examples': 3.0, 'global_step': 4, 'unknown_labels': 0.0}
     assert worth_showing(metrics) == [('accuracy', 0.5)]
     assert worth_showing({**metrics, 'unknown_labels': 2.0}) == [('accuracy', 0.5), ('unknown_labels', 2.0)]
+
+
+AUTOENCODER = {'squared_error': 9.0, 'mean_image_error': 50.0, 'floats_per_image': 30.0}
+SIZES = {'image_shape': (32, 32, 1), 'kind': 'dense', 'layer_sizes': (1000, 30)}
+GOOD = [
+    {'accuracy': 0.97, 'majority_share': 0.1, 'total_examples': 400},
+    {'accuracy': 1.0, 'majority_share': 1.0, 'total_examples': 8},  # a single label
+    {'accuracy': 0.94, 'majority_share': 0.9, 'total_examples': 1000},
+    {'squared_error': 9.0, 'mean_image_error': 50.0},
+    {'reconstruction_error': 9.0, 'mean_image_error': 50.0, 'diversity': 0.5},
+    {'discriminator_accuracy_real': 0.7, 'diversity': 0.8},
+    {'perceptual_loss': 3.0},
+]
+BAD = [
+    ({'accuracy': 0.117, 'majority_share': 0.103, 'total_examples': 360}, r'most frequent label \(0.103\)'),
+    ({'accuracy': 0.88, 'majority_share': 0.9, 'total_examples': 1000}, r'most frequent label \(0.900\)'),
+    ({'squared_error': 51.0, 'mean_image_error': 50.0}, 'the mean image, whose error is 50'),
+    ({'reconstruction_error': 50.0, 'mean_image_error': 50.0, 'diversity': 0.5}, 'no better than the mean'),
+    ({'reconstruction_error': 9.0, 'mean_image_error': 50.0, 'diversity': 0.01}, 'Samples are all alike'),
+    ({'diversity': 0.0}, 'Samples are all alike'),
+]
+
+
+@pytest.mark.parametrize('metrics', GOOD)
+def test_good_results_get_no_sentence(metrics):
+    assert judgement({**metrics, 'global_step': 4000}, {'diversity': 0.5}) == ''
+
+
+@pytest.mark.parametrize(('metrics', 'words'), BAD)
+@pytest.mark.parametrize(('step', 'setting'), [(100, 'more --epochs'), (4000, '--hparams=learning_rate=...')])
+def test_bad_results_get_one_with_a_setting(metrics, words, step, setting):
+    sentence = judgement({**metrics, 'global_step': step})
+    assert re.search(words, sentence) and setting in sentence
+
+
+def test_samples_of_the_machines_below_a_classifier_are_judged():
+    sentence = judgement({**GOOD[0], 'global_step': 9000}, {'diversity': 0.05, 'global_step': 4000})
+    assert sentence.startswith('Samples are all alike: try a higher --hparams=pretrain_epochs=...')
+
+
+@pytest.mark.parametrize(
+    ('images', 'sizes', 'is_warned'),
+    [
+        (140, {}, True),
+        (1024, {}, False),  # as many as an image has values
+        (None, {}, False),
+        (140, {'layer_sizes': (30,)}, False),  # what the sentence suggests
+        (140, {'kind': 'convolutional'}, False),
+    ],
+)
+def test_an_autoencoder_of_few_images_is_compared_with_principal_components(images, sizes, is_warned):
+    params = SimpleNamespace(**{**SIZES, **sizes})
+    sentence = judgement({**AUTOENCODER, 'global_step': 2000}, {}, params, images)
+    assert sentence.endswith('try --hparams=layers=30,output=linear, which comes closer.') == is_warned
+    assert sentence.startswith('140 images of 1,024 values each are few') == is_warned

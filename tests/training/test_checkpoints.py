@@ -10,7 +10,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.tf1 import tf
-from estimator_lab.training.checkpoints import CheckpointListener
+from estimator_lab.training.hooks import CheckpointListener
 
 
 def model_fn(features, labels, mode):

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 
 from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.settings import settings_of
 from estimator_lab.data.archives import Identity
 from estimator_lab.data.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.record import InputRecord, Record
 from estimator_lab.tf1 import tf
 from estimator_lab.training.cluster import Cluster, Watch, check_agreement, read_cluster
-from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.settings import Settings
 from tests.support.cluster import free_ports
 

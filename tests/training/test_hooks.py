@@ -8,11 +8,10 @@ import sys
 
 import pytest
 
-from estimator_lab.base.interrupts import handled, stops_within
+from estimator_lab.base.interrupts import Interrupted, StopSwitch, handled, stops_within
 from estimator_lab.base.progress import say
 from estimator_lab.tf1 import tf
 from estimator_lab.training.hooks import EvaluationHook, ProgressHook, StopTrainingHook
-from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from tests.support.counting import run_steps
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.whole_files import whole_file
+from estimator_lab.base.files import whole_file
 from estimator_lab.data.demo_sets.faces import STREAMS, Identity, draw_face, generator, make_identities
 from estimator_lab.data.files import cache_folder
 

@@ -12,8 +12,8 @@ import random
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from estimator_lab.base.files import whole_file
 from estimator_lab.base.outputs import writing
-from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data.demo_sets.archives import DemoPaths
 
 OPERATORS: dict[str, Callable[[list[int]], int]] = {

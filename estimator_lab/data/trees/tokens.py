@@ -6,8 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.regular_files import read_regular
-from estimator_lab.base.whole_files import whole_file
+from estimator_lab.base.files import read_regular, whole_file
 
 FILE = 'tokens.txt'
 """Name of the file of tokens in a model_dir."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.core.classifier import write_values
 from estimator_lab.core.confusion import TopK
-from estimator_lab.core.evaluation import write_values
 from estimator_lab.core.picture import COLUMNS, labelled_grid
 from estimator_lab.core.summaries import picture_value
 from estimator_lab.tf1 import Tensor, tf

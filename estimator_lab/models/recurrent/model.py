@@ -13,7 +13,6 @@ import numpy as np
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
-from estimator_lab.core.charts import heat_map
 from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, publish
 from estimator_lab.core.layers import ACTIVATIONS, class_logits, hidden_layers
@@ -29,6 +28,7 @@ from estimator_lab.core.params import (
     sizes,
     structural,
 )
+from estimator_lab.core.picture import heat_map
 from estimator_lab.core.summaries import picture
 from estimator_lab.models.recurrent.loop import CELLS
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from estimator_lab.base.errors import DataError, LabError
+from estimator_lab.base.files import open_regular, why_unread
 from estimator_lab.base.json_input import shown
-from estimator_lab.base.regular_files import open_regular, why_unread
 from estimator_lab.runs.weights.checkpoint import CheckpointFile, index_of
 
 _ZIP = b'PK\x03\x04'

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.whole_files import whole_file
+from estimator_lab.base.files import whole_file
 
 pytestmark = pytest.mark.once
 
