@@ -1,8 +1,9 @@
 """The transform net of Johnson et al. 2016: a feed-forward network that paints photos of any size in styles.
 
 A convolution at the size of the photo is followed by others that halve it, and by residual blocks. Then
-layers repeat each pixel of the maps before they convolve them (Odena, Dumoulin and Olah 2016, 'Deconvolution
-and checkerboard artifacts'). With linear interpolation, parallel lines take longer to become strokes.
+layers double the maps by linear interpolation before they convolve them (Odena, Dumoulin and Olah 2016,
+'Deconvolution and checkerboard artifacts'). Repeated pixels would leave a lattice with periods of 2 and 4
+pixels in flat areas, which benchmarks/lattice.py measures.
 """
 
 from typing import Any
@@ -94,6 +95,7 @@ def instance_norm(maps: Tensor, scope: str, styles: int, mix: Tensor) -> Tensor:
 
 
 def _doubled(maps: Tensor, size: Tensor) -> Tensor:
-    """Returns maps of twice the sides, each pixel four times, cropped to a size, int32 [2]."""
-    doubled = tf.image.resize_nearest_neighbor(maps, 2 * tf.shape(maps)[1:3])[:, : size[0], : size[1]]
+    """Returns maps of twice the sides, interpolated, cropped to a size, int32 [2]."""
+    doubled = tf.image.resize_bilinear(maps, 2 * tf.shape(maps)[1:3], half_pixel_centers=True)
+    doubled = doubled[:, : size[0], : size[1]]
     return tf.ensure_shape(doubled, [None, None, None, maps.shape.as_list()[3]])
