@@ -11,6 +11,7 @@ from estimator_lab.core.model import Task
 _NOT_SHOWN = ('global_step', keys.TOTAL_EXAMPLES, keys.MAJORITY_SHARE, keys.MEAN_IMAGE_ERROR)
 _ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
 _FEW_STEPS = 200
+_GREY = 'for images without black and white try --hparams=visible_units=gaussian'
 _ALIKE = 0.1  # spread of samples, as a share of that of the images
 
 
@@ -74,8 +75,11 @@ is probably unsuitable; try --hparams=learning_rate=..., which examples/learning
         'the learning rate is probably unsuitable; try --hparams=learning_rate=..., which '
         'examples/learning_rate.py finds.'
     )
+    of_machine = getattr(params, 'visible_units', '') == 'bernoulli'
     if metrics['global_step'] < _FEW_STEPS:
         rate = 'it has taken few steps only; try more --epochs.'
+    elif of_machine and keys.RECONSTRUCTION_ERROR in metrics:
+        rate = f'{_GREY}, else another learning_rate, which examples/learning_rate.py finds.'
     majority = metrics.get(keys.MAJORITY_SHARE, 0.0)
     # Two standard errors: guesses are also better than that by chance.
     margin = 2 * math.sqrt(majority * (1 - majority) / max(metrics.get(keys.TOTAL_EXAMPLES, 1), 1))
@@ -89,7 +93,8 @@ is probably unsuitable; try --hparams=learning_rate=..., which examples/learning
     if metrics.get(keys.DIVERSITY, 1.0) < _ALIKE:
         return f'Samples are all alike: {rate}'
     if pretrained.get(keys.DIVERSITY, 1.0) < _ALIKE:
-        return 'Samples are all alike: try a higher --hparams=pretrain_epochs=..., or pretrain_learning_rate.'
+        longer = 'a higher --hparams=pretrain_epochs=..., or pretrain_learning_rate'
+        return f'Samples are all alike: {f"{_GREY}, else" if of_machine else "try"} {longer}.'
     if keys.FLOATS_PER_IMAGE in metrics and examples and params.kind == 'dense':
         return _few_images(params, examples)
     return ''

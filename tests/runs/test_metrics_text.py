@@ -68,6 +68,20 @@ def test_samples_of_the_machines_below_a_classifier_are_judged():
     assert sentence.startswith('Samples are all alike: try a higher --hparams=pretrain_epochs=...')
 
 
+def test_binary_units_are_a_likely_cause():
+    params = SimpleNamespace(visible_units='bernoulli')
+    bad = {'reconstruction_error': 0.2, 'mean_image_error': 0.19, 'diversity': 0.5, 'global_step': 4500}
+    assert 'for images without black and white try --hparams=visible_units=gaussian' in judgement(
+        bad, {}, params
+    )
+    alike = judgement({**GOOD[0], 'global_step': 9000}, {'diversity': 0.05}, params)
+    assert (
+        alike.startswith('Samples are all alike: for images without black and white try') and 'else' in alike
+    )
+    assert 'gaussian' not in judgement({**bad, 'global_step': 100}, {}, params)
+    assert 'gaussian' not in judgement(bad, {}, SimpleNamespace(visible_units='gaussian'))
+
+
 @pytest.mark.parametrize(
     ('images', 'sizes', 'is_warned'),
     [
