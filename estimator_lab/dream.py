@@ -19,8 +19,7 @@ _USAGE = """Draws what a model has learned: photos as it sees them, Gibbs chains
 
 def main(settings: DreamFlags, line: CommandLine) -> None:
     """Runs the command."""
-    from estimator_lab.inference.drawing import ascends, draw
-    from estimator_lab.inference.dreams import Dream
+    from estimator_lab.inference.dreams import Dream, ascends, draw
     from estimator_lab.inference.inspection import show_in_tensorboard
     from estimator_lab.inference.samples import ARCHIVE, PICTURES
     from estimator_lab.runs.opening import open_trained

@@ -13,7 +13,7 @@ PACKAGE = ROOT / 'estimator_lab'
 SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
 
 COMMANDS = {path.stem for path in PACKAGE.glob('*.py')} - {'__init__'}
-READ_FLAGS = {*COMMANDS, 'data/pack', 'data/demo', 'base/command', 'base/options'}
+READ_FLAGS = {*COMMANDS, 'data/pack', 'data/demo', 'base/command', 'base/flags'}
 
 
 def imported(source):

@@ -23,9 +23,8 @@ from absl import flags
 from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.files import why_unread
+from estimator_lab.base.flags import define_flags, parse_error, read_flags
 from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
-from estimator_lab.base.options import define_flags, read_flags
-from estimator_lab.base.parse_errors import parse_error
 from estimator_lab.base.process import hide_import_messages, hide_optional_packages
 from estimator_lab.base.progress import (
     check_said,

@@ -1,4 +1,4 @@
-"""Gradient ascent as `dream` requests it: on a photo or noise, or for each channel of a layer."""
+"""What a model has learned, as pictures: samples, or gradient ascent on a photo, noise or each channel."""
 
 import contextlib
 import dataclasses
@@ -15,19 +15,23 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import Progress
+from estimator_lab.base.settings import settings_of
 from estimator_lab.core.endpoints import LOGITS, maps_of
+from estimator_lab.core.model import AnyModel
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, Told, climb, climb_waves
-from estimator_lab.inference.samples import PICTURES, format_of
-from estimator_lab.inference.settings import DreamSettings
+from estimator_lab.inference.samples import PICTURES, Samples, check_known, format_of, sample
+from estimator_lab.inference.settings import AscentSettings, DreamSettings
+from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import Tensor, tf
 
+_OF_ASCENT = {'label', 'count', 'steps', 'seed', *settings_of(AscentSettings)}
 _MOST_LISTED = 40  # layers
 _STEPS = 10  # in each octave of a photo: DeepDream's
 _STEPS_OF_WAVES = 120
@@ -297,3 +301,34 @@ def _smallest_side(run: Trained) -> int:
         return True
 
     return next(side for side in itertools.count(1) if fits(side) or side >= min(run.shape[:2]))
+
+
+def draw(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
+    """Draws what a model has learned: samples, or by gradient ascent if one of its settings is given.
+
+    Of the settings that the user gave, one without a meaning for the model is an error.
+
+    Raises as `Run.dream`.
+    """
+    if not _draws(run.architecture):
+        able = ', '.join(name for name in MODELS if _draws(find_model(name)))
+        raise FlagError(
+            f'--model_dir={run.model_dir} holds --model={run.model}, which does not dream: {able} do.'
+        )
+    if not ascends(run, given):
+        return sample(run, settings, given)
+    check_known(run, given, _OF_ASCENT, 'layers')
+    if 'count' in given and not settings.atlas:
+        raise FlagError('--count has no meaning without --atlas, see --help.')
+    return dream(run, settings)
+
+
+def ascends(run: Trained, given: frozenset[str]) -> bool:
+    """Returns whether a model is drawn by gradient ascent, given the settings that the user gave."""
+    model = run.architecture
+    asked = given & settings_of(AscentSettings).keys()
+    return bool(model.network and (asked or not (model.stack or model.sampler)))
+
+
+def _draws(model: AnyModel) -> bool:
+    return bool(model.stack or model.sampler or model.network)

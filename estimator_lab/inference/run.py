@@ -152,7 +152,7 @@ class Run(Trained):
           FlagError: a setting is not allowed, or has no meaning for this model.
           LabError: TensorFlow fails.
         """
-        from estimator_lab.inference.drawing import draw
+        from estimator_lab.inference.dreams import draw
 
         return draw(self, settings_from(DreamSettings, settings), frozenset(settings)).picture()
 

@@ -1,0 +1,75 @@
+"""Command-line flags: made from declared settings, read back into them, and what absl says of wrong ones."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from absl import flags
+
+from estimator_lab.base.settings import settings_of, types_of
+from estimator_lab.base.suggestions import HPARAMS, suggested
+
+S = TypeVar('S')
+_UNKNOWN = re.compile(r"Unknown command line flag '(.*?)'(?:\. Did you mean: .*)?$")
+_NO_NUMBER = re.compile(
+    r'(--\w+=.*?): (invalid literal for int|could not convert string to float)', re.DOTALL
+)
+_LIST_OF_HPARAMS = 'hparams'
+_HINT = ' Hyper-parameters are given as --hparams=NAME=VALUE,...; train --hparams=help lists them.'
+_DEFINE = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    tuple: flags.DEFINE_list,
+}
+
+
+def define_flags(settings_class: type, flag_values: flags.FlagValues) -> None:
+    """Defines a flag for each setting of a class."""
+    for name, kind in types_of(settings_class).items():
+        declared = settings_of(settings_class)[name]
+        default, more = declared.default, {'flag_values': flag_values}
+        if declared.choices or kind not in _DEFINE:
+            default = None if default is None else str(default)
+        if declared.choices:
+            flags.DEFINE_enum(name, default, [*map(str, declared.choices)], declared.help, **more)
+            continue
+        if kind in (int, float):
+            more |= {'lower_bound': declared.lower, 'upper_bound': declared.upper}
+        _DEFINE.get(kind, flags.DEFINE_string)(name, default, declared.help, **more)
+
+
+def read_flags(settings_class: type[S], flag_values: Any) -> S:
+    """Returns the settings that the flags of a command line say."""
+    return settings_class(
+        **{name: _value(kind, flag_values[name].value) for name, kind in types_of(settings_class).items()}
+    )
+
+
+def _value(kind: type, value: Any) -> Any:
+    """Returns a flag's value as the setting has it: a path, a number chosen from a list, a tuple."""
+    return None if value is None or (value == '' and kind is Path) else kind(value)
+
+
+def parse_error(words: str, known: Sequence[str]) -> str:
+    """Returns the sentence for absl's message about a flag."""
+    words = words.removeprefix('ERROR:: ').removeprefix('flag ').rstrip('.')
+    if unknown := _UNKNOWN.match(words):
+        return _unknown_flag(unknown[1], known)
+    if found := _NO_NUMBER.match(words):
+        return f'{found[1]} is not a {"whole " if "int" in found[2] else ""}number.'
+    if ": ('Non-boolean" in words:
+        return f'{words.partition(": (")[0]} is neither true nor false.'
+    return f'{words}; --help lists the flags.'
+
+
+def _unknown_flag(name: str, known: Sequence[str]) -> str:
+    others, hint = (HPARAMS, _HINT) if _LIST_OF_HPARAMS in known else ((), '')
+    near = [
+        f'--{found}' if found in known else f'--{_LIST_OF_HPARAMS}={found}=...'
+        for found in suggested(name, [*known, *others])
+    ]
+    if near:
+        return f'There is no flag --{name}; did you mean {" or ".join(near)}? --help lists all.'
+    return f'There is no flag --{name}; --help lists all.{hint}'
