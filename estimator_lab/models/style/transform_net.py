@@ -2,8 +2,8 @@
 
 A convolution at the size of the photo is followed by others that halve it, and by residual blocks. Then
 layers double the maps by linear interpolation before they convolve them (Odena, Dumoulin and Olah 2016,
-'Deconvolution and checkerboard artifacts'). Repeated pixels would leave a lattice with periods of 2 and 4
-pixels in flat areas, which benchmarks/lattice.py measures.
+'Deconvolution and checkerboard artifacts'). Repeated pixels would leave a lattice of 2 pixels, as
+benchmarks/lattice.py measures, and the perceptual loss would be higher.
 """
 
 from typing import Any
