@@ -24,6 +24,9 @@ LEVEL = 'level'
 NODE_LABEL = 'node_label'
 """Class id of each node, -1 where it has none: int32 [batch, nodes]."""
 
+PIXELS = 'pixels'
+"""Name of the inputs of an export that are pixels, not files."""
+
 UINT8_MAX = 255
 """Largest pixel value in files and archives; networks use floats in [0, 1]."""
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import PIL
 
-from estimator_lab.base.keys import IMAGE, UINT8_MAX
+from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX
 from estimator_lab.data.images.decode import ImageShape
-from estimator_lab.data.images.reader import PIXELS
 from estimator_lab.tf1 import Tensor, tf
 
 # Pillow's weights of red, green and blue for ITU-R 601 grey, in 1/65,536; they add up to that.

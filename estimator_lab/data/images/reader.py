@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimator_lab.base.keys import IMAGE, UINT8_MAX
+from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX
 from estimator_lab.data.files import FORMATS, is_hidden
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.data.images.decode import (
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 """By value of --decode."""
-
-PIXELS = 'pixels'
-"""Name of the inputs of an export that are pixels, not files."""
 
 _MEGABYTE = 2**20
 _SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
