@@ -3,7 +3,7 @@
 A convolution at the size of the photo is followed by others that halve it, and by residual blocks. Then
 layers double the maps by linear interpolation before they convolve them (Odena, Dumoulin and Olah 2016,
 'Deconvolution and checkerboard artifacts'). Repeated pixels would leave a lattice of 2 pixels, as
-benchmarks/lattice.py measures, and the perceptual loss would be higher.
+benchmarks/lattice.py measures.
 """
 
 from typing import Any
