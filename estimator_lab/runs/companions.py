@@ -1,7 +1,7 @@
 """What a model takes from other trained models: the targets of a style, and a judge of its samples."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ class Companions:
       files: functions that write what the model function reads, by names of files in model_dir.
     """
 
-    params: dict[str, Any]
-    files: dict[str, Callable[[Path], None]]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Writes the files into a new model_dir.
@@ -56,8 +56,8 @@ def open_companions(model: AnyModel, params: Any, model_dir: Path, previous: Rec
         targets = open_style_targets(params, model_dir, previous if goes_on else None)
         return Companions({'styles': targets.styles}, {STYLE: targets.perceptual_loss.save})
     if getattr(params, 'judge', '') and not (goes_on and (model_dir / JUDGE).exists()):
-        return Companions({}, {JUDGE: open_judge(params).save})
-    return Companions({}, {})
+        return Companions(files={JUDGE: open_judge(params).save})
+    return Companions()
 
 
 def _check_unchanged(params: Any, previous: Record, model_dir: Path) -> None:
