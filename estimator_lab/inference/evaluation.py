@@ -236,7 +236,8 @@ def _confusion_in_text(confusion: Confusion) -> list[str]:
     lines = [
         f'{true} taken for {predicted}: {images:,}' for true, predicted, images in pairs[:_PAIRS_IN_TEXT]
     ]
-    return [f'The most frequent of {len(pairs):,} confusions', *lines] if lines else ['No confusions']
+    title = f'The most frequent of {len(pairs):,} confusions' if len(pairs) > len(lines) else 'Confusions'
+    return [title, *lines] if lines else ['No confusions']
 
 
 def metrics_table(metrics: Mapping[str, float], about: str) -> list[Html]:
