@@ -1,4 +1,4 @@
-"""Reads regular files only, as opening a pipe could block for ever, and writes files whole or not at all."""
+"""Reads regular files only, as opening a pipe could block forever, and writes files whole or not at all."""
 
 import contextlib
 import errno

@@ -99,8 +99,8 @@ def cell_of(value: Any) -> Any:
     """Returns a value as it is written to a table.
 
     A spreadsheet could evaluate a text that begins with = + - or @ as a formula; where semicolons separate
-    cells, also the text after one. An apostrophe is put before it. Numbers, and texts that are numbers, stay
-    unchanged.
+    cells, also the text after one. An apostrophe precedes it in the table. Numbers, and texts that are
+    numbers, stay unchanged.
     """
     if not isinstance(value, str):
         return value

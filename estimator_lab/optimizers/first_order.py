@@ -1,4 +1,4 @@
-"""TensorFlow's Adam and FTRL, mended: a warm-up for units with many inputs, and scheduled rates."""
+"""Adam with a longer warm-up for units with many inputs, and FTRL for deep networks and schedules."""
 
 import math
 from typing import Any

@@ -49,13 +49,13 @@ def open_companions(model: AnyModel, params: Any, model_dir: Path, previous: Rec
       FlagError: the perceptual network lacks a layer; the run began with another style or judge.
       DataError: a picture or a folder can't be used.
     """
-    goes_on = previous is not None and previous.model == model.name
-    if previous is not None and goes_on:
-        _check_unchanged(params, previous, model_dir)
+    known = previous if previous and previous.model == model.name else None
+    if known:
+        _check_unchanged(params, known, model_dir)
     if model.transform_net:
-        targets = open_style_targets(params, model_dir, previous if goes_on else None)
+        targets = open_style_targets(params, model_dir, known)
         return Companions({'styles': targets.styles}, {STYLE: targets.perceptual_loss.save})
-    if getattr(params, 'judge', '') and not (goes_on and (model_dir / JUDGE).exists()):
+    if getattr(params, 'judge', '') and not (known and (model_dir / JUDGE).exists()):
         return Companions(files={JUDGE: open_judge(params).save})
     return Companions()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.model import Task
+from estimator_lab.models.boltzmann.machine import BERNOULLI
 
 _NOT_SHOWN = ('global_step', keys.TOTAL_EXAMPLES, keys.MAJORITY_SHARE, keys.MEAN_IMAGE_ERROR)
 _ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
@@ -75,10 +76,10 @@ is probably unsuitable; try --hparams=learning_rate=..., which examples/learning
         'the learning rate is probably unsuitable; try --hparams=learning_rate=..., which '
         'examples/learning_rate.py finds.'
     )
-    of_machine = getattr(params, 'visible_units', '') == 'bernoulli'
+    is_binary = getattr(params, 'visible_units', '') == BERNOULLI
     if metrics['global_step'] < _FEW_STEPS:
         rate = 'it has taken few steps only; try more --epochs.'
-    elif of_machine and keys.RECONSTRUCTION_ERROR in metrics:
+    elif is_binary and keys.RECONSTRUCTION_ERROR in metrics:
         rate = f'{_GREY}, else another learning_rate, which examples/learning_rate.py finds.'
     majority = metrics.get(keys.MAJORITY_SHARE, 0.0)
     # Two standard errors: guesses are also better than that by chance.
@@ -93,8 +94,11 @@ is probably unsuitable; try --hparams=learning_rate=..., which examples/learning
     if metrics.get(keys.DIVERSITY, 1.0) < _ALIKE:
         return f'Samples are all alike: {rate}'
     if pretrained.get(keys.DIVERSITY, 1.0) < _ALIKE:
-        longer = 'a higher --hparams=pretrain_epochs=..., or pretrain_learning_rate'
-        return f'Samples are all alike: {f"{_GREY}, else" if of_machine else "try"} {longer}.'
+        start = f'{_GREY}, else' if is_binary else 'try'
+        return (
+            f'Samples are all alike: {start} a higher --hparams=pretrain_epochs=..., or '
+            'pretrain_learning_rate.'
+        )
     if keys.FLOATS_PER_IMAGE in metrics and examples and params.kind == 'dense':
         return _few_images(params, examples)
     return ''
