@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import sync, sync_folder
 from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.base.progress import Progress, clock, doing
@@ -225,24 +224,13 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
 
     Args:
       record: what experiment.json says; None to write none.
-      least: the global step at which training goes on. TensorFlow takes a list of checkpoints that it can't
-        read for none, and would begin anew.
     """
 
-    def __init__(self, folder: Path, record: Record | None = None, least: int = 0) -> None:
-        self._folder, self._record, self._least = folder, record, least
+    def __init__(self, folder: Path, record: Record | None = None) -> None:
+        self._folder, self._record = folder, record
 
     def before_save(self, session: Any, global_step_value: int) -> None:
-        """Writes the record, once: a checkpoint is never without it.
-
-        Raises:
-          DataError: the checkpoint to go on from was not restored.
-        """
-        if global_step_value < self._least:
-            raise DataError(
-                f'The list of checkpoints in {self._folder} could not be read, so the checkpoint of step '
-                f'{self._least} was not restored: start again.'
-            )
+        """Writes the record, once: a checkpoint is never without it."""
         if self._record:
             write_record(self._folder, self._record)
             self._record = None

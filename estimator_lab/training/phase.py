@@ -253,7 +253,7 @@ def _train_hooks(
     together = plan.settings.batch_size * cluster.batches_a_step
     hooks: list[Any] = [
         StopTrainingHook(watch.switch, watch, lambda: reports.evaluations.are_enough, follows),
-        PositionHook(folder, phase.resumption.input, together, cluster.is_chief or follows),
+        PositionHook(folder, phase.resumption.input, together, cluster.is_chief or follows, phase.start),
     ]
     if progress:
         hooks.append(progress)
@@ -267,7 +267,7 @@ def _listeners(plan: Plan, phase: PhasePlan) -> list[Any]:
     if plan.cluster.strategy:  # for which Estimator has none
         return []
     record = phase.record if plan.cluster.is_chief else None
-    return [CheckpointListener(phase.folder, record, phase.start)]
+    return [CheckpointListener(phase.folder, record)]
 
 
 def _evaluation_hook(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.runs.model import step_of
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.runs.safe_paths import newest_checkpoint
@@ -19,18 +20,22 @@ CONSUMED = 'input/consumed'
 
 @dataclass(eq=False)
 class PositionHook(tf.train.SessionRunHook):
-    """Keeps the position in the checkpoints of a phase.
+    """Keeps the position in the checkpoints of a phase, and saves none unless the newest one was restored.
+
+    TensorFlow takes a list of checkpoints that it can't read for none: it would begin anew, and overwrite.
 
     Attributes:
       examples: that a step of this process consumes; of all processes together where they take each step
         together.
       sets: whether this process sets the position at which the phase goes on; others get it from the chief.
+      start: the global step at which the phase goes on.
     """
 
     folder: Path
     record: InputRecord
     examples: int
     sets: bool
+    start: int = 0
 
     def begin(self) -> None:
         """Creates the variable; Estimator's Saver, which is built later, includes it."""
@@ -46,6 +51,9 @@ class PositionHook(tf.train.SessionRunHook):
         self._set = tf.group(tf.assign(self._variable, self._given))
         self._add = tf.group(tf.assign_add(self._variable, tf.constant(self.examples, tf.int64)))
         self._step = tf.train.get_global_step()
+        (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
+        # No hook can precede the first save under every strategy.
+        self._save, saver.save = saver.save, self._save_if_restored
         checkpoint = newest_checkpoint(self.folder)
         if checkpoint and not tf.train.load_checkpoint(checkpoint).has_tensor(CONSUMED):
             self._restore_without()
@@ -58,6 +66,14 @@ class PositionHook(tf.train.SessionRunHook):
     def before_run(self, run_context: Any) -> Any:
         """Requests the increase in the same step."""
         return tf.train.SessionRunArgs(self._add)
+
+    def _save_if_restored(self, session: Any, *args: Any, **kwargs: Any) -> Any:
+        if int(session.run(self._step)) < self.start:
+            raise DataError(
+                f'The list of checkpoints in {self.folder} could not be read, so the checkpoint of step '
+                f'{self.start} was not restored: start again.'
+            )
+        return self._save(session, *args, **kwargs)
 
     def _restore_without(self) -> None:
         """Lets a checkpoint of an older version, which lacks the variable, be restored."""

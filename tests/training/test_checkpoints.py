@@ -7,10 +7,11 @@ import pytest
 from tensorflow.python.training import session_manager
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.runs.record import Record, read_record
+from estimator_lab.runs.record import InputRecord, Record, read_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training.hooks import CheckpointListener
+from estimator_lab.training.position import PositionHook
 
 
 def model_fn(features, labels, mode):
@@ -41,19 +42,24 @@ def test_each_file_of_a_checkpoint_is_synced_and_then_the_list_and_the_folder(tm
     assert set(last[:3]) == files and last[3:] == [tmp_path / 'checkpoint', tmp_path]
 
 
-def test_a_list_that_cannot_be_read_once_does_not_begin_a_run_anew(tmp_path, monkeypatch):
-    """TensorFlow takes it for none; the checkpoints that are there must survive."""
-    run = tf.estimator.RunConfig(save_checkpoints_steps=2)
+@pytest.mark.parametrize('mirrored', [False, True])
+def test_a_list_that_cannot_be_read_once_does_not_begin_a_run_anew(tmp_path, monkeypatch, mirrored):
+    """TensorFlow takes it for none; the checkpoints that are there must survive, under a strategy as well."""
+    strategy = tf.distribute.MirroredStrategy() if mirrored else None
+    run = tf.estimator.RunConfig(save_checkpoints_steps=2, train_distribute=strategy)
     estimator = tf.estimator.Estimator(model_fn, str(tmp_path), run)
 
     def input_fn():
         return tf.data.Dataset.from_tensors(0).repeat()
 
-    estimator.train(input_fn, max_steps=4)
+    def hook(start):
+        return PositionHook(tmp_path, InputRecord(), 1, sets=True, start=start)
+
+    estimator.train(input_fn, max_steps=4, hooks=[hook(0)])
     before = {path.name: path.read_bytes() for path in tmp_path.glob('[cm]*')}
     monkeypatch.setattr(session_manager.checkpoint_management, 'get_checkpoint_state', lambda *names: None)
     with pytest.raises(DataError, match='the checkpoint of step 4 was not restored: start again'):
-        estimator.train(input_fn, max_steps=6, saving_listeners=[CheckpointListener(tmp_path, least=4)])
+        estimator.train(input_fn, max_steps=6, hooks=[hook(4)])
     assert {path.name: path.read_bytes() for path in tmp_path.glob('[cm]*')} == before
 
 
