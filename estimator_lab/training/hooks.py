@@ -15,7 +15,7 @@ from estimator_lab.data.archives import Say
 from estimator_lab.runs.record import Record, write_record
 from estimator_lab.runs.summary import layer_sizes, summary_lines
 from estimator_lab.tf1 import tf
-from estimator_lab.training.cluster import Watch
+from estimator_lab.training.watch import Watch
 
 _UPDATES = 10  # of the progress line, whose speed is shown
 

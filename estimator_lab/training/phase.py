@@ -21,7 +21,7 @@ from estimator_lab.runs.precision import session_config
 from estimator_lab.runs.record import read_record, write_record
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
-from estimator_lab.training.cluster import Watch, check_agreement
+from estimator_lab.training.cluster import check_agreement
 from estimator_lab.training.evaluations import Evaluations, export_at_the_end, make_exporters
 from estimator_lab.training.hooks import (
     CheckpointListener,
@@ -34,6 +34,7 @@ from estimator_lab.training.hooks import (
 from estimator_lab.training.phases import PhasePlan, Plan, saved_step
 from estimator_lab.training.position import PositionHook, position_of
 from estimator_lab.training.warm_start import warm_start_settings
+from estimator_lab.training.watch import Watch
 
 _CHECKPOINTS_A_PHASE = 5
 _MOST_STEPS_BETWEEN_CHECKPOINTS = 2000

@@ -15,8 +15,9 @@ from estimator_lab.data.archives import Identity
 from estimator_lab.data.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.record import InputRecord, Record
 from estimator_lab.tf1 import tf
-from estimator_lab.training.cluster import Cluster, Watch, check_agreement, read_cluster
+from estimator_lab.training.cluster import Cluster, check_agreement, read_cluster
 from estimator_lab.training.settings import Settings
+from estimator_lab.training.watch import Watch
 from tests.support.cluster import free_ports
 
 pytestmark = pytest.mark.once
