@@ -61,7 +61,8 @@ def main(settings: Settings, line: command.CommandLine) -> int:
     result = _train(plan)
     if cluster.is_chief or result.metrics:
         return _conclude(plan, result, line)
-    _say(f'The {cluster.task_type} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
+    ended = 'stopped' if result.interrupted else 'ended'
+    _say(f'The {cluster.task_type} has {ended}; the newest checkpoint is of step {result.step}.')
     return INTERRUPTED if result.interrupted else 0
 
 

@@ -25,6 +25,7 @@ NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_work
 CHIEF, WORKER, PS, EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
 
 _ADDRESS = re.compile(r'[^\s/@,]+:\d{1,5}')
+_LARGEST_PORT = 65_535
 _LONGEST_SHOWN = 200  # characters
 
 
@@ -137,7 +138,10 @@ def read_cluster(distribution: str) -> Cluster:
     """
     text = os.environ.get('TF_CONFIG', '')
     try:
-        tasks = _tasks_in(json.loads(text or '{}'))
+        given = _with_chief(json.loads(text or '{}'))
+        tasks = _tasks_in(given)
+        if tasks:
+            os.environ['TF_CONFIG'] = json.dumps(given)
         with contextlib.nullcontext() if text else without_cluster():
             config = tf.estimator.RunConfig(model_dir='model_dir')
     except (ValueError, TypeError, AttributeError, LookupError, RuntimeError, OverflowError) as error:
@@ -156,6 +160,16 @@ def read_cluster(distribution: str) -> Cluster:
     return found
 
 
+def _with_chief(given: Any) -> Any:
+    """Returns a TF_CONFIG whose chief has that name, not that of earlier versions of TensorFlow, master."""
+    cluster, task = given.get('cluster', {}), given.get('task', {})
+    if 'master' not in cluster or CHIEF in cluster:
+        return given
+    renamed = {CHIEF if job == 'master' else job: addresses for job, addresses in cluster.items()}
+    job = CHIEF if task.get('type') == 'master' else task.get('type')
+    return {**given, 'cluster': renamed, 'task': {**task, 'type': job}}
+
+
 def _tasks_in(given: Mapping[str, Any]) -> dict[str, list[str]]:
     """Returns the addresses by task type; raises ValueError for unusable ones that RunConfig accepts."""
     tasks: dict[str, list[str]] = tf.train.ClusterSpec(given.get('cluster', {})).as_dict()
@@ -164,8 +178,14 @@ def _tasks_in(given: Mapping[str, Any]) -> dict[str, list[str]]:
         if name not in (CHIEF, WORKER, PS, EVALUATOR):
             raise ValueError(f'the job {name!r} is unknown; known are chief, worker, ps and evaluator')
     for address in addresses:
+        shown = repr(address[:_LONGEST_SHOWN])
         if not _ADDRESS.fullmatch(address) or addresses.count(address) > 1:
-            raise ValueError(f'each task needs a "host:port" of its own, not {address[:_LONGEST_SHOWN]!r}')
+            raise ValueError(f'each task needs a "host:port" of its own, not {shown}')
+        if not 1 <= int(address.rpartition(':')[2]) <= _LARGEST_PORT:
+            raise ValueError(f'the port of {shown} is not a number from 1 to {_LARGEST_PORT}')
+    index = given.get('task', {}).get('index', 0)
+    if isinstance(index, bool) or not isinstance(index, int | str):
+        raise ValueError(f'the index of the task is {str(index)[:_LONGEST_SHOWN]}, not a whole number')
     return tasks
 
 

@@ -79,7 +79,18 @@ class ProgressHook(tf.train.SessionRunHook):
         loss = tf.get_collection(tf.GraphKeys.LOSSES)[-1]
         self._fetches = {'step': tf.train.get_global_step(), 'loss': loss}
         self._writer = tf.summary.FileWriterCache.get(self.output_dir)
+        self._last_step = 0
         self.restart()
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Says how many steps are lost, if this session replaces one whose parameter server is gone."""
+        step = int(session.run(self._fetches['step']))
+        if step < self._last_step:
+            self.say(
+                f'Back from step {self._last_step} to {step}, of the newest checkpoint: a parameter server '
+                'was lost, and its weights with it.'
+            )
+        self._last_step = step
 
     def restart(self) -> None:
         """Forgets the steps so far, after an evaluation, whose time does not count."""
@@ -97,7 +108,7 @@ class ProgressHook(tf.train.SessionRunHook):
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Shows the progress, and writes the two rates every `every_n_steps` steps."""
         # The step may be read before or after its update: off by one is good enough for the summaries.
-        step = int(run_values.results['step'])
+        step = self._last_step = int(run_values.results['step'])
         if self._timer.should_trigger_for_step(step):
             self._write_rates(step)
         if self._status is None or (self._updates and not self._status.is_due()):

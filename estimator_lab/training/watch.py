@@ -8,7 +8,7 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from estimator_lab.base.errors import LabError
@@ -16,11 +16,60 @@ from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.data.archives import Say
 from estimator_lab.training.cluster import CHIEF, EVALUATOR, MULTI_WORKER, PS, WORKER, Cluster
 
+_CHIEF = f'{CHIEF} 0'
 _POLL_SECONDS, _CONNECT_SECONDS = 1.0, 1.0
 _QUIET_SECONDS = 3.0  # of a task that is gone; less than a restarted one needs to import TensorFlow
 _SAID_EVERY_SECONDS = 60.0
 _STEP_SECONDS = 4.0  # after a signal, for the step to end; others go on meanwhile, for the chief to save
 _SAVE_SECONDS = 25.0  # after a signal, for the chief to save: Kubernetes kills after 30 s
+
+
+class Partners:
+    """The tasks without which this one can't go on.
+
+    Attributes:
+      addresses: 'host:port' by task, such as 'ps 0'.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        others = WORKER if cluster.distribution == MULTI_WORKER else PS
+        types = [CHIEF, others] if cluster.trains else [CHIEF]
+        self.addresses = {
+            f'{job} {number}': address
+            for job in types
+            for number, address in enumerate(cluster.tasks.get(job, ()))
+            if f'{job} {number}' != cluster.name
+        }
+        self._silent_since: dict[str, float] = {}
+
+    def poll(self) -> None:
+        """Asks each task whether it answers."""
+        silent = [name for name, address in self.addresses.items() if not _answers(address)]
+        # Not since a task was last heard: this process may have been stopped meanwhile.
+        self._silent_since = {name: self._silent_since.get(name, time.monotonic()) for name in silent}
+
+    def answers(self, name: str) -> bool:
+        """Whether a task answered the last poll."""
+        return name in self.addresses and name not in self._silent_since
+
+    @property
+    def gone(self) -> list[str]:
+        """The tasks that have been silent for some seconds."""
+        now = time.monotonic()
+        return [name for name, since in self._silent_since.items() if now - since > _QUIET_SECONDS]
+
+    def named(self, names: Iterable[str]) -> str:
+        """Returns tasks with their addresses, for a message."""
+        return ', '.join(f'{name} ({self.addresses[name]})' for name in names)
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(':')
+    try:
+        with socket.create_connection((host.strip('[]'), int(port)), _CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 @dataclass
@@ -56,6 +105,7 @@ class Watch:
           Exception: whatever `work` raised.
         """
         _check_port(self.cluster)
+        partners = Partners(self.cluster)
         errors: list[BaseException] = []
 
         def run() -> None:
@@ -67,75 +117,59 @@ class Watch:
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        partners = _partners(self.cluster)
-        silent_since: dict[str, float] = {}
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
-            silent = [name for name, address in partners.items() if not _answers(address)]
-            # Not since a task was last heard: this process may have been stopped meanwhile.
-            silent_since = {name: silent_since.get(name, time.monotonic()) for name in silent}
-            if thread.is_alive() and self._is_over(partners, silent_since):
-                return
+            if not thread.is_alive():
+                break
+            partners.poll()
+            self._check_stop(partners)
+            self._check_settings(partners)
+            gone = [] if self.is_over else partners.gone
+            if _CHIEF in gone and self.cluster.task_type != EVALUATOR and self.is_finished():
+                return  # training has ended without this process
+            if self.has_begun:
+                gone = self._needed(gone, partners)
+            if gone:
+                self._say_waiting(partners.named(gone))
         if errors:
             raise errors[0]
 
-    def _is_over(self, partners: Mapping[str, str], silent_since: Mapping[str, float]) -> bool:
-        """Whether this process need not wait for its work.
-
-        `partners` are the addresses of the tasks without which it can't go on.
-        """
-        now, chief = time.monotonic(), f'{CHIEF} 0'
-        gone = [name for name, since in silent_since.items() if now - since > _QUIET_SECONDS]
-        self._check_stop(now, is_alone=len(silent_since) == len(partners))
-        if not (self._is_checked or self.cluster.is_chief or chief in silent_since):
-            self._is_checked = True
-            self.check()
-        if self.is_over or not gone:
-            return False
-        if chief in gone and self.cluster.task_type != EVALUATOR and self.is_finished():
-            return True  # training has ended without this process
-        names = ', '.join(f'{name} ({partners[name]})' for name in gone)
-        if self.has_begun and self.cluster.distribution == MULTI_WORKER:
-            self.switch.check()
-            raise LabError(
-                f'{names} is gone, and without it no step is possible. Start all processes again: training '
-                'goes on from the newest checkpoint.'
-            )
-        if not self.has_begun and now - self._said > _SAID_EVERY_SECONDS:
-            self._said = now
-            self.say(f'Waiting for      {names}')
-        return False
-
-    def _check_stop(self, now: float, is_alone: bool) -> None:
+    def _check_stop(self, partners: Partners) -> None:
         """Raises Interrupted if the switch has been on for longer than the work may take to end by itself."""
         if not self.switch.on:
             return
+        now = time.monotonic()
         self._stopped = self._stopped or now
         patience = 0.0
         if self.is_over:
             patience = _SAVE_SECONDS
-        elif self.has_begun or (self.cluster.task_type == PS and not is_alone):
+        elif self.has_begun or (
+            self.cluster.task_type == PS and any(map(partners.answers, partners.addresses))
+        ):
             patience = _STEP_SECONDS
         if now - self._stopped >= patience:
             self.switch.check()
 
+    def _check_settings(self, partners: Partners) -> None:
+        if partners.answers(_CHIEF) and not self._is_checked:
+            self._is_checked = True
+            self.check()
 
-def _partners(cluster: Cluster) -> dict[str, str]:
-    """Returns the tasks, with their addresses, without which this one can't go on."""
-    others = WORKER if cluster.distribution == MULTI_WORKER else PS
-    types = [CHIEF, others] if cluster.trains else [CHIEF]
-    every = {f'{one} {n}': address for one in types for n, address in enumerate(cluster.tasks.get(one, ()))}
-    every.pop(cluster.name, None)
-    return every
+    def _needed(self, gone: Sequence[str], partners: Partners) -> list[str]:
+        """Returns the tasks for which this one waits; raises LabError if no step is possible any more."""
+        if gone and self.cluster.distribution == MULTI_WORKER:
+            self.switch.check()
+            raise LabError(
+                f'{partners.named(gone)} is gone, and without it no step is possible. Start all processes '
+                'again: training goes on from the newest checkpoint.'
+            )
+        return [name for name in gone if name != _CHIEF]  # workers at their own pace go on without it
 
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(':')
-    try:
-        with socket.create_connection((host.strip('[]'), int(port)), _CONNECT_SECONDS):
-            return True
-    except OSError:
-        return False
+    def _say_waiting(self, names: str) -> None:
+        now = time.monotonic()
+        if now - self._said > _SAID_EVERY_SECONDS:
+            self._said = now
+            self.say(f'Waiting for      {names}')
 
 
 def _check_port(cluster: Cluster) -> None:

@@ -46,6 +46,19 @@ def read(monkeypatch):
         ({'cluster': 3}, 'TF_CONFIG: '),
         ({'cluster': {'chief': ['h']}, 'task': CHIEF}, 'needs a "host:port" of its own, not \'h\''),
         ({'cluster': {'chief': ['h:1'], 'ps': ['h:1']}, 'task': CHIEF}, "of its own, not 'h:1'"),
+        (
+            {'cluster': {'chief': ['h:0'], 'ps': ['h:1']}, 'task': CHIEF},
+            "'h:0' is not a number from 1",
+        ),
+        (
+            {'cluster': {'chief': ['h:99999'], 'ps': ['h:1']}, 'task': CHIEF},
+            "'h:99999' is not a number from 1",
+        ),
+        (
+            {'cluster': TASKS, 'task': {'type': 'worker', 'index': 0.5}},
+            'task is 0.5, not a whole number',
+        ),
+        ({'cluster': TASKS, 'task': {'type': 'worker', 'index': True}}, 'task is True, not'),
         ({'cluster': {**TASKS, 'boss': ['b:1']}, 'task': CHIEF}, "the job 'boss' is unknown"),
         ({'cluster': {'worker': ['h:1']}, 'task': CHIEF}, 'must have one "chief" node'),
         ({'cluster': {'chief': ['h:1', 'h:2']}, 'task': CHIEF}, 'must have only one "chief" node'),
@@ -98,6 +111,15 @@ def test_tasks(read):
     assert synchronous.shard(12) == WorkerShard(1, 3, 12) and not synchronous.has_own_pace
     evaluator = replace(synchronous, task_type='evaluator')
     assert evaluator.strategy is None and evaluator.batches_a_step == 3
+
+
+def test_the_chief_may_be_called_master(read):
+    """As in the TF_CONFIG of TensorFlow 1.4 to 1.15 and of its job schedulers."""
+    cluster = {'master': ['h0:1'], 'worker': ['h1:1'], 'ps': ['h3:1']}
+    chief = read({'cluster': cluster, 'task': {'type': 'master', 'index': 0}})
+    assert chief.name == 'chief 0' and chief.is_chief and tf.estimator.RunConfig().is_chief
+    worker = read({'cluster': cluster, 'task': {'type': 'worker', 'index': 0}})
+    assert worker.name == 'worker 0' and worker.tasks['chief'] == ['h0:1']
 
 
 @pytest.mark.parametrize('tf_config', ['', '{}', '{"task": {}}', '{"environment": "cloud"}'])
@@ -159,6 +181,16 @@ def test_it_says_once_for_whom_it_waits(work):
     one.run(work.wait)
     (line,) = said
     assert line.startswith('Waiting for      chief 0 (127.0.0.1:') and ', ps 0 (127.0.0.1:' in line
+
+
+@pytest.mark.parametrize('job', ['chief', 'worker'])
+def test_it_says_that_the_parameter_server_of_a_running_training_is_gone(work, listener, job):
+    one, said = watch(job, **({} if job == 'chief' else {'chief': address_of(listener)}))
+    one.has_begun = True
+    threading.Timer(6, work.set).start()
+    one.run(work.wait)
+    (line,) = said
+    assert line.startswith('Waiting for      ps 0 (127.0.0.1:')
 
 
 @pytest.mark.parametrize('job', ['ps', 'chief', 'worker', 'evaluator'])
