@@ -11,6 +11,7 @@ Examples:
 
 import dataclasses
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,8 @@ def fit(
 ) -> 'Run':
     """Trains a model, as `python -m estimator_lab.train` does; goes on where an earlier training stopped.
 
-    Ctrl-C ends it after a checkpoint: `result.interrupted` of what it returns tells.
+    Ctrl-C ends it after a checkpoint: `result.interrupted` of what it returns tells. SIGTERM and SIGHUP end
+    it likewise, and then the program, unless it handles them.
 
     Examples:
         ```python
@@ -116,6 +118,8 @@ def fit(
     say = say or (lambda line: None)
     chosen = with_built_in_faces(chosen, say)
     result = train(make_plan(chosen, say))
+    if result.signal not in (0, signal.SIGINT):
+        signal.raise_signal(result.signal)
     return open_run(chosen.model_dir, result)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from estimator_lab.base import command
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.interrupts import INTERRUPTED
+from estimator_lab.base.interrupts import interrupted_status
 from estimator_lab.base.progress import say as _say
 from estimator_lab.base.progress import say_lines
 from estimator_lab.base.urls import hide_secrets
@@ -63,7 +63,7 @@ def main(settings: Settings, line: command.CommandLine) -> int:
         return _conclude(plan, result, line)
     ended = 'stopped' if result.interrupted else 'ended'
     _say(f'The {cluster.task_type} has {ended}; the newest checkpoint is of step {result.step}.')
-    return INTERRUPTED if result.interrupted else 0
+    return interrupted_status() if result.interrupted else 0
 
 
 def _check_files(name: str, paths: Sequence[str]) -> None:
@@ -134,7 +134,7 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
         saved = f'; saved in {result.checkpoint}' if result.checkpoint else ''
         _say(f'Stopped at step {result.step} of {result.max_steps}{saved}')
         _say(f'Go on with       {_command(line)}')
-        return INTERRUPTED
+        return interrupted_status()
     if result.step < result.max_steps and not result.stopped_early:
         _say(f'The data ended at step {result.step} of {result.max_steps}.')
     if result.metrics:

@@ -44,7 +44,7 @@ def stopped(process, number):
     begun = time.monotonic()
     process.send_signal(number)
     shown = process.communicate(timeout=600)
-    assert process.returncode == 130, shown
+    assert process.returncode == 128 + number, shown
     return *shown, time.monotonic() - begun
 
 
@@ -60,6 +60,49 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(archive, tmp_path, started):
     assert re.search(r'^Go on with +\S+ -m estimator_lab.train .*--data', out, re.MULTILINE)
     out, err = started('estimator_lab.train', *flags, f'--max_steps={step + 2}').communicate(timeout=600)
     assert f'Training         step {step} to {step + 2}' in out and err == ''
+
+
+PROGRAM = """
+import signal, sys, threading
+from pathlib import Path
+from estimator_lab import api
+data, folder, handles = sys.argv[1:]
+if handles == 'True':
+    signal.signal(signal.SIGTERM, lambda *ignored: print('handled'))
+hook = threading.excepthook
+run = api.fit('cnn', data, model_dir=folder, image_size=8, hparams='{small}', max_steps=100_000, say=print)
+assert threading.excepthook is hook
+print('went on', run.result.interrupted)
+"""
+
+
+@pytest.mark.parametrize(
+    ('number', 'handles', 'status', 'lines'),
+    [
+        (signal.SIGTERM, False, -signal.SIGTERM, []),
+        (signal.SIGTERM, True, 0, ['handled', 'went on True']),
+        (signal.SIGINT, False, 0, ['went on True']),
+    ],
+)
+def test_a_signal_reaches_a_program_after_fit_has_saved(archive, tmp_path, number, handles, status, lines):
+    (tmp_path / 'program.py').write_text(PROGRAM.format(small=SMALL))
+    process = Process(
+        [str(tmp_path / 'program.py'), str(archive), str(tmp_path / 'run'), str(handles)],
+        *(tmp_path / 'out', tmp_path / 'err'),
+    )
+    wait_for(lambda: newest(tmp_path / 'run') == 0, process)
+    time.sleep(2)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=600)
+    assert (process.returncode, err) == (status, ''), (out, err)
+    assert [line for line in out.splitlines() if line in ('handled', 'went on True')] == lines
+    assert newest(tmp_path / 'run') > 0
+
+
+def newest(folder):
+    """Returns the step of the newest checkpoint; -1 without one."""
+    path = folder / 'checkpoint'
+    return int(re.search(r'ckpt-(\d+)', path.read_text())[1]) if path.exists() else -1
 
 
 def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path, started):

@@ -24,7 +24,7 @@ from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.files import why_unread
 from estimator_lab.base.flags import define_flags, parse_error, read_flags
-from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
+from estimator_lab.base.interrupts import ended_by_signals, interrupted_status, leave
 from estimator_lab.base.process import hide_import_messages, hide_optional_packages
 from estimator_lab.base.progress import (
     check_said,
@@ -90,14 +90,17 @@ class Command:
     prints_rows: bool = False
 
     def run(self) -> NoReturn:
-        """Parses `sys.argv`, runs `main` and exits: 0, 1 for bad data, 2 for bad flags, 130 after Ctrl-C."""
+        """Parses `sys.argv`, runs `main` and exits.
+
+        The status is 0, 1 for bad data, 2 for bad flags, 130 after Ctrl-C, and 143 after SIGTERM.
+        """
         try:
             with ended_by_signals() as stopped:
                 status = self._run(stopped)
                 if stopped.is_set():
                     leave(status or 0)
         except KeyboardInterrupt:  # a second signal
-            leave(INTERRUPTED)
+            leave(interrupted_status())
         sys.exit(status)
 
     def run_and_leave(self) -> NoReturn:
@@ -227,7 +230,7 @@ def sentence_and_status(error: BaseException) -> tuple[str, int]:
         where = f'{error.filename!r} cannot be used' if error.filename else 'The system reports an error'
         return f'{where}: {error.strerror or error}.', 1
     if isinstance(error, KeyboardInterrupt):
-        return 'Stopped.', INTERRUPTED
+        return 'Stopped.', interrupted_status()
     return ' '.join(str(error).split()), 1
 
 

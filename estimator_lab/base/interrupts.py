@@ -17,9 +17,6 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 T = TypeVar('T')
 
-INTERRUPTED = 130
-"""Exit status of an interrupted command: 128 + SIGINT, as a shell reports it."""
-
 _EXIT_SECONDS = 4.0  # from the first signal to the end of a command that has nothing to save
 _SECOND_SIGNAL_SECONDS = 0.5  # for the main thread to end by itself
 
@@ -33,6 +30,7 @@ class _Arrival(NamedTuple):
 
 
 _stop_requested = threading.Event()
+_stop_signal = 0  # the first since the outermost block of `handled` began; 0 for none
 _inputs: set['SimpleQueue[_Arrival]'] = set()
 _handling = 0  # blocks of `handled`, one within the other
 _saving = 0  # runs that a signal ends by themselves, because they have something to save
@@ -43,9 +41,14 @@ def stops_within(seconds: float) -> bool:
     return _stop_requested.wait(seconds)
 
 
-def stop_requested() -> bool:
-    """Whether a signal that `handled` hears has asked to stop, even if its exception was swallowed."""
-    return _stop_requested.is_set()
+def stop_signal() -> int:
+    """Returns the first signal that `handled` heard, even if its exception was swallowed; 0 for none."""
+    return _stop_signal
+
+
+def interrupted_status() -> int:
+    """Returns the exit status of an interrupted command as a shell reports it: 128 + the signal's number."""
+    return 128 + (_stop_signal or signal.SIGINT)
 
 
 def _stop_signals() -> list[signal.Signals]:
@@ -63,10 +66,12 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
 
     `handler` is called in the main thread, as for `signal.signal`; `hear` in another thread, at once.
     """
-    global _handling
+    global _handling, _stop_signal
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    if not _handling:
+        _stop_signal = 0
     _handling += 1
     before = {number: signal.getsignal(number) for number in _stop_signals()}
     ours, theirs = os.pipe()
@@ -78,13 +83,18 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
             if outer >= 0:
                 with contextlib.suppress(OSError):  # it is full
                     os.write(outer, heard)
+            _note(heard[0])
             _end_inputs()
             hear()
+
+    def handle(number: int, frame: object) -> None:
+        _note(number)  # the other thread may be late
+        handler(number, frame)
 
     thread = threading.Thread(target=listen, daemon=True, name='signals')
     thread.start()
     for number in before:
-        signal.signal(number, handler)
+        signal.signal(number, handle)
     try:
         yield
     finally:
@@ -103,8 +113,8 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
 def ended_by_signals() -> Iterator[threading.Event]:
     """Ends a command that a signal asks to stop: by a KeyboardInterrupt in the block, if that is possible.
 
-    If not, as native code runs, the process exits after four seconds with status 130, and at a second signal
-    at once. A run within `saves` may take its time at the first signal.
+    If not, as native code runs, the process exits after four seconds with `interrupted_status`, and at a
+    second signal at once. A run within `saves` may take its time at the first signal.
 
     Yields:
       An event that tells whether a signal was heard.
@@ -163,7 +173,7 @@ def _exit(is_second: bool) -> None:
     if is_second or not _saving:
         with contextlib.suppress(OSError):
             os.write(2, b'error: Stopped.\n')
-        os._exit(INTERRUPTED)
+        os._exit(interrupted_status())
 
 
 def _daemon_timer(seconds: float, function: Callable[..., object], argument: object) -> threading.Timer:
@@ -171,6 +181,11 @@ def _daemon_timer(seconds: float, function: Callable[..., object], argument: obj
     timer.daemon = True
     timer.start()
     return timer
+
+
+def _note(number: int) -> None:
+    global _stop_signal
+    _stop_signal = _stop_signal or number
 
 
 def _end_inputs() -> None:
@@ -228,11 +243,13 @@ class StopSwitch:
 
     Attributes:
       on: whether it is.
+      number: of the signal that turned it on; 0 before.
       may_leave: whether the first signal may raise Interrupted at once, as nothing unsaved was learned.
     """
 
     def __init__(self) -> None:
         self.on = False
+        self.number = 0
         self.may_leave = False
         self._handled = 0
 
@@ -256,8 +273,11 @@ class StopSwitch:
             self.on = True
 
         with saves(), handled(turn_on, hear):
-            self.on = self.on or stop_requested()
-            yield self
+            self.on = self.on or bool(stop_signal())
+            try:
+                yield self
+            finally:
+                self.number = stop_signal()
 
     def check(self) -> None:
         """Raises Interrupted if the switch is on."""

@@ -33,7 +33,7 @@ class Result:
       checkpoint: path of the newest checkpoint.
       step: its global step.
       max_steps: the global step at which training ends.
-      interrupted: whether the user stopped it.
+      signal: number of the signal by which the user stopped it; 0 if it was not stopped.
       stopped_early: whether --early_stopping ended it before `max_steps`.
       bad_images: different images of --data that could not be decoded.
     """
@@ -45,9 +45,14 @@ class Result:
     checkpoint: str
     step: int
     max_steps: int
-    interrupted: bool
+    signal: int
     stopped_early: bool
     bad_images: int
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped it."""
+        return bool(self.signal)
 
 
 def train(plan: Plan) -> Result:
@@ -68,6 +73,7 @@ def train(plan: Plan) -> Result:
     pretrained: Mapping[str, float] = {}
     reports = [open_reports(plan, phase) for phase in plan.phases]
     with (
+        _silent_event_files(),
         _alone(plan),
         deterministic_operations() if plan.settings.deterministic else contextlib.nullcontext(),
     ):
@@ -93,7 +99,7 @@ def train(plan: Plan) -> Result:
         checkpoint=_newest_checkpoint(plan),
         step=step,
         max_steps=plan.max_steps,
-        interrupted=switch.on,
+        signal=switch.number,
         stopped_early=step < plan.max_steps and is_over,
         bad_images=sum(report.bad.count for report in reports),
     )
@@ -165,19 +171,26 @@ def _newest_checkpoint(plan: Plan) -> str:
 
 @functools.cache
 def _close_event_files_at_exit() -> None:
-    """Makes the end of the process, also by `interrupts.leave`, write what event files still buffer.
-
-    The thread that writes them shows a traceback if the disk is full: no longer, as an error says that.
-    """
-    show = threading.excepthook
-
-    def show_others(found: Any) -> None:
-        if type(found.thread).__name__ != '_EventLoggerThread':
-            show(found)
+    """Makes the end of the process, also by `interrupts.leave`, write what event files still buffer."""
 
     def close() -> None:
-        with contextlib.suppress(Exception):  # of a full disk, which has been reported
+        with contextlib.suppress(Exception), _silent_event_files():  # of a full disk, which has been reported
             tf.summary.FileWriterCache.clear()
 
-    threading.excepthook = show_others
     atexit.register(close)
+
+
+@contextlib.contextmanager
+def _silent_event_files() -> Iterator[None]:
+    """Hides the tracebacks that threads of event files show if the disk is full: an error says that."""
+    show = threading.excepthook
+
+    def show_others(raised: Any) -> None:
+        if type(raised.thread).__name__ != '_EventLoggerThread':
+            show(raised)
+
+    threading.excepthook = show_others
+    try:
+        yield
+    finally:
+        threading.excepthook = show

@@ -109,7 +109,7 @@ def test_multi_worker_saves_its_last_step(cluster):
     for task in ('worker0', 'chief'):
         run.signal(task, signal.SIGTERM)
         time.sleep(0.2)
-    assert set(run.statuses().values()) == {130}, run.outputs()
+    assert set(run.statuses().values()) == {143}, run.outputs()
     step = int(re.search(r'Stopped at step (\d+) of 100000', run.output('chief'))[1])
     assert run.saved_step() == step > 100
 
