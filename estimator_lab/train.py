@@ -18,7 +18,7 @@ from estimator_lab.training.settings import Settings, with_built_in_faces
 
 if TYPE_CHECKING:
     from estimator_lab.data.archives import Archives
-    from estimator_lab.training.phases import Plan
+    from estimator_lab.training.plan import Plan
     from estimator_lab.training.train import Result
 
 _USAGE = """Trains and evaluates a model on images from tar archives or folders; goes on where it stopped.

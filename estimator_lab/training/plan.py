@@ -1,14 +1,15 @@
 """Settings -> what training will do, checked before anything is written."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.progress import doing
+from estimator_lab.base.settings import settings_in_use
 from estimator_lab.base.suggestions import unknown
-from estimator_lab.core.model import AnyModel
+from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.data.archives import Say, distinct_examples
 from estimator_lab.data.images.augment import parse_augmentation
@@ -16,7 +17,7 @@ from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER
-from estimator_lab.runs.companions import open_companions
+from estimator_lab.runs.companions import Companions, open_companions
 from estimator_lab.runs.opening import unlisted_checkpoint
 from estimator_lab.runs.precision import FLOAT16, FLOAT32, check_precision
 from estimator_lab.runs.record import Record, read_record
@@ -32,12 +33,61 @@ from estimator_lab.training.inputs import (
     open_inputs,
     open_pretraining,
 )
-from estimator_lab.training.phases import Plan, plan_phases
 from estimator_lab.training.settings import Settings
+from estimator_lab.training.stages import Stage, Stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
+_COMPARED = (
+    *('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'freeze', 'seed'),
+)
 _BACKBONE = 'backbone'  # all layers before the last
 _CACHE_MEGABYTES = 256  # of decoded images
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What training will do: one model, its data and its model_dir.
+
+    Attributes:
+      cluster: the part of this process.
+      params: of the model, those that the data decides included.
+      inputs: what the last phase trains and evaluates on.
+      companions: what the model takes from other trained models.
+      stages: its phases, in order; most models have one.
+      warm_start: where the first weights come from; None for random weights, and for a resumed run.
+    """
+
+    settings: Settings
+    say: Say
+    cluster: Cluster
+    model: AnyModel
+    params: Any
+    inputs: Inputs
+    reader: Reader
+    companions: Companions
+    stages: tuple[Stage, ...]
+    warm_start: WarmStart | None
+
+    @property
+    def task(self) -> Task:
+        """What the model learns."""
+        return self.model.task(self.params)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its examples."""
+        return self.inputs.train.kind
+
+    @property
+    def max_steps(self) -> int:
+        """The global step at which training ends."""
+        return self.stages[-1].last_step
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What the user chose and has an effect, by name, for comparison with other runs."""
+        chosen = {name: getattr(self.settings, name) for name in _COMPARED}
+        return {**chosen, **settings_in_use(self.params), 'steps': self.max_steps}
 
 
 def make_plan(settings: Settings, say: Say = print) -> Plan:
@@ -50,37 +100,33 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     prepare_process()
     doing('opening the data')
     cluster = read_cluster(settings.distribution)
-    check_precision(settings.precision)
-    check_exports(settings.export)
     model = find_model(settings.model)
-    params = resolve(model.params, parse_hparams(model.params, settings.hparams))  # before data are read
+    given = resolve(model.params, parse_hparams(model.params, settings.hparams))
     kind = kind_of_data(settings)
-    check_kind(kind, settings, KINDS.values())
-    parse_augmentation(settings.augment, settings.seed)  # reading the archives may take minutes
-    task = model.task(params)
+    _check_settings(settings, kind)  # reading the archives may take minutes
     previous = _read_folder(settings.model_dir)
-    inputs = open_inputs(settings, task, kind, previous.vocabulary if previous else (), say)
-    params = replace(
-        params,
-        image_shape=settings.image_shape,
-        vocabulary=inputs.labels,
-        **_data_params(settings, kind, inputs, previous),
-    )
-    if getattr(params, 'balanced', False):
-        params = replace(params, class_weights=balanced_weights(inputs))
-    frozen = _frozen(settings, model, params)
-    params = replace(params, frozen=frozen, loss_scaling=settings.precision == FLOAT16)
+    inputs = open_inputs(settings, model.task(given), kind, previous.vocabulary if previous else (), say)
+    params = _with_data(given, settings, inputs, previous)
+    params = replace(params, frozen=_frozen(settings, model, params))
     companions = open_companions(model, params, settings.model_dir, previous)
     params = replace(params, **companions.params)
     model.check(params)
-    _check_method(settings, cluster, params, len(model.phases(params)) > 1, bool(model.transform_net))
+    _check_method(settings, cluster, model, params)
     check_enough(inputs, settings, params.smallest_batch)
     pretraining = _open_pretraining(model, params, settings, inputs, say)
-    reader = _open_reader(settings, kind, params, inputs, pretraining)
-    plan = Plan(settings, say, cluster, model, task, params, kind, reader, inputs, companions)
-    plan = replace(plan, phases=plan_phases(plan, pretraining))
-    _check_changes(plan)
-    return replace(plan, warm_start=_warm_start(plan))
+    reader = _open_reader(settings, params, inputs, pretraining)
+    stages = Stages(settings, cluster, model, params, inputs, pretraining).plan()
+    _check_changes(settings, cluster, stages, say)
+    warm_start = _warm_start(settings, model, reader, stages, say)
+    return Plan(settings, say, cluster, model, params, inputs, reader, companions, stages, warm_start)
+
+
+def _check_settings(settings: Settings, kind: Kind) -> None:
+    """Raises FlagError for a setting that can't work, whatever the data."""
+    check_precision(settings.precision)
+    check_exports(settings.export)
+    check_kind(kind, settings, KINDS.values())
+    parse_augmentation(settings.augment, settings.seed)
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
@@ -110,12 +156,25 @@ def _read_folder(model_dir: Path) -> Record | None:
     return previous
 
 
-def _data_params(settings: Settings, kind: Kind, inputs: Inputs, previous: Record | None) -> dict[str, Any]:
-    """Returns the parameters that the data decides, by name; those of a resumed run are in its folder."""
-    if previous is not None and previous.kind == kind.name:
-        return kind.restore(settings.model_dir)
+def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record | None) -> Any:
+    """Returns parameters with those that the data and its settings decide.
+
+    Those of a resumed run are in its folder.
+    """
     train = inputs.train
-    return kind.data_params(settings, lambda: train.order().epoch(0), train.total)
+    if previous is not None and previous.kind == train.kind.name:
+        found = train.kind.restore(settings.model_dir)
+    else:
+        found = train.kind.data_params(settings, lambda: train.order().epoch(0), train.total)
+    if getattr(params, 'balanced', False):
+        found = {**found, 'class_weights': balanced_weights(inputs)}
+    return replace(
+        params,
+        image_shape=settings.image_shape,
+        vocabulary=inputs.labels,
+        loss_scaling=settings.precision == FLOAT16,
+        **found,
+    )
 
 
 def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]:
@@ -132,7 +191,7 @@ def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]
     return tuple(names[: names.index(settings.freeze) + 1])
 
 
-def _check_method(settings: Settings, cluster: Cluster, params: Any, has_phases: bool, paints: bool) -> None:
+def _check_method(settings: Settings, cluster: Cluster, model: AnyModel, params: Any) -> None:
     """Raises FlagError for a method of training that its precision or a cluster excludes."""
     if params.optimizer in SECOND_ORDER:
         if settings.precision != FLOAT32:
@@ -148,8 +207,8 @@ def _check_method(settings: Settings, cluster: Cluster, params: Any, has_phases:
     alone = {
         f'--hparams=accumulate={params.accumulate}': params.accumulate > 1,
         f'--early_stopping={settings.early_stopping}': settings.early_stopping,
-        f'--model={settings.model}': paints,
-        'Pre-training': has_phases,
+        f'--model={settings.model}': bool(model.transform_net),
+        'Pre-training': len(model.phases(params)) > 1,
     }
     for what, is_given in alone.items():
         if is_given and cluster.tasks:
@@ -167,7 +226,7 @@ def _open_pretraining(model: AnyModel, params: Any, settings: Settings, inputs: 
     return inputs
 
 
-def _open_reader(settings: Settings, kind: Kind, params: Any, inputs: Inputs, pretraining: Inputs) -> Reader:
+def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: Inputs) -> Reader:
     options = ReaderOptions(
         image_shape=settings.image_shape,
         decode=settings.decode,
@@ -178,29 +237,31 @@ def _open_reader(settings: Settings, kind: Kind, params: Any, inputs: Inputs, pr
         tokens=getattr(params, 'tokens', ()),
         vocabulary=inputs.vocabulary,
     )
-    return kind.reader(options)
+    return inputs.train.kind.reader(options)
 
 
-def _check_changes(plan: Plan) -> None:
+def _check_changes(settings: Settings, cluster: Cluster, stages: Sequence[Stage], say: Say) -> None:
     """Reports what has changed since the last start; raises FlagError for what breaks the run."""
-    for phase in plan.phases:
-        if plan.cluster.trains and not plan.settings.resume_changed:
-            phase.resumption.check(plan.settings.model_dir)
-        if plan.cluster.is_chief and phase.resumption.changes:
-            plan.say(str(phase.resumption))
+    for stage in stages:
+        if cluster.trains and not settings.resume_changed:
+            stage.resumption.check(settings.model_dir)
+        if cluster.is_chief and stage.resumption.changes:
+            say(str(stage.resumption))
 
 
-def _warm_start(plan: Plan) -> WarmStart | None:
+def _warm_start(
+    settings: Settings, model: AnyModel, reader: Reader, stages: Sequence[Stage], say: Say
+) -> WarmStart | None:
     """Returns where the first weights come from; reports weights that are there, but not used."""
-    settings, folder = plan.settings, plan.settings.model_dir
+    folder = settings.model_dir
     resumes = bool(newest_checkpoint(folder))
     if unlisted := unlisted_checkpoint(folder):
-        plan.say(
+        say(
             f"{folder} holds {unlisted}, but no file 'checkpoint' that lists it: training starts from the "
             'beginning.'
         )
     if resumes and settings.warm_start:
-        plan.say(
+        say(
             f'--warm_start={settings.warm_start} is only for new runs: {folder} goes on from its own '
             'checkpoint.'
         )
@@ -211,9 +272,8 @@ def _warm_start(plan: Plan) -> WarmStart | None:
         )
     if resumes or settings.warm_start is None:
         return None
-    if len(plan.phases) > 1:
+    if len(stages) > 1:
         raise FlagError(
             '--warm_start takes the place of pre-training: give --hparams=pretrain_epochs=0 as well.'
         )
-    last = plan.phases[-1]
-    return open_warm_start(settings.warm_start, plan.model, plan.reader, last.params, last.record)
+    return open_warm_start(settings.warm_start, model, reader, stages[-1].params, stages[-1].record)

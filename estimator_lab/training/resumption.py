@@ -49,6 +49,10 @@ class Resumption:
                 'with --resume_changed.'
             )
 
+    def with_changes(self, more: Iterable[str]) -> 'Resumption':
+        """Returns the same with further changes."""
+        return replace(self, changes=(*self.changes, *more))
+
     def __str__(self) -> str:
         return f'Since the last start: {"; ".join(self.changes)}.' if self.changes else ''
 
@@ -73,25 +77,27 @@ def follow(before: InputRecord, now: InputRecord, inputs: Inputs) -> Resumption:
 def resume(before: InputRecord, now: InputRecord, inputs: Inputs, step: int, position: int) -> Resumption:
     """Returns how a phase goes on from a checkpoint.
 
+    If its order is the same, it goes on at the same place. Another order begins with an epoch: at the end of
+    the last one, or with the rest of it left out, which breaks the run.
+
     `step` is the global step of the checkpoint, `position` are the examples that were consumed. The known
     archives are in their former order.
     """
-    changes, size = _changes(before, now, inputs), before.examples
-    epoch, offset = divmod(position, size) if size else (0, position)
-    kept = replace(now, first_step=before.first_step, step=before.step, position=before.position)
-    moved = replace(kept, step=step, position=epoch * now.examples + offset)
+    epoch, offset = divmod(position, before.examples) if before.examples else (0, position)
     breaks = _order_breaks(before, now, inputs)
     if step < before.step:  # the checkpoint is of a time before the last change
-        breaks = [*breaks, 'the checkpoint is older than the last change of archives or settings']
-    if not offset or not breaks:
-        is_same = not breaks and _fingerprints(before.archives) == _fingerprints(now.archives)
-        other_weights = _other_weights(before, now, inputs)
-        return Resumption(kept if is_same else moved, changes, other_weights, moved.position)
-    anew = replace(moved, position=(epoch + 1) * now.examples)
-    others = (words for words in breaks if words not in changes)
-    changes = (*changes, *others, f'the rest of epoch {epoch + 1} is left out')
-    broken = f'{"; ".join(breaks)}, in the middle of epoch {epoch + 1}'
-    return Resumption(anew, changes, broken, anew.position)
+        breaks.append('the checkpoint is older than the last change of archives or settings')
+    changes, broken = _changes(before, now, inputs), _other_weights(before, now, inputs)
+    since, at = (before.step, before.position), position
+    if breaks:
+        at = (epoch + bool(offset)) * now.examples
+        since = step, at
+    if breaks and offset:
+        others = (words for words in breaks if words not in changes)
+        changes = (*changes, *others, f'the rest of epoch {epoch + 1} is left out')
+        broken = f'{"; ".join(breaks)}, in the middle of epoch {epoch + 1}'
+    record = replace(now, first_step=before.first_step, step=since[0], position=since[1])
+    return Resumption(record, changes, broken, at)
 
 
 def _order_breaks(before: InputRecord, now: InputRecord, inputs: Inputs) -> list[str]:

@@ -16,8 +16,9 @@ from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import all_finite
 from estimator_lab.tf1 import deterministic_operations, tf
-from estimator_lab.training.phase import Reports, is_finished, open_reports, train_phase
-from estimator_lab.training.phases import PhasePlan, Plan, saved_step
+from estimator_lab.training.plan import Plan
+from estimator_lab.training.stage_training import StageTraining
+from estimator_lab.training.stages import Stage, saved_step
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def train(plan: Plan) -> Result:
     switch.may_leave = not plan.cluster.tasks
     metrics: Mapping[str, float] = {}
     pretrained: Mapping[str, float] = {}
-    reports = [open_reports(plan, phase) for phase in plan.phases]
+    trainings = [StageTraining(plan, stage, switch) for stage in plan.stages]
     with (
         _silent_event_files(),
         _alone(plan),
@@ -81,16 +82,16 @@ def train(plan: Plan) -> Result:
             # Errors after another worker of the cluster was stopped count as a stop: hence the check.
             folder, what_next = plan.settings.model_dir, functools.partial(_begin_anew, plan)
             with switch.listening(), tensorflow_errors_as_sentences(switch.check, folder, what_next):
-                for phase, report in _unfinished(plan, reports):
-                    if len(plan.phases) > 1 and not is_finished(phase, report):
-                        plan.say(f'Phase            {phase}')
-                    pretrained, metrics = metrics, train_phase(plan, phase, report, switch)
+                for training in _unfinished(trainings):
+                    if len(trainings) > 1 and not training.is_finished:
+                        plan.say(f'Phase            {training.stage}')
+                    pretrained, metrics = metrics, training.run()
                     switch.check()
         except Interrupted:
             metrics = {}
-    for report in reports:
-        report.train.raise_error()
-    step, is_over = newest_step(plan), is_finished(plan.phases[-1], reports[-1])
+    for training in trainings:
+        training.train_report.raise_error()
+    step = newest_step(plan)
     return Result(
         metrics=metrics,
         pretrained=pretrained,
@@ -100,8 +101,8 @@ def train(plan: Plan) -> Result:
         step=step,
         max_steps=plan.max_steps,
         signal=switch.number,
-        stopped_early=step < plan.max_steps and is_over,
-        bad_images=sum(report.bad.count for report in reports),
+        stopped_early=step < plan.max_steps and trainings[-1].is_finished,
+        bad_images=sum(training.bad.count for training in trainings),
     )
 
 
@@ -111,15 +112,13 @@ def newest_step(plan: Plan) -> int:
     Raises:
       DataError: the checkpoint is damaged.
     """
-    return max(saved_step(phase.folder) or 0 for phase in plan.phases)
+    return max(saved_step(stage.folder) or 0 for stage in plan.stages)
 
 
-def _unfinished(plan: Plan, reports: Sequence[Reports]) -> list[tuple[PhasePlan, Reports]]:
-    """Returns the phases from the first unfinished one on, or the last one, with their reports."""
-    pairs = list(zip(plan.phases, reports, strict=True))
-    while len(pairs) > 1 and is_finished(*pairs[0]):
-        pairs.pop(0)
-    return pairs
+def _unfinished(trainings: Sequence[StageTraining]) -> Sequence[StageTraining]:
+    """Returns those from the first unfinished one on, or the last one."""
+    begun = next((n for n, training in enumerate(trainings) if not training.is_finished), -1)
+    return trainings[begun:]
 
 
 @contextlib.contextmanager
@@ -134,18 +133,18 @@ def _alone(plan: Plan) -> Iterator[None]:
         try:
             yield
         except (LabError, MemoryError, OSError):
-            for phase in plan.phases:
-                _forget_first_checkpoint(phase)
+            for stage in plan.stages:
+                _forget_first_checkpoint(stage)
             raise
 
 
-def _forget_first_checkpoint(phase: PhasePlan) -> None:
+def _forget_first_checkpoint(stage: Stage) -> None:
     """Removes the checkpoint and the record of a new phase that has taken no step.
 
     It would bind the next start to settings with which this one has failed.
     """
-    folder, first = phase.folder, phase.first_step
-    if phase.saved is not None or phase.previous is not None or (saved_step(folder) or 0) > first:
+    folder, first = stage.folder, stage.first_step
+    if stage.saved is not None or stage.previous is not None or (saved_step(folder) or 0) > first:
         return
     names = ('checkpoint', FILE, 'graph.pbtxt', f'model.ckpt-{first}.*')
     for path in (path for name in names for path in folder.glob(name)):
@@ -165,7 +164,7 @@ def _begin_anew(plan: Plan) -> str:
 
 def _newest_checkpoint(plan: Plan) -> str:
     """Returns the newest checkpoint of the last phase that has one, '' without any."""
-    saved = [newest_checkpoint(phase.folder) for phase in plan.phases]
+    saved = [newest_checkpoint(stage.folder) for stage in plan.stages]
     return next(filter(None, reversed(saved)), '')
 
 

@@ -150,7 +150,7 @@ def test_machines_pretrain_on_images_without_labels(settings, tmp_path):
     run = settings(pretrain_data=[str(loose)], max_steps=4)
     plan = make_plan(run, lambda line: None)
     # 12 images in batches of 6: half an epoch is one step
-    assert [phase.last_step for phase in plan.phases] == [1, 2, 4]
+    assert [phase.last_step for phase in plan.stages] == [1, 2, 4]
     assert train(plan).step == 4
 
 

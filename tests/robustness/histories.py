@@ -35,10 +35,10 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.order import WorkerShard
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.record import FILE, Record, read_record, write_record
-from estimator_lab.training import phases
+from estimator_lab.training import stages
 from estimator_lab.training.inputs import Inputs
-from estimator_lab.training.phases import PhasePlan, Plan
 from estimator_lab.training.settings import Settings
+from estimator_lab.training.stages import Stage
 from tests.robustness.driver import Tally, main
 from tests.robustness.history_model import BUFFERS, Contents, File, Flags, Last, Place, expected
 from tests.support.archive_files import tar_bytes
@@ -225,7 +225,7 @@ class History(RuleBasedStateMachine):
         elif self.saved:
             self.saved = {step: self.saved[step] for step in sorted(self.saved)[:-1]}
 
-    def _plan(self, step: int | None, before: Record | None) -> PhasePlan:
+    def _plan(self, step: int | None, before: Record | None) -> Stage:
         flags, paths = self.flags, list(map(str, self.files.by_path))
         archives = open_archives(paths, IMAGES, say=lambda line: None)
         settings = Settings(
@@ -240,19 +240,15 @@ class History(RuleBasedStateMachine):
         cluster: Any = SimpleNamespace(workers=flags.workers, batches_a_step=flags.workers)
         model = find_model('rbm')
         params = resolve(model.params, {'image_shape': (8, 8, 1)})
-        nothing: Any = None
-        plan = Plan(
-            settings, print, cluster, model, model.task(params), params, IMAGES, nothing, inputs, nothing
-        )
         at = None if step is None else self.saved[step].position
         with (
-            mock.patch.object(phases, 'saved_step', return_value=step),
-            mock.patch.object(phases, 'saved_position', return_value=at),
+            mock.patch.object(stages, 'saved_step', return_value=step),
+            mock.patch.object(stages, 'saved_position', return_value=at),
         ):
-            (planned,) = phases.plan_phases(plan, inputs)
+            (planned,) = stages.Stages(settings, cluster, model, params, inputs, inputs).plan()
         return planned
 
-    def _record(self, plan: PhasePlan, is_full: bool) -> None:
+    def _record(self, plan: Stage, is_full: bool) -> None:
         record = plan.record
         try:
             with _full_disk() if is_full else contextlib.nullcontext():
@@ -263,9 +259,7 @@ class History(RuleBasedStateMachine):
         written = read_record(self.model_dir)
         _same(written and written.input, record.input)
 
-    def _train(
-        self, plan: PhasePlan, place: Place, step: int, steps: list[int], unsaved: int, end: str
-    ) -> None:
+    def _train(self, plan: Stage, place: Place, step: int, steps: list[int], unsaved: int, end: str) -> None:
         """Takes steps from a place on, and ends."""
         History.starts += 1
         flags, start, together = self.flags, plan.resumption.position, self.flags.together

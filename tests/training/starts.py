@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 
 from estimator_lab.data.archives import Identity
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.kind import Kind
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import follow, record_of, resume
 from estimator_lab.training.settings import Settings
@@ -17,6 +19,7 @@ class FakeArchives:
     identities: tuple
     has_random_access: bool = True
     known: tuple = ()
+    kind: Kind = IMAGES
 
     def arranged(self, known):
         return replace(self, known=tuple(known))

@@ -52,7 +52,7 @@ def go_on(folder, archive):
 
 def keys(plan, count):
     """Returns the names of the images that training takes next."""
-    (phase,) = plan.phases
+    (phase,) = plan.stages
     position = position_of(phase.folder, phase.resumption.input)
     order = phase.inputs.train.order(plan.settings.shuffle_buffer, plan.settings.seed)
     return [each.name for each in itertools.islice(order.onwards(position), count)]
@@ -109,7 +109,7 @@ def test_another_order_in_the_middle_of_an_epoch_is_rejected(go_on, more, folder
     )
     plan, (said,) = go_on(**changes, resume_changed=True)
     assert words in said and '; the rest of epoch 1 is left out; the cosine schedule' in said
-    assert plan.phases[0].resumption.position % plan.inputs.train.total == 0
+    assert plan.stages[0].resumption.position % plan.inputs.train.total == 0
     if 'seed' in changes:
         assert keys(plan, 6) == ordered(plan.inputs.train.paths[0], epoch=1, seed=2)[:6]
 
@@ -120,7 +120,7 @@ def test_a_new_archive_is_used_from_the_next_epoch_on(go_on, folder, archive, mo
     assert '--data: more.tar is new; the rest of epoch 1 is left out' in said
     expected = ordered(archive, more, epoch=1)
     assert keys(plan, 30) == expected[:30]
-    write_record(folder, plan.phases[0].record)  # as if it had been killed in its first step
+    write_record(folder, plan.stages[0].record)  # as if it had been killed in its first step
     again, said = go_on(data=data)
     assert said == [] and keys(again, 30) == expected[:30]
 
@@ -171,7 +171,7 @@ def test_another_batch_size_in_the_middle_of_pretraining(archive, tmp_path):
     for path in (folder / 'checkpoint', folder / 'experiment.json', *folder.glob('model.ckpt*')):
         path.unlink()
     plan, lines = again(batch_size=3)
-    assert [(phase.first_step, phase.last_step) for phase in plan.phases] == [(0, 2), (2, 4)]
+    assert [(phase.first_step, phase.last_step) for phase in plan.stages] == [(0, 2), (2, 4)]
     assert lines == ['Since the last start: examples in a step were 6, are 3.']
     with pytest.raises(FlagError, match='layers=6, not 5'):
         again(batch_size=3, hparams='layers=5,pretrain_epochs=0.5')

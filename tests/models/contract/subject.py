@@ -14,8 +14,7 @@ from estimator_lab.base.keys import IMAGE, KEY, WEIGHT
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import resolve
 from estimator_lab.tf1 import EstimatorSpec, tf
-from estimator_lab.training.phases import Plan
-from estimator_lab.training.plan import make_plan
+from estimator_lab.training.plan import Plan, make_plan
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import Result, train
 from tests.support.archive_files import encoded, picture, write_tar

@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.core.model import Model, Phase, Task
+from estimator_lab.core.model import Model, Phase
 from estimator_lab.core.params import TrainingParams
-from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.runs.companions import Companions
 from estimator_lab.runs.record import InputRecord, Record, write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
-from estimator_lab.training.phases import Plan, plan_phases
 from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.resumption import Resumption
 from estimator_lab.training.settings import Settings
+from estimator_lab.training.stages import Stages
 from tests.training.starts import A, B, Start, inputs, start
 
 pytestmark = pytest.mark.once
@@ -34,8 +32,7 @@ def planned(tmp_path):
         read = inputs(*sources)
         model = Model('dbn', TrainingParams, None, phases=lambda params: list(phases))
         here = Start(given, read, 1, batches)  # stands in for the cluster
-        plan = Plan(given, print, here, model, Task(), params, IMAGES, None, read, Companions())
-        return plan_phases(plan, pretraining or read)
+        return Stages(given, here, model, params, read, pretraining or read).plan()
 
     return make
 

@@ -1,0 +1,304 @@
+"""Trains one stage of a plan: an Estimator, a TrainSpec and an EvalSpec, with hooks."""
+
+import functools
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.interrupts import StopSwitch
+from estimator_lab.base.outputs import writing
+from estimator_lab.base.progress import doing
+from estimator_lab.core.model import EVALUATION
+from estimator_lab.data.archives import Archives, distinct_examples
+from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport
+from estimator_lab.data.input_fns import InputFn, archive_input_fn
+from estimator_lab.data.order import ONLY_WORKER, Order, OwnPaceOrder
+from estimator_lab.runs.metrics_text import numbers_in
+from estimator_lab.runs.precision import session_config
+from estimator_lab.runs.record import read_record, write_record
+from estimator_lab.runs.serving import serving_input_receiver_fn
+from estimator_lab.tf1 import reused_evaluation_graph, tf
+from estimator_lab.training.cluster import check_agreement
+from estimator_lab.training.evaluations import Evaluations, export_at_the_end, make_exporters
+from estimator_lab.training.hooks import (
+    CheckpointListener,
+    EvaluationHook,
+    HparamsHook,
+    LayersHook,
+    ProgressHook,
+    StopTrainingHook,
+)
+from estimator_lab.training.plan import Plan
+from estimator_lab.training.position import PositionHook, position_of
+from estimator_lab.training.stages import Stage, saved_step
+from estimator_lab.training.warm_start import warm_start_settings
+from estimator_lab.training.watch import Watch
+
+_CHECKPOINTS_A_STAGE = 5
+_MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
+_EVALUATOR_POLL_SECONDS = 1
+
+
+class StageTraining:
+    """Trains one stage: what its parts share.
+
+    Args:
+      plan: of the run.
+      stage: one of its stages.
+      switch: asks to stop.
+
+    Attributes:
+      train_report: of the input of training; keeps the error that ended it.
+      eval_report: the same of evaluation.
+      bad: the bad examples of training.
+      evaluations: so far, those of earlier starts included.
+    """
+
+    def __init__(self, plan: Plan, stage: Stage, switch: StopSwitch) -> None:
+        self.plan, self.stage, self._switch = plan, stage, switch
+        inputs, settings = stage.inputs, plan.settings
+        task = '' if plan.cluster.is_chief else f'.{plan.cluster.name.replace(" ", "")}'
+        self._bad_list = BadList(stage.folder / f'bad_members{task}.csv', inputs.train.kind.noun, plan.say)
+        if settings.eval_data:
+            self.bad, bad_in_evaluation = self._bad_of([inputs.train]), self._bad_of([inputs.evaluation])
+        else:  # both are parts of --data
+            self.bad = bad_in_evaluation = self._bad_of(inputs.archives)
+        self.train_report = self._report(inputs.train, self.bad)
+        self.eval_report = self._report(inputs.evaluation, bad_in_evaluation)
+        self.evaluations = Evaluations(
+            stage.folder, plan.task, self.eval_report, settings.early_stopping, plan.say
+        )
+        self._progress = self._make_progress()
+        self._watch = Watch(plan.cluster, switch, lambda: self.is_finished, self._check_agreement, plan.say)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the stage has taken its last step by now, or was stopped early."""
+        return (saved_step(self.stage.folder) or 0) >= self.stage.last_step or self.evaluations.are_enough
+
+    def run(self) -> Mapping[str, float]:
+        """Trains to the last step, evaluating each checkpoint.
+
+        Returns:
+          The last evaluation's metrics by name; empty if another process of the cluster evaluates.
+
+        Raises:
+          Interrupted: the switch was turned on; what was learned has been saved.
+          FlagError: the hyper-parameters make no network.
+          DataError: the data can't be read to its end; what was learned before has been saved.
+        """
+        plan, stage = self.plan, self.stage
+        with plan.cluster.scope():  # an Estimator copies its configuration, and the strategy with it
+            params = dict(vars(stage.params))
+            estimator = tf.estimator.Estimator(
+                self._model_fn, None, self._run_config(), params, self._first_weights()
+            )
+        if self.is_finished:
+            return self._evaluate_only(estimator)
+        if plan.cluster.is_chief:
+            self._prepare_folder()
+        receiver = serving_input_receiver_fn(plan.reader, plan.model, stage.params)
+        exporters = make_exporters(plan.settings.export if stage.is_final else (), receiver, self.evaluations)
+        train_spec = tf.estimator.TrainSpec(
+            self._train_input_fn(), stage.last_step, self._train_hooks(), self._listeners()
+        )
+        eval_spec = tf.estimator.EvalSpec(
+            self._eval_input_fn,
+            stage.inputs.eval_steps,
+            hooks=[self._evaluation_hook()],
+            exporters=[self.evaluations, *exporters],
+            start_delay_secs=0,
+            # An evaluator in a process of its own looks for new checkpoints this often.
+            throttle_secs=0 if plan.cluster.trains else _EVALUATOR_POLL_SECONDS,
+        )
+        if plan.cluster.is_chief:
+            doing('building the graph')
+        self._train_and_evaluate(estimator, train_spec, eval_spec)
+        metrics = self.evaluations.last
+        if metrics.get('global_step', stage.last_step) < stage.last_step and self.evaluations.are_enough:
+            plan.say(f'No better for {plan.settings.early_stopping} evaluations: stopped early.')
+            export_at_the_end(exporters, estimator, metrics)
+        self.train_report.raise_error()
+        return metrics
+
+    def _train_and_evaluate(self, estimator: Any, train_spec: Any, eval_spec: Any) -> None:
+        cluster = self.plan.cluster
+        work = functools.partial(tf.estimator.train_and_evaluate, estimator, train_spec, eval_spec)
+        if not cluster.tasks:
+            with nullcontext() if cluster.strategy else reused_evaluation_graph(estimator):
+                work()
+            return
+        try:
+            self._watch.run(work if cluster.trains else functools.partial(_evaluate_each, estimator, work))
+        finally:
+            if cluster.is_synchronous_worker:
+                # TensorFlow makes each worker write what the chief writes, as it may need collective
+                # operations.
+                folder = self.stage.folder / f'tmp_{cluster.task_type}_{cluster.task_id}'
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _evaluate_only(self, estimator: Any) -> Mapping[str, float]:
+        evaluates = self.plan.cluster.evaluates
+        what = 'evaluating only' if evaluates else 'nothing is left to do'
+        self.plan.say(f'Already trained for {saved_step(self.stage.folder)} steps: {what}.')
+        if not evaluates:
+            return {}
+        steps = self.stage.inputs.eval_steps
+        metrics = estimator.evaluate(self._eval_input_fn, steps, [self._evaluation_hook()])
+        self.eval_report.raise_error()
+        return numbers_in(metrics)
+
+    def _prepare_folder(self) -> None:
+        """Writes the files that the steps, or the other processes of a cluster, read."""
+        plan, stage = self.plan, self.stage
+        with writing('model_dir', stage.folder):
+            stage.folder.mkdir(parents=True, exist_ok=True)
+            plan.kind.record(stage.folder, vars(plan.params))
+            if stage.saved is None:
+                plan.companions.write(stage.folder)
+            if plan.cluster.tasks or plan.cluster.strategy:  # which takes no listeners
+                write_record(stage.folder, stage.record)
+
+    def _model_fn(self, features: Any, labels: Any, mode: Any, params: Any, config: Any) -> Any:
+        """The model function, whose errors of shape become sentences."""
+        try:
+            return self.plan.model.model_fn(features, labels, mode, params, config)
+        except (ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
+            reason = str(error).strip().partition('\n')[0].partition(" for '{{")[0] or type(error).__name__
+            raise FlagError(
+                f'--image_size, --channels and --hparams make no network: {reason.rstrip(".")}.'
+            ) from error
+
+    def _first_weights(self) -> Any:
+        """Returns the WarmStartSettings: weights of the stage before, or those of --warm_start."""
+        before, phase = self.stage.before, self.stage.phase
+        if before is None:
+            return self.plan.warm_start.settings if self.plan.warm_start else None
+        # The global step goes on counting through all stages.
+        names = (tf.GraphKeys.GLOBAL_STEP, *phase.inherits)
+        return warm_start_settings(str(before.folder), names, dict(phase.renames))
+
+    def _run_config(self) -> Any:
+        settings, stage = self.plan.settings, self.stage
+        steps = stage.last_step - stage.first_step
+        every = min(-(-steps // _CHECKPOINTS_A_STAGE), _MOST_STEPS_BETWEEN_CHECKPOINTS)
+        return tf.estimator.RunConfig(
+            model_dir=str(stage.folder),
+            tf_random_seed=settings.seed,
+            session_config=session_config(settings.precision),
+            train_distribute=self.plan.cluster.strategy,
+            save_checkpoints_steps=settings.save_checkpoints_steps or every,
+            save_summary_steps=settings.save_summary_steps,
+            log_step_count_steps=None,  # ProgressHook does it
+            keep_checkpoint_max=settings.keep_checkpoints,
+        )
+
+    @property
+    def _step_examples(self) -> int:
+        """Examples in a step of all processes that take it together."""
+        return self.plan.settings.batch_size * self.plan.cluster.batches_a_step
+
+    def _train_hooks(self) -> list[Any]:
+        plan, stage = self.plan, self.stage
+        follows = plan.cluster.is_synchronous_worker
+        sets_position = plan.cluster.is_chief or follows
+        hooks: list[Any] = [
+            StopTrainingHook(self._switch, self._watch, lambda: self.evaluations.are_enough, follows),
+            PositionHook(
+                stage.folder, stage.resumption.input, self._step_examples, sets_position, stage.start
+            ),
+        ]
+        if self._progress:
+            hooks.append(self._progress)
+            if stage.is_final:
+                evaluations = stage.folder / EVALUATION
+                hooks += [
+                    LayersHook(plan.say),
+                    HparamsHook(plan.choices, str(stage.folder), str(evaluations)),
+                ]
+        return hooks
+
+    def _listeners(self) -> list[Any]:
+        if self.plan.cluster.strategy:  # for which Estimator has none
+            return []
+        record = self.stage.record if self.plan.cluster.is_chief else None
+        return [CheckpointListener(self.stage.folder, record)]
+
+    def _evaluation_hook(self) -> EvaluationHook:
+        inputs, settings = self.stage.inputs, self.plan.settings
+        return EvaluationHook(
+            self._switch,
+            self._progress,
+            settings.batch_size,
+            inputs.evaluated,
+            inputs.evaluation.kind.noun,
+            self.plan.say,
+        )
+
+    def _train_input_fn(self) -> InputFn:
+        """Returns the input function of training; it starts where the newest checkpoint ends."""
+        settings, inputs, cluster = self.plan.settings, self.stage.inputs, self.plan.cluster
+        order: Order = inputs.train.order(settings.shuffle_buffer, settings.seed)
+        shard = cluster.shard(self._step_examples)
+        if cluster.has_own_pace:
+            size = inputs.train.total or 0
+            order, shard = OwnPaceOrder(order, cluster.rank, cluster.workers, size), ONLY_WORKER
+        resume = functools.partial(position_of, self.stage.folder, self.stage.resumption.input)
+        return archive_input_fn(
+            order,
+            self.plan.reader,
+            settings.batch_size,
+            self.train_report,
+            inputs.vocabulary,
+            resume,
+            shard=shard,
+        )
+
+    def _eval_input_fn(self) -> Any:
+        """The input function of evaluation."""
+        self._switch.check()
+        self._switch.may_leave = not self.plan.cluster.tasks  # evaluations follow a checkpoint
+        doing('evaluating')
+        return self._evaluation_input()
+
+    @functools.cached_property
+    def _evaluation_input(self) -> InputFn:
+        """One epoch in the stored order, or a random sample, the same each time."""
+        inputs, settings = self.stage.inputs, self.plan.settings
+        order = inputs.evaluation.order(settings.shuffle_buffer if inputs.is_sampled else 1)
+        reader = self.plan.reader.plain()
+        return archive_input_fn(order, reader, settings.batch_size, self.eval_report, inputs.vocabulary)
+
+    def _make_progress(self) -> ProgressHook | None:
+        """Returns the hook that shows the progress of training; None in a process that does not show it."""
+        if not self.plan.cluster.is_chief:
+            return None
+        every, folder = self.plan.settings.save_summary_steps, str(self.stage.folder)
+        return ProgressHook(self.stage.last_step, self._step_examples, every, folder, self.plan.say)
+
+    def _check_agreement(self) -> None:
+        chiefs = read_record(self.stage.folder)
+        if chiefs and chiefs.input.archives:
+            check_agreement(self.plan.cluster, self.stage.record, chiefs)
+
+    def _bad_of(self, several: Sequence[Archives]) -> BadExamples:
+        names = [index.archive for archives in several for index in archives.indexes]
+        kind, fraction = self.stage.inputs.train.kind, self.plan.settings.max_bad_fraction
+        return BadExamples(kind, fraction, distinct_examples(several), self._bad_list, names)
+
+    def _report(self, archives: Archives, bad: BadExamples) -> InputReport:
+        return InputReport(archives.kind, self.plan.say, archives.total or 0, bad)
+
+
+def _evaluate_each(estimator: Any, work: Callable[[], object]) -> None:
+    """Does the work of an evaluator; training that is faster deletes checkpoints before they are read."""
+    while True:
+        before = estimator.latest_checkpoint()
+        try:
+            work()
+            return
+        except (tf.errors.NotFoundError, ValueError):
+            if before == estimator.latest_checkpoint():
+                raise

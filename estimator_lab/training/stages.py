@@ -1,0 +1,273 @@
+"""Where each phase of a run begins and ends: stages, one for each phase that the model declares."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.settings import settings_in_use, structural_settings
+from estimator_lab.core.model import FINAL, AnyModel, Phase
+from estimator_lab.runs.importing import is_imported
+from estimator_lab.runs.model import step_of
+from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, check_same, read_record, versions
+from estimator_lab.runs.safe_paths import newest_checkpoint
+from estimator_lab.tf1 import tf
+from estimator_lab.training.cluster import Cluster
+from estimator_lab.training.inputs import Inputs
+from estimator_lab.training.position import saved_position
+from estimator_lab.training.resumption import Resumption, follow, record_of, resume
+from estimator_lab.training.settings import MOST_STEPS, Settings
+
+_DEFAULT_EPOCHS = 10
+_MOST_EPOCHS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A phase as this run trains it: on what, and from which global step to which.
+
+    Attributes:
+      phase: as the model declares it.
+      folder: of its checkpoints and summaries: model_dir itself for the last phase.
+      inputs: what it trains and evaluates on.
+      params: of the model in this phase.
+      first_step: the global step at which it begins.
+      last_step: the global step at which it ends.
+      before: the previous stage; None for the first one.
+      saved: global step of its newest checkpoint when it was planned; None without one.
+      previous: the record in its folder at that time; None for a new one.
+      record: what its folder will say about itself.
+      resumption: where its input goes on.
+    """
+
+    phase: Phase
+    folder: Path
+    inputs: Inputs
+    params: Any
+    first_step: int
+    last_step: int
+    before: 'Stage | None'
+    saved: int | None
+    previous: Record | None
+    record: Record
+    resumption: Resumption
+
+    def __str__(self) -> str:
+        steps = f'step {self.first_step} to {self.last_step}'
+        return f'{self.phase.name or "last"}: {steps} in {self.folder}'
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is the last stage of the run."""
+        return self.phase.name == FINAL
+
+    @property
+    def start(self) -> int:
+        """The global step at which it goes on."""
+        return self.first_step if self.saved is None else self.saved
+
+    @property
+    def was_finished(self) -> bool:
+        """Whether it had taken its last step when it was planned."""
+        return self.saved is not None and self.saved >= self.last_step
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What decides the stages of a run.
+
+    Attributes:
+      settings: of the run.
+      cluster: the part of this process.
+      model: whose phases they are.
+      params: its parameters, those that the data decides included.
+      inputs: what the last phase trains and evaluates on.
+      pretraining: the same of the phases before the last one.
+    """
+
+    settings: Settings
+    cluster: Cluster
+    model: AnyModel
+    params: Any
+    inputs: Inputs
+    pretraining: Inputs
+
+    def plan(self) -> tuple[Stage, ...]:
+        """Returns the stages, in order; the last one ends where the settings say.
+
+        Raises:
+          FlagError: the settings don't fit the phases, or a phase can't go on from what its folder holds.
+          DataError: a phase's record or checkpoint is damaged, or it was trained on other labels.
+        """
+        stages: list[Stage] = []
+        for phase in self.model.phases(self.params):
+            stages.append(self._stage(phase, stages[-1] if stages else None))
+        for stage in stages:
+            _check_folder(stage, self.model)
+        return tuple(stages)
+
+    def _stage(self, phase: Phase, before: Stage | None) -> Stage:
+        folder, first = self.settings.model_dir / phase.name, before.last_step if before else 0
+        previous, saved = read_record(folder), saved_step(folder)
+        recorded = previous.input if previous else InputRecord()
+        inputs = self.inputs if phase.name == FINAL else self.pretraining
+        inputs = inputs.arranged(recorded.archives or (before.inputs.train.identities if before else ()))
+        now = record_of(self.settings, inputs, self.cluster, first)
+        if saved is None:
+            resumption, last = self._new(phase, now, inputs, before)
+        else:
+            resumption, last = self._resumed(phase, recorded, now, inputs, saved)
+            if saved >= last:
+                resumption, last = self._finished(phase, recorded, saved, last)
+        params = replace(
+            self.params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder)
+        )
+        if saved is not None and previous:
+            resumption = resumption.with_changes(_schedule_change(previous, params))
+        record = Record(
+            model=self.model.name,
+            image_shape=params.image_shape,
+            vocabulary=inputs.labels,
+            hparams={name: value for name, value in asdict(params).items() if name not in NO_HPARAMS},
+            versions=versions(tf.__version__),
+            decode=self.settings.decode,
+            input=resumption.input,
+            kind=inputs.train.kind.name,
+        )
+        return Stage(phase, folder, inputs, params, first, last, before, saved, previous, record, resumption)
+
+    def _new(
+        self, phase: Phase, now: InputRecord, inputs: Inputs, before: Stage | None
+    ) -> tuple[Resumption, int]:
+        """Returns how a phase without a checkpoint begins, and where it ends.
+
+        After a phase that an earlier start finished, it tells what has changed since.
+        """
+        resumption = Resumption(now)
+        if before and before.was_finished and before.previous:
+            former = before.previous.input
+            if inputs.flag != before.inputs.flag:
+                former = replace(former, archives=())  # of other archives
+            resumption = follow(former, now, inputs)
+        return resumption, self._last_step(phase, resumption, now.first_step)
+
+    def _resumed(
+        self, phase: Phase, recorded: InputRecord, now: InputRecord, inputs: Inputs, saved: int
+    ) -> tuple[Resumption, int]:
+        """Returns how a phase goes on from its checkpoint, and where it ends."""
+        position = saved_position(self.settings.model_dir / phase.name, recorded)
+        if position is None or not recorded.archives:
+            begins = 'the place in the data is not known: a new pass over it begins'
+            resumption = Resumption(replace(now, step=saved), (begins,))
+        else:
+            resumption = resume(recorded, now, inputs, saved, position)
+        return resumption, self._last_step(phase, resumption, saved)
+
+    def _finished(self, phase: Phase, recorded: InputRecord, saved: int, last: int) -> tuple[Resumption, int]:
+        """Returns what a phase without a step to take keeps as its record, and where it ended."""
+        return Resumption(recorded), last if phase.name == FINAL else saved
+
+    def _last_step(self, phase: Phase, resumption: Resumption, start: int) -> int:
+        """Returns the global step at which a phase ends that goes on at step `start`."""
+        settings, record = self.settings, resumption.input
+        first = record.first_step
+
+        def step_after(epochs: float) -> int:
+            left = max(epochs * record.examples - resumption.position, 0)
+            return start + math.ceil(left / record.settings['batch_size'])
+
+        if phase.name != FINAL:
+            least = phase.least_steps if settings.max_steps is None else 0
+            return max(step_after(phase.epochs), first + max(least, 1))
+        if settings.max_steps is not None and settings.epochs is not None:
+            raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
+        if settings.max_steps is not None:
+            if settings.max_steps <= first:
+                raise FlagError(
+                    f'--max_steps={settings.max_steps} ends within pre-training, which takes {first} steps: '
+                    'give more, or fewer --hparams=pretrain_epochs.'
+                )
+            return settings.max_steps
+        epochs = _DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
+        if not 0 < epochs <= _MOST_EPOCHS:
+            raise FlagError(f'--epochs={epochs:g} must be more than 0, and at most {_MOST_EPOCHS:,}.')
+        if not record.examples:
+            raise FlagError(
+                f'--data={",".join(settings.data)} can be read only once, so the number of examples in an '
+                'epoch is unknown: give --max_steps.'
+            )
+        step = step_after(epochs)
+        if settings.epochs is None:
+            step = max(step, first + phase.least_steps)
+        if step > MOST_STEPS:
+            raise FlagError(
+                f'--epochs={epochs:g} takes {step:,} steps, more than the {MOST_STEPS:,} of a run.'
+            )
+        return step
+
+
+def saved_step(folder: Path) -> int | None:
+    """Returns the global step of a folder's newest checkpoint; None without one.
+
+    Raises:
+      DataError: the checkpoint, or the list of checkpoints, is damaged.
+    """
+    checkpoint = newest_checkpoint(folder)
+    return step_of(checkpoint) if checkpoint else None
+
+
+def _schedule_change(previous: Record, params: Any) -> tuple[str, ...]:
+    """Returns how the schedule of the learning rate has changed, as a clause: it spans the steps of a run."""
+    was = previous.hparams.get('train_steps')
+    schedule = settings_in_use(params).get('learning_rate_schedule', 'constant')
+    if was in (None, params.train_steps) or schedule == 'constant':
+        return ()
+    first = params.first_step
+    return (
+        f'the {schedule} schedule of the learning rate ended at step {first + was}, ends at step '
+        f'{first + params.train_steps}',
+    )
+
+
+def _check_folder(stage: Stage, model: AnyModel) -> None:
+    """Checks that a phase can go on from what its folder holds; see `Stages.plan` for the errors."""
+    previous, record, folder = stage.previous, stage.record, stage.folder
+    if previous is None:
+        return
+    if not model.task(stage.params).labelled:  # its labels are only shown
+        previous = replace(previous, vocabulary=record.vocabulary)
+    check_same(folder, previous, record, structural_settings(model.params))
+    if is_imported(folder):
+        raise FlagError(
+            f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: '
+            f'give --warm_start={folder} and another --model_dir.'
+        )
+    if stage.saved is not None:
+        _check_slots(stage, previous.hparams)
+    was = previous.input.first_step
+    if previous.input.archives and was != stage.first_step:
+        raise FlagError(
+            f'--model_dir={folder} was pre-trained for {was} steps, not {stage.first_step}: give the '
+            'same --batch_size and data, or another folder.'
+        )
+
+
+def _check_slots(stage: Stage, hparams: Mapping[str, Any]) -> None:
+    """Raises FlagError if a checkpoint holds other variables of the optimizer than it would need."""
+    was, now = hparams.get('accumulate', 1), stage.params.accumulate
+    frozen = tuple(hparams.get('frozen', ()))
+    why = ''
+    if was != now:
+        why = f'with accumulate={was}, not {now}, and may hold a part of an update'
+    elif stage.params.loss_scaling and not hparams.get('loss_scaling'):
+        why = 'without --precision=float16, so its checkpoint holds no loss scale'
+    elif frozen != stage.params.frozen:
+        before = f'with --freeze={frozen[-1]}' if frozen else 'without --freeze'
+        why = f'{before}, so that its optimizer has slots for other layers'
+    if why:
+        raise FlagError(
+            f'--model_dir={stage.folder} was trained {why}: give the same, or another folder and '
+            f'--warm_start={stage.folder}.'
+        )
