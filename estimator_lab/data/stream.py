@@ -50,7 +50,7 @@ class Example(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """The n examples of one process in a global batch; fewer if some are bad, or none.
+    """The n examples of one process in a global batch; fewer if some are bad, or at the end, or none.
 
     Attributes:
       data: encoded bytes, a list of n; or pixels, uint8 [n, height, width, channels].
@@ -71,6 +71,10 @@ class Stream(Iterator[Any]):
     It is an iterator of `epochs` passes over the data; `iter` of one that has ended begins the next ones. It
     is also an iterable-style dataset for PyTorch's DataLoader if PyTorch was imported before it was made.
     In a worker process of a DataLoader it yields that worker's share.
+
+    All ranks get the same number of batches. The last one of the passes may be shorter than the others, or
+    empty for a rank without a share in it. Examples one by one can't be empty: the number of those of two
+    ranks differs by one at most, and by the bad ones.
 
     Attributes:
       settings: what it reads, and how.
@@ -241,12 +245,13 @@ class Stream(Iterator[Any]):
         size = settings.batch_size or 1
         shard = WorkerShard(settings.rank, settings.world_size, size * settings.world_size)
         end = (self._consumed // self._group + 1) * self._group if self._group else _MOST
-        stride = workers * shard.window
+        ahead, stride = worker * shard.window, workers * shard.window
+        reader = settings.reader()
         self._has_run = True
         read = read_batches(
-            self._members(self._consumed + worker * shard.window, end, shard, workers),
+            self._members(self._consumed + ahead, end, shard, workers),
             settings.batch_size or _TOGETHER,
-            settings.reader(),
+            reader,
             settings.report_on(self._archives),
             threads=max((os.cpu_count() or 1) // workers, 1) + (workers == 1),
         )
@@ -261,7 +266,11 @@ class Stream(Iterator[Any]):
                 self._advance(stride, end)
                 if place not in bad:
                     yield next(good)
+        has_no_share = self._consumed + ahead < end < _MOST  # in the last batch
+        self._consumed = end if end < _MOST else self._consumed
         self._is_over = True
+        if settings.batch_size and has_no_share:
+            yield self._batch(ReadBatch(reader.collate([]), [], []))
 
     def _advance(self, count: int, end: int) -> None:
         self._consumed = min(self._consumed + count, end)
@@ -269,12 +278,15 @@ class Stream(Iterator[Any]):
 
     def _members(self, position: int, end: int, shard: WorkerShard, workers: int) -> Iterator[Member]:
         """Yields this process's members between two positions: its part of each of its worker's batches."""
-        members = self.settings.order_of(self._archives).onwards(position, shard)
+        order, left = self.settings.order_of(self._archives), max(end - position, 0)
+        if self._archives.has_random_access:
+            members = order.onwards(position, shard)
+        else:  # the last batch must not begin another pass, which fills the shuffle buffer
+            members = shard.of(itertools.islice(order.onwards(position), left))
         if workers > 1:
             members = _every(members, shard.own, workers)
         if end == _MOST:
             return members
-        left = max(end - position, 0)
         own = math.ceil(math.ceil(left / shard.window) / workers) * shard.own
         last = end // (self._archives.total or 1)
         return (member for member in itertools.islice(members, own) if member.epoch < last)

@@ -11,6 +11,7 @@ import pytest
 
 from estimator_lab.api import stream
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.data import order
 from estimator_lab.data import stream as data_stream
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
@@ -114,6 +115,26 @@ def test_each_iteration_goes_on_with_the_next_passes(source):
         again.load_state_dict(data.state_at(count))
         assert list(itertools.chain(*(keys(again) for _ in range(3 - count // 24)))) == whole[count:72]
     assert next(stream(source), None) and keys(stream(source, epochs=2)) == whole[:48]
+
+
+@pytest.mark.parametrize('rank', [0, 1, 2])
+def test_each_rank_has_the_same_number_of_batches(source, rank):
+    """The last one of a pass has three images, all of rank 0."""
+    data = stream(source, batch_size=7, rank=rank, world_size=3, image_shape=(4, 4, 1))
+    for number in range(1, 4):
+        sizes = [len(batch.keys) for batch in data]
+        assert sizes == [7, 3 if rank == 0 else 0] and data.state_dict()['consumed'] == number * 24
+    for batch in data:
+        assert batch.data.shape == (len(batch.keys), 4, 4, 1) and len(batch.class_ids) == len(batch.keys)
+
+
+def test_the_last_batch_of_a_pass_begins_no_other(source, monkeypatch):
+    """Which would read a compressed archive once more, to fill the shuffle buffer."""
+    read = []
+    scan = order.scan_members
+    monkeypatch.setattr(order, 'scan_members', lambda *given: read.append(given) or scan(*given))
+    assert sum(len(batch.keys) for batch in stream(source, batch_size=7)) == 24
+    assert len(read) == source.endswith('.gz')
 
 
 def test_another_batch_size_goes_on_at_the_same_example(archive):
