@@ -4,12 +4,17 @@ import contextlib
 import errno
 import filecmp
 import os
+import secrets
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from estimator_lab.base.errors import DataError
+
+_PARTIAL = '.partial'
+_ABANDONED_SECONDS = 86_400.0  # no writer is silent for so long
 
 
 @contextlib.contextmanager
@@ -64,14 +69,18 @@ def why_unread(error: BaseException) -> str:
 def whole_file(path: Path, replaces: bool = True) -> Iterator[BinaryIO]:
     """Yields a new file with a hidden temporary name in the same folder; renames it when the block succeeds.
 
-    If the block fails, the file is removed, and an existing one stays. Bytes and name are synced to disk.
+    If the block fails, the file is removed, and an existing one stays. Bytes and name are synced to disk. Any
+    number of threads and processes may write the same file: each writes its own, and the last one to succeed
+    stays. What a killed process left is removed a day later, when the same file is written again.
 
     Raises:
       DataError: another file is there that must not be replaced.
       OSError: it can't be written.
     """
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    partial.unlink(missing_ok=True)
+    _remove_abandoned(path)
+    # Not by number of the process, which is the same in two containers that share a disk; and not by
+    # `tempfile`, whose files nobody else may read.
+    partial = path.with_name(f'.{path.name}.{secrets.token_hex(8)}{_PARTIAL}')
     try:
         with partial.open('xb') as file:  # never through a link
             yield file
@@ -80,6 +89,16 @@ def whole_file(path: Path, replaces: bool = True) -> Iterator[BinaryIO]:
         move_whole(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Removes temporary files of `path` to which nothing was written for a day."""
+    begins, before = f'.{path.name}.', time.time() - _ABANDONED_SECONDS
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:  # it only saves space
+        for entry in entries:
+            is_partial = entry.name.startswith(begins) and entry.name.endswith(_PARTIAL)
+            if is_partial and entry.stat(follow_symlinks=False).st_mtime < before:
+                Path(entry).unlink()
 
 
 def move_whole(partial: Path, path: Path) -> None:
