@@ -11,6 +11,7 @@ from typing import Any
 
 from estimator_lab.base.command import Command, CommandLine, NoSettings
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.files import all_below
 from estimator_lab.base.outputs import why_refused
 from estimator_lab.base.progress import say_lines, warn
 
@@ -50,7 +51,7 @@ def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    below = sorted(each for each in path.rglob('*.py') if each.is_file())
+    below = sorted(each for each in all_below(path) if each.suffix == '.py' and each.is_file())
     if not below:
         raise DataError(f'{path} has no programs in it: no file ends in .py.')
     yield from below

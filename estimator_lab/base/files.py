@@ -1,8 +1,12 @@
-"""Reads regular files only, as opening a pipe could block forever, and writes files whole or not at all."""
+"""Reads regular files only, as opening a pipe could block forever, and writes files whole or not at all.
+
+Lists folders so that one that can't be listed is not taken for an empty one, as `Path.glob` would.
+"""
 
 import contextlib
 import errno
 import filecmp
+import fnmatch
 import os
 import secrets
 import stat
@@ -15,6 +19,8 @@ from estimator_lab.base.errors import DataError
 
 _PARTIAL = '.partial'
 _ABANDONED_SECONDS = 86_400.0  # no writer is silent for so long
+_LOST_AND_FOUND = 'lost+found'
+_SYNCS_NO_FOLDERS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 @contextlib.contextmanager
@@ -63,6 +69,54 @@ def why_unread(error: BaseException) -> str:
         return 'it is not a text file in UTF-8'
     reason = error.strerror if isinstance(error, OSError) else ''
     return ' '.join((reason or str(error)).split()).rstrip('.')
+
+
+def listed(folder: Path, pattern: str = '*') -> list[Path]:
+    """Returns the paths in a folder whose names match a pattern, sorted; [] if there is no such folder.
+
+    The folder lost+found of a file system is left out: only root may list it.
+
+    Raises:
+      DataError: the folder can't be listed.
+    """
+    paths: list[Path] = []
+    with _listing(folder), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        paths = sorted(folder.iterdir())
+    return [path for path in paths if fnmatch.fnmatch(path.name, pattern) and path.name != _LOST_AND_FOUND]
+
+
+def in_subfolders(folder: Path, name: str) -> list[Path]:
+    """Returns the paths FOLDER/*/NAME that exist, sorted.
+
+    Raises:
+      DataError: the folder can't be listed, or a folder in it can't be entered.
+    """
+    with _listing(folder):
+        return [path for inner in listed(folder) if (path := inner / name).exists()]
+
+
+def all_below(folder: Path) -> Iterator[Path]:
+    """Yields the paths below a folder at any depth; folders behind links are not entered.
+
+    Raises:
+      DataError: a folder can't be listed.
+    """
+    folders = [folder]
+    while folders:
+        for path in listed(folders.pop()):
+            yield path
+            with _listing(path):
+                if path.is_dir() and not path.is_symlink():
+                    folders.append(path)
+
+
+@contextlib.contextmanager
+def _listing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or folder
+        raise DataError(f'{place} cannot be read: {why_unread(error)}.') from error
 
 
 @contextlib.contextmanager
@@ -124,12 +178,17 @@ def sync(file: BinaryIO) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Writes the names of a folder's files to disk, where its file system can."""
+    """Writes the names of a folder's files to disk, where its file system can.
+
+    Raises:
+      OSError: they can't be written.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    except OSError:  # some file systems sync no folders
-        pass
+    except OSError as error:
+        if error.errno not in _SYNCS_NO_FOLDERS:
+            raise
     finally:
         os.close(descriptor)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.files import move_whole
+from estimator_lab.base.files import listed, move_whole
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import writing
 from estimator_lab.base.printable import json_text, padded, write_csv
@@ -141,7 +141,7 @@ class Evaluation:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix='.', dir=folder) as hidden:
                 self._write(Path(hidden))
-                written = sorted(Path(hidden).iterdir())
+                written = listed(Path(hidden))
                 for path in written:  # only now that all are written
                     move_whole(path, folder / path.name)
         return [path.name for path in written]

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.base.files import listed
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import check_outputs, writing, written
 from estimator_lab.base.printable import csv_writer, json_text, safe_name
@@ -173,7 +174,7 @@ class PredictionFiles:
         self._is_new = not folder.exists()
         with writing('files', folder):
             folder.mkdir(parents=True, exist_ok=True)
-            filled = any(folder.iterdir())
+            filled = bool(listed(folder))
         if filled:
             raise FlagError(f'--files={folder} is not empty: name another folder.')
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.files import listed
 from estimator_lab.base.outputs import locked, writing
 from estimator_lab.base.settings import structural_settings
 from estimator_lab.core.model import AnyModel
@@ -171,7 +172,7 @@ def _write(model: str, params: Any, values: Mapping[str, np.ndarray], model_dir:
     with writing('model_dir', model_dir):
         model_dir.mkdir(parents=True, exist_ok=True)
     with locked(model_dir, f'--model_dir={model_dir} is being written by another process: name another.'):
-        if any(model_dir.iterdir()):  # such as a model, or a link that leads elsewhere
+        if listed(model_dir):  # such as a model, or a link that leads elsewhere
             raise FlagError(f'--model_dir={model_dir} is not empty: name a new folder.')
         step = {tf.GraphKeys.GLOBAL_STEP: np.array(0, np.int64)}
         record = Record(

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from estimator_lab import __version__
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.files import read_regular
+from estimator_lab.base.files import in_subfolders, listed, read_regular
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
 from estimator_lab.core.params import resolve
@@ -83,7 +83,7 @@ def _why_no_model(model_dir: Path) -> str:
         return f'is a checkpoint: name its folder, {model_dir.parent}'
     if not model_dir.is_dir():
         return 'is not a folder'
-    inner = sorted(model_dir.glob('*/experiment.json'), key=lambda path: path.stat().st_mtime)
+    inner = sorted(in_subfolders(model_dir, 'experiment.json'), key=lambda path: path.stat().st_mtime)
     if inner:
         count = f'{len(inner)} folders of models' if len(inner) > 1 else 'the folder of a model'
         return f'holds no model itself, but {count}: name one of them, such as {inner[-1].parent}'
@@ -112,7 +112,7 @@ def unlisted_checkpoint(model_dir: Path) -> str:
 
 
 def _newest_checkpoint(model_dir: Path) -> str:
-    names = (path.name for path in model_dir.glob(f'{_CHECKPOINT}*.index'))
+    names = (path.name for path in listed(model_dir, f'{_CHECKPOINT}*.index'))
     found = [int(name[len(_CHECKPOINT) : -len('.index')]) for name in names if _INDEX.fullmatch(name)]
     return f'{_CHECKPOINT}{max(found)}' if found else ''
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from estimator_lab import __version__
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.files import whole_file
+from estimator_lab.base.files import listed, whole_file
 from estimator_lab.base.json_input import as_object, as_type, read_json, shown
 from estimator_lab.base.printable import printable
 from estimator_lab.data.archives import Identity
@@ -194,12 +194,12 @@ def link_model(checkpoint: Path, folder: Path) -> None:
     Raises:
       OSError: it can't be written.
     """
-    files = sorted(checkpoint.parent.glob(f'{glob.escape(checkpoint.name)}.*'))
+    files = listed(checkpoint.parent, f'{glob.escape(checkpoint.name)}.*')
     record = checkpoint.parent / FILE
     if not files or not record.exists():
         return
     folder.mkdir()
-    for file in (*files, *checkpoint.parent.glob('*.npz')):
+    for file in (*files, *listed(checkpoint.parent, '*.npz')):
         try:
             (folder / file.name).hardlink_to(file)
         except OSError:  # the file system has no links

@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf import text_format
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.files import read_regular, why_unread
+from estimator_lab.base.files import all_below, in_subfolders, read_regular, why_unread
 from estimator_lab.base.json_input import shown
 from estimator_lab.tf1 import tf
 
@@ -51,7 +51,7 @@ def check_safe_paths(model_dir: Path, flag: str = '--model_dir', trains: bool = 
 
 def _phases(model_dir: Path) -> list[Path]:
     """Returns the folders of phases in a model_dir, and links to such folders."""
-    found = {path.parent for name in (_STATE, _RECORD) for path in model_dir.glob(f'*/{name}')}
+    found = {path.parent for name in (_STATE, _RECORD) for path in in_subfolders(model_dir, name)}
     return sorted(path for path in found if path.name not in _WRITTEN_FOLDERS)
 
 
@@ -70,8 +70,7 @@ def _links(model_dir: Path) -> Iterator[Path]:
 
 def _all_links(folder: Path) -> Iterator[Path]:
     """Yields all links in a folder, at any depth."""
-    for place, folders, files in os.walk(folder):
-        yield from (path for path in map(Path(place).joinpath, folders + files) if path.is_symlink())
+    return filter(Path.is_symlink, all_below(folder))
 
 
 def newest_checkpoint(folder: Path) -> str:

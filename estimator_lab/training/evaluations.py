@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import FlagError
+from estimator_lab.base.files import in_subfolders, listed
 from estimator_lab.core.model import EVALUATION, Task
 from estimator_lab.data.archives import Say
 from estimator_lab.data.bad_examples import InputReport
@@ -47,7 +48,7 @@ class Evaluations(tf.estimator.Exporter):
         A metric that is not a number compares with none, and is left out.
         """
         found: dict[int, float] = {}
-        for path in sorted(self._folder.glob('events.out.tfevents.*')):
+        for path in listed(self._folder, 'events.out.tfevents.*'):
             found.update(scalars_in(path, self._metric, partial(self._warn, path)))
         return {step: value for step, value in sorted(found.items()) if not math.isnan(value)}
 
@@ -136,7 +137,7 @@ class _BestExporter(tf.estimator.Exporter):
     ) -> None:
         """Exports an evaluation if it is the best, or the first."""
         is_best = self._evaluations.best_step == eval_result['global_step']
-        if is_best or not any(Path(export_path).glob('*/saved_model.pb')):
+        if is_best or not in_subfolders(Path(export_path), 'saved_model.pb'):
             written = self._latest.export(
                 estimator, export_path, checkpoint_path, eval_result, is_the_final_export
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.files import sync, sync_folder
+from estimator_lab.base.files import listed, sync, sync_folder
 from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.base.progress import Progress, clock, doing
 from estimator_lab.core import keys
@@ -249,7 +249,7 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
     def after_save(self, session: Any, global_step_value: int) -> None:
         """Syncs the files of the checkpoint, then the list of checkpoints, then the folder."""
         folder = self._folder
-        for path in (*folder.glob(f'model.ckpt-{global_step_value}.*'), *folder.glob('checkpoint')):
+        for path in (*listed(folder, f'model.ckpt-{global_step_value}.*'), folder / 'checkpoint'):
             with path.open('rb') as file:
                 sync(file)
         sync_folder(folder)

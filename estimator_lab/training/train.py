@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from estimator_lab.base.errors import LabError
+from estimator_lab.base.files import listed
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.outputs import locked, made_folder
 from estimator_lab.runs.record import FILE
@@ -147,7 +148,7 @@ def _forget_first_checkpoint(stage: Stage) -> None:
     if stage.saved is not None or stage.previous is not None or (saved_step(folder) or 0) > first:
         return
     names = ('checkpoint', FILE, 'graph.pbtxt', f'model.ckpt-{first}.*')
-    for path in (path for name in names for path in folder.glob(name)):
+    for path in (path for name in names for path in listed(folder, name)):
         path.unlink(missing_ok=True)
 
 

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all: the order of system calls, and what is there after an error."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from estimator_lab.base import files
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.files import whole_file
+from estimator_lab.base.files import all_below, in_subfolders, listed, sync_folder, whole_file
 
 pytestmark = pytest.mark.once
 
@@ -97,3 +98,67 @@ def test_what_a_killed_writer_left_is_removed_when_it_is_old(tmp_path):
             os.utime(tmp_path / name, (0, 0))
     write(tmp_path / 'file', b'new')
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(['file', *names[1:]])
+
+
+def refused(call, *names, error=errno.EIO):
+    """Returns a function that fails for paths that end in one of these names."""
+
+    def fail(path, *args, **options):
+        if str(path).endswith(names):
+            raise OSError(error, os.strerror(error), str(path))
+        return call(path, *args, **options)
+
+    return fail
+
+
+def test_a_folder_is_listed(tmp_path):
+    for name in ('b.txt', 'a.txt', '.c.txt', 'd', 'lost+found'):
+        (tmp_path / name).touch()
+    assert [path.name for path in listed(tmp_path)] == ['.c.txt', 'a.txt', 'b.txt', 'd']
+    assert listed(tmp_path, '[ab].txt') == [tmp_path / 'a.txt', tmp_path / 'b.txt']
+    assert listed(tmp_path / 'none') == listed(tmp_path / 'd') == []
+
+
+def test_all_paths_below_a_folder(tmp_path):
+    (tmp_path / 'a' / 'b').mkdir(parents=True)
+    (tmp_path / 'a' / 'b' / 'file').touch()
+    (tmp_path / 'a' / 'b' / 'up').symlink_to(tmp_path)
+    assert {str(path.relative_to(tmp_path)) for path in all_below(tmp_path)} == {
+        *('a', 'a/b', 'a/b/file', 'a/b/up')
+    }
+    assert in_subfolders(tmp_path, 'b') == [tmp_path / 'a' / 'b']
+    assert in_subfolders(tmp_path / 'a' / 'b', 'file') == []  # nor through the file, nor without end
+    deep = tmp_path
+    for _ in range(1500):  # more than Python's limit of recursion
+        deep /= 'x'
+        deep.mkdir()
+    assert deep in set(all_below(tmp_path))
+
+
+@pytest.mark.parametrize('error', [errno.EIO, errno.EMFILE, errno.EACCES])
+def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path, monkeypatch, error):
+    (tmp_path / 'a' / 'b').mkdir(parents=True)
+    monkeypatch.setattr(Path, 'iterdir', refused(Path.iterdir, '/b', error=error))
+    for call in (lambda: listed(tmp_path / 'a' / 'b'), lambda: list(all_below(tmp_path))):
+        with pytest.raises(DataError, match=rf'/a/b cannot be read: {os.strerror(error)}\.$'):
+            call()
+
+
+def test_a_path_whose_status_is_unknown_is_not_absent(tmp_path, monkeypatch):
+    (tmp_path / 'a' / 'b').mkdir(parents=True)
+    monkeypatch.setattr(Path, 'stat', refused(Path.stat, '/b'))
+    with pytest.raises(DataError, match=r'/a/b cannot be read: Input/output error\.$'):
+        in_subfolders(tmp_path, 'b')
+    with pytest.raises(DataError, match=r'/a/b cannot be read: Input/output error\.$'):
+        list(all_below(tmp_path))
+
+
+def test_a_folder_is_synced_where_its_file_system_can(tmp_path, monkeypatch):
+    def fail(number):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, 'fsync', lambda descriptor: fail(errno.EINVAL))
+    sync_folder(tmp_path)
+    monkeypatch.setattr(os, 'fsync', lambda descriptor: fail(errno.EIO))
+    with pytest.raises(OSError, match='Input/output error'):
+        sync_folder(tmp_path)

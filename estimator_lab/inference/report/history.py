@@ -8,6 +8,8 @@ from typing import Any
 
 from PIL import Image
 
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.files import in_subfolders, listed
 from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.member import BadExampleError
@@ -92,19 +94,16 @@ def read_history(model_dir: Path) -> History:
 
 def _event_files(folder: Path, damage: list[str]) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.match(_FILES))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        damage.append(f'{folder} cannot be read: {error.strerror}')
+        return listed(folder, _FILES)
+    except DataError as error:
+        damage.append(error.sentence)
         return []
 
 
 def _phases(model_dir: Path) -> list[Path]:
     """Returns the folders of the phases before the last."""
-    return [
-        record.parent for record in sorted(model_dir.glob(f'*/{_RECORD}')) if not record.parent.is_symlink()
-    ]
+    found = (record.parent for record in in_subfolders(model_dir, _RECORD))
+    return [phase for phase in found if not phase.is_symlink()]
 
 
 def _folders(model_dir: Path) -> Iterator[tuple[Path, str]]:

@@ -1,5 +1,6 @@
 """Reads and writes checkpoints of TensorFlow, formats V1 and V2."""
 
+import glob
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.files import listed
 from estimator_lab.tf1 import tf
 
 _PATTERN = re.compile(r'[][*?{}\\]')  # TensorFlow interprets names of checkpoints as patterns
@@ -50,7 +52,7 @@ def check_size(reader: Any, path: Path) -> None:
     """
     shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     needed = sum(int(np.prod(shapes[name])) * types[name].size for name in shapes)
-    parts = [path] if path.is_file() else sorted(path.parent.glob(f'{path.name}.data-*'))
+    parts = [path] if path.is_file() else listed(path.parent, f'{glob.escape(path.name)}.data-*')
     found = sum(part.stat().st_size for part in parts)
     if found < needed:
         raise ValueError(f'{found:,} bytes where its tensors need {needed:,}')
