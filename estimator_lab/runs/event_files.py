@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from google.protobuf.message import DecodeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import open_regular
 from estimator_lab.tf1 import record_reader, tf
 
@@ -34,8 +35,11 @@ def values_in(path: Path, on_damage: Callable[[str], None]) -> Iterator[tuple[in
 
     Args:
       path: an event file; one that is not a regular file is reported, not opened.
-      on_damage: is told what can't be read, as the words that follow the file's name; may be called more
-        than once.
+      on_damage: is told what is damaged, as the words that follow the file's name; may be called more than
+        once.
+
+    Raises:
+      DataError: the file can't be read.
     """
     try:
         with open_regular(path) as file:
@@ -50,8 +54,10 @@ def values_in(path: Path, on_damage: Callable[[str], None]) -> Iterator[tuple[in
                     yield event.step, value
     except IndexError:
         on_damage('got shorter while it was read')
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        on_damage(f'cannot be read: {getattr(error, "strerror", None) or error}')
+    except ValueError as error:
+        on_damage(f'cannot be read: {error}')
+    except (OSError, tf.errors.OpError) as error:
+        raise DataError(f'{path} cannot be read: {getattr(error, "strerror", None) or error}.') from error
 
 
 def _sound_records(file: BinaryIO, on_damage: Callable[[str], None]) -> Iterator[int]:

@@ -1,11 +1,13 @@
 """Event files that are cut off, damaged or malicious: everything readable is read."""
 
+import errno
 import os
 import struct
 
 import pytest
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.core.model import Task
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.images.reader import IMAGES
@@ -94,9 +96,16 @@ def test_a_record_of_an_absurd_length_ends_the_file(path):
 
 def test_pipes_and_folders_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
-    for path in (tmp_path / 'pipe', tmp_path, tmp_path / 'none'):
+    for path in (tmp_path / 'pipe', tmp_path):
         values, (said,) = found(path)
         assert not values and said.startswith('cannot be read: ')
+
+
+def test_a_file_that_cannot_be_read_is_an_error(path, monkeypatch):
+    failure = OSError(errno.EIO, 'Input/output error')
+    monkeypatch.setattr(os, 'open', lambda *args: (_ for _ in ()).throw(failure))
+    with pytest.raises(DataError, match=r'events\S+ cannot be read: Input/output error\.$'):
+        found(path)
 
 
 def test_each_damaged_file_is_named_once(path):

@@ -1,10 +1,12 @@
 """Evaluations are compared, reported and exported, those of earlier starts included."""
 
+import errno
 import shutil
 from pathlib import Path
 
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.core.model import Task
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.images.decode import ImageShape
@@ -84,3 +86,27 @@ def test_event_files_are_read_once(tmp_path):
     assert found.by_step == {1: 0.5, 2: 0.75, 4: 0.625} and found.are_enough
     assert said[0] == 'evaluated at step 2: accuracy 0.7500; over 8 images'
     assert found.last['global_step'] == 4
+
+
+@pytest.mark.parametrize('place', ['eval', 'export/best'])
+def test_a_folder_that_cannot_be_listed_replaces_no_export(tmp_path, monkeypatch, place):
+    estimator, folder = FakeEstimator(tmp_path), tmp_path / 'export' / 'best'
+    receiver = serving_input_receiver_fn(ImageReader(ImageShape(8, 8, 1)), CNN, None)
+    write_primary_metric(tmp_path, 'accuracy', [(1, 0.58)])
+    (exporter,) = make_exporters(['best'], receiver, evaluations(tmp_path))
+    exporter.export(estimator, str(folder), '1', {'accuracy': 0.58, 'global_step': 1}, False)
+    iterdir = Path.iterdir
+
+    def fail_once(self):
+        if self == tmp_path / place:
+            monkeypatch.setattr(Path, 'iterdir', iterdir)
+            raise OSError(errno.EIO, 'Input/output error', str(self))
+        return iterdir(self)
+
+    monkeypatch.setattr(Path, 'iterdir', fail_once)
+    found = evaluations(tmp_path)
+    (exporter,) = make_exporters(['best'], receiver, found)
+    with pytest.raises(DataError, match=rf'{place} cannot be read: Input/output error\.$'):
+        exporter.export(estimator, str(folder), '2', {'accuracy': 0.5, 'global_step': 2}, False)
+    assert Path.iterdir is iterdir  # the call has failed
+    assert [path.read_text() for path in folder.glob('*/saved_model.pb')] == ['1']

@@ -1,17 +1,20 @@
 """Session hooks, and the switch that signals turn on."""
 
 import contextlib
+import errno
 import os
 import re
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.interrupts import Interrupted, StopSwitch, handled, stops_within
 from estimator_lab.base.progress import say
 from estimator_lab.tf1 import tf
-from estimator_lab.training.hooks import EvaluationHook, ProgressHook, StopTrainingHook
+from estimator_lab.training.hooks import CheckpointListener, EvaluationHook, ProgressHook, StopTrainingHook
 from tests.support.counting import run_steps
 
 
@@ -180,3 +183,13 @@ def test_a_closed_terminal_is_ignored_after_nohup(handlers):
     with StopSwitch().listening() as switch:
         os.kill(os.getpid(), signal.SIGHUP)
         assert not switch.on
+
+
+def test_a_checkpoint_that_cannot_be_listed_is_not_taken_for_a_synced_one(tmp_path, monkeypatch):
+    listener = CheckpointListener(tmp_path)
+    for name in ('model.ckpt-3.index', 'checkpoint'):
+        (tmp_path / name).touch()
+    listener.after_save(None, 3)
+    monkeypatch.setattr(Path, 'iterdir', lambda self: (_ for _ in ()).throw(OSError(errno.EIO, 'Input')))
+    with pytest.raises(DataError, match='cannot be read'):
+        listener.after_save(None, 3)

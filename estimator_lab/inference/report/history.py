@@ -77,9 +77,12 @@ def read_history(model_dir: Path) -> History:
             continue
         for path in _event_files(folder, history.damage):
             damage: list[str] = []
-            for step, value in values_in(path, damage.append):
-                phase, tag = _split(value.tag, phases)
-                _take(history, encoded, (f'{phase}, {line}' if phase else line, tag), step, value)
+            try:
+                for step, value in values_in(path, damage.append):
+                    phase, tag = _split(value.tag, phases)
+                    _take(history, encoded, (f'{phase}, {line}' if phase else line, tag), step, value)
+            except DataError as error:
+                history.damage.append(error.sentence)
             history.damage += [f'{path} {what}' for what in dict.fromkeys(damage)]
     for lines in history.curves.values():
         for line, values in lines.items():
