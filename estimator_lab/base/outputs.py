@@ -4,13 +4,14 @@ import errno
 import fcntl
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from estimator_lab.base.errors import FlagError, LabError
-from estimator_lab.base.files import whole_file
+from estimator_lab.base.files import listed, move_whole, whole_file
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk, an exhausted quota and too large a file."""
@@ -72,8 +73,11 @@ def why_refused(path: Path, error: OSError) -> str:
 
 
 @contextmanager
-def written(flag: str, path: Path) -> Iterator[BinaryIO]:
-    """Yields a `whole_file` of results. Devices and pipes are written directly.
+def written(flag: str, path: Path, is_typed: bool = True) -> Iterator[BinaryIO]:
+    """Yields a `whole_file` of results.
+
+    Devices and pipes are written directly if the user has typed their path, such as /dev/stdout. One that is
+    found under a name of ours, or through a link in a folder of someone else, is replaced by a file.
 
     Raises:
       FlagError: the path is a folder, or can't be written.
@@ -81,9 +85,31 @@ def written(flag: str, path: Path) -> Iterator[BinaryIO]:
     """
     if path.is_dir():
         raise FlagError(f'--{flag}={path} is a folder: name a file in it, such as {path / "NAME"}.')
-    is_device = path.exists() and not path.is_file()
-    with writing(flag, path), path.open('wb') if is_device else whole_file(path) as file:
-        yield file
+    with writing(flag, path):
+        to_device = is_typed and _is_device(path)
+        with path.open('wb') if to_device else whole_file(path) as file:
+            yield file
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a path is a device or pipe; a link to one counts if it is the system's, as /dev/stdout is."""
+    if path.is_symlink() and not path.absolute().is_relative_to('/dev'):
+        return False
+    return path.exists() and not path.is_file()
+
+
+@contextmanager
+def written_folder(flag: str, folder: Path) -> Iterator[Path]:
+    """Yields a hidden folder in a new or existing one, into which its files are moved if the block succeeds.
+
+    Raises as `writing` does.
+    """
+    with writing(flag, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix='.', dir=folder) as hidden:
+            yield Path(hidden)
+            for path in listed(Path(hidden)):  # only now that all are written
+                move_whole(path, folder / path.name)
 
 
 def check_outputs(

@@ -1,7 +1,6 @@
 """The results of an evaluation: as text, JSON, CSV and PNG, and in a notebook."""
 
 import math
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.files import listed, move_whole
+from estimator_lab.base.files import listed
 from estimator_lab.base.keys import KEY
-from estimator_lab.base.outputs import writing
+from estimator_lab.base.outputs import written_folder
 from estimator_lab.base.printable import json_text, padded, write_csv
 from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.picture import as_picture, confusion_picture, labelled_grid
@@ -137,14 +136,9 @@ class Evaluation:
           FlagError: the folder can't be written.
           LabError: the disk is full.
         """
-        with writing('out', folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix='.', dir=folder) as hidden:
-                self._write(Path(hidden))
-                written = listed(Path(hidden))
-                for path in written:  # only now that all are written
-                    move_whole(path, folder / path.name)
-        return [path.name for path in written]
+        with written_folder('out', folder) as hidden:
+            self._write(hidden)
+            return [path.name for path in listed(hidden)]
 
     def _write(self, folder: Path) -> None:
         (folder / 'metrics.json').write_text(f'{self.json()}\n', encoding='utf-8')

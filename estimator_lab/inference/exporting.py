@@ -37,7 +37,7 @@ def export(run: Trained, settings: ExportSettings, say: Told = lambda title, tex
             doing(f'converting to {_TITLES[suffix]}')
             converted = convert(folder, signature)
             path = folder / f'{stem}.{suffix}'
-            with written('out', path) as file:
+            with written('out', path, is_typed=False) as file:
                 file.write(converted.data)
             without = f', without {", ".join(converted.left_out)}' if converted.left_out else ''
             say(_TITLES[suffix], f'{path}, {len(converted.data):,} bytes{without}')

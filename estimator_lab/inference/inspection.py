@@ -12,7 +12,7 @@ from PIL import Image
 from estimator_lab.base.command import tensorboard
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import IMAGE, KEY, to_unit_range
-from estimator_lab.base.outputs import writing
+from estimator_lab.base.outputs import written_folder
 from estimator_lab.base.progress import doing, warn
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
@@ -91,10 +91,9 @@ class Inspection:
           FlagError: the folder can't be written.
           LabError: the disk is full.
         """
-        with writing('out', folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        with written_folder('out', folder) as hidden:
             for name, picture in self.pictures.items():
-                picture.save(folder / f'{name}.png')
+                picture.save(hidden / f'{name}.png')
         return [f'{name}.png' for name in self.pictures]
 
     def __repr__(self) -> str:

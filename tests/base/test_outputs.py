@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
-from estimator_lab.base.outputs import check_outputs, made_folder, written
+from estimator_lab.base.outputs import check_outputs, made_folder, written, written_folder
 
 pytestmark = pytest.mark.once
 
@@ -94,3 +94,54 @@ def check(name, **more):
 def test_results_do_not_replace_what_is_read(place, name, words):
     with pytest.raises(FlagError, match=f'out={name} {words}'):
         check(name)
+
+
+@pytest.mark.parametrize('name', ['b.csv', 'model/report.html'])
+def test_only_files_of_the_same_kind_are_replaced(place, name):
+    suffix, other = Path(name).suffix, {'.csv': '.html', '.html': '.csv'}[Path(name).suffix]
+
+    def check_replacing(name, *replaced):
+        check_outputs({'out': name}, [], Path('model'), replaced=replaced)
+
+    check_replacing(name)
+    check_replacing(name, '.txt', suffix)
+    check_replacing(f'new{suffix}', other)
+    with pytest.raises(FlagError, match=rf'out={name} is there already, and .* ends in \{other}: name another'):
+        check_replacing(name, other)
+
+
+@pytest.mark.parametrize(('in_between', 'is_typed'), [(True, True), (True, False), (False, False)])
+def test_a_pipe_that_the_user_did_not_type_is_replaced(tmp_path, in_between, is_typed):
+    pipe = path = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    if in_between:
+        path = tmp_path / 'report.html'
+        path.symlink_to(pipe)
+    with written('out', path, is_typed) as file:  # else it would wait for a reader
+        file.write(b'page')
+    assert path.read_bytes() == b'page' and not path.is_symlink()
+
+
+def test_a_pipe_or_device_that_the_user_typed_is_written(tmp_path):
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for path in (pipe, Path(f'/dev/fd/{os.open(pipe, os.O_WRONLY)}')):
+        with written('out', path) as file:
+            file.write(b'rows')
+        assert os.read(reader, 9) == b'rows'
+
+
+def test_a_folder_gets_all_files_or_none_and_no_link_is_followed(tmp_path):
+    victim, folder = tmp_path / 'victim', tmp_path / 'out'
+    victim.write_text('of the user')
+    folder.mkdir()
+    (folder / 'b').symlink_to(victim)
+    with pytest.raises(DataError), written_folder('out', folder) as hidden:
+        (hidden / 'a').touch()
+        raise DataError('broken off')
+    assert [path.name for path in folder.iterdir()] == ['b']
+    with written_folder('out', folder) as hidden:
+        (hidden / 'b').write_text('new')
+    assert victim.read_text() == 'of the user' and (folder / 'b').read_text() == 'new'
+    assert [path.name for path in folder.iterdir()] == ['b']
