@@ -20,6 +20,7 @@ from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.inference.evaluation import Evaluation, Example
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs.model import Data, Trained, without_cluster
+from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -35,6 +36,10 @@ def evaluate(run: Trained, data: Data, settings: EvaluationSettings) -> Evaluati
         labels.
     """
     examples = run.examples(data, settings.labels, warn)
+    return with_newest(run, lambda run: _evaluate(run, examples, settings))
+
+
+def _evaluate(run: Trained, examples: ExampleInput, settings: EvaluationSettings) -> Evaluation:
     observer = _Observer(run, settings.worst)
     # TensorFlow reads ahead of the last step, also bad examples.
     watch = observer.under_way.append if settings.eval_steps else None

@@ -13,6 +13,7 @@ from estimator_lab.inference.settings import ExportSettings
 from estimator_lab.runs import serving
 from estimator_lab.runs.converting import Converter, onnx_converter, to_tflite
 from estimator_lab.runs.model import Trained
+from estimator_lab.runs.opening import with_newest
 
 Told: TypeAlias = Callable[[str, str], None]
 
@@ -24,12 +25,16 @@ def export(run: Trained, settings: ExportSettings, say: Told = lambda title, tex
 
     `say` is called with the title and the text of each row for the user.
     """
-    run = with_painting_settings(run, settings)
     formats = dict(_formats(run, settings))
-    if formats and run.architecture.without_loops:
-        run = dataclasses.replace(run, params=run.architecture.without_loops(run.params))
+
+    def exported(run: Trained) -> tuple[Trained, Path]:
+        run = with_painting_settings(run, settings)
+        if formats and run.architecture.without_loops:
+            run = dataclasses.replace(run, params=run.architecture.without_loops(run.params))
+        return run, serving.export_saved_model(run, settings.out or run.model_dir / 'export')
+
     doing('exporting')
-    folder = serving.export_saved_model(run, settings.out or run.model_dir / 'export')
+    run, folder = with_newest(run, exported)
     say('Exported', f'{run.model} at step {run.step}: {folder}')
     say('Its signatures', f'saved_model_cli show --all --dir {shlex.quote(str(folder))}')
     for stem, signature in serving.numeric_signatures(run).items():

@@ -40,6 +40,7 @@ from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
 from estimator_lab.models.recursive.model import NODE_LOGITS
 from estimator_lab.models.recursive.pictures import tree_picture
 from estimator_lab.runs.model import Trained
+from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.summary import network_layers, summary_lines
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import Tensor, tf
@@ -115,6 +116,10 @@ def inspect(run: Trained, example: str | Path | np.ndarray, settings: Inspection
     else:
         data = read_example(key, run.kind).data
     doing('inspecting')
+    return with_newest(run, lambda run: _inspect(run, key, data, settings))
+
+
+def _inspect(run: Trained, key: str, data: bytes, settings: InspectionSettings) -> Inspection:
     try:
         if run.kind is IMAGES:
             decode = DECODERS[run.record.decode]

@@ -1,5 +1,6 @@
 """Predictions for a stream of examples, in their order, and the rows that show them."""
 
+import contextlib
 import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.inference.settings import PredictionSettings
 from estimator_lab.runs.model import Trained
+from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 
 PROBLEM = 'problem'
@@ -58,7 +60,22 @@ def predict(
     """
     if run.architecture.transform_net:
         raise FlagError(f'{run.model_dir} holds --model={run.model}, which paints: call paint.')
-    report = report or InputReport(run.kind, lambda line: None)
+    counts = report or InputReport(run.kind, lambda line: None)
+
+    def begun(run: Trained) -> tuple[Generator[Predicted, None, None], Predicted | None]:
+        batches = _predict(run, examples, settings, counts)
+        return batches, next(batches, None)
+
+    batches, first = with_newest(run, begun)
+    with contextlib.closing(batches):
+        if first is not None:
+            yield first
+            yield from batches
+
+
+def _predict(
+    run: Trained, examples: ExampleInput, settings: PredictionSettings, report: InputReport
+) -> Generator[Predicted, None, None]:
     # The batches that TensorFlow has read and not yet predicted, a few at most.
     under_way: deque[Batch] = deque()
     input_fn = archive_input_fn(examples, run.reader, settings.batch_size, report, watch=under_way.append)

@@ -27,6 +27,7 @@ from estimator_lab.inference.settings import DreamSettings, SampleSettings
 from estimator_lab.models.boltzmann.stack import Stack
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.weights.checkpoint import open_checkpoint
 from estimator_lab.tf1 import Tensor, tf
 
 PICTURES = ('.png', '.jpg', '.jpeg')
@@ -233,10 +234,10 @@ def persistent_chains(run: Trained) -> np.ndarray | None:
     """
     if not run.params.chains:
         return None
-    reader = tf.train.load_checkpoint(run.checkpoint)
-    if len(reader.get_variable_to_shape_map().get(_CHAINS, [])) != 2:
-        return None
-    return np.asarray(reader.get_tensor(_CHAINS), np.float32)
+    with open_checkpoint(run.checkpoint) as reader:
+        if len(reader.get_variable_to_shape_map().get(_CHAINS, [])) != 2:
+            return None
+        return np.asarray(reader.get_tensor(_CHAINS), np.float32)
 
 
 def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | None, steps: int) -> Batches:

@@ -7,6 +7,7 @@ folder in which the network was trained.
 import contextlib
 import json
 import math
+import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.files import open_regular, whole_file
+from estimator_lab.base.json_input import parse_json
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.params import resolve
 from estimator_lab.models.registry import find_model
@@ -27,6 +29,7 @@ _SCOPE = 'fixed'
 _ABOUT = 'about'
 _SIDE = 224  # pixels of the images of a network that accepts any
 _LONGEST_REASON = 200
+_MOST_BYTES = 2**30  # VGG-19 with 8,631 classes has 0.7 GB
 _UNUSABLE = (
     *(OSError, EOFError, zipfile.BadZipFile, FlagError),
     *(ValueError, LookupError, TypeError, AttributeError, RuntimeError),
@@ -132,7 +135,17 @@ def write_network(
     more: Mapping[str, Any] | None = None,
     arrays: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Writes a network to an npz file, atomically, with more facts and arrays."""
+    """Writes a network to an npz file, atomically, with more facts and arrays.
+
+    Raises:
+      DataError: it has more weights than `open_network` reads.
+      OSError: it can't be written.
+    """
+    size = sum(value.nbytes for value in network.weights.values())
+    if size > _MOST_BYTES * 9 // 10:  # the rest is for what is stored with them
+        raise DataError(
+            f'--model={network.model} has {size:,} bytes of weights, too many to be kept in {path}.'
+        )
     about = json.dumps({**network.about(), **(more or {})})
     weights = {f'weights_{number}': value for number, value in enumerate(network.weights.values())}
     found = {_ABOUT: np.frombuffer(about.encode(), np.uint8), **weights, **(arrays or {})}
@@ -151,11 +164,14 @@ def open_network(path: Path, what: str) -> Iterator[tuple[zipfile.ZipFile, dict[
       DataError: it can't be read, or the block finds something else in it.
     """
     try:
-        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            about = json.loads(read_array(archive, _ABOUT, '|u1', (None,)).tobytes())
-            if 'model' not in about:
-                raise ValueError('an earlier version wrote it; train anew')
-            yield archive, about
+        with open_regular(path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > _MOST_BYTES:
+                raise ValueError(f'it has {size:,} bytes, {_MOST_BYTES:,} are allowed')
+            with zipfile.ZipFile(file) as archive:
+                about = parse_json(read_array(archive, _ABOUT, '|u1', (None,)).tobytes())
+                if 'model' not in about:
+                    raise ValueError('an earlier version wrote it; train anew')
+                yield archive, about
     except _UNUSABLE as error:
         reason = str(error).rstrip('.')[:_LONGEST_REASON]
         raise DataError(f'{path} has no usable {what}: {reason}.') from error

@@ -23,7 +23,7 @@ from estimator_lab.data.labels import Vocabulary, read_label_table
 from estimator_lab.data.sources import source_of
 from estimator_lab.models.fixed_network import FixedNetwork
 from estimator_lab.runs.record import Record
-from estimator_lab.runs.weights.checkpoint import check_size, index_of
+from estimator_lab.runs.weights.checkpoint import index_of, open_checkpoint
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, tf
 
 _TF_CONFIG = 'TF_CONFIG'
@@ -84,6 +84,11 @@ class Trained:
     def task(self) -> Task:
         """What it learned."""
         return self.architecture.task(self.params)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether its checkpoint was deleted after it was opened."""
+        return not index_of(Path(self.checkpoint)).exists() and not Path(self.checkpoint).exists()
 
     def class_id(self, label: str) -> int:
         """Returns the number of the class that --label names.
@@ -184,13 +189,9 @@ class Trained:
 
     def _check_variables(self, variables: Sequence[Any]) -> None:
         """Raises DataError unless the checkpoint has these variables, in their shapes."""
+        with open_checkpoint(self.checkpoint) as reader:
+            found = reader.get_variable_to_shape_map()
         with self._one_network():
-            if not index_of(Path(self.checkpoint)).is_file() and not Path(self.checkpoint).is_file():
-                raise DataError(
-                    f'The checkpoint {self.checkpoint} was deleted after it was opened, probably by a '
-                    'training that keeps newer ones: open the folder again.'
-                )
-            found = tf.train.load_checkpoint(self.checkpoint).get_variable_to_shape_map()
             for variable in variables:
                 name, shape = variable.op.name, variable.shape.as_list()
                 if name not in found:
@@ -266,27 +267,17 @@ def with_weights(
             if not missing:
                 break
         shapes = {variable.op.name: variable.shape.as_list() for variable in tf.global_variables()}
-    reader = tf.train.load_checkpoint(trained.checkpoint)
-    if any(reader.get_variable_to_shape_map().get(name) != shape for name, shape in shapes.items()):
-        raise DataError(f'{flag}={trained.model_dir} does not hold the weights of its network.')
-    weights = {name: reader.get_tensor(name) for name in shapes}
-    return replace(network, weights=weights)
+    with open_checkpoint(trained.checkpoint) as reader:
+        if any(reader.get_variable_to_shape_map().get(name) != shape for name, shape in shapes.items()):
+            raise DataError(f'{flag}={trained.model_dir} does not hold the weights of its network.')
+        return replace(network, weights={name: reader.get_tensor(name) for name in shapes})
 
 
 def step_of(checkpoint: str) -> int:
     """Returns the global step of a checkpoint.
 
     Raises:
-      DataError: it is damaged. The bytes of its tensors are counted; checksums are verified only when it is
-        restored.
+      DataError: it was deleted, can't be read or is damaged.
     """
-    try:
-        reader = tf.train.load_checkpoint(checkpoint)
-        check_size(reader, Path(checkpoint))
+    with open_checkpoint(checkpoint) as reader:
         return int(reader.get_tensor('global_step'))
-    except (tf.errors.OpError, OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        first_line = str(error).strip().partition('\n')[0]
-        raise DataError(
-            f'The checkpoint {checkpoint} in --model_dir cannot be read ({first_line}): name another folder, '
-            "or an older checkpoint in the folder's file 'checkpoint'."
-        ) from error

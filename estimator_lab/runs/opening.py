@@ -2,11 +2,13 @@
 
 import contextlib
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from estimator_lab import __version__
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.files import in_subfolders, listed, read_regular
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
@@ -22,8 +24,12 @@ from estimator_lab.runs.weights.checkpoint import index_of
 from estimator_lab.tf1 import prepare_process
 
 _MOST_STATE_BYTES = 2**20
+_MOST_OPENINGS = 10  # while a training saves
 _CHECKPOINT = 'model.ckpt-'
 _INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
+
+T = TypeVar('T')
+AnyTrained = TypeVar('AnyTrained', bound=Trained)
 
 
 def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
@@ -35,14 +41,31 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
     """
     prepare_process()
     doing('opening the model')
-    state = _state(model_dir)
-    try:
-        return _opened(model_dir, flag)
-    except DataError:
-        if state == _state(model_dir):
-            raise
-        # A training has saved meanwhile, and may have deleted the checkpoint that was about to be read.
-        return _opened(model_dir, flag)
+    for _ in range(_MOST_OPENINGS - 1):
+        state = _state(model_dir)
+        try:
+            return _opened(model_dir, flag)
+        except DataError:
+            if state == _state(model_dir):
+                raise
+            # A training has saved meanwhile, and may have deleted the checkpoint that was about to be read.
+    return _opened(model_dir, flag)
+
+
+def with_newest(run: AnyTrained, work: Callable[[AnyTrained], T]) -> T:
+    """Returns what `work` returns for a model.
+
+    If its checkpoint is deleted meanwhile, as by a training that keeps newer ones, the folder is opened again
+    for the newest one, a few times.
+    """
+    for _ in range(_MOST_OPENINGS - 1):
+        try:
+            return work(run)
+        except LabError:
+            if not run.is_deleted:
+                raise
+            run = replace(run, **vars(open_trained(run.model_dir)))
+    return work(run)
 
 
 def _state(model_dir: Path) -> bytes:

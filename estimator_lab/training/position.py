@@ -12,6 +12,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.runs.model import step_of
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.runs.safe_paths import newest_checkpoint
+from estimator_lab.runs.weights.checkpoint import open_checkpoint
 from estimator_lab.tf1 import tf
 
 CONSUMED = 'input/consumed'
@@ -55,7 +56,7 @@ class PositionHook(tf.train.SessionRunHook):
         # No hook can precede the first save under every strategy.
         self._save, saver.save = saver.save, self._save_if_restored
         checkpoint = newest_checkpoint(self.folder)
-        if checkpoint and not tf.train.load_checkpoint(checkpoint).has_tensor(CONSUMED):
+        if checkpoint and not _has_position(checkpoint):
             self._restore_without()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
@@ -82,7 +83,7 @@ class PositionHook(tf.train.SessionRunHook):
         restore = saver.restore
 
         def restore_any(session: Any, path: str) -> None:
-            if tf.train.load_checkpoint(path).has_tensor(CONSUMED):
+            if _has_position(path):
                 restore(session, path)
             else:
                 others.restore(session, path)
@@ -104,5 +105,10 @@ def saved_position(folder: Path, record: InputRecord) -> int | None:
         return None
     if step_of(checkpoint) == record.step and record.archives:
         return record.position
-    reader = tf.train.load_checkpoint(checkpoint)
-    return int(reader.get_tensor(CONSUMED)) if reader.has_tensor(CONSUMED) else None
+    with open_checkpoint(checkpoint) as reader:
+        return int(reader.get_tensor(CONSUMED)) if reader.has_tensor(CONSUMED) else None
+
+
+def _has_position(checkpoint: str) -> bool:
+    with open_checkpoint(checkpoint) as reader:
+        return bool(reader.has_tensor(CONSUMED))

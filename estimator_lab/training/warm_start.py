@@ -16,6 +16,7 @@ from estimator_lab.runs.importing import dependent_variables
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record, check_same
+from estimator_lab.runs.weights.checkpoint import open_checkpoint
 from estimator_lab.tf1 import tf
 
 _FLAG = '--warm_start'
@@ -94,7 +95,8 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
             new |= dependent_variables(model, params, reader, name)
     taken = tuple(name for name in shapes if name not in new)
     old = replace(source.record, vocabulary=())
-    stored = tf.train.load_checkpoint(source.checkpoint).get_variable_to_shape_map()
+    with open_checkpoint(source.checkpoint) as stored_tensors:
+        stored = stored_tensors.get_variable_to_shape_map()
     if all(stored.get(name) == shapes[name] for name in taken):  # such as convolutions
         old = replace(old, image_shape=record.image_shape)
     check_same(folder, old, replace(record, vocabulary=()), _network_fields(model.params), _FLAG)

@@ -106,7 +106,9 @@ def test_only_files_of_the_same_kind_are_replaced(place, name):
     check_replacing(name)
     check_replacing(name, '.txt', suffix)
     check_replacing(f'new{suffix}', other)
-    with pytest.raises(FlagError, match=rf'out={name} is there already, and .* ends in \{other}: name another'):
+    with pytest.raises(
+        FlagError, match=rf'out={name} is there already, and .* ends in \{other}: name another'
+    ):
         check_replacing(name, other)
 
 

@@ -1,6 +1,8 @@
 import csv
 import dataclasses
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +13,14 @@ from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.core import keys
 from estimator_lab.core.model import Task
 from estimator_lab.inference.evaluate import evaluate
+from estimator_lab.inference.run import open_run
 from estimator_lab.inference.settings import EvaluationSettings
+from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.full_disk import files_up_to
 from tests.support.input_batches import numpy_input_fn
+from tests.support.small_runs import replace_newest
 from tests.support.streams import stream_members
 
 pytestmark = pytest.mark.once
@@ -191,3 +196,42 @@ def test_many_classes_stay_readable(found, tmp_path):
     lines = many.text().splitlines()
     assert len(lines) < 50 and 'The 20 of 2,000 classes with the lowest F1' in lines
     assert 'c00000 taken for c00001: 1' in lines
+
+
+def saved_meanwhile(monkeypatch, folder, times):
+    """Lets a training save and delete a checkpoint each time before a network is built; returns the steps."""
+    steps, build = [3], Trained.model_fn
+
+    def model_fn(self, features, labels, mode, params, config=None):
+        if len(steps) <= times:
+            replace_newest(folder, steps[-1], steps[-1] + 5)
+            steps.append(steps[-1] + 5)
+        return build(self, features, labels, mode, params, config)
+
+    monkeypatch.setattr(Trained, 'model_fn', model_fn)
+    return steps
+
+
+@pytest.mark.parametrize('verb', ['evaluate', 'predict', 'export', 'inspect'])
+def test_a_checkpoint_that_a_training_deletes_is_replaced_by_its_newest(
+    cnn_dir, images, tmp_path, monkeypatch, verb
+):
+    folder = Path(shutil.copytree(cnn_dir, tmp_path / 'copy'))
+    opened, steps = open_run(folder), saved_meanwhile(monkeypatch, folder, 3)
+    if verb == 'evaluate':
+        assert opened.evaluate(str(images)).run.checkpoint == str(folder / 'model.ckpt-18')
+    elif verb == 'predict':
+        assert len(list(opened.predict(str(images)))) == 20
+    elif verb == 'export':
+        assert (opened.export() / 'saved_model.pb').exists()
+    else:
+        assert opened.inspect(np.zeros((8, 8, 1), np.uint8)).run.step == opened.step
+    assert steps[-1] == 18
+
+
+def test_a_checkpoint_that_is_always_deleted_is_said(cnn_dir, images, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(cnn_dir, tmp_path / 'copy'))
+    opened = open_run(folder)
+    saved_meanwhile(monkeypatch, folder, 99)
+    with pytest.raises(DataError, match='was deleted after it was opened, probably by a training'):
+        opened.evaluate(str(images))

@@ -17,6 +17,7 @@ from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 from tests.support.input_batches import numpy_input_fn
+from tests.support.small_runs import replace_newest
 
 
 @pytest.fixture
@@ -31,13 +32,6 @@ def use(model_dir):
     with tf.Graph().as_default(), tensorflow_errors_as_sentences():
         trained.predictions({'image': tf.zeros([1, *trained.shape])})
         trained.session().close()
-
-
-def replace_newest(model_dir, old, new):
-    """What a training does that keeps one checkpoint."""
-    for path in model_dir.glob(f'model.ckpt-{old}.*'):
-        path.rename(path.with_name(path.name.replace(f'ckpt-{old}', f'ckpt-{new}')))
-    (model_dir / 'checkpoint').write_text(f'model_checkpoint_path: "model.ckpt-{new}"\n')
 
 
 def edit(model_dir, **changes):
@@ -148,7 +142,7 @@ def test_a_damaged_checkpoint_is_named(copy, part, kept):
     path.unlink()
     if kept is not None:
         path.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
-    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 in model_dir cannot be read \(.+\)'):
+    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 cannot be read \(.+\)'):
         open_trained(copy)
 
 
@@ -161,20 +155,20 @@ def test_a_checkpoint_whose_bytes_have_changed(copy):
 
 
 def test_a_checkpoint_that_a_training_deletes_at_opening_is_opened_again(copy, monkeypatch):
-    steps, genuine = iter((3, 4)), opening.newest_checkpoint
+    steps, genuine = iter((3, 4, 5)), opening.newest_checkpoint
 
     def deleted_meanwhile(folder):
-        found, step = genuine(folder), next(steps, 9)
+        found, step = genuine(folder), next(steps, 99)
         if step < most:
             replace_newest(copy, step, step + 1)
         return found
 
     monkeypatch.setattr(opening, 'newest_checkpoint', deleted_meanwhile)
-    most = 4
-    assert Path(open_trained(copy).checkpoint).name == 'model.ckpt-4'
-    most = 9
-    steps = iter(range(4, 9))
-    with pytest.raises(DataError, match='cannot be read'):
+    most = 6
+    assert Path(open_trained(copy).checkpoint).name == 'model.ckpt-6'
+    most = 99
+    steps = iter(range(6, 99))
+    with pytest.raises(DataError, match='was deleted after it was opened'):
         open_trained(copy)
 
 
@@ -228,7 +222,7 @@ def test_a_checkpoint_without_a_step(copy, step):
         tf.get_variable('other', [])
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, str(copy / 'model.ckpt-3'))
-    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 in model_dir cannot be read'):
+    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 cannot be read'):
         open_trained(copy)
 
 

@@ -72,3 +72,10 @@ def summaries_in(folder):
     """Returns the last summary value of each tag in the event files of a folder."""
     events = (event for path in folder.glob('events*') for event in tf.train.summary_iterator(str(path)))
     return {value.tag: value for event in events for value in event.summary.value}
+
+
+def replace_newest(model_dir, old, new):
+    """What a training does that keeps one checkpoint."""
+    for path in model_dir.glob(f'model.ckpt-{old}.*'):
+        path.rename(path.with_name(path.name.replace(f'ckpt-{old}', f'ckpt-{new}')))
+    (model_dir / 'checkpoint').write_text(f'model_checkpoint_path: "model.ckpt-{new}"\n')

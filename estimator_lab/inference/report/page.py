@@ -77,7 +77,9 @@ def report(run: Trained, settings: ReportSettings) -> Report:
     check_outputs({'out': path}, settings.data, run.model_dir, run.kind.accepts, _SUFFIXES)
     if path.suffix.lower() not in _SUFFIXES and not path.is_dir():  # browsers would show it as text
         raise FlagError(f'--out={path} is not a name for a page: end it in {" or ".join(_SUFFIXES)}.')
-    with written('out', path, is_typed=settings.out is not None) as file:  # opened now: a bad path fails before the evaluation
+    with written(
+        'out', path, is_typed=settings.out is not None
+    ) as file:  # opened now: a bad path fails before the evaluation
         doing('reading the run')
         history = read_history(run.model_dir)
         evaluation = None

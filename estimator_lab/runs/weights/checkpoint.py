@@ -1,17 +1,24 @@
 """Reads and writes checkpoints of TensorFlow, formats V1 and V2."""
 
+import contextlib
+import errno
 import glob
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from estimator_lab.base.files import listed
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.files import listed, open_regular, why_unread
 from estimator_lab.tf1 import tf
 
 _PATTERN = re.compile(r'[][*?{}\\]')  # TensorFlow interprets names of checkpoints as patterns
+# Reasons that TensorFlow quotes of calls that may succeed another time.
+_FAILED_CALLS = (errno.EIO, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+_OF_THE_SYSTEM = re.compile('|'.join(re.escape(os.strerror(number)) for number in _FAILED_CALLS))
 
 
 class CheckpointFile:
@@ -44,6 +51,35 @@ class CheckpointFile:
             raise ValueError(f'{name} cannot be read ({_first_line(error)})') from error
 
 
+@contextlib.contextmanager
+def open_checkpoint(checkpoint: str) -> Iterator[Any]:
+    """Yields TensorFlow's reader of a checkpoint, all bytes of whose tensors are there.
+
+    The bytes are counted; checksums are verified only when a tensor is read.
+
+    Raises:
+      DataError: it was deleted, can't be read or is damaged, here or in the block.
+    """
+    path, index = Path(checkpoint), index_of(Path(checkpoint))
+    try:
+        with open_regular(index if index.exists() else path):
+            pass  # TensorFlow would wait for a pipe
+        reader = tf.train.load_checkpoint(checkpoint)
+        check_size(reader, path)
+        yield reader
+    except FileNotFoundError as error:
+        raise DataError(
+            f'The checkpoint {checkpoint} was deleted after it was opened, probably by a training that keeps '
+            'newer ones: open the folder again.'
+        ) from error
+    except (tf.errors.OpError, OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = why_unread(error) if isinstance(error, OSError) else _first_line(error)
+        remedy = ": name another folder, or an older checkpoint in the folder's file 'checkpoint'"
+        if isinstance(error, OSError) or _OF_THE_SYSTEM.search(reason):
+            remedy = ''  # nothing is wrong with its bytes
+        raise DataError(f'The checkpoint {checkpoint} cannot be read ({reason}){remedy}.') from error
+
+
 def check_size(reader: Any, path: Path) -> None:
     """Checks that a checkpoint has as many bytes as its tensors need; their values are not read.
 
@@ -53,16 +89,18 @@ def check_size(reader: Any, path: Path) -> None:
     shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     needed = sum(int(np.prod(shapes[name])) * types[name].size for name in shapes)
     parts = [path] if path.is_file() else listed(path.parent, f'{glob.escape(path.name)}.data-*')
+    if not all(part.is_file() for part in parts):
+        raise ValueError('not all of its parts are regular files')
     found = sum(part.stat().st_size for part in parts)
     if found < needed:
         raise ValueError(f'{found:,} bytes where its tensors need {needed:,}')
 
 
 def all_finite(checkpoint: str) -> bool:
-    """Returns whether all numbers in a checkpoint are finite."""
-    reader = tf.train.load_checkpoint(checkpoint)
-    values = map(reader.get_tensor, reader.get_variable_to_shape_map())
-    return all(np.isfinite(value).all() for value in values if np.issubdtype(value.dtype, np.floating))
+    """Returns whether all numbers in a checkpoint are finite; raises the errors of `open_checkpoint`."""
+    with open_checkpoint(checkpoint) as reader:
+        values = map(reader.get_tensor, reader.get_variable_to_shape_map())
+        return all(np.isfinite(value).all() for value in values if np.issubdtype(value.dtype, np.floating))
 
 
 def index_of(path: Path) -> Path:

@@ -1,11 +1,13 @@
 import io
 import json
+import math
 import zipfile
 
 import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.models import fixed_network
 from estimator_lab.models.fixed_network import FixedNetwork, read_array
 from estimator_lab.models.style.perceptual import (
     FILE,
@@ -99,6 +101,7 @@ CASES = {
         lambda path: {'gram_1': np.full((1, 64, 64), np.nan, np.float32)},
         'some of its numbers are not finite',
     ),
+    'infinity': (lambda path: {'about': about(path, weights={'conv1': [math.inf, 3]})}, 'Infinity'),
     'pickle': (lambda path: {'about': np.array({'a': 1}, object)}, ''),
 }
 
@@ -110,6 +113,20 @@ def test_untrusted_files_are_checked(saved, tmp_path, case):
     with pytest.raises(DataError, match=r'style\.npz has no usable style: ') as error:
         load_perceptual_loss(path)
     assert sentence in str(error.value) and '\n' not in str(error.value)
+
+
+def test_a_file_of_any_size_is_not_read(tmp_path):
+    with (tmp_path / FILE).open('wb') as file:
+        file.truncate(3 * 2**29)  # sparse
+    with pytest.raises(DataError, match=r'no usable style: it has 1,610,612,736 bytes, 1,073,741,824 are'):
+        load_perceptual_loss(tmp_path / FILE)
+
+
+def test_weights_that_could_not_be_read_again_are_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(fixed_network, '_MOST_BYTES', 100)
+    with pytest.raises(DataError, match='bytes of weights, too many to be kept in'):
+        fixed_network.write_network(tmp_path / FILE, random_network(1))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_of_another_format(tmp_path):

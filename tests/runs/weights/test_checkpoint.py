@@ -1,8 +1,12 @@
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.runs.weights.checkpoint import write_checkpoint
+from estimator_lab.runs.weights.checkpoint import open_checkpoint, write_checkpoint
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
 
@@ -60,3 +64,56 @@ def test_a_damaged_index_is_read_or_refused(tmp_path):
         except (DataError, AssertionError):
             refused += 1
     assert refused > len(whole) / 2
+
+
+def read(path):
+    with open_checkpoint(str(path)) as reader:
+        return reader.get_tensor('a')
+
+
+def test_a_checkpoint_is_read_or_said_to_be_gone_or_damaged(tmp_path):
+    path, index = tmp_path / 'model.ckpt', tmp_path / 'model.ckpt.index'
+    write_checkpoint(path, VALUES)
+    assert read(path) == 7
+    index.write_bytes(b'x' * 90)
+    with pytest.raises(
+        DataError, match=r'model\.ckpt cannot be read \(.*\): name another folder, or an older'
+    ):
+        read(path)
+    index.unlink()
+    with pytest.raises(DataError, match='was deleted after it was opened, probably by a training'):
+        read(path)
+    os.mkfifo(index)
+    with pytest.raises(
+        DataError, match='it is not a regular file'
+    ):  # else TensorFlow would wait for a writer
+        read(path)
+
+
+def test_a_pipe_for_its_values_is_not_opened(tmp_path):
+    write_checkpoint(tmp_path / 'model.ckpt', VALUES)
+    os.mkfifo(tmp_path / 'model.ckpt.data-00001-of-00002')
+    with pytest.raises(DataError, match='not all of its parts are regular files'):
+        read(tmp_path / 'model.ckpt')
+
+
+@pytest.mark.parametrize('call', ['open', 'stat', 'iterdir'])
+@pytest.mark.parametrize('error', [errno.EIO, errno.EMFILE, errno.EACCES])
+def test_a_failing_call_is_not_a_damaged_checkpoint(tmp_path, monkeypatch, call, error):
+    write_checkpoint(tmp_path / 'model.ckpt', VALUES)
+
+    def fail(*args, **options):
+        raise OSError(error, os.strerror(error), str(tmp_path))
+
+    monkeypatch.setattr(os if call == 'open' else Path, call, fail)
+    with pytest.raises(DataError, match=f'cannot be read.* ?{os.strerror(error)}') as caught:
+        read(tmp_path / 'model.ckpt')
+    assert 'older' not in str(caught.value)
+
+
+def test_a_call_that_fails_in_tensorflow_is_not_a_damaged_checkpoint(tmp_path, monkeypatch):
+    write_checkpoint(tmp_path / 'model.ckpt', VALUES)
+    failure = tf.errors.OpError(None, None, f'{tmp_path}/model.ckpt.index; Input/output error', 2)
+    monkeypatch.setattr(tf.train, 'load_checkpoint', lambda path: (_ for _ in ()).throw(failure))
+    with pytest.raises(DataError, match=r'\(.*index; Input/output error\)\.$'):
+        read(tmp_path / 'model.ckpt')
