@@ -18,7 +18,6 @@ from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.runs.companions import Companions, open_companions
-from estimator_lab.runs.opening import unlisted_checkpoint
 from estimator_lab.runs.precision import FLOAT16, FLOAT32, check_precision
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
@@ -252,14 +251,9 @@ def _check_changes(settings: Settings, cluster: Cluster, stages: Sequence[Stage]
 def _warm_start(
     settings: Settings, model: AnyModel, reader: Reader, stages: Sequence[Stage], say: Say
 ) -> WarmStart | None:
-    """Returns where the first weights come from; reports weights that are there, but not used."""
+    """Returns where the first weights come from; reports those of --warm_start that are not used."""
     folder = settings.model_dir
     resumes = bool(newest_checkpoint(folder))
-    if unlisted := unlisted_checkpoint(folder):
-        say(
-            f"{folder} holds {unlisted}, but no file 'checkpoint' that lists it: training starts from the "
-            'beginning.'
-        )
     if resumes and settings.warm_start:
         say(
             f'--warm_start={settings.warm_start} is only for new runs: {folder} goes on from its own '

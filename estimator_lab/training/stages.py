@@ -11,6 +11,7 @@ from estimator_lab.base.settings import settings_in_use, structural_settings
 from estimator_lab.core.model import FINAL, AnyModel, Phase
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.model import step_of
+from estimator_lab.runs.opening import unlisted_checkpoint
 from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, check_same, read_record, versions
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.tf1 import tf
@@ -234,6 +235,7 @@ def _schedule_change(previous: Record, params: Any) -> tuple[str, ...]:
 def _check_folder(stage: Stage, model: AnyModel) -> None:
     """Checks that a phase can go on from what its folder holds; see `Stages.plan` for the errors."""
     previous, record, folder = stage.previous, stage.record, stage.folder
+    _check_listed(stage)
     if previous is None:
         return
     if not model.task(stage.params).labelled:  # its labels are only shown
@@ -251,6 +253,20 @@ def _check_folder(stage: Stage, model: AnyModel) -> None:
         raise FlagError(
             f'--model_dir={folder} was pre-trained for {was} steps, not {stage.first_step}: give the '
             'same --batch_size and data, or another folder.'
+        )
+
+
+def _check_listed(stage: Stage) -> None:
+    """Raises FlagError if training would overwrite checkpoints that no list names.
+
+    A start that is killed before its first list leaves a checkpoint of the first step, which may go.
+    """
+    unlisted = unlisted_checkpoint(stage.folder)
+    if unlisted and int(unlisted.rpartition('-')[2]) > stage.first_step:
+        raise FlagError(
+            f"--model_dir={stage.folder} holds {unlisted}, but no file 'checkpoint' that lists it: training "
+            'would start from the beginning and overwrite it. Write the line '
+            f'model_checkpoint_path: "{unlisted}" into such a file, or give another folder.'
         )
 
 

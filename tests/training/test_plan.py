@@ -190,6 +190,17 @@ def test_unused_weights_are_reported(settings, trained_before, tmp_path):
     shutil.copytree(trained_before, tmp_path / 'other')
     _, said = opened(settings(warm_start=tmp_path / 'other'))
     assert any('--warm_start=' in line and 'goes on from its own checkpoint' in line for line in said)
-    (trained_before / 'checkpoint').unlink()
-    _, said = opened(settings())
-    assert any("holds model.ckpt-3, but no file 'checkpoint'" in line for line in said)
+
+
+def test_checkpoints_that_no_list_names_are_not_overwritten(settings, trained_before):
+    listed, parts = trained_before / 'checkpoint', list(trained_before.glob('model.ckpt-3.*'))
+    listed.unlink()
+    before = files_in(trained_before)
+    with pytest.raises(
+        FlagError, match=r"holds model\.ckpt-3, but no file 'checkpoint' that lists it: training"
+    ):
+        opened(settings())
+    assert files_in(trained_before) == before
+    for path in parts:  # as a start leaves it that is killed before its first list
+        path.rename(path.with_name(path.name.replace('-3.', '-0.')))
+    opened(settings())
