@@ -30,6 +30,23 @@ CELLS = (
     """,
 )
 
+PARSE_ONLY = '''
+import argparse, os, runpy, sys
+from absl import flags
+from estimator_lab.tf1 import tf
+
+def parsed():
+    print('parsed')
+    sys.exit()
+
+parse = argparse.ArgumentParser.parse_args
+argparse.ArgumentParser.parse_args = lambda parser, given=None: parse(parser, given) and parsed()
+tf.app.run = lambda main: flags.FLAGS(sys.argv) and parsed()  # the real one tolerates unknown flags
+del sys.argv[0]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name='__main__')
+'''
+
 
 def notebook(folder, *cells):
     """Writes a notebook without outputs; returns its path."""
@@ -110,6 +127,14 @@ def test_cells_of_a_notebook_are_followed_by_their_outputs(site):
     assert '42 ~/b\n</code>' in text
     assert '<iframe src="frame_1.html" loading="lazy" style="height: 9px">' in text
     assert (site / 'examples/tour/frame_1.html').read_text() == '<p>first\n\nsecond'
+
+
+@pytest.mark.parametrize('name', gallery.ARGUMENTS)
+def test_an_example_accepts_the_arguments_that_the_gallery_gives_it(name, tmp_path, run_forked):
+    driver = tmp_path / 'driver.py'
+    driver.write_text(PARSE_ONLY)
+    done = run_forked(driver, ROOT / f'examples/{name}.py', *gallery.ARGUMENTS[name])
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ['parsed']), done.stderr
 
 
 def test_an_example_that_fails_fails_the_build(tmp_path, monkeypatch, capsys):

@@ -29,7 +29,7 @@ RESULT = 'result.json'
 ARGUMENTS = {
     'artistic_style': ('photo.png', 'style.png', 'painted.png', '--size=160', '--iterations=60'),
     'bring_your_own': ('--model_dir=runs/income',),
-    'recurrent': ('--steps=30', '--train_steps=400', '--picture=curves.png'),
+    'recurrent': ('--steps=30', '--train_steps=400'),
 }
 # The line that tells what takes long, of a script or of one of its processes.
 _WAITING = re.compile(r'^.*loading TensorFlow\n', re.MULTILINE)
