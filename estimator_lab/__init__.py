@@ -19,7 +19,5 @@ if _IS_COMMAND:
 def load_ipython_extension(shell: object) -> None:
     """Implements `%load_ext estimator_lab`: restores tf.estimator and tf.contrib in a notebook."""
     from estimator_lab.run import adapt_programs
-    from estimator_lab.tf1.restore import offer_contrib
 
-    offer_contrib()
     adapt_programs()

@@ -2,6 +2,7 @@
 
 import builtins
 import functools
+import importlib
 import importlib.util
 import runpy
 import signal
@@ -100,22 +101,23 @@ def _prepare(settings: Settings, line: Line) -> Callable[[], object]:
     name = line.program[0]
     file = None if line.is_module else _main_file(Path(name))
     hide_import_messages()
-    from estimator_lab.tf1.restore import offer_contrib
-
-    offer_contrib()
     programs = adapt_programs(settings.v1, '' if file else name)
     return functools.partial(_run_file, programs, file) if file else functools.partial(_run_module, name)
 
 
 def adapt_programs(forced: bool = False, main: str = '') -> Any:
-    """Restores the names of `tf1.dropped`, and chooses TensorFlow 1 or 2 for modules imported from now on.
+    """Offers `tf.contrib`, restores the names of `tf1.dropped`, and installs the finder of `tf1.programs`.
+
+    That finder chooses TensorFlow 1 or 2 for each module imported from now on.
 
     Returns:
       The import finder, a `tf1.programs.Programs`.
     """
     from estimator_lab.tf1.dropped import restore_dropped_names
     from estimator_lab.tf1.programs import Programs
+    from estimator_lab.tf1.restore import offer
 
+    offer('contrib', functools.partial(importlib.import_module, 'estimator_lab.contrib'))
     restore_dropped_names()
     programs = Programs(forced, main)
     sys.meta_path.insert(0, programs)

@@ -31,6 +31,14 @@ def test_only_commands_read_flags():
     assert readers <= READ_FLAGS
 
 
+@pytest.mark.parametrize(('room', 'below'), [('tf1', {'base'}), ('contrib', {'base', 'tf1'})])
+def test_modules_loaded_by_name_are_of_the_same_room_or_below(room, below):
+    """import-linter does not see importlib.import_module('estimator_lab.contrib')."""
+    for source in (PACKAGE / room).glob('*.py'):
+        named = re.findall(r"'estimator_lab\.(\w+)[\w.]*'", source.read_text(encoding='utf-8'))
+        assert {*named} <= {room, *below}, source
+
+
 def test_no_file_is_longer_than_400_lines():
     long = {
         str(source): count

@@ -30,7 +30,7 @@ CELLS = (
     """,
 )
 
-PARSE_ONLY = '''
+PARSE_ONLY = """
 import argparse, os, runpy, sys
 from absl import flags
 from estimator_lab.tf1 import tf
@@ -45,7 +45,7 @@ tf.app.run = lambda main: flags.FLAGS(sys.argv) and parsed()  # the real one tol
 del sys.argv[0]
 sys.path.insert(0, os.path.dirname(sys.argv[0]))
 runpy.run_path(sys.argv[0], run_name='__main__')
-'''
+"""
 
 
 def notebook(folder, *cells):

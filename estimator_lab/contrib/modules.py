@@ -109,7 +109,7 @@ class _Package(LazyModule):
         self._below_python = below_python
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        # `tf.contrib` exists already if looking for it has imported this package: see `offer_contrib`.
+        # `tf.contrib` exists already if looking for it has imported this package: see `run.adapt_programs`.
         return None if self._package else sys.modules.get(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:

@@ -11,7 +11,7 @@ import re
 import sys
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.abc import Loader
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from estimator_lab.tf1.packages import VersionError, keras_3_problem
 _ESTIMATOR_PACKAGE = 'tensorflow_estimator'
 _API_PACKAGE = f'{_ESTIMATOR_PACKAGE}.python.estimator.api'
 _TRAINING = 'tensorflow.python.distribute.estimator_training'
-_CONTRIB = 'tensorflow.contrib'
 _TPU_MODULES = ('session_support', 'tpu_embedding', 'tpu_embedding_gradient')
 _TPU_OPTIMIZERS = ('Adagrad', 'Adam', 'Ftrl', 'StochasticGradientDescent')
 _KERAS_NAMES = ('keras', 'layers', 'losses', 'metrics', 'optimizers', 'initializers')
@@ -83,16 +82,16 @@ def restore_estimator() -> None:
         _add_estimator(api)
 
 
-def offer_contrib() -> None:
-    """Lets the first use of `tf.contrib` or `tensorflow.contrib` restore it."""
-    FINDER.supply(_CONTRIB, _load_contrib)
+def offer(name: str, load: Callable[[], object]) -> None:
+    """Lets the first use of `tf.<name>` or `tensorflow.<name>` call `load`, which supplies it to FINDER."""
+    module = f'tensorflow.{name}'
+
+    def load_first(fullname: str) -> None:
+        load()
+
+    FINDER.supply(module, load_first)
     for api in _api_modules():
-        vars(api).setdefault('contrib', LazyLoader('contrib', vars(api), _CONTRIB))
-
-
-def _load_contrib(fullname: str) -> None:
-    """Loads `estimator_lab.contrib`, which supplies the module to the same finder."""
-    importlib.import_module('estimator_lab.contrib')
+        vars(api).setdefault(name, LazyLoader(name, vars(api), module))
 
 
 def warn_of_keras_3() -> None:

@@ -251,9 +251,9 @@ assert 'tensorflow_estimator' not in sys.modules or tf.__version__ < '2.16'
 def test_each_import_says_why_contrib_cannot_be_loaded(run_forked):
     code = """
 import sys
-from estimator_lab.tf1.restore import offer_contrib
+from estimator_lab.run import adapt_programs
 sys.modules['estimator_lab.contrib'] = None
-offer_contrib()
+adapt_programs()
 for _ in range(2):
     try:
         import tensorflow.contrib
