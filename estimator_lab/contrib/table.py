@@ -39,7 +39,7 @@ tensorflow.python.compiler.xla: jit xla
 ! use scipy.integrate: integrate
 ! use tf.keras.layers.experimental.RandomFourierFeatures: kernel_methods
 ! use tf.Tensor with axes by number: labeled_tensor
-! use tf.nn.dynamic_rnn with the cells of tf.nn.rnn_cell: grid_rnn legacy_seq2seq recurrent
+! use tf.nn.dynamic_rnn with the cells of tf.nn.rnn_cell: grid_rnn recurrent
 ! use tf.estimator.experimental.LinearSDCA: linear_optimizer
 ! use tf.lite: lite
 ! use tf.config.experimental.get_memory_info: memory_stats
@@ -190,11 +190,20 @@ tf.estimator: NanLossDuringTrainingError
 ! use tf.train.latest_checkpoint, to see whether there is a checkpoint: NotFittedError
 ! {_TRAIN_AND_EVALUATE}: Evaluable evaluate train
 ! use tf.contrib.factorization.KMeansClustering: KMeansClustering
-! use tf.keras.preprocessing.text.Tokenizer: preprocessing VocabularyProcessor
+! use numpy.frombuffer of the encoded text: ByteProcessor
 ! use tf.data: read_batch_examples
 ! use a tf.Session: run_n
 ! use tf.estimator.EvalSpec, and tf.estimator.experimental.stop_if_no_decrease_hook: ValidationMonitor
 ! use the hooks of tf.train: monitors
+[legacy_seq2seq]
+estimator_lab.contrib.legacy_seq2seq:
+    attention_decoder basic_rnn_seq2seq embedding_rnn_decoder rnn_decoder sequence_loss
+    sequence_loss_by_example tied_rnn_seq2seq
+! use tf.nn.static_rnn and tf.contrib.legacy_seq2seq.embedding_rnn_decoder:
+    embedding_rnn_seq2seq embedding_tied_rnn_seq2seq one2many_rnn_seq2seq
+! use tf.nn.embedding_lookup and tf.contrib.legacy_seq2seq.attention_decoder:
+    embedding_attention_decoder embedding_attention_seq2seq
+! use tf.contrib.seq2seq.sequence_loss of padded batches: model_with_buckets
 [lookup]
 estimator_lab.contrib.renamed:
     HashTable index_table_from_tensor index_to_string_table_from_tensor
@@ -228,9 +237,10 @@ estimator_lab.contrib.rnn:
     LSTMBlockFusedCell LayerNormBasicLSTMCell TimeReversedFusedRNN stack_bidirectional_dynamic_rnn
     transpose_batch_time
 ! use tf.nn.static_bidirectional_rnn once for each layer: stack_bidirectional_rnn
+! use tf.layers.dense before or after the cell: InputProjectionWrapper OutputProjectionWrapper
+! use tf.nn.embedding_lookup before the cell: EmbeddingWrapper
 ! use tf.nn.rnn_cell.GRUCell, whose variables have other names: GRUBlockCell
 ! use tf.contrib.seq2seq.AttentionWrapper: AttentionCellWrapper
-! use tf.layers.dense before or after the cell: InputProjectionWrapper OutputProjectionWrapper
 ! use tf.nn.rnn_cell.LSTMCell, which is another cell: NASCell UGRNNCell PhasedLSTMCell GridLSTMCell
     CoupledInputForgetGateLSTMCell IndRNNCell
 ! use tf.keras.layers.ConvLSTM2D: ConvLSTMCell Conv1DLSTMCell Conv2DLSTMCell Conv3DLSTMCell
@@ -300,6 +310,8 @@ estimator_lab.contrib.experiment:
     learn.experiment learn.learn_runner learn.utils learn.utils.saved_model_export_utils
 estimator_lab.contrib.learn_input:
     learn.io learn.learn_io learn.learn_io.graph_io learn.utils.input_fn_utils
+estimator_lab.contrib.preprocessing:
+    learn.preprocessing learn.preprocessing.categorical_vocabulary learn.preprocessing.text
 tensorboard: tensorboard
 tensorflow.core.protobuf.tpu: tpu.proto
 tensorflow.python.compiler.xla.jit: compiler.jit

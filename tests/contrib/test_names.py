@@ -148,7 +148,7 @@ def test_paths_below_python(path, name):
     ('path', 'words'),
     [
         ('crf.CrfForwardRnnCell', 'crf_log_norm'),
-        ('learn.preprocessing', 'tf.keras.preprocessing.text.Tokenizer'),
+        ('learn.preprocessing.ByteProcessor', 'numpy.frombuffer'),
         ('layers.shared_embedding_columns', 'tf.feature_column'),
         ('learn.DNNEstimator', 'tf.estimator'),
         ('learn.monitors', 'hooks of tf.train'),

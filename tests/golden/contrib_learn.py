@@ -1,4 +1,4 @@
-"""Metrics of tf.contrib.learn's Estimator on arrays. Part of remake_contrib.py."""
+"""Metrics of tf.contrib.learn's Estimator on arrays, and its vocabularies. Part of remake_contrib.py."""
 
 import tempfile
 
@@ -41,3 +41,35 @@ def learn_metrics():
     found.update(model.evaluate(X, Y, batch_size=4, steps=2, metrics=pair))
     keys = sorted(found)
     return {'names': keys, 'values': [float(found[key]) for key in keys]}
+
+
+def vocabularies():
+    """Words of texts, with and without a least frequency; ids that are read back; a saved processor."""
+    preprocessing = tf.contrib.learn.preprocessing
+    texts = [
+        "It's a HTMLPage, a re-read page",
+        'the Page and a dog',
+        '',
+        'Gr\u00fc\u00dfe \u00a1ol\u00e9! x_1 2020 the the cat',
+    ]
+    found = {'words': [list(words) for words in preprocessing.tokenizer(texts)]}
+    for case, settings in {'all': {}, 'frequent': {'min_frequency': 1}}.items():
+        processor = preprocessing.VocabularyProcessor(5, **settings)
+        rows = [row.tolist() for row in processor.fit_transform(texts)]
+        more = [row.tolist() for row in processor.transform(['a new dog and the cat sat there'])]
+        vocabulary = processor.vocabulary_
+        found[case] = [rows, more, list(processor.reverse(rows)), len(vocabulary), vocabulary._mapping]
+        path = tempfile.mkdtemp() + '/vocab'
+        processor.save(path)
+        again = preprocessing.VocabularyProcessor.restore(path)
+        assert [row.tolist() for row in again.transform(texts)] == rows
+    numbers = preprocessing.CategoricalVocabulary(unknown_token='none')
+    for number in (7, 3, 3, 9, 9, 9, 5):
+        numbers.add(number)
+    numbers.add('x', 2)
+    numbers.trim(0, 3)
+    found['numbers'] = [
+        [numbers.reverse(n) for n in range(len(numbers))],
+        [numbers.get(n) for n in (9, 5, 3)],
+    ]
+    return found

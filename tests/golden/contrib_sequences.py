@@ -1,4 +1,4 @@
-"""Sequence-to-sequence models: attention, decoders, beam search, loss. Part of remake_contrib.py."""
+"""Sequence-to-sequence models: attention, decoders, beam search, losses. Part of remake_contrib.py."""
 
 import numpy as np
 from contrib_shared import names, run, tf, wave, weights
@@ -134,4 +134,71 @@ def sequence_losses():
     found = []
     for time, batch in ((True, True), (True, False), (False, True), (False, False)):
         found.append(seq2seq.sequence_loss(logits, targets, mask, time, batch))
+    return {'values': run(found)}
+
+
+def legacy_decoders():
+    """Models over lists of steps: their variables, outputs, final states and gradients."""
+    legacy = tf.contrib.legacy_seq2seq
+    values = [tf.constant(row) for row in wave(3, 2, 4)]
+    symbols = [tf.constant(row) for row in ([0, 2], [1, 4], [3, 3])]
+
+    def double(previous, step):
+        return previous * 2.0 + step
+
+    def gru():
+        return tf.nn.rnn_cell.GRUCell(4)
+
+    def lstm():
+        return tf.nn.rnn_cell.LSTMCell(3)
+
+    def projection():
+        return tf.get_variable('w', [3, 5]), tf.get_variable('b', [5])
+
+    cases = {
+        'decoder': lambda: legacy.rnn_decoder(values, gru().zero_state(2, tf.float32), gru(), double),
+        'basic': lambda: legacy.basic_rnn_seq2seq(values, values[:2], lstm()),
+        'tied': lambda: legacy.tied_rnn_seq2seq(values, values[:2], gru(), double),
+        'embedding': lambda: legacy.embedding_rnn_decoder(
+            symbols, lstm().zero_state(2, tf.float32), lstm(), 5, 2
+        ),
+        'embedding_fed': lambda: legacy.embedding_rnn_decoder(
+            symbols, lstm().zero_state(2, tf.float32), lstm(), 5, 2, projection(), True, False
+        ),
+        'attention': lambda: legacy.attention_decoder(
+            values, gru().zero_state(2, tf.float32), tf.constant(wave(2, 5, 3)), gru(), 6, num_heads=2
+        ),
+        'attention_from_the_start': lambda: legacy.attention_decoder(
+            *(values, lstm().zero_state(2, tf.float32), tf.constant(wave(2, 5, 3)), lstm()),
+            loop_function=lambda previous, step: tf.pad(previous, [[0, 0], [1, 0]]),
+            initial_state_attention=True,
+        ),
+    }
+    found = {}
+    for case, make in cases.items():
+        with tf.variable_scope(case, initializer=weights):
+            outputs, state = make()
+        mine = [v for v in tf.global_variables() if v.op.name.startswith(case + '/')]
+        flat = [*outputs, *tf.contrib.framework.nest.flatten(state)]
+        total = tf.add_n([tf.reduce_sum(each) for each in flat])
+        gradients = tf.gradients(total, mine, unconnected_gradients='zero')
+        fetched = flat + [tf.reduce_sum(tf.abs(tf.convert_to_tensor(each))) for each in gradients]
+        found[case] = {'names': names(mine), 'values': run(fetched)}
+    return found
+
+
+def legacy_losses():
+    legacy = tf.contrib.legacy_seq2seq
+    logits = [tf.constant(row) for row in wave(3, 2, 4)]
+    targets = [tf.constant(row) for row in ([0, 2], [1, 3], [3, 3])]
+    masks = [tf.constant(row) for row in ([1.0, 0.5], [1.0, 0.0], [0.5, 0.0])]
+    found = [
+        legacy.sequence_loss_by_example(logits, targets, masks),
+        legacy.sequence_loss_by_example(logits, targets, masks, average_across_timesteps=False),
+        legacy.sequence_loss(logits, targets, masks),
+        legacy.sequence_loss(logits, targets, masks, average_across_batch=False),
+        legacy.sequence_loss_by_example(
+            logits, targets, masks, softmax_loss_function=lambda labels, logits: logits[:, 1]
+        ),
+    ]
     return {'values': run(found)}

@@ -24,8 +24,15 @@ from contrib_layers import (
     optimize_loss,
     optimizers,
 )
-from contrib_learn import learn_metrics
-from contrib_sequences import attention, beam_search, decoding, sequence_losses
+from contrib_learn import learn_metrics, vocabularies
+from contrib_sequences import (
+    attention,
+    beam_search,
+    decoding,
+    legacy_decoders,
+    legacy_losses,
+    sequence_losses,
+)
 from contrib_shared import tf
 from contrib_training import embeddings, images, wrappers
 from contrib_wrapped import wrapped_estimators
@@ -33,7 +40,8 @@ from contrib_wrapped import wrapped_estimators
 PARTS = [
     *(fully_connected, layer_norm, batch_norm, optimize_loss, optimizers, metrics, hparams),
     *(crf, fused_lstm, cells, wrappers, embeddings, images, heads, multi_heads, cudnn_cells, cudnn_layers),
-    *(attention, decoding, beam_search, sequence_losses, learn_metrics, wrapped_estimators),
+    *(attention, decoding, beam_search, sequence_losses, legacy_decoders, legacy_losses),
+    *(learn_metrics, vocabularies, wrapped_estimators),
 ]
 
 

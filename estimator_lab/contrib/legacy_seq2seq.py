@@ -1,0 +1,252 @@
+"""``tf.contrib.legacy_seq2seq``: decoders and losses over Python lists, with one item for each time step.
+
+A list of inputs or outputs has tensors [batch, size]; a list of symbols, targets or weights has tensors
+[batch]. A decoder returns (outputs, final state). Its `loop_function(previous output, step)` returns the next
+input, instead of `decoder_inputs`, of which only the first is then used. Variable names and numbers are those
+of TensorFlow 1.15.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from estimator_lab.tf1 import tf
+
+_Loop = Callable[[Any, int], Any]
+_Steps = Sequence[Any]
+_Decoded = tuple[list[Any], Any]
+
+
+def rnn_decoder(
+    decoder_inputs: _Steps,
+    initial_state: Any,
+    cell: Any,
+    loop_function: _Loop | None = None,
+    scope: Any = None,
+) -> _Decoded:
+    """Runs a cell over the inputs, starting from a state."""
+    with tf.variable_scope(scope or 'rnn_decoder'):
+        state = initial_state
+        outputs: list[Any] = []
+        for step, value in enumerate(decoder_inputs):
+            fed = _fed(loop_function, outputs, step, value)
+            if step:
+                tf.get_variable_scope().reuse_variables()
+            output, state = cell(fed, state)
+            outputs.append(output)
+    return outputs, state
+
+
+def _fed(loop_function: _Loop | None, outputs: _Steps, step: int, value: Any) -> Any:
+    """Returns the input of a step: `value`, or what `loop_function` makes of the previous output."""
+    if loop_function is None or not step:
+        return value
+    with tf.variable_scope('loop_function', reuse=True):
+        return loop_function(outputs[-1], step)
+
+
+def basic_rnn_seq2seq(
+    encoder_inputs: _Steps,
+    decoder_inputs: _Steps,
+    cell: Any,
+    dtype: Any = tf.float32,
+    scope: Any = None,
+) -> _Decoded:
+    """Decodes from the final state of an encoder: the same cell with other weights."""
+    with tf.variable_scope(scope or 'basic_rnn_seq2seq'):
+        _, state = tf.nn.static_rnn(copy.deepcopy(cell), encoder_inputs, dtype=dtype)
+        return rnn_decoder(decoder_inputs, state, cell)
+
+
+def tied_rnn_seq2seq(
+    encoder_inputs: _Steps,
+    decoder_inputs: _Steps,
+    cell: Any,
+    loop_function: _Loop | None = None,
+    dtype: Any = tf.float32,
+    scope: Any = None,
+) -> _Decoded:
+    """Encodes and decodes with one cell and its weights."""
+    with tf.variable_scope('combined_tied_rnn_seq2seq'):
+        scope = scope or 'tied_rnn_seq2seq'
+        _, state = tf.nn.static_rnn(cell, encoder_inputs, dtype=dtype, scope=scope)
+        tf.get_variable_scope().reuse_variables()
+        return rnn_decoder(decoder_inputs, state, cell, loop_function, scope)
+
+
+def embedding_rnn_decoder(
+    decoder_inputs: _Steps,
+    initial_state: Any,
+    cell: Any,
+    num_symbols: int,
+    embedding_size: int,
+    output_projection: Any = None,
+    feed_previous: bool = False,
+    update_embedding_for_previous: bool = True,
+    scope: Any = None,
+) -> _Decoded:
+    """Decodes symbols, which it embeds; with `feed_previous`, each input is the likeliest previous symbol.
+
+    Args:
+      decoder_inputs: integers [batch], one for each step.
+      initial_state: the state to start from.
+      cell: its outputs are logits [batch, num_symbols], unless `output_projection` is given.
+      num_symbols: number of symbols.
+      embedding_size: size of an embedding.
+      output_projection: (weights [size, num_symbols], biases [num_symbols]) that make outputs logits.
+      feed_previous: whether only the first input is used.
+      update_embedding_for_previous: whether the embeddings of symbols that are fed back get gradients.
+      scope: the variable scope.
+    """
+    with tf.variable_scope(scope or 'embedding_rnn_decoder'):
+        table = tf.get_variable('embedding', [num_symbols, embedding_size])
+        embedded = [tf.nn.embedding_lookup(table, symbols) for symbols in decoder_inputs]
+        loop = _likeliest(table, output_projection, update_embedding_for_previous) if feed_previous else None
+        return rnn_decoder(embedded, initial_state, cell, loop)
+
+
+def _likeliest(table: Any, output_projection: Any, updates: bool) -> _Loop:
+    """Returns the loop function that embeds the likeliest symbol of an output."""
+
+    def loop_function(previous: Any, _: int) -> Any:
+        if output_projection is not None:
+            previous = tf.nn.xw_plus_b(previous, *output_projection)
+        embedded = tf.nn.embedding_lookup(table, tf.argmax(previous, 1))
+        return embedded if updates else tf.stop_gradient(embedded)
+
+    return loop_function
+
+
+def _linear(values: _Steps, size: int) -> Any:
+    """Returns values [batch, n] side by side, projected to [batch, size] by `kernel` and `bias`."""
+    joined = tf.concat(values, 1)
+    kernel = tf.get_variable('kernel', [joined.shape.as_list()[1], size], joined.dtype)
+    bias = tf.get_variable('bias', [size], joined.dtype, tf.zeros_initializer())
+    return tf.matmul(joined, kernel) + bias
+
+
+def attention_decoder(
+    decoder_inputs: _Steps,
+    initial_state: Any,
+    attention_states: Any,
+    cell: Any,
+    output_size: int | None = None,
+    num_heads: int = 1,
+    loop_function: _Loop | None = None,
+    dtype: Any = None,
+    scope: Any = None,
+    initial_state_attention: bool = False,
+) -> _Decoded:
+    """Decodes with attention (Vinyals et al. 2015, arXiv 1412.7449, equation 3).
+
+    The attention of a step weights the rows h of `attention_states` by softmax(v . tanh(W h + U state)).
+
+    Args:
+      decoder_inputs: float [batch, input size], one for each step.
+      initial_state: the state to start from.
+      attention_states: float [batch, length, size].
+      cell: reads a projection of the input and the attention of the step before.
+      output_size: size of the outputs, which are projections; by default that of the cell.
+      num_heads: number of attentions of a step.
+      loop_function: makes the inputs after the first.
+      dtype: of the variables.
+      scope: the variable scope.
+      initial_state_attention: whether the first attention is that of the initial state; by default it is 0.
+
+    Raises:
+      ValueError: if there are no inputs or no heads, or the size of `attention_states` is unknown.
+    """
+    if not decoder_inputs:
+        raise ValueError('Must provide at least 1 input to attention decoder.')
+    if num_heads < 1:
+        raise ValueError('With less than 1 heads, use a non-attention decoder.')
+    size = attention_states.shape.as_list()[2]
+    if size is None:
+        raise ValueError(f'Shape[2] of attention_states must be known: {attention_states.shape}')
+    with tf.variable_scope(scope or 'attention_decoder', dtype=dtype):
+        rows = attention_states[:, :, tf.newaxis]  # [batch, length, 1, size]
+        heads = []
+        for head in range(num_heads):
+            kernel = tf.get_variable(f'AttnW_{head}', [1, 1, size, size])
+            features = tf.nn.conv2d(rows, kernel, [1, 1, 1, 1], 'SAME')
+            heads.append((features, tf.get_variable(f'AttnV_{head}', [size])))
+
+        def attend(state: Any) -> list[Any]:
+            query, found = tf.concat(tf.nest.flatten(state), 1), []
+            for head, (features, v) in enumerate(heads):
+                with tf.variable_scope(f'Attention_{head}'):
+                    y = _linear([query], size)[:, tf.newaxis, tf.newaxis]
+                    scores = tf.reduce_sum(v * tf.tanh(features + y), [2, 3])
+                    shares = tf.nn.softmax(scores)[:, :, tf.newaxis, tf.newaxis]
+                    found.append(tf.reduce_sum(shares * rows, [1, 2]))
+            return found
+
+        state = initial_state
+        outputs: list[Any] = []
+        zeros = tf.zeros([tf.shape(decoder_inputs[0])[0], size], attention_states.dtype)
+        attended = attend(state) if initial_state_attention else [zeros] * num_heads
+        for step, value in enumerate(decoder_inputs):
+            if step:
+                tf.get_variable_scope().reuse_variables()
+            fed = _fed(loop_function, outputs, step, value)
+            output, state = cell(_linear([fed, *attended], fed.shape.as_list()[1]), state)
+            is_second = not step and initial_state_attention
+            with tf.variable_scope(tf.get_variable_scope(), reuse=True if is_second else None):
+                attended = attend(state)
+            with tf.variable_scope('AttnOutputProjection'):
+                outputs.append(_linear([output, *attended], output_size or cell.output_size))
+    return outputs, state
+
+
+def sequence_loss_by_example(
+    logits: _Steps,
+    targets: _Steps,
+    weights: _Steps,
+    average_across_timesteps: bool = True,
+    softmax_loss_function: Callable[..., Any] | None = None,
+    name: str | None = None,
+) -> Any:
+    """Returns the weighted cross-entropy of each sequence, [batch].
+
+    Args:
+      logits: float [batch, symbols], one for each step.
+      targets: integers [batch], likewise.
+      weights: float [batch], likewise.
+      average_across_timesteps: whether to divide by the sum of the weights.
+      softmax_loss_function: the loss of (labels, logits); by default the cross-entropy.
+      name: a name scope.
+
+    Raises:
+      ValueError: if the three have different lengths.
+    """
+    if not len(logits) == len(targets) == len(weights):
+        lengths = f'{len(logits)}, {len(weights)}, {len(targets)}'
+        raise ValueError(f'Lengths of logits, weights, and targets must be the same {lengths}.')
+    function = softmax_loss_function or _cross_entropy
+    with tf.name_scope(name, 'sequence_loss_by_example', [*logits, *targets, *weights]):
+        steps = zip(logits, targets, weights, strict=True)
+        losses = tf.add_n([function(labels=target, logits=row) * weight for row, target, weight in steps])
+        # All weights may be 0.
+        return losses / (tf.add_n(weights) + 1e-12) if average_across_timesteps else losses
+
+
+def _cross_entropy(labels: Any, logits: Any) -> Any:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.reshape(labels, [-1]), logits=logits)
+
+
+def sequence_loss(
+    logits: _Steps,
+    targets: _Steps,
+    weights: _Steps,
+    average_across_timesteps: bool = True,
+    average_across_batch: bool = True,
+    softmax_loss_function: Callable[..., Any] | None = None,
+    name: str | None = None,
+) -> Any:
+    """Returns the sum of `sequence_loss_by_example`, or its mean over the batch."""
+    with tf.name_scope(name, 'sequence_loss', [*logits, *targets, *weights]):
+        losses = sequence_loss_by_example(
+            logits, targets, weights, average_across_timesteps, softmax_loss_function
+        )
+        total = tf.reduce_sum(losses)
+        return total / tf.cast(tf.shape(targets[0])[0], total.dtype) if average_across_batch else total
