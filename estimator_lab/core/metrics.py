@@ -1,11 +1,15 @@
 """Streaming metrics that `tf.metrics` lacks or counts differently."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Endpoints, operation
 from estimator_lab.core.keys import DEAD_UNITS
 from estimator_lab.tf1 import Tensor, tf
+
+_MOST_CURVES = 10  # classes with a curve for each
+_MOST_POOLED = 100  # classes in the curve of all: it compares each probability with 201 thresholds
 
 
 def mean_per_class_accuracy(
@@ -115,3 +119,31 @@ def _local(name: str, shape: Any, value: float, **options: Any) -> Any:
         collections=[tf.GraphKeys.LOCAL_VARIABLES, tf.GraphKeys.METRIC_VARIABLES],
         **options,
     )
+
+
+def pr_curves(
+    probabilities: Tensor, ids: Tensor, weights: Tensor, labels: Sequence[str]
+) -> dict[str, tuple[Any, Any]]:
+    """Streams precision-recall curves, as metrics whose values are summaries for TensorBoard.
+
+    With up to ten classes, `pr_curves/LABEL` is the curve of each class against the rest. With up to 100,
+    `pr_curves/micro_average` pools all pairs of an example and a class. Probabilities are float32 [batch,
+    classes], true classes int64 [batch]; examples of weight 0 do not count.
+    """
+    from tensorboard.plugins.pr_curve import summary
+
+    classes = len(labels)
+    is_class = tf.one_hot(ids, classes, on_value=True, off_value=False)
+    curves = {}
+    if classes <= _MOST_CURVES:
+        for number, label in enumerate(labels):
+            curves[label] = is_class[:, number], probabilities[:, number], weights
+    if classes <= _MOST_POOLED:
+        pooled = (is_class, probabilities, tf.tile(weights[:, tf.newaxis], [1, classes]))
+        curves['micro_average'] = tuple(tf.reshape(values, [-1]) for values in pooled)
+    return {
+        f'pr_curves/{label}': summary.streaming_op(
+            f'pr_curves_{number}', true, values, weights=counts, display_name=f'pr_curves/{label}'
+        )
+        for number, (label, (true, values, counts)) in enumerate(curves.items())
+    }

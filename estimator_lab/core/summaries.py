@@ -170,3 +170,9 @@ def picture_value(name: str, drawn: Image.Image) -> Any:
 def picture_tag(name: str) -> str:
     """Returns the tag of a picture, which is that of `tf.summary.image`."""
     return f'images/{name}/image'
+
+
+def write_values(session: Any, folder: Path, values: Sequence[Any]) -> None:
+    """Writes `tf.Summary.Value`s at the current global step; for hooks, at the end of an evaluation."""
+    step = session.run(tf.train.get_global_step())
+    tf.summary.FileWriterCache.get(str(folder)).add_summary(tf.Summary(value=values), step)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.core.classifier import MistakesHook, classification_spec, labels_of, pr_curves
+from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, published
+from estimator_lab.core.metrics import pr_curves
+from estimator_lab.core.mistakes import MistakesHook
 from estimator_lab.core.model import Args
 from estimator_lab.core.params import ClassifierParams
 from estimator_lab.core.projector import ProjectorHook

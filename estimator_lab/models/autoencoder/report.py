@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.core.classifier import write_values
 from estimator_lab.core.confusion import TopK
 from estimator_lab.core.picture import COLUMNS, labelled_grid
-from estimator_lab.core.summaries import picture_value
+from estimator_lab.core.summaries import picture_value, write_values
 from estimator_lab.tf1 import Tensor, tf
 
 _WORST = 2 * COLUMNS

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from estimator_lab.core.classifier import write_values
 from estimator_lab.core.picture import LINE, SIZE, fitted
 from estimator_lab.core.projector import write_projection
-from estimator_lab.core.summaries import picture_value
+from estimator_lab.core.summaries import picture_value, write_values
 from estimator_lab.tf1 import Tensor, tf
 
 UNKNOWN_TOKEN = '<unknown>'
