@@ -20,7 +20,7 @@ from estimator_lab.core.model import Args, prediction_spec
 from estimator_lab.core.params import ClassifierParams
 from estimator_lab.core.projector import UNKNOWN, ProjectorHook, label_text, labels_and_keys
 from estimator_lab.core.summaries import labelled_picture, network_histograms, network_pictures
-from estimator_lab.core.training import train_op, watched
+from estimator_lab.core.training import l2_penalty, train_op, watched
 from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
 
 _TOP_K = 5
@@ -44,7 +44,8 @@ def classification_spec(
     projector, the last layer before the logits.
 
     TRAIN takes one step of the chosen optimizer on the mean cross-entropy, with the class weights of
-    `ClassifierParams`. TensorBoard shows the batch's images with their labels, and the network:
+    `ClassifierParams`, plus its L2 penalty and the losses in tf.GraphKeys.REGULARIZATION_LOSSES.
+    TensorBoard shows the batch's images with their labels, and the network:
     see `core.summaries`.
 
     A network without labels has no logits. PREDICT then returns features float32 [batch, maps], the values of
@@ -77,7 +78,8 @@ def classification_spec(
             weights *= tf.gather(tf.constant(params.class_weights, tf.float32), labels.ids)
         loss = tf.losses.sparse_softmax_cross_entropy(labels.ids, logits, weights=weights)
         if args.training:
-            loss = tf.add_n([loss, *terms])
+            penalties = [*tf.losses.get_regularization_losses(), *l2_penalty(params.weight_decay)]
+            loss = tf.add_n([loss, *terms, *penalties])
     finish = _train_spec if args.training else _eval_spec
     return finish(args, logits, endpoints, loss, labels)
 

@@ -143,6 +143,9 @@ class ClassifierParams(TrainingParams):
     class_weights: tuple[float, ...] = ()
 
     balanced: bool = setting(False, 'all classes count the same in the training loss')
+    weight_decay: float = setting(
+        0.0, 'factor of the L2 penalty in the training loss, half the squares of all kernels', lower=0
+    )
     clip_norm: float = setting(
         0.0,
         'largest norm of the gradient, which is scaled down to it; 0 for none',

@@ -7,7 +7,6 @@ from estimator_lab.core import keys
 from estimator_lab.core.params import TrainingParams
 from estimator_lab.optimizers import (
     SECOND_ORDER,
-    FanInAdam,
     learning_rate_at,
     make_optimizer,
 )
@@ -58,10 +57,9 @@ def optimizer_and_rate(params: TrainingParams, **adam: float) -> tuple[Callable[
     tf.add_to_collection(keys.LEARNING_RATE, rate)  # a session may feed another one
 
     def make() -> Any:
-        if params.optimizer == 'adam':
-            optimizer = FanInAdam(rate, step, params.warmup_steps, params.warmup_inputs, **adam)
-        else:
-            optimizer = make_optimizer(params.optimizer, rate, params.momentum)
+        warmed = {'step': step, 'warmup_steps': params.warmup_steps, 'warmup_inputs': params.warmup_inputs}
+        options = {**warmed, **adam} if params.optimizer == 'adam' else {}
+        optimizer = make_optimizer(params.optimizer, rate, params.momentum, **options)
         return LossScaledOptimizer(optimizer) if params.loss_scaling else optimizer
 
     return make, rate
@@ -99,6 +97,17 @@ def train_op(
     # Outside the scope, which would become a part of the tag.
     tf.summary.scalar(keys.LEARNING_RATE, rate)
     return step
+
+
+def l2_penalty(factor: float) -> list[Tensor]:
+    """Returns the L2 penalty, factor / 2 times the squares of all trained kernels; [] for a factor of 0.
+
+    Biases and the vectors of tokens are left out: few of the latter occur in a batch.
+    """
+    if not factor:
+        return []
+    kernels = [v for v in tf.trainable_variables() if v.shape.rank > 1 and 'embedding' not in v.op.name]
+    return [factor * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])]
 
 
 def watched(loss: Tensor, params: TrainingParams) -> Tensor:

@@ -29,7 +29,12 @@ class FanInAdam(tf.train.AdamOptimizer):
     """
 
     def __init__(
-        self, learning_rate: Tensor, step: Tensor, warmup_steps: int, warmup_inputs: int, **options: float
+        self,
+        learning_rate: Tensor,
+        step: Tensor = 0,
+        warmup_steps: int = 0,
+        warmup_inputs: int = 0,
+        **options: float,
     ) -> None:
         super().__init__(learning_rate, **options)
         self._lr_t: Tensor = None  # set before the updates

@@ -5,23 +5,25 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.optimizers.first_order import ScheduledFtrl
+from estimator_lab.optimizers.first_order import FanInAdam, ScheduledFtrl
 from estimator_lab.optimizers.second_order.descent import ConjugateGradientOptimizer, LBFGSOptimizer
 from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimizer
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer
 from estimator_lab.tf1 import Tensor, tf
 
-FIRST_ORDER: dict[str, Callable[[Any, float], Any]] = {
+FIRST_ORDER: dict[str, Callable[..., Any]] = {
     'adadelta': lambda rate, _: tf.train.AdadeltaOptimizer(rate),
     'adagrad': lambda rate, _: tf.train.AdagradOptimizer(rate),
-    'adam': lambda rate, _: tf.train.AdamOptimizer(rate),
+    'adam': lambda rate, _, **options: FanInAdam(rate, **options),
     'ftrl': lambda rate, _: ScheduledFtrl(rate),
     'momentum': lambda rate, momentum: tf.train.MomentumOptimizer(rate, momentum),
     'nesterov': lambda rate, momentum: tf.train.MomentumOptimizer(rate, momentum, use_nesterov=True),
     'rmsprop': lambda rate, momentum: tf.train.RMSPropOptimizer(rate, momentum=momentum),
     'sgd': lambda rate, _: tf.train.GradientDescentOptimizer(rate),
 }
-"""First-order optimizers: name -> (learning rate, momentum) -> a new optimizer; some ignore the momentum."""
+"""First-order optimizers: name -> (learning rate, momentum) -> a new optimizer; some ignore the momentum.
+
+That of adam also accepts the arguments of `FanInAdam`."""
 
 WITH_MOMENTUM = ('momentum', 'nesterov', 'rmsprop')
 """Optimizers that use the momentum."""
@@ -108,7 +110,7 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, **se
 
     Examples:
         >>> type(make_optimizer('adam', 0.001)).__name__
-        'AdamOptimizer'
+        'FanInAdam'
         >>> type(make_optimizer('lbfgs', 0.0)).__name__
         'LBFGSOptimizer'
 
@@ -116,11 +118,11 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, **se
       name: one of `OPTIMIZERS`; the notes use 'sgd'.
       learning_rate: a positive float or scalar float tensor; ignored by `SECOND_ORDER`.
       momentum: in [0, 1); used by `WITH_MOMENTUM`.
-      **settings: arguments of one of `SECOND_ORDER`.
+      **settings: arguments of adam's `FanInAdam`, or of one of `SECOND_ORDER`.
     """
     if name in SECOND_ORDER:
         return SECOND_ORDER[name](**settings)
-    return FIRST_ORDER[name](learning_rate, momentum)
+    return FIRST_ORDER[name](learning_rate, momentum, **settings)
 
 
 _EXPONENTIAL_END = 0.01  # last rate of the exponential schedule, as a share of the initial rate

@@ -1,5 +1,7 @@
 """The classifier's head against NumPy: eight examples, one of weight 0, one of weight 2, one unknown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,28 @@ def spec_of(mode, logits=None, config=None, params=PARAMS, layers=None, labels=T
     logits = tf.constant(LOGITS_FOUND) if logits is None else logits
     layers = endpoints() if layers is None else layers
     return classification_spec(args, iter({**layers, LOGITS: logits}.items()), **more)
+
+
+def test_penalties_join_the_loss_of_training_only():
+    """A layer's own regularizer, and `weight_decay` on kernels: biases and vectors of tokens are left out."""
+    kernel, table = np.ones((4, 6), np.float32), np.full((3, 2), 9, np.float32)
+
+    def network():
+        hidden = tf.constant(HIDDEN)
+        tf.get_variable('embedding', initializer=table)
+        logits = tf.layers.dense(
+            hidden, 6, kernel_initializer=tf.ones_initializer(), kernel_regularizer=lambda w: tf.reduce_sum(w)
+        )
+        return logits
+
+    def loss(mode, decay):
+        with tf.Graph().as_default():
+            spec = spec_of(mode, network(), params=replace(PARAMS, weight_decay=decay))
+            return values_of(spec.loss)
+
+    plain = loss(MODES.EVAL, 0.5)
+    assert loss(MODES.TRAIN, 0.0) == pytest.approx(plain + kernel.sum(), rel=1e-5)
+    assert loss(MODES.TRAIN, 0.5) == pytest.approx(plain + kernel.sum() + 0.25 * kernel.sum(), rel=1e-5)
 
 
 def test_a_network_without_labels_gives_features():

@@ -12,7 +12,6 @@ from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.tf1 import tf
 from tests.models.contract.models import SMALL, shape_of
-from tests.support.places import ROOT
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
@@ -23,7 +22,6 @@ def test_model_is_complete(name):
     assert entry.kinds and set(entry.kinds) <= set(KINDS)
     folder = Path(__file__).parent
     assert (folder / f'test_{name}.py').is_file() or (folder / name).is_dir(), 'a model needs tests'
-    assert f'`{name}`' in (ROOT / 'README.md').read_text(encoding='utf-8')
     assert len(describe_hparams(model.params).splitlines()) == len(settings_of(model.params))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.keys import LEFT, LEVEL, NODE_LABEL, TOKEN
-from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers, publish
@@ -19,7 +18,7 @@ from estimator_lab.core.layers import class_logits, dense
 from estimator_lab.core.metrics import count
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import ClassifierParams, share, structural
+from estimator_lab.core.params import ClassifierParams, other_default, share, structural
 from estimator_lab.models.recursive.cells import CELLS
 from estimator_lab.models.recursive.pictures import TreesHook
 from estimator_lab.models.recursive.tree import ARITY, Forest, forest_of, quadtree_states, tree_states
@@ -55,7 +54,7 @@ class Params(ClassifierParams):
     embedding_units: int = structural(128, 'size of the vector of a token or patch', lower=1)
     dropout_rate: float = share(0.5, 'share of the node states dropped before the classifier')
     input_dropout_rate: float = share(0.3, 'share of the values of tokens or patches dropped')
-    l2: float = setting(1e-5, 'factor of the L2 penalty, half the squares of all weights', lower=0)
+    weight_decay: float = other_default(ClassifierParams, 'weight_decay', 1e-5)
     patch_size: int = structural(
         4,
         'side in pixels of the patch of a quadtree leaf',
@@ -124,13 +123,13 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     features, params = args.features, args.params
     if has_images(features):
         layers = dict(quadtree_network(args.images, params, args.noise))
-        return classification_spec(args, layers, _penalty(params))
+        return classification_spec(args, layers)
     forest = forest_of(features[LEFT], features[LEVEL])
     root, node_logits = tree_network(forest, features[TOKEN], params, args.noise)
     nodes = _Nodes(node_logits, forest, features)
     if args.predicting:
         publish(NODE_LOGITS, nodes.padded_logits())
-    terms = [nodes.loss(), *_penalty(params)] if args.training else []  # EVAL's are in `_with_nodes`
+    terms = [nodes.loss()] if args.training else []  # EVAL's are in `_with_nodes`
     layers = {'root': root, LOGITS: tf.gather(node_logits, forest.roots)}
     spec = classification_spec(args, layers, terms)
     return _with_nodes(args, spec, nodes) if args.evaluating else spec
@@ -228,14 +227,6 @@ def binary_accuracy(ids: Tensor, probabilities: Tensor, weights: Tensor) -> tupl
     negative, positive = probabilities[:, :_NEUTRAL], probabilities[:, _NEUTRAL + 1 :]
     right = tf.equal(ids > _NEUTRAL, tf.reduce_sum(positive, 1) > tf.reduce_sum(negative, 1))
     return tf.metrics.mean(tf.cast(right, tf.float32), weights * tf.cast(has_side, tf.float32))
-
-
-def _penalty(params: Params) -> list[Tensor]:
-    """Returns the L2 penalty, without the vectors of tokens, few of which occur in a batch."""
-    if not params.l2:
-        return []
-    kernels = [v for v in tf.trainable_variables() if 'kernel' in v.op.name or 'tensor' in v.op.name]
-    return [params.l2 * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])]
 
 
 MODEL = Model('recursive', Params, model_fn, check, phases=lambda params: [Phase(least_steps=_LEAST_STEPS)])

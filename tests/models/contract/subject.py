@@ -222,7 +222,7 @@ class Subject:
     def _plan(self, settings: Settings) -> Plan:
         if len(self.model.phases(resolve(self.model.params, self.params))) > 1:
             probe = make_plan(dataclasses.replace(settings, max_steps=None, epochs=1.0), _quiet)
-            before = probe.phases[-1].first_step
+            before = probe.stages[-1].first_step
             settings = dataclasses.replace(settings, max_steps=before + STEPS)
         return make_plan(settings, _quiet)
 

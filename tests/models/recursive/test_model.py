@@ -22,7 +22,7 @@ PARAMS = {
     'embedding_units': 3,
     'dropout_rate': 0.0,
     'input_dropout_rate': 0.0,
-    'l2': 0.0,
+    'weight_decay': 0.0,
 }
 
 
@@ -67,7 +67,7 @@ def test_the_loss_is_that_of_all_nodes_with_labels():
         tf.train.get_or_create_global_step()
         features = features_of(TEXTS)
         labels = tf.constant([1, 0, -1], tf.int64)
-        spec = model(features, labels, MODES.TRAIN, {**PARAMS, 'l2': 0.1})
+        spec = model(features, labels, MODES.TRAIN, {**PARAMS, 'weight_decay': 0.1})
         model(features, None, MODES.PREDICT)
         logits = published(graph)[recursive.NODE_LOGITS]
         kernels = [v for v in tf.trainable_variables() if v.op.name.endswith('kernel')]
@@ -136,7 +136,7 @@ def test_a_batch_of_bad_trees_teaches_nothing(cell):
     with tf.Graph().as_default(), tf.Session() as session:
         step = tf.train.create_global_step()
         weight = tf.placeholder(tf.float32, [3])
-        params = {**PARAMS, 'cell': cell, 'l2': 0.1}
+        params = {**PARAMS, 'cell': cell, 'weight_decay': 0.1}
         labels = tf.constant([1, 0, 1], tf.int64)
         spec = recursive.model_fn(features_of(TEXTS, weight), labels, MODES.TRAIN, params)
         session.run([tf.global_variables_initializer(), tf.tables_initializer()])
