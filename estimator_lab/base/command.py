@@ -1,7 +1,6 @@
 """Commands: settings read from flags, grouped help, errors in one sentence, exit statuses."""
 
 import io
-import logging
 import math
 import os
 import platform
@@ -41,7 +40,6 @@ _WIDTH = 26
 _HOME = '~/'
 _HELP = re.compile(r'(-h|-\?|--?help(short|full)?(=.*)?)')
 _VERSION = re.compile(r'--?version(=.*)?')
-_LOG = logging.getLogger('estimator_lab')
 _LISTS = ('hparams',)  # flags with several values in one string
 
 
@@ -114,8 +112,6 @@ class Command:
         open_closed_streams()
         hide_import_messages(partial(doing, 'loading TensorFlow', plain=True))
         hide_optional_packages()
-        if not _LOG.handlers:
-            _LOG.addHandler(_Warnings())
         for stream in (sys.stdout, sys.stderr):  # escape what the terminal's encoding lacks
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors='backslashreplace')
@@ -186,14 +182,6 @@ class Command:
         values = flags.FlagValues()
         define_flags(self.settings, values)
         return values
-
-
-class _Warnings(logging.Handler):
-    """Prints the warnings of `core` and `models`, which do not use the console themselves."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Prints a warning."""
-        say(f'Warning: {record.getMessage()}')
 
 
 def python() -> str:

@@ -103,6 +103,8 @@ class Model(Generic[P]):
       published_layouts: how weight files of other programs name the variables: shapes by name -> layouts.
       freezable: names of the layers that can keep their weights in training, see `params.frozen`, from the
         input to the last one before the logits.
+      caution: returns a warning of parameters with which it will hardly learn what the user expects, as a
+        sentence; '' for none.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Model(Generic[P]):
     without_loops: Callable[[P], P] | None = None
     published_layouts: Callable[[Any], list[Any]] | None = None
     freezable: Callable[[P], list[str]] | None = None
+    caution: Callable[[P], str] = lambda params: ''
 
 
 AnyModel = Model[Any]

@@ -110,6 +110,8 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     companions = open_companions(model, params, settings.model_dir, previous)
     params = replace(params, **companions.params)
     model.check(params)
+    if cluster.is_chief and (caution := model.caution(params)):
+        say(f'Warning: {caution}')
     _check_method(settings, cluster, model, params)
     check_enough(inputs, settings, params.smallest_batch)
     pretraining = _open_pretraining(model, params, settings, inputs, say)

@@ -9,8 +9,7 @@ doubles it with transposed ones, with optional dense layers between them. By def
 """
 
 import dataclasses
-import functools
-import logging
+import math
 from typing import Any
 
 from estimator_lab.base.errors import FlagError
@@ -33,7 +32,6 @@ from estimator_lab.models.boltzmann.pretraining import (
 )
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
-_LOG = logging.getLogger('estimator_lab')
 # With 1,500 digits of 8x8 pixels, the error is below that of principal components after 1,000 steps, but not
 # after the 470 of ten epochs.
 _LEAST_STEPS = 2000
@@ -88,8 +86,8 @@ class Params(ActivationParams, PretrainingParams, AnyOptimizer):
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for sizes that do not fit each other or the image; warns of too large a code."""
-    height, width, channels = params.image_shape
+    """Raises FlagError for sizes that do not fit each other or the image."""
+    height, width, _ = params.image_shape
     halvings = len(params.filter_sizes)
     for side in (height, width):
         if side % STRIDE**halvings:
@@ -103,7 +101,6 @@ def check(params: Params) -> None:
         raise FlagError(
             '--hparams=loss=cross_entropy needs output=sigmoid, because its targets are probabilities.'
         )
-    _warn_of_wide_code(code_size(params), height * width * channels)
 
 
 def _check_pretraining(params: Params) -> None:
@@ -172,13 +169,12 @@ def _inputs(args: Args[Params]) -> Tensor:
     return corrupt(args.images, params.corruption, params.corruption_level, seeds)
 
 
-@functools.cache
-def _warn_of_wide_code(code: int, values: int) -> None:
-    """Warns once, however many graphs are built, if nothing is compressed."""
-    if code > values:
-        _LOG.warning(
-            'a code of %d values is wider than the image of %d: nothing is compressed.', code, values
-        )
+def caution(params: Params) -> str:
+    """Returns a warning of a code that is wider than the image; '' for none."""
+    code, values = code_size(params), math.prod(params.image_shape)
+    if code <= values:
+        return ''
+    return f'a code of {code} values is wider than the image of {values}: nothing is compressed.'
 
 
 MODEL = Model(
@@ -189,4 +185,5 @@ MODEL = Model(
     task=lambda params: Task(keys.SQUARED_ERROR, higher_is_better=False, labelled=False),
     phases=phases,
     network=network,
+    caution=caution,
 )

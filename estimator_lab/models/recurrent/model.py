@@ -5,8 +5,6 @@ are an LSTM that reads rows.
 """
 
 import dataclasses
-import functools
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -44,7 +42,6 @@ READS = (ROWS, COLUMNS, PIXELS, PATCHES, PERMUTED)
 """Ways to read an image; 'permuted' reads the pixels in a fixed random order (Le et al. 2015)."""
 
 _SEED = 1  # of that order
-_LOG = logging.getLogger('estimator_lab')
 # With 1,437 digits of 8x8 pixels, the accuracy is 0.95 after the 450 of ten epochs, and 0.97 after 1,000.
 _LEAST_STEPS = 1500
 _MOST_REMEMBERED = 99  # a marker 100 steps back is classified by chance
@@ -264,11 +261,8 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     params = args.params
     probes = probes_of(args.images, params) if args.predicting else {}
     layers = dict(network(args.images, params, args.noise, probes))
-    if args.training:
-        if params.readout == _LAST:
-            _warn_of_long_sequences(params.cell, params.steps)
-        if args.folder:
-            _show_sequences(args)
+    if args.training and args.folder:
+        _show_sequences(args)
     spec = classification_spec(args, layers)
     if args.predicting and not params.unrolled:
         best = tf.reduce_sum(tf.reduce_max(layers[LOGITS], axis=1))
@@ -329,15 +323,14 @@ def without_loops(params: Params) -> Params:
     return dataclasses.replace(params, unrolled=params.steps <= _MOST_UNROLLED)
 
 
-@functools.cache
-def _warn_of_long_sequences(cell: str, steps: int) -> None:
-    """Warns once, however many graphs are built, of more steps than a cell remembers."""
-    if steps > _MOST_REMEMBERED:
-        _LOG.warning(
-            'cell=%s rarely learns what the first of %d steps say: read=rows or read=patches has fewer.',
-            cell,
-            steps,
-        )
+def caution(params: Params) -> str:
+    """Returns a warning of more steps than a cell remembers; '' for none."""
+    if params.readout != _LAST or params.steps <= _MOST_REMEMBERED:
+        return ''
+    return (
+        f'cell={params.cell} rarely learns what the first of {params.steps} steps say: read=rows or '
+        'read=patches has fewer.'
+    )
 
 
 MODEL = Model(
@@ -348,4 +341,5 @@ MODEL = Model(
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     network=network,
     without_loops=without_loops,
+    caution=caution,
 )
