@@ -9,6 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from estimator_lab.base.files import read_regular
 
 T = TypeVar('T')
@@ -79,17 +81,21 @@ def as_object(value: Any, kind: type[T], name: str = '') -> T:
 
 
 def as_type(value: Any, kind: Any, name: str) -> Any:
-    """Converts parsed JSON to a type, see `as_object`; an int is accepted as a float.
+    """Converts parsed JSON, or a value of a program, to a type, see `as_object`.
+
+    An int is accepted as a float, a number of NumPy as Python's, and a tuple as a list.
 
     Raises:
       ValueError: it is of another type.
     """
     outer, inner = get_origin(kind), get_args(kind)
+    if isinstance(value, np.generic):
+        value = value.item()
     if kind is Any:
         return value
     if outer is dict and isinstance(value, dict):
         return {key: as_type(item, inner[1], f'{name}[{shown(key)}]') for key, item in value.items()}
-    if outer in (list, tuple) and isinstance(value, list):
+    if outer in (list, tuple) and isinstance(value, list | tuple):
         kinds = inner if outer is tuple and inner[-1] is not ... else inner[:1] * len(value)
         if len(kinds) == len(value):
             pairs = enumerate(zip(value, kinds, strict=True))

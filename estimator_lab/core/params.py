@@ -10,10 +10,10 @@ import functools
 import re
 import typing
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from estimator_lab.base.errors import FlagError
+from estimator_lab.base.json_input import as_type, shown
 from estimator_lab.base.settings import check_settings, setting, settings_of
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.optimizers import (
@@ -189,26 +189,15 @@ def _plain_fields(params: Any) -> dict[str, Any]:
     """Returns the checked values of the parameters that are not hyper-parameters; lists become tuples."""
     hints, declared, found = typing.get_type_hints(type(params)), settings_of(type(params)), {}
     for field in dataclasses.fields(params):
-        value, hint = getattr(params, field.name), hints[field.name]
         if field.name in declared:
             continue
-        if isinstance(value, list):
-            value = tuple(value)
-        if not _is_a(value, hint):
+        value, hint = getattr(params, field.name), hints[field.name]
+        try:
+            found[field.name] = as_type(value, hint, field.name)
+        except ValueError as error:
             noun = hint if typing.get_args(hint) else hint.__name__
-            raise FlagError(f'The parameter {field.name}={value!r} must be of type {noun}.')
-        found[field.name] = value
+            raise FlagError(f'The parameter {field.name}={shown(value)} must be of type {noun}.') from error
     return found
-
-
-def _is_a(value: Any, hint: Any) -> bool:
-    """Returns whether a value is of a type, or a tuple of values of the type that a hint names."""
-    if kinds := typing.get_args(hint):
-        length = None if kinds[-1] is ... else len(kinds)
-        has_length = isinstance(value, tuple) and length in (None, len(value))
-        return has_length and all(_is_a(one, kinds[0]) for one in value)
-    accepted: Any = {int: Integral, float: Real}.get(hint, hint)
-    return isinstance(value, accepted) and (hint is bool or not isinstance(value, bool))
 
 
 def parse_hparams(params_class: type, text: str | Mapping[str, Any]) -> dict[str, Any]:
