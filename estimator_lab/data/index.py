@@ -186,15 +186,17 @@ class Index:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Equal for archives with the same members, headers and places; the files' names do not matter."""
+        """Equal for archives with the same members, labels, headers and places; their names do not matter."""
         is_folder = self.source.is_folder
         names = ['size', 'name_end'] if is_folder else ['offset', 'size', 'name_end', 'checksum']
+        labels = b''  # folders of members, which are in their names
         if self._header.labels_from:
             names.append('label')
+            labels = '\0'.join(self.labels).encode('utf-8', 'surrogateescape')
         columns = (np.ascontiguousarray(self._table[name]).data for name in names)
         places = functools.reduce(lambda total, column: zlib.crc32(column, total), columns, 0)
         kind = 'folder ' if is_folder else ''
-        return f'{kind}{len(self):x}-{places:08x}{zlib.crc32(self._names):08x}'
+        return f'{kind}{len(self):x}-{places:08x}{zlib.crc32(labels, zlib.crc32(self._names)):08x}'
 
     @cached_property
     def name_hashes(self) -> np.ndarray:

@@ -19,6 +19,7 @@ _CLAUSES = {
     'workers': 'workers were {}, are {}',
     'batch_size': 'examples in a step were {}, are {}',
     'shuffling': 'examples were {}, are {}',
+    'labels': 'the table of --labels was {}, is {}',
 }
 _NAMED = 3
 _LONGEST = 200
@@ -62,6 +63,7 @@ def record_of(settings: Settings, inputs: Inputs, cluster: Cluster, step: int) -
     recorded = {
         'batch_size': settings.batch_size * cluster.batches_a_step,  # of all workers, however many they are
         'workers': cluster.workers,
+        'labels': inputs.train.kind.labels.fingerprint if inputs.train.kind.labels else '',
         'shuffling': _shuffling(settings.shuffle_buffer, inputs.train.has_random_access),
         **{name: _recorded(getattr(settings, name)) for name in _SETTINGS},
     }

@@ -19,6 +19,7 @@ from estimator_lab.data.index import name_hash, path_in_cache, path_next_to
 from estimator_lab.data.index_file import ROW, read_index_file
 from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.sources import source_of
+from estimator_lab.data.trees.kind import TREES
 from tests.support.archive_files import tar_bytes, write_tar
 from tests.support.kinds import TextFile
 from tests.support.streams import (
@@ -264,3 +265,35 @@ def test_no_change_of_an_index_does_worse_than_a_bad_example(archive, stored):
                 assert index.member(row).read().data in expected
             except DataError:
                 continue
+
+
+def _labelled(folder, how, labels):
+    """Writes two images or trees with labels; returns their source and its kind."""
+    folder.mkdir()
+    if how == 'lines':
+        path = folder / 'trees.tsv'
+        path.write_text(''.join(f'{label}\t(a {n})\n' for n, label in enumerate(labels)))
+        return path, TREES
+    if how == 'table':
+        (folder / 'labels.csv').write_text(''.join(f'{n}.jpg,{label}\n' for n, label in enumerate(labels)))
+        kind = IMAGES.with_labels(read_label_table(folder / 'labels.csv'))
+        return write_tar(folder / 'a.tar', [('0.jpg', b'0'), ('1.jpg', b'1')]), kind
+    files = [('0.jpg', b'0'), ('1.jpg', b'1')]
+    files += [(f'{n}.cls', label.encode()) for n, label in enumerate(labels)]
+    if how == 'archive':
+        return write_tar(folder / 'a.tar', sorted(files)), IMAGES
+    (folder / 'images').mkdir()
+    for name, data in files:
+        (folder / 'images' / name).write_bytes(data)
+    return folder / 'images', IMAGES
+
+
+@pytest.mark.parametrize('how', ['archive', 'folder', 'table', 'lines'])
+def test_exchanged_labels_are_another_fingerprint(tmp_path, how):
+    """Also of an archive whose members, except for those with labels, are the same."""
+    first, same, exchanged = (
+        build_index(*_labelled(tmp_path / name, how, labels))
+        for name, labels in (('1', 'ab'), ('2', 'ab'), ('3', 'ba'))
+    )
+    assert counts_of(first) == counts_of(exchanged) == {'a': 1, 'b': 1}
+    assert first.fingerprint == same.fingerprint != exchanged.fingerprint

@@ -151,6 +151,7 @@ def test_recorded_settings():
         {
             'batch_size': 12,
             'workers': 2,
+            'labels': '',
             'shuffling': 'shuffled as a whole',
             'seed': 1,
             'split': '',

@@ -9,6 +9,7 @@ import pytest
 from estimator_lab.base.errors import FlagError
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.labels import read_label_table
 from estimator_lab.runs.record import write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
@@ -16,6 +17,7 @@ from estimator_lab.training.position import CONSUMED, position_of
 from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import SMALL, cnn_settings, opened, values_in
+from tests.support.streams import stream_members
 
 pytestmark = pytest.mark.once
 
@@ -112,6 +114,25 @@ def test_another_order_in_the_middle_of_an_epoch_is_rejected(go_on, more, folder
     assert plan.stages[0].resumption.position % plan.inputs.train.total == 0
     if 'seed' in changes:
         assert keys(plan, 6) == ordered(plan.inputs.train.paths[0], epoch=1, seed=2)[:6]
+
+
+def test_labels_that_are_exchanged_between_starts(go_on, folder, archive, tmp_path):
+    """By a table that exchanges those of two persons, and by one that sets them right again."""
+    found = {member.name: member.label for member in stream_members(archive)}
+    exchange = {'n000000': 'n000001', 'n000001': 'n000000'}
+    tables = tmp_path / 'right.csv', tmp_path / 'wrong.csv'
+    for table, others in zip(tables, ({}, exchange), strict=True):
+        lines = [f'{name},{others.get(label, label)}\n' for name, label in found.items()]
+        table.write_text(''.join(lines))
+    right, wrong = (read_label_table(table).fingerprint for table in tables)
+    with pytest.raises(FlagError, match=r'data: train\.tar has changed, in the middle of epoch 1'):
+        go_on(labels=tables[1])
+    plan, (said,) = go_on(labels=tables[1], resume_changed=True)
+    assert f': the table of --labels was none, is {wrong}; --data: train.tar has changed; ' in said
+    write_record(folder, plan.phases[0].record)
+    assert go_on(labels=tables[1])[1] == []
+    plan, (said,) = go_on(labels=tables[0])
+    assert f': the table of --labels was {wrong}, is {right}; --data: train.tar has changed' in said
 
 
 def test_a_new_archive_is_used_from_the_next_epoch_on(go_on, folder, archive, more):
