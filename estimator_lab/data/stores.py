@@ -1,14 +1,18 @@
 """Single requests to web servers and object stores, by fsspec."""
 
 import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 from estimator_lab.base.urls import hide_secrets
+
+T = TypeVar('T')
 
 SILENT_SECONDS = 15.0
 """After which a connection without a byte is given up."""
 _CONNECT_SECONDS = 10.0
+_CHECKED_SECONDS = 10.0  # between questions to a store whether an object has changed
 FIRST_BYTES = 512  # read to learn about a file
 PIECE = 2**21
 # Their own attempts come on top of `_attempts`.
@@ -65,11 +69,11 @@ class WebFile:
 
     def facts(self) -> Facts:
         """Returns what the server says of the file."""
-        return self._run(self._facts())
+        return _sync(self._fs, self._facts)
 
     def fetch(self, offset: int, count: int, known: Facts) -> bytes:
         """Returns some of its bytes; `known` is what was said of it before."""
-        return self._run(self._fetch(offset, count, known))
+        return _sync(self._fs, self._fetch, offset, count, known)
 
     def pieces(self) -> Iterator[bytes]:
         """Yields all of its bytes in order."""
@@ -113,20 +117,13 @@ class WebFile:
         answer.close()
         raise _StatusError(answer.status, answer.reason or '')
 
-    def _run(self, task: Any) -> Any:
-        from fsspec.asyn import sync
-
-        async def run() -> Any:
-            return await task
-
-        return sync(self._fs.loop, run)
-
 
 class StoredObject:
     """An object, by the file system of fsspec for its store."""
 
     def __init__(self, url: str) -> None:
         self.fs, self.path = self.file_system(url)
+        self._next_check = time.monotonic() + _CHECKED_SECONDS
 
     @staticmethod
     def file_system(url: str) -> tuple[Any, str]:
@@ -147,11 +144,47 @@ class StoredObject:
         return Facts(info.get('size') or 0, version, has_ranges=True)
 
     def fetch(self, offset: int, count: int, known: Facts) -> bytes:
-        """Returns some of its bytes; `known` is what was said of it before."""
-        data: bytes = self.fs.cat_file(self.path, start=offset, end=offset + count)
+        """Returns some of its bytes; `known` is what was said of it before.
+
+        S3 sends no bytes of another object than that of the known ETag. Other stores are asked now and then.
+        """
+        if known.version.startswith('"') and hasattr(self.fs, 'call_s3'):
+            data = self._matching(offset, count, known.version)
+        else:
+            data = self.fs.cat_file(self.path, start=offset, end=offset + count)
+            if time.monotonic() > self._next_check:
+                self._next_check = time.monotonic() + _CHECKED_SECONDS
+                if self.facts() != known:
+                    raise RemoteError(_CHANGED)
         if len(data) != count:
             raise RemoteError(f'{len(data):,} bytes arrived of {count:,}', is_final=False)
         return data
+
+    def _matching(self, offset: int, count: int, etag: str) -> bytes:
+        bucket, key, version = self.fs.split_path(self.path)
+        place = {'Bucket': bucket, 'Key': key, **({'VersionId': version} if version else {})}
+
+        async def read() -> bytes:
+            part = f'bytes={offset}-{offset + count - 1}'
+            answer = await self.fs._call_s3('get_object', Range=part, IfMatch=etag, **place)
+            async with answer['Body'] as body:
+                return bytes(await body.read())
+
+        try:
+            return _sync(self.fs, read)
+        except OSError as error:
+            answer = getattr(error.__cause__, 'response', {}).get('ResponseMetadata', {})
+            if answer.get('HTTPStatusCode') == 412:  # the precondition, If-Match, has failed
+                raise RemoteError(_CHANGED) from error
+            raise
+
+
+def _sync(fs: Any, task: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    """Returns the result of a task, which runs in the thread of an asynchronous file system."""
+    from fsspec.asyn import sync
+
+    result: T = sync(fs.loop, task, *arguments)
+    return result
 
 
 _CHANGED = 'it has changed since it was opened: start again'

@@ -376,3 +376,36 @@ def test_archives_in_s3(bucket, pattern, megabytes):
     archives = opened(f's3://bucket/{pattern}')
     assert archives.paths == ('s3://bucket/a-0.tar', 's3://bucket/a-1.tar') and archives.has_random_access
     assert sorted((name, data) for name, _, data in read_all(archives)) == sorted(2 * [*SMALL.items()])
+
+
+OTHERS = {name: data[::-1].replace(data[:1], b'x') for name, data in SMALL.items()}
+
+
+def test_an_object_that_is_replaced_during_an_epoch(bucket):
+    """By one of the same size, with the same names and headers."""
+    assert len(tar_bytes(OTHERS)) == len(tar_bytes(SMALL))
+    archives = opened('s3://bucket/a-0.tar')
+    members = archives.order(shuffle_buffer=2).onwards(0)
+    assert next(members).read().data in SMALL.values()
+    bucket.put_object(Bucket='bucket', Key='a-0.tar', Body=tar_bytes(OTHERS))
+    with pytest.raises(DataError, match='it has changed since it was opened: start again'):
+        next(members).read()
+    assert {data for _, _, data in read_all(opened('s3://bucket/a-0.tar'))} == set(OTHERS.values())
+
+
+def test_a_store_without_conditions_is_asked_now_and_then(monkeypatch):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    info, etags = MemoryFileSystem.info, ['one']
+    monkeypatch.setattr(
+        MemoryFileSystem, 'info', lambda self, path, **options: {**info(self, path), 'ETag': etags[0]}
+    )
+    MemoryFileSystem().pipe_file('/a.tar', tar_bytes(SMALL))
+    members = opened('memory://a.tar').order().onwards(0)
+    assert next(members).read().data in SMALL.values()
+    etags[0] = 'two'
+    assert next(members).read().data in SMALL.values()
+    now = time.monotonic()
+    monkeypatch.setattr(stores.time, 'monotonic', lambda: now + 11)
+    with pytest.raises(DataError, match='it has changed since it was opened: start again'):
+        next(members).read()
