@@ -67,7 +67,7 @@ __all__ = [
 
 def fit(
     model: str = 'cnn',
-    data: Any = (),
+    data: Any = None,
     *,
     model_dir: str | os.PathLike[str] | None = None,
     hparams: str | Mapping[str, Any] = '',
@@ -90,7 +90,7 @@ def fit(
       model: its name; `models()` lists them.
       data: archives, folders or files of trees; an array of images, [n, height, width, 1 or 3], uint8 or
         floats in [0, 1]; or a pair of such images and their labels, n class ids or texts, which become the
-        sorted labels of the model. () for the built-in faces. `eval_data` accepts the same. The `image_size`
+        sorted labels of the model. None for the built-in faces. `eval_data` accepts the same. `image_size`
         and `channels` of arrays are those of the images by default.
       model_dir: folder of checkpoints and TensorBoard files; None for runs/MODEL.
       hparams: hyper-parameters by name; `hparams(model)` lists them.

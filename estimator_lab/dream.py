@@ -25,7 +25,7 @@ def main(settings: DreamFlags, line: CommandLine) -> None:
     from estimator_lab.runs.opening import open_trained
 
     run = open_trained(settings.model_dir)
-    inputs = [path for path in (settings.image, *settings.data) if path]
+    inputs = [path for path in (settings.image, *(settings.data or ())) if path]
     suffixes = PICTURES if ascends(run, line.given) else (*PICTURES, ARCHIVE)
     check_outputs({'out': settings.out}, inputs, run.model_dir, run.kind.accepts, suffixes)
     check_suffix('out', settings.out, suffixes)

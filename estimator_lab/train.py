@@ -40,7 +40,7 @@ _OF_ONE_RUN = (
 def main(settings: Settings, line: command.CommandLine) -> int:
     """Runs the command; returns its exit status."""
     for name in ('data', 'eval_data'):  # before TensorFlow is loaded, which takes seconds
-        _check_files(name, getattr(settings, name))
+        _check_files(name, getattr(settings, name) or ())
     model = find_model(settings.model)
     if settings.hparams == 'help':
         from estimator_lab.core.params import describe_hparams

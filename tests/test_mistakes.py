@@ -1,10 +1,13 @@
 """A mistake gets one sentence, and changes no file."""
 
+import glob
 import importlib
 import shutil
 
 import pytest
 
+from estimator_lab import api
+from estimator_lab.base.errors import LabError
 from tests.support.archive_files import encoded, picture
 
 pytestmark = pytest.mark.once
@@ -26,6 +29,18 @@ MISTAKES = [
     ('dream', ['--layer=conv1', '--size=100000'], 2, '--size=100000'),
     ('dream', ['--layer=conv1', '--image=a.png', '--out=a.png'], 2, "is 'a.png', which is read"),
     ('evaluate', [], 2, '--data is missing'),
+    ('evaluate', ['--data='], 2, '--data is missing'),
+    *(
+        (command, [*more, f'--{name}='], 2, f'--{name}= names nothing: leave it out, or name one or more.')
+        for command, name, more in (
+            ('dream', 'data', []),
+            ('predict', 'data', ['a.png']),
+            ('report', 'data', []),
+            ('train', 'data', []),
+            ('train', 'eval_data', ['--data=ARCHIVE']),
+            ('train', 'pretrain_data', ['--data=ARCHIVE', '--model=dbn']),
+        )
+    ),
     ('evaluate', ['--data=none.tar'], 1, "There is no file 'none.tar'"),
     ('evaluate', ['--data=ARCHIVE', '--model_dir=none'], 1, '--model_dir=none is not a folder'),
     ('evaluate', ['--data=ARCHIVE', '--out=/proc/none'], 2, '--out=/proc/none cannot be written'),
@@ -86,3 +101,28 @@ def test_a_mistake(home, archive, run_command, monkeypatch, command, arguments, 
     assert got == status and (not out or command == 'export')  # which says that it begins
     assert err.startswith('error: ') and err.count('\n') == 1 and words in err
     assert {path: path.read_bytes() for path in home.rglob('*') if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    'use',
+    [
+        lambda run, archive: api.fit('mlp', []),
+        lambda run, archive: api.fit('mlp', glob.glob('typo*')),  # noqa: PTH207 - as users write it
+        lambda run, archive: api.fit('mlp', archive, eval_data=()),
+        lambda run, archive: api.fit('dbn', archive, pretrain_data=[]),
+        lambda run, archive: api.stream([]),
+        lambda run, archive: api.stream(''),
+        lambda run, archive: api.input_fn([]),
+        lambda run, archive: run.evaluate([]),
+        lambda run, archive: list(run.predict([])),
+        lambda run, archive: run.predict_arrays(''),
+        lambda run, archive: run.report(data=[]),
+        lambda run, archive: run.sample(data=[]),
+    ],
+)
+def test_an_empty_list_of_data_is_an_error(use, home, archive, monkeypatch):
+    """Not a reason to train on the built-in faces."""
+    monkeypatch.chdir(home)
+    with pytest.raises(LabError, match=r"names nothing: leave it out|No archive is given|no file ''\."):
+        use(api.load('model'), str(archive))
+    assert not (home / 'runs').exists()

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_of, types_of
 from estimator_lab.base.suggestions import HPARAMS, suggested
 
@@ -41,10 +42,16 @@ def define_flags(settings_class: type, flag_values: flags.FlagValues) -> None:
 
 
 def read_flags(settings_class: type[S], flag_values: Any) -> S:
-    """Returns the settings that the flags of a command line say."""
-    return settings_class(
-        **{name: _value(kind, flag_values[name].value) for name, kind in types_of(settings_class).items()}
-    )
+    """Returns the settings that the flags of a command line say.
+
+    Raises:
+      FlagError: a list that would have a meaning if it were left out is given, but empty.
+    """
+    values = {name: _value(kind, flag_values[name].value) for name, kind in types_of(settings_class).items()}
+    for name, declared in settings_of(settings_class).items():
+        if values[name] == () and declared.default is None:  # as after --data=$UNSET
+            raise FlagError(f'--{name}= names nothing: leave it out, or name one or more.')
+    return settings_class(**values)
 
 
 def _value(kind: type, value: Any) -> Any:

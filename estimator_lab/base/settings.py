@@ -186,6 +186,8 @@ def _checked(name: str, value: Any, kind: type, declared: Setting, what: str = '
         several = [value] if isinstance(value, str | os.PathLike) else value
         if not isinstance(several, Sequence) or isinstance(several, bytes):
             raise FlagError(f'{what}{name}={value!r} must be a path, or several in a list.')
+        if not several and declared.default is None:
+            raise FlagError(f'{what}{name}={value!r} names nothing: leave it out, or name one or more.')
         return tuple(_checked(name, one, str, declared, what) for one in several)
     accepted, noun = _KINDS[kind]
     fits = isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))

@@ -55,7 +55,7 @@ def predict_and_write(
       LabError: TensorFlow fails, or the disk is full.
     """
     run, kind = with_painting_settings(run, settings), run.kind
-    examples = run.examples([*paths, *settings.data], note=warn)
+    examples = run.examples([*paths, *(settings.data or ())], note=warn)
     outputs = {'out': settings.out, 'files': settings.files}
     check_outputs(outputs, examples.paths, run.model_dir, kind.accepts)
     check_outputs({'out': settings.out}, (), replaced=_TABLES)

@@ -41,7 +41,7 @@ class EvaluationSettings:
 class EvaluationFlags(EvaluationSettings, ModelFlag):
     """The flags of `evaluate`."""
 
-    data: Sequence[str] = _images((), "tar archives, folders, '-' for standard input")
+    data: Sequence[str] | None = _images(None, "tar archives, folders, '-' for standard input")
     out: Path | None = _output(None, 'folder for tables and pictures')
     json: bool = _output(False, 'print JSON instead of tables')
 
@@ -69,7 +69,7 @@ class PaintingSettings:
 class PredictionFlags(PaintingSettings, PredictionSettings, ModelFlag):
     """The flags of `predict`."""
 
-    data: Sequence[str] = _images((), 'images, folders and archives, in addition to the arguments')
+    data: Sequence[str] | None = _images(None, 'images, folders and archives, in addition to the arguments')
     format: str = _output('csv', 'format of the rows', choices=('csv', 'jsonl'))
     out: Path | None = _output(None, 'file for the rows; default: standard output')
     files: Path | None = _output(None, 'new folder for vectors (npz) and pictures (PNG)')
@@ -112,8 +112,8 @@ class ExportFlags(ExportSettings, ModelFlag):
 class ReportSettings:
     """The examples of a report, and where it is written."""
 
-    data: Sequence[str] = _examples(
-        (), "archives, folders to evaluate on; default: show the run's last evaluation"
+    data: Sequence[str] | None = _examples(
+        None, "archives, folders to evaluate on; default: show the run's last evaluation"
     )
     eval_steps: int | None = _examples(None, 'batches to evaluate; default: all', lower=1)
     worst: int = _examples(24, 'worst examples to show', lower=0)
@@ -155,7 +155,7 @@ class SampleSettings:
         lower=1,
     )
     seed: int = _dreams(1, 'seed of noise and jitter')
-    data: Sequence[str] = _samples((), 'archives at whose images Gibbs chains begin')
+    data: Sequence[str] | None = _samples(None, 'archives at whose images Gibbs chains begin')
     truncation: float = _samples(
         0.0, 'largest absolute value of latent numbers; smaller: better, less diverse; 0: no limit', lower=0
     )

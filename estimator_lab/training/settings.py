@@ -26,12 +26,14 @@ class Settings:
     hparams: str = _model('', "the model's hyper-parameters, name=value,...; 'help' lists them")
 
     data: Sequence[str] = _data(
-        (), "archives, folders or files of trees to train on: paths, globs, '-'; none: built-in faces"
+        None, "archives, folders or files of trees to train on: paths, globs, '-'; none: built-in faces"
     )
-    eval_data: Sequence[str] = _data((), 'archives or folders to evaluate on; none: the training data')
+    eval_data: Sequence[str] | None = _data(
+        None, 'archives or folders to evaluate on; none: the training data'
+    )
     split: str = _data('', 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
-    pretrain_data: Sequence[str] = _data(
-        (), 'archives or folders to pre-train on, labels not needed; none: --data'
+    pretrain_data: Sequence[str] | None = _data(
+        None, 'archives or folders to pre-train on, labels not needed; none: --data'
     )
     labels: Path | None = _data(
         None, 'table of a name and a label per line; default: folders of images, or .cls files next to them'
@@ -104,7 +106,7 @@ def with_built_in_faces(settings: Settings, say: Callable[[str], None]) -> Setti
       FlagError: there is no `data` that `eval_data` or `split` could go with.
       DataError: the cache folder can't be written.
     """
-    if settings.data:
+    if settings.data is not None:
         return settings
     for name in ('eval_data', 'split'):
         if getattr(settings, name):

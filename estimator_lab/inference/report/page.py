@@ -74,7 +74,7 @@ class Report:
 def report(run: Trained, settings: ReportSettings) -> Report:
     """Writes a run as a page of HTML; with examples, evaluates the model on them first; see `Run.report`."""
     path = settings.out or run.model_dir / _NAME
-    check_outputs({'out': path}, settings.data, run.model_dir, run.kind.accepts, _SUFFIXES)
+    check_outputs({'out': path}, settings.data or (), run.model_dir, run.kind.accepts, _SUFFIXES)
     if path.suffix.lower() not in _SUFFIXES and not path.is_dir():  # browsers would show it as text
         raise FlagError(f'--out={path} is not a name for a page: end it in {" or ".join(_SUFFIXES)}.')
     with written(
