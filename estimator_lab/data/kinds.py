@@ -9,6 +9,7 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.lines import HEAD, is_text
 from estimator_lab.data.sources import Source, decompressed
 from estimator_lab.data.trees.kind import TREES
+from estimator_lab.data.trees.parse import holds_trees
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (IMAGES, TREES)}
 
@@ -21,16 +22,16 @@ def kind_of(source: Source) -> Kind:
 def kind_in(source: Source) -> Kind | None:
     """Returns the kind of the first example in a stored source; None if there is no example.
 
-    A text with a bracket at its beginning holds trees.
+    Of a text, the first lines decide: trees, or nothing that is known.
     """
     if isinstance(source, ArraySource):
         return IMAGES
     try:
         if not source.is_folder:
             with source.open() as raw:
-                head = (decompressed(raw) or raw).peek(HEAD)[:HEAD]
-            if is_text(head):
-                return TREES if b'(' in head else None
+                head = (decompressed(raw) or raw).peek(HEAD)
+            if is_text(head[:HEAD]):
+                return TREES if holds_trees(head) else None
         return IMAGES if next(scan_members(source, IMAGES, Scan(headers_only=True)), None) else None
     except (DataError, OSError, ValueError, EOFError):
         return None

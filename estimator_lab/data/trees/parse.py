@@ -27,6 +27,8 @@ NONE = -1
 _PIECE = re.compile(r'\([^\s()]*|\)|[^\s()]+')
 _TOKEN = re.compile(r'(?<![^\s)])[^\s()]+')
 _ROOT = re.compile(r'\s*\(([^\s()]+)')
+_BEGIN = re.compile(rb'([^(\t]*\t)?\s*\(')
+_LINES_READ = 16
 _LONGEST_LABEL = 100
 _SHOWN = 40
 
@@ -124,6 +126,22 @@ class _Parser:
         tree.level.append(level)
         tree.labels.append('')
         return len(tree.left) - 1
+
+
+def holds_trees(text: bytes) -> bool:
+    """Whether at least half of the first lines of a text are trees in brackets; the last one may be cut."""
+    lines = [line for line in text.split(b'\n') if line.strip()]
+    if len(lines) < 2:
+        return any(map(_BEGIN.match, lines))
+    whole = lines[:-1][:_LINES_READ]
+    return 2 * sum(map(_is_tree, whole)) >= len(whole)
+
+
+def _is_tree(line: bytes) -> bool:
+    try:
+        return bool(_BEGIN.match(line) and parse_tree(line))
+    except BadExampleError:
+        return False
 
 
 def tokens_of(data: bytes) -> list[str]:

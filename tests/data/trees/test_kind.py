@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
+from estimator_lab.data import tar_index
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
@@ -35,6 +36,37 @@ def batches(order, size=8):
     said = []
     report = InputReport(TREES, said.append)
     return list(read_batches(order.epoch(0), size, READER, report)), said
+
+
+@pytest.mark.parametrize(
+    ('text', 'is_tree'),
+    [
+        ('(a b)\n', True),
+        ('(a b)', True),
+        ('\n\n2\t( ( [MAX 1 ) 2 ]\t)\n', True),
+        ('(a b\n(a b)\n(a c)\n', True),  # a bad one is among them
+        ('3\t(a ' + 'b ' * 200_000, True),  # of which the first bytes decide
+        ('import os\nprint(os.sep)\nFILES = (\n', False),
+        ('# Title (draft)\n', False),
+        ('name,label\n1.jpg,cat (tabby)\n', False),
+        ('f(x)\tg(y)\n', False),
+        ('(defun f (x)\n  (g x))\n', False),
+        ('a b c\n', False),
+        ('\n', False),
+    ],
+)
+def test_a_text_of_trees_is_told_by_its_lines(tmp_path, text, is_tree):
+    path = tmp_path / 'text'
+    path.write_text(text)
+    assert kind_in(source_of(path)) is (TREES if is_tree else None)
+
+
+def test_a_program_is_not_indexed(tmp_path, run_command):
+    path = tmp_path / 'mk.py'
+    path.write_text('import sys\n\nprint(sys.argv)\n')
+    status, _, err = run_command(tar_index, path)
+    assert status == 1 and 'mk.py\' is not a tar archive, plain or compressed' in err
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_a_batch_of_lines(text):
