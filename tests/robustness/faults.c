@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -20,19 +21,21 @@
 #include <unistd.h>
 
 // The kinds of calls; KINDS of shim.py has the same numbers.
-enum { OPEN = 1, CREATE = 2, READ = 4, WRITE = 8, SYNC = 16, RENAME = 32, REMOVE = 64, MAKE = 128, MAP = 256 };
+enum { OPEN = 1, CREATE = 2, READ = 4, WRITE = 8, SYNC = 16, RENAME = 32, REMOVE = 64, MAKE = 128, MAP = 256, ASK = 512 };
 
 #define PATH_BYTES (2 * PATH_MAX)
 #define REAL(name) \
   ({ static __typeof__(&name) real; if (!real) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name); real; })
 
 static char root[PATH_MAX];  // with a slash at the end; empty until armed
+static char counted[PATH_MAX];  // pattern of the paths below it whose calls count
 static int kinds, failure, sticky, log_file = -1, records;
 static atomic_long left;  // until the call that fails
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // calls are recorded in their order
 
 // Makes the n-th call of some kinds fail, or that and all later ones; or records all calls that change files.
-void faults_arm(const char *folder, int of_kinds, int error, long n, int and_later, int log, int all) {
+void faults_arm(const char *folder, const char *pattern, int of_kinds, int error, long n, int and_later, int log, int all) {
+  snprintf(counted, sizeof counted, "%s", pattern);
   snprintf(root, sizeof root, "%s/", folder);
   kinds = of_kinds, failure = error, sticky = and_later, log_file = log, records = all;
   left = n;
@@ -70,11 +73,18 @@ static int inside_file(int file, char *out) { return file >= 0 && file != log_fi
 
 static int strikes(int kind, const char *call, const char *path) {
   if (!(kinds & kind)) return 0;
+  size_t length = strlen(root);
+  if (fnmatch(counted, strlen(path) > length ? path + length : "", 0)) return 0;
   long place = atomic_fetch_sub(&left, 1);
   if (place > 1 || (place < 1 && !sticky)) return 0;
   if (place == 1) note(call, path, strerrorname_np(failure), 0, 0);
   errno = failure;
   return 1;
+}
+
+static int there(int at, const char *path) {  // not by a function that counts as a call itself
+  struct stat status;
+  return !syscall(SYS_newfstatat, at, path, &status, AT_SYMLINK_NOFOLLOW);
 }
 
 static void begin(void) { if (records) pthread_mutex_lock(&lock); }
@@ -94,14 +104,14 @@ static void end(int succeeded, const char *call, const char *path, const char *o
   char full[PATH_BYTES]; \
   if (!inside(at, path, full)) return expression; \
   const char *name = call; /* whether it creates a file, before it does */ \
-  if ((kind != REMOVE || !faccessat(at, path, F_OK, AT_SYMLINK_NOFOLLOW)) && strikes(kind, name, full)) return failed; \
+  if ((kind != REMOVE || there(at, path)) && strikes(kind, name, full)) return failed; \
   begin(); \
   __typeof__(expression) result = expression; \
   end(result != failed, name, full, "", 0, 0, 0); \
   return result
 
 static const char *opening(int at, const char *path, int flags) {
-  if (flags & O_CREAT && faccessat(at, path, F_OK, AT_SYMLINK_NOFOLLOW)) return "create";
+  if (flags & O_CREAT && !there(at, path)) return "create";
   return flags & O_TRUNC ? "truncate" : "open";
 }
 
@@ -126,6 +136,49 @@ static int flags_of(const char *mode) {
 FILE *fopen(const char *path, const char *mode) { FOPENS(fopen); }
 FILE *fopen64(const char *path, const char *mode) { FOPENS(fopen64); }
 DIR *opendir(const char *path) { ON_PATH(OPEN, "open", AT_FDCWD, path, REAL(opendir)(path), NULL); }
+
+struct dirent *readdir(DIR *folder) {
+  char full[PATH_BYTES];
+  return inside_file(dirfd(folder), full) && strikes(READ, "readdir", full) ? NULL : REAL(readdir)(folder);
+}
+struct dirent64 *readdir64(DIR *folder) {
+  char full[PATH_BYTES];
+  return inside_file(dirfd(folder), full) && strikes(READ, "readdir", full) ? NULL : REAL(readdir64)(folder);
+}
+
+// A question about a path, also about one that is not there.
+#define ASKS(call, at, path, expression) \
+  char full[PATH_BYTES]; \
+  return inside(at, path, full) && strikes(ASK, call, full) ? -1 : expression
+
+int stat(const char *path, struct stat *to) { ASKS("stat", AT_FDCWD, path, REAL(stat)(path, to)); }
+int stat64(const char *path, struct stat64 *to) { ASKS("stat", AT_FDCWD, path, REAL(stat64)(path, to)); }
+int lstat(const char *path, struct stat *to) { ASKS("lstat", AT_FDCWD, path, REAL(lstat)(path, to)); }
+int lstat64(const char *path, struct stat64 *to) { ASKS("lstat", AT_FDCWD, path, REAL(lstat64)(path, to)); }
+int fstatat(int at, const char *path, struct stat *to, int flags) {
+  ASKS("stat", at, path, REAL(fstatat)(at, path, to, flags));
+}
+int fstatat64(int at, const char *path, struct stat64 *to, int flags) {
+  ASKS("stat", at, path, REAL(fstatat64)(at, path, to, flags));
+}
+int statx(int at, const char *path, int flags, unsigned mask, struct statx *to) {
+  ASKS("stat", at, path, REAL(statx)(at, path, flags, mask, to));
+}
+// What programs call that were linked with a glibc before 2.33, as TensorFlow is.
+int __xstat(int version, const char *path, struct stat *to) { return stat(path, to); }
+int __xstat64(int version, const char *path, struct stat64 *to) { return stat64(path, to); }
+int __lxstat(int version, const char *path, struct stat *to) { return lstat(path, to); }
+int __lxstat64(int version, const char *path, struct stat64 *to) { return lstat64(path, to); }
+int __fxstatat(int version, int at, const char *path, struct stat *to, int flags) {
+  return fstatat(at, path, to, flags);
+}
+int __fxstatat64(int version, int at, const char *path, struct stat64 *to, int flags) {
+  return fstatat64(at, path, to, flags);
+}
+int access(const char *path, int mode) { ASKS("access", AT_FDCWD, path, REAL(access)(path, mode)); }
+int faccessat(int at, const char *path, int mode, int flags) {
+  ASKS("access", at, path, REAL(faccessat)(at, path, mode, flags));
+}
 
 #define READS(name, ...) \
   char full[PATH_BYTES]; \

@@ -2,13 +2,14 @@
 
     python -m tests.robustness.faults
     python -m tests.robustness.faults --commands=predict,pack --share=0.1
+    python -m tests.robustness.faults --commands=best --paths='run/export/*'
 
-A call on a file of the command (open, read, write, fsync, rename, link, unlink, rmdir, mkdir, mmap) fails
-with EIO, EMFILE or EACCES, or it and all later ones with ENOSPC, as on a full disk. The command must then end
-with one sentence and status 1 (2 if it names a flag), or with its whole result and status 0; a warning may
-name the file that is missing from the result. No file that was there before is lost or half written, and the
-same command succeeds afterwards, with the same result: it is run again from each different state that
-failures leave. Exit status 1 if anything differs.
+A call on a path of the command (open, opendir, readdir, stat, access, read, write, fsync, rename, link,
+unlink, rmdir, mkdir, mmap) fails with EIO, EMFILE or EACCES, or it and all later ones with ENOSPC, as on a
+full disk. The command must then end with one sentence and status 1 (2 if it names a flag), or with its whole
+result, bit for bit, and status 0; a warning may name the file that is missing from the result. No file that
+was there before is lost or half written, and the same command succeeds afterwards, with the same result: it
+is run again from each different state that failures leave. Exit status 1 if anything differs.
 """
 
 import argparse
@@ -56,26 +57,36 @@ class Case:
     changes: str = 'cache/.*'
 
 
-def trained(home: Path) -> Any:
-    """Returns the step and the shapes of the newest checkpoint, all of which can be read."""
-    if read_record(home / 'run') is None:
+def trained(home: Path, folder: str = 'run') -> Any:
+    """Returns the bytes of each variable in the newest checkpoint."""
+    if read_record(home / folder) is None:
         raise ValueError('there is no experiment.json')
-    reader = tf.train.load_checkpoint(str(home / 'run'))
-    values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    return int(values['global_step']), {name: value.shape for name, value in values.items()}
+    return _values(home / folder)
+
+
+def _values(checkpoint: Path) -> dict[str, bytes]:
+    reader = tf.train.load_checkpoint(str(checkpoint))
+    return {name: reader.get_tensor(name).tobytes() for name in reader.get_variable_to_shape_map()}
+
+
+def _imported(home: Path) -> Any:
+    return trained(home, 'out')
+
+
+def _pretrained(home: Path) -> Any:
+    return [trained(home, folder) for folder in ('run/pretrain_1', 'run/pretrain_2', 'run')]
 
 
 def _trained_and_exported(home: Path) -> Any:
-    return trained(home), _exported(home, 'run/export/final')
+    return trained(home), [_exported(home, f'run/export/{path.name}') for path in home.glob('run/export/*')]
 
 
-def _exported(home: Path, folder: str = 'out') -> int:
-    """Returns the number of SavedModels; there is nothing else."""
+def _exported(home: Path, folder: str = 'out') -> Any:
+    """Returns the variables of SavedModels; there is nothing else."""
     found = list(home.glob(f'{folder}/*'))
     for path in found:
         parse_saved_model(str(path))
-        tf.train.load_checkpoint(str(path / 'variables' / 'variables'))
-    return len(found)
+    return [_values(path / 'variables' / 'variables') for path in found]
 
 
 def indexed(home: Path) -> bytes:
@@ -93,16 +104,20 @@ def _rows(home: Path) -> str:
     return (home / 'out').read_text()
 
 
-def _tables(home: Path) -> Any:
-    return {path.name: path.stat().st_size for path in (home / 'out').iterdir()}
+def _files(home: Path) -> Any:
+    return {path.name: path.read_bytes() for path in (home / 'out').iterdir()}
 
 
 def _page(home: Path) -> Any:
     return re.sub(r'[\d.]+', '', (home / 'out.html').read_text())
 
 
-_SIZES = '--batch_size=6 --image_size=8 --hparams=layers=4 --save_checkpoints_steps=9 --keep_checkpoints=1'
-_TRAIN = f'train --model=mlp --data={{}}/train.tar --model_dir={{}}/run {_SIZES} --max_steps='
+_SIZES = '--batch_size=6 --image_size=8 --save_checkpoints_steps=9 --keep_checkpoints=1 --deterministic'
+_DATA = '--data={}/train.tar --model_dir={}/run'
+_TRAIN = f'train --model=mlp --hparams=layers=4 {_DATA} {_SIZES} --max_steps='
+_DBN = (
+    f'train --model=dbn --hparams=layers=4-3,pretrain_epochs=0.5,head_steps=1 {_DATA} {_SIZES} --max_steps=9'
+)
 _RUN = r'cache/.*|run/(?!notes).*'
 _READ = '--model_dir={}/run --out={}/out'
 _TRAINED = f'{_TRAIN}{_STEPS}'
@@ -111,9 +126,32 @@ CASES: Mapping[str, Case] = {
     'resume': Case(f'{_TRAIN}{_STEPS + 1}', trained, (_TRAINED,), _RUN),
     'evaluate_only': Case(_TRAINED, trained, (_TRAINED,), _RUN),
     'end': Case(f'{_TRAIN}{_STEPS + 1} --export=final', _trained_and_exported, (_TRAINED,), _RUN),
-    'evaluate': Case(f'evaluate {_READ} --data={{}}/train.tar', _tables, (_TRAINED,)),
+    'best': Case(
+        f'{_TRAIN}{_STEPS + 1} --export=best', _trained_and_exported, (f'{_TRAINED} --export=best',), _RUN
+    ),
+    'early_stopping': Case(
+        f'{_TRAIN}{_STEPS + 9} --early_stopping=1 --save_checkpoints_steps=1', trained, (_TRAINED,), _RUN
+    ),
+    'mirrored': Case(
+        f'{_TRAIN}{_STEPS + 1} --distribution=mirrored',
+        trained,
+        (f'{_TRAINED} --distribution=mirrored',),
+        _RUN,
+    ),
+    'pretraining': Case(_DBN, _pretrained, changes=_RUN),
+    'evaluate': Case(f'evaluate {_READ} --data={{}}/train.tar', _files, (_TRAINED,)),
     'predict': Case(f'predict {_READ} {{}}/train.tar', _rows, (_TRAINED,)),
     'export': Case(f'export {_READ}', _exported, (_TRAINED,)),
+    'inspect': Case(
+        f'inspect {_READ} --image={{}}/train.tar:n0/0.png', _files, (_TRAINED,), 'cache/.*|run/inspect.*'
+    ),
+    'import_weights': Case(
+        'import_weights {}/run/model.ckpt-2 --model=mlp --hparams=layers=4 --image_size=8 --channels=1 '
+        '--model_dir={}/out',
+        _imported,
+        (_TRAINED,),
+    ),
+    'stream': Case('stream {}/train.tar --out={}/out', _rows),
     'report': Case(f'report {_READ}.html', _page, (_TRAINED,)),
     'pack': Case('data.pack {}/train.tar --out={}/out --shards=2 --seed=3', packed),
     'pack_scaled': Case('data.pack {}/train.tar --out={}/out --shards=2 --image_size=4', packed),
@@ -155,9 +193,9 @@ class Workshop:
         """Runs the command with a failing call; returns what it did, and what is wrong."""
         self._restore()
         done = self._runner.run(self._words, self.home, fault)
-        if not done.struck or _is_crash_of_tensorflow(done):
+        if not done.struck:
             return done, []
-        problems = [*_wrong_words(done), *self._lost()]
+        problems = [*(() if is_crash_of_tensorflow(done) else _wrong_words(done)), *self._lost()]
         if done.status == 0:
             path = done.struck.split('\t')[1]
             said = any(line.startswith(f'Warning: {path} ') for line in done.err.splitlines())
@@ -234,9 +272,18 @@ def step_of(model_dir: Path) -> int:
         return -1
 
 
-def _is_crash_of_tensorflow(done: Done) -> bool:
-    """Whether TensorFlow crashed, as it does if an index of a checkpoint can be read once but not twice."""
-    return done.status == -signal.SIGSEGV and re.match(r'read\t.*ckpt-\d+\.index\t', done.struck) is not None
+# Where TensorFlow's own code crashes: the signal, and the call that failed.
+_CRASHES = (
+    (
+        signal.SIGSEGV,
+        r'read\t.*ckpt-\d+\.index\t',
+    ),  # an index that can be read once but not twice
+)
+
+
+def is_crash_of_tensorflow(done: Done) -> bool:
+    """Whether TensorFlow crashed in one of the known ways."""
+    return any(done.status == -number and re.match(call, done.struck) for number, call in _CRASHES)
 
 
 def _wrong_words(done: Done) -> Iterator[str]:
@@ -250,18 +297,18 @@ def _wrong_words(done: Done) -> Iterator[str]:
         yield f'status {done.status} with {len(errors)} sentences: {done.err[-_SHOWN:]}'
 
 
-def faults(share: float, rng: random.Random) -> Iterator[tuple[int, Iterator[Fault]]]:
+def faults(share: float, rng: random.Random, paths: str = '*') -> Iterator[tuple[int, Iterator[Fault]]]:
     """Yields each error number with its faults, without end; a share of them at random places."""
     for error in KINDS:
-        yield error, _faults_of(error, share, rng)
+        yield error, _faults_of(error, share, rng, paths)
 
 
-def _faults_of(error: int, share: float, rng: random.Random) -> Iterator[Fault]:
+def _faults_of(error: int, share: float, rng: random.Random, paths: str) -> Iterator[Fault]:
     number = 0
     while True:
         number += 1
         if rng.random() < share:
-            yield Fault(error, number, sticky=error == errno.ENOSPC)
+            yield Fault(error, number, error == errno.ENOSPC, paths)
 
 
 def measure(given: argparse.Namespace) -> int:
@@ -272,14 +319,13 @@ def measure(given: argparse.Namespace) -> int:
             shop = Workshop(CASES[name], Path(folder, name), runner)
             tally = Counter[str]()
             rng = random.Random(f'{given.seed} {name}')
-            for error, some in faults(given.share, rng):
+            for error, some in faults(given.share, rng, given.paths):
                 for fault in some:
                     done, wrong = shop.fail(fault)
                     if not done.struck:
                         break
-                    tally.update(
-                        {errno.errorcode[error]: 1, f'status {done.status}': 1, 'problems': len(wrong)}
-                    )
+                    tally.update([errno.errorcode[error], f'status {done.status}', *map(_class_of, wrong)])
+                    tally['problems'] += len(wrong)
                     for problem in wrong:
                         print(f'{name}: {fault}: {" ".join(done.struck.split())}: {problem}', flush=True)
             problems += tally['problems']
@@ -287,6 +333,13 @@ def measure(given: argparse.Namespace) -> int:
             print(f'{name}: {_shown(tally)}; {shop.states} states run again', flush=True)
     print(f'in all: {_shown(total)}')
     return problems
+
+
+def _class_of(problem: str) -> str:
+    """Returns what a problem counts as."""
+    if problem.startswith(('no whole result', 'another result')):
+        return 'wrong with status 0'
+    return 'tracebacks' if problem.startswith('a traceback') else 'others'
 
 
 def _shown(tally: Counter[str]) -> str:
@@ -300,5 +353,6 @@ if __name__ == '__main__':
         measure,
         commands=(','.join(CASES), 'some of these'),
         share=(1.0, 'of the calls'),
+        paths=('*', 'pattern of the paths, relative to the folder of the command, whose calls fail'),
         folder=('', 'in which to work'),
     )

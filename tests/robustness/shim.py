@@ -24,30 +24,35 @@ from typing import Any, NamedTuple, NoReturn
 
 from tests.support.places import ROOT
 
-_OPEN, _CREATE, _READ, _WRITE, _SYNC, _RENAME, _REMOVE, _MAKE, _MAP = (1 << place for place in range(9))
+_OPEN, _CREATE, _READ, _WRITE, _SYNC, _RENAME, _REMOVE, _MAKE, _MAP, _ASK = (1 << n for n in range(10))
 KINDS = {
     errno.ENOSPC: _CREATE | _WRITE | _SYNC | _RENAME | _MAKE,
-    errno.EIO: _OPEN | _CREATE | _READ | _WRITE | _SYNC | _RENAME | _REMOVE | _MAKE | _MAP,
+    errno.EIO: _OPEN | _CREATE | _READ | _WRITE | _SYNC | _RENAME | _REMOVE | _MAKE | _MAP | _ASK,
     errno.EMFILE: _OPEN | _CREATE,
-    errno.EACCES: _OPEN | _CREATE | _RENAME | _REMOVE | _MAKE | _MAP,
+    errno.EACCES: _OPEN | _CREATE | _RENAME | _REMOVE | _MAKE | _MAP | _ASK,
 }
 """The kinds of calls that fail with an error number."""
 
 COMPILER = shutil.which('cc') or shutil.which('gcc')
 SECONDS = 600  # after which a command counts as hanging, on a busy machine
 _IMPORTED = (
-    *('train', 'evaluate', 'predict', 'export', 'report', 'data.pack', 'data.tar_index'),
+    *('train', 'evaluate', 'predict', 'inspect', 'export', 'report', 'import_weights', 'api'),
+    *('data.pack', 'data.tar_index'),
     *('training.train', 'inference.evaluate', 'inference.prediction_files'),
-    *('inference.exporting', 'inference.report.page', 'data.pack'),
+    *('inference.exporting', 'inference.inspection', 'inference.report.page', 'runs.importing'),
 )
 
 
 class Fault(NamedTuple):
-    """The `number`-th call, from 1, of the kinds of `error` fails; with `sticky`, all later ones too."""
+    """The `number`-th call, from 1, of the kinds of `error` fails; with `sticky`, all later ones too.
+
+    Calls on paths that match `paths`, relative to the folder, count.
+    """
 
     error: int
     number: int
     sticky: bool = False
+    paths: str = '*'
 
     def __str__(self) -> str:
         return f'{errno.errorcode[self.error]} at call {self.number}{" and later" if self.sticky else ""}'
@@ -70,7 +75,12 @@ class Commands:
     _folder: Path
 
     def run(
-        self, words: Sequence[str], home: Path, fault: Fault | None = None, log: Path | None = None
+        self,
+        words: Sequence[str],
+        home: Path,
+        fault: Fault | None = None,
+        log: Path | None = None,
+        user: int | None = None,
     ) -> Done:
         """Runs a command.
 
@@ -79,10 +89,11 @@ class Commands:
           home: the folder whose calls count; it has the cache folder.
           fault: the call that fails.
           log: file for all calls that change files.
+          user: number of the user who runs it; None for this one.
         """
         out, err, struck = (self._folder / name for name in ('out', 'err', 'struck'))
         files = [str(path) for path in (out, err, log or struck)]
-        request = [list(words), str(home), fault, files, bool(log)]
+        request = [list(words), str(home), fault, files, bool(log), user]
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(request) + '\n')
         self._process.stdin.flush()
@@ -114,6 +125,7 @@ def _serve() -> None:
 
     hide_import_messages()
     modules = {name: importlib.import_module(f'estimator_lab.{name}') for name in _IMPORTED}
+    modules['stream'] = importlib.import_module('tests.robustness.stream_rows')
     for name in ('tensorboard.plugins.hparams.summary_v2', 'tensorflow_estimator'):
         importlib.import_module(name)
     gc.freeze()  # so that forks share its pages
@@ -126,7 +138,15 @@ def _serve() -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _run(modules: Any, words: list[str], home: str, fault: Any, files: list[str], records: bool) -> NoReturn:
+def _run(
+    modules: Any,
+    words: list[str],
+    home: str,
+    fault: Any,
+    files: list[str],
+    records: bool,
+    user: int | None,
+) -> NoReturn:
     out, err, log = (os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for path in files)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(out, 1)
@@ -134,10 +154,14 @@ def _run(modules: Any, words: list[str], home: str, fault: Any, files: list[str]
     signal.alarm(SECONDS)
     os.environ['XDG_CACHE_HOME'] = f'{home}/cache'
     sys.argv = list(words)
-    error, number, sticky = fault or (0, 0, False)
+    if user is not None:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+    error, number, sticky, paths = fault or (0, 0, False, '*')
     arm = ctypes.CDLL(None).faults_arm
-    arm.argtypes = [ctypes.c_char_p, *[ctypes.c_int] * 2, ctypes.c_long, *[ctypes.c_int] * 3]
-    arm(home.encode(), KINDS.get(error, 0), error, number, sticky, log, records)
+    arm.argtypes = [*[ctypes.c_char_p] * 2, *[ctypes.c_int] * 2, ctypes.c_long, *[ctypes.c_int] * 3]
+    arm(home.encode(), paths.encode(), KINDS.get(error, 0), error, number, sticky, log, records)
     try:
         modules[words[0]].COMMAND.run()
     except SystemExit as ended:
