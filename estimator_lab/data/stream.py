@@ -254,6 +254,7 @@ class Stream(Iterator[Any]):
             reader,
             settings.report_on(self._archives),
             threads=max((os.cpu_count() or 1) // workers, 1) + (workers == 1),
+            whole_only=settings.batch_size is not None,
         )
         for batch in read:
             if settings.batch_size:

@@ -1,5 +1,6 @@
 """Turns TensorFlow's errors into one sentence."""
 
+import errno
 import logging
 import os
 import re
@@ -39,6 +40,12 @@ _ASSERTED = re.compile(r'assertion failed: \[(.+?)\]')
 _FULL = re.compile(
     rf'^(.*); ({"|".join(re.escape(os.strerror(number)) for number in NO_ROOM)})', re.MULTILINE
 )
+# Other calls that may succeed another time.
+_FAILED_CALLS = (errno.EIO, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+FAILED_CALL = re.compile(
+    rf'^(.*); ({"|".join(re.escape(os.strerror(number)) for number in _FAILED_CALLS)})', re.MULTILINE
+)
+"""How TensorFlow quotes a call of the system that failed: the path, and the reason."""
 
 
 @contextmanager
@@ -80,6 +87,10 @@ def tensorflow_errors_as_sentences(
             raise LabError(
                 'The checkpoint that was saved last could not be read for its evaluation: start again, and '
                 'training goes on from it.'
+            ) from error
+        if failed := FAILED_CALL.search(str(error)):
+            raise LabError(
+                f'{_UNFINISHED.sub("", failed[1].strip())} cannot be written: {failed[2]}.'
             ) from error
         raise
     except OSError as error:

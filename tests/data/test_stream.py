@@ -1,7 +1,9 @@
 """The iterator of examples: complete, in one order for any number of processes, and exact after a restart."""
 
+import errno
 import itertools
 import json
+import os
 import pickle
 import random
 from types import SimpleNamespace
@@ -388,3 +390,28 @@ def test_random_histories_lose_and_repeat_nothing(tmp_path, seed):
             assert all(one == states[0] for one in states) and states[0]['consumed'] == consumed
             state = states[0]
         assert sorted(seen) == sorted(order[:consumed])
+
+
+@pytest.mark.parametrize('failing', range(1, 24, 3))
+def test_a_read_that_fails_loses_no_example(archive, monkeypatch, failing):
+    """A batch that an error cuts short is not returned: the state counts whole batches."""
+    whole = keys_of_batches(stream(archive, batch_size=5, seed=2))
+    read, calls = os.pread, itertools.count(1)
+
+    def fail_once(descriptor, size, offset):
+        if next(calls) == failing:
+            raise OSError(errno.EIO, 'Input/output error')
+        return read(descriptor, size, offset)
+
+    monkeypatch.setattr(os, 'pread', fail_once)
+    first = stream(archive, batch_size=5, seed=2)
+    found = []
+    with pytest.raises(DataError, match=r'cannot be read.*: Input/output error'):
+        found.extend(key for batch in first for key in batch.keys)
+    again = stream(archive, batch_size=5, seed=2)
+    again.load_state_dict(first.state_dict())
+    assert found + keys_of_batches(again) == whole
+
+
+def keys_of_batches(batches):
+    return [key for batch in batches for key in batch.keys]

@@ -34,7 +34,7 @@ def main(settings: Settings, line: CommandLine) -> None:
 
 
 def _rows(paths: list[str]) -> Iterator[str]:
-    """Yields the rows of two epochs; after a batch of the second one another stream goes on, as after a restart."""
+    """Yields the rows of two epochs; within the second one, another stream goes on, as after a restart."""
     stream = api.stream(paths, batch_size=_BATCH, image_shape=(8, 8, 1), seed=3)
     for batch in stream:
         yield from _rows_of(batch)

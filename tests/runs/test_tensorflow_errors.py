@@ -49,6 +49,9 @@ def test_a_disk_that_is_full_for_event_files_is_one_sentence():
     why = r'^/m/events\.out\.tfevents\.1\.vm cannot be written: No space left on device\.$'
     with pytest.raises(LabError, match=why), tensorflow_errors_as_sentences():
         raise RuntimeError(message)
+    why = r'^/m/events\.out\.tfevents\.1\.vm cannot be written: Input/output error\.$'
+    with pytest.raises(LabError, match=why), tensorflow_errors_as_sentences():
+        raise RuntimeError(message.replace('No space left on device', 'Input/output error'))
     with pytest.raises(RuntimeError, match='other'), tensorflow_errors_as_sentences():
         raise RuntimeError('other')
 

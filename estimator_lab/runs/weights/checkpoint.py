@@ -1,9 +1,7 @@
 """Reads and writes checkpoints of TensorFlow, formats V1 and V2."""
 
 import contextlib
-import errno
 import glob
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,12 +11,10 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import listed, open_regular, why_unread
+from estimator_lab.runs.tensorflow_errors import FAILED_CALL
 from estimator_lab.tf1 import tf
 
 _PATTERN = re.compile(r'[][*?{}\\]')  # TensorFlow interprets names of checkpoints as patterns
-# Reasons that TensorFlow quotes of calls that may succeed another time.
-_FAILED_CALLS = (errno.EIO, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
-_OF_THE_SYSTEM = re.compile('|'.join(re.escape(os.strerror(number)) for number in _FAILED_CALLS))
 
 
 class CheckpointFile:
@@ -75,7 +71,7 @@ def open_checkpoint(checkpoint: str) -> Iterator[Any]:
     except (tf.errors.OpError, OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = why_unread(error) if isinstance(error, OSError) else _first_line(error)
         remedy = ": name another folder, or an older checkpoint in the folder's file 'checkpoint'"
-        if isinstance(error, OSError) or _OF_THE_SYSTEM.search(reason):
+        if isinstance(error, OSError) or FAILED_CALL.search(reason):
             remedy = ''  # nothing is wrong with its bytes
         raise DataError(f'The checkpoint {checkpoint} cannot be read ({reason}){remedy}.') from error
 
