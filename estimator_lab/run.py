@@ -106,9 +106,9 @@ def _prepare(settings: Settings, line: Line) -> Callable[[], object]:
 
 
 def adapt_programs(forced: bool = False, main: str = '') -> Any:
-    """Offers `tf.contrib`, restores the names of `tf1.dropped`, and installs the finder of `tf1.programs`.
+    """Offers `tf.contrib` and `tf.examples`, restores dropped names, and installs `tf1.programs.Programs`.
 
-    That finder chooses TensorFlow 1 or 2 for each module imported from now on.
+    It chooses TensorFlow 1 or 2 for each module imported from now on.
 
     Returns:
       The import finder, a `tf1.programs.Programs`.
@@ -117,7 +117,7 @@ def adapt_programs(forced: bool = False, main: str = '') -> Any:
     from estimator_lab.tf1.programs import Programs
     from estimator_lab.tf1.restore import offer
 
-    offer('contrib', functools.partial(importlib.import_module, 'estimator_lab.contrib'))
+    offer(['contrib', 'examples'], functools.partial(importlib.import_module, 'estimator_lab.contrib'))
     restore_dropped_names()
     programs = Programs(forced, main)
     sys.meta_path.insert(0, programs)

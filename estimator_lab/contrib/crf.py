@@ -104,12 +104,7 @@ def crf_decode(potentials: Any, transition_params: Any, sequence_length: Any) ->
 
 
 def viterbi_decode(score: Any, transition_params: Any) -> tuple[list[int], Any]:
-    """Returns the best path through potentials, and its score, computed by NumPy.
-
-    Args:
-      score: potentials, float array [time, tags].
-      transition_params: float array [tags, tags].
-    """
+    """Returns the best path through potentials [time, tags], and its score, computed by NumPy."""
     score, transition_params = np.asarray(score), np.asarray(transition_params)
     best, origins = score[0], []
     for potentials in score[1:]:

@@ -1,4 +1,7 @@
-"""``tf.contrib.learn.datasets``: CSV files and MNIST from local files. Nothing is downloaded."""
+"""``tf.contrib.learn.datasets`` and ``tensorflow.examples.tutorials.mnist.input_data``, from local files.
+
+Nothing is downloaded.
+"""
 
 import csv
 import gzip
@@ -80,7 +83,7 @@ def read_data_sets(
     seed: int | None = None,
     source_url: str = '',
 ) -> Datasets:
-    """Returns MNIST from its four gzip files in `train_dir`.
+    """Returns MNIST from its four files in `train_dir`, compressed by gzip (`.gz`) or not.
 
     Raises:
       FileNotFoundError: if a file is missing, because nothing is downloaded.
@@ -99,21 +102,22 @@ def read_data_sets(
 
 
 def _images(folder: str, part: str) -> Any:
-    return _idx(Path(folder, f'{part}-images-idx3-ubyte.gz'), 2051, 3)[..., np.newaxis]
+    return _idx(Path(folder, f'{part}-images-idx3-ubyte'), 2051, 3)[..., np.newaxis]
 
 
 def _labels(folder: str, part: str, one_hot: bool) -> Any:
-    labels = _idx(Path(folder, f'{part}-labels-idx1-ubyte.gz'), 2049, 1)
+    labels = _idx(Path(folder, f'{part}-labels-idx1-ubyte'), 2049, 1)
     return np.eye(10)[labels] if one_hot else labels
 
 
 def _idx(path: Path, magic: int, axes: int) -> Any:
-    if not path.is_file():
+    compressed = path.with_name(f'{path.name}.gz')
+    if not compressed.is_file() and not path.is_file():
         raise FileNotFoundError(
-            f'{path} is missing: put the four files of MNIST into {path.parent}, or use '
-            'tf.keras.datasets.mnist.'
+            f'{compressed} is missing, and nothing is downloaded: put the four files of MNIST '
+            f'({{train,t10k}}-{{images-idx3,labels-idx1}}-ubyte.gz) into {path.parent}.'
         )
-    content = gzip.decompress(path.read_bytes())
+    content = gzip.decompress(compressed.read_bytes()) if compressed.is_file() else path.read_bytes()
     header = np.frombuffer(content, '>u4', 1 + axes)
     if header[0] != magic:
         raise ValueError(f'Invalid magic number {header[0]} in MNIST file: {path}')

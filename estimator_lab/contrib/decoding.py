@@ -179,19 +179,9 @@ def sequence_loss(
     softmax_loss_function: Callable[..., Any] | None = None,
     name: str | None = None,
 ) -> Any:
-    """Returns the weighted cross-entropy of sequences.
+    """Returns the weighted cross-entropy of targets [batch, time] under logits [batch, time, classes].
 
-    Args:
-      logits: float [batch, time, classes].
-      targets: integers [batch, time].
-      weights: float [batch, time].
-      average_across_timesteps: whether to average over the axis `time`.
-      average_across_batch: whether to average over the axis `batch`.
-      softmax_loss_function: the loss of (labels, logits); by default the cross-entropy.
-      name: a name scope.
-
-    Returns:
-      A scalar, [batch], [time] or [batch, time], by the axes that remain.
+    The axes over which it is not averaged remain.
     """
     with tf.name_scope(name, 'sequence_loss', [logits, targets, weights]):
         shape = tf.shape(logits)

@@ -1,6 +1,7 @@
-"""``Experiment`` and ``learn_runner`` of ``tf.contrib.learn``, on tf.estimator.train_and_evaluate."""
+"""``Experiment`` and ``learn_runner`` of ``tf.contrib.learn``, over an Estimator of tf.estimator."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from estimator_lab.contrib.learn_estimator import Fitting
@@ -25,7 +26,8 @@ def make_export_strategy(
 class Experiment:
     """An Estimator with its inputs, as in `tf.contrib.learn`.
 
-    Its other settings of 1.15, such as `min_eval_frequency`, have no meaning for train_and_evaluate.
+    `min_eval_frequency` is the least number of steps from one evaluation in training to the next; 0 evaluates
+    at the end only. Further settings of 1.15 have no effect.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class Experiment:
         eval_steps: int | None = 100,
         train_monitors: Sequence[Any] | None = None,
         eval_hooks: Sequence[Any] | None = None,
-        *,
+        local_eval_frequency: int | None = None,
         eval_delay_secs: int = 120,
         continuous_eval_throttle_secs: int = 60,
+        min_eval_frequency: int | None = None,
+        *,
         export_strategies: Any = None,
         saving_listeners: Sequence[Any] | None = None,
         **unused: Any,
@@ -51,6 +55,7 @@ class Experiment:
             raise ValueError('`eval_metrics` must be None with a tf.estimator.Estimator.')
         exporters = export_strategies if isinstance(export_strategies, list | tuple) else [export_strategies]
         self.estimator = estimator
+        self._least_steps = 1 if min_eval_frequency is None else min_eval_frequency
         self._train = tf.estimator.TrainSpec(
             train_input_fn, train_steps, train_monitors, saving_listeners=saving_listeners
         )
@@ -63,27 +68,77 @@ class Experiment:
             throttle_secs=continuous_eval_throttle_secs,
         )
 
-    def train(self) -> Any:
-        """Trains up to `train_steps`; returns the Estimator."""
-        spec = self._train
-        return self.estimator.train(
-            spec.input_fn, spec.hooks, max_steps=spec.max_steps, saving_listeners=spec.saving_listeners
-        )
+    def train(self, delay_secs: int | None = None) -> Any:
+        """Trains up to `train_steps`; returns the Estimator. It never waits."""
+        return self._fit(max_steps=self._train.max_steps)
 
-    def evaluate(self, name: str | None = None) -> Any:
-        """Evaluates the latest checkpoint; returns its metrics."""
-        spec = self._eval
-        return self.estimator.evaluate(input_fn=spec.input_fn, steps=spec.steps, hooks=spec.hooks, name=name)
+    def evaluate(self, delay_secs: int | None = None, name: str | None = None) -> Any:
+        """Evaluates the latest checkpoint; returns its metrics. It never waits."""
+        return self._measure(name or 'one_pass', self._eval.steps)
 
     def train_and_evaluate(self) -> Any:
-        """Trains, evaluates each checkpoint, and exports.
+        """Trains, evaluates each new checkpoint, and exports the last one.
+
+        A process of a cluster has its part of tf.estimator.train_and_evaluate.
 
         Returns:
           The metrics of the last evaluation, and the results of the exporters.
         """
-        return tf.estimator.train_and_evaluate(self.estimator, self._train, self._eval)
+        config = self.estimator.config
+        if config.cluster_spec:
+            return tf.estimator.train_and_evaluate(self.estimator, self._train, self._eval)
+        measured: dict[str, Any] = {}
+
+        def measure() -> Any:
+            newest = self.estimator.latest_checkpoint()
+            if newest not in measured:
+                measured[newest] = self._measure(None, self._eval.steps)
+            return measured[newest]
+
+        evaluates = self._least_steps and (config.save_checkpoints_secs or config.save_checkpoints_steps)
+        listeners = [_AfterSaving(measure, self._least_steps)] if evaluates else []
+        self._fit(listeners, max_steps=self._train.max_steps)
+        metrics = measure()
+        return metrics, self._export(metrics)
 
     continuous_train_and_eval = local_run = train_and_evaluate
+
+    def test(self) -> Any:
+        """Takes one step of training and one of evaluation, and exports; returns the metrics."""
+        self._fit(steps=1)
+        metrics = self._measure('one_pass', 1)
+        self._export(metrics)
+        return metrics
+
+    def _fit(self, listeners: Sequence[Any] = (), **length: Any) -> Any:
+        spec = self._train
+        listeners = [*(spec.saving_listeners or ()), *listeners]
+        return self.estimator.train(spec.input_fn, spec.hooks, saving_listeners=listeners, **length)
+
+    def _measure(self, name: str | None, steps: int | None) -> Any:
+        spec = self._eval
+        return self.estimator.evaluate(input_fn=spec.input_fn, steps=steps, hooks=spec.hooks, name=name)
+
+    def _export(self, metrics: Any) -> list[Any]:
+        checkpoint, folder = self.estimator.latest_checkpoint(), Path(self.estimator.model_dir, 'export')
+        return [
+            each.export(self.estimator, str(folder / each.name), checkpoint, metrics, True)
+            for each in self._eval.exporters
+        ]
+
+
+class _AfterSaving(tf.train.CheckpointSaverListener):
+    """Calls a function after a checkpoint was saved, `least_steps` or more after the call before."""
+
+    def __init__(self, function: Callable[[], Any], least_steps: int) -> None:
+        self._function = function
+        self._timer = tf.train.SecondOrStepTimer(every_steps=least_steps)
+
+    def after_save(self, session: Any, global_step_value: int) -> None:
+        """Calls the function, if it is time."""
+        if self._timer.should_trigger_for_step(global_step_value):
+            self._timer.update_last_triggered_step(global_step_value)
+            self._function()
 
 
 def run(

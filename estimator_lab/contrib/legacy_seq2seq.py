@@ -85,19 +85,7 @@ def embedding_rnn_decoder(
     update_embedding_for_previous: bool = True,
     scope: Any = None,
 ) -> _Decoded:
-    """Decodes symbols, which it embeds; with `feed_previous`, each input is the likeliest previous symbol.
-
-    Args:
-      decoder_inputs: integers [batch], one for each step.
-      initial_state: the state to start from.
-      cell: its outputs are logits [batch, num_symbols], unless `output_projection` is given.
-      num_symbols: number of symbols.
-      embedding_size: size of an embedding.
-      output_projection: (weights [size, num_symbols], biases [num_symbols]) that make outputs logits.
-      feed_previous: whether only the first input is used.
-      update_embedding_for_previous: whether the embeddings of symbols that are fed back get gradients.
-      scope: the variable scope.
-    """
+    """Decodes symbols, which it embeds; with `feed_previous`, each input is the likeliest previous symbol."""
     with tf.variable_scope(scope or 'embedding_rnn_decoder'):
         table = tf.get_variable('embedding', [num_symbols, embedding_size])
         embedded = [tf.nn.embedding_lookup(table, symbols) for symbols in decoder_inputs]
@@ -139,27 +127,14 @@ def attention_decoder(
 ) -> _Decoded:
     """Decodes with attention (Vinyals et al. 2015, arXiv 1412.7449, equation 3).
 
-    The attention of a step weights the rows h of `attention_states` by softmax(v . tanh(W h + U state)).
-
-    Args:
-      decoder_inputs: float [batch, input size], one for each step.
-      initial_state: the state to start from.
-      attention_states: float [batch, length, size].
-      cell: reads a projection of the input and the attention of the step before.
-      output_size: size of the outputs, which are projections; by default that of the cell.
-      num_heads: number of attentions of a step.
-      loop_function: makes the inputs after the first.
-      dtype: of the variables.
-      scope: the variable scope.
-      initial_state_attention: whether the first attention is that of the initial state; by default it is 0.
+    A step's attention weights the rows h of `attention_states`, [batch, length, size], by softmax(v . tanh(W
+    h + U state)). The cell reads a projection of the input and the attention before, at first 0.
 
     Raises:
-      ValueError: if there are no inputs or no heads, or the size of `attention_states` is unknown.
+      ValueError: if there are no inputs, or the size of `attention_states` is unknown.
     """
     if not decoder_inputs:
         raise ValueError('Must provide at least 1 input to attention decoder.')
-    if num_heads < 1:
-        raise ValueError('With less than 1 heads, use a non-attention decoder.')
     size = attention_states.shape.as_list()[2]
     if size is None:
         raise ValueError(f'Shape[2] of attention_states must be known: {attention_states.shape}')
@@ -190,8 +165,7 @@ def attention_decoder(
                 tf.get_variable_scope().reuse_variables()
             fed = _fed(loop_function, outputs, step, value)
             output, state = cell(_linear([fed, *attended], fed.shape.as_list()[1]), state)
-            is_second = not step and initial_state_attention
-            with tf.variable_scope(tf.get_variable_scope(), reuse=True if is_second else None):
+            with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
                 attended = attend(state)
             with tf.variable_scope('AttnOutputProjection'):
                 outputs.append(_linear([output, *attended], output_size or cell.output_size))
@@ -206,15 +180,7 @@ def sequence_loss_by_example(
     softmax_loss_function: Callable[..., Any] | None = None,
     name: str | None = None,
 ) -> Any:
-    """Returns the weighted cross-entropy of each sequence, [batch].
-
-    Args:
-      logits: float [batch, symbols], one for each step.
-      targets: integers [batch], likewise.
-      weights: float [batch], likewise.
-      average_across_timesteps: whether to divide by the sum of the weights.
-      softmax_loss_function: the loss of (labels, logits); by default the cross-entropy.
-      name: a name scope.
+    """Returns the weighted cross-entropy of each sequence, [batch], by logits [batch, symbols] of each step.
 
     Raises:
       ValueError: if the three have different lengths.
@@ -222,16 +188,12 @@ def sequence_loss_by_example(
     if not len(logits) == len(targets) == len(weights):
         lengths = f'{len(logits)}, {len(weights)}, {len(targets)}'
         raise ValueError(f'Lengths of logits, weights, and targets must be the same {lengths}.')
-    function = softmax_loss_function or _cross_entropy
+    function = softmax_loss_function or tf.nn.sparse_softmax_cross_entropy_with_logits
     with tf.name_scope(name, 'sequence_loss_by_example', [*logits, *targets, *weights]):
-        steps = zip(logits, targets, weights, strict=True)
+        steps = zip(logits, [tf.reshape(each, [-1]) for each in targets], weights, strict=True)
         losses = tf.add_n([function(labels=target, logits=row) * weight for row, target, weight in steps])
         # All weights may be 0.
         return losses / (tf.add_n(weights) + 1e-12) if average_across_timesteps else losses
-
-
-def _cross_entropy(labels: Any, logits: Any) -> Any:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.reshape(labels, [-1]), logits=logits)
 
 
 def sequence_loss(

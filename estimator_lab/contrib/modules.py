@@ -27,11 +27,14 @@ from estimator_lab.tf1 import tf
 from estimator_lab.tf1.finder import FINDER, Forwarder, LazyModule, look_up
 
 ROOT = 'tensorflow.contrib'
+_EXAMPLES = 'tensorflow.examples'
+_INPUT_DATA = f'{_EXAMPLES}.tutorials.mnist.input_data'
 
 
 def install() -> None:
     """Makes `tf.contrib` and `import tensorflow.contrib` work, unless TensorFlow has its own."""
     FINDER.supply(ROOT, _loader_of)
+    FINDER.supply(_EXAMPLES, _example)
     contrib = importlib.import_module(ROOT)
     apis: list[Any] = [sys.modules['tensorflow'], tf, tf.compat.v1]
     for api in apis:
@@ -59,6 +62,14 @@ def _loader_of(fullname: str) -> Loader | None:
         # Not ModuleNotFoundError, whose message `from tensorflow.contrib import x` would hide.
         raise ImportError(sentence(path), name=fullname)
     return _Package(package, bool(inner))
+
+
+def _example(fullname: str) -> Loader:
+    if fullname == _INPUT_DATA:
+        return Forwarder(['estimator_lab.contrib.datasets'])
+    if f'{_INPUT_DATA}.'.startswith(f'{fullname}.'):
+        return Forwarder([])  # a package that leads to it
+    raise ImportError(f'{fullname} ended with TensorFlow 1: only {_INPUT_DATA} is supported.', name=fullname)
 
 
 def _forwarded(path: str) -> str:

@@ -97,13 +97,9 @@ class CategoricalVocabulary:
 
 
 class VocabularyProcessor:
-    """Turns texts into rows of word ids.
+    """Turns texts into rows of word ids, cut at, or filled with zeros up to, `max_document_length`.
 
-    Args:
-      max_document_length: length of the rows; longer texts are cut, and shorter ones end with zeros.
-      min_frequency: `fit` keeps words that occur more often.
-      vocabulary: the vocabulary; by default a new one.
-      tokenizer_fn: returns the words of each of several texts; by default `tokenizer`.
+    `fit` keeps words that occur more than `min_frequency` times.
 
     Attributes:
       vocabulary_: the vocabulary.

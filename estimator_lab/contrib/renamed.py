@@ -16,6 +16,16 @@ def batch_and_drop_remainder(batch_size: int) -> Callable[[Any], Any]:
     return lambda dataset: dataset.batch(batch_size, drop_remainder=True)
 
 
+def padded_batch_and_drop_remainder(batch_size: int, padded_shapes: Any, padding_values: Any = None) -> Any:
+    """Returns a transformation of a dataset that batches it with padding, without an incomplete batch."""
+    return lambda dataset: dataset.padded_batch(batch_size, padded_shapes, padding_values, True)
+
+
+def sloppy_interleave(map_func: Callable[[Any], Any], cycle_length: int, block_length: int = 1) -> Any:
+    """Returns a transformation that reads several datasets in turn, whichever is ready first."""
+    return tf.data.experimental.parallel_interleave(map_func, cycle_length, block_length, sloppy=True)
+
+
 def MirroredStrategy(  # noqa: N802 - a class in 1.15
     devices: Sequence[str] | None = None,
     num_gpus: int | None = None,

@@ -75,15 +75,14 @@ estimator_lab.contrib.cudnn_rnn: CudnnCompatibleLSTMCell CudnnLSTM
 ! use tf.nn.dynamic_rnn with tf.nn.rnn_cell.BasicRNNCell: CudnnRNNRelu CudnnRNNTanh
 ! use a tf.train.Saver, as the variables are those of cells: CudnnGRUSaveable CudnnLSTMSaveable
 [data]
-estimator_lab.contrib.renamed: batch_and_drop_remainder
-tf.data: Dataset FixedLengthRecordDataset Iterator Options TFRecordDataset TextLineDataset
+estimator_lab.contrib.renamed:
+    batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave
+estimator_lab.contrib.input_datasets: Dataset FixedLengthRecordDataset TFRecordDataset TextLineDataset
+tf.data: Iterator Options
 tf.data.experimental: read_batch_features=make_batched_features_dataset *
 ! use Dataset.map with tf.ensure_shape: assert_element_shape
-! use Dataset.padded_batch with drop_remainder=True: padded_batch_and_drop_remainder
-! use tf.contrib.data.parallel_interleave with sloppy=True: sloppy_interleave
 ! use Dataset.window: sliding_window_batch
 ! use the package tensorflow-io: LMDBDataset
-! use Dataset.prefetch: prefetch_to_device
 ! use Dataset.reduce: reduce_dataset
 [distribute]
 estimator_lab.contrib.renamed: MirroredStrategy
@@ -175,7 +174,8 @@ estimator_lab.contrib.learn_canned:
     DNNClassifier DNNLinearCombinedClassifier DNNLinearCombinedRegressor DNNRegressor LinearClassifier
     LinearRegressor
 estimator_lab.contrib.learn_input:
-    InputFnOps build_parsing_serving_input_fn infer_real_valued_columns_from_input
+    InputFnOps build_parsing_serving_input_fn infer_real_valued_columns_from_input read_batch_examples
+    read_batch_features read_batch_record_features read_keyed_batch_examples read_keyed_batch_features
 estimator_lab.contrib.experiment: Experiment make_export_strategy
 tf.estimator: NanLossDuringTrainingError
 ! use the class of the same name in tf.estimator: DNNEstimator DNNLinearCombinedEstimator LinearEstimator
@@ -185,13 +185,13 @@ tf.estimator: NanLossDuringTrainingError
 ! use the Estimator itself, whose fit, evaluate and predict accept x, y and batch_size: SKCompat
 ! use tf.contrib.layers.real_valued_column: infer_real_valued_columns_from_input_fn
 ! use tf.estimator.export.build_raw_serving_input_receiver_fn: build_default_serving_input_fn
-! use tf.data.experimental.make_batched_features_dataset:
-    read_batch_features read_batch_record_features read_keyed_batch_features
+! use tf.contrib.learn.read_keyed_batch_examples: read_keyed_batch_examples_shared_queue
+! use tf.contrib.learn.read_keyed_batch_features:
+    queue_parsed_features read_keyed_batch_features_shared_queue
 ! use tf.train.latest_checkpoint, to see whether there is a checkpoint: NotFittedError
 ! {_TRAIN_AND_EVALUATE}: Evaluable evaluate train
 ! use tf.contrib.factorization.KMeansClustering: KMeansClustering
 ! use numpy.frombuffer of the encoded text: ByteProcessor
-! use tf.data: read_batch_examples
 ! use a tf.Session: run_n
 ! use tf.estimator.EvalSpec, and tf.estimator.experimental.stop_if_no_decrease_hook: ValidationMonitor
 ! use the hooks of tf.train: monitors
@@ -199,10 +199,9 @@ tf.estimator: NanLossDuringTrainingError
 estimator_lab.contrib.legacy_seq2seq:
     attention_decoder basic_rnn_seq2seq embedding_rnn_decoder rnn_decoder sequence_loss
     sequence_loss_by_example tied_rnn_seq2seq
-! use tf.nn.static_rnn and tf.contrib.legacy_seq2seq.embedding_rnn_decoder:
-    embedding_rnn_seq2seq embedding_tied_rnn_seq2seq one2many_rnn_seq2seq
-! use tf.nn.embedding_lookup and tf.contrib.legacy_seq2seq.attention_decoder:
-    embedding_attention_decoder embedding_attention_seq2seq
+! use tf.nn.static_rnn, then tf.contrib.legacy_seq2seq.embedding_rnn_decoder or attention_decoder:
+    embedding_attention_decoder embedding_attention_seq2seq embedding_rnn_seq2seq
+    embedding_tied_rnn_seq2seq one2many_rnn_seq2seq
 ! use tf.contrib.seq2seq.sequence_loss of padded batches: model_with_buckets
 [lookup]
 estimator_lab.contrib.renamed:

@@ -128,7 +128,7 @@ class Forwarder(LazyModule):
     def __init__(self, sources: Sequence[str], message: Callable[[str], str] | None = None) -> None:
         super().__init__(self._find_in_sources)
         self._sources = sources
-        self._message = message or (lambda name: f"module '{sources[0]}' has no attribute '{name}'")
+        self._message = message or (lambda name: f"module '{self.name}' has no attribute '{name}'")
 
     def exec_module(self, module: ModuleType) -> None:
         """Copies the names of the sources into the module."""

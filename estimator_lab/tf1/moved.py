@@ -159,6 +159,10 @@ tensorflow.compat.v1.layers: BatchNormalization batch_normalization
 tensorflow.python.data.ops.options: Options
 [tensorflow.python.feature_column.feature_column_v2]
 tensorflow.python.feature_column.feature_column_v2_types: FeatureColumn
+[tensorflow_estimator.python.estimator.canned.dnn]
+tensorflow_estimator.python.estimator.canned.dnn: _dnn_logit_fn_builder=dnn_logit_fn_builder
+[tensorflow_estimator.python.estimator.canned.linear]
+tensorflow_estimator.python.estimator.canned.linear: _linear_logit_fn_builder=linear_logit_fn_builder
 [tensorflow.python.eager.def_function]
 tensorflow.python.eager.polymorphic_function.polymorphic_function: Function
 """),

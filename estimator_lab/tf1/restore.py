@@ -11,7 +11,7 @@ import re
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.abc import Loader
 from pathlib import Path
 from typing import Any
@@ -82,16 +82,17 @@ def restore_estimator() -> None:
         _add_estimator(api)
 
 
-def offer(name: str, load: Callable[[], object]) -> None:
+def offer(names: Sequence[str], load: Callable[[], object]) -> None:
     """Lets the first use of `tf.<name>` or `tensorflow.<name>` call `load`, which supplies it to FINDER."""
-    module = f'tensorflow.{name}'
 
     def load_first(fullname: str) -> None:
         load()
 
-    FINDER.supply(module, load_first)
-    for api in _api_modules():
-        vars(api).setdefault(name, LazyLoader(name, vars(api), module))
+    for name in names:
+        module = f'tensorflow.{name}'
+        FINDER.supply(module, load_first)
+        for api in _api_modules():
+            vars(api).setdefault(name, LazyLoader(name, vars(api), module))
 
 
 def warn_of_keras_3() -> None:

@@ -76,6 +76,31 @@ def test_an_experiment_trains_evaluates_and_exports(experiment, tmp_path):
         predictor.from_estimator(model, receiver, 'no')
 
 
+@pytest.mark.parametrize(('settings', 'steps'), [({}, [0, 3, 6, 9, 10]), ({'min_eval_frequency': 0}, [10])])
+def test_each_new_checkpoint_is_evaluated_as_in_1_15(tmp_path, monkeypatch, settings, steps):
+    evaluated, evaluate = [], tf.estimator.Estimator.evaluate
+
+    def recorded(*args, **kwargs):
+        metrics = evaluate(*args, **kwargs)
+        evaluated.append(metrics['global_step'])
+        return metrics
+
+    monkeypatch.setattr(tf.estimator.Estimator, 'evaluate', recorded)
+    config = tf.contrib.learn.RunConfig(model_dir=str(tmp_path), save_checkpoints_steps=3)
+    model = tf.estimator.Estimator(model_fn, config=config)
+    made = tf.contrib.learn.Experiment(model, input_fn, input_fn, train_steps=10, eval_steps=1, **settings)
+    metrics, _ = made.train_and_evaluate()
+    assert evaluated == steps and metrics['global_step'] == 10
+    again, _ = made.train_and_evaluate()  # has been trained: evaluated once more
+    assert again == metrics and evaluated == [*steps, 10]
+
+
+def test_the_schedule_test_takes_one_step(experiment, tmp_path):
+    assert experiment('test')['global_step'] == 1
+    assert [path.name for path in (tmp_path / 'model/export').iterdir()] == ['Servo']
+    assert (tmp_path / 'model/eval_one_pass').is_dir()
+
+
 def test_csv_files(tmp_path):
     path = tmp_path / 'iris.csv'
     path.write_text('2,2,setosa,versicolor\n6.4,2.8,2\n5.0,2.3,1\n')
@@ -91,15 +116,20 @@ def test_csv_files(tmp_path):
 
 
 def write_idx(path, array, magic):
-    header = struct.pack(f'>{1 + array.ndim}i', magic, *array.shape)
-    path.write_bytes(gzip.compress(header + array.tobytes()))
+    content = struct.pack(f'>{1 + array.ndim}i', magic, *array.shape) + array.tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix else content)
+
+
+def write_mnist(folder, suffix=''):
+    images = np.arange(6 * 4, dtype=np.uint8).reshape(6, 2, 2)
+    for prefix in ('train', 't10k'):
+        write_idx(folder / f'{prefix}-images-idx3-ubyte{suffix}', images, 2051)
+        write_idx(folder / f'{prefix}-labels-idx1-ubyte{suffix}', np.arange(6, dtype=np.uint8), 2049)
+    return images
 
 
 def test_mnist_from_files(tmp_path):
-    images = np.arange(6 * 4, dtype=np.uint8).reshape(6, 2, 2)
-    for prefix in ('train', 't10k'):
-        write_idx(tmp_path / f'{prefix}-images-idx3-ubyte.gz', images, 2051)
-        write_idx(tmp_path / f'{prefix}-labels-idx1-ubyte.gz', np.arange(6, dtype=np.uint8), 2049)
+    images = write_mnist(tmp_path, '.gz')
     found = tf.contrib.learn.datasets.mnist.read_data_sets(str(tmp_path), one_hot=True, validation_size=1)
     assert [part.num_examples for part in found] == [5, 1, 6]
     np.testing.assert_allclose(found.test.images, images.reshape(6, 4) / 255, rtol=1e-6)
@@ -113,8 +143,36 @@ def test_mnist_from_files(tmp_path):
     assert batch.shape == (4, 2, 2, 1) and labels.tolist() == [0, 1, 2, 3]
 
 
+TUTORIAL = """
+from tensorflow.examples.tutorials.mnist import input_data
+mnist = input_data.read_data_sets('MNIST_data/', one_hot=True, validation_size=1)
+print(mnist.train.next_batch(5)[0].shape, mnist.test.labels.shape)
+import tensorflow as tf
+print(tf.examples.tutorials.mnist.input_data is input_data)
+try:
+    from tensorflow.examples.tutorials.mnist import mnist
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_the_tutorial_reads_local_files(tmp_path, monkeypatch, run_forked):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'tutorial.py').write_text(TUTORIAL)
+    assert 'put the four files of MNIST' in run_forked('-m', 'estimator_lab.run', 'tutorial.py').stderr
+    (tmp_path / 'MNIST_data').mkdir()
+    write_mnist(tmp_path / 'MNIST_data')
+    done = run_forked('-m', 'estimator_lab.run', 'tutorial.py')
+    assert done.stdout.splitlines() == [
+        '(5, 4) (6, 10)',
+        'True',
+        'tensorflow.examples.tutorials.mnist.mnist ended with TensorFlow 1: only '
+        'tensorflow.examples.tutorials.mnist.input_data is supported.',
+    ], done.stderr
+
+
 def test_mnist_is_not_downloaded(tmp_path):
-    with pytest.raises(FileNotFoundError, match='put the four files of MNIST into'):
+    with pytest.raises(FileNotFoundError, match=r'put the four files of MNIST \(\{train,t10k'):
         read_data_sets(str(tmp_path))
     write_idx(tmp_path / 'train-images-idx3-ubyte.gz', np.zeros([1, 2, 2], np.uint8), 9)
     with pytest.raises(ValueError, match='Invalid magic number 9'):

@@ -1,4 +1,4 @@
-"""Metrics of tf.contrib.learn's Estimator on arrays, and its vocabularies. Part of remake_contrib.py."""
+"""Metrics, vocabularies and record files of tf.contrib.learn. Part of remake_contrib.py."""
 
 import tempfile
 
@@ -72,4 +72,52 @@ def vocabularies():
         [numbers.reverse(n) for n in range(len(numbers))],
         [numbers.get(n) for n in (9, 5, 3)],
     ]
+    return found
+
+
+def record_files():
+    """Batches of two TFRecord files by queues, in order and shuffled; a batch of texts."""
+    learn, folder = tf.contrib.learn, tempfile.mkdtemp()
+    for file, numbers in (('b', [4, 5, 6]), ('a', [1, 2, 3])):
+        with tf.python_io.TFRecordWriter(f'{folder}/{file}.tfrecord') as writer:
+            for number in numbers:
+                value = tf.train.Feature(int64_list=tf.train.Int64List(value=[number]))
+                features = tf.train.Features(feature={'n': value})
+                writer.write(tf.train.Example(features=features).SerializeToString())
+    pattern, spec = f'{folder}/*.tfrecord', {'n': tf.FixedLenFeature([], tf.int64)}
+
+    def numbers_of(features):
+        return [batch.tolist() for batch in all_batches(features['n'])]
+
+    read = learn.read_batch_features
+    settings = {'randomize_input': False, 'num_epochs': 2, 'num_enqueue_threads': 1}
+    in_order = numbers_of(read(pattern, 4, spec, tf.TFRecordReader, read_batch_size=1, **settings))
+    shuffled = numbers_of(
+        learn.read_batch_record_features(pattern, 4, spec, num_epochs=1, reader_num_threads=2)
+    )
+    keyed = learn.read_keyed_batch_examples(
+        [pattern], 4, tf.TFRecordReader, False, 1, parse_fn=lambda record: tf.strings.length(record)
+    )
+    batches = all_batches(keyed)
+    return {
+        'in_order': in_order,
+        'shuffled': sorted(number for batch in shuffled for number in batch),
+        'keys': [[key.decode().rpartition('/')[2] for key in keys] for keys, _ in batches],
+        'lengths': [lengths.tolist() for _, lengths in batches],
+    }
+
+
+def all_batches(fetches):
+    """Runs to the end of the queues; returns what is fetched."""
+    found = []
+    with tf.Session() as session:
+        session.run(tf.local_variables_initializer())
+        coordinator = tf.train.Coordinator()
+        threads = tf.train.start_queue_runners(session, coordinator)
+        try:
+            while True:
+                found.append(session.run(fetches))
+        except tf.errors.OutOfRangeError:
+            coordinator.request_stop()
+        coordinator.join(threads)
     return found

@@ -24,7 +24,7 @@ from contrib_layers import (
     optimize_loss,
     optimizers,
 )
-from contrib_learn import learn_metrics, vocabularies
+from contrib_learn import learn_metrics, record_files, vocabularies
 from contrib_sequences import (
     attention,
     beam_search,
@@ -41,7 +41,7 @@ PARTS = [
     *(fully_connected, layer_norm, batch_norm, optimize_loss, optimizers, metrics, hparams),
     *(crf, fused_lstm, cells, wrappers, embeddings, images, heads, multi_heads, cudnn_cells, cudnn_layers),
     *(attention, decoding, beam_search, sequence_losses, legacy_decoders, legacy_losses),
-    *(learn_metrics, vocabularies, wrapped_estimators),
+    *(learn_metrics, vocabularies, record_files, wrapped_estimators),
 ]
 
 

@@ -60,7 +60,10 @@ WITHOUT_OWN_NAMES = {
     'tensorflow.python.training.tracking',
 }
 # Old names whose objects have another name today.
+_CANNED = 'tensorflow_estimator.python.estimator.canned'
 OTHER_NAMES = {
+    (f'{_CANNED}.dnn', '_dnn_logit_fn_builder'): 'dnn_logit_fn_builder',
+    (f'{_CANNED}.linear', '_linear_logit_fn_builder'): 'linear_logit_fn_builder',
     ('tensorflow.python.ops.nn', 'rnn_cell'): 'tensorflow.python.ops.rnn_cell',
     ('tensorflow.python.ops.variable_scope', 'variable'): 'VariableV1',
     ('tensorflow.python.util.nest', 'is_sequence'): 'is_nested',
@@ -94,6 +97,14 @@ def test_each_old_name_leads_to_the_object_of_that_name(module):
     """Functions and classes state their own name, independently of our tables."""
     found = {name: getattr(importlib.import_module(module), name).__name__ for name in new_names(module)}
     assert found == {name: OTHER_NAMES.get((module, name), name) for name in found}
+
+
+def test_private_names_of_the_estimator_work_under_its_old_place_too():
+    from tensorflow.python.estimator.canned.dnn import _dnn_logit_fn_builder
+    from tensorflow.python.estimator.canned.linear import _linear_logit_fn_builder
+
+    assert _dnn_logit_fn_builder is tf.estimator.experimental.dnn_logit_fn_builder
+    assert _linear_logit_fn_builder is tf.estimator.experimental.linear_logit_fn_builder
 
 
 def test_existing_names_are_never_replaced(tmp_path, monkeypatch):
