@@ -22,6 +22,7 @@ _RECORD = 'experiment.json'
 _LONGEST_REASON = 200
 _MOST_BYTES = 2**20  # of a state file: some thousand names
 _WRITTEN_FOLDERS = ('eval', 'export', 'profile', 'inspect', 'dreams')
+_TEMPORARY = re.compile(r'tmp_(chief|worker)_\d+')
 _PATTERN = re.compile(r'[][*?{}\\\x00-\x1f\x7f]')  # TensorFlow interprets names of checkpoints as patterns
 
 
@@ -50,9 +51,13 @@ def check_safe_paths(model_dir: Path, flag: str = '--model_dir', trains: bool = 
 
 
 def _phases(model_dir: Path) -> list[Path]:
-    """Returns the folders of phases in a model_dir, and links to such folders."""
+    """Returns the folders of phases in a model_dir, and links to such folders.
+
+    A killed worker leaves a temporary folder of TensorFlow's, whose list names the chief's checkpoints.
+    """
     found = {path.parent for name in (_STATE, _RECORD) for path in in_subfolders(model_dir, name)}
-    return sorted(path for path in found if path.name not in _WRITTEN_FOLDERS)
+    others = (path for path in found if path.name not in _WRITTEN_FOLDERS)
+    return sorted(path for path in others if path.is_symlink() or not _TEMPORARY.fullmatch(path.name))
 
 
 def _links(model_dir: Path) -> Iterator[Path]:

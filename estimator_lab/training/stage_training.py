@@ -10,7 +10,7 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing
-from estimator_lab.core.model import EVALUATION
+from estimator_lab.core.model import EVALUATION, ModelFn
 from estimator_lab.data.archives import Archives, distinct_examples
 from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
@@ -91,9 +91,9 @@ class StageTraining:
         """
         plan, stage = self.plan, self.stage
         with plan.cluster.scope():  # an Estimator copies its configuration, and the strategy with it
-            params = dict(vars(stage.params))
+            model_fn, params = _checked(plan.model.model_fn), dict(vars(stage.params))
             estimator = tf.estimator.Estimator(
-                self._model_fn, None, self._run_config(), params, self._first_weights()
+                model_fn, None, self._run_config(), params, self._first_weights()
             )
         if self.is_finished:
             return self._evaluate_only(estimator)
@@ -160,16 +160,6 @@ class StageTraining:
                 plan.companions.write(stage.folder)
             if plan.cluster.tasks or plan.cluster.strategy:  # which takes no listeners
                 write_record(stage.folder, stage.record)
-
-    def _model_fn(self, features: Any, labels: Any, mode: Any, params: Any, config: Any) -> Any:
-        """The model function, whose errors of shape become sentences."""
-        try:
-            return self.plan.model.model_fn(features, labels, mode, params, config)
-        except (ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
-            reason = str(error).strip().partition('\n')[0].partition(" for '{{")[0] or type(error).__name__
-            raise FlagError(
-                f'--image_size, --channels and --hparams make no network: {reason.rstrip(".")}.'
-            ) from error
 
     def _first_weights(self) -> Any:
         """Returns the WarmStartSettings: weights of the stage before, or those of --warm_start."""
@@ -290,6 +280,21 @@ class StageTraining:
 
     def _report(self, archives: Archives, bad: BadExamples) -> InputReport:
         return InputReport(archives.kind, self.plan.say, archives.total or 0, bad)
+
+
+def _checked(model_fn: ModelFn) -> ModelFn:
+    """Returns a model function whose errors of shape become sentences. Estimators would copy a method."""
+
+    def checked(features: Any, labels: Any, mode: Any, params: Any, config: Any) -> Any:
+        try:
+            return model_fn(features, labels, mode, params, config)
+        except (ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
+            reason = str(error).strip().partition('\n')[0].partition(" for '{{")[0] or type(error).__name__
+            raise FlagError(
+                f'--image_size, --channels and --hparams make no network: {reason.rstrip(".")}.'
+            ) from error
+
+    return checked
 
 
 def _evaluate_each(estimator: Any, work: Callable[[], object]) -> None:

@@ -65,7 +65,7 @@ def test_a_program_is_not_indexed(tmp_path, run_command):
     path = tmp_path / 'mk.py'
     path.write_text('import sys\n\nprint(sys.argv)\n')
     status, _, err = run_command(tar_index, path)
-    assert status == 1 and 'mk.py\' is not a tar archive, plain or compressed' in err
+    assert status == 1 and "mk.py' is not a tar archive, plain or compressed" in err
     assert [*tmp_path.iterdir()] == [path]
 
 
