@@ -16,7 +16,6 @@ from estimator_lab.core.params import resolve
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.runs.former import is_former
 from estimator_lab.runs.model import Trained, step_of
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
@@ -145,8 +144,6 @@ def _check_examples(record: Record) -> None:
         raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not accept.')
     if record.decode not in DECODERS:
         raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
-    if record.value_range != (0, 1):
-        raise FlagError(f'its network takes pixels in {list(record.value_range)}, not in [0, 1].')
 
 
 def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
@@ -167,7 +164,6 @@ def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
         given = {
             name: as_type(value, known[name], f'hyper-parameter {name}') if name in known else value
             for name, value in record.hparams.items()
-            if name in known or not is_former(name, value)
         }
     except ValueError as error:
         raise FlagError(f'{error}.') from error

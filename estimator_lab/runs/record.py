@@ -27,8 +27,8 @@ _LARGEST_POSITION = 2**62
 NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'class_weights', 'model_dir')
 """Parameters of a model that are not among the hyper-parameters of a record."""
 
-FORMAT = 5
-"""The format that this version writes; 0 stands for records without a number."""
+FORMAT = 6
+"""The format of records that this version reads and writes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class InputRecord:
     the step at which the run went on with these archives and settings is here.
 
     Attributes:
-      archives: of training, in order; empty in records of older versions.
+      archives: of training, in order; empty for imported weights.
       evaluation: the archives of evaluation; empty for those of training.
       settings: what else decides which examples a step sees and how they are changed, by name.
       first_step: global step at which the run, or its phase, began.
@@ -70,7 +70,6 @@ class Record:
       vocabulary: label texts in the order of their class ids.
       hparams: the hyper-parameters of the last training run.
       versions: of this package and of TensorFlow, at the last training run.
-      value_range: lowest and highest pixel value of the network's input.
       decode: value of --decode.
       input: which examples its steps saw.
       kind: of the examples, a name in `data.kinds`.
@@ -82,7 +81,6 @@ class Record:
     vocabulary: tuple[str, ...]
     hparams: dict[str, Any]
     versions: dict[str, str]
-    value_range: tuple[float, float] = (0.0, 1.0)
     decode: str = 'exact'
     input: InputRecord = dataclasses.field(default_factory=InputRecord)
     kind: str = 'image'
@@ -93,16 +91,16 @@ def read_record(model_dir: Path) -> Record | None:
     """Returns the record in a model_dir, or None for a new one.
 
     Raises:
-      DataError: the file can't be understood, or a newer version wrote it.
+      DataError: the file can't be understood, or another version wrote it.
     """
     path = model_dir / FILE
     try:
         fields = read_json(path)
         if not isinstance(fields, dict):
             raise ValueError(f'it is {shown(fields)}, not an object')
-        found = as_type(fields.setdefault('format', 0), int, 'format')
-        if found <= FORMAT:
-            record = as_object(_without_former(fields), Record)
+        found = as_type(fields.get('format'), int, 'format')
+        if found == FORMAT:
+            record = as_object(fields, Record)
             record = dataclasses.replace(record, vocabulary=tuple(map(printable, record.vocabulary)))
             _check(record)
             return record
@@ -110,21 +108,11 @@ def read_record(model_dir: Path) -> Record | None:
         return None
     except (OSError, ValueError) as error:
         raise DataError(f'{path} cannot be read as a description of this folder: {error}.') from error
+    remedy = 'train the model again, or use that version' if found < FORMAT else 'install that version'
     raise DataError(
-        f'{path} has format {found}, written by estimator_lab {_writer(fields)}; this is estimator_lab '
-        f'{__version__}, which knows formats up to {FORMAT}: install the newer version.'
+        f'{path} has format {found}, written by {_writer(fields)}; this is estimator_lab '
+        f'{__version__}, which reads format {FORMAT}: {remedy}.'
     )
-
-
-def _without_former(fields: dict[str, Any]) -> dict[str, Any]:
-    """Returns the fields without those that only earlier versions wrote."""
-    found = fields['input'] if isinstance(fields.get('input'), dict) else {}
-    found.pop('legs', None)
-    for archives in (found.get('archives'), found.get('evaluation')):
-        for archive in archives if isinstance(archives, list) else ():
-            if isinstance(archive, dict):
-                archive.pop('access', None)
-    return fields
 
 
 def _check(record: Record) -> None:
@@ -132,8 +120,8 @@ def _check(record: Record) -> None:
     *sides, channels = record.image_shape
     if not all(1 <= side <= MAX_SIDE for side in sides) or math.prod(sides) > MAX_PIXELS:
         raise ValueError(f'its image_shape is {shown(list(record.image_shape))}')
-    if channels not in (1, 3) or record.format < 0:
-        raise ValueError(f'its format is {record.format}, and its images have {channels} channels')
+    if channels not in (1, 3):
+        raise ValueError(f'its images have {channels} channels')
     texts = {
         'model': record.model,
         'decode': record.decode,
@@ -173,7 +161,8 @@ def _is_short(text: Any) -> bool:
 def _writer(fields: Mapping[str, Any]) -> str:
     given = fields.get('versions')
     version = str(given.get('estimator_lab', '')) if isinstance(given, dict) else ''
-    return version if re.fullmatch(r'[\w.+-]{1,40}', version) else 'a newer version'
+    known = re.fullmatch(r'[\w.+-]{1,40}', version)
+    return f'estimator_lab {version}' if known else 'another version of estimator_lab'
 
 
 def write_record(model_dir: Path, record: Record) -> None:

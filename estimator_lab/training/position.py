@@ -55,9 +55,6 @@ class PositionHook(tf.train.SessionRunHook):
         (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
         # No hook can precede the first save under every strategy.
         self._save, saver.save = saver.save, self._save_if_restored
-        checkpoint = newest_checkpoint(self.folder)
-        if checkpoint and not _has_position(checkpoint):
-            self._restore_without()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Sets the position, unless a later checkpoint was restored, which has its own."""
@@ -76,39 +73,20 @@ class PositionHook(tf.train.SessionRunHook):
             )
         return self._save(session, *args, **kwargs)
 
-    def _restore_without(self) -> None:
-        """Lets a checkpoint of an older version, which lacks the variable, be restored."""
-        (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
-        others = tf.train.Saver([v for v in tf.global_variables() if v is not self._variable], sharded=True)
-        restore = saver.restore
-
-        def restore_any(session: Any, path: str) -> None:
-            if _has_position(path):
-                restore(session, path)
-            else:
-                others.restore(session, path)
-                session.run(self._variable.initializer)
-
-        saver.restore = restore_any
-
 
 def position_of(folder: Path, record: InputRecord) -> int:
-    """Returns the position of the newest checkpoint of a phase, at which its input begins."""
-    found = saved_position(folder, record)
-    return record.position if found is None else found
+    """Returns the position at which the input of a phase begins: that of its newest checkpoint.
 
-
-def saved_position(folder: Path, record: InputRecord) -> int | None:
-    """Returns the position of the newest checkpoint of a phase; None without one, or if it is unknown."""
+    Raises:
+      DataError: the checkpoint holds none.
+    """
     checkpoint = newest_checkpoint(folder)
-    if not checkpoint:
-        return None
-    if step_of(checkpoint) == record.step and record.archives:
+    if not checkpoint or step_of(checkpoint) == record.step:
         return record.position
     with open_checkpoint(checkpoint) as reader:
-        return int(reader.get_tensor(CONSUMED)) if reader.has_tensor(CONSUMED) else None
-
-
-def _has_position(checkpoint: str) -> bool:
-    with open_checkpoint(checkpoint) as reader:
-        return bool(reader.has_tensor(CONSUMED))
+        if reader.has_tensor(CONSUMED):
+            return int(reader.get_tensor(CONSUMED))
+    raise DataError(
+        f'{checkpoint} does not say which examples it has seen, as checkpoints of this version do: give '
+        f'another folder, and --warm_start={folder}.'
+    )

@@ -17,7 +17,7 @@ from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training.cluster import Cluster
 from estimator_lab.training.inputs import Inputs
-from estimator_lab.training.position import saved_position
+from estimator_lab.training.position import position_of
 from estimator_lab.training.resumption import Resumption, follow, record_of, resume
 from estimator_lab.training.settings import MOST_STEPS, Settings
 
@@ -112,6 +112,11 @@ class Stages:
     def _stage(self, phase: Phase, before: Stage | None) -> Stage:
         folder, first = self.settings.model_dir / phase.name, before.last_step if before else 0
         previous, saved = read_record(folder), saved_step(folder)
+        if is_imported(folder):
+            raise FlagError(
+                f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: '
+                f'give --warm_start={folder} and another --model_dir.'
+            )
         recorded = previous.input if previous else InputRecord()
         inputs = self.inputs if phase.name == FINAL else self.pretraining
         inputs = inputs.arranged(recorded.archives or (before.inputs.train.identities if before else ()))
@@ -158,12 +163,8 @@ class Stages:
         self, phase: Phase, recorded: InputRecord, now: InputRecord, inputs: Inputs, saved: int
     ) -> tuple[Resumption, int]:
         """Returns how a phase goes on from its checkpoint, and where it ends."""
-        position = saved_position(self.settings.model_dir / phase.name, recorded)
-        if position is None or not recorded.archives:
-            begins = 'the place in the data is not known: a new pass over it begins'
-            resumption = Resumption(replace(now, step=saved), (begins,))
-        else:
-            resumption = resume(recorded, now, inputs, saved, position)
+        position = position_of(self.settings.model_dir / phase.name, recorded)
+        resumption = resume(recorded, now, inputs, saved, position)
         return resumption, self._last_step(phase, resumption, saved)
 
     def _finished(self, phase: Phase, recorded: InputRecord, saved: int, last: int) -> tuple[Resumption, int]:
@@ -241,11 +242,6 @@ def _check_folder(stage: Stage, model: AnyModel) -> None:
     if not model.task(stage.params).labelled:  # its labels are only shown
         previous = replace(previous, vocabulary=record.vocabulary)
     check_same(folder, previous, record, structural_settings(model.params))
-    if is_imported(folder):
-        raise FlagError(
-            f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: '
-            f'give --warm_start={folder} and another --model_dir.'
-        )
     if stage.saved is not None:
         _check_slots(stage, previous.hparams)
     was = previous.input.first_step

@@ -172,8 +172,8 @@ def test_what_cannot_be_built_is_refused(name, params, words):
 
 
 @pytest.mark.parametrize('name', sorted(path.name for path in (GOLDEN / 'folders').iterdir()))
-def test_a_folder_of_the_first_version_opens(name, tmp_path):
-    """A folder written by version 0.1.0 (commit d15f227) predicts the same today."""
+def test_an_earlier_folder_opens(name, tmp_path):
+    """It predicts what it did when it was written; tests/golden/README.md says by which version."""
     folder = shutil.copytree(GOLDEN / 'folders' / name, tmp_path / name)
     known = np.load(folder / 'predictions.npz')
     trained = open_trained(folder)

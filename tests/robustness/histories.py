@@ -243,7 +243,7 @@ class History(RuleBasedStateMachine):
         at = None if step is None else self.saved[step].position
         with (
             mock.patch.object(stages, 'saved_step', return_value=step),
-            mock.patch.object(stages, 'saved_position', return_value=at),
+            mock.patch.object(stages, 'position_of', return_value=at),
         ):
             (planned,) = stages.Stages(settings, cluster, model, params, inputs, inputs).plan()
         return planned

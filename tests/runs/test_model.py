@@ -44,7 +44,6 @@ def test_a_model_dir_says_all_that_predicting_needs(cnn_dir):
     assert (trained.model, trained.step, tuple(trained.shape)) == ('cnn', 3, (8, 8, 1))
     assert (trained.params.filters, trained.params.dense_units) == (2, 8)
     assert trained.vocabulary.labels == trained.params.vocabulary == trained.record.vocabulary
-    assert trained.record.value_range == (0.0, 1.0)
     assert trained.reader.shape == trained.shape and trained.reader.augmentation is None
     images = np.zeros((3, 8, 8, 1), np.uint8)
     predictions = list(trained.estimator.predict(numpy_input_fn(images)))
@@ -101,7 +100,6 @@ def test_a_model_without_labels_has_no_vocabulary(cnn_dir):
         ({'hparams': {'optimizer': None}}, 'cannot be opened by .* hyper-parameter optimizer is None'),
         ({'hparams': {'optimizer': ['a']}}, 'cannot be opened by .* hyper-parameter optimizer is'),
         ({'image_shape': [8, 8]}, 'cannot be read as a description of this folder: its image_shape'),
-        ({'value_range': [-1, 1]}, r'cannot be opened by this version .*pixels in \[-1, 1\]'),
         ({'decode': 'slow'}, 'cannot be opened by this version .*decode=slow'),
     ],
 )

@@ -1,12 +1,11 @@
 """Resumed runs with other flags or archives: no image is lost or repeated. test_changes.py has the rules."""
 
 import itertools
-import json
 import shutil
 
 import pytest
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.labels import read_label_table
@@ -129,7 +128,7 @@ def test_labels_that_are_exchanged_between_starts(go_on, folder, archive, tmp_pa
         go_on(labels=tables[1])
     plan, (said,) = go_on(labels=tables[1], resume_changed=True)
     assert f': the table of --labels was none, is {wrong}; --data: train.tar has changed; ' in said
-    write_record(folder, plan.phases[0].record)
+    write_record(folder, plan.stages[0].record)
     assert go_on(labels=tables[1])[1] == []
     plan, (said,) = go_on(labels=tables[0])
     assert f': the table of --labels was {wrong}, is {right}; --data: train.tar has changed' in said
@@ -168,18 +167,12 @@ def test_an_archive_that_is_renamed_or_moved(go_on, archive, tmp_path):
     assert keys(plan, 18) == before
 
 
-def test_a_folder_without_a_record_of_its_input_begins_a_pass(go_on, folder, archive):
-    record = json.loads((folder / 'experiment.json').read_text())
-    del record['input']
-    (folder / 'experiment.json').write_text(json.dumps({**record, 'format': 1}))
+def test_a_checkpoint_that_does_not_know_its_place_is_refused(go_on, folder):
     values = dict(values_in(folder))
     del values[CONSUMED]
     write_checkpoint(folder / 'model.ckpt-3', values)
-    plan, (said,) = go_on(batch_size=4, seed=2)
-    assert 'the place in the data is not known: a new pass over it begins' in said
-    assert keys(plan, 4) == ordered(archive, seed=2)[:4]
-    train(plan)
-    assert tf.train.load_variable(str(folder), CONSUMED) == 6 * 4
+    with pytest.raises(DataError, match=r'model\.ckpt-3 does not say which examples it has seen'):
+        go_on()
 
 
 def test_another_batch_size_in_the_middle_of_pretraining(archive, tmp_path):

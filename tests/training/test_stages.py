@@ -142,15 +142,6 @@ def test_a_finished_phase_keeps_its_record(planned, tmp_path):
     assert longer.resumption.changes == ('--seed was 1, is 7',)
 
 
-@pytest.mark.parametrize('record', [None, start(A).record])
-def test_a_place_that_is_not_known(planned, tmp_path, record):
-    """A checkpoint of others, or of a version that recorded nothing: a pass over the data begins."""
-    saved(tmp_path, 3, None, record and replace(record, step=1))
-    (plan,) = planned(max_steps=9)
-    assert plan.resumption.changes == ('the place in the data is not known: a new pass over it begins',)
-    assert (plan.resumption.position, plan.resumption.broken, plan.resumption.input.step) == (0, '', 3)
-
-
 def test_a_phase_after_a_finished_one_compares_its_flags(planned, tmp_path):
     saved(tmp_path / 'pre', 5, 30, start(A).record)
     first, last = planned((PRE, LAST), max_steps=9, seed=7)
