@@ -3,8 +3,9 @@
 from contextlib import nullcontext
 
 from estimator_lab.base.command import Command, CommandLine
-from estimator_lab.base.outputs import made_folder
+from estimator_lab.base.outputs import check_folder, made_folder
 from estimator_lab.base.progress import say_lines, say_rows
+from estimator_lab.data.sources import expand
 from estimator_lab.inference.settings import EvaluationFlags
 
 _USAGE = """Evaluates a trained model on images; the label of an image is the name of its folder.
@@ -22,6 +23,9 @@ def main(settings: EvaluationFlags, line: CommandLine) -> None:
     from estimator_lab.runs.opening import open_trained
 
     run = open_trained(settings.model_dir)
+    if settings.out:
+        read = [source.name for source in expand(settings.data or ())]
+        check_folder(settings.out, read, run.kind.accepts, run.model_dir)
     with made_folder('out', settings.out) if settings.out else nullcontext():
         evaluation = evaluate(run, settings.data, settings)
         files = evaluation.save(settings.out) if settings.out else []

@@ -44,6 +44,11 @@ MISTAKES = [
     ('evaluate', ['--data=none.tar'], 1, "There is no file 'none.tar'"),
     ('evaluate', ['--data=ARCHIVE', '--model_dir=none'], 1, '--model_dir=none is not a folder'),
     ('evaluate', ['--data=ARCHIVE', '--out=/proc/none'], 2, '--out=/proc/none cannot be written'),
+    ('evaluate', ['--data=pictures', '--out=pictures'], 2, "is in the folder 'pictures/', which is read"),
+    ('evaluate', ['--data=pictures', '--out=pictures/n000001/x'], 2, "is in the folder 'pictures/', which"),
+    ('evaluate', ['--data=ARCHIVE', '--out=pictures'], 2, 'such as pictures/n000001/c.png, with which the'),
+    ('export', ['--out=photos'], 2, '--out=photos holds examples, such as photos/b.png, with which the res'),
+    ('export', ['--out=pictures'], 2, '--out=pictures holds examples, such as pictures/n000001/c.png'),
     ('export', ['--model_dir=/none'], 1, '--model_dir=/none is not a folder'),
     ('export', ['--out=/proc/none'], 2, '--out=/proc/none cannot be written'),
     ('export', ['--strength=0.5'], 2, '--strength and --preserve_colour are for paintings'),
@@ -80,13 +85,17 @@ MISTAKES = [
 
 @pytest.fixture(scope='module')
 def home(cnn_dir, tmp_path_factory):
-    """A folder with a.png, photos/b.png, which is no image, and a model with a report."""
+    """A folder with images, of which photos/b.png is none, and a model with a report."""
     home = tmp_path_factory.mktemp('home')
     shutil.copytree(cnn_dir, home / 'model')
     (home / 'model' / 'report.html').write_text('an earlier one')
     (home / 'photos').mkdir()
     (home / 'a.png').write_bytes(encoded(picture(1)))
     (home / 'photos' / 'b.png').write_bytes(b'junk')
+    for number in (1, 2):
+        folder = home / 'pictures' / f'n{number:06}'
+        folder.mkdir(parents=True)
+        (folder / 'c.png').write_bytes(encoded(picture(number)))
     return home
 
 
@@ -126,3 +135,17 @@ def test_an_empty_list_of_data_is_an_error(use, home, archive, monkeypatch):
     with pytest.raises(LabError, match=r"names nothing: leave it out|No archive is given|no file ''\."):
         use(api.load('model'), str(archive))
     assert not (home / 'runs').exists()
+
+
+def test_results_may_be_written_again(home, archive, monkeypatch):
+    """To the folder of earlier ones, and below model_dir, which has pictures; not to a folder of images."""
+    monkeypatch.chdir(home)
+    run = api.load(shutil.copytree('model', 'other'))
+    evaluation = run.evaluate(str(archive))
+    (home / 'other' / 'inspect').mkdir()
+    shutil.copy('a.png', home / 'other' / 'inspect')
+    for folder in ('results', 'results', 'other'):
+        assert {'confusion.png', 'worst.png'} <= set(evaluation.save(home / folder))
+        assert run.export(home / folder)
+    with pytest.raises(LabError, match=r'holds examples, such as \S+/photos/b\.png'):
+        evaluation.save(home / 'photos')

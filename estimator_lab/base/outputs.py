@@ -22,6 +22,9 @@ _OF_A_MODEL = re.compile(
     r'|(principal_components|style)\.npz'
 )
 
+_OF_EVALUATIONS = 'confusion.png', 'worst.png'
+"""Results that are pictures, which may be in a folder for results."""
+
 
 @contextmanager
 def writing(flag: str, path: Path) -> Iterator[None]:
@@ -148,6 +151,33 @@ def check_outputs(
                 f'--{flag}={name} is there already, and what is written anew ends in '
                 f'{" or ".join(filter(None, replaced))}: name another file.'
             )
+
+
+def check_folder(
+    folder: Path, inputs: Iterable[str], is_example: Callable[[str], bool], model_dir: Path
+) -> None:
+    """Checks that --out is not a folder of examples, with which the results would be read the next time.
+
+    Args:
+      folder: for the results.
+      inputs: names of files and folders that are read now.
+      is_example: whether a file of that name, in the folder or one of its subfolders, is an example.
+      model_dir: of the model, in which results may be.
+
+    Raises:
+      FlagError: it is one.
+      DataError: it can't be listed.
+    """
+    place = os.path.realpath(folder)
+    if read := next((given for given in inputs if Path(given).is_dir() and _is_in(place, given)), None):
+        raise FlagError(f'--out={folder} is in the folder {read!r}, which is read: name another.')
+    for path in () if _is_in(place, model_dir) else listed(folder):
+        for file in (path, *listed(path)):
+            if is_example(file.name) and file.name not in _OF_EVALUATIONS:
+                raise FlagError(
+                    f'--out={folder} holds examples, such as {file}, with which the results would be read: '
+                    'name another folder.'
+                )
 
 
 def _reads(given: str, path: Path, place: str, is_example: Callable[[str], bool]) -> bool:

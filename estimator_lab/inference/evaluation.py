@@ -11,7 +11,7 @@ from PIL import Image
 
 from estimator_lab.base.files import listed
 from estimator_lab.base.keys import KEY
-from estimator_lab.base.outputs import written_folder
+from estimator_lab.base.outputs import check_folder, written_folder
 from estimator_lab.base.printable import json_text, padded, write_csv
 from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.picture import as_picture, confusion_picture, labelled_grid
@@ -133,9 +133,10 @@ class Evaluation:
         examples, and worst.png, a contact sheet, if they are images.
 
         Raises:
-          FlagError: the folder can't be written.
+          FlagError: the folder can't be written, or holds examples.
           LabError: the disk is full.
         """
+        check_folder(folder, (), self.run.kind.accepts, self.run.model_dir)
         with written_folder('out', folder) as hidden:
             self._write(hidden)
             return [path.name for path in listed(hidden)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from estimator_lab.base.outputs import written
+from estimator_lab.base.outputs import check_folder, written
 from estimator_lab.base.progress import doing
 from estimator_lab.inference.painting import with_painting_settings
 from estimator_lab.inference.settings import ExportSettings
@@ -26,6 +26,8 @@ def export(run: Trained, settings: ExportSettings, say: Told = lambda title, tex
     `say` is called with the title and the text of each row for the user.
     """
     formats = dict(_formats(run, settings))
+    if settings.out:
+        check_folder(settings.out, (), run.kind.accepts, run.model_dir)
 
     def exported(run: Trained) -> tuple[Trained, Path]:
         run = with_painting_settings(run, settings)
