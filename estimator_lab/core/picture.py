@@ -1,14 +1,15 @@
 """Pictures of images and numbers: labelled grids, tiles, overlays, heat maps, matrices. No TensorFlow.
 
-Texts are drawn in Pillow's own font, which has the letters of ASCII only. Accents are removed, and other
-letters become their Unicode numbers, such as 'U+732B', so that different labels stay different.
+Texts are drawn in Pillow's own font, which has the letters of ASCII only: see `spelled`.
 """
 
 import functools
 import io
 import itertools
 import math
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,7 +28,17 @@ LINE = 19
 
 _BREAKS = '/ ', '_-'  # the first marks in a line are preferred
 _LONGEST = 1000  # letters; what follows is not even measured
-
+_WORD = re.compile(r'\S+')
+_TRANSLITERATED = {
+    letter: letters
+    for alphabet, several in (
+        ('äöüßåæœøðđþłħıŋ', 'ae oe ue ss aa ae oe oe d d th l h i ng'),
+        ('αβγδεζηθικλμνξοπρσςτυφχψω', 'a v g d e z i th i k l m n x o p r s s t y f ch ps o'),
+        ('абвгдеёжзийклмнопрстуфхцч', 'a b v g d e yo zh z i y k l m n o p r s t u f kh ts ch'),
+        ('шщъыьэюяіїєґ', "sh shch '' y ' e yu ya i yi ye g"),
+    )
+    for letter, letters in zip(alphabet, several.split(), strict=True)
+}
 
 COLUMNS = 8
 """Images in a row."""
@@ -79,7 +90,7 @@ class Line(NamedTuple):
 
 def fitted(text: str, width: float, size: int = SIZE) -> Line:
     """Returns as much of a text as fits into a width in pixels, in available letters of a size in pixels."""
-    font, readable = _font(size), ''.join(map(_spelled, text[:_LONGEST]))
+    font, (readable,) = _font(size), spelled([text])
     fits, too_long = 0, len(readable) + 1  # letters
     while too_long - fits > 1:
         middle = (fits + too_long) // 2
@@ -91,7 +102,7 @@ def fitted(text: str, width: float, size: int = SIZE) -> Line:
 
 
 def wrapped(text: str, width: float, most: int) -> list[Line]:
-    """Returns a text as lines that fit into a width in pixels, at most `most`; the last one is cut.
+    """Returns a text in ASCII as lines that fit into a width in pixels, at most `most`; the last one is cut.
 
     They are broken after a '/' or a space if possible, otherwise after a '_' or '-'.
     """
@@ -99,7 +110,7 @@ def wrapped(text: str, width: float, most: int) -> list[Line]:
     while text and len(lines) < most - 1:
         line = fitted(text, width)
         taken = len(line.text)
-        if line.text != text[:taken] or taken == len(text):  # letters that the font lacks are spelled out
+        if taken == len(text):
             break
         ends = [max(text.rfind(mark, 0, taken) for mark in marks) + 1 for marks in _BREAKS]
         end = next(filter(None, ends), max(taken, 1))
@@ -108,12 +119,41 @@ def wrapped(text: str, width: float, most: int) -> list[Line]:
     return [*lines, fitted(text, width)] if text or not lines else lines
 
 
-def _spelled(letter: str) -> str:
-    """Returns a letter, or what is written for it in ASCII."""
+def spelled(texts: Sequence[str]) -> list[str]:
+    """Returns the texts of a picture in ASCII; different words stay different.
+
+    Latin, Greek and Cyrillic letters are transliterated. Others, and those of words that would become equal
+    to another one, become their Unicode numbers.
+
+    Examples:
+        >>> spelled(['große Bären', 'Bar', 'Крот', '猫'])
+        ['grosse Baeren', 'Bar', 'Krot', 'U+732B']
+        >>> spelled(['Bär', 'Baer'])
+        ['BU+00E4r', 'Baer']
+    """
+    texts = [text[:_LONGEST] for text in texts]
+    words = {word for text in texts for word in _WORD.findall(text)}
+    plain = {word: ''.join(map(_in_ascii, unicodedata.normalize('NFC', word))) for word in words}
+    words_of = Counter(plain.values())
+
+    def readable(found: re.Match[str]) -> str:
+        word = found[0]
+        return plain[word] if words_of[plain[word]] == 1 else ''.join(map(_numbered, word))
+
+    return [_WORD.sub(readable, text) for text in texts]
+
+
+def _in_ascii(letter: str) -> str:
     if letter.isascii():
         return letter
-    plain = [c for c in unicodedata.normalize('NFKD', letter) if not unicodedata.combining(c)]
-    return ''.join(plain) if plain and all(c.isascii() for c in plain) else f'U+{ord(letter):04X}'
+    if letters := _TRANSLITERATED.get(letter.lower()):
+        return letters if letter.islower() else letters.capitalize()
+    plain = ''.join(c for c in unicodedata.normalize('NFKD', letter) if not unicodedata.combining(c))
+    return ''.join(map(_in_ascii, plain)) if plain not in ('', letter) else _numbered(letter)
+
+
+def _numbered(letter: str) -> str:
+    return letter if letter.isascii() else f'U+{ord(letter):04X}'
 
 
 @functools.cache
@@ -141,6 +181,7 @@ def labelled_grid(
       title: text above the images; '' for none.
     """
     rows = max(-(-len(images) // columns), 1)
+    title, *texts = spelled([title, *texts])
     captions = [
         [line for part in text.split('\n') for line in wrapped(part, tile, _MOST_LINES)] if text else []
         for text in texts
@@ -271,7 +312,7 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
     """
     size = len(labels)
     cell = int(np.clip(_SIDE // max(size, 1), *_CELLS))
-    lines = [fitted(label, _LABEL) for label in labels]
+    lines = [fitted(label, _LABEL) for label in spelled(labels)]
     margin = int(max((line.length for line in lines), default=0)) + 2 * _MATRIX_GAP
     left, top = margin + _MATRIX_GAP, _TITLE + margin
     titles = [fitted(text, _SIDE) for text in (title, 'rows: true, columns: predicted')]

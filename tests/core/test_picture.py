@@ -8,9 +8,11 @@ from estimator_lab.core.picture import (
     labelled_grid,
     numbered_tiles,
     overlay,
+    spelled,
     stretched,
     wrapped,
 )
+from estimator_lab.models.recursive.pictures import tree_picture
 
 
 @pytest.mark.parametrize(('count', 'rows'), [(1, 1), (8, 1), (9, 2), (24, 3)])
@@ -82,6 +84,45 @@ def test_a_text_is_cut_to_its_width():
     assert line.length <= 40 < whole.length and whole.text == 'w' * 50
     assert fitted('w' * (len(line.text) + 1), 9999).length > 40, 'no letter too few'
     assert fitted('', 40).text == '' and fitted('w', 0).text == ''
+
+
+def test_texts_are_transliterated():
+    """By the usual letters: DIN 5007-2, ISO 843 and BGN/PCGN, but for details."""
+    texts = ['große Bären', 'Ünal', 'Łódź', 'Ærøskøbing', 'España', 'Αθήνα', 'Москва', '猫 №1', 'é\n%']
+    right = ['grosse Baeren', 'Uenal', 'Lodz', 'Aeroeskoebing', 'Espana', 'Athina', 'Moskva', 'U+732B No1']
+    assert spelled(texts) == [*right, 'e\n%']
+    assert fitted('große', 999).text == 'grosse'
+    assert [line.text for line in wrapped('a/b', 999, 3)] == ['a/b']
+
+
+@pytest.mark.parametrize(
+    'texts',
+    [
+        ['Bar', 'Bär', 'Baer', 'BÄR', 'Bår', 'Baar', 'Ba\u0308r'],
+        ['cafe', 'café', 'cafè', 'cafe\u0301'],
+        ['is große', 'seen as grosse 0.98'],
+        ['ﬁn', 'fin', '²', '2', 'Ⅳ', 'IV', '猫', '犬', 'Крот', 'Krot'],
+    ],
+)
+def test_different_words_stay_different(texts):
+    found = spelled(texts)
+    assert all(map(str.isascii, found)) and len({word for text in found for word in text.split()}) == len(
+        {word for text in texts for word in text.split()}
+    )
+    assert all(one == text for one, text in zip(found, texts, strict=True) if text.isascii())
+
+
+@pytest.mark.parametrize('first', ['Bar', 'Baer', 'Bar Bär'])
+def test_labels_that_differ_in_an_accent_differ_in_each_picture(first):
+    """From a picture of two equal labels."""
+    images, matrix, node = np.zeros((2, 8, 8, 1)), np.eye(2, dtype=int), np.array([-1])
+    for draw in (
+        lambda labels: labelled_grid(images, labels),
+        lambda labels: confusion_picture(matrix, labels, ''),
+        lambda labels: tree_picture([''], labels, node, np.array([[0.0, 1.0]]), node),
+    ):
+        different, same = draw([first, 'Bär']), draw([first, first])
+        assert different.size != same.size or different.tobytes() != same.tobytes()
 
 
 def test_long_texts_go_on_in_the_next_line():

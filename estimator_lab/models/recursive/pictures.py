@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from estimator_lab.core.picture import LINE, SIZE, fitted
+from estimator_lab.core.picture import LINE, SIZE, fitted, spelled
 from estimator_lab.core.projector import write_projection
 from estimator_lab.core.summaries import picture_value, write_values
 from estimator_lab.tf1 import Tensor, tf
@@ -45,6 +45,7 @@ def tree_picture(
     Returns:
       An RGB picture of at most 4000 pixels a side; the rest is cut off.
     """
+    tokens, labels = spelled(tokens), spelled(labels)
     across, down = _layout(left)
     cell = int(np.clip(_LARGEST // (across.max() + 1), *_CELL))
     row = int(np.clip(_LARGEST // (down.max() + 1), *_ROW))
