@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,16 +16,22 @@ from estimator_lab.base.files import all_below
 from estimator_lab.base.outputs import why_refused
 from estimator_lab.base.progress import say_lines, warn
 
-_USAGE = """Reads programs for TensorFlow 1 and lists the names of TensorFlow that are missing under `run`.
+_USAGE = """Reads programs for TensorFlow 1 and lists the names that are missing under `run`.
 
   python -m estimator_lab.port train.py model.py
   python -m estimator_lab.port my_project
 
-Each line is FILE:LINE: what is missing, and what to use instead. For a folder, all programs below it are
-read. No program is run, so what fails only at run time is not found. The exit status is 1 if anything is
-missing."""
+Each line is FILE:LINE: what is missing, and what to use instead: names of TensorFlow, and those of Python,
+NumPy, SciPy and Pillow. For a folder, all programs below it are read. No program is run, so most of what
+fails only at run time is not found. The exit status is 1 if anything is missing."""
 _MOST_BYTES = 8 << 20  # far more than any program; a larger file is data
 _V1 = 'tensorflow.compat.v1'
+# Modules of others whose names `run` restores in part.
+_OTHERS = ('PIL', 'base64', 'collections', 'fractions', 'imp', 'inspect', 'numpy', 'scipy', 'time')
+_NO_TPU = (
+    'tf.contrib.cluster_resolver.TPUClusterResolver needs the name of a TPU. Without one, pass `local` '
+    '(usually --tpu=local or --tpu_name=local).'
+)
 
 
 def main(settings: NoSettings, line: CommandLine) -> int:
@@ -32,18 +39,18 @@ def main(settings: NoSettings, line: CommandLine) -> int:
     if not line.arguments:
         raise FlagError('PATH... is missing, see --help.')
     files = [file for argument in line.arguments for file in _files(Path(argument))]
-    found = []
+    found = 0
     for file in files:
         try:
-            found += [f'{file}:{number}: {text}' for number, text in missing(file)]
+            for number, text in missing(file):
+                found += 1
+                say_lines(f'{file}:{number}: {text}')
         except DataError as error:
             if str(file) in line.arguments:
                 raise
             warn(f'Skipped: {error}')
-    if found:
-        say_lines('\n'.join(found))
-    else:
-        say_lines(f'No name of TensorFlow is missing in {len(files)} file{"s"[: len(files) != 1]}.')
+    if not found:
+        say_lines(f'No name is missing in {len(files)} file{"s"[: len(files) != 1]}.')
     return int(bool(found))
 
 
@@ -58,7 +65,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def missing(file: Path) -> list[tuple[int, str]]:
-    """Returns (line, sentence) for each name of TensorFlow in a program that will be missing under `run`.
+    """Returns (line, sentence) for each name in a program that will be missing under `run`.
 
     A file that is not a program for this Python has one sentence, which says so.
 
@@ -85,40 +92,74 @@ def missing(file: Path) -> list[tuple[int, str]]:
 
 def _missing_in(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
     """Yields (line, name, sentence); a name that cannot be imported is not repeated where it is used."""
+    from estimator_lab.tf1.dropped import restore_dropped_names
     from estimator_lab.tf1.programs import path_below, style_of
     from estimator_lab.tf1.uses import uses
 
+    restore_dropped_names()
     importlib.import_module('estimator_lab.contrib')
     v1 = style_of(tree).v1
     reported: set[str] = set()
     for use in uses(tree):
         explicit, path = path_below(use, _V1), path_below(use, 'tensorflow')
-        if use.is_handled or not (explicit or path) or use.module in reported:
+        if use.is_handled or use.module in reported:
             continue
-        apis = [_V1] if explicit or v1 else ['tensorflow'] if v1 is False else ['tensorflow', _V1]
-        if path.partition('.')[0] in ('contrib', 'python', 'core', 'tools', 'compat'):
-            apis = ['tensorflow']
-        sentences = [_sentence(api, explicit or path) for api in apis]
+        if explicit or path:
+            apis = [_V1] if explicit or v1 else ['tensorflow'] if v1 is False else ['tensorflow', _V1]
+            if path.partition('.')[0] in ('contrib', 'python', 'core', 'tools', 'compat', 'examples'):
+                apis = ['tensorflow']
+            release = f'TensorFlow {sys.modules[_V1].__version__}'
+            sentences = [_sentence(sys.modules[api], explicit or path, 'tf', release) for api in apis]
+        else:
+            sentences = [_sentence_of_others(use.name)]
         if all(sentences):
             reported.add(use.name)
             yield use.line, use.name, sentences[-1]
+    for line in _unconditional_calls(tree, 'TPUClusterResolver'):
+        yield line, 'TPUClusterResolver', _NO_TPU
 
 
-def _sentence(api: str, path: str) -> str:
-    """Returns what to say of a path that is missing in an API; '' if it is there."""
+def _unconditional_calls(tree: ast.Module, name: str) -> Iterator[int]:
+    """Yields the lines of calls of `name`, or of an attribute of that name, outside of `if` and `try`."""
+    conditional = (node for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp | ast.Try))
+    # `if __name__ == '__main__'` is no condition.
+    below = {
+        id(inner)
+        for node in conditional
+        if '__name__' not in ast.unparse(getattr(node, 'test', node))
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and id(node) not in below:
+            function = node.func
+            if name == (
+                function.attr if isinstance(function, ast.Attribute) else getattr(function, 'id', '')
+            ):
+                yield node.lineno
+
+
+def _sentence_of_others(name: str) -> str:
+    """Returns what to say of a missing name of one of _OTHERS; '' if it is there, or the package is not."""
+    package, _, path = name.removesuffix('.*').partition('.')
+    if package not in _OTHERS or not path or importlib.util.find_spec(package) is None:
+        return ''
+    module = importlib.import_module(package)
+    version = getattr(module, '__version__', '')
+    return _sentence(module, path, package, f'{package} {version}' if version else 'this Python')
+
+
+def _sentence(holder: Any, path: str, root: str, release: str) -> str:
+    """Returns what to say of a path that is missing below a module; '' if it is there."""
     from estimator_lab.contrib.modules import StandIn
     from estimator_lab.contrib.table import sentence
 
-    holder: Any = sys.modules[api]
     names = path.split('.')
     for depth, name in enumerate(names, 1):
         so_far = '.'.join(names[:depth])
         try:
             holder = _attribute(holder, name)
-        except Exception as error:  # noqa: BLE001 - loading a part of TensorFlow can raise anything
-            if str(error).startswith('tf.'):
-                return str(error)
-            return f'tf.{so_far} is not in TensorFlow {sys.modules[_V1].__version__}.'
+        except Exception as error:  # noqa: BLE001 - loading a part of a package can raise anything
+            return str(error) if str(error).startswith('tf.') else f'{root}.{so_far} is not in {release}.'
         # Not isinstance, which asks the object: tf.flags.FLAGS may parse the command line to answer.
         if issubclass(type(holder), StandIn):
             return sentence(so_far.removeprefix('contrib.'))

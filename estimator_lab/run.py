@@ -26,8 +26,8 @@ _USAGE = """Runs a TensorFlow 1 program as it is, with tf.estimator, tf.contrib 
 
 Flags of this command precede PROGRAM; all that follows belongs to the program. Exit status and tracebacks are
 the program's own. Each of its modules that uses names of TensorFlow 1 gets TensorFlow 1 as `tensorflow`.
-Modules for TensorFlow 2 run as they are. Names that Python and NumPy have dropped since, such as
-inspect.getargspec and np.float, work too."""
+Modules for TensorFlow 2 run as they are. Names that Python, NumPy, SciPy and Pillow have dropped since work
+too, if programs of that time use them: inspect.getargspec, np.float, scipy.misc.imread, Image.ANTIALIAS."""
 # Files whose frames precede the program's.
 _STARTERS = (__file__, 'runpy.py', '<frozen runpy>', 'tf1/programs.py', 'ast.py')
 
@@ -113,12 +113,13 @@ def adapt_programs(forced: bool = False, main: str = '') -> Any:
     Returns:
       The import finder, a `tf1.programs.Programs`.
     """
-    from estimator_lab.tf1.dropped import restore_dropped_names
+    from estimator_lab.tf1.dropped import print_numbers_as_before, restore_dropped_names
     from estimator_lab.tf1.programs import Programs
     from estimator_lab.tf1.restore import offer
 
     offer(['contrib', 'examples'], functools.partial(importlib.import_module, 'estimator_lab.contrib'))
     restore_dropped_names()
+    print_numbers_as_before()
     programs = Programs(forced, main)
     sys.meta_path.insert(0, programs)
     return programs

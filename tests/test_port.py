@@ -76,7 +76,68 @@ def test_a_program_of_tensorflow_2_keeps_its_names(tmp_path, capsys):
 
 def test_programs_that_run_miss_nothing(capsys):
     assert invoke(port, str(ROOT / 'tests' / 'contrib' / 'programs')) == 0
-    assert capsys.readouterr().out.startswith('No name of TensorFlow is missing in ')
+    assert capsys.readouterr().out.startswith('No name is missing in ')
+
+
+OTHERS = """\
+import imp, inspect, collections, fractions, base64, time
+import numpy as np
+from scipy.misc import imread, no_such_reader
+from PIL import Image, ImageDraw
+from scipy.sparse.linalg.eigen.arpack import eigsh
+from tensorflow.examples.tutorials.mnist import input_data, mnist
+import tensorflow as tf
+from tensorflow.contrib import cluster_resolver
+Image.ANTIALIAS, imread, input_data.read_data_sets, np.asscalar, inspect.formatargspec, collections.Mapping
+np.set_string_function, time.no_such_clock, Image.no_such_filter
+try:
+    np.no_such_name
+except AttributeError:
+    pass
+
+
+def main(_):
+    cluster = cluster_resolver.TPUClusterResolver(tf.flags.FLAGS.tpu)
+    tf.contrib.data.TextLineDataset('a').map(str, num_threads=2)
+    if tf.flags.FLAGS.use_tpu:
+        tf.contrib.cluster_resolver.TPUClusterResolver(tf.flags.FLAGS.tpu)
+
+
+if __name__ == '__main__':
+    cluster_resolver.TPUClusterResolver()
+"""
+
+
+def test_names_of_other_packages_and_what_fails_at_run_time(tmp_path, capsys):
+    for package in ('scipy', 'PIL'):
+        pytest.importorskip(package)
+    (tmp_path / 'others.py').write_text(OTHERS)
+    found = found_in(capsys, tmp_path)
+    assert [line for line, _ in found] == [3, 6, 10, 10, 10, 18, 25]
+    texts = [text for _, text in found]
+    assert texts[0].startswith('scipy.misc.no_such_reader is not in scipy ')
+    assert texts[1] == (
+        'tf.examples.tutorials.mnist.mnist ended with TensorFlow 1: only '
+        'tensorflow.examples.tutorials.mnist.input_data is supported.'
+    )
+    assert {text.partition(' ')[0] for text in texts[2:5]} == {
+        *('numpy.set_string_function', 'time.no_such_clock', 'PIL.Image.no_such_filter')
+    }
+    assert all('--tpu=local' in text for text in texts[5:])
+
+
+def test_lines_are_printed_as_they_are_found(tmp_path, capsys, monkeypatch):
+    for name in ('a', 'b'):
+        (tmp_path / f'{name}.py').write_text('import tensorflow as tf\ntf.no_such_name\n')
+    read, printed = port.missing, []
+
+    def missing(file):
+        printed.append(capsys.readouterr().out)
+        return read(file)
+
+    monkeypatch.setattr(port, 'missing', missing)
+    assert invoke(port, str(tmp_path)) == 1
+    assert [text.count('\n') for text in printed] == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def _example(fullname: str) -> Loader:
         return Forwarder(['estimator_lab.contrib.datasets'])
     if f'{_INPUT_DATA}.'.startswith(f'{fullname}.'):
         return Forwarder([])  # a package that leads to it
-    raise ImportError(f'{fullname} ended with TensorFlow 1: only {_INPUT_DATA} is supported.', name=fullname)
+    path = fullname.replace('tensorflow', 'tf', 1)
+    raise ImportError(f'{path} ended with TensorFlow 1: only {_INPUT_DATA} is supported.', name=fullname)
 
 
 def _forwarded(path: str) -> str:

@@ -1,14 +1,24 @@
-"""Names that Python and NumPy have dropped since TensorFlow 1, for programs that `run` runs."""
+"""What Python, NumPy, SciPy and Pillow have dropped since TensorFlow 1, for programs that `run` runs.
 
+A name or module that still exists keeps its meaning, and SciPy and Pillow are imported only by the program.
+"""
+
+import base64
 import collections
 import collections.abc
+import fractions
 import inspect
+import math
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from importlib.abc import Loader
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from estimator_lab.tf1.finder import FINDER, Forwarder, look_up
 
 
 class ArgSpec(NamedTuple):
@@ -25,29 +35,114 @@ def getargspec(function: Callable[..., Any]) -> ArgSpec:
     return ArgSpec(*inspect.getfullargspec(function)[:4])
 
 
+def formatargspec(
+    args: Sequence[str],
+    varargs: str | None = None,
+    varkw: str | None = None,
+    defaults: Sequence[Any] | None = None,
+    kwonlyargs: Sequence[str] = (),
+    kwonlydefaults: Mapping[str, Any] | None = None,
+    *unused: Any,
+) -> str:
+    """Returns the text of parameters, such as '(a, b=1, *more)', as Python's function did up to 3.10."""
+    given = dict(zip(reversed(args), reversed(defaults or ()), strict=False)) | dict(kwonlydefaults or {})
+    by_place, by_name = (
+        [f'{name}={given[name]!r}' if name in given else name for name in names]
+        for names in (args, kwonlyargs)
+    )
+    star = [f'*{varargs}'] if varargs else ['*'] if kwonlyargs else []
+    return f'({", ".join([*by_place, *star, *by_name, *([f"**{varkw}"] if varkw else [])])})'
+
+
+class _Cast(dict[Any, Any]):
+    """`np.cast[dtype](values)`."""
+
+    def __missing__(self, dtype: Any) -> Callable[[Any], np.ndarray]:
+        return lambda values: np.asarray(values).astype(dtype)
+
+
+def find_common_type(array_types: Sequence[Any], scalar_types: Sequence[Any]) -> np.dtype | None:
+    """Returns the type of operations on arrays and scalars, as NumPy did before 2.0."""
+    arrays, scalars = (
+        np.result_type(*types) if len(types) else None for types in (array_types, scalar_types)
+    )
+    if arrays is None or scalars is None:
+        return scalars if arrays is None else arrays
+    kinds = 'buifcSUVOMm'
+    wider = kinds.index(scalars.kind) > kinds.index(arrays.kind)
+    return np.promote_types(arrays, scalars) if wider else arrays
+
+
 _PYTHONS_TYPES = {kind.__name__: kind for kind in (bool, complex, float, int, object, str)}
-_SCALARS = {'float_': np.float64, 'complex_': np.complex128, 'string_': np.bytes_, 'unicode_': np.str_}
+_SCALARS = {
+    **{'float_': np.float64, 'complex_': np.complex128, 'string_': np.bytes_, 'unicode_': np.str_},
+    **{'singlecomplex': np.complex64, 'cfloat': np.complex128, 'longfloat': np.longdouble},
+    **{'bool8': np.bool_, 'int0': np.intp, 'uint0': np.uintp, 'object0': np.object_},
+}
 DROPPED: Mapping[ModuleType, Mapping[str, Any]] = {
+    base64: {'encodestring': base64.encodebytes, 'decodestring': base64.decodebytes},
     collections: {name: getattr(collections.abc, name) for name in collections.abc.__all__},
-    inspect: {'getargspec': getargspec},
+    fractions: {'gcd': math.gcd},
+    inspect: {'getargspec': getargspec, 'formatargspec': formatargspec},
     time: {'clock': time.perf_counter},
     np: {
         **_PYTHONS_TYPES,
         **_SCALARS,
-        **{'long': int, 'unicode': str, 'NaN': np.nan, 'Inf': np.inf, 'product': np.prod},
+        **{'long': int, 'unicode': str, 'NaN': np.nan, 'NAN': np.nan},
+        **{'Inf': np.inf, 'infty': np.inf, 'Infinity': np.inf, 'PINF': np.inf, 'NINF': -np.inf},
+        **{'product': np.prod, 'cumproduct': np.cumprod, 'alltrue': np.all, 'sometrue': np.any},
+        **{'round_': np.round, 'mat': np.asmatrix, 'row_stack': np.vstack, 'cast': _Cast()},
+        'asscalar': lambda array: array.item(),
+        'msort': lambda array: np.sort(array, axis=0),
+        'in1d': lambda ar1, ar2, *args, **more: np.isin(np.ravel(ar1), ar2, *args, **more),
+        'trapz': getattr(np, 'trapezoid', None),
+        'find_common_type': find_common_type,
     },
 }
 """{module: {name: what it meant}}."""
+_MODULES = {
+    'imp': 'estimator_lab.tf1.imp_module',
+    'scipy.misc': 'estimator_lab.tf1.scipy_misc',
+    'scipy.sparse.linalg.eigen': 'scipy.sparse.linalg',
+    'scipy.sparse.linalg.eigen.arpack': 'scipy.sparse.linalg',
+}
+"""{module that may be missing: the module with its names}."""
+_OLD_FILTERS = {'ANTIALIAS': 'LANCZOS', 'LINEAR': 'BILINEAR', 'CUBIC': 'BICUBIC'}
 
 
 def restore_dropped_names() -> None:
-    """Adds the names that these modules lack; one that still exists keeps its meaning.
-
-    NumPy 2 then also prints its numbers as NumPy 1 did: `1.5`, not `np.float64(1.5)`.
-    """
+    """Adds what is missing, in the whole process."""
     for module, names in DROPPED.items():
         for name, meaning in names.items():
             if name not in vars(module):
                 setattr(module, name, meaning)
+    for name in _MODULES:
+        FINDER.supply(name, _loader_of)
+    FINDER.answer('scipy.misc', lambda name: look_up(_MODULES['scipy.misc'], name))
+    FINDER.hook('scipy.sparse.linalg.eigen', after=lambda module: vars(module).setdefault('__path__', []))
+    FINDER.hook('PIL.Image', after=restore_pillow)
+
+
+def print_numbers_as_before() -> None:
+    """Makes NumPy 2 print its numbers as NumPy 1 did: `1.5`, not `np.float64(1.5)`."""
     if int(np.__version__.partition('.')[0]) >= 2:
         np.set_printoptions(legacy='1.25')
+
+
+def _loader_of(fullname: str) -> Loader | None:
+    return Forwarder([_MODULES[fullname]]) if fullname in _MODULES else None
+
+
+def restore_pillow(module: Any) -> None:
+    """Adds the constants that Pillow 10 dropped, and `Image.getdata`, deprecated since 12.1."""
+    for old, new in _OLD_FILTERS.items():
+        if not hasattr(module, old):
+            setattr(module, old, getattr(module.Resampling, new))
+    if not hasattr(module.Image, 'getdata'):
+        module.Image.getdata = _getdata
+    warnings.filterwarnings('ignore', r'.*getdata is deprecated', DeprecationWarning)
+
+
+def _getdata(self: Any, band: int | None = None) -> Any:
+    """Returns the pixels of all bands, or of one."""
+    return (self if band is None else self.getchannel(band)).get_flattened_data()

@@ -166,7 +166,7 @@ def test_the_tutorial_reads_local_files(tmp_path, monkeypatch, run_forked):
     assert done.stdout.splitlines() == [
         '(5, 4) (6, 10)',
         'True',
-        'tensorflow.examples.tutorials.mnist.mnist ended with TensorFlow 1: only '
+        'tf.examples.tutorials.mnist.mnist ended with TensorFlow 1: only '
         'tensorflow.examples.tutorials.mnist.input_data is supported.',
     ], done.stderr
 

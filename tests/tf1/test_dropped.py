@@ -1,10 +1,15 @@
-"""Names that Python and NumPy have dropped."""
+"""Names and modules that Python, NumPy, SciPy and Pillow have dropped."""
+
+import types
 
 import pytest
 
+from estimator_lab.tf1.dropped import restore_pillow
+
 PROGRAM = """
-from estimator_lab.tf1.dropped import restore_dropped_names
+from estimator_lab.tf1.dropped import print_numbers_as_before, restore_dropped_names
 restore_dropped_names()
+print_numbers_as_before()
 import collections, collections.abc, inspect, time
 from collections import OrderedDict, Mapping
 import numpy as np
@@ -16,6 +21,26 @@ assert Mapping is collections.abc.Mapping and OrderedDict is collections.Ordered
 assert time.clock() > 0 and np.object is object and np.float is float and np.float_ is np.float64
 assert np.array([1], np.int).dtype.kind == 'i' and np.isnan(np.NaN)
 assert np.bool_ is not bool
+assert inspect.formatargspec(*spec) == '(a, b=1, *more)'
+def many(a, b=1, *c, d, e=2, **k): pass
+def bare(*, a): pass
+texts = [inspect.formatargspec(*inspect.getfullargspec(each)) for each in (many, bare)]
+assert texts == ['(a, b=1, *c, d, e=2, **k)', '(*, a)']
+import base64, fractions
+assert fractions.gcd(12, 18) == 6 and base64.decodestring(base64.encodestring(b'x')) == b'x'
+assert np.asscalar(np.array([4])) == 4 and np.round_(1.26, 1) == 1.3
+assert np.mat('1 2; 3 4').shape == (2, 2) and np.cast['int8']([1.7, -2.2]).tolist() == [1, -2]
+assert np.msort(np.array([[3, 1], [2, 5]])).tolist() == [[2, 1], [3, 5]]
+assert np.alltrue([1, 1]) and np.NINF == -np.infty and np.in1d([[1, 2]], [2]).tolist() == [False, True]
+# The figures are those of NumPy 1.18.
+cases = {
+    'float32': [['f4'], ['i8', 'f8']], 'complex128': [['f4', 'f4', 'i4'], ['c8']],
+    'float64': [['i4'], ['f4']], 'int64': [['u1'], ['i8']],
+}
+for name, types in cases.items():
+    assert np.find_common_type(*types) == name, types
+assert np.find_common_type([], ['i4', 'c8', 'f4']) == 'complex128'
+assert np.find_common_type(['f4'], []) == 'float32'
 print([np.float64(1.5)])
 """
 
@@ -24,3 +49,62 @@ print([np.float64(1.5)])
 def test_names_that_python_and_numpy_have_dropped(run_forked, twice):
     done = run_forked('-c', PROGRAM * (1 + twice))
     assert done.stdout == '[1.5]\n' * (1 + twice), done.stderr
+
+
+MODULES = """
+import sys
+from estimator_lab.tf1.dropped import restore_dropped_names
+before = {*sys.modules}
+restore_dropped_names()
+assert {*sys.modules} == before  # neither Pillow nor SciPy
+import imp
+from PIL import Image
+assert Image.ANTIALIAS == Image.LANCZOS and Image.LINEAR == Image.BILINEAR and Image.CUBIC == Image.BICUBIC
+assert list(Image.new('L', (2, 1)).getdata()) == [0, 0]
+with open('beside.py', 'w') as file:
+    file.write('x = 7')
+assert imp.load_source('other', 'beside.py').x == 7 and sys.modules['other'].x == 7
+assert imp.load_module('third', *imp.find_module('beside', ['.'])).x == 7
+assert imp.reload(sys) is sys and imp.new_module('m').__name__ == 'm'
+try:
+    imp.find_module('no_such_module')
+except ImportError as error:
+    assert "No module named 'no_such_module'" in str(error)
+"""
+
+
+def test_modules_that_are_gone(run_forked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run_forked('-c', MODULES)
+    assert done.returncode == 0 and 'getdata' not in done.stderr, done.stderr
+
+
+def test_modules_of_scipy(run_forked):
+    pytest.importorskip('scipy')
+    code = """
+from estimator_lab.tf1.dropped import restore_dropped_names
+restore_dropped_names()
+from scipy.sparse.linalg.eigen.arpack import eigsh, ArpackNoConvergence
+from scipy.sparse.linalg import eigsh as today
+import scipy.misc
+from scipy.misc import imread, imresize, imsave
+assert eigsh is today and scipy.misc.imread is imread and not hasattr(scipy.misc, 'no_such_name')
+"""
+    done = run_forked('-c', code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_a_pillow_without_getdata_gets():
+    class Image:
+        def getchannel(self, band):
+            return self if band == 1 else None
+
+        def get_flattened_data(self):
+            return (3, 4)
+
+    pillow = types.SimpleNamespace(
+        Image=Image, ANTIALIAS=9, Resampling=types.SimpleNamespace(BILINEAR=2, BICUBIC=3)
+    )
+    restore_pillow(pillow)
+    assert (pillow.ANTIALIAS, pillow.LINEAR, pillow.CUBIC) == (9, 2, 3)
+    assert Image().getdata() == Image().getdata(1) == (3, 4)
