@@ -11,6 +11,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.interrupts import interrupted_status
 from estimator_lab.base.progress import say as _say
 from estimator_lab.base.progress import say_lines
+from estimator_lab.base.settings import settings_that_are
 from estimator_lab.base.urls import hide_secrets
 from estimator_lab.data.sources import expand
 from estimator_lab.models.registry import MODELS, find_model
@@ -31,10 +32,6 @@ An image's label is its parent folder: train/n000001/0001_01.jpg has the label n
 Models:
 """ + '\n'.join(f'  {name:<12} {entry.summary}' for name, entry in MODELS.items())
 _LENGTH = ('epochs', 'max_steps')
-_OF_ONE_RUN = (
-    *('split', 'labels', 'vocabulary', 'model_dir', 'warm_start', 'resume_changed'),
-    *('save_checkpoints_steps', 'eval_steps'),
-)
 
 
 def main(settings: Settings, line: command.CommandLine) -> int:
@@ -164,7 +161,7 @@ def _next_command(line: command.CommandLine) -> str:
     if 'data' in line.given:
         return _command(line, _LENGTH, '--max_steps=...')
     own = ('--data=TRAIN.tar', '--eval_data=TEST.tar', '--model_dir=runs/mine')
-    return _command(line, (*_LENGTH, *_OF_ONE_RUN), *own)
+    return _command(line, settings_that_are(Settings, 'of_one_run'), *own)
 
 
 def _command(line: command.CommandLine, left_out: Sequence[str] = (), *more: str) -> str:

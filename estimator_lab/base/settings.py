@@ -46,6 +46,9 @@ class Setting:
       pattern: regular expression that a text must match as a whole; '' for any.
       structural: whether it decides which variables a checkpoint holds, or their shapes.
       used_if: returns whether it has an effect, given all settings; None for always.
+      recorded: whether a run records its value, to compare it with those of other starts and runs.
+      of_order: whether it decides which examples a step sees.
+      of_one_run: whether it suits one run only, so that the command suggested for the next one lacks it.
     """
 
     default: Any
@@ -59,6 +62,9 @@ class Setting:
     pattern: str = ''
     structural: bool = False
     used_if: Callable[[Any], bool] | None = None
+    recorded: bool = False
+    of_order: bool = False
+    of_one_run: bool = False
 
     def problem(self, value: Any) -> str:
         """Returns what is wrong with a value of the right type: 'must be 1 or more'; '' if it is allowed."""
@@ -149,6 +155,11 @@ def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
     return settings_class(
         **{name: _checked(name, v, kinds[name], declared[name]) for name, v in values.items()}
     )
+
+
+def settings_that_are(settings_class: type, attribute: str) -> list[str]:
+    """Returns the names of the settings with an attribute of `Setting`, such as 'recorded', set to True."""
+    return [name for name, setting in settings_of(settings_class).items() if getattr(setting, attribute)]
 
 
 def structural_settings(settings_class: type) -> dict[str, Any]:

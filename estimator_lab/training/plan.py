@@ -7,7 +7,7 @@ from typing import Any
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.progress import doing
-from estimator_lab.base.settings import settings_in_use
+from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.params import parse_hparams, resolve
@@ -36,9 +36,6 @@ from estimator_lab.training.settings import Settings
 from estimator_lab.training.stages import Stage, Stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
-_COMPARED = (
-    *('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'freeze', 'seed'),
-)
 _BACKBONE = 'backbone'  # all layers before the last
 _CACHE_MEGABYTES = 256  # of decoded images
 
@@ -85,7 +82,8 @@ class Plan:
     @property
     def choices(self) -> dict[str, Any]:
         """What the user chose and has an effect, by name, for comparison with other runs."""
-        chosen = {name: getattr(self.settings, name) for name in _COMPARED}
+        names = (*settings_that_are(Settings, 'recorded'), 'batch_size')
+        chosen = {name: getattr(self.settings, name) for name in names}
         return {**chosen, **settings_in_use(self.params), 'steps': self.max_steps}
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import FlagError
+from estimator_lab.base.settings import settings_that_are
 from estimator_lab.data.archives import Identity
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.cluster import Cluster
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
 
-_SETTINGS = ('seed', 'split', 'augment', 'decode', 'precision', 'deterministic')
-_OF_THE_ORDER = ('seed', 'split', 'shuffling')
+_RECORDED = settings_that_are(Settings, 'recorded')
+_OF_THE_ORDER = [*settings_that_are(Settings, 'of_order'), 'shuffling']
 _CLAUSES = {
     'workers': 'workers were {}, are {}',
     'batch_size': 'examples in a step were {}, are {}',
@@ -65,7 +66,7 @@ def record_of(settings: Settings, inputs: Inputs, cluster: Cluster, step: int) -
         'workers': cluster.workers,
         'labels': inputs.train.kind.labels.fingerprint if inputs.train.kind.labels else '',
         'shuffling': _shuffling(settings.shuffle_buffer, inputs.train.has_random_access),
-        **{name: _recorded(getattr(settings, name)) for name in _SETTINGS},
+        **{name: _recorded(getattr(settings, name)) for name in _RECORDED},
     }
     evaluation = inputs.evaluation.identities if settings.eval_data else ()
     return InputRecord(inputs.train.identities, evaluation, recorded, step, step)

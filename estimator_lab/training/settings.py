@@ -22,7 +22,7 @@ class Settings:
     `model_dir` must be given; for the command its default is runs/MODEL.
     """
 
-    model: str = _model('cnn', 'which model')
+    model: str = _model('cnn', 'which model', recorded=True)
     hparams: str = _model('', "the model's hyper-parameters, name=value,...; 'help' lists them")
 
     data: Sequence[str] = _data(
@@ -31,64 +31,97 @@ class Settings:
     eval_data: Sequence[str] | None = _data(
         None, 'archives or folders to evaluate on; none: the training data'
     )
-    split: str = _data('', 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
+    split: str = _data(
+        '',
+        'TRAIN,EVAL: shares of the images in --data to train and to evaluate on',
+        recorded=True,
+        of_order=True,
+        of_one_run=True,
+    )
     pretrain_data: Sequence[str] | None = _data(
         None, 'archives or folders to pre-train on, labels not needed; none: --data'
     )
     labels: Path | None = _data(
-        None, 'table of a name and a label per line; default: folders of images, or .cls files next to them'
+        None,
+        'table of a name and a label per line; default: folders of images, or .cls files next to them',
+        of_one_run=True,
     )
-    vocabulary: Path | None = _data(None, 'file of one label per line; default: the labels in --data, sorted')
+    vocabulary: Path | None = _data(
+        None, 'file of one label per line; default: the labels in --data, sorted', of_one_run=True
+    )
     tokens: Path | None = _data(None, 'for trees: file of one token per line; default: the tokens in --data')
     shuffle_buffer: int = _data(10_000, 'encoded images held to shuffle a stream; 1: stored order', lower=1)
     max_bad_fraction: float = _data(0.01, 'share of images that may fail to decode', lower=0, upper=1)
     use_damaged: bool = _data(False, 'use a damaged archive up to the damage, with a warning')
 
-    image_size: int = _image(128, 'side in pixels to which images are scaled', lower=1, upper=8000)
-    channels: int = _image(1, '1 for grey, 3 for colour', choices=(1, 3))
+    image_size: int = _image(
+        128, 'side in pixels to which images are scaled', lower=1, upper=8000, recorded=True
+    )
+    channels: int = _image(1, '1 for grey, 3 for colour', choices=(1, 3), recorded=True)
     decode: str = _image(
-        'exact', 'fast: JPEGs in a third of the time, nearly the same', choices=('exact', 'fast')
+        'exact',
+        'fast: JPEGs in a third of the time, nearly the same',
+        choices=('exact', 'fast'),
+        recorded=True,
     )
     augment: str = _image(
-        '',
-        'random changes in training, such as mirror,crop=0.5; docs/archives.md lists all',
+        '', 'random changes in training, such as mirror,crop=0.5; docs/archives.md lists all', recorded=True
     )
 
-    model_dir: Path = _training(None, 'checkpoints and TensorBoard files; default runs/MODEL')
+    model_dir: Path = _training(
+        None, 'checkpoints and TensorBoard files; default runs/MODEL', of_one_run=True
+    )
     batch_size: int = _training(32, 'examples in a step of one worker', lower=1, upper=10_000_000)
-    max_steps: int | None = _training(None, 'train up to this global step', lower=1, upper=MOST_STEPS)
+    max_steps: int | None = _training(
+        None, 'train up to this global step', lower=1, upper=MOST_STEPS, of_one_run=True
+    )
     epochs: float | None = _training(
         None,
         'or for this many passes over the data (default 10; some models more of small data)',
         lower=0,
+        of_one_run=True,
     )
     eval_steps: int | None = _training(
-        None, 'batches in an evaluation; default all, but 20,000 training images', lower=1
+        None, 'batches in an evaluation; default all, but 20,000 training images', lower=1, of_one_run=True
     )
     early_stopping: int | None = _training(
         None, 'end after this many evaluations without a better one', lower=1
     )
-    warm_start: Path | None = _training(None, 'start from the weights of this model_dir; labels may differ')
+    warm_start: Path | None = _training(
+        None, 'start from the weights of this model_dir; labels may differ', of_one_run=True
+    )
     freeze: str = _training(
-        '', "keep the weights of the layers up to this one; 'backbone': of all but the last"
+        '', "keep the weights of the layers up to this one; 'backbone': of all but the last", recorded=True
     )
     resume_changed: bool = _training(
-        False, 'go on although settings that decide the order of images or the weights have changed'
+        False,
+        'go on although settings that decide the order of images or the weights have changed',
+        of_one_run=True,
     )
     precision: str = _training(
         'float32',
         'float16 is faster on GPUs, bfloat16 on processors that support it',
         choices=('float32', 'float16', 'bfloat16'),
+        recorded=True,
     )
     distribution: str = _training(
         'none',
         'on all GPUs here, or as TF_CONFIG says',
         choices=('none', 'mirrored', 'multi_worker', 'parameter_server'),
     )
-    seed: int = _training(1, 'order of examples, initial weights, dropout', lower=-(2**31), upper=2**31 - 1)
-    deterministic: bool = _training(False, 'the same weights bit for bit in each run')
+    seed: int = _training(
+        1,
+        'order of examples, initial weights, dropout',
+        lower=-(2**31),
+        upper=2**31 - 1,
+        recorded=True,
+        of_order=True,
+    )
+    deterministic: bool = _training(False, 'the same weights bit for bit in each run', recorded=True)
 
-    save_checkpoints_steps: int | None = _output(None, 'steps between evaluated checkpoints', lower=1)
+    save_checkpoints_steps: int | None = _output(
+        None, 'steps between evaluated checkpoints', lower=1, of_one_run=True
+    )
     keep_checkpoints: int = _output(2, 'how many of the newest checkpoints to keep', lower=1)
     save_summary_steps: int = _output(50, 'steps between TensorBoard summaries', lower=1)
     export: Sequence[str] = _output((), 'best,latest,final: SavedModels to write during training')
