@@ -118,6 +118,8 @@ def fit(
     say = say or (lambda line: None)
     chosen = with_built_in_faces(chosen, say)
     result = train(make_plan(chosen, say))
+    if result.judgement:
+        say(result.judgement)
     if result.signal not in (0, signal.SIGINT):
         signal.raise_signal(result.signal)
     return open_run(chosen.model_dir, result)

@@ -15,6 +15,7 @@ from estimator_lab.base.settings import settings_that_are
 from estimator_lab.base.urls import hide_secrets
 from estimator_lab.data.sources import expand
 from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.training.checks import check_settings
 from estimator_lab.training.settings import Settings, with_built_in_faces
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def main(settings: Settings, line: command.CommandLine) -> int:
     """Runs the command; returns its exit status."""
     for name in ('data', 'eval_data'):  # before TensorFlow is loaded, which takes seconds
         _check_files(name, getattr(settings, name) or ())
+    settings = dataclasses.replace(settings, model_dir=settings.model_dir or Path('runs', settings.model))
+    check_settings(settings)
     model = find_model(settings.model)
     if settings.hparams == 'help':
         from estimator_lab.core.params import describe_hparams
@@ -45,7 +48,6 @@ def main(settings: Settings, line: command.CommandLine) -> int:
         say_lines(f'Hyper-parameters of {settings.model}:\n{describe_hparams(model.params)}')
         return 0
     settings = with_built_in_faces(settings, _say)
-    settings = dataclasses.replace(settings, model_dir=settings.model_dir or Path('runs', settings.model))
 
     from estimator_lab.training.plan import make_plan
 
@@ -108,7 +110,9 @@ def _announce(plan: 'Plan') -> None:
 
 def _size(archives: 'Archives') -> str:
     noun = archives.kind.noun
-    return f'a stream of {noun}' if archives.total is None else f'{archives.total:,} {noun}'
+    if archives.total is None:
+        return f'a stream of {noun}'
+    return f'{archives.total:,} {archives.kind.name if archives.total == 1 else noun}'
 
 
 def _shuffling(archives: 'Archives', buffer: int) -> str:
@@ -135,16 +139,14 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
     if result.step < result.max_steps and not result.stopped_early:
         _say(f'The data ended at step {result.step} of {result.max_steps}.')
     if result.metrics:
-        from estimator_lab.runs.metrics_text import images_text, judgement, primary_metric_text, worth_showing
+        from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
 
         kind = f'{"unseen" if result.on_unseen else "training"} {noun}'
         on = images_text(result.metrics, result.evaluated_on, kind)
         shown = [f'{name:<24} {value:.4f}' for name, value in worth_showing(result.metrics)]
         step = int(result.metrics['global_step'])
         metric = primary_metric_text(plan.task, result.metrics, on, step)
-        pretrained = result.pretrained if plan.model.stack else {}
-        verdict = judgement(result.metrics, pretrained, plan.params, plan.inputs.train.total)
-        say_lines('\n'.join(['', *shown, '', metric, *filter(None, [verdict])]))
+        say_lines('\n'.join(['', *shown, '', metric, *filter(None, [result.judgement])]))
     else:
         _say(
             f'Trained          {result.step} steps, evaluated by the evaluator of TF_CONFIG, if there is one'

@@ -13,6 +13,7 @@ _NOT_SHOWN = ('global_step', keys.TOTAL_EXAMPLES, keys.MAJORITY_SHARE, keys.MEAN
 _ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
 _FEW_STEPS = 200
 _GREY = 'for images without black and white try --hparams=visible_units=gaussian'
+_MOSTLY = 0.9  # share of a layer's units
 _ALIKE = 0.1  # spread of samples, as a share of that of the images
 
 
@@ -64,7 +65,7 @@ def judgement(
     Examples:
         >>> judgement({'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 5000})
         'The accuracy is no better than always predicting the most frequent label (0.100): the learning rate \
-is probably unsuitable; try --hparams=learning_rate=..., which examples/learning_rate.py finds.'
+is probably unsuitable; try another --hparams=learning_rate=...'
 
     Args:
       metrics: of an evaluation, by name, with 'global_step'.
@@ -72,15 +73,15 @@ is probably unsuitable; try --hparams=learning_rate=..., which examples/learning
       params: the model's parameters.
       examples: number of training examples; None if unknown.
     """
-    rate = (
-        'the learning rate is probably unsuitable; try --hparams=learning_rate=..., which '
-        'examples/learning_rate.py finds.'
-    )
+    dead = _dead_layer(metrics)
+    rate = 'the learning rate is probably unsuitable; try another --hparams=learning_rate=...'
     is_binary = getattr(params, 'visible_units', '') == BERNOULLI
-    if metrics['global_step'] < _FEW_STEPS:
+    if dead or _has_diverged(metrics, params):
+        rate = 'training has diverged; try a much smaller --hparams=learning_rate=...'
+    elif metrics['global_step'] < _FEW_STEPS:
         rate = 'it has taken few steps only; try more --epochs.'
     elif is_binary and keys.RECONSTRUCTION_ERROR in metrics:
-        rate = f'{_GREY}, else another learning_rate, which examples/learning_rate.py finds.'
+        rate = f'{_GREY}, else another --hparams=learning_rate=...'
     majority = metrics.get(keys.MAJORITY_SHARE, 0.0)
     # Two standard errors: guesses are also better than that by chance.
     margin = 2 * math.sqrt(majority * (1 - majority) / max(metrics.get(keys.TOTAL_EXAMPLES, 1), 1))
@@ -101,7 +102,26 @@ is probably unsuitable; try --hparams=learning_rate=..., which examples/learning
         )
     if keys.FLOATS_PER_IMAGE in metrics and examples and params.kind == 'dense':
         return _few_images(params, examples)
+    if dead:
+        name, share = dead
+        return (
+            f'{share:.0%} of the units of layer {name} are 0 for all images, so that they learn nothing: try '
+            'a smaller --hparams=learning_rate=...'
+        )
     return ''
+
+
+def _dead_layer(metrics: Mapping[str, float]) -> tuple[str, float] | None:
+    """Returns the layer with the largest share of dead units, and that; None if no layer is mostly dead."""
+    shares = {name: value for name, value in metrics.items() if name.startswith(f'{keys.DEAD_UNITS}/')}
+    name = max(shares, key=shares.__getitem__, default='')
+    return (name.partition('/')[2], shares[name]) if name and shares[name] > _MOSTLY else None
+
+
+def _has_diverged(metrics: Mapping[str, float], params: Any) -> bool:
+    """Whether a classifier's loss is far above that of guessing, the logarithm of the number of classes."""
+    guessing = math.log(max(len(getattr(params, 'vocabulary', ())), 1))
+    return keys.ACCURACY in metrics and metrics.get('loss', 0.0) > 2 * guessing > 0
 
 
 def _few_images(params: Any, images: int) -> str:

@@ -7,7 +7,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import FlagError
 from estimator_lab.base.files import in_subfolders, listed
 from estimator_lab.core.model import EVALUATION, Task
 from estimator_lab.data.archives import Say
@@ -16,8 +15,9 @@ from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.runs.metrics_text import images_text, numbers_in, worth_showing
 from estimator_lab.runs.record import link_model
 from estimator_lab.tf1 import tf
+from estimator_lab.training.checks import EXPORTS
 
-_BEST, _LATEST, _FINAL = _EXPORTS = ('best', 'latest', 'final')
+_BEST, _LATEST, _FINAL = EXPORTS
 
 
 class Evaluations(tf.estimator.Exporter):
@@ -86,13 +86,6 @@ class Evaluations(tf.estimator.Exporter):
 
     def _warn(self, path: Path, what: str) -> None:
         self._say(f'Warning: {str(path)!r} {what}: only the evaluations that can be read count.')
-
-
-def check_exports(names: Sequence[str]) -> None:
-    """Raises FlagError for an unknown name in --export."""
-    for name in names:
-        if name not in _EXPORTS:
-            raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(_EXPORTS)}.')
 
 
 def make_exporters(names: Sequence[str], receiver: Callable[[], Any], evaluations: Evaluations) -> list[Any]:

@@ -10,9 +10,9 @@ from estimator_lab.data.archives import Archives, Identity, Say, open_archives
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import KINDS, kind_in
 from estimator_lab.data.labels import Vocabulary, read_label_table, read_vocabulary
-from estimator_lab.data.order import EVERYTHING, Part
 from estimator_lab.data.sources import expand
 from estimator_lab.models.registry import MODELS
+from estimator_lab.training.checks import parse_split
 from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
@@ -84,9 +84,7 @@ def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequen
       FlagError: for settings that exclude each other.
       DataError: for data that can't be read or trained on.
     """
-    if settings.split and settings.eval_data:
-        raise FlagError('--split divides --data in two; give it without --eval_data.')
-    train_part, eval_part = _parse_split(settings.split)
+    train_part, eval_part = parse_split(settings.split)
     labelled = kind.with_labels(read_label_table(settings.labels)) if settings.labels else kind
     given = _open(settings.data, settings, labelled, say)
     if settings.eval_data:
@@ -203,24 +201,6 @@ def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> Non
             f'{", ".join(inputs.train.paths)} holds too few examples, {total}: --model={settings.model} with '
             f'these --hparams learns from {smallest_batch} or more.'
         )
-
-
-def _parse_split(text: str) -> tuple[Part, Part]:
-    """Parses 'TRAIN,EVAL' or 'TRAIN'; '' trains and evaluates on everything."""
-    if not text:
-        return EVERYTHING, EVERYTHING
-    try:
-        shares = [float(part) for part in text.split(',')]
-    except ValueError:
-        shares = []
-    if len(shares) == 1:
-        shares.append(1 - shares[0])
-    if len(shares) != 2 or not all(share > 0 for share in shares) or sum(shares) > 1 + 1e-9:
-        raise FlagError(
-            f'--split={text} is not understood: give the shares of images to train and to evaluate on, '
-            'such as 0.9,0.1, each above 0, together at most 1.'
-        )
-    return Part(0.0, shares[0]), Part(1 - shares[1], 1.0)
 
 
 def _vocabulary(

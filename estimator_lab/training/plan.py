@@ -12,7 +12,6 @@ from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.data.archives import Say, distinct_examples
-from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import find_model
@@ -22,8 +21,8 @@ from estimator_lab.runs.precision import FLOAT16, FLOAT32, check_precision
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
+from estimator_lab.training.checks import check_settings
 from estimator_lab.training.cluster import Cluster, read_cluster
-from estimator_lab.training.evaluations import check_exports
 from estimator_lab.training.inputs import (
     Inputs,
     balanced_weights,
@@ -96,11 +95,13 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     """
     prepare_process()
     doing('opening the data')
+    check_settings(settings)
+    check_precision(settings.precision)
     cluster = read_cluster(settings.distribution)
     model = find_model(settings.model)
     given = resolve(model.params, parse_hparams(model.params, settings.hparams))
     kind = kind_of_data(settings)
-    _check_settings(settings, kind)  # reading the archives may take minutes
+    check_kind(kind, settings, KINDS.values())
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, model.task(given), kind, previous.vocabulary if previous else (), say)
     params = _with_data(given, settings, inputs, previous)
@@ -120,14 +121,6 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     return Plan(settings, say, cluster, model, params, inputs, reader, companions, stages, warm_start)
 
 
-def _check_settings(settings: Settings, kind: Kind) -> None:
-    """Raises FlagError for a setting that can't work, whatever the data."""
-    check_precision(settings.precision)
-    check_exports(settings.export)
-    check_kind(kind, settings, KINDS.values())
-    parse_augmentation(settings.augment, settings.seed)
-
-
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
     """Raises FlagError if a setting was given that is only for another of the kinds of example."""
     for other in kinds:
@@ -140,9 +133,6 @@ def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
 
 def _read_folder(model_dir: Path) -> Record | None:
     """Returns the record in a model_dir, None for a new one; checks that training may write there."""
-    for path in (model_dir, *model_dir.parents):
-        if path.exists() and not path.is_dir():
-            raise FlagError(f'--model_dir={model_dir} cannot be written: {path} is not a folder.')
     previous = read_record(model_dir)
     checkpoint = '' if previous else newest_checkpoint(model_dir)
     if checkpoint:  # training would go on with it if the names of its variables are the same

@@ -22,7 +22,6 @@ from estimator_lab.training.resumption import Resumption, follow, record_of, res
 from estimator_lab.training.settings import MOST_STEPS, Settings
 
 _DEFAULT_EPOCHS = 10
-_MOST_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -183,8 +182,6 @@ class Stages:
         if phase.name != FINAL:
             least = phase.least_steps if settings.max_steps is None else 0
             return max(step_after(phase.epochs), first + max(least, 1))
-        if settings.max_steps is not None and settings.epochs is not None:
-            raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
         if settings.max_steps is not None:
             if settings.max_steps <= first:
                 raise FlagError(
@@ -193,8 +190,6 @@ class Stages:
                 )
             return settings.max_steps
         epochs = _DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
-        if not 0 < epochs <= _MOST_EPOCHS:
-            raise FlagError(f'--epochs={epochs:g} must be more than 0, and at most {_MOST_EPOCHS:,}.')
         if not record.examples:
             raise FlagError(
                 f'--data={",".join(settings.data)} can be read only once, so the number of examples in an '

@@ -12,6 +12,7 @@ from estimator_lab.base.errors import LabError
 from estimator_lab.base.files import listed
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.outputs import locked, made_folder
+from estimator_lab.runs.metrics_text import judgement
 from estimator_lab.runs.record import FILE
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
@@ -38,6 +39,7 @@ class Result:
       signal: number of the signal by which the user stopped it; 0 if it was not stopped.
       stopped_early: whether --early_stopping ended it before `max_steps`.
       bad_images: different images of --data that could not be decoded.
+      judgement: a sentence on a result that is bad, with its likely cause; '' for any other.
     """
 
     metrics: Mapping[str, float]
@@ -50,6 +52,7 @@ class Result:
     signal: int
     stopped_early: bool
     bad_images: int
+    judgement: str = ''
 
     @property
     def interrupted(self) -> bool:
@@ -104,7 +107,15 @@ def train(plan: Plan) -> Result:
         signal=switch.number,
         stopped_early=step < plan.max_steps and trainings[-1].is_finished,
         bad_images=sum(training.bad.count for training in trainings),
+        judgement=_judgement(plan, metrics, pretrained),
     )
+
+
+def _judgement(plan: Plan, metrics: Mapping[str, float], pretrained: Mapping[str, float]) -> str:
+    if not metrics:
+        return ''
+    of_samples = pretrained if plan.model.stack else {}
+    return judgement(metrics, of_samples, plan.params, plan.inputs.train.total)
 
 
 def newest_step(plan: Plan) -> int:

@@ -56,6 +56,25 @@ def test_good_results_get_no_sentence(metrics):
     assert judgement({**metrics, 'global_step': 4000}, {'diversity': 0.5}) == ''
 
 
+@pytest.mark.parametrize(
+    ('more', 'words'),
+    [
+        ({'dead_units/dense': 1.0}, 'training has diverged; try a much smaller --hparams=learning_rate=...'),
+        ({'loss': 5.0}, 'training has diverged'),
+        ({'loss': 2.4, 'dead_units/dense': 0.5}, 'it has taken few steps only'),
+    ],
+)
+def test_a_run_that_diverged_in_few_steps_is_not_told_to_take_more(more, words):
+    params = SimpleNamespace(vocabulary=tuple('0123456789'))
+    bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 60}
+    assert words in judgement({**bad, **more}, {}, params)
+
+
+def test_a_dead_layer_is_said_of_a_good_result_too():
+    sentence = judgement({**GOOD[0], 'global_step': 4000, 'dead_units/conv2': 0.93, 'dead_units/dense': 0.2})
+    assert sentence.startswith('93% of the units of layer conv2 are 0 for all images')
+
+
 @pytest.mark.parametrize(('metrics', 'words'), BAD)
 @pytest.mark.parametrize(('step', 'setting'), [(100, 'more --epochs'), (4000, '--hparams=learning_rate=...')])
 def test_bad_results_get_one_with_a_setting(metrics, words, step, setting):

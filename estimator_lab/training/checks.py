@@ -1,0 +1,69 @@
+"""Checks of settings that need neither data nor TensorFlow, which takes seconds to load."""
+
+from pathlib import Path
+
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.outputs import writing
+from estimator_lab.data.images.augment import parse_augmentation
+from estimator_lab.data.order import EVERYTHING, Part
+from estimator_lab.training.settings import Settings
+
+EXPORTS = ('best', 'latest', 'final')
+"""The names that --export accepts."""
+
+_MOST_EPOCHS = 1_000_000
+
+
+def check_settings(settings: Settings) -> None:
+    """Checks what can be wrong whatever the data.
+
+    Raises:
+      FlagError: a setting is not understood, excludes another, or names a folder that can't be used.
+    """
+    parse_augmentation(settings.augment, settings.seed)
+    parse_split(settings.split)
+    if settings.split and settings.eval_data:
+        raise FlagError('--split divides --data in two; give it without --eval_data.')
+    if settings.max_steps is not None and settings.epochs is not None:
+        raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
+    if settings.epochs is not None and not 0 < settings.epochs <= _MOST_EPOCHS:
+        raise FlagError(f'--epochs={settings.epochs:g} must be more than 0, and at most {_MOST_EPOCHS:,}.')
+    for name in settings.export:
+        if name not in EXPORTS:
+            raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(EXPORTS)}.')
+    if settings.warm_start and not settings.warm_start.exists():
+        raise FlagError(
+            f'--warm_start={settings.warm_start} is not there: name the folder of a trained model.'
+        )
+    _check_folder(settings.model_dir)
+
+
+def _check_folder(model_dir: Path) -> None:
+    """Raises FlagError if the folder can't be made."""
+    new = [path for path in (model_dir, *model_dir.parents) if not path.exists()]
+    with writing('model_dir', model_dir):
+        model_dir.mkdir(parents=True, exist_ok=True)
+        for path in new:
+            path.rmdir()
+
+
+def parse_split(text: str) -> tuple[Part, Part]:
+    """Parses 'TRAIN,EVAL' or 'TRAIN', shares of the examples; '' trains and evaluates on everything.
+
+    Raises:
+      FlagError: it is something else, or the shares are more than 1 together.
+    """
+    if not text:
+        return EVERYTHING, EVERYTHING
+    try:
+        shares = [float(part) for part in text.split(',')]
+    except ValueError:
+        shares = []
+    if len(shares) == 1:
+        shares.append(1 - shares[0])
+    if len(shares) != 2 or not all(share > 0 for share in shares) or sum(shares) > 1 + 1e-9:
+        raise FlagError(
+            f'--split={text} is not understood: give the shares of images to train and to evaluate on, '
+            'such as 0.9,0.1, each above 0, together at most 1.'
+        )
+    return Part(0.0, shares[0]), Part(1 - shares[1], 1.0)

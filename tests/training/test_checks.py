@@ -1,0 +1,67 @@
+"""Settings that are refused before TensorFlow is loaded and any data is read."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from estimator_lab.base.errors import FlagError
+from estimator_lab.training.checks import check_settings
+from estimator_lab.training.settings import Settings
+from tests.support.places import ROOT
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        ({'epochs': 1, 'max_steps': 1}, 'max_steps and epochs exclude each other: give one of them.'),
+        ({'epochs': 0}, 'epochs=0 must be more than 0, and at most 1,000,000.'),
+        ({'epochs': 1_000_001}, 'epochs=1e+06 must be more than 0, and at most 1,000,000.'),
+        ({'augment': 'turn=1'}, 'augment=turn=1 is not understood: '),
+        ({'split': '0.5', 'eval_data': ('x.tar',)}, 'split divides data in two; give it without eval_data.'),
+        ({'split': 'half'}, 'split=half is not understood: '),
+        ({'export': ('last',)}, 'export=last is not allowed: one or more of best, latest, final.'),
+        (
+            {'warm_start': Path('nowhere')},
+            'warm_start=nowhere is not there: name the folder of a trained model.',
+        ),
+        ({'model_dir': Path('/proc/x')}, 'model_dir=/proc/x cannot be written: '),
+        ({'model_dir': Path(__file__, 'x')}, f'{Path(__file__)} is a file, not a folder.'),
+    ],
+)
+def test_what_is_wrong_whatever_the_data(settings, words):
+    with pytest.raises(FlagError) as caught:
+        check_settings(Settings(**{'model_dir': Path('runs/new'), **settings}))
+    assert words in str(caught.value)
+
+
+def test_a_new_folder_is_not_left(tmp_path):
+    check_settings(Settings(model_dir=tmp_path / 'a' / 'b'))
+    assert not (tmp_path / 'a').exists()
+
+
+REFUSED = """
+import sys
+from estimator_lab import train
+sys.argv = ['train', '--epochs=1', '--max_steps=1']
+try:
+    train.COMMAND.run()
+except SystemExit as ended:
+    print(ended.code, 'tensorflow' in sys.modules)
+"""
+
+
+def test_the_command_does_not_load_tensorflow_for_that(tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-c', REFUSED],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        check=True,
+    )
+    assert done.stdout == '2 False\n' and done.stderr.startswith('error: --max_steps and --epochs exclude')
