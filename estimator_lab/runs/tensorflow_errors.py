@@ -30,6 +30,7 @@ _UNINFORMATIVE = (
     'No new checkpoint ready for evaluation',
     'EventFileWriter writer thread error',  # a full disk, which an error reports
 )
+_IGNORED = ': Checkpoint ignored'  # of a list that can't be read, which an error reports
 _NOT_FOUND = 'There was no new checkpoint after the training'  # train_and_evaluate, of a list it can't read
 # The suffixes of files that are being written.
 _UNFINISHED = re.compile(r'(?:_temp/part\S*|\.tempstate\d+|\.tmp\w+)$')
@@ -126,4 +127,5 @@ def no_room_by(error: Any) -> str:
 
 def _says_more(record: logging.LogRecord) -> bool:
     """Whether a line of TensorFlow's log adds to our messages."""
-    return not record.getMessage().startswith(_UNINFORMATIVE)
+    text = record.getMessage()
+    return not (text.startswith(_UNINFORMATIVE) or text.endswith(_IGNORED) or FAILED_CALL.search(text))

@@ -23,7 +23,8 @@ CONSUMED = 'input/consumed'
 class PositionHook(tf.train.SessionRunHook):
     """Keeps the position in the checkpoints of a phase, and saves none unless the newest one was restored.
 
-    TensorFlow takes a list of checkpoints that it can't read for none: it would begin anew, and overwrite.
+    TensorFlow takes a list of checkpoints that it can't read for none: it would begin anew, and overwrite. It
+    also writes the restored checkpoint again, in place, which on a full disk destroys it.
 
     Attributes:
       examples: that a step of this process consumes; of all processes together where they take each step
@@ -51,10 +52,12 @@ class PositionHook(tf.train.SessionRunHook):
         self._given = tf.placeholder(tf.int64, [])
         self._set = tf.group(tf.assign(self._variable, self._given))
         self._add = tf.group(tf.assign_add(self._variable, tf.constant(self.examples, tf.int64)))
-        self._step = tf.train.get_global_step()
+        self._step, self._position = tf.train.get_global_step(), tf.identity(self._variable)
         (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
         # No hook can precede the first save under every strategy.
-        self._save, saver.save = saver.save, self._save_if_restored
+        self._save, saver.save = saver.save, self._save_new
+        checkpoint = newest_checkpoint(self.folder)
+        self._restored = (step_of(checkpoint), _consumed(checkpoint)) if checkpoint else None
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Sets the position, unless a later checkpoint was restored, which has its own."""
@@ -65,12 +68,15 @@ class PositionHook(tf.train.SessionRunHook):
         """Requests the increase in the same step."""
         return tf.train.SessionRunArgs(self._add)
 
-    def _save_if_restored(self, session: Any, *args: Any, **kwargs: Any) -> Any:
-        if int(session.run(self._step)) < self.start:
+    def _save_new(self, session: Any, *args: Any, **kwargs: Any) -> Any:
+        step, position = map(int, session.run((self._step, self._position)))
+        if step < self.start:
             raise DataError(
                 f'The list of checkpoints in {self.folder} could not be read, so the checkpoint of step '
                 f'{self.start} was not restored: start again.'
             )
+        if (step, position) == self._restored:  # in all processes of a cluster, which save together
+            return newest_checkpoint(self.folder)
         return self._save(session, *args, **kwargs)
 
 
@@ -83,10 +89,15 @@ def position_of(folder: Path, record: InputRecord) -> int:
     checkpoint = newest_checkpoint(folder)
     if not checkpoint or step_of(checkpoint) == record.step:
         return record.position
+    return _consumed(checkpoint)
+
+
+def _consumed(checkpoint: str) -> int:
+    """Returns the position in a checkpoint; raises DataError if it holds none."""
     with open_checkpoint(checkpoint) as reader:
         if reader.has_tensor(CONSUMED):
             return int(reader.get_tensor(CONSUMED))
     raise DataError(
         f'{checkpoint} does not say which examples it has seen, as checkpoints of this version do: give '
-        f'another folder, and --warm_start={folder}.'
+        f'another folder, and --warm_start={Path(checkpoint).parent}.'
     )

@@ -63,6 +63,29 @@ def test_a_list_that_cannot_be_read_once_does_not_begin_a_run_anew(tmp_path, mon
     assert {path.name: path.read_bytes() for path in tmp_path.glob('[cm]*')} == before
 
 
+@pytest.mark.parametrize('mirrored', [False, True])
+def test_the_checkpoint_that_was_restored_is_not_written_again(tmp_path, mirrored):
+    """TensorFlow writes in place: a full disk would leave half an index, and no checkpoint to go on from."""
+    strategy = tf.distribute.MirroredStrategy() if mirrored else None
+    run = tf.estimator.RunConfig(save_checkpoints_steps=2, keep_checkpoint_max=1, train_distribute=strategy)
+    estimator = tf.estimator.Estimator(model_fn, str(tmp_path), run)
+
+    def train(steps, start):
+        def input_fn():
+            return tf.data.Dataset.from_tensors(0).repeat()
+
+        hook = PositionHook(tmp_path, InputRecord(), 1, True, start)
+        estimator.train(input_fn, max_steps=steps, hooks=[hook])
+        return {path.name for path in tmp_path.glob('model.ckpt-*')}
+
+    before = train(4, 0)
+    save, saved = tf.train.Saver.save, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.train.Saver, 'save', lambda *args, **options: saved.append(save(*args, **options)))
+        assert train(6, 4) == {name.replace('-4', '-6') for name in before}
+        assert [Path(path).name for path in saved] == ['model.ckpt-6']
+
+
 def test_a_list_that_cannot_be_read_is_not_none(tmp_path):
     assert newest_checkpoint(tmp_path) == ''
     (tmp_path / 'checkpoint').mkdir()
