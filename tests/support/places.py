@@ -20,6 +20,16 @@ def real_data(name: str = '') -> Path:
     return path
 
 
+def notes() -> str:
+    """Returns the text of the notes, next to the test data or this repository; skips the test without it."""
+    data = os.environ.get('ESTIMATOR_LAB_TEST_DATA', '')
+    folders = [*([Path(data).parent] if data else []), ROOT.parent / 'shared']
+    found = [path for folder in folders for path in sorted(folder.glob('seed/*.txt'))]
+    if not found:
+        pytest.skip('there is no ../shared/seed with the notes')
+    return found[0].read_text(encoding='utf-8')
+
+
 def load_script(path: Path) -> ModuleType:
     """Imports a script and the files next to it, as Python does; returns a new module at each call."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
