@@ -90,6 +90,7 @@ def _train(plan: 'Plan') -> 'Result':
 
 
 def _announce(plan: 'Plan') -> None:
+    from estimator_lab.training.stages import DEFAULT_EPOCHS
     from estimator_lab.training.train import newest_step
 
     inputs, settings = plan.inputs, plan.settings
@@ -105,6 +106,10 @@ def _announce(plan: 'Plan') -> None:
     if plan.warm_start:
         _say(f'Warm start       {plan.warm_start}')
     _say(f'Training         step {newest_step(plan)} to {plan.max_steps} in {settings.model_dir}')
+    epochs = plan.stages[-1].epochs
+    if settings.epochs is settings.max_steps is None and epochs > 2 * DEFAULT_EPOCHS:
+        few = f'as the {plan.kind.noun} are few; --epochs={DEFAULT_EPOCHS} takes fewer steps'
+        _say(f'Epochs           {epochs:.0f}, {few}')
     _say(f'Watch it         {command.tensorboard(settings.model_dir)}')
 
 

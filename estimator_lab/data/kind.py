@@ -156,13 +156,14 @@ class Kind:
         raise NotImplementedError
 
     def data_params(
-        self, settings: Any, examples: Callable[[], Iterable[Member]], total: int | None
+        self, settings: Any, params: Any, examples: Callable[[bool], Iterable[Member]], total: int | None
     ) -> dict[str, Any]:
         """Returns the parameters of a model that the data decides, by name.
 
         Args:
           settings: of the run.
-          examples: returns the training examples in stored order.
+          params: those of the model that the user chose.
+          examples: returns the training examples, in stored order, or shuffled if that is asked for.
           total: their number; None if they can be read only once.
         """
         return {}

@@ -10,8 +10,8 @@ import dataclasses
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
-from estimator_lab.core.layers import ActivationParams, FastDense, class_logits, dense
-from estimator_lab.core.model import Args, Model, model_function
+from estimator_lab.core.layers import ActivationParams, FastDense, class_logits, dense, stretched
+from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
@@ -52,7 +52,8 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
         'kernel_initializer': tf.glorot_uniform_initializer(),
         'reuse': tf.AUTO_REUSE,
     }
-    x = tf.layers.conv2d(images, params.filters, params.kernel_size, padding='same', name='conv2d', **layer)
+    x = stretched(images, params)
+    x = tf.layers.conv2d(x, params.filters, params.kernel_size, padding='same', name='conv2d', **layer)
     yield 'conv1', x  # [batch, 128, 128, 32], for 128 x 128 pixels
     x = tf.layers.max_pooling2d(x, 2, 2)
     yield 'pool1', x  # [batch, 64, 64, 32]
@@ -77,4 +78,6 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     return classification_spec(args, network(args.images, args.params, args.noise))
 
 
-MODEL = Model('cnn', Params, model_fn, check, network=network)
+MODEL = Model(
+    'cnn', Params, model_fn, check, phases=lambda params: [Phase(least_steps=LEAST_STEPS)], network=network
+)

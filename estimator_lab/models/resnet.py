@@ -15,7 +15,8 @@ import numpy as np
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
-from estimator_lab.core.model import Args, Model, model_function
+from estimator_lab.core.layers import stretched
+from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.models.published import Layout, Shapes, Source, convolution, standardised
@@ -66,7 +67,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     """
     scope = f'resnet_{params.depth}'
     x = convolution(
-        standardised(images),
+        standardised(stretched(images, params)),
         f'{scope}/{_STEM}',
         params.filters,
         (7, 7),
@@ -173,5 +174,12 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
 
 MODEL = Model(
-    'resnet', Params, model_fn, check, network=network, published_layouts=torch_layout, freezable=freezable
+    'resnet',
+    Params,
+    model_fn,
+    check,
+    phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
+    network=network,
+    published_layouts=torch_layout,
+    freezable=freezable,
 )

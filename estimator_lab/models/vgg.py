@@ -17,8 +17,8 @@ import numpy as np
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
-from estimator_lab.core.layers import ActivationParams
-from estimator_lab.core.model import Args, Model, model_function
+from estimator_lab.core.layers import ActivationParams, stretched
+from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.models.published import Layout, Shapes, Source, convolution, less_mean
@@ -78,7 +78,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     throughout; grey ones are repeated three times.
     """
     scope, activation = _SCOPES[params.depth], params.activation_function
-    x = less_mean(images)
+    x = less_mean(stretched(images, params))
     for block, (count, width) in enumerate(zip(_BLOCKS[params.depth], _WIDTHS, strict=True), 1):
         for number in range(1, count + 1):
             name = f'conv{block}_{number}'
@@ -168,5 +168,12 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
 
 MODEL = Model(
-    'vgg', Params, model_fn, check, network=network, published_layouts=keras_layout, freezable=freezable
+    'vgg',
+    Params,
+    model_fn,
+    check,
+    phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
+    network=network,
+    published_layouts=keras_layout,
+    freezable=freezable,
 )

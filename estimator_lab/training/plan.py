@@ -14,6 +14,7 @@ from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.data.archives import Say, distinct_examples
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
+from estimator_lab.data.member import Member
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.runs.companions import Companions, open_companions
@@ -36,6 +37,8 @@ from estimator_lab.training.stages import Stage, Stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _BACKBONE = 'backbone'  # all layers before the last
+_RANGE = 'pixel_range'
+_SAMPLED_FROM = 1000  # examples of a stream, of which some decide parameters
 _CACHE_MEGABYTES = 256  # of decoded images
 
 
@@ -151,10 +154,16 @@ def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record
     Those of a resumed run are in its folder.
     """
     train = inputs.train
+
+    def examples(shuffled: bool) -> Iterable[Member]:
+        return train.order(_SAMPLED_FROM if shuffled else 1, settings.seed).epoch(0)
+
     if previous is not None and previous.kind == train.kind.name:
         found = train.kind.restore(settings.model_dir)
+        if _RANGE in previous.hparams and hasattr(params, _RANGE):
+            found[_RANGE] = tuple(previous.hparams[_RANGE])
     else:
-        found = train.kind.data_params(settings, lambda: train.order().epoch(0), train.total)
+        found = train.kind.data_params(settings, params, examples, train.total)
     if getattr(params, 'balanced', False):
         found = {**found, 'class_weights': balanced_weights(inputs)}
     return replace(

@@ -21,7 +21,8 @@ from estimator_lab.training.position import position_of
 from estimator_lab.training.resumption import Resumption, follow, record_of, resume
 from estimator_lab.training.settings import MOST_STEPS, Settings
 
-_DEFAULT_EPOCHS = 10
+DEFAULT_EPOCHS = 10
+"""Passes over the data, if neither they nor the steps are given and the data is not small."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class Stage:
     def start(self) -> int:
         """The global step at which it goes on."""
         return self.first_step if self.saved is None else self.saved
+
+    @property
+    def epochs(self) -> float:
+        """Passes over its data; 0 if unknown."""
+        examples, step = self.record.input.examples, self.record.input.settings.get('batch_size', 0)
+        return (self.last_step - self.first_step) * step / examples if examples else 0.0
 
     @property
     def was_finished(self) -> bool:
@@ -189,7 +196,7 @@ class Stages:
                     'give more, or fewer --hparams=pretrain_epochs.'
                 )
             return settings.max_steps
-        epochs = _DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
+        epochs = DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
         if not record.examples:
             raise FlagError(
                 f'--data={",".join(settings.data)} can be read only once, so the number of examples in an '

@@ -6,7 +6,9 @@ import os
 import shutil
 import tarfile
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.training.train import train
@@ -204,3 +206,22 @@ def test_checkpoints_that_no_list_names_are_not_overwritten(settings, trained_be
     for path in parts:  # as a start leaves it that is killed before its first list
         path.rename(path.with_name(path.name.replace('-3.', '-0.')))
     opened(settings())
+
+
+def test_pale_images_fill_the_range_of_the_network(archive, tmp_path):
+    """A later start goes on with the range of the first."""
+    rng = np.random.default_rng(1)
+    pixels = (204 + 51 * rng.random((24, 8, 8))).astype(np.uint8)
+    files = [(f'n00000{n % 4}/{n}.png', encoded(Image.fromarray(each))) for n, each in enumerate(pixels)]
+    pale = write_tar(tmp_path / 'pale.tar', files)
+
+    def planned(data, name='first', **changes):
+        return opened(cnn_settings(data, tmp_path / name, **changes))[0]
+
+    plan = planned(pale)
+    assert plan.params.pixel_range == pytest.approx((0.8, 1.0), abs=0.01)
+    train(plan)
+    again = planned(archive, max_steps=9, resume_changed=True)
+    assert again.params.pixel_range == plan.params.pixel_range
+    assert planned(archive, 'usual').params.pixel_range == (0, 1)
+    assert planned(pale, 'raw', hparams='filters=2,dense_units=8,stretch=false').params.pixel_range == (0, 1)

@@ -1,7 +1,8 @@
 """Images as a kind of example: which files are images, and how they become pixels."""
 
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,11 @@ DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 """By value of --decode."""
 
 _MEGABYTE = 2**20
+_RANGE = 'pixel_range'
+_SAMPLED = 128  # images
+_OUTLIERS = 0.1  # percent of the pixels on each side
+_USUAL = 0.1  # from 0 and from 1, within which a range is taken for [0, 1]
+_LEAST_RANGE = 0.03  # all images are nearly one grey: no contrast is there to be stretched
 _SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # TensorFlow uses an array in place if it begins at such an address; else it copies, holding Python's lock.
 _ALIGNED = 64
@@ -147,6 +153,25 @@ class ImageKind(Kind):
         fits = count is not None and count * math.prod(shape) <= most
         augmentation = parse_augmentation(options.augment, options.seed)
         return ImageReader(shape, DECODERS[options.decode], augmentation, {} if fits else None)
+
+    def data_params(
+        self, settings: Any, params: Any, examples: Callable[[bool], Iterable[Member]], total: int | None
+    ) -> dict[str, Any]:
+        """Returns the range of the pixels of some training images, for models that scale it to [0, 1]."""
+        if total is None or not getattr(params, 'stretch', False):
+            return {}
+        some = list(itertools.islice(examples(True), _SAMPLED))
+        shape = ImageShape(*settings.image_shape)
+        found = ImageReader(shape, DECODERS[settings.decode]).read(some)
+        pixels = [image for image in found if not isinstance(image, BadExampleError)]
+        return {_RANGE: _range_of(np.stack(pixels))} if pixels else {}
+
+
+def _range_of(pixels: np.ndarray) -> tuple[float, float]:
+    """Returns the lowest and highest of all pixels, uint8, in [0, 1], but for a few outliers."""
+    low, high = (np.percentile(pixels, [_OUTLIERS, 100 - _OUTLIERS]) / UINT8_MAX).tolist()
+    is_usual = low <= _USUAL and high >= 1 - _USUAL
+    return (0.0, 1.0) if is_usual or high - low < _LEAST_RANGE else (low, high)
 
 
 def _aligned(count: int, shape: ImageShape) -> np.ndarray:

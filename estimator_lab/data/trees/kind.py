@@ -48,7 +48,7 @@ class TreeKind(Kind):
         return TreeReader(Tokens(options.tokens), options.vocabulary)
 
     def data_params(
-        self, settings: Any, examples: Callable[[], Iterable[Member]], total: int | None
+        self, settings: Any, params: Any, examples: Callable[[bool], Iterable[Member]], total: int | None
     ) -> dict[str, Any]:
         """Returns the tokens: those of --tokens, or else the most frequent ones of the training data."""
         if settings.tokens:
@@ -58,7 +58,7 @@ class TreeKind(Kind):
                 f'--data={",".join(settings.data)} can be read only once, so that its tokens cannot be '
                 'counted up front: give --tokens, a text file of one token a line.'
             )
-        counted: Iterable[list[str]] = _counted(examples(), total)
+        counted: Iterable[list[str]] = _counted(examples(False), total)
         return {_TOKENS: frequent_tokens(counted, _MOST_TOKENS).texts}
 
     def record(self, folder: Path, params: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import class_ids
-from estimator_lab.core.model import Args, Model, Task, model_function
+from estimator_lab.core.model import Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import (
     SIZES,
@@ -27,6 +27,7 @@ from estimator_lab.models.gan.networks import AVERAGE, HIDDEN, discriminator, ge
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _SMALLEST_SIDE = 8
+_LEAST_STEPS = 1500  # after 450, on 1,437 digits of 8x8 pixels, samples are half-formed
 _COARSEST_SIDE = 4  # of the last maps, at least
 _MOST_FILTERS = (128, 256)  # if the image is halved up to twice; more often
 _LEAST_FILTERS = 16
@@ -146,4 +147,13 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     return adversarial_spec(args)
 
 
-MODEL = Model('gan', Params, model_fn, check, task, network=network, sampler=Sampler)
+MODEL = Model(
+    'gan',
+    Params,
+    model_fn,
+    check,
+    task,
+    phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
+    network=network,
+    sampler=Sampler,
+)

@@ -13,7 +13,7 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, publish
-from estimator_lab.core.layers import ACTIVATIONS, class_logits, hidden_layers
+from estimator_lab.core.layers import ACTIVATIONS, class_logits, hidden_layers, stretched
 from estimator_lab.core.metrics import running_sum
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
@@ -122,7 +122,10 @@ def network(
     The arguments are those of `core.model.Network`, and the probes of `probes_of`, for `gradient_norms`.
     Dropout is that of Gal and Ghahramani (2016).
     """
-    values, batch = _swapped(as_sequence(images, params.read, params.patch_size)), tf.shape(images)[0]
+    values, batch = (
+        _swapped(as_sequence(stretched(images, params), params.read, params.patch_size)),
+        tf.shape(images)[0],
+    )
     for number, directions in enumerate(_directions(params)):
         if number:
             shape = tf.stack([1, batch, values.shape.as_list()[2]])

@@ -18,7 +18,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.endpoints import publish
 from estimator_lab.core.features import has_images
 from estimator_lab.core.metrics import evaluated_images
-from estimator_lab.core.model import Args, Model, Task, model_function, prediction_spec
+from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, Task, model_function, prediction_spec
 from estimator_lab.core.noise import hashes
 from estimator_lab.core.params import SIZES, AnyOptimizer, structural
 from estimator_lab.core.summaries import rows_picture, weight_histograms
@@ -286,5 +286,6 @@ MODEL = Model(
     model_fn,
     check,
     task=lambda params: Task(keys.PERCEPTUAL_LOSS, higher_is_better=False, labelled=False),
+    phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
     transform_net=transform_net,
 )
