@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import loading  # noqa: F401
+import built_in_data  # noqa: F401 - hides what TensorFlow logs when it is imported
 import numpy as np
 from PIL import Image, ImageOps
 

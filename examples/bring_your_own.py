@@ -19,6 +19,8 @@ import random
 import sys
 import tempfile
 
+import built_in_data  # noqa: F401 - hides what TensorFlow logs when it is imported
+
 from estimator_lab.tf1 import tf
 
 flags = tf.app.flags

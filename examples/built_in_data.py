@@ -1,4 +1,7 @@
-"""Shared by the examples: the command line, the built-in archives of cartoon faces, and images as arrays."""
+"""Shared by the examples: the command line, the built-in archives of cartoon faces, and images as arrays.
+
+Importing it makes the import of TensorFlow, which takes seconds, print that and nothing else.
+"""
 
 import argparse
 import functools
@@ -8,8 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from estimator_lab import api
+from estimator_lab.base.process import hide_import_messages
 
 SIDE = 32
+hide_import_messages(functools.partial(print, 'loading TensorFlow', flush=True))
 
 
 class Arrays(NamedTuple):

@@ -12,7 +12,7 @@ import tempfile
 import time
 from typing import Any
 
-import loading  # noqa: F401
+import built_in_data  # noqa: F401 - hides what TensorFlow logs when it is imported
 import numpy as np
 
 from estimator_lab.tf1 import tf

@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import loading  # noqa: F401
 import numpy as np
 from built_in_data import SIDE, archives_from_command_line, load_arrays
 

@@ -11,7 +11,6 @@ each person, the prediction is printed. `premade_estimator.py` trains on arrays 
 import tempfile
 from typing import Any
 
-import loading  # noqa: F401
 import numpy as np
 from built_in_data import SIDE, archives_from_command_line, load_arrays
 

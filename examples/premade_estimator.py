@@ -12,7 +12,6 @@ import tempfile
 import time
 from typing import Any
 
-import loading  # noqa: F401
 import numpy as np
 from built_in_data import SIDE, archives_from_command_line, load_arrays
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import loading  # noqa: F401
+import built_in_data  # noqa: F401 - hides what TensorFlow logs when it is imported
 
 from estimator_lab.models.recurrent.loop import CELLS
 from estimator_lab.tf1 import tf

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import loading  # noqa: F401
 from built_in_data import archives_from_command_line, load_arrays
 
 from estimator_lab import api

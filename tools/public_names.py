@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # By title, modules with their public names; () for a module that is imported for its effect.
 TITLES: Mapping[str, Sequence[str]] = {
     'Programs and notebooks': ('estimator_lab.api',),
-    'TensorFlow 1 and its Estimator': ('estimator_lab.tf1', 'estimator_lab.contrib'),
+    'TensorFlow 1 and its Estimator': (
+        *('estimator_lab.tf1', 'estimator_lab.contrib', 'estimator_lab.base.process'),
+    ),
     'Optimizers': ('estimator_lab.optimizers',),
     'Model files': (),  # all others
 }
@@ -50,6 +52,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     'estimator_lab.contrib': (),
     'estimator_lab.optimizers': _all_of('estimator_lab.optimizers'),
     # What docs/adding_a_model.md uses and names.
+    'estimator_lab.base.process': ('hide_import_messages',),
     'estimator_lab.base.settings': ('setting',),
     'estimator_lab.base.keys': ('IMAGE', 'KEY', 'WEIGHT'),
     'estimator_lab.base.errors': ('DataError', 'FlagError', 'LabError'),

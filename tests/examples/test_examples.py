@@ -1,9 +1,11 @@
 """The examples run, print the figures of the notes, and read the same pixels as the package."""
 
+import ast
 import contextlib
 import importlib
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,28 @@ def example(monkeypatch):
 @pytest.fixture
 def golden_inputs():
     return load_script(GOLDEN / 'inputs.py')
+
+
+EXAMPLES = {path.stem: path for path in (ROOT / 'examples').glob('*.py')}
+HELPER = 'built_in_data'
+
+
+@pytest.mark.parametrize('name', EXAMPLES.keys() - {HELPER})
+def test_an_example_can_be_copied_alone(name):
+    """It imports no other but the helper, which precedes what loads TensorFlow, so that nothing is logged."""
+    imported = [node for node in ast.parse(EXAMPLES[name].read_text()).body if isinstance(node, ast.Import)]
+    froms = [node for node in ast.parse(EXAMPLES[name].read_text()).body if isinstance(node, ast.ImportFrom)]
+    lines = {alias.name: node.lineno for node in imported for alias in node.names}
+    lines |= {node.module: node.lineno for node in froms}
+    assert lines.keys() & EXAMPLES.keys() <= {HELPER}
+    if 'estimator_lab.tf1' in lines:
+        assert lines[HELPER] < lines['estimator_lab.tf1']
+
+
+def test_loading_tensorflow_prints_one_line(run_python):
+    code = f'import sys; sys.path.insert(0, {str(ROOT / "examples")!r}); import cnn_three_modes'
+    done = run_python('-c', code)
+    assert (done.stdout, done.stderr) == ('loading TensorFlow\n', '')
 
 
 def run(fetches):
@@ -99,6 +123,26 @@ def test_the_generator_skips_what_is_no_image(example, archive, capsys):
     ]
 
 
+def test_cnn_three_modes(example, archive, monkeypatch, capsys):
+    module = example('cnn_three_modes')
+    monkeypatch.setattr(module, 'SIDE', 16)
+    metrics = module.main(DemoPaths(archive, archive), steps=60, every=8)
+    assert metrics['global_step'] == 60 and metrics['accuracy'] > 0.5  # chance is 0.25
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert [line.split()[0].split('/')[1] for line in lines] == ['n000000', 'n000001', 'n000002']
+    assert all(re.fullmatch(r'\S+\.png +n00000\d   probability [01]\.\d{3}', line) for line in lines)
+
+
+def test_a_prediction_of_the_three_modes_needs_no_labels(example):
+    with tf.Graph().as_default():
+        features = {'image': tf.zeros([2, 64, 64, 1]), 'key': tf.constant(['a', 'b'])}
+        module, modes = example('cnn_three_modes'), tf.estimator.ModeKeys
+        params = {'classes': 3, 'learning_rate': 0.1}
+        spec = module.model_fn(features, None, modes.PREDICT, params)
+        assert spec.loss is None and spec.train_op is None
+        assert spec.predictions['probabilities'].shape.as_list() == [2, 3]
+
+
 def test_cnn_model_fn_learns_to_say_1(example):
     losses = example('cnn_model_fn').main(steps=4)
     assert len(losses) == 4
@@ -122,12 +166,10 @@ def test_input_func_gen_trains_on_16384_scalars(example, archive, capsys):
     assert 'first example after' in capsys.readouterr().out
 
 
-def test_minibatch_input_fn(example, archive, monkeypatch, capsys):
-    monkeypatch.setattr(example('stream_tar_dataset'), 'SIDE', 16)
-    monkeypatch.setattr(example('input_func_gen'), 'PIXELS', 256)
-    metrics = example('minibatch_input_fn').main(DemoPaths(archive, archive), side=16, steps=2, runs=1)
+def test_minibatch_input_fn(example, archive, capsys):
+    metrics = example('minibatch_input_fn').main(DemoPaths(archive, archive), side=16, steps=2, batches=1)
     assert metrics['global_step'] == 2
-    assert 'times as many' in capsys.readouterr().out
+    assert re.search(r'^mini-batches of 32: [\d,]+ images/s$', capsys.readouterr().out, re.MULTILINE)
 
 
 def test_minibatches_are_whole_shuffled_and_without_end(example, archive):
