@@ -21,7 +21,7 @@ _SMALLEST = 4  # pixels of a side: two poolings by 2
 
 @dataclasses.dataclass(frozen=True)
 class Params(ActivationParams, AnyOptimizer, ClassifierParams):
-    """Parameters of the network; the defaults are those of the notes."""
+    """Parameters of the network; layers and dropout default to those of the notes, the optimizer does not."""
 
     filters: int = structural(32, 'filters in each convolution', lower=1)
     kernel_size: int = structural(5, 'side of a filter in pixels', lower=1)
