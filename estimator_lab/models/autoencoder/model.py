@@ -22,7 +22,7 @@ from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.params import SIZES, AnyOptimizer, other_default, sizes, structural
 from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
 from estimator_lab.models.autoencoder.head import LOSSES, Reconstructed, reconstruction_spec
-from estimator_lab.models.autoencoder.networks import STRIDE, code_size, decoder, encoder, through, unrolled
+from estimator_lab.models.autoencoder.networks import STRIDE, code_size, decoder, encoder, unrolled
 from estimator_lab.models.boltzmann.machine import BERNOULLI
 from estimator_lab.models.boltzmann.pretraining import (
     PretrainingParams,
@@ -134,8 +134,10 @@ def phases(params: Params) -> list[Phase]:
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields the encoder's layers, then the decoder's; images have the size of training."""
-    code = yield from encoder(images, params)
-    yield from decoder(code, params)
+    code, layers = encoder(images, params)
+    yield from layers.items()
+    _, layers = decoder(code, params)
+    yield from layers.items()
 
 
 @model_function(Params, check)
@@ -149,8 +151,8 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     if params.phase != FINAL:
         return pretraining_spec(args, pretraining_stack(params, params.layer_sizes, linear_top=True))
     inputs = _inputs(args)
-    code, encoding = through(encoder(inputs, params))
-    logits, decoding = through(decoder(code, params))
+    code, encoding = encoder(inputs, params)
+    logits, decoding = decoder(code, params)
     made = Reconstructed(args.images, inputs, code, logits, _OUTPUTS[params.output](logits))
     scaffold = None
     if args.training and params.pretrain_epochs:

@@ -5,7 +5,7 @@ counted from the code, `decoder_1/kernel` ... and `transposed_conv_1/kernel` ...
 """
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from estimator_lab.core.layers import dense
@@ -13,9 +13,6 @@ from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 STRIDE = 2
 """Stride of each convolution, which halves the sides of an image."""
-
-Steps = Generator[tuple[str, Tensor], None, Tensor]
-"""Yields the layers by name, as `core.endpoints.Layers`; `yield from` gives the output."""
 
 
 def map_shape(params: Any) -> tuple[int, int, int]:
@@ -30,34 +27,36 @@ def code_size(params: Any) -> int:
     return params.layer_sizes[-1] if params.layer_sizes else math.prod(map_shape(params))
 
 
-def encoder(images: Tensor, params: Any) -> Steps:
-    """Yields conv_1 ..., layer_1 ...; returns the codes, float32 [batch, values]."""
-    maps, activations = images, _activations(params, len(params.filter_sizes) + len(params.layer_sizes))
+def encoder(images: Tensor, params: Any) -> tuple[Tensor, dict[str, Tensor]]:
+    """Returns the codes, float32 [batch, values], and the layers conv_1 ..., layer_1 ..."""
+    layers: dict[str, Tensor] = {}
+    activations = _activations(params, len(params.filter_sizes) + len(params.layer_sizes))
+    x = images
     for number, filters in enumerate(params.filter_sizes, 1):
-        maps = _convolution(tf.layers.Conv2D, f'conv_{number}', maps, filters, params, next(activations))
-        yield f'conv_{number}', maps
-    code = tf.reshape(maps, [-1, math.prod(map_shape(params))])
+        name = f'conv_{number}'
+        x = layers[name] = _convolution(tf.layers.Conv2D, name, x, filters, params, next(activations))
+    x = tf.reshape(x, [-1, math.prod(map_shape(params))])
     for number, units in enumerate(params.layer_sizes, 1):
-        code = dense(code, units, f'layer_{number}', next(activations))
-        yield f'layer_{number}', code
-    return code
+        name = f'layer_{number}'
+        x = layers[name] = dense(x, units, name, next(activations))
+    return x, layers
 
 
-def decoder(code: Tensor, params: Any) -> Steps:
-    """Yields decoder_1 ..., transposed_conv_1 ...; returns images of any range, without an activation."""
-    values = code
+def decoder(code: Tensor, params: Any) -> tuple[Tensor, dict[str, Tensor]]:
+    """Returns images of any range, and layers decoder_1 ..., transposed_conv_1 ...; the last is linear."""
+    layers: dict[str, Tensor] = {}
     units = [*params.layer_sizes[-2::-1], math.prod(map_shape(params))] if params.layer_sizes else []
     filters = [*params.filter_sizes[-2::-1], params.image_shape[2]] if params.filter_sizes else []
     activations = _activations(params, len(units) + len(filters))
+    x = code
     for number, size in enumerate(units, 1):
-        values = dense(values, size, f'decoder_{number}', next(activations))
-        yield f'decoder_{number}', values
-    maps = tf.reshape(values, [-1, *map_shape(params)])
+        name = f'decoder_{number}'
+        x = layers[name] = dense(x, size, name, next(activations))
+    x = tf.reshape(x, [-1, *map_shape(params)])
     for number, size in enumerate(filters, 1):
         name = f'transposed_conv_{number}'
-        maps = _convolution(tf.layers.Conv2DTranspose, name, maps, size, params, next(activations))
-        yield name, maps
-    return maps
+        x = layers[name] = _convolution(tf.layers.Conv2DTranspose, name, x, size, params, next(activations))
+    return x, layers
 
 
 def _activations(params: Any, layers: int) -> Iterator[Any]:
@@ -91,14 +90,3 @@ def _convolution(kind: Any, name: str, maps: Tensor, filters: int, params: Any, 
         _reuse=tf.AUTO_REUSE,
     )
     return layer(maps)
-
-
-def through(steps: Steps) -> tuple[Tensor, dict[str, Tensor]]:
-    """Returns the output of `encoder` or `decoder`, and its layers by name."""
-    layers: dict[str, Tensor] = {}
-    while True:
-        try:
-            name, values = next(steps)
-        except StopIteration as end:
-            return end.value, layers
-        layers[name] = values

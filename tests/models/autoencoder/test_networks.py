@@ -9,7 +9,6 @@ from estimator_lab.models.autoencoder.networks import (
     decoder,
     encoder,
     map_shape,
-    through,
     unrolled,
 )
 from estimator_lab.tf1 import tf
@@ -30,8 +29,8 @@ def variables():
 
 
 def build(params):
-    code, _ = through(encoder(tf.constant(images_of(params)), params))
-    return code, through(decoder(code, params))[0]
+    code, _ = encoder(tf.constant(images_of(params)), params)
+    return code, decoder(code, params)[0]
 
 
 def test_a_dense_coder_by_hand():
@@ -47,7 +46,7 @@ def test_a_dense_coder_by_hand():
         fill_biases(session)
         weights = {v.op.name: v.eval(session) for v in tf.trainable_variables()}
         found_code, found = session.run([code, output])
-        through(decoder(code, DENSE))  # again, with the same variables
+        decoder(code, DENSE)  # again, with the same variables
         assert len(variables()) == 12
 
     def layer(values, name):
