@@ -13,7 +13,7 @@ from typing import Any
 
 from estimator_lab import __version__
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.files import listed, whole_file
+from estimator_lab.base.files import listed, whole_file, why_unread
 from estimator_lab.base.json_input import as_object, as_type, read_json, shown
 from estimator_lab.base.printable import printable
 from estimator_lab.data.archives import Identity
@@ -107,7 +107,8 @@ def read_record(model_dir: Path) -> Record | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise DataError(f'{path} cannot be read as a description of this folder: {error}.') from error
+        reason = why_unread(error)
+        raise DataError(f'{path} cannot be read as a description of this folder: {reason}.') from error
     remedy = 'train the model again, or use that version' if found < FORMAT else 'install that version'
     raise DataError(
         f'{path} has format {found}, written by {_writer(fields)}; this is estimator_lab '
