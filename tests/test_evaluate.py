@@ -50,5 +50,5 @@ def test_the_primary_metric_says_over_how_many_images_it_is(run, tmp_path):
 def test_a_failure_leaves_no_folder(run, tmp_path):
     (tmp_path / 'empty').mkdir()
     status, _, err = run(f'--data={tmp_path / "empty"}', f'--out={tmp_path / "deep" / "out"}')
-    assert status == 1 and 'no image was found' in err
+    assert status == 1 and 'holds no images' in err
     assert not (tmp_path / 'deep').exists()

@@ -47,7 +47,7 @@ class Archives:
     Attributes:
       sources: the archives.
       kind: which members are examples.
-      indexes: one for each; empty if one of them can be read only once.
+      indexes: one for each; empty if one of them can be read only once, or no index was wanted.
       part: the examples that are used.
       use_damaged: whether a damaged archive is used up to the damage, with a warning.
     """
@@ -122,13 +122,17 @@ class Archives:
         sources, indexes = zip(*((self.sources[place], self.indexes[place]) for place in places), strict=True)
         return replace(self, sources=sources, indexes=indexes)
 
-    def order(self, shuffle_buffer: int = 1, seed: int = 0) -> Order:
+    def order(
+        self, shuffle_buffer: int = 1, seed: int = 0, progress: Callable[[float], None] = lambda share: None
+    ) -> Order:
         """Returns the order in which the examples are read.
 
         Args:
           shuffle_buffer: encoded members held at once for shuffling; archives with random access are shuffled
             as a whole instead. 1 keeps the stored order in both.
           seed: of the order.
+          progress: called with the share of an epoch's bytes that was read, in [0, 1], by an order without
+            random access.
         """
         if self.has_random_access:
             return IndexedOrder(self.indexes, shuffle_buffer > 1, seed, self.part)
@@ -143,6 +147,7 @@ class Archives:
             indexes=self.indexes,
             use_damaged=self.use_damaged,
             say=self.say,
+            progress=progress,
         )
 
     def check_labels(self) -> None:
@@ -190,36 +195,44 @@ def distinct_examples(several: Iterable[Archives]) -> int | None:
 def open_archives(
     patterns: Sequence[str | Source],
     kind: Kind,
-    use_damaged: bool = False,
+    use_damaged: bool | None = False,
     say: Say = print,
     commas: bool = True,
+    once: bool = False,
 ) -> Archives:
     """Opens archives, and reads or builds their indexes.
 
-    Patterns are paths of archives and folders, globs, URLs, '-' for standard input, or a `Source`, such as an
-    array. One that is not the name of a file may be several, separated by `commas`.
+    Args:
+      patterns: paths of archives, folders and single examples, globs, URLs, '-' for standard input; or a
+        `Source`, such as an array.
+      kind: which members are examples.
+      use_damaged: whether a damaged archive is used up to the damage, with a warning; None if users have no
+        such choice.
+      say: shows one line to the user.
+      commas: whether a pattern that is not the name of a file may be several, separated by commas.
+      once: whether the examples are read only once, in stored order, without indexes: the first ones come at
+        once, and those before a damage come, too.
 
     Raises:
       DataError: an archive can't be read, has none of them, or is damaged and `use_damaged` is False.
     """
     sources = tuple(expand(patterns, say, commas))
-    if any(source.is_pipe for source in sources):
-        return Archives(sources, kind, use_damaged=use_damaged, say=say)
+    if once or any(source.is_pipe for source in sources):
+        return Archives(sources, kind, use_damaged=bool(use_damaged), say=say)
     indexes = []
     for source in sources:
         with closing(Progress(f'Indexing {source.name}', show_line=say)) as progress:
             indexes.append(open_index(source, kind, progress, say))
     for index in indexes:
         if index.damage and not use_damaged:
-            raise DataError(
-                f'{index.damage} --use_damaged trains on the {len(index):,} {kind.noun} before that.'
-            )
+            choice = f' --use_damaged trains on the {len(index):,} {kind.noun} before that.'
+            raise DataError(index.damage + ('' if use_damaged is None else choice))
         if index.damage:
             say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
         if not len(index):
             others = f', {index.instead}' if index.instead else ''
             raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
-    return Archives(sources, kind, tuple(indexes), use_damaged=use_damaged, say=say)
+    return Archives(sources, kind, tuple(indexes), use_damaged=bool(use_damaged), say=say)
 
 
 def _plain_name(path: str) -> str:

@@ -30,10 +30,12 @@ class ArraySource(Source):
     images: np.ndarray
     labels: Sequence[str]
 
-    def __new__(cls, images: np.ndarray, labels: Sequence[str]) -> 'ArraySource':
-        """Names the source by its contents, so that a resumed run recognises it."""
-        total = zlib.crc32('\0'.join(labels).encode(), zlib.crc32(np.ascontiguousarray(images)))
-        name = f'array-{total:08x}'
+    def __new__(cls, images: np.ndarray, labels: Sequence[str], named: bool = True) -> 'ArraySource':
+        """Names the source by its contents, so that a resumed run recognises it; or by nothing."""
+        name = ''
+        if named:
+            total = zlib.crc32('\0'.join(labels).encode(), zlib.crc32(np.ascontiguousarray(images)))
+            name = f'array-{total:08x}'
         made = super().__new__(cls, name, name)
         made.images, made.labels = images, labels
         return made
@@ -49,12 +51,13 @@ def is_array(data: object) -> bool:
     return isinstance(images, np.ndarray)
 
 
-def array_source(data: Any) -> ArraySource:
+def array_source(data: Any, named: bool = True) -> ArraySource:
     """Returns images in memory as a source of examples.
 
     Args:
       data: images, [n, height, width, 1 or 3], uint8, or floats in [0, 1]; or (images, labels) with n class
         ids or texts.
+      named: whether keys of the images begin with a name of the array; otherwise they are their numbers.
 
     Raises:
       FlagError: the images have another shape or type, or there are not n labels.
@@ -66,7 +69,7 @@ def array_source(data: Any) -> ArraySource:
         raise FlagError(
             f'{len(images)} images need as many labels, [n], not an array {list(np.shape(labels))}.'
         )
-    return ArraySource(images, texts)
+    return ArraySource(images, texts, named)
 
 
 def check_images(images: np.ndarray) -> None:
@@ -88,12 +91,11 @@ def check_values(images: np.ndarray) -> None:
 
 
 def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
-    """Yields the images, each encoded as PNG, as whenever it is read."""
+    """Yields the images; each is encoded as PNG whenever it is read."""
     assert isinstance(source, ArraySource)
     for row, (image, label) in enumerate(zip(source.images, source.labels, strict=True)):
-        data = b'' if scan.headers_only else _encoded(image)
         checksum = zlib.crc32(np.ascontiguousarray(image))
-        yield Found(str(row), row, image.nbytes, checksum=checksum, label=label, data=data)
+        yield Found(str(row), row, image.nbytes, checksum=checksum, label=label)
 
 
 def _read(source: ArraySource, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:

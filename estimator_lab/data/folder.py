@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from estimator_lab.base.errors import DataError
@@ -12,7 +12,7 @@ from estimator_lab.data.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_
 from estimator_lab.data.formats import Format, Found, Row, Scan
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import MOST_SIDECAR_BYTES, SIDECAR_SUFFIXES, sidecar_label
-from estimator_lab.data.member import MAX_MEMBER_BYTES, BadExampleError, too_large
+from estimator_lab.data.member import MAX_MEMBER_BYTES, BadExampleError
 from estimator_lab.data.sources import Source, why_unreadable
 
 
@@ -25,11 +25,7 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
     own_name = escaped(Path(source.url).resolve().name)
     for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped)):
         name = escaped(path)
-        home = '' if '/' in path else own_name
-        found = too_large(size) or (b'' if scan.headers_only else data_of(Path(source.url, path)))
-        data, reason = (b'', found) if isinstance(found, BadExampleError) else (found, None)
-        yield Found(name, number, size, label=label, data=data, reason=reason, home=home)
-        del data, found  # before the next is read
+        yield Found(name, number, size, label=label, home='' if '/' in path else own_name)
 
 
 def _read(source: Source, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
@@ -77,8 +73,10 @@ def files_below(folder: str, kind: Kind, skipped: SkippedFiles) -> Iterator[tupl
             path = name if start == os.curdir else f'{start}/{name}'
             if kind.labels:
                 yield path, size, kind.labels.of(escaped(path))
-            else:
-                yield path, size, _sidecar_label(parent, name, present, used)
+                continue
+            sidecars = [sidecar for sidecar in _sidecars(name) if sidecar in present]
+            used.update(sidecars)
+            yield path, size, _label_in(parent, sidecars)
         for name in others:
             if name not in used:
                 skipped.count(escaped(name))
@@ -101,18 +99,31 @@ def _size_of_example(path: Path, kind: Kind) -> int | None:
         return 0 if is_named else None
 
 
-def _sidecar_label(parent: str, name: str, present: set[str], used: set[str]) -> str | None:
-    """Returns the label in a file of the same name, up to its last or its first dot; None for none."""
+def label_next_to(path: Path) -> str | None:
+    """Returns the label in a file of the same name, up to its last or its first dot; None for none.
+
+    Raises:
+      DataError: such a file can't be read.
+    """
+    return _label_in(path.parent, _sidecars(path.name))
+
+
+def _sidecars(name: str) -> list[str]:
+    """Returns the names of files that may hold the label of a file; of several, the first one counts."""
     stems = dict.fromkeys((name.rpartition('.')[0], name.partition('.')[0]))
-    for sidecar in (f'{stem}{suffix}' for stem in stems if stem for suffix in SIDECAR_SUFFIXES):
-        if sidecar in present:
-            used.add(sidecar)
-            try:
-                label = sidecar_label(sidecar, read_regular(Path(parent, sidecar), MOST_SIDECAR_BYTES))
-            except (OSError, ValueError):
-                continue
-            if label is not None:
-                return label
+    return [f'{stem}{suffix}' for stem in stems if stem for suffix in SIDECAR_SUFFIXES]
+
+
+def _label_in(parent: str | Path, sidecars: Iterable[str]) -> str | None:
+    for sidecar in sidecars:
+        try:
+            label = sidecar_label(sidecar, read_regular(Path(parent, sidecar), MOST_SIDECAR_BYTES))
+        except (FileNotFoundError, ValueError):  # ValueError: not a regular file, or one of something else
+            continue
+        except OSError as error:
+            raise DataError(why_unreadable(f'{parent}/{sidecar}', error)) from error
+        if label is not None:
+            return label
     return None
 
 

@@ -30,7 +30,7 @@ class Found(NamedTuple):
       headers: bytes from there to its data.
       checksum: of its first bytes.
       label: from a table, or a file next to it; None if that is the name of its folder.
-      data: its bytes, unless only headers are read.
+      data: its bytes, if they are read in passing.
       reason: why it has none; None if it has.
       home: the folder that it is in, if its name does not say so.
     """
@@ -73,7 +73,8 @@ class Format(NamedTuple):
       read: returns the data of examples, given what `opened` returned, their rows and their names; or why
         they have none. Many threads call it at the same time. Raises OSError if the source can't be read,
         ChangedError if an example is no longer there.
-      is_cached: whether an index of it is kept for later starts.
+      is_cached: whether listing it takes reading it: an index is kept for later starts, and a pass over the
+        examples has their data at once. That of others, pipes apart, is read by `read`, in many threads.
     """
 
     scan: Callable[[Source, Kind, Scan], Iterator[Found]]

@@ -39,8 +39,9 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import FROM_SIDECARS, LabelColumn, label_of
 from estimator_lab.data.lines import LINES
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.data.sources import Source, why_unreadable
-from estimator_lab.data.tar import TAR
+from estimator_lab.data.own_file import OWN_FILE
+from estimator_lab.data.sources import OpenedPipe, Source, why_unreadable
+from estimator_lab.data.tar import TAR, is_archive
 
 SUFFIX = '.index'
 
@@ -51,26 +52,58 @@ ShowProgress = Callable[[str, float | None], None]
 
 
 def format_of(source: Source, kind: Kind) -> Format:
-    """Returns the kind of a source."""
+    """Returns the kind of a source; the first bytes of a file decide unless its name ends as an archive's.
+
+    Raises:
+      DataError: it can't be read.
+    """
     if isinstance(source, ArraySource):
         return ARRAY
     if source.is_folder:
         return FOLDER
-    return LINES if kind.has_lines else TAR
+    if kind.has_lines:
+        return LINES
+    return TAR if is_archive(source) else OWN_FILE
 
 
 def scan_members(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
-    """Yields the examples of a source in stored order, with their data unless only headers are read.
+    """Yields the examples of a source in stored order, with their data if it is read in passing.
+
+    Their labels are those in an index, but for examples of an archive without a label of their own in front
+    of the first one with such a label: here they have the names of their folders.
 
     Raises:
       DataError: it can't be read, or is damaged; every example before the damage is yielded first.
     """
-    for row, found in enumerate(format_of(source, kind).scan(source, kind, scan)):
-        home = f'{found.home}/' if found.home else ''
-        label = label_of(home + found.name) if found.label is None else found.label
-        reader = _NoData(found.reason) if found.reason else None
+    source = OpenedPipe(source) if source.is_pipe else source
+    form, are_given = format_of(source, kind), False
+    later = None if form.is_cached or source.is_pipe else _Later(form, source)
+    for row, found in enumerate(form.scan(source, kind, scan)):
+        label = found.label
+        are_given |= label is not None
+        if label is None:
+            home = f'{found.home}/' if found.home else ''
+            label = '' if are_given else label_of(home + found.name)
+        reader = _NoData(found.reason) if found.reason else later
         yield Member(source.name, found.name, found.offset, label, found.size, row, 0, found.data, reader)
         del found  # before the next is read
+
+
+class _Later(NamedTuple):
+    """Reads the data of examples of which a scan has only found the places."""
+
+    form: Format
+    source: Source
+
+    @property
+    def is_slow(self) -> bool:
+        """See `Index.is_slow`."""
+        return self.source.is_remote
+
+    def read(self, members: Sequence[Member]) -> list[bytes | BadExampleError]:
+        """See `member.MemberReader`."""
+        rows = [(member.offset, member.size, 0, 0) for member in members]
+        return self.form.read(self.source, rows, [member.name for member in members])
 
 
 class _NoData(NamedTuple):
@@ -94,7 +127,7 @@ class Index:
       instead: what a source without examples holds, to end a sentence.
     """
 
-    def __init__(self, source: Source, kind: Kind, contents: Contents) -> None:
+    def __init__(self, source: Source, kind: Kind, form: Format, contents: Contents) -> None:
         header, self._table, self._names = contents
         self.source = source
         self.labels = tuple(header.labels)
@@ -102,7 +135,7 @@ class Index:
         self.lasts = True
         self.instead = header.instead
         self._kind = kind
-        self._format = format_of(source, kind)
+        self._format = form
         self._header = header
         self._ends = self._table['name_end']
 
@@ -128,6 +161,10 @@ class Index:
     def label_ids(self) -> np.ndarray:
         """The number in `labels` of the label of each member, uint32 [members]."""
         return self._table['label']
+
+    def label(self, row: int) -> str:
+        """Returns the label of a member; '' if it has none."""
+        return self.labels[self.label_ids.item(row)]
 
     def name(self, row: int) -> str:
         """Returns the name of a member."""
@@ -247,7 +284,8 @@ def open_index(
     """
     if source.is_pipe:
         raise DataError(f'{source.name!r} can be read only once, so that it cannot be indexed.')
-    if not format_of(source, kind).is_cached:
+    form = format_of(source, kind)
+    if not form.is_cached:
         return build_index(source, kind, progress, note)
     if source.is_remote:
         source.stamp(again=True)
@@ -256,7 +294,7 @@ def open_index(
         except remote.RemoteError as error:
             raise DataError(why_unreadable(source.name, error)) from error
     for path in (path_next_to(source) or _copied_index(source), path_in_cache(source)):
-        if path and (found := _load(path, source, kind)):
+        if path and (found := _load(path, source, kind, form)):
             for sentence in found.notes:
                 note(sentence)
             return found
@@ -284,8 +322,9 @@ def build_index(
     names, labels, damage, lasts = bytearray(), LabelColumn(kind.labels), '', True
     notes: list[str] = []
     scan = Scan(True, notes.append, lambda share: progress(f'{len(offsets):,} {kind.noun}', share or None))
+    form = format_of(source, kind)
     try:
-        for found in format_of(source, kind).scan(source, kind, scan):
+        for found in form.scan(source, kind, scan):
             names += found.name.encode()
             offsets.append(found.offset)
             sizes.append(found.size)
@@ -317,7 +356,7 @@ def build_index(
         labels_from=origin,
         instead=instead,
     )
-    index = Index(source, kind, Contents(header, rows, memoryview(bytes(names))))
+    index = Index(source, kind, form, Contents(header, rows, memoryview(bytes(names))))
     index.lasts = lasts
     for sentence in index.notes:
         note(sentence)
@@ -348,7 +387,7 @@ def _copied_index(source: Source) -> Path | None:
     return file.local
 
 
-def _load(path: Path, source: Source, kind: Kind) -> Index | None:
+def _load(path: Path, source: Source, kind: Kind, form: Format) -> Index | None:
     """Returns the index in a file; None if there is none that can be used."""
     known = (kind.labels.fingerprint,) if kind.labels else ('', FROM_SIDECARS)
     contents = read_index_file(path)
@@ -356,4 +395,4 @@ def _load(path: Path, source: Source, kind: Kind) -> Index | None:
         return None
     header = contents.header
     is_of_it = (header.size, header.kind) == (source.stamp().size, kind.name) and header.labels_from in known
-    return Index(source, kind, contents) if is_of_it else None
+    return Index(source, kind, form, contents) if is_of_it else None

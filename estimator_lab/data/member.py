@@ -33,9 +33,10 @@ class Member(NamedTuple):
     """One example in an archive or a folder, or in a file of its own.
 
     Attributes:
-      archive: path or URL of the archive; that of a folder ends in a slash; '' for a file of its own.
-      name: its name in the archive, without a leading './'. Bytes that are not UTF-8, control characters and
-        the like are backslash escapes (`printable.escaped`), so that it can be printed and stored.
+      archive: path or URL of the archive; that of a folder ends in a slash; '' for an array.
+      name: its name in the archive, without a leading './', or that of a file of its own. Bytes that are not
+        UTF-8, control characters and the like are backslash escapes (`printable.escaped`), so that it can be
+        printed and stored.
       offset: of its first header block in the uncompressed tar stream; in a folder the file's number.
       label: its label; '' if it has none.
       size: bytes of its data.
@@ -61,14 +62,22 @@ class Member(NamedTuple):
 
         Standard input is called 'stdin', since a table would escape '-', the beginning of a formula.
         """
-        if not self.archive:
+        archive = escaped(self.archive)
+        if not archive or archive == self.name:
             return _SHOWN.get(self.name, self.name)
-        archive = _SHOWN.get(self.archive, escaped(self.archive))
+        archive = _SHOWN.get(archive, archive)
         return f'{archive}{"" if self.archive.endswith("/") else ":"}{self.name}'
+
+    @property
+    def is_own_file(self) -> bool:
+        """Whether it is a file by itself rather than one of an archive or a folder."""
+        return self.name == escaped(self.archive)
 
     @property
     def place(self) -> str:
         """Where it is, for messages."""
+        if self.is_own_file:
+            return repr(self.name)
         if not self.archive or self.archive.endswith('/'):
             return repr(f'{self.archive}{self.name}')
         return f'{self.archive!r}: member {self.name!r} at byte {self.offset}'

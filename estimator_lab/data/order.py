@@ -245,10 +245,12 @@ class StreamOrder:
         less keeps the stored order.
       seed: of the shuffling, together with the epoch.
       part: the examples that are used.
-      indexes: of the sources, so that whole epochs are skipped without reading them; () if unknown.
+      indexes: of the sources, by which members get their labels, and whole epochs are skipped without reading
+        them; () if unknown.
       use_damaged: whether a damaged archive is used up to the damage.
       say: shows one line to the user: about what is unusual about an archive, unless its index has reported
         it, and if the buffer can't hold `shuffle_buffer` members.
+      progress: called with the share of an epoch's bytes that was read, in [0, 1].
     """
 
     sources: Sequence[Source]
@@ -259,20 +261,23 @@ class StreamOrder:
     indexes: Sequence[Index] = ()
     use_damaged: bool = False
     say: Callable[[str], None] = lambda line: None
+    progress: Callable[[float], None] = lambda share: None
 
     def __post_init__(self) -> None:
         stamps: dict[Source, Stamp] = {}
-        if not any(source.is_pipe or source.is_folder for source in self.sources):
+        if self.indexes and not any(source.is_folder for source in self.sources):
             stamps = {source: source.stamp() for source in self.sources}
         object.__setattr__(self, '_stamps', stamps)
 
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`."""
         rng = random.Random(f'seed {self.seed} epoch {number}')
-        sources = list(self.sources)
+        sources = list(enumerate(self.sources))
         if self.shuffle_buffer > 1:
             rng.shuffle(sources)
-        members = itertools.chain.from_iterable(map(self._members_of, sources))
+        members = itertools.chain.from_iterable(
+            self._members_of(source, place, done) for done, (place, source) in enumerate(sources)
+        )
         for member in shuffled(members, self.shuffle_buffer, rng, SHUFFLED_BYTES):
             yield member._replace(epoch=number)
             del member  # before the next is read
@@ -303,21 +308,29 @@ class StreamOrder:
                 'the checkpoint was saved: pipe the same archive in again.'
             )
 
-    def _members_of(self, source: Source) -> Iterator[Member]:
+    def _members_of(self, source: Source, place: int, done: int) -> Iterator[Member]:
+        """Yields the members of the source at a place after `done` others."""
         stamps: dict[Source, Stamp] = self._stamps  # type: ignore[attr-defined]
         if source in stamps and source.stamp(again=True) != stamps[source]:
             raise DataError(f'{source.name!r} has changed since it was opened: start again.')
-        known = self.sources.index(source) < len(self.indexes)
-        scan = Scan(note=lambda words: None if known else self.say(f'{source.name!r} {words}'))
+        if done:
+            self.progress(done / len(self.sources))
+        index = self.indexes[place] if self.indexes else None
+        scan = Scan(
+            note=lambda words: None if index else self.say(f'{source.name!r} {words}'),
+            progress=lambda share: self.progress((done + share) / len(self.sources)),
+        )
         try:
             for member in scan_members(source, self.kind, scan):
                 if member.name in self.part:
-                    yield member
+                    label = index.label(member.row) if index else member.label
+                    yield member if label == member.label else member._replace(label=label)
                 del member  # before the next is read
+            scan.skipped.report(scan.note)
         except DataError as error:
             if not self.use_damaged:
                 raise
-            if not known:
+            if not index:
                 self.say(f'Warning: {error.sentence}')
 
 

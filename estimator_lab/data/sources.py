@@ -141,6 +141,22 @@ def _opener(head: bytes) -> Callable[[Any], Any] | None:
     return next((opener for magic, opener in _COMPRESSIONS if magic.match(head)), None)
 
 
+class OpenedPipe(Source):
+    """A pipe that is open, as its first bytes have to be looked at."""
+
+    _file: io.BufferedReader
+
+    def __new__(cls, source: Source) -> 'OpenedPipe':
+        """Opens a pipe."""
+        made = super().__new__(cls, source.name, source.url)
+        made._file = source.open()
+        return made
+
+    def open(self) -> io.BufferedReader:
+        """See `Source.open`."""
+        return self._file
+
+
 class _Piped(io.RawIOBase):
     """A pipe, of which a read returns some bytes together, by which its contents are told."""
 

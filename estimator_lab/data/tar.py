@@ -24,6 +24,8 @@ from estimator_lab.data.sources import Source, decompressed, why_unreadable
 from estimator_lab.data.stored import Stored, open_stored
 from estimator_lab.data.tar_headers import BLOCK, Entry, Forward, entries
 
+TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
+
 _PROGRESS_EVERY = 1000  # headers; each member if data is read, which takes longer than reporting it
 _SPARSE = 0  # as the bytes of headers
 _READ_AT_ONCE = 2**20  # a larger member would be in memory twice
@@ -228,6 +230,24 @@ def _normalised(name: str) -> str:
     while name.startswith('./'):
         name = name[2:].lstrip('/')
     return name
+
+
+def is_archive(source: Source) -> bool:
+    """Whether a source is a tar archive, plain or compressed, by its name or its first bytes.
+
+    Raises:
+      DataError: it can't be read.
+    """
+    if source.url.partition('?')[0].lower().endswith(TAR_SUFFIXES):
+        return True
+    file = source.open()
+    try:
+        return decompressed(file) is not None or is_tar(file.peek(BLOCK)[:BLOCK])
+    except OSError as error:
+        raise DataError(why_unreadable(source.name, error)) from error
+    finally:
+        if not source.is_pipe:
+            file.close()
 
 
 def is_tar(head: bytes) -> bool:

@@ -13,9 +13,9 @@ from estimator_lab.base.keys import IMAGE, KEY, to_bytes
 from estimator_lab.base.progress import doing, progress_of, warn
 from estimator_lab.core import keys
 from estimator_lab.core.confusion import Confusion, TopK
+from estimator_lab.data.archives import Archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import Batch
-from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.inference.evaluation import Evaluation, Example
 from estimator_lab.inference.settings import EvaluationSettings
@@ -29,7 +29,7 @@ _OF_LABEL, _OF_PREDICTED = 'probability_of_label', 'probability_of_predicted'
 
 
 def evaluate(run: Trained, data: Data, settings: EvaluationSettings) -> Evaluation:
-    """Evaluates a model in one pass over examples, in constant memory; see `Run.evaluate`.
+    """Evaluates a model in one pass over examples, with the labels of training; see `Run.evaluate`.
 
     Raises:
       DataError: the examples can't be read to their end; there are none; a classifier knows none of their
@@ -39,19 +39,19 @@ def evaluate(run: Trained, data: Data, settings: EvaluationSettings) -> Evaluati
     return with_newest(run, lambda run: _evaluate(run, examples, settings))
 
 
-def _evaluate(run: Trained, examples: ExampleInput, settings: EvaluationSettings) -> Evaluation:
+def _evaluate(run: Trained, examples: Archives, settings: EvaluationSettings) -> Evaluation:
     observer = _Observer(run, settings.worst)
     # TensorFlow reads ahead of the last step, also bad examples.
     watch = observer.under_way.append if settings.eval_steps else None
     doing('evaluating')
     with (
-        progress_of('Evaluating', run.kind.noun, partial(_share, settings, examples)) as progress,
+        progress_of('Evaluating', run.kind.noun, partial(_share, settings, examples.total)) as progress,
         tempfile.TemporaryDirectory() as folder,
         tensorflow_errors_as_sentences(),
     ):
         report = InputReport(run.kind, warn, progress=progress)
         input_fn = archive_input_fn(
-            examples, run.reader, settings.batch_size, report, run.vocabulary, watch=watch
+            examples.order(), run.reader, settings.batch_size, report, run.vocabulary, watch=watch
         )
         estimator = _estimator(run, observer, folder)
         found = estimator.evaluate(input_fn, settings.eval_steps, checkpoint_path=run.checkpoint)
@@ -62,10 +62,11 @@ def _evaluate(run: Trained, examples: ExampleInput, settings: EvaluationSettings
     return observer.evaluation(metrics, report)
 
 
-def _share(settings: EvaluationSettings, examples: ExampleInput, done: int) -> float | None:
+def _share(settings: EvaluationSettings, total: int | None, done: int) -> float | None:
     """Returns the share of the evaluation, in [0, 1], that the first `done` examples are; None if unknown."""
-    of_all, steps = examples.share(done), settings.eval_steps
-    return max(of_all or 0.0, min(done / (steps * settings.batch_size), 1.0)) if steps else of_all
+    limits = [total, settings.eval_steps and settings.eval_steps * settings.batch_size]
+    examples = min((limit for limit in limits if limit), default=None)
+    return examples and min(done / examples, 1.0)
 
 
 def _estimator(run: Trained, observer: '_Observer', folder: str) -> Any:

@@ -14,8 +14,8 @@ from estimator_lab.base.keys import IMAGE, KEY
 from estimator_lab.core import keys
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import BadExample, Batch
-from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.input_fns import archive_input_fn
+from estimator_lab.data.order import Order
 from estimator_lab.inference.settings import PredictionSettings
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.opening import with_newest
@@ -47,7 +47,7 @@ class Predicted(NamedTuple):
 
 
 def predict(
-    run: Trained, examples: ExampleInput, settings: PredictionSettings, report: InputReport | None = None
+    run: Trained, examples: Order, settings: PredictionSettings, report: InputReport | None = None
 ) -> Generator[Predicted, None, None]:
     """Yields the predictions for examples in their order, in constant memory; labels are not needed.
 
@@ -74,7 +74,7 @@ def predict(
 
 
 def _predict(
-    run: Trained, examples: ExampleInput, settings: PredictionSettings, report: InputReport
+    run: Trained, examples: Order, settings: PredictionSettings, report: InputReport
 ) -> Generator[Predicted, None, None]:
     # The batches that TensorFlow has read and not yet predicted, a few at most.
     under_way: deque[Batch] = deque()

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import sys
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,7 +18,7 @@ from estimator_lab.base.printable import csv_writer, json_text, safe_name
 from estimator_lab.base.progress import clear_status, doing, progress_of, silence, warn, why_unwritten
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.examples import ExampleInput
+from estimator_lab.data.order import Order
 from estimator_lab.inference.painting import painted_batches, with_painting_settings
 from estimator_lab.inference.prediction import (
     PROBLEM,
@@ -55,7 +56,9 @@ def predict_and_write(
       LabError: TensorFlow fails, or the disk is full.
     """
     run, kind = with_painting_settings(run, settings), run.kind
-    examples = run.examples([*paths, *(settings.data or ())], note=warn)
+    examples = run.examples([*paths, *(settings.data or ())], note=warn, once=True)
+    shares = deque[float](maxlen=1)  # of the bytes that were read
+    order = examples.order(progress=shares.append)
     outputs = {'out': settings.out, 'files': settings.files}
     check_outputs(outputs, examples.paths, run.model_dir, kind.accepts)
     check_outputs({'out': settings.out}, (), replaced=_TABLES)
@@ -63,9 +66,11 @@ def predict_and_write(
     with contextlib.ExitStack() as stack:
         progress = None
         if settings.out:  # else the rows show the progress
-            progress = stack.enter_context(progress_of('Predicting', kind.noun, examples.share))
+            progress = stack.enter_context(
+                progress_of('Predicting', kind.noun, lambda done: next(iter(shares), None))
+            )
         report = InputReport(kind, lambda line: None, progress=progress)
-        batches = stack.enter_context(contextlib.closing(_batches(run, examples, settings, report)))
+        batches = stack.enter_context(contextlib.closing(_batches(run, order, settings, report)))
         files = stack.enter_context(PredictionFiles(settings.files)) if settings.files else None
         doing('predicting')
         try:
@@ -78,7 +83,7 @@ def predict_and_write(
 
 
 def _batches(
-    run: Trained, examples: ExampleInput, settings: PredictionFlags, report: InputReport
+    run: Trained, examples: Order, settings: PredictionFlags, report: InputReport
 ) -> Generator[Predicted, None, None]:
     if not run.architecture.transform_net:
         return predict(run, examples, settings, report)

@@ -112,7 +112,7 @@ class Run(Trained):
 
         chosen = settings_from(PredictionSettings, settings)
         table = Table(self, chosen.top)
-        for batch in predict(self, self.examples(examples), chosen):
+        for batch in predict(self, self.examples(examples, once=True).order(), chosen):
             yield from table.rows(batch)
 
     def predict_arrays(self, examples: Data, **settings: Any) -> dict[str, np.ndarray]:
@@ -122,7 +122,8 @@ class Run(Trained):
         """
         from estimator_lab.inference.prediction import arrays_of, predict
 
-        return arrays_of(predict(self, self.examples(examples), settings_from(PredictionSettings, settings)))
+        chosen = settings_from(PredictionSettings, settings)
+        return arrays_of(predict(self, self.examples(examples, once=True).order(), chosen))
 
     def inspect(self, example: str | Path | np.ndarray, **settings: Any) -> 'Inspection':
         """Returns filters, activation maps, saliency and the like for one example.

@@ -13,14 +13,14 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.endpoints import Endpoints
 from estimator_lab.core.model import AnyModel, Task
+from estimator_lab.data.archives import Archives, open_archives
 from estimator_lab.data.arrays import array_source, is_array
-from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.input_fns import placeholder_features
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS, kind_in
 from estimator_lab.data.labels import Vocabulary, read_label_table
-from estimator_lab.data.sources import source_of
+from estimator_lab.data.sources import Source, expand
 from estimator_lab.models.fixed_network import FixedNetwork
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.weights.checkpoint import index_of, open_checkpoint
@@ -122,30 +122,41 @@ class Trained:
         )
 
     def examples(
-        self, data: Data, labels: Path | None = None, note: Callable[[str], None] = lambda line: None
-    ) -> ExampleInput:
-        """Returns examples of the model's kind, in the order in which they are given.
+        self,
+        data: Data,
+        labels: Path | None = None,
+        note: Callable[[str], None] = lambda line: None,
+        once: bool = False,
+    ) -> Archives:
+        """Opens examples of the model's kind, in the order in which they are given.
 
         Args:
           data: paths, or images in memory.
           labels: a table of labels; None for those of folders, or in memory.
           note: called with a sentence about what is unusual about an archive.
+          once: see `open_archives`; labels need not be those of training.
 
         Raises:
           DataError: a path is not there, or the first file holds examples of another kind, such as trees.
         """
-        if is_array(data):
-            return ExampleInput([array_source(data)], self.kind, note)
-        paths = [data] if isinstance(data, str | Path) else data
         kind = self.kind.with_labels(read_label_table(labels)) if labels else self.kind
-        examples = ExampleInput(list(map(str, paths)), kind, note)
-        first = next((path for path in examples.paths if Path(path).is_file()), '')
-        found = kind_in(source_of(first)) if first and not self.kind.accepts(first) else None
-        if found and found.name != self.kind.name:
+        sources: list[Source]
+        if is_array(data):
+            sources = [array_source(data, named=False)]
+        else:
+            paths = [data] if isinstance(data, str | Path) else data
+            sources = expand(list(map(str, paths)), note, commas=False)
+            self._check_kind(sources)
+        return open_archives(sources, kind, None, note, once=once)
+
+    def _check_kind(self, sources: Sequence[Source]) -> None:
+        first = next((source for source in sources if Path(source.name).is_file()), None)
+        found = kind_in(first) if first and not self.kind.accepts(first.name) else None
+        if first and found and found.name != self.kind.name:
             raise DataError(
-                f'{first!r} holds {found.noun}, but --model_dir={self.model_dir} accepts {self.kind.noun}.'
+                f'{first.name!r} holds {found.noun}, but --model_dir={self.model_dir} accepts '
+                f'{self.kind.noun}.'
             )
-        return examples
 
     def predictions(self, features: Features) -> EstimatorSpec:
         """Builds the network in the current graph, for PREDICT.

@@ -7,29 +7,35 @@ import threading
 import pytest
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.data import folder as folder_source
 from estimator_lab.data.archives import open_archives
-from estimator_lab.data.examples import ExampleInput, read_example
+from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.labels import LabelTable
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.streams import stream_members
 
 PNG = encoded(picture(1))
 
 
-def test_the_share_is_that_of_the_examples_that_are_done(archive):
-    copy = shutil.copy(archive, archive.with_name('copy.tar'))
-    examples = ExampleInput([str(archive), str(copy)], IMAGES)
-    assert examples.share(0) is None
-    members = examples.epoch(0)
+def opened(*paths, note=print):
+    """Returns the members of some paths, as `predict` reads them."""
+    return open_archives([*map(str, paths)], IMAGES, say=note, commas=False, once=True).order().epoch(0)
+
+
+def test_the_share_is_that_of_the_bytes_that_were_read(archive):
+    copy, shares = shutil.copy(archive, archive.with_name('copy.tar')), []
+    members = (
+        open_archives([str(archive), str(copy)], IMAGES, once=True).order(progress=shares.append).epoch(0)
+    )
     for _ in range(24):
         next(members)
-    assert 0.4 < examples.share(24) <= 0.5
-    assert examples.share(6) == pytest.approx(examples.share(24) / 4)
-    assert len(list(members)) == 24 and examples.share(48) == 1 and examples.share(12) == 0.25
+    assert 0.4 < shares[-1] <= 0.5
+    assert len(list(members)) == 24 and shares == sorted(shares) and 0.9 < shares[-1] <= 1
 
 
 def found(*paths):
-    return [(turn.key, turn.read().data) for turn in ExampleInput([str(p) for p in paths], IMAGES).epoch(0)]
+    return [(turn.key, turn.read().data) for turn in opened(*paths)]
 
 
 @pytest.fixture
@@ -121,26 +127,89 @@ def test_labels_are_those_of_training(tmp_path, monkeypatch):
     (folder / '1.png').write_bytes(PNG)
     monkeypatch.chdir(folder)
     for paths in (['.'], [str(folder)], ['../n000001'], ['1.png'], [str(folder / '1.png')]):
-        assert [member.label for member in ExampleInput(paths, IMAGES).epoch(0)] == ['n000001']
+        assert [member.label for member in opened(*paths)] == ['n000001']
     assert open_archives(['.'], IMAGES).labels == ('n000001',)
     (folder / '1.cls').write_text('cat')
-    assert [member.label for member in ExampleInput(['.'], IMAGES).epoch(0)] == ['cat']
+    assert [member.label for member in opened('.')] == ['cat']
+
+
+@pytest.mark.parametrize('how', ['plain', 'compressed', 'folder', 'pipe'])
+def test_labels_agree_where_only_some_have_a_file(tmp_path, pipe, how):
+    """In training in any order, in evaluation, in a pass over a pipe: a folder's name is another label."""
+    files = {f'train/{n}.jpg': b'%d' % n for n in range(6)}
+    files |= {f'train/{n}.cls': b'cat' for n in (0, 3)}
+    expected = {f'train/{n}.jpg': 'cat' if n in (0, 3) else '' for n in range(6)}
+    path = write_tar(tmp_path / 'some.tar', sorted(files.items()))
+    if how == 'compressed':
+        path = write_tar(tmp_path / 'some.tar.gz', sorted(files.items()), 'w:gz')
+    if how == 'folder':
+        path = tmp_path / 'images'
+        for name, data in files.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
+    if how == 'pipe':
+        path = pipe(path.read_bytes())
+    archives = open_archives([str(path)], IMAGES)
+    for buffer in (1,) if how == 'pipe' else (1, 3):
+        assert {one.name: one.label for one in archives.order(buffer, seed=1).epoch(0)} == expected
+    if how != 'pipe':
+        assert {one.name: one.label for one in opened(path)} == expected and archives.labels == ('cat',)
+
+
+def test_files_of_their_own_are_a_source_like_any_other(tmp_path, monkeypatch):
+    """Their labels are those that they have in their folders: its name, or that in a file next to them."""
+    for label, name in (('a', '1'), ('a', '2'), ('b', '1'), ('b', '3')):
+        (tmp_path / label).mkdir(exist_ok=True)
+        (tmp_path / label / f'{name}.png').write_bytes(f'{label}{name}'.encode())
+    (tmp_path / 'b' / '3.cls').write_text('c')
+    monkeypatch.chdir(tmp_path)
+    archives = open_archives(['?/*.png'], IMAGES)
+    assert archives.counts == {'a': 2, 'b': 1, 'c': 1} and archives.has_random_access
+    expected = {'a/1.png': 'a', 'a/2.png': 'a', 'b/1.png': 'b', 'b/3.png': 'c'}
+    for members in (archives.order(10, seed=1).epoch(0), opened('?/*.png')):
+        read = [member.read() for member in members]
+        assert {member.key: member.label for member in read} == expected
+        assert all(member.data.decode() == member.name.replace('/', '')[:2] for member in read)
+        assert {member.place for member in read} == set(map(repr, expected))
+    table = IMAGES.with_labels(LabelTable('t', {'1': 'one'}, 'x'))
+    assert open_archives(['a/1.png'], table).labels == ('one',)
+    (tmp_path / 'notes.txt').write_text('no image')
+    with pytest.raises(DataError, match=r"'notes\.txt' is not a tar archive"):
+        open_archives(['notes.txt'], IMAGES)
+    assert [member.read().data for member in opened('notes.txt')] == [b'no image']
+
+
+def test_a_label_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    """Rather than the name of the folder."""
+    (tmp_path / '1.png').write_bytes(PNG)
+    (tmp_path / '1.cls').write_text('cat')
+
+    def fail(path, most_bytes):
+        raise OSError(errno.EIO, 'Input/output error', str(path))
+
+    monkeypatch.setattr(folder_source, 'read_regular', fail)
+    for path in (tmp_path, tmp_path / '1.png'):
+        with pytest.raises(DataError, match=r"1\.cls' cannot be read: Input/output error"):
+            list(opened(path))
+        with pytest.raises(DataError, match=r"1\.cls' cannot be read: Input/output error"):
+            open_archives([str(path)], IMAGES)
 
 
 def test_missing_paths(tmp_path):
     with pytest.raises(DataError, match='There is no file'):
-        ExampleInput([str(tmp_path / 'none.jpg')], IMAGES)
+        opened(tmp_path / 'none.jpg')
     (tmp_path / 'x.tar').write_text('no archive')
     with pytest.raises(DataError, match=r'x\.tar.* is not a tar archive'):
         found(tmp_path / 'x.tar')
 
 
-def test_examples_before_the_damage_are_read(tmp_path, archive):
-    cut = tmp_path / 'cut.tar'
-    cut.write_bytes(archive.read_bytes()[:30_000])
-    turns = ExampleInput([str(cut)], IMAGES).epoch(0)
+@pytest.mark.parametrize('compress', [bytes, gzip.compress])
+def test_examples_before_the_damage_are_read(tmp_path, archive, compress):
+    cut, data = tmp_path / 'cut.tar', compress(archive.read_bytes())
+    cut.write_bytes(data[: len(data) // 2])
+    turns = opened(cut)
     got = []
-    with pytest.raises(DataError, match='cut off at byte 30000'):
+    with pytest.raises(DataError, match='cut off at byte'):
         got.extend(turn.name for turn in turns)
     with pytest.raises(DataError):
         got.extend(member.name for member in stream_members(cut))
@@ -192,13 +261,13 @@ def test_a_folder_without_permission_is_named(folder, monkeypatch):
 
     monkeypatch.setattr(os, 'scandir', deny)
     with pytest.raises(DataError, match=f"^No permission to read '{folder}/b'"):
-        list(ExampleInput([str(folder)], IMAGES).epoch(0))
+        list(opened(folder))
 
 
 def test_what_is_unusual_about_an_archive_is_noted(archive, tmp_path):
     path = tmp_path / 'two.tar'
     path.write_bytes(archive.read_bytes() + b'x' * 512)
     notes = []
-    images = list(ExampleInput([str(path)], IMAGES, notes.append).epoch(0))
+    images = list(opened(path, note=notes.append))
     assert len(images) == len(list(stream_members(archive)))
     assert len(notes) == 1 and 'is followed by bytes that are not a tar header' in notes[0]

@@ -13,7 +13,6 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import remote, stores
 from estimator_lab.data.archives import open_archives
-from estimator_lab.data.examples import ExampleInput
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import SUFFIX
 from estimator_lab.data.member import read_members
@@ -140,7 +139,7 @@ def test_a_server_without_ranges_is_read_from_the_beginning(web, compress):
     archives = opened(url)
     assert archives.total == 60 and not archives.has_random_access
     assert [m.data for m in archives.order().epoch(0)] == list(MEMBERS.values())
-    assert [m.data for m in ExampleInput([url], IMAGES).epoch(0)] == list(MEMBERS.values())
+    assert [m.data for m in opened(url, once=True).order().epoch(0)] == list(MEMBERS.values())
 
 
 def test_an_index_next_to_the_archive_serves_all_machines(web, url, local, tmp_path):

@@ -31,7 +31,9 @@ def some_bad(path, *bad, count=11):
 
 
 def predict(cnn, path, batch_size=4):
-    return prediction.predict(cnn, cnn.examples(path), PredictionSettings(batch_size=batch_size))
+    return prediction.predict(
+        cnn, cnn.examples(path, once=True).order(), PredictionSettings(batch_size=batch_size)
+    )
 
 
 def test_predictions_are_those_of_the_network_for_each_image(cnn, archive):

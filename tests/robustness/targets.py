@@ -31,6 +31,7 @@ from estimator_lab.data.index_file import ROW, Contents, Header, read_index_file
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.labels import Vocabulary, label_of, read_label_table, read_vocabulary, sidecar_label
 from estimator_lab.data.sources import source_of
+from estimator_lab.data.tar import TAR
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import line_name, tokens_of
 from estimator_lab.data.trees.reader import TreeReader, collate
@@ -103,7 +104,7 @@ def index(data: bytes) -> None:
     contents = read_index_file(path)
     if contents is None:
         return
-    found = Index(source_of('a.tar'), KINDS.get(contents.header.kind, IMAGES), contents)
+    found = Index(source_of('a.tar'), KINDS.get(contents.header.kind, IMAGES), TAR, contents)
     members = found.members(range(len(found)))
     for member in members:
         _check(is_clean(member.name), 'a name that cannot be printed')

@@ -9,7 +9,7 @@ from estimator_lab.data import tar_index
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
-from estimator_lab.data.examples import ExampleInput, read_example
+from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.kinds import kind_in, kind_of
 from estimator_lab.data.labels import Vocabulary
@@ -100,6 +100,6 @@ def test_the_kind_is_that_of_the_first_example(tmp_path, text, archive):
 
 
 def test_trees_by_their_paths_and_keys(text):
-    found = [member.read() for member in ExampleInput([text], TREES).epoch(0)]
+    found = [member.read() for member in open_archives([text], TREES, once=True).order().epoch(0)]
     assert [member.data for member in found] == LINES and found[0].key == f'{text}:1/line_1.tree'
     assert read_example(found[1].key, TREES).data == LINES[1]
