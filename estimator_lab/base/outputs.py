@@ -109,7 +109,7 @@ def written_folder(flag: str, folder: Path) -> Iterator[Path]:
     """
     with writing(flag, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix='.', dir=folder) as hidden:
+        with tempfile.TemporaryDirectory(prefix='.', dir=folder, ignore_cleanup_errors=True) as hidden:
             yield Path(hidden)
             for path in listed(Path(hidden)):  # only now that all are written
                 move_whole(path, folder / path.name)

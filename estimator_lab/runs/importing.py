@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.files import listed
+from estimator_lab.base.files import listed, whole_file
 from estimator_lab.base.outputs import locked, writing
 from estimator_lab.base.settings import structural_settings
 from estimator_lab.core.model import AnyModel
@@ -182,8 +182,13 @@ def _write(model: str, params: Any, values: Mapping[str, np.ndarray], model_dir:
             hparams={k: v for k, v in asdict(params).items() if k not in NO_HPARAMS},
             versions=versions(tf.__version__),
         )
-        with writing('model_dir', model_dir):
-            write_checkpoint(model_dir / _CHECKPOINT, {**values, **step})
-            # TensorFlow would resolve a relative path from the current folder.
-            tf.train.update_checkpoint_state(str(model_dir.absolute()), _CHECKPOINT)
-            write_record(model_dir, record)
+        try:
+            with writing('model_dir', model_dir):
+                write_checkpoint(model_dir / _CHECKPOINT, {**values, **step})
+                with whole_file(model_dir / 'checkpoint') as file:
+                    file.write(f'model_checkpoint_path: "{_CHECKPOINT}"\n'.encode())
+                write_record(model_dir, record)
+        except BaseException:
+            for path in listed(model_dir):  # so that the next start finds it empty
+                path.unlink(missing_ok=True)
+            raise

@@ -97,7 +97,7 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
 def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
     try:
         # Hidden, so that the folder shows finished models only, even if this process is killed.
-        with tempfile.TemporaryDirectory(prefix='.', dir=folder) as hidden:
+        with tempfile.TemporaryDirectory(prefix='.', dir=folder, ignore_cleanup_errors=True) as hidden:
             path = trained.estimator.export_saved_model(hidden, receiver, checkpoint_path=trained.checkpoint)
             written = Path(path.decode())
             names = map(str, itertools.count(int(written.name)))  # the time in seconds, which may be taken

@@ -28,6 +28,7 @@ _UNINFORMATIVE = (
     '`eval_strategy` is not passed in',
     'Estimator is not trained yet',
     'No new checkpoint ready for evaluation',
+    "Couldn't match files for checkpoint",  # an error reports it
     'EventFileWriter writer thread error',  # a full disk, which an error reports
 )
 _IGNORED = ': Checkpoint ignored'  # of a list that can't be read, which an error reports

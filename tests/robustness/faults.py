@@ -83,7 +83,7 @@ def _trained_and_exported(home: Path) -> Any:
 
 def _exported(home: Path, folder: str = 'out') -> Any:
     """Returns the variables of SavedModels; there is nothing else."""
-    found = list(home.glob(f'{folder}/*'))
+    found = [path for path in home.glob(f'{folder}/*') if not path.name.startswith('.')]
     for path in found:
         parse_saved_model(str(path))
     return [_values(path / 'variables' / 'variables') for path in found]

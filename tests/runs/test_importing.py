@@ -1,11 +1,14 @@
 """A network of imported weights computes what tf.keras.applications.VGG16 computes with the same ones."""
 
+import errno
+
 import h5py
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.models.registry import find_model
+from estimator_lab.runs import importing as runs_importing
 from estimator_lab.runs.importing import Import, import_weights
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.weights.files import open_weight_file
@@ -137,3 +140,14 @@ def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(FlagError, match='is not empty: name a new folder'):
         import_weights(given, tmp_path / 'vgg')
     assert before == sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / 'vgg').iterdir())
+
+
+def test_a_failure_leaves_the_folder_empty(keras, tmp_path, monkeypatch):
+    def fail(folder, record):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(runs_importing, 'write_record', fail)
+    with pytest.raises(LabError, match='vgg cannot be written: No space left'):
+        import_weights(importing(keras[0]), tmp_path / 'vgg')
+    monkeypatch.undo()
+    assert import_weights(importing(keras[0]), tmp_path / 'vgg').variables == 32
