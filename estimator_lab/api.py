@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.base.errors import DataError, FlagError, LabError, without_dashes
 from estimator_lab.base.settings import Setting, settings_from, settings_of
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.arrays import array_source, is_array
@@ -115,11 +115,15 @@ def fit(
     chosen = settings_from(Settings, {name: value for name, value in values.items() if name not in arrays})
     given: dict[str, Any] = {'hparams': hparams, **{name: (source,) for name, source in arrays.items()}}
     chosen = dataclasses.replace(chosen, **given)
-    say = say or (lambda line: None)
-    chosen = with_built_in_faces(chosen, say)
-    result = train(make_plan(chosen, say))
+
+    def tell(line: str) -> None:
+        if say:
+            say(without_dashes(line))
+
+    chosen = with_built_in_faces(chosen, tell)
+    result = train(make_plan(chosen, tell))
     if result.judgement:
-        say(result.judgement)
+        tell(result.judgement)
     if result.signal not in (0, signal.SIGINT):
         signal.raise_signal(result.signal)
     return open_run(chosen.model_dir, result)

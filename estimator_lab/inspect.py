@@ -1,7 +1,7 @@
 """``python -m estimator_lab.inspect``: what a trained network sees in one image, or says about one tree."""
 
 from estimator_lab.base.command import Command, CommandLine
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.printable import safe_name
 from estimator_lab.base.progress import say_lines, say_rows
 from estimator_lab.inference.settings import InspectionFlags
@@ -27,9 +27,9 @@ A tree is drawn with the predicted label and its probability at each node, darke
 def main(settings: InspectionFlags, line: CommandLine) -> None:
     """Runs the command."""
     if settings.image and settings.tree:
-        raise FlagError('--image and --tree exclude each other: give one of them.')
+        raise FlagError(f'{option.image} and {option.tree} exclude each other: give one of them.')
     if not settings.image and not settings.tree and not settings.summary:
-        raise FlagError('--image is missing, or --tree, or --summary, see --help.')
+        raise FlagError(f'{option.image} is missing, or {option.tree}, or {option.summary}, see --help.')
 
     from estimator_lab.inference.inspection import FOLDER, inspect, show_in_tensorboard, summary_of
     from estimator_lab.runs.opening import open_trained
@@ -42,7 +42,9 @@ def main(settings: InspectionFlags, line: CommandLine) -> None:
         return
     name = 'tree' if settings.tree else 'image'
     if run.kind.name != name:
-        raise FlagError(f'--{name} is given, but --model_dir={run.model_dir} accepts {run.kind.noun}.')
+        raise FlagError(
+            f'{option(name)} is given, but {option.model_dir}={run.model_dir} accepts {run.kind.noun}.'
+        )
     inspection = inspect(run, place, settings)
     folder = settings.out or run.model_dir / FOLDER / safe_name(place)
     files = inspection.save(folder)

@@ -1,7 +1,7 @@
 """``python -m estimator_lab.report``: a run on one page of HTML, curves, pictures and numbers."""
 
 from estimator_lab.base.command import Command, CommandLine
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.progress import say_rows, warn
 from estimator_lab.inference.settings import ReportFlags
 
@@ -19,7 +19,7 @@ def main(settings: ReportFlags, line: CommandLine) -> None:
     """Runs the command."""
     for name in ('eval_steps', 'worst'):
         if name in line.given and not settings.data:
-            raise FlagError(f'--{name} needs --data, see --help.')
+            raise FlagError(f'{option(name)} needs {option.data}, see --help.')
 
     from estimator_lab.inference.report.page import report
     from estimator_lab.runs.opening import open_trained

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estimator_lab.base import command
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.interrupts import interrupted_status
 from estimator_lab.base.progress import say as _say
 from estimator_lab.base.progress import say_lines
@@ -72,7 +72,7 @@ def _check_files(name: str, paths: Sequence[str]) -> None:
         if local:
             expand(local)
     except DataError as error:
-        raise DataError(f'--{name}: {error.sentence}') from error
+        raise DataError(f'{option(name)}: {error.marked}') from error
 
 
 def _train(plan: 'Plan') -> 'Result':
@@ -85,7 +85,7 @@ def _train(plan: 'Plan') -> 'Result':
         step = newest_step(plan)
         saved = f'The checkpoint of step {step} is saved.' if step else 'Nothing was learned yet.'
         raise DataError(
-            f'{error.sentence} {saved} Check the images, or go on with a larger --max_bad_fraction.'
+            f'{error.marked} {saved} Check the images, or go on with a larger {option.max_bad_fraction}.'
         ) from error
 
 
@@ -108,7 +108,7 @@ def _announce(plan: 'Plan') -> None:
     _say(f'Training         step {newest_step(plan)} to {plan.max_steps} in {settings.model_dir}')
     epochs = plan.stages[-1].epochs
     if settings.epochs is settings.max_steps is None and epochs > 2 * DEFAULT_EPOCHS:
-        few = f'as the {plan.kind.noun} are few; --epochs={DEFAULT_EPOCHS} takes fewer steps'
+        few = f'as the {plan.kind.noun} are few; {option.epochs}={DEFAULT_EPOCHS} takes fewer steps'
         _say(f'Epochs           {epochs:.0f}, {few}')
     _say(f'Watch it         {command.tensorboard(settings.model_dir)}')
 

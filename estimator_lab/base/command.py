@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, NoReturn
 from absl import flags
 
 from estimator_lab import __version__
-from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.errors import FlagError, LabError, option
 from estimator_lab.base.files import why_unread
 from estimator_lab.base.flags import define_flags, parse_error, read_flags
 from estimator_lab.base.interrupts import ended_by_signals, interrupted_status, leave
@@ -162,7 +162,7 @@ class Command:
         try:
             arguments = [_at_home(argument) for argument in values(list(argv))[1:]]
         except (OSError, UnicodeError) as error:
-            raise FlagError(f'--flagfile cannot be read: {why_unread(error)}.') from error
+            raise FlagError(f'{option.flagfile} cannot be read: {why_unread(error)}.') from error
         except flags.Error as error:
             raise FlagError(parse_error(str(error), list(settings_of(self.settings)))) from error
         if arguments and not self.arguments:
@@ -173,7 +173,7 @@ class Command:
             _check(values[name])
         for name in self.required:
             if not values[name].value:
-                raise FlagError(f'--{name} is missing, see --help.')
+                raise FlagError(f'{option(name)} is missing, see --help.')
         given = [name for name in settings_of(self.settings) if values[name].present]
         words = {name: values[name].serialize() for name in given}
         return read_flags(self.settings, values), CommandLine(arguments, words)
@@ -229,10 +229,11 @@ def _check(flag: Any) -> None:
       FlagError: the number is not finite, or a flag with several values is given twice: the last would win.
     """
     if isinstance(flag.value, float) and not math.isfinite(flag.value):
-        raise FlagError(f'--{flag.name}={flag.value} is not a finite number.')
+        raise FlagError(f'{option(flag.name)}={flag.value} is not a finite number.')
     if flag.present > 1 and (flag.name in _LISTS or isinstance(flag.value, list)):
         raise FlagError(
-            f'--{flag.name} is given {flag.present} times: give it once, with commas between the values.'
+            f'{option(flag.name)} is given {flag.present} times: give it once, with commas between the '
+            'values.'
         )
     if isinstance(flag.value, str):
         flag.value = _at_home(flag.value)

@@ -1,37 +1,86 @@
-"""The errors that users may see; a command turns each into one line and an exit status."""
+"""The errors that users may see; a command turns each into one line and an exit status.
 
-import re
+A sentence names settings by `option` and `hparam`, which mark them: a command prints them with dashes, a
+program without. Nothing else in a sentence changes, such as the values of settings.
+"""
 
-_DASHES = re.compile(r'(?<![\w-])--(?:hparams=(?!help))?(?=[a-z])')
+_OPTION, _HPARAM = '\x00', '\x01'  # no argument and no path can hold the first
+
+
+class _Marked:
+    """Names of settings, marked for `with_dashes` and `without_dashes`."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+
+    def __call__(self, name: str) -> str:
+        return self._mark + name
+
+    def __getattr__(self, name: str) -> str:
+        if name.startswith('__'):
+            raise AttributeError(name)
+        return self._mark + name
+
+
+option = _Marked(_OPTION)
+"""A setting in a sentence: `option.seed` is --seed for a command, and seed for a program."""
+
+hparam = _Marked(_HPARAM)
+"""A hyper-parameter: `hparam.filters` is --hparams=filters for a command, and filters for a program."""
+
+
+def with_dashes(sentence: str) -> str:
+    """Returns a sentence as a command prints it.
+
+    Examples:
+        >>> with_dashes(f'{option.batch_size}=0 must be at least {hparam.accumulate}.')
+        '--batch_size=0 must be at least --hparams=accumulate.'
+    """
+    return sentence.replace(_HPARAM, '--hparams=').replace(_OPTION, '--')
+
+
+def without_dashes(sentence: str) -> str:
+    """Returns a sentence as a program shows it.
+
+    Examples:
+        >>> without_dashes(f'{option.batch_size}=0 must be at least {hparam.accumulate}.')
+        'batch_size=0 must be at least accumulate.'
+    """
+    return sentence.replace(_HPARAM, '').replace(_OPTION, '')
 
 
 class LabError(Exception):
-    """An error that the user can fix: one clear sentence, in which settings have dashes, as in a command.
+    """An error that the user can fix: one clear sentence, in which `option` and `hparam` mark settings.
 
-    As text, for programs, they have none.
+    As text, for programs, they have no dashes.
 
     Examples:
-        >>> error = LabError('--hparams=filters=0 must be 1 or more: see --help.')
-        >>> str(error)
-        'filters=0 must be 1 or more: see help.'
+        >>> error = LabError(f'{option.data}={"x --data"!r} does not exist.')
+        >>> str(error), error.sentence
+        ("data='x --data' does not exist.", "--data='x --data' does not exist.")
     """
 
     exit_status: int = 1
 
     @property
-    def sentence(self) -> str:
-        """What a command prints."""
+    def marked(self) -> str:
+        """The sentence with its marks, for another error that quotes it."""
         return str(self.args[0])
 
+    @property
+    def sentence(self) -> str:
+        """What a command prints."""
+        return with_dashes(self.marked)
+
     def __str__(self) -> str:
-        return _DASHES.sub('', self.sentence)
+        return without_dashes(self.marked)
 
 
 class FlagError(LabError):
     """A setting is wrong; the sentence names it and its allowed values.
 
     Examples:
-        >>> FlagError('--batch_size=0 must be at least 1.').exit_status
+        >>> FlagError(f'{option.batch_size}=0 must be at least 1.').exit_status
         2
     """
 

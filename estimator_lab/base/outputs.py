@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.errors import FlagError, LabError, option
 from estimator_lab.base.files import listed, move_whole, whole_file
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -40,7 +40,7 @@ def writing(flag: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         kind = LabError if error.errno in NO_ROOM else FlagError
-        name = f'--{flag}={path}' if flag else path
+        name = f'{option(flag)}={path}' if flag else path
         raise kind(f'{name} cannot be written: {why_refused(path, error)}.') from error
 
 
@@ -87,7 +87,7 @@ def written(flag: str, path: Path, is_typed: bool = True) -> Iterator[BinaryIO]:
       LabError: the disk is full.
     """
     if path.is_dir():
-        raise FlagError(f'--{flag}={path} is a folder: name a file in it, such as {path / "NAME"}.')
+        raise FlagError(f'{option(flag)}={path} is a folder: name a file in it, such as {path / "NAME"}.')
     with writing(flag, path):
         to_device = is_typed and _is_device(path)
         with path.open('wb') if to_device else whole_file(path) as file:
@@ -140,15 +140,17 @@ def check_outputs(
             continue
         path, place = Path(name), os.path.realpath(name)
         if other := taken.get(place):
-            raise FlagError(f'--{flag}={name} is the file of --{other} as well: name two.')
+            raise FlagError(f'{option(flag)}={name} is the file of {option(other)} as well: name two.')
         taken[place] = flag
         if read := next((given for given in inputs if _reads(given, path, place, is_example)), None):
-            raise FlagError(f'--{flag}={name} is {_named(read, path)}, which is read: name another.')
+            raise FlagError(f'{option(flag)}={name} is {_named(read, path)}, which is read: name another.')
         if model_dir and _OF_A_MODEL.fullmatch(path.name) and path.exists() and _is_in(place, model_dir):
-            raise FlagError(f'--{flag}={name} is a file of the model: name another one for the results.')
+            raise FlagError(
+                f'{option(flag)}={name} is a file of the model: name another one for the results.'
+            )
         if replaced and path.is_file() and path.suffix.lower() not in replaced:
             raise FlagError(
-                f'--{flag}={name} is there already, and what is written anew ends in '
+                f'{option(flag)}={name} is there already, and what is written anew ends in '
                 f'{" or ".join(filter(None, replaced))}: name another file.'
             )
 
@@ -170,13 +172,13 @@ def check_folder(
     """
     place = os.path.realpath(folder)
     if read := next((given for given in inputs if Path(given).is_dir() and _is_in(place, given)), None):
-        raise FlagError(f'--out={folder} is in the folder {read!r}, which is read: name another.')
+        raise FlagError(f'{option.out}={folder} is in the folder {read!r}, which is read: name another.')
     for path in () if _is_in(place, model_dir) else listed(folder):
         for file in (path, *listed(path)):
             if is_example(file.name) and file.name not in _OF_EVALUATIONS:
                 raise FlagError(
-                    f'--out={folder} holds examples, such as {file}, with which the results would be read: '
-                    'name another folder.'
+                    f'{option.out}={folder} holds examples, such as {file}, with which the results would be '
+                    'read: name another folder.'
                 )
 
 
@@ -205,9 +207,11 @@ def check_suffix(flag: str, path: Path, suffixes: Sequence[str]) -> None:
       FlagError: it has another suffix, or its folder does not exist.
     """
     if path.suffix.lower() not in suffixes:
-        raise FlagError(f'--{flag}={path} is not a name for a picture: end it in {" or ".join(suffixes)}.')
+        raise FlagError(
+            f'{option(flag)}={path} is not a name for a picture: end it in {" or ".join(suffixes)}.'
+        )
     if not path.parent.is_dir():
-        raise FlagError(f'--{flag}={path} cannot be written: its folder is not there.')
+        raise FlagError(f'{option(flag)}={path} cannot be written: its folder is not there.')
 
 
 @contextmanager

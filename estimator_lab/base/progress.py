@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TextIO
 
-from estimator_lab.base.errors import LabError
+from estimator_lab.base.errors import LabError, with_dashes
 from estimator_lab.base.printable import printable
 from estimator_lab.base.urls import hide_secrets
 
@@ -214,14 +214,14 @@ def shown(line: str) -> str:
 
 def _print(stream: TextIO, line: str) -> None:
     clear_status()
-    _write(stream, f'{shown(line)}\n')
+    _write(stream, f'{shown(with_dashes(line))}\n')
 
 
 def _show_status(stream: TextIO, line: str) -> None:
     if _screen.status is not stream:
         clear_status()
     columns = shutil.get_terminal_size().columns - 1  # a full line would scroll
-    _write(stream, f'{_CLEAR}{shown(line)[:columns]}')
+    _write(stream, f'{_CLEAR}{shown(with_dashes(line))[:columns]}')
     _screen.status = stream
 
 

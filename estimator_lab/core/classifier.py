@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, Endpoints, publish
 from estimator_lab.core.features import class_ids, has_images
@@ -88,7 +88,7 @@ def _features_spec(args: Args[Any], endpoints: Endpoints) -> EstimatorSpec:
     if not args.predicting:
         raise FlagError(
             'This network has convolutions but no labels, so there is nothing to train or evaluate: a new '
-            'run with labels can start from it (--warm_start).'
+            f'run with labels can start from it ({option.warm_start}).'
         )
     return prediction_spec({'features': endpoints['global_pool']}, args.features)
 

@@ -12,7 +12,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.json_input import as_type, shown
 from estimator_lab.base.settings import check_settings, setting, settings_of
 from estimator_lab.base.suggestions import unknown
@@ -226,11 +226,11 @@ def parse_hparams(params_class: type, text: str | Mapping[str, Any]) -> dict[str
     for part in filter(None, (p.strip(' ,') for p in re.split(r',(?=\s*\w+\s*=)', text))):
         name, equals, value = (p.strip() for p in part.partition('='))
         if not equals:
-            raise FlagError(f'--hparams takes name=value,name=value, not {part!r}.')
+            raise FlagError(f'{option.hparams} takes name=value,name=value, not {part!r}.')
         if name not in known:
             raise FlagError(unknown('Unknown hyper-parameter', name, known))
         if name in values:
-            raise FlagError(f'Hyper-parameter {name} is given twice in --hparams: give it once.')
+            raise FlagError(f'Hyper-parameter {name} is given twice in {option.hparams}: give it once.')
         values[name] = _typed(name, value, type(known[name].default))
     return values
 
@@ -272,4 +272,4 @@ def _typed(name: str, text: str, kind: type) -> Any:
     else:
         with contextlib.suppress(ValueError):
             return kind(text)
-    raise FlagError(f'--hparams={name}={text} is not {_NOUNS[kind]}.')
+    raise FlagError(f'{hparam(name)}={text} is not {_NOUNS[kind]}.')

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.progress import Progress
 from estimator_lab.data.index import Index, open_index
 from estimator_lab.data.kind import Kind
@@ -225,7 +225,7 @@ def open_archives(
             indexes.append(open_index(source, kind, progress, say))
     for index in indexes:
         if index.damage and not use_damaged:
-            choice = f' --use_damaged trains on the {len(index):,} {kind.noun} before that.'
+            choice = f' {option.use_damaged} trains on the {len(index):,} {kind.noun} before that.'
             raise DataError(index.damage + ('' if use_damaged is None else choice))
         if index.damage:
             say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')

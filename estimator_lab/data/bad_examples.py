@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import open_regular
 from estimator_lab.base.printable import cell_of, escaped
 from estimator_lab.data.kind import Kind
@@ -138,8 +138,8 @@ class BadExamples:
         last = f'; the last is {self._last}' if self._last else ''
         where = f'; {self.listed.path} lists them' if self.listed else ''
         raise TooManyBadError(
-            f'{self.count:,} of {examples:,} {noun} could not be decoded, more than --max_bad_fraction='
-            f'{self.fraction:g} allows{last}{where}.'
+            f'{self.count:,} of {examples:,} {noun} could not be decoded, more than '
+            f'{option.max_bad_fraction}={self.fraction:g} allows{last}{where}.'
         )
 
 

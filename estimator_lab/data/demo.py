@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from estimator_lab.base.command import Command, CommandLine
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.files import whole_file
 from estimator_lab.base.outputs import made_folder, writing
 from estimator_lab.base.progress import say
@@ -40,7 +40,7 @@ def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
     folders = line.arguments
     if len(folders) > 1:
-        raise FlagError(f'One FOLDER at a time, not {folders[1]!r} as well; --set says what to write.')
+        raise FlagError(f'One FOLDER at a time, not {folders[1]!r} as well; {option.set} says what to write.')
     folder = Path(folders[0])
     with made_folder('', folder):
         if settings.set == 'faces':

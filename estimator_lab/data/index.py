@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.urls import unsigned
 from estimator_lab.data import remote
 from estimator_lab.data.arrays import ARRAY, ArraySource
@@ -178,10 +178,11 @@ class Index:
         if isinstance(self.source, ArraySource):
             return 'give a pair, (images, labels)'
         if self._kind.labels:
-            return f'--labels={self._kind.labels.path} has no line for it'
+            return f'{option.labels}={self._kind.labels.path} has no line for it'
         if self._header.labels_from == FROM_SIDECARS:
             return 'no .cls or .json file is next to it, as next to others'
-        return 'it is not in a folder, and no .cls or .json file is next to it; --labels=FILE reads a table'
+        table = f'{option.labels}=FILE reads a table'
+        return f'it is not in a folder, and no .cls or .json file is next to it; {table}'
 
     def member(self, row: int) -> Member:
         """Returns a member, without its data."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import read_regular, why_unread
 from estimator_lab.base.printable import printable
 
@@ -98,11 +98,11 @@ def read_vocabulary(path: Path) -> Vocabulary:
     try:
         lines = read_regular(path, _MOST_VOCABULARY_BYTES).decode('utf-8-sig').split('\n')
     except (OSError, ValueError) as error:
-        raise DataError(f'--vocabulary={path} cannot be read: {why_unread(error)}.') from error
+        raise DataError(f'{option.vocabulary}={path} cannot be read: {why_unread(error)}.') from error
     try:
         return Vocabulary(tuple(printable(line.strip()) for line in lines if line.strip()))
     except DataError as error:
-        raise DataError(f'--vocabulary={path}: {error}') from error
+        raise DataError(f'{option.vocabulary}={path}: {error}') from error
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class LabelTable:
         return tuple(sorted(set(self.labels.values())))
 
 
-def read_label_table(path: Path, flag: str = '--labels') -> LabelTable:
+def read_label_table(path: Path, flag: str = option.labels) -> LabelTable:
     """Reads a table with a name and a label in each line, separated by commas, semicolons or tabs.
 
     With more than two columns, the first line must name the columns 'name' and 'label'.

@@ -20,7 +20,7 @@ from typing import Any
 
 from estimator_lab import __version__
 from estimator_lab.base.command import Command, CommandLine, python
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.files import sync, whole_file
 from estimator_lab.base.outputs import made_folder, writing
 from estimator_lab.base.printable import escaped, json_text, unescaped
@@ -110,7 +110,7 @@ class Manifest:
 def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
     if settings.out is None or settings.shards is None:
-        raise FlagError(f'--{"shards" if settings.out else "out"} is missing, see --help.')
+        raise FlagError(f'{option("shards" if settings.out else "out")} is missing, see --help.')
     sources = expand(line.arguments, warn)
     for source in sources:
         if (kind := kind_of(source)) is not IMAGES:
@@ -143,12 +143,12 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, kind: Kind, s
       LabError: the disk is full.
     """
     for label in kind.labels.distinct if kind.labels else ():
-        _check_label(label, f'--labels={kind.labels.path if kind.labels else ""}')
+        _check_label(label, f'{option.labels}={kind.labels.path if kind.labels else ""}')
     used = {name: getattr(settings, name) for name in settings_of(Settings) if name not in ('out', 'labels')}
     manifest = Manifest(__version__, [source.name for source in sources], used)
     with made_folder('out', out), writing('out', out):
         if found := sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name)):
-            raise FlagError(f'--out={out} already holds {found[0]}: name another folder, or empty it.')
+            raise FlagError(f'{option.out}={out} already holds {found[0]}: name another folder, or empty it.')
         with _shards(out, settings.shards) as shards:
             _fill(shards, sources, settings, kind, say, manifest)
             with whole_file(out / MANIFEST) as file:  # the last file: without it no shard counts as complete
@@ -193,8 +193,8 @@ def _fill(
     for number, shard in enumerate(shards):
         if not shard.images:
             raise DataError(
-                f'Shard {number} of --shards={len(shards)} would be empty: there are only {manifest.images} '
-                f'{kind.noun}; give fewer --shards.'
+                f'Shard {number} of {option.shards}={len(shards)} would be empty: there are only '
+                f'{manifest.images} {kind.noun}; give fewer {option.shards}.'
             )
         manifest.shards.append(shard.finish())
 
@@ -304,7 +304,7 @@ def _stored(
                 raise
             if not settings.use_damaged:
                 raise DataError(
-                    f'{error.sentence} --use_damaged packs the {found:,} {kind.noun} before that.'
+                    f'{error.marked} {option.use_damaged} packs the {found:,} {kind.noun} before that.'
                 ) from error
             say(f'Warning: {error.sentence} The {found:,} {kind.noun} before that are used.')
             manifest.damage.append(error.sentence)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.keys import UINT8_MAX
 from estimator_lab.core.endpoints import LOGITS
 from estimator_lab.runs.model import Trained
@@ -94,7 +94,7 @@ class Objective:
             self._objective = _objective(values, self._channels if by_channel else None, layer.name == LOGITS)
             (self._gradient,) = tf.gradients(self._objective, self._images)
             if self._gradient is None:
-                raise FlagError(f'--layer={layer.name} has no gradient with respect to the image.')
+                raise FlagError(f'{option.layer}={layer.name} has no gradient with respect to the image.')
             (self._roughness,) = tf.gradients(_total_variation(self._images - self._grounds), self._images)
             self._session = run.session()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import Progress
@@ -171,7 +171,7 @@ def _goal(run: Trained, settings: DreamSettings) -> tuple[Layer, int | None]:
     layer, channel = find_layer(run, name), settings.channel
     if channel is not None and channel >= layer.channels:
         raise FlagError(
-            f'--channel={channel} is out of range: {layer.name} has {layer.channels} channels, 0 to '
+            f'{option.channel}={channel} is out of range: {layer.name} has {layer.channels} channels, 0 to '
             f'{layer.channels - 1}.'
         )
     return layer, run.class_id(settings.label) if settings.label else channel
@@ -186,21 +186,26 @@ def _atlas(layer: Layer, images: np.ndarray, names: Sequence[str]) -> Image.Imag
 def _check_together(settings: DreamSettings) -> None:
     """Raises FlagError for flags that exclude each other."""
     given = {
-        '--label': bool(settings.label),
-        '--channel': settings.channel is not None,
-        '--atlas': settings.atlas,
+        option.label: bool(settings.label),
+        option.channel: settings.channel is not None,
+        option.atlas: settings.atlas,
     }
     asked = [name for name, there in given.items() if there]
     if len(asked) > 1:
         raise FlagError(f'{asked[0]} and {asked[1]} exclude each other: each says what to maximize.')
     if settings.label and settings.layer not in ('', LOGITS):
         raise FlagError(
-            f'--label={settings.label} looks at the last layer: --layer={settings.layer} has no meaning.'
+            f'{option.label}={settings.label} looks at the last layer: {option.layer}={settings.layer} has '
+            'no meaning.'
         )
     if settings.atlas and settings.image:
-        raise FlagError('--image has no meaning for --atlas, which begins each channel with noise.')
+        raise FlagError(
+            f'{option.image} has no meaning for {option.atlas}, which begins each channel with noise.'
+        )
     if settings.image and settings.size:
-        raise FlagError(f'--size={settings.size} has no meaning for --image, which keeps its own size.')
+        raise FlagError(
+            f'{option.size}={settings.size} has no meaning for {option.image}, which keeps its own size.'
+        )
 
 
 def _sides(settings: DreamSettings, layer: Layer) -> tuple[int, int]:
@@ -217,7 +222,7 @@ def _check_size(run: Trained, settings: DreamSettings, layer: Layer, sides: Sequ
     """Raises FlagError if an image is too small for the network."""
     least = layer.sides if layer.fixed else (layer.smallest, layer.smallest)
     if sides[0] < least[0] or sides[1] < least[1]:
-        asked = f'--image={settings.image}' if settings.image else f'--size={sides[0]}'
+        asked = f'{option.image}={settings.image}' if settings.image else f'{option.size}={sides[0]}'
         raise FlagError(
             f'{asked} has {sides[1]}x{sides[0]} pixels, but {layer.name} of {run.model_dir} '
             f'needs {least[1]}x{least[0]} or more.'
@@ -233,7 +238,7 @@ def open_photo(place: str) -> np.ndarray:
     try:
         image = open_image(read_example(place, IMAGES).data)
     except BadExampleError as reason:
-        raise DataError(f'--image={place} cannot be decoded: {reason}.') from reason
+        raise DataError(f'{option.image}={place} cannot be decoded: {reason}.') from reason
     return to_unit_range(np.asarray(image)).reshape(1, image.height, image.width, -1)
 
 
@@ -252,11 +257,15 @@ def find_layer(run: Trained, name: str) -> Layer:
     """
     flexible, endpoints = _layers_of(run, (None, None)), _layers_of(run, run.shape[:2])
     if not endpoints:
-        raise FlagError(f'--model_dir={run.model_dir} holds a network that publishes no layers.')
+        raise FlagError(f'{option.model_dir}={run.model_dir} holds a network that publishes no layers.')
     if name not in endpoints:
-        asked = f'--layer={name} is not a layer of {run.model_dir}' if name else '--layer is missing'
+        asked = (
+            f'{option.layer}={name} is not a layer of {run.model_dir}'
+            if name
+            else f'{option.layer} is missing'
+        )
         if name == LOGITS:
-            asked = f'--label needs a network with classes, which {run.model_dir} does not hold'
+            asked = f'{option.label} needs a network with classes, which {run.model_dir} does not hold'
         more = f' and {len(endpoints) - _MOST_LISTED:,} more' if len(endpoints) > _MOST_LISTED else ''
         raise FlagError(f'{asked}; there are {", ".join(list(endpoints)[:_MOST_LISTED])}{more}.')
     fixed = name not in flexible
@@ -313,13 +322,14 @@ def draw(run: Trained, settings: DreamSettings, given: frozenset[str] = frozense
     if not _draws(run.architecture):
         able = ', '.join(name for name in MODELS if _draws(find_model(name)))
         raise FlagError(
-            f'--model_dir={run.model_dir} holds --model={run.model}, which does not dream: {able} do.'
+            f'{option.model_dir}={run.model_dir} holds {option.model}={run.model}, which does not dream: '
+            f'{able} do.'
         )
     if not ascends(run, given):
         return sample(run, settings, given)
     check_known(run, given, _OF_ASCENT, 'layers')
     if 'count' in given and not settings.atlas:
-        raise FlagError('--count has no meaning without --atlas, see --help.')
+        raise FlagError(f'{option.count} has no meaning without {option.atlas}, see --help.')
     return dream(run, settings)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.keys import IMAGE, KEY, to_bytes
 from estimator_lab.base.progress import doing, progress_of, warn
 from estimator_lab.core import keys
@@ -57,7 +57,7 @@ def _evaluate(run: Trained, examples: Archives, settings: EvaluationSettings) ->
         found = estimator.evaluate(input_fn, settings.eval_steps, checkpoint_path=run.checkpoint)
     report.raise_error()
     if not report.seen:
-        raise DataError(f'--data={",".join(examples.paths)}: no {report.kind.name} was found.')
+        raise DataError(f'{option.data}={",".join(examples.paths)}: no {report.kind.name} was found.')
     metrics = {name: float(value) for name, value in found.items() if name != tf.GraphKeys.GLOBAL_STEP}
     return observer.evaluation(metrics, report)
 
@@ -132,7 +132,7 @@ class _Observer(tf.train.SessionRunHook):
             shown = ', '.join(self._run.labels[:3])
             raise DataError(
                 f'None of {self._images:,} {noun} has a label that the model knows (such as {shown}): '
-                'the label is the name of the folder, or stands in the table that --labels names.'
+                f'the label is the name of the folder, or stands in the table that {option.labels} names.'
             )
         return Evaluation(
             self._run,

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.base.command import tensorboard
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.keys import IMAGE, KEY, to_unit_range
 from estimator_lab.base.outputs import written_folder
 from estimator_lab.base.progress import doing, warn
@@ -126,7 +126,9 @@ def _inspect(run: Trained, key: str, data: bytes, settings: InspectionSettings) 
             found = inspect_image(run, decode(data, *run.shape), settings.label, key)
             return Inspection(run, key, found.values, found.pictures())
         if settings.label:
-            raise FlagError(f'--label={settings.label} is for images: a tree shows its most probable labels.')
+            raise FlagError(
+                f'{option.label}={settings.label} is for images: a tree shows its most probable labels.'
+            )
         values, picture = inspect_tree(run, data)
     except BadExampleError as reason:
         what = 'cannot be decoded' if run.kind is IMAGES else 'is not a tree'
@@ -318,7 +320,9 @@ def _score(
     """Returns the score of a label, or the error of a model without labels, a scalar; None without either."""
     classifies = keys.PROBABILITIES in predictions and run.vocabulary is not None
     if label and not classifies:
-        raise FlagError(f'--label={label} has no meaning for --model={run.model}, which has no labels.')
+        raise FlagError(
+            f'{option.label}={label} has no meaning for {option.model}={run.model}, which has no labels.'
+        )
     if classifies:
         return _logit(run, endpoints[LOGITS], label)
     return predictions[keys.ERROR][0] if keys.ERROR in predictions else None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.keys import IMAGE, to_bytes, to_unit_range
 from estimator_lab.core import keys
 from estimator_lab.core.picture import as_picture
@@ -51,16 +51,16 @@ def with_painting_settings(run: Trained, settings: PaintingSettings) -> Trained:
         return run
     if run.architecture.transform_net is None:
         raise FlagError(
-            f'--style, --strength and --preserve_colour are for paintings, but --model_dir={run.model_dir} '
-            f'holds --model={run.model}.'
+            f'{option.style}, {option.strength} and {option.preserve_colour} are for paintings, but '
+            f'{option.model_dir}={run.model_dir} holds {option.model}={run.model}.'
         )
     if settings.strength is not None and not 0 <= settings.strength <= 1:
-        raise FlagError(f'--strength={settings.strength:g} is not allowed: a share in [0, 1].')
+        raise FlagError(f'{option.strength}={settings.strength:g} is not allowed: a share in [0, 1].')
     params = dataclasses.replace(run.params, **given)
     try:
         _ = params.shares
     except FlagError as error:
-        raise FlagError(f'--style={settings.style}: {error.sentence}') from error
+        raise FlagError(f'{option.style}={settings.style}: {error.marked}') from error
     return dataclasses.replace(run, params=params)
 
 
@@ -70,7 +70,7 @@ def paint(
     """Returns a photo painted in a learned style, at its own size; see `Run.paint`."""
     run = with_painting_settings(run, settings)
     if not run.architecture.transform_net:
-        raise FlagError(f'{run.model_dir} holds --model={run.model}, which does not paint.')
+        raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which does not paint.')
     if isinstance(photo, np.ndarray):
         check_values(photo)
         photo = as_picture(photo)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.keys import IMAGE, KEY
 from estimator_lab.core import keys
 from estimator_lab.data.bad_examples import InputReport
@@ -59,7 +59,7 @@ def predict(
       LabError: TensorFlow fails.
     """
     if run.architecture.transform_net:
-        raise FlagError(f'{run.model_dir} holds --model={run.model}, which paints: call paint.')
+        raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which paints: call paint.')
     counts = report or InputReport(run.kind, lambda line: None)
 
     def begun(run: Trained) -> tuple[Generator[Predicted, None, None], Predicted | None]:
@@ -124,7 +124,8 @@ class Table:
         classes = len(self.run.labels)
         if self.top > max(classes, 1):
             raise FlagError(
-                f'--top={self.top} is more than the {classes} labels of --model_dir={self.run.model_dir}.'
+                f'{option.top}={self.top} is more than the {classes} labels of '
+                f'{option.model_dir}={self.run.model_dir}.'
             )
 
     def rows(self, predicted: Predicted) -> Iterator[Row]:

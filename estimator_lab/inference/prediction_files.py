@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.base.errors import DataError, FlagError, LabError, option
 from estimator_lab.base.files import listed
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import check_outputs, writing, written
@@ -88,7 +88,7 @@ def _batches(
     if not run.architecture.transform_net:
         return predict(run, examples, settings, report)
     if not settings.files:
-        raise FlagError('--files is missing: the new folder for the paintings.')
+        raise FlagError(f'{option.files} is missing: the new folder for the paintings.')
     return painted_batches(run, examples, report)
 
 
@@ -181,7 +181,7 @@ class PredictionFiles:
             folder.mkdir(parents=True, exist_ok=True)
             filled = bool(listed(folder))
         if filled:
-            raise FlagError(f'--files={folder} is not empty: name another folder.')
+            raise FlagError(f'{option.files}={folder} is not empty: name another folder.')
 
     def __enter__(self) -> 'PredictionFiles':
         return self

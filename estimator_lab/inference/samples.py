@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import IMAGE, to_unit_range
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import doing
@@ -60,8 +60,8 @@ class Samples:
         if run.architecture.sampler and settings.label:
             if not run.architecture.sampler(run.params).conditional:
                 raise FlagError(
-                    f'--label={settings.label} needs a conditional generator: one trained with '
-                    '--hparams=conditional=true.'
+                    f'{option.label}={settings.label} needs a conditional generator: one trained with '
+                    f'{hparam.conditional}=true.'
                 )
             run.class_id(settings.label)  # or it is unknown
 
@@ -107,8 +107,8 @@ class Samples:
         """
         if self._settings.count > _MOST_IN_A_PICTURE:
             raise FlagError(
-                f'--count={self._settings.count} is more than the {_MOST_IN_A_PICTURE} samples of one '
-                f'picture: give --out=NAME{ARCHIVE} for an archive.'
+                f'{option.count}={self._settings.count} is more than the {_MOST_IN_A_PICTURE} samples of one '
+                f'picture: give {option.out}=NAME{ARCHIVE} for an archive.'
             )
         return labelled_grid(self.images, self.labels, class_columns(self.labels), title=self.text())
 
@@ -157,7 +157,9 @@ def sample(run: Trained, settings: SampleSettings, given: frozenset[str] = froze
 def check_known(run: Trained, given: frozenset[str], known: Set[str], drawn: str) -> None:
     """Raises FlagError if the user gave a setting without a meaning for what is drawn."""
     for name in sorted(given & settings_of(DreamSettings).keys() - known):
-        raise FlagError(f'--{name} has no meaning for {drawn} of --model={run.model}, see --help.')
+        raise FlagError(
+            f'{option(name)} has no meaning for {drawn} of {option.model}={run.model}, see --help.'
+        )
 
 
 def class_columns(labels: Sequence[str]) -> int:
@@ -199,8 +201,8 @@ def top_machine(run: Trained) -> Trained:
     with tf.Graph().as_default():
         if _stack_of(run) is None:
             raise FlagError(
-                f'--model_dir={model_dir} holds a model that does not dream: --model=rbm does, and '
-                '--model=dbn that was pre-trained with rbms.'
+                f'{option.model_dir}={model_dir} holds a model that does not dream: {option.model}=rbm does, '
+                f'and {option.model}=dbn that was pre-trained with rbms.'
             )
     return run
 
@@ -223,7 +225,7 @@ def first_images(run: Trained, archives: Sequence[str], count: int) -> np.ndarra
             found.extend(to_unit_range(batch.arrays[IMAGE]))
         if len(found) >= count:
             return np.stack(found[:count])
-    raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than --count={count}.')
+    raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than {option.count}={count}.')
 
 
 def persistent_chains(run: Trained) -> np.ndarray | None:

@@ -7,7 +7,7 @@ notes' code under TensorFlow 1.15 restores here.
 
 import dataclasses
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.layers import ActivationParams, FastDense, class_logits, dense, stretched
@@ -40,7 +40,7 @@ def check(params: Params) -> None:
     side = min(params.image_shape[:2])
     if side < _SMALLEST:
         raise FlagError(
-            f'--image_size={side} is too small: two poolings by 2 need at least {_SMALLEST} pixels.'
+            f'{option.image_size}={side} is too small: two poolings by 2 need at least {_SMALLEST} pixels.'
         )
 
 

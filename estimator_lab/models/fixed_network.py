@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.files import open_regular, whole_file
 from estimator_lab.base.json_input import parse_json
 from estimator_lab.core.endpoints import Layers
@@ -62,7 +62,7 @@ class FixedNetwork:
             images = tf.tile(images, [1, 1, 1, self.channels])
         network = find_model(self.model).network
         if network is None:
-            raise FlagError(f'--model={self.model} has no network that can be built layer by layer.')
+            raise FlagError(f'{option.model}={self.model} has no network that can be built layer by layer.')
         return network(images, self._params)
 
     def perceive(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
@@ -144,7 +144,7 @@ def write_network(
     size = sum(value.nbytes for value in network.weights.values())
     if size > _MOST_BYTES * 9 // 10:  # the rest is for what is stored with them
         raise DataError(
-            f'--model={network.model} has {size:,} bytes of weights, too many to be kept in {path}.'
+            f'{option.model}={network.model} has {size:,} bytes of weights, too many to be kept in {path}.'
         )
     about = json.dumps({**network.about(), **(more or {})})
     weights = {f'weights_{number}': value for number, value in enumerate(network.weights.values())}

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 
 if TYPE_CHECKING:
     from estimator_lab.core.model import AnyModel
@@ -51,5 +51,5 @@ def find_model(name: str) -> 'AnyModel':
       FlagError: there is none; the message lists the known ones.
     """
     if name not in MODELS:
-        raise FlagError(f'--model={name} is unknown; known are: {", ".join(sorted(MODELS))}.')
+        raise FlagError(f'{option.model}={name} is unknown; known are: {", ".join(sorted(MODELS))}.')
     return cast('AnyModel', importlib.import_module(f'estimator_lab.models.{name}').MODEL)

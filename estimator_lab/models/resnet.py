@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.layers import stretched
@@ -55,7 +55,9 @@ def check(params: Params) -> None:
     """Raises FlagError for images that are too small."""
     side = min(params.image_shape[:2])
     if side < _SHRINK:
-        raise FlagError(f'--image_size={side} is too small: the network needs at least {_SHRINK} pixels.')
+        raise FlagError(
+            f'{option.image_size}={side} is too small: the network needs at least {_SHRINK} pixels.'
+        )
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:

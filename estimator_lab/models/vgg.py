@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.layers import ActivationParams, stretched
@@ -63,10 +63,10 @@ def check(params: Params) -> None:
     side = min(params.image_shape[:2])
     if side < _SHRINK:
         raise FlagError(
-            f'--image_size={side} is too small: five poolings by 2 need at least {_SHRINK} pixels.'
+            f'{option.image_size}={side} is too small: five poolings by 2 need at least {_SHRINK} pixels.'
         )
     if params.head == _DENSE and not params.vocabulary:
-        raise FlagError(f'--hparams=head={_DENSE} needs labels: without any, give head={_POOL}.')
+        raise FlagError(f'{hparam.head}={_DENSE} needs labels: without any, give head={_POOL}.')
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:

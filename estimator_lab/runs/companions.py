@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.core.endpoints import LOGITS
 from estimator_lab.core.model import AnyModel
 from estimator_lab.models.gan.judge import FILE as JUDGE
@@ -16,7 +16,7 @@ from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.style_targets import open_style_targets
 
-_FLAG = '--hparams=judge'
+_FLAG = hparam.judge
 _FROM_ELSEWHERE = ('perceptual', 'style_image', 'judge')  # hyper-parameters
 
 
@@ -65,7 +65,7 @@ def _check_unchanged(params: Any, previous: Record, model_dir: Path) -> None:
     for name in _FROM_ELSEWHERE:
         if hasattr(params, name) and getattr(params, name) != previous.hparams.get(name, ''):
             raise FlagError(
-                f'--model_dir={model_dir} was started with another --hparams={name} than '
+                f'{option.model_dir}={model_dir} was started with another {hparam(name)} than '
                 f'{getattr(params, name) or "none"}: name another folder, or none for a new one.'
             )
 
@@ -84,8 +84,8 @@ def open_judge(params: Any) -> Judge:
     hidden = [name for name, values in layers.items() if name != LOGITS and values.shape.rank == 2]
     if LOGITS not in layers or not hidden:
         raise DataError(
-            f'{_FLAG}={params.judge} holds no classifier, but --model={trained.model}: name the folder of '
-            '--model=cnn, mlp or dbn.'
+            f'{_FLAG}={params.judge} holds no classifier, but {option.model}={trained.model}: name the '
+            f'folder of {option.model}=cnn, mlp or dbn.'
         )
     return Judge(with_weights(network, trained, [hidden[-1], LOGITS], shape, _FLAG), hidden[-1])
 
@@ -96,7 +96,7 @@ def _check_fit(trained: Trained, params: Any) -> None:
         was, now = ('x'.join(map(str, shape)) for shape in (trained.shape, params.image_shape))
         raise DataError(
             f'{_FLAG}={params.judge} classifies images of {was} pixels and channels, not {now}: '
-            'train a classifier with the same --image_size and --channels.'
+            f'train a classifier with the same {option.image_size} and {option.channels}.'
         )
     if params.vocabulary and trained.labels != tuple(params.vocabulary):
         raise DataError(

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from estimator_lab.base.errors import LabError
+from estimator_lab.base.errors import LabError, option
 from estimator_lab.base.process import hushed
 from estimator_lab.tf1 import Tensor, tf
 
@@ -44,7 +44,9 @@ def onnx_converter(labels: Sequence[str]) -> Converter:
         import onnx
         import tf2onnx
     except ImportError as error:
-        raise LabError("--onnx needs the package tf2onnx: pip install 'estimator-lab[onnx]'.") from error
+        raise LabError(
+            f"{option.onnx} needs the package tf2onnx: pip install 'estimator-lab[onnx]'."
+        ) from error
     except AttributeError as error:  # a type that the ml_dtypes of an older TensorFlow lacks
         raise LabError(
             "The installed onnx is too new for this TensorFlow: pip install 'onnx<1.18'."

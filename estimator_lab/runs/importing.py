@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.files import listed, whole_file
 from estimator_lab.base.outputs import locked, writing
 from estimator_lab.base.settings import structural_settings
@@ -112,7 +112,7 @@ def _network_text(params: Any) -> str:
     common = structural_settings(TrainingParams)
     names = [name for name in structural_settings(type(params)) if name not in common]
     hparams = ','.join(f'{name}={getattr(params, name)}' for name in names)
-    return f'the network of --image_size={params.image_shape[0]} --hparams={hparams}'
+    return f'the network of {option.image_size}={params.image_shape[0]} {hparam(hparams)}'
 
 
 def dependent_variables(model: AnyModel, params: Any, reader: Reader, name: str) -> set[str]:
@@ -133,7 +133,7 @@ def _check(given: Import, params: Any) -> None:
     except FlagError as error:
         if params.vocabulary:
             raise
-        raise FlagError(f'{given.weights} has no classes: {error.sentence}') from error
+        raise FlagError(f'{given.weights} has no classes: {error.marked}') from error
 
 
 def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tuple[str, ...]:
@@ -153,7 +153,7 @@ def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tup
     }
     if not sizes:
         if given.vocabulary:
-            raise ValueError(f'it has no classes for --vocabulary={given.vocabulary} to name')
+            raise ValueError(f'it has no classes for {option.vocabulary}={given.vocabulary} to name')
         return ()
     classes = min(sizes)
     if not 2 <= classes <= _MOST_CLASSES:
@@ -163,7 +163,8 @@ def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tup
     labels = read_vocabulary(given.vocabulary).labels
     if len(labels) != classes:
         raise DataError(
-            f'--vocabulary={given.vocabulary} names {len(labels)} classes, but {given.weights} has {classes}.'
+            f'{option.vocabulary}={given.vocabulary} names {len(labels)} classes, but {given.weights} has '
+            f'{classes}.'
         )
     return labels
 
@@ -171,9 +172,11 @@ def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tup
 def _write(model: str, params: Any, values: Mapping[str, np.ndarray], model_dir: Path) -> None:
     with writing('model_dir', model_dir):
         model_dir.mkdir(parents=True, exist_ok=True)
-    with locked(model_dir, f'--model_dir={model_dir} is being written by another process: name another.'):
+    with locked(
+        model_dir, f'{option.model_dir}={model_dir} is being written by another process: name another.'
+    ):
         if listed(model_dir):  # such as a model, or a link that leads elsewhere
-            raise FlagError(f'--model_dir={model_dir} is not empty: name a new folder.')
+            raise FlagError(f'{option.model_dir}={model_dir} is not empty: name a new folder.')
         step = {tf.GraphKeys.GLOBAL_STEP: np.array(0, np.int64)}
         record = Record(
             model=model,

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.settings import settings_of
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.endpoints import Endpoints
@@ -101,7 +101,7 @@ class Trained:
             return known.index(label)
         near = suggested(label, known) or list(known[:_LABELS_SHOWN])
         raise FlagError(
-            f'--label={label} is unknown to the model; it knows labels such as {", ".join(near)}.'
+            f'{option.label}={label} is unknown to the model; it knows labels such as {", ".join(near)}.'
         )
 
     @property
@@ -154,7 +154,7 @@ class Trained:
         found = kind_in(first) if first and not self.kind.accepts(first.name) else None
         if first and found and found.name != self.kind.name:
             raise DataError(
-                f'{first.name!r} holds {found.noun}, but --model_dir={self.model_dir} accepts '
+                f'{first.name!r} holds {found.noun}, but {option.model_dir}={self.model_dir} accepts '
                 f'{self.kind.noun}.'
             )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from estimator_lab import __version__
-from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.base.errors import DataError, FlagError, LabError, option
 from estimator_lab.base.files import in_subfolders, listed, read_regular
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
@@ -31,7 +31,7 @@ T = TypeVar('T')
 AnyTrained = TypeVar('AnyTrained', bound=Trained)
 
 
-def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
+def open_trained(model_dir: Path, flag: str = option.model_dir) -> Trained:
     """Opens a folder in which a model was trained; nothing is written to it.
 
     Raises:
@@ -90,7 +90,7 @@ def _opened(model_dir: Path, flag: str) -> Trained:
         writer = record.versions.get('estimator_lab', 'an unknown version')
         raise DataError(
             f'{flag}={model_dir}, made by estimator_lab {writer}, cannot be opened by this version '
-            f'({__version__}): {error.sentence}'
+            f'({__version__}): {error.marked}'
         ) from error
     checkpoint = newest_checkpoint(model_dir)
     if not checkpoint:

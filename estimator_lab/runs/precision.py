@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.tf1 import tf
 
 FLOAT32, FLOAT16, BFLOAT16 = 'float32', 'float16', 'bfloat16'
@@ -44,12 +44,13 @@ def check_precision(precision: str) -> None:
         return  # without a look for GPUs, which TensorFlow may comment on
     details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus())
     if precision == FLOAT16 and any(one.get('compute_capability', (0, 0)) < _FAST_FLOAT16 for one in details):
-        raise FlagError('--precision=float16 needs GPUs of compute capability 7.0 (Volta) or later.')
+        raise FlagError(f'{option.precision}=float16 needs GPUs of compute capability 7.0 (Volta) or later.')
     if precision == BFLOAT16 and gpus():
-        raise FlagError('--precision=bfloat16 works on CPUs only: use --precision=float16.')
+        raise FlagError(f'{option.precision}=bfloat16 works on CPUs only: use {option.precision}=float16.')
     if precision == BFLOAT16 and os.environ.get('TF_ENABLE_ONEDNN_OPTS', '').lower() in ('0', 'false'):
         raise FlagError(
-            '--precision=bfloat16 needs oneDNN, which TF_ENABLE_ONEDNN_OPTS turns off: unset the variable.'
+            f'{option.precision}=bfloat16 needs oneDNN, which TF_ENABLE_ONEDNN_OPTS turns off: unset the '
+            'variable.'
         )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab import __version__
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.files import listed, whole_file, why_unread
 from estimator_lab.base.json_input import as_object, as_type, read_json, shown
 from estimator_lab.base.printable import printable
@@ -204,7 +204,7 @@ def versions(tensorflow_version: str) -> dict[str, str]:
 
 
 def check_same(
-    model_dir: Path, old: Record, new: Record, bound: Mapping[str, Any], flag: str = '--model_dir'
+    model_dir: Path, old: Record, new: Record, bound: Mapping[str, Any], flag: str = option.model_dir
 ) -> None:
     """Checks that a run can go on from the checkpoint in model_dir.
 
@@ -222,24 +222,22 @@ def check_same(
     """
     remedy = 'name another folder, or none for a new one'
     if old.model != new.model:
-        raise FlagError(f'{flag}={model_dir} was made by --model={old.model}: {remedy}.')
+        raise FlagError(f'{flag}={model_dir} was made by {option.model}={old.model}: {remedy}.')
     if old.kind != new.kind:
         raise FlagError(
-            f'{flag}={model_dir} was trained on {old.kind}s, but --data holds {new.kind}s: {remedy}.'
+            f'{flag}={model_dir} was trained on {old.kind}s, but {option.data} holds {new.kind}s: {remedy}.'
         )
     if old.image_shape != new.image_shape:
         was, now = ('x'.join(map(str, record.image_shape)) for record in (old, new))
         raise FlagError(
             f'{flag}={model_dir} was trained on images of {was} pixels and channels, not {now}: '
-            'give the same --image_size and --channels, or another folder.'
+            f'give the same {option.image_size} and {option.channels}, or another folder.'
         )
     for name, default in bound.items():
         was, now = (record.hparams.get(name, default) for record in (old, new))
         if was != now:
             shown = f'{was}' if len(f'{was}') <= _LONGEST_TEXT else f'{was}'[:_LONGEST_TEXT] + '...'
-            raise FlagError(
-                f'{flag}={model_dir} was made with --hparams={name}={shown}, not {now}: {remedy}.'
-            )
+            raise FlagError(f'{flag}={model_dir} was made with {hparam(name)}={shown}, not {now}: {remedy}.')
     if old.vocabulary != new.vocabulary:
         raise DataError(
             f'{flag}={model_dir} was trained on other labels ({_difference(old, new)}): {remedy}.'

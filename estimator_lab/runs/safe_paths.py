@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import all_below, in_subfolders, read_regular, why_unread
 from estimator_lab.base.json_input import shown
 from estimator_lab.tf1 import tf
@@ -26,7 +26,7 @@ _TEMPORARY = re.compile(r'tmp_(chief|worker)_\d+')
 _PATTERN = re.compile(r'[][*?{}\\\x00-\x1f\x7f]')  # TensorFlow interprets names of checkpoints as patterns
 
 
-def check_safe_paths(model_dir: Path, flag: str = '--model_dir', trains: bool = False) -> None:
+def check_safe_paths(model_dir: Path, flag: str = option.model_dir, trains: bool = False) -> None:
     """Checks that opening a folder, or training in it, touches nothing outside of it.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.errors import FlagError, LabError, option
 from estimator_lab.base.outputs import made_folder, why_refused
 from estimator_lab.core import keys
 from estimator_lab.core.features import class_ids
@@ -104,6 +104,6 @@ def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
             return written.rename(next(folder / name for name in names if not (folder / name).exists()))
     except (OSError, tf.errors.OpError) as error:
         if full := no_room_by(error):
-            raise LabError(f'--out={folder} cannot be written: {full}.') from error
+            raise LabError(f'{option.out}={folder} cannot be written: {full}.') from error
         reason = why_refused(folder, error) if isinstance(error, OSError) else reason_of(error)
-        raise FlagError(f'--out={folder} cannot be written: {reason}.') from error
+        raise FlagError(f'{option.out}={folder} cannot be written: {reason}.') from error

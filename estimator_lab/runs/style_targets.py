@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.printable import safe_name
 from estimator_lab.core.endpoints import Endpoints, maps_of
@@ -35,7 +35,7 @@ from estimator_lab.runs.model import Trained, layers_of, with_weights, without_w
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record
 
-_NETWORK_FLAG, _PICTURE_FLAG = '--hparams=perceptual', '--hparams=style_image'
+_NETWORK_FLAG, _PICTURE_FLAG = hparam.perceptual, hparam.style_image
 STYLE_SIDE = 256
 """Pixels of a style picture's shorter side, to which larger ones are scaled down."""
 
@@ -110,7 +110,7 @@ def open_style_targets(params: Any, model_dir: Path, previous: Record | None) ->
     """
     for name in ('style_image', 'perceptual'):
         if len(getattr(params, name)) > _LONGEST_PLACE:
-            raise FlagError(f'--hparams={name} has more than {_LONGEST_PLACE} characters: name a folder.')
+            raise FlagError(f'{hparam(name)} has more than {_LONGEST_PLACE} characters: name a folder.')
     path = model_dir / FILE
     if previous is None or not path.exists():
         return make_style_targets(params)
@@ -164,7 +164,7 @@ def read_styles(places: str) -> list[Style]:
         try:
             data = read_example(file, IMAGES).data
         except DataError as error:
-            raise DataError(f'{_PICTURE_FLAG}: {error.sentence}') from error
+            raise DataError(f'{_PICTURE_FLAG}: {error.marked}') from error
         name = safe_name(Path(file).stem)
         while name in {style.name for style in styles}:
             name += '_'
@@ -187,7 +187,8 @@ def chosen_layers(layers: Endpoints, params: Any) -> tuple[list[str], str]:
     last_at = {maps.shape.as_list()[1]: name for name, maps in maps_of(layers).items()}
     if not last_at:
         raise DataError(
-            f'{_NETWORK_FLAG}={params.perceptual} has no convolutions: name the folder of --model=vgg or cnn.'
+            f'{_NETWORK_FLAG}={params.perceptual} has no convolutions: name the folder of {option.model}=vgg '
+            'or cnn.'
         )
     usual = list(last_at.values())[:_STYLE_LAYERS]
     asked = [name.strip() for name in params.style_layers.split('+')] if params.style_layers else usual
@@ -196,7 +197,7 @@ def chosen_layers(layers: Endpoints, params: Any) -> tuple[list[str], str]:
         for name in chosen:
             if name not in names:
                 raise FlagError(
-                    f'--hparams={flag}={getattr(params, flag)}: the perceptual network has no layer '
+                    f'{hparam(flag)}={getattr(params, flag)}: the perceptual network has no layer '
                     f'{name!r}; it has {", ".join(names)}.'
                 )
     return [name for name in names if name in asked], content
@@ -211,11 +212,11 @@ def _network_of(trained: Trained, params: Any) -> FixedNetwork:
     """
     model, flag = trained.architecture, f'{_NETWORK_FLAG}={trained.model_dir}'
     if model.network is None:
-        raise DataError(f'{flag} has no convolutions: name the folder of --model=vgg or cnn.')
+        raise DataError(f'{flag} has no convolutions: name the folder of {option.model}=vgg or cnn.')
     try:
         model.check(dataclasses.replace(trained.params, image_shape=params.image_shape))
     except FlagError as error:
-        raise FlagError(f'{flag}: {error.sentence}') from error
+        raise FlagError(f'{flag}: {error.marked}') from error
     return without_weights(trained)
 
 
@@ -226,6 +227,6 @@ def _open_network(params: Any) -> Trained:
     if trained.shape.channels == 1 and params.image_shape[2] == 3:
         raise DataError(
             f'{_NETWORK_FLAG}={params.perceptual} was trained on grey images: name one that was '
-            'trained with --channels=3, or give --channels=1.'
+            f'trained with {option.channels}=3, or give {option.channels}=1.'
         )
     return trained

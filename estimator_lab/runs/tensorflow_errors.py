@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import DataError, LabError
+from estimator_lab.base.errors import DataError, LabError, hparam
 from estimator_lab.base.outputs import NO_ROOM
 from estimator_lab.tf1 import prepare_process, tf
 
@@ -54,7 +54,7 @@ FAILED_CALL = re.compile(
 def tensorflow_errors_as_sentences(
     check: Callable[[], None] = lambda: None,
     folder: Path | None = None,
-    no_number: Callable[[], str] = lambda: 'Give a smaller --hparams=learning_rate=...',
+    no_number: Callable[[], str] = lambda: f'Give a smaller {hparam.learning_rate}=...',
 ) -> Iterator[None]:
     """Turns errors of TensorFlow in the block into a LabError with the first informative line.
 

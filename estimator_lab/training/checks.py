@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.outputs import writing
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.order import EVERYTHING, Part
@@ -18,23 +18,25 @@ def check_settings(settings: Settings) -> None:
     """Checks what can be wrong whatever the data.
 
     Raises:
-      FlagError: a setting is not understood, excludes another, or names a folder that can't be used.
+      FlagError: a setting is not understood, excludes another, or names a folder that can't be written.
+      DataError: there is no folder to start from.
     """
     parse_augmentation(settings.augment, settings.seed)
     parse_split(settings.split)
     if settings.split and settings.eval_data:
-        raise FlagError('--split divides --data in two; give it without --eval_data.')
+        raise FlagError(f'{option.split} divides {option.data} in two; give it without {option.eval_data}.')
     if settings.max_steps is not None and settings.epochs is not None:
-        raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
+        raise FlagError(f'{option.max_steps} and {option.epochs} exclude each other: give one of them.')
     if settings.epochs is not None and not 0 < settings.epochs <= _MOST_EPOCHS:
-        raise FlagError(f'--epochs={settings.epochs:g} must be more than 0, and at most {_MOST_EPOCHS:,}.')
+        raise FlagError(
+            f'{option.epochs}={settings.epochs:g} must be more than 0, and at most {_MOST_EPOCHS:,}.'
+        )
     for name in settings.export:
         if name not in EXPORTS:
-            raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(EXPORTS)}.')
-    if settings.warm_start and not settings.warm_start.exists():
-        raise FlagError(
-            f'--warm_start={settings.warm_start} is not there: name the folder of a trained model.'
-        )
+            raise FlagError(f'{option.export}={name} is not allowed: one or more of {", ".join(EXPORTS)}.')
+    resumes = (settings.model_dir / 'checkpoint').exists()  # without --warm_start, whose folder may be gone
+    if settings.warm_start and not (resumes or settings.warm_start.exists()):
+        raise DataError(f'{option.warm_start}={settings.warm_start} is not a folder.')
     _check_folder(settings.model_dir)
 
 
@@ -63,7 +65,7 @@ def parse_split(text: str) -> tuple[Part, Part]:
         shares.append(1 - shares[0])
     if len(shares) != 2 or not all(share > 0 for share in shares) or sum(shares) > 1 + 1e-9:
         raise FlagError(
-            f'--split={text} is not understood: give the shares of images to train and to evaluate on, '
-            'such as 0.9,0.1, each above 0, together at most 1.'
+            f'{option.split}={text} is not understood: give the shares of images to train and to evaluate '
+            'on, such as 0.9,0.1, each above 0, together at most 1.'
         )
     return Part(0.0, shares[0]), Part(1 - shares[1], 1.0)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.data.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.model import without_cluster
 from estimator_lab.runs.record import Record
@@ -201,8 +201,8 @@ def _check_fit(cluster: Cluster) -> None:
         what, fitting = 'names a cluster without ps tasks', [MULTI_WORKER]
     if cluster.distribution not in fitting:
         raise FlagError(
-            f'--distribution={cluster.distribution} does not fit TF_CONFIG, which {what}: give '
-            f'--distribution={" or ".join(fitting)}, or another TF_CONFIG (see docs/distributed.md).'
+            f'{option.distribution}={cluster.distribution} does not fit TF_CONFIG, which {what}: give '
+            f'{option.distribution}={" or ".join(fitting)}, or another TF_CONFIG (see docs/distributed.md).'
         )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.core.model import Task
 from estimator_lab.data.archives import Archives, Identity, Say, open_archives
 from estimator_lab.data.kind import Kind
@@ -38,7 +38,7 @@ class Inputs:
     evaluation: Archives
     vocabulary: Vocabulary | None
     unseen: bool
-    flag: str = '--data'
+    flag: str = option.data
     eval_steps: int | None = None
     evaluated: int | None = None
     is_sampled: bool = False
@@ -91,17 +91,17 @@ def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequen
         evaluation = _open(settings.eval_data, settings, labelled, say)
         if evaluation.total is None:
             raise FlagError(
-                f'--eval_data={",".join(settings.eval_data)} can be read only once, but each evaluation '
-                'reads it: name a file or a folder.'
+                f'{option.eval_data}={",".join(settings.eval_data)} can be read only once, but each '
+                'evaluation reads it: name a file or a folder.'
             )
     elif given.total is None:
-        raise FlagError(f'{_once(settings)}: give other {kind.noun} as --eval_data.')
+        raise FlagError(f'{_once(settings)}: give other {kind.noun} as {option.eval_data}.')
     else:
         evaluation = given.restricted_to(eval_part)
     train = given.restricted_to(train_part)
     for purpose, archives in (('train', train), ('evaluate', evaluation)):
         if archives.total == 0:
-            raise DataError(f'--split={settings.split} leaves no {kind.name} to {purpose} on.')
+            raise DataError(f'{option.split}={settings.split} leaves no {kind.name} to {purpose} on.')
     unseen = bool(settings.split) or (bool(settings.eval_data) and _are_others(evaluation, train, say))
     if task.labelled:
         given.check_labels()
@@ -145,11 +145,11 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
     if settings.pretrain_data:
         kind = inputs.train.kind.with_labels(None)
         train = open_archives(settings.pretrain_data, kind, settings.use_damaged, say)
-        inputs = replace(inputs, train=train, flag='--pretrain_data')
+        inputs = replace(inputs, train=train, flag=option.pretrain_data)
     if inputs.train.total is None:
         raise FlagError(
             f'{inputs.flag}={",".join(inputs.train.paths)} can be read only once, and pre-training reads it '
-            'again for each layer: pack it into a file, or give --hparams=pretrain_epochs=0.'
+            f'again for each layer: pack it into a file, or give {hparam.pretrain_epochs}=0.'
         )
     return inputs
 
@@ -163,7 +163,8 @@ def _open(patterns: Sequence[str], settings: Settings, kind: Kind, say: Say) -> 
             other = None if source.is_pipe else kind_in(source)
             if other and other.name != kind.name:
                 raise DataError(
-                    f'{source.name!r} holds {other.noun}, but --model={settings.model} takes {kind.noun}.'
+                    f'{source.name!r} holds {other.noun}, but {option.model}={settings.model} takes '
+                    f'{kind.noun}.'
                 ) from None
         raise
 
@@ -176,7 +177,7 @@ def balanced_weights(inputs: Inputs) -> tuple[float, ...]:
     """
     if inputs.train.total is None:
         raise FlagError(
-            '--hparams=balanced=true needs data that can be counted: a pipe can be read only once.'
+            f'{hparam.balanced}=true needs data that can be counted: a pipe can be read only once.'
         )
     counts = [inputs.train.counts.get(label, 0) for label in inputs.labels]
     occurring = [count for count in counts if count]
@@ -192,14 +193,16 @@ def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> Non
     """
     if settings.batch_size < smallest_batch:
         raise FlagError(
-            f'--batch_size={settings.batch_size} is too small: a step of --model={settings.model} with these '
-            f'--hparams takes {smallest_batch} examples or more.'
+            f'{option.batch_size}={settings.batch_size} is too small: a step of '
+            f'{option.model}={settings.model} with these {option.hparams} takes {smallest_batch} examples or '
+            'more.'
         )
     total = inputs.train.total
     if total is not None and total < smallest_batch:
         raise DataError(
-            f'{", ".join(inputs.train.paths)} holds too few examples, {total}: --model={settings.model} with '
-            f'these --hparams learns from {smallest_batch} or more.'
+            f'{", ".join(inputs.train.paths)} holds too few examples, {total}: '
+            f'{option.model}={settings.model} with these {option.hparams} learns from {smallest_batch} or '
+            'more.'
         )
 
 
@@ -212,10 +215,10 @@ def _vocabulary(
         return Vocabulary(train.labels) if len(train.labels) > 1 else None
     if train.total is not None:
         if len(train.labels) == 1:
-            part = f'The part that --split={settings.split} trains on of ' if settings.split else ''
+            part = f'The part that {option.split}={settings.split} trains on of ' if settings.split else ''
             names = ','.join(map(str, settings.data))
             raise DataError(
-                f'{part}--data={names} has one class only, {train.labels[0]!r}: a '
+                f'{part}{option.data}={names} has one class only, {train.labels[0]!r}: a '
                 f'classifier needs two. {train.kind.label_help}'
             )
         return Vocabulary(train.labels)
@@ -224,13 +227,13 @@ def _vocabulary(
     if train.kind.labels:
         return Vocabulary(train.kind.labels.distinct)
     raise FlagError(
-        f'{_once(settings)}, so its labels cannot be looked up in advance: give --vocabulary, a text file '
-        'of one label a line.'
+        f'{_once(settings)}, so its labels cannot be looked up in advance: give {option.vocabulary}, a text '
+        'file of one label a line.'
     )
 
 
 def _once(settings: Settings) -> str:
-    return f'--data={",".join(settings.data)} can be read only once'
+    return f'{option.data}={",".join(settings.data)} can be read only once'
 
 
 def _check_vocabulary(
@@ -240,12 +243,14 @@ def _check_vocabulary(
     lacking, count = _unknown(train, vocabulary)
     if lacking:
         raise DataError(
-            f'{count:,} of {train.total:,} training {train.kind.noun} have labels that --vocabulary='
+            f'{count:,} of {train.total:,} training {train.kind.noun} have labels that {option.vocabulary}='
             f'{settings.vocabulary} lacks ({_named(lacking)}).'
         )
     lacking, count = _unknown(evaluation, vocabulary)
     if lacking and len(lacking) == len(evaluation.labels):
-        raise DataError(f'--eval_data has no label in common with --data (its labels: {_named(lacking)}).')
+        raise DataError(
+            f'{option.eval_data} has no label in common with {option.data} (its labels: {_named(lacking)}).'
+        )
     if lacking:
         say(
             f'{count} of {evaluation.total} evaluation {evaluation.kind.noun} have labels that training '

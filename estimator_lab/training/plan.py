@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.base.suggestions import unknown
@@ -130,7 +130,8 @@ def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
         for name in sorted(other.settings - kind.settings):
             if getattr(settings, name) != getattr(Settings(), name):
                 raise FlagError(
-                    f'--{name} is for {other.noun}, but --model={settings.model} takes {kind.noun}.'
+                    f'{option(name)} is for {other.noun}, but {option.model}={settings.model} takes '
+                    f'{kind.noun}.'
                 )
 
 
@@ -140,8 +141,8 @@ def _read_folder(model_dir: Path) -> Record | None:
     checkpoint = '' if previous else newest_checkpoint(model_dir)
     if checkpoint:  # training would go on with it if the names of its variables are the same
         raise FlagError(
-            f'--model_dir={model_dir} holds the checkpoint {Path(checkpoint).name}, but no experiment.json '
-            'that describes it: give another folder. '
+            f'{option.model_dir}={model_dir} holds the checkpoint {Path(checkpoint).name}, but no '
+            'experiment.json that describes it: give another folder. '
             f'python -m estimator_lab.import_weights {checkpoint} makes one that --warm_start accepts.'
         )
     check_safe_paths(model_dir, trains=True)
@@ -180,12 +181,17 @@ def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]
     if not settings.freeze:
         return ()
     if model.freezable is None:
-        raise FlagError(f'--freeze={settings.freeze}: --model={model.name} has no layers that can be frozen.')
+        raise FlagError(
+            f'{option.freeze}={settings.freeze}: {option.model}={model.name} has no layers that can be '
+            'frozen.'
+        )
     names = model.freezable(params)
     if settings.freeze == _BACKBONE:
         return tuple(names)
     if settings.freeze not in names:
-        raise FlagError(unknown('--freeze names the unknown layer', settings.freeze, [_BACKBONE, *names]))
+        raise FlagError(
+            unknown(f'{option.freeze} names the unknown layer', settings.freeze, [_BACKBONE, *names])
+        )
     return tuple(names[: names.index(settings.freeze) + 1])
 
 
@@ -194,25 +200,25 @@ def _check_method(settings: Settings, cluster: Cluster, model: AnyModel, params:
     if params.optimizer in SECOND_ORDER:
         if settings.precision != FLOAT32:
             raise FlagError(
-                f'--hparams=optimizer={params.optimizer} compares losses that differ in the last digits, '
-                f'which {settings.precision} does not have: use --precision=float32.'
+                f'{hparam.optimizer}={params.optimizer} compares losses that differ in the last digits, '
+                f'which {settings.precision} does not have: use {option.precision}=float32.'
             )
         if params.accumulate > 1:
             raise FlagError(
-                f'--hparams=accumulate={params.accumulate} is for first-order optimizers, not for '
-                f'{params.optimizer}: give a larger --batch_size.'
+                f'{hparam.accumulate}={params.accumulate} is for first-order optimizers, not for '
+                f'{params.optimizer}: give a larger {option.batch_size}.'
             )
     alone = {
-        f'--hparams=accumulate={params.accumulate}': params.accumulate > 1,
-        f'--early_stopping={settings.early_stopping}': settings.early_stopping,
-        f'--model={settings.model}': bool(model.transform_net),
+        f'{hparam.accumulate}={params.accumulate}': params.accumulate > 1,
+        f'{option.early_stopping}={settings.early_stopping}': settings.early_stopping,
+        f'{option.model}={settings.model}': bool(model.transform_net),
         'Pre-training': len(model.phases(params)) > 1,
     }
     for what, is_given in alone.items():
         if is_given and cluster.tasks:
             raise FlagError(f'{what} takes one process, but TF_CONFIG names a cluster.')
     if params.accumulate > 1 and cluster.strategy:
-        raise FlagError(f'--hparams=accumulate={params.accumulate} takes one device: leave it out.')
+        raise FlagError(f'{hparam.accumulate}={params.accumulate} takes one device: leave it out.')
 
 
 def _open_pretraining(model: AnyModel, params: Any, settings: Settings, inputs: Inputs, say: Say) -> Inputs:
@@ -220,7 +226,7 @@ def _open_pretraining(model: AnyModel, params: Any, settings: Settings, inputs: 
     if len(model.phases(params)) > 1:
         return open_pretraining(settings, inputs, say)
     if settings.pretrain_data:
-        raise FlagError('--pretrain_data has no use here: this run has no pre-training.')
+        raise FlagError(f'{option.pretrain_data} has no use here: this run has no pre-training.')
     return inputs
 
 
@@ -260,13 +266,13 @@ def _warm_start(
         )
     if settings.freeze and not (resumes or settings.warm_start):
         raise FlagError(
-            f'--freeze={settings.freeze} would keep random weights: give --warm_start, the folder of a '
-            'trained model.'
+            f'{option.freeze}={settings.freeze} would keep random weights: give {option.warm_start}, the '
+            'folder of a trained model.'
         )
     if resumes or settings.warm_start is None:
         return None
     if len(stages) > 1:
         raise FlagError(
-            '--warm_start takes the place of pre-training: give --hparams=pretrain_epochs=0 as well.'
+            f'{option.warm_start} takes the place of pre-training: give {hparam.pretrain_epochs}=0 as well.'
         )
     return open_warm_start(settings.warm_start, model, reader, stages[-1].params, stages[-1].record)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.runs.model import step_of
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.runs.safe_paths import newest_checkpoint
@@ -99,5 +99,5 @@ def _consumed(checkpoint: str) -> int:
             return int(reader.get_tensor(CONSUMED))
     raise DataError(
         f'{checkpoint} does not say which examples it has seen, as checkpoints of this version do: give '
-        f'another folder, and --warm_start={Path(checkpoint).parent}.'
+        f'another folder, and {option.warm_start}={Path(checkpoint).parent}.'
     )

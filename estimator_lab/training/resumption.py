@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.data.archives import Identity
 from estimator_lab.runs.record import InputRecord
@@ -20,7 +20,7 @@ _CLAUSES = {
     'workers': 'workers were {}, are {}',
     'batch_size': 'examples in a step were {}, are {}',
     'shuffling': 'examples were {}, are {}',
-    'labels': 'the table of --labels was {}, is {}',
+    'labels': f'the table of {option.labels} was {{}}, is {{}}',
 }
 _NAMED = 3
 _LONGEST = 200
@@ -46,9 +46,9 @@ class Resumption:
         """Raises FlagError if the phase can't go on exactly where it stopped."""
         if self.broken:
             raise FlagError(
-                f'--model_dir={model_dir} cannot go on exactly where it stopped ({self.broken}): '
+                f'{option.model_dir}={model_dir} cannot go on exactly where it stopped ({self.broken}): '
                 'give the flags and archives of the last start, name another folder, or go on all the same '
-                'with --resume_changed.'
+                f'with {option.resume_changed}.'
             )
 
     def with_changes(self, more: Iterable[str]) -> 'Resumption':
@@ -115,14 +115,14 @@ def _other_weights(before: InputRecord, now: InputRecord, inputs: Inputs) -> str
         return ''
     changes = _setting_changes(before, now, now.settings)
     changes += _differences(inputs.flag, before.archives, now.archives)
-    return f'{"; ".join(changes)}, with --deterministic' if changes else ''
+    return f'{"; ".join(changes)}, with {option.deterministic}' if changes else ''
 
 
 def _changes(before: InputRecord, now: InputRecord, inputs: Inputs) -> tuple[str, ...]:
     found = _setting_changes(before, now, now.settings)
     if before.archives:
         found += _differences(inputs.flag, before.archives, now.archives)
-        found += _differences('--eval_data', before.evaluation, now.evaluation)
+        found += _differences(option.eval_data, before.evaluation, now.evaluation)
     return tuple(found)
 
 
@@ -132,7 +132,9 @@ def _setting_changes(before: InputRecord, now: InputRecord, names: Iterable[str]
     for name in names:
         was, new = before.settings.get(name, now.settings[name]), now.settings[name]
         if was != new:
-            found.append(_CLAUSES.get(name, f'--{name} was {{}}, is {{}}').format(_shown(was), _shown(new)))
+            found.append(
+                _CLAUSES.get(name, f'{option(name)} was {{}}, is {{}}').format(_shown(was), _shown(new))
+            )
     return found
 
 

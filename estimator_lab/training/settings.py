@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.settings import setting
 from estimator_lab.data.demo_sets.archives import demo_faces
 
@@ -143,6 +143,8 @@ def with_built_in_faces(settings: Settings, say: Callable[[str], None]) -> Setti
         return settings
     for name in ('eval_data', 'split'):
         if getattr(settings, name):
-            raise FlagError(f'--{name} needs --data: the built-in faces have their own evaluation images.')
+            raise FlagError(
+                f'{option(name)} needs {option.data}: the built-in faces have their own evaluation images.'
+            )
     train, test = demo_faces(say)
     return replace(settings, data=(str(train),), eval_data=(str(test),))

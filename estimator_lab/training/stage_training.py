@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing
@@ -291,7 +291,8 @@ def _checked(model_fn: ModelFn) -> ModelFn:
         except (ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
             reason = str(error).strip().partition('\n')[0].partition(" for '{{")[0] or type(error).__name__
             raise FlagError(
-                f'--image_size, --channels and --hparams make no network: {reason.rstrip(".")}.'
+                f'{option.image_size}, {option.channels} and {option.hparams} make no network: '
+                f'{reason.rstrip(".")}.'
             ) from error
 
     return checked

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import settings_in_use, structural_settings
 from estimator_lab.core.model import FINAL, AnyModel, Phase
 from estimator_lab.runs.importing import is_imported
@@ -120,8 +120,8 @@ class Stages:
         previous, saved = read_record(folder), saved_step(folder)
         if is_imported(folder):
             raise FlagError(
-                f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: '
-                f'give --warm_start={folder} and another --model_dir.'
+                f'{option.model_dir}={folder} holds imported weights, and nothing of an optimizer to go on '
+                f'with: give {option.warm_start}={folder} and another {option.model_dir}.'
             )
         recorded = previous.input if previous else InputRecord()
         inputs = self.inputs if phase.name == FINAL else self.pretraining
@@ -192,22 +192,22 @@ class Stages:
         if settings.max_steps is not None:
             if settings.max_steps <= first:
                 raise FlagError(
-                    f'--max_steps={settings.max_steps} ends within pre-training, which takes {first} steps: '
-                    'give more, or fewer --hparams=pretrain_epochs.'
+                    f'{option.max_steps}={settings.max_steps} ends within pre-training, which takes {first} '
+                    f'steps: give more, or fewer {hparam.pretrain_epochs}.'
                 )
             return settings.max_steps
         epochs = DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
         if not record.examples:
             raise FlagError(
-                f'--data={",".join(settings.data)} can be read only once, so the number of examples in an '
-                'epoch is unknown: give --max_steps.'
+                f'{option.data}={",".join(settings.data)} can be read only once, so the number of examples '
+                f'in an epoch is unknown: give {option.max_steps}.'
             )
         step = step_after(epochs)
         if settings.epochs is None:
             step = max(step, first + phase.least_steps)
         if step > MOST_STEPS:
             raise FlagError(
-                f'--epochs={epochs:g} takes {step:,} steps, more than the {MOST_STEPS:,} of a run.'
+                f'{option.epochs}={epochs:g} takes {step:,} steps, more than the {MOST_STEPS:,} of a run.'
             )
         return step
 
@@ -249,8 +249,8 @@ def _check_folder(stage: Stage, model: AnyModel) -> None:
     was = previous.input.first_step
     if previous.input.archives and was != stage.first_step:
         raise FlagError(
-            f'--model_dir={folder} was pre-trained for {was} steps, not {stage.first_step}: give the '
-            'same --batch_size and data, or another folder.'
+            f'{option.model_dir}={folder} was pre-trained for {was} steps, not {stage.first_step}: give the '
+            f'same {option.batch_size} and data, or another folder.'
         )
 
 
@@ -262,7 +262,8 @@ def _check_listed(stage: Stage) -> None:
     unlisted = unlisted_checkpoint(stage.folder)
     if unlisted and int(unlisted.rpartition('-')[2]) > stage.first_step:
         raise FlagError(
-            f"--model_dir={stage.folder} holds {unlisted}, but no file 'checkpoint' that lists it: training "
+            f"{option.model_dir}={stage.folder} holds {unlisted}, but no file 'checkpoint' that lists it: "
+            'training '
             'would start from the beginning and overwrite it. Write the line '
             f'model_checkpoint_path: "{unlisted}" into such a file, or give another folder.'
         )
@@ -276,12 +277,12 @@ def _check_slots(stage: Stage, hparams: Mapping[str, Any]) -> None:
     if was != now:
         why = f'with accumulate={was}, not {now}, and may hold a part of an update'
     elif stage.params.loss_scaling and not hparams.get('loss_scaling'):
-        why = 'without --precision=float16, so its checkpoint holds no loss scale'
+        why = f'without {option.precision}=float16, so its checkpoint holds no loss scale'
     elif frozen != stage.params.frozen:
-        before = f'with --freeze={frozen[-1]}' if frozen else 'without --freeze'
+        before = f'with {option.freeze}={frozen[-1]}' if frozen else f'without {option.freeze}'
         why = f'{before}, so that its optimizer has slots for other layers'
     if why:
         raise FlagError(
-            f'--model_dir={stage.folder} was trained {why}: give the same, or another folder and '
-            f'--warm_start={stage.folder}.'
+            f'{option.model_dir}={stage.folder} was trained {why}: give the same, or another folder and '
+            f'{option.warm_start}={stage.folder}.'
         )

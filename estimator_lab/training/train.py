@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.base.errors import LabError
+from estimator_lab.base.errors import LabError, hparam, option
 from estimator_lab.base.files import listed
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.outputs import locked, made_folder
@@ -140,7 +140,9 @@ def _alone(plan: Plan) -> Iterator[None]:
         yield
         return
     folder = plan.settings.model_dir
-    busy = f'--model_dir={folder} is being trained in by another process: wait for it, or name another.'
+    busy = (
+        f'{option.model_dir}={folder} is being trained in by another process: wait for it, or name another.'
+    )
     with made_folder('model_dir', folder), locked(folder, busy):
         try:
             yield
@@ -165,13 +167,13 @@ def _forget_first_checkpoint(stage: Stage) -> None:
 
 def _begin_anew(plan: Plan) -> str:
     """Returns what to do after a loss of NaN, which the weights of a checkpoint may have caused."""
-    rate = 'a smaller --hparams=learning_rate=...'
+    rate = f'a smaller {hparam.learning_rate}=...'
     if not newest_step(plan):  # nothing of this start is kept
         return f'Give {rate}'
     checkpoint = _newest_checkpoint(plan)
     if all_finite(checkpoint):
         return f'{checkpoint} is intact: go on from it with {rate}'
-    return f'Start again with {rate}, and another --model_dir.'
+    return f'Start again with {rate}, and another {option.model_dir}.'
 
 
 def _newest_checkpoint(plan: Plan) -> str:

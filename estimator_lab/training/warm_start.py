@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.settings import structural_settings
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
@@ -19,7 +19,7 @@ from estimator_lab.runs.record import Record, check_same
 from estimator_lab.runs.weights.checkpoint import open_checkpoint
 from estimator_lab.tf1 import tf
 
-_FLAG = '--warm_start'
+_FLAG = option.warm_start
 _MOST_SHOWN = 40  # names of variables
 _VOCABULARIES = ('vocabulary', 'tokens', 'styles')  # parameters that decide the sizes of some variables
 
@@ -115,7 +115,7 @@ def _check_frozen(folder: Path, model: AnyModel, reader: Reader, params: Any, ne
     random = [name for name in every if name in new and name not in trained]
     if random:
         raise FlagError(
-            f'--freeze={params.frozen[-1]} would keep random weights, as {folder} lacks '
+            f'{option.freeze}={params.frozen[-1]} would keep random weights, as {folder} lacks '
             f'{random[0]}: name an earlier layer.'
         )
 

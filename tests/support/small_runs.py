@@ -1,5 +1,6 @@
 """Training runs that take a second or two, and what they leave behind."""
 
+from estimator_lab.base.errors import with_dashes
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
@@ -27,7 +28,7 @@ def cnn_settings(data, model_dir, /, **changes):
 def opened(settings):
     """Returns a plan, and the list of what it says."""
     said = []
-    return make_plan(settings, said.append), said
+    return make_plan(settings, lambda line: said.append(with_dashes(line))), said
 
 
 def trained(settings):

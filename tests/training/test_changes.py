@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.resumption import Resumption
 from tests.training.starts import A, B, C, D, E, start
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.once
             18,
             ('examples in a step were 6, are 18', 'workers were 1, are 3'),
         ),
-        (start(A, augment='mirror'), 18, 18, ('--augment was none, is mirror',)),
+        (start(A, augment='mirror'), 18, 18, (f'{option.augment} was none, is mirror',)),
         (start(A, shuffle_buffer=77), 18, 18, ()),
         (start(replace(A, name='b.tar')), 18, 18, ()),
-        (start(A, evaluation=(C,)), 18, 18, ('--eval_data: c.tar is new',)),
-        (start(A, B), 24, 32, ('--data: b.tar is new',)),
-        (start(B), 48, 16, ('--data: a.tar is gone, b.tar is new',)),
-        (start(A, seed=2), 24, 24, ('--seed was 1, is 2',)),
+        (start(A, evaluation=(C,)), 18, 18, (f'{option.eval_data}: c.tar is new',)),
+        (start(A, B), 24, 32, (f'{option.data}: b.tar is new',)),
+        (start(B), 48, 16, (f'{option.data}: a.tar is gone, b.tar is new',)),
+        (start(A, seed=2), 24, 24, (f'{option.seed} was 1, is 2',)),
     ],
 )
 def test_where_the_input_goes_on(now, position, goes_on, changes):
@@ -45,18 +45,22 @@ def test_where_the_input_goes_on(now, position, goes_on, changes):
 @pytest.mark.parametrize(
     ('now', 'given', 'words'),
     [
-        (start(A, seed=2), start(A), '--seed was 1, is 2'),
-        (start(A, split='0.5'), start(A), '--split was none, is 0.5'),
+        (start(A, seed=2), start(A), f'{option.seed} was 1, is 2'),
+        (start(A, split='0.5'), start(A), f'{option.split} was none, is 0.5'),
         (start(A, shuffle_buffer=1), start(A), 'examples were shuffled as a whole, are in stored order'),
         (
             start(A, shuffle_buffer=9, random=False),
             start(A, random=False),
             'examples were shuffled in a buffer of 10000, are shuffled in a buffer of 9',
         ),
-        (start(B), start(A), '--data: a.tar is gone, b.tar is new'),
-        (start(A, B), start(A), '--data: b.tar is new'),
-        (start(replace(A, images=30, fingerprint='more')), start(A), '--data: a.tar has changed'),
-        (start(B, seed=2), start(A), '--seed was 1, is 2; --data: a.tar is gone, b.tar is new'),
+        (start(B), start(A), f'{option.data}: a.tar is gone, b.tar is new'),
+        (start(A, B), start(A), f'{option.data}: b.tar is new'),
+        (start(replace(A, images=30, fingerprint='more')), start(A), f'{option.data}: a.tar has changed'),
+        (
+            start(B, seed=2),
+            start(A),
+            f'{option.seed} was 1, is 2; {option.data}: a.tar is gone, b.tar is new',
+        ),
         (
             start(A, random=False),
             start(A),
@@ -96,8 +100,8 @@ def test_a_checkpoint_from_before_a_change_of_archives():
     ('was', 'now', 'words'),
     [
         ({'batch_size': 4}, {}, 'examples in a step were 4, are 6'),
-        ({'data': (A, B)}, {}, '--data: b.tar is gone'),
-        ({}, {'evaluation': (B,)}, '--eval_data: b.tar is new'),
+        ({'data': (A, B)}, {}, f'{option.data}: b.tar is gone'),
+        ({}, {'evaluation': (B,)}, f'{option.eval_data}: b.tar is new'),
     ],
 )
 def test_deterministic_runs_depend_on_all_settings_and_archives(was, now, words):
@@ -106,7 +110,7 @@ def test_deterministic_runs_depend_on_all_settings_and_archives(was, now, words)
     found = changed.resume(given, 16, 96)  # at the end of an epoch, with one archive and with two
     assert found.changes == (words,)
     # Evaluation changes no weights.
-    assert found.broken == ('' if now else f'{words}, with --deterministic')
+    assert found.broken == ('' if now else f'{words}, with {option.deterministic}')
     assert changed.follow(given) == Resumption(changed.record, (words,), found.broken)
     assert start(A, **now).resume(given, 16, 96).broken == ''
 
@@ -130,7 +134,7 @@ def test_the_order_of_archives_is_no_change_of_a_deterministic_run():
     ],
 )
 def test_how_archives_differ(was, now, words):
-    assert start(*now).follow(start(*was).record).changes == (f'--data: {words}',)
+    assert start(*now).follow(start(*was).record).changes == (f'{option.data}: {words}',)
 
 
 def test_records_of_others():
@@ -138,7 +142,7 @@ def test_records_of_others():
     assert now.follow(InputRecord()) == Resumption(now.record)
     before = InputRecord((A,), (), {'seed': 1.5})
     found = start(A).resume(before, 3, 18)
-    assert found.broken == '--seed was 1.5, is 1, in the middle of epoch 1'
+    assert found.broken == f'{option.seed} was 1.5, is 1, in the middle of epoch 1'
 
 
 def test_recorded_settings():

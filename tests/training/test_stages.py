@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core.model import Model, Phase
 from estimator_lab.core.params import TrainingParams
 from estimator_lab.runs.record import InputRecord, Record, write_record
@@ -136,16 +136,16 @@ def test_a_finished_phase_keeps_its_record(planned, tmp_path):
     assert plan.resumption == Resumption(start(A).record)
     (longer,) = planned(max_steps=9, seed=7)
     assert not longer.was_finished
-    assert longer.resumption.changes == ('--seed was 1, is 7',)
+    assert longer.resumption.changes == (f'{option.seed} was 1, is 7',)
 
 
 def test_a_phase_after_a_finished_one_compares_its_flags(planned, tmp_path):
     saved(tmp_path / 'pre', 5, 30, start(A).record)
     first, last = planned((PRE, LAST), max_steps=9, seed=7)
     assert steps([first, last]) == [(0, 5, 5), (5, 9, None)]  # it had taken more steps than today's
-    assert last.resumption.changes == ('--seed was 1, is 7',)
+    assert last.resumption.changes == (f'{option.seed} was 1, is 7',)
     assert last.resumption.position == 0
-    apart = {'sources': (B,), 'pretraining': inputs(A, flag='--pretrain_data')}
+    apart = {'sources': (B,), 'pretraining': inputs(A, flag=option.pretrain_data)}
     _, last = planned((PRE, LAST), max_steps=9, **apart)
     assert last.resumption.changes == ()  # the archives of another flag are not compared
     _, last = planned((Phase('pre', 5.0), LAST), max_steps=99, seed=7)

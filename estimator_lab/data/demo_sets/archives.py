@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import whole_file
 from estimator_lab.data.demo_sets.faces import STREAMS, Identity, draw_face, generator, make_identities
 from estimator_lab.data.files import cache_folder
@@ -82,7 +82,7 @@ def demo_faces(say: Callable[[str], None] | None = None) -> DemoPaths:
     except OSError as error:
         raise DataError(
             f'The built-in data set cannot be written to {folder.parent} ({error.strerror}): set '
-            'XDG_CACHE_HOME to a folder that can be written, or train on --data of your own.'
+            f'XDG_CACHE_HOME to a folder that can be written, or train on {option.data} of your own.'
         ) from error
     return DemoPaths(folder / 'train.tar', folder / 'test.tar')
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from estimator_lab.base.errors import option
 from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX
 from estimator_lab.data.files import FORMATS, is_hidden
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
@@ -125,7 +126,7 @@ class ImageKind(Kind):
     noun = 'images'
     settings = frozenset({'image_size', 'channels', 'decode', 'augment'})
     has_pixels = True
-    label_help = 'Labels are the folders of images, .cls files next to them, or a table (--labels).'
+    label_help = f'Labels are the folders of images, .cls files next to them, or a table ({option.labels}).'
     dimensions = ('width', 'height', 'channels')
     numeric_receiver = PIXELS
 

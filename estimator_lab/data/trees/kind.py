@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.progress import Progress
 from estimator_lab.data.kind import Kind, ReaderOptions
 from estimator_lab.data.member import Member
@@ -52,11 +52,11 @@ class TreeKind(Kind):
     ) -> dict[str, Any]:
         """Returns the tokens: those of --tokens, or else the most frequent ones of the training data."""
         if settings.tokens:
-            return {_TOKENS: read_tokens(settings.tokens, '--tokens').texts}
+            return {_TOKENS: read_tokens(settings.tokens, option.tokens).texts}
         if total is None:
             raise FlagError(
-                f'--data={",".join(settings.data)} can be read only once, so that its tokens cannot be '
-                'counted up front: give --tokens, a text file of one token a line.'
+                f'{option.data}={",".join(settings.data)} can be read only once, so that its tokens cannot '
+                f'be counted up front: give {option.tokens}, a text file of one token a line.'
             )
         counted: Iterable[list[str]] = _counted(examples(False), total)
         return {_TOKENS: frequent_tokens(counted, _MOST_TOKENS).texts}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from estimator_lab import __version__
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.outputs import check_outputs, written
 from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use
@@ -76,7 +76,7 @@ def report(run: Trained, settings: ReportSettings) -> Report:
     path = settings.out or run.model_dir / _NAME
     check_outputs({'out': path}, settings.data or (), run.model_dir, run.kind.accepts, _SUFFIXES)
     if path.suffix.lower() not in _SUFFIXES and not path.is_dir():  # browsers would show it as text
-        raise FlagError(f'--out={path} is not a name for a page: end it in {" or ".join(_SUFFIXES)}.')
+        raise FlagError(f'{option.out}={path} is not a name for a page: end it in {" or ".join(_SUFFIXES)}.')
     with written(
         'out', path, is_typed=settings.out is not None
     ) as file:  # opened now: a bad path fails before the evaluation

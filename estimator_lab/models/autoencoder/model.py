@@ -12,7 +12,7 @@ import dataclasses
 import math
 from typing import Any
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
@@ -92,14 +92,14 @@ def check(params: Params) -> None:
     for side in (height, width):
         if side % STRIDE**halvings:
             raise FlagError(
-                f'--image_size={side} does not fit --hparams=filters={params.filters}: that halves the image '
-                f'{halvings} times, which needs a multiple of {STRIDE**halvings} pixels.'
+                f'{option.image_size}={side} does not fit {hparam.filters}={params.filters}: that halves the '
+                f'image {halvings} times, which needs a multiple of {STRIDE**halvings} pixels.'
             )
     if params.pretrain_epochs:
         _check_pretraining(params)
     if params.loss == 'cross_entropy' and params.output != 'sigmoid':
         raise FlagError(
-            '--hparams=loss=cross_entropy needs output=sigmoid, because its targets are probabilities.'
+            f'{hparam.loss}=cross_entropy needs output=sigmoid, because its targets are probabilities.'
         )
 
 
@@ -114,7 +114,7 @@ def _check_pretraining(params: Params) -> None:
     for name, values in wanted.items():
         if getattr(params, name) not in values:
             raise FlagError(
-                f'--hparams=pretrain_epochs={params.pretrain_epochs:g} needs {name}={" or ".join(values)}, '
+                f'{hparam.pretrain_epochs}={params.pretrain_epochs:g} needs {name}={" or ".join(values)}, '
                 f'not {getattr(params, name)}.'
             )
 

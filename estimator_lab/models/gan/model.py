@@ -7,7 +7,7 @@ what the model function returns.
 
 import dataclasses
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
@@ -77,17 +77,19 @@ def check(params: Params) -> None:
     """Raises FlagError for hyper-parameters that cannot be combined, or do not fit the images."""
     if params.accumulate > 1:
         raise FlagError(
-            f'--hparams=accumulate={params.accumulate} is not for a GAN, whose networks learn in turn.'
+            f'{hparam.accumulate}={params.accumulate} is not for a GAN, whose networks learn in turn.'
         )
     if params.conditional and params.num_classes == 1:
-        raise FlagError('--hparams=conditional=true needs two labels or more.')
+        raise FlagError(f'{hparam.conditional}=true needs two labels or more.')
     side, halvings = min(params.image_shape[:2]), len(params.chosen_filters)
     if side < _SMALLEST_SIDE:
-        raise FlagError(f'--image_size={side} is too small for convolutions: give {_SMALLEST_SIDE} or more.')
+        raise FlagError(
+            f'{option.image_size}={side} is too small for convolutions: give {_SMALLEST_SIDE} or more.'
+        )
     if side < 2**halvings:
         raise FlagError(
-            f'--image_size={side} does not fit --hparams=filters={params.filters}: that halves the image '
-            f'{halvings} times, which takes {2**halvings} pixels.'
+            f'{option.image_size}={side} does not fit {hparam.filters}={params.filters}: that halves the '
+            f'image {halvings} times, which takes {2**halvings} pixels.'
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, hparam
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, publish
@@ -102,7 +102,7 @@ def check(params: Params) -> None:
     height, width, _ = params.image_shape
     if params.read == PATCHES and (height % params.patch_size or width % params.patch_size):
         raise FlagError(
-            f'--hparams=patch_size={params.patch_size} does not divide an image of {width}x{height} pixels.'
+            f'{hparam.patch_size}={params.patch_size} does not divide an image of {width}x{height} pixels.'
         )
 
 

@@ -8,7 +8,7 @@ leaves, and four neighbours share a parent, up to the root.
 import dataclasses
 from typing import Any
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, hparam
 from estimator_lab.base.keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.core import keys
 from estimator_lab.core.classifier import classification_spec
@@ -66,9 +66,7 @@ class Params(ClassifierParams):
 def check(params: Params) -> None:
     """Raises FlagError for a tensor that would be too large."""
     if params.cell == 'rntn' and (QUADTREE_ARITY * params.units) ** 2 * params.units > _LARGEST_TENSOR:
-        raise FlagError(
-            f'--hparams=cell=rntn,units={params.units}: the size of its tensor is cubic in units.'
-        )
+        raise FlagError(f'{hparam.cell}=rntn,units={params.units}: the size of its tensor is cubic in units.')
 
 
 def embedding_of(params: Params) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
@@ -102,12 +102,12 @@ def check(params: Params) -> None:
         raise FlagError('Two styles have the same name: rename one of the pictures.')
     if min(params.image_shape[:2]) < _SMALLEST_SIDE:
         raise FlagError(
-            f'--image_size={min(params.image_shape[:2])} is too small: give {_SMALLEST_SIDE} or more.'
+            f'{option.image_size}={min(params.image_shape[:2])} is too small: give {_SMALLEST_SIDE} or more.'
         )
     try:
         shares_of(params.mix, params.styles)
     except FlagError as error:
-        raise FlagError(f'--hparams=mix={params.mix}: {error.sentence}') from error
+        raise FlagError(f'{hparam.mix}={params.mix}: {error.marked}') from error
 
 
 def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:
