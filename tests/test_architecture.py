@@ -74,7 +74,7 @@ def test_folders_are_listed_by_functions_that_raise():
     hiding = {
         f'{source}:{node.lineno}'
         for source in SOURCES
-        if str(source) not in own
+        if str(source) not in own and source.parts[0] != 'contrib'  # as TensorFlow 1 lists
         for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding='utf-8')))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

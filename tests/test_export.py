@@ -252,3 +252,18 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
     given = {'image': to_unit_range(pixels)[np.newaxis]}
     found = of_tflite((folder / 'model.tflite').read_bytes(), 'pixels:painted', given)
     assert np.abs(np.rint(255 * found['painted'][0]) - wanted).max() <= 2
+
+
+def test_a_checkpoint_that_cannot_be_restored_is_one_sentence(cnn_dir, tmp_path, run_export, monkeypatch):
+    """As TensorFlow's first look at its index fails; an Estimator reports all such errors as a ValueError."""
+
+    def fail(*args):
+        raise tf.errors.NotFoundError(None, None, 'Failed to find any matching files')
+
+    monkeypatch.setattr(tf.train.Saver, 'restore', fail)
+    status, _, said = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path / "out"}')
+    assert (status, said.count('\n')) == (1, 1)
+    assert said.startswith(
+        f'error: The checkpoint {cnn_dir}/model.ckpt-3 could not be restored for its export'
+    )
+    assert not (tmp_path / 'out').exists()

@@ -14,6 +14,7 @@ from estimator_lab.runs import serving
 from estimator_lab.runs.converting import Converter, onnx_converter, to_tflite
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.opening import with_newest
+from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 
 Told: TypeAlias = Callable[[str, str], None]
 
@@ -33,7 +34,8 @@ def export(run: Trained, settings: ExportSettings, say: Told = lambda title, tex
         run = with_painting_settings(run, settings)
         if formats and run.architecture.without_loops:
             run = dataclasses.replace(run, params=run.architecture.without_loops(run.params))
-        return run, serving.export_saved_model(run, settings.out or run.model_dir / 'export')
+        with tensorflow_errors_as_sentences():
+            return run, serving.export_saved_model(run, settings.out or run.model_dir / 'export')
 
     doing('exporting')
     run, folder = with_newest(run, exported)

@@ -31,6 +31,10 @@ _UNINFORMATIVE = (
     "Couldn't match files for checkpoint",  # an error reports it
     'EventFileWriter writer thread error',  # a full disk, which an error reports
 )
+# What an Estimator makes of any error at restoring a checkpoint that it exports.
+_NOT_RESTORED = re.compile(
+    r'Could not load all requested variables .* restoring checkpoint from: `(.+?)`', re.DOTALL
+)
 _IGNORED = ': Checkpoint ignored'  # of a list that can't be read, which an error reports
 _NOT_FOUND = 'There was no new checkpoint after the training'  # train_and_evaluate, of a list it can't read
 # The suffixes of files that are being written.
@@ -83,17 +87,9 @@ def tensorflow_errors_as_sentences(
     except tf.train.NanLossDuringTrainingError as error:
         check()
         raise LabError(f'{_NO_LOSS} {no_number()}') from error
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         _raise_if_full(error, str(error))  # as the writer of event files raises it
-        if _NOT_FOUND in str(error):
-            raise LabError(
-                'The checkpoint that was saved last could not be read for its evaluation: start again, and '
-                'training goes on from it.'
-            ) from error
-        if failed := FAILED_CALL.search(str(error)):
-            raise LabError(
-                f'{_UNFINISHED.sub("", failed[1].strip())} cannot be written: {failed[2]}.'
-            ) from error
+        _raise_if_known(error)
         raise
     except OSError as error:
         if error.errno not in NO_ROOM or not (error.filename or folder):
@@ -108,6 +104,22 @@ def _raise_if_full(error: Exception, text: str) -> None:
     if full := _FULL.search(text):
         path = _UNFINISHED.sub('', full[1].strip())
         raise LabError(f'{path} cannot be written: {full[2]}.') from error
+
+
+def _raise_if_known(error: Exception) -> None:
+    """Raises LabError for an error about a file that TensorFlow could not read or write."""
+    text = str(error)
+    if _NOT_FOUND in text:
+        raise LabError(
+            'The checkpoint that was saved last could not be read for its evaluation: start again, and '
+            'training goes on from it.'
+        ) from error
+    if found := _NOT_RESTORED.search(text):
+        raise LabError(
+            f'The checkpoint {found[1]} could not be restored for its export: start again.'
+        ) from error
+    if failed := FAILED_CALL.search(text):
+        raise LabError(f'{_UNFINISHED.sub("", failed[1].strip())} cannot be written: {failed[2]}.') from error
 
 
 def reason_of(error: Any) -> str:
