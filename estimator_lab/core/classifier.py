@@ -123,7 +123,8 @@ def _train_spec(
     params, (ids, weights) = args.params, labels
     network_histograms({**endpoints, LOGITS: logits})
     if has_images(args.features) and args.folder:
-        texts = tf.gather([*params.vocabulary, UNKNOWN], labels.known % (params.num_classes + 1))
+        with tf.name_scope('input_labels'):
+            texts = tf.gather([*params.vocabulary, UNKNOWN], labels.known % (params.num_classes + 1))
         labelled_picture('input', args.images, texts)
         network_pictures(endpoints, params.image_shape)
     step = train_op(loss, params, weights, clip_norm=params.clip_norm)

@@ -176,7 +176,9 @@ class Args(Generic[P]):
         if not self.training:
             return None
         always = isinstance(self.weights, int | float) or tf.distribute.has_strategy()
-        return Noise(fresh_seed(self.features), True if always else tf.reduce_any(self.weights > 0))
+        with tf.name_scope('active'):
+            active = True if always else tf.reduce_any(self.weights > 0)
+        return Noise(fresh_seed(self.features), active)
 
     @property
     def weights(self) -> Tensor:

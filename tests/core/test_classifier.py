@@ -213,7 +213,7 @@ def test_a_step_goes_down_the_gradient_of_the_loss_and_its_terms(clip_norm):
 
 
 def test_training_shows_its_accuracy_the_batch_and_the_network(tmp_path):
-    with tf.Graph().as_default():
+    with tf.Graph().as_default() as graph:
         tf.train.create_global_step()
         layers = {'dense': tf.layers.dense(tf.reshape(tf.constant(IMAGES), [8, 9]), 4, name='dense')}
         logits = tf.Variable(LOGITS_FOUND, name='head/kernel')
@@ -222,6 +222,9 @@ def test_training_shows_its_accuracy_the_batch_and_the_network(tmp_path):
         (accuracy,) = (t for t in tf.get_collection(tf.GraphKeys.SUMMARIES) if t.name == 'accuracy:0')
         (value,) = tf.Summary.FromString(values_of(accuracy)).value
         shown = drawn()
+        # TensorBoard's graph page would show each operation outside of a scope as a box of its own.
+        unscoped = {op.type for op in graph.get_operations() if '/' not in op.name}
+    assert not unscoped & {'GatherV2', 'FloorMod', 'SelectV2', 'Select', 'Neg', 'Greater', 'Any'}
     right = LOGITS_FOUND.argmax(1) == IDS
     assert value.simple_value == pytest.approx((right * WEIGHTS).sum() / WEIGHTS.sum())
     assert {'accuracy', 'learning_rate', 'activations/dense', 'weights/dense/kernel'} <= tags
