@@ -317,7 +317,7 @@ class StreamOrder:
             self.progress(done / len(self.sources))
         index = self.indexes[place] if self.indexes else None
         scan = Scan(
-            note=lambda words: None if index else self.say(f'{source.name!r} {words}'),
+            note=lambda words: None if self.indexes else self.say(f'{source.name!r} {words}'),
             progress=lambda share: self.progress((done + share) / len(self.sources)),
         )
         try:
@@ -330,7 +330,7 @@ class StreamOrder:
         except DataError as error:
             if not self.use_damaged:
                 raise
-            if not index:
+            if not self.indexes:
                 self.say(f'Warning: {error.sentence}')
 
 
