@@ -159,13 +159,17 @@ tensorflow.compat.v1.layers: BatchNormalization batch_normalization
 tensorflow.python.data.ops.options: Options
 [tensorflow.python.feature_column.feature_column_v2]
 tensorflow.python.feature_column.feature_column_v2_types: FeatureColumn
-[tensorflow_estimator.python.estimator.canned.dnn]
-tensorflow_estimator.python.estimator.canned.dnn: _dnn_logit_fn_builder=dnn_logit_fn_builder
-[tensorflow_estimator.python.estimator.canned.linear]
-tensorflow_estimator.python.estimator.canned.linear: _linear_logit_fn_builder=linear_logit_fn_builder
 [tensorflow.python.eager.def_function]
 tensorflow.python.eager.polymorphic_function.polymorphic_function: Function
 """),
+    # Of the Estimator's package, and of the one with its contents that TensorFlow 2.15 still has.
+    **{
+        f'{package}.canned.{kind}': {
+            f'{_NEW_ESTIMATOR}.canned.{kind}': f'_{kind}_logit_fn_builder={kind}_logit_fn_builder'
+        }
+        for package in (_ESTIMATOR, _NEW_ESTIMATOR)
+        for kind in ('dnn', 'linear')
+    },
     **{
         module: {'estimator_lab.tf1.hooks': 'CheckpointInputPipelineHook'}
         for module in (

@@ -60,10 +60,12 @@ WITHOUT_OWN_NAMES = {
     'tensorflow.python.training.tracking',
 }
 # Old names whose objects have another name today.
-_CANNED = 'tensorflow_estimator.python.estimator.canned'
 OTHER_NAMES = {
-    (f'{_CANNED}.dnn', '_dnn_logit_fn_builder'): 'dnn_logit_fn_builder',
-    (f'{_CANNED}.linear', '_linear_logit_fn_builder'): 'linear_logit_fn_builder',
+    **{
+        (f'{package}.python.estimator.canned.{kind}', f'_{kind}_logit_fn_builder'): f'{kind}_logit_fn_builder'
+        for package in ('tensorflow', 'tensorflow_estimator')
+        for kind in ('dnn', 'linear')
+    },
     ('tensorflow.python.ops.nn', 'rnn_cell'): 'tensorflow.python.ops.rnn_cell',
     ('tensorflow.python.ops.variable_scope', 'variable'): 'VariableV1',
     ('tensorflow.python.util.nest', 'is_sequence'): 'is_nested',
