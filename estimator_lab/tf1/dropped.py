@@ -7,16 +7,18 @@ import base64
 import collections
 import collections.abc
 import fractions
+import functools
 import inspect
 import math
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+from absl import flags
 
 from estimator_lab.tf1.finder import FINDER, Forwarder, look_up
 
@@ -79,12 +81,15 @@ _SCALARS = {
     **{'singlecomplex': np.complex64, 'cfloat': np.complex128, 'longfloat': np.longdouble},
     **{'bool8': np.bool_, 'int0': np.intp, 'uint0': np.uintp, 'object0': np.object_},
 }
-DROPPED: Mapping[ModuleType, Mapping[str, Any]] = {
+DROPPED: Mapping[Any, Mapping[str, Any]] = {
     base64: {'encodestring': base64.encodebytes, 'decodestring': base64.decodebytes},
     collections: {name: getattr(collections.abc, name) for name in collections.abc.__all__},
     fractions: {'gcd': math.gcd},
     inspect: {'getargspec': getargspec, 'formatargspec': formatargspec},
     time: {'clock': time.perf_counter},
+    flags.FlagValues: {
+        '_parse_flags': lambda self, args=None: self(args or sys.argv)
+    },  # up to TensorFlow 1.4
     np: {
         **_PYTHONS_TYPES,
         **_SCALARS,
@@ -99,7 +104,7 @@ DROPPED: Mapping[ModuleType, Mapping[str, Any]] = {
         'find_common_type': find_common_type,
     },
 }
-"""{module: {name: what it meant}}."""
+"""{module or class: {name: what it meant}}."""
 _MODULES = {
     'imp': 'estimator_lab.tf1.imp_module',
     'scipy.misc': 'estimator_lab.tf1.scipy_misc',
@@ -116,11 +121,28 @@ def restore_dropped_names() -> None:
         for name, meaning in names.items():
             if name not in vars(module):
                 setattr(module, name, meaning)
+    if not hasattr(np.array, '__wrapped__'):
+        np.array = _accepting_ragged(np.array)
     for name in _MODULES:
         FINDER.supply(name, _loader_of)
     FINDER.answer('scipy.misc', lambda name: look_up(_MODULES['scipy.misc'], name))
     FINDER.hook('scipy.sparse.linalg.eigen', after=lambda module: vars(module).setdefault('__path__', []))
     FINDER.hook('PIL.Image', after=restore_pillow)
+
+
+def _accepting_ragged(array: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns `np.array` that makes objects of rows of different lengths, as NumPy's did before 1.24."""
+
+    @functools.wraps(array)
+    def make(values: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return array(values, *args, **options)
+        except ValueError as error:
+            if args or 'dtype' in options or 'inhomogeneous' not in str(error):
+                raise
+            return array(values, dtype=object, **options)
+
+    return make
 
 
 def print_numbers_as_before() -> None:

@@ -32,6 +32,18 @@ assert np.asscalar(np.array([4])) == 4 and np.round_(1.26, 1) == 1.3
 assert np.mat('1 2; 3 4').shape == (2, 2) and np.cast['int8']([1.7, -2.2]).tolist() == [1, -2]
 assert np.msort(np.array([[3, 1], [2, 5]])).tolist() == [[2, 1], [3, 5]]
 assert np.alltrue([1, 1]) and np.NINF == -np.infty and np.in1d([[1, 2]], [2]).tolist() == [False, True]
+assert np.array([[1], [2, 3]]).tolist() == [[1], [2, 3]] and np.array([1, 2]).dtype.kind == 'i'
+try:
+    np.array([[1], [2, 3]], np.float32)
+except ValueError:
+    pass
+else:
+    raise AssertionError('a type was given')
+from absl import flags
+flags.DEFINE_integer('size', 1, '')
+flags.FLAGS._parse_flags(['program', '--size=3'])
+assert flags.FLAGS.size == 3
+del flags.FLAGS.size
 # The figures are those of NumPy 1.18.
 cases = {
     'float32': [['f4'], ['i8', 'f8']], 'complex128': [['f4', 'f4', 'i4'], ['c8']],
