@@ -114,6 +114,8 @@ class Passes:
             end = _end(position, size * life.epochs)
             seen.update(_keys(one for passes in ranks for one in itertools.islice(next(passes), life.steps)))
             position = min(position + life.steps * life.ranks * (life.batch_size or 1), end)
+            if life.batch_size and not life.workers:  # of examples one by one, a rank may have one less
+                assert all(data.state_dict() == data.state_at(position) for data in streams)
             _check_seen(seen, position, size)
             what = life.ranks, life.batch_size, life.workers, life.epochs
             self.lives[(source, *what)] += 1
