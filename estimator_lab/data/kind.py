@@ -163,7 +163,7 @@ class Kind:
         Args:
           settings: of the run.
           params: those of the model that the user chose.
-          examples: returns the training examples, in stored order, or shuffled if that is asked for.
+          examples: returns the training examples in stored order; shuffled, if asked for and possible.
           total: their number; None if they can be read only once.
         """
         return {}

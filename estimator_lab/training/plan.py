@@ -38,7 +38,6 @@ from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _BACKBONE = 'backbone'  # all layers before the last
 _RANGE = 'pixel_range'
-_SAMPLED_FROM = 1000  # examples of a stream, of which some decide parameters
 _CACHE_MEGABYTES = 256  # of decoded images
 
 
@@ -157,7 +156,7 @@ def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record
     train = inputs.train
 
     def examples(shuffled: bool) -> Iterable[Member]:
-        return train.order(_SAMPLED_FROM if shuffled else 1, settings.seed).epoch(0)
+        return train.order(2 if shuffled and train.has_random_access else 1, settings.seed).epoch(0)
 
     if previous is not None and previous.kind == train.kind.name:
         found = train.kind.restore(settings.model_dir)

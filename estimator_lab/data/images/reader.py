@@ -31,7 +31,7 @@ DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 
 _MEGABYTE = 2**20
 _RANGE = 'pixel_range'
-_SAMPLED = 128  # images
+_SAMPLED = 48  # images
 _OUTLIERS = 0.1  # percent of the pixels on each side
 _USUAL = 0.1  # from 0 and from 1, within which a range is taken for [0, 1]
 _LEAST_RANGE = 0.03  # all images are nearly one grey: no contrast is there to be stretched
