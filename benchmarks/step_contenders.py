@@ -145,7 +145,7 @@ def _input_fn() -> tuple[Any, Any]:
 
 def _session_config(options: Options) -> Any:
     """Returns the training command's tf.ConfigProto."""
-    from estimator_lab.runs.precision import session_config
+    from estimator_lab.training.precision import session_config
 
     return session_config(options.get('precision', 'float32'))
 

@@ -144,7 +144,7 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
     if result.step < result.max_steps and not result.stopped_early:
         _say(f'The data ended at step {result.step} of {result.max_steps}.')
     if result.metrics:
-        from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
+        from estimator_lab.core.metrics_text import images_text, primary_metric_text, worth_showing
 
         kind = f'{"unseen" if result.on_unseen else "training"} {noun}'
         on = images_text(result.metrics, result.evaluated_on, kind)

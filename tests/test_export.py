@@ -16,7 +16,7 @@ from estimator_lab import export
 from estimator_lab.base.errors import LabError
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.runs.converting import onnx_converter, to_tflite
+from estimator_lab.inference.converting import onnx_converter, to_tflite
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import export_saved_model
 from estimator_lab.tf1 import tf

@@ -17,7 +17,7 @@ from PIL import Image
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.keys import UINT8_MAX
 from estimator_lab.core.endpoints import LOGITS
-from estimator_lab.runs.model import Trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
 
 MOST_SIDE = 448

@@ -27,8 +27,8 @@ from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, Told, cl
 from estimator_lab.inference.samples import PICTURES, Samples, check_known, format_of, sample
 from estimator_lab.inference.settings import AscentSettings, DreamSettings
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.runs.model import Trained
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
 
 _OF_ASCENT = {'label', 'count', 'steps', 'seed', *settings_of(AscentSettings)}

@@ -19,9 +19,9 @@ from estimator_lab.data.batches import Batch
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.inference.evaluation import Evaluation, Example
 from estimator_lab.inference.settings import EvaluationSettings
-from estimator_lab.runs.model import Data, Trained, without_cluster
 from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.runs.trained import Data, Trained, without_cluster
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _OBSERVED = (keys.CLASSES, keys.ERROR)

@@ -14,6 +14,7 @@ from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import check_folder, written_folder
 from estimator_lab.base.printable import json_text, padded, write_csv
 from estimator_lab.core.confusion import ClassScores, Confusion
+from estimator_lab.core.metrics_text import images_text, primary_metric_text, worth_showing
 from estimator_lab.core.picture import as_picture, confusion_picture, labelled_grid
 from estimator_lab.inference.report.html import (
     Html,
@@ -24,8 +25,7 @@ from estimator_lab.inference.report.html import (
     shown_number,
     table,
 )
-from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
-from estimator_lab.runs.model import Trained
+from estimator_lab.runs.trained import Trained
 
 _CLASSES_IN_TEXT = 20
 _PAIRS_IN_TEXT = 10

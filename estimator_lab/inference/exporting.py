@@ -8,13 +8,13 @@ from typing import TypeAlias
 
 from estimator_lab.base.outputs import check_folder, written
 from estimator_lab.base.progress import doing
+from estimator_lab.inference.converting import Converter, onnx_converter, to_tflite
 from estimator_lab.inference.painting import with_painting_settings
 from estimator_lab.inference.settings import ExportSettings
 from estimator_lab.runs import serving
-from estimator_lab.runs.converting import Converter, onnx_converter, to_tflite
-from estimator_lab.runs.model import Trained
 from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.runs.trained import Trained
 
 Told: TypeAlias = Callable[[str, str], None]
 

@@ -16,6 +16,8 @@ from estimator_lab.base.outputs import written_folder
 from estimator_lab.base.progress import doing, warn
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
+from estimator_lab.core.layer_sizes import LayerSize, layer_sizes, summary_lines
+from estimator_lab.core.model import AnyModel
 from estimator_lab.core.picture import (
     as_picture,
     enlarged,
@@ -29,6 +31,8 @@ from estimator_lab.core.summaries import picture_value
 from estimator_lab.data.arrays import check_values
 from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.reader import DECODERS, IMAGES
+from estimator_lab.data.input_fns import placeholder_features
+from estimator_lab.data.kind import Reader
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, TreeReader, collate
@@ -39,10 +43,9 @@ from estimator_lab.inference.settings import InspectionSettings
 from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
 from estimator_lab.models.recursive.model import NODE_LOGITS
 from estimator_lab.models.recursive.pictures import tree_picture
-from estimator_lab.runs.model import Trained
 from estimator_lab.runs.opening import with_newest
-from estimator_lab.runs.summary import network_layers, summary_lines
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
 
 FOLDER = 'inspect'
@@ -141,6 +144,14 @@ def summary_of(run: Trained) -> str:
     doing('building the network')
     layers = network_layers(run.architecture, run.params, run.reader)
     return '\n'.join(summary_lines(layers, f'; at step {run.step}'))
+
+
+def network_layers(model: AnyModel, params: Any, reader: Reader) -> list[LayerSize]:
+    """Returns the layers of a network, from the input to the output; its graph is built, but not run."""
+    with tf.Graph().as_default() as graph:
+        features = placeholder_features(reader)
+        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
+        return layer_sizes(graph, tf.global_variables())
 
 
 def show_in_tensorboard(

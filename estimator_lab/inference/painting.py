@@ -23,8 +23,8 @@ from estimator_lab.data.order import Order
 from estimator_lab.inference.prediction import Predicted
 from estimator_lab.inference.settings import PaintingSettings
 from estimator_lab.models.style.transform_net import SMALLEST_SIDE
-from estimator_lab.runs.model import Trained
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 
 MOST_PIXELS = 2**24

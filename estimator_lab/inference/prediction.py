@@ -17,9 +17,9 @@ from estimator_lab.data.batches import BadExample, Batch
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.order import Order
 from estimator_lab.inference.settings import PredictionSettings
-from estimator_lab.runs.model import Trained
 from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.runs.trained import Trained
 
 PROBLEM = 'problem'
 _PICTURE_CHANNELS = (1, 3)

@@ -30,7 +30,7 @@ from estimator_lab.inference.prediction import (
     vectors_of,
 )
 from estimator_lab.inference.settings import PredictionFlags
-from estimator_lab.runs.model import Trained
+from estimator_lab.runs.trained import Trained
 
 WriteRow = Callable[[Row], object]
 

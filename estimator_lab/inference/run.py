@@ -25,8 +25,8 @@ from estimator_lab.inference.settings import (
     ReportSettings,
     SampleSettings,
 )
-from estimator_lab.runs.model import Data, Trained
 from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Data, Trained
 from estimator_lab.tf1 import tf
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from estimator_lab.data.batches import read_batches
 from estimator_lab.inference.report.html import figure, framed
 from estimator_lab.inference.settings import DreamSettings, SampleSettings
 from estimator_lab.models.boltzmann.stack import Stack
-from estimator_lab.runs.model import Trained
 from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.checkpoint import open_checkpoint
 from estimator_lab.tf1 import Tensor, tf
 

@@ -17,12 +17,12 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.kind import Reader, ReaderOptions
 from estimator_lab.data.labels import read_vocabulary
 from estimator_lab.models.published import Layout, own_names
-from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import WeightFile, open_weight_file
 from estimator_lab.runs.weights.matching import Matched, match
+from estimator_lab.runs.weights.variables import shapes_of_variables
 from estimator_lab.tf1 import tf
 
 _CHECKPOINT = 'model.ckpt-0'
@@ -113,18 +113,6 @@ def _network_text(params: Any) -> str:
     names = [name for name in structural_settings(type(params)) if name not in common]
     hparams = ','.join(f'{name}={getattr(params, name)}' for name in names)
     return f'the network of {option.image_size}={params.image_shape[0]} {hparam(hparams)}'
-
-
-def dependent_variables(model: AnyModel, params: Any, reader: Reader, name: str) -> set[str]:
-    """Returns the names of the variables whose size depends on the number of texts in a parameter.
-
-    The parameter, `name`, is 'vocabulary', 'tokens' or 'styles'.
-    """
-    shapes, others = (
-        shapes_of_variables(model, replace(params, **{name: texts}), reader)
-        for texts in (('a', 'b'), ('a', 'b', 'c'))
-    )
-    return {variable for variable in shapes if shapes[variable] != others[variable]}
 
 
 def _check(given: Import, params: Any) -> None:

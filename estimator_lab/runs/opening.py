@@ -16,10 +16,10 @@ from estimator_lab.core.params import resolve
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.runs.model import Trained, step_of
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
-from estimator_lab.runs.weights.checkpoint import index_of
+from estimator_lab.runs.trained import Trained
+from estimator_lab.runs.weights.checkpoint import index_of, step_of
 from estimator_lab.tf1 import prepare_process
 
 _MOST_STATE_BYTES = 2**20

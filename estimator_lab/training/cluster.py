@@ -17,8 +17,8 @@ from typing import Any
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.data.order import ONLY_WORKER, WorkerShard
-from estimator_lab.runs.model import without_cluster
 from estimator_lab.runs.record import Record
+from estimator_lab.runs.trained import without_cluster
 from estimator_lab.tf1 import tf
 
 NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'

@@ -17,13 +17,12 @@ from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.member import Member
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER
-from estimator_lab.runs.companions import Companions, open_companions
-from estimator_lab.runs.precision import FLOAT16, FLOAT32, check_precision
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
 from estimator_lab.training.checks import check_settings
 from estimator_lab.training.cluster import Cluster, read_cluster
+from estimator_lab.training.companions.companions import Companions, open_companions
 from estimator_lab.training.inputs import (
     Inputs,
     balanced_weights,
@@ -32,6 +31,7 @@ from estimator_lab.training.inputs import (
     open_inputs,
     open_pretraining,
 )
+from estimator_lab.training.precision import FLOAT16, FLOAT32, check_precision
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.stages import Stage, Stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import DataError, option
-from estimator_lab.runs.model import step_of
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.runs.safe_paths import newest_checkpoint
-from estimator_lab.runs.weights.checkpoint import open_checkpoint
+from estimator_lab.runs.weights.checkpoint import open_checkpoint, step_of
 from estimator_lab.tf1 import tf
 
 CONSUMED = 'input/consumed'

@@ -10,13 +10,12 @@ from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing
+from estimator_lab.core.metrics_text import numbers_in
 from estimator_lab.core.model import EVALUATION, ModelFn
 from estimator_lab.data.archives import Archives, distinct_examples
 from estimator_lab.data.bad_examples import BadExamples, BadList, InputReport
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.order import ONLY_WORKER, Order, OwnPaceOrder
-from estimator_lab.runs.metrics_text import numbers_in
-from estimator_lab.runs.precision import session_config
 from estimator_lab.runs.record import read_record, write_record
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
@@ -32,6 +31,7 @@ from estimator_lab.training.hooks import (
 )
 from estimator_lab.training.plan import Plan
 from estimator_lab.training.position import PositionHook, position_of
+from estimator_lab.training.precision import session_config
 from estimator_lab.training.stages import Stage, saved_step
 from estimator_lab.training.warm_start import warm_start_settings
 from estimator_lab.training.watch import Watch

@@ -10,10 +10,10 @@ from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import settings_in_use, structural_settings
 from estimator_lab.core.model import FINAL, AnyModel, Phase
 from estimator_lab.runs.importing import is_imported
-from estimator_lab.runs.model import step_of
 from estimator_lab.runs.opening import unlisted_checkpoint
 from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, check_same, read_record, versions
 from estimator_lab.runs.safe_paths import newest_checkpoint
+from estimator_lab.runs.weights.checkpoint import step_of
 from estimator_lab.tf1 import tf
 from estimator_lab.training.cluster import Cluster
 from estimator_lab.training.inputs import Inputs

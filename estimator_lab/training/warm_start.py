@@ -12,11 +12,10 @@ from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
 from estimator_lab.data.kind import Reader
 from estimator_lab.models.boltzmann.pretraining import LAYERWISE, PretrainingParams
-from estimator_lab.runs.importing import dependent_variables
-from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record, check_same
 from estimator_lab.runs.weights.checkpoint import open_checkpoint
+from estimator_lab.runs.weights.variables import dependent_variables, shapes_of_variables
 from estimator_lab.tf1 import tf
 
 _FLAG = option.warm_start

@@ -5,8 +5,8 @@ import pytest
 
 from estimator_lab.core.float32 import float32_matvec, float32_product, in_float32
 from estimator_lab.core.noise import Noise
-from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import tf
+from estimator_lab.training.precision import session_config
 from tests.support.processor import supports_bfloat16
 
 pytestmark = pytest.mark.skipif(not supports_bfloat16(), reason='the processor has no bfloat16')

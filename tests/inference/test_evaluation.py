@@ -15,7 +15,7 @@ from estimator_lab.core.model import Task
 from estimator_lab.inference.evaluate import evaluate
 from estimator_lab.inference.run import open_run
 from estimator_lab.inference.settings import EvaluationSettings
-from estimator_lab.runs.model import Trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.full_disk import files_up_to

@@ -7,10 +7,10 @@ from PIL import Image
 
 from estimator_lab import dream
 from estimator_lab.base.errors import FlagError
+from estimator_lab.inference.converting import onnx_converter, to_tflite
 from estimator_lab.inference.run import open_run
 from estimator_lab.inference.samples import sample
 from estimator_lab.inference.settings import SampleSettings
-from estimator_lab.runs.converting import onnx_converter, to_tflite
 from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture

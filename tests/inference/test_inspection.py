@@ -7,10 +7,19 @@ from scipy.signal import correlate2d
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import publish
-from estimator_lab.inference.inspection import grad_cam, inspect_image, saliency, show_in_tensorboard
+from estimator_lab.core.layer_sizes import LayerSize
+from estimator_lab.inference.inspection import (
+    grad_cam,
+    inspect_image,
+    network_layers,
+    saliency,
+    show_in_tensorboard,
+)
 from estimator_lab.models.cnn import network as cnn_network
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
+from tests.support.small_runs import values_in
 
 pytestmark = pytest.mark.once
 
@@ -175,3 +184,17 @@ def test_grad_cam_weighs_each_map_by_the_mean_change_of_the_score(network):
 def test_a_score_that_does_not_depend_on_the_maps_has_no_grad_cam(network):
     _, images, maps, *_ = network
     assert grad_cam(tf.reduce_sum(images), maps) is None
+
+
+def test_the_layers_of_a_cnn(cnn_dir):
+    trained = open_trained(cnn_dir)
+    layers = network_layers(trained.architecture, trained.params, trained.reader)
+    found = {layer.name: layer for layer in layers}
+    # 8x8 pixels, 5x5 filters, 2 of them in the first convolution; 4 labels.
+    assert found['conv1'] == LayerSize('conv1', '8x8x2', 5 * 5 * 2 + 2, 0)
+    assert found['logits'].shape == '4' and found['logits'].parameters == 8 * 4 + 4
+    assert layers[0].name == 'conv1' and layers[-1].name == 'logits'
+    values = {name: value.size for name, value in values_in(trained.checkpoint).items()}
+    slots = ('Adam', 'beta1_power', 'beta2_power', 'global_step', 'input/consumed')
+    in_file = sum(size for name, size in values.items() if not any(slot in name for slot in slots))
+    assert sum(layer.parameters + layer.others for layer in layers) == in_file

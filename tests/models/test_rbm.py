@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from estimator_lab.models import rbm
-from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import tf
+from estimator_lab.training.precision import session_config
 from tests.support.exact_rbm import states
 from tests.support.input_batches import numpy_input_fn
 from tests.support.processor import supports_bfloat16

@@ -12,13 +12,13 @@ from tensorflow.python.framework import config
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.outputs import locked
 from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.precision import PRECISIONS
 from estimator_lab.runs.record import read_record
 from estimator_lab.runs.weights.checkpoint import all_finite, write_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training import inputs as inputs_module
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.position import CONSUMED
+from estimator_lab.training.precision import PRECISIONS
 from estimator_lab.training.train import newest_step, train
 from tests.support.archive_files import write_tar
 from tests.support.small_runs import SMALL, cnn_settings, opened, trained, values_in

@@ -14,7 +14,7 @@ from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.data.demo_sets.listops import write_listops
 from estimator_lab.data.trees.parse import MAX_NODES
 from estimator_lab.inference import inspection
-from estimator_lab.runs.converting import onnx_converter, to_tflite
+from estimator_lab.inference.converting import onnx_converter, to_tflite
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf

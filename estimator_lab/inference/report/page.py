@@ -24,7 +24,7 @@ from estimator_lab.inference.report.html import (
 )
 from estimator_lab.inference.settings import EvaluationSettings, ReportSettings
 from estimator_lab.models.registry import MODELS
-from estimator_lab.runs.model import Trained
+from estimator_lab.runs.trained import Trained
 
 _NAME = 'report.html'
 _SUFFIXES = ('.html', '.htm')

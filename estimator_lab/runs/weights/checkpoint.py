@@ -99,6 +99,16 @@ def all_finite(checkpoint: str) -> bool:
         return all(np.isfinite(value).all() for value in values if np.issubdtype(value.dtype, np.floating))
 
 
+def step_of(checkpoint: str) -> int:
+    """Returns the global step of a checkpoint.
+
+    Raises:
+      DataError: it was deleted, can't be read or is damaged.
+    """
+    with open_checkpoint(checkpoint) as reader:
+        return int(reader.get_tensor('global_step'))
+
+
 def index_of(path: Path) -> Path:
     """Returns the path of the file that lists a checkpoint's tensors."""
     return path.with_name(f'{path.name}.index')

@@ -8,8 +8,8 @@ import pytest
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import published
-from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import tf
+from estimator_lab.training.precision import session_config
 from tests.models.contract.subject import Network, Subject
 
 _BATCH = 4

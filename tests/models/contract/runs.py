@@ -11,9 +11,9 @@ from estimator_lab.base.keys import IMAGE
 from estimator_lab.core import keys
 from estimator_lab.core.params import resolve
 from estimator_lab.runs.event_files import values_in
-from estimator_lab.runs.model import Trained
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import PIXELS, export_saved_model, numeric_signatures
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.models.contract.subject import BAD_IMAGES, SAVED_AT, STEPS, Subject
 

@@ -5,8 +5,8 @@ import pytest
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.models.cnn import model_fn
-from estimator_lab.runs.precision import PRECISIONS, check_precision, session_config
 from estimator_lab.tf1 import tf
+from estimator_lab.training.precision import PRECISIONS, check_precision, session_config
 
 PARAMS = {'image_shape': (16, 16, 1), 'vocabulary': tuple('abc'), 'filters': 8, 'dense_units': 16}
 QUIET = {'dropout_rate': 0.0, 'learning_rate_schedule': 'constant', 'warmup_steps': 0}

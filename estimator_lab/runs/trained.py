@@ -3,25 +3,21 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from estimator_lab.base.errors import DataError, FlagError, option
-from estimator_lab.base.settings import settings_of
 from estimator_lab.base.suggestions import suggested
-from estimator_lab.core.endpoints import Endpoints
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.data.archives import Archives, open_archives
 from estimator_lab.data.arrays import array_source, is_array
 from estimator_lab.data.images.decode import ImageShape
-from estimator_lab.data.input_fns import placeholder_features
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS, kind_in
 from estimator_lab.data.labels import Vocabulary, read_label_table
 from estimator_lab.data.sources import Source, expand
-from estimator_lab.models.fixed_network import FixedNetwork
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.weights.checkpoint import index_of, open_checkpoint
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, tf
@@ -234,61 +230,3 @@ def without_cluster() -> Iterator[None]:
     finally:
         if kept is not None:
             os.environ[_TF_CONFIG] = kept
-
-
-def shapes_of_variables(
-    model: AnyModel, params: Any, reader: Reader, trainable: bool = False
-) -> dict[str, list[int]]:
-    """Returns the shapes of a network's variables, or the trainable ones, in the order of their creation."""
-    with tf.Graph().as_default():
-        features = placeholder_features(reader)
-        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
-        variables = tf.trainable_variables() if trainable else tf.global_variables()
-        return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}
-
-
-def without_weights(trained: Trained, more: Mapping[str, Any] | None = None) -> FixedNetwork:
-    """Returns the network of a model that has a `network`, with its hyper-parameters and more parameters."""
-    hparams = {name: getattr(trained.params, name) for name in settings_of(trained.architecture.params)}
-    return FixedNetwork(trained.model, {**hparams, **(more or {})}, trained.shape.channels, {})
-
-
-def layers_of(network: FixedNetwork, image_shape: Sequence[int]) -> Endpoints:
-    """Returns the layers of a network for images [height, width, channels], for their names and shapes."""
-    with tf.Graph().as_default():
-        return dict(network.layers(tf.placeholder(tf.float32, [None, *image_shape])))
-
-
-def with_weights(
-    network: FixedNetwork,
-    trained: Trained,
-    layers: Sequence[str],
-    image_shape: Sequence[int | None],
-    flag: str,
-) -> FixedNetwork:
-    """Returns the network with the weights of a model, up to the last of the layers.
-
-    Raises:
-      DataError: a variable is missing or not float32, as in a layer of another size.
-    """
-    missing = set(layers)
-    with tf.Graph().as_default():
-        for name, _ in network.layers(tf.placeholder(tf.float32, [None, *image_shape])):
-            missing.discard(name)
-            if not missing:
-                break
-        shapes = {variable.op.name: variable.shape.as_list() for variable in tf.global_variables()}
-    with open_checkpoint(trained.checkpoint) as reader:
-        if any(reader.get_variable_to_shape_map().get(name) != shape for name, shape in shapes.items()):
-            raise DataError(f'{flag}={trained.model_dir} does not hold the weights of its network.')
-        return replace(network, weights={name: reader.get_tensor(name) for name in shapes})
-
-
-def step_of(checkpoint: str) -> int:
-    """Returns the global step of a checkpoint.
-
-    Raises:
-      DataError: it was deleted, can't be read or is damaged.
-    """
-    with open_checkpoint(checkpoint) as reader:
-        return int(reader.get_tensor('global_step'))

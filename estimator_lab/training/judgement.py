@@ -1,4 +1,4 @@
-"""The metrics of an evaluation in words, and whether they show that a model has learned nothing."""
+"""Whether the metrics of an evaluation show that a model has learned nothing, and what to try."""
 
 import math
 from collections.abc import Mapping
@@ -6,52 +6,12 @@ from types import MappingProxyType
 from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.core.model import Task
 from estimator_lab.models.boltzmann.machine import BERNOULLI
 
-_NOT_SHOWN = ('global_step', keys.TOTAL_EXAMPLES, keys.MAJORITY_SHARE, keys.MEAN_IMAGE_ERROR)
-_ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
 _FEW_STEPS = 200
 _GREY = 'for images without black and white try --hparams=visible_units=gaussian'
 _MOSTLY = 0.9  # share of a layer's units
 _ALIKE = 0.1  # spread of samples, as a share of that of the images
-
-
-def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the metrics of `Estimator.evaluate` without those that are summaries, such as curves."""
-    return {name: value for name, value in metrics.items() if not isinstance(value, bytes)}
-
-
-def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Returns the metrics to show, by name.
-
-    Leaves out counts of unknown labels, dead units and the like that are 0, the step and number of examples,
-    which belong in the sentence around the metrics, and what results are judged by.
-    """
-    return sorted(
-        (name, value)
-        for name, value in metrics.items()
-        if name not in _NOT_SHOWN and (value or not name.startswith(_ONLY_IF_ANY))
-    )
-
-
-def images_text(metrics: Mapping[str, float], total: int, noun: str) -> str:
-    """Returns how many images were evaluated: '400 images', '64 of 400 images'.
-
-    The others were beyond --eval_steps, had unknown labels or could not be decoded.
-
-    `total` is 0 if unknown; `noun` is what to call them, such as 'unseen images'.
-    """
-    taken = round(metrics.get(keys.TOTAL_EXAMPLES, total))
-    if taken == total or not total:
-        return f'{taken:,} {noun if taken != 1 else noun.removesuffix("s")}'
-    return f'{taken:,} of {total:,} {noun}'
-
-
-def primary_metric_text(task: Task, metrics: Mapping[str, float], on: str, step: int) -> str:
-    """Returns the primary metric in a sentence."""
-    name, steps = task.primary_metric, 'step' if step == 1 else 'steps'
-    return f'{name.replace("_", " ").capitalize():<16} {metrics[name]:.4f} on {on} after {step} {steps}'
 
 
 def judgement(

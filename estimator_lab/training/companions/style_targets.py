@@ -31,9 +31,10 @@ from estimator_lab.models.style.perceptual import (
     random_network,
     targets_of,
 )
-from estimator_lab.runs.model import Trained, layers_of, with_weights, without_weights
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record
+from estimator_lab.runs.trained import Trained
+from estimator_lab.training.companions.networks import layers_of, with_weights, without_weights
 
 _NETWORK_FLAG, _PICTURE_FLAG = hparam.perceptual, hparam.style_image
 STYLE_SIDE = 256

@@ -6,9 +6,6 @@ from typing import Any, NamedTuple
 
 from estimator_lab.base.printable import padded
 from estimator_lab.core.endpoints import published, variables_of
-from estimator_lab.core.model import AnyModel
-from estimator_lab.data.input_fns import placeholder_features
-from estimator_lab.data.kind import Reader
 from estimator_lab.tf1 import tf
 
 _NAME, _SHAPE, _NUMBER = 28, 16, 14
@@ -29,14 +26,6 @@ class LayerSize(NamedTuple):
     shape: str
     parameters: int
     others: int
-
-
-def network_layers(model: AnyModel, params: Any, reader: Reader) -> list[LayerSize]:
-    """Returns the layers of a network, from the input to the output; its graph is built, but not run."""
-    with tf.Graph().as_default() as graph:
-        features = placeholder_features(reader)
-        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
-        return layer_sizes(graph, tf.global_variables())
 
 
 def layer_sizes(graph: Any, counted: Iterable[Any]) -> list[LayerSize]:

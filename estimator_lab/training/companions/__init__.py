@@ -1,0 +1,1 @@
+"""What training takes from other trained models: a perceptual network, a judge of samples."""
