@@ -1,12 +1,13 @@
-"""The confusion matrix and the worst mistakes of an evaluation, as pictures for TensorBoard."""
+"""The worst examples of an evaluation, found in the graph; for TensorBoard also the confusion of classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from estimator_lab.base.keys import IMAGE, KEY, to_bytes
 from estimator_lab.core.confusion import Confusion, TopK
 from estimator_lab.core.picture import COLUMNS, confusion_picture, labelled_grid
 from estimator_lab.core.summaries import picture_value, write_values
@@ -16,11 +17,107 @@ _MISTAKES = 2 * COLUMNS
 _MOST_CLASSES = 60
 
 
+class WorstExample(NamedTuple):
+    """An example that the model gets wrong, or has a large error on.
+
+    Attributes:
+      badness: its rank, larger is worse: the error; for a classifier, 1 - the probability of the true label.
+      key: of the example; '' for none.
+      image: uint8 [height, width, channels], as the network sees it; None for other kinds of examples.
+      true: the label; '' for none.
+      predicted: the predicted label; '' for none.
+      probability: of the predicted label, in [0, 1]; 0 for none.
+    """
+
+    badness: float
+    key: str
+    image: np.ndarray | None
+    true: str = ''
+    predicted: str = ''
+    probability: float = 0.0
+
+    def caption(self) -> str:
+        """Returns what is wrong, and the name of the file, in two or three lines."""
+        name = self.key.rpartition('/')[2]
+        if not self.true:
+            return f'error {self.badness:.4g}\n{name}'
+        return f'is {self.true}\nseen as {self.predicted} {self.probability:.2f}\n{name}'
+
+
+class WorstExamples:
+    """Keeps the worst examples of an evaluation.
+
+    Args:
+      count: how many.
+      labels: texts of the classes; () for a model that does not classify.
+    """
+
+    def __init__(self, count: int, labels: Sequence[str] = ()) -> None:
+        self._labels = labels
+        self._kept: TopK[WorstExample] = TopK(count)
+
+    def add(self, batch: Mapping[str, np.ndarray]) -> None:
+        """Adds those of a batch, the values of `worst_of_batch` or `mistakes_of_batch`."""
+        for row, badness in enumerate(batch['badness'].tolist()):
+            if not badness < 0:  # also NaN
+                self._kept.offer(badness, partial(self._example, {name: a[row] for name, a in batch.items()}))
+
+    def ranked(self) -> list[WorstExample]:
+        """Returns them, the worst first."""
+        return self._kept.ranked()
+
+    def _example(self, values: Mapping[str, Any]) -> WorstExample:
+        example = WorstExample(
+            badness=float(values['badness']),
+            key=values[KEY].decode('utf-8', 'backslashreplace') if KEY in values else '',
+            image=to_bytes(values[IMAGE]) if IMAGE in values else None,
+        )
+        if 'true' not in values:
+            return example
+        return example._replace(
+            true=self._labels[values['true']],
+            predicted=self._labels[values['predicted']],
+            probability=float(values['probability']),
+        )
+
+
+def worst_of_batch(badness: Tensor, shown: Mapping[str, Tensor], most: int) -> dict[str, Tensor]:
+    """Returns the worst examples of a batch as [n, ...] by name, n <= most: 'badness', and what is shown.
+
+    Args:
+      badness: float32 [batch], larger is worse and NaN is worst; an example below 0 is not bad.
+      shown: of the examples, [batch, ...] by name: `IMAGE`, float32 in [0, 1], and `KEY`; either may be missing.
+      most: how many.
+    """
+    rank = tf.where(tf.is_nan(badness), tf.fill(tf.shape(badness), np.inf), badness)
+    _, rows = tf.nn.top_k(rank, tf.minimum(most, tf.size(rank)))
+    return {name: tf.gather(values, rows) for name, values in {'badness': badness, **shown}.items()}
+
+
+def mistakes_of_batch(
+    probabilities: Tensor, ids: Tensor, shown: Mapping[str, Tensor], most: int
+) -> dict[str, Tensor]:
+    """Returns the misclassified examples with the lowest probability of the true label; see `worst_of_batch`.
+
+    Args:
+      probabilities: float32 [batch, classes] in [0, 1].
+      ids: int64 [batch], the true classes; examples of a class below 0 do not count.
+      shown: the examples.
+      most: how many.
+    """
+    predicted = tf.argmax(probabilities, axis=1)
+    of_true = tf.gather(probabilities, tf.maximum(ids, 0), batch_dims=1)
+    wrong = tf.logical_and(ids >= 0, tf.not_equal(ids, predicted))
+    badness = tf.where(wrong, 1.0 - of_true, -tf.ones_like(of_true))
+    classes = {'true': ids, 'predicted': predicted, 'probability': tf.reduce_max(probabilities, axis=1)}
+    return worst_of_batch(badness, {**shown, **classes}, most)
+
+
 class MistakesHook(tf.train.SessionRunHook):
     """Writes at the end of an evaluation `images/confusion` and, for images, `images/worst`.
 
-    The confusion matrix has at most 60 classes, those with the most mistakes. The worst examples are the
-    misclassified ones with the lowest probability of the true label.
+    The confusion matrix has at most 60 classes, those with the most mistakes. The worst examples are those of
+    `mistakes_of_batch`.
 
     Args:
       probabilities: float32 [batch, classes] in [0, 1].
@@ -43,25 +140,27 @@ class MistakesHook(tf.train.SessionRunHook):
         self._labels = labels
         self._folder = folder
         with tf.name_scope('mistakes'):
-            self._all = {'true': ids, 'predicted': tf.argmax(probabilities, axis=1)}
-            self._top = {} if images is None else _top(probabilities, self._all, images, example_keys)
+            self._classes = {'true': ids, 'predicted': tf.argmax(probabilities, axis=1)}
+            self._mistakes: dict[str, Tensor] = {}
+            if images is not None:
+                shown = {IMAGE: images} if example_keys is None else {IMAGE: images, KEY: example_keys}
+                self._mistakes = mistakes_of_batch(probabilities, ids, shown, _MISTAKES)
 
     def begin(self) -> None:
         """Starts the counts of an evaluation."""
         self._confusion = Confusion(self._labels)
-        self._found: TopK[tuple[np.ndarray, str]] = TopK(_MISTAKES)
+        self._worst = WorstExamples(_MISTAKES, self._labels)
 
     def before_run(self, run_context: Any) -> Any:
         """Fetches the predictions and the worst mistakes of the batch."""
-        return tf.train.SessionRunArgs((self._all, self._top))
+        return tf.train.SessionRunArgs((self._classes, self._mistakes))
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Adds the batch."""
-        batch, top = run_values.results
-        self._confusion.add(batch['true'], batch['predicted'])
-        for row, badness in enumerate(top['badness'].tolist() if top else ()):
-            if badness > 0:
-                self._found.offer(badness, partial(self._example, top, row))
+        classes, mistakes = run_values.results
+        self._confusion.add(classes['true'], classes['predicted'])
+        if mistakes:
+            self._worst.add(mistakes)
 
     def end(self, session: Any) -> None:
         """Writes the pictures."""
@@ -75,32 +174,9 @@ class MistakesHook(tf.train.SessionRunHook):
                 title += f': the {len(labels)} most confused of {len(self._labels):,} labels'
             picture = confusion_picture(confusion.matrix(classes), labels, title)
             values.append(picture_value('confusion', picture))
-        if self._top:
-            examples = self._found.ranked()
-            images = [image for image, _ in examples]
-            grid = labelled_grid(
-                np.stack(images) if images else np.empty((0, 1, 1, 1)), [text for _, text in examples]
-            )
+        if self._mistakes:
+            worst = self._worst.ranked()
+            images = np.stack([example.image for example in worst]) if worst else np.empty((0, 1, 1, 1))
+            grid = labelled_grid(images, [example.caption() for example in worst])
             values.append(picture_value('worst', grid))
         write_values(session, self._folder, values)
-
-    def _example(self, top: dict[str, np.ndarray], row: int) -> tuple[np.ndarray, str]:
-        true, predicted = (self._labels[top[name][row]] for name in ('true', 'predicted'))
-        lines = [f'is {true}', f'seen as {predicted} {top["probability"][row]:.2f}']
-        if 'key' in top:
-            lines.append(top['key'][row].decode('utf-8', 'backslashreplace').rpartition('/')[2])
-        return top['images'][row].copy(), '\n'.join(lines)
-
-
-def _top(
-    probabilities: Tensor, classes: dict[str, Tensor], images: Tensor, example_keys: Tensor | None
-) -> dict[str, Tensor]:
-    """Returns the worst mistakes of the batch; `badness` is 0 for correct predictions."""
-    of_true = tf.gather(probabilities, tf.maximum(classes['true'], 0), batch_dims=1)
-    wrong = tf.logical_and(classes['true'] >= 0, tf.not_equal(classes['true'], classes['predicted']))
-    badness = tf.where(wrong, 1.0 - of_true, tf.zeros_like(of_true))
-    top, rows = tf.nn.top_k(badness, tf.minimum(_MISTAKES, tf.size(badness)))
-    shown = {**classes, 'probability': tf.reduce_max(probabilities, axis=1), 'images': images}
-    if example_keys is not None:
-        shown['key'] = example_keys
-    return {'badness': top, **{name: tf.gather(values, rows) for name, values in shown.items()}}

@@ -6,26 +6,22 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from estimator_lab.base.errors import DataError, option
-from estimator_lab.base.keys import IMAGE, KEY, to_bytes
+from estimator_lab.base.keys import IMAGE, KEY
 from estimator_lab.base.progress import doing, progress_of, warn
 from estimator_lab.core import keys
-from estimator_lab.core.confusion import Confusion, TopK
+from estimator_lab.core.confusion import Confusion
+from estimator_lab.core.mistakes import WorstExamples, mistakes_of_batch, worst_of_batch
 from estimator_lab.data.archives import Archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import Batch
 from estimator_lab.data.input_fns import archive_input_fn
-from estimator_lab.inference.evaluation import Evaluation, Example
+from estimator_lab.inference.evaluation import Evaluation
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Data, Trained, without_cluster
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
-
-_OBSERVED = (keys.CLASSES, keys.ERROR)
-_OF_LABEL, _OF_PREDICTED = 'probability_of_label', 'probability_of_predicted'
 
 
 def evaluate(run: Trained, data: Data, settings: EvaluationSettings) -> Evaluation:
@@ -77,13 +73,14 @@ def _estimator(run: Trained, observer: '_Observer', folder: str) -> Any:
 
 
 class _Observer(tf.train.SessionRunHook):
-    """Fetches the examples and predictions of each batch, and collects them."""
+    """Counts the confusion of classes in an evaluation, and keeps its worst examples."""
 
     def __init__(self, run: Trained, worst: int) -> None:
         self._run = run
-        self._tensors: dict[str, Tensor] = {}
+        self._most = worst
+        self._fetched: dict[str, Any] = {}
         self._confusion: Confusion | None = None
-        self._worst: TopK[Example] = TopK(worst)
+        self._worst = WorstExamples(worst, run.labels)
         self._images = 0
         self._bad: int | None = None
         self.under_way: deque[Batch] = deque()
@@ -95,31 +92,37 @@ class _Observer(tf.train.SessionRunHook):
             features: Features, labels: Tensor, mode: Mode, params: Any, config: RunConfig
         ) -> EstimatorSpec:
             spec = model_fn(features, labels, mode, params, config)
-            self._tensors = {name: features[name] for name in (IMAGE, KEY) if name in features}
-            if labels is not None:
-                self._tensors['label'] = labels
-            predictions = spec.predictions or {}
-            self._tensors |= {name: predictions[name] for name in _OBSERVED if name in predictions}
-            if keys.PROBABILITIES in predictions and labels is not None:
-                # Of many classes, two numbers of each example rather than one for each class.
-                self._tensors |= _two_probabilities(predictions, labels)
+            with tf.name_scope('observed'):
+                self._observe(features, labels, spec.predictions or {})
             return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, self])
 
         return with_hook
 
+    def _observe(self, features: Features, labels: Tensor | None, predictions: Mapping[str, Tensor]) -> None:
+        """Decides what is fetched of each batch."""
+        self._fetched = {'images': tf.size(features[KEY])}
+        shown = {name: features[name] for name in (IMAGE, KEY) if name in features}
+        if keys.PROBABILITIES in predictions and labels is not None:
+            self._confusion = Confusion(self._run.labels)
+            self._fetched['classes'] = labels, predictions[keys.CLASSES]
+            self._fetched['worst'] = mistakes_of_batch(
+                predictions[keys.PROBABILITIES], labels, shown, self._most
+            )
+        elif keys.ERROR in predictions:
+            self._fetched['worst'] = worst_of_batch(predictions[keys.ERROR], shown, self._most)
+
     def before_run(self, run_context: Any) -> Any:
-        return tf.train.SessionRunArgs(self._tensors)
+        return tf.train.SessionRunArgs(self._fetched)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         batch = run_values.results
-        self._images += len(batch[KEY])
+        self._images += int(batch['images'])
         if self.under_way:
             self._bad = (self._bad or 0) + len(self.under_way.popleft().bad)
-        if _OF_LABEL in batch:
-            self._observe_classes(batch)
-        elif keys.ERROR in batch:
-            for row, error in enumerate(batch[keys.ERROR].tolist()):
-                self._worst.offer(error, partial(_example, batch, row, error))
+        if self._confusion is not None:
+            self._confusion.add(*batch['classes'])
+        if 'worst' in batch:
+            self._worst.add(batch['worst'])
 
     def evaluation(self, metrics: Mapping[str, float], report: InputReport) -> Evaluation:
         noun = report.kind.noun
@@ -142,34 +145,3 @@ class _Observer(tf.train.SessionRunHook):
             self._confusion,
             self._worst.ranked(),
         )
-
-    def _observe_classes(self, batch: dict[str, np.ndarray]) -> None:
-        self._confusion = self._confusion or Confusion(self._run.labels)
-        true, predicted = batch['label'], batch[keys.CLASSES]
-        self._confusion.add(true, predicted)
-        for row in np.flatnonzero((true >= 0) & (true != predicted)).tolist():
-            badness = 1 - float(batch[_OF_LABEL][row])
-            self._worst.offer(badness, partial(self._mistake, batch, row, badness))
-
-    def _mistake(self, batch: dict[str, np.ndarray], row: int, badness: float) -> Example:
-        true, predicted = int(batch['label'][row]), int(batch[keys.CLASSES][row])
-        return _example(batch, row, badness)._replace(
-            true=self._run.labels[true],
-            predicted=self._run.labels[predicted],
-            probability=float(batch[_OF_PREDICTED][row]),
-        )
-
-
-def _two_probabilities(predictions: Mapping[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
-    """Returns the probabilities of the true class (of class 0 if unknown) and of the predicted one."""
-    probabilities = predictions[keys.PROBABILITIES]
-    known = tf.where(labels >= 0, labels, tf.zeros_like(labels))
-    return {
-        _OF_LABEL: tf.gather(probabilities, known, batch_dims=1),
-        _OF_PREDICTED: tf.gather(probabilities, predictions[keys.CLASSES], batch_dims=1),
-    }
-
-
-def _example(batch: dict[str, np.ndarray], row: int, badness: float) -> Example:
-    key = batch[KEY][row].decode('utf-8', 'backslashreplace')
-    return Example(badness, key, to_bytes(batch[IMAGE][row]) if IMAGE in batch else None)

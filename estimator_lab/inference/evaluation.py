@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,6 +15,7 @@ from estimator_lab.base.outputs import check_folder, written_folder
 from estimator_lab.base.printable import json_text, padded, write_csv
 from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.metrics_text import images_text, primary_metric_text, worth_showing
+from estimator_lab.core.mistakes import WorstExample
 from estimator_lab.core.picture import as_picture, confusion_picture, labelled_grid
 from estimator_lab.inference.report.html import (
     Html,
@@ -39,33 +40,6 @@ METRICS, CONFUSION, WORST = 'Evaluation', 'Confusion', 'Worst examples'
 """Titles of the sections of an evaluation."""
 
 
-class Example(NamedTuple):
-    """An example that the model gets wrong, or has a large error on.
-
-    Attributes:
-      badness: its rank, larger is worse: the error; for a classifier, 1 - the probability of the true label.
-      key: of the example.
-      image: uint8 [height, width, channels], as the network sees it; None for other kinds of examples.
-      true: the label; '' for none.
-      predicted: the predicted label; '' for none.
-      probability: of the predicted label, in [0, 1]; 0 for none.
-    """
-
-    badness: float
-    key: str
-    image: np.ndarray | None
-    true: str = ''
-    predicted: str = ''
-    probability: float = 0.0
-
-    def caption(self) -> str:
-        """Returns what is wrong, and the name of the file, in two or three lines."""
-        name = self.key.rpartition('/')[2]
-        if not self.true:
-            return f'error {self.badness:.4g}\n{name}'
-        return f'is {self.true}\nseen as {self.predicted} {self.probability:.2f}\n{name}'
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """The results of an evaluation; in a notebook its metrics, confusion and worst examples.
@@ -84,7 +58,7 @@ class Evaluation:
     images: int
     bad: int = 0
     confusion: Confusion | None = None
-    worst: Sequence[Example] = field(default_factory=list)
+    worst: Sequence[WorstExample] = field(default_factory=list)
 
     def text(self) -> str:
         """Returns the results as lines to read; of many classes, the worst."""
@@ -198,7 +172,7 @@ def _write_confusion(folder: Path, confusion: Confusion) -> None:
         write_csv(folder / 'confusion.csv', ('true \\ predicted', *labels), rows)
 
 
-def _write_worst(folder: Path, worst: Sequence[Example]) -> None:
+def _write_worst(folder: Path, worst: Sequence[WorstExample]) -> None:
     write_csv(folder / 'worst.csv', _WORST_COLUMNS, _worst_rows(worst))
     images = [example.image for example in worst if example.image is not None]
     if images:
@@ -207,7 +181,7 @@ def _write_worst(folder: Path, worst: Sequence[Example]) -> None:
         sheet.save(folder / 'worst.png')
 
 
-def _worst_rows(worst: Sequence[Example]) -> Iterator[tuple[Any, ...]]:
+def _worst_rows(worst: Sequence[WorstExample]) -> Iterator[tuple[Any, ...]]:
     for example in worst:
         classified = (example.true, example.predicted, round(example.probability, 6))
         yield example.key, float(f'{example.badness:.7g}'), *(classified if example.true else ('', '', ''))
@@ -241,7 +215,7 @@ def metrics_table(metrics: Mapping[str, float], about: str) -> list[Html]:
     return [note(about), table(rows)] if rows else []
 
 
-def _worst_tile(example: Example) -> Html:
+def _worst_tile(example: WorstExample) -> Html:
     caption = '; '.join(example.caption().split('\n'))
     if example.image is None:
         return html('<figure><figcaption>{}</figcaption></figure>', caption)
