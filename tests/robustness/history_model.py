@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from estimator_lab.base.errors import option
 from estimator_lab.data.archives import Archives
 
 BUFFERS = (50, 4, 1)
@@ -153,13 +154,13 @@ def setting_changes(was: Flags, now: Flags, before: Sequence[File], files: Seque
         yield f'examples in a step were {was.together}, are {now.together}'
     if was.workers != now.workers:
         yield f'workers were {was.workers}, are {now.workers}'
-    yield from sorted(order_changes(was, now, before, files), reverse=True)  # 'examples' before '--seed'
+    yield from sorted(order_changes(was, now, before, files), reverse=True)  # 'examples' before 'seed'
 
 
 def order_changes(was: Flags, now: Flags, before: Sequence[File], files: Sequence[File]) -> Iterator[str]:
     """Yields why files, the same in two starts, are read in another order."""
     if was.seed != now.seed:
-        yield f'--seed was {was.seed}, is {now.seed}'
+        yield f'{option.seed} was {was.seed}, is {now.seed}'
     if was.shuffling(before) != now.shuffling(files):
         yield f'examples were {was.shuffling(before)}, are {now.shuffling(files)}'
 
@@ -172,7 +173,7 @@ def differences(before: Sequence[File], now: Sequence[File]) -> list[str]:
     found = [f'{name} {"has changed" if name in added else "is gone"}' for name in gone]
     found += [f'{name} is new' for name in added if name not in gone]
     more = f' and {len(found) - 3} more' if len(found) > 3 else ''
-    return [f'--data: {", ".join(found[:3])}{more}'] if found else []
+    return [f'{option.data}: {", ".join(found[:3])}{more}'] if found else []
 
 
 def total(files: Sequence[File]) -> int:

@@ -1,6 +1,6 @@
 import pytest
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.data.trees import tokens
 from estimator_lab.data.trees.tokens import Tokens, frequent_tokens, read_tokens, write_tokens
 
@@ -52,4 +52,4 @@ def test_an_untrusted_file_is_checked(tmp_path, content, reason):
     with pytest.raises(
         DataError, match=f'tokens={path} cannot be read as a vocabulary of tokens: .*{reason}'
     ):
-        read_tokens(path, '--tokens')
+        read_tokens(path, option.tokens)

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.runs.weights.files import open_weight_file
 
 VALUES = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -18,7 +18,7 @@ def path(tmp_path):
 
 
 def read(path, name='a/b'):
-    with open_weight_file(path, '--warm_start') as file:
+    with open_weight_file(path, option.warm_start) as file:
         return file.tensors, file.read(name)
 
 
