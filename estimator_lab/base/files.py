@@ -24,22 +24,14 @@ _SYNCS_NO_FOLDERS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 @contextlib.contextmanager
-def open_regular(path: Path, follow_links: bool = True) -> Iterator[BinaryIO]:
-    """Yields a regular file, opened for reading.
-
-    Its last part may be a symbolic link, unless links are not followed.
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Yields a regular file, or what a link to one leads to, opened for reading.
 
     Raises:
       OSError: it can't be opened.
-      ValueError: it is a pipe, a device or a folder, or a link that must not be followed.
+      ValueError: it is a pipe, a device or a folder.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
-    try:
-        descriptor = os.open(path, flags)
-    except OSError as error:
-        if error.errno == errno.ELOOP and not follow_links:
-            raise ValueError('it is a link') from error
-        raise
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError('it is not a regular file')

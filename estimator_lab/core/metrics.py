@@ -68,11 +68,16 @@ def evaluated_images(values: Tensor) -> tuple[Any, Any]:
 
 def running_sum(name: str, amount: Tensor) -> tuple[Any, Any]:
     """Streams the sum of a tensor over an evaluation: (value, update op) of its dtype and shape."""
-    of_all_replicas = {
-        'synchronization': tf.VariableSynchronization.ON_READ,
-        'aggregation': tf.VariableAggregation.SUM,
-    }
-    total = _local(name, amount.shape, 0.0, dtype=amount.dtype, **of_all_replicas)
+    total = tf.get_variable(
+        f'metric_{name}',
+        amount.shape,
+        amount.dtype,
+        initializer=tf.zeros_initializer(),
+        trainable=False,
+        collections=[tf.GraphKeys.LOCAL_VARIABLES, tf.GraphKeys.METRIC_VARIABLES],
+        synchronization=tf.VariableSynchronization.ON_READ,  # the sum of all replicas
+        aggregation=tf.VariableAggregation.SUM,
+    )
     return total.read_value(), tf.assign_add(total, amount)
 
 
@@ -108,17 +113,6 @@ def _dead_share(values: Tensor, weights: Tensor, name: str) -> tuple[Any, Any]:
 
 def _share_of_zeros(counts: Tensor) -> Tensor:
     return tf.reduce_mean(tf.cast(tf.equal(counts, 0), tf.float32))
-
-
-def _local(name: str, shape: Any, value: float, **options: Any) -> Any:
-    return tf.get_variable(
-        f'metric_{name}',
-        shape,
-        initializer=tf.constant_initializer(value),
-        trainable=False,
-        collections=[tf.GraphKeys.LOCAL_VARIABLES, tf.GraphKeys.METRIC_VARIABLES],
-        **options,
-    )
 
 
 def pr_curves(

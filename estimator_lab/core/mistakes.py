@@ -86,7 +86,8 @@ def worst_of_batch(badness: Tensor, shown: Mapping[str, Tensor], most: int) -> d
 
     Args:
       badness: float32 [batch], larger is worse and NaN is worst; an example below 0 is not bad.
-      shown: of the examples, [batch, ...] by name: `IMAGE`, float32 in [0, 1], and `KEY`, if there are any.
+      shown: of the examples, [batch, ...] by name: `IMAGE`, float32 in [0, 1], and `KEY`; either may be
+        missing.
       most: how many.
     """
     rank = tf.where(tf.is_nan(badness), tf.fill(tf.shape(badness), np.inf), badness)

@@ -31,8 +31,15 @@ _SIDE = 224  # pixels of the images of a network that accepts any
 _LONGEST_REASON = 200
 _MOST_BYTES = 2**30  # VGG-19 with 8,631 classes has 0.7 GB
 _UNUSABLE = (
-    *(OSError, EOFError, zipfile.BadZipFile, FlagError),
-    *(ValueError, LookupError, TypeError, AttributeError, RuntimeError),
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    FlagError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
 )
 
 
@@ -79,14 +86,15 @@ class FixedNetwork:
           LookupError: there is no such layer, or its weights are missing.
           ValueError: weights have another shape than the network's.
         """
-        found: dict[str, Tensor] = {}
+        perceived: dict[str, Tensor] = {}
         with tf.variable_scope(_SCOPE, reuse=tf.AUTO_REUSE, custom_getter=self._fixed):
             for name, values in self.layers(images):
                 if name in layers:
-                    found[name] = values
-                if len(found) == len(layers):
-                    return {name: found[name] for name in layers}
-        raise LookupError(f'its network has no layer {next(name for name in layers if name not in found)!r}')
+                    perceived[name] = values
+                if len(perceived) == len(layers):
+                    return {name: perceived[name] for name in layers}
+        missing = next(name for name in layers if name not in perceived)
+        raise LookupError(f'its network has no layer {missing!r}')
 
     def about(self) -> dict[str, Any]:
         """Returns what its file says of it, for JSON."""
@@ -148,9 +156,9 @@ def write_network(
         )
     about = json.dumps({**network.about(), **(more or {})})
     weights = {f'weights_{number}': value for number, value in enumerate(network.weights.values())}
-    found = {_ABOUT: np.frombuffer(about.encode(), np.uint8), **weights, **(arrays or {})}
+    everything = {_ABOUT: np.frombuffer(about.encode(), np.uint8), **weights, **(arrays or {})}
     with whole_file(path) as file:
-        np.savez(file, **found)  # type: ignore[arg-type] # any name is one
+        np.savez(file, **everything)  # type: ignore[arg-type] # any name is one
 
 
 @contextlib.contextmanager
@@ -212,16 +220,16 @@ def read_array(
     with archive.open(info) as file:
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError(f'its {name} has an unknown format')
-        shape, in_columns, found = np.lib.format.read_array_header_1_0(file)
-        right = len(shape) == len(expected) and all(
+        shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        fits = len(shape) == len(expected) and all(
             wanted in (length, None) for length, wanted in zip(shape, expected, strict=True)
         )
-        if found != np.dtype(kind) or not right:
-            raise ValueError(f'its {name} is {found} {shape}')
-        size = math.prod(shape) * found.itemsize
+        if dtype != np.dtype(kind) or not fits:
+            raise ValueError(f'its {name} is {dtype} {shape}')
+        size = math.prod(shape) * dtype.itemsize
         if not 0 <= size <= info.file_size:
             raise ValueError(f'its {name} claims {size} bytes, more than are there')
-        values = np.frombuffer(file.read(size), found).reshape(shape, order='F' if in_columns else 'C')
+        values = np.frombuffer(file.read(size), dtype).reshape(shape, order='F' if in_columns else 'C')
         if not np.isfinite(values).all():
             raise ValueError('some of its numbers are not finite')
         return values

@@ -21,7 +21,7 @@ from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import WeightFile, open_weight_file
-from estimator_lab.runs.weights.matching import Matched, match
+from estimator_lab.runs.weights.matching import match
 from estimator_lab.runs.weights.variables import shapes_of_variables
 from estimator_lab.tf1 import tf
 
@@ -79,8 +79,13 @@ def import_weights(given: Import, model_dir: Path) -> Imported:
     with open_weight_file(given.weights) as file:
         labels = _labels(given, params, reader, file)
         params = replace(params, vocabulary=labels)
-        _check(given, params)
-        matched = matched_weights(file, model, shapes_of_variables(model, params, reader))
+        try:
+            model.check(params)
+        except FlagError as error:
+            if labels:
+                raise
+            raise FlagError(f'{given.weights} has no classes: {error.marked}') from error
+        matched = match(file, _layouts(model, shapes_of_variables(model, params, reader)))
         if matched.lacking:
             raise ValueError(f'it lacks {matched.lacking[0]}, which {_network_text(params)} has')
         values = dict(matched.values(file))
@@ -91,15 +96,6 @@ def import_weights(given: Import, model_dir: Path) -> Imported:
 def is_imported(model_dir: Path) -> bool:
     """Returns whether `import_weights` made a folder, and no training has taken place in it."""
     return Path(newest_checkpoint(model_dir)).name == _CHECKPOINT and not (model_dir / _GRAPH).exists()
-
-
-def matched_weights(file: WeightFile, model: AnyModel, shapes: Mapping[str, Sequence[int]]) -> Matched:
-    """Finds the variables of a model in a file.
-
-    Raises:
-      ValueError: it holds another network's weights.
-    """
-    return match(file, _layouts(model, shapes))
 
 
 def _layouts(model: AnyModel, shapes: Mapping[str, Sequence[int]]) -> list[Layout]:
@@ -115,15 +111,6 @@ def _network_text(params: Any) -> str:
     return f'the network of {option.image_size}={params.image_shape[0]} {hparam(hparams)}'
 
 
-def _check(given: Import, params: Any) -> None:
-    try:
-        given.model.check(params)
-    except FlagError as error:
-        if params.vocabulary:
-            raise
-        raise FlagError(f'{given.weights} has no classes: {error.marked}') from error
-
-
 def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tuple[str, ...]:
     """Returns the class names: those given, or numbers, as many as the last layer in the file has."""
     fewer, more = (
@@ -132,12 +119,12 @@ def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tup
     )
     sizes = {
         shape[axis]
-        for small, large in zip(fewer, more, strict=True)
+        for of_two, of_three in zip(fewer, more, strict=True)
         for name, (shape, _) in file.tensors.items()
-        for variable, source in small.sources.items()
+        for variable, source in of_two.sources.items()
         if source.names.fullmatch(name) and len(shape) == len(source.shape)
-        for axis, (one, other) in enumerate(zip(source.shape, large.sources[variable].shape, strict=True))
-        if one != other
+        for axis, length in enumerate(of_three.sources[variable].shape)
+        if length != source.shape[axis]
     }
     if not sizes:
         if given.vocabulary:

@@ -109,10 +109,10 @@ def _why_no_model(model_dir: Path) -> str:
     if inner:
         count = f'{len(inner)} folders of models' if len(inner) > 1 else 'the folder of a model'
         return f'holds no model itself, but {count}: name one of them, such as {inner[-1].parent}'
-    if found := _newest_checkpoint(model_dir):
+    if checkpoint := _newest_checkpoint(model_dir):
         return (
-            f'holds the checkpoint {found}, but no experiment.json, which describes its model: copy that '
-            'file from the folder that the model was trained in'
+            f'holds the checkpoint {checkpoint}, but no experiment.json, which describes its model: copy '
+            'that file from the folder that the model was trained in'
         )
     return 'holds no experiment.json, so no model was trained in it'
 
@@ -135,8 +135,8 @@ def unlisted_checkpoint(model_dir: Path) -> str:
 
 def _newest_checkpoint(model_dir: Path) -> str:
     names = (path.name for path in listed(model_dir, f'{_CHECKPOINT}*.index'))
-    found = [int(name[len(_CHECKPOINT) : -len('.index')]) for name in names if _INDEX.fullmatch(name)]
-    return f'{_CHECKPOINT}{max(found)}' if found else ''
+    steps = [int(name[len(_CHECKPOINT) : -len('.index')]) for name in names if _INDEX.fullmatch(name)]
+    return f'{_CHECKPOINT}{max(steps)}' if steps else ''
 
 
 def _check_examples(record: Record) -> None:

@@ -98,8 +98,8 @@ def read_record(model_dir: Path) -> Record | None:
         fields = read_json(path)
         if not isinstance(fields, dict):
             raise ValueError(f'it is {shown(fields)}, not an object')
-        found = as_type(fields.get('format'), int, 'format')
-        if found == FORMAT:
+        number = as_type(fields.get('format'), int, 'format')
+        if number == FORMAT:
             record = as_object(fields, Record)
             record = dataclasses.replace(record, vocabulary=tuple(map(printable, record.vocabulary)))
             _check(record)
@@ -109,9 +109,9 @@ def read_record(model_dir: Path) -> Record | None:
     except (OSError, ValueError) as error:
         reason = why_unread(error)
         raise DataError(f'{path} cannot be read as a description of this folder: {reason}.') from error
-    remedy = 'train the model again, or use that version' if found < FORMAT else 'install that version'
+    remedy = 'train the model again, or use that version' if number < FORMAT else 'install that version'
     raise DataError(
-        f'{path} has format {found}, written by {_writer(fields)}; this is estimator_lab '
+        f'{path} has format {number}, written by {_writer(fields)}; this is estimator_lab '
         f'{__version__}, which reads format {FORMAT}: {remedy}.'
     )
 
@@ -143,13 +143,13 @@ def _check(record: Record) -> None:
         raise ValueError(f'its vocabulary holds {shown(twice)} twice')
 
 
-def _check_input(found: InputRecord) -> None:
+def _check_input(record: InputRecord) -> None:
     """Raises ValueError for what no run has."""
-    if not all(0 <= step < _LARGEST for step in (found.first_step, found.step)):
-        raise ValueError(f'its steps are {found.first_step} and {found.step}')
-    if not 0 <= found.position < _LARGEST_POSITION:
-        raise ValueError(f'its position is {found.position}')
-    for archive in (*found.archives, *found.evaluation):
+    if not all(0 <= step < _LARGEST for step in (record.first_step, record.step)):
+        raise ValueError(f'its steps are {record.first_step} and {record.step}')
+    if not 0 <= record.position < _LARGEST_POSITION:
+        raise ValueError(f'its position is {record.position}')
+    for archive in (*record.archives, *record.evaluation):
         if not (all(map(_is_short, (archive.name, archive.fingerprint))) and 0 <= archive.images < _LARGEST):
             raise ValueError(f'one of its archives is {shown(archive)}')
 
@@ -160,10 +160,10 @@ def _is_short(text: Any) -> bool:
 
 
 def _writer(fields: Mapping[str, Any]) -> str:
-    given = fields.get('versions')
-    version = str(given.get('estimator_lab', '')) if isinstance(given, dict) else ''
-    known = re.fullmatch(r'[\w.+-]{1,40}', version)
-    return f'estimator_lab {version}' if known else 'another version of estimator_lab'
+    written_by = fields.get('versions')
+    version = str(written_by.get('estimator_lab', '')) if isinstance(written_by, dict) else ''
+    is_version = re.fullmatch(r'[\w.+-]{1,40}', version)
+    return f'estimator_lab {version}' if is_version else 'another version of estimator_lab'
 
 
 def write_record(model_dir: Path, record: Record) -> None:

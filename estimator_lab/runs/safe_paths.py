@@ -40,7 +40,8 @@ def check_safe_paths(model_dir: Path, flag: str = option.model_dir, trains: bool
         to elsewhere.
     """
     home = os.path.realpath(model_dir)
-    for link in _all_links(model_dir) if trains else _links(model_dir):
+    links = all_below(model_dir) if trains else _written(model_dir)
+    for link in filter(Path.is_symlink, links):
         if os.path.commonpath([home, os.path.realpath(link)]) != home:
             raise DataError(
                 f'{flag}={model_dir} holds the link {str(link)!r}, through which a run would write or '
@@ -55,27 +56,26 @@ def _phases(model_dir: Path) -> list[Path]:
 
     A killed worker leaves a temporary folder of TensorFlow's, whose list names the chief's checkpoints.
     """
-    found = {path.parent for name in (_STATE, _RECORD) for path in in_subfolders(model_dir, name)}
-    others = (path for path in found if path.name not in _WRITTEN_FOLDERS)
-    return sorted(path for path in others if path.is_symlink() or not _TEMPORARY.fullmatch(path.name))
+    folders = {path.parent for name in (_STATE, _RECORD) for path in in_subfolders(model_dir, name)}
+    return sorted(
+        folder
+        for folder in folders
+        if folder.name not in _WRITTEN_FOLDERS
+        and (folder.is_symlink() or not _TEMPORARY.fullmatch(folder.name))
+    )
 
 
-def _links(model_dir: Path) -> Iterator[Path]:
-    """Yields links to and in the folders that commands other than `train` write in.
+def _written(model_dir: Path) -> Iterator[Path]:
+    """Yields the folders that commands other than `train` write in, and the paths below them.
 
-    Other links are only read through: checkpoints may be links.
+    Links elsewhere are only read through: checkpoints may be links.
     """
-    for folder in (model_dir, *_phases(model_dir)):
-        for place in (folder, *(folder / name for name in _WRITTEN_FOLDERS)):
-            if place.is_symlink() and place != model_dir:
-                yield place
+    phases = _phases(model_dir)
+    yield from phases
+    for folder in (model_dir, *phases):
         for name in _WRITTEN_FOLDERS:
-            yield from _all_links(folder / name)
-
-
-def _all_links(folder: Path) -> Iterator[Path]:
-    """Yields all links in a folder, at any depth."""
-    return filter(Path.is_symlink, all_below(folder))
+            yield folder / name
+            yield from all_below(folder / name)
 
 
 def newest_checkpoint(folder: Path) -> str:
@@ -100,7 +100,7 @@ def newest_checkpoint(folder: Path) -> str:
 
 def _checked_state(folder: Path) -> Any:
     """Returns the list of checkpoints, a CheckpointState; raises ValueError if it is wrong."""
-    state = _state_type()()
+    state = type(tf.train.generate_checkpoint_state_proto('.', 'any'))()
     text_format.Parse(read_regular(folder / _STATE, _MOST_BYTES).decode(), state)
     if not state.model_checkpoint_path:
         raise ValueError('it names no checkpoint')
@@ -114,7 +114,3 @@ def _checked_state(folder: Path) -> Any:
     if not any(map(os.path.exists, (f'{newest}.index', newest))):  # TensorFlow would start again at step 0
         raise ValueError(f'it names {shown(state.model_checkpoint_path)}, which does not exist')
     return state
-
-
-def _state_type() -> Any:
-    return type(tf.train.generate_checkpoint_state_proto('.', 'any'))

@@ -70,11 +70,11 @@ def numeric_signatures(trained: Trained) -> dict[str, str]:
     """
     if trained.architecture.transform_net:
         return {'model': PAINTED_PIXELS_SIGNATURE}
-    found = {'model': signature_of(trained.kind.numeric_receiver)}
+    signatures = {'model': signature_of(trained.kind.numeric_receiver)}
     if trained.architecture.sampler:
         conditional = trained.architecture.sampler(trained.params).conditional
-        found['generator'] = f'{_LATENT_NUMBERS if conditional else keys.LATENT}:{keys.SAMPLES}'
-    return found
+        signatures['generator'] = f'{_LATENT_NUMBERS if conditional else keys.LATENT}:{keys.SAMPLES}'
+    return signatures
 
 
 def export_saved_model(trained: Trained, folder: Path) -> Path:
@@ -90,14 +90,12 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
       LabError: the disk is full; what was written is removed.
     """
     receiver = serving_input_receiver_fn(trained.reader, trained.architecture, trained.params)
-    with made_folder('out', folder):
-        return _export(trained, folder, receiver)
-
-
-def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
     try:
         # Hidden, so that the folder shows finished models only, even if this process is killed.
-        with tempfile.TemporaryDirectory(prefix='.', dir=folder, ignore_cleanup_errors=True) as hidden:
+        with (
+            made_folder('out', folder),
+            tempfile.TemporaryDirectory(prefix='.', dir=folder, ignore_cleanup_errors=True) as hidden,
+        ):
             path = trained.estimator.export_saved_model(hidden, receiver, checkpoint_path=trained.checkpoint)
             written = Path(path.decode())
             names = map(str, itertools.count(int(written.name)))  # the time in seconds, which may be taken

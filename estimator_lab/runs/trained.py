@@ -147,10 +147,12 @@ class Trained:
 
     def _check_kind(self, sources: Sequence[Source]) -> None:
         first = next((source for source in sources if Path(source.name).is_file()), None)
-        found = kind_in(first) if first and not self.kind.accepts(first.name) else None
-        if first and found and found.name != self.kind.name:
+        if first is None or self.kind.accepts(first.name):
+            return
+        kind = kind_in(first)
+        if kind and kind.name != self.kind.name:
             raise DataError(
-                f'{first.name!r} holds {found.noun}, but {option.model_dir}={self.model_dir} accepts '
+                f'{first.name!r} holds {kind.noun}, but {option.model_dir}={self.model_dir} accepts '
                 f'{self.kind.noun}.'
             )
 
@@ -197,14 +199,14 @@ class Trained:
     def _check_variables(self, variables: Sequence[Any]) -> None:
         """Raises DataError unless the checkpoint has these variables, in their shapes."""
         with open_checkpoint(self.checkpoint) as reader:
-            found = reader.get_variable_to_shape_map()
+            saved = reader.get_variable_to_shape_map()
         with self._one_network():
             for variable in variables:
                 name, shape = variable.op.name, variable.shape.as_list()
-                if name not in found:
+                if name not in saved:
                     raise ValueError(f'{name} is only in the former')
-                if found[name] != shape:
-                    raise ValueError(f'{name} is {shape} in the former and {found[name]} in the latter')
+                if saved[name] != shape:
+                    raise ValueError(f'{name} is {shape} in the former and {saved[name]} in the latter')
 
     @contextlib.contextmanager
     def _one_network(self) -> Iterator[None]:

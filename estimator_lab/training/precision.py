@@ -43,7 +43,7 @@ def check_precision(precision: str) -> None:
     if precision == FLOAT32:
         return  # without a look for GPUs, which TensorFlow may comment on
     details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus())
-    if precision == FLOAT16 and any(one.get('compute_capability', (0, 0)) < _FAST_FLOAT16 for one in details):
+    if precision == FLOAT16 and any(gpu.get('compute_capability', (0, 0)) < _FAST_FLOAT16 for gpu in details):
         raise FlagError(f'{option.precision}=float16 needs GPUs of compute capability 7.0 (Volta) or later.')
     if precision == BFLOAT16 and gpus():
         raise FlagError(f'{option.precision}=bfloat16 works on CPUs only: use {option.precision}=float16.')

@@ -38,12 +38,10 @@ class WeightFile(Protocol):
 
 
 @contextlib.contextmanager
-def open_weight_file(path: Path, flag: str = '') -> Iterator[WeightFile]:
+def open_weight_file(path: Path) -> Iterator[WeightFile]:
     """Opens a weight file: a checkpoint of TensorFlow, format V1 or V2, HDF5, or safetensors.
 
-    Args:
-      path: of the file; of a checkpoint in several files, the common part of their names.
-      flag: the flag that names it, for errors; '' for none.
+    The path of a checkpoint in several files is the common part of their names.
 
     Raises:
       DataError: it can't be read, here or in the block, or is something else.
@@ -54,8 +52,7 @@ def open_weight_file(path: Path, flag: str = '') -> Iterator[WeightFile]:
             yield _opened(path, stack)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = why_unread(error).partition('\n')[0] or type(error).__name__
-        named = f'{flag}={path}' if flag else str(path)
-        raise DataError(f'{named} cannot be used as a file of weights: {reason}.') from error
+        raise DataError(f'{path} cannot be used as a file of weights: {reason}.') from error
 
 
 def _opened(path: Path, stack: contextlib.ExitStack) -> WeightFile:
@@ -151,8 +148,8 @@ class _SafetensorsFile:
         except SafetensorError as error:
             raise ValueError(str(error)) from error
         self.tensors = {
-            name: (tuple(one.get_shape()), _FLOATS.get(one.get_dtype(), one.get_dtype()))
-            for name, one in slices.items()
+            name: (tuple(tensor.get_shape()), _FLOATS.get(tensor.get_dtype(), tensor.get_dtype()))
+            for name, tensor in slices.items()
         }
 
     def read(self, name: str) -> np.ndarray:

@@ -49,19 +49,21 @@ def match(file: WeightFile, layouts: Sequence[Layout]) -> Matched:
       ValueError: it holds another network's weights; the message names the tensor.
     """
     for layout in layouts:
-        found = {variable: _name_of(file, source) for variable, source in layout.sources.items()}
-        taken = [(variable, tensor, layout.sources[variable]) for variable, tensor in found.items() if tensor]
+        tensors = {variable: _tensor_of(file, source) for variable, source in layout.sources.items()}
+        taken = [(variable, name, layout.sources[variable]) for variable, name in tensors.items() if name]
         if taken:
-            for _, tensor, source in taken:
-                _check(file, tensor, source)
-            _check_no_other(file, layout, {tensor for _, tensor, _ in taken})
-            return Matched(layout.whose, taken, _lacking(found))
+            for _, name, source in taken:
+                _check(file, name, source)
+            for name in file.tensors:
+                if layout.layers.fullmatch(name) and name not in tensors.values():
+                    raise ValueError(f'it holds {shown(name)}, for which this network has no place')
+            return Matched(layout.whose, taken, _lacking(tensors))
     wanted = next(iter(layouts[0].sources), 'anything')
     there = ', '.join(shown(name) for name in list(file.tensors)[:_NAMED]) or 'nothing'
     raise ValueError(f'it holds {there}, but no {wanted} by any name that is known')
 
 
-def _name_of(file: WeightFile, source: Source) -> str:
+def _tensor_of(file: WeightFile, source: Source) -> str:
     """Returns the name of a source's tensor; '' for none."""
     names = [name for name in file.tensors if source.names.fullmatch(name)]
     if len(names) > 1:
@@ -77,19 +79,14 @@ def _check(file: WeightFile, tensor: str, source: Source) -> None:
         raise ValueError(f'{shown(tensor)} is of type {dtype}, not {_DTYPE}')
 
 
-def _check_no_other(file: WeightFile, layout: Layout, taken: set[str]) -> None:
-    for name in file.tensors:
-        if layout.layers.fullmatch(name) and name not in taken:
-            raise ValueError(f'it holds {shown(name)}, for which this network has no place')
-
-
-def _lacking(found: dict[str, str]) -> list[str]:
-    names = list(found)
-    last = max(names.index(variable) for variable, tensor in found.items() if tensor)
-    for variable in names[:last]:
-        if not found[variable]:
-            raise ValueError(f'it lacks {variable}, but has {found[names[last]]}')
-    return names[last + 1 :]
+def _lacking(tensors: dict[str, str]) -> list[str]:
+    """Returns the variables without a tensor, all of which must follow the last one that has one."""
+    variables = list(tensors)
+    last = max(place for place, variable in enumerate(variables) if tensors[variable])
+    for variable in variables[:last]:
+        if not tensors[variable]:
+            raise ValueError(f'it lacks {variable}, but has {tensors[variables[last]]}')
+    return variables[last + 1 :]
 
 
 def _sides(shape: Sequence[int]) -> str:

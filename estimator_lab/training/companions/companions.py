@@ -45,13 +45,13 @@ def open_companions(model: AnyModel, params: Any, model_dir: Path, previous: Rec
       FlagError: the perceptual network lacks a layer; the run began with another style or judge.
       DataError: a picture or a folder can't be used.
     """
-    known = previous if previous and previous.model == model.name else None
-    if known:
-        _check_unchanged(params, known, model_dir)
+    resumed = previous if previous and previous.model == model.name else None
+    if resumed:
+        _check_unchanged(params, resumed, model_dir)
     if model.transform_net:
-        targets = open_style_targets(params, model_dir, known)
+        targets = open_style_targets(params, model_dir, resumed)
         return Companions({'styles': targets.styles}, {STYLE: targets.perceptual_loss.save})
-    if getattr(params, 'judge', '') and not (known and (model_dir / JUDGE).exists()):
+    if getattr(params, 'judge', '') and not (resumed and (model_dir / JUDGE).exists()):
         return Companions(files={JUDGE: open_judge(params).save})
     return Companions()
 

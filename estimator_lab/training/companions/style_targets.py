@@ -136,8 +136,8 @@ def make_style_targets(params: Any, side: int = STYLE_SIDE) -> StyleTargets:
     if trained:
         sides, used = (None, None, network.channels), [*style_layers, content_layer]
         network = with_weights(network, trained, used, sides, _NETWORK_FLAG)
-    found = [targets_of(network, one, style_layers) for one in pictures]
-    grams = {layer: np.stack([targets[layer] for targets in found]) for layer in style_layers}
+    targets = [targets_of(network, picture, style_layers) for picture in pictures]
+    grams = {layer: np.stack([of_picture[layer] for of_picture in targets]) for layer in style_layers}
     names = tuple(style.name for style in styles) or type(params).styles
     return StyleTargets(PerceptualLoss(network, content_layer, grams), names)
 
@@ -152,8 +152,8 @@ def read_styles(places: str) -> list[Style]:
       FlagError: there are too many.
     """
     if places and Path(places).is_dir():
-        found = files_below(places, IMAGES, SkippedFiles())
-        files = sorted(str(Path(places, path)) for path, *_ in found)
+        below = files_below(places, IMAGES, SkippedFiles())
+        files = sorted(str(Path(places, path)) for path, *_ in below)
         if not files:
             raise DataError(f'{_PICTURE_FLAG}={places} holds no picture.')
     else:
@@ -192,16 +192,16 @@ def chosen_layers(layers: Endpoints, params: Any) -> tuple[list[str], str]:
             'or cnn.'
         )
     usual = list(last_at.values())[:_STYLE_LAYERS]
-    asked = [name.strip() for name in params.style_layers.split('+')] if params.style_layers else usual
+    style_layers = [name.strip() for name in params.style_layers.split('+')] if params.style_layers else usual
     content = params.content_layer or usual[min(_CONTENT_LAYER, len(usual) - 1)]
-    for flag, chosen in (('style_layers', asked), ('content_layer', [content])):
+    for flag, chosen in (('style_layers', style_layers), ('content_layer', [content])):
         for name in chosen:
             if name not in names:
                 raise FlagError(
                     f'{hparam(flag)}={getattr(params, flag)}: the perceptual network has no layer '
                     f'{name!r}; it has {", ".join(names)}.'
                 )
-    return [name for name in names if name in asked], content
+    return [name for name in names if name in style_layers], content
 
 
 def _network_of(trained: Trained, params: Any) -> FixedNetwork:
