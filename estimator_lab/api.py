@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, FlagError, LabError, without_dashes
+from estimator_lab.base.errors import DataError, FlagError, LabError, option, without_dashes
+from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import Setting, settings_from, settings_of
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.arrays import array_source, is_array
@@ -64,6 +65,8 @@ __all__ = [
     'style_losses',
 ]
 
+_EXAMPLES = 'data', 'eval_data', 'pretrain_data'
+
 
 def fit(
     model: str = 'cnn',
@@ -107,8 +110,9 @@ def fit(
     from estimator_lab.training.train import train
 
     values: dict[str, Any] = {'model': model, 'data': data, **settings}
-    values['model_dir'] = Path(model_dir or Path('runs', model)).expanduser()
-    arrays = {name: array_source(value) for name, value in values.items() if is_array(value)}
+    values['model_dir'] = Path('runs', str(model)) if model_dir is None else _folder(model_dir)
+    examples = {name: values[name] for name in _EXAMPLES if values.get(name) is not None}
+    arrays = {name: array_source(data) for name, data in examples.items() if is_array(data, name)}
     if 'data' in arrays:
         _, *sides, channels = arrays['data'].images.shape
         values = {'image_size': max(sides), 'channels': channels, **values}
@@ -134,10 +138,17 @@ def load(model_dir: str | os.PathLike[str]) -> 'Run':
 
     Raises:
       DataError: there is no trained model, or it can't be read.
+      FlagError: `model_dir` is not a path.
     """
     from estimator_lab.inference.run import open_run
 
-    return open_run(Path(model_dir).expanduser())
+    return open_run(_folder(model_dir))
+
+
+def _folder(model_dir: Any) -> Path:
+    if not isinstance(model_dir, str | os.PathLike):
+        raise FlagError(f'{option.model_dir}={shown(model_dir)} must be the path of a folder.')
+    return Path(model_dir).expanduser()
 
 
 def models() -> dict[str, str]:

@@ -4,10 +4,12 @@ import glob
 import importlib
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from estimator_lab import api
-from estimator_lab.base.errors import LabError
+from estimator_lab.base.errors import DataError, FlagError, LabError
 from tests.support.archive_files import encoded, picture
 
 pytestmark = pytest.mark.once
@@ -149,3 +151,93 @@ def test_results_may_be_written_again(home, archive, monkeypatch):
         assert run.export(home / folder)
     with pytest.raises(LabError, match=r'holds examples, such as \S+/photos/b\.png'):
         evaluation.save(home / 'photos')
+
+
+IMAGES = np.random.default_rng(0).random((24, 16, 16, 1))
+LABELS = np.arange(24) % 3
+PILLOW = Image.new('L', (16, 16))
+WHAT_DATA_IS = 'must be paths, an array of images [n, height, width, 1 or 3], or a pair (images, labels)'
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        (list(IMAGES), LABELS),
+        IMAGES.tolist(),
+        [PILLOW, PILLOW],
+        [IMAGES, LABELS],
+        {'images': IMAGES, 'labels': LABELS},
+        (image for image in IMAGES),
+        (IMAGES, LABELS, LABELS),
+        PILLOW,
+        b'train.tar',
+        5,
+    ],
+    ids=lambda data: type(data).__name__,
+)
+@pytest.mark.parametrize(
+    'use',
+    [
+        lambda run, data: api.fit('mlp', data),
+        lambda run, data: api.fit('mlp', (IMAGES, LABELS), eval_data=data),
+        lambda run, data: run.evaluate(data),
+        lambda run, data: list(run.predict(data)),
+        lambda run, data: run.predict_arrays(data),
+    ],
+    ids=['fit', 'eval_data', 'evaluate', 'predict', 'predict_arrays'],
+)
+def test_data_of_another_type_is_told_what_is_accepted(cnn_dir, use, data):
+    with pytest.raises(FlagError) as caught:
+        use(api.load(cnn_dir), data)
+    sentence = str(caught.value)
+    assert WHAT_DATA_IS in sentence and '\n' not in sentence and len(sentence) <= 400
+
+
+@pytest.mark.parametrize(
+    ('use', 'words'),
+    [
+        (
+            lambda run: api.fit('mlp', hparams=None),
+            'hparams=None must be a text, name=value,name=value, or a d',
+        ),
+        (lambda run: api.fit('mlp', hparams=['layers=8']), "hparams=['layers=8'] must be a text, name=value"),
+        (lambda run: api.fit('mlp', hparams={1: 2}), 'Unknown hyper-parameter 1; known are: optimizer'),
+        (
+            lambda run: api.fit('mlp', (IMAGES, LABELS), hparams={'layers': [16, 8]}),
+            "Hyper-parameter layers=[16, 8] must be a text, '16-8'.",
+        ),
+        (lambda run: api.fit('mlp', (IMAGES, 5)), '24 images need as many labels, [n], not an array [].'),
+        (lambda run: api.fit('mlp', (IMAGES, [[1], [2, 3]])), 'need as many labels, [n], not [[1], [2, 3]].'),
+        (lambda run: api.fit('mlp', labels=IMAGES), 'labels=array([[[['),
+        (lambda run: api.fit('mlp', model_dir='x' * 300), 'cannot be written: File name too long'),
+        (lambda run: api.fit('mlp', model_dir=3), 'model_dir=3 must be the path of a folder.'),
+        (lambda run: api.fit('mlp', augment='x' * 5000), 'x... is not understood'),
+        (lambda run: api.fit('mlp', (IMAGES, LABELS), split='x' * 5000), 'x... is not understood'),
+        (lambda run: api.fit('x' * 200), 'x... is unknown; known are'),
+        (lambda run: api.fit('mlp', **{'x' * 5000: 1}), "Unknown setting 'xxxx"),
+        (lambda run: api.model_fn([]), 'model=[] is unknown'),
+        (lambda run: api.load(None), 'model_dir=None must be the path of a folder.'),
+        (lambda run: api.load('/'), 'model_dir=/ holds no experiment.json'),
+        (lambda run: api.load(IMAGES), 'must be the path of a folder.'),
+        (lambda run: run.evaluate(IMAGES), 'has no label: give a pair, (images, labels)'),
+        (lambda run: run.report(data=IMAGES), 'must be a path, or several in a list.'),
+        (lambda run: run.inspect(5), 'example=5 must be a path, ARCHIVE:MEMBER, or an array of one image'),
+        (lambda run: run.inspect(PILLOW), 'must be a path, ARCHIVE:MEMBER, or an array of one image'),
+        (lambda run: run.inspect((IMAGES, LABELS)), 'must be a path, ARCHIVE:MEMBER, or an array of one'),
+        (lambda run: run.inspect(IMAGES), '[height, width, 1 or 3], not of float64 [24, 16, 16, 1].'),
+        (lambda run: api.as_picture('x'), "an array [height, width, 1 or 3], not of 'x'."),
+        (lambda run: api.as_picture(IMAGES[0, :, :, 0]), 'not of float64 [16, 16].'),
+        (lambda run: api.as_picture(np.array([[['x']]])), 'floats in [0, 1] or uint8, not of <U1.'),
+        (lambda run: api.labelled_grid('x', ['a']), "an array [height, width, 1 or 3], not of 'x'."),
+        (lambda run: api.stream(5), 'paths=5 must be paths of archives and folders.'),
+        (lambda run: api.stream(IMAGES), 'must be paths of archives and folders.'),
+        (lambda run: api.input_fn(['a.tar', 5]), "paths=['a.tar', 5] must be paths"),
+    ],
+)
+def test_arguments_of_other_types_get_a_sentence(cnn_dir, tmp_path, monkeypatch, use, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((FlagError, DataError)) as caught:
+        use(api.load(cnn_dir))
+    sentence = str(caught.value)
+    assert words in sentence and '\n' not in sentence and len(sentence) <= 400
+    assert not list(tmp_path.iterdir())

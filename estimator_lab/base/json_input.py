@@ -3,6 +3,8 @@
 import inspect
 import json
 import math
+import re
+import reprlib
 from collections.abc import Hashable
 from functools import cache
 from itertools import chain
@@ -21,6 +23,11 @@ MOST_BYTES = 64 * 2**20
 _DEEPEST = 32
 _MOST_DIGITS = 100
 _SHOWN = 80
+_ITEMS = _SHOWN // 3  # an item of a list takes three letters or more
+_EXCERPT = reprlib.Repr()  # quick and short also for a list of 60,000 arrays
+_EXCERPT.maxlevel = _DEEPEST
+_EXCERPT.maxlist = _EXCERPT.maxtuple = _EXCERPT.maxdict = _EXCERPT.maxset = _ITEMS
+_EXCERPT.maxstring = _EXCERPT.maxlong = _EXCERPT.maxother = 3 * _SHOWN
 _KINDS = {str: 'a text', int: 'a whole number of at most 63 bits', float: 'a number', bool: 'true or false'}
 
 
@@ -112,8 +119,17 @@ def as_type(value: Any, kind: Any, name: str) -> Any:
 
 def shown(value: Any) -> str:
     """Returns a value as messages quote it: on one line, printable, at most 80 characters."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'
+    return shortened(re.sub(r'\s*\n\s*', ' ', _EXCERPT.repr(value)))
+
+
+def shortened(text: str) -> str:
+    """Returns a text of at most 80 characters.
+
+    Examples:
+        >>> shortened('crop'), len(shortened('c' * 100))
+        ('crop', 80)
+    """
+    return text if len(text) <= _SHOWN else f'{text[: _SHOWN - 3]}...'
 
 
 @cache

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from estimator_lab.base.errors import FlagError
+from estimator_lab.base.json_input import shown
 from estimator_lab.base.suggestions import unknown
 
 S = TypeVar('S')
@@ -157,6 +158,13 @@ def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
     )
 
 
+def are_paths(values: Any) -> bool:
+    """Returns whether a value from Python is a sequence of paths; one path is none."""
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        return False
+    return all(isinstance(value, str | os.PathLike) for value in values)
+
+
 def settings_that_are(settings_class: type, attribute: str) -> list[str]:
     """Returns the names of the settings with an attribute of `Setting`, such as 'recorded', set to True."""
     return [name for name, setting in settings_of(settings_class).items() if getattr(setting, attribute)]
@@ -195,16 +203,23 @@ def _checked(name: str, value: Any, kind: type, declared: Setting, what: str = '
         return None
     if kind is tuple:
         several = [value] if isinstance(value, str | os.PathLike) else value
-        if not isinstance(several, Sequence) or isinstance(several, bytes):
-            raise FlagError(f'{what}{name}={value!r} must be a path, or several in a list.')
+        if not are_paths(several):
+            raise FlagError(f'{what}{name}={shown(value)} must be a path, or several in a list.')
         if not several and declared.default is None:
-            raise FlagError(f'{what}{name}={value!r} names nothing: leave it out, or name one or more.')
+            raise FlagError(f'{what}{name}={shown(value)} names nothing: leave it out, or name one or more.')
         return tuple(_checked(name, one, str, declared, what) for one in several)
     accepted, noun = _KINDS[kind]
     fits = isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
     if not fits or (kind is float and not math.isfinite(value)):
-        raise FlagError(f'{what}{name}={value!r} must be {noun}.')
+        meant = _meant(value, declared) if kind is str else ''
+        raise FlagError(f'{what}{name}={shown(value)} must be {noun}{meant}.')
     problem = declared.problem(value)
     if problem:
-        raise FlagError(f'{what}{name}={value!r} {problem}.')
+        raise FlagError(f'{what}{name}={shown(value)} {problem}.')
     return os.fspath(value) if kind is str else kind(value)
+
+
+def _meant(value: Any, declared: Setting) -> str:
+    """Returns the text that numbers stand for, to end a sentence: ", '16-8'" for [16, 8]; '' if for none."""
+    text = '-'.join(map(str, value if isinstance(value, list | tuple) else [value]))
+    return f', {text!r}' if declared.pattern and not declared.problem(text) else ''

@@ -1,7 +1,10 @@
 """Which name a user may have meant by one that does not exist."""
 
 import difflib
+import itertools
 from collections.abc import Collection
+
+from estimator_lab.base.json_input import shown
 
 HPARAMS = (
     *('optimizer', 'learning_rate', 'learning_rate_schedule', 'warmup_steps', 'momentum', 'clip_norm'),
@@ -9,6 +12,8 @@ HPARAMS = (
     *('hidden_units', 'latent_size', 'style_image', 'conditional', 'depth', 'kind'),
 )
 """Common hyper-parameters, for commands that have not loaded the models."""
+
+_LONGEST = 250  # letters of a list of names
 
 
 def suggested(name: str, known: Collection[str]) -> list[str]:
@@ -22,13 +27,21 @@ def suggested(name: str, known: Collection[str]) -> list[str]:
     return [plain] if plain in known else difflib.get_close_matches(plain, known, n=2, cutoff=0.65)
 
 
-def unknown(what: str, name: str, known: Collection[str]) -> str:
+def unknown(what: str, name: object, known: Collection[str]) -> str:
     """Returns the sentence for an unknown name: 'Unknown setting 'epoc'; did you mean epochs?'.
 
     Examples:
         >>> unknown('Unknown setting', 'epoc', ['epochs', 'learning_rate'])
         "Unknown setting 'epoc'; did you mean epochs? Known are: epochs, learning_rate."
     """
-    near = suggested(name, known)
+    near = suggested(str(name), known)
     meant = f'did you mean {" or ".join(near)}? Known' if near else 'known'
-    return f'{what} {name!r}; {meant} are: {", ".join(known)}.'
+    return f'{what} {shown(name)}; {meant} are: {_listed(known)}.'
+
+
+def _listed(names: Collection[str]) -> str:
+    """Returns names with commas, and how many more there are after the first ones."""
+    ends = itertools.accumulate(len(name) + 2 for name in names)
+    fitting = sum(end <= _LONGEST for end in ends)
+    more = [f'and {len(names) - fitting} more'] if fitting < len(names) else []
+    return ', '.join([*itertools.islice(names, fitting), *more])

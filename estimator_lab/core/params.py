@@ -214,7 +214,7 @@ def parse_hparams(params_class: type, text: str | Mapping[str, Any]) -> dict[str
       text: as given to --hparams; '' gives {}. Values by name, as programs give them, stay as they are.
 
     Raises:
-      FlagError: for an unknown name, a value of the wrong type, or a part without '='.
+      FlagError: for an unknown name, a value of the wrong type, a part without '=', or neither text nor dict.
     """
     known = settings_of(params_class)
     values: dict[str, Any] = {}
@@ -222,11 +222,16 @@ def parse_hparams(params_class: type, text: str | Mapping[str, Any]) -> dict[str
         if strange := [name for name in text if name not in known]:
             raise FlagError(unknown('Unknown hyper-parameter', strange[0], known))
         return dict(text)
+    if not isinstance(text, str):
+        raise FlagError(
+            f'{option.hparams}={shown(text)} must be a text, name=value,name=value, or a dict of values by '
+            'name.'
+        )
     # A comma within a value stays there: it is not followed by the name of another.
     for part in filter(None, (p.strip(' ,') for p in re.split(r',(?=\s*\w+\s*=)', text))):
         name, equals, value = (p.strip() for p in part.partition('='))
         if not equals:
-            raise FlagError(f'{option.hparams} takes name=value,name=value, not {part!r}.')
+            raise FlagError(f'{option.hparams} takes name=value,name=value, not {shown(part)}.')
         if name not in known:
             raise FlagError(unknown('Unknown hyper-parameter', name, known))
         if name in values:

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from estimator_lab.base.errors import FlagError
+from estimator_lab.base.json_input import shown
 from estimator_lab.base.keys import to_bytes
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -216,7 +218,15 @@ def as_picture(image: np.ndarray) -> Image.Image:
 
     Args:
       image: float, clipped to [0, 1], or uint8.
+
+    Raises:
+      FlagError: it is something else.
     """
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] not in (1, 3):
+        given = f'{image.dtype} {list(image.shape)}' if isinstance(image, np.ndarray) else shown(image)
+        raise FlagError(f'A picture is made of an array [height, width, 1 or 3], not of {given}.')
+    if image.dtype.kind not in 'buif':
+        raise FlagError(f'A picture is made of floats in [0, 1] or uint8, not of {image.dtype}.')
     if image.dtype != np.uint8:
         image = to_bytes(image)
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
@@ -231,9 +241,9 @@ def png_bytes(picture: Image.Image) -> bytes:
 
 def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
     """Returns the image in RGB and another size; if enlarged, its pixels become squares."""
-    grows = max(image.shape[:2]) <= max(width, height)
-    method = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
-    return as_picture(image).convert('RGB').resize((width, height), method)
+    picture = as_picture(image).convert('RGB')
+    grows = max(picture.size) <= max(width, height)
+    return picture.resize((width, height), Image.Resampling.NEAREST if grows else Image.Resampling.BOX)
 
 
 def numbered_tiles(tiles: np.ndarray, most: int, title: str = '') -> Image.Image:

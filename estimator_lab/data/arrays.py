@@ -1,6 +1,7 @@
 """Images in memory as a source: they are indexed, ordered and split like the members of an archive."""
 
 import io
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
+from estimator_lab.base.json_input import shown
 from estimator_lab.base.keys import to_bytes
 from estimator_lab.base.printable import escaped
+from estimator_lab.base.settings import are_paths
 from estimator_lab.data.formats import Format, Found, Row, Scan
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import BadExampleError
@@ -45,10 +48,21 @@ class ArraySource(Source):
         return Stamp(self.images.nbytes, self.name)
 
 
-def is_array(data: object) -> bool:
-    """Returns whether `data` is an array of images, or a pair (images, labels), rather than paths."""
+def is_array(data: object, name: str = 'data') -> bool:
+    """Returns whether `data` is an array of images, or a pair (images, labels), rather than paths.
+
+    Raises:
+      FlagError: it is neither; `name` is that of the setting.
+    """
     images = data[0] if isinstance(data, tuple) and len(data) == 2 else data
-    return isinstance(images, np.ndarray)
+    if isinstance(images, np.ndarray):
+        return True
+    if isinstance(data, str | os.PathLike) or are_paths(data):
+        return False
+    raise FlagError(
+        f'{option(name)}={shown(data)} must be paths, an array of images [n, height, width, 1 or 3], or a '
+        'pair (images, labels): np.stack makes an array of a list of images.'
+    )
 
 
 def array_source(data: Any, named: bool = True) -> ArraySource:
@@ -64,12 +78,20 @@ def array_source(data: Any, named: bool = True) -> ArraySource:
     """
     images, labels = data if isinstance(data, tuple) else (data, None)
     check_images(images)
-    texts = [''] * len(images) if labels is None else [escaped(str(label)) for label in np.asarray(labels)]
-    if np.ndim(labels) > 1 or len(texts) != len(images):
-        raise FlagError(
-            f'{len(images)} images need as many labels, [n], not an array {list(np.shape(labels))}.'
-        )
+    texts = [''] * len(images) if labels is None else _texts_of(labels, len(images))
     return ArraySource(images, texts, named)
+
+
+def _texts_of(labels: Any, count: int) -> list[str]:
+    """Returns labels as texts, or raises FlagError unless there are as many as images."""
+    try:
+        given = np.asarray(labels)
+        wrong = '' if given.shape == (count,) else f'an array {list(given.shape)}'
+    except ValueError:  # lists of different lengths
+        wrong = shown(labels)
+    if wrong:
+        raise FlagError(f'{count} images need as many labels, [n], not {wrong}.')
+    return [escaped(str(label)) for label in given]
 
 
 def check_images(images: np.ndarray) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.settings import setting, settings_from
+from estimator_lab.base.json_input import shown
+from estimator_lab.base.settings import are_paths, setting, settings_from
 from estimator_lab.data.archives import Archives, open_archives
 from estimator_lab.data.bad_examples import BadExamples, InputReport
 from estimator_lab.data.images.augment import parse_augmentation
@@ -72,18 +73,20 @@ class StreamSettings:
             )
         if image_shape is not None and not _is_shape(image_shape):
             raise FlagError(
-                f'image_shape={image_shape!r} must be (height, width, channels), with sides from 1 to '
+                f'image_shape={shown(image_shape)} must be (height, width, channels), with sides from 1 to '
                 f'{_LARGEST_SIDE:,} pixels and 1 or 3 channels.'
             )
         if not _is_range(split):
             raise FlagError(
-                f'split={split!r} must be a range within 0 and 1, such as (0, 0.9) for training and '
+                f'split={shown(split)} must be a range within 0 and 1, such as (0, 0.9) for training and '
                 '(0.9, 1) for evaluation.'
             )
         made = settings_from(cls, {**declared, 'epochs': epochs})
         WorkerShard(made.rank, made.world_size)
         parse_augmentation(made.augment, made.seed)
         several = [paths] if isinstance(paths, str | os.PathLike) else paths
+        if not are_paths(several):
+            raise FlagError(f'paths={shown(paths)} must be paths of archives and folders.')
         return replace(
             made,
             paths=tuple(os.fspath(path) for path in several),

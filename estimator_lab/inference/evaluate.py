@@ -32,6 +32,8 @@ def evaluate(run: Trained, data: Data, settings: EvaluationSettings) -> Evaluati
         labels.
     """
     examples = run.examples(data, settings.labels, warn)
+    if run.task.labelled and not examples.labels:
+        examples.check_labels()
     return with_newest(run, lambda run: _evaluate(run, examples, settings))
 
 

@@ -1,6 +1,7 @@
 """What a trained network sees in an image or a tree: filters, activations, saliency, states."""
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 
 from estimator_lab.base.command import tensorboard
 from estimator_lab.base.errors import DataError, FlagError, option
+from estimator_lab.base.json_input import shown
 from estimator_lab.base.keys import IMAGE, KEY, to_unit_range
 from estimator_lab.base.outputs import written_folder
 from estimator_lab.base.progress import doing, warn
@@ -110,6 +112,11 @@ class Inspection:
 
 def inspect(run: Trained, example: str | Path | np.ndarray, settings: InspectionSettings) -> Inspection:
     """Returns filters, activation maps, saliency and the like for one example; see `Run.inspect`."""
+    if not isinstance(example, str | os.PathLike | np.ndarray):
+        raise FlagError(
+            f'example={shown(example)} must be a path, ARCHIVE:MEMBER, or an array of one image '
+            '[height, width, 1 or 3].'
+        )
     key = 'array' if isinstance(example, np.ndarray) else str(example)
     if isinstance(example, np.ndarray):
         check_values(example)

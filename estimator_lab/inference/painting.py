@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from estimator_lab.base.errors import DataError, FlagError, option
+from estimator_lab.base.json_input import shown
 from estimator_lab.base.keys import IMAGE, to_bytes, to_unit_range
 from estimator_lab.core import keys
 from estimator_lab.core.picture import as_picture
@@ -74,6 +76,10 @@ def paint(
     if isinstance(photo, np.ndarray):
         check_values(photo)
         photo = as_picture(photo)
+    if not isinstance(photo, str | os.PathLike | Image.Image):
+        raise FlagError(
+            f'photo={shown(photo)} must be a path, a picture of Pillow, or an array [height, width, 1 or 3].'
+        )
     if not isinstance(photo, Image.Image):
         try:
             photo = upright(read_example(str(photo), run.kind).data)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from estimator_lab.base.errors import FlagError, option
+from estimator_lab.base.json_input import shortened
 
 if TYPE_CHECKING:
     from estimator_lab.core.model import AnyModel
@@ -50,6 +51,7 @@ def find_model(name: str) -> 'AnyModel':
     Raises:
       FlagError: there is none; the message lists the known ones.
     """
-    if name not in MODELS:
-        raise FlagError(f'{option.model}={name} is unknown; known are: {", ".join(sorted(MODELS))}.')
+    if not isinstance(name, str) or name not in MODELS:
+        given, known = shortened(str(name)), ', '.join(sorted(MODELS))
+        raise FlagError(f'{option.model}={given} is unknown; known are: {known}.')
     return cast('AnyModel', importlib.import_module(f'estimator_lab.models.{name}').MODEL)

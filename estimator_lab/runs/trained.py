@@ -140,7 +140,7 @@ class Trained:
         if is_array(data):
             sources = [array_source(data, named=False)]
         else:
-            paths = [data] if isinstance(data, str | Path) else data
+            paths = [data] if isinstance(data, str | os.PathLike) else data
             sources = expand(list(map(str, paths)), note, commas=False)
             self._check_kind(sources)
         return open_archives(sources, kind, None, note, once=once)

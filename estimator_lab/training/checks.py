@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from estimator_lab.base.errors import DataError, FlagError, option
+from estimator_lab.base.json_input import shortened
 from estimator_lab.base.outputs import writing
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.order import EVERYTHING, Part
@@ -33,17 +34,18 @@ def check_settings(settings: Settings) -> None:
         )
     for name in settings.export:
         if name not in EXPORTS:
-            raise FlagError(f'{option.export}={name} is not allowed: one or more of {", ".join(EXPORTS)}.')
+            given = shortened(name)
+            raise FlagError(f'{option.export}={given} is not allowed: one or more of {", ".join(EXPORTS)}.')
+    _check_folder(settings.model_dir)
     resumes = (settings.model_dir / 'checkpoint').exists()  # without --warm_start, whose folder may be gone
     if settings.warm_start and not (resumes or settings.warm_start.exists()):
         raise DataError(f'{option.warm_start}={settings.warm_start} is not a folder.')
-    _check_folder(settings.model_dir)
 
 
 def _check_folder(model_dir: Path) -> None:
     """Raises FlagError if the folder can't be made."""
-    new = [path for path in (model_dir, *model_dir.parents) if not path.exists()]
     with writing('model_dir', model_dir):
+        new = [path for path in (model_dir, *model_dir.parents) if not path.exists()]
         model_dir.mkdir(parents=True, exist_ok=True)
         for path in new:
             path.rmdir()
@@ -65,7 +67,7 @@ def parse_split(text: str) -> tuple[Part, Part]:
         shares.append(1 - shares[0])
     if len(shares) != 2 or not all(share > 0 for share in shares) or sum(shares) > 1 + 1e-9:
         raise FlagError(
-            f'{option.split}={text} is not understood: give the shares of images to train and to evaluate '
-            'on, such as 0.9,0.1, each above 0, together at most 1.'
+            f'{option.split}={shortened(text)} is not understood: give the shares of images to train and to '
+            'evaluate on, such as 0.9,0.1, each above 0, together at most 1.'
         )
     return Part(0.0, shares[0]), Part(1 - shares[1], 1.0)

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
-from estimator_lab.base.json_input import as_object, parse_json, read_json
+from estimator_lab.base.json_input import as_object, parse_json, read_json, shown
 
 pytestmark = pytest.mark.once
 
@@ -95,6 +96,37 @@ def test_json_that_is_refused(text, words):
     with pytest.raises(ValueError, match=words) as caught:
         parse_json(text)
     assert len(str(caught.value)) < 300 and '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('value', 'quoted'),
+    [
+        ('a' * 74 + '\nb', "'" + 'a' * 74 + "\\nb'"),
+        ('two  spaces', "'two  spaces'"),
+        ('a' * 90, "'" + 'a' * 76 + '...'),
+        ([1, {'b': (2.5, None)}], "[1, {'b': (2.5, None)}]"),
+        (
+            list(range(100)),
+            '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21...',
+        ),
+        (np.zeros((2, 2)), 'array([[0., 0.], [0., 0.]])'),
+        (10**99, '1' + '0' * 76 + '...'),
+    ],
+)
+def test_values_are_shown_on_a_line_of_eighty_letters(value, quoted):
+    assert shown(value) == quoted and len(quoted) <= 80
+
+
+def test_a_long_list_of_arrays_is_shown_quickly():
+    class Slow:
+        shown = 0
+
+        def __repr__(self):
+            Slow.shown += 1
+            return 'array'
+
+    assert shown([Slow()] * 10_000).startswith('[array, array')
+    assert Slow.shown < 100
 
 
 def test_files(tmp_path):

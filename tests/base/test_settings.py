@@ -21,6 +21,7 @@ class Some:
     name: str = setting('a', 'a name', choices=('a', 'b'))
     out: Path | None = setting(None, 'a file')
     data: Sequence[str] = setting((), 'files')
+    sizes: str = setting('8', 'of layers', pattern=r'\d+(-\d+)*')
 
 
 def test_values_get_the_types_of_their_settings():
@@ -57,9 +58,16 @@ def test_settings_without_an_effect_are_told_apart():
         ({'name': 'c'}, "name='c' must be one of 'a', 'b'"),
         ({'out': 3}, 'out=3 must be a path'),
         ({'data': b'x'}, "data=b'x' must be a path, or several"),
-        ({'data': ['x', 3]}, 'data=3'),
+        ({'data': ['x', 3]}, r"data=\['x', 3\] must be a path, or several"),
+        ({'name': 'c' * 500}, "name='ccccccc"),
+        ({'sizes': [16, 8]}, r"sizes=\[16, 8\] must be a text, '16-8'"),
+        ({'sizes': (16,)}, "must be a text, '16'"),
+        ({'sizes': 16}, "must be a text, '16'"),
+        ({'sizes': [0.5]}, r'must be a text\.'),
+        ({'name': ['a']}, r'must be a text\.'),
     ],
 )
 def test_other_values_are_refused(value, sentence):
-    with pytest.raises(FlagError, match=sentence):
+    with pytest.raises(FlagError, match=sentence) as caught:
         settings_from(Some, value)
+    assert len(str(caught.value)) < 150

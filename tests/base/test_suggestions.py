@@ -27,6 +27,11 @@ def test_the_sentence_lists_what_exists():
     assert unknown('Unknown thing', 'zzz', ['data']) == "Unknown thing 'zzz'; known are: data."
 
 
+def test_a_long_list_is_cut():
+    sentence = unknown('Unknown thing', 'x' * 500, [f'name_{number}' for number in range(100)])
+    assert len(sentence) < 400 and sentence.endswith(', name_26, name_27, and 72 more.')
+
+
 def test_only_names_that_exist_are_suggested():
     hparams = {name for model in MODELS for name in settings_of(find_model(model).params)}
     assert set(HPARAMS) <= hparams

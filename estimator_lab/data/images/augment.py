@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from estimator_lab.base.errors import FlagError, option
+from estimator_lab.base.json_input import shortened
 from estimator_lab.base.keys import UINT8_MAX
 from estimator_lab.base.settings import setting, settings_from, types_of
 
@@ -133,10 +134,11 @@ def parse_augmentation(text: str, seed: int) -> Augmentation | None:
             values[name] = (value or True) if kinds[name] is bool else kinds[name](value)
         changes = settings_from(Augmentation, values)
     except FlagError as error:
-        raise FlagError(f'{option.augment}={text}: {error}') from error
+        raise FlagError(f'{option.augment}={shortened(text)}: {error}') from error
     except (ValueError, KeyError) as error:
         raise FlagError(
-            f'{option.augment}={text} is not understood: it accepts {_ALLOWED}, separated by commas.'
+            f'{option.augment}={shortened(text)} is not understood: it accepts {_ALLOWED}, separated by '
+            'commas.'
         ) from error
     return replace(changes, seed=seed) if values else None
 

@@ -111,7 +111,7 @@ def step_of(checkpoint: str) -> int:
 
 def index_of(path: Path) -> Path:
     """Returns the path of the file that lists a checkpoint's tensors."""
-    return path.with_name(f'{path.name}.index')
+    return Path(f'{path}.index')
 
 
 def write_checkpoint(path: Path, values: Mapping[str, np.ndarray]) -> None:
