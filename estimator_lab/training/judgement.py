@@ -10,6 +10,7 @@ from estimator_lab.models.boltzmann.machine import BERNOULLI
 
 _FEW_STEPS = 200
 _GREY = 'for images without black and white try --hparams=visible_units=gaussian'
+_NEARLY = 0.95  # of the error of a trivial answer
 _MOSTLY = 0.9  # share of a layer's units
 _ALIKE = 0.1  # spread of samples, as a share of that of the images
 
@@ -49,9 +50,9 @@ is probably unsuitable; try another --hparams=learning_rate=...'
         guess = f'always predicting the most frequent label ({majority:.3f})'
         return f'The accuracy is no better than {guess}: {rate}'
     error = metrics.get(keys.SQUARED_ERROR, metrics.get(keys.RECONSTRUCTION_ERROR, 0.0))
-    if 0 < metrics.get(keys.MEAN_IMAGE_ERROR, 0.0) <= error:
-        mean = metrics[keys.MEAN_IMAGE_ERROR]
-        return f'The reconstructions are no better than the mean image, whose error is {mean:.4g}: {rate}'
+    mean = metrics.get(keys.MEAN_IMAGE_ERROR, 0.0)
+    if 0 < _NEARLY * mean <= error:
+        return f'The reconstructions are hardly better than the mean image, whose error is {mean:.4g}: {rate}'
     if metrics.get(keys.DIVERSITY, 1.0) < _ALIKE:
         return f'Samples are all alike: {rate}'
     if pretrained.get(keys.DIVERSITY, 1.0) < _ALIKE:
