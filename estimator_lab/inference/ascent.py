@@ -37,7 +37,7 @@ _BLUR = {0: 0.787, 1: 0.1065, -1: 0.1065}  # a Gaussian with a deviation of half
 # Of red, green and blue in [0, 1], of the pixels of 594 crops of 44 photos.
 _COLOUR_COVARIANCE = np.array([[0.0744, 0.0570, 0.0458], [0.0570, 0.0670, 0.0566], [0.0458, 0.0566, 0.0883]])
 
-Told = Callable[[float], None]
+OnProgress = Callable[[float], None]
 """Called after each step with the share of the work that is done."""
 
 
@@ -106,11 +106,11 @@ class Objective:
 
     def __call__(self, images: np.ndarray, channels: Sequence[int]) -> np.ndarray:
         """Returns the objective of images [n, height, width, channels], float64 [n]."""
-        found = [
+        objectives = [
             self._session.run(self._objective, {self._images: images[place], self._channels: channels})
             for place in self.windows(images)
         ]
-        return np.mean(found, axis=0, dtype=np.float64)
+        return np.mean(objectives, axis=0, dtype=np.float64)
 
     def gradient(self, images: np.ndarray, channels: Sequence[int]) -> np.ndarray:
         """Returns the gradient by the images, summed over the windows, float32 of their shape.
@@ -119,19 +119,19 @@ class Objective:
           images: float32 [n, height, width, channels].
           channels: the channel that counts in each image.
         """
-        found = np.zeros_like(images)
+        gradient = np.zeros_like(images)
         for place in self.windows(images):
             feed = {self._images: images[place], self._channels: channels}
-            found[place] += self._session.run(self._gradient, feed)
-        return found
+            gradient[place] += self._session.run(self._gradient, feed)
+        return gradient
 
     def roughness(self, images: np.ndarray, grounds: np.ndarray) -> np.ndarray:
         """Returns the gradient of the total variation of images less those that they were."""
-        found = np.zeros_like(images)
+        gradient = np.zeros_like(images)
         for place in self.windows(images):
             feed = {self._images: images[place], self._grounds: grounds[place]}
-            found[place] += self._session.run(self._roughness, feed)
-        return found
+            gradient[place] += self._session.run(self._roughness, feed)
+        return gradient
 
     def windows(self, images: np.ndarray) -> list[tuple[slice, slice, slice]]:
         """Returns windows of equal size that cover images and overlap as little as possible."""
@@ -182,7 +182,7 @@ def climb(
     channels: Sequence[int],
     steps: int,
     rng: np.random.Generator,
-    told: Told = lambda share: None,
+    on_progress: OnProgress = lambda share: None,
 ) -> np.ndarray:
     """Returns photos changed by gradient ascent, float32 of their shape in [0, 1].
 
@@ -192,7 +192,7 @@ def climb(
       channels: the channel that counts in each photo.
       steps: in each octave.
       rng: draws the jitter.
-      told: see `Told`.
+      on_progress: see `OnProgress`.
     """
     sizes = octave_sizes(photos.shape[1], photos.shape[2], objective.layer.smallest)
     pixels = np.cumsum([height * width for height, width in sizes])
@@ -201,11 +201,11 @@ def climb(
         grounds = resized(photos, size)
         images = np.clip(grounds + resized(change, size), 0, 1)
         for step in range(steps):
-            uphill = _even(blurred(_shifted(objective, images, channels, rng)))
+            uphill = _normalised(blurred(_jittered_gradient(objective, images, channels, rng)))
             rough = objective.roughness(images, grounds)
             images = np.clip(images + _PACE / UINT8_MAX * (uphill - _TV * rough), 0, 1)
             rest = (steps - 1 - step) / steps * size[0] * size[1]
-            told(float((pixels[number] - rest) / pixels[-1]))
+            on_progress(float((pixels[number] - rest) / pixels[-1]))
         change = images - grounds
     return images
 
@@ -216,19 +216,19 @@ def climb_waves(
     channels: Sequence[int],
     steps: int,
     rng: np.random.Generator,
-    told: Told = lambda share: None,
+    on_progress: OnProgress = lambda share: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns images before and after gradient ascent by the amplitudes of their waves; see `climb`."""
     waves = objective.waves(shape, rng)
     images = begin = waves.images()
     for step in range(1, steps + 1):
-        waves.climb(_shifted(objective, images, channels, rng))
+        waves.climb(_jittered_gradient(objective, images, channels, rng))
         images = waves.images()
-        told(step / steps)
+        on_progress(step / steps)
     return begin, images
 
 
-def _shifted(
+def _jittered_gradient(
     objective: Objective, images: np.ndarray, channels: Sequence[int], rng: np.random.Generator
 ) -> np.ndarray:
     """Returns the gradient of images shifted at random, so that borders of windows leave no trace."""
@@ -246,9 +246,9 @@ def _shifted(
         for by, side in zip(rng.integers(np.negative(most), most, endpoint=True).tolist(), sides, strict=True)
     )
     place = (slice(None), rows[:, np.newaxis], columns)
-    found = np.zeros_like(images)
-    np.add.at(found, place, objective.gradient(images[place], channels))
-    return found
+    gradient = np.zeros_like(images)
+    np.add.at(gradient, place, objective.gradient(images[place], channels))
+    return gradient
 
 
 def blurred(images: np.ndarray) -> np.ndarray:
@@ -258,7 +258,7 @@ def blurred(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _even(uphill: np.ndarray) -> np.ndarray:
+def _normalised(uphill: np.ndarray) -> np.ndarray:
     """Returns gradients without outliers, which saturate single pixels, scaled to mean absolute value 1."""
     limit = _LARGEST * np.std(uphill, axis=(1, 2, 3), keepdims=True)
     clipped = np.clip(uphill, -limit, limit)
@@ -277,11 +277,11 @@ def resized(images: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Returns images [n, height, width, channels] resized to (height, width) with a Lanczos filter."""
     if images.shape[1:3] == tuple(size):
         return images
-    made = np.empty((len(images), *size, images.shape[3]), np.float32)
+    scaled = np.empty((len(images), *size, images.shape[3]), np.float32)
     for number, channel in np.ndindex(len(images), images.shape[3]):
         plane = Image.fromarray(np.ascontiguousarray(images[number, :, :, channel]))
-        made[number, :, :, channel] = plane.resize((size[1], size[0]), Image.Resampling.LANCZOS)
-    return made
+        scaled[number, :, :, channel] = plane.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+    return scaled
 
 
 class Waves:
@@ -318,8 +318,8 @@ class Waves:
 
     def images(self) -> np.ndarray:
         """Returns the images, float32 [n, height, width, channels] in (0, 1)."""
-        found: np.ndarray = self._session.run(self._images)
-        return found
+        images: np.ndarray = self._session.run(self._images)
+        return images
 
     def climb(self, uphill: np.ndarray) -> None:
         """Takes a step, given the gradient of the objective by the images."""

@@ -122,27 +122,27 @@ class _Network:
         self.signature = signature
         with tf.Graph().as_default(), tf.Session() as session:
             meta = tf.saved_model.loader.load(session, [_SERVE], str(saved_model))
-            given, wanted = meta.signature_def[signature].inputs, meta.signature_def[signature].outputs
-            numbers = {name: info.name for name, info in wanted.items() if info.dtype != _TEXT}
-            ends = [*numbers.values(), *(info.name for info in given.values())]
+            inputs, outputs = meta.signature_def[signature].inputs, meta.signature_def[signature].outputs
+            numbers = {name: info.name for name, info in outputs.items() if info.dtype != _TEXT}
+            ends = [*numbers.values(), *(info.name for info in inputs.values())]
             frozen = tf.graph_util.convert_variables_to_constants(
                 session, session.graph.as_graph_def(), [name.partition(':')[0] for name in ends]
             )
         with tf.Graph().as_default() as graph:
             places = [
                 tf.placeholder(tf.as_dtype(info.dtype), tf.TensorShape(info.tensor_shape))
-                for info in given.values()
+                for info in inputs.values()
             ]
-            replaced = {info.name: place for info, place in zip(given.values(), places, strict=True)}
-            found = tf.import_graph_def(frozen, replaced, list(numbers.values()), name='network')
-            results = dict(zip(numbers, map(tf.identity, found), strict=True))
+            replaced = {info.name: place for info, place in zip(inputs.values(), places, strict=True)}
+            tensors = tf.import_graph_def(frozen, replaced, list(numbers.values()), name='network')
+            results = dict(zip(numbers, map(tf.identity, tensors), strict=True))
             whole = graph.as_graph_def()
         _remove_casts(whole)
         kept = {name: tensor for name, tensor in results.items() if not _has_no_counterpart(whole, tensor)}
         if not kept:
             raise ValueError(f'{signature} has no output that is a number and the same in each call')
-        self.left_out = sorted(set(wanted) - set(kept))
-        self.inputs = {place.name: name for name, place in zip(given, places, strict=True)}
+        self.left_out = sorted(set(outputs) - set(kept))
+        self.inputs = {place.name: name for name, place in zip(inputs, places, strict=True)}
         self.outputs = {tensor.name: name for name, tensor in kept.items()}
         ends = [tensor.op.name for tensor in (*places, *kept.values())]
         self.graph_def = tf.graph_util.extract_sub_graph(whole, ends)

@@ -23,7 +23,7 @@ from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.member import BadExampleError
-from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, Told, climb, climb_waves
+from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, OnProgress, climb, climb_waves
 from estimator_lab.inference.samples import PICTURES, Samples, check_known, format_of, sample
 from estimator_lab.inference.settings import AscentSettings, DreamSettings
 from estimator_lab.models.registry import MODELS, find_model
@@ -115,19 +115,21 @@ def dream(run: Trained, settings: DreamSettings) -> Dream:
         contextlib.closing(Progress('Dreaming')) as progress,
         Objective(run, layer, settings.atlas or channel is not None) as objective,
     ):
-        told = partial(progress, layer.name)
+        on_progress = partial(progress, layer.name)
         if photo is None:
             before, images, after = from_noise(
-                objective, (*sides, run.shape.channels), channels, settings, told
+                objective, (*sides, run.shape.channels), channels, settings, on_progress
             )
         else:
             seen = seen_by(photo, run.shape.channels)
             rng = np.random.default_rng(settings.seed)
-            images = climb(objective, seen, channels, settings.steps or _STEPS, rng, told)
+            images = climb(objective, seen, channels, settings.steps or _STEPS, rng, on_progress)
             before, after = objective(seen, channels), objective(images, channels)
     names = [run.labels[number] if layer.name == LOGITS else str(number) for number in channels]
     if settings.atlas:
-        return Dream(run, layer.name, _atlas(layer, images, names), before, after)
+        tile = max(min(images.shape[1], _MOST_TILE), _LEAST_TILE)
+        grid = labelled_grid(images, names, tile=tile, title=f'What increases each channel of {layer.name}')
+        return Dream(run, layer.name, grid, before, after)
     what, notes = layer.name, []
     if channel is not None:
         what = names[0] if layer.name == LOGITS else f'channel {channel} of {layer.name}'
@@ -140,7 +142,11 @@ def dream(run: Trained, settings: DreamSettings) -> Dream:
 
 
 def from_noise(
-    objective: Objective, shape: Sequence[int], channels: Sequence[int], settings: DreamSettings, told: Told
+    objective: Objective,
+    shape: Sequence[int],
+    channels: Sequence[int],
+    settings: DreamSettings,
+    on_progress: OnProgress,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Begins at noise of a shape, (height, width, channels), for each channel of the layer.
 
@@ -148,17 +154,18 @@ def from_noise(
       (the objectives at the start, float64 [n]; the pictures, float32 [n, height, width, channels] in [0, 1];
       the objectives at the end, 0 for a channel that never responds.)
     """
-    at_once, parts = max(MOST_SIDE**2 // (shape[0] * shape[1]), 1), []
+    at_once = max(MOST_SIDE**2 // (shape[0] * shape[1]), 1)
+    steps = settings.steps or _STEPS_OF_WAVES
+    parts = []
     for first in range(0, len(channels), at_once):
-        some = channels[first : first + at_once]
+        part = channels[first : first + at_once]
 
-        def told_of_all(share: float, first: int = first, count: int = len(some)) -> None:
-            told((first + count * share) / len(channels))
+        def of_all(share: float, first: int = first, count: int = len(part)) -> None:
+            on_progress((first + count * share) / len(channels))
 
         rng = np.random.default_rng(settings.seed)
-        steps = settings.steps or _STEPS_OF_WAVES
-        begin, made = climb_waves(objective, (len(some), *shape), some, steps, rng, told_of_all)
-        parts.append((objective(begin, some), made, objective(made, some)))
+        begin, end = climb_waves(objective, (len(part), *shape), part, steps, rng, of_all)
+        parts.append((objective(begin, part), end, objective(end, part)))
     before, images, after = map(np.concatenate, zip(*parts, strict=True))
     return before, images, after
 
@@ -177,12 +184,6 @@ def _goal(run: Trained, settings: DreamSettings) -> tuple[Layer, int | None]:
     return layer, run.class_id(settings.label) if settings.label else channel
 
 
-def _atlas(layer: Layer, images: np.ndarray, names: Sequence[str]) -> Image.Image:
-    """Returns a grid with the picture of each channel."""
-    tile = max(min(images.shape[1], _MOST_TILE), _LEAST_TILE)
-    return labelled_grid(images, names, tile=tile, title=f'What increases each channel of {layer.name}')
-
-
 def _check_together(settings: DreamSettings) -> None:
     """Raises FlagError for flags that exclude each other."""
     given = {
@@ -190,9 +191,9 @@ def _check_together(settings: DreamSettings) -> None:
         option.channel: settings.channel is not None,
         option.atlas: settings.atlas,
     }
-    asked = [name for name, there in given.items() if there]
-    if len(asked) > 1:
-        raise FlagError(f'{asked[0]} and {asked[1]} exclude each other: each says what to maximize.')
+    goals = [name for name, is_given in given.items() if is_given]
+    if len(goals) > 1:
+        raise FlagError(f'{goals[0]} and {goals[1]} exclude each other: each says what to maximize.')
     if settings.label and settings.layer not in ('', LOGITS):
         raise FlagError(
             f'{option.label}={settings.label} looks at the last layer: {option.layer}={settings.layer} has '
@@ -222,9 +223,9 @@ def _check_size(run: Trained, settings: DreamSettings, layer: Layer, sides: Sequ
     """Raises FlagError if an image is too small for the network."""
     least = layer.sides if layer.fixed else (layer.smallest, layer.smallest)
     if sides[0] < least[0] or sides[1] < least[1]:
-        asked = f'{option.image}={settings.image}' if settings.image else f'{option.size}={sides[0]}'
+        given = f'{option.image}={settings.image}' if settings.image else f'{option.size}={sides[0]}'
         raise FlagError(
-            f'{asked} has {sides[1]}x{sides[0]} pixels, but {layer.name} of {run.model_dir} '
+            f'{given} has {sides[1]}x{sides[0]} pixels, but {layer.name} of {run.model_dir} '
             f'needs {least[1]}x{least[0]} or more.'
         )
 
@@ -259,15 +260,14 @@ def find_layer(run: Trained, name: str) -> Layer:
     if not endpoints:
         raise FlagError(f'{option.model_dir}={run.model_dir} holds a network that publishes no layers.')
     if name not in endpoints:
-        asked = (
-            f'{option.layer}={name} is not a layer of {run.model_dir}'
-            if name
-            else f'{option.layer} is missing'
-        )
         if name == LOGITS:
-            asked = f'{option.label} needs a network with classes, which {run.model_dir} does not hold'
+            problem = f'{option.label} needs a network with classes, which {run.model_dir} does not hold'
+        elif name:
+            problem = f'{option.layer}={name} is not a layer of {run.model_dir}'
+        else:
+            problem = f'{option.layer} is missing'
         more = f' and {len(endpoints) - _MOST_LISTED:,} more' if len(endpoints) > _MOST_LISTED else ''
-        raise FlagError(f'{asked}; there are {", ".join(list(endpoints)[:_MOST_LISTED])}{more}.')
+        raise FlagError(f'{problem}; there are {", ".join(list(endpoints)[:_MOST_LISTED])}{more}.')
     fixed = name not in flexible
     sides = (run.shape.height, run.shape.width)
     channels = endpoints[name].shape.as_list()[-1]
@@ -285,17 +285,17 @@ def middle_layer(run: Trained) -> str:
 
 def _layers_of(run: Trained, sides: Sequence[int | None]) -> dict[str, Tensor]:
     """Returns the layers that can be built for images of these sides, by name; for their shapes only."""
-    found = {}
+    layers = {}
     assert run.architecture.network, 'a model whose layers can be looked at'
     with tf.Graph().as_default():
         images = tf.placeholder(tf.float32, [None, *sides, run.shape.channels])
         try:
             for name, tensor in run.architecture.network(images, run.params):
-                found[name] = tensor
+                layers[name] = tensor
         except (TypeError, ValueError):  # the first layer that needs images of a known size
             if None not in sides:
                 raise
-    return found
+    return layers
 
 
 def _smallest_side(run: Trained) -> int:
@@ -336,8 +336,8 @@ def draw(run: Trained, settings: DreamSettings, given: frozenset[str] = frozense
 def ascends(run: Trained, given: frozenset[str]) -> bool:
     """Returns whether a model is drawn by gradient ascent, given the settings that the user gave."""
     model = run.architecture
-    asked = given & settings_of(AscentSettings).keys()
-    return bool(model.network and (asked or not (model.stack or model.sampler)))
+    of_ascent = given & settings_of(AscentSettings).keys()
+    return bool(model.network and (of_ascent or not (model.stack or model.sampler)))
 
 
 def _draws(model: AnyModel) -> bool:

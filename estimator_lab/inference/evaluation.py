@@ -17,15 +17,7 @@ from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.metrics_text import images_text, primary_metric_text, worth_showing
 from estimator_lab.core.mistakes import WorstExample
 from estimator_lab.core.picture import as_picture, confusion_picture, labelled_grid
-from estimator_lab.inference.report.html import (
-    Html,
-    figure,
-    framed,
-    html,
-    note,
-    shown_number,
-    table,
-)
+from estimator_lab.inference.report.html import Html, figure, framed, html, note, shown_number, table
 from estimator_lab.runs.trained import Trained
 
 _CLASSES_IN_TEXT = 20
@@ -84,7 +76,7 @@ class Evaluation:
 
     def json(self) -> str:
         """Returns all results as JSON; the pairs of confused classes are sorted by frequency."""
-        found: dict[str, Any] = {
+        results: dict[str, Any] = {
             'model': self.run.model,
             'model_dir': str(self.run.model_dir),
             'checkpoint': self.run.checkpoint,
@@ -94,10 +86,10 @@ class Evaluation:
             'metrics': dict(self.metrics),
         }
         if self.confusion:
-            found['classes'] = _records(('label', *ClassScores._fields), class_rows(self.confusion))
-            found['confused'] = _records(('true', 'predicted', 'images'), pair_rows(self.confusion))
-        found['worst'] = _records(_WORST_COLUMNS, _worst_rows(self.worst))
-        return json_text(found, 1)
+            results['classes'] = _records(('label', *ClassScores._fields), class_rows(self.confusion))
+            results['confused'] = _records(('true', 'predicted', 'images'), pair_rows(self.confusion))
+        results['worst'] = _records(_WORST_COLUMNS, _worst_rows(self.worst))
+        return json_text(results, 1)
 
     def save(self, folder: Path) -> list[str]:
         """Writes all results to a folder; returns the names of the files.
@@ -129,18 +121,18 @@ class Evaluation:
 
     def sections(self) -> dict[str, list[Html]]:
         """Returns its metrics, confusion and worst examples as HTML, by title."""
-        found = {METRICS: metrics_table(self.metrics, self.headline())}
+        sections = {METRICS: metrics_table(self.metrics, self.headline())}
         if self.confusion:
             lines = [html('{}\n', line) for line in _classes_in_text(self.confusion)]
-            found[METRICS].append(html('<pre class="wide">{}</pre>', lines))
+            sections[METRICS].append(html('<pre class="wide">{}</pre>', lines))
             picture = self.confusion_picture()
-            found[CONFUSION] = [figure(picture, 'rows are true labels, columns are predictions')]
+            sections[CONFUSION] = [figure(picture, 'rows are true labels, columns are predictions')]
         if self.worst:
-            found[WORST] = [html('<div class="tiles">{}</div>', map(_worst_tile, self.worst))]
-        return found
+            sections[WORST] = [html('<div class="tiles">{}</div>', map(_worst_tile, self.worst))]
+        return sections
 
     def _repr_html_(self) -> str:
-        parts = [html('<h2>{}</h2>{}', title, found) for title, found in self.sections().items()]
+        parts = [html('<h2>{}</h2>{}', *section) for section in self.sections().items()]
         return framed('evaluation', parts)
 
 

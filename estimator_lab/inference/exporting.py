@@ -2,7 +2,7 @@
 
 import dataclasses
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,17 +16,19 @@ from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
 
-Told: TypeAlias = Callable[[str, str], None]
+SayRow: TypeAlias = Callable[[str, str], None]
 
 _TITLES = {'tflite': 'TensorFlow Lite', 'onnx': 'ONNX'}
 
 
-def export(run: Trained, settings: ExportSettings, say: Told = lambda title, text: None) -> Path:
+def export(run: Trained, settings: ExportSettings, say: SayRow = lambda title, text: None) -> Path:
     """Writes a SavedModel, and other formats if requested; returns the folder; see `Run.export`.
 
     `say` is called with the title and the text of each row for the user.
     """
-    formats = dict(_formats(run, settings))
+    formats: dict[str, Converter] = {'tflite': to_tflite} if settings.tflite else {}
+    if settings.onnx:
+        formats['onnx'] = onnx_converter(run.labels)
     if settings.out:
         check_folder(settings.out, (), run.kind.accepts, run.model_dir)
 
@@ -51,11 +53,3 @@ def export(run: Trained, settings: ExportSettings, say: Told = lambda title, tex
             without = f', without {", ".join(converted.left_out)}' if converted.left_out else ''
             say(_TITLES[suffix], f'{path}, {len(converted.data):,} bytes{without}')
     return folder
-
-
-def _formats(run: Trained, settings: ExportSettings) -> Iterator[tuple[str, Converter]]:
-    """Yields the requested formats besides SavedModel: suffix, and the function that converts a signature."""
-    if settings.tflite:
-        yield 'tflite', to_tflite
-    if settings.onnx:
-        yield 'onnx', onnx_converter(run.labels)

@@ -19,7 +19,6 @@ from estimator_lab.base.progress import doing, warn
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
 from estimator_lab.core.layer_sizes import LayerSize, layer_sizes, summary_lines
-from estimator_lab.core.model import AnyModel
 from estimator_lab.core.picture import (
     as_picture,
     enlarged,
@@ -34,7 +33,6 @@ from estimator_lab.data.arrays import check_values
 from estimator_lab.data.examples import read_example
 from estimator_lab.data.images.reader import DECODERS, IMAGES
 from estimator_lab.data.input_fns import placeholder_features
-from estimator_lab.data.kind import Reader
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, TreeReader, collate
@@ -80,15 +78,14 @@ class Inspection:
         top = min(_LIKELIEST, max(len(self.run.labels), 1))
         batch = {name: value[None] for name, value in self.values.items()}
         (row,) = Table(self.run, top).rows(Predicted([self.key], [], batch))
-        columns, shown = {name: value for name, value in row.items() if name != KEY}, []
+        columns = {name: value for name, value in row.items() if name != KEY}
+        parts = []
         for suffix in ('', '_2', '_3')[:top]:
-            label, probability = (
-                columns.pop(f'label{suffix}', None),
-                columns.pop(f'probability{suffix}', None),
-            )
+            label = columns.pop(f'label{suffix}', None)
+            probability = columns.pop(f'probability{suffix}', None)
             if label:
-                shown.append(f'{label} {probability:.4f}')
-        return ', '.join([*shown, *(f'{name} {value}' for name, value in columns.items())])
+                parts.append(f'{label} {probability:.4f}')
+        return ', '.join([*parts, *(f'{name} {value}' for name, value in columns.items())])
 
     def save(self, folder: Path) -> list[str]:
         """Writes the pictures to a folder, as PNG files; returns their names.
@@ -133,8 +130,8 @@ def _inspect(run: Trained, key: str, data: bytes, settings: InspectionSettings) 
     try:
         if run.kind is IMAGES:
             decode = DECODERS[run.record.decode]
-            found = inspect_image(run, decode(data, *run.shape), settings.label, key)
-            return Inspection(run, key, found.values, found.pictures())
+            seen = inspect_image(run, decode(data, *run.shape), settings.label, key)
+            return Inspection(run, key, seen.values, seen.pictures())
         if settings.label:
             raise FlagError(
                 f'{option.label}={settings.label} is for images: a tree shows its most probable labels.'
@@ -149,15 +146,13 @@ def _inspect(run: Trained, key: str, data: bytes, settings: InspectionSettings) 
 def summary_of(run: Trained) -> str:
     """Returns a table of a model's layers, the shapes of their outputs and their parameters."""
     doing('building the network')
-    layers = network_layers(run.architecture, run.params, run.reader)
-    return '\n'.join(summary_lines(layers, f'; at step {run.step}'))
+    return '\n'.join(summary_lines(network_layers(run), f'; at step {run.step}'))
 
 
-def network_layers(model: AnyModel, params: Any, reader: Reader) -> list[LayerSize]:
+def network_layers(run: Trained) -> list[LayerSize]:
     """Returns the layers of a network, from the input to the output; its graph is built, but not run."""
     with tf.Graph().as_default() as graph:
-        features = placeholder_features(reader)
-        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
+        run.predictions(placeholder_features(run.reader))
         return layer_sizes(graph, tf.global_variables())
 
 
@@ -212,21 +207,21 @@ class Seen:
         """Returns pictures of all these, by the names of TensorBoard's tags in training."""
         height, width, _ = self.image.shape
         scale = _SIDE / max(height, width)
-        found = {'inspected': enlarged(self.image, round(width * scale), round(height * scale))}
+        pictures = {'inspected': enlarged(self.image, round(width * scale), round(height * scale))}
         for name, kernel in self.filters.items():
             title = name.replace('_', ' ').capitalize()  # 'Filters conv1', 'Receptive fields'
-            found[name] = numbered_tiles(np.transpose(kernel, [3, 0, 1, 2]), _SHOWN, title)
+            pictures[name] = numbered_tiles(np.transpose(kernel, [3, 0, 1, 2]), _SHOWN, title)
         for name, maps in self.maps.items():
             tiles = np.transpose(maps, [2, 0, 1])[..., np.newaxis]
-            found[f'activation_map_{name}'] = numbered_tiles(tiles, _SHOWN, f'Activation maps of {name}')
-        found.update({f'states_{name}': heat_map(values) for name, values in self.states.items()})
+            pictures[f'activation_map_{name}'] = numbered_tiles(tiles, _SHOWN, f'Activation maps of {name}')
+        pictures |= {f'states_{name}': heat_map(values) for name, values in self.states.items()}
         if self.gradients:
             rows = np.stack([norms / (norms.max() or 1) for norms in self.gradients.values()])
-            found['gradient_through_time'] = _shares_by_step(rows, list(self.gradients))
+            pictures['gradient_through_time'] = _shares_by_step(rows, list(self.gradients))
         if self.probabilities:
             rows = np.stack(list(self.probabilities.values()))
-            found['probability_after_each_step'] = _shares_by_step(rows, list(self.probabilities))
-        return {**found, **{name: overlay(self.image, heat, _SIDE) for name, heat in self.heat.items()}}
+            pictures['probability_after_each_step'] = _shares_by_step(rows, list(self.probabilities))
+        return pictures | {name: overlay(self.image, heat, _SIDE) for name, heat in self.heat.items()}
 
 
 def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '') -> Seen:
@@ -256,16 +251,20 @@ def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '
                 for name, norms in endpoints.items()
                 if name.startswith(GRADIENT)
             },
-            'probabilities': _after_steps(endpoints),
+            'probabilities': {
+                name: tf.nn.softmax(logits)  # float32 [1, steps, classes]
+                for name, logits in endpoints.items()
+                if name == LOGITS_AFTER_STEPS
+            },
         }
         fetches = {**of_example, 'filters': _first_filters(graph, endpoints, run)}
         with run.session() as session:
-            found = session.run(fetches, {images: to_unit_range(image[np.newaxis])})
-    firsts = {
-        kind: {name: np.asarray(values[0]) for name, values in found[kind].items()} for kind in of_example
+            fetched = session.run(fetches, {images: to_unit_range(image[np.newaxis])})
+    seen = {
+        kind: {name: np.asarray(values[0]) for name, values in fetched[kind].items()} for kind in of_example
     }
-    firsts['probabilities'] = _of_likeliest(firsts['probabilities'], run)
-    return Seen(image, filters=found['filters'], **firsts)
+    seen['probabilities'] = _of_likeliest(seen['probabilities'], run)
+    return Seen(image, filters=fetched['filters'], **seen)
 
 
 def _shares_by_step(rows: np.ndarray, names: list[str]) -> Image.Image:
@@ -292,16 +291,11 @@ def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Imag
         predictions = run.predictions(reader.features(places)).predictions
         nodes = tf.nn.softmax(published(graph)[NODE_LOGITS])
         with run.session() as session:
-            fed = {places[name]: arrays[name] for name in FEATURES}
-            found, shares = session.run([predictions, nodes], fed)
-    picture = tree_picture(
-        parse_tree(data).tokens,
-        run.labels,
-        tree.left,
-        shares[0, : len(tree.token)],
-        tree.node_label,
-    )
-    return {name: np.asarray(value[0]) for name, value in found.items() if name != KEY}, picture
+            feed = {places[name]: arrays[name] for name in FEATURES}
+            values, shares = session.run([predictions, nodes], feed)
+    tokens, shares = parse_tree(data).tokens, shares[0, : len(tree.token)]
+    picture = tree_picture(tokens, run.labels, tree.left, shares, tree.node_label)
+    return {name: np.asarray(value[0]) for name, value in values.items() if name != KEY}, picture
 
 
 def saliency(gradient: Tensor) -> Tensor:
@@ -335,15 +329,19 @@ def grad_cam(score: Tensor, maps: Tensor) -> Tensor | None:
 def _score(
     run: Trained, endpoints: Endpoints, predictions: Mapping[str, Tensor], label: str
 ) -> Tensor | None:
-    """Returns the score of a label, or the error of a model without labels, a scalar; None without either."""
+    """Returns the logit of a label, of the predicted one for '', or the error of a model without labels.
+
+    A scalar; None for a model with neither.
+    """
     classifies = keys.PROBABILITIES in predictions and run.vocabulary is not None
     if label and not classifies:
         raise FlagError(
             f'{option.label}={label} has no meaning for {option.model}={run.model}, which has no labels.'
         )
-    if classifies:
-        return _logit(run, endpoints[LOGITS], label)
-    return predictions[keys.ERROR][0] if keys.ERROR in predictions else None
+    if not classifies:
+        return predictions[keys.ERROR][0] if keys.ERROR in predictions else None
+    logits = endpoints[LOGITS][0]
+    return logits[run.class_id(label)] if label else tf.reduce_max(logits)
 
 
 def _first_filters(graph: Any, endpoints: Endpoints, run: Trained) -> dict[str, Tensor]:
@@ -359,31 +357,16 @@ def _first_filters(graph: Any, endpoints: Endpoints, run: Trained) -> dict[str, 
 def _heat(score: Tensor, images: Tensor, endpoints: Endpoints) -> dict[str, Tensor]:
     """Returns float32 [1, rows, columns] by name."""
     (gradient,) = tf.gradients(score, images)
-    found = {'saliency': None if gradient is None else saliency(gradient)}
+    heat = {} if gradient is None else {'saliency': saliency(gradient)}
     maps = list(maps_of(endpoints).values())
-    if LOGITS in endpoints and maps:
-        found['grad_cam'] = grad_cam(score, maps[-1])
-    return {name: heat for name, heat in found.items() if heat is not None}
-
-
-def _after_steps(endpoints: Endpoints) -> dict[str, Tensor]:
-    """Returns the probabilities after some steps of a recurrent network, float32 [1, steps, classes]."""
-    if LOGITS_AFTER_STEPS not in endpoints:
-        return {}
-    return {LOGITS_AFTER_STEPS: tf.nn.softmax(endpoints[LOGITS_AFTER_STEPS])}
+    evidence = grad_cam(score, maps[-1]) if LOGITS in endpoints and maps else None
+    return heat if evidence is None else {**heat, 'grad_cam': evidence}
 
 
 def _of_likeliest(chances: Mapping[str, np.ndarray], run: Trained) -> dict[str, np.ndarray]:
     """Returns the probabilities of the labels that are most probable at the end, [steps] by label."""
-    found = {}
-    for values in chances.values():
-        for class_id in np.argsort(-values[-1], kind='stable')[:_LIKELIEST].tolist():
-            found[run.labels[class_id]] = values[:, class_id]
-    return found
-
-
-def _logit(run: Trained, logits: Tensor, label: str) -> Tensor:
-    """Returns the logit of a label, a scalar of logits [1, classes]; of the largest one without a label."""
-    if not label:
-        return tf.reduce_max(logits[0])
-    return logits[0, run.class_id(label)]
+    return {
+        run.labels[class_id]: values[:, class_id]
+        for values in chances.values()
+        for class_id in np.argsort(-values[-1], kind='stable')[:_LIKELIEST].tolist()
+    }

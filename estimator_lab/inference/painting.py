@@ -43,12 +43,12 @@ def with_painting_settings(run: Trained, settings: PaintingSettings) -> Trained:
     Raises:
       FlagError: the model does not paint, or not in that style; the strength is out of range.
     """
-    chosen = {
+    chosen: dict[str, Any] = {
         'mix': settings.style,
         'strength': settings.strength,
         'preserve_colour': settings.preserve_colour,
     }
-    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    given = {name: value for name, value in chosen.items() if value is not None}
     if not given:
         return run
     if run.architecture.transform_net is None:

@@ -84,8 +84,8 @@ def _predict(
             input_fn, checkpoint_path=run.checkpoint, yield_single_examples=False
         ):
             batch = under_way.popleft()
-            found = {name: array[: len(batch.keys)] for name, array in values.items() if name != KEY}
-            yield Predicted(batch.keys, batch.bad, found, batch.arrays.get(IMAGE))
+            good = {name: array[: len(batch.keys)] for name, array in values.items() if name != KEY}
+            yield Predicted(batch.keys, batch.bad, good, batch.arrays.get(IMAGE))
     report.raise_error()
 
 
@@ -98,8 +98,10 @@ def arrays_of(batches: Iterable[Predicted]) -> dict[str, np.ndarray]:
     good = [batch for batch in batches if batch.keys]
     if not good:
         raise DataError('No example could be decoded.')
-    found = {name: _as_text(np.concatenate([one.values[name] for one in good])) for name in good[0].values}
-    return {KEY: np.array([key for one in good for key in one.keys], object), **found}
+    arrays = {
+        name: _as_text(np.concatenate([batch.values[name] for batch in good])) for name in good[0].values
+    }
+    return {KEY: np.array([key for batch in good for key in batch.keys], object), **arrays}
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,11 @@ class Table:
 
 def pictures_of(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the predictions that are one picture an image: [n, height, width, 1 or 3], by name."""
-    return {name: a for name, a in values.items() if a.ndim == 4 and a.shape[-1] in _PICTURE_CHANNELS}
+    return {
+        name: array
+        for name, array in values.items()
+        if array.ndim == 4 and array.shape[-1] in _PICTURE_CHANNELS
+    }
 
 
 def vectors_of(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -162,7 +162,7 @@ def _write(
 class PredictionFiles:
     """A folder of vectors and pictures.
 
-    `vectors-00000.npz` and on hold, some megabytes each, 'key' and the vectors [n, ...] by name.
+    `vectors-00000.npz` and so on, some megabytes each, hold 'key' and the vectors [n, ...] by name.
     `NAME/000012_IMAGE.png` is the picture of that name for image 12, counted from 0.
 
     Raises:
@@ -172,7 +172,7 @@ class PredictionFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._keys: list[str] = []
-        self._waiting: dict[str, list[np.ndarray]] = {}
+        self._pending: dict[str, list[np.ndarray]] = {}
         self._bytes = 0
         self._files = 0
         self._images = 0
@@ -187,7 +187,7 @@ class PredictionFiles:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Writes the vectors that still wait, and removes the folder if it was made here and is empty."""
+        """Writes the pending vectors, and removes the folder if it was made here and is empty."""
         self.close()
         if self._is_new:
             with contextlib.suppress(OSError):  # it holds something
@@ -203,22 +203,22 @@ class PredictionFiles:
         return paths
 
     def close(self) -> None:
-        """Writes the vectors that still wait."""
+        """Writes the pending vectors."""
         if not self._keys:
             return
         path = self._folder / f'vectors-{self._files:05}.npz'
-        arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._waiting.items()}
+        arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._pending.items()}
         with writing('files', self._folder):
             np.savez(path, **{KEY: np.array(self._keys), **arrays})
         self._files += 1
-        self._keys, self._waiting, self._bytes = [], {}, 0
+        self._keys, self._pending, self._bytes = [], {}, 0
 
     def _add_vectors(self, keys: Sequence[str], vectors: Mapping[str, np.ndarray]) -> None:
         if not vectors:
             return
         self._keys += keys
         for name, array in vectors.items():
-            self._waiting.setdefault(name, []).append(array)
+            self._pending.setdefault(name, []).append(array)
             self._bytes += array.nbytes
         if self._bytes >= FILE_BYTES:
             self.close()

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import math
 import tarfile
 from collections.abc import Iterator, Sequence, Set
@@ -87,7 +88,7 @@ class Samples:
     @cached_property
     def _all(self) -> tuple[np.ndarray, list[str]]:
         images, texts = zip(*self.batches(), strict=True)
-        return np.concatenate(images), [text for some in texts for text in some]
+        return np.concatenate(images), list(itertools.chain(*texts))
 
     @property
     def images(self) -> np.ndarray:
@@ -218,14 +219,14 @@ def first_images(run: Trained, archives: Sequence[str], count: int) -> np.ndarra
     Raises:
       DataError: an archive can't be read, or they have fewer than `count` images.
     """
-    found: list[np.ndarray] = []
+    images: list[np.ndarray] = []
     order = open_archives(archives, run.kind).order()
     for batch in read_batches(order.epoch(0), count, run.reader, InputReport(run.kind)):
         if batch.keys:
-            found.extend(to_unit_range(batch.arrays[IMAGE]))
-        if len(found) >= count:
-            return np.stack(found[:count])
-    raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than {option.count}={count}.')
+            images.extend(to_unit_range(batch.arrays[IMAGE]))
+        if len(images) >= count:
+            return np.stack(images[:count])
+    raise DataError(f'{", ".join(archives)} has {len(images)} images, fewer than {option.count}={count}.')
 
 
 def persistent_chains(run: Trained) -> np.ndarray | None:
@@ -268,19 +269,18 @@ def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | Non
         else:
             start = noise.uniform([rows, units]) if begin is None else stack.visible(images)
         start = tf.ensure_shape(start, [None, units])
-        found = stack.images(stack.top.gibbs_means(start, steps, noise))
+        samples = stack.images(stack.top.gibbs_means(start, steps, noise))
         # The machines below the top are not trained.
         below = [variable for machine in stack.machines[:-1] for variable in machine.parameters]
         session = run.session(tf.trainable_variables() + below)
     with contextlib.closing(session):
         for number, first in enumerate(range(0, settings.count, AT_ONCE)):
-            some = slice(first, min(first + AT_ONCE, settings.count))
-            feed: dict[Any, Any] = {part: number, rows: some.stop - first}
+            feed: dict[Any, Any] = {part: number, rows: min(AT_ONCE, settings.count - first)}
             if begin is not None:
-                feed[images] = begin[some]
+                feed[images] = begin[first : first + AT_ONCE]
             doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {settings.count:,} on')
-            made = session.run(found, feed)
-            yield made, [''] * len(made)
+            batch = session.run(samples, feed)
+            yield batch, [''] * len(batch)
 
 
 # Generators.
@@ -301,10 +301,8 @@ def generated(run: Trained, settings: SampleSettings) -> Batches:
     if sampler.conditional:
         labels = [settings.label or run.labels[number % len(run.labels)] for number in range(settings.count)]
     with tf.Graph().as_default():
-        latent, label = (
-            tf.placeholder(tf.float32, [None, sampler.latent_size]),
-            tf.placeholder(tf.string, [None]),
-        )
+        latent = tf.placeholder(tf.float32, [None, sampler.latent_size])
+        label = tf.placeholder(tf.string, [None])
         images = sampler(latent, label)
         latent_numbers = _latent_vectors(settings, sampler.latent_size)
         session = run.session(tf.global_variables(f'{sampler.scope}/'))
@@ -322,8 +320,8 @@ def _latent_vectors(settings: SampleSettings, size: int) -> Tensor:
     """Returns the latent vectors, float32 [count, size]."""
     low = 0.5 * math.erfc((settings.truncation or math.inf) / math.sqrt(2.0))
 
-    def one(place: Tensor) -> Tensor:
+    def vector(place: Tensor) -> Tensor:
         uniform = Noise(tf.stack([tf.constant(settings.seed, tf.int64), place])).uniform([size])
         return tf.math.ndtri(low + (1.0 - 2.0 * low) * tf.clip_by_value(uniform, 1e-6, 1.0 - 1e-6))
 
-    return tf.map_fn(one, tf.range(settings.count, dtype=tf.int64), dtype=tf.float32)
+    return tf.map_fn(vector, tf.range(settings.count, dtype=tf.int64), dtype=tf.float32)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from estimator_lab.base.settings import setting
 
-_images, _example, _examples, _paintings, _output, _dreams, _samples, _seen = (
-    partial(setting, group=group)
-    for group in (
-        *('Images', 'Image or tree', 'Examples', 'Paintings', 'Output', 'Dreams', 'Chains and samples'),
-        'What a network sees',
-    )
-)
+_images = partial(setting, group='Images')
+_example = partial(setting, group='Image or tree')
+_examples = partial(setting, group='Examples')
+_paintings = partial(setting, group='Paintings')
+_output = partial(setting, group='Output')
+_dreams = partial(setting, group='Dreams')
+_samples = partial(setting, group='Chains and samples')
+_seen = partial(setting, group='What a network sees')
 _MOST_IN_A_BATCH = 10_000_000
 
 

@@ -102,7 +102,7 @@ def test_roughness_is_that_of_the_change(cnn):
 def test_the_objective_increases_and_the_photo_keeps_its_size(cnn, photo):
     told = []
     with objective_of(cnn, 'conv1') as objective:
-        found = climb(objective, photo, [0], 5, np.random.default_rng(1), told=told.append)
+        found = climb(objective, photo, [0], 5, np.random.default_rng(1), on_progress=told.append)
         assert objective(found, [0]) > 1.2 * objective(photo, [0]) > 0
         again, other = (climb(objective, photo, [0], 5, np.random.default_rng(seed)) for seed in (1, 2))
     assert found.shape == photo.shape and found.min() >= 0 and found.max() <= 1

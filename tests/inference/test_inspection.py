@@ -188,7 +188,7 @@ def test_a_score_that_does_not_depend_on_the_maps_has_no_grad_cam(network):
 
 def test_the_layers_of_a_cnn(cnn_dir):
     trained = open_trained(cnn_dir)
-    layers = network_layers(trained.architecture, trained.params, trained.reader)
+    layers = network_layers(trained)
     found = {layer.name: layer for layer in layers}
     # 8x8 pixels, 5x5 filters, 2 of them in the first convolution; 4 labels.
     assert found['conv1'] == LayerSize('conv1', '8x8x2', 5 * 5 * 2 + 2, 0)

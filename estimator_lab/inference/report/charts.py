@@ -65,21 +65,25 @@ def chart(title: str, lines: Mapping[str, Curve], names: Sequence[str] = ()) -> 
     values = [value for curve in lines.values() for value in curve.values()]
     ends = float(min(steps)), float(max(max(steps), min(steps) + 1))
     axes = _Axes(ends, round_ticks(min(values), max(values)))
+    newest = {
+        name: f'{name}, {curve[max(curve)]:.4g} at step {max(curve):,}' for name, curve in lines.items()
+    }
     legend = [
-        html('<span><i style="background: {}"></i>{}</span>', colours[name], _newest(name, curve))
-        for name, curve in lines.items()
+        html('<span><i style="background: {}"></i>{}</span>', colours[name], text)
+        for name, text in newest.items()
     ]
     return html(
         '<figure><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}'
         '<text x="{}" y="16" class="title">{}</text>{}</svg><div class="legend">{}</div></figure>',
-        *(_WIDTH, _HEIGHT, f'{title} by global step: {", ".join(lines)}', axes.grid(), _LEFT, title),
+        _WIDTH,
+        _HEIGHT,
+        f'{title} by global step: {", ".join(lines)}',
+        axes.grid(),
+        _LEFT,
+        title,
         [axes.curve(name, curve, colours[name]) for name, curve in lines.items()],
         legend,
     )
-
-
-def _newest(name: str, curve: Curve) -> str:
-    return f'{name}, {curve[max(curve)]:.4g} at step {max(curve):,}'
 
 
 @dataclass(frozen=True)
@@ -99,11 +103,9 @@ class _Axes:
         """Yields the lines and texts of the ticks."""
         for value in self.up:
             _, y = self.place(self.ends[0], value)
-            yield html(
-                '<line x1="{}" x2="{}" y1="{}" y2="{}" class="grid"/>'
-                '<text x="{}" y="{}" text-anchor="end">{}</text>',
-                *(_LEFT, _WIDTH - _RIGHT, y, y, _LEFT - 6, y + 4, f'{value:.6g}'),
-            )
+            right, text = _WIDTH - _RIGHT, f'{value:.6g}'
+            yield html('<line x1="{}" x2="{}" y1="{}" y2="{}" class="grid"/>', _LEFT, right, y, y)
+            yield html('<text x="{}" y="{}" text-anchor="end">{}</text>', _LEFT - 6, y + 4, text)
         for step in round_ticks(*self.ends):
             if self.ends[0] <= step <= self.ends[1] and step == int(step):
                 x, _ = self.place(step, self.up[0])
@@ -113,12 +115,9 @@ class _Axes:
     def curve(self, name: str, curve: Curve, colour: str) -> Html:
         """Returns a curve; up to 40 points are marked, and show their values."""
         points = [(step, value, *self.place(step, value)) for step, value in thinned(curve)]
+        mark = '<circle cx="{}" cy="{}" r="3" style="fill: {}"><title>{}</title></circle>'
         marks = [
-            html(
-                '<circle cx="{}" cy="{}" r="3" style="fill: {}"><title>{}</title></circle>',
-                *(x, y, colour, f'{name}, step {step}: {value:.6g}'),
-            )
-            for step, value, x, y in points
+            html(mark, x, y, colour, f'{name}, step {step}: {value:.6g}') for step, value, x, y in points
         ]
         line = 'M' + 'L'.join(f'{x},{y}' for *_, x, y in points)
         return html(

@@ -1,7 +1,7 @@
 """What the event files of a run tell: its curves and its newest pictures."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ _RECORD = 'experiment.json'
 MOST_TAGS = 200
 MOST_POINTS = 20_000  # of a curve; of longer ones, every second is left out
 _MOST_BYTES = 2**22  # of an encoded picture
-_IMAGE = '/image'  # what tf.summary.image puts behind a name
+_IMAGE = '/image'  # what tf.summary.image appends to a name
 _PICTURES = 'images/'
 
 
@@ -71,15 +71,16 @@ def read_history(model_dir: Path) -> History:
     """Reads the event files of a run, of its evaluations, its phases and what was inspected."""
     history = History()
     encoded: dict[str, tuple[int, str, bytes]] = {}
-    phases = [phase.name for phase in _phases(model_dir)]
-    for folder, line in _folders(model_dir):
+    phases = _phases(model_dir)
+    names = [phase.name for phase in phases]
+    for folder, line in _folders(model_dir, phases):
         if folder.is_symlink() and folder != model_dir:
             continue
         for path in _event_files(folder, history.damage):
             damage: list[str] = []
             try:
                 for step, value in values_in(path, damage.append):
-                    phase, tag = _split(value.tag, phases)
+                    phase, tag = _split(value.tag, names)
                     _take(history, encoded, (f'{phase}, {line}' if phase else line, tag), step, value)
             except DataError as error:
                 history.damage.append(error.sentence)
@@ -105,16 +106,13 @@ def _event_files(folder: Path, damage: list[str]) -> list[Path]:
 
 def _phases(model_dir: Path) -> list[Path]:
     """Returns the folders of the phases before the last."""
-    found = (record.parent for record in in_subfolders(model_dir, _RECORD))
-    return [phase for phase in found if not phase.is_symlink()]
+    folders = (record.parent for record in in_subfolders(model_dir, _RECORD))
+    return [folder for folder in folders if not folder.is_symlink()]
 
 
-def _folders(model_dir: Path) -> Iterator[tuple[Path, str]]:
-    """Yields the folders of event files with the names of their lines.
-
-    Phases come first: they had event files of their own before their tags stood among those of the run.
-    """
-    for phase in _phases(model_dir):
+def _folders(model_dir: Path, phases: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Yields the folders of event files with the names of their lines."""
+    for phase in phases:
         yield phase, f'{phase.name}, {TRAINING}'
         yield phase / EVALUATION, f'{phase.name}, {EVALUATING}'
     yield model_dir, TRAINING

@@ -13,15 +13,7 @@ from estimator_lab.inference.evaluate import evaluate
 from estimator_lab.inference.evaluation import CONFUSION, METRICS, WORST, Evaluation, metrics_table
 from estimator_lab.inference.report.charts import charts
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History, read_history
-from estimator_lab.inference.report.html import (
-    Html,
-    figure,
-    frame,
-    html,
-    note,
-    page,
-    table,
-)
+from estimator_lab.inference.report.html import Html, figure, frame, html, note, page, table
 from estimator_lab.inference.settings import EvaluationSettings, ReportSettings
 from estimator_lab.models.registry import MODELS
 from estimator_lab.runs.trained import Trained
@@ -77,9 +69,8 @@ def report(run: Trained, settings: ReportSettings) -> Report:
     check_outputs({'out': path}, settings.data or (), run.model_dir, run.kind.accepts, _SUFFIXES)
     if path.suffix.lower() not in _SUFFIXES and not path.is_dir():  # browsers would show it as text
         raise FlagError(f'{option.out}={path} is not a name for a page: end it in {" or ".join(_SUFFIXES)}.')
-    with written(
-        'out', path, is_typed=settings.out is not None
-    ) as file:  # opened now: a bad path fails before the evaluation
+    # Opened now: a bad path fails before the evaluation.
+    with written('out', path, is_typed=settings.out is not None) as file:
         doing('reading the run')
         history = read_history(run.model_dir)
         evaluation = None
@@ -128,10 +119,9 @@ def _sections(
             for name, shown in sorted(history.pictures.items())
             if _section_of(name) == title and not (evaluation and name in ('confusion', 'worst'))
         ]
-        found = [
-            *parts.get(title, []),
-            *([html('<div class="pictures">{}</div>', figures)] if figures else []),
-        ]
+        found = list(parts.get(title, []))
+        if figures:
+            found.append(html('<div class="pictures">{}</div>', figures))
         yield title, [note(about), *found] if found and about else found
     yield 'Hyper-parameters', [table(settings_in_use(run.params).items())]
     yield 'Run', [table(_run_rows(run))]
@@ -167,14 +157,14 @@ def _run_rows(run: Trained) -> Iterator[tuple[str, str]]:
     yield 'examples', run.kind.noun
     if run.kind.has_pixels:
         yield 'image shape', ' x '.join(map(str, record.image_shape))
-    yield (
-        'labels',
-        f'{len(record.vocabulary):,}: {", ".join(record.vocabulary[:20])}' if record.vocabulary else '-',
-    )
+    labels = record.vocabulary
+    yield 'labels', f'{len(labels):,}: {", ".join(labels[:20])}' if labels else '-'
     for source in record.input.archives:
         yield 'trained on', f'{source.name} ({source.images:,} {run.kind.noun})'
     for source in record.input.evaluation:
         yield 'evaluated on', f'{source.name} ({source.images:,} {run.kind.noun})'
-    yield from ((name, str(value)) for name, value in record.input.settings.items())
-    yield from ((f'{name} of the training', version) for name, version in record.versions.items())
+    for name, value in record.input.settings.items():
+        yield name, str(value)
+    for name, version in record.versions.items():
+        yield f'{name} of the training', version
     yield 'estimator_lab of this page', __version__
