@@ -52,11 +52,11 @@ def _evaluate(run: Trained, examples: Archives, settings: EvaluationSettings) ->
             examples.order(), run.reader, settings.batch_size, report, run.vocabulary, watch=watch
         )
         estimator = _estimator(run, observer, folder)
-        found = estimator.evaluate(input_fn, settings.eval_steps, checkpoint_path=run.checkpoint)
+        results = estimator.evaluate(input_fn, settings.eval_steps, checkpoint_path=run.checkpoint)
     report.raise_error()
     if not report.seen:
         raise DataError(f'{option.data}={",".join(examples.paths)}: no {report.kind.name} was found.')
-    metrics = {name: float(value) for name, value in found.items() if name != tf.GraphKeys.GLOBAL_STEP}
+    metrics = {name: float(value) for name, value in results.items() if name != tf.GraphKeys.GLOBAL_STEP}
     return observer.evaluation(metrics, report)
 
 

@@ -1,4 +1,4 @@
-"""A trained network with fixed weights in the graph of another model, and in a file next to that model's run.
+"""A trained network with fixed weights in the graph of another model, and in a file in that model's folder.
 
 A transform net has one, the perceptual network, and a GAN one that judges its samples. The file replaces the
 folder in which the network was trained.
@@ -178,7 +178,7 @@ def open_network(path: Path, what: str) -> Iterator[tuple[zipfile.ZipFile, dict[
             with zipfile.ZipFile(file) as archive:
                 about = parse_json(read_array(archive, _ABOUT, '|u1', (None,)).tobytes())
                 if 'model' not in about:
-                    raise ValueError('an earlier version wrote it; train anew')
+                    raise ValueError('it names no model')
                 yield archive, about
     except _UNUSABLE as error:
         reason = str(error).rstrip('.')[:_LONGEST_REASON]

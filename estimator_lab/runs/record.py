@@ -33,16 +33,16 @@ FORMAT = 6
 
 @dataclasses.dataclass(frozen=True)
 class InputRecord:
-    """Which examples the steps of a training run see.
+    """Which examples the steps of a training see.
 
     A checkpoint holds the position, the number of examples that were consumed (`training.position`). That of
-    the step at which the run went on with these archives and settings is here.
+    the step at which training went on with these archives and settings is here.
 
     Attributes:
       archives: of training, in order; empty for imported weights.
       evaluation: the archives of evaluation; empty for those of training.
       settings: what else decides which examples a step sees and how they are changed, by name.
-      first_step: global step at which the run, or its phase, began.
+      first_step: global step at which training, or its phase, began.
       step: global step since which the archives and the settings of the order are these.
       position: examples that were consumed at that step.
     """
@@ -68,8 +68,8 @@ class Record:
       model: value of --model.
       image_shape: (height, width, channels) in pixels.
       vocabulary: label texts in the order of their class ids.
-      hparams: the hyper-parameters of the last training run.
-      versions: of this package and of TensorFlow, at the last training run.
+      hparams: the hyper-parameters of the last training.
+      versions: of this package and of TensorFlow, at the last training.
       decode: value of --decode.
       input: which examples its steps saw.
       kind: of the examples, a name in `data.kinds`.
@@ -102,7 +102,7 @@ def read_record(model_dir: Path) -> Record | None:
         if number == FORMAT:
             record = as_object(fields, Record)
             record = dataclasses.replace(record, vocabulary=tuple(map(printable, record.vocabulary)))
-            _check(record)
+            _check_values(record)
             return record
     except FileNotFoundError:
         return None
@@ -116,7 +116,7 @@ def read_record(model_dir: Path) -> Record | None:
     )
 
 
-def _check(record: Record) -> None:
+def _check_values(record: Record) -> None:
     """Raises ValueError for what training never writes."""
     *sides, channels = record.image_shape
     if not all(1 <= side <= MAX_SIDE for side in sides) or math.prod(sides) > MAX_PIXELS:
@@ -144,7 +144,7 @@ def _check(record: Record) -> None:
 
 
 def _check_input(record: InputRecord) -> None:
-    """Raises ValueError for what no run has."""
+    """Raises ValueError for what training never writes."""
     if not all(0 <= step < _LARGEST for step in (record.first_step, record.step)):
         raise ValueError(f'its steps are {record.first_step} and {record.step}')
     if not 0 <= record.position < _LARGEST_POSITION:
@@ -206,12 +206,12 @@ def versions(tensorflow_version: str) -> dict[str, str]:
 def check_same(
     model_dir: Path, old: Record, new: Record, bound: Mapping[str, Any], flag: str = option.model_dir
 ) -> None:
-    """Checks that a run can go on from the checkpoint in model_dir.
+    """Checks that training can go on from the checkpoint in model_dir.
 
     Args:
       model_dir: for errors.
       old: its record.
-      new: the record of the run that is about to start.
+      new: the record of the training that is about to start.
       bound: hyper-parameters that the checkpoint's shapes depend on, by name, with the defaults that count
         for an older record without them.
       flag: the flag that names the folder, for errors.

@@ -44,7 +44,7 @@ def check_safe_paths(model_dir: Path, flag: str = option.model_dir, trains: bool
     for link in filter(Path.is_symlink, links):
         if os.path.commonpath([home, os.path.realpath(link)]) != home:
             raise DataError(
-                f'{flag}={model_dir} holds the link {str(link)!r}, through which a run would write or '
+                f'{flag}={model_dir} holds the link {str(link)!r}, through which this program would write or '
                 'delete elsewhere: put the file or folder itself there, or remove it.'
             )
     for folder in (model_dir, *_phases(model_dir)):

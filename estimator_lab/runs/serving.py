@@ -37,8 +37,8 @@ def serving_input_receiver_fn(reader: Reader, model: AnyModel, params: Any) -> C
     """Returns the receiver of an export, which reads examples as `reader` does.
 
     Args:
-      reader: of the run.
-      model: the run's. Images of a style model may have any size, the same for all n; a generator has the
+      reader: of the examples of training.
+      model: the model. Images of a style model may have any size, the same for all n; a generator has the
         alternative 'latent' for `latent`, float32 [n, latent]; a conditional one with `label`, string [n],
         and 'latent_numbers', with the numbers of labels, int64 [n].
       params: its resolved parameters.

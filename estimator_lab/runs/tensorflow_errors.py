@@ -114,9 +114,9 @@ def _raise_if_known(error: Exception) -> None:
             'The checkpoint that was saved last could not be read for its evaluation: start again, and '
             'training goes on from it.'
         ) from error
-    if found := _NOT_RESTORED.search(text):
+    if restored := _NOT_RESTORED.search(text):
         raise LabError(
-            f'The checkpoint {found[1]} could not be restored for its export: start again.'
+            f'The checkpoint {restored[1]} could not be restored for its export: start again.'
         ) from error
     if failed := FAILED_CALL.search(text):
         raise LabError(f'{_UNFINISHED.sub("", failed[1].strip())} cannot be written: {failed[2]}.') from error

@@ -61,9 +61,9 @@ class History:
         """Returns (global step, value) at the end of each curve of a line, by tag."""
         ends = {}
         for tag, lines in self.curves.items():
-            if found := lines.get(line):
-                step = max(found)
-                ends[tag] = step, found[step]
+            if curve := lines.get(line):
+                step = max(curve)
+                ends[tag] = step, curve[step]
         return ends
 
 

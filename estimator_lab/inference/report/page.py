@@ -119,10 +119,10 @@ def _sections(
             for name, shown in sorted(history.pictures.items())
             if _section_of(name) == title and not (evaluation and name in ('confusion', 'worst'))
         ]
-        found = list(parts.get(title, []))
+        contents = list(parts.get(title, []))
         if figures:
-            found.append(html('<div class="pictures">{}</div>', figures))
-        yield title, [note(about), *found] if found and about else found
+            contents.append(html('<div class="pictures">{}</div>', figures))
+        yield title, [note(about), *contents] if contents and about else contents
     yield 'Hyper-parameters', [table(settings_in_use(run.params).items())]
     yield 'Run', [table(_run_rows(run))]
     yield 'Unreadable files', [html('<p>{}</p>', line) for line in history.damage]

@@ -87,9 +87,9 @@ def check_size(reader: Any, path: Path) -> None:
     parts = [path] if path.is_file() else listed(path.parent, f'{glob.escape(path.name)}.data-*')
     if not all(part.is_file() for part in parts):
         raise ValueError('not all of its parts are regular files')
-    found = sum(part.stat().st_size for part in parts)
-    if found < needed:
-        raise ValueError(f'{found:,} bytes where its tensors need {needed:,}')
+    size = sum(part.stat().st_size for part in parts)
+    if size < needed:
+        raise ValueError(f'{size:,} bytes where its tensors need {needed:,}')
 
 
 def all_finite(checkpoint: str) -> bool:

@@ -53,7 +53,7 @@ def match(file: WeightFile, layouts: Sequence[Layout]) -> Matched:
         taken = [(variable, name, layout.sources[variable]) for variable, name in tensors.items() if name]
         if taken:
             for _, name, source in taken:
-                _check(file, name, source)
+                _check_fit(file, name, source)
             for name in file.tensors:
                 if layout.layers.fullmatch(name) and name not in tensors.values():
                     raise ValueError(f'it holds {shown(name)}, for which this network has no place')
@@ -71,7 +71,7 @@ def _tensor_of(file: WeightFile, source: Source) -> str:
     return names[0] if names else ''
 
 
-def _check(file: WeightFile, tensor: str, source: Source) -> None:
+def _check_fit(file: WeightFile, tensor: str, source: Source) -> None:
     shape, dtype = file.tensors[tensor]
     if shape != source.shape:
         raise ValueError(f'{shown(tensor)} is {_sides(shape)} there and {_sides(source.shape)} here')

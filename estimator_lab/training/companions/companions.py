@@ -39,10 +39,10 @@ class Companions:
 
 
 def open_companions(model: AnyModel, params: Any, model_dir: Path, previous: Record | None) -> Companions:
-    """Returns the companions that the parameters of a run name; of a run that goes on, those in its folder.
+    """Returns the companions that the parameters name; of a training that is resumed, those in its folder.
 
     Raises:
-      FlagError: the perceptual network lacks a layer; the run began with another style or judge.
+      FlagError: the perceptual network lacks a layer; the training began with another style or judge.
       DataError: a picture or a folder can't be used.
     """
     resumed = previous if previous and previous.model == model.name else None
@@ -57,7 +57,7 @@ def open_companions(model: AnyModel, params: Any, model_dir: Path, previous: Rec
 
 
 def _check_unchanged(params: Any, previous: Record, model_dir: Path) -> None:
-    """Raises FlagError if a resumed run names other pictures or networks; their files may be gone."""
+    """Raises FlagError if a resumed training names other pictures or networks; their files may be gone."""
     for name in _FROM_ELSEWHERE:
         if hasattr(params, name) and getattr(params, name) != previous.hparams.get(name, ''):
             raise FlagError(

@@ -1,6 +1,6 @@
 """Makes the targets of style transfer: --hparams=perceptual=MODEL_DIR,style_image=wave.jpg.
 
-The perceptual network, up to the last layer used, is saved in the run's folder with the Gram matrices of the
+The perceptual network, up to the last layer used, is saved in model_dir with the Gram matrices of the
 style pictures.
 """
 
@@ -103,7 +103,7 @@ class StyleTargets:
 
 
 def open_style_targets(params: Any, model_dir: Path, previous: Record | None) -> StyleTargets:
-    """Returns the style targets of a run; those in its folder if it goes on from a record.
+    """Returns the style targets of a training; those in model_dir if it goes on from a record.
 
     Raises:
       FlagError: the network lacks a layer.
