@@ -170,12 +170,6 @@ def settings_that_are(settings_class: type, attribute: str) -> list[str]:
     return [name for name, setting in settings_of(settings_class).items() if getattr(setting, attribute)]
 
 
-def structural_settings(settings_class: type) -> dict[str, Any]:
-    """Returns the defaults of the structural settings, which a checkpoint is bound to, by name."""
-    declared = settings_of(settings_class).items()
-    return {name: setting.default for name, setting in declared if setting.structural}
-
-
 def check_settings(settings: Any, what: str = '') -> dict[str, Any]:
     """Returns the values of all settings by name, in the declared types: a whole number may become a float.
 

@@ -10,7 +10,7 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.files import listed, whole_file
 from estimator_lab.base.outputs import locked, writing
-from estimator_lab.base.settings import structural_settings
+from estimator_lab.base.settings import settings_that_are
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import TrainingParams, resolve
 from estimator_lab.data.images.reader import IMAGES
@@ -105,8 +105,8 @@ def _layouts(model: AnyModel, shapes: Mapping[str, Sequence[int]]) -> list[Layou
 
 def _network_text(params: Any) -> str:
     """Returns the flags on which a network's shapes depend, for errors."""
-    common = structural_settings(TrainingParams)
-    names = [name for name in structural_settings(type(params)) if name not in common]
+    common = settings_that_are(TrainingParams, 'structural')
+    names = [name for name in settings_that_are(type(params), 'structural') if name not in common]
     hparams = ','.join(f'{name}={getattr(params, name)}' for name in names)
     return f'the network of {option.image_size}={params.image_shape[0]} {hparam(hparams)}'
 

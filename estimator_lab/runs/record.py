@@ -7,7 +7,7 @@ import math
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +204,7 @@ def versions(tensorflow_version: str) -> dict[str, str]:
 
 
 def check_same(
-    model_dir: Path, old: Record, new: Record, bound: Mapping[str, Any], flag: str = option.model_dir
+    model_dir: Path, old: Record, new: Record, bound: Iterable[str], flag: str = option.model_dir
 ) -> None:
     """Checks that training can go on from the checkpoint in model_dir.
 
@@ -212,8 +212,7 @@ def check_same(
       model_dir: for errors.
       old: its record.
       new: the record of the training that is about to start.
-      bound: hyper-parameters that the checkpoint's shapes depend on, by name, with the defaults that count
-        for an older record without them.
+      bound: names of the hyper-parameters that the checkpoint's shapes depend on.
       flag: the flag that names the folder, for errors.
 
     Raises:
@@ -233,11 +232,11 @@ def check_same(
             f'{flag}={model_dir} was trained on images of {was} pixels and channels, not {now}: '
             f'give the same {option.image_size} and {option.channels}, or another folder.'
         )
-    for name, default in bound.items():
-        was, now = (record.hparams.get(name, default) for record in (old, new))
-        if was != now:
-            shown = f'{was}' if len(f'{was}') <= _LONGEST_TEXT else f'{was}'[:_LONGEST_TEXT] + '...'
-            raise FlagError(f'{flag}={model_dir} was made with {hparam(name)}={shown}, not {now}: {remedy}.')
+    for name in bound:
+        before, after = (record.hparams.get(name) for record in (old, new))
+        if before != after:
+            text = f'{before}' if len(f'{before}') <= _LONGEST_TEXT else f'{before}'[:_LONGEST_TEXT] + '...'
+            raise FlagError(f'{flag}={model_dir} was made with {hparam(name)}={text}, not {after}: {remedy}.')
     if old.vocabulary != new.vocabulary:
         raise DataError(
             f'{flag}={model_dir} was trained on other labels ({_difference(old, new)}): {remedy}.'

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import FlagError, hparam, option
-from estimator_lab.base.settings import settings_in_use, structural_settings
+from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.core.model import FINAL, AnyModel, Phase
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.opening import unlisted_checkpoint
@@ -243,7 +243,7 @@ def _check_folder(stage: Stage, model: AnyModel) -> None:
         return
     if not model.task(stage.params).labelled:  # its labels are only shown
         previous = replace(previous, vocabulary=record.vocabulary)
-    check_same(folder, previous, record, structural_settings(model.params))
+    check_same(folder, previous, record, settings_that_are(model.params, 'structural'))
     if stage.saved is not None:
         _check_slots(stage, previous.hparams)
     was = previous.input.first_step

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import DataError, FlagError, option
-from estimator_lab.base.settings import structural_settings
+from estimator_lab.base.settings import settings_that_are
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
 from estimator_lab.data.kind import Reader
@@ -119,13 +119,14 @@ def _check_frozen(folder: Path, model: AnyModel, reader: Reader, params: Any, ne
         )
 
 
-def _network_fields(params_class: type) -> dict[str, Any]:
-    """Returns the hyper-parameters that the network's shapes depend on, by name, with their defaults.
+def _network_fields(params_class: type) -> list[str]:
+    """Returns the names of the hyper-parameters that the network's shapes depend on.
 
-    Unlike a resumed run, a warm start does not depend on the optimizer and on pre-training.
+    Unlike training that is resumed, a warm start does not depend on the optimizer and on pre-training.
     """
-    others = {*structural_settings(TrainingParams), *structural_settings(AnyOptimizer)}
+    others = {
+        name for each in (TrainingParams, AnyOptimizer) for name in settings_that_are(each, 'structural')
+    }
     if issubclass(params_class, PretrainingParams):
         others.update(LAYERWISE)
-    fields = structural_settings(params_class)
-    return {name: default for name, default in fields.items() if name not in others}
+    return [name for name in settings_that_are(params_class, 'structural') if name not in others]

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.base.settings import setting, structural_settings
+from estimator_lab.base.settings import setting, settings_that_are
 from estimator_lab.core.params import (
     SIZES,
     AnyOptimizer,
@@ -100,7 +100,7 @@ def test_the_description_says_what_is_allowed():
     lines = [line.strip() for line in describe_hparams(Params).splitlines()]
     assert lines[:2] == ['rate=0.5  a rate; above 0', 'units=3  units; 1 or more']
     assert lines[3] == 'kind=a  kind of the network; one of a, b'
-    assert list(structural_settings(Params)) == ['units']
+    assert settings_that_are(Params, 'structural') == ['units']
 
 
 @pytest.mark.parametrize(('text', 'expected'), [('', ()), ('30', (30,)), ('1000-500-30', (1000, 500, 30))])
