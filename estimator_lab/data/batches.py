@@ -53,8 +53,12 @@ def read_batches(
     report: InputReport,
     threads: int = 0,
     whole_only: bool = False,
+    at_once: int = 1,
 ) -> Iterator[Batch]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
+
+    Batches are yielded as one in groups of growing size: the first alone, so that training starts at once,
+    then 2, 4, ... up to `at_once`.
 
     A bad example makes its batch one example shorter, and does not move later ones forward: batch number n
     always holds the members from n * batch_size on, however many were bad.
@@ -67,24 +71,28 @@ def read_batches(
       threads: how many decode; 0 for one more than processors. Over a network, more of them wait for data.
       whole_only: whether an incomplete batch before an error is left out. A position that counts whole
         batches then goes on where it begins.
+      at_once: the most batches in a group.
 
     Raises:
       DataError: raised by `members`, after all preceding batches; or too many examples are bad.
     """
-    with closing(read_examples(members, reader.read, batch_size, threads)) as found:
-        is_last = False
+    with closing(read_examples(members, reader.read, batch_size, threads, at_once)) as found:
+        size, is_last = batch_size, False
         while not is_last:
             some: list[Result] = []
             error: DataError | None = None
             try:
-                some.extend(itertools.islice(found, batch_size))  # which keeps those before an error
+                some.extend(itertools.islice(found, size))  # which keeps those before an error
             except DataError as caught:
                 error = caught
-            is_last = len(some) < batch_size
-            if some and not (error and whole_only):
+            is_last = len(some) < size
+            if error and whole_only:
+                del some[len(some) - len(some) % batch_size :]
+            if some:
                 yield _batch(some, reader, report)
             if error:
                 raise error
+            size = min(2 * size, batch_size * at_once)
 
 
 def read_examples(
@@ -92,16 +100,18 @@ def read_examples(
     read: Callable[[Sequence[Member]], list[Any]],
     batch_size: int,
     threads: int = 0,
+    at_once: int = 1,
 ) -> Generator[Result, None, None]:
     """Yields members with what `read` returns for them, in order; a few batches ahead are under way.
+
+    Each batch that was yielded makes them more: up to a few groups of `at_once` batches.
 
     Raises:
       DataError: raised by `members` or `read`, after all preceding members.
     """
     # While one thread waits for Python's lock, another one decodes.
     threads = threads or (os.cpu_count() or 1) + 1
-    ahead = batch_size * (_BATCHES_AHEAD + 1)
-    chunk = min(_CHUNK, math.ceil(batch_size / 2), math.ceil(ahead / threads))
+    yielded = 0
     with closing(_UnderWay(read, threads)) as under_way:
         for member in _with_error(members):
             if isinstance(member, DataError):
@@ -110,9 +120,14 @@ def read_examples(
                 raise member
             under_way.add(member)
             del member
-            under_way.begin(chunk)
+            size = batch_size * min(1 + yielded // batch_size, at_once)
+            ahead = size * (_BATCHES_AHEAD + 1)
+            under_way.begin(min(_CHUNK, math.ceil(size / 2), math.ceil(ahead / threads)))
             while under_way.are_many(ahead):
-                yield from under_way.first()
+                results = under_way.first()
+                yielded += len(results)
+                yield from results
+                del results  # before the next are read
         under_way.begin(1)
         yield from under_way.rest()
 
@@ -158,12 +173,12 @@ class _UnderWay:
         """Whether more members, or more bytes than allowed, are under way."""
         return self._members > members or (self._bytes > _MOST_BYTES and len(self._pending) > 1)
 
-    def first(self) -> Iterator[Result]:
-        """Yields the members of the first chunk with their results."""
+    def first(self) -> list[Result]:
+        """Returns the members of the first chunk with their results."""
         bare, weight, future = self._pending.popleft()
         self._members -= len(bare)
         self._bytes -= weight
-        yield from zip(bare, future.result(), strict=True)
+        return list(zip(bare, future.result(), strict=True))
 
     def rest(self) -> Iterator[Result]:
         """Yields the members of all chunks with their results."""

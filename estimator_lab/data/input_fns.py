@@ -1,7 +1,8 @@
 """Input functions: batches of examples -> tf.data, by `Dataset.from_generator`."""
 
-from collections.abc import Callable, Iterator
-from itertools import chain
+import math
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from estimator_lab.base.interrupts import until_stopped
 from estimator_lab.base.keys import KEY, WEIGHT
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import Batch, read_batches
-from estimator_lab.data.kind import Reader
+from estimator_lab.data.kind import Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.order import ONLY_WORKER, Order, WorkerShard
 from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
@@ -18,6 +19,9 @@ from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
 InputFn = Callable[[], Any]
 
 _PREFETCHED_BATCHES = 2
+# Batches that are handed to TensorFlow together: the overhead, mostly of waking threads, is that of one.
+_MOST_AT_ONCE = 16
+_BYTES_AT_ONCE = 4 * 2**20
 _CAST_AT_ONCE = 2  # batches whose bytes become floats, which is many times faster than decoding
 
 
@@ -60,7 +64,11 @@ def archive_input_fn(
             if consumed
             else chain.from_iterable(map(order.epoch, range(epochs)))
         )
-        found = read_batches(members, batch_size, reader, report, whole_only=consumed is not None)
+        # Each batch is watched as it leaves, without waiting for others.
+        at_once = 1 if watch else _batches_at_once(reader.signature, batch_size)
+        found = read_batches(
+            members, batch_size, reader, report, whole_only=consumed is not None, at_once=at_once
+        )
         # After a signal, the chief ends a synchronous step only if the other workers take part in it.
         for batch in found if shard.rank else until_stopped(found):
             if watch:
@@ -68,21 +76,25 @@ def archive_input_fn(
             yield batch
 
     def elements() -> Iterator[tuple[Any, ...]]:
-        """Yields arrays, keys, weights and class ids of batches until the end, or an error.
+        """Yields arrays, keys, weights and class ids of equal batches until the end, or an error.
 
         A batch whose members are all bad is left out of an evaluation. In training it becomes one blank
         example, so that each step has the members of its own place.
         """
         keep_freed_memory()
+        unknown = np.array([[UNKNOWN_ID]], np.int64)
         for batch in report.until_error(batches()):
-            if batch.keys:
-                keys = [key.encode('utf-8', 'surrogateescape') for key in batch.keys]
-                ids = [vocabulary.id_of(label) if vocabulary else 0 for label in batch.labels]
-                weights = np.ones(len(keys), np.float32)
-                yield batch.arrays, np.array(keys, object), weights, np.array(ids, np.int64)
-            elif consumed or watch:
-                blank, unknown = np.zeros(1, np.float32), np.array([UNKNOWN_ID], np.int64)
-                yield reader.blank(), np.array([b''], object), blank, unknown
+            keys = np.array([key.encode('utf-8', 'surrogateescape') for key in batch.keys], object)
+            ids = np.array([vocabulary.id_of(label) if vocabulary else 0 for label in batch.labels], np.int64)
+            for rows, count in _equal_batches(batch, batch_size):
+                if rows.start < rows.stop:
+                    arrays = {name: _divided(array[rows], count) for name, array in batch.arrays.items()}
+                    weights = np.ones(rows.stop - rows.start, np.float32)
+                    yield arrays, *(_divided(column, count) for column in (keys[rows], weights, ids[rows]))
+                elif consumed or watch:
+                    arrays = {name: array[np.newaxis] for name, array in reader.blank().items()}
+                    for _ in range(count):
+                        yield arrays, np.array([[b'']], object), np.zeros([1, 1], np.float32), unknown
 
     return lambda: _dataset(elements, reader, labelled=vocabulary is not None)
 
@@ -97,20 +109,52 @@ def placeholder_features(reader: Reader) -> Features:
     )
 
 
+def _batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
+    """Returns how many batches are handed to TensorFlow together; one if their sizes vary."""
+    if any(None in array.shape for array in signature.values()):
+        return 1
+    example = sum(
+        math.prod(filter(None, array.shape)) * np.dtype(array.type).itemsize for array in signature.values()
+    )
+    return min(max(_BYTES_AT_ONCE // (example * batch_size), 1), _MOST_AT_ONCE)
+
+
+def _equal_batches(group: Batch, batch_size: int) -> Iterator[tuple[slice, int]]:
+    """Yields the rows of consecutive batches of one size in a group of batches, and how many they are."""
+    members = len(group.keys) + len(group.bad)
+    sizes = [min(batch_size, members - first) for first in range(0, members, batch_size)]
+    for bad in group.bad:
+        sizes[bad.place // batch_size] -= 1
+    start = 0
+    for size, equal in groupby(sizes):
+        count = len(list(equal))
+        yield slice(start, start := start + size * count), count
+
+
+def _divided(array: np.ndarray, count: int) -> np.ndarray:
+    """Returns the rows of `count` batches as [count, rows of a batch, ...]."""
+    return array.reshape(count, len(array) // count, *array.shape[1:])
+
+
 def _dataset(elements: Callable[[], Iterator[Any]], reader: Reader, labelled: bool) -> Any:
-    """Returns a Dataset of batches; arrays are handed to TensorFlow whole."""
+    """Returns a Dataset of batches; several equal ones are handed to TensorFlow as one array."""
+
+    def batches(*columns: Any) -> Any:
+        return tf.data.Dataset.from_tensor_slices(columns)  # without a copy
 
     def example(arrays: Any, keys: Tensor, weights: Tensor, labels: Tensor) -> Any:
         features: Features = {**reader.features(arrays), KEY: keys, WEIGHT: weights}
         return (features, labels) if labelled else features
 
     types = {name: tf.as_dtype(array.type) for name, array in reader.signature.items()}
-    shapes = {name: [None, *array.shape] for name, array in reader.signature.items()}
+    shapes = {name: [None, None, *array.shape] for name, array in reader.signature.items()}
+    rows = [None, None]
     with tf.name_scope('input'):
         dataset = tf.data.Dataset.from_generator(
-            elements, (types, tf.string, tf.float32, tf.int64), (shapes, [None], [None], [None])
+            elements, (types, tf.string, tf.float32, tf.int64), (shapes, rows, rows, rows)
         )
         as_it_is = tf.autograph.experimental.do_not_convert
+        dataset = dataset.flat_map(as_it_is(batches))
         # Prefetched last, so that a training step finds floats.
         dataset = dataset.map(as_it_is(example), num_parallel_calls=_CAST_AT_ONCE).prefetch(
             _PREFETCHED_BATCHES

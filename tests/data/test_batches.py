@@ -90,6 +90,29 @@ def test_members_before_the_damage_are_yielded(archive, batch_size, sizes):
     assert str(report.error) == 'cut off'
 
 
+@pytest.mark.parametrize(('whole_only', 'rest'), [(False, 4), (True, 3)])
+def test_groups_of_batches_grow_and_keep_what_precedes_the_damage(archive, whole_only, rest):
+    def broken():
+        yield from itertools.islice(stream_order(archive).onwards(0), 49)
+        raise DataError('cut off')
+
+    report, found = InputReport(IMAGES), ImageReader(SHAPE)
+    read = read_batches(broken(), 3, found, report, whole_only=whole_only, at_once=4)
+    assert [len(group.keys) for group in report.until_error(read)] == [3, 6, 12, 12, 12, rest]
+    assert str(report.error) == 'cut off'
+
+
+def test_the_first_batch_does_not_wait_for_a_group(archive):
+    """A pipe may be slow."""
+    turns = stream_order(archive).onwards(0)
+    taken = []
+    members = (taken.append(0) or member for member in turns)
+    stream = read_batches(members, 2, ImageReader(SHAPE), InputReport(IMAGES), at_once=16)
+    next(stream)
+    assert len(taken) <= 4 * 2  # of 96 in three groups
+    stream.close()
+
+
 def test_leaving_early_ends_the_threads(archive):
     before = threading.active_count()
     stream = read_batches(stream_order(archive).onwards(0), 5, ImageReader(SHAPE), InputReport(IMAGES))

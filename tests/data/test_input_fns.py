@@ -1,5 +1,6 @@
 import io
 import tarfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -69,6 +70,23 @@ def test_static_shapes_are_known_and_nothing_is_tuned(archive):
         assert dataset.options().autotune.enabled is False  # a closing session may wait for its sleep
     assert features['image'].shape.as_list() == [None, 8, 10, 1]
     assert labels.shape.as_list() == [None]
+
+
+@pytest.mark.parametrize('bad', [[], [12, 13, 14, 40]])
+def test_groups_become_the_batches_they_were(archive, bad):
+    """Batches of 2 come in groups of up to 16: whole ones, one with bad members, one without others."""
+    members = list(stream_members(archive)) * 3
+    for place in bad:
+        members[place] = members[place]._replace(data=b'bad')
+    order = SimpleNamespace(onwards=lambda consumed, shard: iter(members))
+    got = run(archive_input_fn(order, PIXELS, 2, InputReport(IMAGES), VOCABULARY, consumed=lambda: 0))
+    assert len(got) == 36
+    for number, (features, _) in enumerate(got):
+        good = [n for n in (2 * number, 2 * number + 1) if n not in bad]
+        assert features['key'].tolist() == ([members[n].key.encode() for n in good] or [b''])
+        pixels = [decode_image(members[n].data, *SHAPE) for n in good] or [np.zeros(SHAPE, np.uint8)]
+        assert np.array_equal(features['image'], to_unit_range(np.stack(pixels)))
+        assert features['weight'].tolist() == ([1] * len(good) or [0])
 
 
 def test_a_batch_of_bad_images_only(tmp_path, archive):
