@@ -84,7 +84,7 @@ def missing(file: Path) -> list[tuple[int, str]]:
         try:
             tree = ast.parse(source, str(file))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            text = error.msg if isinstance(error, SyntaxError) else str(error)
+            text = (error.msg if isinstance(error, SyntaxError) else str(error)).rstrip('.?')
             return [(getattr(error, 'lineno', None) or 1, f'This is not a Python 3 program: {text}.')]
         found = {(line, name): text for line, name, text in _missing_in(tree)}
     return sorted(((line, text) for (line, _), text in found.items()), key=lambda each: each[0])

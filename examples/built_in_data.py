@@ -5,6 +5,7 @@ Importing it makes the import of TensorFlow, which takes seconds, print that and
 
 import argparse
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,14 +26,20 @@ class Arrays(NamedTuple):
     labels: tuple[str, ...]
 
 
-def archives_from_command_line(header: str | None) -> api.DemoPaths:
+def archives_from_command_line(
+    header: str | None, more: Sequence[argparse.ArgumentParser] = ()
+) -> api.DemoPaths:
     """Returns the archives given by --data and --eval_data; by default, the built-in ones.
 
     Args:
       header: the script's own docstring, which --help shows.
+      more: further flags, which the script reads by itself.
     """
     parser = argparse.ArgumentParser(
-        description=header, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        description=header,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=more,
+        allow_abbrev=False,
     )
     parser.add_argument('--data', type=_file, help='tar archive to read; default: the built-in faces')
     parser.add_argument('--eval_data', type=_file, help='tar archive to evaluate on; default: that of --data')

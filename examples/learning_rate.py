@@ -1,12 +1,13 @@
 """The notes, "Optimization methods": which learning rates work, by a range test.
 
-    python examples/learning_rate.py [--data=TRAIN.tar]
+    python examples/learning_rate.py [--model=MODEL] [--data=TRAIN.tar]
 
 Takes about 30 s on 2 cores. (The first example to run also draws the built-in faces, in 15 s.) Trains a
 model of the package for 100 steps, in which the learning rate increases from 0.000001 to 10 (Smith 2017,
 arXiv 1506.01186), and suggests a tenth of the rate with the lowest smoothed loss, as fast.ai does.
 """
 
+import argparse
 import math
 import tempfile
 from typing import Any
@@ -17,7 +18,8 @@ from built_in_data import SIDE, archives_from_command_line
 from estimator_lab import api
 from estimator_lab.tf1 import tf
 
-MODEL, HPARAMS = 'cnn', {'warmup_inputs': 0}
+CLASSIFIERS = ('cnn', 'mlp', 'vgg', 'resnet', 'recurrent', 'dbn')
+HPARAMS = {'warmup_inputs': 0}
 LOWEST, HIGHEST = 1e-6, 10.0
 SMOOTHING = 0.9  # decay of the moving average
 FIRST = 14  # steps at rates that are too low to learn
@@ -52,14 +54,14 @@ def smoothed(losses: list[float]) -> np.ndarray:
     return np.array([np.average(losses[n::-1], weights=weights[: n + 1]) for n in range(len(losses))])
 
 
-def main(archives: api.DemoPaths, steps: int = 100) -> float:
+def main(archives: api.DemoPaths, steps: int = 100, model: str = 'cnn') -> float:
     """Trains with increasing rates; prints the losses, and returns the suggestion."""
     train = api.input_fn(archives.train, (SIDE, SIDE, 1), shuffle=True, epochs=None)
     params = {'image_shape': (SIDE, SIDE, 1), 'vocabulary': train.labels, **HPARAMS}
     with tempfile.TemporaryDirectory() as folder:
         config = tf.estimator.RunConfig(folder, tf_random_seed=1, save_checkpoints_steps=steps)
         test = RangeTest(steps)
-        tf.estimator.Estimator(api.model_fn(MODEL), config=config, params=params).train(train, [test], steps)
+        tf.estimator.Estimator(api.model_fn(model), config=config, params=params).train(train, [test], steps)
     losses = [loss for loss in test.losses if math.isfinite(loss)]
     averages = smoothed(losses)
     for n in range(0, len(losses), max(steps // 20, 1)):
@@ -72,4 +74,7 @@ def main(archives: api.DemoPaths, steps: int = 100) -> float:
 
 if __name__ == '__main__':
     tf.disable_v2_behavior()
-    main(archives_from_command_line(__doc__))
+    flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    flags.add_argument('--model', choices=CLASSIFIERS, default='cnn', help='the classifier to train')
+    archives = archives_from_command_line(__doc__, [flags])
+    main(archives, model=flags.parse_known_args()[0].model)

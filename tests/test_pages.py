@@ -144,3 +144,14 @@ def test_a_figure_is_compared_with_the_last_one_printed(capsys):
     )
     assert not results.compare(row, 'nothing')
     assert '0.88, NOT AS EXPECTED (0.9 within 0.01)' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('page', all_pages(), ids=lambda page: page.name)
+def test_files_that_are_named_exist(page):
+    """Those of this repository, in inline code."""
+    named = [
+        span
+        for span in spans(page)
+        if re.fullmatch(r'(benchmarks|examples|tests|tools)/[a-z0-9_/]+\.(py|sh|toml)', span)
+    ]
+    assert not [path for path in named if not (ROOT / path).exists()]

@@ -147,6 +147,7 @@ def test_files_that_are_no_programs(tmp_path, capsys, source, line):
     (tmp_path / 'other.py').write_bytes(source)
     (place,) = found_in(capsys, tmp_path)
     assert place[0] == line and place[1].startswith('This is not a Python 3 program: ')
+    assert not re.search(r'[.?]\.$', place[1]), 'one full stop'
 
 
 def test_the_program_is_never_run(tmp_path, capsys):

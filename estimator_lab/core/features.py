@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.keys import IMAGE, KEY, WEIGHT
 from estimator_lab.tf1 import Features, Tensor, tf
 
@@ -41,11 +42,16 @@ def example_weights(features: Features) -> Tensor:
     return 1.0 if weights is None else weights
 
 
-def class_ids(labels: Tensor, vocabulary: Sequence[str]) -> Tensor:
+def class_ids(labels: Tensor | None, vocabulary: Sequence[str]) -> Tensor:
     """Returns labels, ids or texts, [batch] or one scalar, as class ids, int64 [batch].
 
     A text that is not in the vocabulary, the texts in the order of their ids, becomes -1.
+
+    Raises:
+      FlagError: there are no labels.
     """
+    if labels is None:
+        raise FlagError('This model needs labels, but its input function returns none.')
     labels = tf.reshape(labels, [-1])
     if labels.dtype != tf.string:
         return tf.cast(labels, tf.int64)

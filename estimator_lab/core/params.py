@@ -67,6 +67,7 @@ class TrainingParams:
       model_dir: the folder with what a model computed before training; '' for none.
       loss_scaling: whether the loss is scaled, as gradients in float16 require.
       frozen: names of the layers that keep their weights in training.
+      given: names of the hyper-parameters that were not left at their defaults.
     """
 
     image_shape: tuple[int, int, int] = (128, 128, 1)
@@ -77,6 +78,7 @@ class TrainingParams:
     model_dir: str = ''
     loss_scaling: bool = False
     frozen: tuple[str, ...] = ()
+    given: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     optimizer: str = setting('adam', 'name of the optimizer', choices=tuple(FIRST_ORDER))
     learning_rate: float = setting(0.001, 'initial learning rate', above=0, used_if=_is_first_order)
@@ -183,6 +185,8 @@ def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
     for name in params:
         if name not in known:
             raise FlagError(unknown('Unknown hyper-parameter', name, known))
+    if issubclass(params_class, TrainingParams):
+        params.setdefault('given', sorted(params.keys() & settings_of(params_class).keys()))
     if 'learning_rate' not in params and issubclass(params_class, TrainingParams):
         params = {**params_class.defaults_of(params.get('optimizer', params_class.optimizer)), **params}
     made = params_class(**params)

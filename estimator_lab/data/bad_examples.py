@@ -4,7 +4,7 @@ import csv
 import io
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -153,6 +153,7 @@ class InputReport:
       seen: examples so far, over all epochs.
       bad: those that could not be decoded.
       last: place of the last bad example, and why it is bad.
+      said: the places of the bad examples that were printed; the reports of a run share it.
       progress: called with `seen` after each example; None for no progress.
       error: the error that ended the input early. Raised through TensorFlow, it would be buried in a stack
         trace, and the steps since the last checkpoint would be lost. So the input just ends, and the caller
@@ -167,10 +168,11 @@ class InputReport:
     bad: int = 0
     error: DataError | None = None
     last: str = ''
+    said: set[_Place] = field(default_factory=set)
     progress: Callable[[int], None] | None = None
 
     def count(self, member: Member, reason: BadExampleError | None) -> None:
-        """Counts an example; lists it if it is bad, and prints the first few of those.
+        """Counts an example; lists it if it is bad, and prints the first few of those, each once.
 
         Raises:
           TooManyBadError: too many are bad.
@@ -180,7 +182,9 @@ class InputReport:
             return
         self.bad += 1
         self.last = f'{member.place}: {reason}'
-        if self.bad <= _MOST_SHOWN:
+        place = _place_of(member)
+        if place not in self.said and len(self.said) < _MOST_SHOWN:
+            self.said.add(place)
             self.say(f'Skipped a bad {self.kind.name}: {self.last}.')
         if self.bad_examples:
             self.bad_examples.add(member, reason)

@@ -117,6 +117,9 @@ def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tup
         _layouts(given.model, shapes_of_variables(given.model, replace(params, vocabulary=labels), reader))
         for labels in (('a', 'b'), ('a', 'b', 'c'))
     )
+    sources = [source for layout in fewer for source in layout.sources.values()]
+    if not any(source.names.fullmatch(name) for source in sources for name in file.tensors):
+        raise ValueError(f'it holds no weights of {option.model}={given.model.name}: name another model')
     sizes = {
         shape[axis]
         for of_two, of_three in zip(fewer, more, strict=True)

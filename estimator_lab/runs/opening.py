@@ -92,6 +92,12 @@ def _opened(model_dir: Path, flag: str) -> Trained:
             f'{flag}={model_dir}, made by estimator_lab {writer}, cannot be opened by this version '
             f'({__version__}): {error.marked}'
         ) from error
+    if len(record.vocabulary) == 1 and model.task(params).labelled:
+        label = record.vocabulary[0]
+        raise DataError(
+            f'{flag}={model_dir}: its experiment.json has one label only, {label!r}; a classifier has two or '
+            'more.'
+        )
     checkpoint = newest_checkpoint(model_dir)
     if not checkpoint:
         raise DataError(f'{flag}={model_dir} {_why_no_checkpoint(model_dir)}.')

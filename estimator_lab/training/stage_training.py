@@ -48,6 +48,7 @@ class StageTraining:
       plan: of the run.
       stage: one of its stages.
       switch: asks to stop.
+      said: the bad examples that the run has printed; see `InputReport`.
 
     Attributes:
       train_report: of the input of training; keeps the error that ended it.
@@ -56,8 +57,8 @@ class StageTraining:
       evaluations: so far, those of earlier starts included.
     """
 
-    def __init__(self, plan: Plan, stage: Stage, switch: StopSwitch) -> None:
-        self.plan, self.stage, self._switch = plan, stage, switch
+    def __init__(self, plan: Plan, stage: Stage, switch: StopSwitch, said: set[tuple[str, str, str]]) -> None:
+        self.plan, self.stage, self._switch, self._said = plan, stage, switch, said
         inputs, settings = stage.inputs, plan.settings
         task = '' if plan.cluster.is_chief else f'.{plan.cluster.name.replace(" ", "")}'
         self._bad_list = BadList(stage.folder / f'bad_members{task}.csv', inputs.train.kind.noun, plan.say)
@@ -279,7 +280,7 @@ class StageTraining:
         return BadExamples(kind, fraction, distinct_examples(several), self._bad_list, names)
 
     def _report(self, archives: Archives, bad: BadExamples) -> InputReport:
-        return InputReport(archives.kind, self.plan.say, archives.total or 0, bad)
+        return InputReport(archives.kind, self.plan.say, archives.total or 0, bad, said=self._said)
 
 
 def _checked(model_fn: ModelFn) -> ModelFn:

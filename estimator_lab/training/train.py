@@ -76,7 +76,8 @@ def train(plan: Plan) -> Result:
     switch.may_leave = not plan.cluster.tasks
     metrics: Mapping[str, float] = {}
     pretrained: Mapping[str, float] = {}
-    trainings = [StageTraining(plan, stage, switch) for stage in plan.stages]
+    said: set[tuple[str, str, str]] = set()
+    trainings = [StageTraining(plan, stage, switch, said) for stage in plan.stages]
     with (
         _silent_event_files(),
         _alone(plan),

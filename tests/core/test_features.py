@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.core.features import class_ids, example_weights, images_of, keys_of
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate as run
@@ -26,6 +28,8 @@ def test_labels_may_be_texts_or_ids():
     assert run(lambda: class_ids(tf.constant('bee'), vocabulary)).tolist() == [1]
     assert run(lambda: class_ids(tf.constant([2, 1], tf.int32), vocabulary)).tolist() == [2, 1]
     assert run(lambda: class_ids(tf.constant([[2], [1]]), vocabulary)).tolist() == [2, 1]
+    with pytest.raises(FlagError, match=r'This model needs labels, but its input function returns none\.'):
+        class_ids(None, vocabulary)
 
 
 def test_keys():

@@ -64,6 +64,11 @@ def test_what_cannot_be_parsed_is_one_sentence(text, words):
         parse_hparams(Params, text)
 
 
+def test_parameters_know_which_were_given_also_after_a_model_function_got_them():
+    params = resolve(TrainingParams, {'momentum': TrainingParams.momentum, 'image_shape': (8, 8, 1)})
+    assert params.given == resolve(TrainingParams, vars(params)).given == ('momentum',)
+
+
 def test_resolving_fills_in_defaults_and_converts():
     assert resolve(Params, None) == Params()
     found = resolve(Params, {'units': 9, 'image_shape': [1, 2, 3], 'rate': 1})

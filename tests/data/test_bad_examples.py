@@ -131,6 +131,10 @@ def test_the_first_few_are_printed_and_an_error_is_kept():
     assert (into.seen, into.bad, len(lines)) == (9, 5, 3)
     assert lines[0] == "Skipped a bad image: 'x.tar': member 'a/0.jpg' at byte 0: broken."
 
+    once = InputReport(IMAGES, lines.append, said=into.said)
+    read(once, range(9), {0, 4})
+    assert (once.bad, len(lines)) == (2, 3)
+
     def broken():
         yield 1
         raise DataError('gone')

@@ -222,10 +222,17 @@ def test_all_second_order_optimizers_learn(example, archive):
     assert min(losses, key=losses.__getitem__) != 'Adam'
 
 
-def test_learning_rates_are_fed_and_one_that_learns_is_suggested(example, archive, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ('flags', 'hparams'),
+    [({}, {'filters': 2, 'dense_units': 8}), ({'model': 'mlp'}, {'layers': '8'})],
+    ids=['cnn', 'mlp'],
+)
+def test_learning_rates_are_fed_and_one_that_learns_is_suggested(
+    example, archive, capsys, monkeypatch, flags, hparams
+):
     module = example('learning_rate')
-    monkeypatch.setattr(module, 'HPARAMS', {'warmup_inputs': 0, 'filters': 2, 'dense_units': 8})
-    suggestion = module.main(DemoPaths(archive, archive), steps=60)
+    monkeypatch.setattr(module, 'HPARAMS', {'warmup_inputs': 0, **hparams})
+    suggestion = module.main(DemoPaths(archive, archive), steps=60, **flags)
     assert 1e-6 < suggestion < 1
     out = capsys.readouterr().out
     assert 'learning rate  1.0e-06   loss    1.' in out and 'suggestion' in out.splitlines()[-1]

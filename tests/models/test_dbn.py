@@ -200,7 +200,15 @@ def test_upper_machines_learn_from_units_and_the_top_one_from_their_samples(monk
 
 
 @pytest.mark.parametrize(
-    ('given', 'least'), [({}, [3000, 3000, 4500]), ({'pretrain_epochs': 2.0}, [0, 0, 4500])]
+    ('given', 'least'),
+    [
+        ({}, [3000, 3000, 4500]),
+        ({'pretrain_epochs': 2.0}, [0, 0, 4500]),
+        ({'pretrain_epochs': dbn.Params.pretrain_epochs}, [0, 0, 4500]),
+    ],
 )
 def test_each_phase_has_a_least_number_of_steps_unless_its_length_is_given(given, least):
-    assert [phase.least_steps for phase in dbn.phases(dbn.Params(layers='6-5', **given))] == least
+    params = resolve(dbn.Params, {'layers': '6-5', **given})
+    assert [phase.least_steps for phase in dbn.phases(params)] == least
+    again = resolve(dbn.Params, vars(params))  # as a model function gets them
+    assert [phase.least_steps for phase in dbn.phases(again)] == least

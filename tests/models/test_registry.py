@@ -22,7 +22,9 @@ def test_model_is_complete(name):
     assert entry.kinds and set(entry.kinds) <= set(KINDS)
     folder = Path(__file__).parent
     assert (folder / f'test_{name}.py').is_file() or (folder / name).is_dir(), 'a model needs tests'
-    assert len(describe_hparams(model.params).splitlines()) == len(settings_of(model.params))
+    declared = settings_of(model.params)
+    assert len(describe_hparams(model.params).splitlines()) == len(declared)
+    assert len({one.help for one in declared.values()} - declared.keys()) == len(declared)
 
 
 def test_unknown_model_lists_the_known_ones():

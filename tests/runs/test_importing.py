@@ -43,7 +43,8 @@ def keras(tmp_path_factory):
 
 def importing(weights, **changes):
     hparams = changes.pop('hparams', {})
-    return Import(weights, find_model('vgg'), hparams, changes.pop('image_shape', SHAPE), **changes)
+    model, shape = find_model(changes.pop('model', 'vgg')), changes.pop('image_shape', SHAPE)
+    return Import(weights, model, hparams, shape, **changes)
 
 
 def test_keras_2_with_the_top(keras, tmp_path):
@@ -115,6 +116,12 @@ def test_a_checkpoint_of_another_model(cnn_dir, tmp_path):
             {},
             FlagError,
             'has no classes: head=dense needs labels',
+        ),
+        (
+            {},
+            {'model': 'cnn', 'hparams': {}},
+            DataError,
+            'holds no weights of model=cnn: name an',
         ),
     ],
 )

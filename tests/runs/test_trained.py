@@ -100,6 +100,7 @@ def test_a_model_without_labels_has_no_vocabulary(cnn_dir):
         ({'hparams': {'optimizer': None}}, 'cannot be opened by .* hyper-parameter optimizer is None'),
         ({'hparams': {'optimizer': ['a']}}, 'cannot be opened by .* hyper-parameter optimizer is'),
         ({'image_shape': [8, 8]}, 'cannot be read as a description of this folder: its image_shape'),
+        ({'vocabulary': ['cat']}, "its experiment.json has one label only, 'cat'; a classifier has two or"),
         ({'decode': 'slow'}, 'cannot be opened by this version .*decode=slow'),
     ],
 )

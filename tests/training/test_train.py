@@ -87,7 +87,8 @@ def test_bad_images_are_counted_and_shown(settings, archive, tmp_path):
     assert result.step == 4 and result.metrics['total_examples'] == 21
     assert any(line.startswith('evaluated at') and line.endswith('; over 21 of 24 images') for line in lines)
     assert result.bad_images == 3
-    assert any('Skipped a bad image' in line and 'bad.tar' in line for line in lines)
+    said = [line for line in lines if 'Skipped a bad image' in line and 'bad.tar' in line]
+    assert len(said) == len(set(said)) == 3, 'each once, though training and both evaluations read it'
     listed = (tmp_path / 'model' / 'bad_members.csv').read_text().splitlines()
     assert listed[0] == 'archive,member,offset,reason' and len(listed) == 4  # three bad ones, each once
     assert all(line.endswith('not an image in a known format') for line in listed[1:])
@@ -113,7 +114,7 @@ def test_a_model_dir_that_cannot_be_used(settings, tmp_path):
     folder.write_text('')
     with pytest.raises(FlagError, match=r'model_dir=.*model cannot be written'):
         train(plan)
-    with pytest.raises(FlagError, match='model is not a folder'):
+    with pytest.raises(FlagError, match='model is a file, not a folder'):
         opened(settings())
 
 

@@ -47,7 +47,7 @@ def _is_convolutional(params: Any) -> bool:
 class Params(ActivationParams, PretrainingParams, AnyOptimizer):
     """Parameters of the autoencoder."""
 
-    kind: str = structural('dense', 'kind', choices=tuple(_LAYERS))
+    kind: str = structural('dense', 'layers of the network', choices=tuple(_LAYERS))
     layers: str = structural(
         '',
         'units of the dense layers, the last one the code, such as 1000-500-250-30, which is the default; '
@@ -64,8 +64,12 @@ class Params(ActivationParams, PretrainingParams, AnyOptimizer):
     activation: str = other_default(ActivationParams, 'activation', 'elu')
     output: str = setting('sigmoid', 'of the reconstruction', choices=tuple(_OUTPUTS))
     pretrain_epochs: float = other_default(PretrainingParams, 'pretrain_epochs', 0.0)
-    loss: str = setting('squared_error', 'kind', choices=tuple(LOSSES))
-    corruption: str = setting('none', 'kind', choices=tuple(CORRUPTIONS))
+    loss: str = setting(
+        'squared_error', 'how a reconstruction is compared with the image', choices=tuple(LOSSES)
+    )
+    corruption: str = setting(
+        'none', 'how training images are damaged, to be restored', choices=tuple(CORRUPTIONS)
+    )
     corruption_level: float = setting(
         0.3,
         'share of values that are corrupted, or standard deviation of gaussian noise',

@@ -57,7 +57,7 @@ class PretrainingParams:
 
 
 def pretraining_phases(
-    params: PretrainingParams,
+    params: Any,
     layers: int,
     renames: Sequence[tuple[str, str]] = (),
     least_steps: int = 0,
@@ -69,7 +69,7 @@ def pretraining_phases(
     if not params.pretrain_epochs:
         return [Phase(least_steps=least_steps)]
     numbers, epochs = range(1, layers + 1), params.pretrain_epochs
-    least = _LEAST_STEPS if epochs == type(params).pretrain_epochs else 0
+    least = 0 if 'pretrain_epochs' in params.given else _LEAST_STEPS
     early = [Phase(f'{_PHASE}{n}', epochs, layer_variables(n - 1), least_steps=least) for n in numbers]
     final = tuple(f'layer_{n}/{name}' for n in numbers for name in ('kernel', 'bias'))
     return [*early, Phase(inherits=final, renames=tuple(renames), least_steps=least_steps)]

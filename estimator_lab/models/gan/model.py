@@ -79,7 +79,7 @@ def check(params: Params) -> None:
         raise FlagError(
             f'{hparam.accumulate}={params.accumulate} is not for a GAN, whose networks learn in turn.'
         )
-    if params.conditional and params.num_classes == 1:
+    if params.conditional and params.num_classes < 2:
         raise FlagError(f'{hparam.conditional}=true needs two labels or more.')
     side, halvings = min(params.image_shape[:2]), len(params.chosen_filters)
     if side < _SMALLEST_SIDE:
