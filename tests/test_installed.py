@@ -11,6 +11,8 @@ import pytest
 
 from estimator_lab import __version__
 from estimator_lab.__main__ import COMMANDS
+from tests.support.archive_files import small_archive
+from tests.support.documentation import programs_of
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.once
@@ -44,21 +46,41 @@ def test_the_wheel_has_every_module_and_the_data(wheel):
         assert {name for name in file.namelist() if '.dist-info/' not in name} == modules | DATA
 
 
-def test_the_wheel_works_in_a_fresh_environment(wheel, tmp_path):
-    """TensorFlow is that of this environment: its folder comes after the fresh one's own packages."""
-    run(sys.executable, '-m', 'venv', '--without-pip', 'fresh', cwd=tmp_path)
-    (packages,) = tmp_path.glob('fresh/lib/python*/site-packages')
+@pytest.fixture(scope='module')
+def python(wheel, tmp_path_factory):
+    """The interpreter of a fresh environment with the wheel.
+
+    TensorFlow is that of this environment: its folder comes after the fresh one's own packages.
+    """
+    folder = tmp_path_factory.mktemp('fresh')
+    run(sys.executable, '-m', 'venv', '--without-pip', '.', cwd=folder)
+    (packages,) = folder.glob('lib/python*/site-packages')
     packages.joinpath('reused.pth').write_text(f'{sysconfig.get_path("purelib")}\n', encoding='utf-8')
-    python = tmp_path / 'fresh/bin/python'
+    python = folder / 'bin/python'
     options = ('--quiet', '--no-deps', '--no-index', '--no-warn-script-location', '--ignore-installed')
-    run(python, '-m', 'pip', 'install', *options, wheel, cwd=tmp_path)
-    assert run(python, '-c', 'import estimator_lab; print(estimator_lab.__file__)', cwd=tmp_path).startswith(
-        str(tmp_path / 'fresh')
-    )
+    run(python, '-m', 'pip', 'install', *options, wheel, cwd=folder)
+    found = run(python, '-c', 'import estimator_lab; print(estimator_lab.__file__)', cwd=folder)
+    assert found.startswith(str(folder))
+    return python
+
+
+def test_the_wheel_has_all_that_it_requires(python, tmp_path):
     shown = run(python.with_name('estimator_lab'), '--version', cwd=tmp_path)
     assert shown.startswith(f'estimator_lab {__version__}, TensorFlow 2.')
-    (tmp_path / 'program.py').write_text('import tensorflow as tf\nprint(tf.estimator.ModeKeys.TRAIN)\n')
-    assert run(python, '-m', 'estimator_lab.run', 'program.py', cwd=tmp_path) == 'train\n'
+    assert run(python, '-m', 'pip', 'check', cwd=tmp_path) == 'No broken requirements found.\n'
+
+
+def test_the_program_of_the_readme_runs_from_the_wheel(python, tmp_path):
+    (tmp_path / 'line.py').write_text(programs_of(ROOT / 'README.md')[0])
+    shown = run(python, '-m', 'estimator_lab.run', 'line.py', cwd=tmp_path)
+    assert float(shown.strip('[]\n')) == pytest.approx(2, abs=0.01)
+
+
+def test_the_wheel_trains(python, tmp_path):
+    data, flags = small_archive(tmp_path), ('--model=cnn', '--hparams=filters=2', '--image_size=8')
+    command = ('-m', 'estimator_lab.train', *flags, f'--data={data}', '--max_steps=1', '--model_dir=model')
+    assert 'accuracy' in run(python, *command, cwd=tmp_path)
+    assert (tmp_path / 'model/model.ckpt-1.index').exists()
 
 
 @pytest.mark.parametrize('name', COMMANDS)

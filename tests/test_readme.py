@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.archive_files import encoded, picture, small_archive
 from tests.support.commands import invoke
-from tests.support.documentation import commands_in_blocks
+from tests.support.documentation import commands_in_blocks, programs_of
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.once
@@ -65,19 +65,17 @@ def test_the_commands_run_twice_and_write_below_runs(clone, capfd):
     assert {path.name for path in clone.iterdir()} <= {*before, 'runs', '.cache'}
 
 
-def programs():
-    return re.findall(r'^```python\n(.*?)^```', README, re.DOTALL | re.MULTILINE)
-
-
 def test_the_program_runs_unedited(run_forked, tmp_path):
-    (tmp_path / 'line.py').write_text(programs()[0])
+    (tmp_path / 'line.py').write_text(programs_of(ROOT / 'README.md')[0])
     done = run_forked('-m', 'estimator_lab.run', str(tmp_path / 'line.py'))
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.strip('[]\n')) == pytest.approx(2, abs=0.01)
 
 
 def test_the_python_interface_is_as_shown(clone, capsys):
-    exec(programs()[1].replace('model_dir=', 'image_size=8, max_steps=2, model_dir='), {})
+    exec(
+        programs_of(ROOT / 'README.md')[1].replace('model_dir=', 'image_size=8, max_steps=2, model_dir='), {}
+    )
     assert 'n000003' in capsys.readouterr().out
 
 

@@ -28,6 +28,11 @@ def commands_in_blocks(page: Path) -> Iterator[str]:
         yield from _lines(textwrap.dedent(block))
 
 
+def programs_of(page: Path) -> list[str]:
+    """Returns the programs of a page: its `python` blocks."""
+    return re.findall(r'^```python\n(.*?)^```', page.read_text(), re.DOTALL | re.MULTILINE)
+
+
 def spans(page: Path) -> Iterator[str]:
     """Yields inline code, with line breaks replaced by spaces."""
     for span in re.findall(r'`([^`]+)`', _BLOCK.sub('', page.read_text())):
