@@ -70,7 +70,9 @@ def network_pictures(endpoints: Endpoints, image_shape: Sequence[int]) -> None:
     if kernel is not None and kernel.shape.rank == 4:
         filters_picture(f'filters_{next(iter(endpoints))}', kernel)
     elif kernel is not None:
-        filters_picture('receptive_fields', tf.reshape(kernel, [*image_shape, -1]))
+        with tf.name_scope(_SCOPE):
+            fields = tf.reshape(kernel, [*image_shape, -1])
+        filters_picture('receptive_fields', fields)
     for name, maps in maps_of(endpoints).items():
         with tf.name_scope(_SCOPE):
             tiles = tf.expand_dims(tf.transpose(maps[0], [2, 0, 1]), 3)

@@ -90,3 +90,18 @@ def test_a_code_wider_than_the_image_is_said():
     words = 'a code of 100 values is wider than the image of 96: nothing is compressed.'
     assert model.MODEL.caution(Params(SHAPE, layers='100')) == words
     assert model.MODEL.caution(Params(SHAPE, layers='96')) == ''
+
+
+def test_operations_beside_the_layers_have_names_in_the_graph_of_tensorboard(tmp_path):
+    """Not those of their types, such as Reshape_2, at its top level: it scatters these."""
+    config = tf.estimator.RunConfig(str(tmp_path))
+    with tf.Graph().as_default() as graph:
+        tf.train.get_or_create_global_step()
+        features = {'image': tf.zeros([2, 8, 8, 1]), 'key': tf.constant(['a', 'b'])}
+        params = {'image_shape': (8, 8, 1), 'layers': '6-3'}
+        model_fn(features, None, tf.estimator.ModeKeys.TRAIN, params, config)
+    top = {op.name.partition('/')[0]: op.type for op in graph.get_operations()}
+    tops = {
+        name for name in top if name.rstrip('_0123456789') in ('Reshape', 'Sigmoid', 'Sum', 'clip_by_value')
+    }
+    assert not tops and {'images', 'flatten', 'layer_1', 'output', 'reconstruction'} <= top.keys()

@@ -43,7 +43,8 @@ class Reconstructed(NamedTuple):
     @property
     def reconstruction(self) -> Tensor:
         """The values clipped to [0, 1], float32 [batch, height, width, channels]."""
-        return tf.clip_by_value(self.values, 0.0, 1.0)
+        with tf.name_scope('reconstruction'):
+            return tf.clip_by_value(self.values, 0.0, 1.0)
 
     @property
     def error(self) -> Tensor:
@@ -85,11 +86,12 @@ def reconstruction_spec(
         )
     step = train_op(loss, args.params, args.weights)
     with tf.name_scope('train_error'):
-        error = tf.reduce_mean(made.error)
+        errors = made.error
+        error = tf.reduce_mean(errors)
     # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
     tf.summary.scalar(keys.SQUARED_ERROR, error)
     histogram(f'outputs/{keys.CODE}', made.code)
-    histogram(f'outputs/{keys.ERROR}', made.error)
+    histogram(f'outputs/{keys.ERROR}', errors)
     network_histograms(endpoints)
     if args.folder:
         shown = [made.images, made.inputs, made.reconstruction]

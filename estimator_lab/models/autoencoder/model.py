@@ -157,7 +157,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     inputs = _inputs(args)
     code, encoding = encoder(inputs, params)
     logits, decoding = decoder(code, params)
-    made = Reconstructed(args.images, inputs, code, logits, _OUTPUTS[params.output](logits))
+    made = Reconstructed(args.images, inputs, code, logits, _OUTPUTS[params.output](logits, name='output'))
     scaffold = None
     if args.training and params.pretrain_epochs:
         unroll = unrolled(params)

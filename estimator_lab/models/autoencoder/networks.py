@@ -35,7 +35,7 @@ def encoder(images: Tensor, params: Any) -> tuple[Tensor, dict[str, Tensor]]:
     for number, filters in enumerate(params.filter_sizes, 1):
         name = f'conv_{number}'
         x = layers[name] = _convolution(tf.layers.Conv2D, name, x, filters, params, next(activations))
-    x = tf.reshape(x, [-1, math.prod(map_shape(params))])
+    x = tf.reshape(x, [-1, math.prod(map_shape(params))], name='flatten')
     for number, units in enumerate(params.layer_sizes, 1):
         name = f'layer_{number}'
         x = layers[name] = dense(x, units, name, next(activations))
@@ -52,7 +52,7 @@ def decoder(code: Tensor, params: Any) -> tuple[Tensor, dict[str, Tensor]]:
     for number, size in enumerate(units, 1):
         name = f'decoder_{number}'
         x = layers[name] = dense(x, size, name, next(activations))
-    x = tf.reshape(x, [-1, *map_shape(params)])
+    x = tf.reshape(x, [-1, *map_shape(params)], name='unflatten')
     for number, size in enumerate(filters, 1):
         name = f'transposed_conv_{number}'
         x = layers[name] = _convolution(tf.layers.Conv2DTranspose, name, x, size, params, next(activations))
