@@ -41,6 +41,11 @@ def to_unit_range(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.divide(image, UINT8_MAX, dtype=np.float32)
 
 
+def in_unit_range(image: np.ndarray) -> npt.NDArray[np.float32]:
+    """Returns pixels, uint8 or floats in [0, 1], as float32 in [0, 1]."""
+    return to_unit_range(image) if image.dtype == np.uint8 else image.astype(np.float32, copy=False)
+
+
 def to_bytes(image: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
     """Converts pixels from floats in [0, 1] to uint8 in [0, 255]; clips values outside, NaN becomes 0.
 

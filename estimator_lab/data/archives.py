@@ -11,6 +11,7 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.progress import Progress
+from estimator_lab.data.arrays import ArraySource
 from estimator_lab.data.index import Index, open_index
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.order import EVERYTHING, IndexedOrder, Order, Part, StreamOrder
@@ -92,6 +93,12 @@ class Archives:
     def has_random_access(self) -> bool:
         """Whether each example can be read without the preceding ones."""
         return bool(self.indexes) and all(index.random_access for index in self.indexes)
+
+    @property
+    def has_floats(self) -> bool:
+        """Whether some of them are arrays of floats."""
+        arrays = [source.images for source in self.sources if isinstance(source, ArraySource)]
+        return any(images.dtype != np.uint8 for images in arrays)
 
     @cached_property
     def identities(self) -> tuple[Identity, ...]:

@@ -1,25 +1,20 @@
 """Images in memory as a source: they are indexed, ordered and split like the members of an archive."""
 
-import io
 import os
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.json_input import shown
-from estimator_lab.base.keys import to_bytes
 from estimator_lab.base.printable import escaped
 from estimator_lab.base.settings import are_paths
 from estimator_lab.data.formats import Format, Found, Row, Scan
 from estimator_lab.data.kind import Kind
-from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.member import BadExampleError, Data
 from estimator_lab.data.sources import Source, Stamp
-
-_FAST = 1  # PNG compression level
 
 
 class ArraySource(Source):
@@ -113,25 +108,16 @@ def check_values(images: np.ndarray) -> None:
 
 
 def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
-    """Yields the images; each is encoded as PNG whenever it is read."""
+    """Yields the images."""
     assert isinstance(source, ArraySource)
     for row, (image, label) in enumerate(zip(source.images, source.labels, strict=True)):
         checksum = zlib.crc32(np.ascontiguousarray(image))
         yield Found(str(row), row, image.nbytes, checksum=checksum, label=label)
 
 
-def _read(source: ArraySource, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
-    """See `Format.read`."""
-    return [_encoded(source.images[offset]) for offset, *_ in rows]
-
-
-def _encoded(image: np.ndarray) -> bytes:
-    pixels = image if image.dtype == np.uint8 else to_bytes(image)
-    file = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(
-        file, 'PNG', compress_level=_FAST
-    )
-    return file.getvalue()
+def _read(source: ArraySource, rows: Sequence[Row], names: Sequence[str]) -> list[Data | BadExampleError]:
+    """See `Format.read`; the images are not copied."""
+    return [source.images[offset] for offset, *_ in rows]
 
 
 ARRAY = Format(_scan, lambda source: source, _read, is_cached=False)

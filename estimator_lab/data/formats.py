@@ -79,5 +79,5 @@ class Format(NamedTuple):
 
     scan: Callable[[Source, Kind, Scan], Iterator[Found]]
     opened: Callable[[Source], Any]
-    read: Callable[[Any, Sequence[Row], Sequence[str]], list[bytes | BadExampleError]]
+    read: Callable[[Any, Sequence[Row], Sequence[str]], list[Any]]
     is_cached: bool

@@ -38,7 +38,7 @@ from estimator_lab.data.index_file import (
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import FROM_SIDECARS, LabelColumn, label_of
 from estimator_lab.data.lines import LINES
-from estimator_lab.data.member import BadExampleError, Member
+from estimator_lab.data.member import BadExampleError, Data, Member
 from estimator_lab.data.own_file import OWN_FILE
 from estimator_lab.data.sources import OpenedPipe, Source, why_unreadable
 from estimator_lab.data.tar import TAR, is_archive
@@ -100,7 +100,7 @@ class _Later(NamedTuple):
         """See `Index.is_slow`."""
         return self.source.is_remote
 
-    def read(self, members: Sequence[Member]) -> list[bytes | BadExampleError]:
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
         """See `member.MemberReader`."""
         rows = [(member.offset, member.size, 0, 0) for member in members]
         return self.form.read(self.source, rows, [member.name for member in members])
@@ -111,7 +111,7 @@ class _NoData(NamedTuple):
 
     reason: BadExampleError
 
-    def read(self, members: Sequence[Member]) -> list[bytes | BadExampleError]:
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
         """Returns the reason."""
         return [self.reason] * len(members)
 
@@ -197,7 +197,7 @@ class Index:
             members.append(Member(archive, name, offset, labels[label], size, row, epoch, b'', self))
         return members
 
-    def read(self, members: Sequence[Member]) -> list[bytes | BadExampleError]:
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
         """Returns the data of members, or why they have none. Many threads may call it.
 
         Raises:

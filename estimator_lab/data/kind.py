@@ -82,6 +82,7 @@ class ReaderOptions:
       augment: a value of --augment; '' for none.
       seed: of the augmentation.
       cache_megabytes: of decoded images that may be kept in memory.
+      floats: whether arrays of floats, images in memory, keep their precision.
       examples: how many different ones there are; None if unknown.
       tokens: of trees, in the order of their numbers.
       vocabulary: the labels; None if there are none.
@@ -92,6 +93,7 @@ class ReaderOptions:
     augment: str = ''
     seed: int = 0
     cache_megabytes: int = 0
+    floats: bool = False
     examples: int | None = None
     tokens: Sequence[str] = ()
     vocabulary: Vocabulary | None = None

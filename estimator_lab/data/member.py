@@ -1,12 +1,17 @@
 """Members: the examples of archives, folders and files, read at once or when their data is needed."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped
 
 T = TypeVar('T')
+
+Data = bytes | np.ndarray
+"""An example: encoded, or the pixels of an image in memory, [height, width, channels]."""
 
 MAX_MEMBER_BYTES = 256 * 2**20
 """Larger members are bad examples: a header that lies about the size must not exhaust the memory."""
@@ -21,7 +26,7 @@ class BadExampleError(DataError):
 class MemberReader(Protocol):
     """Reads the data of members."""
 
-    def read(self, members: 'Sequence[Member]') -> 'list[bytes | BadExampleError]':
+    def read(self, members: 'Sequence[Member]') -> 'list[Data | BadExampleError]':
         """Returns the data of members of one source, or why it has none; many threads may call it.
 
         Raises:
@@ -42,7 +47,7 @@ class Member(NamedTuple):
       size: bytes of its data.
       row: its number in the source.
       epoch: pass over the data, from 0, in which it is read.
-      data: its bytes; empty until `read`.
+      data: `Data`; empty until `read`.
       source: reads its data; None if that was done.
     """
 
@@ -53,7 +58,7 @@ class Member(NamedTuple):
     size: int = 0
     row: int = 0
     epoch: int = 0
-    data: bytes = b''
+    data: Any = b''
     source: MemberReader | None = None
 
     @property
@@ -95,13 +100,13 @@ class Member(NamedTuple):
         return self._replace(data=data, source=None)
 
 
-def read_members(members: Sequence[Member]) -> list[bytes | BadExampleError]:
+def read_members(members: Sequence[Member]) -> list[Data | BadExampleError]:
     """Returns the data of members, or why they have none; those of one source are read together.
 
     Raises:
       DataError: one of them can't be read any more.
     """
-    found: dict[int, bytes | BadExampleError] = {}
+    found: dict[int, Data | BadExampleError] = {}
     by_source: dict[MemberReader, list[int]] = {}
     for place, member in enumerate(members):
         if reason := too_large(member.size):
@@ -115,7 +120,7 @@ def read_members(members: Sequence[Member]) -> list[bytes | BadExampleError]:
     return [found[place] for place in range(len(members))]
 
 
-def or_why(use: Callable[[bytes], T], data: bytes | BadExampleError) -> T | BadExampleError:
+def or_why(use: Callable[[Any], T], data: Data | BadExampleError) -> T | BadExampleError:
     """Returns what `use` makes of the data of a member, or why there is nothing."""
     if isinstance(data, BadExampleError):
         return data

@@ -20,7 +20,7 @@ from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.kind import Arrays, ExampleReader
 from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.labels import read_label_table
-from estimator_lab.data.member import BadExampleError, Member, read_members
+from estimator_lab.data.member import Member, read_members
 from estimator_lab.data.order import Order, Part, WorkerShard
 from estimator_lab.data.sources import expand
 
@@ -138,7 +138,7 @@ class StreamSettings:
 class _EncodedReader:
     """How members become their encoded bytes."""
 
-    def read(self, members: Sequence[Member]) -> list[bytes | BadExampleError]:
+    def read(self, members: Sequence[Member]) -> list[Any]:
         return read_members(members)
 
     def collate(self, examples: Sequence[bytes]) -> Arrays:

@@ -13,7 +13,7 @@ from PIL import Image
 from estimator_lab.base.command import tensorboard
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.json_input import shown
-from estimator_lab.base.keys import IMAGE, KEY, to_unit_range
+from estimator_lab.base.keys import IMAGE, KEY, in_unit_range
 from estimator_lab.base.outputs import written_folder
 from estimator_lab.base.progress import doing, warn
 from estimator_lab.core import keys
@@ -26,14 +26,13 @@ from estimator_lab.core.picture import (
     labelled_grid,
     numbered_tiles,
     overlay,
-    png_bytes,
 )
 from estimator_lab.core.summaries import picture_value
 from estimator_lab.data.arrays import check_values
 from estimator_lab.data.examples import read_example
-from estimator_lab.data.images.reader import DECODERS, IMAGES
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input_fns import placeholder_features
-from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.member import BadExampleError, Data, Member
 from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens
@@ -117,7 +116,10 @@ def inspect(run: Trained, example: str | Path | np.ndarray, settings: Inspection
     key = 'array' if isinstance(example, np.ndarray) else str(example)
     if isinstance(example, np.ndarray):
         check_values(example)
-        data = png_bytes(as_picture(example))
+        as_picture(example)  # checks its shape
+        if run.kind is not IMAGES:
+            raise DataError('array is not a tree: it is an image.')
+        data: Data = example
     elif run.kind is not IMAGES and key.lstrip().startswith('('):
         data = key.encode()
     else:
@@ -126,16 +128,19 @@ def inspect(run: Trained, example: str | Path | np.ndarray, settings: Inspection
     return with_newest(run, lambda run: _inspect(run, key, data, settings))
 
 
-def _inspect(run: Trained, key: str, data: bytes, settings: InspectionSettings) -> Inspection:
+def _inspect(run: Trained, key: str, data: Data, settings: InspectionSettings) -> Inspection:
     try:
         if run.kind is IMAGES:
-            decode = DECODERS[run.record.decode]
-            seen = inspect_image(run, decode(data, *run.shape), settings.label, key)
+            (pixels,) = run.reader.read([Member('', key, data=data)])
+            if isinstance(pixels, BadExampleError):
+                raise pixels
+            seen = inspect_image(run, pixels, settings.label, key)
             return Inspection(run, key, seen.values, seen.pictures())
         if settings.label:
             raise FlagError(
                 f'{option.label}={settings.label} is for images: a tree shows its most probable labels.'
             )
+        assert isinstance(data, bytes)
         values, picture = inspect_tree(run, data)
     except BadExampleError as reason:
         what = 'cannot be decoded' if run.kind is IMAGES else 'is not a tree'
@@ -180,7 +185,7 @@ class Seen:
     """Filters, activations and gradients of a network for an image.
 
     Attributes:
-      image: uint8 [height, width, channels].
+      image: [height, width, channels], uint8 or floats in [0, 1].
       values: the predictions by name, for this example.
       filters: of the first convolution, float32 [height, width, channels, filters], as 'filters_conv1'; of a
         network without one, the weights of the first dense layer by unit, as 'receptive_fields'.
@@ -227,8 +232,8 @@ class Seen:
 def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '') -> Seen:
     """Runs one image through the network.
 
-    The image is uint8 [height, width, channels], as `run.reader` decodes it; its key seeds the random
-    numbers of some models.
+    The image is [height, width, channels], uint8 or floats in [0, 1], as `run.reader` reads it; its key
+    seeds the random numbers of some models.
 
     Raises:
       FlagError: the model has no labels, or does not know this one.
@@ -259,7 +264,7 @@ def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '
         }
         fetches = {**of_example, 'filters': _first_filters(graph, endpoints, run)}
         with run.session() as session:
-            fetched = session.run(fetches, {images: to_unit_range(image[np.newaxis])})
+            fetched = session.run(fetches, {images: in_unit_range(image)[np.newaxis]})
     seen = {
         kind: {name: np.asarray(values[0]) for name, values in fetched[kind].items()} for kind in of_example
     }

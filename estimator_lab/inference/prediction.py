@@ -37,7 +37,8 @@ class Predicted(NamedTuple):
       keys: of the n examples that could be decoded.
       bad: the examples between them that could not.
       values: predictions by name, each [n, ...].
-      images: as the network sees them, uint8 [n, height, width, channels]; None for other examples.
+      images: as the network sees them, float32 [n, height, width, channels] in [0, 1]; None for other
+        examples.
     """
 
     keys: Sequence[str]

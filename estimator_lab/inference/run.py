@@ -129,7 +129,8 @@ class Run(Trained):
         """Returns filters, activation maps, saliency and the like for one example.
 
         Args:
-          example: an image file, ARCHIVE:MEMBER, an image uint8 [height, width, channels]; for a model of
+          example: an image file, ARCHIVE:MEMBER, an image [height, width, channels], uint8 or floats in
+            [0, 1]; for a model of
             trees, ARCHIVE:MEMBER or the text of a tree.
           **settings: label, whose evidence is shown; the predicted one by default.
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
-from estimator_lab.base.keys import IMAGE, to_unit_range
+from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_of
@@ -223,7 +223,7 @@ def first_images(run: Trained, archives: Sequence[str], count: int) -> np.ndarra
     order = open_archives(archives, run.kind).order()
     for batch in read_batches(order.epoch(0), count, run.reader, InputReport(run.kind)):
         if batch.keys:
-            images.extend(to_unit_range(batch.arrays[IMAGE]))
+            images.extend(batch.arrays[IMAGE])
         if len(images) >= count:
             return np.stack(images[:count])
     raise DataError(f'{", ".join(archives)} has {len(images)} images, fewer than {option.count}={count}.')

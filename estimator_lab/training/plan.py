@@ -230,13 +230,15 @@ def _open_pretraining(model: AnyModel, params: Any, settings: Settings, inputs: 
 
 
 def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: Inputs) -> Reader:
+    opened = *inputs.archives, *pretraining.archives
     options = ReaderOptions(
         image_shape=settings.image_shape,
         decode=settings.decode,
         augment=settings.augment,
         seed=settings.seed,
         cache_megabytes=_CACHE_MEGABYTES,
-        examples=distinct_examples([*inputs.archives, *pretraining.archives]),
+        floats=any(archives.has_floats for archives in opened),
+        examples=distinct_examples(opened),
         tokens=getattr(params, 'tokens', ()),
         vocabulary=inputs.vocabulary,
     )

@@ -8,10 +8,16 @@ from PIL import Image
 
 from estimator_lab import api
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.keys import to_bytes, to_unit_range
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.arrays import array_source, is_array
+from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.input_fns import archive_input_fn
+from estimator_lab.data.kind import ReaderOptions
 from estimator_lab.data.order import WorkerShard
+from tests.support.input_batches import batches_of
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (12, 4, 5, 3)).astype(np.uint8)
@@ -23,7 +29,23 @@ def opened(data):
 
 
 def pixels(member):
-    return np.asarray(Image.open(io.BytesIO(member.read().data)))
+    return member.read().data
+
+
+def batch_of(data, shape, **options):
+    """Returns the images of an array as a network gets them."""
+    archives = opened(data)
+    reader = IMAGES.reader(ReaderOptions(shape, floats=archives.has_floats, **options))
+    fn = archive_input_fn(archives.order(), reader, len(data), InputReport(IMAGES))
+    ((features,),) = [batches_of(fn)]
+    return features['image']
+
+
+def as_png(image):
+    """Returns an image encoded and decoded as a file of an archive would be."""
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, 'PNG')
+    return file.getvalue()
 
 
 def test_each_image_is_a_member_with_its_pixels_and_its_label():
@@ -34,9 +56,53 @@ def test_each_image_is_a_member_with_its_pixels_and_its_label():
     np.testing.assert_array_equal([pixels(member) for member in members], X)
 
 
-def test_floats_are_shares_of_white():
-    (member,) = opened(np.array([0.0, 0.2, 1.0]).reshape(1, 1, 3, 1)).order().epoch(0)
-    assert pixels(member).tolist() == [[0, 51, 255]]
+@pytest.mark.parametrize('images', [X, X[..., :1]])
+@pytest.mark.parametrize('shape', [(4, 5, 3), (4, 5, 1), (7, 3, 3), (7, 3, 1)])
+def test_bytes_are_those_of_a_png(images, shape):
+    expected = np.stack([decode_image(as_png(image), *shape) for image in images])
+    assert np.array_equal(batch_of(images, shape), to_unit_range(expected))
+
+
+@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64])
+def test_floats_keep_their_precision(dtype):
+    images = RNG.random((3, 4, 5, 3)).astype(dtype)
+    got = batch_of(images, (4, 5, 3))
+    assert got.dtype == np.float32 and np.array_equal(got, images.astype(np.float32))
+
+
+@pytest.mark.parametrize('shape', [(7, 3, 3), (7, 3, 1), (2, 9, 3)])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_floats_are_scaled_as_bytes_are(shape, channels):
+    images = 100 + X[..., :channels] // 4  # the filter overshoots, and bytes are clipped after each pass
+    got = batch_of(images / 255, shape)
+    # Bytes are rounded after each of the two passes, and once more to grey.
+    np.testing.assert_allclose(got, batch_of(images, shape), atol=1.6 / 255)
+    assert len(np.unique(got)) > 12 * shape[0] * shape[1] * 0.9
+    assert got.min() >= 0 and got.max() <= 1
+
+
+def test_augmented_floats_have_8_bits():
+    images = RNG.random((3, 4, 5, 3))
+    got = batch_of(images, (4, 5, 3), augment='shift=0,mirror')
+    assert np.array_equal(np.sort(got, axis=2), np.sort(to_unit_range(to_bytes(images)), axis=2))
+
+
+def test_arrays_are_read_without_a_copy():
+    """However many epochs there are, and whether or not the images fit into the cache."""
+    (member, *_) = opened(X).order().epoch(0)
+    (read,) = IMAGES.reader(ReaderOptions((4, 5, 3))).read([member])
+    assert np.shares_memory(read, X)
+
+
+def test_every_verb_sees_the_floats_that_training_saw(tmp_path):
+    """As bytes, all of these images would be black."""
+    x, y = RNG.random((24, 8, 8, 1)) * 0.0019, np.arange(24) % 2
+    given = {'model_dir': tmp_path / 'm', 'batch_size': 6, 'max_steps': 2, 'hparams': 'layers=4'}
+    run = api.fit('mlp', (x, y), eval_data=(x, y), say=lambda line: None, **given)
+    found = run.predict_arrays(x)['probabilities']
+    assert len(np.unique(found[:, 0])) > 10
+    np.testing.assert_allclose(run.inspect(x[3]).values['probabilities'], found[3], rtol=1e-6)
+    assert run.evaluate((x, y)).metrics['loss'] == pytest.approx(run.metrics['loss'])
 
 
 def test_they_are_shuffled_as_a_whole_and_resumed_anywhere():

@@ -13,6 +13,7 @@ from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.json_input import shortened
 from estimator_lab.base.keys import UINT8_MAX
 from estimator_lab.base.settings import setting, settings_from, types_of
+from estimator_lab.data.images.decode import GREY
 
 Image = npt.NDArray[np.uint8]
 
@@ -22,7 +23,6 @@ _ALLOWED = (
 )
 _LARGEST = UINT8_MAX**2
 _LONGEST_SIDES = 4 / 3  # ratio of the sides of a crop, at most, as in the paper
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as when images are decoded to grey
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _cut_out(image: Image, side: int, rng: random.Random) -> Image:
 
 def _grey(image: Image) -> npt.NDArray[np.float32]:
     """Returns the luminance, float32 [height, width] in [0, 255]."""
-    return image[..., 0].astype(np.float32) if image.shape[2] == 1 else image @ _GREY
+    return image[..., 0].astype(np.float32) if image.shape[2] == 1 else image @ GREY
 
 
 def _pillow(image: Image) -> Pillow.Image:

@@ -37,6 +37,9 @@ MAX_SIDE = 65_535
 MODES = {1: 'L', 3: 'RGB'}
 """Pillow's modes by the number of channels."""
 
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in grey, as Pillow converts to it (ITU-R 601)."""
+
 LARGE_PIXELS = 4_000_000
 """Images of more pixels are decoded one at a time."""
 
@@ -162,6 +165,31 @@ def shrink_image(data: bytes, side: int) -> bytes:
     encoded = io.BytesIO()
     small.save(encoded, 'JPEG', quality=_QUALITY)
     return encoded.getvalue()
+
+
+def resize_pixels(pixels: np.ndarray, shape: ImageShape) -> np.ndarray:
+    """Resizes an image in memory as `decode_image` does.
+
+    Args:
+      pixels: [height, width, 1 or 3], uint8, or floats in [0, 1].
+      shape: of the result.
+
+    Returns:
+      [*shape], uint8, or float32 in [0, 1]; an array that already is that is not copied.
+    """
+    is_float = pixels.dtype != np.uint8
+    if pixels.shape == shape:
+        return pixels.astype(np.float32, copy=False) if is_float else pixels
+    if not is_float:
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        return _scaled(image, shape, Image.Resampling.LANCZOS)
+    size = shape.width, shape.height
+    channels = [Image.fromarray(channel) for channel in np.moveaxis(pixels.astype(np.float32), 2, 0)]
+    scaled = np.stack([np.asarray(one.resize(size, Image.Resampling.LANCZOS)) for one in channels], axis=-1)
+    scaled = np.clip(scaled, 0, 1)  # the filter overshoots at edges
+    if pixels.shape[2] == 3 and shape.channels == 1:
+        return scaled @ GREY[:, np.newaxis]
+    return np.broadcast_to(scaled, shape)
 
 
 def check_size(width: int, height: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from estimator_lab.base.errors import option
-from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX
+from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX, in_unit_range, to_bytes
 from estimator_lab.data.files import FORMATS, is_hidden
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.data.images.decode import (
@@ -18,6 +18,7 @@ from estimator_lab.data.images.decode import (
     ImageShape,
     decode_image,
     open_image,
+    resize_pixels,
 )
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.kind import Arrays, Kind, ReaderOptions, Signature
@@ -48,6 +49,8 @@ class ImageReader:
       shape: to which all images are scaled.
       decode: one of `DECODERS`, or `decode.decode_draft`.
       augmentation: random changes to the images; None for none.
+      floats: whether batches are float32 in [0, 1], in which images in memory keep their precision; else
+        uint8.
       kept: pixels before augmentation, or why there are none, by archive and offset, so that a small data set
         is decoded once; None for none.
     """
@@ -55,12 +58,13 @@ class ImageReader:
     shape: ImageShape
     decode: Decode = decode_image
     augmentation: Augmentation | None = None
+    floats: bool = False
     kept: dict[tuple[str, int], Decoded] | None = None
 
     @property
     def signature(self) -> Mapping[str, Signature]:
-        """'image', uint8 [n, height, width, channels]."""
-        return {IMAGE: Signature('uint8', self.shape)}
+        """'image', uint8 or float32 [n, height, width, channels]."""
+        return {IMAGE: Signature('float32' if self.floats else 'uint8', self.shape)}
 
     def read(self, members: Sequence[Member]) -> list[Decoded]:
         """Returns the pixels of each member, or why it has none; see `ExampleReader.read`."""
@@ -76,21 +80,23 @@ class ImageReader:
 
     def collate(self, examples: Sequence[np.ndarray]) -> Arrays:
         """Returns the pixels of images as one array."""
-        batch = _aligned(len(examples), self.shape)
+        batch = _aligned(len(examples), self.shape, np.dtype(self.signature[IMAGE].type))
         for place, pixels in enumerate(examples):
-            batch[place] = pixels
+            batch[place] = in_unit_range(pixels) if self.floats else pixels
         return {IMAGE: batch}
 
     def blank(self) -> Arrays:
         """Returns one black image."""
-        return {IMAGE: np.zeros((1, *self.shape), np.uint8)}
+        return {IMAGE: np.zeros((1, *self.shape), self.signature[IMAGE].type)}
 
     def plain(self) -> 'ImageReader':
         """Returns the same reader without augmentation."""
         return replace(self, augmentation=None)
 
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
-        """Returns 'image' as float32 in [0, 1]: the division of `conventions.to_unit_range`, in a graph."""
+        """Returns 'image' as float32 in [0, 1]: the division of `keys.to_unit_range`, in a graph."""
+        if self.floats:
+            return arrays
         from estimator_lab.tf1 import tf
 
         return {**arrays, IMAGE: tf.cast(arrays[IMAGE], tf.float32) / float(UINT8_MAX)}
@@ -112,10 +118,19 @@ class ImageReader:
 
     def _decoded(self, members: Sequence[Member]) -> list[Decoded]:
         found = read_members(members)
-        if self.decode is not decode_image_fast:
-            return [or_why(lambda data: self.decode(data, *self.shape), data) for data in found]
-        decoded = iter(decode_images_fast([data for data in found if isinstance(data, bytes)], *self.shape))
-        return [next(decoded) if isinstance(data, bytes) else data for data in found]
+        encoded = [data for data in found if isinstance(data, bytes)]
+        if self.decode is decode_image_fast:
+            decoded = iter(decode_images_fast(encoded, *self.shape))
+        else:
+            decoded = (or_why(lambda data: self.decode(data, *self.shape), data) for data in encoded)
+        return [next(decoded) if isinstance(data, bytes) else self._in_memory(data) for data in found]
+
+    def _in_memory(self, data: np.ndarray | BadExampleError) -> Decoded:
+        """Returns the pixels of an image in memory."""
+        if isinstance(data, BadExampleError):
+            return data
+        keeps_floats = self.floats or data.dtype == np.uint8
+        return resize_pixels(data if keeps_floats else to_bytes(data), self.shape)
 
 
 @dataclass(frozen=True)
@@ -150,10 +165,11 @@ class ImageKind(Kind):
           FlagError: --augment is not understood.
         """
         shape = ImageShape(*options.image_shape)
-        count, most = options.examples, options.cache_megabytes * _MEGABYTE
-        fits = count is not None and count * math.prod(shape) <= most
         augmentation = parse_augmentation(options.augment, options.seed)
-        return ImageReader(shape, DECODERS[options.decode], augmentation, {} if fits else None)
+        floats = options.floats and not augmentation  # which changes 8-bit pixels
+        count, image_bytes = options.examples, math.prod(shape) * (4 if floats else 1)
+        fits = count is not None and count * image_bytes <= options.cache_megabytes * _MEGABYTE
+        return ImageReader(shape, DECODERS[options.decode], augmentation, floats, {} if fits else None)
 
     def data_params(
         self, settings: Any, params: Any, examples: Callable[[bool], Iterable[Member]], total: int | None
@@ -175,12 +191,12 @@ def _range_of(pixels: np.ndarray) -> tuple[float, float]:
     return (0.0, 1.0) if is_usual or high - low < _LEAST_RANGE else (low, high)
 
 
-def _aligned(count: int, shape: ImageShape) -> np.ndarray:
-    """Returns an uninitialised array, uint8 [count, *shape], that TensorFlow uses without a copy."""
-    size = count * math.prod(shape)
+def _aligned(count: int, shape: ImageShape, dtype: np.dtype) -> np.ndarray:
+    """Returns an uninitialised array, [count, *shape], that TensorFlow uses without a copy."""
+    size = count * math.prod(shape) * dtype.itemsize
     room = np.empty(size + _ALIGNED, np.uint8)
     first = -room.ctypes.data % _ALIGNED
-    return room[first : first + size].reshape(count, *shape)
+    return room[first : first + size].view(dtype).reshape(count, *shape)
 
 
 IMAGES = ImageKind()
