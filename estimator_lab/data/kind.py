@@ -51,6 +51,13 @@ class Reader(ExampleReader, Protocol):
     def signature(self) -> Mapping[str, Signature]:
         """Types and shapes of the arrays of a batch, by name."""
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether examples that were read stay in memory, so that `in_memory` returns them."""
+
+    def in_memory(self, members: Sequence[Member]) -> list[Any] | None:
+        """Returns the examples that were read of members; None if one was not, or is bad."""
+
     def blank(self) -> Arrays:
         """Returns one example that stands in for a batch whose members are all bad."""
 

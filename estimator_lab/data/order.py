@@ -205,6 +205,10 @@ class IndexedOrder:
             own = batches if shard.world_size == 1 else np.sort(batches)[:, shard.places]
             yield from self._members(own.ravel())
 
+    def stored(self) -> Iterator[Member]:
+        """Yields every member once, in the stored order, of epoch 0."""
+        return self._members(np.arange(len(self)))
+
     def positions(self, start: int, count: int) -> np.ndarray:
         """Returns what is at some positions: number of the epoch * n + place in the stored order, int64."""
         size, end, parts = len(self), start + count, [np.empty(0, np.int64)]

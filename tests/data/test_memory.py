@@ -59,6 +59,17 @@ def test_batches_are_those_without_memory(request, which, options):
         assert (report.seen, report.bad) == (48, 12 if which == 'broken' else 0)
 
 
+def test_after_a_whole_epoch_no_member_is_looked_at(archive, monkeypatch):
+    seen = []
+    read = ImageReader.read
+    monkeypatch.setattr(
+        ImageReader, 'read', lambda self, members: (seen.extend(members), read(self, members))[1]
+    )
+    (got, _), report = batches(archive, 40, {}, start=5, size=4)
+    assert len(got) == 40 and report.seen >= 40 * 4 * 2
+    assert len(seen) == 44 * 2  # of 24 images: 19, an epoch, and one more to fill the batch; in two runs
+
+
 def test_images_are_decoded_once(archive):
     decoded = []
     decode = ImageReader(SHAPE).decode

@@ -85,6 +85,16 @@ class ImageReader:
             batch[place] = in_unit_range(pixels) if self.floats else pixels
         return {IMAGE: batch}
 
+    @property
+    def keeps_all(self) -> bool:
+        """See `Reader.keeps_all`; augmented images are others in each epoch."""
+        return self.kept is not None and self.augmentation is None
+
+    def in_memory(self, members: Sequence[Member]) -> list[Any] | None:
+        """See `Reader.in_memory`."""
+        found = [(self.kept or {}).get((member.archive, member.offset)) for member in members]
+        return found if all(isinstance(pixels, np.ndarray) for pixels in found) else None
+
     def blank(self) -> Arrays:
         """Returns one black image."""
         return {IMAGE: np.zeros((1, *self.shape), self.signature[IMAGE].type)}

@@ -71,6 +71,11 @@ class TreeReader:
         """Returns trees, padded: see `collate`."""
         return collate(examples)
 
+    keeps_all = False
+
+    def in_memory(self, members: Sequence[Member]) -> None:
+        """See `data.kind.Reader.in_memory`; trees are parsed in each epoch."""
+
     def blank(self) -> Arrays:
         """Returns one tree: a leaf with an unknown token."""
         return collate([ParsedTree(*(np.array([value], np.int32) for value in (UNKNOWN, NONE, 0, NONE)))])
