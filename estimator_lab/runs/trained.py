@@ -112,6 +112,7 @@ class Trained:
             ReaderOptions(
                 image_shape=self.shape,
                 decode=self.record.decode,
+                floats=True,
                 tokens=getattr(self.params, 'tokens', ()),
                 vocabulary=self.vocabulary,
             )
