@@ -113,7 +113,7 @@ def _decoded_together(
     return found
 
 
-def scaled_jpegs(encoded: Sequence[bytes], shape: ImageShape, scale: int) -> list[np.ndarray] | None:
+def scaled_jpegs(encoded: Sequence[bytes], shape: ImageShape, scale: int) -> np.ndarray | None:
     """Decodes JPEGs by TensorFlow, and scales them by bilinear interpolation between the four nearest pixels.
 
     Python's lock is released for a whole call. With one image in a call, as in Pillow, threads would wait for
@@ -126,7 +126,7 @@ def scaled_jpegs(encoded: Sequence[bytes], shape: ImageShape, scale: int) -> lis
       scale: 1, 2, 4 or 8, by which the decoder scales them down.
 
     Returns:
-      n arrays, uint8 [height, width, channels]; None if TensorFlow can't decode one of them.
+      uint8 [n, height, width, channels]; None if TensorFlow can't decode one of them.
     """
     from estimator_lab.tf1 import tf
 
@@ -139,8 +139,8 @@ def scaled_jpegs(encoded: Sequence[bytes], shape: ImageShape, scale: int) -> lis
 
 
 @functools.cache
-def _decoder(count: int, shape: ImageShape, scale: int) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Returns a function of string [count] that returns `count` arrays, uint8 [height, width, channels]."""
+def _decoder(count: int, shape: ImageShape, scale: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function of string [count] that returns uint8 [count, height, width, channels]."""
     from estimator_lab.tf1 import tf
 
     def pixels(one: Any) -> Any:
@@ -152,10 +152,10 @@ def _decoder(count: int, shape: ImageShape, scale: int) -> Callable[[np.ndarray]
 
     with tf.Graph().as_default() as graph:
         encoded = tf.placeholder(tf.string, [count])
-        images = [tf.squeeze(pixels(one), 0) for one in tf.unstack(encoded)]  # one array would be a copy
+        batch = tf.concat([pixels(one) for one in tf.unstack(encoded)], 0)
     config = tf.ConfigProto(
         inter_op_parallelism_threads=-1,  # only the calling thread
         device_count={'GPU': 0},
     )
     config.graph_options.rewrite_options.disable_meta_optimizer = True  # which takes long and finds nothing
-    return tf.Session(graph=graph, config=config).make_callable(images, [encoded])
+    return tf.Session(graph=graph, config=config).make_callable(batch, [encoded])
