@@ -235,7 +235,6 @@ def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
 def _scaled(image: Image.Image, shape: ImageShape, resampling: Image.Resampling) -> npt.NDArray[np.uint8]:
     """Returns the pixels of an opened image, scaled to a shape."""
     small = _converted(image).resize((shape.width, shape.height), resampling)
-    image.close()  # frees its pixels, of which the next allocations use the memory
     return np.array(small.convert(MODES[shape.channels])).reshape(shape)
 
 
