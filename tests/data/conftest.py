@@ -1,5 +1,6 @@
 import pytest
 
+from estimator_lab.data import remote
 from tests.support.pack_files import write_tar
 
 
@@ -25,3 +26,16 @@ def source(tmp_path):
 def out(tmp_path):
     """The folder to pack into."""
     return tmp_path / 'out'
+
+
+@pytest.fixture
+def short_pauses(monkeypatch, tmp_path):
+    """Short pauses between attempts, an empty cache, and nothing kept on disk."""
+    pytest.importorskip('fsspec')
+    monkeypatch.setattr(remote, 'PAUSES', (0.001,) * 7)
+    remote.opened.clear()
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    remote.MEGABYTES_KEPT = 0
+    yield
+    remote.MEGABYTES_KEPT = 4096

@@ -47,7 +47,7 @@ EXAMPLES = {path.stem: path for path in (ROOT / 'examples').glob('*.py')}
 HELPER = 'built_in_data'
 
 
-@pytest.mark.parametrize('name', EXAMPLES.keys() - {HELPER})
+@pytest.mark.parametrize('name', sorted(EXAMPLES.keys() - {HELPER}))
 def test_an_example_can_be_copied_alone(name):
     """It imports no other but the helper, which precedes what loads TensorFlow, so that nothing is logged."""
     imported = [node for node in ast.parse(EXAMPLES[name].read_text()).body if isinstance(node, ast.Import)]

@@ -5,9 +5,10 @@ from collections import Counter
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import index
+from estimator_lab.data.archives import open_archives
 from estimator_lab.data.formats import Scan
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.member import BadExampleError, read_members
 from estimator_lab.data.sources import source_of
 
 FILES = {
@@ -83,3 +84,16 @@ def members_of(index):
 def counts_of(index):
     """Returns the number of members of an index by label."""
     return Counter(index.labels[number] for number in index.label_ids.tolist())
+
+
+def opened(*paths, **options):
+    """Returns opened archives of images."""
+    return open_archives(paths, IMAGES, **options)
+
+
+def read_all(archives):
+    """Returns name, label and data of all members, shuffled."""
+    members = list(archives.order(shuffle_buffer=2, seed=3).epoch(0))
+    return [
+        (member.name, member.label, data) for member, data in zip(members, read_members(members), strict=True)
+    ]
