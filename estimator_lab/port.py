@@ -122,7 +122,7 @@ def _missing_in(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
 def _unconditional_calls(tree: ast.Module, name: str) -> Iterator[int]:
     """Yields the lines of calls of `name`, or of an attribute of that name, outside of `if` and `try`."""
     conditional = (node for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp | ast.Try))
-    # `if __name__ == '__main__'` is no condition.
+    # `if __name__ == '__main__'` is not a condition.
     below = {
         id(inner)
         for node in conditional

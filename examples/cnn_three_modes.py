@@ -59,7 +59,7 @@ def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> A
 
 
 def main(archives: api.DemoPaths, steps: int = 300, every: int = 80) -> dict[str, Any]:
-    """Trains, evaluates, and shows a prediction of `every` so many; returns the metrics on unseen images."""
+    """Trains, evaluates, and shows one prediction in `every`; returns the metrics on unseen images."""
     shape = (SIDE, SIDE, 1)
     train_fn = api.input_fn(archives.train, shape, BATCH_SIZE, shuffle=True, epochs=None)
     test_fn = api.input_fn(archives.test, shape, BATCH_SIZE, vocabulary=train_fn.labels)

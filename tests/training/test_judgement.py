@@ -1,4 +1,4 @@
-"""What is said of a model that has learned nothing."""
+"""The sentence about a model that has learned nothing."""
 
 import re
 from types import SimpleNamespace
