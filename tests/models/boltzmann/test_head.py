@@ -57,10 +57,10 @@ def known_weights(monkeypatch):
     values = {'kernel': WEIGHTS, 'bias': BIAS, 'visible_bias': VISIBLE_BIAS}
     create = tf.get_variable
 
-    def get_variable(name, shape=None, initializer=None, **given):
+    def get_variable(name, shape=None, *args, **given):
         if name in values and list(shape) == list(values[name].shape):
-            initializer = tf.constant_initializer(values[name])
-        return create(name, shape, initializer=initializer, **given)
+            given['initializer'] = tf.constant_initializer(values[name])
+        return create(name, shape, *args, **given)
 
     monkeypatch.setattr(tf, 'get_variable', get_variable)
 
