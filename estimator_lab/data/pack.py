@@ -158,15 +158,15 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, kind: Kind, s
 
 @contextlib.contextmanager
 def _shards(out: Path, count: int) -> Iterator[list['_Shard']]:
-    """Yields `count` new shards; if the block fails, they are removed."""
+    """Yields `count` new shards; if the block fails, they and their manifest are removed."""
     shards: list[_Shard] = []
     try:
         for number in range(count):
             shards.append(_Shard(out / f'shard-{number:05}-of-{count:05}.tar'))
         yield shards
     except BaseException:
-        for shard in shards:
-            shard.path.unlink()
+        for path in (out / MANIFEST, *(shard.path for shard in shards)):
+            path.unlink(missing_ok=True)
         raise
     finally:
         for shard in shards:

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab.base import files
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.images.decode import decode_image
@@ -233,6 +234,20 @@ def test_full_disk_and_interrupt_leave_nothing(source, out, monkeypatch, after, 
     assert not out.exists()
     if expected is LabError:
         assert str(caught.value) == f'out={out} cannot be written: No space left on device.'
+
+
+def test_a_manifest_that_may_not_be_on_disk_is_removed_again(source, out, monkeypatch):
+    """Its folder fails to be synced after it got its name."""
+
+    def failing_sync(folder):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    monkeypatch.setattr(files, 'sync_folder', failing_sync)
+    with pytest.raises(FlagError, match='Input/output error'):
+        pack([source], out, Settings(3), quiet)
+    monkeypatch.undo()
+    assert not out.exists()
+    assert pack([source], out, Settings(3), quiet).images == len(FILES)
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])

@@ -112,6 +112,7 @@ def test_multi_worker_saves_its_last_step(cluster):
     assert set(run.statuses().values()) == {143}, run.outputs()
     step = int(re.search(r'Stopped at step (\d+) of 100000', run.output('chief'))[1])
     assert run.saved_step() == step > 100
+    assert 'The worker has stopped; the newest checkpoint is of step ' in run.output('worker0')
 
 
 @pytest.mark.once
