@@ -1,73 +1,89 @@
-"""Accuracy and errors of the defaults on small data, such as a user's own.
+"""Accuracy of the defaults on small data, such as a user's own, next to scikit-learn on the same pixels.
 
-python benchmarks/defaults.py
-    scikit-learn's digits: cnn and mlp by each first-order optimizer at its learning rate; dbn with and
-    without pre-training, recurrent, recursive, and rbm next to scikit-learn's
-python benchmarks/defaults.py --train=mnist-train.tar.gz --test=mnist-test.tar.gz
-    MNIST: mlp by each first-order optimizer, one epoch
+python benchmarks/defaults.py [--train=mnist-train.tar.gz --test=mnist-test.tar.gz]
+    digits of several sizes and shades, wrong labels, shapes; and small parts of MNIST
+python benchmarks/defaults.py --table=optimizers [--train=mnist-train.tar.gz --test=mnist-test.tar.gz]
+    cnn and mlp on digits by each first-order optimizer at its rate; or mlp after an epoch of MNIST
+python benchmarks/defaults.py --table=boltzmann
+    dbn on digits with and without pre-training; the error of rbm, and of scikit-learn's
 """
 
-import re
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from archives import read_images, write_tar
-from PIL import Image
 from runner import command_line, machine
+from small_sets import Split, all_sets, digits, mnist
 
-from estimator_lab.core.picture import png_bytes
+from estimator_lab import api
 
 _OPTIMIZERS = ('sgd', 'momentum', 'nesterov', 'adagrad', 'adadelta', 'rmsprop', 'ftrl', 'adam')
-_TEST = 360  # of 1,797 digits
 
 
-def train(*flags: str) -> str:
-    """Trains by the command in a temporary folder; returns what it printed."""
+def trained(model: str, split: Split, seed: int, **settings: Any) -> dict[str, Any]:
+    """Trains a model at its defaults, but for some settings; returns the metrics of the test images."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, '-m', 'estimator_lab.train', *flags, f'--model_dir={folder}']
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        data, test = (split.x, split.y), (split.x_test, split.y_test)
+        run = api.fit(
+            model, data, eval_data=test, model_dir=Path(folder, 'run'), say=None, seed=seed, **settings
+        )
+        return dict(run.metrics)
 
 
-def print_accuracy(seeds: Sequence[str], data: Sequence[str], *flags: str) -> None:
-    """Trains with each seed; prints the accuracies."""
-    printed = (train(*data, *flags, f'--seed={seed}') for seed in seeds)
-    found = (re.search(r'^Accuracy +([\d.]+)', text, re.MULTILINE) for text in printed)
-    print(*flags, *(match[1] if match else 'none' for match in found), flush=True)
+def print_row(name: str, values: list[float]) -> None:
+    """Prints a line of a table."""
+    print(f'{name:<24}', *(f'{value:>10.3f}' for value in values), flush=True)
 
 
-def print_digits(seeds: Sequence[str], folder: Path) -> None:
-    """Prints the figures of scikit-learn's digits, 1,437 of 8x8 pixels, and 360 others to test on."""
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
+def baselines(split: Split) -> list[float]:
+    """Returns the accuracies of scikit-learn's logistic regression and support-vector machine."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import SVC
 
-    found = load_digits()
-    parts = train_test_split(range(len(found.images)), test_size=_TEST, random_state=0, stratify=found.target)
-    paths = folder / 'train.tar', folder / 'test.tar'
-    for path, numbers in zip(paths, parts, strict=True):
-        images = [Image.fromarray((found.images[n] * 255 / 16).astype(np.uint8)) for n in numbers]
-        names = [f'{found.target[n]}/{n:04}.png' for n in numbers]
-        write_tar(path, zip(names, map(png_bytes, images), strict=True))
-    data = [f'--data={paths[0]}', f'--eval_data={paths[1]}', '--image_size=8']
+    x, x_test = (images.reshape(len(images), -1) / 255 for images in (split.x, split.x_test))
+    return [
+        float(each.fit(x, split.y).score(x_test, split.y_test))
+        for each in (LogisticRegression(max_iter=1000), SVC())
+    ]
+
+
+def print_sets(models: list[str], given: Any) -> None:
+    """Prints the accuracy of each model on each data set, beside the baselines."""
+    print(f'{"":<24}', *(f'{name:>10}' for name in (*models, 'logistic', 'SVC')))
+    for name, split in all_sets(given.train, given.test):
+        found = [float(trained(model, split, given.seed)['accuracy']) for model in models]
+        print_row(name, [*found, *baselines(split)])
+
+
+def print_optimizers(given: Any) -> None:
+    """Prints the accuracy by each first-order optimizer."""
+    split = mnist(given.train, given.test, rows=None) if given.train else digits(8)
+    settings = {'epochs': 1, 'batch_size': 100} if given.train else {}
+    models = ['mlp'] if given.train else ['cnn', 'mlp']
+    print(f'{"":<24}', *(f'{name:>10}' for name in models))
     for name in _OPTIMIZERS:
-        for model in ('cnn', 'mlp'):
-            print_accuracy(seeds, data, f'--model={model}', f'--hparams=optimizer={name}')
-    print_accuracy(seeds, data, '--model=dbn', '--hparams=pretrain_epochs=0')
-    for model in ('dbn', 'recurrent', 'recursive'):
-        print_accuracy(seeds, data, f'--model={model}')
-    result = re.search(r'^Reconstruction error.*', train(*data, '--model=rbm'), re.MULTILINE)
-    print('--model=rbm', result[0] if result else 'none')
-    print(f"scikit-learn's BernoulliRBM: {_scikit_learns_error(*paths):.2f}")
+        found = [
+            trained(model, split, given.seed, hparams={'optimizer': name}, **settings) for model in models
+        ]
+        print_row(name, [metrics['accuracy'] for metrics in found])
 
 
-def _scikit_learns_error(train_path: Path, test_path: Path) -> float:
+def print_boltzmann(given: Any) -> None:
+    """Prints the accuracy of dbn, and the reconstruction errors of rbm and of scikit-learn's."""
+    split = digits(8)
+    print_row('dbn', [trained('dbn', split, given.seed)['accuracy']])
+    bare = trained('dbn', split, given.seed, hparams={'pretrain_epochs': 0})
+    print_row('without pre-training', [bare['accuracy']])
+    print_row('rbm', [trained('rbm', split, given.seed)['reconstruction_error']])
+    print_row("scikit-learn's", [_scikit_learns_error(split)])
+
+
+def _scikit_learns_error(split: Split) -> float:
     """Returns the reconstruction error of its RBM, of the same size after the 4,500 steps of ours."""
     from sklearn.neural_network import BernoulliRBM
 
-    images, test = (read_images(path, side=8)[0].reshape(-1, 64) / 255 for path in (train_path, test_path))
+    images, test = (images.reshape(len(images), -1) / 255 for images in (split.x, split.x_test))
     machine = BernoulliRBM(500, batch_size=32, n_iter=100, random_state=1).fit(images)
 
     def sigmoid(values: np.ndarray) -> np.ndarray:
@@ -79,22 +95,22 @@ def _scikit_learns_error(train_path: Path, test_path: Path) -> float:
 
 
 def main() -> None:
-    """Prints the figures of digits, or of MNIST."""
+    """Prints a table."""
     flags = {
+        'table': ('sets', 'which one', ('sets', 'optimizers', 'boltzmann')),
+        'models': ('mlp,cnn,recurrent,dbn', 'names of classifiers, for the table of sets'),
         'train': ('', 'training archive of MNIST'),
         'test': ('', 'test archive of MNIST'),
-        'seeds': ('1,2,3', ''),
+        'seed': (1, 'of the training'),
     }
     given = command_line(__doc__, **flags).parse_args()
     print(machine('scikit-learn'))
-    seeds = given.seeds.split(',')
-    if not given.train:
-        with tempfile.TemporaryDirectory() as folder:
-            print_digits(seeds, Path(folder))
-        return
-    data = [f'--data={given.train}', f'--eval_data={given.test}', '--image_size=28', '--batch_size=100']
-    for name in _OPTIMIZERS:
-        print_accuracy(seeds, data, '--epochs=1', '--model=mlp', f'--hparams=optimizer={name}')
+    if given.table == 'sets':
+        print_sets(given.models.split(','), given)
+    elif given.table == 'optimizers':
+        print_optimizers(given)
+    else:
+        print_boltzmann(given)
 
 
 if __name__ == '__main__':

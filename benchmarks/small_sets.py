@@ -43,11 +43,11 @@ def digits(side: int) -> Split:
     return Split(x, y, x_test, y_test)
 
 
-def mnist(train: str, test: str) -> Split:
-    """Returns MNIST from its archives, in a random order."""
+def mnist(train: str, test: str, rows: int | None = 2000) -> Split:
+    """Returns MNIST from its archives, in a random order, with the first `rows` test images; None for all."""
     (x, y), (x_test, y_test) = (read_images(path) for path in (train, test))
     order = np.random.default_rng(0).permutation(len(x))
-    return Split(x[order], np.array(y)[order], x_test[:2000], np.array(y_test)[:2000])
+    return Split(x[order], np.array(y)[order], x_test[:rows], np.array(y_test)[:rows])
 
 
 def uneven(split: Split, counts: tuple[int, ...] = (400, 50, 10)) -> Split:
