@@ -46,7 +46,15 @@ TEST += SAFETENSORS
 # Opens examples/tour.ipynb.
 NOTEBOOK = ['jupyterlab>=4']
 # Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
-BENCH = ['torch>=2.2', 'torchvision>=0.17', 'torchdata>=0.8', 'webdataset>=0.2', *SAFETENSORS]
+BENCH = [
+    'torch>=2.2',
+    'torchvision>=0.17',
+    'torchdata>=0.8',
+    'webdataset>=0.2',
+    'nvidia-dali-cuda120; sys_platform == "linux"',
+    'scikit-learn',
+    *SAFETENSORS,
+]
 # TensorFlow's own extra with the CUDA libraries.
 CUDA = ['tensorflow[and-cuda]>=2.15,<2.22']
 # libFuzzer, for tests/robustness/coverage_fuzz.py.

@@ -219,6 +219,22 @@ def tfrecord(archive: str, seconds: float) -> Measured:
         return measure_stream((len(batch) for batch in dataset), seconds, _WARM_UP)
 
 
+def dali(archive: str, seconds: float) -> Measured:
+    """NVIDIA DALI's pipeline for processors on the same tar; float32 in [0, 1]."""
+    from nvidia.dali import fn, pipeline_def, types
+
+    @pipeline_def(batch_size=BATCH, num_threads=CORES, device_id=None)
+    def pipeline() -> Any:
+        encoded = fn.readers.webdataset(paths=[archive], ext=['jpg'], random_shuffle=True, initial_fill=1000)
+        mode = {1: types.GRAY, 3: types.RGB}[CHANNELS]
+        image = fn.resize(fn.decoders.image(encoded, output_type=mode), size=[SIDE, SIDE])
+        return fn.cast(image, dtype=types.FLOAT) / 255.0
+
+    built = pipeline()
+    built.build()
+    return measure_stream((len(built.run()[0]) for _ in itertools.count()), seconds, _WARM_UP)
+
+
 def _split(archive: str, parts: int, folder: Path) -> list[str]:
     """Writes an archive's images into several; returns their paths."""
     from archives import write_tar
@@ -245,6 +261,7 @@ CONTENDERS: dict[str, Callable[[str, float], Measured]] = {
     'stream-bytes': stream_bytes,
     'torchvision': torchvision,
     'tfrecord': tfrecord,
+    'dali': dali,
 }
 
 
