@@ -7,6 +7,7 @@ together.
 
 import contextlib
 import functools
+import itertools
 import json
 import os
 import re
@@ -47,7 +48,7 @@ class Cluster:
 
     def __str__(self) -> str:
         counts = ', '.join(
-            f'{len(self.tasks[one])} {one}' for one in (CHIEF, WORKER, PS) if one in self.tasks
+            f'{len(self.tasks[job])} {job}' for job in (CHIEF, WORKER, PS) if job in self.tasks
         )
         return f'{self.name} of {counts}' if counts else 'the only process'
 
@@ -148,16 +149,16 @@ def read_cluster(distribution: str) -> Cluster:
         reason = str(error).strip().partition('\n')[0] or type(error).__name__
         raise FlagError(f'TF_CONFIG: {reason.rstrip(".:")}.') from error
     # RunConfig calls a process without a cluster worker 0.
-    found = Cluster(
+    cluster = Cluster(
         PARAMETER_SERVER if PS in tasks and distribution == NONE else distribution,
         config.task_type if tasks else CHIEF,
         config.task_id,
         tasks,
     )
-    _check_fit(found)
-    if not found.trains:  # it would share the memory of a GPU with a process that does
+    _check_fit(cluster)
+    if not cluster.trains:  # it would share the memory of a GPU with a process that does
         os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
-    return found
+    return cluster
 
 
 def _with_chief(given: Any) -> Any:
@@ -173,7 +174,7 @@ def _with_chief(given: Any) -> Any:
 def _tasks_in(given: Mapping[str, Any]) -> dict[str, list[str]]:
     """Returns the addresses by task type; raises ValueError for unusable ones that RunConfig accepts."""
     tasks: dict[str, list[str]] = tf.train.ClusterSpec(given.get('cluster', {})).as_dict()
-    addresses = [address for several in tasks.values() for address in several]
+    addresses = list(itertools.chain(*tasks.values()))
     for name in tasks:
         if name not in (CHIEF, WORKER, PS, EVALUATOR):
             raise ValueError(f'the job {name!r} is unknown; known are chief, worker, ps and evaluator')
@@ -208,23 +209,23 @@ def _check_fit(cluster: Cluster) -> None:
 
 def check_agreement(cluster: Cluster, ours: Record, chiefs: Record) -> None:
     """Raises FlagError if a process was started with other settings than the chief."""
-    own, theirs = _shared(cluster, ours), _shared(cluster, chiefs)
-    for name, value in own.items():
-        if value != theirs.get(name):
-            shown = [str(one)[:_LONGEST_SHOWN] for one in (value, theirs.get(name))]
+    expected = _shared(cluster, chiefs)
+    for name, value in _shared(cluster, ours).items():
+        if value != expected.get(name):
+            here, there = str(value)[:_LONGEST_SHOWN], str(expected.get(name))[:_LONGEST_SHOWN]
             raise FlagError(
-                f'{cluster.name} has {name} {shown[0]}, but the chief {shown[1]}: start all processes alike.'
+                f'{cluster.name} has {name} {here}, but the chief {there}: start all processes alike.'
             )
 
 
 def _shared(cluster: Cluster, record: Record) -> dict[str, Any]:
     """Returns what a process must share with the chief, by name; of a worker also its input."""
     fields = asdict(record)
-    found = {'model': fields['model'], 'image_shape': fields['image_shape'], **fields['hparams']}
-    found |= {f'version of {name}': value for name, value in fields['versions'].items()}
+    shared = {'model': fields['model'], 'image_shape': fields['image_shape'], **fields['hparams']}
+    shared |= {f'version of {name}': value for name, value in fields['versions'].items()}
     if cluster.task_type == WORKER:
-        found |= fields['input']['settings']
+        shared |= fields['input']['settings']
         for name in ('archives', 'evaluation'):
-            several = fields['input'][name]
-            found[name] = sorted([one['name'], one['images'], one['fingerprint']] for one in several)
-    return dict(json.loads(json.dumps(found)))  # tuples become lists, as in the chief's file
+            archives = fields['input'][name]
+            shared[name] = sorted([each['name'], each['images'], each['fingerprint']] for each in archives)
+    return dict(json.loads(json.dumps(shared)))  # tuples become lists, as in the chief's file

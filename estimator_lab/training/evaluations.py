@@ -47,10 +47,10 @@ class Evaluations(tf.estimator.Exporter):
 
         A metric that is not a number compares with none, and is left out.
         """
-        found: dict[int, float] = {}
+        values: dict[int, float] = {}
         for path in listed(self._folder, 'events.out.tfevents.*'):
-            found.update(scalars_in(path, self._metric, partial(self._warn, path)))
-        return {step: value for step, value in sorted(found.items()) if not math.isnan(value)}
+            values.update(scalars_in(path, self._metric, partial(self._warn, path)))
+        return {step: value for step, value in sorted(values.items()) if not math.isnan(value)}
 
     @property
     def best_step(self) -> int | None:

@@ -37,7 +37,8 @@ is probably unsuitable; try another --hparams=learning_rate=...'
     dead = _dead_layer(metrics)
     rate = 'the learning rate is probably unsuitable; try another --hparams=learning_rate=...'
     is_binary = getattr(params, 'visible_units', '') == BERNOULLI
-    if dead or _has_diverged(metrics, params):
+    loss_of_guessing = math.log(max(len(getattr(params, 'vocabulary', ())), 1))
+    if dead or (keys.ACCURACY in metrics and metrics.get('loss', 0.0) > 2 * loss_of_guessing > 0):
         rate = 'training has diverged; try a much smaller --hparams=learning_rate=...'
     elif metrics['global_step'] < _FEW_STEPS:
         rate = 'it has taken few steps only; try more --epochs.'
@@ -77,12 +78,6 @@ def _dead_layer(metrics: Mapping[str, float]) -> tuple[str, float] | None:
     shares = {name: value for name, value in metrics.items() if name.startswith(f'{keys.DEAD_UNITS}/')}
     name = max(shares, key=shares.__getitem__, default='')
     return (name.partition('/')[2], shares[name]) if name and shares[name] > _MOSTLY else None
-
-
-def _has_diverged(metrics: Mapping[str, float], params: Any) -> bool:
-    """Whether a classifier's loss is far above that of guessing, the logarithm of the number of classes."""
-    guessing = math.log(max(len(getattr(params, 'vocabulary', ())), 1))
-    return keys.ACCURACY in metrics and metrics.get('loss', 0.0) > 2 * guessing > 0
 
 
 def _few_images(params: Any, images: int) -> str:

@@ -115,10 +115,18 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
         say(f'Warning: {caution}')
     _check_method(settings, cluster, model, params)
     check_enough(inputs, settings, params.smallest_batch)
-    pretraining = _open_pretraining(model, params, settings, inputs, say)
+    pretraining = inputs
+    if len(model.phases(params)) > 1:
+        pretraining = open_pretraining(settings, inputs, say)
+    elif settings.pretrain_data:
+        raise FlagError(f'{option.pretrain_data} has no use here: this run has no pre-training.')
     reader = _open_reader(settings, params, inputs, pretraining)
     stages = Stages(settings, cluster, model, params, inputs, pretraining).plan()
-    _check_changes(settings, cluster, stages, say)
+    for stage in stages:
+        if cluster.trains and not settings.resume_changed:
+            stage.resumption.check(settings.model_dir)
+        if cluster.is_chief and stage.resumption.changes:
+            say(str(stage.resumption))
     warm_start = _warm_start(settings, model, reader, stages, say)
     return Plan(settings, say, cluster, model, params, inputs, reader, companions, stages, warm_start)
 
@@ -159,19 +167,19 @@ def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record
         return train.order(2 if shuffled and train.has_random_access else 1, settings.seed).epoch(0)
 
     if previous is not None and previous.kind == train.kind.name:
-        found = train.kind.restore(settings.model_dir)
+        decided = train.kind.restore(settings.model_dir)
         if _RANGE in previous.hparams and hasattr(params, _RANGE):
-            found[_RANGE] = tuple(previous.hparams[_RANGE])
+            decided[_RANGE] = tuple(previous.hparams[_RANGE])
     else:
-        found = train.kind.data_params(settings, params, examples, train.total)
+        decided = train.kind.data_params(settings, params, examples, train.total)
     if getattr(params, 'balanced', False):
-        found = {**found, 'class_weights': balanced_weights(inputs)}
+        decided = {**decided, 'class_weights': balanced_weights(inputs)}
     return replace(
         params,
         image_shape=settings.image_shape,
         vocabulary=inputs.labels,
         loss_scaling=settings.precision == FLOAT16,
-        **found,
+        **decided,
     )
 
 
@@ -220,15 +228,6 @@ def _check_method(settings: Settings, cluster: Cluster, model: AnyModel, params:
         raise FlagError(f'{hparam.accumulate}={params.accumulate} takes one device: leave it out.')
 
 
-def _open_pretraining(model: AnyModel, params: Any, settings: Settings, inputs: Inputs, say: Say) -> Inputs:
-    """Returns what the phases before the last one train on."""
-    if len(model.phases(params)) > 1:
-        return open_pretraining(settings, inputs, say)
-    if settings.pretrain_data:
-        raise FlagError(f'{option.pretrain_data} has no use here: this run has no pre-training.')
-    return inputs
-
-
 def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: Inputs) -> Reader:
     opened = *inputs.archives, *pretraining.archives
     options = ReaderOptions(
@@ -243,15 +242,6 @@ def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: I
         vocabulary=inputs.vocabulary,
     )
     return inputs.train.kind.reader(options)
-
-
-def _check_changes(settings: Settings, cluster: Cluster, stages: Sequence[Stage], say: Say) -> None:
-    """Reports what has changed since the last start; raises FlagError for what breaks the run."""
-    for stage in stages:
-        if cluster.trains and not settings.resume_changed:
-            stage.resumption.check(settings.model_dir)
-        if cluster.is_chief and stage.resumption.changes:
-            say(str(stage.resumption))
 
 
 def _warm_start(

@@ -51,23 +51,21 @@ class Resumption:
                 f'with {option.resume_changed}.'
             )
 
-    def with_changes(self, more: Iterable[str]) -> 'Resumption':
-        """Returns the same with further changes."""
-        return replace(self, changes=(*self.changes, *more))
-
     def __str__(self) -> str:
         return f'Since the last start: {"; ".join(self.changes)}.' if self.changes else ''
 
 
 def record_of(settings: Settings, inputs: Inputs, cluster: Cluster, step: int) -> InputRecord:
     """Returns what experiment.json says of the input of a phase that begins with these settings at a step."""
-    recorded = {
+    recorded: dict[str, Any] = {
         'batch_size': settings.batch_size * cluster.batches_a_step,  # of all workers, however many they are
         'workers': cluster.workers,
         'labels': inputs.train.kind.labels.fingerprint if inputs.train.kind.labels else '',
         'shuffling': _shuffling(settings.shuffle_buffer, inputs.train.has_random_access),
-        **{name: _recorded(getattr(settings, name)) for name in _RECORDED},
     }
+    for name in _RECORDED:
+        value = getattr(settings, name)
+        recorded[name] = ' '.join(value.split())[:_LONGEST] if isinstance(value, str) else value
     evaluation = inputs.evaluation.identities if settings.eval_data else ()
     return InputRecord(inputs.train.identities, evaluation, recorded, step, step)
 
@@ -87,7 +85,9 @@ def resume(before: InputRecord, now: InputRecord, inputs: Inputs, step: int, pos
     archives are in their former order.
     """
     epoch, offset = divmod(position, before.examples) if before.examples else (0, position)
-    breaks = _order_breaks(before, now, inputs)
+    # After one of these, an epoch can't end as it began.
+    breaks = _setting_changes(before, now, _OF_THE_ORDER)
+    breaks += _differences(inputs.flag, before.archives, now.archives)
     if step < before.step:  # the checkpoint is of a time before the last change
         breaks.append('the checkpoint is older than the last change of archives or settings')
     changes, broken = _changes(before, now, inputs), _other_weights(before, now, inputs)
@@ -96,17 +96,11 @@ def resume(before: InputRecord, now: InputRecord, inputs: Inputs, step: int, pos
         at = (epoch + bool(offset)) * now.examples
         since = step, at
     if breaks and offset:
-        others = (words for words in breaks if words not in changes)
-        changes = (*changes, *others, f'the rest of epoch {epoch + 1} is left out')
+        unsaid = [clause for clause in breaks if clause not in changes]
+        changes = (*changes, *unsaid, f'the rest of epoch {epoch + 1} is left out')
         broken = f'{"; ".join(breaks)}, in the middle of epoch {epoch + 1}'
     record = replace(now, first_step=before.first_step, step=since[0], position=since[1])
     return Resumption(record, changes, broken, at)
-
-
-def _order_breaks(before: InputRecord, now: InputRecord, inputs: Inputs) -> list[str]:
-    """Returns the changes after which an epoch can't end as it began."""
-    breaks = _setting_changes(before, now, _OF_THE_ORDER)
-    return breaks + _differences(inputs.flag, before.archives, now.archives)
 
 
 def _other_weights(before: InputRecord, now: InputRecord, inputs: Inputs) -> str:
@@ -119,28 +113,23 @@ def _other_weights(before: InputRecord, now: InputRecord, inputs: Inputs) -> str
 
 
 def _changes(before: InputRecord, now: InputRecord, inputs: Inputs) -> tuple[str, ...]:
-    found = _setting_changes(before, now, now.settings)
+    changes = _setting_changes(before, now, now.settings)
     if before.archives:
-        found += _differences(inputs.flag, before.archives, now.archives)
-        found += _differences(option.eval_data, before.evaluation, now.evaluation)
-    return tuple(found)
+        changes += _differences(inputs.flag, before.archives, now.archives)
+        changes += _differences(option.eval_data, before.evaluation, now.evaluation)
+    return tuple(changes)
 
 
 def _setting_changes(before: InputRecord, now: InputRecord, names: Iterable[str]) -> list[str]:
     """Returns how settings differ from those of a record; one that it lacks does not."""
-    found = []
+    clauses = []
     for name in names:
-        was, new = before.settings.get(name, now.settings[name]), now.settings[name]
+        new = now.settings[name]
+        was = before.settings.get(name, new)
         if was != new:
-            found.append(
-                _CLAUSES.get(name, f'{option(name)} was {{}}, is {{}}').format(_shown(was), _shown(new))
-            )
-    return found
-
-
-def _recorded(value: Any) -> Any:
-    """Returns a setting's value as a record holds it: text is short and on one line."""
-    return ' '.join(value.split())[:_LONGEST] if isinstance(value, str) else value
+            clause = _CLAUSES.get(name, f'{option(name)} was {{}}, is {{}}')
+            clauses.append(clause.format(_shown(was), _shown(new)))
+    return clauses
 
 
 def _shown(value: Any) -> str:
@@ -154,18 +143,15 @@ def _shuffling(buffer: int, is_whole: bool) -> str:
     return 'shuffled as a whole' if is_whole else f'shuffled in a buffer of {buffer}'
 
 
-def _fingerprints(archives: Sequence[Identity]) -> list[str]:
-    return [archive.fingerprint for archive in archives]
-
-
 def _differences(flag: str, before: Sequence[Identity], now: Sequence[Identity]) -> list[str]:
     """Returns how the archives of a flag differ, other than in name and order: no clause, or one."""
     names = {archive.fingerprint: archive.name for archive in (*before, *now)}
-    old, new = Counter(_fingerprints(before)), Counter(_fingerprints(now))
-    gone, added = ([names[one] for one in some.elements()] for some in (old - new, new - old))
-    found = [f'{name} {"has changed" if name in added else "is gone"}' for name in gone]
-    found += [f'{name} is new' for name in added if name not in gone]
-    if not found:
+    old, new = (Counter(archive.fingerprint for archive in archives) for archives in (before, now))
+    gone = [names[fingerprint] for fingerprint in (old - new).elements()]
+    added = [names[fingerprint] for fingerprint in (new - old).elements()]
+    changes = [f'{name} {"has changed" if name in added else "is gone"}' for name in gone]
+    changes += [f'{name} is new' for name in added if name not in gone]
+    if not changes:
         return []
-    more = f' and {len(found) - _NAMED} more' if len(found) > _NAMED else ''
-    return [f'{flag}: {", ".join(found[:_NAMED])}{more}']
+    more = f' and {len(changes) - _NAMED} more' if len(changes) > _NAMED else ''
+    return [f'{flag}: {", ".join(changes[:_NAMED])}{more}']

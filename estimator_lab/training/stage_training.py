@@ -71,7 +71,12 @@ class StageTraining:
         self.evaluations = Evaluations(
             stage.folder, plan.task, self.eval_report, settings.early_stopping, plan.say
         )
-        self._progress = self._make_progress()
+        self._progress: ProgressHook | None = None  # in a process that does not show it
+        if plan.cluster.is_chief:
+            every = settings.save_summary_steps
+            self._progress = ProgressHook(
+                stage.last_step, self._step_examples, every, str(stage.folder), plan.say
+            )
         self._watch = Watch(plan.cluster, switch, lambda: self.is_finished, self._check_agreement, plan.say)
 
     @property
@@ -102,8 +107,12 @@ class StageTraining:
             self._prepare_folder()
         receiver = serving_input_receiver_fn(plan.reader, plan.model, stage.params)
         exporters = make_exporters(plan.settings.export if stage.is_final else (), receiver, self.evaluations)
+        listeners = []
+        if not plan.cluster.strategy:  # for which Estimator has none
+            record = stage.record if plan.cluster.is_chief else None
+            listeners.append(CheckpointListener(stage.folder, record))
         train_spec = tf.estimator.TrainSpec(
-            self._train_input_fn(), stage.last_step, self._train_hooks(), self._listeners()
+            self._train_input_fn(), stage.last_step, self._train_hooks(), listeners
         )
         eval_spec = tf.estimator.EvalSpec(
             self._eval_input_fn,
@@ -211,12 +220,6 @@ class StageTraining:
                 ]
         return hooks
 
-    def _listeners(self) -> list[Any]:
-        if self.plan.cluster.strategy:  # for which Estimator has none
-            return []
-        record = self.stage.record if self.plan.cluster.is_chief else None
-        return [CheckpointListener(self.stage.folder, record)]
-
     def _evaluation_hook(self) -> EvaluationHook:
         inputs, settings = self.stage.inputs, self.plan.settings
         return EvaluationHook(
@@ -262,22 +265,15 @@ class StageTraining:
         reader = self.plan.reader.plain()
         return archive_input_fn(order, reader, settings.batch_size, self.eval_report, inputs.vocabulary)
 
-    def _make_progress(self) -> ProgressHook | None:
-        """Returns the hook that shows the progress of training; None in a process that does not show it."""
-        if not self.plan.cluster.is_chief:
-            return None
-        every, folder = self.plan.settings.save_summary_steps, str(self.stage.folder)
-        return ProgressHook(self.stage.last_step, self._step_examples, every, folder, self.plan.say)
-
     def _check_agreement(self) -> None:
         chiefs = read_record(self.stage.folder)
         if chiefs and chiefs.input.archives:
             check_agreement(self.plan.cluster, self.stage.record, chiefs)
 
-    def _bad_of(self, several: Sequence[Archives]) -> BadExamples:
-        names = [index.archive for archives in several for index in archives.indexes]
+    def _bad_of(self, opened: Sequence[Archives]) -> BadExamples:
+        names = [index.archive for archives in opened for index in archives.indexes]
         kind, fraction = self.stage.inputs.train.kind, self.plan.settings.max_bad_fraction
-        return BadExamples(kind, fraction, distinct_examples(several), self._bad_list, names)
+        return BadExamples(kind, fraction, distinct_examples(opened), self._bad_list, names)
 
     def _report(self, archives: Archives, bad: BadExamples) -> InputReport:
         return InputReport(archives.kind, self.plan.say, archives.total or 0, bad, said=self._said)

@@ -131,13 +131,14 @@ class Stages:
             resumption, last = self._new(phase, now, inputs, before)
         else:
             resumption, last = self._resumed(phase, recorded, now, inputs, saved)
-            if saved >= last:
-                resumption, last = self._finished(phase, recorded, saved, last)
+            if saved >= last:  # it has no step to take, so its record stays
+                resumption, last = Resumption(recorded), last if phase.name == FINAL else saved
         params = replace(
             self.params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder)
         )
         if saved is not None and previous:
-            resumption = resumption.with_changes(_schedule_change(previous, params))
+            changes = (*resumption.changes, *_schedule_change(previous, params))
+            resumption = replace(resumption, changes=changes)
         record = Record(
             model=self.model.name,
             image_shape=params.image_shape,
@@ -173,22 +174,17 @@ class Stages:
         resumption = resume(recorded, now, inputs, saved, position)
         return resumption, self._last_step(phase, resumption, saved)
 
-    def _finished(self, phase: Phase, recorded: InputRecord, saved: int, last: int) -> tuple[Resumption, int]:
-        """Returns what a phase without a step to take keeps as its record, and where it ended."""
-        return Resumption(recorded), last if phase.name == FINAL else saved
-
     def _last_step(self, phase: Phase, resumption: Resumption, start: int) -> int:
         """Returns the global step at which a phase ends that goes on at step `start`."""
         settings, record = self.settings, resumption.input
-        first = record.first_step
-
-        def step_after(epochs: float) -> int:
-            left = max(epochs * record.examples - resumption.position, 0)
-            return start + math.ceil(left / record.settings['batch_size'])
-
+        first, epochs = record.first_step, phase.epochs
+        if phase.name == FINAL:
+            epochs = DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
+        left = max(epochs * record.examples - resumption.position, 0)
+        step = start + math.ceil(left / record.settings['batch_size'])
         if phase.name != FINAL:
             least = phase.least_steps if settings.max_steps is None else 0
-            return max(step_after(phase.epochs), first + max(least, 1))
+            return max(step, first + max(least, 1))
         if settings.max_steps is not None:
             if settings.max_steps <= first:
                 raise FlagError(
@@ -196,13 +192,11 @@ class Stages:
                     f'steps: give more, or fewer {hparam.pretrain_epochs}.'
                 )
             return settings.max_steps
-        epochs = DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
         if not record.examples:
             raise FlagError(
                 f'{option.data}={",".join(settings.data)} can be read only once, so the number of examples '
                 f'in an epoch is unknown: give {option.max_steps}.'
             )
-        step = step_after(epochs)
         if settings.epochs is None:
             step = max(step, first + phase.least_steps)
         if step > MOST_STEPS:

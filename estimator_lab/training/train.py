@@ -4,7 +4,7 @@ import atexit
 import contextlib
 import functools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,9 @@ def train(plan: Plan) -> Result:
             # Errors after another worker of the cluster was stopped count as a stop: hence the check.
             folder, what_next = plan.settings.model_dir, functools.partial(_begin_anew, plan)
             with switch.listening(), tensorflow_errors_as_sentences(switch.check, folder, what_next):
-                for training in _unfinished(trainings):
+                # The last one evaluates even if all are finished.
+                first = next((n for n, training in enumerate(trainings) if not training.is_finished), -1)
+                for training in trainings[first:]:
                     if len(trainings) > 1 and not training.is_finished:
                         plan.say(f'Phase            {training.stage}')
                     pretrained, metrics = metrics, training.run()
@@ -97,6 +99,7 @@ def train(plan: Plan) -> Result:
     for training in trainings:
         training.train_report.raise_error()
     step = newest_step(plan)
+    drawn_from = pretrained if plan.model.stack else {}
     return Result(
         metrics=metrics,
         pretrained=pretrained,
@@ -108,15 +111,8 @@ def train(plan: Plan) -> Result:
         signal=switch.number,
         stopped_early=step < plan.max_steps and trainings[-1].is_finished,
         bad_images=sum(training.bad.count for training in trainings),
-        judgement=_judgement(plan, metrics, pretrained),
+        judgement=judgement(metrics, drawn_from, plan.params, plan.inputs.train.total) if metrics else '',
     )
-
-
-def _judgement(plan: Plan, metrics: Mapping[str, float], pretrained: Mapping[str, float]) -> str:
-    if not metrics:
-        return ''
-    of_samples = pretrained if plan.model.stack else {}
-    return judgement(metrics, of_samples, plan.params, plan.inputs.train.total)
 
 
 def newest_step(plan: Plan) -> int:
@@ -126,12 +122,6 @@ def newest_step(plan: Plan) -> int:
       DataError: the checkpoint is damaged.
     """
     return max(saved_step(stage.folder) or 0 for stage in plan.stages)
-
-
-def _unfinished(trainings: Sequence[StageTraining]) -> Sequence[StageTraining]:
-    """Returns those from the first unfinished one on, or the last one."""
-    begun = next((n for n, training in enumerate(trainings) if not training.is_finished), -1)
-    return trainings[begun:]
 
 
 @contextlib.contextmanager

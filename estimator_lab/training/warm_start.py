@@ -46,11 +46,11 @@ class WarmStart:
 
     def __str__(self) -> str:
         count = '1 variable' if len(self.taken) == 1 else f'{len(self.taken)} variables'
-        text = f'{count} of {self.origin}: {_some(self.taken)}'
-        return f'{text}; new: {_some(self.new)}' if self.new else text
+        text = f'{count} of {self.origin}: {_shown(self.taken)}'
+        return f'{text}; new: {_shown(self.new)}' if self.new else text
 
 
-def _some(names: Sequence[str]) -> str:
+def _shown(names: Sequence[str]) -> str:
     """Returns the names; of many, only the first and the last one."""
     shown = names if len(names) <= _MOST_SHOWN else (names[0], '...', names[-1])
     return ', '.join(shown)
@@ -63,11 +63,11 @@ def warm_start_settings(
 
     `renames` has the names in the checkpoint of variables with other names there.
     """
-    others = dict(renames or {})
+    renames = dict(renames or {})
     # Estimator matches these patterns with names that end in ':0'.
-    patterns = [f'{re.escape(name)}:' for name in (*names, *others)]
+    patterns = [f'{re.escape(name)}:' for name in (*names, *renames)]
     return tf.estimator.WarmStartSettings(
-        checkpoint, vars_to_warm_start=patterns, var_name_to_prev_var_name=others
+        checkpoint, vars_to_warm_start=patterns, var_name_to_prev_var_name=renames
     )
 
 
@@ -89,7 +89,7 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
     shapes = shapes_of_variables(model, params, reader)
     new: set[str] = set()
     for name in _VOCABULARIES:
-        was, now = (getattr(one, name, ()) for one in (source.params, params))
+        was, now = getattr(source.params, name, ()), getattr(params, name, ())
         if len(was) != len(now) or (was != now and name != 'styles'):
             new |= dependent_variables(model, params, reader, name)
     taken = tuple(name for name in shapes if name not in new)
@@ -107,11 +107,9 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
 
 def _check_frozen(folder: Path, model: AnyModel, reader: Reader, params: Any, new: set[str]) -> None:
     """Raises FlagError if layers would be frozen that get new weights."""
-    every, trained = (
-        shapes_of_variables(model, one, reader, trainable=True)
-        for one in (replace(params, frozen=()), params)
-    )
-    random = [name for name in every if name in new and name not in trained]
+    trainable = shapes_of_variables(model, replace(params, frozen=()), reader, trainable=True)
+    trained = shapes_of_variables(model, params, reader, trainable=True)
+    random = [name for name in trainable if name in new and name not in trained]
     if random:
         raise FlagError(
             f'{option.freeze}={params.frozen[-1]} would keep random weights, as {folder} lacks '
@@ -124,9 +122,10 @@ def _network_fields(params_class: type) -> list[str]:
 
     Unlike training that is resumed, a warm start does not depend on the optimizer and on pre-training.
     """
-    others = {
-        name for each in (TrainingParams, AnyOptimizer) for name in settings_that_are(each, 'structural')
+    of_training = {
+        *settings_that_are(TrainingParams, 'structural'),
+        *settings_that_are(AnyOptimizer, 'structural'),
     }
     if issubclass(params_class, PretrainingParams):
-        others.update(LAYERWISE)
-    return [name for name in settings_that_are(params_class, 'structural') if name not in others]
+        of_training.update(LAYERWISE)
+    return [name for name in settings_that_are(params_class, 'structural') if name not in of_training]

@@ -32,8 +32,9 @@ class Partners:
     """
 
     def __init__(self, cluster: Cluster) -> None:
-        others = WORKER if cluster.distribution == MULTI_WORKER else PS
-        types = [CHIEF, others] if cluster.trains else [CHIEF]
+        types = [CHIEF]
+        if cluster.trains:
+            types.append(WORKER if cluster.distribution == MULTI_WORKER else PS)
         self.addresses = {
             f'{job} {number}': address
             for job in types
@@ -123,7 +124,9 @@ class Watch:
                 break
             partners.poll()
             self._check_stop(partners)
-            self._check_settings(partners)
+            if partners.answers(_CHIEF) and not self._is_checked:
+                self._is_checked = True
+                self.check()
             gone = [] if self.is_over else partners.gone
             if _CHIEF in gone and self.cluster.task_type != EVALUATOR and self.is_finished():
                 return  # training has ended without this process
@@ -149,11 +152,6 @@ class Watch:
             patience = _STEP_SECONDS
         if now - self._stopped >= patience:
             self.switch.check()
-
-    def _check_settings(self, partners: Partners) -> None:
-        if partners.answers(_CHIEF) and not self._is_checked:
-            self._is_checked = True
-            self.check()
 
     def _needed(self, gone: Sequence[str], partners: Partners) -> list[str]:
         """Returns the tasks for which this one waits; raises LabError if no step is possible any more."""
