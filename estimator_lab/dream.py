@@ -21,10 +21,10 @@ def main(settings: DreamFlags, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.dreams import Dream, ascends, draw
     from estimator_lab.inference.inspection import show_in_tensorboard
+    from estimator_lab.inference.run import open_run
     from estimator_lab.inference.samples import ARCHIVE, PICTURES
-    from estimator_lab.runs.opening import open_trained
 
-    run = open_trained(settings.model_dir)
+    run = open_run(settings.model_dir)
     inputs = [path for path in (settings.image, *(settings.data or ())) if path]
     suffixes = PICTURES if ascends(run, line.given) else (*PICTURES, ARCHIVE)
     check_outputs({'out': settings.out}, inputs, run.model_dir, run.kind.accepts, suffixes)

@@ -20,9 +20,9 @@ JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model
 def main(settings: EvaluationFlags, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.evaluate import evaluate
-    from estimator_lab.runs.opening import open_trained
+    from estimator_lab.inference.run import open_run
 
-    run = open_trained(settings.model_dir)
+    run = open_run(settings.model_dir)
     if settings.out:
         read = [source.name for source in expand(settings.data or ())]
         check_folder(settings.out, read, run.kind.accepts, run.model_dir)

@@ -17,9 +17,9 @@ TensorFlow Lite have the second one; of a GAN, also the generator."""
 def main(settings: ExportFlags, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.exporting import export
-    from estimator_lab.runs.opening import open_trained
+    from estimator_lab.inference.run import open_run
 
-    export(open_trained(settings.model_dir), settings, lambda title, text: say_rows([(title, text)]))
+    export(open_run(settings.model_dir), settings, lambda title, text: say_rows([(title, text)]))
 
 
 COMMAND = Command(main, _USAGE, ExportFlags, required=['model_dir'])

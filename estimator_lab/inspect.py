@@ -32,9 +32,9 @@ def main(settings: InspectionFlags, line: CommandLine) -> None:
         raise FlagError(f'{option.image} is missing, or {option.tree}, or {option.summary}, see --help.')
 
     from estimator_lab.inference.inspection import FOLDER, inspect, show_in_tensorboard, summary_of
-    from estimator_lab.runs.opening import open_trained
+    from estimator_lab.inference.run import open_run
 
-    run = open_trained(settings.model_dir)
+    run = open_run(settings.model_dir)
     if settings.summary:
         say_lines(summary_of(run))
     place = settings.tree or settings.image

@@ -22,9 +22,9 @@ def main(settings: PredictionFlags, line: CommandLine) -> None:
         raise FlagError("No image is named: give files, folders, tar archives, or '-' for standard input.")
 
     from estimator_lab.inference.prediction_files import predict_and_write
-    from estimator_lab.runs.opening import open_trained
+    from estimator_lab.inference.run import open_run
 
-    run = open_trained(settings.model_dir)
+    run = open_run(settings.model_dir)
     written = predict_and_write(run, settings, line.arguments, count_labels='top' in line.given)
     if written:
         say(written)

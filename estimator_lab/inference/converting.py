@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from estimator_lab.base.errors import LabError, option
 from estimator_lab.base.process import hushed
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import tf
 
 LABELS = 'labels'
 """Property of an ONNX model: its labels in the order of their numbers, as JSON."""
@@ -138,7 +138,12 @@ class _Network:
             results = dict(zip(numbers, map(tf.identity, tensors), strict=True))
             whole = graph.as_graph_def()
         _remove_casts(whole)
-        kept = {name: tensor for name, tensor in results.items() if not _has_no_counterpart(whole, tensor)}
+        kept = {}
+        for name, tensor in results.items():
+            part = tf.graph_util.extract_sub_graph(whole, [tensor.op.name])
+            # Other formats have no random numbers and encode no pictures.
+            if not any(re.search('Random|Multinomial|^Encode', node.op) for node in part.node):
+                kept[name] = tensor
         if not kept:
             raise ValueError(f'{signature} has no output that is a number and the same in each call')
         self.left_out = sorted(set(outputs) - set(kept))
@@ -152,20 +157,12 @@ class _Network:
         names = [*self.inputs, *self.outputs]
         with tf.Graph().as_default(), tf.Session() as session:
             tensors = dict(zip(names, tf.import_graph_def(self.graph_def, None, names, name=''), strict=True))
-            inputs, outputs = (
-                {name: tensors[tensor] for tensor, name in several.items()}
-                for several in (self.inputs, self.outputs)
-            )
+            inputs = {name: tensors[tensor] for tensor, name in self.inputs.items()}
+            outputs = {name: tensors[tensor] for tensor, name in self.outputs.items()}
             definition = tf.saved_model.predict_signature_def(inputs, outputs)
             builder = tf.saved_model.Builder(folder)
             builder.add_meta_graph_and_variables(session, [_SERVE], {self.signature: definition})
             builder.save()
-
-
-def _has_no_counterpart(graph_def: Any, tensor: Tensor) -> bool:
-    """Returns whether a tensor has random numbers or an encoded picture, which no other format has."""
-    part = tf.graph_util.extract_sub_graph(graph_def, [tensor.op.name])
-    return any(re.search('Random|Multinomial|^Encode', node.op) for node in part.node)
 
 
 def _remove_casts(graph_def: Any) -> None:

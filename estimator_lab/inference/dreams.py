@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -300,16 +299,13 @@ def _layers_of(run: Trained, sides: Sequence[int | None]) -> dict[str, Tensor]:
 
 def _smallest_side(run: Trained) -> int:
     """Returns the side of the smallest image that the model's check accepts."""
-
-    def fits(side: int) -> bool:
+    own = min(run.shape[:2])
+    for side in range(1, own):
         shape = (side, side, run.shape.channels)
-        try:
+        with contextlib.suppress(FlagError):
             run.architecture.check(dataclasses.replace(run.params, image_shape=shape))
-        except FlagError:
-            return False
-        return True
-
-    return next(side for side in itertools.count(1) if fits(side) or side >= min(run.shape[:2]))
+            return side
+    return own
 
 
 def draw(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:

@@ -51,7 +51,12 @@ def _evaluate(run: Trained, examples: Archives, settings: EvaluationSettings) ->
         input_fn = archive_input_fn(
             examples.order(), run.reader, settings.batch_size, report, run.vocabulary, watch=watch
         )
-        estimator = _estimator(run, observer, folder)
+        with without_cluster():
+            # Without summaries, models skip what only TensorBoard shows.
+            config = tf.estimator.RunConfig(folder, save_summary_steps=None)
+            estimator = tf.estimator.Estimator(
+                observer.watched(run.model_fn), config=config, params=vars(run.params)
+            )
         results = estimator.evaluate(input_fn, settings.eval_steps, checkpoint_path=run.checkpoint)
     report.raise_error()
     if not report.seen:
@@ -65,13 +70,6 @@ def _share(settings: EvaluationSettings, total: int | None, done: int) -> float 
     limits = [total, settings.eval_steps and settings.eval_steps * settings.batch_size]
     examples = min((limit for limit in limits if limit), default=None)
     return examples and min(done / examples, 1.0)
-
-
-def _estimator(run: Trained, observer: '_Observer', folder: str) -> Any:
-    with without_cluster():
-        # Without summaries, models skip what only TensorBoard shows.
-        config = tf.estimator.RunConfig(folder, save_summary_steps=None)
-        return tf.estimator.Estimator(observer.watched(run.model_fn), config=config, params=vars(run.params))
 
 
 class _Observer(tf.train.SessionRunHook):

@@ -56,7 +56,14 @@ class Evaluation:
         """Returns the results as lines to read; of many classes, the worst."""
         lines = [f'{name:<{_NAME}} {value:.4f}' for name, value in worth_showing(self.metrics)]
         if self.confusion:
-            lines += ['', *_classes_in_text(self.confusion), '', *_confusion_in_text(self.confusion)]
+            lines += ['', *_classes_in_text(self.confusion), '']
+            pairs = list(pair_rows(self.confusion))
+            if len(pairs) > _PAIRS_IN_TEXT:
+                lines.append(f'The most frequent of {len(pairs):,} confusions')
+            else:
+                lines.append('Confusions' if pairs else 'No confusions')
+            for true, predicted, images in pairs[:_PAIRS_IN_TEXT]:
+                lines.append(f'{true} taken for {predicted}: {images:,}')
         return '\n'.join([*lines, '', self.headline()])
 
     def headline(self) -> str:
@@ -104,17 +111,19 @@ class Evaluation:
         """
         check_folder(folder, (), self.run.kind.accepts, self.run.model_dir)
         with written_folder('out', folder) as hidden:
-            self._write(hidden)
+            (hidden / 'metrics.json').write_text(f'{self.json()}\n', encoding='utf-8')
+            (hidden / 'report.txt').write_text(f'{self.text()}\n', encoding='utf-8')
+            if self.confusion:
+                _write_confusion(hidden, self.confusion)
+                self.confusion_picture().save(hidden / 'confusion.png')
+            if self.worst:
+                write_csv(hidden / 'worst.csv', _WORST_COLUMNS, _worst_rows(self.worst))
+                images = [example.image for example in self.worst if example.image is not None]
+                if images:
+                    captions = [example.caption() for example in self.worst]
+                    sheet = labelled_grid(np.stack(images), captions, _SHEET_COLUMNS, _SHEET_TILE)
+                    sheet.save(hidden / 'worst.png')
             return [path.name for path in listed(hidden)]
-
-    def _write(self, folder: Path) -> None:
-        (folder / 'metrics.json').write_text(f'{self.json()}\n', encoding='utf-8')
-        (folder / 'report.txt').write_text(f'{self.text()}\n', encoding='utf-8')
-        if self.confusion:
-            _write_confusion(folder, self.confusion)
-            self.confusion_picture().save(folder / 'confusion.png')
-        if self.worst:
-            _write_worst(folder, self.worst)
 
     def __repr__(self) -> str:
         return self.text()
@@ -164,15 +173,6 @@ def _write_confusion(folder: Path, confusion: Confusion) -> None:
         write_csv(folder / 'confusion.csv', ('true \\ predicted', *labels), rows)
 
 
-def _write_worst(folder: Path, worst: Sequence[WorstExample]) -> None:
-    write_csv(folder / 'worst.csv', _WORST_COLUMNS, _worst_rows(worst))
-    images = [example.image for example in worst if example.image is not None]
-    if images:
-        captions = [example.caption() for example in worst]
-        sheet = labelled_grid(np.stack(images), captions, _SHEET_COLUMNS, _SHEET_TILE)
-        sheet.save(folder / 'worst.png')
-
-
 def _worst_rows(worst: Sequence[WorstExample]) -> Iterator[tuple[Any, ...]]:
     for example in worst:
         classified = (example.true, example.predicted, round(example.probability, 6))
@@ -190,15 +190,6 @@ def _classes_in_text(confusion: Confusion) -> list[str]:
         precision, recall, f1 = ('-' if score is None else f'{score:.4f}' for score in scores)
         lines.append(f'{padded(label, _NAME)} {images:>7,} {precision:>9} {recall:>7} {f1:>7}')
     return lines
-
-
-def _confusion_in_text(confusion: Confusion) -> list[str]:
-    pairs = list(pair_rows(confusion))
-    lines = [
-        f'{true} taken for {predicted}: {images:,}' for true, predicted, images in pairs[:_PAIRS_IN_TEXT]
-    ]
-    title = f'The most frequent of {len(pairs):,} confusions' if len(pairs) > len(lines) else 'Confusions'
-    return [title, *lines] if lines else ['No confusions']
 
 
 def metrics_table(metrics: Mapping[str, float], about: str) -> list[Html]:

@@ -99,10 +99,14 @@ def arrays_of(batches: Iterable[Predicted]) -> dict[str, np.ndarray]:
     good = [batch for batch in batches if batch.keys]
     if not good:
         raise DataError('No example could be decoded.')
-    arrays = {
-        name: _as_text(np.concatenate([batch.values[name] for batch in good])) for name in good[0].values
-    }
-    return {KEY: np.array([key for batch in good for key in batch.keys], object), **arrays}
+    arrays = {KEY: np.array([key for batch in good for key in batch.keys], object)}
+    for name in good[0].values:
+        values = np.concatenate([batch.values[name] for batch in good])
+        if values.dtype == object:  # texts, which TensorFlow gives as bytes
+            texts = [_scalar(value) for value in values.ravel().tolist()]
+            values = np.array(texts, object).reshape(values.shape)
+        arrays[name] = values
+    return arrays
 
 
 @dataclass(frozen=True)
@@ -187,13 +191,6 @@ def vectors_of(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the predictions that are neither scalars nor pictures, [n, ...] by name."""
     pictures = pictures_of(values)
     return {name: array for name, array in values.items() if array.ndim > 1 and name not in pictures}
-
-
-def _as_text(values: np.ndarray) -> np.ndarray:
-    """Returns texts, which TensorFlow gives as bytes, as str [n, ...]; other values as they are."""
-    if values.dtype != object:
-        return values
-    return np.array(list(map(_scalar, values.ravel().tolist())), object).reshape(values.shape)
 
 
 def _scalar(value: Any) -> Scalar:

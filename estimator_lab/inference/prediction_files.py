@@ -4,7 +4,7 @@ import contextlib
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,7 +18,6 @@ from estimator_lab.base.printable import csv_writer, json_text, safe_name
 from estimator_lab.base.progress import clear_status, doing, progress_of, silence, warn, why_unwritten
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.order import Order
 from estimator_lab.inference.painting import painted_batches, with_painting_settings
 from estimator_lab.inference.prediction import (
     PROBLEM,
@@ -41,7 +40,7 @@ _TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
 
 
 def predict_and_write(
-    run: Trained, settings: PredictionFlags, paths: Sequence[str] = (), count_labels: bool = False
+    run: Trained, settings: PredictionFlags, paths: Sequence[str], count_labels: bool
 ) -> str:
     """Predicts examples, and writes the predictions as soon as they are known.
 
@@ -70,7 +69,13 @@ def predict_and_write(
                 progress_of('Predicting', kind.noun, lambda done: next(iter(shares), None))
             )
         report = InputReport(kind, lambda line: None, progress=progress)
-        batches = stack.enter_context(contextlib.closing(_batches(run, order, settings, report)))
+        if not run.architecture.transform_net:
+            batches = predict(run, order, settings, report)
+        elif settings.files:
+            batches = painted_batches(run, order, report)
+        else:
+            raise FlagError(f'{option.files} is missing: the new folder for the paintings.')
+        stack.enter_context(contextlib.closing(batches))
         files = stack.enter_context(PredictionFiles(settings.files)) if settings.files else None
         doing('predicting')
         try:
@@ -80,16 +85,6 @@ def predict_and_write(
             silence(sys.stdout)
             return ''
     return _summary(report, examples.paths, settings.out)
-
-
-def _batches(
-    run: Trained, examples: Order, settings: PredictionFlags, report: InputReport
-) -> Generator[Predicted, None, None]:
-    if not run.architecture.transform_net:
-        return predict(run, examples, settings, report)
-    if not settings.files:
-        raise FlagError(f'{option.files} is missing: the new folder for the paintings.')
-    return painted_batches(run, examples, report)
 
 
 @contextlib.contextmanager

@@ -57,11 +57,11 @@ class History:
     pictures: dict[str, Shown] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
 
-    def last(self, line: str = EVALUATING) -> dict[str, tuple[int, float]]:
-        """Returns (global step, value) at the end of each curve of a line, by tag."""
+    def last(self) -> dict[str, tuple[int, float]]:
+        """Returns (global step, value) of the last evaluation, by tag."""
         ends = {}
         for tag, lines in self.curves.items():
-            if curve := lines.get(line):
+            if curve := lines.get(EVALUATING):
                 step = max(curve)
                 ends[tag] = step, curve[step]
         return ends
