@@ -85,7 +85,10 @@ def _opened(model_dir: Path, flag: str) -> Trained:
         model = find_model(record.model)
         params = _resolved(model.params, record, model_dir)
         model.check(params)
-        _check_examples(record)
+        if record.kind not in MODELS[record.model].kinds:
+            raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not accept.')
+        if record.decode not in DECODERS:
+            raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
     except FlagError as error:
         writer = record.versions.get('estimator_lab', 'an unknown version')
         raise DataError(
@@ -99,8 +102,13 @@ def _opened(model_dir: Path, flag: str) -> Trained:
             'more.'
         )
     checkpoint = newest_checkpoint(model_dir)
+    if not checkpoint and (unlisted := unlisted_checkpoint(model_dir)):
+        raise DataError(
+            f"{flag}={model_dir} holds {unlisted}, but no file 'checkpoint' that lists it: write the line "
+            f'model_checkpoint_path: "{unlisted}" into such a file.'
+        )
     if not checkpoint:
-        raise DataError(f'{flag}={model_dir} {_why_no_checkpoint(model_dir)}.')
+        raise DataError(f'{flag}={model_dir} holds no checkpoint yet: train it first.')
     return Trained(model_dir, record, model, params, checkpoint, step_of(checkpoint))
 
 
@@ -123,15 +131,6 @@ def _why_no_model(model_dir: Path) -> str:
     return 'holds no experiment.json, so no model was trained in it'
 
 
-def _why_no_checkpoint(model_dir: Path) -> str:
-    if unlisted := unlisted_checkpoint(model_dir):
-        return (
-            f"holds {unlisted}, but no file 'checkpoint' that lists it: write the line "
-            f'model_checkpoint_path: "{unlisted}" into such a file'
-        )
-    return 'holds no checkpoint yet: train it first'
-
-
 def unlisted_checkpoint(model_dir: Path) -> str:
     """Returns the name of the newest checkpoint in a folder without a list of checkpoints; '' for none."""
     if (model_dir / 'checkpoint').exists():
@@ -143,13 +142,6 @@ def _newest_checkpoint(model_dir: Path) -> str:
     names = (path.name for path in listed(model_dir, f'{_CHECKPOINT}*.index'))
     steps = [int(name[len(_CHECKPOINT) : -len('.index')]) for name in names if _INDEX.fullmatch(name)]
     return f'{_CHECKPOINT}{max(steps)}' if steps else ''
-
-
-def _check_examples(record: Record) -> None:
-    if record.kind not in MODELS[record.model].kinds:
-        raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not accept.')
-    if record.decode not in DECODERS:
-        raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
 
 
 def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
@@ -173,4 +165,4 @@ def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
         }
     except ValueError as error:
         raise FlagError(f'{error}.') from error
-    return resolve(params_class, {**given, **{k: v for k, v in data.items() if k in known}})
+    return resolve(params_class, {**given, **{name: data[name] for name in data if name in known}})
