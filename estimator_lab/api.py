@@ -191,7 +191,7 @@ def hparams(model: str) -> dict[str, str]:
 
 
 def _described(declared: Mapping[str, Setting]) -> dict[str, str]:
-    return {name: f'{one.default!r}: {one.help}' for name, one in declared.items()}
+    return {name: f'{setting.default!r}: {setting.help}' for name, setting in declared.items()}
 
 
 def stream(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **settings: Any) -> Stream:
@@ -309,8 +309,8 @@ def model_fn(model: str) -> Callable[..., Any]:
     Raises:
       FlagError: there is no such model; later, a parameter is unknown or not allowed.
     """
-    found: Callable[..., Any] = find_model(model).model_fn
-    return found
+    function: Callable[..., Any] = find_model(model).model_fn
+    return function
 
 
 def style_losses(
@@ -355,8 +355,8 @@ def style_losses(
 
     def losses(pictures: Any) -> 'Losses':
         content, first = tf.constant(photo[np.newaxis], tf.float32), tf.ones([1, 1])
-        found: Losses = style.perceived_losses(targets.perceptual_loss, content, first)(pictures)
-        return found
+        perceived: Losses = style.perceived_losses(targets.perceptual_loss, content, first)(pictures)
+        return perceived
 
     return losses
 

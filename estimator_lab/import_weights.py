@@ -1,6 +1,5 @@
 """``python -m estimator_lab.import_weights``: a file of weights -> a model_dir that all commands open."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +39,8 @@ def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
     if len(line.arguments) > 1:
         raise FlagError(f'One FILE at a time, not {line.arguments[1]!r} as well.')
-    say_rows(_import(settings, Path(line.arguments[0])))
+    weights = Path(line.arguments[0])
 
-
-def _import(settings: Settings, weights: Path) -> Iterator[tuple[str, str]]:
     from estimator_lab.core.params import parse_hparams
     from estimator_lab.models.registry import find_model
     from estimator_lab.runs.importing import Import, import_weights
@@ -52,10 +49,10 @@ def _import(settings: Settings, weights: Path) -> Iterator[tuple[str, str]]:
     hparams = parse_hparams(model.params, settings.hparams)
     size, model_dir = settings.image_size, settings.model_dir or Path('runs', settings.model)
     shape = size, size, settings.channels
-    found = import_weights(Import(weights, model, hparams, shape, settings.vocabulary), model_dir)
-    labels = f'{len(found.labels):,} classes' if found.labels else 'no classes'
-    yield 'Imported', f'{found.variables} variables of {weights}, by {found.whose}; {labels}'
-    yield 'Model', str(model_dir)
+    imported = import_weights(Import(weights, model, hparams, shape, settings.vocabulary), model_dir)
+    labels = f'{len(imported.labels):,} classes' if imported.labels else 'no classes'
+    text = f'{imported.variables} variables of {weights}, by {imported.whose}; {labels}'
+    say_rows([('Imported', text), ('Model', str(model_dir))])
 
 
 COMMAND = Command(main, _USAGE, Settings, arguments='FILE')

@@ -39,19 +39,19 @@ def main(settings: NoSettings, line: CommandLine) -> int:
     if not line.arguments:
         raise FlagError('PATH... is missing, see --help.')
     files = [file for argument in line.arguments for file in _files(Path(argument))]
-    found = 0
+    count = 0
     for file in files:
         try:
             for number, text in missing(file):
-                found += 1
+                count += 1
                 say_lines(f'{file}:{number}: {text}')
         except DataError as error:
             if str(file) in line.arguments:
                 raise
             warn(f'Skipped: {error}')
-    if not found:
+    if not count:
         say_lines(f'No name is missing in {len(files)} file{"s"[: len(files) != 1]}.')
-    return int(bool(found))
+    return int(count > 0)
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -86,8 +86,8 @@ def missing(file: Path) -> list[tuple[int, str]]:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             text = (error.msg if isinstance(error, SyntaxError) else str(error)).rstrip('.?')
             return [(getattr(error, 'lineno', None) or 1, f'This is not a Python 3 program: {text}.')]
-        found = {(line, name): text for line, name, text in _missing_in(tree)}
-    return sorted(((line, text) for (line, _), text in found.items()), key=lambda each: each[0])
+        sentences = {(line, name): text for line, name, text in _missing_in(tree)}
+    return sorted(((line, text) for (line, _), text in sentences.items()), key=lambda each: each[0])
 
 
 def _missing_in(tree: ast.Module) -> Iterator[tuple[int, str, str]]:

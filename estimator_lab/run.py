@@ -144,12 +144,12 @@ def _run_file(programs: Any, file: Path) -> None:
 
 def _run_module(name: str) -> None:
     try:
-        found = importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name)
     except ModuleNotFoundError as error:
         if not error.name or not f'{name}.'.startswith(f'{error.name}.'):
             raise
-        found = None
-    if found is None:
+        spec = None
+    if spec is None:
         warn(f'error: There is no module {name!r}.')
         sys.exit(FlagError.exit_status)
     runpy.run_module(name, run_name='__main__', alter_sys=True)

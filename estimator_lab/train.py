@@ -99,8 +99,8 @@ def _announce(plan: 'Plan') -> None:
     if inputs.unseen or settings.eval_data:
         _say(f'Evaluation data  {_size(inputs.evaluation)}: {_named(inputs.evaluation)}')
     else:
-        some = f'{inputs.evaluated:,} of ' if inputs.is_sampled else ''
-        _say(f'Evaluation data  {some}the training data (give --eval_data or --split for unseen images)')
+        sample = f'{inputs.evaluated:,} of ' if inputs.is_sampled else ''
+        _say(f'Evaluation data  {sample}the training data (give --eval_data or --split for unseen images)')
     if settings.shuffle_buffer > 1:
         _say(f'Shuffling        {_shuffling(inputs.train, settings.shuffle_buffer)}')
     if plan.warm_start:
