@@ -74,8 +74,8 @@ def parse_error(words: str, known: Sequence[str]) -> str:
 def _unknown_flag(name: str, known: Sequence[str]) -> str:
     others, hint = (HPARAMS, _HINT) if _LIST_OF_HPARAMS in known else ((), '')
     near = [
-        f'--{found}' if found in known else f'--{_LIST_OF_HPARAMS}={found}=...'
-        for found in suggested(name, [*known, *others])
+        f'--{suggestion}' if suggestion in known else f'--{_LIST_OF_HPARAMS}={suggestion}=...'
+        for suggestion in suggested(name, [*known, *others])
     ]
     if near:
         return f'There is no flag --{name}; did you mean {" or ".join(near)}? --help lists all.'

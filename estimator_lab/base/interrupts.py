@@ -74,12 +74,12 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
         _stop_signal = 0
     _handling += 1
     before = {number: signal.getsignal(number) for number in _stop_signals()}
-    ours, theirs = os.pipe()
-    os.set_blocking(theirs, False)
-    outer = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    outer = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
 
     def listen() -> None:
-        while heard := os.read(ours, 1):
+        while heard := os.read(read_end, 1):
             if outer >= 0:
                 with contextlib.suppress(OSError):  # it is full
                     os.write(outer, heard)
@@ -101,9 +101,9 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
         for number, previous in before.items():
             signal.signal(number, previous)
         signal.set_wakeup_fd(outer)
-        os.close(theirs)
+        os.close(write_end)
         thread.join()
-        os.close(ours)
+        os.close(read_end)
         _handling -= 1
         if not _handling:
             _stop_requested.clear()

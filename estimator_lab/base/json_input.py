@@ -142,12 +142,12 @@ def _its(name: str) -> str:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in fields:
             raise ValueError(f'it has the name {shown(name)} twice in one object')
-        found[name] = value
-    return found
+        fields[name] = value
+    return fields
 
 
 def _whole(text: str) -> int:

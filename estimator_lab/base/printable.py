@@ -64,24 +64,21 @@ def is_clean(text: str) -> bool:
 
 def json_escaped(text: str) -> str:
     """Returns equivalent JSON that can be shown, with its line feeds."""
-    return '\n'.join(_UNPRINTABLE.sub(_json_escape, line) for line in text.split('\n'))
+    lines = text.split('\n')
+    return '\n'.join(_UNPRINTABLE.sub(lambda match: f'\\u{ord(match[0]):04x}', line) for line in lines)
 
 
-def _json_escape(found: re.Match[str]) -> str:
-    return f'\\u{ord(found[0]):04x}'
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
     if code in _BYTES:
         return f'\\x{code & 0xFF:02x}'
     return f'\\x{code:02x}' if code < 0x80 else f'\\u{code:04x}'
 
 
-def _unescape(found: re.Match[str]) -> str:
-    if found[2]:
-        return chr(int(found[2], 16))
-    code = int(found[1], 16)
+def _unescape(match: re.Match[str]) -> str:
+    if match[2]:
+        return chr(int(match[2], 16))
+    code = int(match[1], 16)
     return chr(code if code < 0x80 else code | 0xDC00)
 
 

@@ -7,9 +7,25 @@ from collections.abc import Collection
 from estimator_lab.base.json_input import shown
 
 HPARAMS = (
-    *('optimizer', 'learning_rate', 'learning_rate_schedule', 'warmup_steps', 'momentum', 'clip_norm'),
-    *('activation', 'filters', 'kernel_size', 'dense_units', 'dropout_rate', 'weight_decay', 'layers'),
-    *('hidden_units', 'latent_size', 'style_image', 'conditional', 'depth', 'kind'),
+    'optimizer',
+    'learning_rate',
+    'learning_rate_schedule',
+    'warmup_steps',
+    'momentum',
+    'clip_norm',
+    'activation',
+    'filters',
+    'kernel_size',
+    'dense_units',
+    'dropout_rate',
+    'weight_decay',
+    'layers',
+    'hidden_units',
+    'latent_size',
+    'style_image',
+    'conditional',
+    'depth',
+    'kind',
 )
 """Common hyper-parameters, for commands that have not loaded the models."""
 
