@@ -87,23 +87,20 @@ def dense(
     return made(values)
 
 
-def class_logits(
-    values: Tensor, params: ClassifierParams, name: str = 'logits', initializer: Any = None
-) -> Tensor:
+def class_logits(values: Tensor, params: ClassifierParams, name: str = 'logits') -> Tensor:
     """Returns a classifier's logits, float32 [batch, num_classes].
 
     Args:
       values: float32 [batch, inputs].
       params: have the vocabulary.
       name: of the layer; see `dense`.
-      initializer: of the kernel; see `dense`.
 
     Raises:
       FlagError: the vocabulary is empty.
     """
     if not params.num_classes:
         raise FlagError('This classifier needs labels, but its vocabulary is empty.')
-    return dense(values, params.num_classes, name, None, initializer)
+    return dense(values, params.num_classes, name)
 
 
 def hidden_layers(
@@ -112,7 +109,6 @@ def hidden_layers(
     activation: Callable[[Tensor], Tensor],
     noise: Noise | None = None,
     rate: float = 0.0,
-    initializer: Any = None,
     max_norm: float = 0.0,
 ) -> Generator[tuple[str, Tensor], None, Tensor]:
     """Yields dense layers with dropout after each, as layer_1, layer_2, ...; `yield from` gives the last.
@@ -123,7 +119,6 @@ def hidden_layers(
       activation: activation of each layer.
       noise: draws what is dropped; None drops nothing.
       rate: share of each layer's units that is dropped in training, in [0, 1).
-      initializer: of the kernels; see `dense`.
       max_norm: maximum length of the weights into a unit, enforced after each step (Srivastava et al. 2014,
         section 5.1); 0 for none.
     """
@@ -133,9 +128,7 @@ def hidden_layers(
 
     for number, count in enumerate(units, 1):
         name = f'layer_{number}'
-        values = dense(
-            values, count, name, activation, initializer, kernel_constraint=clip if max_norm else None
-        )
+        values = dense(values, count, name, activation, kernel_constraint=clip if max_norm else None)
         yield name, values
         values = dropout(values, rate, noise)
     return values
@@ -193,14 +186,14 @@ def batch_norm(values: Tensor, noise: Noise | None, scope: str, trainable: bool 
         mean = network_variable('moving_mean', [units], tf.zeros_initializer(), False)
         variance = network_variable('moving_variance', [units], tf.ones_initializer(), False)
         if noise is None:
-            found, *_ = tf.nn.fused_batch_norm(
+            normalised, *_ = tf.nn.fused_batch_norm(
                 maps, gamma, beta, mean, variance, epsilon=_EPSILON, is_training=False
             )
         else:
-            found, *statistics = tf.nn.fused_batch_norm(maps, gamma, beta, epsilon=_EPSILON)
+            normalised, *statistics = tf.nn.fused_batch_norm(maps, gamma, beta, epsilon=_EPSILON)
             for moving, now in zip((mean, variance), statistics, strict=True):
                 _move(moving, now, noise.counts)
-        return tf.reshape(found, tf.shape(values)) if maps is not values else found
+        return tf.reshape(normalised, tf.shape(values)) if maps is not values else normalised
 
 
 def _move(average: Variable, now: Tensor, counts: Tensor | bool) -> None:

@@ -197,17 +197,17 @@ def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
 
 def _plain_fields(params: Any) -> dict[str, Any]:
     """Returns the checked values of the parameters that are not hyper-parameters; lists become tuples."""
-    hints, declared, found = typing.get_type_hints(type(params)), settings_of(type(params)), {}
+    hints, declared, checked = typing.get_type_hints(type(params)), settings_of(type(params)), {}
     for field in dataclasses.fields(params):
         if field.name in declared:
             continue
         value, hint = getattr(params, field.name), hints[field.name]
         try:
-            found[field.name] = as_type(value, hint, field.name)
+            checked[field.name] = as_type(value, hint, field.name)
         except ValueError as error:
             noun = hint if typing.get_args(hint) else hint.__name__
             raise FlagError(f'The parameter {field.name}={shown(value)} must be of type {noun}.') from error
-    return found
+    return checked
 
 
 def parse_hparams(params_class: type, text: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -257,9 +257,12 @@ def _by_optimizer(params_class: Any, name: str) -> str:
     """Returns a hyper-parameter's other defaults with the optimizers for which it has them."""
     if not issubclass(params_class, ClassifierParams):
         return ''
-    found = {one: params_class.defaults_of(one).get(name) for one in FIRST_ORDER}
-    default = getattr(params_class, name)
-    others = ', '.join(f'{value:g} for {one}' for one, value in found.items() if value not in (None, default))
+    defaults = {optimizer: params_class.defaults_of(optimizer).get(name) for optimizer in FIRST_ORDER}
+    others = ', '.join(
+        f'{value:g} for {optimizer}'
+        for optimizer, value in defaults.items()
+        if value not in (None, getattr(params_class, name))
+    )
     return f'unless a learning rate is given, {others}' if others else ''
 
 

@@ -63,7 +63,7 @@ class ProjectorHook(tf.train.SessionRunHook):
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Starts a new sample."""
-        self._sample: TopK[list[Any]] = TopK(MOST_POINTS)
+        self._sample: TopK[tuple[Any, ...]] = TopK(MOST_POINTS)
         self._rng = np.random.default_rng(_SEED)
 
     def before_run(self, run_context: Any) -> Any:
@@ -74,7 +74,8 @@ class ProjectorHook(tf.train.SessionRunHook):
         """Samples the batch."""
         for row in zip(*run_values.results, strict=True):
             # The rows with the largest random numbers are a uniform sample.
-            self._sample.offer(self._rng.random(), partial(_copied, row))
+            # They are copied, since views would keep the whole batch in memory.
+            self._sample.offer(self._rng.random(), partial(copy.deepcopy, row))
 
     def end(self, session: Any) -> None:
         """Writes the points."""
@@ -88,11 +89,6 @@ class ProjectorHook(tf.train.SessionRunHook):
             for (title, text_of), column in zip(self._texts_of.items(), values, strict=True)
         }
         write_projection(self._folder, self._name, np.array(vectors), columns, images)
-
-
-def _copied(row: Sequence[Any]) -> list[Any]:
-    """Returns copies, since views would keep the whole batch in memory."""
-    return list(map(copy.copy, row))
 
 
 def labels_and_keys(

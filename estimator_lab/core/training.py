@@ -5,11 +5,7 @@ from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.params import TrainingParams
-from estimator_lab.optimizers import (
-    SECOND_ORDER,
-    learning_rate_at,
-    make_optimizer,
-)
+from estimator_lab.optimizers import SECOND_ORDER, learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, Variable, create_slots, tf
 
 
@@ -121,14 +117,6 @@ def watched(loss: Tensor, params: TrainingParams) -> Tensor:
     return tf.where(tf.is_nan(loss), tf.fill(tf.shape(loss), float('inf')), loss)
 
 
-def _clipped(pairs: Sequence[tuple[Tensor, Variable]], clip_norm: float) -> Sequence[tuple[Tensor, Variable]]:
-    """Returns gradients with their variables, clipped by their global norm."""
-    if not clip_norm:
-        return pairs
-    gradients, variables = zip(*pairs, strict=True)
-    return list(zip(tf.clip_by_global_norm(gradients, clip_norm)[0], variables, strict=True))
-
-
 def _second_order_op(loss: Tensor, params: Any, weights: Tensor) -> Operation:
     """The same for an optimizer that evaluates the loss at several weights; it shows what it found."""
     with tf.name_scope('train'):
@@ -163,7 +151,10 @@ def apply_gradients(
     create_slots(optimizer, [variable for _, variable in pairs])
 
     def update(mean: Sequence[tuple[Tensor, Variable]]) -> Operation:
-        return optimizer.apply_gradients(_clipped(mean, clip_norm))
+        if clip_norm:
+            gradients, variables = zip(*mean, strict=True)
+            mean = list(zip(tf.clip_by_global_norm(gradients, clip_norm)[0], variables, strict=True))
+        return optimizer.apply_gradients(mean)
 
     add = (lambda: update(pairs)) if batches == 1 else _accumulator(pairs, weights, batches, update)
     return apply_if_nonempty(weights, add)
@@ -188,12 +179,14 @@ def _accumulator(
     def apply_and_reset() -> Tensor:
         mean = [total.read_value() / counts[1].read_value() for total in sums]
         with tf.control_dependencies([update(list(zip(mean, variables, strict=True)))]):
-            cleared = [tf.assign(one, tf.zeros(one.shape)) for one in (*sums, *counts)]
+            cleared = [tf.assign(variable, tf.zeros(variable.shape)) for variable in (*sums, *counts)]
         with tf.control_dependencies(cleared):
             return tf.constant(True)
 
     def add() -> Operation:
-        added = [tf.assign_add(total, examples * one) for total, one in zip(sums, gradients, strict=True)]
+        added = [
+            tf.assign_add(total, examples * gradient) for total, gradient in zip(sums, gradients, strict=True)
+        ]
         added += [tf.assign_add(counts[0], 1.0), tf.assign_add(counts[1], examples)]
         with tf.control_dependencies(added):
             is_last = counts[0].read_value() >= batches
