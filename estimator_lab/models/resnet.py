@@ -138,12 +138,12 @@ def torch_layout(variables: Shapes) -> list[Layout]:
     """
     sources = {}
     for name, shape in variables.items():
-        found = re.fullmatch(
+        match = re.fullmatch(
             r'\w+/(?:block(\d)/unit_(\d+)/)?(conv\d|shortcut|logits)/(?:BatchNorm/)?(\w+)', name
         )
-        if not found:
+        if not match:
             continue
-        block, unit, layer, part = found.groups()
+        block, unit, layer, part = match.groups()
         is_norm = part not in ('weights', 'biases')
         if layer == 'logits':
             scope = 'fc'

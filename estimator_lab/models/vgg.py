@@ -9,10 +9,7 @@ mean of ImageNet's pixels, so that it accepts images in [0, 1] like all models h
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
-from functools import partial
-
-import numpy as np
+from operator import methodcaller
 
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.core.classifier import classification_spec
@@ -140,25 +137,21 @@ def keras_layout(variables: Shapes) -> list[Layout]:
     """
     sources = {}
     for name, shape in variables.items():
-        found = re.fullmatch(r'\w+?/(?:conv(\d)/conv\d_(\d)|(fc\d))/(weights|biases)', name)
-        if not found:
+        match = re.fullmatch(r'\w+?/(?:conv(\d)/conv\d_(\d)|(fc\d))/(weights|biases)', name)
+        if not match:
             continue
-        block, number, dense, part = found.groups()
+        block, number, dense, part = match.groups()
         layer = _KERAS_DENSE[dense] if dense else f'block{block}_conv{number}'
         tensor = 'kernel' if part == 'weights' else 'bias'
         names = re.compile(rf'(?:(?!optimizer)[^/]+/)*{layer}/(?:{layer}/)?{tensor}(?::0)?')
         if dense and part == 'weights':
             of_file = (math.prod(shape[:3]), shape[3])
-            sources[name] = Source(names, of_file, partial(_reshaped, shape))
+            sources[name] = Source(names, of_file, methodcaller('reshape', shape))
         elif (block, number, part) == ('1', '1', 'weights'):
             sources[name] = Source(names, tuple(shape), lambda values: values[:, :, ::-1])
         else:
             sources[name] = Source(names, tuple(shape))
     return [Layout('the names of Keras', sources, re.compile(r'(?:(?!optimizer)[^/]+/)*block\d+_conv\d+/.*'))]
-
-
-def _reshaped(shape: Sequence[int], values: np.ndarray) -> np.ndarray:
-    return values.reshape(shape)
 
 
 @model_function(Params, check)

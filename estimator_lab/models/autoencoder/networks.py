@@ -81,7 +81,10 @@ def unrolled(params: Any) -> Operation:
 
 def _convolution(kind: Any, name: str, maps: Tensor, filters: int, params: Any, activation: Any) -> Tensor:
     layer = kind(
-        *(filters, params.kernel_size, STRIDE, 'same'),
+        filters,
+        params.kernel_size,
+        STRIDE,
+        'same',
         activation=activation,
         # The default initializer of Keras 2 below tf.layers ignores the graph's seed.
         kernel_initializer=tf.glorot_uniform_initializer(),

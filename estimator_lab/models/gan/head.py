@@ -168,7 +168,7 @@ def _projector_hook(
 ) -> SessionRunHook:
     """Returns the hook that shows images, then samples, as the discriminator sees them, in the Projector."""
     with tf.name_scope('projector'):
-        origins = [tf.fill(tf.shape(one), name) for one, name in ((real, 'archive'), (fake, 'generator'))]
+        origins = [tf.fill(tf.shape(real), 'archive'), tf.fill(tf.shape(fake), 'generator')]
         columns = {
             'origin': (tf.concat(origins, axis=0), bytes.decode),
             'realness': (tf.concat([real, fake], axis=0), '{:.3g}'.format),
@@ -190,7 +190,10 @@ def _predict(args: Args[Any]) -> EstimatorSpec:
     spec = prediction_spec({keys.REALNESS: realness, keys.ERROR: -realness}, features)
     exported = {'serving_default': _OutputsOf(spec.export_outputs['serving_default'].outputs, latent=False)}
     if exports_samples:
-        exported[keys.SAMPLES] = _OutputsOf(_pictures(made), latent=True)
+        images = to_unit_range(made)
+        pixels = tf.image.convert_image_dtype(images, tf.uint8, saturate=True)
+        files = tf.map_fn(tf.image.encode_png, pixels, dtype=tf.string)
+        exported[keys.SAMPLES] = _OutputsOf({keys.SAMPLES: images, 'png': files}, latent=True)
     return spec._replace(export_outputs=exported)
 
 
@@ -201,13 +204,6 @@ def _generator_inputs(features: Any, params: Any) -> tuple[Tensor, Tensor | None
         return latent, None
     labels = features.get(keys.SAMPLE_LABEL, tf.constant(['']))
     return latent, tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
-
-
-def _pictures(images: Tensor) -> dict[str, Tensor]:
-    """Returns images as pixels, float32 [n, height, width, channels] in [0, 1], and PNG files, string [n]."""
-    images = to_unit_range(images)
-    pixels = tf.image.convert_image_dtype(images, tf.uint8, saturate=True)
-    return {keys.SAMPLES: images, 'png': tf.map_fn(tf.image.encode_png, pixels, dtype=tf.string)}
 
 
 class _OutputsOf(tf.estimator.export.PredictOutput):

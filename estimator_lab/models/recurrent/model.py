@@ -6,6 +6,7 @@ are an LSTM that reads rows.
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -130,18 +131,18 @@ def network(
         if number:
             shape = tf.stack([1, batch, values.shape.as_list()[2]])
             values = dropout(values, params.dropout_rate, noise, shape)
-        found = []
+        outputs = []
         for name, scope, is_reversed in directions:
             cell = CELLS[params.cell](sizes(params.layers)[number])
-            turned = _reversed if is_reversed else tf.identity
+            turned = partial(tf.reverse, axis=[0]) if is_reversed else tf.identity
             probe = turned(_swapped(probes[name])) if probes and name in probes else None
             with tf.name_scope(name), tf.variable_scope(scope):
                 # Two directions are two loops already.
-                found.append(turned(cell(turned(values), probe, not params.bidirectional, params.unrolled)))
-            yield name, _swapped(found[-1])
+                outputs.append(turned(cell(turned(values), probe, not params.bidirectional, params.unrolled)))
+            yield name, _swapped(outputs[-1])
         # The backward direction ends at the first step.
-        ends = [states[end] for states, end in zip(found, (-1, 0), strict=False)]
-        values, last = tf.concat(found, axis=2), tf.concat(ends, axis=1)
+        ends = [states[end] for states, end in zip(outputs, (-1, 0), strict=False)]
+        values, last = tf.concat(outputs, axis=2), tf.concat(ends, axis=1)
     steps = _swapped(values)
     readout = tf.reduce_mean(steps, axis=1) if params.readout == _MEAN else last
     yield 'readout', readout
@@ -225,10 +226,6 @@ def _swapped(values: Tensor) -> Tensor:
     return tf.transpose(values, [1, 0, 2])
 
 
-def _reversed(values: Tensor) -> Tensor:
-    return tf.reverse(values, [0])
-
-
 def probes_of(images: Tensor, params: Params) -> dict[str, Tensor]:
     """Returns zeros for each recurrent layer by name, with respect to which gradients are computed."""
     units, batch = sizes(params.layers), tf.shape(images)[0]
@@ -287,12 +284,12 @@ def _accuracy_after_steps(args: Args[Params], layers: Endpoints) -> dict[str, tu
         counted = tf.reduce_sum(right * weights[:, tf.newaxis], axis=0)
         amounts = tf.concat([counted, tf.reduce_sum(weights)[tf.newaxis]], axis=0)
         sums = running_sum('accuracy_after_steps', tf.ensure_shape(amounts, [len(steps) + 1]))
-        found = {}
+        metrics = {}
         for name, part in (('quarter', 0.25), ('half', 0.5), ('three_quarters', 0.75)):
             place = int(np.argmin(np.abs(steps - part * steps[-1])))
             value, update = (tf.div_no_nan(total[place], total[-1]) for total in sums)
-            found[f'accuracy_after_{name}'] = value, update
-        return found
+            metrics[f'accuracy_after_{name}'] = value, update
+        return metrics
 
 
 def _show_sequences(args: Args[Params]) -> None:
