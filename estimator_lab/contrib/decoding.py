@@ -62,9 +62,11 @@ def dynamic_decode(
 def _loop(decoder: Any, impute_finished: bool, **more: Any) -> tuple[Any, Any, Any]:
     """Returns the outputs of all steps, time first, the final state, and the lengths."""
     finished, inputs, state = decoder.initialize()
+    batch = decoder.batch_size
+    length = tf.get_static_value(batch) if tf.is_tensor(batch) else batch
 
     def array_of(dtype: Any, size: Any) -> Any:
-        shape = tf.TensorShape([_static(decoder.batch_size)]).concatenate(tf.TensorShape(size))
+        shape = tf.TensorShape([length]).concatenate(tf.TensorShape(size))
         return tf.TensorArray(dtype, 0, dynamic_size=True, element_shape=shape)
 
     arrays = tf.nest.map_structure(array_of, decoder.output_dtype, decoder.output_size)
@@ -89,10 +91,6 @@ def _loop(decoder: Any, impute_finished: bool, **more: Any) -> tuple[Any, Any, A
         **more,
     )
     return tf.nest.map_structure(lambda array: array.stack(), arrays), state, lengths
-
-
-def _static(size: Any) -> Any:
-    return tf.get_static_value(size) if tf.is_tensor(size) else size
 
 
 def _kept(finished: Any, new: Any, old: Any) -> Any:

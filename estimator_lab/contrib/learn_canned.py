@@ -46,7 +46,8 @@ class _Canned(Fitting):
         return named
 
     def _renamed(self, predictions: Any) -> Any:
-        return {**predictions, self._predicted: _only_one(predictions[self._source])}
+        values = predictions[self._source][..., 0]  # of [batch, 1], or of an array [1]
+        return {**predictions, self._predicted: values[()] if isinstance(values, np.ndarray) else values}
 
     def _outputs(self, predictions: Any, names: Sequence[str] | None) -> Any:
         found = super()._outputs(predictions, names)
@@ -54,12 +55,6 @@ class _Canned(Fitting):
 
     def _only(self, key: str, args: Sequence[Any], more: dict[str, Any]) -> Any:
         return (each[key] for each in self.predict(*args, **{**more, 'outputs': [key]}))
-
-
-def _only_one(values: Any) -> Any:
-    """Returns [batch, 1] as [batch], and an array [1] as a scalar."""
-    found = values[..., 0]
-    return found[()] if isinstance(found, np.ndarray) else found
 
 
 class _Classifier(_Canned):

@@ -33,7 +33,8 @@ def array_input_fn(x: Any, y: Any, batch_size: int | None, is_training: bool) ->
     """
     if x is None:
         raise ValueError('Give either x or input_fn.')
-    features, labels = (_arrays(each) for each in (x, y))
+    features = x if isinstance(x, Mapping) else np.asarray(x)
+    labels = y if y is None or isinstance(y, Mapping) else np.asarray(y)
     length = len(next(iter(features.values())) if isinstance(features, Mapping) else features)
     made = tf.estimator.inputs.numpy_input_fn(
         features,
@@ -43,12 +44,6 @@ def array_input_fn(x: Any, y: Any, batch_size: int | None, is_training: bool) ->
         shuffle=is_training and batch_size is not None,  # else a batch would not have each example once
     )
     return cast(Callable[[], Any], made)
-
-
-def _arrays(values: Any) -> Any:
-    if values is None or isinstance(values, Mapping):
-        return values
-    return np.asarray(values)
 
 
 def infer_real_valued_columns_from_input(x: Any) -> list[Any]:

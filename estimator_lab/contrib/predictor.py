@@ -59,15 +59,12 @@ def from_saved_model(
     with graph.as_default():
         session = tf.Session(config=config)
         model = tf.saved_model.loader.load(session, (tags or 'serve').split(','), export_dir)
-    signature = _signature(model, signature_def_key or DEFAULT_KEY)
-    return Predictor(graph, session, _tensors(graph, signature.inputs), _tensors(graph, signature.outputs))
-
-
-def _signature(model: Any, key: str) -> Any:
-    if key not in model.signature_def:
-        known = '\n'.join(sorted(model.signature_def))
+    key, signatures = signature_def_key or DEFAULT_KEY, model.signature_def
+    if key not in signatures:
+        known = '\n'.join(sorted(signatures))
         raise ValueError(f'Got signature_def_key "{key}". Available signatures are:\n{known}')
-    return model.signature_def[key]
+    signature = signatures[key]
+    return Predictor(graph, session, _tensors(graph, signature.inputs), _tensors(graph, signature.outputs))
 
 
 def _tensors(graph: Any, infos: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,9 +67,11 @@ def classification_spec(
     logits = endpoints.pop(LOGITS)
     if args.predicting:
         predictions = _predictions(logits, params)
-        return prediction_spec(
-            predictions, args.features, _top_labels(predictions[keys.PROBABILITIES], params)
-        )
+        with tf.name_scope('best_guesses'):
+            count = min(_TOP_K, params.num_classes)
+            values, classes = tf.nn.top_k(predictions[keys.PROBABILITIES], count)
+            best = {'top_labels': tf.gather(list(params.vocabulary), classes), 'top_probabilities': values}
+        return prediction_spec(predictions, args.features, best)
     # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
     with tf.name_scope('cross_entropy'):
         labels = labels_of(args)
@@ -183,12 +185,6 @@ def _evaluation_hooks(
         columns['predicted'] = predictions[keys.CLASSES], partial(label_text, vocabulary)
         hooks.append(ProjectorHook(vectors[-1], images, columns, folder))
     return hooks
-
-
-def _top_labels(probabilities: Tensor, params: ClassifierParams) -> dict[str, Tensor]:
-    with tf.name_scope('best_guesses'):
-        values, classes = tf.nn.top_k(probabilities, min(_TOP_K, params.num_classes))
-        return {'top_labels': tf.gather(list(params.vocabulary), classes), 'top_probabilities': values}
 
 
 def _predictions(logits: Tensor, params: ClassifierParams) -> dict[str, Tensor]:

@@ -268,7 +268,11 @@ def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '
     seen = {
         kind: {name: np.asarray(values[0]) for name, values in fetched[kind].items()} for kind in of_example
     }
-    seen['probabilities'] = _of_likeliest(seen['probabilities'], run)
+    seen['probabilities'] = {
+        run.labels[class_id]: values[:, class_id]
+        for values in seen['probabilities'].values()
+        for class_id in np.argsort(-values[-1], kind='stable')[:_LIKELIEST].tolist()
+    }
     return Seen(image, filters=fetched['filters'], **seen)
 
 
@@ -366,12 +370,3 @@ def _heat(score: Tensor, images: Tensor, endpoints: Endpoints) -> dict[str, Tens
     maps = list(maps_of(endpoints).values())
     evidence = grad_cam(score, maps[-1]) if LOGITS in endpoints and maps else None
     return heat if evidence is None else {**heat, 'grad_cam': evidence}
-
-
-def _of_likeliest(chances: Mapping[str, np.ndarray], run: Trained) -> dict[str, np.ndarray]:
-    """Returns the probabilities of the labels that are most probable at the end, [steps] by label."""
-    return {
-        run.labels[class_id]: values[:, class_id]
-        for values in chances.values()
-        for class_id in np.argsort(-values[-1], kind='stable')[:_LIKELIEST].tolist()
-    }

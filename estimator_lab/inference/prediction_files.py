@@ -224,16 +224,14 @@ class PredictionFiles:
         paths: dict[str, np.ndarray] = {}
         for name, images in pictures.items():
             folder = Path(safe_name(name))
-            files = [folder / _picture_name(self._images + n, key) for n, key in enumerate(keys)]
+            files = []
+            for number, key in enumerate(keys, self._images):
+                # 000012_test_7_00015.png for the key mnist.tar:test/7/00015.jpg.
+                stem = re.sub(r'\.\w{1,4}$', '', key.rpartition(':')[2])
+                files.append(folder / f'{number:06}_{safe_name(stem)}.png')
             with writing('files', self._folder):
                 (self._folder / folder).mkdir(exist_ok=True)
                 for file, image in zip(files, images, strict=True):
                     as_picture(image).save(self._folder / file)
             paths[name] = np.array([str(file) for file in files], object)
         return paths
-
-
-def _picture_name(number: int, key: str) -> str:
-    """Returns '000012_test_7_00015.png' for the key 'mnist.tar:test/7/00015.jpg'."""
-    stem = re.sub(r'\.\w{1,4}$', '', key.rpartition(':')[2])
-    return f'{number:06}_{safe_name(stem)}.png'

@@ -98,7 +98,9 @@ def print_log_lines_once() -> None:
 def _is_first_print(record: logging.LogRecord) -> bool:
     stream = absl.logging.get_absl_handler().python_handler.stream
     handlers = logging.getLogger('tensorflow').handlers
-    return record.name != 'tensorflow' or all(getattr(one, 'stream', None) is not stream for one in handlers)
+    return record.name != 'tensorflow' or all(
+        getattr(handler, 'stream', None) is not stream for handler in handlers
+    )
 
 
 def keras_3_problem() -> str | None:

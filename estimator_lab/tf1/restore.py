@@ -140,7 +140,8 @@ def _prepare_for_estimator() -> None:
     problem = _keras_3_problem()
     if problem:
         raise VersionError(problem)
-    _resolve_keras()
+    for module in _keras_modules():
+        dir(module)  # loads Keras 2 now: the lazy loaders are not thread-safe, and strategies use threads
     _register_export_names()
     _refuse_tpu_parameters()
 
@@ -165,12 +166,6 @@ def _is_keras_3(module: types.ModuleType) -> bool:
 def _keras_3_problem() -> str | None:
     in_use = any(map(_is_keras_3, _keras_modules()))
     return keras_3_problem() or (_KERAS_3_SENTENCE if in_use else None)
-
-
-def _resolve_keras() -> None:
-    """Loads Keras 2 now: the lazy loaders are not thread-safe, and strategies use them in threads."""
-    for module in _keras_modules():
-        dir(module)
 
 
 def _register_export_names() -> None:

@@ -51,24 +51,19 @@ def open_companions(model: AnyModel, params: Any, model_dir: Path, previous: Rec
       DataError: a picture or a folder can't be used.
     """
     resumed = previous if previous and previous.model == model.name else None
-    if resumed:
-        _check_unchanged(params, resumed, model_dir)
+    if resumed:  # whose pictures and networks may be gone: their files are in its folder
+        for name in _FROM_ELSEWHERE:
+            if hasattr(params, name) and getattr(params, name) != resumed.hparams.get(name, ''):
+                raise FlagError(
+                    f'{option.model_dir}={model_dir} was started with another {hparam(name)} than '
+                    f'{getattr(params, name) or "none"}: name another folder, or none for a new one.'
+                )
     if model.transform_net:
         targets = open_style_targets(params, model_dir, resumed)
         return Companions({'styles': targets.styles}, {STYLE: targets.perceptual_loss.save})
     if getattr(params, 'judge', '') and not (resumed and (model_dir / JUDGE).exists()):
         return Companions(files={JUDGE: open_judge(params).save})
     return Companions()
-
-
-def _check_unchanged(params: Any, previous: Record, model_dir: Path) -> None:
-    """Raises FlagError if a resumed training names other pictures or networks; their files may be gone."""
-    for name in _FROM_ELSEWHERE:
-        if hasattr(params, name) and getattr(params, name) != previous.hparams.get(name, ''):
-            raise FlagError(
-                f'{option.model_dir}={model_dir} was started with another {hparam(name)} than '
-                f'{getattr(params, name) or "none"}: name another folder, or none for a new one.'
-            )
 
 
 def open_judge(params: Any) -> Judge:

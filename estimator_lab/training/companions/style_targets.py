@@ -130,8 +130,10 @@ def make_style_targets(params: Any, side: int = STYLE_SIDE) -> StyleTargets:
     styles = read_styles(params.style_image)
     channels = params.image_shape[2]
     pictures = [style.picture(channels, side) for style in styles] or [pattern(channels)]
-    trained = _open_network(params) if params.perceptual else None
-    network = _network_of(trained, params) if trained else random_network(channels)
+    if params.perceptual:
+        trained, network = _open_network(params)
+    else:
+        trained, network = None, random_network(channels)
     style_layers, content_layer = chosen_layers(layers_of(network, params.image_shape), params)
     if trained:
         sides, used = (None, None, network.channels), [*style_layers, content_layer]
@@ -204,30 +206,27 @@ def chosen_layers(layers: Endpoints, params: Any) -> tuple[list[str], str]:
     return [name for name in names if name in style_layers], content
 
 
-def _network_of(trained: Trained, params: Any) -> FixedNetwork:
-    """Returns a trained network without its weights.
+def _open_network(params: Any) -> tuple[Trained, FixedNetwork]:
+    """Returns the model that the parameters name, and its network, without weights.
 
     Raises:
       FlagError: the images are too small for it.
-      DataError: it is not one that can be built layer by layer.
+      DataError: it accepts other images, or is not one that can be built layer by layer.
     """
-    model, flag = trained.architecture, f'{_NETWORK_FLAG}={trained.model_dir}'
+    flag = f'{_NETWORK_FLAG}={params.perceptual}'
+    trained = open_trained(Path(params.perceptual), _NETWORK_FLAG)
+    model = trained.architecture
+    if not trained.kind.has_pixels:
+        raise DataError(f'{flag} looks at {trained.kind.noun}, not at images.')
+    if trained.shape.channels == 1 and params.image_shape[2] == 3:
+        raise DataError(
+            f'{flag} was trained on grey images: name one that was trained with {option.channels}=3, or give '
+            f'{option.channels}=1.'
+        )
     if model.network is None:
         raise DataError(f'{flag} has no convolutions: name the folder of {option.model}=vgg or cnn.')
     try:
         model.check(dataclasses.replace(trained.params, image_shape=params.image_shape))
     except FlagError as error:
         raise FlagError(f'{flag}: {error.marked}') from error
-    return without_weights(trained)
-
-
-def _open_network(params: Any) -> Trained:
-    trained = open_trained(Path(params.perceptual), _NETWORK_FLAG)
-    if not trained.kind.has_pixels:
-        raise DataError(f'{_NETWORK_FLAG}={params.perceptual} looks at {trained.kind.noun}, not at images.')
-    if trained.shape.channels == 1 and params.image_shape[2] == 3:
-        raise DataError(
-            f'{_NETWORK_FLAG}={params.perceptual} was trained on grey images: name one that was '
-            f'trained with {option.channels}=3, or give {option.channels}=1.'
-        )
-    return trained
+    return trained, without_weights(trained)
