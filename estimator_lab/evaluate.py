@@ -19,7 +19,7 @@ JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model
 
 def main(settings: EvaluationFlags, line: CommandLine) -> None:
     """Runs the command."""
-    from estimator_lab.inference.evaluate import evaluate
+    from estimator_lab.inference.evaluation import evaluate
     from estimator_lab.inference.run import open_run
 
     run = open_run(settings.model_dir)

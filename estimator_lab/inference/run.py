@@ -88,7 +88,7 @@ class Run(Trained):
           FlagError: a setting is not allowed.
           LabError: TensorFlow fails.
         """
-        from estimator_lab.inference.evaluate import evaluate
+        from estimator_lab.inference.evaluation import evaluate
 
         return evaluate(self, data, settings_from(EvaluationSettings, settings))
 

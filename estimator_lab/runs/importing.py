@@ -21,8 +21,7 @@ from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import WeightFile, open_weight_file
-from estimator_lab.runs.weights.matching import match
-from estimator_lab.runs.weights.variables import shapes_of_variables
+from estimator_lab.runs.weights.matching import match, shapes_of_variables
 from estimator_lab.tf1 import tf
 
 _CHECKPOINT = 'model.ckpt-0'

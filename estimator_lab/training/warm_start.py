@@ -15,7 +15,7 @@ from estimator_lab.models.boltzmann.pretraining import LAYERWISE, PretrainingPar
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record, check_same
 from estimator_lab.runs.weights.checkpoint import open_checkpoint
-from estimator_lab.runs.weights.variables import dependent_variables, shapes_of_variables
+from estimator_lab.runs.weights.matching import dependent_variables, shapes_of_variables
 from estimator_lab.tf1 import tf
 
 _FLAG = option.warm_start

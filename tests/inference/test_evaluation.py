@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.core import keys
 from estimator_lab.core.model import Task
-from estimator_lab.inference.evaluate import evaluate
+from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.run import open_run
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs.trained import Trained

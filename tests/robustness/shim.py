@@ -38,7 +38,7 @@ SECONDS = 600  # after which a command counts as hanging, on a busy machine
 _IMPORTED = (
     *('train', 'evaluate', 'predict', 'inspect', 'export', 'report', 'import_weights', 'api'),
     *('data.pack', 'data.tar_index'),
-    *('training.train', 'inference.evaluate', 'inference.prediction_files'),
+    *('training.train', 'inference.evaluation', 'inference.prediction_files'),
     *('inference.exporting', 'inference.inspection', 'inference.report.page', 'runs.importing'),
 )
 

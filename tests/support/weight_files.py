@@ -7,7 +7,7 @@ from estimator_lab.core.params import resolve
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.models.vgg import MODEL
-from estimator_lab.runs.weights.variables import shapes_of_variables
+from estimator_lab.runs.weights.matching import shapes_of_variables
 from estimator_lab.tf1 import tf
 
 

@@ -9,8 +9,7 @@ from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.outputs import check_outputs, written
 from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use
-from estimator_lab.inference.evaluate import evaluate
-from estimator_lab.inference.evaluation import CONFUSION, METRICS, WORST, Evaluation, metrics_table
+from estimator_lab.inference.evaluation import CONFUSION, METRICS, WORST, Evaluation, evaluate, metrics_table
 from estimator_lab.inference.report.charts import charts
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History, read_history
 from estimator_lab.inference.report.html import Html, figure, frame, html, note, page, table

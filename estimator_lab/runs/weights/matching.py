@@ -1,13 +1,18 @@
 """Matches a network's variables with the tensors of a weight file, before any of them is read."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from estimator_lab.base.json_input import shown
+from estimator_lab.core.model import AnyModel
+from estimator_lab.data.input_fns import placeholder_features
+from estimator_lab.data.kind import Reader
 from estimator_lab.models.published import Layout, Source
 from estimator_lab.runs.weights.files import WeightFile
+from estimator_lab.tf1 import tf
 
 _DTYPE = 'float32'
 _NAMED = 3
@@ -91,3 +96,26 @@ def _lacking(tensors: dict[str, str]) -> list[str]:
 
 def _sides(shape: Sequence[int]) -> str:
     return 'x'.join(map(str, shape)) or 'a number'
+
+
+def shapes_of_variables(
+    model: AnyModel, params: Any, reader: Reader, trainable: bool = False
+) -> dict[str, list[int]]:
+    """Returns the shapes of a network's variables, or the trainable ones, in the order of their creation."""
+    with tf.Graph().as_default():
+        features = placeholder_features(reader)
+        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
+        variables = tf.trainable_variables() if trainable else tf.global_variables()
+        return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}
+
+
+def dependent_variables(model: AnyModel, params: Any, reader: Reader, name: str) -> set[str]:
+    """Returns the names of the variables whose size depends on the number of texts in a parameter.
+
+    The parameter, `name`, is 'vocabulary', 'tokens' or 'styles'.
+    """
+    shapes, others = (
+        shapes_of_variables(model, replace(params, **{name: texts}), reader)
+        for texts in (('a', 'b'), ('a', 'b', 'c'))
+    )
+    return {variable for variable in shapes if shapes[variable] != others[variable]}
