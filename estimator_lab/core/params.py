@@ -40,7 +40,8 @@ SIZES = r'[1-9]\d*(-[1-9]\d*)*'
 _NOUNS = {bool: 'true or false', int: 'a whole number', float: 'a finite number'}
 
 
-def _is_first_order(params: Any) -> bool:
+def is_first_order(params: Any) -> bool:
+    """Whether the optimizer is of first order: it needs only the gradient, and has a learning rate."""
     return params.optimizer not in SECOND_ORDER
 
 
@@ -81,15 +82,15 @@ class TrainingParams:
     given: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     optimizer: str = setting('adam', 'name of the optimizer', choices=tuple(FIRST_ORDER))
-    learning_rate: float = setting(0.001, 'initial learning rate', above=0, used_if=_is_first_order)
+    learning_rate: float = setting(0.001, 'initial learning rate', above=0, used_if=is_first_order)
     learning_rate_schedule: str = setting(
-        'cosine', 'course of the learning rate', choices=tuple(SCHEDULES), used_if=_is_first_order
+        'cosine', 'course of the learning rate', choices=tuple(SCHEDULES), used_if=is_first_order
     )
     warmup_steps: int = setting(
         0,
         'steps in which the learning rate rises to that of its schedule, at most a tenth of all; 0 for none',
         lower=0,
-        used_if=_is_first_order,
+        used_if=is_first_order,
     )
     warmup_inputs: int = setting(
         0,
@@ -108,7 +109,7 @@ class TrainingParams:
         'batches whose gradients make one update, as of a batch that many times as large',
         lower=1,
         upper=10_000,
-        used_if=_is_first_order,
+        used_if=is_first_order,
     )
 
     @property
@@ -158,7 +159,7 @@ class ClassifierParams(TrainingParams):
         0.0,
         'largest norm of the gradient, which is scaled down to it; 0 for none',
         lower=0,
-        used_if=_is_first_order,
+        used_if=is_first_order,
     )
 
     @classmethod

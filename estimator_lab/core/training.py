@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.core.params import TrainingParams
-from estimator_lab.optimizers import SECOND_ORDER, learning_rate_at, make_optimizer
+from estimator_lab.core.params import TrainingParams, is_first_order
+from estimator_lab.optimizers import learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, Variable, create_slots, tf
 
 
@@ -79,7 +79,7 @@ def train_op(
         optimizers.
     """
     updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-    if params.optimizer in SECOND_ORDER:
+    if not is_first_order(params):
         return tf.group(_second_order_op(loss, params, weights), *updates)
     with tf.name_scope('train'):
         new_optimizer, rate = optimizer_and_rate(params)
@@ -112,7 +112,7 @@ def watched(loss: Tensor, params: TrainingParams) -> Tensor:
     A second-order optimizer rejects such a step itself and continues, a few times in a row: for it, a NaN is
     replaced by infinity.
     """
-    if params.optimizer not in SECOND_ORDER:
+    if is_first_order(params):
         return loss
     return tf.where(tf.is_nan(loss), tf.fill(tf.shape(loss), float('inf')), loss)
 

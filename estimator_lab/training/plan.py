@@ -10,13 +10,12 @@ from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
-from estimator_lab.core.params import parse_hparams, resolve
+from estimator_lab.core.params import is_first_order, parse_hparams, resolve
 from estimator_lab.data.archives import Say, distinct_examples
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.member import Member
 from estimator_lab.models.registry import find_model
-from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
@@ -204,7 +203,7 @@ def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]
 
 def _check_method(settings: Settings, cluster: Cluster, model: AnyModel, params: Any) -> None:
     """Raises FlagError for a method of training that its precision or a cluster excludes."""
-    if params.optimizer in SECOND_ORDER:
+    if not is_first_order(params):
         if settings.precision != FLOAT32:
             raise FlagError(
                 f'{hparam.optimizer}={params.optimizer} compares losses that differ in the last digits, '
