@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError
 from estimator_lab.core.endpoints import published
 from estimator_lab.core.model import Task
 from estimator_lab.core.noise import Noise, fresh_seed
@@ -232,12 +232,6 @@ def test_the_parameters_decide_the_task():
     assert task(Params()) == Task('diversity', True, labelled=False)
     scored = task(Params(judge='x', conditional=True))
     assert scored == Task('frechet_distance', False, labelled=True)
-
-
-@pytest.mark.parametrize('vocabulary', [(), ('cat',)])
-def test_a_conditional_network_needs_two_labels(vocabulary):
-    with pytest.raises(FlagError, match='conditional=true needs two labels or more'):
-        MODEL.check(Params(vocabulary=vocabulary, conditional=True))
 
 
 def test_an_archive_of_one_image(tmp_path):

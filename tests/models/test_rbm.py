@@ -62,15 +62,6 @@ def test_learns_bars_and_stripes(pictures):
     assert divergence < 0.25
 
 
-def test_pseudo_log_likelihood_averages_to_the_sum_over_all_units(tmp_path, pictures):
-    copies = np.repeat(pictures, 300, axis=0)
-    made = estimator(tmp_path)
-    made.train(numpy_input_fn(pictures, batch_size=14, num_epochs=None), max_steps=1)
-    found = made.evaluate(numpy_input_fn(copies, batch_size=4200))['pseudo_log_likelihood']
-    # After one step the weights are all but 0: each unit has p = 0.5 whatever the others are.
-    assert found == pytest.approx(9 * np.log(0.5), abs=0.3)
-
-
 def test_samples_start_at_the_image(pictures):
     """Weights of 40 on the diagonal copy the visible units in each Gibbs step: the start stays."""
     params = {'image_shape': (3, 3, 1), 'hidden_units': 9}
@@ -86,22 +77,6 @@ def test_samples_start_at_the_image(pictures):
             variable.load(copying[variable.op.name], session)
         samples = session.run(spec.predictions['dream'])
     assert np.abs(samples - images).mean() == pytest.approx(0, abs=0.05)
-
-
-def test_gaussian_visible_units_reconstruct_photos_in_their_own_range(tmp_path):
-    rng = np.random.default_rng(0)
-    photos = np.clip(
-        rng.normal(120, 40, size=(40, 1, 1, 1)) + 30 * np.linspace(-1, 1, 4)[:, None, None], 0, 255
-    )
-    photos = (photos + rng.normal(0, 3, size=(40, 4, 4, 1))).clip(0, 255).astype(np.uint8)
-    made = estimator(tmp_path, side=4, visible_units='gaussian', learning_rate=0.01, train_steps=300)
-    made.train(numpy_input_fn(photos, batch_size=20, num_epochs=None), max_steps=300)
-    metrics = made.evaluate(numpy_input_fn(photos))
-    assert 'pseudo_log_likelihood' not in metrics
-    rows = list(made.predict(numpy_input_fn(photos)))
-    error = np.mean([row['error'] for row in rows])
-    even = np.mean([((p - p.mean()) ** 2).sum() for p in photos / 255.0])
-    assert error < 0.5 * even  # better than the mean of each image
 
 
 def test_visible_values_outside_0_and_1_are_refused(tmp_path):
@@ -158,4 +133,4 @@ def test_gaussian_units_learn_at_the_default_rate(tmp_path):
     made.train(numpy_input_fn(images, batch_size=20, num_epochs=None, shuffle=True), max_steps=100)
     found = made.evaluate(numpy_input_fn(images, batch_size=20))
     # Noise of variance 1 in 64 values: a machine that says the mean is wrong by 64.
-    assert found['reconstruction_error'] < 66
+    assert found['reconstruction_error'] < 66 and 'pseudo_log_likelihood' not in found

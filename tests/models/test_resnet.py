@@ -10,12 +10,6 @@ from tests.models.coloured import red_and_blue
 SMALL = {'image_shape': (32, 32, 3), 'vocabulary': tuple('ab'), 'depth': 18, 'filters': 2}
 
 
-@pytest.fixture
-def session():
-    with tf.Graph().as_default(), tf.Session() as session:
-        yield session
-
-
 def noise():
     return Noise(tf.constant([1, 2], tf.int64))
 

@@ -17,12 +17,6 @@ SMALL = {
 }
 
 
-@pytest.fixture
-def session():
-    with tf.Graph().as_default(), tf.Session() as session:
-        yield session
-
-
 def noise():
     return Noise(tf.constant([1, 2], tf.int64))
 

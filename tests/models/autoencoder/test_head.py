@@ -166,15 +166,6 @@ def test_an_evaluation_shows_reconstructions_and_codes(tmp_path):
     assert codes._texts_of['error'](1.23456) == '1.235' and codes._texts_of['label'](-1) == 'unknown'
 
 
-def test_text_labels_of_an_evaluation(tmp_path):
-    with tf.Graph().as_default():
-        tf.train.create_global_step()
-        labels = np.array([b'a', b'b', b'a', b'?', b'b'])
-        _, codes = spec_of(MODES.EVAL, config=config_of(tmp_path), labels=labels).evaluation_hooks
-        _, shown_labels, *_ = values_of(codes._tensors)
-    assert shown_labels.tolist() == [0, 1, 0, -1, 1]
-
-
 @pytest.mark.parametrize('corrupted', [False, True])
 def test_the_report_of_two_batches(tmp_path, corrupted):
     """Two batches of 5 and 3 images: the worst of all are found."""

@@ -9,7 +9,6 @@ from estimator_lab.models.autoencoder.networks import (
     decoder,
     encoder,
     map_shape,
-    unrolled,
 )
 from estimator_lab.tf1 import tf
 
@@ -95,17 +94,6 @@ def test_the_code_may_be_the_output_of_the_convolutions():
         code, output = session.run([code, output])
     assert code_size(PLAIN) == 12 and code.shape == (3, 12)  # two halvings leave 2x3 of 2 channels
     assert output.shape == (3, 8, 12, 3)
-
-
-def test_unrolling_makes_the_decoder_the_mirror_of_the_encoder():
-    with tf.Graph().as_default(), tf.Session() as session:
-        build(DENSE)
-        mirror = unrolled(DENSE)
-        session.run(tf.global_variables_initializer())
-        session.run(mirror)
-        weights = {v.op.name: v.eval(session) for v in tf.trainable_variables()}
-    for layer, back in ((1, 3), (2, 2), (3, 1)):
-        assert np.array_equal(weights[f'decoder_{back}/kernel'], weights[f'layer_{layer}/kernel'].T)
 
 
 def test_the_published_sizes():

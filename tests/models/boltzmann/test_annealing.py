@@ -18,29 +18,6 @@ def test_log_partition_against_enumeration(seed, scale):
     assert found.high - found.low < 0.2
 
 
-def test_without_weights_it_is_exact():
-    exact = ExactRbm(np.zeros((5, 3)), np.array([1.0, -1, 0.5, 0, 2]), np.array([0.5, -2, 1]))
-    with tf.Graph().as_default(), tf.Session() as session:
-        found = session.run(
-            log_partition(
-                rbm_of(exact), tf.sigmoid(tf.constant(exact.visible_bias, tf.float32)), 500, 500, noise()
-            )
-        )
-    # log Z = sum softplus(b) + sum softplus(c)
-    expected = np.log1p(np.exp(exact.visible_bias)).sum() + np.log1p(np.exp(exact.hidden_bias)).sum()
-    assert found.estimate == pytest.approx(expected, abs=0.02)
-
-
-def test_more_machines_in_between_narrow_the_error():
-    exact = ExactRbm.drawn(10, 8, seed=3, scale=1.5)
-    with tf.Graph().as_default(), tf.Session() as session:
-        widths = []
-        for steps in (100, 3000):
-            found = session.run(log_partition(rbm_of(exact), tf.fill([10], 0.5), 100, steps, noise()))
-            widths.append(found.high - found.low)
-    assert widths[1] < widths[0]
-
-
 def test_temperatures_crowd_at_the_end():
     betas = inverse_temperatures(14_500)
     assert len(betas) == 14_501 and betas[0] == 0 and betas[-1] == 1

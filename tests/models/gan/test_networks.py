@@ -24,13 +24,6 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.uniform(-1, 1, (5, 9, 8, 1)).astype(np.float32)
 
 
-@pytest.fixture
-def session():
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.set_random_seed(1)
-        yield session
-
-
 def settled(session, steps=60):
     """Initializes the variables, and the discriminator's singular vectors to those of its kernels."""
     session.run(tf.global_variables_initializer())

@@ -60,16 +60,6 @@ def test_frechet_distance(count):
     assert found == pytest.approx(frechet_by_scipy(a, b), rel=1e-3)
 
 
-def test_the_frechet_distance_of_a_set_from_itself_is_0():
-    a = RNG.normal(5, 2, (40, 6))
-
-    def metric(x):
-        moments, update = streaming_moments('a', x)
-        return frechet_distance(moments, moments), update
-
-    assert streamed(metric, (a,)) == pytest.approx(0, abs=1e-4)
-
-
 def test_spread():
     images, classes = RNG.random((5, 2, 2, 1)), np.eye(2)[[0, 1, 0, 0, 1]]
     flat = images.reshape(5, 4)

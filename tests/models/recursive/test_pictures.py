@@ -20,12 +20,6 @@ def colours(picture):
     return {colour for _, colour in picture.getcolors(picture.width * picture.height)}
 
 
-def test_high_probabilities_are_dark_and_mistakes_red():
-    sure, unsure, wrong = map(colours, (shown(), shown(probability=0.5), shown(True)))
-    assert (8, 81, 156) in sure and (8, 81, 156) not in unsure
-    assert (179, 0, 0) in wrong and (179, 0, 0) not in sure
-
-
 def test_texts_differ_from_their_nodes_in_brightness():
     # Relative luminance as in WCAG 2; 3 is its least contrast for large texts.
     def luminance(colour):

@@ -129,31 +129,6 @@ def test_gradients_match_finite_differences(name):
         assert_gradients(session, loss, [built.leaves, *built.weights], {built.leaves: built.given})
 
 
-def test_gradients_match_tensorflows(name):
-    """Of the same graph without a loop: node by node."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        built = Built(name)
-        rest = iter(tf.unstack(tf.constant(built.given)[:, tf.newaxis]))
-        unrolled = []
-        for left, _ in TREES:
-            nodes = []
-            for place, child in enumerate(left):
-                if child < 0:
-                    nodes.append(next(rest))
-                else:
-                    nodes.append(built.cell(tf.stack([nodes[child], nodes[place - 1]], 1)))
-            unrolled.append(nodes[-1])
-        roots = tf.gather(built.states, built.forest.roots)
-        losses = [tf.reduce_sum(tf.square(states)) for states in (roots, tf.concat(unrolled, 0))]
-        session.run(built.start)
-        ours, theirs = (
-            session.run([loss, *tf.gradients(loss, built.weights)], {built.leaves: built.given})
-            for loss in losses
-        )
-    for one, other in zip(ours, theirs, strict=True):
-        assert np.allclose(one, other, rtol=1e-4, atol=1e-5)
-
-
 def test_trees_of_single_leaves_need_no_loop():
     with tf.Graph().as_default(), tf.Session() as session:
         cell = CELLS['lstm'](UNITS, 2)

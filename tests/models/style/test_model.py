@@ -37,12 +37,6 @@ def graph():
         yield
 
 
-@pytest.fixture
-def session():
-    with tf.Session() as session:
-        yield session
-
-
 def test_steps_bring_the_loss_down_and_the_perceptual_loss_stays(session):
     spec = model_fn(features(), None, TRAIN, {**SMALL, 'learning_rate': 0.01})
     initialize(session)

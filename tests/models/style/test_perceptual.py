@@ -70,10 +70,7 @@ def about(path, **fields):
 
 
 CASES = {
-    'older': (
-        lambda path: {'about': np.frombuffer(b'{"pictures": "x"}', np.uint8)},
-        'an earlier version',
-    ),
+    'older': (lambda path: {'about': np.frombuffer(b'{"pictures": "x"}', np.uint8)}, 'it names no model'),
     'model': (lambda path: {'about': about(path, model='nothing')}, 'model=nothing is unknown'),
     'no network': (
         lambda path: {'about': about(path, model='recursive', hparams={})},
