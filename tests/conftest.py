@@ -32,6 +32,25 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
+def graph() -> Iterator[Any]:
+    """A new graph with a seed, the default one."""
+    from estimator_lab.tf1 import tf
+
+    with tf.Graph().as_default() as graph:
+        tf.set_random_seed(1)
+        yield graph
+
+
+@pytest.fixture
+def session(graph: Any) -> Iterator[Any]:
+    """A session of `graph`."""
+    from estimator_lab.tf1 import tf
+
+    with tf.Session() as session:
+        yield session
+
+
+@pytest.fixture
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs Python in a fresh process."""
 

@@ -34,20 +34,18 @@ def maxout(monkeypatch):
     return module
 
 
-def test_the_model_that_is_shown_learns(maxout):
+def test_the_model_that_is_shown_learns(maxout, session):
     images = np.random.default_rng(1).random((16, 4, 4, 1), np.float32)
     labels = np.arange(16) % 2
     images[:, :2] += labels[:, np.newaxis, np.newaxis, np.newaxis]
     small = eval(f'{{{SMALL}}}')['maxout']
     params = {**small, 'image_shape': (4, 4, 1), 'vocabulary': ('a', 'b'), 'learning_rate': 0.02}
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.set_random_seed(1)
-        tf.train.create_global_step()
-        features = {'image': tf.constant(images)}
-        spec = maxout.MODEL.model_fn(features, tf.constant(labels), tf.estimator.ModeKeys.TRAIN, params)
-        session.run(tf.global_variables_initializer())
-        losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(60)]
-        kernels = [v.shape.as_list() for v in tf.trainable_variables()[::2]]
+    tf.train.create_global_step()
+    features = {'image': tf.constant(images)}
+    spec = maxout.MODEL.model_fn(features, tf.constant(labels), tf.estimator.ModeKeys.TRAIN, params)
+    session.run(tf.global_variables_initializer())
+    losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(60)]
+    kernels = [v.shape.as_list() for v in tf.trainable_variables()[::2]]
     assert losses[-1] < 0.5 * losses[0] and kernels == [[16, 12], [6, 10], [5, 2]]
 
 

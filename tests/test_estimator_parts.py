@@ -132,19 +132,18 @@ def losses(photo, pictures):
         return session.run(found)
 
 
-def test_losses_of_style_compare_pictures_with_photo_and_style():
+def test_losses_of_style_compare_pictures_with_photo_and_style(session):
     rng = np.random.default_rng(0)
     photo, other = rng.random((2, 40, 48, 3)).astype(np.float32)
     content, of_style, variation = losses(photo, np.stack([photo, other]))
     assert content[0] == 0 < content[1]
     assert (of_style > 0).all() and (variation > 0).all()
     own = style.Params(image_shape=photo.shape)
-    with tf.Graph().as_default(), tf.Session() as session:
-        built_in = built_in_perceptual_loss(3)
-        found = style.perceived_losses(built_in, tf.constant(photo[None]), tf.ones([1, 1]))
-        wanted = found(tf.constant(other[None])).perceptual(own)
-        session.run(tf.local_variables_initializer())
-        assert session.run(wanted)[0] == pytest.approx(content[1] + own.style_weight * of_style[1], rel=1e-4)
+    built_in = built_in_perceptual_loss(3)
+    found = style.perceived_losses(built_in, tf.constant(photo[None]), tf.ones([1, 1]))
+    wanted = found(tf.constant(other[None])).perceptual(own)
+    session.run(tf.local_variables_initializer())
+    assert session.run(wanted)[0] == pytest.approx(content[1] + own.style_weight * of_style[1], rel=1e-4)
 
 
 @pytest.mark.parametrize(

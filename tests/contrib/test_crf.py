@@ -10,16 +10,15 @@ BATCH, TAGS = 5, 3
 
 
 @pytest.mark.parametrize('steps', [1, None])
-def test_sequences_of_one_step_and_of_unknown_shape(steps):
+def test_sequences_of_one_step_and_of_unknown_shape(steps, session):
     random = np.random.default_rng(0)
     potentials = random.standard_normal([BATCH, 1, TAGS])
     transitions = random.standard_normal([TAGS, TAGS])
     ones = [1] * BATCH
-    with tf.Graph().as_default(), tf.Session() as session:
-        inputs = tf.placeholder_with_default(potentials, [None, steps, TAGS])
-        tags, _ = crf.crf_decode(inputs, transitions, ones)
-        likelihood, _ = crf.crf_log_likelihood(inputs, tags, ones, tf.constant(transitions))
-        found, value = session.run([tags, likelihood])
+    inputs = tf.placeholder_with_default(potentials, [None, steps, TAGS])
+    tags, _ = crf.crf_decode(inputs, transitions, ones)
+    likelihood, _ = crf.crf_log_likelihood(inputs, tags, ones, tf.constant(transitions))
+    found, value = session.run([tags, likelihood])
     assert found[:, 0].tolist() == potentials[:, 0].argmax(1).tolist()
     softmax = np.exp(potentials[:, 0]) / np.exp(potentials[:, 0]).sum(1, keepdims=True)
     np.testing.assert_allclose(value, np.log(softmax.max(1)))

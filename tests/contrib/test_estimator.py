@@ -101,16 +101,15 @@ def test_an_estimator_trains_evaluates_predicts_and_exports_two_targets(tmp_path
     assert served['size/predictions'][0] == pytest.approx(predicted[('size', 'predictions')])
 
 
-def test_a_head_minimizes_by_one_optimizer():
-    with tf.Graph().as_default():
-        head, logits = CONTRIB.regression_head(), tf.get_variable('logits', [2, 1])
-        tf.train.get_or_create_global_step()
+def test_a_head_minimizes_by_one_optimizer(graph):
+    head, logits = CONTRIB.regression_head(), tf.get_variable('logits', [2, 1])
+    tf.train.get_or_create_global_step()
 
-        def spec(**more):
-            return head.create_estimator_spec({}, 'train', tf.identity(logits), tf.ones([2, 1]), **more)
+    def spec(**more):
+        return head.create_estimator_spec({}, 'train', tf.identity(logits), tf.ones([2, 1]), **more)
 
-        spec(optimizer=tf.train.AdamOptimizer())
-        assert any(variable.op.name == 'logits/Adam' for variable in tf.global_variables())
-        for more in ({}, {'optimizer': tf.train.AdamOptimizer(), 'train_op_fn': tf.identity}):
-            with pytest.raises(ValueError, match='train_op_fn'):
-                spec(**more)
+    spec(optimizer=tf.train.AdamOptimizer())
+    assert any(variable.op.name == 'logits/Adam' for variable in tf.global_variables())
+    for more in ({}, {'optimizer': tf.train.AdamOptimizer(), 'train_op_fn': tf.identity}):
+        with pytest.raises(ValueError, match='train_op_fn'):
+            spec(**more)

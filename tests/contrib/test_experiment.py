@@ -54,9 +54,8 @@ def experiment(tmp_path):
     )
 
 
-def test_an_experiment_trains_evaluates_and_exports(experiment, tmp_path):
-    with tf.Graph().as_default():
-        metrics, (exported,) = experiment()
+def test_an_experiment_trains_evaluates_and_exports(experiment, tmp_path, graph):
+    metrics, (exported,) = experiment()
     assert metrics['global_step'] == 10 and metrics['loss'] < 1e-3
     predictor = tf.contrib.predictor
     served = predictor.from_saved_model(exported)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import estimator_lab.contrib  # noqa: F401
-from estimator_lab.tf1 import tf
 from tests.support.places import GOLDEN, load_script
 
 
@@ -31,7 +30,6 @@ PARTS = [part.__name__ for part in program().PARTS]
 
 
 @pytest.mark.parametrize('part', PARTS)
-def test_equals_tensorflow_1_15(part):
+def test_equals_tensorflow_1_15(part, graph):
     golden = json.loads((GOLDEN / 'contrib_tf115.json').read_text())
-    with tf.Graph().as_default():
-        compare(getattr(program(), part)(), golden[part], part)
+    compare(getattr(program(), part)(), golden[part], part)

@@ -6,11 +6,7 @@ import pytest
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 
-
-@pytest.fixture(autouse=True)
-def graph():
-    with tf.Graph().as_default():
-        yield
+pytestmark = pytest.mark.usefixtures('graph')
 
 
 def all_of(dataset):

@@ -6,14 +6,10 @@ import pytest
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.usefixtures('graph')
+
 X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [2.0, 0.5]], np.float32)
 Y = np.array([1, 0, 1, 0])
-
-
-@pytest.fixture(autouse=True)
-def graph():
-    with tf.Graph().as_default():
-        yield
 
 
 def line(features, labels, mode):

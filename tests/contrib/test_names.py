@@ -58,30 +58,28 @@ def test_names_of_tf_slim(path):
     assert original.__module__.startswith('tf_slim.')
 
 
-def test_tables_of_contrib_lookup():
+def test_tables_of_contrib_lookup(session):
     lookup = tf.contrib.lookup
-    with tf.Graph().as_default(), tf.Session() as session:
-        index = lookup.index_table_from_tensor(mapping=tf.constant(['a', 'b']), default_value=7)
-        key = lookup.index_to_string_table_from_tensor(mapping=tf.constant(['a', 'b']), default_value='?')
-        pairs = tf.lookup.KeyValueTensorInitializer(['x'], [5])
-        hashed = lookup.HashTable(pairs, default_value=3)
-        found = [
-            index.lookup(tf.constant(['b', 'c'])),
-            key.lookup(tf.constant([1, 2], tf.int64)),
-            hashed.lookup(tf.constant(['x', 'y'])),
-        ]
-        session.run(tf.tables_initializer())
-        indices, keys, values = session.run(found)
+    index = lookup.index_table_from_tensor(mapping=tf.constant(['a', 'b']), default_value=7)
+    key = lookup.index_to_string_table_from_tensor(mapping=tf.constant(['a', 'b']), default_value='?')
+    pairs = tf.lookup.KeyValueTensorInitializer(['x'], [5])
+    hashed = lookup.HashTable(pairs, default_value=3)
+    found = [
+        index.lookup(tf.constant(['b', 'c'])),
+        key.lookup(tf.constant([1, 2], tf.int64)),
+        hashed.lookup(tf.constant(['x', 'y'])),
+    ]
+    session.run(tf.tables_initializer())
+    indices, keys, values = session.run(found)
     assert (indices.tolist(), keys.tolist(), values.tolist()) == ([1, 7], [b'b', b'?'], [5, 3])
 
 
-def test_datasets_of_contrib_data():
-    with tf.Graph().as_default(), tf.Session() as session:
-        five = tf.data.Dataset.range(5).apply(tf.contrib.data.batch_and_drop_remainder(2))
-        element = tf.data.make_one_shot_iterator(five).get_next()
-        assert [session.run(element).tolist() for _ in range(2)] == [[0, 1], [2, 3]]
-        with pytest.raises(tf.errors.OutOfRangeError):
-            session.run(element)
+def test_datasets_of_contrib_data(session):
+    five = tf.data.Dataset.range(5).apply(tf.contrib.data.batch_and_drop_remainder(2))
+    element = tf.data.make_one_shot_iterator(five).get_next()
+    assert [session.run(element).tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+    with pytest.raises(tf.errors.OutOfRangeError):
+        session.run(element)
 
 
 def test_contrib_is_one_module_under_each_name():
@@ -222,14 +220,13 @@ def test_arg_scope_is_a_function_although_its_module_has_the_same_name():
     assert arg_scope is module.arg_scope is tf.contrib.framework.arg_scope
 
 
-def test_arg_scope_sets_defaults_of_layers():
+def test_arg_scope_sets_defaults_of_layers(graph):
     framework, layers = tf.contrib.framework, tf.contrib.layers
-    with tf.Graph().as_default():
-        frozen = [layers.fully_connected, layers.conv2d]
-        with framework.arg_scope(frozen, activation_fn=None, trainable=False):
-            layers.fully_connected(layers.flatten(layers.conv2d(tf.ones([1, 4, 4, 1]), 2, 3)), 3)
-        assert len(tf.global_variables()) == 4 and not tf.trainable_variables()
-        assert framework.get_model_variables() == tf.global_variables()
+    frozen = [layers.fully_connected, layers.conv2d]
+    with framework.arg_scope(frozen, activation_fn=None, trainable=False):
+        layers.fully_connected(layers.flatten(layers.conv2d(tf.ones([1, 4, 4, 1]), 2, 3)), 3)
+    assert len(tf.global_variables()) == 4 and not tf.trainable_variables()
+    assert framework.get_model_variables() == tf.global_variables()
     assert tf.contrib.slim.conv2d is layers.conv2d
 
 

@@ -6,13 +6,9 @@ import pytest
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.usefixtures('graph')
+
 seq2seq = tf.contrib.seq2seq
-
-
-@pytest.fixture(autouse=True)
-def graph():
-    with tf.Graph().as_default():
-        yield
 
 
 def run(fetches):

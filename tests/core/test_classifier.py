@@ -88,21 +88,19 @@ def test_a_network_without_labels_gives_features():
         classification_spec(args_of(MODES.TRAIN, PARAMS, IMAGES, TEXTS), pooled.items())
 
 
-def test_unknown_labels_have_weight_0_and_id_0():
-    with tf.Graph().as_default():
-        args = args_of(MODES.EVAL, PARAMS, IMAGES, TEXTS, weight=GIVEN)
-        ids, weights = values_of(labels_of(args))
-        numbers = args_of(MODES.EVAL, PARAMS, IMAGES[:4], np.array([5, 6, -1, 0]))
-        others = values_of(labels_of(numbers))
+def test_unknown_labels_have_weight_0_and_id_0(graph):
+    args = args_of(MODES.EVAL, PARAMS, IMAGES, TEXTS, weight=GIVEN)
+    ids, weights = values_of(labels_of(args))
+    numbers = args_of(MODES.EVAL, PARAMS, IMAGES[:4], np.array([5, 6, -1, 0]))
+    others = values_of(labels_of(numbers))
     assert ids.tolist() == IDS.tolist() and weights.tolist() == WEIGHTS.tolist()
     assert others[0].tolist() == [5, 0, 0, 0] and others[1].tolist() == [1, 0, 0, 1]
 
 
-def test_the_metrics_of_an_evaluation():
-    with tf.Graph().as_default():
-        spec = spec_of(MODES.EVAL)
-        found, loss, predicted = metrics_of(spec), values_of(spec.loss), values_of(spec.predictions)
-        assert {'cross_entropy', 'metrics', 'predictions'} <= scopes()
+def test_the_metrics_of_an_evaluation(graph):
+    spec = spec_of(MODES.EVAL)
+    found, loss, predicted = metrics_of(spec), values_of(spec.loss), values_of(spec.predictions)
+    assert {'cross_entropy', 'metrics', 'predictions'} <= scopes()
     probabilities = softmax(LOGITS_FOUND)
     right = LOGITS_FOUND.argmax(1) == IDS
     in_top = [IDS[row] in np.argsort(-LOGITS_FOUND[row])[:5] for row in range(8)]
@@ -126,11 +124,10 @@ def test_the_metrics_of_an_evaluation():
 
 
 @pytest.mark.parametrize(('classes', 'has_top_5'), [(5, False), (6, True)])
-def test_top_5_accuracy_needs_more_than_five_classes(classes, has_top_5):
+def test_top_5_accuracy_needs_more_than_five_classes(classes, has_top_5, graph):
     params = ClassifierParams(SHAPE, VOCABULARY[:classes])
-    with tf.Graph().as_default():
-        spec = spec_of(MODES.EVAL, tf.constant(LOGITS_FOUND[:, :classes]), params=params)
-        predicted = spec_of(MODES.PREDICT, tf.constant(LOGITS_FOUND[:, :classes]), params=params)
+    spec = spec_of(MODES.EVAL, tf.constant(LOGITS_FOUND[:, :classes]), params=params)
+    predicted = spec_of(MODES.PREDICT, tf.constant(LOGITS_FOUND[:, :classes]), params=params)
     assert ('top_5_accuracy' in spec.eval_metric_ops) == has_top_5
     outputs = predicted.export_outputs['serving_default'].outputs
     assert outputs['top_labels'].shape.as_list() == [8, 5]
@@ -157,13 +154,12 @@ def test_an_evaluation_shows_curves_mistakes_and_the_last_vectors(tmp_path):
     assert hooks[1]._texts_of['predicted'](5) == 'f'
 
 
-def test_predictions_exports_and_endpoints():
-    with tf.Graph().as_default() as graph:
-        spec = spec_of(MODES.PREDICT, labels=None)
-        found = values_of(spec.predictions)
-        exported = values_of(spec.export_outputs['serving_default'].outputs)
-        assert list(published(graph)) == ['pool', 'dense', LOGITS]
-        assert {'predictions', 'best_guesses'} <= scopes()
+def test_predictions_exports_and_endpoints(graph):
+    spec = spec_of(MODES.PREDICT, labels=None)
+    found = values_of(spec.predictions)
+    exported = values_of(spec.export_outputs['serving_default'].outputs)
+    assert list(published(graph)) == ['pool', 'dense', LOGITS]
+    assert {'predictions', 'best_guesses'} <= scopes()
     probabilities = softmax(LOGITS_FOUND)
     best = np.argsort(-probabilities)[:, :5]
     assert np.allclose(found['probabilities'], probabilities, atol=1e-6)
@@ -182,7 +178,7 @@ def gradient():
 
 
 @pytest.mark.parametrize('clip_norm', [0.0, 0.1])
-def test_a_step_goes_down_the_gradient_of_the_loss_and_its_terms(clip_norm):
+def test_a_step_goes_down_the_gradient_of_the_loss_and_its_terms(clip_norm, session):
     params = ClassifierParams(
         SHAPE,
         VOCABULARY,
@@ -191,17 +187,16 @@ def test_a_step_goes_down_the_gradient_of_the_loss_and_its_terms(clip_norm):
         learning_rate_schedule='constant',
         clip_norm=clip_norm,
     )
-    with tf.Graph().as_default(), tf.Session() as session:
-        step = tf.train.create_global_step()
-        logits, mean = tf.Variable(LOGITS_FOUND), tf.Variable(1.0, trainable=False)
-        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign(mean, 7.0).op)
-        terms = [0.5 * tf.reduce_sum(logits), tf.constant(3.0)]
-        spec = spec_of(MODES.TRAIN, logits, params=params, terms=terms)
-        assert {'cross_entropy', 'train_accuracy', 'train'} <= scopes()
-        initialize(session)
-        loss = session.run(spec.loss)
-        session.run(spec.train_op)
-        change, updated, steps = LOGITS_FOUND - session.run(logits), session.run(mean), session.run(step)
+    step = tf.train.create_global_step()
+    logits, mean = tf.Variable(LOGITS_FOUND), tf.Variable(1.0, trainable=False)
+    tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign(mean, 7.0).op)
+    terms = [0.5 * tf.reduce_sum(logits), tf.constant(3.0)]
+    spec = spec_of(MODES.TRAIN, logits, params=params, terms=terms)
+    assert {'cross_entropy', 'train_accuracy', 'train'} <= scopes()
+    initialize(session)
+    loss = session.run(spec.loss)
+    session.run(spec.train_op)
+    change, updated, steps = LOGITS_FOUND - session.run(logits), session.run(mean), session.run(step)
     losses = -np.log(softmax(LOGITS_FOUND)[np.arange(8), IDS])
     entropy = (losses * WEIGHTS).sum() / np.count_nonzero(WEIGHTS)
     assert loss == pytest.approx(entropy + 0.5 * LOGITS_FOUND.sum() + 3, rel=1e-5)
@@ -212,18 +207,17 @@ def test_a_step_goes_down_the_gradient_of_the_loss_and_its_terms(clip_norm):
     assert updated == 7 and steps == 1 and spec.mode == MODES.TRAIN and not spec.training_hooks
 
 
-def test_training_shows_its_accuracy_the_batch_and_the_network(tmp_path):
-    with tf.Graph().as_default() as graph:
-        tf.train.create_global_step()
-        layers = {'dense': tf.layers.dense(tf.reshape(tf.constant(IMAGES), [8, 9]), 4, name='dense')}
-        logits = tf.Variable(LOGITS_FOUND, name='head/kernel')
-        spec = spec_of(MODES.TRAIN, logits, config=config_of(tmp_path), layers=layers)
-        tags = summary_tags()
-        (accuracy,) = (t for t in tf.get_collection(tf.GraphKeys.SUMMARIES) if t.name == 'accuracy:0')
-        (value,) = tf.Summary.FromString(values_of(accuracy)).value
-        shown = drawn()
-        # TensorBoard's graph page would show each operation outside of a scope as a box of its own.
-        unscoped = {op.type for op in graph.get_operations() if '/' not in op.name}
+def test_training_shows_its_accuracy_the_batch_and_the_network(tmp_path, graph):
+    tf.train.create_global_step()
+    layers = {'dense': tf.layers.dense(tf.reshape(tf.constant(IMAGES), [8, 9]), 4, name='dense')}
+    logits = tf.Variable(LOGITS_FOUND, name='head/kernel')
+    spec = spec_of(MODES.TRAIN, logits, config=config_of(tmp_path), layers=layers)
+    tags = summary_tags()
+    (accuracy,) = (t for t in tf.get_collection(tf.GraphKeys.SUMMARIES) if t.name == 'accuracy:0')
+    (value,) = tf.Summary.FromString(values_of(accuracy)).value
+    shown = drawn()
+    # TensorBoard's graph page would show each operation outside of a scope as a box of its own.
+    unscoped = {op.type for op in graph.get_operations() if '/' not in op.name}
     assert not unscoped & {'GatherV2', 'FloorMod', 'SelectV2', 'Select', 'Neg', 'Greater', 'Any'}
     right = LOGITS_FOUND.argmax(1) == IDS
     assert value.simple_value == pytest.approx((right * WEIGHTS).sum() / WEIGHTS.sum())
@@ -232,39 +226,36 @@ def test_training_shows_its_accuracy_the_batch_and_the_network(tmp_path):
     assert set(shown) == {'images/input/image', 'images/receptive_fields/image'}
 
 
-def test_examples_other_than_images_have_no_pictures(tmp_path):
-    with tf.Graph().as_default():
-        tf.train.create_global_step()
-        features = {'token': tf.zeros([8, 3], tf.int32)}
-        for mode in (MODES.TRAIN, MODES.EVAL):
-            args = Args(features, tf.constant(TEXTS), mode, PARAMS, config_of(tmp_path))
-            spec = classification_spec(args, {**endpoints(), LOGITS: tf.Variable(LOGITS_FOUND)})
-            assert mode == MODES.EVAL or not spec.training_hooks
+def test_examples_other_than_images_have_no_pictures(tmp_path, graph):
+    tf.train.create_global_step()
+    features = {'token': tf.zeros([8, 3], tf.int32)}
+    for mode in (MODES.TRAIN, MODES.EVAL):
+        args = Args(features, tf.constant(TEXTS), mode, PARAMS, config_of(tmp_path))
+        spec = classification_spec(args, {**endpoints(), LOGITS: tf.Variable(LOGITS_FOUND)})
+        assert mode == MODES.EVAL or not spec.training_hooks
     mistakes, vectors = spec.evaluation_hooks
     assert mistakes.before_run(None).fetches[1] == {} and not vectors._has_images
 
 
-def test_an_unknown_label_is_shown_as_unknown(tmp_path, monkeypatch):
+def test_an_unknown_label_is_shown_as_unknown(tmp_path, monkeypatch, graph):
     shown = []
     monkeypatch.setattr(
         'estimator_lab.core.classifier.labelled_picture', lambda name, images, texts: shown.append(texts)
     )
-    with tf.Graph().as_default():
-        tf.train.create_global_step()
-        spec_of(MODES.TRAIN, tf.Variable(LOGITS_FOUND), config=config_of(tmp_path))
-        texts = values_of(shown[0])
+    tf.train.create_global_step()
+    spec_of(MODES.TRAIN, tf.Variable(LOGITS_FOUND), config=config_of(tmp_path))
+    texts = values_of(shown[0])
     assert [text.decode() for text in texts] == ['a', 'b', 'unknown', 'd', 'e', 'f', 'a', 'unknown']
 
 
-def test_the_curves_of_an_evaluation_are_scikit_learns():
+def test_the_curves_of_an_evaluation_are_scikit_learns(session):
     metrics = pytest.importorskip('sklearn.metrics')
-    with tf.Graph().as_default(), tf.Session() as session:
-        probabilities = softmax(LOGITS_FOUND)
-        known = tf.constant(WEIGHTS.astype(np.float32))
-        curves = pr_curves(tf.constant(probabilities), tf.constant(IDS), known, VOCABULARY)
-        initialize(session)
-        session.run([update for _, update in curves.values()])
-        (value,) = tf.Summary.FromString(session.run(curves['pr_curves/b'][0])).value
+    probabilities = softmax(LOGITS_FOUND)
+    known = tf.constant(WEIGHTS.astype(np.float32))
+    curves = pr_curves(tf.constant(probabilities), tf.constant(IDS), known, VOCABULARY)
+    initialize(session)
+    session.run([update for _, update in curves.values()])
+    (value,) = tf.Summary.FromString(session.run(curves['pr_curves/b'][0])).value
     found = tf.make_ndarray(value.tensor)
     assert value.metadata.display_name == 'pr_curves/b'
     for threshold in (0.1, 0.5):

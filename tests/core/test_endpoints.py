@@ -12,12 +12,6 @@ from estimator_lab.tf1 import tf
 
 
 @pytest.fixture
-def graph():
-    with tf.Graph().as_default() as graph:
-        yield graph
-
-
-@pytest.fixture
 def layers(graph):
     """A small network."""
     images = tf.zeros([2, 8, 8, 3])

@@ -135,20 +135,19 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize('counts', [True, False])
 @pytest.mark.parametrize('shape', [(6, 3), (4, 2, 5, 3)])
-def test_batch_normalisation(shape, counts):
+def test_batch_normalisation(shape, counts, session):
     values = RNG.normal(2, 3, shape).astype(np.float32)
     axes = tuple(range(len(shape) - 1))
     mean, variance = values.mean(axes), values.var(axes)
-    with tf.Graph().as_default(), tf.Session() as session:
-        noise = Noise(tf.constant([1, 2], tf.int64), tf.constant(counts))
-        trained = batch_norm(tf.constant(values), noise, 'norm')
-        quiet = batch_norm(tf.constant(values), None, 'norm')
-        updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-        assert len(tf.trainable_variables()) == len(updates) == 2
-        session.run(tf.global_variables_initializer())
-        still, trained = session.run([quiet, trained])
-        session.run(updates)
-        moved = session.run({variable.op.name: variable for variable in tf.global_variables()})
+    noise = Noise(tf.constant([1, 2], tf.int64), tf.constant(counts))
+    trained = batch_norm(tf.constant(values), noise, 'norm')
+    quiet = batch_norm(tf.constant(values), None, 'norm')
+    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    assert len(tf.trainable_variables()) == len(updates) == 2
+    session.run(tf.global_variables_initializer())
+    still, trained = session.run([quiet, trained])
+    session.run(updates)
+    moved = session.run({variable.op.name: variable for variable in tf.global_variables()})
     assert np.allclose(trained, (values - mean) / np.sqrt(variance + 1e-5), atol=1e-4)
     assert np.allclose(still, values / np.sqrt(1 + 1e-5), atol=1e-4), 'initial moving averages: 0 and 1'
     unbiased = values.var(axes, ddof=1)
@@ -157,7 +156,6 @@ def test_batch_normalisation(shape, counts):
     assert np.allclose(moved['norm/moving_variance'], wanted[1], atol=1e-3)
 
 
-def test_frozen_normalisation_is_not_trained():
-    with tf.Graph().as_default():
-        batch_norm(tf.ones([2, 3]), None, 'norm', trainable=False)
-        assert not tf.trainable_variables() and not tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+def test_frozen_normalisation_is_not_trained(graph):
+    batch_norm(tf.ones([2, 3]), None, 'norm', trainable=False)
+    assert not tf.trainable_variables() and not tf.get_collection(tf.GraphKeys.UPDATE_OPS)

@@ -78,37 +78,35 @@ def test_an_accumulated_update_is_skipped_as_a_whole(tmp_path):
     assert found['loss_scale/current_loss_scale'] == START / 2
 
 
-def test_replicas_share_a_scale_and_skip_together():
+def test_replicas_share_a_scale_and_skip_together(graph):
     """If one of two replicas has an infinite gradient, neither updates; it counts as one skipped update."""
-    with tf.Graph().as_default():
-        strategy = tf.distribute.MirroredStrategy(['/cpu:0', '/cpu:1'])
-        with strategy.scope():
-            tf.train.get_or_create_global_step()
-            factor = tf.placeholder(tf.float32, [])
-            config = tf.ConfigProto(allow_soft_placement=True)
-
-            def step():
-                weight = tf.get_variable('weight', [], initializer=tf.ones_initializer())
-                number = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
-                return train_op(weight * (factor if number else 1.0), PARAMS, 1.0)
-
-            update = strategy.group(strategy.run(step))
-            (weight,) = tf.trainable_variables()[:1]
-        (state,) = tf.get_collection(keys.LOSS_SCALE)
-        with tf.Session(config=config) as session:
-            session.run(tf.global_variables_initializer())
-            session.run(update, {factor: LARGE})
-            assert session.run([weight, state])[0] == 1 and session.run(state).tolist() == [START / 2, 0]
-            session.run(update, {factor: 3.0})
-            assert session.run(weight) == pytest.approx(1 - 0.1 * 4) and session.run(state)[1] == 1
-
-
-def test_each_optimizer_of_a_graph_has_a_scale_of_its_own():
-    with tf.Graph().as_default():
+    strategy = tf.distribute.MirroredStrategy(['/cpu:0', '/cpu:1'])
+    with strategy.scope():
         tf.train.get_or_create_global_step()
-        for name in 'ab':
-            weight = tf.get_variable(name, [], initializer=tf.ones_initializer())
-            train_op(weight * 1.0, PARAMS, 1.0)
-        assert len(tf.get_collection(keys.LOSS_SCALE)) == 2
-        names = {variable.op.name for variable in tf.global_variables()}
-        assert len([name for name in names if 'good_steps' in name]) == 2
+        factor = tf.placeholder(tf.float32, [])
+        config = tf.ConfigProto(allow_soft_placement=True)
+
+        def step():
+            weight = tf.get_variable('weight', [], initializer=tf.ones_initializer())
+            number = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
+            return train_op(weight * (factor if number else 1.0), PARAMS, 1.0)
+
+        update = strategy.group(strategy.run(step))
+        (weight,) = tf.trainable_variables()[:1]
+    (state,) = tf.get_collection(keys.LOSS_SCALE)
+    with tf.Session(config=config) as session:
+        session.run(tf.global_variables_initializer())
+        session.run(update, {factor: LARGE})
+        assert session.run([weight, state])[0] == 1 and session.run(state).tolist() == [START / 2, 0]
+        session.run(update, {factor: 3.0})
+        assert session.run(weight) == pytest.approx(1 - 0.1 * 4) and session.run(state)[1] == 1
+
+
+def test_each_optimizer_of_a_graph_has_a_scale_of_its_own(graph):
+    tf.train.get_or_create_global_step()
+    for name in 'ab':
+        weight = tf.get_variable(name, [], initializer=tf.ones_initializer())
+        train_op(weight * 1.0, PARAMS, 1.0)
+    assert len(tf.get_collection(keys.LOSS_SCALE)) == 2
+    names = {variable.op.name for variable in tf.global_variables()}
+    assert len([name for name in names if 'good_steps' in name]) == 2

@@ -28,7 +28,7 @@ def test_the_worst_of_all_batches_are_kept_nan_first_and_of_equal_ones_the_first
 
 
 @pytest.mark.parametrize('count', [1, 2, 100])
-def test_mistakes_are_ranked_by_the_probability_of_the_true_label(count):
+def test_mistakes_are_ranked_by_the_probability_of_the_true_label(count, graph):
     random = np.random.default_rng(4)
     probabilities = random.dirichlet(np.ones(3), 12).astype(np.float32)
     ids = random.integers(-1, 3, 12)
@@ -36,11 +36,10 @@ def test_mistakes_are_ranked_by_the_probability_of_the_true_label(count):
     wrong = [row for row in range(12) if ids[row] >= 0 and ids[row] != predicted[row]]
     wrong.sort(key=lambda row: probabilities[row, ids[row]])
     worst = WorstExamples(count, LABELS)
-    with tf.Graph().as_default():
-        keys = tf.constant([f'folder/{row}' for row in range(12)])
-        worst.add(
-            values_of(mistakes_of_batch(tf.constant(probabilities), tf.constant(ids), {'key': keys}, count))
-        )
+    keys = tf.constant([f'folder/{row}' for row in range(12)])
+    worst.add(
+        values_of(mistakes_of_batch(tf.constant(probabilities), tf.constant(ids), {'key': keys}, count))
+    )
     assert [int(example.key.rpartition('/')[2]) for example in worst.ranked()] == wrong[:count]
     for example, row in zip(worst.ranked(), wrong, strict=False):
         assert (example.true, example.predicted) == (LABELS[ids[row]], LABELS[predicted[row]])

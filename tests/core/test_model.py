@@ -16,20 +16,19 @@ PARAMS = TrainingParams(image_shape=(2, 3, 1))
 IMAGES = np.arange(24, dtype=np.float32).reshape(4, 6)
 
 
-def test_what_is_derived_from_the_arguments(tmp_path):
-    with tf.Graph().as_default():
-        args = args_of(MODES.TRAIN, PARAMS, IMAGES, config=config_of(tmp_path), key=[*'abcd'])
-        assert np.array_equal(values_of(args.images), IMAGES.reshape(4, 2, 3, 1))
-        assert args.images is args.images and args.noise is args.noise
-        assert args.weights == 1.0 and values_of(args.keys).tolist() == [b'a', b'b', b'c', b'd']
-        assert args.folder == tmp_path and args.evaluation_folder == tmp_path / 'eval'
-        assert (args.training, args.evaluating, args.predicting) == (True, False, False)
-        for mode, where in ((MODES.EVAL, (False, True, False)), (MODES.PREDICT, (False, False, True))):
-            other = dataclasses.replace(args, mode=mode, config=None)
-            assert (other.training, other.evaluating, other.predicting) == where
-            assert other.noise is None and other.folder is None and other.evaluation_folder is None
-        weighted = args_of(MODES.TRAIN, PARAMS, IMAGES, weight=[0.0, 1, 2, 1])
-        assert values_of(weighted.weights).tolist() == [0, 1, 2, 1] and weighted.keys is None
+def test_what_is_derived_from_the_arguments(tmp_path, graph):
+    args = args_of(MODES.TRAIN, PARAMS, IMAGES, config=config_of(tmp_path), key=[*'abcd'])
+    assert np.array_equal(values_of(args.images), IMAGES.reshape(4, 2, 3, 1))
+    assert args.images is args.images and args.noise is args.noise
+    assert args.weights == 1.0 and values_of(args.keys).tolist() == [b'a', b'b', b'c', b'd']
+    assert args.folder == tmp_path and args.evaluation_folder == tmp_path / 'eval'
+    assert (args.training, args.evaluating, args.predicting) == (True, False, False)
+    for mode, where in ((MODES.EVAL, (False, True, False)), (MODES.PREDICT, (False, False, True))):
+        other = dataclasses.replace(args, mode=mode, config=None)
+        assert (other.training, other.evaluating, other.predicting) == where
+        assert other.noise is None and other.folder is None and other.evaluation_folder is None
+    weighted = args_of(MODES.TRAIN, PARAMS, IMAGES, weight=[0.0, 1, 2, 1])
+    assert values_of(weighted.weights).tolist() == [0, 1, 2, 1] and weighted.keys is None
 
 
 def test_parameters_are_resolved_and_checked():
@@ -53,36 +52,30 @@ def test_parameters_are_resolved_and_checked():
         model_fn(None, None, MODES.EVAL, {'momentum': 2.0})
 
 
-def test_keys_are_predicted_and_not_exported():
-    with tf.Graph().as_default():
-        code, best = tf.zeros([2, 3]), tf.zeros([2, 5])
-        spec = prediction_spec(
-            {'code': code}, {'image': None, 'key': tf.constant(['a', 'b'])}, {'best': best}
-        )
+def test_keys_are_predicted_and_not_exported(graph):
+    code, best = tf.zeros([2, 3]), tf.zeros([2, 5])
+    spec = prediction_spec({'code': code}, {'image': None, 'key': tf.constant(['a', 'b'])}, {'best': best})
     assert spec.mode == tf.estimator.ModeKeys.PREDICT
     assert list(spec.predictions) == ['code', 'key']
     assert spec.export_outputs['serving_default'].outputs == {'code': code, 'best': best}
 
 
-def test_without_keys_there_is_no_such_prediction():
-    with tf.Graph().as_default():
-        spec = prediction_spec({'code': tf.zeros([2, 3])}, tf.zeros([2, 4]))
+def test_without_keys_there_is_no_such_prediction(graph):
+    spec = prediction_spec({'code': tf.zeros([2, 3])}, tf.zeros([2, 4]))
     assert list(spec.predictions) == ['code']
 
 
 @pytest.mark.parametrize(('weights', 'counts'), [([0.0, 0.0], False), ([0.0, 1.0], True)])
-def test_the_noise_says_whether_an_example_counts(weights, counts):
-    with tf.Graph().as_default():
-        args = args_of(MODES.TRAIN, PARAMS, IMAGES, weight=weights)
-        assert values_of(args.noise.counts) == counts
-        assert args_of(MODES.TRAIN, PARAMS, IMAGES).noise.counts is True
+def test_the_noise_says_whether_an_example_counts(weights, counts, graph):
+    args = args_of(MODES.TRAIN, PARAMS, IMAGES, weight=weights)
+    assert values_of(args.noise.counts) == counts
+    assert args_of(MODES.TRAIN, PARAMS, IMAGES).noise.counts is True
 
 
-def test_pictures_are_written_by_the_chief_only(tmp_path):
-    with tf.Graph().as_default():
-        args = args_of(MODES.TRAIN, PARAMS, IMAGES, config=config_of(tmp_path))
-        assert args.picture_hooks() == [], 'there are none in the graph'
-        picture('it', tf.zeros([2, 3, 1]))
-        (hook,) = args.picture_hooks()
-        assert isinstance(hook, tf.train.SummarySaverHook)
-        assert dataclasses.replace(args, config=None).picture_hooks() == []
+def test_pictures_are_written_by_the_chief_only(tmp_path, graph):
+    args = args_of(MODES.TRAIN, PARAMS, IMAGES, config=config_of(tmp_path))
+    assert args.picture_hooks() == [], 'there are none in the graph'
+    picture('it', tf.zeros([2, 3, 1]))
+    (hook,) = args.picture_hooks()
+    assert isinstance(hook, tf.train.SummarySaverHook)
+    assert dataclasses.replace(args, config=None).picture_hooks() == []

@@ -47,16 +47,15 @@ def test_rows_show_the_first_examples_and_black_for_missing_ones():
 
 
 @pytest.mark.parametrize('batch', [1, 3])
-def test_a_network_shows_its_filters_and_maps(batch):
-    with tf.Graph().as_default(), tf.Session() as session:
-        images = tf.constant(np.random.default_rng(0).random((batch, 6, 7, 1), np.float32))
-        conv = tf.layers.conv2d(images, 9, 3, activation=tf.nn.relu, name='conv2d')
-        layers = {'conv1': conv, 'pool1': tf.layers.max_pooling2d(conv, 2, 2)}
-        summaries.network_pictures(layers, (6, 7, 1))
-        summaries.network_histograms(layers)
-        session.run(tf.global_variables_initializer())
-        pictures = tf.Summary.FromString(session.run(tf.summary.merge_all(summaries.PICTURES))).value
-        others = tf.Summary.FromString(session.run(tf.summary.merge_all())).value
+def test_a_network_shows_its_filters_and_maps(batch, session):
+    images = tf.constant(np.random.default_rng(0).random((batch, 6, 7, 1), np.float32))
+    conv = tf.layers.conv2d(images, 9, 3, activation=tf.nn.relu, name='conv2d')
+    layers = {'conv1': conv, 'pool1': tf.layers.max_pooling2d(conv, 2, 2)}
+    summaries.network_pictures(layers, (6, 7, 1))
+    summaries.network_histograms(layers)
+    session.run(tf.global_variables_initializer())
+    pictures = tf.Summary.FromString(session.run(tf.summary.merge_all(summaries.PICTURES))).value
+    others = tf.Summary.FromString(session.run(tf.summary.merge_all())).value
     sizes = {value.tag: (value.image.height, value.image.width) for value in pictures}
     assert sizes == {
         'images/filters_conv1/image': (2 * 4, 8 * 4),
@@ -84,14 +83,13 @@ def test_the_histogram_of_a_large_tensor_is_a_regular_sample(size, counted):
 @pytest.mark.parametrize(
     ('every', 'steps', 'drawn_at'), [(2, 40, [1, 5, 9]), (5, 40, [1, 6]), (2, 8, [1, 3, 5, 7, 9])]
 )
-def test_pictures_are_drawn_ten_times_in_a_run(tmp_path, every, steps, drawn_at):
-    with tf.Graph().as_default():
-        count = tf.assign_add(tf.train.create_global_step(), 1)
-        summaries.picture('it', tf.zeros([2, 3, 1]))
-        hooks = summaries.picture_hooks(tmp_path, every, steps)
-        with tf.train.MonitoredSession(hooks=hooks) as session:
-            for _ in range(10):
-                session.run(count)
+def test_pictures_are_drawn_ten_times_in_a_run(tmp_path, every, steps, drawn_at, graph):
+    count = tf.assign_add(tf.train.create_global_step(), 1)
+    summaries.picture('it', tf.zeros([2, 3, 1]))
+    hooks = summaries.picture_hooks(tmp_path, every, steps)
+    with tf.train.MonitoredSession(hooks=hooks) as session:
+        for _ in range(10):
+            session.run(count)
     tf.summary.FileWriterCache.clear()
     (events,) = tmp_path.iterdir()
     assert [e.step for e in tf.train.summary_iterator(str(events)) if e.summary.value] == drawn_at

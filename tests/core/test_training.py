@@ -33,90 +33,80 @@ def test_the_schedule_spans_the_steps_of_its_own_phase(first, steps, rates):
     assert np.allclose([a, b], -0.5 * rates / 4) and step == first + steps
 
 
-def test_the_gradient_is_cut_back_to_a_length_that_all_variables_have_together():
+def test_the_gradient_is_cut_back_to_a_length_that_all_variables_have_together(session):
     params = dataclasses.replace(PARAMS, learning_rate_schedule='constant')
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.train.create_global_step()
-        a, b = (tf.get_variable(name, initializer=0.0) for name in 'ab')
-        walk = train_op(3 * a + 4 * b, params, 1.0, clip_norm=0.5)
-        session.run(tf.global_variables_initializer())
-        session.run(walk)
-        # (3, 4) has length 5, and becomes (0.3, 0.4); the rate is 0.5.
-        assert session.run([a, b]) == pytest.approx([-0.15, -0.2])
+    tf.train.create_global_step()
+    a, b = (tf.get_variable(name, initializer=0.0) for name in 'ab')
+    walk = train_op(3 * a + 4 * b, params, 1.0, clip_norm=0.5)
+    session.run(tf.global_variables_initializer())
+    session.run(walk)
+    # (3, 4) has length 5, and becomes (0.3, 0.4); the rate is 0.5.
+    assert session.run([a, b]) == pytest.approx([-0.15, -0.2])
 
 
-def test_the_learning_rate_is_shown_under_its_own_name():
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.train.create_global_step()
-        train_op(tf.get_variable('a', initializer=0.0) * 1.0, dataclasses.replace(PARAMS, first_step=0), 1.0)
-        session.run(tf.global_variables_initializer())
-        shown = tf.Summary.FromString(session.run(tf.summary.merge_all()))
+def test_the_learning_rate_is_shown_under_its_own_name(session):
+    tf.train.create_global_step()
+    train_op(tf.get_variable('a', initializer=0.0) * 1.0, dataclasses.replace(PARAMS, first_step=0), 1.0)
+    session.run(tf.global_variables_initializer())
+    shown = tf.Summary.FromString(session.run(tf.summary.merge_all()))
     assert [(v.tag, v.simple_value) for v in shown.value] == [('learning_rate', 0.5)]
 
 
 @pytest.mark.parametrize('optimizer', sorted(FIRST_ORDER))
-def test_a_batch_that_counts_nothing_moves_neither_weights_nor_slots(optimizer):
+def test_a_batch_that_counts_nothing_moves_neither_weights_nor_slots(optimizer, session):
     params = TrainingParams(optimizer=optimizer, learning_rate=0.1, learning_rate_schedule='constant')
-    with tf.Graph().as_default(), tf.Session() as session:
-        step = tf.train.create_global_step()
-        weights = tf.placeholder(tf.float32, [None])
-        a = tf.get_variable('a', initializer=[1.0, 2.0])
-        walk = train_op(tf.reduce_sum(tf.square(a)) * tf.reduce_sum(weights), params, weights)
-        session.run(tf.global_variables_initializer())
-        for _ in range(3):
-            session.run(walk, {weights: [1.0]})
-        kept = [v for v in tf.global_variables() if v is not step]
-        before = session.run(kept)
-        session.run(walk, {weights: [0.0, 0.0]})
-        assert all(map(np.array_equal, before, session.run(kept)))
-        assert session.run(step) == 4
-        session.run(walk, {weights: [0.0, 1.0]})
-        assert not np.array_equal(before[0], session.run(a))
+    step = tf.train.create_global_step()
+    weights = tf.placeholder(tf.float32, [None])
+    a = tf.get_variable('a', initializer=[1.0, 2.0])
+    walk = train_op(tf.reduce_sum(tf.square(a)) * tf.reduce_sum(weights), params, weights)
+    session.run(tf.global_variables_initializer())
+    for _ in range(3):
+        session.run(walk, {weights: [1.0]})
+    kept = [v for v in tf.global_variables() if v is not step]
+    before = session.run(kept)
+    session.run(walk, {weights: [0.0, 0.0]})
+    assert all(map(np.array_equal, before, session.run(kept)))
+    assert session.run(step) == 4
+    session.run(walk, {weights: [0.0, 1.0]})
+    assert not np.array_equal(before[0], session.run(a))
 
 
-def test_slots_are_named_as_without_a_branch():
-    with tf.Graph().as_default():
-        tf.train.create_global_step()
-        a = tf.get_variable('a', initializer=1.0)
-        train_op(a * 1.0, TrainingParams(), tf.placeholder(tf.float32, [None]))
-        names = [v.op.name for v in tf.global_variables()]
+def test_slots_are_named_as_without_a_branch(graph):
+    tf.train.create_global_step()
+    a = tf.get_variable('a', initializer=1.0)
+    train_op(a * 1.0, TrainingParams(), tf.placeholder(tf.float32, [None]))
+    names = [v.op.name for v in tf.global_variables()]
     assert names == ['global_step', 'a', 'train/beta1_power', 'train/beta2_power', 'a/Adam', 'a/Adam_1']
 
 
-def test_moves_in_turn_see_what_the_ones_before_did_and_count_once():
-    with tf.Graph().as_default(), tf.Session() as session:
-        step = tf.train.create_global_step()
-        a = tf.get_variable('a', initializer=1.0)
-        both = sequential_train_op([lambda: tf.assign(a, a + 1).op, lambda: tf.assign(a, 10 * a).op])
-        session.run(tf.global_variables_initializer())
-        for expected in (20, 210):  # 10 (1 + 1), 10 (20 + 1)
-            session.run(both)
-            assert session.run(a) == expected
-        assert session.run(step) == 2
+def test_moves_in_turn_see_what_the_ones_before_did_and_count_once(session):
+    step = tf.train.create_global_step()
+    a = tf.get_variable('a', initializer=1.0)
+    both = sequential_train_op([lambda: tf.assign(a, a + 1).op, lambda: tf.assign(a, 10 * a).op])
+    session.run(tf.global_variables_initializer())
+    for expected in (20, 210):  # 10 (1 + 1), 10 (20 + 1)
+        session.run(both)
+        assert session.run(a) == expected
+    assert session.run(step) == 2
 
 
 @pytest.mark.parametrize('optimizer', sorted(SECOND_ORDER))
-def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(optimizer):
+def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(optimizer, session):
     params = AnyOptimizer(optimizer=optimizer, damping=1.0)
     inputs = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
-    with tf.Graph().as_default(), tf.Session() as session:
-        step = tf.train.create_global_step()
-        weights = tf.placeholder(tf.float32, [20])
-        outputs = tf.matmul(
-            tf.constant(inputs), tf.get_variable('w', [3, 1], initializer=tf.zeros_initializer())
-        )
-        loss = tf.losses.mean_squared_error(inputs @ np.ones((3, 1), np.float32), outputs)
-        walk = train_op(loss, params, weights)
-        session.run(tf.global_variables_initializer())
-        losses = [session.run([loss, walk], {weights: np.ones(20)})[0] for _ in range(4)]
-        kept = [v for v in tf.global_variables() if v is not step]
-        before = session.run(kept)
-        session.run(walk, {weights: np.zeros(20)})
-        assert all(map(np.array_equal, before, session.run(kept))), (
-            'a batch that counts nothing teaches nothing'
-        )
-        assert session.run(step) == 5
-        shown = tf.Summary.FromString(session.run(tf.summary.merge_all(), {weights: np.ones(20)}))
+    step = tf.train.create_global_step()
+    weights = tf.placeholder(tf.float32, [20])
+    outputs = tf.matmul(tf.constant(inputs), tf.get_variable('w', [3, 1], initializer=tf.zeros_initializer()))
+    loss = tf.losses.mean_squared_error(inputs @ np.ones((3, 1), np.float32), outputs)
+    walk = train_op(loss, params, weights)
+    session.run(tf.global_variables_initializer())
+    losses = [session.run([loss, walk], {weights: np.ones(20)})[0] for _ in range(4)]
+    kept = [v for v in tf.global_variables() if v is not step]
+    before = session.run(kept)
+    session.run(walk, {weights: np.zeros(20)})
+    assert all(map(np.array_equal, before, session.run(kept))), 'a batch that counts nothing teaches nothing'
+    assert session.run(step) == 5
+    shown = tf.Summary.FromString(session.run(tf.summary.merge_all(), {weights: np.ones(20)}))
     assert losses[0] > losses[1] > losses[3]
     assert {f'{optimizer}/loss', f'{optimizer}/evaluations', f'{optimizer}/step_length'} <= {
         v.tag for v in shown.value

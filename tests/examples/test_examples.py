@@ -74,34 +74,32 @@ def run(fetches):
                 return
 
 
-def test_the_model_function_gives_the_figures_of_tensorflow_1_15(example, golden_inputs):
+def test_the_model_function_gives_the_figures_of_tensorflow_1_15(example, golden_inputs, session):
     assert np.array_equal(example('cnn_model_fn').striped_picture(), golden_inputs.image())
     figures = json.loads((GOLDEN / 'document_cnn_tf115.json').read_text())
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.train.create_global_step()
-        # In mode EVAL, so that no units are dropped; its train_op is there all the same.
-        spec = example('cnn_model_fn').cnn_model_fn(tf.constant(golden_inputs.image()), None, 'eval')
-        logits = tf.get_default_graph().get_tensor_by_name('dense_1/BiasAdd:0')
-        variables = tf.trainable_variables()
-        found = [[v.op.name, v.shape.as_list(), v.dtype.base_dtype.name] for v in variables]
-        assert found == figures['variables']
-        assert [v.op.name for v in tf.global_variables()] == figures['global_variables']
-        session.run(tf.global_variables_initializer())
-        for variable in variables:
-            variable.load(golden_inputs.weights(variable.op.name, variable.shape.as_list()), session)
-        assert np.allclose(session.run(logits), figures['logits'], rtol=0, atol=1e-5)
-        losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(5)]
-        assert np.allclose(losses, figures['losses'], rtol=0, atol=1e-5)
-        assert np.allclose(session.run(logits), figures['logits_after_5'], rtol=0, atol=1e-5)
+    tf.train.create_global_step()
+    # In mode EVAL, so that no units are dropped; its train_op is there all the same.
+    spec = example('cnn_model_fn').cnn_model_fn(tf.constant(golden_inputs.image()), None, 'eval')
+    logits = tf.get_default_graph().get_tensor_by_name('dense_1/BiasAdd:0')
+    variables = tf.trainable_variables()
+    found = [[v.op.name, v.shape.as_list(), v.dtype.base_dtype.name] for v in variables]
+    assert found == figures['variables']
+    assert [v.op.name for v in tf.global_variables()] == figures['global_variables']
+    session.run(tf.global_variables_initializer())
+    for variable in variables:
+        variable.load(golden_inputs.weights(variable.op.name, variable.shape.as_list()), session)
+    assert np.allclose(session.run(logits), figures['logits'], rtol=0, atol=1e-5)
+    losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(5)]
+    assert np.allclose(losses, figures['losses'], rtol=0, atol=1e-5)
+    assert np.allclose(session.run(logits), figures['logits_after_5'], rtol=0, atol=1e-5)
 
 
-def test_the_generator_gives_the_pixels_of_archive_input_fn(example, archive):
+def test_the_generator_gives_the_pixels_of_archive_input_fn(example, archive, graph):
     ours = list(example('stream_tar_dataset').stream_tar_dataset(archive))
     vocabulary = Vocabulary(('n000000', 'n000001', 'n000002', 'n000003'))
-    with tf.Graph().as_default():
-        order, pixels = open_archives([str(archive)], IMAGES).order(), ImageReader(ImageShape(128, 128))
-        dataset = archive_input_fn(order, pixels, 24, InputReport(IMAGES), vocabulary)()
-        ((features, ids),) = run(dataset.make_one_shot_iterator().get_next())
+    order, pixels = open_archives([str(archive)], IMAGES).order(), ImageReader(ImageShape(128, 128))
+    dataset = archive_input_fn(order, pixels, 24, InputReport(IMAGES), vocabulary)()
+    ((features, ids),) = run(dataset.make_one_shot_iterator().get_next())
     assert {len(one) for one in ours} == {16384 + 1}
     pixels = np.array([one[:-1] for one in ours], np.float32)
     assert pixels.max() > 1
@@ -133,14 +131,13 @@ def test_cnn_three_modes(example, archive, monkeypatch, capsys):
     assert all(re.fullmatch(r'\S+\.png +n00000\d   probability [01]\.\d{3}', line) for line in lines)
 
 
-def test_a_prediction_of_the_three_modes_needs_no_labels(example):
-    with tf.Graph().as_default():
-        features = {'image': tf.zeros([2, 64, 64, 1]), 'key': tf.constant(['a', 'b'])}
-        module, modes = example('cnn_three_modes'), tf.estimator.ModeKeys
-        params = {'classes': 3, 'learning_rate': 0.1}
-        spec = module.model_fn(features, None, modes.PREDICT, params)
-        assert spec.loss is None and spec.train_op is None
-        assert spec.predictions['probabilities'].shape.as_list() == [2, 3]
+def test_a_prediction_of_the_three_modes_needs_no_labels(example, graph):
+    features = {'image': tf.zeros([2, 64, 64, 1]), 'key': tf.constant(['a', 'b'])}
+    module, modes = example('cnn_three_modes'), tf.estimator.ModeKeys
+    params = {'classes': 3, 'learning_rate': 0.1}
+    spec = module.model_fn(features, None, modes.PREDICT, params)
+    assert spec.loss is None and spec.train_op is None
+    assert spec.predictions['probabilities'].shape.as_list() == [2, 3]
 
 
 def test_cnn_model_fn_learns_to_say_1(example):
@@ -172,13 +169,12 @@ def test_minibatch_input_fn(example, archive, capsys):
     assert re.search(r'^mini-batches of 32: [\d,]+ images/s$', capsys.readouterr().out, re.MULTILINE)
 
 
-def test_minibatches_are_whole_shuffled_and_without_end(example, archive):
+def test_minibatches_are_whole_shuffled_and_without_end(example, archive, graph):
     module = example('minibatch_input_fn')
-    with tf.Graph().as_default():
-        dataset = module.training_input_fn(archive, 16)()
-        # Closed within the graph: a session that outlives it leaves this process without eager execution.
-        with contextlib.closing(run(dataset.make_one_shot_iterator().get_next())) as batches:
-            (features, ids), _ = itertools.islice(batches, 2)
+    dataset = module.training_input_fn(archive, 16)()
+    # Closed within the graph: a session that outlives it leaves this process without eager execution.
+    with contextlib.closing(run(dataset.make_one_shot_iterator().get_next())) as batches:
+        (features, ids), _ = itertools.islice(batches, 2)
     assert features['image'].shape == (32, 16, 16, 1)
     assert len(set(features['key'][:24])) == 24
     assert ids[:24].tolist() != sorted(ids[:24])

@@ -59,15 +59,13 @@ def test_it_learns_to_denoise(tmp_path):
     ],
     ids=lambda params: '-'.join(map(str, params.values())),
 )
-def test_each_kind_learns(params):
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.set_random_seed(1)
-        params = {**params, 'learning_rate': 0.01, 'learning_rate_schedule': 'constant'}
-        features, labels = tf.data.make_one_shot_iterator(arrays(batch=40, epochs=None)()).get_next()
-        tf.train.create_global_step()
-        spec = model_fn(features, labels, tf.estimator.ModeKeys.TRAIN, {**SMALL, **params})
-        session.run(tf.global_variables_initializer())
-        losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(60)]
+def test_each_kind_learns(params, session):
+    params = {**params, 'learning_rate': 0.01, 'learning_rate_schedule': 'constant'}
+    features, labels = tf.data.make_one_shot_iterator(arrays(batch=40, epochs=None)()).get_next()
+    tf.train.create_global_step()
+    spec = model_fn(features, labels, tf.estimator.ModeKeys.TRAIN, {**SMALL, **params})
+    session.run(tf.global_variables_initializer())
+    losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(60)]
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -77,14 +75,13 @@ def test_a_code_wider_than_the_image_is_said():
     assert model.MODEL.caution(Params(SHAPE, layers='96')) == ''
 
 
-def test_operations_beside_the_layers_have_names_in_the_graph_of_tensorboard(tmp_path):
+def test_operations_beside_the_layers_have_names_in_the_graph_of_tensorboard(tmp_path, graph):
     """Not those of their types, such as Reshape_2, at its top level: it scatters these."""
     config = tf.estimator.RunConfig(str(tmp_path))
-    with tf.Graph().as_default() as graph:
-        tf.train.get_or_create_global_step()
-        features = {'image': tf.zeros([2, 8, 8, 1]), 'key': tf.constant(['a', 'b'])}
-        params = {'image_shape': (8, 8, 1), 'layers': '6-3'}
-        model_fn(features, None, tf.estimator.ModeKeys.TRAIN, params, config)
+    tf.train.get_or_create_global_step()
+    features = {'image': tf.zeros([2, 8, 8, 1]), 'key': tf.constant(['a', 'b'])}
+    params = {'image_shape': (8, 8, 1), 'layers': '6-3'}
+    model_fn(features, None, tf.estimator.ModeKeys.TRAIN, params, config)
     top = {op.name.partition('/')[0]: op.type for op in graph.get_operations()}
     tops = {
         name for name in top if name.rstrip('_0123456789') in ('Reshape', 'Sigmoid', 'Sum', 'clip_by_value')

@@ -121,12 +121,11 @@ def test_it_goes_on_in_the_phase_where_it_was_killed(settings, tmp_path):
         assert np.allclose(whole[name], parts[name], atol=1e-6), name
 
 
-def test_without_pretraining_it_is_the_same_network(trained):
+def test_without_pretraining_it_is_the_same_network(trained, graph):
     params = resolve(dbn.Params, {'image_shape': (8, 8, 1), 'layers': '6-5', 'pretrain_epochs': 0.0})
     assert [phase.name for phase in dbn.phases(params)] == [FINAL]
-    with tf.Graph().as_default():
-        dict(dbn.network(tf.zeros([1, 8, 8, 1]), params))
-        names = {v.op.name for v in tf.trainable_variables()}
+    dict(dbn.network(tf.zeros([1, 8, 8, 1]), params))
+    names = {v.op.name for v in tf.trainable_variables()}
     assert names == {name for name in values_in(trained[1], 7) if re.match(r'(layer_.|logits)/\w+$', name)}
 
 

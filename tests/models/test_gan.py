@@ -53,18 +53,17 @@ def network_variables(scope):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_a_step_teaches_both_networks_and_is_counted_once(kind):
-    with tf.Graph().as_default() as graph:
-        session, spec = step_of(**KINDS[kind])
-        with session:
-            before = {v.op.name: session.run(v) for v in tf.trainable_variables()}
-            for _ in range(2):
-                loss, _ = session.run([spec.loss, spec.train_op])
-            assert np.isfinite(loss)
-            assert session.run(tf.train.get_global_step(graph)) == 2
-            same = {name for name, old in before.items() if np.array_equal(old, value(session, name))}
-            assert not same
-            assert len(network_variables('generator_average')) == len(network_variables('generator'))
+def test_a_step_teaches_both_networks_and_is_counted_once(kind, graph):
+    session, spec = step_of(**KINDS[kind])
+    with session:
+        before = {v.op.name: session.run(v) for v in tf.trainable_variables()}
+        for _ in range(2):
+            loss, _ = session.run([spec.loss, spec.train_op])
+        assert np.isfinite(loss)
+        assert session.run(tf.train.get_global_step(graph)) == 2
+        same = {name for name, old in before.items() if np.array_equal(old, value(session, name))}
+        assert not same
+        assert len(network_variables('generator_average')) == len(network_variables('generator'))
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -74,43 +73,39 @@ def test_bad_examples_teach_nothing(kind, tmp_path):
     a_bad_batch_changes_nothing(Subject(MODEL, hparams, shape, tmp_path))
 
 
-def test_the_average_follows_the_generator():
+def test_the_average_follows_the_generator(graph):
     """At step t it keeps min(0.999, (1 + t) / (10 + t)): a tenth at first."""
     name = 'transposed_conv_1/kernel'
-    with tf.Graph().as_default():
-        session, spec = step_of()
-        with session:
-            for step in range(3):
-                old = value(session, f'generator_average/{name}')
-                session.run(spec.train_op)
-                new, kernel = (
-                    value(session, f'{scope}/{name}') for scope in ('generator_average', 'generator')
-                )
-                kept = (1 + step) / (10 + step)
-                assert np.allclose(new, kept * old + (1 - kept) * kernel, atol=1e-6)
+    session, spec = step_of()
+    with session:
+        for step in range(3):
+            old = value(session, f'generator_average/{name}')
+            session.run(spec.train_op)
+            new, kernel = (value(session, f'{scope}/{name}') for scope in ('generator_average', 'generator'))
+            kept = (1 + step) / (10 + step)
+            assert np.allclose(new, kept * old + (1 - kept) * kernel, atol=1e-6)
 
 
-def test_moves_are_made_in_turn():
+def test_moves_are_made_in_turn(graph):
     """By plain gradient descent: the generator goes down the loss of the discriminator that has moved."""
-    with tf.Graph().as_default() as graph:
-        session, spec = step_of(optimizer='sgd', learning_rate=0.1)
-        with session:
-            everything = {v.op.name: v for v in tf.global_variables()}
-            start, _, end = (session.run(what) for what in (everything, spec.train_op, everything))
-            params = Params(**SMALL)
-            noise = Noise(fresh_seed({'key': tf.constant(['a.tar:0.png'])}))
-            fakes = generator(noise.normal([len(IMAGES), 3]), None, params, GENERATOR, noise)
-            realness = dict(discriminator(fakes, None, params))['realness']
-            mine = tf.trainable_variables('generator/')
-            gradients = tf.gradients(tf.reduce_mean(tf.nn.softplus(-realness)), mine)
-            # Back to the step's beginning, but for what the discriminator has become.
-            session.run(tf.assign(tf.train.get_global_step(graph), 0))
-            for name, variable in everything.items():
-                if name != 'global_step':
-                    variable.load((end if name.startswith('discriminator/') else start)[name], session)
-            for variable, gradient in zip(mine, session.run(gradients), strict=True):
-                name = variable.op.name
-                assert np.allclose(end[name], start[name] - 0.1 * gradient, atol=1e-6), name
+    session, spec = step_of(optimizer='sgd', learning_rate=0.1)
+    with session:
+        everything = {v.op.name: v for v in tf.global_variables()}
+        start, _, end = (session.run(what) for what in (everything, spec.train_op, everything))
+        params = Params(**SMALL)
+        noise = Noise(fresh_seed({'key': tf.constant(['a.tar:0.png'])}))
+        fakes = generator(noise.normal([len(IMAGES), 3]), None, params, GENERATOR, noise)
+        realness = dict(discriminator(fakes, None, params))['realness']
+        mine = tf.trainable_variables('generator/')
+        gradients = tf.gradients(tf.reduce_mean(tf.nn.softplus(-realness)), mine)
+        # Back to the step's beginning, but for what the discriminator has become.
+        session.run(tf.assign(tf.train.get_global_step(graph), 0))
+        for name, variable in everything.items():
+            if name != 'global_step':
+                variable.load((end if name.startswith('discriminator/') else start)[name], session)
+        for variable, gradient in zip(mine, session.run(gradients), strict=True):
+            name = variable.op.name
+            assert np.allclose(end[name], start[name] - 0.1 * gradient, atol=1e-6), name
     assert [n for n in end if n.startswith('discriminator/') and not np.array_equal(start[n], end[n])]
 
 
@@ -133,16 +128,15 @@ def test_gradients_are_clipped_and_the_rate_warms_up():
     assert way(warmup_steps=10) == pytest.approx(whole / 10, rel=1e-3)
 
 
-def test_a_gradient_that_is_no_number_changes_nothing():
-    with tf.Graph().as_default():
-        session, spec = step_of()
-        with session:
-            session.run(spec.train_op)
-            (bias,) = (v for v in tf.trainable_variables() if v.op.name == 'discriminator/logits/bias')
-            bias.load([np.nan], session)
-            before = {v.op.name: session.run(v) for v in tf.trainable_variables('generator/')}
-            session.run(spec.train_op)
-            assert all(np.array_equal(old, value(session, name)) for name, old in before.items())
+def test_a_gradient_that_is_no_number_changes_nothing(graph):
+    session, spec = step_of()
+    with session:
+        session.run(spec.train_op)
+        (bias,) = (v for v in tf.trainable_variables() if v.op.name == 'discriminator/logits/bias')
+        bias.load([np.nan], session)
+        before = {v.op.name: session.run(v) for v in tf.trainable_variables('generator/')}
+        session.run(spec.train_op)
+        assert all(np.array_equal(old, value(session, name)) for name, old in before.items())
 
 
 @pytest.fixture
@@ -158,17 +152,16 @@ def evaluated(monkeypatch):
     return lambda: {name: value for name, value in found[-1]._asdict().items() if value is not None}
 
 
-def test_the_metrics_of_an_evaluation(evaluated):
-    with tf.Graph().as_default():
-        spec = spec_of(MODES.EVAL)
-        samples = evaluated()
-        fakes = dict(discriminator(2 * samples['fake'] - 1, None, Params(**SMALL)))['realness'][:, 0]
-        with tf.Session() as session:
-            session.run([tf.global_variables_initializer(), tf.tables_initializer()])
-            found = session.run([spec.loss, spec.predictions['error'], fakes, samples])
-            session.run(tf.local_variables_initializer())
-            session.run([update for _, update in spec.eval_metric_ops.values()])
-            metrics = session.run({name: value for name, (value, _) in spec.eval_metric_ops.items()})
+def test_the_metrics_of_an_evaluation(evaluated, graph):
+    spec = spec_of(MODES.EVAL)
+    samples = evaluated()
+    fakes = dict(discriminator(2 * samples['fake'] - 1, None, Params(**SMALL)))['realness'][:, 0]
+    with tf.Session() as session:
+        session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+        found = session.run([spec.loss, spec.predictions['error'], fakes, samples])
+        session.run(tf.local_variables_initializer())
+        session.run([update for _, update in spec.eval_metric_ops.values()])
+        metrics = session.run({name: value for name, (value, _) in spec.eval_metric_ops.items()})
     loss, errors, fake, samples = found
     assert metrics['total_examples'] == 6 and 'classes' not in samples
     assert metrics['discriminator_accuracy_real'] == pytest.approx((errors < 0).mean())
@@ -183,48 +176,44 @@ def test_the_metrics_of_an_evaluation(evaluated):
     assert metrics['diversity'] == pytest.approx(spread(samples['fake']) / spread(samples['real']), rel=1e-3)
 
 
-def test_a_conditional_generator_gets_the_known_classes(evaluated):
-    with tf.Graph().as_default():
-        spec = spec_of(MODES.EVAL, conditional=True)
-        samples = values_of(evaluated())
-        assert metrics_of(spec)['total_examples'] == 6
+def test_a_conditional_generator_gets_the_known_classes(evaluated, graph):
+    spec = spec_of(MODES.EVAL, conditional=True)
+    samples = values_of(evaluated())
+    assert metrics_of(spec)['total_examples'] == 6
     assert samples['classes'].tolist() == [0, 1, 1, 2, 0]
     assert np.allclose(samples['real'], IMAGES[[0, 1, 3, 4, 5]], atol=1e-6)
 
 
-def test_an_evaluation_shows_images_and_samples_in_the_projector(tmp_path):
-    with tf.Graph().as_default():
-        spec = spec_of(MODES.EVAL, config_of(tmp_path))
+def test_an_evaluation_shows_images_and_samples_in_the_projector(tmp_path, graph):
+    spec = spec_of(MODES.EVAL, config_of(tmp_path))
     assert len(spec.evaluation_hooks) == 1
 
 
-def test_predictions_publish_the_discriminators_layers():
-    with tf.Graph().as_default() as graph:
-        spec = spec_of(MODES.PREDICT)
-        found = values_of(spec.predictions)
-        assert list(published(graph)) == ['conv_1', 'conv_2']
-        assert set(spec.export_outputs) == {'serving_default'}
+def test_predictions_publish_the_discriminators_layers(graph):
+    spec = spec_of(MODES.PREDICT)
+    found = values_of(spec.predictions)
+    assert list(published(graph)) == ['conv_1', 'conv_2']
+    assert set(spec.export_outputs) == {'serving_default'}
     assert np.allclose(found['error'], -found['realness'], atol=1e-6)
     assert found['key'].tolist() == [f'a.tar:{n}.png'.encode() for n in range(6)]
 
 
 @pytest.mark.parametrize('conditional', [False, True])
-def test_an_export_makes_png_files_of_latent_vectors(conditional):
-    with tf.Graph().as_default():
-        latent = tf.placeholder_with_default(RNG.normal(size=(3, 3)).astype(np.float32), [None, 3])
-        extra = {'latent': latent, 'label': tf.constant(['a', 'b', 'c'])}
-        outputs = spec_of(MODES.PREDICT, extra=extra, conditional=conditional).export_outputs
-        assert set(outputs) == {'serving_default', 'samples'}
-        made = outputs['samples'].outputs
-        pixels = [tf.image.decode_png(made['png'][row]) for row in range(3)]
-        samples, pixels = values_of([made['samples'], pixels])
-        image = tf.placeholder(tf.float32, [None, 9, 8, 1])
-        assert set(outputs['samples'].as_signature_def({'latent': latent}).outputs) == {'png', 'samples'}
-        served = outputs['serving_default'].as_signature_def({'image': image})
-        assert set(served.outputs) == {'realness', 'error'}
-        for name, receiver in (('samples', {'image': image}), ('serving_default', {'latent': latent})):
-            with pytest.raises(ValueError, match='other inputs'):
-                outputs[name].as_signature_def(receiver)
+def test_an_export_makes_png_files_of_latent_vectors(conditional, graph):
+    latent = tf.placeholder_with_default(RNG.normal(size=(3, 3)).astype(np.float32), [None, 3])
+    extra = {'latent': latent, 'label': tf.constant(['a', 'b', 'c'])}
+    outputs = spec_of(MODES.PREDICT, extra=extra, conditional=conditional).export_outputs
+    assert set(outputs) == {'serving_default', 'samples'}
+    made = outputs['samples'].outputs
+    pixels = [tf.image.decode_png(made['png'][row]) for row in range(3)]
+    samples, pixels = values_of([made['samples'], pixels])
+    image = tf.placeholder(tf.float32, [None, 9, 8, 1])
+    assert set(outputs['samples'].as_signature_def({'latent': latent}).outputs) == {'png', 'samples'}
+    served = outputs['serving_default'].as_signature_def({'image': image})
+    assert set(served.outputs) == {'realness', 'error'}
+    for name, receiver in (('samples', {'image': image}), ('serving_default', {'latent': latent})):
+        with pytest.raises(ValueError, match='other inputs'):
+            outputs[name].as_signature_def(receiver)
     assert np.array_equal(np.stack(pixels), (samples * 255.5).astype(np.uint8))  # as TensorFlow converts
 
 

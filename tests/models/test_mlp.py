@@ -12,30 +12,28 @@ KERNELS = ('layer_1/kernel', 'layer_2/kernel', 'logits/kernel')
 SMALL = {'image_shape': SHAPE, 'vocabulary': tuple('ab'), 'layers': '16-8', 'learning_rate': 0.01}
 
 
-def test_the_network_by_hand():
+def test_the_network_by_hand(session):
     params = Params(SHAPE, vocabulary=tuple('abc'), layers='5', activation='tanh')
     images = np.random.default_rng(0).random((2, *SHAPE), np.float32)
-    with tf.Graph().as_default(), tf.Session() as session:
-        layers = dict(network(tf.constant(images), params))
-        session.run(tf.global_variables_initializer())
-        found, hidden = session.run([layers['logits'], layers['layer_1']])
-        kernel, bias, last, last_bias = session.run(tf.trainable_variables())
+    layers = dict(network(tf.constant(images), params))
+    session.run(tf.global_variables_initializer())
+    found, hidden = session.run([layers['logits'], layers['layer_1']])
+    kernel, bias, last, last_bias = session.run(tf.trainable_variables())
     wanted = np.tanh(images.reshape(2, 16) @ kernel + bias)
     assert np.allclose(hidden, wanted, atol=1e-6)
     assert np.allclose(found, wanted @ last + last_bias, atol=1e-6)
 
 
-def test_max_norm_bounds_the_weights_after_each_step():
+def test_max_norm_bounds_the_weights_after_each_step(session):
     params = {**SMALL, 'max_norm': 0.5, 'optimizer': 'sgd', 'learning_rate': 1.0, 'dropout_rate': 0.0}
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.train.create_global_step()
-        features = {'image': tf.ones([2, *SHAPE]), 'weight': tf.ones([2])}
-        spec = model_fn(features, tf.constant([0, 1]), tf.estimator.ModeKeys.TRAIN, params)
-        kernel = tf.trainable_variables()[0]
-        session.run(tf.global_variables_initializer())
-        assert np.linalg.norm(session.run(kernel), axis=0).max() > 0.6
-        session.run(spec.train_op)
-        assert np.linalg.norm(session.run(kernel), axis=0).max() == pytest.approx(0.5, rel=1e-5)
+    tf.train.create_global_step()
+    features = {'image': tf.ones([2, *SHAPE]), 'weight': tf.ones([2])}
+    spec = model_fn(features, tf.constant([0, 1]), tf.estimator.ModeKeys.TRAIN, params)
+    kernel = tf.trainable_variables()[0]
+    session.run(tf.global_variables_initializer())
+    assert np.linalg.norm(session.run(kernel), axis=0).max() > 0.6
+    session.run(spec.train_op)
+    assert np.linalg.norm(session.run(kernel), axis=0).max() == pytest.approx(0.5, rel=1e-5)
 
 
 def test_virtual_adversarial_training_adds_its_loss_in_training_only():
@@ -82,13 +80,12 @@ def test_a_second_order_optimizer_rejects_losses_that_are_not_finite(tmp_path, o
 
 
 @pytest.mark.parametrize(('units', 'pixels'), [(0.5, 0.0), (0.0, 0.9), (0.0, 0.0)])
-def test_dropout_drops_pixels_or_units(units, pixels):
+def test_dropout_drops_pixels_or_units(units, pixels, session):
     params = Params(SHAPE, layers='1000', dropout_rate=units, input_dropout_rate=pixels)
-    with tf.Graph().as_default(), tf.Session() as session:
-        noise = Noise(tf.constant([1, 2], tf.int64))
-        noisy, clean = (dict(network(tf.ones([1, *SHAPE]), params, way))['logits'] for way in (noise, None))
-        session.run(tf.global_variables_initializer())
-        assert np.allclose(*session.run([noisy, clean])) == (units == pixels == 0)
+    noise = Noise(tf.constant([1, 2], tf.int64))
+    noisy, clean = (dict(network(tf.ones([1, *SHAPE]), params, way))['logits'] for way in (noise, None))
+    session.run(tf.global_variables_initializer())
+    assert np.allclose(*session.run([noisy, clean])) == (units == pixels == 0)
 
 
 # The loss against NumPy: the worst direction by finite differences, the divergence by its definition.

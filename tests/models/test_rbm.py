@@ -33,7 +33,7 @@ def estimator(folder, side=3, **params):
     return tf.estimator.Estimator(rbm.model_fn, params=params, config=config)
 
 
-def test_learns_bars_and_stripes(pictures):
+def test_learns_bars_and_stripes(pictures, graph, session):
     """Within 0.25 nats of the 14 pictures' even distribution; an even one over all 512 is 3.6 nats away."""
     params = {
         'image_shape': (3, 3, 1),
@@ -45,14 +45,13 @@ def test_learns_bars_and_stripes(pictures):
         'weight_decay': 0.0,
         'train_steps': 3000,
     }
-    with tf.Graph().as_default() as graph, tf.Session() as session:
-        graph.seed = 1
-        images = tf.constant(pictures[..., None] / 255.0, tf.float32)
-        step = rbm.model_fn({'image': images}, None, MODES.TRAIN, params).train_op
-        session.run(tf.global_variables_initializer())
-        for _ in range(3000):
-            session.run(step)
-        weights, bias, visible_bias = session.run(tf.trainable_variables())
+    graph.seed = 1
+    images = tf.constant(pictures[..., None] / 255.0, tf.float32)
+    step = rbm.model_fn({'image': images}, None, MODES.TRAIN, params).train_op
+    session.run(tf.global_variables_initializer())
+    for _ in range(3000):
+        session.run(step)
+    weights, bias, visible_bias = session.run(tf.trainable_variables())
     v = states(9)
     log_p = v @ visible_bias + np.log1p(np.exp(v @ weights + bias)).sum(axis=1)
     log_p -= np.log(np.exp(log_p).sum())
@@ -62,20 +61,19 @@ def test_learns_bars_and_stripes(pictures):
     assert divergence < 0.25
 
 
-def test_samples_start_at_the_image(pictures):
+def test_samples_start_at_the_image(pictures, session):
     """Weights of 40 on the diagonal copy the visible units in each Gibbs step: the start stays."""
     params = {'image_shape': (3, 3, 1), 'hidden_units': 9}
     images = np.repeat(pictures, 20, axis=0)[..., np.newaxis] / 255.0
-    with tf.Graph().as_default(), tf.Session() as session:
-        spec = rbm.model_fn({'image': tf.constant(images, tf.float32)}, None, MODES.PREDICT, params)
-        copying = {
-            'layer_1/kernel': 40 * np.eye(9),
-            'layer_1/bias': np.full(9, -20.0),
-            'layer_1/visible_bias': np.full(9, -20.0),
-        }
-        for variable in tf.trainable_variables():
-            variable.load(copying[variable.op.name], session)
-        samples = session.run(spec.predictions['dream'])
+    spec = rbm.model_fn({'image': tf.constant(images, tf.float32)}, None, MODES.PREDICT, params)
+    copying = {
+        'layer_1/kernel': 40 * np.eye(9),
+        'layer_1/bias': np.full(9, -20.0),
+        'layer_1/visible_bias': np.full(9, -20.0),
+    }
+    for variable in tf.trainable_variables():
+        variable.load(copying[variable.op.name], session)
+    samples = session.run(spec.predictions['dream'])
     assert np.abs(samples - images).mean() == pytest.approx(0, abs=0.05)
 
 
@@ -99,7 +97,7 @@ def needed(*fetches):
 
 
 @pytest.mark.parametrize('cd_steps', [1, 25])
-def test_a_step_computes_nothing_for_show(cd_steps):
+def test_a_step_computes_nothing_for_show(cd_steps, graph):
     """The loss comes from the chain, without a product of its own; a Gibbs step's coins come at once."""
     params = {
         'image_shape': (3, 3, 1),
@@ -108,9 +106,8 @@ def test_a_step_computes_nothing_for_show(cd_steps):
         'cd_steps': cd_steps,
         'binarize': False,
     }
-    with tf.Graph().as_default():
-        spec = rbm.model_fn({'image': tf.zeros([5, 3, 3, 1])}, None, MODES.TRAIN, params)
-        step, shown = needed(spec.train_op), needed(spec.train_op, spec.loss)
+    spec = rbm.model_fn({'image': tf.zeros([5, 3, 3, 1])}, None, MODES.TRAIN, params)
+    step, shown = needed(spec.train_op), needed(spec.train_op, spec.loss)
     assert shown['MatMul'] == step['MatMul'] > 0 and not shown['BatchMatMulV3']
     draws = sum(count for name, count in step.items() if name.startswith('StatelessRandomUniform'))
     assert draws == 1 + (cd_steps > 1)  # the last step's, too; those between draw in the body of their loop

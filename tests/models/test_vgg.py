@@ -44,13 +44,12 @@ def test_endpoints_of_the_published_size(session):
     assert kernel.shape.as_list() == [7, 7, 512, 4096]
 
 
-def test_convolutions_can_be_built_for_images_of_unknown_size():
-    with tf.Graph().as_default():
-        found = []
-        unknown = tf.placeholder(tf.float32, [None, None, None, 3])
-        layers = network(unknown, Params((32, 32, 3), depth=11, filters=1))
-        with pytest.raises(ValueError, match='fc6 needs images of a known size'):
-            found.extend(name for name, _ in layers)
+def test_convolutions_can_be_built_for_images_of_unknown_size(graph):
+    found = []
+    unknown = tf.placeholder(tf.float32, [None, None, None, 3])
+    layers = network(unknown, Params((32, 32, 3), depth=11, filters=1))
+    with pytest.raises(ValueError, match='fc6 needs images of a known size'):
+        found.extend(name for name, _ in layers)
     assert found[-1] == 'pool5'
 
 

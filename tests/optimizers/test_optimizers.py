@@ -14,6 +14,8 @@ from estimator_lab.optimizers import (
 )
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.usefixtures('graph')
+
 every = pytest.mark.parametrize('name', OPTIMIZERS)
 _START, _MINIMUM = [1.0, -2.0], [0.5, 0.0]
 
@@ -45,14 +47,7 @@ class Bowl:
         ]
 
     def values(self):
-        variables = tf.global_variables()
-        return dict(zip([v.op.name for v in variables], self.session.run(variables), strict=True))
-
-
-@pytest.fixture(autouse=True)
-def graph():
-    with tf.Graph().as_default():
-        yield
+        return self.session.run({v.op.name: v for v in tf.global_variables()})
 
 
 @every

@@ -214,13 +214,12 @@ def test_a_trained_model_is_used_by_one_process_whatever_tf_config_says(cnn_dir,
 
 
 @pytest.mark.parametrize('step', [[1, 2], 'text', None])
-def test_a_checkpoint_without_a_step(copy, step):
-    with tf.Graph().as_default(), tf.Session() as session:
-        if step is not None:
-            tf.get_variable('global_step', initializer=tf.constant(step))
-        tf.get_variable('other', [])
-        session.run(tf.global_variables_initializer())
-        tf.train.Saver().save(session, str(copy / 'model.ckpt-3'))
+def test_a_checkpoint_without_a_step(copy, step, session):
+    if step is not None:
+        tf.get_variable('global_step', initializer=tf.constant(step))
+    tf.get_variable('other', [])
+    session.run(tf.global_variables_initializer())
+    tf.train.Saver().save(session, str(copy / 'model.ckpt-3'))
     with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 cannot be read'):
         open_trained(copy)
 

@@ -126,14 +126,13 @@ def test_existing_names_are_never_replaced(tmp_path, monkeypatch):
             sys.modules.pop(name, None)
 
 
-def test_keras_layers_have_apply():
-    with tf.Graph().as_default():
-        ones = tf.keras.layers.Dense(2, kernel_initializer='ones').apply(tf.ones([1, 3]))
-        dropped = tf.keras.layers.Dropout(0.5).apply(tf.ones([1, 3]), training=False)
-        with tf.Session() as session:
-            session.run(tf.global_variables_initializer())
-            assert session.run([ones, dropped])[0].tolist() == [[3.0, 3.0]]
-        assert tf.layers.Dense(2).apply(ones).shape[1] == 2
+def test_keras_layers_have_apply(graph):
+    ones = tf.keras.layers.Dense(2, kernel_initializer='ones').apply(tf.ones([1, 3]))
+    dropped = tf.keras.layers.Dropout(0.5).apply(tf.ones([1, 3]), training=False)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        assert session.run([ones, dropped])[0].tolist() == [[3.0, 3.0]]
+    assert tf.layers.Dense(2).apply(ones).shape[1] == 2
 
 
 @pytest.mark.parametrize(
@@ -156,16 +155,15 @@ def test_a_name_of_tensorflow_1_in_the_estimator_of_2_says_where_it_is():
 
 
 @pytest.mark.parametrize('kind', ['string', object])
-def test_text_columns_of_pandas(kind):
+def test_text_columns_of_pandas(kind, graph):
     pandas = pytest.importorskip('pandas')
     column = pandas.Series(['red', 'blue'], dtype=kind)
     inputs = tf.estimator.inputs
-    with tf.Graph().as_default():
-        frame = pandas.DataFrame({'a': column})
-        of_frame = inputs.pandas_input_fn(frame, shuffle=False)()
-        of_array = inputs.numpy_input_fn({'a': column.values}, shuffle=False)()
-        with tf.train.MonitoredSession() as session:
-            found = session.run([of_frame['a'], of_array['a']])
+    frame = pandas.DataFrame({'a': column})
+    of_frame = inputs.pandas_input_fn(frame, shuffle=False)()
+    of_array = inputs.numpy_input_fn({'a': column.values}, shuffle=False)()
+    with tf.train.MonitoredSession() as session:
+        found = session.run([of_frame['a'], of_array['a']])
     assert [each.tolist() for each in found] == [[b'red', b'blue']] * 2
     assert frame['a'].dtype == column.dtype
 

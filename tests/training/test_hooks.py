@@ -71,15 +71,14 @@ def test_speed_is_written_every_n_steps(progress, tmp_path):
             assert found[step, 'examples_per_second'] == pytest.approx(8 * value)
 
 
-def test_steps_that_a_lost_parameter_server_takes_along_are_named(progress):
+def test_steps_that_a_lost_parameter_server_takes_along_are_named(progress, session):
     """A session that replaces another goes on from the newest checkpoint."""
     said = []
     hook = progress(said.append)
     run_steps([hook], 20)
-    with tf.Graph().as_default(), tf.Session() as session:
-        hook._fetches = {'step': tf.constant(12)}
-        hook.after_create_session(session, None)
-        hook.after_create_session(session, None)
+    hook._fetches = {'step': tf.constant(12)}
+    hook.after_create_session(session, None)
+    hook.after_create_session(session, None)
     (line,) = [each for each in said if each.startswith('Back ')]
     assert line.startswith('Back from step 19 to 12, of the newest checkpoint') or 'step 20 to 12' in line
 

@@ -21,6 +21,7 @@ from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.precision import PRECISIONS
 from estimator_lab.training.train import newest_step, train
 from tests.support.archive_files import write_tar
+from tests.support.converted import signatures_of
 from tests.support.small_runs import SMALL, cnn_settings, opened, trained, values_in
 from tests.training.test_plan import rewrite
 
@@ -241,9 +242,7 @@ def test_early_stopping_and_exports(settings, accuracies):
     assert exported(chosen.model_dir, 'latest') == [4]
     assert exported(chosen.model_dir, 'final') == [4]
     (folder,) = (chosen.model_dir / 'export' / 'best').glob('*')
-    with tf.Graph().as_default(), tf.Session() as session:
-        meta = tf.saved_model.loader.load(session, ['serve'], str(folder))
-        assert set(meta.signature_def) == {'serving_default', 'pixels:serving_default'}
+    assert set(signatures_of(folder)) == {'serving_default', 'pixels:serving_default'}
     again, lines = trained(chosen)
     assert (again.step, again.metrics['accuracy']) == (4, 0.75)
     assert 'Already trained for 4 steps: evaluating only.' in lines

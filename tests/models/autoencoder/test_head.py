@@ -77,61 +77,56 @@ def ssim_of(first, second):
     return values_of(ssim(tf.constant(first), tf.constant(second))).mean()
 
 
-def test_predictions_and_endpoints():
-    with tf.Graph().as_default() as graph:
-        spec = spec_of(MODES.PREDICT)
-        found = values_of(spec.predictions)
-        assert list(published(graph)) == ['dense'] and 'predictions' in scopes()
+def test_predictions_and_endpoints(graph):
+    spec = spec_of(MODES.PREDICT)
+    found = values_of(spec.predictions)
+    assert list(published(graph)) == ['dense'] and 'predictions' in scopes()
     assert np.array_equal(found['code'], CODE)
     assert np.allclose(found['reconstruction'], CLIPPED)
     assert np.allclose(found['error'], errors(IMAGES, CLIPPED), rtol=1e-5)
     assert found['key'].tolist() == [*map(str.encode, 'abcde')]
 
 
-def test_the_metrics_of_an_evaluation():
-    with tf.Graph().as_default():
-        spec = spec_of(MODES.EVAL)
-        found, error = metrics_of(spec), values_of(spec.predictions['error'])
-        assert {'objective', 'metrics'} <= scopes()
-        assert found == {
-            'squared_error': pytest.approx(errors(IMAGES, CLIPPED).mean(), rel=1e-5),
-            'psnr': pytest.approx(psnr(IMAGES, CLIPPED).mean(), rel=1e-5),
-            'ssim': pytest.approx(ssim_of(IMAGES, CLIPPED), rel=1e-5),
-            'floats_per_image': 3,
-            'mean_image_error': pytest.approx(IMAGES.var(axis=0).sum(), rel=1e-5),
-            'total_examples': 5,
-        }
+def test_the_metrics_of_an_evaluation(graph):
+    spec = spec_of(MODES.EVAL)
+    found, error = metrics_of(spec), values_of(spec.predictions['error'])
+    assert {'objective', 'metrics'} <= scopes()
+    assert found == {
+        'squared_error': pytest.approx(errors(IMAGES, CLIPPED).mean(), rel=1e-5),
+        'psnr': pytest.approx(psnr(IMAGES, CLIPPED).mean(), rel=1e-5),
+        'ssim': pytest.approx(ssim_of(IMAGES, CLIPPED), rel=1e-5),
+        'floats_per_image': 3,
+        'mean_image_error': pytest.approx(IMAGES.var(axis=0).sum(), rel=1e-5),
+        'total_examples': 5,
+    }
     assert np.allclose(error, errors(IMAGES, CLIPPED), rtol=1e-5)
     assert spec.mode == MODES.EVAL and not spec.evaluation_hooks
 
 
-def test_a_corruption_is_measured_as_well():
-    with tf.Graph().as_default():
-        found = metrics_of(spec_of(MODES.EVAL, {'corruption': 'gaussian'}, inputs=NOISY))
-        assert found['ssim_noisy'] == pytest.approx(ssim_of(IMAGES, NOISY), rel=1e-5)
+def test_a_corruption_is_measured_as_well(graph):
+    found = metrics_of(spec_of(MODES.EVAL, {'corruption': 'gaussian'}, inputs=NOISY))
+    assert found['ssim_noisy'] == pytest.approx(ssim_of(IMAGES, NOISY), rel=1e-5)
     noisy = psnr(IMAGES, NOISY).mean()
     assert found['psnr_noisy'] == pytest.approx(noisy, rel=1e-5)
     assert found['psnr_gain'] == pytest.approx(psnr(IMAGES, CLIPPED).mean() - noisy, abs=1e-4)
 
 
-def test_the_cross_entropy_is_a_metric_if_it_is_the_loss():
-    with tf.Graph().as_default():
-        spec = spec_of(MODES.EVAL, {'loss': 'cross_entropy'})
-        found, loss = metrics_of(spec)['cross_entropy'], values_of(spec.loss)
+def test_the_cross_entropy_is_a_metric_if_it_is_the_loss(graph):
+    spec = spec_of(MODES.EVAL, {'loss': 'cross_entropy'})
+    found, loss = metrics_of(spec)['cross_entropy'], values_of(spec.loss)
     assert found == pytest.approx(cross_entropies().mean(), rel=1e-5)
     assert loss == pytest.approx((cross_entropies() * WEIGHTS).sum() / 4, rel=1e-5)
 
 
-def test_a_step_goes_down_the_squared_error_before_clipping():
-    with tf.Graph().as_default(), tf.Session() as session:
-        step = tf.train.create_global_step()
-        values = tf.Variable(VALUES)
-        spec = spec_of(MODES.TRAIN, values=values)
-        assert {'train_error', 'train'} <= scopes()
-        initialize(session)
-        loss = session.run(spec.loss)
-        session.run(spec.train_op)
-        change, steps = VALUES - session.run(values), session.run(step)
+def test_a_step_goes_down_the_squared_error_before_clipping(session):
+    step = tf.train.create_global_step()
+    values = tf.Variable(VALUES)
+    spec = spec_of(MODES.TRAIN, values=values)
+    assert {'train_error', 'train'} <= scopes()
+    initialize(session)
+    loss = session.run(spec.loss)
+    session.run(spec.train_op)
+    change, steps = VALUES - session.run(values), session.run(step)
     assert loss == pytest.approx((errors(IMAGES, VALUES) * WEIGHTS).sum() / 4, rel=1e-5)
     wanted = 2 * (VALUES - IMAGES) * (WEIGHTS / 4)[:, None, None, None]
     assert np.allclose(change, wanted, atol=1e-5)
@@ -139,26 +134,24 @@ def test_a_step_goes_down_the_squared_error_before_clipping():
 
 
 @pytest.mark.parametrize(('corruption', 'rows'), [('none', 2), ('gaussian', 3)])
-def test_training_shows_errors_codes_and_pictures(tmp_path, corruption, rows):
-    with tf.Graph().as_default():
-        tf.train.create_global_step()
-        values = tf.Variable(VALUES, name='head/kernel')
-        spec_of(MODES.TRAIN, {'corruption': corruption}, config_of(tmp_path), values)
-        found = {value.tag: value for value in tf.Summary.FromString(values_of(tf.summary.merge_all())).value}
-        tags = summary_tags()
-        shown = drawn()
+def test_training_shows_errors_codes_and_pictures(tmp_path, corruption, rows, graph):
+    tf.train.create_global_step()
+    values = tf.Variable(VALUES, name='head/kernel')
+    spec_of(MODES.TRAIN, {'corruption': corruption}, config_of(tmp_path), values)
+    found = {value.tag: value for value in tf.Summary.FromString(values_of(tf.summary.merge_all())).value}
+    tags = summary_tags()
+    shown = drawn()
     assert found['squared_error'].simple_value == pytest.approx(errors(IMAGES, CLIPPED).mean(), rel=1e-5)
     assert {'outputs/code', 'outputs/error', 'activations/dense'} <= tags
     assert {'weights/head/kernel', 'learning_rate'} <= tags
     assert shown['images/reconstruction/image'].image.height == rows * (SHAPE[0] + 1)
 
 
-def test_an_evaluation_shows_reconstructions_and_codes(tmp_path):
-    with tf.Graph().as_default():
-        tf.train.create_global_step()
-        labels = np.array([0, 1, 0, 1, -1])
-        report, codes = spec_of(MODES.EVAL, config=config_of(tmp_path), labels=labels).evaluation_hooks
-        vectors, shown_labels, keys, error, _ = values_of(codes._tensors)
+def test_an_evaluation_shows_reconstructions_and_codes(tmp_path, graph):
+    tf.train.create_global_step()
+    labels = np.array([0, 1, 0, 1, -1])
+    report, codes = spec_of(MODES.EVAL, config=config_of(tmp_path), labels=labels).evaluation_hooks
+    vectors, shown_labels, keys, error, _ = values_of(codes._tensors)
     assert isinstance(report, ReconstructionReportHook) and isinstance(codes, ProjectorHook)
     assert np.array_equal(vectors, CODE) and shown_labels.tolist() == labels.tolist()
     assert keys.tolist() == [*map(str.encode, 'abcde')] and codes._name == 'code'
@@ -167,25 +160,24 @@ def test_an_evaluation_shows_reconstructions_and_codes(tmp_path):
 
 
 @pytest.mark.parametrize('corrupted', [False, True])
-def test_the_report_of_two_batches(tmp_path, corrupted):
+def test_the_report_of_two_batches(tmp_path, corrupted, graph):
     """Two batches of 5 and 3 images: the worst of all are found."""
     images = RNG.random((8, *SHAPE), np.float32) * np.arange(1, 9)[:, None, None, None] / 8
-    with tf.Graph().as_default():
-        tf.train.create_global_step()
-        batch, keys = tf.placeholder(tf.float32, [None, *SHAPE]), tf.placeholder(tf.string, [None])
-        error = tf.reduce_sum(tf.square(0.1 * batch), axis=[1, 2, 3])
-        given = {'images': batch, 'reconstruction': 0.9 * batch, 'error': error, 'key': keys}
-        hook = ReconstructionReportHook(given | ({'inputs': 0.5 * batch} if corrupted else {}), tmp_path)
-        hook.begin()
-        with tf.Session() as session:
-            initialize(session)
-            for part in (slice(0, 5), slice(5, 8)):
-                fetches = hook.before_run(None).fetches
-                names = [f'a.tar:x/n/{n}.png'.encode() for n in range(8)][part]
-                results = session.run(fetches, {batch: images[part], keys: names})
-                hook.after_run(None, SimpleNamespace(results=results))
-            hook.end(session)
-            tf.summary.FileWriterCache.get(str(tmp_path)).flush()
+    tf.train.create_global_step()
+    batch, keys = tf.placeholder(tf.float32, [None, *SHAPE]), tf.placeholder(tf.string, [None])
+    error = tf.reduce_sum(tf.square(0.1 * batch), axis=[1, 2, 3])
+    given = {'images': batch, 'reconstruction': 0.9 * batch, 'error': error, 'key': keys}
+    hook = ReconstructionReportHook(given | ({'inputs': 0.5 * batch} if corrupted else {}), tmp_path)
+    hook.begin()
+    with tf.Session() as session:
+        initialize(session)
+        for part in (slice(0, 5), slice(5, 8)):
+            fetches = hook.before_run(None).fetches
+            names = [f'a.tar:x/n/{n}.png'.encode() for n in range(8)][part]
+            results = session.run(fetches, {batch: images[part], keys: names})
+            hook.after_run(None, SimpleNamespace(results=results))
+        hook.end(session)
+        tf.summary.FileWriterCache.get(str(tmp_path)).flush()
     values = summaries_in(tmp_path)
     worst = [example['key'].item().decode() for example in hook._worst.ranked()]
     wanted = sorted(range(8), key=lambda n: -((0.1 * images[n]) ** 2).sum())

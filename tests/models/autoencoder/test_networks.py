@@ -32,21 +32,20 @@ def build(params):
     return code, decoder(code, params)[0]
 
 
-def test_a_dense_coder_by_hand():
-    with tf.Graph().as_default(), tf.Session() as session:
-        code, output = build(DENSE)
-        layers = [f'{name}_{number}' for name in ('layer', 'decoder') for number in (1, 2, 3)]
-        kernels = dict(zip(layers, [(24, 7), (7, 5), (5, 2), (2, 5), (5, 7), (7, 24)], strict=True))
-        assert variables() == {
-            **{f'{name}/kernel': shape for name, shape in kernels.items()},
-            **{f'{name}/bias': shape[1:] for name, shape in kernels.items()},
-        }
-        session.run(tf.global_variables_initializer())
-        fill_biases(session)
-        weights = {v.op.name: v.eval(session) for v in tf.trainable_variables()}
-        found_code, found = session.run([code, output])
-        decoder(code, DENSE)  # again, with the same variables
-        assert len(variables()) == 12
+def test_a_dense_coder_by_hand(session):
+    code, output = build(DENSE)
+    layers = [f'{name}_{number}' for name in ('layer', 'decoder') for number in (1, 2, 3)]
+    kernels = dict(zip(layers, [(24, 7), (7, 5), (5, 2), (2, 5), (5, 7), (7, 24)], strict=True))
+    assert variables() == {
+        **{f'{name}/kernel': shape for name, shape in kernels.items()},
+        **{f'{name}/bias': shape[1:] for name, shape in kernels.items()},
+    }
+    session.run(tf.global_variables_initializer())
+    fill_biases(session)
+    weights = {v.op.name: v.eval(session) for v in tf.trainable_variables()}
+    found_code, found = session.run([code, output])
+    decoder(code, DENSE)  # again, with the same variables
+    assert len(variables()) == 12
 
     def layer(values, name):
         return values @ weights[f'{name}/kernel'] + weights[f'{name}/bias']
@@ -67,31 +66,29 @@ def fill_biases(session):
             variable.load(rng.normal(size=variable.shape.as_list()).astype(np.float32), session)
 
 
-def test_a_convolutional_coder():
-    with tf.Graph().as_default(), tf.Session() as session:
-        code, output = build(CONVOLUTIONAL)
-        # Two halvings leave 2x3 of 6 channels, 36 values.
-        assert {name: shape for name, shape in variables().items() if name.endswith('kernel')} == {
-            **{'conv_1/kernel': (3, 3, 3, 5), 'conv_2/kernel': (3, 3, 5, 6)},
-            **{'layer_1/kernel': (36, 9), 'layer_2/kernel': (9, 4)},
-            **{'decoder_1/kernel': (4, 9), 'decoder_2/kernel': (9, 36)},
-            **{'transposed_conv_1/kernel': (3, 3, 5, 6), 'transposed_conv_2/kernel': (3, 3, 3, 5)},
-        }
-        session.run(tf.global_variables_initializer())
-        code, output = session.run([code, output])
+def test_a_convolutional_coder(session):
+    code, output = build(CONVOLUTIONAL)
+    # Two halvings leave 2x3 of 6 channels, 36 values.
+    assert {name: shape for name, shape in variables().items() if name.endswith('kernel')} == {
+        **{'conv_1/kernel': (3, 3, 3, 5), 'conv_2/kernel': (3, 3, 5, 6)},
+        **{'layer_1/kernel': (36, 9), 'layer_2/kernel': (9, 4)},
+        **{'decoder_1/kernel': (4, 9), 'decoder_2/kernel': (9, 36)},
+        **{'transposed_conv_1/kernel': (3, 3, 5, 6), 'transposed_conv_2/kernel': (3, 3, 3, 5)},
+    }
+    session.run(tf.global_variables_initializer())
+    code, output = session.run([code, output])
     assert code.shape == (3, 4)
     assert output.shape == (3, 8, 12, 3)
 
 
-def test_the_code_may_be_the_output_of_the_convolutions():
-    with tf.Graph().as_default(), tf.Session() as session:
-        code, output = build(PLAIN)
-        assert operation(code) == 'BiasAdd'  # not Tanh, the other layers' activation
-        assert {name for name in variables() if name.endswith('kernel')} == {
-            *('conv_1/kernel', 'conv_2/kernel', 'transposed_conv_1/kernel', 'transposed_conv_2/kernel')
-        }
-        session.run(tf.global_variables_initializer())
-        code, output = session.run([code, output])
+def test_the_code_may_be_the_output_of_the_convolutions(session):
+    code, output = build(PLAIN)
+    assert operation(code) == 'BiasAdd'  # not Tanh, the other layers' activation
+    assert {name for name in variables() if name.endswith('kernel')} == {
+        *('conv_1/kernel', 'conv_2/kernel', 'transposed_conv_1/kernel', 'transposed_conv_2/kernel')
+    }
+    session.run(tf.global_variables_initializer())
+    code, output = session.run([code, output])
     assert code_size(PLAIN) == 12 and code.shape == (3, 12)  # two halvings leave 2x3 of 2 channels
     assert output.shape == (3, 8, 12, 3)
 

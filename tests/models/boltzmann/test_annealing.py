@@ -8,11 +8,10 @@ from tests.support.exact_rbm import ExactRbm
 
 
 @pytest.mark.parametrize(('seed', 'scale'), [(0, 1.0), (1, 1.5), (2, 0.3)])
-def test_log_partition_against_enumeration(seed, scale):
+def test_log_partition_against_enumeration(seed, scale, session):
     exact = ExactRbm.drawn(6, 4, seed, scale)
-    with tf.Graph().as_default(), tf.Session() as session:
-        mean = tf.constant(np.full(6, 0.4), tf.float32)
-        found = session.run(log_partition(rbm_of(exact), mean, chains=200, steps=1000, noise=noise()))
+    mean = tf.constant(np.full(6, 0.4), tf.float32)
+    found = session.run(log_partition(rbm_of(exact), mean, chains=200, steps=1000, noise=noise()))
     assert found.estimate == pytest.approx(exact.log_partition(), abs=0.1)
     assert found.low <= exact.log_partition() <= found.high
     assert found.high - found.low < 0.2

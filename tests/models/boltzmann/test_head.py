@@ -70,11 +70,10 @@ def spec_of(mode, config=None, params=PARAMS, weight=(1.0,) * 5, units=('bernoul
     return rbm_spec(args, Stack([make_rbm(1, 6, 4, units)], SHAPE))
 
 
-def test_predictions_and_endpoints():
-    with tf.Graph().as_default() as graph:
-        spec = spec_of(MODES.PREDICT)
-        found = values_of(spec.predictions)
-        assert list(published(graph)) == ['layer_1']
+def test_predictions_and_endpoints(graph):
+    spec = spec_of(MODES.PREDICT)
+    found = values_of(spec.predictions)
+    assert list(published(graph)) == ['layer_1']
     reconstruction = visible_of(hidden_of(DATA))
     assert np.allclose(found['hidden'], hidden_of(DATA), atol=1e-5)
     assert np.allclose(found['reconstruction'].reshape(5, 6), reconstruction, atol=1e-5)
@@ -83,14 +82,13 @@ def test_predictions_and_endpoints():
     assert found['dream'].shape == (5, *SHAPE) and found['key'].tolist() == [*map(str.encode, 'abcde')]
 
 
-def test_the_metrics_of_an_evaluation(tmp_path):
-    with tf.Graph().as_default():
-        tf.train.create_global_step()
-        spec = spec_of(MODES.EVAL, config_of(tmp_path))
-        found = metrics_of(spec)
-        loss, errors = values_of([spec.loss, spec.predictions['error']])
-        (hook,) = spec.evaluation_hooks
-        vectors, keys, _ = values_of(hook._tensors)
+def test_the_metrics_of_an_evaluation(tmp_path, graph):
+    tf.train.create_global_step()
+    spec = spec_of(MODES.EVAL, config_of(tmp_path))
+    found = metrics_of(spec)
+    loss, errors = values_of([spec.loss, spec.predictions['error']])
+    (hook,) = spec.evaluation_hooks
+    vectors, keys, _ = values_of(hook._tensors)
     wanted = ((DATA - visible_of(hidden_of(DATA))) ** 2).sum(1)
     assert np.allclose(errors, wanted, atol=1e-5) and loss == pytest.approx(wanted.mean(), rel=1e-5)
     assert found['reconstruction_error'] == pytest.approx(wanted.mean(), rel=1e-5)
@@ -101,24 +99,22 @@ def test_the_metrics_of_an_evaluation(tmp_path):
     assert keys.tolist() == [*map(str.encode, 'abcde')] and list(hook._texts_of) == ['key']
 
 
-def test_the_pseudo_log_likelihood_is_the_sum_over_units_by_enumeration():
+def test_the_pseudo_log_likelihood_is_the_sum_over_units_by_enumeration(graph):
     exact = ExactRbm(WEIGHTS, VISIBLE_BIAS, BIAS)
     every, log_p = states(6), np.log(exact.visible_probabilities())
     places = np.repeat([3, 20, 41], 4000)
     flipped = log_p[places[:, None] ^ 2 ** np.arange(6)]
     wanted = (log_p[places, None] - np.logaddexp(log_p[places, None], flipped)).sum(1).mean()
     images = every[places].reshape(-1, *SHAPE).astype(np.float32)
-    with tf.Graph().as_default():
-        args = args_of(MODES.EVAL, PARAMS, images, key=[*map(str, range(len(images)))])
-        found = metrics_of(rbm_spec(args, Stack([make_rbm(1, 6, 4)], SHAPE)))
+    args = args_of(MODES.EVAL, PARAMS, images, key=[*map(str, range(len(images)))])
+    found = metrics_of(rbm_spec(args, Stack([make_rbm(1, 6, 4)], SHAPE)))
     # One unit per example, drawn at random: the standard error is 0.05.
     assert found['pseudo_log_likelihood'] == pytest.approx(wanted, abs=0.25)
 
 
-def test_log_probability_needs_chains():
-    with tf.Graph().as_default():
-        params = dataclasses.replace(PARAMS, ais_chains=20, ais_steps=200)
-        found = metrics_of(spec_of(MODES.EVAL, params=params))
+def test_log_probability_needs_chains(graph):
+    params = dataclasses.replace(PARAMS, ais_chains=20, ais_steps=200)
+    found = metrics_of(spec_of(MODES.EVAL, params=params))
     bits = (np.arange(64)[:, None] >> np.arange(6)) & 1
     log_z = np.log(np.exp(-energy_of(bits)).sum())
     assert found['log_partition'] == pytest.approx(log_z, abs=0.3)
@@ -127,19 +123,18 @@ def test_log_probability_needs_chains():
     assert found['log_probability'] == pytest.approx(wanted, abs=1e-3)
 
 
-def test_a_step_follows_the_gradient_of_contrastive_divergence(tmp_path):
+def test_a_step_follows_the_gradient_of_contrastive_divergence(tmp_path, session):
     params = dataclasses.replace(
         PARAMS, optimizer='sgd', learning_rate=1.0, learning_rate_schedule='constant', weight_decay=0.5
     )
-    with tf.Graph().as_default(), tf.Session() as session:
-        step = tf.train.create_global_step()
-        spec = spec_of(MODES.TRAIN, config_of(tmp_path), params=params)
-        (kernel,) = (v for v in tf.trainable_variables() if v.op.name.endswith('kernel'))
-        tags = summary_tags()
-        shown = drawn()
-        initialize(session)
-        loss, _ = session.run([spec.loss, spec.train_op])
-        change, steps = session.run([kernel, step])
+    step = tf.train.create_global_step()
+    spec = spec_of(MODES.TRAIN, config_of(tmp_path), params=params)
+    (kernel,) = (v for v in tf.trainable_variables() if v.op.name.endswith('kernel'))
+    tags = summary_tags()
+    shown = drawn()
+    initialize(session)
+    loss, _ = session.run([spec.loss, spec.train_op])
+    change, steps = session.run([kernel, step])
     assert tags >= {'learning_rate', 'reconstruction_error', 'free_energy', 'activations/layer_1'}
     assert tags >= {f'weights/layer_1/{name}' for name in ('kernel', 'bias', 'visible_bias')}
     assert set(shown) == {f'images/{name}/image' for name in ('receptive_fields', 'reconstruction', 'dream')}
@@ -166,22 +161,20 @@ class Params(PretrainingParams, TrainingParams):
     """What pre-training reads of a model's parameters."""
 
 
-def test_pre_training_accumulates_as_the_run_does():
+def test_pre_training_accumulates_as_the_run_does(graph):
     params = Params(image_shape=SHAPE, phase='pretrain_2', accumulate=4, chains=7, cd_steps=3)
-    with tf.Graph().as_default():
-        stack = pretraining_stack(params, (4, 3, 2), linear_top=True)
-        machine = machine_params(params, stack)
-        trained = [v.op.name for v in tf.trainable_variables()]
+    stack = pretraining_stack(params, (4, 3, 2), linear_top=True)
+    machine = machine_params(params, stack)
+    trained = [v.op.name for v in tf.trainable_variables()]
     assert (machine.accumulate, machine.chains, machine.cd_steps) == (4, 7, 3)
     assert trained == [f'layer_2/{name}' for name in ('kernel', 'bias', 'visible_bias')]
     assert machine.learning_rate == 0.05 and machine.visible_units == 'bernoulli'
 
 
-def test_only_the_last_layer_has_linear_units():
+def test_only_the_last_layer_has_linear_units(graph):
     params = Params(image_shape=SHAPE, phase='pretrain_2', visible_units='gaussian')
-    with tf.Graph().as_default():
-        stack = pretraining_stack(params, (4, 3), linear_top=True)
-        machine = machine_params(params, stack)
+    stack = pretraining_stack(params, (4, 3), linear_top=True)
+    machine = machine_params(params, stack)
     assert [machine.hidden_units for machine in stack.machines] == ['bernoulli', 'gaussian']
     assert [machine.visible_units for machine in stack.machines] == ['gaussian', 'bernoulli']
     assert machine.learning_rate == 0.001

@@ -88,26 +88,24 @@ def test_weight_decay_is_on_weights_alone(exact, data):
     assert (decayed[1] == plain[1]).all() and (decayed[2] == plain[2]).all()
 
 
-def test_each_variable_is_read_once_in_an_update(data):
+def test_each_variable_is_read_once_in_an_update(data, graph):
     """Only then TensorFlow makes E[h | data] once, for the statistics and for the chains that start there."""
     shapes = {'weights': [6, 4], 'visible_bias': [6], 'hidden_bias': [4]}
-    with tf.Graph().as_default() as graph:
-        rbm = Rbm(**{name: tf.get_variable(name, shape, use_resource=True) for name, shape in shapes.items()})
-        before = set(graph.get_operations())
-        contrastive_divergence(rbm, tf.constant(data, tf.float32), recipe_of(weight_decay=0.1), noise())
-        reads = [
-            operation.inputs[0].op.name
-            for operation in graph.get_operations()
-            if operation not in before and operation.type == 'ReadVariableOp'
-        ]
-        assert sorted(reads) == sorted(shapes)
+    rbm = Rbm(**{name: tf.get_variable(name, shape, use_resource=True) for name, shape in shapes.items()})
+    before = set(graph.get_operations())
+    contrastive_divergence(rbm, tf.constant(data, tf.float32), recipe_of(weight_decay=0.1), noise())
+    reads = [
+        operation.inputs[0].op.name
+        for operation in graph.get_operations()
+        if operation not in before and operation.type == 'ReadVariableOp'
+    ]
+    assert sorted(reads) == sorted(shapes)
 
 
 @pytest.mark.parametrize('recipe', [recipe_of(), recipe_of(cd_steps=3)])
-def test_chains_that_start_at_the_data_give_its_reconstruction(exact, data, recipe):
+def test_chains_that_start_at_the_data_give_its_reconstruction(exact, data, recipe, session):
     copies = np.tile(data, (_COPIES, 1))
-    with tf.Graph().as_default(), tf.Session() as session:
-        found = session.run(diverged(exact, copies, recipe).reconstruction)
+    found = session.run(diverged(exact, copies, recipe).reconstruction)
     hidden = (np.random.default_rng(1).random((len(copies), 4)) < exact.hidden_mean(copies)).astype(float)
     wanted = 1 / (1 + np.exp(-(hidden @ exact.weights.T + exact.visible_bias)))
     for example in range(len(data)):  # one Gibbs step from the data, whatever k is
@@ -115,10 +113,9 @@ def test_chains_that_start_at_the_data_give_its_reconstruction(exact, data, reci
         assert np.allclose(found[mine].mean(axis=0), wanted[mine].mean(axis=0), atol=0.04)
 
 
-def test_persistent_chains_leave_it_to_a_pass_up_and_down(exact, data):
-    with tf.Graph().as_default(), tf.Session() as session:
-        found = diverged(exact, data, recipe_of(chains=7)).reconstruction
-        session.run(tf.global_variables_initializer())
-        found = session.run(found)
+def test_persistent_chains_leave_it_to_a_pass_up_and_down(exact, data, session):
+    found = diverged(exact, data, recipe_of(chains=7)).reconstruction
+    session.run(tf.global_variables_initializer())
+    found = session.run(found)
     wanted = 1 / (1 + np.exp(-(exact.hidden_mean(data) @ exact.weights.T + exact.visible_bias)))
     assert np.allclose(found, wanted, atol=1e-5)

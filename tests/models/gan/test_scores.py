@@ -60,11 +60,10 @@ def test_frechet_distance(count):
     assert found == pytest.approx(frechet_by_scipy(a, b), rel=1e-3)
 
 
-def test_spread():
+def test_spread(session):
     images, classes = RNG.random((5, 2, 2, 1)), np.eye(2)[[0, 1, 0, 0, 1]]
     flat = images.reshape(5, 4)
     squares = ((flat[:, np.newaxis] - flat) ** 2).sum(2)
-    with tf.Graph().as_default(), tf.Session() as session:
-        x, y = tf.constant(images, tf.float32), tf.constant(classes, tf.float32)
-        found = session.run([spread(x), spread(x, y), spread(x[:1])])
+    x, y = tf.constant(images, tf.float32), tf.constant(classes, tf.float32)
+    found = session.run([spread(x), spread(x, y), spread(x[:1])])
     assert found == pytest.approx([squares.sum(), (squares * (classes @ classes.T)).sum(), 0], abs=1e-4)

@@ -111,41 +111,38 @@ def version_1():
 
 
 @pytest.mark.parametrize('name', CELLS)
-def test_an_unrolled_cell_computes_the_same(name):
-    with tf.Graph().as_default(), tf.Session() as session:
-        looped = CELLS[name](UNITS)(tf.constant(SEQUENCE))
-        before = len(tf.trainable_variables())
-        unrolled = CELLS[name](UNITS)(tf.constant(SEQUENCE), unrolled=True)
-        assert len(tf.trainable_variables()) == before
-        session.run(tf.global_variables_initializer())
-        states, others = session.run((looped, unrolled))
+def test_an_unrolled_cell_computes_the_same(name, session):
+    looped = CELLS[name](UNITS)(tf.constant(SEQUENCE))
+    before = len(tf.trainable_variables())
+    unrolled = CELLS[name](UNITS)(tf.constant(SEQUENCE), unrolled=True)
+    assert len(tf.trainable_variables()) == before
+    session.run(tf.global_variables_initializer())
+    states, others = session.run((looped, unrolled))
     assert np.ptp(states) > 0 and np.allclose(states, others, atol=1e-6)
 
 
 @pytest.mark.parametrize('name', CELLS)
-def test_cells_run_without_v2_behaviour(version_1, name):
-    with tf.Graph().as_default(), tf.Session() as session:
-        ours = CELLS[name](UNITS)(tf.constant(SEQUENCE))
-        theirs = tensorflows(name, tf.constant(SEQUENCE))
-        variables = tf.trainable_variables()
-        gradients = [tf.gradients(tf.reduce_sum(made * WEIGHTS), variables) for made in (ours, theirs)]
-        session.run(tf.global_variables_initializer())
-        found = session.run([[ours, *gradients[0]], [theirs, *gradients[1]]])
+def test_cells_run_without_v2_behaviour(version_1, name, session):
+    ours = CELLS[name](UNITS)(tf.constant(SEQUENCE))
+    theirs = tensorflows(name, tf.constant(SEQUENCE))
+    variables = tf.trainable_variables()
+    gradients = [tf.gradients(tf.reduce_sum(made * WEIGHTS), variables) for made in (ours, theirs)]
+    session.run(tf.global_variables_initializer())
+    found = session.run([[ours, *gradients[0]], [theirs, *gradients[1]]])
     assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize('name', CELLS)
 @pytest.mark.parametrize('batch', [1, 2, 5])
-def test_two_halves_give_the_same_as_the_whole_batch(name, batch):
+def test_two_halves_give_the_same_as_the_whole_batch(name, batch, session):
     rng = np.random.default_rng(batch)
     values = rng.normal(size=(STEPS, batch, VALUES)).astype(np.float32)
-    with tf.Graph().as_default(), tf.Session() as session:
-        sequence, probe = tf.constant(values), tf.zeros([STEPS, batch, UNITS])
-        made = [CELLS[name](UNITS)(sequence, probe, in_halves=way) for way in (False, True)]
-        variables = [*tf.trainable_variables(), sequence, probe]
-        fetches = [(states, tf.gradients(tf.reduce_sum(states**2), variables)) for states in made]
-        session.run(tf.global_variables_initializer())
-        whole, halves = session.run(fetches)
+    sequence, probe = tf.constant(values), tf.zeros([STEPS, batch, UNITS])
+    made = [CELLS[name](UNITS)(sequence, probe, in_halves=way) for way in (False, True)]
+    variables = [*tf.trainable_variables(), sequence, probe]
+    fetches = [(states, tf.gradients(tf.reduce_sum(states**2), variables)) for states in made]
+    session.run(tf.global_variables_initializer())
+    whole, halves = session.run(fetches)
     for one, other in zip(tf.nest.flatten(whole), tf.nest.flatten(halves), strict=True):
         assert np.allclose(one, other, atol=1e-5)
         assert np.abs(one).max() > 0

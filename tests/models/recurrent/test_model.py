@@ -52,16 +52,15 @@ def test_two_layers_from_both_ends_with_dropout_learn():
     assert loss_after(40, read='columns', **params) < 0.4
 
 
-def test_without_loops_the_network_is_the_same():
+def test_without_loops_the_network_is_the_same(session):
     params = Params(**SMALL)
-    with tf.Graph().as_default(), tf.Session() as session:
-        looped, unrolled = (
-            dict(network(tf.constant(IMAGES), each))['logits']
-            for each in (params, recurrent.without_loops(params))
-        )
-        session.run(tf.global_variables_initializer())
-        assert np.allclose(*session.run([looped, unrolled]), atol=1e-6)
-        assert 'while' not in str(unrolled.op.inputs[0].op.inputs[0].op.name)
+    looped, unrolled = (
+        dict(network(tf.constant(IMAGES), each))['logits']
+        for each in (params, recurrent.without_loops(params))
+    )
+    session.run(tf.global_variables_initializer())
+    assert np.allclose(*session.run([looped, unrolled]), atol=1e-6)
+    assert 'while' not in str(unrolled.op.inputs[0].op.inputs[0].op.name)
     assert not recurrent.without_loops(Params(image_shape=(40, 40, 1), read='pixels')).unrolled
 
 
@@ -112,19 +111,18 @@ TENSORFLOWS = {
         ('gru', 'stacked_bidirectional'),
     ],
 )
-def test_checkpoints_of_tensorflows_cells_restore(name, form, tmp_path):
+def test_checkpoints_of_tensorflows_cells_restore(name, form, tmp_path, session):
     path = str(tmp_path / 'model')
     wanted = checkpoint_of_tensorflow(path, lambda x: TENSORFLOWS[form](name, x))
     sizes, both = [UNITS] * (2 if 'stacked' in form else 1), 'bidirectional' in form
-    with tf.Graph().as_default(), tf.Session() as session:
-        params = Params((STEPS, VALUES, 1), cell=name, layers='-'.join(map(str, sizes)), bidirectional=both)
-        layers = dict(network(tf.constant(SEQUENCE[..., np.newaxis]), params))
-        last_layer = f'rnn_{len(sizes)}'
-        states = [layers[last_layer], *([layers[f'{last_layer}_backwards']] if both else [])]
-        outputs = tf.concat(states, axis=2), layers['readout']
-        saved = [v for v in tf.global_variables() if 'logits' not in v.op.name]
-        tf.train.Saver(saved).restore(session, path)
-        steps, last = session.run(outputs)
+    params = Params((STEPS, VALUES, 1), cell=name, layers='-'.join(map(str, sizes)), bidirectional=both)
+    layers = dict(network(tf.constant(SEQUENCE[..., np.newaxis]), params))
+    last_layer = f'rnn_{len(sizes)}'
+    states = [layers[last_layer], *([layers[f'{last_layer}_backwards']] if both else [])]
+    outputs = tf.concat(states, axis=2), layers['readout']
+    saved = [v for v in tf.global_variables() if 'logits' not in v.op.name]
+    tf.train.Saver(saved).restore(session, path)
+    steps, last = session.run(outputs)
     assert np.allclose(steps, wanted, atol=1e-6)
     if both:
         wanted = np.concatenate([wanted[:, -1, :UNITS], wanted[:, 0, UNITS:]], axis=1)
@@ -134,14 +132,13 @@ def test_checkpoints_of_tensorflows_cells_restore(name, form, tmp_path):
 
 
 @pytest.mark.parametrize('readout', ['last', 'mean'])
-def test_what_is_known_after_each_step_is_what_a_shorter_sequence_would_tell(readout):
+def test_what_is_known_after_each_step_is_what_a_shorter_sequence_would_tell(readout, session):
     params = {**SMALL, 'readout': readout, 'cell': 'gru', 'dense': '5'}
-    with tf.Graph().as_default(), tf.Session() as session:
-        layers = dict(network(tf.constant(IMAGES), Params(**params)))
-        short = Params(**{**params, 'image_shape': (2, 4, 1)})
-        halves = dict(network(tf.constant(IMAGES[:, :2]), short))['logits']
-        session.run(tf.global_variables_initializer())
-        after, whole, half = session.run([layers['logits_after_steps'], layers['logits'], halves])
+    layers = dict(network(tf.constant(IMAGES), Params(**params)))
+    short = Params(**{**params, 'image_shape': (2, 4, 1)})
+    halves = dict(network(tf.constant(IMAGES[:, :2]), short))['logits']
+    session.run(tf.global_variables_initializer())
+    after, whole, half = session.run([layers['logits_after_steps'], layers['logits'], halves])
     assert after.shape == (32, 4, 2)
     assert np.allclose(after[:, 3], whole, atol=1e-6)
     assert np.allclose(after[:, 1], half, atol=1e-6)
@@ -153,16 +150,15 @@ def test_steps_that_are_shown():
     assert (len(many), many[0], many[-1]) == (64, 1, 784) and len(set(np.diff(many))) <= 2
 
 
-def test_gradients_through_time_vanish_before_a_marker_that_is_forgotten():
+def test_gradients_through_time_vanish_before_a_marker_that_is_forgotten(session):
     """Of a sum of the last states, with respect to the state after each step, by differences of h."""
     params = Params(**{**SMALL, 'cell': 'tanh'})
-    with tf.Graph().as_default(), tf.Session() as session:
-        images = tf.constant(IMAGES)
-        probes = probes_of(images, params)
-        layers = dict(network(images, params, None, probes))
-        norms = gradient_norms(tf.reduce_sum(layers['readout']), probes)['rnn_1']
-        session.run(tf.global_variables_initializer())
-        found, states, kernel = session.run([norms, layers['rnn_1'], tf.trainable_variables()[0]])
+    images = tf.constant(IMAGES)
+    probes = probes_of(images, params)
+    layers = dict(network(images, params, None, probes))
+    norms = gradient_norms(tf.reduce_sum(layers['readout']), probes)['rnn_1']
+    session.run(tf.global_variables_initializer())
+    found, states, kernel = session.run([norms, layers['rnn_1'], tf.trainable_variables()[0]])
     gradient = np.ones((32, 8))
     for step in (3, 2, 1, 0):
         assert np.allclose(np.linalg.norm(gradient, axis=1), found[:, step], atol=1e-5)

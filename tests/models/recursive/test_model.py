@@ -46,12 +46,11 @@ def run(*tensors):
         return session.run(tensors)
 
 
-def test_prediction_and_the_logits_of_all_nodes():
-    with tf.Graph().as_default() as graph:
-        spec = recursive.model_fn(features_of(TEXTS), None, MODES.PREDICT, PARAMS)
-        nodes = published(graph)[recursive.NODE_LOGITS]
-        probabilities, logits = run(spec.predictions['probabilities'], nodes)
-        names = {v.op.name for v in tf.trainable_variables()}
+def test_prediction_and_the_logits_of_all_nodes(graph):
+    spec = recursive.model_fn(features_of(TEXTS), None, MODES.PREDICT, PARAMS)
+    nodes = published(graph)[recursive.NODE_LOGITS]
+    probabilities, logits = run(spec.predictions['probabilities'], nodes)
+    names = {v.op.name for v in tf.trainable_variables()}
     assert names == {
         *('tree/embedding', 'tree/leaf/kernel', 'tree/leaf/bias', 'tree/node/kernel', 'tree/node/bias'),
         *('logits/kernel', 'logits/bias'),
@@ -62,16 +61,15 @@ def test_prediction_and_the_logits_of_all_nodes():
     assert np.allclose(probabilities, wanted, atol=1e-6)
 
 
-def test_the_loss_is_that_of_all_nodes_with_labels():
-    with tf.Graph().as_default() as graph:
-        tf.train.get_or_create_global_step()
-        features = features_of(TEXTS)
-        labels = tf.constant([1, 0, -1], tf.int64)
-        spec = model(features, labels, MODES.TRAIN, {**PARAMS, 'weight_decay': 0.1})
-        model(features, None, MODES.PREDICT)
-        logits = published(graph)[recursive.NODE_LOGITS]
-        kernels = [v for v in tf.trainable_variables() if v.op.name.endswith('kernel')]
-        loss, logits, *kernels = run(spec.loss, logits, *kernels)
+def test_the_loss_is_that_of_all_nodes_with_labels(graph):
+    tf.train.get_or_create_global_step()
+    features = features_of(TEXTS)
+    labels = tf.constant([1, 0, -1], tf.int64)
+    spec = model(features, labels, MODES.TRAIN, {**PARAMS, 'weight_decay': 0.1})
+    model(features, None, MODES.PREDICT)
+    logits = published(graph)[recursive.NODE_LOGITS]
+    kernels = [v for v in tf.trainable_variables() if v.op.name.endswith('kernel')]
+    loss, logits, *kernels = run(spec.loss, logits, *kernels)
     logs = logits - np.log(np.exp(logits).sum(2, keepdims=True))
     # The root of the third tree has no label, and its nodes have none: it is one of three trees all the same.
     roots = -(logs[0, 4, 1] + logs[1, 0, 0]) / 2
@@ -80,44 +78,39 @@ def test_the_loss_is_that_of_all_nodes_with_labels():
     assert len(kernels) == 3 and loss == pytest.approx(roots + nodes + penalty, rel=1e-5)
 
 
-def test_metrics_of_nodes_and_unknown_tokens():
-    with tf.Graph().as_default() as graph:
-        tf.train.get_or_create_global_step()
-        features = features_of(TEXTS)
-        spec = model(features, tf.constant([1, 0, -1], tf.int64), MODES.EVAL)
-        model(features, None, MODES.PREDICT)
-        logits = published(graph)[recursive.NODE_LOGITS]
-        updates = {name: update for name, (_, update) in spec.eval_metric_ops.items()}
-        found, logits = run(updates, logits)
+def test_metrics_of_nodes_and_unknown_tokens(graph):
+    tf.train.get_or_create_global_step()
+    features = features_of(TEXTS)
+    spec = model(features, tf.constant([1, 0, -1], tf.int64), MODES.EVAL)
+    model(features, None, MODES.PREDICT)
+    logits = published(graph)[recursive.NODE_LOGITS]
+    updates = {name: update for name, (_, update) in spec.eval_metric_ops.items()}
+    found, logits = run(updates, logits)
     said = logits.argmax(2)
     assert found['node_accuracy'] == pytest.approx(np.mean(said[0, :5] == [0, 1, 0, 1, 1]))
     assert found['accuracy'] == pytest.approx(np.mean([said[0, 4] == 1, said[1, 0] == 0]))
     assert found['unknown_tokens'] == 1 and found['unknown_labels'] == 1
 
 
-def test_the_loss_of_an_evaluation_is_that_of_training_without_penalties():
-    with tf.Graph().as_default():
-        tf.train.get_or_create_global_step()
-        features, labels = features_of(TEXTS), tf.constant([1, 0, -1], tf.int64)
-        train, evaluation = (model(features, labels, mode).loss for mode in (MODES.TRAIN, MODES.EVAL))
-        one, other = run(train, evaluation)
+def test_the_loss_of_an_evaluation_is_that_of_training_without_penalties(graph):
+    tf.train.get_or_create_global_step()
+    features, labels = features_of(TEXTS), tf.constant([1, 0, -1], tf.int64)
+    train, evaluation = (model(features, labels, mode).loss for mode in (MODES.TRAIN, MODES.EVAL))
+    one, other = run(train, evaluation)
     assert one == pytest.approx(other, rel=1e-5)
 
 
-def test_binary_accuracy_of_sentiments():
+def test_binary_accuracy_of_sentiments(graph):
     # negative, neutral, positive, positive, unknown; the second and the last do not count
     ids = [0, 2, 4, 3, -1]
     shares = [[0.1, 0.2, 0.5, 0.1, 0.1], [1, 0, 0, 0, 0], [0, 0.1, 0.7, 0.2, 0], [0.2, 0.2, 0, 0.3, 0.3]]
     shares.append(shares[0])
-    with tf.Graph().as_default():
-        _, mean = recursive.binary_accuracy(
-            tf.constant(ids), tf.constant(shares, tf.float32), tf.constant([1.0, 1, 1, 0, 1])
-        )
-        assert run(mean)[0] == pytest.approx(2 / 2)
-        _, mean = recursive.binary_accuracy(
-            tf.constant(ids), tf.constant(shares[::-1], tf.float32), tf.ones([5])
-        )
-        assert run(mean)[0] == pytest.approx(2 / 3)  # the fourth is predicted negative
+    _, mean = recursive.binary_accuracy(
+        tf.constant(ids), tf.constant(shares, tf.float32), tf.constant([1.0, 1, 1, 0, 1])
+    )
+    assert run(mean)[0] == pytest.approx(2 / 2)
+    _, mean = recursive.binary_accuracy(tf.constant(ids), tf.constant(shares[::-1], tf.float32), tf.ones([5]))
+    assert run(mean)[0] == pytest.approx(2 / 3)  # the fourth is predicted negative
 
 
 def test_only_five_sentiments_have_a_binary_accuracy():
@@ -132,27 +125,26 @@ def test_only_five_sentiments_have_a_binary_accuracy():
 
 
 @pytest.mark.parametrize('cell', ['plain', 'rntn', 'child_sum_lstm', 'lstm'])
-def test_a_batch_of_bad_trees_teaches_nothing(cell):
-    with tf.Graph().as_default(), tf.Session() as session:
-        step = tf.train.create_global_step()
-        weight = tf.placeholder(tf.float32, [3])
-        params = {**PARAMS, 'cell': cell, 'weight_decay': 0.1}
-        labels = tf.constant([1, 0, 1], tf.int64)
-        spec = recursive.model_fn(features_of(TEXTS, weight), labels, MODES.TRAIN, params)
-        session.run([tf.global_variables_initializer(), tf.tables_initializer()])
-        variables = [v for v in tf.global_variables() if v is not step]
-        session.run(spec.train_op, {weight: [1, 1, 1]})
-        before = session.run(variables)
-        session.run(spec.train_op, {weight: [0, 0, 0]})
-        same = session.run(variables)
-        session.run(spec.train_op, {weight: [1, 1, 1]})
-        after = session.run(variables)
-        assert session.run(step) == 3
+def test_a_batch_of_bad_trees_teaches_nothing(cell, session):
+    step = tf.train.create_global_step()
+    weight = tf.placeholder(tf.float32, [3])
+    params = {**PARAMS, 'cell': cell, 'weight_decay': 0.1}
+    labels = tf.constant([1, 0, 1], tf.int64)
+    spec = recursive.model_fn(features_of(TEXTS, weight), labels, MODES.TRAIN, params)
+    session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+    variables = [v for v in tf.global_variables() if v is not step]
+    session.run(spec.train_op, {weight: [1, 1, 1]})
+    before = session.run(variables)
+    session.run(spec.train_op, {weight: [0, 0, 0]})
+    same = session.run(variables)
+    session.run(spec.train_op, {weight: [1, 1, 1]})
+    after = session.run(variables)
+    assert session.run(step) == 3
     assert all(np.array_equal(one, other) for one, other in zip(before, same, strict=True))
     assert not all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
-def test_it_learns_an_order():
+def test_it_learns_an_order(session):
     """Whether an 'a' comes first: a sum over children can't tell, which the child-sum network is."""
     rng = np.random.default_rng(1)
     texts, labels = [], []
@@ -163,12 +155,10 @@ def test_it_learns_an_order():
             tree = f'( {tree} {token} )'
         texts.append(tree.encode())
         labels.append(int(tokens[0] == 'a'))
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.set_random_seed(1)
-        tf.train.create_global_step()
-        params = {**PARAMS, 'learning_rate': 0.03, 'learning_rate_schedule': 'constant', 'units': 8}
-        spec = recursive.model_fn(features_of(texts), tf.constant(labels, tf.int64), MODES.TRAIN, params)
-        session.run([tf.global_variables_initializer(), tf.tables_initializer()])
-        for _ in range(80):
-            session.run(spec.train_op)
-        assert session.run(spec.loss) < 0.1
+    tf.train.create_global_step()
+    params = {**PARAMS, 'learning_rate': 0.03, 'learning_rate_schedule': 'constant', 'units': 8}
+    spec = recursive.model_fn(features_of(texts), tf.constant(labels, tf.int64), MODES.TRAIN, params)
+    session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+    for _ in range(80):
+        session.run(spec.train_op)
+    assert session.run(spec.loss) < 0.1

@@ -100,14 +100,13 @@ class Built:
 
 
 @pytest.mark.parametrize('network', sorted(CELLS))
-def test_states_match_a_recursion(network):
-    with tf.Graph().as_default(), tf.Session() as session:
-        built = Built(network)
-        session.run(built.start)
-        order = session.run(built.forest)
-        # Leaves lie in the order of trees, as all of them are of level 0.
-        states = session.run(built.states, {built.leaves: built.given})
-        weights = session.run(built.cell.weights())
+def test_states_match_a_recursion(network, session):
+    built = Built(network)
+    session.run(built.start)
+    order = session.run(built.forest)
+    # Leaves lie in the order of trees, as all of them are of level 0.
+    states = session.run(built.states, {built.leaves: built.given})
+    weights = session.run(built.cell.weights())
     wanted = recursed(NUMPY[network], weights, built.given)
     flat = {8 * tree + node: state for tree, nodes in enumerate(wanted) for node, state in enumerate(nodes)}
     assert sorted(order.places.tolist()) == sorted(flat)
@@ -119,41 +118,38 @@ def test_states_match_a_recursion(network):
     assert order.trees.tolist() == (order.places // 8).tolist()
 
 
-def test_gradients_match_finite_differences(name):
+def test_gradients_match_finite_differences(name, session):
     """Of a random projection of all states, by the leaves and by each weight."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        built = Built(name)
-        projection = np.random.default_rng(3).normal(size=(20, built.cell.width)).astype(np.float32)
-        loss = tf.reduce_sum(built.states * projection)
-        session.run(built.start)
-        assert_gradients(session, loss, [built.leaves, *built.weights], {built.leaves: built.given})
+    built = Built(name)
+    projection = np.random.default_rng(3).normal(size=(20, built.cell.width)).astype(np.float32)
+    loss = tf.reduce_sum(built.states * projection)
+    session.run(built.start)
+    assert_gradients(session, loss, [built.leaves, *built.weights], {built.leaves: built.given})
 
 
-def test_trees_of_single_leaves_need_no_loop():
-    with tf.Graph().as_default(), tf.Session() as session:
-        cell = CELLS['lstm'](UNITS, 2)
-        forest = forest_of(tf.constant([[-1, -1], [-1, -1]]), tf.constant([[0, -1], [0, -1]]))
-        leaves = tf.ones([2, cell.width])
-        states = tree_states(cell, leaves, forest)
-        by_leaves, *by_weights = tf.gradients(states, [leaves, *tf.trainable_variables()])
-        session.run(tf.global_variables_initializer())
-        assert np.all(session.run(states) == 1) and np.all(session.run(by_leaves) == 1)
-        assert all(not gradient.any() for gradient in session.run(by_weights))
+def test_trees_of_single_leaves_need_no_loop(session):
+    cell = CELLS['lstm'](UNITS, 2)
+    forest = forest_of(tf.constant([[-1, -1], [-1, -1]]), tf.constant([[0, -1], [0, -1]]))
+    leaves = tf.ones([2, cell.width])
+    states = tree_states(cell, leaves, forest)
+    by_leaves, *by_weights = tf.gradients(states, [leaves, *tf.trainable_variables()])
+    session.run(tf.global_variables_initializer())
+    assert np.all(session.run(states) == 1) and np.all(session.run(by_leaves) == 1)
+    assert all(not gradient.any() for gradient in session.run(by_weights))
 
 
-def test_a_deep_tree_needs_no_recursion():
+def test_a_deep_tree_needs_no_recursion(session):
     depth = 3000
     left = np.full((1, 2 * depth + 1), -1, np.int32)
     left[0, 2::2] = np.maximum(np.arange(0, 2 * depth, 2), 0)
     level = np.zeros_like(left)
     level[0, 2::2] = np.arange(1, depth + 1)
-    with tf.Graph().as_default(), tf.Session() as session:
-        cell = CELLS['plain'](2, 2)
-        forest = forest_of(tf.constant(left), tf.constant(level))
-        states = tree_states(cell, tf.ones([depth + 1, 2]), forest)
-        gradient = tf.gradients(tf.gather(states, forest.roots), tf.trainable_variables())[0]
-        session.run(tf.global_variables_initializer())
-        assert np.isfinite(session.run([gradient])).all()
+    cell = CELLS['plain'](2, 2)
+    forest = forest_of(tf.constant(left), tf.constant(level))
+    states = tree_states(cell, tf.ones([depth + 1, 2]), forest)
+    gradient = tf.gradients(tf.gather(states, forest.roots), tf.trainable_variables())[0]
+    session.run(tf.global_variables_initializer())
+    assert np.isfinite(session.run([gradient])).all()
 
 
 @pytest.mark.parametrize(
@@ -166,35 +162,33 @@ def test_a_deep_tree_needs_no_recursion():
         ('rntn', 3, 4, 2, 0),
     ],
 )
-def test_quadtrees_match_a_recursion(name, height, width, patch, margin):
+def test_quadtrees_match_a_recursion(name, height, width, patch, margin, session):
     images = np.random.default_rng(4).random((2, height, width, 3)).astype(np.float32)
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.set_random_seed(1)
-        cell = CELLS[name](UNITS, 4)
-        states = quadtree_states(cell, cell.leaf, tf.constant(images), patch, margin)
-        given = tf.placeholder(tf.float32, [1, (patch + 2 * margin) ** 2 * 3])
-        leaf, _ = cell.leaf(given), cell.weights()
-        session.run(tf.global_variables_initializer())
-        found, weights = session.run([states, cell.weights()])
+    cell = CELLS[name](UNITS, 4)
+    states = quadtree_states(cell, cell.leaf, tf.constant(images), patch, margin)
+    given = tf.placeholder(tf.float32, [1, (patch + 2 * margin) ** 2 * 3])
+    leaf, _ = cell.leaf(given), cell.weights()
+    session.run(tf.global_variables_initializer())
+    found, weights = session.run([states, cell.weights()])
 
-        def state_of(square):
-            """Recurses through a square of the image, its margin around it."""
-            side = square.shape[0] - 2 * margin
-            if side == patch:
-                return session.run(leaf, {given: square.reshape(1, -1)})[0]
-            half = side // 2
-            parts = [
-                square[top : top + half + 2 * margin, start : start + half + 2 * margin]
-                for top in (0, half)
-                for start in (0, half)
-            ]
-            return NUMPY[name](weights, [state_of(part) for part in parts])
+    def state_of(square):
+        """Recurses through a square of the image, its margin around it."""
+        side = square.shape[0] - 2 * margin
+        if side == patch:
+            return session.run(leaf, {given: square.reshape(1, -1)})[0]
+        half = side // 2
+        parts = [
+            square[top : top + half + 2 * margin, start : start + half + 2 * margin]
+            for top in (0, half)
+            for start in (0, half)
+        ]
+        return NUMPY[name](weights, [state_of(part) for part in parts])
 
-        side = patch
-        while side < max(height, width):
-            side *= 2
-        top, start = (side - height) // 2 + margin, (side - width) // 2 + margin
-        for image, state in zip(images, found, strict=True):
-            square = np.zeros((side + 2 * margin, side + 2 * margin, 3), np.float32)
-            square[top : top + height, start : start + width] = image
-            assert np.allclose(state_of(square), state, atol=1e-5)
+    side = patch
+    while side < max(height, width):
+        side *= 2
+    top, start = (side - height) // 2 + margin, (side - width) // 2 + margin
+    for image, state in zip(images, found, strict=True):
+        square = np.zeros((side + 2 * margin, side + 2 * margin, 3), np.float32)
+        square[top : top + height, start : start + width] = image
+        assert np.allclose(state_of(square), state, atol=1e-5)

@@ -7,7 +7,7 @@ from estimator_lab.models.style.losses import content_losses, gram_matrices, sty
 from estimator_lab.tf1 import tf
 from tests.support.differences import assert_gradients
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures('graph')]
 
 RNG = np.random.default_rng(0)
 MAPS = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)
@@ -16,12 +16,6 @@ MAPS = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)
 def run(tensor):
     with tf.Session() as session:
         return session.run(tensor)
-
-
-@pytest.fixture(autouse=True)
-def graph():
-    with tf.Graph().as_default():
-        yield
 
 
 def gram(maps):

@@ -154,15 +154,12 @@ def test_random_filters_against_numpy():
     assert np.array_equal(kernel, random_network(3).weights['conv1'])
 
 
-def test_weights_are_not_trained_saved_or_constants_of_the_graph():
+def test_weights_are_not_trained_saved_or_constants_of_the_graph(graph):
     network = random_network(1)
-    with tf.Graph().as_default() as graph:
-        network.perceive(tf.zeros([1, 8, 8, 1]), ['conv4'])
-        assert not tf.global_variables() and not tf.trainable_variables()
-        assert len(tf.local_variables()) == len(RANDOM_LAYERS)
-        assert graph.as_graph_def().ByteSize() < min(
-            w.nbytes for n, w in network.weights.items() if n != 'conv1'
-        )
+    network.perceive(tf.zeros([1, 8, 8, 1]), ['conv4'])
+    assert not tf.global_variables() and not tf.trainable_variables()
+    assert len(tf.local_variables()) == len(RANDOM_LAYERS)
+    assert graph.as_graph_def().ByteSize() < min(w.nbytes for n, w in network.weights.items() if n != 'conv1')
 
 
 def test_a_trained_network_is_built_again_from_its_weights():

@@ -44,15 +44,14 @@ def test_names_of_variables_and_endpoints():
     assert all(endpoint.shape.rank == 4 for endpoint in endpoints.values())
 
 
-def test_instance_normalisation_with_mixed_styles():
+def test_instance_normalisation_with_mixed_styles(session):
     scale, shift = RNG.normal(size=(2, 2, 3)).astype(np.float32)
-    with tf.Graph().as_default(), tf.Session() as session:
-        found = instance_norm(tf.constant(MAPS), 'norm', 2, tf.constant(MIX))
-        variables = {v.op.name: v for v in tf.trainable_variables()}
-        assert sorted(variables) == ['norm/scale', 'norm/shift']
-        variables['norm/scale'].load(scale, session)
-        variables['norm/shift'].load(shift, session)
-        values = session.run(found)
+    found = instance_norm(tf.constant(MAPS), 'norm', 2, tf.constant(MIX))
+    variables = {v.op.name: v for v in tf.trainable_variables()}
+    assert sorted(variables) == ['norm/scale', 'norm/shift']
+    variables['norm/scale'].load(scale, session)
+    variables['norm/shift'].load(shift, session)
+    values = session.run(found)
     normal = (MAPS - MAPS.mean((1, 2), keepdims=True)) / np.sqrt(MAPS.var((1, 2), keepdims=True) + 1e-5)
     scales, shifts = ((MIX @ values)[:, np.newaxis, np.newaxis] for values in (scale, shift))
     assert np.allclose(values, normal * scales + shifts, atol=1e-4)

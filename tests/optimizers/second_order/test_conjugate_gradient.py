@@ -34,13 +34,12 @@ def test_a_quadratic_of_n_weights_takes_n_exact_searches():
     assert np.abs(products / scale - np.eye(6)).max() < 1e-4
 
 
-def test_beta():
+def test_beta(session):
     new, old = np.array([[1.0, 2.0, -1.0], [0.5, 1.0, 3.0]])
-    with tf.Graph().as_default(), tf.Session() as session:
-        found = session.run(polak_ribiere(tf.constant(new), tf.constant(old)))
-        assert found == pytest.approx(max(0, new @ (new - old) / (old @ old)))
-        # PR+ restarts if the gradient turns back on itself: g'(g - g_0) = 5 (5 - 10) < 0.
-        assert session.run(polak_ribiere(tf.constant([5.0, 0.0]), tf.constant([10.0, 0.0]))) == 0
+    found = session.run(polak_ribiere(tf.constant(new), tf.constant(old)))
+    assert found == pytest.approx(max(0, new @ (new - old) / (old @ old)))
+    # PR+ restarts if the gradient turns back on itself: g'(g - g_0) = 5 (5 - 10) < 0.
+    assert session.run(polak_ribiere(tf.constant([5.0, 0.0]), tf.constant([10.0, 0.0]))) == 0
 
 
 @pytest.mark.parametrize('name', CLASSICS)
@@ -60,16 +59,15 @@ def test_softmax_regression_against_scipy():
     assert ours.total('evaluations') <= 1.5 * theirs.nfev
 
 
-def test_it_restarts_after_one_iteration_per_weight():
-    with tf.Graph().as_default(), tf.Session() as session:
-        x = tf.get_variable('x', initializer=np.ones(3), use_resource=True)
-        method = ConjugateGradientOptimizer()
-        step = method.minimize(tf.reduce_sum((x - [3, 6, 9]) ** 4 + x[0] * x[1] * x[2]))
-        session.run(tf.global_variables_initializer())
-        _, beta, _, age, _ = method.variables()
-        seen = []
-        for _ in range(6):
-            session.run(step)
-            seen.append(session.run([age, beta]))
+def test_it_restarts_after_one_iteration_per_weight(session):
+    x = tf.get_variable('x', initializer=np.ones(3), use_resource=True)
+    method = ConjugateGradientOptimizer()
+    step = method.minimize(tf.reduce_sum((x - [3, 6, 9]) ** 4 + x[0] * x[1] * x[2]))
+    session.run(tf.global_variables_initializer())
+    _, beta, _, age, _ = method.variables()
+    seen = []
+    for _ in range(6):
+        session.run(step)
+        seen.append(session.run([age, beta]))
     assert [int(age) for age, _ in seen] == [1, 2, 0, 1, 2, 0]
     assert seen[2][1] == seen[5][1] == 0 and any(beta for _, beta in seen)

@@ -69,45 +69,42 @@ class Network:
 
 
 @pytest.mark.parametrize('name', LOSSES)
-def test_products_are_those_of_the_dense_matrix(name):
+def test_products_are_those_of_the_dense_matrix(name, session):
     outputs, losses_of, hessian = LOSSES[name]
     network = Network(outputs)
     jacobian, z = network.jacobian(), network.values(network.weights)
     shares = _EXAMPLE_WEIGHTS / _EXAMPLE_WEIGHTS.sum()
     expected = sum(share * j.T @ hessian(row) @ j for share, j, row in zip(shares, jacobian, z, strict=True))
-    with tf.Graph().as_default(), tf.Session() as session:
-        weights = tf.constant(network.weights)
-        made = network.tensors(weights)
-        loss = tf.reduce_sum(shares * losses_of(tf.constant(network.labels), made))
-        matrix = GaussNewton(loss, [made], weights)
-        found = session.run([matrix.product(tf.constant(column)) for column in np.eye(network.size)])
+    weights = tf.constant(network.weights)
+    made = network.tensors(weights)
+    loss = tf.reduce_sum(shares * losses_of(tf.constant(network.labels), made))
+    matrix = GaussNewton(loss, [made], weights)
+    found = session.run([matrix.product(tf.constant(column)) for column in np.eye(network.size)])
     found = np.array(found)
     assert found == pytest.approx(expected, abs=1e-8)
     assert found == pytest.approx(found.T, abs=1e-12)
     assert np.linalg.eigvalsh(found).min() > -1e-12
 
 
-def test_squared_gradients_are_the_mean_over_the_examples():
+def test_squared_gradients_are_the_mean_over_the_examples(session):
     network = Network(3)
     jacobian, z = network.jacobian(), network.values(network.weights)
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     gradients = np.einsum('ro,ros->rs', p - network.labels, jacobian)
-    with tf.Graph().as_default(), tf.Session() as session:
-        weights = tf.constant(network.weights)
-        made = network.tensors(weights)
-        loss = tf.reduce_mean(LOSSES['softmax'][1](tf.constant(network.labels), made))
-        matrix = GaussNewton(loss, [made], weights)
-        many = session.run(matrix.squared_gradients(tf.constant(7), 4000))
-        seed = tf.placeholder(tf.int32, [])
-        one = matrix.squared_gradients(seed, 2)
-        first, same, other = (session.run(one, {seed: number}) for number in (1, 1, 2))
+    weights = tf.constant(network.weights)
+    made = network.tensors(weights)
+    loss = tf.reduce_mean(LOSSES['softmax'][1](tf.constant(network.labels), made))
+    matrix = GaussNewton(loss, [made], weights)
+    many = session.run(matrix.squared_gradients(tf.constant(7), 4000))
+    seed = tf.placeholder(tf.int32, [])
+    one = matrix.squared_gradients(seed, 2)
+    first, same, other = (session.run(one, {seed: number}) for number in (1, 1, 2))
     assert many == pytest.approx((gradients**2).mean(axis=0), rel=0.1)
     assert np.array_equal(first, same) and not np.array_equal(first, other)
 
 
-def test_a_linear_loss_is_rejected():
-    with tf.Graph().as_default():
-        weights = tf.constant([1.0, 2.0])
-        outputs = tf.sin(weights)
-        with pytest.raises(FlagError, match='linear in the outputs'):
-            GaussNewton(tf.reduce_sum(outputs), [outputs], weights)
+def test_a_linear_loss_is_rejected(graph):
+    weights = tf.constant([1.0, 2.0])
+    outputs = tf.sin(weights)
+    with pytest.raises(FlagError, match='linear in the outputs'):
+        GaussNewton(tf.reduce_sum(outputs), [outputs], weights)

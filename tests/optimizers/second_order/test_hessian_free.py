@@ -116,20 +116,19 @@ def test_a_step_that_increases_the_loss_is_not_taken():
     assert [step['rejected_steps'] for step in seen.shown] == [0, 0]
 
 
-def test_training_goes_on_where_rounding_errors_leave_no_way_down():
+def test_training_goes_on_where_rounding_errors_leave_no_way_down(session):
     rng = np.random.default_rng(0)
-    with tf.Graph().as_default(), tf.Session() as session:
-        inputs = tf.constant(rng.normal(size=(64, 10)), tf.float32)
-        classes = tf.constant(rng.normal(size=64) > 0)
-        initializer = tf.glorot_uniform_initializer(seed=1)
-        hidden = tf.layers.dense(inputs, 60, tf.nn.tanh, kernel_initializer=initializer)
-        logits = tf.layers.dense(hidden, 3, kernel_initializer=initializer)
-        loss = tf.losses.sparse_softmax_cross_entropy(tf.cast(classes, tf.int32), logits)
-        method = optimizer()
-        step = method.minimize(loss)
-        session.run(tf.global_variables_initializer())
-        rejected = []
-        for _ in range(80):
-            _, found = session.run([step, method.diagnostics])
-            rejected.append(found['rejected_steps'])
-        assert session.run(loss) < 1e-6 and not any(rejected)
+    inputs = tf.constant(rng.normal(size=(64, 10)), tf.float32)
+    classes = tf.constant(rng.normal(size=64) > 0)
+    initializer = tf.glorot_uniform_initializer(seed=1)
+    hidden = tf.layers.dense(inputs, 60, tf.nn.tanh, kernel_initializer=initializer)
+    logits = tf.layers.dense(hidden, 3, kernel_initializer=initializer)
+    loss = tf.losses.sparse_softmax_cross_entropy(tf.cast(classes, tf.int32), logits)
+    method = optimizer()
+    step = method.minimize(loss)
+    session.run(tf.global_variables_initializer())
+    rejected = []
+    for _ in range(80):
+        _, found = session.run([step, method.diagnostics])
+        rejected.append(found['rejected_steps'])
+    assert session.run(loss) < 1e-6 and not any(rejected)

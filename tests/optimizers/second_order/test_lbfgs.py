@@ -77,18 +77,17 @@ def test_softmax_regression_against_scipy():
     assert ours.total('evaluations') <= 1.1 * theirs.nfev
 
 
-def test_a_direction_that_leads_up_resets_the_method():
-    with tf.Graph().as_default(), tf.Session() as session:
-        x = tf.get_variable('x', initializer=np.array([1.0, -2.0]), use_resource=True)
-        optimizer = LBFGSOptimizer(memory=1)
-        step = optimizer.minimize(tf.reduce_sum(x**2 * [1, 5]))
-        session.run(tf.global_variables_initializer())
-        positions, gradients, _ = optimizer.variables()
-        # NaN: H g is not finite, so that the direction does not lead down.
-        positions.load([[np.nan, 1.0]], session)
-        gradients.load([[1.0, 1.0]], session)
-        assert session.run([optimizer.diagnostics['resets'], step])[0] == 1
-        # It followed the negative gradient (2, -20) and kept the pair of this step.
-        (change,) = session.run(positions)
-        assert change[1] / change[0] == pytest.approx(-10)
-        assert session.run(x) == pytest.approx(np.array([1, -2]) + change)
+def test_a_direction_that_leads_up_resets_the_method(session):
+    x = tf.get_variable('x', initializer=np.array([1.0, -2.0]), use_resource=True)
+    optimizer = LBFGSOptimizer(memory=1)
+    step = optimizer.minimize(tf.reduce_sum(x**2 * [1, 5]))
+    session.run(tf.global_variables_initializer())
+    positions, gradients, _ = optimizer.variables()
+    # NaN: H g is not finite, so that the direction does not lead down.
+    positions.load([[np.nan, 1.0]], session)
+    gradients.load([[1.0, 1.0]], session)
+    assert session.run([optimizer.diagnostics['resets'], step])[0] == 1
+    # It followed the negative gradient (2, -20) and kept the pair of this step.
+    (change,) = session.run(positions)
+    assert change[1] / change[0] == pytest.approx(-10)
+    assert session.run(x) == pytest.approx(np.array([1, -2]) + change)

@@ -75,16 +75,13 @@ def test_the_best_end_is_kept_when_the_evaluations_are_spent():
     assert found.point.step == pytest.approx(0.021) and found.point.loss < start.loss
 
 
-def test_armijo_shortens_by_its_factor():
+def test_armijo_shortens_by_its_factor(session):
     # phi(r) = 1 - r + 2 r^2 is below 1 - r / 100 where r < 0.495: 0.8^3 = 0.512, 0.8^4 = 0.4096.
     def loss_at(rate):
         return 1 - rate + 2 * rate**2
 
-    with tf.Graph().as_default(), tf.Session() as session:
-        loss, slope = tf.constant(1.0), tf.constant(-1.0)
-        rate, evaluations = session.run(armijo(loss_at, loss, slope, tf.constant(2.0)))
-        assert rate == pytest.approx(0.8**4) and evaluations == 4
-        rate, evaluations = session.run(
-            armijo(lambda rate: 5 + rate, loss, slope, tf.constant(np.nan), most=3)
-        )
-        assert rate == 0 and evaluations == 2
+    loss, slope = tf.constant(1.0), tf.constant(-1.0)
+    rate, evaluations = session.run(armijo(loss_at, loss, slope, tf.constant(2.0)))
+    assert rate == pytest.approx(0.8**4) and evaluations == 4
+    rate, evaluations = session.run(armijo(lambda rate: 5 + rate, loss, slope, tf.constant(np.nan), most=3))
+    assert rate == 0 and evaluations == 2

@@ -116,22 +116,20 @@ def rejected(text):
     return pytest.raises(FlagError, match=text)
 
 
-def test_a_variable_that_is_read_inside_a_loop_is_rejected_by_name():
+def test_a_variable_that_is_read_inside_a_loop_is_rejected_by_name(graph):
     tf.enable_control_flow_v2()
-    with tf.Graph().as_default():
-        w = tf.get_variable('recurrent', initializer=[0.5], use_resource=True)
-        loss = tf.while_loop(lambda i, _: i < 3, lambda i, v: (i + 1, v * w), (0, tf.ones([1])))[1]
-        with rejected(r"variable 'recurrent' is read inside 'while' \((Stateless)?While\), a loop"):
-            Objective(tf.reduce_sum(loss), [w])
+    w = tf.get_variable('recurrent', initializer=[0.5], use_resource=True)
+    loss = tf.while_loop(lambda i, _: i < 3, lambda i, v: (i + 1, v * w), (0, tf.ones([1])))[1]
+    with rejected(r"variable 'recurrent' is read inside 'while' \((Stateless)?While\), a loop"):
+        Objective(tf.reduce_sum(loss), [w])
 
 
-def test_a_function_that_draws_is_rejected_by_name():
+def test_a_function_that_draws_is_rejected_by_name(graph):
     tf.enable_control_flow_v2()
-    with tf.Graph().as_default():
-        w = tf.identity(tf.get_variable('w', initializer=[0.5], use_resource=True))
-        loss = tf.cond(w[0] > 0, lambda: w * tf.random.uniform([1]), lambda: w)
-        with rejected(r"'cond' draws random numbers inside \('.*random_uniform.*'\)"):
-            Objective(tf.reduce_sum(loss), tf.trainable_variables())
+    w = tf.identity(tf.get_variable('w', initializer=[0.5], use_resource=True))
+    loss = tf.cond(w[0] > 0, lambda: w * tf.random.uniform([1]), lambda: w)
+    with rejected(r"'cond' draws random numbers inside \('.*random_uniform.*'\)"):
+        Objective(tf.reduce_sum(loss), tf.trainable_variables())
 
 
 def test_v1_control_flow_that_depends_on_a_variable_is_rejected_by_name():

@@ -109,52 +109,50 @@ def test_a_loss_that_is_not_finite_is_rejected_and_five_in_a_row_end_training(na
 
 
 @every
-def test_all_evaluations_of_a_step_see_the_same_random_draws(name):
+def test_all_evaluations_of_a_step_see_the_same_random_draws(name, session):
     settings = {'damping': 1e-9} if name == 'hessian_free' else {'iterations': 5}
-    with tf.Graph().as_default(), tf.Session() as session:
-        w = tf.get_variable('w', initializer=np.zeros(8))
-        draw = tf.random.normal(tf.shape(w), dtype=tf.float64)
-        optimizer = make_optimizer(name, 0.1, **settings)
-        step = optimizer.minimize(tf.reduce_sum(tf.math.squared_difference(w, draw)))
-        session.run(tf.global_variables_initializer())
-        for _ in range(2):
-            seen, _ = session.run([draw, step])
-            # The minimum of the function that this step drew.
-            assert session.run(w) == pytest.approx(seen, abs=1e-6)
+    w = tf.get_variable('w', initializer=np.zeros(8))
+    draw = tf.random.normal(tf.shape(w), dtype=tf.float64)
+    optimizer = make_optimizer(name, 0.1, **settings)
+    step = optimizer.minimize(tf.reduce_sum(tf.math.squared_difference(w, draw)))
+    session.run(tf.global_variables_initializer())
+    for _ in range(2):
+        seen, _ = session.run([draw, step])
+        # The minimum of the function that this step drew.
+        assert session.run(w) == pytest.approx(seen, abs=1e-6)
 
 
 @every
-def test_accepted_steps_of_a_network_meet_the_conditions_of_their_search(name):
+def test_accepted_steps_of_a_network_meet_the_conditions_of_their_search(name, graph):
     """The strong Wolfe conditions, or Armijo's for Hessian-free, computed from the graph."""
-    with tf.Graph().as_default():
-        tf.set_random_seed(2)
-        rng = np.random.default_rng(1)
-        x = rng.normal(size=(100, 5))
-        ids = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
-        hidden = tf.layers.dense(tf.constant(x), 8, tf.nn.tanh)
-        logits = tf.layers.dense(hidden, 2)
-        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=logits))
-        variables = tf.trainable_variables()
-        gradients = tf.gradients(loss, variables)
-        optimizer = make_optimizer(name, 0.1)
-        step = optimizer.minimize(loss)
-        curvature = getattr(optimizer, 'curvature', np.inf)
-        decrease = 0.01 if name == 'hessian_free' else 1e-4
-        with tf.Session() as session:
-            session.run(tf.global_variables_initializer())
-            place = session.run([variables, loss, gradients])
-            for _ in range(25):
-                shown = session.run([optimizer.diagnostics, step])[0]
-                then = session.run([variables, loss, gradients])
-                change = [new - old for new, old in zip(then[0], place[0], strict=True)]
-                slopes = [
-                    sum((g * c).sum() for g, c in zip(gradient, change, strict=True))
-                    for gradient in (place[2], then[2])
-                ]
-                assert shown['step_length'] > 0 and slopes[0] < 0
-                assert then[1] <= place[1] + decrease * slopes[0] + 1e-15
-                assert abs(slopes[1]) <= curvature * abs(slopes[0]) + 1e-15
-                place = then
+    tf.set_random_seed(2)
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(100, 5))
+    ids = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
+    hidden = tf.layers.dense(tf.constant(x), 8, tf.nn.tanh)
+    logits = tf.layers.dense(hidden, 2)
+    loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=logits))
+    variables = tf.trainable_variables()
+    gradients = tf.gradients(loss, variables)
+    optimizer = make_optimizer(name, 0.1)
+    step = optimizer.minimize(loss)
+    curvature = getattr(optimizer, 'curvature', np.inf)
+    decrease = 0.01 if name == 'hessian_free' else 1e-4
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        place = session.run([variables, loss, gradients])
+        for _ in range(25):
+            shown = session.run([optimizer.diagnostics, step])[0]
+            then = session.run([variables, loss, gradients])
+            change = [new - old for new, old in zip(then[0], place[0], strict=True)]
+            slopes = [
+                sum((g * c).sum() for g, c in zip(gradient, change, strict=True))
+                for gradient in (place[2], then[2])
+            ]
+            assert shown['step_length'] > 0 and slopes[0] < 0
+            assert then[1] <= place[1] + decrease * slopes[0] + 1e-15
+            assert abs(slopes[1]) <= curvature * abs(slopes[0]) + 1e-15
+            place = then
 
 
 @every

@@ -26,14 +26,13 @@ def test_what_is_written_is_read(tmp_path):
     assert_reads(tmp_path / 'model.ckpt')
 
 
-def test_the_old_format_of_one_file(tmp_path):
+def test_the_old_format_of_one_file(tmp_path, session):
     path = tmp_path / 'vgg_16.ckpt'
-    with tf.Graph().as_default(), tf.Session() as session:
-        for name, value in VALUES.items():
-            tf.get_variable(name, initializer=value)
-        session.run(tf.global_variables_initializer())
-        saver = tf.train.Saver(write_version=tf.train.SaverDef.V1)
-        saver.save(session, str(path), write_meta_graph=False)
+    for name, value in VALUES.items():
+        tf.get_variable(name, initializer=value)
+    session.run(tf.global_variables_initializer())
+    saver = tf.train.Saver(write_version=tf.train.SaverDef.V1)
+    saver.save(session, str(path), write_meta_graph=False)
     assert_reads(path)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(

@@ -27,33 +27,31 @@ SCORES = (
 )
 
 
-def test_a_judge_predicts_what_the_model_predicts(cnn_dir, archive):
+def test_a_judge_predicts_what_the_model_predicts(cnn_dir, archive, session):
     trained = open_run(cnn_dir)
     judge = open_judge(
         Params(judge=str(cnn_dir), image_shape=tuple(trained.shape), vocabulary=trained.labels)
     )
     predicted = trained.predict_arrays(archive)
     images = [trained.reader.decode(m.data, 8, 8) for m in stream_members(str(archive))]
-    with tf.Graph().as_default(), tf.Session() as session:
-        outputs = judge(tf.constant(np.stack(images) / 255, tf.float32))
-        assert not tf.global_variables()
-        session.run(tf.local_variables_initializer())
-        said = session.run(outputs)
+    outputs = judge(tf.constant(np.stack(images) / 255, tf.float32))
+    assert not tf.global_variables()
+    session.run(tf.local_variables_initializer())
+    said = session.run(outputs)
     assert np.allclose(said.probabilities, predicted['probabilities'], atol=1e-5)
     assert said.hidden.shape == (24, 8)
 
 
-def test_fakes_that_are_the_images_have_the_scores_of_images():
+def test_fakes_that_are_the_images_have_the_scores_of_images(session):
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(5), 40).astype(np.float32)
     verdict = Classified(probabilities, rng.normal(size=(40, 4)).astype(np.float32))
-    with tf.Graph().as_default(), tf.Session() as session:
-        said = Classified(*map(tf.constant, verdict))
-        images = tf.zeros([40, 2, 2, 1])
-        metrics = judge_metrics(said, said, Samples(images, images, tf.zeros([40], tf.int64)))
-        session.run(tf.local_variables_initializer())
-        session.run([update for _, update in metrics.values()])
-        found = session.run({name: value for name, (value, _) in metrics.items()})
+    said = Classified(*map(tf.constant, verdict))
+    images = tf.zeros([40, 2, 2, 1])
+    metrics = judge_metrics(said, said, Samples(images, images, tf.zeros([40], tf.int64)))
+    session.run(tf.local_variables_initializer())
+    session.run([update for _, update in metrics.values()])
+    found = session.run({name: value for name, (value, _) in metrics.items()})
     for name in (keys.CLASSIFIER_SCORE, keys.JUDGE_ACCURACY):
         assert found[name] == pytest.approx(found[f'{name}_real'], rel=1e-5)
     assert found[keys.FRECHET_DISTANCE] == pytest.approx(0, abs=1e-4)

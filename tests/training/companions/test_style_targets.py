@@ -70,14 +70,13 @@ def test_a_cnn_perceives_too(styles, tmp_path):
     assert list(loss.grams) == ['conv1', 'conv2'] and loss.content_layer == 'conv2'
 
 
-def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles):
+def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles, session):
     lesson = make_style_targets(
         params(image_shape=(32, 32, 1), perceptual=str(vgg_dir), style_image=str(styles / 'ink.png'))
     )
-    with tf.Graph().as_default(), tf.Session() as session:
-        maps = lesson.perceptual_loss.network.perceive(tf.ones([1, 32, 32, 1]), ['conv1_1'])
-        session.run(tf.local_variables_initializer())
-        assert session.run(maps)['conv1_1'].shape == (1, 32, 32, 2)
+    maps = lesson.perceptual_loss.network.perceive(tf.ones([1, 32, 32, 1]), ['conv1_1'])
+    session.run(tf.local_variables_initializer())
+    assert session.run(maps)['conv1_1'].shape == (1, 32, 32, 2)
 
 
 def test_a_grey_network_is_refused_colours(cnn_dir, styles):
@@ -91,19 +90,18 @@ def test_a_layer_that_there_is_not(vgg_dir, styles):
             make_style_targets(params(perceptual=str(vgg_dir), style_image=str(styles), **{name: value}))
 
 
-def test_layers_are_chosen_by_the_size_of_their_maps():
-    with tf.Graph().as_default():
-        layers = {
-            name: tf.placeholder(tf.float32, [None, side, side, 1])
-            for name, side in (('a', 32), ('b', 32), ('c', 16), ('d', 8))
-        }
-        layers['pool'] = tf.nn.max_pool2d(layers['d'], 2, 2, 'SAME')
-        assert chosen_layers(layers, params()) == (['b', 'c', 'd'], 'c')
-        asked = params(style_layers='pool+a', content_layer='d')
-        assert chosen_layers(layers, asked) == (['a', 'pool'], 'd'), 'in the order of the network'
-        del layers['a'], layers['b'], layers['c'], layers['d']
-        with pytest.raises(DataError, match='has no convolutions: name the folder of model=vgg or cnn'):
-            chosen_layers(layers, params(perceptual='runs/mlp'))
+def test_layers_are_chosen_by_the_size_of_their_maps(graph):
+    layers = {
+        name: tf.placeholder(tf.float32, [None, side, side, 1])
+        for name, side in (('a', 32), ('b', 32), ('c', 16), ('d', 8))
+    }
+    layers['pool'] = tf.nn.max_pool2d(layers['d'], 2, 2, 'SAME')
+    assert chosen_layers(layers, params()) == (['b', 'c', 'd'], 'c')
+    asked = params(style_layers='pool+a', content_layer='d')
+    assert chosen_layers(layers, asked) == (['a', 'pool'], 'd'), 'in the order of the network'
+    del layers['a'], layers['b'], layers['c'], layers['d']
+    with pytest.raises(DataError, match='has no convolutions: name the folder of model=vgg or cnn'):
+        chosen_layers(layers, params(perceptual='runs/mlp'))
 
 
 def test_pictures_of_styles(styles):
