@@ -119,11 +119,6 @@ def test_a_model_function_trains_on_an_input_function(archive, tmp_path):
     assert metrics['global_step'] == 2 and 0 <= metrics['accuracy'] <= 1
 
 
-def test_an_unknown_model_is_named():
-    with pytest.raises(api.FlagError, match='nonsense'):
-        api.model_fn('nonsense')
-
-
 def losses(photo, pictures):
     losses_of = api.style_losses(photo)
     with tf.Graph().as_default(), tf.Session() as session:

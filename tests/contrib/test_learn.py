@@ -28,11 +28,6 @@ def of_two(repeats=20):
     ).get_next()
 
 
-@pytest.fixture
-def fitted(tmp_path):
-    return tf.contrib.learn.Estimator(line, str(tmp_path / 'model')).fit(input_fn=of_two(), steps=10)
-
-
 def test_input_functions(tmp_path):
     model = tf.contrib.learn.Estimator(line, str(tmp_path)).fit(input_fn=of_two(), steps=10)
     metrics = model.evaluate(input_fn=of_two(), steps=2)

@@ -2,7 +2,6 @@ import pytest
 
 from estimator_lab.core.endpoints import (
     first_kernel,
-    maps_of,
     operation,
     publish,
     published,
@@ -21,27 +20,12 @@ def layers(graph):
     return {'conv1': conv, 'pool1': pool, 'dense': dense}
 
 
-def test_published_endpoints_are_found_again_in_their_order(graph, layers):
-    for name, tensor in layers.items():
-        publish(name, tensor)
-    found = published(graph)
-    assert list(found) == ['conv1', 'pool1', 'dense'] and found['conv1'] is layers['conv1']
-
-
 def test_a_meta_graph_keeps_them(graph, layers):
     publish('conv1', layers['conv1'])
     meta = tf.train.export_meta_graph()
     with tf.Graph().as_default() as other:
         tf.train.import_meta_graph(meta)
         assert published(other)['conv1'].shape.as_list() == [2, 6, 6, 4]
-
-
-def test_other_graphs_have_none(graph, layers):
-    assert published(graph) == {}
-
-
-def test_maps_are_those_of_convolutions(layers):
-    assert list(maps_of(layers)) == ['conv1']
 
 
 def test_the_operation_looks_through_changes_of_shape(layers):

@@ -3,7 +3,6 @@ import pytest
 
 from estimator_lab.core.confusion import TopK
 from estimator_lab.core.metrics import (
-    count,
     dead_units,
     majority_share,
     mean_image_error,
@@ -39,14 +38,6 @@ def test_mean_per_class_accuracy_is_scikit_learns_balanced_accuracy():
     assert ours == pytest.approx(theirs, abs=1e-6)
 
 
-def test_examples_of_weight_0_do_not_count():
-    labels = np.array([0, 0, 1, 1])
-    guesses = np.array([0, 1, 1, 0])
-    weights = np.array([1, 0, 1, 1], np.float32)
-    # class 0: 1 of 1; class 1: 1 of 2; their mean is 0.75
-    assert stream(lambda y, p, w: mean_per_class_accuracy(y, p, 3, w), labels, guesses, weights) == 0.75
-
-
 def test_majority_share_is_that_of_the_most_frequent_class():
     labels = np.array([0, 2, 2, 2, 1, 1, 1, 1] * 2)
     weights = np.array([1, 1, 1, 1, 1, 1, 0, 0] * 2, np.float32)
@@ -56,11 +47,6 @@ def test_majority_share_is_that_of_the_most_frequent_class():
 def test_mean_image_error_is_the_summed_variance():
     images = np.random.default_rng(0).random((30, 4, 3, 1), np.float32)
     assert stream(mean_image_error, images) == pytest.approx(images.var(axis=0).sum(), rel=1e-5)
-
-
-def test_count():
-    flags = np.array([True, False, True] * 10)
-    assert stream(lambda f: count(f, 'flags'), flags) == 20
 
 
 def test_dead_units_are_never_active_in_an_evaluation():

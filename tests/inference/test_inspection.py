@@ -117,11 +117,6 @@ def test_a_network_without_anything_to_show_shows_the_image(cnn):
     assert set(inspect_image(nothing, IMAGE).pictures()) == {'inspected'}
 
 
-def test_a_label_that_the_model_does_not_know(cnn):
-    with pytest.raises(FlagError, match=r'label=x is unknown to the model; .* such as n000000, n000001'):
-        inspect_image(cnn, IMAGE, 'x')
-
-
 def test_pictures_go_to_tensorboard(cnn, found, tmp_path, capsys):
     pictures, elsewhere = found.pictures(), dataclasses.replace(cnn, model_dir=tmp_path)
     assert [title for title, _ in show_in_tensorboard(elsewhere, 'events', pictures)] == ['TensorBoard']

@@ -94,11 +94,6 @@ def test_rows_of_anything_else(cnn):
     assert table.left_out(values) == ['code', 'reconstruction']
 
 
-def test_more_labels_than_there_are(cnn):
-    with pytest.raises(FlagError, match=r'top=5 is more than the 4 labels of model_dir='):
-        Table(cnn, top=5)
-
-
 def test_an_archive_that_breaks_off_is_an_error_behind_the_predictions(cnn, archive, tmp_path):
     cut = tmp_path / 'cut.tar'
     cut.write_bytes(archive.read_bytes()[:30_000])

@@ -51,15 +51,11 @@ def files_in(folder):
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [
-        ({'augment': 'turn=1'}, 'augment=turn=1 is not understood'),
-        ({'split': '0.5'}, 'split divides data in two; give it without eval_data'),
         ({'split': '0.9,0.2', 'eval_data': ()}, 'split=0.9,0.2 is not understood'),
         ({'split': '1', 'eval_data': ()}, 'split=1 is not understood'),
-        ({'split': 'half', 'eval_data': ()}, 'split=half is not understood'),
         ({'split': 'nan', 'eval_data': ()}, 'split=nan is not understood'),
         ({'split': '0.5,nan', 'eval_data': ()}, 'split=0.5,nan is not understood'),
         ({'eval_data': ['-']}, 'eval_data=- can be read only once, but each'),
-        ({'export': ['last']}, 'export=last is not allowed: one or more of best, latest, final'),
         ({'hparams': 'optimizer=lbfgs,memory=1000000'}, 'memory=1000000 must be 1000 or less'),
         ({'hparams': 'optimizer=lbfgs', 'precision': 'float16'}, 'compares losses'),
         ({'hparams': 'optimizer=lbfgs', 'precision': 'bfloat16'}, 'compares losses'),

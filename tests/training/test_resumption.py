@@ -75,26 +75,6 @@ def test_another_batch_size_goes_on_at_the_same_image(go_on, archive):
 
 
 @pytest.mark.parametrize(
-    'changes',
-    [
-        {'max_steps': 3, 'hparams': f'{SMALL},learning_rate=0.5'},
-        {'max_steps': 9, 'hparams': f'{SMALL},learning_rate_schedule=constant'},
-        {
-            'max_steps': 3,
-            'save_checkpoints_steps': 1,
-            'eval_steps': 1,
-            'export': ['best'],
-            'shuffle_buffer': 77,
-        },
-    ],
-)
-def test_changes_without_effect_on_images_are_not_reported(go_on, archive, changes):
-    plan, said = go_on(**changes)
-    assert said == []
-    assert keys(plan, 6) == ordered(archive)[SEEN:]
-
-
-@pytest.mark.parametrize(
     ('changes', 'words'),
     [
         ({'seed': 2}, 'seed was 1, is 2'),

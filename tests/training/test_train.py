@@ -277,15 +277,6 @@ def test_half_precision_reaches_the_session(settings, tmp_path, name):
     assert np.allclose(kernels[name], kernels['float32'], atol=0.02)
 
 
-def test_accumulation_may_not_change_between_starts(settings):
-    """Part of an update may be in the checkpoint."""
-    accumulated = f'{SMALL},accumulate=2'
-    trained(settings(hparams=accumulated, max_steps=2))
-    with pytest.raises(FlagError, match='was trained with accumulate=2, not 1'):
-        opened(settings())
-    trained(settings(hparams=accumulated))
-
-
 def test_layers_and_steps_are_said_and_nothing_is_printed(settings, capsys, monkeypatch):
     now = iter(range(0, 10**9, 20))  # seconds
     monkeypatch.setattr('time.monotonic', lambda: next(now))

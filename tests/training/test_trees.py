@@ -131,21 +131,6 @@ def test_trees_of_one_label(data, tmp_path):
         opened(settings(data, tmp_path / 'model', data=[str(tmp_path / 'one.tsv')]))
 
 
-def test_an_export_takes_arrays(model_dir, tmp_path, session):
-    saved = export_saved_model(open_trained(model_dir), tmp_path)
-    signature = tf.saved_model.load(session, ['serve'], str(saved)).signature_def['serving_default']
-    given = {
-        'token': [['2', '9', '', '?']],
-        'left': [[-1, -1, 0, -1]],
-        'level': [[0, 0, 1, -1]],
-    }
-    found = session.run(
-        signature.outputs['probabilities'].name,
-        {signature.inputs[name].name: value for name, value in given.items()},
-    )
-    assert found.shape == (1, 10) and found.sum() == pytest.approx(1, abs=1e-5)
-
-
 def test_an_export_accepts_the_numbers_of_tokens(model_dir, tmp_path):
     trained = open_trained(model_dir)
     saved = export_saved_model(trained, tmp_path)

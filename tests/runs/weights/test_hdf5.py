@@ -72,9 +72,6 @@ def in_many_circles(file, folder):
         group[f'up{number}'] = file['/']
 
 
-SECRETS = [link_to_elsewhere, virtual, raw_data_elsewhere]
-
-
 @pytest.mark.parametrize(
     ('write', 'words'),
     [
