@@ -39,9 +39,9 @@ def test_mean_per_class_accuracy_is_scikit_learns_balanced_accuracy():
 
 
 def test_examples_of_weight_0_do_not_count():
-    labels, guesses, weights = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0]), np.array([1, 0, 1, 1], 'f')
-    # class 0: 1 of 1; class 1: 1 of 2; their mean is 0.75
-    assert stream(lambda y, p, w: mean_per_class_accuracy(y, p, 3, w), labels, guesses, weights) == 0.75
+    labels, guesses, weights = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0]), np.array([1, 0, 0, 1], 'f')
+    # class 0: 1 of 1; class 1: 0 of 1; their mean is 0.5
+    assert stream(lambda y, p, w: mean_per_class_accuracy(y, p, 3, w), labels, guesses, weights) == 0.5
 
 
 def test_majority_share_is_that_of_the_most_frequent_class():
