@@ -47,10 +47,7 @@ def test_objects_of_the_types_that_are_expected():
         ({'size': 'ab'}, "its size is 'ab', not a list"),
         ({'size': [3, True]}, r'its size\[1\] is True, not a whole number'),
         ({'size': [3, 2.0]}, r'its size\[1\] is 2\.0, not a whole number'),
-        (
-            {'size': [3, 2**63]},
-            r'its size\[1\] is 9223372036854775808, not a whole number of at most 63',
-        ),
+        ({'size': [3, 2**63]}, r'its size\[1\] is 9223372036854775808, not a whole number of at most 63'),
         ({'points': [{'x': 1}, 7]}, r'its points\[1\] is 7, not an object'),
         ({'points': [{'x': 'one'}]}, r"its points\[0\]\.x is 'one', not a number"),
         ({'points': [{'y': 1}]}, r"its points\[0\] has no field 'x'"),

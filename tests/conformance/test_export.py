@@ -4,15 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.conformance.helpers import (
-    X,
-    line,
-    numeric_x,
-    run,
-    run_config,
-    slope_model_fn,
-    tf2,
-)
+from tests.conformance.helpers import X, line, numeric_x, run, run_config, slope_model_fn, tf2
 
 EXPORT = tf.estimator.export
 

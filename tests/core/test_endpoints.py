@@ -1,12 +1,6 @@
 import pytest
 
-from estimator_lab.core.endpoints import (
-    first_kernel,
-    operation,
-    publish,
-    published,
-    variables_of,
-)
+from estimator_lab.core.endpoints import first_kernel, operation, publish, published, variables_of
 from estimator_lab.tf1 import tf
 
 

@@ -2,12 +2,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.confusion import TopK
-from estimator_lab.core.metrics import (
-    dead_units,
-    majority_share,
-    mean_image_error,
-    mean_per_class_accuracy,
-)
+from estimator_lab.core.metrics import dead_units, majority_share, mean_image_error, mean_per_class_accuracy
 from estimator_lab.tf1 import tf
 
 sklearn_metrics = pytest.importorskip('sklearn.metrics')

@@ -48,10 +48,7 @@ def test_values_by_name_are_no_text():
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        (
-            'rat=2',
-            r"Unknown hyper-parameter 'rat'; did you mean rate\? Known are: rate, units, tied",
-        ),
+        ('rat=2', r"Unknown hyper-parameter 'rat'; did you mean rate\? Known are: rate, units, tied"),
         ('image_shape=3', 'Unknown hyper-parameter'),
         ('units=2.5', r'units=2\.5 is not a whole number\.'),
         ('tied=perhaps', 'tied=perhaps is not true or false'),

@@ -60,9 +60,7 @@ def test_the_strongest_tiles_are_shown_with_their_numbers(monkeypatch):
 
     shown = []
     monkeypatch.setattr(
-        picture,
-        'labelled_grid',
-        lambda tiles, *others, title: shown.append((tiles.shape, *others, title)),
+        picture, 'labelled_grid', lambda tiles, *others, title: shown.append((tiles.shape, *others, title))
     )
     tiles = np.array([1.0, -9.0, 0.0, 5.0]).reshape(4, 1, 1, 1) * np.ones((1, 2, 2, 6))
     numbered_tiles(tiles, 2, 'conv1')

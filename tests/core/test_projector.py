@@ -4,11 +4,7 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig, projector_plugin
 
-from estimator_lab.core.projector import (
-    ProjectorHook,
-    labels_and_keys,
-    write_projection,
-)
+from estimator_lab.core.projector import ProjectorHook, labels_and_keys, write_projection
 from estimator_lab.tf1 import tf
 
 

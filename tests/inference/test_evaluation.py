@@ -157,10 +157,7 @@ def test_a_full_disk_leaves_no_half_of_the_files(found, tmp_path):
     found.save(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     more = dataclasses.replace(found, metrics={**found.metrics, 'more': 1})
-    with (
-        files_up_to(100),
-        pytest.raises(LabError, match=f'out={tmp_path} cannot be written: File too large'),
-    ):
+    with files_up_to(100), pytest.raises(LabError, match=f'out={tmp_path} cannot be written: File too large'):
         more.save(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

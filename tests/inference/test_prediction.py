@@ -108,11 +108,7 @@ def test_pictures_keep_their_pixels(tmp_path):
     with PredictionFiles(tmp_path / 'out') as files:
         paths = files.write(Predicted(['a.tar:x/1.png', 'b'], [], {'dream': grey}))['dream']
         more = files.write(Predicted(['b'], [], {'dream': grey[:1]}))['dream']
-    assert [*paths, *more] == [
-        'dream/000000_x_1.png',
-        'dream/000001_b.png',
-        'dream/000002_b.png',
-    ]
+    assert [*paths, *more] == ['dream/000000_x_1.png', 'dream/000001_b.png', 'dream/000002_b.png']
     for path, image in zip(paths, grey, strict=True):
         stored = np.asarray(Image.open(tmp_path / 'out' / path))
         assert np.array_equal(stored, np.rint(image[:, :, 0] * 255))

@@ -132,11 +132,7 @@ REFUSED = [
         'image_size=31 is too small: the network needs at least 32 pixels',
     ),
     ('style', {'image_shape': (7, 7, 1)}, 'image_size=7 is too small: give 8 or more'),
-    (
-        'vgg',
-        {'image_shape': (31, 64, 3)},
-        'image_size=31 is too small: five poolings',
-    ),
+    ('vgg', {'image_shape': (31, 64, 3)}, 'image_size=31 is too small: five poolings'),
     ('vgg', {'vocabulary': ()}, 'head=dense needs labels'),
     ('vgg', {'depth': 12}, 'depth=12 must be one of 11, 13, 16, 19'),
 ]

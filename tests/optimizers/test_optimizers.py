@@ -5,13 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from estimator_lab.optimizers import (
-    OPTIMIZERS,
-    SCHEDULES,
-    FanInAdam,
-    learning_rate_at,
-    make_optimizer,
-)
+from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, FanInAdam, learning_rate_at, make_optimizer
 from estimator_lab.tf1 import tf
 
 pytestmark = pytest.mark.usefixtures('graph')

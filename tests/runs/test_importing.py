@@ -111,18 +111,8 @@ def test_a_checkpoint_of_another_model(cnn_dir, tmp_path):
         ({}, {'hparams': {}}, DataError, "'block1_conv1/.*' is 3x3x3x2 there and 3x3x3x64 here"),
         ({}, {'image_shape': (32, 32, 3)}, DataError, "'fc1/fc1/kernel:0' is 64x5 there and 16x5 here"),
         ({'depth': 19}, {}, DataError, "holds 'block3_conv4/.*', for which this network has no place"),
-        (
-            {'head': 'pool', 'vocabulary': ()},
-            {},
-            FlagError,
-            'has no classes: head=dense needs labels',
-        ),
-        (
-            {},
-            {'model': 'cnn', 'hparams': {}},
-            DataError,
-            'holds no weights of model=cnn: name an',
-        ),
+        ({'head': 'pool', 'vocabulary': ()}, {}, FlagError, 'has no classes: head=dense needs labels'),
+        ({}, {'model': 'cnn', 'hparams': {}}, DataError, 'holds no weights of model=cnn: name an'),
     ],
 )
 def test_the_wrong_file(tmp_path, written, changes, error, words):

@@ -39,8 +39,7 @@ def test_a_file_that_is_not_a_record(tmp_path, text):
     ],
 )
 @pytest.mark.parametrize(
-    ('found', 'remedy'),
-    [(FORMAT + 1, 'install that'), (FORMAT - 1, 'train the'), (-1, 'train the')],
+    ('found', 'remedy'), [(FORMAT + 1, 'install that'), (FORMAT - 1, 'train the'), (-1, 'train the')]
 )
 def test_another_format_is_refused_whatever_its_fields(tmp_path, writer, words, found, remedy):
     fields = {'layers': [], 'versions': writer, 'format': found}

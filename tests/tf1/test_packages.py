@@ -3,12 +3,7 @@ import platform
 
 import pytest
 
-from estimator_lab.tf1.packages import (
-    ONEDNN_VARIABLE,
-    Packages,
-    choose_variables,
-    find_problem,
-)
+from estimator_lab.tf1.packages import ONEDNN_VARIABLE, Packages, choose_variables, find_problem
 
 
 def test_app_run_prints_each_log_line_once(run_python, tmp_path):

@@ -32,11 +32,7 @@ V1, V2 = (importlib.import_module(name) for name in ('tensorflow.compat.v1', 'te
         ('import tensorflow as tf; tf.function; tf.metrics.AUC; tf.estimator', False, False),
         ('import tensorflow as tf; tf.compat.v1.layers.dense', False, False),
         ('import tensorflow as tf; tf.compat.v1.Session', False, False),
-        (
-            'import tensorflow as tf; tf.nn.relu; tf.estimator.Estimator; tf.losses',
-            None,
-            False,
-        ),
+        ('import tensorflow as tf; tf.nn.relu; tf.estimator.Estimator; tf.losses', None, False),
         ('import tensorflow as tf; tf.keras.layers.Dense', None, False),
         ('import tensorflow.compat.v1 as tf; tf.layers.dense', None, False),
         ('import tensorflow.compat.v1 as tf; tf.placeholder', None, True),

@@ -25,10 +25,7 @@ pytestmark = pytest.mark.once
         ({'split': '0.5', 'eval_data': ('x.tar',)}, 'split divides data in two; give it without eval_data.'),
         ({'split': 'half'}, 'split=half is not understood: '),
         ({'export': ('last',)}, 'export=last is not allowed: one or more of best, latest, final.'),
-        (
-            {'warm_start': Path('nowhere')},
-            'warm_start=nowhere is not a folder.',
-        ),
+        ({'warm_start': Path('nowhere')}, 'warm_start=nowhere is not a folder.'),
         ({'model_dir': Path('/proc/x')}, 'model_dir=/proc/x cannot be written: '),
         ({'model_dir': Path(__file__, 'x')}, f'{Path(__file__)} is a file, not a folder.'),
     ],

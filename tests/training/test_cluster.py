@@ -46,18 +46,12 @@ def read(monkeypatch):
         ({'cluster': 3}, 'TF_CONFIG: '),
         ({'cluster': {'chief': ['h']}, 'task': CHIEF}, 'needs a "host:port" of its own, not \'h\''),
         ({'cluster': {'chief': ['h:1'], 'ps': ['h:1']}, 'task': CHIEF}, "of its own, not 'h:1'"),
-        (
-            {'cluster': {'chief': ['h:0'], 'ps': ['h:1']}, 'task': CHIEF},
-            "'h:0' is not a number from 1",
-        ),
+        ({'cluster': {'chief': ['h:0'], 'ps': ['h:1']}, 'task': CHIEF}, "'h:0' is not a number from 1"),
         (
             {'cluster': {'chief': ['h:99999'], 'ps': ['h:1']}, 'task': CHIEF},
             "'h:99999' is not a number from 1",
         ),
-        (
-            {'cluster': TASKS, 'task': {'type': 'worker', 'index': 0.5}},
-            'task is 0.5, not a whole number',
-        ),
+        ({'cluster': TASKS, 'task': {'type': 'worker', 'index': 0.5}}, 'task is 0.5, not a whole number'),
         ({'cluster': TASKS, 'task': {'type': 'worker', 'index': True}}, 'task is True, not'),
         ({'cluster': {**TASKS, 'boss': ['b:1']}, 'task': CHIEF}, "the job 'boss' is unknown"),
         ({'cluster': {'worker': ['h:1']}, 'task': CHIEF}, 'must have one "chief" node'),
@@ -83,11 +77,7 @@ def test_a_wrong_tf_config_gets_one_sentence(read, tf_config, words):
     [
         ('multi_worker', '', 'names no cluster: give distribution=none or mirrored'),
         ('parameter_server', '', 'names no cluster'),
-        (
-            'parameter_server',
-            {'cluster': WITHOUT_PS, 'task': CHIEF},
-            'without ps tasks: give ',
-        ),
+        ('parameter_server', {'cluster': WITHOUT_PS, 'task': CHIEF}, 'without ps tasks: give '),
         ('none', {'cluster': WITHOUT_PS, 'task': CHIEF}, 'without ps tasks'),
         ('multi_worker', {'cluster': TASKS, 'task': CHIEF}, 'names ps tasks: give distribution=parameter_'),
         ('mirrored', {'cluster': TASKS, 'task': CHIEF}, 'names ps tasks'),

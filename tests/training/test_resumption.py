@@ -76,10 +76,7 @@ def test_another_batch_size_goes_on_at_the_same_image(go_on, archive):
 
 @pytest.mark.parametrize(
     ('changes', 'words'),
-    [
-        ({'seed': 2}, 'seed was 1, is 2'),
-        ({'data': ['MORE']}, 'data: train.tar is gone, more.tar is new'),
-    ],
+    [({'seed': 2}, 'seed was 1, is 2'), ({'data': ['MORE']}, 'data: train.tar is gone, more.tar is new')],
 )
 def test_another_order_in_the_middle_of_an_epoch_is_rejected(go_on, more, folder, changes, words):
     changes = {name: [str(more)] if value == ['MORE'] else value for name, value in changes.items()}

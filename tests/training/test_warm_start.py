@@ -136,10 +136,7 @@ def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path)
     files = [(f'x/{label}/{n}.png', encoded(picture(n))) for label in ('one', 'two') for n in range(3)]
     archive = write_tar(tmp_path / 'two.tar', files)
     chosen = settings(
-        warm_start=cnn_dir,
-        data=[str(archive)],
-        hparams=f'{SMALL},learning_rate=1e-9',
-        max_steps=1,
+        warm_start=cnn_dir, data=[str(archive)], hparams=f'{SMALL},learning_rate=1e-9', max_steps=1
     )
     plan = opened(chosen)[0]
     assert plan.warm_start.new == ('dense_1/kernel', 'dense_1/bias')
@@ -157,10 +154,7 @@ def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path)
     ('changes', 'sentence'),
     [
         ({'image_size': 12}, r'warm_start=\S+ was trained on images of 8x8x1 .* not 12x12x1'),
-        (
-            {'hparams': 'filters=3,dense_units=8'},
-            r'warm_start=\S+ was made with filters=2, not 3',
-        ),
+        ({'hparams': 'filters=3,dense_units=8'}, r'warm_start=\S+ was made with filters=2, not 3'),
     ],
 )
 def test_warm_start_from_another_network(settings, cnn_dir, changes, sentence):

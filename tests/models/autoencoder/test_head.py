@@ -12,16 +12,7 @@ from estimator_lab.core.projector import ProjectorHook
 from estimator_lab.models.autoencoder.head import Reconstructed, reconstruction_spec, ssim
 from estimator_lab.models.autoencoder.report import ReconstructionReportHook
 from estimator_lab.tf1 import tf
-from tests.core.helpers import (
-    MODES,
-    args_of,
-    config_of,
-    drawn,
-    metrics_of,
-    scopes,
-    summary_tags,
-    values_of,
-)
+from tests.core.helpers import MODES, args_of, config_of, drawn, metrics_of, scopes, summary_tags, values_of
 from tests.support.graphs import initialize
 from tests.support.small_runs import summaries_in
 

@@ -4,12 +4,7 @@ import numpy as np
 
 from estimator_lab.core.endpoints import operation
 from estimator_lab.models.autoencoder.model import Params
-from estimator_lab.models.autoencoder.networks import (
-    code_size,
-    decoder,
-    encoder,
-    map_shape,
-)
+from estimator_lab.models.autoencoder.networks import code_size, decoder, encoder, map_shape
 from estimator_lab.tf1 import tf
 
 DENSE = Params((4, 3, 2), layers='7-5-2', activation='tanh')

@@ -13,15 +13,7 @@ from estimator_lab.models.boltzmann.learning import RbmParams
 from estimator_lab.models.boltzmann.pretraining import PretrainingParams, machine_params, pretraining_stack
 from estimator_lab.models.boltzmann.stack import Stack, make_rbm
 from estimator_lab.tf1 import tf
-from tests.core.helpers import (
-    MODES,
-    args_of,
-    config_of,
-    drawn,
-    metrics_of,
-    summary_tags,
-    values_of,
-)
+from tests.core.helpers import MODES, args_of, config_of, drawn, metrics_of, summary_tags, values_of
 from tests.support.exact_rbm import ExactRbm, states
 from tests.support.graphs import initialize
 

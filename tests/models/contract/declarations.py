@@ -25,8 +25,4 @@ def last_phase_is_final(subject: Subject) -> None:
     assert len({*names}) == len(names), f'Two phases have one name: {", ".join(sorted(names))}.'
 
 
-CHECKS = (
-    settings_have_help,
-    defaults_are_allowed,
-    last_phase_is_final,
-)
+CHECKS = (settings_have_help, defaults_are_allowed, last_phase_is_final)

@@ -133,11 +133,7 @@ class Subject:
     """
 
     def __init__(
-        self,
-        model: AnyModel,
-        params: Mapping[str, Any],
-        image_shape: tuple[int, int, int],
-        folder: Path,
+        self, model: AnyModel, params: Mapping[str, Any], image_shape: tuple[int, int, int], folder: Path
     ) -> None:
         self.model, self.image_shape, self.folder = model, image_shape, folder
         self.hparams = params

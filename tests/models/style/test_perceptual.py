@@ -72,17 +72,11 @@ def about(path, **fields):
 CASES = {
     'older': (lambda path: {'about': np.frombuffer(b'{"pictures": "x"}', np.uint8)}, 'it names no model'),
     'model': (lambda path: {'about': about(path, model='nothing')}, 'model=nothing is unknown'),
-    'no network': (
-        lambda path: {'about': about(path, model='recursive', hparams={})},
-        'has no network',
-    ),
+    'no network': (lambda path: {'about': about(path, model='recursive', hparams={})}, 'has no network'),
     'hparams': (lambda path: {'about': about(path, model='cnn', hparams={'filters': 'x'})}, "filters='x'"),
     'content': (lambda path: {'about': about(path, content_layer='conv9')}, "has no layer 'conv9'"),
     'no layers': (lambda path: {'about': about(path, style_layers=[])}, 'it has no layers'),
-    'name': (
-        lambda path: {'about': about(path, weights={'other': [3, 3, 1, 32]})},
-        'no weights conv1',
-    ),
+    'name': (lambda path: {'about': about(path, weights={'other': [3, 3, 1, 32]})}, 'no weights conv1'),
     'values': (
         lambda path: {
             'about': about(path, weights={'conv1': [3, 3, 1, 8]}),

@@ -5,12 +5,7 @@ from scipy.optimize import minimize
 from estimator_lab.optimizers import LBFGSOptimizer
 from estimator_lab.optimizers.second_order.descent import Pairs, two_loop, with_pair
 from estimator_lab.tf1 import tf
-from tests.optimizers.second_order.problems import (
-    CLASSICS,
-    quadratic,
-    run,
-    softmax_regression,
-)
+from tests.optimizers.second_order.problems import CLASSICS, quadratic, run, softmax_regression
 from tests.support.graphs import evaluate
 
 pytestmark = pytest.mark.once

@@ -35,10 +35,7 @@ def test_each_layout_gives_the_same_values(tmp_path, name, params):
 def test_names_of_whole_models(tmp_path):
     values = random_values(**CONVOLUTIONS)
     write_keras_2(tmp_path / 'two', values)
-    with (
-        h5py.File(tmp_path / 'two') as two,
-        h5py.File(tmp_path / 'whole', 'w') as whole,
-    ):
+    with h5py.File(tmp_path / 'two') as two, h5py.File(tmp_path / 'whole', 'w') as whole:
         for layer in two:
             for part in ('kernel', 'bias'):
                 data = two[f'{layer}/{layer}/{part}:0'][()]
