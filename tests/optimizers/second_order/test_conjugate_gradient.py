@@ -1,17 +1,10 @@
 import numpy as np
 import pytest
-from scipy.optimize import minimize
 
 from estimator_lab.optimizers import ConjugateGradientOptimizer
 from estimator_lab.optimizers.second_order.descent import polak_ribiere
 from estimator_lab.tf1 import tf
-from tests.optimizers.second_order.problems import (
-    CLASSICS,
-    quadratic,
-    quadratic_loss,
-    run,
-    softmax_regression,
-)
+from tests.optimizers.second_order.problems import quadratic, quadratic_loss, run
 
 pytestmark = pytest.mark.once
 
@@ -40,23 +33,6 @@ def test_beta(session):
     assert found == pytest.approx(max(0, new @ (new - old) / (old @ old)))
     # PR+ restarts if the gradient turns back on itself: g'(g - g_0) = 5 (5 - 10) < 0.
     assert session.run(polak_ribiere(tf.constant([5.0, 0.0]), tf.constant([10.0, 0.0]))) == 0
-
-
-@pytest.mark.parametrize('name', CLASSICS)
-def test_classic_functions(name):
-    loss_of, start, minimum = CLASSICS[name]
-    seen = run(ConjugateGradientOptimizer(iterations=80), loss_of, start, 1)
-    assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
-
-
-def test_softmax_regression_against_scipy():
-    problem = softmax_regression()
-    start = np.zeros(problem.inputs.shape[1] * problem.classes)
-    theirs = minimize(problem.value_and_gradient, start, jac=True, method='CG', options={'gtol': 1e-7})
-    ours = run(ConjugateGradientOptimizer(iterations=theirs.nit), problem.tensor, start, 1)
-    loss, _ = problem.value_and_gradient(ours.weights[-1])
-    assert loss == pytest.approx(theirs.fun, rel=1e-9)
-    assert ours.total('evaluations') <= 1.5 * theirs.nfev
 
 
 def test_it_restarts_after_one_iteration_per_weight(session):

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-from scipy.optimize import minimize
 
 from estimator_lab.optimizers import LBFGSOptimizer
 from estimator_lab.optimizers.second_order.descent import Pairs, two_loop, with_pair
 from estimator_lab.tf1 import tf
-from tests.optimizers.second_order.problems import CLASSICS, quadratic, run, softmax_regression
+from tests.optimizers.second_order.problems import quadratic
 from tests.support.graphs import evaluate
 
 pytestmark = pytest.mark.once
@@ -52,24 +51,6 @@ def test_a_pair_replaces_the_oldest_unless_it_has_no_curvature():
     assert np.array_equal(pushed.gradients, [*pairs.gradients[1:], 2 * new])
     for kept in (skipped, flat):
         assert np.array_equal(kept, pairs)
-
-
-@pytest.mark.parametrize('name', CLASSICS)
-def test_classic_functions(name):
-    loss_of, start, minimum = CLASSICS[name]
-    seen = run(LBFGSOptimizer(iterations=60), loss_of, start, 1)
-    assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
-
-
-def test_softmax_regression_against_scipy():
-    problem = softmax_regression()
-    start = np.zeros(problem.inputs.shape[1] * problem.classes)
-    options = {'maxcor': 10, 'ftol': 1e-13, 'gtol': 1e-7}
-    theirs = minimize(problem.value_and_gradient, start, jac=True, method='L-BFGS-B', options=options)
-    ours = run(LBFGSOptimizer(iterations=theirs.nit), problem.tensor, start, 1)
-    loss, _ = problem.value_and_gradient(ours.weights[-1])
-    assert loss == pytest.approx(theirs.fun, rel=1e-9)
-    assert ours.total('evaluations') <= 1.1 * theirs.nfev
 
 
 def test_a_direction_that_leads_up_resets_the_method(session):
