@@ -10,20 +10,8 @@ from estimator_lab.models.style import model as style
 from estimator_lab.models.style.perceptual import built_in_perceptual_loss
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.input_batches import batches_of as batches
 from tests.support.streams import stream_members
-
-
-def batches(input_fn, most=100):
-    """Returns the batches of an input function as arrays, up to the end."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        following = input_fn().make_one_shot_iterator().get_next()
-        found = []
-        while len(found) < most:
-            try:
-                found.append(session.run(following))
-            except tf.errors.OutOfRangeError:
-                break
-        return found
 
 
 def keys(found):
@@ -52,7 +40,7 @@ def test_epochs_differ_in_order_and_batches_do_not_end_with_them(archive):
     first, second = keys(found)[:24], keys(found)[24:]
     assert set(first) == set(second) and first != second
     assert (
-        keys(batches(api.input_fn(archive, (8, 8, 1), 10, shuffle=True, epochs=None), most=4))[:24] == first
+        keys(batches(api.input_fn(archive, (8, 8, 1), 10, shuffle=True, epochs=None), limit=4))[:24] == first
     )
 
 

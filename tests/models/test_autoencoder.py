@@ -4,6 +4,7 @@ import pytest
 from estimator_lab.models.autoencoder import model
 from estimator_lab.models.autoencoder.model import Params, model_fn
 from estimator_lab.tf1 import tf
+from tests.support.small_runs import small_settings, train_run, values_in
 
 pytestmark = pytest.mark.once
 
@@ -87,3 +88,26 @@ def test_operations_beside_the_layers_have_names_in_the_graph_of_tensorboard(tmp
         name for name in top if name.rstrip('_0123456789') in ('Reshape', 'Sigmoid', 'Sum', 'clip_by_value')
     }
     assert not tops and {'images', 'flatten', 'layer_1', 'output', 'reconstruction'} <= top.keys()
+
+
+def test_pre_trained_layers_are_unrolled(archive, tmp_path):
+    def run(max_steps):
+        hparams = 'layers=5-3,pretrain_epochs=0.5,activation=sigmoid'  # two steps a layer
+        given = {'data': [str(archive)], 'max_steps': max_steps, 'hparams': hparams}
+        return train_run(small_settings('autoencoder', tmp_path, **given)).step
+
+    def variables(folder, step):
+        return values_in(tmp_path / 'model' / folder, step)
+
+    assert run(5) == 5
+    before, begun, end = variables('pretrain_2', 4), variables('', 4), variables('', 5)
+    for layer, mirror in ((1, 2), (2, 1)):
+        for name in ('kernel', 'bias'):
+            assert np.array_equal(begun[f'layer_{layer}/{name}'], before[f'layer_{layer}/{name}'])
+            assert not np.array_equal(begun[f'decoder_{mirror}/{name}'], end[f'decoder_{mirror}/{name}'])
+        assert np.array_equal(begun[f'decoder_{mirror}/kernel'], before[f'layer_{layer}/kernel'].T)
+        assert np.array_equal(begun[f'decoder_{mirror}/bias'], before[f'layer_{layer}/visible_bias'])
+    # Going on saves what it starts from once more: unrolling again would have changed the decoder.
+    assert run(6) == 6
+    again = variables('', 5)
+    assert all(np.array_equal(again[name], end[name]) for name in end)

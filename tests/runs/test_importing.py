@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.core.endpoints import published
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs import importing as runs_importing
 from estimator_lab.runs.importing import Import, import_weights
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
-from tests.runs.imported import assert_computes
 from tests.support.weight_files import random_values, write_keras_2, write_slim
 
 SIDE = 64
@@ -45,6 +45,20 @@ def importing(weights, **changes):
     hparams = changes.pop('hparams', {})
     model, shape = find_model(changes.pop('model', 'vgg')), changes.pop('image_shape', SHAPE)
     return Import(weights, model, hparams, shape, **changes)
+
+
+def assert_computes(model_dir, images, wanted):
+    """Asserts that endpoints and predictions, by name, are the wanted values to 1e-5 of their scale."""
+    trained = open_trained(model_dir)
+    with tf.Graph().as_default() as graph:
+        predictions = trained.predictions({'image': tf.constant(images / np.float32(255))}).predictions
+        made = published(graph)
+        with trained.session() as session:
+            found = session.run({**made, **predictions})
+    for name, values in wanted.items():
+        scale = max(np.abs(values).max(), 1)
+        assert np.allclose(found[name].reshape(values.shape) / scale, values / scale, atol=1e-5), name
+        assert np.ptp(values) > 1e-3, 'all alike would prove nothing'
 
 
 def test_keras_2_with_the_top(keras, tmp_path):

@@ -11,9 +11,30 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.support.meeting import Meeting
-
 _PIECE = 2**16
+
+
+class Meeting:
+    """Holds calls until a number of them are under way at once.
+
+    Attributes:
+      complete: set from then on.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.complete = threading.Event()
+        self._missing = count
+        self._lock = threading.Lock()
+
+    def attend(self) -> None:
+        """Waits for the others, a minute at most."""
+        with self._lock:
+            self._missing -= 1
+            if not self._missing:
+                self.complete.set()
+        if not self.complete.wait(60):
+            with self._lock:
+                self._missing += 1
 
 
 class Web:

@@ -15,13 +15,25 @@ from estimator_lab.base.interrupts import Interrupted, StopSwitch, handled, stop
 from estimator_lab.base.progress import say
 from estimator_lab.tf1 import tf
 from estimator_lab.training.hooks import CheckpointListener, EvaluationHook, ProgressHook, StopTrainingHook
-from tests.support.counting import run_steps
 
 
 class FakeWatch:
     """Stands in for `cluster.Watch`."""
 
     has_begun = is_over = False
+
+
+def run_steps(hooks, steps=None):
+    """Runs a training loop that only counts its steps; returns the last global step."""
+    with tf.Graph().as_default():
+        step = tf.train.create_global_step()
+        tf.add_to_collection(tf.GraphKeys.LOSSES, tf.constant(0.25))
+        count = tf.assign_add(step, 1)
+        stop = [tf.train.StopAtStepHook(steps)] if steps else []
+        with tf.train.MonitoredSession(hooks=[*hooks, *stop]) as session:
+            while not session.should_stop():
+                last = session.run(count)
+        return last
 
 
 def scalars(folder):

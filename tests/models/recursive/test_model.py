@@ -9,10 +9,11 @@ from estimator_lab.data.trees.reader import TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.models.recursive import model as recursive
 from estimator_lab.tf1 import tf
+from tests.core.helpers import MODES, values_of
+from tests.support.graphs import initialize
 
 pytestmark = pytest.mark.once
 
-MODES = tf.estimator.ModeKeys
 READER = TreeReader(Tokens(['a', 'b']), Vocabulary(('0', '1')))
 TEXTS = [b'(1 (0 a) (1 (1 b) (0 a)))', b'(0 zzz)', b'( a ( b b ) )']
 PARAMS = {
@@ -39,17 +40,10 @@ def model(features, labels, mode, params=PARAMS):
         return recursive.model_fn(features, labels, mode, params)
 
 
-def run(*tensors):
-    with tf.Session() as session:
-        session.run([tf.global_variables_initializer(), tf.tables_initializer()])
-        session.run(tf.local_variables_initializer())
-        return session.run(tensors)
-
-
 def test_prediction_and_the_logits_of_all_nodes(graph):
     spec = recursive.model_fn(features_of(TEXTS), None, MODES.PREDICT, PARAMS)
     nodes = published(graph)[recursive.NODE_LOGITS]
-    probabilities, logits = run(spec.predictions['probabilities'], nodes)
+    probabilities, logits = values_of([spec.predictions['probabilities'], nodes])
     names = {v.op.name for v in tf.trainable_variables()}
     assert names == {
         *('tree/embedding', 'tree/leaf/kernel', 'tree/leaf/bias', 'tree/node/kernel', 'tree/node/bias'),
@@ -69,7 +63,7 @@ def test_the_loss_is_that_of_all_nodes_with_labels(graph):
     model(features, None, MODES.PREDICT)
     logits = published(graph)[recursive.NODE_LOGITS]
     kernels = [v for v in tf.trainable_variables() if v.op.name.endswith('kernel')]
-    loss, logits, *kernels = run(spec.loss, logits, *kernels)
+    loss, logits, *kernels = values_of([spec.loss, logits, *kernels])
     logs = logits - np.log(np.exp(logits).sum(2, keepdims=True))
     # The root of the third tree has no label, and its nodes have none: it is one of three trees all the same.
     roots = -(logs[0, 4, 1] + logs[1, 0, 0]) / 2
@@ -85,7 +79,7 @@ def test_metrics_of_nodes_and_unknown_tokens(graph):
     model(features, None, MODES.PREDICT)
     logits = published(graph)[recursive.NODE_LOGITS]
     updates = {name: update for name, (_, update) in spec.eval_metric_ops.items()}
-    found, logits = run(updates, logits)
+    found, logits = values_of([updates, logits])
     said = logits.argmax(2)
     assert found['node_accuracy'] == pytest.approx(np.mean(said[0, :5] == [0, 1, 0, 1, 1]))
     assert found['accuracy'] == pytest.approx(np.mean([said[0, 4] == 1, said[1, 0] == 0]))
@@ -96,7 +90,7 @@ def test_the_loss_of_an_evaluation_is_that_of_training_without_penalties(graph):
     tf.train.get_or_create_global_step()
     features, labels = features_of(TEXTS), tf.constant([1, 0, -1], tf.int64)
     train, evaluation = (model(features, labels, mode).loss for mode in (MODES.TRAIN, MODES.EVAL))
-    one, other = run(train, evaluation)
+    one, other = values_of([train, evaluation])
     assert one == pytest.approx(other, rel=1e-5)
 
 
@@ -108,9 +102,9 @@ def test_binary_accuracy_of_sentiments(graph):
     _, mean = recursive.binary_accuracy(
         tf.constant(ids), tf.constant(shares, tf.float32), tf.constant([1.0, 1, 1, 0, 1])
     )
-    assert run(mean)[0] == pytest.approx(2 / 2)
+    assert values_of(mean) == pytest.approx(2 / 2)
     _, mean = recursive.binary_accuracy(tf.constant(ids), tf.constant(shares[::-1], tf.float32), tf.ones([5]))
-    assert run(mean)[0] == pytest.approx(2 / 3)  # the fourth is predicted negative
+    assert values_of(mean) == pytest.approx(2 / 3)  # the fourth is predicted negative
 
 
 def test_only_five_sentiments_have_a_binary_accuracy():
@@ -131,7 +125,7 @@ def test_a_batch_of_bad_trees_teaches_nothing(cell, session):
     params = {**PARAMS, 'cell': cell, 'weight_decay': 0.1}
     labels = tf.constant([1, 0, 1], tf.int64)
     spec = recursive.model_fn(features_of(TEXTS, weight), labels, MODES.TRAIN, params)
-    session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+    initialize(session)
     variables = [v for v in tf.global_variables() if v is not step]
     session.run(spec.train_op, {weight: [1, 1, 1]})
     before = session.run(variables)
@@ -158,7 +152,7 @@ def test_it_learns_an_order(session):
     tf.train.create_global_step()
     params = {**PARAMS, 'learning_rate': 0.03, 'learning_rate_schedule': 'constant', 'units': 8}
     spec = recursive.model_fn(features_of(texts), tf.constant(labels, tf.int64), MODES.TRAIN, params)
-    session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+    initialize(session)
     for _ in range(80):
         session.run(spec.train_op)
     assert session.run(spec.loss) < 0.1

@@ -5,17 +5,13 @@ import pytest
 
 from estimator_lab.models.style.losses import content_losses, gram_matrices, style_losses, total_variation
 from estimator_lab.tf1 import tf
+from tests.core.helpers import values_of
 from tests.support.differences import assert_gradients
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures('graph')]
 
 RNG = np.random.default_rng(0)
 MAPS = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)
-
-
-def run(tensor):
-    with tf.Session() as session:
-        return session.run(tensor)
 
 
 def gram(maps):
@@ -39,21 +35,21 @@ def test_style_losses_are_the_mean_of_relative_distances():
         )
         for n in range(2)
     ]
-    assert np.allclose(run(found), wanted, rtol=1e-5)
+    assert np.allclose(values_of(found), wanted, rtol=1e-5)
 
 
 def test_a_picture_without_activations_has_a_loss_of_1():
     nothing = tf.zeros(MAPS.shape)
     targets = gram_matrices(tf.constant(MAPS))
-    assert np.allclose(run(style_losses({'a': nothing}, {'a': targets})), 1)
-    assert np.allclose(run(content_losses(nothing, tf.constant(MAPS))), 1)
-    assert np.allclose(run(content_losses(tf.constant(MAPS), nothing)), 0), 'no division by zero'
+    assert np.allclose(values_of(style_losses({'a': nothing}, {'a': targets})), 1)
+    assert np.allclose(values_of(content_losses(nothing, tf.constant(MAPS))), 1)
+    assert np.allclose(values_of(content_losses(tf.constant(MAPS), nothing)), 0), 'no division by zero'
 
 
 def test_content_losses():
     wanted = RNG.normal(size=MAPS.shape).astype(np.float32)
     by_hand = ((MAPS - wanted) ** 2).sum((1, 2, 3)) / (wanted**2).sum((1, 2, 3))
-    assert np.allclose(run(content_losses(tf.constant(MAPS), tf.constant(wanted))), by_hand, rtol=1e-5)
+    assert np.allclose(values_of(content_losses(tf.constant(MAPS), tf.constant(wanted))), by_hand, rtol=1e-5)
 
 
 def test_total_variation():
@@ -61,8 +57,8 @@ def test_total_variation():
     by_hand = (np.diff(pictures, axis=1) ** 2).mean((1, 2, 3)) + (np.diff(pictures, axis=2) ** 2).mean(
         (1, 2, 3)
     )
-    assert np.allclose(run(total_variation(tf.constant(pictures))), by_hand, rtol=1e-5)
-    assert run(total_variation(tf.ones([1, 4, 4, 3]))) == 0
+    assert np.allclose(values_of(total_variation(tf.constant(pictures))), by_hand, rtol=1e-5)
+    assert values_of(total_variation(tf.ones([1, 4, 4, 3]))) == 0
 
 
 @pytest.mark.parametrize('name', ['style', 'content', 'variation'])
