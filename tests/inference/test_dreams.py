@@ -74,8 +74,6 @@ def test_the_middle_layer_is_a_convolution(cnn, vgg):
 @pytest.mark.parametrize(
     ('which', 'settings', 'sentence'),
     [
-        ('cnn', {'layer': 'conv3'}, r'layer=conv3 is not a layer of .*; there are conv1, .*logits\.'),
-        ('cnn', {}, 'layer is missing; there are conv1'),
         ('cnn', {'layer': 'conv2', 'channel': 2}, 'channel=2 is out of range: conv2 has 2 channels'),
         ('cnn', {'label': 'x'}, 'label=x is unknown to the model; it knows labels such as n000000, '),
         ('vgg', {'label': 'n000001', 'layer': 'conv1_1'}, 'label=n000001 looks at the last layer'),

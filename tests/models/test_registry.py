@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_in_use, settings_of
 from estimator_lab.core.params import describe_hparams, parse_hparams, resolve
 from estimator_lab.data.kinds import KINDS
@@ -25,11 +24,6 @@ def test_model_is_complete(name):
     declared = settings_of(model.params)
     assert len(describe_hparams(model.params).splitlines()) == len(declared)
     assert len({one.help for one in declared.values()} - declared.keys()) == len(declared)
-
-
-def test_unknown_model_lists_the_known_ones():
-    with pytest.raises(FlagError, match=r'model=cmm is unknown; known are: .*cnn'):
-        find_model('cmm')
 
 
 def another(declared, value):
