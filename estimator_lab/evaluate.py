@@ -4,8 +4,7 @@ from contextlib import nullcontext
 
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.outputs import check_folder, made_folder
-from estimator_lab.base.progress import say_lines, say_rows
-from estimator_lab.data.sources import expand
+from estimator_lab.base.progress import say_lines, say_rows, warn
 from estimator_lab.inference.settings import EvaluationFlags
 
 _USAGE = """Evaluates a trained model on images; the label of an image is the name of its folder.
@@ -23,11 +22,11 @@ def main(settings: EvaluationFlags, line: CommandLine) -> None:
     from estimator_lab.inference.run import open_run
 
     run = open_run(settings.model_dir)
+    examples = run.examples(settings.data, settings.labels, warn)
     if settings.out:
-        read = [source.name for source in expand(settings.data or ())]
-        check_folder(settings.out, read, run.kind.accepts, run.model_dir)
+        check_folder(settings.out, examples.paths, run.kind.accepts, run.model_dir)
     with made_folder('out', settings.out) if settings.out else nullcontext():
-        evaluation = evaluate(run, settings.data, settings)
+        evaluation = evaluate(run, examples, settings)
         files = evaluation.save(settings.out) if settings.out else []
     say_lines(evaluation.json() if settings.json else evaluation.text())
     if files and not settings.json:

@@ -14,6 +14,8 @@ from estimator_lab.base.progress import Progress
 from estimator_lab.data.arrays import ArraySource
 from estimator_lab.data.index import Index, open_index
 from estimator_lab.data.kind import Kind
+from estimator_lab.data.kinds import check_kind
+from estimator_lab.data.labels import LabelTable
 from estimator_lab.data.order import EVERYTHING, IndexedOrder, Order, Part, StreamOrder
 from estimator_lab.data.sources import Source, expand
 
@@ -83,6 +85,11 @@ class Archives:
     def labels(self) -> tuple[str, ...]:
         """The labels that occur, sorted."""
         return tuple(label for label in self.counts if label)
+
+    @property
+    def table(self) -> LabelTable | None:
+        """The table of the labels; None if they come from elsewhere."""
+        return self.sources[0].table
 
     @property
     def total(self) -> int | None:
@@ -206,6 +213,8 @@ def open_archives(
     say: Say = print,
     commas: bool = True,
     once: bool = False,
+    table: LabelTable | None = None,
+    taker: str = '',
 ) -> Archives:
     """Opens archives, and reads or builds their indexes.
 
@@ -219,27 +228,39 @@ def open_archives(
       commas: whether a pattern that is not the name of a file may be several, separated by commas.
       once: whether the examples are read only once, in stored order, without indexes: the first ones come at
         once, and those before a damage come, too.
+      table: of the labels; None if they come from folders, lines, or files next to the examples.
+      taker: what accepts examples of this kind only, with a verb, for the error if there are others.
 
     Raises:
       DataError: an archive can't be read, has none of them, or is damaged and `use_damaged` is False.
     """
-    sources = tuple(expand(patterns, say, commas))
+    sources = tuple(expand(patterns, say, commas, table))
     if once or any(source.is_pipe for source in sources):
+        if taker:
+            check_kind([source for source in sources if Path(source.name).is_file()][:1], kind, taker)
         return Archives(sources, kind, use_damaged=bool(use_damaged), say=say)
-    indexes = []
-    for source in sources:
-        with closing(Progress(f'Indexing {source.name}', show_line=say)) as progress:
-            indexes.append(open_index(source, kind, progress, say))
-    for index in indexes:
-        if index.damage and not use_damaged:
-            choice = f' {option.use_damaged} trains on the {len(index):,} {kind.noun} before that.'
-            raise DataError(index.damage + ('' if use_damaged is None else choice))
-        if index.damage:
-            say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
-        if not len(index):
-            others = f', {index.instead}' if index.instead else ''
-            raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
-    return Archives(sources, kind, tuple(indexes), use_damaged=bool(use_damaged), say=say)
+    try:
+        indexes = tuple(_usable_index(source, kind, use_damaged, say) for source in sources)
+    except DataError:
+        if taker:
+            check_kind(sources, kind, taker)
+        raise
+    return Archives(sources, kind, indexes, use_damaged=bool(use_damaged), say=say)
+
+
+def _usable_index(source: Source, kind: Kind, use_damaged: bool | None, say: Say) -> Index:
+    """Opens the index of a source; raises DataError if it has no examples, or may not be used."""
+    with closing(Progress(f'Indexing {source.name}', show_line=say)) as progress:
+        index = open_index(source, kind, progress, say)
+    if index.damage and not use_damaged:
+        choice = f' {option.use_damaged} trains on the {len(index):,} {kind.noun} before that.'
+        raise DataError(index.damage + ('' if use_damaged is None else choice))
+    if index.damage:
+        say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
+    if not len(index):
+        others = f', {index.instead}' if index.instead else ''
+        raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
+    return index
 
 
 def _plain_name(path: str) -> str:

@@ -234,14 +234,14 @@ def _spread(numbers: Sequence[int]) -> Spread:
 
 def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
-    sources = expand(line.arguments, warn)
     table = read_label_table(settings.labels) if settings.labels else None
+    sources = expand(line.arguments, warn, table=table)
     found = []
     with closing(Progress('Checking', sys.stderr)) as progress:
         checker = Checker(settings.quick, progress)
         for source in sources:
             kind = kind_of(source)
-            found.append(checker.read(source, kind.with_labels(table)))
+            found.append(checker.read(source, kind))
             if not settings.json:
                 say(_first_line(found[-1], kind))
                 say_rows(_rows(found[-1], kind, checker))

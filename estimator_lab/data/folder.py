@@ -11,7 +11,7 @@ from estimator_lab.base.printable import escaped, unescaped
 from estimator_lab.data.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
 from estimator_lab.data.formats import Format, Found, Row, Scan
 from estimator_lab.data.kind import Kind
-from estimator_lab.data.labels import MOST_SIDECAR_BYTES, SIDECAR_SUFFIXES, sidecar_label
+from estimator_lab.data.labels import MOST_SIDECAR_BYTES, SIDECAR_SUFFIXES, LabelTable, sidecar_label
 from estimator_lab.data.member import MAX_MEMBER_BYTES, BadExampleError
 from estimator_lab.data.sources import Source, why_unreadable
 
@@ -23,7 +23,7 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
     it gives another.
     """
     own_name = escaped(Path(source.url).resolve().name)
-    for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped)):
+    for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped, source.table)):
         name = escaped(path)
         yield Found(name, number, size, label=label, home='' if '/' in path else own_name)
 
@@ -43,7 +43,9 @@ def data_of(path: Path) -> bytes | BadExampleError:
         return BadExampleError(f'{error}')
 
 
-def files_below(folder: str, kind: Kind, skipped: SkippedFiles) -> Iterator[tuple[str, int, str | None]]:
+def files_below(
+    folder: str, kind: Kind, skipped: SkippedFiles, table: LabelTable | None = None
+) -> Iterator[tuple[str, int, str | None]]:
     """Yields the examples below a folder at any depth, those of a folder before those of its subfolders.
 
     Links to files are followed, links to folders are not; hidden files and folders are skipped.
@@ -71,8 +73,8 @@ def files_below(folder: str, kind: Kind, skipped: SkippedFiles) -> Iterator[tupl
                 others.append(name)
                 continue
             path = name if start == os.curdir else f'{start}/{name}'
-            if kind.labels:
-                yield path, size, kind.labels.of(escaped(path))
+            if table:
+                yield path, size, table.of(escaped(path))
                 continue
             sidecars = [sidecar for sidecar in _sidecars(name) if sidecar in present]
             used.update(sidecars)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.data.archives import Archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.input_fns import archive_input_fn
@@ -29,8 +28,13 @@ class InputFunction:
         whole = settings.open()
         self._archives = settings.part_of(whole)
         self.size: int | None = self._archives.total
-        self._vocabulary = _vocabulary(settings, whole) if labelled else None
-        self.labels: tuple[str, ...] = self._vocabulary.labels if self._vocabulary else ()
+        labels = whole.labels if settings.vocabulary is None else settings.vocabulary
+        if labelled and not labels:
+            raise FlagError(
+                f'The labels of {", ".join(whole.paths)} are unknown: give vocabulary, or labelled=False.'
+            )
+        self._vocabulary = Vocabulary(labels) if labelled else None
+        self.labels: tuple[str, ...] = labels if labelled else ()
 
     def __call__(self) -> Any:
         """Returns a Dataset of (features, class ids), as `estimator_lab.api.input_fn` describes them."""
@@ -41,7 +45,7 @@ class InputFunction:
             settings.batch_size or 1,
             settings.report_on(archives, _RaisedReport),
             self._vocabulary,
-            consumed=_from_the_beginning if settings.epochs is None else None,
+            consumed=(lambda: 0) if settings.epochs is None else None,
             epochs=settings.epochs or 1,
         )()
 
@@ -52,16 +56,3 @@ class _RaisedReport(InputReport):
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:
         """Yields `batches`, and raises their error, which TensorFlow passes on."""
         yield from batches
-
-
-def _vocabulary(settings: StreamSettings, archives: Archives) -> Vocabulary:
-    labels = archives.labels if settings.vocabulary is None else settings.vocabulary
-    if not labels:
-        raise FlagError(
-            f'The labels of {", ".join(archives.paths)} are unknown: give vocabulary, or labelled=False.'
-        )
-    return Vocabulary(labels)
-
-
-def _from_the_beginning() -> int:
-    return 0

@@ -177,8 +177,8 @@ class Index:
             return 'its line has none, as in (3 (2 not) (4 bad)), or as a label and a tab before the tree'
         if isinstance(self.source, ArraySource):
             return 'give a pair, (images, labels)'
-        if self._kind.labels:
-            return f'{option.labels}={self._kind.labels.path} has no line for it'
+        if self.source.table:
+            return f'{option.labels}={self.source.table.path} has no line for it'
         if self._header.labels_from == FROM_SIDECARS:
             return 'no .cls or .json file is next to it, as next to others'
         table = f'{option.labels}=FILE reads a table'
@@ -320,7 +320,7 @@ def build_index(
     size = 0 if source.is_folder else source.stamp().size
     columns = [array('Q') for _ in range(5)]
     offsets, sizes, ends, headers, checksums = columns
-    names, labels, damage, lasts = bytearray(), LabelColumn(kind.labels), '', True
+    names, labels, damage, lasts = bytearray(), LabelColumn(source.table), '', True
     notes: list[str] = []
     scan = Scan(True, notes.append, lambda share: progress(f'{len(offsets):,} {kind.noun}', share or None))
     form = format_of(source, kind)
@@ -390,7 +390,7 @@ def _copied_index(source: Source) -> Path | None:
 
 def _load(path: Path, source: Source, kind: Kind, form: Format) -> Index | None:
     """Returns the index in a file; None if there is none that can be used."""
-    known = (kind.labels.fingerprint,) if kind.labels else ('', FROM_SIDECARS)
+    known = (source.table.fingerprint,) if source.table else ('', FROM_SIDECARS)
     contents = read_index_file(path)
     if contents is None:
         return None

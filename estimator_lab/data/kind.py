@@ -1,19 +1,18 @@
 """A kind of example, such as images or trees: which files are examples, and how they become arrays."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from estimator_lab.data.labels import LabelTable, Vocabulary
+from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import BadExampleError, Member
 
 if TYPE_CHECKING:  # importing TensorFlow takes seconds, and most commands that read archives do without it
     from estimator_lab.tf1 import Tensor
 
-K = TypeVar('K', bound='Kind')
 Arrays = Mapping[str, np.ndarray]
 """Some examples: arrays by the feature's name, with a row for each."""
 
@@ -106,7 +105,6 @@ class ReaderOptions:
     vocabulary: Vocabulary | None = None
 
 
-@dataclass(frozen=True)
 class Kind:
     """A kind of example; `data.kinds` lists them.
 
@@ -119,18 +117,16 @@ class Kind:
       label_help: a sentence that says where labels come from.
       dimensions: names of the numbers that `examine` returns.
       numeric_receiver: name of the inputs of an export that are numbers, not texts or files.
-      labels: table of the labels; None if they come from folders, lines, or files next to the examples.
     """
 
-    name: ClassVar[str]
-    noun: ClassVar[str]
-    settings: ClassVar[frozenset[str]] = frozenset()
-    has_pixels: ClassVar[bool] = False
-    has_lines: ClassVar[bool] = False
-    label_help: ClassVar[str] = ''
-    dimensions: ClassVar[tuple[str, ...]] = ()
-    numeric_receiver: ClassVar[str] = ''
-    labels: LabelTable | None = None
+    name: str
+    noun: str
+    settings: frozenset[str] = frozenset()
+    has_pixels = False
+    has_lines = False
+    label_help = ''
+    dimensions: tuple[str, ...] = ()
+    numeric_receiver = ''
 
     def accepts(self, name: str) -> bool:
         """Whether a file of that name is an example; hidden files are not."""
@@ -151,10 +147,6 @@ class Kind:
           BadExampleError: it can't be decoded.
         """
         raise BadExampleError('it cannot be decoded')
-
-    def with_labels(self: K, labels: LabelTable | None) -> K:
-        """Returns the same kind with labels from a table; from where they are by default for None."""
-        return replace(self, labels=labels)
 
     def reader(self, options: ReaderOptions) -> Reader:
         """Returns how examples become arrays.

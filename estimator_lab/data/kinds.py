@@ -1,5 +1,7 @@
 """All kinds of examples, and which of them a source holds."""
 
+from collections.abc import Iterable, Sequence
+
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.arrays import ArraySource
 from estimator_lab.data.formats import Scan
@@ -14,9 +16,26 @@ from estimator_lab.data.trees.parse import holds_trees
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (IMAGES, TREES)}
 
 
-def kind_of(source: Source) -> Kind:
-    """Returns the kind of examples in a source; images if it can be read only once, or has none."""
-    return (None if source.is_pipe else kind_in(source)) or IMAGES
+def kind_of(source: Source, accepted: Sequence[Kind] = (IMAGES, TREES)) -> Kind:
+    """Returns the kind of examples in a source.
+
+    The first kind that is `accepted` if the source can be read only once, or has examples of no such kind.
+    """
+    if len(accepted) == 1 or source.is_pipe:
+        return accepted[0]
+    found = kind_in(source)
+    return found if found and found in accepted else accepted[0]
+
+
+def check_kind(sources: Iterable[Source], kind: Kind, taker: str) -> None:
+    """Raises DataError if a stored source holds examples of another kind.
+
+    `taker` names what accepts only this kind, with a verb, such as 'This model takes'.
+    """
+    for source in sources:
+        other = None if source.is_pipe or kind.accepts(source.name) else kind_in(source)
+        if other not in (None, kind):
+            raise DataError(f'{source.name!r} holds {other.noun}, but {taker} {kind.noun}.')
 
 
 def kind_in(source: Source) -> Kind | None:

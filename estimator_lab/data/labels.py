@@ -105,9 +105,9 @@ def read_vocabulary(path: Path) -> Vocabulary:
         raise DataError(f'{option.vocabulary}={path}: {error}') from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelTable:
-    """Labels by the names of images.
+    """Labels by the names of images. Two tables are equal only if they are the same object.
 
     Attributes:
       path: of the table.

@@ -23,16 +23,16 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
     name = escaped(source.name)
     if source.is_pipe:
         data = _bytes_of(source)
-        yield Found(name, 0, len(data), label=_label_of(source, name, kind), data=data)
+        yield Found(name, 0, len(data), label=_label_of(source, name), data=data)
     elif scan.headers_only and not (kind.accepts(name) or kind.recognises(_bytes_of(source, HEAD_BYTES))):
         yield from TAR.scan(source, kind, scan)
     else:
-        yield Found(name, 0, source.stamp().size, label=_label_of(source, name, kind))
+        yield Found(name, 0, source.stamp().size, label=_label_of(source, name))
 
 
-def _label_of(source: Source, name: str, kind: Kind) -> str:
-    if kind.labels:
-        return kind.labels.of(name)
+def _label_of(source: Source, name: str) -> str:
+    if source.table:
+        return source.table.of(name)
     if source.url == STDIN:
         return ''
     if source.is_remote:

@@ -34,7 +34,6 @@ from estimator_lab.data.formats import Scan
 from estimator_lab.data.images.decode import shrink_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.index import scan_members
-from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.labels import label_of, read_label_table
 from estimator_lab.data.member import BadExampleError, Member, or_why, read_members
@@ -111,12 +110,12 @@ def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
     if settings.out is None or settings.shards is None:
         raise FlagError(f'{option("shards" if settings.out else "out")} is missing, see --help.')
-    sources = expand(line.arguments, warn)
+    table = read_label_table(settings.labels) if settings.labels else None
+    sources = expand(line.arguments, warn, table=table)
     for source in sources:
         if (kind := kind_of(source)) is not IMAGES:
             raise FlagError(f'{source.name!r} holds {kind.noun}: only images are packed.')
-    images: Kind = IMAGES.with_labels(read_label_table(settings.labels) if settings.labels else None)
-    manifest = pack(sources, settings.out, settings, images, say)
+    manifest = pack(sources, settings.out, settings, say)
     size = sum(shard['bytes'] for shard in manifest.shards)
     say(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {size / 1e6:,.1f} MB')
     if manifest.skipped:
@@ -126,15 +125,14 @@ def main(settings: Settings, line: CommandLine) -> None:
     say(f'Next      {python()} -m estimator_lab.train --data={shards} --model_dir=runs/mine')
 
 
-def pack(sources: Sequence[Source], out: Path, settings: Settings, kind: Kind, say: Say) -> Manifest:
-    """Writes the examples of some archives as shards in random order, with a manifest.
+def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> Manifest:
+    """Writes the images of some archives as shards in random order, with a manifest.
 
     Args:
       sources: the archives.
       out: the folder for the shards, created if necessary. If this function fails, it leaves nothing there;
         if the process is killed, shards without a manifest.
       settings: of the packing.
-      kind: which members are packed.
       say: shows one line to the user.
 
     Raises:
@@ -142,15 +140,16 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, kind: Kind, s
       DataError: an archive or image is bad beyond what `settings` allow, or a label can't be a folder's name.
       LabError: the disk is full.
     """
-    for label in kind.labels.distinct if kind.labels else ():
-        _check_label(label, f'{option.labels}={kind.labels.path if kind.labels else ""}')
+    for table in {source.table for source in sources if source.table}:
+        for label in table.distinct:
+            _check_label(label, f'{option.labels}={table.path}')
     used = {name: getattr(settings, name) for name in settings_of(Settings) if name not in ('out', 'labels')}
     manifest = Manifest(__version__, [source.name for source in sources], used)
     with made_folder('out', out), writing('out', out):
         if found := sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name)):
             raise FlagError(f'{option.out}={out} already holds {found[0]}: name another folder, or empty it.')
         with _shards(out, settings.shards) as shards:
-            _fill(shards, sources, settings, kind, say, manifest)
+            _fill(shards, sources, settings, say, manifest)
             with whole_file(out / MANIFEST) as file:  # the last file: without it no shard counts as complete
                 file.write(f'{json_text(asdict(manifest), 1)}\n'.encode())
     return manifest
@@ -174,17 +173,12 @@ def _shards(out: Path, count: int) -> Iterator[list['_Shard']]:
 
 
 def _fill(
-    shards: Sequence['_Shard'],
-    sources: Sequence[Source],
-    settings: Settings,
-    kind: Kind,
-    say: Say,
-    manifest: Manifest,
+    shards: Sequence['_Shard'], sources: Sequence[Source], settings: Settings, say: Say, manifest: Manifest
 ) -> None:
-    """Writes the examples into shards, and what these hold into the manifest."""
+    """Writes the images into shards, and what these hold into the manifest."""
     places = _places(len(shards), random.Random(f'seed {settings.seed} shards'))
     labels: Counter[str] = Counter()
-    for member in _members(sources, settings, kind, say, manifest):
+    for member in _members(sources, settings, say, manifest):
         name = _stored_name(member)
         shards[next(places)].add(name, member.data)
         labels[label_of(name)] += 1
@@ -194,7 +188,7 @@ def _fill(
         if not shard.images:
             raise DataError(
                 f'Shard {number} of {option.shards}={len(shards)} would be empty: there are only '
-                f'{manifest.images} {kind.noun}; give fewer {option.shards}.'
+                f'{manifest.images} images; give fewer {option.shards}.'
             )
         manifest.shards.append(shard.finish())
 
@@ -250,19 +244,17 @@ class _Shard:
             self._bytes += len(data)
 
 
-def _members(
-    sources: Sequence[Source], settings: Settings, kind: Kind, say: Say, manifest: Manifest
-) -> Iterator[Member]:
+def _members(sources: Sequence[Source], settings: Settings, say: Say, manifest: Manifest) -> Iterator[Member]:
     """Yields the members as they are stored in shards, without bad ones."""
-    bad = BadExamples(kind, settings.max_bad_fraction)
-    report = InputReport(kind, say, 1000, bad)  # before so many, the share of bad ones is not checked
+    bad = BadExamples(IMAGES, settings.max_bad_fraction)
+    report = InputReport(IMAGES, say, 1000, bad)  # before so many, the share of bad ones is not checked
 
     def prepared(members: Sequence[Member]) -> list[Member | BadExampleError]:
         found = zip(members, read_members(members), strict=True)
         return [or_why(partial(_shrunk, member, settings), data) for member, data in found]
 
     with closing(Progress('Reading')) as progress:
-        stored = _stored(sources, settings, kind, say, manifest)
+        stored = _stored(sources, settings, say, manifest)
         for member, result in read_examples(stored, prepared, _AHEAD):
             reason = result if isinstance(result, BadExampleError) else None
             report.count(member, reason)
@@ -272,11 +264,11 @@ def _members(
             elif not reason:
                 yield result
             del result
-            progress(f'{report.seen:,} {kind.noun}', None)
+            progress(f'{report.seen:,} images', None)
     if report.bad:
         bad.check(report.seen)
     if report.seen == report.bad:
-        raise DataError(f'{", ".join(source.name for source in sources)}: no {kind.name} to pack.')
+        raise DataError(f'{", ".join(source.name for source in sources)}: no image to pack.')
 
 
 def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
@@ -288,14 +280,12 @@ def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
     return member._replace(name=name, data=small, source=None)
 
 
-def _stored(
-    sources: Sequence[Source], settings: Settings, kind: Kind, say: Say, manifest: Manifest
-) -> Iterator[Member]:
+def _stored(sources: Sequence[Source], settings: Settings, say: Say, manifest: Manifest) -> Iterator[Member]:
     """Yields the members of one archive after the other, with their data."""
     for source in sources:
         found, scan = 0, Scan(note=lambda words, name=source.name: say(f'{name!r} {words}'))  # type: ignore[misc]
         try:
-            for member in scan_members(source, kind, scan):
+            for member in scan_members(source, IMAGES, scan):
                 found += 1
                 yield member
                 del member  # before the next is read
@@ -304,9 +294,9 @@ def _stored(
                 raise
             if not settings.use_damaged:
                 raise DataError(
-                    f'{error.marked} {option.use_damaged} packs the {found:,} {kind.noun} before that.'
+                    f'{error.marked} {option.use_damaged} packs the {found:,} images before that.'
                 ) from error
-            say(f'Warning: {error.sentence} The {found:,} {kind.noun} before that are used.')
+            say(f'Warning: {error.sentence} The {found:,} images before that are used.')
             manifest.damage.append(error.sentence)
         scan.skipped.report(scan.note)
 

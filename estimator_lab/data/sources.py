@@ -18,6 +18,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import why_unread
 from estimator_lab.base.urls import is_web, shown_url
 from estimator_lab.data import remote
+from estimator_lab.data.labels import LabelTable
 
 STDIN = '-'
 BUFFER_BYTES = 2**17
@@ -62,10 +63,12 @@ class Source(NamedTuple):
     Attributes:
       name: that is shown, stored and part of keys: without credentials; that of a folder ends in a slash.
       url: the same as it is opened.
+      table: of the labels; None if they come from folders, lines, or files next to the examples.
     """
 
     name: str
     url: str
+    table: LabelTable | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -148,7 +151,7 @@ class OpenedPipe(Source):
 
     def __new__(cls, source: Source) -> 'OpenedPipe':
         """Opens a pipe."""
-        made = super().__new__(cls, source.name, source.url)
+        made = super().__new__(cls, *source)
         made._file = source.open()
         return made
 
@@ -196,7 +199,10 @@ class _Pieces(io.RawIOBase):
 
 
 def expand(
-    patterns: Sequence[str | Source], say: Callable[[str], None] = lambda line: None, commas: bool = True
+    patterns: Sequence[str | Source],
+    say: Callable[[str], None] = lambda line: None,
+    commas: bool = True,
+    table: LabelTable | None = None,
 ) -> list[Source]:
     """Expands paths, globs and URLs into sources.
 
@@ -204,7 +210,7 @@ def expand(
     input, and 'a-{000..146}.tar' is 147 names. `say` gets a line about a source that is named twice.
 
     A pattern that is not the name of a file may be several, separated by `commas`; a `Source` stands for
-    itself.
+    itself. Labels come from `table`, unless it is None.
 
     Raises:
       DataError: a pattern matches nothing, or none is given.
@@ -227,7 +233,7 @@ def expand(
         while name in sources:  # the same file, but for credentials
             number += 1
             name = f'{shown}#{number}'
-        sources[name] = Source(name, url)
+        sources[name] = Source(name, url, table)
         if count > 1:
             say(f'{name!r} is named more than once, and read once.')
     return list(sources.values())

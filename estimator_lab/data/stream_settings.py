@@ -97,15 +97,14 @@ class StreamSettings:
 
     def open(self) -> Archives:
         """Opens the archives, and reads or builds their indexes."""
-        first = expand(self.paths)[0]
-        kind = kind_of(first)
+        table = read_label_table(self.labels, 'labels') if self.labels else None
+        sources = expand(self.paths, LOG.warning, table=table)
+        kind = kind_of(sources[0])
         if self.image_shape and not kind.has_pixels:
             raise FlagError(
-                f'image_shape={self.image_shape} is for images, but {first.name!r} has {kind.noun}.'
+                f'image_shape={self.image_shape} is for images, but {sources[0].name!r} has {kind.noun}.'
             )
-        if self.labels:
-            kind = kind.with_labels(read_label_table(self.labels, 'labels'))
-        return open_archives(self.paths, kind, self.use_damaged, LOG.warning)
+        return open_archives(sources, kind, self.use_damaged, LOG.warning)
 
     def part_of(self, archives: Archives) -> Archives:
         """Returns the archives, restricted to `split`.

@@ -17,7 +17,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.files import HEAD_BYTES, lacks_suffix
 from estimator_lab.data.formats import ChangedError, Format, Found, Row, Scan
 from estimator_lab.data.kind import Kind
-from estimator_lab.data.labels import MOST_SIDECAR_BYTES, is_sidecar, sidecar_label
+from estimator_lab.data.labels import MOST_SIDECAR_BYTES, LabelTable, is_sidecar, sidecar_label
 from estimator_lab.data.member import BadExampleError, too_large
 from estimator_lab.data.remote import RemoteError
 from estimator_lab.data.sources import Source, decompressed, why_unreadable
@@ -35,7 +35,7 @@ _MOST_HELD, _MOST_BYTES_HELD = 8, 2**24  # examples that wait for a label
 def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
     """Yields the examples; folders, links, devices and files of another kind are skipped.
 
-    A label next to a member (`000123.cls`), or in the table of `kind`, replaces that of its folder.
+    A label next to a member (`000123.cls`), or in the table of the source, replaces that of its folder.
     """
     with ExitStack() as stack:
         raw = stack.enter_context(source.open())
@@ -53,8 +53,10 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
         last: list[Entry] = []  # whose data is being read
         count = 0
         try:
-            found = _chosen(entries(stream, scan.note), stream, kind, scan, last)
-            for count, example in enumerate(_labelled(found, kind), 1):
+            found = _chosen(
+                entries(stream, scan.note), stream, kind, scan, last, with_sidecars=not source.table
+            )
+            for count, example in enumerate(_labelled(found, source.table), 1):
                 if not scan.headers_only or not count % _PROGRESS_EVERY:
                     done = stream.position if is_plain else length and raw.tell()
                     scan.progress(done / length if done and length else 0.0)
@@ -102,7 +104,12 @@ def _sparse() -> BadExampleError:
 
 
 def _chosen(
-    headers: Iterator[Entry], stream: Forward, kind: Kind, scan: Scan, last: list[Entry]
+    headers: Iterator[Entry],
+    stream: Forward,
+    kind: Kind,
+    scan: Scan,
+    last: list[Entry],
+    with_sidecars: bool,
 ) -> Iterator[tuple[Found, bool]]:
     """Yields the examples, and the sidecar files with their data; whether each is an example."""
     for entry in headers:
@@ -117,7 +124,7 @@ def _chosen(
                 head = stream.read(min(entry.size, HEAD_BYTES))
                 is_example = kind.recognises(head)
             is_label = not is_example and is_sidecar(name) and 0 < entry.size <= MOST_SIDECAR_BYTES
-            if is_example or (is_label and not kind.labels):
+            if is_example or (is_label and with_sidecars):
                 headers_size = entry.data - entry.offset if entry.type == 'file' else _SPARSE
                 data = b''
                 reason = too_large(entry.size) or (_sparse() if entry.type == 'sparse' else None)
@@ -134,15 +141,15 @@ def _chosen(
                 scan.skipped.count(name)
 
 
-def _labelled(found: Iterator[tuple[Found, bool]], kind: Kind) -> Iterator[Found]:
+def _labelled(found: Iterator[tuple[Found, bool]], table: LabelTable | None) -> Iterator[Found]:
     """Yields the examples with their labels: from a table, or from a sidecar file of the same sample.
 
     A sample is a run of files that are equal up to the first dot. Its examples are held until it ends; of
     many files with the same stem, only a few are held.
     """
-    if kind.labels:
+    if table:
         for example, _ in found:
-            yield example._replace(label=kind.labels.of(example.name))
+            yield example._replace(label=table.of(example.name))
         return
     samples = _Samples()
     try:

@@ -34,7 +34,7 @@ from estimator_lab.inference.report.html import Html, figure, framed, html, note
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.runs.trained import Data, Trained, without_cluster
+from estimator_lab.runs.trained import Trained, without_cluster
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _CLASSES_IN_TEXT = 20
@@ -222,14 +222,13 @@ def _worst_tile(example: WorstExample) -> Html:
     return figure(as_picture(example.image), caption)
 
 
-def evaluate(run: Trained, data: Data, settings: EvaluationSettings) -> Evaluation:
+def evaluate(run: Trained, examples: Archives, settings: EvaluationSettings) -> Evaluation:
     """Evaluates a model in one pass over examples, with the labels of training; see `Run.evaluate`.
 
     Raises:
       DataError: the examples can't be read to their end; there are none; a classifier knows none of their
         labels.
     """
-    examples = run.examples(data, settings.labels, warn)
     if run.task.labelled and not examples.labels:
         examples.check_labels()
     return with_newest(run, lambda run: _evaluate(run, examples, settings))

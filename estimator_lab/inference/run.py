@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.progress import warn
 from estimator_lab.base.settings import settings_from
 from estimator_lab.inference.settings import (
     DreamSettings,
@@ -90,7 +91,8 @@ class Run(Trained):
         """
         from estimator_lab.inference.evaluation import evaluate
 
-        return evaluate(self, data, settings_from(EvaluationSettings, settings))
+        chosen = settings_from(EvaluationSettings, settings)
+        return evaluate(self, self.examples(data, chosen.labels, warn), chosen)
 
     def predict(self, examples: Data, **settings: Any) -> 'Iterator[Row]':
         """Yields a row for each example, in their order, as soon as it is known.

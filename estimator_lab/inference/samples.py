@@ -16,11 +16,10 @@ from PIL import Image
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.outputs import check_suffix, written
-from estimator_lab.base.progress import doing
+from estimator_lab.base.progress import doing, warn
 from estimator_lab.base.settings import settings_of
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
-from estimator_lab.data.archives import open_archives
 from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.batches import read_batches
 from estimator_lab.inference.report.html import figure, framed
@@ -220,7 +219,7 @@ def first_images(run: Trained, archives: Sequence[str], count: int) -> np.ndarra
       DataError: an archive can't be read, or they have fewer than `count` images.
     """
     images: list[np.ndarray] = []
-    order = open_archives(archives, run.kind).order()
+    order = run.examples(archives, note=warn).order()
     for batch in read_batches(order.epoch(0), count, run.reader, InputReport(run.kind)):
         if batch.keys:
             images.extend(batch.arrays[IMAGE])

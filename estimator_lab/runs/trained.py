@@ -15,9 +15,8 @@ from estimator_lab.data.archives import Archives, open_archives
 from estimator_lab.data.arrays import array_source, is_array
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
-from estimator_lab.data.kinds import KINDS, kind_in
+from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.labels import Vocabulary, read_label_table
-from estimator_lab.data.sources import Source, expand
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.weights.checkpoint import index_of, open_checkpoint
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, tf
@@ -136,26 +135,17 @@ class Trained:
         Raises:
           DataError: a path is not there, or the first file holds examples of another kind, such as trees.
         """
-        kind = self.kind.with_labels(read_label_table(labels)) if labels else self.kind
-        sources: list[Source]
-        if is_array(data):
-            sources = [array_source(data, named=False)]
-        else:
-            paths = [data] if isinstance(data, str | os.PathLike) else data
-            sources = expand(list(map(str, paths)), note, commas=False)
-            self._check_kind(sources)
-        return open_archives(sources, kind, None, note, once=once)
-
-    def _check_kind(self, sources: Sequence[Source]) -> None:
-        first = next((source for source in sources if Path(source.name).is_file()), None)
-        if first is None or self.kind.accepts(first.name):
-            return
-        kind = kind_in(first)
-        if kind and kind.name != self.kind.name:
-            raise DataError(
-                f'{first.name!r} holds {kind.noun}, but {option.model_dir}={self.model_dir} accepts '
-                f'{self.kind.noun}.'
-            )
+        paths = [data] if isinstance(data, str | os.PathLike) else data
+        return open_archives(
+            [array_source(data, named=False)] if is_array(data) else [*map(str, paths)],
+            self.kind,
+            use_damaged=None,
+            say=note,
+            commas=False,
+            once=once,
+            table=read_label_table(labels) if labels else None,
+            taker=f'{option.model_dir}={self.model_dir} accepts',
+        )
 
     def predictions(self, features: Features) -> EstimatorSpec:
         """Builds the network in the current graph, for PREDICT.

@@ -1,14 +1,14 @@
 """The examples that a run trains and evaluates on, and their labels."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.core.model import Task
 from estimator_lab.data.archives import Archives, Identity, Say, open_archives
 from estimator_lab.data.kind import Kind
-from estimator_lab.data.kinds import KINDS, kind_in
+from estimator_lab.data.kinds import KINDS, kind_of
 from estimator_lab.data.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.sources import expand
 from estimator_lab.models.registry import MODELS
@@ -58,37 +58,27 @@ class Inputs:
         return replace(self, train=self.train.arranged(known))
 
 
-def kind_of_data(settings: Settings) -> Kind:
-    """Returns the kind of a run's examples.
-
-    If the model accepts several kinds, the first archive decides; if that can be read only once, the first
-    kind is taken.
-
-    Raises:
-      DataError: there is no such archive.
-    """
-    kinds = [KINDS[name] for name in MODELS[settings.model].kinds]
-    if len(kinds) == 1:
-        return kinds[0]
-    first = expand(settings.data)[0]
-    found = None if first.is_pipe else kind_in(first)
-    return found if found in kinds else kinds[0]
-
-
-def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequence[str], say: Say) -> Inputs:
+def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say: Say) -> Inputs:
     """Opens the archives of a run and checks that they can be trained on.
 
-    For archives that can be read only once, `known_labels` is the vocabulary of model_dir.
+    If the model accepts several kinds of examples, the first archive decides. For archives that can be read
+    only once, `known_labels` is the vocabulary of model_dir.
 
     Raises:
-      FlagError: for settings that exclude each other.
+      FlagError: for settings that exclude each other, or are for examples of another kind.
       DataError: for data that can't be read or trained on.
     """
     train_part, eval_part = parse_split(settings.split)
-    labelled = kind.with_labels(read_label_table(settings.labels)) if settings.labels else kind
-    given = _open(settings.data, settings, labelled, say)
+    table = read_label_table(settings.labels) if settings.labels else None
+    sources = expand(settings.data, say, table=table)
+    kind = kind_of(sources[0], [KINDS[name] for name in MODELS[settings.model].kinds])
+    check_settings_for(kind, settings, KINDS.values())
+    taker = f'{option.model}={settings.model} takes'
+    given = open_archives(sources, kind, settings.use_damaged, say, taker=taker)
     if settings.eval_data:
-        evaluation = _open(settings.eval_data, settings, labelled, say)
+        evaluation = open_archives(
+            settings.eval_data, kind, settings.use_damaged, say, table=table, taker=taker
+        )
         if evaluation.total is None:
             raise FlagError(
                 f'{option.eval_data}={",".join(settings.eval_data)} can be read only once, but each '
@@ -111,6 +101,17 @@ def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequen
         _check_vocabulary(settings, vocabulary, train, evaluation, say)
     inputs = Inputs(train, evaluation, vocabulary, unseen)
     return _with_eval_steps(inputs, settings.eval_steps, settings.batch_size)
+
+
+def check_settings_for(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
+    """Raises FlagError if a setting was given that is only for another of the kinds of example."""
+    for other in kinds:
+        for name in sorted(other.settings - kind.settings):
+            if getattr(settings, name) != getattr(Settings(), name):
+                raise FlagError(
+                    f'{option(name)} is for {other.noun}, but {option.model}={settings.model} takes '
+                    f'{kind.noun}.'
+                )
 
 
 def _with_eval_steps(inputs: Inputs, steps: int | None, batch_size: int) -> Inputs:
@@ -143,8 +144,7 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
       DataError: for data that can't be read.
     """
     if settings.pretrain_data:
-        kind = inputs.train.kind.with_labels(None)
-        train = open_archives(settings.pretrain_data, kind, settings.use_damaged, say)
+        train = open_archives(settings.pretrain_data, inputs.train.kind, settings.use_damaged, say)
         inputs = replace(inputs, train=train, flag=option.pretrain_data)
     if inputs.train.total is None:
         raise FlagError(
@@ -152,21 +152,6 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
             f'again for each layer: pack it into a file, or give {hparam.pretrain_epochs}=0.'
         )
     return inputs
-
-
-def _open(patterns: Sequence[str], settings: Settings, kind: Kind, say: Say) -> Archives:
-    """Opens archives; if one holds another kind of example, the error says so."""
-    try:
-        return open_archives(patterns, kind, settings.use_damaged, say)
-    except DataError:
-        for source in expand(patterns):
-            other = None if source.is_pipe else kind_in(source)
-            if other and other.name != kind.name:
-                raise DataError(
-                    f'{source.name!r} holds {other.noun}, but {option.model}={settings.model} takes '
-                    f'{kind.noun}.'
-                ) from None
-        raise
 
 
 def balanced_weights(inputs: Inputs) -> tuple[float, ...]:
@@ -224,8 +209,8 @@ def _vocabulary(
         return Vocabulary(train.labels)
     if known_labels:
         return Vocabulary(tuple(known_labels))
-    if train.kind.labels:
-        return Vocabulary(train.kind.labels.distinct)
+    if train.table:
+        return Vocabulary(train.table.distinct)
     raise FlagError(
         f'{_once(settings)}, so its labels cannot be looked up in advance: give {option.vocabulary}, a text '
         'file of one label a line.'

@@ -13,7 +13,6 @@ from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.params import is_first_order, parse_hparams, resolve
 from estimator_lab.data.archives import Say, distinct_examples
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
-from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.member import Member
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.record import Record, read_record
@@ -26,7 +25,6 @@ from estimator_lab.training.inputs import (
     Inputs,
     balanced_weights,
     check_enough,
-    kind_of_data,
     open_inputs,
     open_pretraining,
 )
@@ -101,10 +99,8 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     cluster = read_cluster(settings.distribution)
     model = find_model(settings.model)
     given = resolve(model.params, parse_hparams(model.params, settings.hparams))
-    kind = kind_of_data(settings)
-    check_kind(kind, settings, KINDS.values())
     previous = _read_folder(settings.model_dir)
-    inputs = open_inputs(settings, model.task(given), kind, previous.vocabulary if previous else (), say)
+    inputs = open_inputs(settings, model.task(given), previous.vocabulary if previous else (), say)
     params = _with_data(given, settings, inputs, previous)
     params = replace(params, frozen=_frozen(settings, model, params))
     companions = open_companions(model, params, settings.model_dir, previous)
@@ -128,17 +124,6 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
             say(str(stage.resumption))
     warm_start = _warm_start(settings, model, reader, stages, say)
     return Plan(settings, say, cluster, model, params, inputs, reader, companions, stages, warm_start)
-
-
-def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
-    """Raises FlagError if a setting was given that is only for another of the kinds of example."""
-    for other in kinds:
-        for name in sorted(other.settings - kind.settings):
-            if getattr(settings, name) != getattr(Settings(), name):
-                raise FlagError(
-                    f'{option(name)} is for {other.noun}, but {option.model}={settings.model} takes '
-                    f'{kind.noun}.'
-                )
 
 
 def _read_folder(model_dir: Path) -> Record | None:

@@ -60,7 +60,7 @@ def record_of(settings: Settings, inputs: Inputs, cluster: Cluster, step: int) -
     recorded: dict[str, Any] = {
         'batch_size': settings.batch_size * cluster.batches_a_step,  # of all workers, however many they are
         'workers': cluster.workers,
-        'labels': inputs.train.kind.labels.fingerprint if inputs.train.kind.labels else '',
+        'labels': inputs.train.table.fingerprint if inputs.train.table else '',
         'shuffling': _shuffling(settings.shuffle_buffer, inputs.train.has_random_access),
     }
     for name in _RECORDED:

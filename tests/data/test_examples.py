@@ -171,8 +171,8 @@ def test_files_of_their_own_are_a_source_like_any_other(tmp_path, monkeypatch):
         assert {member.key: member.label for member in read} == expected
         assert all(member.data.decode() == member.name.replace('/', '')[:2] for member in read)
         assert {member.place for member in read} == set(map(repr, expected))
-    table = IMAGES.with_labels(LabelTable('t', {'1': 'one'}, 'x'))
-    assert open_archives(['a/1.png'], table).labels == ('one',)
+    table = LabelTable('t', {'1': 'one'}, 'x')
+    assert open_archives(['a/1.png'], IMAGES, table=table).labels == ('one',)
     (tmp_path / 'notes.txt').write_text('no image')
     with pytest.raises(DataError, match=r"'notes\.txt' is not a tar archive"):
         open_archives(['notes.txt'], IMAGES)

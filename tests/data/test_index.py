@@ -148,20 +148,21 @@ def test_building_keeps_no_python_object_for_each_member(tmp_path):
 
 def test_an_index_depends_on_its_kind_and_its_labels(tmp_path, own_cache):
     files = [('a/1.png', b'image'), ('a/1.txt', b'a text'), ('b/2.txt', b'another'), ('b/2.png', b'x')]
-    archive, table = write_tar(tmp_path / 'a.tar', files), tmp_path / 'labels.csv'
-    table.write_text('1.png,even\n2.png,odd\n')
-    labelled = IMAGES.with_labels(read_label_table(table))
+    archive = write_tar(tmp_path / 'a.tar', files)
+    (tmp_path / 'labels.csv').write_text('1.png,even\n2.png,odd\n')
+    table = read_label_table(tmp_path / 'labels.csv')
     wanted = (
-        (IMAGES, ('a', 'b')),
-        (TextFile(), ('a', 'b')),
-        (labelled, ('even', 'odd')),
-        (IMAGES, ('a', 'b')),
+        (IMAGES, None, ('a', 'b')),
+        (TextFile(), None, ('a', 'b')),
+        (IMAGES, table, ('even', 'odd')),
+        (IMAGES, None, ('a', 'b')),
     )
-    for kind, labels in wanted:
+    for kind, labels_from, labels in wanted:
         for _ in range(2):  # made, then read
-            index = open_index(archive, kind)
+            index = open_index(archive, kind, labels_from)
+            found = scan_headers(archive, kind, table=labels_from)
             assert index.labels == labels
-            assert [index.name(row) for row in range(2)] == [m.name for m in scan_headers(archive, kind)]
+            assert [index.name(row) for row in range(2)] == [member.name for member in found]
 
 
 def test_unusual_archives_are_reported_at_each_use_of_an_index(tmp_path, own_cache):
@@ -268,24 +269,24 @@ def test_no_change_of_an_index_does_worse_than_a_bad_example(archive, stored):
 
 
 def _labelled(folder, how, labels):
-    """Writes two images or trees with labels; returns their source and its kind."""
+    """Writes two images or trees with labels; returns their source, its kind and the table of labels."""
     folder.mkdir()
     if how == 'lines':
         path = folder / 'trees.tsv'
         path.write_text(''.join(f'{label}\t(a {n})\n' for n, label in enumerate(labels)))
-        return path, TREES
+        return path, TREES, None
     if how == 'table':
         (folder / 'labels.csv').write_text(''.join(f'{n}.jpg,{label}\n' for n, label in enumerate(labels)))
-        kind = IMAGES.with_labels(read_label_table(folder / 'labels.csv'))
-        return write_tar(folder / 'a.tar', [('0.jpg', b'0'), ('1.jpg', b'1')]), kind
+        archive = write_tar(folder / 'a.tar', [('0.jpg', b'0'), ('1.jpg', b'1')])
+        return archive, IMAGES, read_label_table(folder / 'labels.csv')
     files = [('0.jpg', b'0'), ('1.jpg', b'1')]
     files += [(f'{n}.cls', label.encode()) for n, label in enumerate(labels)]
     if how == 'archive':
-        return write_tar(folder / 'a.tar', sorted(files)), IMAGES
+        return write_tar(folder / 'a.tar', sorted(files)), IMAGES, None
     (folder / 'images').mkdir()
     for name, data in files:
         (folder / 'images' / name).write_bytes(data)
-    return folder / 'images', IMAGES
+    return folder / 'images', IMAGES, None
 
 
 @pytest.mark.parametrize('how', ['archive', 'folder', 'table', 'lines'])

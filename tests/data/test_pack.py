@@ -43,11 +43,11 @@ def all_bytes(folder):
 
 
 def with_table(tmp_path, labels):
-    """The kind of images with labels of 0.jpg, 1.jpg, ... from a table, and an archive of these."""
+    """A table of the labels of 0.jpg, 1.jpg, ..., and an archive of these."""
     table = tmp_path / 'labels.csv'
     table.write_text(''.join(f'{number}.jpg,{label}\n' for number, label in enumerate(labels)))
     source = write_tar(tmp_path / 'source.tar', [(f'x/{n}.jpg', b'%d' % n) for n in range(len(labels))])
-    return IMAGES.with_labels(read_label_table(table)), source
+    return read_label_table(table), source
 
 
 @pytest.mark.parametrize('count', [1, 3, 12])
@@ -182,11 +182,11 @@ def test_finished_shards_are_never_touched(source, out):
 
 @pytest.mark.parametrize('label', WRONG)
 def test_labels_that_are_no_folders_are_refused_by_name_before_the_work(tmp_path, out, label):
-    kind, source = with_table(tmp_path, ['good', label])
+    table, source = with_table(tmp_path, ['good', label])
     with pytest.raises(
         DataError, match=r'^labels=\S+labels\.csv: the label .* cannot be the name of a folder'
     ):
-        pack([source], out, Settings(1), quiet, kind)
+        pack([source], out, Settings(1), quiet, table)
     assert not out.exists()
 
 
@@ -210,9 +210,9 @@ def test_no_member_leads_out_of_its_shard(tmp_path, out):
 
 
 def test_a_member_without_a_label_gets_no_folder(tmp_path, out):
-    kind, source = with_table(tmp_path, ['good'])
+    table, source = with_table(tmp_path, ['good'])
     source = write_tar(tmp_path / 'source.tar', [('x/0.jpg', b'0'), ('x/9.jpg', b'9')])
-    assert pack([source], out, Settings(1), quiet, kind).labels == {'': 1, 'good': 1}
+    assert pack([source], out, Settings(1), quiet, table).labels == {'': 1, 'good': 1}
     assert sorted(packed(out)[0]) == [('9.jpg', b'9'), ('good/0.jpg', b'0')]
 
 

@@ -273,10 +273,10 @@ def test_webdataset_samples_have_the_labels_of_their_sidecar_files(tmp_path, is_
 def test_labels_of_a_table(folder, tmp_path):
     labels = tmp_path / 'labels.csv'
     labels.write_text('name,label\n' + ''.join(f'{n:02}.png,{n % 2}\n' for n in range(11)))
-    kind = IMAGES.with_labels(read_label_table(labels))
-    assert counts_of(build_index(folder, kind)) == {'0': 6, '1': 5, '': 1}
+    table = read_label_table(labels)
+    assert counts_of(build_index(folder, table=table)) == {'0': 6, '1': 5, '': 1}
     with pytest.raises(DataError, match=r"11\.png' has no label: labels=\S+ has no line for it\."):
-        open_archives([str(folder)], kind).check_labels()
+        open_archives([str(folder)], IMAGES, table=table).check_labels()
 
 
 def test_what_a_folder_holds_instead(tmp_path):

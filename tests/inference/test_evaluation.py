@@ -47,7 +47,8 @@ def expected(cnn, images):
 
 
 def run(cnn, path, **settings):
-    return evaluate(cnn, str(path), EvaluationSettings(**{'batch_size': 6, **settings}))
+    chosen = EvaluationSettings(**{'batch_size': 6, **settings})
+    return evaluate(cnn, cnn.examples(str(path), chosen.labels), chosen)
 
 
 @pytest.fixture(scope='module')

@@ -1,11 +1,8 @@
 """Kinds of examples for tests of what reads archives."""
 
-from dataclasses import dataclass
-
 from estimator_lab.data.kind import Kind
 
 
-@dataclass(frozen=True)
 class AnyFile(Kind):
     name = 'file'
     noun = 'files'
@@ -14,7 +11,6 @@ class AnyFile(Kind):
         return True
 
 
-@dataclass(frozen=True)
 class TextFile(Kind):
     name = 'text'
     noun = 'texts'

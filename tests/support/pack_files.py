@@ -7,7 +7,6 @@ import random
 import tarfile
 
 from estimator_lab.data import pack
-from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import expand
 from tests.support.streams import stream_members
 
@@ -55,6 +54,6 @@ def verified(folder):
     return manifest
 
 
-def packing(paths, out, settings, say, kind=IMAGES):
+def packing(paths, out, settings, say, table=None):
     """Packs archives that are named by paths."""
-    return pack.pack(expand(paths, say), out, settings, kind, say)
+    return pack.pack(expand(paths, say, table=table), out, settings, say)

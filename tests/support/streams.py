@@ -34,19 +34,19 @@ def stream_members(path, kind=IMAGES, note=lambda words: None):
     scan.skipped.report(note)
 
 
-def scan_headers(path, kind=IMAGES, note=lambda words: None):
+def scan_headers(path, kind=IMAGES, note=lambda words: None, table=None):
     """Yields the members of a source without their data."""
     scan = Scan(headers_only=True, note=note)
-    yield from index.scan_members(source_of(path), kind, scan)
+    yield from index.scan_members(source_of(path)._replace(table=table), kind, scan)
     scan.skipped.report(note)
 
 
-def build_index(path, kind=IMAGES, **options):
-    return index.build_index(source_of(path), kind, **options)
+def build_index(path, kind=IMAGES, table=None, **options):
+    return index.build_index(source_of(path)._replace(table=table), kind, **options)
 
 
-def open_index(path, kind=IMAGES, **options):
-    return index.open_index(source_of(path), kind, **options)
+def open_index(path, kind=IMAGES, table=None, **options):
+    return index.open_index(source_of(path)._replace(table=table), kind, **options)
 
 
 def read_until_error(archive, read=stream_members, **options):

@@ -20,6 +20,7 @@ class FakeArchives:
     has_random_access: bool = True
     known: tuple = ()
     kind: Kind = IMAGES
+    table: None = None
 
     def arranged(self, known):
         return replace(self, known=tuple(known))

@@ -143,7 +143,6 @@ class ImageReader:
         return resize_pixels(data if keeps_floats else to_bytes(data), self.shape)
 
 
-@dataclass(frozen=True)
 class ImageKind(Kind):
     """Encoded images."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ _TOKENS = 'tokens'
 _MOST_TOKENS = 50_000  # the most frequent ones are used
 
 
-@dataclass(frozen=True)
 class TreeKind(Kind):
     """Bracketed texts."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.outputs import check_outputs, written
-from estimator_lab.base.progress import doing
+from estimator_lab.base.progress import doing, warn
 from estimator_lab.base.settings import settings_in_use
 from estimator_lab.inference.evaluation import CONFUSION, METRICS, WORST, Evaluation, evaluate, metrics_table
 from estimator_lab.inference.report.charts import charts
@@ -75,7 +75,7 @@ def report(run: Trained, settings: ReportSettings) -> Report:
         evaluation = None
         if settings.data:
             chosen = EvaluationSettings(eval_steps=settings.eval_steps, worst=settings.worst)
-            evaluation = evaluate(run, settings.data, chosen)
+            evaluation = evaluate(run, run.examples(settings.data, note=warn), chosen)
         doing('drawing the page')
         file.write(report_page(run, history, evaluation).encode())
     return Report(path, history.damage)
