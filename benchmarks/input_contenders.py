@@ -72,12 +72,12 @@ def document(archive: str, seconds: float) -> Measured:
 
 def ours(archive: str, seconds: float, decode: str) -> Measured:
     """Our input function, as training reads it, through tf.data and a session."""
-    from estimator_lab.data.archives import open_archives
-    from estimator_lab.data.bad_examples import InputReport
+    from estimator_lab.data.archives.archives import open_archives
+    from estimator_lab.data.examples.labels import Vocabulary
     from estimator_lab.data.images.decode import ImageShape
     from estimator_lab.data.images.reader import DECODERS, IMAGES, ImageReader
-    from estimator_lab.data.input_fns import archive_input_fn
-    from estimator_lab.data.labels import Vocabulary
+    from estimator_lab.data.input.bad_examples import InputReport
+    from estimator_lab.data.input.input_fns import archive_input_fn
     from estimator_lab.tf1 import prepare_process, tf
 
     prepare_process()  # as commands do

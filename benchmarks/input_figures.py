@@ -19,14 +19,14 @@ import numpy as np
 from archives import stream_members, write_tar
 from runner import machine
 
-from estimator_lab.data.archives import open_archives
-from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.index import build_index
+from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import IMAGES, ImageReader
-from estimator_lab.data.index import build_index
-from estimator_lab.data.input_fns import archive_input_fn
-from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.sources import source_of
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.input_fns import archive_input_fn
+from estimator_lab.data.sources.source import source_of
 from estimator_lab.tf1 import tf
 
 SIDE = 128

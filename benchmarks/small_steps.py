@@ -53,14 +53,14 @@ def rows() -> tuple[np.ndarray, np.ndarray]:
 def ours(task: str) -> Measured:
     """Our Estimator on our input of arrays, as `api.fit` trains."""
     from estimator_lab import api
-    from estimator_lab.data.archives import open_archives
-    from estimator_lab.data.arrays import array_source
-    from estimator_lab.data.bad_examples import InputReport
+    from estimator_lab.data.archives.archives import open_archives
+    from estimator_lab.data.examples.labels import Vocabulary
     from estimator_lab.data.images.decode import ImageShape
     from estimator_lab.data.images.reader import IMAGES as KIND
     from estimator_lab.data.images.reader import ImageReader
-    from estimator_lab.data.input_fns import archive_input_fn
-    from estimator_lab.data.labels import Vocabulary
+    from estimator_lab.data.input.bad_examples import InputReport
+    from estimator_lab.data.input.input_fns import archive_input_fn
+    from estimator_lab.data.sources.arrays import array_source
     from estimator_lab.tf1 import prepare_process, tf
     from estimator_lab.training.precision import session_config
 

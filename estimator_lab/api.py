@@ -22,14 +22,14 @@ from estimator_lab.base.errors import DataError, FlagError, LabError, option, wi
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import Setting, settings_from, settings_of
 from estimator_lab.core.picture import as_picture, labelled_grid
-from estimator_lab.data.arrays import array_source, is_array
 from estimator_lab.data.demo_sets.archives import DemoPaths, demo_faces
-from estimator_lab.data.stream import Batch, Example, Stream, StreamSettings
+from estimator_lab.data.input.stream import Batch, Example, Stream, StreamSettings
+from estimator_lab.data.sources.arrays import array_source, is_array
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.settings import Settings, with_built_in_faces
 
 if TYPE_CHECKING:
-    from estimator_lab.data.image_input import InputFunction
+    from estimator_lab.data.input.image_input import InputFunction
     from estimator_lab.inference.evaluation import Evaluation
     from estimator_lab.inference.inspection import Inspection
     from estimator_lab.inference.report.page import Report
@@ -285,7 +285,7 @@ def input_fn(
     """
     if batch_size is None:  # which would make a stream yield single examples
         raise FlagError('batch_size=None must be a whole number.')
-    from estimator_lab.data.image_input import InputFunction
+    from estimator_lab.data.input.image_input import InputFunction
 
     for name in ('rank', 'world_size'):
         if name in settings:
@@ -365,7 +365,7 @@ def __getattr__(name: str) -> Any:
     """Loads the classes of results when they are asked for: they import TensorFlow."""
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    from estimator_lab.data import image_input
+    from estimator_lab.data.input import image_input
     from estimator_lab.inference import evaluation, inspection, run, samples
     from estimator_lab.inference.report import page
 

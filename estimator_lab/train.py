@@ -13,13 +13,13 @@ from estimator_lab.base.progress import say as _say
 from estimator_lab.base.progress import say_lines
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.base.urls import hide_secrets
-from estimator_lab.data.sources import expand
+from estimator_lab.data.sources.source import expand
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.checks import check_settings
 from estimator_lab.training.settings import Settings, with_built_in_faces
 
 if TYPE_CHECKING:
-    from estimator_lab.data.archives import Archives
+    from estimator_lab.data.archives.archives import Archives
     from estimator_lab.training.plan import Plan
     from estimator_lab.training.train import Result
 
@@ -76,7 +76,7 @@ def _check_files(name: str, paths: Sequence[str]) -> None:
 
 
 def _train(plan: 'Plan') -> 'Result':
-    from estimator_lab.data.bad_examples import TooManyBadError
+    from estimator_lab.data.input.bad_examples import TooManyBadError
     from estimator_lab.training.train import newest_step, train
 
     try:

@@ -24,7 +24,7 @@ PYTHON = re.compile(r'(?:\.venv/bin/)?python3? ')
 def clone(tmp_path_factory):
     """A folder with archives of the user's own."""
     from estimator_lab.data.demo_sets.archives import DEMO_VERSION
-    from estimator_lab.data.files import cache_folder
+    from estimator_lab.data.sources.files import cache_folder
 
     folder = tmp_path_factory.mktemp('clone')
     archive = small_archive(folder)

@@ -15,14 +15,14 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped, json_text
 from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.base.settings import setting
-from estimator_lab.data.batches import read_examples
-from estimator_lab.data.formats import Scan
-from estimator_lab.data.index import scan_members
-from estimator_lab.data.kind import Kind
-from estimator_lab.data.kinds import kind_of
-from estimator_lab.data.labels import read_label_table
-from estimator_lab.data.member import BadExampleError, Member, or_why, read_members, too_large
-from estimator_lab.data.sources import Source, expand
+from estimator_lab.data.archives.index import scan_members
+from estimator_lab.data.archives.kinds import kind_of
+from estimator_lab.data.examples.kind import Kind
+from estimator_lab.data.examples.labels import read_label_table
+from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, too_large
+from estimator_lab.data.input.batches import read_examples
+from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources.source import Source, expand
 
 T = TypeVar('T')
 

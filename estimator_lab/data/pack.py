@@ -26,18 +26,18 @@ from estimator_lab.base.outputs import made_folder, writing
 from estimator_lab.base.printable import escaped, json_text, unescaped
 from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.data.archives import Say
-from estimator_lab.data.bad_examples import BadExamples, InputReport
-from estimator_lab.data.batches import read_examples
-from estimator_lab.data.files import is_hidden
-from estimator_lab.data.formats import Scan
+from estimator_lab.data.archives.archives import Say
+from estimator_lab.data.archives.index import scan_members
+from estimator_lab.data.archives.kinds import kind_of
+from estimator_lab.data.examples.labels import label_of, read_label_table
+from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.decode import shrink_image
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.index import scan_members
-from estimator_lab.data.kinds import kind_of
-from estimator_lab.data.labels import label_of, read_label_table
-from estimator_lab.data.member import BadExampleError, Member, or_why, read_members
-from estimator_lab.data.sources import Source, expand
+from estimator_lab.data.input.bad_examples import BadExamples, InputReport
+from estimator_lab.data.input.batches import read_examples
+from estimator_lab.data.sources.files import is_hidden
+from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources.source import Source, expand
 
 MANIFEST = 'manifest.json'
 

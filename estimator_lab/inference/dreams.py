@@ -18,10 +18,10 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.core.endpoints import LOGITS, maps_of
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.picture import as_picture, labelled_grid
-from estimator_lab.data.examples import read_example
+from estimator_lab.data.archives.one_example import read_example
+from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.member import BadExampleError
 from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, OnProgress, climb, climb_waves
 from estimator_lab.inference.samples import PICTURES, Samples, check_known, format_of, sample
 from estimator_lab.inference.settings import AscentSettings, DreamSettings

@@ -26,10 +26,10 @@ from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.metrics_text import images_text, primary_metric_text, worth_showing
 from estimator_lab.core.mistakes import WorstExample, WorstExamples, mistakes_of_batch, worst_of_batch
 from estimator_lab.core.picture import as_picture, confusion_picture, labelled_grid
-from estimator_lab.data.archives import Archives
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.batches import Batch
-from estimator_lab.data.input_fns import archive_input_fn
+from estimator_lab.data.archives.archives import Archives
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.batches import Batch
+from estimator_lab.data.input.input_fns import archive_input_fn
 from estimator_lab.inference.report.html import Html, figure, framed, html, note, shown_number, table
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs.opening import with_newest

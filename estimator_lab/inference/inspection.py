@@ -28,11 +28,11 @@ from estimator_lab.core.picture import (
     overlay,
 )
 from estimator_lab.core.summaries import picture_value
-from estimator_lab.data.arrays import check_values
-from estimator_lab.data.examples import read_example
+from estimator_lab.data.archives.one_example import read_example
+from estimator_lab.data.examples.member import BadExampleError, Data, Member
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.input_fns import placeholder_features
-from estimator_lab.data.member import BadExampleError, Data, Member
+from estimator_lab.data.input.input_fns import placeholder_features
+from estimator_lab.data.sources.arrays import check_values
 from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens

@@ -15,13 +15,13 @@ from estimator_lab.base.json_input import shown
 from estimator_lab.base.keys import IMAGE, to_bytes, to_unit_range
 from estimator_lab.core import keys
 from estimator_lab.core.picture import as_picture
-from estimator_lab.data.arrays import check_values
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.batches import BadExample
-from estimator_lab.data.examples import read_example
+from estimator_lab.data.archives.one_example import read_example
+from estimator_lab.data.archives.order import Order
+from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import open_image
-from estimator_lab.data.member import BadExampleError
-from estimator_lab.data.order import Order
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.batches import BadExample
+from estimator_lab.data.sources.arrays import check_values
 from estimator_lab.inference.prediction import Predicted
 from estimator_lab.inference.settings import PaintingSettings
 from estimator_lab.models.style.transform_net import SMALLEST_SIDE

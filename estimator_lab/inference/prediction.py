@@ -12,10 +12,10 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.keys import IMAGE, KEY
 from estimator_lab.core import keys
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.batches import BadExample, Batch
-from estimator_lab.data.input_fns import archive_input_fn
-from estimator_lab.data.order import Order
+from estimator_lab.data.archives.order import Order
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.batches import BadExample, Batch
+from estimator_lab.data.input.input_fns import archive_input_fn
 from estimator_lab.inference.settings import PredictionSettings
 from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences

@@ -17,7 +17,7 @@ from estimator_lab.base.outputs import check_outputs, writing, written
 from estimator_lab.base.printable import csv_writer, json_text, safe_name
 from estimator_lab.base.progress import clear_status, doing, progress_of, silence, warn, why_unwritten
 from estimator_lab.core.picture import as_picture
-from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.inference.painting import painted_batches, with_painting_settings
 from estimator_lab.inference.prediction import (
     PROBLEM,

@@ -20,8 +20,8 @@ from estimator_lab.base.progress import doing, warn
 from estimator_lab.base.settings import settings_of
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.batches import read_batches
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.batches import read_batches
 from estimator_lab.inference.report.html import figure, framed
 from estimator_lab.inference.settings import DreamSettings, SampleSettings
 from estimator_lab.models.boltzmann.stack import Stack

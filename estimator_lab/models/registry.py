@@ -16,7 +16,7 @@ class Entry(NamedTuple):
 
     Attributes:
       summary: one line for --help.
-      kinds: kinds of examples that it accepts, names in `data.kinds`; a run has examples of one kind.
+      kinds: kinds of examples that it accepts, names in `data.archives.kinds`; a run has one of them.
     """
 
     summary: str

@@ -13,9 +13,9 @@ from estimator_lab.base.outputs import locked, writing
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import TrainingParams, resolve
+from estimator_lab.data.examples.kind import Reader, ReaderOptions
+from estimator_lab.data.examples.labels import read_vocabulary
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.kind import Reader, ReaderOptions
-from estimator_lab.data.labels import read_vocabulary
 from estimator_lab.models.published import Layout, own_names
 from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.runs.safe_paths import newest_checkpoint

@@ -13,8 +13,8 @@ from estimator_lab.base.files import in_subfolders, listed, read_regular
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
 from estimator_lab.core.params import resolve
+from estimator_lab.data.archives.kinds import KINDS
 from estimator_lab.data.images.reader import DECODERS
-from estimator_lab.data.kinds import KINDS
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint

@@ -11,7 +11,7 @@ from estimator_lab.base.outputs import made_folder, why_refused
 from estimator_lab.core import keys
 from estimator_lab.core.features import class_ids
 from estimator_lab.core.model import AnyModel
-from estimator_lab.data.kind import Reader
+from estimator_lab.data.examples.kind import Reader
 from estimator_lab.runs.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf

@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task
-from estimator_lab.data.archives import Archives, open_archives
-from estimator_lab.data.arrays import array_source, is_array
+from estimator_lab.data.archives.archives import Archives, open_archives
+from estimator_lab.data.archives.kinds import KINDS
+from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
+from estimator_lab.data.examples.labels import Vocabulary, read_label_table
 from estimator_lab.data.images.decode import ImageShape
-from estimator_lab.data.kind import Kind, Reader, ReaderOptions
-from estimator_lab.data.kinds import KINDS
-from estimator_lab.data.labels import Vocabulary, read_label_table
+from estimator_lab.data.sources.arrays import array_source, is_array
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.weights.checkpoint import index_of, open_checkpoint
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, tf

@@ -5,8 +5,8 @@ from pathlib import Path
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.json_input import shortened
 from estimator_lab.base.outputs import writing
+from estimator_lab.data.archives.order import EVERYTHING, Part
 from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.order import EVERYTHING, Part
 from estimator_lab.training.settings import Settings
 
 EXPORTS = ('best', 'latest', 'final')

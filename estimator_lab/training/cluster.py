@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from estimator_lab.base.errors import FlagError, option
-from estimator_lab.data.order import ONLY_WORKER, WorkerShard
+from estimator_lab.data.archives.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.trained import without_cluster
 from estimator_lab.tf1 import tf

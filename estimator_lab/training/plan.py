@@ -11,9 +11,9 @@ from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.params import is_first_order, parse_hparams, resolve
-from estimator_lab.data.archives import Say, distinct_examples
-from estimator_lab.data.kind import Kind, Reader, ReaderOptions
-from estimator_lab.data.member import Member
+from estimator_lab.data.archives.archives import Say, distinct_examples
+from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
+from estimator_lab.data.examples.member import Member
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint

@@ -10,7 +10,7 @@ from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
-from estimator_lab.data.kind import Reader
+from estimator_lab.data.examples.kind import Reader
 from estimator_lab.models.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record, check_same

@@ -1,6 +1,6 @@
 import pytest
 
-from estimator_lab.data import remote
+from estimator_lab.data.sources import remote
 from tests.support.pack_files import write_tar
 
 

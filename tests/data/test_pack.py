@@ -22,12 +22,12 @@ from PIL import Image
 
 from estimator_lab.base import files
 from estimator_lab.base.errors import DataError, FlagError, LabError
-from estimator_lab.data.archives import open_archives
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.labels import read_label_table
 from estimator_lab.data.pack import MANIFEST, Settings, _Shard
-from estimator_lab.data.sources import expand
+from estimator_lab.data.sources.source import expand
 from tests.support.archive_files import encoded, picture
 from tests.support.pack_files import FILES, packed, quiet, verified, write_tar
 from tests.support.pack_files import packing as pack

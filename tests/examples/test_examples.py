@@ -14,12 +14,12 @@ from PIL import Image
 
 from estimator_lab.api import DemoPaths
 from estimator_lab.base.keys import to_unit_range
-from estimator_lab.data.archives import open_archives
-from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader
-from estimator_lab.data.input_fns import archive_input_fn
-from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.input_fns import archive_input_fn
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.places import GOLDEN, ROOT, load_script

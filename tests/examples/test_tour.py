@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from estimator_lab.data.demo_sets.archives import DEMO_VERSION
-from estimator_lab.data.files import cache_folder
+from estimator_lab.data.sources.files import cache_folder
 from tests.support.archive_files import small_archive
 from tests.support.places import ROOT
 

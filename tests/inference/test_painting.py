@@ -6,10 +6,10 @@ from PIL import Image
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
-from estimator_lab.data.archives import open_archives
-from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.inference import painting
 from estimator_lab.inference.painting import Artist, painted_batches, upright, with_painting_settings
 from estimator_lab.inference.run import open_run

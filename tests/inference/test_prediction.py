@@ -6,7 +6,7 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core import keys
-from estimator_lab.data.batches import BadExample
+from estimator_lab.data.input.batches import BadExample
 from estimator_lab.inference import prediction, prediction_files
 from estimator_lab.inference.prediction import Predicted, Table
 from estimator_lab.inference.prediction_files import PredictionFiles

@@ -26,9 +26,9 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.data.archives import open_archives
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.order import Order, WorkerShard
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.order import Order, WorkerShard
 from tests.robustness.driver import main
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.cluster import Cluster
@@ -45,7 +45,7 @@ _FLAGS = {
     'save_checkpoints_steps': 5,
 }
 _FORKS = multiprocessing.get_context('forkserver')
-_FORKS.set_forkserver_preload(['estimator_lab.data.archives'])
+_FORKS.set_forkserver_preload(['estimator_lab.data.archives.archives'])
 
 
 def measure(given: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ from typing import Any
 
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
-from estimator_lab.data.index_file import read_index_file
+from estimator_lab.data.archives.index_file import read_index_file
 from estimator_lab.runs.record import read_record
 from estimator_lab.tf1 import tf
 from tests.robustness.driver import main

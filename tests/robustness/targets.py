@@ -25,13 +25,19 @@ from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.printable import csv_writer, escaped, is_clean, json_escaped, printable, unescaped
 from estimator_lab.core.params import parse_hparams, resolve
+from estimator_lab.data.archives.index import Index
+from estimator_lab.data.archives.index_file import ROW, Contents, Header, read_index_file, write_index_file
+from estimator_lab.data.archives.kinds import KINDS
+from estimator_lab.data.examples.labels import (
+    Vocabulary,
+    label_of,
+    read_label_table,
+    read_vocabulary,
+    sidecar_label,
+)
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.index import Index
-from estimator_lab.data.index_file import ROW, Contents, Header, read_index_file, write_index_file
-from estimator_lab.data.kinds import KINDS
-from estimator_lab.data.labels import Vocabulary, label_of, read_label_table, read_vocabulary, sidecar_label
-from estimator_lab.data.sources import source_of
-from estimator_lab.data.tar import TAR
+from estimator_lab.data.sources.source import source_of
+from estimator_lab.data.sources.tar import TAR
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import line_name, tokens_of
 from estimator_lab.data.trees.reader import TreeReader, collate

@@ -9,8 +9,8 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.core.model import Task
-from estimator_lab.data.bad_examples import InputReport
 from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.runs.event_files import values_in
 from estimator_lab.tf1 import tf
 from estimator_lab.training.evaluations import Evaluations

@@ -11,7 +11,7 @@ import runpy
 import sys
 import time
 
-from estimator_lab.data.bad_examples import InputReport
+from estimator_lab.data.input.bad_examples import InputReport
 
 log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 pace = float(sys.argv.pop(1))

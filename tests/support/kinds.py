@@ -1,6 +1,6 @@
 """Kinds of examples for tests of what reads archives."""
 
-from estimator_lab.data.kind import Kind
+from estimator_lab.data.examples.kind import Kind
 
 
 class AnyFile(Kind):

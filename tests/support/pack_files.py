@@ -7,7 +7,7 @@ import random
 import tarfile
 
 from estimator_lab.data import pack
-from estimator_lab.data.sources import expand
+from estimator_lab.data.sources.source import expand
 from tests.support.streams import stream_members
 
 FILES = [

@@ -4,12 +4,12 @@ import tarfile
 from collections import Counter
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data import index
-from estimator_lab.data.archives import open_archives
-from estimator_lab.data.formats import Scan
+from estimator_lab.data.archives import index
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.examples.member import BadExampleError, read_members
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.member import BadExampleError, read_members
-from estimator_lab.data.sources import source_of
+from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources.source import source_of
 
 FILES = {
     'train/a/1.jpg': b'one',

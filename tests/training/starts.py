@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from estimator_lab.data.archives import Identity
+from estimator_lab.data.archives.archives import Identity
+from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.kind import Kind
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import follow, record_of, resume
 from estimator_lab.training.settings import Settings

@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.data.archives import open_archives
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.labels import read_label_table
 from estimator_lab.runs.record import write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf

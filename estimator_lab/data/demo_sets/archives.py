@@ -17,7 +17,7 @@ from PIL import Image
 from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import whole_file
 from estimator_lab.data.demo_sets.faces import STREAMS, Identity, draw_face, generator, make_identities
-from estimator_lab.data.files import cache_folder
+from estimator_lab.data.sources.files import cache_folder
 
 DEMO_VERSION = 3  # In the folder's name: increase it when other images are drawn.
 IDENTITIES = 10

@@ -21,8 +21,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from estimator_lab.base.keys import UINT8_MAX
 from estimator_lab.base.printable import printable
-from estimator_lab.data.files import FORMATS
-from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.examples.member import BadExampleError
+from estimator_lab.data.sources.files import FORMATS
 
 P = ParamSpec('P')
 T = TypeVar('T')

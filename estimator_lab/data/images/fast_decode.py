@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from estimator_lab.data.examples.member import BadExampleError, or_why
 from estimator_lab.data.images.decode import (
     Decoded,
     ImageShape,
@@ -15,7 +16,6 @@ from estimator_lab.data.images.decode import (
     check_size,
     decode_image,
 )
-from estimator_lab.data.member import BadExampleError, or_why
 
 # From one and a half to three times the requested size, the four nearest pixels are a good approximation:
 # from fewer or more pixels, the result is farther from the exact one.

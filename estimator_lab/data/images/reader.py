@@ -10,7 +10,8 @@ import numpy as np
 
 from estimator_lab.base.errors import option
 from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX, in_unit_range, to_bytes
-from estimator_lab.data.files import FORMATS, is_hidden
+from estimator_lab.data.examples.kind import Arrays, Kind, ReaderOptions, Signature
+from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.data.images.decode import (
     Decode,
@@ -21,8 +22,7 @@ from estimator_lab.data.images.decode import (
     resize_pixels,
 )
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
-from estimator_lab.data.kind import Arrays, Kind, ReaderOptions, Signature
-from estimator_lab.data.member import BadExampleError, Member, or_why, read_members
+from estimator_lab.data.sources.files import FORMATS, is_hidden
 
 if TYPE_CHECKING:
     from estimator_lab.tf1 import Tensor
@@ -43,7 +43,7 @@ _ALIGNED = 64
 
 @dataclass(frozen=True)
 class ImageReader:
-    """How encoded images become pixels: a `data.kind.Reader`.
+    """How encoded images become pixels: a `data.examples.kind.Reader`.
 
     Attributes:
       shape: to which all images are scaled.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.progress import Progress
-from estimator_lab.data.kind import Kind, ReaderOptions
-from estimator_lab.data.member import Member
+from estimator_lab.data.examples.kind import Kind, ReaderOptions
+from estimator_lab.data.examples.member import Member
 from estimator_lab.data.trees.parse import line_name, parse_tree, tokens_of
 from estimator_lab.data.trees.tokens import FILE, NUMBERS, Tokens, frequent_tokens, read_tokens, write_tokens
 

@@ -12,7 +12,7 @@ import re
 from typing import NamedTuple
 
 from estimator_lab.base.printable import escaped
-from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.examples.member import BadExampleError
 
 MAX_BYTES = 2**24
 """Limit for the text of a tree."""

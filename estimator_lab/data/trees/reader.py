@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from estimator_lab.base.keys import LEFT, LEVEL, NODE_LABEL, TOKEN
-from estimator_lab.data.kind import Arrays, Reader, Signature
-from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
-from estimator_lab.data.member import BadExampleError, Member, or_why, read_members
+from estimator_lab.data.examples.kind import Arrays, Reader, Signature
+from estimator_lab.data.examples.labels import UNKNOWN_ID, Vocabulary
+from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.trees.parse import NONE, parse_tree
 from estimator_lab.data.trees.tokens import NUMBERS, UNKNOWN, Tokens
 
@@ -31,7 +31,7 @@ class ParsedTree(NamedTuple):
 
 @dataclass(frozen=True)
 class TreeReader:
-    """How bracketed texts become arrays: a `data.kind.Reader`.
+    """How bracketed texts become arrays: a `data.examples.kind.Reader`.
 
     Attributes:
       tokens: the vocabulary of leaves.
@@ -74,7 +74,7 @@ class TreeReader:
     keeps_all = False
 
     def in_memory(self, members: Sequence[Member]) -> None:
-        """See `data.kind.Reader.in_memory`; trees are parsed in each epoch."""
+        """See `data.examples.kind.Reader.in_memory`; trees are parsed in each epoch."""
 
     def blank(self) -> Arrays:
         """Returns one tree: a leaf with an unknown token."""

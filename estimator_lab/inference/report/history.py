@@ -11,8 +11,8 @@ from PIL import Image
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import in_subfolders, listed
 from estimator_lab.core.model import EVALUATION
+from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import open_image
-from estimator_lab.data.member import BadExampleError
 from estimator_lab.runs.event_files import values_in
 
 TRAINING, EVALUATING = 'training', 'evaluation'

@@ -16,12 +16,12 @@ from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.printable import safe_name
 from estimator_lab.core.endpoints import Endpoints, maps_of
-from estimator_lab.data.examples import read_example
-from estimator_lab.data.files import SkippedFiles
-from estimator_lab.data.folder import files_below
+from estimator_lab.data.archives.one_example import read_example
+from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.sources.files import SkippedFiles
+from estimator_lab.data.sources.folder import files_below
 from estimator_lab.models.fixed_network import FixedNetwork
 from estimator_lab.models.style.perceptual import (
     FILE,

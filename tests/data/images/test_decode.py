@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.data.examples.member import BadExampleError, or_why
 from estimator_lab.data.images import decode
 from estimator_lab.data.images.decode import (
     decode_draft,
@@ -23,7 +24,6 @@ from estimator_lab.data.images.decode import (
     shrink_image,
 )
 from estimator_lab.data.images.reader import DECODERS
-from estimator_lab.data.member import BadExampleError, or_why
 from tests.support.archive_files import encoded as encode
 from tests.support.places import real_data
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.batches import read_batches
+from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images import fast_decode
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.images.reader import IMAGES, ImageReader
-from estimator_lab.data.member import BadExampleError, Member
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.batches import read_batches
 from tests.support import archive_files
 
 pytestmark = pytest.mark.once

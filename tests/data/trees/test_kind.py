@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from estimator_lab.data import tar_index
-from estimator_lab.data.archives import open_archives
-from estimator_lab.data.bad_examples import InputReport
-from estimator_lab.data.batches import read_batches
-from estimator_lab.data.examples import read_example
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.kinds import kind_in, kind_of
+from estimator_lab.data.archives.one_example import read_example
+from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.kinds import kind_in, kind_of
-from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.sources import source_of
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.batches import read_batches
+from estimator_lab.data.sources.source import source_of
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens

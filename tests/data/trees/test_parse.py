@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from estimator_lab.data.member import BadExampleError
+from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.trees import parse
 from estimator_lab.data.trees.parse import MAX_DEPTH, MAX_NODES, line_name, parse_tree, tokens_of
 

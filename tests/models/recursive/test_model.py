@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.endpoints import published
-from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.trees.reader import TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.models.recursive import model as recursive

@@ -1,0 +1,1 @@
+"""What sources hold, and the order in which it is read."""

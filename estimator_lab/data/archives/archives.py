@@ -1,0 +1,269 @@
+"""Archives and folders of a run: their examples, and the order in which they are read."""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from estimator_lab.base.errors import DataError, option
+from estimator_lab.base.progress import Progress
+from estimator_lab.data.archives.index import Index, open_index
+from estimator_lab.data.archives.kinds import check_kind
+from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Order, Part, StreamOrder
+from estimator_lab.data.examples.kind import Kind
+from estimator_lab.data.examples.labels import LabelTable
+from estimator_lab.data.sources.arrays import ArraySource
+from estimator_lab.data.sources.source import Source, expand
+
+Say = Callable[[str], None]
+
+PIPE = 'pipe'
+"""Name and fingerprint of a source that can be read only once, whose contents are unknown."""
+
+_LONGEST_NAME = 200
+_FIRST = 10_000  # members of a stream that are looked at for the order of labels
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An archive as a record identifies it.
+
+    Attributes:
+      name: of its file, for people.
+      images: how many of its examples are used; 0 if unknown.
+      fingerprint: equal for archives with the same members at the same places.
+    """
+
+    name: str
+    images: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Archives:
+    """Some archives and folders.
+
+    Attributes:
+      sources: the archives.
+      kind: which members are examples.
+      indexes: one for each; empty if one of them can be read only once, or no index was wanted.
+      part: the examples that are used.
+      use_damaged: whether a damaged archive is used up to the damage, with a warning.
+    """
+
+    sources: tuple[Source, ...]
+    kind: Kind
+    indexes: tuple[Index, ...] = ()
+    part: Part = EVERYTHING
+    use_damaged: bool = False
+    say: Say = print
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Their names, without credentials."""
+        return tuple(source.name for source in self.sources)
+
+    @cached_property
+    def masks(self) -> list[np.ndarray]:
+        """Which members belong to the part: for each index bool [members]."""
+        return [self.part.mask(index) for index in self.indexes]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Number of examples by label, sorted; empty if unknown."""
+        counts: Counter[str] = Counter()
+        for index, mask in zip(self.indexes, self.masks, strict=True):
+            found = np.bincount(index.label_ids[mask], minlength=len(index.labels))
+            counts.update(dict(zip(index.labels, found.tolist(), strict=True)))
+        return {label: counts[label] for label in sorted(counts) if counts[label]}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that occur, sorted."""
+        return tuple(label for label in self.counts if label)
+
+    @property
+    def table(self) -> LabelTable | None:
+        """The table of the labels; None if they come from elsewhere."""
+        return self.sources[0].table
+
+    @property
+    def total(self) -> int | None:
+        """Number of examples; None if unknown."""
+        return sum(self.counts.values()) if self.indexes else None
+
+    @property
+    def has_random_access(self) -> bool:
+        """Whether each example can be read without the preceding ones."""
+        return bool(self.indexes) and all(index.random_access for index in self.indexes)
+
+    @property
+    def has_floats(self) -> bool:
+        """Whether some of them are arrays of floats."""
+        arrays = [source.images for source in self.sources if isinstance(source, ArraySource)]
+        return any(images.dtype != np.uint8 for images in arrays)
+
+    @cached_property
+    def identities(self) -> tuple[Identity, ...]:
+        """How a record identifies them, in order; of a pipe only that it is one."""
+        if not self.indexes:
+            return (Identity(PIPE, 0, PIPE),)
+        return tuple(
+            Identity(_plain_name(index.archive), int(np.count_nonzero(mask)), index.fingerprint)
+            for index, mask in zip(self.indexes, self.masks, strict=True)
+        )
+
+    def restricted_to(self, part: Part) -> 'Archives':
+        """Returns the same archives, of which only a part is used."""
+        return replace(self, part=part)
+
+    def arranged(self, known: Sequence[Identity]) -> 'Archives':
+        """Returns the same archives: the known ones in that order, followed by the others.
+
+        An archive is recognised by its contents; its name and location do not matter.
+        """
+        if not self.indexes:
+            return self
+        free: defaultdict[str, deque[int]] = defaultdict(deque)
+        for place, identity in enumerate(self.identities):
+            free[identity.fingerprint].append(place)
+        places = [free[one.fingerprint].popleft() for one in known if free[one.fingerprint]]
+        places += sorted(set(range(len(self.indexes))) - set(places))
+        sources, indexes = zip(*((self.sources[place], self.indexes[place]) for place in places), strict=True)
+        return replace(self, sources=sources, indexes=indexes)
+
+    def order(
+        self, shuffle_buffer: int = 1, seed: int = 0, progress: Callable[[float], None] = lambda share: None
+    ) -> Order:
+        """Returns the order in which the examples are read.
+
+        Args:
+          shuffle_buffer: encoded members held at once for shuffling; archives with random access are shuffled
+            as a whole instead. 1 keeps the stored order in both.
+          seed: of the order.
+          progress: called with the share of an epoch's bytes that was read, in [0, 1], by an order without
+            random access.
+        """
+        if self.has_random_access:
+            return IndexedOrder(self.indexes, shuffle_buffer > 1, seed, self.part)
+        if shuffle_buffer > 1:
+            self._warn_if_sorted(shuffle_buffer)
+        return StreamOrder(
+            self.sources,
+            self.kind,
+            shuffle_buffer,
+            seed,
+            self.part,
+            indexes=self.indexes,
+            use_damaged=self.use_damaged,
+            say=self.say,
+            progress=progress,
+        )
+
+    def check_labels(self) -> None:
+        """Checks that every example has a label.
+
+        A line without a label in a text with labels is left to the reader: most likely it is a bad example.
+
+        Raises:
+          DataError: for the first example without a label.
+        """
+        for index in self.indexes:
+            if '' in index.labels and not (self.kind.has_lines and len(index.labels) > 1):
+                without = np.flatnonzero(index.label_ids == index.labels.index(''))
+                more = f' (nor have {len(without) - 1:,} more)' if len(without) > 1 else ''
+                place = index.member(int(without[0])).place
+                raise DataError(f'{place} has no label: {index.why_no_label()}{more}.')
+
+    def _warn_if_sorted(self, shuffle_buffer: int) -> None:
+        """Warns if a stream is sorted by label, so that few classes fill its shuffle buffer."""
+        if len(self.labels) < 2 or (self.total or 0) <= shuffle_buffer:
+            return
+        ids = self.indexes[0].label_ids[: min(shuffle_buffer, _FIRST)]
+        in_buffer = len(set(self.indexes[0].label_ids[:shuffle_buffer].tolist()))
+        runs = float(np.mean(ids[1:] == ids[:-1])) if len(ids) > 1 else 0.0
+        if runs > 0.5 + 0.5 / len(self.labels) and 2 * in_buffer < len(self.labels):
+            self.say(
+                f'Warning: the archive is sorted by label. Its first {shuffle_buffer:,} images, which fill '
+                f'--shuffle_buffer, hold {in_buffer:,} of {len(self.labels):,} labels, so that batches will '
+                'be lopsided. Uncompressed archives on disk are shuffled as a whole: '
+                'python -m estimator_lab.data.pack writes them.'
+            )
+
+
+def distinct_examples(several: Iterable[Archives]) -> int | None:
+    """Returns how many different examples some archives hold together; None if unknown."""
+    masks: dict[str, np.ndarray] = {}
+    for archives in several:
+        if archives.total is None:
+            return None
+        for index, mask in zip(archives.indexes, archives.masks, strict=True):
+            masks[index.archive] = mask | masks.get(index.archive, False)
+    return sum(int(np.count_nonzero(mask)) for mask in masks.values())
+
+
+def open_archives(
+    patterns: Sequence[str | Source],
+    kind: Kind,
+    use_damaged: bool | None = False,
+    say: Say = print,
+    commas: bool = True,
+    once: bool = False,
+    table: LabelTable | None = None,
+    taker: str = '',
+) -> Archives:
+    """Opens archives, and reads or builds their indexes.
+
+    Args:
+      patterns: paths of archives, folders and single examples, globs, URLs, '-' for standard input; or a
+        `Source`, such as an array.
+      kind: which members are examples.
+      use_damaged: whether a damaged archive is used up to the damage, with a warning; None if users have no
+        such choice.
+      say: shows one line to the user.
+      commas: whether a pattern that is not the name of a file may be several, separated by commas.
+      once: whether the examples are read only once, in stored order, without indexes: the first ones come at
+        once, and those before a damage come, too.
+      table: of the labels; None if they come from folders, lines, or files next to the examples.
+      taker: what accepts examples of this kind only, with a verb, for the error if there are others.
+
+    Raises:
+      DataError: an archive can't be read, has none of them, or is damaged and `use_damaged` is False.
+    """
+    sources = tuple(expand(patterns, say, commas, table))
+    if once or any(source.is_pipe for source in sources):
+        if taker:
+            check_kind([source for source in sources if Path(source.name).is_file()][:1], kind, taker)
+        return Archives(sources, kind, use_damaged=bool(use_damaged), say=say)
+    try:
+        indexes = tuple(_usable_index(source, kind, use_damaged, say) for source in sources)
+    except DataError:
+        if taker:
+            check_kind(sources, kind, taker)
+        raise
+    return Archives(sources, kind, indexes, use_damaged=bool(use_damaged), say=say)
+
+
+def _usable_index(source: Source, kind: Kind, use_damaged: bool | None, say: Say) -> Index:
+    """Opens the index of a source; raises DataError if it has no examples, or may not be used."""
+    with closing(Progress(f'Indexing {source.name}', show_line=say)) as progress:
+        index = open_index(source, kind, progress, say)
+    if index.damage and not use_damaged:
+        choice = f' {option.use_damaged} trains on the {len(index):,} {kind.noun} before that.'
+        raise DataError(index.damage + ('' if use_damaged is None else choice))
+    if index.damage:
+        say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
+    if not len(index):
+        others = f', {index.instead}' if index.instead else ''
+        raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
+    return index
+
+
+def _plain_name(path: str) -> str:
+    """Returns the name of a file for a record: short and printable."""
+    name = Path(path).name or path
+    return ''.join(letter if letter.isprintable() else '?' for letter in name)[-_LONGEST_NAME:]

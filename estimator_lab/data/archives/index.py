@@ -1,0 +1,399 @@
+"""The index of a source: its examples and their places, so that later starts, shuffles and resumes are fast.
+
+    python -m estimator_lab.data.tar_index ARCHIVE...
+
+writes an index next to each archive; training writes one into the user's cache folder at the first use of an
+archive. With an index, an uncompressed archive has random access; for a compressed one it saves the pass over
+the headers.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import zlib
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from estimator_lab.base.errors import DataError, option
+from estimator_lab.base.urls import unsigned
+from estimator_lab.data.archives.index_file import (
+    FORMAT,
+    ROW,
+    Contents,
+    Header,
+    read_index_file,
+    write_index_file,
+)
+from estimator_lab.data.examples.kind import Kind
+from estimator_lab.data.examples.labels import FROM_SIDECARS, LabelColumn, label_of
+from estimator_lab.data.examples.member import BadExampleError, Data, Member
+from estimator_lab.data.sources import remote
+from estimator_lab.data.sources.arrays import ARRAY, ArraySource
+from estimator_lab.data.sources.files import cache_folder
+from estimator_lab.data.sources.folder import FOLDER
+from estimator_lab.data.sources.formats import ChangedError, Format, Scan
+from estimator_lab.data.sources.lines import LINES
+from estimator_lab.data.sources.own_file import OWN_FILE
+from estimator_lab.data.sources.source import OpenedPipe, Source, why_unreadable
+from estimator_lab.data.sources.tar import TAR, is_archive
+
+SUFFIX = '.index'
+
+_PLACE = ['offset', 'size', 'headers', 'checksum']
+
+Note = Callable[[str], None]
+ShowProgress = Callable[[str, float | None], None]
+
+
+def format_of(source: Source, kind: Kind) -> Format:
+    """Returns the kind of a source; the first bytes of a file decide unless its name ends as an archive's.
+
+    Raises:
+      DataError: it can't be read.
+    """
+    if isinstance(source, ArraySource):
+        return ARRAY
+    if source.is_folder:
+        return FOLDER
+    if kind.has_lines:
+        return LINES
+    return TAR if is_archive(source) else OWN_FILE
+
+
+def scan_members(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
+    """Yields the examples of a source in stored order, with their data if it is read in passing.
+
+    Their labels are those in an index, but for examples of an archive without a label of their own in front
+    of the first one with such a label: here they have the names of their folders.
+
+    Raises:
+      DataError: it can't be read, or is damaged; every example before the damage is yielded first.
+    """
+    source = OpenedPipe(source) if source.is_pipe else source
+    form, are_given = format_of(source, kind), False
+    later = None if form.is_cached or source.is_pipe else _Later(form, source)
+    for row, found in enumerate(form.scan(source, kind, scan)):
+        label = found.label
+        are_given |= label is not None
+        if label is None:
+            home = f'{found.home}/' if found.home else ''
+            label = '' if are_given else label_of(home + found.name)
+        reader = _NoData(found.reason) if found.reason else later
+        yield Member(source.name, found.name, found.offset, label, found.size, row, 0, found.data, reader)
+        del found  # before the next is read
+
+
+class _Later(NamedTuple):
+    """Reads the data of examples of which a scan has only found the places."""
+
+    form: Format
+    source: Source
+
+    @property
+    def is_slow(self) -> bool:
+        """See `Index.is_slow`."""
+        return self.source.is_remote
+
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
+        """See `member.MemberReader`."""
+        rows = [(member.offset, member.size, 0, 0) for member in members]
+        return self.form.read(self.source, rows, [member.name for member in members])
+
+
+class _NoData(NamedTuple):
+    """Stands for the data of an example that has none."""
+
+    reason: BadExampleError
+
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
+        """Returns the reason."""
+        return [self.reason] * len(members)
+
+
+class Index:
+    """The examples of one source, in stored order.
+
+    Attributes:
+      source: the source.
+      labels: the labels that occur, in the order of their first members; '' for members without one.
+      damage: a sentence that says where the archive is damaged; '' for a whole one.
+      lasts: whether the same archive always gives this index; not if the system failed to read the archive.
+      instead: what a source without examples holds, to end a sentence.
+    """
+
+    def __init__(self, source: Source, kind: Kind, form: Format, contents: Contents) -> None:
+        header, self._table, self._names = contents
+        self.source = source
+        self.labels = tuple(header.labels)
+        self.damage = header.damage
+        self.lasts = True
+        self.instead = header.instead
+        self._kind = kind
+        self._format = form
+        self._header = header
+        self._ends = self._table['name_end']
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @property
+    def archive(self) -> str:
+        """Name of the source."""
+        return self.source.name
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what is unusual but not an error."""
+        return tuple(f'{self.archive!r} {words}' for words in self._header.notes)
+
+    @cached_property
+    def random_access(self) -> bool:
+        """Whether members can be read without the preceding ones."""
+        return self._opened is not None
+
+    @property
+    def label_ids(self) -> np.ndarray:
+        """The number in `labels` of the label of each member, uint32 [members]."""
+        return self._table['label']
+
+    def label(self, row: int) -> str:
+        """Returns the label of a member; '' if it has none."""
+        return self.labels[self.label_ids.item(row)]
+
+    def name(self, row: int) -> str:
+        """Returns the name of a member."""
+        start = self._ends.item(row - 1) if row else 0
+        return str(self._names[start : self._ends.item(row)], 'utf-8')
+
+    def why_no_label(self) -> str:
+        """Returns why a member has no label, to end a sentence."""
+        if self._kind.has_lines:
+            return 'its line has none, as in (3 (2 not) (4 bad)), or as a label and a tab before the tree'
+        if isinstance(self.source, ArraySource):
+            return 'give a pair, (images, labels)'
+        if self.source.table:
+            return f'{option.labels}={self.source.table.path} has no line for it'
+        if self._header.labels_from == FROM_SIDECARS:
+            return 'no .cls or .json file is next to it, as next to others'
+        table = f'{option.labels}=FILE reads a table'
+        return f'it is not in a folder, and no .cls or .json file is next to it; {table}'
+
+    def member(self, row: int) -> Member:
+        """Returns a member, without its data."""
+        return self.members([row])[0]
+
+    def members(self, rows: Sequence[int], epoch: int = 0) -> list[Member]:
+        """Returns members, without their data, as they are scheduled for an epoch."""
+        members = []
+        archive, labels = self.archive, self.labels
+        for row, (offset, size, _, _, _, label) in zip(rows, self._table[rows].tolist(), strict=True):
+            name = self.name(row)
+            members.append(Member(archive, name, offset, labels[label], size, row, epoch, b'', self))
+        return members
+
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
+        """Returns the data of members, or why they have none. Many threads may call it.
+
+        Raises:
+          DataError: the archive can't be read, or is no longer the one that was indexed.
+        """
+        rows = self._table[_PLACE][[member.row for member in members]].tolist()
+        try:
+            return self._format.read(self._opened, rows, [member.name for member in members])
+        except ChangedError as error:
+            remedy = 'Start again: it is then indexed anew.'
+            with contextlib.suppress(OSError, DataError):
+                path_in_cache(self.source).unlink(missing_ok=True)
+            if (path := path_next_to(self.source)) and path.exists():  # which belongs to the user
+                remedy = f'Remove {str(path)!r}, and start again.'
+            raise DataError(f'{self.archive!r} has changed since it was indexed. {remedy}') from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, 'strerror', None) or error
+            raise DataError(f'{self.archive!r} cannot be read any more: {reason}.') from error
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether many reads at once take about as long as one."""
+        return getattr(self._opened, 'is_slow', False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Equal for archives with the same members, labels, headers and places; their names do not matter."""
+        is_folder = self.source.is_folder
+        names = ['size', 'name_end'] if is_folder else ['offset', 'size', 'name_end', 'checksum']
+        labels = b''  # folders of members, which are in their names
+        if self._header.labels_from:
+            names.append('label')
+            labels = '\0'.join(self.labels).encode('utf-8', 'surrogateescape')
+        columns = (np.ascontiguousarray(self._table[name]).data for name in names)
+        places = functools.reduce(lambda total, column: zlib.crc32(column, total), columns, 0)
+        kind = 'folder ' if is_folder else ''
+        return f'{kind}{len(self):x}-{places:08x}{zlib.crc32(labels, zlib.crc32(self._names)):08x}'
+
+    @cached_property
+    def name_hashes(self) -> np.ndarray:
+        """A hash of each member's name, uniform over uint64 [members]."""
+        return np.fromiter((name_hash(self.name(row)) for row in range(len(self))), np.uint64, len(self))
+
+    def write(self, path: Path) -> None:
+        """Writes the index, which appears whole or not at all, also after a power loss.
+
+        Raises:
+          OSError: it can't be written.
+        """
+        write_index_file(path, Contents(self._header, self._table, self._names))
+
+    @cached_property
+    def _opened(self) -> Any:
+        try:
+            return self._format.opened(self.source)
+        except (OSError, ValueError) as error:
+            raise DataError(why_unreadable(self.archive, error)) from error
+
+
+def name_hash(name: str) -> int:
+    """Returns a 64-bit hash of a member's name, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), 'big')
+
+
+def open_index(
+    source: Source,
+    kind: Kind,
+    progress: ShowProgress = lambda done, share: None,
+    note: Note = lambda line: None,
+) -> Index:
+    """Returns the index of a source: the one next to an archive, or in the cache, or a new one.
+
+    A stored index is used only if the archive has the same size as when it was indexed, and the contents of
+    the index are possible. Each read compares the beginning of a member with its checksum.
+
+    Args:
+      source: an archive, a text or a folder. A remote archive that fits into the cache is fetched first.
+      kind: which members are examples; an index of another kind is replaced.
+      progress: called with the number of examples so far, as text, and the share of the archive that was
+        read.
+      note: called with a sentence about what is unusual but not an error.
+
+    Raises:
+      DataError: the source can't be read, or is damaged before its first example.
+    """
+    if source.is_pipe:
+        raise DataError(f'{source.name!r} can be read only once, so that it cannot be indexed.')
+    form = format_of(source, kind)
+    if not form.is_cached:
+        return build_index(source, kind, progress, note)
+    if source.is_remote:
+        source.stamp(again=True)
+        try:
+            remote.open_remote(source.url).fetch(progress)
+        except remote.RemoteError as error:
+            raise DataError(why_unreadable(source.name, error)) from error
+    for path in (path_next_to(source) or _copied_index(source), path_in_cache(source)):
+        if path and (found := _load(path, source, kind, form)):
+            for sentence in found.notes:
+                note(sentence)
+            return found
+    index = build_index(source, kind, progress, note)
+    if index.lasts:
+        with contextlib.suppress(OSError):  # it only saves time
+            index.write(path_in_cache(source))
+    return index
+
+
+def build_index(
+    source: Source,
+    kind: Kind,
+    progress: ShowProgress = lambda done, share: None,
+    note: Note = lambda line: None,
+) -> Index:
+    """Indexes a source by reading its headers; see `open_index`.
+
+    Raises:
+      DataError: it can't be read, or is damaged before its first example.
+    """
+    size = 0 if source.is_folder else source.stamp().size
+    columns = [array('Q') for _ in range(5)]
+    offsets, sizes, ends, headers, checksums = columns
+    names, labels, damage, lasts = bytearray(), LabelColumn(source.table), '', True
+    notes: list[str] = []
+    scan = Scan(True, notes.append, lambda share: progress(f'{len(offsets):,} {kind.noun}', share or None))
+    form = format_of(source, kind)
+    try:
+        for found in form.scan(source, kind, scan):
+            names += found.name.encode()
+            offsets.append(found.offset)
+            sizes.append(found.size)
+            ends.append(len(names))
+            headers.append(found.headers)
+            checksums.append(found.checksum)
+            labels.add(f'{found.home}/{found.name}' if found.home else found.name, found.label)
+    except DataError as error:
+        cause = error.__cause__
+        if not offsets or isinstance(cause, remote.RemoteError):
+            raise
+        damage = str(error)
+        lasts = not getattr(cause, 'errno', None)
+    scan.skipped.report(notes.append)
+    rows = np.empty(len(offsets), ROW)
+    for name, column in zip(ROW.names or (), columns, strict=False):
+        rows[name] = column
+    rows['label'], texts, origin = labels.finish()
+    instead = '' if len(rows) else scan.skipped.instead()
+    header = Header(
+        format=FORMAT,
+        size=size,
+        members=len(rows),
+        name_bytes=len(names),
+        damage=damage,
+        notes=notes,
+        labels=list(texts),
+        kind=kind.name,
+        labels_from=origin,
+        instead=instead,
+    )
+    index = Index(source, kind, form, Contents(header, rows, memoryview(bytes(names))))
+    index.lasts = lasts
+    for sentence in index.notes:
+        note(sentence)
+    return index
+
+
+def path_next_to(source: Source) -> Path | None:
+    """Returns the path of an index next to its archive; None for a URL."""
+    return None if source.is_remote else Path(f'{source.url}{SUFFIX}')
+
+
+def path_in_cache(source: Source) -> Path:
+    """Returns the path in the cache folder of the index of an archive as it is now."""
+    stamp = source.stamp()
+    place = unsigned(source.url) if source.is_remote else str(Path(source.url).resolve())
+    key = f'{place}\0{stamp.size}\0{stamp.version}'
+    return cache_folder() / 'index' / f'{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}{SUFFIX}'
+
+
+def _copied_index(source: Source) -> Path | None:
+    """Returns the path of a copy in the cache of the index next to a remote archive; None for no index."""
+    place, mark, query = source.url.partition('?')
+    try:
+        file = remote.RemoteFile(f'{place}{SUFFIX}{mark}{query}')
+        file.fetch()
+    except OSError:
+        return None
+    return file.local
+
+
+def _load(path: Path, source: Source, kind: Kind, form: Format) -> Index | None:
+    """Returns the index in a file; None if there is none that can be used."""
+    known = (source.table.fingerprint,) if source.table else ('', FROM_SIDECARS)
+    contents = read_index_file(path)
+    if contents is None:
+        return None
+    header = contents.header
+    is_of_it = (header.size, header.kind) == (source.stamp().size, kind.name) and header.labels_from in known
+    return Index(source, kind, form, contents) if is_of_it else None

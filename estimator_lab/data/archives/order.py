@@ -1,0 +1,379 @@
+"""The global order of examples: a pure function of archives, seed and position, for any number of workers.
+
+An order is an endless sequence: each epoch has every example once, shuffled by the seed and its number. The
+state of the input is one integer, the number of examples of this sequence that were consumed: position p of n
+examples is place p % n of epoch p // n.
+
+- Global batch: the `global_batch` examples that follow those consumed, the same for any number of workers.
+- Workers: `onwards(consumed, WorkerShard(rank, world_size, global_batch))` yields one worker's part of this
+  and all later global batches. The parts of all ranks make up each batch, and each example is in one of them.
+- Stopping: after n batches, consumed + n * global_batch. Another world_size or global_batch goes on from
+  there without losing or repeating an example.
+- Epochs: a batch may begin in one and end in the next, so that no example is left out.
+- Locality: with random access (`IndexedOrder`), the examples of a batch are dealt out in stored order, so
+  that each worker reads a contiguous range of about 1 / world_size of the data, and few examples besides. In
+  a stream, all workers read everything, and keep their part.
+
+Encoded members are shuffled and skipped here, before they are decoded and without TensorFlow:
+
+    order = open_archives(['train-*.tar'], IMAGES).order(shuffle_buffer=10_000, seed=1)
+    for member in order.onwards(consumed, WorkerShard(rank, world_size, global_batch)):
+        member.read().data
+"""
+
+import itertools
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.data.archives.index import Index, name_hash, scan_members
+from estimator_lab.data.archives.shuffling import SHUFFLED_BYTES, permutation, shuffled
+from estimator_lab.data.examples.kind import Kind
+from estimator_lab.data.examples.member import Member
+from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources.source import Source, Stamp
+
+T = TypeVar('T')
+
+
+_HASHES = 2**64
+_CHUNK = 1024  # members looked up at once
+
+
+class Part(NamedTuple):
+    """The examples whose names hash into [low, high) of [0, 1); all by default.
+
+    Examples:
+        >>> names = [f'n000001/{number:04}.jpg' for number in range(1000)]
+        >>> training, test = Part(0.0, 0.9), Part(0.9, 1.0)
+        >>> all((name in training) != (name in test) for name in names)
+        True
+        >>> 50 < sum(name in test for name in names) < 150
+        True
+
+    Only the name of an example in its archive counts, so that two disjoint parts share no example, wherever
+    the archive is and however its members are ordered.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def mask(self, index: Index) -> np.ndarray:
+        """Returns which members belong to the part, bool [members]."""
+        if self == EVERYTHING:
+            return np.ones(len(index), bool)
+        shares = index.name_hashes / _HASHES
+        return (self.low <= shares) & (shares < self.high)
+
+    def __contains__(self, name: object) -> bool:
+        return self == EVERYTHING or self.low <= name_hash(str(name)) / _HASHES < self.high
+
+
+@dataclass(frozen=True)
+class WorkerShard:
+    """The share of one worker in each global batch: the next `global_batch` examples of the global order.
+
+    Examples:
+        >>> list(WorkerShard(rank=1, world_size=2, global_batch=4).of(range(8)))
+        [2, 3, 6, 7]
+        >>> WorkerShard(rank=2, world_size=2)
+        Traceback (most recent call last):
+        estimator_lab.base.errors.FlagError: rank=2 is not one of world_size=2: ranks go from 0 to 1.
+
+    A global batch is divided into parts that differ by one example at most, so that `world_size` workers
+    together read each example exactly once, however many there are and whatever their archives' sizes.
+
+    Attributes:
+      rank: number of the worker, from 0.
+      world_size: number of workers.
+      global_batch: examples that all workers together read at a time; 0 for one each.
+
+    Raises:
+      FlagError: there is no such worker.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    global_batch: int = 0
+
+    def __post_init__(self) -> None:
+        if self.world_size < 1:
+            raise FlagError(f'world_size={self.world_size} must be at least 1.')
+        if not 0 <= self.rank < self.world_size:
+            raise FlagError(
+                f'rank={self.rank} is not one of world_size={self.world_size}: ranks go from 0 to '
+                f'{self.world_size - 1}.'
+            )
+        if self.global_batch and self.global_batch < self.world_size:
+            raise FlagError(
+                f'global_batch={self.global_batch} must have an example for each of world_size='
+                f'{self.world_size}.'
+            )
+
+    @property
+    def window(self) -> int:
+        """Examples of all workers in a global batch."""
+        return self.global_batch or self.world_size
+
+    @property
+    def places(self) -> slice:
+        """This worker's part of a global batch, as places in it."""
+        return slice(*(rank * self.window // self.world_size for rank in (self.rank, self.rank + 1)))
+
+    @property
+    def own(self) -> int:
+        """Examples of this worker in a global batch."""
+        return self.places.stop - self.places.start
+
+    def of(self, sequence: Iterable[T]) -> Iterator[T]:
+        """Yields this worker's part of each global batch of an endless sequence, in order."""
+        if self.world_size == 1:
+            yield from sequence
+            return
+        own, place = self.places, 0
+        for item in sequence:
+            if own.start <= place < own.stop:
+                yield item
+            del item  # before the next is read
+            place = (place + 1) % self.window
+
+
+EVERYTHING = Part()
+ONLY_WORKER = WorkerShard()
+
+
+class Order(Protocol):
+    """An endless sequence of members, in epochs; see the module's docstring."""
+
+    def epoch(self, number: int) -> Iterator[Member]:
+        """Yields every member once, in the order of epoch `number`, from 0.
+
+        Raises:
+          DataError: where an archive can't be read any further.
+        """
+
+    def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+        """Yields a worker's members endlessly.
+
+        Args:
+          consumed: position at which the first global batch begins.
+          shard: which part of each global batch; all of it by default.
+
+        Raises:
+          DataError: where an archive can't be read any further, or there are no members.
+        """
+
+
+class IndexedOrder:
+    """An order with random access: each epoch is shuffled as a whole, and starting anywhere costs nothing.
+
+    Args:
+      indexes: of the archives, all with random access.
+      shuffle: whether each epoch is shuffled; else members keep the stored order.
+      seed: of the shuffling, together with the epoch.
+      part: the examples that are used.
+    """
+
+    def __init__(
+        self, indexes: Sequence[Index], shuffle: bool = False, seed: int = 0, part: Part = EVERYTHING
+    ) -> None:
+        self._indexes = indexes
+        self._shuffle = shuffle
+        self._seed = seed
+        rows = [np.flatnonzero(part.mask(index)).astype(np.uint32) for index in indexes]
+        self._rows = np.concatenate(rows)
+        self._archives = np.repeat(np.arange(len(rows), dtype=np.uint32), [len(found) for found in rows])
+        self._epoch = -1, np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def epoch(self, number: int) -> Iterator[Member]:
+        """See `Order.epoch`; members are without their data."""
+        return self._members(self.positions(number * len(self), len(self)))
+
+    def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+        """See `Order.onwards`; members are without their data."""
+        _check_any(len(self))
+        together = max(min(_CHUNK * shard.world_size, len(self)) // shard.window, 1)  # global batches
+        for start in itertools.count(consumed, together * shard.window):
+            batches = self.positions(start, together * shard.window).reshape(together, -1)
+            own = batches if shard.world_size == 1 else np.sort(batches)[:, shard.places]
+            yield from self._members(own.ravel())
+
+    def stored(self) -> Iterator[Member]:
+        """Yields every member once, in the stored order, of epoch 0."""
+        return self._members(np.arange(len(self)))
+
+    def positions(self, start: int, count: int) -> np.ndarray:
+        """Returns what is at some positions: number of the epoch * n + place in the stored order, int64."""
+        size, end, parts = len(self), start + count, [np.empty(0, np.int64)]
+        while start < end:
+            number, begin = divmod(start, size)
+            stop = min(size, begin + end - start)
+            parts.append(number * size + self._places(number)[begin:stop])
+            start += stop - begin
+        return np.concatenate(parts)
+
+    def _places(self, epoch: int) -> np.ndarray:
+        """Returns the places of an epoch's members in the stored order, int64 [members]."""
+        if self._epoch[0] != epoch:
+            order = permutation(len(self), self._seed, epoch) if self._shuffle else np.arange(len(self))
+            self._epoch = epoch, order
+        return self._epoch[1]
+
+    def _members(self, positions: np.ndarray) -> Iterator[Member]:
+        for first in range(0, len(positions), _CHUNK):
+            epochs, places = np.divmod(positions[first : first + _CHUNK], max(len(self), 1))
+            archives, rows = self._archives[places], self._rows[places]
+            chunk: dict[int, Member] = {}
+            for epoch, archive in sorted(set(zip(epochs.tolist(), archives.tolist(), strict=True))):
+                here = np.flatnonzero((archives == archive) & (epochs == epoch))
+                found = self._indexes[archive].members(rows[here].tolist(), epoch)
+                chunk.update(zip(here.tolist(), found, strict=True))
+            yield from (chunk.pop(place) for place in range(len(places)))
+
+
+@dataclass(frozen=True)
+class StreamOrder:
+    """An order that reads archives from their beginning, for compressed ones and pipes.
+
+    Attributes:
+      sources: each is read from its beginning in every epoch.
+      kind: which members are examples.
+      shuffle_buffer: encoded members held at once for shuffling, and at most SHUFFLED_BYTES of them; 1 or
+        less keeps the stored order.
+      seed: of the shuffling, together with the epoch.
+      part: the examples that are used.
+      indexes: of the sources, by which members get their labels, and whole epochs are skipped without reading
+        them; () if unknown.
+      use_damaged: whether a damaged archive is used up to the damage.
+      say: shows one line to the user: about what is unusual about an archive, unless its index has reported
+        it, and if the buffer can't hold `shuffle_buffer` members.
+      progress: called with the share of an epoch's bytes that was read, in [0, 1].
+    """
+
+    sources: Sequence[Source]
+    kind: Kind
+    shuffle_buffer: int = 1
+    seed: int = 0
+    part: Part = EVERYTHING
+    indexes: Sequence[Index] = ()
+    use_damaged: bool = False
+    say: Callable[[str], None] = lambda line: None
+    progress: Callable[[float], None] = lambda share: None
+
+    def __post_init__(self) -> None:
+        stamps: dict[Source, Stamp] = {}
+        if self.indexes and not any(source.is_folder for source in self.sources):
+            stamps = {source: source.stamp() for source in self.sources}
+        object.__setattr__(self, '_stamps', stamps)
+
+    def epoch(self, number: int) -> Iterator[Member]:
+        """See `Order.epoch`."""
+        rng = random.Random(f'seed {self.seed} epoch {number}')
+        sources = list(enumerate(self.sources))
+        if self.shuffle_buffer > 1:
+            rng.shuffle(sources)
+        members = itertools.chain.from_iterable(
+            self._members_of(source, place, done) for done, (place, source) in enumerate(sources)
+        )
+        for member in shuffled(members, self.shuffle_buffer, rng, SHUFFLED_BYTES):
+            yield member._replace(epoch=number)
+            del member  # before the next is read
+
+    def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+        """See `Order.onwards`; a pipe ends after its only epoch: waiting for a second might never end."""
+        return shard.of(self._onwards(consumed))
+
+    def _onwards(self, consumed: int) -> Iterator[Member]:
+        first_epoch, to_skip = 0, consumed
+        if size := sum(int(np.count_nonzero(self.part.mask(index))) for index in self.indexes):
+            first_epoch, to_skip = divmod(consumed, size)
+        for number in itertools.count(first_epoch):
+            seen = 0
+            for member in self.epoch(number):
+                seen += 1
+                if seen > to_skip:
+                    yield member
+                del member  # before the next is read
+            _check_any(seen)
+            to_skip = max(to_skip - seen, 0)
+            if any(source.is_pipe for source in self.sources):
+                break
+        if to_skip:
+            names = ', '.join(source.name for source in self.sources)
+            raise DataError(
+                f'{names} ended {to_skip} {self.kind.noun} before the {consumed} that were consumed when '
+                'the checkpoint was saved: pipe the same archive in again.'
+            )
+
+    def _members_of(self, source: Source, place: int, done: int) -> Iterator[Member]:
+        """Yields the members of the source at a place after `done` others."""
+        stamps: dict[Source, Stamp] = self._stamps  # type: ignore[attr-defined]
+        if source in stamps and source.stamp(again=True) != stamps[source]:
+            raise DataError(f'{source.name!r} has changed since it was opened: start again.')
+        if done:
+            self.progress(done / len(self.sources))
+        index = self.indexes[place] if self.indexes else None
+        scan = Scan(
+            note=lambda words: None if self.indexes else self.say(f'{source.name!r} {words}'),
+            progress=lambda share: self.progress((done + share) / len(self.sources)),
+        )
+        try:
+            for member in scan_members(source, self.kind, scan):
+                if member.name in self.part:
+                    label = index.label(member.row) if index else member.label
+                    yield member if label == member.label else member._replace(label=label)
+                del member  # before the next is read
+            scan.skipped.report(scan.note)
+        except DataError as error:
+            if not self.use_damaged:
+                raise
+            if not self.indexes:
+                self.say(f'Warning: {error.sentence}')
+
+
+@dataclass(frozen=True)
+class OwnPaceOrder:
+    """The examples of a worker that goes through the data at its own pace, as in asynchronous training.
+
+    It reads every `workers`-th position of the order, others in each epoch, so that a slow worker costs steps
+    but no classes, and each example is read by several workers over some epochs.
+
+    Attributes:
+      order: of all workers.
+      rank: the worker's number.
+      workers: how many there are.
+      size: examples in an epoch; 0 if unknown.
+    """
+
+    order: Order
+    rank: int
+    workers: int
+    size: int = 0
+
+    def epoch(self, number: int) -> Iterator[Member]:
+        """See `Order.epoch`: all members, not only those of the worker."""
+        return self.order.epoch(number)
+
+    def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+        """See `Order.onwards`; it is not divided any further."""
+        place, epoch = consumed % self.size if self.size else consumed, -1
+        for member in self.order.onwards(consumed):
+            if member.epoch > epoch >= 0:
+                place = 0
+            epoch = member.epoch
+            if (place + epoch) % self.workers == self.rank:
+                yield member
+            place += 1
+            del member  # before the next is read
+
+
+def _check_any(examples: int) -> None:
+    if not examples:
+        raise DataError('No example is left to train on: the archives have none.')

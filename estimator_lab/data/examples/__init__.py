@@ -1,0 +1,1 @@
+"""What an example is: its data, its label and its kind."""

@@ -1,0 +1,177 @@
+"""A kind of example, such as images or trees: which files are examples, and how they become arrays."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from estimator_lab.data.examples.labels import Vocabulary
+from estimator_lab.data.examples.member import BadExampleError, Member
+
+if TYPE_CHECKING:  # importing TensorFlow takes seconds, and most commands that read archives do without it
+    from estimator_lab.tf1 import Tensor
+
+Arrays = Mapping[str, np.ndarray]
+"""Some examples: arrays by the feature's name, with a row for each."""
+
+
+class Signature(NamedTuple):
+    """Type and shape of a feature's array.
+
+    Attributes:
+      type: NumPy's name of it.
+      shape: without the first dimension, that of the examples; None where it varies from batch to batch.
+    """
+
+    type: str
+    shape: tuple[int | None, ...]
+
+
+class ExampleReader(Protocol):
+    """How members become arrays."""
+
+    def read(self, members: Sequence[Member]) -> list[Any]:
+        """Returns the example in each member, or a BadExampleError; many threads call it at the same time.
+
+        Raises:
+          DataError: an archive can't be read any more.
+        """
+
+    def collate(self, examples: Sequence[Any]) -> Arrays:
+        """Returns the arrays of a batch."""
+
+
+class Reader(ExampleReader, Protocol):
+    """How members become arrays, and these become the features of a network."""
+
+    @property
+    def signature(self) -> Mapping[str, Signature]:
+        """Types and shapes of the arrays of a batch, by name."""
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether examples that were read stay in memory, so that `in_memory` returns them."""
+
+    def in_memory(self, members: Sequence[Member]) -> list[Any] | None:
+        """Returns the examples that were read of members; None if one was not, or is bad."""
+
+    def blank(self) -> Arrays:
+        """Returns one example that stands in for a batch whose members are all bad."""
+
+    def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
+        """Returns, in a graph, the features of a model function for the arrays of a batch."""
+
+    def plain(self) -> 'Reader':
+        """Returns the same reader without random changes, for evaluation."""
+
+    def serving_receiver(
+        self, keeps_size: bool, more: 'Callable[[], Mapping[str, Mapping[str, Tensor]]]'
+    ) -> Callable[[], Any]:
+        """Returns a function that builds the `ServingInputReceiver` of an export.
+
+        Args:
+          keeps_size: whether images keep their size instead of being scaled.
+          more: returns further receivers by name, each with its tensors by feature, of which the last one
+            counts.
+        """
+
+
+@dataclass(frozen=True)
+class ReaderOptions:
+    """What decides how examples become arrays; each kind uses what applies to it.
+
+    Attributes:
+      image_shape: (height, width, channels) to which images are scaled.
+      decode: a value of --decode.
+      augment: a value of --augment; '' for none.
+      seed: of the augmentation.
+      cache_megabytes: of decoded images that may be kept in memory.
+      floats: whether arrays of floats, images in memory, keep their precision.
+      examples: how many different ones there are; None if unknown.
+      tokens: of trees, in the order of their numbers.
+      vocabulary: the labels; None if there are none.
+    """
+
+    image_shape: tuple[int, int, int]
+    decode: str = 'exact'
+    augment: str = ''
+    seed: int = 0
+    cache_megabytes: int = 0
+    floats: bool = False
+    examples: int | None = None
+    tokens: Sequence[str] = ()
+    vocabulary: Vocabulary | None = None
+
+
+class Kind:
+    """A kind of example; `data.archives.kinds` lists them.
+
+    Attributes:
+      name: in records, indexes and the registry of models.
+      noun: its plural, for messages.
+      settings: names of the settings of a run that apply to this kind only.
+      has_pixels: whether an example is an array of pixels, [height, width, channels].
+      has_lines: whether an example is a line of a text, not a file.
+      label_help: a sentence that says where labels come from.
+      dimensions: names of the numbers that `examine` returns.
+      numeric_receiver: name of the inputs of an export that are numbers, not texts or files.
+    """
+
+    name: str
+    noun: str
+    settings: frozenset[str] = frozenset()
+    has_pixels = False
+    has_lines = False
+    label_help = ''
+    dimensions: tuple[str, ...] = ()
+    numeric_receiver = ''
+
+    def accepts(self, name: str) -> bool:
+        """Whether a file of that name is an example; hidden files are not."""
+        return False
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file without a suffix is an example, by its first HEAD_BYTES."""
+        return False
+
+    def line_name(self, number: int, line: bytes) -> str:
+        """Returns the name of the example in line `number`, from 1, of a text."""
+        return f'{number}'
+
+    def examine(self, data: bytes) -> tuple[int, ...]:
+        """Decodes an example and returns its size: a number for each of `dimensions`. Thread-safe.
+
+        Raises:
+          BadExampleError: it can't be decoded.
+        """
+        raise BadExampleError('it cannot be decoded')
+
+    def reader(self, options: ReaderOptions) -> Reader:
+        """Returns how examples become arrays.
+
+        Raises:
+          FlagError: an option is not understood.
+        """
+        raise NotImplementedError
+
+    def data_params(
+        self, settings: Any, params: Any, examples: Callable[[bool], Iterable[Member]], total: int | None
+    ) -> dict[str, Any]:
+        """Returns the parameters of a model that the data decides, by name.
+
+        Args:
+          settings: of the run.
+          params: those of the model that the user chose.
+          examples: returns the training examples in stored order; shuffled, if asked for and possible.
+          total: their number; None if they can be read only once.
+        """
+        return {}
+
+    def record(self, folder: Path, params: Mapping[str, Any]) -> None:
+        """Writes what `restore` reads into a model_dir."""
+
+    def restore(self, folder: Path) -> dict[str, Any]:
+        """Returns the parameters of `data_params` that a model_dir holds."""
+        return {}

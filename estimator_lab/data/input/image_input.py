@@ -1,0 +1,58 @@
+"""Input functions for Estimators of the user's own, over archives and folders of images."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar, cast
+
+from estimator_lab.base.errors import FlagError
+from estimator_lab.data.examples.labels import Vocabulary
+from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.input_fns import archive_input_fn
+from estimator_lab.data.input.stream_settings import StreamSettings
+
+T = TypeVar('T')
+
+
+class InputFunction:
+    """An input function for `tf.estimator.Estimator`; made by `estimator_lab.api.input_fn`.
+
+    Each call returns a new Dataset, which begins at the first epoch.
+
+    Attributes:
+      labels: the vocabulary, label texts in the order of their class ids; () without labels.
+      size: number of examples in an epoch; None if unknown, as for a pipe.
+    """
+
+    def __init__(self, settings: StreamSettings, labelled: bool = True) -> None:
+        self._settings = settings
+        whole = settings.open()
+        self._archives = settings.part_of(whole)
+        self.size: int | None = self._archives.total
+        labels = whole.labels if settings.vocabulary is None else settings.vocabulary
+        if labelled and not labels:
+            raise FlagError(
+                f'The labels of {", ".join(whole.paths)} are unknown: give vocabulary, or labelled=False.'
+            )
+        self._vocabulary = Vocabulary(labels) if labelled else None
+        self.labels: tuple[str, ...] = labels if labelled else ()
+
+    def __call__(self) -> Any:
+        """Returns a Dataset of (features, class ids), as `estimator_lab.api.input_fn` describes them."""
+        settings, archives = self._settings, self._archives
+        return archive_input_fn(
+            settings.order_of(archives),
+            cast(ImageReader, settings.reader()),
+            settings.batch_size or 1,
+            settings.report_on(archives, _RaisedReport),
+            self._vocabulary,
+            consumed=(lambda: 0) if settings.epochs is None else None,
+            epochs=settings.epochs or 1,
+        )()
+
+
+class _RaisedReport(InputReport):
+    """A report whose error is raised at once: the caller of Estimator cannot ask for it afterwards."""
+
+    def until_error(self, batches: Iterable[T]) -> Iterator[T]:
+        """Yields `batches`, and raises their error, which TensorFlow passes on."""
+        yield from batches

@@ -1,0 +1,223 @@
+"""Input functions: batches of examples -> tf.data, by `Dataset.from_generator`."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.base.interrupts import until_stopped
+from estimator_lab.base.keys import KEY, WEIGHT
+from estimator_lab.data.archives.order import ONLY_WORKER, IndexedOrder, Order, WorkerShard
+from estimator_lab.data.examples.kind import Arrays, Reader, Signature
+from estimator_lab.data.examples.labels import UNKNOWN_ID, Vocabulary
+from estimator_lab.data.examples.member import Member
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.batches import Batch, read_batches
+from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
+
+InputFn = Callable[[], Any]
+
+_PREFETCHED_BATCHES = 2
+# Batches that are handed to TensorFlow together: the overhead, mostly of waking threads, is that of one.
+_MOST_AT_ONCE = 16
+_BYTES_AT_ONCE = 4 * 2**20
+_UNKNOWN = np.array([[UNKNOWN_ID]], np.int64)
+_CAST_AT_ONCE = 2  # batches whose bytes become floats, which is many times faster than decoding
+
+
+def archive_input_fn(
+    order: Order,
+    reader: Reader,
+    batch_size: int,
+    report: InputReport,
+    vocabulary: Vocabulary | None = None,
+    consumed: Callable[[], int] | None = None,
+    watch: Callable[[Batch], None] | None = None,
+    shard: WorkerShard = ONLY_WORKER,
+    epochs: int = 1,
+) -> InputFn:
+    """Returns an input function that streams batches of examples from archives.
+
+    Args:
+      order: of the members.
+      reader: how members become arrays.
+      batch_size: members in a batch; bad examples make a batch shorter.
+      report: counts bad examples, and stores the error that ended the stream.
+      vocabulary: maps labels to ids, unknown ones to -1; None for no labels, as in PREDICT.
+      consumed: returns how many examples were consumed: the stream then starts after those and has no end.
+        None for `epochs` from the beginning.
+      watch: called with each batch before TensorFlow gets it. Predictions are then in step with batches, as
+        one without examples is replaced by a blank example.
+      shard: this worker's part of each global batch, with `consumed`.
+      epochs: how many there are without `consumed`; batches do not divide them.
+
+    Returns:
+      A function of no arguments that returns a Dataset of (features, int64 [batch]), or of the features
+      alone: those of `reader.features`, for images 'image' float32 [batch, height, width, channels] in [0,
+        1];
+      'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
+    """
+    # No batch that is watched, or that a pipe has sent, waits for others.
+    is_stored = isinstance(order, IndexedOrder) or bool(getattr(order, 'indexes', ()))
+    at_once = _batches_at_once(reader.signature, batch_size) if is_stored and not watch else 1
+
+    def batches() -> Iterator[Batch]:
+
+        def read(members: Iterable[Member], whole_only: bool = True) -> Iterator[Batch]:
+            return read_batches(members, batch_size, reader, report, whole_only=whole_only, at_once=at_once)
+
+        if consumed is None:
+            found = read(itertools.chain.from_iterable(map(order.epoch, range(epochs))), whole_only=False)
+        elif isinstance(order, IndexedOrder) and shard.world_size == 1 and reader.keeps_all:
+            found = _from_memory(order, reader, report, consumed(), batch_size, at_once, read)
+        else:
+            found = read(order.onwards(consumed(), shard))
+        # After a signal, the chief ends a synchronous step only if the other workers take part in it.
+        for batch in found if shard.rank else until_stopped(found):
+            if watch:
+                watch(batch)
+            yield batch
+
+    def elements() -> Iterator[tuple[Any, ...]]:
+        """Yields arrays, keys, weights and class ids of equal batches until the end, or an error.
+
+        A batch whose members are all bad is left out of an evaluation. In training it becomes one blank
+        example, so that each step has the members of its own place.
+        """
+        keep_freed_memory()
+        blank = reader.blank() if consumed or watch else None
+        for batch in report.until_error(batches()):
+            for element in _elements_of(batch, batch_size, vocabulary, blank):
+                yield element if at_once > 1 else tf.nest.map_structure(lambda array: array[0], element)
+
+    return lambda: _dataset(elements, reader, labelled=vocabulary is not None, at_once=at_once)
+
+
+def placeholder_features(reader: Reader) -> Features:
+    """Returns placeholders for features, for a network that is built without data."""
+    return reader.features(
+        {
+            name: tf.placeholder(tf.as_dtype(array.type), [None, *array.shape])
+            for name, array in reader.signature.items()
+        }
+    )
+
+
+def _from_memory(
+    order: IndexedOrder,
+    reader: Reader,
+    report: InputReport,
+    start: int,
+    batch_size: int,
+    at_once: int,
+    read: Callable[[Iterable[Member]], Iterator[Batch]],
+) -> Iterator[Batch]:
+    """Yields batches of the order from position `start` on, without end, in groups of up to `at_once`.
+
+    They are read as usual up to the end of the first whole epoch. If no example was bad, they are then in
+    memory, and are taken from there without looking at members, in half of the time.
+    """
+    size = max(len(order), 1)
+    end = (math.ceil(start / size) + 1) * size
+    first = math.ceil((end - start) / batch_size) * batch_size
+    yield from read(itertools.islice(order.onwards(start), first))
+    members = list(order.stored())
+    examples = reader.in_memory(members)
+    if examples is None:
+        yield from read(order.onwards(start + first))
+        return
+    keys, labels = [member.key for member in members], [member.label for member in members]
+    group = batch_size * at_once
+    for position in itertools.count(start + first, group):
+        places = (order.positions(position, group) % size).tolist()
+        report.count_good(group)
+        arrays = reader.collate([examples[place] for place in places])
+        yield Batch(arrays, [keys[place] for place in places], [labels[place] for place in places])
+
+
+def _batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
+    """Returns how many batches are handed to TensorFlow together; one if their sizes vary."""
+    if any(None in array.shape for array in signature.values()):
+        return 1
+    example = sum(
+        math.prod(filter(None, array.shape)) * np.dtype(array.type).itemsize for array in signature.values()
+    )
+    return min(max(_BYTES_AT_ONCE // (example * batch_size), 1), _MOST_AT_ONCE)
+
+
+def _elements_of(
+    group: Batch, batch_size: int, vocabulary: Vocabulary | None, blank: Arrays | None
+) -> Iterator[tuple[Any, ...]]:
+    """Yields arrays, keys, weights and class ids of equal batches; `blank` for one without examples."""
+    keys = np.array([key.encode('utf-8', 'surrogateescape') for key in group.keys], object)
+    ids = np.array([vocabulary.id_of(label) if vocabulary else 0 for label in group.labels], np.int64)
+    for rows, count in _equal_batches(group, batch_size):
+        if rows.start < rows.stop:
+            arrays = {name: _divided(array[rows], count) for name, array in group.arrays.items()}
+            weights = np.ones(rows.stop - rows.start, np.float32)
+            yield arrays, *(_divided(column, count) for column in (keys[rows], weights, ids[rows]))
+        elif blank:
+            arrays = {name: array[np.newaxis] for name, array in blank.items()}
+            for _ in range(count):
+                yield arrays, np.array([[b'']], object), np.zeros([1, 1], np.float32), _UNKNOWN
+
+
+def _equal_batches(group: Batch, batch_size: int) -> Iterator[tuple[slice, int]]:
+    """Yields the rows of consecutive batches of one size in a group of batches, and how many they are."""
+    members = len(group.keys) + len(group.bad)
+    sizes = [min(batch_size, members - first) for first in range(0, members, batch_size)]
+    for bad in group.bad:
+        sizes[bad.place // batch_size] -= 1
+    start = 0
+    for size, equal in itertools.groupby(sizes):
+        count = len(list(equal))
+        yield slice(start, start := start + size * count), count
+
+
+def _divided(array: np.ndarray, count: int) -> np.ndarray:
+    """Returns the rows of `count` batches as [count, rows of a batch, ...]."""
+    return array.reshape(count, len(array) // count, *array.shape[1:])
+
+
+def _dataset(elements: Callable[[], Iterator[Any]], reader: Reader, labelled: bool, at_once: int) -> Any:
+    """Returns a Dataset of batches; several equal ones are handed to TensorFlow as one array.
+
+    Large batches go alone, without a dimension that would have to be taken off again: of 32 colour images of
+    224x224 pixels, that takes a twentieth of the time.
+    """
+
+    def batches(*columns: Any) -> Any:
+        return tf.data.Dataset.from_tensor_slices(columns)  # without a copy
+
+    def example(arrays: Any, keys: Tensor, weights: Tensor, labels: Tensor) -> Any:
+        features: Features = {**reader.features(arrays), KEY: keys, WEIGHT: weights}
+        return (features, labels) if labelled else features
+
+    types = {name: tf.as_dtype(array.type) for name, array in reader.signature.items()}
+    rows = [None, None] if at_once > 1 else [None]
+    shapes = {name: [*rows, *array.shape] for name, array in reader.signature.items()}
+    with tf.name_scope('input'):
+        dataset = tf.data.Dataset.from_generator(
+            elements, (types, tf.string, tf.float32, tf.int64), (shapes, rows, rows, rows)
+        )
+        as_it_is = tf.autograph.experimental.do_not_convert
+        if at_once > 1:
+            dataset = dataset.flat_map(as_it_is(batches))
+        # Prefetched last, so that a training step finds floats.
+        dataset = dataset.map(as_it_is(example), num_parallel_calls=_CAST_AT_ONCE).prefetch(
+            _PREFETCHED_BATCHES
+        )
+        return dataset.with_options(_without_autotuning())
+
+
+def _without_autotuning() -> Any:
+    """Returns the options of a Dataset without autotuning.
+
+    TensorFlow's tuner sleeps, each time twice as long, up to a minute. A session that closes, or an iterator
+    that is initialised again, sometimes fails to wake it, and waits.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options

@@ -1,0 +1,333 @@
+"""An iterator of examples for any framework: shuffled, divided among processes, exact after a restart.
+
+The state is one integer, the number of examples that all processes together have consumed of the global
+order (`data.archives.order`). Nothing here imports TensorFlow, PyTorch or JAX.
+"""
+
+import hashlib
+import itertools
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.json_input import shown
+from estimator_lab.data.archives.archives import Archives
+from estimator_lab.data.archives.order import WorkerShard
+from estimator_lab.data.examples.labels import UNKNOWN_ID
+from estimator_lab.data.examples.member import Member
+from estimator_lab.data.input.batches import Batch as ReadBatch
+from estimator_lab.data.input.batches import read_batches
+from estimator_lab.data.input.passes import Passes
+from estimator_lab.data.input.stream_settings import DATA, StreamSettings
+
+FORMAT = 'estimator_lab stream 1'
+
+_TOGETHER = 64  # examples that are read at once if they are yielded one by one
+_MOST = 2**62
+_left_to_parents: list[Any] = []
+
+
+class Example(NamedTuple):
+    """One example.
+
+    Attributes:
+      data: its encoded bytes; or its pixels, uint8 [height, width, channels].
+      label: its label; '' without one.
+      key: its unique name, 'ARCHIVE:MEMBER'.
+      class_id: number of the label in `Stream.labels`; -1 if it is not one of them.
+    """
+
+    data: Any
+    label: str
+    key: str
+    class_id: int
+
+
+class Batch(NamedTuple):
+    """The n examples of one process in a global batch; fewer if some are bad, or at the end, or none.
+
+    Attributes:
+      data: encoded bytes, a list of n; or pixels, uint8 [n, height, width, channels].
+      labels: n labels.
+      keys: n unique names.
+      class_ids: int64 [n], as `Example.class_id`.
+    """
+
+    data: Any
+    labels: list[str]
+    keys: list[str]
+    class_ids: np.ndarray
+
+
+class Stream(Iterator[Any]):
+    """Examples of archives, one by one or in batches; made by `estimator_lab.api.stream`.
+
+    It is an iterator of `epochs` passes over the data; `iter` of one that has ended begins the next ones. It
+    is also an iterable-style dataset for PyTorch's DataLoader if PyTorch was imported before it was made.
+    In a worker process of a DataLoader it yields that worker's share.
+
+    All ranks get the same number of batches. The last one of the passes may be shorter than the others, or
+    empty for a rank without a share in it. Examples one by one can't be empty: the number of those of two
+    ranks differs by one at most, and by the bad ones.
+
+    Attributes:
+      settings: what it reads, and how.
+    """
+
+    _running: Iterator[Any] | None
+    _passes: Passes
+    _is_over: bool
+    _has_run: bool
+    _fresh_in: int
+
+    def __init__(self, settings: StreamSettings) -> None:
+        self.settings = settings
+        self._begin(consumed=0)
+        _ = self._archives  # errors are raised here, and workers find indexes in the cache
+
+    def __iter__(self) -> Iterator[Any]:
+        """Begins the next passes if the last ones have ended; in a worker of a DataLoader, in any case.
+
+        It changes nothing if nothing was read since it was called or a state was loaded: comprehensions of
+        Python 3.13.5 call it twice.
+        """
+        self._leave_parent()
+        info = _torch_worker()
+        begins_pass = info and self._fresh_in != os.getpid()
+        if begins_pass:
+            self._consumed = self._start_of(self._passes.begin(info, self._has_run))
+        if self._is_over or begins_pass:
+            self._running = None
+        self._is_over = False
+        self._fresh_in = os.getpid() if info else 0
+        return self
+
+    def __next__(self) -> Any:
+        """Returns the next example or batch.
+
+        Raises:
+          DataError: an archive can't be read any further, or too many examples are bad.
+        """
+        self._leave_parent()
+        self._fresh_in = 0
+        if self._running is None:
+            self._running = self._run()
+        return next(self._running)
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = ('settings', '_consumed', '_passes', '_fresh_in')
+        return {name: getattr(self, name) for name in names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.clear()
+        self.__dict__.update(state, _running=None, _is_over=False, _has_run=False, _process=os.getpid())
+        self._first = self._consumed
+        _make_dataset()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The vocabulary; by default the labels in all parts of the data, sorted, () for a pipe."""
+        given = self.settings.vocabulary
+        return self._whole.labels if given is None else given
+
+    @property
+    def size(self) -> int | None:
+        """Number of examples in an epoch, of all processes together; None if unknown, as for a pipe."""
+        return self._archives.total
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the state after the examples that were yielded so far: at most a kilobyte, for JSON.
+
+        Another number of processes can go on from it, if all of them have yielded equally many examples or
+        batches. The state in a worker of a DataLoader is for the same worker of an equal one.
+        """
+        state = self.state_at(self._consumed)
+        if loader := self._loader:
+            state |= {'loader': loader, 'is_over': self._is_over}
+        return state
+
+    def state_at(self, consumed: int) -> dict[str, Any]:
+        """Returns the state after a number of examples of the global order.
+
+        After n steps, that is n * batch_size * world_size; of several passes, after n steps of the last one,
+        size more for each one before. With a DataLoader, which reads ahead, it is the state after the batches
+        that were used, whatever its number of workers.
+        """
+        settings = self.settings
+        order = {'seed': settings.seed, 'shuffle': settings.shuffle, 'split': list(settings.split)}
+        if settings.shuffle and not self._archives.has_random_access:
+            order['shuffle_buffer'] = settings.shuffle_buffer
+        return {'format': FORMAT, 'consumed': consumed, 'data': self._fingerprint, **order}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state, with any batch size and number of processes.
+
+        Raises:
+          DataError: it is not a state, or one of other data or of another order.
+        """
+        if not isinstance(state, Mapping) or state.get('format') != FORMAT:
+            raise DataError(f'{shown(state)} is not the state of a stream, as state_dict() returns it.')
+        own = self.state_at(0)
+        if state.get('data') != own['data']:
+            raise DataError(
+                f'The state is of other data than {", ".join(self.settings.paths)}: give the archives that '
+                'it was saved for, in the same order.'
+            )
+        for name in ('seed', 'shuffle', 'split', 'shuffle_buffer'):
+            if (was := state.get(name)) != (now := own.get(name)):
+                raise DataError(f'The state is of another order: its {name} is {shown(was)}, not {now}.')
+        consumed, loader = state.get('consumed'), state.get('loader')
+        if not isinstance(consumed, int) or isinstance(consumed, bool) or not 0 <= consumed <= _MOST:
+            raise DataError(f'The state is damaged: its consumed is {shown(consumed)}, not a number.')
+        if loader and loader != self._loader:
+            raise DataError(
+                f'The state is of a worker of a DataLoader with (workers, batch_size, world_size)='
+                f'{shown(loader)}, not {self._loader}; that of state_at() fits any.'
+            )
+        self._begin(consumed)
+        if loader and state.get('is_over'):
+            self._running = iter(())
+        self._fresh_in = os.getpid() if self._loader else 0
+
+    @property
+    def _loader(self) -> list[int]:
+        """What decides the share of a worker of a DataLoader; [] elsewhere."""
+        info, settings = _torch_worker(), self.settings
+        return [info.num_workers, settings.batch_size or 1, settings.world_size] if info else []
+
+    def _begin(self, consumed: int) -> None:
+        self._consumed = self._first = consumed  # of the global order, by all workers and processes together
+        self._running = None
+        self._is_over = self._has_run = False
+        self._process, self._fresh_in = os.getpid(), 0
+        self._passes = Passes()
+        _make_dataset()
+
+    def _leave_parent(self) -> None:
+        if self._process != os.getpid():  # a fork must not share open files and locks
+            _left_to_parents.append(self._running)  # closing it needs locks that the parent's threads hold
+            self.__setstate__(self.__getstate__())
+
+    def _start_of(self, number: int) -> int:
+        """Returns where a worker of a DataLoader begins, given the number of times that it was iterated."""
+        group = self._group
+        return (self._first // group + number) * group if number and group else self._first
+
+    @property
+    def _group(self) -> int:
+        """Examples in the passes of an iteration; 0 if unknown or without end."""
+        return (self._archives.total or 0) * (self.settings.epochs or 0)
+
+    @cached_property
+    def _whole(self) -> Archives:
+        return self.settings.open()
+
+    @cached_property
+    def _archives(self) -> Archives:
+        """The part that is read."""
+        return self.settings.part_of(self._whole)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        texts = [index.fingerprint for index in self._archives.indexes] or ['pipe']
+        return hashlib.sha256('\n'.join(texts).encode()).hexdigest()[:32]
+
+    def _run(self) -> Iterator[Any]:
+        """Yields what is left of the passes, and keeps the position."""
+        settings, info = self.settings, _torch_worker()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        size = settings.batch_size or 1
+        shard = WorkerShard(settings.rank, settings.world_size, size * settings.world_size)
+        end = (self._consumed // self._group + 1) * self._group if self._group else _MOST
+        ahead, stride = worker * shard.window, workers * shard.window
+        reader = settings.reader()
+        self._has_run = True
+        read = read_batches(
+            self._members(self._consumed + ahead, end, shard, workers),
+            settings.batch_size or _TOGETHER,
+            reader,
+            settings.report_on(self._archives),
+            threads=max((os.cpu_count() or 1) // workers, 1) + (workers == 1),
+            whole_only=settings.batch_size is not None,
+        )
+        for batch in read:
+            if settings.batch_size:
+                self._advance(stride, end)
+                yield self._batch(batch)
+                continue
+            bad = {one.place for one in batch.bad}
+            good = self._examples(batch)
+            for place in range(len(batch.keys) + len(bad)):
+                self._advance(stride, end)
+                if place not in bad:
+                    yield next(good)
+        has_no_share = self._consumed + ahead < end < _MOST  # in the last batch
+        self._consumed = end if end < _MOST else self._consumed
+        self._is_over = True
+        if settings.batch_size and has_no_share:
+            yield self._batch(ReadBatch(reader.collate([]), [], []))
+
+    def _advance(self, count: int, end: int) -> None:
+        self._consumed = min(self._consumed + count, end)
+        self._is_over = self._consumed == end
+
+    def _members(self, position: int, end: int, shard: WorkerShard, workers: int) -> Iterator[Member]:
+        """Yields this process's members between two positions: its part of each of its worker's batches."""
+        order, left = self.settings.order_of(self._archives), max(end - position, 0)
+        if self._archives.has_random_access:
+            members = order.onwards(position, shard)
+        else:  # the last batch must not begin another pass, which fills the shuffle buffer
+            members = shard.of(itertools.islice(order.onwards(position), left))
+        if workers > 1:
+            members = _every(members, shard.own, workers)
+        if end == _MOST:
+            return members
+        own = math.ceil(math.ceil(left / shard.window) / workers) * shard.own
+        last = end // (self._archives.total or 1)
+        return (member for member in itertools.islice(members, own) if member.epoch < last)
+
+    def _data_of(self, batch: ReadBatch) -> Any:
+        (data,) = batch.arrays.values()
+        return data.tolist() if DATA in batch.arrays else data
+
+    def _batch(self, batch: ReadBatch) -> Batch:
+        ids = np.fromiter(map(self._class_id, batch.labels), np.int64, len(batch.labels))
+        return Batch(self._data_of(batch), batch.labels, batch.keys, ids)
+
+    def _examples(self, batch: ReadBatch) -> Iterator[Example]:
+        ids = map(self._class_id, batch.labels)
+        return map(Example, self._data_of(batch), batch.labels, batch.keys, ids)
+
+    @cached_property
+    def _class_ids(self) -> dict[str, int]:
+        return {label: number for number, label in enumerate(self.labels)}
+
+    def _class_id(self, label: str) -> int:
+        return self._class_ids.get(label, UNKNOWN_ID)
+
+
+def _every(members: Iterator[Member], size: int, workers: int) -> Iterator[Member]:
+    """Yields the first of each `workers` batches of `size` members."""
+    for number, member in enumerate(members):
+        if number // size % workers == 0:
+            yield member
+        del member  # before the next is read
+
+
+def _torch_worker() -> Any:
+    """Returns what PyTorch says of this worker of a DataLoader; None elsewhere."""
+    torch = sys.modules.get('torch.utils.data')
+    return torch.get_worker_info() if torch else None
+
+
+def _make_dataset() -> None:
+    """Makes streams iterable-style datasets for PyTorch, without importing it."""
+    torch: Any = sys.modules.get('torch.utils.data')
+    if torch and not issubclass(Stream, torch.IterableDataset):
+        torch.IterableDataset.register(Stream)

@@ -1,0 +1,160 @@
+"""What `api.stream` is given, checked."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.json_input import shown
+from estimator_lab.base.settings import are_paths, setting, settings_from
+from estimator_lab.data.archives.archives import Archives, open_archives
+from estimator_lab.data.archives.kinds import kind_of
+from estimator_lab.data.archives.order import Order, Part, WorkerShard
+from estimator_lab.data.examples.kind import Arrays, ExampleReader
+from estimator_lab.data.examples.labels import read_label_table
+from estimator_lab.data.examples.member import Member, read_members
+from estimator_lab.data.images.augment import parse_augmentation
+from estimator_lab.data.images.decode import Decode, ImageShape, decode_draft, decode_image
+from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.input.bad_examples import BadExamples, InputReport
+from estimator_lab.data.sources.source import expand
+
+_MANY = 2**31 - 1
+_LARGEST_SIDE = 8000
+DATA = 'data'
+_DECODERS: dict[str, Decode] = {'exact': decode_image, 'draft': decode_draft}
+LOG = logging.getLogger('estimator_lab')
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSettings:
+    """What a stream reads, and how; see `estimator_lab.api.stream`."""
+
+    paths: tuple[str, ...] = ()
+    image_shape: tuple[int, int, int] | None = None
+    split: tuple[float, float] = (0.0, 1.0)
+    vocabulary: tuple[str, ...] | None = None
+    decode: str = setting('exact', 'exact or draft', choices=tuple(_DECODERS))
+    batch_size: int | None = setting(None, 'examples in a batch', lower=1, upper=10_000_000)
+    shuffle: bool = setting(True, 'whether each epoch is shuffled')
+    seed: int = setting(1, 'of the order', lower=-_MANY, upper=_MANY)
+    epochs: int | None = setting(None, 'passes over the data', lower=1, upper=_MANY)
+    rank: int = setting(0, 'number of this process')
+    world_size: int = setting(1, 'number of processes')
+    shuffle_buffer: int = setting(10_000, 'examples held to shuffle a stream', lower=1, upper=_MANY)
+    augment: str = setting('', 'random changes')
+    labels: Path | None = setting(None, 'table of labels')
+    max_bad_fraction: float = setting(0.01, 'share of bad examples', lower=0, upper=1)
+    use_damaged: bool = setting(False, 'use damaged archives')
+
+    @classmethod
+    def of(
+        cls,
+        paths: 'str | os.PathLike[str] | Sequence[str | os.PathLike[str]]',
+        image_shape: Any = None,
+        split: Any = (0.0, 1.0),
+        vocabulary: Any = None,
+        epochs: int | None = 1,
+        **declared: Any,
+    ) -> 'StreamSettings':
+        """Returns checked settings.
+
+        Raises:
+          FlagError: a setting is not allowed.
+        """
+        if image_shape is None and declared.get('augment'):
+            raise FlagError(
+                f'augment={declared["augment"]!r} needs image_shape: encoded images are not changed.'
+            )
+        if image_shape is not None and not _is_shape(image_shape):
+            raise FlagError(
+                f'image_shape={shown(image_shape)} must be (height, width, channels), with sides from 1 to '
+                f'{_LARGEST_SIDE:,} pixels and 1 or 3 channels.'
+            )
+        if not _is_range(split):
+            raise FlagError(
+                f'split={shown(split)} must be a range within 0 and 1, such as (0, 0.9) for training and '
+                '(0.9, 1) for evaluation.'
+            )
+        made = settings_from(cls, {**declared, 'epochs': epochs})
+        WorkerShard(made.rank, made.world_size)
+        parse_augmentation(made.augment, made.seed)
+        several = [paths] if isinstance(paths, str | os.PathLike) else paths
+        if not are_paths(several):
+            raise FlagError(f'paths={shown(paths)} must be paths of archives and folders.')
+        return replace(
+            made,
+            paths=tuple(os.fspath(path) for path in several),
+            image_shape=image_shape and tuple(image_shape),
+            split=tuple(split),
+            vocabulary=None if vocabulary is None else tuple(vocabulary),
+        )
+
+    def open(self) -> Archives:
+        """Opens the archives, and reads or builds their indexes."""
+        table = read_label_table(self.labels, 'labels') if self.labels else None
+        sources = expand(self.paths, LOG.warning, table=table)
+        kind = kind_of(sources[0])
+        if self.image_shape and not kind.has_pixels:
+            raise FlagError(
+                f'image_shape={self.image_shape} is for images, but {sources[0].name!r} has {kind.noun}.'
+            )
+        return open_archives(sources, kind, self.use_damaged, LOG.warning)
+
+    def part_of(self, archives: Archives) -> Archives:
+        """Returns the archives, restricted to `split`.
+
+        Raises:
+          DataError: it leaves nothing of them.
+        """
+        part = archives.restricted_to(Part(*self.split))
+        if part.total == 0:
+            raise DataError(f'split={self.split} leaves no {part.kind.name} of {", ".join(part.paths)}.')
+        return part
+
+    def order_of(self, archives: Archives) -> Order:
+        """Returns the order in which their examples are read."""
+        return archives.order(self.shuffle_buffer if self.shuffle else 1, self.seed)
+
+    def report_on(self, archives: Archives, report: type[InputReport] = InputReport) -> InputReport:
+        """Returns a new report on their examples."""
+        bad = BadExamples(archives.kind, self.max_bad_fraction, archives.total)
+        return report(archives.kind, LOG.warning, archives.total or 0, bad)
+
+    def reader(self) -> ExampleReader:
+        """Returns how members become bytes or pixels."""
+        if self.image_shape is None:
+            return _EncodedReader()
+        augmentation = parse_augmentation(self.augment, self.seed)
+        return ImageReader(ImageShape(*self.image_shape), _DECODERS[self.decode], augmentation)
+
+
+class _EncodedReader:
+    """How members become their encoded bytes."""
+
+    def read(self, members: Sequence[Member]) -> list[Any]:
+        return read_members(members)
+
+    def collate(self, examples: Sequence[bytes]) -> Arrays:
+        array = np.empty(len(examples), object)
+        array[:] = examples
+        return {DATA: array}
+
+
+def _is_shape(shape: Any) -> bool:
+    if not isinstance(shape, tuple | list) or len(shape) != 3:
+        return False
+    if not all(isinstance(side, int) and not isinstance(side, bool) for side in shape):
+        return False
+    return shape[2] in (1, 3) and all(1 <= side <= _LARGEST_SIDE for side in shape[:2])
+
+
+def _is_range(split: Any) -> bool:
+    if not isinstance(split, tuple | list) or len(split) != 2:
+        return False
+    return all(isinstance(end, int | float) for end in split) and 0 <= split[0] < split[1] <= 1

@@ -1,0 +1,1 @@
+"""Where examples are stored: tar archives, folders, texts and arrays, local or remote."""

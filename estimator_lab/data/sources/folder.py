@@ -1,0 +1,133 @@
+"""A folder of files: its examples are named by their paths in it, and ordered by their names alone."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.files import read_regular
+from estimator_lab.base.printable import escaped, unescaped
+from estimator_lab.data.examples.kind import Kind
+from estimator_lab.data.examples.labels import MOST_SIDECAR_BYTES, SIDECAR_SUFFIXES, LabelTable, sidecar_label
+from estimator_lab.data.examples.member import MAX_MEMBER_BYTES, BadExampleError
+from estimator_lab.data.sources.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
+from estimator_lab.data.sources.formats import Format, Found, Row, Scan
+from estimator_lab.data.sources.source import Source, why_unreadable
+
+
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+    """Yields the files in the order of their names.
+
+    The label of a file is the name of its folder, which may be this one, unless a table or a file next to
+    it gives another.
+    """
+    own_name = escaped(Path(source.url).resolve().name)
+    for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped, source.table)):
+        name = escaped(path)
+        yield Found(name, number, size, label=label, home='' if '/' in path else own_name)
+
+
+def _read(source: Source, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
+    """See `Format.read`; a file that can't be read is a bad example."""
+    return [data_of(Path(source.url, unescaped(name))) for name in names]
+
+
+def data_of(path: Path) -> bytes | BadExampleError:
+    """Returns the bytes of a file, or why they can't be read."""
+    try:
+        return read_regular(path, MAX_MEMBER_BYTES)
+    except OSError as error:
+        return BadExampleError(why_unreadable(str(path), error).rstrip('.'))
+    except ValueError as error:  # it has grown too large, or is not a file
+        return BadExampleError(f'{error}')
+
+
+def files_below(
+    folder: str, kind: Kind, skipped: SkippedFiles, table: LabelTable | None = None
+) -> Iterator[tuple[str, int, str | None]]:
+    """Yields the examples below a folder at any depth, those of a folder before those of its subfolders.
+
+    Links to files are followed, links to folders are not; hidden files and folders are skipped.
+
+    Yields:
+      The path of a file in the folder; its bytes, 0 if it can't be read, such as a FIFO; its label from a
+      table or a file next to it, None if its folder's name is the label.
+
+    Raises:
+      DataError: where a folder can't be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise DataError(why_unreadable(str(error.filename), error)) from error
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = sorted(name for name in folders if not is_hidden(f'{name}/'))
+        start = os.path.relpath(parent, folder)
+        present = set(names)
+        used: set[str] = set()
+        others: list[str] = []
+        for name in sorted(names):
+            size = _size_of_example(Path(parent, name), kind)
+            if size is None:
+                others.append(name)
+                continue
+            path = name if start == os.curdir else f'{start}/{name}'
+            if table:
+                yield path, size, table.of(escaped(path))
+                continue
+            sidecars = [sidecar for sidecar in _sidecars(name) if sidecar in present]
+            used.update(sidecars)
+            yield path, size, _label_in(parent, sidecars)
+        for name in others:
+            if name not in used:
+                skipped.count(escaped(name))
+
+
+def _size_of_example(path: Path, kind: Kind) -> int | None:
+    """Returns the size of an example in bytes; None for other files."""
+    is_named = kind.accepts(path.name)
+    if not is_named and not lacks_suffix(path.name):
+        return None
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return 0 if is_named else None
+        if not is_named:
+            with path.open('rb') as file:
+                is_named = kind.recognises(file.read(HEAD_BYTES))
+        return status.st_size if is_named else None
+    except OSError:
+        return 0 if is_named else None
+
+
+def label_next_to(path: Path) -> str | None:
+    """Returns the label in a file of the same name, up to its last or its first dot; None for none.
+
+    Raises:
+      DataError: such a file can't be read.
+    """
+    return _label_in(path.parent, _sidecars(path.name))
+
+
+def _sidecars(name: str) -> list[str]:
+    """Returns the names of files that may hold the label of a file; of several, the first one counts."""
+    stems = dict.fromkeys((name.rpartition('.')[0], name.partition('.')[0]))
+    return [f'{stem}{suffix}' for stem in stems if stem for suffix in SIDECAR_SUFFIXES]
+
+
+def _label_in(parent: str | Path, sidecars: Iterable[str]) -> str | None:
+    for sidecar in sidecars:
+        try:
+            label = sidecar_label(sidecar, read_regular(Path(parent, sidecar), MOST_SIDECAR_BYTES))
+        except (FileNotFoundError, ValueError):  # ValueError: not a regular file, or one of something else
+            continue
+        except OSError as error:
+            raise DataError(why_unreadable(f'{parent}/{sidecar}', error)) from error
+        if label is not None:
+            return label
+    return None
+
+
+FOLDER = Format(_scan, lambda source: source, _read, is_cached=False)
+"""Folders, which are listed at each start: that takes less time than reading them."""

@@ -1,0 +1,89 @@
+"""Texts of one example a line, read as archives are: each line is a member."""
+
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import IO
+
+from estimator_lab.base.errors import DataError
+from estimator_lab.data.examples.kind import Kind
+from estimator_lab.data.examples.member import BadExampleError, too_large
+from estimator_lab.data.sources.formats import ChangedError, Format, Found, Row, Scan
+from estimator_lab.data.sources.source import Source, decompressed, why_unreadable
+from estimator_lab.data.sources.stored import Stored, open_stored
+
+HEAD = 512
+_CHUNK = 2**20
+_BINARY = re.compile(rb'[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]')  # no tabs, ends of lines and pages, escapes
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a file with these first bytes, up to 512, is a text; every header of a tar holds zeros."""
+    return bool(head) and not _BINARY.search(head)
+
+
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+    """Yields the lines; blank lines are left out."""
+    with ExitStack() as stack:
+        raw = stack.enter_context(source.open())
+        size = 0 if source.is_pipe else source.stamp().size
+        done = 0
+        try:
+            unpacked = decompressed(raw)
+            file = raw if unpacked is None else stack.enter_context(unpacked)
+            if not is_text(head := file.peek(HEAD)[:HEAD]):
+                what = 'a text' if head else 'a text, but an empty file (0 bytes)'
+                raise DataError(f'{source.name!r} is not {what}: {kind.noun} are lines of texts.')
+            for found in _lines(file, kind.line_name):
+                done = found.offset
+                scan.progress((raw.tell() if unpacked else done) / size if size else 0.0)
+                yield found
+                del found  # before the next is read
+        except DataError:
+            raise
+        except Exception as error:  # damaged bytes make decompressors raise many types
+            if isinstance(error, OSError) and not done:
+                raise DataError(why_unreadable(source.name, error)) from error
+            how = 'cut off' if isinstance(error, EOFError) else 'damaged'
+            reason = f'{error}' or type(error).__name__
+            raise DataError(f'{source.name!r} is {how} after byte {done} of its text: {reason}.') from error
+
+
+def _read(stored: Stored, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
+    """See `Format.read`."""
+    lines = stored.read([(offset, size) for offset, size, *_ in rows])
+    for line, (_, size, _, checksum) in zip(lines, rows, strict=True):
+        if len(line) != size or zlib.adler32(line[:HEAD]) != checksum:
+            raise ChangedError
+    return list(lines)
+
+
+def _lines(file: IO[bytes], name_of: Callable[[int, bytes], str]) -> Iterator[Found]:
+    """Yields the lines that are not blank; one that is too long for an example is not kept in memory."""
+    number, offset, size = 1, 0, 0
+    parts: list[bytes] = []
+
+    def line() -> Iterator[Found]:
+        data = b''.join(parts)
+        if data.strip() or len(data) < size:
+            checksum = zlib.adler32(data[:HEAD])
+            yield Found(name_of(number, data), offset, size, 0, checksum, None, data, too_large(size))
+
+    while chunk := file.read(_CHUNK):
+        *ended, rest = chunk.split(b'\n')
+        for piece in ended:
+            parts.append(piece)
+            size += len(piece)
+            yield from line()
+            number, offset, size = number + 1, offset + size + 1, 0
+            parts.clear()
+        parts.append(rest)
+        size += len(rest)
+        if too_large(size):
+            parts[:] = [b'']
+    yield from line()
+
+
+LINES = Format(_scan, open_stored, _read, is_cached=True)
+"""Texts, plain or compressed."""

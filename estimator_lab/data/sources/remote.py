@@ -1,0 +1,292 @@
+"""Files on web servers and in object stores (S3, Google Cloud Storage, Azure, Hugging Face), by fsspec.
+
+A file that fits into the cache is fetched once, as a whole, and is a local file from then on. Of a larger
+one, parts are read where they are needed, many at once.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from estimator_lab.base.files import whole_file
+from estimator_lab.base.interrupts import stops_within
+from estimator_lab.base.urls import is_web, unsigned
+from estimator_lab.data.sources.files import cache_folder
+from estimator_lab.data.sources.stores import FIRST_BYTES, PIECE, Facts, RemoteError, StoredObject, WebFile
+
+T = TypeVar('T')
+
+PAUSES = (0.1, 0.5, 2.0, 5.0)
+"""Seconds between attempts, on average."""
+
+_THREADS = 64
+_PIECES_AHEAD = 8
+_IDLE_SECONDS = 3600.0  # after which a file in the cache makes room
+_RETRIED = (408, 425, 429, 500, 502, 503, 504)
+
+
+class RemoteFile:
+    """A remote file, as it was when it was opened; many threads may read it.
+
+    Args:
+      url: of the file. It may contain credentials; others come from the environment.
+
+    Attributes:
+      local: its copy in the cache; None for none.
+      is_slow: True, as many reads at once take about as long as one.
+
+    Raises:
+      RemoteError: it can't be opened.
+    """
+
+    is_slow = True
+
+    def __init__(self, url: str) -> None:
+        self._store = _store(url)
+        self.facts: Facts = _attempts(self._store.facts)
+        self.local: Path | None = None
+        digest = hashlib.blake2b(self.facts.version.encode(), digest_size=8).hexdigest()
+        self.version = digest if self.facts.version else ''
+        self._kept = _cache_place(f'{self.version}-{self.size}-{unsigned(url)}')
+        if self.version and self._kept.is_file() and self._kept.stat().st_size == self.size:
+            with contextlib.suppress(OSError):
+                os.utime(self._kept)
+            self.local = self._kept
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file; 0 if that is unknown."""
+        return self.facts.size
+
+    def fetch(self, progress: Callable[[str, float], None] = lambda done, share: None) -> None:
+        """Copies the file into the cache, if it fits.
+
+        Raises:
+          RemoteError: it can't be read.
+        """
+        if self.local or not self.version or not self.size or not _has_room(self._kept.parent, self.size):
+            return
+
+        def copy() -> None:
+            self._kept.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(self._kept) as file:
+                for data in self.pieces():
+                    file.write(data)
+                    progress(f'{file.tell() / 1e6:,.0f} MB', file.tell() / self.size)
+                if file.tell() != self.size:
+                    raise RemoteError(f'{file.tell():,} bytes arrived of {self.size:,}', is_final=False)
+
+        try:
+            copy() if self.facts.has_ranges else _attempts(copy)
+        except RemoteError:
+            raise
+        except OSError:  # the disk is full, or can't be written
+            return
+        self.local = self._kept
+
+    def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file.
+
+        Raises:
+          RemoteError: they can't be read.
+        """
+        within = [(offset, min(count, max(self.size - offset, 0))) for offset, count in places]
+        return list(ahead((partial(self._part, *place) for place in within), len(within)))
+
+    def pieces(self, start: int = 0) -> Iterator[bytes]:
+        """Yields the bytes from `start` on in pieces, several of which are under way."""
+        if not self.facts.has_ranges:
+            try:
+                yield from self._store.pieces()
+            except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
+                raise _failure(error) from None
+            return
+        ends = [
+            min(start + FIRST_BYTES * 128, self.size),
+            *range(start + PIECE, self.size, PIECE),
+            self.size,
+        ]
+        places = zip([start, *ends], ends, strict=False)
+        yield from ahead((partial(self._part, at, end - at) for at, end in places if at < end), _PIECES_AHEAD)
+
+    def reader(self) -> io.RawIOBase:
+        """Returns the file as a raw binary file at its beginning."""
+        return io.FileIO(self.local) if self.local else _Reader(self)
+
+    def _part(self, offset: int, count: int) -> bytes:
+        return _attempts(partial(self._store.fetch, offset, count, self.facts)) if count else b''
+
+
+class _Reader(io.RawIOBase):
+    """A remote file, read forward."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file = file
+        self._position = 0
+        self._data = memoryview(b'')
+        self._pieces: Iterator[bytes] | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._file.facts.has_ranges
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.size}[whence]
+        moved = base + offset - self._position
+        if 0 <= moved <= len(self._data):
+            self._data = self._data[moved:]
+        elif moved:
+            self._data, self._pieces = memoryview(b''), None
+        self._position += moved
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._data:
+            self._pieces = self._pieces or self._file.pieces(self._position)
+            self._data = memoryview(next(self._pieces, b''))
+        data, self._data = self._data[: len(buffer)], self._data[len(buffer) :]
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+opened: dict[str, RemoteFile] = {}
+"""Remote files by their URLs, which are opened once a process."""
+
+MEGABYTES_KEPT = 4096
+"""How large the cache of whole files may become."""
+
+
+def open_remote(url: str, again: bool = False) -> RemoteFile:
+    """Returns a remote file.
+
+    Args:
+      url: of the file.
+      again: whether to look whether it has changed since it was opened last.
+
+    Raises:
+      RemoteError: it can't be opened.
+    """
+    known = opened.get(url)
+    if known and not again:
+        return known
+    file = RemoteFile(url)
+    if known and known.facts == file.facts:
+        return known
+    opened[url] = file
+    return file
+
+
+def matches(pattern: str) -> list[str]:
+    """Returns the URLs that match a glob, sorted.
+
+    Raises:
+      RemoteError: they can't be listed.
+    """
+
+    def found() -> list[str]:
+        fs, path = StoredObject.file_system(pattern)
+        scheme = pattern.partition('://')[0]
+        return sorted(name if '://' in name else f'{scheme}://{name}' for name in fs.glob(path))
+
+    return _attempts(found)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, 'remote')
+
+
+def ahead(tasks: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
+    """Yields the results of tasks in order, of which up to `count` are under way."""
+    waiting: deque[Any] = deque()
+    try:
+        for task in tasks:
+            waiting.append(_pool().submit(task))
+            if len(waiting) > count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _store(url: str) -> Any:
+    try:
+        return WebFile(url) if is_web(url) else StoredObject(url)
+    except ImportError as error:
+        raise RemoteError(f"{error}: pip install 'estimator-lab[remote]'") from error
+    except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
+        raise _failure(error) from None
+
+
+def _attempts(attempt: Callable[[], T]) -> T:
+    """Returns the result of an attempt, repeated after failures that may pass."""
+    for pause in (*PAUSES, None):
+        try:
+            return attempt()
+        except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
+            failure = _failure(error)
+        if failure.is_final:
+            raise failure
+        if pause is None:
+            raise RemoteError(f'{failure.strerror}, {len(PAUSES) + 1} times')
+        if stops_within(pause * random.uniform(0.5, 1.5)):
+            raise RemoteError('a signal asked to stop')
+    raise AssertionError
+
+
+def _failure(error: BaseException) -> RemoteError:
+    """Returns the error for one of fsspec and the libraries below it, whose text may contain credentials."""
+    if isinstance(error, RemoteError):
+        return error
+    status = getattr(error, 'status', None)
+    if isinstance(error, FileNotFoundError) or status in (404, 410):
+        return RemoteError('there is no such file')
+    is_denied = isinstance(error, PermissionError) or status in (401, 403, 407)
+    if is_denied or 'redential' in type(error).__name__:
+        return RemoteError(f'access is denied ({error}): check the credentials, or sign the URL')
+    is_final = isinstance(error, ValueError | TypeError | ImportError)
+    if isinstance(status, int) and status >= 400:
+        is_final = status not in _RETRIED
+    return RemoteError(f'{error}' or type(error).__name__, is_final)
+
+
+_room = threading.Lock()
+
+
+def _cache_place(key: str) -> Path:
+    return cache_folder() / 'remote' / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def _has_room(folder: Path, count: int) -> bool:
+    """Returns whether `count` more bytes may be kept; removes files that were not used for long."""
+    with _room:
+        most = MEGABYTES_KEPT * 2**20
+        try:
+            files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.iterdir())
+        except OSError:
+            files = []
+        held = sum(size for _, size, _ in files)
+        for used, size, path in files:
+            if count <= most < held + count and used < time.time() - _IDLE_SECONDS:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    held -= size
+        return held + count <= most

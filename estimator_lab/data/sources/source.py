@@ -1,0 +1,315 @@
+"""What a user names, as sources: files, folders, globs, URLs, and standard input ('-')."""
+
+import bz2
+import glob
+import gzip
+import io
+import lzma
+import os
+import re
+import stat
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.files import why_unread
+from estimator_lab.base.urls import is_web, shown_url
+from estimator_lab.data.examples.labels import LabelTable
+from estimator_lab.data.sources import remote
+
+STDIN = '-'
+BUFFER_BYTES = 2**17
+MAGIC_BYTES = 16
+"""First bytes of a file by which compression is recognised."""
+
+_MOST_NAMES = 100_000
+_RANGE = re.compile(r'(\d+)\.\.(\d+)')
+_GROUP = re.compile(r'\{((?:\d+\.\.\d+)|[^{}]*,[^{}]*)\}')
+_ITEM = re.compile(r'(?:\{[^{}]*\}|[^,])+')
+# As long as in `tarfile`: a plain tar may begin with the folder name 'BZhang'.
+_COMPRESSIONS: list[tuple[re.Pattern[bytes], Callable[[Any], Any]]] = [
+    (re.compile(rb'\x1f\x8b\x08'), lambda file: gzip.GzipFile(fileobj=file)),
+    (re.compile(rb'BZh.(1AY&SY|\x17rE8P\x90)', re.DOTALL), bz2.BZ2File),
+    (re.compile(rb'\xfd7zXZ|\x5d\x00\x00\x80'), lzma.LZMAFile),
+]
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdFile
+
+    _COMPRESSIONS.append((re.compile(rb'\x28\xb5\x2f\xfd'), ZstdFile))
+
+_TOGETHER = 512  # bytes, the first block of an archive
+
+
+class Stamp(NamedTuple):
+    """By which changes of a source are noticed.
+
+    Attributes:
+      size: of the source in bytes.
+      version: of a file its modification time, in ns; of a remote one made of its ETag.
+      inode: of a file.
+    """
+
+    size: int
+    version: str
+    inode: int = 0
+
+
+class Source(NamedTuple):
+    """A file, a folder, a URL or a pipe.
+
+    Attributes:
+      name: that is shown, stored and part of keys: without credentials; that of a folder ends in a slash.
+      url: the same as it is opened.
+      table: of the labels; None if they come from folders, lines, or files next to the examples.
+    """
+
+    name: str
+    url: str
+    table: LabelTable | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a URL."""
+        return '://' in self.url
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a local folder."""
+        return self.name.endswith('/') and not self.is_remote
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it can be read only once: standard input, a FIFO or a device."""
+        if self.url == STDIN:
+            return True
+        try:
+            return not self.is_remote and not _is_stored(Path(self.url).stat().st_mode)
+        except (OSError, ValueError):
+            return False
+
+    def stamp(self, again: bool = False) -> Stamp:
+        """Returns the stamp of a stored file.
+
+        Raises:
+          DataError: it can't be read.
+        """
+        try:
+            if self.is_remote:
+                file = remote.open_remote(self.url, again)
+                return Stamp(file.size, file.version)
+            found = Path(self.url).stat()
+            return Stamp(found.st_size, f'{found.st_mtime_ns}', found.st_ino)
+        except (OSError, ValueError) as error:
+            raise DataError(why_unreadable(self.name, error)) from error
+
+    def open(self) -> io.BufferedReader:
+        """Opens it for reading bytes; the caller closes it.
+
+        Raises:
+          DataError: it can't be opened.
+        """
+        try:
+            if self.is_remote:
+                return io.BufferedReader(remote.open_remote(self.url).reader(), BUFFER_BYTES)
+            file = io.FileIO(0, closefd=False) if self.url == STDIN else io.FileIO(self.url)
+            return io.BufferedReader(_Piped(file) if self.is_pipe else file, BUFFER_BYTES)
+        except (OSError, ValueError) as error:
+            raise DataError(why_unreadable(self.name, error)) from error
+
+
+def decompressed(file: io.BufferedReader) -> io.BufferedReader | None:
+    """Returns the contents of a file that begins as a compressed one; None for any other.
+
+    Reading it raises whatever its decompressor raises for damaged data.
+
+    Raises:
+      OSError: the file can't be read.
+    """
+    opener = _opener(file.peek(MAGIC_BYTES)[:MAGIC_BYTES])
+    return None if opener is None else io.BufferedReader(_Pieces(opener(file)), BUFFER_BYTES)
+
+
+def is_compressed(head: bytes) -> bool:
+    """Whether a file with these first MAGIC_BYTES is compressed."""
+    return _opener(head) is not None
+
+
+def _opener(head: bytes) -> Callable[[Any], Any] | None:
+    return next((opener for magic, opener in _COMPRESSIONS if magic.match(head)), None)
+
+
+class OpenedPipe(Source):
+    """A pipe that is open, as its first bytes have to be looked at."""
+
+    _file: io.BufferedReader
+
+    def __new__(cls, source: Source) -> 'OpenedPipe':
+        """Opens a pipe."""
+        made = super().__new__(cls, *source)
+        made._file = source.open()
+        return made
+
+    def open(self) -> io.BufferedReader:
+        """See `Source.open`."""
+        return self._file
+
+
+class _Piped(io.RawIOBase):
+    """A pipe, of which a read returns some bytes together, by which its contents are told."""
+
+    def __init__(self, file: io.RawIOBase) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view, read = memoryview(buffer), 0
+        while read < min(len(view), _TOGETHER) and (count := self._file.readinto(view[read:])):
+            read += count
+        return read
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Pieces(io.RawIOBase):
+    """A decompressed file that hands over what there is before an error, instead of filling a buffer."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data: bytes = self._file.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def expand(
+    patterns: Sequence[str | Source],
+    say: Callable[[str], None] = lambda line: None,
+    commas: bool = True,
+    table: LabelTable | None = None,
+) -> list[Source]:
+    """Expands paths, globs and URLs into sources.
+
+    Patterns keep their order, the matches of one glob are sorted, and duplicates are dropped. '-' is standard
+    input, and 'a-{000..146}.tar' is 147 names. `say` gets a line about a source that is named twice.
+
+    A pattern that is not the name of a file may be several, separated by `commas`; a `Source` stands for
+    itself. Labels come from `table`, unless it is None.
+
+    Raises:
+      DataError: a pattern matches nothing, or none is given.
+    """
+    given = [pattern for pattern in patterns if isinstance(pattern, Source)]
+    split: list[str] = []
+    for pattern in patterns:
+        if isinstance(pattern, Source):
+            continue
+        is_one = not commas or os.path.lexists(pattern)
+        split += [pattern] if is_one else filter(None, map(str.strip, _ITEM.findall(pattern)))
+    if not split and not given:
+        raise DataError('No archive is given: name at least one tar archive or folder.')
+    found = [url for pattern in split for url in _matches(pattern)]
+    times = Counter(found)  # in the order of their first occurrence
+    sources = {source.name: source for source in given}
+    for url, count in times.items():
+        name = shown = _shown(url)
+        number = 1
+        while name in sources:  # the same file, but for credentials
+            number += 1
+            name = f'{shown}#{number}'
+        sources[name] = Source(name, url, table)
+        if count > 1:
+            say(f'{name!r} is named more than once, and read once.')
+    return list(sources.values())
+
+
+def source_of(path: str | Path) -> Source:
+    """Returns the source at one path or URL."""
+    return Source(_shown(str(path)), str(path))
+
+
+def why_unreadable(name: str, error: Exception) -> str:
+    """Returns the message for an OSError or ValueError at reading a source."""
+    if isinstance(error, remote.RemoteError):
+        return f'{name!r} cannot be read: {error.strerror}.'
+    if isinstance(error, FileNotFoundError):
+        return f'There is no file {name!r}.'
+    if isinstance(error, IsADirectoryError):
+        return f'{name!r} is a folder, not a tar archive.'
+    if isinstance(error, PermissionError):
+        return f'No permission to read {name!r}.'
+    return f'{name!r} cannot be read: {why_unread(error)}.'
+
+
+def _shown(url: str) -> str:
+    if '://' in url:
+        return shown_url(url)
+    try:
+        is_folder = url != STDIN and Path(url).is_dir()
+    except (OSError, ValueError):
+        is_folder = False
+    return f'{url.rstrip("/")}/' if is_folder else url
+
+
+def _is_stored(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # a folder gets its own message when it is opened
+
+
+def _matches(pattern: str) -> list[str]:
+    if pattern == STDIN or os.path.lexists(pattern):  # 'photos[1].tar' is a file name as well as a glob
+        return [pattern]
+    return [path for name in _without_braces(pattern) for path in _matches_of_one(name)]
+
+
+def _matches_of_one(pattern: str) -> list[str]:
+    if '://' in pattern:
+        has_glob = '*' in pattern.partition('?')[0] or (not is_web(pattern) and glob.has_magic(pattern))
+        try:
+            found = remote.matches(pattern) if has_glob else [pattern]
+        except (OSError, ValueError) as error:
+            raise DataError(why_unreadable(shown_url(pattern), error)) from error
+    else:
+        if pattern.startswith('~/') and not os.path.lexists(pattern):
+            pattern = str(Path(pattern).expanduser())
+        if os.path.lexists(pattern):
+            return [pattern]
+        if not glob.has_magic(pattern):
+            raise DataError(f'There is no file {pattern!r}.')
+        found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - `Path.glob` takes no absolute pattern
+    if not found:
+        raise DataError(f'No file matches {shown_url(pattern)!r}.')
+    return found
+
+
+def _without_braces(pattern: str) -> list[str]:
+    """Returns the names that a pattern with braces stands for, in order."""
+    group = _GROUP.search(pattern)
+    if not group:
+        return [pattern]
+    choices: Iterable[str] = group[1].split(',')
+    if numbers := _RANGE.fullmatch(group[1]):
+        first, last = sorted(map(int, numbers.groups()))
+        width = len(numbers[1]) if numbers[1].startswith('0') else 0
+        choices = (f'{number:0{width}}' for number in range(first, last + 1))
+    names: list[str] = []
+    for choice in choices:
+        names += _without_braces(f'{pattern[: group.start()]}{choice}{pattern[group.end() :]}')
+        if len(names) > _MOST_NAMES:
+            raise DataError(f'{pattern!r} stands for more than {_MOST_NAMES:,} names.')
+    return names

@@ -1,0 +1,272 @@
+"""Tar archives: headers -> files -> examples -> examples with labels, in one forward pass.
+
+Memory stays constant, however long the stream is. Plain headers are parsed here in under three microseconds,
+all others by `tarfile`. A damaged header is an error. Concatenated archives (`cat a.tar b.tar`) are read as
+one, as by `tar --ignore-zeros`. Sparse members are bad examples.
+"""
+
+import io
+import os
+import tarfile
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+from estimator_lab.base.errors import DataError
+from estimator_lab.data.examples.kind import Kind
+from estimator_lab.data.examples.labels import MOST_SIDECAR_BYTES, LabelTable, is_sidecar, sidecar_label
+from estimator_lab.data.examples.member import BadExampleError, too_large
+from estimator_lab.data.sources.files import HEAD_BYTES, lacks_suffix
+from estimator_lab.data.sources.formats import ChangedError, Format, Found, Row, Scan
+from estimator_lab.data.sources.remote import RemoteError
+from estimator_lab.data.sources.source import Source, decompressed, why_unreadable
+from estimator_lab.data.sources.stored import Stored, open_stored
+from estimator_lab.data.sources.tar_headers import BLOCK, Entry, Forward, entries
+
+TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
+
+_PROGRESS_EVERY = 1000  # headers; each member if data is read, which takes longer than reporting it
+_SPARSE = 0  # as the bytes of headers
+_READ_AT_ONCE = 2**20  # a larger member would be in memory twice
+_MOST_HELD, _MOST_BYTES_HELD = 8, 2**24  # examples that wait for a label
+
+
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+    """Yields the examples; folders, links, devices and files of another kind are skipped.
+
+    A label next to a member (`000123.cls`), or in the table of the source, replaces that of its folder.
+    """
+    with ExitStack() as stack:
+        raw = stack.enter_context(source.open())
+        try:
+            head = raw.peek(BLOCK)[:BLOCK]
+            length = _length(raw) if raw.seekable() and not source.is_pipe else None
+            unpacked = decompressed(raw)
+        except (OSError, ValueError) as error:
+            raise DataError(why_unreadable(source.name, error)) from error
+        if not head:
+            raise DataError(f'{source.name!r} is an empty file (0 bytes).')
+        is_plain = unpacked is None
+        file = raw if unpacked is None else stack.enter_context(unpacked)
+        stream = Forward(file, length if is_plain else None)
+        last: list[Entry] = []  # whose data is being read
+        count = 0
+        try:
+            found = _chosen(
+                entries(stream, scan.note), stream, kind, scan, last, with_sidecars=not source.table
+            )
+            for count, example in enumerate(_labelled(found, source.table), 1):
+                if not scan.headers_only or not count % _PROGRESS_EVERY:
+                    done = stream.position if is_plain else length and raw.tell()
+                    scan.progress(done / length if done and length else 0.0)
+                yield example
+                del example  # before the next is read
+            if not source.is_pipe:  # where something else may follow endlessly
+                stream.finish()
+        except DataError:
+            raise
+        except Exception as error:  # damaged bytes make decompressors raise many types
+            raise DataError(_what_broke(source, stream, last, head, count, error)) from error
+
+
+def _read(stored: Stored, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
+    """See `Format.read`."""
+    places = [place for offset, size, headers, _ in rows for place in _places(offset, size, headers)]
+    parts = iter(stored.read(places))
+    found: list[bytes | BadExampleError] = []
+    for _, size, headers, checksum in rows:
+        data = next(parts)
+        start = headers
+        if zlib.adler32(data[:BLOCK]) != checksum:
+            raise ChangedError
+        if headers and size > _READ_AT_ONCE:
+            data, start = next(parts), 0
+        if not headers:
+            found.append(_sparse())
+        elif len(data) != start + size:
+            raise ChangedError
+        else:
+            found.append(data[start:])
+    return found
+
+
+def _places(offset: int, size: int, headers: int) -> tuple[tuple[int, int], ...]:
+    if not headers:
+        return ((offset, BLOCK),)
+    if size <= _READ_AT_ONCE:
+        return ((offset, headers + size),)
+    return (offset, BLOCK), (offset + headers, size)
+
+
+def _sparse() -> BadExampleError:
+    return BadExampleError('it is stored as a sparse file')
+
+
+def _chosen(
+    headers: Iterator[Entry],
+    stream: Forward,
+    kind: Kind,
+    scan: Scan,
+    last: list[Entry],
+    with_sidecars: bool,
+) -> Iterator[tuple[Found, bool]]:
+    """Yields the examples, and the sidecar files with their data; whether each is an example."""
+    for entry in headers:
+        last[:] = [entry]
+        if entry.type == 'link':
+            scan.skipped.links += kind.accepts(entry.name)
+        elif entry.type:
+            name = _normalised(entry.name)
+            head = b''
+            is_example = kind.accepts(name)
+            if not is_example and lacks_suffix(name) and entry.type == 'file':
+                head = stream.read(min(entry.size, HEAD_BYTES))
+                is_example = kind.recognises(head)
+            is_label = not is_example and is_sidecar(name) and 0 < entry.size <= MOST_SIDECAR_BYTES
+            if is_example or (is_label and with_sidecars):
+                headers_size = entry.data - entry.offset if entry.type == 'file' else _SPARSE
+                data = b''
+                reason = too_large(entry.size) or (_sparse() if entry.type == 'sparse' else None)
+                if is_label or not (scan.headers_only or reason):
+                    data = head + stream.read(entry.size - len(head))
+                else:
+                    stream.check_holds(entry.data + (0 if entry.type == 'sparse' else entry.size))
+                found = Found(
+                    name, entry.offset, entry.size, headers_size, entry.checksum, None, data, reason
+                )
+                yield found, is_example
+                del data, found  # before the next is read
+            else:
+                scan.skipped.count(name)
+
+
+def _labelled(found: Iterator[tuple[Found, bool]], table: LabelTable | None) -> Iterator[Found]:
+    """Yields the examples with their labels: from a table, or from a sidecar file of the same sample.
+
+    A sample is a run of files that are equal up to the first dot. Its examples are held until it ends; of
+    many files with the same stem, only a few are held.
+    """
+    if table:
+        for example, _ in found:
+            yield example._replace(label=table.of(example.name))
+        return
+    samples = _Samples()
+    try:
+        for one, is_example in found:
+            yield from samples.add(one, is_example)
+            del one  # before the next is read
+    except Exception:
+        yield from samples.rest()
+        raise
+    yield from samples.rest()
+
+
+class _Samples:
+    """Assigns the label of a sample to its examples, in whatever order its files are."""
+
+    def __init__(self) -> None:
+        self._sample = self._stem = self._label = ''
+        self._held: deque[Found] = deque()
+
+    def add(self, one: Found, is_example: bool) -> Iterator[Found]:
+        """Adds an example or a sidecar file; yields the examples that need not be held any longer."""
+        if (sample := _sample_of(one.name)) != self._sample:
+            yield from self.rest()
+            self._sample, self._stem = sample, ''
+        if not is_example:
+            yield from self._add_sidecar(one)
+        elif self._stem and one.name.startswith(self._stem):
+            yield one._replace(label=self._label)
+        else:
+            self._held.append(one)
+            del one
+            if (
+                len(self._held) > _MOST_HELD
+                or sum(len(other.data) for other in self._held) > _MOST_BYTES_HELD
+            ):
+                yield from self.rest()
+
+    def rest(self, label: str | None = None) -> Iterator[Found]:
+        """Yields the held examples, with a label if there is one."""
+        while self._held:
+            example = self._held.popleft()
+            yield example if label is None else example._replace(label=label)
+            del example
+
+    def _add_sidecar(self, one: Found) -> Iterator[Found]:
+        label, stem = sidecar_label(one.name, one.data), one.name[: one.name.rfind('.') + 1]
+        if label is None or stem == self._stem:  # the first one of a stem counts
+            return
+        self._stem, self._label = stem, label
+        if all(example.name.startswith(stem) for example in self._held):
+            yield from self.rest(label)
+
+
+def _sample_of(name: str) -> str:
+    dot = name.find('.', name.rfind('/') + 1)
+    return name if dot < 0 else name[:dot]
+
+
+def _what_broke(
+    source: Source, stream: Forward, last: Sequence[Entry], head: bytes, count: int, error: Exception
+) -> str:
+    """Returns the sentence for an error at reading an archive."""
+    reason = error.strerror if isinstance(error, RemoteError) else f'{error}' or type(error).__name__
+    if not count and not last and stream.position <= BLOCK:
+        if isinstance(error, RemoteError):
+            return why_unreadable(source.name, error)
+        page = head.lstrip().lower().startswith((b'<!doctype', b'<html', b'<?xml'))
+        what = ', but a web page' if page else f': no valid header at byte 0 ({reason})'
+        return f'{source.name!r} is not a tar archive, plain or compressed with gzip, bzip2 or xz{what}.'
+    is_within = last and stream.position < last[0].data + last[0].size
+    member = f', in member {last[0].name!r} at byte {last[0].offset}' if is_within else ''
+    how = 'cut off' if isinstance(error, EOFError) else 'damaged'
+    if isinstance(error, RemoteError):
+        how = 'not readable any further'
+    return f'{source.name!r} is {how} at byte {stream.position} of its tar stream{member}: {reason}.'
+
+
+def _length(file: io.BufferedReader) -> int:
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return length
+
+
+def _normalised(name: str) -> str:
+    while name.startswith('./'):
+        name = name[2:].lstrip('/')
+    return name
+
+
+def is_archive(source: Source) -> bool:
+    """Whether a source is a tar archive, plain or compressed, by its name or its first bytes.
+
+    Raises:
+      DataError: it can't be read.
+    """
+    if source.url.partition('?')[0].lower().endswith(TAR_SUFFIXES):
+        return True
+    file = source.open()
+    try:
+        return decompressed(file) is not None or is_tar(file.peek(BLOCK)[:BLOCK])
+    except OSError as error:
+        raise DataError(why_unreadable(source.name, error)) from error
+    finally:
+        if not source.is_pipe:
+            file.close()
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether a file with these first bytes, up to 512, begins as an uncompressed tar archive."""
+    if len(head) < BLOCK or head == bytes(BLOCK):
+        return len(head) == BLOCK
+    try:
+        tarfile.TarInfo.frombuf(head, 'utf-8', 'surrogateescape')
+    except (tarfile.HeaderError, ValueError):
+        return False
+    return True
+
+
+TAR = Format(_scan, open_stored, _read, is_cached=True)
+"""Tar archives, plain or compressed."""

@@ -1,0 +1,120 @@
+"""Archives opened together: counts, orders, and messages about damage."""
+
+import gzip
+import os
+import re
+import threading
+from itertools import islice
+
+import pytest
+
+from estimator_lab.base.errors import DataError
+from estimator_lab.data.archives.archives import distinct_examples, open_archives
+from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Part, StreamOrder
+from estimator_lab.data.examples.labels import label_of
+from estimator_lab.data.images.reader import IMAGES
+from tests.support.archive_files import write_tar
+from tests.support.streams import stream_members
+
+
+def test_counts_over_all_archives(tmp_path):
+    first = write_tar(tmp_path / '1.tar', [(name, b'') for name in ('t/b/1.jpg', 't/b/2.jpg', 't/10/1.jpg')])
+    second = write_tar(tmp_path / '2.tar', [(name, b'') for name in ('t/a/1.jpg', 't/b/3.jpg', 't/notes')])
+    archives = open_archives([str(tmp_path / '?.tar')], IMAGES)
+    assert archives.paths == (str(first), str(second))
+    assert archives.counts == {'10': 1, 'a': 1, 'b': 3}
+    assert list(archives.counts) == ['10', 'a', 'b']
+    assert archives.total == 5
+
+
+def test_uncompressed_archives_are_shuffled_as_a_whole(archive, tmp_path):
+    packed = tmp_path / 'a.tar.gz'
+    packed.write_bytes(gzip.compress(archive.read_bytes()))
+    plain, compressed = open_archives([str(archive)], IMAGES), open_archives([str(packed)], IMAGES)
+    mixed = open_archives([str(archive), str(packed)], IMAGES)
+    assert isinstance(plain.order(2), IndexedOrder)
+    assert isinstance(compressed.order(2), StreamOrder) and isinstance(mixed.order(2), StreamOrder)
+    # A buffer of 2 moves no image far; a whole shuffle does.
+    first_labels = {label_of(turn.name) for turn in islice(plain.order(2).epoch(0), 8)}
+    assert len(first_labels) > 2
+    stored = [member.name for member in stream_members(archive)]
+    for archives in (plain, compressed):
+        assert [turn.name for turn in archives.order(1).epoch(0)] == stored
+
+
+def test_a_stream_that_is_sorted_by_label_is_reported(archive, tmp_path):
+    packed = tmp_path / 'a.tar.gz'
+    packed.write_bytes(gzip.compress(archive.read_bytes()))
+    lines = []
+    archives = open_archives([str(packed)], IMAGES, say=lines.append)
+    archives.order()
+    assert not lines
+    archives.order(5, 3)
+    assert len(lines) == 1 and 'sorted by label. Its first 5 images' in lines[0]
+
+
+def test_examples_of_overlapping_parts_are_counted_once(archive, tmp_path):
+    other = write_tar(tmp_path / 'other.tar', [('a/1.jpg', b''), ('a/2.jpg', b'')])
+    whole = open_archives([str(archive)], IMAGES)
+    low, middle = whole.restricted_to(Part(0, 0.6)), whole.restricted_to(Part(0.4, 0.7))
+    both = whole.restricted_to(Part(0, 0.7))
+    assert low.total + middle.total > both.total
+    assert distinct_examples([low, middle]) == both.total
+    assert distinct_examples([low, open_archives([str(other)], IMAGES)]) == low.total + 2
+    assert distinct_examples([whole, open_archives(['-'], IMAGES)]) is None
+    assert distinct_examples([]) == 0 and whole.part is EVERYTHING
+
+
+def test_the_examples_of_a_pipe_cannot_be_counted(tmp_path, archive):
+    os.mkfifo(tmp_path / 'pipe')
+    for source in (str(tmp_path / 'pipe'), '-'):
+        archives = open_archives([source], IMAGES)
+        assert archives.total is None and archives.counts == {} and not archives.has_random_access
+        archives.check_labels()
+
+
+def test_an_archive_without_images(tmp_path):
+    write_tar(tmp_path / 'full.tar', [('a/1.jpg', b'')])
+    write_tar(tmp_path / 'none.tar', [('a/notes.txt', b'')])
+    with pytest.raises(DataError, match=r'none\.tar.* holds no images'):
+        open_archives([str(tmp_path / '*.tar')], IMAGES)
+
+
+def test_an_image_outside_folders(tmp_path):
+    flat = write_tar(tmp_path / 'flat.tar', [('a/1.jpg', b''), ('x.jpg', b'')])
+    why = r'it is not in a folder, and no \.cls or \.json file is next to it; labels=FILE reads a table'
+    with pytest.raises(DataError, match=rf"flat\.tar': member 'x\.jpg' at byte 512 has no label: {why}\.$"):
+        open_archives([str(flat)], IMAGES).check_labels()
+    more = write_tar(
+        tmp_path / 'more.tar', [('y.jpg', b''), ('x.jpg', b''), ('z.jpg', b''), ('a/1.jpg', b'')]
+    )
+    with pytest.raises(DataError, match=rf"'y\.jpg' at byte 0 has no label: {why} \(nor have 2 more\)\.$"):
+        open_archives([str(more)], IMAGES).check_labels()
+
+
+@pytest.mark.parametrize('compressed', [False, True])
+def test_damage_is_an_error_or_a_warning(tmp_path, compressed):
+    files = [(f'a/{n}.jpg', os.urandom(3000)) for n in range(40)]
+    path = write_tar(tmp_path / 'a.tar', files, 'w:gz' if compressed else 'w')
+    os.truncate(path, 60_000)
+    with pytest.raises(DataError, match=r"a\.tar' is cut off") as error:
+        open_archives([str(path)], IMAGES)
+    assert re.search(r' --use_damaged trains on the 1\d images', error.value.sentence)
+    lines = []
+    archives = open_archives([str(path)], IMAGES, use_damaged=True, say=lines.append)
+    assert 10 < archives.total < 20
+    assert len(list(archives.order(5).epoch(0))) == archives.total
+    assert len(lines) == 1 and lines[0].startswith(f"Warning: '{path}' is cut off")
+
+
+def test_a_damaged_pipe_gives_a_warning_when_it_is_read(tmp_path):
+    files = [(f'a/{n}.jpg', os.urandom(3000)) for n in range(40)]
+    data = write_tar(tmp_path / 'a.tar', files).read_bytes()[:60_000]
+    os.mkfifo(tmp_path / 'pipe')
+    lines = []
+    archives = open_archives([str(tmp_path / 'pipe')], IMAGES, use_damaged=True, say=lines.append)
+    writer = threading.Thread(target=(tmp_path / 'pipe').write_bytes, args=[data])
+    writer.start()
+    assert len(list(archives.order(1).epoch(0))) == 16
+    writer.join()
+    assert len(lines) == 1 and 'is cut off at byte 60000' in lines[0]

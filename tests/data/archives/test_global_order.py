@@ -1,0 +1,178 @@
+"""The global order: every image once an epoch, whatever the workers, and the same batches for any number."""
+
+import gzip
+import itertools
+from collections import Counter
+
+import pytest
+
+pytest.importorskip('hypothesis')  # which environments made before it was needed lack
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from estimator_lab.base.errors import FlagError
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.order import IndexedOrder, OwnPaceOrder, StreamOrder, WorkerShard
+from estimator_lab.data.images.reader import IMAGES
+from tests.support.archive_files import write_tar
+from tests.support.streams import build_index
+
+SIZES = (1, 2, 7, 40)
+
+
+@pytest.fixture(scope='module')
+def indexes(tmp_path_factory):
+    """Indexes of two archives of each size."""
+    folder = tmp_path_factory.mktemp('archives')
+    return {
+        (size, copy): build_index(
+            str(write_tar(folder / f'{size}_{copy}.tar', [(f'a/{copy}_{n}.jpg', b'') for n in range(size)]))
+        )
+        for size in SIZES
+        for copy in range(2)
+    }
+
+
+sizes = st.lists(st.sampled_from(SIZES), min_size=1, max_size=4)
+worlds = st.integers(1, 7)
+
+
+def order_of(indexes, sizes, seed):
+    return IndexedOrder([indexes[size, n % 2] for n, size in enumerate(sizes)], True, seed)
+
+
+def places(members):
+    return [(member.epoch, member.archive, member.row) for member in members]
+
+
+def batch_of(order, start, world_size, global_batch):
+    """Returns the next global batch, as its workers read it together."""
+    parts = []
+    for rank in range(world_size):
+        shard = WorkerShard(rank, world_size, global_batch)
+        parts.append(places(itertools.islice(order.onwards(start, shard), shard.own)))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    return list(itertools.chain.from_iterable(parts))
+
+
+@settings(deadline=None, max_examples=60)
+@given(sizes, st.integers(0, 3), worlds, st.integers(0, 40), st.integers(0, 300))
+def test_a_global_batch_does_not_depend_on_the_number_of_workers(
+    indexes, sizes, seed, world_size, more, start
+):
+    order = order_of(indexes, sizes, seed)
+    global_batch = world_size + more
+    expected = places(itertools.islice(order.onwards(start), global_batch))
+    assert Counter(batch_of(order, start, world_size, global_batch)) == Counter(expected)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    sizes,
+    st.lists(st.tuples(worlds, st.integers(0, 20), st.integers(0, 4)), min_size=1, max_size=6),
+    st.integers(0, 3),
+)
+def test_each_image_once_an_epoch_however_often_workers_and_batches_change(indexes, sizes, lives, seed):
+    """A life has its workers, its batch size, and as many steps; then it is stopped, or killed."""
+    order, consumed, seen = order_of(indexes, sizes, seed), 0, Counter()
+    for world_size, more, steps in lives:
+        global_batch = world_size + more
+        shards = [WorkerShard(rank, world_size, global_batch) for rank in range(world_size)]
+        for shard in shards:
+            seen.update(places(itertools.islice(order.onwards(consumed, shard), shard.own * steps)))
+        consumed += global_batch * steps
+    epoch = sum(sizes)
+    assert seen == Counter(places(itertools.islice(order.onwards(0), consumed)))
+    whole = [Counter() for _ in range(consumed // epoch)]
+    for (number, archive, row), count in seen.items():
+        if number < len(whole):
+            whole[number][archive, row] += count
+    everything = Counter((i.archive, row) for i in order._indexes for row in range(len(i)))
+    assert all(each == everything for each in whole)
+
+
+@settings(deadline=None, max_examples=60)
+@given(sizes, worlds, st.integers(0, 100))
+def test_workers_at_their_own_pace_share_each_epoch_in_another_way(indexes, sizes, world_size, start):
+    order, epoch = order_of(indexes, sizes, 1), sum(sizes)
+    for stream in (order, Streamed(order)):
+        seen, shares = Counter(), []
+        for rank in range(world_size):
+            own = OwnPaceOrder(stream, rank, world_size, epoch).onwards(start)
+            last = start // epoch + 2
+            share = places(itertools.takewhile(lambda one, last=last: one.epoch < last, own))
+            seen.update(share)
+            shares.append(sum(row[0] == last - 1 for row in share))
+        assert seen == Counter(places(itertools.islice(order.onwards(start), last * epoch - start)))
+        if epoch >= 2 * world_size > 2:  # each has as many as the others, but one
+            assert max(shares) - min(shares) <= 1
+
+
+class Streamed:
+    """An order without random access."""
+
+    def __init__(self, order):
+        self.onwards = order.onwards
+
+
+def test_a_slow_worker_costs_steps_but_no_classes(tmp_path):
+    """In an archive sorted by label, the steps of the only fast one of two workers have all labels."""
+    files = [(f'{label}/{n}.jpg', b'') for label in range(10) for n in range(40)]
+    order = open_archives([str(write_tar(tmp_path / 'a.tar', files))], IMAGES).order(9, seed=1)
+    fast = itertools.islice(OwnPaceOrder(order, 0, 2, 400).onwards(0), 200)
+    counts = Counter(member.label for member in fast)
+    assert len(counts) == 10 and min(counts.values()) > 8
+    both = [OwnPaceOrder(order, 0, 2, 400).onwards(start) for start in (0, 400)]
+    first, second = ({one.name for one in itertools.islice(share, 200)} for share in both)
+    assert len(first | second) > 250  # an epoch later it reads others
+
+
+def test_one_worker_reads_as_it_always_did(indexes):
+    """Runs of older versions go on: the order of version 0.1 is that of these figures."""
+    order = order_of(indexes, [7, 2], seed=1)
+    rows = [(one.epoch, one.row) for one in itertools.islice(order.onwards(4, WorkerShard(0, 1, 5)), 9)]
+    assert rows == [(one.epoch, one.row) for one in [*list(order.epoch(0))[4:], *list(order.epoch(1))[:4]]]
+    assert [one.row for one in order_of(indexes, [7], 1).epoch(0)] == [4, 0, 5, 6, 2, 3, 1]
+
+
+def test_a_worker_keeps_to_its_range_of_the_data(tmp_path):
+    """Of 12 equal archives, each of 3 workers reads its own four, and few examples of the neighbours."""
+    archives = [
+        write_tar(tmp_path / f'{n:02}.tar', [(f'a/{n}_{i}.jpg', b'') for i in range(100)]) for n in range(12)
+    ]
+    order = open_archives([*map(str, archives)], IMAGES).order(9, seed=1)
+    for rank in range(3):
+        members = itertools.islice(order.onwards(0, WorkerShard(rank, 3, 96)), 400)
+        counts = Counter(archives.index(type(archives[0])(member.archive)) // 4 for member in members)
+        assert counts[rank] > 320
+
+
+@pytest.mark.parametrize('world_size', [2, 3])
+def test_streams_are_divided_too(tmp_path, world_size):
+    plain = write_tar(tmp_path / 'a.tar', [(f'a/{n}.jpg', b'') for n in range(10)])
+    packed = tmp_path / 'b.tar.gz'
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    order = open_archives([str(packed)], IMAGES).order(4, seed=1)
+    assert isinstance(order, StreamOrder)
+    names = [(one.epoch, one.name) for one in itertools.islice(order.onwards(3), 24)]
+    found = []
+    for rank in range(world_size):
+        shard = WorkerShard(rank, world_size, 6)
+        members = itertools.islice(order.onwards(3, shard), 24 // world_size)
+        found.extend((one.epoch, one.name) for one in members)
+    assert sorted(found) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ('shard', 'words'),
+    [
+        ((0, 0), 'world_size=0 must be at least 1.'),
+        ((3, 3), 'rank=3 is not one of world_size=3: ranks go from 0 to 2.'),
+        ((-1, 3), 'rank=-1 is not one of world_size=3: ranks go from 0 to 2.'),
+        ((0, 3, 2), 'global_batch=2 must have an example for each of world_size=3.'),
+    ],
+)
+def test_a_worker_that_there_is_not(shard, words):
+    with pytest.raises(FlagError, match=words):
+        WorkerShard(*shard)

@@ -1,0 +1,221 @@
+import itertools
+import threading
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from estimator_lab.base.errors import DataError
+from estimator_lab.data.archives.order import IndexedOrder, StreamOrder
+from estimator_lab.data.examples.member import BadExampleError, Member
+from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.reader import IMAGES, ImageReader
+from estimator_lab.data.input import bad_examples
+from estimator_lab.data.input.bad_examples import BadExamples, InputReport
+from estimator_lab.data.input.batches import Batch, read_batches
+from estimator_lab.data.sources.source import source_of
+from tests.support.streams import build_index, stream_members
+
+SHAPE = ImageShape(8, 10, 1)
+
+
+def stream_order(archive, **options):
+    return StreamOrder([source_of(archive)], IMAGES, **options)
+
+
+def batches(turns, batch_size=5, report=None):
+    return list(read_batches(turns, batch_size, ImageReader(SHAPE), report or InputReport(IMAGES)))
+
+
+def with_bad(archive, *bad):
+    turns = list(stream_order(archive).epoch(0))
+    for n in bad:
+        turns[n] = turns[n]._replace(data=b'no image', size=8)
+    return turns
+
+
+def test_batches_hold_all_images_in_order(archive):
+    members = list(stream_members(archive))
+    got = batches(stream_order(archive).epoch(0))
+    assert [len(batch.keys) for batch in got] == [5, 5, 5, 5, 4]
+    assert [key for batch in got for key in batch.keys] == [member.key for member in members]
+    assert [label for batch in got for label in batch.labels] == [f'n{n // 6:06}' for n in range(24)]
+    expected = np.stack([decode_image(member.data, *SHAPE) for member in members])
+    assert np.array_equal(np.concatenate([batch.arrays['image'] for batch in got]), expected)
+
+
+def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
+    lines = []
+    report = InputReport(IMAGES, lines.append, epoch_size=24)
+    got = batches(with_bad(archive, 1, 2, 3, 7, 20), report=report)
+    assert [len(batch.keys) for batch in got] == [2, 4, 5, 5, 3]
+    assert got[2].keys == batches(stream_order(archive).epoch(0))[2].keys
+    assert (report.seen, report.bad) == (24, 5)
+    assert len(lines) == 3  # the first few are shown
+    assert 'train/n000000/0001_01.png' in lines[0] and 'at byte' in lines[0] and 'train.tar' in lines[0]
+
+
+def test_bad_images_have_their_places(archive):
+    turns = with_bad(archive, 1, 3, 20)
+    first, *_, last = batches(turns, report=InputReport(IMAGES, lambda line: None))
+    assert [(bad.place, bad.key) for bad in first.bad] == [(n, turns[n].key) for n in (1, 3)]
+    assert [(bad.place, bad.key) for bad in last.bad] == [(0, turns[20].key)]
+    assert last.bad[0].reason == 'not an image in a known format'
+
+
+def test_a_batch_of_bad_images_only_is_empty(archive):
+    got = batches(with_bad(archive, 5, 6, 7, 8, 9), report=InputReport(IMAGES, lambda line: None, 24))
+    assert got[1].arrays['image'].shape == (0, *SHAPE)
+
+
+def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monkeypatch):
+    monkeypatch.setattr(bad_examples, 'FEWEST', 1)
+    report = InputReport(IMAGES, lambda line: None, 24, BadExamples(IMAGES, 2 / 24, 24))
+    got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, ImageReader(SHAPE), report)))
+    assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
+    with pytest.raises(DataError, match=r'3 of 24 images could not be decoded.*n000003/0003_01.png'):
+        report.raise_error()
+
+
+@pytest.mark.parametrize(('batch_size', 'sizes'), [(5, [5, 5, 3]), (100, [13])])
+def test_members_before_the_damage_are_yielded(archive, batch_size, sizes):
+    def broken():
+        yield from itertools.islice(stream_order(archive).epoch(0), 13)
+        raise DataError('cut off')
+
+    report = InputReport(IMAGES)
+    read = read_batches(broken(), batch_size, ImageReader(SHAPE), report)
+    assert [len(batch.keys) for batch in report.until_error(read)] == sizes
+    assert str(report.error) == 'cut off'
+
+
+@pytest.mark.parametrize(('whole_only', 'rest'), [(False, 4), (True, 3)])
+def test_groups_of_batches_grow_and_keep_what_precedes_the_damage(archive, whole_only, rest):
+    def broken():
+        yield from itertools.islice(stream_order(archive).onwards(0), 49)
+        raise DataError('cut off')
+
+    report, found = InputReport(IMAGES), ImageReader(SHAPE)
+    read = read_batches(broken(), 3, found, report, whole_only=whole_only, at_once=4)
+    assert [len(group.keys) for group in report.until_error(read)] == [3, 6, 12, 12, 12, rest]
+    assert str(report.error) == 'cut off'
+
+
+def test_the_first_batch_does_not_wait_for_a_group(archive):
+    """A pipe may be slow."""
+    turns = stream_order(archive).onwards(0)
+    taken = []
+    members = (taken.append(0) or member for member in turns)
+    stream = read_batches(members, 2, ImageReader(SHAPE), InputReport(IMAGES), at_once=16)
+    next(stream)
+    assert len(taken) <= 4 * 2  # of 96 in three groups
+    stream.close()
+
+
+def test_leaving_early_ends_the_threads(archive):
+    before = threading.active_count()
+    stream = read_batches(stream_order(archive).onwards(0), 5, ImageReader(SHAPE), InputReport(IMAGES))
+    assert isinstance(next(stream), Batch)
+    stream.close()
+    until = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize('place', [1, 12, 21])
+def test_an_archive_that_changed_ends_the_input_after_the_preceding_batches(archive, place):
+    """Wherever that is, also while later members are under way."""
+    index = build_index(archive)
+    with archive.open('r+b') as file:
+        file.seek(index.member(place).offset)
+        file.write(b'X')
+    stored = [index.member(row).key for row in range(24)]
+    for whole_only in (False, True):
+        report = InputReport(IMAGES)
+        read = read_batches(
+            IndexedOrder([index]).epoch(0), 2, ImageReader(SHAPE), report, threads=1, whole_only=whole_only
+        )
+        keys = [key for batch in report.until_error(read) for key in batch.keys]
+        assert keys == stored[: place // 2 * 2 if whole_only else place]
+        assert 'has changed since it was indexed' in str(report.error)
+
+
+# Members that take much memory.
+
+HEAVY = 10**7
+
+
+class SizeReader:
+    """Takes down how large members are; those of an odd number are no usable examples."""
+
+    def read(self, members):
+        return [
+            BadExampleError('odd') if int(member.name) % 2 else len(member.read().data) for member in members
+        ]
+
+    def collate(self, examples):
+        return {'size': np.array(examples, np.int64)}
+
+
+def heavy_members(count):
+    for number in range(count):
+        yield Member('a.tar', str(number), 512 * number, size=HEAVY + number, data=bytes(HEAVY + number))
+
+
+@pytest.mark.parametrize('batch_size', [3, 7, 64])
+def test_heavy_members_are_in_the_same_batches(batch_size):
+    count = 23
+    got = list(
+        read_batches(heavy_members(count), batch_size, SizeReader(), InputReport(IMAGES, lambda line: None))
+    )
+    windows = [range(count)[first : first + batch_size] for first in range(0, count, batch_size)]
+    assert [batch.keys for batch in got] == [[f'a.tar:{n}' for n in w if n % 2 == 0] for w in windows]
+    assert [batch.arrays['size'].tolist() for batch in got] == [
+        [HEAVY + n for n in window if n % 2 == 0] for window in windows
+    ]
+    assert [[bad.place for bad in batch.bad] for batch in got] == [
+        [place for place, n in enumerate(window) if n % 2] for window in windows
+    ]
+
+
+def test_few_heavy_members_are_in_memory_at_once():
+    tracemalloc.start()
+    for _ in read_batches(heavy_members(60), 64, SizeReader(), InputReport(IMAGES, lambda line: None)):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 * 2**20 + 4 * HEAVY
+
+
+class Folder:
+    """A source whose reads take a while; notes how many are under way at once."""
+
+    def __init__(self, is_slow):
+        self.is_slow = is_slow
+        self.lock, self.held, self.most = threading.Lock(), 0, 0
+
+    def read(self, members):
+        with self.lock:
+            self.held += len(members)
+            self.most = max(self.most, self.held)
+        time.sleep(0.005)
+        with self.lock:
+            self.held -= len(members)
+        return [b'x'] * len(members)
+
+
+def test_members_read_by_threads_wait_for_each_other():
+    """As the large files of a folder: one in each thread may be too many."""
+    folder = Folder(is_slow=False)
+    turns = [Member('f/', str(2 * n), n, size=70 * 2**20, source=folder) for n in range(40)]
+    (batch,) = read_batches(turns, len(turns), SizeReader(), InputReport(IMAGES), threads=8)
+    assert len(batch.keys) == len(turns) and folder.most <= 2
+
+
+def test_many_members_of_a_slow_source_are_under_way_in_order():
+    folder = Folder(is_slow=True)
+    members = [Member('f/', str(2 * n), n, size=1, source=folder) for n in range(200)]
+    (batch,) = read_batches(members, 200, SizeReader(), InputReport(IMAGES), threads=2)
+    assert batch.keys == [member.key for member in members] and folder.most > 4

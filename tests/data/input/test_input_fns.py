@@ -1,0 +1,120 @@
+import io
+import tarfile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from estimator_lab.base.keys import to_unit_range
+from estimator_lab.data.archives.order import StreamOrder
+from estimator_lab.data.examples.labels import Vocabulary
+from estimator_lab.data.examples.member import Member
+from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.reader import IMAGES, ImageReader
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.input_fns import archive_input_fn
+from estimator_lab.data.sources.source import source_of
+from estimator_lab.data.trees.reader import TreeReader
+from estimator_lab.data.trees.tokens import Tokens
+from estimator_lab.tf1 import tf
+from tests.support.input_batches import batches_of as run
+from tests.support.streams import stream_members
+
+SHAPE = ImageShape(8, 10, 1)
+PIXELS = ImageReader(SHAPE)
+VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
+
+
+def stream_order(archive, **options):
+    return StreamOrder([source_of(archive)], IMAGES, **options)
+
+
+def test_archive_batches(archive):
+    order = stream_order(archive)
+    got = run(archive_input_fn(order, PIXELS, 10, InputReport(IMAGES), VOCABULARY))
+    assert [len(labels) for _, labels in got] == [10, 10, 4]
+    images = np.concatenate([features['image'] for features, _ in got])
+    members = list(stream_members(archive))
+    assert images.dtype == np.float32
+    assert np.array_equal(images, to_unit_range(np.stack([decode_image(m.data, *SHAPE) for m in members])))
+    keys = [key.decode() for features, _ in got for key in features['key']]
+    assert keys == [m.key for m in members]
+    # n000002 is not in the vocabulary.
+    assert np.concatenate([labels for _, labels in got]).tolist() == [0] * 6 + [1] * 6 + [-1] * 6 + [2] * 6
+
+
+def test_without_a_vocabulary_there_are_features_only(archive):
+    (features,) = run(archive_input_fn(stream_order(archive), PIXELS, 24, InputReport(IMAGES)))
+    assert features['image'].shape == (24, 8, 10, 1)
+
+
+def test_training_resumes_after_the_consumed_examples(archive):
+    order = stream_order(archive, shuffle_buffer=24, seed=3)
+
+    def keys_from(seen, batches, size=7):
+        fn = archive_input_fn(order, PIXELS, size, InputReport(IMAGES), VOCABULARY, consumed=lambda: seen)
+        return [key for features, _ in run(fn, batches) for key in features['key']]
+
+    whole = keys_from(0, 8)
+    assert len(whole) == 56  # two epochs and a third: it has no end
+    assert keys_from(35, 3) == whole[35:]
+    assert keys_from(35, 2, size=4) == whole[35:43]  # whatever the size of batches was before
+
+
+@pytest.mark.filterwarnings('ignore:To make it possible')  # the graph holds only what is defined here
+def test_static_shapes_are_known_and_nothing_is_tuned(archive):
+    with tf.Graph().as_default():
+        fn = archive_input_fn(stream_order(archive), PIXELS, 10, InputReport(IMAGES), VOCABULARY)
+        dataset = fn()
+        features, labels = dataset.make_one_shot_iterator().get_next()
+        assert dataset.options().autotune.enabled is False  # a closing session may wait for its sleep
+    assert features['image'].shape.as_list() == [None, 8, 10, 1]
+    assert labels.shape.as_list() == [None]
+
+
+@pytest.mark.parametrize('bad', [[], [12, 13, 14, 40]])
+def test_groups_become_the_batches_they_were(archive, bad):
+    """Batches of 2 come in groups of up to 16: whole ones, one with bad members, one without others."""
+    members = list(stream_members(archive)) * 3
+    for place in bad:
+        members[place] = members[place]._replace(data=b'bad')
+    order = SimpleNamespace(onwards=lambda consumed, shard: iter(members))
+    got = run(archive_input_fn(order, PIXELS, 2, InputReport(IMAGES), VOCABULARY, consumed=lambda: 0))
+    assert len(got) == 36
+    for number, (features, _) in enumerate(got):
+        good = [n for n in (2 * number, 2 * number + 1) if n not in bad]
+        assert features['key'].tolist() == ([members[n].key.encode() for n in good] or [b''])
+        pixels = [decode_image(members[n].data, *SHAPE) for n in good] or [np.zeros(SHAPE, np.uint8)]
+        assert np.array_equal(features['image'], to_unit_range(np.stack(pixels)))
+        assert features['weight'].tolist() == ([1] * len(good) or [0])
+
+
+def test_a_batch_of_bad_images_only(tmp_path, archive):
+    members = [m._replace(data=b'bad') if n in (2, 3) else m for n, m in enumerate(stream_members(archive))]
+    broken = tmp_path / 'broken.tar'
+    with tarfile.open(broken, 'w') as tar:
+        for member in members[:6]:
+            info = tarfile.TarInfo(member.name)
+            info.size = len(member.data)
+            tar.addfile(info, io.BytesIO(member.data))
+    report = InputReport(IMAGES, lambda line: None)
+    order = stream_order(broken)
+    # Evaluation passes over it.
+    got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY))
+    assert [len(labels) for _, labels in got] == [2, 2]
+    # Training spends a step on an example without a known label, so that steps and members stay in line.
+    got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY, consumed=lambda: 0), 6)
+    assert [labels.tolist() for _, labels in got] == [[0, 0], [-1], [0, 0]] * 2
+    assert [features['weight'].tolist() for features, _ in got] == [[1, 1], [0], [1, 1]] * 2
+
+
+def test_batches_of_trees():
+    reader = TreeReader(Tokens(('good',)))
+    members = [Member('a.txt', f'{n}.tree', n, data=b'(1 good)') for n in range(20)]
+
+    class Order:
+        def epoch(self, number):
+            return iter(members)
+
+    got = run(archive_input_fn(Order(), reader, 2, InputReport(IMAGES)))
+    assert [features['token'].shape for features in got] == [(2, 1)] * 10

@@ -1,0 +1,89 @@
+"""Small data sets: each image is decoded once, and its pixels stay in memory."""
+
+import numpy as np
+import pytest
+
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.order import Part, WorkerShard
+from estimator_lab.data.examples.kind import ReaderOptions
+from estimator_lab.data.examples.labels import Vocabulary
+from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.reader import IMAGES, ImageReader
+from estimator_lab.data.input.bad_examples import BadExamples, InputReport
+from estimator_lab.data.input.input_fns import archive_input_fn
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.input_batches import batches_of
+
+SHAPE = ImageShape(8, 10, 1)
+VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """An archive of 24 images, of which six can't be decoded, two of them next to each other."""
+    bad = {4, 9, 10, 11, 19, 20}
+    members = [(f'n{n // 6:06}/{n}.png', b'bad' if n in bad else encoded(picture(n))) for n in range(24)]
+    return write_tar(tmp_path / 'broken.tar', members)
+
+
+def batches(archive, count, kept, start=0, size=3, shuffle=100, **options):
+    """Returns `count` batches of training, or one evaluation if `start` is None, twice; and the report."""
+    report = InputReport(IMAGES, lambda line: None, bad_examples=BadExamples(IMAGES, total=24))
+    order = open_archives([str(archive)], IMAGES).order(shuffle, seed=2)
+    consumed = None if start is None else lambda: start
+    reader = ImageReader(SHAPE, kept=kept)
+    fn = archive_input_fn(order, reader, size, report, VOCABULARY, consumed, **options)
+    return [batches_of(fn, count) for _ in range(2)], report
+
+
+@pytest.mark.parametrize('which', ['archive', 'broken'])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'start': 31, 'size': 4},
+        {'start': 5, 'size': 2, 'shuffle': 1},
+        {'start': None, 'size': 5},
+        {'start': 4, 'shard': WorkerShard(1, 2, 6)},
+    ],
+)
+def test_batches_are_those_without_memory(request, which, options):
+    archive = request.getfixturevalue(which)
+    count = None if options['start'] is None else 40
+    (got, report), (expected, _) = (batches(archive, count, kept, **options) for kept in ({}, None))
+    for one, other in zip(got, expected, strict=True):
+        for (features, labels), (those, theirs) in zip(one, other, strict=True):
+            assert np.array_equal(labels, theirs) and features.keys() == those.keys()
+            for name, value in features.items():
+                assert np.array_equal(value, those[name]) and value.dtype == those[name].dtype, name
+    if options['start'] is None:  # two evaluations, which count each image
+        assert (report.seen, report.bad) == (48, 12 if which == 'broken' else 0)
+
+
+def test_after_a_whole_epoch_no_member_is_looked_at(archive, monkeypatch):
+    seen = []
+    read = ImageReader.read
+    monkeypatch.setattr(
+        ImageReader, 'read', lambda self, members: (seen.extend(members), read(self, members))[1]
+    )
+    (got, _), report = batches(archive, 40, {}, start=5, size=4)
+    assert len(got) == 40 and report.seen >= 40 * 4 * 2
+    assert len(seen) == 44 * 2  # of 24 images: 19, an epoch, and one more to fill the batch; in two runs
+
+
+def test_images_are_decoded_once(archive):
+    decoded = []
+    decode = ImageReader(SHAPE).decode
+    reader = ImageReader(SHAPE, lambda *given: decoded.append(0) or decode(*given), kept={})
+    order = open_archives([str(archive)], IMAGES).order(100, seed=2)
+    fn = archive_input_fn(order, reader, 24, InputReport(IMAGES), VOCABULARY, lambda: 0)
+    assert len(batches_of(fn, 30)) == 30 and 24 <= len(decoded) < 4 * 24  # epochs that were read ahead
+
+
+def test_parts_of_a_data_set_share_the_memory(archive):
+    archives = open_archives([str(archive)], IMAGES)
+    reader = IMAGES.reader(ReaderOptions(SHAPE, cache_megabytes=1, examples=24))
+    for part in (Part(0, 0.5), Part(0.5, 1)):
+        order = archives.restricted_to(part).order()
+        batches_of(archive_input_fn(order, reader.plain(), 4, InputReport(IMAGES), VOCABULARY))
+    assert len(reader.kept) == 24
+    assert IMAGES.reader(ReaderOptions(SHAPE, examples=24)).kept is None  # 0 megabytes

@@ -1,0 +1,325 @@
+"""The iterator of examples: complete, in one order for any number of processes, and exact after a restart."""
+
+import errno
+import itertools
+import json
+import os
+import random
+
+import numpy as np
+import pytest
+
+from estimator_lab.api import stream
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.data.archives import order
+from estimator_lab.data.images.augment import Augmentation
+from estimator_lab.data.images.decode import decode_image
+from tests.support.archive_files import encoded, picture, small_archive, write_tar
+from tests.support.streams import stream_members
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(params=['plain', 'compressed', 'folder'])
+def source(request, tmp_path):
+    """The images of `small_archive`, as an archive with or without random access, or as a folder."""
+    path = small_archive(tmp_path)
+    if request.param == 'compressed':
+        files = [(member.name, member.data) for member in stream_members(path)]
+        path = write_tar(tmp_path / 'train.tar.gz', files, 'w:gz')
+    if request.param == 'folder':
+        for member in stream_members(path):
+            image = tmp_path / 'images' / member.name
+            image.parent.mkdir(parents=True, exist_ok=True)
+            image.write_bytes(member.data)
+        path = tmp_path / 'images'
+    return str(path)
+
+
+def keys(found):
+    return [example.key for example in found]
+
+
+def test_examples_are_bytes_label_key_and_class(archive):
+    stored = {member.key: member for member in stream_members(archive)}
+    data = stream(archive)
+    assert data.labels == tuple(f'n{number:06}' for number in range(4)) and data.size == 24
+    examples = list(data)
+    assert sorted(keys(examples)) == sorted(stored) and keys(examples) != list(stored)
+    for example in examples:
+        member = stored[example.key]
+        assert (example.data, example.label) == (member.data, member.label)
+        assert data.labels[example.class_id] == member.label
+    assert next(data, None) is None
+
+
+def test_pixels_are_those_of_training(archive):
+    stored = {member.key: member for member in stream_members(archive)}
+    changes = Augmentation(mirror=True, brightness=0.2, seed=3)
+    epochs = list(stream(archive, image_shape=(9, 7, 3), augment='mirror,brightness=0.2', seed=3, epochs=2))
+    for number, example in enumerate(epochs):
+        member = stored[example.key]
+        expected = changes(decode_image(member.data, 9, 7, 3), member.name, number // 24)
+        assert np.array_equal(example.data, expected)
+
+
+def test_each_epoch_has_each_example_once_in_an_order_of_its_own(source):
+    found = keys(stream(source, epochs=3))
+    epochs = [found[first : first + 24] for first in (0, 24, 48)]
+    assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)
+    assert len(set(map(tuple, epochs))) == 3 and len(set(epochs[0])) == 24
+    assert keys(stream(source, epochs=3)) == found
+    assert keys(stream(source, epochs=3, seed=2)) != found
+    endless = stream(source, epochs=None)
+    assert keys(next(endless) for _ in range(72)) == found
+    stored = keys(stream(source, shuffle=False, epochs=2))
+    assert stored[:24] == stored[24:] == sorted(stored[:24])
+
+
+@pytest.mark.parametrize('world_size', [2, 3, 5])
+@pytest.mark.parametrize('batch_size', [None, 4])
+def test_processes_share_each_epoch(source, world_size, batch_size):
+    whole = keys(stream(source, epochs=2))
+    parts = [
+        list(stream(source, batch_size=batch_size, rank=rank, world_size=world_size, epochs=2))
+        for rank in range(world_size)
+    ]
+    found = [keys(part) if batch_size is None else [batch.keys for batch in part] for part in parts]
+    steps = max(map(len, found))
+    for step in range(steps):
+        window = whole[step * world_size * (batch_size or 1) :][: world_size * (batch_size or 1)]
+        here = [key for part in found for key in part[step : step + 1]]
+        assert sorted(here if batch_size is None else itertools.chain(*here)) == sorted(window)
+
+
+def test_a_state_at_any_example_goes_on_at_the_next(source):
+    whole = keys(stream(source, epochs=2))
+    for count in (0, 1, 23, 24, 25, 47):
+        first = stream(source, epochs=2)
+        assert keys(next(first) for _ in range(count)) == whole[:count]
+        state = json.loads(json.dumps(first.state_dict()))
+        assert len(json.dumps(state)) <= 1024 and state['consumed'] == count
+        second = stream(source, epochs=2)
+        second.load_state_dict(state)
+        assert keys(second) == whole[count:]
+        assert first.state_at(count) == state
+
+
+def test_each_iteration_goes_on_with_the_next_passes(source):
+    """`for epoch in range(3): for example in stream`, also after a restart at the end of a pass."""
+    whole, data = keys(stream(source, epochs=3)), stream(source)
+    assert keys(data) + keys(data) + keys(data) == whole and data.state_dict()['consumed'] == 72
+    for count in (24, 30, 48):
+        again = stream(source)
+        again.load_state_dict(data.state_at(count))
+        assert list(itertools.chain(*(keys(again) for _ in range(3 - count // 24)))) == whole[count:72]
+    assert next(stream(source), None) and keys(stream(source, epochs=2)) == whole[:48]
+
+
+@pytest.mark.parametrize('rank', [0, 1, 2])
+def test_each_rank_has_the_same_number_of_batches(source, rank):
+    """The last one of a pass has three images, all of rank 0."""
+    data = stream(source, batch_size=7, rank=rank, world_size=3, image_shape=(4, 4, 1))
+    for number in range(1, 4):
+        sizes = [len(batch.keys) for batch in data]
+        assert sizes == [7, 3 if rank == 0 else 0] and data.state_dict()['consumed'] == number * 24
+    for batch in data:
+        assert batch.data.shape == (len(batch.keys), 4, 4, 1) and len(batch.class_ids) == len(batch.keys)
+
+
+def test_the_last_batch_of_a_pass_begins_no_other(source, monkeypatch):
+    """Which would read a compressed archive once more, to fill the shuffle buffer."""
+    read = []
+    scan = order.scan_members
+    monkeypatch.setattr(order, 'scan_members', lambda *given: read.append(given) or scan(*given))
+    assert sum(len(batch.keys) for batch in stream(source, batch_size=7)) == 24
+    assert len(read) == source.endswith('.gz')
+
+
+def test_another_batch_size_goes_on_at_the_same_example(archive):
+    first = stream(archive, batch_size=5, image_shape=(4, 4, 1))
+    begun = [next(first) for _ in range(2)]
+    second = stream(archive, batch_size=7)
+    second.load_state_dict(first.state_dict())
+    rest = list(second)
+    assert [len(batch.keys) for batch in rest] == [7, 7]
+    assert [key for batch in begun + rest for key in batch.keys] == keys(stream(archive))
+    assert begun[0].data.shape == (5, 4, 4, 1) and begun[0].class_ids.dtype == np.int64
+    assert isinstance(rest[0].data, list) and isinstance(rest[0].data[0], bytes)
+
+
+def test_parts_of_a_split_are_disjoint_and_complete(source):
+    train, evaluation = (set(keys(stream(source, split=part))) for part in ((0, 0.7), (0.7, 1)))
+    assert train and evaluation and not train & evaluation
+    assert train | evaluation == set(keys(stream(source)))
+    assert stream(source, split=(0, 0.3)).labels == stream(source).labels
+
+
+def test_a_vocabulary_decides_the_class_ids(archive):
+    data = stream(archive, vocabulary=['n000002', 'other', 'n000000'])
+    ids = {example.label: example.class_id for example in data}
+    assert ids == {'n000000': 2, 'n000001': -1, 'n000002': 0, 'n000003': -1}
+
+
+@pytest.fixture
+def with_bad(tmp_path):
+    files = [(f'a/{number:02}.png', encoded(picture(number))) for number in range(12)]
+    files[2] = files[2][0], b'no image'
+    files[5:7] = [(name, b'') for name, _ in files[5:7]]
+    return str(write_tar(tmp_path / 'bad.tar', files))
+
+
+def test_bad_images_move_no_others(with_bad, caplog):
+    shape = {'image_shape': (4, 4, 1), 'shuffle': False}
+    sizes = [len(batch.keys) for batch in stream(with_bad, batch_size=2, **shape)]
+    assert sizes == [2, 1, 1, 1, 2, 2]
+    good = keys(stream(with_bad, **shape))
+    assert len(good) == 9 and 'Skipped a bad image' in caplog.text
+    data = stream(with_bad, **shape)
+    for _ in range(3):
+        next(data)
+    assert data.state_dict()['consumed'] == 4  # one of them is bad
+    again = stream(with_bad, **shape)
+    again.load_state_dict(data.state_dict())
+    assert keys(again) == good[3:]
+    with pytest.raises(DataError, match='could not be decoded'):
+        list(stream(with_bad, max_bad_fraction=0, **shape))
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        ({'world_size': 0}, 'world_size=0 must be at least 1'),
+        ({'rank': 2, 'world_size': 2}, 'rank=2'),
+        ({'rank': -1}, 'rank=-1'),
+        ({'image_shape': (0, 4, 1)}, 'image_shape='),
+        ({'image_shape': (4, 4)}, 'image_shape='),
+        ({'image_shape': (4, 4, 2)}, 'image_shape='),
+        ({'decode': 'slow', 'image_shape': (4, 4, 1)}, "decode='slow' must be one of 'exact', 'draft'"),
+        ({'batch_size': 0}, 'batch_size=0'),
+        ({'batch_size': 10**9}, 'batch_size=1000000000'),
+        ({'batch_size': '4'}, "batch_size='4'"),
+        ({'epochs': 2.5}, 'epochs=2.5'),
+        ({'seed': None}, 'seed=None'),
+        ({'world_size': None}, 'world_size=None'),
+        ({'image_shape': (10**6, 10**6, 3)}, 'sides from 1 to 8,000 pixels'),
+        ({'split': (0, 'x')}, 'split='),
+        ({'max_bad_fraction': 2}, 'max_bad_fraction=2'),
+        ({'epochs': 0}, 'epochs=0'),
+        ({'split': (0.9, 0.1)}, 'split='),
+        ({'augment': 'mirror'}, 'needs image_shape'),
+        ({'augment': 'turn', 'image_shape': (4, 4, 1)}, 'turn is not understood'),
+    ],
+)
+def test_wrong_arguments(archive, arguments, words):
+    with pytest.raises(FlagError, match=words):
+        stream(archive, **arguments)
+
+
+def test_data_that_cannot_be_read(archive, tmp_path):
+    with pytest.raises(DataError, match='There is no file'):
+        stream(tmp_path / 'gone.tar')
+    with pytest.raises(DataError, match='leaves no image'):
+        stream(archive, split=(0, 1e-9))
+    cut = tmp_path / 'cut.tar'
+    cut.write_bytes(archive.read_bytes()[:9000])
+    with pytest.raises(DataError, match='is cut off at byte 9000'):
+        stream(cut)
+    assert len(list(stream(cut, use_damaged=True))) == 4
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'data': 'x'}, 'is of other data'),
+        ({'seed': 2}, 'its seed is 2, not 1'),
+        ({'shuffle': False}, 'its shuffle is'),
+        ({'split': [0, 0.5]}, 'its split is'),
+        ({'consumed': -1}, 'its consumed is -1'),
+        ({'consumed': 'many'}, "its consumed is 'many'"),
+        ({'consumed': True}, 'its consumed is'),
+        ({'format': 'x'}, 'not the state of a stream'),
+        ({'loader': [2, 1, 1]}, r'a DataLoader with .*=\[2, 1, 1\], not \[\]'),
+    ],
+)
+def test_wrong_states(archive, change, words):
+    data = stream(archive)
+    with pytest.raises(DataError, match=words):
+        data.load_state_dict({**data.state_dict(), **change})
+    with pytest.raises(DataError, match='not the state of a stream'):
+        data.load_state_dict(None)
+    assert len(list(data)) == 24
+
+
+def test_importing_and_reading_needs_no_framework(archive, run_python):
+    code = (
+        'import sys; from estimator_lab.api import stream\n'
+        f'next(stream({str(archive)!r}, image_shape=(8, 8, 1)))\n'
+        "print([name for name in ('tensorflow', 'torch', 'jax', 'absl') if name in sys.modules])"
+    )
+    assert run_python('-c', code).stdout == '[]\n'
+
+
+# Loops of PyTorch's DataLoader, and of a stand-in where PyTorch is not installed.
+
+
+@pytest.mark.parametrize('seed', range(12))
+def test_random_histories_lose_and_repeat_nothing(tmp_path, seed):
+    """Each of ten lives has its processes, batch size and place of the archives, and then is killed."""
+    rng = random.Random(seed)
+    for history in range(10):
+        folder = tmp_path / f'{history}-0'
+        folder.mkdir()
+        sizes = [rng.randrange(1, 12) for _ in range(rng.randrange(1, 4))]
+        for number, size in enumerate(sizes):
+            mode = rng.choice(['w', 'w', 'w:gz'])
+            suffix = '.tar.gz' if mode == 'w:gz' else '.tar'
+            files = [(f'{n % 3}/{number}_{n}.jpg', b'%d' % n) for n in range(size)]
+            write_tar(folder / f'{number}{suffix}', files, mode)
+        consumed, state, seen = 0, None, []
+        order = None
+        for life in range(rng.randrange(2, 7)):
+            moved = folder.with_name(f'{history}-{life + 1}')
+            folder = folder.rename(moved)
+            paths = sorted(folder.iterdir())
+            endless = stream(paths, epochs=None, seed=seed)
+            order = order or [one.key.rpartition(':')[2] for one in itertools.islice(endless, 1200)]
+            ranks, size = rng.randrange(1, 6), rng.choice([None, 1, 2, 5])
+            steps = rng.randrange(0, 8)
+            states = []
+            for rank in range(ranks):
+                data = stream(paths, rank=rank, world_size=ranks, batch_size=size, epochs=None, seed=seed)
+                if state:
+                    data.load_state_dict(json.loads(json.dumps(state)))
+                for one in itertools.islice(data, steps):
+                    seen += [key.rpartition(':')[2] for key in ([one.key] if size is None else one.keys)]
+                states.append(data.state_dict())
+            consumed += steps * ranks * (size or 1)
+            assert all(one == states[0] for one in states) and states[0]['consumed'] == consumed
+            state = states[0]
+        assert sorted(seen) == sorted(order[:consumed])
+
+
+@pytest.mark.parametrize('failing', range(1, 24, 3))
+def test_a_read_that_fails_loses_no_example(archive, monkeypatch, failing):
+    """A batch that an error cuts short is not returned: the state counts whole batches."""
+    whole = keys_of_batches(stream(archive, batch_size=5, seed=2))
+    read, calls = os.pread, itertools.count(1)
+
+    def fail_once(descriptor, size, offset):
+        if next(calls) == failing:
+            raise OSError(errno.EIO, 'Input/output error')
+        return read(descriptor, size, offset)
+
+    monkeypatch.setattr(os, 'pread', fail_once)
+    first = stream(archive, batch_size=5, seed=2)
+    found = []
+    with pytest.raises(DataError, match=r'cannot be read.*: Input/output error'):
+        found.extend(key for batch in first for key in batch.keys)
+    again = stream(archive, batch_size=5, seed=2)
+    again.load_state_dict(first.state_dict())
+    assert found + keys_of_batches(again) == whole
+
+
+def keys_of_batches(batches):
+    return [key for batch in batches for key in batch.keys]

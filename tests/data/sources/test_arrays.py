@@ -1,0 +1,166 @@
+"""Images in memory are examples like those of an archive."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab import api
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.keys import to_bytes, to_unit_range
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.order import WorkerShard
+from estimator_lab.data.examples.kind import ReaderOptions
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.input_fns import archive_input_fn
+from estimator_lab.data.sources.arrays import array_source, is_array
+from tests.support.input_batches import batches_of
+
+RNG = np.random.default_rng(0)
+X = RNG.integers(0, 256, (12, 4, 5, 3)).astype(np.uint8)
+Y = np.arange(12) % 3
+
+
+def opened(data):
+    return open_archives([array_source(data)], IMAGES)
+
+
+def pixels(member):
+    return member.read().data
+
+
+def batch_of(data, shape, **options):
+    """Returns the images of an array as a network gets them."""
+    archives = opened(data)
+    reader = IMAGES.reader(ReaderOptions(shape, floats=archives.has_floats, **options))
+    fn = archive_input_fn(archives.order(), reader, len(data), InputReport(IMAGES))
+    ((features,),) = [batches_of(fn)]
+    return features['image']
+
+
+def as_png(image):
+    """Returns an image encoded and decoded as a file of an archive would be."""
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, 'PNG')
+    return file.getvalue()
+
+
+def test_each_image_is_a_member_with_its_pixels_and_its_label():
+    archives = opened((X, Y))
+    members = list(archives.order().epoch(0))
+    assert [member.label for member in members] == [str(label) for label in Y]
+    assert archives.labels == ('0', '1', '2') and archives.total == 12
+    np.testing.assert_array_equal([pixels(member) for member in members], X)
+
+
+@pytest.mark.parametrize('images', [X, X[..., :1]])
+@pytest.mark.parametrize('shape', [(4, 5, 3), (4, 5, 1), (7, 3, 3), (7, 3, 1)])
+def test_bytes_are_those_of_a_png(images, shape):
+    expected = np.stack([decode_image(as_png(image), *shape) for image in images])
+    assert np.array_equal(batch_of(images, shape), to_unit_range(expected))
+
+
+@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64])
+def test_floats_keep_their_precision(dtype):
+    images = RNG.random((3, 4, 5, 3)).astype(dtype)
+    got = batch_of(images, (4, 5, 3))
+    assert got.dtype == np.float32 and np.array_equal(got, images.astype(np.float32))
+
+
+@pytest.mark.parametrize('shape', [(7, 3, 3), (7, 3, 1), (2, 9, 3)])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_floats_are_scaled_as_bytes_are(shape, channels):
+    images = 100 + X[..., :channels] // 4  # the filter overshoots, and bytes are clipped after each pass
+    got = batch_of(images / 255, shape)
+    # Bytes are rounded after each of the two passes, and once more to grey.
+    np.testing.assert_allclose(got, batch_of(images, shape), atol=1.6 / 255)
+    assert len(np.unique(got)) > 12 * shape[0] * shape[1] * 0.9
+    assert got.min() >= 0 and got.max() <= 1
+
+
+def test_augmented_floats_have_8_bits():
+    images = RNG.random((3, 4, 5, 3))
+    got = batch_of(images, (4, 5, 3), augment='shift=0,mirror')
+    assert np.array_equal(np.sort(got, axis=2), np.sort(to_unit_range(to_bytes(images)), axis=2))
+
+
+def test_arrays_are_read_without_a_copy():
+    """However many epochs there are, and whether or not the images fit into the cache."""
+    (member, *_) = opened(X).order().epoch(0)
+    (read,) = IMAGES.reader(ReaderOptions((4, 5, 3))).read([member])
+    assert np.shares_memory(read, X)
+
+
+def test_every_verb_sees_the_floats_that_training_saw(tmp_path):
+    """As bytes, all of these images would be black."""
+    x, y = RNG.random((24, 8, 8, 1)) * 0.0019, np.arange(24) % 2
+    given = {'model_dir': tmp_path / 'm', 'batch_size': 6, 'max_steps': 2, 'hparams': 'layers=4'}
+    run = api.fit('mlp', (x, y), eval_data=(x, y), say=lambda line: None, **given)
+    found = run.predict_arrays(x)['probabilities']
+    assert len(np.unique(found[:, 0])) > 10
+    np.testing.assert_allclose(run.inspect(x[3]).values['probabilities'], found[3], rtol=1e-6)
+    assert run.evaluate((x, y)).metrics['loss'] == pytest.approx(run.metrics['loss'])
+
+
+def test_they_are_shuffled_as_a_whole_and_resumed_anywhere():
+    order = opened((X, Y)).order(10, seed=1)
+    first = [member.row for member in order.epoch(0)]
+    assert sorted(first) == list(range(12)) != first
+    rest = order.onwards(5, WorkerShard())
+    assert [next(rest).row for _ in range(7)] == first[5:]
+
+
+def test_equal_arrays_are_recognised():
+    (one,), (same,), (other,) = (opened(data).identities for data in ((X, Y), (X.copy(), Y), (X, Y * 0)))
+    assert one == same != other
+    assert one.fingerprint != other.fingerprint
+
+
+def test_arrays_are_told_from_paths():
+    assert is_array(X) and is_array((X, Y))
+    assert not is_array('a.tar') and not is_array(['a.tar', 'b.tar']) and not is_array(())
+
+
+@pytest.mark.parametrize(
+    ('data', 'words'),
+    [
+        (np.zeros((2, 2, 1)), 'An array of images has the shape'),
+        (np.zeros((1, 2, 2, 2)), 'An array of images has the shape'),
+        (np.zeros((1, 2, 2, 1), str), 'An array of images is uint8 or floats'),
+        (np.full((1, 2, 2, 1), 255.0), 'has pixels in .0, 1., not'),
+        (np.full((1, 2, 2, 1), -0.1), 'has pixels in .0, 1., not'),
+        (np.full((1, 2, 2, 1), np.nan), 'has pixels in .0, 1., not'),
+        ((X, Y[:3]), '12 images need as many labels'),
+        ((X, np.eye(12)), r'12 images need as many labels, .n., not an array .12, 12.'),
+    ],
+)
+def test_other_arrays_are_rejected(data, words):
+    with pytest.raises(FlagError, match=words):
+        array_source(data)
+
+
+def test_fit_trains_on_arrays_and_goes_on(tmp_path):
+    x = np.zeros((24, 8, 8, 1))
+    x[1::2] = 1
+    y = np.where(np.arange(24) % 2, 'white', 'black')
+    given = {
+        'eval_data': (x[:6], y[:6]),
+        'model_dir': tmp_path / 'm',
+        'batch_size': 6,
+        'hparams': 'layers=4',
+    }
+    run = api.fit('mlp', (x, y), max_steps=4, say=lambda line: None, **given)
+    assert run.labels == ('black', 'white') and run.shape == (8, 8, 1)
+    said = []
+    again = api.fit('mlp', (x, y), max_steps=8, say=said.append, **given)
+    assert again.step == 8
+    assert not any('array' in line for line in said), 'the same data'
+    assert set(run.metrics) >= {'accuracy'}
+
+
+def test_fit_needs_labels_for_a_classifier(tmp_path):
+    with pytest.raises(DataError, match=r'has no label: give a pair, \(images, labels\)'):
+        api.fit('mlp', X, model_dir=tmp_path / 'm', say=lambda line: None)

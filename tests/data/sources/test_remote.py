@@ -1,0 +1,310 @@
+"""Archives on a web server that fails as servers and networks do, and in object stores."""
+
+import contextlib
+import gzip
+import random
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+from estimator_lab.base.errors import DataError
+from estimator_lab.data.archives.index import SUFFIX
+from estimator_lab.data.sources import remote, stores
+from tests.support.archive_files import tar_bytes
+from tests.support.streams import build_index, found_in, names, opened, read_all, scan_headers, stream_members
+from tests.support.web_server import web_server
+
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures('short_pauses')]
+
+_RNG = random.Random(1)
+MEMBERS = {
+    f'{"abc"[number % 3]}/{number:03}.jpg': _RNG.randbytes(_RNG.randrange(20_000, 60_000))
+    for number in range(60)
+}
+PLAIN = tar_bytes(MEMBERS)
+
+
+@pytest.fixture
+def web():
+    """A web server on the loopback interface."""
+    pytest.importorskip('aiohttp')
+    with web_server() as server:
+        yield server
+
+
+@pytest.fixture
+def url(web):
+    return web.put('/a.tar', PLAIN)
+
+
+@pytest.fixture
+def local(tmp_path):
+    path = tmp_path / 'local.tar'
+    path.write_bytes(PLAIN)
+    return str(path)
+
+
+def test_it_is_indexed_shuffled_and_read_as_a_file_is(web, url, local):
+    archives, expected = opened(url), opened(local)
+    assert archives.has_random_access
+    assert archives.identities[0].fingerprint == expected.identities[0].fingerprint
+    assert read_all(archives) == read_all(expected)
+    assert found_in(stream_members(url)) == found_in(stream_members(local))
+    assert names(scan_headers(url)) == names(scan_headers(local))
+
+
+def test_a_second_start_reads_almost_nothing(web, url):
+    opened(url)
+    web.requests.clear()
+    assert next(opened(url).order(shuffle_buffer=2).onwards(31)).read().data
+    assert web.bytes_sent < 100_000
+
+
+def test_an_archive_that_fits_the_cache_is_fetched_once(web, url, local):
+    """While it is indexed; then each epoch, and each start, reads the copy."""
+    remote.MEGABYTES_KEPT = 10
+    for _ in range(2):
+        archives = opened(url)
+        for _ in range(2):
+            assert read_all(archives) == read_all(opened(local))
+        assert len(PLAIN) < web.bytes_sent < len(PLAIN) + 4 * 512
+        remote.opened.clear()
+    web.put('/a.tar', tar_bytes({'a/1.jpg': b'1', 'b/2.jpg': b'2'}))  # under another ETag
+    assert opened(url).total == 2
+
+
+@pytest.mark.parametrize('has_ranges', [True, False])
+def test_a_compressed_archive_is_fetched_once_too(web, has_ranges):
+    remote.MEGABYTES_KEPT = 10
+    web.has_ranges = has_ranges
+    packed = gzip.compress(PLAIN)
+    archives = opened(web.put('/c.tar.gz', packed))
+    for _ in range(3):
+        assert [m.data for m in archives.order().epoch(0)] == list(MEMBERS.values())
+    if has_ranges:
+        assert web.bytes_sent < len(packed) + 8 * 512
+
+
+@pytest.mark.parametrize('megabytes', [0, 10])
+@pytest.mark.parametrize('fault', ['resets', 'cuts', 'wholes'])
+def test_faults_change_nothing(web, url, local, fault, megabytes):
+    remote.MEGABYTES_KEPT = megabytes
+    setattr(web, fault, 0.05)
+    assert read_all(opened(url)) == read_all(opened(local))
+    assert [m.data for m in stream_members(url)] == list(MEMBERS.values())
+
+
+@pytest.mark.parametrize('fault', ['resets', 'cuts', 'wholes'])
+def test_attempts_are_bounded(web, url, fault):
+    archives = opened(url)
+    setattr(web, fault, 1.0)
+    with pytest.raises(DataError, match=r"a\.tar' cannot be read: .*, 8 times\.$"):
+        read_all(archives)
+
+
+@pytest.mark.parametrize('compress', [bytes, gzip.compress])
+def test_a_server_without_ranges_is_read_from_the_beginning(web, compress):
+    web.has_ranges = False
+    url = web.put('/b.tar', compress(PLAIN))
+    archives = opened(url)
+    assert archives.total == 60 and not archives.has_random_access
+    assert [m.data for m in archives.order().epoch(0)] == list(MEMBERS.values())
+    assert [m.data for m in opened(url, once=True).order().epoch(0)] == list(MEMBERS.values())
+
+
+def test_an_index_next_to_the_archive_serves_all_machines(web, url, local, tmp_path):
+    remote.MEGABYTES_KEPT = 1  # which the index fits, and the archive does not
+    build_index(local).write(tmp_path / 'index')
+    web.put(f'/a.tar{SUFFIX}', (tmp_path / 'index').read_bytes())
+    assert read_all(opened(url)) == read_all(opened(local))
+    assert web.bytes_sent < 1.2 * len(PLAIN)  # it was not scanned
+    web.requests.clear()
+    remote.opened.clear()
+    opened(url)
+    assert web.bytes_sent < 10_000  # the index is in the cache
+    web.put('/b.tar', PLAIN + bytes(512))
+    web.put(f'/b.tar{SUFFIX}', (tmp_path / 'index').read_bytes())  # of another size
+    web.put('/c.tar', PLAIN)
+    web.put(f'/c.tar{SUFFIX}', b'nonsense')
+    assert opened(f'{web.address}/b.tar').total == opened(f'{web.address}/c.tar').total == 60
+
+
+def test_a_file_that_changes_is_an_error_and_then_indexed_anew(web, url):
+    archives = opened(url)
+    web.put('/a.tar', tar_bytes({name: data[::-1] for name, data in MEMBERS.items()}))
+    with pytest.raises(DataError, match='it has changed since it was opened: start again'):
+        read_all(archives)
+    assert read_all(opened(url))[0][2][::-1] in MEMBERS.values()
+
+
+def test_without_an_etag_the_size_and_the_headers_are_compared(web, url):
+    remote.MEGABYTES_KEPT = 10
+    del web.etags['/a.tar']
+    archives = opened(url)
+    web.files['/a.tar'] = PLAIN[:-1024]
+    with pytest.raises(DataError, match='another part of the file'):
+        read_all(archives)
+    web.files['/a.tar'] = PLAIN.replace(b'.jpg', b'.png')
+    with pytest.raises(DataError, match='has changed since it was indexed'):
+        read_all(archives)
+
+
+@pytest.mark.parametrize(
+    ('status', 'words'),
+    [
+        (
+            403,
+            r'access is denied \(the server answers 403 Forbidden\): check the credentials, or sign the URL',
+        ),
+        (
+            401,
+            r'access is denied \(the server answers 401 Unauthorized\): check the credentials, '
+            'or sign the URL',
+        ),
+        (404, 'there is no such file'),
+        (410, 'there is no such file'),
+        (418, "the server answers 418 I'm a Teapot"),
+        (503, 'the server answers 503 Service Unavailable, 8 times'),
+    ],
+)
+def test_an_answer_that_is_an_error(web, url, status, words):
+    web.statuses['/a.tar'] = status, 'words'
+    for read in (lambda: opened(url), lambda: list(stream_members(url))):
+        with pytest.raises(DataError, match=f"a.tar' cannot be read: {words}.$") as caught:
+            read()
+        assert url in str(caught.value)
+
+
+def test_a_server_that_is_not_there():
+    pytest.importorskip('aiohttp')
+    with pytest.raises(DataError, match=r'cannot be read: Cannot connect to host .*, 8 times'):
+        opened('http://127.0.0.1:9/a.tar')
+
+
+def test_a_missing_package_is_said_at_once(monkeypatch):
+    def missing(url):
+        raise ImportError('HTTPFileSystem requires "requests" and "aiohttp" to be installed')
+
+    started = time.monotonic()
+    monkeypatch.setattr(remote, 'WebFile', missing)
+    monkeypatch.setattr(remote, 'PAUSES', (60.0,))
+    with pytest.raises(DataError, match=r"aiohttp.*: pip install 'estimator-lab\[remote\]'\.$"):
+        opened('https://user:SECRET@h/a.tar')
+    assert time.monotonic() - started < 5
+    with pytest.raises(DataError, match='cannot be read: '):
+        opened('strange://x.tar')
+
+
+def test_credentials_are_sent_and_never_shown(web, url, caplog):
+    secret = re.sub('//', '//user:PASSWORD@', url) + '?X-Amz-Signature=SIGNATURE&X-Amz-Expires=9'
+    said = []
+    archives = opened(secret, say=said.append)
+    assert web.headers[-1] == (
+        '/a.tar?X-Amz-Signature=SIGNATURE&X-Amz-Expires=9',
+        'Basic dXNlcjpQQVNTV09SRA==',
+    )
+    texts = [
+        *said,
+        *archives.paths,
+        *(m.key for m in archives.order().epoch(0)),
+        *map(str, archives.identities),
+    ]
+    web.statuses['/a.tar'] = 403, 'token has expired'
+    with pytest.raises(DataError) as caught:
+        read_all(archives)
+    texts.append(str(caught.value))
+    for text in texts:
+        assert 'PASSWORD' not in text and 'SIGNATURE' not in text and 'user' not in text
+    assert archives.paths == (f'{url}?...',)
+
+
+def test_the_same_file_signed_again_has_the_same_index(web, url):
+    opened(f'{url}?part=1&Signature=one&Expires=1')
+    web.requests.clear()
+    remote.opened.clear()
+    opened(f'{url}?part=1&Signature=two&Expires=2')
+    assert web.bytes_sent < 3000
+
+
+# Answers that are wrong, or written to do harm.
+
+DATA = tar_bytes({f'a/{number}.jpg': b'%d' % number for number in range(9)})
+
+
+def answer(status='206 Partial Content', body=b'', **headers):
+    headers = {'Content_Length': str(len(body)), 'Connection': 'close', **headers}
+    known = ((name.replace('_', '-'), text) for name, text in headers.items() if text)
+    lines = [f'HTTP/1.1 {status}', *(f'{name}: {text}' for name, text in known)]
+    return ('\r\n'.join(lines) + '\r\n\r\n').encode() + body
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Answers every request with the same bytes; returns the URL."""
+    pytest.importorskip('aiohttp')
+    monkeypatch.setattr(remote, 'PAUSES', (0.001,))
+    monkeypatch.setattr(stores, 'SILENT_SECONDS', 2.0)
+    with contextlib.ExitStack() as stack:
+
+        def _serve(data):
+            listener = stack.enter_context(socket.create_server(('127.0.0.1', 0)))
+            threading.Thread(target=_run, args=[listener, data], daemon=True).start()
+            return f'http://127.0.0.1:{listener.getsockname()[1]}/a.tar'
+
+        yield _serve
+
+
+def _run(listener, data):
+    with contextlib.suppress(OSError):
+        while True:
+            connection = listener.accept()[0]
+            with connection, contextlib.suppress(OSError):
+                connection.recv(2**16)
+                connection.sendall(data)
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        b'',
+        b'\0' * 1000,
+        b'SSH-2.0-OpenSSH_9.6\r\n',
+        b'HTTP/1.1 200 OK\r\n' + b'X: y\r\n' * 100_000,
+        b'HTTP/1.1 99999999999 x\r\n\r\n',
+        answer(Content_Range='bytes 0-511/99999999999999999999999', body=DATA[:512]),
+        answer(Content_Range='bytes 5-511/10240', body=DATA[:512]),
+        answer(Content_Range='bytes 0-511/*', body=DATA[:512]),
+        answer(Content_Range='bytes 511-0/10240', body=DATA[:512]),
+        answer(Content_Range='nonsense', body=DATA[:512]),
+        answer(body=DATA[:512]),
+        answer('301 Moved', Location='/a.tar'),
+        answer('301 Moved', Location='file:///etc/passwd'),
+        answer('304 Not Modified'),
+        answer('200 OK', Content_Length='99999999999999'),
+        answer('200 OK', Content_Length='-1'),
+        answer('416 Range Not Satisfiable', Content_Range='bytes */0'),
+        answer('500 Oops', body=b'x' * 10**6),
+    ],
+)
+def test_nothing_can_be_read(serve, data):
+    url = serve(data)
+    for read in (lambda: opened(url), lambda: list(stream_members(url))):
+        with pytest.raises(DataError) as caught:
+            read()
+        assert url in str(caught.value) and len(str(caught.value)) < 400 and '\n' not in str(caught.value)
+
+
+def test_a_part_that_is_longer_than_requested_is_not_read(serve):
+    """The server says so, or only sends more."""
+    size = len(DATA)
+    file = remote.open_remote(serve(answer(Content_Range=f'bytes 0-511/{size}', body=DATA[:512])))
+    assert file.size == size and file.read([(0, 512)]) == [DATA[:512]]
+    chunked = {'Content_Length': '', 'Transfer_Encoding': 'chunked', 'Content_Range': f'bytes 0-511/{size}'}
+    body = b'%x\r\n%s\r\n0\r\n\r\n' % (len(DATA), DATA)
+    assert remote.open_remote(serve(answer(**chunked) + body)).read([(0, 512)]) == [DATA[:512]]
+
+
+# Object stores: S3 as moto's server speaks it.

@@ -1,0 +1,297 @@
+"""Names of sources: paths, globs, braces, pipes, standard input; texts of a line an example; folders."""
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estimator_lab.base.errors import DataError
+from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.kinds import kind_of
+from estimator_lab.data.archives.order import Part
+from estimator_lab.data.examples import member as data_member
+from estimator_lab.data.examples.labels import read_label_table
+from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.reader import IMAGES, ImageReader
+from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.batches import read_batches
+from estimator_lab.data.sources.source import expand, source_of
+from estimator_lab.data.trees.kind import TREES
+from tests.support import archive_files
+from tests.support.archive_files import write_tar
+from tests.support.streams import (
+    build_index,
+    counts_of,
+    data_of,
+    found_in,
+    members_of,
+    names,
+    open_index,
+    scan_headers,
+    stream_members,
+)
+
+pytestmark = pytest.mark.once
+
+
+def expanded(*patterns, **options):
+    return [source.name for source in expand(patterns, **options)]
+
+
+def test_globs_lists_and_duplicates(tmp_path):
+    for name in ['b.tar', 'a.tar', 'c.tgz', 'photos[1].tar']:
+        (tmp_path / name).touch()
+
+    def found(*patterns):
+        return [Path(name).name for name in expanded(*(p.replace('@', f'{tmp_path}/') for p in patterns))]
+
+    assert found('@b.tar', '@a.tar') == ['b.tar', 'a.tar']
+    assert found('@c.tgz', '@?.tar') == ['c.tgz', 'a.tar', 'b.tar']
+    assert found('@b.tar, @*.t*,') == ['b.tar', 'a.tar', 'c.tgz', 'photos[1].tar']
+    assert found('@photos[1].tar') == ['photos[1].tar']
+    with pytest.raises(DataError, match=r'^No file matches .*\*\.zip'):
+        found('@a.tar', '@*.zip')
+    with pytest.raises(DataError, match=r'^There is no file .*gone\.tar'):
+        found('@gone.tar')
+    for nothing in [(), ('',), (' , ',)]:
+        with pytest.raises(DataError, match='No archive is given'):
+            expand(nothing)
+    said = []
+    assert len(expand([f'{tmp_path}/a.tar'] * 2, said.append)) == 1
+    assert said == [f"'{tmp_path}/a.tar' is named more than once, and read once."]
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'wanted'),
+    [
+        ('a-{08..11}.tar', ['a-08.tar', 'a-09.tar', 'a-10.tar', 'a-11.tar']),
+        ('a-{8..10}.tar', ['a-8.tar', 'a-9.tar', 'a-10.tar']),
+        ('{a,b}-{0..1}', ['a-0', 'a-1', 'b-0', 'b-1']),
+    ],
+)
+def test_braces(tmp_path, monkeypatch, pattern, wanted):
+    monkeypatch.chdir(tmp_path)
+    for name in wanted:
+        Path(name).touch()
+    assert sorted(expanded(pattern)) == sorted(wanted)
+    Path(wanted[-1]).unlink()
+    with pytest.raises(DataError, match=f"There is no file '{wanted[-1]}'"):
+        expand([pattern])
+    Path(pattern).touch()
+    assert expanded(pattern) == [pattern]
+    with pytest.raises(DataError, match='stands for more than 100,000 names'):
+        expand(['{000..999}{000..999}.tar'])
+
+
+def test_home_links_and_pipes(tmp_path, monkeypatch, archive):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert expanded('~/train.tar') == expanded('~/*.tar') == [str(archive)]
+    (tmp_path / 'loop').symlink_to('loop')
+    with pytest.raises(DataError, match=r"loop' cannot be read: Too many levels of symbolic links\.$"):
+        build_index(tmp_path / 'loop')
+    os.mkfifo(tmp_path / 'pipe')
+    assert source_of('-').is_pipe and source_of(tmp_path / 'pipe').is_pipe
+    assert not any(source_of(path).is_pipe for path in (archive, tmp_path, tmp_path / 'gone'))
+    assert source_of(tmp_path).is_folder and expanded('-', str(archive)) == ['-', str(archive)]
+
+
+def test_a_fifo_is_one_epoch(archive, tmp_path):
+    fifo = tmp_path / 'pipe'
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_bytes, args=[archive.read_bytes()])
+    writer.start()
+    members = open_archives([str(fifo)], IMAGES).order().onwards(4)
+    assert names(members) == names(stream_members(archive))[4:]
+    writer.join()
+
+
+def test_a_writer_that_never_ends_is_left_after_the_archive(archive, tmp_path):
+    fifo = tmp_path / 'pipe'
+    os.mkfifo(fifo)
+
+    def write():
+        with contextlib.suppress(BrokenPipeError), fifo.open('wb') as file:
+            file.write(archive.read_bytes())
+            while True:
+                file.write(b'something else ' * 1000)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert names(stream_members(fifo)) == names(stream_members(archive))
+    writer.join()
+
+
+# Texts.
+
+TEXT = b'1\t(a 1)\n\n2\t(b 22)\r\n  \n1\t(a \xff333)\n2\t(no end)'
+LINES = [(0, b'1\t(a 1)'), (9, b'2\t(b 22)\r'), (22, b'1\t(a \xff333)'), (33, b'2\t(no end)')]
+NAMES = ['1/line_1.tree', '2/line_3.tree', '1/line_5.tree', '2/line_6.tree']
+
+
+@pytest.fixture(params=[bytes, gzip.compress, bz2.compress, lzma.compress], ids=['plain', 'gz', 'bz2', 'xz'])
+def text(request, tmp_path):
+    path = tmp_path / 'lines.tsv'
+    path.write_bytes(request.param(TEXT))
+    return str(path)
+
+
+def test_each_line_is_a_member_at_its_offset(text):
+    members = list(stream_members(text, TREES))
+    assert [(member.offset, member.data) for member in members] == LINES and names(members) == NAMES
+    assert kind_of(source_of(text)) is TREES
+    for index in (open_index(text, TREES), open_index(text, TREES)):  # made, and read
+        assert [index.name(row) for row in range(len(index))] == NAMES
+        assert counts_of(index) == {'1': 2, '2': 2}
+        if index.random_access:
+            assert members_of(index) == found_in(members)
+
+
+def test_a_line_that_has_changed_is_noticed(tmp_path):
+    path = tmp_path / 'lines.tsv'
+    path.write_bytes(TEXT)
+    index = build_index(path, TREES)
+    path.write_bytes(TEXT.replace(b'22', b'23'))
+    with pytest.raises(DataError, match='has changed since it was indexed'):
+        index.member(1).read()
+
+
+def test_a_line_that_is_too_long_is_a_bad_example(monkeypatch, tmp_path):
+    monkeypatch.setattr(data_member, 'MAX_MEMBER_BYTES', 1000)
+    path = tmp_path / 'lines.tsv'
+    path.write_bytes(b'(a 1)\n' + b'x' * 3_000_000 + b'\n(a 2)\n')
+    first, long, last = stream_members(path, TREES)
+    assert (first.data, last.data, last.offset) == (b'(a 1)', b'(a 2)', 3_000_007)
+    assert data_of(long) == 'it claims 3000000 bytes, more than the 1000 allowed for one example'
+
+
+# Folders.
+
+
+def image(number):
+    return archive_files.encoded(archive_files.picture(number, 4, 4))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / 'faces'
+    for number in range(12):
+        file = folder / f'n{number % 3}' / f'{number:02}.png'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(image(number))
+    return folder
+
+
+def names_of(index):
+    return [index.name(row) for row in range(len(index))]
+
+
+def test_members_labels_and_keys_of_a_folder(folder):
+    index = build_index(folder)
+    assert names_of(index) == [f'n{n % 3}/{n:02}.png' for start in range(3) for n in range(start, 12, 3)]
+    assert counts_of(index) == {'n0': 4, 'n1': 4, 'n2': 4} and index.random_access
+    member = index.member(0).read()
+    assert (member.name, member.label, member.data) == ('n0/00.png', 'n0', image(0))
+    assert member.key == f'{folder}/n0/00.png'  # its path, so that it can be opened
+    assert found_in(stream_members(folder)) == members_of(index)
+    assert build_index(folder / 'n1').labels == ('n1',)
+    assert open_archives([f'{folder}/*'], IMAGES).labels == ('n0', 'n1', 'n2')
+
+
+def test_the_order_is_that_of_an_archive_of_the_same_files(folder, tmp_path):
+    """Same seed, same epoch, same positions: an exact resume from folders is one from archives."""
+    hidden = folder / '__MACOSX_old'  # which is a folder like any other, in both
+    hidden.mkdir()
+    (hidden / '99.png').write_bytes(image(99))
+    index = build_index(folder)
+    archive = write_tar(
+        tmp_path / 'faces.tar', [(name, image(int(name.rpartition('/')[2][:2]))) for name in names_of(index)]
+    )
+    orders = [open_archives([str(source)], IMAGES).order(100, seed=3) for source in (folder, archive)]
+    for start in (0, 7, 30):
+        streams = [order.onwards(start) for order in orders]
+        for _ in range(20):
+            one, other = (next(stream).read() for stream in streams)
+            assert (one.epoch, one.name, one.label, one.data) == (
+                other.epoch,
+                other.name,
+                other.label,
+                other.data,
+            )
+    half = Part(0.0, 0.5)
+    assert half.mask(index).tolist() == half.mask(open_index(archive)).tolist()
+
+
+def test_files_that_are_gone_or_no_files_are_bad_examples(folder):
+    (folder / '.hidden').mkdir()
+    (folder / '.hidden' / '1.png').write_bytes(image(1))
+    (folder / 'n0' / '._1.png').write_bytes(image(1))
+    os.mkfifo(folder / 'n0' / 'pipe.png')  # opening one must not wait
+    (folder / 'n0' / 'zlink.png').symlink_to(folder / 'n1' / '01.png')
+    (folder / 'link').symlink_to(folder / 'n1')
+    index = build_index(folder)
+    found = names_of(index)
+    assert len(found) == 14 and 'n0/zlink.png' in found
+    (folder / 'n0' / '00.png').unlink()
+    assert 'There is no file' in data_of(index.member(0))
+    assert 'not a regular file' in data_of(index.member(found.index('n0/pipe.png')))
+
+
+def test_a_file_above_the_limit_is_a_bad_example_in_both(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(data_member, 'MAX_MEMBER_BYTES', 50)
+    archive = write_tar(tmp_path / 'a.tar', [('n0/00.png', image(0))])
+    for members in (stream_members(folder), scan_headers(folder), stream_members(archive)):
+        assert 'bytes, more than the 50 allowed' in data_of(next(members))
+
+
+@pytest.mark.parametrize('is_tar', [False, True])
+def test_webdataset_samples_have_the_labels_of_their_sidecar_files(tmp_path, is_tar):
+    """A .json without a label, the usual metadata, does not hide the .cls next to it."""
+    files = {}
+    for number in range(4):
+        files |= {f'{number}.png': image(number), f'{number}.json': b'{"width": 8}'}
+        files[f'{number}.cls'] = f'l{number % 2}'.encode()
+    if is_tar:
+        source = write_tar(tmp_path / 'wds.tar', sorted(files.items()))
+    else:
+        source = tmp_path / 'wds'
+        source.mkdir()
+        for name, data in files.items():
+            (source / name).write_bytes(data)
+    assert counts_of(build_index(source)) == {'l0': 2, 'l1': 2}
+    if not is_tar:
+        (source / '3.cls').unlink()
+        with pytest.raises(DataError, match=r"3\.png' has no label: no \.cls or \.json file is next to it"):
+            open_archives([str(source)], IMAGES).check_labels()
+
+
+def test_labels_of_a_table(folder, tmp_path):
+    labels = tmp_path / 'labels.csv'
+    labels.write_text('name,label\n' + ''.join(f'{n:02}.png,{n % 2}\n' for n in range(11)))
+    table = read_label_table(labels)
+    assert counts_of(build_index(folder, table=table)) == {'0': 6, '1': 5, '': 1}
+    with pytest.raises(DataError, match=r"11\.png' has no label: labels=\S+ has no line for it\."):
+        open_archives([str(folder)], IMAGES, table=table).check_labels()
+
+
+def test_what_a_folder_holds_instead(tmp_path):
+    (tmp_path / 'b.HEIC').write_bytes(b'x')
+    (tmp_path / 'c.txt').write_bytes(b'x')
+    with pytest.raises(DataError, match=r'holds no images, but other files: 1 \.heic, 1 \.txt'):
+        open_archives([str(tmp_path)], IMAGES, say=lambda line: None)
+
+
+def test_each_image_of_a_folder_is_decoded_and_kept_for_itself(folder):
+    """What is decoded once is found by its archive and offset, which the files of a folder need, too."""
+    shape = ImageShape(4, 4, 1)
+    archives = open_archives([str(folder)], IMAGES)
+    reader = ImageReader(shape, kept={})
+    expected = [decode_image(image(int(m.name[3:5])), *shape) for m in stream_members(folder)]
+    for _ in range(2):
+        batches = read_batches(archives.order().epoch(0), 5, reader, InputReport(IMAGES))
+        np.testing.assert_array_equal(np.concatenate([batch.arrays['image'] for batch in batches]), expected)
