@@ -10,7 +10,7 @@ import pytest
 from estimator_lab import export, predict
 from estimator_lab.base.errors import LabError
 from estimator_lab.data import pack, tar_index
-from estimator_lab.data.archives.index import path_in_cache, path_next_to
+from estimator_lab.data.archives.index_file import path_in_cache, path_next_to
 from estimator_lab.data.sources.source import source_of
 from estimator_lab.tf1 import tf
 from tests.support.commands import invoke

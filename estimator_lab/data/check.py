@@ -234,8 +234,7 @@ def _spread(numbers: Sequence[int]) -> Spread:
 
 def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
-    table = read_label_table(settings.labels) if settings.labels else None
-    sources = expand(line.arguments, warn, table=table)
+    sources = expand(line.arguments, warn, table=read_label_table(settings.labels))
     found = []
     with closing(Progress('Checking', sys.stderr)) as progress:
         checker = Checker(settings.quick, progress)

@@ -110,8 +110,7 @@ def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
     if settings.out is None or settings.shards is None:
         raise FlagError(f'{option("shards" if settings.out else "out")} is missing, see --help.')
-    table = read_label_table(settings.labels) if settings.labels else None
-    sources = expand(line.arguments, warn, table=table)
+    sources = expand(line.arguments, warn, table=read_label_table(settings.labels))
     for source in sources:
         if (kind := kind_of(source)) is not IMAGES:
             raise FlagError(f'{source.name!r} holds {kind.noun}: only images are packed.')

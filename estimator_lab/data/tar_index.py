@@ -6,7 +6,8 @@ from pathlib import Path
 from estimator_lab.base.command import Command, CommandLine, NoSettings
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.progress import Progress, say
-from estimator_lab.data.archives.index import Index, build_index, format_of, path_in_cache, path_next_to
+from estimator_lab.data.archives.index import Index, build_index, format_of
+from estimator_lab.data.archives.index_file import path_in_cache, path_next_to
 from estimator_lab.data.archives.kinds import kind_of
 from estimator_lab.data.sources.source import expand
 
@@ -28,9 +29,7 @@ def main(settings: NoSettings, line: CommandLine) -> None:
             index = build_index(source, kind, progress, say)
         if not index.lasts:
             raise DataError(index.damage)
-        if not len(index):
-            others = f', {index.instead}' if index.instead else ''
-            raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
+        index.check_any()
         where = 'a folder is listed at each start, without an index'
         if format_of(source, kind).is_cached:
             where = f'index in {_written(index)}'

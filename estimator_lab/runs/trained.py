@@ -17,6 +17,7 @@ from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.sources.arrays import array_source, is_array
+from estimator_lab.data.sources.source import Source, expand
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.weights.checkpoint import index_of, open_checkpoint
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, tf
@@ -135,17 +136,14 @@ class Trained:
         Raises:
           DataError: a path is not there, or the first file holds examples of another kind, such as trees.
         """
-        paths = [data] if isinstance(data, str | os.PathLike) else data
-        return open_archives(
-            [array_source(data, named=False)] if is_array(data) else [*map(str, paths)],
-            self.kind,
-            use_damaged=None,
-            say=note,
-            commas=False,
-            once=once,
-            table=read_label_table(labels) if labels else None,
-            taker=f'{option.model_dir}={self.model_dir} accepts',
-        )
+        sources: Sequence[Source]
+        if is_array(data):
+            sources = [array_source(data, named=False)]
+        else:
+            paths = [data] if isinstance(data, str | os.PathLike) else data
+            sources = expand([*map(str, paths)], note, commas=False, table=read_label_table(labels))
+        taker = f'{option.model_dir}={self.model_dir} accepts'
+        return open_archives(sources, self.kind, None, note, once, taker)
 
     def predictions(self, features: Features) -> EstimatorSpec:
         """Builds the network in the current graph, for PREDICT.

@@ -69,16 +69,15 @@ def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say
       DataError: for data that can't be read or trained on.
     """
     train_part, eval_part = parse_split(settings.split)
-    table = read_label_table(settings.labels) if settings.labels else None
+    table = read_label_table(settings.labels)
     sources = expand(settings.data, say, table=table)
     kind = kind_of(sources[0], [KINDS[name] for name in MODELS[settings.model].kinds])
     check_settings_for(kind, settings, KINDS.values())
     taker = f'{option.model}={settings.model} takes'
     given = open_archives(sources, kind, settings.use_damaged, say, taker=taker)
     if settings.eval_data:
-        evaluation = open_archives(
-            settings.eval_data, kind, settings.use_damaged, say, table=table, taker=taker
-        )
+        others = expand(settings.eval_data, say, table=table)
+        evaluation = open_archives(others, kind, settings.use_damaged, say, taker=taker)
         if evaluation.total is None:
             raise FlagError(
                 f'{option.eval_data}={",".join(settings.eval_data)} can be read only once, but each '
@@ -92,7 +91,7 @@ def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say
     for purpose, archives in (('train', train), ('evaluate', evaluation)):
         if archives.total == 0:
             raise DataError(f'{option.split}={settings.split} leaves no {kind.name} to {purpose} on.')
-    unseen = bool(settings.split) or (bool(settings.eval_data) and _are_others(evaluation, train, say))
+    unseen = bool(settings.split) or (bool(settings.eval_data) and _has_unseen(evaluation, train, say))
     if task.labelled:
         given.check_labels()
         evaluation.check_labels()
@@ -124,16 +123,16 @@ def _with_eval_steps(inputs: Inputs, steps: int | None, batch_size: int) -> Inpu
     return replace(inputs, eval_steps=steps, evaluated=min(counts, default=None), is_sampled=is_sampled)
 
 
-def _are_others(evaluation: Archives, train: Archives, say: Say) -> bool:
-    """Returns whether some evaluation data is not training data; reports the archives in common."""
-    known = {one.fingerprint for one in train.identities if train.indexes}
-    same = [one.name for one in evaluation.identities if one.fingerprint in known]
-    some = len(same) < len(evaluation.sources)
-    if same:
-        names = ', '.join(same[:_LABELS_NAMED])
-        left = 'only the others are unseen' if some else 'no unseen examples'
+def _has_unseen(evaluation: Archives, train: Archives, say: Say) -> bool:
+    """Returns whether any evaluation data is not training data; reports the archives in common."""
+    known = {archive.fingerprint for archive in train.identities if train.indexes}
+    shared = [archive.name for archive in evaluation.identities if archive.fingerprint in known]
+    has_unseen = len(shared) < len(evaluation.sources)
+    if shared:
+        names = ', '.join(shared[:_LABELS_NAMED])
+        left = 'only the others are unseen' if has_unseen else 'no unseen examples'
         say(f'--eval_data has {names} in common with --data: {left}.')
-    return some
+    return has_unseen
 
 
 def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:

@@ -122,6 +122,17 @@ def test_the_first_images_of_archives(folders):
         first_images(machine(folders / 'rbm'), [archive], 13)
 
 
+def test_chains_begin_at_images_of_whole_archives(folders, tmp_path):
+    trained, damaged, trees = machine(folders / 'rbm'), tmp_path / 'a.tar', tmp_path / 'trees.tsv'
+    damaged.write_bytes((folders / 'a.tar').read_bytes()[:5000])
+    with pytest.raises(DataError, match='is cut off at byte') as raised:
+        first_images(trained, [str(damaged)], 1)
+    assert 'use_damaged' not in str(raised.value), 'which is a flag of other commands'
+    trees.write_text('1\t( a b )\n0\t( b a )\n')
+    with pytest.raises(DataError, match=r"trees\.tsv' holds trees, but model_dir=\S+ accepts images"):
+        first_images(trained, [str(trees)], 1)
+
+
 def test_many_samples_are_made_in_batches(folders, monkeypatch):
     trained = machine(folders / 'rbm')
     # Each part has noise of its own: without it, equal beginnings would have equal ends.

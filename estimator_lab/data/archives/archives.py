@@ -211,30 +211,26 @@ def open_archives(
     kind: Kind,
     use_damaged: bool | None = False,
     say: Say = print,
-    commas: bool = True,
     once: bool = False,
-    table: LabelTable | None = None,
     taker: str = '',
 ) -> Archives:
     """Opens archives, and reads or builds their indexes.
 
     Args:
-      patterns: paths of archives, folders and single examples, globs, URLs, '-' for standard input; or a
-        `Source`, such as an array.
+      patterns: paths of archives, folders and single examples, globs, URLs, '-' for standard input; or
+        sources, such as an array, or those of `expand` with a table of labels.
       kind: which members are examples.
       use_damaged: whether a damaged archive is used up to the damage, with a warning; None if users have no
         such choice.
       say: shows one line to the user.
-      commas: whether a pattern that is not the name of a file may be several, separated by commas.
       once: whether the examples are read only once, in stored order, without indexes: the first ones come at
         once, and those before a damage come, too.
-      table: of the labels; None if they come from folders, lines, or files next to the examples.
       taker: what accepts examples of this kind only, with a verb, for the error if there are others.
 
     Raises:
       DataError: an archive can't be read, has none of them, or is damaged and `use_damaged` is False.
     """
-    sources = tuple(expand(patterns, say, commas, table))
+    sources = tuple(expand(patterns, say))
     if once or any(source.is_pipe for source in sources):
         if taker:
             check_kind([source for source in sources if Path(source.name).is_file()][:1], kind, taker)
@@ -257,9 +253,7 @@ def _usable_index(source: Source, kind: Kind, use_damaged: bool | None, say: Say
         raise DataError(index.damage + ('' if use_damaged is None else choice))
     if index.damage:
         say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
-    if not len(index):
-        others = f', {index.instead}' if index.instead else ''
-        raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
+    index.check_any()
     return index
 
 

@@ -10,7 +10,6 @@ the headers.
 import contextlib
 import functools
 import hashlib
-import os
 import zlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +20,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.base.errors import DataError, option
-from estimator_lab.base.urls import unsigned
 from estimator_lab.data.archives.index_file import (
     FORMAT,
     ROW,
     Contents,
     Header,
+    copied_index,
+    path_in_cache,
+    path_next_to,
     read_index_file,
     write_index_file,
 )
@@ -35,15 +36,12 @@ from estimator_lab.data.examples.labels import FROM_SIDECARS, LabelColumn, label
 from estimator_lab.data.examples.member import BadExampleError, Data, Member
 from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.arrays import ARRAY, ArraySource
-from estimator_lab.data.sources.files import cache_folder
 from estimator_lab.data.sources.folder import FOLDER
 from estimator_lab.data.sources.formats import ChangedError, Format, Scan
 from estimator_lab.data.sources.lines import LINES
 from estimator_lab.data.sources.own_file import OWN_FILE
 from estimator_lab.data.sources.source import OpenedPipe, Source, why_unreadable
 from estimator_lab.data.sources.tar import TAR, is_archive
-
-SUFFIX = '.index'
 
 _PLACE = ['offset', 'size', 'headers', 'checksum']
 
@@ -124,7 +122,6 @@ class Index:
       labels: the labels that occur, in the order of their first members; '' for members without one.
       damage: a sentence that says where the archive is damaged; '' for a whole one.
       lasts: whether the same archive always gives this index; not if the system failed to read the archive.
-      instead: what a source without examples holds, to end a sentence.
     """
 
     def __init__(self, source: Source, kind: Kind, form: Format, contents: Contents) -> None:
@@ -133,7 +130,6 @@ class Index:
         self.labels = tuple(header.labels)
         self.damage = header.damage
         self.lasts = True
-        self.instead = header.instead
         self._kind = kind
         self._format = form
         self._header = header
@@ -146,6 +142,12 @@ class Index:
     def archive(self) -> str:
         """Name of the source."""
         return self.source.name
+
+    def check_any(self) -> None:
+        """Raises DataError if there are no examples; it says what there is instead."""
+        if not len(self):
+            others = f', {self._header.instead}' if self._header.instead else ''
+            raise DataError(f'{self.archive!r} holds no {self._kind.noun}{others}.')
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -294,7 +296,7 @@ def open_index(
             remote.open_remote(source.url).fetch(progress)
         except remote.RemoteError as error:
             raise DataError(why_unreadable(source.name, error)) from error
-    for path in (path_next_to(source) or _copied_index(source), path_in_cache(source)):
+    for path in (path_next_to(source) or copied_index(source), path_in_cache(source)):
         if path and (found := _load(path, source, kind, form)):
             for sentence in found.notes:
                 note(sentence)
@@ -362,30 +364,6 @@ def build_index(
     for sentence in index.notes:
         note(sentence)
     return index
-
-
-def path_next_to(source: Source) -> Path | None:
-    """Returns the path of an index next to its archive; None for a URL."""
-    return None if source.is_remote else Path(f'{source.url}{SUFFIX}')
-
-
-def path_in_cache(source: Source) -> Path:
-    """Returns the path in the cache folder of the index of an archive as it is now."""
-    stamp = source.stamp()
-    place = unsigned(source.url) if source.is_remote else str(Path(source.url).resolve())
-    key = f'{place}\0{stamp.size}\0{stamp.version}'
-    return cache_folder() / 'index' / f'{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}{SUFFIX}'
-
-
-def _copied_index(source: Source) -> Path | None:
-    """Returns the path of a copy in the cache of the index next to a remote archive; None for no index."""
-    place, mark, query = source.url.partition('?')
-    try:
-        file = remote.RemoteFile(f'{place}{SUFFIX}{mark}{query}')
-        file.fetch()
-    except OSError:
-        return None
-    return file.local
 
 
 def _load(path: Path, source: Source, kind: Kind, form: Format) -> Index | None:

@@ -3,8 +3,11 @@
 It may be untrusted: it is used only if its checksum is right and its contents are possible. The checksum is
 not a signature: a forged index may name examples differently, with the labels of those names. Each read
 compares the beginning of the example with its checksum, so that only bytes of members are ever used.
+
+It is next to its archive, or in the user's cache folder.
 """
 
+import hashlib
 import json
 import mmap
 import os
@@ -17,8 +20,13 @@ import numpy as np
 from estimator_lab.base.files import open_regular, whole_file
 from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.printable import is_clean
+from estimator_lab.base.urls import unsigned
+from estimator_lab.data.sources import remote
+from estimator_lab.data.sources.files import cache_folder
+from estimator_lab.data.sources.source import Source
 
 FORMAT = 'estimator_lab index 5'
+SUFFIX = '.index'
 ROW = np.dtype(
     [
         ('offset', '<u8'),  # of the example's first byte, that of its headers
@@ -109,6 +117,30 @@ def read_index_file(path: Path) -> Contents | None:
         return contents if _is_possible(contents) else None
     except (OSError, ValueError):
         return None
+
+
+def path_next_to(source: Source) -> Path | None:
+    """Returns the path of an index next to its archive; None for a URL."""
+    return None if source.is_remote else Path(f'{source.url}{SUFFIX}')
+
+
+def path_in_cache(source: Source) -> Path:
+    """Returns the path in the cache folder of the index of an archive as it is now."""
+    stamp = source.stamp()
+    place = unsigned(source.url) if source.is_remote else str(Path(source.url).resolve())
+    key = f'{place}\0{stamp.size}\0{stamp.version}'
+    return cache_folder() / 'index' / f'{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}{SUFFIX}'
+
+
+def copied_index(source: Source) -> Path | None:
+    """Returns the path of a copy in the cache of the index next to a remote archive; None for no index."""
+    place, mark, query = source.url.partition('?')
+    try:
+        file = remote.RemoteFile(f'{place}{SUFFIX}{mark}{query}')
+        file.fetch()
+    except OSError:
+        return None
+    return file.local
 
 
 def _is_possible(contents: Contents) -> bool:

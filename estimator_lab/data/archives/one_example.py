@@ -12,7 +12,7 @@ from estimator_lab.data.archives.index import open_index, scan_members
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.sources.formats import Scan
-from estimator_lab.data.sources.source import STDIN, Source, source_of
+from estimator_lab.data.sources.source import STDIN, Source, expand, source_of
 from estimator_lab.data.sources.tar import TAR_SUFFIXES
 
 
@@ -36,8 +36,8 @@ def read_example(place: str, kind: Kind) -> Member:
 
 def _only_example(path: str, kind: Kind) -> Member:
     """Returns the example in a file that holds exactly one."""
-    order = open_archives([path], kind, say=lambda line: None, commas=False, once=True).order()
-    member = next(order.epoch(0), None)
+    archives = open_archives(expand([path], commas=False), kind, say=lambda line: None, once=True)
+    member = next(archives.order().epoch(0), None)
     if member is None:
         raise DataError(f'{path!r} holds no {kind.name}.')
     if member.is_own_file:

@@ -8,7 +8,9 @@ tree comes twice, and none is a digit alone; each is branched to the left.
 """
 
 import itertools
+import math
 import random
+import statistics
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from estimator_lab.data.demo_sets.archives import DemoPaths
 OPERATORS: dict[str, Callable[[list[int]], int]] = {
     '[MIN': min,
     '[MAX': max,
-    '[MED': lambda values: _median(values),
+    '[MED': lambda values: math.floor(statistics.median(values)),
     '[SM': lambda values: sum(values) % 10,
 }
 """What each does with its arguments."""
@@ -77,9 +79,3 @@ def _draw(rng: random.Random, depth: int) -> tuple[str, int]:
     for part in (*(argument for argument, _ in arguments), ']'):
         text = f'( {text} {part} )'
     return text, OPERATORS[name]([value for _, value in arguments])
-
-
-def _median(values: list[int]) -> int:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) // 2

@@ -133,15 +133,17 @@ class LabelTable:
         return tuple(sorted(set(self.labels.values())))
 
 
-def read_label_table(path: Path, flag: str = option.labels) -> LabelTable:
+def read_label_table(path: Path | None) -> LabelTable | None:
     """Reads a table with a name and a label in each line, separated by commas, semicolons or tabs.
 
-    With more than two columns, the first line must name the columns 'name' and 'label'.
+    With more than two columns, the first line must name the columns 'name' and 'label'. No path, no table.
 
     Raises:
       DataError: it can't be read, or two of its lines contradict each other.
     """
-    what = f'{flag}={path}'
+    if path is None:
+        return None
+    what = f'{option.labels}={path}'
     try:
         text = read_regular(path, _MOST_TABLE_BYTES).decode('utf-8-sig')
     except (OSError, ValueError) as error:

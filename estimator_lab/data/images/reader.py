@@ -68,7 +68,7 @@ class ImageReader:
 
     def read(self, members: Sequence[Member]) -> list[Decoded]:
         """Returns the pixels of each member, or why it has none; see `ExampleReader.read`."""
-        decoded = self._decoded(members) if self.kept is None else self._found(members, self.kept)
+        decoded = self._decoded(members) if self.kept is None else self._kept(members, self.kept)
         if not self.augmentation:
             return decoded
         return [
@@ -119,7 +119,7 @@ class ImageReader:
 
         return image_receiver(self.shape, keeps_size, more)
 
-    def _found(self, members: Sequence[Member], kept: dict[tuple[str, int], Decoded]) -> list[Decoded]:
+    def _kept(self, members: Sequence[Member], kept: dict[tuple[str, int], Decoded]) -> list[Decoded]:
         """Returns pixels that are kept, after adding those that are missing."""
         places = [(member.archive, member.offset) for member in members]
         missing = {place: one for place, one in zip(places, members, strict=True) if place not in kept}
@@ -186,10 +186,9 @@ class ImageKind(Kind):
         """Returns the range of the pixels of some training images, for models that scale it to [0, 1]."""
         if total is None or not getattr(params, 'stretch', False):
             return {}
-        some = list(itertools.islice(examples(True), _SAMPLED))
-        shape = ImageShape(*settings.image_shape)
-        found = ImageReader(shape, DECODERS[settings.decode]).read(some)
-        pixels = [image for image in found if not isinstance(image, BadExampleError)]
+        sample = list(itertools.islice(examples(True), _SAMPLED))
+        reader = ImageReader(ImageShape(*settings.image_shape), DECODERS[settings.decode])
+        pixels = [image for image in reader.read(sample) if not isinstance(image, BadExampleError)]
         return {_RANGE: _range_of(np.stack(pixels))} if pixels else {}
 
 

@@ -158,6 +158,8 @@ class InputReport:
       error: the error that ended the input early. Raised through TensorFlow, it would be buried in a stack
         trace, and the steps since the last checkpoint would be lost. So the input just ends, and the caller
         of the Estimator calls `raise_error` afterwards.
+      raises: whether the error is raised at once instead: the caller of a user's own Estimator does not know
+        of this report.
     """
 
     kind: Kind
@@ -170,6 +172,7 @@ class InputReport:
     last: str = ''
     said: set[_Place] = field(default_factory=set)
     progress: Callable[[int], None] | None = None
+    raises: bool = False
 
     def count(self, member: Member, reason: BadExampleError | None) -> None:
         """Counts an example; lists it if it is bad, and prints the first few of those, each once.
@@ -197,10 +200,12 @@ class InputReport:
             self.progress(self.seen)
 
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:
-        """Yields `batches` up to the first DataError, and stores that in `error`."""
+        """Yields `batches` up to the first DataError, and stores that in `error` unless it `raises`."""
         try:
             yield from batches
         except DataError as error:
+            if self.raises:
+                raise
             self.error = error
 
     def raise_error(self) -> None:

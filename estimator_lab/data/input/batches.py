@@ -79,17 +79,17 @@ def read_batches(
     with closing(read_examples(members, reader.read, batch_size, threads, at_once)) as found:
         size, is_last = batch_size, False
         while not is_last:
-            some: list[Result] = []
+            results: list[Result] = []
             error: DataError | None = None
             try:
-                some.extend(itertools.islice(found, size))  # which keeps those before an error
+                results.extend(itertools.islice(found, size))  # which keeps those before an error
             except DataError as caught:
                 error = caught
-            is_last = len(some) < size
+            is_last = len(results) < size
             if error and whole_only:
-                del some[len(some) - len(some) % batch_size :]
-            if some:
-                yield _batch(some, reader, report)
+                del results[len(results) - len(results) % batch_size :]
+            if results:
+                yield _batch(results, reader, report)
             if error:
                 raise error
             size = min(2 * size, batch_size * at_once)

@@ -1,16 +1,12 @@
 """Input functions for Estimators of the user's own, over archives and folders of images."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import archive_input_fn
 from estimator_lab.data.input.stream_settings import StreamSettings
-
-T = TypeVar('T')
 
 
 class InputFunction:
@@ -43,16 +39,8 @@ class InputFunction:
             settings.order_of(archives),
             cast(ImageReader, settings.reader()),
             settings.batch_size or 1,
-            settings.report_on(archives, _RaisedReport),
+            settings.report_on(archives, raises=True),
             self._vocabulary,
             consumed=(lambda: 0) if settings.epochs is None else None,
             epochs=settings.epochs or 1,
         )()
-
-
-class _RaisedReport(InputReport):
-    """A report whose error is raised at once: the caller of Estimator cannot ask for it afterwards."""
-
-    def until_error(self, batches: Iterable[T]) -> Iterator[T]:
-        """Yields `batches`, and raises their error, which TensorFlow passes on."""
-        yield from batches

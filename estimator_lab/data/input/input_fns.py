@@ -209,15 +209,8 @@ def _dataset(elements: Callable[[], Iterator[Any]], reader: Reader, labelled: bo
         dataset = dataset.map(as_it_is(example), num_parallel_calls=_CAST_AT_ONCE).prefetch(
             _PREFETCHED_BATCHES
         )
-        return dataset.with_options(_without_autotuning())
-
-
-def _without_autotuning() -> Any:
-    """Returns the options of a Dataset without autotuning.
-
-    TensorFlow's tuner sleeps, each time twice as long, up to a minute. A session that closes, or an iterator
-    that is initialised again, sometimes fails to wake it, and waits.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return options
+        # TensorFlow's tuner sleeps, each time twice as long, up to a minute. A session that closes, or an
+        # iterator that is initialised again, sometimes fails to wake it, and waits.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return dataset.with_options(options)

@@ -261,7 +261,7 @@ class Stream(Iterator[Any]):
                 self._advance(stride, end)
                 yield self._batch(batch)
                 continue
-            bad = {one.place for one in batch.bad}
+            bad = {example.place for example in batch.bad}
             good = self._examples(batch)
             for place in range(len(batch.keys) + len(bad)):
                 self._advance(stride, end)

@@ -97,8 +97,7 @@ class StreamSettings:
 
     def open(self) -> Archives:
         """Opens the archives, and reads or builds their indexes."""
-        table = read_label_table(self.labels, 'labels') if self.labels else None
-        sources = expand(self.paths, LOG.warning, table=table)
+        sources = expand(self.paths, LOG.warning, table=read_label_table(self.labels))
         kind = kind_of(sources[0])
         if self.image_shape and not kind.has_pixels:
             raise FlagError(
@@ -121,10 +120,10 @@ class StreamSettings:
         """Returns the order in which their examples are read."""
         return archives.order(self.shuffle_buffer if self.shuffle else 1, self.seed)
 
-    def report_on(self, archives: Archives, report: type[InputReport] = InputReport) -> InputReport:
-        """Returns a new report on their examples."""
+    def report_on(self, archives: Archives, raises: bool = False) -> InputReport:
+        """Returns a new report on their examples; see `InputReport.raises`."""
         bad = BadExamples(archives.kind, self.max_bad_fraction, archives.total)
-        return report(archives.kind, LOG.warning, archives.total or 0, bad)
+        return InputReport(archives.kind, LOG.warning, archives.total or 0, bad, raises=raises)
 
     def reader(self) -> ExampleReader:
         """Returns how members become bytes or pixels."""

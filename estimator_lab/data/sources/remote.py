@@ -57,7 +57,9 @@ class RemoteFile:
         self.local: Path | None = None
         digest = hashlib.blake2b(self.facts.version.encode(), digest_size=8).hexdigest()
         self.version = digest if self.facts.version else ''
-        self._kept = _cache_place(f'{self.version}-{self.size}-{unsigned(url)}')
+        key = f'{self.version}-{self.size}-{unsigned(url)}'
+        place = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+        self._kept = cache_folder() / 'remote' / place
         if self.version and self._kept.is_file() and self._kept.stat().st_size == self.size:
             with contextlib.suppress(OSError):
                 os.utime(self._kept)
@@ -269,10 +271,6 @@ def _failure(error: BaseException) -> RemoteError:
 
 
 _room = threading.Lock()
-
-
-def _cache_place(key: str) -> Path:
-    return cache_folder() / 'remote' / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
 
 def _has_room(folder: Path, count: int) -> bool:

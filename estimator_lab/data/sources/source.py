@@ -89,9 +89,11 @@ class Source(NamedTuple):
         if self.url == STDIN:
             return True
         try:
-            return not self.is_remote and not _is_stored(Path(self.url).stat().st_mode)
+            mode = 0 if self.is_remote else Path(self.url).stat().st_mode
         except (OSError, ValueError):
             return False
+        # A folder gets its own message when it is opened.
+        return not (self.is_remote or stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
     def stamp(self, again: bool = False) -> Stamp:
         """Returns the stamp of a stored file.
@@ -265,10 +267,6 @@ def _shown(url: str) -> str:
     except (OSError, ValueError):
         is_folder = False
     return f'{url.rstrip("/")}/' if is_folder else url
-
-
-def _is_stored(mode: int) -> bool:
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # a folder gets its own message when it is opened
 
 
 def _matches(pattern: str) -> list[str]:

@@ -37,18 +37,14 @@ def open_stored(source: Source) -> Stored | None:
     """
     if source.is_pipe:
         return None
-    stored: Stored | None = _LocalFile(source.url) if not source.is_remote else _remote(source.url)
-    if stored is None:
-        return None
+    stored: Stored = _LocalFile(source.url)
+    if source.is_remote:
+        file = remote.open_remote(source.url)
+        if not (file.local or file.facts.has_ranges):
+            return None
+        stored = _LocalFile(str(file.local)) if file.local else file
     (head,) = stored.read([(0, MAGIC_BYTES)])
     return None if is_compressed(head) else stored
-
-
-def _remote(url: str) -> Stored | None:
-    file = remote.open_remote(url)
-    if file.local:
-        return _LocalFile(str(file.local))
-    return file if file.facts.has_ranges else None
 
 
 class _LocalFile:

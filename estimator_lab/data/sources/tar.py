@@ -5,7 +5,6 @@ all others by `tarfile`. A damaged header is an error. Concatenated archives (`c
 one, as by `tar --ignore-zeros`. Sparse members are bad examples.
 """
 
-import io
 import os
 import tarfile
 import zlib
@@ -41,7 +40,9 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
         raw = stack.enter_context(source.open())
         try:
             head = raw.peek(BLOCK)[:BLOCK]
-            length = _length(raw) if raw.seekable() and not source.is_pipe else None
+            length = raw.seek(0, os.SEEK_END) if raw.seekable() and not source.is_pipe else None
+            if length is not None:
+                raw.seek(0)
             unpacked = decompressed(raw)
         except (OSError, ValueError) as error:
             raise DataError(why_unreadable(source.name, error)) from error
@@ -153,9 +154,9 @@ def _labelled(found: Iterator[tuple[Found, bool]], table: LabelTable | None) -> 
         return
     samples = _Samples()
     try:
-        for one, is_example in found:
-            yield from samples.add(one, is_example)
-            del one  # before the next is read
+        for file, is_example in found:
+            yield from samples.add(file, is_example)
+            del file  # before the next is read
     except Exception:
         yield from samples.rest()
         raise
@@ -169,18 +170,20 @@ class _Samples:
         self._sample = self._stem = self._label = ''
         self._held: deque[Found] = deque()
 
-    def add(self, one: Found, is_example: bool) -> Iterator[Found]:
+    def add(self, file: Found, is_example: bool) -> Iterator[Found]:
         """Adds an example or a sidecar file; yields the examples that need not be held any longer."""
-        if (sample := _sample_of(one.name)) != self._sample:
+        dot = file.name.find('.', file.name.rfind('/') + 1)
+        sample = file.name if dot < 0 else file.name[:dot]
+        if sample != self._sample:
             yield from self.rest()
             self._sample, self._stem = sample, ''
         if not is_example:
-            yield from self._add_sidecar(one)
-        elif self._stem and one.name.startswith(self._stem):
-            yield one._replace(label=self._label)
+            yield from self._add_sidecar(file)
+        elif self._stem and file.name.startswith(self._stem):
+            yield file._replace(label=self._label)
         else:
-            self._held.append(one)
-            del one
+            self._held.append(file)
+            del file
             if (
                 len(self._held) > _MOST_HELD
                 or sum(len(other.data) for other in self._held) > _MOST_BYTES_HELD
@@ -194,18 +197,13 @@ class _Samples:
             yield example if label is None else example._replace(label=label)
             del example
 
-    def _add_sidecar(self, one: Found) -> Iterator[Found]:
-        label, stem = sidecar_label(one.name, one.data), one.name[: one.name.rfind('.') + 1]
+    def _add_sidecar(self, file: Found) -> Iterator[Found]:
+        label, stem = sidecar_label(file.name, file.data), file.name[: file.name.rfind('.') + 1]
         if label is None or stem == self._stem:  # the first one of a stem counts
             return
         self._stem, self._label = stem, label
         if all(example.name.startswith(stem) for example in self._held):
             yield from self.rest(label)
-
-
-def _sample_of(name: str) -> str:
-    dot = name.find('.', name.rfind('/') + 1)
-    return name if dot < 0 else name[:dot]
 
 
 def _what_broke(
@@ -225,12 +223,6 @@ def _what_broke(
     if isinstance(error, RemoteError):
         how = 'not readable any further'
     return f'{source.name!r} is {how} at byte {stream.position} of its tar stream{member}: {reason}.'
-
-
-def _length(file: io.BufferedReader) -> int:
-    length = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    return length
 
 
 def _normalised(name: str) -> str:

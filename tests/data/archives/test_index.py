@@ -13,8 +13,8 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives import index as data_index
-from estimator_lab.data.archives.index import name_hash, path_in_cache, path_next_to
-from estimator_lab.data.archives.index_file import ROW, read_index_file
+from estimator_lab.data.archives.index import name_hash
+from estimator_lab.data.archives.index_file import ROW, path_in_cache, path_next_to, read_index_file
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import tar

@@ -12,6 +12,7 @@ from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import folder as folder_source
+from estimator_lab.data.sources.source import expand
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.streams import stream_members
 
@@ -20,7 +21,9 @@ PNG = encoded(picture(1))
 
 def opened(*paths, note=print):
     """Returns the members of some paths, as `predict` reads them."""
-    return open_archives([*map(str, paths)], IMAGES, say=note, commas=False, once=True).order().epoch(0)
+    return (
+        open_archives(expand([*map(str, paths)], commas=False), IMAGES, say=note, once=True).order().epoch(0)
+    )
 
 
 def test_the_share_is_that_of_the_bytes_that_were_read(archive):
@@ -172,7 +175,7 @@ def test_files_of_their_own_are_a_source_like_any_other(tmp_path, monkeypatch):
         assert all(member.data.decode() == member.name.replace('/', '')[:2] for member in read)
         assert {member.place for member in read} == set(map(repr, expected))
     table = LabelTable('t', {'1': 'one'}, 'x')
-    assert open_archives(['a/1.png'], IMAGES, table=table).labels == ('one',)
+    assert open_archives(expand(['a/1.png'], table=table), IMAGES).labels == ('one',)
     (tmp_path / 'notes.txt').write_text('no image')
     with pytest.raises(DataError, match=r"'notes\.txt' is not a tar archive"):
         open_archives(['notes.txt'], IMAGES)

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.archives.index import SUFFIX
+from estimator_lab.data.archives.index_file import SUFFIX
 from estimator_lab.data.sources import remote, stores
 from tests.support.archive_files import tar_bytes
 from tests.support.streams import build_index, found_in, names, opened, read_all, scan_headers, stream_members

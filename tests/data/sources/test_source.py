@@ -276,7 +276,7 @@ def test_labels_of_a_table(folder, tmp_path):
     table = read_label_table(labels)
     assert counts_of(build_index(folder, table=table)) == {'0': 6, '1': 5, '': 1}
     with pytest.raises(DataError, match=r"11\.png' has no label: labels=\S+ has no line for it\."):
-        open_archives([str(folder)], IMAGES, table=table).check_labels()
+        open_archives(expand([str(folder)], table=table), IMAGES).check_labels()
 
 
 def test_what_a_folder_holds_instead(tmp_path):
