@@ -9,7 +9,8 @@ from estimator_lab.core.keys import DEAD_UNITS
 from estimator_lab.tf1 import Tensor, tf
 
 _MOST_CURVES = 10  # classes with a curve for each
-_MOST_POOLED = 100  # classes in the curve of all: it compares each probability with 201 thresholds
+_MOST_POOLED = 100  # classes in the curve of all, for which each probability is compared with all thresholds
+_THRESHOLDS = 201
 
 
 def mean_per_class_accuracy(
@@ -126,18 +127,46 @@ def pr_curves(
     """
     from tensorboard.plugins.pr_curve import summary
 
-    classes = len(labels)
-    is_class = tf.one_hot(ids, classes, on_value=True, off_value=False)
-    curves = {}
-    if classes <= _MOST_CURVES:
-        for number, label in enumerate(labels):
-            curves[label] = is_class[:, number], probabilities[:, number], weights
-    if classes <= _MOST_POOLED:
-        pooled = (is_class, probabilities, tf.tile(weights[:, tf.newaxis], [1, classes]))
-        curves['micro_average'] = tuple(tf.reshape(values, [-1]) for values in pooled)
-    return {
-        f'pr_curves/{label}': summary.streaming_op(
-            f'pr_curves_{number}', true, values, weights=counts, display_name=f'pr_curves/{label}'
+    if len(labels) > _MOST_POOLED:
+        return {}
+    # `summary.streaming_op` would build 170 operations for each of four counts of each curve.
+    with tf.name_scope('pr_curves'):
+        thresholds = tf.linspace(0.0, 1.0, _THRESHOLDS)
+        above = tf.cast(probabilities[:, :, tf.newaxis] > thresholds, tf.float32)
+        counted = tf.tile(weights[:, tf.newaxis], [1, len(labels)])
+        true = counted * tf.one_hot(ids, len(labels))
+        sums = {
+            'true_positives': tf.einsum('bct,bc->ct', above, true),
+            'positives': tf.einsum('bct,bc->ct', above, counted),
+            'true': tf.reduce_sum(true, axis=0)[:, tf.newaxis],
+            'all': tf.reduce_sum(counted, axis=0)[:, tf.newaxis],
+        }
+        values, updates = zip(
+            *(running_sum(f'pr_{name}', amount) for name, amount in sums.items()), strict=True
         )
-        for number, (label, (true, values, counts)) in enumerate(curves.items())
+        pooled = [tf.reduce_sum(value, axis=0) for value in values]
+    curves = {}
+    if len(labels) <= _MOST_CURVES:
+        curves = {label: [value[number] for value in values] for number, label in enumerate(labels)}
+    curves['micro_average'] = pooled
+
+    def curve(number: int, label: str, counts: Sequence[Tensor]) -> Tensor:
+        hits, positives, true, every = counts
+        false, missed = positives - hits, true - hits
+        shares = tf.div_no_nan(hits, positives), tf.div_no_nan(hits, true)
+        return summary.raw_data_op(
+            f'pr_curves_{number}',
+            hits,
+            false,
+            every - true - false,
+            missed,
+            *shares,
+            num_thresholds=_THRESHOLDS,
+            display_name=f'pr_curves/{label}',
+        )
+
+    update = tf.group(updates)
+    return {
+        f'pr_curves/{label}': (curve(number, label, counts), update)
+        for number, (label, counts) in enumerate(curves.items())
     }

@@ -263,3 +263,5 @@ def test_the_curves_of_an_evaluation_are_scikit_learns(session):
         for row, score in ((4, metrics.precision_score), (5, metrics.recall_score)):
             wanted = score(IDS == 1, positive, sample_weight=WEIGHTS, zero_division=0)
             assert found[row, place] == pytest.approx(wanted, abs=1e-6)
+        pairs = metrics.confusion_matrix(IDS == 1, positive, sample_weight=WEIGHTS)
+        assert found[:4, place] == pytest.approx(pairs[[1, 0, 0, 1], [1, 1, 0, 0]])  # TP, FP, TN, FN
