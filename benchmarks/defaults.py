@@ -51,9 +51,13 @@ def baselines(split: Split) -> list[float]:
 def print_sets(models: list[str], given: Any) -> None:
     """Prints the accuracy of each model on each data set, beside the baselines."""
     print(f'{"":<24}', *(f'{name:>10}' for name in (*models, 'logistic', 'SVC')))
+    below = 0
     for name, split in all_sets(given.train, given.test):
         found = [float(trained(model, split, given.seed)['accuracy']) for model in models]
-        print_row(name, [*found, *baselines(split)])
+        logistic, svc = baselines(split)
+        below += sum(accuracy < logistic for accuracy in found)
+        print_row(name, [*found, logistic, svc])
+    print(f'{below} are below logistic regression')
 
 
 def print_optimizers(given: Any) -> None:

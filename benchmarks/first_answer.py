@@ -29,7 +29,7 @@ from keras import layers
 pixels, classes = np.random.rand(320, 128, 128, 1), np.random.randint(0, 10, 320)
 hidden = [layers.Dense(1024, activation='relu'), layers.Dense(1024, activation='relu')]
 model = keras.Sequential([layers.Input((128, 128, 1)), layers.Flatten(), *hidden, layers.Dense(10)])
-model.compile('adam', keras.losses.SparseCategoricalCrossentropy(from_logits=True), ['accuracy'])
+model.compile('adam', keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'])
 model.fit(pixels[:32], classes[:32], 32, verbose=0)
 model.evaluate(pixels, classes, 32, verbose=0)
 model.save(sys.argv[1] + '/model.keras')

@@ -47,6 +47,8 @@ def page(sections: Sequence[Mapping[str, Any]]) -> str:
             for row in section['row']
         ]
         parts.append('')
+        if 'text' in section:
+            parts.append(section['text'])
         parts += [f'```sh\n# {row["name"]}\n{row["command"].strip()}\n```\n' for row in section['row']]
     return '\n'.join(parts).rstrip() + '\n'
 
