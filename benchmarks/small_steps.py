@@ -27,7 +27,7 @@ IMAGES, SIDE, CLASSES, BATCH = 10_000, 28, 10, 100
 _STEPS = {'mlp': 600, 'cd1': 1000, 'lstm': 20}
 _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     'mlp': ('mlp', {}),
-    'cd1': ('rbm', {'hidden_units': 500, 'chains': 0, 'cd_steps': 1}),
+    'cd1': ('rbm', {'hidden_units': 500, 'chains': 0, 'cd_steps': 1, 'binarize': False}),
     'lstm': ('recurrent', {'read': 'pixels', 'clip_norm': 0.0}),
 }
 _GOALS = (
