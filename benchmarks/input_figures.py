@@ -2,8 +2,10 @@
 
 python benchmarks/input_figures.py memory photos-train.tar          memory of an endless stream; 3 minutes
 python benchmarks/input_figures.py index_build photos-train.tar     speed of building an index
+python benchmarks/input_figures.py many photos-train.tar            a million members; 3 minutes
 """
 
+import io
 import os
 import resource
 import subprocess
@@ -17,8 +19,10 @@ from typing import Any
 
 import numpy as np
 from archives import stream_members, write_tar
+from PIL import Image
 from runner import machine
 
+from estimator_lab import api
 from estimator_lab.data.archives.archives import open_archives
 from estimator_lab.data.archives.index import build_index
 from estimator_lab.data.examples.labels import Vocabulary
@@ -34,10 +38,6 @@ BATCH = 32
 _STREAM_BYTES = 10 * 10**9
 _LARGE_BYTES = 600 * 10**6
 _MANY = 1_000_000
-_HEADERS = 200_000
-_COUNTED = 4000
-_BATCHES_A_RUN = 25
-_SHAPES = ((128, 1), (224, 3))  # side, channels
 
 
 def memory(archive: str) -> None:
@@ -72,6 +72,27 @@ def index_build(archive: str) -> None:
         for place, prepare in (('disk', _forget), ('memory', lambda path: None)):
             raw, indexed = (_median_seconds(large, prepare, work) for work in (_read, _index))
             print(f'{place} {raw / indexed:.2f} of its raw speed of {size / raw:,.0f} MB/s', flush=True)
+
+
+def many(archive: str) -> None:
+    """Prints the seconds in which an archive of a million tiny members is indexed, entered and read."""
+    photo = Image.open(io.BytesIO(next(stream_members(archive)).data)).resize((8, 8))
+    with tempfile.TemporaryDirectory(dir='.') as folder, io.BytesIO() as tiny:
+        photo.save(tiny, 'jpeg')
+        path = Path(folder) / 'many.tar'
+        write_tar(path, ((f'{n % 1000:03}/{n:07}.jpg', tiny.getvalue()) for n in range(_MANY)))
+        start, before = time.perf_counter(), _resident_mb()
+        stream = api.stream(path, epochs=1)
+        print(f'indexed in {time.perf_counter() - start:.1f} s')
+        half = {**stream.state_dict(), 'consumed': _MANY // 2}
+        start = time.perf_counter()
+        stream.load_state_dict(half)
+        next(iter(stream))
+        print(f'started in the middle in {time.perf_counter() - start:.2f} s')
+        start = time.perf_counter()
+        read = sum(1 for _ in api.stream(path, epochs=1))
+        print(f'an epoch of {read:,} in {time.perf_counter() - start:.1f} s')
+        print(f'{_resident_mb() - before:.0f} MB more memory', flush=True)
 
 
 def _median_seconds(path: Path, prepare: Callable[[Path], None], work: Callable[[Path], object]) -> float:
@@ -136,4 +157,4 @@ def _resident_mb() -> float:
 
 if __name__ == '__main__':
     print(machine('pillow'), flush=True)
-    {'memory': memory, 'index_build': index_build}[sys.argv[1]](sys.argv[2])
+    {'memory': memory, 'index_build': index_build, 'many': many}[sys.argv[1]](sys.argv[2])
