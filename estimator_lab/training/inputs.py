@@ -131,7 +131,7 @@ def _has_unseen(evaluation: Archives, train: Archives, say: Say) -> bool:
     if shared:
         names = ', '.join(shared[:_LABELS_NAMED])
         left = 'only the others are unseen' if has_unseen else 'no unseen examples'
-        say(f'--eval_data has {names} in common with --data: {left}.')
+        say(f'{option.eval_data} has {names} in common with {option.data}: {left}.')
     return has_unseen
 
 

@@ -236,7 +236,7 @@ def _warm_start(
     resumes = bool(newest_checkpoint(folder))
     if resumes and settings.warm_start:
         say(
-            f'--warm_start={settings.warm_start} is only for new runs: {folder} goes on from its own '
+            f'{option.warm_start}={settings.warm_start} is only for new runs: {folder} goes on from its own '
             'checkpoint.'
         )
     if settings.freeze and not (resumes or settings.warm_start):

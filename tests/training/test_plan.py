@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, with_dashes
 from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import cnn_settings, opened
@@ -156,14 +156,16 @@ def test_labels_of_a_table_and_next_to_images(settings, archive, tmp_path):
 def test_training_data_is_not_unseen(settings, archive, tmp_path):
     plan, said = opened(settings())
     assert not plan.inputs.unseen
-    assert said == ['--eval_data has train.tar in common with --data: no unseen examples.']
+    assert with_dashes(*said) == '--eval_data has train.tar in common with --data: no unseen examples.'
     files = [(f'n00000{n % 3}/{n}.png', encoded(picture(n))) for n in range(6)]
     other = str(write_tar(tmp_path / 'other.tar', files))
     plan, said = opened(settings(eval_data=[other]))
     assert plan.inputs.unseen and not said
     plan, said = opened(settings(eval_data=[other, str(archive)]))
     assert plan.inputs.unseen
-    assert said == ['--eval_data has train.tar in common with --data: only the others are unseen.']
+    assert (
+        with_dashes(*said) == '--eval_data has train.tar in common with --data: only the others are unseen.'
+    )
 
 
 def test_balanced_classes_have_the_same_weight_in_all(settings, archive, tmp_path):

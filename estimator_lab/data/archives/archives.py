@@ -189,8 +189,8 @@ class Archives:
         if runs > 0.5 + 0.5 / len(self.labels) and 2 * in_buffer < len(self.labels):
             self.say(
                 f'Warning: the archive is sorted by label. Its first {shuffle_buffer:,} images, which fill '
-                f'--shuffle_buffer, hold {in_buffer:,} of {len(self.labels):,} labels, so that batches will '
-                'be lopsided. Uncompressed archives on disk are shuffled as a whole: '
+                f'{option.shuffle_buffer}, hold {in_buffer:,} of {len(self.labels):,} labels, so that '
+                'batches will be lopsided. Uncompressed archives on disk are shuffled as a whole: '
                 'python -m estimator_lab.data.pack writes them.'
             )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, without_dashes
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, setting, settings_from
 from estimator_lab.data.archives.archives import Archives, open_archives
@@ -29,6 +29,10 @@ _LARGEST_SIDE = 8000
 DATA = 'data'
 _DECODERS: dict[str, Decode] = {'exact': decode_image, 'draft': decode_draft}
 LOG = logging.getLogger('estimator_lab')
+
+
+def _warn(line: str) -> None:
+    LOG.warning(without_dashes(line))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +101,13 @@ class StreamSettings:
 
     def open(self) -> Archives:
         """Opens the archives, and reads or builds their indexes."""
-        sources = expand(self.paths, LOG.warning, table=read_label_table(self.labels))
+        sources = expand(self.paths, _warn, table=read_label_table(self.labels))
         kind = kind_of(sources[0])
         if self.image_shape and not kind.has_pixels:
             raise FlagError(
                 f'image_shape={self.image_shape} is for images, but {sources[0].name!r} has {kind.noun}.'
             )
-        return open_archives(sources, kind, self.use_damaged, LOG.warning)
+        return open_archives(sources, kind, self.use_damaged, _warn)
 
     def part_of(self, archives: Archives) -> Archives:
         """Returns the archives, restricted to `split`.
@@ -123,7 +127,7 @@ class StreamSettings:
     def report_on(self, archives: Archives, raises: bool = False) -> InputReport:
         """Returns a new report on their examples; see `InputReport.raises`."""
         bad = BadExamples(archives.kind, self.max_bad_fraction, archives.total)
-        return InputReport(archives.kind, LOG.warning, archives.total or 0, bad, raises=raises)
+        return InputReport(archives.kind, _warn, archives.total or 0, bad, raises=raises)
 
     def reader(self) -> ExampleReader:
         """Returns how members become bytes or pixels."""

@@ -1,6 +1,7 @@
 """The iterator of examples: complete, in one order for any number of processes, and exact after a restart."""
 
 import errno
+import gzip
 import itertools
 import json
 import os
@@ -167,6 +168,13 @@ def with_bad(tmp_path):
     files[2] = files[2][0], b'no image'
     files[5:7] = [(name, b'') for name, _ in files[5:7]]
     return str(write_tar(tmp_path / 'bad.tar', files))
+
+
+def test_warnings_name_settings_as_a_program_gives_them(tmp_path, archive, caplog):
+    packed = tmp_path / 'a.tar.gz'
+    packed.write_bytes(gzip.compress(archive.read_bytes()))
+    next(stream(packed, shuffle_buffer=5))
+    assert 'Its first 5 images, which fill shuffle_buffer, hold' in caplog.text
 
 
 def test_bad_images_move_no_others(with_bad, caplog):
