@@ -49,7 +49,7 @@ def baselines(split: Split) -> list[float]:
 
 
 def print_sets(models: list[str], given: Any) -> None:
-    """Prints the accuracy of each model on each data set, beside the baselines."""
+    """Prints the accuracy of each model on each data set, and the baselines."""
     print(f'{"":<24}', *(f'{name:>10}' for name in (*models, 'logistic', 'SVC')))
     below = 0
     for name, split in all_sets(given.train, given.test):

@@ -2,9 +2,9 @@
 
     python benchmarks/first_answer.py          about 2 minutes
 
-Beside them are a script that trains one step with Keras 3, evaluates and saves, and `import tensorflow`
-alone, without which no answer is possible. Each runs in a fresh process in each round, in turn; figures are
-medians of the rounds. Then follow the parts of the training, from one more run. Needs an idle machine.
+For comparison: a script that trains one step with Keras 3, evaluates and saves, and `import tensorflow`
+alone, without which there is no answer. Each runs in a fresh process in each round, in turn; figures are
+medians of the rounds. One more run prints the parts of the training. Needs an idle machine.
 """
 
 import os

@@ -130,11 +130,7 @@ def whole_file(path: Path, replaces: bool = True) -> Iterator[BinaryIO]:
     try:
         with partial.open('xb') as file:  # never through a link
             yield file
-        if (
-            not replaces
-            and os.path.lexists(path)
-            and not (path.is_file() and filecmp.cmp(partial, path, shallow=False))
-        ):
+        if not replaces and os.path.lexists(path) and not _are_equal(partial, path):
             raise DataError(f'{path} exists already and differs: name another folder.')
         move_whole(partial, path)
     finally:
@@ -187,3 +183,7 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _are_equal(path: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(path, other, shallow=False)

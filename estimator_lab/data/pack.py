@@ -246,7 +246,7 @@ class _Shard:
 def _members(sources: Sequence[Source], settings: Settings, say: Say, manifest: Manifest) -> Iterator[Member]:
     """Yields the members as they are stored in shards, without bad ones."""
     bad = BadExamples(IMAGES, settings.max_bad_fraction)
-    report = InputReport(IMAGES, say, 1000, bad)  # before so many, the share of bad ones is not checked
+    report = InputReport(IMAGES, say, 1000, bad)  # the share of bad ones is checked after 1,000
 
     def prepared(members: Sequence[Member]) -> list[Member | BadExampleError]:
         found = zip(members, read_members(members), strict=True)

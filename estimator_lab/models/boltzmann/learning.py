@@ -22,7 +22,7 @@ RATES = {BERNOULLI: 0.05, GAUSSIAN: 0.001}
 orders of magnitude smaller (guide, section 13.2)."""
 
 _FIRST_MOMENTUM, _FIRST_STEPS = 0.5, 3000  # guide, section 9.1
-_SHORT = 3000  # steps, in which samples cost more by their noise than they bring
+_SHORT = 3000  # steps of a training, at most, in which the noise of samples costs more than it brings
 _RECONSTRUCTED = 32  # examples, with persistent chains: all would take a tenth of the step
 
 
