@@ -105,6 +105,7 @@ def test_a_step_computes_nothing_for_show(cd_steps, graph):
         'chains': 0,
         'cd_steps': cd_steps,
         'binarize': False,
+        'train_steps': 3000,
     }
     spec = rbm.model_fn({'image': tf.zeros([5, 3, 3, 1])}, None, MODES.TRAIN, params)
     step, shown = needed(spec.train_op), needed(spec.train_op, spec.loss)

@@ -23,7 +23,6 @@ _PREFETCHED_BATCHES = 2
 # Batches that are handed to TensorFlow together: the overhead, mostly of waking threads, is that of one.
 _MOST_AT_ONCE = 16
 _BYTES_AT_ONCE = 4 * 2**20
-_UNKNOWN = np.array([[UNKNOWN_ID]], np.int64)
 _CAST_AT_ONCE = 2  # batches whose bytes become floats, which is many times faster than decoding
 
 
@@ -87,7 +86,7 @@ def archive_input_fn(
         example, so that each step has the members of its own place.
         """
         keep_freed_memory()
-        blank = reader.blank() if consumed or watch else None
+        blank = reader.blank if consumed or watch else None
         for batch in report.until_error(batches()):
             for element in _elements_of(batch, batch_size, vocabulary, blank):
                 yield element if at_once > 1 else tf.nest.map_structure(lambda array: array[0], element)
@@ -148,9 +147,12 @@ def _batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int
 
 
 def _elements_of(
-    group: Batch, batch_size: int, vocabulary: Vocabulary | None, blank: Arrays | None
+    group: Batch, batch_size: int, vocabulary: Vocabulary | None, blank: Callable[[], Arrays] | None
 ) -> Iterator[tuple[Any, ...]]:
-    """Yields arrays, keys, weights and class ids of equal batches; `blank` for one without examples."""
+    """Yields arrays, keys, weights and class ids of equal batches; `blank` for one without examples.
+
+    All arrays are new: TensorFlow may take them as they are, and write later results into their memory.
+    """
     keys = np.array([key.encode('utf-8', 'surrogateescape') for key in group.keys], object)
     ids = np.array([vocabulary.id_of(label) if vocabulary else 0 for label in group.labels], np.int64)
     for rows, count in _equal_batches(group, batch_size):
@@ -159,9 +161,10 @@ def _elements_of(
             weights = np.ones(rows.stop - rows.start, np.float32)
             yield arrays, *(_divided(column, count) for column in (keys[rows], weights, ids[rows]))
         elif blank:
-            arrays = {name: array[np.newaxis] for name, array in blank.items()}
             for _ in range(count):
-                yield arrays, np.array([[b'']], object), np.zeros([1, 1], np.float32), _UNKNOWN
+                arrays = {name: array[np.newaxis] for name, array in blank().items()}
+                key, no_weight = np.array([[b'']], object), np.zeros([1, 1], np.float32)
+                yield arrays, key, no_weight, np.full([1, 1], UNKNOWN_ID, np.int64)
 
 
 def _equal_batches(group: Batch, batch_size: int) -> Iterator[tuple[slice, int]]:

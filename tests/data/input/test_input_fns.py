@@ -108,6 +108,27 @@ def test_a_batch_of_bad_images_only(tmp_path, archive):
     assert [features['weight'].tolist() for features, _ in got] == [[1, 1], [0], [1, 1]] * 2
 
 
+def test_a_blank_example_stays_blank(archive, monkeypatch):
+    """TensorFlow may write the results of operations into an array that it was given."""
+    from_generator = tf.data.Dataset.from_generator
+
+    def of_overwritten(elements, types, shapes):
+        def overwritten():
+            for element in elements():
+                yield tf.nest.map_structure(np.copy, element)
+                tf.nest.map_structure(lambda array: array.fill(7), element)
+
+        return from_generator(overwritten, types, shapes)
+
+    monkeypatch.setattr(tf.data.Dataset, 'from_generator', of_overwritten)
+    bad = [member._replace(data=b'bad') for member in stream_members(archive)]
+    order = SimpleNamespace(onwards=lambda consumed, shard: iter(bad))
+    report = InputReport(IMAGES, lambda line: None)
+    got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY, consumed=lambda: 0))
+    assert [labels.tolist() for _, labels in got] == [[-1]] * 12
+    assert all(not features['image'].any() and features['weight'] == [0] for features, _ in got)
+
+
 def test_batches_of_trees():
     reader = TreeReader(Tokens(('good',)))
     members = [Member('a.txt', f'{n}.tree', n, data=b'(1 good)') for n in range(20)]
