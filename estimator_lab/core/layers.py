@@ -59,6 +59,19 @@ def stretched(images: Tensor, params: ClassifierParams) -> Tensor:
         return (images - low) / (high - low)
 
 
+def centred(images: Tensor, params: ClassifierParams) -> Tensor:
+    """Returns stretched images less the mean pixel of the training images, `params.pixel_mean`.
+
+    Where all inputs are positive, the first moves of the weights into a unit add up: at 128x128 pixels, one
+    step of Adam shifts the unit so far that it is 0 for all images, and learns nothing from then on.
+    """
+    images = stretched(images, params)
+    if not params.pixel_mean:
+        return images
+    with tf.name_scope('centred'):
+        return images - params.pixel_mean
+
+
 def dense(
     values: Tensor,
     units: int,

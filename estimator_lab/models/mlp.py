@@ -12,7 +12,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.float32 import in_float32
-from estimator_lab.core.layers import ActivationParams, class_logits, hidden_layers, stretched
+from estimator_lab.core.layers import ActivationParams, centred, class_logits, hidden_layers
 from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import SIZES, AnyOptimizer, ClassifierParams, share, sizes, structural
@@ -40,7 +40,7 @@ class Params(ActivationParams, AnyOptimizer, ClassifierParams):
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields layer_1 and so on, float32 [batch, units], then the logits: see `core.model.Network`."""
-    pixels = dropout(tf.layers.flatten(stretched(images, params)), params.input_dropout_rate, noise)
+    pixels = dropout(tf.layers.flatten(centred(images, params)), params.input_dropout_rate, noise)
     hidden = yield from hidden_layers(
         pixels,
         sizes(params.layers),

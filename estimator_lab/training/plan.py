@@ -34,7 +34,6 @@ from estimator_lab.training.stages import Stage, Stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _BACKBONE = 'backbone'  # all layers before the last
-_RANGE = 'pixel_range'
 _CACHE_MEGABYTES = 256  # of decoded images
 
 
@@ -152,8 +151,9 @@ def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record
 
     if previous is not None and previous.kind == train.kind.name:
         decided = train.kind.restore(settings.model_dir)
-        if _RANGE in previous.hparams and hasattr(params, _RANGE):
-            decided[_RANGE] = tuple(previous.hparams[_RANGE])
+        if 'pixel_range' in previous.hparams and hasattr(params, 'pixel_range'):
+            decided['pixel_range'] = tuple(previous.hparams['pixel_range'])
+            decided['pixel_mean'] = previous.hparams.get('pixel_mean', 0.0)
     else:
         decided = train.kind.data_params(settings, params, examples, train.total)
     if getattr(params, 'balanced', False):

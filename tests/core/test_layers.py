@@ -9,9 +9,11 @@ from estimator_lab.core.layers import (
     ActivationParams,
     FastDense,
     batch_norm,
+    centred,
     class_logits,
     dense,
     hidden_layers,
+    stretched,
 )
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import ClassifierParams
@@ -159,3 +161,11 @@ def test_batch_normalisation(shape, counts, session):
 def test_frozen_normalisation_is_not_trained(graph):
     batch_norm(tf.ones([2, 3]), None, 'norm', trainable=False)
     assert not tf.trainable_variables() and not tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+
+
+def test_pixels_are_stretched_then_centred(session):
+    images = tf.constant(np.array([0.8, 0.9, 1], np.float32).reshape(1, 1, 3, 1))
+    params = ClassifierParams(pixel_range=(0.8, 1.0), pixel_mean=0.25)
+    assert session.run(stretched(images, params)).ravel() == pytest.approx([0, 0.5, 1], abs=1e-6)
+    assert session.run(centred(images, params)).ravel() == pytest.approx([-0.25, 0.25, 0.75], abs=1e-6)
+    assert centred(images, ClassifierParams()) is images

@@ -218,8 +218,11 @@ def test_pale_images_fill_the_range_of_the_network(archive, tmp_path):
 
     plan = planned(pale)
     assert plan.params.pixel_range == pytest.approx((0.8, 1.0), abs=0.01)
+    assert plan.params.pixel_mean == pytest.approx(0.5, abs=0.05)
     train(plan)
     again = planned(archive, max_steps=9, resume_changed=True)
     assert again.params.pixel_range == plan.params.pixel_range
+    assert again.params.pixel_mean == plan.params.pixel_mean
     assert planned(archive, 'usual').params.pixel_range == (0, 1)
-    assert planned(pale, 'raw', hparams='filters=2,dense_units=8,stretch=false').params.pixel_range == (0, 1)
+    raw = planned(pale, 'raw', hparams='filters=2,dense_units=8,stretch=false').params
+    assert (raw.pixel_range, raw.pixel_mean) == ((0, 1), 0)

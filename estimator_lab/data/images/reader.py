@@ -31,7 +31,6 @@ DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 """By value of --decode."""
 
 _MEGABYTE = 2**20
-_RANGE = 'pixel_range'
 _SAMPLED = 48  # images
 _OUTLIERS = 0.1  # percent of the pixels on each side
 _USUAL = 0.1  # from 0 and from 1, within which a range is taken for [0, 1]
@@ -183,13 +182,17 @@ class ImageKind(Kind):
     def data_params(
         self, settings: Any, params: Any, examples: Callable[[bool], Iterable[Member]], total: int | None
     ) -> dict[str, Any]:
-        """Returns the range of the pixels of some training images, for models that scale it to [0, 1]."""
+        """Returns the range and the mean of the pixels of some training images, for `ClassifierParams`."""
         if total is None or not getattr(params, 'stretch', False):
             return {}
         sample = list(itertools.islice(examples(True), _SAMPLED))
         reader = ImageReader(ImageShape(*settings.image_shape), DECODERS[settings.decode])
         pixels = [image for image in reader.read(sample) if not isinstance(image, BadExampleError)]
-        return {_RANGE: _range_of(np.stack(pixels))} if pixels else {}
+        if not pixels:
+            return {}
+        low, high = _range_of(np.stack(pixels))
+        mean = float(np.mean(pixels)) / UINT8_MAX
+        return {'pixel_range': (low, high), 'pixel_mean': (mean - low) / (high - low)}
 
 
 def _range_of(pixels: np.ndarray) -> tuple[float, float]:

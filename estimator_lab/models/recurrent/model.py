@@ -14,7 +14,7 @@ from estimator_lab.base.errors import FlagError, hparam
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, publish
-from estimator_lab.core.layers import ACTIVATIONS, class_logits, hidden_layers, stretched
+from estimator_lab.core.layers import ACTIVATIONS, centred, class_logits, hidden_layers
 from estimator_lab.core.metrics import running_sum
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
@@ -124,7 +124,7 @@ def network(
     Dropout is that of Gal and Ghahramani (2016).
     """
     values, batch = (
-        _swapped(as_sequence(stretched(images, params), params.read, params.patch_size)),
+        _swapped(as_sequence(centred(images, params), params.read, params.patch_size)),
         tf.shape(images)[0],
     )
     for number, directions in enumerate(_directions(params)):
