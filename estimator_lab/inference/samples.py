@@ -234,8 +234,6 @@ def persistent_chains(run: Trained) -> np.ndarray | None:
     They are samples of all that the model has learned, while chains from noise may stay in a state that
     training has never visited.
     """
-    if not run.params.chains:
-        return None
     with open_checkpoint(run.checkpoint) as reader:
         if len(reader.get_variable_to_shape_map().get(_CHAINS, [])) != 2:
             return None

@@ -12,7 +12,15 @@ from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.layers import class_logits, hidden_layers
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import SIZES, AnyOptimizer, ClassifierParams, share, sizes, structural
+from estimator_lab.core.params import (
+    SIZES,
+    AnyOptimizer,
+    ClassifierParams,
+    other_default,
+    share,
+    sizes,
+    structural,
+)
 from estimator_lab.models.boltzmann.machine import GAUSSIAN
 from estimator_lab.models.boltzmann.pretraining import (
     PretrainingParams,
@@ -33,6 +41,8 @@ class Params(AnyOptimizer, ClassifierParams, PretrainingParams):
     """Parameters of the network."""
 
     layers: str = structural('500-500-2000', 'hidden units of each layer', pattern=SIZES)
+    # Without them, dreams of MNIST are nearly all alike, and none looks like a digit.
+    chains: int = other_default(PretrainingParams, 'chains', 100)
     head_steps: float = setting(
         0.025,
         'steps of fine-tuning that train only the new top layer; below 1: share of the steps',
@@ -80,7 +90,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     if params.phase:
         layers = sizes(params.layers)
         stack = pretraining_stack(params, layers)
-        return pretraining_spec(args, stack, of_samples=len(stack.machines) == len(layers) > 1)
+        return pretraining_spec(args, stack, is_last=len(stack.machines) == len(layers))
     return classification_spec(args, network(args.images, params, args.noise))
 
 

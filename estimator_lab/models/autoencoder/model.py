@@ -153,7 +153,8 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     """
     params = args.params
     if params.phase != FINAL:
-        return pretraining_spec(args, pretraining_stack(params, params.layer_sizes, linear_top=True))
+        stack = pretraining_stack(params, params.layer_sizes, linear_top=True)
+        return pretraining_spec(args, stack, is_last=len(stack.machines) == len(params.layer_sizes))
     inputs = _inputs(args)
     code, encoding = encoder(inputs, params)
     logits, decoding = decoder(code, params)

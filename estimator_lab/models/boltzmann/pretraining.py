@@ -44,7 +44,10 @@ class PretrainingParams:
     )
     cd_steps: int = setting(1, 'Gibbs steps in an update of an rbm', lower=1, used_if=_is_pretrained)
     chains: int = structural(
-        0, "an rbm's persistent chains; 0 starts each chain at the data", lower=0, used_if=_is_pretrained
+        0,
+        'persistent chains of the last rbm, for better samples; 0 starts each chain at the data',
+        lower=0,
+        used_if=_is_pretrained,
     )
     pretrain_binarize: bool = setting(
         False,
@@ -94,19 +97,20 @@ def pretraining_stack(params: Any, layers: Sequence[int], linear_top: bool = Fal
     return Stack(made, params.image_shape)
 
 
-def pretraining_spec(args: Args[Any], stack: Stack, of_samples: bool = False) -> EstimatorSpec:
+def pretraining_spec(args: Args[Any], stack: Stack, is_last: bool) -> EstimatorSpec:
     """Returns the EstimatorSpec of a phase of pre-training, in which the stack's top machine learns.
 
-    A machine that learns `of_samples` of the units below makes samples that differ.
+    If that is the last of all, its chains persist.
     """
-    params = machine_params(args.params, stack, of_samples)
+    params = machine_params(args.params, stack, is_last)
     return rbm_spec(dataclasses.replace(args, params=params), stack)
 
 
-def machine_params(params: Any, stack: Stack, of_samples: bool = False) -> RbmParams:
+def machine_params(params: Any, stack: Stack, is_last: bool) -> RbmParams:
     """Returns the parameters of the stack's top machine."""
     top = stack.top
     is_linear = GAUSSIAN in (top.visible_units, top.hidden_units)
+    chains = params.chains if is_last else 0
     return RbmParams(
         image_shape=params.image_shape,
         train_steps=params.train_steps,
@@ -114,8 +118,9 @@ def machine_params(params: Any, stack: Stack, of_samples: bool = False) -> RbmPa
         accumulate=params.accumulate,
         learning_rate=params.pretrain_learning_rate or RATES[GAUSSIAN if is_linear else BERNOULLI],
         cd_steps=params.cd_steps,
-        chains=params.chains,
+        chains=chains,
         of_units=len(stack.machines) > 1,
         visible_units=top.visible_units,
-        binarize=params.pretrain_binarize or of_samples,
+        # The states of persistent chains are binary, too.
+        binarize=params.pretrain_binarize or chains > 0,
     )

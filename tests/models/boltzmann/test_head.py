@@ -156,17 +156,23 @@ class Params(PretrainingParams, TrainingParams):
 def test_pre_training_accumulates_as_the_run_does(graph):
     params = Params(image_shape=SHAPE, phase='pretrain_2', accumulate=4, chains=7, cd_steps=3)
     stack = pretraining_stack(params, (4, 3, 2), linear_top=True)
-    machine = machine_params(params, stack)
+    machine = machine_params(params, stack, is_last=False)
     trained = [v.op.name for v in tf.trainable_variables()]
-    assert (machine.accumulate, machine.chains, machine.cd_steps) == (4, 7, 3)
+    assert (machine.accumulate, machine.chains, machine.cd_steps, machine.binarize) == (4, 0, 3, False)
     assert trained == [f'layer_2/{name}' for name in ('kernel', 'bias', 'visible_bias')]
     assert machine.learning_rate == 0.05 and machine.visible_units == 'bernoulli'
+
+
+def test_the_chains_of_the_last_machine_persist(graph):
+    params = Params(image_shape=SHAPE, phase='pretrain_2', chains=7)
+    machine = machine_params(params, pretraining_stack(params, (4, 3)), is_last=True)
+    assert (machine.chains, machine.binarize) == (7, True)
 
 
 def test_only_the_last_layer_has_linear_units(graph):
     params = Params(image_shape=SHAPE, phase='pretrain_2', visible_units='gaussian')
     stack = pretraining_stack(params, (4, 3), linear_top=True)
-    machine = machine_params(params, stack)
+    machine = machine_params(params, stack, is_last=True)
     assert [machine.hidden_units for machine in stack.machines] == ['bernoulli', 'gaussian']
     assert [machine.visible_units for machine in stack.machines] == ['gaussian', 'bernoulli']
     assert machine.learning_rate == 0.001
