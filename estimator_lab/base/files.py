@@ -77,6 +77,18 @@ def listed(folder: Path, pattern: str = '*') -> list[Path]:
     return [path for path in paths if fnmatch.fnmatch(path.name, pattern) and path.name != _LOST_AND_FOUND]
 
 
+def is_there(path: Path) -> bool:
+    """Returns whether there is a file, a folder or a link of that name.
+
+    Raises:
+      DataError: a folder on the way can't be entered.
+    """
+    with _listing(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.lstat()
+        return True
+    return False
+
+
 def in_subfolders(folder: Path, name: str) -> list[Path]:
     """Returns the paths FOLDER/*/NAME that exist, sorted.
 

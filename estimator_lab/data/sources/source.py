@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.files import why_unread
+from estimator_lab.base.files import all_below, is_there, listed, why_unread
 from estimator_lab.base.urls import is_web, shown_url
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.sources import remote
@@ -289,10 +289,34 @@ def _matches_of_one(pattern: str) -> list[str]:
             return [pattern]
         if not glob.has_magic(pattern):
             raise DataError(f'There is no file {pattern!r}.')
-        found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - `Path.glob` takes no absolute pattern
+        found = _local_matches(pattern)
     if not found:
         raise DataError(f'No file matches {shown_url(pattern)!r}.')
     return found
+
+
+def _local_matches(pattern: str) -> list[str]:
+    """Returns the paths that match a glob, sorted; `**` stands for any folders, links not entered.
+
+    Raises:
+      DataError: a folder can't be listed or entered; `glob.glob` would take it for an empty one.
+    """
+    paths = [Path()]
+    for part in Path(pattern).parts:
+        if part == '**':
+            paths = [
+                inner for path in paths for inner in (path, *all_below(path)) if not _is_hidden(inner, path)
+            ]
+        elif glob.has_magic(part):
+            found = [inner for path in paths for inner in listed(path, part)]
+            paths = [path for path in found if part.startswith('.') or not path.name.startswith('.')]
+        else:
+            paths = [path / part for path in paths if is_there(path / part)]
+    return sorted({str(path) for path in paths if not pattern.endswith('/') or path.is_dir()})
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith('.') for part in path.relative_to(folder).parts)
 
 
 def _without_braces(pattern: str) -> list[str]:

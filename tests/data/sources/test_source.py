@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import glob
 import gzip
 import lzma
 import os
@@ -65,6 +66,53 @@ def test_globs_lists_and_duplicates(tmp_path):
     said = []
     assert len(expand([f'{tmp_path}/a.tar'] * 2, said.append)) == 1
     assert said == [f"'{tmp_path}/a.tar' is named more than once, and read once."]
+
+
+@pytest.mark.parametrize(
+    'pattern',
+    [
+        '@/*/*.tar',
+        '@/**/*.tar',
+        '@/**',
+        '@/*/',
+        '@/**/',
+        '@/a/../*/[xy].tar',
+        '@/.*/*',
+        '@/a/*.tar/*',
+        'a/*',
+        './*/x*',
+    ],
+)
+def test_patterns_match_as_in_glob(tmp_path, monkeypatch, pattern):
+    for name in ['a/x.tar', 'a/y.tar', 'b/c/x.tar', '.hidden/x.tar', 'b/.z.tar', 'top.tar']:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / 'b/broken.tar').symlink_to('gone')
+    monkeypatch.chdir(tmp_path)
+    pattern = pattern.replace('@', str(tmp_path))
+    wanted = {str(Path(path)) for path in glob.glob(pattern, recursive=True)}  # noqa: PTH207
+    if wanted:
+        assert {str(Path(name)) for name in expanded(pattern)} == wanted
+    else:
+        with pytest.raises(DataError, match='No file matches'):
+            expanded(pattern)
+
+
+def test_a_folder_that_cannot_be_listed_is_not_left_out(tmp_path, monkeypatch):
+    for name in ('a', 'b'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'x.tar').touch()
+    iterdir = Path.iterdir
+
+    def failing(path):
+        if path == tmp_path / 'b':
+            raise OSError(5, 'Input/output error', str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, 'iterdir', failing)
+    for pattern in ('*/*.tar', '**/*.tar'):
+        with pytest.raises(DataError, match=r'b cannot be read: Input/output error\.$'):
+            expanded(f'{tmp_path}/{pattern}')
 
 
 @pytest.mark.parametrize(
