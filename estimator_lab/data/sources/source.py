@@ -296,7 +296,7 @@ def _matches_of_one(pattern: str) -> list[str]:
 
 
 def _local_matches(pattern: str) -> list[str]:
-    """Returns the paths that match a glob, sorted; `**` stands for any folders, links not entered.
+    """Returns the paths that match a glob, sorted; `**` stands for any folders, without those behind links.
 
     Raises:
       DataError: a folder can't be listed or entered; `glob.glob` would take it for an empty one.

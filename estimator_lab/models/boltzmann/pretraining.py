@@ -100,7 +100,7 @@ def pretraining_stack(params: Any, layers: Sequence[int], linear_top: bool = Fal
 def pretraining_spec(args: Args[Any], stack: Stack, is_last: bool) -> EstimatorSpec:
     """Returns the EstimatorSpec of a phase of pre-training, in which the stack's top machine learns.
 
-    If that is the last of all, its chains persist.
+    The chains of the last machine persist.
     """
     params = machine_params(args.params, stack, is_last)
     return rbm_spec(dataclasses.replace(args, params=params), stack)
