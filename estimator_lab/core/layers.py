@@ -46,13 +46,13 @@ class ActivationParams:
         return ACTIVATIONS[self.activation]
 
 
-def stretched(images: Tensor, params: ClassifierParams) -> Tensor:
-    """Returns images whose pixels, float32 in [0, 1], are scaled from `params.pixel_range` to [0, 1].
+def stretched(images: Tensor, pixel_range: tuple[float, float]) -> Tensor:
+    """Returns images whose pixels, float32 in [0, 1], are scaled from `pixel_range` to [0, 1].
 
     Networks learn slowly from pixels that are nearly alike: those of pale digits, from 0.8 to 1, differ by a
     fifth of the range, with a common offset that is larger than that.
     """
-    low, high = params.pixel_range
+    low, high = pixel_range
     if (low, high) == (0.0, 1.0):
         return images
     with tf.name_scope('stretched'):
@@ -65,7 +65,7 @@ def centred(images: Tensor, params: ClassifierParams) -> Tensor:
     Where all inputs are positive, the first moves of the weights into a unit add up: at 128x128 pixels, one
     step of Adam shifts the unit so far that it is 0 for all images, and learns nothing from then on.
     """
-    images = stretched(images, params)
+    images = stretched(images, params.pixel_range)
     if not params.pixel_mean:
         return images
     with tf.name_scope('centred'):

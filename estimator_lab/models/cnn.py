@@ -52,7 +52,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
         'kernel_initializer': tf.glorot_uniform_initializer(),
         'reuse': tf.AUTO_REUSE,
     }
-    x = stretched(images, params)
+    x = stretched(images, params.pixel_range)
     x = tf.layers.conv2d(x, params.filters, params.kernel_size, padding='same', name='conv2d', **layer)
     yield 'conv1', x  # [batch, 128, 128, 32], for 128 x 128 pixels
     x = tf.layers.max_pooling2d(x, 2, 2)

@@ -9,7 +9,7 @@ import dataclasses
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
-from estimator_lab.core.layers import class_logits, hidden_layers
+from estimator_lab.core.layers import class_logits, hidden_layers, stretched
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
@@ -66,13 +66,17 @@ def phases(params: Params) -> list[Phase]:
 
 def stack_of(params: Params) -> Stack | None:
     """Creates the variables of the machines up to that of `params.phase`; None without pre-training."""
-    return pretraining_stack(params, sizes(params.layers)) if params.pretrain_epochs else None
+    if not params.pretrain_epochs:
+        return None
+    return pretraining_stack(params, sizes(params.layers), pixel_range=params.pixel_range)
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields layer_1 and so on, float32 [batch, units], then the logits: see `core.model.Network`."""
     if params.visible_units == GAUSSIAN:  # as in pre-training
         images, *_ = standardised(images)
+    else:
+        images = stretched(images, params.pixel_range)
     pixels = dropout(tf.layers.flatten(images), params.input_dropout_rate, noise)
     hidden = yield from hidden_layers(pixels, sizes(params.layers), tf.sigmoid, noise, params.dropout_rate)
     if noise and params.pretrain_epochs and params.steps_of_head:
@@ -88,9 +92,9 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     """
     params = args.params
     if params.phase:
-        layers = sizes(params.layers)
-        stack = pretraining_stack(params, layers)
-        return pretraining_spec(args, stack, is_last=len(stack.machines) == len(layers))
+        stack = stack_of(params)
+        assert stack, 'phases are those of pre-training'
+        return pretraining_spec(args, stack, is_last=len(stack.machines) == len(sizes(params.layers)))
     return classification_spec(args, network(args.images, params, args.noise))
 
 

@@ -69,7 +69,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     """
     scope = f'resnet_{params.depth}'
     x = convolution(
-        standardised(stretched(images, params)),
+        standardised(stretched(images, params.pixel_range)),
         f'{scope}/{_STEM}',
         params.filters,
         (7, 7),

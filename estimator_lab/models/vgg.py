@@ -75,7 +75,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     throughout; grey ones are repeated three times.
     """
     scope, activation = _SCOPES[params.depth], params.activation_function
-    x = less_mean(stretched(images, params))
+    x = less_mean(stretched(images, params.pixel_range))
     for block, (count, width) in enumerate(zip(_BLOCKS[params.depth], _WIDTHS, strict=True), 1):
         for number in range(1, count + 1):
             name = f'conv{block}_{number}'

@@ -166,6 +166,6 @@ def test_frozen_normalisation_is_not_trained(graph):
 def test_pixels_are_stretched_then_centred(session):
     images = tf.constant(np.array([0.8, 0.9, 1], np.float32).reshape(1, 1, 3, 1))
     params = ClassifierParams(pixel_range=(0.8, 1.0), pixel_mean=0.25)
-    assert session.run(stretched(images, params)).ravel() == pytest.approx([0, 0.5, 1], abs=1e-6)
+    assert session.run(stretched(images, (0.8, 1.0))).ravel() == pytest.approx([0, 0.5, 1], abs=1e-6)
     assert session.run(centred(images, params)).ravel() == pytest.approx([-0.25, 0.25, 0.75], abs=1e-6)
     assert centred(images, ClassifierParams()) is images

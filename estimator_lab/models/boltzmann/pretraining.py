@@ -78,10 +78,16 @@ def pretraining_phases(
     return [*early, Phase(inherits=final, renames=tuple(renames), least_steps=least_steps)]
 
 
-def pretraining_stack(params: Any, layers: Sequence[int], linear_top: bool = False) -> Stack:
+def pretraining_stack(
+    params: Any,
+    layers: Sequence[int],
+    linear_top: bool = False,
+    pixel_range: tuple[float, float] = (0.0, 1.0),
+) -> Stack:
     """Creates the variables of the layers up to the one that `params.phase` trains.
 
-    With a linear top, the last layer has linear units, as a code has.
+    With a linear top, the last layer has linear units, as a code has. The range of the pixels is that of
+    `Stack`.
     """
     below, trained = [math.prod(params.image_shape), *layers], int(params.phase.removeprefix(_PHASE))
 
@@ -94,7 +100,7 @@ def pretraining_stack(params: Any, layers: Sequence[int], linear_top: bool = Fal
         make_rbm(number, below[number - 1], layers[number - 1], units(number), trainable=number == trained)
         for number in range(1, trained + 1)
     ]
-    return Stack(made, params.image_shape)
+    return Stack(made, params.image_shape, pixel_range)
 
 
 def pretraining_spec(args: Args[Any], stack: Stack, is_last: bool) -> EstimatorSpec:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from estimator_lab.core.layers import stretched
 from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, Rbm
 from estimator_lab.tf1 import Tensor, Variable, tf
 
@@ -44,9 +45,16 @@ def layer_variables(count: int) -> tuple[str, ...]:
 class Stack:
     """Machines on top of each other, from the bottom up: images enter there, the top machine is trained."""
 
-    def __init__(self, machines: Sequence[Rbm], image_shape: Sequence[int]) -> None:
+    def __init__(
+        self,
+        machines: Sequence[Rbm],
+        image_shape: Sequence[int],
+        pixel_range: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
+        """Binary visible units see the lowest and highest pixel of `pixel_range` as 0 and 1."""
         self.machines = machines
         self._image_shape = tuple(image_shape)
+        self._pixel_range = pixel_range
 
     @property
     def top(self) -> Rbm:
@@ -69,7 +77,8 @@ class Stack:
             tf.assert_less_equal(tf.reduce_max(images), 1.0, message=message),
         ]
         with tf.control_dependencies(bounds):
-            return tf.reshape(images, flat)
+            scaled = stretched(images, self._pixel_range)
+            return tf.reshape(tf.clip_by_value(scaled, 0.0, 1.0), flat)
 
     def visible(self, images: Tensor) -> Tensor:
         """Returns the visible values of the top machine for images as for `pixels`, float32 [n, visible]."""
@@ -98,6 +107,9 @@ class Stack:
                 if like is not None:
                     _, mean, deviation = standardised(like)
                 pictures = pictures * deviation + mean
+            else:
+                low, high = self._pixel_range
+                pictures = pictures * (high - low) + low
             return tf.clip_by_value(pictures, 0.0, 1.0)
 
     def receptive_fields(self, count: int) -> Tensor:

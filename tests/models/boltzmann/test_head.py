@@ -62,6 +62,14 @@ def spec_of(mode, config=None, params=PARAMS, weight=(1.0,) * 5, units=('bernoul
     return rbm_spec(args, Stack([make_rbm(1, 6, 4, units)], SHAPE))
 
 
+def test_pale_pixels_are_probabilities_from_0_to_1(session):
+    stack = Stack([make_rbm(1, 6, 4)], SHAPE, pixel_range=(0.8, 1.0))
+    pale = tf.constant(0.8 + 0.2 * IMAGES)
+    assert np.allclose(session.run(stack.visible(pale)), DATA, atol=1e-5)
+    assert np.allclose(session.run(stack.images(stack.visible(pale))), 0.8 + 0.2 * IMAGES, atol=1e-6)
+    assert session.run(stack.visible(0.5 * pale)).max() == 0
+
+
 def test_predictions_and_endpoints(graph):
     spec = spec_of(MODES.PREDICT)
     found = values_of(spec.predictions)
