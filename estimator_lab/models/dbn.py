@@ -49,8 +49,8 @@ class Params(AnyOptimizer, ClassifierParams, PretrainingParams):
         lower=0,
         used_if=lambda params: params.pretrain_epochs > 0,
     )
-    dropout_rate: float = share(0.5, 'share of hidden units dropped in fine-tuning')
-    input_dropout_rate: float = share(0.2, 'share of pixels dropped in fine-tuning')
+    dropout_rate: float = share(0.2, 'share of hidden units dropped in fine-tuning')
+    input_dropout_rate: float = share(0.1, 'share of pixels dropped in fine-tuning')
 
     @property
     def steps_of_head(self) -> int:
