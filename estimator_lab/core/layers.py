@@ -8,7 +8,7 @@ from typing import Any
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import ClassifierParams, share
+from estimator_lab.core.params import ClassifierParams, PixelParams, share
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 _LEAKY = 'leaky_relu'
@@ -59,7 +59,7 @@ def stretched(images: Tensor, pixel_range: tuple[float, float]) -> Tensor:
         return (images - low) / (high - low)
 
 
-def centred(images: Tensor, params: ClassifierParams) -> Tensor:
+def centred(images: Tensor, params: PixelParams) -> Tensor:
     """Returns stretched images less the mean pixel of the training images, `params.pixel_mean`.
 
     Where all inputs are positive, the first moves of the weights into a unit add up: at 128x128 pixels, one

@@ -136,26 +136,36 @@ class AnyOptimizer(SecondOrderParams, TrainingParams):
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifierParams(TrainingParams):
-    """Parameters of every classifier.
+class PixelParams:
+    """Parameters of a model whose input is scaled as the training images need it.
 
     Attributes:
-      class_weights: weight of each class in the training loss, in the order of the vocabulary; () for 1.
       pixel_range: lowest and highest pixel, in [0, 1], of the training images, which `core.layers.stretched`
         scales to [0, 1].
       pixel_mean: mean of those images after scaling, which `core.layers.centred` subtracts.
     """
 
-    class_weights: tuple[float, ...] = ()
     pixel_range: tuple[float, float] = (0.0, 1.0)
     pixel_mean: float = 0.0
 
-    balanced: bool = setting(False, 'all classes count the same in the training loss')
     stretch: bool = structural(
         True,
         'pixels of pale, dark or low-contrast training images are scaled to fill [0, 1]; mlp and recurrent '
         'subtract their mean',
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierParams(PixelParams, TrainingParams):
+    """Parameters of every classifier.
+
+    Attributes:
+      class_weights: weight of each class in the training loss, in the order of the vocabulary; () for 1.
+    """
+
+    class_weights: tuple[float, ...] = ()
+
+    balanced: bool = setting(False, 'all classes count the same in the training loss')
     weight_decay: float = setting(
         0.0, 'factor of the L2 penalty in the training loss, half the squares of all kernels', lower=0
     )

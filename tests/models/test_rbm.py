@@ -33,6 +33,12 @@ def estimator(folder, side=3, **params):
     return tf.estimator.Estimator(rbm.model_fn, params=params, config=config)
 
 
+def test_it_sees_pale_pixels_as_probabilities_from_0_to_1(session):
+    params = rbm.Params(image_shape=(1, 3, 1), hidden_units=2, pixel_range=(0.8, 1.0))
+    seen = rbm.stack_of(params).pixels(tf.reshape([0.8, 0.9, 1.0], [1, 1, 3, 1]))
+    assert session.run(seen)[0] == pytest.approx([0, 0.5, 1], abs=1e-6)
+
+
 def test_learns_bars_and_stripes(pictures, graph, session):
     """Within 0.25 nats of the 14 pictures' even distribution; an even one over all 512 is 3.6 nats away."""
     params = {

@@ -182,7 +182,7 @@ class ImageKind(Kind):
     def data_params(
         self, settings: Any, params: Any, examples: Callable[[bool], Iterable[Member]], total: int | None
     ) -> dict[str, Any]:
-        """Returns the range and the mean of the pixels of some training images, for `ClassifierParams`."""
+        """Returns the range and the mean of the pixels of some training images, for `PixelParams`."""
         if total is None or not getattr(params, 'stretch', False):
             return {}
         sample = list(itertools.islice(examples(True), _SAMPLED))

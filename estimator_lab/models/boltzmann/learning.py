@@ -13,7 +13,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core import training
 from estimator_lab.core.float32 import in_float32
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.params import TrainingParams, other_default, share, structural
+from estimator_lab.core.params import PixelParams, TrainingParams, other_default, share, structural
 from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, UNITS, GibbsStep, Rbm
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
@@ -27,7 +27,7 @@ _RECONSTRUCTED = 32  # examples, with persistent chains: all would take a tenth 
 
 
 @dataclasses.dataclass(frozen=True)
-class RbmParams(TrainingParams):
+class RbmParams(PixelParams, TrainingParams):
     """Parameters of one RBM; the defaults follow the guide.
 
     Attributes:
