@@ -11,7 +11,7 @@ from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, graphs, runs
-from tests.models.contract.models import subject_of
+from tests.models.contract.models import SMALL, shape_of, subject_of
 from tests.support.places import GOLDEN
 
 CHECKS = {check.__name__: check for check in (*declarations.CHECKS, *graphs.CHECKS, *runs.CHECKS)}
@@ -157,6 +157,33 @@ def test_weights(name):
         model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, {})
         count = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
     assert count == WEIGHTS[name]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    'name', [name for name in sorted(MODELS) if hasattr(find_model(name).params, 'stretch')]
+)
+def test_pale_images_are_seen_as_those_that_fill_the_range(name):
+    images = np.random.default_rng(1).random((3, *shape_of(name)), np.float32)
+    params = {**SMALL[name], 'image_shape': shape_of(name), 'vocabulary': ('a', 'b')}
+    weights = {}
+
+    def predicted(images, pixel_range):
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(1)
+            features = {'image': tf.constant(images), 'key': tf.constant(['a', 'b', 'c'])}
+            given = {**params, 'pixel_range': pixel_range}
+            found = (
+                find_model(name).model_fn(features, None, tf.estimator.ModeKeys.PREDICT, given).predictions
+            )
+            session.run(tf.global_variables_initializer())
+            for variable in tf.global_variables():
+                variable.load(weights.setdefault(variable.name, session.run(variable)), session)
+            return session.run(found['hidden' if name == 'rbm' else 'probabilities'])
+
+    usual, raw = predicted(images, (0.0, 1.0)), predicted(0.8 + 0.2 * images, (0.0, 1.0))
+    scaled = predicted(0.8 + 0.2 * images, (0.8, 1.0))
+    assert np.abs(scaled - usual).max() < 0.05 * np.abs(raw - usual).max()
 
 
 @pytest.mark.once
