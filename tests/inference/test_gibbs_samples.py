@@ -28,7 +28,7 @@ def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp('dreams')
     archive = str(write_tar(root / 'a.tar', [(f'n{i % 3}/{i}.png', encoded(picture(i))) for i in range(12)]))
     runs = {
-        'rbm': ('rbm', 'hidden_units=36', 2),
+        'rbm': ('rbm', 'hidden_units=36,stretch=false', 2),
         'dbn': ('dbn', 'layers=5-4,pretrain_epochs=0.5', 3),
         'random': ('dbn', 'layers=4,pretrain_epochs=0', 1),
     }
