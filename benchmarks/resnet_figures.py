@@ -81,9 +81,8 @@ def _compare(folder: Path, depth: int) -> None:
         import_weights(Import(weights, find_model('resnet'), {'depth': depth}, shape), Path(model_dir))
         trained = open_trained(Path(model_dir))
         trained.predictions({'image': tf.constant(_images())})
-        layers = {name: endpoint.values for name, endpoint in published(graph).items()}
         with trained.session() as session:
-            found = session.run(layers)
+            found = session.run(published(graph))
     off = {name: np.abs(found[name] - wanted[name]).max() / np.abs(wanted[name]).max() for name in wanted}
     worst = max(off, key=lambda name: off[name])
     print(f'resnet{depth}: {off[worst]:.1e} of the largest value of {worst}, the worst of {len(off)} layers')
