@@ -137,7 +137,7 @@ class AnyOptimizer(SecondOrderParams, TrainingParams):
 
 @dataclasses.dataclass(frozen=True)
 class PixelParams:
-    """Parameters of a model whose input is scaled as the training images need it.
+    """Parameters of a model that scales pixels to suit the training images.
 
     Attributes:
       pixel_range: lowest and highest pixel, in [0, 1], of the training images, which `core.layers.stretched`

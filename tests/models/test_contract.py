@@ -166,16 +166,14 @@ def test_weights(name):
 def test_pale_images_are_seen_as_those_that_fill_the_range(name):
     images = np.random.default_rng(1).random((3, *shape_of(name)), np.float32)
     params = {**SMALL[name], 'image_shape': shape_of(name), 'vocabulary': ('a', 'b')}
-    weights = {}
+    weights, model_fn = {}, find_model(name).model_fn
 
     def predicted(images, pixel_range):
         with tf.Graph().as_default(), tf.Session() as session:
             tf.set_random_seed(1)
             features = {'image': tf.constant(images), 'key': tf.constant(['a', 'b', 'c'])}
             given = {**params, 'pixel_range': pixel_range}
-            found = (
-                find_model(name).model_fn(features, None, tf.estimator.ModeKeys.PREDICT, given).predictions
-            )
+            found = model_fn(features, None, tf.estimator.ModeKeys.PREDICT, given).predictions
             session.run(tf.global_variables_initializer())
             for variable in tf.global_variables():
                 variable.load(weights.setdefault(variable.name, session.run(variable)), session)

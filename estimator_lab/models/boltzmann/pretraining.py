@@ -86,8 +86,7 @@ def pretraining_stack(
 ) -> Stack:
     """Creates the variables of the layers up to the one that `params.phase` trains.
 
-    With a linear top, the last layer has linear units, as a code has. The range of the pixels is that of
-    `Stack`.
+    With a linear top, the last layer has linear units, as a code has. `pixel_range` is that of `Stack`.
     """
     below, trained = [math.prod(params.image_shape), *layers], int(params.phase.removeprefix(_PHASE))
 
