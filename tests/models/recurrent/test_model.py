@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from estimator_lab.base.errors import with_dashes
 from estimator_lab.contrib.rnn import stack_bidirectional_dynamic_rnn
 from estimator_lab.core.params import resolve
 from estimator_lab.models.recurrent import model as recurrent
@@ -185,10 +186,15 @@ def test_what_tensorboard_shows(trained):
 
 
 @pytest.mark.parametrize(
-    ('params', 'warned'),
-    [({'read': 'pixels'}, True), ({'read': 'pixels', 'readout': 'mean'}, False), ({'read': 'rows'}, False)],
+    ('params', 'side', 'fewer'),
+    [
+        ({'read': 'pixels'}, 10, 'read=rows'),
+        ({'read': 'rows'}, 100, 'a smaller --image_size'),
+        ({'read': 'pixels', 'readout': 'mean'}, 10, ''),
+        ({'read': 'rows'}, 10, ''),
+    ],
 )
-def test_training_warns_of_sequences_longer_than_a_loop_remembers(params, warned):
-    params = resolve(recurrent.Params, {**SMALL, 'image_shape': (10, 10, 1), **params})
-    words = 'cell=lstm rarely learns what the first of 100 steps say: read=rows or read=patches has fewer.'
-    assert recurrent.MODEL.caution(params) == (words if warned else '')
+def test_training_warns_of_sequences_longer_than_a_loop_remembers(params, side, fewer):
+    params = resolve(recurrent.Params, {**SMALL, 'image_shape': (side, side, 1), **params})
+    words = f'cell=lstm rarely learns what the first of 100 steps say: {fewer} has fewer.'
+    assert with_dashes(recurrent.MODEL.caution(params)) == (words if fewer else '')
