@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, with_dashes
 from estimator_lab.core.model import FINAL
 from estimator_lab.core.params import resolve
 from estimator_lab.models import dbn
@@ -176,6 +176,21 @@ def test_each_phase_has_a_least_number_of_steps_unless_its_length_is_given(given
     assert [phase.least_steps for phase in dbn.phases(params)] == least
     again = resolve(dbn.Params, vars(params))  # as a model function gets them
     assert [phase.least_steps for phase in dbn.phases(again)] == least
+
+
+@pytest.mark.parametrize(
+    ('side', 'hparams', 'warned'),
+    [
+        (128, {}, True),
+        (64, {}, False),
+        (128, {'visible_units': 'gaussian'}, False),
+        (128, {'pretrain_epochs': 0}, False),
+    ],
+)
+def test_it_warns_of_more_pixels_than_binary_units_learn_from(side, hparams, warned):
+    params = resolve(dbn.Params, {'image_shape': (side, side, 1), **hparams})
+    words = 'binary units learn little from images of 16,384 values: give a smaller --image_size.'
+    assert with_dashes(dbn.MODEL.caution(params)) == (words if warned else '')
 
 
 def test_its_machines_see_pale_pixels_as_probabilities_from_0_to_1(session):
