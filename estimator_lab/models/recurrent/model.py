@@ -329,7 +329,7 @@ def caution(params: Params) -> str:
     """Returns a warning of more steps than a cell remembers; '' for none."""
     if params.readout != _LAST or params.steps <= _MOST_REMEMBERED:
         return ''
-    fewer = f'a smaller {option.image_size}' if params.read in (ROWS, COLUMNS) else 'read=rows'
+    fewer = 'read=rows' if params.image_shape[0] < params.steps else f'a smaller {option.image_size}'
     return f'cell={params.cell} rarely learns what the first of {params.steps} steps say: {fewer} has fewer.'
 
 

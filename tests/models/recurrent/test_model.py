@@ -190,6 +190,7 @@ def test_what_tensorboard_shows(trained):
     [
         ({'read': 'pixels'}, 10, 'read=rows'),
         ({'read': 'rows'}, 100, 'a smaller --image_size'),
+        ({'read': 'patches', 'patch_size': 20}, 200, 'a smaller --image_size'),
         ({'read': 'pixels', 'readout': 'mean'}, 10, ''),
         ({'read': 'rows'}, 10, ''),
     ],
