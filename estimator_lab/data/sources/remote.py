@@ -5,6 +5,8 @@ one, parts are read where they are needed, many at once.
 """
 
 import contextlib
+import fnmatch
+import glob
 import hashlib
 import io
 import os
@@ -195,18 +197,51 @@ def open_remote(url: str, again: bool = False) -> RemoteFile:
 
 
 def matches(pattern: str) -> list[str]:
-    """Returns the URLs that match a glob, sorted.
+    """Returns the URLs that match a glob, sorted; `**` stands for any folders.
 
     Raises:
-      RemoteError: they can't be listed.
+      RemoteError: a folder can't be listed; `fs.glob` would take it for an empty one.
     """
 
     def found() -> list[str]:
         fs, path = StoredObject.file_system(pattern)
+        fs.invalidate_cache()
         scheme = pattern.partition('://')[0]
-        return sorted(name if '://' in name else f'{scheme}://{name}' for name in fs.glob(path))
+        return [name if '://' in name else f'{scheme}://{name}' for name in _glob(fs, path)]
 
     return _attempts(found)
+
+
+def _glob(fs: Any, pattern: str) -> list[str]:
+    parts = pattern.split('/')
+    first = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+    return sorted(set(_below(fs, '/'.join(parts[:first]), parts[first:])))
+
+
+def _below(fs: Any, folder: str, parts: list[str]) -> Iterator[str]:
+    """Yields what is below a folder and matches the parts of a glob; some of it several times."""
+    part, *rest = parts
+    if part == '**' and rest:
+        yield from _below(fs, folder, rest)
+    for name, is_folder in _listed(fs, folder):
+        if part == '**' and is_folder:
+            yield from _below(fs, name, parts)
+        elif not fnmatch.fnmatchcase(name.rpartition('/')[2], part):
+            continue
+        elif not rest:
+            yield name
+        elif is_folder:
+            yield from _below(fs, name, rest)
+
+
+def _listed(fs: Any, folder: str) -> list[tuple[str, bool]]:
+    """Returns the names in a folder, and whether they are folders; none if there is no such folder."""
+    try:
+        entries = fs.ls(f'{folder}/', detail=True)
+    except FileNotFoundError:
+        return []
+    found = [(entry['name'].rstrip('/'), entry['type'] == 'directory') for entry in entries]
+    return [entry for entry in found if entry[0] != folder]  # an empty object may stand for its folder
 
 
 @cache

@@ -83,3 +83,50 @@ def test_a_store_without_conditions_is_asked_now_and_then(monkeypatch):
     monkeypatch.setattr(stores.time, 'monotonic', lambda: now + 11)
     with pytest.raises(DataError, match='it has changed since it was opened: start again'):
         next(members).read()
+
+
+@pytest.fixture
+def memory():
+    """A store in memory with archives in folders."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    store = MemoryFileSystem()
+    for name in ('top.tar', 'a/1.tar', 'a/2.tar', 'b/1.tar', 'b/c/3.tar', '.d/4.tar', 'e[1]/5.tar'):
+        store.pipe_file(f'/globs/{name}', tar_bytes(SMALL))
+    yield store
+    store.rm('/globs', recursive=True)
+
+
+GLOBS = ['*.tar', '*/1.tar', '*/*.tar', '**/*.tar', '**/**/3.tar', 'b/**/?.tar', '[ab]/c/*', 'no/*.tar']
+
+
+@pytest.mark.parametrize('pattern', GLOBS)
+def test_a_glob_means_what_it_means_to_fsspec(memory, pattern):
+    found = remote.matches(f'memory:///globs/{pattern}')
+    assert found == [f'memory://{name}' for name in memory.glob(f'/globs/{pattern}')]
+
+
+def test_two_stars_at_the_end_are_files(memory):
+    assert remote.matches('memory:///globs/b/**') == ['memory:///globs/b/1.tar', 'memory:///globs/b/c/3.tar']
+
+
+@pytest.mark.parametrize('pattern', ['*/1.tar', '**/1.tar', 'b/*.tar'])
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(memory, monkeypatch, pattern):
+    listing = type(memory).ls
+
+    def ls(self, path, **options):
+        if path.startswith('/globs/b'):
+            raise PermissionError('Forbidden')
+        return listing(self, path, **options)
+
+    monkeypatch.setattr(type(memory), 'ls', ls)
+    with pytest.raises(DataError, match=r'cannot be read: access is denied \(Forbidden\)'):
+        opened(f'memory:///globs/{pattern}')
+
+
+def test_globs_of_folders_in_s3(bucket):
+    for name in ('x/1.tar', 'y/1.tar', 'y/z/2.tar', 'y/'):
+        bucket.put_object(Bucket='bucket', Key=f'globs/{name}', Body=b'')
+    assert remote.matches('s3://bucket/globs/*/*.tar') == [f's3://bucket/globs/{n}/1.tar' for n in 'xy']
+    assert remote.matches('s3://bucket/globs/y/*') == ['s3://bucket/globs/y/1.tar', 's3://bucket/globs/y/z']
+    assert remote.matches('s3://bucket/globs/**/2.tar') == ['s3://bucket/globs/y/z/2.tar']
