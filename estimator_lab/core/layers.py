@@ -16,6 +16,16 @@ _GRADIENT = 'EstimatorLabDense'
 _EPSILON = 1e-5
 _DECAY = 0.9  # of moving averages, per step
 
+
+def _tanh(values: Tensor) -> Tensor:
+    """Returns the tanh in a form that TensorFlow does not fuse.
+
+    On CPUs it fuses a convolution, a normalisation by moving averages and a tanh into an operation that its
+    oneDNN kernels refuse: 'Fusion is not implemented: [FusedBatchNorm,Tanh]'.
+    """
+    return -tf.nn.tanh(-values)
+
+
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     'elu': tf.nn.elu,
     _LEAKY: tf.nn.leaky_relu,
@@ -24,7 +34,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     'selu': tf.nn.selu,
     'sigmoid': tf.nn.sigmoid,
     'softplus': tf.nn.softplus,
-    'tanh': tf.nn.tanh,
+    'tanh': _tanh,
 }
 """Activation functions by the name that hyper-parameters use."""
 

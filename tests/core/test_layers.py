@@ -41,6 +41,19 @@ def test_activations_match_numpy():
         assert np.allclose(evaluate(lambda f=function: f(tf.constant(X))), exact, atol=1e-6), name
 
 
+@pytest.mark.parametrize('name', EXACT)
+def test_activations_follow_a_normalised_convolution(name):
+    """TensorFlow fuses all three where nothing is trained, and has no kernel for some."""
+    function = ActivationParams(activation=name, slope=0.1).activation_function
+
+    def build():
+        pixels = tf.placeholder_with_default(X.reshape(1, 5, 5, 1), [None, 5, 5, 1])
+        maps = tf.nn.conv2d(pixels, np.ones([1, 1, 1, 1], np.float32), 1, 'SAME')
+        return function(batch_norm(maps, None, 'norm'))
+
+    assert np.allclose(evaluate(build).ravel(), EXACT[name], atol=1e-4)
+
+
 def outputs_and_gradients(layer, values, factors):
     """Returns the layer's outputs and the gradients of (outputs * factors) by input, kernel and bias."""
 
