@@ -5,19 +5,17 @@
     python benchmarks/packages.py [NAME...]
 
 Prints one line a program, each run in its own process on a few made-up rows. `--no-deps` matters: most of
-them require an old TensorFlow. A program's line names the module that it misses, if any. `give_back` restores
-names that Python and NumPy have dropped, for two programs; `OurLine` replaces ALBERT's import lines while its
-files are read. The exit status is 1 if an installed program fails. docs/programs.md has the results.
+them require an old TensorFlow. A program's line names the module that it misses, if any. Names that Python
+and NumPy have dropped are restored, as by `run`; `OurLine` replaces ALBERT's import lines while its files are
+read. The exit status is 1 if an installed program fails. docs/programs.md has the results.
 """
 
 import importlib
 import importlib.util
-import inspect
 import os
 import subprocess
 import sys
 import tempfile
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from typing import Any
@@ -25,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.tf1 import tf
+from estimator_lab.tf1.dropped import restore_dropped_names
 
 ONE = '--one'
 
@@ -47,20 +46,6 @@ def finish(model: Any, input_fn: Callable[[], Any], steps: int = 4) -> str:
     next(iter(model.predict(input_fn)))
     assert np.isfinite(found['loss']), found
     return f'loss {found["loss"]:.3f} at step {found["global_step"]}'
-
-
-def give_back() -> None:
-    """Restores inspect.getargspec for TF-GAN, dropped by Python 3.11, and np.quantile(interpolation=)."""
-    modules: Any = inspect
-    ArgSpec = namedtuple('ArgSpec', 'args varargs keywords defaults')
-    modules.getargspec = lambda function: ArgSpec(*inspect.getfullargspec(function)[:4])
-    arrays: Any = np
-    quantile = arrays.quantile
-
-    def old_quantile(*arguments: Any, interpolation: str | None = None, **more: Any) -> Any:
-        return quantile(*arguments, **({'method': interpolation} if interpolation else {}), **more)
-
-    arrays.quantile = old_quantile
 
 
 def slim(folder: str) -> str:
@@ -300,7 +285,7 @@ def try_one(name: str) -> tuple[bool, str]:
 def main(arguments: list[str]) -> int:
     """Tries the named programs, or all; returns the exit status."""
     if arguments[:1] == [ONE]:
-        give_back()
+        restore_dropped_names()
         with tempfile.TemporaryDirectory() as folder:
             print(PROGRAMS[arguments[1]][1](folder))
         return 0

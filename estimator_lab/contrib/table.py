@@ -129,6 +129,8 @@ tf.estimator.experimental: *
 ! use tf.compat.v2.estimator.experimental: RNNClassifier RNNEstimator
 [factorization]
 tf.estimator.experimental: KMeansClustering=KMeans
+tensorflow.python.ops.clustering_ops:
+    COSINE_DISTANCE KMEANS_PLUS_PLUS_INIT KMeans RANDOM_INIT SQUARED_EUCLIDEAN_DISTANCE
 ! use the package scikit-learn: gmm GMM WALSMatrixFactorization WALSModel
 [feature_column]
 tf.feature_column:

@@ -105,6 +105,10 @@ DROPPED: Mapping[Any, Mapping[str, Any]] = {
     },
 }
 """{module or class: {name: what it meant}}."""
+_RENAMED = {'reshape': ('newshape', 'shape')} | dict.fromkeys(
+    ('quantile', 'percentile', 'nanquantile', 'nanpercentile'), ('interpolation', 'method')
+)
+"""{function of NumPy: (what an argument of it was called, what it is called now)}."""
 _MODULES = {
     'imp': 'estimator_lab.tf1.imp_module',
     'scipy.misc': 'estimator_lab.tf1.scipy_misc',
@@ -123,6 +127,8 @@ def restore_dropped_names() -> None:
                 setattr(module, name, meaning)
     if not hasattr(np.array, '__wrapped__'):
         np.array = _accepting_ragged(np.array)
+        for name, (old, new) in _RENAMED.items():
+            setattr(np, name, _accepting(old, new, getattr(np, name)))
     for name in _MODULES:
         FINDER.supply(name, _loader_of)
     FINDER.answer('scipy.misc', lambda name: look_up(_MODULES['scipy.misc'], name))
@@ -143,6 +149,20 @@ def _accepting_ragged(array: Callable[..., Any]) -> Callable[..., Any]:
             return array(values, dtype=object, **options)
 
     return make
+
+
+def _accepting(old: str, new: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function that takes an argument by its old name too."""
+    if old in inspect.signature(function).parameters:
+        return function
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        if old in options:
+            options[new] = options.pop(old)
+        return function(*args, **options)
+
+    return call
 
 
 def print_numbers_as_before() -> None:

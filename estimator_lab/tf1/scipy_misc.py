@@ -29,6 +29,11 @@ def imresize(arr: Any, size: Any, interp: str = 'bilinear', mode: str | None = N
     return fromimage(image.resize((int(width), int(height)), _FILTERS[interp]))
 
 
+def imrotate(arr: Any, angle: float, interp: str = 'bilinear') -> np.ndarray:
+    """Returns the image turned counter-clockwise by an angle in degrees; corners that are new are black."""
+    return fromimage(toimage(arr).rotate(angle, _FILTERS[interp]))
+
+
 def fromimage(im: Any, flatten: bool = False, mode: str | None = None) -> np.ndarray:
     """Returns the pixels of an image of Pillow, converted to `mode`, and to grey float32 if `flatten`."""
     if mode is None and im.mode == 'P':

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.tf1.scipy_misc import imread, imresize, imsave, toimage
+from estimator_lab.tf1.scipy_misc import imread, imresize, imrotate, imsave, toimage
 
 GREY = np.sin(np.arange(24) * 0.7 + 0.3).reshape(4, 6)
 COLOUR = GREY[..., None] * [1, 2, 3]
@@ -16,6 +16,13 @@ def test_sizes():
     assert imresize(COLOUR, (2, 3), 'bicubic')[..., 1].tolist() == [[116, 147, 148], [153, 125, 100]]
     floats = imresize(BYTES, (2, 2), mode='F')
     np.testing.assert_allclose(floats, [[122.036, 141.268], [137.339, 101.857]], atol=1e-3)
+
+
+def test_rotation():
+    turned = imrotate(BYTES, 90, 'nearest')
+    assert turned[:2].tolist() == [[0, 124, 205, 32, 120, 0], [0, 187, 151, 21, 185, 0]]
+    assert imrotate(BYTES, 30)[1:3].tolist() == [[181, 161, 123, 117, 65, 73], [64, 47, 70, 62, 110, 93]]
+    assert imrotate(COLOUR, -45, 'bicubic')[0, :, 1].tolist() == [202, 88, 77, 202, 0, 0]
 
 
 def test_ranges_and_channels():
