@@ -33,6 +33,7 @@ PAUSES = (0.1, 0.5, 2.0, 5.0)
 
 _THREADS = 64
 _PIECES_AHEAD = 8
+_DEEPEST = 100  # levels of folders; a web server may list a folder within itself
 _IDLE_SECONDS = 3600.0  # after which a file in the cache makes room
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 
@@ -200,26 +201,24 @@ def matches(pattern: str) -> list[str]:
     """Returns the URLs that match a glob, sorted; `**` stands for any folders.
 
     Raises:
-      RemoteError: a folder can't be listed; `fs.glob` would take it for an empty one.
+      RemoteError: a folder can't be listed, which `fs.glob` would take for an empty one, or is too deep.
     """
 
     def found() -> list[str]:
         fs, path = StoredObject.file_system(pattern)
-        fs.invalidate_cache()
-        scheme = pattern.partition('://')[0]
-        return [name if '://' in name else f'{scheme}://{name}' for name in _glob(fs, path)]
+        fs.invalidate_cache()  # archives may have been added since the last call
+        scheme, parts = pattern.partition('://')[0], path.split('/')
+        first = next(at for at, part in enumerate(parts) if glob.has_magic(part))
+        names = sorted(set(_below(fs, '/'.join(parts[:first]), parts[first:])))
+        return [name if '://' in name else f'{scheme}://{name}' for name in names]
 
     return _attempts(found)
 
 
-def _glob(fs: Any, pattern: str) -> list[str]:
-    parts = pattern.split('/')
-    first = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
-    return sorted(set(_below(fs, '/'.join(parts[:first]), parts[first:])))
-
-
 def _below(fs: Any, folder: str, parts: list[str]) -> Iterator[str]:
-    """Yields what is below a folder and matches the parts of a glob; some of it several times."""
+    """Yields the names below a folder that match the parts of a glob, some of them more than once."""
+    if folder.count('/') > _DEEPEST:
+        raise RemoteError(f'it has folders more than {_DEEPEST} levels deep; does one contain itself?')
     part, *rest = parts
     if part == '**' and rest:
         yield from _below(fs, folder, rest)

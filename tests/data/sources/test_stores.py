@@ -124,6 +124,15 @@ def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(memory, mo
         opened(f'memory:///globs/{pattern}')
 
 
+def test_a_folder_that_contains_itself(memory, monkeypatch):
+    def ls(self, path, **options):
+        return [{'name': f'{path.rstrip("/")}/again', 'type': 'directory'}]
+
+    monkeypatch.setattr(type(memory), 'ls', ls)
+    with pytest.raises(DataError, match='cannot be read: it has folders more than 100 levels deep'):
+        opened('memory:///globs/**/*.tar')
+
+
 def test_globs_of_folders_in_s3(bucket):
     for name in ('x/1.tar', 'y/1.tar', 'y/z/2.tar', 'y/'):
         bucket.put_object(Bucket='bucket', Key=f'globs/{name}', Body=b'')
