@@ -1,11 +1,14 @@
 """A signal ends a command in every state, without a traceback and with what was learned saved."""
 
+import array
+import fcntl
 import itertools
 import os
 import re
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 
@@ -39,6 +42,13 @@ def wait_for(condition, process):
         time.sleep(0.1)
 
 
+def is_empty(pipe):
+    """Whether all that was written into a pipe has been read, so that its reader waits or soon will."""
+    unread = array.array('i', [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, unread)
+    return unread[0] == 0
+
+
 def stopped(process, number):
     """Sends a signal; returns what the process prints, and how many seconds it takes to end."""
     begun = time.monotonic()
@@ -51,12 +61,11 @@ def stopped(process, number):
 def test_ctrl_c_saves_and_the_same_command_goes_on(archive, tmp_path, started):
     model_dir = tmp_path / 'model'
     flags = (f'--data={archive}', f'--model_dir={model_dir}', '--image_size=8', f'--hparams={SMALL}')
-    process = started('estimator_lab.train', *flags, '--max_steps=100000', '--save_checkpoints_steps=50000')
-    wait_for(lambda: (model_dir / 'model.ckpt-0.index').exists(), process)
-    time.sleep(2)
+    process = started('estimator_lab.train', *flags, '--max_steps=100000', '--save_checkpoints_steps=40')
+    wait_for(lambda: (model_dir / 'model.ckpt-40.index').exists(), process)
     out, err, _ = stopped(process, signal.SIGINT)
     step = int(re.search(r'Stopped at step (\d+) of 100000', out)[1])
-    assert err == '' and (model_dir / f'model.ckpt-{step}.index').exists()
+    assert err == '' and step >= 40 and (model_dir / f'model.ckpt-{step}.index').exists()
     assert re.search(r'^Go on with +\S+ -m estimator_lab.train .*--data', out, re.MULTILINE)
     out, err = started('estimator_lab.train', *flags, f'--max_steps={step + 2}').communicate(timeout=600)
     assert f'Training         step {step} to {step + 2}' in out and err == ''
@@ -70,9 +79,11 @@ data, folder, handles = sys.argv[1:]
 if handles == 'True':
     signal.signal(signal.SIGTERM, lambda *ignored: print('handled'))
 hook = threading.excepthook
-run = api.fit('cnn', data, model_dir=folder, image_size=8, hparams='{small}', max_steps=100_000, say=print)
+run = api.fit('cnn', data, model_dir=folder, image_size=8, hparams='{small}', max_steps=100_000,
+              save_checkpoints_steps=40, say=print)
 assert threading.excepthook is hook
-print('went on', run.result.interrupted)
+assert run.result.interrupted
+print('went on after', run.result.step)
 """
 
 
@@ -80,8 +91,8 @@ print('went on', run.result.interrupted)
     ('number', 'handles', 'status', 'lines'),
     [
         (signal.SIGTERM, False, -signal.SIGTERM, []),
-        (signal.SIGTERM, True, 0, ['handled', 'went on True']),
-        (signal.SIGINT, False, 0, ['went on True']),
+        (signal.SIGTERM, True, 0, ['handled', 'went on']),
+        (signal.SIGINT, False, 0, ['went on']),
     ],
 )
 def test_a_signal_reaches_a_program_after_fit_has_saved(archive, tmp_path, number, handles, status, lines):
@@ -90,13 +101,14 @@ def test_a_signal_reaches_a_program_after_fit_has_saved(archive, tmp_path, numbe
         [str(tmp_path / 'program.py'), str(archive), str(tmp_path / 'run'), str(handles)],
         *(tmp_path / 'out', tmp_path / 'err'),
     )
-    wait_for(lambda: newest(tmp_path / 'run') == 0, process)
-    time.sleep(2)
+    wait_for(lambda: newest(tmp_path / 'run') >= 40, process)
     process.send_signal(number)
     out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (status, ''), (out, err)
-    assert [line for line in out.splitlines() if line in ('handled', 'went on True')] == lines
-    assert newest(tmp_path / 'run') > 0
+    found = re.findall(r'^(handled|went on)(?: after (\d+))?$', out, re.MULTILINE)
+    assert [line for line, _ in found] == lines
+    steps = [int(step) for _, step in found if step]
+    assert newest(tmp_path / 'run') >= 40 and steps in ([], [newest(tmp_path / 'run')])
 
 
 def newest(folder):
@@ -113,11 +125,15 @@ def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path,
     data = archive.read_bytes()
     sent = threading.Event()
 
+    is_read = threading.Event()
+
     def write():
         with pipe.open('wb') as file:
             file.write(data[: data.index(b'0003_01.png', len(data) // 2)])
             file.flush()
-            sent.wait()
+            while not sent.wait(0.1):
+                if is_empty(file):
+                    is_read.set()
 
     threading.Thread(target=write, daemon=True).start()
     process = started(
@@ -126,7 +142,7 @@ def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path,
         *('--max_steps=9999', '--shuffle_buffer=2', '--save_checkpoints_steps=2'),
     )
     wait_for(lambda: (model_dir / 'model.ckpt-2.index').exists(), process)
-    time.sleep(3)
+    wait_for(is_read.is_set, process)
     out, err, seconds = stopped(process, signal.SIGTERM)
     sent.set()
     step = int(re.search(r'Stopped at step (\d+) of 9999; saved in ', out)[1])
@@ -138,7 +154,7 @@ def test_predicting_that_waits_for_standard_input(cnn_dir, archive):
     process = real('estimator_lab.predict', f'--model_dir={cnn_dir}', '-', stdin=subprocess.PIPE)
     data = archive.read_bytes()
     os.write(process.stdin.fileno(), data[: len(data) // 2])
-    time.sleep(5)
+    wait_for(lambda: is_empty(process.stdin), process)
     _, err, seconds = stopped(process, signal.SIGINT)
     assert err == 'error: Stopped.\n' and seconds < SECONDS
 

@@ -1,4 +1,4 @@
-"""docs/stream.md: its PyTorch program is killed and goes on exactly; loaders with workers and states."""
+"""docs/stream.md: programs that are killed and go on exactly; PyTorch's loaders with workers and states."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import pytest
 
@@ -13,8 +14,36 @@ from tests.support.places import ROOT
 
 pytestmark = pytest.mark.once
 
-torch = pytest.importorskip('torch', reason='PyTorch is in the extra `bench`')
-DataLoader = torch.utils.data.DataLoader
+NEEDS_PYTORCH = pytest.mark.skipif(not find_spec('torch'), reason='PyTorch is in the extra `bench`')
+
+# The page's program with NumPy in the place of PyTorch: softmax regression by gradient descent with momentum.
+WITH_NUMPY = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from tests.support.data_loader import DataLoader
+from estimator_lab.api import stream
+
+data_path, checkpoint, workers = sys.argv[1], Path(sys.argv[2], 'checkpoint.pt'), int(sys.argv[3])
+data = stream(data_path, image_shape=(16, 16, 3), batch_size=8, epochs=40, augment='mirror')
+state = {'weights': np.zeros((16 * 16 * 3, len(data.labels))), 'momentum': 0.0, 'step': 0}
+if checkpoint.exists():
+    state = np.load(checkpoint, allow_pickle=True).item()
+    data.load_state_dict(state['data'])
+for batch in DataLoader(data, batch_size=None, num_workers=workers):
+    images = batch.data.reshape(len(batch.data), -1) / 255
+    scores = np.exp(images @ state['weights'])
+    error = scores / scores.sum(1, keepdims=True) - np.eye(len(data.labels))[batch.class_ids]
+    state['momentum'] = 0.9 * state['momentum'] + images.T @ error
+    state['weights'] = state['weights'] - 0.001 * state['momentum']
+    state['step'] += 1
+    if state['step'] % 10 == 0:
+        state['data'] = data.state_at(state['step'] * 8)
+        with checkpoint.with_suffix('.partial').open('wb') as file:
+            np.save(file, state)
+        os.replace(checkpoint.with_suffix('.partial'), checkpoint)
+print(state['step'], 'steps, weights', state['weights'].tolist())
+"""
 
 
 def stream(*arguments, **options):
@@ -23,13 +52,21 @@ def stream(*arguments, **options):
     return stream(*arguments, **options)
 
 
-@pytest.fixture
-def program(tmp_path):
-    page = (ROOT / 'docs/stream.md').read_text(encoding='utf-8')
-    (code,) = re.findall(r'^```python\n(""".*?)^```', page, re.DOTALL | re.MULTILINE)
+@pytest.fixture(params=['numpy', pytest.param('pytorch', marks=NEEDS_PYTORCH)])
+def program(request, tmp_path):
+    code = WITH_NUMPY
+    if request.param == 'pytorch':
+        page = (ROOT / 'docs/stream.md').read_text(encoding='utf-8')
+        (code,) = re.findall(r'^```python\n(""".*?)^```', page, re.DOTALL | re.MULTILINE)
     path = tmp_path / 'train.py'
     path.write_text(code)
     return path
+
+
+def loader_of(data, **options):
+    from torch.utils.data import DataLoader
+
+    return DataLoader(data, batch_size=None, **options)
 
 
 def started(program, archive, folder, workers):
@@ -64,12 +101,13 @@ def test_the_program_is_killed_and_goes_on_exactly(program, archive, tmp_path):
     assert finished(started(program, archive, folder, 2)) == whole
 
 
+@NEEDS_PYTORCH
 def test_batches_are_the_same_with_any_number_of_workers(archive):
     def keys(workers, state=None):
         data = stream(archive, batch_size=5, epochs=2)
         if state:
             data.load_state_dict(state)
-        return [batch.keys for batch in DataLoader(data, batch_size=None, num_workers=workers)]
+        return [batch.keys for batch in loader_of(data, num_workers=workers)]
 
     alone = keys(0)
     assert len(alone) == 10 and sum(map(len, alone)) == 48
@@ -78,15 +116,17 @@ def test_batches_are_the_same_with_any_number_of_workers(archive):
     assert keys(2, stream(archive).state_at(15)) == alone[3:]
 
 
+@NEEDS_PYTORCH
 @pytest.mark.parametrize('method', ['fork', 'spawn'])
 def test_workers_go_on_after_what_was_yielded_before(archive, method):
     whole = [batch.keys for batch in stream(archive, batch_size=4)]
     data = stream(archive, batch_size=4)
     next(data)
-    loader = DataLoader(data, batch_size=None, num_workers=2, multiprocessing_context=method)
+    loader = loader_of(data, num_workers=2, multiprocessing_context=method)
     assert [batch.keys for batch in loader] == whole[1:]
 
 
+@NEEDS_PYTORCH
 @pytest.mark.parametrize('workers', [0, 2])
 @pytest.mark.parametrize('in_batches', [True, False])
 def test_a_stateful_loader_goes_on(archive, workers, in_batches):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from estimator_lab.base.interrupts import handled, until_stopped
+from estimator_lab.base.interrupts import Interrupted, StopSwitch, handled, until_stopped
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.once
@@ -71,6 +71,16 @@ def test_a_signal_ends_an_input_that_is_stuck(default_sigint):
     arrives.set()
     assert list(until_stopped([1])) == [1]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_second_signal_does_not_wait_for_a_step(default_sigint):
+    with StopSwitch().listening() as stop:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Interrupted):
+            stop.check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert stop.number == signal.SIGINT
 
 
 STUCK = """

@@ -61,13 +61,19 @@ def test_a_folder_that_stays_empty_is_not_left(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['done', 'half', 'own']
 
 
+OF_THE_MODEL = (
+    *('checkpoint', 'experiment.json', 'model.ckpt-3.index', 'events.out.tfevents.1', 'graph.pbtxt'),
+    *('tokens.txt', 'principal_components.npz', 'style.npz'),
+)
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with an archive, a folder of images, and the files of a model."""
     monkeypatch.chdir(tmp_path)
     for name in (
-        *('a.tar', 'b.csv', 'images/0.jpg', 'model/checkpoint', 'model/experiment.json', 'model/report.html'),
-        *('model/model.ckpt-3.index', 'model/events.out.tfevents.1'),
+        *('a.tar', 'b.csv', 'images/0.jpg', 'model/report.html'),
+        *(f'model/{name}' for name in OF_THE_MODEL),
     ):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).touch()
@@ -85,10 +91,7 @@ def check(name, **more):
         ('a.tar', "is 'a.tar', which is read: name another"),
         ('link.tar', "is 'a.tar', which is read: name another"),
         ('images/0.jpg', "is in the folder 'images', which is read: name another"),
-        *(
-            (f'model/{name}', 'is a file of the model: name another')
-            for name in ('checkpoint', 'experiment.json', 'model.ckpt-3.index', 'events.out.tfevents.1')
-        ),
+        *((f'model/{name}', 'is a file of the model: name another') for name in OF_THE_MODEL),
     ],
 )
 def test_results_do_not_replace_what_is_read(place, name, words):

@@ -79,6 +79,17 @@ def test_penalties_join_the_loss_of_training_only():
     assert loss(MODES.TRAIN, 0.5) == pytest.approx(plain + kernel.sum() + 0.25 * kernel.sum(), rel=1e-5)
 
 
+def test_class_weights_are_in_the_loss_of_training_only(graph):
+    classes = np.array([1, 2, 3, 4, 5, 6], np.float32)
+    tf.train.create_global_step()
+    params = replace(PARAMS, class_weights=tuple(classes.tolist()))
+    losses = -np.log(softmax(LOGITS_FOUND)[np.arange(8), IDS])
+    counted = np.count_nonzero(WEIGHTS)
+    for mode, weights in ((MODES.EVAL, WEIGHTS), (MODES.TRAIN, WEIGHTS * classes[IDS])):
+        loss = values_of(spec_of(mode, tf.Variable(LOGITS_FOUND), params=params).loss)
+        assert loss == pytest.approx((losses * weights).sum() / counted, rel=1e-5)
+
+
 def test_a_network_without_labels_gives_features():
     with tf.Graph().as_default():
         pooled = {'global_pool': tf.constant(HIDDEN)}
@@ -255,13 +266,14 @@ def test_the_curves_of_an_evaluation_are_scikit_learns(session):
     curves = pr_curves(tf.constant(probabilities), tf.constant(IDS), known, VOCABULARY)
     initialize(session)
     session.run([update for _, update in curves.values()])
-    (value,) = tf.Summary.FromString(session.run(curves['pr_curves/b'][0])).value
-    found = tf.make_ndarray(value.tensor)
-    assert value.metadata.display_name == 'pr_curves/b'
-    for threshold in (0.1, 0.5):
-        place, positive = round(threshold * 200), probabilities[:, 1] > threshold
-        for row, score in ((4, metrics.precision_score), (5, metrics.recall_score)):
-            wanted = score(IDS == 1, positive, sample_weight=WEIGHTS, zero_division=0)
-            assert found[row, place] == pytest.approx(wanted, abs=1e-6)
-        pairs = metrics.confusion_matrix(IDS == 1, positive, sample_weight=WEIGHTS)
-        assert found[:4, place] == pytest.approx(pairs[[1, 0, 0, 1], [1, 1, 0, 0]])  # TP, FP, TN, FN
+    for id_, label in enumerate(VOCABULARY):  # the unknown label, of weight 0, has the id of 'a'
+        (value,) = tf.Summary.FromString(session.run(curves[f'pr_curves/{label}'][0])).value
+        found = tf.make_ndarray(value.tensor)
+        assert value.metadata.display_name == f'pr_curves/{label}'
+        for threshold in (0.1, 0.5):
+            place, positive = round(threshold * 200), probabilities[:, id_] > threshold
+            for row, score in ((4, metrics.precision_score), (5, metrics.recall_score)):
+                wanted = score(id_ == IDS, positive, sample_weight=WEIGHTS, zero_division=0)
+                assert found[row, place] == pytest.approx(wanted, abs=1e-6)
+            pairs = metrics.confusion_matrix(id_ == IDS, positive, sample_weight=WEIGHTS)
+            assert found[:4, place] == pytest.approx(pairs[[1, 0, 0, 1], [1, 1, 0, 0]])  # TP, FP, TN, FN

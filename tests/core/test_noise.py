@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.noise import Noise, dropout, fresh_seed
 from estimator_lab.tf1 import tf
 
 _SHARES = [0.0, 2.0**-16, 0.25, 0.9, 1 - 2.0**-16, 1.0]
@@ -55,3 +55,24 @@ def test_noise_again_draws_the_same_numbers():
 
     first, second, again = run(build)
     assert (first == again).all() and (first != second).all()
+
+
+def test_the_seed_of_a_step_follows_the_step_and_the_batch(session):
+    step = tf.train.create_global_step()
+    keys = tf.placeholder(tf.string, [None])
+    seed = fresh_seed({'key': keys, 'image': tf.zeros([2, 1])})
+    session.run(tf.global_variables_initializer())
+    found = set()
+    for at, first in ((0, 'a'), (1, 'a'), (0, 'b'), (0, 'a')):
+        step.load(at, session)
+        found.add(tuple(session.run(seed, {keys: [f'x.tar:{first}', 'x.tar:z']}).tolist()))
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize('shape', [None, (40_000, 1)])
+def test_dropout_divides_what_it_keeps_by_the_share(shape):
+    """So that the mean stays: 3/4 of the values are 4/3."""
+    kept = run(lambda noise: dropout(tf.ones([40_000, 2]), 0.25, noise, shape))
+    assert np.unique(kept).tolist() == pytest.approx([0, 4 / 3])
+    assert kept.mean() == pytest.approx(1, abs=5 * np.sqrt(1 / 3 / 40_000))
+    assert (shape is not None) == np.array_equal(kept[:, 0], kept[:, 1])

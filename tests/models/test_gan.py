@@ -228,3 +228,14 @@ def test_an_archive_of_one_image(tmp_path):
     run = small_settings('gan', tmp_path / 'x', data=[str(one)], hparams='filters=2,latent_size=3')
     with pytest.raises(DataError, match=r'one.tar holds too few examples, 1: model=gan .* 2 or more'):
         make_plan(run, lambda line: None)
+
+
+def test_the_discriminator_sees_both_kinds_of_images_augmented_in_both_updates(monkeypatch, graph):
+    """If augmentation makes all images black, the generator has no gradient, and both kinds look the same."""
+    monkeypatch.setattr('estimator_lab.models.gan.game.augmented', lambda images, noise: 0.0 * images)
+    session, spec = step_of(diff_augment=True)
+    with session:
+        before = {v: session.run(v) for v in tf.trainable_variables('generator/')}
+        session.run(spec.train_op)
+        assert all(np.array_equal(old, session.run(v)) for v, old in before.items())
+        assert before

@@ -111,6 +111,13 @@ def test_momentum_is_used():
     assert third_step('momentum', 0.5) == pytest.approx(1 - 0.3 - 0.45 - 0.525)
     # Nesterov adds the momentum of the new step once more: 0.3 + 0.5 * (0.3, 0.45, 0.525).
     assert third_step('nesterov', 0.5) == pytest.approx(1 - 0.45 - 0.525 - 0.5625)
+    # RMSProp divides by the root of a mean square s, which starts at 1: s = 0.9 s + 0.1 * 9.
+    x, velocity, s = 1.0, 0.0, 1.0
+    for _ in range(3):
+        s = 0.9 * s + 0.9
+        velocity = 0.5 * velocity + 0.3 / np.sqrt(s)
+        x -= velocity
+    assert third_step('rmsprop', 0.5) == pytest.approx(x)
 
 
 @pytest.mark.parametrize('use_resource', [False, True])

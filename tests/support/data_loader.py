@@ -31,7 +31,7 @@ except ImportError:
 
     class DataLoader:  # type: ignore[no-redef]
         def __init__(
-            self, dataset: Any, batch_size: None, num_workers: int, persistent_workers: bool
+            self, dataset: Any, batch_size: None, num_workers: int, persistent_workers: bool = False
         ) -> None:
             self._dataset, self._count, self._persists = dataset, num_workers, persistent_workers
             self._pipes: list[Any] = []

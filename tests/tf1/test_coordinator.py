@@ -114,3 +114,18 @@ def test_a_remote_cluster_is_not_supported():
     )
     with pytest.raises(NotImplementedError, match='remote_cluster is not supported'):
         glue.init_run_config(config, {})
+
+
+@pytest.mark.parametrize(
+    ('task', 'workers', 'servers', 'own_id'),
+    [('chief', 3, 2, 0), ('worker', 3, 2, 1), ('ps', 3, 2, 3), ('evaluator', 0, 0, None)],
+)
+def test_a_task_counts_the_chief_among_the_workers(task, workers, servers, own_id):
+    config = SimpleNamespace()
+    cluster = tf.train.ClusterSpec({job: HOSTS[job] for job in HOSTS if job != 'evaluator' or task == job})
+    context = SimpleNamespace(
+        cluster_spec=cluster, task_type=task, task_id=0, master_target='grpc://x', is_chief=task == 'chief'
+    )
+    glue._take_role(config, context)
+    found = config._num_worker_replicas, config._num_ps_replicas, config._global_id_in_cluster
+    assert found == (workers, servers, own_id)

@@ -221,6 +221,7 @@ def put(column, row, value):
         put('name_end', 3, 0),
         put('name_end', 23, 2**40),
         put('label', 3, 9),
+        put('label', 3, 4),  # one more than the last of four
         lambda header, rows, names: names.__setitem__(3, 0xFF),
         lambda header, rows, names: names.__setitem__(3, 0x1B),
         lambda header, rows, names: header.update(labels=['a\x1b', 'b', 'c', 'd']),
@@ -235,6 +236,13 @@ def put(column, row, value):
 )
 def test_an_index_with_impossible_contents_is_replaced(archive, stored, builds, change):
     rewritten(stored, change)
+    assert members_of(open_index(archive)) == found_in(stream_members(archive)) and len(builds) == 1
+
+
+def test_an_index_that_differs_from_its_checksum_is_replaced(archive, stored, builds):
+    """Its last byte is that of a name, and another letter would be as possible."""
+    data = stored.read_bytes()
+    stored.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert members_of(open_index(archive)) == found_in(stream_members(archive)) and len(builds) == 1
 
 

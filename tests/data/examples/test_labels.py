@@ -106,6 +106,11 @@ def test_a_table_of_names_and_labels(tmp_path, text):
     assert found.distinct == ('cat', 'dog')
 
 
+def test_a_table_may_leave_out_the_suffixes_of_names(tmp_path):
+    found = table(tmp_path, 'name,label\n1,cat\n2.big,dog\n')
+    assert [found.of(name) for name in ('a/1.jpg', '2.big.png', '2.png', '11.jpg')] == ['cat', 'dog', '', '']
+
+
 @pytest.mark.parametrize(
     ('text', 'words'),
     [

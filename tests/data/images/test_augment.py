@@ -31,9 +31,9 @@ def test_shift_moves_the_image_and_repeats_its_edge():
 
 def test_mirror_exchanges_left_and_right_half_of_the_time():
     mirrored = [
-        np.array_equal(Augmentation(mirror=True)(IMAGE, str(n), 0), IMAGE[:, ::-1]) for n in range(1000)
+        np.array_equal(Augmentation(mirror=True)(IMAGE, str(n), 0), IMAGE[:, ::-1]) for n in range(10_000)
     ]
-    assert abs(sum(mirrored) - 500) < 5 * 16  # the standard deviation is sqrt(1000 / 4) = 16
+    assert abs(sum(mirrored) - 5_000) < 5 * 50  # the standard deviation is sqrt(10,000 / 4) = 50
 
 
 PHOTO = np.array(picture(3, 40, 60))

@@ -51,7 +51,17 @@ def interpolated(pixels, height, width):
 
 @pytest.mark.parametrize(
     ('height', 'width', 'scale'),
-    [(13, 9, 1), (20, 24, 1), (59, 80, 1), (60, 72, 2), (200, 144, 4), (500, 301, 8), (999, 2000, 8)],
+    [
+        (13, 9, 1),
+        (20, 24, 1),
+        (59, 80, 1),
+        (60, 72, 2),
+        (60, 71, 1),
+        (59, 72, 1),
+        (200, 144, 4),
+        (500, 301, 8),
+        (999, 2000, 8),
+    ],
 )
 @pytest.mark.parametrize('mode', ['L', 'RGB'])
 def test_grey_is_the_luminance_scaled_by_the_decoder_and_interpolated(height, width, scale, mode):

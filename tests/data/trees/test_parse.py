@@ -117,6 +117,12 @@ def test_size_has_a_limit(monkeypatch):
         parse_tree(b'( aaa bbb )')
 
 
+def test_half_of_the_lines_must_be_trees():
+    tree, other, cut = b'(1 (0 a) (1 b))\n', b'some text\n', b'the last one may be cut'
+    assert parse.holds_trees(2 * tree + 2 * other + cut)
+    assert not parse.holds_trees(2 * tree + 3 * other + cut)
+
+
 @pytest.mark.parametrize(
     ('line', 'name'),
     [

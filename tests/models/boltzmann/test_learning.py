@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.models.boltzmann.learning import RbmParams, contrastive_divergence
+from estimator_lab.models.boltzmann.learning import RbmParams, apply_gradients, contrastive_divergence
 from estimator_lab.models.boltzmann.machine import Rbm
 from estimator_lab.tf1 import tf
 from tests.models.boltzmann.test_machine import noise, rbm_of
@@ -124,3 +124,25 @@ def test_persistent_chains_leave_it_to_a_pass_up_and_down(exact, data, session):
     found = session.run(found)
     wanted = 1 / (1 + np.exp(-(exact.hidden_mean(data) @ exact.weights.T + exact.visible_bias)))
     assert np.allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('step', 'chains', 'momentum'), [(2_999 + 7, 0, 0.5), (3_000 + 7, 0, 0.9), (3_000 + 7, 5, 0.5)]
+)
+def test_momentum_rises_after_3000_steps_without_persistent_chains(step, chains, momentum, session):
+    """Counted from the first step of the machine, 7. With a gradient of 1 and rate 0.1, the second of two
+    steps is 0.1 * (1 + momentum)."""
+    tf.train.get_or_create_global_step()
+    weights = tf.get_variable('w', initializer=0.0)
+    recipe = recipe_of(
+        chains=chains, momentum=0.9, learning_rate=0.1, first_step=7, learning_rate_schedule='constant'
+    )
+    pairs = [(tf.ones([]), weights)]
+    train_op, _ = apply_gradients(recipe, pairs, tf.ones([1]))
+    session.run(tf.global_variables_initializer())
+    places = []
+    for _ in range(2):
+        tf.train.get_global_step().load(step, session)
+        session.run(train_op)
+        places.append(session.run(weights))
+    assert places == pytest.approx([-0.1, -0.1 - 0.1 * (1 + momentum)], rel=1e-5)

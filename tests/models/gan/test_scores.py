@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from estimator_lab.models.gan.scores import classifier_score, frechet_distance, spread, streaming_moments
+from estimator_lab.models.gan.scores import (
+    Classified,
+    Samples,
+    classifier_score,
+    frechet_distance,
+    judge_metrics,
+    spread,
+    streaming_moments,
+)
 from estimator_lab.tf1 import tf
 
 pytestmark = pytest.mark.once
@@ -67,3 +75,16 @@ def test_spread(session):
     x, y = tf.constant(images, tf.float32), tf.constant(classes, tf.float32)
     found = session.run([spread(x), spread(x, y), spread(x[:1])])
     assert found == pytest.approx([squares.sum(), (squares * (classes @ classes.T)).sum(), 0], abs=1e-4)
+
+
+def test_a_judge_compares_all_samples_with_all_images_and_one_half_of_them_with_the_other(session):
+    real, fake = RNG.normal(5, 2, (2, 40, 3)) @ RNG.normal(size=(3, 3))
+    vectors = [tf.constant(values, tf.float32) for values in (real, fake)]
+    outputs = [Classified(tf.nn.softmax(each), each) for each in vectors]
+    metrics = judge_metrics(*outputs, Samples(*vectors))
+    session.run(tf.local_variables_initializer())
+    session.run([update for _, update in metrics.values()])
+    found = session.run({name: value for name, (value, _) in metrics.items()})
+    assert found['frechet_distance'] == pytest.approx(frechet_by_scipy(real, fake), rel=1e-3)
+    halves = frechet_by_scipy(real[::2], real[1::2])
+    assert found['frechet_distance_real'] == pytest.approx(halves, rel=1e-3)

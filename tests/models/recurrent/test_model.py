@@ -53,6 +53,19 @@ def test_two_layers_from_both_ends_with_dropout_learn():
     assert loss_after(40, read='columns', **params) < 0.4
 
 
+def test_what_a_layer_reads_is_dropped_except_of_the_first(monkeypatch, session):
+    """If all of it is dropped, the second layer does not depend on the images."""
+
+    def drop_all(values, rate, noise, shape=None):
+        return values if shape is None else 0.0 * values
+
+    monkeypatch.setattr(recurrent, 'dropout', drop_all)
+    layers = dict(network(tf.constant(IMAGES), Params(**{**SMALL, 'layers': '8-8', 'dropout_rate': 0.5})))
+    session.run(tf.global_variables_initializer())
+    first, second = session.run([layers['rnn_1'], layers['rnn_2']])
+    assert np.ptp(first, axis=0).max() > 0.01 and np.ptp(second, axis=0).max() == 0
+
+
 def test_without_loops_the_network_is_the_same(session):
     params = Params(**SMALL)
     looped, unrolled = (

@@ -192,3 +192,11 @@ def test_quadtrees_match_a_recursion(name, height, width, patch, margin, session
         square = np.zeros((side + 2 * margin, side + 2 * margin, 3), np.float32)
         square[top : top + height, start : start + width] = image
         assert np.allclose(state_of(square), state, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', ['lstm', 'child_sum_lstm'])
+def test_only_forget_gates_start_open(name, session):
+    """The bias has the input gate, the output gate, a forget gate for each child, and the update."""
+    bias = CELLS[name](2, 3).weights()[-1]
+    session.run(tf.global_variables_initializer())
+    assert session.run(bias).reshape(6, 2).tolist() == [[0, 0], [0, 0], [1, 1], [1, 1], [1, 1], [0, 0]]
