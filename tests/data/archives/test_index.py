@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import tarfile
 import tracemalloc
 import zlib
 
@@ -306,3 +307,15 @@ def test_exchanged_labels_are_another_fingerprint(tmp_path, how):
     )
     assert counts_of(first) == counts_of(exchanged) == {'a': 1, 'b': 1}
     assert first.fingerprint == same.fingerprint != exchanged.fingerprint
+
+
+@pytest.mark.parametrize('kind', [tarfile.AREGTYPE, tarfile.DIRTYPE])
+def test_a_folder_is_no_skipped_file(tmp_path, kind):
+    """Writers older than the type of folders ended its name in a slash instead."""
+    info = tarfile.TarInfo('a/photo.jpg/')
+    info.type = kind
+    path = tmp_path / 'old.tar'
+    path.write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(1024))
+    with pytest.raises(DataError) as caught:
+        build_index(path).check_any()
+    assert str(caught.value).endswith('holds no images.')

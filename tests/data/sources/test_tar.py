@@ -391,15 +391,3 @@ def test_python_may_add_nothing_to_what_it_reads_of_a_tar_file(write):
         }
         archive = write(tar_bytes(files, format, extra=[special('dir', tarfile.DIRTYPE)]))
         assert names(stream_members(archive)) == list(files)
-
-
-@pytest.mark.parametrize('kind', [tarfile.AREGTYPE, tarfile.DIRTYPE])
-def test_a_folder_is_no_skipped_file(tmp_path, kind):
-    """Writers older than the type of folders ended its name in a slash instead."""
-    info = tarfile.TarInfo('a/photo.jpg/')
-    info.type = kind
-    path = tmp_path / 'old.tar'
-    path.write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(2 * BLOCK))
-    with pytest.raises(DataError) as caught:
-        build_index(path).check_any()
-    assert str(caught.value).endswith('holds no images.')
