@@ -13,9 +13,11 @@ check:
 test:
 	tools/test.sh
 
-# The site, in build/site. First all examples run, for some minutes; `make pages` leaves that out.
+# The site, in build/site. First all examples and the blocks of all pages run, for a quarter of an hour; `make
+# pages` leaves that out.
 docs: .venv/docs
 	.venv/bin/python tools/gallery.py
+	.venv/bin/python -m tests.run_pages
 	@$(MAKE) --no-print-directory pages
 
 pages: .venv/docs
@@ -23,7 +25,7 @@ pages: .venv/docs
 	@echo 'Open build/site/index.html, or serve it: .venv/bin/mkdocs serve'
 
 .venv/docs: .venv/ready
-	.venv/bin/python -m pip install --quiet --editable '.[docs]'
+	.venv/bin/python -m pip install --quiet --editable '.[docs,onnx]'
 	touch $@
 
 .venv/ready: setup.py

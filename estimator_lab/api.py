@@ -301,7 +301,7 @@ def model_fn(model: str) -> Callable[..., Any]:
     ids, int [batch], or texts of the vocabulary. `params` has 'image_shape', (height, width, channels);
     'vocabulary', the labels in the order of their class ids; and hyper-parameters by name, with defaults for
     those left out. `train_steps` is the number of steps that the learning-rate schedule spans, 10,000 by
-    default.
+    default. With `curves=True`, `evaluate` also returns curves of precision and recall, as summaries.
 
     Args:
       model: its name; `models()` lists them.

@@ -8,12 +8,14 @@ import shlex
 import string
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from estimator_lab import train
 from estimator_lab.__main__ import COMMANDS as COMMANDS_OF_THE_PACKAGE
 from estimator_lab.base.settings import settings_of
 from estimator_lab.core.params import parse_hparams, resolve
+from estimator_lab.data.sources.files import FORMATS
 from estimator_lab.models.registry import find_model
 from tests.support.documentation import all_pages, anchors, commands_of, links, spans
 from tests.support.places import ROOT, load_script
@@ -144,6 +146,18 @@ def test_a_figure_is_compared_with_the_last_one_printed(capsys):
     )
     assert not results.compare(row, 'nothing')
     assert '0.88, NOT AS EXPECTED (0.9 within 0.01)' in capsys.readouterr().out
+
+
+def test_the_page_of_archives_names_the_formats_and_stores():
+    page = (ROOT / 'docs/archives.md').read_text(encoding='utf-8')
+    (named,) = re.findall(r'\*\*Image formats\*\*: (.*?),\s+recognised', page, re.DOTALL)
+    others = {'binary PNM': 'PPM', 'JPEG 2000': 'JPEG2000', 'WebP': 'WEBP'}
+    formats = [' '.join(name.split()) for name in re.split(', | and ', named)]
+    # DIB is BMP without the header of a file.
+    assert {others.get(name, name) for name in formats} == FORMATS.keys() - {'DIB'}
+    (named,) = re.findall(r'\*\*Read by \[fsspec\].*?\*\*: (.*?)\. For', page, re.DOTALL)
+    schemes = re.findall(r'`(\w+)://`', named)
+    assert len(schemes) == 6 and set(schemes) <= set(fsspec.available_protocols())
 
 
 @pytest.mark.parametrize('page', all_pages(), ids=lambda page: page.name)

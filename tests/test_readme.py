@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from tests.support.archive_files import encoded, picture, small_archive
+from tests.support.archive_files import encoded, faces_in_cache, picture, small_archive
 from tests.support.commands import invoke
 from tests.support.documentation import commands_in_blocks, programs_of
 from tests.support.places import ROOT
@@ -23,9 +23,6 @@ PYTHON = re.compile(r'(?:\.venv/bin/)?python3? ')
 @pytest.fixture(scope='module')
 def clone(tmp_path_factory):
     """A folder with archives of the user's own."""
-    from estimator_lab.data.demo_sets.archives import DEMO_VERSION
-    from estimator_lab.data.sources.files import cache_folder
-
     folder = tmp_path_factory.mktemp('clone')
     archive = small_archive(folder)
     for name in ('train.tar', 'test.tar'):
@@ -36,11 +33,7 @@ def clone(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv('XDG_CACHE_HOME', str(folder / '.cache'))
-        # Fill the cache, so that the built-in faces are not drawn.
-        faces = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-10x160+40'
-        faces.mkdir(parents=True)
-        for name in ('train.tar', 'test.tar'):
-            shutil.copyfile(folder / 'train.tar', faces / name)
+        faces_in_cache(folder / 'train.tar')
         yield folder
 
 

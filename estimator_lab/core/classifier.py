@@ -38,10 +38,10 @@ def classification_spec(
     example: top_labels string and top_probabilities float32 [batch, 5].
 
     EVAL computes its metrics over the examples whose label is in the vocabulary: accuracy, mean per-class
-    accuracy over the classes that occur, top-5 accuracy if there are more than five classes, and curves of
-    precision and recall. It also counts these examples and those with an unknown label, and reports each
-    layer's share of dead ReLUs. TensorBoard shows the confusion matrix, the worst mistakes and, in the
-    projector, the last layer before the logits.
+    accuracy over the classes that occur, top-5 accuracy if there are more than five classes, and, if `curves`
+    are requested, curves of precision and recall. It also counts these examples and those with an unknown
+    label, and reports each layer's share of dead ReLUs. TensorBoard shows the confusion matrix, the worst
+    mistakes and, in the projector, the last layer before the logits.
 
     TRAIN takes one step of the chosen optimizer on the mean cross-entropy, with the class weights of
     `ClassifierParams`, plus its L2 penalty and the losses in tf.GraphKeys.REGULARIZATION_LOSSES.
@@ -158,7 +158,7 @@ def _eval_spec(
             in_top = tf.nn.in_top_k(logits, ids, _TOP_K)
             metrics['top_5_accuracy'] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
         metrics.update(dead_units(endpoints, weights))
-    if args.folder:
+    if params.curves:
         metrics.update(pr_curves(predictions[keys.PROBABILITIES], ids, weights, params.vocabulary))
     return tf.estimator.EstimatorSpec(
         args.mode,

@@ -161,9 +161,11 @@ class ClassifierParams(PixelParams, TrainingParams):
 
     Attributes:
       class_weights: weight of each class in the training loss, in the order of the vocabulary; () for 1.
+      curves: whether an evaluation has curves of precision and recall, as summaries for TensorBoard.
     """
 
     class_weights: tuple[float, ...] = ()
+    curves: bool = False
 
     balanced: bool = setting(False, 'all classes count the same in the training loss')
     weight_decay: float = setting(

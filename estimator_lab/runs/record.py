@@ -24,7 +24,7 @@ _LONGEST_TEXT = 200
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
 _LARGEST_POSITION = 2**62
 
-NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'class_weights', 'model_dir', 'given')
+NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'class_weights', 'curves', 'model_dir', 'given')
 """Parameters of a model that are not among the hyper-parameters of a record."""
 
 FORMAT = 6

@@ -10,7 +10,7 @@ from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
-from estimator_lab.core.params import is_first_order, parse_hparams, resolve
+from estimator_lab.core.params import ClassifierParams, is_first_order, parse_hparams, resolve
 from estimator_lab.data.archives.archives import Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.examples.member import Member
@@ -156,8 +156,9 @@ def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record
             decided['pixel_mean'] = previous.hparams.get('pixel_mean', 0.0)
     else:
         decided = train.kind.data_params(settings, params, examples, train.total)
-    if getattr(params, 'balanced', False):
-        decided = {**decided, 'class_weights': balanced_weights(inputs)}
+    if isinstance(params, ClassifierParams):
+        weights = balanced_weights(inputs) if params.balanced else ()
+        decided = {**decided, 'class_weights': weights, 'curves': True}
     return replace(
         params,
         image_shape=settings.image_shape,

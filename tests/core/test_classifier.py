@@ -147,7 +147,7 @@ def test_top_5_accuracy_needs_more_than_five_classes(classes, has_top_5, graph):
 def test_an_evaluation_shows_curves_mistakes_and_the_last_vectors(tmp_path):
     with tf.Graph().as_default():
         tf.train.create_global_step()
-        spec = spec_of(MODES.EVAL, config=config_of(tmp_path))
+        spec = spec_of(MODES.EVAL, config=config_of(tmp_path), params=replace(PARAMS, curves=True))
         hooks = spec.evaluation_hooks
         assert [type(hook) for hook in hooks] == [MistakesHook, ProjectorHook]
         vectors, labels, keys, predicted, _ = values_of(hooks[1]._tensors)
@@ -155,8 +155,9 @@ def test_an_evaluation_shows_curves_mistakes_and_the_last_vectors(tmp_path):
     assert curves == {f'pr_curves/{label}' for label in (*VOCABULARY, 'micro_average')}
     with tf.Graph().as_default():
         maps = {'pool': tf.zeros([8, 1, 1, 4])}
-        without = spec_of(MODES.EVAL, config=config_of(tmp_path), layers=maps).evaluation_hooks
-    assert [type(hook) for hook in without] == [MistakesHook]
+        without = spec_of(MODES.EVAL, config=config_of(tmp_path), layers=maps)
+    assert [type(hook) for hook in without.evaluation_hooks] == [MistakesHook]
+    assert not [name for name in without.eval_metric_ops if name.startswith('pr_curves/')]
     assert np.array_equal(vectors, np.maximum(HIDDEN, 0))
     assert labels.tolist() == [0, 1, -1, 3, 4, 5, 0, -1]
     assert keys.tolist() == [key.encode() for key in KEYS]

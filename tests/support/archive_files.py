@@ -58,3 +58,14 @@ def small_archive(folder: Path) -> Path:
         for index in range(6)
     ]
     return write_tar(folder / 'train.tar', files)
+
+
+def faces_in_cache(archive: Path) -> None:
+    """Makes an archive the built-in faces in the cache folder, so that they are not drawn."""
+    from estimator_lab.data.demo_sets.archives import DEMO_VERSION
+    from estimator_lab.data.sources.files import cache_folder
+
+    faces = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-10x160+40'
+    faces.mkdir(parents=True)
+    for name in ('train.tar', 'test.tar'):
+        (faces / name).write_bytes(archive.read_bytes())

@@ -90,7 +90,7 @@ def demo_faces(say: Callable[[str], None] | None = None) -> DemoPaths:
 def write_keras_set(folder: Path, name: str) -> DemoPaths:
     """Writes one of KERAS_SETS as NAME-train.tar.gz and NAME-test.tar.gz of PNGs, `train/7/00015.png`.
 
-    TensorFlow fetches it into ~/.keras/datasets, and checks it.
+    TensorFlow fetches it into ~/.keras/datasets, and checks it. Archives that are there stay as they are.
 
     Raises:
       DataError: it can't be fetched, or the folder can't be written.
@@ -99,6 +99,8 @@ def write_keras_set(folder: Path, name: str) -> DemoPaths:
 
     keras_name, labels = KERAS_SETS[name]
     paths = DemoPaths(*(folder / f'{name}-{part}.tar.gz' for part in ('train', 'test')))
+    if all(path.exists() for path in paths):
+        return paths
     try:
         parts = getattr(tf.keras.datasets, keras_name).load_data()
     except Exception as error:

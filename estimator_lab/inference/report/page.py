@@ -20,6 +20,9 @@ from estimator_lab.runs.trained import Trained
 _NAME = 'report.html'
 _SUFFIXES = ('.html', '.htm')
 
+FURTHER = 'Further pictures'
+"""The section of pictures that are not those of a model of the package."""
+
 # Sections of pictures in the order of the page: the title, what the pictures show, and what their names begin
 # with. A picture belongs to the first section that has a prefix of its name.
 _PICTURES = (
@@ -27,8 +30,8 @@ _PICTURES = (
     (WORST, 'The examples with the largest error, worst first.', ('worst',)),
     (
         'Made by the model',
-        'Samples and reconstructions, an example or a chain in each column; predicted trees.',
-        ('dream', 'samples', 'reconstruction', 'batch', 'tree'),
+        'Samples, reconstructions and paintings, an example or a chain in each column; predicted trees.',
+        ('dream', 'samples', 'reconstruction', 'batch', 'painted', 'tree'),
     ),
     ('Accuracy by size or step', 'Of trees and sequences.', ('accuracy_by_', 'accuracy_after_')),
     ('Filters', 'Weights of the units of the first layer.', ('filters_', 'receptive_fields')),
@@ -38,7 +41,8 @@ _PICTURES = (
         'Evidence for its label, or its error: saliency, Grad-CAM, states and gradients.',
         ('inspected', 'saliency', 'grad_cam', 'states', 'gate', 'gradient', 'probability'),
     ),
-    ('Further pictures', '', ('',)),
+    ('Input', 'Images of a batch, with their labels, as training reads them.', ('input',)),
+    (FURTHER, '', ('',)),
 )
 
 
@@ -116,7 +120,7 @@ def _sections(
         figures = [
             figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
             for name, shown in sorted(history.pictures.items())
-            if _section_of(name) == title and not (evaluation and name in ('confusion', 'worst'))
+            if section_of(name) == title and not (evaluation and name in ('confusion', 'worst'))
         ]
         contents = list(parts.get(title, []))
         if figures:
@@ -127,7 +131,8 @@ def _sections(
     yield 'Unreadable files', [html('<p>{}</p>', line) for line in history.damage]
 
 
-def _section_of(picture: str) -> str:
+def section_of(picture: str) -> str:
+    """Returns the title of the section for a picture, by its name."""
     own = picture.rpartition('/')[2]
     return next(title for title, _, prefixes in _PICTURES if own.startswith(prefixes))
 

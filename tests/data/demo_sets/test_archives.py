@@ -78,3 +78,25 @@ def test_no_two_identities_are_near_twins(count):
     alike = (codes[:, None] == codes[None]).sum(axis=2)
     np.fill_diagonal(alike, 0)
     assert alike.max() <= 1
+
+
+def members_of(path):
+    with tarfile.open(path) as archive:
+        return archive.getnames()
+
+
+def test_a_set_that_is_there_is_not_fetched_again(tmp_path, monkeypatch):
+    from estimator_lab.tf1 import tf
+
+    def fetch():
+        pixels = np.zeros((2, 28, 28), np.uint8)
+        fetched.append('mnist')
+        return (pixels, np.array([3, 4])), (pixels, np.array([5, 6]))
+
+    fetched = []
+    monkeypatch.setattr(tf.keras.datasets.mnist, 'load_data', fetch)
+    paths = archives.write_keras_set(tmp_path, 'mnist')
+    assert members_of(paths.train) == ['train/3/00000.png', 'train/4/00001.png']
+    assert archives.write_keras_set(tmp_path, 'mnist') == paths and fetched == ['mnist']
+    paths.test.unlink()
+    assert archives.write_keras_set(tmp_path, 'mnist') == paths and paths.test.exists()

@@ -10,6 +10,7 @@ import numpy as np
 from estimator_lab.base.keys import IMAGE
 from estimator_lab.core import keys
 from estimator_lab.core.params import resolve
+from estimator_lab.inference.report.page import FURTHER, section_of
 from estimator_lab.runs.event_files import values_in
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import PIXELS, export_saved_model, numeric_signatures
@@ -138,6 +139,15 @@ def evaluation_is_summarized(subject: Subject) -> None:
         )
 
 
+def the_report_has_a_section_for_each_picture(subject: Subject) -> None:
+    """No picture of training or evaluation is among the report's further pictures."""
+    for folder in (subject.run.model_dir, subject.run.model_dir / 'eval'):
+        for kind, tag in _summaries(folder):
+            if kind == 'image':
+                name = tag.removeprefix('images/').removesuffix('/image')
+                assert section_of(name) != FURTHER, f'The report has no section for the picture {name}.'
+
+
 def pictures_are_drawn_early(subject: Subject) -> None:
     """Pictures of training are drawn from the first step on, so that a short run has some."""
     found = _summaries(subject.run.model_dir)
@@ -197,6 +207,7 @@ CHECKS = (
     tags_have_one_layout,
     training_is_summarized,
     evaluation_is_summarized,
+    the_report_has_a_section_for_each_picture,
     pictures_are_drawn_early,
     a_layer_has_one_name,
 )
