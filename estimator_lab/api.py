@@ -226,8 +226,8 @@ def stream(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **s
         - labels: table with a name and a label in each line; None for folders and files next to the examples.
         - vocabulary: labels in the order of their class ids, such as `labels` of the stream of training; None
           for those that occur, sorted.
-        - max_bad_fraction: share of examples that may be bad, 0.01 by default; others are skipped with a
-          warning.
+        - max_bad_fraction: share of examples that may be bad, 0.01 by default; fewer than ten always may.
+          They are skipped with a warning.
         - use_damaged: whether a damaged archive is used up to the damage, with a warning.
 
     Returns:

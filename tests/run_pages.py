@@ -46,7 +46,7 @@ SHORT = ('api', 'rbm', 'recursive', 'stream')
 _OWN = {
     'api': 'import numpy as np\nx, y = x_test, y_test = np.random.rand(8, 28, 28, 1), [0, 1] * 4\n',
     'stream': "from estimator_lab.api import stream\nstream('faces.tar')\n",
-    'trained_models': "import os\nos.chdir('exported')\n",
+    'trained_models': "import glob, os\nos.chdir(glob.glob('exported/**/', recursive=True)[-1])\n",
 }
 # Python gets fewer steps; there is nothing to install, and no server to wait for.
 _SHELL = """

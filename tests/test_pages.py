@@ -66,6 +66,7 @@ def check_python(arguments):
             return
         command = dataclasses.replace(importlib.import_module(arguments[1]).COMMAND, required=())
         given = [one for one in arguments[2:] if not re.search(r'=?\.\.\.$|^\$', one)]
+        given = [one.replace('=maxout', '=mlp') for one in given]  # that docs/adding_a_model.md adds
         settings, _ = command.parse([arguments[1], *given])
         if arguments[1] == 'estimator_lab.train':
             check_hparams(settings)

@@ -27,6 +27,8 @@ _TOP = {
 }
 _SHOWN = {'Dockerfile': 'dockerfile.md'}
 _REFERENCES = {'Python reference': 'reference.md', 'Model files': 'model_files.md'}
+_LAST_IN_SEARCH = '---\nsearch:\n  boost: 0.1\n---\n\n'
+"""Head of a page of code, which repeats the words of the pages that explain it."""
 _LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
 
 
@@ -53,7 +55,7 @@ def on_files(files: Files, config: Any) -> Files:
         result, stored = _stored(path)
         is_notebook = path.suffix == '.ipynb'
         text = _notebook(path, result) if is_notebook else _script(path, result)
-        pages[f'examples/{path.stem}.md'] = text
+        pages[f'examples/{path.stem}.md'] = _LAST_IN_SEARCH + text
         for file in stored:
             files.append(File.generated(config, f'examples/{path.stem}/{file.name}', abs_src_path=str(file)))
     pages['examples/index.md'] = _gallery_index()
@@ -115,7 +117,15 @@ def _gallery_index() -> str:
         pictures = _stored(path)[0].get('pictures', [])
         shown = f'\n\n    ![{pictures[-1]}]({path.stem}/{pictures[-1]})' if pictures else ''
         cards.append(f'-   [**{path.name}**]({path.stem}.md)\n\n    {_summary(path)}{shown}')
-    head = '# Examples\n\nEach page has a program and its output, from the run that built this site.'
+    ran = [path.name for path in examples() if _stored(path)[0]]
+    about = 'Each page has a program and its output, from the run that built this site.'
+    if len(ran) < len(examples()):
+        about = (
+            f'Each page has a program; those with their output are {", ".join(ran)}.'
+            if ran
+            else ('Each page has a program. `make docs` builds this site with their output.')
+        )
+    head = f'# Examples\n\n{about}'
     return '\n\n'.join([head, '<div class="grid cards" markdown>', *cards, '</div>'])
 
 

@@ -70,7 +70,11 @@ class Settings:
     )
     seed: int = setting(1, 'of the order; the same seed gives the same bytes', group='Shards')
     max_bad_fraction: float = setting(
-        0.01, 'share of images that may be left out', group='Images', lower=0, upper=1
+        0.01,
+        'share of images that may be left out; fewer than ten always may',
+        group='Images',
+        lower=0,
+        upper=1,
     )
     use_damaged: bool = setting(
         False, 'use damaged archives up to the damage, with a warning', group='Images'

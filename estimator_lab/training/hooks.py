@@ -29,7 +29,7 @@ class StopTrainingHook(tf.train.SessionRunHook):
       watch: is told how far training is.
       is_enough: returns whether the evaluations so far end training early; asked after each step.
       follows: whether this process goes on with its steps after a signal, because the chief, which may have
-        been told to stop as well, can't end a synchronous step without it. `run_task` then ends it.
+        been told to stop as well, can't end a synchronous step without it. The chief's last step ends it.
     """
 
     switch: StopSwitch

@@ -51,7 +51,9 @@ class Settings:
     )
     tokens: Path | None = _data(None, 'for trees: file of one token per line; default: the tokens in --data')
     shuffle_buffer: int = _data(10_000, 'encoded images held to shuffle a stream; 1: stored order', lower=1)
-    max_bad_fraction: float = _data(0.01, 'share of images that may fail to decode', lower=0, upper=1)
+    max_bad_fraction: float = _data(
+        0.01, 'share of images that may fail to decode; fewer than ten always may', lower=0, upper=1
+    )
     use_damaged: bool = _data(False, 'use a damaged archive up to the damage, with a warning')
 
     image_size: int = _image(
