@@ -40,7 +40,7 @@ APART = {
     'style': {'runs/vgg16': 'needs a download', 'vgg16_notop.h5': 'needs a download'},
     'vgg': {'vgg_16.ckpt': 'needs a download'},
 }
-SHORT = ('api', 'rbm', 'recursive', 'stream')
+SHORT = ('api', 'rbm', 'stream')
 """Pages that take few minutes, which the tests run."""
 
 # What a page calls the reader's own, ahead of its Python.
