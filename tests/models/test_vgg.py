@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.noise import Noise
+from estimator_lab.models.published import less_mean
 from estimator_lab.models.vgg import Params, freezable, keras_layout, network
 from estimator_lab.tf1 import tf
 
@@ -32,6 +33,13 @@ def test_variables_have_the_names_of_slim(session, depth, scope, blocks):
         for layer in [*layers, 'fc6', 'fc7', 'fc8']
         for part in ('weights', 'biases')
     ]
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_pixels_are_from_0_to_255_less_the_mean_of_imagenet(channels, session):
+    shades = tf.constant([0.0, 1.0], shape=[2, 1, 1, 1]) * tf.ones([1, 1, 1, channels])
+    black, white = session.run(less_mean(shades)).reshape(2, 3)
+    assert black == pytest.approx([-123.68, -116.779, -103.939]) and white - black == pytest.approx([255] * 3)
 
 
 def test_endpoints_of_the_published_size(session):

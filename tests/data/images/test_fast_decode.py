@@ -75,6 +75,20 @@ def test_grey_is_the_luminance_scaled_by_the_decoder_and_interpolated(height, wi
     assert np.abs(found[..., 0] - expected).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ('height', 'width', 'scale'),
+    [(59, 80, 1), (60, 71, 1), (60, 72, 2), (119, 999, 2), (120, 144, 4), (240, 288, 8), (999, 2000, 8)],
+)
+def test_the_decoder_scales_to_at_least_one_and_a_half_times_the_size(monkeypatch, height, width, scale):
+    def noted(encoded, shape, scale):
+        scales.append(scale)
+
+    scales = []
+    monkeypatch.setattr(fast_decode, 'scaled_jpegs', noted)
+    decode_images_fast([encoded(photo(height, width, 'L'))], *SHAPE)
+    assert scales == [scale]
+
+
 TURNED = Image.Exif()
 TURNED[0x0112] = 6  # by 90 degrees, which is ignored
 
