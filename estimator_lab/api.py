@@ -14,13 +14,13 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, FlagError, LabError, option, without_dashes
-from estimator_lab.base.json_input import shown
-from estimator_lab.base.settings import Setting, settings_from, settings_of
+from estimator_lab.base.errors import DataError, FlagError, LabError, without_dashes
+from estimator_lab.base.settings import Setting, check_given, path_from, settings_from, settings_of
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.demo_sets.archives import DemoPaths, demo_faces
 from estimator_lab.data.input.stream import Batch, Example, Stream, StreamSettings
@@ -73,7 +73,7 @@ def fit(
     data: Any = None,
     *,
     model_dir: str | os.PathLike[str] | None = None,
-    hparams: str | Mapping[str, Any] = '',
+    hparams: str | Mapping[str, Any] = MappingProxyType({}),
     say: Callable[[str], None] | None = print,
     **settings: Any,
 ) -> 'Run':
@@ -111,6 +111,7 @@ def fit(
 
     values: dict[str, Any] = {'model': model, 'data': data, **settings}
     values['model_dir'] = Path('runs', str(model)) if model_dir is None else _folder(model_dir)
+    check_given('hparams', hparams)
     examples = {name: values[name] for name in _EXAMPLES if values.get(name) is not None}
     arrays = {name: array_source(data) for name, data in examples.items() if is_array(data, name)}
     if 'data' in arrays:
@@ -146,9 +147,7 @@ def load(model_dir: str | os.PathLike[str]) -> 'Run':
 
 
 def _folder(model_dir: Any) -> Path:
-    if not isinstance(model_dir, str | os.PathLike):
-        raise FlagError(f'{option.model_dir}={shown(model_dir)} must be the path of a folder.')
-    return Path(model_dir).expanduser()
+    return path_from('model_dir', model_dir).expanduser()
 
 
 def models() -> dict[str, str]:

@@ -15,6 +15,7 @@ from tests.support.archive_files import encoded, picture
 pytestmark = pytest.mark.once
 
 IMAGE = '--image=ARCHIVE:train/n000002/0003_01.png'
+EMPTY = 'is given without a value: leave it out, or give one.'
 MISTAKES = [
     ('dream', ['--layer=conv9'], 2, '--layer=conv9 is not a layer of'),
     ('dream', [], 2, '--layer is missing; there are conv1, pool1, conv2, pool2, dense, logits.'),
@@ -31,11 +32,15 @@ MISTAKES = [
     ('dream', ['--layer=conv1', '--size=100000'], 2, '--size=100000'),
     ('dream', ['--layer=conv1', '--image=a.png', '--out=a.png'], 2, "is 'a.png', which is read"),
     ('evaluate', [], 2, '--data is missing'),
-    ('evaluate', ['--data='], 2, '--data is missing'),
     *(
-        (command, [*more, f'--{name}='], 2, f'--{name}= names nothing: leave it out, or name one or more.')
+        (command, [*more, f'--{name}='], 2, f'--{name} {EMPTY}')
         for command, name, more in (
             ('dream', 'data', []),
+            ('evaluate', 'data', []),
+            ('dream', 'out', ['--layer=conv1']),
+            ('inspect', 'image', []),
+            ('train', 'model_dir', []),
+            ('train', 'hparams', []),
             ('predict', 'data', ['a.png']),
             ('report', 'data', []),
             ('train', 'data', []),
@@ -118,6 +123,20 @@ def test_a_mistake(home, archive, run_command, monkeypatch, command, arguments, 
     'use',
     [
         lambda run, archive: api.fit('mlp', []),
+        lambda run, archive: api.fit('mlp', ''),
+        lambda run, archive: api.fit('mlp', [archive, '']),
+        lambda run, archive: api.fit('mlp', archive, model_dir=''),
+        lambda run, archive: api.fit('mlp', archive, hparams=''),
+        lambda run, archive: api.fit('mlp', archive, split=''),
+        lambda run, archive: api.load(''),
+        lambda run, archive: run.inspect(''),
+        lambda run, archive: run.inspect(archive, label=''),
+        lambda run, archive: run.paint(''),
+        lambda run, archive: run.export(''),
+        lambda run, archive: run.report(''),
+        lambda run, archive: run.evaluate(archive, labels=''),
+        lambda run, archive: run.evaluate(archive).save(''),
+        lambda run, archive: run.dream(layer='conv1', image=''),
         lambda run, archive: api.fit('mlp', glob.glob('typo*')),  # noqa: PTH207 - as users write it
         lambda run, archive: api.fit('mlp', archive, eval_data=()),
         lambda run, archive: api.fit('dbn', archive, pretrain_data=[]),
@@ -131,10 +150,10 @@ def test_a_mistake(home, archive, run_command, monkeypatch, command, arguments, 
         lambda run, archive: run.sample(data=[]),
     ],
 )
-def test_an_empty_list_of_data_is_an_error(use, home, archive, monkeypatch):
-    """Not a reason to train on the built-in faces."""
+def test_an_empty_value_is_an_error(use, home, archive, monkeypatch):
+    """Not a reason to train on the built-in faces, nor in the current folder."""
     monkeypatch.chdir(home)
-    with pytest.raises(LabError, match=r"names nothing: leave it out|No archive is given|no file ''\."):
+    with pytest.raises(FlagError, match=EMPTY):
         use(api.load('model'), str(archive))
     assert not (home / 'runs').exists()
 
@@ -210,15 +229,15 @@ def test_data_of_another_type_is_told_what_is_accepted(cnn_dir, use, data):
         (lambda run: api.fit('mlp', (IMAGES, [[1], [2, 3]])), 'need as many labels, [n], not [[1], [2, 3]].'),
         (lambda run: api.fit('mlp', labels=IMAGES), 'labels=array([[[['),
         (lambda run: api.fit('mlp', model_dir='x' * 300), 'cannot be written: File name too long'),
-        (lambda run: api.fit('mlp', model_dir=3), 'model_dir=3 must be the path of a folder.'),
+        (lambda run: api.fit('mlp', model_dir=3), 'model_dir=3 must be a path.'),
         (lambda run: api.fit('mlp', augment='x' * 5000), 'x... is not understood'),
         (lambda run: api.fit('mlp', (IMAGES, LABELS), split='x' * 5000), 'x... is not understood'),
         (lambda run: api.fit('x' * 200), 'x... is unknown; known are'),
         (lambda run: api.fit('mlp', **{'x' * 5000: 1}), "Unknown setting 'xxxx"),
         (lambda run: api.model_fn([]), 'model=[] is unknown'),
-        (lambda run: api.load(None), 'model_dir=None must be the path of a folder.'),
+        (lambda run: api.load(None), 'model_dir=None must be a path.'),
         (lambda run: api.load('/'), 'model_dir=/ holds no experiment.json'),
-        (lambda run: api.load(IMAGES), 'must be the path of a folder.'),
+        (lambda run: api.load(IMAGES), 'must be a path.'),
         (lambda run: run.evaluate(IMAGES), 'has no label: give a pair, (images, labels)'),
         (lambda run: run.report(data=IMAGES), 'must be a path, or several in a list.'),
         (lambda run: run.inspect(5), 'example=5 must be a path, ARCHIVE:MEMBER, or an array of one image'),

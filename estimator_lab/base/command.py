@@ -34,7 +34,7 @@ from estimator_lab.base.progress import (
     showing_tasks,
     warn,
 )
-from estimator_lab.base.settings import settings_of
+from estimator_lab.base.settings import check_given, settings_of
 
 _WIDTH = 26
 _HOME = '~/'
@@ -156,7 +156,7 @@ class Command:
         """Returns the settings and the rest of a command line, whose first part is the program's name.
 
         Raises:
-          FlagError: a flag is unknown, missing or has a wrong value; an argument is missing or unexpected.
+          FlagError: a flag is unknown, missing, empty or wrong; an argument is missing, empty or unexpected.
         """
         values = self._flags()
         try:
@@ -169,6 +169,8 @@ class Command:
             raise FlagError(f'Unexpected argument {arguments[0]!r}, see --help.')
         if self.arguments and not arguments and not self.arguments.startswith('['):
             raise FlagError(f'{self.arguments} is missing, see --help.')
+        if '' in arguments:
+            raise FlagError('An argument is empty: leave it out, or name a file or a folder.')
         for name in values:
             _check(values[name])
         for name in self.required:
@@ -226,8 +228,10 @@ def _check(flag: Any) -> None:
     """Checks a flag's value, and puts the user's home folder in place of '~/'.
 
     Raises:
-      FlagError: the number is not finite, or a flag with several values is given twice: the last would win.
+      FlagError: it is empty; its number is not finite; a list is given twice, of which the last would win.
     """
+    if flag.present:
+        check_given(flag.name, flag.value)
     if isinstance(flag.value, float) and not math.isfinite(flag.value):
         raise FlagError(f'{option(flag.name)}={flag.value} is not a finite number.')
     if flag.present > 1 and (flag.name in _LISTS or isinstance(flag.value, list)):

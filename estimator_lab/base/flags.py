@@ -2,12 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from absl import flags
 
-from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_of, types_of
 from estimator_lab.base.suggestions import HPARAMS, suggested
 
@@ -42,21 +40,10 @@ def define_flags(settings_class: type, flag_values: flags.FlagValues) -> None:
 
 
 def read_flags(settings_class: type[S], flag_values: Any) -> S:
-    """Returns the settings that the flags of a command line say.
-
-    Raises:
-      FlagError: a list that would have a meaning if it were left out is given, but empty.
-    """
-    values = {name: _value(kind, flag_values[name].value) for name, kind in types_of(settings_class).items()}
-    for name, declared in settings_of(settings_class).items():
-        if values[name] == () and declared.default is None:  # as after --data=$UNSET
-            raise FlagError(f'--{name}= names nothing: leave it out, or name one or more.')
-    return settings_class(**values)
-
-
-def _value(kind: type, value: Any) -> Any:
-    """Returns a flag's value as the setting has it: a path, a number chosen from a list, a tuple."""
-    return None if value is None or (value == '' and kind is Path) else kind(value)
+    """Returns the settings that the flags of a command line say, in their types: paths, numbers, tuples."""
+    kinds = types_of(settings_class)
+    given = {name: flag_values[name].value for name in kinds if flag_values[name].value is not None}
+    return settings_class(**{name: kinds[name](value) for name, value in given.items()})
 
 
 def parse_error(words: str, known: Sequence[str]) -> str:

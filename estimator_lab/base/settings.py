@@ -16,7 +16,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.suggestions import unknown
 
@@ -153,9 +153,29 @@ def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
     for name in values:
         if name not in declared:
             raise FlagError(unknown('Unknown setting', name, declared))
+        check_given(name, values[name])
     return settings_class(
         **{name: _checked(name, v, kinds[name], declared[name]) for name, v in values.items()}
     )
+
+
+def check_given(name: str, value: Any) -> None:
+    """Raises FlagError for a setting that is given, but empty, as an unset variable leaves it.
+
+    Examples:
+        >>> check_given('out', '')
+        Traceback (most recent call last):
+        estimator_lab.base.errors.FlagError: out is given without a value: leave it out, or give one.
+    """
+    several = value if isinstance(value, list | tuple) else [value]
+    if not several or any(isinstance(one, str) and not one for one in several):
+        raise FlagError(f'{option(name)} is given without a value: leave it out, or give one.')
+
+
+def path_from(name: str, value: Any) -> Path:
+    """Returns a path from a program, a text or a Path; raises FlagError for anything else, and for ''."""
+    check_given(name, value)
+    return _checked(name, value, Path, Setting(Path(), 'a path'))
 
 
 def are_paths(values: Any) -> bool:
@@ -199,8 +219,6 @@ def _checked(name: str, value: Any, kind: type, declared: Setting, what: str = '
         several = [value] if isinstance(value, str | os.PathLike) else value
         if not are_paths(several):
             raise FlagError(f'{what}{name}={shown(value)} must be a path, or several in a list.')
-        if not several and declared.default is None:
-            raise FlagError(f'{what}{name}={shown(value)} names nothing: leave it out, or name one or more.')
         return tuple(_checked(name, one, str, declared, what) for one in several)
     accepted, noun = _KINDS[kind]
     fits = isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))

@@ -14,7 +14,7 @@ from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import Progress
-from estimator_lab.base.settings import settings_of
+from estimator_lab.base.settings import path_from, settings_of
 from estimator_lab.core.endpoints import LOGITS, maps_of
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.picture import as_picture, labelled_grid
@@ -82,13 +82,14 @@ class Dream:
         small.thumbnail((_SHOWN, _SHOWN))
         return small
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Writes the picture.
 
         Raises:
           FlagError: the path can't be written, or is not that of a picture.
           LabError: the disk is full.
         """
+        path = path_from('path', path)
         check_suffix('out', path, PICTURES)
         with written('out', path) as file:
             self.image.save(file, format_of(path), quality=_JPEG_QUALITY)

@@ -21,6 +21,7 @@ from estimator_lab.base.keys import IMAGE, KEY
 from estimator_lab.base.outputs import check_folder, written_folder
 from estimator_lab.base.printable import json_text, padded, write_csv
 from estimator_lab.base.progress import doing, progress_of, warn
+from estimator_lab.base.settings import path_from
 from estimator_lab.core import keys
 from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.metrics_text import images_text, primary_metric_text, worth_showing
@@ -115,7 +116,7 @@ class Evaluation:
         results['worst'] = _records(_WORST_COLUMNS, _worst_rows(self.worst))
         return json_text(results, 1)
 
-    def save(self, folder: Path) -> list[str]:
+    def save(self, folder: str | Path) -> list[str]:
         """Writes all results to a folder; returns the names of the files.
 
         metrics.json and report.txt; for a classifier classes.csv, confusion.csv (the matrix, up to 1,000
@@ -126,6 +127,7 @@ class Evaluation:
           FlagError: the folder can't be written, or holds examples.
           LabError: the disk is full.
         """
+        folder = path_from('folder', folder)
         check_folder(folder, (), self.run.kind.accepts, self.run.model_dir)
         with written_folder('out', folder) as hidden:
             (hidden / 'metrics.json').write_text(f'{self.json()}\n', encoding='utf-8')

@@ -16,6 +16,7 @@ from estimator_lab.base.json_input import shown
 from estimator_lab.base.keys import IMAGE, KEY, in_unit_range
 from estimator_lab.base.outputs import written_folder
 from estimator_lab.base.progress import doing, warn
+from estimator_lab.base.settings import check_given, path_from
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
 from estimator_lab.core.layer_sizes import LayerSize, layer_sizes, summary_lines
@@ -86,14 +87,14 @@ class Inspection:
                 parts.append(f'{label} {probability:.4f}')
         return ', '.join([*parts, *(f'{name} {value}' for name, value in columns.items())])
 
-    def save(self, folder: Path) -> list[str]:
+    def save(self, folder: str | Path) -> list[str]:
         """Writes the pictures to a folder, as PNG files; returns their names.
 
         Raises:
           FlagError: the folder can't be written.
           LabError: the disk is full.
         """
-        with written_folder('out', folder) as hidden:
+        with written_folder('out', path_from('folder', folder)) as hidden:
             for name, picture in self.pictures.items():
                 picture.save(hidden / f'{name}.png')
         return [f'{name}.png' for name in self.pictures]
@@ -108,6 +109,7 @@ class Inspection:
 
 def inspect(run: Trained, example: str | Path | np.ndarray, settings: InspectionSettings) -> Inspection:
     """Returns filters, activation maps, saliency and the like for one example; see `Run.inspect`."""
+    check_given('example', example)
     if not isinstance(example, str | os.PathLike | np.ndarray):
         raise FlagError(
             f'example={shown(example)} must be a path, ARCHIVE:MEMBER, or an array of one image '

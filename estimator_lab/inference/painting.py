@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.keys import IMAGE, to_bytes, to_unit_range
+from estimator_lab.base.settings import check_given
 from estimator_lab.core import keys
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.archives.one_example import read_example
@@ -70,6 +71,7 @@ def paint(
     run: Trained, photo: str | Path | Image.Image | np.ndarray, settings: PaintingSettings
 ) -> Image.Image:
     """Returns a photo painted in a learned style, at its own size; see `Run.paint`."""
+    check_given('photo', photo)
     run = with_painting_settings(run, settings)
     if not run.architecture.transform_net:
         raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which does not paint.')

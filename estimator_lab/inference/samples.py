@@ -17,7 +17,7 @@ from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import doing, warn
-from estimator_lab.base.settings import settings_of
+from estimator_lab.base.settings import path_from, settings_of
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
 from estimator_lab.data.input.bad_examples import InputReport
@@ -118,7 +118,7 @@ class Samples:
             return f'Samples, {self._run.model} at step {self._run.step:,}'
         return f'Samples of {self._machine.model} after {self._steps:,} Gibbs steps'
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Writes a picture, or an archive that can be trained on if the path ends in .tar.
 
         Members are LABEL/000012.png, or samples/000012.png without labels.
@@ -127,6 +127,7 @@ class Samples:
           FlagError: the path can't be written, or ends in another suffix.
           LabError: the disk is full.
         """
+        path = path_from('path', path)
         check_suffix('out', path, (*PICTURES, ARCHIVE))
         with written('out', path) as file:
             if path.suffix.lower() == ARCHIVE:

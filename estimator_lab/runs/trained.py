@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from estimator_lab.base.errors import DataError, FlagError, option
+from estimator_lab.base.settings import check_given
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.data.archives.archives import Archives, open_archives
@@ -140,6 +141,7 @@ class Trained:
         if is_array(data):
             sources = [array_source(data, named=False)]
         else:
+            check_given('data', data)
             paths = [data] if isinstance(data, str | os.PathLike) else data
             sources = expand([*map(str, paths)], note, commas=False, table=read_label_table(labels))
         taker = f'{option.model_dir}={self.model_dir} accepts'

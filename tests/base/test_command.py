@@ -12,6 +12,7 @@ from estimator_lab.base.settings import setting
 
 pytestmark = pytest.mark.once
 HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; train --hparams=help lists them.'
+EMPTY = 'is given without a value: leave it out, or give one.'
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,6 @@ def test_flags_have_the_types_of_their_settings():
     assert line.words == dict(
         zip(('name', 'size', 'rate', 'fast', 'trays', 'paths', 'path'), arguments, strict=True)
     )
-    assert parsed('--path=')[0].path is None
     assert parsed('--size=2', '--size=3')[0].size == 3, 'the last one counts'
 
 
@@ -105,7 +105,16 @@ How:
         (['stray'], {}, "Unexpected argument 'stray', see --help."),
         ([], {'arguments': 'FILE...'}, 'FILE... is missing, see --help.'),
         ([], {'required': ['path']}, '--path is missing, see --help.'),
-        (['--path='], {'required': ['path']}, '--path is missing, see --help.'),
+        (['--path='], {'required': ['path']}, f'--path {EMPTY}'),
+        (['--name='], {}, f'--name {EMPTY}'),
+        (['--paths='], {}, f'--paths {EMPTY}'),
+        (['--paths=a,'], {}, f'--paths {EMPTY}'),
+        (['--hparams='], {}, f'--hparams {EMPTY}'),
+        (
+            ['a', ''],
+            {'arguments': 'FILE...'},
+            'An argument is empty: leave it out, or name a file or a folder.',
+        ),
         (['--size=x'], {}, '--size=x is not a whole number.'),
         (['--rate=x'], {}, '--rate=x is not a number.'),
         (['--fast=maybe'], {}, '--fast=maybe is neither true nor false.'),

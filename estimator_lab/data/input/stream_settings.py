@@ -11,7 +11,7 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError, without_dashes
 from estimator_lab.base.json_input import shown
-from estimator_lab.base.settings import are_paths, setting, settings_from
+from estimator_lab.base.settings import are_paths, check_given, setting, settings_from
 from estimator_lab.data.archives.archives import Archives, open_archives
 from estimator_lab.data.archives.kinds import kind_of
 from estimator_lab.data.archives.order import Order, Part, WorkerShard
@@ -88,6 +88,7 @@ class StreamSettings:
         made = settings_from(cls, {**declared, 'epochs': epochs})
         WorkerShard(made.rank, made.world_size)
         parse_augmentation(made.augment, made.seed)
+        check_given('paths', paths)
         several = [paths] if isinstance(paths, str | os.PathLike) else paths
         if not are_paths(several):
             raise FlagError(f'paths={shown(paths)} must be paths of archives and folders.')
