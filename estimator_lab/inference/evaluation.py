@@ -33,7 +33,6 @@ from estimator_lab.data.input.batches import Batch
 from estimator_lab.data.input.input_fns import archive_input_fn
 from estimator_lab.inference.report.html import Html, figure, framed, html, note, shown_number, table
 from estimator_lab.inference.settings import EvaluationSettings
-from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained, without_cluster
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
@@ -233,10 +232,6 @@ def evaluate(run: Trained, examples: Archives, settings: EvaluationSettings) -> 
     """
     if run.task.labelled and not examples.labels:
         examples.check_labels()
-    return with_newest(run, lambda run: _evaluate(run, examples, settings))
-
-
-def _evaluate(run: Trained, examples: Archives, settings: EvaluationSettings) -> Evaluation:
     observer = _Observer(run, settings.worst)
     # TensorFlow reads ahead of the last step, also bad examples.
     watch = observer.under_way.append if settings.eval_steps else None
@@ -256,7 +251,7 @@ def _evaluate(run: Trained, examples: Archives, settings: EvaluationSettings) ->
             estimator = tf.estimator.Estimator(
                 observer.watched(run.model_fn), config=config, params=vars(run.params)
             )
-        results = estimator.evaluate(input_fn, settings.eval_steps, checkpoint_path=run.checkpoint)
+        results = estimator.evaluate(input_fn, settings.eval_steps, checkpoint_path=run.held.links)
     report.raise_error()
     if not report.seen:
         raise DataError(f'{option.data}={",".join(examples.paths)}: no {report.kind.name} was found.')

@@ -12,7 +12,6 @@ from estimator_lab.inference.converting import Converter, onnx_converter, to_tfl
 from estimator_lab.inference.painting import with_painting_settings
 from estimator_lab.inference.settings import ExportSettings
 from estimator_lab.runs import serving
-from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
 
@@ -31,16 +30,12 @@ def export(run: Trained, settings: ExportSettings, say: SayRow = lambda title, t
         formats['onnx'] = onnx_converter(run.labels)
     if settings.out:
         check_folder(settings.out, (), run.kind.accepts, run.model_dir)
-
-    def exported(run: Trained) -> tuple[Trained, Path]:
-        run = with_painting_settings(run, settings)
-        if formats and run.architecture.without_loops:
-            run = dataclasses.replace(run, params=run.architecture.without_loops(run.params))
-        with tensorflow_errors_as_sentences():
-            return run, serving.export_saved_model(run, settings.out or run.model_dir / 'export')
-
+    run = with_painting_settings(run, settings)
+    if formats and run.architecture.without_loops:
+        run = dataclasses.replace(run, params=run.architecture.without_loops(run.params))
     doing('exporting')
-    run, folder = with_newest(run, exported)
+    with tensorflow_errors_as_sentences():
+        folder = serving.export_saved_model(run, settings.out or run.model_dir / 'export')
     say('Exported', f'{run.model} at step {run.step}: {folder}')
     say('Its signatures', f'saved_model_cli show --all --dir {shlex.quote(str(folder))}')
     for stem, signature in serving.numeric_signatures(run).items():

@@ -43,7 +43,6 @@ from estimator_lab.inference.settings import InspectionSettings
 from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
 from estimator_lab.models.recursive.model import NODE_LOGITS
 from estimator_lab.models.recursive.pictures import tree_picture
-from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
@@ -127,7 +126,7 @@ def inspect(run: Trained, example: str | Path | np.ndarray, settings: Inspection
     else:
         data = read_example(key, run.kind).data
     doing('inspecting')
-    return with_newest(run, lambda run: _inspect(run, key, data, settings))
+    return _inspect(run, key, data, settings)
 
 
 def _inspect(run: Trained, key: str, data: Data, settings: InspectionSettings) -> Inspection:

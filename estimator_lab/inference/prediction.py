@@ -1,6 +1,5 @@
 """Predictions for a stream of examples, in their order, and the rows that show them."""
 
-import contextlib
 import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,6 @@ from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import BadExample, Batch
 from estimator_lab.data.input.input_fns import archive_input_fn
 from estimator_lab.inference.settings import PredictionSettings
-from estimator_lab.runs.opening import with_newest
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
 
@@ -61,28 +59,13 @@ def predict(
     """
     if run.architecture.transform_net:
         raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which paints: call paint.')
-    counts = report or InputReport(run.kind, lambda line: None)
-
-    def begun(run: Trained) -> tuple[Generator[Predicted, None, None], Predicted | None]:
-        batches = _predict(run, examples, settings, counts)
-        return batches, next(batches, None)
-
-    batches, first = with_newest(run, begun)
-    with contextlib.closing(batches):
-        if first is not None:
-            yield first
-            yield from batches
-
-
-def _predict(
-    run: Trained, examples: Order, settings: PredictionSettings, report: InputReport
-) -> Generator[Predicted, None, None]:
+    report = report or InputReport(run.kind, lambda line: None)
     # The batches that TensorFlow has read and not yet predicted, a few at most.
     under_way: deque[Batch] = deque()
     input_fn = archive_input_fn(examples, run.reader, settings.batch_size, report, watch=under_way.append)
     with tensorflow_errors_as_sentences():
         for values in run.estimator.predict(
-            input_fn, checkpoint_path=run.checkpoint, yield_single_examples=False
+            input_fn, checkpoint_path=run.held.links, yield_single_examples=False
         ):
             batch = under_way.popleft()
             good = {name: array[: len(batch.keys)] for name, array in values.items() if name != KEY}

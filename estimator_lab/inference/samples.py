@@ -235,7 +235,7 @@ def persistent_chains(run: Trained) -> np.ndarray | None:
     They are samples of all that the model has learned, while chains from noise may stay in a state that
     training has never visited.
     """
-    with open_checkpoint(run.checkpoint) as reader:
+    with open_checkpoint(run.held) as reader:
         if len(reader.get_variable_to_shape_map().get(_CHAINS, [])) != 2:
             return None
         return np.asarray(reader.get_tensor(_CHAINS), np.float32)

@@ -2,13 +2,11 @@
 
 import contextlib
 import re
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 from estimator_lab import __version__
-from estimator_lab.base.errors import DataError, FlagError, LabError, option
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.files import in_subfolders, listed, read_regular
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
@@ -19,16 +17,13 @@ from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.runs.trained import Trained
-from estimator_lab.runs.weights.checkpoint import index_of, step_of
+from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, index_of, step_of
 from estimator_lab.tf1 import prepare_process
 
 _MOST_STATE_BYTES = 2**20
 _MOST_OPENINGS = 10  # while a training saves
 _CHECKPOINT = 'model.ckpt-'
 _INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
-
-T = TypeVar('T')
-AnyTrained = TypeVar('AnyTrained', bound=Trained)
 
 
 def open_trained(model_dir: Path, flag: str = option.model_dir) -> Trained:
@@ -49,22 +44,6 @@ def open_trained(model_dir: Path, flag: str = option.model_dir) -> Trained:
                 raise
             # A training has saved meanwhile, and may have deleted the checkpoint that was about to be read.
     return _opened(model_dir, flag)
-
-
-def with_newest(run: AnyTrained, work: Callable[[AnyTrained], T]) -> T:
-    """Returns what `work` returns for a model.
-
-    If its checkpoint is deleted meanwhile, as by a training that keeps newer ones, the folder is opened again
-    for the newest one, a few times.
-    """
-    for _ in range(_MOST_OPENINGS - 1):
-        try:
-            return work(run)
-        except LabError:
-            if not run.is_deleted:
-                raise
-            run = replace(run, **vars(open_trained(run.model_dir)))
-    return work(run)
 
 
 def _state(model_dir: Path) -> bytes:
@@ -109,7 +88,8 @@ def _opened(model_dir: Path, flag: str) -> Trained:
         )
     if not checkpoint:
         raise DataError(f'{flag}={model_dir} holds no checkpoint yet: train it first.')
-    return Trained(model_dir, record, model, params, checkpoint, step_of(checkpoint))
+    held = HeldCheckpoint(checkpoint)
+    return Trained(model_dir, record, model, params, held, step_of(held))
 
 
 def _why_no_model(model_dir: Path) -> str:

@@ -96,7 +96,7 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
             made_folder('out', folder),
             tempfile.TemporaryDirectory(prefix='.', dir=folder, ignore_cleanup_errors=True) as hidden,
         ):
-            path = trained.estimator.export_saved_model(hidden, receiver, checkpoint_path=trained.checkpoint)
+            path = trained.estimator.export_saved_model(hidden, receiver, checkpoint_path=trained.held.links)
             written = Path(path.decode())
             names = map(str, itertools.count(int(written.name)))  # the time in seconds, which may be taken
             return written.rename(next(folder / name for name in names if not (folder / name).exists()))

@@ -77,11 +77,9 @@ def tensorflow_errors_as_sentences(
         if _NO_NUMBERS.search(str(error.message)):
             raise LabError(f'{_NO_LOSS} {no_number()}') from error
         if damaged := _DAMAGED.search(str(error.message)):
-            # The checkpoint may be a link to an open file.
-            place = os.path.realpath(f'{damaged[1]}.index').removesuffix(' (deleted)').removesuffix('.index')
             raise DataError(
-                f'The checkpoint {place} is damaged, its bytes do not have their checksum: name another '
-                "folder, or an older checkpoint in the folder's file 'checkpoint'."
+                f'The checkpoint {_place_of(damaged[1])} is damaged, its bytes do not have their checksum: name '
+                "another folder, or an older checkpoint in the folder's file 'checkpoint'."
             ) from error
         raise LabError(f'TensorFlow stopped ({type(error).__name__}): {reason_of(error)}') from error
     except tf.train.NanLossDuringTrainingError as error:
@@ -116,10 +114,15 @@ def _raise_if_known(error: Exception) -> None:
         ) from error
     if restored := _NOT_RESTORED.search(text):
         raise LabError(
-            f'The checkpoint {restored[1]} could not be restored for its export: start again.'
+            f'The checkpoint {_place_of(restored[1])} could not be restored for its export: start again.'
         ) from error
     if failed := FAILED_CALL.search(text):
         raise LabError(f'{_UNFINISHED.sub("", failed[1].strip())} cannot be written: {failed[2]}.') from error
+
+
+def _place_of(checkpoint: str) -> str:
+    """Returns the path of a checkpoint, which may be links to open files (see `HeldCheckpoint`)."""
+    return os.path.realpath(f'{checkpoint}.index').removesuffix(' (deleted)').removesuffix('.index')
 
 
 def reason_of(error: Any) -> str:

@@ -20,7 +20,7 @@ from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.sources.arrays import array_source, is_array
 from estimator_lab.data.sources.source import Source, expand
 from estimator_lab.runs.record import Record
-from estimator_lab.runs.weights.checkpoint import index_of, open_checkpoint
+from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, open_checkpoint
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, tf
 
 _TF_CONFIG = 'TF_CONFIG'
@@ -34,14 +34,14 @@ or a pair (images, labels)."""
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model.
+    """A trained model, as it was when its folder was opened: a training may delete its checkpoint meanwhile.
 
     Attributes:
       model_dir: its folder.
       record: the contents of experiment.json.
       architecture: the network and what it can do.
       params: its parameters, an object of `architecture.params`.
-      checkpoint: path of the newest checkpoint.
+      held: the newest checkpoint.
       step: global step of that checkpoint.
     """
 
@@ -49,8 +49,13 @@ class Trained:
     record: Record
     architecture: AnyModel
     params: Any
-    checkpoint: str
+    held: HeldCheckpoint
     step: int
+
+    @property
+    def checkpoint(self) -> str:
+        """Path of the newest checkpoint."""
+        return self.held.name
 
     @property
     def model(self) -> str:
@@ -81,11 +86,6 @@ class Trained:
     def task(self) -> Task:
         """What it learned."""
         return self.architecture.task(self.params)
-
-    @property
-    def is_deleted(self) -> bool:
-        """Whether its checkpoint was deleted after it was opened."""
-        return not index_of(Path(self.checkpoint)).exists() and not Path(self.checkpoint).exists()
 
     def class_id(self, label: str) -> int:
         """Returns the number of the class that --label names.
@@ -151,7 +151,7 @@ class Trained:
         """Builds the network in the current graph, for PREDICT.
 
         Raises:
-          DataError: the checkpoint has another network, or was deleted.
+          DataError: the checkpoint has another network.
         """
         tf.train.get_or_create_global_step()
         return self.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(self.params))
@@ -172,13 +172,13 @@ class Trained:
           variables: those that get values; None for all.
 
         Raises:
-          DataError: the checkpoint lacks one of them, or was deleted.
+          DataError: the checkpoint lacks one of them.
         """
         variables = tf.global_variables() if variables is None else variables
         self._check_variables(variables)
         session = tf.Session()
         session.run([tf.local_variables_initializer(), tf.tables_initializer()])
-        tf.train.Saver(variables).restore(session, self.checkpoint)
+        tf.train.Saver(variables).restore(session, self.held.links)
         return session
 
     @cached_property
@@ -189,7 +189,7 @@ class Trained:
 
     def _check_variables(self, variables: Sequence[Any]) -> None:
         """Raises DataError unless the checkpoint has these variables, in their shapes."""
-        with open_checkpoint(self.checkpoint) as reader:
+        with open_checkpoint(self.held) as reader:
             saved = reader.get_variable_to_shape_map()
         with self._one_network():
             for variable in variables:

@@ -94,7 +94,7 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
             new |= dependent_variables(model, params, reader, name)
     taken = tuple(name for name in shapes if name not in new)
     old = replace(source.record, vocabulary=())
-    with open_checkpoint(source.checkpoint) as stored_tensors:
+    with open_checkpoint(source.held) as stored_tensors:
         stored = stored_tensors.get_variable_to_shape_map()
     if all(stored.get(name) == shapes[name] for name in taken):  # such as convolutions
         old = replace(old, image_shape=record.image_shape)

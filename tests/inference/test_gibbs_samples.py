@@ -13,6 +13,7 @@ from estimator_lab.inference import samples as samples_module
 from estimator_lab.inference.run import open_run
 from estimator_lab.inference.samples import first_images, gibbs_chains, sample, top_machine
 from estimator_lab.inference.settings import SampleSettings
+from estimator_lab.runs.weights.checkpoint import HeldCheckpoint
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.commands import invoke
@@ -83,7 +84,7 @@ def copier(trained, folder, chains=None):
             saved.append(tf.get_variable('chains', initializer=chains, trainable=False))
             session.run(saved[-1].initializer)
         checkpoint = tf.train.Saver(saved).save(session, str(folder / 'copying'))
-    return dataclasses.replace(trained, checkpoint=checkpoint)
+    return dataclasses.replace(trained, held=HeldCheckpoint(checkpoint))
 
 
 def black_and_white(count):

@@ -17,7 +17,7 @@ from estimator_lab.inference.inspection import (
 )
 from estimator_lab.models.cnn import network as cnn_network
 from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.weights.checkpoint import write_checkpoint
+from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, write_checkpoint
 from estimator_lab.tf1 import tf
 from tests.support.small_runs import values_in
 
@@ -95,7 +95,7 @@ def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_fro
         cnn,
         architecture=dataclasses.replace(cnn.architecture, model_fn=dense_fn),
         record=dataclasses.replace(cnn.record, vocabulary=()),
-        checkpoint=str(tmp_path / 'dense'),
+        held=HeldCheckpoint(str(tmp_path / 'dense')),
     )
     found = inspect_image(dense, IMAGE)
     assert found.filters['receptive_fields'].reshape(64, 3) == pytest.approx(weights)

@@ -167,18 +167,16 @@ def test_a_checkpoint_that_a_training_deletes_at_opening_is_opened_again(copy, m
     assert Path(open_trained(copy).checkpoint).name == 'model.ckpt-6'
     most = 99
     steps = iter(range(6, 99))
-    with pytest.raises(DataError, match='was deleted after it was opened'):
+    with pytest.raises(DataError, match='was deleted meanwhile'):
         open_trained(copy)
 
 
-def test_a_checkpoint_that_a_training_deletes_later_is_said(copy):
+def test_a_model_is_used_after_its_checkpoint_was_deleted(copy):
     trained = open_trained(copy)
     replace_newest(copy, 3, 4)
-    with (
-        tf.Graph().as_default(),
-        pytest.raises(DataError, match=r'model.ckpt-3 was deleted .*: open the folder again'),
-    ):
+    with tf.Graph().as_default():
         trained.predictions({'image': tf.zeros([1, *trained.shape])})
+        trained.session().close()
 
 
 def test_a_checkpoint_that_lacks_a_variable(copy):

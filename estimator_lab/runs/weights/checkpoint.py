@@ -3,6 +3,8 @@
 import contextlib
 import glob
 import re
+import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,8 +49,31 @@ class CheckpointFile:
             raise ValueError(f'{name} cannot be read ({_first_line(error)})') from error
 
 
+class HeldCheckpoint:
+    """A checkpoint whose files stay open as long as this object exists, also if a training deletes them.
+
+    Attributes:
+      name: its path.
+      links: the same of links in a temporary folder that lead to the open files: what TensorFlow is given.
+
+    Raises:
+      DataError: it was deleted, or can't be opened.
+    """
+
+    def __init__(self, name: str) -> None:
+        path, index = Path(name), index_of(Path(name))
+        with _errors_as_sentences(name), contextlib.ExitStack() as stack:
+            parts = [index, *_data_of(path)] if index.exists() else [path]
+            files = {part.name: stack.enter_context(open_regular(part)) for part in parts}
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            for part, file in files.items():
+                (folder / part).symlink_to(f'/dev/fd/{file.fileno()}')
+            self.name, self.links = name, str(folder / path.name)
+            weakref.finalize(self, stack.pop_all().close)
+
+
 @contextlib.contextmanager
-def open_checkpoint(checkpoint: str) -> Iterator[Any]:
+def open_checkpoint(checkpoint: str | HeldCheckpoint) -> Iterator[Any]:
     """Yields TensorFlow's reader of a checkpoint, all bytes of whose tensors are there.
 
     The bytes are counted; checksums are verified only when a tensor is read.
@@ -56,17 +81,21 @@ def open_checkpoint(checkpoint: str) -> Iterator[Any]:
     Raises:
       DataError: it was deleted, can't be read or is damaged, here or in the block.
     """
-    path, index = Path(checkpoint), index_of(Path(checkpoint))
-    try:
-        with open_regular(index if index.exists() else path):
-            pass  # TensorFlow would wait for a pipe
-        reader = tf.train.load_checkpoint(checkpoint)
-        check_size(reader, path)
+    held = checkpoint if isinstance(checkpoint, HeldCheckpoint) else HeldCheckpoint(checkpoint)
+    with _errors_as_sentences(held.name):
+        reader = tf.train.load_checkpoint(held.links)
+        check_size(reader, Path(held.links))
         yield reader
+
+
+@contextlib.contextmanager
+def _errors_as_sentences(checkpoint: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise DataError(
-            f'The checkpoint {checkpoint} was deleted after it was opened, probably by a training that keeps '
-            'newer ones: open the folder again.'
+            f'The checkpoint {checkpoint} was deleted meanwhile, probably by a training that keeps newer '
+            'ones: open the folder again.'
         ) from error
     except (tf.errors.OpError, OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = why_unread(error) if isinstance(error, OSError) else _first_line(error)
@@ -84,12 +113,16 @@ def check_size(reader: Any, path: Path) -> None:
     """
     shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     needed = sum(int(np.prod(shapes[name])) * types[name].size for name in shapes)
-    parts = [path] if path.is_file() else listed(path.parent, f'{glob.escape(path.name)}.data-*')
+    parts = [path] if path.is_file() else _data_of(path)
     if not all(part.is_file() for part in parts):
         raise ValueError('not all of its parts are regular files')
     size = sum(part.stat().st_size for part in parts)
     if size < needed:
         raise ValueError(f'{size:,} bytes where its tensors need {needed:,}')
+
+
+def _data_of(path: Path) -> list[Path]:
+    return listed(path.parent, f'{glob.escape(path.name)}.data-*')
 
 
 def all_finite(checkpoint: str) -> bool:
@@ -99,7 +132,7 @@ def all_finite(checkpoint: str) -> bool:
         return all(np.isfinite(value).all() for value in values if np.issubdtype(value.dtype, np.floating))
 
 
-def step_of(checkpoint: str) -> int:
+def step_of(checkpoint: str | HeldCheckpoint) -> int:
     """Returns the global step of a checkpoint.
 
     Raises:

@@ -44,7 +44,7 @@ def with_weights(
             if not missing:
                 break
         shapes = {variable.op.name: variable.shape.as_list() for variable in tf.global_variables()}
-    with open_checkpoint(trained.checkpoint) as reader:
+    with open_checkpoint(trained.held) as reader:
         if any(reader.get_variable_to_shape_map().get(name) != shape for name, shape in shapes.items()):
             raise DataError(f'{flag}={trained.model_dir} does not hold the weights of its network.')
         return replace(network, weights={name: reader.get_tensor(name) for name in shapes})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.runs.weights.checkpoint import open_checkpoint, write_checkpoint
+from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, open_checkpoint, write_checkpoint
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
 
@@ -66,7 +66,7 @@ def test_a_damaged_index_is_read_or_refused(tmp_path):
 
 
 def read(path):
-    with open_checkpoint(str(path)) as reader:
+    with open_checkpoint(path if isinstance(path, HeldCheckpoint) else str(path)) as reader:
         return reader.get_tensor('a')
 
 
@@ -80,7 +80,7 @@ def test_a_checkpoint_is_read_or_said_to_be_gone_or_damaged(tmp_path):
     ):
         read(path)
     index.unlink()
-    with pytest.raises(DataError, match='was deleted after it was opened, probably by a training'):
+    with pytest.raises(DataError, match='was deleted meanwhile, probably by a training'):
         read(path)
     os.mkfifo(index)
     with pytest.raises(
@@ -89,10 +89,21 @@ def test_a_checkpoint_is_read_or_said_to_be_gone_or_damaged(tmp_path):
         read(path)
 
 
+def test_a_held_checkpoint_is_read_after_it_was_deleted(tmp_path):
+    write_checkpoint(tmp_path / 'model.ckpt', VALUES)
+    held = HeldCheckpoint(str(tmp_path / 'model.ckpt'))
+    for path in tmp_path.iterdir():
+        path.unlink()
+    links = Path(held.links).parent
+    assert read(held) == 7 and links.is_dir()
+    del held
+    assert not links.exists()
+
+
 def test_a_pipe_for_its_values_is_not_opened(tmp_path):
     write_checkpoint(tmp_path / 'model.ckpt', VALUES)
     os.mkfifo(tmp_path / 'model.ckpt.data-00001-of-00002')
-    with pytest.raises(DataError, match='not all of its parts are regular files'):
+    with pytest.raises(DataError, match='it is not a regular file'):
         read(tmp_path / 'model.ckpt')
 
 
