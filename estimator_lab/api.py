@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError, LabError, without_dashes
+from estimator_lab.base.files import at_home
 from estimator_lab.base.settings import Setting, check_given, path_from, settings_from, settings_of
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.demo_sets.archives import DemoPaths, demo_faces
@@ -147,7 +148,7 @@ def load(model_dir: str | os.PathLike[str]) -> 'Run':
 
 
 def _folder(model_dir: Any) -> Path:
-    return path_from('model_dir', model_dir).expanduser()
+    return Path(at_home(str(path_from('model_dir', model_dir))))
 
 
 def models() -> dict[str, str]:

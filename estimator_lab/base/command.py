@@ -21,7 +21,7 @@ from absl import flags
 
 from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError, LabError, option
-from estimator_lab.base.files import why_unread
+from estimator_lab.base.files import at_home, why_unread
 from estimator_lab.base.flags import define_flags, parse_error, read_flags
 from estimator_lab.base.interrupts import ended_by_signals, interrupted_status, leave
 from estimator_lab.base.process import hide_import_messages, hide_optional_packages
@@ -37,7 +37,6 @@ from estimator_lab.base.progress import (
 from estimator_lab.base.settings import check_given, settings_of
 
 _WIDTH = 26
-_HOME = '~/'
 _HELP = re.compile(r'(-h|-\?|--?help(short|full)?(=.*)?)')
 _VERSION = re.compile(r'--?version(=.*)?')
 _LISTS = ('hparams',)  # flags with several values in one string
@@ -160,7 +159,7 @@ class Command:
         """
         values = self._flags()
         try:
-            arguments = [_at_home(argument) for argument in values(list(argv))[1:]]
+            arguments = list(map(at_home, values(list(argv))[1:]))
         except (OSError, UnicodeError) as error:
             raise FlagError(f'{option.flagfile} cannot be read: {why_unread(error)}.') from error
         except flags.Error as error:
@@ -239,12 +238,7 @@ def _check(flag: Any) -> None:
             f'{option(flag.name)} is given {flag.present} times: give it once, with commas between the '
             'values.'
         )
-    if isinstance(flag.value, str):
-        flag.value = _at_home(flag.value)
+    if isinstance(flag.value, str):  # shells do this at the beginning of a word, but not after '='
+        flag.value = at_home(flag.value)
     elif isinstance(flag.value, list):
-        flag.value = [_at_home(value) for value in flag.value]
-
-
-def _at_home(text: str) -> str:
-    # Shells do this at the beginning of a word, but not after '='.
-    return os.path.expanduser(text) if text.startswith(_HOME) else text  # noqa: PTH111 - keeps a '/' at the end
+        flag.value = list(map(at_home, flag.value))

@@ -23,6 +23,11 @@ _LOST_AND_FOUND = 'lost+found'
 _SYNCS_NO_FOLDERS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
+def at_home(path: str) -> str:
+    """Returns a path with the user's home folder in place of a leading '~/', if there is one."""
+    return os.path.expanduser(path) if path.startswith('~/') else path  # noqa: PTH111 - keeps a '/' at the end
+
+
 @contextlib.contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
     """Yields a regular file, or what a link to one leads to, opened for reading.

@@ -78,8 +78,8 @@ def tensorflow_errors_as_sentences(
             raise LabError(f'{_NO_LOSS} {no_number()}') from error
         if damaged := _DAMAGED.search(str(error.message)):
             raise DataError(
-                f'The checkpoint {_place_of(damaged[1])} is damaged, its bytes do not have their checksum: name '
-                "another folder, or an older checkpoint in the folder's file 'checkpoint'."
+                f'The checkpoint {_place_of(damaged[1])} is damaged, its bytes do not have their '
+                "checksum: name another folder, or an older checkpoint in the folder's file 'checkpoint'."
             ) from error
         raise LabError(f'TensorFlow stopped ({type(error).__name__}): {reason_of(error)}') from error
     except tf.train.NanLossDuringTrainingError as error:

@@ -1,10 +1,16 @@
 """Which files are images, by name or first bytes; which files of a source were skipped."""
 
+import atexit
+import functools
 import os
 import re
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+
+from estimator_lab.base.progress import warn
 
 FORMATS: dict[str, tuple[str, ...]] = {
     'JPEG': ('.jpg', '.jpeg', '.jpe', '.jfif', '.mpo'),
@@ -40,8 +46,21 @@ _NAMED = 4
 
 
 def cache_folder() -> Path:
-    """Returns this package's folder in $XDG_CACHE_HOME or ~/.cache; it may not exist yet."""
-    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'estimator_lab'
+    """Returns this package's folder in $XDG_CACHE_HOME, ~/.cache or else /tmp; it may not exist yet."""
+    try:
+        home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    except RuntimeError:  # no HOME, and a user without an entry in passwd, as in a container
+        home = _temporary_cache()
+    return Path(home) / 'estimator_lab'
+
+
+@functools.cache
+def _temporary_cache() -> str:
+    """Returns a folder for this process, which is removed at its end; says so, once."""
+    folder = tempfile.mkdtemp(prefix='estimator_lab_')
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    warn(f'There is no home folder: caches are in {folder} until this ends; XDG_CACHE_HOME names another.')
+    return folder
 
 
 def is_hidden(name: str) -> bool:

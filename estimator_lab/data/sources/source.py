@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.files import all_below, is_there, listed, why_unread
+from estimator_lab.base.files import all_below, at_home, is_there, listed, why_unread
 from estimator_lab.base.urls import is_web, shown_url
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.sources import remote
@@ -283,8 +283,8 @@ def _matches_of_one(pattern: str) -> list[str]:
         except (OSError, ValueError) as error:
             raise DataError(why_unreadable(shown_url(pattern), error)) from error
     else:
-        if pattern.startswith('~/') and not os.path.lexists(pattern):
-            pattern = str(Path(pattern).expanduser())
+        if not os.path.lexists(pattern):
+            pattern = at_home(pattern)
         if os.path.lexists(pattern):
             return [pattern]
         if not glob.has_magic(pattern):
