@@ -7,7 +7,13 @@ from estimator_lab.core import keys
 from estimator_lab.core.model import Task
 
 _NOT_SHOWN = ('global_step', keys.TOTAL_EXAMPLES, keys.MAJORITY_SHARE, keys.MEAN_IMAGE_ERROR)
-_ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
+_ONLY_IF_ANY = (
+    keys.UNKNOWN_LABELS,
+    keys.UNKNOWN_TOKENS,
+    keys.NODE_ACCURACY,
+    keys.NODE_LOSS,
+    f'{keys.DEAD_UNITS}/',
+)
 
 
 def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:

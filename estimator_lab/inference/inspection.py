@@ -37,7 +37,7 @@ from estimator_lab.data.sources.arrays import check_values
 from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens
-from estimator_lab.inference.prediction import Predicted, Table
+from estimator_lab.inference.prediction import Predicted, Table, with_texts
 from estimator_lab.inference.report.html import figure, framed, html
 from estimator_lab.inference.settings import InspectionSettings
 from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
@@ -267,7 +267,7 @@ def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '
         with run.session() as session:
             fetched = session.run(fetches, {images: in_unit_range(image)[np.newaxis]})
     seen = {
-        kind: {name: np.asarray(values[0]) for name, values in fetched[kind].items()} for kind in of_example
+        kind: {name: _of_example(values) for name, values in fetched[kind].items()} for kind in of_example
     }
     seen['probabilities'] = {
         run.labels[class_id]: values[:, class_id]
@@ -305,7 +305,12 @@ def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Imag
             values, shares = session.run([predictions, nodes], feed)
     tokens, shares = parse_tree(data).tokens, shares[0, : len(tree.token)]
     picture = tree_picture(tokens, run.labels, tree.left, shares, tree.node_label)
-    return {name: np.asarray(value[0]) for name, value in values.items() if name != KEY}, picture
+    return {name: _of_example(value) for name, value in values.items() if name != KEY}, picture
+
+
+def _of_example(values: np.ndarray) -> np.ndarray:
+    """Returns values [1, ...] without the batch dimension, and bytes as texts."""
+    return np.asarray(with_texts(values)[0])
 
 
 def saliency(gradient: Tensor) -> Tensor:

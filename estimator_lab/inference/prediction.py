@@ -84,12 +84,15 @@ def arrays_of(batches: Iterable[Predicted]) -> dict[str, np.ndarray]:
         raise DataError('No example could be decoded.')
     arrays = {KEY: np.array([key for batch in good for key in batch.keys], object)}
     for name in good[0].values:
-        values = np.concatenate([batch.values[name] for batch in good])
-        if values.dtype == object:  # texts, which TensorFlow gives as bytes
-            texts = [_scalar(value) for value in values.ravel().tolist()]
-            values = np.array(texts, object).reshape(values.shape)
-        arrays[name] = values
+        arrays[name] = with_texts(np.concatenate([batch.values[name] for batch in good]))
     return arrays
+
+
+def with_texts(values: np.ndarray) -> np.ndarray:
+    """Returns predictions with texts for the bytes as which TensorFlow gives them."""
+    if values.dtype != object:
+        return values
+    return np.array([_scalar(value) for value in values.ravel().tolist()], object).reshape(values.shape)
 
 
 @dataclass(frozen=True)

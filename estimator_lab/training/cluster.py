@@ -14,6 +14,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any
 
 from estimator_lab.base.errors import FlagError, option
@@ -28,6 +29,7 @@ CHIEF, WORKER, PS, EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
 _ADDRESS = re.compile(r'[^\s/@,]+:\d{1,5}')
 _LARGEST_PORT = 65_535
 _LONGEST_SHOWN = 200  # characters
+_ARCHIVES = {option.data: 'archives', option.eval_data: 'evaluation'}  # of a record's input, by setting
 
 
 @dataclass(frozen=True)
@@ -211,8 +213,10 @@ def check_agreement(cluster: Cluster, ours: Record, chiefs: Record) -> None:
     """Raises FlagError if a process was started with other settings than the chief."""
     expected = _shared(cluster, chiefs)
     for name, value in _shared(cluster, ours).items():
-        if value != expected.get(name):
-            here, there = str(value)[:_LONGEST_SHOWN], str(expected.get(name))[:_LONGEST_SHOWN]
+        if value != (other := expected.get(name)):
+            if name in _ARCHIVES:
+                value, other = next(each for each in zip_longest(value, other) if each[0] != each[1])
+            here, there = str(value)[:_LONGEST_SHOWN], str(other)[:_LONGEST_SHOWN]
             raise FlagError(
                 f'{cluster.name} has {name} {here}, but the chief {there}: start all processes alike.'
             )
@@ -220,12 +224,14 @@ def check_agreement(cluster: Cluster, ours: Record, chiefs: Record) -> None:
 
 def _shared(cluster: Cluster, record: Record) -> dict[str, Any]:
     """Returns what a process must share with the chief, by name; of a worker also its input."""
-    fields = asdict(record)
-    shared = {'model': fields['model'], 'image_shape': fields['image_shape'], **fields['hparams']}
-    shared |= {f'version of {name}': value for name, value in fields['versions'].items()}
-    if cluster.task_type == WORKER:
-        shared |= fields['input']['settings']
-        for name in ('archives', 'evaluation'):
+    fields, shared = asdict(record), {}
+    if (
+        cluster.task_type == WORKER
+    ):  # first, as data decide hyper-parameters; their order decides who reads what
+        for flag, name in _ARCHIVES.items():
             archives = fields['input'][name]
-            shared[name] = sorted([each['name'], each['images'], each['fingerprint']] for each in archives)
+            shared[flag] = [[each['name'], each['images'], each['fingerprint']] for each in archives]
+        shared |= fields['input']['settings']
+    shared |= {'model': fields['model'], 'image_shape': fields['image_shape'], **fields['hparams']}
+    shared |= {f'version of {name}': value for name, value in fields['versions'].items()}
     return dict(json.loads(json.dumps(shared)))  # tuples become lists, as in the chief's file

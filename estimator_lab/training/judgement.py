@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from estimator_lab.base.errors import hparam, option
 from estimator_lab.core import keys
 from estimator_lab.models.boltzmann.machine import BERNOULLI
 
 _FEW_STEPS = 200
-_GREY = 'for images without black and white try --hparams=visible_units=gaussian'
+_GREY = f'for images without black and white try {hparam.visible_units}=gaussian'
 _NEARLY = 0.95  # of the error of a trivial answer
 _MOSTLY = 0.9  # share of a layer's units
 _ALIKE = 0.1  # spread of samples, as a share of that of the images
@@ -23,10 +24,14 @@ def judgement(
 ) -> str:
     """Returns a sentence with the likely cause and the setting to try; '' for a result that is not bad.
 
+    Settings are marked as in errors, see `base.errors`.
+
     Examples:
-        >>> judgement({'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 5000})
+        >>> from estimator_lab.base.errors import without_dashes
+        >>> bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 5000}
+        >>> without_dashes(judgement(bad))
         'The accuracy is no better than always predicting the most frequent label (0.100): the learning rate \
-is probably unsuitable; try another --hparams=learning_rate=...'
+is probably unsuitable; try another learning_rate=...'
 
     Args:
       metrics: of an evaluation, by name, with 'global_step'.
@@ -35,15 +40,16 @@ is probably unsuitable; try another --hparams=learning_rate=...'
       examples: number of training examples; None if unknown.
     """
     dead = _dead_layer(metrics)
-    rate = 'the learning rate is probably unsuitable; try another --hparams=learning_rate=...'
+    rate = f'the learning rate is probably unsuitable; try another {hparam.learning_rate}=...'
     is_binary = getattr(params, 'visible_units', '') == BERNOULLI
     loss_of_guessing = math.log(max(len(getattr(params, 'vocabulary', ())), 1))
-    if dead or (keys.ACCURACY in metrics and metrics.get('loss', 0.0) > 2 * loss_of_guessing > 0):
-        rate = 'training has diverged; try a much smaller --hparams=learning_rate=...'
+    loss = metrics.get(keys.NODE_LOSS) or metrics.get('loss', 0.0)  # that of trees is a sum over nodes
+    if dead or (keys.ACCURACY in metrics and loss > 2 * loss_of_guessing > 0):
+        rate = f'training has diverged; try a much smaller {hparam.learning_rate}=...'
     elif metrics['global_step'] < _FEW_STEPS:
-        rate = 'it has taken few steps only; try more --epochs.'
+        rate = f'it has taken few steps only; try more {option.epochs}.'
     elif is_binary and keys.RECONSTRUCTION_ERROR in metrics:
-        rate = f'{_GREY}, else another --hparams=learning_rate=...'
+        rate = f'{_GREY}, else another {hparam.learning_rate}=...'
     majority = metrics.get(keys.MAJORITY_SHARE, 0.0)
     # Two standard errors: guesses are also better than that by chance.
     margin = 2 * math.sqrt(majority * (1 - majority) / max(metrics.get(keys.TOTAL_EXAMPLES, 1), 1))
@@ -59,7 +65,7 @@ is probably unsuitable; try another --hparams=learning_rate=...'
     if pretrained.get(keys.DIVERSITY, 1.0) < _ALIKE:
         start = f'{_GREY}, else' if is_binary else 'try'
         return (
-            f'Samples are all alike: {start} a higher --hparams=pretrain_epochs=..., or '
+            f'Samples are all alike: {start} a higher {hparam.pretrain_epochs}=..., or '
             'pretrain_learning_rate.'
         )
     if keys.FLOATS_PER_IMAGE in metrics and examples and params.kind == 'dense':
@@ -68,7 +74,7 @@ is probably unsuitable; try another --hparams=learning_rate=...'
         name, share = dead
         return (
             f'{share:.0%} of the units of layer {name} are 0 for all images, so that they learn nothing: try '
-            'a smaller --hparams=learning_rate=...'
+            f'a smaller {hparam.learning_rate}=...'
         )
     return ''
 
@@ -87,5 +93,5 @@ def _few_images(params: Any, images: int) -> str:
         return ''
     return (
         f'{images:,} images of {values:,} values each are few: {code} principal components reconstruct '
-        f'others better; try --hparams=layers={code},output=linear, which comes closer.'
+        f'others better; try {hparam.layers}={code},output=linear, which comes closer.'
     )

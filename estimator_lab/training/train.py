@@ -39,7 +39,8 @@ class Result:
       signal: number of the signal by which the user stopped it; 0 if it was not stopped.
       stopped_early: whether --early_stopping ended it before `max_steps`.
       bad_images: different images of --data that could not be decoded.
-      judgement: a sentence on a result that is bad, with its likely cause; '' for any other.
+      judgement: a sentence on a result that is bad, with its likely cause, its settings marked as in
+        `base.errors`; '' for any other.
     """
 
     metrics: Mapping[str, float]

@@ -193,3 +193,8 @@ def test_the_layers_of_a_cnn(cnn_dir):
     slots = ('Adam', 'beta1_power', 'beta2_power', 'global_step', 'input/consumed')
     in_file = sum(size for name, size in values.items() if not any(slot in name for slot in slots))
     assert sum(layer.parameters + layer.others for layer in layers) == in_file
+
+
+def test_texts_of_an_inspection_are_text(cnn):
+    values = cnn.inspect(IMAGE).values
+    assert values['labels'].item() in cnn.labels

@@ -222,20 +222,25 @@ def test_it_compares_its_settings_once_the_chief_answers(work, listener):
 
 def test_agreement():
     source = Identity('a.tar', 10, 'f')
-    made = InputRecord((source,), (), {'batch_size': 6})
+    second = replace(source, name='b.tar', fingerprint='g')
+    made = InputRecord((source, second), (source,), {'batch_size': 6})
+    in_other_order = replace(made, archives=(second, source))
     hparams = {'filters': 2, 'frozen': ('conv1',)}
     record = Record('cnn', (8, 8, 1), ('a', 'b'), hparams, {'tensorflow': '2.21.0'}, input=made)
     worker, evaluator = (Cluster('parameter_server', job, 0, TASKS) for job in ('worker', 'evaluator'))
     chiefs = replace(record, hparams={'filters': 2, 'frozen': ['conv1']})  # read from a file
     check_agreement(worker, record, chiefs)
     other_input = replace(made, settings={'batch_size': 8})
-    other_data = replace(made, archives=(replace(source, images=9),))
+    other_data = replace(made, archives=(replace(source, images=9), second))
     for other, words in (
         (replace(record, hparams={**hparams, 'filters': 3}), 'filters 2, but the chief 3'),
         (replace(record, image_shape=(9, 9, 1)), r'image_shape \[8, 8, 1\], but the chief \[9, 9, 1\]'),
         (replace(record, versions={'tensorflow': '2.15.1'}), 'tensorflow 2.21.0, but the chief 2.15.1'),
         (replace(record, input=other_input), 'worker 0 has batch_size 6, but the chief 8: start all'),
-        (replace(record, input=other_data), r'archives .*10.*, but the chief .*9.*'),
+        (replace(record, input=other_data), r"data \['a.tar', 10, 'f'\], but the chief \['a.tar', 9, 'f'\]"),
+        (replace(record, input=other_data, hparams={}), 'has data '),
+        (replace(record, input=in_other_order), r"data \['a.tar', .*, but the chief \['b.tar', "),
+        (replace(record, input=replace(made, evaluation=())), r"eval_data \['a.tar', .*, but the chief None"),
     ):
         with pytest.raises(FlagError, match=words):
             check_agreement(worker, record, other)

@@ -5,7 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from estimator_lab.training.judgement import judgement
+from estimator_lab.base.errors import with_dashes, without_dashes
+from estimator_lab.training.judgement import judgement as marked
+
+
+def judgement(*arguments):
+    return with_dashes(marked(*arguments))
+
 
 AUTOENCODER = {'squared_error': 9.0, 'mean_image_error': 50.0, 'floats_per_image': 30.0}
 SIZES = {'image_shape': (32, 32, 1), 'kind': 'dense', 'layer_sizes': (1000, 30)}
@@ -94,3 +100,18 @@ def test_an_autoencoder_of_few_images_is_compared_with_principal_components(imag
     sentence = judgement({**AUTOENCODER, 'global_step': 2000}, {}, params, images)
     assert sentence.endswith('try --hparams=layers=30,output=linear, which comes closer.') == is_warned
     assert sentence.startswith('140 images of 1,024 values each are few') == is_warned
+
+
+def test_the_loss_of_trees_is_judged_by_node():
+    """It is a sum over the labelled nodes of a tree: docs/recursive.md's own example was said to diverge."""
+    params = SimpleNamespace(vocabulary=tuple('01234'))
+    bad = {'accuracy': 0.5, 'majority_share': 0.5, 'total_examples': 2, 'global_step': 20, 'loss': 6.9}
+    assert 'diverged' in judgement(bad, {}, params)
+    assert 'few steps only' in judgement({**bad, 'node_loss': 1.4}, {}, params)
+    assert 'diverged' in judgement({**bad, 'node_loss': 4.0}, {}, params)
+    assert 'diverged' in judgement({**bad, 'node_loss': 0.0}, {}, params), 'only roots have labels'
+
+
+def test_programs_see_no_dashes():
+    bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 60}
+    assert without_dashes(marked(bad)).endswith('it has taken few steps only; try more epochs.')

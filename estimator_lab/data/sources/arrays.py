@@ -86,7 +86,17 @@ def _texts_of(labels: Any, count: int) -> list[str]:
         wrong = shown(labels)
     if wrong:
         raise FlagError(f'{count} images need as many labels, [n], not {wrong}.')
-    return [escaped(str(label)) for label in given]
+    return [escaped(_text_of(label)) for label in given]
+
+
+def _text_of(label: Any) -> str:
+    """Returns a label as a text: bytes are decoded, as NumPy and TensorFlow hold texts."""
+    label = label.item() if isinstance(label, np.generic) else label
+    if isinstance(label, bytes):
+        return label.decode('utf-8', 'surrogateescape')
+    if isinstance(label, str | int):
+        return str(label)
+    raise FlagError(f'A label is a text or a class id, a whole number, not {shown(label)}.')
 
 
 def check_images(images: np.ndarray) -> None:

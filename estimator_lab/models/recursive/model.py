@@ -115,9 +115,9 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
     The features of trees are 'token', 'left', 'level' and 'node_label', int32 [batch, nodes]. The loss of
     TRAIN and EVAL then includes the cross-entropy of the other nodes that have labels, summed over each tree
-    (Socher et al. 2013, equation 3). EVAL reports `node_accuracy` over these and their roots, and counts
-    unknown tokens. If the labels are the five of sentiment, it also reports `binary_accuracy`: see
-    `binary_accuracy`.
+    (Socher et al. 2013, equation 3). EVAL reports `node_accuracy` and `node_loss`, the mean cross-entropy,
+    over these and their roots, and counts unknown tokens. If the labels are the five of sentiment, it also
+    reports `binary_accuracy`: see `binary_accuracy`.
     """
     features, params = args.features, args.params
     if has_images(features):
@@ -154,8 +154,12 @@ class _Nodes:
     def loss(self) -> Tensor:
         """Returns the cross-entropy summed over the nodes, and averaged over the trees."""
         with tf.name_scope('node_cross_entropy'):
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=self.labels, logits=self.logits)
-            return tf.div_no_nan(tf.reduce_sum(losses * self.weights), tf.reduce_sum(self.example_weights))
+            losses = self.cross_entropy(self.labels) * self.weights
+            return tf.div_no_nan(tf.reduce_sum(losses), tf.reduce_sum(self.example_weights))
+
+    def cross_entropy(self, labels: Tensor) -> Tensor:
+        """Returns the cross-entropy of each node, float32 [n], for labels, int32 [n], 0 where unknown."""
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=self.logits)
 
     def with_roots(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Returns labels, int32 [n], and weights, float32 [n], of all nodes: those of Socher et al. 2013.
@@ -195,6 +199,7 @@ def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes) -> Estim
         labels, weights = nodes.with_roots(ids)
         metrics = {
             keys.NODE_ACCURACY: tf.metrics.accuracy(labels, predicted, weights),
+            keys.NODE_LOSS: tf.metrics.mean(nodes.cross_entropy(labels), weights),
             keys.UNKNOWN_TOKENS: count(nodes.unknown_tokens(), keys.UNKNOWN_TOKENS),
         }
         if params.vocabulary == SENTIMENTS:

@@ -164,3 +164,25 @@ def test_fit_trains_on_arrays_and_goes_on(tmp_path):
 def test_fit_needs_labels_for_a_classifier(tmp_path):
     with pytest.raises(DataError, match=r'has no label: give a pair, \(images, labels\)'):
         api.fit('mlp', X, model_dir=tmp_path / 'm', say=lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ('labels', 'expected'),
+    [
+        (np.array([b'cat', b'dog'] * 6), ('cat', 'dog')),
+        (np.array(['cat', 'dog'] * 6), ('cat', 'dog')),
+        (np.array([b'cat', b'dog'] * 6, object), ('cat', 'dog')),
+        ([np.str_('cat'), np.int64(3)] * 6, ('3', 'cat')),
+        (np.array([np.int64(4), 'cat'] * 6, object), ('4', 'cat')),
+    ],
+)
+def test_labels_are_texts(labels, expected):
+    assert opened((X, labels)).labels == expected
+
+
+@pytest.mark.parametrize('labels', [[None] * 12, np.arange(12) / 2, np.array(['a', None] * 6, object)])
+def test_other_labels_are_refused(labels):
+    with pytest.raises(
+        FlagError, match=r'A label is a text or a class id, a whole number, not (None|0\.0)\.'
+    ):
+        array_source((X, labels))
