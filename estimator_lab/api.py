@@ -18,14 +18,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError, LabError, without_dashes
 from estimator_lab.base.files import at_home
 from estimator_lab.base.settings import Setting, check_given, path_from, settings_from, settings_of
-from estimator_lab.core.picture import as_picture, labelled_grid
+from estimator_lab.core import picture
+from estimator_lab.core.picture import labelled_grid
 from estimator_lab.data.demo_sets.archives import DemoPaths, demo_faces
 from estimator_lab.data.input.stream import Batch, Example, Stream, StreamSettings
-from estimator_lab.data.sources.arrays import array_source, is_array
+from estimator_lab.data.sources.arrays import array_source, check_values, is_array
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.settings import Settings, with_built_in_faces
 
@@ -208,9 +210,9 @@ def stream(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **s
 
         - image_shape: (height, width, channels) in pixels to which images are scaled, with 1 channel for grey
           or 3 for RGB; None, the default, yields the encoded bytes.
-        - decode: 'exact' for the pixels of --decode=exact; 'draft' scales JPEGs while they are decoded, in a
-          fraction of the time, to slightly different pixels. Those of --decode=fast, by TensorFlow, differ
-          from both.
+        - decode: as --decode: 'exact'; 'draft', which scales JPEGs while they are decoded, in a fraction of
+          the time, to slightly different pixels; or 'fast', whose pixels are TensorFlow's, and which loads
+          it.
         - batch_size: examples of this process in each batch; None, the default, yields examples one by one.
         - shuffle: whether each epoch has another order: of all examples, or within `shuffle_buffer` examples
           if an archive is compressed. False keeps the stored order; True by default.
@@ -311,6 +313,25 @@ def model_fn(model: str) -> Callable[..., Any]:
     """
     function: Callable[..., Any] = find_model(model).model_fn
     return function
+
+
+def as_picture(image: np.ndarray) -> Image.Image:
+    """Returns an image as a picture: grey for one channel, RGB for three.
+
+    Examples:
+        >>> from estimator_lab import api
+        >>> api.as_picture(np.zeros((24, 32, 3), np.uint8)).size
+        (32, 24)
+
+    Args:
+      image: [height, width, 1 or 3], uint8 or floats in [0, 1].
+
+    Raises:
+      FlagError: it is something else.
+    """
+    made = picture.as_picture(image)  # checks its shape
+    check_values(image)
+    return made
 
 
 def style_losses(

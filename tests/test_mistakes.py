@@ -10,6 +10,8 @@ from PIL import Image
 
 from estimator_lab import api
 from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.inference.dreams import Dream
+from estimator_lab.inference.samples import Samples
 from tests.support.archive_files import encoded, picture
 
 pytestmark = pytest.mark.once
@@ -175,6 +177,7 @@ def test_results_may_be_written_again(home, archive, monkeypatch):
 IMAGES = np.random.default_rng(0).random((24, 16, 16, 1))
 LABELS = np.arange(24) % 3
 PILLOW = Image.new('L', (16, 16))
+SMALL = 'train.tar'
 WHAT_DATA_IS = 'must be paths, an array of images [n, height, width, 1 or 3], or a pair (images, labels)'
 
 
@@ -248,6 +251,30 @@ def test_data_of_another_type_is_told_what_is_accepted(cnn_dir, use, data):
         (lambda run: api.as_picture(IMAGES[0, :, :, 0]), 'not of float64 [16, 16].'),
         (lambda run: api.as_picture(np.array([[['x']]])), 'floats in [0, 1] or uint8, not of <U1.'),
         (lambda run: api.labelled_grid('x', ['a']), "an array [height, width, 1 or 3], not of 'x'."),
+        (lambda run: api.as_picture(255 * IMAGES[0]), 'has pixels in [0, 1], not 0.'),
+        (lambda run: api.as_picture(np.zeros((4, 4, 1), int)), 'is uint8 or floats in [0, 1], not int64.'),
+        (lambda run: api.labelled_grid(IMAGES, ['a']), '24 images need as many texts, not 1.'),
+        (
+            lambda run: api.fit('mlp', (IMAGES, LABELS), augment='cutout=9999'),
+            '9999 is more than the 16 pixels',
+        ),
+        (lambda run: api.fit('mlp', (IMAGES, LABELS), augment='shift=17'), '17 is more than the 16 pixels'),
+        (
+            lambda run: api.fit('mlp', (IMAGES, LABELS), augment='mirror=2'),
+            "mirror='2' must be True or False",
+        ),
+        (
+            lambda run: api.fit('mlp', (IMAGES, [None] * 24)),
+            'A label is a text or a class id, a whole number',
+        ),
+        (lambda run: api.fit('mlp', (IMAGES, LABELS), decode='quick'), "one of 'exact', 'draft', 'fast'."),
+        (lambda run: api.stream(SMALL, decode='quick'), "one of 'exact', 'draft', 'fast'."),
+        (lambda run: api.stream(SMALL, vocabulary='vocab.txt'), "vocabulary='vocab.txt' must be labels"),
+        (lambda run: api.stream(SMALL, vocabulary=['a', 'b', 'a']), "has the label 'a' more than once"),
+        (lambda run: api.stream(SMALL, vocabulary=[]), 'vocabulary is given without a value'),
+        (lambda run: api.stream(SMALL, vocabulary=[1, 2]), 'vocabulary=[1, 2] must be labels'),
+        (lambda run: api.stream(SMALL, image_shape=(16, 8, 1), augment='shift=17'), 'than the 16 pixels'),
+        (lambda run: run.evaluate(IMAGES).save(5), 'has no label'),
         (lambda run: api.stream(5), 'paths=5 must be paths of archives and folders.'),
         (lambda run: api.stream(IMAGES), 'must be paths of archives and folders.'),
         (lambda run: api.input_fn(['a.tar', 5]), "paths=['a.tar', 5] must be paths"),
@@ -260,3 +287,46 @@ def test_arguments_of_other_types_get_a_sentence(cnn_dir, tmp_path, monkeypatch,
     sentence = str(caught.value)
     assert words in sentence and '\n' not in sentence and len(sentence) <= 400
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('consumed', [1.5, -1, '5', None, True, 2**63])
+def test_a_position_is_a_whole_number(archive, consumed):
+    with pytest.raises(FlagError, match='must be a whole number, 0 or more'):
+        api.stream(archive).state_at(consumed)
+
+
+def test_a_table_that_names_no_image_of_a_stream(archive, tmp_path):
+    (tmp_path / 'labels.csv').write_text('other.png,cat\n')
+    with pytest.raises(DataError, match=r'labels.csv names none of the 24 images of'):
+        api.stream(archive, labels=tmp_path / 'labels.csv')
+
+
+@pytest.mark.parametrize('save', ['Evaluation', 'Inspection', 'Samples', 'Dream'])
+def test_results_are_saved_to_a_text_as_to_a_path(cnn_dir, archive, tmp_path, save):
+    run, folder = api.load(cnn_dir), str(tmp_path / 'results')
+    if save == 'Evaluation':
+        result = run.evaluate(archive)
+    elif save == 'Inspection':
+        result = run.inspect(IMAGES[0])
+    else:
+        folder += '.png'
+        picture = Image.new('L', (8, 8))
+        result = Dream(run, 'x', picture, np.zeros(1), np.zeros(1))
+        if save == 'Samples':
+            result = Samples.__new__(Samples)
+            result.picture = lambda: picture
+    for wrong in (5, ''):
+        with pytest.raises(FlagError, match=r'(folder|path)(=5 must be a path| is given without a value)'):
+            result.save(wrong)
+    result.save(folder)
+    assert (tmp_path / 'results').exists() or (tmp_path / 'results.png').exists()
+
+
+@pytest.mark.parametrize('decode', ['exact', 'draft', 'fast'])
+def test_training_and_streams_decode_by_the_same_words(archive, tmp_path, decode):
+    run = api.fit(
+        'mlp', archive, decode=decode, image_size=8, batch_size=6, max_steps=1, model_dir=tmp_path, say=None
+    )
+    example = next(api.stream(archive, image_shape=(8, 8, 1), decode=decode, shuffle=False))
+    assert example.data.shape == (8, 8, 1)
+    assert len(list(api.load(run.model_dir).predict(archive))) == 24

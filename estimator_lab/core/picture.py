@@ -181,7 +181,12 @@ def labelled_grid(
       columns: images in a row.
       tile: side of each image in the picture, in pixels.
       title: text above the images; '' for none.
+
+    Raises:
+      FlagError: there are more or fewer texts than images, or an image is something else.
     """
+    if len(texts) != len(images):
+        raise FlagError(f'{len(images)} images need as many texts, not {len(texts)}.')
     rows = max(-(-len(images) // columns), 1)
     title, *texts = spelled([title, *texts])
     captions = [

@@ -22,7 +22,7 @@ def check_settings(settings: Settings) -> None:
       FlagError: a setting is not understood, excludes another, or names a folder that can't be written.
       DataError: there is no folder to start from.
     """
-    parse_augmentation(settings.augment, settings.seed)
+    parse_augmentation(settings.augment, settings.seed, settings.image_size)
     parse_split(settings.split)
     if settings.split and settings.eval_data:
         raise FlagError(f'{option.split} divides {option.data} in two; give it without {option.eval_data}.')

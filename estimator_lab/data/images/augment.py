@@ -21,7 +21,7 @@ _ALLOWED = (
     'shift=PIXELS, mirror, brightness=SHARE, contrast=SHARE, saturation=SHARE (0 to 1), rotation=DEGREES '
     '(0 to 180), crop=SHARE (smallest share of the area, above 0 and at most 1) and cutout=PIXELS'
 )
-_LARGEST = UINT8_MAX**2
+_SWITCH = {'': True, 'true': True, 'false': False}
 _LONGEST_SIDES = 4 / 3  # ratio of the sides of a crop, at most, as in the paper
 
 
@@ -38,9 +38,7 @@ class Augmentation:
       seed: of the changes, together with the epoch and the example's key.
     """
 
-    shift: int = setting(
-        0, 'most pixels left or right, and up or down; edge pixels fill the gap', lower=0, upper=_LARGEST
-    )
+    shift: int = setting(0, 'most pixels left or right, and up or down; edge pixels fill the gap', lower=0)
     mirror: bool = setting(False, 'whether half of the images are mirrored left to right')
     brightness: float = setting(0.0, 'most change, as a share of the full range', lower=0, upper=1)
     seed: int = 0
@@ -66,7 +64,6 @@ class Augmentation:
         "side in pixels of a square that gets the image's mean colour (DeVries and Taylor 2017); its centre "
         'is anywhere in the image, so that it may be partly outside; 0 for none',
         lower=0,
-        upper=_LARGEST,
     )
 
     def __call__(self, image: Image, key: str, epoch: int) -> Image:
@@ -108,14 +105,14 @@ class Augmentation:
         return image
 
 
-def parse_augmentation(text: str, seed: int) -> Augmentation | None:
-    """Parses 'shift=2,mirror,brightness=0.1'.
+def parse_augmentation(text: str, seed: int, side: int) -> Augmentation | None:
+    """Parses 'shift=2,mirror,brightness=0.1', for images whose longer side has `side` pixels.
 
     Examples:
-        >>> changes = parse_augmentation('shift=2,mirror', seed=1)
+        >>> changes = parse_augmentation('shift=2,mirror', seed=1, side=128)
         >>> changes.shift, changes.mirror, changes.rotation
         (2, True, 0.0)
-        >>> parse_augmentation('spin', seed=1)
+        >>> parse_augmentation('spin', seed=1, side=128)
         Traceback (most recent call last):
         estimator_lab.base.errors.FlagError: ...
 
@@ -131,7 +128,9 @@ def parse_augmentation(text: str, seed: int) -> Augmentation | None:
             name, _, value = map(str.strip, part.partition('='))
             if name in values:
                 raise FlagError(f'{name} is given twice.')
-            values[name] = (value or True) if kinds[name] is bool else kinds[name](value)
+            values[name] = _SWITCH.get(value.lower(), value) if kinds[name] is bool else kinds[name](value)
+            if kinds[name] is int and values[name] > side:
+                raise FlagError(f'{name}={value} is more than the {side} pixels of an image.')
         changes = settings_from(Augmentation, values)
     except FlagError as error:
         raise FlagError(f'{option.augment}={shortened(text)}: {error}') from error

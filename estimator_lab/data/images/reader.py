@@ -17,6 +17,7 @@ from estimator_lab.data.images.decode import (
     Decode,
     Decoded,
     ImageShape,
+    decode_draft,
     decode_image,
     open_image,
     resize_pixels,
@@ -27,7 +28,7 @@ from estimator_lab.data.sources.files import FORMATS, is_hidden
 if TYPE_CHECKING:
     from estimator_lab.tf1 import Tensor
 
-DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
+DECODERS: dict[str, Decode] = {'exact': decode_image, 'draft': decode_draft, 'fast': decode_image_fast}
 """By value of --decode."""
 
 _MEGABYTE = 2**20
@@ -46,7 +47,7 @@ class ImageReader:
 
     Attributes:
       shape: to which all images are scaled.
-      decode: one of `DECODERS`, or `decode.decode_draft`.
+      decode: one of `DECODERS`.
       augmentation: random changes to the images; None for none.
       floats: whether batches are float32 in [0, 1], in which images in memory keep their precision; else
         uint8.
@@ -173,7 +174,7 @@ class ImageKind(Kind):
           FlagError: --augment is not understood.
         """
         shape = ImageShape(*options.image_shape)
-        augmentation = parse_augmentation(options.augment, options.seed)
+        augmentation = parse_augmentation(options.augment, options.seed, max(shape[:2]))
         floats = options.floats and not augmentation  # which changes 8-bit pixels
         count, image_bytes = options.examples, math.prod(shape) * (4 if floats else 1)
         fits = count is not None and count * image_bytes <= options.cache_megabytes * _MEGABYTE

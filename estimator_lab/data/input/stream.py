@@ -11,11 +11,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
 from estimator_lab.data.archives.archives import Archives
 from estimator_lab.data.archives.order import WorkerShard
@@ -158,12 +159,17 @@ class Stream(Iterator[Any]):
         After n steps, that is n * batch_size * world_size; of several passes, after n steps of the last one,
         size more for each one before. With a DataLoader, which reads ahead, it is the state after the batches
         that were used, whatever its number of workers.
+
+        Raises:
+          FlagError: `consumed` is not a whole number of 0 or more.
         """
+        if not _is_count(consumed):
+            raise FlagError(f'consumed={shown(consumed)} must be a whole number, 0 or more.')
         settings = self.settings
         order = {'seed': settings.seed, 'shuffle': settings.shuffle, 'split': list(settings.split)}
         if settings.shuffle and not self._archives.has_random_access:
             order['shuffle_buffer'] = settings.shuffle_buffer
-        return {'format': FORMAT, 'consumed': consumed, 'data': self._fingerprint, **order}
+        return {'format': FORMAT, 'consumed': int(consumed), 'data': self._fingerprint, **order}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from a state, with any batch size and number of processes.
@@ -183,7 +189,7 @@ class Stream(Iterator[Any]):
             if (was := state.get(name)) != (now := own.get(name)):
                 raise DataError(f'The state is of another order: its {name} is {shown(was)}, not {now}.')
         consumed, loader = state.get('consumed'), state.get('loader')
-        if not isinstance(consumed, int) or isinstance(consumed, bool) or not 0 <= consumed <= _MOST:
+        if not _is_count(consumed):
             raise DataError(f'The state is damaged: its consumed is {shown(consumed)}, not a number.')
         if loader and loader != self._loader:
             raise DataError(
@@ -310,6 +316,10 @@ class Stream(Iterator[Any]):
 
     def _class_id(self, label: str) -> int:
         return self._class_ids.get(label, UNKNOWN_ID)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) <= _MOST
 
 
 def _every(members: Iterator[Member], size: int, workers: int) -> Iterator[Member]:

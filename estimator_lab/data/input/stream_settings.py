@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,15 +20,14 @@ from estimator_lab.data.examples.kind import Arrays, ExampleReader
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import Member, read_members
 from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.images.decode import Decode, ImageShape, decode_draft, decode_image
-from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.reader import DECODERS, ImageReader
 from estimator_lab.data.input.bad_examples import BadExamples, InputReport
 from estimator_lab.data.sources.source import expand
 
 _MANY = 2**31 - 1
 _LARGEST_SIDE = 8000
 DATA = 'data'
-_DECODERS: dict[str, Decode] = {'exact': decode_image, 'draft': decode_draft}
 LOG = logging.getLogger('estimator_lab')
 
 
@@ -43,7 +43,7 @@ class StreamSettings:
     image_shape: tuple[int, int, int] | None = None
     split: tuple[float, float] = (0.0, 1.0)
     vocabulary: tuple[str, ...] | None = None
-    decode: str = setting('exact', 'exact or draft', choices=tuple(_DECODERS))
+    decode: str = setting('exact', 'exact, draft or fast', choices=tuple(DECODERS))
     batch_size: int | None = setting(None, 'examples in a batch', lower=1, upper=10_000_000)
     shuffle: bool = setting(True, 'whether each epoch is shuffled')
     seed: int = setting(1, 'of the order', lower=-_MANY, upper=_MANY)
@@ -87,7 +87,9 @@ class StreamSettings:
             )
         made = settings_from(cls, {**declared, 'epochs': epochs})
         WorkerShard(made.rank, made.world_size)
-        parse_augmentation(made.augment, made.seed)
+        parse_augmentation(made.augment, made.seed, max((image_shape or (0,))[:2]))
+        if vocabulary is not None:
+            _check_vocabulary(vocabulary)
         check_given('paths', paths)
         several = [paths] if isinstance(paths, str | os.PathLike) else paths
         if not are_paths(several):
@@ -108,7 +110,13 @@ class StreamSettings:
             raise FlagError(
                 f'image_shape={self.image_shape} is for images, but {sources[0].name!r} has {kind.noun}.'
             )
-        return open_archives(sources, kind, self.use_damaged, _warn)
+        archives = open_archives(sources, kind, self.use_damaged, _warn)
+        if self.labels and archives.total and not archives.labels:
+            raise DataError(
+                f'labels={self.labels} names none of the {archives.total:,} {kind.noun} of '
+                f'{", ".join(archives.paths)}.'
+            )
+        return archives
 
     def part_of(self, archives: Archives) -> Archives:
         """Returns the archives, restricted to `split`.
@@ -134,8 +142,8 @@ class StreamSettings:
         """Returns how members become bytes or pixels."""
         if self.image_shape is None:
             return _EncodedReader()
-        augmentation = parse_augmentation(self.augment, self.seed)
-        return ImageReader(ImageShape(*self.image_shape), _DECODERS[self.decode], augmentation)
+        augmentation = parse_augmentation(self.augment, self.seed, max(self.image_shape[:2]))
+        return ImageReader(ImageShape(*self.image_shape), DECODERS[self.decode], augmentation)
 
 
 class _EncodedReader:
@@ -148,6 +156,15 @@ class _EncodedReader:
         array = np.empty(len(examples), object)
         array[:] = examples
         return {DATA: array}
+
+
+def _check_vocabulary(vocabulary: Any) -> None:
+    """Raises FlagError unless it is a list of different labels."""
+    check_given('vocabulary', vocabulary)
+    if not isinstance(vocabulary, list | tuple) or not all(isinstance(label, str) for label in vocabulary):
+        raise FlagError(f'vocabulary={shown(vocabulary)} must be labels, several texts in a list.')
+    if twice := next((label for label, count in Counter(vocabulary).items() if count > 1), ''):
+        raise FlagError(f'vocabulary={shown(vocabulary)} has the label {twice!r} more than once.')
 
 
 def _is_shape(shape: Any) -> bool:

@@ -100,12 +100,17 @@ def test_cutout_is_a_square_of_the_mean_colour():
 def test_parsing_of_all_changes():
     text = 'crop=0.5,rotation=10, shift=2,mirror,brightness=0.1,contrast=0.2,saturation=0.3,cutout=8'
     expected = Augmentation(2, True, 0.1, 7, crop=0.5, rotation=10, contrast=0.2, saturation=0.3, cutout=8)
-    assert parse_augmentation(text, 7) == expected
+    assert parse_augmentation(text, 7, 128) == expected
     for wrong in ('crop', 'cutout=1.5', 'shift', 'shift=x', 'turn=3'):
         with pytest.raises(FlagError, match=f'^augment={wrong} is not understood: it accepts shift=PIXELS'):
-            parse_augmentation(wrong, 0)
+            parse_augmentation(wrong, 0, 128)
     for wrong in ('crop=0', 'crop=1.1', 'rotation=181', 'shift=-1', 'brightness=nan', 'mirror=maybe'):
         with pytest.raises(FlagError, match=f'^augment={wrong}: {wrong[:4]}.* must be'):
-            parse_augmentation(wrong, 0)
+            parse_augmentation(wrong, 0, 128)
     with pytest.raises(FlagError, match=r'^augment=shift=1,shift=2: shift is given twice\.'):
-        parse_augmentation('shift=1,shift=2', 0)
+        parse_augmentation('shift=1,shift=2', 0, 128)
+
+
+def test_a_switch_may_have_a_value():
+    assert parse_augmentation('mirror=True', 0, 8) == parse_augmentation('mirror', 0, 8)
+    assert not parse_augmentation('mirror=false', 0, 8).mirror
