@@ -137,8 +137,10 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
     if result.bad_images:
         _say(f'{result.bad_images:,} {noun} could not be decoded and were skipped.')
     if result.interrupted:
-        saved = f'; saved in {result.checkpoint}' if result.checkpoint else ''
-        _say(f'Stopped at step {result.step} of {result.max_steps}{saved}')
+        saved, step = f'; saved in {result.checkpoint}' if result.checkpoint else '', result.step
+        if saved and plan.cluster.has_own_pace:  # others take steps between its name and its values
+            step = int(result.checkpoint.rpartition('-')[2])
+        _say(f'Stopped at step {step} of {result.max_steps}{saved}')
         _say(f'Go on with       {_command(line)}')
         return interrupted_status()
     if result.step < result.max_steps and not result.stopped_early:

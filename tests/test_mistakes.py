@@ -66,6 +66,33 @@ MISTAKES = [
     ('import_weights', ['none.h5'], 1, 'none.h5 cannot be used as a file of weights: No such file'),
     ('import_weights', ['none.h5', '--model=vggg'], 2, '--model=vggg is unknown'),
     ('import_weights', ['none.h5', '--hparams=depth=12'], 2, 'depth=12 must be one of 11, 13'),
+    ('import_weights', ['model/model.ckpt-3.index'], 1, 'one file of a checkpoint: name model/model.ckpt-3.'),
+    (
+        'import_weights',
+        ['model/model.ckpt-3.data-00000-of-00001'],
+        1,
+        'one file of a checkpoint: name model/model.ckpt-3.',
+    ),
+    ('train', ['--data=ARCHIVE', '--eval_data=none.tar'], 1, "--eval_data: There is no file 'none.tar'"),
+    (
+        'train',
+        ['--model=mlp', '--data=ARCHIVE', '--hparams=learning_rate=0,01'],
+        2,
+        '=learning_rate=0,01 is not a finite number: write a decimal point, not a comma',
+    ),
+    (
+        'train',
+        ['--data=ARCHIVE', '--freeze=conv1', '--model_dir=new'],
+        2,
+        'has no layers that can be frozen; vgg and resnet have',
+    ),
+    (
+        'data.pack',
+        ['pictures', '--out=pictures', '--shards=1'],
+        2,
+        "in the folder 'pictures/', which is read",
+    ),
+    ('data.pack', ['pictures', '--out=pictures/x', '--shards=1'], 2, "in the folder 'pictures/', which is"),
     ('inspect', [], 2, '--image is missing'),
     ('inspect', ['--image=x.png'], 1, "There is no file 'x.png'"),
     ('inspect', ['--image=ARCHIVE'], 1, 'holds many images'),
@@ -113,7 +140,9 @@ def test_a_mistake(home, archive, run_command, monkeypatch, command, arguments, 
     monkeypatch.chdir(home)
     before = {path: path.read_bytes() for path in home.rglob('*') if path.is_file()}
     given = [argument.replace('ARCHIVE', str(archive)) for argument in arguments]
-    if command != 'import_weights' and not any(word.startswith('--model_dir=') for word in given):
+    if command not in ('import_weights', 'data.pack') and not any(
+        word.startswith('--model_dir=') for word in given
+    ):
         given.append('--model_dir=model')
     got, out, err = run_command(importlib.import_module(f'estimator_lab.{command}'), *given)
     assert got == status and (not out or command == 'export')  # which says that it begins
@@ -330,3 +359,27 @@ def test_training_and_streams_decode_by_the_same_words(archive, tmp_path, decode
     example = next(api.stream(archive, image_shape=(8, 8, 1), decode=decode, shuffle=False))
     assert example.data.shape == (8, 8, 1)
     assert len(list(api.load(run.model_dir).predict(archive))) == 24
+
+
+def test_the_data_that_cannot_be_read_are_named_by_their_setting(archive, tmp_path):
+    (tmp_path / 'bad.tar').write_bytes(b'x' * 600)
+    bad = str(tmp_path / 'bad.tar')
+    for name in ('data', 'eval_data'):
+        with pytest.raises(DataError, match=f'^{name}: .*bad.tar'):
+            api.fit(
+                'mlp', **{'data': archive, 'eval_data': archive, name: bad, 'model_dir': tmp_path / 'run'}
+            )
+    with pytest.raises(DataError) as caught:
+        api.fit('mlp', bad, model_dir=tmp_path / 'run')
+    assert not str(caught.value).startswith('data')
+
+
+def test_predictions_that_are_not_finished_at_exit_are_silent(cnn_dir, run_python):
+    code = (
+        'import numpy as np; from estimator_lab import api; '
+        f'rows = api.load({str(cnn_dir)!r}).predict(np.zeros((50, 8, 8, 1), np.uint8), batch_size=2); '
+        'print(next(rows)["key"])'
+    )
+    done = run_python('-W', 'ignore', '-c', code)
+    assert done.returncode == 0 and done.stdout == '0\n'
+    assert 'Exception ignored' not in done.stderr and 'Traceback' not in done.stderr

@@ -301,4 +301,5 @@ def _typed(name: str, text: str, kind: type) -> Any:
     else:
         with contextlib.suppress(ValueError):
             return kind(text)
-    raise FlagError(f'{hparam(name)}={text} is not {_NOUNS[kind]}.')
+    point = ': write a decimal point, not a comma' if kind is float and ',' in text else ''
+    raise FlagError(f'{hparam(name)}={text} is not {_NOUNS[kind]}{point}.')

@@ -22,7 +22,7 @@ from estimator_lab import __version__
 from estimator_lab.base.command import Command, CommandLine, python
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.files import sync, whole_file
-from estimator_lab.base.outputs import made_folder, writing
+from estimator_lab.base.outputs import check_folder, made_folder, writing
 from estimator_lab.base.printable import escaped, json_text, unescaped
 from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
@@ -118,6 +118,7 @@ def main(settings: Settings, line: CommandLine) -> None:
     for source in sources:
         if (kind := kind_of(source)) is not IMAGES:
             raise FlagError(f'{source.name!r} holds {kind.noun}: only images are packed.')
+    check_folder(settings.out, [source.name for source in sources], IMAGES.accepts, settings.out)
     manifest = pack(sources, settings.out, settings, say)
     size = sum(shard['bytes'] for shard in manifest.shards)
     say(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {size / 1e6:,.1f} MB')

@@ -5,11 +5,14 @@ file of its own; the methods accept the settings by name. Results have `text`, `
 notebooks.
 """
 
+import atexit
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
+from weakref import WeakSet
 
 import numpy as np
 from PIL import Image
@@ -38,9 +41,32 @@ if TYPE_CHECKING:
     from estimator_lab.inference.report.page import Report
     from estimator_lab.inference.samples import Samples
 
+P = ParamSpec('P')
+
 # TensorFlow logs each step of Estimator to the cells of a notebook. A later set_verbosity shows it again.
 if getattr(sys, 'ps1', '') and tf.logging.get_verbosity() == tf.logging.INFO:
     tf.logging.set_verbosity(tf.logging.WARN)
+
+
+_unfinished = WeakSet[Any]()
+
+
+def _closed_at_exit(function: Callable[P, 'Iterator[Row]']) -> Callable[P, 'Iterator[Row]']:
+    """Closes a function's unfinished generators when the process ends: later, TensorFlow is gone."""
+
+    @wraps(function)
+    def begun(*arguments: P.args, **settings: P.kwargs) -> 'Iterator[Row]':
+        rows = function(*arguments, **settings)
+        _unfinished.add(rows)
+        return rows
+
+    return begun
+
+
+@atexit.register
+def _close() -> None:
+    for rows in list(_unfinished):
+        rows.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +120,7 @@ class Run(Trained):
         chosen = settings_from(EvaluationSettings, settings)
         return evaluate(self, self.examples(data, chosen.labels, warn), chosen)
 
+    @_closed_at_exit
     def predict(self, examples: Data, **settings: Any) -> 'Iterator[Row]':
         """Yields a row for each example, in their order, as soon as it is known.
 

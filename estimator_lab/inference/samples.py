@@ -18,6 +18,7 @@ from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import doing, warn
 from estimator_lab.base.settings import path_from, settings_of
+from estimator_lab.core.endpoints import LOGITS
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
 from estimator_lab.data.input.bad_examples import InputReport
@@ -158,9 +159,10 @@ def sample(run: Trained, settings: SampleSettings, given: frozenset[str] = froze
 def check_known(run: Trained, given: frozenset[str], known: Set[str], drawn: str) -> None:
     """Raises FlagError if the user gave a setting without a meaning for what is drawn."""
     for name in sorted(given & settings_of(DreamSettings).keys() - known):
-        raise FlagError(
-            f'{option(name)} has no meaning for {drawn} of {option.model}={run.model}, see --help.'
-        )
+        remedy = 'see --help'
+        if name == 'label' and run.task.labelled:
+            remedy = f'which have no classes; with {option.layer}={LOGITS}, an image is changed towards it'
+        raise FlagError(f'{option(name)} has no meaning for {drawn} of {option.model}={run.model}, {remedy}.')
 
 
 def class_columns(labels: Sequence[str]) -> int:

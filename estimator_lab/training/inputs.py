@@ -1,7 +1,8 @@
 """The examples that a run trains and evaluates on, and their labels."""
 
+import contextlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
@@ -70,14 +71,17 @@ def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say
     """
     train_part, eval_part = parse_split(settings.split)
     table = read_label_table(settings.labels)
-    sources = expand(settings.data, say, table=table)
+    with _naming(option.data, settings):
+        sources = expand(settings.data, say, table=table)
     kind = kind_of(sources[0], [KINDS[name] for name in MODELS[settings.model].kinds])
     check_settings_for(kind, settings, KINDS.values())
     taker = f'{option.model}={settings.model} takes'
-    given = open_archives(sources, kind, settings.use_damaged, say, taker=taker)
+    with _naming(option.data, settings):
+        given = open_archives(sources, kind, settings.use_damaged, say, taker=taker)
     if settings.eval_data:
-        others = expand(settings.eval_data, say, table=table)
-        evaluation = open_archives(others, kind, settings.use_damaged, say, taker=taker)
+        with _naming(option.eval_data, settings):
+            others = expand(settings.eval_data, say, table=table)
+            evaluation = open_archives(others, kind, settings.use_damaged, say, taker=taker)
         if evaluation.total is None:
             raise FlagError(
                 f'{option.eval_data}={",".join(settings.eval_data)} can be read only once, but each '
@@ -100,6 +104,17 @@ def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say
         _check_vocabulary(settings, vocabulary, train, evaluation, say)
     inputs = Inputs(train, evaluation, vocabulary, unseen)
     return _with_eval_steps(inputs, settings.eval_steps, settings.batch_size)
+
+
+@contextlib.contextmanager
+def _naming(flag: str, settings: Settings) -> Iterator[None]:
+    """Begins an error of data with the flag that names them, if several do."""
+    try:
+        yield
+    except DataError as error:
+        if not (settings.eval_data or settings.pretrain_data) or flag in error.marked:
+            raise
+        raise DataError(f'{flag}: {error.marked}') from error
 
 
 def check_settings_for(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
@@ -143,7 +158,8 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
       DataError: for data that can't be read.
     """
     if settings.pretrain_data:
-        train = open_archives(settings.pretrain_data, inputs.train.kind, settings.use_damaged, say)
+        with _naming(option.pretrain_data, settings):
+            train = open_archives(settings.pretrain_data, inputs.train.kind, settings.use_damaged, say)
         inputs = replace(inputs, train=train, flag=option.pretrain_data)
     if inputs.train.total is None:
         raise FlagError(

@@ -14,7 +14,7 @@ from estimator_lab.core.params import ClassifierParams, is_first_order, parse_hp
 from estimator_lab.data.archives.archives import Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.examples.member import Member
-from estimator_lab.models.registry import find_model
+from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
@@ -173,9 +173,10 @@ def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]
     if not settings.freeze:
         return ()
     if model.freezable is None:
+        able = ' and '.join(name for name in MODELS if find_model(name).freezable)
         raise FlagError(
             f'{option.freeze}={settings.freeze}: {option.model}={model.name} has no layers that can be '
-            'frozen.'
+            f'frozen; {able} have.'
         )
     names = model.freezable(params)
     if settings.freeze == _BACKBONE:

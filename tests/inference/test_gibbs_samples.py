@@ -154,6 +154,16 @@ def test_the_command(folders, tmp_path, capsys):
     assert Image.open(drawn).size[1] > 96  # two rows of eight
     assert capsys.readouterr().err == ''
     assert invoke(dream, dbn, '--label=n0') == 2
-    assert '--label has no meaning for samples of --model=dbn' in capsys.readouterr().err
+    assert (
+        '--label has no meaning for samples of --model=dbn, which have no classes; with --layer=logits, an'
+        in (capsys.readouterr().err)
+    )
     assert invoke(dream, rbm, '--count=4097', f'--out={drawn}') == 2
     assert '--count=4097 is more than the 4096 samples of one picture' in capsys.readouterr().err
+
+
+def test_a_class_of_a_belief_network_is_dreamt_of_as_its_refusal_says(folders):
+    run = open_run(folders / 'dbn')
+    with pytest.raises(FlagError, match=r'with layer=logits, an image is changed towards it\.$'):
+        run.dream(label=run.labels[0])
+    assert run.dream(label=run.labels[0], layer='logits', steps=2).size == (6, 6)

@@ -58,6 +58,8 @@ def open_weight_file(path: Path) -> Iterator[WeightFile]:
 def _opened(path: Path, stack: contextlib.ExitStack) -> WeightFile:
     if index_of(path).is_file():
         return CheckpointFile(path)
+    if index_of(path.with_suffix('')).is_file():
+        raise ValueError(f'it is one file of a checkpoint: name {path.with_suffix("")}')
     file = stack.enter_context(open_regular(path))
     start = file.read(_START)
     file.seek(0)
