@@ -318,16 +318,7 @@ def model_fn(model: str) -> Callable[..., Any]:
 def as_picture(image: np.ndarray) -> Image.Image:
     """Returns an image as a picture: grey for one channel, RGB for three.
 
-    Examples:
-        >>> from estimator_lab import api
-        >>> api.as_picture(np.zeros((24, 32, 3), np.uint8)).size
-        (32, 24)
-
-    Args:
-      image: [height, width, 1 or 3], uint8 or floats in [0, 1].
-
-    Raises:
-      FlagError: it is something else.
+    It is [height, width, 1 or 3], uint8 or floats in [0, 1]; raises FlagError for anything else.
     """
     made = picture.as_picture(image)  # checks its shape
     check_values(image)

@@ -160,13 +160,7 @@ def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
 
 
 def check_given(name: str, value: Any) -> None:
-    """Raises FlagError for a setting that is given, but empty, as an unset variable leaves it.
-
-    Examples:
-        >>> check_given('out', '')
-        Traceback (most recent call last):
-        estimator_lab.base.errors.FlagError: out is given without a value: leave it out, or give one.
-    """
+    """Raises FlagError for a setting that is given, but empty, as an unset variable leaves it."""
     several = value if isinstance(value, list | tuple) else [value]
     if not several or any(isinstance(one, str) and not one for one in several):
         raise FlagError(f'{option(name)} is given without a value: leave it out, or give one.')

@@ -7,11 +7,10 @@ notebooks.
 
 import atexit
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
@@ -41,32 +40,14 @@ if TYPE_CHECKING:
     from estimator_lab.inference.report.page import Report
     from estimator_lab.inference.samples import Samples
 
-P = ParamSpec('P')
-
 # TensorFlow logs each step of Estimator to the cells of a notebook. A later set_verbosity shows it again.
 if getattr(sys, 'ps1', '') and tf.logging.get_verbosity() == tf.logging.INFO:
     tf.logging.set_verbosity(tf.logging.WARN)
 
 
+# Closed when the process ends: later, TensorFlow is gone, and their ends print tracebacks.
 _unfinished = WeakSet[Any]()
-
-
-def _closed_at_exit(function: Callable[P, 'Iterator[Row]']) -> Callable[P, 'Iterator[Row]']:
-    """Closes a function's unfinished generators when the process ends: later, TensorFlow is gone."""
-
-    @wraps(function)
-    def begun(*arguments: P.args, **settings: P.kwargs) -> 'Iterator[Row]':
-        rows = function(*arguments, **settings)
-        _unfinished.add(rows)
-        return rows
-
-    return begun
-
-
-@atexit.register
-def _close() -> None:
-    for rows in list(_unfinished):
-        rows.close()
+atexit.register(lambda: [rows.close() for rows in list(_unfinished)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,16 +101,15 @@ class Run(Trained):
         chosen = settings_from(EvaluationSettings, settings)
         return evaluate(self, self.examples(data, chosen.labels, warn), chosen)
 
-    @_closed_at_exit
     def predict(self, examples: Data, **settings: Any) -> 'Iterator[Row]':
-        """Yields a row for each example, in their order, as soon as it is known.
+        """Returns an iterator of a row for each example, in their order, as soon as it is known.
 
         Args:
           examples: paths of images, folders and archives; or an array of images.
           **settings: flags of `estimator_lab.predict`: top and batch_size.
 
-        Yields:
-          A dict such as {'key': 'a.jpg', 'label': 'n000001', 'probability': 0.98}; for an example that could
+        Returns:
+          Dicts such as {'key': 'a.jpg', 'label': 'n000001', 'probability': 0.98}; for an example that could
           not be decoded {'key': ..., 'problem': ...}.
 
         Raises:
@@ -137,6 +117,11 @@ class Run(Trained):
           FlagError: a setting is not allowed; the model paints, and does not predict.
           LabError: TensorFlow fails.
         """
+        rows = self._rows(examples, settings)
+        _unfinished.add(rows)
+        return rows
+
+    def _rows(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Row]':
         from estimator_lab.inference.prediction import Table, predict
 
         chosen = settings_from(PredictionSettings, settings)

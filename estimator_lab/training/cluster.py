@@ -215,7 +215,7 @@ def check_agreement(cluster: Cluster, ours: Record, chiefs: Record) -> None:
     for name, value in _shared(cluster, ours).items():
         if value != (other := expected.get(name)):
             if name in _ARCHIVES:
-                value, other = next(each for each in zip_longest(value, other) if each[0] != each[1])
+                value, other = next(each for each in zip_longest(value, other or ()) if each[0] != each[1])
             here, there = str(value)[:_LONGEST_SHOWN], str(other)[:_LONGEST_SHOWN]
             raise FlagError(
                 f'{cluster.name} has {name} {here}, but the chief {there}: start all processes alike.'

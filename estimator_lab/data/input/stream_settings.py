@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,8 +87,9 @@ class StreamSettings:
         made = settings_from(cls, {**declared, 'epochs': epochs})
         WorkerShard(made.rank, made.world_size)
         parse_augmentation(made.augment, made.seed, max((image_shape or (0,))[:2]))
-        if vocabulary is not None:
-            _check_vocabulary(vocabulary)
+        check_given('vocabulary', vocabulary)
+        if vocabulary is not None and (not are_paths(vocabulary) or len(set(vocabulary)) < len(vocabulary)):
+            raise FlagError(f'vocabulary={shown(vocabulary)} must be a list of different labels.')
         check_given('paths', paths)
         several = [paths] if isinstance(paths, str | os.PathLike) else paths
         if not are_paths(several):
@@ -156,15 +156,6 @@ class _EncodedReader:
         array = np.empty(len(examples), object)
         array[:] = examples
         return {DATA: array}
-
-
-def _check_vocabulary(vocabulary: Any) -> None:
-    """Raises FlagError unless it is a list of different labels."""
-    check_given('vocabulary', vocabulary)
-    if not isinstance(vocabulary, list | tuple) or not all(isinstance(label, str) for label in vocabulary):
-        raise FlagError(f'vocabulary={shown(vocabulary)} must be labels, several texts in a list.')
-    if twice := next((label for label, count in Counter(vocabulary).items() if count > 1), ''):
-        raise FlagError(f'vocabulary={shown(vocabulary)} has the label {twice!r} more than once.')
 
 
 def _is_shape(shape: Any) -> bool:

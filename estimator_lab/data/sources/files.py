@@ -1,10 +1,8 @@
 """Which files are images, by name or first bytes; which files of a source were skipped."""
 
-import atexit
 import functools
 import os
 import re
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -50,17 +48,16 @@ def cache_folder() -> Path:
     try:
         home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     except RuntimeError:  # no HOME, and a user without an entry in passwd, as in a container
-        home = _temporary_cache()
+        home = _temporary_cache().name
     return Path(home) / 'estimator_lab'
 
 
 @functools.cache
-def _temporary_cache() -> str:
+def _temporary_cache() -> tempfile.TemporaryDirectory[str]:
     """Returns a folder for this process, which is removed at its end; says so, once."""
-    folder = tempfile.mkdtemp(prefix='estimator_lab_')
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    warn(f'There is no home folder: caches are in {folder} until this ends; XDG_CACHE_HOME names another.')
-    return folder
+    made = tempfile.TemporaryDirectory(prefix='estimator_lab_', ignore_cleanup_errors=True)
+    warn(f'There is no home folder: caches are in {made.name} until this ends; XDG_CACHE_HOME names another.')
+    return made
 
 
 def is_hidden(name: str) -> bool:

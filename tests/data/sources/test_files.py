@@ -33,7 +33,7 @@ def test_a_user_without_home_and_entry_in_passwd_gets_a_temporary_cache(monkeypa
 
 
 def test_the_temporary_cache_ends_with_its_process():
-    code = 'from estimator_lab.data.sources import files; print(files._temporary_cache())'
+    code = 'from estimator_lab.data.sources import files; print(files._temporary_cache().name)'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert 'estimator_lab_' in done.stdout
     assert not Path(done.stdout.strip()).exists()
