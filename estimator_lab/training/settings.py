@@ -62,7 +62,7 @@ class Settings:
     channels: int = _image(1, '1 for grey, 3 for colour', choices=(1, 3), recorded=True)
     decode: str = _image(
         'exact',
-        'JPEGs nearly the same in less time: draft by Pillow, fast by TensorFlow, in a third',
+        'draft, fast: JPEGs nearly the same, in half or a third of the time',
         choices=('exact', 'draft', 'fast'),
         recorded=True,
     )
