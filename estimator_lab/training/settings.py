@@ -62,7 +62,7 @@ class Settings:
     channels: int = _image(1, '1 for grey, 3 for colour', choices=(1, 3), recorded=True)
     decode: str = _image(
         'exact',
-        'draft, fast: JPEGs nearly the same, in half or a third of the time',
+        'draft, fast: JPEGs in less time, nearly the same',
         choices=('exact', 'draft', 'fast'),
         recorded=True,
     )
