@@ -153,6 +153,11 @@ class StageTraining:
         evaluates = self.plan.cluster.evaluates
         what = 'evaluating only' if evaluates else 'nothing is left to do'
         self.plan.say(f'Already trained for {saved_step(self.stage.folder)} steps: {what}.')
+        if unused := self.stage.unused:
+            self.plan.say(
+                f'It was trained with {", ".join(unused)}: for other values, name another {option.model_dir}, '
+                f'or give more {option.max_steps}.'
+            )
         if not evaluates:
             return {}
         steps = self.stage.inputs.eval_steps

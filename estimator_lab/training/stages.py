@@ -65,6 +65,13 @@ class Stage:
         return self.phase.name == FINAL
 
     @property
+    def unused(self) -> tuple[str, ...]:
+        """The hyper-parameters, 'name=value', that it was trained with and whose other values are given."""
+        trained = self.previous.hparams if self.previous else {}
+        now = {name: self.record.hparams.get(name) for name in self.params.given}
+        return tuple(f'{name}={trained[name]}' for name in now if trained.get(name, now[name]) != now[name])
+
+    @property
     def start(self) -> int:
         """The global step at which it goes on."""
         return self.first_step if self.saved is None else self.saved

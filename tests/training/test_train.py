@@ -50,6 +50,12 @@ def test_trains_evaluates_and_leaves_a_model_dir(settings, tmp_path):
     again, lines = trained(settings())
     assert 'Already trained for 4 steps: evaluating only.' in lines
     assert again.metrics == pytest.approx(result.metrics)
+    assert not any(line.startswith('It was trained with') for line in lines)
+    _, lines = trained(settings(hparams=f'{SMALL},optimizer=sgd'))
+    assert (
+        'It was trained with optimizer=adam: for other values, name another --model_dir, or give more '
+        '--max_steps.'
+    ) in lines
 
 
 def test_evaluation_labels_that_training_never_saw(settings, archive, tmp_path):
