@@ -155,8 +155,8 @@ class StageTraining:
         self.plan.say(f'Already trained for {saved_step(self.stage.folder)} steps: {what}.')
         if unused := self.stage.unused:
             self.plan.say(
-                f'It was trained with {", ".join(unused)}: for other values, name another {option.model_dir}, '
-                f'or give more {option.max_steps}.'
+                f'It was trained with {", ".join(unused)}: for other values, name another '
+                f'{option.model_dir}, or give more {option.max_steps}.'
             )
         if not evaluates:
             return {}
