@@ -5,7 +5,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +25,7 @@ Each line is FILE:LINE: what is missing, and what to use instead: names of Tenso
 NumPy, SciPy and Pillow. For a folder, all programs below it are read. No program is run, so most of what
 fails only at run time is not found. The exit status is 1 if anything is missing."""
 _MOST_BYTES = 8 << 20  # far more than any program; a larger file is data
+_NO_PROGRAM = (SyntaxError, ValueError, RecursionError, MemoryError)
 _V1 = 'tensorflow.compat.v1'
 # Modules of others whose names `run` restores in part.
 _OTHERS = ('PIL', 'base64', 'collections', 'fractions', 'imp', 'inspect', 'numpy', 'scipy', 'time')
@@ -39,10 +40,11 @@ def main(settings: NoSettings, line: CommandLine) -> int:
     if not line.arguments:
         raise FlagError('PATH... is missing, see --help.')
     files = [file for argument in line.arguments for file in _files(Path(argument))]
+    assigned = {name for file in files for name in _assigned(file)}
     count = 0
     for file in files:
         try:
-            for number, text in missing(file):
+            for number, text in missing(file, assigned):
                 count += 1
                 say_lines(f'{file}:{number}: {text}')
         except DataError as error:
@@ -64,14 +66,37 @@ def _files(path: Path) -> Iterator[Path]:
     yield from below
 
 
-def missing(file: Path) -> list[tuple[int, str]]:
+def _assigned(file: Path) -> set[str]:
+    """Returns the names that a file assigns below what it imports; others of the program may use them."""
+    from estimator_lab.tf1.uses import assigned_names
+
+    try:
+        return assigned_names(_tree(file))
+    except (DataError, *_NO_PROGRAM):
+        return set()
+
+
+def missing(file: Path, assigned: Collection[str] = ()) -> list[tuple[int, str]]:
     """Returns (line, sentence) for each name in a program that will be missing under `run`.
 
-    A file that is not a program for this Python has one sentence, which says so.
+    Those in `assigned` are left out. A file that is not a program for this Python has one sentence, which
+    says so.
 
     Raises:
       DataError: the file does not exist, or is larger than a program.
     """
+    try:
+        tree = _tree(file)
+    except _NO_PROGRAM as error:
+        text = (error.msg if isinstance(error, SyntaxError) else str(error)).rstrip('.?')
+        return [(getattr(error, 'lineno', None) or 1, f'This is not a Python 3 program: {text}.')]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # TensorFlow's, about old names
+        sentences = {(line, name): text for line, name, text in _missing_in(tree, assigned)}
+    return sorted(((line, text) for (line, _), text in sentences.items()), key=lambda each: each[0])
+
+
+def _tree(file: Path) -> ast.Module:
     try:
         with file.open('rb') as opened:
             source = opened.read(_MOST_BYTES + 1)
@@ -80,32 +105,26 @@ def missing(file: Path) -> list[tuple[int, str]]:
     if len(source) > _MOST_BYTES:
         raise DataError(f'{file} is larger than {_MOST_BYTES >> 20} MB, so it is no program.')
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # Python's, about the program, and TensorFlow's, about old names
-        try:
-            tree = ast.parse(source, str(file))
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            text = (error.msg if isinstance(error, SyntaxError) else str(error)).rstrip('.?')
-            return [(getattr(error, 'lineno', None) or 1, f'This is not a Python 3 program: {text}.')]
-        sentences = {(line, name): text for line, name, text in _missing_in(tree)}
-    return sorted(((line, text) for (line, _), text in sentences.items()), key=lambda each: each[0])
+        warnings.simplefilter('ignore')  # Python's, about the program
+        return ast.parse(source, str(file))
 
 
-def _missing_in(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+def _missing_in(tree: ast.Module, assigned: Collection[str]) -> Iterator[tuple[int, str, str]]:
     """Yields (line, name, sentence); a name that cannot be imported is not repeated where it is used."""
     from estimator_lab.tf1.dropped import restore_dropped_names
-    from estimator_lab.tf1.programs import path_below, style_of
+    from estimator_lab.tf1.evidence import evidence_of, path_below
     from estimator_lab.tf1.uses import uses
 
     restore_dropped_names()
     importlib.import_module('estimator_lab.contrib')
-    v1 = style_of(tree).v1
+    version = evidence_of(tree).version
     reported: set[str] = set()
-    for use in uses(tree):
+    for use in uses(tree, assigned):
         explicit, path = path_below(use, _V1), path_below(use, 'tensorflow')
         if use.is_handled or use.module in reported:
             continue
         if explicit or path:
-            apis = [_V1] if explicit or v1 else ['tensorflow'] if v1 is False else ['tensorflow', _V1]
+            apis = [_V1] if explicit or version == 1 else ['tensorflow'] if version else ['tensorflow', _V1]
             if path.partition('.')[0] in ('contrib', 'python', 'core', 'tools', 'compat', 'examples'):
                 apis = ['tensorflow']
             release = f'TensorFlow {sys.modules[_V1].__version__}'
@@ -115,27 +134,8 @@ def _missing_in(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
         if all(sentences):
             reported.add(use.name)
             yield use.line, use.name, sentences[-1]
-    for line in _unconditional_calls(tree, 'TPUClusterResolver'):
-        yield line, 'TPUClusterResolver', _NO_TPU
-
-
-def _unconditional_calls(tree: ast.Module, name: str) -> Iterator[int]:
-    """Yields the lines of calls of `name`, or of an attribute of that name, outside of `if` and `try`."""
-    conditional = (node for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp | ast.Try))
-    # `if __name__ == '__main__'` is not a condition.
-    below = {
-        id(inner)
-        for node in conditional
-        if '__name__' not in ast.unparse(getattr(node, 'test', node))
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and id(node) not in below:
-            function = node.func
-            if name == (
-                function.attr if isinstance(function, ast.Attribute) else getattr(function, 'id', '')
-            ):
-                yield node.lineno
+        elif use.is_certain and path.startswith('contrib.') and path.endswith('.TPUClusterResolver'):
+            yield use.line, use.name, _NO_TPU
 
 
 def _sentence_of_others(name: str) -> str:

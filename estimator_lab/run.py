@@ -25,9 +25,9 @@ _USAGE = """Runs a TensorFlow 1 program as it is, with tf.estimator, tf.contrib 
   python -m estimator_lab.run -m package.module ARGUMENT...
 
 Flags of this command precede PROGRAM; all that follows belongs to the program. Exit status and tracebacks are
-the program's own. Each of its modules that uses names of TensorFlow 1 gets TensorFlow 1 as `tensorflow`.
-Modules for TensorFlow 2 run as they are. Names that Python, NumPy, SciPy and Pillow have dropped since work
-too, if programs of that time use them: inspect.getargspec, np.float, scipy.misc.imread, Image.ANTIALIAS."""
+the program's own. Modules that use names of TensorFlow 2 run as they are; others get TensorFlow 1 as
+`tensorflow`. Where both would run, with other results, a line says which was taken. Names that Python, NumPy,
+SciPy and Pillow have dropped work too: inspect.getargspec, np.float, scipy.misc.imread, Image.ANTIALIAS."""
 # Files whose frames precede the program's.
 _STARTERS = (__file__, 'runpy.py', '<frozen runpy>', 'tf1/programs.py', 'ast.py')
 
@@ -36,11 +36,8 @@ _STARTERS = (__file__, 'runpy.py', '<frozen runpy>', 'tf1/programs.py', 'ast.py'
 class Settings:
     """How the program runs."""
 
-    v1: bool = setting(
-        False,
-        'TensorFlow 1 and its behaviour (tf.disable_v2_behavior) for all of its modules',
-        group='How the program runs',
-    )
+    v1: bool = setting(False, 'all modules get TensorFlow 1 and its behaviour', group='How the program runs')
+    v2: bool = setting(False, 'all modules get TensorFlow 2', group='How the program runs')
 
 
 class Line(NamedTuple):
@@ -95,17 +92,19 @@ def _prepare(settings: Settings, line: Line) -> Callable[[], object]:
     """Restores what programs use; returns the function that runs the program.
 
     Raises:
-      FlagError: there is no such program.
+      FlagError: there is no such program, or both flags are given.
       ImportError: the installed packages do not fit.
     """
     name = line.program[0]
     file = None if line.is_module else _main_file(Path(name))
+    if settings.v1 and settings.v2:
+        raise FlagError('--v1 and --v2 exclude each other.')
     hide_import_messages()
-    programs = adapt_programs(settings.v1, '' if file else name)
+    programs = adapt_programs(settings.v1 + 2 * settings.v2, '' if file else name)
     return functools.partial(_run_file, programs, file) if file else functools.partial(_run_module, name)
 
 
-def adapt_programs(forced: bool = False, main: str = '') -> Any:
+def adapt_programs(forced: int = 0, main: str = '') -> Any:
     """Offers `tf.contrib` and `tf.examples`, restores dropped names, and installs `tf1.programs.Programs`.
 
     It chooses TensorFlow 1 or 2 for each module imported from now on.

@@ -126,14 +126,62 @@ def test_names_of_other_packages_and_what_fails_at_run_time(tmp_path, capsys):
     assert all('--tpu=local' in text for text in texts[5:])
 
 
+OWN = '''\
+import time
+import tensorflow as tf
+import numpy as np
+from tensorflow.contrib import slim
+import tensorflow.train as training
+tf.model = object()
+tf.model.run, tf.shared.anything, tf.layers.dense, training.AdamOptimizer
+tf.distribute.cluster_resolver.TPUClusterResolver('')
+
+
+def started(time, slim):
+    return time.no_such_clock(), slim.no_such_layer
+
+
+def loop(files):
+    for np in files:
+        np.no_such_method()
+    tf.flags.no_such_flag
+
+
+class Model:
+    np = 3
+
+    def __init__(self):
+        np.no_such_function, training.NoSuchOptimizer
+
+
+slim.conv2d
+slim = started
+slim.not_a_layer()
+try:
+    import tensorflow.contrib.layers as layers
+except ImportError:
+    layers = None
+layers.no_such_layer
+'''
+
+
+def test_names_that_a_program_assigns_itself_or_binds_again_are_no_names_of_others(tmp_path, capsys):
+    (tmp_path / 'a.py').write_text(OWN)
+    (tmp_path / 'b.py').write_text('import tensorflow.compat.v1 as tf\ntf.shared = tf.model\n')
+    found = found_in(capsys, tmp_path)
+    names = ['tf.flags.no_such_flag', 'numpy.no_such_function', 'tf.train.NoSuchOptimizer']
+    assert [text.partition(' ')[0] for _, text in found] == [*names, 'tf.contrib.layers.no_such_layer']
+    assert [text.partition(' ')[0] for _, text in found_in(capsys, tmp_path / 'a.py')][0] == 'tf.shared'
+
+
 def test_lines_are_printed_as_they_are_found(tmp_path, capsys, monkeypatch):
     for name in ('a', 'b'):
         (tmp_path / f'{name}.py').write_text('import tensorflow as tf\ntf.no_such_name\n')
     read, printed = port.missing, []
 
-    def missing(file):
+    def missing(file, assigned):
         printed.append(capsys.readouterr().out)
-        return read(file)
+        return read(file, assigned)
 
     monkeypatch.setattr(port, 'missing', missing)
     assert invoke(port, str(tmp_path)) == 1

@@ -25,6 +25,7 @@ _API_MODULES = {
         for module in ('metrics', 'losses', 'summary', 'initializers', 'random', 'nn', 'config')
     },
 }
+_INTERNAL = ('python', 'core', 'tools')  # TensorFlow 1's API was the package that has these
 # Modules that are found or supplied elsewhere.
 _OWN_MODULES = ('contrib', 'estimator', 'keras')
 _ESTIMATOR_API = tuple(f'tensorflow_estimator.python.estimator.api._v{n}.estimator' for n in (1, 2))
@@ -193,6 +194,9 @@ def install_names() -> None:
     FINDER.supply('tensorflow.', _forwarder_of)
     for module in {*NAMES, *_API_MODULES, *_ESTIMATOR_API, *_KERAS_API}:
         FINDER.answer(module, functools.partial(_answer, module))
+    for module in (*_ESTIMATOR_API, *_KERAS_API):  # the same files, imported as modules of TensorFlow
+        version, name = module.split('.')[-2:]
+        FINDER.answer(f'tensorflow.compat.{version[1:]}.{name}', functools.partial(_answer, module))
     for module in _KERAS_LAYERS:
         FINDER.hook(module, after=_restore_apply)
     FINDER.hook('tensorflow.python.framework.device', after=_restore_device_spec)
@@ -218,6 +222,8 @@ def _answer(module: str, name: str) -> Any:
     Raises:
       AttributeError: if it had none; the sentence says what to use instead.
     """
+    if module == 'tensorflow.compat.v1' and name in _INTERNAL:
+        return importlib.import_module(f'tensorflow.{name}')
     moved = new_names(module).get(name)
     if moved is None:
         raise AttributeError(_explanation(module, name))

@@ -1,188 +1,68 @@
 """Runs other people's programs on the TensorFlow that they were written for.
 
-Which one that is follows from the names that a module uses. `import tensorflow as tf` in a program for
+Which one that is follows from the evidence in a module's text. `import tensorflow as tf` in a program for
 TensorFlow 1 becomes `import tensorflow.compat.v1 as tf`. Only the syntax tree changes, not the file, so that
 line numbers and tracebacks are those of the program.
 """
 
 import ast
 import contextlib
+import copy
 import importlib.util
-import inspect
 import sys
 import sysconfig
 from collections.abc import Iterable
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Any, NamedTuple
+from types import CodeType
+from typing import Any
 
-import tensorflow as tf2
 import tensorflow.compat.v1 as tf
-from tensorflow.python.util.lazy_loader import LazyLoader
 
-from estimator_lab.tf1.finder import LazyModule, found_by_others
-from estimator_lab.tf1.uses import Use, uses
+from estimator_lab.base.progress import warn
+from estimator_lab.tf1.evidence import TF, V1, Evidence, evidence_of
+from estimator_lab.tf1.finder import found_by_others
 
-_TF = 'tensorflow'
-_V1 = 'tensorflow.compat.v1'
-# Names of TensorFlow 1 whose meaning under v2 behaviour is another one, or that then raise an error.
-_NEEDS_V1 = ('placeholder', 'Session', 'InteractiveSession', 'summary.FileWriter', 'contrib')
-# Programs that use one of these were written or converted for v2 behaviour.
-_NEEDS_V2 = (
-    *('function', 'GradientTape', 'compat.v2', 'enable_v2_behavior', 'enable_eager_execution'),
-    *('disable_v2_behavior', 'compat.v1.disable_v2_behavior', 'compat.v1.enable_v2_behavior'),
-    *('disable_eager_execution', 'compat.v1.disable_eager_execution', 'compat.v1.enable_eager_execution'),
-)
-_NOT_IN_V1 = ('python', 'core', 'tools')  # modules that programs import from `tensorflow`
-# Modules that stay, or that `tf1` supplies.
-_KEPT = (*_NOT_IN_V1, 'compat', 'contrib', 'estimator', 'keras', 'layers')
-# Names of tf.metrics and tf.losses in both; in TensorFlow 2 they are Keras's.
-_IN_BOTH = ('mean_squared_error', 'mean_absolute_error', 'Reduction')
-# Modules of tf.estimator, which is not loaded to look, that only TensorFlow 1 has.
-_ESTIMATOR_1 = ('inputs', 'tpu')
+# Modules that both versions share, or that `contrib` supplies.
+_KEPT = ('python', 'core', 'tools', 'compat', 'contrib', 'examples')
 # Packages that are never read: TensorFlow itself, and those that follow its versions.
 _OTHERS = frozenset(
     ('estimator_lab', 'keras', 'tensorboard', 'tensorflow', 'tensorflow_estimator', 'tf_keras', 'tf_slim')
 )
+_NOTEBOOK = 'This notebook'
 INSTALLED = tuple({sysconfig.get_path(name) for name in ('stdlib', 'platstdlib', 'purelib', 'platlib')})
 """The folders of installed packages."""
-
-
-class Style(NamedTuple):
-    """What a module's text says about its TensorFlow.
-
-    Attributes:
-      v1: whether its `tensorflow` is TensorFlow 1; None if it uses only names that both have.
-      behaviour: whether it needs TensorFlow 1's behaviour: no eager execution, `shape[0].value`.
-      converted: whether it calls TensorFlow 1 by `tf.compat.v1`.
-    """
-
-    v1: bool | None = None
-    behaviour: bool = False
-    converted: bool = False
-
-
-def style_of(tree: ast.AST) -> Style:
-    """Returns the style of a module from its syntax tree."""
-    found = list(uses(tree))
-    paths, explicit = _paths(found, _TF), _paths(found, _V1)
-    versions = {path: _only_version(path, words) for path, words in paths.items()}
-    one = [path for path, version in versions.items() if version == 1]
-    two = [path for path, version in versions.items() if version == 2 and not path.startswith('compat')]
-    converted = any(path.startswith('compat.v') for path in paths)
-    # At a tie, a module that only TensorFlow 1 has decides.
-    older = len(one) > len(two) or (len(one) == len(two) and any(map(_is_in_module_of_1, one)))
-    v1 = True if older else False if two or converted else None
-    used = {path.removeprefix('compat.v1.') for path in paths} | explicit.keys()
-    has_old = any(_begins(path, _NEEDS_V1) for path in used) or _has_dimension_values(tree)
-    modern = any(_begins(path, _NEEDS_V2) for path in (*paths, *explicit))
-    from_contrib = any(_begins(path, ('contrib',)) for path in used)
-    return Style(v1, not modern and (older or from_contrib or (has_old and not paths)), converted)
-
-
-def path_below(use: Use, module: str) -> str:
-    """Returns the path of a use below `tensorflow` or `tensorflow.compat.v1`; '' if it is elsewhere."""
-    name = use.name.replace('estimator_lab.tf1.tf', _V1)
-    imported = use.module.replace('estimator_lab.tf1.tf', _V1)
-    is_v1 = imported == _V1 or imported.startswith(f'{_V1}.')
-    if is_v1 != (module == _V1) or not name.startswith(f'{module}.'):
-        return ''
-    return name[len(module) + 1 :].removesuffix('.*')
-
-
-def _paths(found: Iterable[Use], module: str) -> dict[str, frozenset[str]]:
-    """Returns {path: keywords of its calls} for the names of a module that both versions may have."""
-    words: dict[str, frozenset[str]] = {}
-    for use in found:
-        path = path_below(use, module)
-        if path and not _begins(path, _NOT_IN_V1):
-            words[path] = words.get(path, frozenset()) | use.keywords
-    return words
-
-
-def _begins(path: str, names: tuple[str, ...]) -> bool:
-    return any(path == name or path.startswith(f'{name}.') for name in names)
-
-
-def _has_dimension_values(tree: ast.AST) -> bool:
-    """Whether the file has an expression like `x.shape[0].value` or `x.get_shape()[0].value`."""
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Attribute)
-            and node.attr == 'value'
-            and isinstance(node.value, ast.Subscript)
-            and 'shape' in ast.unparse(node.value.value)
-        ):
-            return True
-    return False
-
-
-def _is_in_module_of_1(path: str) -> bool:
-    first = path.partition('.')[0]
-    return first == 'contrib' or (isinstance(_member(tf, first), ModuleType) and _member(tf2, first) is None)
-
-
-def _only_version(path: str, keywords: frozenset[str]) -> int | None:
-    """Returns the version of TensorFlow that alone has the path, or accepts these keywords there.
-
-    None if both or neither do, or if Keras would have to be loaded to look.
-    """
-    first, _, rest = path.partition('.')
-    second = rest.partition('.')[0]
-    if first == 'contrib' or (first == 'estimator' and second in _ESTIMATOR_1):
-        return 1
-    one, two = _member(tf, first), _member(tf2, first)
-    if first in ('metrics', 'losses') and second:  # TensorFlow 2 has Keras's
-        return None if second in _IN_BOTH else 2 if _member(one, second) is None else 1
-    if one is not None and two is not None and any(isinstance(each, LazyLoader) for each in (one, two)):
-        return None
-    if second and isinstance(one, ModuleType) and isinstance(two, ModuleType):
-        one, two = _member(one, second), _member(two, second)
-    if one is None or two is None:
-        return 1 if one is not None else 2 if two is not None else None
-    if any(_accepts(one, word) and not _accepts(two, word) for word in keywords):
-        return 1
-    return 2 if any(_accepts(two, word) and not _accepts(one, word) for word in keywords) else None
-
-
-def _member(api: Any, name: str) -> Any:
-    found = vars(vars(api).get('_tfmw_wrapped_module', api)).get(name)
-    supplied = isinstance(found, ModuleType) and isinstance(vars(found).get('__loader__'), LazyModule)
-    return None if supplied else found
-
-
-def _accepts(function: Any, keyword: str) -> bool:
-    """Whether a function has a parameter of this name; true where that is unknown."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return True
-    return keyword in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 class _Version1(ast.NodeTransformer):
     """Replaces imports of `tensorflow` by those of `tensorflow.compat.v1`."""
 
     def visit_Import(self, node: ast.Import) -> list[ast.stmt]:
-        """Replaces `import tensorflow as tf`, and adds the name to `import tensorflow.contrib.x`."""
-        below = False
-        for alias in node.names:
-            below |= alias.name.startswith(f'{_TF}.contrib') and not alias.asname
-            if alias.name == _TF:
-                alias.name, alias.asname = _V1, alias.asname or _TF
-        added = ast.Import([ast.alias(_V1, _TF)])
-        return [node, ast.copy_location(added, node)] if below else [node]
+        """Replaces `import tensorflow as tf` and `import tensorflow.x.y as z`, and rebinds `tensorflow`."""
+        added: list[ast.stmt] = []
+        for alias in [*node.names]:
+            root, _, below = alias.name.partition('.')
+            if root != TF or (alias.asname and below.partition('.')[0] in _KEPT):
+                continue
+            if not below:
+                alias.name, alias.asname = V1, alias.asname or TF
+            elif not alias.asname:  # imports tensorflow.x, and binds `tensorflow`
+                added.append(ast.Import([ast.alias(V1, TF)]))
+            else:
+                parent, _, name = f'{V1}.{below}'.rpartition('.')
+                added.append(ast.ImportFrom(parent, [ast.alias(name, alias.asname)], 0))
+                node.names.remove(alias)
+        rest: list[ast.stmt] = [node] if node.names else []
+        return [*rest, *(ast.copy_location(each, node) for each in added)]
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
         """Replaces `from tensorflow import x` and `from tensorflow.train import x`."""
         root, _, below = (node.module or '').partition('.')
-        if root != _TF or node.level or any(name.name in _NOT_IN_V1 for name in node.names):
-            return node
         first = below.partition('.')[0]
-        if not below or (first not in _KEPT and importlib.util.find_spec(f'{_V1}.{first}')):
-            node.module = f'{_V1}.{below}'.rstrip('.')
+        is_ours = root == TF and not node.level and first not in _KEPT
+        if is_ours and (not below or importlib.util.find_spec(f'{V1}.{first}')):
+            node.module = f'{V1}.{below}'.rstrip('.')
         return node
 
 
@@ -194,33 +74,34 @@ def with_version_1(tree: ast.Module) -> ast.Module:
 class Programs(MetaPathFinder):
     """Chooses TensorFlow 1 or 2 for each module of a program from its text, when it is imported.
 
-    A module that uses names of TensorFlow 1 only gets TensorFlow 1; one that uses those of both gets that of
-    the main module. Installed packages count as modules of their own, and turn no behaviour on.
+    A module that uses only names of both gets that of the main module; a main module, TensorFlow 1. Installed
+    packages count as modules of their own, and turn no behaviour on.
 
     Args:
-      forced: whether all modules of the program get TensorFlow 1 and its behaviour.
+      forced: the TensorFlow of all modules of the program, 1 with its behaviour or 2; 0 to choose.
       main: the name of the main module, if the program is run as a module; its package may be installed.
       installed: the folders whose modules do not belong to the program.
     """
 
-    def __init__(self, forced: bool = False, main: str = '', installed: tuple[str, ...] = INSTALLED) -> None:
+    def __init__(self, forced: int = 0, main: str = '', installed: tuple[str, ...] = INSTALLED) -> None:
         self._forced = forced
         self._installed = installed
         self._mains = (main, f'{main}.__main__') if main else ()
         self._package = main.partition('.')[0]
-        self._main_is_v1: bool | None = None
-        if forced:
+        self._main = Evidence(is_none=True)
+        self._has_told = False
+        if forced == 1:
             tf.disable_v2_behavior()
 
     def read_main(self, path: str) -> CodeType:
-        """Returns the code of the main module, and decides for modules that use names of both versions.
+        """Returns the code of the main module, and decides for modules with names of both.
 
         Raises:
           OSError: the file cannot be read.
           SyntaxError: it is not a program for this Python.
         """
         source = Path(path).read_bytes()
-        self._main_is_v1 = style_of(ast.parse(source, path)).v1
+        self._main = evidence_of(ast.parse(source, path))
         return self.code(source, path, own=True) or compile(source, path, 'exec', dont_inherit=True)
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
@@ -242,17 +123,85 @@ class Programs(MetaPathFinder):
         if b'tensorflow' not in source:
             return None
         tree = ast.parse(source, path)
-        if not self._is_for_v1(tree, own):
+        if self._version(evidence_of(tree), path, own) == 2:
             return None
         return compile(with_version_1(tree), path, 'exec', dont_inherit=True)
 
-    def _is_for_v1(self, tree: ast.AST, own: bool) -> bool:
-        style = style_of(tree)
-        if own and style.behaviour:
+    def version_of_main(self, tree: ast.Module, place: str) -> int:
+        """Returns the TensorFlow of the main module, and decides for modules with names of both."""
+        self._main = evidence_of(tree)
+        return self._version(self._main, place, own=True)
+
+    def _version(self, evidence: Evidence, path: str, own: bool) -> int:
+        """Decides for a module, turns on the behaviour that it needs, and says so where only a guess can."""
+        if not own:
+            return 1 if evidence.version == 1 and not evidence.converted else 2
+        if self._forced:
+            return self._forced
+        if self._main.is_none:  # then the first module that says something decides
+            self._main = evidence if evidence.version or evidence.converted else self._main
+        version = evidence.version or (2 if evidence.converted else _decided(self._main))
+        needs_behaviour = evidence.behaviour or (version == evidence.methods == 1)
+        if needs_behaviour and not self._main.chooses_behaviour:
             tf.disable_v2_behavior()
-        if own and (self._forced or style.v1 is None):
-            return self._forced or bool(self._main_is_v1)
-        return bool(style.v1) and not (not own and style.converted)
+        if evidence.different and not (evidence.version or self._main.version or self._has_told):
+            self._has_told = True
+            warn(_both_would_run(path, evidence.different, version))
+        return version
+
+
+def _decided(evidence: Evidence) -> int:
+    """TensorFlow 1, unless a name of TensorFlow 2 is used: `run` exists for programs of TensorFlow 1."""
+    return evidence.version or (2 if evidence.converted else evidence.methods or 1)
+
+
+def _both_would_run(path: str, names: tuple[str, ...], version: int) -> str:
+    """Returns what to say of a module whose names give other results in the other TensorFlow."""
+    other = 3 - version
+    how = (
+        f'write `import tensorflow.compat.v{other} as tf`'
+        if path == _NOTEBOOK
+        else f'give the flag --v{other}'
+    )
+    return (
+        f'{path} uses {names[0]}, whose results differ between TensorFlow 1 and 2, and nothing says which is '
+        f'meant. TensorFlow {version} is taken; for TensorFlow {other}, {how}.'
+    )
+
+
+class Cells:
+    """Chooses TensorFlow 1 or 2 for the cells of a notebook, which together are one module that grows.
+
+    If a cell shows that the notebook means the other TensorFlow, the imports of earlier cells run again.
+
+    Args:
+      programs: what decides for modules.
+      earlier: the texts of cells that have run as they are.
+    """
+
+    def __init__(self, programs: Programs, earlier: Iterable[str]) -> None:
+        self._programs = programs
+        self._version = 2
+        self._notebook = ast.Module([], [])
+        for text in earlier:
+            with contextlib.suppress(SyntaxError, ValueError):
+                self._notebook.body += ast.parse(text).body
+
+    def visit(self, cell: ast.Module) -> ast.Module:
+        """Returns the tree of a cell as it runs here."""
+        imports = [each for each in self._notebook.body if _imports_tensorflow(each)]
+        self._notebook.body += copy.deepcopy(cell.body)
+        version = self._programs.version_of_main(self._notebook, _NOTEBOOK)
+        if version != self._version:
+            cell.body[:0] = copy.deepcopy(imports)
+        self._version = version
+        return with_version_1(cell) if version == 1 else cell
+
+
+def _imports_tensorflow(node: ast.stmt) -> bool:
+    names = [node.module or ''] if isinstance(node, ast.ImportFrom) else []
+    names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    return any(name.partition('.')[0] == TF for name in names)
 
 
 class _Loader(SourceFileLoader):
