@@ -4,6 +4,7 @@ Importing this package does no TensorFlow work; ``estimator_lab.tf1`` does.
 """
 
 import sys
+from typing import Any
 
 __version__ = '0.1.0'
 
@@ -16,8 +17,9 @@ if _IS_COMMAND:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def load_ipython_extension(shell: object) -> None:
-    """Implements `%load_ext estimator_lab`: restores tf.estimator and tf.contrib in a notebook."""
+def load_ipython_extension(shell: Any) -> None:
+    """Implements `%load_ext estimator_lab`: the cells that follow, and what they import, run as by `run`."""
     from estimator_lab.run import adapt_programs
+    from estimator_lab.tf1.programs import Cells
 
-    adapt_programs()
+    shell.ast_transformers.append(Cells(adapt_programs(), shell.user_ns.get('In', ())))

@@ -1,5 +1,7 @@
 """The command `run`: programs as they are, with their own arguments, exit status and tracebacks."""
 
+import os
+
 import pytest
 
 from estimator_lab.run import split
@@ -126,12 +128,130 @@ def test_the_plainest_canned_estimator_and_names_that_python_and_numpy_have_drop
     assert done.stdout == "LinearRegressor ['a', 'axis'] [1.5]\n", done.stderr
 
 
-def test_notebooks(run_python):
-    code = """
-from IPython.core.interactiveshell import InteractiveShell
-shell = InteractiveShell()
-shell.run_line_magic('load_ext', 'estimator_lab')
-shell.run_cell('from tensorflow.compat.v1 import estimator; print(estimator.Estimator.__name__)')
+IRIS = """
+import sys
+import numpy as np
+import sklearn.datasets
+import tensorflow as tf
+
+
+def input_fn(features, labels, is_training):
+    dataset = tf.data.Dataset.from_tensor_slices((dict(features), labels))
+    if is_training:
+        dataset = dataset.shuffle(1000, seed=1).repeat()
+    return dataset.batch(100)
+
+
+iris = sklearn.datasets.load_iris()
+rows = np.random.RandomState(0).permutation(150)
+columns = {f'x{n}': iris.data[rows, n] for n in range(4)}
+train, test = ({k: v[part] for k, v in columns.items()} for part in (slice(0, 120), slice(120, 150)))
+labels = iris.target[rows]
+
+
+def classifier(units):
+    return tf.estimator.DNNClassifier(
+        feature_columns=[tf.feature_column.numeric_column(key=key) for key in train],
+        hidden_units=units, n_classes=3, model_dir=sys.argv[1],
+        config=tf.estimator.RunConfig(tf_random_seed=1))
+
+
+model = classifier([10, 10])
+model.train(input_fn=lambda: input_fn(train, labels[:120], True), steps=1000)
+found = model.evaluate(input_fn=lambda: input_fn(test, labels[120:], False))
+print(type(model).__name__, found['accuracy'])
+try:
+    classifier([20, 20]).train(input_fn=lambda: input_fn(train, labels[:120], True), steps=1)
+except Exception as error:
+    print(type(error).__name__)
 """
-    done = run_python('-c', code)
-    assert done.stdout.splitlines()[-1] == 'Estimator', done.stderr
+TAKEN = (
+    'uses tf.estimator.DNNClassifier, whose results differ between TensorFlow 1 and 2, and nothing says '
+    'which is meant. TensorFlow 1 is taken; for TensorFlow 2, give the flag --v2.'
+)
+
+
+def test_the_program_of_the_guide_to_premade_estimators_gets_what_the_guide_prints(run_python, tmp_path):
+    pytest.importorskip('sklearn')
+    program = tmp_path / 'iris.py'
+    program.write_text(IRIS)
+    done = run_python('-m', 'estimator_lab.run', str(program), str(tmp_path / 'one'))
+    (kind, accuracy), (error,) = (line.split() for line in done.stdout.splitlines())
+    assert kind == 'DNNClassifier' and float(accuracy) > 0.9, done.stderr
+    assert error == 'InvalidArgumentError'  # the checkpoint has other hidden units
+    assert [line for line in done.stderr.splitlines() if 'WARNING' not in line] == [f'{program} {TAKEN}']
+
+
+def test_the_flags_take_either_tensorflow_and_say_nothing(run_python, tmp_path):
+    program = tmp_path / 'canned.py'
+    program.write_text('import tensorflow as tf\nprint(tf.estimator.DNNClassifier, tf.executing_eagerly())')
+    for flag, expected in (('--v1', "DNNClassifier'> False\n"), ('--v2', "DNNClassifierV2'> True\n")):
+        done = run_python('-m', 'estimator_lab.run', flag, str(program))
+        assert done.stdout.endswith(expected) and not done.stderr
+    done = run_python('-m', 'estimator_lab.run', '--v1', '--v2', str(program))
+    assert (done.returncode, done.stderr) == (2, 'error: --v1 and --v2 exclude each other.\n')
+
+
+EAGER = """
+import tensorflow as tf
+import eager_helper
+
+tf.enable_eager_execution()
+print(tf.executing_eagerly(), eager_helper.dense(tf.ones([1, 2])).numpy().shape)
+"""
+
+
+def test_a_helper_with_names_of_tensorflow_1_leaves_eager_execution_on(run_python, tmp_path):
+    (tmp_path / 'main.py').write_text(
+        EAGER.replace('import eager_helper\n\n', '').replace('print', 'import eager_helper\nprint')
+    )
+    (tmp_path / 'eager_helper.py').write_text(
+        'import tensorflow as tf\n\n\ndef dense(x):\n    return tf.layers.dense(x, 3)\n'
+    )
+    done = run_python('-m', 'estimator_lab.run', str(tmp_path / 'main.py'))
+    assert done.stdout == 'True (1, 3)\n', done.stderr
+
+
+NOTEBOOK = [
+    '%load_ext estimator_lab',
+    'import tensorflow as tf, numpy as np',
+    'print(tf.estimator.DNNClassifier.__name__)',
+    'x = tf.placeholder(tf.float32, [None, 3])\nwith tf.Session() as session:\n'
+    '    print(session.run(tf.reduce_sum(x), {x: np.ones([2, 3], np.float)}))\n%pwd',
+    'import tensorflow.layers as layers\ndef model(x):\n    return layers.dense(x, 4)\n'
+    'print(model(x).shape[1].value)\nraise ValueError("no")',
+]
+
+
+def notebook(cells, folder):
+    """Runs cells in a kernel of this Python; returns what each printed, and the last error."""
+    nbclient, nbformat = pytest.importorskip('nbclient'), pytest.importorskip('nbformat')
+    pytest.importorskip('ipykernel')
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client = nbclient.NotebookClient(book, timeout=200, allow_errors=True, kernel_name='python3')
+    client.execute(cwd=str(folder), env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    outputs = [output for cell in book.cells for output in cell.outputs]
+    printed = [each.text for each in outputs if each.output_type == 'stream']
+    return printed, [each for each in outputs if each.output_type == 'error']
+
+
+def test_cells_of_a_notebook_are_decided_together(tmp_path):
+    printed, errors = notebook(NOTEBOOK, tmp_path)
+    text = ''.join(printed)
+    assert text.count('This notebook uses tf.estimator.DNNClassifier, whose results differ') == 1
+    assert 'TensorFlow 1 is taken; for TensorFlow 2, write `import tensorflow.compat.v2 as tf`.' in text
+    assert [line for line in text.splitlines() if 'notebook' not in line] == ['DNNClassifier', '6.0', '4']
+    assert [error.ename for error in errors] == ['ValueError']
+    assert 'ValueError' in errors[0].traceback[-1]
+
+
+def test_a_notebook_that_turns_out_to_be_for_tensorflow_2_gets_it(tmp_path):
+    cells = [
+        'import tensorflow as tf',
+        '%load_ext estimator_lab\nimport numpy as np',
+        'print(tf.__name__)',
+        'tf.random.set_seed(1)\nprint(tf.metrics.AUC.__name__, tf.executing_eagerly())',
+        'print(tf.__name__)',
+    ]
+    printed, errors = notebook(cells, tmp_path)
+    assert not errors and ''.join(printed).split() == [*('tensorflow.compat.v1', 'AUC', 'True', 'tensorflow')]
