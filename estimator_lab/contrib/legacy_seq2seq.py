@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from estimator_lab.contrib.projections import EmbeddingWrapper, OutputProjectionWrapper, linear
 from estimator_lab.tf1 import tf
 
 _Loop = Callable[[Any, int], Any]
@@ -105,14 +106,6 @@ def _likeliest(table: Any, output_projection: Any, updates: bool) -> _Loop:
     return loop_function
 
 
-def _linear(values: _Steps, size: int) -> Any:
-    """Returns values [batch, n] side by side, projected to [batch, size] by `kernel` and `bias`."""
-    joined = tf.concat(values, 1)
-    kernel = tf.get_variable('kernel', [joined.shape.as_list()[1], size], joined.dtype)
-    bias = tf.get_variable('bias', [size], joined.dtype, tf.zeros_initializer())
-    return tf.matmul(joined, kernel) + bias
-
-
 def attention_decoder(
     decoder_inputs: _Steps,
     initial_state: Any,
@@ -150,7 +143,7 @@ def attention_decoder(
             query, found = tf.concat(tf.nest.flatten(state), 1), []
             for head, (features, v) in enumerate(heads):
                 with tf.variable_scope(f'Attention_{head}'):
-                    y = _linear([query], size)[:, tf.newaxis, tf.newaxis]
+                    y = linear([query], size)[:, tf.newaxis, tf.newaxis]
                     scores = tf.reduce_sum(v * tf.tanh(features + y), [2, 3])
                     shares = tf.nn.softmax(scores)[:, :, tf.newaxis, tf.newaxis]
                     found.append(tf.reduce_sum(shares * rows, [1, 2]))
@@ -164,12 +157,121 @@ def attention_decoder(
             if step:
                 tf.get_variable_scope().reuse_variables()
             fed = _fed(loop_function, outputs, step, value)
-            output, state = cell(_linear([fed, *attended], fed.shape.as_list()[1]), state)
+            output, state = cell(linear([fed, *attended], fed.shape.as_list()[1]), state)
             with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
                 attended = attend(state)
             with tf.variable_scope('AttnOutputProjection'):
-                outputs.append(_linear([output, *attended], output_size or cell.output_size))
+                outputs.append(linear([output, *attended], output_size or cell.output_size))
     return outputs, state
+
+
+def embedding_attention_decoder(
+    decoder_inputs: _Steps,
+    initial_state: Any,
+    attention_states: Any,
+    cell: Any,
+    num_symbols: int,
+    embedding_size: int,
+    num_heads: int = 1,
+    output_size: int | None = None,
+    output_projection: Any = None,
+    feed_previous: bool = False,
+    update_embedding_for_previous: bool = True,
+    dtype: Any = None,
+    scope: Any = None,
+    initial_state_attention: bool = False,
+) -> _Decoded:
+    """Decodes symbols, as `embedding_rnn_decoder`, with attention, as `attention_decoder`."""
+    with tf.variable_scope(scope or 'embedding_attention_decoder', dtype=dtype):
+        table = tf.get_variable('embedding', [num_symbols, embedding_size])
+        loop = _likeliest(table, output_projection, update_embedding_for_previous) if feed_previous else None
+        return attention_decoder(
+            [tf.nn.embedding_lookup(table, symbols) for symbols in decoder_inputs],
+            initial_state,
+            attention_states,
+            cell,
+            output_size,
+            num_heads,
+            loop,
+            initial_state_attention=initial_state_attention,
+        )
+
+
+def embedding_rnn_seq2seq(
+    encoder_inputs: _Steps,
+    decoder_inputs: _Steps,
+    cell: Any,
+    num_encoder_symbols: int,
+    num_decoder_symbols: int,
+    embedding_size: int,
+    output_projection: Any = None,
+    feed_previous: Any = False,
+    dtype: Any = None,
+    scope: Any = None,
+) -> _Decoded:
+    """Encodes symbols, and decodes symbols from the final state; `feed_previous` may be a bool tensor.
+
+    Outputs are [batch, num_decoder_symbols], or those of the cell if there is an `output_projection`.
+    """
+    with tf.variable_scope(scope or 'embedding_rnn_seq2seq', dtype=dtype) as opened:
+        encoder = EmbeddingWrapper(copy.deepcopy(cell), num_encoder_symbols, embedding_size)
+        _, state = tf.nn.static_rnn(encoder, encoder_inputs, dtype=opened.dtype)
+        if output_projection is None:
+            cell = OutputProjectionWrapper(cell, num_decoder_symbols)
+
+        def decode(feeds: bool, updates: bool) -> _Decoded:
+            return embedding_rnn_decoder(
+                *(decoder_inputs, state, cell, num_decoder_symbols, embedding_size),
+                *(output_projection, feeds, updates),
+            )
+
+        return _decoded(decode, feed_previous)
+
+
+def embedding_attention_seq2seq(
+    encoder_inputs: _Steps,
+    decoder_inputs: _Steps,
+    cell: Any,
+    num_encoder_symbols: int,
+    num_decoder_symbols: int,
+    embedding_size: int,
+    num_heads: int = 1,
+    output_projection: Any = None,
+    feed_previous: Any = False,
+    dtype: Any = None,
+    scope: Any = None,
+    initial_state_attention: bool = False,
+) -> _Decoded:
+    """Encodes and decodes as `embedding_rnn_seq2seq`, with attention to the outputs of the encoder."""
+    with tf.variable_scope(scope or 'embedding_attention_seq2seq', dtype=dtype) as opened:
+        encoder = EmbeddingWrapper(copy.deepcopy(cell), num_encoder_symbols, embedding_size)
+        outputs, state = tf.nn.static_rnn(encoder, encoder_inputs, dtype=opened.dtype)
+        attended = tf.stack([tf.reshape(each, [-1, cell.output_size]) for each in outputs], 1)
+        size = None
+        if output_projection is None:
+            cell, size = OutputProjectionWrapper(cell, num_decoder_symbols), num_decoder_symbols
+
+        def decode(feeds: bool, updates: bool) -> _Decoded:
+            return embedding_attention_decoder(
+                *(decoder_inputs, state, attended, cell, num_decoder_symbols, embedding_size, num_heads),
+                *(size, output_projection, feeds, updates),
+                initial_state_attention=initial_state_attention,
+            )
+
+        return _decoded(decode, feed_previous)
+
+
+def _decoded(decode: Callable[[bool, bool], _Decoded], feed_previous: Any) -> _Decoded:
+    """Decodes with or without feeding the previous symbol, or with both and a choice in the graph."""
+    if isinstance(feed_previous, bool):
+        return decode(feed_previous, True)
+    found: list[_Decoded] = []
+    # Both are built here rather than in the branches, as layers keep the tensors of the branch that made them.
+    for feeds in (True, False):
+        with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+            found.append(decode(feeds, False))
+    flat = tf.cond(feed_previous, lambda: tf.nest.flatten(found[0]), lambda: tf.nest.flatten(found[1]))
+    return tf.nest.pack_sequence_as(found[0], flat)
 
 
 def sequence_loss_by_example(

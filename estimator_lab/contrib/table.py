@@ -199,10 +199,10 @@ tf.estimator: NanLossDuringTrainingError
 ! use the hooks of tf.train: monitors
 [legacy_seq2seq]
 estimator_lab.contrib.legacy_seq2seq:
-    attention_decoder basic_rnn_seq2seq embedding_rnn_decoder rnn_decoder sequence_loss
-    sequence_loss_by_example tied_rnn_seq2seq
-! use tf.nn.static_rnn, then tf.contrib.legacy_seq2seq.embedding_rnn_decoder or attention_decoder:
-    embedding_attention_decoder embedding_attention_seq2seq embedding_rnn_seq2seq
+    attention_decoder basic_rnn_seq2seq embedding_attention_decoder embedding_attention_seq2seq
+    embedding_rnn_decoder embedding_rnn_seq2seq rnn_decoder sequence_loss sequence_loss_by_example
+    tied_rnn_seq2seq
+! use tf.nn.static_rnn, then tf.contrib.legacy_seq2seq.embedding_rnn_decoder:
     embedding_tied_rnn_seq2seq one2many_rnn_seq2seq
 ! use tf.contrib.seq2seq.sequence_loss of padded batches: model_with_buckets
 [lookup]
@@ -234,12 +234,11 @@ tf.nn.rnn_cell:
     BasicLSTMCell BasicRNNCell DeviceWrapper DropoutWrapper GRUCell LSTMCell LSTMStateTuple MultiRNNCell
     RNNCell ResidualWrapper GRUBlockCellV2=GRUCell LSTMBlockCell=LSTMCell
 tf.nn: static_bidirectional_rnn static_rnn static_state_saving_rnn
+estimator_lab.contrib.projections: EmbeddingWrapper InputProjectionWrapper OutputProjectionWrapper
 estimator_lab.contrib.rnn:
     LSTMBlockFusedCell LayerNormBasicLSTMCell TimeReversedFusedRNN stack_bidirectional_dynamic_rnn
     transpose_batch_time
 ! use tf.nn.static_bidirectional_rnn once for each layer: stack_bidirectional_rnn
-! use tf.layers.dense before or after the cell: InputProjectionWrapper OutputProjectionWrapper
-! use tf.nn.embedding_lookup before the cell: EmbeddingWrapper
 ! use tf.nn.rnn_cell.GRUCell, whose variables have other names: GRUBlockCell
 ! use tf.contrib.seq2seq.AttentionWrapper: AttentionCellWrapper
 ! use tf.nn.rnn_cell.LSTMCell, which is another cell: NASCell UGRNNCell PhasedLSTMCell GridLSTMCell
@@ -296,8 +295,10 @@ tf_slim.training.training:
 tf_slim.training.evaluation:
     StopAfterNEvalsHook SummaryAtEndHook evaluate_once evaluate_repeatedly get_or_create_eval_step
     wait_for_new_checkpoint
-! use tf.data, which has bucket_by_sequence_length in tf.data.experimental:
-    batch_sequences_with_states bucket bucket_by_sequence_length SequenceQueueingStateSaver FeedingQueueRunner
+estimator_lab.contrib.buckets: bucket bucket_by_sequence_length
+estimator_lab.contrib.state_saver: NextQueuedSequenceBatch batch_sequences_with_states
+! use tf.contrib.training.batch_sequences_with_states: SequenceQueueingStateSaver
+! use tf.data: FeedingQueueRunner
 ! use tf.data.experimental.rejection_resample:
     rejection_sample resample_at_rate stratified_sample weighted_resample
 ! use tf.train.replica_device_setter without it: GreedyLoadBalancingStrategy RandomStrategy

@@ -66,7 +66,7 @@ def _take_experimental(config: Any, kind: str) -> None:
 
 def should_run_distribute_coordinator(config: Any) -> bool:
     """Returns whether the coordinator, rather than Estimator itself, starts the work."""
-    return getattr(config, '_distribute_coordinator_mode', None) is not None
+    return getattr(config, '_distribute_coordinator_mode', None) == _MODE
 
 
 def train_and_evaluate(

@@ -58,6 +58,29 @@ def cells():
     return found
 
 
+def projections():
+    """Two steps of cells whose inputs or outputs are projected, or embedded."""
+    rnn = tf.contrib.rnn
+    x, symbols = tf.constant(wave(2, 4, 5)), tf.constant(np.arange(8).reshape(2, 4, 1) % 6)
+    made = {
+        'input': (lambda: rnn.InputProjectionWrapper(rnn.GRUCell(3), 2, tf.tanh), x),
+        'output': (lambda: rnn.OutputProjectionWrapper(rnn.LSTMCell(3), 2), x),
+        'output_relu': (lambda: rnn.OutputProjectionWrapper(rnn.GRUCell(3), 2, tf.nn.relu), x),
+        'embedding': (lambda: rnn.EmbeddingWrapper(rnn.GRUCell(3), 6, 2), symbols),
+    }
+    found = {}
+    for case, (make, inputs) in made.items():
+        with tf.variable_scope(case, initializer=weights):
+            outputs, state = tf.nn.dynamic_rnn(make(), inputs, dtype=tf.float32)
+        mine = [v for v in tf.global_variables() if v.op.name.startswith(case + '/')]
+        gradient = tf.gradients(tf.reduce_sum(outputs[:, -1]), mine[-1])
+        found[case] = {
+            'shapes': {v.op.name: v.shape.as_list() for v in mine},
+            'values': run([outputs, *tf.contrib.framework.nest.flatten(state), *gradient]),
+        }
+    return found
+
+
 def cudnn_cells():
     """Two layers of compatible cells, in one direction and both, with lengths, and with gradients."""
 

@@ -174,6 +174,46 @@ def legacy_decoders():
             initial_state_attention=True,
         ),
     }
+    return decoded(cases)
+
+
+def legacy_models():
+    """Models of symbols, which may feed their own, by a choice in the graph too."""
+    legacy = tf.contrib.legacy_seq2seq
+    symbols = [tf.constant(row) for row in ([0, 2], [1, 4], [3, 3])]
+
+    def lstm():
+        return tf.nn.rnn_cell.LSTMCell(3)
+
+    def projection():
+        return tf.get_variable('w', [3, 5]), tf.get_variable('b', [5])
+
+    def model(kind, cell, **more):
+        make = getattr(legacy, 'embedding_%s_seq2seq' % kind)
+        return lambda: make(symbols, symbols[:2], cell(), 5, 6, 2, **more)
+
+    def chosen(kind, **more):
+        return lambda: model(kind, lstm, feed_previous=tf.placeholder_with_default(True, []), **more)()
+
+    def stacked():
+        return tf.nn.rnn_cell.MultiRNNCell([tf.nn.rnn_cell.GRUCell(3) for _ in range(2)])
+
+    cases = {
+        'rnn': model('rnn', lstm),
+        'rnn_fed': model('rnn', stacked, feed_previous=True),
+        'rnn_chosen': chosen('rnn'),
+        'attention': model('attention', stacked, num_heads=2),
+        'attention_fed': model('attention', lstm, feed_previous=True, initial_state_attention=True),
+        'attention_chosen': chosen('attention'),
+        'attention_projected': lambda: legacy.embedding_attention_seq2seq(
+            symbols, symbols, lstm(), 5, 5, 2, output_projection=projection(), feed_previous=True
+        ),
+    }
+    return decoded(cases)
+
+
+def decoded(cases):
+    """Returns the variables, outputs, states and gradients of each case."""
     found = {}
     for case, make in cases.items():
         with tf.variable_scope(case, initializer=weights):

@@ -8,12 +8,13 @@ run the same lines.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from contrib_cells import cells, crf, cudnn_cells, cudnn_layers, fused_lstm
+from contrib_cells import cells, crf, cudnn_cells, cudnn_layers, fused_lstm, projections
 from contrib_heads import heads, multi_heads
 from contrib_hparams import hparams
 from contrib_layers import (
@@ -25,12 +26,14 @@ from contrib_layers import (
     optimizers,
 )
 from contrib_learn import learn_metrics, record_files, vocabularies
+from contrib_queues import buckets, states
 from contrib_sequences import (
     attention,
     beam_search,
     decoding,
     legacy_decoders,
     legacy_losses,
+    legacy_models,
     sequence_losses,
 )
 from contrib_shared import tf
@@ -41,6 +44,7 @@ PARTS = [
     *(fully_connected, layer_norm, batch_norm, optimize_loss, optimizers, metrics, hparams),
     *(crf, fused_lstm, cells, wrappers, embeddings, images, heads, multi_heads, cudnn_cells, cudnn_layers),
     *(attention, decoding, beam_search, sequence_losses, legacy_decoders, legacy_losses),
+    *(projections, legacy_models, buckets, states),
     *(learn_metrics, vocabularies, record_files, wrapped_estimators),
 ]
 
@@ -59,3 +63,4 @@ if __name__ == '__main__':
     figures['version'] = tf.__version__
     parts = [f' "{name}": {json.dumps(figures[name], sort_keys=True)}' for name in sorted(figures)]
     Path(sys.argv[1]).write_text('{\n' + ',\n'.join(parts) + '\n}\n')
+    os._exit(0)  # without waiting for the threads of queues
