@@ -33,21 +33,6 @@ def bucket(
 ) -> tuple[Any, Any]:
     """Returns (bucket, batch): the number of a bucket, int32 scalar, and examples that fell into it.
 
-    Args:
-      tensors: the tensors of one example, in a list or dictionary.
-      which_bucket: its bucket, int32 scalar in [0, num_buckets).
-      batch_size: of all buckets, or a list with one for each.
-      num_buckets: the number of buckets.
-      num_threads: that enqueue examples.
-      capacity: of the queue of batches, and of each bucket in examples.
-      bucket_capacities: of each bucket instead.
-      shapes: of the example's tensors, if they are not known.
-      dynamic_pad: whether axes of unknown length are padded to the longest of the batch.
-      allow_smaller_final_batch: whether the last batch of a bucket may be smaller; else it is dropped.
-      keep_input: whether the example is used, a bool scalar.
-      shared_name: of the queues.
-      name: of the operations.
-
     Raises:
       ValueError: a list has not one item for each bucket.
     """
@@ -64,7 +49,11 @@ def bucket(
         types, shapes = _batching._dtypes([rows]), _batching._shapes([rows], shapes, enqueue_many=False)
         queues = [
             _batching._which_queue(dynamic_pad)(
-                room, types, shapes, shared_name=shared_name and f'{shared_name}_{n}', name=f'bucket_queue_{n}'
+                room,
+                types,
+                shapes,
+                shared_name=shared_name and f'{shared_name}_{n}',
+                name=f'bucket_queue_{n}',
             )
             for n, room in enumerate(capacities)
         ]
@@ -90,7 +79,7 @@ def bucket(
 
         _run(queues[0], [top.enqueue(batches(n)) for n in range(num_buckets)], [top])
         _run(top, [tf.cond(keep_input, enqueue, tf.no_op)] * num_threads, queues)
-        tf.summary.scalar('fraction_of_%d_full' % capacity, tf.cast(top.size(), tf.float32) / capacity)
+        tf.summary.scalar(f'fraction_of_{capacity}_full', tf.cast(top.size(), tf.float32) / capacity)
         number, *found = top.dequeue()
         found = _batching._restore_sparse_tensors(found[0] if len(found) == 1 else found, sparse)
         return number, _batching._as_original_type(tensors, found)
@@ -113,11 +102,8 @@ def bucket_by_sequence_length(
     capacity: int = 32,
     bucket_capacities: Sequence[int] | None = None,
     shapes: Any = None,
-    dynamic_pad: bool = False,
-    allow_smaller_final_batch: bool = False,
-    keep_input: Any = True,
-    shared_name: str | None = None,
-    name: str | None = None,
+    *rest: Any,
+    **more: Any,
 ) -> tuple[Any, Any]:
     """Returns (lengths, batch): int32 [batch], and examples whose lengths are between two boundaries.
 
@@ -137,20 +123,9 @@ def bucket_by_sequence_length(
     if any(first >= second for first, second in pairwise(bucket_boundaries)):
         raise ValueError(f'Buckets must contain sequential increasing lengths, but saw: {bucket_boundaries}')
     rows = _batching._as_tensor_list(tensors)
-    with tf.name_scope(name, 'bucket_by_sequence_length', [input_length, *rows]):
-        length = tf.cast(input_length, tf.int32)
-        _, (lengths, *found) = bucket(
-            [length, *rows],
-            tf.reduce_sum(tf.cast(length >= list(bucket_boundaries), tf.int32)),
-            batch_size,
-            len(bucket_boundaries) + 1,
-            num_threads,
-            capacity,
-            bucket_capacities,
-            None if shapes is None else [tf.TensorShape([]), *shapes],
-            dynamic_pad,
-            allow_smaller_final_batch,
-            keep_input,
-            shared_name,
-        )
-        return lengths, _batching._as_original_type(tensors, found)
+    length = tf.cast(input_length, tf.int32)
+    which = tf.reduce_sum(tf.cast(length >= list(bucket_boundaries), tf.int32))
+    shapes = None if shapes is None else [tf.TensorShape([]), *shapes]
+    sizes = batch_size, len(bucket_boundaries) + 1, num_threads, capacity, bucket_capacities
+    _, (lengths, *found) = bucket([length, *rows], which, *sizes, shapes, *rest, **more)
+    return lengths, _batching._as_original_type(tensors, found)

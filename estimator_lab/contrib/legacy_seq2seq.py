@@ -266,7 +266,7 @@ def _decoded(decode: Callable[[bool, bool], _Decoded], feed_previous: Any) -> _D
     if isinstance(feed_previous, bool):
         return decode(feed_previous, True)
     found: list[_Decoded] = []
-    # Both are built here rather than in the branches, as layers keep the tensors of the branch that made them.
+    # Both are built here, not in the branches: layers keep the tensors of the branch that made them.
     for feeds in (True, False):
         with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
             found.append(decode(feeds, False))

@@ -100,7 +100,12 @@ class EmbeddingWrapper(_Around):
     """
 
     def __init__(
-        self, cell: Any, embedding_classes: int, embedding_size: int, initializer: Any = None, reuse: Any = None
+        self,
+        cell: Any,
+        embedding_classes: int,
+        embedding_size: int,
+        initializer: Any = None,
+        reuse: Any = None,
     ) -> None:
         super().__init__(cell, reuse)
         if min(embedding_classes, embedding_size) < 1:

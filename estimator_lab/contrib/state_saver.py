@@ -90,21 +90,8 @@ def batch_sequences_with_states(
 ) -> NextQueuedSequenceBatch:
     """Splits each sequence into segments of `num_unroll` steps, and returns a batch of segments.
 
-    Args:
-      input_key: of the sequence, string scalar, different for all sequences that are read at a time.
-      input_sequences: {name: [length, ...]}.
-      input_context: {name: tensor} that each segment repeats.
-      input_length: of the sequence, int scalar; None is the length of `input_sequences`.
-      initial_states: {name: state before a sequence}, of known shapes.
-      num_unroll: steps of a segment.
-      batch_size: segments of a batch.
-      num_threads: that read sequences.
-      capacity: of how many sequences segments may wait, at least `batch_size`.
-      allow_small_batch: whether batches get smaller when the input ends.
-      pad: whether sequences are padded to a multiple of `num_unroll`; else their length must be one.
-      make_keys_unique: whether a random number is added to the key.
-      make_keys_unique_seed: its seed.
-      name: of the operations.
+    Sequences are [length, ...], and padded to a multiple of `num_unroll`, unless `pad` is false. States and the
+    context, which each segment repeats, have no batch axis. Keys of sequences that are read at a time differ.
 
     Raises:
       TypeError: for sparse tensors: use tf.sparse.to_dense.

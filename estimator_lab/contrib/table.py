@@ -55,7 +55,7 @@ tensorflow.python.compiler.xla: jit xla
 ! use tf.linalg.experimental.conjugate_gradient: solvers
 ! use tf.layers: specs
 ! use the package ydf: decision_trees tensor_forest
-! use tf.experimental.tensorrt: tensorrt
+! use tf.compat.v2.experimental.tensorrt: tensorrt
 ! use tf.test: testing
 ! use the package tensorflow-text: text
 ! use tf.estimator with a recurrent network: timeseries
@@ -285,7 +285,7 @@ tensorflow.python.tpu.topology: Topology
 tensorflow.python.tpu.tpu_function: get_tpu_context
 tensorflow.python.tpu.ops.tpu_ops: *
 ! use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15: TPUDistributionStrategy keras_to_tpu_model
-! use tf.profiler.experimental: profiler
+! use tf.compat.v2.profiler.experimental: profiler
 [training]
 estimator_lab.contrib.hparams: HParams parse_values
 tf.train: checkpoints_iterator

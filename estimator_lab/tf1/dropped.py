@@ -10,6 +10,7 @@ import fractions
 import functools
 import inspect
 import math
+import random
 import sys
 import time
 import warnings
@@ -61,6 +62,28 @@ class _Cast(dict[Any, Any]):
 
     def __missing__(self, dtype: Any) -> Callable[[Any], np.ndarray]:
         return lambda values: np.asarray(values).astype(dtype)
+
+
+def _whole(number: Any) -> Any:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _restore_random() -> None:
+    """Lets `random` take whole numbers as floats, and samples of sets, as Python 3.9 did."""
+    randrange, sample = random.Random.randrange, random.Random.sample
+
+    @functools.wraps(randrange)
+    def with_floats(self: Any, *bounds: Any) -> int:
+        return randrange(self, *map(_whole, bounds))
+
+    @functools.wraps(sample)
+    def of_sets(self: Any, population: Any, *args: Any, **more: Any) -> list[Any]:
+        listed = tuple(population) if isinstance(population, collections.abc.Set) else population
+        return sample(self, listed, *args, **more)
+
+    for name, method in (('randrange', with_floats), ('sample', of_sets)):
+        setattr(random.Random, name, method)
+        setattr(random, name, getattr(random.randint.__self__, name))  # type: ignore[attr-defined]
 
 
 def find_common_type(array_types: Sequence[Any], scalar_types: Sequence[Any]) -> np.dtype | None:
@@ -125,6 +148,8 @@ def restore_dropped_names() -> None:
         for name, meaning in names.items():
             if name not in vars(module):
                 setattr(module, name, meaning)
+    if not hasattr(random.Random.sample, '__wrapped__'):
+        _restore_random()
     if not hasattr(np.array, '__wrapped__'):
         np.array = _accepting_ragged(np.array)
         for name, (old, new) in _RENAMED.items():
@@ -134,6 +159,8 @@ def restore_dropped_names() -> None:
     FINDER.answer('scipy.misc', lambda name: look_up(_MODULES['scipy.misc'], name))
     FINDER.hook('scipy.sparse.linalg.eigen', after=lambda module: vars(module).setdefault('__path__', []))
     FINDER.hook('PIL.Image', after=restore_pillow)
+    FINDER.hook('PIL.ImageFont', after=restore_sizes)
+    FINDER.hook('PIL.ImageDraw', after=restore_sizes)
 
 
 def _accepting_ragged(array: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,3 +215,51 @@ def restore_pillow(module: Any) -> None:
 def _getdata(self: Any, band: int | None = None) -> Any:
     """Returns the pixels of all bands, or of one."""
     return (self if band is None else self.getchannel(band)).get_flattened_data()
+
+
+def restore_sizes(module: Any) -> None:
+    """Adds the methods of PIL.ImageFont or PIL.ImageDraw that measured text, which Pillow 10 dropped."""
+    for kind, methods in _SIZES.items():
+        for name, method in methods.items():
+            if hasattr(module, kind) and not hasattr(getattr(module, kind), name):
+                setattr(getattr(module, kind), name, method)
+
+
+def _size(self: Any, text: Any, *args: Any, **more: Any) -> tuple[int, int]:
+    """Returns the width of a line, and its height from the top of the highest letter, in pixels."""
+    left, _, right, bottom = self.getbbox(text, '', *args, **more)
+    return right - left, bottom + more.get('stroke_width', 0)
+
+
+def _size_of_lines(
+    self: Any, text: Any, direction: Any = None, spacing: int = 4, *args: Any, **more: Any
+) -> tuple[int, int]:
+    lines = text.split('\n' if isinstance(text, str) else b'\n')
+    height = self.getsize('A', stroke_width=more.get('stroke_width', 0))[1] + spacing
+    widths = [self.getsize(line, direction, *args, **more)[0] for line in lines]
+    return max(widths), len(lines) * height - spacing
+
+
+def _drawn_size(
+    self: Any, text: Any, font: Any = None, spacing: int = 4, direction: Any = None, *args: Any, **more: Any
+) -> tuple[int, int]:
+    font = font or self.getfont()
+    if ('\n' if isinstance(text, str) else b'\n') in text:
+        return _size_of_lines(font, text, direction, spacing, *args, **more)
+    return font.getsize(text, direction, *args, **more)
+
+
+def _turned_size(self: Any, text: Any, *args: Any, **more: Any) -> tuple[int, int]:
+    size = self.font.getsize(text, *args, **more)
+    return size[::-1] if self.orientation in (2, 4) else size  # Image.ROTATE_90 and ROTATE_270
+
+
+_SIZES: Mapping[str, Mapping[str, Any]] = {
+    'ImageFont': {'getsize': _size},
+    'TransposedFont': {'getsize': _turned_size},
+    'FreeTypeFont': {
+        **{'getsize': _size, 'getsize_multiline': _size_of_lines},
+        'getoffset': lambda self, text: self.getbbox(text)[:2],
+    },
+    'ImageDraw': {'textsize': _drawn_size, 'multiline_textsize': _drawn_size},
+}

@@ -172,6 +172,14 @@ def test_a_missing_name_says_in_one_sentence_what_replaces_it(path, words):
     assert message.endswith('.') and '\n' not in message
 
 
+def test_names_that_remedies_mention_exist():
+    remedies = ' '.join(source for rows in TABLE.values() for source in rows if source.startswith('!'))
+    names = set(re.findall(r'\btf(?:\.\w+)+', remedies))
+    assert {'tf.nn.rnn_cell.LSTMCell', 'tf.keras.layers.experimental.RandomFourierFeatures'} <= names
+    for name in names:
+        assert operator.attrgetter(name.removeprefix('tf.'))(tf), name
+
+
 @pytest.mark.parametrize('name', ['cloud', 'quantize', 'timeseries', 'resampler.python.ops.resampler_ops'])
 def test_a_missing_package_can_be_imported_but_not_used(name):
     module = importlib.import_module(f'tensorflow.contrib.{name}')

@@ -1,7 +1,6 @@
-"""Batches from queues: buckets of similar lengths, and segments of long sequences. Part of remake_contrib.py."""
+"""Batches from queues: buckets of lengths, and segments of sequences. Part of remake_contrib.py."""
 
 from contrib_shared import tf
-
 
 _sessions = []  # left open: in 1.15, closing one whose barrier is being closed may wait for ever
 
@@ -92,7 +91,7 @@ def states():
                 batch_size=2,
                 num_threads=1,
                 capacity=10,
-                **more
+                **more,
             )
             sums = batch.state('sum')
             after = sums + tf.reduce_sum(batch.sequences['row'], 1)

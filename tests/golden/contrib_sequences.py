@@ -189,7 +189,7 @@ def legacy_models():
         return tf.get_variable('w', [3, 5]), tf.get_variable('b', [5])
 
     def model(kind, cell, **more):
-        make = getattr(legacy, 'embedding_%s_seq2seq' % kind)
+        make = getattr(legacy, f'embedding_{kind}_seq2seq')
         return lambda: make(symbols, symbols[:2], cell(), 5, 6, 2, **more)
 
     def chosen(kind, **more):

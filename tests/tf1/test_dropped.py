@@ -88,6 +88,55 @@ except ImportError as error:
 """
 
 
+RANDOM = """
+import random
+from estimator_lab.tf1.dropped import restore_dropped_names
+restore_dropped_names()
+restore_dropped_names()
+random.seed(3)
+assert (random.randrange(10.0), random.randint(1, 5.0), random.randrange(2, 8.0, 2)) == (3, 5, 6)
+assert sorted(random.sample({1, 2, 3}, 3)) == [1, 2, 3] and random.sample([4], k=1) == [4]
+assert random.Random(1).sample(frozenset('a'), 1) == ['a'] and random.SystemRandom().randrange(1.0) == 0
+for wrong in (lambda: random.randrange(2.5), lambda: random.sample(7, 1)):
+    try:
+        wrong()
+    except (TypeError, ValueError):
+        continue
+    raise AssertionError(wrong)
+"""
+
+
+def test_random_numbers_as_python_3_9_took_them(run_forked):
+    done = run_forked('-c', RANDOM)
+    assert done.returncode == 0, done.stderr
+
+
+SIZES = """
+from estimator_lab.tf1.dropped import restore_dropped_names
+restore_dropped_names()
+from PIL import Image, ImageDraw, ImageFont
+font = ImageFont.load_default()
+draw = ImageDraw.Draw(Image.new('RGB', (90, 90)))
+left, top, right, bottom = font.getbbox('Ag')
+width, height = font.getsize('Ag')
+assert (width, height) == (right - left, bottom) == draw.textsize('Ag', font) == draw.textsize('Ag')
+line = font.getsize('A')[1]
+lines = draw.multiline_textsize('A\\nAg', spacing=7)
+assert lines == draw.textsize('A\\nAg', font, 7) == (width, 2 * line + 7)
+if isinstance(font, ImageFont.FreeTypeFont):
+    assert font.getoffset('Ag') == (left, top) and font.getsize_multiline('Ag\\nA') == (width, 2 * line + 4)
+    wide = font.getsize('Ag', stroke_width=2)
+    assert wide == (width + 4, height + 4) == draw.textsize('Ag', font, stroke_width=2)
+assert ImageFont.TransposedFont(font, Image.ROTATE_90).getsize('Ag') == (height, width)
+"""
+
+
+def test_sizes_of_text_that_pillow_10_dropped(run_forked):
+    """The figures are equal to those of Pillow 9.5 for DejaVuSans."""
+    done = run_forked('-c', SIZES)
+    assert done.returncode == 0, done.stderr
+
+
 def test_modules_that_are_gone(run_forked, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = run_forked('-c', MODULES)
