@@ -90,7 +90,7 @@ def batch_sequences_with_states(
 ) -> NextQueuedSequenceBatch:
     """Splits each sequence into segments of `num_unroll` steps, and returns a batch of segments.
 
-    Sequences are [length, ...], and padded to a multiple of `num_unroll`, unless `pad` is false. States and the
+    Sequences are [length, ...], padded to a multiple of `num_unroll` unless `pad` is false. States, and the
     context, which each segment repeats, have no batch axis. Keys of sequences that are read at a time differ.
 
     Raises:

@@ -119,10 +119,10 @@ def program(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, 'meta_path', list(sys.meta_path))
     monkeypatch.setattr(V1, 'disable_v2_behavior', lambda: None)  # of the process, and so of later tests
-    before = set(sys.modules)
     yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if str(vars(module).get('__file__')).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 SPELLINGS = """
