@@ -20,6 +20,5 @@ if _IS_COMMAND:
 def load_ipython_extension(shell: Any) -> None:
     """Implements `%load_ext estimator_lab`: the cells that follow, and what they import, run as by `run`."""
     from estimator_lab.run import adapt_programs
-    from estimator_lab.tf1.programs import Cells
 
-    shell.ast_transformers.append(Cells(adapt_programs(), shell.user_ns.get('In', ())))
+    shell.ast_transformers.append(adapt_programs().cells(shell.user_ns.get('In', ())))

@@ -127,6 +127,10 @@ class Programs(MetaPathFinder):
             return None
         return compile(with_version_1(tree), path, 'exec', dont_inherit=True)
 
+    def cells(self, earlier: Iterable[str]) -> 'Cells':
+        """Returns what IPython calls with the tree of each cell, after cells with these texts."""
+        return Cells(self, earlier)
+
     def version_of_main(self, tree: ast.Module, place: str) -> int:
         """Returns the TensorFlow of the main module, and decides for modules with names of both."""
         self._main = evidence_of(tree)
