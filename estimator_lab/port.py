@@ -151,7 +151,7 @@ def _sentence_of_others(name: str) -> str:
 def _sentence(holder: Any, path: str, root: str, release: str) -> str:
     """Returns what to say of a path that is missing below a module; '' if it is there."""
     from estimator_lab.contrib.modules import StandIn
-    from estimator_lab.contrib.table import sentence
+    from estimator_lab.contrib.remedies import sentence
 
     names = path.split('.')
     for depth, name in enumerate(names, 1):

@@ -1,6 +1,6 @@
 """The module ``tensorflow.contrib`` and those below it.
 
-A package is loaded at its first use, with the names that the table lists; those of `*` when they are used.
+A package is loaded at its first use, with the names that `SOURCES` lists; those of `ALL` when they are used.
 """
 
 import contextlib
@@ -13,16 +13,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from estimator_lab.contrib.table import (
-    FORWARDED,
-    MISSING_PACKAGES,
-    PYTHON_MODULES,
-    TABLE,
-    remedy,
-    rows,
-    sentence,
-    short,
-)
+from estimator_lab.contrib.remedies import REMEDIES, sentence, short
+from estimator_lab.contrib.sources import ALL, FORWARDED, PYTHON_MODULES, SOURCES
 from estimator_lab.tf1 import tf
 from estimator_lab.tf1.finder import FINDER, Forwarder, LazyModule, look_up
 
@@ -56,9 +48,9 @@ def _loader_of(fullname: str) -> Loader | None:
             )
         return Forwarder([target], message=lambda name: sentence(f'{path}.{name}'))
     package, _, inner = path.partition('.')
-    if package in MISSING_PACKAGES:
+    if package in REMEDIES['']:
         return LazyModule(lambda name: StandIn(f'{path}.{name}'))
-    if path and (package not in TABLE or inner.partition('.')[0] not in ('', 'python')):
+    if path and (package not in SOURCES or inner.partition('.')[0] not in ('', 'python')):
         # Not ModuleNotFoundError, whose message `from tensorflow.contrib import x` would hide.
         raise ImportError(sentence(path), name=fullname)
     return _Package(package, bool(inner))
@@ -116,7 +108,7 @@ class _Package(LazyModule):
     """
 
     def __init__(self, package: str, below_python: bool) -> None:
-        super().__init__(self._find_in_table)
+        super().__init__(self._find)
         self._package = package
         self._below_python = below_python
 
@@ -136,7 +128,7 @@ class _Package(LazyModule):
             importlib.import_module(f'{self.name}.arg_scope')
             vars(module)['arg_scope'] = find('framework', 'arg_scope')
 
-    def _find_in_table(self, name: str) -> Any:
+    def _find(self, name: str) -> Any:
         if not self._package:
             return _package(name)
         if name == 'python' or (self._below_python and name in PYTHON_MODULES and name != 'arg_scope'):
@@ -152,10 +144,10 @@ def _package(name: str) -> ModuleType:
 
 
 def names_in(package: str) -> list[str]:
-    """Returns the names of `tf.contrib.<package>` that the table lists; '' is `tf.contrib` itself."""
+    """Returns the names of `tf.contrib.<package>` that are listed; '' is `tf.contrib` itself."""
     if not package:
-        return sorted({path for path in (*TABLE, *FORWARDED) if '.' not in path} - {'contrib', 'modules'})
-    return sorted(name for source, name, _ in rows(package) if name != '*' and not source.startswith('!'))
+        return sorted({path for path in (*SOURCES, *FORWARDED) if '.' not in path})
+    return sorted({name for names in SOURCES.get(package, {}).values() for name in names} - {*ALL})
 
 
 def find(package: str, name: str) -> Any:
@@ -167,7 +159,7 @@ def find(package: str, name: str) -> Any:
     path = f'{package}.{name}'
     if path in FORWARDED:
         return importlib.import_module(f'{ROOT}.{path}')
-    if remedy(package, name) is None:
+    if name not in REMEDIES.get(package, {}):
         for source, new_name in _candidates(package, name):
             try:
                 return _value(source, new_name)
@@ -177,10 +169,10 @@ def find(package: str, name: str) -> Any:
 
 
 def _candidates(package: str, name: str) -> list[tuple[str, str]]:
-    """Returns (source, name there) to look at: the one that lists the name, else all that have `*`."""
-    sources = [row for row in rows(package) if not row[0].startswith('!')]
-    listed = [(source, new) for source, old, new in sources if old == name]
-    return listed or [(source, name) for source, old, _ in sources if old == '*']
+    """Returns (source, name there) to look at: the one that lists the name, else those of `ALL`."""
+    sources = SOURCES.get(package, {}).items()
+    listed = [(source, names[name]) for source, names in sources if name in names]
+    return listed or [(source, name) for source, names in sources if names.keys() >= ALL.keys()]
 
 
 def _value(source: str, name: str) -> Any:

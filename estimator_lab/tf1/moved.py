@@ -5,11 +5,10 @@ that moves a name needs one line here; tests/tf1/test_names.py finds it. A name 
 AttributeError, as in any module, so that ``hasattr`` and ``getattr`` with a default work.
 """
 
-import configparser
 import functools
 import importlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.abc import Loader
 from types import ModuleType
 from typing import Any
@@ -81,98 +80,114 @@ MODULES: Mapping[str, Sequence[str]] = {
 }
 
 
-class _Table(configparser.RawConfigParser):
-    def optionxform(self, optionstr: str) -> str:
-        return optionstr  # a row's name, which may have capitals
+def names(kept: str = '', **renamed: str) -> dict[str, str]:
+    """Returns {old name: new name} of names separated by white space, which are the same, and of others.
+
+    Examples:
+        >>> names('stack unstack', concat='concat_v2')
+        {'stack': 'stack', 'unstack': 'unstack', 'concat': 'concat_v2'}
+    """
+    return {name: name for name in kept.split()} | renamed
 
 
-def table(text: str) -> dict[str, dict[str, str]]:
-    """Parses {section: {row: names}} from lines `[section]` and `row: names`; indented lines continue it."""
-    parser = _Table(delimiters=(':',))
-    parser.read_string(text)
-    return {section: dict(parser[section]) for section in parser.sections()}
-
-
-def names_of(section: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Yields (row, old name, new name) for the names of a section; `old=new` if they differ."""
-    for row, names in section.items():
-        for name in names.split():
-            old, _, new = name.partition('=')
-            yield row, old, new or old
-
-
-# Old module -> {new module: names separated by white space, `old=new` if the name changed too}.
-NAMES: Mapping[str, Mapping[str, str]] = {
-    **table("""
-[tensorflow.python.framework.ops]
-tensorflow.python.framework.tensor: Tensor enable_tensor_equality disable_tensor_equality
-tensorflow.python.framework.indexed_slices:
-    IndexedSlices IndexedSlicesValue convert_to_tensor_or_indexed_slices convert_n_to_tensor_or_indexed_slices
-    internal_convert_to_tensor_or_indexed_slices internal_convert_n_to_tensor_or_indexed_slices
-tensorflow.python.framework.tensor_conversion: convert_to_tensor_v2
-tensorflow.python.framework.tensor_conversion_registry: register_tensor_conversion_function
-[tensorflow.python.framework.graph_util]
-tensorflow.python.framework.convert_to_constants: convert_variables_to_constants
-[tensorflow.python.ops.array_ops]
-tensorflow.python.ops.array_ops_stack: stack unstack
-[tensorflow.python.ops.standard_ops]
-tensorflow.python.ops.array_ops_stack: stack unstack
-[tensorflow.python.ops.math_ops]
-tensorflow.python.ops.bincount_ops: bincount_v1
-tensorflow.python.ops.special_math_ops: bessel_i0e bessel_i1e
-[tensorflow.python.ops.nn]
-tensorflow.python.ops.rnn: bidirectional_dynamic_rnn dynamic_rnn raw_rnn static_rnn static_state_saving_rnn
-tensorflow.python.ops: rnn_cell
-[tensorflow.python.ops.control_flow_ops]
-tensorflow.python.ops.cond: cond cond_for_tf_v2
-tensorflow.python.ops.while_loop: while_loop while_loop_v2
-tensorflow.python.ops.control_flow_case: case case_v2
-tensorflow.python.ops.control_flow_switch_case: switch_case
-tensorflow.python.ops.control_flow_assert: Assert
-[tensorflow.python.ops.variables]
-tensorflow.python.ops.variable_v1: VariableV1 is_variable_initialized
-tensorflow.python.ops.ref_variable: RefVariable default_variable_creator
-[tensorflow.python.ops.variable_scope]
-tensorflow.python.ops.ref_variable: default_variable_creator
-tensorflow.python.ops.resource_variables_toggle:
-    enable_resource_variables disable_resource_variables resource_variables_enabled
-tensorflow.python.ops.variable_v1: variable=VariableV1
-[tensorflow.python.ops.resource_variable_ops]
-tensorflow.python.ops.ref_variable: _from_proto_fn _to_proto_fn
-[tensorflow.python.ops.random_ops]
-tensorflow.python.ops.random_crop_ops: random_crop
-[tensorflow.python.util.nest]
-tensorflow.python.util.nest: is_sequence=is_nested
-[tensorflow.python.data.util.nest]
-tensorflow.python.data.util.nest: is_sequence=is_nested
-[tensorflow.python.training.checkpoint_management]
-tensorflow.python.checkpoint.checkpoint_management:
-    CheckpointManager checkpoint_exists generate_checkpoint_state_proto get_checkpoint_mtimes
-    get_checkpoint_state latest_checkpoint meta_graph_filename remove_checkpoint update_checkpoint_state
-    update_checkpoint_state_internal
-[tensorflow.python.pywrap_tensorflow]
-tensorflow.python.training.py_checkpoint_reader: NewCheckpointReader
-[tensorflow.python.layers.layers]
-tensorflow.compat.v1.layers: BatchNormalization batch_normalization
-[tensorflow.python.layers.normalization]
-tensorflow.compat.v1.layers: BatchNormalization batch_normalization
-[tensorflow.python.data.ops.dataset_ops]
-tensorflow.python.data.ops.options: Options
-[tensorflow.python.feature_column.feature_column_v2]
-tensorflow.python.feature_column.feature_column_v2_types: FeatureColumn
-[tensorflow.python.eager.def_function]
-tensorflow.python.eager.polymorphic_function.polymorphic_function: Function
-"""),
+# Old module -> {new module: {old name: new name}}.
+NAMES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    'tensorflow.python.framework.ops': {
+        'tensorflow.python.framework.tensor': names('Tensor enable_tensor_equality disable_tensor_equality'),
+        'tensorflow.python.framework.indexed_slices': names(
+            'IndexedSlices IndexedSlicesValue convert_to_tensor_or_indexed_slices '
+            'convert_n_to_tensor_or_indexed_slices internal_convert_to_tensor_or_indexed_slices '
+            'internal_convert_n_to_tensor_or_indexed_slices',
+        ),
+        'tensorflow.python.framework.tensor_conversion': names('convert_to_tensor_v2'),
+        'tensorflow.python.framework.tensor_conversion_registry': names(
+            'register_tensor_conversion_function'
+        ),
+    },
+    'tensorflow.python.framework.graph_util': {
+        'tensorflow.python.framework.convert_to_constants': names('convert_variables_to_constants'),
+    },
+    'tensorflow.python.ops.array_ops': {
+        'tensorflow.python.ops.array_ops_stack': names('stack unstack'),
+    },
+    'tensorflow.python.ops.standard_ops': {
+        'tensorflow.python.ops.array_ops_stack': names('stack unstack'),
+    },
+    'tensorflow.python.ops.math_ops': {
+        'tensorflow.python.ops.bincount_ops': names('bincount_v1'),
+        'tensorflow.python.ops.special_math_ops': names('bessel_i0e bessel_i1e'),
+    },
+    'tensorflow.python.ops.nn': {
+        'tensorflow.python.ops.rnn': names(
+            'bidirectional_dynamic_rnn dynamic_rnn raw_rnn static_rnn static_state_saving_rnn'
+        ),
+        'tensorflow.python.ops': names('rnn_cell'),
+    },
+    'tensorflow.python.ops.control_flow_ops': {
+        'tensorflow.python.ops.cond': names('cond cond_for_tf_v2'),
+        'tensorflow.python.ops.while_loop': names('while_loop while_loop_v2'),
+        'tensorflow.python.ops.control_flow_case': names('case case_v2'),
+        'tensorflow.python.ops.control_flow_switch_case': names('switch_case'),
+        'tensorflow.python.ops.control_flow_assert': names('Assert'),
+    },
+    'tensorflow.python.ops.variables': {
+        'tensorflow.python.ops.variable_v1': names('VariableV1 is_variable_initialized'),
+        'tensorflow.python.ops.ref_variable': names('RefVariable default_variable_creator'),
+    },
+    'tensorflow.python.ops.variable_scope': {
+        'tensorflow.python.ops.ref_variable': names('default_variable_creator'),
+        'tensorflow.python.ops.resource_variables_toggle': names(
+            'enable_resource_variables disable_resource_variables resource_variables_enabled'
+        ),
+        'tensorflow.python.ops.variable_v1': names(variable='VariableV1'),
+    },
+    'tensorflow.python.ops.resource_variable_ops': {
+        'tensorflow.python.ops.ref_variable': names('_from_proto_fn _to_proto_fn'),
+    },
+    'tensorflow.python.ops.random_ops': {
+        'tensorflow.python.ops.random_crop_ops': names('random_crop'),
+    },
+    'tensorflow.python.util.nest': {
+        'tensorflow.python.util.nest': names(is_sequence='is_nested'),
+    },
+    'tensorflow.python.data.util.nest': {
+        'tensorflow.python.data.util.nest': names(is_sequence='is_nested'),
+    },
+    'tensorflow.python.training.checkpoint_management': {
+        'tensorflow.python.checkpoint.checkpoint_management': names(
+            'CheckpointManager checkpoint_exists generate_checkpoint_state_proto get_checkpoint_mtimes '
+            'get_checkpoint_state latest_checkpoint meta_graph_filename remove_checkpoint '
+            'update_checkpoint_state update_checkpoint_state_internal',
+        ),
+    },
+    'tensorflow.python.pywrap_tensorflow': {
+        'tensorflow.python.training.py_checkpoint_reader': names('NewCheckpointReader'),
+    },
+    'tensorflow.python.layers.layers': {
+        'tensorflow.compat.v1.layers': names('BatchNormalization batch_normalization'),
+    },
+    'tensorflow.python.layers.normalization': {
+        'tensorflow.compat.v1.layers': names('BatchNormalization batch_normalization'),
+    },
+    'tensorflow.python.data.ops.dataset_ops': {
+        'tensorflow.python.data.ops.options': names('Options'),
+    },
+    'tensorflow.python.feature_column.feature_column_v2': {
+        'tensorflow.python.feature_column.feature_column_v2_types': names('FeatureColumn'),
+    },
+    'tensorflow.python.eager.def_function': {
+        'tensorflow.python.eager.polymorphic_function.polymorphic_function': names('Function'),
+    },
     # Of the Estimator's package, and of the one with its contents that TensorFlow 2.15 still has.
     **{
         f'{package}.canned.{kind}': {
-            f'{_NEW_ESTIMATOR}.canned.{kind}': f'_{kind}_logit_fn_builder={kind}_logit_fn_builder'
+            f'{_NEW_ESTIMATOR}.canned.{kind}': {f'_{kind}_logit_fn_builder': f'{kind}_logit_fn_builder'}
         }
         for package in (_ESTIMATOR, _NEW_ESTIMATOR)
         for kind in ('dnn', 'linear')
     },
     **{
-        module: {'estimator_lab.tf1.hooks': 'CheckpointInputPipelineHook'}
+        module: {'estimator_lab.tf1.hooks': names('CheckpointInputPipelineHook')}
         for module in (
             'tensorflow.python.data.experimental.ops.iterator_ops',
             'tensorflow.python.data.experimental',
@@ -186,7 +201,8 @@ tensorflow.python.eager.polymorphic_function.polymorphic_function: Function
 
 def new_names(module: str) -> dict[str, tuple[str, str]]:
     """Returns {old name: (new module, new name)} for the names that have left `module`."""
-    return {old: (source, new) for source, old, new in names_of(NAMES.get(module, {}))}
+    found = NAMES.get(module, {}).items()
+    return {old: (source, new) for source, pairs in found for old, new in pairs.items()}
 
 
 def install_names() -> None:

@@ -11,12 +11,11 @@ import pytest
 
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.contrib.modules import names_in
-from estimator_lab.contrib.table import TABLE, rows
+from estimator_lab.contrib.remedies import REMEDIES
+from estimator_lab.contrib.sources import SOURCES
 from estimator_lab.tf1 import tf
 
-PACKAGES = [package for package in TABLE if package not in ('contrib', 'modules')]
-
-# Names whose objects state neither the name of 1.15 nor that of their row in the table.
+# Names whose objects state neither the name of 1.15 nor that of their source.
 OTHER_NAMES = {
     'compiler.jit': 'tensorflow.contrib.compiler.jit',
     'compiler.xla': 'tensorflow.contrib.compiler.xla',
@@ -31,11 +30,11 @@ if not tf.__version__.startswith('2.15.'):
     OTHER_NAMES['tpu.AsyncCheckpointSaverHook'] = 'CheckpointSaverHook'
 
 
-@pytest.mark.parametrize('package', PACKAGES)
+@pytest.mark.parametrize('package', SOURCES)
 def test_each_name_leads_to_the_object_of_that_name(package):
     """Functions and classes state their own name, independently of our tables."""
     module = importlib.import_module(f'tensorflow.contrib.{package}')
-    new_names = {old: new for source, old, new in rows(package) if not source.startswith('!')}
+    new_names = {old: new for names in SOURCES[package].values() for old, new in names.items()}
     for name in names_in(package):
         value = getattr(module, name)
         if not name.isupper():  # not one of the constants of tf.contrib.eager
@@ -173,7 +172,7 @@ def test_a_missing_name_says_in_one_sentence_what_replaces_it(path, words):
 
 
 def test_names_that_remedies_mention_exist():
-    remedies = ' '.join(source for rows in TABLE.values() for source in rows if source.startswith('!'))
+    remedies = ' '.join(remedy for missing in REMEDIES.values() for remedy in missing.values())
     names = set(re.findall(r'\btf(?:\.\w+)+', remedies))
     assert {'tf.nn.rnn_cell.LSTMCell', 'tf.keras.layers.experimental.RandomFourierFeatures'} <= names
     for name in names:
@@ -245,7 +244,7 @@ import estimator_lab.contrib
 from estimator_lab.tf1 import tf
 tf.contrib
 loaded = [name for name in sys.modules if name.startswith('estimator_lab.contrib.')]
-assert sorted(loaded) == ['estimator_lab.contrib.' + name for name in ('modules', 'table')], loaded
+assert [name.rpartition('.')[2] for name in sorted(loaded)] == ['modules', 'remedies', 'sources'], loaded
 assert 'tf_slim' not in sys.modules
 assert 'tensorflow_estimator' not in sys.modules or tf.__version__ < '2.16'
 """
