@@ -12,8 +12,8 @@ _InputFn = Callable[[], Any]
 _Metrics = Mapping[Any, Any]
 
 
-class Fitting:
-    """Mix-in that precedes an Estimator: `fit`, and `evaluate` and `predict` with 1.15's arguments.
+class Fitting(tf.estimator.Estimator):
+    """An Estimator with `fit`, and with `evaluate` and `predict` that have 1.15's arguments.
 
     Each accepts either `input_fn`, or arrays: `x`, `y` and `batch_size`, which is all rows by default.
     """
@@ -35,7 +35,7 @@ class Fitting:
     ) -> Any:
         """Trains, and returns this Estimator."""
         given = self._input(input_fn, x, y, batch_size, is_training=True)
-        self.train(given, list(monitors or []), steps, max_steps)  # type: ignore[attr-defined]
+        self.train(given, list(monitors or []), steps, max_steps)
         return self
 
     def evaluate(
@@ -104,8 +104,7 @@ class Fitting:
             kind = export.ServingInputReceiver if several else export.TensorServingInputReceiver
             return kind(features, given.default_inputs)
 
-        exported = super().export_saved_model  # type: ignore[misc]
-        return exported(export_dir_base, receiver, *rest, **more)
+        return super().export_saved_model(export_dir_base, receiver, *rest, **more)
 
     def _assert_members_are_not_overridden(self) -> None:
         """Allows `evaluate` and `predict`, whose new arguments have names of their own."""
@@ -135,7 +134,7 @@ class Fitting:
         return metric_fn
 
 
-class Estimator(Fitting, tf.estimator.Estimator):
+class Estimator(Fitting):
     """A model function with `fit`, `evaluate` and `predict`.
 
     It is a tf.estimator.Estimator, so tf.estimator.train_and_evaluate accepts it too.

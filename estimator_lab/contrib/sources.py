@@ -27,7 +27,7 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     },
     'cudnn_rnn': {'estimator_lab.contrib.cudnn_rnn': names('CudnnCompatibleLSTMCell CudnnLSTM')},
     'data': {
-        'estimator_lab.contrib.renamed': names(
+        'estimator_lab.contrib.wrappers': names(
             'batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave'
         ),
         'estimator_lab.contrib.input_datasets': names(
@@ -37,7 +37,7 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         'tf.data.experimental': names(read_batch_features='make_batched_features_dataset') | ALL,
     },
     'distribute': {
-        'estimator_lab.contrib.renamed': names('MirroredStrategy'),
+        'estimator_lab.contrib.wrappers': names('MirroredStrategy'),
         'tf.distribute': names(
             'OneDeviceStrategy ReplicaContext CrossDeviceOps get_strategy get_replica_context has_strategy '
             'in_cross_replica_context get_loss_reduction',
@@ -61,7 +61,7 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         ),
         'tf.app': names('run'),
         'tf.train': names('Checkpoint'),
-        'estimator_lab.contrib.renamed': names('list_devices'),
+        'estimator_lab.contrib.wrappers': names('list_devices'),
         'tensorflow.python.data.ops.iterator_ops': names(Iterator='OwnedIterator'),
         'tensorflow.python.eager.backprop': names(
             'gradients_function',
@@ -132,7 +132,7 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
             'crossed_column embedding_column real_valued_column sparse_column_with_hash_bucket '
             'sparse_column_with_integerized_feature sparse_column_with_keys',
         ),
-        'estimator_lab.contrib.renamed': names('embed_sequence'),
+        'estimator_lab.contrib.wrappers': names('embed_sequence'),
         'tf_slim.layers': ALL,
         'tf_slim.layers.layers': ALL,
     },
@@ -161,7 +161,7 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         ),
     },
     'lookup': {
-        'estimator_lab.contrib.renamed': names(
+        'estimator_lab.contrib.wrappers': names(
             'HashTable index_table_from_tensor index_to_string_table_from_tensor',
             string_to_index_table_from_tensor='index_table_from_tensor',
         ),
@@ -231,7 +231,7 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     },
     'tfprof': {'tensorflow.python.profiler': names('model_analyzer tfprof_logger')},
     'tpu': {
-        'estimator_lab.contrib.renamed': names('CrossShardOptimizer'),
+        'estimator_lab.contrib.wrappers': names('CrossShardOptimizer'),
         'tf.estimator.tpu': names('InputPipelineConfig RunConfig TPUConfig TPUEstimator TPUEstimatorSpec'),
         'tf.tpu': names(
             'batch_parallel bfloat16_scope core cross_replica_sum initialize_system outside_compilation '

@@ -1,4 +1,4 @@
-"""Functions of ``tf.contrib`` that TensorFlow 2 has under other names or with other arguments.
+"""Functions of ``tf.contrib`` as thin wrappers of TensorFlow 2's, which have other names or arguments.
 
 From ``tf.contrib.data``, ``distribute``, ``eager``, ``layers``, ``lookup`` and ``tpu``.
 """
