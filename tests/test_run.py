@@ -5,6 +5,7 @@ import os
 import pytest
 
 from estimator_lab.run import split
+from tests.support.halves import HIDDEN
 from tests.support.places import ROOT
 
 OLD = """
@@ -62,6 +63,12 @@ def test_a_program_for_tensorflow_1_with_its_arguments_and_exit_status(run_pytho
     assert done.returncode == 7, done.stderr
     assert done.stdout == f"__main__ (?, 3) Estimator True ['{program}', '--end=exit']\n"
     assert not done.stderr
+
+
+def test_a_program_needs_nothing_of_the_laboratory(run_python, folder):
+    hidden = f"{HIDDEN}import runpy; runpy.run_module('estimator_lab.run', run_name='__main__')"
+    done = run_python('-c', hidden, str(folder / 'old.py'), '--end=exit')
+    assert (done.returncode, done.stderr) == (7, '') and 'Estimator' in done.stdout
 
 
 def test_a_module_whose_traceback_shows_the_program_only(run_python, folder):

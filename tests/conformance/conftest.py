@@ -6,6 +6,14 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
+from tests.support.halves import laboratory_hidden
+
+
+@pytest.fixture(autouse=True, scope='package')
+def without_laboratory() -> Iterator[None]:
+    """Users of the Estimator alone need nothing else of the package."""
+    with laboratory_hidden():
+        yield
 
 
 @pytest.fixture(autouse=True)
