@@ -30,6 +30,7 @@ def test_ranges_and_channels():
     channels_first = np.array(toimage(COLOUR.transpose(2, 0, 1)))
     assert channels_first.shape == (4, 6, 3)
     assert channels_first[0, :, 1].tolist() == [152, 199, 212, 185, 130, 74]
+    assert toimage(np.zeros([5, 6, 4])).mode == 'RGBA' and toimage(np.zeros([5, 6, 3])).mode == 'RGB'
     with pytest.raises(ValueError, match='suitable array shape'):
         toimage(np.zeros([5, 6, 2]))
     with pytest.raises(ValueError, match='larger than'):

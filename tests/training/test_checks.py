@@ -24,6 +24,7 @@ pytestmark = pytest.mark.once
         ({'augment': 'turn=1'}, 'augment=turn=1 is not understood: '),
         ({'split': '0.5', 'eval_data': ('x.tar',)}, 'split divides data in two; give it without eval_data.'),
         ({'split': 'half'}, 'split=half is not understood: '),
+        ({'split': '1,0'}, 'split=1,0 is not understood: '),
         ({'export': ('last',)}, 'export=last is not allowed: one or more of best, latest, final.'),
         ({'warm_start': Path('nowhere')}, 'warm_start=nowhere is not a folder.'),
         ({'model_dir': Path('/proc/x')}, 'model_dir=/proc/x cannot be written: '),

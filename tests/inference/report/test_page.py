@@ -10,7 +10,7 @@ from PIL import Image
 
 from estimator_lab.core.confusion import Confusion
 from estimator_lab.inference.evaluation import Evaluation
-from estimator_lab.inference.report.charts import chart, thinned
+from estimator_lab.inference.report.charts import chart, charts, thinned
 from estimator_lab.inference.report.html import figure, html, page, table
 
 pytestmark = pytest.mark.once
@@ -121,3 +121,9 @@ def test_an_evaluation_shows_its_classes_as_its_text_does(cnn):
     assert [tag for tag, _ in found].count('pre') == 1
     assert next(line for line in said.splitlines() if line.startswith('a<b')) in evaluation.text()
     assert 'img' in dict(parsed(''.join(evaluation.sections()['Confusion']))[0])
+
+
+def test_a_quantity_that_never_changes_has_no_chart():
+    curves = {'flat': {1: 0.5, 2: 0.5}, 'rising': {1: 0.5, 2: 0.6}, 'single': {1: 0.5}}
+    shown = str(charts({name: {'training': curve} for name, curve in curves.items()}, [], ['training']))
+    assert [name for name in curves if name in shown] == ['rising', 'single']
