@@ -12,6 +12,49 @@ import pytest
 from tests.support.archive_files import encoded, picture, small_archive
 from tests.support.places import ROOT, real_data
 
+# Tests that train, or start a process each; the others are those of `make check`.
+TRAINING = (
+    *('conformance/', 'examples/', 'robustness/', 'training/', 'models/test_', 'models/style/test_model.py'),
+    *(
+        'models/recurrent/test_model.py',
+        'optimizers/second_order/',
+        'runs/test_importing',
+        'runs/test_trained.py',
+    ),
+    *('contrib/test_e', 'contrib/test_golden.py', 'contrib/test_learn.py', 'contrib/test_programs.py'),
+    *('tf1/test_coordinator.py', 'tf1/test_moved.py', 'tf1/test_packages.py', 'tf1/test_process.py'),
+    *('tf1/test_programs.py', 'tf1/test_restore.py', 'tf1/test_reused_evaluation.py'),
+    *(
+        'inference/test_',
+        'inference/report/test_history.py',
+        'test_adding_a_model.py',
+        'test_control_characters.py',
+    ),
+    *(
+        'test_dream.py',
+        'test_estimator_parts.py',
+        'test_evaluate.py',
+        'test_every_model.py',
+        'test_export.py',
+    ),
+    *(
+        'test_full_disk.py',
+        'test_import_weights.py',
+        'test_inspect.py',
+        'test_installed.py',
+        'test_mistakes.py',
+    ),
+    *(
+        'test_predict.py',
+        'test_readme.py',
+        'test_report.py',
+        'test_run.py',
+        'test_run_pages.py',
+        'test_site.py',
+    ),
+    *('test_stopping.py', 'test_stream_page.py', 'test_tensorboard.py', 'test_train.py'),
+)
+
 _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS')
 
 
@@ -133,3 +176,22 @@ def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / 'styles' / f'{name}.png').write_bytes(encoded(picture(seed, 40, 50)))
     hparams = f'filters=3-4,blocks=1,learning_rate=0.1,style_image={folder / "styles"}'
     return train(folder, 'style', hparams, max_steps=3, image_size=16, channels=3)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of `TRAINING`."""
+    for item in items:
+        if item.path.relative_to(ROOT / 'tests').as_posix().startswith(TRAINING):
+            item.add_marker(pytest.mark.trains)
+
+
+@pytest.fixture(autouse=True)
+def nothing_trains(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a test fail that trains a model but is not in `TRAINING`."""
+    training = sys.modules.get('estimator_lab.training.train')
+    if training and not request.node.get_closest_marker('trains'):
+
+        def train(plan: Any) -> None:
+            raise AssertionError('This test trains: add it to TRAINING in tests/conftest.py.')
+
+        monkeypatch.setattr(training, 'train', train)
