@@ -52,5 +52,5 @@ def kind_in(source: Source) -> Kind | None:
             if is_text(head[:HEAD]):
                 return TREES if holds_trees(head) else None
         return IMAGES if next(scan_members(source, IMAGES, Scan(headers_only=True)), None) else None
-    except (DataError, OSError, ValueError, EOFError):
+    except (DataError, OSError):
         return None

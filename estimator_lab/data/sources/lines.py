@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from typing import IO
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.base.files import why_unread
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, too_large
 from estimator_lab.data.sources.formats import ChangedError, Format, Found, Row, Scan
-from estimator_lab.data.sources.source import Source, decompressed, why_unreadable
+from estimator_lab.data.sources.source import DamagedError, Source, decompressed, why_unreadable
 from estimator_lab.data.sources.stored import Stored, open_stored
 
 HEAD = 512
@@ -42,12 +43,13 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
                 del found  # before the next is read
         except DataError:
             raise
-        except Exception as error:  # damaged bytes make decompressors raise many types
-            if isinstance(error, OSError) and not done:
+        except OSError as error:
+            if not (done or isinstance(error, DamagedError)):
                 raise DataError(why_unreadable(source.name, error)) from error
             how = 'cut off' if isinstance(error, EOFError) else 'damaged'
-            reason = f'{error}' or type(error).__name__
-            raise DataError(f'{source.name!r} is {how} after byte {done} of its text: {reason}.') from error
+            raise DataError(
+                f'{source.name!r} is {how} after byte {done} of its text: {why_unread(error)}.'
+            ) from error
 
 
 def _read(stored: Stored, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:

@@ -29,11 +29,12 @@ _MOST_NAMES = 100_000
 _RANGE = re.compile(r'(\d+)\.\.(\d+)')
 _GROUP = re.compile(r'\{((?:\d+\.\.\d+)|[^{}]*,[^{}]*)\}')
 _ITEM = re.compile(r'(?:\{[^{}]*\}|[^,])+')
+_XZ_BYTES = 300 * 2**20  # of memory, for a dictionary of 256 MiB; that of `xz -9` has 64
 # As long as in `tarfile`: a plain tar may begin with the folder name 'BZhang'.
 _COMPRESSIONS: list[tuple[re.Pattern[bytes], Callable[[Any], Any]]] = [
     (re.compile(rb'\x1f\x8b\x08'), lambda file: gzip.GzipFile(fileobj=file)),
     (re.compile(rb'BZh.(1AY&SY|\x17rE8P\x90)', re.DOTALL), bz2.BZ2File),
-    (re.compile(rb'\xfd7zXZ|\x5d\x00\x00\x80'), lzma.LZMAFile),
+    (re.compile(rb'\xfd7zXZ|\x5d\x00\x00\x80'), lambda file: _XzFile(file)),
 ]
 if sys.version_info >= (3, 14):
     from compression.zstd import ZstdFile
@@ -41,6 +42,14 @@ if sys.version_info >= (3, 14):
     _COMPRESSIONS.append((re.compile(rb'\x28\xb5\x2f\xfd'), ZstdFile))
 
 _TOGETHER = 512  # bytes, the first block of an archive
+
+
+class DamagedError(OSError):
+    """A compressed file is damaged; `strerror` is the reason as a clause."""
+
+
+class CutOffError(DamagedError, EOFError):
+    """A compressed file ends too early."""
 
 
 class Stamp(NamedTuple):
@@ -128,7 +137,7 @@ class Source(NamedTuple):
 def decompressed(file: io.BufferedReader) -> io.BufferedReader | None:
     """Returns the contents of a file that begins as a compressed one; None for any other.
 
-    Reading it raises whatever its decompressor raises for damaged data.
+    Reading it raises DamagedError for damaged data, and OSError where the file can't be read.
 
     Raises:
       OSError: the file can't be read.
@@ -186,7 +195,10 @@ class _Piped(io.RawIOBase):
 
 
 class _Pieces(io.RawIOBase):
-    """A decompressed file that hands over what there is before an error, instead of filling a buffer."""
+    """A decompressed file that hands over what there is before an error, instead of filling a buffer.
+
+    The errors of all decompressors, which are of many types, become a DamagedError.
+    """
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -195,9 +207,45 @@ class _Pieces(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data: bytes = self._file.read1(len(buffer))
+        try:
+            data: bytes = self._file.read1(len(buffer))
+        except Exception as error:
+            if getattr(error, 'strerror', None):  # the file itself can't be read
+                raise
+            kind = CutOffError if isinstance(error, EOFError) else DamagedError
+            raise kind(None, f'{error}' or type(error).__name__) from error
         buffer[: len(data)] = data
         return len(data)
+
+
+class _XzFile:
+    """A file of xz streams, as `lzma.LZMAFile` reads it, but with a limit for the memory of a dictionary."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file = file
+        self._stream = lzma.LZMADecompressor(memlimit=_XZ_BYTES)
+        self._is_done = False
+
+    def read1(self, most: int) -> bytes:
+        """Returns up to `most` bytes; none at the end."""
+        data = b''
+        while not (data or self._is_done):
+            is_next = self._stream.eof
+            packed = self._stream.unused_data
+            if is_next:
+                self._stream = lzma.LZMADecompressor(memlimit=_XZ_BYTES)
+            if not packed and self._stream.needs_input:
+                packed = self._file.read1(BUFFER_BYTES)
+                if not packed and not is_next:
+                    raise EOFError('Compressed file ended before the end-of-stream marker was reached')
+            try:
+                data = self._stream.decompress(packed, most)
+            except lzma.LZMAError:
+                if not is_next:
+                    raise
+                self._is_done = True  # padding, or bytes of something else, follow the last stream
+            self._is_done |= is_next and not packed
+        return data
 
 
 def expand(

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.base.files import why_unread
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import MOST_SIDECAR_BYTES, LabelTable, is_sidecar, sidecar_label
 from estimator_lab.data.examples.member import BadExampleError, too_large
@@ -67,7 +68,7 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
                 stream.finish()
         except DataError:
             raise
-        except Exception as error:  # damaged bytes make decompressors raise many types
+        except Exception as error:  # damaged headers make `tarfile` raise many types
             raise DataError(_what_broke(source, stream, last, head, count, error)) from error
 
 
@@ -210,7 +211,7 @@ def _what_broke(
     source: Source, stream: Forward, last: Sequence[Entry], head: bytes, count: int, error: Exception
 ) -> str:
     """Returns the sentence for an error at reading an archive."""
-    reason = error.strerror if isinstance(error, RemoteError) else f'{error}' or type(error).__name__
+    reason = why_unread(error) or type(error).__name__
     if not count and not last and stream.position <= BLOCK:
         if isinstance(error, RemoteError):
             return why_unreadable(source.name, error)

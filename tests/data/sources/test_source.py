@@ -6,7 +6,9 @@ import glob
 import gzip
 import lzma
 import os
+import random
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
-from estimator_lab.data.sources.source import expand, source_of
+from estimator_lab.data.sources.source import DamagedError, decompressed, expand, source_of
 from estimator_lab.data.trees.kind import TREES
 from tests.support import archive_files
 from tests.support.archive_files import write_tar
@@ -343,3 +345,27 @@ def test_each_image_of_a_folder_is_decoded_and_kept_for_itself(folder):
     for _ in range(2):
         batches = read_batches(archives.order().epoch(0), 5, reader, InputReport(IMAGES))
         np.testing.assert_array_equal(np.concatenate([batch.arrays['image'] for batch in batches]), expected)
+
+
+def test_streams_of_xz_in_a_row_are_one_file(tmp_path):
+    path, pieces = tmp_path / 'a.xz', [random.Random(n).randbytes(300_000) for n in range(3)]
+    for rest in (b'', b'something else'):
+        path.write_bytes(b''.join(map(lzma.compress, pieces)) + rest)
+        with source_of(path).open() as raw, decompressed(raw) as file:
+            assert file.read() == b''.join(pieces) and file.read(1) == b''
+
+
+def test_a_dictionary_of_xz_has_a_limit(tmp_path):
+    path, packed = tmp_path / 'a.xz', bytearray(lzma.compress(bytes(1000)))
+    assert packed[14:16] == b'\x21\x01'  # the filter LZMA2, and its one byte of properties
+    for size, is_read in ((0x1C, True), (0x20, True), (0x21, False), (0x28, False)):  # 64, 256, 384, 4096 MiB
+        packed[16] = size
+        packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, 'little')
+        path.write_bytes(packed)
+        with source_of(path).open() as raw, decompressed(raw) as file:
+            if is_read:
+                assert file.read() == bytes(1000)
+            else:
+                with pytest.raises(DamagedError) as raised:
+                    file.read()
+                assert raised.value.strerror == 'Memory usage limit exceeded'
