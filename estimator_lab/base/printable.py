@@ -1,8 +1,8 @@
 """Makes untrusted text safe to print: it cannot control a terminal or break a line.
 
 Escapes control characters (C0 including line feed and tab, DEL, C1), line and paragraph separators, marks
-that change the direction of text (Unicode 15, UAX #9: embeddings, overrides, isolates), and lone surrogates,
-which Python uses for bytes that are not UTF-8.
+that change the direction of text (Unicode 15, UAX #9: embeddings, overrides, isolates, implicit marks), and
+lone surrogates, which Python uses for bytes that are not UTF-8.
 """
 
 import csv
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 _NAME_LENGTH = 100
-_CONTROLS = '\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'
+_CONTROLS = '\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069'
 _UNPRINTABLE = re.compile(f'[{_CONTROLS}\ud800-\udfff]')
 # A backslash that could be mistaken for the beginning of an escape.
 _AMBIGUOUS = re.compile(r'\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})')
@@ -22,7 +22,7 @@ _ESCAPE = re.compile(r'\\(?:x([0-9a-f]{2})|u([0-9a-f]{4}))')
 _BYTES = range(0xDC80, 0xDD00)  # how Python reads bytes that are not UTF-8: the low half is the byte
 # The place of a formula: the start of a text, or after a semicolon, which separates cells where a comma is
 # the decimal mark. Characters without width may precede its first character; the last four are full-width.
-_WITHOUT_WIDTH = r'\u00ad\u061c\u180e\u200b-\u200f\u2060-\u2064\ufeff'
+_WITHOUT_WIDTH = r'\u00ad\u180e\u200b-\u200d\u2060-\u2064\ufeff'
 _FORMULA = re.compile(rf'(?:^|(?<=;))(?=[\s{_WITHOUT_WIDTH}]*[=+\-@\uff1d\uff0b\uff0d\uff20])')
 _NUMBER = re.compile(r'[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.ASCII)
 
@@ -43,6 +43,16 @@ def padded(text: str, columns: int) -> str:
     """
     text = printable(text)
     return f'{text:<{columns}}' if len(text) <= columns else f'{text[: columns - 1]}…'
+
+
+def without_middle(text: str, most: int) -> str:
+    """Returns a text; of one with more than `most` characters only that many, from both of its ends.
+
+    Examples:
+        >>> without_middle('tar', 4), without_middle('archive', 4)
+        ('tar', 'ar...ve')
+    """
+    return text if len(text) <= most else f'{text[: most // 2]}...{text[-(most // 2) :]}'
 
 
 def escaped(name: str) -> str:

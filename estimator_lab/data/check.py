@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.printable import escaped, json_text
+from estimator_lab.base.printable import escaped, json_text, without_middle
 from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.base.settings import setting
 from estimator_lab.data.archives.index import scan_members
 from estimator_lab.data.archives.kinds import kind_of
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import read_label_table
-from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, too_large
+from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, unreadable
 from estimator_lab.data.input.batches import read_examples
 from estimator_lab.data.sources.formats import Scan
 from estimator_lab.data.sources.source import Source, expand
@@ -36,6 +36,7 @@ It counts labels, decodes each image, and finds duplicates by name and by conten
 bad images and truncated ends. The exit status is 1 if an archive is damaged or holds no examples."""
 
 _NAMED = 3
+_LONGEST = 200  # letters of a name in the text
 _LABELS_NAMED = 8
 _AHEAD = 64
 _MOST_LISTED = 1000  # bad examples, and groups of duplicates
@@ -197,7 +198,7 @@ class Checker:
         scan = Scan(self._quick, lambda words: contents.notes.append(f'{source.name!r} {words}'), progress)
         members = scan_members(source, kind, scan)
         if self._quick:
-            yield from ((member, too_large(member.size)) for member in members)
+            yield from ((member, unreadable(member)) for member in members)
         else:
             yield from read_examples(members, read, _AHEAD)
         scan.skipped.report(scan.note)
@@ -284,9 +285,9 @@ def _rows(contents: Contents, kind: Kind, checker: Checker) -> Iterator[tuple[st
         yield 'Bad', f'{_counted(contents.bad, kind)} ({contents.bad / contents.examples:.2%})'
         for bad in [bad for bad in checker.bad if bad['archive'] == contents.archive][:_NAMED]:
             place = '' if contents.archive.endswith('/') else f' at byte {bad["offset"]}'
-            yield '', f'{bad["member"]!r}{place}: {bad["reason"]}'
+            yield '', f'{_short(bad["member"])!r}{place}: {bad["reason"]}'
     if contents.same_names:
-        names = ', '.join(checker.duplicate_names[-contents.same_names :][:_NAMED])
+        names = ', '.join(map(_short, checker.duplicate_names[-contents.same_names :][:_NAMED]))
         yield 'Same names', f'{_counted(contents.same_names, kind)} with the name of an earlier one: {names}'
     yield from (('Note', note) for note in contents.notes)
     if contents.damage:
@@ -303,7 +304,11 @@ def _rows_of(copies: Copies) -> Iterator[tuple[str, str]]:
     if copies.with_other_labels:
         text += f', {copies.with_other_labels:,} with another label'
     yield 'Copies', text
-    yield from (('', ' = '.join(group[:_NAMED])) for group in copies.groups[:_NAMED])
+    yield from (('', ' = '.join(map(_short, group[:_NAMED]))) for group in copies.groups[:_NAMED])
+
+
+def _short(name: str) -> str:
+    return without_middle(name, _LONGEST)
 
 
 def _counted(count: int, kind: Kind) -> str:

@@ -28,9 +28,11 @@ MOST_SIDECAR_BYTES = 2**16
 FROM_SIDECARS = 'beside'
 """In an index: some labels come from sidecar files."""
 
+LONGEST_LABEL = 200
+"""In characters; examples with a longer one are bad."""
+
 _MOST_VOCABULARY_BYTES = 2**26  # a million labels of 60 letters
 _MOST_TABLE_BYTES = 2**29
-_LONGEST = 200
 _KEYS = ('label', 'cls')
 
 
@@ -45,7 +47,7 @@ def label_of(name: str) -> str:
     """
     folder = name.rpartition('/')[0].rstrip('/')
     label = folder.rpartition('/')[2]
-    return '' if label in ('.', '..') else label
+    return '' if label in ('.', '..') else label[: LONGEST_LABEL + 1]  # enough to be too long
 
 
 @dataclass(frozen=True)
@@ -184,9 +186,9 @@ def _rows(text: str, what: str) -> Iterator[tuple[int, str, str]]:
             if len(cells) <= max(columns):
                 raise DataError(f'{what}: line {number} has {len(cells)} of {max(columns) + 1} columns.')
             name, label = (cells[column].strip() for column in columns)
-            if not (name and label and len(label) <= _LONGEST):
+            if not (name and label and len(label) <= LONGEST_LABEL):
                 raise DataError(
-                    f'{what}: line {number} lacks a name, or a label of up to {_LONGEST} letters.'
+                    f'{what}: line {number} lacks a name, or a label of up to {LONGEST_LABEL} letters.'
                 )
             yield number, name.removeprefix('./'), printable(label)
     except csv.Error as error:
@@ -216,7 +218,7 @@ def sidecar_label(name: str, data: bytes) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     label = printable(f'{value}'.strip())
-    return label if 0 < len(label) <= _LONGEST else None
+    return label if 0 < len(label) <= LONGEST_LABEL else None
 
 
 class LabelColumn:

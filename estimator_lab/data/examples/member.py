@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.printable import escaped
+from estimator_lab.base.printable import escaped, without_middle
+from estimator_lab.data.examples.labels import LONGEST_LABEL
 
 T = TypeVar('T')
 
@@ -16,7 +17,11 @@ Data = bytes | np.ndarray
 MAX_MEMBER_BYTES = 256 * 2**20
 """Larger members are bad examples: a header that lies about the size must not exhaust the memory."""
 
+MOST_NAME_BYTES = 4096
+"""Members with longer names are bad examples: a few bytes can claim a megabyte. As in PATH_MAX of Linux."""
+
 _SHOWN = {'-': 'stdin'}
+_SHOWN_LETTERS = 200  # of a name in a message
 
 
 class BadExampleError(DataError):
@@ -83,9 +88,10 @@ class Member(NamedTuple):
         """Where it is, for messages."""
         if self.is_own_file:
             return repr(self.name)
+        name = without_middle(self.name, _SHOWN_LETTERS)
         if not self.archive or self.archive.endswith('/'):
-            return repr(f'{self.archive}{self.name}')
-        return f'{self.archive!r}: member {self.name!r} at byte {self.offset}'
+            return repr(f'{self.archive}{name}')
+        return f'{self.archive!r}: member {name!r} at byte {self.offset}'
 
     def read(self) -> 'Member':
         """Returns the member with its data.
@@ -109,7 +115,7 @@ def read_members(members: Sequence[Member]) -> list[Data | BadExampleError]:
     found: dict[int, Data | BadExampleError] = {}
     by_source: dict[MemberReader, list[int]] = {}
     for place, member in enumerate(members):
-        if reason := too_large(member.size):
+        if reason := unreadable(member):
             found[place] = reason
         elif member.source:
             by_source.setdefault(member.source, []).append(place)
@@ -128,6 +134,15 @@ def or_why(use: Callable[[Any], T], data: Data | BadExampleError) -> T | BadExam
         return use(data)
     except BadExampleError as reason:
         return reason.with_traceback(None)  # which would keep the data alive
+
+
+def unreadable(member: Member) -> BadExampleError | None:
+    """Returns why a member is a bad example, whatever its bytes are; None if it may be read."""
+    if len(member.name.encode()) > MOST_NAME_BYTES:
+        return BadExampleError(f'its name has more than {MOST_NAME_BYTES:,} bytes')
+    if len(member.label) > LONGEST_LABEL:
+        return BadExampleError(f'its label has more than {LONGEST_LABEL} letters')
+    return too_large(member.size)
 
 
 def too_large(size: int) -> BadExampleError | None:

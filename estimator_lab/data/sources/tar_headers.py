@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
-from estimator_lab.base.printable import escaped
+from estimator_lab.base.printable import escaped, without_middle
+from estimator_lab.data.examples.member import MOST_NAME_BYTES
 
 BLOCK = 512
 MAX_HEADER_BYTES = 2**20
@@ -31,6 +32,7 @@ class Entry(NamedTuple):
 
     Attributes:
       name: as stored; bytes that are not UTF-8, and characters that can't be printed, are backslash escapes.
+        If it is too long, its two ends.
       offset: of its first block in the uncompressed stream.
       data: offset of the data.
       size: bytes of the file.
@@ -148,7 +150,7 @@ class _Headers:
         self._stream, self._note = stream, note
         self._has_any = False
         self._tar = types.SimpleNamespace(  # what `TarInfo.fromtarfile` uses of a TarFile
-            fileobj=stream, encoding='utf-8', errors='surrogateescape', pax_headers={}, offset=0
+            fileobj=stream, encoding='utf-8', errors='surrogateescape', pax_headers=_PaxRecords(), offset=0
         )
 
     def next(self) -> tuple[Entry, int] | None:
@@ -217,6 +219,20 @@ def _plain(block: bytes, offset: int) -> Entry | None:
     return Entry(escaped(name.decode('utf-8', 'surrogateescape')), offset, offset + BLOCK, count, adler)
 
 
+class _PaxRecords(dict[str, str]):
+    """Keeps those pax records that decide where a file is, and what it is called.
+
+    Those of a global header are kept for all following members, and copied for each header.
+    """
+
+    def __setitem__(self, key: str, value: str) -> None:
+        if key in ('path', 'size') or key.startswith('GNU.sparse.'):
+            super().__setitem__(key, value)
+
+    def copy(self) -> '_PaxRecords':
+        return _PaxRecords(self)
+
+
 class _Again:
     """A stream with its last block once more."""
 
@@ -249,4 +265,5 @@ def _other(block: bytes, tar: Any, offset: int) -> tuple[Entry, int]:
         raise TarError('a header claims an impossible size')
     kind = 'sparse' if info.issparse() else 'file' if info.isreg() else 'link' if info.islnk() else ''
     size = info.size if info.isreg() else 0
-    return Entry(escaped(info.name), offset, info.offset_data, size, zlib.adler32(block), kind), tar.offset
+    name = escaped(without_middle(info.name, MOST_NAME_BYTES))
+    return Entry(name, offset, info.offset_data, size, zlib.adler32(block), kind), tar.offset
