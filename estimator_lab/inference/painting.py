@@ -113,7 +113,7 @@ def painted_batches(run: Trained, images: Order, report: InputReport) -> Generat
 
 
 def upright(data: bytes) -> Image.Image:
-    """Decodes a photo and turns it upright, as its EXIF data say.
+    """Decodes a photo and turns a JPEG upright, as its EXIF data say, which are one segment of 64 kB.
 
     Raises:
       BadExampleError: it can't be decoded, or is too large to be painted.
@@ -123,6 +123,8 @@ def upright(data: bytes) -> Image.Image:
         raise BadExampleError(
             f'it has {photo.width}x{photo.height} pixels, paintings have up to {MOST_PIXELS:,}'
         )
+    if data.count(b'Exif') > 1:  # Pillow would join the segments, and make an object of each number
+        return photo
     try:
         camera = Image.open(io.BytesIO(data), formats=['JPEG']).getexif()
         photo.getexif()[_ORIENTATION] = camera.get(_ORIENTATION, 1)

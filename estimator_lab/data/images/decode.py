@@ -9,6 +9,7 @@ import ctypes
 import functools
 import io
 import logging
+import re
 import struct
 import threading
 import warnings
@@ -54,6 +55,10 @@ _MOST_READS = 300_000  # a second or less; a PNG of 256 MB in chunks of 8 kB tak
 _MOST_TAGS = 2**16
 _MOST_NUMBERS = 400_000  # of a tag of a TIFF: a row of each colour in a strip of its own takes fewer
 _NUMBER_TYPES = (3, 4, 5, 8, 9, 10, 11, 12, 13, 16)  # of TIFF tags; the others are bytes
+_DESCRIBING_TAGS = (274, 34_665, 34_853, 40_965)  # orientation; tables of EXIF, of GPS and of Interop
+_UNKNOWN_TAG = 65_535
+_EXIF_SEGMENT = re.compile(rb'(\xff\xe1..)Exif', re.DOTALL)  # of a JPEG
+_EXIF_ITEM = re.compile(rb'(infe(?:\x02.{7}|\x03.{9}))Exif', re.DOTALL)  # of an AVIF: ISO 14496-12, 8.11.6
 
 _QUALITY = 90  # of JPEGs
 
@@ -95,8 +100,8 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
 
     As in the notes: Lanczos resize first, then conversion to grey (ITU-R 601). If that order is impossible,
     the image is first converted to grey or RGB: palettes are looked up, images with transparency are composed
-    on black, 16-bit values are scaled to 8 bits. Of an animation, the first frame is used. An EXIF
-    orientation is ignored.
+    on black, 16-bit values are scaled to 8 bits. Of an animation, the first frame is used. An
+    orientation is ignored in every format, that of EXIF as well as that of a TIFF or an AVIF.
 
     Args:
       data: the encoded image, in one of `files.FORMATS`.
@@ -218,8 +223,7 @@ def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
     _prepare_pillow()
     if not data:
         raise BadExampleError('no data (0 bytes)')
-    _check_tags(data)
-    image = Image.open(_CountedFile(data), formats=_readable())
+    image = Image.open(_CountedFile(_without_metadata(data)), formats=_readable())
     check_size(*image.size)
     if image.mode == 'F':
         raise BadExampleError('floating-point pixels have no known value range')
@@ -275,26 +279,43 @@ class _CountedFile(io.BytesIO):
         return super().read(size)
 
 
-def _check_tags(data: bytes) -> None:
-    """Checks that no tag of a TIFF holds very many numbers, such as offsets of strips; other files pass.
+def _without_metadata(data: bytes) -> bytes:
+    """Returns the bytes of an image without the tags that describe it, so that Pillow does not read them.
 
-    Pillow makes an object of each when it opens the file: five million take ten seconds and a gigabyte.
+    Pillow reads EXIF for the resolution of a JPEG, the orientation of an AVIF, and all that a TIFF has of it,
+    each number as an object: five million take ten seconds and a gigabyte. It turns a TIFF, but no other
+    image, as its orientation says. Blocks of EXIF keep their places, and get another name.
+    """
+    if data.startswith((b'II', b'MM')):
+        return _without_tags(data)
+    is_jpeg, is_avif = data.startswith(b'\xff\xd8'), data[4:8] == b'ftyp'
+    if not (is_jpeg or is_avif) or b'Exif' not in data:
+        return data
+    return (_EXIF_SEGMENT if is_jpeg else _EXIF_ITEM).sub(rb'\1none', data)
+
+
+def _without_tags(data: bytes) -> bytes:
+    """Returns a TIFF whose orientation and tables of EXIF are unknown tags; other files unchanged.
 
     Source: TIFF 6.0, section 2, "Image File Directory"; BigTIFF has 64-bit counts and offsets.
+
+    Raises:
+      BadExampleError: a tag holds very many numbers, such as offsets of strips.
     """
-    order = {b'II': '<', b'MM': '>'}.get(data[:2])
-    if not order or not {42, 43}.intersection(data[2:4]):
-        return
-    is_big = data[2] == 43  # as Pillow decides; it reads no big-endian BigTIFF
+    order, is_big = '<' if data[:2] == b'II' else '>', data[2:3] == b'+'  # as Pillow decides
+    changed = bytearray(data)
     with contextlib.suppress(struct.error):  # a file that is cut off, as Pillow reports
         (place,) = struct.unpack_from(f'{order}{"Q" if is_big else "I"}', data, 8 if is_big else 4)
         (tags,) = struct.unpack_from(f'{order}{"Q" if is_big else "H"}', data, place)
         entry = struct.Struct(f'{order}{"HHQ8x" if is_big else "HHI4x"}')
         place += 8 if is_big else 2
-        for number in range(min(tags, _MOST_TAGS)):
-            tag, kind, count = entry.unpack_from(data, place + number * entry.size)
-            if kind in _NUMBER_TYPES and count > _MOST_NUMBERS:
+        for first in range(place, place + min(tags, _MOST_TAGS) * entry.size, entry.size):
+            tag, kind, count = entry.unpack_from(data, first)
+            if tag in _DESCRIBING_TAGS:
+                struct.pack_into('H', changed, first, _UNKNOWN_TAG)
+            elif kind in _NUMBER_TYPES and count > _MOST_NUMBERS:
                 raise BadExampleError(f'its TIFF tag {tag} has {count:,} numbers: they take too long to read')
+    return bytes(changed) if changed != data else data
 
 
 @functools.cache

@@ -1,0 +1,112 @@
+"""What describes an image, such as EXIF, is not read, and changes no pixel."""
+
+import io
+import re
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from estimator_lab.data.images.decode import ImageShape, decode_draft, decode_image, open_image
+from estimator_lab.data.images.export import decode_batch
+from estimator_lab.data.images.fast_decode import decode_image_fast
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.tf1 import tf
+from tests.support.archive_files import encoded, picture
+
+ORIENTATION, EXIF, GPS = 274, 34_665, 34_853
+NUMBERS = 300_000
+FORMATS = [
+    *('TIFF', 'JPEG', 'PNG', 'WEBP'),
+    pytest.param(
+        'AVIF', marks=pytest.mark.skipif(not features.check('avif'), reason='this Pillow decodes no AVIF')
+    ),
+]
+
+
+def turned(orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return exif
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+@pytest.mark.parametrize('orientation', [1, 3, 6])
+def test_no_orientation_is_applied(kind, orientation):
+    image = picture(3)
+    options = {'JPEG': {'quality': 90}, 'WEBP': {'lossless': True}, 'AVIF': {'quality': 95}}.get(kind, {})
+    plain, data = (encoded(image, kind, **options, exif=turned(number)) for number in (1, orientation))
+    expected = np.array(Image.open(io.BytesIO(plain)).convert('RGB'))
+    assert expected.shape == (24, 32, 3)
+    for decode in (decode_image, decode_image_fast, decode_draft):
+        assert np.array_equal(decode(data, 24, 32, 3), decode(plain, 24, 32, 3))
+        assert np.abs(decode(data, 24, 32, 3) - expected.astype(int)).max() <= 2
+    assert IMAGES.examine(data) == (32, 24, 3)
+    assert np.array_equal(open_image(data), expected)
+
+
+@pytest.mark.parametrize('options', [{}, {'compression': 'tiff_lzw'}, {'big_tiff': True}])
+def test_no_orientation_of_a_tiff_of_any_kind_is_applied(options):
+    image = picture(3)
+    assert np.array_equal(decode_image(encoded(image, 'TIFF', exif=turned(8), **options), 24, 32, 3), image)
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG'])
+def test_exports_apply_no_orientation(kind):
+    data = encoded(picture(3), kind, exif=turned(6))
+    with tf.Graph().as_default(), tf.Session() as session:
+        pixels = session.run(decode_batch(tf.constant([data]), ImageShape(24, 32, 3)))
+    assert np.array_equal(pixels[0], decode_image(data, 24, 32, 3))
+
+
+def table(tag):
+    """Returns a TIFF's header, and a table of one tag with many numbers."""
+    return b'MM\0*' + struct.pack('>IHHHIII', 8, 1, tag, 3, NUMBERS, 26, 0) + b'\2\0' * NUMBERS
+
+
+def tiff_with(tag):
+    """Returns a TIFF of 8x8 pixels, of which one tag leads to a table of many numbers."""
+    exif = Image.Exif()
+    exif[tag] = 1
+    data = bytearray(encoded(picture(1, 8, 8), 'TIFF', tiffinfo={tag: 1}))
+    entry = re.search(struct.pack('<HHI', tag, 4, 1) + b'....', data, re.DOTALL)
+    struct.pack_into('<I', data, entry.end() - 4, len(data))
+    return bytes(data) + struct.pack('<HHHIII', 1, 36_864, 3, NUMBERS, len(data) + 18, 0) + bytes(2 * NUMBERS)
+
+
+def jpeg_with(exif):
+    data = encoded(picture(1, 8, 8), 'JPEG')
+    pieces = [exif[start : start + 60_000] for start in range(0, len(exif), 60_000)]
+    segments = (b'Exif\0\0' + piece for piece in pieces)
+    jfif = data.index(b'\xff\xdb')  # without the JFIF header, which has the resolution
+    marked = (b'\xff\xe1' + struct.pack('>H', len(segment) + 2) + segment for segment in segments)
+    return data[:2] + b''.join(marked) + data[jfif:]
+
+
+def hostile():
+    yield 'jpeg', lambda: jpeg_with(table(0x0128))
+    yield 'exif of a tiff', lambda: tiff_with(EXIF)
+    yield 'gps of a tiff', lambda: tiff_with(GPS)
+    if features.check('avif'):
+        yield 'avif', lambda: encoded(picture(1, 8, 8), 'AVIF', exif=numbers_and_a_turn())
+
+
+def numbers_and_a_turn():
+    """Returns EXIF that Pillow writes anew when it opens an AVIF: its turn is stored elsewhere."""
+    exif = turned(6)
+    exif[0xC000] = (700,) * NUMBERS
+    return exif
+
+
+@pytest.mark.parametrize('make', [pytest.param(make, id=name) for name, make in hostile()])
+def test_numbers_that_pixels_do_not_need_are_not_read(make):
+    data = make()
+    decode_image(encoded(picture(1)), 8, 8)  # imports what Pillow needs
+    tracemalloc.start()
+    pixels = decode_image(data, 8, 8, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3.5 * len(data)  # each number is an object of 28 bytes, and a place in a tuple
+    assert np.abs(pixels - np.array(picture(1, 8, 8)).astype(int)).mean() < 30
