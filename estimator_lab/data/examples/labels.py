@@ -5,7 +5,11 @@ Source of sidecar files: WebDataset, https://github.com/webdataset/webdataset, w
 """
 
 import csv
+import io
+import itertools
 import json
+import os
+import sys
 import zlib
 from array import array
 from collections import Counter
@@ -13,11 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from estimator_lab.base.errors import DataError, option
-from estimator_lab.base.files import read_regular, why_unread
+from estimator_lab.base.files import open_regular, read_regular, why_unread
 from estimator_lab.base.printable import printable
 
 UNKNOWN_ID = -1
@@ -32,7 +37,8 @@ LONGEST_LABEL = 200
 """In characters; examples with a longer one are bad."""
 
 _MOST_VOCABULARY_BYTES = 2**26  # a million labels of 60 letters
-_MOST_TABLE_BYTES = 2**29
+_MOST_TABLE_BYTES = 2**28  # in memory, each line takes 200 bytes more
+_LONGEST_LINE = 2**16  # letters
 _KEYS = ('label', 'cls')
 
 
@@ -146,18 +152,20 @@ def read_label_table(path: Path | None) -> LabelTable | None:
     if path is None:
         return None
     what = f'{option.labels}={path}'
+    labels: dict[str, str] = {}
     try:
-        text = read_regular(path, _MOST_TABLE_BYTES).decode('utf-8-sig')
+        with open_regular(path) as file, io.TextIOWrapper(file, 'utf-8-sig', newline='') as text:
+            if (size := os.fstat(file.fileno()).st_size) > _MOST_TABLE_BYTES:
+                raise ValueError(f'it has {size:,} bytes, {_MOST_TABLE_BYTES:,} are allowed')
+            for number, name, label in _rows(text, what):
+                if labels.setdefault(name, label) != label:
+                    raise DataError(
+                        f'{what}: line {number} calls {name!r} {label!r}, a line before {labels[name]!r}.'
+                    )
     except (OSError, ValueError) as error:
         raise DataError(
             f'{what} cannot be read as a table of names and labels: {why_unread(error)}.'
         ) from error
-    labels: dict[str, str] = {}
-    for number, name, label in _rows(text, what):
-        if labels.setdefault(name, label) != label:
-            raise DataError(
-                f'{what}: line {number} calls {name!r} {label!r}, a line before {labels[name]!r}.'
-            )
     if not labels:
         raise DataError(f'{what} holds no labels: each line is a name and a label, such as 1.jpg,cat.')
     total = 0
@@ -166,9 +174,10 @@ def read_label_table(path: Path | None) -> LabelTable | None:
     return LabelTable(str(path), labels, f'{len(labels):x}-{total:08x}')
 
 
-def _rows(text: str, what: str) -> Iterator[tuple[int, str, str]]:
-    """Yields the number, name and label of each line."""
-    first = text.partition('\n')[0]
+def _rows(text: TextIO, what: str) -> Iterator[tuple[int, str, str]]:
+    """Yields the number, name and label of each line; a quoted cell may not go on in the next line."""
+    lines = _lines(text, what)
+    first = next(lines, '')
     separator = max(',\t;', key=first.count)
     if not first.count(separator):
         raise DataError(f'{what} is not a table: its first line has one column, not a name and a label.')
@@ -180,7 +189,8 @@ def _rows(text: str, what: str) -> Iterator[tuple[int, str, str]]:
         )
     columns = (titles.index('name'), titles.index('label')) if has_titles else (0, 1)
     try:
-        for number, cells in enumerate(csv.reader(text.splitlines(), delimiter=separator), 1):
+        for number, line in enumerate(itertools.chain([first], lines), 1):
+            (cells,) = csv.reader([line], delimiter=separator) if line else ([],)
             if (number == 1 and has_titles) or not any(map(str.strip, cells)):
                 continue
             if len(cells) <= max(columns):
@@ -190,9 +200,19 @@ def _rows(text: str, what: str) -> Iterator[tuple[int, str, str]]:
                 raise DataError(
                     f'{what}: line {number} lacks a name, or a label of up to {LONGEST_LABEL} letters.'
                 )
-            yield number, name.removeprefix('./'), printable(label)
+            yield number, name.removeprefix('./'), sys.intern(printable(label))
     except csv.Error as error:
         raise DataError(f'{what} is damaged: {error}.') from error
+
+
+def _lines(text: TextIO, what: str) -> Iterator[str]:
+    """Yields the lines of a table, without their ends."""
+    number = 0
+    while line := text.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise DataError(f'{what}: line {number} has more than {_LONGEST_LINE:,} letters.')
+        yield line.rstrip('\r\n')
 
 
 def is_sidecar(name: str) -> bool:

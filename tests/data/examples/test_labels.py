@@ -1,6 +1,7 @@
 """Labels and their ids."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -122,12 +123,26 @@ def test_a_table_may_leave_out_the_suffixes_of_names(tmp_path):
         ('1.jpg,cat\n2.jpg\n', 'line 2 has 1 of 2 columns'),
         ('1.jpg,\n', 'line 1 lacks a name'),
         (b'\xff\xfe\0', 'cannot be read as a table'),
+        (b'1.jpg,cat\n2.jpg,' + b'\xff' * 9, 'it is not a text file in UTF-8'),
+        ('1.jpg,cat\n' + ',' * 70_000, 'line 2 has more than 65,536 letters'),
+        ('1.jpg,cat\n"2.jpg,' + 'd' * 60_000 + '\n"', 'line 2 has 1 of 2 columns'),
     ],
 )
 def test_bad_tables(tmp_path, text, words):
     with pytest.raises(DataError, match=r'^labels=\S+') as caught:
         table(tmp_path, text)
     assert words in str(caught.value)
+
+
+def test_a_table_is_read_line_by_line(tmp_path):
+    """So that memory depends on its names and labels alone."""
+    text = ''.join(f'{number % 10}.jpg,{"cat" * 20}\n' for number in range(100_000))
+    table(tmp_path, text)  # imports what it needs
+    tracemalloc.start()
+    assert len(read_label_table(tmp_path / 'labels.csv').labels) == 10
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1e6 < len(text)
 
 
 def test_there_is_no_table(tmp_path):
@@ -138,7 +153,7 @@ def test_there_is_no_table(tmp_path):
             read_label_table(special)
     with (tmp_path / 'sparse.csv').open('wb') as file:
         file.truncate(2**31)
-    with pytest.raises(DataError, match='it has 2,147,483,648 bytes, 536,870,912 are allowed'):
+    with pytest.raises(DataError, match='it has 2,147,483,648 bytes, 268,435,456 are allowed'):
         read_label_table(tmp_path / 'sparse.csv')
 
 
