@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError, LabError, option
-from estimator_lab.base.files import listed
+from estimator_lab.base.files import listed, read_regular, whole_file
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import check_outputs, writing, written
 from estimator_lab.base.printable import csv_writer, json_text, safe_name
@@ -34,7 +34,11 @@ from estimator_lab.runs.trained import Trained
 WriteRow = Callable[[Row], object]
 
 FILE_BYTES = 2**25
-"""Of vectors, after which a new file begins."""
+"""Of vectors, or of their keys, after which a new file begins."""
+
+_LETTER_BYTES = 4  # in an array
+_UNFINISHED = '.unfinished'
+_LONGEST_MARK = 2**20
 
 _TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
 
@@ -76,7 +80,8 @@ def predict_and_write(
         else:
             raise FlagError(f'{option.files} is missing: the new folder for the paintings.')
         stack.enter_context(contextlib.closing(batches))
-        files = stack.enter_context(PredictionFiles(settings.files)) if settings.files else None
+        source = '\n'.join((str(run.model_dir), *examples.paths))
+        files = stack.enter_context(PredictionFiles(settings.files, source)) if settings.files else None
         doing('predicting')
         try:
             stream = stack.enter_context(_rows_stream(settings.out))
@@ -160,33 +165,55 @@ class PredictionFiles:
     `vectors-00000.npz` and so on, some megabytes each, hold 'key' and the vectors [n, ...] by name.
     `NAME/000012_IMAGE.png` is the picture of that name for image 12, counted from 0.
 
+    Until all are written, a file .unfinished says what they are of. After a full disk, the same predictions
+    begin anew in this folder, and replace its files.
+
+    Args:
+      folder: new or empty, or with the same predictions, unfinished.
+      source: what they are of.
+
     Raises:
-      FlagError: if it is not empty, or can't be written.
+      FlagError: it holds something else, or can't be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: str = '') -> None:
         self._folder = folder
+        self._mark = folder / _UNFINISHED
         self._keys: list[str] = []
         self._pending: dict[str, list[np.ndarray]] = {}
-        self._bytes = 0
+        self._bytes = self._key_letters = 0
         self._files = 0
         self._images = 0
         self._is_new = not folder.exists()
         with writing('files', folder):
             folder.mkdir(parents=True, exist_ok=True)
-            filled = bool(listed(folder))
-        if filled:
-            raise FlagError(f'{option.files}={folder} is not empty: name another folder.')
+            if listed(folder) and not self._is_of(source):
+                raise FlagError(f'{option.files}={folder} is not empty: name another folder.')
+            with whole_file(self._mark) as file:
+                file.write(source.encode())
 
     def __enter__(self) -> 'PredictionFiles':
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         """Writes the pending vectors, and removes the folder if it was made here and is empty."""
-        self.close()
-        if self._is_new:
-            with contextlib.suppress(OSError):  # it holds something
-                self._folder.rmdir()
+        is_done = False
+        try:
+            self.close()
+            is_done = kind is None
+        finally:
+            if is_done or listed(self._folder) == [self._mark]:
+                self._mark.unlink(missing_ok=True)
+            if self._is_new:
+                with contextlib.suppress(OSError):  # it holds something
+                    self._folder.rmdir()
+
+    def _is_of(self, source: str) -> bool:
+        """Whether the folder holds unfinished predictions of a source."""
+        try:
+            return read_regular(self._mark, _LONGEST_MARK) == source.encode()
+        except (OSError, ValueError):
+            return False
 
     def write(self, predicted: Predicted) -> dict[str, np.ndarray]:
         """Writes what belongs into files; returns columns [n] with the pictures' paths in the folder."""
@@ -203,10 +230,10 @@ class PredictionFiles:
             return
         path = self._folder / f'vectors-{self._files:05}.npz'
         arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._pending.items()}
-        with writing('files', self._folder):
-            np.savez(path, **{KEY: np.array(self._keys), **arrays})
+        with writing('files', self._folder), whole_file(path) as file:
+            np.savez(file, **{KEY: np.array(self._keys), **arrays})
         self._files += 1
-        self._keys, self._pending, self._bytes = [], {}, 0
+        self._keys, self._pending, self._bytes, self._key_letters = [], {}, 0, 0
 
     def _add_vectors(self, keys: Sequence[str], vectors: Mapping[str, np.ndarray]) -> None:
         if not vectors:
@@ -215,7 +242,9 @@ class PredictionFiles:
         for name, array in vectors.items():
             self._pending.setdefault(name, []).append(array)
             self._bytes += array.nbytes
-        if self._bytes >= FILE_BYTES:
+        self._key_letters = max(self._key_letters, *map(len, keys))
+        # An array of texts is as wide as the longest of them.
+        if max(self._bytes, _LETTER_BYTES * self._key_letters * len(self._keys)) >= FILE_BYTES:
             self.close()
 
     def _write_pictures(

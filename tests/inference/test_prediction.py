@@ -1,10 +1,11 @@
+import errno
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.core import keys
 from estimator_lab.data.input.batches import BadExample
 from estimator_lab.inference import prediction, prediction_files
@@ -12,6 +13,7 @@ from estimator_lab.inference.prediction import Predicted, Table
 from estimator_lab.inference.prediction_files import PredictionFiles
 from estimator_lab.inference.settings import PredictionSettings
 from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.full_disk import files_up_to
 from tests.support.input_batches import numpy_input_fn
 from tests.support.streams import stream_members
 
@@ -150,3 +152,54 @@ def test_the_folder_has_to_be_new(tmp_path):
         PredictionFiles(tmp_path)
     with pytest.raises(FlagError, match=r'files=.*x cannot be written'):
         PredictionFiles(tmp_path / 'x')
+
+
+def test_unfinished_predictions_begin_anew_in_their_folder(tmp_path, monkeypatch):
+    folder, values = tmp_path / 'out', {'code': np.ones((2, 400), np.float32)}
+    monkeypatch.setattr(prediction_files, 'FILE_BYTES', 3000)
+
+    def write(source='model\narchive', batches=2):
+        with PredictionFiles(folder, source) as files:
+            for number in range(batches):
+                files.write(Predicted([f'a{number}', f'b{number}'], [], values))
+
+    with files_up_to(1000), pytest.raises(LabError, match=r'files=.*out cannot be written: File too large'):
+        write()
+    assert not folder.exists()
+    (tmp_path / 'out').mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(np, 'savez', disk_that_gets_full(np.savez))
+        with pytest.raises(LabError, match='No space left'):
+            write()
+    assert {path.name for path in folder.iterdir()} == {'.unfinished', 'vectors-00000.npz'}
+    assert np.load(folder / 'vectors-00000.npz')['key'].tolist() == ['a0', 'b0']
+    with pytest.raises(FlagError, match='is not empty'):
+        write('model\nother archive')
+    write()
+    assert {path.name for path in folder.iterdir()} == {'vectors-00000.npz', 'vectors-00001.npz'}
+    with pytest.raises(FlagError, match='is not empty'):
+        write()
+
+
+def disk_that_gets_full(save):
+    """Returns `save`, which from the second file on writes a part of it only."""
+    saved = []
+
+    def save_or_fail(file, **arrays):
+        saved.append(file)
+        if len(saved) > 1:
+            file.write(b'PK')
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        save(file, **arrays)
+
+    return save_or_fail
+
+
+def test_one_long_key_makes_no_file_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction_files, 'FILE_BYTES', 2**16)
+    keys = ['k' * 4096, *map(str, range(99))]
+    with PredictionFiles(tmp_path) as files:
+        for start in range(0, 100, 4):
+            files.write(Predicted(keys[start : start + 4], [], {'code': np.ones((4, 2))}))
+    found = np.concatenate([np.load(path)['key'] for path in sorted(tmp_path.iterdir())])
+    assert found.tolist() == keys and max(path.stat().st_size for path in tmp_path.iterdir()) < 70_000
