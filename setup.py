@@ -31,8 +31,9 @@ TEST = [
 DOCS = ['mkdocs-material>=9.5,<10', 'mkdocstrings[python]>=0.26', 'ruff>=0.8', 'nbclient>=0.8']
 DOCS += ['ipykernel>=6']
 TEST += DOCS
-# Reads archives over the web and from object stores. For az:// add adlfs, for hf:// huggingface_hub.
-REMOTE = ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'gcsfs>=2024.2']
+# Reads archives over the web and from object stores: s3://, gs://, az:// and hf://.
+REMOTE = ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'gcsfs>=2024.2', 'adlfs>=2024.2']
+REMOTE += ['huggingface_hub>=0.23']
 # A server that answers as Amazon S3 does, for tests of s3://. aiobotocore, which s3fs needs, comes before the
 # server because it admits few versions of boto3: otherwise pip tries all versions of both, for hours.
 TEST += ['fsspec>=2024.2', 'aiohttp>=3.9', 'aiobotocore>=2.19', 's3fs>=2025.2']

@@ -15,7 +15,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped, json_text, without_middle
 from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.base.settings import setting
-from estimator_lab.data.archives.index import scan_members
+from estimator_lab.data.archives.index import no_examples, scan_members
 from estimator_lab.data.archives.kinds import kind_of
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import read_label_table
@@ -144,6 +144,7 @@ class Checker:
         self.bad: list[dict[str, Any]] = []
         self.duplicate_names: list[str] = []
         self.copies = None if quick else Copies()
+        self._instead = ''
 
     def read(self, source: Source, kind: Kind) -> Contents:
         """Reads an archive or folder; an error that ends it is its `damage`."""
@@ -173,7 +174,7 @@ class Checker:
         except DataError as error:
             contents.damage = str(error)
         if not sizes and not contents.damage:
-            contents.damage = f'{source.name!r} holds no {kind.noun}.'
+            contents.damage = no_examples(source, kind, self._instead)
         contents.examples, contents.bytes = len(sizes), sum(sizes)
         contents.sizes = _spread(sizes) if sizes else None
         contents.labels = dict(sorted(labels.items()))
@@ -202,6 +203,7 @@ class Checker:
         else:
             yield from read_examples(members, read, _AHEAD)
         scan.skipped.report(scan.note)
+        self._instead = scan.skipped.instead(source.name if source.is_folder else '')
 
     def _compare(self, member: Member, digest: bytes) -> None:
         """Compares the bytes of an example with those of earlier ones."""

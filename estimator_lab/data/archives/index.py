@@ -167,8 +167,7 @@ class Index:
     def check_any(self) -> None:
         """Raises DataError if there are no examples; it says what there is instead."""
         if not len(self):
-            others = f', {self._header.instead}' if self._header.instead else ''
-            raise DataError(f'{self.archive!r} holds no {self._kind.noun}{others}.')
+            raise DataError(no_examples(self.source, self._kind, self._header.instead))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -280,6 +279,11 @@ class Index:
             raise DataError(why_unreadable(self.archive, error)) from error
 
 
+def no_examples(source: Source, kind: Kind, instead: str) -> str:
+    """Returns the sentence for a source without examples; `instead` is what it holds, as `Header.instead`."""
+    return f'{source.name!r} holds no {kind.noun}{instead and f", {instead}"}.'
+
+
 def name_hash(name: str) -> int:
     """Returns a 64-bit hash of a member's name, the same on every machine."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), 'big')
@@ -367,7 +371,7 @@ def build_index(
     for name, column in zip(ROW.names or (), columns, strict=False):
         rows[name] = column
     rows['label'], texts, origin = labels.finish()
-    instead = '' if len(rows) else scan.skipped.instead()
+    instead = '' if len(rows) else scan.skipped.instead(source.name if source.is_folder else '')
     header = Header(
         format=FORMAT,
         size=size,

@@ -31,7 +31,7 @@ HEAD_BYTES = 32
 """First bytes of a file by which an image without a suffix is recognised."""
 
 _HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?[/\\])|__MACOSX/)')  # './' and '../' hide nothing
-_SUFFIX = re.compile(r'(\.[A-Za-z0-9]{1,8})$')
+_SUFFIX = re.compile(r'((?:\.tar)?\.[A-Za-z0-9]{1,8})$')
 # Pictures that are not decoded, which a user may take for examples.
 _OTHER_PICTURES = frozenset(
     (
@@ -99,10 +99,16 @@ class SkippedFiles:
         if self.links:
             note(f'holds {self.links:,} hard links, which are skipped: their data is in other members.')
 
-    def instead(self) -> str:
-        """Returns what there is instead of examples, to end a sentence; '' if there is nothing."""
+    def instead(self, folder: str = '') -> str:
+        """Returns what there is instead of examples, to end a sentence; '' if there is nothing.
+
+        Args:
+          folder: that holds the files, whose archives a glob would name; '' for an archive.
+        """
         if not self._counts:
             return ''
         listed = ', '.join(f'{count:,} {suffix}' for suffix, count in self._counts.most_common(_NAMED))
         more = len(self._counts) - _NAMED
-        return f'but other files: {listed}{f" and {more} more types" if more > 0 else ""}'
+        archives = next((suffix for suffix in self._counts if suffix.startswith(('.tar', '.tgz'))), '')
+        hint = f": use '{folder}*{archives}'" if folder and archives else ''
+        return f'but other files: {listed}{f" and {more} more types" if more > 0 else ""}{hint}'

@@ -22,9 +22,17 @@ from typing import Any, TypeVar
 
 from estimator_lab.base.files import whole_file
 from estimator_lab.base.interrupts import stops_within
-from estimator_lab.base.urls import is_web, unsigned
+from estimator_lab.base.urls import hide_secrets, is_web, unsigned
 from estimator_lab.data.sources.files import cache_folder
-from estimator_lab.data.sources.stores import FIRST_BYTES, PIECE, Facts, RemoteError, StoredObject, WebFile
+from estimator_lab.data.sources.stores import (
+    FIRST_BYTES,
+    PIECE,
+    SILENT_SECONDS,
+    Facts,
+    RemoteError,
+    StoredObject,
+    WebFile,
+)
 
 T = TypeVar('T')
 
@@ -36,6 +44,8 @@ _PIECES_AHEAD = 8
 _DEEPEST = 100  # levels of folders; a web server may list a folder within itself
 _IDLE_SECONDS = 3600.0  # after which a file in the cache makes room
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
+_LONGEST = 100  # letters of an error of others
+_REMEDY = 'check the URL and the connection, or download the file'
 
 
 class RemoteFile:
@@ -282,7 +292,7 @@ def _attempts(attempt: Callable[[], T]) -> T:
         if failure.is_final:
             raise failure
         if pause is None:
-            raise RemoteError(f'{failure.strerror}, {len(PAUSES) + 1} times')
+            raise RemoteError(f'{failure.strerror}, {len(PAUSES) + 1} times: {_REMEDY}')
         if stops_within(pause * random.uniform(0.5, 1.5)):
             raise RemoteError('a signal asked to stop')
     raise AssertionError
@@ -297,11 +307,26 @@ def _failure(error: BaseException) -> RemoteError:
         return RemoteError('there is no such file')
     is_denied = isinstance(error, PermissionError) or status in (401, 403, 407)
     if is_denied or 'redential' in type(error).__name__:
-        return RemoteError(f'access is denied ({error}): check the credentials, or sign the URL')
+        return RemoteError(f'access is denied ({_clause(error)}): check the credentials, or sign the URL')
     is_final = isinstance(error, ValueError | TypeError | ImportError)
     if isinstance(status, int) and status >= 400:
         is_final = status not in _RETRIED
-    return RemoteError(f'{error}' or type(error).__name__, is_final)
+        return RemoteError(f'{_clause(error)}{f": {_REMEDY}" if is_final else ""}', is_final)
+    return RemoteError(_clause(error), is_final)
+
+
+def _clause(error: BaseException) -> str:
+    """Returns what came instead of a file, as a clause; those of aiohttp are written for programmers."""
+    status = getattr(error, 'status', None)
+    if status == 0:
+        return 'the answer of the server is not HTTP'
+    if isinstance(status, int):
+        return f'the server answers {status} {getattr(error, "message", "")}'.rstrip()
+    if 'Timeout' in type(error).__name__:
+        return f'the server sent nothing for {SILENT_SECONDS:g} seconds'
+    if 'Payload' in type(error).__name__:
+        return 'the answer of the server is not complete'
+    return hide_secrets(f'{error}')[:_LONGEST] or type(error).__name__
 
 
 _room = threading.Lock()

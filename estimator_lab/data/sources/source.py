@@ -28,6 +28,7 @@ MAGIC_BYTES = 16
 _MOST_NAMES = 100_000
 _RANGE = re.compile(r'(\d+)\.\.(\d+)')
 _GROUP = re.compile(r'\{((?:\d+\.\.\d+)|[^{}]*,[^{}]*)\}')
+_ONE_SLASH = re.compile(r'[A-Za-z][\w+.-]+:/(?!/)')
 _ITEM = re.compile(r'(?:\{[^{}]*\}|[^,])+')
 _XZ_BYTES = 300 * 2**20  # of memory, for a dictionary of 256 MiB; that of `xz -9` has 64
 # As long as in `tarfile`: a plain tar may begin with the folder name 'BZhang'.
@@ -336,7 +337,8 @@ def _matches_of_one(pattern: str) -> list[str]:
         if os.path.lexists(pattern):
             return [pattern]
         if not glob.has_magic(pattern):
-            raise DataError(f'There is no file {pattern!r}.')
+            hint = '; a URL has two slashes, as in https://' if _ONE_SLASH.match(pattern) else ''
+            raise DataError(f'There is no file {pattern!r}{hint}.')
         found = _local_matches(pattern)
     if not found:
         raise DataError(f'No file matches {shown_url(pattern)!r}.')

@@ -21,7 +21,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 _VERSIONS = ('ETag', 'etag', 'generation', 'blob_id', 'md5Hash', 'content_md5', 'LastModified', 'mtime')
 _RANGE = re.compile(r'bytes (\d+)-(\d+)/(\d+)')
-_LONGEST = 200  # letters of an error of others
+_LONGEST = 200  # letters of a reason
 
 
 class RemoteError(OSError):
@@ -37,11 +37,11 @@ class RemoteError(OSError):
 
 
 class _StatusError(Exception):
-    """An HTTP status that is not a success."""
+    """An HTTP status that is not a success, with the attributes of `aiohttp.ClientResponseError`."""
 
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(f'the server answers {status} {reason}'.rstrip())
-        self.status = status
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__()
+        self.status, self.message = status, message
 
 
 class Facts(NamedTuple):
@@ -115,7 +115,8 @@ class WebFile:
         if answer.status in (200, 206) or (answer.status == 416 and not offset):  # an empty file has no parts
             return answer
         answer.close()
-        raise _StatusError(answer.status, answer.reason or '')
+        asked = f'a request for its bytes {offset} to {offset + count - 1}'
+        raise _StatusError(answer.status, ' to '.join(filter(None, (answer.reason, asked))))
 
 
 class StoredObject:

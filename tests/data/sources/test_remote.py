@@ -19,6 +19,8 @@ from tests.support.web_server import web_server
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures('short_pauses')]
 
+ANSWER, ASKED = 'the server answers', 'to a request for its bytes 0 to 511'
+REMEDY = 'check the URL and the connection, or download the file'
 _RNG = random.Random(1)
 MEMBERS = {
     f'{"abc"[number % 3]}/{number:03}.jpg': _RNG.randbytes(_RNG.randrange(20_000, 60_000))
@@ -101,7 +103,10 @@ def test_faults_change_nothing(web, url, local, fault, megabytes):
 def test_attempts_are_bounded(web, url, fault):
     archives = opened(url)
     setattr(web, fault, 1.0)
-    with pytest.raises(DataError, match=r"a\.tar' cannot be read: .*, 8 times\.$"):
+    with pytest.raises(
+        DataError,
+        match=f"a.tar' cannot be read: .*, 8 times: {REMEDY}.$",
+    ):
         read_all(archives)
 
 
@@ -157,17 +162,16 @@ def test_without_an_etag_the_size_and_the_headers_are_compared(web, url):
     [
         (
             403,
-            r'access is denied \(the server answers 403 Forbidden\): check the credentials, or sign the URL',
+            f'access is denied \\({ANSWER} 403 Forbidden {ASKED}\\): check the credentials, or sign the URL',
         ),
         (
             401,
-            r'access is denied \(the server answers 401 Unauthorized\): check the credentials, '
-            'or sign the URL',
+            f'access is denied .{ANSWER} 401 Unauthorized {ASKED}.: check the credentials, or sign the URL',
         ),
         (404, 'there is no such file'),
         (410, 'there is no such file'),
-        (418, "the server answers 418 I'm a Teapot"),
-        (503, 'the server answers 503 Service Unavailable, 8 times'),
+        (418, f"{ANSWER} 418 I'm a Teapot {ASKED}: {REMEDY}"),
+        (503, f'{ANSWER} 503 Service Unavailable {ASKED}, 8 times: {REMEDY}'),
     ],
 )
 def test_an_answer_that_is_an_error(web, url, status, words):
@@ -176,6 +180,35 @@ def test_an_answer_that_is_an_error(web, url, status, words):
         with pytest.raises(DataError, match=f"a.tar' cannot be read: {words}.$") as caught:
             read()
         assert url in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('status', 'message', 'words'),
+    [
+        (416, 'Range Not Satisfiable', f'{ANSWER} 416 Range Not Satisfiable: {REMEDY}'),
+        (0, '', f'the answer of the server is not HTTP, 8 times: {REMEDY}'),
+    ],
+)
+def test_an_error_of_aiohttp_is_a_clause(web, url, monkeypatch, status, message, words):
+    aiohttp = pytest.importorskip('aiohttp')
+
+    def failing(self):
+        raise aiohttp.ClientResponseError(None, (), status=status, message=message)
+
+    monkeypatch.setattr(stores.WebFile, 'facts', failing)
+    with pytest.raises(DataError, match=f"a.tar' cannot be read: {words}.$"):
+        opened(url)
+
+
+def test_a_server_that_is_silent(web, url, monkeypatch):
+    from fsspec.exceptions import FSTimeoutError
+
+    def silent(self):
+        raise FSTimeoutError
+
+    monkeypatch.setattr(stores.WebFile, 'facts', silent)
+    with pytest.raises(DataError, match=f'the server sent nothing for 15 seconds, 8 times: {REMEDY}.$'):
+        opened(url)
 
 
 def test_a_server_that_is_not_there():

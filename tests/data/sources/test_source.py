@@ -369,3 +369,18 @@ def test_a_dictionary_of_xz_has_a_limit(tmp_path):
                 with pytest.raises(DamagedError) as raised:
                     file.read()
                 assert raised.value.strerror == 'Memory usage limit exceeded'
+
+
+def test_messages_say_what_to_write_instead(tmp_path):
+    with pytest.raises(
+        DataError, match=r"^There is no file 'https:/h/a.tar'; a URL has two slashes, as in https"
+    ):
+        expand(['https:/h/a.tar'])
+    for suffix in ('.tar', '.tar.gz'):
+        folder = tmp_path / f'shards{suffix}'
+        folder.mkdir()
+        (folder / f'0{suffix}').write_bytes(b'x')
+        with pytest.raises(
+            DataError, match=f"holds no images, but other files: 1 {suffix}: use '{folder}/.{suffix}'"
+        ):
+            open_archives([str(folder)], IMAGES)
