@@ -248,7 +248,7 @@ def _converted(image: Image.Image) -> Image.Image:
     if image.mode == 'I' or image.mode.startswith('I;16'):
         return _from_16_bit(image)
     if image.mode in _MAYBE_ALPHA or 'transparency' in image.info:
-        with_alpha = image.convert('RGBA')
+        with_alpha = image if image.mode == 'RGBA' else image.convert('RGBA')
         canvas = Image.new('RGB', image.size)
         canvas.paste(with_alpha, mask=with_alpha)
         return canvas
@@ -264,7 +264,9 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
     if isinstance(transparent := image.info.get('transparency'), int):
         pixels[pixels == transparent] = 0
     step = UINT16_MAX // UINT8_MAX
-    return Image.fromarray(((pixels + step // 2) // step).astype(np.uint8))
+    pixels += step // 2
+    pixels //= step
+    return Image.fromarray(pixels.astype(np.uint8))
 
 
 class _CountedFile(io.BytesIO):

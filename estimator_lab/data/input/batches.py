@@ -171,7 +171,7 @@ class _UnderWay:
 
     def are_many(self, members: int) -> bool:
         """Whether more members, or more bytes than allowed, are under way."""
-        return self._members > members or (self._bytes > _MOST_BYTES and len(self._pending) > 1)
+        return self._members > members or (self._bytes > _MOST_BYTES and bool(self._pending))
 
     def first(self) -> list[Result]:
         """Returns the members of the first chunk with their results."""

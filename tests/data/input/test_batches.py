@@ -13,7 +13,7 @@ from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input import bad_examples
 from estimator_lab.data.input.bad_examples import BadExamples, InputReport
-from estimator_lab.data.input.batches import Batch, read_batches
+from estimator_lab.data.input.batches import Batch, read_batches, read_examples
 from estimator_lab.data.sources.source import source_of
 from tests.support.streams import build_index, stream_members
 
@@ -219,3 +219,17 @@ def test_many_members_of_a_slow_source_are_under_way_in_order():
     members = [Member('f/', str(2 * n), n, size=1, source=folder) for n in range(200)]
     (batch,) = read_batches(members, 200, SizeReader(), InputReport(IMAGES), threads=2)
     assert batch.keys == [member.key for member in members] and folder.most > 4
+
+
+def test_a_member_above_the_limit_is_read_alone():
+    """The next one is asked for only after it was handed over, so that memory holds one of them."""
+    yielded, before = [], []
+
+    def members():
+        for number in range(4):
+            before.append(len(yielded))
+            yield Member('a.tar', f'{number}', size=2**27)
+
+    for member, _ in read_examples(members(), lambda several: [0] * len(several), 8):
+        yielded.append(member.name)
+    assert before == [0, 1, 2, 3] and len(yielded) == 4
