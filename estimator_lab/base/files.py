@@ -29,17 +29,20 @@ def at_home(path: str) -> str:
 
 
 @contextlib.contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
+def open_regular(path: Path, most_bytes: int | None = None) -> Iterator[BinaryIO]:
     """Yields a regular file, or what a link to one leads to, opened for reading.
 
     Raises:
       OSError: it can't be opened.
-      ValueError: it is a pipe, a device or a folder.
+      ValueError: it is a pipe, a device or a folder, or larger than `most_bytes`.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError('it is not a regular file')
+        if most_bytes is not None and status.st_size > most_bytes:
+            raise ValueError(f'it has {status.st_size:,} bytes, {most_bytes:,} are allowed')
         with open(descriptor, 'rb', closefd=False) as file:
             yield file
     finally:
@@ -47,17 +50,9 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:
-    """Returns the bytes of a regular file.
-
-    Raises:
-      OSError: it can't be read.
-      ValueError: it is a pipe, a device or a folder, or larger than `most_bytes`.
-    """
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > most_bytes:
-            raise ValueError(f'it has {size:,} bytes, {most_bytes:,} are allowed')
-        return file.read(size)
+    """Returns the bytes of a regular file; raises as `open_regular` does."""
+    with open_regular(path, most_bytes) as file:
+        return file.read(os.fstat(file.fileno()).st_size)
 
 
 def why_unread(error: BaseException) -> str:

@@ -8,7 +8,6 @@ import csv
 import io
 import itertools
 import json
-import os
 import sys
 import zlib
 from array import array
@@ -154,9 +153,10 @@ def read_label_table(path: Path | None) -> LabelTable | None:
     what = f'{option.labels}={path}'
     labels: dict[str, str] = {}
     try:
-        with open_regular(path) as file, io.TextIOWrapper(file, 'utf-8-sig', newline='') as text:
-            if (size := os.fstat(file.fileno()).st_size) > _MOST_TABLE_BYTES:
-                raise ValueError(f'it has {size:,} bytes, {_MOST_TABLE_BYTES:,} are allowed')
+        with (
+            open_regular(path, _MOST_TABLE_BYTES) as file,
+            io.TextIOWrapper(file, 'utf-8-sig', newline='') as text,
+        ):
             for number, name, label in _rows(text, what):
                 if labels.setdefault(name, label) != label:
                     raise DataError(
