@@ -79,7 +79,8 @@ def scan_members(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     source = OpenedPipe(source) if source.is_pipe else source
     form, are_given = format_of(source, kind), False
     later = None if form.is_cached or source.is_pipe else _Later(form, source)
-    for row, found in enumerate(_found(form, source, kind, scan)):
+    row = 0
+    for found in _found(form, source, kind, scan):  # `enumerate` would keep it while the next is read
         label = found.label
         are_given |= label is not None
         if label is None:
@@ -87,6 +88,7 @@ def scan_members(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
             label = '' if are_given else label_of(home + found.name)
         reader = _NoData(found.reason) if found.reason else later
         yield Member(source.name, found.name, found.offset, label, found.size, row, 0, found.data, reader)
+        row += 1  # noqa: SIM113 - see above
         del found  # before the next is read
 
 
@@ -96,8 +98,8 @@ def _found(form: Format, source: Source, kind: Kind, scan: Scan) -> Iterator[Fou
     Some compressed megabytes can claim a hundred million members, which an index would hold in memory.
     """
     is_bounded = form.is_cached and not source.is_pipe
-    held = 0
-    for number, found in enumerate(form.scan(source, kind, scan)):
+    number = held = 0
+    for found in form.scan(source, kind, scan):
         held += _EXAMPLE_BYTES + len(found.name) + len(found.label or '')
         if is_bounded and held > _ROOM_BYTES and held > _ROOM_BYTES + _ROOM_FACTOR * source.stamp().size:
             raise DataError(
@@ -105,6 +107,7 @@ def _found(form: Format, source: Source, kind: Kind, scan: Scan) -> Iterator[Fou
                 f'{source.stamp().size:,} bytes: it is not read any further.'
             )
         yield found
+        number += 1  # noqa: SIM113 - as above
         del found  # before the next is read
 
 

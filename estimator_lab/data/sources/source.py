@@ -43,6 +43,7 @@ if sys.version_info >= (3, 14):
     _COMPRESSIONS.append((re.compile(rb'\x28\xb5\x2f\xfd'), ZstdFile))
 
 _TOGETHER = 512  # bytes, the first block of an archive
+_PIECE = 2**20  # bytes that are decompressed at once: a thousand may come of each that is read
 
 
 class DamagedError(OSError):
@@ -209,7 +210,7 @@ class _Pieces(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            data: bytes = self._file.read1(len(buffer))
+            data: bytes = self._file.read1(min(len(buffer), _PIECE))
         except Exception as error:
             if getattr(error, 'strerror', None):  # the file itself can't be read
                 raise

@@ -58,7 +58,8 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
             found = _chosen(
                 entries(stream, scan.note), stream, kind, scan, last, with_sidecars=not source.table
             )
-            for count, example in enumerate(_labelled(found, source.table), 1):
+            for example in _labelled(found, source.table):  # `enumerate` would keep it while the next is read
+                count += 1
                 if not scan.headers_only or not count % _PROGRESS_EVERY:
                     done = stream.position if is_plain else length and raw.tell()
                     scan.progress(done / length if done and length else 0.0)

@@ -100,3 +100,16 @@ def test_an_archive_holds_as_many_examples_as_its_size_can_explain(tmp_path, mon
     with pytest.raises(DataError, match='claims more than 100 images'):
         open_archives([str(path)], IMAGES)
     assert len(open_archives([str(path)], IMAGES, use_damaged=True, say=lambda line: None).indexes[0]) == 100
+
+
+def test_one_large_member_is_in_memory_at_a_time(tmp_path):
+    size = 2**25  # more than waits for a label next to it
+    path = tmp_path / 'a.tar.gz'
+    path.write_bytes(gzip.compress(tar_bytes({f'n0/{number}.png': bytes(size) for number in range(4)})))
+    tracemalloc.start()
+    for member in stream_members(str(path)):
+        assert len(member.data) == size
+        del member
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.4 * size
