@@ -208,7 +208,8 @@ def main() -> int:
         for name, (file, _) in FILES.items():
             if given.only and name not in given.only:
                 continue
-            path = run if file == 'run' else folder / file
+            path = run if file == 'run' else folder / name.replace(' ', '-') / file
+            path.parent.mkdir(exist_ok=True)
             # A process begins with the peak of the one that starts it, which stays small.
             subprocess.run([sys.executable, __file__, f'--make={name}', f'--to={path}'], check=True)
             size = sum(part.stat().st_size for part in (path.glob('*tfevents.1*') if path == run else [path]))

@@ -20,7 +20,9 @@ from estimator_lab.base.files import open_regular
 from estimator_lab.tf1 import record_reader, tf
 
 _HEAD, _CRC_BYTES = struct.Struct('<QI'), 4
-_LONGEST = 2**24  # bytes of an event that is read; as empty values it takes 32 times as much memory
+_LONGEST = 2**23  # bytes of an event that is read
+_MOST_VALUES = 2**17  # in an event: an empty one takes two bytes there, and a hundred in memory
+_VALUE = b'\x0a'  # begins each
 
 
 def scalars_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, float]]:
@@ -46,7 +48,11 @@ def values_in(path: Path, on_damage: Callable[[str], None]) -> Iterator[tuple[in
             reader = record_reader(str(path))
             for offset in _sound_records(file, on_damage):
                 try:
-                    event = tf.Event.FromString(reader.read(offset)[0])
+                    data = reader.read(offset)[0]
+                    if data.count(_VALUE) > _MOST_VALUES:
+                        on_damage(f'holds an event of more than {_MOST_VALUES:,} values')
+                        continue
+                    event = tf.Event.FromString(data)
                 except (tf.errors.DataLossError, DecodeError):
                     on_damage('holds a damaged event')
                     continue

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from estimator_lab.data.examples.member import BadExampleError
+from estimator_lab.data.images import decode
 from estimator_lab.data.images.decode import ImageShape, decode_draft, decode_image, open_image
 from estimator_lab.data.images.export import decode_batch
 from estimator_lab.data.images.fast_decode import decode_image_fast
@@ -40,9 +42,9 @@ def test_no_orientation_is_applied(kind, orientation):
     plain, data = (encoded(image, kind, **options, exif=turned(number)) for number in (1, orientation))
     expected = np.array(Image.open(io.BytesIO(plain)).convert('RGB'))
     assert expected.shape == (24, 32, 3)
-    for decode in (decode_image, decode_image_fast, decode_draft):
-        assert np.array_equal(decode(data, 24, 32, 3), decode(plain, 24, 32, 3))
-        assert np.abs(decode(data, 24, 32, 3) - expected.astype(int)).max() <= 2
+    for decoder in (decode_image, decode_image_fast, decode_draft):
+        assert np.array_equal(decoder(data, 24, 32, 3), decoder(plain, 24, 32, 3))
+        assert np.abs(decoder(data, 24, 32, 3) - expected.astype(int)).max() <= 2
     assert IMAGES.examine(data) == (32, 24, 3)
     assert np.array_equal(open_image(data), expected)
 
@@ -110,3 +112,14 @@ def test_numbers_that_pixels_do_not_need_are_not_read(make):
     tracemalloc.stop()
     assert peak < 3.5 * len(data)  # each number is an object of 28 bytes, and a place in a tuple
     assert np.abs(pixels - np.array(picture(1, 8, 8)).astype(int)).mean() < 30
+
+
+@pytest.mark.parametrize(('kind', 'is_read'), [('PNG', True), ('WEBP', False)])
+def test_decoders_of_whole_frames_get_half_as_many_pixels(kind, is_read, monkeypatch):
+    monkeypatch.setattr(decode, 'MAX_PIXELS', 100)
+    data = encoded(picture(1, 8, 8), kind)
+    if is_read:
+        assert decode_image(data, 8, 8).shape == (8, 8, 1)
+    else:
+        with pytest.raises(BadExampleError, match='8 x 8 pixels are more than the 50 in all'):
+            decode_image(data, 8, 8)
