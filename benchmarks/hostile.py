@@ -106,9 +106,9 @@ def tiff(path: Path, tag: int) -> None:
     members(path, [(f'n/{number}.tif', bytes(data)) for number in range(3)])
 
 
-def pixels(path: Path, mode: str, kind: str) -> None:
+def pixels(path: Path, mode: str, kind: str, side: int) -> None:
     """Pictures of as many pixels as are allowed."""
-    data = picture(mode, 8000, kind)
+    data = picture(mode, side, kind)
     members(path, [(f'n/{number}.{kind.lower()}', data) for number in range(3)])
 
 
@@ -143,9 +143,10 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
     'EXIF of an AVIF': ('a.tar.gz', avif),
     'EXIF of a TIFF': ('a.tar.gz', lambda path: tiff(path, 34_665)),
     'GPS of a TIFF': ('a.tar.gz', lambda path: tiff(path, 34_853)),
-    '64 million pixels': ('a.tar.gz', lambda path: pixels(path, 'RGBA', 'PNG')),
-    '64 million 16-bit pixels': ('a.tar.gz', lambda path: pixels(path, 'I;16', 'PNG')),
-    '64 million pixels of a WebP': ('a.tar.gz', lambda path: pixels(path, 'RGBA', 'WEBP')),
+    '64 million pixels': ('a.tar.gz', lambda path: pixels(path, 'RGB', 'PNG', 8000)),
+    '32 million transparent pixels': ('a.tar.gz', lambda path: pixels(path, 'RGBA', 'PNG', 5656)),
+    '32 million 16-bit pixels': ('a.tar.gz', lambda path: pixels(path, 'I;16', 'PNG', 5656)),
+    '16 million pixels of a WebP': ('a.tar.gz', lambda path: pixels(path, 'RGBA', 'WEBP', 4000)),
     'event file': ('run', events),
     'table of labels': ('labels.csv', commas),
 }

@@ -44,7 +44,6 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)
 LARGE_PIXELS = 4_000_000
 """Images of more pixels are decoded one at a time."""
 
-_WHOLE_FRAMES = ('WEBP', 'AVIF')  # whose decoders hold an image twice, and once more as it is handed over
 _MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
 _DRAFT_SLACK = 1.5  # of the requested size, below which a scaled JPEG is visibly softer than the exact one
 # Pillow stores large images in blocks. The C library does not return blocks of the usual 16 MB to the system
@@ -199,7 +198,7 @@ def resize_pixels(pixels: np.ndarray, shape: ImageShape) -> np.ndarray:
 
 
 def check_size(width: int, height: int, copies: int = 1) -> None:
-    """Raises BadExampleError if an image of that size is too large; a decoder may hold more `copies` of it."""
+    """Raises BadExampleError if an image is too large, of which decoding takes several `copies`."""
     if width * height * copies > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise BadExampleError(
             f'{width} x {height} pixels are more than the {MAX_PIXELS // copies} in all '
@@ -225,7 +224,7 @@ def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
     if not data:
         raise BadExampleError('no data (0 bytes)')
     image = Image.open(_CountedFile(_without_metadata(data)), formats=_readable())
-    check_size(*image.size, 2 if image.format in _WHOLE_FRAMES else 1)
+    check_size(*image.size, _copies(image))
     if image.mode == 'F':
         raise BadExampleError('floating-point pixels have no known value range')
     codecs = {tile[0] for tile in image.tile}
@@ -235,6 +234,13 @@ def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
         raise BadExampleError(f'this kind of {image.format} is not supported: convert it to PNG')
     with _large if image.width * image.height > LARGE_PIXELS else contextlib.nullcontext():
         yield image
+
+
+def _copies(image: Image.Image) -> int:
+    """Returns how many copies in its own size are made of an image: by its decoder, and until it is L or RGB."""
+    if image.format in ('WEBP', 'AVIF'):
+        return 4
+    return 1 if image.mode in ('1', 'L', 'RGB') and 'transparency' not in image.info else 2
 
 
 def _scaled(image: Image.Image, shape: ImageShape, resampling: Image.Resampling) -> npt.NDArray[np.uint8]:

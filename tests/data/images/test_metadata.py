@@ -114,12 +114,16 @@ def test_numbers_that_pixels_do_not_need_are_not_read(make):
     assert np.abs(pixels - np.array(picture(1, 8, 8)).astype(int)).mean() < 30
 
 
-@pytest.mark.parametrize(('kind', 'is_read'), [('PNG', True), ('WEBP', False)])
-def test_decoders_of_whole_frames_get_half_as_many_pixels(kind, is_read, monkeypatch):
-    monkeypatch.setattr(decode, 'MAX_PIXELS', 100)
-    data = encoded(picture(1, 8, 8), kind)
-    if is_read:
-        assert decode_image(data, 8, 8).shape == (8, 8, 1)
-    else:
-        with pytest.raises(BadExampleError, match='8 x 8 pixels are more than the 50 in all'):
-            decode_image(data, 8, 8)
+@pytest.mark.parametrize(
+    ('mode', 'kind', 'most'),
+    [
+        *(('RGB', 'PNG', 64), ('L', 'PNG', 64), ('RGB', 'TIFF', 64), ('RGB', 'JPEG', 64)),
+        *(('RGBA', 'PNG', 32), ('P', 'PNG', 32), ('I;16', 'PNG', 32), ('CMYK', 'JPEG', 32)),
+        ('RGB', 'WEBP', 16),
+    ],
+)
+def test_the_limit_of_pixels_depends_on_the_copies_that_decoding_takes(mode, kind, most, monkeypatch):
+    monkeypatch.setattr(decode, 'MAX_PIXELS', 64)
+    assert decode_image(encoded(Image.new(mode, (most, 1)), kind), 8, 8).shape == (8, 8, 1)
+    with pytest.raises(BadExampleError, match=f'{most + 1} x 1 pixels are more than the {most} in all'):
+        decode_image(encoded(Image.new(mode, (most + 1, 1)), kind), 8, 8)
