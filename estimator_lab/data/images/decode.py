@@ -237,7 +237,7 @@ def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
 
 
 def _copies(image: Image.Image) -> int:
-    """Returns how many copies in its own size are made of an image: by its decoder, and until it is L or RGB."""
+    """Returns how many copies of its own size are made of an image, by its decoder and up to L or RGB."""
     if image.format in ('WEBP', 'AVIF'):
         return 4
     return 1 if image.mode in ('1', 'L', 'RGB') and 'transparency' not in image.info else 2
