@@ -1,6 +1,7 @@
 """Runs predictions for the `predict` command: rows to CSV or JSON lines, vectors to npz, pictures to PNG."""
 
 import contextlib
+import io
 import re
 import sys
 from collections import deque
@@ -230,8 +231,10 @@ class PredictionFiles:
             return
         path = self._folder / f'vectors-{self._files:05}.npz'
         arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._pending.items()}
+        encoded = io.BytesIO()  # as a ZipFile that can't be written complains when it is collected
+        np.savez(encoded, **{KEY: np.array(self._keys), **arrays})
         with writing('files', self._folder), whole_file(path) as file:
-            np.savez(file, **{KEY: np.array(self._keys), **arrays})
+            file.write(encoded.getbuffer())
         self._files += 1
         self._keys, self._pending, self._bytes, self._key_letters = [], {}, 0, 0
 
