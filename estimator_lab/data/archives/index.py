@@ -37,15 +37,12 @@ from estimator_lab.data.examples.member import BadExampleError, Data, Member
 from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.arrays import ARRAY, ArraySource
 from estimator_lab.data.sources.folder import FOLDER
-from estimator_lab.data.sources.formats import ChangedError, Format, Found, Scan
+from estimator_lab.data.sources.formats import ChangedError, Format, Scan, scanned
 from estimator_lab.data.sources.lines import LINES
 from estimator_lab.data.sources.own_file import OWN_FILE
 from estimator_lab.data.sources.source import OpenedPipe, Source, why_unreadable
 from estimator_lab.data.sources.tar import TAR, is_archive
 
-_EXAMPLE_BYTES = 300  # of memory for an example, besides its name and label, at most
-_ROOM_BYTES = 400 * 2**20  # for the examples of any archive
-_ROOM_FACTOR = 16  # more for each of its bytes: members with their headers take 20 bytes, however compressed
 _PLACE = ['offset', 'size', 'headers', 'checksum']
 
 Note = Callable[[str], None]
@@ -80,7 +77,7 @@ def scan_members(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     form, are_given = format_of(source, kind), False
     later = None if form.is_cached or source.is_pipe else _Later(form, source)
     row = 0
-    for found in _found(form, source, kind, scan):  # `enumerate` would keep it while the next is read
+    for found in scanned(form, source, kind, scan):  # `enumerate` would keep it while the next is read
         label = found.label
         are_given |= label is not None
         if label is None:
@@ -89,25 +86,6 @@ def scan_members(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
         reader = _NoData(found.reason) if found.reason else later
         yield Member(source.name, found.name, found.offset, label, found.size, row, 0, found.data, reader)
         row += 1  # noqa: SIM113 - see above
-        del found  # before the next is read
-
-
-def _found(form: Format, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
-    """Yields the examples of a source, as `Format.scan` does; of an archive as many as its size can explain.
-
-    Some compressed megabytes can claim a hundred million members, which an index would hold in memory.
-    """
-    is_bounded = form.is_cached and not source.is_pipe
-    number = held = 0
-    for found in form.scan(source, kind, scan):
-        held += _EXAMPLE_BYTES + len(found.name) + len(found.label or '')
-        if is_bounded and held > _ROOM_BYTES and held > _ROOM_BYTES + _ROOM_FACTOR * source.stamp().size:
-            raise DataError(
-                f'{source.name!r} claims more than {number:,} {kind.noun}, too many for its '
-                f'{source.stamp().size:,} bytes: it is not read any further.'
-            )
-        yield found
-        number += 1  # noqa: SIM113 - as above
         del found  # before the next is read
 
 
@@ -355,7 +333,7 @@ def build_index(
     scan = Scan(True, notes.append, lambda share: progress(f'{len(offsets):,} {kind.noun}', share or None))
     form = format_of(source, kind)
     try:
-        for found in _found(form, source, kind, scan):
+        for found in scanned(form, source, kind, scan):
             names += found.name.encode()
             offsets.append(found.offset)
             sizes.append(found.size)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.sources.files import SkippedFiles
@@ -14,6 +15,11 @@ from estimator_lab.data.sources.source import Source
 
 Row = tuple[int, int, int, int]
 """Offset, size, bytes of headers and checksum of an example, as its format gave them."""
+
+
+_EXAMPLE_BYTES = 300  # of memory for an example, besides its name and label, at most
+_ROOM_BYTES = 400 * 2**20  # for the examples of any archive
+_ROOM_FACTOR = 16  # more for each of its bytes: members with their headers take 20 bytes, however compressed
 
 
 class ChangedError(Exception):
@@ -81,3 +87,25 @@ class Format(NamedTuple):
     opened: Callable[[Source], Any]
     read: Callable[[Any, Sequence[Row], Sequence[str]], list[Any]]
     is_cached: bool
+
+
+def scanned(form: Format, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+    """Yields the examples of a source, as `Format.scan` does; of an archive as many as its size can explain.
+
+    Some compressed megabytes can claim a hundred million members, which an index would hold in memory.
+
+    Raises:
+      DataError: as `Format.scan` does, and for the first example that is too many.
+    """
+    is_bounded = form.is_cached and not source.is_pipe
+    number = held = 0
+    for found in form.scan(source, kind, scan):
+        held += _EXAMPLE_BYTES + len(found.name) + len(found.label or '')
+        if is_bounded and held > _ROOM_BYTES and held > _ROOM_BYTES + _ROOM_FACTOR * source.stamp().size:
+            raise DataError(
+                f'{source.name!r} claims more than {number:,} {kind.noun}, too many for its '
+                f'{source.stamp().size:,} bytes: it is not read any further.'
+            )
+        yield found
+        number += 1  # noqa: SIM113 - as above
+        del found  # before the next is read

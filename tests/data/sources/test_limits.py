@@ -9,9 +9,9 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import check
-from estimator_lab.data.archives import index as index_module
 from estimator_lab.data.archives.archives import open_archives
 from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.sources import formats
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.commands import invoke
 from tests.support.streams import build_index, open_index, read_until_error, scan_headers, stream_members
@@ -90,8 +90,8 @@ def test_a_global_header_may_name_and_measure_its_members(tmp_path):
 
 
 def test_an_archive_holds_as_many_examples_as_its_size_can_explain(tmp_path, monkeypatch):
-    monkeypatch.setattr(index_module, '_ROOM_BYTES', 310 * 100)
-    monkeypatch.setattr(index_module, '_ROOM_FACTOR', 0)
+    monkeypatch.setattr(formats, '_ROOM_BYTES', 310 * 100)
+    monkeypatch.setattr(formats, '_ROOM_FACTOR', 0)
     path = tmp_path / 'a.tar.gz'
     path.write_bytes(gzip.compress(tar_bytes({f'n0/{number:03}.png': IMAGE for number in range(120)})))
     for read in (stream_members, scan_headers):
