@@ -156,7 +156,7 @@ def test_the_page_of_archives_names_the_formats_and_stores():
     formats = [' '.join(name.split()) for name in re.split(', | and ', named)]
     # DIB is BMP without the header of a file.
     assert {others.get(name, name) for name in formats} == FORMATS.keys() - {'DIB'}
-    (named,) = re.findall(r'\*\*Read by \[fsspec\].*?\*\*: (.*?)\. For', page, re.DOTALL)
+    (named,) = re.findall(r'\*\*Read by \[fsspec\].*?\*\*: (.*?)\. Credentials', page, re.DOTALL)
     schemes = re.findall(r'`(\w+)://`', named)
     assert len(schemes) == 6 and set(schemes) <= set(fsspec.available_protocols())
 
