@@ -94,6 +94,7 @@ def test_arrays_are_read_without_a_copy():
     assert np.shares_memory(read, X)
 
 
+@pytest.mark.trains
 def test_every_verb_sees_the_floats_that_training_saw(tmp_path):
     """As bytes, all of these images would be black."""
     x, y = RNG.random((24, 8, 8, 1)) * 0.0019, np.arange(24) % 2
@@ -142,6 +143,7 @@ def test_other_arrays_are_rejected(data, words):
         array_source(data)
 
 
+@pytest.mark.trains
 def test_fit_trains_on_arrays_and_goes_on(tmp_path):
     x = np.zeros((24, 8, 8, 1))
     x[1::2] = 1
