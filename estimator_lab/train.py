@@ -156,7 +156,8 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
         say_lines('\n'.join(['', *shown, '', metric, *filter(None, [result.judgement])]))
     else:
         _say(
-            f'Trained          {result.step} steps, evaluated by the evaluator of TF_CONFIG, if there is one'
+            f'Trained          {result.step} steps, evaluated by the evaluator of the cluster; without one, '
+            'run the same command without TF_CONFIG, or use Run.evaluate'
         )
     _say(f'Checkpoint       {result.checkpoint}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')

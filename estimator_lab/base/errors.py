@@ -75,6 +75,10 @@ class LabError(Exception):
     def __str__(self) -> str:
         return without_dashes(self.marked)
 
+    def __reduce__(self) -> tuple[type[Exception], tuple[str]]:
+        """Lets the sentence arrive in a process without this package, as one that starts workers of Ray."""
+        return RuntimeError, (str(self),)
+
 
 class FlagError(LabError):
     """A setting is wrong; the sentence names it and its allowed values.

@@ -30,6 +30,7 @@ _OWN_MODULES = ('contrib', 'estimator', 'keras')
 _ESTIMATOR_API = tuple(f'tensorflow_estimator.python.estimator.api._v{n}.estimator' for n in (1, 2))
 _KERAS_API = ('tf_keras.api._v1.keras', 'tf_keras.api._v2.keras')
 _FEEDING = 'tensorflow_estimator.python.estimator.inputs.queues.feeding_functions'
+_RUN_CONFIG = 'tensorflow_estimator.python.estimator.run_config'
 # The module of Keras 2's base class of layers: on TensorFlow 2.15, and on later versions.
 _KERAS_LAYERS = ('keras.src.engine.base_layer', 'tf_keras.src.engine.base_layer')
 
@@ -217,6 +218,7 @@ def install_names() -> None:
         FINDER.hook(module, after=_restore_apply)
     FINDER.hook('tensorflow.python.framework.device', after=_restore_device_spec)
     FINDER.hook(_FEEDING, after=_accept_text_columns)
+    FINDER.hook(_RUN_CONFIG, after=_accept_workers_alone)
 
 
 def _forwarder_of(fullname: str) -> Loader | None:
@@ -311,6 +313,37 @@ def _accept_text_columns(module: ModuleType) -> None:
         return enqueue(data, *args, **kwargs)
 
     names['_enqueue_data'] = with_numpy_types
+
+
+def first_worker_as_chief(tf_config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns a TF_CONFIG whose first worker is the chief, if its cluster has workers but no chief.
+
+    So tf.distribute reads it, and so Ray and Kubernetes' TFJobs write it; RunConfig wants a chief by name.
+
+    Examples:
+        >>> workers = {'cluster': {'worker': ['a:1', 'b:1']}, 'task': {'type': 'worker', 'index': 1}}
+        >>> first_worker_as_chief(workers)
+        {'cluster': {'chief': ['a:1'], 'worker': ['b:1']}, 'task': {'type': 'worker', 'index': 0}}
+    """
+    cluster, task = tf_config.get('cluster') or {}, tf_config.get('task') or {}
+    workers = cluster.get('worker')
+    if not (workers and isinstance(workers, list)) or 'chief' in cluster or 'master' in cluster:
+        return tf_config
+    rest = {job: addresses for job, addresses in cluster.items() if job != 'worker'}
+    cluster = {'chief': workers[:1], **({'worker': workers[1:]} if workers[1:] else {}), **rest}
+    if task.get('type') == 'worker':
+        index = int(task.get('index', 0))
+        task = {**task, **({'index': index - 1} if index else {'type': 'chief', 'index': 0})}
+    return {**tf_config, 'cluster': cluster, 'task': task}
+
+
+def _accept_workers_alone(module: ModuleType) -> None:
+    """Lets RunConfig read a TF_CONFIG without a chief."""
+    config: Any = module.RunConfig
+    read = config._init_distributed_setting_from_environment_var
+    config._init_distributed_setting_from_environment_var = lambda self, tf_config: read(
+        self, first_worker_as_chief(tf_config)
+    )
 
 
 def _apply(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:

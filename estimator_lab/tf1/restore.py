@@ -21,7 +21,7 @@ from tensorflow.python.util.lazy_loader import KerasLazyLoader, LazyLoader
 
 from estimator_lab.base.process import without_optional_packages
 from estimator_lab.tf1.finder import FINDER, Forwarder, LazyModule
-from estimator_lab.tf1.packages import VersionError, keras_3_problem
+from estimator_lab.tf1.packages import LEGACY_KERAS_VARIABLE, VersionError, keras_3_problem
 
 _ESTIMATOR_PACKAGE = 'tensorflow_estimator'
 _API_PACKAGE = f'{_ESTIMATOR_PACKAGE}.python.estimator.api'
@@ -33,8 +33,9 @@ _KERAS_NAMES = ('keras', 'layers', 'losses', 'metrics', 'optimizers', 'initializ
 _API_MODULE = re.compile(r'tensorflow(\._api\.v2)?(\.compat\.v[12])*')
 _API_ESTIMATOR = re.compile(r'tensorflow(\.compat\.v(?P<version>[12]))+\.(?P<name>estimator(\..+)?)')
 _KERAS_3_SENTENCE = (
-    'tf.keras is already Keras 3 in this process, so tf.layers and tf.estimator cannot work; import '
-    'estimator_lab.tf1 before tf.keras is first used (`import keras` itself stays Keras 3).'
+    'tf.keras is already Keras 3 in this process, so tf.layers and tf.estimator cannot work: import '
+    'estimator_lab.tf1 before tf.keras is first used (`import keras` itself stays Keras 3), or start the '
+    f'process with {LEGACY_KERAS_VARIABLE}=1, for workers of Ray in runtime_env={{"env_vars": ...}}.'
 )
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any
@@ -22,6 +22,7 @@ from estimator_lab.data.archives.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.trained import without_cluster
 from estimator_lab.tf1 import tf
+from estimator_lab.tf1.moved import first_worker_as_chief
 
 NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'
 CHIEF, WORKER, PS, EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
@@ -133,13 +134,15 @@ class Cluster:
             yield
 
 
-def read_cluster(distribution: str) -> Cluster:
-    """Returns this process's part.
+def read_cluster(distribution: str, say: Callable[[str], object] = print) -> Cluster:
+    """Returns this process's part: that of TF_CONFIG, or without it of `multi_worker` that of Slurm's srun.
 
     Raises:
-      FlagError: TF_CONFIG is wrong, or does not fit --distribution.
+      FlagError: TF_CONFIG or what Slurm says is wrong, or does not fit --distribution.
     """
     text = os.environ.get('TF_CONFIG', '')
+    if not text and distribution == MULTI_WORKER:
+        text = _from_slurm(say)
     try:
         given = _with_chief(json.loads(text or '{}'))
         tasks = _tasks_in(given)
@@ -148,8 +151,7 @@ def read_cluster(distribution: str) -> Cluster:
         with contextlib.nullcontext() if text else without_cluster():
             config = tf.estimator.RunConfig(model_dir='model_dir')
     except (ValueError, TypeError, AttributeError, LookupError, RuntimeError, OverflowError) as error:
-        reason = str(error).strip().partition('\n')[0] or type(error).__name__
-        raise FlagError(f'TF_CONFIG: {reason.rstrip(".:")}.') from error
+        raise FlagError(f'TF_CONFIG: {_reason(error)}.') from error
     # RunConfig calls a process without a cluster worker 0.
     cluster = Cluster(
         PARAMETER_SERVER if PS in tasks and distribution == NONE else distribution,
@@ -163,11 +165,41 @@ def read_cluster(distribution: str) -> Cluster:
     return cluster
 
 
+def _from_slurm(say: Callable[[str], object]) -> str:
+    """Returns a TF_CONFIG for this task of a Slurm step, whose first task is the chief; '' outside of one."""
+    count = os.environ.get('SLURM_STEP_NUM_TASKS', '')
+    if count in ('', '1'):
+        return ''
+    try:
+        # Slurm itself tells each task its GPUs; the resolver wants to know of one each.
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            {CHIEF: 1, WORKER: int(count) - 1},
+            gpus_per_node=int(count),
+            gpus_per_task=1,
+            auto_set_gpu=False,
+        )
+        cluster = resolver.cluster_spec().as_dict()
+        job, index = resolver.get_task_info()
+    except (ValueError, TypeError, RuntimeError, LookupError) as error:
+        raise FlagError(f'Slurm does not describe its step: {_reason(error)}.') from error
+    say(f'Slurm            {job} {index} of {count} tasks, at {cluster[job][index]}')
+    return json.dumps({'cluster': cluster, 'task': {'type': job, 'index': index}})
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().partition('\n')[0] or type(error).__name__).rstrip('.:')
+
+
 def _with_chief(given: Any) -> Any:
-    """Returns a TF_CONFIG whose chief has that name, not that of earlier versions of TensorFlow, master."""
+    """Returns a TF_CONFIG with a chief, also if it calls it master, as before TensorFlow 1.15, or worker."""
+    if 'sparseCluster' in given:
+        raise ValueError(
+            'its sparseCluster, of a TFJob with enableDynamicWorker, has no addresses of the other workers: '
+            'set enableDynamicWorker: false'
+        )
     cluster, task = given.get('cluster', {}), given.get('task', {})
     if 'master' not in cluster or CHIEF in cluster:
-        return given
+        return first_worker_as_chief(given)
     renamed = {CHIEF if job == 'master' else job: addresses for job, addresses in cluster.items()}
     job = CHIEF if task.get('type') == 'master' else task.get('type')
     return {**given, 'cluster': renamed, 'task': {**task, 'type': job}}

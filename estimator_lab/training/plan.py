@@ -95,7 +95,7 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     doing('opening the data')
     check_settings(settings)
     check_precision(settings.precision)
-    cluster = read_cluster(settings.distribution)
+    cluster = read_cluster(settings.distribution, say)
     model = find_model(settings.model)
     given = resolve(model.params, parse_hparams(model.params, settings.hparams))
     previous = _read_folder(settings.model_dir)

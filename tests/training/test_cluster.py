@@ -54,7 +54,8 @@ def read(monkeypatch):
         ({'cluster': TASKS, 'task': {'type': 'worker', 'index': 0.5}}, 'task is 0.5, not a whole number'),
         ({'cluster': TASKS, 'task': {'type': 'worker', 'index': True}}, 'task is True, not'),
         ({'cluster': {**TASKS, 'boss': ['b:1']}, 'task': CHIEF}, "the job 'boss' is unknown"),
-        ({'cluster': {'worker': ['h:1']}, 'task': CHIEF}, 'must have one "chief" node'),
+        ({'cluster': {'ps': ['h:1']}, 'task': CHIEF}, 'must have one "chief" node'),
+        ({'sparseCluster': {'worker': {'1': 'h:1'}}}, 'set enableDynamicWorker: false.'),
         ({'cluster': {'chief': ['h:1', 'h:2']}, 'task': CHIEF}, 'must have only one "chief" node'),
         ({'cluster': TASKS}, 'task type must be set'),
         ({'cluster': TASKS, 'task': {'type': 'boss', 'index': 0}}, 'boss is not a valid task_type'),
@@ -110,6 +111,66 @@ def test_the_chief_may_be_called_master(read):
     assert chief.name == 'chief 0' and chief.is_chief and tf.estimator.RunConfig().is_chief
     worker = read({'cluster': cluster, 'task': {'type': 'worker', 'index': 0}})
     assert worker.name == 'worker 0' and worker.tasks['chief'] == ['h0:1']
+
+
+WORKERS = {'cluster': {'worker': ['h0:1', 'h1:1', 'h2:1']}, 'environment': 'cloud'}
+
+
+@pytest.mark.parametrize(('index', 'name'), [(0, 'chief 0'), ('1', 'worker 0'), (2, 'worker 1')])
+def test_without_a_chief_it_is_the_first_worker(read, index, name):
+    """As Ray and the TFJobs of Kubernetes write TF_CONFIG, of which the latter has an environment."""
+    task = read({**WORKERS, 'task': {'type': 'worker', 'index': index}}, 'multi_worker')
+    assert (task.name, task.workers, task.rank) == (name, 3, int(index))
+    assert task.tasks == {'chief': ['h0:1'], 'worker': ['h1:1', 'h2:1']}
+    with_servers = {'worker': ['h0:1'], 'ps': ['h1:1']}
+    server = read({'cluster': with_servers, 'task': {'type': 'ps', 'index': 0}})
+    assert (server.name, server.workers) == ('ps 0', 1)
+    config = tf.estimator.RunConfig()
+    assert config.cluster_spec.as_dict() == {'chief': ['h0:1'], 'ps': ['h1:1']}
+
+
+def test_a_run_config_of_ones_own_accepts_workers_alone(monkeypatch):
+    monkeypatch.setenv('TF_CONFIG', json.dumps({**WORKERS, 'task': {'type': 'worker', 'index': 0}}))
+    chief = tf.estimator.RunConfig()
+    assert chief.is_chief and chief.num_worker_replicas == 3 and chief.global_id_in_cluster == 0
+
+
+SLURM = {
+    'SLURM_STEP_NUM_TASKS': '3',
+    'SLURM_STEP_NODELIST': 'n[08-09]',
+    'SLURM_STEP_TASKS_PER_NODE': '2,1',
+}
+
+
+@pytest.fixture
+def slurm(monkeypatch):
+    def make(distribution='multi_worker', say=print, **changes):
+        for name, value in {**SLURM, **changes}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv('TF_CONFIG', raising=False)
+        try:
+            return read_cluster(distribution, say)
+        finally:
+            monkeypatch.delenv('TF_CONFIG', raising=False)
+
+    return make
+
+
+@pytest.mark.parametrize(('rank', 'name', 'host'), [(0, 'chief 0', 'n08:8888'), (2, 'worker 1', 'n09:8888')])
+def test_srun_gives_each_task_its_part(slurm, rank, name, host):
+    lines = []
+    task = slurm(say=lines.append, SLURM_PROCID=str(rank))
+    assert (task.name, task.rank) == (name, rank)
+    assert task.tasks == {'chief': ['n08:8888'], 'worker': ['n08:8889', 'n09:8888']}
+    assert lines == [f'Slurm            {name} of 3 tasks, at {host}']
+
+
+def test_slurm_is_read_for_multi_worker_only_and_a_single_task_is_no_cluster(slurm):
+    assert not slurm('none', SLURM_PROCID='1').tasks
+    with pytest.raises(FlagError, match='names no cluster'):
+        slurm(SLURM_PROCID='0', SLURM_STEP_NUM_TASKS='1')
+    with pytest.raises(FlagError, match='Slurm does not describe its step: Invalid'):
+        slurm(SLURM_PROCID='0', SLURM_STEP_NODELIST='n[0')
 
 
 @pytest.mark.parametrize('tf_config', ['', '{}', '{"task": {}}', '{"environment": "cloud"}'])
