@@ -44,6 +44,9 @@ TEST += ONNX
 # Opens .safetensors of PyTorch's users.
 SAFETENSORS = ['safetensors>=0.4']
 TEST += SAFETENSORS
+# Runs examples/ray_train.py and ray_predict.py; tested in the newest environment only.
+RAY = ['ray[data,train]>=2.50']
+TEST += [f'{RAY[0]}; python_version >= "3.12"']
 # Opens examples/tour.ipynb.
 NOTEBOOK = ['jupyterlab>=4']
 # Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
@@ -77,6 +80,7 @@ setup(
         'onnx': ONNX,
         'safetensors': SAFETENSORS,
         'notebook': NOTEBOOK,
+        'ray': RAY,
         'docs': DOCS,
         'test': TEST,
         'cuda': CUDA,

@@ -31,7 +31,10 @@ _BLOCK = re.compile(r'^```(sh|python)\n(.*?)^```', re.DOTALL | re.MULTILINE)
 APART = {
     'adding_a_model': {'': 'changes the package: tests/test_adding_a_model.py does it in a copy'},
     'archives': {'example.com/train-': 'needs a web server and a bucket'},
-    'distributed': {'TF_CONFIG': 'needs three machines: tests/training/test_distribution.py'},
+    'distributed': {
+        'TF_CONFIG': 'needs three machines: tests/training/test_distribution.py',
+        'srun': 'needs Slurm: tests/training/test_cluster.py',
+    },
     'porting': {'': "is run with the reader's own program: tests/test_run.py and tests/test_port.py"},
     'resnet': {'resnet50.': 'needs a download'},
     'results': {'': 'takes nights: benchmarks/results.py'},
