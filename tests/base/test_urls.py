@@ -48,3 +48,7 @@ def test_signatures_do_not_count():
 
 def test_is_web():
     assert is_web('HTTP://h') and is_web('https://h') and not is_web('s3://b') and not is_web('http')
+
+
+def test_the_fragment_of_a_web_address_is_left_out():
+    assert shown_url('https://example.org/a.tar#part?x') == 'https://example.org/a.tar'

@@ -200,3 +200,15 @@ def test_only_forget_gates_start_open(name, session):
     bias = CELLS[name](2, 3).weights()[-1]
     session.run(tf.global_variables_initializer())
     assert session.run(bias).reshape(6, 2).tolist() == [[0, 0], [0, 0], [1, 1], [1, 1], [1, 1], [0, 0]]
+
+
+def test_the_leaf_of_an_lstm(session):
+    """Equations 9 and 11 to 14 of Tai et al. (2015), without children."""
+    cell, x = CELLS['lstm'](UNITS, 2), np.random.default_rng(2).normal(size=(4, 5)).astype(np.float32)
+    states = cell.leaf(tf.constant(x))
+    session.run(tf.global_variables_initializer())
+    found, *weights = session.run([states, *tf.trainable_variables()])
+    kernel = next(value for value in weights if value.ndim == 2)
+    into, out, update = np.split(x @ kernel, 3, axis=1)
+    c = sigmoid(into) * np.tanh(update)
+    assert np.allclose(found, np.concatenate([sigmoid(out) * np.tanh(c), c], 1), atol=1e-6)
