@@ -12,12 +12,12 @@ from estimator_lab.base.errors import LabError, hparam, option
 from estimator_lab.base.files import listed
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.outputs import locked, made_folder
+from estimator_lab.core.judgement import judgement
 from estimator_lab.runs.record import FILE
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import all_finite
 from estimator_lab.tf1 import deterministic_operations, tf
-from estimator_lab.training.judgement import judgement
 from estimator_lab.training.plan import Plan
 from estimator_lab.training.stage_training import StageTraining
 from estimator_lab.training.stages import Stage, saved_step

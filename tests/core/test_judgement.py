@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from estimator_lab.base.errors import with_dashes, without_dashes
-from estimator_lab.training.judgement import judgement as marked
+from estimator_lab.core.judgement import judgement as marked
 
 
 def judgement(*arguments):
