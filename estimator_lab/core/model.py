@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import example_weights, images_of, keys_of
+from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.noise import Noise, fresh_seed
 from estimator_lab.core.params import TrainingParams, resolve
 from estimator_lab.core.summaries import picture_hooks
@@ -109,6 +110,8 @@ class Model(Generic[P]):
         input to the last one before the logits.
       caution: returns a warning of parameters with which it will hardly learn what the user expects, as a
         sentence; '' for none.
+      judge: returns a sentence with the likely cause of a bad result, and the setting to try; '' for a result
+        that is not bad.
     """
 
     name: str
@@ -125,6 +128,7 @@ class Model(Generic[P]):
     published_layouts: Callable[[Any], list[Any]] | None = None
     freezable: Callable[[P], list[str]] | None = None
     caution: Callable[[P], str] = lambda params: ''
+    judge: Callable[[Seen], str] = judge_classifier
 
 
 AnyModel = Model[Any]

@@ -11,6 +11,7 @@ from estimator_lab.base.errors import option
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
+from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.layers import class_logits, hidden_layers, stretched
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
@@ -23,6 +24,7 @@ from estimator_lab.core.params import (
     sizes,
     structural,
 )
+from estimator_lab.models.boltzmann.judgement import judge_machines_below
 from estimator_lab.models.boltzmann.machine import GAUSSIAN
 from estimator_lab.models.boltzmann.pretraining import (
     PretrainingParams,
@@ -76,6 +78,11 @@ def caution(params: Params) -> str:
     return f'binary units learn little from images of {inputs:,} values: give a smaller {option.image_size}.'
 
 
+def judge(seen: Seen) -> str:
+    """Returns a sentence on bad labels, or on bad samples of the machines below; '' for neither."""
+    return judge_classifier(seen) or judge_machines_below(seen)
+
+
 def stack_of(params: Params) -> Stack | None:
     """Creates the variables of the machines up to that of `params.phase`; None without pre-training."""
     if not params.pretrain_epochs:
@@ -121,4 +128,13 @@ def _head_first(values: Tensor, params: Params) -> Tensor:
         return tf.where(tf.fill(shape, step >= params.steps_of_head), values, tf.stop_gradient(values))
 
 
-MODEL = Model('dbn', Params, model_fn, phases=phases, network=network, stack=stack_of, caution=caution)
+MODEL = Model(
+    'dbn',
+    Params,
+    model_fn,
+    phases=phases,
+    network=network,
+    stack=stack_of,
+    caution=caution,
+    judge=judge,
+)

@@ -9,6 +9,7 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.core.model import Args, Model, Phase, Task, model_function
 from estimator_lab.models.boltzmann.head import rbm_spec
+from estimator_lab.models.boltzmann.judgement import judge_machine
 from estimator_lab.models.boltzmann.learning import RbmParams
 from estimator_lab.models.boltzmann.machine import BERNOULLI
 from estimator_lab.models.boltzmann.stack import Stack, make_rbm
@@ -51,4 +52,5 @@ MODEL = Model(
     task=lambda params: Task(keys.RECONSTRUCTION_ERROR, higher_is_better=False, labelled=False),
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     stack=stack_of,
+    judge=judge_machine,
 )

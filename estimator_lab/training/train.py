@@ -12,7 +12,7 @@ from estimator_lab.base.errors import LabError, hparam, option
 from estimator_lab.base.files import listed
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.outputs import locked, made_folder
-from estimator_lab.core.judgement import judgement
+from estimator_lab.core.judgement import Seen
 from estimator_lab.runs.record import FILE
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
@@ -100,7 +100,7 @@ def train(plan: Plan) -> Result:
     for training in trainings:
         training.train_report.raise_error()
     step = newest_step(plan)
-    drawn_from = pretrained if plan.model.stack else {}
+    seen = Seen(metrics, plan.params, pretrained, plan.inputs.train.total)
     return Result(
         metrics=metrics,
         pretrained=pretrained,
@@ -112,7 +112,7 @@ def train(plan: Plan) -> Result:
         signal=switch.number,
         stopped_early=step < plan.max_steps and trainings[-1].is_finished,
         bad_images=sum(training.bad.count for training in trainings),
-        judgement=judgement(metrics, drawn_from, plan.params, plan.inputs.train.total) if metrics else '',
+        judgement=plan.model.judge(seen) if metrics else '',
     )
 
 

@@ -16,6 +16,7 @@ from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
+from estimator_lab.core.judgement import Seen, likely_cause
 from estimator_lab.core.layers import ActivationParams
 from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
@@ -23,6 +24,7 @@ from estimator_lab.core.params import SIZES, AnyOptimizer, other_default, sizes,
 from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
 from estimator_lab.models.autoencoder.head import LOSSES, Reconstructed, reconstruction_spec
 from estimator_lab.models.autoencoder.networks import STRIDE, code_size, decoder, encoder, unrolled
+from estimator_lab.models.boltzmann.judgement import judge_reconstructions
 from estimator_lab.models.boltzmann.machine import BERNOULLI
 from estimator_lab.models.boltzmann.pretraining import (
     PretrainingParams,
@@ -184,6 +186,25 @@ def caution(params: Params) -> str:
     return f'a code of {code} values is wider than the image of {values}: nothing is compressed.'
 
 
+def judge(seen: Seen) -> str:
+    """Returns a sentence on bad reconstructions, or on too few images; '' for neither."""
+    bad = judge_reconstructions(seen, keys.SQUARED_ERROR, likely_cause(seen))
+    return bad or _few_images(seen.params, seen.examples)
+
+
+def _few_images(params: Params, images: int | None) -> str:
+    """Returns a sentence for a deep autoencoder whose first layer has weights that no image can teach."""
+    if images is None or _is_convolutional(params) or len(params.layer_sizes) == 1:
+        return ''
+    values, code = math.prod(params.image_shape), params.layer_sizes[-1]
+    if images >= values:
+        return ''
+    return (
+        f'{images:,} images of {values:,} values each are few: {code} principal components reconstruct '
+        f'others better; try {hparam.layers}={code},output=linear, which comes closer.'
+    )
+
+
 MODEL = Model(
     'autoencoder',
     Params,
@@ -193,4 +214,5 @@ MODEL = Model(
     phases=phases,
     network=network,
     caution=caution,
+    judge=judge,
 )

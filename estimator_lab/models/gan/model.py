@@ -12,6 +12,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import class_ids
+from estimator_lab.core.judgement import Seen, judge_samples, likely_cause
 from estimator_lab.core.model import Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import (
@@ -105,6 +106,11 @@ def task(params: Params) -> Task:
     )
 
 
+def judge(seen: Seen) -> str:
+    """Returns a sentence on samples that are all alike; '' for others."""
+    return judge_samples(seen.metrics, likely_cause(seen))
+
+
 class Sampler:
     """The average of a trained generator: latent vectors -> images; its variables are made at its first use.
 
@@ -158,4 +164,5 @@ MODEL = Model(
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     network=network,
     sampler=Sampler,
+    judge=judge,
 )

@@ -1,0 +1,85 @@
+"""What models say of a result of their own that is bad."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from estimator_lab.base.errors import with_dashes
+from estimator_lab.core.judgement import Seen
+from estimator_lab.models.registry import find_model
+
+
+def judgement(model, metrics, pretrained=None, params=None, images=None):
+    return with_dashes(find_model(model).judge(Seen(metrics, params, pretrained or {}, images)))
+
+
+AUTOENCODER = {'squared_error': 9.0, 'mean_image_error': 50.0, 'floats_per_image': 30.0}
+SIZES = {'image_shape': (32, 32, 1), 'kind': 'dense', 'layer_sizes': (1000, 30)}
+CLASSIFIER = {'accuracy': 0.97, 'majority_share': 0.1, 'total_examples': 400}
+GOOD = [
+    ('dbn', CLASSIFIER),
+    ('autoencoder', {'squared_error': 9.0, 'mean_image_error': 50.0}),
+    ('rbm', {'reconstruction_error': 9.0, 'mean_image_error': 50.0, 'diversity': 0.5}),
+    ('gan', {'discriminator_accuracy_real': 0.7, 'diversity': 0.8}),
+    ('style', {'perceptual_loss': 3.0}),
+]
+BAD = [
+    ('dbn', {'accuracy': 0.1, 'majority_share': 0.1}, 'most frequent label (0.100)'),
+    ('autoencoder', {'squared_error': 51.0, 'mean_image_error': 50.0}, 'the mean image, whose error is 50'),
+    ('autoencoder', {'squared_error': 48.0, 'mean_image_error': 50.0}, 'the mean image, whose error is 50'),
+    ('rbm', {'reconstruction_error': 50.0, 'mean_image_error': 50.0, 'diversity': 0.5}, 'hardly better'),
+    (
+        'rbm',
+        {'reconstruction_error': 9.0, 'mean_image_error': 50.0, 'diversity': 0.01},
+        'Samples are all alike',
+    ),
+    ('gan', {'diversity': 0.0}, 'Samples are all alike'),
+]
+
+
+@pytest.mark.parametrize(('model', 'metrics'), GOOD)
+def test_good_results_get_no_sentence(model, metrics):
+    assert judgement(model, {**metrics, 'global_step': 4000}, {'diversity': 0.5}) == ''
+
+
+@pytest.mark.parametrize(('model', 'metrics', 'words'), BAD)
+@pytest.mark.parametrize(('step', 'setting'), [(100, 'more --epochs'), (4000, '--hparams=learning_rate=...')])
+def test_bad_results_get_one_with_a_setting(model, metrics, words, step, setting):
+    sentence = judgement(model, {**metrics, 'global_step': step})
+    assert words in sentence and setting in sentence
+
+
+def test_samples_of_the_machines_below_a_classifier_are_judged():
+    below = {'diversity': 0.05, 'global_step': 4000}
+    sentence = judgement('dbn', {**CLASSIFIER, 'global_step': 9000}, below)
+    assert sentence.startswith('Samples are all alike: try a higher --hparams=pretrain_epochs=...')
+
+
+def test_binary_units_are_a_likely_cause():
+    params = SimpleNamespace(visible_units='bernoulli')
+    bad = {'reconstruction_error': 0.2, 'mean_image_error': 0.19, 'diversity': 0.5, 'global_step': 4500}
+    advice = 'for images without black and white try --hparams=visible_units=gaussian'
+    assert advice in judgement('rbm', bad, {}, params)
+    alike = judgement('dbn', {**CLASSIFIER, 'global_step': 9000}, {'diversity': 0.05}, params)
+    assert (
+        alike.startswith('Samples are all alike: for images without black and white try') and 'else' in alike
+    )
+    assert 'gaussian' not in judgement('rbm', {**bad, 'global_step': 100}, {}, params)
+    assert 'gaussian' not in judgement('rbm', bad, {}, SimpleNamespace(visible_units='gaussian'))
+
+
+@pytest.mark.parametrize(
+    ('images', 'sizes', 'is_warned'),
+    [
+        (140, {}, True),
+        (1024, {}, False),  # as many as an image has values
+        (None, {}, False),
+        (140, {'layer_sizes': (30,)}, False),  # what the sentence suggests
+        (140, {'kind': 'convolutional'}, False),
+    ],
+)
+def test_an_autoencoder_of_few_images_is_compared_with_principal_components(images, sizes, is_warned):
+    params = SimpleNamespace(**{**SIZES, **sizes})
+    sentence = judgement('autoencoder', {**AUTOENCODER, 'global_step': 2000}, {}, params, images)
+    assert sentence.endswith('try --hparams=layers=30,output=linear, which comes closer.') == is_warned
+    assert sentence.startswith('140 images of 1,024 values each are few') == is_warned
