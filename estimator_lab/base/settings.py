@@ -46,6 +46,7 @@ class Setting:
       below: a limit that the value must stay below.
       pattern: regular expression that a text must match as a whole; '' for any.
       structural: whether it decides which variables a checkpoint holds, or their shapes.
+      of_training: whether a structural one belongs to how a network is trained, and not to the network.
       used_if: returns whether it has an effect, given all settings; None for always.
       recorded: whether a run records its value, to compare it with those of other starts and runs.
       of_order: whether it decides which examples a step sees.
@@ -62,6 +63,7 @@ class Setting:
     below: float | None = None
     pattern: str = ''
     structural: bool = False
+    of_training: bool = False
     used_if: Callable[[Any], bool] | None = None
     recorded: bool = False
     of_order: bool = False

@@ -71,7 +71,13 @@ class SecondOrderParams:
     """The arguments of second-order optimizers that are hyper-parameters of models."""
 
     memory: int = setting(
-        10, 'pairs that lbfgs keeps', lower=1, upper=1000, structural=True, used_if=_for('lbfgs')
+        10,
+        'pairs that lbfgs keeps',
+        lower=1,
+        upper=1000,
+        structural=True,
+        of_training=True,
+        used_if=_for('lbfgs'),
     )
     iterations: int = setting(
         1,

@@ -9,9 +9,7 @@ from typing import Any
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.core.model import AnyModel
-from estimator_lab.core.params import AnyOptimizer, TrainingParams
 from estimator_lab.data.examples.kind import Reader
-from estimator_lab.models.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record, check_same
 from estimator_lab.runs.weights.checkpoint import open_checkpoint
@@ -98,7 +96,9 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
         stored = stored_tensors.get_variable_to_shape_map()
     if all(stored.get(name) == shapes[name] for name in taken):  # such as convolutions
         old = replace(old, image_shape=record.image_shape)
-    check_same(folder, old, replace(record, vocabulary=()), _network_fields(model.params), _FLAG)
+    of_training = settings_that_are(model.params, 'of_training')
+    of_network = [name for name in settings_that_are(model.params, 'structural') if name not in of_training]
+    check_same(folder, old, replace(record, vocabulary=()), of_network, _FLAG)
     if params.frozen:
         _check_frozen(folder, model, reader, params, new)
     origin = f'{source.model_dir} at step {source.step}'
@@ -115,17 +115,3 @@ def _check_frozen(folder: Path, model: AnyModel, reader: Reader, params: Any, ne
             f'{option.freeze}={params.frozen[-1]} would keep random weights, as {folder} lacks '
             f'{random[0]}: name an earlier layer.'
         )
-
-
-def _network_fields(params_class: type) -> list[str]:
-    """Returns the names of the hyper-parameters that the network's shapes depend on.
-
-    Unlike training that is resumed, a warm start does not depend on the optimizer and on pre-training.
-    """
-    of_training = {
-        *settings_that_are(TrainingParams, 'structural'),
-        *settings_that_are(AnyOptimizer, 'structural'),
-    }
-    if issubclass(params_class, PretrainingParams):
-        of_training.update(LAYERWISE)
-    return [name for name in settings_that_are(params_class, 'structural') if name not in of_training]

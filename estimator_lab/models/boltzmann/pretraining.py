@@ -18,9 +18,6 @@ from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.models.boltzmann.stack import Stack, layer_variables, make_rbm
 from estimator_lab.tf1 import EstimatorSpec
 
-LAYERWISE = ('pretrain_epochs', 'chains')
-"""Hyper-parameters of how layers are pre-trained, on which the fine-tuned network does not depend."""
-
 _PHASE = 'pretrain_'
 # Of each machine, if its length is not given: after the 450 of ten epochs on 1,437 digits of 8x8 pixels, the
 # upper ones give nearly the same for all images.
@@ -35,7 +32,9 @@ def _is_pretrained(params: Any) -> bool:
 class PretrainingParams:
     """Hyper-parameters of pre-training, which is by momentum with a linear schedule."""
 
-    pretrain_epochs: float = structural(10.0, 'passes over the images for each layer; 0 for none', lower=0)
+    pretrain_epochs: float = structural(
+        10.0, 'passes over the images for each layer; 0 for none', lower=0, of_training=True
+    )
     pretrain_learning_rate: float = setting(
         0.0,
         'initial learning rate of pre-training; 0 for the default, 0.05, or 0.001 for gaussian units',
@@ -47,6 +46,7 @@ class PretrainingParams:
         0,
         'persistent chains of the last rbm, for better samples; 0 starts each chain at the data',
         lower=0,
+        of_training=True,
         used_if=_is_pretrained,
     )
     pretrain_binarize: bool = setting(
