@@ -357,8 +357,8 @@ def style_losses(
         )
     from estimator_lab.core.params import resolve
     from estimator_lab.models.style import model as style
+    from estimator_lab.models.style.targets import make_style_targets
     from estimator_lab.tf1 import tf
-    from estimator_lab.training.companions.style_targets import make_style_targets
 
     given = {'style_image': style_image, 'perceptual': perceptual}
     params = resolve(style.Params, {'image_shape': photo.shape, **given})

@@ -11,11 +11,11 @@ from estimator_lab.core.model import AnyModel
 from estimator_lab.models.gan.judge import FILE as JUDGE
 from estimator_lab.models.gan.judge import Judge
 from estimator_lab.models.style.perceptual import FILE as STYLE
+from estimator_lab.models.style.targets import open_style_targets
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.trained import Trained
 from estimator_lab.training.companions.networks import layers_of, with_weights, without_weights
-from estimator_lab.training.companions.style_targets import open_style_targets
 
 _JUDGE_FLAG = hparam.judge
 _FROM_ELSEWHERE = ('perceptual', 'style_image', 'judge')  # hyper-parameters
