@@ -10,7 +10,7 @@ import math
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,12 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.files import open_regular, whole_file
 from estimator_lab.base.json_input import parse_json
-from estimator_lab.core.endpoints import Layers
+from estimator_lab.base.settings import settings_of
+from estimator_lab.core.endpoints import Endpoints, Layers
 from estimator_lab.core.params import resolve
 from estimator_lab.models.registry import find_model
+from estimator_lab.runs.trained import Trained
+from estimator_lab.runs.weights.checkpoint import open_checkpoint
 from estimator_lab.tf1 import Tensor, tf
 
 _SCOPE = 'fixed'
@@ -120,6 +123,43 @@ class FixedNetwork:
 
         options.update(trainable=False, initializer=initial, collections=[tf.GraphKeys.LOCAL_VARIABLES])
         return getter(name, *args, **options)
+
+
+def without_weights(trained: Trained, more: Mapping[str, Any] | None = None) -> FixedNetwork:
+    """Returns the network of a model that has a `network`, with its hyper-parameters and more parameters."""
+    hparams = {name: getattr(trained.params, name) for name in settings_of(trained.architecture.params)}
+    return FixedNetwork(trained.model, {**hparams, **(more or {})}, trained.shape.channels, {})
+
+
+def layers_of(network: FixedNetwork, image_shape: Sequence[int]) -> Endpoints:
+    """Returns the layers of a network for images [height, width, channels], for their names and shapes."""
+    with tf.Graph().as_default():
+        return dict(network.layers(tf.placeholder(tf.float32, [None, *image_shape])))
+
+
+def with_weights(
+    network: FixedNetwork,
+    trained: Trained,
+    layers: Sequence[str],
+    image_shape: Sequence[int | None],
+    flag: str,
+) -> FixedNetwork:
+    """Returns the network with the weights of a model, up to the last of the layers.
+
+    Raises:
+      DataError: a variable is missing or not float32, as in a layer of another size.
+    """
+    missing = set(layers)
+    with tf.Graph().as_default():
+        for name, _ in network.layers(tf.placeholder(tf.float32, [None, *image_shape])):
+            missing.discard(name)
+            if not missing:
+                break
+        shapes = {variable.op.name: variable.shape.as_list() for variable in tf.global_variables()}
+    with open_checkpoint(trained.held) as reader:
+        if any(reader.get_variable_to_shape_map().get(name) != shape for name, shape in shapes.items()):
+            raise DataError(f'{flag}={trained.model_dir} does not hold the weights of its network.')
+        return replace(network, weights={name: reader.get_tensor(name) for name in shapes})
 
 
 def fixed(value: np.ndarray) -> Tensor:

@@ -22,7 +22,7 @@ from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.files import SkippedFiles
 from estimator_lab.data.sources.folder import files_below
-from estimator_lab.models.fixed_network import FixedNetwork
+from estimator_lab.models.fixed_network import FixedNetwork, layers_of, with_weights, without_weights
 from estimator_lab.models.style.perceptual import (
     FILE,
     PerceptualLoss,
@@ -34,7 +34,6 @@ from estimator_lab.models.style.perceptual import (
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.trained import Trained
-from estimator_lab.training.companions.networks import layers_of, with_weights, without_weights
 
 _NETWORK_FLAG, _PICTURE_FLAG = hparam.perceptual, hparam.style_image
 STYLE_SIDE = 256

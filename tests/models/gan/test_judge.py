@@ -6,11 +6,10 @@ import pytest
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core import keys
 from estimator_lab.inference.run import open_run
-from estimator_lab.models.gan.judge import FILE
+from estimator_lab.models.gan.judge import FILE, open_judge
 from estimator_lab.models.gan.model import Params
 from estimator_lab.models.gan.scores import Classified, Samples, judge_metrics
 from estimator_lab.tf1 import tf
-from estimator_lab.training.companions.companions import open_judge
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import train
