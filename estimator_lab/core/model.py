@@ -11,6 +11,7 @@ from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import example_weights, images_of, keys_of
 from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.noise import Noise, fresh_seed
+from estimator_lab.core.opened import Companions, Openers
 from estimator_lab.core.params import TrainingParams, resolve
 from estimator_lab.core.summaries import picture_hooks
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
@@ -112,6 +113,9 @@ class Model(Generic[P]):
         sentence; '' for none.
       judge: returns a sentence with the likely cause of a bad result, and the setting to try; '' for a result
         that is not bad.
+      companions: opens what the parameters name of other trained models and pictures. Called with the
+        parameters, model_dir, the hyper-parameters of the training that goes on there, None for a new one,
+        and what opens folders. Raises FlagError or DataError for what can't be used.
     """
 
     name: str
@@ -129,6 +133,9 @@ class Model(Generic[P]):
     freezable: Callable[[P], list[str]] | None = None
     caution: Callable[[P], str] = lambda params: ''
     judge: Callable[[Seen], str] = judge_classifier
+    companions: Callable[[P, Path, Mapping[str, Any] | None, Openers], Companions] = (
+        lambda params, model_dir, resumed, openers: Companions()
+    )
 
 
 AnyModel = Model[Any]

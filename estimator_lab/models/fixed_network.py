@@ -22,10 +22,9 @@ from estimator_lab.base.files import open_regular, whole_file
 from estimator_lab.base.json_input import parse_json
 from estimator_lab.base.settings import settings_of
 from estimator_lab.core.endpoints import Endpoints, Layers
+from estimator_lab.core.opened import Opened
 from estimator_lab.core.params import resolve
 from estimator_lab.models.registry import find_model
-from estimator_lab.runs.trained import Trained
-from estimator_lab.runs.weights.checkpoint import open_checkpoint
 from estimator_lab.tf1 import Tensor, tf
 
 _SCOPE = 'fixed'
@@ -125,7 +124,7 @@ class FixedNetwork:
         return getter(name, *args, **options)
 
 
-def without_weights(trained: Trained, more: Mapping[str, Any] | None = None) -> FixedNetwork:
+def without_weights(trained: Opened, more: Mapping[str, Any] | None = None) -> FixedNetwork:
     """Returns the network of a model that has a `network`, with its hyper-parameters and more parameters."""
     hparams = {name: getattr(trained.params, name) for name in settings_of(trained.architecture.params)}
     return FixedNetwork(trained.model, {**hparams, **(more or {})}, trained.shape.channels, {})
@@ -139,7 +138,7 @@ def layers_of(network: FixedNetwork, image_shape: Sequence[int]) -> Endpoints:
 
 def with_weights(
     network: FixedNetwork,
-    trained: Trained,
+    trained: Opened,
     layers: Sequence[str],
     image_shape: Sequence[int | None],
     flag: str,
@@ -156,7 +155,7 @@ def with_weights(
             if not missing:
                 break
         shapes = {variable.op.name: variable.shape.as_list() for variable in tf.global_variables()}
-    with open_checkpoint(trained.held) as reader:
+    with trained.tensors() as reader:
         if any(reader.get_variable_to_shape_map().get(name) != shape for name, shape in shapes.items()):
             raise DataError(f'{flag}={trained.model_dir} does not hold the weights of its network.')
         return replace(network, weights={name: reader.get_tensor(name) for name in shapes})

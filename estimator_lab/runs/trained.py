@@ -181,6 +181,10 @@ class Trained:
         tf.train.Saver(variables).restore(session, self.held.links)
         return session
 
+    def tensors(self) -> contextlib.AbstractContextManager[Any]:
+        """Returns TensorFlow's reader of the checkpoint, for a `with` block: see `open_checkpoint`."""
+        return open_checkpoint(self.held)
+
     @cached_property
     def estimator(self) -> Any:
         """The `tf.estimator.Estimator` that evaluates and predicts with the newest checkpoint."""
@@ -189,7 +193,7 @@ class Trained:
 
     def _check_variables(self, variables: Sequence[Any]) -> None:
         """Raises DataError unless the checkpoint has these variables, in their shapes."""
-        with open_checkpoint(self.held) as reader:
+        with self.tensors() as reader:
             saved = reader.get_variable_to_shape_map()
         with self._one_network():
             for variable in variables:

@@ -10,6 +10,7 @@ from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
+from estimator_lab.core.opened import Companions
 from estimator_lab.core.params import ClassifierParams, is_first_order, parse_hparams, resolve
 from estimator_lab.data.archives.archives import Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
@@ -20,7 +21,6 @@ from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
 from estimator_lab.training.checks import check_settings
 from estimator_lab.training.cluster import Cluster, read_cluster
-from estimator_lab.training.companions.companions import Companions, open_companions
 from estimator_lab.training.inputs import (
     Inputs,
     balanced_weights,
@@ -28,6 +28,7 @@ from estimator_lab.training.inputs import (
     open_inputs,
     open_pretraining,
 )
+from estimator_lab.training.openers import OPENERS
 from estimator_lab.training.precision import FLOAT16, FLOAT32, check_precision
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.stages import Stage, Stages
@@ -102,7 +103,8 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     inputs = open_inputs(settings, model.task(given), previous.vocabulary if previous else (), say)
     params = _with_data(given, settings, inputs, previous)
     params = replace(params, frozen=_frozen(settings, model, params))
-    companions = open_companions(model, params, settings.model_dir, previous)
+    resumed = previous.hparams if previous and previous.model == model.name else None
+    companions = model.companions(params, settings.model_dir, resumed, OPENERS)
     params = replace(params, **companions.params)
     model.check(params)
     if cluster.is_chief and (caution := model.caution(params)):

@@ -12,7 +12,6 @@ from estimator_lab.core.model import AnyModel
 from estimator_lab.data.examples.kind import Reader
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record, check_same
-from estimator_lab.runs.weights.checkpoint import open_checkpoint
 from estimator_lab.runs.weights.matching import dependent_variables, shapes_of_variables
 from estimator_lab.tf1 import tf
 
@@ -92,7 +91,7 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
             new |= dependent_variables(model, params, reader, name)
     taken = tuple(name for name in shapes if name not in new)
     old = replace(source.record, vocabulary=())
-    with open_checkpoint(source.held) as stored_tensors:
+    with source.tensors() as stored_tensors:
         stored = stored_tensors.get_variable_to_shape_map()
     if all(stored.get(name) == shapes[name] for name in taken):  # such as convolutions
         old = replace(old, image_shape=record.image_shape)

@@ -24,6 +24,7 @@ from estimator_lab.core.params import (
     structural,
 )
 from estimator_lab.models.gan.head import adversarial_spec, to_networks, to_unit_range
+from estimator_lab.models.gan.judge import companions
 from estimator_lab.models.gan.networks import AVERAGE, HIDDEN, discriminator, generator
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
@@ -165,4 +166,5 @@ MODEL = Model(
     network=network,
     sampler=Sampler,
     judge=judge,
+    companions=companions,
 )

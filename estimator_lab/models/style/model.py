@@ -31,6 +31,7 @@ from estimator_lab.models.style.perceptual import (
     built_in_perceptual_loss,
     load_perceptual_loss,
 )
+from estimator_lab.models.style.targets import companions
 from estimator_lab.models.style.transform_net import transform_net
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
@@ -288,4 +289,5 @@ MODEL = Model(
     task=lambda params: Task(keys.PERCEPTUAL_LOSS, higher_is_better=False, labelled=False),
     phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
     transform_net=transform_net,
+    companions=companions,
 )

@@ -5,6 +5,7 @@ style pictures.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,7 @@ from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.printable import safe_name
 from estimator_lab.core.endpoints import Endpoints, maps_of
-from estimator_lab.data.archives.one_example import read_example
-from estimator_lab.data.examples.member import BadExampleError
-from estimator_lab.data.images.decode import open_image
-from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.sources.files import SkippedFiles
-from estimator_lab.data.sources.folder import files_below
+from estimator_lab.core.opened import Companions, Opened, Openers, check_same_companions
 from estimator_lab.models.fixed_network import FixedNetwork, layers_of, with_weights, without_weights
 from estimator_lab.models.style.perceptual import (
     FILE,
@@ -31,9 +27,6 @@ from estimator_lab.models.style.perceptual import (
     random_network,
     targets_of,
 )
-from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.record import Record
-from estimator_lab.runs.trained import Trained
 
 _NETWORK_FLAG, _PICTURE_FLAG = hparam.perceptual, hparam.style_image
 STYLE_SIDE = 256
@@ -53,12 +46,12 @@ class Style:
 
     Attributes:
       name: of the style.
-      data: the encoded picture.
+      image: the picture.
       place: its path, for errors.
     """
 
     name: str
-    data: bytes
+    image: Image.Image
     place: str
 
     def picture(self, channels: int, side: int) -> np.ndarray:
@@ -69,12 +62,9 @@ class Style:
           side: pixels of the shorter side; larger pictures are scaled down to it.
 
         Raises:
-          DataError: it is not a picture, or too small.
+          DataError: it is too small.
         """
-        try:
-            image = open_image(self.data)
-        except BadExampleError as error:
-            raise DataError(f'{_PICTURE_FLAG}={self.place} is not a picture: {error}.') from error
+        image = self.image
         shorter, longer = sorted(image.size)
         if shorter < _SMALLEST_SIDE or longer > _MOST_OBLONG * shorter:
             raise DataError(
@@ -101,36 +91,39 @@ class StyleTargets:
     styles: tuple[str, ...]
 
 
-def open_style_targets(params: Any, model_dir: Path, previous: Record | None) -> StyleTargets:
-    """Returns the style targets of a training; those in model_dir if it goes on from a record.
+def companions(
+    params: Any, model_dir: Path, resumed: Mapping[str, Any] | None, openers: Openers
+) -> Companions:
+    """Returns the styles and the perceptual network of a training: see `Model.companions`."""
+    check_same_companions(params, ['perceptual', 'style_image'], model_dir, resumed)
+    for name in ('style_image', 'perceptual'):
+        if len(getattr(params, name)) > _LONGEST_PLACE:
+            raise FlagError(f'{hparam(name)} has more than {_LONGEST_PLACE} characters: name a folder.')
+    path = model_dir / FILE
+    if resumed is None or not path.exists():
+        targets = make_style_targets(params, openers)
+        return Companions({'styles': targets.styles}, {FILE: targets.perceptual_loss.save})
+    perceptual_loss = load_perceptual_loss(path)
+    styles = resumed.get('styles')
+    if not isinstance(styles, list) or [type(name) for name in styles] != [str] * perceptual_loss.styles:
+        raise DataError(f'{path} has {perceptual_loss.styles} styles, but experiment.json lists others.')
+    return Companions({'styles': tuple(styles)}, {FILE: perceptual_loss.save})
+
+
+def make_style_targets(params: Any, openers: Openers, side: int = STYLE_SIDE) -> StyleTargets:
+    """Returns the style targets for these parameters.
+
+    Strokes are as large as a style picture, whose shorter side is scaled to `side` pixels.
 
     Raises:
       FlagError: the network lacks a layer.
       DataError: a picture or a network can't be used.
     """
-    for name in ('style_image', 'perceptual'):
-        if len(getattr(params, name)) > _LONGEST_PLACE:
-            raise FlagError(f'{hparam(name)} has more than {_LONGEST_PLACE} characters: name a folder.')
-    path = model_dir / FILE
-    if previous is None or not path.exists():
-        return make_style_targets(params)
-    perceptual_loss = load_perceptual_loss(path)
-    styles = previous.hparams.get('styles')
-    if not isinstance(styles, list) or [type(name) for name in styles] != [str] * perceptual_loss.styles:
-        raise DataError(f'{path} has {perceptual_loss.styles} styles, but experiment.json lists others.')
-    return StyleTargets(perceptual_loss, tuple(styles))
-
-
-def make_style_targets(params: Any, side: int = STYLE_SIDE) -> StyleTargets:
-    """Returns the style targets for these parameters; raises the errors of `open_style_targets`.
-
-    Strokes are as large as a style picture, whose shorter side is scaled to `side` pixels.
-    """
-    styles = read_styles(params.style_image)
+    styles = read_styles(params.style_image, openers)
     channels = params.image_shape[2]
     pictures = [style.picture(channels, side) for style in styles] or [pattern(channels)]
     if params.perceptual:
-        trained, network = _open_network(params)
+        trained, network = _open_network(params, openers)
     else:
         trained, network = None, random_network(channels)
     style_layers, content_layer = chosen_layers(layers_of(network, params.image_shape), params)
@@ -143,7 +136,7 @@ def make_style_targets(params: Any, side: int = STYLE_SIDE) -> StyleTargets:
     return StyleTargets(PerceptualLoss(network, content_layer, grams), names)
 
 
-def read_styles(places: str) -> list[Style]:
+def read_styles(places: str, openers: Openers) -> list[Style]:
     """Returns style pictures.
 
     Places are paths with + between them, or a folder; '' for none.
@@ -153,8 +146,7 @@ def read_styles(places: str) -> list[Style]:
       FlagError: there are too many.
     """
     if places and Path(places).is_dir():
-        below = files_below(places, IMAGES, SkippedFiles())
-        files = sorted(str(Path(places, path)) for path, *_ in below)
+        files = openers.pictures_below(places)
         if not files:
             raise DataError(f'{_PICTURE_FLAG}={places} holds no picture.')
     else:
@@ -163,14 +155,11 @@ def read_styles(places: str) -> list[Style]:
         raise FlagError(f'{_PICTURE_FLAG}={places} are {len(files)} styles: {_MOST_STYLES} are allowed.')
     styles: list[Style] = []
     for file in files:
-        try:
-            data = read_example(file, IMAGES).data
-        except DataError as error:
-            raise DataError(f'{_PICTURE_FLAG}: {error.marked}') from error
+        image = openers.picture(file, _PICTURE_FLAG)
         name = safe_name(Path(file).stem)
         while name in {style.name for style in styles}:
             name += '_'
-        styles.append(Style(name, data, file))
+        styles.append(Style(name, image, file))
     return styles
 
 
@@ -205,7 +194,7 @@ def chosen_layers(layers: Endpoints, params: Any) -> tuple[list[str], str]:
     return [name for name in names if name in style_layers], content
 
 
-def _open_network(params: Any) -> tuple[Trained, FixedNetwork]:
+def _open_network(params: Any, openers: Openers) -> tuple[Opened, FixedNetwork]:
     """Returns the model that the parameters name, and its network, without weights.
 
     Raises:
@@ -213,7 +202,7 @@ def _open_network(params: Any) -> tuple[Trained, FixedNetwork]:
       DataError: it accepts other images, or is not one that can be built layer by layer.
     """
     flag = f'{_NETWORK_FLAG}={params.perceptual}'
-    trained = open_trained(Path(params.perceptual), _NETWORK_FLAG)
+    trained = openers.trained(Path(params.perceptual), _NETWORK_FLAG)
     model = trained.architecture
     if not trained.kind.has_pixels:
         raise DataError(f'{flag} looks at {trained.kind.noun}, not at images.')

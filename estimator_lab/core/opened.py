@@ -1,0 +1,113 @@
+"""What opens folders and pictures, for models, which are below the rooms that read them.
+
+`Model.companions`, `Model.draw` and `Model.paint` are handed these.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from PIL import Image
+
+from estimator_lab.base.errors import FlagError, hparam, option
+from estimator_lab.tf1 import EstimatorSpec, Features
+
+
+class Opened(Protocol):
+    """A trained model in its folder: `runs.trained.Trained` says what each of these is."""
+
+    # ruff: noqa: D102
+    @property
+    def model_dir(self) -> Path: ...
+
+    @property
+    def architecture(self) -> Any: ...
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def params(self) -> Any: ...
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def shape(self) -> Any: ...
+
+    @property
+    def kind(self) -> Any: ...
+
+    def class_id(self, label: str) -> int: ...
+
+    def predictions(self, features: Features) -> EstimatorSpec: ...
+
+    def session(self, variables: Sequence[Any] | None = None) -> Any: ...
+
+    def tensors(self) -> AbstractContextManager[Any]: ...
+
+
+class Openers(NamedTuple):
+    """What opens folders and pictures.
+
+    Attributes:
+      trained: returns the trained model in a folder; also given the flag that names it, for errors. Raises
+        DataError.
+      pictures_below: returns the paths of the pictures in a folder, sorted; raises DataError.
+      picture: returns the picture of a path; also given the flag that names it. Raises DataError.
+    """
+
+    trained: Callable[[Path, str], Opened]
+    pictures_below: Callable[[str], list[str]]
+    picture: Callable[[str, str], Image.Image]
+
+
+@dataclass(frozen=True)
+class Companions:
+    """What a model takes from other trained models; most models take nothing.
+
+    Attributes:
+      params: parameters that it decides, by name.
+      files: functions that write what the model function reads, by names of files in model_dir.
+    """
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Writes the files into a new model_dir.
+
+        Raises:
+          OSError: it can't be written.
+        """
+        for name, save in self.files.items():
+            save(folder / name)
+
+
+def check_same_companions(
+    params: Any, names: Sequence[str], model_dir: Path, resumed: Mapping[str, Any] | None
+) -> None:
+    """Raises FlagError if a training that is resumed has other companions than it was started with.
+
+    They may be gone: what it takes from them is in its folder.
+
+    Args:
+      params: the parameters of the model.
+      names: of the hyper-parameters that name companions.
+      model_dir: the folder.
+      resumed: the hyper-parameters that it was started with; None for a new training.
+    """
+    if resumed is None:
+        return
+    for name in names:
+        given = getattr(params, name)
+        if given != resumed.get(name, ''):
+            raise FlagError(
+                f'{option.model_dir}={model_dir} was started with another {hparam(name)} than '
+                f'{given or "none"}: name another folder, or none for a new one.'
+            )
