@@ -11,7 +11,7 @@ from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import example_weights, images_of, keys_of
 from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.noise import Noise, fresh_seed
-from estimator_lab.core.opened import Companions, Openers
+from estimator_lab.core.opened import Companions, Drawing, Openers
 from estimator_lab.core.params import TrainingParams, resolve
 from estimator_lab.core.summaries import picture_hooks
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
@@ -100,9 +100,11 @@ class Model(Generic[P]):
       phases: the phases of training, the last one called FINAL; one by default.
       network: the network, for gradient ascent on an image and as a perceptual network. Layers that can be
         built for images of unknown size accept all that `check` accepts.
-      stack: makes the variables of a stack of Boltzmann machines, whose top one can be sampled from; returns
-        None if these parameters train none.
-      sampler: a generator that makes images from latent vectors.
+      draw: returns its samples, None if these parameters train nothing that has any. Called with the trained
+        model and what opens a folder; its keyword-only parameters are the settings of `dream` that have a
+        meaning for it, with a function for `data` that returns the first `count` images, float32 [count,
+        height, width, channels], None if it is not given.
+      sampler: a generator that makes images from latent vectors, for an export.
       transform_net: a network that maps photos of any size to pictures of the same size.
       without_loops: returns parameters of the same network without loops over arrays, for formats that have
         none.
@@ -125,7 +127,7 @@ class Model(Generic[P]):
     task: Callable[[P], Task] = lambda params: Task()
     phases: Callable[[P], list[Phase]] = lambda params: [Phase()]
     network: Network | None = None
-    stack: Callable[[P], Any] | None = None
+    draw: Callable[..., Drawing | None] | None = None
     sampler: Callable[[P], Any] | None = None
     transform_net: Callable[..., Layers] | None = None
     without_loops: Callable[[P], P] | None = None

@@ -3,12 +3,13 @@
 `Model.companions`, `Model.draw` and `Model.paint` are handed these.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from PIL import Image
 
 from estimator_lab.base.errors import FlagError, hparam, option
@@ -65,6 +66,26 @@ class Openers(NamedTuple):
     trained: Callable[[Path, str], Opened]
     pictures_below: Callable[[str], list[str]]
     picture: Callable[[str, str], Image.Image]
+
+
+OpenTrained = Callable[[Path], Opened]
+"""Opens a folder in which a model was trained; raises DataError."""
+
+Batches = Iterator[tuple[np.ndarray, Sequence[str]]]
+"""Samples, float32 [n, height, width, channels] in [0, 1], and their n labels, '' for none."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Samples that a model draws.
+
+    Attributes:
+      title: what they are, in words.
+      batches: makes them, the same ones at each call.
+    """
+
+    title: str
+    batches: Callable[[], Batches]
 
 
 @dataclass(frozen=True)

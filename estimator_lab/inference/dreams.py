@@ -334,8 +334,8 @@ def ascends(run: Trained, given: frozenset[str]) -> bool:
     """Returns whether a model is drawn by gradient ascent, given the settings that the user gave."""
     model = run.architecture
     of_ascent = given & settings_of(AscentSettings).keys()
-    return bool(model.network and (of_ascent or not (model.stack or model.sampler)))
+    return bool(model.network and (of_ascent or not model.draw))
 
 
 def _draws(model: AnyModel) -> bool:
-    return bool(model.stack or model.sampler or model.network)
+    return bool(model.draw or model.network)

@@ -1,51 +1,37 @@
-"""Samples of Boltzmann machines by Gibbs chains, and of generators."""
+"""Samples that a model draws: in memory, as one picture, or as an archive."""
 
-import contextlib
+import inspect
 import io
 import itertools
-import math
 import tarfile
-from collections.abc import Iterator, Sequence, Set
-from functools import cached_property
+from collections.abc import Sequence, Set
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import DataError, FlagError, hparam, option
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.outputs import check_suffix, written
-from estimator_lab.base.progress import doing, warn
+from estimator_lab.base.progress import warn
 from estimator_lab.base.settings import path_from, settings_of
 from estimator_lab.core.endpoints import LOGITS
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.opened import Batches
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
 from estimator_lab.inference.report.html import figure, framed
 from estimator_lab.inference.settings import DreamSettings, SampleSettings
-from estimator_lab.models.boltzmann.stack import Stack
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.trained import Trained
-from estimator_lab.runs.weights.checkpoint import open_checkpoint
-from estimator_lab.tf1 import Tensor, tf
 
 PICTURES = ('.png', '.jpg', '.jpeg')
 ARCHIVE = '.tar'
-AT_ONCE = 1024
-"""Gibbs chains in a batch."""
 
-_OF_MACHINES = {'count', 'seed', 'steps', 'data'}
-_OF_GENERATORS = {'count', 'seed', 'label', 'truncation'}
 _MOST_IN_A_PICTURE = 4096
 _MOST_COLUMNS = 20  # of classes
-_STEPS, _STEPS_FROM_CHAINS = 1000, 50
-_CHAINS = 'chains'  # the variable of `contrastive_divergence`
-_BATCH = 64
-
-Batches = Iterator[tuple[np.ndarray, Sequence[str]]]
-"""Samples, float32 [n, height, width, channels] in [0, 1], and their n labels, '' for none."""
 
 
 class Samples:
@@ -56,34 +42,22 @@ class Samples:
     """
 
     def __init__(self, run: Trained, settings: SampleSettings) -> None:
-        self._run, self._settings = run, settings
-        self._machine = None if run.architecture.sampler else top_machine(run)
-        if run.architecture.sampler and settings.label:
-            if not run.architecture.sampler(run.params).conditional:
-                raise FlagError(
-                    f'{option.label}={settings.label} needs a conditional generator: one trained with '
-                    f'{hparam.conditional}=true.'
-                )
-            run.class_id(settings.label)  # or it is unknown
+        self._settings, draw, drawing = settings, run.architecture.draw, None
+        if draw:
+            data = settings.data
+            begin = cache(partial(first_images, run, data, settings.count)) if data else None
+            values = {**vars(settings), 'data': begin}
+            drawing = draw(run, open_trained, **{name: values[name] for name in _settings_of(draw)})
+        if drawing is None:
+            raise FlagError(
+                f'{option.model_dir}={run.model_dir} holds a model that does not dream: {option.model}=rbm '
+                f'does, and {option.model}=dbn that was pre-trained with rbms.'
+            )
+        self._drawing = drawing
 
     def batches(self) -> Batches:
         """Yields the samples in batches, in constant memory."""
-        if self._machine is None:
-            return generated(self._run, self._settings)
-        return gibbs_chains(self._machine, self._settings, self._begin, self._steps)
-
-    @cached_property
-    def _begin(self) -> np.ndarray | None:
-        settings = self._settings
-        if self._machine is None or not settings.data:
-            return None
-        return first_images(self._machine, settings.data, settings.count)
-
-    @property
-    def _steps(self) -> int:
-        assert self._machine
-        from_chains = self._begin is None and persistent_chains(self._machine) is not None
-        return self._settings.steps or (_STEPS_FROM_CHAINS if from_chains else _STEPS)
+        return self._drawing.batches()
 
     @cached_property
     def _all(self) -> tuple[np.ndarray, list[str]]:
@@ -115,9 +89,7 @@ class Samples:
 
     def text(self) -> str:
         """Returns what the samples are, in words."""
-        if self._machine is None:
-            return f'Samples, {self._run.model} at step {self._run.step:,}'
-        return f'Samples of {self._machine.model} after {self._steps:,} Gibbs steps'
+        return self._drawing.title
 
     def save(self, path: str | Path) -> None:
         """Writes a picture, or an archive that can be trained on if the path ends in .tar.
@@ -152,8 +124,14 @@ def sample(run: Trained, settings: SampleSettings, given: frozenset[str] = froze
     Of the settings that the user gave, one without a meaning for the model is an error.
     """
     samples = Samples(run, settings)
-    check_known(run, given, _OF_GENERATORS if run.architecture.sampler else _OF_MACHINES, 'samples')
+    check_known(run, given, _settings_of(run.architecture.draw), 'samples')
     return samples
+
+
+def _settings_of(draw: Any) -> set[str]:
+    """Returns the names of the settings that a `Model.draw` honours: its keyword-only parameters."""
+    parameters = inspect.signature(draw).parameters.values()
+    return {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
 
 
 def check_known(run: Trained, given: frozenset[str], known: Set[str], drawn: str) -> None:

@@ -6,6 +6,7 @@ MNIST. With `pretrain_epochs=0` it is trained from random weights.
 
 import dataclasses
 import math
+from functools import partial
 
 from estimator_lab.base.errors import option
 from estimator_lab.base.settings import setting
@@ -32,6 +33,7 @@ from estimator_lab.models.boltzmann.pretraining import (
     pretraining_spec,
     pretraining_stack,
 )
+from estimator_lab.models.boltzmann.samples import draw
 from estimator_lab.models.boltzmann.stack import Stack, standardised
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
@@ -134,7 +136,7 @@ MODEL = Model(
     model_fn,
     phases=phases,
     network=network,
-    stack=stack_of,
+    draw=partial(draw, stack_of),
     caution=caution,
     judge=judge,
 )

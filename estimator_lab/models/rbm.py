@@ -4,6 +4,7 @@ Hinton 2002 and 2012; Tieleman 2008 for persistent chains; Salakhutdinov and Mur
 """
 
 import math
+from functools import partial
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
@@ -12,6 +13,7 @@ from estimator_lab.models.boltzmann.head import rbm_spec
 from estimator_lab.models.boltzmann.judgement import judge_machine
 from estimator_lab.models.boltzmann.learning import RbmParams
 from estimator_lab.models.boltzmann.machine import BERNOULLI
+from estimator_lab.models.boltzmann.samples import draw
 from estimator_lab.models.boltzmann.stack import Stack, make_rbm
 from estimator_lab.tf1 import EstimatorSpec
 
@@ -51,6 +53,6 @@ MODEL = Model(
     check,
     task=lambda params: Task(keys.RECONSTRUCTION_ERROR, higher_is_better=False, labelled=False),
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
-    stack=stack_of,
+    draw=partial(draw, stack_of),
     judge=judge_machine,
 )

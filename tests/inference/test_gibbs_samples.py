@@ -9,10 +9,13 @@ from estimator_lab import dream
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.inference import samples as samples_module
 from estimator_lab.inference.run import open_run
-from estimator_lab.inference.samples import first_images, gibbs_chains, sample, top_machine
+from estimator_lab.inference.samples import first_images, sample
 from estimator_lab.inference.settings import SampleSettings
+from estimator_lab.models import dbn, rbm
+from estimator_lab.models.boltzmann import samples as samples_module
+from estimator_lab.models.boltzmann.samples import gibbs_chains, top_machine
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
@@ -40,12 +43,13 @@ def folders(tmp_path_factory):
 
 
 def machine(model_dir):
-    return top_machine(open_run(model_dir))
+    return top_machine(open_run(model_dir), open_trained)
 
 
 def samples(trained, count, steps, seed=1, begin=None):
-    settings = SampleSettings(count=count, seed=seed)
-    return np.concatenate([images for images, _ in gibbs_chains(trained, settings, begin, steps)])
+    stack_of = {'rbm': rbm.stack_of, 'dbn': dbn.stack_of}[trained.model]
+    parts = gibbs_chains(stack_of, trained, count, seed, begin, steps)
+    return np.concatenate([images for images, _ in parts])
 
 
 def test_samples_of_an_rbm(folders):
@@ -65,13 +69,13 @@ def test_samples_of_a_belief_network_are_those_of_its_top_machine(folders):
 
 def test_a_network_without_machines_does_not_dream(folders):
     with pytest.raises(FlagError, match='does not dream: model=rbm does'):
-        machine(folders / 'random')
+        sample(open_run(folders / 'random'), SampleSettings())
 
 
 def copier(trained, folder, chains=None):
     """A machine whose hidden unit i copies pixel i: it leaves images of black and white as they are."""
     with tf.Graph().as_default(), tf.Session() as session:
-        stack = trained.architecture.stack(trained.params)
+        stack = rbm.stack_of(trained.params)
         (machine,) = stack.machines
         copying = {
             machine.weights: 40 * np.eye(36),
@@ -139,7 +143,7 @@ def test_many_samples_are_made_in_batches(folders, monkeypatch):
     # Each part has noise of its own: without it, equal beginnings would have equal ends.
     begin = np.repeat(first_images(trained, [str(folders / 'a.tar')], 1), 5, axis=0)
     monkeypatch.setattr(samples_module, 'AT_ONCE', 2)
-    first, second, last = (part for part, _ in gibbs_chains(trained, SampleSettings(count=5), begin, 2))
+    first, second, last = (part for part, _ in gibbs_chains(rbm.stack_of, trained, 5, 1, begin, 2))
     assert [len(part) for part in (first, second, last)] == [2, 2, 1]
     assert not np.array_equal(first[0], second[0])
 

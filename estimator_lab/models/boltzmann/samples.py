@@ -1,77 +1,88 @@
 """Samples of Boltzmann machines by Gibbs chains."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.progress import doing
 from estimator_lab.core.noise import Noise
-from estimator_lab.inference.samples import Batches
-from estimator_lab.inference.settings import SampleSettings
+from estimator_lab.core.opened import Batches, Drawing, Opened, OpenTrained
 from estimator_lab.models.boltzmann.stack import Stack
-from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.trained import Trained
-from estimator_lab.runs.weights.checkpoint import open_checkpoint
 from estimator_lab.tf1 import tf
+
+StackOf = Callable[[Any], Stack | None]
 
 AT_ONCE = 1024
 """Gibbs chains in a batch."""
 
+_STEPS, _STEPS_FROM_CHAINS = 1000, 50
 _CHAINS = 'chains'  # the variable of `contrastive_divergence`
 
 
-def top_machine(run: Trained) -> Trained:
-    """Returns the model that can be sampled from: of a model with phases, that of its top machine.
+def draw(
+    stack_of: StackOf,
+    run: Opened,
+    open_trained: OpenTrained,
+    *,
+    count: int,
+    seed: int,
+    steps: int | None,
+    data: Callable[[], np.ndarray] | None,
+) -> Drawing | None:
+    """Returns the samples of a model's top machine, None if it has none: see `Model.draw`.
 
-    Raises:
-      FlagError: it has no Boltzmann machine.
+    `stack_of` makes the variables of the machines, and returns None if the parameters train none.
     """
-    model_dir = run.model_dir
-    *early, _ = run.architecture.phases(run.params)
-    if early and not run.params.phase:
-        run = open_trained(model_dir / early[-1].name)
+    machine = top_machine(run, open_trained)
     with tf.Graph().as_default():
-        if _stack_of(run) is None:
-            raise FlagError(
-                f'{option.model_dir}={model_dir} holds a model that does not dream: {option.model}=rbm does, '
-                f'and {option.model}=dbn that was pre-trained with rbms.'
-            )
-    return run
+        if stack_of(machine.params) is None:
+            return None
+    from_chains = data is None and persistent_chains(machine) is not None
+    chosen = steps or (_STEPS_FROM_CHAINS if from_chains else _STEPS)
+
+    def batches() -> Batches:
+        return gibbs_chains(stack_of, machine, count, seed, data() if data else None, chosen)
+
+    return Drawing(f'Samples of {machine.model} after {chosen:,} Gibbs steps', batches)
 
 
-def _stack_of(run: Trained) -> Stack | None:
-    """Makes the variables of a model's machines; returns None if it has none."""
-    return run.architecture.stack(run.params) if run.architecture.stack else None
+def top_machine(run: Opened, open_trained: OpenTrained) -> Opened:
+    """Returns the model that is sampled from: of one with phases, that of its top machine."""
+    *early, _ = run.architecture.phases(run.params)
+    return open_trained(run.model_dir / early[-1].name) if early and not run.params.phase else run
 
 
-def persistent_chains(run: Trained) -> np.ndarray | None:
+def persistent_chains(run: Opened) -> np.ndarray | None:
     """Returns the persistent chains of training, float32 [chains, visible units]; None if there are none.
 
     They are samples of all that the model has learned, while chains from noise may stay in a state that
     training has never visited.
     """
-    with open_checkpoint(run.held) as reader:
+    with run.tensors() as reader:
         if len(reader.get_variable_to_shape_map().get(_CHAINS, [])) != 2:
             return None
         return np.asarray(reader.get_tensor(_CHAINS), np.float32)
 
 
-def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | None, steps: int) -> Batches:
+def gibbs_chains(
+    stack_of: StackOf, run: Opened, count: int, seed: int, begin: np.ndarray | None, steps: int
+) -> Batches:
     """Yields samples of a Boltzmann machine in batches.
 
     Args:
+      stack_of: makes the variables of its machines.
       run: a model from `top_machine`.
-      settings: how many, and the seed of the noise.
+      count: how many.
+      seed: of the noise.
       begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for the
         persistent chains of training, in an order by the seed, or for noise if there are none.
       steps: Gibbs steps of each chain.
     """
-    seed = settings.seed
     with tf.Graph().as_default():
-        stack = _stack_of(run)
-        assert stack, 'top_machine checks it'
+        stack = stack_of(run.params)
+        assert stack, 'a model that has machines'
         part, rows = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
         images = tf.placeholder(tf.float32, [None, *run.shape])
         noise = Noise(tf.stack([tf.constant(seed, tf.int64), part]))
@@ -89,10 +100,10 @@ def gibbs_chains(run: Trained, settings: SampleSettings, begin: np.ndarray | Non
         below = [variable for machine in stack.machines[:-1] for variable in machine.parameters]
         session = run.session(tf.trainable_variables() + below)
     with contextlib.closing(session):
-        for number, first in enumerate(range(0, settings.count, AT_ONCE)):
-            feed: dict[Any, Any] = {part: number, rows: min(AT_ONCE, settings.count - first)}
+        for number, first in enumerate(range(0, count, AT_ONCE)):
+            feed: dict[Any, Any] = {part: number, rows: min(AT_ONCE, count - first)}
             if begin is not None:
                 feed[images] = begin[first : first + AT_ONCE]
-            doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {settings.count:,} on')
+            doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {count:,} on')
             batch = session.run(samples, feed)
             yield batch, [''] * len(batch)

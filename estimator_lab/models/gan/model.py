@@ -11,7 +11,6 @@ from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
-from estimator_lab.core.features import class_ids
 from estimator_lab.core.judgement import Seen, judge_samples, likely_cause
 from estimator_lab.core.model import Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise
@@ -23,10 +22,11 @@ from estimator_lab.core.params import (
     sizes,
     structural,
 )
-from estimator_lab.models.gan.head import adversarial_spec, to_networks, to_unit_range
+from estimator_lab.models.gan.head import adversarial_spec, to_networks
 from estimator_lab.models.gan.judge import companions
-from estimator_lab.models.gan.networks import AVERAGE, HIDDEN, discriminator, generator
-from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+from estimator_lab.models.gan.networks import HIDDEN, discriminator
+from estimator_lab.models.gan.samples import Sampler, draw
+from estimator_lab.tf1 import EstimatorSpec, Tensor
 
 _SMALLEST_SIDE = 8
 _LEAST_STEPS = 1500  # after 450, on 1,437 digits of 8x8 pixels, samples are half-formed
@@ -112,35 +112,6 @@ def judge(seen: Seen) -> str:
     return judge_samples(seen.metrics, likely_cause(seen))
 
 
-class Sampler:
-    """The average of a trained generator: latent vectors -> images; its variables are made at its first use.
-
-    Attributes:
-      latent_size: numbers in a latent vector.
-      conditional: whether it is conditioned on labels.
-      scope: of its variables.
-    """
-
-    scope = AVERAGE
-
-    def __init__(self, params: Params) -> None:
-        self._params = params
-        self.latent_size = params.latent_size
-        self.conditional = params.conditional
-
-    def __call__(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns images, float32 [n, height, width, channels] in [0, 1].
-
-        Args:
-          latent: float32 [n, latent_size].
-          labels: label texts, string [n], for a conditional generator.
-        """
-        params, classes = self._params, None
-        if self.conditional:
-            classes = tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
-        return to_unit_range(generator(latent, classes, params, AVERAGE))
-
-
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields the layers of the discriminator, for images in [0, 1]."""
     layers = discriminator(to_networks(images), None, params)
@@ -165,6 +136,7 @@ MODEL = Model(
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     network=network,
     sampler=Sampler,
+    draw=draw,
     judge=judge,
     companions=companions,
 )

@@ -2,41 +2,94 @@
 
 import contextlib
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.errors import FlagError, hparam, option
+from estimator_lab.core.features import class_ids
 from estimator_lab.core.noise import Noise
-from estimator_lab.inference.samples import Batches
-from estimator_lab.inference.settings import SampleSettings
-from estimator_lab.runs.trained import Trained
+from estimator_lab.core.opened import Batches, Drawing, Opened, OpenTrained
+from estimator_lab.models.gan.head import to_unit_range
+from estimator_lab.models.gan.networks import AVERAGE, generator
 from estimator_lab.tf1 import Tensor, tf
 
 _BATCH = 64
 
 
-def generated(run: Trained, settings: SampleSettings) -> Batches:
-    """Yields samples of a generator in batches; sample n depends on the seed and n alone.
+class Sampler:
+    """The average of a trained generator: latent vectors -> images; its variables are made at its first use.
+
+    Attributes:
+      latent_size: numbers in a latent vector.
+      conditional: whether it is conditioned on labels.
+      scope: of its variables.
+    """
+
+    scope = AVERAGE
+
+    def __init__(self, params: Any) -> None:
+        self._params = params
+        self.latent_size = params.latent_size
+        self.conditional = params.conditional
+
+    def __call__(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images, float32 [n, height, width, channels] in [0, 1].
+
+        Args:
+          latent: float32 [n, latent_size].
+          labels: label texts, string [n], for a conditional generator.
+        """
+        params, classes = self._params, None
+        if self.conditional:
+            classes = tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
+        return to_unit_range(generator(latent, classes, params, AVERAGE))
+
+
+def draw(
+    run: Opened, open_trained: OpenTrained, *, count: int, seed: int, label: str, truncation: float
+) -> Drawing:
+    """Returns the samples of a generator: see `Model.draw`.
 
     Args:
-      run: a model with a `sampler`.
-      settings: `label` is the class of the samples of a conditional generator, '' for every class in turn.
-        Latent numbers stay within `truncation` standard deviations; fewer give better and less diverse
+      run: the model.
+      open_trained: not needed.
+      count: how many.
+      seed: sample n depends on the seed and n alone.
+      label: class of the samples of a conditional generator, '' for every class in turn.
+      truncation: latent numbers stay within so many standard deviations; fewer give better and less diverse
         samples (Brock et al. 2019, section 3.1); 0 for no limit.
+
+    Raises:
+      FlagError: the generator is not conditional, or does not know the label.
     """
-    assert run.architecture.sampler, 'a model that makes samples'
-    sampler = run.architecture.sampler(run.params)
-    labels = [''] * settings.count
+    sampler = Sampler(run.params)
+    if label:
+        if not sampler.conditional:
+            raise FlagError(
+                f'{option.label}={label} needs a conditional generator: one trained with '
+                f'{hparam.conditional}=true.'
+            )
+        run.class_id(label)  # or it is unknown
+    labels = [''] * count
     if sampler.conditional:
-        labels = [settings.label or run.labels[number % len(run.labels)] for number in range(settings.count)]
+        labels = [label or run.labels[number % len(run.labels)] for number in range(count)]
+
+    title = f'Samples, {run.model} at step {run.step:,}'
+    return Drawing(title, lambda: _generated(run, sampler, labels, seed, truncation))
+
+
+def _generated(run: Opened, sampler: Sampler, labels: Sequence[str], seed: int, truncation: float) -> Batches:
     with tf.Graph().as_default():
         latent = tf.placeholder(tf.float32, [None, sampler.latent_size])
         label = tf.placeholder(tf.string, [None])
         images = sampler(latent, label)
-        latent_numbers = _latent_vectors(settings, sampler.latent_size)
+        latent_numbers = _latent_vectors(len(labels), sampler.latent_size, seed, truncation)
         session = run.session(tf.global_variables(f'{sampler.scope}/'))
     with contextlib.closing(session):
         vectors = session.run(latent_numbers)
-        for first in range(0, settings.count, _BATCH):
+        for first in range(0, len(labels), _BATCH):
             part = slice(first, first + _BATCH)
             feed = {latent: vectors[part]}
             if sampler.conditional:
@@ -44,12 +97,12 @@ def generated(run: Trained, settings: SampleSettings) -> Batches:
             yield session.run(images, feed), labels[part]
 
 
-def _latent_vectors(settings: SampleSettings, size: int) -> Tensor:
+def _latent_vectors(count: int, size: int, seed: int, truncation: float) -> Tensor:
     """Returns the latent vectors, float32 [count, size]."""
-    low = 0.5 * math.erfc((settings.truncation or math.inf) / math.sqrt(2.0))
+    low = 0.5 * math.erfc((truncation or math.inf) / math.sqrt(2.0))
 
     def vector(place: Tensor) -> Tensor:
-        uniform = Noise(tf.stack([tf.constant(settings.seed, tf.int64), place])).uniform([size])
+        uniform = Noise(tf.stack([tf.constant(seed, tf.int64), place])).uniform([size])
         return tf.math.ndtri(low + (1.0 - 2.0 * low) * tf.clip_by_value(uniform, 1e-6, 1.0 - 1e-6))
 
-    return tf.map_fn(vector, tf.range(settings.count, dtype=tf.int64), dtype=tf.float32)
+    return tf.map_fn(vector, tf.range(count, dtype=tf.int64), dtype=tf.float32)
