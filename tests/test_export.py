@@ -208,7 +208,7 @@ def test_an_interrupted_export_leaves_nothing(cnn_dir, tmp_path, monkeypatch, er
 
 
 def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_export):
-    from estimator_lab.inference.painting import Artist, with_painting_settings
+    from estimator_lab.inference.painting import with_painting_settings
     from estimator_lab.inference.run import open_run
     from estimator_lab.inference.settings import PaintingSettings
 
@@ -220,8 +220,9 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
     photo = picture(7, 33, 20)
     pixels = np.asarray(photo)
     settings = PaintingSettings(style='oil', strength=0.5)
-    with Artist(with_painting_settings(open_run(style_dir), settings)) as artist:
-        wanted = artist.paint(photo).astype(int)
+    run = with_painting_settings(open_run(style_dir), settings)
+    with run.architecture.painter(run) as paint:
+        wanted = paint(photo).astype(int)
 
     found = of_saved_model(folder, 'serving_default', {'image_bytes': np.array([encoded(photo)], object)})
     assert list(found) == ['painted_bytes'] and found['painted_bytes'][0].startswith(b'\xff\xd8')

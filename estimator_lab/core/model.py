@@ -1,6 +1,7 @@
 """A model: one `Model` object for the rest of the package, and its model function for Estimator."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import example_weights, images_of, keys_of
 from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.noise import Noise, fresh_seed
-from estimator_lab.core.opened import Companions, Drawing, Openers
+from estimator_lab.core.opened import Companions, Drawing, Opened, Openers, Paint
 from estimator_lab.core.params import TrainingParams, resolve
 from estimator_lab.core.summaries import picture_hooks
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
@@ -105,7 +106,8 @@ class Model(Generic[P]):
         meaning for it, with a function for `data` that returns the first `count` images, float32 [count,
         height, width, channels], None if it is not given.
       sampler: a generator that makes images from latent vectors, for an export.
-      transform_net: a network that maps photos of any size to pictures of the same size.
+      painter: opens a trained model as what paints photos of any size at their size, until a `with` block
+        ends. Its paintings depend on the parameters `mix`, `strength` and `preserve_colour`.
       without_loops: returns parameters of the same network without loops over arrays, for formats that have
         none.
       published_layouts: how weight files of other programs name the variables: shapes by name -> layouts.
@@ -129,7 +131,7 @@ class Model(Generic[P]):
     network: Network | None = None
     draw: Callable[..., Drawing | None] | None = None
     sampler: Callable[[P], Any] | None = None
-    transform_net: Callable[..., Layers] | None = None
+    painter: Callable[[Opened], AbstractContextManager[Paint]] | None = None
     without_loops: Callable[[P], P] | None = None
     published_layouts: Callable[[Any], list[Any]] | None = None
     freezable: Callable[[P], list[str]] | None = None

@@ -1,6 +1,6 @@
 """What opens folders and pictures, for models, which are below the rooms that read them.
 
-`Model.companions`, `Model.draw` and `Model.paint` are handed these.
+`Model.companions`, `Model.draw` and `Model.painter` are handed these.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,6 +73,10 @@ OpenTrained = Callable[[Path], Opened]
 
 Batches = Iterator[tuple[np.ndarray, Sequence[str]]]
 """Samples, float32 [n, height, width, channels] in [0, 1], and their n labels, '' for none."""
+
+
+Paint = Callable[[Image.Image], np.ndarray]
+"""Returns the painting of a photo, uint8 [height, width, channels]."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from estimator_lab.data.input.batches import BadExample
 from estimator_lab.data.sources.arrays import check_values
 from estimator_lab.inference.prediction import Predicted
 from estimator_lab.inference.settings import PaintingSettings
-from estimator_lab.models.style.painting import Artist
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
 
@@ -50,7 +49,7 @@ def with_painting_settings(run: Trained, settings: PaintingSettings) -> Trained:
     given = {name: value for name, value in chosen.items() if value is not None}
     if not given:
         return run
-    if run.architecture.transform_net is None:
+    if not run.architecture.painter:
         raise FlagError(
             f'{option.style}, {option.strength} and {option.preserve_colour} are for paintings, but '
             f'{option.model_dir}={run.model_dir} holds {option.model}={run.model}.'
@@ -71,7 +70,7 @@ def paint(
     """Returns a photo painted in a learned style, at its own size; see `Run.paint`."""
     check_given('photo', photo)
     run = with_painting_settings(run, settings)
-    if not run.architecture.transform_net:
+    if not (painter := run.architecture.painter):
         raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which does not paint.')
     if isinstance(photo, np.ndarray):
         check_values(photo)
@@ -85,8 +84,8 @@ def paint(
             photo = upright(read_example(str(photo), run.kind).data)
         except BadExampleError as reason:
             raise DataError(f'{photo} cannot be painted: {reason}.') from reason
-    with tensorflow_errors_as_sentences(), Artist(run) as artist:
-        return as_picture(artist.paint(photo))
+    with tensorflow_errors_as_sentences(), painter(run) as painted:
+        return as_picture(painted(photo))
 
 
 def painted_batches(run: Trained, images: Order, report: InputReport) -> Generator[Predicted, None, None]:
@@ -96,7 +95,8 @@ def painted_batches(run: Trained, images: Order, report: InputReport) -> Generat
       DataError: the photos can't be read any further, after the paintings of those before.
       LabError: TensorFlow fails.
     """
-    with tensorflow_errors_as_sentences(), Artist(run) as artist:
+    assert run.architecture.painter, 'a model that paints'
+    with tensorflow_errors_as_sentences(), run.architecture.painter(run) as painted:
         none = np.empty((0, 1, 1, run.shape.channels), np.uint8)
         for member in report.until_error(images.epoch(0)):
             try:
@@ -106,7 +106,7 @@ def painted_batches(run: Trained, images: Order, report: InputReport) -> Generat
                 yield Predicted([], [BadExample(0, member.key, str(reason))], {keys.PAINTED: none})
                 continue
             report.count(member, None)
-            yield Predicted([member.key], [], {keys.PAINTED: artist.paint(photo)[np.newaxis]})
+            yield Predicted([member.key], [], {keys.PAINTED: painted(photo)[np.newaxis]})
     report.raise_error()
 
 

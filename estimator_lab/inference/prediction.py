@@ -57,7 +57,7 @@ def predict(
       FlagError: the settings don't fit the model; it paints, and does not predict.
       LabError: TensorFlow fails.
     """
-    if run.architecture.transform_net:
+    if run.architecture.painter:
         raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which paints: call paint.')
     report = report or InputReport(run.kind, lambda line: None)
     # The batches that TensorFlow has read and not yet predicted, a few at most.

@@ -74,7 +74,7 @@ def predict_and_write(
                 progress_of('Predicting', kind.noun, lambda done: next(iter(shares), None))
             )
         report = InputReport(kind, lambda line: None, progress=progress)
-        if not run.architecture.transform_net:
+        if not run.architecture.painter:
             batches = predict(run, order, settings, report)
         elif settings.files:
             batches = painted_batches(run, order, report)

@@ -43,7 +43,7 @@ def serving_input_receiver_fn(reader: Reader, model: AnyModel, params: Any) -> C
         and 'latent_numbers', with the numbers of labels, int64 [n].
       params: its resolved parameters.
     """
-    return reader.serving_receiver(model.transform_net is not None, lambda: _latent_inputs(model, params))
+    return reader.serving_receiver(model.painter is not None, lambda: _latent_inputs(model, params))
 
 
 def _latent_inputs(model: AnyModel, params: Any) -> dict[str, dict[str, Any]]:
@@ -68,7 +68,7 @@ def numeric_signatures(trained: Trained) -> dict[str, str]:
     Returns:
       Names of signatures by what they compute: 'model', and 'generator' for a model that has one.
     """
-    if trained.architecture.transform_net:
+    if trained.architecture.painter:
         return {'model': PAINTED_PIXELS_SIGNATURE}
     signatures = {'model': signature_of(trained.kind.numeric_receiver)}
     if trained.architecture.sampler:

@@ -206,7 +206,7 @@ def _check_method(settings: Settings, cluster: Cluster, model: AnyModel, params:
     alone = {
         f'{hparam.accumulate}={params.accumulate}': params.accumulate > 1,
         f'{option.early_stopping}={settings.early_stopping}': settings.early_stopping,
-        f'{option.model}={settings.model}': bool(model.transform_net),
+        f'{option.model}={settings.model}': bool(model.painter),
         'Pre-training': len(model.phases(params)) > 1,
     }
     for what, is_given in alone.items():

@@ -11,7 +11,7 @@ from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.inference import painting
-from estimator_lab.inference.painting import Artist, painted_batches, upright, with_painting_settings
+from estimator_lab.inference.painting import painted_batches, upright, with_painting_settings
 from estimator_lab.inference.run import open_run
 from estimator_lab.inference.settings import PaintingSettings
 from tests.support.archive_files import encoded, picture
@@ -26,8 +26,8 @@ def trained(style_dir):
 
 @pytest.fixture(scope='module')
 def artist(trained):
-    with Artist(trained) as artist:
-        yield artist
+    with trained.architecture.painter(trained) as paint:
+        yield paint
 
 
 def photo(height, width, seed=3):
@@ -36,7 +36,7 @@ def photo(height, width, seed=3):
 
 @pytest.mark.parametrize('size', [(40, 24), (7, 19), (2, 2), (1, 5)])
 def test_a_painting_has_its_photos_size(artist, size):
-    assert artist.paint(photo(*size)).shape == (*size, 3)
+    assert artist(photo(*size)).shape == (*size, 3)
 
 
 def test_a_photo_may_be_too_large(monkeypatch):
@@ -87,8 +87,9 @@ def test_styles_strength_and_colours(trained):
         'none': {'strength': 0.0},
         'colours': {'preserve_colour': True},
     }.items():
-        with Artist(with_painting_settings(trained, PaintingSettings(**options))) as artist:
-            paintings[name] = artist.paint(small)
+        run = with_painting_settings(trained, PaintingSettings(**options))
+        with run.architecture.painter(run) as paint:
+            paintings[name] = paint(small)
     assert np.array_equal(paintings['first'], paintings['ink'])
     assert np.array_equal(paintings['none'], np.asarray(small))
     for other in ('oil', 'both', 'colours'):

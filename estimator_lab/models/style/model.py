@@ -25,6 +25,7 @@ from estimator_lab.core.summaries import rows_picture, weight_histograms
 from estimator_lab.core.training import train_op, watched
 from estimator_lab.models.fixed_network import fixed
 from estimator_lab.models.style.losses import content_losses, style_losses, total_variation
+from estimator_lab.models.style.painting import painter
 from estimator_lab.models.style.perceptual import (
     FILE,
     PerceptualLoss,
@@ -288,6 +289,6 @@ MODEL = Model(
     check,
     task=lambda params: Task(keys.PERCEPTUAL_LOSS, higher_is_better=False, labelled=False),
     phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
-    transform_net=transform_net,
+    painter=painter,
     companions=companions,
 )
