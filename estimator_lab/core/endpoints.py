@@ -7,6 +7,8 @@ graph, where code that opens a trained model finds them.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from estimator_lab.tf1 import Tensor, Variable, tf
 
 LOGITS = 'logits'
@@ -63,6 +65,12 @@ def variables_of(endpoints: Endpoints) -> dict[str, list[Variable]]:
                 waiting += [source.op for source in op.inputs]
         found[name] = [variable for each, variable in variables.items() if each in sources]
     return found
+
+
+def probabilities_of(logits: np.ndarray) -> np.ndarray:
+    """Returns the softmax of the values of an endpoint, float32 [..., classes]."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def maps_of(endpoints: Endpoints) -> dict[str, Tensor]:

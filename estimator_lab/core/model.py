@@ -7,6 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+from PIL import Image
+
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import example_weights, images_of, keys_of
@@ -105,6 +108,9 @@ class Model(Generic[P]):
         model and what opens a folder; its keyword-only parameters are the settings of `dream` that have a
         meaning for it, with a function for `data` that returns the first `count` images, float32 [count,
         height, width, channels], None if it is not given.
+      inspect: draws what else can be seen in one example, pictures by the names of TensorBoard's tags. Called
+        with the parameters; the example, its features by name, where the tokens of a tree are texts; and the
+        values of all endpoints for it, arrays without a batch dimension.
       sampler: a generator that makes images from latent vectors, for an export.
       painter: opens a trained model as what paints photos of any size at their size, until a `with` block
         ends. Its paintings depend on the parameters `mix`, `strength` and `preserve_colour`.
@@ -130,6 +136,9 @@ class Model(Generic[P]):
     phases: Callable[[P], list[Phase]] = lambda params: [Phase()]
     network: Network | None = None
     draw: Callable[..., Drawing | None] | None = None
+    inspect: Callable[[P, Mapping[str, Any], Mapping[str, np.ndarray]], Mapping[str, Image.Image]] = (
+        lambda params, example, layers: {}
+    )
     sampler: Callable[[P], Any] | None = None
     painter: Callable[[Opened], AbstractContextManager[Paint]] | None = None
     without_loops: Callable[[P], P] | None = None

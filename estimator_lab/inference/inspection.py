@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from PIL import Image
 from estimator_lab.base.command import tensorboard
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.json_input import shown
-from estimator_lab.base.keys import IMAGE, KEY, in_unit_range
+from estimator_lab.base.keys import IMAGE, KEY, TOKEN, in_unit_range
 from estimator_lab.base.outputs import written_folder
 from estimator_lab.base.progress import doing, warn
 from estimator_lab.base.settings import check_given, path_from
@@ -23,8 +23,6 @@ from estimator_lab.core.layer_sizes import LayerSize, layer_sizes, summary_lines
 from estimator_lab.core.picture import (
     as_picture,
     enlarged,
-    heat_map,
-    labelled_grid,
     numbered_tiles,
     overlay,
 )
@@ -40,9 +38,6 @@ from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.inference.prediction import Predicted, Table, with_texts
 from estimator_lab.inference.report.html import figure, framed, html
 from estimator_lab.inference.settings import InspectionSettings
-from estimator_lab.models.recurrent.model import GRADIENT, LOGITS_AFTER_STEPS
-from estimator_lab.models.recursive.model import NODE_LOGITS
-from estimator_lab.models.recursive.pictures import tree_picture
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
@@ -142,11 +137,11 @@ def _inspect(run: Trained, key: str, data: Data, settings: InspectionSettings) -
                 f'{option.label}={settings.label} is for images: a tree shows its most probable labels.'
             )
         assert isinstance(data, bytes)
-        values, picture = inspect_tree(run, data)
+        values, pictures = inspect_tree(run, data)
     except BadExampleError as reason:
         what = 'cannot be decoded' if run.kind is IMAGES else 'is not a tree'
         raise DataError(f'{key[:_LONGEST]} {what}: {reason}.') from reason
-    return Inspection(run, key, values, {'tree': picture})
+    return Inspection(run, key, values, pictures)
 
 
 def summary_of(run: Trained) -> str:
@@ -193,11 +188,7 @@ class Seen:
       maps: activations of the convolutions by name, float32 [height, width, filters].
       heat: float32 [rows, columns] over the whole image, 0 or more, by name: 'saliency' of the label, or of
         the error of a model without labels; 'grad_cam' of the label in the last convolution.
-      states: of layers that read the image as a sequence, float32 [steps, units] by name.
-      gradients: norms of the gradient of the predicted label's score with respect to the states, [steps] by
-        name.
-      probabilities: those after some of the steps, evenly spread over the image: [steps] by label, for the
-        labels that are most probable at the end.
+      own: pictures that the model draws of its layers: see `Model.inspect`.
     """
 
     image: np.ndarray
@@ -205,9 +196,7 @@ class Seen:
     filters: Mapping[str, np.ndarray]
     maps: Mapping[str, np.ndarray]
     heat: Mapping[str, np.ndarray]
-    states: Mapping[str, np.ndarray] = field(default_factory=dict)
-    gradients: Mapping[str, np.ndarray] = field(default_factory=dict)
-    probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
+    own: Mapping[str, Image.Image]
 
     def pictures(self) -> dict[str, Image.Image]:
         """Returns pictures of all these, by the names of TensorBoard's tags in training."""
@@ -220,14 +209,8 @@ class Seen:
         for name, maps in self.maps.items():
             tiles = np.transpose(maps, [2, 0, 1])[..., np.newaxis]
             pictures[f'activation_map_{name}'] = numbered_tiles(tiles, _SHOWN, f'Activation maps of {name}')
-        pictures |= {f'states_{name}': heat_map(values) for name, values in self.states.items()}
-        if self.gradients:
-            rows = np.stack([norms / (norms.max() or 1) for norms in self.gradients.values()])
-            pictures['gradient_through_time'] = _shares_by_step(rows, list(self.gradients))
-        if self.probabilities:
-            rows = np.stack(list(self.probabilities.values()))
-            pictures['probability_after_each_step'] = _shares_by_step(rows, list(self.probabilities))
-        return pictures | {name: overlay(self.image, heat, _SIDE) for name, heat in self.heat.items()}
+        heat = {name: overlay(self.image, values, _SIDE) for name, values in self.heat.items()}
+        return {**pictures, **self.own, **heat}
 
 
 def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '') -> Seen:
@@ -245,49 +228,22 @@ def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '
         predictions = run.predictions({IMAGE: images, KEY: tf.constant([key])}).predictions
         endpoints = published(graph)
         score = _score(run, endpoints, predictions, label)
-        of_example = {
-            'values': {name: value for name, value in predictions.items() if name != KEY},
-            'maps': maps_of(endpoints),
-            'heat': {} if score is None else _heat(score, images, endpoints),
-            'states': {
-                name: tensor for name, tensor in endpoints.items() if f'{GRADIENT}{name}' in endpoints
-            },
-            'gradients': {
-                name.removeprefix(GRADIENT): norms
-                for name, norms in endpoints.items()
-                if name.startswith(GRADIENT)
-            },
-            'probabilities': {
-                name: tf.nn.softmax(logits)  # float32 [1, steps, classes]
-                for name, logits in endpoints.items()
-                if name == LOGITS_AFTER_STEPS
-            },
-        }
-        fetches = {**of_example, 'filters': _first_filters(graph, endpoints, run)}
+        heat = {} if score is None else _heat(score, images, endpoints)
+        filters = _first_filters(graph, endpoints, run)
         with run.session() as session:
-            fetched = session.run(fetches, {images: in_unit_range(image)[np.newaxis]})
-    seen = {
-        kind: {name: _of_example(values) for name, values in fetched[kind].items()} for kind in of_example
-    }
-    seen['probabilities'] = {
-        run.labels[class_id]: values[:, class_id]
-        for values in seen['probabilities'].values()
-        for class_id in np.argsort(-values[-1], kind='stable')[:_LIKELIEST].tolist()
-    }
-    return Seen(image, filters=fetched['filters'], **seen)
+            feed = {images: in_unit_range(image)[np.newaxis]}
+            *of_batch, filters = session.run([predictions, endpoints, heat, filters], feed)
+    values, layers, heat = map(_of_batch, of_batch)
+    maps = {name: layers[name] for name in maps_of(endpoints)}
+    own = run.architecture.inspect(run.params, {IMAGE: image}, layers)
+    return Seen(image, values, filters, maps, heat, own)
 
 
-def _shares_by_step(rows: np.ndarray, names: list[str]) -> Image.Image:
-    """Draws shares [rows, steps] as a tile for each row: steps from left to right, 0 black and 1 white."""
-    return labelled_grid(rows[:, np.newaxis, :, np.newaxis], names, columns=1, tile=_SIDE)
-
-
-def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Image.Image]:
-    """Runs one tree through the network and draws it.
+def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Mapping[str, Image.Image]]:
+    """Runs one tree through the network.
 
     Returns:
-      (the predictions by name; the tree, its root at the top: nodes with higher probabilities are darker,
-      wrong ones red.)
+      (the predictions by name; the pictures that the model draws.)
 
     Raises:
       BadExampleError: it is not a tree.
@@ -299,18 +255,17 @@ def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Imag
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
         places = {name: tf.placeholder(tf.int32, [None, None], name) for name in FEATURES}
         predictions = run.predictions(reader.features(places)).predictions
-        nodes = tf.nn.softmax(published(graph)[NODE_LOGITS])
         with run.session() as session:
             feed = {places[name]: arrays[name] for name in FEATURES}
-            values, shares = session.run([predictions, nodes], feed)
-    tokens, shares = parse_tree(data).tokens, shares[0, : len(tree.token)]
-    picture = tree_picture(tokens, run.labels, tree.left, shares, tree.node_label)
-    return {name: _of_example(value) for name, value in values.items() if name != KEY}, picture
+            values, layers = session.run([predictions, published(graph)], feed)
+    example = {**tree._asdict(), TOKEN: parse_tree(data).tokens}
+    pictures = run.architecture.inspect(run.params, example, _of_batch(layers))
+    return _of_batch(values), pictures
 
 
-def _of_example(values: np.ndarray) -> np.ndarray:
-    """Returns values [1, ...] without the batch dimension, and bytes as texts."""
-    return np.asarray(with_texts(values)[0])
+def _of_batch(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the values [1, ...] of one example without its key and the batch dimension; bytes are texts."""
+    return {name: np.asarray(with_texts(value)[0]) for name, value in values.items() if name != KEY}
 
 
 def saliency(gradient: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from estimator_lab.data.demo_sets.listops import write_listops
 from estimator_lab.data.trees.parse import MAX_NODES
 from estimator_lab.inference import inspection
 from estimator_lab.inference.converting import onnx_converter, to_tflite
+from estimator_lab.models.recursive import model as recursive
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
@@ -112,9 +113,9 @@ def test_evaluate_and_inspect(model_dir, data, tmp_path, capsys):
 
 
 def test_inspect_draws_the_words_that_the_network_does_not_know(model_dir, monkeypatch):
-    monkeypatch.setattr(inspection, 'tree_picture', lambda tokens, *_: tokens)
-    _, tokens = inspection.inspect_tree(open_trained(model_dir), b'( ( [max zzz ) 9 )')
-    assert list(tokens) == ['[max', 'zzz', '', '9', '']
+    monkeypatch.setattr(recursive, 'tree_picture', lambda tokens, *_: tokens)
+    _, pictures = inspection.inspect_tree(open_trained(model_dir), b'( ( [max zzz ) 9 )')
+    assert list(pictures['tree']) == ['[max', 'zzz', '', '9', '']
 
 
 def test_images_in_the_place_of_trees(model_dir, tmp_path, capsys):

@@ -7,13 +7,15 @@ are an LSTM that reads rows.
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec, labels_of
-from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, publish
+from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, probabilities_of, publish
 from estimator_lab.core.layers import ACTIVATIONS, centred, class_logits, hidden_layers
 from estimator_lab.core.metrics import running_sum
 from estimator_lab.core.model import Args, Model, Phase, model_function
@@ -27,7 +29,7 @@ from estimator_lab.core.params import (
     sizes,
     structural,
 )
-from estimator_lab.core.picture import heat_map
+from estimator_lab.core.picture import heat_map, labelled_grid
 from estimator_lab.core.summaries import picture
 from estimator_lab.models.recurrent.loop import CELLS
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
@@ -50,6 +52,8 @@ _LAST, _MEAN = 'last', 'mean'
 _MOST_STEPS_SHOWN = 64
 _MOST_UNROLLED = 1024  # ten operations each
 _EXAMPLES_SHOWN = 8
+_LIKELIEST = 3  # labels whose probabilities are shown
+_TILE = 384  # pixels of a row of steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -320,6 +324,33 @@ def _show_sequences(args: Args[Params]) -> None:
         picture(f'states_{name}', tf.ensure_shape(pixels, [None, None, 3]))
 
 
+def inspect(
+    params: Params, example: Mapping[str, Any], layers: Mapping[str, np.ndarray]
+) -> dict[str, Image.Image]:
+    """Draws the states, how far the gradient reaches, and the probabilities after some steps.
+
+    The gradient is that of the predicted label's score with respect to the states. The probabilities are of
+    the labels that are most probable at the end. See `Model.inspect`.
+    """
+    gradients = {name: norms for name, norms in layers.items() if name.startswith(GRADIENT)}
+    names = [name.removeprefix(GRADIENT) for name in gradients]
+    pictures = {f'states_{name}': heat_map(layers[name]) for name in names}
+    if names:
+        rows = np.stack([norms / (norms.max() or 1) for norms in gradients.values()])
+        pictures['gradient_through_time'] = _shares_by_step(rows, names)
+    if LOGITS_AFTER_STEPS in layers:
+        shares = probabilities_of(layers[LOGITS_AFTER_STEPS])
+        likeliest = np.argsort(-shares[-1], kind='stable')[:_LIKELIEST].tolist()
+        labels = [params.vocabulary[class_id] for class_id in likeliest]
+        pictures['probability_after_each_step'] = _shares_by_step(shares[:, likeliest].T, labels)
+    return pictures
+
+
+def _shares_by_step(rows: np.ndarray, names: Sequence[str]) -> Image.Image:
+    """Draws shares [rows, steps] as a tile for each row: steps from left to right, 0 black and 1 white."""
+    return labelled_grid(rows[:, np.newaxis, :, np.newaxis], names, columns=1, tile=_TILE)
+
+
 def without_loops(params: Params) -> Params:
     """Returns parameters of the same network without a loop, unless it has very many steps."""
     return dataclasses.replace(params, unrolled=params.steps <= _MOST_UNROLLED)
@@ -342,4 +373,5 @@ MODEL = Model(
     network=network,
     without_loops=without_loops,
     caution=caution,
+    inspect=inspect,
 )

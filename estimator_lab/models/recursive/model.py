@@ -6,13 +6,17 @@ leaves, and four neighbours share a parent, up to the root.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from estimator_lab.base.errors import FlagError, hparam
 from estimator_lab.base.keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.core import keys
 from estimator_lab.core.classifier import classification_spec
-from estimator_lab.core.endpoints import LOGITS, Layers, publish
+from estimator_lab.core.endpoints import LOGITS, Layers, probabilities_of, publish
 from estimator_lab.core.features import class_ids, example_weights, has_images
 from estimator_lab.core.layers import class_logits, dense, stretched
 from estimator_lab.core.metrics import count
@@ -20,7 +24,7 @@ from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import ClassifierParams, other_default, share, structural
 from estimator_lab.models.recursive.cells import CELLS
-from estimator_lab.models.recursive.pictures import TreesHook
+from estimator_lab.models.recursive.pictures import TreesHook, tree_picture
 from estimator_lab.models.recursive.tree import ARITY, Forest, forest_of, quadtree_states, tree_states
 from estimator_lab.tf1 import EstimatorSpec, Features, Tensor, tf
 
@@ -233,4 +237,22 @@ def binary_accuracy(ids: Tensor, probabilities: Tensor, weights: Tensor) -> tupl
     return tf.metrics.mean(tf.cast(right, tf.float32), weights * tf.cast(has_side, tf.float32))
 
 
-MODEL = Model('recursive', Params, model_fn, check, phases=lambda params: [Phase(least_steps=_LEAST_STEPS)])
+def inspect(
+    params: Params, example: Mapping[str, Any], layers: Mapping[str, np.ndarray]
+) -> dict[str, Image.Image]:
+    """Draws a tree, its root at the top: see `tree_picture` and `Model.inspect`."""
+    if NODE_LOGITS not in layers:
+        return {}
+    shares = probabilities_of(layers[NODE_LOGITS][: len(example[LEFT])])
+    node_label = example[NODE_LABEL]
+    return {'tree': tree_picture(example[TOKEN], params.vocabulary, example[LEFT], shares, node_label)}
+
+
+MODEL = Model(
+    'recursive',
+    Params,
+    model_fn,
+    check,
+    phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
+    inspect=inspect,
+)
