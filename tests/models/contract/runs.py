@@ -11,6 +11,7 @@ from estimator_lab.base.keys import IMAGE
 from estimator_lab.core import keys
 from estimator_lab.core.params import resolve
 from estimator_lab.inference.report.page import FURTHER, section_of
+from estimator_lab.inference.run import open_run
 from estimator_lab.runs.event_files import values_in
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import PIXELS, export_saved_model, numeric_signatures
@@ -71,6 +72,31 @@ def the_trained_model_opens(subject: Subject) -> None:
     for name, value in subject.hparams.items():
         found = getattr(trained.params, name)
         assert found == value, f'The opened model has {name}={found}, not {value}.'
+
+
+def the_verdict_is_one_sentence(subject: Subject) -> None:
+    """`Model.judge` says nothing of a good result, and one sentence of a bad one, such as of so few steps."""
+    said = subject.run.result.judgement
+    assert isinstance(said, str) and '\n' not in said and said[-1:] in ('', '.'), f'The verdict is {said!r}.'
+
+
+def an_example_is_inspected(subject: Subject) -> None:
+    """`inspect` draws an image, and what `Model.inspect` sees in it, under names of files."""
+    pictures = open_run(subject.run.model_dir).inspect(subject.images(1)[0]).pictures
+    assert 'inspected' in pictures, f'An inspection has the pictures {", ".join(pictures)}.'
+    for name, picture in pictures.items():
+        assert re.fullmatch(_NAME, name) and min(picture.size) > 0, f'The picture {name!r} is {picture!r}.'
+
+
+def samples_are_images_of_their_seed(subject: Subject) -> None:
+    """What `Model.draw` draws are images of the size of training, the same ones for the same seed."""
+    if subject.model.draw is None:
+        return
+    run = open_run(subject.run.model_dir)
+    first, again = (run.sample(3).images for _ in range(2))
+    assert first.shape == (3, *subject.image_shape), f'Three samples have the shape {first.shape}.'
+    assert 0 <= first.min() and first.max() <= 1, f'Samples are in [{first.min()}, {first.max()}].'
+    assert np.array_equal(first, again), 'Samples of one seed differ.'
 
 
 def an_export_predicts_the_same(subject: Subject) -> None:
@@ -203,6 +229,9 @@ CHECKS = (
     metrics_are_finite,
     resuming_is_exact,
     the_trained_model_opens,
+    the_verdict_is_one_sentence,
+    an_example_is_inspected,
+    samples_are_images_of_their_seed,
     an_export_predicts_the_same,
     tags_have_one_layout,
     training_is_summarized,

@@ -212,3 +212,23 @@ def test_training_warns_of_sequences_longer_than_a_loop_remembers(params, side, 
     params = resolve(recurrent.Params, {**SMALL, 'image_shape': (side, side, 1), **params})
     words = f'cell=lstm rarely learns what the first of 100 steps say: {fewer} has fewer.'
     assert with_dashes(recurrent.MODEL.caution(params)) == (words if fewer else '')
+
+
+def test_states_gradients_and_probabilities_are_drawn(monkeypatch):
+    monkeypatch.setattr(recurrent, 'heat_map', lambda values: values)
+    monkeypatch.setattr(recurrent, '_shares_by_step', lambda rows, names: (rows.tolist(), list(names)))
+    states, logits = np.ones((2, 8)), np.log([[0.5, 0.25, 0.25], [0.125, 0.375, 0.5]])
+    layers = {
+        'rnn_1': states,
+        'logits': logits[-1],
+        'logits_after_steps': logits,
+        'gradient_rnn_1': np.array([1.0, 4.0]),
+    }
+    drawn = recurrent.inspect(Params(vocabulary=('a', 'b', 'c')), {}, layers)
+    assert list(drawn) == ['states_rnn_1', 'gradient_through_time', 'probability_after_each_step']
+    assert drawn['states_rnn_1'] is states
+    assert drawn['gradient_through_time'] == ([[0.25, 1.0]], ['rnn_1'])
+    shares, labels = drawn['probability_after_each_step']
+    assert labels == ['c', 'b', 'a'], 'the most probable at the end first'
+    assert np.allclose(shares, [[0.25, 0.5], [0.25, 0.375], [0.5, 0.125]])
+    assert not recurrent.inspect(Params(), {}, {'logits': logits})
