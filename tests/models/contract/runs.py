@@ -95,7 +95,7 @@ def samples_are_images_of_their_seed(subject: Subject) -> None:
     run = open_run(subject.run.model_dir)
     first, again = (run.sample(3).images for _ in range(2))
     assert first.shape == (3, *subject.image_shape), f'Three samples have the shape {first.shape}.'
-    assert 0 <= first.min() and first.max() <= 1, f'Samples are in [{first.min()}, {first.max()}].'
+    assert first.min() >= 0 and first.max() <= 1, f'Samples are in [{first.min()}, {first.max()}].'
     assert np.array_equal(first, again), 'Samples of one seed differ.'
 
 
