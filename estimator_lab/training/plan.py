@@ -16,7 +16,7 @@ from estimator_lab.data.archives.archives import Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.examples.member import Member
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.runs.record import Record, read_record
+from estimator_lab.runs.record import FILE, Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
 from estimator_lab.training.checks import check_settings
@@ -31,7 +31,7 @@ from estimator_lab.training.inputs import (
 from estimator_lab.training.openers import OPENERS
 from estimator_lab.training.precision import FLOAT16, FLOAT32, check_precision
 from estimator_lab.training.settings import Settings
-from estimator_lab.training.stages import Stage, Stages
+from estimator_lab.training.stages import Stage, plan_stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _BACKBONE = 'backbone'  # all layers before the last
@@ -117,7 +117,7 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     elif settings.pretrain_data:
         raise FlagError(f'{option.pretrain_data} has no use here: this run has no pre-training.')
     reader = _open_reader(settings, params, inputs, pretraining)
-    stages = Stages(settings, cluster, model, params, inputs, pretraining).plan()
+    stages = plan_stages(settings, cluster, model, params, inputs, pretraining)
     for stage in stages:
         if cluster.trains and not settings.resume_changed:
             stage.resumption.check(settings.model_dir)
@@ -134,7 +134,7 @@ def _read_folder(model_dir: Path) -> Record | None:
     if checkpoint:  # training would go on with it if the names of its variables are the same
         raise FlagError(
             f'{option.model_dir}={model_dir} holds the checkpoint {Path(checkpoint).name}, but no '
-            'experiment.json that describes it: give another folder. '
+            f'{FILE} that describes it: give another folder. '
             f'python -m estimator_lab.import_weights {checkpoint} makes one that --warm_start accepts.'
         )
     check_safe_paths(model_dir, trains=True)

@@ -88,129 +88,132 @@ class Stage:
         return self.saved is not None and self.saved >= self.last_step
 
 
-@dataclass(frozen=True)
-class Stages:
-    """What decides the stages of a run.
+def plan_stages(
+    settings: Settings, cluster: Cluster, model: AnyModel, params: Any, inputs: Inputs, pretraining: Inputs
+) -> tuple[Stage, ...]:
+    """Returns the stages of a run, in order; the last one ends where the settings say.
 
-    Attributes:
+    Args:
       settings: of the run.
       cluster: the part of this process.
       model: whose phases they are.
       params: its parameters, those that the data decides included.
       inputs: what the last phase trains and evaluates on.
       pretraining: the same of the phases before the last one.
+
+    Raises:
+      FlagError: the settings don't fit the phases, or a phase can't go on from what its folder holds.
+      DataError: a phase's record or checkpoint is damaged, or it was trained on other labels.
     """
+    stages: list[Stage] = []
+    for phase in model.phases(params):
+        before = stages[-1] if stages else None
+        read = inputs if phase.name == FINAL else pretraining
+        stages.append(_stage(settings, cluster, model, params, read, phase, before))
+    for stage in stages:
+        _check_folder(stage, model)
+    return tuple(stages)
 
-    settings: Settings
-    cluster: Cluster
-    model: AnyModel
-    params: Any
-    inputs: Inputs
-    pretraining: Inputs
 
-    def plan(self) -> tuple[Stage, ...]:
-        """Returns the stages, in order; the last one ends where the settings say.
-
-        Raises:
-          FlagError: the settings don't fit the phases, or a phase can't go on from what its folder holds.
-          DataError: a phase's record or checkpoint is damaged, or it was trained on other labels.
-        """
-        stages: list[Stage] = []
-        for phase in self.model.phases(self.params):
-            stages.append(self._stage(phase, stages[-1] if stages else None))
-        for stage in stages:
-            _check_folder(stage, self.model)
-        return tuple(stages)
-
-    def _stage(self, phase: Phase, before: Stage | None) -> Stage:
-        folder, first = self.settings.model_dir / phase.name, before.last_step if before else 0
-        previous, saved = read_record(folder), saved_step(folder)
-        if is_imported(folder):
-            raise FlagError(
-                f'{option.model_dir}={folder} holds imported weights, and nothing of an optimizer to go on '
-                f'with: give {option.warm_start}={folder} and another {option.model_dir}.'
-            )
-        recorded = previous.input if previous else InputRecord()
-        inputs = self.inputs if phase.name == FINAL else self.pretraining
-        inputs = inputs.arranged(recorded.archives or (before.inputs.train.identities if before else ()))
-        now = record_of(self.settings, inputs, self.cluster, first)
-        if saved is None:
-            resumption, last = self._new(phase, now, inputs, before)
-        else:
-            resumption, last = self._resumed(phase, recorded, now, inputs, saved)
-            if saved >= last:  # it has no step to take, so its record stays
-                resumption, last = Resumption(recorded), last if phase.name == FINAL else saved
-        params = replace(
-            self.params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder)
+def _stage(
+    settings: Settings,
+    cluster: Cluster,
+    model: AnyModel,
+    params: Any,
+    inputs: Inputs,
+    phase: Phase,
+    before: Stage | None,
+) -> Stage:
+    folder, first = settings.model_dir / phase.name, before.last_step if before else 0
+    previous, saved = read_record(folder), saved_step(folder)
+    if is_imported(folder):
+        raise FlagError(
+            f'{option.model_dir}={folder} holds imported weights, and nothing of an optimizer to go on '
+            f'with: give {option.warm_start}={folder} and another {option.model_dir}.'
         )
-        if saved is not None and previous:
-            changes = (*resumption.changes, *_schedule_change(previous, params))
-            resumption = replace(resumption, changes=changes)
-        record = Record(
-            model=self.model.name,
-            image_shape=params.image_shape,
-            vocabulary=inputs.labels,
-            hparams={name: value for name, value in asdict(params).items() if name not in NO_HPARAMS},
-            versions=versions(tf.__version__),
-            decode=self.settings.decode,
-            input=resumption.input,
-            kind=inputs.train.kind.name,
+    recorded = previous.input if previous else InputRecord()
+    inputs = inputs.arranged(recorded.archives or (before.inputs.train.identities if before else ()))
+    now = record_of(settings, inputs, cluster, first)
+    if saved is None:
+        resumption, last = _new(settings, phase, now, inputs, before)
+    else:
+        resumption, last = _resumed(settings, phase, recorded, now, inputs, saved)
+        if saved >= last:  # it has no step to take, so its record stays
+            resumption, last = Resumption(recorded), last if phase.name == FINAL else saved
+    params = replace(
+        params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder)
+    )
+    if saved is not None and previous:
+        changes = (*resumption.changes, *_schedule_change(previous, params))
+        resumption = replace(resumption, changes=changes)
+    record = Record(
+        model=model.name,
+        image_shape=params.image_shape,
+        vocabulary=inputs.labels,
+        hparams={name: value for name, value in asdict(params).items() if name not in NO_HPARAMS},
+        versions=versions(tf.__version__),
+        decode=settings.decode,
+        input=resumption.input,
+        kind=inputs.train.kind.name,
+    )
+    return Stage(phase, folder, inputs, params, first, last, before, saved, previous, record, resumption)
+
+
+def _new(
+    settings: Settings, phase: Phase, now: InputRecord, inputs: Inputs, before: Stage | None
+) -> tuple[Resumption, int]:
+    """Returns how a phase without a checkpoint begins, and where it ends.
+
+    After a phase that an earlier start finished, it tells what has changed since.
+    """
+    resumption = Resumption(now)
+    if before and before.was_finished and before.previous:
+        former = before.previous.input
+        if inputs.flag != before.inputs.flag:
+            former = replace(former, archives=())  # of other archives
+        resumption = follow(former, now, inputs)
+    return resumption, _last_step(settings, phase, resumption, now.first_step)
+
+
+def _resumed(
+    settings: Settings, phase: Phase, recorded: InputRecord, now: InputRecord, inputs: Inputs, saved: int
+) -> tuple[Resumption, int]:
+    """Returns how a phase goes on from its checkpoint, and where it ends."""
+    position = position_of(settings.model_dir / phase.name, recorded)
+    resumption = resume(recorded, now, inputs, saved, position)
+    return resumption, _last_step(settings, phase, resumption, saved)
+
+
+def _last_step(settings: Settings, phase: Phase, resumption: Resumption, start: int) -> int:
+    """Returns the global step at which a phase ends that goes on at step `start`."""
+    record = resumption.input
+    first, epochs = record.first_step, phase.epochs
+    if phase.name == FINAL:
+        epochs = DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
+    left = max(epochs * record.examples - resumption.position, 0)
+    step = start + math.ceil(left / record.settings['batch_size'])
+    if phase.name != FINAL:
+        least = phase.least_steps if settings.max_steps is None else 0
+        return max(step, first + max(least, 1))
+    if settings.max_steps is not None:
+        if settings.max_steps <= first:
+            raise FlagError(
+                f'{option.max_steps}={settings.max_steps} ends within pre-training, which takes {first} '
+                f'steps: give more, or fewer {hparam.pretrain_epochs}.'
+            )
+        return settings.max_steps
+    if not record.examples:
+        raise FlagError(
+            f'{option.data}={",".join(settings.data)} can be read only once, so the number of examples '
+            f'in an epoch is unknown: give {option.max_steps}.'
         )
-        return Stage(phase, folder, inputs, params, first, last, before, saved, previous, record, resumption)
-
-    def _new(
-        self, phase: Phase, now: InputRecord, inputs: Inputs, before: Stage | None
-    ) -> tuple[Resumption, int]:
-        """Returns how a phase without a checkpoint begins, and where it ends.
-
-        After a phase that an earlier start finished, it tells what has changed since.
-        """
-        resumption = Resumption(now)
-        if before and before.was_finished and before.previous:
-            former = before.previous.input
-            if inputs.flag != before.inputs.flag:
-                former = replace(former, archives=())  # of other archives
-            resumption = follow(former, now, inputs)
-        return resumption, self._last_step(phase, resumption, now.first_step)
-
-    def _resumed(
-        self, phase: Phase, recorded: InputRecord, now: InputRecord, inputs: Inputs, saved: int
-    ) -> tuple[Resumption, int]:
-        """Returns how a phase goes on from its checkpoint, and where it ends."""
-        position = position_of(self.settings.model_dir / phase.name, recorded)
-        resumption = resume(recorded, now, inputs, saved, position)
-        return resumption, self._last_step(phase, resumption, saved)
-
-    def _last_step(self, phase: Phase, resumption: Resumption, start: int) -> int:
-        """Returns the global step at which a phase ends that goes on at step `start`."""
-        settings, record = self.settings, resumption.input
-        first, epochs = record.first_step, phase.epochs
-        if phase.name == FINAL:
-            epochs = DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
-        left = max(epochs * record.examples - resumption.position, 0)
-        step = start + math.ceil(left / record.settings['batch_size'])
-        if phase.name != FINAL:
-            least = phase.least_steps if settings.max_steps is None else 0
-            return max(step, first + max(least, 1))
-        if settings.max_steps is not None:
-            if settings.max_steps <= first:
-                raise FlagError(
-                    f'{option.max_steps}={settings.max_steps} ends within pre-training, which takes {first} '
-                    f'steps: give more, or fewer {hparam.pretrain_epochs}.'
-                )
-            return settings.max_steps
-        if not record.examples:
-            raise FlagError(
-                f'{option.data}={",".join(settings.data)} can be read only once, so the number of examples '
-                f'in an epoch is unknown: give {option.max_steps}.'
-            )
-        if settings.epochs is None:
-            step = max(step, first + phase.least_steps)
-        if step > MOST_STEPS:
-            raise FlagError(
-                f'{option.epochs}={epochs:g} takes {step:,} steps, more than the {MOST_STEPS:,} of a run.'
-            )
-        return step
+    if settings.epochs is None:
+        step = max(step, first + phase.least_steps)
+    if step > MOST_STEPS:
+        raise FlagError(
+            f'{option.epochs}={epochs:g} takes {step:,} steps, more than the {MOST_STEPS:,} of a run.'
+        )
+    return step
 
 
 def saved_step(folder: Path) -> int | None:
@@ -237,7 +240,7 @@ def _schedule_change(previous: Record, params: Any) -> tuple[str, ...]:
 
 
 def _check_folder(stage: Stage, model: AnyModel) -> None:
-    """Checks that a phase can go on from what its folder holds; see `Stages.plan` for the errors."""
+    """Checks that a phase can go on from what its folder holds; see `plan_stages` for the errors."""
     previous, record, folder = stage.previous, stage.record, stage.folder
     _check_listed(stage)
     if previous is None:

@@ -245,7 +245,7 @@ class History(RuleBasedStateMachine):
             mock.patch.object(stages, 'saved_step', return_value=step),
             mock.patch.object(stages, 'position_of', return_value=at),
         ):
-            (planned,) = stages.Stages(settings, cluster, model, params, inputs, inputs).plan()
+            (planned,) = stages.plan_stages(settings, cluster, model, params, inputs, inputs)
         return planned
 
     def _record(self, plan: Stage, is_full: bool) -> None:

@@ -14,7 +14,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.resumption import Resumption
 from estimator_lab.training.settings import Settings
-from estimator_lab.training.stages import Stages
+from estimator_lab.training.stages import plan_stages
 from tests.training.starts import A, B, Start, inputs, start
 
 pytestmark = pytest.mark.once
@@ -32,7 +32,7 @@ def planned(tmp_path):
         read = inputs(*sources)
         model = Model('dbn', TrainingParams, None, phases=lambda params: list(phases))
         here = Start(given, read, 1, batches)  # stands in for the cluster
-        return Stages(given, here, model, params, read, pretraining or read).plan()
+        return plan_stages(given, here, model, params, read, pretraining or read)
 
     return make
 
