@@ -49,6 +49,11 @@ def without_dashes(sentence: str) -> str:
     return sentence.replace(_HPARAM, '').replace(_OPTION, '')
 
 
+def first_line(error: Exception) -> str:
+    """Returns the first line of an error's text, or its type for one without text."""
+    return str(error).strip().partition('\n')[0] or type(error).__name__
+
+
 class LabError(Exception):
     """An error that the user can fix: one clear sentence, in which `option` and `hparam` mark settings.
 

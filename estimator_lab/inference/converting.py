@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from estimator_lab.base.errors import LabError, option
+from estimator_lab.base.errors import LabError, first_line, option
 from estimator_lab.base.process import hushed
 from estimator_lab.tf1 import tf
 
@@ -99,8 +99,7 @@ def _converted(
         except Exception as error:  # noqa: BLE001 - the converters raise anything
             problem = error
     missing = re.search(r"'tf\.(\w+)' op", str(problem))  # in a message of TensorFlow Lite
-    first_line = str(problem).strip().partition('\n')[0].rstrip('.')
-    reason = f'it lacks the operation {missing[1]}' if missing else first_line
+    reason = f'it lacks the operation {missing[1]}' if missing else first_line(problem).rstrip('.')
     raise LabError(f'This network cannot be converted to {form}: {reason}.') from problem
 
 

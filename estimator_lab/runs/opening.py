@@ -14,7 +14,7 @@ from estimator_lab.core.params import resolve
 from estimator_lab.data.archives.kinds import KINDS
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.runs.record import Record, read_record
+from estimator_lab.runs.record import FILE, Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, index_of, step_of
@@ -77,8 +77,7 @@ def _opened(model_dir: Path, flag: str) -> Trained:
     if len(record.vocabulary) == 1 and model.task(params).labelled:
         label = record.vocabulary[0]
         raise DataError(
-            f'{flag}={model_dir}: its experiment.json has one label only, {label!r}; a classifier has two or '
-            'more.'
+            f'{flag}={model_dir}: its {FILE} has one label only, {label!r}; a classifier has two or more.'
         )
     checkpoint = newest_checkpoint(model_dir)
     if not checkpoint and (unlisted := unlisted_checkpoint(model_dir)):
@@ -99,16 +98,16 @@ def _why_no_model(model_dir: Path) -> str:
         return f'is a checkpoint: name its folder, {model_dir.parent}'
     if not model_dir.is_dir():
         return 'is not a folder'
-    inner = sorted(in_subfolders(model_dir, 'experiment.json'), key=lambda path: path.stat().st_mtime)
+    inner = sorted(in_subfolders(model_dir, FILE), key=lambda path: path.stat().st_mtime)
     if inner:
         count = f'{len(inner)} folders of models' if len(inner) > 1 else 'the folder of a model'
         return f'holds no model itself, but {count}: name one of them, such as {inner[-1].parent}'
     if checkpoint := _newest_checkpoint(model_dir):
         return (
-            f'holds the checkpoint {checkpoint}, but no experiment.json, which describes its model: copy '
+            f'holds the checkpoint {checkpoint}, but no {FILE}, which describes its model: copy '
             'that file from the folder that the model was trained in'
         )
-    return 'holds no experiment.json, so no model was trained in it'
+    return f'holds no {FILE}, so no model was trained in it'
 
 
 def unlisted_checkpoint(model_dir: Path) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from estimator_lab.base.errors import DataError, FlagError, option
+from estimator_lab.base.errors import DataError, FlagError, first_line, option
 from estimator_lab.base.settings import check_given
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task
@@ -19,7 +19,7 @@ from estimator_lab.data.examples.labels import Vocabulary, read_label_table
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.sources.arrays import array_source, is_array
 from estimator_lab.data.sources.source import Source, expand
-from estimator_lab.runs.record import Record
+from estimator_lab.runs.record import FILE, Record
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, open_checkpoint
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, tf
 
@@ -209,9 +209,8 @@ class Trained:
         try:
             yield
         except (tf.errors.OpError, ValueError, OverflowError) as error:
-            first_line = str(error).strip().partition('\n')[0]
             raise DataError(
-                f'experiment.json and checkpoint in {self.model_dir} do not match: {first_line}.'
+                f'{FILE} and checkpoint in {self.model_dir} do not match: {first_line(error)}.'
             ) from error
 
 

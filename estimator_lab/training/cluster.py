@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any
 
-from estimator_lab.base.errors import FlagError, option
+from estimator_lab.base.errors import FlagError, first_line, option
 from estimator_lab.data.archives.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.trained import without_cluster
@@ -151,7 +151,7 @@ def read_cluster(distribution: str, say: Callable[[str], object] = print) -> Clu
         with contextlib.nullcontext() if text else without_cluster():
             config = tf.estimator.RunConfig(model_dir='model_dir')
     except (ValueError, TypeError, AttributeError, LookupError, RuntimeError, OverflowError) as error:
-        raise FlagError(f'TF_CONFIG: {_reason(error)}.') from error
+        raise FlagError(f'TF_CONFIG: {first_line(error).rstrip(".:")}.') from error
     # RunConfig calls a process without a cluster worker 0.
     cluster = Cluster(
         PARAMETER_SERVER if PS in tasks and distribution == NONE else distribution,
@@ -181,13 +181,9 @@ def _from_slurm(say: Callable[[str], object]) -> str:
         cluster = resolver.cluster_spec().as_dict()
         job, index = resolver.get_task_info()
     except (ValueError, TypeError, RuntimeError, LookupError) as error:
-        raise FlagError(f'Slurm does not describe its step: {_reason(error)}.') from error
+        raise FlagError(f'Slurm does not describe its step: {first_line(error).rstrip(".:")}.') from error
     say(f'Slurm            {job} {index} of {count} tasks, at {cluster[job][index]}')
     return json.dumps({'cluster': cluster, 'task': {'type': job, 'index': index}})
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().partition('\n')[0] or type(error).__name__).rstrip('.:')
 
 
 def _with_chief(given: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from estimator_lab.base.errors import FlagError, option
+from estimator_lab.base.errors import FlagError, first_line, option
 from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing
@@ -291,7 +291,7 @@ def _checked(model_fn: ModelFn) -> ModelFn:
         try:
             return model_fn(features, labels, mode, params, config)
         except (ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
-            reason = str(error).strip().partition('\n')[0].partition(" for '{{")[0] or type(error).__name__
+            reason = first_line(error).partition(" for '{{")[0]
             raise FlagError(
                 f'{option.image_size}, {option.channels} and {option.hparams} make no network: '
                 f'{reason.rstrip(".")}.'

@@ -14,13 +14,13 @@ from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.runs.event_files import values_in
+from estimator_lab.runs.record import FILE
 
 TRAINING, EVALUATING = 'training', 'evaluation'
 """Names of the two lines that each chart of a run has."""
 
 _INSPECTED = 'inspect'
 _FILES = 'events.out.tfevents.*'
-_RECORD = 'experiment.json'
 MOST_TAGS = 200
 MOST_POINTS = 20_000  # of a curve; of longer ones, every second is left out
 _MOST_BYTES = 2**22  # of an encoded picture
@@ -106,7 +106,7 @@ def _event_files(folder: Path, damage: list[str]) -> list[Path]:
 
 def _phases(model_dir: Path) -> list[Path]:
     """Returns the folders of the phases before the last."""
-    folders = (record.parent for record in in_subfolders(model_dir, _RECORD))
+    folders = (record.parent for record in in_subfolders(model_dir, FILE))
     return [folder for folder in folders if not folder.is_symlink()]
 
 

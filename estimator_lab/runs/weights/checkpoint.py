@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, first_line
 from estimator_lab.base.files import listed, open_regular, why_unread
 from estimator_lab.runs.tensorflow_errors import FAILED_CALL
 from estimator_lab.tf1 import tf
@@ -46,7 +46,7 @@ class CheckpointFile:
         try:
             return np.asarray(self._reader.get_tensor(name))
         except (tf.errors.OpError, LookupError, RuntimeError, TypeError) as error:
-            raise ValueError(f'{name} cannot be read ({_first_line(error)})') from error
+            raise ValueError(f'{name} cannot be read ({first_line(error)})') from error
 
 
 class HeldCheckpoint:
@@ -98,7 +98,7 @@ def _errors_as_sentences(checkpoint: str) -> Iterator[None]:
             'ones: open the folder again.'
         ) from error
     except (tf.errors.OpError, OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = why_unread(error) if isinstance(error, OSError) else _first_line(error)
+        reason = why_unread(error) if isinstance(error, OSError) else first_line(error)
         remedy = ": name another folder, or an older checkpoint in the folder's file 'checkpoint'"
         if isinstance(error, OSError) or FAILED_CALL.search(reason):
             remedy = ''  # nothing is wrong with its bytes
@@ -162,8 +162,4 @@ def write_checkpoint(path: Path, values: Mapping[str, np.ndarray]) -> None:
         try:
             session.run(save, dict(zip(fed, values.values(), strict=True)))
         except tf.errors.OpError as error:
-            raise OSError(_first_line(error)) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition('\n')[0]
+            raise OSError(first_line(error)) from error
