@@ -44,6 +44,7 @@ from estimator_lab.tf1.internals import (  # noqa: E402
     create_slots,
     deterministic_operations,
     record_reader,
+    save_by,
 )
 from estimator_lab.tf1.moved import install_names  # noqa: E402
 from estimator_lab.tf1.process import keep_freed_memory, prepare_process  # noqa: E402
@@ -94,5 +95,6 @@ __all__ = [
     'prepare_process',
     'record_reader',
     'reused_evaluation_graph',
+    'save_by',
     'tf',
 ]

@@ -1,9 +1,10 @@
 """Internals of TensorFlow that have no public equivalent."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from tensorflow.python.framework import ops
 from tensorflow.python.tpu import tpu_function
 
 
@@ -13,6 +14,16 @@ def create_slots(optimizer: Any, variables: Sequence[Any]) -> None:
     Slots that `apply_gradients` creates inside a branch of `tf.cond` have the branch's name as a prefix.
     """
     optimizer._create_slots(list(variables))
+
+
+def save_by(save: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes the Saver of the current graph save by another function; returns the one that it had.
+
+    An Estimator saves first when its session begins; under no strategy can a hook precede that.
+    """
+    (saver,) = ops.get_collection(ops.GraphKeys.SAVERS)
+    before, saver.save = saver.save, save
+    return before
 
 
 def uses_tpus() -> bool:

@@ -12,7 +12,7 @@ from estimator_lab.base.errors import DataError, option
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import open_checkpoint, step_of
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import save_by, tf
 
 CONSUMED = 'input/consumed'
 """Name of the variable, an int64."""
@@ -52,9 +52,7 @@ class PositionHook(tf.train.SessionRunHook):
         self._set = tf.group(tf.assign(self._variable, self._given))
         self._add = tf.group(tf.assign_add(self._variable, tf.constant(self.examples, tf.int64)))
         self._step, self._position = tf.train.get_global_step(), tf.identity(self._variable)
-        (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
-        # No hook can precede the first save under every strategy.
-        self._save, saver.save = saver.save, self._save_new
+        self._save = save_by(self._save_new)
         checkpoint = newest_checkpoint(self.folder)
         self._restored = (step_of(checkpoint), _consumed(checkpoint)) if checkpoint else None
 
