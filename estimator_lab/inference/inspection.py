@@ -35,7 +35,7 @@ from estimator_lab.data.sources.arrays import check_values
 from estimator_lab.data.trees.parse import parse_tree
 from estimator_lab.data.trees.reader import FEATURES, TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens
-from estimator_lab.inference.prediction import Predicted, Table, with_texts
+from estimator_lab.inference.prediction import Table, scalar, with_texts
 from estimator_lab.inference.report.html import figure, framed, html
 from estimator_lab.inference.settings import InspectionSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
@@ -69,17 +69,11 @@ class Inspection:
 
     def text(self) -> str:
         """Returns the prediction: the most probable labels, and what else is a number or a text."""
-        top = min(_LIKELIEST, max(len(self.run.labels), 1))
+        table = Table(self.run, min(_LIKELIEST, max(len(self.run.labels), 1)))
         batch = {name: value[None] for name, value in self.values.items()}
-        (row,) = Table(self.run, top).rows(Predicted([self.key], [], batch))
-        columns = {name: value for name, value in row.items() if name != KEY}
-        parts = []
-        for suffix in ('', '_2', '_3')[:top]:
-            label = columns.pop(f'label{suffix}', None)
-            probability = columns.pop(f'probability{suffix}', None)
-            if label:
-                parts.append(f'{label} {probability:.4f}')
-        return ', '.join([*parts, *(f'{name} {value}' for name, value in columns.items())])
+        likely = [f'{label} {chance:.4f}' for (label,), (chance,) in table.top_labels(batch)]
+        others = (f'{name} {scalar(*column.tolist())}' for name, column in table.scalars(batch).items())
+        return ', '.join([*likely, *others])
 
     def save(self, folder: str | Path) -> list[str]:
         """Writes the pictures to a folder, as PNG files; returns their names.

@@ -92,7 +92,7 @@ def with_texts(values: np.ndarray) -> np.ndarray:
     """Returns predictions with texts for the bytes as which TensorFlow gives them."""
     if values.dtype != object:
         return values
-    return np.array([_scalar(value) for value in values.ravel().tolist()], object).reshape(values.shape)
+    return np.array([scalar(value) for value in values.ravel().tolist()], object).reshape(values.shape)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Table:
     def rows(self, predicted: Predicted) -> Iterator[Row]:
         """Yields one row for each image of a batch, good or bad, in their order."""
         columns = self.columns(predicted.values)
-        values = [map(_scalar, np.asarray(column).tolist()) for column in columns.values()]
+        values = [map(scalar, np.asarray(column).tolist()) for column in columns.values()]
         bad = {image.place: image for image in predicted.bad}
         good = iter(zip(predicted.keys, *values, strict=True))
         for place in range(len(predicted.keys) + len(bad)):
@@ -135,12 +135,25 @@ class Table:
 
     def columns(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the columns by name, each [n]."""
-        scalars = {name: array for name, array in values.items() if array.ndim == 1}
+        columns: dict[str, np.ndarray] = {}
+        for rank, (labels, probabilities) in enumerate(self.top_labels(values), 1):
+            suffix = f'_{rank}' if rank > 1 else ''
+            columns |= {f'label{suffix}': labels, f'probability{suffix}': probabilities}
+        return {**columns, **self.scalars(values)}
+
+    def top_labels(self, values: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Returns (labels [n], probabilities [n]) by rank, the most probable first; [] for no classifier."""
         if not self.classifies(values):
-            return scalars
-        for name in (keys.CLASSES, keys.LABELS):
-            scalars.pop(name, None)
-        return {**self._top_columns(values[keys.PROBABILITIES]), **scalars}
+            return []
+        labels, probabilities = np.array(self.run.labels, object), values[keys.PROBABILITIES]
+        # Stable: of equal ones the first.
+        ids = np.argsort(-probabilities, axis=1, kind='stable')[:, : self.top]
+        return [(labels[rank], probabilities[np.arange(len(rank)), rank]) for rank in ids.T]
+
+    def scalars(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the predictions, each [n], that are shown besides the most probable labels."""
+        shown_already = (keys.CLASSES, keys.LABELS) if self.classifies(values) else ()
+        return {name: a for name, a in values.items() if a.ndim == 1 and name not in shown_already}
 
     def left_out(self, values: Mapping[str, np.ndarray]) -> list[str]:
         """Returns the names of the predictions that do not fit into a row."""
@@ -151,17 +164,6 @@ class Table:
         """Whether the predictions are probabilities of the model's labels."""
         probabilities = values.get(keys.PROBABILITIES)
         return probabilities is not None and probabilities.shape[1:] == (len(self.run.labels),)
-
-    def _top_columns(self, probabilities: np.ndarray) -> dict[str, np.ndarray]:
-        labels = np.array(self.run.labels, object)
-        # Stable: of equal ones the first.
-        ids = np.argsort(-probabilities, axis=1, kind='stable')[:, : self.top]
-        columns = {}
-        for rank in range(self.top):
-            suffix = f'_{rank + 1}' if rank else ''
-            columns[f'label{suffix}'] = labels[ids[:, rank]]
-            columns[f'probability{suffix}'] = probabilities[np.arange(len(ids)), ids[:, rank]]
-        return columns
 
 
 def pictures_of(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -179,7 +181,7 @@ def vectors_of(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array for name, array in values.items() if array.ndim > 1 and name not in pictures}
 
 
-def _scalar(value: Any) -> Scalar:
+def scalar(value: Any) -> Scalar:
     """Returns a value as Python's own; what is not a finite number is None."""
     if isinstance(value, bytes):
         return value.decode('utf-8', 'backslashreplace')
