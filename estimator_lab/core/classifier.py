@@ -176,9 +176,9 @@ def _evaluation_hooks(
     folder = args.evaluation_folder
     if folder is None:
         return []
-    vocabulary, probabilities = args.params.vocabulary, predictions[keys.PROBABILITIES]
+    vocabulary = args.params.vocabulary
     images = args.images if has_images(args.features) else None
-    hooks = [MistakesHook(probabilities, known, vocabulary, images, args.keys, folder)]
+    hooks = [MistakesHook(predictions, known, vocabulary, images, args.keys, folder)]
     vectors = [tensor for tensor in endpoints.values() if tensor.shape.rank == 2]
     if vectors:
         columns = labels_and_keys(args.features, known, vocabulary)

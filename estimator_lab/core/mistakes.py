@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from estimator_lab.base.keys import IMAGE, KEY, to_bytes
+from estimator_lab.core import keys
 from estimator_lab.core.confusion import Confusion, TopK
 from estimator_lab.core.picture import COLUMNS, confusion_picture, labelled_grid
 from estimator_lab.core.summaries import picture_value, write_values
@@ -114,14 +116,65 @@ def mistakes_of_batch(
     return worst_of_batch(badness, {**shown, **classes}, most)
 
 
-class MistakesHook(tf.train.SessionRunHook):
-    """Writes at the end of an evaluation `images/confusion` and, for images, `images/worst`.
-
-    The confusion matrix has at most 60 classes, those with the most mistakes. The worst examples are those of
-    `mistakes_of_batch`.
+class Mistakes(tf.train.SessionRunHook):
+    """Counts the confusion of classes in an evaluation, and keeps its worst examples.
 
     Args:
-      probabilities: float32 [batch, classes] in [0, 1].
+      labels: texts of the classes.
+      classes: (the true class ids, the predicted ones), int64 [batch] each; examples of a class below 0 do
+        not count; None for a model that does not classify.
+      worst: the worst examples of a batch, from `worst_of_batch` or `mistakes_of_batch`; {} to keep none.
+      most: how many are kept.
+
+    Attributes:
+      confusion: of the classes so far; None for a model that does not classify.
+      worst: the worst examples so far.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        classes: tuple[Tensor, Tensor] | None,
+        worst: Mapping[str, Tensor],
+        most: int,
+    ) -> None:
+        self._labels, self._most, self._fetches = labels, most, (classes or (), worst)
+
+    def begin(self) -> None:
+        """Starts the counts of an evaluation."""
+        classes, _ = self._fetches
+        self.confusion = Confusion(self._labels) if classes else None
+        self.worst = WorstExamples(self._most, self._labels)
+
+    def before_run(self, run_context: Any) -> Any:
+        """Fetches the classes and the worst examples of the batch."""
+        return tf.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Adds the batch."""
+        classes, worst = run_values.results
+        if self.confusion is not None:
+            self.confusion.add(*classes)
+        if worst:
+            self.worst.add(worst)
+
+
+def picture_of(confusion: Confusion, title: str, noun: str) -> Image.Image:
+    """Returns the matrix of a confusion as a picture; of many classes, the 60 with the most mistakes.
+
+    `noun` names the classes in the title.
+    """
+    labels, chosen = confusion.labels, confusion.most_confused_classes(_MOST_CLASSES)
+    if len(chosen) < len(labels):
+        title = f'{title}: the {len(chosen)} most confused of {len(labels):,} {noun}'
+    return confusion_picture(confusion.matrix(chosen), [labels[number] for number in chosen], title)
+
+
+class MistakesHook(Mistakes):
+    """Writes at the end of an evaluation `images/confusion` and, for images, `images/worst`.
+
+    Args:
+      predictions: of a classifier, by name.
       ids: int64 [batch], the true classes; examples of a class below 0 do not count.
       labels: texts of the classes.
       images: float32 [batch, height, width, channels] in [0, 1]; None if the examples are not images.
@@ -131,52 +184,29 @@ class MistakesHook(tf.train.SessionRunHook):
 
     def __init__(
         self,
-        probabilities: Tensor,
+        predictions: Mapping[str, Tensor],
         ids: Tensor,
         labels: Sequence[str],
         images: Tensor | None,
         example_keys: Tensor | None,
         folder: Path,
     ) -> None:
-        self._labels = labels
-        self._folder = folder
+        self._folder, self._has_images, worst = folder, images is not None, {}
         with tf.name_scope('mistakes'):
-            self._classes = {'true': ids, 'predicted': tf.argmax(probabilities, axis=1)}
-            self._mistakes: dict[str, Tensor] = {}
             if images is not None:
                 shown = {IMAGE: images} if example_keys is None else {IMAGE: images, KEY: example_keys}
-                self._mistakes = mistakes_of_batch(probabilities, ids, shown, _MISTAKES)
-
-    def begin(self) -> None:
-        """Starts the counts of an evaluation."""
-        self._confusion = Confusion(self._labels)
-        self._worst = WorstExamples(_MISTAKES, self._labels)
-
-    def before_run(self, run_context: Any) -> Any:
-        """Fetches the predictions and the worst mistakes of the batch."""
-        return tf.train.SessionRunArgs((self._classes, self._mistakes))
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Adds the batch."""
-        classes, mistakes = run_values.results
-        self._confusion.add(classes['true'], classes['predicted'])
-        if mistakes:
-            self._worst.add(mistakes)
+                worst = mistakes_of_batch(predictions[keys.PROBABILITIES], ids, shown, _MISTAKES)
+        super().__init__(labels, (ids, predictions[keys.CLASSES]), worst, _MISTAKES)
 
     def end(self, session: Any) -> None:
         """Writes the pictures."""
-        confusion, values = self._confusion, []
-        if confusion.images:
-            classes = confusion.most_confused_classes(_MOST_CLASSES)
-            labels = [self._labels[class_id] for class_id in classes]
+        confusion, values = self.confusion, []
+        if confusion is not None and confusion.images:
             step = session.run(tf.train.get_global_step())
             title = f'{confusion.images:,} examples at step {step:,}'
-            if len(labels) < len(self._labels):
-                title += f': the {len(labels)} most confused of {len(self._labels):,} labels'
-            picture = confusion_picture(confusion.matrix(classes), labels, title)
-            values.append(picture_value('confusion', picture))
-        if self._mistakes:
-            worst = self._worst.ranked()
+            values.append(picture_value('confusion', picture_of(confusion, title, 'labels')))
+        if self._has_images:
+            worst = self.worst.ranked()
             images = np.stack([example.image for example in worst]) if worst else np.empty((0, 1, 1, 1))
             grid = labelled_grid(images, [example.caption() for example in worst])
             values.append(picture_value('worst', grid))

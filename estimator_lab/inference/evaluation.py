@@ -25,8 +25,8 @@ from estimator_lab.base.settings import path_from
 from estimator_lab.core import keys
 from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.metrics_text import images_text, primary_metric_text, worth_showing
-from estimator_lab.core.mistakes import WorstExample, WorstExamples, mistakes_of_batch, worst_of_batch
-from estimator_lab.core.picture import as_picture, confusion_picture, labelled_grid
+from estimator_lab.core.mistakes import Mistakes, WorstExample, mistakes_of_batch, picture_of, worst_of_batch
+from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.archives.archives import Archives
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch
@@ -39,7 +39,6 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, 
 
 _CLASSES_IN_TEXT = 20
 _PAIRS_IN_TEXT = 10
-_CLASSES_IN_PICTURE = 60
 _CLASSES_IN_MATRIX = 1000  # a CSV of 2 MB
 _NAME = 24
 _SHEET_COLUMNS, _SHEET_TILE = 6, 160
@@ -92,11 +91,7 @@ class Evaluation:
     def confusion_picture(self) -> Image.Image:
         """Returns the matrix of a classifier as a picture; of many classes, the most confused."""
         assert self.confusion, 'a classifier'
-        title, labels = ' '.join(self.headline().split()), self.confusion.labels
-        chosen = self.confusion.most_confused_classes(_CLASSES_IN_PICTURE)
-        if len(chosen) < len(labels):
-            title = f'{title}: the {len(chosen)} most confused of {len(labels):,} classes'
-        return confusion_picture(self.confusion.matrix(chosen), [labels[number] for number in chosen], title)
+        return picture_of(self.confusion, ' '.join(self.headline().split()), 'classes')
 
     def json(self) -> str:
         """Returns all results as JSON; the pairs of confused classes are sorted by frequency."""
@@ -267,14 +262,10 @@ def _share(settings: EvaluationSettings, total: int | None, done: int) -> float 
 
 
 class _Observer(tf.train.SessionRunHook):
-    """Counts the confusion of classes in an evaluation, and keeps its worst examples."""
+    """Counts the examples of an evaluation, and observes its mistakes."""
 
     def __init__(self, run: Trained, worst: int) -> None:
-        self._run = run
-        self._most = worst
-        self._fetched: dict[str, Any] = {}
-        self._confusion: Confusion | None = None
-        self._worst = WorstExamples(worst, run.labels)
+        self._run, self._most = run, worst
         self._images = 0
         self._bad: int | None = None
         self.under_way: deque[Batch] = deque()
@@ -282,50 +273,44 @@ class _Observer(tf.train.SessionRunHook):
     def watched(self, model_fn: Callable[..., EstimatorSpec]) -> Callable[..., EstimatorSpec]:
         """Returns a model function that is observed in EVAL, where it returns its predictions, too."""
 
-        def with_hook(
+        def with_hooks(
             features: Features, labels: Tensor, mode: Mode, params: Any, config: RunConfig
         ) -> EstimatorSpec:
             spec = model_fn(features, labels, mode, params, config)
             with tf.name_scope('observed'):
-                self._observe(features, labels, spec.predictions or {})
-            return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, self])
+                self._count = tf.size(features[KEY])
+                self._mistakes = self._mistakes_in(features, labels, spec.predictions or {})
+            return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, self, self._mistakes])
 
-        return with_hook
+        return with_hooks
 
-    def _observe(self, features: Features, labels: Tensor | None, predictions: Mapping[str, Tensor]) -> None:
-        """Decides what is fetched of each batch."""
-        self._fetched = {'images': tf.size(features[KEY])}
+    def _mistakes_in(
+        self, features: Features, labels: Tensor | None, predictions: Mapping[str, Tensor]
+    ) -> Mistakes:
         shown = {name: features[name] for name in (IMAGE, KEY) if name in features}
         if keys.PROBABILITIES in predictions and labels is not None:
-            self._confusion = Confusion(self._run.labels)
-            self._fetched['classes'] = labels, predictions[keys.CLASSES]
-            self._fetched['worst'] = mistakes_of_batch(
-                predictions[keys.PROBABILITIES], labels, shown, self._most
-            )
-        elif keys.ERROR in predictions:
-            self._fetched['worst'] = worst_of_batch(predictions[keys.ERROR], shown, self._most)
+            worst = mistakes_of_batch(predictions[keys.PROBABILITIES], labels, shown, self._most)
+            return Mistakes(self._run.labels, (labels, predictions[keys.CLASSES]), worst, self._most)
+        has_error = keys.ERROR in predictions
+        worst = worst_of_batch(predictions[keys.ERROR], shown, self._most) if has_error else {}
+        return Mistakes(self._run.labels, None, worst, self._most)
 
     def before_run(self, run_context: Any) -> Any:
-        return tf.train.SessionRunArgs(self._fetched)
+        return tf.train.SessionRunArgs(self._count)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        batch = run_values.results
-        self._images += int(batch['images'])
+        self._images += int(run_values.results)
         if self.under_way:
             self._bad = (self._bad or 0) + len(self.under_way.popleft().bad)
-        if self._confusion is not None:
-            self._confusion.add(*batch['classes'])
-        if 'worst' in batch:
-            self._worst.add(batch['worst'])
 
     def evaluation(self, metrics: Mapping[str, float], report: InputReport) -> Evaluation:
-        noun = report.kind.noun
+        noun, confusion = report.kind.noun, self._mistakes.confusion
         if not self._images:  # Estimator itself gives metrics of nothing
             last = f'; the last is {report.last}' if report.bad else ''
             raise DataError(
                 f'No {report.kind.name} could be evaluated: {report.bad:,} of {report.seen:,} are bad{last}.'
             )
-        if self._confusion is not None and not self._confusion.images:
+        if confusion is not None and not confusion.images:
             shown = ', '.join(self._run.labels[:3])
             raise DataError(
                 f'None of {self._images:,} {noun} has a label that the model knows (such as {shown}): '
@@ -336,6 +321,6 @@ class _Observer(tf.train.SessionRunHook):
             metrics,
             self._images,
             report.bad if self._bad is None else self._bad,
-            self._confusion,
-            self._worst.ranked(),
+            confusion,
+            self._mistakes.worst.ranked(),
         )
