@@ -10,6 +10,7 @@ Examples:
 """
 
 import dataclasses
+import importlib
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +68,16 @@ __all__ = [
     'stream',
     'style_losses',
 ]
+
+_RESULTS = {
+    'Evaluation': 'inference.evaluation',
+    'InputFunction': 'data.input.image_input',
+    'Inspection': 'inference.inspection',
+    'Report': 'inference.report.page',
+    'Run': 'inference.run',
+    'Samples': 'inference.samples',
+}
+"""The classes of results, which import TensorFlow, and their modules."""
 
 _EXAMPLES = 'data', 'eval_data', 'pretrain_data'
 
@@ -375,12 +386,7 @@ def style_losses(
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the classes of results when they are asked for: they import TensorFlow."""
-    if name not in __all__:
+    """Loads a class of results when it is asked for."""
+    if name not in _RESULTS:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    from estimator_lab.data.input import image_input
-    from estimator_lab.inference import evaluation, inspection, run, samples
-    from estimator_lab.inference.report import page
-
-    modules = (evaluation, image_input, inspection, page, run, samples)
-    return next(vars(module)[name] for module in modules if name in vars(module))
+    return getattr(importlib.import_module(f'estimator_lab.{_RESULTS[name]}'), name)

@@ -1,10 +1,13 @@
 """Tests the layout of the package; pyproject.toml has the rules of imports, for import-linter."""
 
 import ast
+import importlib
 import re
 
 import pytest
 
+from estimator_lab.base.settings import settings_of
+from estimator_lab.models.registry import MODELS, find_model
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.once
@@ -108,3 +111,23 @@ def test_output_goes_through_base():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'print'
     }
     assert not printing
+
+
+def test_sentences_name_settings_that_there_are():
+    """`option.batchsize` in a message would be a flag that no command has."""
+    known = {'option': {'flagfile'}, 'hparam': set()}
+    for source in SOURCES:
+        if re.search(r'^COMMAND = ', (PACKAGE / source).read_text(encoding='utf-8'), re.MULTILINE):
+            name = '.'.join(('estimator_lab', *source.with_suffix('').parts))
+            known['option'] |= settings_of(importlib.import_module(name).COMMAND.settings).keys()
+    for name in MODELS:
+        known['hparam'] |= settings_of(find_model(name).params).keys()
+    unknown = {
+        f'{source}: {ast.unparse(node)}'
+        for source in SOURCES
+        for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding='utf-8')))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.attr not in known.get(node.value.id, {node.attr})
+    }
+    assert not unknown

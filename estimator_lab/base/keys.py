@@ -27,6 +27,9 @@ NODE_LABEL = 'node_label'
 PIXELS = 'pixels'
 """Name of the inputs of an export that are pixels, not files."""
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey, as Pillow converts to it (ITU-R BT.601)."""
+
 UINT8_MAX = 255
 """Largest pixel value in files and archives; networks use floats in [0, 1]."""
 

@@ -84,7 +84,7 @@ class TrainingParams:
     optimizer: str = setting('adam', 'name of the optimizer', choices=tuple(FIRST_ORDER))
     learning_rate: float = setting(0.001, 'initial learning rate', above=0, used_if=is_first_order)
     learning_rate_schedule: str = setting(
-        'cosine', 'course of the learning rate', choices=tuple(SCHEDULES), used_if=is_first_order
+        'cosine', 'schedule of the learning rate', choices=tuple(SCHEDULES), used_if=is_first_order
     )
     warmup_steps: int = setting(
         0,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.keys import UINT8_MAX
 from estimator_lab.core.endpoints import LOGITS
+from estimator_lab.data.images.decode import resize_floats
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
 
@@ -277,11 +277,7 @@ def resized(images: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Returns images [n, height, width, channels] resized to (height, width) with a Lanczos filter."""
     if images.shape[1:3] == tuple(size):
         return images
-    scaled = np.empty((len(images), *size, images.shape[3]), np.float32)
-    for number, channel in np.ndindex(len(images), images.shape[3]):
-        plane = Image.fromarray(np.ascontiguousarray(images[number, :, :, channel]))
-        scaled[number, :, :, channel] = plane.resize((size[1], size[0]), Image.Resampling.LANCZOS)
-    return scaled
+    return np.stack([resize_floats(image, *size) for image in images])
 
 
 class Waves:

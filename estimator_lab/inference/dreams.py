@@ -20,7 +20,7 @@ from estimator_lab.core.model import AnyModel
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.member import BadExampleError
-from estimator_lab.data.images.decode import open_image
+from estimator_lab.data.images.decode import GREY, open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, OnProgress, climb, climb_waves
 from estimator_lab.inference.samples import PICTURES, Samples, check_known, format_of, sample
@@ -36,7 +36,6 @@ _STEPS = 10  # in each octave of a photo: DeepDream's
 _STEPS_OF_WAVES = 120
 _ATLAS_SIDE = 96
 _LEAST_TILE, _MOST_TILE = 96, 160
-_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601, as Pillow's
 _JPEG_QUALITY = 95
 _SHOWN = 1024  # pixels of the longer side in TensorBoard
 
@@ -247,7 +246,7 @@ def seen_by(photo: np.ndarray, channels: int) -> np.ndarray:
     """Returns what a network of 1 or 3 channels sees of a photo, float32 [1, height, width, channels]."""
     if channels == photo.shape[3]:
         return photo
-    return (photo @ _LUMINANCE)[..., np.newaxis] if channels == 1 else np.repeat(photo, channels, axis=3)
+    return (photo @ GREY)[..., np.newaxis] if channels == 1 else np.repeat(photo, channels, axis=3)
 
 
 def find_layer(run: Trained, name: str) -> Layer:

@@ -12,7 +12,7 @@ from estimator_lab.base.files import listed, whole_file
 from estimator_lab.base.outputs import locked, writing
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.core.model import AnyModel
-from estimator_lab.core.params import TrainingParams, resolve
+from estimator_lab.core.params import resolve
 from estimator_lab.data.examples.kind import Reader, ReaderOptions
 from estimator_lab.data.examples.labels import read_vocabulary
 from estimator_lab.data.images.reader import IMAGES
@@ -21,7 +21,7 @@ from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import WeightFile, open_weight_file
-from estimator_lab.runs.weights.matching import match, shapes_of_variables
+from estimator_lab.runs.weights.matching import match, shapes_of_variables, shapes_with_texts
 from estimator_lab.tf1 import tf
 
 _CHECKPOINT = 'model.ckpt-0'
@@ -104,18 +104,15 @@ def _layouts(model: AnyModel, shapes: Mapping[str, Sequence[int]]) -> list[Layou
 
 def _network_text(params: Any) -> str:
     """Returns the flags on which a network's shapes depend, for errors."""
-    common = settings_that_are(TrainingParams, 'structural')
-    names = [name for name in settings_that_are(type(params), 'structural') if name not in common]
+    names = settings_that_are(type(params), 'structural')
     hparams = ','.join(f'{name}={getattr(params, name)}' for name in names)
     return f'the network of {option.image_size}={params.image_shape[0]} {hparam(hparams)}'
 
 
 def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tuple[str, ...]:
     """Returns the class names: those given, or numbers, as many as the last layer in the file has."""
-    fewer, more = (
-        _layouts(given.model, shapes_of_variables(given.model, replace(params, vocabulary=labels), reader))
-        for labels in (('a', 'b'), ('a', 'b', 'c'))
-    )
+    shapes = shapes_with_texts(given.model, params, reader, 'vocabulary')
+    fewer, more = (_layouts(given.model, each) for each in shapes)
     sources = [source for layout in fewer for source in layout.sources.values()]
     if not any(source.names.fullmatch(name) for source in sources for name in file.tensors):
         raise ValueError(f'it holds no weights of {option.model}={given.model.name}: name another model')

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from estimator_lab.base.keys import UINT8_MAX
+from estimator_lab.base.keys import LUMINANCE, UINT8_MAX
 from estimator_lab.base.printable import printable
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.sources.files import FORMATS
@@ -38,8 +38,8 @@ MAX_SIDE = 65_535
 MODES = {1: 'L', 3: 'RGB'}
 """Pillow's modes by the number of channels."""
 
-GREY = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in grey, as Pillow converts to it (ITU-R 601)."""
+GREY = np.array(LUMINANCE, np.float32)
+"""Weights of red, green and blue in grey."""
 
 LARGE_PIXELS = 4_000_000
 """Images of more pixels are decoded one at a time."""
@@ -188,13 +188,17 @@ def resize_pixels(pixels: np.ndarray, shape: ImageShape) -> np.ndarray:
     if not is_float:
         image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
         return _scaled(image, shape, Image.Resampling.LANCZOS)
-    size = shape.width, shape.height
-    channels = [Image.fromarray(channel) for channel in np.moveaxis(pixels.astype(np.float32), 2, 0)]
-    scaled = np.stack([np.asarray(one.resize(size, Image.Resampling.LANCZOS)) for one in channels], axis=-1)
-    scaled = np.clip(scaled, 0, 1)  # the filter overshoots at edges
+    scaled = np.clip(resize_floats(pixels, shape.height, shape.width), 0, 1)
     if pixels.shape[2] == 3 and shape.channels == 1:
         return scaled @ GREY[:, np.newaxis]
     return np.broadcast_to(scaled, shape)
+
+
+def resize_floats(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes floats, [height, width, channels], with a Lanczos filter, which overshoots at edges."""
+    channels = [Image.fromarray(channel) for channel in np.moveaxis(pixels.astype(np.float32), 2, 0)]
+    scaled = [np.asarray(one.resize((width, height), Image.Resampling.LANCZOS)) for one in channels]
+    return np.stack(scaled, axis=-1)
 
 
 def check_size(width: int, height: int, copies: int = 1) -> None:

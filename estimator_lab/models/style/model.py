@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
-from estimator_lab.base.keys import IMAGE
+from estimator_lab.base.keys import IMAGE, LUMINANCE
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import publish
@@ -36,7 +36,6 @@ from estimator_lab.models.style.targets import companions
 from estimator_lab.models.style.transform_net import transform_net
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
-_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
 _SMALLEST_SIDE = 8
 _VARIATION_WEIGHT = 5.0
 
@@ -242,7 +241,7 @@ def _predict_spec(args: Args[Params]) -> EstimatorSpec:
         if params.preserve_colour and params.image_shape[2] == 3:
             # The same change of red, green and blue affects the luminance only (Gatys et al. 2016,
             # 'Preserving color in neural artistic style transfer', section 3).
-            change = tf.reduce_sum(change * tf.constant(_LUMINANCE), axis=3, keepdims=True)
+            change = tf.reduce_sum(change * tf.constant(LUMINANCE), axis=3, keepdims=True)
         painted = tf.clip_by_value(photos + change, 0.0, 1.0)
         files = tf.map_fn(_jpeg, painted, tf.string)
     spec = prediction_spec({keys.PAINTED: painted}, args.features)

@@ -114,8 +114,13 @@ def dependent_variables(model: AnyModel, params: Any, reader: Reader, name: str)
 
     The parameter, `name`, is 'vocabulary', 'tokens' or 'styles'.
     """
-    shapes, others = (
+    of_two, of_three = shapes_with_texts(model, params, reader, name)
+    return {variable for variable in of_two if of_two[variable] != of_three[variable]}
+
+
+def shapes_with_texts(model: AnyModel, params: Any, reader: Reader, name: str) -> list[dict[str, list[int]]]:
+    """Returns the shapes of a network's variables with two and with three texts in a parameter."""
+    return [
         shapes_of_variables(model, replace(params, **{name: texts}), reader)
         for texts in (('a', 'b'), ('a', 'b', 'c'))
-    )
-    return {variable for variable in shapes if shapes[variable] != others[variable]}
+    ]
