@@ -94,7 +94,7 @@ class Dream:
             self.image.save(file, format_of(path), quality=_JPEG_QUALITY)
 
 
-def dream(run: Trained, settings: DreamSettings) -> Dream:
+def ascend(run: Trained, settings: DreamSettings) -> Dream:
     """Changes a photo or noise such that a layer, one of its channels or a class responds more.
 
     Raises:
@@ -308,8 +308,8 @@ def _smallest_side(run: Trained) -> int:
     return own
 
 
-def draw(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
-    """Draws what a model has learned: samples, or by gradient ascent if one of its settings is given.
+def dream(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
+    """Returns what a model has learned: samples, or by gradient ascent if one of its settings is given.
 
     Of the settings that the user gave, one without a meaning for the model is an error.
 
@@ -326,7 +326,7 @@ def draw(run: Trained, settings: DreamSettings, given: frozenset[str] = frozense
     check_known(run, given, _OF_ASCENT, 'layers')
     if 'count' in given and not settings.atlas:
         raise FlagError(f'{option.count} has no meaning without {option.atlas}, see --help.')
-    return dream(run, settings)
+    return ascend(run, settings)
 
 
 def ascends(run: Trained, given: frozenset[str]) -> bool:

@@ -168,9 +168,9 @@ class Run(Trained):
           FlagError: a setting is not allowed, or has no meaning for this model.
           LabError: TensorFlow fails.
         """
-        from estimator_lab.inference.dreams import draw
+        from estimator_lab.inference.dreams import dream
 
-        return draw(self, settings_from(DreamSettings, settings), frozenset(settings)).picture()
+        return dream(self, settings_from(DreamSettings, settings), frozenset(settings)).picture()
 
     def sample(self, count: int = 64, **settings: Any) -> 'Samples':
         """Returns images that a generator, an RBM or a DBN makes up.

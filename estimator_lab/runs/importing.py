@@ -35,14 +35,14 @@ class Import:
 
     Attributes:
       weights: path of the file; of a checkpoint in several files, the common part of their names.
-      model: whose weights they are.
+      architecture: the model whose weights they are.
       hparams: its hyper-parameters, by name.
       image_shape: (height, width, channels) of its images.
       vocabulary: file of the class names in order; None numbers the classes.
     """
 
     weights: Path
-    model: AnyModel
+    architecture: AnyModel
     hparams: Mapping[str, Any]
     image_shape: tuple[int, int, int]
     vocabulary: Path | None = None
@@ -72,7 +72,7 @@ def import_weights(given: Import, model_dir: Path) -> Imported:
       FlagError: for hyper-parameters that can't work; the folder is not empty, or can't be written.
       DataError: the file can't be read, or holds the weights of another network.
     """
-    model = given.model
+    model = given.architecture
     params = resolve(model.params, {**given.hparams, 'image_shape': given.image_shape})
     reader = IMAGES.reader(ReaderOptions(given.image_shape))
     with open_weight_file(given.weights) as file:
@@ -111,11 +111,13 @@ def _network_text(params: Any) -> str:
 
 def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tuple[str, ...]:
     """Returns the class names: those given, or numbers, as many as the last layer in the file has."""
-    shapes = shapes_with_texts(given.model, params, reader, 'vocabulary')
-    fewer, more = (_layouts(given.model, each) for each in shapes)
+    shapes = shapes_with_texts(given.architecture, params, reader, 'vocabulary')
+    fewer, more = (_layouts(given.architecture, each) for each in shapes)
     sources = [source for layout in fewer for source in layout.sources.values()]
     if not any(source.names.fullmatch(name) for source in sources for name in file.tensors):
-        raise ValueError(f'it holds no weights of {option.model}={given.model.name}: name another model')
+        raise ValueError(
+            f'it holds no weights of {option.model}={given.architecture.name}: name another model'
+        )
     sizes = {
         shape[axis]
         for of_two, of_three in zip(fewer, more, strict=True)

@@ -44,6 +44,7 @@ class Plan:
 
     Attributes:
       cluster: the part of this process.
+      architecture: the model.
       params: of the model, those that the data decides included.
       inputs: what the last phase trains and evaluates on.
       companions: what the model takes from other trained models.
@@ -54,7 +55,7 @@ class Plan:
     settings: Settings
     say: Say
     cluster: Cluster
-    model: AnyModel
+    architecture: AnyModel
     params: Any
     inputs: Inputs
     reader: Reader
@@ -65,7 +66,7 @@ class Plan:
     @property
     def task(self) -> Task:
         """What the model learns."""
-        return self.model.task(self.params)
+        return self.architecture.task(self.params)
 
     @property
     def kind(self) -> Kind:

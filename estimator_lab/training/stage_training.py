@@ -97,7 +97,7 @@ class StageTraining:
         """
         plan, stage = self.plan, self.stage
         with plan.cluster.scope():  # an Estimator copies its configuration, and the strategy with it
-            model_fn, params = _checked(plan.model.model_fn), dict(vars(stage.params))
+            model_fn, params = _checked(plan.architecture.model_fn), dict(vars(stage.params))
             estimator = tf.estimator.Estimator(
                 model_fn, None, self._run_config(), params, self._first_weights()
             )
@@ -105,7 +105,7 @@ class StageTraining:
             return self._evaluate_only(estimator)
         if plan.cluster.is_chief:
             self._prepare_folder()
-        receiver = serving_input_receiver_fn(plan.reader, plan.model, stage.params)
+        receiver = serving_input_receiver_fn(plan.reader, plan.architecture, stage.params)
         exporters = make_exporters(plan.settings.export if stage.is_final else (), receiver, self.evaluations)
         listeners = []
         if not plan.cluster.strategy:  # for which Estimator has none

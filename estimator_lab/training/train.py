@@ -112,7 +112,7 @@ def train(plan: Plan) -> Result:
         signal=switch.number,
         stopped_early=step < plan.max_steps and trainings[-1].is_finished,
         bad_images=sum(training.bad.count for training in trainings),
-        judgement=plan.model.judge(seen) if metrics else '',
+        judgement=plan.architecture.judge(seen) if metrics else '',
     )
 
 

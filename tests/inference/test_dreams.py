@@ -20,7 +20,7 @@ def colours(tmp_path):
 
 
 def dream(run, **settings):
-    return dreams.dream(run, DreamSettings(**settings))
+    return dreams.ascend(run, DreamSettings(**settings))
 
 
 def test_a_photo_keeps_its_size_and_its_colours_where_the_network_sees_grey(cnn, colours):
