@@ -4,53 +4,17 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from estimator_lab.base.errors import FlagError, hparam, option
-from estimator_lab.tf1 import EstimatorSpec, Features
 
-
-class Opened(Protocol):
-    """A trained model in its folder: `runs.trained.Trained` says what each of these is."""
-
-    # ruff: noqa: D102
-    @property
-    def model_dir(self) -> Path: ...
-
-    @property
-    def architecture(self) -> Any: ...
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def params(self) -> Any: ...
-
-    @property
-    def step(self) -> int: ...
-
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-
-    @property
-    def shape(self) -> Any: ...
-
-    @property
-    def kind(self) -> Any: ...
-
-    def class_id(self, label: str) -> int: ...
-
-    def predictions(self, features: Features) -> EstimatorSpec: ...
-
-    def session(self, variables: Sequence[Any] | None = None) -> Any: ...
-
-    def tensors(self) -> AbstractContextManager[Any]: ...
+Opened: TypeAlias = Any
+"""A trained model in its folder: a `runs.trained.Trained`."""
 
 
 class Openers(NamedTuple):

@@ -188,18 +188,15 @@ def caution(params: Params) -> str:
 
 def judge(seen: Seen) -> str:
     """Returns a sentence on bad reconstructions, or on too few images; '' for neither."""
-    bad = judge_reconstructions(seen, keys.SQUARED_ERROR, likely_cause(seen))
-    return bad or _few_images(seen.params, seen.examples)
-
-
-def _few_images(params: Params, images: int | None) -> str:
-    """Returns a sentence for a deep autoencoder whose first layer has weights that no image can teach."""
+    if bad := judge_reconstructions(seen, keys.SQUARED_ERROR, likely_cause(seen)):
+        return bad
+    params, images = seen.params, seen.examples
     if images is None or _is_convolutional(params) or len(params.layer_sizes) == 1:
         return ''
     values, code = math.prod(params.image_shape), params.layer_sizes[-1]
     if images >= values:
         return ''
-    return (
+    return (  # some weights of the first layer are such that no image can teach them
         f'{images:,} images of {values:,} values each are few: {code} principal components reconstruct '
         f'others better; try {hparam.layers}={code},output=linear, which comes closer.'
     )
