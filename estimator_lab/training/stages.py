@@ -135,11 +135,12 @@ def _stage(
     inputs = inputs.arranged(recorded.archives or (before.inputs.train.identities if before else ()))
     now = record_of(settings, inputs, cluster, first)
     if saved is None:
-        resumption, last = _new(settings, phase, now, inputs, before)
+        resumption = _new(now, inputs, before)
     else:
-        resumption, last = _resumed(settings, phase, recorded, now, inputs, saved)
-        if saved >= last:  # it has no step to take, so its record stays
-            resumption, last = Resumption(recorded), last if phase.name == FINAL else saved
+        resumption = resume(recorded, now, inputs, saved, position_of(folder, recorded))
+    last = _last_step(settings, phase, resumption, now.first_step if saved is None else saved)
+    if saved is not None and saved >= last:  # it has no step to take, so its record stays
+        resumption, last = Resumption(recorded), last if phase.name == FINAL else saved
     params = replace(
         params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder)
     )
@@ -159,29 +160,17 @@ def _stage(
     return Stage(phase, folder, inputs, params, first, last, before, saved, previous, record, resumption)
 
 
-def _new(
-    settings: Settings, phase: Phase, now: InputRecord, inputs: Inputs, before: Stage | None
-) -> tuple[Resumption, int]:
-    """Returns how a phase without a checkpoint begins, and where it ends.
+def _new(now: InputRecord, inputs: Inputs, before: Stage | None) -> Resumption:
+    """Returns how a phase without a checkpoint begins.
 
     After a phase that an earlier start finished, it tells what has changed since.
     """
-    resumption = Resumption(now)
-    if before and before.was_finished and before.previous:
-        former = before.previous.input
-        if inputs.flag != before.inputs.flag:
-            former = replace(former, archives=())  # of other archives
-        resumption = follow(former, now, inputs)
-    return resumption, _last_step(settings, phase, resumption, now.first_step)
-
-
-def _resumed(
-    settings: Settings, phase: Phase, recorded: InputRecord, now: InputRecord, inputs: Inputs, saved: int
-) -> tuple[Resumption, int]:
-    """Returns how a phase goes on from its checkpoint, and where it ends."""
-    position = position_of(settings.model_dir / phase.name, recorded)
-    resumption = resume(recorded, now, inputs, saved, position)
-    return resumption, _last_step(settings, phase, resumption, saved)
+    if not (before and before.was_finished and before.previous):
+        return Resumption(now)
+    former = before.previous.input
+    if inputs.flag != before.inputs.flag:
+        former = replace(former, archives=())  # of other archives
+    return follow(former, now, inputs)
 
 
 def _last_step(settings: Settings, phase: Phase, resumption: Resumption, start: int) -> int:
