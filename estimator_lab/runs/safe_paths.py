@@ -16,6 +16,7 @@ from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import all_below, in_subfolders, read_regular, why_unread
 from estimator_lab.base.json_input import shown
 from estimator_lab.runs.record import FILE
+from estimator_lab.runs.weights.checkpoint import PATTERN
 from estimator_lab.tf1 import tf
 
 _STATE = 'checkpoint'
@@ -23,7 +24,7 @@ _LONGEST_REASON = 200
 _MOST_BYTES = 2**20  # of a state file: some thousand names
 _WRITTEN_FOLDERS = ('eval', 'export', 'profile', 'inspect', 'dreams')
 _TEMPORARY = re.compile(r'tmp_(chief|worker)_\d+')
-_PATTERN = re.compile(r'[][*?{}\\\x00-\x1f\x7f]')  # TensorFlow interprets names of checkpoints as patterns
+_UNSAFE = re.compile(rf'{PATTERN.pattern}|[\x00-\x1f\x7f]')  # of the name of a checkpoint
 
 
 def check_safe_paths(model_dir: Path, flag: str = option.model_dir, trains: bool = False) -> None:
@@ -106,7 +107,7 @@ def _checked_state(folder: Path) -> Any:
         raise ValueError('it names no checkpoint')
     for named in (state.model_checkpoint_path, *state.all_model_checkpoint_paths):
         path = folder / named
-        if path.name in ('', '.', '..') or named.endswith('/') or _PATTERN.search(path.name):
+        if path.name in ('', '.', '..') or named.endswith('/') or _UNSAFE.search(path.name):
             raise ValueError(f'it names {shown(named)}, which is not the name of a checkpoint')
         if path.parent != folder and os.path.realpath(path.parent) != os.path.realpath(folder):
             raise ValueError(f'it names {shown(named)}, which is outside of the folder')

@@ -16,7 +16,8 @@ from estimator_lab.base.files import listed, open_regular, why_unread
 from estimator_lab.runs.tensorflow_errors import FAILED_CALL
 from estimator_lab.tf1 import tf
 
-_PATTERN = re.compile(r'[][*?{}\\]')  # TensorFlow interprets names of checkpoints as patterns
+PATTERN = re.compile(r'[][*?{}\\]')
+"""What makes TensorFlow take the name of a checkpoint for a pattern."""
 
 
 class CheckpointFile:
@@ -30,7 +31,7 @@ class CheckpointFile:
     """
 
     def __init__(self, path: Path) -> None:
-        if _PATTERN.search(str(path)):
+        if PATTERN.search(str(path)):
             raise ValueError('its name has characters that TensorFlow interprets as a pattern')
         try:
             self._reader = tf.train.load_checkpoint(str(path))
