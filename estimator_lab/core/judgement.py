@@ -5,8 +5,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 from estimator_lab.base.errors import hparam, option
@@ -30,7 +29,7 @@ class Seen:
 
     metrics: Mapping[str, float]
     params: Any = None
-    pretrained: Mapping[str, float] = MappingProxyType({})
+    pretrained: Mapping[str, float] = field(default_factory=dict)
     examples: int | None = None
 
     @property
