@@ -29,7 +29,6 @@ from estimator_lab.core.picture import (
 from estimator_lab.core.summaries import picture_value
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.member import BadExampleError, Data, Member
-from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.input_fns import placeholder_features
 from estimator_lab.data.sources.arrays import check_values
 from estimator_lab.data.trees.parse import parse_tree
@@ -107,10 +106,10 @@ def inspect(run: Trained, example: str | Path | np.ndarray, settings: Inspection
     if isinstance(example, np.ndarray):
         check_values(example)
         as_picture(example)  # checks its shape
-        if run.kind is not IMAGES:
+        if not run.kind.has_pixels:
             raise DataError('array is not a tree: it is an image.')
         data: Data = example
-    elif run.kind is not IMAGES and key.lstrip().startswith('('):
+    elif not run.kind.has_pixels and key.lstrip().startswith('('):
         data = key.encode()
     else:
         data = read_example(key, run.kind).data
@@ -120,7 +119,7 @@ def inspect(run: Trained, example: str | Path | np.ndarray, settings: Inspection
 
 def _inspect(run: Trained, key: str, data: Data, settings: InspectionSettings) -> Inspection:
     try:
-        if run.kind is IMAGES:
+        if run.kind.has_pixels:
             (pixels,) = run.reader.read([Member('', key, data=data)])
             if isinstance(pixels, BadExampleError):
                 raise pixels
@@ -133,7 +132,7 @@ def _inspect(run: Trained, key: str, data: Data, settings: InspectionSettings) -
         assert isinstance(data, bytes)
         values, pictures = inspect_tree(run, data)
     except BadExampleError as reason:
-        what = 'cannot be decoded' if run.kind is IMAGES else 'is not a tree'
+        what = 'cannot be decoded' if run.kind.has_pixels else 'is not a tree'
         raise DataError(f'{key[:_LONGEST]} {what}: {reason}.') from reason
     return Inspection(run, key, values, pictures)
 
