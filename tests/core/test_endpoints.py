@@ -1,6 +1,14 @@
+import numpy as np
 import pytest
 
-from estimator_lab.core.endpoints import first_kernel, operation, publish, published, variables_of
+from estimator_lab.core.endpoints import (
+    first_kernel,
+    operation,
+    probabilities_of,
+    publish,
+    published,
+    variables_of,
+)
 from estimator_lab.tf1 import tf
 
 
@@ -52,3 +60,8 @@ def test_the_first_kernel_of_a_dense_layer_sees_the_whole_image(graph):
     tf.layers.dense(tf.zeros([1, 12]), 5, name='layer_1')
     assert first_kernel(graph, 12).shape.as_list() == [12, 5]
     assert first_kernel(graph, 16) is None
+
+
+def test_probabilities_of_large_logits_are_finite():
+    found = probabilities_of(np.array([[1000.0, 1000.0 + np.log(3)], [0.0, -2000.0]]))
+    assert np.allclose(found, [[0.25, 0.75], [1.0, 0.0]])

@@ -1,8 +1,8 @@
-"""Slots of optimizers through TensorFlow's internals."""
+"""Slots of optimizers and Savers through TensorFlow's internals."""
 
 import pytest
 
-from estimator_lab.tf1 import create_slots, tf
+from estimator_lab.tf1 import create_slots, save_by, tf
 
 
 @pytest.mark.parametrize('optimizer', [tf.train.AdamOptimizer(0.1), tf.train.MomentumOptimizer(0.1, 0.9)])
@@ -19,3 +19,15 @@ def test_slots_made_ahead_of_a_branch_keep_their_names(optimizer, graph):
         tf.cond(tf.constant(True), update, lambda: tf.constant(False))
     slots = [optimizer.get_slot(weight, name).op.name for name in optimizer.get_slot_names()]
     assert slots and all(name.startswith(f'weight/{optimizer.get_name()}') for name in slots)
+
+
+def test_a_saver_saves_by_another_function_until_that_calls_it(tmp_path, graph):
+    tf.get_variable('weight', [], initializer=tf.ones_initializer())
+    saver, asked = tf.train.Saver(), []
+    tf.add_to_collection(tf.GraphKeys.SAVERS, saver)
+    save = save_by(lambda session, path: asked.append(path))
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        saver.save(session, str(tmp_path / 'model'))
+        assert asked == [str(tmp_path / 'model')] and not list(tmp_path.iterdir())
+        assert save(session, asked[0]) == asked[0] and (tmp_path / 'model.index').exists()
