@@ -141,8 +141,8 @@ def fit(
 
     chosen = with_built_in_faces(chosen, tell)
     result = train(make_plan(chosen, tell))
-    if result.judgement:
-        tell(result.judgement)
+    if result.verdict:
+        tell(result.verdict)
     if result.signal not in (0, signal.SIGINT):
         signal.raise_signal(result.signal)
     return open_run(chosen.model_dir, result)

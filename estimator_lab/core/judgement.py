@@ -61,8 +61,15 @@ def _judge_accuracy(seen: Seen) -> str:
     loss_of_guessing = math.log(max(len(getattr(seen.params, 'vocabulary', ())), 1))
     loss = metrics.get(keys.NODE_LOSS) or metrics.get('loss', 0.0)  # that of trees is a sum over nodes
     cause = likely_cause(seen)
-    if _dead_layer(metrics) or loss > 2 * loss_of_guessing > 0:
+    dead = _dead_layer(metrics)
+    if not loss <= 2 * loss_of_guessing and loss_of_guessing:  # also if it is not a number
         cause = f'training has diverged; try a much smaller {hparam.learning_rate}=...'
+    elif dead:
+        cause = (
+            f'{dead[1]:.0%} of the units of layer {dead[0]} are 0 for all images, with a loss that has not '
+            f'grown: try {hparam.activation}=leaky_relu or a smaller {hparam.learning_rate}=..., and look at '
+            'the pixels, by data.check.'
+        )
     guess = f'always predicting the most frequent label ({majority:.3f})'
     return f'The accuracy is no better than {guess}: {cause}'
 
@@ -81,7 +88,7 @@ def judge_samples(metrics: Mapping[str, float], advice: str) -> str:
 
 def _judge_units(seen: Seen) -> str:
     dead = _dead_layer(seen.metrics)
-    if not dead:
+    if not dead or seen.metrics.get(keys.ACCURACY) == 1:
         return ''
     name, share = dead
     return (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.base.errors import LabError, hparam, option
+from estimator_lab.base.errors import LabError, hparam, option, without_dashes
 from estimator_lab.base.files import listed
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.outputs import locked, made_folder
@@ -39,8 +39,8 @@ class Result:
       signal: number of the signal by which the user stopped it; 0 if it was not stopped.
       stopped_early: whether --early_stopping ended it before `max_steps`.
       bad_images: different images of --data that could not be decoded.
-      judgement: a sentence on a result that is bad, with its likely cause, its settings marked as in
-        `base.errors`; '' for any other.
+      verdict: a sentence on a result that is bad, with its likely cause, its settings marked as in errors;
+        '' for any other.
     """
 
     metrics: Mapping[str, float]
@@ -53,7 +53,12 @@ class Result:
     signal: int
     stopped_early: bool
     bad_images: int
-    judgement: str = ''
+    verdict: str = ''
+
+    @property
+    def judgement(self) -> str:
+        """The verdict as a program shows it."""
+        return without_dashes(self.verdict)
 
     @property
     def interrupted(self) -> bool:
@@ -112,7 +117,7 @@ def train(plan: Plan) -> Result:
         signal=switch.number,
         stopped_early=step < plan.max_steps and trainings[-1].is_finished,
         bad_images=sum(training.bad.count for training in trainings),
-        judgement=plan.architecture.judge(seen) if metrics else '',
+        verdict=plan.architecture.judge(seen) if metrics else '',
     )
 
 

@@ -32,8 +32,10 @@ def test_good_results_get_no_sentence(metrics):
 @pytest.mark.parametrize(
     ('more', 'words'),
     [
-        ({'dead_units/dense': 1.0}, 'training has diverged; try a much smaller --hparams=learning_rate=...'),
-        ({'loss': 5.0}, 'training has diverged'),
+        ({'loss': 5.0}, 'training has diverged; try a much smaller --hparams=learning_rate=...'),
+        ({'loss': float('nan'), 'dead_units/dense': 1.0}, 'training has diverged'),
+        ({'loss': 2.3, 'dead_units/dense': 1.0}, '100% of the units of layer dense are 0 for all images'),
+        ({'loss': 2.3, 'dead_units/dense': 1.0}, 'try --hparams=activation=leaky_relu'),
         ({'loss': 2.4, 'dead_units/dense': 0.5}, 'it has taken few steps only'),
     ],
 )
@@ -46,6 +48,10 @@ def test_a_run_that_diverged_in_few_steps_is_not_told_to_take_more(more, words):
 def test_a_dead_layer_is_said_of_a_good_result_too():
     sentence = judgement({**GOOD[0], 'global_step': 4000, 'dead_units/conv2': 0.93, 'dead_units/dense': 0.2})
     assert sentence.startswith('93% of the units of layer conv2 are 0 for all images')
+
+
+def test_nothing_alarms_where_every_image_is_right():
+    assert judgement({**GOOD[0], 'accuracy': 1.0, 'global_step': 4000, 'dead_units/conv2': 0.93}) == ''
 
 
 @pytest.mark.parametrize(('metrics', 'words'), BAD)

@@ -77,7 +77,9 @@ def the_trained_model_opens(subject: Subject) -> None:
 def the_verdict_is_one_sentence(subject: Subject) -> None:
     """`Model.judge` says nothing of a good result, and one sentence of a bad one, such as of so few steps."""
     said = subject.run.result.judgement
-    assert isinstance(said, str) and '\n' not in said and said[-1:] in ('', '.'), f'The verdict is {said!r}.'
+    assert isinstance(said, str) and said.isprintable() and said[-1:] in ('', '.'), (
+        f'The verdict is {said!r}.'
+    )
 
 
 def an_example_is_inspected(subject: Subject) -> None:
