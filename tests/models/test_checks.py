@@ -3,10 +3,12 @@
 import dataclasses
 import importlib
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from estimator_lab.models.registry import find_model
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, graphs, runs
 from tests.models.contract.models import subject_of
@@ -265,6 +267,11 @@ DAMAGED = {
     ),
     'resuming_is_exact': (weights_with(9.0), 'ends with other logits/kernel'),
     'the_trained_model_opens': (result_with(step=4), 'opened model is at step'),
+    'the_verdict_is_one_sentence': (result_with(judgement='One.\nTwo.'), 'The verdict is'),
+    'the_report_has_a_section_for_each_picture': (
+        with_event('', tag='images/strange/image', image=tf.Summary.Image(height=1, width=1)),
+        'no section for the picture strange',
+    ),
     'tags_have_one_layout': (with_event('more', tag='x', simple_value=1.0), 'Event files are in'),
     'training_is_summarized': (without_events(''), 'writes no scalar loss'),
     'evaluation_is_summarized': (without_events('eval'), 'writes no scalar loss'),
@@ -307,5 +314,20 @@ def test_an_export_of_other_weights_fails(trained, tmp_path, monkeypatch):
         runs.an_export_predicts_the_same(trained)
 
 
+def test_a_run_that_shows_nothing_or_changes_its_samples_fails(trained, monkeypatch):
+    images = iter([np.zeros((3, 8, 8, 1)), np.ones((3, 8, 8, 1))])
+    run = SimpleNamespace(
+        inspect=lambda image: SimpleNamespace(pictures={}),
+        sample=lambda count: SimpleNamespace(images=next(images)),
+    )
+    monkeypatch.setattr(runs, 'open_run', lambda folder: run)
+    with pytest.raises(AssertionError, match='An inspection has the pictures'):
+        runs.an_example_is_inspected(trained)
+    drawing = SimpleNamespace(model=find_model('rbm'), run=trained.run, image_shape=(8, 8, 1))
+    with pytest.raises(AssertionError, match='Samples of one seed differ'):
+        runs.samples_are_images_of_their_seed(drawing)
+
+
 def test_every_check_is_shown_to_fail():
-    assert {*BROKEN, *DAMAGED, 'an_export_predicts_the_same'} == {*CHECKS}
+    shown = {'an_export_predicts_the_same', 'an_example_is_inspected', 'samples_are_images_of_their_seed'}
+    assert {*BROKEN, *DAMAGED, *shown} == {*CHECKS}
