@@ -18,7 +18,7 @@ from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.tf1 import tf
 from tests.support.input_batches import batches_of as run
-from tests.support.streams import stream_members
+from tests.support.streams import opened, stream_members
 
 SHAPE = ImageShape(8, 10, 1)
 PIXELS = ImageReader(SHAPE)
@@ -127,6 +127,14 @@ def test_a_blank_example_stays_blank(archive, monkeypatch):
     got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY, consumed=lambda: 0))
     assert [labels.tolist() for _, labels in got] == [[-1]] * 12
     assert all(not features['image'].any() and features['weight'] == [0] for features, _ in got)
+
+
+def test_a_watched_batch_waits_for_no_other(archive):
+    """Even where all of them are on disk: predictions are in step with the batches."""
+    watched = []
+    order = opened(str(archive)).order()
+    run(archive_input_fn(order, PIXELS, 2, InputReport(IMAGES), VOCABULARY, watch=watched.append))
+    assert [len(batch.keys) for batch in watched] == [2] * 12
 
 
 def test_batches_of_trees():

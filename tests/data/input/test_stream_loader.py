@@ -3,6 +3,7 @@
 import itertools
 import json
 import pickle
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from estimator_lab.api import stream
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.input import stream as data_stream
+from estimator_lab.data.input.passes import Passes
 
 pytestmark = pytest.mark.once
 
@@ -103,6 +105,14 @@ def test_a_worker_of_a_stateful_loader_goes_on(archive, monkeypatch, worker, bat
     info.num_workers = 3
     with pytest.raises(DataError, match='is of a worker of a DataLoader'):
         begun().load_state_dict(first.state_dict() | {'loader': [2, batch_size or 1, 1]})
+
+
+def test_the_same_worker_with_the_same_seed_begins_another_pass(monkeypatch):
+    """As when PyTorch is seeded before each loop: a seed that is known does not make it the same loop."""
+    monkeypatch.setitem(sys.modules, 'torch.utils.data', None)
+    passes = Passes()
+    workers = [SimpleNamespace(id=number, seed=7 + number) for number in (0, 1, 0, 1)]
+    assert [passes.begin(worker, has_run=False) for worker in workers] == [0, 0, 1, 1]
 
 
 # Random histories.

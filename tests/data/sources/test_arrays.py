@@ -132,6 +132,7 @@ def test_arrays_are_told_from_paths():
         (np.zeros((1, 2, 2, 2)), 'An array of images has the shape'),
         (np.zeros((1, 2, 2, 1), str), 'An array of images is uint8 or floats'),
         (np.full((1, 2, 2, 1), 255.0), 'has pixels in .0, 1., not'),
+        (np.full((1, 2, 2, 1), 1.5), 'has pixels in .0, 1., not'),
         (np.full((1, 2, 2, 1), -0.1), 'has pixels in .0, 1., not'),
         (np.full((1, 2, 2, 1), np.nan), 'has pixels in .0, 1., not'),
         ((X, Y[:3]), '12 images need as many labels'),

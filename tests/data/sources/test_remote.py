@@ -172,6 +172,7 @@ def test_without_an_etag_the_size_and_the_headers_are_compared(web, url):
         (410, 'there is no such file'),
         (418, f"{ANSWER} 418 I'm a Teapot {ASKED}: {REMEDY}"),
         (503, f'{ANSWER} 503 Service Unavailable {ASKED}, 8 times: {REMEDY}'),
+        (504, f'{ANSWER} 504 Gateway Timeout {ASKED}, 8 times: {REMEDY}'),
     ],
 )
 def test_an_answer_that_is_an_error(web, url, status, words):
