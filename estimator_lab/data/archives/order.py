@@ -35,7 +35,7 @@ from estimator_lab.data.archives.shuffling import SHUFFLED_BYTES, permutation, s
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.sources.formats import Scan
-from estimator_lab.data.sources.source import Source, Stamp
+from estimator_lab.data.sources.source import Source
 
 T = TypeVar('T')
 
@@ -138,7 +138,7 @@ class WorkerShard:
         for item in sequence:
             if own.start <= place < own.stop:
                 yield item
-            del item  # before the next is read
+            del item
             place = (place + 1) % self.window
 
 
@@ -148,6 +148,10 @@ ONLY_WORKER = WorkerShard()
 
 class Order(Protocol):
     """An endless sequence of members, in epochs; see the module's docstring."""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the next members are there when they are asked for; a pipe may have to wait for them."""
 
     def epoch(self, number: int) -> Iterator[Member]:
         """Yields every member once, in the order of epoch `number`, from 0.
@@ -177,6 +181,8 @@ class IndexedOrder:
       seed: of the shuffling, together with the epoch.
       part: the examples that are used.
     """
+
+    is_stored = True
 
     def __init__(
         self, indexes: Sequence[Index], shuffle: bool = False, seed: int = 0, part: Part = EVERYTHING
@@ -238,11 +244,10 @@ class IndexedOrder:
             yield from (chunk.pop(place) for place in range(len(places)))
 
 
-@dataclass(frozen=True)
 class StreamOrder:
     """An order that reads archives from their beginning, for compressed ones and pipes.
 
-    Attributes:
+    Args:
       sources: each is read from its beginning in every epoch.
       kind: which members are examples.
       shuffle_buffer: encoded members held at once for shuffling, and at most SHUFFLED_BYTES of them; 1 or
@@ -257,34 +262,41 @@ class StreamOrder:
       progress: called with the share of an epoch's bytes that was read, in [0, 1].
     """
 
-    sources: Sequence[Source]
-    kind: Kind
-    shuffle_buffer: int = 1
-    seed: int = 0
-    part: Part = EVERYTHING
-    indexes: Sequence[Index] = ()
-    use_damaged: bool = False
-    say: Callable[[str], None] = lambda line: None
-    progress: Callable[[float], None] = lambda share: None
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        kind: Kind,
+        shuffle_buffer: int = 1,
+        seed: int = 0,
+        part: Part = EVERYTHING,
+        indexes: Sequence[Index] = (),
+        use_damaged: bool = False,
+        say: Callable[[str], None] = lambda line: None,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> None:
+        self._sources, self._kind, self._part, self._indexes = sources, kind, part, indexes
+        self._shuffle_buffer, self._seed = shuffle_buffer, seed
+        self._use_damaged, self._say, self._progress = use_damaged, say, progress
+        is_stamped = bool(indexes) and not any(source.is_folder for source in sources)
+        self._stamps = {source: source.stamp() for source in sources} if is_stamped else {}
 
-    def __post_init__(self) -> None:
-        stamps: dict[Source, Stamp] = {}
-        if self.indexes and not any(source.is_folder for source in self.sources):
-            stamps = {source: source.stamp() for source in self.sources}
-        object.__setattr__(self, '_stamps', stamps)
+    @property
+    def is_stored(self) -> bool:
+        """See `Order.is_stored`."""
+        return bool(self._indexes)
 
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`."""
-        rng = random.Random(f'seed {self.seed} epoch {number}')
-        sources = list(enumerate(self.sources))
-        if self.shuffle_buffer > 1:
+        rng = random.Random(f'seed {self._seed} epoch {number}')
+        sources = list(enumerate(self._sources))
+        if self._shuffle_buffer > 1:
             rng.shuffle(sources)
         members = itertools.chain.from_iterable(
             self._members_of(source, place, done) for done, (place, source) in enumerate(sources)
         )
-        for member in shuffled(members, self.shuffle_buffer, rng, SHUFFLED_BYTES):
-            yield member._replace(epoch=number)
-            del member  # before the next is read
+        for member in shuffled(members, self._shuffle_buffer, rng, SHUFFLED_BYTES):
+            yield member._replace(epoch=number) if number else member
+            del member
 
     def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
         """See `Order.onwards`; a pipe ends after its only epoch: waiting for a second might never end."""
@@ -292,7 +304,7 @@ class StreamOrder:
 
     def _onwards(self, consumed: int) -> Iterator[Member]:
         first_epoch, to_skip = 0, consumed
-        if size := sum(int(np.count_nonzero(self.part.mask(index))) for index in self.indexes):
+        if size := sum(int(np.count_nonzero(self._part.mask(index))) for index in self._indexes):
             first_epoch, to_skip = divmod(consumed, size)
         for number in itertools.count(first_epoch):
             seen = 0
@@ -300,42 +312,41 @@ class StreamOrder:
                 seen += 1
                 if seen > to_skip:
                     yield member
-                del member  # before the next is read
+                del member
             _check_any(seen)
             to_skip = max(to_skip - seen, 0)
-            if any(source.is_pipe for source in self.sources):
+            if any(source.is_pipe for source in self._sources):
                 break
         if to_skip:
-            names = ', '.join(source.name for source in self.sources)
+            names = ', '.join(source.name for source in self._sources)
             raise DataError(
-                f'{names} ended {to_skip} {self.kind.noun} before the {consumed} that were consumed when '
+                f'{names} ended {to_skip} {self._kind.noun} before the {consumed} that were consumed when '
                 'the checkpoint was saved: pipe the same archive in again.'
             )
 
     def _members_of(self, source: Source, place: int, done: int) -> Iterator[Member]:
         """Yields the members of the source at a place after `done` others."""
-        stamps: dict[Source, Stamp] = self._stamps  # type: ignore[attr-defined]
-        if source in stamps and source.stamp(again=True) != stamps[source]:
+        if source in self._stamps and source.stamp(again=True) != self._stamps[source]:
             raise DataError(f'{source.name!r} has changed since it was opened: start again.')
         if done:
-            self.progress(done / len(self.sources))
-        index = self.indexes[place] if self.indexes else None
+            self._progress(done / len(self._sources))
+        index = self._indexes[place] if self._indexes else None
         scan = Scan(
-            note=lambda words: None if self.indexes else self.say(f'{source.name!r} {words}'),
-            progress=lambda share: self.progress((done + share) / len(self.sources)),
+            note=lambda words: None if self._indexes else self._say(f'{source.name!r} {words}'),
+            progress=lambda share: self._progress((done + share) / len(self._sources)),
         )
         try:
-            for member in scan_members(source, self.kind, scan):
-                if member.name in self.part:
+            for member in scan_members(source, self._kind, scan):
+                if member.name in self._part:
                     label = index.label(member.row) if index else member.label
                     yield member if label == member.label else member._replace(label=label)
-                del member  # before the next is read
+                del member
             scan.skipped.report(scan.note)
         except DataError as error:
-            if not self.use_damaged:
+            if not self._use_damaged:
                 raise
-            if not self.indexes:
-                self.say(f'Warning: {error.sentence}')
+            if not self._indexes:
+                self._say(f'Warning: {error.sentence}')
 
 
 @dataclass(frozen=True)
@@ -350,12 +361,14 @@ class OwnPaceOrder:
       rank: the worker's number.
       workers: how many there are.
       size: examples in an epoch; 0 if unknown.
+      is_stored: False, as a batch takes the time of reading `workers` of them.
     """
 
     order: Order
     rank: int
     workers: int
     size: int = 0
+    is_stored: bool = False
 
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`: all members, not only those of the worker."""
@@ -371,7 +384,7 @@ class OwnPaceOrder:
             if (place + epoch) % self.workers == self.rank:
                 yield member
             place += 1
-            del member  # before the next is read
+            del member
 
 
 def _check_any(examples: int) -> None:

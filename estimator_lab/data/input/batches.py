@@ -127,7 +127,7 @@ def read_examples(
                 results = under_way.first()
                 yielded += len(results)
                 yield from results
-                del results  # before the next are read
+                del results
         under_way.begin(1)
         yield from under_way.rest()
 
@@ -162,7 +162,7 @@ class _UnderWay:
         if len(self._chunk) < least and self._chunk_bytes < _CHUNK_BYTES:
             return
         bare = [member._replace(data=b'') if member.data else member for member in self._chunk]
-        is_slow = any(getattr(member.source, 'is_slow', False) for member in self._chunk)
+        is_slow = any(member.source and member.source.is_slow for member in self._chunk)
         pool = self._waiting if is_slow else self._decoding
         self._pending.append((bare, self._chunk_bytes, pool.submit(self._read, self._chunk)))
         self._members += len(bare)

@@ -59,8 +59,7 @@ def archive_input_fn(
       'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
     # No batch that is watched, or that a pipe has sent, waits for others.
-    is_stored = isinstance(order, IndexedOrder) or bool(getattr(order, 'indexes', ()))
-    at_once = _batches_at_once(reader.signature, batch_size) if is_stored and not watch else 1
+    at_once = _batches_at_once(reader.signature, batch_size) if order.is_stored and not watch else 1
 
     def batches() -> Iterator[Batch]:
 

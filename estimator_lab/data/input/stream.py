@@ -327,7 +327,7 @@ def _every(members: Iterator[Member], size: int, workers: int) -> Iterator[Membe
     for number, member in enumerate(members):
         if number // size % workers == 0:
             yield member
-        del member  # before the next is read
+        del member
 
 
 def _torch_worker() -> Any:

@@ -78,7 +78,7 @@ def test_groups_become_the_batches_they_were(archive, bad):
     members = list(stream_members(archive)) * 3
     for place in bad:
         members[place] = members[place]._replace(data=b'bad')
-    order = SimpleNamespace(onwards=lambda consumed, shard: iter(members))
+    order = SimpleNamespace(is_stored=True, onwards=lambda consumed, shard: iter(members))
     got = run(archive_input_fn(order, PIXELS, 2, InputReport(IMAGES), VOCABULARY, consumed=lambda: 0))
     assert len(got) == 36
     for number, (features, _) in enumerate(got):
@@ -122,7 +122,7 @@ def test_a_blank_example_stays_blank(archive, monkeypatch):
 
     monkeypatch.setattr(tf.data.Dataset, 'from_generator', of_overwritten)
     bad = [member._replace(data=b'bad') for member in stream_members(archive)]
-    order = SimpleNamespace(onwards=lambda consumed, shard: iter(bad))
+    order = SimpleNamespace(is_stored=True, onwards=lambda consumed, shard: iter(bad))
     report = InputReport(IMAGES, lambda line: None)
     got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY, consumed=lambda: 0))
     assert [labels.tolist() for _, labels in got] == [[-1]] * 12
@@ -142,6 +142,8 @@ def test_batches_of_trees():
     members = [Member('a.txt', f'{n}.tree', n, data=b'(1 good)') for n in range(20)]
 
     class Order:
+        is_stored = True
+
         def epoch(self, number):
             return iter(members)
 
