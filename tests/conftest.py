@@ -18,6 +18,7 @@ TRAINING = (
     *(
         'models/recurrent/test_model.py',
         'optimizers/second_order/',
+        'data/sources/test_arrays.py',
         'runs/test_importing',
         'runs/test_trained.py',
     ),
