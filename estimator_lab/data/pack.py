@@ -186,7 +186,7 @@ def _fill(
         name = _stored_name(member)
         shards[next(places)].add(name, member.data)
         labels[label_of(name)] += 1
-        del member  # before the next is read
+        del member
     manifest.images, manifest.labels = labels.total(), dict(sorted(labels.items()))
     for number, shard in enumerate(shards):
         if not shard.images:
@@ -292,7 +292,7 @@ def _stored(sources: Sequence[Source], settings: Settings, say: Say, manifest: M
             for member in scan_members(source, IMAGES, scan):
                 found += 1
                 yield member
-                del member  # before the next is read
+                del member
         except DataError as error:
             if not found:
                 raise

@@ -15,7 +15,6 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,18 +31,16 @@ from estimator_lab.data.archives.index_file import (
     write_index_file,
 )
 from estimator_lab.data.examples.kind import Kind
-from estimator_lab.data.examples.labels import FROM_SIDECARS, LabelColumn, label_of
-from estimator_lab.data.examples.member import BadExampleError, Data, Member
+from estimator_lab.data.examples.labels import FROM_SIDECARS, LabelColumn
+from estimator_lab.data.examples.member import BadExampleError, ChangedError, Data, Member, MemberReader
 from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.arrays import ARRAY, ArraySource
 from estimator_lab.data.sources.folder import FOLDER
-from estimator_lab.data.sources.formats import ChangedError, Format, Scan, scanned
+from estimator_lab.data.sources.formats import Format, Scan, scanned
 from estimator_lab.data.sources.lines import LINES
 from estimator_lab.data.sources.own_file import OWN_FILE
 from estimator_lab.data.sources.source import OpenedPipe, Source, why_unreadable
 from estimator_lab.data.sources.tar import TAR, is_archive
-
-_PLACE = ['offset', 'size', 'headers', 'checksum']
 
 Note = Callable[[str], None]
 ShowProgress = Callable[[str, float | None], None]
@@ -64,7 +61,7 @@ def format_of(source: Source, kind: Kind) -> Format:
     return TAR if is_archive(source) else OWN_FILE
 
 
-def scan_members(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
+def scan_members(source: Source, kind: Kind, scan: Scan, form: Format | None = None) -> Iterator[Member]:
     """Yields the examples of a source in stored order, with their data if it is read in passing.
 
     Their labels are those in an index, but for examples of an archive without a label of their own in front
@@ -73,47 +70,11 @@ def scan_members(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     Raises:
       DataError: it can't be read, or is damaged; every example before the damage is yielded first.
     """
-    source = OpenedPipe(source) if source.is_pipe else source
-    form, are_given = format_of(source, kind), False
-    later = None if form.is_cached or source.is_pipe else _Later(form, source)
-    row = 0
-    for found in scanned(form, source, kind, scan):  # `enumerate` would keep it while the next is read
-        label = found.label
-        are_given |= label is not None
-        if label is None:
-            home = f'{found.home}/' if found.home else ''
-            label = '' if are_given else label_of(home + found.name)
-        reader = _NoData(found.reason) if found.reason else later
-        yield Member(source.name, found.name, found.offset, label, found.size, row, 0, found.data, reader)
-        row += 1  # noqa: SIM113 - see above
-        del found  # before the next is read
-
-
-class _Later(NamedTuple):
-    """Reads the data of examples of which a scan has only found the places."""
-
-    form: Format
-    source: Source
-
-    @property
-    def is_slow(self) -> bool:
-        """See `Index.is_slow`."""
-        return self.source.is_remote
-
-    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
-        """See `member.MemberReader`."""
-        rows = [(member.offset, member.size, 0, 0) for member in members]
-        return self.form.read(self.source, rows, [member.name for member in members])
-
-
-class _NoData(NamedTuple):
-    """Stands for the data of an example that has none."""
-
-    reason: BadExampleError
-
-    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
-        """Returns the reason."""
-        return [self.reason] * len(members)
+    source, are_given = OpenedPipe(source) if source.is_pipe else source, False
+    for member in scanned(form or format_of(source, kind), source, kind, scan):
+        are_given |= member.is_labelled
+        yield member._replace(label='') if are_given and not member.is_labelled else member
+        del member
 
 
 class Index:
@@ -195,9 +156,12 @@ class Index:
         """Returns members, without their data, as they are scheduled for an epoch."""
         members = []
         archive, labels = self.archive, self.labels
-        for row, (offset, size, _, _, _, label) in zip(rows, self._table[rows].tolist(), strict=True):
-            name = self.name(row)
-            members.append(Member(archive, name, offset, labels[label], size, row, epoch, b'', self))
+        for row, place in zip(rows, self._table[rows].tolist(), strict=True):
+            offset, size, _, headers, checksum, label = place
+            name, text = self.name(row), labels[label]
+            members.append(
+                Member(archive, name, offset, text, size, row, epoch, b'', self, headers, checksum)
+            )
         return members
 
     def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
@@ -206,9 +170,9 @@ class Index:
         Raises:
           DataError: the archive can't be read, or is no longer the one that was indexed.
         """
-        rows = self._table[_PLACE][[member.row for member in members]].tolist()
         try:
-            return self._format.read(self._opened, rows, [member.name for member in members])
+            assert self._opened, 'without random access, `scan_members` reads'
+            return self._opened.read(members)
         except ChangedError as error:
             remedy = 'Start again: it is then indexed anew.'
             with contextlib.suppress(OSError, DataError):
@@ -223,7 +187,7 @@ class Index:
     @property
     def is_slow(self) -> bool:
         """Whether many reads at once take about as long as one."""
-        return getattr(self._opened, 'is_slow', False)
+        return self._opened is not None and self._opened.is_slow
 
     @cached_property
     def fingerprint(self) -> str:
@@ -253,7 +217,7 @@ class Index:
         write_index_file(path, Contents(self._header, self._table, self._names))
 
     @cached_property
-    def _opened(self) -> Any:
+    def _opened(self) -> MemberReader | None:
         try:
             return self._format.opened(self.source)
         except (OSError, ValueError) as error:
@@ -333,14 +297,14 @@ def build_index(
     scan = Scan(True, notes.append, lambda share: progress(f'{len(offsets):,} {kind.noun}', share or None))
     form = format_of(source, kind)
     try:
-        for found in scanned(form, source, kind, scan):
-            names += found.name.encode()
-            offsets.append(found.offset)
-            sizes.append(found.size)
+        for member in scan_members(source, kind, scan, form):
+            names += member.name.encode()
+            offsets.append(member.offset)
+            sizes.append(member.size)
             ends.append(len(names))
-            headers.append(found.headers)
-            checksums.append(found.checksum)
-            labels.add(f'{found.home}/{found.name}' if found.home else found.name, found.label)
+            headers.append(member.headers)
+            checksums.append(member.checksum)
+            labels.add(member.label, member.is_labelled)
     except DataError as error:
         cause = error.__cause__
         if not offsets or isinstance(cause, remote.RemoteError):

@@ -29,22 +29,22 @@ def shuffled(
     buffer: list[Member] = []
     held = 0
     for member in members:
-        held += len(member.data)
+        held += member.bytes_held
         if len(buffer) < buffer_size and (held <= most_bytes or not buffer):
             buffer.append(member)
             continue
         place = rng.randrange(len(buffer))
         chosen, buffer[place] = buffer[place], member
-        held -= len(chosen.data)
+        held -= chosen.bytes_held
         del member
         yield chosen
         while held > most_bytes and len(buffer) > 1:
             place = rng.randrange(len(buffer))
             buffer[place], buffer[-1] = buffer[-1], buffer[place]
             chosen = buffer.pop()
-            held -= len(chosen.data)
+            held -= chosen.bytes_held
             yield chosen
-        del chosen  # before the next member is read
+        del chosen
     rng.shuffle(buffer)
     buffer.reverse()
     while buffer:

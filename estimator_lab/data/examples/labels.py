@@ -256,10 +256,9 @@ class LabelColumn:
         self._numbers: dict[tuple[str, bool], int] = {}
         self._column: array[int] = array('Q')
 
-    def add(self, name: str, given: str | None) -> None:
-        """Adds a member: its name, and its label, or None if that is the name of its folder."""
-        label = (label_of(name), False) if given is None else (given, True)
-        self._column.append(self._numbers.setdefault(label, len(self._numbers)))
+    def add(self, label: str, is_given: bool) -> None:
+        """Adds the label of a member; whether it is given, or the name of the member's folder."""
+        self._column.append(self._numbers.setdefault((label, is_given), len(self._numbers)))
 
     def finish(self) -> tuple[np.ndarray, Sequence[str], str]:
         """Returns the numbers [members], the labels by number, and `Header.labels_from`."""

@@ -1,4 +1,8 @@
-"""Members: the examples of archives, folders and files, read at once or when their data is needed."""
+"""Members: the examples of archives, folders and files, read at once or when their data is needed.
+
+A member may hold 256 MB. Each loop that hands members on therefore deletes its own reference, by `del`,
+before it asks for the next one; and no such loop uses `enumerate`, which keeps one.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -24,6 +28,10 @@ _SHOWN = {'-': 'stdin'}
 _SHOWN_LETTERS = 200  # of a name in a message
 
 
+class ChangedError(Exception):
+    """A member is no longer where it was."""
+
+
 class BadExampleError(DataError):
     """The bytes of a member are not a usable example; the message is the reason alone, without the member."""
 
@@ -31,11 +39,16 @@ class BadExampleError(DataError):
 class MemberReader(Protocol):
     """Reads the data of members."""
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether many reads at once take about as long as one."""
+
     def read(self, members: 'Sequence[Member]') -> 'list[Data | BadExampleError]':
-        """Returns the data of members of one source, or why it has none; many threads may call it.
+        """Returns the data of members of one source, or why they have none; many threads may call it.
 
         Raises:
           DataError: the source can't be read any more, or has changed.
+          OSError, ChangedError: likewise, of a reader that belongs to an index.
         """
 
 
@@ -47,13 +60,17 @@ class Member(NamedTuple):
       name: its name in the archive, without a leading './', or that of a file of its own. Bytes that are not
         UTF-8, control characters and the like are backslash escapes (`printable.escaped`), so that it can be
         printed and stored.
-      offset: of its first header block in the uncompressed tar stream; in a folder the file's number.
+      offset: where it begins, larger than that of the member before it: its first header block in the
+        uncompressed tar stream; in a folder the file's number.
       label: its label; '' if it has none.
       size: bytes of its data.
       row: its number in the source.
       epoch: pass over the data, from 0, in which it is read.
-      data: `Data`; empty until `read`.
+      data: `Data`, empty until `read`; or why it has none.
       source: reads its data; None if that was done.
+      headers: bytes from `offset` to its data.
+      checksum: of its first bytes.
+      is_labelled: whether its label is from a table or a file next to it, not the name of its folder.
     """
 
     archive: str
@@ -65,6 +82,9 @@ class Member(NamedTuple):
     epoch: int = 0
     data: Any = b''
     source: MemberReader | None = None
+    headers: int = 0
+    checksum: int = 0
+    is_labelled: bool = True
 
     @property
     def key(self) -> str:
@@ -77,6 +97,11 @@ class Member(NamedTuple):
             return _SHOWN.get(self.name, self.name)
         archive = _SHOWN.get(archive, archive)
         return f'{archive}{"" if self.archive.endswith("/") else ":"}{self.name}'
+
+    @property
+    def bytes_held(self) -> int:
+        """How many bytes of memory its encoded data takes."""
+        return len(self.data) if isinstance(self.data, bytes) else 0
 
     @property
     def is_own_file(self) -> bool:

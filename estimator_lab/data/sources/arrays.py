@@ -12,13 +12,13 @@ from estimator_lab.base.json_input import shown
 from estimator_lab.base.printable import escaped
 from estimator_lab.base.settings import are_paths
 from estimator_lab.data.examples.kind import Kind
-from estimator_lab.data.examples.member import BadExampleError, Data
-from estimator_lab.data.sources.formats import Format, Found, Row, Scan
+from estimator_lab.data.examples.member import BadExampleError, Data, Member
+from estimator_lab.data.sources.formats import Format, Scan
 from estimator_lab.data.sources.source import Source, Stamp
 
 
 class ArraySource(Source):
-    """An array of images, with labels or without.
+    """An array of images, with labels or without; also the `member.MemberReader` of its images.
 
     Attributes:
       images: [n, height, width, 1 or 3], uint8, or floats in [0, 1].
@@ -27,6 +27,7 @@ class ArraySource(Source):
 
     images: np.ndarray
     labels: Sequence[str]
+    is_slow = False
 
     def __new__(cls, images: np.ndarray, labels: Sequence[str], named: bool = True) -> 'ArraySource':
         """Names the source by its contents, so that a resumed run recognises it; or by nothing."""
@@ -41,6 +42,10 @@ class ArraySource(Source):
     def stamp(self, again: bool = False) -> Stamp:
         """See `Source.stamp`."""
         return Stamp(self.images.nbytes, self.name)
+
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
+        """Returns the pixels of images, which are not copied."""
+        return [self.images[member.offset] for member in members]
 
 
 def is_array(data: object, name: str = 'data') -> bool:
@@ -117,18 +122,18 @@ def check_values(images: np.ndarray) -> None:
         raise FlagError(f'An array of floats has pixels in [0, 1], not {what}: divide by 255, or give uint8.')
 
 
-def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     """Yields the images."""
-    assert isinstance(source, ArraySource)
+    source = _opened(source)
     for row, (image, label) in enumerate(zip(source.images, source.labels, strict=True)):
         checksum = zlib.crc32(np.ascontiguousarray(image))
-        yield Found(str(row), row, image.nbytes, checksum=checksum, label=label)
+        yield Member(source.name, str(row), row, label, image.nbytes, row, source=source, checksum=checksum)
 
 
-def _read(source: ArraySource, rows: Sequence[Row], names: Sequence[str]) -> list[Data | BadExampleError]:
-    """See `Format.read`; the images are not copied."""
-    return [source.images[offset] for offset, *_ in rows]
+def _opened(source: Source) -> ArraySource:
+    assert isinstance(source, ArraySource)
+    return source
 
 
-ARRAY = Format(_scan, lambda source: source, _read, is_cached=False)
+ARRAY = Format(_scan, _opened, is_cached=False)
 """Arrays of images."""

@@ -4,33 +4,49 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import read_regular
 from estimator_lab.base.printable import escaped, unescaped
 from estimator_lab.data.examples.kind import Kind
-from estimator_lab.data.examples.labels import MOST_SIDECAR_BYTES, SIDECAR_SUFFIXES, LabelTable, sidecar_label
-from estimator_lab.data.examples.member import MAX_MEMBER_BYTES, BadExampleError
+from estimator_lab.data.examples.labels import (
+    MOST_SIDECAR_BYTES,
+    SIDECAR_SUFFIXES,
+    LabelTable,
+    label_of,
+    sidecar_label,
+)
+from estimator_lab.data.examples.member import MAX_MEMBER_BYTES, BadExampleError, Data, Member
 from estimator_lab.data.sources.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
-from estimator_lab.data.sources.formats import Format, Found, Row, Scan
+from estimator_lab.data.sources.formats import Format, Scan
 from estimator_lab.data.sources.source import Source, why_unreadable
 
 
-def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     """Yields the files in the order of their names.
 
     The label of a file is the name of its folder, which may be this one, unless a table or a file next to
     it gives another.
     """
-    own_name = escaped(Path(source.url).resolve().name)
+    own_name, reader = escaped(Path(source.url).resolve().name), _FolderReader(source)
     for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped, source.table)):
         name = escaped(path)
-        yield Found(name, number, size, label=label, home='' if '/' in path else own_name)
+        if label is None:
+            folder = label_of(name if '/' in path else f'{own_name}/{name}')
+            yield Member(source.name, name, number, folder, size, number, source=reader, is_labelled=False)
+        else:
+            yield Member(source.name, name, number, label, size, number, source=reader)
 
 
-def _read(source: Source, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
-    """See `Format.read`; a file that can't be read is a bad example."""
-    return [data_of(Path(source.url, unescaped(name))) for name in names]
+class _FolderReader(NamedTuple):
+    """Reads files of a folder: a `member.MemberReader`; one that can't be read is a bad example."""
+
+    source: Source
+    is_slow: bool = False
+
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
+        return [data_of(Path(self.source.url, unescaped(member.name))) for member in members]
 
 
 def data_of(path: Path) -> bytes | BadExampleError:
@@ -129,5 +145,5 @@ def _label_in(parent: str | Path, sidecars: Iterable[str]) -> str | None:
     return None
 
 
-FOLDER = Format(_scan, lambda source: source, _read, is_cached=False)
+FOLDER = Format(_scan, _FolderReader, is_cached=False)
 """Folders, which are listed at each start: that takes less time than reading them."""

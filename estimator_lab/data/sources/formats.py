@@ -3,53 +3,19 @@
 A new one, such as ZIP archives, is a module with a `Format`, and a line in `index.format_of`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples.kind import Kind
-from estimator_lab.data.examples.member import BadExampleError
+from estimator_lab.data.examples.member import Member, MemberReader
 from estimator_lab.data.sources.files import SkippedFiles
 from estimator_lab.data.sources.source import Source
-
-Row = tuple[int, int, int, int]
-"""Offset, size, bytes of headers and checksum of an example, as its format gave them."""
-
 
 _EXAMPLE_BYTES = 300  # of memory for an example, besides its name and label, at most
 _ROOM_BYTES = 400 * 2**20  # for the examples of any archive
 _ROOM_FACTOR = 16  # more for each of its bytes: members with their headers take 20 bytes, however compressed
-
-
-class ChangedError(Exception):
-    """An example is no longer where it was."""
-
-
-class Found(NamedTuple):
-    """An example, as a source lists it.
-
-    Attributes:
-      name: in the source; bytes that are not UTF-8, and unprintable characters, are backslash escapes.
-      offset: where it begins; larger than that of the example before it.
-      size: bytes of its data.
-      headers: bytes from there to its data.
-      checksum: of its first bytes.
-      label: from a table, or a file next to it; None if that is the name of its folder.
-      data: its bytes, if they are read in passing.
-      reason: why it has none; None if it has.
-      home: the folder that it is in, if its name does not say so.
-    """
-
-    name: str
-    offset: int
-    size: int
-    headers: int = 0
-    checksum: int = 0
-    label: str | None = None
-    data: bytes = b''
-    reason: BadExampleError | None = None
-    home: str = ''
 
 
 @dataclass
@@ -73,23 +39,19 @@ class Format(NamedTuple):
     """A kind of source.
 
     Attributes:
-      scan: yields the examples of a source in stored order, one in memory at a time. Raises DataError where
-        it can't be read, or is damaged; every example before the damage is yielded first.
-      opened: returns a source as `read` accepts it; None if it has no random access. Raises OSError.
-      read: returns the data of examples, given what `opened` returned, their rows and their names; or why
-        they have none. Many threads call it at the same time. Raises OSError if the source can't be read,
-        ChangedError if an example is no longer there.
+      scan: yields the examples of a source in stored order, with their data if it is read in passing. Raises
+        DataError where it can't be read, or is damaged; every example before the damage is yielded first.
+      opened: returns the reader of a source's members; None if it has no random access. Raises OSError.
       is_cached: whether listing it takes reading it: an index is kept for later starts, and a pass over the
-        examples has their data at once. That of others, pipes apart, is read by `read`, in many threads.
+        examples has their data at once. That of others, pipes apart, is read in many threads.
     """
 
-    scan: Callable[[Source, Kind, Scan], Iterator[Found]]
-    opened: Callable[[Source], Any]
-    read: Callable[[Any, Sequence[Row], Sequence[str]], list[Any]]
+    scan: Callable[[Source, Kind, Scan], Iterator[Member]]
+    opened: Callable[[Source], MemberReader | None]
     is_cached: bool
 
 
-def scanned(form: Format, source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+def scanned(form: Format, source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     """Yields the examples of a source, as `Format.scan` does; of an archive as many as its size can explain.
 
     Some compressed megabytes can claim a hundred million members, which an index would hold in memory.
@@ -99,13 +61,13 @@ def scanned(form: Format, source: Source, kind: Kind, scan: Scan) -> Iterator[Fo
     """
     is_bounded = form.is_cached and not source.is_pipe
     number = held = 0
-    for found in form.scan(source, kind, scan):
-        held += _EXAMPLE_BYTES + len(found.name) + len(found.label or '')
+    for member in form.scan(source, kind, scan):
+        held += _EXAMPLE_BYTES + len(member.name) + (len(member.label) if member.is_labelled else 0)
         if is_bounded and held > _ROOM_BYTES and held > _ROOM_BYTES + _ROOM_FACTOR * source.stamp().size:
             raise DataError(
                 f'{source.name!r} claims more than {number:,} {kind.noun}, too many for its '
                 f'{source.stamp().size:,} bytes: it is not read any further.'
             )
-        yield found
-        number += 1  # noqa: SIM113 - as above
-        del found  # before the next is read
+        yield member
+        number += 1  # noqa: SIM113 - see `data.examples.member`
+        del member

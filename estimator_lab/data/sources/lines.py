@@ -2,15 +2,23 @@
 
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import why_unread
 from estimator_lab.data.examples.kind import Kind
-from estimator_lab.data.examples.member import BadExampleError, too_large
-from estimator_lab.data.sources.formats import ChangedError, Format, Found, Row, Scan
+from estimator_lab.data.examples.labels import label_of
+from estimator_lab.data.examples.member import (
+    BadExampleError,
+    ChangedError,
+    Data,
+    Member,
+    MemberReader,
+    too_large,
+)
+from estimator_lab.data.sources.formats import Format, Scan
 from estimator_lab.data.sources.source import DamagedError, Source, decompressed, why_unreadable
 from estimator_lab.data.sources.stored import Stored, open_stored
 
@@ -24,7 +32,7 @@ def is_text(head: bytes) -> bool:
     return bool(head) and not _BINARY.search(head)
 
 
-def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     """Yields the lines; blank lines are left out."""
     with ExitStack() as stack:
         raw = stack.enter_context(source.open())
@@ -36,11 +44,11 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
             if not is_text(head := file.peek(HEAD)[:HEAD]):
                 what = 'a text' if head else 'a text, but an empty file (0 bytes)'
                 raise DataError(f'{source.name!r} is not {what}: {kind.noun} are lines of texts.')
-            for found in _lines(file, kind.line_name):
-                done = found.offset
+            for member in _lines(file, source.name, kind):
+                done = member.offset
                 scan.progress((raw.tell() if unpacked else done) / size if size else 0.0)
-                yield found
-                del found  # before the next is read
+                yield member
+                del member
         except DataError:
             raise
         except OSError as error:
@@ -52,25 +60,47 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
             ) from error
 
 
-def _read(stored: Stored, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
-    """See `Format.read`."""
-    lines = stored.read([(offset, size) for offset, size, *_ in rows])
-    for line, (_, size, _, checksum) in zip(lines, rows, strict=True):
-        if len(line) != size or zlib.adler32(line[:HEAD]) != checksum:
-            raise ChangedError
-    return list(lines)
+class _LineReader:
+    """Reads lines: a `member.MemberReader`."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored, self.is_slow = stored, stored.is_slow
+
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
+        lines = self._stored.read([(member.offset, member.size) for member in members])
+        for line, member in zip(lines, members, strict=True):
+            if len(line) != member.size or zlib.adler32(line[:HEAD]) != member.checksum:
+                raise ChangedError
+        return list(lines)
 
 
-def _lines(file: IO[bytes], name_of: Callable[[int, bytes], str]) -> Iterator[Found]:
+def _opened(source: Source) -> MemberReader | None:
+    stored = open_stored(source)
+    return _LineReader(stored) if stored else None
+
+
+def _lines(file: IO[bytes], archive: str, kind: Kind) -> Iterator[Member]:
     """Yields the lines that are not blank; one that is too long for an example is not kept in memory."""
-    number, offset, size = 1, 0, 0
+    number, offset, size, row = 1, 0, 0, 0
     parts: list[bytes] = []
 
-    def line() -> Iterator[Found]:
+    def line() -> Iterator[Member]:
+        nonlocal row
         data = b''.join(parts)
         if data.strip() or len(data) < size:
-            checksum = zlib.adler32(data[:HEAD])
-            yield Found(name_of(number, data), offset, size, 0, checksum, None, data, too_large(size))
+            name, checksum = kind.line_name(number, data), zlib.adler32(data[:HEAD])
+            yield Member(
+                archive,
+                name,
+                offset,
+                label_of(name),
+                size,
+                row,
+                data=too_large(size) or data,
+                checksum=checksum,
+                is_labelled=False,
+            )
+            row += 1
 
     while chunk := file.read(_CHUNK):
         *ended, rest = chunk.split(b'\n')
@@ -87,5 +117,5 @@ def _lines(file: IO[bytes], name_of: Callable[[int, bytes], str]) -> Iterator[Fo
     yield from line()
 
 
-LINES = Format(_scan, open_stored, _read, is_cached=True)
+LINES = Format(_scan, _opened, is_cached=True)
 """Texts, plain or compressed."""

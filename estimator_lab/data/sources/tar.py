@@ -15,10 +15,23 @@ from contextlib import ExitStack
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import why_unread
 from estimator_lab.data.examples.kind import Kind
-from estimator_lab.data.examples.labels import MOST_SIDECAR_BYTES, LabelTable, is_sidecar, sidecar_label
-from estimator_lab.data.examples.member import BadExampleError, too_large
+from estimator_lab.data.examples.labels import (
+    MOST_SIDECAR_BYTES,
+    LabelTable,
+    is_sidecar,
+    label_of,
+    sidecar_label,
+)
+from estimator_lab.data.examples.member import (
+    BadExampleError,
+    ChangedError,
+    Data,
+    Member,
+    MemberReader,
+    too_large,
+)
 from estimator_lab.data.sources.files import HEAD_BYTES, lacks_suffix
-from estimator_lab.data.sources.formats import ChangedError, Format, Found, Row, Scan
+from estimator_lab.data.sources.formats import Format, Scan
 from estimator_lab.data.sources.remote import RemoteError
 from estimator_lab.data.sources.source import Source, decompressed, why_unreadable
 from estimator_lab.data.sources.stored import Stored, open_stored
@@ -32,7 +45,7 @@ _READ_AT_ONCE = 2**20  # a larger member would be in memory twice
 _MOST_HELD, _MOST_BYTES_HELD = 8, 2**24  # examples that wait for a label
 
 
-def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
+def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     """Yields the examples; folders, links, devices and files of another kind are skipped.
 
     A label next to a member (`000123.cls`), or in the table of the source, replaces that of its folder.
@@ -55,16 +68,14 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
         last: list[Entry] = []  # whose data is being read
         count = 0
         try:
-            found = _chosen(
-                entries(stream, scan.note), stream, kind, scan, last, with_sidecars=not source.table
-            )
-            for example in _labelled(found, source.table):  # `enumerate` would keep it while the next is read
+            found = _chosen(entries(stream, scan.note), source, stream, kind, scan, last)
+            for member in _labelled(found, source.table):
                 count += 1
                 if not scan.headers_only or not count % _PROGRESS_EVERY:
                     done = stream.position if is_plain else length and raw.tell()
                     scan.progress(done / length if done and length else 0.0)
-                yield example
-                del example  # before the next is read
+                yield member
+                del member
             if not source.is_pipe:  # where something else may follow endlessly
                 stream.finish()
         except DataError:
@@ -73,28 +84,37 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Found]:
             raise DataError(_what_broke(source, stream, last, head, count, error)) from error
 
 
-def _read(stored: Stored, rows: Sequence[Row], names: Sequence[str]) -> list[bytes | BadExampleError]:
-    """See `Format.read`."""
-    places = [place for offset, size, headers, _ in rows for place in _places(offset, size, headers)]
-    parts = iter(stored.read(places))
-    found: list[bytes | BadExampleError] = []
-    for _, size, headers, checksum in rows:
-        data = next(parts)
-        start = headers
-        if zlib.adler32(data[:BLOCK]) != checksum:
-            raise ChangedError
-        if headers and size > _READ_AT_ONCE:
-            data, start = next(parts), 0
-        if not headers:
-            found.append(_sparse())
-        elif len(data) != start + size:
-            raise ChangedError
-        else:
-            found.append(data[start:])
-    return found
+class _TarReader:
+    """Reads members of an archive: a `member.MemberReader`."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored, self.is_slow = stored, stored.is_slow
+
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
+        parts = iter(self._stored.read([place for member in members for place in _places(member)]))
+        found: list[Data | BadExampleError] = []
+        for member in members:
+            data, start = next(parts), member.headers
+            if zlib.adler32(data[:BLOCK]) != member.checksum:
+                raise ChangedError
+            if start and member.size > _READ_AT_ONCE:
+                data, start = next(parts), 0
+            if not member.headers:
+                found.append(_sparse())
+            elif len(data) != start + member.size:
+                raise ChangedError
+            else:
+                found.append(data[start:])
+        return found
 
 
-def _places(offset: int, size: int, headers: int) -> tuple[tuple[int, int], ...]:
+def _opened(source: Source) -> MemberReader | None:
+    stored = open_stored(source)
+    return _TarReader(stored) if stored else None
+
+
+def _places(member: Member) -> tuple[tuple[int, int], ...]:
+    offset, size, headers = member.offset, member.size, member.headers
     if not headers:
         return ((offset, BLOCK),)
     if size <= _READ_AT_ONCE:
@@ -107,14 +127,10 @@ def _sparse() -> BadExampleError:
 
 
 def _chosen(
-    headers: Iterator[Entry],
-    stream: Forward,
-    kind: Kind,
-    scan: Scan,
-    last: list[Entry],
-    with_sidecars: bool,
-) -> Iterator[tuple[Found, bool]]:
+    headers: Iterator[Entry], source: Source, stream: Forward, kind: Kind, scan: Scan, last: list[Entry]
+) -> Iterator[tuple[Member, bool]]:
     """Yields the examples, and the sidecar files with their data; whether each is an example."""
+    row = 0
     for entry in headers:
         last[:] = [entry]
         if entry.type == 'link':
@@ -127,24 +143,35 @@ def _chosen(
                 head = stream.read(min(entry.size, HEAD_BYTES))
                 is_example = kind.recognises(head)
             is_label = not is_example and is_sidecar(name) and 0 < entry.size <= MOST_SIDECAR_BYTES
-            if is_example or (is_label and with_sidecars):
+            if is_example or (is_label and not source.table):
                 headers_size = entry.data - entry.offset if entry.type == 'file' else _SPARSE
-                data = b''
+                data: bytes | BadExampleError = b''
                 reason = too_large(entry.size) or (_sparse() if entry.type == 'sparse' else None)
                 if is_label or not (scan.headers_only or reason):
                     data = head + stream.read(entry.size - len(head))
                 else:
                     stream.check_holds(entry.data + (0 if entry.type == 'sparse' else entry.size))
-                found = Found(
-                    name, entry.offset, entry.size, headers_size, entry.checksum, None, data, reason
+                    data = reason or data
+                member = Member(
+                    source.name,
+                    name,
+                    entry.offset,
+                    label_of(name),
+                    entry.size,
+                    row,
+                    data=data,
+                    headers=headers_size,
+                    checksum=entry.checksum,
+                    is_labelled=False,
                 )
-                yield found, is_example
-                del data, found  # before the next is read
+                row += is_example
+                yield member, is_example
+                del data, member
             else:
                 scan.skipped.count(name)
 
 
-def _labelled(found: Iterator[tuple[Found, bool]], table: LabelTable | None) -> Iterator[Found]:
+def _labelled(found: Iterator[tuple[Member, bool]], table: LabelTable | None) -> Iterator[Member]:
     """Yields the examples with their labels: from a table, or from a sidecar file of the same sample.
 
     A sample is a run of files that are equal up to the first dot. Its examples are held until it ends; of
@@ -152,13 +179,13 @@ def _labelled(found: Iterator[tuple[Found, bool]], table: LabelTable | None) -> 
     """
     if table:
         for example, _ in found:
-            yield example._replace(label=table.of(example.name))
+            yield example._replace(label=table.of(example.name), is_labelled=True)
         return
     samples = _Samples()
     try:
         for file, is_example in found:
             yield from samples.add(file, is_example)
-            del file  # before the next is read
+            del file
     except Exception:
         yield from samples.rest()
         raise
@@ -170,9 +197,9 @@ class _Samples:
 
     def __init__(self) -> None:
         self._sample = self._stem = self._label = ''
-        self._held: deque[Found] = deque()
+        self._held: deque[Member] = deque()
 
-    def add(self, file: Found, is_example: bool) -> Iterator[Found]:
+    def add(self, file: Member, is_example: bool) -> Iterator[Member]:
         """Adds an example or a sidecar file; yields the examples that need not be held any longer."""
         dot = file.name.find('.', file.name.rfind('/') + 1)
         sample = file.name if dot < 0 else file.name[:dot]
@@ -182,24 +209,22 @@ class _Samples:
         if not is_example:
             yield from self._add_sidecar(file)
         elif self._stem and file.name.startswith(self._stem):
-            yield file._replace(label=self._label)
+            yield file._replace(label=self._label, is_labelled=True)
         else:
             self._held.append(file)
             del file
-            if (
-                len(self._held) > _MOST_HELD
-                or sum(len(other.data) for other in self._held) > _MOST_BYTES_HELD
-            ):
+            held = sum(other.bytes_held for other in self._held)
+            if len(self._held) > _MOST_HELD or held > _MOST_BYTES_HELD:
                 yield from self.rest()
 
-    def rest(self, label: str | None = None) -> Iterator[Found]:
+    def rest(self, label: str | None = None) -> Iterator[Member]:
         """Yields the held examples, with a label if there is one."""
         while self._held:
             example = self._held.popleft()
-            yield example if label is None else example._replace(label=label)
+            yield example if label is None else example._replace(label=label, is_labelled=True)
             del example
 
-    def _add_sidecar(self, file: Found) -> Iterator[Found]:
+    def _add_sidecar(self, file: Member) -> Iterator[Member]:
         label, stem = sidecar_label(file.name, file.data), file.name[: file.name.rfind('.') + 1]
         if label is None or stem == self._stem:  # the first one of a stem counts
             return
@@ -262,5 +287,5 @@ def is_tar(head: bytes) -> bool:
     return True
 
 
-TAR = Format(_scan, open_stored, _read, is_cached=True)
+TAR = Format(_scan, _opened, is_cached=True)
 """Tar archives, plain or compressed."""
