@@ -109,9 +109,18 @@ def all_below(folder: Path) -> Iterator[Path]:
     while folders:
         for path in listed(folders.pop()):
             yield path
-            with _listing(path):
-                if path.is_dir() and not path.is_symlink():
-                    folders.append(path)
+            if is_own_folder(path):
+                folders.append(path)
+
+
+def is_own_folder(path: Path) -> bool:
+    """Returns whether a path is a folder rather than a link to one.
+
+    Raises:
+      DataError: that can't be seen.
+    """
+    with _listing(path):
+        return path.is_dir() and not path.is_symlink()
 
 
 @contextlib.contextmanager

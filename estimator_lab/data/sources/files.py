@@ -5,10 +5,13 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from estimator_lab.base.progress import warn
+
+T = TypeVar('T')
 
 FORMATS: dict[str, tuple[str, ...]] = {
     'JPEG': ('.jpg', '.jpeg', '.jpe', '.jfif', '.mpo'),
@@ -68,6 +71,32 @@ def is_hidden(name: str) -> bool:
 def lacks_suffix(name: str) -> bool:
     """Whether a file of that name is to be recognised by its first bytes."""
     return '.' not in name.rpartition('/')[2] and not is_hidden(name)
+
+
+def matches_below(
+    folder: T, parts: Sequence[str], inside: Callable[[T, str], Iterable[tuple[T, bool, bool]]]
+) -> Iterator[tuple[T, bool]]:
+    """Yields what matches the parts of a glob below a folder, some of it twice; `**` stands for any folders.
+
+    Args:
+      folder: in which the first part is looked for.
+      parts: of the glob.
+      inside: yields what is in a folder and matches a part; whether it is a folder, and one that `**` enters.
+
+    Yields:
+      A match, and whether it is a folder.
+    """
+    found: list[tuple[T, bool, Sequence[str]]] = [(folder, True, parts)]
+    while found:
+        place, is_folder, left = found.pop()
+        if not left:
+            yield place, is_folder
+        elif is_folder:
+            part, *rest = left
+            if part == '**':
+                found.append((place, True, rest))
+            for inner, is_inner_folder, is_entered in inside(place, part):
+                found.append((inner, is_inner_folder, left if part == '**' and is_entered else rest))
 
 
 class SkippedFiles:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from estimator_lab.base.files import whole_file
 from estimator_lab.base.interrupts import stops_within
 from estimator_lab.base.urls import hide_secrets, is_web, unsigned
-from estimator_lab.data.sources.files import cache_folder
+from estimator_lab.data.sources.files import cache_folder, matches_below
 from estimator_lab.data.sources.stores import (
     FIRST_BYTES,
     PIECE,
@@ -217,40 +217,34 @@ def matches(pattern: str) -> list[str]:
     def found() -> list[str]:
         fs, path = StoredObject.file_system(pattern)
         fs.invalidate_cache()  # archives may have been added since the last call
-        scheme, parts = pattern.partition('://')[0], path.split('/')
+        parts = path.rstrip('/').split('/')
         first = next(at for at, part in enumerate(parts) if glob.has_magic(part))
-        names = sorted(set(_below(fs, '/'.join(parts[:first]), parts[first:])))
-        return [name if '://' in name else f'{scheme}://{name}' for name in names]
+        folder, inner = '/'.join(parts[:first]), parts[first:]
+        # The path may lack what the URL has: a host, or an account.
+        url = pattern.rstrip('/').removesuffix('/'.join(inner))
+        names = {
+            name
+            for name, is_folder in matches_below(folder, inner, partial(_inside, fs))
+            if not (is_folder and inner[-1] == '**')
+        }
+        return [
+            name if '://' in name else url + name.removeprefix(folder).lstrip('/') for name in sorted(names)
+        ]
 
     return _attempts(found)
 
 
-def _below(fs: Any, folder: str, parts: list[str]) -> Iterator[str]:
-    """Yields the names below a folder that match the parts of a glob, some of them more than once."""
+def _inside(fs: Any, folder: str, part: str) -> Iterator[tuple[str, bool, bool]]:
+    """Yields the names in a folder that match a part of a glob; whether it is a folder, which `**` enters."""
     if folder.count('/') > _DEEPEST:
         raise RemoteError(f'it has folders more than {_DEEPEST} levels deep; does one contain itself?')
-    part, *rest = parts
-    if part == '**' and rest:
-        yield from _below(fs, folder, rest)
-    for name, is_folder in _listed(fs, folder):
-        if part == '**' and is_folder:
-            yield from _below(fs, name, parts)
-        elif not fnmatch.fnmatchcase(name.rpartition('/')[2], part):
-            continue
-        elif not rest:
-            yield name
-        elif is_folder:
-            yield from _below(fs, name, rest)
-
-
-def _listed(fs: Any, folder: str) -> list[tuple[str, bool]]:
-    """Returns the names in a folder, and whether they are folders; none if there is no such folder."""
-    try:
-        entries = fs.ls(f'{folder}/', detail=True)
-    except FileNotFoundError:
-        return []
-    found = [(entry['name'].rstrip('/'), entry['type'] == 'directory') for entry in entries]
-    return [entry for entry in found if entry[0] != folder]  # an empty object may stand for its folder
+    with contextlib.suppress(FileNotFoundError):
+        for entry in fs.ls(f'{folder}/', detail=True):
+            name = entry['name'].rstrip('/')
+            # An empty object may stand for its folder.
+            if name != folder and fnmatch.fnmatchcase(name.rpartition('/')[2], part):
+                is_folder = entry['type'] == 'directory'
+                yield name, is_folder, is_folder
 
 
 @cache

@@ -10,15 +10,16 @@ import re
 import stat
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.files import all_below, at_home, is_there, listed, why_unread
+from estimator_lab.base.files import at_home, is_own_folder, is_there, listed, why_unread
 from estimator_lab.base.urls import is_web, shown_url
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.sources import remote
+from estimator_lab.data.sources.files import matches_below
 
 STDIN = '-'
 BUFFER_BYTES = 2**17
@@ -352,22 +353,19 @@ def _local_matches(pattern: str) -> list[str]:
     Raises:
       DataError: a folder can't be listed or entered; `glob.glob` would take it for an empty one.
     """
-    paths = [Path()]
-    for part in Path(pattern).parts:
-        if part == '**':
-            paths = [
-                inner for path in paths for inner in (path, *all_below(path)) if not _is_hidden(inner, path)
-            ]
-        elif glob.has_magic(part):
-            found = [inner for path in paths for inner in listed(path, part)]
-            paths = [path for path in found if part.startswith('.') or not path.name.startswith('.')]
-        else:
-            paths = [path / part for path in paths if is_there(path / part)]
-    return sorted({str(path) for path in paths if not pattern.endswith('/') or path.is_dir()})
+    found = matches_below(Path(), Path(pattern).parts, _inside)
+    return sorted({str(path) for path, _ in found if not pattern.endswith('/') or path.is_dir()})
 
 
-def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith('.') for part in path.relative_to(folder).parts)
+def _inside(folder: Path, part: str) -> Iterator[tuple[Path, bool, bool]]:
+    """Yields the paths that match a part of a glob in what may be a folder; whether `**` enters them."""
+    if not glob.has_magic(part):  # '..', for one, is not listed
+        if is_there(folder / part):
+            yield folder / part, True, False
+        return
+    for path in listed(folder, part):
+        if part.startswith('.') or not path.name.startswith('.'):
+            yield path, True, part == '**' and is_own_folder(path)
 
 
 def _without_braces(pattern: str) -> list[str]:

@@ -100,6 +100,16 @@ def test_patterns_match_as_in_glob(tmp_path, monkeypatch, pattern):
             expanded(pattern)
 
 
+def test_links_to_folders_are_named_but_not_entered_by_two_stars(tmp_path):
+    for name in ('a/x.tar', 'a/b/y.tar', 'a/.c/z.tar'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / 'link').symlink_to('a')
+    found = expanded(f'{tmp_path}/**/*.tar')
+    assert found == [f'{tmp_path}/{name}' for name in ('a/b/y.tar', 'a/x.tar', 'link/x.tar')]
+    assert expanded(f'{tmp_path}/*/b/*') == [f'{tmp_path}/{name}/b/y.tar' for name in ('a', 'link')]
+
+
 def test_a_folder_that_cannot_be_listed_is_not_left_out(tmp_path, monkeypatch):
     for name in ('a', 'b'):
         (tmp_path / name).mkdir()

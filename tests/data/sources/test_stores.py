@@ -106,6 +106,31 @@ def test_a_glob_means_what_it_means_to_fsspec(memory, pattern):
     assert found == [f'memory://{name}' for name in memory.glob(f'/globs/{pattern}')]
 
 
+def test_a_glob_keeps_the_host_and_the_account(monkeypatch):
+    """Which the path in a store lacks, as in az://container@account/x.tar and ssh://host/x.tar."""
+    import fsspec
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class Hosted(MemoryFileSystem):
+        protocol = ('hosted',)
+
+        @classmethod
+        def _strip_protocol(cls, path):
+            host, _, inside = path.removeprefix('hosted://').partition('/')
+            container = host.partition('@')[0] if '@' in host else ''
+            return f'/{container}/{inside}'.replace('//', '/') if '://' in path else path.rstrip('/')
+
+    fsspec.register_implementation('hosted', Hosted, clobber=True)
+    monkeypatch.setattr(Hosted, 'store', {})
+    monkeypatch.setattr(Hosted, 'pseudo_dirs', [''])
+    for folder in ('/box/x', '/x'):
+        Hosted().pipe_file(f'{folder}/1.tar', tar_bytes(SMALL))
+    for pattern in ('box@acct.example/x/*.tar', 'host/x/*.tar', 'host/**/1.tar', 'box@acct.example/**'):
+        first = remote.matches(f'hosted://{pattern}')[-1]
+        assert first == f'hosted://{pattern.partition("/")[0]}/x/1.tar'
+        assert len(opened(first).indexes[0]) == len(SMALL)
+
+
 def test_two_stars_at_the_end_are_files(memory):
     assert remote.matches('memory:///globs/b/**') == ['memory:///globs/b/1.tar', 'memory:///globs/b/c/3.tar']
 
