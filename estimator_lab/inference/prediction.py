@@ -69,7 +69,7 @@ def predict(
         ):
             batch = under_way.popleft()
             good = {name: array[: len(batch.keys)] for name, array in values.items() if name != KEY}
-            yield Predicted(batch.keys, batch.bad, good, batch.arrays.get(IMAGE))
+            yield Predicted(batch.keys, batch.bad, good, batch.data.get(IMAGE))
     report.raise_error()
 
 

@@ -176,7 +176,7 @@ def first_images(run: Trained, archives: Sequence[str], count: int) -> np.ndarra
     order = run.examples(archives, note=warn).order()
     for batch in read_batches(order.epoch(0), count, run.reader, InputReport(run.kind)):
         if batch.keys:
-            images.extend(batch.arrays[IMAGE])
+            images.extend(batch.data[IMAGE])
         if len(images) >= count:
             return np.stack(images[:count])
     raise DataError(f'{", ".join(archives)} has {len(images)} images, fewer than {option.count}={count}.')

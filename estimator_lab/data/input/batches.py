@@ -9,8 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.examples.kind import Arrays, ExampleReader
+from estimator_lab.data.examples.kind import ExampleReader
+from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.input.bad_examples import InputReport
 
@@ -22,9 +25,6 @@ _BATCHES_AHEAD = 2
 _MOST_BYTES = 64 * 2**20  # of pending members; a single one may have more
 _WAITING = 16  # more threads where members are read over a network
 
-Result = tuple[Member, Any]
-"""A member without its data, and its example or a BadExampleError."""
-
 
 class BadExample(NamedTuple):
     """A bad example: its place among the members of its batch, from 0, its key, and why it is bad."""
@@ -35,14 +35,21 @@ class BadExample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Up to `batch_size` examples: their arrays, with n rows each, n keys and n labels.
+    """The n examples of one process in a global batch; fewer if some are bad, or at the end, or none.
 
-    `bad` holds the bad examples among their members, in order.
+    Attributes:
+      data: of a stream encoded bytes, a list of n, or pixels, uint8 [n, height, width, channels]; of
+        `read_batches` the arrays of a reader, by name, with n rows each.
+      labels: n labels.
+      keys: n unique names.
+      class_ids: int64 [n], numbers of the labels; -1 of a label that has none.
+      bad: the bad examples among the members, in order.
     """
 
-    arrays: Arrays
-    keys: list[str]
+    data: Any
     labels: list[str]
+    keys: list[str]
+    class_ids: np.ndarray
     bad: Sequence[BadExample] = ()
 
 
@@ -54,6 +61,7 @@ def read_batches(
     threads: int = 0,
     whole_only: bool = False,
     at_once: int = 1,
+    class_id: Callable[[str], int] = lambda label: UNKNOWN_ID,
 ) -> Iterator[Batch]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
@@ -72,6 +80,7 @@ def read_batches(
       whole_only: whether an incomplete batch before an error is left out. A position that counts whole
         batches then goes on where it begins.
       at_once: the most batches in a group.
+      class_id: returns the number of a label.
 
     Raises:
       DataError: raised by `members`, after all preceding batches; or too many examples are bad.
@@ -79,7 +88,7 @@ def read_batches(
     with closing(read_examples(members, reader.read, batch_size, threads, at_once)) as found:
         size, is_last = batch_size, False
         while not is_last:
-            results: list[Result] = []
+            results: list[tuple[Member, Any]] = []
             error: DataError | None = None
             try:
                 results.extend(itertools.islice(found, size))  # which keeps those before an error
@@ -89,7 +98,7 @@ def read_batches(
             if error and whole_only:
                 del results[len(results) - len(results) % batch_size :]
             if results:
-                yield _batch(results, reader, report)
+                yield _batch(results, reader, report, class_id)
             if error:
                 raise error
             size = min(2 * size, batch_size * at_once)
@@ -101,8 +110,8 @@ def read_examples(
     batch_size: int,
     threads: int = 0,
     at_once: int = 1,
-) -> Generator[Result, None, None]:
-    """Yields members with what `read` returns for them, in order; a few batches ahead are under way.
+) -> Generator[tuple[Member, Any], None, None]:
+    """Yields members, without data, with what `read` returns for them; a few batches ahead are under way.
 
     Each batch that was yielded makes them more: up to a few groups of `at_once` batches.
 
@@ -173,14 +182,14 @@ class _UnderWay:
         """Whether more members, or more bytes than allowed, are under way."""
         return self._members > members or (self._bytes > _MOST_BYTES and bool(self._pending))
 
-    def first(self) -> list[Result]:
+    def first(self) -> list[tuple[Member, Any]]:
         """Returns the members of the first chunk with their results."""
         bare, weight, future = self._pending.popleft()
         self._members -= len(bare)
         self._bytes -= weight
         return list(zip(bare, future.result(), strict=True))
 
-    def rest(self) -> Iterator[Result]:
+    def rest(self) -> Iterator[tuple[Member, Any]]:
         """Yields the members of all chunks with their results."""
         while self._pending:
             yield from self.first()
@@ -194,7 +203,12 @@ class _UnderWay:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _batch(found: Sequence[Result], reader: ExampleReader, report: InputReport) -> Batch:
+def _batch(
+    found: Sequence[tuple[Member, Any]],
+    reader: ExampleReader,
+    report: InputReport,
+    class_id: Callable[[str], int],
+) -> Batch:
     """Returns the batch of some members; counts them.
 
     Raises:
@@ -210,4 +224,5 @@ def _batch(found: Sequence[Result], reader: ExampleReader, report: InputReport) 
             members.append(member)
             examples.append(example)
     keys, labels = [member.key for member in members], [member.label for member in members]
-    return Batch(reader.collate(examples), keys, labels, bad)
+    ids = np.fromiter(map(class_id, labels), np.int64, len(labels))
+    return Batch(reader.collate(examples), labels, keys, ids, bad)

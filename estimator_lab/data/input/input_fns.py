@@ -59,17 +59,26 @@ def archive_input_fn(
       'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
     # No batch that is watched, or that a pipe has sent, waits for others.
+    class_id = vocabulary.id_of if vocabulary else lambda label: 0
     at_once = _batches_at_once(reader.signature, batch_size) if order.is_stored and not watch else 1
 
     def batches() -> Iterator[Batch]:
 
         def read(members: Iterable[Member], whole_only: bool = True) -> Iterator[Batch]:
-            return read_batches(members, batch_size, reader, report, whole_only=whole_only, at_once=at_once)
+            return read_batches(
+                members,
+                batch_size,
+                reader,
+                report,
+                whole_only=whole_only,
+                at_once=at_once,
+                class_id=class_id,
+            )
 
         if consumed is None:
             found = read(itertools.chain.from_iterable(map(order.epoch, range(epochs))), whole_only=False)
         elif isinstance(order, IndexedOrder) and shard.world_size == 1 and reader.keeps_all:
-            found = _from_memory(order, reader, report, consumed(), batch_size, at_once, read)
+            found = _from_memory(order, reader, report, consumed(), batch_size, at_once, class_id, read)
         else:
             found = read(order.onwards(consumed(), shard))
         # After a signal, the chief ends a synchronous step only if the other workers take part in it.
@@ -87,7 +96,7 @@ def archive_input_fn(
         keep_freed_memory()
         blank = reader.blank if consumed or watch else None
         for batch in report.until_error(batches()):
-            for element in _elements_of(batch, batch_size, vocabulary, blank):
+            for element in _elements_of(batch, batch_size, blank):
                 yield element if at_once > 1 else tf.nest.map_structure(lambda array: array[0], element)
 
     return lambda: _dataset(elements, reader, labelled=vocabulary is not None, at_once=at_once)
@@ -110,6 +119,7 @@ def _from_memory(
     start: int,
     batch_size: int,
     at_once: int,
+    class_id: Callable[[str], int],
     read: Callable[[Iterable[Member]], Iterator[Batch]],
 ) -> Iterator[Batch]:
     """Yields batches of the order from position `start` on, without end, in groups of up to `at_once`.
@@ -127,12 +137,15 @@ def _from_memory(
         yield from read(order.onwards(start + first))
         return
     keys, labels = [member.key for member in members], [member.label for member in members]
+    ids = np.fromiter(map(class_id, labels), np.int64, len(labels))
     group = batch_size * at_once
     for position in itertools.count(start + first, group):
         places = (order.positions(position, group) % size).tolist()
         report.count_good(group)
         arrays = reader.collate([examples[place] for place in places])
-        yield Batch(arrays, [keys[place] for place in places], [labels[place] for place in places])
+        yield Batch(
+            arrays, [labels[place] for place in places], [keys[place] for place in places], ids[places]
+        )
 
 
 def _batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
@@ -146,19 +159,21 @@ def _batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int
 
 
 def _elements_of(
-    group: Batch, batch_size: int, vocabulary: Vocabulary | None, blank: Callable[[], Arrays] | None
+    group: Batch, batch_size: int, blank: Callable[[], Arrays] | None
 ) -> Iterator[tuple[Any, ...]]:
     """Yields arrays, keys, weights and class ids of equal batches; `blank` for one without examples.
 
     All arrays are new: TensorFlow may take them as they are, and write later results into their memory.
     """
     keys = np.array([key.encode('utf-8', 'surrogateescape') for key in group.keys], object)
-    ids = np.array([vocabulary.id_of(label) if vocabulary else 0 for label in group.labels], np.int64)
     for rows, count in _equal_batches(group, batch_size):
         if rows.start < rows.stop:
-            arrays = {name: _divided(array[rows], count) for name, array in group.arrays.items()}
+            arrays = {name: _divided(array[rows], count) for name, array in group.data.items()}
             weights = np.ones(rows.stop - rows.start, np.float32)
-            yield arrays, *(_divided(column, count) for column in (keys[rows], weights, ids[rows]))
+            yield (
+                arrays,
+                *(_divided(column, count) for column in (keys[rows], weights, group.class_ids[rows])),
+            )
         elif blank:
             for _ in range(count):
                 arrays = {name: array[np.newaxis] for name, array in blank().items()}

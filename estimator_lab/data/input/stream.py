@@ -22,8 +22,7 @@ from estimator_lab.data.archives.archives import Archives
 from estimator_lab.data.archives.order import WorkerShard
 from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import Member
-from estimator_lab.data.input.batches import Batch as ReadBatch
-from estimator_lab.data.input.batches import read_batches
+from estimator_lab.data.input.batches import Batch, read_batches
 from estimator_lab.data.input.passes import Passes
 from estimator_lab.data.input.stream_settings import DATA, StreamSettings
 
@@ -48,22 +47,6 @@ class Example(NamedTuple):
     label: str
     key: str
     class_id: int
-
-
-class Batch(NamedTuple):
-    """The n examples of one process in a global batch; fewer if some are bad, or at the end, or none.
-
-    Attributes:
-      data: encoded bytes, a list of n; or pixels, uint8 [n, height, width, channels].
-      labels: n labels.
-      keys: n unique names.
-      class_ids: int64 [n], as `Example.class_id`.
-    """
-
-    data: Any
-    labels: list[str]
-    keys: list[str]
-    class_ids: np.ndarray
 
 
 class Stream(Iterator[Any]):
@@ -261,14 +244,15 @@ class Stream(Iterator[Any]):
             settings.report_on(self._archives),
             threads=max((os.cpu_count() or 1) // workers, 1) + (workers == 1),
             whole_only=settings.batch_size is not None,
+            class_id=self._class_id,
         )
         for batch in read:
             if settings.batch_size:
                 self._advance(stride, end)
-                yield self._batch(batch)
+                yield batch._replace(data=_data_of(batch))
                 continue
             bad = {example.place for example in batch.bad}
-            good = self._examples(batch)
+            good = map(Example, _data_of(batch), batch.labels, batch.keys, batch.class_ids.tolist())
             for place in range(len(batch.keys) + len(bad)):
                 self._advance(stride, end)
                 if place not in bad:
@@ -277,7 +261,8 @@ class Stream(Iterator[Any]):
         self._consumed = end if end < _MOST else self._consumed
         self._is_over = True
         if settings.batch_size and has_no_share:
-            yield self._batch(ReadBatch(reader.collate([]), [], []))
+            empty = Batch(reader.collate([]), [], [], np.empty(0, np.int64))
+            yield empty._replace(data=_data_of(empty))
 
     def _advance(self, count: int, end: int) -> None:
         self._consumed = min(self._consumed + count, end)
@@ -298,24 +283,18 @@ class Stream(Iterator[Any]):
         last = end // (self._archives.total or 1)
         return (member for member in itertools.islice(members, own) if member.epoch < last)
 
-    def _data_of(self, batch: ReadBatch) -> Any:
-        (data,) = batch.arrays.values()
-        return data.tolist() if DATA in batch.arrays else data
-
-    def _batch(self, batch: ReadBatch) -> Batch:
-        ids = np.fromiter(map(self._class_id, batch.labels), np.int64, len(batch.labels))
-        return Batch(self._data_of(batch), batch.labels, batch.keys, ids)
-
-    def _examples(self, batch: ReadBatch) -> Iterator[Example]:
-        ids = map(self._class_id, batch.labels)
-        return map(Example, self._data_of(batch), batch.labels, batch.keys, ids)
-
     @cached_property
     def _class_ids(self) -> dict[str, int]:
         return {label: number for number, label in enumerate(self.labels)}
 
     def _class_id(self, label: str) -> int:
         return self._class_ids.get(label, UNKNOWN_ID)
+
+
+def _data_of(batch: Batch) -> Any:
+    """Returns the only array of a batch; encoded examples as a list."""
+    (data,) = batch.data.values()
+    return data.tolist() if DATA in batch.data else data
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

@@ -161,6 +161,6 @@ def test_bad_images_have_the_same_places_and_reasons_as_exactly_decoded():
     ]
     assert (fast_report.seen, fast_report.bad) == (exact_report.seen, exact_report.bad) == (19, len(BAD))
     for one, other in zip(fast, exact, strict=True):
-        assert one.arrays['image'].shape == other.arrays['image'].shape
-        gap = np.abs(one.arrays['image'].astype(int) - other.arrays['image'])
+        assert one.data['image'].shape == other.data['image'].shape
+        gap = np.abs(one.data['image'].astype(int) - other.data['image'])
         assert gap.mean() < 3  # each image is at its own place

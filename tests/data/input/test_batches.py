@@ -42,7 +42,7 @@ def test_batches_hold_all_images_in_order(archive):
     assert [key for batch in got for key in batch.keys] == [member.key for member in members]
     assert [label for batch in got for label in batch.labels] == [f'n{n // 6:06}' for n in range(24)]
     expected = np.stack([decode_image(member.data, *SHAPE) for member in members])
-    assert np.array_equal(np.concatenate([batch.arrays['image'] for batch in got]), expected)
+    assert np.array_equal(np.concatenate([batch.data['image'] for batch in got]), expected)
 
 
 def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
@@ -66,7 +66,7 @@ def test_bad_images_have_their_places(archive):
 
 def test_a_batch_of_bad_images_only_is_empty(archive):
     got = batches(with_bad(archive, 5, 6, 7, 8, 9), report=InputReport(IMAGES, lambda line: None, 24))
-    assert got[1].arrays['image'].shape == (0, *SHAPE)
+    assert got[1].data['image'].shape == (0, *SHAPE)
 
 
 def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monkeypatch):
@@ -172,7 +172,7 @@ def test_heavy_members_are_in_the_same_batches(batch_size):
     )
     windows = [range(count)[first : first + batch_size] for first in range(0, count, batch_size)]
     assert [batch.keys for batch in got] == [[f'a.tar:{n}' for n in w if n % 2 == 0] for w in windows]
-    assert [batch.arrays['size'].tolist() for batch in got] == [
+    assert [batch.data['size'].tolist() for batch in got] == [
         [HEAVY + n for n in window if n % 2 == 0] for window in windows
     ]
     assert [[bad.place for bad in batch.bad] for batch in got] == [

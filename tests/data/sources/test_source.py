@@ -354,7 +354,7 @@ def test_each_image_of_a_folder_is_decoded_and_kept_for_itself(folder):
     expected = [decode_image(image(int(m.name[3:5])), *shape) for m in stream_members(folder)]
     for _ in range(2):
         batches = read_batches(archives.order().epoch(0), 5, reader, InputReport(IMAGES))
-        np.testing.assert_array_equal(np.concatenate([batch.arrays['image'] for batch in batches]), expected)
+        np.testing.assert_array_equal(np.concatenate([batch.data['image'] for batch in batches]), expected)
 
 
 def test_streams_of_xz_in_a_row_are_one_file(tmp_path):

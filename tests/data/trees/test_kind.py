@@ -72,15 +72,15 @@ def test_a_program_is_not_indexed(tmp_path, run_command):
 def test_a_batch_of_lines(text):
     (batch,), said = batches(open_archives([text], TREES).order())
     assert batch.labels == ['1', '0', '0']
-    assert batch.arrays['token'].tolist() == [
+    assert batch.data['token'].tolist() == [
         [1, 2, -1, *[-1] * 5],
         [1, 3, 2, -1, -1, *[-1] * 3],
         [0, *[-1] * 7],
     ]
-    assert batch.arrays['left'][1].tolist() == [-1, -1, -1, 1, 0, -1, -1, -1]
-    assert batch.arrays['level'][1].tolist() == [0, 0, 0, 1, 2, -1, -1, -1]
-    assert batch.arrays['node_label'][0].tolist() == [0, 1, 1, *[-1] * 5]
-    assert {name: array.dtype for name, array in batch.arrays.items()} == dict.fromkeys(
+    assert batch.data['left'][1].tolist() == [-1, -1, -1, 1, 0, -1, -1, -1]
+    assert batch.data['level'][1].tolist() == [0, 0, 0, 1, 2, -1, -1, -1]
+    assert batch.data['node_label'][0].tolist() == [0, 1, 1, *[-1] * 5]
+    assert {name: array.dtype for name, array in batch.data.items()} == dict.fromkeys(
         READER.signature, np.int32
     )
     assert said == [
