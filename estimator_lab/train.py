@@ -19,7 +19,7 @@ from estimator_lab.training.checks import check_settings
 from estimator_lab.training.settings import Settings, with_built_in_faces
 
 if TYPE_CHECKING:
-    from estimator_lab.data.archives.archives import Archives
+    from estimator_lab.data.archives.data_set import Archives
     from estimator_lab.training.plan import Plan
     from estimator_lab.training.train import Result
 

@@ -26,9 +26,8 @@ from estimator_lab.base.outputs import check_folder, made_folder, writing
 from estimator_lab.base.printable import escaped, json_text, unescaped
 from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.data.archives.archives import Say
+from estimator_lab.data.archives.data_set import Say, kind_of
 from estimator_lab.data.archives.index import scan_members
-from estimator_lab.data.archives.kinds import kind_of
 from estimator_lab.data.examples.labels import label_of, read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.decode import shrink_image

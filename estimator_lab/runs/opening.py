@@ -11,7 +11,7 @@ from estimator_lab.base.files import in_subfolders, listed, read_regular
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
 from estimator_lab.core.params import resolve
-from estimator_lab.data.archives.kinds import KINDS
+from estimator_lab.data.archives.data_set import KINDS
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import FILE, Record, read_record

@@ -16,7 +16,7 @@ from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.files import listed, whole_file, why_unread
 from estimator_lab.base.json_input import as_object, as_type, read_json, shown
 from estimator_lab.base.printable import printable
-from estimator_lab.data.archives.archives import Identity
+from estimator_lab.data.archives.data_set import Identity
 from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
 
 FILE = 'experiment.json'
@@ -72,7 +72,7 @@ class Record:
       versions: of this package and of TensorFlow, at the last training.
       decode: value of --decode.
       input: which examples its steps saw.
-      kind: of the examples, a name in `data.archives.kinds`.
+      kind: of the examples, a name in `data.archives.data_set`.
       format: number of the record's format.
     """
 

@@ -12,8 +12,7 @@ from estimator_lab.base.errors import DataError, FlagError, first_line, option
 from estimator_lab.base.settings import check_given
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task
-from estimator_lab.data.archives.archives import Archives, open_archives
-from estimator_lab.data.archives.kinds import KINDS
+from estimator_lab.data.archives.data_set import KINDS, Archives, open_archives
 from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table
 from estimator_lab.data.images.decode import ImageShape

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.core.model import Task
-from estimator_lab.data.archives.archives import Archives, Identity, Say, open_archives
-from estimator_lab.data.archives.kinds import KINDS, kind_of
+from estimator_lab.data.archives.data_set import KINDS, Archives, Identity, Say, kind_of, open_archives
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.sources.source import expand

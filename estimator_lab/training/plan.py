@@ -12,7 +12,7 @@ from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.opened import Companions
 from estimator_lab.core.params import ClassifierParams, is_first_order, parse_hparams, resolve
-from estimator_lab.data.archives.archives import Say, distinct_examples
+from estimator_lab.data.archives.data_set import Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.examples.member import Member
 from estimator_lab.models.registry import MODELS, find_model

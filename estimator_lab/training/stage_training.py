@@ -12,7 +12,7 @@ from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing
 from estimator_lab.core.metrics_text import numbers_in
 from estimator_lab.core.model import EVALUATION, ModelFn
-from estimator_lab.data.archives.archives import Archives, distinct_examples
+from estimator_lab.data.archives.data_set import Archives, distinct_examples
 from estimator_lab.data.archives.order import ONLY_WORKER, Order, OwnPaceOrder
 from estimator_lab.data.input.bad_examples import BadExamples, BadList, InputReport
 from estimator_lab.data.input.input_fns import InputFn, archive_input_fn

@@ -22,7 +22,7 @@ from PIL import Image
 
 from estimator_lab.base import files
 from estimator_lab.base.errors import DataError, FlagError, LabError
-from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.archives.order import Order, WorkerShard
 from estimator_lab.data.images.reader import IMAGES
 from tests.robustness.driver import main
@@ -45,7 +45,7 @@ _FLAGS = {
     'save_checkpoints_steps': 5,
 }
 _FORKS = multiprocessing.get_context('forkserver')
-_FORKS.set_forkserver_preload(['estimator_lab.data.archives.archives'])
+_FORKS.set_forkserver_preload(['estimator_lab.data.archives.data_set'])
 
 
 def measure(given: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from estimator_lab.base.errors import option
-from estimator_lab.data.archives.archives import Archives
+from estimator_lab.data.archives.data_set import Archives
 
 BUFFERS = (50, 4, 1)
 

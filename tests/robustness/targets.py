@@ -25,9 +25,9 @@ from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.printable import csv_writer, escaped, is_clean, json_escaped, printable, unescaped
 from estimator_lab.core.params import parse_hparams, resolve
+from estimator_lab.data.archives.data_set import KINDS
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.index_file import ROW, Contents, Header, read_index_file, write_index_file
-from estimator_lab.data.archives.kinds import KINDS
 from estimator_lab.data.examples.labels import (
     Vocabulary,
     label_of,

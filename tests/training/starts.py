@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from estimator_lab.data.archives.archives import Identity
+from estimator_lab.data.archives.data_set import Identity
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.training.inputs import Inputs

@@ -11,7 +11,7 @@ import pytest
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.settings import settings_of
-from estimator_lab.data.archives.archives import Identity
+from estimator_lab.data.archives.data_set import Identity
 from estimator_lab.data.archives.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.record import InputRecord, Record
 from estimator_lab.tf1 import tf

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped
-from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.archives.index import open_index, scan_members
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, Member

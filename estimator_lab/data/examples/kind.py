@@ -106,7 +106,7 @@ class ReaderOptions:
 
 
 class Kind:
-    """A kind of example; `data.archives.kinds` lists them.
+    """A kind of example; `data.archives.data_set` lists them.
 
     Attributes:
       name: in records, indexes and the registry of models.

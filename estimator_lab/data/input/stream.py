@@ -18,7 +18,7 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
-from estimator_lab.data.archives.archives import Archives
+from estimator_lab.data.archives.data_set import Archives
 from estimator_lab.data.archives.order import WorkerShard
 from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import Member

@@ -12,8 +12,7 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, without_dashes
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, check_given, setting, settings_from
-from estimator_lab.data.archives.archives import Archives, open_archives
-from estimator_lab.data.archives.kinds import kind_of
+from estimator_lab.data.archives.data_set import Archives, kind_of, open_archives
 from estimator_lab.data.archives.order import Order, Part, WorkerShard
 from estimator_lab.data.examples.kind import Arrays, ExampleReader
 from estimator_lab.data.examples.labels import read_label_table

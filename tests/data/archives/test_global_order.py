@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.archives.order import IndexedOrder, OwnPaceOrder, StreamOrder, WorkerShard
 from estimator_lab.data.images.reader import IMAGES
 from tests.support.archive_files import write_tar

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.images.reader import IMAGES

@@ -17,7 +17,7 @@ READER = """
 import os, re, sys
 os.cpu_count = lambda: 2
 from pathlib import Path
-from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
 from estimator_lab.data.images.decode import ImageShape

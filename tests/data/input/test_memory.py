@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.data.archives.archives import open_archives
+from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.archives.order import Part, WorkerShard
 from estimator_lab.data.examples.kind import ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.data import tar_index
-from estimator_lab.data.archives.archives import open_archives
-from estimator_lab.data.archives.kinds import kind_in, kind_of
+from estimator_lab.data.archives.data_set import kind_in, kind_of, open_archives
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.reader import IMAGES
