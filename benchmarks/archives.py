@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.data.archives.index import scan_members
 from estimator_lab.data.examples.labels import label_of
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources.formats import scan_members
+from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import source_of
 
 

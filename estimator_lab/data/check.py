@@ -16,12 +16,13 @@ from estimator_lab.base.printable import escaped, json_text, without_middle
 from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.base.settings import setting
 from estimator_lab.data.archives.data_set import kind_of
-from estimator_lab.data.archives.index import no_examples, scan_members
+from estimator_lab.data.archives.index import no_examples
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, unreadable
 from estimator_lab.data.input.batches import read_examples
-from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources.formats import scan_members
+from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import Source, expand
 
 T = TypeVar('T')

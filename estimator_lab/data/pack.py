@@ -27,7 +27,6 @@ from estimator_lab.base.printable import escaped, json_text, unescaped
 from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
 from estimator_lab.data.archives.data_set import Say, kind_of
-from estimator_lab.data.archives.index import scan_members
 from estimator_lab.data.examples.labels import label_of, read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.decode import shrink_image
@@ -35,7 +34,8 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import BadExamples, InputReport
 from estimator_lab.data.input.batches import read_examples
 from estimator_lab.data.sources.files import is_hidden
-from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources.formats import scan_members
+from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import Source, expand
 
 MANIFEST = 'manifest.json'

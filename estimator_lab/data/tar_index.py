@@ -7,8 +7,9 @@ from estimator_lab.base.command import Command, CommandLine, NoSettings
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.progress import Progress, say
 from estimator_lab.data.archives.data_set import kind_of
-from estimator_lab.data.archives.index import Index, build_index, format_of
+from estimator_lab.data.archives.index import Index, build_index
 from estimator_lab.data.archives.index_file import path_in_cache, path_next_to
+from estimator_lab.data.sources.formats import format_of
 from estimator_lab.data.sources.source import expand
 
 _USAGE = """Writes an index next to each tar archive, or into the cache folder if that can't be written.

@@ -8,7 +8,8 @@ from estimator_lab.data.archives import index
 from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.examples.member import BadExampleError, read_members
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources import formats
+from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import source_of
 
 FILES = {
@@ -30,14 +31,14 @@ def special(name, type, linkname=''):
 def stream_members(path, kind=IMAGES, note=lambda words: None):
     """Yields the members of a source with their data."""
     scan = Scan(note=note)
-    yield from index.scan_members(source_of(path), kind, scan)
+    yield from formats.scan_members(source_of(path), kind, scan)
     scan.skipped.report(note)
 
 
 def scan_headers(path, kind=IMAGES, note=lambda words: None, table=None):
     """Yields the members of a source without their data."""
     scan = Scan(headers_only=True, note=note)
-    yield from index.scan_members(source_of(path)._replace(table=table), kind, scan)
+    yield from formats.scan_members(source_of(path)._replace(table=table), kind, scan)
     scan.skipped.report(note)
 
 

@@ -11,14 +11,15 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.progress import Progress
-from estimator_lab.data.archives.index import Index, open_index, scan_members
+from estimator_lab.data.archives.index import Index, open_index
 from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Order, Part, StreamOrder
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.arrays import ArraySource
-from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.lines import HEAD, is_text
+from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import Source, decompressed, expand
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import holds_trees

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import zlib
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -34,47 +34,13 @@ from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import FROM_SIDECARS, LabelColumn
 from estimator_lab.data.examples.member import BadExampleError, ChangedError, Data, Member, MemberReader
 from estimator_lab.data.sources import remote
-from estimator_lab.data.sources.arrays import ARRAY, ArraySource
-from estimator_lab.data.sources.folder import FOLDER
-from estimator_lab.data.sources.formats import Format, Scan, scanned
-from estimator_lab.data.sources.lines import LINES
-from estimator_lab.data.sources.own_file import OWN_FILE
-from estimator_lab.data.sources.source import OpenedPipe, Source, why_unreadable
-from estimator_lab.data.sources.tar import TAR, is_archive
+from estimator_lab.data.sources.arrays import ArraySource
+from estimator_lab.data.sources.formats import format_of, scan_members
+from estimator_lab.data.sources.reading import Format, Scan
+from estimator_lab.data.sources.source import Source, why_unreadable
 
 Note = Callable[[str], None]
 ShowProgress = Callable[[str, float | None], None]
-
-
-def format_of(source: Source, kind: Kind) -> Format:
-    """Returns the kind of a source; the first bytes of a file decide unless its name ends as an archive's.
-
-    Raises:
-      DataError: it can't be read.
-    """
-    if isinstance(source, ArraySource):
-        return ARRAY
-    if source.is_folder:
-        return FOLDER
-    if kind.has_lines:
-        return LINES
-    return TAR if is_archive(source) else OWN_FILE
-
-
-def scan_members(source: Source, kind: Kind, scan: Scan, form: Format | None = None) -> Iterator[Member]:
-    """Yields the examples of a source in stored order, with their data if it is read in passing.
-
-    Their labels are those in an index, but for examples of an archive without a label of their own in front
-    of the first one with such a label: here they have the names of their folders.
-
-    Raises:
-      DataError: it can't be read, or is damaged; every example before the damage is yielded first.
-    """
-    source, are_given = OpenedPipe(source) if source.is_pipe else source, False
-    for member in scanned(form or format_of(source, kind), source, kind, scan):
-        are_given |= member.is_labelled
-        yield member._replace(label='') if are_given and not member.is_labelled else member
-        del member
 
 
 class Index:

@@ -8,10 +8,11 @@ from pathlib import Path
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped
 from estimator_lab.data.archives.data_set import open_archives
-from estimator_lab.data.archives.index import open_index, scan_members
+from estimator_lab.data.archives.index import open_index
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, Member
-from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources.formats import scan_members
+from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import STDIN, Source, expand, source_of
 from estimator_lab.data.sources.tar import TAR_SUFFIXES
 

@@ -30,11 +30,12 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.data.archives.index import Index, name_hash, scan_members
+from estimator_lab.data.archives.index import Index, name_hash
 from estimator_lab.data.archives.shuffling import SHUFFLED_BYTES, permutation, shuffled
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import Member
-from estimator_lab.data.sources.formats import Scan
+from estimator_lab.data.sources.formats import scan_members
+from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import Source
 
 T = TypeVar('T')

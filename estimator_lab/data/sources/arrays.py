@@ -13,7 +13,7 @@ from estimator_lab.base.printable import escaped
 from estimator_lab.base.settings import are_paths
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, Data, Member
-from estimator_lab.data.sources.formats import Format, Scan
+from estimator_lab.data.sources.reading import Format, Scan
 from estimator_lab.data.sources.source import Source, Stamp
 
 

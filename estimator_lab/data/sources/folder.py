@@ -19,7 +19,7 @@ from estimator_lab.data.examples.labels import (
 )
 from estimator_lab.data.examples.member import MAX_MEMBER_BYTES, BadExampleError, Data, Member
 from estimator_lab.data.sources.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
-from estimator_lab.data.sources.formats import Format, Scan
+from estimator_lab.data.sources.reading import Format, Scan
 from estimator_lab.data.sources.source import Source, why_unreadable
 
 

@@ -15,12 +15,10 @@ from estimator_lab.data.examples.member import (
     ChangedError,
     Data,
     Member,
-    MemberReader,
     too_large,
 )
-from estimator_lab.data.sources.formats import Format, Scan
+from estimator_lab.data.sources.reading import Format, Scan, StoredReader
 from estimator_lab.data.sources.source import DamagedError, Source, decompressed, why_unreadable
-from estimator_lab.data.sources.stored import Stored, open_stored
 
 HEAD = 512
 _CHUNK = 2**20
@@ -60,23 +58,16 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
             ) from error
 
 
-class _LineReader:
-    """Reads lines: a `member.MemberReader`."""
-
-    def __init__(self, stored: Stored) -> None:
-        self._stored, self.is_slow = stored, stored.is_slow
+class _LineReader(StoredReader):
+    """Reads lines."""
 
     def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
-        lines = self._stored.read([(member.offset, member.size) for member in members])
+        """See `member.MemberReader`."""
+        lines = self.stored.read([(member.offset, member.size) for member in members])
         for line, member in zip(lines, members, strict=True):
             if len(line) != member.size or zlib.adler32(line[:HEAD]) != member.checksum:
                 raise ChangedError
         return list(lines)
-
-
-def _opened(source: Source) -> MemberReader | None:
-    stored = open_stored(source)
-    return _LineReader(stored) if stored else None
 
 
 def _lines(file: IO[bytes], archive: str, kind: Kind) -> Iterator[Member]:
@@ -117,5 +108,5 @@ def _lines(file: IO[bytes], archive: str, kind: Kind) -> Iterator[Member]:
     yield from line()
 
 
-LINES = Format(_scan, _opened, is_cached=True)
+LINES = Format(_scan, _LineReader.opened, is_cached=True)
 """Texts, plain or compressed."""

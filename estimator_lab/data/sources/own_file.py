@@ -11,7 +11,7 @@ from estimator_lab.data.examples.labels import label_of
 from estimator_lab.data.examples.member import MAX_MEMBER_BYTES, BadExampleError, Data, Member
 from estimator_lab.data.sources.files import HEAD_BYTES
 from estimator_lab.data.sources.folder import data_of, label_next_to
-from estimator_lab.data.sources.formats import Format, Scan
+from estimator_lab.data.sources.reading import Format, Scan
 from estimator_lab.data.sources.source import STDIN, Source, why_unreadable
 from estimator_lab.data.sources.tar import TAR
 

@@ -27,14 +27,12 @@ from estimator_lab.data.examples.member import (
     ChangedError,
     Data,
     Member,
-    MemberReader,
     too_large,
 )
 from estimator_lab.data.sources.files import HEAD_BYTES, lacks_suffix
-from estimator_lab.data.sources.formats import Format, Scan
+from estimator_lab.data.sources.reading import Format, Scan, StoredReader
 from estimator_lab.data.sources.remote import RemoteError
 from estimator_lab.data.sources.source import Source, decompressed, why_unreadable
-from estimator_lab.data.sources.stored import Stored, open_stored
 from estimator_lab.data.sources.tar_headers import BLOCK, Entry, Forward, entries
 
 TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
@@ -84,14 +82,12 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
             raise DataError(_what_broke(source, stream, last, head, count, error)) from error
 
 
-class _TarReader:
-    """Reads members of an archive: a `member.MemberReader`."""
-
-    def __init__(self, stored: Stored) -> None:
-        self._stored, self.is_slow = stored, stored.is_slow
+class _TarReader(StoredReader):
+    """Reads members of an archive."""
 
     def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
-        parts = iter(self._stored.read([place for member in members for place in _places(member)]))
+        """See `member.MemberReader`."""
+        parts = iter(self.stored.read([place for member in members for place in _places(member)]))
         found: list[Data | BadExampleError] = []
         for member in members:
             data, start = next(parts), member.headers
@@ -106,11 +102,6 @@ class _TarReader:
             else:
                 found.append(data[start:])
         return found
-
-
-def _opened(source: Source) -> MemberReader | None:
-    stored = open_stored(source)
-    return _TarReader(stored) if stored else None
 
 
 def _places(member: Member) -> tuple[tuple[int, int], ...]:
@@ -287,5 +278,5 @@ def is_tar(head: bytes) -> bool:
     return True
 
 
-TAR = Format(_scan, _opened, is_cached=True)
+TAR = Format(_scan, _TarReader.opened, is_cached=True)
 """Tar archives, plain or compressed."""

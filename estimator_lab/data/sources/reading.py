@@ -1,17 +1,59 @@
-"""Files that many threads read at any place: local and remote ones."""
+"""How a source is read: its examples in stored order, or the data of some of them at their places.
+
+A new kind of source, such as ZIP archives, is a module with a `Format`, and a line in `formats.format_of`.
+"""
 
 import contextlib
 import functools
 import os
 import threading
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeVar
 
+from estimator_lab.data.examples.kind import Kind
+from estimator_lab.data.examples.member import Member, MemberReader
 from estimator_lab.data.sources import remote
+from estimator_lab.data.sources.files import SkippedFiles
 from estimator_lab.data.sources.source import MAGIC_BYTES, Source, is_compressed
+
+R = TypeVar('R', bound='StoredReader')
 
 _MOST_OPEN = 64
 _reading = threading.Lock()
+
+
+@dataclass
+class Scan:
+    """How a source is read, and what is said of it.
+
+    Attributes:
+      headers_only: whether data is left out, where that is faster.
+      note: called with words that follow the source's name, about what is unusual but not an error.
+      progress: called with the share of the source's bytes that was read, in [0, 1]; 0 if unknown.
+      skipped: counts the files that are not examples.
+    """
+
+    headers_only: bool = False
+    note: Callable[[str], None] = lambda words: None
+    progress: Callable[[float], None] = lambda share: None
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
+
+
+class Format(NamedTuple):
+    """A kind of source.
+
+    Attributes:
+      scan: yields the examples of a source in stored order, with their data if it is read in passing. Raises
+        DataError where it can't be read, or is damaged; every example before the damage is yielded first.
+      opened: returns the reader of a source's members; None if it has no random access. Raises OSError.
+      is_cached: whether listing it takes reading it: an index is kept for later starts, and a pass over the
+        examples has their data at once. That of others, pipes apart, is read in many threads.
+    """
+
+    scan: Callable[[Source, Kind, Scan], Iterator[Member]]
+    opened: Callable[[Source], MemberReader | None]
+    is_cached: bool
 
 
 class Stored(Protocol):
@@ -27,6 +69,19 @@ class Stored(Protocol):
         Raises:
           OSError: they can't be read.
         """
+
+
+class StoredReader:
+    """Reads the members of a file with random access: a `member.MemberReader`, but for `read`."""
+
+    def __init__(self, stored: Stored) -> None:
+        self.stored, self.is_slow = stored, stored.is_slow
+
+    @classmethod
+    def opened(cls: type[R], source: Source) -> R | None:
+        """See `Format.opened`."""
+        stored = open_stored(source)
+        return cls(stored) if stored else None
 
 
 def open_stored(source: Source) -> Stored | None:
