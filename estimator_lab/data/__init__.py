@@ -1,4 +1,6 @@
-"""Bytes on disk -> batches; no model code. The way of one example of a tar archive until it is pixels:
+"""Bytes on disk -> batches; no model code.
+
+The way of one example of a tar archive until it is pixels:
 
 - `sources/source.py`: `expand` makes what the user names a `Source`, which opens as a file of bytes.
 - `sources/tar_headers.py` reads headers forward, an `Entry` for each.

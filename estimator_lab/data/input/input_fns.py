@@ -64,19 +64,13 @@ def archive_input_fn(
 
     def batches() -> Iterator[Batch]:
 
-        def read(members: Iterable[Member], whole_only: bool = True) -> Iterator[Batch]:
+        def read(members: Iterable[Member], whole: bool = True) -> Iterator[Batch]:
             return read_batches(
-                members,
-                batch_size,
-                reader,
-                report,
-                whole_only=whole_only,
-                at_once=at_once,
-                class_id=class_id,
+                members, batch_size, reader, report, whole_only=whole, at_once=at_once, class_id=class_id
             )
 
         if consumed is None:
-            found = read(itertools.chain.from_iterable(map(order.epoch, range(epochs))), whole_only=False)
+            found = read(itertools.chain.from_iterable(map(order.epoch, range(epochs))), whole=False)
         elif isinstance(order, IndexedOrder) and shard.world_size == 1 and reader.keeps_all:
             found = _from_memory(order, reader, report, consumed(), batch_size, at_once, class_id, read)
         else:

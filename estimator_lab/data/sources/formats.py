@@ -6,9 +6,8 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.sources.arrays import ARRAY, ArraySource
-from estimator_lab.data.sources.folder import FOLDER
+from estimator_lab.data.sources.folder import FOLDER, OWN_FILE
 from estimator_lab.data.sources.lines import LINES
-from estimator_lab.data.sources.own_file import OWN_FILE
 from estimator_lab.data.sources.reading import Format, Scan
 from estimator_lab.data.sources.source import OpenedPipe, Source
 from estimator_lab.data.sources.tar import TAR, is_archive

@@ -80,17 +80,8 @@ def _lines(file: IO[bytes], archive: str, kind: Kind) -> Iterator[Member]:
         data = b''.join(parts)
         if data.strip() or len(data) < size:
             name, checksum = kind.line_name(number, data), zlib.adler32(data[:HEAD])
-            yield Member(
-                archive,
-                name,
-                offset,
-                label_of(name),
-                size,
-                row,
-                data=too_large(size) or data,
-                checksum=checksum,
-                is_labelled=False,
-            )
+            place, content = (offset, label_of(name), size, row), too_large(size) or data
+            yield Member(archive, name, *place, data=content, checksum=checksum, is_labelled=False)
             row += 1
 
     while chunk := file.read(_CHUNK):

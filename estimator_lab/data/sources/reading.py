@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import Member, MemberReader
@@ -56,25 +56,10 @@ class Format(NamedTuple):
     is_cached: bool
 
 
-class Stored(Protocol):
-    """A file with random access."""
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether many reads at once take about as long as one."""
-
-    def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file.
-
-        Raises:
-          OSError: they can't be read.
-        """
-
-
 class StoredReader:
     """Reads the members of a file with random access: a `member.MemberReader`, but for `read`."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: 'Stored') -> None:
         self.stored, self.is_slow = stored, stored.is_slow
 
     @classmethod
@@ -84,7 +69,7 @@ class StoredReader:
         return cls(stored) if stored else None
 
 
-def open_stored(source: Source) -> Stored | None:
+def open_stored(source: Source) -> 'Stored | None':
     """Returns a source as a file with random access; None if it has none: a pipe, or a compressed file.
 
     Raises:
@@ -111,7 +96,7 @@ class _LocalFile:
         self._path = path
 
     def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
-        """See `Stored.read`.
+        """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file.
 
         One thread reads at a time. Reading cached data releases Python's lock for some microseconds; if other
         threads wait for it, reacquiring it takes several times as long. The system is told of all places
@@ -124,6 +109,10 @@ class _LocalFile:
                     for offset, count in places:
                         os.posix_fadvise(opened.descriptor, offset, count, os.POSIX_FADV_WILLNEED)
             return [os.pread(opened.descriptor, count, offset) for offset, count in places]
+
+
+Stored = _LocalFile | remote.RemoteFile
+"""A file with random access."""
 
 
 class _Opened:

@@ -126,40 +126,31 @@ def _chosen(
         last[:] = [entry]
         if entry.type == 'link':
             scan.skipped.links += kind.accepts(entry.name)
-        elif entry.type:
-            name = _normalised(entry.name)
-            head = b''
-            is_example = kind.accepts(name)
-            if not is_example and lacks_suffix(name) and entry.type == 'file':
-                head = stream.read(min(entry.size, HEAD_BYTES))
-                is_example = kind.recognises(head)
-            is_label = not is_example and is_sidecar(name) and 0 < entry.size <= MOST_SIDECAR_BYTES
-            if is_example or (is_label and not source.table):
-                headers_size = entry.data - entry.offset if entry.type == 'file' else _SPARSE
-                data: bytes | BadExampleError = b''
-                reason = too_large(entry.size) or (_sparse() if entry.type == 'sparse' else None)
-                if is_label or not (scan.headers_only or reason):
-                    data = head + stream.read(entry.size - len(head))
-                else:
-                    stream.check_holds(entry.data + (0 if entry.type == 'sparse' else entry.size))
-                    data = reason or data
-                member = Member(
-                    source.name,
-                    name,
-                    entry.offset,
-                    label_of(name),
-                    entry.size,
-                    row,
-                    data=data,
-                    headers=headers_size,
-                    checksum=entry.checksum,
-                    is_labelled=False,
-                )
-                row += is_example
-                yield member, is_example
-                del data, member
-            else:
-                scan.skipped.count(name)
+        if entry.type in ('', 'link'):
+            continue
+        name, is_sparse = _normalised(entry.name), entry.type == 'sparse'
+        head, is_example = b'', kind.accepts(name)
+        if not is_example and lacks_suffix(name) and not is_sparse:
+            head = stream.read(min(entry.size, HEAD_BYTES))
+            is_example = kind.recognises(head)
+        is_label = not is_example and is_sidecar(name) and 0 < entry.size <= MOST_SIDECAR_BYTES
+        if not is_example and (source.table or not is_label):
+            scan.skipped.count(name)
+            continue
+        headers_size = _SPARSE if is_sparse else entry.data - entry.offset
+        reason = too_large(entry.size) or (_sparse() if is_sparse else None)
+        data: bytes | BadExampleError = reason or b''
+        if is_label or not (scan.headers_only or reason):
+            data = head + stream.read(entry.size - len(head))
+        else:
+            stream.check_holds(entry.data + (0 if is_sparse else entry.size))
+        place = entry.offset, label_of(name), entry.size, row
+        row += is_example
+        member = Member(
+            source.name, name, *place, 0, data, None, headers_size, entry.checksum, is_labelled=False
+        )
+        yield member, is_example
+        del data, member
 
 
 def _labelled(found: Iterator[tuple[Member, bool]], table: LabelTable | None) -> Iterator[Member]:
