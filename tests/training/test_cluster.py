@@ -145,13 +145,9 @@ SLURM = {
 @pytest.fixture
 def slurm(monkeypatch):
     def make(distribution='multi_worker', say=print, **changes):
-        for name, value in {**SLURM, **changes}.items():
+        for name, value in {**SLURM, 'TF_CONFIG': '', **changes}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.delenv('TF_CONFIG', raising=False)
-        try:
-            return read_cluster(distribution, say)
-        finally:
-            monkeypatch.delenv('TF_CONFIG', raising=False)
+        return read_cluster(distribution, say)
 
     return make
 
