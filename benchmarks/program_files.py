@@ -1,0 +1,281 @@
+"""Makes small files for other people's programs: `python program_files.py JSON`, in the folder where they go.
+
+JSON is the list `files` of a recipe: names of functions here, or objects with `make` and the arguments. A value of
+a table or a record is described in words, see `value`.
+"""
+
+import gzip
+import importlib
+import io
+import json
+import math
+import re
+import struct
+import sys
+import wave
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+WORDS = tuple(f'word{number}' for number in range(40))
+RNG = np.random.default_rng(0)
+
+
+def value(kind: str, index: int = 0) -> Any:
+    """Returns a random value: bytes, text, a number, or numbers.
+
+    Kinds: `int LOW HIGH [COUNT]`, `float LOW HIGH [COUNT]`, `choice A|B|C`, `turn A|B|C` (each in turn), `index`,
+    `sentence COUNT`, `jpeg SIZE [CHANNELS]`, `png SIZE [CHANNELS]`, `bytes COUNT`, `text ANY`, `constant NUMBER
+    [COUNT]`.
+    """
+    name, _, rest = kind.partition(' ')
+    words = rest.split()
+    makers: dict[str, Callable[[], Any]] = {
+        'int': lambda: _some(RNG.integers(int(words[0]), int(words[1]), _count(words, 2))),
+        'float': lambda: _some(RNG.uniform(float(words[0]), float(words[1]), _count(words, 2)).round(4)),
+        'constant': lambda: _some(np.full(_count(words, 1), json.loads(words[0]))),
+        'choice': lambda: str(RNG.choice(rest.split('|'))),
+        'turn': lambda: rest.split('|')[index % len(rest.split('|'))],
+        'index': lambda: index,
+        'sentence': lambda: sentence(int(words[0])),
+        'jpeg': lambda: picture('jpeg', *map(int, words)),
+        'png': lambda: picture('png', *map(int, words)),
+        'bytes': lambda: RNG.integers(0, 256, int(words[0])).astype(np.uint8).tobytes(),
+        'text': lambda: rest,
+    }
+    return makers[name]()
+
+
+def _count(words: Sequence[str], place: int) -> int | None:
+    return int(words[place]) if len(words) > place else None
+
+
+def _some(numbers: Any) -> Any:
+    return np.asarray(numbers).tolist()
+
+
+def sentence(count: int = 5) -> str:
+    """Returns a sentence of some words."""
+    return ' '.join(WORDS[index] for index in RNG.integers(0, len(WORDS), count))
+
+
+def picture(kind: str, size: int, channels: int = 3, shade: int | None = None) -> bytes:
+    """Returns an image file of random pixels around a shade."""
+    low, high = (0, 256) if shade is None else (max(0, shade - 20), min(256, shade + 20))
+    pixels = RNG.integers(low, high, [size, size, channels]).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(file, kind)
+    return file.getvalue()
+
+
+def _path(name: str) -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write(path: str, text: str, mode: str = 'text') -> None:
+    """Writes a text, such as a configuration."""
+    _path(path).write_text(text, encoding='utf-8')
+
+
+def repeat(path: str, line: str, count: int) -> None:
+    """Writes a file of lines, each with `{}` replaced by its number."""
+    _path(path).write_text(''.join(f'{line.replace("{}", str(index))}\n' for index in range(count)))
+
+
+def lines(paths: Sequence[str], count: int = 100, words: int = 5, blank: int = 0, end: str = '') -> None:
+    """Writes files of sentences, with an empty line after each `blank` of them."""
+    for path in paths:
+        texts = [
+            f'{sentence(words)}{end}\n' + '\n' * bool(blank and index % blank == blank - 1) for index in range(count)
+        ]
+        _path(path).write_text(''.join(texts))
+
+
+def table(
+    paths: Sequence[str], columns: Mapping[str, str], count: int = 64, header: bool = True, between: str = ','
+) -> None:
+    """Writes files of rows; a column that is called `a;b;c` is three columns alike."""
+    named = [(name, kind) for names, kind in columns.items() for name in names.split(';')]
+    for path in paths:
+        rows = [between.join(str(value(kind, index)) for _, kind in named) for index in range(count)]
+        top = [between.join(name for name, _ in named)] if header else []
+        _path(path).write_text('\n'.join(top + rows) + '\n')
+
+
+def records(paths: Sequence[str], fields: Mapping[str, str], count: int = 16, compression: str = '') -> None:
+    """Writes TFRecord files of examples."""
+    tf: Any = importlib.import_module('tensorflow')
+    for path in paths:
+        with tf.io.TFRecordWriter(str(_path(path)), compression) as writer:
+            for index in range(count):
+                features = {name: _feature(tf, value(kind, index)) for name, kind in fields.items()}
+                example = tf.train.Example(features=tf.train.Features(feature=features))
+                writer.write(example.SerializeToString())
+
+
+def _feature(tf: Any, found: Any) -> Any:
+    if isinstance(found, str):
+        found = found.encode()
+    if isinstance(found, bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[found]))
+    array = np.ravel(found)
+    if array.dtype.kind == 'f':
+        return tf.train.Feature(float_list=tf.train.FloatList(value=array))
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=array))
+
+
+def images(folder: str, count: int = 8, size: int = 64, kind: str = 'jpg', channels: int = 3, wide: int = 1) -> None:
+    """Writes FOLDER/0.jpg, 1.jpg, ...: images of random pixels, `wide` of them next to each other in one file."""
+    for index in range(count):
+        pixels = RNG.integers(0, 256, [size, size * wide, channels]).astype(np.uint8)
+        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+        image.save(_path(f'{folder}/{index}.{kind}'))
+
+
+def digits(folder: str = 'mnist', count: int = 128, sizes: Sequence[int] = (), names: Sequence[str] = ()) -> None:
+    """Writes the four files of MNIST, compressed and not: a bright bar at a place that its label determines."""
+    for index, name in enumerate(names or ('train', 't10k')):
+        total = sizes[index] if sizes else count
+        labels = (np.arange(total) % 10).astype(np.uint8)
+        pixels = RNG.integers(0, 60, [total, 28, 28]).astype(np.uint8)
+        for row, label in enumerate(labels):
+            pixels[row, 4 + 2 * label : 7 + 2 * label, 4:24] = 250
+        parts = {
+            'images-idx3': struct.pack('>iiii', 2051, total, 28, 28) + pixels.tobytes(),
+            'labels-idx1': struct.pack('>ii', 2049, total) + labels.tobytes(),
+        }
+        for part, data in parts.items():
+            _path(f'{folder}/{name}-{part}-ubyte').write_bytes(data)
+            with gzip.open(f'{folder}/{name}-{part}-ubyte.gz', 'wb', compresslevel=1) as file:
+                file.write(data)
+
+
+def sounds(folder: str, count: int = 4, seconds: float = 1.0, rate: int = 16000) -> None:
+    """Writes FOLDER/0.wav, 1.wav, ...: tones, 16 bits, one channel."""
+    for index in range(count):
+        times = np.arange(int(seconds * rate)) / rate
+        samples = (8000 * np.sin(2 * math.pi * 220 * (index + 1) * times)).astype('<i2')
+        with wave.open(str(_path(f'{folder}/{index}.wav')), 'wb') as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes(samples.tobytes())
+
+
+def bert(folder: str = '.', labels: Sequence[str] = ('0', '1')) -> None:
+    """Writes vocab.txt, config.json for BERT and its successors, and CoLA/*.tsv, labelled sentences."""
+    marks = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
+    _path(f'{folder}/vocab.txt').write_text('\n'.join([*marks, *WORDS]) + '\n')
+    sizes = {'hidden_size': 16, 'intermediate_size': 32, 'num_hidden_layers': 2, 'num_attention_heads': 2}
+    more = {'vocab_size': 64, 'embedding_size': 8, 'max_position_embeddings': 512, 'type_vocab_size': 2}
+    rates = {'attention_probs_dropout_prob': 0.1, 'hidden_dropout_prob': 0.1, 'initializer_range': 0.02}
+    names = {'hidden_act': 'gelu', 'ln_type': 'postln', 'num_hidden_groups': 1, 'inner_group_num': 1}
+    _path(f'{folder}/config.json').write_text(json.dumps({**sizes, **more, **rates, **names}))
+    columns = {'id': 'text x', 'label': f'turn {"|".join(labels)}', 'mark': 'text *', 'sentence': 'sentence 5'}
+    table([f'{folder}/CoLA/train.tsv'], columns, 16, header=False, between='\t')
+    table([f'{folder}/CoLA/dev.tsv'], columns, 8, header=False, between='\t')
+    table([f'{folder}/CoLA/test.tsv'], {'index': 'index', 'sentence': 'sentence 5'}, 8, between='\t')
+
+
+def reviews(folder: str = 'imdb', count: int = 8) -> None:
+    """Writes FOLDER/{train,test}/{pos,neg}/*.txt."""
+    for part in ('train', 'test'):
+        for kind in ('pos', 'neg'):
+            for index in range(count):
+                _path(f'{folder}/{part}/{kind}/{index}.txt').write_text(f'{sentence()}\n')
+
+
+def entities(paths: Sequence[str], count: int = 20, between: str = ' ', tags: str = 'O B-PER I-PER') -> None:
+    """Writes sentences in the format of CoNLL: a word and its tag a line, an empty line after each sentence."""
+    for path in paths:
+        rows = [
+            ''.join(f'{word}{between}{RNG.choice(tags.split())}\n' for word in sentence().split())
+            for _ in range(count)
+        ]
+        _path(path).write_text('\n'.join(rows) + '\n')
+
+
+def pieces(path: str = 'pieces', size: int = 60) -> None:
+    """Writes PATH.model and PATH.vocab of SentencePiece; needs the package sentencepiece."""
+    trainer: Any = importlib.import_module('sentencepiece').SentencePieceTrainer
+    lines([f'{path}.txt'], 200)
+    trainer.train(
+        input=f'{path}.txt',
+        model_prefix=path,
+        vocab_size=size,
+        hard_vocab_limit=False,
+        pad_id=5,
+        control_symbols='<cls>,<sep>,<mask>,<eod>,<eop>,[CLS],[SEP],[MASK]',
+    )
+
+
+def libsvm(paths: Sequence[str], fields: int = 39, count: int = 64, each: int = 3, query: bool = False) -> None:
+    """Writes rows of a label and INDEX:VALUE of each field, which has `each` indexes; with `query`, in lists."""
+    for path in paths:
+        rows = []
+        for index in range(count):
+            pairs = [f'{field * each + RNG.integers(0, each) + query}:{RNG.random():.3f}' for field in range(fields)]
+            rows.append(' '.join([str(index % 2), *([f'qid:{index // 4}'] if query else []), *pairs]))
+        _path(path).write_text('\n'.join(rows) + '\n')
+
+
+def arrays(path: str, fields: Mapping[str, str], shapes: Mapping[str, Sequence[int]]) -> None:
+    """Writes NumPy arrays: one to a .npy file, or several by name to a .npz file; a kind of `value` fills them."""
+    made = {
+        name: np.array(value(f'{kind} {math.prod(shapes[name])}')).reshape(shapes[name])
+        for name, kind in fields.items()
+    }
+    if path.endswith('.npy'):
+        np.save(_path(path), next(iter(made.values())))
+    else:
+        np.savez(_path(path), **made)
+
+
+def program(page: str, path: str, first: int = 0, last: int = 10**6, leave: Sequence[int] = ()) -> None:
+    """Writes the Python blocks of a page, or the cells of a notebook, that continue each other, as one program.
+
+    Commands of the shell and of the notebook are left out, and so are the blocks whose numbers `leave` has.
+    """
+    chosen = [
+        f'# Block {number}\n{_python_only(block)}'
+        for number, block in enumerate(blocks(Path(page)))
+        if first <= number <= last and number not in leave
+    ]
+    _path(path).write_text('\n\n'.join(chosen) + '\n', encoding='utf-8')
+
+
+def blocks(page: Path) -> Iterator[str]:
+    """Yields the Python blocks of a page in Markdown, or the cells of code of a notebook."""
+    text = page.read_text(encoding='utf-8')
+    if page.suffix == '.ipynb':
+        yield from (''.join(cell['source']) for cell in json.loads(text)['cells'] if cell['cell_type'] == 'code')
+    else:
+        for block in re.findall(r'^ *```(?:python|py)\n(.*?)^ *```', text, re.DOTALL | re.MULTILINE):
+            yield _dedent(block)
+        
+
+def _dedent(block: str) -> str:
+    textwrap: Any = importlib.import_module('textwrap')
+    dedented: str = textwrap.dedent(block)
+    return dedented
+
+
+def _python_only(block: str) -> str:
+    """Replaces commands of the shell and of IPython by `pass`."""
+    return re.sub(r'^(\s*)[!%].*$', r'\1pass', block, flags=re.MULTILINE)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Makes the files of a recipe."""
+    for each in json.loads(arguments[0]):
+        given = {'make': each} if isinstance(each, str) else dict(each)
+        globals()[given.pop('make')](**given)
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])
