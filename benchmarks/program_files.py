@@ -1,7 +1,7 @@
 """Makes small files for other people's programs: `python program_files.py JSON`, in the folder where they go.
 
-JSON is the list `files` of a recipe: names of functions here, or objects with `make` and the arguments. A value of
-a table or a record is described in words, see `value`.
+JSON is the list `files` of a recipe: names of functions here, or objects with `make` and the arguments. A
+value of a table or a record is described in words, see `value`.
 """
 
 import gzip
@@ -12,9 +12,11 @@ import math
 import re
 import struct
 import sys
+import textwrap
 import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,9 +29,9 @@ RNG = np.random.default_rng(0)
 def value(kind: str, index: int = 0) -> Any:
     """Returns a random value: bytes, text, a number, or numbers.
 
-    Kinds: `int LOW HIGH [COUNT]`, `float LOW HIGH [COUNT]`, `choice A|B|C`, `turn A|B|C` (each in turn), `index`,
-    `sentence COUNT`, `jpeg SIZE [CHANNELS]`, `png SIZE [CHANNELS]`, `bytes COUNT`, `text ANY`, `constant NUMBER
-    [COUNT]`.
+    Kinds: `int LOW HIGH [COUNT]`, `float LOW HIGH [COUNT]`, `choice A|B|C`, `turn A|B|C` (each in turn),
+    `index`, `sentence COUNT`, `jpeg SIZE [CHANNELS]`, `png SIZE [CHANNELS]`, `bytes COUNT`, `text ANY`,
+    `constant NUMBER [COUNT]`.
     """
     name, _, rest = kind.partition(' ')
     words = rest.split()
@@ -49,8 +51,8 @@ def value(kind: str, index: int = 0) -> Any:
     return makers[name]()
 
 
-def _count(words: Sequence[str], place: int) -> int | None:
-    return int(words[place]) if len(words) > place else None
+def _count(words: Sequence[str], place: int) -> tuple[int, ...]:
+    return (int(words[place]),) if len(words) > place else ()
 
 
 def _some(numbers: Any) -> Any:
@@ -72,7 +74,7 @@ def picture(kind: str, size: int, channels: int = 3, shade: int | None = None) -
 
 
 def _path(name: str) -> Path:
-    path = Path(name)
+    path = Path(name).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -91,7 +93,8 @@ def lines(paths: Sequence[str], count: int = 100, words: int = 5, blank: int = 0
     """Writes files of sentences, with an empty line after each `blank` of them."""
     for path in paths:
         texts = [
-            f'{sentence(words)}{end}\n' + '\n' * bool(blank and index % blank == blank - 1) for index in range(count)
+            f'{sentence(words)}{end}\n' + '\n' * bool(blank and index % blank == blank - 1)
+            for index in range(count)
         ]
         _path(path).write_text(''.join(texts))
 
@@ -129,17 +132,21 @@ def _feature(tf: Any, found: Any) -> Any:
     return tf.train.Feature(int64_list=tf.train.Int64List(value=array))
 
 
-def images(folder: str, count: int = 8, size: int = 64, kind: str = 'jpg', channels: int = 3, wide: int = 1) -> None:
-    """Writes FOLDER/0.jpg, 1.jpg, ...: images of random pixels, `wide` of them next to each other in one file."""
-    for index in range(count):
+def images(
+    folder: str, count: int = 8, size: int = 64, kind: str = 'jpg', channels: int = 3, wide: int = 1
+) -> None:
+    """Writes FOLDER/0.jpg, 1.jpg, ...: images of random pixels, `wide` of them next to each other in one
+    file.""" for index in range(count):
         pixels = RNG.integers(0, 256, [size, size * wide, channels]).astype(np.uint8)
         image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
         image.save(_path(f'{folder}/{index}.{kind}'))
 
 
-def digits(folder: str = 'mnist', count: int = 128, sizes: Sequence[int] = (), names: Sequence[str] = ()) -> None:
-    """Writes the four files of MNIST, compressed and not: a bright bar at a place that its label determines."""
-    for index, name in enumerate(names or ('train', 't10k')):
+def digits(
+    folder: str = 'mnist', count: int = 128, sizes: Sequence[int] = (), names: Sequence[str] = ()
+) -> None:
+    """Writes the four files of MNIST, compressed and not: a bright bar at a place that its label
+    determines.""" for index, name in enumerate(names or ('train', 't10k')):
         total = sizes[index] if sizes else count
         labels = (np.arange(total) % 10).astype(np.uint8)
         pixels = RNG.integers(0, 60, [total, 28, 28]).astype(np.uint8)
@@ -176,7 +183,12 @@ def bert(folder: str = '.', labels: Sequence[str] = ('0', '1')) -> None:
     rates = {'attention_probs_dropout_prob': 0.1, 'hidden_dropout_prob': 0.1, 'initializer_range': 0.02}
     names = {'hidden_act': 'gelu', 'ln_type': 'postln', 'num_hidden_groups': 1, 'inner_group_num': 1}
     _path(f'{folder}/config.json').write_text(json.dumps({**sizes, **more, **rates, **names}))
-    columns = {'id': 'text x', 'label': f'turn {"|".join(labels)}', 'mark': 'text *', 'sentence': 'sentence 5'}
+    columns = {
+        'id': 'text x',
+        'label': f'turn {"|".join(labels)}',
+        'mark': 'text *',
+        'sentence': 'sentence 5',
+    }
     table([f'{folder}/CoLA/train.tsv'], columns, 16, header=False, between='\t')
     table([f'{folder}/CoLA/dev.tsv'], columns, 8, header=False, between='\t')
     table([f'{folder}/CoLA/test.tsv'], {'index': 'index', 'sentence': 'sentence 5'}, 8, between='\t')
@@ -191,8 +203,8 @@ def reviews(folder: str = 'imdb', count: int = 8) -> None:
 
 
 def entities(paths: Sequence[str], count: int = 20, between: str = ' ', tags: str = 'O B-PER I-PER') -> None:
-    """Writes sentences in the format of CoNLL: a word and its tag a line, an empty line after each sentence."""
-    for path in paths:
+    """Writes sentences in the format of CoNLL: a word and its tag a line, an empty line after each
+    sentence.""" for path in paths:
         rows = [
             ''.join(f'{word}{between}{RNG.choice(tags.split())}\n' for word in sentence().split())
             for _ in range(count)
@@ -214,19 +226,32 @@ def pieces(path: str = 'pieces', size: int = 60) -> None:
     )
 
 
-def libsvm(paths: Sequence[str], fields: int = 39, count: int = 64, each: int = 3, query: bool = False) -> None:
-    """Writes rows of a label and INDEX:VALUE of each field, which has `each` indexes; with `query`, in lists."""
-    for path in paths:
+def byte_pairs(folder: str = 'models/small') -> None:
+    """Writes encoder.json and vocab.bpe of GPT-2: its 256 signs for bytes, no pairs, and the end of a
+    text.""" shown = [*range(33, 127), *range(161, 173), *range(174, 256)] signs = [*map(chr, [*shown,
+    *range(256, 512 - len(shown))]), '<|endoftext|>']
+    _path(f'{folder}/encoder.json').write_text(json.dumps({sign: index for index, sign in
+    enumerate(signs)})) _path(f'{folder}/vocab.bpe').write_text('#version: 0.2\n\n')
+
+
+def libsvm(
+    paths: Sequence[str], fields: int = 39, count: int = 64, each: int = 3, query: bool = False
+) -> None:
+    """Writes rows of a label and INDEX:VALUE of each field, which has `each` indexes; with `query`, in
+    lists.""" for path in paths:
         rows = []
         for index in range(count):
-            pairs = [f'{field * each + RNG.integers(0, each) + query}:{RNG.random():.3f}' for field in range(fields)]
+            pairs = [
+                f'{field * each + RNG.integers(0, each) + query}:{RNG.random():.3f}'
+                for field in range(fields)
+            ]
             rows.append(' '.join([str(index % 2), *([f'qid:{index // 4}'] if query else []), *pairs]))
         _path(path).write_text('\n'.join(rows) + '\n')
 
 
 def arrays(path: str, fields: Mapping[str, str], shapes: Mapping[str, Sequence[int]]) -> None:
-    """Writes NumPy arrays: one to a .npy file, or several by name to a .npz file; a kind of `value` fills them."""
-    made = {
+    """Writes NumPy arrays: one to a .npy file, or several by name to a .npz file; a kind of `value` fills
+    them.""" made = {
         name: np.array(value(f'{kind} {math.prod(shapes[name])}')).reshape(shapes[name])
         for name, kind in fields.items()
     }
@@ -236,33 +261,56 @@ def arrays(path: str, fields: Mapping[str, str], shapes: Mapping[str, Sequence[i
         np.savez(_path(path), **made)
 
 
-def program(page: str, path: str, first: int = 0, last: int = 10**6, leave: Sequence[int] = ()) -> None:
-    """Writes the Python blocks of a page, or the cells of a notebook, that continue each other, as one program.
+def program(
+    page: str,
+    path: str = 'program.py',
+    chosen: Sequence[int] = (),
+    leave: Sequence[int] = (),
+    before: str = '',
+    after: str = '',
+    swaps: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Writes the Python blocks of a page, or the cells of a notebook, that continue each other, as one
+    program.
 
-    Commands of the shell and of the notebook are left out, and so are the blocks whose numbers `leave` has.
+    Commands of the shell and of the notebook are left out. `chosen` are the numbers of the blocks that are
+    taken, in their order, all but those of `leave` by default. `before` and `after` are lines of ours, such
+    as what a page takes as given; `swaps` replaces texts, such as the address of a download by a file's
+    name.
     """
-    chosen = [
-        f'# Block {number}\n{_python_only(block)}'
-        for number, block in enumerate(blocks(Path(page)))
-        if first <= number <= last and number not in leave
-    ]
-    _path(path).write_text('\n\n'.join(chosen) + '\n', encoding='utf-8')
+    found = list(blocks(Path(page)))
+    numbers = chosen or [number for number in range(len(found)) if number not in leave]
+    text = '\n\n'.join(f'# Block {number}\n{_python_only(found[number])}' for number in numbers)
+    for old, new in swaps.items():
+        if old not in text:
+            raise SystemExit(f'{page} has no {old!r}')
+        text = text.replace(old, new)
+    _path(path).write_text(f'{before}\n{text}\n{after}\n', encoding='utf-8')
 
 
 def blocks(page: Path) -> Iterator[str]:
     """Yields the Python blocks of a page in Markdown, or the cells of code of a notebook."""
     text = page.read_text(encoding='utf-8')
     if page.suffix == '.ipynb':
-        yield from (''.join(cell['source']) for cell in json.loads(text)['cells'] if cell['cell_type'] == 'code')
+        yield from (
+            ''.join(cell['source']) for cell in json.loads(text)['cells'] if cell['cell_type'] == 'code'
+        )
     else:
-        for block in re.findall(r'^ *```(?:python|py)\n(.*?)^ *```', text, re.DOTALL | re.MULTILINE):
-            yield _dedent(block)
-        
+        pattern = r'^ *``` *(?:python|py|python3)\n(.*?)^ *```'
+        yield from map(textwrap.dedent, re.findall(pattern, text, re.DOTALL | re.MULTILINE))
 
-def _dedent(block: str) -> str:
-    textwrap: Any = importlib.import_module('textwrap')
-    dedented: str = textwrap.dedent(block)
-    return dedented
+
+def iris(folder: str = '.') -> None:
+    """Writes iris_{training,test}.csv: flowers drawn from the means and deviations of the three species."""
+    means = np.array([[5.0, 3.4, 1.5, 0.2], [5.9, 2.8, 4.3, 1.3], [6.6, 3.0, 5.6, 2.0]])
+    for name, count in (('training', 120), ('test', 30)):
+        kinds = np.arange(count) % 3
+        sizes = np.abs(means[kinds] + RNG.normal(0, [0.4, 0.3, 0.3, 0.15], [count, 4])).round(1)
+        rows = [
+            f'{",".join(map(str, size))},{kind}' for size, kind in zip(sizes.tolist(), kinds, strict=True)
+        ]
+        top = f'{count},4,setosa,versicolor,virginica'
+        _path(f'{folder}/iris_{name}.csv').write_text('\n'.join([top, *rows]) + '\n')
 
 
 def _python_only(block: str) -> str:

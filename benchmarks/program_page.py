@@ -9,17 +9,17 @@ from program_recipes import Recipe, Results
 
 _HEADER = """# Well-known Estimator programs
 
-What published programs for TensorFlow 1, many of them with Estimators, do on today's TensorFlow. Each was run by
-`python -m estimator_lab.run`, with no file changed, on small made-up inputs, from a recipe of `benchmarks/programs/`
-that names the repository, its commit, the commands and what they must show:
+What published programs for TensorFlow 1, many of them with Estimators, do on today's TensorFlow. Each was
+run by `python -m estimator_lab.run`, with no file changed, on small made-up inputs, from a recipe of
+`benchmarks/programs/` that names the repository, its commit, the commands and what they must show:
 
 ```sh
 python benchmarks/programs.py bert                 # clones it, runs it, and says whether it passes
 python benchmarks/programs.py                      # all that have no result on this TensorFlow yet
 ```
 
-`python benchmarks/packages.py` trains, evaluates and predicts with packages from the index: AdaNet, bert-tensorflow,
-albert-tensorflow, DeepCTR, TensorFlow Privacy, TF-GAN, TF Lattice, TF-Ranking and TF-Slim.
+`python benchmarks/packages.py` trains, evaluates and predicts with packages from the index: AdaNet,
+bert-tensorflow, albert-tensorflow, DeepCTR, TensorFlow Privacy, TF-GAN, TF Lattice, TF-Ranking and TF-Slim.
 
 This page is made from the recipes and `benchmarks/programs/results.json`.
 """
@@ -94,5 +94,7 @@ def _commands(recipe: Recipe) -> str:
     names: dict[str, None] = {}
     for command in recipe.commands:
         words = [word for word in shlex.split(command) if word not in ('--v1', '--v2')]
-        names[' '.join(words[: 2 + (words[:2] == ['-m', 'pytest'])] if words[0] == '-m' else words[:1])] = None
+        names[' '.join(words[: 2 + (words[:2] == ['-m', 'pytest'])] if words[0] == '-m' else words[:1])] = (
+            None
+        )
     return ', '.join(f'`{name}`' for name in names)

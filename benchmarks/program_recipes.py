@@ -10,7 +10,18 @@ from typing import Any
 import tomllib
 
 # What decides whether an old result is of a recipe.
-_RUNNING = ('repository', 'commit', 'folder', 'only', 'beside', 'packages', 'files', 'variables', 'commands')
+_RUNNING = (
+    'repository',
+    'commit',
+    'folder',
+    'only',
+    'path',
+    'beside',
+    'packages',
+    'files',
+    'variables',
+    'commands',
+)
 _JUDGING = ('until', 'shows', 'falls', 'least', 'makes', 'stops')
 OUTCOMES = ('passes', 'age', 'fault', 'cannot')
 
@@ -21,18 +32,18 @@ Results = dict[str, dict[str, dict[str, Any]]]
 class Recipe:
     """How a program is run, and what it must show.
 
-    Each command is the rest of a line `python -m estimator_lab.run`. It runs in `folder` of a checkout that has the
-    name of the repository, of which only the paths `only` are checked out, if there are any. `beside` are
-    repositories that it imports, each OWNER/NAME@COMMIT. `files` are functions of program_files.py: a name, or a
-    table with `make` and the arguments. `until` ends the last command when its output matches: some programs have no
-    flag for fewer steps.
+    Each command is the rest of a line `python -m estimator_lab.run`. It runs in `folder` of a checkout that
+    has the name of the repository, of which only the paths `only` are checked out, if there are any. `path`
+    are its folders that Python imports from, `beside` other repositories, each OWNER/NAME@COMMIT. `files`
+    are functions of program_files.py: a name, or a table with `make` and the arguments. `until` ends the
+    last command when its output matches: some programs have no flag for fewer steps.
 
-    The output must match each of `shows`, where each group is a finite number; the numbers that each of `falls`
-    finds must decrease, by the means of their first and last quarters; the last number that each key of `least`
-    finds must be at least its value; a file must match each pattern of `makes`.
+    The output must match each of `shows`, where each group is a finite number; the numbers that each of
+    `falls` finds must decrease, by the means of their first and last quarters; the last number that each
+    key of `least` finds must be at least its value; a file must match each pattern of `makes`.
 
-    `outcome` is passes; age, if a reason of its own stops the program, and its output matches `stops`; fault, if
-    estimator_lab does; or cannot, if it needs what cannot be had, and is not run.
+    `outcome` is passes; age, if a reason of its own stops the program, and its output matches `stops`;
+    fault, if estimator_lab does; or cannot, if it needs what cannot be had, and is not run.
     """
 
     name: str
@@ -42,6 +53,7 @@ class Recipe:
     what: str = ''
     folder: str = '.'
     only: list[str] = field(default_factory=list)
+    path: list[str] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
     packages: list[str] = field(default_factory=list)
     files: list[Any] = field(default_factory=list)

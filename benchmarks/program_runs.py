@@ -1,5 +1,6 @@
 """Runs one recipe of programs.py: checks out, installs, makes files, runs commands, judges their output."""
 
+import contextlib
 import json
 import math
 import os
@@ -9,7 +10,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import tarfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,8 @@ class FailedError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where programs run: a Python, a folder for all that is made, a mirror of GitHub, and a name for the versions."""
+    """Where programs run: a Python, a folder for all that is made, a mirror of GitHub, and a name for the
+    versions."""
 
     python: Path
     work: Path
@@ -61,16 +62,29 @@ def attempt(recipe: Recipe, place: Place) -> tuple[str, float, str]:
 def _run(recipe: Recipe, place: Place, run: Path) -> None:
     checkout = run / recipe.repository.rpartition('/')[2]
     _check_out(place, recipe.repository, recipe.commit, checkout, recipe.only)
-    paths = [str(ROOT), *_beside(recipe, place, run), *(_install(one, place) for one in recipe.packages)]
+    paths = [
+        str(ROOT),
+        *(str(checkout / one) for one in recipe.path),
+        *_beside(recipe, place, run),
+        *(_install(one, place) for one in recipe.packages),
+    ]
     where = checkout / recipe.folder
     # What a user has set does not reach the programs.
-    variables = {name: os.environ[name] for name in ('PATH', 'HOME', 'LANG', 'TMPDIR') if name in os.environ}
-    variables.update(PYTHONUNBUFFERED='1', PYTHONPATH=os.pathsep.join(filter(None, paths)))
-    variables.update(CUDA_VISIBLE_DEVICES='-1', MPLBACKEND='Agg', TF_CPP_MIN_LOG_LEVEL='2', **recipe.variables)
+    variables = {name: os.environ[name] for name in ('PATH', 'LANG', 'TMPDIR') if name in os.environ}
+    variables.update(HOME=str(run), PYTHONUNBUFFERED='1', PYTHONPATH=os.pathsep.join(filter(None, paths)))
+    variables.update(
+        CUDA_VISIBLE_DEVICES='-1', MPLBACKEND='Agg', TF_CPP_MIN_LOG_LEVEL='2', **recipe.variables
+    )
     python = str(place.python)
     output = run / 'output.txt'
     if recipe.files:
-        _execute([python, str(HERE / 'program_files.py'), json.dumps(recipe.files)], where, variables, output, recipe)
+        _execute(
+            [python, str(HERE / 'program_files.py'), json.dumps(recipe.files)],
+            where,
+            variables,
+            output,
+            recipe,
+        )
     for index, command in enumerate(recipe.commands, 1):
         line = [python, '-m', 'estimator_lab.run', *shlex.split(command)]
         until = recipe.until if index == len(recipe.commands) else ''
@@ -79,18 +93,40 @@ def _run(recipe: Recipe, place: Place, run: Path) -> None:
 
 
 def _check_out(place: Place, repository: str, commit: str, folder: Path, only: Sequence[str] = ()) -> None:
-    """Writes the files of a commit to a new folder."""
-    git = f'--git-dir={_clone(place, repository, commit)}'
+    """Writes the files of a commit to a new folder, except those that a partial mirror does not have."""
     folder.mkdir(parents=True)
-    command = ['git', git, 'archive', commit, '--', *(only or ['.'])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout and process.stderr
-        try:
-            with tarfile.open(fileobj=process.stdout, mode='r|') as archive:
-                archive.extractall(folder, filter='data')
-        except tarfile.TarError as error:
-            message = process.stderr.read().decode(errors='replace').strip()
-            raise FailedError(f'{repository} at {commit[:8]}: {message or error}') from error
+    git = ['git', f'--git-dir={_clone(place, repository, commit)}']
+    try:
+        listed = subprocess.run(
+            [*git, 'ls-tree', '-rz', commit, '--', *only], capture_output=True, check=True
+        ).stdout
+    except subprocess.CalledProcessError as error:
+        message = error.stderr.decode(errors='replace').strip()
+        raise FailedError(f'{repository} at {commit[:8]}: {message}') from error
+    # Each row: mode, type, object, tab, path.
+    rows = [row.split('\t', 1) for row in listed.decode().split('\0') if row]
+    batch = [*git, 'cat-file', '--batch']
+    with subprocess.Popen(
+        batch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin and process.stdout
+        for (mode, kind, name), path in ((head.split(), path) for head, path in rows):
+            if kind != 'blob':  # a submodule
+                continue
+            process.stdin.write(f'{name}\n'.encode())
+            process.stdin.flush()
+            found = process.stdout.readline().split()
+            if found[-1] == b'missing':
+                continue
+            content = process.stdout.read(int(found[-1]))
+            process.stdout.read(1)
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if mode == '120000':
+                target.symlink_to(content.decode())
+            else:
+                target.write_bytes(content)
+        process.stdin.close()
 
 
 def _clone(place: Place, repository: str, commit: str) -> Path:
@@ -114,12 +150,13 @@ def _clone(place: Place, repository: str, commit: str) -> Path:
 
 
 def _beside(recipe: Recipe, place: Place, run: Path) -> Iterator[str]:
-    """Checks out the repositories that a program imports; yields their folders."""
-    for one in recipe.beside:
+    """Checks out the repositories that a program imports; yields their folders, and the one that they are
+    in.""" for one in recipe.beside:
         repository, _, commit = one.partition('@')
         folder = run / 'beside' / repository.rpartition('/')[2]
         _check_out(place, repository, commit, folder)
         yield str(folder)
+    yield str(run / 'beside')
 
 
 def _install(requirement: str, place: Place) -> str:
@@ -130,7 +167,17 @@ def _install(requirement: str, place: Place) -> str:
         part = folder.with_name(f'{name}.part')
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        command = [place.python, '-m', 'pip', 'install', '--quiet', '--no-deps', '--target', part, requirement]
+        command = [
+            place.python,
+            '-m',
+            'pip',
+            'install',
+            '--quiet',
+            '--no-deps',
+            '--target',
+            part,
+            requirement,
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise FailedError(f'{requirement} is not installed: {done.stderr.strip().splitlines()[-1]}')
@@ -185,10 +232,8 @@ def _wait(process: 'subprocess.Popen[bytes]', seconds: float, output: Path, star
 
 def _end(process: 'subprocess.Popen[bytes]') -> None:
     """Ends a process and all that it has started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
@@ -212,17 +257,29 @@ def judge(recipe: Recipe, output: str, where: Path) -> None:
         found = list(re.finditer(pattern, output, re.MULTILINE))
         if not found:
             raise FailedError(f'does not print {pattern!r}')
-        if not all(math.isfinite(float(number)) for match in found for number in match.groups()):
+        if not all(math.isfinite(_number(text)) for match in found for text in match.groups()):
             raise FailedError(f'prints {found[-1].group()!r}')
     for pattern in recipe.falls:
-        numbers = [float(number) for number in re.findall(pattern, output, re.MULTILINE)]
+        numbers = _numbers(pattern, output)
         quarter = max(1, len(numbers) // 4)
         if len(numbers) < 2 or not sum(numbers[-quarter:]) < sum(numbers[:quarter]):
             raise FailedError(f'{pattern!r} does not fall: {numbers[:3]} to {numbers[-3:]}')
     for pattern, least in recipe.least.items():
-        numbers = [float(number) for number in re.findall(pattern, output, re.MULTILINE)]
+        numbers = _numbers(pattern, output)
         if not numbers or not numbers[-1] >= least:
             raise FailedError(f'{pattern!r} is {numbers[-1:]}, not at least {least}')
     for glob in recipe.makes:
         if not any(where.glob(glob)):
             raise FailedError(f'does not write {glob}')
+
+
+def _numbers(pattern: str, output: str) -> list[float]:
+    return [_number(text) for text in re.findall(pattern, output, re.MULTILINE)]
+
+
+def _number(text: str) -> float:
+    """Returns the number that a text is, without the end of a sentence; not a number if it is none."""
+    try:
+        return float(text.rstrip('.,;'))
+    except ValueError:
+        return math.nan

@@ -4,10 +4,10 @@
     python benchmarks/programs.py bert pix2pix       these, again
     python benchmarks/programs.py --page > docs/programs.md
 
-A recipe, `programs/NAME.toml`, has the fields of `Recipe`. Its repository is cloned at its commit, from GitHub or
-from --mirror (a folder of git directories OWNER+NAME), its packages are installed without what they require, each in
-a folder of its own, its files are made by functions of program_files.py, and its commands run unedited by
-`python -m estimator_lab.run`. The result is added to `programs/results.json`.
+A recipe, `programs/NAME.toml`, has the fields of `Recipe`. Its repository is cloned at its commit, from
+GitHub or from --mirror (a folder of git directories OWNER+NAME), its packages are installed without what
+they require, each in a folder of its own, its files are made by functions of program_files.py, and its
+commands run unedited by `python -m estimator_lab.run`. The result is added to `programs/results.json`.
 
 Without --environment, a virtual environment is made in --work with this repository and --tensorflow. The exit
 status is 1 if a program fails by us. Programs of others are not sandboxed: run them where you would run any.
@@ -69,7 +69,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('names', nargs='*', metavar='NAME')
     parser.add_argument('--page', action='store_true', help='print docs/programs.md')
-    parser.add_argument('--mirror', type=Path, help='folder with git directories OWNER+NAME, in place of GitHub')
+    parser.add_argument(
+        '--mirror', type=Path, help='folder with git directories OWNER+NAME, in place of GitHub'
+    )
     parser.add_argument('--environment', type=Path, help='the Python that runs the programs')
     parser.add_argument('--tensorflow', default='2.21', help='version in the environment that is made')
     parser.add_argument(
@@ -92,7 +94,8 @@ def _make_environment(folder: Path, tensorflow: str) -> Path:
     python = folder / 'bin' / 'python'
     if not (folder / 'complete').exists():
         venv.create(folder, with_pip=True, clear=True)
-        own = [f'{ROOT}[test]', f'tensorflow=={tensorflow}.*']
+        # Programs of that time import distutils and pkg_resources, which setuptools had.
+        own = [f'{ROOT}[test]', f'tensorflow=={tensorflow}.*', 'setuptools<80']
         subprocess.run([python, '-m', 'pip', 'install', '--quiet', *own], check=True)
         (folder / 'complete').touch()
     return python
