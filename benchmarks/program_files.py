@@ -135,8 +135,8 @@ def _feature(tf: Any, found: Any) -> Any:
 def images(
     folder: str, count: int = 8, size: int = 64, kind: str = 'jpg', channels: int = 3, wide: int = 1
 ) -> None:
-    """Writes FOLDER/0.jpg, 1.jpg, ...: images of random pixels, `wide` of them next to each other in one
-    file.""" for index in range(count):
+    """Writes FOLDER/0.jpg, 1.jpg, ...: images of random pixels, `wide` of them in one file."""
+    for index in range(count):
         pixels = RNG.integers(0, 256, [size, size * wide, channels]).astype(np.uint8)
         image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
         image.save(_path(f'{folder}/{index}.{kind}'))
@@ -145,8 +145,8 @@ def images(
 def digits(
     folder: str = 'mnist', count: int = 128, sizes: Sequence[int] = (), names: Sequence[str] = ()
 ) -> None:
-    """Writes the four files of MNIST, compressed and not: a bright bar at a place that its label
-    determines.""" for index, name in enumerate(names or ('train', 't10k')):
+    """Writes the four files of MNIST, compressed and not: a bright bar at the place of its label."""
+    for index, name in enumerate(names or ('train', 't10k')):
         total = sizes[index] if sizes else count
         labels = (np.arange(total) % 10).astype(np.uint8)
         pixels = RNG.integers(0, 60, [total, 28, 28]).astype(np.uint8)
@@ -203,8 +203,8 @@ def reviews(folder: str = 'imdb', count: int = 8) -> None:
 
 
 def entities(paths: Sequence[str], count: int = 20, between: str = ' ', tags: str = 'O B-PER I-PER') -> None:
-    """Writes sentences in the format of CoNLL: a word and its tag a line, an empty line after each
-    sentence.""" for path in paths:
+    """Writes sentences in the format of CoNLL: a word and its tag a line, then an empty line."""
+    for path in paths:
         rows = [
             ''.join(f'{word}{between}{RNG.choice(tags.split())}\n' for word in sentence().split())
             for _ in range(count)
@@ -227,18 +227,19 @@ def pieces(path: str = 'pieces', size: int = 60) -> None:
 
 
 def byte_pairs(folder: str = 'models/small') -> None:
-    """Writes encoder.json and vocab.bpe of GPT-2: its 256 signs for bytes, no pairs, and the end of a
-    text.""" shown = [*range(33, 127), *range(161, 173), *range(174, 256)] signs = [*map(chr, [*shown,
-    *range(256, 512 - len(shown))]), '<|endoftext|>']
-    _path(f'{folder}/encoder.json').write_text(json.dumps({sign: index for index, sign in
-    enumerate(signs)})) _path(f'{folder}/vocab.bpe').write_text('#version: 0.2\n\n')
+    """Writes encoder.json and vocab.bpe of GPT-2: 256 signs for bytes, no pairs, and the end of a text."""
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    signs = [*map(chr, [*shown, *range(256, 512 - len(shown))]), '<|endoftext|>']
+    numbers = {sign: index for index, sign in enumerate(signs)}
+    _path(f'{folder}/encoder.json').write_text(json.dumps(numbers))
+    _path(f'{folder}/vocab.bpe').write_text('#version: 0.2\n\n')
 
 
 def libsvm(
     paths: Sequence[str], fields: int = 39, count: int = 64, each: int = 3, query: bool = False
 ) -> None:
-    """Writes rows of a label and INDEX:VALUE of each field, which has `each` indexes; with `query`, in
-    lists.""" for path in paths:
+    """Writes rows of a label and an INDEX:VALUE of each field, one of `each` indexes."""
+    for path in paths:
         rows = []
         for index in range(count):
             pairs = [
@@ -247,18 +248,6 @@ def libsvm(
             ]
             rows.append(' '.join([str(index % 2), *([f'qid:{index // 4}'] if query else []), *pairs]))
         _path(path).write_text('\n'.join(rows) + '\n')
-
-
-def arrays(path: str, fields: Mapping[str, str], shapes: Mapping[str, Sequence[int]]) -> None:
-    """Writes NumPy arrays: one to a .npy file, or several by name to a .npz file; a kind of `value` fills
-    them.""" made = {
-        name: np.array(value(f'{kind} {math.prod(shapes[name])}')).reshape(shapes[name])
-        for name, kind in fields.items()
-    }
-    if path.endswith('.npy'):
-        np.save(_path(path), next(iter(made.values())))
-    else:
-        np.savez(_path(path), **made)
 
 
 def program(

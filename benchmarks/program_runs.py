@@ -150,8 +150,8 @@ def _clone(place: Place, repository: str, commit: str) -> Path:
 
 
 def _beside(recipe: Recipe, place: Place, run: Path) -> Iterator[str]:
-    """Checks out the repositories that a program imports; yields their folders, and the one that they are
-    in.""" for one in recipe.beside:
+    """Checks out the repositories that a program imports; yields their folders, and the one of all."""
+    for one in recipe.beside:
         repository, _, commit = one.partition('@')
         folder = run / 'beside' / repository.rpartition('/')[2]
         _check_out(place, repository, commit, folder)

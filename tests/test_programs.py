@@ -29,12 +29,14 @@ QUICK = [
     and (result := RESULTS.get(name, {}).get('2.21', {})).get('outcome') == 'passed'
     and result['seconds'] <= 8
 ]
+LOSSES = "import sys\nfor step in range(4):\n    print('loss', 4.0 - step)\nprint(open(sys.argv[1]).read())\n"
 SOURCES = {
-    'good.py': "import sys\nfor step in range(4):\n    print('loss', 4.0 -
-    step)\nprint(open(sys.argv[1]).read())\n", 'bad.py': "print('loss 1.0')\nraise ValueError('no good')\n",
+    'good.py': LOSSES,
+    'bad.py': "print('loss 1.0')\nraise ValueError('no good')\n",
     'endless.py': "import time\nfor step in range(600):\n    print('step', step)\n    time.sleep(0.2)\n",
-    'large.py': 'bytearray(16 << 30)\n', 'package/module.py': "import helper\nprint('helped',
-    helper.VALUE)\n", 'lib/helper.py': 'VALUE = 3\n',
+    'large.py': 'bytearray(16 << 30)\n',
+    'package/module.py': "import helper\nprint('helped', helper.VALUE)\n",
+    'lib/helper.py': 'VALUE = 3\n',
 }
 
 
@@ -60,15 +62,10 @@ class Place:
 
     def recipe(self, name, **fields):
         minor = '.'.join(tf.__version__.split('.')[:2])
-        values = {
-            'title': 'T',
-            'repository': 'some/thing',
-            'commit': self.commit,
-            'tensorflow': [minor],
-            **fields,
-        }
-        text = ''.join(f'{key} = {json.dumps(value, separators=(", ", " = "))}\n' for key, value in
-        values.items()) (self.folder / 'recipes' / f'{name}.toml').write_text(text)
+        given = {'repository': 'some/thing', 'commit': self.commit, 'tensorflow': [minor], **fields}
+        values = {key: json.dumps(value, separators=(', ', ' = ')) for key, value in given.items()}
+        lines = [f'{key} = {value}' for key, value in {'title': '"T"', **values}.items()]
+        (self.folder / 'recipes' / f'{name}.toml').write_text('\n'.join(lines))
 
     def run(self, *names):
         flags = {'mirror': 'mirror', 'work': 'work', 'recipes': 'recipes'}
