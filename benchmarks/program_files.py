@@ -203,13 +203,13 @@ def reviews(folder: str = 'imdb', count: int = 8) -> None:
 
 
 def entities(paths: Sequence[str], count: int = 20, between: str = ' ', tags: str = 'O B-PER I-PER') -> None:
-    """Writes sentences in the format of CoNLL: a word and its tag a line, then an empty line."""
+    """Writes sentences in the format of CoNLL: a word and its tag a line, a full stop, an empty line."""
     for path in paths:
         rows = [
             ''.join(f'{word}{between}{RNG.choice(tags.split())}\n' for word in sentence().split())
             for _ in range(count)
         ]
-        _path(path).write_text('\n'.join(rows) + '\n')
+        _path(path).write_text(''.join(f'{row}.{between}O\n\n' for row in rows))
 
 
 def pieces(path: str = 'pieces', size: int = 60) -> None:
@@ -303,7 +303,10 @@ def iris(folder: str = '.') -> None:
 
 
 def _python_only(block: str) -> str:
-    """Replaces commands of the shell and of IPython by `pass`."""
+    """Replaces commands of the shell and of IPython by `pass`, and drops the indent of all, as IPython does."""
+    indent = re.match(r' *', block)
+    assert indent
+    block = re.sub(rf'^{indent.group()}', '', block, flags=re.MULTILINE)
     return re.sub(r'^(\s*)[!%].*$', r'\1pass', block, flags=re.MULTILINE)
 
 
