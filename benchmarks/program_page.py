@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from program_recipes import Recipe, Results
@@ -52,6 +53,7 @@ def _summary(recipes: Sequence[Recipe], results: Results) -> str:
         if rows:
             counts = Counter(row['outcome'] for row in rows)
             shown = ', '.join(f'{count} {outcome}' for outcome, count in counts.most_common())
+            shown = shown.replace('needs', 'need')
             pythons = ', '.join(sorted({row['python'] for row in rows}))
             dates = sorted({row['date'] for row in rows})
             when = dates[0] if len(dates) == 1 else f'{dates[0]} to {dates[-1]}'
@@ -75,7 +77,7 @@ def _cell(recipe: Recipe, results: Results, version: str) -> str:
     if not result:
         return 'not run'
     if result['outcome'] == 'passed':
-        return f'passed in {result["seconds"]} s'
+        return f'passed, {result["seconds"]} s'
     return _text(f'{result["outcome"]}: {result["reason"]}')
 
 
@@ -90,11 +92,12 @@ def _text(text: str) -> str:
 
 
 def _commands(recipe: Recipe) -> str:
-    """Returns the programs of a recipe's commands, without their arguments."""
+    """Returns the programs of a recipe's commands, without their arguments, or the page that it runs."""
+    pages = [Path(recipe.folder, one['page']) for one in recipe.files if 'page' in one]
+    if pages:
+        return ', '.join(f'`{page}`' for page in pages)
     names: dict[str, None] = {}
     for command in recipe.commands:
         words = [word for word in shlex.split(command) if word not in ('--v1', '--v2')]
-        names[' '.join(words[: 2 + (words[:2] == ['-m', 'pytest'])] if words[0] == '-m' else words[:1])] = (
-            None
-        )
+        names[' '.join(words[: 2 if words[0] == '-m' else 1])] = None
     return ', '.join(f'`{name}`' for name in names)
