@@ -216,6 +216,8 @@ def install_names() -> None:
         FINDER.answer(f'tensorflow.compat.{version[1:]}.{name}', functools.partial(_answer, module))
     for module in _KERAS_LAYERS:
         FINDER.hook(module, after=_restore_apply)
+    for module in ('keras.api._v1.keras', _KERAS_API[0]):  # on TensorFlow 2.15, and on later versions
+        FINDER.hook(module, after=_restore_version)
     FINDER.hook('tensorflow.python.framework.device', after=_restore_device_spec)
     FINDER.hook(_FEEDING, after=_accept_text_columns)
     FINDER.hook(_RUN_CONFIG, after=_accept_workers_alone)
@@ -290,6 +292,11 @@ def _restore_apply(module: ModuleType) -> None:
     layers: Any = module.Layer
     if not hasattr(layers, 'apply'):
         layers.apply = _apply
+
+
+def _restore_version(module: ModuleType) -> None:
+    """Gives `tf.keras` the `__version__` that TensorFlow 1's had: that of Keras."""
+    vars(module)['__version__'] = importlib.import_module(module.__name__.partition('.')[0]).__version__
 
 
 def _restore_device_spec(module: ModuleType) -> None:

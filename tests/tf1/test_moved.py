@@ -126,6 +126,10 @@ def test_existing_names_are_never_replaced(tmp_path, monkeypatch):
             sys.modules.pop(name, None)
 
 
+def test_keras_has_a_version():
+    assert tf.keras.__version__.split('.')[0] == '2'
+
+
 def test_keras_layers_have_apply(graph):
     ones = tf.keras.layers.Dense(2, kernel_initializer='ones').apply(tf.ones([1, 3]))
     dropped = tf.keras.layers.Dropout(0.5).apply(tf.ones([1, 3]), training=False)
