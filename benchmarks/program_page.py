@@ -31,7 +31,7 @@ def page(recipes: Sequence[Recipe], results: Results) -> str:
     """Returns docs/programs.md."""
     parts = [_HEADER, _summary(recipes, results), '']
     passes = [one for one in recipes if any(_outcome(one, results, v) == 'passed' for v in _VERSIONS)]
-    others = [one for one in recipes if one not in passes]
+    failed = [one for one in recipes if one.name in results and one not in passes]
     parts.append('## Programs that run\n')
     head = ' | '.join(f'TensorFlow {version}' for version in _VERSIONS)
     parts.append(f'| recipe | program | what runs | shown | {head} |\n|' + ' --- |' * 6)
@@ -42,7 +42,10 @@ def page(recipes: Sequence[Recipe], results: Results) -> str:
         for one in passes
     ]
     parts += ['', '## Programs that do not\n', '| recipe | program | why |\n|' + ' --- |' * 3]
-    parts += [f'| `{one.name}` | {one.title} ({one.repository}) | {_why(one, results)} |' for one in others]
+    parts += [f'| `{one.name}` | {one.title} ({one.repository}) | {_why(one, results)} |' for one in failed]
+    waiting = [f'`{one.name}`' for one in recipes if one.name not in results]
+    if waiting:
+        parts += ['', '## Recipes without a result yet\n', ', '.join(waiting) + '.']
     return '\n'.join(parts) + '\n'
 
 
@@ -82,9 +85,8 @@ def _cell(recipe: Recipe, results: Results, version: str) -> str:
 
 
 def _why(recipe: Recipe, results: Results) -> str:
-    found = [_result(recipe, results, version) for version in _VERSIONS]
-    rows = [row for row in found if row]
-    return _text(f'{rows[0]["outcome"]}: {rows[0]["reason"]}') if rows else 'not run yet'
+    rows = [row for version in _VERSIONS if (row := _result(recipe, results, version))]
+    return _text(f'{rows[0]["outcome"]}: {rows[0]["reason"]}')
 
 
 def _text(text: str) -> str:
