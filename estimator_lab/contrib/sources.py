@@ -1,4 +1,4 @@
-"""The source of each name of ``tf.contrib``; `remedies` has what replaces the names that have none.
+"""The source of each name of ``tf.contrib``; `remedies` covers the names without one.
 
 A source is `tf` with a path below it, or a module.
 """
