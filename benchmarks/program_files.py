@@ -303,7 +303,7 @@ def iris(folder: str = '.') -> None:
 
 
 def _python_only(block: str) -> str:
-    """Replaces commands of the shell and IPython by `pass`, and drops the indent of all, as IPython does."""
+    """Replaces commands of the shell and of IPython by `pass`, and drops the indent that all lines have."""
     indent = re.match(r' *', block)
     assert indent
     block = re.sub(rf'^{indent.group()}', '', block, flags=re.MULTILINE)
