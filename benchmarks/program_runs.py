@@ -167,18 +167,8 @@ def _install(requirement: str, place: Place) -> str:
         part = folder.with_name(f'{name}.part')
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        command = [
-            place.python,
-            '-m',
-            'pip',
-            'install',
-            '--quiet',
-            '--no-deps',
-            '--target',
-            part,
-            requirement,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True)
+        pip = [str(place.python), '-m', 'pip', 'install', '--quiet', '--no-deps', '--target', str(part)]
+        done = subprocess.run([*pip, requirement], capture_output=True, text=True)
         if done.returncode:
             raise FailedError(f'{requirement} is not installed: {done.stderr.strip().splitlines()[-1]}')
         part.rename(folder)
