@@ -9,7 +9,7 @@ from estimator_lab.tf1 import tf
 from tests.support.halves import laboratory_hidden
 
 
-@pytest.fixture(autouse=True, scope='package')
+@pytest.fixture(autouse=True, scope='module')
 def without_laboratory() -> Iterator[None]:
     """Users of the Estimator alone need nothing else of the package."""
     with laboratory_hidden():

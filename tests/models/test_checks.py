@@ -267,7 +267,7 @@ DAMAGED = {
     ),
     'resuming_is_exact': (weights_with(9.0), 'ends with other logits/kernel'),
     'the_trained_model_opens': (result_with(step=4), 'opened model is at step'),
-    'the_verdict_is_one_sentence': (result_with(judgement='One.\nTwo.'), 'The verdict is'),
+    'the_verdict_is_one_sentence': (result_with(verdict='One.\nTwo.'), 'The verdict is'),
     'the_report_has_a_section_for_each_picture': (
         with_event('', tag='images/strange/image', image=tf.Summary.Image(height=1, width=1)),
         'no section for the picture strange',
