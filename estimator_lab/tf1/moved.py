@@ -216,7 +216,8 @@ def install_names() -> None:
         FINDER.answer(f'tensorflow.compat.{version[1:]}.{name}', functools.partial(_answer, module))
     for module in _KERAS_LAYERS:
         FINDER.hook(module, after=_restore_apply)
-    for module in ('keras.api._v1.keras', _KERAS_API[0]):  # on TensorFlow 2.15, and on later versions
+    # On TensorFlow 2.15, and on later versions.
+    for module in ('keras.api._v1.keras', 'keras.api._v2.keras', *_KERAS_API):
         FINDER.hook(module, after=_restore_version)
     FINDER.hook('tensorflow.python.framework.device', after=_restore_device_spec)
     FINDER.hook(_FEEDING, after=_accept_text_columns)
