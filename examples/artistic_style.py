@@ -60,7 +60,7 @@ def main(given: argparse.Namespace) -> float:
     for iteration, (picture, loss) in enumerate(states):
         if iteration % 10 == 0 or iteration == given.iterations:
             print(f'iteration {iteration:4}  loss {loss:.4f}', flush=True)
-            api.as_picture(picture).save(given.out)
+            api.as_picture(np.clip(picture, 0, 1)).save(given.out)
     return loss
 
 
