@@ -242,6 +242,7 @@ def notebook(cells, folder):
     return printed, [each for each in outputs if each.output_type == 'error']
 
 
+@pytest.mark.once  # a kernel takes long to start
 def test_cells_of_a_notebook_are_decided_together(tmp_path):
     printed, errors = notebook(NOTEBOOK, tmp_path)
     text = ''.join(printed)
