@@ -41,6 +41,18 @@ def test_chief(config_of):
     assert config.cluster_spec.as_dict() == CLUSTER
 
 
+def test_workers_alone(config_of):
+    """The first worker of a cluster without a chief is its chief, as tf.distribute and Ray have it."""
+    first, second = (config_of('worker', i, cluster={'worker': ['h:1', 'h:2']}) for i in range(2))
+    assert (first.task_type, first.is_chief, second.task_type, second.is_chief) == (
+        'chief',
+        True,
+        'worker',
+        False,
+    )
+    assert [config.global_id_in_cluster for config in (first, second)] == [0, 1]
+
+
 def test_evaluator(config_of):
     """TF_CONFIG's evaluator is outside the cluster: no master, no replicas."""
     config = config_of('evaluator')
@@ -55,7 +67,7 @@ def test_evaluator(config_of):
         (('worker', 7), CLUSTER, '7 is not a valid task_id'),
         (('stranger', 0), CLUSTER, 'stranger is not a valid task_type'),
         (('worker', -1), CLUSTER, 'must be non-negative'),
-        (('worker', 0), {'worker': ['h:1']}, 'must have one "chief"'),
+        (('ps', 0), {'ps': ['h:1']}, 'must have one "chief"'),
         (('chief', 0), {'chief': ['h:1', 'h:2']}, 'must have only one "chief"'),
     ],
     ids=['index', 'type', 'negative', 'no chief', 'two chiefs'],
