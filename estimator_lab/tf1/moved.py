@@ -335,7 +335,8 @@ def first_worker_as_chief(tf_config: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     cluster, task = tf_config.get('cluster') or {}, tf_config.get('task') or {}
     workers = cluster.get('worker')
-    if not (workers and isinstance(workers, list)) or 'chief' in cluster or 'master' in cluster:
+    alone = isinstance(workers, list) and workers and not {'chief', 'master'} & cluster.keys()
+    if not alone or 'type' not in task:
         return tf_config
     rest = {job: addresses for job, addresses in cluster.items() if job != 'worker'}
     cluster = {'chief': workers[:1], **({'worker': workers[1:]} if workers[1:] else {}), **rest}

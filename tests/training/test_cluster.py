@@ -129,12 +129,6 @@ def test_without_a_chief_it_is_the_first_worker(read, index, name):
     assert config.cluster_spec.as_dict() == {'chief': ['h0:1'], 'ps': ['h1:1']}
 
 
-def test_a_run_config_of_ones_own_accepts_workers_alone(monkeypatch):
-    monkeypatch.setenv('TF_CONFIG', json.dumps({**WORKERS, 'task': {'type': 'worker', 'index': 0}}))
-    chief = tf.estimator.RunConfig()
-    assert chief.is_chief and chief.num_worker_replicas == 3 and chief.global_id_in_cluster == 0
-
-
 SLURM = {
     'SLURM_STEP_NUM_TASKS': '3',
     'SLURM_STEP_NODELIST': 'n[08-09]',
