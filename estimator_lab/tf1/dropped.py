@@ -13,6 +13,7 @@ import math
 import random
 import sys
 import time
+import unittest
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader
@@ -104,12 +105,19 @@ _SCALARS = {
     **{'singlecomplex': np.complex64, 'cfloat': np.complex128, 'longfloat': np.longdouble},
     **{'bool8': np.bool_, 'int0': np.intp, 'uint0': np.uintp, 'object0': np.object_},
 }
+_ASSERTIONS = {
+    **{'assert_': 'True', 'assertEquals': 'Equal', 'assertNotEquals': 'NotEqual'},
+    **{'assertAlmostEquals': 'AlmostEqual', 'assertNotAlmostEquals': 'NotAlmostEqual'},
+    **{'assertRegexpMatches': 'Regex', 'assertNotRegexpMatches': 'NotRegex'},
+    'assertRaisesRegexp': 'RaisesRegex',
+}
 DROPPED: Mapping[Any, Mapping[str, Any]] = {
     base64: {'encodestring': base64.encodebytes, 'decodestring': base64.decodebytes},
     collections: {name: getattr(collections.abc, name) for name in collections.abc.__all__},
     fractions: {'gcd': math.gcd},
     inspect: {'getargspec': getargspec, 'formatargspec': formatargspec},
     time: {'clock': time.perf_counter},
+    unittest.TestCase: {old: getattr(unittest.TestCase, f'assert{new}') for old, new in _ASSERTIONS.items()},
     flags.FlagValues: {
         '_parse_flags': lambda self, args=None: self(args or sys.argv)
     },  # up to TensorFlow 1.4

@@ -26,6 +26,13 @@ def many(a, b=1, *c, d, e=2, **k): pass
 def bare(*, a): pass
 texts = [inspect.formatargspec(*inspect.getfullargspec(each)) for each in (many, bare)]
 assert texts == ['(a, b=1, *c, d, e=2, **k)', '(*, a)']
+import unittest
+case = unittest.TestCase()
+case.assertEquals(1, 1)
+case.assertNotAlmostEquals(1, 2)
+case.assertRegexpMatches('abc', 'b')
+with case.assertRaisesRegexp(ValueError, 'x'):
+    raise ValueError('x')
 import base64, fractions
 assert fractions.gcd(12, 18) == 6 and base64.decodestring(base64.encodestring(b'x')) == b'x'
 assert np.asscalar(np.array([4])) == 4 and np.round_(1.26, 1) == 1.3
