@@ -38,6 +38,7 @@ _METHODS_OF_1 = ('make_one_shot_iterator', 'make_initializable_iterator', 'expor
 _METHODS_OF_2 = ('numpy',)
 # Names of tf.metrics and tf.losses in both; in TensorFlow 2 they are Keras's.
 _IN_BOTH = ('mean_squared_error', 'mean_absolute_error', 'Reduction')
+_REDUCTIONS_OF_2 = ('AUTO', 'NONE', 'SUM', 'SUM_OVER_BATCH_SIZE')
 # Names of both whose results differ: canned Estimators, metrics and losses, and what Keras has in two kinds.
 _DIFFERENT = re.compile(
     r'estimator\.(Baseline|DNN|Linear|DNNLinearCombined)(Classifier|Estimator|Regressor)'
@@ -147,14 +148,16 @@ def _only_version(path: str, keywords: frozenset[str]) -> int | None:
 
     None if both or neither do.
     """
-    first, _, rest = path.partition('.')
-    second = rest.partition('.')[0]
+    first, second, third = [*path.split('.'), '', ''][:3]
     if first == 'contrib':
         return 1
     if first in ('estimator', 'keras'):
         one, two = (_export(path, version) for version in (1, 2))
         return None if bool(one) == bool(two) else 1 if one else 2
     one, two = _member(tf, first), _member(tf2, first)
+    if (first, second) == ('losses', 'Reduction') and third:
+        older, newer = hasattr(one.Reduction, third), third in _REDUCTIONS_OF_2
+        return None if older == newer else 1 if older else 2
     if first in ('metrics', 'losses') and second:  # TensorFlow 2 has Keras's
         return None if second in _IN_BOTH else 2 if _member(one, second) is None else 1
     if one is not None and isinstance(two, LazyLoader):

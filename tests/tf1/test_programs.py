@@ -25,6 +25,8 @@ V1, V2 = (importlib.import_module(name) for name in ('tensorflow.compat.v1', 'te
         ('import tensorflow as tf; tf.layers.dense; tf.losses.Reduction.SUM', 1, True),
         ('import tensorflow as tf; tf.layers.dense; tf.metrics.AUC', 1, True),
         ('import tensorflow as tf; tf.losses.Reduction.SUM', None, False),
+        ('import tensorflow as tf; tf.losses.Reduction.AUTO', 2, False),
+        ('import tensorflow as tf; tf.losses.Reduction.SUM_BY_NONZERO_WEIGHTS', 1, True),
         ('import tensorflow as tf; tf.reduce_sum(x, keep_dims=True)', 1, True),
         ('import tensorflow as tf; layers = tf.layers; layers.dense', 1, True),
         ('import tensorflow.contrib.slim as slim', 1, True),
