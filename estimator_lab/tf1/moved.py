@@ -335,8 +335,9 @@ def first_worker_as_chief(tf_config: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     cluster, task = tf_config.get('cluster') or {}, tf_config.get('task') or {}
     workers = cluster.get('worker')
-    alone = isinstance(workers, list) and workers and not {'chief', 'master'} & cluster.keys()
-    if not alone or 'type' not in task:
+    if not (workers and isinstance(workers, list)) or {'chief', 'master'} & cluster.keys():
+        return tf_config
+    if 'type' not in task:
         return tf_config
     rest = {job: addresses for job, addresses in cluster.items() if job != 'worker'}
     cluster = {'chief': workers[:1], **({'worker': workers[1:]} if workers[1:] else {}), **rest}
