@@ -92,6 +92,8 @@ def batch_sequences_with_states(
 
     Sequences are [length, ...], padded to a multiple of `num_unroll` unless `pad` is false. States, and the
     context, which each segment repeats, have no batch axis. Keys of sequences that are read at a time differ.
+    At the end of the input, segments that do not fill a batch come as a small one if that is allowed and was
+    not asked for before the end was known.
 
     Raises:
       TypeError: for sparse tensors: use tf.sparse.to_dense.
@@ -153,9 +155,11 @@ def batch_sequences_with_states(
                 barrier.insert_many(names.index(f'state:{key}'), keys[:1], columns[f'state:{key}'])
                 for key in states
             ]
-        closes = [tf.group(barrier.close(now), running.close(now)) for now in (False, True)]
+        close = tf.group(barrier.close(), running.close())
+        # Nothing waits for the barrier; to close it again, as for a cancellation, may never return.
+        cancel = running.close(cancel_pending_enqueues=True)
         closed = (tf.errors.OutOfRangeError, tf.errors.CancelledError)
-        runner = tf.train.QueueRunner(running, [tf.group(*inserts)] * num_threads, *closes, closed)
+        runner = tf.train.QueueRunner(running, [tf.group(*inserts)] * num_threads, close, cancel, closed)
         tf.train.add_queue_runner(runner)
         ready = tf.cast(barrier.ready_size(), tf.float32)
         tf.summary.scalar(f'queue/{barrier.name}/ready_segment_batches_', ready)
