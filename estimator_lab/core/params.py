@@ -129,7 +129,31 @@ class TrainingParams:
 
 
 @dataclasses.dataclass(frozen=True)
-class AnyOptimizer(SecondOrderParams, TrainingParams):
+class GradientParams(TrainingParams):
+    """Parameters of a model that follows the gradient of a loss."""
+
+    clip_norm: float = setting(
+        0.0,
+        'largest norm of the gradient, which is scaled down to it; 0 for none',
+        lower=0,
+        used_if=is_first_order,
+    )
+
+    @classmethod
+    def defaults_of(cls, optimizer: str) -> dict[str, float]:
+        """Returns the learning rate and the clipping of `optimizers.DEFAULTS`.
+
+        A model whose rate for adam is k times the usual one has k times the rate of each other optimizer.
+        """
+        if optimizer not in DEFAULTS:
+            return {}
+        usual = DEFAULTS[optimizer]
+        rate = usual.learning_rate * (cls.learning_rate / DEFAULTS['adam'].learning_rate)
+        return {'learning_rate': float(f'{rate:.2g}'), 'clip_norm': cls.clip_norm or usual.clip_norm}
+
+
+@dataclasses.dataclass(frozen=True)
+class AnyOptimizer(SecondOrderParams, GradientParams):
     """Parameters of a model that second-order optimizers can train, too."""
 
     optimizer: str = setting('adam', 'name of the optimizer', choices=OPTIMIZERS)
@@ -156,7 +180,7 @@ class PixelParams:
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifierParams(PixelParams, TrainingParams):
+class ClassifierParams(PixelParams, GradientParams):
     """Parameters of every classifier.
 
     Attributes:
@@ -171,24 +195,6 @@ class ClassifierParams(PixelParams, TrainingParams):
     weight_decay: float = setting(
         0.0, 'factor of the L2 penalty in the training loss, half the squares of all kernels', lower=0
     )
-    clip_norm: float = setting(
-        0.0,
-        'largest norm of the gradient, which is scaled down to it; 0 for none',
-        lower=0,
-        used_if=is_first_order,
-    )
-
-    @classmethod
-    def defaults_of(cls, optimizer: str) -> dict[str, float]:
-        """Returns the learning rate and the clipping of `optimizers.DEFAULTS`.
-
-        A model whose rate for adam is k times the usual one has k times the rate of each other optimizer.
-        """
-        if optimizer not in DEFAULTS:
-            return {}
-        usual = DEFAULTS[optimizer]
-        rate = usual.learning_rate * (cls.learning_rate / DEFAULTS['adam'].learning_rate)
-        return {'learning_rate': float(f'{rate:.2g}'), 'clip_norm': cls.clip_norm or usual.clip_norm}
 
 
 def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
@@ -272,7 +278,7 @@ def describe_hparams(params_class: type) -> str:
 
 def _by_optimizer(params_class: Any, name: str) -> str:
     """Returns a hyper-parameter's other defaults with the optimizers for which it has them."""
-    if not issubclass(params_class, ClassifierParams):
+    if not issubclass(params_class, GradientParams):
         return ''
     defaults = {optimizer: params_class.defaults_of(optimizer).get(name) for optimizer in FIRST_ORDER}
     others = ', '.join(

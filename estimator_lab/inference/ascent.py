@@ -32,7 +32,9 @@ _FLAT = 1e-6  # the square of a thousandth of the range: smaller gradients of pi
 _CONTRAST = 0.1  # standard deviation of amplitudes at the start: fainter noise moves few channels
 _AMPLITUDE = 0.25  # of a wave of one pixel for a parameter of 1
 _COARSE = 1.5  # slope of the amplitudes; with 1, classes are full of dots, with 2, without detail
-_RATE = 0.05  # of Adam
+_FINE = 0.75  # the same for strokes; with 1, there are spots without strokes, with 0.5, strokes alone
+_STROKES = 1.2  # standard deviation of the waves of strokes: 3 % of the pixels are nearly black or white
+_RATE, _PACE_OF_STROKES = 0.05, 0.2  # of Adam; of steps as long as a share of the waves
 _BLUR = {0: 0.787, 1: 0.1065, -1: 0.1065}  # a Gaussian with a deviation of half a pixel, by offset
 # Of red, green and blue in [0, 1], of the pixels of 594 crops of 44 photos.
 _COLOUR_COVARIANCE = np.array([[0.0744, 0.0570, 0.0458], [0.0570, 0.0670, 0.0566], [0.0458, 0.0566, 0.0883]])
@@ -144,9 +146,8 @@ class Objective:
 
     def waves(self, shape: Sequence[int], rng: np.random.Generator) -> 'Waves':
         """Returns pictures that are sums of waves, in the same session; see `Waves`."""
-        slope = _COARSE if self.layer.sees_whole_images else 1.0
         with self._graph.as_default():
-            return Waves(self._session, shape, slope, rng)
+            return Waves(self._session, shape, self.layer.sees_whole_images, rng)
 
 
 def _objective(values: Tensor, channels: Tensor | None, is_logits: bool) -> Tensor:
@@ -283,34 +284,51 @@ def resized(images: np.ndarray, size: Sequence[int]) -> np.ndarray:
 class Waves:
     """Images, a sigmoid of sums of waves, that start as faint noise around grey.
 
-    The amplitude of a wave is its parameter divided by a power of its frequency, as in natural images. Each
-    step is one of Adam (Kingma and Ba 2015).
+    The amplitude of a wave is its parameter divided by a power of its frequency. Outlines are drawn by steps
+    of Adam (Kingma and Ba 2015). Strokes are drawn by steps along the gradient, with a contrast that stays
+    the same: Adam would change all waves alike, so that the fine ones, which are most, fill the image with
+    black and white pixels that many channels like.
 
     Args:
       session: of the current graph.
       shape: (n, height, width, channels).
-      slope: the power, 1 as in natural images, more for coarser pictures.
+      outlines: whether coarse outlines count more than strokes.
       rng: draws the parameters.
     """
 
-    def __init__(self, session: Any, shape: Sequence[int], slope: float, rng: np.random.Generator) -> None:
+    def __init__(self, session: Any, shape: Sequence[int], outlines: bool, rng: np.random.Generator) -> None:
         count, height, width, channels = shape
         longest = max(height, width)
         frequencies = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.rfftfreq(width))
         waves_a_side = np.maximum(longest * frequencies, 1)
+        slope = _COARSE if outlines else _FINE
         scale = _AMPLITUDE * np.sqrt(height * width) * longest / waves_a_side**slope
+        scale[0, 0] *= outlines  # strokes are around grey
         start = _CONTRAST * rng.standard_normal((2, count, channels, *scale.shape), np.float32)
+
+        def waves(parameters: Tensor) -> Tensor:
+            parts = tf.unstack(parameters * scale.astype(np.float32))
+            return tf.signal.irfft2d(tf.complex(*parts), [height, width])
+
+        def contrast(parameters: Tensor) -> Tensor:
+            squares = tf.reduce_mean(tf.square(waves(parameters)), axis=[1, 2, 3])
+            return tf.sqrt(squares)[:, tf.newaxis, tf.newaxis, tf.newaxis] / _STROKES
+
         parameters = tf.Variable(start)
-        waves = tf.signal.irfft2d(
-            tf.complex(*tf.unstack(parameters * scale.astype(np.float32))), [height, width]
-        )
-        self._images = tf.sigmoid(tf.einsum('nkhw,ck->nhwc', waves, colour_axes(channels)))
+        self._images = tf.sigmoid(tf.einsum('nkhw,ck->nhwc', waves(parameters), colour_axes(channels)))
         self._uphill = tf.placeholder(tf.float32, shape)
-        (gradient,) = tf.gradients(self._images, parameters, -self._uphill)
-        adam = tf.train.AdamOptimizer(_RATE)
-        self._step = adam.apply_gradients([(gradient, parameters)])
+        (gradient,) = tf.gradients(self._images, parameters, self._uphill)
+        variables = [parameters]
+        if outlines:
+            adam = tf.train.AdamOptimizer(_RATE)
+            self._step = adam.apply_gradients([(-gradient, parameters)])
+            variables += adam.variables()
+        else:
+            now, change = (tf.math.divide_no_nan(each, contrast(each)) for each in (parameters, gradient))
+            moved = now + _PACE_OF_STROKES * change
+            self._step = tf.assign(parameters, moved / contrast(moved))
         self._session = session
-        session.run(tf.variables_initializer([parameters, *adam.variables()]))
+        session.run(tf.variables_initializer(variables))
 
     def images(self) -> np.ndarray:
         """Returns the images, float32 [n, height, width, channels] in (0, 1)."""

@@ -33,7 +33,7 @@ from estimator_lab.tf1 import Tensor, tf
 _OF_ASCENT = {'label', 'count', 'steps', 'seed', *settings_of(AscentSettings)}
 _MOST_LISTED = 40  # layers
 _STEPS = 10  # in each octave of a photo: DeepDream's
-_STEPS_OF_WAVES = 120
+_STEPS_OF_OUTLINES, _STEPS_OF_STROKES = 120, 60
 _ATLAS_SIDE = 96
 _LEAST_TILE, _MOST_TILE = 96, 160
 _JPEG_QUALITY = 95
@@ -154,7 +154,8 @@ def from_noise(
       the objectives at the end, 0 for a channel that never responds.)
     """
     at_once = max(MOST_SIDE**2 // (shape[0] * shape[1]), 1)
-    steps = settings.steps or _STEPS_OF_WAVES
+    usual = _STEPS_OF_OUTLINES if objective.layer.sees_whole_images else _STEPS_OF_STROKES
+    steps = settings.steps or usual
     parts = []
     for first in range(0, len(channels), at_once):
         part = channels[first : first + at_once]

@@ -84,7 +84,7 @@ def reconstruction_spec(
             predictions={keys.ERROR: made.error},
             evaluation_hooks=_evaluation_hooks(args, made, folder) if folder else [],
         )
-    step = train_op(loss, args.params, args.weights)
+    step = train_op(loss, args.params, args.weights, args.params.clip_norm)
     with tf.name_scope('train_error'):
         errors = made.error
         error = tf.reduce_mean(errors)

@@ -16,8 +16,7 @@ from estimator_lab.core.model import Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import (
     SIZES,
-    ClassifierParams,
-    TrainingParams,
+    GradientParams,
     other_default,
     sizes,
     structural,
@@ -36,7 +35,7 @@ _LEAST_FILTERS = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(TrainingParams):
+class Params(GradientParams):
     """Parameters of the two networks."""
 
     latent_size: int = structural(64, 'numbers in a latent vector', lower=1)
@@ -49,7 +48,6 @@ class Params(TrainingParams):
     kernel_size: int = structural(4, 'side of a filter in pixels', lower=1)
     conditional: bool = structural(False, 'whether both networks are conditioned on the label')
     learning_rate: float = setting(0.0005, 'initial learning rate of both networks', above=0)
-    clip_norm: float = other_default(ClassifierParams, 'clip_norm', 0.0)
     diff_augment: bool = setting(
         False,
         'whether the discriminator sees images and fakes with random colours, shifts and hidden squares, for '

@@ -159,7 +159,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
         loss = tf.losses.compute_weighted_loss(losses.total(params), args.weights)
     if args.evaluating:
         return _eval_spec(args, losses, losses_of(photos), loss)
-    step = train_op(loss, params, args.weights)
+    step = train_op(loss, params, args.weights, params.clip_norm)
     for name, values in _named(losses, params).items():
         tf.summary.scalar(name, tf.reduce_mean(values))
     weight_histograms()
