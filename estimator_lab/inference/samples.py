@@ -17,7 +17,6 @@ from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import warn
 from estimator_lab.base.settings import path_from, settings_of
-from estimator_lab.core.endpoints import LOGITS
 from estimator_lab.core.opened import Batches
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
 from estimator_lab.data.input.bad_examples import InputReport
@@ -137,10 +136,9 @@ def _settings_of(draw: Any) -> set[str]:
 def check_known(run: Trained, given: frozenset[str], known: Set[str], drawn: str) -> None:
     """Raises FlagError if the user gave a setting without a meaning for what is drawn."""
     for name in sorted(given & settings_of(DreamSettings).keys() - known):
-        remedy = 'see --help'
-        if name == 'label' and run.task.labelled:
-            remedy = f'which have no classes; with {option.layer}={LOGITS}, an image is changed towards it'
-        raise FlagError(f'{option(name)} has no meaning for {drawn} of {option.model}={run.model}, {remedy}.')
+        raise FlagError(
+            f'{option(name)} has no meaning for {drawn} of {option.model}={run.model}, see --help.'
+        )
 
 
 def class_columns(labels: Sequence[str]) -> int:

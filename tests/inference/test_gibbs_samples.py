@@ -157,17 +157,34 @@ def test_the_command(folders, tmp_path, capsys):
     assert invoke(dream, rbm, '--count=9', '--steps=2', f'--out={drawn}') == 0
     assert Image.open(drawn).size[1] > 96  # two rows of eight
     assert capsys.readouterr().err == ''
-    assert invoke(dream, dbn, '--label=n0') == 2
-    assert (
-        '--label has no meaning for samples of --model=dbn, which have no classes; with --layer=logits, an'
-        in (capsys.readouterr().err)
-    )
+    assert invoke(dream, rbm, '--label=n0') == 2
+    assert '--label has no meaning for samples of --model=rbm' in capsys.readouterr().err
+    assert invoke(dream, dbn, '--label=n9') == 2
+    assert '--label=n9 is unknown to the model' in capsys.readouterr().err
+    assert invoke(dream, dbn, '--label=n1', '--count=2', '--steps=10', f'--out={archive}') == 0
+    assert ', n1, after 10 Gibbs steps' in capsys.readouterr().out
+    with tarfile.open(archive) as tar:
+        assert tar.getnames() == ['n1/000000.png', 'n1/000001.png']
     assert invoke(dream, rbm, '--count=4097', f'--out={drawn}') == 2
     assert '--count=4097 is more than the 4096 samples of one picture' in capsys.readouterr().err
 
 
-def test_a_class_of_a_belief_network_is_dreamt_of_as_its_refusal_says(folders):
+def test_chains_of_a_class_are_chosen_by_its_probability(folders, tmp_path):
+    """The machine copies what it sees, so that only the choice can change the chains."""
+    trained, begin = copier(machine(folders / 'rbm'), tmp_path), black_and_white(12)
+
+    def weigh(images):
+        return -np.abs(images - begin[7]).sum(axis=(1, 2, 3))
+
+    chosen = [batch for batch, _ in gibbs_chains(rbm.stack_of, trained, 130, 1, begin, 20, weigh)]
+    assert [len(batch) for batch in chosen] == [128, 2]
+    assert chosen[0] == pytest.approx(np.broadcast_to(begin[7], (128, 6, 6, 1)), abs=1e-6)
+
+
+def test_a_class_of_a_belief_network_is_sampled_or_an_image_is_changed_towards_it(folders):
     run = open_run(folders / 'dbn')
-    with pytest.raises(FlagError, match=r'with layer=logits, an image is changed towards it\.$'):
-        run.dream(label=run.labels[0])
+    found = run.sample(3, label=run.labels[1], steps=10)
+    assert found.images.shape == (3, 6, 6, 1) and found.labels == [run.labels[1]] * 3
+    with pytest.raises(FlagError, match='label=x is unknown to the model'):
+        run.sample(3, label='x')
     assert run.dream(label=run.labels[0], layer='logits', steps=2).size == (6, 6)

@@ -115,11 +115,12 @@ class _Machine:
         images, pixels = self._args.images, self._pixels()
         hidden = self._rbm.hidden_mean(self._visible)
         publish(self._rbm.name, hidden)
-        dreams = self._rbm.gibbs_means(self._visible, _DREAM_STEPS, self._fixed_noise())
+        noise = self._fixed_noise()
+        dreams = self._stack.images(self._rbm.gibbs_means(self._visible, _DREAM_STEPS, noise), noise=noise)
         predictions = {
             keys.HIDDEN: hidden,
             keys.RECONSTRUCTION: pixels,
-            'dream': self._stack.images(dreams),
+            'dream': dreams,
             keys.FREE_ENERGY: self._rbm.free_energy(self._visible),
             keys.ERROR: _squared_error(images, pixels),
         }
@@ -154,8 +155,8 @@ class _Machine:
     def _diversity(self) -> tuple[Any, Any]:
         """Streams the deviation of samples that start at images, as a share of the images' own."""
         images = self._stack.pixels(self._args.images[:_COMPARED])
-        start = self._visible[:_COMPARED]
-        samples = self._stack.below(self._rbm.gibbs_means(start, _DREAM_STEPS, self._fixed_noise()))
+        start, noise = self._visible[:_COMPARED], self._fixed_noise()
+        samples = self._stack.below(self._rbm.gibbs_means(start, _DREAM_STEPS, noise), noise)
         seen, drawn = (tf.reduce_sum(tf.math.reduce_variance(values, axis=0)) for values in (images, samples))
         more = tf.cast(tf.shape(images)[0] - 1, tf.float32)
         return tf.metrics.mean(tf.sqrt(tf.div_no_nan(drawn, seen)), weights=more)
@@ -180,7 +181,7 @@ class _Machine:
             film = [self._stack.images(state)]
             for before, after in itertools.pairwise(_FILM_STEPS):
                 state = self._rbm.gibbs(state, after - before, noise)
-                film.append(self._stack.images(self._rbm.gibbs_means(state, 0, noise)))
+                film.append(self._stack.images(self._rbm.gibbs_means(state, 0, noise), noise=noise))
         filters_picture('receptive_fields', self._stack.receptive_fields(_RECEPTIVE_FIELDS))
         rows_picture('reconstruction', [images, reconstructed])
         rows_picture('dream', film)

@@ -1,12 +1,18 @@
-"""Samples of Boltzmann machines by Gibbs chains."""
+"""Samples of Boltzmann machines by Gibbs chains, of all that they have learned or of one class.
+
+The machines have no units for labels. Samples of a class are therefore drawn from the product of p(image), by
+the machines, and p(class | image), by the classifier that they have become: chains are repeatedly chosen in
+proportion to the second (a particle filter: Gordon, Salmond and Smith 1993).
+"""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from estimator_lab.base.progress import doing
+from estimator_lab.core.endpoints import LOGITS
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.opened import Batches, Drawing, Opened, OpenTrained
 from estimator_lab.models.boltzmann.stack import Stack
@@ -17,6 +23,8 @@ StackOf = Callable[[Any], Stack | None]
 AT_ONCE = 1024
 """Gibbs chains in a batch."""
 
+_CHAINS_OF_A_CLASS, _OF_A_CLASS = 512, 128  # that run for a class at once, and that become samples
+_CHOICES = 10  # of chains, with Gibbs steps in between
 _STEPS, _STEPS_FROM_CHAINS = 1000, 50
 _CHAINS = 'chains'  # the variable of `contrastive_divergence`
 
@@ -25,6 +33,7 @@ def draw(
     stack_of: StackOf,
     run: Opened,
     open_trained: OpenTrained,
+    label: str = '',
     *,
     count: int,
     seed: int,
@@ -33,8 +42,13 @@ def draw(
 ) -> Drawing | None:
     """Returns the samples of a model's top machine, None if it has none: see `Model.draw`.
 
-    `stack_of` makes the variables of the machines, and returns None if the parameters train none.
+    `stack_of` makes the variables of the machines, and returns None if the parameters train none. Samples of
+    a `label`, '' for none, are for a classifier.
+
+    Raises:
+      FlagError: it does not know the label.
     """
+    number = run.class_id(label) if label else None
     machine = top_machine(run, open_trained)
     with tf.Graph().as_default():
         if stack_of(machine.params) is None:
@@ -43,9 +57,43 @@ def draw(
     chosen = steps or (_STEPS_FROM_CHAINS if from_chains else _STEPS)
 
     def batches() -> Batches:
-        return gibbs_chains(stack_of, machine, count, seed, data() if data else None, chosen)
+        begin = data() if data else None
+        if number is None:
+            yield from gibbs_chains(stack_of, machine, count, seed, begin, chosen)
+            return
+        with _classified(run, number) as weigh:
+            for images, _ in gibbs_chains(stack_of, machine, count, seed, begin, chosen, weigh):
+                yield images, [label] * len(images)
 
-    return Drawing(f'Samples of {machine.model} after {chosen:,} Gibbs steps', batches)
+    of_label = f', {label},' if label else ''
+    return Drawing(f'Samples of {machine.model}{of_label} after {chosen:,} Gibbs steps', batches)
+
+
+def draw_classes(
+    stack_of: StackOf,
+    run: Opened,
+    open_trained: OpenTrained,
+    *,
+    count: int,
+    seed: int,
+    steps: int | None,
+    data: Callable[[], np.ndarray] | None,
+    label: str,
+) -> Drawing | None:
+    """Returns samples as `draw`, of a classifier that machines pre-trained."""
+    return draw(stack_of, run, open_trained, label, count=count, seed=seed, steps=steps, data=data)
+
+
+@contextlib.contextmanager
+def _classified(run: Opened, number: int) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
+    """Returns the function that gives log p of a class, float32 [n], for images."""
+    with tf.Graph().as_default():
+        images = tf.placeholder(tf.float32, [None, *run.shape])
+        logits = dict(run.architecture.network(images, run.params))[LOGITS]
+        found = tf.nn.log_softmax(logits)[:, number]
+        session = run.session()
+    with contextlib.closing(session):
+        yield lambda batch: session.run(found, {images: batch})
 
 
 def top_machine(run: Opened, open_trained: OpenTrained) -> Opened:
@@ -67,7 +115,13 @@ def persistent_chains(run: Opened) -> np.ndarray | None:
 
 
 def gibbs_chains(
-    stack_of: StackOf, run: Opened, count: int, seed: int, begin: np.ndarray | None, steps: int
+    stack_of: StackOf,
+    run: Opened,
+    count: int,
+    seed: int,
+    begin: np.ndarray | None,
+    steps: int,
+    weigh: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Batches:
     """Yields samples of a Boltzmann machine in batches.
 
@@ -79,6 +133,7 @@ def gibbs_chains(
       begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for the
         persistent chains of training, in an order by the seed, or for noise if there are none.
       steps: Gibbs steps of each chain.
+      weigh: returns the logs of weights, float32 [n], of images; chains are chosen by them, see `draw`.
     """
     with tf.Graph().as_default():
         stack = stack_of(run.params)
@@ -94,16 +149,31 @@ def gibbs_chains(
             start = tf.gather(chains, numbers % len(chains))
         else:
             start = noise.uniform([rows, units]) if begin is None else stack.visible(images)
-        start = tf.ensure_shape(start, [None, units])
-        samples = stack.images(stack.top.gibbs_means(start, steps, noise))
+        state = tf.placeholder_with_default(tf.ensure_shape(start, [None, units]), [None, units])
+        hops = steps if weigh is None else max(steps // _CHOICES, 1)
+        moved = stack.top.gibbs(state, hops, noise)
+        samples = stack.images(stack.top.gibbs_means(moved, 0, noise), noise=noise)
         # The machines below the top are not trained.
         below = [variable for machine in stack.machines[:-1] for variable in machine.parameters]
         session = run.session(tf.trainable_variables() + below)
+    rng, at_once = np.random.default_rng(seed), _OF_A_CLASS if weigh else AT_ONCE
     with contextlib.closing(session):
-        for number, first in enumerate(range(0, count, AT_ONCE)):
-            feed: dict[Any, Any] = {part: number, rows: min(AT_ONCE, count - first)}
+        for number, first in enumerate(range(0, count, at_once)):
+            wanted = min(at_once, count - first)
+            feed: dict[Any, Any] = {part: number, rows: _CHAINS_OF_A_CLASS if weigh else wanted}
             if begin is not None:
-                feed[images] = begin[first : first + AT_ONCE]
+                feed[images] = np.resize(begin[first : first + at_once], (feed[rows], *run.shape))
             doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {count:,} on')
-            batch = session.run(samples, feed)
+            batch, ends = session.run([samples, moved], feed)
+            for turn in range(1, _CHOICES) if weigh else ():
+                kept = rng.choice(len(batch), len(batch), p=_shares(weigh(batch)))
+                batch, ends = session.run([samples, moved], {part: number + turn * count, state: ends[kept]})
+            if weigh:  # chosen by weight again, but none twice (Gumbel-top-k: Kool et al. 2019)
+                batch = batch[np.argsort(-weigh(batch) - rng.gumbel(size=len(batch)))[:wanted]]
             yield batch, [''] * len(batch)
+
+
+def _shares(logs: np.ndarray) -> np.ndarray:
+    """Returns weights that sum to 1, float64 [n], given their logs."""
+    weights = np.exp(logs.astype(np.float64) - logs.max())
+    return weights / weights.sum()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from estimator_lab.core.layers import stretched
+from estimator_lab.core.noise import Noise
 from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, Rbm
 from estimator_lab.tf1 import Tensor, Variable, tf
 
@@ -88,20 +89,24 @@ class Stack:
                 values = machine.hidden_mean(values)
             return tf.stop_gradient(values)
 
-    def below(self, visible: Tensor) -> Tensor:
-        """Returns the means of the bottom machine's visible units, float32 [n, pixels], given the top's."""
+    def below(self, visible: Tensor, noise: Noise | None = None) -> Tensor:
+        """Returns the means of the bottom machine's visible units, float32 [n, pixels], given the top's.
+
+        With noise, the units between are sampled: from means of means, strokes that are uncertain are faint.
+        """
         for machine in reversed(self.machines[:-1]):
-            visible = machine.visible_mean(visible)
+            visible = machine.visible_mean(noise.coins(visible) if noise else visible)
         return visible
 
-    def images(self, visible: Tensor, like: Tensor = None) -> Tensor:
+    def images(self, visible: Tensor, like: Tensor = None, noise: Noise | None = None) -> Tensor:
         """Returns images for the top's visible values: float32 [n, height, width, channels] in [0, 1].
 
+        Noise is that of `below`.
         If the bottom machine is Gaussian, they get the mean and contrast of the images `like`, of the same
         shape; None maps 2.5 standard deviations to each side of mid-grey.
         """
         with tf.name_scope('images_of'):
-            pictures = tf.reshape(self.below(visible), [-1, *self._image_shape])
+            pictures = tf.reshape(self.below(visible, noise), [-1, *self._image_shape])
             if self._is_gaussian:
                 mean, deviation = 0.5, 0.5 / _SHOWN_DEVIATIONS
                 if like is not None:
