@@ -134,9 +134,11 @@ def test_each_optimizer_has_a_learning_rate_of_its_own(given, rate, clip_norm):
 
 
 def test_other_rates_are_in_proportion_to_the_one_for_adam():
-    resnet, autoencoder = (find_model(name).params for name in ('resnet', 'autoencoder'))
-    assert resolve(resnet, {'optimizer': 'momentum'}).learning_rate == 0.005
-    assert resolve(autoencoder, {'optimizer': 'momentum'}).learning_rate == 0.001  # not a classifier
+    rates = {'resnet': 0.005, 'autoencoder': 0.05, 'style': 0.05, 'gan': 0.025}
+    for name, rate in rates.items():
+        params = resolve(find_model(name).params, {'optimizer': 'momentum'})
+        assert (params.learning_rate, params.clip_norm) == (rate, 1.0), name
+    assert resolve(find_model('rbm').params, {'optimizer': 'sgd'}).learning_rate == 0  # it has its own
 
 
 def test_help_states_the_learning_rate_of_each_optimizer():

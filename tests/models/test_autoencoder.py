@@ -70,6 +70,19 @@ def test_each_kind_learns(params, session):
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.parametrize('optimizer', ['sgd', 'ftrl'])
+def test_optimizers_without_a_rate_learn_by_their_own(optimizer, session):
+    """With Adam's, the error stayed near that of the mean image."""
+    given = {**SMALL, 'optimizer': optimizer, 'train_steps': 150}
+    features, labels = tf.data.make_one_shot_iterator(arrays(batch=40, epochs=None)()).get_next()
+    tf.train.create_global_step()
+    spec = model_fn(features, labels, tf.estimator.ModeKeys.TRAIN, given)
+    session.run(tf.global_variables_initializer())
+    losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(150)]
+    mean_error = np.square(IMAGES / 255 - (IMAGES / 255).mean(axis=0)).sum() / len(IMAGES)
+    assert losses[-1] < 0.5 * mean_error
+
+
 def test_a_code_wider_than_the_image_is_said():
     words = 'a code of 100 values is wider than the image of 96: nothing is compressed.'
     assert model.MODEL.caution(Params(SHAPE, layers='100')) == words

@@ -19,6 +19,7 @@ CLASSIFIER = {'accuracy': 0.97, 'majority_share': 0.1, 'total_examples': 400}
 GOOD = [
     ('dbn', CLASSIFIER),
     ('autoencoder', {'squared_error': 9.0, 'mean_image_error': 50.0}),
+    ('autoencoder', {'squared_error': 30.0, 'mean_image_error': 50.0, 'floats_per_image': 2.0}),
     ('rbm', {'reconstruction_error': 9.0, 'mean_image_error': 50.0, 'diversity': 0.5}),
     ('gan', {'discriminator_accuracy_real': 0.7, 'diversity': 0.8}),
     ('style', {'perceptual_loss': 3.0}),
@@ -27,6 +28,7 @@ BAD = [
     ('dbn', {'accuracy': 0.1, 'majority_share': 0.1}, 'most frequent label (0.100)'),
     ('autoencoder', {'squared_error': 51.0, 'mean_image_error': 50.0}, 'the mean image, whose error is 50'),
     ('autoencoder', {'squared_error': 48.0, 'mean_image_error': 50.0}, 'the mean image, whose error is 50'),
+    ('autoencoder', {**AUTOENCODER, 'squared_error': 26.0}, 'is 26, are not much better than the mean image'),
     ('rbm', {'reconstruction_error': 50.0, 'mean_image_error': 50.0, 'diversity': 0.5}, 'hardly better'),
     (
         'rbm',
@@ -39,7 +41,7 @@ BAD = [
 
 @pytest.mark.parametrize(('model', 'metrics'), GOOD)
 def test_good_results_get_no_sentence(model, metrics):
-    assert judgement(model, {**metrics, 'global_step': 4000}, {'diversity': 0.5}) == ''
+    assert judgement(model, {**metrics, 'global_step': 4000}, {'diversity': 0.7}) == ''
 
 
 @pytest.mark.parametrize(('model', 'metrics', 'words'), BAD)
@@ -53,6 +55,11 @@ def test_samples_of_the_machines_below_a_classifier_are_judged():
     below = {'diversity': 0.05, 'global_step': 4000}
     sentence = judgement('dbn', {**CLASSIFIER, 'global_step': 9000}, below)
     assert sentence.startswith('Samples are all alike: try a higher --hparams=pretrain_epochs=...')
+
+
+def test_samples_of_the_machines_that_differ_too_little_are_said():
+    sentence = judgement('dbn', {**CLASSIFIER, 'global_step': 9000}, {'diversity': 0.56})
+    assert sentence.startswith('Samples of the machines differ less than the images (diversity 0.56): try a ')
 
 
 def test_binary_units_are_a_likely_cause():

@@ -7,6 +7,7 @@ from estimator_lab.models.boltzmann.machine import BERNOULLI
 
 _GREY = f'for images without black and white try {hparam.visible_units}=gaussian'
 _NEARLY = 0.95  # of the error of the mean image
+_LESS_DIVERSE = 0.6  # spread of samples, as a share of that of the images
 
 
 def judge_machine(seen: Seen) -> str:
@@ -17,20 +18,35 @@ def judge_machine(seen: Seen) -> str:
     return judge_reconstructions(seen, keys.RECONSTRUCTION_ERROR, cause) or judge_samples(seen.metrics, cause)
 
 
-def judge_reconstructions(seen: Seen, error: str, cause: str) -> str:
-    """Returns a sentence with the cause if a metric, an error, is nearly that of the mean image; else ''."""
-    mean = seen.metrics.get(keys.MEAN_IMAGE_ERROR, 0.0)
-    if not 0 < _NEARLY * mean <= seen.metrics.get(error, 0.0):
+def judge_reconstructions(seen: Seen, name: str, cause: str, limit: float = _NEARLY) -> str:
+    """Returns a sentence with the cause if an error is at least a share, the limit, of the mean image's.
+
+    Args:
+      seen: the result.
+      name: of the metric that is the error.
+      cause: what follows in the sentence.
+      limit: the share, above which the reconstructions are bad.
+    """
+    mean, error = (seen.metrics.get(each, 0.0) for each in (keys.MEAN_IMAGE_ERROR, name))
+    if not 0 < limit * mean <= error:
         return ''
-    return f'The reconstructions are hardly better than the mean image, whose error is {mean:.4g}: {cause}'
+    better = 'hardly' if error >= _NEARLY * mean else 'not much'
+    return (
+        f'The reconstructions, whose error is {error:.4g}, are {better} better than the mean image, whose '
+        f'error is {mean:.4g}: {cause}'
+    )
 
 
 def judge_machines_below(seen: Seen) -> str:
     """Returns a sentence on the samples of the machines that pre-trained a network; '' if there are none."""
     start = f'{_GREY}, else' if _is_binary(seen) else 'try'
-    return judge_samples(
-        seen.pretrained, f'{start} a higher {hparam.pretrain_epochs}=..., or pretrain_learning_rate.'
-    )
+    advice = f'{start} a higher {hparam.pretrain_epochs}=..., or pretrain_learning_rate.'
+    diversity = seen.pretrained.get(keys.DIVERSITY, 1.0)
+    if alike := judge_samples(seen.pretrained, advice):
+        return alike
+    if diversity >= _LESS_DIVERSE:
+        return ''
+    return f'Samples of the machines differ less than the images (diversity {diversity:.2f}): {advice}'
 
 
 def _is_binary(seen: Seen) -> bool:
