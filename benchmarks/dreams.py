@@ -2,16 +2,24 @@
 
 python benchmarks/dreams.py --model_dir=runs/first [--layer=conv2 --count=32]
     the atlas of a layer: tiles that differ, the share of their power in fine waves, grey pixels
+python benchmarks/dreams.py --table=belief [--data=digits]
+    a belief network of 1,040 letters of 20x20 pixels, or digits of 8x8: classes among 200 samples, those that
+    are fainter than 99 % of the images, and samples of each class that a support-vector machine recognises
 """
 
+import string
+import tempfile
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 from runner import command_line, machine
+from small_sets import Split, digits
 
+from estimator_lab import api
 from estimator_lab.base.progress import Progress
 from estimator_lab.inference.ascent import Objective
 from estimator_lab.inference.dreams import find_layer, from_noise
@@ -22,6 +30,7 @@ _SIDE = 96  # pixels of a tile, as in an atlas
 _FINE = 0.25  # cycles a pixel: half the Nyquist frequency
 _ANGLES, _OCTAVES = 8, 5  # of waves that a person distinguishes, roughly
 _DIFFERENT = 0.15  # share of the power that is elsewhere
+_SAMPLES, _OF_A_CLASS = 200, 10
 
 
 def spectra(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -71,17 +80,72 @@ def print_atlas(given: Any) -> None:
     print(f'values from 25 to 230: {grey:.1%}; black or white: {full:.2%}')
 
 
+def letters() -> Split:
+    """Returns capital letters of 20x20 pixels, thin, bold and slanted, of several sizes: 1,040 and 520."""
+    (x, y), (x_test, y_test) = _letters(1040, 0), _letters(520, 1)
+    return Split(x, y, x_test, y_test)
+
+
+def _letters(count: int, seed: int, side: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = np.array([string.ascii_uppercase[number % 26] for number in range(count)])
+    return np.stack([_letter(rng, label, side) for label in labels]), labels
+
+
+def _letter(rng: np.random.Generator, label: str, side: int) -> np.ndarray:
+    font = ImageFont.load_default(rng.uniform(0.6, 1.0) * side)
+    picture = Image.new('L', (3 * side, 3 * side))
+    across, down = 1.5 * side + rng.uniform(-2, 2, 2)
+    bold = int(rng.integers(2))
+    ImageDraw.Draw(picture).text((across, down), label, 255, font=font, anchor='mm', stroke_width=bold)
+    slant = rng.uniform(-0.35, 0.35)
+    slanted = (1, slant, -slant * 1.5 * side, 0, 1, 0)
+    picture = picture.transform(picture.size, Image.Transform.AFFINE, slanted, Image.Resampling.BICUBIC)
+    return np.asarray(picture)[side : 2 * side, side : 2 * side, np.newaxis]
+
+
+def print_belief(given: Any) -> None:
+    """Trains a belief network, and prints what its samples are like."""
+    from sklearn.svm import SVC
+
+    split = letters() if given.data == 'letters' else digits(8)
+    images, test = (_flat(pixels / 255) for pixels in (split.x, split.x_test))
+    judge = SVC().fit(images, split.y)
+    faintest = np.percentile(images.mean(axis=1), 1)
+    print(f'the judge is right on {judge.score(test, split.y_test):.3f} of the test images')
+    with tempfile.TemporaryDirectory() as folder:
+        data, unseen = (split.x, split.y), (split.x_test, split.y_test)
+        run = api.fit('dbn', data, eval_data=unseen, model_dir=Path(folder, 'run'), say=None, seed=given.seed)
+        samples = _flat(run.sample(_SAMPLES, seed=given.seed).images)
+        counts = sorted(np.unique(judge.predict(samples), return_counts=True)[1], reverse=True)
+        faint = np.mean(samples.mean(axis=1) < faintest)
+        most = sum(counts[:5]) / _SAMPLES
+        print(f'classes among {_SAMPLES} samples: {len(counts)}, five of them in {most:.0%}')
+        print(f'fainter than 99 % of the images: {faint:.1%}')
+        right = [
+            sum(judge.predict(_flat(run.sample(_OF_A_CLASS, label=label).images)).astype(str) == label)
+            for label in run.labels
+        ]
+    print(f'samples of a class that the judge recognises, of {_OF_A_CLASS}:', *right)
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    return images.reshape(len(images), -1)
+
+
 def main() -> None:
     """Prints the figures."""
     flags = {
-        'model_dir': (None, 'a trained network'),
+        'table': ('atlas', 'which one', ('atlas', 'belief')),
+        'data': ('letters', 'of the belief network', ('letters', 'digits')),
+        'model_dir': ('runs/first', 'a trained network, for the atlas'),
         'layer': ('conv2', 'whose channels are drawn'),
         'count': (32, 'of channels'),
         'seed': (1, 'of the noise'),
     }
     given = command_line(__doc__, **flags).parse_args()
     print(machine())
-    print_atlas(given)
+    (print_atlas if given.table == 'atlas' else print_belief)(given)
 
 
 if __name__ == '__main__':

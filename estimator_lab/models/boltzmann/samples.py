@@ -165,10 +165,11 @@ def gibbs_chains(
                 feed[images] = np.resize(begin[first : first + at_once], (feed[rows], *run.shape))
             doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {count:,} on')
             batch, ends = session.run([samples, moved], feed)
-            for turn in range(1, _CHOICES) if weigh else ():
-                kept = rng.choice(len(batch), len(batch), p=_shares(weigh(batch)))
-                batch, ends = session.run([samples, moved], {part: number + turn * count, state: ends[kept]})
-            if weigh:  # chosen by weight again, but none twice (Gumbel-top-k: Kool et al. 2019)
+            if weigh:
+                for turn in range(1, _CHOICES):
+                    kept = ends[rng.choice(len(batch), len(batch), p=_shares(weigh(batch)))]
+                    batch, ends = session.run([samples, moved], {part: number + turn * count, state: kept})
+                # Chosen by weight again, but none twice (Gumbel-top-k: Kool et al. 2019).
                 batch = batch[np.argsort(-weigh(batch) - rng.gumbel(size=len(batch)))[:wanted]]
             yield batch, [''] * len(batch)
 

@@ -14,13 +14,7 @@ from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.judgement import Seen, judge_samples, likely_cause
 from estimator_lab.core.model import Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.params import (
-    SIZES,
-    GradientParams,
-    other_default,
-    sizes,
-    structural,
-)
+from estimator_lab.core.params import SIZES, GradientParams, sizes, structural
 from estimator_lab.models.gan.head import adversarial_spec, to_networks
 from estimator_lab.models.gan.judge import companions
 from estimator_lab.models.gan.networks import HIDDEN, discriminator
