@@ -31,6 +31,7 @@ _FINE = 0.25  # cycles a pixel: half the Nyquist frequency
 _ANGLES, _OCTAVES = 8, 5  # of waves that a person distinguishes, roughly
 _DIFFERENT = 0.15  # share of the power that is elsewhere
 _SAMPLES, _OF_A_CLASS = 200, 10
+_JUDGED = 6000  # letters that the judge learns from: of 1,040, it would know 59 % of others
 
 
 def spectra(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +111,8 @@ def print_belief(given: Any) -> None:
 
     split = letters() if given.data == 'letters' else digits(8)
     images, test = (_flat(pixels / 255) for pixels in (split.x, split.x_test))
-    judge = SVC().fit(images, split.y)
+    seen = _letters(_JUDGED, 2) if given.data == 'letters' else (split.x, split.y)
+    judge = SVC().fit(_flat(seen[0] / 255), seen[1])
     faintest = np.percentile(images.mean(axis=1), 1)
     print(f'the judge is right on {judge.score(test, split.y_test):.3f} of the test images')
     with tempfile.TemporaryDirectory() as folder:

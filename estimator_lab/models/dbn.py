@@ -33,7 +33,7 @@ from estimator_lab.models.boltzmann.pretraining import (
     pretraining_spec,
     pretraining_stack,
 )
-from estimator_lab.models.boltzmann.samples import draw_classes
+from estimator_lab.models.boltzmann.samples import draw
 from estimator_lab.models.boltzmann.stack import Stack, standardised
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
@@ -136,7 +136,7 @@ MODEL = Model(
     model_fn,
     phases=phases,
     network=network,
-    draw=partial(draw_classes, stack_of),
+    draw=partial(draw, stack_of),
     caution=caution,
     judge=judge,
 )

@@ -158,7 +158,7 @@ def test_the_command(folders, tmp_path, capsys):
     assert Image.open(drawn).size[1] > 96  # two rows of eight
     assert capsys.readouterr().err == ''
     assert invoke(dream, rbm, '--label=n0') == 2
-    assert '--label has no meaning for samples of --model=rbm' in capsys.readouterr().err
+    assert '--label=n0 needs a model with classes: --model=dbn.' in capsys.readouterr().err
     assert invoke(dream, dbn, '--label=n9') == 2
     assert '--label=n9 is unknown to the model' in capsys.readouterr().err
     assert invoke(dream, dbn, '--label=n1', '--count=2', '--steps=10', f'--out={archive}') == 0

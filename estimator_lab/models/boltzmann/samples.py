@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.progress import doing
 from estimator_lab.core.endpoints import LOGITS
 from estimator_lab.core.noise import Noise
@@ -33,21 +34,22 @@ def draw(
     stack_of: StackOf,
     run: Opened,
     open_trained: OpenTrained,
-    label: str = '',
     *,
     count: int,
     seed: int,
     steps: int | None,
     data: Callable[[], np.ndarray] | None,
+    label: str,
 ) -> Drawing | None:
     """Returns the samples of a model's top machine, None if it has none: see `Model.draw`.
 
-    `stack_of` makes the variables of the machines, and returns None if the parameters train none. Samples of
-    a `label`, '' for none, are for a classifier.
+    `stack_of` makes the variables of the machines, and returns None if the parameters train none.
 
     Raises:
-      FlagError: it does not know the label.
+      FlagError: the model does not know the label, '' for none.
     """
+    if label and (run.params.phase or not run.task.labelled):
+        raise FlagError(f'{option.label}={label} needs a model with classes: {option.model}=dbn.')
     number = run.class_id(label) if label else None
     machine = top_machine(run, open_trained)
     with tf.Graph().as_default():
@@ -67,21 +69,6 @@ def draw(
 
     of_label = f', {label},' if label else ''
     return Drawing(f'Samples of {machine.model}{of_label} after {chosen:,} Gibbs steps', batches)
-
-
-def draw_classes(
-    stack_of: StackOf,
-    run: Opened,
-    open_trained: OpenTrained,
-    *,
-    count: int,
-    seed: int,
-    steps: int | None,
-    data: Callable[[], np.ndarray] | None,
-    label: str,
-) -> Drawing | None:
-    """Returns samples as `draw`, of a classifier that machines pre-trained."""
-    return draw(stack_of, run, open_trained, label, count=count, seed=seed, steps=steps, data=data)
 
 
 @contextlib.contextmanager
