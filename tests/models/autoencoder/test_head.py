@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.endpoints import published
-from estimator_lab.core.params import TrainingParams
+from estimator_lab.core.params import GradientParams
 from estimator_lab.core.projector import ProjectorHook
 from estimator_lab.models.autoencoder.head import Reconstructed, reconstruction_spec, ssim
 from estimator_lab.models.autoencoder.report import ReconstructionReportHook
@@ -27,7 +27,7 @@ WEIGHTS = np.array([1, 0, 2, 1, 1], np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(TrainingParams):
+class Params(GradientParams):
     """What the head reads of an autoencoder's parameters."""
 
     loss: str = 'squared_error'
