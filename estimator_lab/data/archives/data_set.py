@@ -1,10 +1,11 @@
 """Archives and folders of a run: their examples, and the order in which they are read."""
 
+import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from estimator_lab.data.sources.arrays import ArraySource
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.lines import HEAD, is_text
 from estimator_lab.data.sources.reading import Scan
+from estimator_lab.data.sources.remote import THREADS, ahead
 from estimator_lab.data.sources.source import Source, decompressed, expand
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import holds_trees
@@ -244,7 +246,8 @@ def open_archives(
             check_kind([source for source in sources if Path(source.name).is_file()][:1], kind, taker)
         return Archives(sources, kind, use_damaged=bool(use_damaged), say=say)
     try:
-        indexes = tuple(_usable_index(source, kind, use_damaged, say) for source in sources)
+        with closing(_indexes(sources, kind, say)) as found:
+            indexes = tuple(_usable_index(index, kind, use_damaged, say) for index in found)
     except DataError:
         if taker:
             check_kind(sources, kind, taker)
@@ -252,10 +255,47 @@ def open_archives(
     return Archives(sources, kind, indexes, use_damaged=bool(use_damaged), say=say)
 
 
-def _usable_index(source: Source, kind: Kind, use_damaged: bool | None, say: Say) -> Index:
-    """Opens the index of a source; raises DataError if it has no examples, or may not be used."""
-    with closing(Progress(f'Indexing {source.name}', show_line=say)) as progress:
-        index = open_index(source, kind, progress, say)
+def _indexes(sources: Sequence[Source], kind: Kind, say: Say) -> Generator[Index, None, None]:
+    """Yields the indexes of sources in order; those of several remote ones are opened side by side."""
+    far = [source for source in sources if source.is_remote]
+    with closing(_opened_side_by_side(far, kind, say)) as remote:
+        for source in sources:
+            if source.is_remote and len(far) > 1:
+                yield next(remote)
+                continue
+            with closing(Progress(f'Indexing {source.name}', show_line=say)) as progress:
+                index = open_index(source, kind, progress, say)
+            yield index
+
+
+def _opened_side_by_side(sources: Sequence[Source], kind: Kind, say: Say) -> Generator[Index, None, None]:
+    """Yields the indexes of remote sources in order, many of which are opened at once."""
+    opened, is_over = 0, threading.Event()
+
+    def task(source: Source) -> tuple[Index, list[str]]:
+        notes: list[str] = []
+        index = open_index(source, kind, show, notes.append)
+        _ = index.random_access  # which may take a request
+        return index, notes
+
+    def show(done: str, share: float | None) -> None:
+        if is_over.is_set():  # another one can't be opened, or the user has stopped this
+            raise DataError('The archive is not opened any further.')
+        progress(f'{opened:,} of {len(sources):,}', opened / len(sources))
+
+    with closing(Progress('Opening archives', show_line=say)) as progress:
+        try:
+            for index, notes in ahead((partial(task, source) for source in sources), THREADS, 'archives'):
+                opened += 1
+                for sentence in notes:
+                    say(sentence)
+                yield index
+        finally:
+            is_over.set()
+
+
+def _usable_index(index: Index, kind: Kind, use_damaged: bool | None, say: Say) -> Index:
+    """Returns an index; raises DataError if it has no examples, or may not be used."""
     if index.damage and not use_damaged:
         choice = f' {option.use_damaged} trains on the {len(index):,} {kind.noun} before that.'
         raise DataError(index.damage + ('' if use_damaged is None else choice))

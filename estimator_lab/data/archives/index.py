@@ -42,6 +42,8 @@ from estimator_lab.data.sources.source import Source, why_unreadable
 Note = Callable[[str], None]
 ShowProgress = Callable[[str, float | None], None]
 
+_HASHED = 2**16  # names at once
+
 
 class Index:
     """The examples of one source, in stored order.
@@ -172,7 +174,16 @@ class Index:
     @cached_property
     def name_hashes(self) -> np.ndarray:
         """A hash of each member's name, uniform over uint64 [members]."""
-        return np.fromiter((name_hash(self.name(row)) for row in range(len(self))), np.uint64, len(self))
+        hashes = np.empty(len(self), '>u8')
+        for first in range(0, len(self), _HASHED):  # as in `name_hash`, in half the time
+            ends = self._ends[first : first + _HASHED].tolist()
+            starts = [self._ends.item(first - 1) if first else 0, *ends[:-1]]
+            digests = (
+                hashlib.blake2b(self._names[start:end], digest_size=8).digest()
+                for start, end in zip(starts, ends, strict=True)
+            )
+            hashes[first : first + len(ends)] = np.frombuffer(b''.join(digests), '>u8')
+        return hashes.astype(np.uint64)
 
     def write(self, path: Path) -> None:
         """Writes the index, which appears whole or not at all, also after a power loss.
@@ -232,16 +243,26 @@ def open_index(
             remote.open_remote(source.url).fetch(progress)
         except remote.RemoteError as error:
             raise DataError(why_unreadable(source.name, error)) from error
-    for path in (path_next_to(source) or copied_index(source), path_in_cache(source)):
-        if path and (found := _load(path, source, kind, form)):
-            for sentence in found.notes:
-                note(sentence)
-            return found
+    in_cache = path_in_cache(source)
+    load = functools.partial(_load, source=source, kind=kind, form=form)
+    found = load(in_cache if source.is_remote else path_next_to(source))
+    if found is None and source.is_remote and (found := load(copied_index(source))):
+        _keep(found, in_cache)  # which the next start finds without a request
+    elif found is None:
+        found = load(in_cache)
+    if found:
+        for sentence in found.notes:
+            note(sentence)
+        return found
     index = build_index(source, kind, progress, note)
     if index.lasts:
-        with contextlib.suppress(OSError):  # it only saves time
-            index.write(path_in_cache(source))
+        _keep(index, in_cache)
     return index
+
+
+def _keep(index: Index, path: Path) -> None:
+    with contextlib.suppress(OSError):  # it only saves time
+        index.write(path)
 
 
 def build_index(
@@ -302,10 +323,10 @@ def build_index(
     return index
 
 
-def _load(path: Path, source: Source, kind: Kind, form: Format) -> Index | None:
+def _load(path: Path | None, source: Source, kind: Kind, form: Format) -> Index | None:
     """Returns the index in a file; None if there is none that can be used."""
     known = (source.table.fingerprint,) if source.table else ('', FROM_SIDECARS)
-    contents = read_index_file(path)
+    contents = read_index_file(path) if path else None
     if contents is None:
         return None
     header = contents.header

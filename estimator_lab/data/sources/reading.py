@@ -78,12 +78,16 @@ def open_stored(source: Source) -> 'Stored | None':
     if source.is_pipe:
         return None
     stored: Stored = _LocalFile(source.url)
+    head = b''  # unless the server has sent it
     if source.is_remote:
         file = remote.open_remote(source.url)
         if not (file.local or file.facts.has_ranges):
             return None
-        stored = _LocalFile(str(file.local)) if file.local else file
-    (head,) = stored.read([(0, MAGIC_BYTES)])
+        if file.local:
+            stored = _LocalFile(str(file.local))
+        else:
+            stored, head = file, file.facts.head
+    head = head[:MAGIC_BYTES] or stored.read([(0, MAGIC_BYTES)])[0]
     return None if is_compressed(head) else stored
 
 

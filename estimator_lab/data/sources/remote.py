@@ -39,8 +39,10 @@ T = TypeVar('T')
 PAUSES = (0.1, 0.5, 2.0, 5.0)
 """Seconds between attempts, on average."""
 
-_THREADS = 64
-_PIECES_AHEAD = 8
+THREADS = 64
+"""Requests under way at once."""
+_PIECES_AHEAD = 8  # of a file
+_MOST_PIECES = 64  # ahead, of all files together, 128 MB
 _DEEPEST = 100  # levels of folders; a web server may list a folder within itself
 _IDLE_SECONDS = 3600.0  # after which a file in the cache makes room
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
@@ -89,7 +91,7 @@ class RemoteFile:
         Raises:
           RemoteError: it can't be read.
         """
-        if self.local or not self.version or not self.size or not _has_room(self._kept.parent, self.size):
+        if self.local or not self.version or not self.size or not _reserve(self._kept, self.size):
             return
 
         def copy() -> None:
@@ -107,6 +109,8 @@ class RemoteFile:
             raise
         except OSError:  # the disk is full, or can't be written
             return
+        finally:
+            del _reserved[self._kept.name]
         self.local = self._kept
 
     def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
@@ -132,7 +136,13 @@ class RemoteFile:
             self.size,
         ]
         places = zip([start, *ends], ends, strict=False)
-        yield from ahead((partial(self._part, at, end - at) for at, end in places if at < end), _PIECES_AHEAD)
+        parts = (partial(self._part, at, end - at) for at, end in places if at < end)
+        own = object()
+        _in_pieces.add(own)
+        try:
+            yield from ahead(parts, max(min(_PIECES_AHEAD, _MOST_PIECES // len(_in_pieces)), 1))
+        finally:
+            _in_pieces.discard(own)
 
     def reader(self) -> io.RawIOBase:
         """Returns the file as a raw binary file at its beginning."""
@@ -248,16 +258,19 @@ def _inside(fs: Any, folder: str, part: str) -> Iterator[tuple[str, bool, bool]]
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_THREADS, 'remote')
+def _pool(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, name)
 
 
-def ahead(tasks: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
-    """Yields the results of tasks in order, of which up to `count` are under way."""
+def ahead(tasks: Iterable[Callable[[], T]], count: int, pool: str = 'parts') -> Iterator[T]:
+    """Yields the results of tasks in order, of which up to `count` are under way.
+
+    A task that waits for tasks of its own is in another `pool` than they are: all threads of a pool may wait.
+    """
     waiting: deque[Any] = deque()
     try:
         for task in tasks:
-            waiting.append(_pool().submit(task))
+            waiting.append(_pool(pool).submit(task))
             if len(waiting) > count:
                 yield waiting.popleft().result()
         while waiting:
@@ -324,20 +337,32 @@ def _clause(error: BaseException) -> str:
 
 
 _room = threading.Lock()
+_reserved: dict[str, int] = {}  # bytes of the files that are being fetched, by name
+_in_pieces: set[object] = set()  # one for each file that is read in pieces
 
 
-def _has_room(folder: Path, count: int) -> bool:
-    """Returns whether `count` more bytes may be kept; removes files that were not used for long."""
+def _reserve(kept: Path, count: int) -> bool:
+    """Returns whether `count` more bytes may be kept, as a file, and reserves them.
+
+    Removes files that were not used for long.
+    """
     with _room:
         most = MEGABYTES_KEPT * 2**20
         try:
-            files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.iterdir())
+            files = sorted(
+                (path.stat().st_mtime, path.stat().st_size, path)
+                for path in kept.parent.iterdir()
+                if not any(path.name.startswith(f'.{name}.') for name in _reserved)
+            )
         except OSError:
             files = []
-        held = sum(size for _, size, _ in files)
+        held = sum(size for _, size, _ in files) + sum(_reserved.values())
         for used, size, path in files:
             if count <= most < held + count and used < time.time() - _IDLE_SECONDS:
                 with contextlib.suppress(OSError):
                     path.unlink()
                     held -= size
-        return held + count <= most
+        if kept.name not in _reserved and held + count <= most:
+            _reserved[kept.name] = count
+            return True
+        return False

@@ -51,11 +51,13 @@ class Facts(NamedTuple):
       size: in bytes; 0 if unknown.
       version: made of its ETag, or whatever else its store has; '' if it has nothing.
       has_ranges: whether parts of it can be read.
+      head: its first FIRST_BYTES, where the server sent them with the facts; b'' elsewhere.
     """
 
     size: int
     version: str
     has_ranges: bool
+    head: bytes = b''
 
 
 class WebFile:
@@ -84,7 +86,9 @@ class WebFile:
     async def _facts(self) -> Facts:
         async with await self._get(0, FIRST_BYTES) as answer:
             if answer.status == 206:
-                return Facts(_part_of(answer.headers)[2], _version_of(answer.headers), has_ranges=True)
+                _, count, total = _part_of(answer.headers)
+                head = bytes(await answer.content.readexactly(min(count, FIRST_BYTES)))
+                return Facts(total, _version_of(answer.headers), has_ranges=True, head=head)
             is_whole = answer.headers.get('Content-Encoding', 'identity').lower() == 'identity'
             size = answer.content_length if is_whole and answer.status == 200 else None
             return Facts(size or 0, _version_of(answer.headers), has_ranges=False)

@@ -138,6 +138,14 @@ def test_name_hashes_are_uniform_and_the_same_everywhere():
     assert abs(np.histogram(hashes, 20, (0, 1))[0] - 200).max() < 5 * 13.8
 
 
+@pytest.mark.parametrize('at_once', [1, 7, 24, 100])
+def test_hashes_of_all_names_are_those_of_each(archive, monkeypatch, at_once):
+    monkeypatch.setattr(data_index, '_HASHED', at_once)
+    index = build_index(archive)
+    assert index.name_hashes.tolist() == [name_hash(index.name(row)) for row in range(len(index))]
+    assert index.name_hashes.dtype == np.uint64
+
+
 def test_building_keeps_no_python_object_for_each_member(tmp_path):
     path = write_tar(tmp_path / 'a.tar', [(f'train/n{n % 7:06}/{n:06}_01.jpg', b'') for n in range(20_000)])
     tracemalloc.start()

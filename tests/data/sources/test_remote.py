@@ -15,7 +15,7 @@ from estimator_lab.data.archives.index_file import SUFFIX
 from estimator_lab.data.sources import remote, stores
 from tests.support.archive_files import tar_bytes
 from tests.support.streams import build_index, found_in, names, opened, read_all, scan_headers, stream_members
-from tests.support.web_server import web_server
+from tests.support.web_server import Meeting, web_server
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures('short_pauses')]
 
@@ -65,6 +65,68 @@ def test_a_second_start_reads_almost_nothing(web, url):
     assert web.bytes_sent < 100_000
 
 
+def shards(web, count):
+    """Serves archives; returns a pattern for their URLs."""
+    for number in range(count):
+        web.put(
+            f'/s-{number:02}.tar', tar_bytes({f'{number}/{name}': data for name, data in MEMBERS.items()})
+        )
+    return f'{web.address}/s-{{00..{count - 1:02}}}.tar'
+
+
+@pytest.mark.parametrize('megabytes', [0, 100])
+def test_several_are_opened_side_by_side_and_by_one_request_each_later(web, megabytes):
+    remote.MEGABYTES_KEPT = megabytes
+    pattern = shards(web, 12)
+    web.meeting = Meeting(12)
+    first = opened(pattern)
+    assert web.meeting.complete.is_set()
+    assert first.total == 12 * len(MEMBERS)
+    assert list(first.paths) == [f'{web.address}/s-{number:02}.tar' for number in range(12)]
+    assert [index.archive for index in first.indexes] == list(first.paths)
+    web.headers.clear()
+    remote.opened.clear()
+    again = opened(pattern)
+    assert again.has_random_access and again.identities == first.identities
+    assert sorted(path for path, _ in web.headers) == [f'/s-{number:02}.tar' for number in range(12)]
+
+
+def test_an_index_next_to_each_of_several_is_requested_once(web, tmp_path):
+    pattern = shards(web, 3)
+    for number in range(3):
+        (tmp_path / 'a.tar').write_bytes(web.files[f'/s-{number:02}.tar'])
+        build_index(str(tmp_path / 'a.tar')).write(tmp_path / 'index')
+        web.put(f'/s-{number:02}.tar{SUFFIX}', (tmp_path / 'index').read_bytes())
+    remote.MEGABYTES_KEPT = 1  # which the indexes fit, and the archives do not
+    first = opened(pattern)
+    web.headers.clear()
+    remote.opened.clear()
+    assert opened(pattern).identities == first.identities and len(web.headers) == 3
+
+
+def test_of_several_that_fail_the_first_is_reported(web):
+    pattern = shards(web, 9)
+    for number in (4, 7):
+        web.statuses[f'/s-{number:02}.tar'] = 404, ''
+    with pytest.raises(DataError, match=r"s-04.tar' cannot be read: there is no such file\.$"):
+        opened(pattern)
+
+
+def test_what_is_unusual_about_several_is_said_in_their_order(web):
+    for number in range(9):
+        web.put(f'/s-{number:02}.tar', PLAIN.rstrip(bytes(1)) + bytes(-len(PLAIN.rstrip(bytes(1))) % 512))
+    said = []
+    opened(f'{web.address}/s-{{00..08}}.tar', say=said.append)
+    assert [re.findall(r's-\d\d', line) for line in said] == [[f's-{number:02}'] for number in range(9)]
+
+
+def test_all_that_are_fetched_at_once_fit_into_the_cache_together(web, tmp_path):
+    remote.MEGABYTES_KEPT = 10
+    opened(shards(web, 12))  # of 2.4 MB each
+    kept = [path.stat().st_size for path in (tmp_path / 'cache/estimator_lab/remote').iterdir()]
+    assert len(kept) > 1 and sum(kept) <= 10 * 2**20 and not remote._reserved
+
+
 def test_an_archive_that_fits_the_cache_is_fetched_once(web, url, local):
     """While it is indexed; then each epoch, and each start, reads the copy."""
     remote.MEGABYTES_KEPT = 10
@@ -105,7 +167,7 @@ def test_attempts_are_bounded(web, url, fault):
     setattr(web, fault, 1.0)
     with pytest.raises(
         DataError,
-        match=f"a.tar' cannot be read: .*, 8 times: {REMEDY}.$",
+        match=f"a.tar' cannot be read any more: .*, 8 times: {REMEDY}.$",
     ):
         read_all(archives)
 
