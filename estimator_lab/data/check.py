@@ -15,8 +15,10 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped, json_text, without_middle
 from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.base.settings import setting
-from estimator_lab.data.archives.data_set import kind_of
+from estimator_lab.base.shares import PART_HELP, share_of
+from estimator_lab.data.archives.data_set import kind_of, open_shared
 from estimator_lab.data.archives.index import no_examples
+from estimator_lab.data.archives.share import Shared
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, unreadable
@@ -55,6 +57,7 @@ class Settings:
     labels: Path | None = setting(
         None, "table with a name and a label in each line; default: images' folders", group='Check'
     )
+    part: str = setting('', PART_HELP, group='Check')
 
 
 @dataclass
@@ -147,15 +150,15 @@ class Checker:
         self.copies = None if quick else Copies()
         self._instead = ''
 
-    def read(self, source: Source, kind: Kind) -> Contents:
-        """Reads an archive or folder; an error that ends it is its `damage`."""
+    def read(self, source: Source, kind: Kind, own: Shared | None = None) -> Contents:
+        """Reads an archive or folder, or a share of it; an error that ends it is its `damage`."""
         contents = Contents(escaped(source.name), kind.name, bad=None if self._quick else 0)
         labels: Counter[str] = Counter()
         sizes: list[int] = []
         dimensions: list[tuple[int, ...]] = []
         names: set[bytes] = set()
         try:
-            for member, found in self._found(source, kind, contents):
+            for member, found in self._found(source, kind, contents, own):
                 self.examples += 1
                 labels[member.label] += 1
                 sizes.append(member.size)
@@ -184,7 +187,7 @@ class Checker:
         return contents
 
     def _found(
-        self, source: Source, kind: Kind, contents: Contents
+        self, source: Source, kind: Kind, contents: Contents, own: Shared | None
     ) -> Iterator[tuple[Member, 'tuple[bytes, tuple[int, ...]] | BadExampleError | None']]:
         """Yields the examples; with the digest and the size of each, or why it is bad, if they are read."""
 
@@ -197,8 +200,10 @@ class Checker:
         def read(members: Sequence[Member]) -> list[tuple[bytes, tuple[int, ...]] | BadExampleError]:
             return [or_why(examined, data) for data in read_members(members)]
 
+        if own:
+            contents.notes.extend(own.index.notes)
         scan = Scan(self._quick, lambda words: contents.notes.append(f'{source.name!r} {words}'), progress)
-        members = scan_members(source, kind, scan)
+        members = own.members(scan) if own else scan_members(source, kind, scan)
         if self._quick:
             yield from ((member, unreadable(member)) for member in members)
         else:
@@ -238,13 +243,18 @@ def _spread(numbers: Sequence[int]) -> Spread:
 
 def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
+    share = share_of(settings.part)
     sources = expand(line.arguments, warn, table=read_label_table(settings.labels))
-    found = []
+    kinds, found = list(map(kind_of, sources)), []
+    own: Sequence[Shared | None] = (
+        open_shared(sources, kinds, share, warn) if share else [None] * len(sources)
+    )
     with closing(Progress('Checking', sys.stderr)) as progress:
         checker = Checker(settings.quick, progress)
-        for source in sources:
-            kind = kind_of(source)
-            found.append(checker.read(source, kind))
+        for source, kind, part in zip(sources, kinds, own, strict=True):
+            if part and len(part.index) and not part.rows:
+                continue
+            found.append(checker.read(source, kind, part))
             if not settings.json:
                 say(_first_line(found[-1], kind))
                 say_rows(_rows(found[-1], kind, checker))

@@ -5,13 +5,11 @@ shuffles uncompressed archives as a whole.
 """
 
 import contextlib
-import hashlib
 import random
 import re
 import shlex
-import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -21,18 +19,21 @@ from typing import Any
 from estimator_lab import __version__
 from estimator_lab.base.command import Command, CommandLine, python
 from estimator_lab.base.errors import DataError, FlagError, option
-from estimator_lab.base.files import sync, whole_file
+from estimator_lab.base.files import listed, whole_file
 from estimator_lab.base.outputs import check_folder, made_folder, writing
 from estimator_lab.base.printable import escaped, json_text, unescaped
 from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.data.archives.data_set import Say, kind_of
+from estimator_lab.base.shares import PART_HELP, Share, share_of
+from estimator_lab.data.archives.data_set import Say, kind_of, open_shared
+from estimator_lab.data.archives.share import Shared
 from estimator_lab.data.examples.labels import label_of, read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.decode import shrink_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import BadExamples, InputReport
 from estimator_lab.data.input.batches import read_examples
+from estimator_lab.data.shards import Done, Shards, Skipped, unfinished
 from estimator_lab.data.sources.files import is_hidden
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.reading import Scan
@@ -40,10 +41,13 @@ from estimator_lab.data.sources.source import Source, expand
 
 MANIFEST = 'manifest.json'
 
-_OWN = re.compile(r'manifest\.json|shard-\d{5,9}-of-\d{5,9}\.tar', re.ASCII)
-_BLOCK = 512
+_OWN = re.compile(
+    r'(?:manifest|shard-\d{5,9}-of-(?P<shards>\d{5,9}))(?P<part>-part-\d{5}-of-\d{5})?\.(?:json|tar)',
+    re.ASCII,
+)
 _AHEAD = 32
 _MOST_SKIPPED = 10_000  # in the manifest
+_STORED_EVERY = 10_000  # images
 
 _USAGE = """Packs tar archives, plain or compressed, and folders into shuffled, uncompressed shards.
 
@@ -82,6 +86,7 @@ class Settings:
     labels: Path | None = setting(
         None, "table with a name and a label in each line; default: images' folders", group='Images'
     )
+    part: str = setting('', PART_HELP, group='Images')
 
 
 @dataclass
@@ -124,7 +129,8 @@ def main(settings: Settings, line: CommandLine) -> None:
     if manifest.skipped:
         say(f'Skipped   {len(manifest.skipped):,} bad images, listed in the manifest')
     say(f'Shards    {len(manifest.shards):,} in {settings.out}')
-    shards = shlex.quote(str(settings.out / f'shard-*-of-{settings.shards:05}.tar'))
+    parts = '-part-*' if settings.part else ''
+    shards = shlex.quote(str(settings.out / f'shard-*-of-{settings.shards:05}{parts}.tar'))
     say(f'Next      {python()} -m estimator_lab.train --data={shards} --model_dir=runs/mine')
 
 
@@ -133,8 +139,8 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> 
 
     Args:
       sources: the archives.
-      out: the folder for the shards, created if necessary. If this function fails, it leaves nothing there;
-        if the process is killed, shards without a manifest.
+      out: the folder for the shards, created if necessary. If this function fails, it leaves nothing there.
+        If it is stopped, it leaves hidden shards, with which the same call goes on.
       settings: of the packing.
       say: shows one line to the user.
 
@@ -146,46 +152,82 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> 
     for table in {source.table for source in sources if source.table}:
         for label in table.distinct:
             _check_label(label, f'{option.labels}={table.path}')
-    used = {name: getattr(settings, name) for name in settings_of(Settings) if name not in ('out', 'labels')}
+    share = share_of(settings.part)
+    left_out = ('out', 'labels') if share else ('out', 'labels', 'part')
+    used = {name: getattr(settings, name) for name in settings_of(Settings) if name not in left_out}
     manifest = Manifest(__version__, [source.name for source in sources], used)
+    suffix = f'-part-{share.number:05}-of-{share.count:05}' if share else ''
+    path = out / f'manifest{suffix}.json'
+    shards = [out / f'shard-{n:05}-of-{settings.shards:05}{suffix}.tar' for n in range(settings.shards)]
     with made_folder('out', out), writing('out', out):
-        if found := sorted(path.name for path in out.iterdir() if _OWN.fullmatch(path.name)):
-            raise FlagError(f'{option.out}={out} already holds {found[0]}: name another folder, or empty it.')
-        with _shards(out, settings.shards) as shards:
-            _fill(shards, sources, settings, say, manifest)
-            with whole_file(out / MANIFEST) as file:  # the last file: without it no shard counts as complete
+        _check_free(out, settings, suffix)
+        with _written(shards, path, _begun(manifest, sources)) as written:
+            _fill(written, _members(sources, share, settings, say, manifest, written.progress), manifest)
+            for shard in written.shards:
+                shard.show()
+            with whole_file(path) as file:  # the last file: without it no shard counts as complete
                 file.write(f'{json_text(asdict(manifest), 1)}\n'.encode())
     return manifest
 
 
+def _check_free(out: Path, settings: Settings, suffix: str) -> None:
+    """Raises FlagError if a folder holds shards, unless they are other parts of the same packing."""
+    for path in listed(out):
+        if found := _OWN.fullmatch(path.name):
+            part, shards = found['part'] or '', int(found['shards'] or settings.shards)
+            is_other = suffix and part not in ('', suffix) and part[-9:] == suffix[-9:]
+            if not is_other or shards != settings.shards:
+                raise FlagError(
+                    f'{option.out}={out} already holds {path.name}: name another folder, or empty it.'
+                )
+
+
+def _begun(manifest: Manifest, sources: Sequence[Source]) -> Done:
+    """Returns the progress of a new packing; one of pipes or folders, which may change, can't go on."""
+    if any(source.is_pipe or source.is_folder for source in sources):
+        return Done([])
+    stamps = [list(source.stamp()) for source in sources]
+    tables = [source.table.fingerprint if source.table else '' for source in sources]
+    return Done([manifest.version, manifest.sources, manifest.settings, stamps, tables])
+
+
 @contextlib.contextmanager
-def _shards(out: Path, count: int) -> Iterator[list['_Shard']]:
-    """Yields `count` new shards; if the block fails, they and their manifest are removed."""
-    shards: list[_Shard] = []
+def _written(paths: Sequence[Path], manifest: Path, begun: Done) -> Iterator[Shards]:
+    """Yields shards: new ones, or those that an earlier start of the same command has left.
+
+    If the block fails, they and their manifest are removed. A signal leaves them, once progress was stored.
+    """
+    stored = unfinished(manifest)
+    shards = Shards.opened(paths, stored, begun)
     try:
-        for number in range(count):
-            shards.append(_Shard(out / f'shard-{number:05}-of-{count:05}.tar'))
         yield shards
-    except BaseException:
-        for path in (out / MANIFEST, *(shard.path for shard in shards)):
-            path.unlink(missing_ok=True)
+        stored.unlink(missing_ok=True)
+    except BaseException as error:
+        if not (isinstance(error, KeyboardInterrupt) and shards.is_stored):
+            for path in (manifest, stored, *paths, *map(unfinished, paths)):
+                path.unlink(missing_ok=True)
         raise
     finally:
-        for shard in shards:
-            shard.close()
+        shards.close()
 
 
-def _fill(
-    shards: Sequence['_Shard'], sources: Sequence[Source], settings: Settings, say: Say, manifest: Manifest
-) -> None:
-    """Writes the images into shards, and what these hold into the manifest."""
-    places = _places(len(shards), random.Random(f'seed {settings.seed} shards'))
-    labels: Counter[str] = Counter()
-    for member in _members(sources, settings, say, manifest):
-        name = _stored_name(member)
-        shards[next(places)].add(name, member.data)
-        labels[label_of(name)] += 1
+def _fill(written: Shards, members: Iterable[Member | None], manifest: Manifest) -> None:
+    """Writes the images into shards, and what these hold into the manifest; None stands for a bad image."""
+    shards, progress = written.shards, written.progress
+    places = _places(len(shards), random.Random(f'seed {manifest.settings["seed"]} shards'))
+    labels = Counter(progress.labels)
+    for _ in range(labels.total()):
+        next(places)
+    for member in members:
+        progress.seen += 1
+        if member is not None:
+            name = _stored_name(member)
+            shards[next(places)].add(name, member.data)
+            labels[label_of(name)] += 1
         del member
+        if progress.of and progress.seen % _STORED_EVERY == 0 and len(manifest.skipped) < _MOST_SKIPPED:
+            progress.labels, progress.skipped = dict(labels), [Skipped(**bad) for bad in manifest.skipped]
+            written.store()
     manifest.images, manifest.labels = labels.total(), dict(sorted(labels.items()))
     for number, shard in enumerate(shards):
         if not shard.images:
@@ -202,72 +244,37 @@ def _places(count: int, rng: random.Random) -> Iterator[int]:
         yield from rng.sample(range(count), count)
 
 
-class _Shard:
-    """Writes a tar whose bytes depend only on names and data, not on time, owner or machine."""
-
-    def __init__(self, path: Path) -> None:
-        self.images = 0
-        self.path = path
-        self._bytes = 0
-        self._sum = hashlib.sha256()
-        self._file = path.open('xb')
-
-    def add(self, name: str, data: bytes) -> None:
-        """Appends a member with an escaped name; the shard has the original one."""
-        name = unescaped(name)
-        info = tarfile.TarInfo(name)  # its own time, owner and mode are 0, 0 and 0644
-        info.size = len(data)
-        try:
-            header = b'' if '\0' in name else info.tobuf(tarfile.USTAR_FORMAT, 'utf-8', 'surrogateescape')
-        except ValueError:  # too long for it
-            header = b''
-        if not header:
-            info.pax_headers = {'path': name}
-            header = info.tobuf(tarfile.PAX_FORMAT, 'utf-8', 'surrogateescape')
-        self._write(header, data, bytes(-len(data) % _BLOCK))
-        self.images += 1
-
-    def finish(self) -> dict[str, Any]:
-        """Writes the end of the archive, and syncs it; returns its entry in the manifest."""
-        self._write(bytes(2 * _BLOCK))
-        sync(self._file)
-        names = ('file', 'images', 'bytes', 'sha256')
-        values = (self.path.name, self.images, self._bytes, self._sum.hexdigest())
-        return dict(zip(names, values, strict=True))
-
-    def close(self) -> None:
-        """Closes the file as it is."""
-        with contextlib.suppress(OSError):  # the disk may be full, as was reported
-            self._file.close()
-
-    def _write(self, *pieces: bytes) -> None:
-        for data in pieces:
-            self._file.write(data)
-            self._sum.update(data)
-            self._bytes += len(data)
-
-
-def _members(sources: Sequence[Source], settings: Settings, say: Say, manifest: Manifest) -> Iterator[Member]:
-    """Yields the members as they are stored in shards, without bad ones."""
+def _members(
+    sources: Sequence[Source],
+    share: Share | None,
+    settings: Settings,
+    say: Say,
+    manifest: Manifest,
+    progress: Done,
+) -> Iterator[Member | None]:
+    """Yields the members as they are stored in shards, after those that are done; None for a bad one."""
     bad = BadExamples(IMAGES, settings.max_bad_fraction)
     report = InputReport(IMAGES, say, 1000, bad)  # the share of bad ones is checked after 1,000
+    manifest.skipped += map(asdict, progress.skipped)
+    report.seen, report.bad = progress.seen, len(progress.skipped)
+    for known in progress.skipped:
+        bad.add(Member(known.archive, known.member, known.offset), BadExampleError(known.reason))
 
     def prepared(members: Sequence[Member]) -> list[Member | BadExampleError]:
         found = zip(members, read_members(members), strict=True)
         return [or_why(partial(_shrunk, member, settings), data) for member, data in found]
 
-    with closing(Progress('Reading')) as progress:
-        stored = _stored(sources, settings, say, manifest)
+    with closing(Progress('Reading')) as shown:
+        stored = _stored(sources, share, settings, say, manifest, progress.seen)
         for member, result in read_examples(stored, prepared, _AHEAD):
             reason = result if isinstance(result, BadExampleError) else None
             report.count(member, reason)
             if reason and len(manifest.skipped) < _MOST_SKIPPED:
                 place = {'archive': escaped(member.archive), 'member': member.name, 'offset': member.offset}
                 manifest.skipped.append({**place, 'reason': str(reason)})
-            elif not reason:
-                yield result
+            yield None if reason else result
             del result
-            progress(f'{report.seen:,} images', None)
+            shown(f'{report.seen:,} images', None)
     if report.bad:
         bad.check(report.seen)
     if report.seen == report.bad:
@@ -283,14 +290,26 @@ def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
     return member._replace(name=name, data=small, source=None)
 
 
-def _stored(sources: Sequence[Source], settings: Settings, say: Say, manifest: Manifest) -> Iterator[Member]:
-    """Yields the members of one archive after the other, with their data."""
-    for source in sources:
+def _stored(
+    sources: Sequence[Source],
+    share: Share | None,
+    settings: Settings,
+    say: Say,
+    manifest: Manifest,
+    done: int,
+) -> Iterator[Member]:
+    """Yields the members of one archive after the other, with their data, after those that are `done`."""
+    kinds = [IMAGES] * len(sources)
+    own: Sequence[Shared | None] = open_shared(sources, kinds, share, say) if share else [None] * len(sources)
+    for source, part in zip(sources, own, strict=True):
         found, scan = 0, Scan(note=lambda words, name=source.name: say(f'{name!r} {words}'))  # type: ignore[misc]
         try:
-            for member in scan_members(source, IMAGES, scan):
+            for member in part.members(scan) if part else scan_members(source, IMAGES, scan):
                 found += 1
-                yield member
+                if done:
+                    done -= 1
+                else:
+                    yield member
                 del member
         except DataError as error:
             if not found:

@@ -1,11 +1,14 @@
 """``python -m estimator_lab.data.tar_index``: writes an index next to each archive."""
 
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from estimator_lab.base.command import Command, CommandLine, NoSettings
+from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.progress import Progress, say
+from estimator_lab.base.settings import setting
+from estimator_lab.base.shares import share_of
 from estimator_lab.data.archives.data_set import kind_of
 from estimator_lab.data.archives.index import Index, build_index
 from estimator_lab.data.archives.index_file import path_in_cache, path_next_to
@@ -16,15 +19,30 @@ _USAGE = """Writes an index next to each tar archive, or into the cache folder i
 
   python -m estimator_lab.data.tar_index faces.tar
   python -m estimator_lab.data.tar_index 'shards/*.tar'
+  python -m estimator_lab.data.tar_index 'shards/*.tar' --part=3/12
 
 Training does the same at the first use of an archive, in the cache folder. Copied into a bucket together with
 its archive, an index serves every machine that trains from there. For a folder of images it prints what is in
 it."""
 
 
-def main(settings: NoSettings, line: CommandLine) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Which archives are indexed."""
+
+    part: str = setting(
+        '', 'only a share of the archives, such as 3/12: the third of twelve', group='Archives'
+    )
+
+
+def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
-    for source in expand(line.arguments, say):
+    share = share_of(settings.part)
+    sources = expand(line.arguments, say)
+    if share:
+        own = share.within([1] * len(sources))
+        sources = [source for source, rows in zip(sources, own, strict=True) if rows]
+    for source in sources:
         kind = kind_of(source)
         with closing(Progress(f'Indexing {source.name}')) as progress:
             index = build_index(source, kind, progress, say)
@@ -56,7 +74,7 @@ def _written(index: Index) -> Path:
     return in_cache
 
 
-COMMAND = Command(main, _USAGE, arguments='ARCHIVE|FOLDER...')
+COMMAND = Command(main, _USAGE, Settings, arguments='ARCHIVE|FOLDER...')
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -60,7 +60,7 @@ def predict_and_write(
       LabError: TensorFlow fails, or the disk is full.
     """
     run, kind = with_painting_settings(run, settings), run.kind
-    examples = run.examples([*paths, *(settings.data or ())], note=warn, once=True)
+    examples = run.examples([*paths, *(settings.data or ())], note=warn, once=True, part=settings.part)
     shares = deque[float](maxlen=1)  # of the bytes that were read
     order = examples.order(progress=shares.append)
     outputs = {'out': settings.out, 'files': settings.files}
@@ -81,7 +81,8 @@ def predict_and_write(
         else:
             raise FlagError(f'{option.files} is missing: the new folder for the paintings.')
         stack.enter_context(contextlib.closing(batches))
-        source = '\n'.join((str(run.model_dir), *examples.paths))
+        part = [f'part {settings.part}'] if settings.part else []
+        source = '\n'.join((str(run.model_dir), *examples.paths, *part))
         files = stack.enter_context(PredictionFiles(settings.files, source)) if settings.files else None
         doing('predicting')
         try:

@@ -106,7 +106,7 @@ class Run(Trained):
 
         Args:
           examples: paths of images, folders and archives; or an array of images.
-          **settings: flags of `estimator_lab.predict`: top and batch_size.
+          **settings: flags of `estimator_lab.predict`: top, batch_size and part, '3/12' or (3, 12).
 
         Returns:
           Dicts such as {'key': 'a.jpg', 'label': 'n000001', 'probability': 0.98}; for an example that could
@@ -124,9 +124,9 @@ class Run(Trained):
     def _rows(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Row]':
         from estimator_lab.inference.prediction import Table, predict
 
-        chosen = settings_from(PredictionSettings, settings)
+        chosen = _prediction_settings(settings)
         table = Table(self, chosen.top)
-        for batch in predict(self, self.examples(examples, once=True).order(), chosen):
+        for batch in predict(self, self.examples(examples, once=True, part=chosen.part).order(), chosen):
             yield from table.rows(batch)
 
     def predict_arrays(self, examples: Data, **settings: Any) -> dict[str, np.ndarray]:
@@ -136,8 +136,9 @@ class Run(Trained):
         """
         from estimator_lab.inference.prediction import arrays_of, predict
 
-        chosen = settings_from(PredictionSettings, settings)
-        return arrays_of(predict(self, self.examples(examples, once=True).order(), chosen))
+        chosen = _prediction_settings(settings)
+        found = self.examples(examples, once=True, part=chosen.part)
+        return arrays_of(predict(self, found.order(), chosen))
 
     def inspect(self, example: str | Path | np.ndarray, **settings: Any) -> 'Inspection':
         """Returns filters, activation maps, saliency and the like for one example.
@@ -244,6 +245,13 @@ class Run(Trained):
         from estimator_lab.inference.report.page import run_overview
 
         return framed(str(self.model_dir), run_overview(self, self.history()))
+
+
+def _prediction_settings(given: Mapping[str, Any]) -> PredictionSettings:
+    """Returns settings, of which `part` may be a pair of numbers."""
+    part = given.get('part')
+    pair = {'part': '/'.join(map(str, part))} if isinstance(part, tuple | list) else {}
+    return settings_from(PredictionSettings, {**given, **pair})
 
 
 def open_run(model_dir: Path, result: Any = None) -> Run:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from estimator_lab.base.settings import setting
+from estimator_lab.base.shares import PART_HELP
 
 _images = partial(setting, group='Images')
 _example = partial(setting, group='Image or tree')
@@ -52,6 +53,7 @@ class PredictionSettings:
     """How to predict examples."""
 
     batch_size: int = _images(64, 'images in a batch', lower=1, upper=_MOST_IN_A_BATCH)
+    part: str = _images('', PART_HELP)
     top: int = _output(1, 'labels in a row, the most probable first', lower=1)
 
 

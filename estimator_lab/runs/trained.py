@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from estimator_lab.base.errors import DataError, FlagError, first_line, option
 from estimator_lab.base.settings import check_given
+from estimator_lab.base.shares import share_of
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.data.archives.data_set import KINDS, Archives, open_archives
@@ -124,6 +125,7 @@ class Trained:
         labels: Path | None = None,
         note: Callable[[str], None] = lambda line: None,
         once: bool = False,
+        part: str = '',
     ) -> Archives:
         """Opens examples of the model's kind, in the order in which they are given.
 
@@ -132,10 +134,13 @@ class Trained:
           labels: a table of labels; None for those of folders, or in memory.
           note: called with a sentence about what is unusual about an archive.
           once: see `open_archives`; labels need not be those of training.
+          part: a share of the examples, such as '3/12'; '' for all.
 
         Raises:
+          FlagError: there is no such share.
           DataError: a path is not there, or the first file holds examples of another kind, such as trees.
         """
+        share = share_of(part)
         sources: Sequence[Source]
         if is_array(data):
             sources = [array_source(data, named=False)]
@@ -144,7 +149,7 @@ class Trained:
             paths = [data] if isinstance(data, str | os.PathLike) else data
             sources = expand([*map(str, paths)], note, commas=False, table=read_label_table(labels))
         taker = f'{option.model_dir}={self.model_dir} accepts'
-        return open_archives(sources, self.kind, None, note, once, taker)
+        return open_archives(sources, self.kind, None, note, once, taker, share)
 
     def predictions(self, features: Features) -> EstimatorSpec:
         """Builds the network in the current graph, for PREDICT.

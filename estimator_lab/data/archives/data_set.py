@@ -12,8 +12,10 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.progress import Progress
+from estimator_lab.base.shares import Share
 from estimator_lab.data.archives.index import Index, open_index
 from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Order, Part, StreamOrder
+from estimator_lab.data.archives.share import Shared, ShareOrder, check_divisible, shared, up_to_damage
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.images.reader import IMAGES
@@ -63,6 +65,7 @@ class Archives:
       indexes: one for each; empty if one of them can be read only once, or no index was wanted.
       part: the examples that are used.
       use_damaged: whether a damaged archive is used up to the damage, with a warning.
+      share: the contiguous examples that are used, in stored order; None for all.
     """
 
     sources: tuple[Source, ...]
@@ -71,6 +74,7 @@ class Archives:
     part: Part = EVERYTHING
     use_damaged: bool = False
     say: Say = print
+    share: Share | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -79,8 +83,12 @@ class Archives:
 
     @cached_property
     def masks(self) -> list[np.ndarray]:
-        """Which members belong to the part: for each index bool [members]."""
-        return [self.part.mask(index) for index in self.indexes]
+        """Which members belong to the part and the share: for each index bool [members]."""
+        masks = [self.part.mask(index) for index in self.indexes]
+        if self.share:
+            for mask, rows in zip(masks, self.share.within(list(map(len, masks))), strict=True):
+                mask[: rows.start] = mask[rows.stop :] = False
+        return masks
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -158,6 +166,9 @@ class Archives:
           progress: called with the share of an epoch's bytes that was read, in [0, 1], by an order without
             random access.
         """
+        if self.share:
+            kinds = [self.kind] * len(self.indexes)
+            return ShareOrder(shared(self.indexes, kinds, self.share, self.say), progress)
         if self.has_random_access:
             return IndexedOrder(self.indexes, shuffle_buffer > 1, seed, self.part)
         if shuffle_buffer > 1:
@@ -223,6 +234,7 @@ def open_archives(
     say: Say = print,
     once: bool = False,
     taker: str = '',
+    share: Share | None = None,
 ) -> Archives:
     """Opens archives, and reads or builds their indexes.
 
@@ -236,30 +248,51 @@ def open_archives(
       once: whether the examples are read only once, in stored order, without indexes: the first ones come at
         once, and those before a damage come, too.
       taker: what accepts examples of this kind only, with a verb, for the error if there are others.
+      share: the contiguous examples that are used, in stored order; None for all.
 
     Raises:
       DataError: an archive can't be read, has none of them, or is damaged and `use_damaged` is False.
+      FlagError: there is a share of a pipe.
     """
     sources = tuple(expand(patterns, say))
-    if once or any(source.is_pipe for source in sources):
+    if share:
+        check_divisible(sources, share)
+    if not share and (once or any(source.is_pipe for source in sources)):
         if taker:
             check_kind([source for source in sources if Path(source.name).is_file()][:1], kind, taker)
         return Archives(sources, kind, use_damaged=bool(use_damaged), say=say)
     try:
-        with closing(_indexes(sources, kind, say)) as found:
-            indexes = tuple(_usable_index(index, kind, use_damaged, say) for index in found)
+        with closing(_indexes(sources, [kind] * len(sources), say)) as found:
+            indexes = (
+                up_to_damage(found)
+                if once
+                else tuple(_usable_index(index, kind, use_damaged, say) for index in found)
+            )
     except DataError:
         if taker:
             check_kind(sources, kind, taker)
         raise
-    return Archives(sources, kind, indexes, use_damaged=bool(use_damaged), say=say)
+    sources = sources[: len(indexes)]
+    return Archives(sources, kind, indexes, use_damaged=bool(use_damaged), say=say, share=share)
 
 
-def _indexes(sources: Sequence[Source], kind: Kind, say: Say) -> Generator[Index, None, None]:
+def open_shared(sources: Sequence[Source], kinds: Sequence[Kind], share: Share, say: Say) -> list[Shared]:
+    """Opens sources of some kinds, and returns what belongs to a share of each, in order.
+
+    Raises:
+      DataError: one of them can't be read.
+      FlagError: one of them is a pipe.
+    """
+    check_divisible(sources, share)
+    with closing(_indexes(sources, kinds, say)) as found:
+        return shared(tuple(found), kinds, share, say)
+
+
+def _indexes(sources: Sequence[Source], kinds: Sequence[Kind], say: Say) -> Generator[Index, None, None]:
     """Yields the indexes of sources in order; those of several remote ones are opened side by side."""
-    far = [source for source in sources if source.is_remote]
-    with closing(_opened_side_by_side(far, kind, say)) as remote:
-        for source in sources:
+    far = [(source, kind) for source, kind in zip(sources, kinds, strict=True) if source.is_remote]
+    with closing(_opened_side_by_side(far, say)) as remote:
+        for source, kind in zip(sources, kinds, strict=True):
             if source.is_remote and len(far) > 1:
                 yield next(remote)
                 continue
@@ -268,11 +301,11 @@ def _indexes(sources: Sequence[Source], kind: Kind, say: Say) -> Generator[Index
             yield index
 
 
-def _opened_side_by_side(sources: Sequence[Source], kind: Kind, say: Say) -> Generator[Index, None, None]:
+def _opened_side_by_side(sources: Sequence[tuple[Source, Kind]], say: Say) -> Generator[Index, None, None]:
     """Yields the indexes of remote sources in order, many of which are opened at once."""
     opened, is_over = 0, threading.Event()
 
-    def task(source: Source) -> tuple[Index, list[str]]:
+    def task(source: Source, kind: Kind) -> tuple[Index, list[str]]:
         notes: list[str] = []
         index = open_index(source, kind, show, notes.append)
         _ = index.random_access  # which may take a request
@@ -285,7 +318,7 @@ def _opened_side_by_side(sources: Sequence[Source], kind: Kind, say: Say) -> Gen
 
     with closing(Progress('Opening archives', show_line=say)) as progress:
         try:
-            for index, notes in ahead((partial(task, source) for source in sources), THREADS, 'archives'):
+            for index, notes in ahead((partial(task, *source) for source in sources), THREADS, 'archives'):
                 opened += 1
                 for sentence in notes:
                     say(sentence)

@@ -1,6 +1,8 @@
 """Which files are images, by name or first bytes; which files of a source were skipped."""
 
+import fnmatch
 import functools
+import itertools
 import os
 import re
 import tempfile
@@ -43,6 +45,8 @@ _OTHER_PICTURES = frozenset(
     )
 )
 _MOST_SUFFIXES = 100
+_MOST_SHARDS = 100_000
+_SHARD = re.compile(r'(.*/)?shard-\d{5}-of-(\d{5})-part-\d{5}-of-(\d{5})\.tar', re.ASCII)
 _NAMED = 4
 
 
@@ -97,6 +101,29 @@ def matches_below(
                 found.append((place, True, rest))
             for inner, is_inner_folder, is_entered in inside(place, part):
                 found.append((inner, is_inner_folder, left if part == '**' and is_entered else rest))
+
+
+def missing_shard(pattern: str, paths: Sequence[str]) -> str | None:
+    """Returns the path of a shard of `pack --part` that a glob would match, but is not among its matches.
+
+    Examples:
+        >>> names = [f'shard-00000-of-00001-part-{part}-of-00003.tar' for part in ('00001', '00003')]
+        >>> missing_shard('shard-*.tar', names)
+        'shard-00000-of-00001-part-00002-of-00003.tar'
+        >>> missing_shard('*-part-00001-*.tar', names[:1])
+    """
+    packings = dict.fromkeys(found.groups('') for path in paths if (found := _SHARD.fullmatch(path)))
+    names = (
+        (folder, f'shard-{shard:05}-of-{shards}-part-{part:05}-of-{parts}.tar')
+        for folder, shards, parts in packings
+        for part in range(1, int(parts) + 1)
+        for shard in range(int(shards))
+    )
+    present, last = set(paths), pattern.rpartition('/')[2]
+    for folder, name in itertools.islice(names, _MOST_SHARDS):
+        if f'{folder}{name}' not in present and fnmatch.fnmatchcase(name, last):
+            return f'{folder}{name}'
+    return None
 
 
 class SkippedFiles:

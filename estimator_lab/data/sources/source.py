@@ -19,7 +19,7 @@ from estimator_lab.base.files import at_home, is_own_folder, is_there, listed, w
 from estimator_lab.base.urls import is_web, shown_url
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.sources import remote
-from estimator_lab.data.sources.files import matches_below
+from estimator_lab.data.sources.files import matches_below, missing_shard
 
 STDIN = '-'
 BUFFER_BYTES = 2**17
@@ -344,6 +344,10 @@ def _matches_of_one(pattern: str) -> list[str]:
         found = _local_matches(pattern)
     if not found:
         raise DataError(f'No file matches {shown_url(pattern)!r}.')
+    if missing := missing_shard(pattern, found):
+        raise DataError(
+            f'{missing!r} is missing: that part of the shards is not packed yet, or was not copied.'
+        )
     return found
 
 
