@@ -110,6 +110,14 @@ MISTAKES = [
     ('predict', ['photos', '--files=photos'], 2, 'which is read: name another.'),
     ('predict', ['a.png', '--files=photos'], 2, 'is not empty'),
     ('predict', ['photos', '--model_dir=photos'], 1, 'holds no experiment.json'),
+    ('predict', ['photos', '--part=0/3'], 2, '--part=0/3 must be one of N shares, from 1/N to N/N'),
+    ('predict', ['photos', '--part=x'], 2, '--part=x must be one of N shares, from 1/N to N/N'),
+    ('predict', ['-', '--part=1/3'], 2, "--part=1/3 needs archives that are stored: '-' is a pipe"),
+    *(
+        (f'data.{command}', ['ARCHIVE', f'--part={part}', *more], 2, f'--part={part} must be one of N shares')
+        for command, *more in (['check'], ['pack', '--out=new', '--shards=1'], ['tar_index'])
+        for part in ('0/3', '4/3', '1/0', '-1/3', '1/3/5', '1/', '3', 'x', '1.5/3', '1e0/3')
+    ),
     ('report', ['--model_dir=none'], 1, '--model_dir=none is not a folder'),
     ('report', ['--data=none.tar'], 1, "There is no file 'none.tar'"),
     ('report', ['--worst=3'], 2, '--worst needs --data'),
@@ -140,7 +148,7 @@ def test_a_mistake(home, archive, run_command, monkeypatch, command, arguments, 
     monkeypatch.chdir(home)
     before = {path: path.read_bytes() for path in home.rglob('*') if path.is_file()}
     given = [argument.replace('ARCHIVE', str(archive)) for argument in arguments]
-    if command not in ('import_weights', 'data.pack') and not any(
+    if not command.startswith(('import_weights', 'data.')) and not any(
         word.startswith('--model_dir=') for word in given
     ):
         given.append('--model_dir=model')

@@ -91,7 +91,7 @@ def predict_and_write(
         except BrokenPipeError:  # the reader of the rows has closed the pipe
             silence(sys.stdout)
             return ''
-    return _summary(report, examples.paths, settings.out)
+    return _summary(report, examples.paths, settings.out, is_whole=not settings.part)
 
 
 @contextlib.contextmanager
@@ -113,17 +113,18 @@ def _rows_stream(path: Path | None) -> Iterator[TextIO]:
         raise LabError(why_unwritten(error)) from error
 
 
-def _summary(report: InputReport, paths: Sequence[str], out: Path | None) -> str:
+def _summary(report: InputReport, paths: Sequence[str], out: Path | None, is_whole: bool) -> str:
+    """Returns the last sentence; raises DataError if nothing was predicted, unless it is one part of many."""
     noun, good = report.kind.noun, report.seen - report.bad
-    if not report.seen:
+    if is_whole and not report.seen:
         raise DataError(f'{", ".join(paths)}: no {report.kind.name} was found.')
-    if not good:
+    if is_whole and not good:
         if report.seen == 1:
             raise DataError(f'The only {report.kind.name} could not be decoded: {report.last}.')
         raise DataError(f'None of the {report.seen:,} {noun} could be decoded; the last is {report.last}.')
     if report.bad:
         warn(f'{report.bad:,} of {report.seen:,} {noun} could not be decoded.')
-    return f'Predicted {good:,} {noun if good > 1 else report.kind.name}: {out}' if out else ''
+    return f'Predicted {good:,} {report.kind.name if good == 1 else noun}: {out}' if out else ''
 
 
 def _row_writer(form: str, stream: TextIO, columns: Sequence[str]) -> WriteRow:
