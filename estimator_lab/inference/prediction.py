@@ -1,9 +1,10 @@
 """Predictions for a stream of examples, in their order, and the rows that show them."""
 
 import math
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,7 @@ from estimator_lab.base.keys import IMAGE, KEY
 from estimator_lab.core import keys
 from estimator_lab.data.archives.order import Order
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.batches import BadExample, Batch
-from estimator_lab.data.input.input_fns import archive_input_fn
+from estimator_lab.data.input.batches import BadExample, Batch, read_batches
 from estimator_lab.inference.settings import PredictionSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
@@ -57,20 +57,44 @@ def predict(
       FlagError: the settings don't fit the model; it paints, and does not predict.
       LabError: TensorFlow fails.
     """
+    report = report or InputReport(run.kind, lambda line: None)
+    batches = read_batches(examples.epoch(0), settings.batch_size, run.reader, report)
+    with closing(batches), closing(predict_batches(run, batches)) as found:
+        yield from found
+
+
+def predict_batches(run: Trained, batches: Iterable[Batch]) -> Generator[Predicted, None, None]:
+    """Yields the predictions for batches of arrays of the run's reader; raises as `predict` does."""
     if run.architecture.painter:
         raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which paints: call paint.')
-    report = report or InputReport(run.kind, lambda line: None)
-    # The batches that TensorFlow has read and not yet predicted, a few at most.
-    under_way: deque[Batch] = deque()
-    input_fn = archive_input_fn(examples, run.reader, settings.batch_size, report, watch=under_way.append)
     with tensorflow_errors_as_sentences():
-        for values in run.estimator.predict(
-            input_fn, checkpoint_path=run.held.links, yield_single_examples=False
-        ):
-            batch = under_way.popleft()
-            good = {name: array[: len(batch.keys)] for name, array in values.items() if name != KEY}
+        network = run.network
+        for batch in batches:
+            # Without examples, the shapes of predictions are those for a blank one.
+            values = network(batch.data, batch.keys) if batch.keys else network(run.reader.blank(), [''])
+            good = {name: array[: len(batch.keys)] for name, array in values.items()}
             yield Predicted(batch.keys, batch.bad, good, batch.data.get(IMAGE))
-    report.raise_error()
+
+
+def streamed(run: Trained, examples: Any) -> Iterator[Batch] | None:
+    """Returns batches of `api.stream` as those of the run's reader; None for anything else.
+
+    Raises:
+      FlagError: later, one has no pixels, or not those that the model accepts.
+    """
+    several = [examples] if isinstance(examples, Batch) else examples
+    is_list = isinstance(several, list) and bool(several) and isinstance(several[0], Batch)
+    return map(partial(_as_read, run), several) if is_list or isinstance(several, Iterator) else None
+
+
+def _as_read(run: Trained, batch: Any) -> Batch:
+    shape = getattr(batch.data, 'shape', ())[1:] if isinstance(batch, Batch) else ()
+    if shape != run.shape or not run.kind.has_pixels:
+        raise FlagError(
+            f'The stream has other examples than the model in {run.model_dir} accepts: '
+            'run.stream(data, batch_size=64) has batches of their shape.'
+        )
+    return batch._replace(data=run.reader.collate(batch.data))
 
 
 def arrays_of(batches: Iterable[Predicted]) -> dict[str, np.ndarray]:

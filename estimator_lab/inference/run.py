@@ -7,7 +7,7 @@ notebooks.
 
 import atexit
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from weakref import WeakSet
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.progress import warn
 from estimator_lab.base.settings import settings_from
 from estimator_lab.inference.settings import (
@@ -33,9 +34,10 @@ from estimator_lab.runs.trained import Data, Trained
 from estimator_lab.tf1 import tf
 
 if TYPE_CHECKING:
+    from estimator_lab.data.input.stream import Stream
     from estimator_lab.inference.evaluation import Evaluation
     from estimator_lab.inference.inspection import Inspection
-    from estimator_lab.inference.prediction import Row
+    from estimator_lab.inference.prediction import Predicted, Row
     from estimator_lab.inference.report.history import History
     from estimator_lab.inference.report.page import Report
     from estimator_lab.inference.samples import Samples
@@ -66,6 +68,7 @@ class Run(Trained):
       model_dir: the folder.
       labels: the labels that the model knows, in the order of their class ids.
       hparams: the hyper-parameters by name.
+      shape: (height, width, channels) in pixels of the images that the network accepts.
       checkpoint: path of the checkpoint, for `tf.train.Saver.restore`.
       step: its global step.
       result: of the training that has just ended; None for a run that was opened.
@@ -105,7 +108,8 @@ class Run(Trained):
         """Returns an iterator of a row for each example, in their order, as soon as it is known.
 
         Args:
-          examples: paths of images, folders and archives; or an array of images.
+          examples: paths of images, folders and archives; an array of images; or a stream of batches, as
+            `stream` returns it, or batches of one.
           **settings: flags of `estimator_lab.predict`: top, batch_size and part, '3/12' or (3, 12).
 
         Returns:
@@ -122,11 +126,10 @@ class Run(Trained):
         return rows
 
     def _rows(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Row]':
-        from estimator_lab.inference.prediction import Table, predict
+        from estimator_lab.inference.prediction import Table
 
-        chosen = _prediction_settings(settings)
-        table = Table(self, chosen.top)
-        for batch in predict(self, self.examples(examples, once=True, part=chosen.part).order(), chosen):
+        table = Table(self, _prediction_settings(settings).top)
+        for batch in self._predicted(examples, settings):
             yield from table.rows(batch)
 
     def predict_arrays(self, examples: Data, **settings: Any) -> dict[str, np.ndarray]:
@@ -134,11 +137,40 @@ class Run(Trained):
 
         Args and errors are those of `predict`. Examples that can't be decoded are left out.
         """
-        from estimator_lab.inference.prediction import arrays_of, predict
+        from estimator_lab.inference.prediction import arrays_of
+
+        return arrays_of(self._predicted(examples, settings))
+
+    def _predicted(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Predicted]':
+        from estimator_lab.inference.prediction import predict, predict_batches, streamed
 
         chosen = _prediction_settings(settings)
-        found = self.examples(examples, once=True, part=chosen.part)
-        return arrays_of(predict(self, found.order(), chosen))
+        batches = streamed(self, examples)
+        if batches is not None:
+            if fixed := {'batch_size', 'part'} & settings.keys():
+                raise FlagError(f'{min(fixed)} is of the stream, which has its batches already.')
+            return predict_batches(self, batches)
+        return predict(self, self.examples(examples, once=True, part=chosen.part).order(), chosen)
+
+    def stream(self, data: str | Path | Sequence[str | Path], **settings: Any) -> 'Stream':
+        """Returns a stream of examples as the model was trained on them, for `predict` or another program.
+
+        Args:
+          data: paths of archives and folders, as of `api.stream`.
+          **settings: further settings of `api.stream`, which may override those of the model: the shape of
+            images, `decode` and `vocabulary`. Examples are in stored order, unless `shuffle` is given.
+
+        Raises:
+          DataError: an archive can't be read, or has no examples.
+          FlagError: a setting is not allowed.
+        """
+        from estimator_lab.data.input.stream import Stream
+        from estimator_lab.data.input.stream_settings import StreamSettings
+
+        own: dict[str, Any] = {'shuffle': False, 'vocabulary': self.labels or None}
+        if self.kind.has_pixels:
+            own |= {'image_shape': tuple(self.shape), 'decode': self.record.decode}
+        return Stream(StreamSettings.of(data, **{**own, **settings}))
 
     def inspect(self, example: str | Path | np.ndarray, **settings: Any) -> 'Inspection':
         """Returns filters, activation maps, saliency and the like for one example.

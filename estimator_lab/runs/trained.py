@@ -8,7 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from estimator_lab.base.errors import DataError, FlagError, first_line, option
+from estimator_lab.base.keys import KEY, WEIGHT
 from estimator_lab.base.settings import check_given
 from estimator_lab.base.shares import share_of
 from estimator_lab.base.suggestions import suggested
@@ -17,11 +20,12 @@ from estimator_lab.data.archives.data_set import KINDS, Archives, open_archives
 from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table
 from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.input.input_fns import placeholders
 from estimator_lab.data.sources.arrays import array_source, is_array
 from estimator_lab.data.sources.source import Source, expand
 from estimator_lab.runs.record import FILE, Record
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, open_checkpoint
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, keep_freed_memory, tf
 
 _TF_CONFIG = 'TF_CONFIG'
 _LABELS_SHOWN = 3
@@ -159,6 +163,28 @@ class Trained:
         """
         tf.train.get_or_create_global_step()
         return self.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(self.params))
+
+    @cached_property
+    def network(self) -> Callable[[Mapping[str, np.ndarray], Sequence[str]], dict[str, np.ndarray]]:
+        """The network as a function of a batch, in a graph and a session that are made once.
+
+        It accepts arrays of `reader` and keys of n examples, and returns predictions by name, each [n, ...].
+        """
+        keep_freed_memory()
+        reader = self.reader
+        with tf.Graph().as_default():
+            arrays, keys = placeholders(reader), tf.placeholder(tf.string, [None])
+            features = {**reader.features(arrays), KEY: keys, WEIGHT: tf.ones_like(keys, tf.float32)}
+            fetches = dict(self.predictions(features).predictions)
+            fetches.pop(KEY, None)
+            run = self.session().make_callable(fetches, [*arrays.values(), keys])
+
+        def predictions(batch: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+            encoded = [name.encode('utf-8', 'surrogateescape') for name in names]
+            values: dict[str, np.ndarray] = run(*(batch[name] for name in arrays), np.array(encoded, object))
+            return values
+
+        return predictions
 
     def model_fn(
         self, features: Features, labels: Tensor | None, mode: Mode, params: Any, config: Any = None

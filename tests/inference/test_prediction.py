@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -10,7 +11,9 @@ from estimator_lab.data.input.batches import BadExample
 from estimator_lab.inference import prediction, prediction_files
 from estimator_lab.inference.prediction import Predicted, Table
 from estimator_lab.inference.prediction_files import PredictionFiles
+from estimator_lab.inference.run import open_run
 from estimator_lab.inference.settings import PredictionSettings
+from estimator_lab.runs.trained import Trained
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.full_disk import files_up_to
 from tests.support.input_batches import numpy_input_fn
@@ -60,6 +63,79 @@ def test_bad_images_have_their_row_in_their_place(cnn, tmp_path, good_rows, bad)
         if 'problem' not in row:
             assert row['label'] == other['label']
             assert row['probability'] == pytest.approx(other['probability'], abs=1e-6)
+
+
+def test_all_calls_share_one_network(cnn_dir, archive, monkeypatch):
+    run, built, predictions = open_run(cnn_dir), [], Trained.predictions
+    monkeypatch.setattr(
+        Trained, 'predictions', lambda self, features: built.append(1) or predictions(self, features)
+    )
+    first = list(run.predict(archive))
+    assert first == list(run.predict(archive, batch_size=5))
+    assert len(built) == 1
+
+
+def test_batches_of_a_stream_have_the_rows_of_their_archive(cnn_dir, tmp_path):
+    run, path = open_run(cnn_dir), some_bad(tmp_path / 'x.tar', 0, 4, 5, 6, 7)
+    expected = list(run.predict(path, batch_size=4))
+    stream = run.stream(path, batch_size=4)
+    assert list(run.predict(stream)) == expected and len(expected) == 11
+    assert list(run.predict(list(run.stream(path, batch_size=4)))) == expected
+    assert [row for batch in run.stream(path, batch_size=4) for row in run.predict(batch)] == expected
+    arrays = run.predict_arrays(run.stream(path, batch_size=3))
+    assert arrays['key'].tolist() == [row['key'] for row in expected if 'label' in row]
+
+
+def test_a_stream_of_a_run_has_the_examples_of_its_training(cnn_dir, archive):
+    run = open_run(cnn_dir)
+    stream = run.stream(archive, batch_size=24)
+    batch = next(stream)
+    assert batch.data.shape == (24, *run.shape) and run.shape == (8, 8, 1)
+    assert stream.labels == run.labels and (batch.class_ids >= 0).all()
+    assert batch.keys == [member.key for member in stream_members(archive)]
+    changed = dataclasses.replace(run, record=dataclasses.replace(run.record, decode='draft'))
+    assert changed.stream(archive).settings.decode == 'draft'
+    assert run.stream(archive, decode='fast', shuffle=True).settings.shuffle
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        {'image_shape': (9, 8, 1), 'batch_size': 4},
+        {'batch_size': None},
+        {'image_shape': None, 'batch_size': 4},
+    ],
+)
+def test_a_stream_of_other_examples_is_rejected(cnn_dir, archive, settings):
+    run = open_run(cnn_dir)
+    with pytest.raises(
+        FlagError, match=r'The stream has other examples than the model in .* accepts: run\.str'
+    ):
+        next(run.predict(run.stream(archive, **settings)))
+
+
+@pytest.mark.parametrize(('name', 'value'), [('batch_size', 5), ('part', '1/2')])
+def test_a_stream_has_its_batches_already(cnn_dir, archive, name, value):
+    run = open_run(cnn_dir)
+    with pytest.raises(FlagError, match=f'^{name} is of the stream'):
+        next(run.predict(run.stream(archive, batch_size=4), **{name: value}))
+
+
+@pytest.mark.parametrize('count', [1, 3, 12])
+def test_parts_have_the_rows_of_the_whole(cnn_dir, tmp_path, count):
+    run = open_run(cnn_dir)
+    paths = [some_bad(tmp_path / f'{number}.tar', 3, 7) for number in range(2)]
+    expected = list(run.predict(paths))
+    found = [row for n in range(1, count + 1) for row in run.predict(paths, part=(n, count))]
+    assert found == expected and found == [
+        row for n in range(1, count + 1) for row in run.predict(paths, part=f'{n}/{count}')
+    ]
+
+
+def test_a_part_that_does_not_exist(cnn_dir, archive):
+    for part in ((0, 3), (4, 3), (1, 2, 3), 'x', (1.5, 3)):
+        with pytest.raises(FlagError, match=r'^part=\S+ must be one of N shares'):
+            next(open_run(cnn_dir).predict(archive, part=part))
 
 
 def test_rows_of_a_classifier(cnn):

@@ -100,7 +100,7 @@ def test_arrays_with_labels_are_evaluated_like_an_archive(run, archive):
 
 
 def test_a_verb_builds_the_network_once(run, archive, monkeypatch):
-    built, genuine = [], cnn.network
+    run, built, genuine = api.load(run.model_dir), [], cnn.network
     monkeypatch.setattr(cnn, 'network', lambda *given: built.append(1) or genuine(*given))
     assert len(list(run.predict(archive))) > 3 and len(built) == 1
     run.evaluate(archive)

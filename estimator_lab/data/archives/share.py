@@ -56,7 +56,7 @@ class Shared:
         for member in self._members(scan) if self.rows else ():
             yield member
             del member
-        if self.index.damage and self.rows.stop == len(self.index):
+        if self.rows and self.index.damage and self.rows.stop == len(self.index):
             raise DataError(self.index.damage)
 
     def _members(self, scan: Scan) -> Iterator[Member]:

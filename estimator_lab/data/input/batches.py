@@ -62,7 +62,7 @@ def read_batches(
     whole_only: bool = False,
     at_once: int = 1,
     class_id: Callable[[str], int] = lambda label: UNKNOWN_ID,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
     Batches are yielded as one in groups of growing size: the first alone, so that training starts at once,

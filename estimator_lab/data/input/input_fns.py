@@ -96,14 +96,17 @@ def archive_input_fn(
     return lambda: _dataset(elements, reader, labelled=vocabulary is not None, at_once=at_once)
 
 
+def placeholders(reader: Reader) -> dict[str, Tensor]:
+    """Returns placeholders for the arrays of a reader."""
+    return {
+        name: tf.placeholder(tf.as_dtype(array.type), [None, *array.shape])
+        for name, array in reader.signature.items()
+    }
+
+
 def placeholder_features(reader: Reader) -> Features:
     """Returns placeholders for features, for a network that is built without data."""
-    return reader.features(
-        {
-            name: tf.placeholder(tf.as_dtype(array.type), [None, *array.shape])
-            for name, array in reader.signature.items()
-        }
-    )
+    return reader.features(placeholders(reader))
 
 
 def _from_memory(
