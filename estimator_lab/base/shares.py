@@ -14,7 +14,7 @@ _PART = re.compile(r'([0-9]{1,5})/([0-9]{1,5})', re.ASCII)
 
 @dataclass(frozen=True)
 class Share:
-    """The share number `number` of `count`, from 1.
+    """The share number `number` of `count`, from 1, which begins at a multiple of `unit`.
 
     Examples:
         >>> [Share(number, 3).within([4, 1, 2]) for number in (1, 2, 3)]
@@ -24,13 +24,15 @@ class Share:
 
     number: int
     count: int
+    unit: int = 1
 
     def within(self, sizes: Sequence[int]) -> list[range]:
         """Returns which examples of each archive belong to the share, given the numbers of their examples.
 
-        Shares differ by one example at most.
+        Shares differ by one unit at most.
         """
-        first, end = (number * sum(sizes) // self.count for number in (self.number - 1, self.number))
+        units = -(-sum(sizes) // self.unit)
+        first, end = (n * units // self.count * self.unit for n in (self.number - 1, self.number))
         starts = itertools.accumulate(sizes, initial=0)
         return [
             range(min(max(first - start, 0), size), min(max(end - start, 0), size))
@@ -41,8 +43,8 @@ class Share:
         return f'{self.number}/{self.count}'
 
 
-def share_of(part: str) -> Share | None:
-    """Returns the share that --part names, such as '3/12'; None for ''.
+def share_of(part: str, unit: int = 1) -> Share | None:
+    """Returns the share that --part names, such as '3/12', in units of some examples; None for ''.
 
     Raises:
       FlagError: there is no such share.
@@ -50,7 +52,7 @@ def share_of(part: str) -> Share | None:
     if not part:
         return None
     found = _PART.fullmatch(part)
-    share = Share(int(found[1]), int(found[2])) if found else Share(0, 0)
+    share = Share(int(found[1]), int(found[2]), unit) if found else Share(0, 0)
     if not 1 <= share.number <= share.count:
         raise FlagError(f'{option.part}={part} must be one of N shares, from 1/N to N/N, such as 3/12.')
     return share

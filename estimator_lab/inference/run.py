@@ -101,8 +101,9 @@ class Run(Trained):
         """
         from estimator_lab.inference.evaluation import evaluate
 
-        chosen = settings_from(EvaluationSettings, settings)
-        return evaluate(self, self.examples(data, chosen.labels, warn), chosen)
+        chosen = settings_from(EvaluationSettings, _with_part(settings))
+        examples = self.examples(data, chosen.labels, warn, part=chosen.part, unit=chosen.batch_size)
+        return evaluate(self, examples, chosen)
 
     def predict(self, examples: Data, **settings: Any) -> 'Iterator[Row]':
         """Returns an iterator of a row for each example, in their order, as soon as it is known.
@@ -128,7 +129,7 @@ class Run(Trained):
     def _rows(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Row]':
         from estimator_lab.inference.prediction import Table
 
-        table = Table(self, _prediction_settings(settings).top)
+        table = Table(self, settings_from(PredictionSettings, _with_part(settings)).top)
         for batch in self._predicted(examples, settings):
             yield from table.rows(batch)
 
@@ -144,7 +145,7 @@ class Run(Trained):
     def _predicted(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Predicted]':
         from estimator_lab.inference.prediction import predict, predict_batches, streamed
 
-        chosen = _prediction_settings(settings)
+        chosen = settings_from(PredictionSettings, _with_part(settings))
         batches = streamed(self, examples)
         if batches is not None:
             if fixed := {'batch_size', 'part'} & settings.keys():
@@ -279,11 +280,11 @@ class Run(Trained):
         return framed(str(self.model_dir), run_overview(self, self.history()))
 
 
-def _prediction_settings(given: Mapping[str, Any]) -> PredictionSettings:
-    """Returns settings, of which `part` may be a pair of numbers."""
+def _with_part(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings, of which `part` may be a pair of numbers, with a text for it."""
     part = given.get('part')
     pair = {'part': '/'.join(map(str, part))} if isinstance(part, tuple | list) else {}
-    return settings_from(PredictionSettings, {**given, **pair})
+    return {**given, **pair}
 
 
 def open_run(model_dir: Path, result: Any = None) -> Run:

@@ -130,6 +130,7 @@ class Trained:
         note: Callable[[str], None] = lambda line: None,
         once: bool = False,
         part: str = '',
+        unit: int = 1,
     ) -> Archives:
         """Opens examples of the model's kind, in the order in which they are given.
 
@@ -139,12 +140,13 @@ class Trained:
           note: called with a sentence about what is unusual about an archive.
           once: see `open_archives`; labels need not be those of training.
           part: a share of the examples, such as '3/12'; '' for all.
+          unit: how many examples a share is a multiple of.
 
         Raises:
           FlagError: there is no such share.
           DataError: a path is not there, or the first file holds examples of another kind, such as trees.
         """
-        share = share_of(part)
+        share = share_of(part, unit)
         sources: Sequence[Source]
         if is_array(data):
             sources = [array_source(data, named=False)]

@@ -90,7 +90,7 @@ class ShareOrder:
     """The stored order of a share: see `order.Order`."""
 
     shared: Sequence[Shared]
-    progress: Callable[[float], None]
+    progress: Callable[[float], None] = lambda share: None
     is_stored: bool = True
 
     def __len__(self) -> int:
