@@ -320,6 +320,13 @@ def test_a_missing_part_is_an_error_that_names_it(source, out):
     assert len(expand([f'{out}/*-part-00001-of-*.tar'], quiet)) == 2
 
 
+def test_an_image_after_a_damaged_archive_is_of_a_later_part(tmp_path, source, out):
+    cut = tmp_path / 'cut.tar'
+    cut.write_bytes(Path(source).read_bytes()[:30_000])
+    settings = Settings(1, part='3/3', use_damaged=True)
+    assert not pack([str(cut), source], out, settings, quiet).damage
+
+
 def test_a_part_replaces_no_other_packing(source, out):
     pack([source], out, Settings(2, part='2/3'), quiet)
     before = all_bytes(out)
