@@ -3,17 +3,23 @@
 python benchmarks/input_figures.py memory photos-train.tar          memory of an endless stream; 3 minutes
 python benchmarks/input_figures.py index_build photos-train.tar     speed of building an index
 python benchmarks/input_figures.py many photos-train.tar            a million members; 3 minutes
+python benchmarks/input_figures.py members 100000,1000000,4000000   opening an archive; 5 minutes
+python benchmarks/input_figures.py remote 10,100,1000               opening archives, at 0.1 s a request
+python benchmarks/input_figures.py files 20000,200000               opening a folder
 """
 
 import io
+import json
 import os
+import re
 import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +101,87 @@ def many(archive: str) -> None:
         print(f'{_resident_mb() - before:.0f} MB more memory', flush=True)
 
 
+def members(counts: str) -> None:
+    """Prints seconds and memory of opening an archive of so many members: first, later, and a part of it."""
+    for count in map(int, counts.split(',')):
+        with tempfile.TemporaryDirectory(dir='.') as folder:
+            path = Path(folder) / 'many.tar'
+            write_tar(path, ((f'{n % 1000:03}/{n:07}.jpg', b'') for n in range(count)))
+            _print_openings(f'{count:,} members', path, {'split': (0, 0.9)})
+
+
+def remote(counts: str) -> None:
+    """Prints seconds of opening so many remote archives, from a server that answers after 0.1 s."""
+    served: dict[str, bytes] = {}
+
+    class Slow(SimpleHTTPRequestHandler):
+        protocol_version = 'HTTP/1.1'
+
+        def do_GET(self) -> None:
+            time.sleep(0.1)
+            name, wanted = self.path, re.fullmatch(r'bytes=(\d+)-(\d+)', self.headers.get('Range', ''))
+            data = served.get(name, b'')
+            first, last = (
+                (int(wanted[1]), min(int(wanted[2]), len(data) - 1)) if wanted else (0, len(data) - 1)
+            )
+            self.send_response(206 if data else 404)
+            self.send_header('Content-Range', f'bytes {first}-{last}/{len(data)}')
+            self.send_header('ETag', f'"{name}"')
+            self.send_header('Content-Length', str(len(data[first : last + 1])))
+            self.end_headers()
+            self.wfile.write(data[first : last + 1])
+
+        def log_message(self, *_: Any) -> None:
+            """Prints nothing."""
+
+    slow_server = type('Server', (ThreadingHTTPServer,), {'request_queue_size': 1000, 'daemon_threads': True})
+    server = slow_server(('127.0.0.1', 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for count in map(int, counts.split(',')):
+        with tempfile.TemporaryDirectory() as folder:
+            for number in range(count):
+                path = Path(folder) / 'shard.tar'
+                write_tar(path, ((f'{number}/{n:03}.jpg', bytes(1000)) for n in range(40)))
+                served[f'/{count}-{number:05}.tar'] = path.read_bytes()
+        url = f'http://127.0.0.1:{server.server_port}/{count}-{{00000..{count - 1:05}}}.tar'
+        _print_openings(f'{count:,} remote archives', url)
+
+
+def files(counts: str) -> None:
+    """Prints seconds and memory of opening a folder of so many files."""
+    for count in map(int, counts.split(',')):
+        with tempfile.TemporaryDirectory(dir='.') as folder:
+            for n in range(count):
+                path = Path(folder) / f'{n // 1000:03}' / f'{n:07}.jpg'
+                path.parent.mkdir(exist_ok=True)
+                path.touch()
+            _print_openings(f'{count:,} files', folder)
+
+
+def _print_openings(what: str, data: Path | str, more: Mapping[str, Any] | None = None) -> None:
+    """Prints seconds and memory of opening data, each time in a process of its own."""
+    code = (
+        'import json, re, sys, time\n'
+        'from pathlib import Path\n'
+        'from estimator_lab import api\n'
+        'start = time.perf_counter()\n'
+        'api.stream(sys.argv[1], **json.loads(sys.argv[2])).size\n'
+        'seconds = time.perf_counter() - start\n'
+        'most = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())\n'
+        'print(f"{seconds:.1f} s, {int(most[1]) / 1e3:.0f} MB")'
+    )
+    with tempfile.TemporaryDirectory() as cache:
+        for name, settings in {'first': {}, 'later': {}, **({str(more): more} if more else {})}.items():
+            done = subprocess.run(
+                [sys.executable, '-c', code, str(data), json.dumps(settings)],
+                env={**os.environ, 'XDG_CACHE_HOME': cache, 'NO_PROXY': '127.0.0.1'},
+                stdout=subprocess.PIPE,
+                check=True,
+                text=True,
+            )
+            print(f'{what}, {name}: {done.stdout.splitlines()[-1]}', flush=True)
+
+
 def _median_seconds(path: Path, prepare: Callable[[Path], None], work: Callable[[Path], object]) -> float:
     runs = []
     for _ in range(5):
@@ -157,4 +244,5 @@ def _resident_mb() -> float:
 
 if __name__ == '__main__':
     print(machine('pillow'), flush=True)
-    {'memory': memory, 'index_build': index_build, 'many': many}[sys.argv[1]](sys.argv[2])
+    tasks = [memory, index_build, many, members, remote, files]
+    {task.__name__: task for task in tasks}[sys.argv[1]](sys.argv[2])

@@ -110,7 +110,8 @@ class RemoteFile:
         except OSError:  # the disk is full, or can't be written
             return
         finally:
-            del _reserved[self._kept.name]
+            with _room:
+                del _reserved[self._kept.name]
         self.local = self._kept
 
     def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
@@ -352,7 +353,7 @@ def _reserve(kept: Path, count: int) -> bool:
             files = sorted(
                 (path.stat().st_mtime, path.stat().st_size, path)
                 for path in kept.parent.iterdir()
-                if not any(path.name.startswith(f'.{name}.') for name in _reserved)
+                if path.name.lstrip('.').partition('.')[0] not in _reserved  # nor a part of one
             )
         except OSError:
             files = []
