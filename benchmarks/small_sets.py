@@ -30,7 +30,7 @@ class Split(NamedTuple):
 
     @property
     def seen(self) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels of both as a model sees them, float32 in [0, 1]; transparent grey ones on white."""
+        """The pixels of both, float32 in [0, 1]: transparent grey ones on white, 16-bit ones stretched."""
         return _seen(self.x), _seen(self.x_test)
 
     def data(self, folder: Path) -> dict[str, Any]:
@@ -125,8 +125,8 @@ def faint(train: int = 40, test: int = 10) -> Split:
     """Returns faint letters over one background, whose brightness varies from image to image, 48x48."""
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(0, 256, (48, 48), np.uint8))
-    scene = np.asarray(noise.filter(ImageFilter.GaussianBlur(3)), np.float32)
-    scene = 60 + 100 * (scene - scene.min()) / np.ptp(scene)
+    blurred = np.asarray(noise.filter(ImageFilter.GaussianBlur(3)), np.float32)
+    scene = 60 + 100 * (blurred - np.min(blurred)) / np.ptp(blurred)
 
     def draw(letter: str) -> np.ndarray:
         mask = _glyph(rng, letter, 48, 32, (_sans(32),), moves=1)
@@ -165,7 +165,7 @@ def few_bits(bits: int = 10) -> Split:
     rng = np.random.default_rng(0)
 
     def change(images: np.ndarray) -> np.ndarray:
-        values = images / 255 + rng.normal(0, 0.3, images.shape)
+        values = images / 255 + rng.normal(0, 0.45, images.shape)
         return (np.clip((values + 1) / 3, 0, 1) * (2**bits - 1)).astype(np.uint16)
 
     return digits(16).changed(change)
@@ -230,7 +230,7 @@ def _of_classes(names: Sequence[str], draw: Callable[[str], np.ndarray], train: 
 
 
 def _seen(images: np.ndarray) -> np.ndarray:
-    pixels = images.astype(np.float32) / np.iinfo(images.dtype).max
+    pixels = images.astype(np.float32) / (255 if images.dtype == np.uint8 else np.max(images))
     if images.shape[3] < 4:
         return pixels
     return pixels[..., :1] * pixels[..., 3:] + 1 - pixels[..., 3:]
@@ -245,12 +245,12 @@ def _glyph(
 ) -> np.ndarray:
     """Returns a sign in one of the fonts, thin, bold or slanted, within some pixels of the middle."""
     picture = Image.new('L', (side, side))
-    font, bold = several[rng.integers(len(several))], int(rng.integers(2))
-    options = {'stroke_width': bold} if isinstance(font, ImageFont.FreeTypeFont) else {}
-    left, top, right, bottom = ImageDraw.Draw(picture).textbbox((0, 0), sign, font=font, **options)
+    font, bold = several[int(rng.integers(len(several)))], int(rng.integers(2))
+    bold *= isinstance(font, ImageFont.FreeTypeFont)
+    left, top, right, bottom = ImageDraw.Draw(picture).textbbox((0, 0), sign, font=font, stroke_width=bold)
     across, down = ((side - length) / 2 for length in (right + left, bottom + top))
     move = rng.integers(-moves, moves + 1, 2)
-    ImageDraw.Draw(picture).text((across + move[0], down + move[1]), sign, 255, font=font, **options)
+    ImageDraw.Draw(picture).text((across + move[0], down + move[1]), sign, 255, font=font, stroke_width=bold)
     slant = rng.uniform(-0.2, 0.2)
     slanted = (1, slant, -slant * side / 2, 0, 1, 0)
     return np.asarray(

@@ -12,6 +12,7 @@ from estimator_lab.base.errors import hparam, option
 from estimator_lab.core import keys
 
 _FEW_STEPS = 200
+_FEW_OF_A_LABEL = 5  # examples
 _MOSTLY = 0.9  # share of a layer's units
 _ALIKE = 0.1  # spread of samples, as a share of that of the images
 
@@ -25,12 +26,16 @@ class Seen:
       params: the model's parameters.
       pretrained: the same metrics of the phase before the last one; {} without one.
       examples: number of training examples; None if unknown.
+      cause: why nothing can be learned from the training examples, as a clause; '' if that is unknown.
+      suspect: the same for what is a cause only if no other is known.
     """
 
     metrics: Mapping[str, float]
     params: Any = None
     pretrained: Mapping[str, float] = field(default_factory=dict)
     examples: int | None = None
+    cause: str = ''
+    suspect: str = ''
 
     @property
     def has_few_steps(self) -> bool:
@@ -58,24 +63,35 @@ def _judge_accuracy(seen: Seen) -> str:
     margin = 2 * math.sqrt(majority * (1 - majority) / max(metrics.get(keys.TOTAL_EXAMPLES, 1), 1))
     if not 0 < majority < 1 or metrics[keys.ACCURACY] > majority + margin:
         return ''
-    loss_of_guessing = math.log(max(len(getattr(seen.params, 'vocabulary', ())), 1))
+    guess = f'always predicting the most frequent label ({majority:.3f})'
+    return f'The accuracy is no better than {guess}: {_cause_of_guesses(seen)}'
+
+
+def _cause_of_guesses(seen: Seen) -> str:
+    """Returns the likeliest cause of guesses: what leaves nothing to learn before what makes it slow."""
+    metrics, labels = seen.metrics, len(getattr(seen.params, 'vocabulary', ()))
     loss = metrics.get(keys.NODE_LOSS) or metrics.get('loss', 0.0)  # that of trees is a sum over nodes
-    cause = likely_cause(seen)
-    dead = _dead_layer(metrics)
-    if not loss <= 2 * loss_of_guessing and loss_of_guessing:  # also if it is not a number
-        cause = f'training has diverged; try a much smaller {hparam.learning_rate}=...'
-    elif dead:
-        cause = (
+    if not seen.cause and labels > 1 and not loss <= 2 * math.log(labels):  # also if it is not a number
+        return f'training has diverged; try a much smaller {hparam.learning_rate}=...'
+    if not seen.cause and (dead := _dead_layer(metrics)):
+        return (
             f'{dead[1]:.0%} of the units of layer {dead[0]} are 0 for all images, with a loss that has not '
             f'grown: try {hparam.activation}=leaky_relu or a smaller {hparam.learning_rate}=..., and look at '
             'the pixels, by data.check.'
         )
-    guess = f'always predicting the most frequent label ({majority:.3f})'
-    return f'The accuracy is no better than {guess}: {cause}'
+    if seen.cause or seen.has_few_steps:
+        return likely_cause(seen)
+    if seen.suspect:
+        return seen.suspect
+    if seen.examples and seen.examples < _FEW_OF_A_LABEL * labels:
+        return f'there are {seen.examples} training examples of {labels} labels; train on more.'
+    return likely_cause(seen)
 
 
 def likely_cause(seen: Seen) -> str:
     """Returns why a model has probably learned nothing, and the setting to try."""
+    if seen.cause:
+        return f'{seen.cause}.'
     if seen.has_few_steps:
         return f'it has taken few steps only; try more {option.epochs}.'
     return f'the learning rate is probably unsuitable; try another {hparam.learning_rate}=...'

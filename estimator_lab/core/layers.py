@@ -8,8 +8,11 @@ from typing import Any
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import ClassifierParams, PixelParams, share
+from estimator_lab.core.params import ClassifierParams, MeanImageParams, share
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
+
+MEAN_IMAGE = 'centred/mean_image'
+"""Name of the variable that holds the mean image."""
 
 _LEAKY = 'leaky_relu'
 _GRADIENT = 'EstimatorLabDense'
@@ -69,17 +72,31 @@ def stretched(images: Tensor, pixel_range: tuple[float, float]) -> Tensor:
         return (images - low) / (high - low)
 
 
-def centred(images: Tensor, params: PixelParams) -> Tensor:
-    """Returns stretched images less the mean pixel of the training images, `params.pixel_mean`.
+def centred(images: Tensor, params: MeanImageParams) -> Tensor:
+    """Returns stretched images less the mean image of the training images.
 
-    Where all inputs are positive, the first moves of the weights into a unit add up: at 128x128 pixels, one
-    step of Adam shifts the unit so far that it is 0 for all images, and learns nothing from then on.
+    What all images have in common moves all weights into a unit together: at 128x128 pixels, one step of Adam
+    shifts the unit so far that it is 0 for all images, and learns nothing from then on. Faint signs on a
+    bright background are lost likewise, if only the mean of all pixels is subtracted.
+
+    The mean image is a variable, so that checkpoints, exports and all workers of a cluster have the same. It
+    is resized to images of another size.
+
+    Args:
+      images: float32 [batch, height, width, channels] in [0, 1].
+      params: say which image, and the range of the pixels.
     """
     images = stretched(images, params.pixel_range)
-    if not params.pixel_mean:
-        return images
-    with tf.name_scope('centred'):
-        return images - params.pixel_mean
+    if not params.mean_image:
+        return images - params.pixel_mean if params.pixel_mean else images
+    scope, _, name = MEAN_IMAGE.partition('/')
+    with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
+        given = params.first_mean
+        first = tf.zeros_initializer() if given is None else tf.constant_initializer(given)
+        mean = network_variable(name, params.image_shape, first, trainable=False)
+        if images.shape.as_list()[1:3] != list(params.image_shape[:2]):
+            mean = tf.image.resize_bilinear(tf.expand_dims(mean, 0), tf.shape(images)[1:3])
+        return images - mean
 
 
 def dense(

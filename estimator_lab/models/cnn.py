@@ -10,17 +10,24 @@ import dataclasses
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
-from estimator_lab.core.layers import ActivationParams, FastDense, class_logits, dense, stretched
+from estimator_lab.core.layers import ActivationParams, FastDense, centred, class_logits, dense
 from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
+from estimator_lab.core.params import (
+    AnyOptimizer,
+    ClassifierParams,
+    MeanImageParams,
+    other_default,
+    share,
+    structural,
+)
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _SMALLEST = 4  # pixels of a side: two poolings by 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ActivationParams, AnyOptimizer, ClassifierParams):
+class Params(ActivationParams, MeanImageParams, AnyOptimizer, ClassifierParams):
     """Parameters of the network; layers and dropout default to those of the notes, the optimizer does not."""
 
     filters: int = structural(32, 'filters in each convolution', lower=1)
@@ -52,7 +59,8 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
         'kernel_initializer': tf.glorot_uniform_initializer(),
         'reuse': tf.AUTO_REUSE,
     }
-    x = stretched(images, params.pixel_range)
+    # Runs of before there was a mean image recorded a mean, but did not subtract it.
+    x = centred(images, dataclasses.replace(params, pixel_mean=0.0))
     x = tf.layers.conv2d(x, params.filters, params.kernel_size, padding='same', name='conv2d', **layer)
     yield 'conv1', x  # [batch, 128, 128, 32], for 128 x 128 pixels
     x = tf.layers.max_pooling2d(x, 2, 2)

@@ -27,6 +27,7 @@ from estimator_lab.core.params import resolve
 from estimator_lab.models.registry import find_model
 from estimator_lab.tf1 import Tensor, tf
 
+_OF_PIXELS = ('image_shape', 'pixel_range', 'pixel_mean', 'mean_image')
 _SCOPE = 'fixed'
 _ABOUT = 'about'
 _SIDE = 224  # pixels of the images of a network that accepts any
@@ -126,7 +127,8 @@ class FixedNetwork:
 
 def without_weights(trained: Opened, more: Mapping[str, Any] | None = None) -> FixedNetwork:
     """Returns the network of a model that has a `network`, with its hyper-parameters and more parameters."""
-    hparams = {name: getattr(trained.params, name) for name in settings_of(trained.architecture.params)}
+    names = [*settings_of(trained.architecture.params), *_OF_PIXELS]
+    hparams = {name: getattr(trained.params, name) for name in names if hasattr(trained.params, name)}
     return FixedNetwork(trained.model, {**hparams, **(more or {})}, trained.shape.channels, {})
 
 

@@ -15,7 +15,15 @@ from estimator_lab.core.float32 import in_float32
 from estimator_lab.core.layers import ActivationParams, centred, class_logits, hidden_layers
 from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import SIZES, AnyOptimizer, ClassifierParams, share, sizes, structural
+from estimator_lab.core.params import (
+    SIZES,
+    AnyOptimizer,
+    ClassifierParams,
+    MeanImageParams,
+    share,
+    sizes,
+    structural,
+)
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 # Length of the probe by which the worst direction is found; the paper's 1e-6 is lost in bfloat16.
@@ -23,7 +31,7 @@ _PROBE = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ActivationParams, AnyOptimizer, ClassifierParams):
+class Params(ActivationParams, MeanImageParams, AnyOptimizer, ClassifierParams):
     """Parameters of the network."""
 
     layers: str = structural('1024-1024', 'units of each hidden layer', pattern=SIZES)

@@ -12,6 +12,7 @@ from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
 from estimator_lab.core.params import resolve
 from estimator_lab.data.archives.data_set import KINDS
+from estimator_lab.data.images.decode import BACKGROUNDS
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import FILE, Record, read_record
@@ -66,8 +67,9 @@ def _opened(model_dir: Path, flag: str) -> Trained:
         model.check(params)
         if record.kind not in MODELS[record.model].kinds:
             raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not accept.')
-        if record.decode not in DECODERS:
-            raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
+        for name, known in (('decode', DECODERS), ('background', BACKGROUNDS)):
+            if (value := getattr(record, name)) not in known:
+                raise FlagError(f'it has {name}={value}; known are: {", ".join(known)}.')
     except FlagError as error:
         writer = record.versions.get('estimator_lab', 'an unknown version')
         raise DataError(

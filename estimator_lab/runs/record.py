@@ -17,14 +17,23 @@ from estimator_lab.base.files import listed, whole_file, why_unread
 from estimator_lab.base.json_input import as_object, as_type, read_json, shown
 from estimator_lab.base.printable import printable
 from estimator_lab.data.archives.data_set import Identity
-from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
+from estimator_lab.data.images.decode import BACKGROUNDS, MAX_PIXELS, MAX_SIDE
 
 FILE = 'experiment.json'
 _LONGEST_TEXT = 200
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
 _LARGEST_POSITION = 2**62
 
-NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'class_weights', 'curves', 'model_dir', 'given')
+NO_HPARAMS = (
+    'image_shape',
+    'vocabulary',
+    'tokens',
+    'class_weights',
+    'curves',
+    'model_dir',
+    'given',
+    'first_mean',
+)
 """Parameters of a model that are not among the hyper-parameters of a record."""
 
 FORMAT = 6
@@ -71,6 +80,7 @@ class Record:
       hparams: the hyper-parameters of the last training.
       versions: of this package and of TensorFlow, at the last training.
       decode: value of --decode.
+      background: value of --background.
       input: which examples its steps saw.
       kind: of the examples, a name in `data.archives.data_set`.
       format: number of the record's format.
@@ -82,6 +92,7 @@ class Record:
     hparams: dict[str, Any]
     versions: dict[str, str]
     decode: str = 'exact'
+    background: str = BACKGROUNDS[0]
     input: InputRecord = dataclasses.field(default_factory=InputRecord)
     kind: str = 'image'
     format: int = FORMAT
@@ -126,6 +137,7 @@ def _check_values(record: Record) -> None:
     texts = {
         'model': record.model,
         'decode': record.decode,
+        'background': record.background,
         'kind': record.kind,
         **record.versions,
         **record.hparams,

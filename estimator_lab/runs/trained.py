@@ -117,6 +117,7 @@ class Trained:
             ReaderOptions(
                 image_shape=self.shape,
                 decode=self.record.decode,
+                background=self.record.background,
                 floats=True,
                 tokens=getattr(self.params, 'tokens', ()),
                 vocabulary=self.vocabulary,

@@ -1,6 +1,6 @@
 """Settings -> what training will do, checked before anything is written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.opened import Companions
 from estimator_lab.core.params import ClassifierParams, is_first_order, parse_hparams, resolve
-from estimator_lab.data.archives.data_set import Say, distinct_examples
-from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
-from estimator_lab.data.examples.member import Member
+from estimator_lab.data.archives.data_set import Archives, Say, distinct_examples
+from estimator_lab.data.examples.kind import Kind, Look, Reader, ReaderOptions
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import FILE, Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
@@ -35,6 +34,7 @@ from estimator_lab.training.stages import Stage, plan_stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _BACKBONE = 'backbone'  # all layers before the last
+_OF_PIXELS = ('pixel_range', 'pixel_mean', 'mean_image')  # parameters that the first look decides
 _CACHE_MEGABYTES = 256  # of decoded images
 
 
@@ -50,6 +50,7 @@ class Plan:
       companions: what the model takes from other trained models.
       stages: its phases, in order; most models have one.
       warm_start: where the first weights come from; None for random weights, and for a resumed run.
+      look: what the first look at the training examples has shown.
     """
 
     settings: Settings
@@ -62,6 +63,7 @@ class Plan:
     companions: Companions
     stages: tuple[Stage, ...]
     warm_start: WarmStart | None
+    look: Look
 
     @property
     def task(self) -> Task:
@@ -102,7 +104,10 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     given = resolve(model.params, parse_hparams(model.params, settings.hparams))
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, model.task(given), previous.vocabulary if previous else (), say)
-    params = _with_data(given, settings, inputs, previous)
+    look = _look(settings, inputs.train)
+    if cluster.is_chief and look.caution:
+        say(look.caution)
+    params = _with_data(given, settings, inputs, previous, look)
     params = replace(params, frozen=_frozen(settings, model, params))
     resumed = previous.hparams if previous and previous.model == model.name else None
     companions = model.companions(params, settings.model_dir, resumed, OPENERS)
@@ -117,7 +122,7 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
         pretraining = open_pretraining(settings, inputs, say)
     elif settings.pretrain_data:
         raise FlagError(f'{option.pretrain_data} has no use here: this run has no pre-training.')
-    reader = _open_reader(settings, params, inputs, pretraining)
+    reader = _open_reader(settings, params, inputs, pretraining, look)
     stages = plan_stages(settings, cluster, model, params, inputs, pretraining)
     for stage in stages:
         if cluster.trains and not settings.resume_changed:
@@ -125,7 +130,7 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
         if cluster.is_chief and stage.resumption.changes:
             say(str(stage.resumption))
     warm_start = _warm_start(settings, model, reader, stages, say)
-    return Plan(settings, say, cluster, model, params, inputs, reader, companions, stages, warm_start)
+    return Plan(settings, say, cluster, model, params, inputs, reader, companions, stages, warm_start, look)
 
 
 def _read_folder(model_dir: Path) -> Record | None:
@@ -142,23 +147,29 @@ def _read_folder(model_dir: Path) -> Record | None:
     return previous
 
 
-def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record | None) -> Any:
+def _look(settings: Settings, train: Archives) -> Look:
+    """Returns what some training examples show; nothing if they can be read only once."""
+    if train.total is None:
+        return Look()
+    order = train.order(2 if train.has_random_access else 1, settings.seed)
+    return train.kind.look(settings, order.epoch(0))
+
+
+def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record | None, look: Look) -> Any:
     """Returns parameters with those that the data and its settings decide.
 
     Those of a resumed run are in its folder.
     """
     train = inputs.train
 
-    def examples(shuffled: bool) -> Iterable[Member]:
-        return train.order(2 if shuffled and train.has_random_access else 1, settings.seed).epoch(0)
-
-    if previous is not None and previous.kind == train.kind.name:
+    if previous and previous.kind == train.kind.name and newest_checkpoint(settings.model_dir):
         decided = train.kind.restore(settings.model_dir)
-        if 'pixel_range' in previous.hparams and hasattr(params, 'pixel_range'):
-            decided['pixel_range'] = tuple(previous.hparams['pixel_range'])
-            decided['pixel_mean'] = previous.hparams.get('pixel_mean', 0.0)
+        known = {name: previous.hparams[name] for name in _OF_PIXELS if name in previous.hparams}
+        decided |= {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     else:
-        decided = train.kind.data_params(settings, params, examples, train.total)
+        decided = train.kind.data_params(settings, train.order(1, settings.seed).epoch(0), train.total)
+        decided |= look.params if getattr(params, 'stretch', False) else {}
+    decided = {name: value for name, value in decided.items() if hasattr(params, name)}
     if isinstance(params, ClassifierParams):
         weights = balanced_weights(inputs) if params.balanced else ()
         decided = {**decided, 'class_weights': weights, 'curves': True}
@@ -217,7 +228,7 @@ def _check_method(settings: Settings, cluster: Cluster, model: AnyModel, params:
         raise FlagError(f'{hparam.accumulate}={params.accumulate} takes one device: leave it out.')
 
 
-def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: Inputs) -> Reader:
+def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: Inputs, look: Look) -> Reader:
     opened = *inputs.archives, *pretraining.archives
     options = ReaderOptions(
         image_shape=settings.image_shape,
@@ -225,7 +236,8 @@ def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: I
         augment=settings.augment,
         seed=settings.seed,
         cache_megabytes=_CACHE_MEGABYTES,
-        floats=any(archives.has_floats for archives in opened),
+        background=settings.background,
+        floats=look.floats or any(archives.has_floats for archives in opened),
         examples=distinct_examples(opened),
         tokens=getattr(params, 'tokens', ()),
         vocabulary=inputs.vocabulary,

@@ -8,6 +8,7 @@ from pathlib import Path
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.settings import setting
 from estimator_lab.data.demo_sets.archives import demo_faces
+from estimator_lab.data.images.decode import BACKGROUNDS
 
 _model, _data, _image, _training, _output = (
     partial(setting, group=group) for group in ('Model', 'Data', 'Images', 'Training', 'Output')
@@ -64,6 +65,12 @@ class Settings:
         'exact',
         'draft, fast: JPEGs in less time, nearly the same',
         choices=('exact', 'draft', 'fast'),
+        recorded=True,
+    )
+    background: str = _image(
+        BACKGROUNDS[0],
+        'on which transparent images are placed',
+        choices=BACKGROUNDS,
         recorded=True,
     )
     augment: str = _image(

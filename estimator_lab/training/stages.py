@@ -154,6 +154,7 @@ def _stage(
         hparams={name: value for name, value in asdict(params).items() if name not in NO_HPARAMS},
         versions=versions(tf.__version__),
         decode=settings.decode,
+        background=settings.background,
         input=resumption.input,
         kind=inputs.train.kind.name,
     )

@@ -105,7 +105,8 @@ def train(plan: Plan) -> Result:
     for training in trainings:
         training.train_report.raise_error()
     step = newest_step(plan)
-    seen = Seen(metrics, plan.params, pretrained, plan.inputs.train.total)
+    look = plan.look
+    seen = Seen(metrics, plan.params, pretrained, plan.inputs.train.total, look.cause, look.suspect)
     return Result(
         metrics=metrics,
         pretrained=pretrained,

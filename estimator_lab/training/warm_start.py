@@ -8,6 +8,7 @@ from typing import Any
 
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.settings import settings_that_are
+from estimator_lab.core.layers import MEAN_IMAGE
 from estimator_lab.core.model import AnyModel
 from estimator_lab.data.examples.kind import Reader
 from estimator_lab.runs.opening import open_trained
@@ -84,6 +85,7 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
         )
     source = open_trained(folder, _FLAG)
     shapes = shapes_of_variables(model, params, reader)
+    shapes.pop(MEAN_IMAGE, None)  # that of this run's data, as the range of its pixels is
     new: set[str] = set()
     for name in _VOCABULARIES:
         was, now = getattr(source.params, name, ()), getattr(params, name, ())

@@ -2,18 +2,24 @@
 
 import io
 import itertools
+import json
 import os
 import shutil
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError, with_dashes
+from estimator_lab.core.layers import MEAN_IMAGE
+from estimator_lab.data.images.decode import GREY, decode_image
+from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.record import write_record
 from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, write_tar
-from tests.support.small_runs import cnn_settings, opened
+from tests.support.small_runs import SMALL, cnn_settings, opened, values_in
 from tests.support.streams import stream_members
 
 pytestmark = pytest.mark.once
@@ -218,11 +224,59 @@ def test_pale_images_fill_the_range_of_the_network(archive, tmp_path):
 
     plan = planned(pale)
     assert plan.params.pixel_range == pytest.approx((0.8, 1.0), abs=0.01)
-    assert plan.params.pixel_mean == pytest.approx(0.5, abs=0.05)
     train(plan)
     again = planned(archive, max_steps=9, resume_changed=True)
     assert again.params.pixel_range == plan.params.pixel_range
-    assert again.params.pixel_mean == plan.params.pixel_mean
     assert planned(archive, 'usual').params.pixel_range == (0, 1)
     raw = planned(pale, 'raw', hparams='filters=2,dense_units=8,stretch=false').params
-    assert (raw.pixel_range, raw.pixel_mean) == ((0, 1), 0)
+    assert (raw.pixel_range, raw.mean_image) == ((0, 1), False)
+
+
+@pytest.mark.parametrize(
+    ('model', 'hparams'), [('mlp', 'layers=4'), ('recurrent', 'layers=4'), ('cnn', SMALL)]
+)
+def test_a_run_keeps_the_mean_image_of_its_first_data(archive, tmp_path, model, hparams):
+    other = write_tar(
+        tmp_path / 'other.tar', [(f'n{n % 5:06}/{n}.png', encoded(picture(n))) for n in range(40, 50)]
+    )
+
+    def settings(data, **changes):
+        return cnn_settings(data, tmp_path / 'model', model=model, hparams=hparams, **changes)
+
+    images = [decode_image(member.data, 8, 8, 3) @ GREY for member in stream_members(archive)]
+    mean = np.mean(images, axis=0) / 255
+    plan, _ = opened(settings(archive))
+    result = train(plan)
+    kept = values_in(result.checkpoint)[MEAN_IMAGE]
+    low, high = plan.params.pixel_range
+    assert kept[..., 0] == pytest.approx((mean - low) / (high - low), abs=0.01)
+    record = json.loads((tmp_path / 'model/experiment.json').read_text())
+    assert record['hparams']['mean_image'] is True and 'first_mean' not in record['hparams']
+    later = train(opened(settings(other, max_steps=9, resume_changed=True))[0])
+    assert np.array_equal(values_in(later.checkpoint)[MEAN_IMAGE], kept)
+    warm = replace(settings(other), model_dir=tmp_path / 'warm', warm_start=tmp_path / 'model')
+    plan, _ = opened(warm)
+    assert not np.array_equal(values_in(train(plan).checkpoint)[MEAN_IMAGE], kept), 'that of its own data'
+
+
+def test_a_run_of_before_mean_images_goes_on_with_its_mean(archive, tmp_path):
+    settings = cnn_settings(archive, tmp_path / 'model', model='mlp', hparams='layers=4,stretch=false')
+    train(opened(settings)[0])
+    path = tmp_path / 'model/experiment.json'
+    record = json.loads(path.read_text())
+    del record['hparams']['mean_image'], record['background']
+    record['hparams']['pixel_mean'] = 0.25
+    path.write_text(json.dumps(record))
+    plan, _ = opened(replace(settings, max_steps=9))
+    assert (plan.params.pixel_mean, plan.params.mean_image) == (0.25, False)
+    assert MEAN_IMAGE not in values_in(train(plan).checkpoint)
+    assert open_trained(tmp_path / 'model').params.pixel_mean == 0.25
+
+
+def test_a_start_that_saved_nothing_takes_the_mean_image_again(archive, tmp_path):
+    """As a worker of a cluster does before the chief's first checkpoint: the record is there already."""
+    plan, _ = opened(cnn_settings(archive, tmp_path / 'model'))
+    (tmp_path / 'model').mkdir()
+    write_record(tmp_path / 'model', plan.stages[-1].record)
+    again, _ = opened(cnn_settings(archive, tmp_path / 'model'))
+    assert np.array_equal(again.params.first_mean, plan.params.first_mean)

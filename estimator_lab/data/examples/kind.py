@@ -1,7 +1,7 @@
 """A kind of example, such as images or trees: which files are examples, and how they become arrays."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -85,10 +85,11 @@ class ReaderOptions:
     Attributes:
       image_shape: (height, width, channels) to which images are scaled.
       decode: a value of --decode.
+      background: a value of --background.
       augment: a value of --augment; '' for none.
       seed: of the augmentation.
       cache_megabytes: of decoded images that may be kept in memory.
-      floats: whether arrays of floats, images in memory, keep their precision.
+      floats: whether 16-bit images and arrays of floats keep their precision.
       examples: how many different ones there are; None if unknown.
       tokens: of trees, in the order of their numbers.
       vocabulary: the labels; None if there are none.
@@ -96,6 +97,7 @@ class ReaderOptions:
 
     image_shape: tuple[int, int, int]
     decode: str = 'exact'
+    background: str = 'black'
     augment: str = ''
     seed: int = 0
     cache_megabytes: int = 0
@@ -103,6 +105,25 @@ class ReaderOptions:
     examples: int | None = None
     tokens: Sequence[str] = ()
     vocabulary: Vocabulary | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the first look at some training examples shows.
+
+    Attributes:
+      params: parameters of models that the examples decide, by name.
+      caution: a sentence for the user at the start; '' for none.
+      cause: why nothing can be learned from them, and the setting to try, as a clause; '' if that is unknown.
+      suspect: the same for what is a cause only if no other is known.
+      floats: whether they have more levels than 8 bits hold.
+    """
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    caution: str = ''
+    cause: str = ''
+    suspect: str = ''
+    floats: bool = False
 
 
 class Kind:
@@ -156,18 +177,19 @@ class Kind:
         """
         raise NotImplementedError
 
-    def data_params(
-        self, settings: Any, params: Any, examples: Callable[[bool], Iterable[Member]], total: int | None
-    ) -> dict[str, Any]:
-        """Returns the parameters of a model that the data decides, by name.
+    def data_params(self, settings: Any, examples: Iterable[Member], total: int | None) -> dict[str, Any]:
+        """Returns the parameters of a model that all training examples decide, by name.
 
         Args:
           settings: of the run.
-          params: those of the model that the user chose.
-          examples: returns the training examples in stored order; shuffled, if asked for and possible.
+          examples: the training examples in stored order.
           total: their number; None if they can be read only once.
         """
         return {}
+
+    def look(self, settings: Any, examples: Iterable[Member]) -> Look:
+        """Returns what some training examples show, for a run with these settings."""
+        return Look()
 
     def record(self, folder: Path, params: Mapping[str, Any]) -> None:
         """Writes what `restore` reads into a model_dir."""

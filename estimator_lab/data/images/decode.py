@@ -27,8 +27,11 @@ from estimator_lab.data.sources.files import FORMATS
 
 P = ParamSpec('P')
 T = TypeVar('T')
-Decode = Callable[[bytes, int, int, int], npt.NDArray[np.uint8]]
-Decoded = npt.NDArray[np.uint8] | BadExampleError
+Decode = Callable[..., np.ndarray]
+Decoded = np.ndarray | BadExampleError
+
+BACKGROUNDS = ('black', 'white')
+"""Values of --background."""
 
 UINT16_MAX = 65_535
 MAX_PIXELS = 64_000_000
@@ -95,12 +98,19 @@ def _one_error(decode: Callable[P, T]) -> Callable[P, T]:
 
 
 @_one_error
-def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
+def decode_image(
+    data: bytes,
+    height: int,
+    width: int,
+    channels: int = 1,
+    background: str = BACKGROUNDS[0],
+    floats: bool = False,
+) -> np.ndarray:
     """Decodes an image and resizes it to `height` x `width`, ignoring its aspect ratio.
 
     As in the notes: Lanczos resize first, then conversion to grey (ITU-R 601). If that order is impossible,
     the image is first converted to grey or RGB: palettes are looked up, images with transparency are composed
-    on black, 16-bit values are scaled to 8 bits. Of an animation, the first frame is used. An
+    on a background, 16-bit values are scaled to 8 bits. Of an animation, the first frame is used. An
     orientation is ignored in every format, that of EXIF as well as that of a TIFF or an AVIF.
 
     Args:
@@ -108,19 +118,29 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
       height: rows of the result, at least 1.
       width: columns of the result, at least 1.
       channels: 1 for grey, 3 for RGB.
+      background: one of `BACKGROUNDS`.
+      floats: whether 16-bit images keep their levels.
 
     Returns:
-      uint8 `[height, width, channels]`, values in [0, 255].
+      uint8 `[height, width, channels]`, values in [0, 255]; float32 in [0, 1] if levels are kept.
 
     Raises:
       BadExampleError: the bytes can't be decoded, or the image is too large.
     """
+    shape = ImageShape(height, width, channels)
     with _opened(data) as image:
-        return _scaled(image, ImageShape(height, width, channels), Image.Resampling.LANCZOS)
+        return _scaled(image, shape, Image.Resampling.LANCZOS, background, floats)
 
 
 @_one_error
-def decode_draft(data: bytes, height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
+def decode_draft(
+    data: bytes,
+    height: int,
+    width: int,
+    channels: int = 1,
+    background: str = BACKGROUNDS[0],
+    floats: bool = False,
+) -> np.ndarray:
     """Decodes as `decode_image` does, JPEGs in a fraction of the time and with slightly different pixels.
 
     The inverse DCT scales a JPEG down by 2, 4 or 8, to at least one and a half times the requested size; grey
@@ -131,7 +151,7 @@ def decode_draft(data: bytes, height: int, width: int, channels: int = 1) -> npt
     shape = ImageShape(height, width, channels)
     with _opened(data) as image:
         if image.format != 'JPEG' or image.mode not in ('L', 'RGB'):
-            return _scaled(image, shape, Image.Resampling.LANCZOS)
+            return _scaled(image, shape, Image.Resampling.LANCZOS, background, floats)
         image.draft(MODES[channels], (int(_DRAFT_SLACK * width), int(_DRAFT_SLACK * height)))
         return _scaled(image, shape, Image.Resampling.BILINEAR)
 
@@ -247,20 +267,29 @@ def _copies(image: Image.Image) -> int:
     return 1 if image.mode in ('1', 'L', 'RGB') and 'transparency' not in image.info else 2
 
 
-def _scaled(image: Image.Image, shape: ImageShape, resampling: Image.Resampling) -> npt.NDArray[np.uint8]:
-    """Returns the pixels of an opened image, scaled to a shape."""
-    small = _converted(image).resize((shape.width, shape.height), resampling)
+def _scaled(
+    image: Image.Image,
+    shape: ImageShape,
+    resampling: Image.Resampling,
+    background: str = BACKGROUNDS[0],
+    floats: bool = False,
+) -> np.ndarray:
+    """Returns the pixels of an opened image, scaled to a shape; see `decode_image`."""
+    small = _converted(image, background, floats).resize((shape.width, shape.height), resampling)
+    if small.mode == 'F':
+        return np.repeat(np.clip(np.asarray(small), 0, 1)[..., np.newaxis], shape.channels, axis=2)
     return np.array(small.convert(MODES[shape.channels])).reshape(shape)
 
 
-def _converted(image: Image.Image) -> Image.Image:
-    """Decodes an opened image to mode L or RGB, which Pillow can resize with Lanczos."""
+def _converted(image: Image.Image, background: str = BACKGROUNDS[0], floats: bool = False) -> Image.Image:
+    """Decodes an opened image to mode L or RGB, or F in [0, 1], which Pillow can resize with Lanczos."""
     image.load()
     if image.mode == 'I' or image.mode.startswith('I;16'):
-        return _from_16_bit(image)
+        pixels = _from_16_bit(image, background)
+        return Image.fromarray((pixels / np.float32(UINT16_MAX)) if floats else _as_8_bit(pixels))
     if image.mode in _MAYBE_ALPHA or 'transparency' in image.info:
         with_alpha = image if image.mode == 'RGBA' else image.convert('RGBA')
-        canvas = Image.new('RGB', image.size)
+        canvas = Image.new('RGB', image.size, background)
         canvas.paste(with_alpha, mask=with_alpha)
         return canvas
     if image.mode in ('L', 'RGB'):
@@ -268,16 +297,21 @@ def _converted(image: Image.Image) -> Image.Image:
     return image.convert('L' if image.mode == '1' else 'RGB')
 
 
-def _from_16_bit(image: Image.Image) -> Image.Image:
+def _from_16_bit(image: Image.Image, background: str) -> np.ndarray:
+    """Returns the pixels, int32 in [0, UINT16_MAX]."""
     pixels = np.array(image, dtype=np.int32)
     if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits, of which 16 are usually used
         raise BadExampleError(f'pixel values outside [0, {UINT16_MAX}]')
     if isinstance(transparent := image.info.get('transparency'), int):
-        pixels[pixels == transparent] = 0
+        pixels[pixels == transparent] = UINT16_MAX * BACKGROUNDS.index(background)
+    return pixels
+
+
+def _as_8_bit(pixels: np.ndarray) -> npt.NDArray[np.uint8]:
     step = UINT16_MAX // UINT8_MAX
     pixels += step // 2
     pixels //= step
-    return Image.fromarray(pixels.astype(np.uint8))
+    return pixels.astype(np.uint8)
 
 
 class _CountedFile(io.BytesIO):

@@ -6,7 +6,7 @@ from typing import Any
 import PIL
 
 from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX
-from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.decode import BACKGROUNDS, ImageShape
 from estimator_lab.tf1 import Tensor, tf
 
 # Pillow's weights of red, green and blue for ITU-R 601 grey, in 1/65,536; they add up to that.
@@ -21,7 +21,10 @@ IMAGE_BYTES = 'image_bytes'
 
 
 def image_receiver(
-    shape: ImageShape, keeps_size: bool, more: Callable[[], Mapping[str, Mapping[str, Tensor]]]
+    shape: ImageShape,
+    keeps_size: bool,
+    more: Callable[[], Mapping[str, Mapping[str, Tensor]]],
+    background: str = BACKGROUNDS[0],
 ) -> Callable[[], Any]:
     """Returns the receiver of an export: encoded images, decoded and scaled as in training, or pixels.
 
@@ -29,6 +32,7 @@ def image_receiver(
       shape: of the images that the network accepts.
       keeps_size: whether images keep their size, which must then be the same for all n.
       more: returns further receivers by name, each with its tensors by feature, of which the last one counts.
+      background: on which transparent images are placed, one of `BACKGROUNDS`.
 
     Returns:
       A function that builds a `ServingInputReceiver` for `image_bytes`, string [n]: JPEG, PNG, BMP or GIF
@@ -38,7 +42,7 @@ def image_receiver(
 
     def receiver() -> Any:
         encoded = tf.placeholder(tf.string, [None], name=IMAGE_BYTES)
-        decoded = decode_batch(encoded, shape, keeps_size)
+        decoded = decode_batch(encoded, shape, keeps_size, background)
         # The same division as in training's input; feeding its result leaves the decoder out.
         pixels = tf.divide(decoded, float(UINT8_MAX), name=IMAGE)
         others = more()
@@ -52,7 +56,9 @@ def image_receiver(
     return receiver
 
 
-def decode_batch(encoded: Tensor, shape: ImageShape, keeps_size: bool = False) -> Tensor:
+def decode_batch(
+    encoded: Tensor, shape: ImageShape, keeps_size: bool = False, background: str = BACKGROUNDS[0]
+) -> Tensor:
     """Decodes a batch as `decode.decode_image` does: the same steps, in TensorFlow's operations.
 
     Of 2,000 photographs at 128x128, 99.993 % of the pixels equal Pillow's; the others differ by one level.
@@ -61,6 +67,7 @@ def decode_batch(encoded: Tensor, shape: ImageShape, keeps_size: bool = False) -
       encoded: string [n], JPEG, PNG, BMP or GIF files (of an animation, the first frame).
       shape: to which the images are scaled.
       keeps_size: whether images are not scaled; only the channels of `shape` count then.
+      background: of PNG files with transparency, one of `BACKGROUNDS`.
 
     Returns:
       float32 [n, height, width, channels], whole numbers in [0, 255]. Running it raises InvalidArgumentError
@@ -68,7 +75,7 @@ def decode_batch(encoded: Tensor, shape: ImageShape, keeps_size: bool = False) -
     """
 
     def decode(one: Tensor) -> Any:
-        image = tf.cast(_colours(one), tf.float32)
+        image = tf.cast(_colours(one, background), tf.float32)
         if not keeps_size:  # Pillow scales one side after the other, and rounds to bytes in between
             image = _resize(image, _size_in_between(tf.shape(image), shape))
             image = _resize(image, (shape.height, shape.width))
@@ -91,7 +98,7 @@ def _size_in_between(size: Tensor, shape: ImageShape) -> Tensor:
     return tf.cond(height_is_first, lambda: tf.stack([shape.height, width]), lambda: width_first)
 
 
-def _colours(encoded: Tensor) -> Tensor:
+def _colours(encoded: Tensor, background: str) -> Tensor:
     """Returns uint8 [rows, columns, 3] in the image's own size; grey is the same in all three."""
 
     def jpeg() -> Any:
@@ -99,7 +106,7 @@ def _colours(encoded: Tensor) -> Tensor:
         return tf.image.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE')
 
     def png() -> Any:
-        return _on_black(tf.image.decode_png(encoded))
+        return _on(background, tf.image.decode_png(encoded))
 
     def other() -> Any:
         return tf.image.decode_image(encoded, channels=3, expand_animations=False)
@@ -108,10 +115,11 @@ def _colours(encoded: Tensor) -> Tensor:
     return tf.cond(tf.io.is_jpeg(encoded), jpeg, lambda: tf.cond(is_png, png, other))
 
 
-def _on_black(image: Tensor) -> Tensor:
-    """Composes an image on black, rounding as Pillow does.
+def _on(background: str, image: Tensor) -> Tensor:
+    """Composes an image on a background, rounding as Pillow does.
 
     Args:
+      background: one of `BACKGROUNDS`.
       image: uint8 [rows, columns, 1 to 4]: grey or RGB, with or without an alpha channel.
 
     Returns:
@@ -122,7 +130,8 @@ def _on_black(image: Tensor) -> Tensor:
     has_alpha = 1 - channels % 2
     colours = image[:, :, : channels - has_alpha]
     alpha = tf.cond(has_alpha > 0, lambda: image[:, :, -1:], lambda: tf.constant([[[UINT8_MAX]]]))
-    product = colours * alpha + 128
+    below = UINT8_MAX * BACKGROUNDS.index(background)
+    product = colours * alpha + below * (UINT8_MAX - alpha) + 128
     laid = (product // 256 + product) // 256
     return tf.cast(laid + tf.zeros([1, 1, 3], tf.int32), tf.uint8)
 

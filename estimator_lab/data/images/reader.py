@@ -10,10 +10,13 @@ import numpy as np
 
 from estimator_lab.base.errors import option
 from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX, in_unit_range, to_bytes
-from estimator_lab.data.examples.kind import Arrays, Kind, ReaderOptions, Signature
+from estimator_lab.data.examples.kind import Arrays, Kind, Look, ReaderOptions, Signature
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.data.images.decode import (
+    BACKGROUNDS,
+    GREY,
+    MODES,
     Decode,
     Decoded,
     ImageShape,
@@ -35,6 +38,7 @@ _MEGABYTE = 2**20
 _SAMPLED = 48  # images
 _OUTLIERS = 0.1  # percent of the pixels on each side
 _USUAL = 0.1  # from 0 and from 1, within which a range is taken for [0, 1]
+_TINT = 0.1
 _LEAST_RANGE = 0.03  # all images are nearly one grey: no contrast is there to be stretched
 _SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # TensorFlow uses an array in place if it begins at such an address; else it copies, holding Python's lock.
@@ -49,8 +53,9 @@ class ImageReader:
       shape: to which all images are scaled.
       decode: one of `DECODERS`.
       augmentation: random changes to the images; None for none.
-      floats: whether batches are float32 in [0, 1], in which images in memory keep their precision; else
-        uint8.
+      floats: whether batches are float32 in [0, 1], in which 16-bit images and images in memory keep their
+        precision; else uint8.
+      background: on which transparent images are placed, one of `BACKGROUNDS`.
       kept: pixels before augmentation, or why there are none, by archive and offset, so that a small data set
         is decoded once; None for none.
     """
@@ -60,6 +65,7 @@ class ImageReader:
     augmentation: Augmentation | None = None
     floats: bool = False
     kept: dict[tuple[str, int], Decoded] | None = None
+    background: str = BACKGROUNDS[0]
 
     @property
     def signature(self) -> Mapping[str, Signature]:
@@ -117,7 +123,7 @@ class ImageReader:
         """Returns a builder of the receiver of an export; see `export.image_receiver`."""
         from estimator_lab.data.images.export import image_receiver
 
-        return image_receiver(self.shape, keeps_size, more)
+        return image_receiver(self.shape, keeps_size, more, self.background)
 
     def _kept(self, members: Sequence[Member], kept: dict[tuple[str, int], Decoded]) -> list[Decoded]:
         """Returns pixels that are kept, after adding those that are missing."""
@@ -129,10 +135,11 @@ class ImageReader:
     def _decoded(self, members: Sequence[Member]) -> list[Decoded]:
         found = read_members(members)
         encoded = [data for data in found if isinstance(data, bytes)]
+        options = *self.shape, self.background, self.floats
         if self.decode is decode_image_fast:
-            decoded = iter(decode_images_fast(encoded, *self.shape))
+            decoded = iter(decode_images_fast(encoded, *options))
         else:
-            decoded = (or_why(lambda data: self.decode(data, *self.shape), data) for data in encoded)
+            decoded = (or_why(lambda data: self.decode(data, *options), data) for data in encoded)
         return [next(decoded) if isinstance(data, bytes) else self._in_memory(data) for data in found]
 
     def _in_memory(self, data: np.ndarray | BadExampleError) -> Decoded:
@@ -148,7 +155,7 @@ class ImageKind(Kind):
 
     name = 'image'
     noun = 'images'
-    settings = frozenset({'image_size', 'channels', 'decode', 'augment'})
+    settings = frozenset({'image_size', 'channels', 'decode', 'background', 'augment'})
     has_pixels = True
     label_help = f'Labels are the folders of images, .cls files next to them, or a table ({option.labels}).'
     dimensions = ('width', 'height', 'channels')
@@ -178,27 +185,61 @@ class ImageKind(Kind):
         floats = options.floats and not augmentation  # which changes 8-bit pixels
         count, image_bytes = options.examples, math.prod(shape) * (4 if floats else 1)
         fits = count is not None and count * image_bytes <= options.cache_megabytes * _MEGABYTE
-        return ImageReader(shape, DECODERS[options.decode], augmentation, floats, {} if fits else None)
+        kept: dict[tuple[str, int], Decoded] | None = {} if fits else None
+        return ImageReader(shape, DECODERS[options.decode], augmentation, floats, kept, options.background)
 
-    def data_params(
-        self, settings: Any, params: Any, examples: Callable[[bool], Iterable[Member]], total: int | None
-    ) -> dict[str, Any]:
-        """Returns the range and the mean of the pixels of some training images, for `PixelParams`."""
-        if total is None or not getattr(params, 'stretch', False):
-            return {}
-        sample = list(itertools.islice(examples(True), _SAMPLED))
-        reader = ImageReader(ImageShape(*settings.image_shape), DECODERS[settings.decode])
-        pixels = [image for image in reader.read(sample) if not isinstance(image, BadExampleError)]
-        if not pixels:
-            return {}
-        low, high = _range_of(np.stack(pixels))
-        mean = float(np.mean(pixels)) / UINT8_MAX
-        return {'pixel_range': (low, high), 'pixel_mean': (mean - low) / (high - low)}
+    def look(self, settings: Any, examples: Iterable[Member]) -> Look:
+        """Returns the range of the pixels of some training images, and their mean image; see `Kind.look`."""
+        return look_at(settings, itertools.islice(examples, _SAMPLED))
+
+
+def look_at(settings: Any, sample: Iterable[Member]) -> Look:
+    """Returns what some images show: see `Kind.look`."""
+    height, width, channels = settings.image_shape
+    shape = ImageShape(height, width, max(MODES))  # whether they are in colour is looked at, too
+    members = list(sample)
+
+    def pixels_on(background: str) -> list[np.ndarray]:
+        reader = ImageReader(shape, DECODERS[settings.decode], floats=True, background=background)
+        return [image for image in reader.read(members) if not isinstance(image, BadExampleError)]
+
+    found = pixels_on(settings.background)
+    if not found:
+        return Look()
+    floats = any(image.dtype != np.uint8 for image in found)
+    colours = np.stack([in_unit_range(image) for image in found])
+    pixels = colours if channels > 1 else colours @ GREY[:, np.newaxis]
+    low, high = _range_of(pixels)
+    mean = (pixels.mean(axis=0, dtype=np.float64) - low) / (high - low)
+    params = {'pixel_range': (low, high), 'mean_image': True, 'first_mean': mean.astype(np.float32)}
+    if np.ptp(colours) == 0:
+        other = next(each for each in BACKGROUNDS if each != settings.background)
+        cause = f'all pixels of the first {len(found)} images are {_named(colours.flat[0])}'
+        if any(np.ptp(image) for image in pixels_on(other)):
+            placed = f'transparent images are placed on {settings.background}'
+            cause = f'{cause}; {placed}: {option.background}={other}'
+        return Look(params, f'Warning: {cause}.', cause, floats=floats)
+    if channels == 1 and _are_coloured(colours):
+        colour = f'{option.channels}=3'
+        note = f'Images are in colour, and are read as grey: {colour} keeps their colours.'
+        suspect = f'the images are in colour, but are read as grey; try {colour}.'
+        return Look(params, note, suspect=suspect, floats=floats)
+    return Look(params, floats=floats)
+
+
+def _named(value: float) -> str:
+    return {0.0: 'black', 1.0: 'white'}.get(float(value), 'of one value')
+
+
+def _are_coloured(pixels: np.ndarray) -> bool:
+    """Whether most images, [n, height, width, 3], have coloured parts, not only the tint of a scan."""
+    spreads = np.ptp(pixels, axis=3).reshape(len(pixels), -1)
+    return bool(np.median(np.percentile(spreads, 99, axis=1)) > _TINT)
 
 
 def _range_of(pixels: np.ndarray) -> tuple[float, float]:
-    """Returns the lowest and highest of all pixels, uint8, in [0, 1], but for a few outliers."""
-    low, high = (np.percentile(pixels, [_OUTLIERS, 100 - _OUTLIERS]) / UINT8_MAX).tolist()
+    """Returns the lowest and highest of all pixels in [0, 1], but for a few outliers."""
+    low, high = np.percentile(pixels, [_OUTLIERS, 100 - _OUTLIERS]).tolist()
     is_usual = low <= _USUAL and high >= 1 - _USUAL
     return (0.0, 1.0) if is_usual or high - low < _LEAST_RANGE else (low, high)
 

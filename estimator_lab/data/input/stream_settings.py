@@ -18,7 +18,7 @@ from estimator_lab.data.examples.kind import Arrays, ExampleReader
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import Member, read_members
 from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.decode import BACKGROUNDS, ImageShape
 from estimator_lab.data.images.reader import DECODERS, ImageReader
 from estimator_lab.data.input.bad_examples import BadExamples, InputReport
 from estimator_lab.data.sources.source import expand
@@ -42,6 +42,7 @@ class StreamSettings:
     split: tuple[float, float] = (0.0, 1.0)
     vocabulary: tuple[str, ...] | None = None
     decode: str = setting('exact', 'exact, draft or fast', choices=tuple(DECODERS))
+    background: str = setting(BACKGROUNDS[0], 'black or white', choices=BACKGROUNDS)
     batch_size: int | None = setting(None, 'examples in a batch', lower=1, upper=10_000_000)
     shuffle: bool = setting(True, 'whether each epoch is shuffled')
     seed: int = setting(1, 'of the order', lower=-_MANY, upper=_MANY)
@@ -142,7 +143,8 @@ class StreamSettings:
         if self.image_shape is None:
             return _EncodedReader()
         augmentation = parse_augmentation(self.augment, self.seed, max(self.image_shape[:2]))
-        return ImageReader(ImageShape(*self.image_shape), DECODERS[self.decode], augmentation)
+        shape, decode = ImageShape(*self.image_shape), DECODERS[self.decode]
+        return ImageReader(shape, decode, augmentation, background=self.background)
 
 
 class _EncodedReader:

@@ -1,6 +1,6 @@
 """Trees as a kind of example: lines of a text."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,9 +45,7 @@ class TreeKind(Kind):
 
         return TreeReader(Tokens(options.tokens), options.vocabulary)
 
-    def data_params(
-        self, settings: Any, params: Any, examples: Callable[[bool], Iterable[Member]], total: int | None
-    ) -> dict[str, Any]:
+    def data_params(self, settings: Any, examples: Iterable[Member], total: int | None) -> dict[str, Any]:
         """Returns the tokens: those of --tokens, or else the most frequent ones of the training data."""
         if settings.tokens:
             return {_TOKENS: read_tokens(settings.tokens, option.tokens).texts}
@@ -56,7 +54,7 @@ class TreeKind(Kind):
                 f'{option.data}={",".join(settings.data)} can be read only once, so that its tokens cannot '
                 f'be counted up front: give {option.tokens}, a text file of one token a line.'
             )
-        counted: Iterable[list[str]] = _counted(examples(False), total)
+        counted: Iterable[list[str]] = _counted(examples, total)
         return {_TOKENS: frequent_tokens(counted, _MOST_TOKENS).texts}
 
     def record(self, folder: Path, params: Mapping[str, Any]) -> None:

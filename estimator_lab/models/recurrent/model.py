@@ -24,6 +24,7 @@ from estimator_lab.core.params import (
     SIZES,
     AnyOptimizer,
     ClassifierParams,
+    MeanImageParams,
     other_default,
     share,
     sizes,
@@ -57,7 +58,7 @@ _TILE = 384  # pixels of a row of steps
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(AnyOptimizer, ClassifierParams):
+class Params(MeanImageParams, AnyOptimizer, ClassifierParams):
     """Parameters of the network.
 
     Attributes:
