@@ -19,7 +19,7 @@ from estimator_lab.base.shares import PART_HELP, share_of
 from estimator_lab.data.archives.data_set import kind_of, open_shared
 from estimator_lab.data.archives.index import no_examples
 from estimator_lab.data.archives.share import Shared
-from estimator_lab.data.examples.kind import Kind
+from estimator_lab.data.examples.kind import CONTRAST, Kind
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, unreadable
 from estimator_lab.data.input.batches import read_examples
@@ -86,6 +86,7 @@ class Contents:
       sizes: bytes of an example; None without examples.
       dimensions: such as the width of images in pixels, by name; empty if examples were not read.
       bad: number of examples that can't be decoded; None if they were not read.
+      one_value: number of images whose pixels are all the same, transparent ones on black.
       same_names: number of examples with the name of an earlier one.
       damage: a sentence that says where the archive is damaged; '' for a whole one.
       notes: what is unusual, but not an error.
@@ -99,6 +100,7 @@ class Contents:
     sizes: Spread | None = None
     dimensions: dict[str, Spread] = field(default_factory=dict)
     bad: int | None = None
+    one_value: int = 0
     same_names: int = 0
     damage: str = ''
     notes: list[str] = field(default_factory=list)
@@ -182,8 +184,9 @@ class Checker:
         contents.examples, contents.bytes = len(sizes), sum(sizes)
         contents.sizes = _spread(sizes) if sizes else None
         contents.labels = dict(sorted(labels.items()))
-        spreads = map(_spread, zip(*dimensions, strict=True))
-        contents.dimensions = dict(zip(kind.dimensions, spreads, strict=False))
+        columns = dict(zip(kind.dimensions, zip(*dimensions, strict=True), strict=False))
+        contents.dimensions = {name: _spread(column) for name, column in columns.items()}
+        contents.one_value = columns.get(CONTRAST, ()).count(0)
         return contents
 
     def _found(
@@ -299,6 +302,9 @@ def _rows(contents: Contents, kind: Kind, checker: Checker) -> Iterator[tuple[st
         for bad in [bad for bad in checker.bad if bad['archive'] == contents.archive][:_NAMED]:
             place = '' if contents.archive.endswith('/') else f' at byte {bad["offset"]}'
             yield '', f'{_short(bad["member"])!r}{place}: {bad["reason"]}'
+    if contents.one_value:
+        counted = _counted(contents.one_value, kind)
+        yield 'One value', f'{counted} whose pixels are all the same, transparent ones placed on black'
     if contents.same_names:
         names = ', '.join(map(_short, checker.duplicate_names[-contents.same_names :][:_NAMED]))
         yield 'Same names', f'{_counted(contents.same_names, kind)} with the name of an earlier one: {names}'

@@ -71,6 +71,27 @@ def test_the_loss_of_trees_is_judged_by_node():
     assert 'diverged' in judgement({**bad, 'node_loss': 0.0}, params), 'only roots have labels'
 
 
+@pytest.mark.parametrize(
+    ('more', 'seen', 'words'),
+    [
+        ({'dead_units/dense': 1.0}, {'cause': 'all pixels are black'}, ': all pixels are black.'),
+        ({'loss': 50.0}, {'cause': 'all pixels are black'}, ': all pixels are black.'),
+        ({}, {'suspect': 'the images are read as grey'}, ': the images are read as grey'),
+        ({'dead_units/dense': 1.0}, {'suspect': 'the images are read as grey'}, 'units of layer dense are 0'),
+        ({'global_step': 60}, {'suspect': 'the images are read as grey'}, 'few steps only'),
+        ({}, {'examples': 49}, ': there are 49 training examples of 10 labels; train on more.'),
+        ({}, {'examples': 50}, 'learning rate is probably unsuitable'),
+    ],
+)
+def test_guesses_have_one_cause_the_likeliest(more, seen, words):
+    params = SimpleNamespace(vocabulary=tuple('0123456789'))
+    bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 900, 'loss': 2.3}
+    sentence = judge_classifier(Seen({**bad, **more}, params, **seen))
+    assert words in with_dashes(sentence)
+    good = judge_classifier(Seen({**bad, 'accuracy': 0.9}, params, **seen))
+    assert good == ''
+
+
 def test_programs_see_no_dashes():
     bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 60}
     assert without_dashes(judge_classifier(Seen(bad))).endswith(

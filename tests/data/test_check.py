@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import pytest
+from PIL import Image
 
 from estimator_lab.data import check
 from tests.support.archive_files import encoded, picture, tar_bytes, write_tar
@@ -41,6 +42,18 @@ def test_text(faulty, run_command):
     assert found['Same'] == f'names       1 image with the name of an earlier one: {faulty}:b/6.png'
     assert found['Copies'] == '1 with the bytes of an earlier example, 1 with another label'
     assert f'{faulty}:a/5.png = {faulty}:b/5.png' in text
+
+
+def test_images_of_one_value_are_counted(tmp_path, run_command):
+    black = Image.new('RGBA', (8, 8), (0, 0, 0, 0))
+    black.putpixel((3, 3), (0, 0, 0, 255))
+    images = {'a/black.png': black, 'a/red.png': Image.new('RGB', (8, 8), (255, 0, 0)), 'b/0.png': picture(0)}
+    path = write_tar(tmp_path / 'x.tar', [(name, encoded(image)) for name, image in images.items()])
+    _, text, _ = run_command(check, path)
+    assert 'One value' in text and '2 images whose pixels are all the same' in text
+    _, text, _ = run_command(check, path, '--json')
+    (found,) = json.loads(text)['archives']
+    assert found['one_value'] == 2 and found['dimensions']['contrast']['least'] == 0
 
 
 def test_json(faulty, archive, run_command):

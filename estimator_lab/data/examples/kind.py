@@ -13,6 +13,9 @@ from estimator_lab.data.examples.member import BadExampleError, Member
 if TYPE_CHECKING:  # importing TensorFlow takes seconds, and most commands that read archives do without it
     from estimator_lab.tf1 import Tensor
 
+CONTRAST = 'contrast'
+"""A dimension of images: the largest difference of two values of a channel, in [0, 255]."""
+
 Arrays = Mapping[str, np.ndarray]
 """Some examples: arrays by the feature's name, with a row for each."""
 

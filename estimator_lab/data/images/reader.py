@@ -10,13 +10,14 @@ import numpy as np
 
 from estimator_lab.base.errors import option
 from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX, in_unit_range, to_bytes
-from estimator_lab.data.examples.kind import Arrays, Kind, Look, ReaderOptions, Signature
+from estimator_lab.data.examples.kind import CONTRAST, Arrays, Kind, Look, ReaderOptions, Signature
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.data.images.decode import (
     BACKGROUNDS,
     GREY,
     MODES,
+    UINT16_MAX,
     Decode,
     Decoded,
     ImageShape,
@@ -158,7 +159,7 @@ class ImageKind(Kind):
     settings = frozenset({'image_size', 'channels', 'decode', 'background', 'augment'})
     has_pixels = True
     label_help = f'Labels are the folders of images, .cls files next to them, or a table ({option.labels}).'
-    dimensions = ('width', 'height', 'channels')
+    dimensions = ('width', 'height', 'channels', CONTRAST)
     numeric_receiver = PIXELS
 
     def accepts(self, name: str) -> bool:
@@ -170,9 +171,11 @@ class ImageKind(Kind):
         return head.startswith((b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n'))
 
     def examine(self, data: bytes) -> tuple[int, ...]:
-        """Decodes an image in its own size; returns its width and height in pixels, and its channels."""
+        """Decodes an image in its own size; returns its width and height in pixels, channels and contrast."""
         image = open_image(data)
-        return *image.size, len(image.getbands())
+        bands = image.split()
+        extrema = (band.getextrema() for band in bands)
+        return *image.size, len(bands), max(high - low for low, high in extrema)
 
     def reader(self, options: ReaderOptions) -> ImageReader:
         """Returns a reader; it keeps decoded images if all fit into memory: keeping half gains little.
@@ -209,7 +212,7 @@ def look_at(settings: Any, sample: Iterable[Member]) -> Look:
     floats = any(image.dtype != np.uint8 for image in found)
     colours = np.stack([in_unit_range(image) for image in found])
     pixels = colours if channels > 1 else colours @ GREY[:, np.newaxis]
-    low, high = _range_of(pixels)
+    low, high = _range_of(pixels, _LEAST_RANGE / (UINT16_MAX // UINT8_MAX if floats else 1))
     mean = (pixels.mean(axis=0, dtype=np.float64) - low) / (high - low)
     params = {'pixel_range': (low, high), 'mean_image': True, 'first_mean': mean.astype(np.float32)}
     if np.ptp(colours) == 0:
@@ -237,11 +240,11 @@ def _are_coloured(pixels: np.ndarray) -> bool:
     return bool(np.median(np.percentile(spreads, 99, axis=1)) > _TINT)
 
 
-def _range_of(pixels: np.ndarray) -> tuple[float, float]:
-    """Returns the lowest and highest of all pixels in [0, 1], but for a few outliers."""
+def _range_of(pixels: np.ndarray, least: float) -> tuple[float, float]:
+    """Returns the lowest and highest of all pixels in [0, 1], but for a few outliers; or 0 and 1."""
     low, high = np.percentile(pixels, [_OUTLIERS, 100 - _OUTLIERS]).tolist()
     is_usual = low <= _USUAL and high >= 1 - _USUAL
-    return (0.0, 1.0) if is_usual or high - low < _LEAST_RANGE else (low, high)
+    return (0.0, 1.0) if is_usual or high - low < least else (low, high)
 
 
 def _aligned(count: int, shape: ImageShape, dtype: np.dtype) -> np.ndarray:

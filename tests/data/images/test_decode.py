@@ -130,6 +130,31 @@ def test_a_transparent_colour_is_composed_on_black():
     assert both(Image.new('L', (9, 9), 90), transparency=91) == (90, (90, 90, 90))
 
 
+@pytest.mark.parametrize('decoder', [*DECODERS.values(), decode_draft], ids=[*DECODERS, 'draft'])
+def test_transparent_images_are_composed_on_white_if_asked(decoder):
+    def on_white(image, **options):
+        return decoder(encode(image, **options), 4, 4, 3, background='white')[0, 0].tolist()
+
+    assert on_white(Image.new('RGBA', (9, 9), (0, 0, 0, 0))) == [255, 255, 255]
+    assert on_white(Image.new('RGBA', (9, 9), (255, 0, 0, 128))) == [255, 127, 127]
+    assert on_white(Image.new('LA', (9, 9), (0, 255))) == [0, 0, 0]
+    assert on_white(Image.new('L', (9, 9), 90), transparency=90) == [255, 255, 255]
+    sixteen = Image.fromarray(np.full((9, 9), 9000, np.uint16))
+    assert on_white(sixteen, transparency=9000) == [255, 255, 255]
+
+
+@pytest.mark.parametrize('decoder', [*DECODERS.values(), decode_draft], ids=[*DECODERS, 'draft'])
+def test_16_bit_values_keep_their_levels_if_asked(decoder):
+    """10 of 16 bits are four levels of 8."""
+    levels = np.arange(0, 1024, 8, dtype=np.uint16).reshape(8, 16)
+    data = encode(Image.fromarray(levels))
+    assert len(np.unique(decoder(data, 8, 16))) <= 5
+    kept = decoder(data, 8, 16, 3, floats=True)
+    assert kept.dtype == np.float32 and kept.shape == (8, 16, 3)
+    assert kept[..., 2] == pytest.approx(levels / 65535, abs=1e-6)
+    assert decoder(encode(noise('RGB')), 8, 8, floats=True).dtype == np.uint8
+
+
 def grey_image(values):
     return Image.fromarray(np.asarray(values)[np.newaxis].repeat(4, 0))
 

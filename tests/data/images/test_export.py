@@ -74,6 +74,15 @@ def test_other_kinds_of_images(image, kind, channels):
     assert distances([encoded(image, kind)], ImageShape(9, 9, channels)).max() <= 1
 
 
+@pytest.mark.parametrize('image', [transparent(), transparent().convert('LA')], ids=['alpha', 'grey-alpha'])
+def test_transparency_on_white(image):
+    data, shape = encoded(image, 'PNG'), ImageShape(9, 9, 3)
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = session.run(decode_batch(tf.constant([data]), shape, background='white'))[0]
+    assert np.abs(found - decode_image(data, *shape, background='white')).max() <= 1
+    assert np.abs(found - decode_image(data, *shape)).max() > 100
+
+
 def test_an_empty_batch():
     assert decoded([], ImageShape(9, 9, 3)).shape == (0, 9, 9, 3)
 

@@ -1,0 +1,88 @@
+"""What the first look at some training images shows, and what a run says of it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.data.images.decode import GREY
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.runs.opening import open_trained
+from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.small_runs import cnn_settings, opened, trained
+from tests.support.streams import stream_members
+
+pytestmark = pytest.mark.once
+BACKGROUND = (
+    'all pixels of the first 6 images are black; transparent images are placed on black: --background=white'
+)
+
+
+def settings(tmp_path, images, **changes):
+    files = [(f'{n % 2}/{n}.png', encoded(image)) for n, image in enumerate(images)]
+    return cnn_settings(write_tar(tmp_path / 'x.tar', files), tmp_path / 'model', **changes)
+
+
+def icons():
+    """Black squares on transparency."""
+    for n in range(6):
+        icon = Image.new('RGBA', (16, 16), (0, 0, 0, 0))
+        icon.paste((0, 0, 0, 255), (n, n, n + 5, n + 8))
+        yield icon
+
+
+def looked(chosen):
+    return IMAGES.look(chosen, stream_members(chosen.data[0]))
+
+
+def test_black_icons_are_said_to_need_a_background(tmp_path):
+    black = settings(tmp_path, icons(), max_steps=1)
+    result, said = trained(black)
+    assert f'Warning: {BACKGROUND}.' in said
+    assert result.verdict.endswith('.') and 'all pixels of the first 6 images are black' in result.verdict
+    white = settings(tmp_path, icons(), background='white')
+    assert looked(white).caution == ''
+    assert looked(settings(tmp_path, [Image.new('L', (9, 9))] * 6)).cause == BACKGROUND.partition(';')[0]
+    shown = looked(settings(tmp_path, [Image.new('L', (9, 9), 90)] * 2)).cause
+    assert shown == 'all pixels of the first 2 images are of one value'
+
+
+def test_a_run_keeps_its_background(tmp_path):
+    chosen = settings(tmp_path, icons(), background='white', model='mlp', hparams='layers=4')
+    trained(chosen)
+    reader = open_trained(tmp_path / 'model').reader
+    (pixels, *_) = reader.read(list(stream_members(chosen.data[0])))
+    assert pixels[-1, -1, 0] == 255 and pixels[1, 1, 0] < 100
+
+
+@pytest.mark.parametrize(('tint', 'is_coloured'), [(1.0, True), (0.1, False)])
+def test_colour_images_are_said_to_be_read_as_grey(tmp_path, tint, is_coloured):
+    rng = np.random.default_rng(1)
+    grey = rng.integers(0, 200, (6, 9, 9, 1)) + np.zeros(3)
+    grey[:, 2:5, 2:5] += tint * np.array([50, 0, 20])
+    images = [Image.fromarray(pixels.astype(np.uint8)) for pixels in grey]
+    chosen = settings(tmp_path, images)
+    look = looked(chosen)
+    assert bool(look.caution) == bool(look.suspect) == is_coloured
+    assert looked(settings(tmp_path, images, channels=3)).caution == ''
+    said = opened(chosen)[1]
+    line = 'Images are in colour, and are read as grey: --channels=3 keeps their colours.'
+    assert (line in said) == is_coloured
+
+
+def test_the_mean_image_and_the_range(tmp_path):
+    images = [picture(n) for n in range(6)]
+    params = looked(settings(tmp_path, images, image_size=24)).params
+    resized = [image.resize((24, 24), Image.Resampling.LANCZOS) for image in images]
+    (low, high), mean = params['pixel_range'], np.mean([np.asarray(one) @ GREY for one in resized], 0) / 255
+    assert params['first_mean'][..., 0] == pytest.approx((mean - low) / (high - low), abs=1e-5)
+
+
+def test_16_bit_files_with_few_used_bits_are_read_as_floats(tmp_path):
+    levels = np.random.default_rng(1).integers(0, 1024, (6, 8, 8)).astype(np.uint16)
+    chosen = settings(tmp_path, map(Image.fromarray, levels))
+    plan, _ = opened(chosen)
+    assert plan.params.pixel_range == pytest.approx((0, 1023 / 65535), abs=1e-4)
+    reader = plan.reader
+    batch = reader.collate(reader.read(list(stream_members(chosen.data[0]))))['image']
+    assert batch.dtype == np.float32 and batch[..., 0] == pytest.approx(levels / 65535, abs=1e-6)
+    assert not opened(settings(tmp_path, [picture(n) for n in range(6)]))[0].reader.floats
