@@ -237,7 +237,7 @@ def test_pale_images_fill_the_range_of_the_network(archive, tmp_path):
 )
 def test_a_run_keeps_the_mean_image_of_its_first_data(archive, tmp_path, model, hparams):
     other = write_tar(
-        tmp_path / 'other.tar', [(f'n{n % 5:06}/{n}.png', encoded(picture(n))) for n in range(40, 50)]
+        tmp_path / 'other.tar', [(f'n{n % 4:06}/{n}.png', encoded(picture(n))) for n in range(40, 50)]
     )
 
     def settings(data, **changes):
