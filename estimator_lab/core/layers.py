@@ -8,7 +8,7 @@ from typing import Any
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import ClassifierParams, MeanImageParams, share
+from estimator_lab.core.params import ClassifierParams, share
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 MEAN_IMAGE = 'centred/mean_image'
@@ -72,7 +72,7 @@ def stretched(images: Tensor, pixel_range: tuple[float, float]) -> Tensor:
         return (images - low) / (high - low)
 
 
-def centred(images: Tensor, params: MeanImageParams) -> Tensor:
+def centred(images: Tensor, params: Any) -> Tensor:
     """Returns stretched images less the mean image of the training images.
 
     What all images have in common moves all weights into a unit together: at 128x128 pixels, one step of Adam

@@ -168,29 +168,20 @@ class PixelParams:
         scales to [0, 1].
       pixel_mean: mean of all pixels of those images after scaling, which mlp and recurrent subtract in runs
         of before there was a mean image.
+      mean_image: whether mlp, cnn and recurrent subtract a mean image, see `core.layers.centred`.
+      first_mean: that image when training begins, float32 of `image_shape`; None afterwards.
     """
 
     pixel_range: tuple[float, float] = (0.0, 1.0)
     pixel_mean: float = 0.0
+    mean_image: bool = False
+    first_mean: Any = dataclasses.field(default=None, compare=False)
 
     stretch: bool = structural(
         True,
         'pixels of pale, dark or low-contrast training images are scaled to fill [0, 1]; mlp, cnn and '
         'recurrent subtract the mean image',
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class MeanImageParams(PixelParams):
-    """Parameters of a model that subtracts the mean image, see `core.layers.centred`.
-
-    Attributes:
-      mean_image: whether its checkpoint holds the mean image.
-      first_mean: that image when training begins, float32 of `image_shape`; None afterwards.
-    """
-
-    mean_image: bool = False
-    first_mean: Any = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,21 +13,14 @@ from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.layers import ActivationParams, FastDense, centred, class_logits, dense
 from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import (
-    AnyOptimizer,
-    ClassifierParams,
-    MeanImageParams,
-    other_default,
-    share,
-    structural,
-)
+from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _SMALLEST = 4  # pixels of a side: two poolings by 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ActivationParams, MeanImageParams, AnyOptimizer, ClassifierParams):
+class Params(ActivationParams, AnyOptimizer, ClassifierParams):
     """Parameters of the network; layers and dropout default to those of the notes, the optimizer does not."""
 
     filters: int = structural(32, 'filters in each convolution', lower=1)

@@ -19,7 +19,6 @@ from estimator_lab.core.params import (
     SIZES,
     AnyOptimizer,
     ClassifierParams,
-    MeanImageParams,
     other_default,
     share,
     sizes,
@@ -35,7 +34,7 @@ _PROBE = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ActivationParams, MeanImageParams, AnyOptimizer, ClassifierParams):
+class Params(ActivationParams, AnyOptimizer, ClassifierParams):
     """Parameters of the network."""
 
     layers: str = structural('1024-1024', 'units of each hidden layer', pattern=SIZES)

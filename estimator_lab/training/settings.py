@@ -67,12 +67,7 @@ class Settings:
         choices=('exact', 'draft', 'fast'),
         recorded=True,
     )
-    background: str = _image(
-        BACKGROUNDS[0],
-        'on which transparent images are placed',
-        choices=BACKGROUNDS,
-        recorded=True,
-    )
+    background: str = _image(BACKGROUNDS[0], 'of transparent images', choices=BACKGROUNDS, recorded=True)
     augment: str = _image(
         '', 'random changes in training, such as mirror,crop=0.5; docs/archives.md lists all', recorded=True
     )

@@ -1,7 +1,5 @@
 """The dense layer with its own gradient against `tf.layers.Dense`; activations and normalisation, NumPy."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -19,7 +17,7 @@ from estimator_lab.core.layers import (
     stretched,
 )
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.params import ClassifierParams, MeanImageParams
+from estimator_lab.core.params import ClassifierParams
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
@@ -181,20 +179,15 @@ def test_frozen_normalisation_is_not_trained(graph):
 
 def test_pixels_are_stretched_then_centred(session):
     images = tf.constant(np.array([0.8, 0.9, 1], np.float32).reshape(1, 1, 3, 1))
-    params = MeanImageParams(pixel_range=(0.8, 1.0), pixel_mean=0.25)
+    params = ClassifierParams(pixel_range=(0.8, 1.0), pixel_mean=0.25)
     assert session.run(stretched(images, (0.8, 1.0))).ravel() == pytest.approx([0, 0.5, 1], abs=1e-6)
     assert session.run(centred(images, params)).ravel() == pytest.approx([-0.25, 0.25, 0.75], abs=1e-6)
-    assert centred(images, MeanImageParams()) is images
-
-
-@dataclasses.dataclass(frozen=True)
-class SmallParams(MeanImageParams, ClassifierParams):
-    """Parameters of a network that subtracts the mean image."""
+    assert centred(images, ClassifierParams()) is images
 
 
 def test_a_mean_image_is_one_variable_that_is_not_trained_and_fits_other_sizes(session):
     first = np.arange(4, dtype=np.float32).reshape(2, 2, 1)
-    params = SmallParams(image_shape=(2, 2, 1), mean_image=True, first_mean=first)
+    params = ClassifierParams(image_shape=(2, 2, 1), mean_image=True, first_mean=first)
     found = [centred(tf.ones([3, 2, 2, 1]), params), centred(tf.ones([1, 2, 4, 1]), params)]
     assert [variable.op.name for variable in tf.global_variables()] == [MEAN_IMAGE]
     assert not tf.trainable_variables()

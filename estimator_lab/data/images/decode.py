@@ -76,6 +76,21 @@ class ImageShape(NamedTuple):
     channels: int = 1
 
 
+class How(NamedTuple):
+    """How images become pixels.
+
+    Attributes:
+      background: on which transparent images are placed, one of `BACKGROUNDS`.
+      floats: whether 16-bit images become floats in [0, 1], with all of their levels.
+    """
+
+    background: str = BACKGROUNDS[0]
+    floats: bool = False
+
+
+USUAL = How()
+
+
 def _one_error(decode: Callable[P, T]) -> Callable[P, T]:
     """Converts every error of `decode` to a BadExampleError with the reason.
 
@@ -98,14 +113,7 @@ def _one_error(decode: Callable[P, T]) -> Callable[P, T]:
 
 
 @_one_error
-def decode_image(
-    data: bytes,
-    height: int,
-    width: int,
-    channels: int = 1,
-    background: str = BACKGROUNDS[0],
-    floats: bool = False,
-) -> np.ndarray:
+def decode_image(data: bytes, height: int, width: int, channels: int = 1, how: How = USUAL) -> np.ndarray:
     """Decodes an image and resizes it to `height` x `width`, ignoring its aspect ratio.
 
     As in the notes: Lanczos resize first, then conversion to grey (ITU-R 601). If that order is impossible,
@@ -118,8 +126,7 @@ def decode_image(
       height: rows of the result, at least 1.
       width: columns of the result, at least 1.
       channels: 1 for grey, 3 for RGB.
-      background: one of `BACKGROUNDS`.
-      floats: whether 16-bit images keep their levels.
+      how: the background, and whether 16-bit images keep their levels.
 
     Returns:
       uint8 `[height, width, channels]`, values in [0, 255]; float32 in [0, 1] if levels are kept.
@@ -129,18 +136,11 @@ def decode_image(
     """
     shape = ImageShape(height, width, channels)
     with _opened(data) as image:
-        return _scaled(image, shape, Image.Resampling.LANCZOS, background, floats)
+        return _scaled(image, shape, Image.Resampling.LANCZOS, how)
 
 
 @_one_error
-def decode_draft(
-    data: bytes,
-    height: int,
-    width: int,
-    channels: int = 1,
-    background: str = BACKGROUNDS[0],
-    floats: bool = False,
-) -> np.ndarray:
+def decode_draft(data: bytes, height: int, width: int, channels: int = 1, how: How = USUAL) -> np.ndarray:
     """Decodes as `decode_image` does, JPEGs in a fraction of the time and with slightly different pixels.
 
     The inverse DCT scales a JPEG down by 2, 4 or 8, to at least one and a half times the requested size; grey
@@ -151,9 +151,9 @@ def decode_draft(
     shape = ImageShape(height, width, channels)
     with _opened(data) as image:
         if image.format != 'JPEG' or image.mode not in ('L', 'RGB'):
-            return _scaled(image, shape, Image.Resampling.LANCZOS, background, floats)
+            return _scaled(image, shape, Image.Resampling.LANCZOS, how)
         image.draft(MODES[channels], (int(_DRAFT_SLACK * width), int(_DRAFT_SLACK * height)))
-        return _scaled(image, shape, Image.Resampling.BILINEAR)
+        return _scaled(image, shape, Image.Resampling.BILINEAR, how)
 
 
 @_one_error
@@ -268,28 +268,24 @@ def _copies(image: Image.Image) -> int:
 
 
 def _scaled(
-    image: Image.Image,
-    shape: ImageShape,
-    resampling: Image.Resampling,
-    background: str = BACKGROUNDS[0],
-    floats: bool = False,
+    image: Image.Image, shape: ImageShape, resampling: Image.Resampling, how: How = USUAL
 ) -> np.ndarray:
     """Returns the pixels of an opened image, scaled to a shape; see `decode_image`."""
-    small = _converted(image, background, floats).resize((shape.width, shape.height), resampling)
+    small = _converted(image, how).resize((shape.width, shape.height), resampling)
     if small.mode == 'F':
         return np.repeat(np.clip(np.asarray(small), 0, 1)[..., np.newaxis], shape.channels, axis=2)
     return np.array(small.convert(MODES[shape.channels])).reshape(shape)
 
 
-def _converted(image: Image.Image, background: str = BACKGROUNDS[0], floats: bool = False) -> Image.Image:
+def _converted(image: Image.Image, how: How = USUAL) -> Image.Image:
     """Decodes an opened image to mode L or RGB, or F in [0, 1], which Pillow can resize with Lanczos."""
     image.load()
     if image.mode == 'I' or image.mode.startswith('I;16'):
-        pixels = _from_16_bit(image, background)
-        return Image.fromarray((pixels / np.float32(UINT16_MAX)) if floats else _as_8_bit(pixels))
+        pixels = _from_16_bit(image, how.background)
+        return Image.fromarray(pixels / np.float32(UINT16_MAX) if how.floats else _as_8_bit(pixels))
     if image.mode in _MAYBE_ALPHA or 'transparency' in image.info:
         with_alpha = image if image.mode == 'RGBA' else image.convert('RGBA')
-        canvas = Image.new('RGB', image.size, background)
+        canvas = Image.new('RGB', image.size, how.background)
         canvas.paste(with_alpha, mask=with_alpha)
         return canvas
     if image.mode in ('L', 'RGB'):

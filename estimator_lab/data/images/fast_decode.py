@@ -9,8 +9,9 @@ import numpy as np
 
 from estimator_lab.data.examples.member import BadExampleError, or_why
 from estimator_lab.data.images.decode import (
-    BACKGROUNDS,
+    USUAL,
     Decoded,
+    How,
     ImageShape,
     check_scans,
     check_size,
@@ -31,12 +32,7 @@ _building = threading.Lock()
 
 
 def decode_image_fast(
-    data: bytes,
-    height: int,
-    width: int,
-    channels: int = 1,
-    background: str = BACKGROUNDS[0],
-    floats: bool = False,
+    data: bytes, height: int, width: int, channels: int = 1, how: How = USUAL
 ) -> np.ndarray:
     """Decodes as `decode_image` does, JPEGs in a fraction of the time and with slightly different pixels.
 
@@ -46,7 +42,7 @@ def decode_image_fast(
 
     Args, returns and raises as `decode_image`.
     """
-    (pixels,) = decode_images_fast([data], height, width, channels, background, floats)
+    (pixels,) = decode_images_fast([data], height, width, channels, how)
     if isinstance(pixels, BadExampleError):
         del data  # which the error would keep alive
         raise pixels
@@ -54,12 +50,7 @@ def decode_image_fast(
 
 
 def decode_images_fast(
-    several: Sequence[bytes],
-    height: int,
-    width: int,
-    channels: int = 1,
-    background: str = BACKGROUNDS[0],
-    floats: bool = False,
+    several: Sequence[bytes], height: int, width: int, channels: int = 1, how: How = USUAL
 ) -> list[Decoded]:
     """Decodes images as `decode_image_fast` does, many in each call of TensorFlow.
 
@@ -87,9 +78,7 @@ def decode_images_fast(
     for scale, group in groups.items():
         found |= _decoded_together(several, group, scale, shape)
     # Pillow decodes the others, and reports what is wrong.
-    exact = functools.partial(
-        decode_image, height=height, width=width, channels=channels, background=background, floats=floats
-    )
+    exact = functools.partial(decode_image, height=height, width=width, channels=channels, how=how)
     return [found[place] if place in found else or_why(exact, data) for place, data in enumerate(several)]
 
 

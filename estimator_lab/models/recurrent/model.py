@@ -24,7 +24,6 @@ from estimator_lab.core.params import (
     SIZES,
     AnyOptimizer,
     ClassifierParams,
-    MeanImageParams,
     other_default,
     share,
     sizes,
@@ -58,7 +57,7 @@ _TILE = 384  # pixels of a row of steps
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(MeanImageParams, AnyOptimizer, ClassifierParams):
+class Params(AnyOptimizer, ClassifierParams):
     """Parameters of the network.
 
     Attributes:

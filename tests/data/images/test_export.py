@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.decode import How, ImageShape, decode_image
 from estimator_lab.data.images.export import decode_batch
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
@@ -79,7 +79,7 @@ def test_transparency_on_white(image):
     data, shape = encoded(image, 'PNG'), ImageShape(9, 9, 3)
     with tf.Graph().as_default(), tf.Session() as session:
         found = session.run(decode_batch(tf.constant([data]), shape, background='white'))[0]
-    assert np.abs(found - decode_image(data, *shape, background='white')).max() <= 1
+    assert np.abs(found - decode_image(data, *shape, How('white'))).max() <= 1
     assert np.abs(found - decode_image(data, *shape)).max() > 100
 
 
