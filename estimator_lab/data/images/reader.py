@@ -37,8 +37,8 @@ DECODERS: dict[str, Decode] = {'exact': decode_image, 'draft': decode_draft, 'fa
 """By value of --decode."""
 
 _MEGABYTE = 2**20
-# Images. The mean of n differs from that of all by 1 / sqrt(n) of a pixel's deviation, 0.14 for 48: little where
-# the images have much in common, and the same for all of them. More would take longer to decode.
+# Images. The mean of n differs from that of all by 1 / sqrt(n) of a pixel's deviation, 0.14 for 48: little
+# where the images have much in common, and the same for all of them. More would take longer to decode.
 _SAMPLED = 48
 _MOST_SAMPLED, _LEAST_SAMPLED = 2**24, 4  # pixels of a channel in all, and images if they are larger
 _OUTLIERS = 0.1  # percent of the pixels on each side
