@@ -105,7 +105,7 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, model.task(given), previous.vocabulary if previous else (), say)
     look = _look(settings, inputs.train)
-    if cluster.is_chief and look.caution:
+    if cluster.is_chief and look.caution and not newest_checkpoint(settings.model_dir):
         say(look.caution)
     params = _with_data(given, settings, inputs, previous, look)
     params = replace(params, frozen=_frozen(settings, model, params))

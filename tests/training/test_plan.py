@@ -162,15 +162,15 @@ def test_labels_of_a_table_and_next_to_images(settings, archive, tmp_path):
 def test_training_data_is_not_unseen(settings, archive, tmp_path):
     plan, said = opened(settings())
     assert not plan.inputs.unseen
-    assert with_dashes(*said) == '--eval_data has train.tar in common with --data: no unseen examples.'
+    assert with_dashes(said[0]) == '--eval_data has train.tar in common with --data: no unseen examples.'
     files = [(f'n00000{n % 3}/{n}.png', encoded(picture(n))) for n in range(6)]
     other = str(write_tar(tmp_path / 'other.tar', files))
     plan, said = opened(settings(eval_data=[other]))
-    assert plan.inputs.unseen and not said
+    assert plan.inputs.unseen and not [line for line in said if 'common' in line]
     plan, said = opened(settings(eval_data=[other, str(archive)]))
     assert plan.inputs.unseen
     assert (
-        with_dashes(*said) == '--eval_data has train.tar in common with --data: only the others are unseen.'
+        with_dashes(said[0]) == '--eval_data has train.tar in common with --data: only the others are unseen.'
     )
 
 
