@@ -159,7 +159,8 @@ class Run(Trained):
         Args:
           data: paths of archives and folders, as of `api.stream`.
           **settings: further settings of `api.stream`, which may override those of the model: the shape of
-            images, `decode` and `vocabulary`. Examples are in stored order, unless `shuffle` is given.
+            images, `decode`, `background` and `vocabulary`. Examples are in stored order, unless `shuffle` is
+            given.
 
         Raises:
           DataError: an archive can't be read, or has no examples.
@@ -170,7 +171,8 @@ class Run(Trained):
 
         own: dict[str, Any] = {'shuffle': False, 'vocabulary': self.labels or None}
         if self.kind.has_pixels:
-            own |= {'image_shape': tuple(self.shape), 'decode': self.record.decode}
+            own |= {'image_shape': tuple(self.shape)}
+            own |= {name: getattr(self.record, name) for name in ('decode', 'background')}
         return Stream(StreamSettings.of(data, **{**own, **settings}))
 
     def inspect(self, example: str | Path | np.ndarray, **settings: Any) -> 'Inspection':

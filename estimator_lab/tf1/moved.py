@@ -163,7 +163,6 @@ NAMES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     },
     'tensorflow.python.pywrap_tensorflow': {
         'tensorflow.python.training.py_checkpoint_reader': names('NewCheckpointReader'),
-        'tensorflow.python.client.pywrap_tf_session': names('EqualGraphDefWrapper'),
     },
     'tensorflow.python.layers.layers': {
         'tensorflow.compat.v1.layers': names('BatchNormalization batch_normalization'),

@@ -93,8 +93,11 @@ def test_a_stream_of_a_run_has_the_examples_of_its_training(cnn_dir, archive):
     assert batch.data.shape == (24, *run.shape) and run.shape == (8, 8, 1)
     assert stream.labels == run.labels and (batch.class_ids >= 0).all()
     assert batch.keys == [member.key for member in stream_members(archive)]
-    changed = dataclasses.replace(run, record=dataclasses.replace(run.record, decode='draft'))
-    assert changed.stream(archive).settings.decode == 'draft'
+    changed = dataclasses.replace(
+        run, record=dataclasses.replace(run.record, decode='draft', background='white')
+    )
+    settings = changed.stream(archive).settings
+    assert (settings.decode, settings.background) == ('draft', 'white')
     assert run.stream(archive, decode='fast', shuffle=True).settings.shuffle
 
 
