@@ -1,5 +1,6 @@
 """Predictions for a stream of examples, in their order, and the rows that show them."""
 
+import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -15,6 +16,7 @@ from estimator_lab.core import keys
 from estimator_lab.data.archives.order import Order
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import BadExample, Batch, read_batches
+from estimator_lab.data.input.stream import Stream
 from estimator_lab.inference.settings import PredictionSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
@@ -82,9 +84,13 @@ def streamed(run: Trained, examples: Any) -> Iterator[Batch] | None:
     Raises:
       FlagError: later, one has no pixels, or not those that the model accepts.
     """
-    several = [examples] if isinstance(examples, Batch) else examples
-    is_list = isinstance(several, list) and bool(several) and isinstance(several[0], Batch)
-    return map(partial(_as_read, run), several) if is_list or isinstance(several, Iterator) else None
+    several: Any = [examples] if isinstance(examples, Batch) else examples
+    if not isinstance(several, Stream):
+        first: Any = next(iter(several), None) if isinstance(several, list | Iterator) else None
+        if not isinstance(first, Batch):
+            return None
+        several = several if isinstance(several, list) else itertools.chain([first], several)
+    return map(partial(_as_read, run), several)
 
 
 def _as_read(run: Trained, batch: Any) -> Batch:

@@ -105,14 +105,14 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, model.task(given), previous.vocabulary if previous else (), say)
     look = _look(settings, inputs.train)
-    if cluster.is_chief and look.caution and not newest_checkpoint(settings.model_dir):
-        say(look.caution)
     params = _with_data(given, settings, inputs, previous, look)
     params = replace(params, frozen=_frozen(settings, model, params))
     resumed = previous.hparams if previous and previous.model == model.name else None
     companions = model.companions(params, settings.model_dir, resumed, OPENERS)
     params = replace(params, **companions.params)
     model.check(params)
+    if cluster.is_chief and look.caution and not newest_checkpoint(settings.model_dir):
+        say(look.caution)
     if cluster.is_chief and (caution := model.caution(params)):
         say(f'Warning: {caution}')
     _check_method(settings, cluster, model, params)

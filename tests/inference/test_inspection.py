@@ -46,15 +46,16 @@ def logits(cnn, images):
 
 def test_maps_are_what_the_kernels_make_of_the_image(found, weights):
     kernel, bias = weights('conv2d/kernel'), weights('conv2d/bias')
+    seen = (IMAGE / 255 - weights('centred/mean_image'))[..., 0]
     for number in range(2):
-        expected = correlate2d(IMAGE[..., 0] / 255, kernel[:, :, 0, number], 'same') + bias[number]
+        expected = correlate2d(seen, kernel[:, :, 0, number], 'same') + bias[number]
         assert found.maps['conv1'][..., number] == pytest.approx(np.maximum(expected, 0), abs=1e-5)
     assert found.maps['conv2'].shape == (4, 4, 2)
     assert np.array_equal(found.filters['filters_conv1'], kernel)
 
 
 def test_saliency_is_that_of_the_predicted_label_or_the_one_asked_for(cnn, found):
-    step = 1e-3  # small enough for the network's kinks, large enough for float32
+    step = 2e-4  # small enough for the network's kinks, large enough for float32
     steps = step * np.eye(64).reshape(64, 8, 8, 1)
     scores = logits(cnn, np.concatenate([IMAGE[np.newaxis] / 255, IMAGE / 255 + steps, IMAGE / 255 - steps]))
     changes = np.abs(scores[1:65] - scores[65:]) / (2 * step)
@@ -185,8 +186,8 @@ def test_the_layers_of_a_cnn(cnn_dir):
     trained = open_trained(cnn_dir)
     layers = network_layers(trained)
     found = {layer.name: layer for layer in layers}
-    # 8x8 pixels, 5x5 filters, 2 of them in the first convolution; 4 labels.
-    assert found['conv1'] == LayerSize('conv1', '8x8x2', 5 * 5 * 2 + 2, 0)
+    # 8x8 pixels, 5x5 filters, 2 of them in the first convolution, before which is the mean image; 4 labels.
+    assert found['conv1'] == LayerSize('conv1', '8x8x2', 5 * 5 * 2 + 2, 8 * 8)
     assert found['logits'].shape == '4' and found['logits'].parameters == 8 * 4 + 4
     assert layers[0].name == 'conv1' and layers[-1].name == 'logits'
     values = {name: value.size for name, value in values_in(trained.checkpoint).items()}

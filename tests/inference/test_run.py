@@ -142,9 +142,10 @@ def test_samples_of_a_machine_are_images(archive, tmp_path):
     assert samples.images.shape == (5, 8, 8, 1) and len(samples) == 5
     np.testing.assert_array_equal(samples.images, run.sample(5, steps=2).images)
     assert 'data:image/png' in framed(samples)
-    for ignored in ({'label': 'n000001'}, {'truncation': 0.5}):
-        with pytest.raises(api.FlagError, match='has no meaning for samples of model=rbm'):
-            run.sample(5, **ignored)
+    with pytest.raises(api.FlagError, match='needs a model with classes: model=dbn'):
+        run.sample(5, label='n000001')
+    with pytest.raises(api.FlagError, match='has no meaning for samples of model=rbm'):
+        run.sample(5, truncation=0.5)
 
 
 def test_a_painting_has_the_size_of_its_photo(archive, tmp_path):

@@ -165,6 +165,7 @@ def test_recorded_settings():
             'split': '',
             'augment': f'shift=1, {"x" * 191}',
             'decode': 'exact',
+            'background': 'black',
             'precision': 'float32',
             'deterministic': True,
         },
