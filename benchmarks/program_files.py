@@ -162,16 +162,16 @@ def digits(
                 file.write(data)
 
 
-def sounds(folder: str, count: int = 4, seconds: float = 1.0, rate: int = 16000) -> None:
-    """Writes FOLDER/0.wav, 1.wav, ...: tones, 16 bits, one channel."""
+def sounds(folder: str, count: int = 4, seconds: float = 1.0, rate: int = 16000, channels: int = 1) -> None:
+    """Writes FOLDER/0.wav, 1.wav, ...: tones of 16 bits, the same in each channel."""
     for index in range(count):
         times = np.arange(int(seconds * rate)) / rate
         samples = (8000 * np.sin(2 * math.pi * 220 * (index + 1) * times)).astype('<i2')
         with wave.open(str(_path(f'{folder}/{index}.wav')), 'wb') as file:
-            file.setnchannels(1)
+            file.setnchannels(channels)
             file.setsampwidth(2)
             file.setframerate(rate)
-            file.writeframes(samples.tobytes())
+            file.writeframes(samples.repeat(channels).tobytes())
 
 
 def bert(folder: str = '.', labels: Sequence[str] = ('0', '1')) -> None:
