@@ -84,9 +84,10 @@ def write(path: str, text: str, mode: str = 'text') -> None:
     _path(path).write_text(text, encoding='utf-8')
 
 
-def repeat(path: str, line: str, count: int) -> None:
-    """Writes a file of lines, each with `{}` replaced by its number."""
-    _path(path).write_text(''.join(f'{line.replace("{}", str(index))}\n' for index in range(count)))
+def repeat(path: str, line: str, count: int, first: str = '') -> None:
+    """Writes a file of lines, each with `{}` replaced by its number, after one that is given."""
+    repeated = [line.replace('{}', str(index)) for index in range(count)]
+    _path(path).write_text(''.join(f'{each}\n' for each in ([first] if first else []) + repeated))
 
 
 def lines(paths: Sequence[str], count: int = 100, words: int = 5, blank: int = 0, end: str = '') -> None:
