@@ -30,6 +30,11 @@ def write_tar(path, files=FILES, compress=bytes):
     return str(path)
 
 
+def all_bytes(folder):
+    """Returns {name: bytes} of the shards in a folder."""
+    return {path.name: path.read_bytes() for path in folder.glob('*.tar')}
+
+
 def quiet(line):
     """Shows nothing."""
 
