@@ -3,7 +3,7 @@
 python benchmarks/defaults.py [--train=mnist-train.tar.gz --test=mnist-test.tar.gz]
     digits of several sizes and shades, wrong labels, shapes, letters, icons, textures; small parts of MNIST
 python benchmarks/defaults.py --table=optimizers [--train=mnist-train.tar.gz --test=mnist-test.tar.gz]
-    cnn and mlp on digits by each first-order optimizer at its rate; or mlp after an epoch of MNIST
+    cnn, mlp and autoencoder on digits by each first-order optimizer; or mlp after an epoch of MNIST
 python benchmarks/defaults.py --table=boltzmann
     dbn on digits with and without pre-training; the error of rbm, and of scikit-learn's
 """
@@ -71,16 +71,17 @@ def print_sets(models: list[str], given: Any) -> None:
 
 
 def print_optimizers(given: Any) -> None:
-    """Prints the accuracy by each first-order optimizer."""
+    """Prints the accuracy by each first-order optimizer, and the error of the autoencoder."""
     split = mnist(given.train, given.test, rows=None) if given.train else digits(8)
     settings = {'epochs': 1, 'batch_size': 100} if given.train else {}
-    models = ['mlp'] if given.train else ['cnn', 'mlp']
-    print(f'{"":<24}', *(f'{name:>10}' for name in models))
+    figures = {'mlp': 'accuracy'}
+    if not given.train:
+        figures = {'cnn': 'accuracy', **figures, 'autoencoder': 'squared_error'}
+    print(f'{"":<24}', *(f'{model:>10}' for model in figures))
     for name in _OPTIMIZERS:
-        found = [
-            trained(model, split, given.seed, hparams={'optimizer': name}, **settings) for model in models
-        ]
-        print_row(name, [metrics['accuracy'] for metrics in found])
+        hparams = {'optimizer': name}
+        found = {model: trained(model, split, given.seed, hparams=hparams, **settings) for model in figures}
+        print_row(name, [found[model][figure] for model, figure in figures.items()])
 
 
 def print_boltzmann(given: Any) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ImageFont
 from runner import command_line, machine
-from small_sets import Split, digits
+from small_sets import Split, digits, glyph
 
 from estimator_lab import api
 from estimator_lab.base.progress import Progress
@@ -90,19 +90,9 @@ def letters() -> Split:
 def _letters(count: int, seed: int, side: int = 20) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = np.array([string.ascii_uppercase[number % 26] for number in range(count)])
-    return np.stack([_letter(rng, label, side) for label in labels]), labels
-
-
-def _letter(rng: np.random.Generator, label: str, side: int) -> np.ndarray:
-    font = ImageFont.load_default(rng.uniform(0.6, 1.0) * side)
-    picture = Image.new('L', (3 * side, 3 * side))
-    across, down = 1.5 * side + rng.uniform(-2, 2, 2)
-    bold = int(rng.integers(2))
-    ImageDraw.Draw(picture).text((across, down), label, 255, font=font, anchor='mm', stroke_width=bold)
-    slant = rng.uniform(-0.35, 0.35)
-    slanted = (1, slant, -slant * 1.5 * side, 0, 1, 0)
-    picture = picture.transform(picture.size, Image.Transform.AFFINE, slanted, Image.Resampling.BICUBIC)
-    return np.asarray(picture)[side : 2 * side, side : 2 * side, np.newaxis]
+    fonts = [ImageFont.load_default(size) for size in np.linspace(0.6, 1.0, 9) * side]
+    pictures = [glyph(rng, label, side, fonts, moves=2, slant=0.35) for label in labels]
+    return np.stack(pictures)[..., np.newaxis], labels
 
 
 def print_belief(given: Any) -> None:

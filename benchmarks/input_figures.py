@@ -102,7 +102,7 @@ def many(archive: str) -> None:
 
 
 def members(counts: str) -> None:
-    """Prints seconds and memory of opening an archive of so many members: first, later, and a part of it."""
+    """Prints seconds and memory of opening an archive of many members: first, later, and a part of it."""
     for count in map(int, counts.split(',')):
         with tempfile.TemporaryDirectory(dir='.') as folder:
             path = Path(folder) / 'many.tar'
@@ -111,7 +111,7 @@ def members(counts: str) -> None:
 
 
 def remote(counts: str) -> None:
-    """Prints seconds of opening so many remote archives, from a server that answers after 0.1 s."""
+    """Prints seconds of opening that many remote archives, from a server that answers after 0.1 s."""
     served: dict[str, bytes] = {}
 
     class Slow(SimpleHTTPRequestHandler):
@@ -148,7 +148,7 @@ def remote(counts: str) -> None:
 
 
 def files(counts: str) -> None:
-    """Prints seconds and memory of opening a folder of so many files."""
+    """Prints seconds and memory of opening a folder of that many files."""
     for count in map(int, counts.split(',')):
         with tempfile.TemporaryDirectory(dir='.') as folder:
             for n in range(count):

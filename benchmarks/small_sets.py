@@ -129,7 +129,7 @@ def faint(train: int = 40, test: int = 10) -> Split:
     scene = 60 + 100 * (blurred - np.min(blurred)) / np.ptp(blurred)
 
     def draw(letter: str) -> np.ndarray:
-        mask = _glyph(rng, letter, 48, 32, (_sans(32),), moves=1)
+        mask = glyph(rng, letter, 48, (_sans(32),), moves=1)
         return np.clip(scene * rng.uniform(0.5, 1.4) + 0.08 * mask, 0, 255)
 
     return _of_classes(_LETTERS, draw, train, test)
@@ -175,13 +175,13 @@ def fonts() -> Split:
     """Returns letters of several fonts, sizes and places, 28x28."""
     rng = np.random.default_rng(0)
     several = (*(_sans(size) for size in (15, 18, 21)), ImageFont.load_default_imagefont())
-    return _of_classes(_LETTERS, lambda letter: _glyph(rng, letter, 28, 22, several, moves=2), 30, 10)
+    return _of_classes(_LETTERS, lambda letter: glyph(rng, letter, 28, several, moves=2), 30, 10)
 
 
 def many_classes() -> Split:
     """Returns 30 signs with 12 training images each, 24x24."""
     rng, signs = np.random.default_rng(0), f'{_LETTERS}2345'
-    return _of_classes(signs, lambda sign: _glyph(rng, sign, 24, 18, (_sans(18),), moves=2), 12, 12)
+    return _of_classes(signs, lambda sign: glyph(rng, sign, 24, (_sans(18),), moves=2), 12, 12)
 
 
 def sizes() -> Split:
@@ -222,7 +222,7 @@ def textures() -> Split:
 
 
 def _of_classes(names: Sequence[str], draw: Callable[[str], np.ndarray], train: int, test: int) -> Split:
-    """Returns images that are drawn, so many of each class."""
+    """Returns images that are drawn, the given numbers of each class."""
     y, y_test = (np.repeat(list(names), count) for count in (train, test))
     x, x_test = (np.stack([draw(str(name)) for name in part]).astype(np.uint8) for part in (y, y_test))
     x, x_test = (part if part.ndim == 4 else part[..., None] for part in (x, x_test))
@@ -240,10 +240,19 @@ def _sans(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def _glyph(
-    rng: np.random.Generator, sign: str, side: int, height: int, several: Sequence[Any], moves: int
+def glyph(
+    rng: np.random.Generator, sign: str, side: int, several: Sequence[Any], moves: int, slant: float = 0.2
 ) -> np.ndarray:
-    """Returns a sign in one of the fonts, thin, bold or slanted, within some pixels of the middle."""
+    """Returns a sign in one of the fonts, thin or bold, slanted, within some pixels of the middle.
+
+    Args:
+      rng: decides.
+      sign: a letter or digit.
+      side: of the picture, uint8 [side, side], in pixels.
+      several: the fonts.
+      moves: largest distance from the middle, across and down, in pixels.
+      slant: largest shift across for each pixel down.
+    """
     picture = Image.new('L', (side, side))
     font, bold = several[int(rng.integers(len(several)))], int(rng.integers(2))
     bold *= isinstance(font, ImageFont.FreeTypeFont)
@@ -251,8 +260,8 @@ def _glyph(
     across, down = ((side - length) / 2 for length in (right + left, bottom + top))
     move = rng.integers(-moves, moves + 1, 2)
     ImageDraw.Draw(picture).text((across + move[0], down + move[1]), sign, 255, font=font, stroke_width=bold)
-    slant = rng.uniform(-0.2, 0.2)
-    slanted = (1, slant, -slant * side / 2, 0, 1, 0)
+    shift = rng.uniform(-slant, slant)
+    slanted = (1, shift, -shift * side / 2, 0, 1, 0)
     return np.asarray(
         picture.transform((side, side), Image.Transform.AFFINE, slanted, Image.Resampling.BILINEAR)
     )

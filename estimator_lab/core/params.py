@@ -167,7 +167,7 @@ class PixelParams:
       pixel_range: lowest and highest pixel, in [0, 1], of the training images, which `core.layers.stretched`
         scales to [0, 1].
       pixel_mean: mean of all pixels of those images after scaling, which mlp and recurrent subtract in runs
-        of before there was a mean image.
+        from before the mean image.
       mean_image: whether mlp, cnn and recurrent subtract a mean image, see `core.layers.centred`.
       first_mean: that image when training begins, float32 of `image_shape`; None afterwards.
     """

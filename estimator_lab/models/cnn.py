@@ -52,7 +52,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
         'kernel_initializer': tf.glorot_uniform_initializer(),
         'reuse': tf.AUTO_REUSE,
     }
-    # Runs of before there was a mean image recorded a mean, but did not subtract it.
+    # Runs from before the mean image recorded a mean, but did not subtract it.
     x = centred(images, dataclasses.replace(params, pixel_mean=0.0))
     x = tf.layers.conv2d(x, params.filters, params.kernel_size, padding='same', name='conv2d', **layer)
     yield 'conv1', x  # [batch, 128, 128, 32], for 128 x 128 pixels

@@ -161,7 +161,6 @@ def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record
     Those of a resumed run are in its folder.
     """
     train = inputs.train
-
     if previous and previous.kind == train.kind.name and newest_checkpoint(settings.model_dir):
         decided = train.kind.restore(settings.model_dir)
         known = {name: previous.hparams[name] for name in _OF_PIXELS if name in previous.hparams}
