@@ -124,11 +124,16 @@ def _idx(path: Path, magic: int, axes: int) -> Any:
     return np.frombuffer(content, np.uint8, int(np.prod(header[1:])), 4 * (1 + axes)).reshape(header[1:])
 
 
+def load_mnist(train_dir: str = 'MNIST-data') -> Datasets:
+    """Returns MNIST from its four files in `train_dir`."""
+    return read_data_sets(train_dir)
+
+
 def load_dataset(name: str, size: str = 'small', test_with_fake_data: bool = False) -> Datasets:
     """Returns the data set 'mnist' from the folder MNIST-data."""
     if name != 'mnist':
         raise ValueError(f'Name of dataset is not found: {name}')
-    return read_data_sets('MNIST-data')
+    return load_mnist()
 
 
 def maybe_download(filename: str, work_directory: str, source_url: str) -> str:

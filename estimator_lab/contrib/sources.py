@@ -229,7 +229,7 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         'tensorflow.python.ops.summary_ops_v2': ALL,
         'tf.summary': names(all_summary_ops='all_v2_summary_ops'),
     },
-    'tfprof': {'tensorflow.python.profiler': names('model_analyzer tfprof_logger')},
+    'tfprof': {'tensorflow.python.profiler': names('tfprof_logger')},
     'tpu': {
         'estimator_lab.contrib.wrappers': names('CrossShardOptimizer'),
         'tf.estimator.tpu': names('InputPipelineConfig RunConfig TPUConfig TPUEstimator TPUEstimatorSpec'),
@@ -298,6 +298,7 @@ FORWARDED: Mapping[str, str] = {
     'slim.python': 'tf_slim',
     'slim.python.slim': 'tf_slim',
     'tensorboard': 'tensorboard',
+    'tfprof.model_analyzer': 'estimator_lab.contrib.tfprof',
     'tpu.proto': 'tensorflow.core.protobuf.tpu',
     **{f'tpu.python.tpu.{name}': f'tensorflow.python.tpu.{name}' for name in _TPU_MODULES.split()},
 }

@@ -131,6 +131,8 @@ def test_mnist_from_files(tmp_path):
     images = write_mnist(tmp_path, '.gz')
     found = tf.contrib.learn.datasets.mnist.read_data_sets(str(tmp_path), one_hot=True, validation_size=1)
     assert [part.num_examples for part in found] == [5, 1, 6]
+    with pytest.raises(ValueError, match='between 0 and 6'):
+        tf.contrib.learn.datasets.mnist.load_mnist(str(tmp_path))
     np.testing.assert_allclose(found.test.images, images.reshape(6, 4) / 255, rtol=1e-6)
     assert found.test.labels.argmax(1).tolist() == [0, 1, 2, 3, 4, 5]
     seen = [found.train.next_batch(2)[1].argmax(1).tolist() for _ in range(5)]

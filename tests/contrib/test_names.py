@@ -22,7 +22,6 @@ OTHER_NAMES = {
     'data.read_batch_features': 'make_batched_features_dataset',
     'distribute.DistributionStrategy': 'Strategy',
     'eager.py_func': 'eager_py_func',
-    'tfprof.model_analyzer': 'tensorflow.python.profiler.model_analyzer',
     'tfprof.tfprof_logger': 'tensorflow.python.profiler.tfprof_logger',
     'util.make_ndarray': 'MakeNdarray',
 }
