@@ -163,6 +163,15 @@ def digits(
                 file.write(data)
 
 
+def cifar(path: str, count: int = 256) -> None:
+    """Writes a binary file of CIFAR-10: a byte of the label, then pixels that are bright at its place."""
+    rows = RNG.integers(0, 60, [count, 1 + 3072]).astype(np.uint8)
+    rows[:, 0] = np.arange(count) % 10
+    for row in rows:
+        row[1 + 300 * int(row[0]) :][:300] = 250
+    _path(path).write_bytes(rows.tobytes())
+
+
 def sounds(folder: str, count: int = 4, seconds: float = 1.0, rate: int = 16000, channels: int = 1) -> None:
     """Writes FOLDER/0.wav, 1.wav, ...: tones of 16 bits, the same in each channel."""
     for index in range(count):
