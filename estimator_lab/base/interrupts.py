@@ -51,7 +51,7 @@ def interrupted_status() -> int:
     return 128 + (_stop_signal or signal.SIGINT)
 
 
-def _stop_signals() -> list[signal.Signals]:
+def stop_signals() -> list[signal.Signals]:
     """Returns the signals that ask to stop; without SIGHUP if the user ignores it (nohup)."""
     hang_ups = [signal.SIGHUP] if hasattr(signal, 'SIGHUP') else []  # Windows has none
     asking = [number for number in hang_ups if signal.getsignal(number) != signal.SIG_IGN]
@@ -73,7 +73,7 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
     if not _handling:
         _stop_signal = 0
     _handling += 1
-    before = {number: signal.getsignal(number) for number in _stop_signals()}
+    before = {number: signal.getsignal(number) for number in stop_signals()}
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     outer = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)

@@ -16,13 +16,14 @@ from estimator_lab.base.printable import escaped, json_text, without_middle
 from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.base.settings import setting
 from estimator_lab.base.shares import PART_HELP, share_of
-from estimator_lab.data.archives.data_set import kind_of, open_shared
+from estimator_lab.data.archives.data_set import KINDS, kind_of, open_shared
 from estimator_lab.data.archives.index import no_examples
 from estimator_lab.data.archives.share import Shared
 from estimator_lab.data.examples.kind import CONTRAST, Kind
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, unreadable
 from estimator_lab.data.input.batches import read_examples
+from estimator_lab.data.side_by_side import in_processes, pays
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import Source, expand
@@ -139,9 +140,7 @@ class Checker:
       copies: which examples have the same bytes as others; None if they were not read.
     """
 
-    def __init__(
-        self, quick: bool = False, show: Callable[[str, float | None], None] = lambda done, share: None
-    ) -> None:
+    def __init__(self, quick: bool = False, show: Callable[[str, float | None], None] | None = None) -> None:
         self._quick = quick
         self._show = show
         self._first: dict[bytes, tuple[str, str, str]] = {}  # archive, label and key by digest
@@ -189,13 +188,22 @@ class Checker:
         contents.one_value = columns.get(CONTRAST, ()).count(0)
         return contents
 
+    def add(self, other: 'Checker') -> None:
+        """Adds what another one found in an archive by its headers alone."""
+        self.examples += other.examples
+        for bad in other.bad:
+            _append(self.bad, bad)
+        for key in other.duplicate_names:
+            _append(self.duplicate_names, key)
+
     def _found(
         self, source: Source, kind: Kind, contents: Contents, own: Shared | None
     ) -> Iterator[tuple[Member, 'tuple[bytes, tuple[int, ...]] | BadExampleError | None']]:
         """Yields the examples; with the digest and the size of each, or why it is bad, if they are read."""
 
         def progress(share: float) -> None:
-            self._show(f'{self.examples:,} {kind.noun}', share or None)
+            if self._show:
+                self._show(f'{self.examples:,} {kind.noun}', share or None)
 
         def examined(data: bytes) -> tuple[bytes, tuple[int, ...]]:
             return _digest(data), kind.examine(data)
@@ -254,13 +262,21 @@ def main(settings: Settings, line: CommandLine) -> None:
     )
     with closing(Progress('Checking', sys.stderr)) as progress:
         checker = Checker(settings.quick, progress)
-        for source, kind, part in zip(sources, kinds, own, strict=True):
-            if part and len(part.index) and not part.rows:
-                continue
-            found.append(checker.read(source, kind, part))
+        if settings.quick and not share and pays(sources):
+            contents = _side_by_side(checker, sources, progress)
+        else:
+            parts = zip(sources, kinds, own, strict=True)
+            contents = (
+                checker.read(source, kind, part)
+                for source, kind, part in parts
+                if not part or part.rows or not len(part.index)
+            )
+        for one in contents:
+            found.append(one)
             if not settings.json:
-                say(_first_line(found[-1], kind))
-                say_rows(_rows(found[-1], kind, checker))
+                kind = KINDS[one.kind]
+                say(_first_line(one, kind))
+                say_rows(_rows(one, kind, checker))
     copies = checker.copies
     if settings.json:
         everything = {
@@ -277,6 +293,18 @@ def main(settings: Settings, line: CommandLine) -> None:
     if unusable:
         several = f'{len(unusable)} of {len(found)} archives are damaged or empty: ' if len(found) > 1 else ''
         raise DataError(f'{several}{unusable[0]}')
+
+
+def _side_by_side(checker: Checker, sources: Sequence[Source], progress: Progress) -> Iterator[Contents]:
+    with closing(in_processes(_headers_read, sources, progress)) as several:
+        for contents, other in several:
+            checker.add(other)
+            yield contents
+
+
+def _headers_read(source: Source) -> tuple[Contents, Checker]:
+    checker = Checker(quick=True)
+    return checker.read(source, kind_of(source)), checker
 
 
 def _first_line(contents: Contents, kind: Kind) -> str:

@@ -1,5 +1,6 @@
 """``python -m estimator_lab.data.tar_index``: writes an index next to each archive."""
 
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from estimator_lab.base.shares import share_of
 from estimator_lab.data.archives.data_set import kind_of
 from estimator_lab.data.archives.index import Index, build_index
 from estimator_lab.data.archives.index_file import path_in_cache, path_next_to
+from estimator_lab.data.side_by_side import in_processes, pays
 from estimator_lab.data.sources.formats import format_of
-from estimator_lab.data.sources.source import expand
+from estimator_lab.data.sources.source import Source, expand
 
 _USAGE = """Writes an index next to each tar archive, or into the cache folder if that can't be written.
 
@@ -42,20 +44,43 @@ def main(settings: Settings, line: CommandLine) -> None:
     if share:
         own = share.within([1] * len(sources))
         sources = [source for source, rows in zip(sources, own, strict=True) if rows]
-    for source in sources:
-        kind = kind_of(source)
-        with closing(Progress(f'Indexing {source.name}')) as progress:
-            index = build_index(source, kind, progress, say)
+    if pays(sources):
+        with (
+            closing(Progress('Indexing')) as progress,
+            closing(in_processes(_indexed, sources, progress)) as several,
+        ):
+            _report(several)
+    else:
+        _report(_indexed(source, Progress(f'Indexing {source.name}')) for source in sources)
+
+
+def _report(indexed: Iterable[tuple[list[str], str]]) -> None:
+    """Prints the lines that `_indexed` returns, up to the first error, which is raised."""
+    for lines, error in indexed:
+        for line in lines:
+            say(line)
+        if error:
+            raise DataError(error)
+
+
+def _indexed(source: Source, progress: Progress | None = None) -> tuple[list[str], str]:
+    """Writes the index of a source; returns lines for the user, and the error that follows them, or ''."""
+    lines: list[str] = []
+    kind, silent = kind_of(source), Progress(show_line=lambda line: None)
+    try:
+        with closing(progress or silent) as shown:
+            index = build_index(source, kind, shown, lines.append)
         if not index.lasts:
-            raise DataError(index.damage)
+            return lines, index.damage
         index.check_any()
         where = 'a folder is listed at each start, without an index'
         if format_of(source, kind).is_cached:
             where = f'index in {_written(index)}'
-        access = 'random access' if index.random_access else 'one pass only (compressed)'
-        say(f'{source}: {len(index):,} {kind.noun}, {len(index.labels):,} labels; {access}; {where}')
-        if index.damage:
-            raise DataError(f'The index ends where the archive does: {index.damage}')
+    except DataError as error:
+        return lines, error.marked
+    access = 'random access' if index.random_access else 'one pass only (compressed)'
+    lines.append(f'{source}: {len(index):,} {kind.noun}, {len(index.labels):,} labels; {access}; {where}')
+    return lines, index.damage and f'The index ends where the archive does: {index.damage}'
 
 
 def _written(index: Index) -> Path:
