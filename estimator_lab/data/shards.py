@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import os
 import tarfile
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from estimator_lab.base.printable import json_text, unescaped
 _BLOCK = 512
 _UNFINISHED = '.unfinished'
 _PIECE = 2**20
+_TOGETHER = 2**16  # bytes that are written at once, so that a thousand shards hold little
+_MOST_WAITING = 2**26  # bytes, or one larger image
 
 
 def unfinished(path: Path) -> Path:
@@ -54,11 +58,42 @@ class Done:
     images: list[int] = field(default_factory=list)
 
 
+class Writer:
+    """A thread that writes and sums up what another one prepares: both release Python's lock for that."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[tuple[int, Future[None]]] = deque()
+        self._bytes = 0
+
+    def begin(self, write: Callable[[list[bytes]], None], pieces: list[bytes], size: int) -> None:
+        """Has pieces of `size` bytes written, after the earlier ones.
+
+        Raises:
+          OSError: earlier ones can't be written.
+        """
+        self._waiting.append((size, self._thread.submit(write, pieces)))
+        self._bytes += size
+        self.wait(_MOST_WAITING)
+
+    def wait(self, most: int = 0) -> None:
+        """Waits until at most that many bytes are not written; raises as `begin` does."""
+        while self._bytes > most:
+            size, written = self._waiting.popleft()
+            self._bytes -= size
+            written.result()
+
+    def close(self) -> None:
+        """Ends the thread; what it has not begun is not written."""
+        self._thread.shutdown(cancel_futures=True)
+
+
 class Shard:
     """Writes a tar whose bytes depend only on names and data, not on time, owner or machine.
 
     Args:
       path: of the finished shard.
+      writer: writes it.
       kept: bytes that are kept of an unfinished one.
       images: in these bytes.
 
@@ -66,8 +101,11 @@ class Shard:
       OSError: it can't be written; ValueError: it has fewer bytes.
     """
 
-    def __init__(self, path: Path, kept: int = 0, images: int = 0) -> None:
+    def __init__(self, path: Path, writer: Writer, kept: int = 0, images: int = 0) -> None:
         self.images, self.path, self.bytes = images, path, kept
+        self._writer = writer
+        self._pieces: list[bytes] = []
+        self._begun = kept  # bytes that are written, or wait for that
         self._sum = hashlib.sha256()
         hidden = unfinished(path)
         if not kept:
@@ -96,12 +134,12 @@ class Shard:
         if not header:
             info.pax_headers = {'path': name}
             header = info.tobuf(tarfile.PAX_FORMAT, 'utf-8', 'surrogateescape')
-        self._write(header, data, bytes(-len(data) % _BLOCK))
+        self._add(header, data, bytes(-len(data) % _BLOCK))
         self.images += 1
 
     def finish(self) -> dict[str, Any]:
         """Writes the end of the archive, and syncs it; returns its entry in the manifest."""
-        self._write(bytes(2 * _BLOCK))
+        self._add(bytes(2 * _BLOCK))
         self.sync()
         names = ('file', 'images', 'bytes', 'sha256')
         values = (self.path.name, self.images, self.bytes, self._sum.hexdigest())
@@ -109,6 +147,8 @@ class Shard:
 
     def sync(self) -> None:
         """Writes what is buffered to disk."""
+        self._begin()
+        self._writer.wait()
         sync(self._file)
 
     def show(self) -> None:
@@ -120,11 +160,21 @@ class Shard:
         with contextlib.suppress(OSError):  # the disk may be full, as was reported
             self._file.close()
 
-    def _write(self, *pieces: bytes) -> None:
-        for data in pieces:
-            self._file.write(data)
-            self._sum.update(data)
-            self.bytes += len(data)
+    def _add(self, *pieces: bytes) -> None:
+        self._pieces += pieces
+        self.bytes += sum(map(len, pieces))
+        if self.bytes - self._begun >= _TOGETHER:
+            self._begin()
+
+    def _begin(self) -> None:
+        pieces, self._pieces = self._pieces, []
+        size, self._begun = self.bytes - self._begun, self.bytes
+        self._writer.begin(self._write, pieces, size)
+
+    def _write(self, pieces: list[bytes]) -> None:
+        data = b''.join(pieces)
+        self._file.write(data)
+        self._sum.update(data)
 
 
 class Shards:
@@ -136,8 +186,8 @@ class Shards:
       is_stored: whether it is.
     """
 
-    def __init__(self, shards: Sequence[Shard], progress: Done, path: Path) -> None:
-        self.shards, self.progress, self._path = shards, progress, path
+    def __init__(self, shards: Sequence[Shard], progress: Done, path: Path, writer: Writer) -> None:
+        self.shards, self.progress, self._path, self._writer = shards, progress, path, writer
         self.is_stored = progress.seen > 0
 
     @classmethod
@@ -148,17 +198,18 @@ class Shards:
           OSError: they can't be written.
         """
         opened: list[Shard] = []
+        writer = Writer()
         try:
             found = as_object(read_json(stored), Done)
             if begun.of and found.of == begun.of and len(found.bytes) == len(found.images) == len(paths):
-                for place in zip(paths, found.bytes, found.images, strict=True):
-                    opened.append(Shard(*place))
-                return cls(opened, found, stored)
+                for path, size, images in zip(paths, found.bytes, found.images, strict=True):
+                    opened.append(Shard(path, writer, size, images))
+                return cls(opened, found, stored, writer)
         except (OSError, ValueError):  # there are none, or not all of them
             for shard in opened:
                 shard.close()
         stored.unlink(missing_ok=True)
-        return cls([Shard(path) for path in paths], begun, stored)
+        return cls([Shard(path, writer) for path in paths], begun, stored, writer)
 
     def store(self) -> None:
         """Syncs the shards, and stores their progress.
@@ -176,5 +227,6 @@ class Shards:
 
     def close(self) -> None:
         """Closes them as they are."""
+        self._writer.close()
         for shard in self.shards:
             shard.close()

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections import Counter
 from contextlib import closing
@@ -27,7 +28,7 @@ from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.pack import MANIFEST, Settings
-from estimator_lab.data.shards import Shard
+from estimator_lab.data.shards import Shard, Writer
 from estimator_lab.data.sources.source import expand
 from tests.support.archive_files import encoded, picture
 from tests.support.pack_files import FILES, all_bytes, packed, quiet, verified, write_tar
@@ -100,7 +101,7 @@ def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, size):
     ],
 )
 def test_names_are_preserved(tmp_path, name):
-    with closing(Shard(tmp_path / 'a.tar')) as shard:
+    with closing(Writer()) as writer, closing(Shard(tmp_path / 'a.tar', writer)) as shard:
         shard.add(name, b'data')
         shard.add('a/2.jpg', b'2')
         shard.finish()
@@ -232,6 +233,23 @@ def test_full_disk_and_interrupt_leave_nothing(source, out, monkeypatch, after, 
     assert not out.exists()
     if expected is LabError:
         assert str(caught.value) == f'out={out} cannot be written: No space left on device.'
+
+
+@pytest.mark.parametrize('after', [1, 4, 6])
+def test_an_error_of_the_thread_that_writes_ends_it_and_leaves_nothing(source, out, monkeypatch, after):
+    write, calls = Shard._write, []
+
+    def failing_write(self, pieces):
+        calls.append(threading.current_thread())
+        if len(calls) == after:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        write(self, pieces)
+
+    monkeypatch.setattr(Shard, '_write', failing_write)
+    with pytest.raises(LabError, match='cannot be written: No space left on device'):
+        pack([source], out, Settings(3), quiet)
+    assert threading.current_thread() not in calls and not any(thread.is_alive() for thread in calls)
+    assert not out.exists()
 
 
 def test_a_manifest_that_may_not_be_on_disk_is_removed_again(source, out, monkeypatch):

@@ -115,7 +115,7 @@ def test_a_process_that_the_system_ends_is_an_error(tmp_path):
 
 @contextlib.contextmanager
 def started(folder, command):
-    """A command in a group of its own that reads two archives of a terabyte, of which all but a block is sparse."""
+    """A command in a group of its own that reads two archives, of a terabyte that takes no room."""
     archives = [folder / 'a.tar', folder / 'b.tar']
     for archive in archives:
         archive.write_bytes(tar_bytes({'a/1.jpg': b'1', 'a/2.jpg': b'2'}))
