@@ -4,21 +4,25 @@ python benchmarks/input_figures.py memory photos-train.tar          memory of an
 python benchmarks/input_figures.py index_build photos-train.tar     speed of building an index
 python benchmarks/input_figures.py many photos-train.tar            a million members; 3 minutes
 python benchmarks/input_figures.py members 100000,1000000,4000000   opening an archive; 5 minutes
-python benchmarks/input_figures.py remote 10,100,1000               opening archives, at 0.1 s a request
-python benchmarks/input_figures.py files 20000,200000               opening a folder
+python benchmarks/input_figures.py remote 10,100,1000               opening archives, 0.1 s a request; 1 min
+python benchmarks/input_figures.py files 20000,200000               opening a folder; 1 minute
+python benchmarks/input_figures.py two_cores photos-train.tar       commands on one and two cores; 2 minutes
 """
 
+import contextlib
 import io
 import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,7 +30,7 @@ from typing import Any
 import numpy as np
 from archives import stream_members, write_tar
 from PIL import Image
-from runner import machine
+from runner import ROOT, machine
 
 from estimator_lab import api
 from estimator_lab.data.archives.data_set import open_archives
@@ -44,6 +48,7 @@ BATCH = 32
 _STREAM_BYTES = 10 * 10**9
 _LARGE_BYTES = 600 * 10**6
 _MANY = 1_000_000
+_TINY = 250_000
 
 
 def memory(archive: str) -> None:
@@ -103,15 +108,19 @@ def many(archive: str) -> None:
 
 def members(counts: str) -> None:
     """Prints seconds and memory of opening an archive of many members: first, later, and a part of it."""
-    for count in map(int, counts.split(',')):
+
+    @contextlib.contextmanager
+    def archive(count: int) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir='.') as folder:
             path = Path(folder) / 'many.tar'
             write_tar(path, ((f'{n % 1000:03}/{n:07}.jpg', b'') for n in range(count)))
-            _print_openings(f'{count:,} members', path, {'split': (0, 0.9)})
+            yield path
+
+    _print_openings('members', counts, archive, {'split': (0, 0.9)})
 
 
 def remote(counts: str) -> None:
-    """Prints seconds of opening that many remote archives, from a server that answers after 0.1 s."""
+    """Prints seconds and memory of opening many remote archives, from a server that answers after 0.1 s."""
     served: dict[str, bytes] = {}
 
     class Slow(SimpleHTTPRequestHandler):
@@ -137,29 +146,96 @@ def remote(counts: str) -> None:
     slow_server = type('Server', (ThreadingHTTPServer,), {'request_queue_size': 1000, 'daemon_threads': True})
     server = slow_server(('127.0.0.1', 0), Slow)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    for count in map(int, counts.split(',')):
+
+    @contextlib.contextmanager
+    def archives(count: int) -> Iterator[str]:
         with tempfile.TemporaryDirectory() as folder:
             for number in range(count):
                 path = Path(folder) / 'shard.tar'
                 write_tar(path, ((f'{number}/{n:03}.jpg', bytes(1000)) for n in range(40)))
                 served[f'/{count}-{number:05}.tar'] = path.read_bytes()
-        url = f'http://127.0.0.1:{server.server_port}/{count}-{{00000..{count - 1:05}}}.tar'
-        _print_openings(f'{count:,} remote archives', url)
+        yield f'http://127.0.0.1:{server.server_port}/{count}-{{00000..{count - 1:05}}}.tar'
+
+    _print_openings('remote archives', counts, archives)
 
 
 def files(counts: str) -> None:
-    """Prints seconds and memory of opening a folder of that many files."""
-    for count in map(int, counts.split(',')):
+    """Prints seconds and memory of opening a folder of many files."""
+
+    @contextlib.contextmanager
+    def folder_of(count: int) -> Iterator[str]:
         with tempfile.TemporaryDirectory(dir='.') as folder:
             for n in range(count):
                 path = Path(folder) / f'{n // 1000:03}' / f'{n:07}.jpg'
                 path.parent.mkdir(exist_ok=True)
                 path.touch()
-            _print_openings(f'{count:,} files', folder)
+            yield folder
+
+    _print_openings('files', counts, folder_of)
 
 
-def _print_openings(what: str, data: Path | str, more: Mapping[str, Any] | None = None) -> None:
-    """Prints seconds and memory of opening data, each time in a process of its own."""
+def two_cores(archive: str) -> None:
+    """Prints the seconds of commands on one and on two cores, and the share of the busiest thread."""
+    with tempfile.TemporaryDirectory(dir='.') as folder:
+        tiny = [Path(folder) / f'tiny-{number}.tar' for number in range(4)]
+        for path in tiny:
+            write_tar(path, ((f'{n % 100}/{n:06}.jpg', bytes(300)) for n in range(_TINY)))
+        large = [_repeat(archive, Path(folder) / f'{n}.tar', _LARGE_BYTES // 2) for n in range(2)]
+        shards = Path(folder) / 'shards'
+        for command, *arguments in (
+            ('tar_index', *tiny),
+            ('check', '--quick', *tiny),
+            ('pack', *large, '--shards=4', f'--out={shards}'),
+            ('check', archive),
+        ):
+            found = []
+            for cores in (1, 2):
+                found.append(
+                    _seconds_and_busiest([f'estimator_lab.data.{command}', *map(str, arguments)], cores)
+                )
+                shutil.rmtree(shards, ignore_errors=True)
+            (one, _), (two, busiest) = found
+            name = f'{command} --quick' if '--quick' in arguments else command
+            print(
+                f'{name:14} {one:5.1f} s on one core, {two:5.1f} s on two, busiest thread {busiest:.2f}',
+                flush=True,
+            )
+
+
+def _seconds_and_busiest(command: Sequence[str], cores: int) -> tuple[float, float]:
+    """Returns the seconds of a command on some cores, and the share of the busiest thread in its work.
+
+    The threads of its processes are looked at fifty times a second: the last moments of each are missing.
+    """
+    times: dict[Path, int] = {}
+    usable, start = sorted(os.sched_getaffinity(0))[:cores], time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, '-m', *command],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, usable),
+    )
+    while process.poll() is None:
+        with contextlib.suppress(OSError):  # one of them has ended
+            children = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+            for number in (process.pid, *children):
+                for path in Path(f'/proc/{number}/task').glob('*/schedstat'):
+                    times[path] = int(path.read_text().split()[0])
+        time.sleep(0.02)
+    seconds = time.perf_counter() - start
+    if process.returncode:
+        raise SystemExit(f'{" ".join(command)} ended with status {process.returncode}.')
+    return seconds, max(times.values()) / sum(times.values())
+
+
+def _print_openings(
+    what: str,
+    counts: str,
+    make: Callable[[int], AbstractContextManager[Path | str]],
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Prints seconds and memory of opening data, each time in a process of its own, and how they grow."""
     code = (
         'import json, re, sys, time\n'
         'from pathlib import Path\n'
@@ -168,18 +244,31 @@ def _print_openings(what: str, data: Path | str, more: Mapping[str, Any] | None 
         'api.stream(sys.argv[1], **json.loads(sys.argv[2])).size\n'
         'seconds = time.perf_counter() - start\n'
         'most = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())\n'
-        'print(f"{seconds:.1f} s, {int(most[1]) / 1e3:.0f} MB")'
+        'print(f"{seconds:.2f} s, {int(most[1]) / 1e3:.0f} MB")'
     )
-    with tempfile.TemporaryDirectory() as cache:
-        for name, settings in {'first': {}, 'later': {}, **({str(more): more} if more else {})}.items():
-            done = subprocess.run(
-                [sys.executable, '-c', code, str(data), json.dumps(settings)],
-                env={**os.environ, 'XDG_CACHE_HOME': cache, 'NO_PROXY': '127.0.0.1'},
-                stdout=subprocess.PIPE,
-                check=True,
-                text=True,
-            )
-            print(f'{what}, {name}: {done.stdout.splitlines()[-1]}', flush=True)
+    firsts: list[tuple[float, float, float]] = []
+    for count in map(int, counts.split(',')):
+        with make(count) as data, tempfile.TemporaryDirectory() as cache:
+            for name, settings in {'first': {}, 'later': {}, **({str(more): more} if more else {})}.items():
+                done = subprocess.run(
+                    [sys.executable, '-c', code, str(data), json.dumps(settings)],
+                    env={**os.environ, 'XDG_CACHE_HOME': cache, 'NO_PROXY': '127.0.0.1'},
+                    stdout=subprocess.PIPE,
+                    check=True,
+                    text=True,
+                )
+                printed = done.stdout.splitlines()[-1]
+                print(f'{count:,} {what}, {name}: {printed}', flush=True)
+                if name == 'first':
+                    seconds, _, megabytes, _ = printed.split()
+                    firsts.append((count, float(seconds), float(megabytes)))
+    more_of, more_seconds, more_memory = (
+        last / first for first, last in zip(firsts[0], firsts[-1], strict=True)
+    )
+    print(
+        f'{more_of:g} times the {what} take {more_seconds:.1f} times the seconds and {more_memory:.1f} times '
+        f'the memory: growth {more_seconds / more_of:.2f} of linear'
+    )
 
 
 def _median_seconds(path: Path, prepare: Callable[[Path], None], work: Callable[[Path], object]) -> float:
@@ -244,5 +333,5 @@ def _resident_mb() -> float:
 
 if __name__ == '__main__':
     print(machine('pillow'), flush=True)
-    tasks = [memory, index_build, many, members, remote, files]
+    tasks = [memory, index_build, many, members, remote, files, two_cores]
     {task.__name__: task for task in tasks}[sys.argv[1]](sys.argv[2])
