@@ -1,6 +1,7 @@
 """Encoded image bytes -> uint8 pixels, JPEGs by TensorFlow, many at a call: --decode=fast."""
 
 import functools
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,6 +28,9 @@ _GROUP_PIXELS = 4_000_000  # as decoded; a larger image is alone
 _FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive, Huffman-coded
 _MOST_SEGMENTS = 1000
 _MOST_PIXELS = 4_000_000  # larger images are decoded exactly, one at a time
+# Numbers that are rounded at once: TensorFlow shares out more of them among its threads, so that an image of
+# 224 x 224 pixels takes a sixth more processor time. A multiple of 16, so that no slice is copied.
+_ROUNDED_AT_ONCE = 96_000
 
 _building = threading.Lock()
 
@@ -148,16 +152,22 @@ def _decoder(count: int, shape: ImageShape, scale: int) -> Callable[[np.ndarray]
     """Returns a function of string [count] that returns uint8 [count, height, width, channels]."""
     from estimator_lab.tf1 import tf
 
-    def pixels(one: Any) -> Any:
+    numbers = math.prod(shape)
+    step = max(_ROUNDED_AT_ONCE, numbers // 128 * 16)  # nine slices or fewer
+
+    def pixels(one: Any) -> list[Any]:
         # Colour is interpolated, as libjpeg does by default, not repeated in blocks.
         image = tf.image.decode_jpeg(one, shape.channels, scale, dct_method='INTEGER_ACCURATE')
         size = shape.height, shape.width
         image = tf.compat.v1.image.resize_bilinear(image[tf.newaxis], size, half_pixel_centers=True)
-        return tf.cast(image + 0.5, tf.uint8)
+        scaled = tf.reshape(image, [numbers])
+        parts = [scaled[start : start + step] for start in range(0, numbers, step)]
+        return [tf.cast(part + 0.5, tf.uint8) for part in parts]
 
     with tf.Graph().as_default() as graph:
         encoded = tf.placeholder(tf.string, [count])
-        batch = tf.concat([pixels(one) for one in tf.unstack(encoded)], 0)
+        parts = [part for one in tf.unstack(encoded) for part in pixels(one)]
+        batch = tf.reshape(tf.concat(parts, 0), [count, *shape])
     config = tf.ConfigProto(
         inter_op_parallelism_threads=-1,  # only the calling thread
         device_count={'GPU': 0},

@@ -89,6 +89,18 @@ def test_the_decoder_scales_to_at_least_one_and_a_half_times_the_size(monkeypatc
     assert scales == [scale]
 
 
+@pytest.mark.parametrize('shape', [(40, 30, 3), (31, 57, 1), (1, 500, 3)])
+def test_pixels_do_not_depend_on_how_many_are_rounded_together(monkeypatch, shape):
+    several = [encoded(photo(50 + number, 40)) for number in range(3)]
+    whole = decode_images_fast(several, *shape)
+    monkeypatch.setattr(fast_decode, '_ROUNDED_AT_ONCE', 160)
+    fast_decode._decoder.cache_clear()
+    in_parts = decode_images_fast(several, *shape)
+    fast_decode._decoder.cache_clear()
+    assert [pixels.shape for pixels in in_parts] == [shape] * 3
+    np.testing.assert_array_equal(in_parts, whole)
+
+
 TURNED = Image.Exif()
 TURNED[0x0112] = 6  # by 90 degrees, which is ignored
 
