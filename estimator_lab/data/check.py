@@ -4,8 +4,8 @@ import hashlib
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from estimator_lab.data.examples.kind import CONTRAST, Kind
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, unreadable
 from estimator_lab.data.input.batches import read_examples
-from estimator_lab.data.side_by_side import in_processes, pays
+from estimator_lab.data.side_by_side import each
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import Source, expand
@@ -140,7 +140,9 @@ class Checker:
       copies: which examples have the same bytes as others; None if they were not read.
     """
 
-    def __init__(self, quick: bool = False, show: Callable[[str, float | None], None] | None = None) -> None:
+    def __init__(
+        self, quick: bool = False, show: Callable[[str, float | None], None] = lambda done, share: None
+    ) -> None:
         self._quick = quick
         self._show = show
         self._first: dict[bytes, tuple[str, str, str]] = {}  # archive, label and key by digest
@@ -188,22 +190,13 @@ class Checker:
         contents.one_value = columns.get(CONTRAST, ()).count(0)
         return contents
 
-    def add(self, other: 'Checker') -> None:
-        """Adds what another one found in an archive by its headers alone."""
-        self.examples += other.examples
-        for bad in other.bad:
-            _append(self.bad, bad)
-        for key in other.duplicate_names:
-            _append(self.duplicate_names, key)
-
     def _found(
         self, source: Source, kind: Kind, contents: Contents, own: Shared | None
     ) -> Iterator[tuple[Member, 'tuple[bytes, tuple[int, ...]] | BadExampleError | None']]:
         """Yields the examples; with the digest and the size of each, or why it is bad, if they are read."""
 
         def progress(share: float) -> None:
-            if self._show:
-                self._show(f'{self.examples:,} {kind.noun}', share or None)
+            self._show(f'{self.examples:,} {kind.noun}', share or None)
 
         def examined(data: bytes) -> tuple[bytes, tuple[int, ...]]:
             return _digest(data), kind.examine(data)
@@ -260,23 +253,18 @@ def main(settings: Settings, line: CommandLine) -> None:
     own: Sequence[Shared | None] = (
         open_shared(sources, kinds, share, warn) if share else [None] * len(sources)
     )
-    with closing(Progress('Checking', sys.stderr)) as progress:
+    with ExitStack() as stack:
+        progress = stack.enter_context(closing(Progress('Checking', sys.stderr)))
         checker = Checker(settings.quick, progress)
-        if settings.quick and not share and pays(sources):
-            contents = _side_by_side(checker, sources, progress)
-        else:
-            parts = zip(sources, kinds, own, strict=True)
-            contents = (
-                checker.read(source, kind, part)
-                for source, kind, part in parts
-                if not part or part.rows or not len(part.index)
-            )
+        parts = zip(sources, kinds, own, strict=True)
+        contents = (checker.read(*one) for one in parts if not one[2] or one[2].rows or not one[2].index)
+        if settings.quick and not share:
+            contents = stack.enter_context(closing(_side_by_side(checker, sources)))
         for one in contents:
             found.append(one)
             if not settings.json:
-                kind = KINDS[one.kind]
-                say(_first_line(one, kind))
-                say_rows(_rows(one, kind, checker))
+                say(_first_line(one, KINDS[one.kind]))
+                say_rows(_rows(one, KINDS[one.kind], checker))
     copies = checker.copies
     if settings.json:
         everything = {
@@ -295,16 +283,19 @@ def main(settings: Settings, line: CommandLine) -> None:
         raise DataError(f'{several}{unusable[0]}')
 
 
-def _side_by_side(checker: Checker, sources: Sequence[Source], progress: Progress) -> Iterator[Contents]:
-    with closing(in_processes(_headers_read, sources, progress)) as several:
-        for contents, other in several:
-            checker.add(other)
+def _side_by_side(checker: Checker, sources: Sequence[Source]) -> Generator[Contents, None, None]:
+    with closing(each(_headers_read, sources)) as several:
+        for contents, bad, duplicate_names in several:
+            checker.examples += contents.examples
+            checker.bad += bad[: _MOST_LISTED - len(checker.bad)]
+            checker.duplicate_names += duplicate_names[: _MOST_LISTED - len(checker.duplicate_names)]
             yield contents
 
 
-def _headers_read(source: Source) -> tuple[Contents, Checker]:
-    checker = Checker(quick=True)
-    return checker.read(source, kind_of(source)), checker
+def _headers_read(source: Source) -> tuple[Contents, list[dict[str, Any]], list[str]]:
+    with closing(Progress(f'Checking {source.name}', sys.stderr)) as progress:
+        checker = Checker(True, progress)
+        return checker.read(source, kind_of(source)), checker.bad, checker.duplicate_names
 
 
 def _first_line(contents: Contents, kind: Kind) -> str:

@@ -4,9 +4,8 @@ import contextlib
 import hashlib
 import os
 import tarfile
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from estimator_lab.base.printable import json_text, unescaped
 _BLOCK = 512
 _UNFINISHED = '.unfinished'
 _PIECE = 2**20
-_TOGETHER = 2**16  # bytes that are written at once, so that a thousand shards hold little
-_MOST_WAITING = 2**26  # bytes, or one larger image
+_TOGETHER = 2**16  # bytes that are written at once
+_MOST_WAITING = 2**19  # bytes of each shard, of which there may be a thousand
 
 
 def unfinished(path: Path) -> Path:
@@ -58,42 +57,12 @@ class Done:
     images: list[int] = field(default_factory=list)
 
 
-class Writer:
-    """A thread that writes and sums up what another one prepares: both release Python's lock for that."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1)
-        self._waiting: deque[tuple[int, Future[None]]] = deque()
-        self._bytes = 0
-
-    def begin(self, write: Callable[[list[bytes]], None], pieces: list[bytes], size: int) -> None:
-        """Has pieces of `size` bytes written, after the earlier ones.
-
-        Raises:
-          OSError: earlier ones can't be written.
-        """
-        self._waiting.append((size, self._thread.submit(write, pieces)))
-        self._bytes += size
-        self.wait(_MOST_WAITING)
-
-    def wait(self, most: int = 0) -> None:
-        """Waits until at most that many bytes are not written; raises as `begin` does."""
-        while self._bytes > most:
-            size, written = self._waiting.popleft()
-            self._bytes -= size
-            written.result()
-
-    def close(self) -> None:
-        """Ends the thread; what it has not begun is not written."""
-        self._thread.shutdown(cancel_futures=True)
-
-
 class Shard:
     """Writes a tar whose bytes depend only on names and data, not on time, owner or machine.
 
     Args:
       path: of the finished shard.
-      writer: writes it.
+      thread: writes it, and sums it up, while another one prepares more; neither needs Python's lock.
       kept: bytes that are kept of an unfinished one.
       images: in these bytes.
 
@@ -101,11 +70,11 @@ class Shard:
       OSError: it can't be written; ValueError: it has fewer bytes.
     """
 
-    def __init__(self, path: Path, writer: Writer, kept: int = 0, images: int = 0) -> None:
+    def __init__(self, path: Path, thread: Executor, kept: int = 0, images: int = 0) -> None:
         self.images, self.path, self.bytes = images, path, kept
-        self._writer = writer
+        self._thread, self._written = thread, thread.submit(lambda: None)
         self._pieces: list[bytes] = []
-        self._begun = kept  # bytes that are written, or wait for that
+        self._begun = kept  # bytes
         self._sum = hashlib.sha256()
         hidden = unfinished(path)
         if not kept:
@@ -148,7 +117,7 @@ class Shard:
     def sync(self) -> None:
         """Writes what is buffered to disk."""
         self._begin()
-        self._writer.wait()
+        self._written.result()
         sync(self._file)
 
     def show(self) -> None:
@@ -163,13 +132,16 @@ class Shard:
     def _add(self, *pieces: bytes) -> None:
         self._pieces += pieces
         self.bytes += sum(map(len, pieces))
-        if self.bytes - self._begun >= _TOGETHER:
+        waiting = self.bytes - self._begun
+        if waiting >= _TOGETHER:
             self._begin()
+        if waiting > _MOST_WAITING:
+            self._written.result()
 
     def _begin(self) -> None:
-        pieces, self._pieces = self._pieces, []
-        size, self._begun = self.bytes - self._begun, self.bytes
-        self._writer.begin(self._write, pieces, size)
+        self._written.result()  # raises an error of the thread
+        self._written = self._thread.submit(self._write, self._pieces)
+        self._pieces, self._begun = [], self.bytes
 
     def _write(self, pieces: list[bytes]) -> None:
         data = b''.join(pieces)
@@ -186,8 +158,8 @@ class Shards:
       is_stored: whether it is.
     """
 
-    def __init__(self, shards: Sequence[Shard], progress: Done, path: Path, writer: Writer) -> None:
-        self.shards, self.progress, self._path, self._writer = shards, progress, path, writer
+    def __init__(self, shards: Sequence[Shard], progress: Done, path: Path, thread: Executor) -> None:
+        self.shards, self.progress, self._path, self._thread = shards, progress, path, thread
         self.is_stored = progress.seen > 0
 
     @classmethod
@@ -197,19 +169,18 @@ class Shards:
         Raises:
           OSError: they can't be written.
         """
-        opened: list[Shard] = []
-        writer = Writer()
+        opened, thread = list[Shard](), ThreadPoolExecutor(1)
         try:
             found = as_object(read_json(stored), Done)
             if begun.of and found.of == begun.of and len(found.bytes) == len(found.images) == len(paths):
                 for path, size, images in zip(paths, found.bytes, found.images, strict=True):
-                    opened.append(Shard(path, writer, size, images))
-                return cls(opened, found, stored, writer)
+                    opened.append(Shard(path, thread, size, images))
+                return cls(opened, found, stored, thread)
         except (OSError, ValueError):  # there are none, or not all of them
             for shard in opened:
                 shard.close()
         stored.unlink(missing_ok=True)
-        return cls([Shard(path, writer) for path in paths], begun, stored, writer)
+        return cls([Shard(path, thread) for path in paths], begun, stored, thread)
 
     def store(self) -> None:
         """Syncs the shards, and stores their progress.
@@ -227,6 +198,6 @@ class Shards:
 
     def close(self) -> None:
         """Closes them as they are."""
-        self._writer.close()
+        self._thread.shutdown(cancel_futures=True)
         for shard in self.shards:
             shard.close()

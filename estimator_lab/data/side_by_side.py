@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,7 +13,6 @@ from typing import TypeVar
 
 from estimator_lab.base.errors import LabError
 from estimator_lab.base.interrupts import stop_signals
-from estimator_lab.base.progress import Progress
 from estimator_lab.data.sources.source import Source
 
 R = TypeVar('R')
@@ -21,29 +21,23 @@ _LEAST_BYTES = 2**28  # starting a process takes as long as reading the headers 
 _MOST_PROCESSES = 8
 
 
-def pays(sources: Sequence[Source]) -> bool:
-    """Whether several processes read the headers of some sources faster: of large archives on disk."""
-    if _processes(sources) < 2 or any(one.is_remote or one.is_pipe or one.table for one in sources):
-        return False
-    return sum(one.stamp().size for one in sources if not one.is_folder) >= _LEAST_BYTES
+def each(task: Callable[[Source], R], sources: Sequence[Source]) -> Generator[R, None, None]:
+    """Yields what a task returns for each source, in order: of large archives on disk from several processes.
 
-
-def in_processes(
-    task: Callable[[Source], R], sources: Sequence[Source], progress: Progress
-) -> Generator[R, None, None]:
-    """Yields what a task returns for each source, in order. The processes end with the generator.
-
-    Args:
-      task: a function of a module, which prints nothing; it returns errors that users see, and raises none.
-      sources: the sources.
-      progress: shows how many are done.
+    These end with the generator, print nothing, and can't raise LabErrors, which the task therefore returns.
 
     Raises:
       LabError: the system has ended a process.
     """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    count = min(cores, len(sources), _MOST_PROCESSES)
+    is_apart = any(source.is_remote or source.is_pipe or source.table for source in sources)
+    if count < 2 or is_apart or sum(s.stamp().size for s in sources if not s.is_folder) < _LEAST_BYTES:
+        yield from map(task, sources)
+        return
     others = set(multiprocessing.active_children())
     spawned = multiprocessing.get_context('spawn')  # a fork may find locks that other threads hold
-    pool = ProcessPoolExecutor(_processes(sources), spawned, _end_with_parent)
+    pool = ProcessPoolExecutor(count, spawned, _begin_process)
     try:
         # They inherit that signals are blocked: Ctrl-C reaches them, too, but only this process reports it.
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals())
@@ -51,9 +45,7 @@ def in_processes(
             results = pool.map(task, sources)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-        for done, result in enumerate(results, 1):
-            progress(f'{done:,} of {len(sources):,} archives', done / len(sources))
-            yield result
+        yield from results
     except BrokenProcessPool as error:
         raise LabError('The system has ended a process that read archives: is memory short?') from error
     finally:
@@ -62,13 +54,9 @@ def in_processes(
         pool.shutdown()
 
 
-def _processes(sources: Sequence[Source]) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    return min(cores, len(sources), _MOST_PROCESSES)
-
-
-def _end_with_parent() -> None:
-    """Makes this process end when its parent does, in whatever way."""
+def _begin_process() -> None:
+    """Makes this process print nothing, and end when its parent does, in whatever way."""
+    sys.stdout = sys.stderr = open(os.devnull, 'w', encoding='utf-8')  # noqa: PTH123, SIM115 - to the end
 
     def end() -> None:
         if parent := multiprocessing.parent_process():

@@ -1,6 +1,5 @@
 """``python -m estimator_lab.data.tar_index``: writes an index next to each archive."""
 
-from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from estimator_lab.base.shares import share_of
 from estimator_lab.data.archives.data_set import kind_of
 from estimator_lab.data.archives.index import Index, build_index
 from estimator_lab.data.archives.index_file import path_in_cache, path_next_to
-from estimator_lab.data.side_by_side import in_processes, pays
+from estimator_lab.data.side_by_side import each
 from estimator_lab.data.sources.formats import format_of
 from estimator_lab.data.sources.source import Source, expand
 
@@ -44,32 +43,21 @@ def main(settings: Settings, line: CommandLine) -> None:
     if share:
         own = share.within([1] * len(sources))
         sources = [source for source, rows in zip(sources, own, strict=True) if rows]
-    if pays(sources):
-        with (
-            closing(Progress('Indexing')) as progress,
-            closing(in_processes(_indexed, sources, progress)) as several,
-        ):
-            _report(several)
-    else:
-        _report(_indexed(source, Progress(f'Indexing {source.name}')) for source in sources)
+    with closing(each(_indexed, sources)) as indexed:
+        for lines, error in indexed:
+            for sentence in lines:
+                say(sentence)
+            if error:
+                raise DataError(error)
 
 
-def _report(indexed: Iterable[tuple[list[str], str]]) -> None:
-    """Prints the lines that `_indexed` returns, up to the first error, which is raised."""
-    for lines, error in indexed:
-        for line in lines:
-            say(line)
-        if error:
-            raise DataError(error)
-
-
-def _indexed(source: Source, progress: Progress | None = None) -> tuple[list[str], str]:
+def _indexed(source: Source) -> tuple[list[str], str]:
     """Writes the index of a source; returns lines for the user, and the error that follows them, or ''."""
     lines: list[str] = []
-    kind, silent = kind_of(source), Progress(show_line=lambda line: None)
+    kind = kind_of(source)
     try:
-        with closing(progress or silent) as shown:
-            index = build_index(source, kind, shown, lines.append)
+        with closing(Progress(f'Indexing {source.name}')) as progress:
+            index = build_index(source, kind, progress, lines.append)
         if not index.lasts:
             return lines, index.damage
         index.check_any()

@@ -14,6 +14,7 @@ import tarfile
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.pack import MANIFEST, Settings
-from estimator_lab.data.shards import Shard, Writer
+from estimator_lab.data.shards import Shard
 from estimator_lab.data.sources.source import expand
 from tests.support.archive_files import encoded, picture
 from tests.support.pack_files import FILES, all_bytes, packed, quiet, verified, write_tar
@@ -101,7 +102,7 @@ def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, size):
     ],
 )
 def test_names_are_preserved(tmp_path, name):
-    with closing(Writer()) as writer, closing(Shard(tmp_path / 'a.tar', writer)) as shard:
+    with ThreadPoolExecutor(1) as thread, closing(Shard(tmp_path / 'a.tar', thread)) as shard:
         shard.add(name, b'data')
         shard.add('a/2.jpg', b'2')
         shard.finish()
