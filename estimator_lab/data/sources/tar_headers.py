@@ -130,9 +130,21 @@ def entries(stream: Forward, note: Callable[[str], None] = lambda words: None) -
       EOFError: the stream ends within a member or a header.
       TarError: a header is damaged.
     """
-    headers = _Headers(stream, note)
-    while (found := headers.next()) is not None:
-        entry, following = found
+    tar = types.SimpleNamespace(  # what `TarInfo.fromtarfile` uses of a TarFile
+        fileobj=stream, encoding='utf-8', errors='surrogateescape', pax_headers=_PaxRecords(), offset=0
+    )
+    for block, position, is_after_end in _blocks(stream, note):
+        entry = None if tar.pax_headers else _plain(block, position)
+        if entry:
+            following = entry.data + entry.size + -entry.size % BLOCK
+        else:
+            try:
+                entry, following = _other(block, tar, position)
+            except TarError:
+                if not is_after_end:
+                    raise
+                note(f'is followed by bytes that are not a tar header, from byte {position} on; not used.')
+                return
         stream.left = entry.size
         yield entry
         try:
@@ -143,57 +155,25 @@ def entries(stream: Forward, note: Callable[[str], None] = lambda words: None) -
                 raise  # else only the padding of the last member is missing
 
 
-class _Headers:
-    """Reads one header after another."""
-
-    def __init__(self, stream: Forward, note: Callable[[str], None]) -> None:
-        self._stream, self._note = stream, note
-        self._has_any = False
-        self._tar = types.SimpleNamespace(  # what `TarInfo.fromtarfile` uses of a TarFile
-            fileobj=stream, encoding='utf-8', errors='surrogateescape', pax_headers=_PaxRecords(), offset=0
-        )
-
-    def next(self) -> tuple[Entry, int] | None:
-        """Returns the next header, and where the one after it begins; None at the end."""
-        zeros, stream = 0, self._stream
-        while True:
-            position, stream.left = stream.position, MAX_HEADER_BYTES
-            block = self._block(zeros)
-            if block is None:
-                return None
-            if block != _ZEROS:
-                return self._parsed(block, position, follows_zeros=zeros > 0)
-            zeros += 1
-            if zeros > _MOST_ZEROS:
-                self._note('ends in zeros without end, which are not read.')
-                return None
-
-    def _block(self, zeros: int) -> bytes | None:
-        """Returns the next block; None at the end of a stream that has any, or only zeros."""
-        begin = self._stream.position
+def _blocks(stream: Forward, note: Callable[[str], None]) -> Iterator[tuple[bytes, int, bool]]:
+    """Yields the first block of each header, its position, and whether it follows an end of the archive."""
+    zeros, has_any = 0, False
+    while zeros <= _MOST_ZEROS:
+        position, stream.left = stream.position, MAX_HEADER_BYTES
         try:
-            return self._stream.read(BLOCK)
+            block = stream.read(BLOCK)
         except EOFError:
-            if self._stream.position > begin or not (self._has_any or zeros):
+            if stream.position > position or not (has_any or zeros):
                 raise
-        if not zeros:
-            self._note(f'has no end-of-archive block: it ends after its last member, at byte {begin}.')
-        return None
-
-    def _parsed(self, block: bytes, position: int, follows_zeros: bool) -> tuple[Entry, int] | None:
-        entry = _plain(block, position) if not self._tar.pax_headers else None
-        if entry:
-            self._has_any = True
-            return entry, entry.data + entry.size + -entry.size % BLOCK
-        try:
-            found = _other(block, self._tar, position)
-        except TarError:
-            if not (follows_zeros and self._has_any):
-                raise
-            self._note(f'is followed by bytes that are not a tar header, from byte {position} on; not used.')
-            return None
-        self._has_any = True
-        return found
+            if not zeros:
+                note(f'has no end-of-archive block: it ends after its last member, at byte {position}.')
+            return
+        if block == _ZEROS:
+            zeros += 1
+        else:
+            yield block, position, has_any and zeros > 0
+            zeros, has_any = 0, True
+    note('ends in zeros without end, which are not read.')
 
 
 def _plain(block: bytes, offset: int) -> Entry | None:
