@@ -91,7 +91,7 @@ class WorkerShard:
     Attributes:
       rank: number of the worker, from 0.
       world_size: number of workers.
-      global_batch: examples that all workers together read at a time; 0 for one each.
+      global_batch: examples that all workers together read at a time.
 
     Raises:
       FlagError: there is no such worker.
@@ -99,7 +99,7 @@ class WorkerShard:
 
     rank: int = 0
     world_size: int = 1
-    global_batch: int = 0
+    global_batch: int = 1
 
     def __post_init__(self) -> None:
         if self.world_size < 1:
@@ -109,21 +109,16 @@ class WorkerShard:
                 f'rank={self.rank} is not one of world_size={self.world_size}: ranks go from 0 to '
                 f'{self.world_size - 1}.'
             )
-        if self.global_batch and self.global_batch < self.world_size:
+        if self.global_batch < self.world_size:
             raise FlagError(
                 f'global_batch={self.global_batch} must have an example for each of world_size='
                 f'{self.world_size}.'
             )
 
     @property
-    def window(self) -> int:
-        """Examples of all workers in a global batch."""
-        return self.global_batch or self.world_size
-
-    @property
     def places(self) -> slice:
         """This worker's part of a global batch, as places in it."""
-        return slice(*(rank * self.window // self.world_size for rank in (self.rank, self.rank + 1)))
+        return slice(*(rank * self.global_batch // self.world_size for rank in (self.rank, self.rank + 1)))
 
     @property
     def own(self) -> int:
@@ -140,7 +135,7 @@ class WorkerShard:
             if own.start <= place < own.stop:
                 yield item
             del item
-            place = (place + 1) % self.window
+            place = (place + 1) % self.global_batch
 
 
 EVERYTHING = Part()
@@ -206,9 +201,9 @@ class IndexedOrder:
     def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
         """See `Order.onwards`; members are without their data."""
         _check_any(len(self))
-        together = max(min(_CHUNK * shard.world_size, len(self)) // shard.window, 1)  # global batches
-        for start in itertools.count(consumed, together * shard.window):
-            batches = self.positions(start, together * shard.window).reshape(together, -1)
+        together = max(min(_CHUNK * shard.world_size, len(self)) // shard.global_batch, 1)  # global batches
+        for start in itertools.count(consumed, together * shard.global_batch):
+            batches = self.positions(start, together * shard.global_batch).reshape(together, -1)
             own = batches if shard.world_size == 1 else np.sort(batches)[:, shard.places]
             yield from self._members(own.ravel())
 

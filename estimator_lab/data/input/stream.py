@@ -234,7 +234,7 @@ class Stream(Iterator[Any]):
         size = settings.batch_size or 1
         shard = WorkerShard(settings.rank, settings.world_size, size * settings.world_size)
         end = (self._consumed // self._group + 1) * self._group if self._group else _MOST
-        ahead, stride = worker * shard.window, workers * shard.window
+        ahead, stride = worker * shard.global_batch, workers * shard.global_batch
         reader = settings.reader()
         self._has_run = True
         read = read_batches(
@@ -279,7 +279,7 @@ class Stream(Iterator[Any]):
             members = _every(members, shard.own, workers)
         if end == _MOST:
             return members
-        own = math.ceil(math.ceil(left / shard.window) / workers) * shard.own
+        own = math.ceil(math.ceil(left / shard.global_batch) / workers) * shard.own
         last = end // (self._archives.total or 1)
         return (member for member in itertools.islice(members, own) if member.epoch < last)
 

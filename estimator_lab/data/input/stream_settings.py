@@ -85,7 +85,7 @@ class StreamSettings:
                 '(0.9, 1) for evaluation.'
             )
         made = settings_from(cls, {**declared, 'epochs': epochs})
-        WorkerShard(made.rank, made.world_size)
+        WorkerShard(made.rank, made.world_size, made.world_size)
         parse_augmentation(made.augment, made.seed, max((image_shape or (0,))[:2]))
         check_given('vocabulary', vocabulary)
         if vocabulary is not None and (not are_paths(vocabulary) or len(set(vocabulary)) < len(vocabulary)):

@@ -131,7 +131,7 @@ def test_order_is_the_same_in_every_process_and_on_every_machine(archive, run_py
 
 @both
 @pytest.mark.parametrize('start', [0, 1, 10, 23, 24, 25, 47, 48, 100])
-@pytest.mark.parametrize('shard', [WorkerShard(), WorkerShard(1, 3)])
+@pytest.mark.parametrize('shard', [WorkerShard(), WorkerShard(1, 3, 3)])
 def test_resuming_continues_the_uninterrupted_sequence(archive, make, start, shard):
     order = make([archive], shuffle=True, seed=4)
     whole = places(itertools.islice(order.onwards(0, shard), start + 30))
