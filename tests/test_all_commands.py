@@ -7,7 +7,7 @@ import pytest
 
 from estimator_lab.__main__ import COMMANDS
 from estimator_lab.base.errors import FlagError
-from estimator_lab.base.settings import settings_from, types_of
+from estimator_lab.base.settings import settings_from, settings_of
 from tests.support.commands import flags_of
 
 pytestmark = pytest.mark.once
@@ -45,8 +45,8 @@ def test_a_required_flag_that_is_missing_is_named(name, run_command):
 def test_no_flag_of_text_may_be_empty(name):
     """As a variable of the shell that is not set leaves it; nor may it be for a program."""
     command = importlib.import_module(name).COMMAND
-    for flag, kind in types_of(command.settings).items():
-        if kind not in (bool, int, float):
+    for flag, declared in settings_of(command.settings).items():
+        if declared.type not in (bool, int, float):
             with pytest.raises(FlagError, match=f'{flag} is given without|value should be one of'):
                 command.parse(['program', *(['file'] if command.arguments else []), f'--{flag}='])
             with pytest.raises(FlagError, match=f'{flag} is given without'):

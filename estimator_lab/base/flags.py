@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from estimator_lab.base.settings import settings_of, types_of
+from estimator_lab.base.settings import settings_of
 from estimator_lab.base.suggestions import HPARAMS, suggested
 
 S = TypeVar('S')
@@ -26,9 +26,8 @@ _DEFINE = {
 
 def define_flags(settings_class: type, flag_values: flags.FlagValues) -> None:
     """Defines a flag for each setting of a class."""
-    for name, kind in types_of(settings_class).items():
-        declared = settings_of(settings_class)[name]
-        default, more = declared.default, {'flag_values': flag_values}
+    for name, declared in settings_of(settings_class).items():
+        kind, default, more = declared.type, declared.default, {'flag_values': flag_values}
         if declared.choices or kind not in _DEFINE:
             default = None if default is None else str(default)
         if declared.choices:
@@ -41,9 +40,9 @@ def define_flags(settings_class: type, flag_values: flags.FlagValues) -> None:
 
 def read_flags(settings_class: type[S], flag_values: Any) -> S:
     """Returns the settings that the flags of a command line say, in their types: paths, numbers, tuples."""
-    kinds = types_of(settings_class)
-    given = {name: flag_values[name].value for name in kinds if flag_values[name].value is not None}
-    return settings_class(**{name: kinds[name](value) for name, value in given.items()})
+    given = {name: flag_values[name].value for name in settings_of(settings_class)}
+    types = {name: declared.type for name, declared in settings_of(settings_class).items()}
+    return settings_class(**{name: types[name](value) for name, value in given.items() if value is not None})
 
 
 def parse_error(words: str, known: Sequence[str]) -> str:

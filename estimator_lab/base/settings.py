@@ -51,6 +51,7 @@ class Setting:
       recorded: whether a run records its value, to compare it with those of other starts and runs.
       of_order: whether it decides which examples a step sees.
       of_one_run: whether it suits one run only, so that the command suggested for the next one lacks it.
+      type: its annotation, without None; tuple for a sequence of paths. `settings_of` fills it in.
     """
 
     default: Any
@@ -68,6 +69,36 @@ class Setting:
     recorded: bool = False
     of_order: bool = False
     of_one_run: bool = False
+    type: Any = None
+
+    def checked(self, name: str, value: Any, what: str = '') -> Any:
+        """Returns a value from Python in the setting's type: a whole number may become a float.
+
+        `what` precedes the name in errors, with a space at its end.
+
+        Raises:
+          FlagError: it is of another type, or not allowed; the message names the setting.
+        """
+        if value is None and self.default is None:
+            return None
+        if self.type is tuple:
+            several = [value] if isinstance(value, str | os.PathLike) else value
+            if not are_paths(several):
+                raise FlagError(f'{what}{name}={shown(value)} must be a path, or several in a list.')
+            return tuple(map(os.fspath, several))
+        accepted, noun = _KINDS[self.type]
+        fits = isinstance(value, accepted) and (self.type is bool or not isinstance(value, bool))
+        if not fits or (self.type is float and not math.isfinite(value)):
+            meant = self._meant(value) if self.type is str else ''
+            raise FlagError(f'{what}{name}={shown(value)} must be {noun}{meant}.')
+        if problem := self.problem(value):
+            raise FlagError(f'{what}{name}={shown(value)} {problem}.')
+        return os.fspath(value) if self.type is str else self.type(value)
+
+    def _meant(self, value: Any) -> str:
+        """Returns the text that numbers stand for, to end a sentence: ", '16-8'" for [16, 8]; else ''."""
+        text = '-'.join(map(str, value if isinstance(value, list | tuple) else [value]))
+        return f', {text!r}' if self.pattern and not self.problem(text) else ''
 
     def problem(self, value: Any) -> str:
         """Returns what is wrong with a value of the right type: 'must be 1 or more'; '' if it is allowed."""
@@ -121,8 +152,18 @@ def setting(default: Any, help_text: str, **declared: Any) -> Any:
 
 def settings_of(settings_class: type) -> dict[str, Setting]:
     """Returns the settings that a dataclass declares, by name; its plain fields are left out."""
-    fields = dataclasses.fields(settings_class)
-    return {field.name: field.metadata[_DECLARED] for field in fields if _DECLARED in field.metadata}
+    hints = typing.get_type_hints(settings_class)
+    return {
+        field.name: dataclasses.replace(field.metadata[_DECLARED], type=_plain(hints[field.name]))
+        for field in dataclasses.fields(settings_class)
+        if _DECLARED in field.metadata
+    }
+
+
+def _plain(hint: Any) -> type:
+    if isinstance(hint, types.UnionType):
+        (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
+    return tuple if typing.get_origin(hint) is Sequence else hint
 
 
 def settings_in_use(settings: Any) -> dict[str, Any]:
@@ -135,12 +176,6 @@ def settings_in_use(settings: Any) -> dict[str, Any]:
     }
 
 
-def types_of(settings_class: type) -> dict[str, type]:
-    """Returns the types of declared settings by name: without their None, and tuple for a sequence."""
-    hints = typing.get_type_hints(settings_class)
-    return {name: _plain(hints[name]) for name in settings_of(settings_class)}
-
-
 def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
     """Returns settings with some values from Python, checked as the flags of a command line are.
 
@@ -151,14 +186,12 @@ def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
     Raises:
       FlagError: for an unknown name (it lists the known ones), or a value that is not allowed.
     """
-    declared, kinds = settings_of(settings_class), types_of(settings_class)
+    declared = settings_of(settings_class)
     for name in values:
         if name not in declared:
             raise FlagError(unknown('Unknown setting', name, declared))
         check_given(name, values[name])
-    return settings_class(
-        **{name: _checked(name, v, kinds[name], declared[name]) for name, v in values.items()}
-    )
+    return settings_class(**{name: declared[name].checked(name, value) for name, value in values.items()})
 
 
 def check_given(name: str, value: Any) -> None:
@@ -171,7 +204,7 @@ def check_given(name: str, value: Any) -> None:
 def path_from(name: str, value: Any) -> Path:
     """Returns a path from a program, a text or a Path; raises FlagError for anything else, and for ''."""
     check_given(name, value)
-    return _checked(name, value, Path, Setting(Path(), 'a path'))
+    return Setting(Path(), 'a path', type=Path).checked(name, value)
 
 
 def are_paths(values: Any) -> bool:
@@ -194,40 +227,7 @@ def check_settings(settings: Any, what: str = '') -> dict[str, Any]:
     Raises:
       FlagError: for a value of another type or one that is not allowed; it names the setting.
     """
-    kinds = types_of(type(settings))
     return {
-        name: _checked(name, getattr(settings, name), kinds[name], declared, what)
+        name: declared.checked(name, getattr(settings, name), what)
         for name, declared in settings_of(type(settings)).items()
     }
-
-
-def _plain(hint: Any) -> type:
-    if isinstance(hint, types.UnionType):
-        (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
-    return tuple if typing.get_origin(hint) is Sequence else hint
-
-
-def _checked(name: str, value: Any, kind: type, declared: Setting, what: str = '') -> Any:
-    """Returns a value as the setting has it, or raises FlagError."""
-    if value is None and declared.default is None:
-        return None
-    if kind is tuple:
-        several = [value] if isinstance(value, str | os.PathLike) else value
-        if not are_paths(several):
-            raise FlagError(f'{what}{name}={shown(value)} must be a path, or several in a list.')
-        return tuple(_checked(name, one, str, declared, what) for one in several)
-    accepted, noun = _KINDS[kind]
-    fits = isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
-    if not fits or (kind is float and not math.isfinite(value)):
-        meant = _meant(value, declared) if kind is str else ''
-        raise FlagError(f'{what}{name}={shown(value)} must be {noun}{meant}.')
-    problem = declared.problem(value)
-    if problem:
-        raise FlagError(f'{what}{name}={shown(value)} {problem}.')
-    return os.fspath(value) if kind is str else kind(value)
-
-
-def _meant(value: Any, declared: Setting) -> str:
-    """Returns the text that numbers stand for, to end a sentence: ", '16-8'" for [16, 8]; '' if for none."""
-    text = '-'.join(map(str, value if isinstance(value, list | tuple) else [value]))
-    return f', {text!r}' if declared.pattern and not declared.problem(text) else ''

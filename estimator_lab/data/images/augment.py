@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.json_input import shortened
 from estimator_lab.base.keys import UINT8_MAX
-from estimator_lab.base.settings import setting, settings_from, types_of
+from estimator_lab.base.settings import setting, settings_from, settings_of
 from estimator_lab.data.images.decode import GREY
 
 Image = npt.NDArray[np.uint8]
@@ -121,7 +121,7 @@ def parse_augmentation(text: str, seed: int, side: int) -> Augmentation | None:
     Raises:
       FlagError: anything else; the message says what is allowed.
     """
-    kinds = types_of(Augmentation)
+    kinds = {name: declared.type for name, declared in settings_of(Augmentation).items()}
     values: dict[str, Any] = {}
     try:
         for part in filter(None, map(str.strip, text.split(','))):
