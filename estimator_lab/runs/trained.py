@@ -16,7 +16,7 @@ from estimator_lab.base.settings import check_given
 from estimator_lab.base.shares import share_of
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task
-from estimator_lab.data.archives.data_set import KINDS, Archives, open_archives
+from estimator_lab.data.archives.data_set import KINDS, DataSet, open_archives
 from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table
 from estimator_lab.data.images.decode import ImageShape
@@ -132,7 +132,7 @@ class Trained:
         once: bool = False,
         part: str = '',
         unit: int = 1,
-    ) -> Archives:
+    ) -> DataSet:
         """Opens examples of the model's kind, in the order in which they are given.
 
         Args:

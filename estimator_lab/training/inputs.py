@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.core.model import Task
-from estimator_lab.data.archives.data_set import KINDS, Archives, Identity, Say, kind_of, open_archives
+from estimator_lab.data.archives.data_set import KINDS, DataSet, Identity, Say, kind_of, open_archives
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.sources.source import expand
@@ -34,8 +34,8 @@ class Inputs:
       is_sampled: whether an evaluation uses a random sample of `evaluation`, the same each time.
     """
 
-    train: Archives
-    evaluation: Archives
+    train: DataSet
+    evaluation: DataSet
     vocabulary: Vocabulary | None
     unseen: bool
     flag: str = option.data
@@ -49,7 +49,7 @@ class Inputs:
         return self.vocabulary.labels if self.vocabulary else ()
 
     @property
-    def archives(self) -> tuple[Archives, ...]:
+    def archives(self) -> tuple[DataSet, ...]:
         """All that is read."""
         return self.train, self.evaluation
 
@@ -137,7 +137,7 @@ def _with_eval_steps(inputs: Inputs, steps: int | None, batch_size: int) -> Inpu
     return replace(inputs, eval_steps=steps, evaluated=min(counts, default=None), is_sampled=is_sampled)
 
 
-def _has_unseen(evaluation: Archives, train: Archives, say: Say) -> bool:
+def _has_unseen(evaluation: DataSet, train: DataSet, say: Say) -> bool:
     """Returns whether any evaluation data is not training data; reports the archives in common."""
     known = {archive.fingerprint for archive in train.identities if train.indexes}
     shared = [archive.name for archive in evaluation.identities if archive.fingerprint in known]
@@ -206,7 +206,7 @@ def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> Non
 
 
 def _vocabulary(
-    settings: Settings, task: Task, train: Archives, known_labels: Sequence[str]
+    settings: Settings, task: Task, train: DataSet, known_labels: Sequence[str]
 ) -> Vocabulary | None:
     if settings.vocabulary:
         return read_vocabulary(settings.vocabulary)
@@ -236,7 +236,7 @@ def _once(settings: Settings) -> str:
 
 
 def _check_vocabulary(
-    settings: Settings, vocabulary: Vocabulary, train: Archives, evaluation: Archives, say: Say
+    settings: Settings, vocabulary: Vocabulary, train: DataSet, evaluation: DataSet, say: Say
 ) -> None:
     """Checks that a vocabulary has all labels of training, and some of evaluation; reports those it lacks."""
     lacking, count = _unknown(train, vocabulary)
@@ -257,7 +257,7 @@ def _check_vocabulary(
         )
 
 
-def _unknown(archives: Archives, vocabulary: Vocabulary) -> tuple[list[str], int]:
+def _unknown(archives: DataSet, vocabulary: Vocabulary) -> tuple[list[str], int]:
     """Returns the labels that a vocabulary lacks, and how many examples have them."""
     counts = {label: count for label, count in archives.counts.items() if label}
     unknown = [label for label in counts if vocabulary.id_of(label) < 0]

@@ -12,7 +12,7 @@ from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.opened import Companions
 from estimator_lab.core.params import ClassifierParams, is_first_order, parse_hparams, resolve
-from estimator_lab.data.archives.data_set import Archives, Say, distinct_examples
+from estimator_lab.data.archives.data_set import DataSet, Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Look, Reader, ReaderOptions
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import FILE, Record, read_record
@@ -147,7 +147,7 @@ def _read_folder(model_dir: Path) -> Record | None:
     return previous
 
 
-def _look(settings: Settings, train: Archives) -> Look:
+def _look(settings: Settings, train: DataSet) -> Look:
     """Returns what some training examples show; nothing if they can be read only once."""
     if train.total is None:
         return Look()

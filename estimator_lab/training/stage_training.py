@@ -12,7 +12,7 @@ from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing
 from estimator_lab.core.metrics_text import numbers_in
 from estimator_lab.core.model import EVALUATION, ModelFn
-from estimator_lab.data.archives.data_set import Archives, distinct_examples
+from estimator_lab.data.archives.data_set import DataSet, distinct_examples
 from estimator_lab.data.archives.order import ONLY_WORKER, Order, OwnPaceOrder
 from estimator_lab.data.input.bad_examples import BadExamples, BadList, InputReport
 from estimator_lab.data.input.input_fns import InputFn, archive_input_fn
@@ -275,12 +275,12 @@ class StageTraining:
         if chiefs and chiefs.input.archives:
             check_agreement(self.plan.cluster, self.stage.record, chiefs)
 
-    def _bad_of(self, opened: Sequence[Archives]) -> BadExamples:
+    def _bad_of(self, opened: Sequence[DataSet]) -> BadExamples:
         names = [index.archive for archives in opened for index in archives.indexes]
         kind, fraction = self.stage.inputs.train.kind, self.plan.settings.max_bad_fraction
         return BadExamples(kind, fraction, distinct_examples(opened), self._bad_list, names)
 
-    def _report(self, archives: Archives, bad: BadExamples) -> InputReport:
+    def _report(self, archives: DataSet, bad: BadExamples) -> InputReport:
         return InputReport(archives.kind, self.plan.say, archives.total or 0, bad, said=self._said)
 
 

@@ -13,8 +13,8 @@ A, B, C, D, E = (Identity(f'{name}.tar', 24 if name == 'a' else 8, f'of {name}')
 
 
 @dataclass
-class FakeArchives:
-    """Stands in for `Archives`, which would have to be on disk."""
+class FakeDataSet:
+    """Stands in for `DataSet`, which would have to be on disk."""
 
     identities: tuple
     has_random_access: bool = True
@@ -27,7 +27,7 @@ class FakeArchives:
 
 
 def inputs(*archives, random=True, **changes):
-    fake = FakeArchives(archives, random)
+    fake = FakeDataSet(archives, random)
     return replace(Inputs(fake, fake, None, unseen=False), **changes)
 
 
@@ -52,6 +52,6 @@ class Start:
 
 
 def start(*archives, workers=1, batches=1, random=True, evaluation=(), **settings):
-    read = inputs(*archives, random=random, evaluation=FakeArchives(evaluation))
+    read = inputs(*archives, random=random, evaluation=FakeDataSet(evaluation))
     flags = {'batch_size': 6, 'eval_data': ['x'] if evaluation else (), **settings}
     return Start(Settings(**flags), read, workers, batches)

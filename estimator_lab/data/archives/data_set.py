@@ -56,8 +56,8 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Archives:
-    """Some archives and folders.
+class DataSet:
+    """Some archives and folders, opened.
 
     Attributes:
       sources: the archives.
@@ -135,11 +135,11 @@ class Archives:
             for index, mask in zip(self.indexes, self.masks, strict=True)
         )
 
-    def restricted_to(self, part: Part) -> 'Archives':
+    def restricted_to(self, part: Part) -> 'DataSet':
         """Returns the same archives, of which only a part is used."""
         return replace(self, part=part)
 
-    def arranged(self, known: Sequence[Identity]) -> 'Archives':
+    def arranged(self, known: Sequence[Identity]) -> 'DataSet':
         """Returns the same archives: the known ones in that order, followed by the others.
 
         An archive is recognised by its contents; its name and location do not matter.
@@ -216,7 +216,7 @@ class Archives:
             )
 
 
-def distinct_examples(several: Iterable[Archives]) -> int | None:
+def distinct_examples(several: Iterable[DataSet]) -> int | None:
     """Returns how many different examples some archives hold together; None if unknown."""
     masks: dict[str, np.ndarray] = {}
     for archives in several:
@@ -235,7 +235,7 @@ def open_archives(
     once: bool = False,
     taker: str = '',
     share: Share | None = None,
-) -> Archives:
+) -> DataSet:
     """Opens archives, and reads or builds their indexes.
 
     Args:
@@ -260,7 +260,7 @@ def open_archives(
     if not share and (once or any(source.is_pipe for source in sources)):
         if taker:
             check_kind([source for source in sources if Path(source.name).is_file()][:1], kind, taker)
-        return Archives(sources, kind, use_damaged=bool(use_damaged), say=say)
+        return DataSet(sources, kind, use_damaged=bool(use_damaged), say=say)
     try:
         with closing(_indexes(sources, [kind] * len(sources), say)) as found:
             indexes = (
@@ -273,7 +273,7 @@ def open_archives(
             check_kind(sources, kind, taker)
         raise
     sources = sources[: len(indexes)]
-    return Archives(sources, kind, indexes, use_damaged=bool(use_damaged), say=say, share=share)
+    return DataSet(sources, kind, indexes, use_damaged=bool(use_damaged), say=say, share=share)
 
 
 def open_shared(sources: Sequence[Source], kinds: Sequence[Kind], share: Share, say: Say) -> list[Shared]:

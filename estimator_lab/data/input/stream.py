@@ -18,7 +18,7 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
-from estimator_lab.data.archives.data_set import Archives
+from estimator_lab.data.archives.data_set import DataSet
 from estimator_lab.data.archives.order import WorkerShard
 from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import Member
@@ -214,11 +214,11 @@ class Stream(Iterator[Any]):
         return (self._archives.total or 0) * (self.settings.epochs or 0)
 
     @cached_property
-    def _whole(self) -> Archives:
+    def _whole(self) -> DataSet:
         return self.settings.open()
 
     @cached_property
-    def _archives(self) -> Archives:
+    def _archives(self) -> DataSet:
         """The part that is read."""
         return self.settings.part_of(self._whole)
 

@@ -12,7 +12,7 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, without_dashes
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, check_given, setting, settings_from
-from estimator_lab.data.archives.data_set import Archives, kind_of, open_archives
+from estimator_lab.data.archives.data_set import DataSet, kind_of, open_archives
 from estimator_lab.data.archives.order import Order, Part, WorkerShard
 from estimator_lab.data.examples.kind import Arrays, ExampleReader
 from estimator_lab.data.examples.labels import read_label_table
@@ -102,7 +102,7 @@ class StreamSettings:
             vocabulary=None if vocabulary is None else tuple(vocabulary),
         )
 
-    def open(self) -> Archives:
+    def open(self) -> DataSet:
         """Opens the archives, and reads or builds their indexes."""
         sources = expand(self.paths, _warn, table=read_label_table(self.labels))
         kind = kind_of(sources[0])
@@ -118,7 +118,7 @@ class StreamSettings:
             )
         return archives
 
-    def part_of(self, archives: Archives) -> Archives:
+    def part_of(self, archives: DataSet) -> DataSet:
         """Returns the archives, restricted to `split`.
 
         Raises:
@@ -129,11 +129,11 @@ class StreamSettings:
             raise DataError(f'split={self.split} leaves no {part.kind.name} of {", ".join(part.paths)}.')
         return part
 
-    def order_of(self, archives: Archives) -> Order:
+    def order_of(self, archives: DataSet) -> Order:
         """Returns the order in which their examples are read."""
         return archives.order(self.shuffle_buffer if self.shuffle else 1, self.seed)
 
-    def report_on(self, archives: Archives, raises: bool = False) -> InputReport:
+    def report_on(self, archives: DataSet, raises: bool = False) -> InputReport:
         """Returns a new report on their examples; see `InputReport.raises`."""
         bad = BadExamples(archives.kind, self.max_bad_fraction, archives.total)
         return InputReport(archives.kind, _warn, archives.total or 0, bad, raises=raises)
