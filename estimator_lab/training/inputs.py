@@ -89,8 +89,8 @@ def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say
     elif given.total is None:
         raise FlagError(f'{_once(settings)}: give other {kind.noun} as {option.eval_data}.')
     else:
-        evaluation = given.restricted_to(eval_part)
-    train = given.restricted_to(train_part)
+        evaluation = replace(given, part=eval_part)
+    train = replace(given, part=train_part)
     for purpose, archives in (('train', train), ('evaluate', evaluation)):
         if archives.total == 0:
             raise DataError(f'{option.split}={settings.split} leaves no {kind.name} to {purpose} on.')

@@ -105,6 +105,11 @@ class DataSet:
         return tuple(label for label in self.counts if label)
 
     @property
+    def all_labels(self) -> tuple[str, ...]:
+        """The labels that occur in any part, sorted."""
+        return tuple(sorted({label for index in self.indexes for label in index.labels} - {''}))
+
+    @property
     def table(self) -> LabelTable | None:
         """The table of the labels; None if they come from elsewhere."""
         return self.sources[0].table
@@ -134,10 +139,6 @@ class DataSet:
             Identity(_plain_name(index.archive), int(np.count_nonzero(mask)), index.fingerprint)
             for index, mask in zip(self.indexes, self.masks, strict=True)
         )
-
-    def restricted_to(self, part: Part) -> 'DataSet':
-        """Returns the same archives, of which only a part is used."""
-        return replace(self, part=part)
 
     def arranged(self, known: Sequence[Identity]) -> 'DataSet':
         """Returns the same archives: the known ones in that order, followed by the others.

@@ -21,25 +21,23 @@ class InputFunction:
 
     def __init__(self, settings: StreamSettings, labelled: bool = True) -> None:
         self._settings = settings
-        whole = settings.open()
-        self._archives = settings.part_of(whole)
-        self.size: int | None = self._archives.total
-        labels = whole.labels if settings.vocabulary is None else settings.vocabulary
+        self._data = settings.open()
+        self.size: int | None = self._data.total
+        labels = settings.vocabulary_of(self._data)
         if labelled and not labels:
-            raise FlagError(
-                f'The labels of {", ".join(whole.paths)} are unknown: give vocabulary, or labelled=False.'
-            )
+            names = ', '.join(self._data.paths)
+            raise FlagError(f'The labels of {names} are unknown: give vocabulary, or labelled=False.')
         self._vocabulary = Vocabulary(labels) if labelled else None
         self.labels: tuple[str, ...] = labels if labelled else ()
 
     def __call__(self) -> Any:
         """Returns a Dataset of (features, class ids), as `estimator_lab.api.input_fn` describes them."""
-        settings, archives = self._settings, self._archives
+        settings, data = self._settings, self._data
         return archive_input_fn(
-            settings.order_of(archives),
+            settings.order_of(data),
             cast(ImageReader, settings.reader()),
             settings.batch_size or 1,
-            settings.report_on(archives, raises=True),
+            settings.report_on(data, raises=True),
             self._vocabulary,
             consumed=(lambda: 0) if settings.epochs is None else None,
             epochs=settings.epochs or 1,

@@ -73,7 +73,7 @@ class Stream(Iterator[Any]):
     def __init__(self, settings: StreamSettings) -> None:
         self.settings = settings
         self._begin(consumed=0)
-        _ = self._archives  # errors are raised here, and workers find indexes in the cache
+        _ = self._data  # errors are raised here, and workers find indexes in the cache
 
     def __iter__(self) -> Iterator[Any]:
         """Begins the next passes if the last ones have ended; in a worker of a DataLoader, in any case.
@@ -117,13 +117,12 @@ class Stream(Iterator[Any]):
     @property
     def labels(self) -> tuple[str, ...]:
         """The vocabulary; by default the labels in all parts of the data, sorted, () for a pipe."""
-        given = self.settings.vocabulary
-        return self._whole.labels if given is None else given
+        return self.settings.vocabulary_of(self._data)
 
     @property
     def size(self) -> int | None:
         """Number of examples in an epoch, of all processes together; None if unknown, as for a pipe."""
-        return self._archives.total
+        return self._data.total
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the state after the examples that were yielded so far: at most a kilobyte, for JSON.
@@ -150,7 +149,7 @@ class Stream(Iterator[Any]):
             raise FlagError(f'consumed={shown(consumed)} must be a whole number, 0 or more.')
         settings = self.settings
         order = {'seed': settings.seed, 'shuffle': settings.shuffle, 'split': list(settings.split)}
-        if settings.shuffle and not self._archives.has_random_access:
+        if settings.shuffle and not self._data.has_random_access:
             order['shuffle_buffer'] = settings.shuffle_buffer
         return {'format': FORMAT, 'consumed': int(consumed), 'data': self._fingerprint, **order}
 
@@ -211,20 +210,15 @@ class Stream(Iterator[Any]):
     @property
     def _group(self) -> int:
         """Examples in the passes of an iteration; 0 if unknown or without end."""
-        return (self._archives.total or 0) * (self.settings.epochs or 0)
+        return (self._data.total or 0) * (self.settings.epochs or 0)
 
     @cached_property
-    def _whole(self) -> DataSet:
+    def _data(self) -> DataSet:
         return self.settings.open()
 
     @cached_property
-    def _archives(self) -> DataSet:
-        """The part that is read."""
-        return self.settings.part_of(self._whole)
-
-    @cached_property
     def _fingerprint(self) -> str:
-        texts = [index.fingerprint for index in self._archives.indexes] or ['pipe']
+        texts = [index.fingerprint for index in self._data.indexes] or ['pipe']
         return hashlib.sha256('\n'.join(texts).encode()).hexdigest()[:32]
 
     def _run(self) -> Iterator[Any]:
@@ -235,16 +229,16 @@ class Stream(Iterator[Any]):
         shard = WorkerShard(settings.rank, settings.world_size, size * settings.world_size)
         end = (self._consumed // self._group + 1) * self._group if self._group else _MOST
         ahead, stride = worker * shard.global_batch, workers * shard.global_batch
-        reader = settings.reader()
+        reader, class_ids = settings.reader(), {label: number for number, label in enumerate(self.labels)}
         self._has_run = True
         read = read_batches(
             self._members(self._consumed + ahead, end, shard, workers),
             settings.batch_size or _TOGETHER,
             reader,
-            settings.report_on(self._archives),
+            settings.report_on(self._data),
             threads=max((os.cpu_count() or 1) // workers, 1) + (workers == 1),
             whole_only=settings.batch_size is not None,
-            class_id=self._class_id,
+            class_id=lambda label: class_ids.get(label, UNKNOWN_ID),
         )
         for batch in read:
             if settings.batch_size:
@@ -270,8 +264,8 @@ class Stream(Iterator[Any]):
 
     def _members(self, position: int, end: int, shard: WorkerShard, workers: int) -> Iterator[Member]:
         """Yields this process's members between two positions: its part of each of its worker's batches."""
-        order, left = self.settings.order_of(self._archives), max(end - position, 0)
-        if self._archives.has_random_access:
+        order, left = self.settings.order_of(self._data), max(end - position, 0)
+        if self._data.has_random_access:
             members = order.onwards(position, shard)
         else:  # the last batch must not begin another pass, which fills the shuffle buffer
             members = shard.of(itertools.islice(order.onwards(position), left))
@@ -280,15 +274,8 @@ class Stream(Iterator[Any]):
         if end == _MOST:
             return members
         own = math.ceil(math.ceil(left / shard.global_batch) / workers) * shard.own
-        last = end // (self._archives.total or 1)
+        last = end // (self._data.total or 1)
         return (member for member in itertools.islice(members, own) if member.epoch < last)
-
-    @cached_property
-    def _class_ids(self) -> dict[str, int]:
-        return {label: number for number, label in enumerate(self.labels)}
-
-    def _class_id(self, label: str) -> int:
-        return self._class_ids.get(label, UNKNOWN_ID)
 
 
 def _data_of(batch: Batch) -> Any:

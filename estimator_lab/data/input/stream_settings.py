@@ -103,40 +103,39 @@ class StreamSettings:
         )
 
     def open(self) -> DataSet:
-        """Opens the archives, and reads or builds their indexes."""
+        """Opens the archives, reads or builds their indexes, and returns what belongs to `split`.
+
+        Raises:
+          FlagError: they have no images, but `image_shape` is given.
+          DataError: they can't be read; `labels` names none of them, or `split` leaves nothing of them.
+        """
         sources = expand(self.paths, _warn, table=read_label_table(self.labels))
         kind = kind_of(sources[0])
         if self.image_shape and not kind.has_pixels:
             raise FlagError(
                 f'image_shape={self.image_shape} is for images, but {sources[0].name!r} has {kind.noun}.'
             )
-        archives = open_archives(sources, kind, self.use_damaged, _warn)
-        if self.labels and archives.total and not archives.labels:
-            raise DataError(
-                f'labels={self.labels} names none of the {archives.total:,} {kind.noun} of '
-                f'{", ".join(archives.paths)}.'
-            )
-        return archives
+        whole = open_archives(sources, kind, self.use_damaged, _warn)
+        names = ', '.join(whole.paths)
+        if self.labels and whole.total and not whole.labels:
+            raise DataError(f'labels={self.labels} names none of the {whole.total:,} {kind.noun} of {names}.')
+        data = replace(whole, part=Part(*self.split))
+        if data.total == 0:
+            raise DataError(f'split={self.split} leaves no {kind.name} of {names}.')
+        return data
 
-    def part_of(self, archives: DataSet) -> DataSet:
-        """Returns the archives, restricted to `split`.
+    def vocabulary_of(self, data: DataSet) -> tuple[str, ...]:
+        """Returns the labels by their class ids: those of all parts of the data, unless others are given."""
+        return data.all_labels if self.vocabulary is None else self.vocabulary
 
-        Raises:
-          DataError: it leaves nothing of them.
-        """
-        part = archives.restricted_to(Part(*self.split))
-        if part.total == 0:
-            raise DataError(f'split={self.split} leaves no {part.kind.name} of {", ".join(part.paths)}.')
-        return part
+    def order_of(self, data: DataSet) -> Order:
+        """Returns the order in which the examples are read."""
+        return data.order(self.shuffle_buffer if self.shuffle else 1, self.seed)
 
-    def order_of(self, archives: DataSet) -> Order:
-        """Returns the order in which their examples are read."""
-        return archives.order(self.shuffle_buffer if self.shuffle else 1, self.seed)
-
-    def report_on(self, archives: DataSet, raises: bool = False) -> InputReport:
-        """Returns a new report on their examples; see `InputReport.raises`."""
-        bad = BadExamples(archives.kind, self.max_bad_fraction, archives.total)
-        return InputReport(archives.kind, _warn, archives.total or 0, bad, raises=raises)
+    def report_on(self, data: DataSet, raises: bool = False) -> InputReport:
+        """Returns a new report on the examples; see `InputReport.raises`."""
+        bad = BadExamples(data.kind, self.max_bad_fraction, data.total)
+        return InputReport(data.kind, _warn, data.total or 0, bad, raises=raises)
 
     def reader(self) -> ExampleReader:
         """Returns how members become bytes or pixels."""

@@ -4,6 +4,7 @@ import gzip
 import os
 import re
 import threading
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -56,8 +57,8 @@ def test_a_stream_that_is_sorted_by_label_is_reported(archive, tmp_path):
 def test_examples_of_overlapping_parts_are_counted_once(archive, tmp_path):
     other = write_tar(tmp_path / 'other.tar', [('a/1.jpg', b''), ('a/2.jpg', b'')])
     whole = open_archives([str(archive)], IMAGES)
-    low, middle = whole.restricted_to(Part(0, 0.6)), whole.restricted_to(Part(0.4, 0.7))
-    both = whole.restricted_to(Part(0, 0.7))
+    low, middle = replace(whole, part=Part(0, 0.6)), replace(whole, part=Part(0.4, 0.7))
+    both = replace(whole, part=Part(0, 0.7))
     assert low.total + middle.total > both.total
     assert distinct_examples([low, middle]) == both.total
     assert distinct_examples([low, open_archives([str(other)], IMAGES)]) == low.total + 2
