@@ -276,7 +276,7 @@ class StageTraining:
             check_agreement(self.plan.cluster, self.stage.record, chiefs)
 
     def _bad_of(self, opened: Sequence[DataSet]) -> BadExamples:
-        names = [index.archive for archives in opened for index in archives.indexes]
+        names = [index.source.name for archives in opened for index in archives.indexes]
         kind, fraction = self.stage.inputs.train.kind, self.plan.settings.max_bad_fraction
         return BadExamples(kind, fraction, distinct_examples(opened), self._bad_list, names)
 

@@ -15,7 +15,7 @@ from estimator_lab.base.progress import Progress
 from estimator_lab.base.shares import Share
 from estimator_lab.data.archives.index import Index, open_index
 from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Order, Part, StreamOrder
-from estimator_lab.data.archives.share import Shared, ShareOrder, check_divisible, shared, up_to_damage
+from estimator_lab.data.archives.share import Shared, ShareOrder, check_divisible, shared
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.images.reader import IMAGES
@@ -136,7 +136,7 @@ class DataSet:
         if not self.indexes:
             return (Identity(PIPE, 0, PIPE),)
         return tuple(
-            Identity(_plain_name(index.archive), int(np.count_nonzero(mask)), index.fingerprint)
+            Identity(_plain_name(index.source.name), int(np.count_nonzero(mask)), index.fingerprint)
             for index, mask in zip(self.indexes, self.masks, strict=True)
         )
 
@@ -224,7 +224,7 @@ def distinct_examples(several: Iterable[DataSet]) -> int | None:
         if archives.total is None:
             return None
         for index, mask in zip(archives.indexes, archives.masks, strict=True):
-            masks[index.archive] = mask | masks.get(index.archive, False)
+            masks[index.source.name] = mask | masks.get(index.source.name, False)
     return sum(int(np.count_nonzero(mask)) for mask in masks.values())
 
 
@@ -263,18 +263,19 @@ def open_archives(
             check_kind([source for source in sources if Path(source.name).is_file()][:1], kind, taker)
         return DataSet(sources, kind, use_damaged=bool(use_damaged), say=say)
     try:
+        indexes: list[Index] = []
         with closing(_indexes(sources, [kind] * len(sources), say)) as found:
-            indexes = (
-                up_to_damage(found)
-                if once
-                else tuple(_usable_index(index, kind, use_damaged, say) for index in found)
-            )
+            for index in found:
+                indexes.append(index)
+                if not once:
+                    _check_usable(index, kind, use_damaged, say)
+                elif index.damage:  # where reading all examples would end
+                    break
     except DataError:
         if taker:
             check_kind(sources, kind, taker)
         raise
-    sources = sources[: len(indexes)]
-    return DataSet(sources, kind, indexes, use_damaged=bool(use_damaged), say=say, share=share)
+    return DataSet(sources[: len(indexes)], kind, tuple(indexes), EVERYTHING, bool(use_damaged), say, share)
 
 
 def open_shared(sources: Sequence[Source], kinds: Sequence[Kind], share: Share, say: Say) -> list[Shared]:
@@ -328,15 +329,14 @@ def _opened_side_by_side(sources: Sequence[tuple[Source, Kind]], say: Say) -> Ge
             is_over.set()
 
 
-def _usable_index(index: Index, kind: Kind, use_damaged: bool | None, say: Say) -> Index:
-    """Returns an index; raises DataError if it has no examples, or may not be used."""
+def _check_usable(index: Index, kind: Kind, use_damaged: bool | None, say: Say) -> None:
+    """Raises DataError if an index has no examples, or may not be used."""
     if index.damage and not use_damaged:
         choice = f' {option.use_damaged} trains on the {len(index):,} {kind.noun} before that.'
         raise DataError(index.damage + ('' if use_damaged is None else choice))
     if index.damage:
         say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
     index.check_any()
-    return index
 
 
 def _plain_name(path: str) -> str:

@@ -51,6 +51,7 @@ class Index:
     Attributes:
       source: the source.
       labels: the labels that occur, in the order of their first members; '' for members without one.
+      label_ids: the number in `labels` of the label of each member, uint32 [members].
       damage: a sentence that says where the archive is damaged; '' for a whole one.
       lasts: whether the same archive always gives this index; not if the system failed to read the archive.
     """
@@ -64,15 +65,10 @@ class Index:
         self._kind = kind
         self._format = form
         self._header = header
-        self._ends = self._table['name_end']
+        self.label_ids, self._ends = self._table['label'], self._table['name_end']
 
     def __len__(self) -> int:
         return len(self._table)
-
-    @property
-    def archive(self) -> str:
-        """Name of the source."""
-        return self.source.name
 
     def check_any(self) -> None:
         """Raises DataError if there are no examples; it says what there is instead."""
@@ -82,17 +78,12 @@ class Index:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about what is unusual but not an error."""
-        return tuple(f'{self.archive!r} {words}' for words in self._header.notes)
+        return tuple(f'{self.source.name!r} {words}' for words in self._header.notes)
 
     @cached_property
     def random_access(self) -> bool:
         """Whether members can be read without the preceding ones."""
         return self._opened is not None
-
-    @property
-    def label_ids(self) -> np.ndarray:
-        """The number in `labels` of the label of each member, uint32 [members]."""
-        return self._table['label']
 
     def label(self, row: int) -> str:
         """Returns the label of a member; '' if it has none."""
@@ -123,7 +114,7 @@ class Index:
     def members(self, rows: Sequence[int], epoch: int = 0) -> list[Member]:
         """Returns members, without their data, as they are scheduled for an epoch."""
         members = []
-        archive, labels = self.archive, self.labels
+        archive, labels = self.source.name, self.labels
         for row, place in zip(rows, self._table[rows].tolist(), strict=True):
             offset, size, _, headers, checksum, label = place
             name, text = self.name(row), labels[label]
@@ -147,10 +138,10 @@ class Index:
                 path_in_cache(self.source).unlink(missing_ok=True)
             if (path := path_next_to(self.source)) and path.exists():  # which belongs to the user
                 remedy = f'Remove {str(path)!r}, and start again.'
-            raise DataError(f'{self.archive!r} has changed since it was indexed. {remedy}') from error
+            raise DataError(f'{self.source.name!r} has changed since it was indexed. {remedy}') from error
         except (OSError, ValueError) as error:
             reason = getattr(error, 'strerror', None) or error
-            raise DataError(f'{self.archive!r} cannot be read any more: {reason}.') from error
+            raise DataError(f'{self.source.name!r} cannot be read any more: {reason}.') from error
 
     @property
     def is_slow(self) -> bool:
@@ -198,7 +189,7 @@ class Index:
         try:
             return self._format.opened(self.source)
         except (OSError, ValueError) as error:
-            raise DataError(why_unreadable(self.archive, error)) from error
+            raise DataError(why_unreadable(self.source.name, error)) from error
 
 
 def no_examples(source: Source, kind: Kind, instead: str) -> str:
@@ -243,26 +234,19 @@ def open_index(
             remote.open_remote(source.url).fetch(progress)
         except remote.RemoteError as error:
             raise DataError(why_unreadable(source.name, error)) from error
-    in_cache = path_in_cache(source)
-    load = functools.partial(_load, source=source, kind=kind, form=form)
-    found = load(in_cache if source.is_remote else path_next_to(source))
-    if found is None and source.is_remote and (found := load(copied_index(source))):
-        _keep(found, in_cache)  # which the next start finds without a request
-    elif found is None:
-        found = load(in_cache)
-    if found:
-        for sentence in found.notes:
+    in_cache, is_remote = path_in_cache(source), source.is_remote
+    index = _load(in_cache if is_remote else path_next_to(source), source, kind, form)
+    is_new = not index and is_remote
+    index = index or _load(copied_index(source) if is_remote else in_cache, source, kind, form)
+    if index:
+        for sentence in index.notes:
             note(sentence)
-        return found
-    index = build_index(source, kind, progress, note)
-    if index.lasts:
-        _keep(index, in_cache)
+    else:  # there is none, or it is empty
+        index, is_new = build_index(source, kind, progress, note), True
+    if is_new and index.lasts:
+        with contextlib.suppress(OSError):  # it only saves time
+            index.write(in_cache)
     return index
-
-
-def _keep(index: Index, path: Path) -> None:
-    with contextlib.suppress(OSError):  # it only saves time
-        index.write(path)
 
 
 def build_index(

@@ -23,16 +23,6 @@ def check_divisible(sources: Iterable[Source], share: Share) -> None:
         raise FlagError(f'{option.part}={share} needs archives that are stored: {pipe.name!r} is a pipe.')
 
 
-def up_to_damage(indexes: Iterable[Index]) -> tuple[Index, ...]:
-    """Returns the first indexes, up to one of a damaged archive: reading all examples would end there."""
-    found: list[Index] = []
-    for index in indexes:
-        found.append(index)
-        if index.damage:
-            break
-    return tuple(found)
-
-
 @dataclass(frozen=True)
 class Shared:
     """The examples of one source that belong to a share.
@@ -79,9 +69,8 @@ def shared(
     found = list(map(Shared, indexes, kinds, share.within(list(map(len, indexes)))))
     for own in found:
         if own.rows and not own.index.random_access:
-            say(
-                f'{own.index.archive!r} is compressed: a part reads it from its beginning, and keeps its own.'
-            )
+            name = own.index.source.name
+            say(f'{name!r} is compressed: a part reads it from its beginning, and keeps its own.')
     return found
 
 

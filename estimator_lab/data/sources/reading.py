@@ -15,7 +15,7 @@ from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import Member, MemberReader
 from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.files import SkippedFiles
-from estimator_lab.data.sources.source import MAGIC_BYTES, Source, is_compressed
+from estimator_lab.data.sources.source import MAGIC_BYTES, Source, decompressor
 
 R = TypeVar('R', bound='StoredReader')
 
@@ -88,7 +88,7 @@ def open_stored(source: Source) -> 'Stored | None':
         else:
             stored, head = file, file.facts.head
     head = head[:MAGIC_BYTES] or stored.read([(0, MAGIC_BYTES)])[0]
-    return None if is_compressed(head) else stored
+    return None if decompressor(head) else stored
 
 
 class _LocalFile:
@@ -130,6 +130,4 @@ class _Opened:
             os.close(self.descriptor)
 
 
-@functools.lru_cache(_MOST_OPEN)
-def _opened(path: str) -> _Opened:
-    return _Opened(path)
+_opened = functools.lru_cache(_MOST_OPEN)(_Opened)

@@ -145,16 +145,12 @@ def decompressed(file: io.BufferedReader) -> io.BufferedReader | None:
     Raises:
       OSError: the file can't be read.
     """
-    opener = _opener(file.peek(MAGIC_BYTES)[:MAGIC_BYTES])
-    return None if opener is None else io.BufferedReader(_Pieces(opener(file)), BUFFER_BYTES)
+    opener = decompressor(file.peek(MAGIC_BYTES)[:MAGIC_BYTES])
+    return io.BufferedReader(_Pieces(opener(file)), BUFFER_BYTES) if opener else None
 
 
-def is_compressed(head: bytes) -> bool:
-    """Whether a file with these first MAGIC_BYTES is compressed."""
-    return _opener(head) is not None
-
-
-def _opener(head: bytes) -> Callable[[Any], Any] | None:
+def decompressor(head: bytes) -> Callable[[Any], Any] | None:
+    """Returns what decompresses a file with these first MAGIC_BYTES; None if it is not compressed."""
     return next((opener for magic, opener in _COMPRESSIONS if magic.match(head)), None)
 
 

@@ -80,7 +80,7 @@ def test_several_are_opened_side_by_side_and_by_one_request_each_later(web, mega
     assert web.meeting.complete.is_set()
     assert first.total == 12 * len(MEMBERS)
     assert list(first.paths) == [f'{web.address}/s-{number:02}.tar' for number in range(12)]
-    assert [index.archive for index in first.indexes] == list(first.paths)
+    assert [index.source.name for index in first.indexes] == list(first.paths)
     web.headers.clear()
     remote.opened.clear()
     again = opened(pattern)
