@@ -28,7 +28,6 @@ from estimator_lab.core.metrics_text import images_text, primary_metric_text, wo
 from estimator_lab.core.mistakes import Mistakes, WorstExample, mistakes_of_batch, picture_of, worst_of_batch
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.archives.data_set import DataSet
-from estimator_lab.data.archives.share import ShareOrder
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch
 from estimator_lab.data.input.input_fns import InputFn, archive_input_fn
@@ -270,7 +269,8 @@ def merge(run: Trained, folders: Sequence[str | Path]) -> Evaluation:
             f'holds {run.model} at step {run.step}.'
         )
     observer, report = _Observer(run, parts[0].most), InputReport(run.kind, warn)
-    input_fn = archive_input_fn(ShareOrder([]), run.reader, 1, report, run.vocabulary)
+    nothing = DataSet((), run.kind).order()
+    input_fn = archive_input_fn(nothing, run.reader, 1, report, run.vocabulary)
     metrics = _metrics(run, input_fn, observer, [BatchSums(parts)])
     for part in parts:
         observer.add(part)

@@ -15,7 +15,7 @@ from estimator_lab.base.progress import Progress
 from estimator_lab.base.shares import Share
 from estimator_lab.data.archives.index import Index, open_index
 from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Order, Part, StreamOrder
-from estimator_lab.data.archives.share import Shared, ShareOrder, check_divisible, shared
+from estimator_lab.data.archives.share import Shared, check_divisible, shared
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.images.reader import IMAGES
@@ -167,24 +167,11 @@ class DataSet:
           progress: called with the share of an epoch's bytes that was read, in [0, 1], by an order without
             random access.
         """
-        if self.share:
-            kinds = [self.kind] * len(self.indexes)
-            return ShareOrder(shared(self.indexes, kinds, self.share, self.say), progress)
-        if self.has_random_access:
+        if self.has_random_access and not self.share:
             return IndexedOrder(self.indexes, shuffle_buffer > 1, seed, self.part)
         if shuffle_buffer > 1:
             self._warn_if_sorted(shuffle_buffer)
-        return StreamOrder(
-            self.sources,
-            self.kind,
-            shuffle_buffer,
-            seed,
-            self.part,
-            indexes=self.indexes,
-            use_damaged=self.use_damaged,
-            say=self.say,
-            progress=progress,
-        )
+        return StreamOrder(self, shuffle_buffer, seed, progress)
 
     def check_labels(self) -> None:
         """Checks that every example has a label.

@@ -25,18 +25,20 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.archives.index import Index, name_hash
+from estimator_lab.data.archives.share import shared
 from estimator_lab.data.archives.shuffling import SHUFFLED_BYTES, permutation, shuffled
-from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.reading import Scan
-from estimator_lab.data.sources.source import Source
+
+if TYPE_CHECKING:
+    from estimator_lab.data.archives.data_set import DataSet
 
 T = TypeVar('T')
 
@@ -241,54 +243,46 @@ class IndexedOrder:
 
 
 class StreamOrder:
-    """An order that reads archives from their beginning, for compressed ones and pipes.
+    """An order that reads sources from their beginning, for compressed ones and pipes; and of a share.
+
+    With indexes, members get their labels from these, and whole epochs are skipped without reading them.
 
     Args:
-      sources: each is read from its beginning in every epoch.
-      kind: which members are examples.
+      data: its sources are read in every epoch.
       shuffle_buffer: encoded members held at once for shuffling, and at most SHUFFLED_BYTES of them; 1 or
         less keeps the stored order.
       seed: of the shuffling, together with the epoch.
-      part: the examples that are used.
-      indexes: of the sources, by which members get their labels, and whole epochs are skipped without reading
-        them; () if unknown.
-      use_damaged: whether a damaged archive is used up to the damage.
-      say: shows one line to the user: about what is unusual about an archive, unless its index has reported
-        it, and if the buffer can't hold `shuffle_buffer` members.
       progress: called with the share of an epoch's bytes that was read, in [0, 1].
     """
 
     def __init__(
         self,
-        sources: Sequence[Source],
-        kind: Kind,
+        data: 'DataSet',
         shuffle_buffer: int = 1,
         seed: int = 0,
-        part: Part = EVERYTHING,
-        indexes: Sequence[Index] = (),
-        use_damaged: bool = False,
-        say: Callable[[str], None] = lambda line: None,
         progress: Callable[[float], None] = lambda share: None,
     ) -> None:
-        self._sources, self._kind, self._part, self._indexes = sources, kind, part, indexes
-        self._shuffle_buffer, self._seed = shuffle_buffer, seed
-        self._use_damaged, self._say, self._progress = use_damaged, say, progress
-        is_stamped = bool(indexes) and not any(source.is_folder for source in sources)
-        self._stamps = {source: source.stamp() for source in sources} if is_stamped else {}
+        self._data, self._shuffle_buffer, self._seed, self._progress = data, shuffle_buffer, seed, progress
+        kinds = [data.kind] * len(data.indexes)
+        self._shared = shared(data.indexes, kinds, data.share, data.say) if data.share else ()
+        are_stamped = data.indexes and not (data.share or any(source.is_folder for source in data.sources))
+        self._stamps = {source: source.stamp() for source in data.sources} if are_stamped else {}
 
     @property
     def is_stored(self) -> bool:
         """See `Order.is_stored`."""
-        return bool(self._indexes)
+        return bool(self._data.indexes)
 
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`."""
         rng = random.Random(f'seed {self._seed} epoch {number}')
-        sources = list(enumerate(self._sources))
+        places = [place for place, _ in enumerate(self._data.sources)]
+        if self._shared:
+            places = [place for place in places if self._shared[place].rows]
         if self._shuffle_buffer > 1:
-            rng.shuffle(sources)
+            rng.shuffle(places)
         members = itertools.chain.from_iterable(
-            self._members_of(source, place, done) for done, (place, source) in enumerate(sources)
+            self._members_of(place, done, len(places)) for done, place in enumerate(places)
         )
         for member in shuffled(members, self._shuffle_buffer, rng, SHUFFLED_BYTES):
             yield member._replace(epoch=number) if number else member
@@ -299,9 +293,7 @@ class StreamOrder:
         return shard.of(self._onwards(consumed))
 
     def _onwards(self, consumed: int) -> Iterator[Member]:
-        first_epoch, to_skip = 0, consumed
-        if size := sum(int(np.count_nonzero(self._part.mask(index))) for index in self._indexes):
-            first_epoch, to_skip = divmod(consumed, size)
+        first_epoch, to_skip = divmod(consumed, self._data.total) if self._data.total else (0, consumed)
         for number in itertools.count(first_epoch):
             seen = 0
             for member in self.epoch(number):
@@ -311,38 +303,39 @@ class StreamOrder:
                 del member
             _check_any(seen)
             to_skip = max(to_skip - seen, 0)
-            if any(source.is_pipe for source in self._sources):
+            if any(source.is_pipe for source in self._data.sources):
                 break
         if to_skip:
-            names = ', '.join(source.name for source in self._sources)
             raise DataError(
-                f'{names} ended {to_skip} {self._kind.noun} before the {consumed} that were consumed when '
-                'the checkpoint was saved: pipe the same archive in again.'
+                f'{", ".join(self._data.paths)} ended {to_skip} {self._data.kind.noun} before the {consumed} '
+                'that were consumed when the checkpoint was saved: pipe the same archive in again.'
             )
 
-    def _members_of(self, source: Source, place: int, done: int) -> Iterator[Member]:
-        """Yields the members of the source at a place after `done` others."""
+    def _members_of(self, place: int, done: int, count: int) -> Iterator[Member]:
+        """Yields the members of the source at a place after `done` others of `count`."""
+        data, source = self._data, self._data.sources[place]
         if source in self._stamps and source.stamp(again=True) != self._stamps[source]:
             raise DataError(f'{source.name!r} has changed since it was opened: start again.')
         if done:
-            self._progress(done / len(self._sources))
-        index = self._indexes[place] if self._indexes else None
+            self._progress(done / count)
+        index = data.indexes[place] if data.indexes else None
         scan = Scan(
-            note=lambda words: None if self._indexes else self._say(f'{source.name!r} {words}'),
-            progress=lambda share: self._progress((done + share) / len(self._sources)),
+            note=lambda words: data.say(f'{source.name!r} {words}') if index is None else None,
+            progress=lambda share: self._progress((done + share) / count),
         )
+        members = self._shared[place].members(scan) if self._shared else scan_members(source, data.kind, scan)
         try:
-            for member in scan_members(source, self._kind, scan):
-                if member.name in self._part:
+            for member in members:
+                if member.name in data.part:
                     label = index.label(member.row) if index else member.label
                     yield member if label == member.label else member._replace(label=label)
                 del member
             scan.skipped.report(scan.note)
         except DataError as error:
-            if not self._use_damaged:
+            if not data.use_damaged:
                 raise
-            if not self._indexes:
-                self._say(f'Warning: {error.sentence}')
+            if index is None:
+                data.say(f'Warning: {error.sentence}')
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.shares import Share
 from estimator_lab.data.archives.index import Index
-from estimator_lab.data.archives.order import ONLY_WORKER, WorkerShard
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.sources.formats import scan_members
@@ -58,8 +57,9 @@ class Shared:
                 del member
             return
         for start in range(first, end, _CHUNK):
-            yield from self.index.members(range(start, min(start + _CHUNK, end)))
-            scan.progress((min(start + _CHUNK, end) - first) / (end - first))
+            for member in self.index.members(range(start, min(start + _CHUNK, end))):
+                scan.progress((member.row + 1 - first) / len(self.rows))
+                yield member
 
 
 def shared(
@@ -72,31 +72,3 @@ def shared(
             name = own.index.source.name
             say(f'{name!r} is compressed: a part reads it from its beginning, and keeps its own.')
     return found
-
-
-@dataclass(frozen=True)
-class ShareOrder:
-    """The stored order of a share: see `order.Order`."""
-
-    shared: Sequence[Shared]
-    progress: Callable[[float], None] = lambda share: None
-    is_stored: bool = True
-
-    def __len__(self) -> int:
-        return sum(len(own.rows) for own in self.shared)
-
-    def epoch(self, number: int) -> Iterator[Member]:
-        """See `Order.epoch`; it ends where an archive is damaged."""
-        done = 0
-        for own in self.shared:
-            for member in own.members(Scan()):
-                done += 1
-                self.progress(done / len(self))
-                yield member._replace(epoch=number) if number else member
-                del member
-
-    def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
-        """See `Order.onwards`."""
-        first, skipped = divmod(consumed, max(len(self), 1))
-        epochs = map(self.epoch, itertools.count(first) if len(self) else ())
-        return shard.of(itertools.islice(itertools.chain.from_iterable(epochs), skipped, None))

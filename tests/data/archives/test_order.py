@@ -13,6 +13,7 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives import order as data_order
+from estimator_lab.data.archives.data_set import DataSet
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.order import (
     EVERYTHING,
@@ -79,7 +80,8 @@ def indexed(paths, shuffle=False, seed=0, **options):
 
 
 def streamed(paths, shuffle=False, seed=0, **options):
-    return StreamOrder([source_of(path) for path in paths], IMAGES, 30 if shuffle else 1, seed, **options)
+    data = DataSet(tuple(map(source_of, paths)), IMAGES, **options)
+    return StreamOrder(data, 30 if shuffle else 1, seed)
 
 
 both = pytest.mark.parametrize('make', [indexed, streamed])
@@ -160,7 +162,7 @@ def test_random_access_reads_nothing_that_it_skips(archive, monkeypatch):
 
 
 def test_several_archives_change_places(archives):
-    order = StreamOrder([*map(source_of, archives[:2])], IMAGES, shuffle_buffer=2)
+    order = StreamOrder(DataSet(tuple(map(source_of, archives[:2])), IMAGES), shuffle_buffer=2)
     assert {next(order.epoch(n)).archive for n in range(8)} == set(archives[:2])
 
 
@@ -222,9 +224,9 @@ def test_an_archive_that_is_replaced_while_it_is_streamed_is_noticed_at_the_next
 STDIN_ORDER = """
 import sys
 from estimator_lab.base.errors import DataError
-from tests.data.archives.test_order import StreamOrder, IMAGES, source_of
+from tests.data.archives.test_order import DataSet, StreamOrder, IMAGES, source_of
 try:
-    for turn in StreamOrder([source_of('-')], IMAGES, 5, 1).onwards(int(sys.argv[1])):
+    for turn in StreamOrder(DataSet((source_of('-'),), IMAGES), 5, 1).onwards(int(sys.argv[1])):
         print(turn.epoch, turn.name)
 except DataError as error:
     print(error)

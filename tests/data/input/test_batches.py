@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.data.archives.data_set import DataSet
 from estimator_lab.data.archives.order import IndexedOrder, StreamOrder
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images.decode import ImageShape, decode_image
@@ -20,8 +21,8 @@ from tests.support.streams import build_index, stream_members
 SHAPE = ImageShape(8, 10, 1)
 
 
-def stream_order(archive, **options):
-    return StreamOrder([source_of(archive)], IMAGES, **options)
+def stream_order(archive):
+    return StreamOrder(DataSet((source_of(archive),), IMAGES))
 
 
 def batches(turns, batch_size=5, report=None):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.keys import to_unit_range
+from estimator_lab.data.archives.data_set import DataSet
 from estimator_lab.data.archives.order import StreamOrder
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.examples.member import Member
@@ -25,8 +26,8 @@ PIXELS = ImageReader(SHAPE)
 VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
 
 
-def stream_order(archive, **options):
-    return StreamOrder([source_of(archive)], IMAGES, **options)
+def stream_order(archive, shuffle_buffer=1, seed=0):
+    return StreamOrder(DataSet((source_of(archive),), IMAGES), shuffle_buffer, seed)
 
 
 def test_archive_batches(archive):
