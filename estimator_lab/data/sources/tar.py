@@ -33,7 +33,7 @@ from estimator_lab.data.sources.files import HEAD_BYTES, lacks_suffix
 from estimator_lab.data.sources.reading import Format, Scan, StoredReader
 from estimator_lab.data.sources.remote import RemoteError
 from estimator_lab.data.sources.source import Source, decompressed, why_unreadable
-from estimator_lab.data.sources.tar_headers import BLOCK, Entry, Forward, entries
+from estimator_lab.data.sources.tar_headers import BLOCK, Forward, entries
 
 TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
 
@@ -63,11 +63,9 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
         is_plain = unpacked is None
         file = raw if unpacked is None else stack.enter_context(unpacked)
         stream = Forward(file, length if is_plain else None)
-        last: list[Entry] = []  # whose data is being read
         count = 0
         try:
-            found = _chosen(entries(stream, scan.note), source, stream, kind, scan, last)
-            for member in _labelled(found, source.table):
+            for member in _labelled(_chosen(stream, source, kind, scan), source.table):
                 count += 1
                 if not scan.headers_only or not count % _PROGRESS_EVERY:
                     done = stream.position if is_plain else length and raw.tell()
@@ -79,7 +77,7 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
         except DataError:
             raise
         except Exception as error:  # damaged headers make `tarfile` raise many types
-            raise DataError(_what_broke(source, stream, last, head, count, error)) from error
+            raise DataError(_what_broke(source, stream, head, error)) from error
 
 
 class _TarReader(StoredReader):
@@ -117,13 +115,10 @@ def _sparse() -> BadExampleError:
     return BadExampleError('it is stored as a sparse file')
 
 
-def _chosen(
-    headers: Iterator[Entry], source: Source, stream: Forward, kind: Kind, scan: Scan, last: list[Entry]
-) -> Iterator[tuple[Member, bool]]:
+def _chosen(stream: Forward, source: Source, kind: Kind, scan: Scan) -> Iterator[tuple[Member, bool]]:
     """Yields the examples, and the sidecar files with their data; whether each is an example."""
     row = 0
-    for entry in headers:
-        last[:] = [entry]
+    for entry in entries(stream, scan.note):
         if entry.type == 'link':
             scan.skipped.links += kind.accepts(entry.name)
         if entry.type in ('', 'link'):
@@ -215,19 +210,18 @@ class _Samples:
             yield from self.rest(label)
 
 
-def _what_broke(
-    source: Source, stream: Forward, last: Sequence[Entry], head: bytes, count: int, error: Exception
-) -> str:
+def _what_broke(source: Source, stream: Forward, head: bytes, error: Exception) -> str:
     """Returns the sentence for an error at reading an archive."""
-    reason = why_unread(error) or type(error).__name__
-    if not count and not last and stream.position <= BLOCK:
+    reason, last = why_unread(error) or type(error).__name__, stream.entry
+    if not last and stream.position <= BLOCK:
         if isinstance(error, RemoteError):
             return why_unreadable(source.name, error)
         page = head.lstrip().lower().startswith((b'<!doctype', b'<html', b'<?xml'))
         what = ', but a web page' if page else f': no valid header at byte 0 ({reason})'
         return f'{source.name!r} is not a tar archive, plain or compressed with gzip, bzip2 or xz{what}.'
-    is_within = last and stream.position < last[0].data + last[0].size
-    member = f', in member {last[0].name!r} at byte {last[0].offset}' if is_within else ''
+    member = ''
+    if last and stream.position < last.data + last.size:
+        member = f', in member {last.name!r} at byte {last.offset}'
     how = 'cut off' if isinstance(error, EOFError) else 'damaged'
     if isinstance(error, RemoteError):
         how = 'not readable any further'

@@ -58,6 +58,7 @@ class Forward:
     Attributes:
       position: of the next byte in the stream.
       left: how many bytes may be read from here on, so that a false header can't exhaust the memory.
+      entry: the last header, whose data may be read; None before the first.
     """
 
     def __init__(self, file: IO[bytes], length: int | None) -> None:
@@ -65,6 +66,7 @@ class Forward:
         self._length = length
         self.position = 0
         self.left = 0
+        self.entry: Entry | None = None
 
     def tell(self) -> int:
         """Returns the position."""
@@ -145,7 +147,7 @@ def entries(stream: Forward, note: Callable[[str], None] = lambda words: None) -
                     raise
                 note(f'is followed by bytes that are not a tar header, from byte {position} on; not used.')
                 return
-        stream.left = entry.size
+        stream.entry, stream.left = entry, entry.size
         yield entry
         try:
             if stream.position != following:
