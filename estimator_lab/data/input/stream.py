@@ -225,8 +225,7 @@ class Stream(Iterator[Any]):
         """Yields what is left of the passes, and keeps the position."""
         settings, info = self.settings, _torch_worker()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
-        size = settings.batch_size or 1
-        shard = WorkerShard(settings.rank, settings.world_size, size * settings.world_size)
+        shard = settings.shard
         end = (self._consumed // self._group + 1) * self._group if self._group else _MOST
         ahead, stride = worker * shard.global_batch, workers * shard.global_batch
         reader, class_ids = settings.reader(), {label: number for number, label in enumerate(self.labels)}

@@ -84,9 +84,6 @@ class StreamSettings:
                 f'split={shown(split)} must be a range within 0 and 1, such as (0, 0.9) for training and '
                 '(0.9, 1) for evaluation.'
             )
-        made = settings_from(cls, {**declared, 'epochs': epochs})
-        WorkerShard(made.rank, made.world_size, made.world_size)
-        parse_augmentation(made.augment, made.seed, max((image_shape or (0,))[:2]))
         check_given('vocabulary', vocabulary)
         if vocabulary is not None and (not are_paths(vocabulary) or len(set(vocabulary)) < len(vocabulary)):
             raise FlagError(f'vocabulary={shown(vocabulary)} must be a list of different labels.')
@@ -94,13 +91,15 @@ class StreamSettings:
         several = [paths] if isinstance(paths, str | os.PathLike) else paths
         if not are_paths(several):
             raise FlagError(f'paths={shown(paths)} must be paths of archives and folders.')
-        return replace(
-            made,
+        made = replace(
+            settings_from(cls, {**declared, 'epochs': epochs}),
             paths=tuple(os.fspath(path) for path in several),
             image_shape=image_shape and tuple(image_shape),
             split=tuple(split),
             vocabulary=None if vocabulary is None else tuple(vocabulary),
         )
+        _ = made.shard, made.reader()  # which check what depends on several settings
+        return made
 
     def open(self) -> DataSet:
         """Opens the archives, reads or builds their indexes, and returns what belongs to `split`.
@@ -123,6 +122,11 @@ class StreamSettings:
         if data.total == 0:
             raise DataError(f'split={self.split} leaves no {kind.name} of {names}.')
         return data
+
+    @property
+    def shard(self) -> WorkerShard:
+        """This process's part of each global batch."""
+        return WorkerShard(self.rank, self.world_size, (self.batch_size or 1) * self.world_size)
 
     def vocabulary_of(self, data: DataSet) -> tuple[str, ...]:
         """Returns the labels by their class ids: those of all parts of the data, unless others are given."""
