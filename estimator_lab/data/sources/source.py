@@ -98,14 +98,13 @@ class Source(NamedTuple):
     @property
     def is_pipe(self) -> bool:
         """Whether it can be read only once: standard input, a FIFO or a device."""
-        if self.url == STDIN:
-            return True
+        if self.is_remote or self.url == STDIN:
+            return not self.is_remote
         try:
-            mode = 0 if self.is_remote else Path(self.url).stat().st_mode
+            mode = Path(self.url).stat().st_mode
         except (OSError, ValueError):
             return False
-        # A folder gets its own message when it is opened.
-        return not (self.is_remote or stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))  # opening a folder says what is wrong
 
     def stamp(self, again: bool = False) -> Stamp:
         """Returns the stamp of a stored file.
@@ -264,19 +263,16 @@ def expand(
     Raises:
       DataError: a pattern matches nothing, or none is given.
     """
-    given = [pattern for pattern in patterns if isinstance(pattern, Source)]
-    split: list[str] = []
+    sources = {pattern.name: pattern for pattern in patterns if isinstance(pattern, Source)}
+    found: Counter[str] = Counter()  # in the order of their first occurrence
     for pattern in patterns:
-        if isinstance(pattern, Source):
-            continue
-        is_one = not commas or os.path.lexists(pattern)
-        split += [pattern] if is_one else filter(None, map(str.strip, _ITEM.findall(pattern)))
-    if not split and not given:
+        if not isinstance(pattern, Source):
+            is_one = not commas or os.path.lexists(pattern)
+            for item in [pattern] if is_one else filter(None, map(str.strip, _ITEM.findall(pattern))):
+                found.update(_matches(item))
+    if not sources and not found:
         raise DataError('No archive is given: name at least one tar archive or folder.')
-    found = [url for pattern in split for url in _matches(pattern)]
-    times = Counter(found)  # in the order of their first occurrence
-    sources = {source.name: source for source in given}
-    for url, count in times.items():
+    for url, count in found.items():
         name = shown = _shown(url)
         number = 1
         while name in sources:  # the same file, but for credentials
