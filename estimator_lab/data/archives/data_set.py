@@ -20,8 +20,8 @@ from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.arrays import ArraySource
+from estimator_lab.data.sources.files import TEXT_BYTES, is_text
 from estimator_lab.data.sources.formats import scan_members
-from estimator_lab.data.sources.lines import HEAD, is_text
 from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.remote import THREADS, ahead
 from estimator_lab.data.sources.source import Source, decompressed, expand
@@ -364,8 +364,8 @@ def kind_in(source: Source) -> Kind | None:
     try:
         if not source.is_folder:
             with source.open() as raw:
-                head = (decompressed(raw) or raw).peek(HEAD)
-            if is_text(head[:HEAD]):
+                head = (decompressed(raw) or raw).peek(TEXT_BYTES)
+            if is_text(head[:TEXT_BYTES]):
                 return TREES if holds_trees(head) else None
         return IMAGES if next(scan_members(source, IMAGES, Scan(headers_only=True)), None) else None
     except (DataError, OSError):

@@ -118,14 +118,10 @@ class WorkerShard:
             )
 
     @property
-    def places(self) -> slice:
+    def places(self) -> range:
         """This worker's part of a global batch, as places in it."""
-        return slice(*(rank * self.global_batch // self.world_size for rank in (self.rank, self.rank + 1)))
-
-    @property
-    def own(self) -> int:
-        """Examples of this worker in a global batch."""
-        return self.places.stop - self.places.start
+        first, end = (rank * self.global_batch // self.world_size for rank in (self.rank, self.rank + 1))
+        return range(first, end)
 
     def of(self, sequence: Iterable[T]) -> Iterator[T]:
         """Yields this worker's part of each global batch of an endless sequence, in order."""
@@ -134,7 +130,7 @@ class WorkerShard:
             return
         own, place = self.places, 0
         for item in sequence:
-            if own.start <= place < own.stop:
+            if place in own:
                 yield item
             del item
             place = (place + 1) % self.global_batch

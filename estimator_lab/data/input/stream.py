@@ -269,10 +269,10 @@ class Stream(Iterator[Any]):
         else:  # the last batch must not begin another pass, which fills the shuffle buffer
             members = shard.of(itertools.islice(order.onwards(position), left))
         if workers > 1:
-            members = _every(members, shard.own, workers)
+            members = _every(members, len(shard.places), workers)
         if end == _MOST:
             return members
-        own = math.ceil(math.ceil(left / shard.global_batch) / workers) * shard.own
+        own = math.ceil(math.ceil(left / shard.global_batch) / workers) * len(shard.places)
         last = end // (self._data.total or 1)
         return (member for member in itertools.islice(members, own) if member.epoch < last)
 

@@ -1,4 +1,4 @@
-"""Which files are images, by name or first bytes; which files of a source were skipped."""
+"""Which files are images or texts, by name or first bytes; which files of a source were skipped."""
 
 import fnmatch
 import functools
@@ -35,6 +35,10 @@ An explicit list, as Pillow goes by content alone and would run Ghostscript for 
 HEAD_BYTES = 32
 """First bytes of a file by which an image without a suffix is recognised."""
 
+TEXT_BYTES = 512
+"""First bytes of a file by which a text is recognised."""
+
+_BINARY = re.compile(rb'[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]')  # no tabs, ends of lines and pages, escapes
 _HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?[/\\])|__MACOSX/)')  # './' and '../' hide nothing
 _SUFFIX = re.compile(r'((?:\.tar)?\.[A-Za-z0-9]{1,8})$')
 # Pictures that are not decoded, which a user may take for examples.
@@ -75,6 +79,11 @@ def is_hidden(name: str) -> bool:
 def lacks_suffix(name: str) -> bool:
     """Whether a file of that name is to be recognised by its first bytes."""
     return '.' not in name.rpartition('/')[2] and not is_hidden(name)
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a file with these first TEXT_BYTES is a text; every header of a tar holds zeros."""
+    return bool(head) and not _BINARY.search(head)
 
 
 def matches_below(

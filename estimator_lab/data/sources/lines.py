@@ -1,6 +1,5 @@
 """Texts of one example a line, read as archives are: each line is a member."""
 
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -17,17 +16,11 @@ from estimator_lab.data.examples.member import (
     Member,
     too_large,
 )
+from estimator_lab.data.sources.files import TEXT_BYTES, is_text
 from estimator_lab.data.sources.reading import Format, Scan, StoredReader
 from estimator_lab.data.sources.source import DamagedError, Source, decompressed, why_unreadable
 
-HEAD = 512
 _CHUNK = 2**20
-_BINARY = re.compile(rb'[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]')  # no tabs, ends of lines and pages, escapes
-
-
-def is_text(head: bytes) -> bool:
-    """Whether a file with these first bytes, up to 512, is a text; every header of a tar holds zeros."""
-    return bool(head) and not _BINARY.search(head)
 
 
 def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
@@ -39,7 +32,7 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
         try:
             unpacked = decompressed(raw)
             file = raw if unpacked is None else stack.enter_context(unpacked)
-            if not is_text(head := file.peek(HEAD)[:HEAD]):
+            if not is_text(head := file.peek(TEXT_BYTES)[:TEXT_BYTES]):
                 what = 'a text' if head else 'a text, but an empty file (0 bytes)'
                 raise DataError(f'{source.name!r} is not {what}: {kind.noun} are lines of texts.')
             for member in _lines(file, source.name, kind):
@@ -65,7 +58,7 @@ class _LineReader(StoredReader):
         """See `member.MemberReader`."""
         lines = self.stored.read([(member.offset, member.size) for member in members])
         for line, member in zip(lines, members, strict=True):
-            if len(line) != member.size or zlib.adler32(line[:HEAD]) != member.checksum:
+            if len(line) != member.size or zlib.adler32(line[:TEXT_BYTES]) != member.checksum:
                 raise ChangedError
         return list(lines)
 
@@ -79,7 +72,7 @@ def _lines(file: IO[bytes], archive: str, kind: Kind) -> Iterator[Member]:
         nonlocal row
         data = b''.join(parts)
         if data.strip() or len(data) < size:
-            name, checksum = kind.line_name(number, data), zlib.adler32(data[:HEAD])
+            name, checksum = kind.line_name(number, data), zlib.adler32(data[:TEXT_BYTES])
             place, content = (offset, label_of(name), size, row), too_large(size) or data
             yield Member(archive, name, *place, data=content, checksum=checksum, is_labelled=False)
             row += 1

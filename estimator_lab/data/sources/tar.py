@@ -17,7 +17,6 @@ from estimator_lab.base.files import why_unread
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import (
     MOST_SIDECAR_BYTES,
-    LabelTable,
     is_sidecar,
     label_of,
     sidecar_label,
@@ -65,7 +64,7 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
         stream = Forward(file, length if is_plain else None)
         count = 0
         try:
-            for member in _labelled(_chosen(stream, source, kind, scan), source.table):
+            for member in _labelled(_chosen(stream, source, kind, scan)):
                 count += 1
                 if not scan.headers_only or not count % _PROGRESS_EVERY:
                     done = stream.position if is_plain else length and raw.tell()
@@ -139,25 +138,21 @@ def _chosen(stream: Forward, source: Source, kind: Kind, scan: Scan) -> Iterator
             data = head + stream.read(entry.size - len(head))
         else:
             stream.check_holds(entry.data + (0 if is_sparse else entry.size))
-        place = entry.offset, label_of(name), entry.size, row
+        is_labelled = source.table is not None
+        label = source.table.of(name) if source.table else label_of(name)
+        place = entry.offset, label, entry.size, row
         row += is_example
-        member = Member(
-            source.name, name, *place, 0, data, None, headers_size, entry.checksum, is_labelled=False
-        )
+        member = Member(source.name, name, *place, 0, data, None, headers_size, entry.checksum, is_labelled)
         yield member, is_example
         del data, member
 
 
-def _labelled(found: Iterator[tuple[Member, bool]], table: LabelTable | None) -> Iterator[Member]:
-    """Yields the examples with their labels: from a table, or from a sidecar file of the same sample.
+def _labelled(found: Iterator[tuple[Member, bool]]) -> Iterator[Member]:
+    """Yields the examples; the label in a sidecar file of the same sample replaces theirs.
 
     A sample is a run of files that are equal up to the first dot. Its examples are held until it ends; of
     many files with the same stem, only a few are held.
     """
-    if table:
-        for example, _ in found:
-            yield example._replace(label=table.of(example.name), is_labelled=True)
-        return
     samples = _Samples()
     try:
         for file, is_example in found:

@@ -51,7 +51,7 @@ def batch_of(order, start, world_size, global_batch):
     parts = []
     for rank in range(world_size):
         shard = WorkerShard(rank, world_size, global_batch)
-        parts.append(places(itertools.islice(order.onwards(start, shard), shard.own)))
+        parts.append(places(itertools.islice(order.onwards(start, shard), len(shard.places))))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     return list(itertools.chain.from_iterable(parts))
 
