@@ -11,7 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
@@ -150,14 +150,17 @@ def setting(default: Any, help_text: str, **declared: Any) -> Any:
     return dataclasses.field(default=default, metadata={_DECLARED: Setting(default, help_text, **declared)})
 
 
-def settings_of(settings_class: type) -> dict[str, Setting]:
-    """Returns the settings that a dataclass declares, by name; its plain fields are left out."""
+def _settings_of(settings_class: type) -> Mapping[str, Setting]:
     hints = typing.get_type_hints(settings_class)
     return {
         field.name: dataclasses.replace(field.metadata[_DECLARED], type=_plain(hints[field.name]))
         for field in dataclasses.fields(settings_class)
         if _DECLARED in field.metadata
     }
+
+
+settings_of: Callable[[type], Mapping[str, Setting]] = cache(_settings_of)
+"""Returns the settings that a dataclass declares, by name; its plain fields are left out."""
 
 
 def _plain(hint: Any) -> type:
