@@ -187,7 +187,7 @@ class IndexedOrder:
         rows = [np.flatnonzero(part.mask(index)).astype(np.uint32) for index in indexes]
         self._rows = np.concatenate(rows)
         self._archives = np.repeat(np.arange(len(rows), dtype=np.uint32), [len(found) for found in rows])
-        self._epoch = -1, np.empty(0, np.int64)
+        self._epoch = -1, np.empty(0, np.int64)  # its number, and the places of its members in stored order
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -214,17 +214,13 @@ class IndexedOrder:
         size, end, parts = len(self), start + count, [np.empty(0, np.int64)]
         while start < end:
             number, begin = divmod(start, size)
+            if self._epoch[0] != number:
+                order = permutation(size, self._seed, number) if self._shuffle else np.arange(size)
+                self._epoch = number, order
             stop = min(size, begin + end - start)
-            parts.append(number * size + self._places(number)[begin:stop])
+            parts.append(number * size + self._epoch[1][begin:stop])
             start += stop - begin
         return np.concatenate(parts)
-
-    def _places(self, epoch: int) -> np.ndarray:
-        """Returns the places of an epoch's members in the stored order, int64 [members]."""
-        if self._epoch[0] != epoch:
-            order = permutation(len(self), self._seed, epoch) if self._shuffle else np.arange(len(self))
-            self._epoch = epoch, order
-        return self._epoch[1]
 
     def _members(self, positions: np.ndarray) -> Iterator[Member]:
         for first in range(0, len(positions), _CHUNK):

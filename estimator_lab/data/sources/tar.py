@@ -11,6 +11,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import why_unread
@@ -147,62 +148,49 @@ def _chosen(stream: Forward, source: Source, kind: Kind, scan: Scan) -> Iterator
         del data, member
 
 
-def _labelled(found: Iterator[tuple[Member, bool]]) -> Iterator[Member]:
+def _labelled(files: Iterator[tuple[Member, bool]]) -> Iterator[Member]:
     """Yields the examples; the label in a sidecar file of the same sample replaces theirs.
 
-    A sample is a run of files that are equal up to the first dot. Its examples are held until it ends; of
-    many files with the same stem, only a few are held.
+    A sample is a run of files that are equal up to the first dot, in any order. Its examples are held until
+    their label is known, or it ends; of many files with the same stem, only a few are held.
     """
-    samples = _Samples()
-    try:
-        for file, is_example in found:
-            yield from samples.add(file, is_example)
-            del file
-    except Exception:
-        yield from samples.rest()
-        raise
-    yield from samples.rest()
+    sample = stem = label = ''
+    held: deque[Member] = deque()
 
-
-class _Samples:
-    """Assigns the label of a sample to its examples, in whatever order its files are."""
-
-    def __init__(self) -> None:
-        self._sample = self._stem = self._label = ''
-        self._held: deque[Member] = deque()
-
-    def add(self, file: Member, is_example: bool) -> Iterator[Member]:
-        """Adds an example or a sidecar file; yields the examples that need not be held any longer."""
-        dot = file.name.find('.', file.name.rfind('/') + 1)
-        sample = file.name if dot < 0 else file.name[:dot]
-        if sample != self._sample:
-            yield from self.rest()
-            self._sample, self._stem = sample, ''
-        if not is_example:
-            yield from self._add_sidecar(file)
-        elif self._stem and file.name.startswith(self._stem):
-            yield file._replace(label=self._label, is_labelled=True)
-        else:
-            self._held.append(file)
-            del file
-            held = sum(other.bytes_held for other in self._held)
-            if len(self._held) > _MOST_HELD or held > _MOST_BYTES_HELD:
-                yield from self.rest()
-
-    def rest(self, label: str | None = None) -> Iterator[Member]:
-        """Yields the held examples, with a label if there is one."""
-        while self._held:
-            example = self._held.popleft()
-            yield example if label is None else example._replace(label=label, is_labelled=True)
+    def rest(**known: Any) -> Iterator[Member]:
+        while held:
+            example = held.popleft()
+            yield example._replace(**known) if known else example
             del example
 
-    def _add_sidecar(self, file: Member) -> Iterator[Member]:
-        label, stem = sidecar_label(file.name, file.data), file.name[: file.name.rfind('.') + 1]
-        if label is None or stem == self._stem:  # the first one of a stem counts
-            return
-        self._stem, self._label = stem, label
-        if all(example.name.startswith(stem) for example in self._held):
-            yield from self.rest(label)
+    try:
+        for file, is_example in files:
+            if (its_sample := _up_to_dot(file.name)) != sample:
+                yield from rest()
+                sample, stem = its_sample, ''
+            if not is_example:
+                found, its_stem = sidecar_label(file.name, file.data), file.name[: file.name.rfind('.') + 1]
+                if found is not None and its_stem != stem:  # the first one of a stem counts
+                    label, stem = found, its_stem
+                    if all(example.name.startswith(stem) for example in held):
+                        yield from rest(label=label, is_labelled=True)
+            elif stem and file.name.startswith(stem):
+                yield file._replace(label=label, is_labelled=True)
+            else:
+                held.append(file)
+                if len(held) > _MOST_HELD or sum(each.bytes_held for each in held) > _MOST_BYTES_HELD:
+                    yield from rest()
+            del file
+    except Exception:
+        yield from rest()
+        raise
+    yield from rest()
+
+
+def _up_to_dot(name: str) -> str:
+    """Returns a name up to the first dot of its last part."""
+    dot = name.find('.', name.rfind('/') + 1)
+    return name if dot < 0 else name[:dot]
 
 
 def _what_broke(source: Source, stream: Forward, head: bytes, error: Exception) -> str:
