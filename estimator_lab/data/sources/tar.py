@@ -156,39 +156,39 @@ def _labelled(files: Iterator[tuple[Member, bool]]) -> Iterator[Member]:
     """
     sample = stem = label = ''
     held: deque[Member] = deque()
-
-    def rest(**known: Any) -> Iterator[Member]:
-        while held:
-            example = held.popleft()
-            yield example._replace(**known) if known else example
-            del example
-
     try:
         for file, is_example in files:
-            if (its_sample := _up_to_dot(file.name)) != sample:
-                yield from rest()
+            if (its_sample := _sample_of(file.name)) != sample:
+                yield from _emptied(held)
                 sample, stem = its_sample, ''
             if not is_example:
                 found, its_stem = sidecar_label(file.name, file.data), file.name[: file.name.rfind('.') + 1]
                 if found is not None and its_stem != stem:  # the first one of a stem counts
                     label, stem = found, its_stem
                     if all(example.name.startswith(stem) for example in held):
-                        yield from rest(label=label, is_labelled=True)
+                        yield from _emptied(held, label=label, is_labelled=True)
             elif stem and file.name.startswith(stem):
                 yield file._replace(label=label, is_labelled=True)
             else:
                 held.append(file)
                 if len(held) > _MOST_HELD or sum(each.bytes_held for each in held) > _MOST_BYTES_HELD:
-                    yield from rest()
+                    yield from _emptied(held)
             del file
     except Exception:
-        yield from rest()
+        yield from _emptied(held)
         raise
-    yield from rest()
+    yield from _emptied(held)
 
 
-def _up_to_dot(name: str) -> str:
-    """Returns a name up to the first dot of its last part."""
+def _emptied(held: deque[Member], **known: Any) -> Iterator[Member]:
+    """Yields the examples that are held, with what is known of them."""
+    while held:
+        example = held.popleft()
+        yield example._replace(**known) if known else example
+        del example
+
+
+def _sample_of(name: str) -> str:
     dot = name.find('.', name.rfind('/') + 1)
     return name if dot < 0 else name[:dot]
 
