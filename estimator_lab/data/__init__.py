@@ -3,11 +3,12 @@
 The way of one example of a tar archive until it is pixels:
 
 - `sources/source.py`: `expand` makes what the user names a `Source`, which opens as a file of bytes.
-- `sources/tar_headers.py` reads headers forward, an `Entry` for each.
+- `sources/tar_headers.py`: `entries` reads the headers of an archive forward, an `Entry` for each.
 - `sources/tar.py` makes a `Member` of each that is an example: name, place, label, bytes if read in passing.
-- `sources/formats.py`: `scan_members` does so for any kind of source.
-- `archives/index.py` keeps what was found; members of an `Index` read their bytes when they are needed.
-- `archives/order.py` yields members in an order that is a pure function of seed and position.
+- `sources/formats.py`: `scan_members` does so for a source of any format.
+- `archives/index.py`: an `Index` keeps what was found; its members read their bytes when they are needed.
+- `archives/data_set.py`: `open_archives` opens sources with their indexes, as a `DataSet`.
+- `archives/order.py`: `DataSet.order` yields members by a pure function of seed and position.
 - `input/batches.py` hands them to threads, and makes a `Batch` of what these return, and of the bad ones.
 - `images/reader.py` reads the bytes of many members at once; `images/decode.py` makes them pixels.
 - `input/stream.py` hands batches to any framework, `input/input_fns.py` to `tf.data`.
