@@ -12,7 +12,7 @@ import functools
 import hashlib
 import zlib
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from estimator_lab.data.archives.index_file import (
     write_index_file,
 )
 from estimator_lab.data.examples.kind import Kind
-from estimator_lab.data.examples.labels import FROM_SIDECARS, LabelColumn
+from estimator_lab.data.examples.labels import FROM_SIDECARS
 from estimator_lab.data.examples.member import BadExampleError, ChangedError, Data, Member, MemberReader
 from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.arrays import ArraySource
@@ -261,9 +261,10 @@ def build_index(
       DataError: it can't be read, or is damaged before its first example.
     """
     size = 0 if source.is_folder else source.stamp().size
-    columns = [array('Q') for _ in range(5)]
-    offsets, sizes, ends, headers, checksums = columns
-    names, labels, damage, lasts = bytearray(), LabelColumn(source.table), '', True
+    columns = [array('Q') for _ in ROW.names or ()]
+    offsets, sizes, ends, headers, checksums, numbers = columns
+    names, damage, lasts = bytearray(), '', True
+    labels: dict[tuple[str, bool], int] = {}  # numbers of labels, given ones and names of folders
     notes: list[str] = []
     scan = Scan(True, notes.append, lambda share: progress(f'{len(offsets):,} {kind.noun}', share or None))
     form = format_of(source, kind)
@@ -275,7 +276,7 @@ def build_index(
             ends.append(len(names))
             headers.append(member.headers)
             checksums.append(member.checksum)
-            labels.add(member.label, member.is_labelled)
+            numbers.append(labels.setdefault((member.label, member.is_labelled), len(labels)))
     except DataError as error:
         cause = error.__cause__
         if not offsets or isinstance(cause, remote.RemoteError):
@@ -284,9 +285,11 @@ def build_index(
         lasts = not getattr(cause, 'errno', None)
     scan.skipped.report(notes.append)
     rows = np.empty(len(offsets), ROW)
-    for name, column in zip(ROW.names or (), columns, strict=False):
+    for name, column in zip(ROW.names or (), columns, strict=True):
         rows[name] = column
-    rows['label'], texts, origin = labels.finish()
+    texts, renumbered = _of_one_kind(labels)
+    rows['label'] = renumbered[rows['label']]
+    are_given = any(given for _, given in labels)
     instead = '' if len(rows) else scan.skipped.instead(source.name if source.is_folder else '')
     header = Header(
         format=FORMAT,
@@ -295,9 +298,9 @@ def build_index(
         name_bytes=len(names),
         damage=damage,
         notes=notes,
-        labels=list(texts),
+        labels=texts,
         kind=kind.name,
-        labels_from=origin,
+        labels_from=source.table.fingerprint if source.table else FROM_SIDECARS if are_given else '',
         instead=instead,
     )
     index = Index(source, kind, form, Contents(header, rows, memoryview(names)))
@@ -305,6 +308,17 @@ def build_index(
     for sentence in index.notes:
         note(sentence)
     return index
+
+
+def _of_one_kind(found: Collection[tuple[str, bool]]) -> tuple[list[str], np.ndarray]:
+    """Returns the labels of an index, and for each label that was found its number among these, uint32.
+
+    If some labels are given, members without have none: the names of folders would be labels of another kind.
+    """
+    are_given, labels = any(given for _, given in found), dict[str, int]()
+    texts = (label if given or not are_given else '' for label, given in found)
+    numbers = [labels.setdefault(text, len(labels)) for text in texts]
+    return list(labels), np.array(numbers, np.uint32)
 
 
 def _load(path: Path | None, source: Source, kind: Kind, form: Format) -> Index | None:

@@ -10,15 +10,12 @@ import itertools
 import json
 import sys
 import zlib
-from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TextIO
-
-import numpy as np
 
 from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import open_regular, read_regular, why_unread
@@ -239,34 +236,3 @@ def sidecar_label(name: str, data: bytes) -> str | None:
         return None
     label = printable(f'{value}'.strip())
     return label if 0 < len(label) <= LONGEST_LABEL else None
-
-
-class LabelColumn:
-    """Collects the labels of members in stored order, for an index.
-
-    If some members have sidecar files, those without have no label: the names of folders would be labels of
-    another kind.
-
-    Args:
-      table: of all labels; None for labels from names and sidecar files.
-    """
-
-    def __init__(self, table: LabelTable | None) -> None:
-        self._table = table
-        self._numbers: dict[tuple[str, bool], int] = {}
-        self._column: array[int] = array('Q')
-
-    def add(self, label: str, is_given: bool) -> None:
-        """Adds the label of a member; whether it is given, or the name of the member's folder."""
-        self._column.append(self._numbers.setdefault((label, is_given), len(self._numbers)))
-
-    def finish(self) -> tuple[np.ndarray, Sequence[str], str]:
-        """Returns the numbers [members], the labels by number, and `Header.labels_from`."""
-        are_given = any(given for _, given in self._numbers)
-        labels: dict[str, int] = {}
-        numbers = np.zeros(max(len(self._numbers), 1), np.uint32)
-        for (label, given), number in self._numbers.items():
-            text = label if given or not are_given else ''
-            numbers[number] = labels.setdefault(text, len(labels))
-        origin = self._table.fingerprint if self._table else FROM_SIDECARS if are_given else ''
-        return numbers[np.array(self._column, np.uint64)], list(labels), origin
