@@ -130,7 +130,7 @@ def read(paths: Sequence[str], log: Path, consumed: int, shard: WorkerShard) -> 
     order = open_archives(paths, IMAGES, say=lambda line: None).order(60, seed=1)
     keys = _keys(order, consumed, shard)
     with log.open('ab', buffering=0) as file:
-        while batch := list(itertools.islice(keys, shard.own)):
+        while batch := list(itertools.islice(keys, len(shard.places))):
             file.write(f'{json.dumps(batch)}\n'.encode())
 
 

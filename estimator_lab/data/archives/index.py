@@ -143,7 +143,7 @@ class Index:
             reason = getattr(error, 'strerror', None) or error
             raise DataError(f'{self.source.name!r} cannot be read any more: {reason}.') from error
 
-    @property
+    @cached_property
     def is_slow(self) -> bool:
         """Whether many reads at once take about as long as one."""
         return self._opened is not None and self._opened.is_slow
@@ -187,7 +187,7 @@ class Index:
     @cached_property
     def _opened(self) -> MemberReader | None:
         try:
-            return self._format.opened(self.source)
+            return self._format.reader(self.source)
         except (OSError, ValueError) as error:
             raise DataError(why_unreadable(self.source.name, error)) from error
 

@@ -13,12 +13,12 @@ from estimator_lab.base.printable import escaped
 from estimator_lab.base.settings import are_paths
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, Data, Member
-from estimator_lab.data.sources.reading import Format, Scan
+from estimator_lab.data.sources.reading import Format, Scan, SourceReader
 from estimator_lab.data.sources.source import Source, Stamp
 
 
 class ArraySource(Source):
-    """An array of images, with labels or without; also the `member.MemberReader` of its images.
+    """An array of images, with labels or without.
 
     Attributes:
       images: [n, height, width, 1 or 3], uint8, or floats in [0, 1].
@@ -27,7 +27,6 @@ class ArraySource(Source):
 
     images: np.ndarray
     labels: Sequence[str]
-    is_slow = False
 
     def __new__(cls, images: np.ndarray, labels: Sequence[str], named: bool = True) -> 'ArraySource':
         """Names the source by its contents, so that a resumed run recognises it; or by nothing."""
@@ -42,10 +41,6 @@ class ArraySource(Source):
     def stamp(self, again: bool = False) -> Stamp:
         """See `Source.stamp`."""
         return Stamp(self.images.nbytes, self.name)
-
-    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
-        """Returns the pixels of images, which are not copied."""
-        return [self.images[member.offset] for member in members]
 
 
 def is_array(data: object, name: str = 'data') -> bool:
@@ -124,16 +119,17 @@ def check_values(images: np.ndarray) -> None:
 
 def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     """Yields the images."""
-    source = _opened(source)
+    assert isinstance(source, ArraySource)
+    reader = SourceReader(source, _read)
     for row, (image, label) in enumerate(zip(source.images, source.labels, strict=True)):
         checksum = zlib.crc32(np.ascontiguousarray(image))
-        yield Member(source.name, str(row), row, label, image.nbytes, row, source=source, checksum=checksum)
+        yield Member(source.name, str(row), row, label, image.nbytes, row, source=reader, checksum=checksum)
 
 
-def _opened(source: Source) -> ArraySource:
-    assert isinstance(source, ArraySource)
-    return source
+def _read(source: ArraySource, members: Sequence[Member]) -> list[Data | BadExampleError]:
+    """Returns the pixels of images, which are not copied; see `Format.read`."""
+    return [source.images[member.offset] for member in members]
 
 
-ARRAY = Format(_scan, _opened, is_cached=False)
+ARRAY = Format(_scan, _read, is_cached=False)
 """Arrays of images."""

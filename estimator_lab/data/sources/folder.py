@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import read_regular
@@ -22,7 +21,7 @@ from estimator_lab.data.examples.labels import (
 )
 from estimator_lab.data.examples.member import MAX_MEMBER_BYTES, BadExampleError, Data, Member
 from estimator_lab.data.sources.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
-from estimator_lab.data.sources.reading import Format, Scan
+from estimator_lab.data.sources.reading import Format, Scan, SourceReader
 from estimator_lab.data.sources.source import STDIN, Source, why_unreadable
 from estimator_lab.data.sources.tar import TAR
 
@@ -33,7 +32,7 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     The label of a file is the name of its folder, which may be this one, unless a table or a file next to
     it gives another.
     """
-    own_name, reader = escaped(Path(source.url).resolve().name), _FolderReader(source)
+    own_name, reader = escaped(Path(source.url).resolve().name), SourceReader(source, _read)
     for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped, source.table)):
         name = escaped(path)
         if label is None:
@@ -43,14 +42,9 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
             yield Member(source.name, name, number, label, size, number, source=reader)
 
 
-class _FolderReader(NamedTuple):
-    """Reads files of a folder: a `member.MemberReader`; one that can't be read is a bad example."""
-
-    source: Source
-    is_slow: bool = False
-
-    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
-        return [data_of(Path(self.source.url, unescaped(member.name))) for member in members]
+def _read(source: Source, members: Sequence[Member]) -> list[Data | BadExampleError]:
+    """Returns the data of files; see `Format.read`. One that can't be read is a bad example."""
+    return [data_of(Path(source.url, unescaped(member.name))) for member in members]
 
 
 def data_of(path: Path) -> bytes | BadExampleError:
@@ -153,7 +147,7 @@ def _label_in(parent: str | Path, sidecars: Iterable[str]) -> str | None:
     return None
 
 
-FOLDER = Format(_scan, _FolderReader, is_cached=False)
+FOLDER = Format(_scan, _read, is_cached=False)
 """Folders, which are listed at each start: that takes less time than reading them."""
 
 
@@ -170,7 +164,7 @@ def _scan_file(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
         yield from TAR.scan(source, kind, scan)
     else:
         label, size = _label_of(source, name), source.stamp().size
-        yield Member(source.name, name, 0, label, size, source=_FileReader(source))
+        yield Member(source.name, name, 0, label, size, source=SourceReader(source, _read_file))
 
 
 def _label_of(source: Source, name: str) -> str:
@@ -185,18 +179,10 @@ def _label_of(source: Source, name: str) -> str:
     return escaped(label_of(str(path))) if label is None else label
 
 
-class _FileReader(NamedTuple):
-    """Reads the file: a `member.MemberReader`; a local one that can't be read is a bad example."""
-
-    source: Source
-
-    @property
-    def is_slow(self) -> bool:
-        return self.source.is_remote
-
-    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
-        data = _bytes_of(self.source) if self.source.is_remote else data_of(Path(self.source.url))
-        return [data] * len(members)
+def _read_file(source: Source, members: Sequence[Member]) -> list[Data | BadExampleError]:
+    """Returns the data of the file; see `Format.read`. A local one that can't be read is a bad example."""
+    data = _bytes_of(source) if source.is_remote else data_of(Path(source.url))
+    return [data] * len(members)
 
 
 def _bytes_of(source: Source, most: int = MAX_MEMBER_BYTES + 1) -> bytes:
@@ -207,5 +193,5 @@ def _bytes_of(source: Source, most: int = MAX_MEMBER_BYTES + 1) -> bytes:
         raise DataError(why_unreadable(source.name, error)) from error
 
 
-OWN_FILE = Format(_scan_file, _FileReader, is_cached=False)
+OWN_FILE = Format(_scan_file, _read_file, is_cached=False)
 """Files of one example."""

@@ -17,7 +17,7 @@ from estimator_lab.data.examples.member import (
     too_large,
 )
 from estimator_lab.data.sources.files import TEXT_BYTES, is_text
-from estimator_lab.data.sources.reading import Format, Scan, StoredReader
+from estimator_lab.data.sources.reading import Format, Scan, Stored
 from estimator_lab.data.sources.source import DamagedError, Source, decompressed, why_unreadable
 
 _CHUNK = 2**20
@@ -51,16 +51,13 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
             ) from error
 
 
-class _LineReader(StoredReader):
-    """Reads lines."""
-
-    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
-        """See `member.MemberReader`."""
-        lines = self.stored.read([(member.offset, member.size) for member in members])
-        for line, member in zip(lines, members, strict=True):
-            if len(line) != member.size or zlib.adler32(line[:TEXT_BYTES]) != member.checksum:
-                raise ChangedError
-        return list(lines)
+def _read(file: Stored, members: Sequence[Member]) -> list[Data | BadExampleError]:
+    """Returns the lines; see `Format.read`."""
+    lines = file.read([(member.offset, member.size) for member in members])
+    for line, member in zip(lines, members, strict=True):
+        if len(line) != member.size or zlib.adler32(line[:TEXT_BYTES]) != member.checksum:
+            raise ChangedError
+    return list(lines)
 
 
 def _lines(file: IO[bytes], archive: str, kind: Kind) -> Iterator[Member]:
@@ -92,5 +89,5 @@ def _lines(file: IO[bytes], archive: str, kind: Kind) -> Iterator[Member]:
     yield from line()
 
 
-LINES = Format(_scan, _LineReader.opened, is_cached=True)
+LINES = Format(_scan, _read, is_cached=True)
 """Texts, plain or compressed."""

@@ -9,15 +9,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from estimator_lab.data.examples.kind import Kind
-from estimator_lab.data.examples.member import Member, MemberReader
+from estimator_lab.data.examples.member import BadExampleError, Data, Member
 from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.files import SkippedFiles
 from estimator_lab.data.sources.source import MAGIC_BYTES, Source, decompressor
-
-R = TypeVar('R', bound='StoredReader')
 
 _MOST_OPEN = 64
 _reading = threading.Lock()
@@ -46,30 +44,43 @@ class Format(NamedTuple):
     Attributes:
       scan: yields the examples of a source in stored order, with their data if it is read in passing. Raises
         DataError where it can't be read, or is damaged; every example before the damage is yielded first.
-      opened: returns the reader of a source's members; None if it has no random access. Raises OSError.
+      read: returns the data of members, or why they have none, from a file with random access if the format
+        `is_cached`, else from the source; raises as `member.MemberReader` does.
       is_cached: whether listing it takes reading it: an index is kept for later starts, and a pass over the
         examples has their data at once. That of others, pipes apart, is read in many threads.
     """
 
     scan: Callable[[Source, Kind, Scan], Iterator[Member]]
-    opened: Callable[[Source], MemberReader | None]
+    read: Callable[[Any, Sequence[Member]], list[Data | BadExampleError]]
     is_cached: bool
 
+    def reader(self, source: Source) -> 'SourceReader | None':
+        """Returns the reader of a source's members; None if it has no random access.
 
-class StoredReader:
-    """Reads the members of a file with random access: a `member.MemberReader`, but for `read`."""
-
-    def __init__(self, stored: 'Stored') -> None:
-        self.stored, self.is_slow = stored, stored.is_slow
-
-    @classmethod
-    def opened(cls: type[R], source: Source) -> R | None:
-        """See `Format.opened`."""
-        stored = open_stored(source)
-        return cls(stored) if stored else None
+        Raises:
+          OSError: it can't be opened.
+        """
+        file = _open_stored(source) if self.is_cached else source
+        return SourceReader(file, self.read) if file else None
 
 
-def open_stored(source: Source) -> 'Stored | None':
+class SourceReader(NamedTuple):
+    """Reads the members of a source at their places: a `member.MemberReader`."""
+
+    file: 'Source | Stored'
+    read_from: Callable[[Any, Sequence[Member]], list[Data | BadExampleError]]
+
+    @property
+    def is_slow(self) -> bool:
+        """See `member.MemberReader`."""
+        return self.file.is_remote
+
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
+        """See `member.MemberReader`."""
+        return self.read_from(self.file, members)
+
+
+def _open_stored(source: Source) -> 'Stored | None':
     """Returns a source as a file with random access; None if it has none: a pipe, or a compressed file.
 
     Raises:
@@ -94,7 +105,7 @@ def open_stored(source: Source) -> 'Stored | None':
 class _LocalFile:
     """A local file; the most recently used ones stay open."""
 
-    is_slow = False
+    is_remote = False
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -58,13 +58,12 @@ class RemoteFile:
 
     Attributes:
       local: its copy in the cache; None for none.
-      is_slow: True, as many reads at once take about as long as one.
 
     Raises:
       RemoteError: it can't be opened.
     """
 
-    is_slow = True
+    is_remote = True
 
     def __init__(self, url: str) -> None:
         self._store = _store(url)

@@ -30,7 +30,7 @@ from estimator_lab.data.examples.member import (
     too_large,
 )
 from estimator_lab.data.sources.files import HEAD_BYTES, lacks_suffix
-from estimator_lab.data.sources.reading import Format, Scan, StoredReader
+from estimator_lab.data.sources.reading import Format, Scan, Stored
 from estimator_lab.data.sources.remote import RemoteError
 from estimator_lab.data.sources.source import Source, decompressed, why_unreadable
 from estimator_lab.data.sources.tar_headers import BLOCK, Forward, entries
@@ -80,26 +80,23 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
             raise DataError(_what_broke(source, stream, head, error)) from error
 
 
-class _TarReader(StoredReader):
-    """Reads members of an archive."""
-
-    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
-        """See `member.MemberReader`."""
-        parts = iter(self.stored.read([place for member in members for place in _places(member)]))
-        found: list[Data | BadExampleError] = []
-        for member in members:
-            data, start = next(parts), member.headers
-            if zlib.adler32(data[:BLOCK]) != member.checksum:
-                raise ChangedError
-            if start and member.size > _READ_AT_ONCE:
-                data, start = next(parts), 0
-            if not member.headers:
-                found.append(_sparse())
-            elif len(data) != start + member.size:
-                raise ChangedError
-            else:
-                found.append(data[start:])
-        return found
+def _read(file: Stored, members: Sequence[Member]) -> list[Data | BadExampleError]:
+    """Returns the data of members; see `Format.read`."""
+    parts = iter(file.read([place for member in members for place in _places(member)]))
+    found: list[Data | BadExampleError] = []
+    for member in members:
+        data, start = next(parts), member.headers
+        if zlib.adler32(data[:BLOCK]) != member.checksum:
+            raise ChangedError
+        if start and member.size > _READ_AT_ONCE:
+            data, start = next(parts), 0
+        if not member.headers:
+            found.append(_sparse())
+        elif len(data) != start + member.size:
+            raise ChangedError
+        else:
+            found.append(data[start:])
+    return found
 
 
 def _places(member: Member) -> tuple[tuple[int, int], ...]:
@@ -246,5 +243,5 @@ def is_tar(head: bytes) -> bool:
     return True
 
 
-TAR = Format(_scan, _TarReader.opened, is_cached=True)
+TAR = Format(_scan, _read, is_cached=True)
 """Tar archives, plain or compressed."""

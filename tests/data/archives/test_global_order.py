@@ -80,7 +80,7 @@ def test_each_image_once_an_epoch_however_often_workers_and_batches_change(index
         global_batch = world_size + more
         shards = [WorkerShard(rank, world_size, global_batch) for rank in range(world_size)]
         for shard in shards:
-            seen.update(places(itertools.islice(order.onwards(consumed, shard), shard.own * steps)))
+            seen.update(places(itertools.islice(order.onwards(consumed, shard), len(shard.places) * steps)))
         consumed += global_batch * steps
     epoch = sum(sizes)
     assert seen == Counter(places(itertools.islice(order.onwards(0), consumed)))
