@@ -64,16 +64,18 @@ class Stream(Iterator[Any]):
       settings: what it reads, and how.
     """
 
-    _running: Iterator[Any] | None
-    _passes: Passes
-    _is_over: bool
-    _has_run: bool
-    _fresh_in: int
-
     def __init__(self, settings: StreamSettings) -> None:
         self.settings = settings
-        self._begin(consumed=0)
+        self._begin(0, Passes())
         _ = self._data  # errors are raised here, and workers find indexes in the cache
+
+    def _begin(self, consumed: int, passes: Passes, fresh_in: int = 0) -> None:
+        self._consumed = self._first = consumed  # of the global order, by all workers and processes together
+        self._running: Iterator[Any] | None = None
+        self._is_over = self._has_run = False
+        self._process, self._fresh_in = os.getpid(), fresh_in
+        self._passes = passes
+        _make_dataset()
 
     def __iter__(self) -> Iterator[Any]:
         """Begins the next passes if the last ones have ended; in a worker of a DataLoader, in any case.
@@ -105,14 +107,13 @@ class Stream(Iterator[Any]):
         return next(self._running)
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ('settings', '_consumed', '_passes', '_fresh_in')
-        return {name: getattr(self, name) for name in names}
+        begin = {'consumed': self._consumed, 'passes': self._passes, 'fresh_in': self._fresh_in}
+        return {'settings': self.settings, 'begin': begin}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.clear()
-        self.__dict__.update(state, _running=None, _is_over=False, _has_run=False, _process=os.getpid())
-        self._first = self._consumed
-        _make_dataset()
+        self.settings = state['settings']
+        self._begin(**state['begin'])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -178,24 +179,15 @@ class Stream(Iterator[Any]):
                 f'The state is of a worker of a DataLoader with (workers, batch_size, world_size)='
                 f'{shown(loader)}, not {self._loader}; that of state_at() fits any.'
             )
-        self._begin(consumed)
+        self._begin(consumed, Passes(), os.getpid() if self._loader else 0)
         if loader and state.get('is_over'):
             self._running = iter(())
-        self._fresh_in = os.getpid() if self._loader else 0
 
     @property
     def _loader(self) -> list[int]:
         """What decides the share of a worker of a DataLoader; [] elsewhere."""
         info, settings = _torch_worker(), self.settings
         return [info.num_workers, settings.batch_size or 1, settings.world_size] if info else []
-
-    def _begin(self, consumed: int) -> None:
-        self._consumed = self._first = consumed  # of the global order, by all workers and processes together
-        self._running = None
-        self._is_over = self._has_run = False
-        self._process, self._fresh_in = os.getpid(), 0
-        self._passes = Passes()
-        _make_dataset()
 
     def _leave_parent(self) -> None:
         if self._process != os.getpid():  # a fork must not share open files and locks
