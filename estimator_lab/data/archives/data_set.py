@@ -364,7 +364,7 @@ def kind_in(source: Source) -> Kind | None:
     try:
         if not source.is_folder:
             with source.open() as raw:
-                head = (decompressed(raw) or raw).peek(TEXT_BYTES)
+                head = decompressed(raw).peek(TEXT_BYTES)
             if is_text(head[:TEXT_BYTES]):
                 return TREES if holds_trees(head) else None
         return IMAGES if next(scan_members(source, IMAGES, Scan(headers_only=True)), None) else None

@@ -30,14 +30,13 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
         size = 0 if source.is_pipe else source.stamp().size
         done = 0
         try:
-            unpacked = decompressed(raw)
-            file = raw if unpacked is None else stack.enter_context(unpacked)
+            file = stack.enter_context(decompressed(raw))
             if not is_text(head := file.peek(TEXT_BYTES)[:TEXT_BYTES]):
                 what = 'a text' if head else 'a text, but an empty file (0 bytes)'
                 raise DataError(f'{source.name!r} is not {what}: {kind.noun} are lines of texts.')
             for member in _lines(file, source.name, kind):
                 done = member.offset
-                scan.progress((raw.tell() if unpacked else done) / size if size else 0.0)
+                scan.progress((done if file is raw else raw.tell()) / size if size else 0.0)
                 yield member
                 del member
         except DataError:

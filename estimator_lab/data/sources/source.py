@@ -136,8 +136,8 @@ class Source(NamedTuple):
             raise DataError(why_unreadable(self.name, error)) from error
 
 
-def decompressed(file: io.BufferedReader) -> io.BufferedReader | None:
-    """Returns the contents of a file that begins as a compressed one; None for any other.
+def decompressed(file: io.BufferedReader) -> io.BufferedReader:
+    """Returns the contents of a file that begins as a compressed one, and any other file itself.
 
     Reading it raises DamagedError for damaged data, and OSError where the file can't be read.
 
@@ -145,7 +145,7 @@ def decompressed(file: io.BufferedReader) -> io.BufferedReader | None:
       OSError: the file can't be read.
     """
     opener = decompressor(file.peek(MAGIC_BYTES)[:MAGIC_BYTES])
-    return io.BufferedReader(_Pieces(opener(file)), BUFFER_BYTES) if opener else None
+    return io.BufferedReader(_Pieces(opener(file)), BUFFER_BYTES) if opener else file
 
 
 def decompressor(head: bytes) -> Callable[[Any], Any] | None:

@@ -32,7 +32,7 @@ from estimator_lab.data.examples.member import (
 from estimator_lab.data.sources.files import HEAD_BYTES, lacks_suffix
 from estimator_lab.data.sources.reading import Format, Scan, Stored
 from estimator_lab.data.sources.remote import RemoteError
-from estimator_lab.data.sources.source import Source, decompressed, why_unreadable
+from estimator_lab.data.sources.source import Source, decompressed, decompressor, why_unreadable
 from estimator_lab.data.sources.tar_headers import BLOCK, Forward, entries
 
 TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
@@ -55,15 +55,13 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
             length = raw.seek(0, os.SEEK_END) if raw.seekable() and not source.is_pipe else None
             if length is not None:
                 raw.seek(0)
-            unpacked = decompressed(raw)
+            file = stack.enter_context(decompressed(raw))
         except (OSError, ValueError) as error:
             raise DataError(why_unreadable(source.name, error)) from error
         if not head:
             raise DataError(f'{source.name!r} is an empty file (0 bytes).')
-        is_plain = unpacked is None
-        file = raw if unpacked is None else stack.enter_context(unpacked)
+        is_plain, count = file is raw, 0
         stream = Forward(file, length if is_plain else None)
-        count = 0
         try:
             for member in _labelled(_chosen(stream, source, kind, scan)):
                 count += 1
@@ -224,7 +222,8 @@ def is_archive(source: Source) -> bool:
         return True
     file = source.open()
     try:
-        return decompressed(file) is not None or is_tar(file.peek(BLOCK)[:BLOCK])
+        head = file.peek(BLOCK)[:BLOCK]
+        return decompressor(head) is not None or is_tar(head)
     except OSError as error:
         raise DataError(why_unreadable(source.name, error)) from error
     finally:
