@@ -122,7 +122,7 @@ def test_leaving_early_ends_the_threads(archive):
     until = time.monotonic() + 60
     while threading.active_count() > before and time.monotonic() < until:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 @pytest.mark.parametrize('place', [1, 12, 21])
