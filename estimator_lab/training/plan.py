@@ -1,6 +1,7 @@
 """Settings -> what training will do, checked before anything is written."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from estimator_lab.core.opened import Companions
 from estimator_lab.core.params import ClassifierParams, is_first_order, parse_hparams, resolve
 from estimator_lab.data.archives.data_set import DataSet, Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Look, Reader, ReaderOptions
+from estimator_lab.data.examples.member import Member
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import FILE, Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
@@ -104,7 +106,8 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     given = resolve(model.params, parse_hparams(model.params, settings.hparams))
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, model.task(given), previous.vocabulary if previous else (), say)
-    look = _look(settings, inputs.train)
+    train, look = _look(settings, inputs.train)
+    inputs = replace(inputs, train=train)
     params = _with_data(given, settings, inputs, previous, look)
     params = replace(params, frozen=_frozen(settings, model, params))
     resumed = previous.hparams if previous and previous.model == model.name else None
@@ -147,12 +150,23 @@ def _read_folder(model_dir: Path) -> Record | None:
     return previous
 
 
-def _look(settings: Settings, train: DataSet) -> Look:
-    """Returns what some training examples show; nothing if they can be read only once."""
-    if train.total is None:
-        return Look()
-    order = train.order(2 if train.has_random_access else 1, settings.seed)
-    return train.kind.look(settings, order.epoch(0))
+def _look(settings: Settings, train: DataSet) -> tuple[DataSet, Look]:
+    """Returns a data set of which some examples were looked at, and what those show.
+
+    A pipe can be read only once: its first examples are looked at, and kept, to be read first.
+    """
+    examples = train.order(2 if train.has_random_access else 1, settings.seed).epoch(0)
+    if train.indexes:
+        return train, train.kind.look(settings, examples)
+    first: list[Member] = []
+
+    def kept() -> Iterator[Member]:
+        for member in examples:
+            first.append(member)
+            yield member
+
+    look = train.kind.look(settings, kept())
+    return replace(train, begun=itertools.chain(first, examples)), look
 
 
 def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record | None, look: Look) -> Any:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -18,6 +18,7 @@ from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Order, P
 from estimator_lab.data.archives.share import Shared, check_divisible, shared
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import LabelTable
+from estimator_lab.data.examples.member import Member
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.arrays import ArraySource
 from estimator_lab.data.sources.files import TEXT_BYTES, is_text
@@ -66,6 +67,7 @@ class DataSet:
       part: the examples that are used.
       use_damaged: whether a damaged archive is used up to the damage, with a warning.
       share: the contiguous examples that are used, in stored order; None for all.
+      begun: the examples of a pipe in stored order, if some were looked at; they can be read once.
     """
 
     sources: tuple[Source, ...]
@@ -75,6 +77,7 @@ class DataSet:
     use_damaged: bool = False
     say: Say = print
     share: Share | None = None
+    begun: Iterator[Member] | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:

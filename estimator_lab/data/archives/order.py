@@ -273,7 +273,7 @@ class StreamOrder:
             places = [place for place in places if self._shared[place].rows]
         if self._shuffle_buffer > 1:
             rng.shuffle(places)
-        members = itertools.chain.from_iterable(
+        members = self._data.begun or itertools.chain.from_iterable(
             self._members_of(place, done, len(places)) for done, place in enumerate(places)
         )
         for member in shuffled(members, self._shuffle_buffer, rng, SHUFFLED_BYTES):
