@@ -28,6 +28,7 @@ class Seen:
       examples: number of training examples; None if unknown.
       cause: why nothing can be learned from the training examples, as a clause; '' if that is unknown.
       suspect: the same for what is a cause only if no other is known.
+      training_loss: of the last step; None if none was taken.
     """
 
     metrics: Mapping[str, float]
@@ -36,6 +37,12 @@ class Seen:
     examples: int | None = None
     cause: str = ''
     suspect: str = ''
+    training_loss: float | None = None
+
+    @property
+    def given(self) -> tuple[str, ...] | None:
+        """The hyper-parameters that the user gave; None if that is unknown."""
+        return getattr(self.params, 'given', None)
 
     @property
     def has_few_steps(self) -> bool:
@@ -70,22 +77,42 @@ def _judge_accuracy(seen: Seen) -> str:
 def _cause_of_guesses(seen: Seen) -> str:
     """Returns the likeliest cause of guesses: what leaves nothing to learn before what makes it slow."""
     metrics, labels = seen.metrics, len(getattr(seen.params, 'vocabulary', ()))
-    loss = metrics.get(keys.NODE_LOSS) or metrics.get('loss', 0.0)  # that of trees is a sum over nodes
-    if not seen.cause and labels > 1 and not loss <= 2 * math.log(labels):  # also if it is not a number
+    guessing = math.log(max(labels, 1))  # the loss of guesses
+    if seen.cause:
+        return likely_cause(seen)
+    # Also if it is not a number; that of trees is a sum over nodes.
+    if labels > 1 and not (metrics.get(keys.NODE_LOSS) or _loss(seen)) <= 2 * guessing:
         return f'training has diverged; try a much smaller {hparam.learning_rate}=...'
-    if not seen.cause and (dead := _dead_layer(metrics)):
+    if dead := _dead_layer(metrics):
+        is_given = keys.LEARNING_RATE in (seen.given or ())
+        cure = f'a smaller {hparam.learning_rate}=...' if is_given else f'{hparam.activation}=leaky_relu'
         return (
             f'{dead[1]:.0%} of the units of layer {dead[0]} are 0 for all images, with a loss that has not '
-            f'grown: try {hparam.activation}=leaky_relu or a smaller {hparam.learning_rate}=..., and look at '
-            'the pixels, by data.check.'
+            f'grown: try {cure}, and look at the pixels, by data.check.'
         )
-    if seen.cause or seen.has_few_steps:
+    if seen.has_few_steps:
         return likely_cause(seen)
     if seen.suspect:
         return seen.suspect
     if seen.examples and seen.examples < _FEW_OF_A_LABEL * labels:
         return f'there are {seen.examples} training examples of {labels} labels; train on more.'
+    is_known = keys.NODE_LOSS not in metrics and seen.training_loss is not None
+    if is_known and _loss(seen) < guessing / 2:
+        return (
+            'the training examples are known by heart, which does not help with others: their labels are '
+            'probably wrong; look at them, by data.check.'
+        )
+    if seen.given == ():
+        return (
+            'the examples hardly tell their labels, at settings that suit most data; look at both, by '
+            'data.check.'
+        )
     return likely_cause(seen)
+
+
+def _loss(seen: Seen) -> float:
+    """Returns the loss of training; that of an evaluation is large, too, for what was learned by heart."""
+    return seen.metrics.get('loss', 0.0) if seen.training_loss is None else seen.training_loss
 
 
 def likely_cause(seen: Seen) -> str:
@@ -94,6 +121,10 @@ def likely_cause(seen: Seen) -> str:
         return f'{seen.cause}.'
     if seen.has_few_steps:
         return f'it has taken few steps only; try more {option.epochs}.'
+    if seen.given and keys.LEARNING_RATE not in seen.given:
+        names = ', '.join(f'{hparam(name)}={getattr(seen.params, name)}' for name in seen.given)
+        is_or_are, them = ('are', 'them') if len(seen.given) > 1 else ('is', 'it')
+        return f'{names} {is_or_are} probably unsuitable; leave {them} out.'
     return f'the learning rate is probably unsuitable; try another {hparam.learning_rate}=...'
 
 

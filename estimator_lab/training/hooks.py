@@ -72,6 +72,7 @@ class ProgressHook(tf.train.SessionRunHook):
     every_n_steps: int
     output_dir: str
     say: Say
+    last_loss: float | None = None
 
     def begin(self) -> None:
         """Looks up the loss, and opens the summary writer."""
@@ -109,6 +110,7 @@ class ProgressHook(tf.train.SessionRunHook):
         """Shows the progress, and writes the two rates every `every_n_steps` steps."""
         # The step may be read before or after its update: off by one is good enough for the summaries.
         step = self._last_step = int(run_values.results['step'])
+        self.last_loss = float(run_values.results['loss'])
         if self._timer.should_trigger_for_step(step):
             self._write_rates(step)
         if self._status is None or (self._updates and not self._status.is_due()):

@@ -84,6 +84,11 @@ class StageTraining:
         """Whether the stage has taken its last step by now, or was stopped early."""
         return (saved_step(self.stage.folder) or 0) >= self.stage.last_step or self.evaluations.are_enough
 
+    @property
+    def last_loss(self) -> float | None:
+        """The loss of the last step that this process has taken and shown; None without one."""
+        return self._progress and self._progress.last_loss
+
     def run(self) -> Mapping[str, float]:
         """Trains to the last step, evaluating each checkpoint.
 

@@ -105,8 +105,8 @@ def train(plan: Plan) -> Result:
     for training in trainings:
         training.train_report.raise_error()
     step = newest_step(plan)
-    look = plan.look
-    seen = Seen(metrics, plan.params, pretrained, plan.inputs.train.total, look.cause, look.suspect)
+    look, loss = plan.look, trainings[-1].last_loss
+    seen = Seen(metrics, plan.params, pretrained, plan.inputs.train.total, look.cause, look.suspect, loss)
     return Result(
         metrics=metrics,
         pretrained=pretrained,

@@ -92,6 +92,50 @@ def test_guesses_have_one_cause_the_likeliest(more, seen, words):
     assert good == ''
 
 
+@pytest.mark.parametrize(
+    ('given', 'seen', 'words'),
+    [
+        (('learning_rate',), {}, 'the learning rate is probably unsuitable'),
+        (
+            ('activation', 'layers'),
+            {},
+            ': --hparams=activation=sigmoid, --hparams=layers=1 are probably unsuit',
+        ),
+        (
+            ('activation',),
+            {'training_loss': 0.1},
+            ': the training examples are known by heart, which does not',
+        ),
+        (
+            (),
+            {'training_loss': 2.3},
+            ': the examples hardly tell their labels, at settings that suit most data',
+        ),
+        ((), {'training_loss': 8.0}, 'training has diverged'),
+        ((), {'training_loss': float('nan')}, 'training has diverged'),
+    ],
+)
+@pytest.mark.parametrize('loss', [2.3, 9.0])
+def test_what_was_given_and_what_was_fitted_tell_the_cause(loss, given, seen, words):
+    """The loss of an evaluation is large after training on wrong labels, too."""
+    params = SimpleNamespace(
+        vocabulary=tuple('0123456789'), given=given, learning_rate=9, activation='sigmoid', layers='1'
+    )
+    bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 900, 'loss': loss}
+    found = Seen(bad, params, **{'training_loss': 2.3, **seen})
+    assert words in with_dashes(judge_classifier(found))
+
+
+@pytest.mark.parametrize(
+    ('given', 'cure'), [(('learning_rate',), 'a smaller --hparams=learning_rate='), ((), 'leaky')]
+)
+def test_dead_units_are_of_the_learning_rate_if_that_was_given(given, cure):
+    params = SimpleNamespace(vocabulary=tuple('0123456789'), given=given)
+    bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 900, 'loss': 2.3}
+    sentence = with_dashes(judge_classifier(Seen({**bad, 'dead_units/dense': 1.0}, params)))
+    assert cure in sentence and ('leaky' in sentence) == (not given)
+
+
 def test_programs_see_no_dashes():
     bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 60}
     assert without_dashes(judge_classifier(Seen(bad))).endswith(

@@ -73,6 +73,8 @@ def test_binary_units_are_a_likely_cause():
     )
     assert 'gaussian' not in judgement('rbm', {**bad, 'global_step': 100}, {}, params)
     assert 'gaussian' not in judgement('rbm', bad, {}, SimpleNamespace(visible_units='gaussian'))
+    faster = SimpleNamespace(visible_units='bernoulli', given=('learning_rate',))
+    assert 'try another --hparams=learning_rate=...' in judgement('rbm', bad, {}, faster)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,158 @@
+"""Whether the sentence about a run that has learned nothing names the cause, which was planted.
+
+python benchmarks/verdicts.py [--count=200 --seed=1]
+    trains models on small sets with random settings, of which one is bad; for each run at chance, or whose
+    reconstructions are hardly better than the mean image, the cause and the sentence
+"""
+
+import math
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from runner import command_line, machine
+from small_sets import Split, coloured, digits, few_bits, fonts, icons, textures, uneven
+
+from estimator_lab import api
+from estimator_lab.base.errors import LabError
+from estimator_lab.models.registry import find_model
+
+_SETS = (lambda: digits(8), lambda: digits(16), fonts, textures, few_bits, lambda: uneven(digits(16)))
+_CLASSIFIERS = ('mlp', 'cnn', 'recurrent', 'dbn')
+_MODELS = (*_CLASSIFIERS, *_CLASSIFIERS[:3], 'autoencoder', 'autoencoder', 'rbm')
+_IMAGES, _STEPS = 600, 400  # enough for all sets at the defaults
+_NEARLY = 0.95  # of the error of the mean image
+
+
+class Case(NamedTuple):
+    """What is trained on, and the settings that are not the defaults."""
+
+    model: str
+    split: Split
+    steps: int = _STEPS
+    settings: Mapping[str, Any] = MappingProxyType({})
+    hparams: Mapping[str, Any] = MappingProxyType({})
+
+
+def _rate(case: Case, factor: float) -> Case:
+    return case._replace(hparams={'learning_rate': find_model(case.model).params.learning_rate * factor})
+
+
+def _of(name: str, *values: str) -> Callable[[Any, Case], Case]:
+    return lambda rng, case: case._replace(hparams={name: str(rng.choice(values))})
+
+
+def _few_images(rng: np.random.Generator, case: Case) -> Case:
+    return case._replace(split=case.split.first(int(rng.integers(2, 2 * len(set(case.split.y))))))
+
+
+def _mixed_labels(rng: np.random.Generator, case: Case) -> Case:
+    return case._replace(split=case.split._replace(y=rng.permutation(case.split.y)))
+
+
+_OF_BOTH = {
+    'rate too large': lambda rng, case: _rate(case, 10 ** rng.uniform(2, 4)),
+    'rate too small': lambda rng, case: _rate(case, 10 ** -rng.uniform(4, 7)),
+    'few steps': lambda rng, case: case._replace(steps=int(10 ** rng.uniform(0, 1.7))),
+    'none': lambda rng, case: case,
+}
+_OF_GRADIENTS = {'optimizer': _of('optimizer', 'sgd', 'momentum', 'adadelta', 'adagrad', 'ftrl')}
+_OF_LABELS = {
+    'few images': _few_images,
+    'labels at random': _mixed_labels,
+    'background': lambda rng, case: case._replace(split=icons()._replace(settings={})),
+    'grey': lambda rng, case: case._replace(split=coloured(), settings={'channels': 1}),
+}
+_OF_MODEL = {
+    'mlp': {
+        'activation': _of('activation', 'sigmoid', 'linear'),
+        'layers': _of('layers', '1', '64-1-64', '-'.join(['64'] * 12)),
+    },
+    'cnn': {'activation': _of('activation', 'sigmoid')},
+    'autoencoder': {
+        'layers': _of('layers', '1', '-'.join(['64'] * 12)),
+        'activation': _of('activation', 'sigmoid'),
+    },
+}
+# What a sentence that names a cause contains; the others contain the name of a setting.
+_WORDS = {
+    'rate too large': 'learning_rate=',
+    'rate too small': 'learning_rate=',
+    'few steps': 'few steps',
+    'few images': 'train on more',
+    'labels at random': 'labels',
+    'background': 'background=white',
+    'grey': 'channels=3',
+}
+
+
+def drawn(rng: np.random.Generator) -> tuple[str, Case]:
+    """Returns a cause and a run with it."""
+    model = str(rng.choice(_MODELS))
+    split = _SETS[int(rng.integers(len(_SETS)))]()
+    order = rng.permutation(len(split.y))[:_IMAGES]
+    causes = {**_OF_BOTH, **_OF_MODEL.get(model, {})}
+    causes |= _OF_GRADIENTS if model != 'rbm' else {}
+    causes |= _OF_LABELS if model in _CLASSIFIERS else {}
+    cause = str(rng.choice(list(causes)))
+    return cause, causes[cause](rng, Case(model, split._replace(x=split.x[order], y=split.y[order])))
+
+
+def judged(case: Case, seed: int) -> tuple[bool, str]:
+    """Trains; returns whether nothing was learned, and the sentence, which may be an error's."""
+    with tempfile.TemporaryDirectory() as folder:
+        given = {**case.split.data(Path(folder)), **case.settings, 'max_steps': case.steps, 'seed': seed}
+        given |= {'save_checkpoints_steps': case.steps, 'hparams': dict(case.hparams)}
+        try:
+            run = api.fit(case.model, model_dir=Path(folder, 'run'), say=None, **given)
+        except LabError as error:
+            return True, str(error)
+        return _has_learned_nothing(run.metrics), run.result.judgement
+
+
+def _has_learned_nothing(metrics: Any) -> bool:
+    if 'accuracy' in metrics:
+        share = metrics['majority_share']
+        return metrics['accuracy'] <= share + 1.96 * math.sqrt(
+            share * (1 - share) / metrics['total_examples']
+        )
+    error = metrics.get('squared_error', metrics.get('reconstruction_error'))
+    return not error < _NEARLY * metrics['mean_image_error']
+
+
+def main() -> None:
+    """Prints a line for each run that has learned nothing, and counts."""
+    flags = {
+        'count': (200, 'of runs'),
+        'seed': (1, 'of the drawing'),
+        'minutes': (600, 'after which it ends'),
+    }
+    given = command_line(__doc__, **flags).parse_args()
+    print(machine())
+    rng, counts = np.random.default_rng(given.seed), Counter[str]()
+    end = time.monotonic() + 60 * given.minutes
+    for number in range(given.count):
+        if time.monotonic() > end:
+            break
+        cause, case = drawn(rng)
+        is_bad, sentence = judged(case, number)
+        word = _WORDS.get(cause, cause)
+        verdict = 'named' if word in sentence else 'wrong' if sentence else 'none'
+        counts['run'] += 1
+        if is_bad:
+            counts[verdict] += 1
+            print(f'{verdict}: {cause}, {case.model} {dict(case.hparams)}: {sentence}', flush=True)
+    learned = counts['run'] - counts['named'] - counts['wrong'] - counts['none']
+    print(
+        f'{counts["run"]} runs, of which {learned} have learned something; of the others, the cause is '
+        f'named in {counts["named"]}, another one in {counts["wrong"]}, none in {counts["none"]}'
+    )
+
+
+if __name__ == '__main__':
+    main()
