@@ -89,6 +89,17 @@ def centred(images: Tensor, params: Any) -> Tensor:
     images = stretched(images, params.pixel_range)
     if not params.mean_image:
         return images - params.pixel_mean if params.pixel_mean else images
+    return images - _mean_image(images, params)
+
+
+def uncentred(values: Tensor, params: Any) -> Tensor:
+    """Returns images [batch, height, width, channels] in [0, 1] of their `centred` values."""
+    low, high = params.pixel_range
+    return (values + _mean_image(values, params)) * (high - low) + low if params.mean_image else values
+
+
+def _mean_image(images: Tensor, params: Any) -> Tensor:
+    """Returns the mean image in the size of other images, [height, width, channels] or a batch of one."""
     scope, _, name = MEAN_IMAGE.partition('/')
     with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
         given = params.first_mean
@@ -96,7 +107,7 @@ def centred(images: Tensor, params: Any) -> Tensor:
         mean = network_variable(name, params.image_shape, first, trainable=False)
         if images.shape.as_list()[1:3] != list(params.image_shape[:2]):
             mean = tf.image.resize_bilinear(tf.expand_dims(mean, 0), tf.shape(images)[1:3])
-        return images - mean
+        return mean
 
 
 def dense(

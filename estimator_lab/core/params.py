@@ -168,7 +168,7 @@ class PixelParams:
         scales to [0, 1].
       pixel_mean: mean of all pixels of those images after scaling, which mlp and recurrent subtract in runs
         from before the mean image.
-      mean_image: whether mlp, cnn and recurrent subtract a mean image, see `core.layers.centred`.
+      mean_image: whether a mean image is subtracted, see `core.layers.centred`.
       first_mean: that image when training begins, float32 of `image_shape`; None afterwards.
     """
 
@@ -179,8 +179,8 @@ class PixelParams:
 
     stretch: bool = structural(
         True,
-        'pixels of pale, dark or low-contrast training images are scaled to fill [0, 1]; mlp, cnn and '
-        'recurrent subtract the mean image',
+        'pixels of pale, dark or low-contrast training images are scaled to fill [0, 1]; mlp, cnn, recurrent '
+        'and a linear autoencoder subtract the mean image',
     )
 
 

@@ -1,6 +1,7 @@
 """Settings -> what training will do, checked before anything is written."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ from estimator_lab.training.stages import Stage, plan_stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _BACKBONE = 'backbone'  # all layers before the last
-_OF_PIXELS = ('pixel_range', 'pixel_mean', 'mean_image')  # parameters that the first look decides
+_OF_IMAGES = ('pixel_range', 'pixel_mean', 'mean_image', 'few_images')  # parameters that they decide
 _CACHE_MEGABYTES = 256  # of decoded images
 
 
@@ -177,11 +178,12 @@ def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record
     train = inputs.train
     if previous and previous.kind == train.kind.name and newest_checkpoint(settings.model_dir):
         decided = train.kind.restore(settings.model_dir)
-        known = {name: previous.hparams[name] for name in _OF_PIXELS if name in previous.hparams}
+        known = {name: previous.hparams[name] for name in _OF_IMAGES if name in previous.hparams}
         decided |= {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     else:
         decided = train.kind.data_params(settings, train.order(1, settings.seed).epoch(0), train.total)
         decided |= look.params if getattr(params, 'stretch', False) else {}
+        decided['few_images'] = train.total is not None and train.total < math.prod(settings.image_shape)
     decided = {name: value for name, value in decided.items() if hasattr(params, name)}
     if isinstance(params, ClassifierParams):
         weights = balanced_weights(inputs) if params.balanced else ()

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from estimator_lab import api
 from estimator_lab.models.autoencoder import model
 from estimator_lab.models.autoencoder.model import Params, model_fn
 from estimator_lab.tf1 import tf
@@ -124,3 +125,37 @@ def test_pre_trained_layers_are_unrolled(archive, tmp_path):
     assert run(6) == 6
     again = variables('', 5)
     assert all(np.array_equal(again[name], end[name]) for name in end)
+
+
+def test_few_images_are_reconstructed_as_by_principal_components(tmp_path):
+    """The deep network learns them by heart: its error on others was twice as large."""
+    rng = np.random.default_rng(1)
+    parts = rng.normal(size=(40, 256)) / np.sqrt(np.arange(1, 41))[:, np.newaxis]
+    images = 0.5 + 0.1 * rng.normal(size=(400, 40)) @ parts + 0.02 * rng.normal(size=(400, 256))
+    pixels = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8).reshape(-1, 16, 16, 1)
+    x, x_test = pixels[:200], pixels[200:]
+    given = {'max_steps': 1000, 'hparams': {'learning_rate': 0.005}}
+    run = api.fit('autoencoder', x, eval_data=x_test, model_dir=tmp_path / 'run', say=None, **given)
+    seen, others = (part.reshape(len(part), -1) / 255 for part in (x, x_test))
+    components = np.linalg.svd(seen - seen.mean(axis=0), full_matrices=False)[2][:30]
+    centred = others - seen.mean(axis=0)
+    error = np.square(centred - centred @ components.T @ components).sum(axis=1).mean()
+    assert run.metrics['squared_error'] < 1.2 * error
+    assert run.metrics['floats_per_image'] == 30
+
+
+@pytest.mark.parametrize(
+    ('few', 'given', 'sizes', 'is_linear'),
+    [
+        (True, {}, (30,), True),
+        (False, {}, (1000, 500, 250, 30), False),
+        (True, {'layers': '20-3'}, (20, 3), False),
+        (True, {'output': 'sigmoid'}, (1000, 500, 250, 30), False),
+        (True, {'loss': 'cross_entropy'}, (1000, 500, 250, 30), False),
+        (False, {'output': 'linear'}, (1000, 500, 250, 30), True),
+    ],
+)
+def test_what_is_chosen_holds_for_few_images_too(few, given, sizes, is_linear):
+    params = Params(image_shape=SHAPE, few_images=few, **given)
+    assert (params.layer_sizes, params.is_linear) == (sizes, is_linear)
+    model.check(params)

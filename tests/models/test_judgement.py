@@ -9,12 +9,11 @@ from estimator_lab.core.judgement import Seen
 from estimator_lab.models.registry import find_model
 
 
-def judgement(model, metrics, pretrained=None, params=None, images=None):
-    return with_dashes(find_model(model).judge(Seen(metrics, params, pretrained or {}, images)))
+def judgement(model, metrics, pretrained=None, params=None):
+    return with_dashes(find_model(model).judge(Seen(metrics, params, pretrained or {})))
 
 
 AUTOENCODER = {'squared_error': 9.0, 'mean_image_error': 50.0, 'floats_per_image': 30.0}
-SIZES = {'image_shape': (32, 32, 1), 'kind': 'dense', 'layer_sizes': (1000, 30)}
 CLASSIFIER = {'accuracy': 0.97, 'majority_share': 0.1, 'total_examples': 400}
 GOOD = [
     ('dbn', CLASSIFIER),
@@ -75,20 +74,3 @@ def test_binary_units_are_a_likely_cause():
     assert 'gaussian' not in judgement('rbm', bad, {}, SimpleNamespace(visible_units='gaussian'))
     faster = SimpleNamespace(visible_units='bernoulli', given=('learning_rate',))
     assert 'try another --hparams=learning_rate=...' in judgement('rbm', bad, {}, faster)
-
-
-@pytest.mark.parametrize(
-    ('images', 'sizes', 'is_warned'),
-    [
-        (140, {}, True),
-        (1024, {}, False),  # as many as an image has values
-        (None, {}, False),
-        (140, {'layer_sizes': (30,)}, False),  # what the sentence suggests
-        (140, {'kind': 'convolutional'}, False),
-    ],
-)
-def test_an_autoencoder_of_few_images_is_compared_with_principal_components(images, sizes, is_warned):
-    params = SimpleNamespace(**{**SIZES, **sizes})
-    sentence = judgement('autoencoder', {**AUTOENCODER, 'global_step': 2000}, {}, params, images)
-    assert sentence.endswith('try --hparams=layers=30,output=linear, which comes closer.') == is_warned
-    assert sentence.startswith('140 images of 1,024 values each are few') == is_warned

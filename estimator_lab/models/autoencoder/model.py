@@ -17,10 +17,10 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.judgement import Seen, likely_cause
-from estimator_lab.core.layers import ActivationParams
+from estimator_lab.core.layers import ActivationParams, centred, uncentred
 from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
-from estimator_lab.core.params import SIZES, AnyOptimizer, other_default, sizes, structural
+from estimator_lab.core.params import SIZES, AnyOptimizer, PixelParams, other_default, sizes, structural
 from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
 from estimator_lab.models.autoencoder.head import LOSSES, Reconstructed, reconstruction_spec
 from estimator_lab.models.autoencoder.networks import STRIDE, code_size, decoder, encoder, unrolled
@@ -41,7 +41,7 @@ _LEAST_STEPS = 2000
 # components keep 96 % and 62 %.
 _WIDE, _HALF = 10, 0.5
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
-_OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
+_OF_FEW_IMAGES = '30'
 
 
 def _is_convolutional(params: Any) -> bool:
@@ -49,14 +49,21 @@ def _is_convolutional(params: Any) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ActivationParams, PretrainingParams, AnyOptimizer):
-    """Parameters of the autoencoder."""
+class Params(PixelParams, ActivationParams, PretrainingParams, AnyOptimizer):
+    """Parameters of the autoencoder.
+
+    Attributes:
+      few_images: whether there are fewer training images than an image has values.
+    """
+
+    few_images: bool = False
 
     kind: str = structural('dense', 'layers of the network', choices=tuple(_LAYERS))
     layers: str = structural(
         '',
-        'units of the dense layers, the last one the code, such as 1000-500-250-30, which is the default; '
-        'for kind=convolutional there are none, and the code is the output of the convolutions',
+        'units of the dense layers, the last one the code; by default 1000-500-250-30, or 30, linear, if '
+        'there are fewer images than an image has values; for kind=convolutional there are none, and the '
+        'code is the output of the convolutions',
         pattern=f'({SIZES})?',
     )
     filters: str = structural(
@@ -67,7 +74,11 @@ class Params(ActivationParams, PretrainingParams, AnyOptimizer):
     )
     kernel_size: int = structural(4, 'side of a filter in pixels', lower=1, used_if=_is_convolutional)
     activation: str = other_default(ActivationParams, 'activation', 'elu')
-    output: str = setting('sigmoid', 'of the reconstruction', choices=tuple(_OUTPUTS))
+    output: str = setting(
+        'auto',
+        'of the reconstruction; auto is linear with the layers of few images, else sigmoid',
+        choices=('auto', 'sigmoid', 'linear'),
+    )
     pretrain_epochs: float = other_default(PretrainingParams, 'pretrain_epochs', 0.0)
     loss: str = setting(
         'squared_error', 'how a reconstruction is compared with the image', choices=tuple(LOSSES)
@@ -86,7 +97,18 @@ class Params(ActivationParams, PretrainingParams, AnyOptimizer):
     @property
     def layer_sizes(self) -> tuple[int, ...]:
         """Units of the encoder's dense layers; () if the code is the output of the convolutions."""
-        return sizes(self.layers or _LAYERS[self.kind])
+        return sizes(self.layers or (_OF_FEW_IMAGES if self.is_small else _LAYERS[self.kind]))
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is as principal components are: for few images, if nothing else is chosen."""
+        chosen = ('kind', 'layers', 'output', 'pretrain_epochs', 'loss', 'corruption')
+        return self.few_images and all(getattr(self, name) == getattr(Params, name) for name in chosen)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether its output is, to which the mean image is added."""
+        return self.output == 'linear' or self.is_small
 
     @property
     def filter_sizes(self) -> tuple[int, ...]:
@@ -106,7 +128,7 @@ def check(params: Params) -> None:
             )
     if params.pretrain_epochs:
         _check_pretraining(params)
-    if params.loss == 'cross_entropy' and params.output != 'sigmoid':
+    if params.loss == 'cross_entropy' and params.is_linear:
         raise FlagError(
             f'{hparam.loss}=cross_entropy needs output=sigmoid, because its targets are probabilities.'
         )
@@ -117,7 +139,7 @@ def _check_pretraining(params: Params) -> None:
     wanted = {
         'kind': ('dense',),
         'activation': ('sigmoid',),
-        'output': ('sigmoid',),
+        'output': ('auto', 'sigmoid'),
         'visible_units': (BERNOULLI,),
     }
     for name, values in wanted.items():
@@ -143,7 +165,7 @@ def phases(params: Params) -> list[Phase]:
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields the encoder's layers, then the decoder's; images have the size of training."""
-    code, layers = encoder(images, params)
+    code, layers = encoder(_seen(images, params), params)
     yield from layers.items()
     _, layers = decoder(code, params)
     yield from layers.items()
@@ -161,14 +183,23 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
         stack = pretraining_stack(params, params.layer_sizes, linear_top=True)
         return pretraining_spec(args, stack, is_last=len(stack.machines) == len(params.layer_sizes))
     inputs = _inputs(args)
-    code, encoding = encoder(inputs, params)
+    code, encoding = encoder(_seen(inputs, params), params)
     logits, decoding = decoder(code, params)
-    made = Reconstructed(args.images, inputs, code, logits, _OUTPUTS[params.output](logits, name='output'))
+    if params.is_linear:
+        values = logits = tf.identity(uncentred(logits, params), name='output')
+    else:
+        values = tf.nn.sigmoid(logits, name='output')
+    made = Reconstructed(args.images, inputs, code, logits, values)
     scaffold = None
     if args.training and params.pretrain_epochs:
         unroll = unrolled(params)
         scaffold = tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
     return reconstruction_spec(args, made, {**encoding, **decoding}, scaffold)
+
+
+def _seen(images: Tensor, params: Params) -> Tensor:
+    """Returns what the encoder sees: images less their mean, if that is added to a linear output."""
+    return centred(images, params) if params.is_linear else images
 
 
 def _inputs(args: Args[Params]) -> Tensor:
@@ -190,21 +221,10 @@ def caution(params: Params) -> str:
 
 
 def judge(seen: Seen) -> str:
-    """Returns a sentence on bad reconstructions, or on too few images; '' for neither."""
+    """Returns a sentence on bad reconstructions; '' for others."""
     wide = seen.metrics.get(keys.FLOATS_PER_IMAGE, 0) >= _WIDE
     limit = {'limit': _HALF} if wide else {}
-    if bad := judge_reconstructions(seen, keys.SQUARED_ERROR, likely_cause(seen), **limit):
-        return bad
-    params, images = seen.params, seen.examples
-    if images is None or _is_convolutional(params) or len(params.layer_sizes) == 1:
-        return ''
-    values, code = math.prod(params.image_shape), params.layer_sizes[-1]
-    if images >= values:
-        return ''
-    return (  # some weights of the first layer are such that no image can teach them
-        f'{images:,} images of {values:,} values each are few: {code} principal components reconstruct '
-        f'others better; try {hparam.layers}={code},output=linear, which comes closer.'
-    )
+    return judge_reconstructions(seen, keys.SQUARED_ERROR, likely_cause(seen), **limit)
 
 
 MODEL = Model(

@@ -38,7 +38,9 @@ def encoder(images: Tensor, params: Any) -> tuple[Tensor, dict[str, Tensor]]:
     x = tf.reshape(x, [-1, math.prod(map_shape(params))], name='flatten')
     for number, units in enumerate(params.layer_sizes, 1):
         name = f'layer_{number}'
-        x = layers[name] = dense(x, units, name, next(activations))
+        # Few images leave most directions of pixels as they were at the start: a small network begins at 0.
+        initializer = tf.zeros_initializer() if params.is_small else None
+        x = layers[name] = dense(x, units, name, next(activations), initializer)
     return x, layers
 
 
