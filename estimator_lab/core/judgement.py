@@ -76,7 +76,7 @@ def _judge_accuracy(seen: Seen) -> str:
 
 def _cause_of_guesses(seen: Seen) -> str:
     """Returns the likeliest cause of guesses: what leaves nothing to learn before what makes it slow."""
-    metrics, labels = seen.metrics, len(getattr(seen.params, 'vocabulary', ()))
+    metrics, labels, given = seen.metrics, len(getattr(seen.params, 'vocabulary', ())), seen.given
     guessing = math.log(max(labels, 1))  # the loss of guesses
     if seen.cause:
         return likely_cause(seen)
@@ -84,29 +84,21 @@ def _cause_of_guesses(seen: Seen) -> str:
     if labels > 1 and not (metrics.get(keys.NODE_LOSS) or _loss(seen)) <= 2 * guessing:
         return f'training has diverged; try a much smaller {hparam.learning_rate}=...'
     if dead := _dead_layer(metrics):
-        is_given = keys.LEARNING_RATE in (seen.given or ())
-        cure = f'a smaller {hparam.learning_rate}=...' if is_given else f'{hparam.activation}=leaky_relu'
+        is_fast = given and keys.LEARNING_RATE in given
+        cure = f'a smaller {hparam.learning_rate}=...' if is_fast else f'{hparam.activation}=leaky_relu'
         return (
             f'{dead[1]:.0%} of the units of layer {dead[0]} are 0 for all images, with a loss that has not '
             f'grown: try {cure}, and look at the pixels, by data.check.'
         )
-    if seen.has_few_steps:
-        return likely_cause(seen)
-    if seen.suspect:
+    if not seen.has_few_steps and seen.suspect:
         return seen.suspect
-    if seen.examples and seen.examples < _FEW_OF_A_LABEL * labels:
+    if not seen.has_few_steps and seen.examples and seen.examples < _FEW_OF_A_LABEL * labels:
         return f'there are {seen.examples} training examples of {labels} labels; train on more.'
     is_known = keys.NODE_LOSS not in metrics and seen.training_loss is not None
     if is_known and _loss(seen) < guessing / 2:
-        return (
-            'the training examples are known by heart, which does not help with others: their labels are '
-            'probably wrong; look at them, by data.check.'
-        )
-    if seen.given == ():
-        return (
-            'the examples hardly tell their labels, at settings that suit most data; look at both, by '
-            'data.check.'
-        )
+        return 'what was learned of the training examples does not hold for others: look at their labels.'
+    if given == () and not seen.has_few_steps:
+        return 'the examples hardly tell their labels, at settings that suit most data: look at both.'
     return likely_cause(seen)
 
 

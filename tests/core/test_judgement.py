@@ -104,7 +104,7 @@ def test_guesses_have_one_cause_the_likeliest(more, seen, words):
         (
             ('activation',),
             {'training_loss': 0.1},
-            ': the training examples are known by heart, which does not',
+            ': what was learned of the training examples does not hold',
         ),
         (
             (),
