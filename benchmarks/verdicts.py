@@ -23,8 +23,8 @@ from estimator_lab.base.errors import LabError
 from estimator_lab.models.registry import find_model
 
 _SETS = (lambda: digits(8), lambda: digits(16), fonts, textures, few_bits, lambda: uneven(digits(16)))
-_CLASSIFIERS = ('mlp', 'cnn', 'recurrent', 'dbn')
-_MODELS = (*_CLASSIFIERS, *_CLASSIFIERS[:3], 'autoencoder', 'autoencoder', 'rbm')
+_CLASSIFIERS = ('mlp', 'cnn', 'recurrent')
+_MODELS = (*_CLASSIFIERS, *_CLASSIFIERS, 'autoencoder', 'autoencoder', 'rbm')
 _IMAGES, _STEPS = 600, 400  # enough for all sets at the defaults
 _NEARLY = 0.95  # of the error of the mean image
 

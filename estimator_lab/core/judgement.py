@@ -40,11 +40,6 @@ class Seen:
     training_loss: float | None = None
 
     @property
-    def given(self) -> tuple[str, ...] | None:
-        """The hyper-parameters that the user gave; None if that is unknown."""
-        return getattr(self.params, 'given', None)
-
-    @property
     def has_few_steps(self) -> bool:
         """Whether the model has taken few steps only, the likely cause of a bad result."""
         return self.metrics['global_step'] < _FEW_STEPS
@@ -76,12 +71,14 @@ def _judge_accuracy(seen: Seen) -> str:
 
 def _cause_of_guesses(seen: Seen) -> str:
     """Returns the likeliest cause of guesses: what leaves nothing to learn before what makes it slow."""
-    metrics, labels, given = seen.metrics, len(getattr(seen.params, 'vocabulary', ())), seen.given
-    guessing = math.log(max(labels, 1))  # the loss of guesses
+    metrics, labels = seen.metrics, len(getattr(seen.params, 'vocabulary', ()))
+    given = getattr(seen.params, 'given', None)
+    # That of an evaluation is large, too, for what was learned by heart; that of trees is a sum over nodes.
+    loss = metrics.get('loss', 0.0) if seen.training_loss is None else seen.training_loss
+    loss, guessing = metrics.get(keys.NODE_LOSS) or loss, math.log(max(labels, 1))
     if seen.cause:
         return likely_cause(seen)
-    # Also if it is not a number; that of trees is a sum over nodes.
-    if labels > 1 and not (metrics.get(keys.NODE_LOSS) or _loss(seen)) <= 2 * guessing:
+    if labels > 1 and not loss <= 2 * guessing:  # also if it is not a number
         return f'training has diverged; try a much smaller {hparam.learning_rate}=...'
     if dead := _dead_layer(metrics):
         is_fast = given and keys.LEARNING_RATE in given
@@ -94,17 +91,11 @@ def _cause_of_guesses(seen: Seen) -> str:
         return seen.suspect
     if not seen.has_few_steps and seen.examples and seen.examples < _FEW_OF_A_LABEL * labels:
         return f'there are {seen.examples} training examples of {labels} labels; train on more.'
-    is_known = keys.NODE_LOSS not in metrics and seen.training_loss is not None
-    if is_known and _loss(seen) < guessing / 2:
+    if keys.NODE_LOSS not in metrics and seen.training_loss is not None and loss < guessing / 2:
         return 'what was learned of the training examples does not hold for others: look at their labels.'
     if given == () and not seen.has_few_steps:
         return 'the examples hardly tell their labels, at settings that suit most data: look at both.'
     return likely_cause(seen)
-
-
-def _loss(seen: Seen) -> float:
-    """Returns the loss of training; that of an evaluation is large, too, for what was learned by heart."""
-    return seen.metrics.get('loss', 0.0) if seen.training_loss is None else seen.training_loss
 
 
 def likely_cause(seen: Seen) -> str:
@@ -113,10 +104,9 @@ def likely_cause(seen: Seen) -> str:
         return f'{seen.cause}.'
     if seen.has_few_steps:
         return f'it has taken few steps only; try more {option.epochs}.'
-    if seen.given and keys.LEARNING_RATE not in seen.given:
-        names = ', '.join(f'{hparam(name)}={getattr(seen.params, name)}' for name in seen.given)
-        is_or_are, them = ('are', 'them') if len(seen.given) > 1 else ('is', 'it')
-        return f'{names} {is_or_are} probably unsuitable; leave {them} out.'
+    given = getattr(seen.params, 'given', ())
+    if given and keys.LEARNING_RATE not in given:
+        return f'try without {", ".join(f"{hparam(name)}={getattr(seen.params, name)}" for name in given)}.'
     return f'the learning rate is probably unsuitable; try another {hparam.learning_rate}=...'
 
 

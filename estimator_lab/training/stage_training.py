@@ -55,6 +55,7 @@ class StageTraining:
       eval_report: the same of evaluation.
       bad: the bad examples of training.
       evaluations: so far, those of earlier starts included.
+      progress: shows it; None in a process that does not.
     """
 
     def __init__(self, plan: Plan, stage: Stage, switch: StopSwitch, said: set[tuple[str, str, str]]) -> None:
@@ -71,10 +72,10 @@ class StageTraining:
         self.evaluations = Evaluations(
             stage.folder, plan.task, self.eval_report, settings.early_stopping, plan.say
         )
-        self._progress: ProgressHook | None = None  # in a process that does not show it
+        self.progress: ProgressHook | None = None
         if plan.cluster.is_chief:
             every = settings.save_summary_steps
-            self._progress = ProgressHook(
+            self.progress = ProgressHook(
                 stage.last_step, self._step_examples, every, str(stage.folder), plan.say
             )
         self._watch = Watch(plan.cluster, switch, lambda: self.is_finished, self._check_agreement, plan.say)
@@ -83,11 +84,6 @@ class StageTraining:
     def is_finished(self) -> bool:
         """Whether the stage has taken its last step by now, or was stopped early."""
         return (saved_step(self.stage.folder) or 0) >= self.stage.last_step or self.evaluations.are_enough
-
-    @property
-    def last_loss(self) -> float | None:
-        """The loss of the last step that this process has taken and shown; None without one."""
-        return self._progress and self._progress.last_loss
 
     def run(self) -> Mapping[str, float]:
         """Trains to the last step, evaluating each checkpoint.
@@ -220,8 +216,8 @@ class StageTraining:
                 stage.folder, stage.resumption.input, self._step_examples, sets_position, stage.start
             ),
         ]
-        if self._progress:
-            hooks.append(self._progress)
+        if self.progress:
+            hooks.append(self.progress)
             if stage.is_final:
                 evaluations = stage.folder / EVALUATION
                 hooks += [
@@ -234,7 +230,7 @@ class StageTraining:
         inputs, settings = self.stage.inputs, self.plan.settings
         return EvaluationHook(
             self._switch,
-            self._progress,
+            self.progress,
             settings.batch_size,
             inputs.evaluated,
             inputs.evaluation.kind.noun,

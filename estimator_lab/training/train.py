@@ -105,7 +105,8 @@ def train(plan: Plan) -> Result:
     for training in trainings:
         training.train_report.raise_error()
     step = newest_step(plan)
-    look, loss = plan.look, trainings[-1].last_loss
+    look, progress = plan.look, trainings[-1].progress
+    loss = progress and progress.last_loss
     seen = Seen(metrics, plan.params, pretrained, plan.inputs.train.total, look.cause, look.suspect, loss)
     return Result(
         metrics=metrics,

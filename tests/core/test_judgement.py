@@ -99,7 +99,7 @@ def test_guesses_have_one_cause_the_likeliest(more, seen, words):
         (
             ('activation', 'layers'),
             {},
-            ': --hparams=activation=sigmoid, --hparams=layers=1 are probably unsuit',
+            ': try without --hparams=activation=sigmoid, --hparams=layers=1.',
         ),
         (
             ('activation',),

@@ -17,7 +17,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.judgement import Seen, likely_cause
-from estimator_lab.core.layers import ActivationParams, centred, uncentred
+from estimator_lab.core.layers import ActivationParams
 from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.params import SIZES, AnyOptimizer, PixelParams, other_default, sizes, structural
@@ -165,7 +165,7 @@ def phases(params: Params) -> list[Phase]:
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields the encoder's layers, then the decoder's; images have the size of training."""
-    code, layers = encoder(_seen(images, params), params)
+    code, layers = encoder(images, params)
     yield from layers.items()
     _, layers = decoder(code, params)
     yield from layers.items()
@@ -183,23 +183,15 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
         stack = pretraining_stack(params, params.layer_sizes, linear_top=True)
         return pretraining_spec(args, stack, is_last=len(stack.machines) == len(params.layer_sizes))
     inputs = _inputs(args)
-    code, encoding = encoder(_seen(inputs, params), params)
+    code, encoding = encoder(inputs, params)
     logits, decoding = decoder(code, params)
-    if params.is_linear:
-        values = logits = tf.identity(uncentred(logits, params), name='output')
-    else:
-        values = tf.nn.sigmoid(logits, name='output')
-    made = Reconstructed(args.images, inputs, code, logits, values)
+    output = tf.identity if params.is_linear else tf.nn.sigmoid
+    made = Reconstructed(args.images, inputs, code, logits, output(logits, name='output'))
     scaffold = None
     if args.training and params.pretrain_epochs:
         unroll = unrolled(params)
         scaffold = tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
     return reconstruction_spec(args, made, {**encoding, **decoding}, scaffold)
-
-
-def _seen(images: Tensor, params: Params) -> Tensor:
-    """Returns what the encoder sees: images less their mean, if that is added to a linear output."""
-    return centred(images, params) if params.is_linear else images
 
 
 def _inputs(args: Args[Params]) -> Tensor:

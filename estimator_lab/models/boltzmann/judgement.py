@@ -13,9 +13,8 @@ _LESS_DIVERSE = 0.6  # spread of samples, as a share of that of the images
 def judge_machine(seen: Seen) -> str:
     """Returns a sentence on the reconstructions or the samples of a machine; '' if they are not bad."""
     cause = likely_cause(seen)
-    if _is_binary(seen) and not (
-        seen.cause or seen.has_few_steps or keys.LEARNING_RATE in (seen.given or ())
-    ):
+    is_fast = keys.LEARNING_RATE in getattr(seen.params, 'given', ())
+    if _is_binary(seen) and not (seen.cause or seen.has_few_steps or is_fast):
         cause = f'{_GREY}, else another {hparam.learning_rate}=...'
     return judge_reconstructions(seen, keys.RECONSTRUCTION_ERROR, cause) or judge_samples(seen.metrics, cause)
 
