@@ -74,3 +74,13 @@ def test_binary_units_are_a_likely_cause():
     assert 'gaussian' not in judgement('rbm', bad, {}, SimpleNamespace(visible_units='gaussian'))
     faster = SimpleNamespace(visible_units='bernoulli', given=('learning_rate',))
     assert 'try another --hparams=learning_rate=...' in judgement('rbm', bad, {}, faster)
+
+
+@pytest.mark.parametrize(
+    ('is_linear', 'words'), [(False, 'try --hparams=output=linear'), (True, 'learning rate')]
+)
+def test_pixels_of_a_narrow_range_are_a_cause_unless_they_are_scaled(is_linear, words):
+    """As those of 16-bit files, of which few bits are used."""
+    params = SimpleNamespace(pixel_range=(0.0, 0.016), is_linear=is_linear)
+    bad = {**AUTOENCODER, 'squared_error': 0.014, 'mean_image_error': 0.0018, 'global_step': 4000}
+    assert words in judgement('autoencoder', bad, {}, params)

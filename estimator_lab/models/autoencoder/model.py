@@ -40,6 +40,7 @@ _LEAST_STEPS = 2000
 # A code as wide as this keeps more than half of the variance of digits and faces, of which 30 principal
 # components keep 96 % and 62 %.
 _WIDE, _HALF = 10, 0.5
+_NARROW = 0.1  # range of the pixels
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
 _OF_FEW_IMAGES = '30'
 
@@ -216,7 +217,11 @@ def judge(seen: Seen) -> str:
     """Returns a sentence on bad reconstructions; '' for others."""
     wide = seen.metrics.get(keys.FLOATS_PER_IMAGE, 0) >= _WIDE
     limit = {'limit': _HALF} if wide else {}
-    return judge_reconstructions(seen, keys.SQUARED_ERROR, likely_cause(seen), **limit)
+    low, high = getattr(seen.params, 'pixel_range', (0.0, 1.0))
+    cause = likely_cause(seen)
+    if high - low < _NARROW and not (seen.has_few_steps or seen.params.is_linear):
+        cause = f'pixels are from {low:.2g} to {high:.2g}; try {hparam.output}=linear, which scales them.'
+    return judge_reconstructions(seen, keys.SQUARED_ERROR, cause, **limit)
 
 
 MODEL = Model(
