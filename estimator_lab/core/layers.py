@@ -95,7 +95,8 @@ def centred(images: Tensor, params: Any) -> Tensor:
 def uncentred(values: Tensor, params: Any) -> Tensor:
     """Returns images [batch, height, width, channels] in [0, 1] of their `centred` values."""
     low, high = params.pixel_range
-    return (values + _mean_image(values, params)) * (high - low) + low if params.mean_image else values
+    values = values + _mean_image(values, params) if params.mean_image else values
+    return values if (low, high) == (0.0, 1.0) else values * (high - low) + low
 
 
 def _mean_image(images: Tensor, params: Any) -> Tensor:

@@ -166,6 +166,8 @@ def test_weights(name):
 def test_pale_images_are_seen_as_those_that_fill_the_range(name):
     images = np.random.default_rng(1).random((3, *shape_of(name)), np.float32)
     params = {**SMALL[name], 'image_shape': shape_of(name), 'vocabulary': ('a', 'b')}
+    params |= {'output': 'linear'} if name == 'autoencoder' else {}  # others reproduce pixels as they are
+    outputs = {'rbm': 'hidden', 'autoencoder': 'code'}
     weights, model_fn = {}, find_model(name).model_fn
 
     def predicted(images, pixel_range):
@@ -177,7 +179,7 @@ def test_pale_images_are_seen_as_those_that_fill_the_range(name):
             session.run(tf.global_variables_initializer())
             for variable in tf.global_variables():
                 variable.load(weights.setdefault(variable.name, session.run(variable)), session)
-            return session.run(found['hidden' if name == 'rbm' else 'probabilities'])
+            return session.run(found[outputs.get(name, 'probabilities')])
 
     usual, raw = predicted(images, (0.0, 1.0)), predicted(0.8 + 0.2 * images, (0.0, 1.0))
     scaled = predicted(0.8 + 0.2 * images, (0.8, 1.0))
