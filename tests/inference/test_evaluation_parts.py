@@ -1,6 +1,8 @@
 """Parts of an evaluation are together what one evaluation is, to the last bit."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +25,20 @@ def images(tmp_path_factory):
     return [
         str(write_tar(folder / f'{name}.tar', part)) for name, part in (('a', files[:20]), ('b', files[20:]))
     ]
+
+
+@pytest.fixture(scope='module')
+def saved(request, images, tmp_path_factory):
+    """Path of the only part of an evaluation."""
+    folder = tmp_path_factory.mktemp('saved')
+    (name,) = request.getfixturevalue('cnn').evaluate(images[:1], part='1/1', worst=2).save(folder)
+    return folder / name
+
+
+@pytest.fixture
+def part(saved, tmp_path):
+    """Path of a copy of it, to be changed."""
+    return Path(shutil.copy(saved, tmp_path))
 
 
 def in_parts(run, images, folder, count, **settings):
@@ -83,11 +99,9 @@ def test_parts_that_do_not_belong_together(cnn, vgg, images, tmp_path):
 
 
 @pytest.mark.parametrize('end', [0, 500, -1])
-def test_a_damaged_part_is_an_error(cnn, images, tmp_path, end):
-    in_parts(cnn, images[:1], tmp_path, 1)
-    path = tmp_path / 'part-00001-of-00001.npz'
-    path.write_bytes(path.read_bytes()[:end])
-    with pytest.raises(DataError, match=f'^{path} is not a part of an evaluation: '):
+def test_a_damaged_part_is_an_error(cnn, part, tmp_path, end):
+    part.write_bytes(part.read_bytes()[:end])
+    with pytest.raises(DataError, match=f'^{part} is not a part of an evaluation: '):
         merge(cnn, [tmp_path])
 
 
@@ -102,22 +116,18 @@ def test_a_damaged_part_is_an_error(cnn, images, tmp_path, end):
         {'most': 'x'},
     ],
 )
-def test_a_forged_part_is_an_error(cnn, images, tmp_path, change):
-    in_parts(cnn, images[:1], tmp_path, 1, worst=0)
-    path = tmp_path / 'part-00001-of-00001.npz'
-    arrays = dict(np.load(path))
+def test_a_forged_part_is_an_error(cnn, part, tmp_path, change):
+    arrays = dict(np.load(part))
     record = json.loads(arrays['record'].tobytes()) | change
     arrays['record'] = np.frombuffer(json.dumps(record).encode(), np.uint8)
-    np.savez(path, **arrays)
+    np.savez(part, **arrays)
     with pytest.raises(DataError):
         merge(cnn, [tmp_path])
 
 
 @pytest.mark.parametrize('name', ['added_0', 'pictures'])
-def test_a_forged_array_is_an_error(cnn, images, tmp_path, name):
-    in_parts(cnn, images[:1], tmp_path, 1, worst=2)
-    path = tmp_path / 'part-00001-of-00001.npz'
-    np.savez(path, **{**np.load(path), name: np.zeros((3, 4), np.int64)})
+def test_a_forged_array_is_an_error(cnn, part, tmp_path, name):
+    np.savez(part, **{**np.load(part), name: np.zeros((3, 4), np.int64)})
     with pytest.raises(DataError):
         merge(cnn, [tmp_path])
 
