@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.forks import Process
 from tests.support.places import ROOT
 from tests.support.small_runs import SMALL
@@ -117,37 +118,60 @@ def newest(folder):
     return int(re.search(r'ckpt-(\d+)', path.read_text())[1]) if path.exists() else -1
 
 
-def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path, started):
-    """The input is stuck in the read of a pipe whose writer sends no more."""
-    pipe, labels, model_dir = tmp_path / 'pipe', tmp_path / 'labels.txt', tmp_path / 'model'
-    os.mkfifo(pipe)
-    labels.write_text(''.join(f'n{n:06}\n' for n in range(4)))
-    data = archive.read_bytes()
-    sent = threading.Event()
+@pytest.fixture
+def waiting_pipe(tmp_path):
+    """Makes a pipe whose writer sends some images of an archive, and no more; and says when all is read."""
+    sent, is_read = threading.Event(), threading.Event()
 
-    is_read = threading.Event()
-
-    def write():
+    def write(pipe, data):
         with pipe.open('wb') as file:
-            file.write(data[: data.index(b'0003_01.png', len(data) // 2)])
+            file.write(data)
             file.flush()
             while not sent.wait(0.1):
                 if is_empty(file):
                     is_read.set()
 
-    threading.Thread(target=write, daemon=True).start()
-    process = started(
+    def make(images):
+        pipe = tmp_path / 'pipe'
+        os.mkfifo(pipe)
+        files = [(f'train/n{n % 4:06}/{n:04}.png', encoded(picture(n))) for n in range(images + 1)]
+        data = write_tar(tmp_path / 'sent.tar', files).read_bytes()
+        data = data[: data.index(files[-1][0].encode())]
+        threading.Thread(target=write, args=(pipe, data), daemon=True).start()
+        return pipe, is_read
+
+    yield make
+    sent.set()
+
+
+def training_of(pipe, tmp_path, archive):
+    labels = tmp_path / 'labels.txt'
+    labels.write_text(''.join(f'n{n:06}\n' for n in range(4)))
+    return (
         *('estimator_lab.train', f'--data={pipe}', f'--eval_data={archive}', f'--vocabulary={labels}'),
-        *(f'--model_dir={model_dir}', '--image_size=8', f'--hparams={SMALL}', '--batch_size=2'),
+        *(f'--model_dir={tmp_path / "model"}', '--image_size=8', f'--hparams={SMALL}', '--batch_size=2'),
         *('--max_steps=9999', '--shuffle_buffer=2', '--save_checkpoints_steps=2'),
     )
+
+
+def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path, started, waiting_pipe):
+    """The input is stuck in the read of a pipe whose writer sends no more."""
+    (pipe, is_read), model_dir = waiting_pipe(60), tmp_path / 'model'
+    process = started(*training_of(pipe, tmp_path, archive))
     wait_for(lambda: (model_dir / 'model.ckpt-2.index').exists(), process)
     wait_for(is_read.is_set, process)
     out, err, seconds = stopped(process, signal.SIGTERM)
-    sent.set()
     step = int(re.search(r'Stopped at step (\d+) of 9999; saved in ', out)[1])
     assert step >= 2 and (model_dir / f'model.ckpt-{step}.index').exists()
     assert err == '' and seconds < SECONDS
+
+
+def test_training_that_waits_for_the_first_images_of_a_pipe_ends(archive, tmp_path, started, waiting_pipe):
+    pipe, is_read = waiting_pipe(20)
+    process = started(*training_of(pipe, tmp_path, archive))
+    wait_for(is_read.is_set, process)
+    _, err, seconds = stopped(process, signal.SIGTERM)
+    assert err == 'error: Stopped.\n' and seconds < SECONDS
 
 
 def test_predicting_that_waits_for_standard_input(cnn_dir, archive):
