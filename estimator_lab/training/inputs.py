@@ -101,6 +101,10 @@ def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say
     vocabulary = _vocabulary(settings, task, train, known_labels)
     if task.labelled and vocabulary:
         _check_vocabulary(settings, vocabulary, train, evaluation, say)
+    if given.total is None and settings.max_steps is None:
+        raise FlagError(
+            f'{_once(settings)}, so the number of examples in an epoch is unknown: give {option.max_steps}.'
+        )
     inputs = Inputs(train, evaluation, vocabulary, unseen)
     return _with_eval_steps(inputs, settings.eval_steps, settings.batch_size)
 

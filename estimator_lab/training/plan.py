@@ -107,7 +107,10 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     given = resolve(model.params, parse_hparams(model.params, settings.hparams))
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, model.task(given), previous.vocabulary if previous else (), say)
-    train, look = _look(settings, inputs.train)
+    if isinstance(given, ClassifierParams):
+        weights = balanced_weights(inputs) if given.balanced else ()
+        given = replace(given, class_weights=weights, curves=True)
+    train, look = _look(settings, inputs.train)  # the first that may wait for a pipe
     inputs = replace(inputs, train=train)
     params = _with_data(given, settings, inputs, previous, look)
     params = replace(params, frozen=_frozen(settings, model, params))
@@ -185,9 +188,6 @@ def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record
         decided |= look.params if getattr(params, 'stretch', False) else {}
         decided['few_images'] = train.total is not None and train.total < math.prod(settings.image_shape)
     decided = {name: value for name, value in decided.items() if hasattr(params, name)}
-    if isinstance(params, ClassifierParams):
-        weights = balanced_weights(inputs) if params.balanced else ()
-        decided = {**decided, 'class_weights': weights, 'curves': True}
     return replace(
         params,
         image_shape=settings.image_shape,

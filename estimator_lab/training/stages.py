@@ -192,11 +192,6 @@ def _last_step(settings: Settings, phase: Phase, resumption: Resumption, start: 
                 f'steps: give more, or fewer {hparam.pretrain_epochs}.'
             )
         return settings.max_steps
-    if not record.examples:
-        raise FlagError(
-            f'{option.data}={",".join(settings.data)} can be read only once, so the number of examples '
-            f'in an epoch is unknown: give {option.max_steps}.'
-        )
     if settings.epochs is None:
         step = max(step, first + phase.least_steps)
     if step > MOST_STEPS:
