@@ -16,7 +16,7 @@ from tests.support.places import ROOT, load_script
 
 mkdocs_build = pytest.importorskip('mkdocs.commands.build', reason="no mkdocs: pip install '.[test]'")
 load_config = pytest.importorskip('mkdocs.config').load_config
-
+pytestmark = pytest.mark.once
 
 gallery = load_script(ROOT / 'tools/gallery.py')
 declared = load_script(ROOT / 'tools/public_names.py')

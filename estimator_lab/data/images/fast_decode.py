@@ -160,6 +160,8 @@ def _decoder(count: int, shape: ImageShape, scale: int) -> Callable[[np.ndarray]
         image = tf.image.decode_jpeg(one, shape.channels, scale, dct_method='INTEGER_ACCURATE')
         size = shape.height, shape.width
         image = tf.compat.v1.image.resize_bilinear(image[tf.newaxis], size, half_pixel_centers=True)
+        if numbers <= step:
+            return [tf.cast(image + 0.5, tf.uint8)]
         scaled = tf.reshape(image, [numbers])
         parts = [scaled[start : start + step] for start in range(0, numbers, step)]
         return [tf.cast(part + 0.5, tf.uint8) for part in parts]
