@@ -25,7 +25,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -37,11 +37,7 @@ from estimator_lab.data.examples.member import Member
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.reading import Scan
 
-if TYPE_CHECKING:
-    from estimator_lab.data.archives.data_set import DataSet
-
 T = TypeVar('T')
-
 
 _HASHES = 2**64
 _CHUNK = 1024  # members looked up at once
@@ -240,7 +236,7 @@ class StreamOrder:
     With indexes, members get their labels from these, and whole epochs are skipped without reading them.
 
     Args:
-      data: its sources are read in every epoch.
+      data: the `data_set.DataSet` whose sources are read in every epoch.
       shuffle_buffer: encoded members held at once for shuffling, and at most SHUFFLED_BYTES of them; 1 or
         less keeps the stored order.
       seed: of the shuffling, together with the epoch.
@@ -249,7 +245,7 @@ class StreamOrder:
 
     def __init__(
         self,
-        data: 'DataSet',
+        data: Any,
         shuffle_buffer: int = 1,
         seed: int = 0,
         progress: Callable[[float], None] = lambda share: None,
