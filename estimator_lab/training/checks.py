@@ -1,5 +1,6 @@
 """Checks of settings that need neither data nor TensorFlow, which takes seconds to load."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from estimator_lab.base.errors import DataError, FlagError, option
@@ -47,6 +48,7 @@ def _check_folder(model_dir: Path) -> None:
     with writing('model_dir', model_dir):
         new = [path for path in (model_dir, *model_dir.parents) if not path.exists()]
         model_dir.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # another process of the cluster has removed it, or uses it
         for path in new:
             path.rmdir()
 

@@ -42,6 +42,17 @@ def test_a_new_folder_is_not_left(tmp_path):
     assert not (tmp_path / 'a').exists()
 
 
+def test_several_processes_of_a_cluster_check_one_new_folder(tmp_path, monkeypatch):
+    made = Path.mkdir
+
+    def made_and_removed(path, **more):
+        made(path, **more)
+        path.rmdir()  # as another process does, between the two calls of this one
+
+    monkeypatch.setattr(Path, 'mkdir', made_and_removed)
+    check_settings(Settings(data=('x.tar',), model_dir=tmp_path / 'new'))
+
+
 REFUSED = """
 import sys
 from estimator_lab import train
