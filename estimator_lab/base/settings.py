@@ -96,7 +96,7 @@ class Setting:
         return os.fspath(value) if self.type is str else self.type(value)
 
     def _meant(self, value: Any) -> str:
-        """Returns the text that numbers stand for, to end a sentence: ", '16-8'" for [16, 8]; else ''."""
+        """Returns how this setting writes numbers, to end a sentence: ", '16-8'" for [16, 8]; else ''."""
         text = '-'.join(map(str, value if isinstance(value, list | tuple) else [value]))
         return f', {text!r}' if self.pattern and not self.problem(text) else ''
 

@@ -264,7 +264,7 @@ def painted(uphill: np.ndarray) -> np.ndarray:
     """Returns gradients [n, height, width, channels] that paint a photo, and do not tint it.
 
     Their colours are those of photos, whose channels vary together, and what is wider than strokes is left
-    out: a network of few layers answers most to stronger colours, in which it would see no more than before.
+    out: a network of few layers responds most to stronger colours, which would show nothing new.
     """
     axes, size = colour_axes(uphill.shape[-1]), uphill.shape[1:3]
     uphill = uphill @ (axes @ axes.T)
