@@ -33,11 +33,11 @@ def page(recipes: Sequence[Recipe], results: Results) -> str:
     passes = [one for one in recipes if any(_outcome(one, results, v) == 'passed' for v in _VERSIONS)]
     failed = [one for one in recipes if one.name in results and one not in passes]
     parts.append('## Programs that run\n')
-    head = ' | '.join(f'TensorFlow {version}' for version in _VERSIONS)
-    parts.append(f'| recipe | program | what runs | shown | {head} |\n|' + ' --- |' * 6)
+    head = '; '.join(_VERSIONS)
+    parts.append(f'| recipe | program | what runs | shown | seconds on {head} |\n|' + ' --- |' * 5)
     parts += [
         f'| `{one.name}` | {one.title} ({one.repository}) | {_commands(one)} | {one.what} | '
-        + ' | '.join(_cell(one, results, version) for version in _VERSIONS)
+        + '; '.join(_cell(one, results, version) for version in _VERSIONS)
         + ' |'
         for one in passes
     ]
@@ -56,7 +56,7 @@ def _summary(recipes: Sequence[Recipe], results: Results) -> str:
         if rows:
             counts = Counter(row['outcome'] for row in rows)
             shown = ', '.join(f'{count} {outcome}' for outcome, count in counts.most_common())
-            shown = shown.replace('needs', 'need')
+            shown = shown.replace('needs', 'need').replace('its', 'their')
             pythons = ', '.join(sorted({row['python'] for row in rows}))
             dates = sorted({row['date'] for row in rows})
             when = dates[0] if len(dates) == 1 else f'{dates[0]} to {dates[-1]}'
@@ -80,7 +80,7 @@ def _cell(recipe: Recipe, results: Results, version: str) -> str:
     if not result:
         return 'not run'
     if result['outcome'] == 'passed':
-        return f'passed, {result["seconds"]} s'
+        return str(result['seconds'])
     return _text(f'{result["outcome"]}: {result["reason"]}')
 
 

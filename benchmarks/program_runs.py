@@ -232,9 +232,9 @@ def _read(output: Path, start: int) -> str:
 
 
 def _reason(output: Path, start: int) -> str:
-    """Returns the last error that a command printed, on one line."""
+    """Returns the last error that a command printed, on one line, without the modules of its class."""
     errors = _ERROR.findall(_read(output, start))
-    return ' '.join(errors[-1].split())[:160] if errors else ''
+    return ' '.join(errors[-1].split()).rpartition('errors_impl.')[2][:160] if errors else ''
 
 
 def judge(recipe: Recipe, output: str, where: Path) -> None:
