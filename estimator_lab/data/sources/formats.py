@@ -1,5 +1,6 @@
 """All formats of sources, and the examples of any source."""
 
+import math
 from collections.abc import Iterator
 
 from estimator_lab.base.errors import DataError
@@ -47,15 +48,19 @@ def scan_members(source: Source, kind: Kind, scan: Scan, form: Format | None = N
     """
     source = OpenedPipe(source) if source.is_pipe else source
     form = form or format_of(source, kind)
-    is_bounded, are_given, number, held = form.is_cached and not source.is_pipe, False, 0, 0
+    room: float = _ROOM_BYTES if form.is_cached and not source.is_pipe else math.inf
+    are_given, number, held = False, 0, 0
     for member in form.scan(source, kind, scan):
         are_given |= member.is_labelled
         held += _EXAMPLE_BYTES + len(member.name) + (len(member.label) if member.is_labelled else 0)
-        if is_bounded and held > _ROOM_BYTES and held > _ROOM_BYTES + _ROOM_FACTOR * source.stamp().size:
-            raise DataError(
-                f'{source.name!r} claims more than {number:,} {kind.noun}, too many for its '
-                f'{source.stamp().size:,} bytes: it is not read any further.'
-            )
+        if held > room:
+            size = source.stamp().size
+            room = _ROOM_BYTES + _ROOM_FACTOR * size
+            if held > room:
+                raise DataError(
+                    f'{source.name!r} claims more than {number:,} {kind.noun}, too many for its '
+                    f'{size:,} bytes: it is not read any further.'
+                )
         yield member._replace(label='') if are_given and not member.is_labelled else member
         number += 1  # noqa: SIM113 - see `data.examples.member`
         del member

@@ -12,6 +12,7 @@ from estimator_lab.data import check
 from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import formats
+from estimator_lab.data.sources.source import Source
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.commands import invoke
 from tests.support.streams import build_index, open_index, read_until_error, scan_headers, stream_members
@@ -100,6 +101,16 @@ def test_an_archive_holds_as_many_examples_as_its_size_can_explain(tmp_path, mon
     with pytest.raises(DataError, match='claims more than 100 images'):
         open_archives([str(path)], IMAGES)
     assert len(open_archives([str(path)], IMAGES, use_damaged=True, say=lambda line: None).indexes[0]) == 100
+
+
+def test_the_size_of_an_archive_is_asked_for_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, '_ROOM_BYTES', 0)
+    path = tmp_path / 'a.tar'
+    path.write_bytes(tar_bytes({f'n0/{number:03}.png': IMAGE for number in range(50)}))
+    asked = []
+    stamp = Source.stamp
+    monkeypatch.setattr(Source, 'stamp', lambda source: asked.append(source.url) or stamp(source))
+    assert len(list(scan_headers(str(path)))) == 50 and asked == [str(path)]
 
 
 def test_one_large_member_is_in_memory_at_a_time(tmp_path):
