@@ -6,6 +6,8 @@ from estimator_lab.models.published import less_mean, standardised
 from estimator_lab.models.resnet import Params, freezable, model_fn, network, torch_layout
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.once
+
 SMALL = {'image_shape': (32, 32, 3), 'vocabulary': tuple('ab'), 'depth': 18, 'filters': 2}
 
 

@@ -14,6 +14,8 @@ from estimator_lab.training.openers import OPENERS
 from tests.support.archive_files import encoded, picture
 from tests.support.small_runs import train
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope='module')
 def styles(tmp_path_factory):
