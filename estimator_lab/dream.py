@@ -19,7 +19,7 @@ _USAGE = """Draws what a model has learned: photos as it sees them, Gibbs chains
 
 def main(settings: DreamFlags, line: CommandLine) -> None:
     """Runs the command."""
-    from estimator_lab.inference.dreams import Dream, ascends, dream
+    from estimator_lab.inference.dreams import Dream, ascends, make_dream
     from estimator_lab.inference.inspection import show_in_tensorboard
     from estimator_lab.inference.run import open_run
     from estimator_lab.inference.samples import ARCHIVE, PICTURES
@@ -30,7 +30,7 @@ def main(settings: DreamFlags, line: CommandLine) -> None:
     check_outputs({'out': settings.out}, inputs, run.model_dir, run.kind.accepts, suffixes)
     check_suffix('out', settings.out, suffixes)
     doing('drawing')
-    drawn = dream(run, settings, line.given)
+    drawn = make_dream(run, settings, line.given)
     drawn.save(settings.out)
     say_rows([('Dream', f'{settings.out}: {drawn.text()}')])
     if isinstance(drawn, Dream):

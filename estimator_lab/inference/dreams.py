@@ -309,7 +309,7 @@ def _smallest_side(run: Trained) -> int:
     return own
 
 
-def dream(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
+def make_dream(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
     """Returns what a model has learned: samples, or by gradient ascent if one of its settings is given.
 
     Of the settings that the user gave, one without a meaning for the model is an error.

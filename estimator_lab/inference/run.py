@@ -180,8 +180,7 @@ class Run(Trained):
 
         Args:
           example: an image file, ARCHIVE:MEMBER, an image [height, width, channels], uint8 or floats in
-            [0, 1]; for a model of
-            trees, ARCHIVE:MEMBER or the text of a tree.
+            [0, 1]; for a model of trees, ARCHIVE:MEMBER or the text of a tree.
           **settings: label, whose evidence is shown; the predicted one by default.
 
         Raises:
@@ -204,9 +203,9 @@ class Run(Trained):
           FlagError: a setting is not allowed, or has no meaning for this model.
           LabError: TensorFlow fails.
         """
-        from estimator_lab.inference.dreams import dream
+        from estimator_lab.inference.dreams import make_dream
 
-        return dream(self, settings_from(DreamSettings, settings), frozenset(settings)).picture()
+        return make_dream(self, settings_from(DreamSettings, settings), frozenset(settings)).picture()
 
     def sample(self, count: int = 64, **settings: Any) -> 'Samples':
         """Returns images that a generator, an RBM or a DBN makes up.
