@@ -32,11 +32,11 @@ from estimator_lab.data.archives.index_file import (
 )
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import FROM_SIDECARS
-from estimator_lab.data.examples.member import BadExampleError, ChangedError, Data, Member, MemberReader
+from estimator_lab.data.examples.member import BadExampleError, ChangedError, Data, Member
 from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.arrays import ArraySource
 from estimator_lab.data.sources.formats import format_of, scan_members
-from estimator_lab.data.sources.reading import Format, Scan
+from estimator_lab.data.sources.reading import Format, Scan, Stored, open_stored
 from estimator_lab.data.sources.source import Source, why_unreadable
 
 Note = Callable[[str], None]
@@ -83,7 +83,7 @@ class Index:
     @cached_property
     def random_access(self) -> bool:
         """Whether members can be read without the preceding ones."""
-        return self._opened is not None
+        return self._file is not None
 
     def label(self, row: int) -> str:
         """Returns the label of a member; '' if it has none."""
@@ -130,8 +130,8 @@ class Index:
           DataError: the archive can't be read, or is no longer the one that was indexed.
         """
         try:
-            assert self._opened, 'without random access, `scan_members` reads'
-            return self._opened.read(members)
+            assert self._file, 'without random access, `scan_members` reads'
+            return self._format.read(self._file, members)
         except ChangedError as error:
             remedy = 'Start again: it is then indexed anew.'
             with contextlib.suppress(OSError, DataError):
@@ -146,7 +146,7 @@ class Index:
     @cached_property
     def is_slow(self) -> bool:
         """Whether many reads at once take about as long as one."""
-        return self._opened is not None and self._opened.is_slow
+        return self._file is not None and self._file.is_remote
 
     @cached_property
     def fingerprint(self) -> str:
@@ -185,9 +185,10 @@ class Index:
         write_index_file(path, Contents(self._header, self._table, self._names))
 
     @cached_property
-    def _opened(self) -> MemberReader | None:
+    def _file(self) -> Source | Stored | None:
+        """What its members are read from at their places; None without random access."""
         try:
-            return self._format.reader(self.source)
+            return open_stored(self.source) if self._format.is_cached else self.source
         except (OSError, ValueError) as error:
             raise DataError(why_unreadable(self.source.name, error)) from error
 

@@ -227,7 +227,8 @@ class IndexedOrder:
                 here = np.flatnonzero((archives == archive) & (epochs == epoch))
                 found = self._indexes[archive].members(rows[here].tolist(), epoch)
                 chunk.update(zip(here.tolist(), found, strict=True))
-            yield from (chunk.pop(place) for place in range(len(places)))
+            for place in range(len(places)):
+                yield chunk.pop(place)
 
 
 class StreamOrder:

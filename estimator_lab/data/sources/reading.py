@@ -54,33 +54,24 @@ class Format(NamedTuple):
     read: Callable[[Any, Sequence[Member]], list[Data | BadExampleError]]
     is_cached: bool
 
-    def reader(self, source: Source) -> 'SourceReader | None':
-        """Returns the reader of a source's members; None if it has no random access.
-
-        Raises:
-          OSError: it can't be opened.
-        """
-        file = _open_stored(source) if self.is_cached else source
-        return SourceReader(file, self.read) if file else None
-
 
 class SourceReader(NamedTuple):
-    """Reads the members of a source at their places: a `member.MemberReader`."""
+    """Reads the members of a source without an index: a `member.MemberReader`."""
 
-    file: 'Source | Stored'
+    source: Source
     read_from: Callable[[Any, Sequence[Member]], list[Data | BadExampleError]]
 
     @property
     def is_slow(self) -> bool:
         """See `member.MemberReader`."""
-        return self.file.is_remote
+        return self.source.is_remote
 
     def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
         """See `member.MemberReader`."""
-        return self.read_from(self.file, members)
+        return self.read_from(self.source, members)
 
 
-def _open_stored(source: Source) -> 'Stored | None':
+def open_stored(source: Source) -> 'Stored | None':
     """Returns a source as a file with random access; None if it has none: a pipe, or a compressed file.
 
     Raises:
@@ -102,13 +93,12 @@ def _open_stored(source: Source) -> 'Stored | None':
     return None if decompressor(head) else stored
 
 
+@dataclass(frozen=True)
 class _LocalFile:
     """A local file; the most recently used ones stay open."""
 
+    path: str
     is_remote = False
-
-    def __init__(self, path: str) -> None:
-        self._path = path
 
     def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
         """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file.
@@ -118,7 +108,7 @@ class _LocalFile:
         first, so that a disk works on many of them at once.
         """
         with _reading:
-            opened = _opened(self._path)
+            opened = _opened(self.path)
             if len(places) > 1 and hasattr(os, 'posix_fadvise'):
                 with contextlib.suppress(OSError):  # only advice
                     for offset, count in places:
