@@ -116,20 +116,17 @@ class WorkerShard:
     @property
     def places(self) -> range:
         """This worker's part of a global batch, as places in it."""
-        first, end = (rank * self.global_batch // self.world_size for rank in (self.rank, self.rank + 1))
-        return range(first, end)
+        first = self.rank * self.global_batch // self.world_size
+        return range(first, (self.rank + 1) * self.global_batch // self.world_size)
 
     def of(self, sequence: Iterable[T]) -> Iterator[T]:
-        """Yields this worker's part of each global batch of an endless sequence, in order."""
+        """Returns this worker's part of each global batch of an endless sequence, in order."""
         if self.world_size == 1:
-            yield from sequence
-            return
-        own, place = self.places, 0
-        for item in sequence:
-            if place in own:
-                yield item
-            del item
-            place = (place + 1) % self.global_batch
+            return iter(sequence)
+        own = self.places
+        return itertools.compress(
+            sequence, itertools.cycle([place in own for place in range(self.global_batch)])
+        )
 
 
 EVERYTHING = Part()

@@ -232,26 +232,16 @@ class Stream(Iterator[Any]):
             class_id=lambda label: class_ids.get(label, UNKNOWN_ID),
         )
         for batch in read:
-            if settings.batch_size:
-                self._advance(stride, end)
-                yield batch._replace(data=_data_of(batch))
-                continue
-            bad = {example.place for example in batch.bad}
-            good = map(Example, _data_of(batch), batch.labels, batch.keys, batch.class_ids.tolist())
-            for place in range(len(batch.keys) + len(bad)):
-                self._advance(stride, end)
-                if place not in bad:
-                    yield next(good)
+            for item in [_finished(batch)] if settings.batch_size else _examples_in(batch):
+                self._consumed = min(self._consumed + stride, end)
+                self._is_over = self._consumed == end
+                if item is not None:
+                    yield item
         has_no_share = self._consumed + ahead < end < _MOST  # in the last batch
         self._consumed = end if end < _MOST else self._consumed
         self._is_over = True
         if settings.batch_size and has_no_share:
-            empty = Batch(reader.collate([]), [], [], np.empty(0, np.int64))
-            yield empty._replace(data=_data_of(empty))
-
-    def _advance(self, count: int, end: int) -> None:
-        self._consumed = min(self._consumed + count, end)
-        self._is_over = self._consumed == end
+            yield _finished(Batch(reader.collate([]), [], [], np.empty(0, np.int64)))
 
     def _members(self, position: int, end: int, shard: WorkerShard, workers: int) -> Iterator[Member]:
         """Yields this process's members between two positions: its part of each of its worker's batches."""
@@ -261,7 +251,7 @@ class Stream(Iterator[Any]):
         else:  # the last batch must not begin another pass, which fills the shuffle buffer
             members = shard.of(itertools.islice(order.onwards(position), left))
         if workers > 1:
-            members = _every(members, len(shard.places), workers)
+            members = WorkerShard(0, workers, workers * len(shard.places)).of(members)
         if end == _MOST:
             return members
         own = math.ceil(math.ceil(left / shard.global_batch) / workers) * len(shard.places)
@@ -269,22 +259,21 @@ class Stream(Iterator[Any]):
         return (member for member in itertools.islice(members, own) if member.epoch < last)
 
 
-def _data_of(batch: Batch) -> Any:
-    """Returns the only array of a batch; encoded examples as a list."""
+def _finished(batch: Batch) -> Batch:
+    """Returns a batch with its only array as its data; encoded examples as a list."""
     (data,) = batch.data.values()
-    return data.tolist() if DATA in batch.data else data
+    return batch._replace(data=data.tolist() if DATA in batch.data else data)
+
+
+def _examples_in(batch: Batch) -> list[Example | None]:
+    """Returns the examples of a batch, and None for each bad one."""
+    data, bad = _finished(batch).data, {example.place for example in batch.bad}
+    good = map(Example, data, batch.labels, batch.keys, batch.class_ids.tolist())
+    return [None if place in bad else next(good) for place in range(len(batch.keys) + len(bad))]
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) <= _MOST
-
-
-def _every(members: Iterator[Member], size: int, workers: int) -> Iterator[Member]:
-    """Yields the first of each `workers` batches of `size` members."""
-    for number, member in enumerate(members):
-        if number // size % workers == 0:
-            yield member
-        del member
 
 
 def _torch_worker() -> Any:
