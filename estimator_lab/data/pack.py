@@ -268,7 +268,9 @@ def _members(
         stored = _stored(sources, share, settings, say, manifest, progress.seen)
         for member, result in read_examples(stored, prepared, _AHEAD):
             reason = result if isinstance(result, BadExampleError) else None
-            report.count(member, reason)
+            report.count(1)
+            if reason:
+                report.add_bad(member, reason)
             if reason and len(manifest.skipped) < _MOST_SKIPPED:
                 place = {'archive': escaped(member.archive), 'member': member.name, 'offset': member.offset}
                 manifest.skipped.append({**place, 'reason': str(reason)})

@@ -102,10 +102,11 @@ def painted_batches(run: Trained, images: Order, report: InputReport) -> Generat
             try:
                 photo = upright(member.read().data)
             except BadExampleError as reason:
-                report.count(member, reason)
+                report.count(1)
+                report.add_bad(member, reason)
                 yield Predicted([], [BadExample(0, member.key, str(reason))], {keys.PAINTED: none})
                 continue
-            report.count(member, None)
+            report.count(1)
             yield Predicted([member.key], [], {keys.PAINTED: painted(photo)[np.newaxis]})
     report.raise_error()
 

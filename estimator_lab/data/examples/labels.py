@@ -84,10 +84,11 @@ class Vocabulary:
 
     def id_of(self, label: str) -> int:
         """The label's id, `UNKNOWN_ID` if it isn't in the vocabulary."""
-        return self._ids.get(label, UNKNOWN_ID)
+        return self.ids.get(label, UNKNOWN_ID)
 
     @cached_property
-    def _ids(self) -> dict[str, int]:
+    def ids(self) -> dict[str, int]:
+        """The ids by label."""
         return {label: id_ for id_, label in enumerate(self.labels)}
 
 

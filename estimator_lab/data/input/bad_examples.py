@@ -174,15 +174,18 @@ class InputReport:
     progress: Callable[[int], None] | None = None
     raises: bool = False
 
-    def count(self, member: Member, reason: BadExampleError | None) -> None:
-        """Counts an example; lists it if it is bad, and prints the first few of those, each once.
+    def count(self, examples: int) -> None:
+        """Counts examples that were read, good and bad ones."""
+        self.seen += examples
+        if self.progress:
+            self.progress(self.seen)
+
+    def add_bad(self, member: Member, reason: BadExampleError) -> None:
+        """Lists the last example that was counted, which is bad; prints the first few, each once.
 
         Raises:
           TooManyBadError: too many are bad.
         """
-        self.count_good(1)
-        if reason is None:
-            return
         self.bad += 1
         self.last = f'{member.place}: {reason}'
         place = _place_of(member)
@@ -192,12 +195,6 @@ class InputReport:
         if self.bad_examples:
             self.bad_examples.add(member, reason)
             self.bad_examples.check(max(self.seen, self.epoch_size))
-
-    def count_good(self, examples: int) -> None:
-        """Counts examples that are not bad."""
-        self.seen += examples
-        if self.progress:
-            self.progress(self.seen)
 
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:
         """Yields `batches` up to the first DataError, and stores that in `error` unless it `raises`."""

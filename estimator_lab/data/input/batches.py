@@ -4,7 +4,7 @@ import itertools
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -61,7 +61,7 @@ def read_batches(
     threads: int = 0,
     whole_only: bool = False,
     at_once: int = 1,
-    class_id: Callable[[str], int] = lambda label: UNKNOWN_ID,
+    class_ids: Mapping[str, int] = {},
 ) -> Generator[Batch, None, None]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
@@ -80,7 +80,7 @@ def read_batches(
       whole_only: whether an incomplete batch before an error is left out. A position that counts whole
         batches then goes on where it begins.
       at_once: the most batches in a group.
-      class_id: returns the number of a label.
+      class_ids: numbers of the labels.
 
     Raises:
       DataError: raised by `members`, after all preceding batches; or too many examples are bad.
@@ -98,7 +98,7 @@ def read_batches(
             if error and whole_only:
                 del results[len(results) - len(results) % batch_size :]
             if results:
-                yield _batch(results, reader, report, class_id)
+                yield _batch(results, reader, report, class_ids)
             if error:
                 raise error
             size = min(2 * size, batch_size * at_once)
@@ -121,24 +121,27 @@ def read_examples(
     # While one thread waits for Python's lock, another one decodes.
     threads = threads or (os.cpu_count() or 1) + 1
     yielded = 0
+    error: DataError | None = None
     with closing(_UnderWay(read, threads)) as under_way:
         for member in _with_error(members):
             if isinstance(member, DataError):
-                under_way.begin(1)
-                yield from under_way.rest()
-                raise member
+                error = member
+                break
             under_way.add(member)
             del member
             size = batch_size * min(1 + yielded // batch_size, at_once)
             ahead = size * (_BATCHES_AHEAD + 1)
             under_way.begin(min(_CHUNK, math.ceil(size / 2), math.ceil(ahead / threads)))
-            while under_way.are_many(ahead):
-                results = under_way.first()
+            while results := under_way.results(ahead):
                 yielded += len(results)
                 yield from results
                 del results
         under_way.begin(1)
-        yield from under_way.rest()
+        while results := under_way.results(0):
+            yield from results
+            del results
+    if error:
+        raise error
 
 
 def _with_error(members: Iterable[Member]) -> Iterator[Member | DataError]:
@@ -178,21 +181,18 @@ class _UnderWay:
         self._bytes += self._chunk_bytes
         self._chunk, self._chunk_bytes = [], 0
 
-    def are_many(self, members: int) -> bool:
-        """Whether more members, or more bytes than allowed, are under way."""
-        return self._members > members or (self._bytes > _MOST_BYTES and bool(self._pending))
+    def results(self, most: int) -> list[tuple[Member, Any]]:
+        """Returns the members of the first chunk with their results; none until too many are under way.
 
-    def first(self) -> list[tuple[Member, Any]]:
-        """Returns the members of the first chunk with their results."""
+        Args:
+          most: of the members; more bytes than are allowed are too many as well.
+        """
+        if self._members <= most and self._bytes <= _MOST_BYTES:
+            return []
         bare, weight, future = self._pending.popleft()
         self._members -= len(bare)
         self._bytes -= weight
         return list(zip(bare, future.result(), strict=True))
-
-    def rest(self) -> Iterator[tuple[Member, Any]]:
-        """Yields the members of all chunks with their results."""
-        while self._pending:
-            yield from self.first()
 
     def close(self) -> None:
         """Lets the threads end after the chunks that are begun.
@@ -207,22 +207,22 @@ def _batch(
     found: Sequence[tuple[Member, Any]],
     reader: ExampleReader,
     report: InputReport,
-    class_id: Callable[[str], int],
+    class_ids: Mapping[str, int],
 ) -> Batch:
     """Returns the batch of some members; counts them.
 
     Raises:
       DataError: too many examples are bad.
     """
-    members, examples, bad = [], [], []
+    keys, labels, examples, bad = [], [], [], []
     for place, (member, example) in enumerate(found):
-        reason = example if isinstance(example, BadExampleError) else None
-        report.count(member, reason)
-        if reason:
-            bad.append(BadExample(place, member.key, str(reason)))
+        report.count(1)
+        if isinstance(example, BadExampleError):
+            report.add_bad(member, example)
+            bad.append(BadExample(place, member.key, str(example)))
         else:
-            members.append(member)
+            keys.append(member.key)
+            labels.append(member.label)
             examples.append(example)
-    keys, labels = [member.key for member in members], [member.label for member in members]
-    ids = np.fromiter(map(class_id, labels), np.int64, len(labels))
-    return Batch(reader.collate(examples), labels, keys, ids, bad)
+    ids = [class_ids.get(label, UNKNOWN_ID) for label in labels]
+    return Batch(reader.collate(examples), labels, keys, np.array(ids, np.int64), bad)

@@ -59,20 +59,20 @@ def archive_input_fn(
       'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
     # No batch that is watched, or that a pipe has sent, waits for others.
-    class_id = vocabulary.id_of if vocabulary else lambda label: 0
+    class_ids: Mapping[str, int] = vocabulary.ids if vocabulary else {}
     at_once = _batches_at_once(reader.signature, batch_size) if order.is_stored and not watch else 1
 
     def batches() -> Iterator[Batch]:
 
         def read(members: Iterable[Member], whole: bool = True) -> Iterator[Batch]:
             return read_batches(
-                members, batch_size, reader, report, whole_only=whole, at_once=at_once, class_id=class_id
+                members, batch_size, reader, report, whole_only=whole, at_once=at_once, class_ids=class_ids
             )
 
         if consumed is None:
             found = read(itertools.chain.from_iterable(map(order.epoch, range(epochs))), whole=False)
         elif isinstance(order, IndexedOrder) and shard.world_size == 1 and reader.keeps_all:
-            found = _from_memory(order, reader, report, consumed(), batch_size, at_once, class_id, read)
+            found = _from_memory(order, reader, report, consumed(), batch_size, at_once, class_ids, read)
         else:
             found = read(order.onwards(consumed(), shard))
         # After a signal, the chief ends a synchronous step only if the other workers take part in it.
@@ -116,7 +116,7 @@ def _from_memory(
     start: int,
     batch_size: int,
     at_once: int,
-    class_id: Callable[[str], int],
+    class_ids: Mapping[str, int],
     read: Callable[[Iterable[Member]], Iterator[Batch]],
 ) -> Iterator[Batch]:
     """Yields batches of the order from position `start` on, without end, in groups of up to `at_once`.
@@ -134,11 +134,11 @@ def _from_memory(
         yield from read(order.onwards(start + first))
         return
     keys, labels = [member.key for member in members], [member.label for member in members]
-    ids = np.fromiter(map(class_id, labels), np.int64, len(labels))
+    ids = np.array([class_ids.get(label, UNKNOWN_ID) for label in labels], np.int64)
     group = batch_size * at_once
     for position in itertools.count(start + first, group):
         places = (order.positions(position, group) % size).tolist()
-        report.count_good(group)
+        report.count(group)
         arrays = reader.collate([examples[place] for place in places])
         yield Batch(
             arrays, [labels[place] for place in places], [keys[place] for place in places], ids[places]

@@ -20,7 +20,6 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
 from estimator_lab.data.archives.data_set import DataSet
 from estimator_lab.data.archives.order import WorkerShard
-from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.input.batches import Batch, read_batches
 from estimator_lab.data.input.passes import Passes
@@ -220,7 +219,7 @@ class Stream(Iterator[Any]):
         shard = settings.shard
         end = (self._consumed // self._group + 1) * self._group if self._group else _MOST
         ahead, stride = worker * shard.global_batch, workers * shard.global_batch
-        reader, class_ids = settings.reader(), {label: number for number, label in enumerate(self.labels)}
+        reader = settings.reader()
         self._has_run = True
         read = read_batches(
             self._members(self._consumed + ahead, end, shard, workers),
@@ -229,7 +228,7 @@ class Stream(Iterator[Any]):
             settings.report_on(self._data),
             threads=max((os.cpu_count() or 1) // workers, 1) + (workers == 1),
             whole_only=settings.batch_size is not None,
-            class_id=lambda label: class_ids.get(label, UNKNOWN_ID),
+            class_ids={label: number for number, label in enumerate(self.labels)},
         )
         for batch in read:
             for item in [_finished(batch)] if settings.batch_size else _examples_in(batch):

@@ -22,7 +22,9 @@ def report(bad, size=0):
 
 def read(into, numbers, bad):
     for n in numbers:
-        into.count(member(n), BROKEN if n in bad else None)
+        into.count(1)
+        if n in bad:
+            into.add_bad(member(n), BROKEN)
 
 
 def test_a_split_with_few_bad_images_trains():
