@@ -4,7 +4,7 @@ import itertools
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -121,11 +121,14 @@ def read_examples(
     # While one thread waits for Python's lock, another one decodes.
     threads = threads or (os.cpu_count() or 1) + 1
     yielded = 0
-    error: DataError | None = None
+    following, error = iter(members), None
     with closing(_UnderWay(read, threads)) as under_way:
-        for member in _with_error(members):
-            if isinstance(member, DataError):
-                error = member
+        while True:
+            try:
+                member = next(following, None)
+            except DataError as caught:
+                member, error = None, caught
+            if member is None:
                 break
             under_way.add(member)
             del member
@@ -142,14 +145,6 @@ def read_examples(
             del results
     if error:
         raise error
-
-
-def _with_error(members: Iterable[Member]) -> Iterator[Member | DataError]:
-    """Yields the members, and at last the error that ended them, if one did."""
-    try:
-        yield from members
-    except DataError as error:
-        yield error
 
 
 class _UnderWay:
