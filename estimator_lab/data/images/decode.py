@@ -244,10 +244,10 @@ def check_scans(data: bytes, width: int, height: int) -> None:
 @contextlib.contextmanager
 def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
     """Yields an image whose pixels are not loaded yet; no other thread has another large one meanwhile."""
-    _prepare_pillow()
+    formats = _prepared_formats()
     if not data:
         raise BadExampleError('no data (0 bytes)')
-    image = Image.open(_CountedFile(_without_metadata(data)), formats=_readable())
+    image = Image.open(_CountedFile(_without_metadata(data)), formats=formats)
     check_size(*image.size, _copies(image))
     if image.mode == 'F':
         raise BadExampleError('floating-point pixels have no known value range')
@@ -362,11 +362,12 @@ def _without_tags(data: bytes) -> bytes:
 
 
 @functools.cache
-def _prepare_pillow() -> None:
-    """Silences Pillow's warnings about odd metadata and libtiff's messages; an import changes nothing.
+def _prepared_formats() -> tuple[str, ...]:
+    """Returns the formats in FORMATS that this Pillow supports; silences it at the first call.
 
-    They would be printed over a progress bar. They are silenced once: neither `warnings.catch_warnings` nor
-    redirecting standard error for each image is safe in threads.
+    Its warnings about odd metadata, and libtiff's messages, would be printed over a progress bar. They are
+    silenced once: neither `warnings.catch_warnings` nor redirecting standard error for each image is safe in
+    threads. An import of this package changes nothing.
     """
     Image.core.set_block_size(_BLOCK_BYTES)
     warnings.filterwarnings('ignore', module=r'PIL\.')
@@ -378,10 +379,5 @@ def _prepare_pillow() -> None:
         set_error_handler.argtypes = [ctypes.c_void_p]
         set_error_handler.restype = ctypes.c_void_p
         set_error_handler(None)
-
-
-@functools.cache
-def _readable() -> tuple[str, ...]:
-    """Returns the formats in FORMATS that this Pillow supports."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)

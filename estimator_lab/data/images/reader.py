@@ -142,10 +142,11 @@ class ImageReader:
         encoded = [data for data in found if isinstance(data, bytes)]
         options = *self.shape, How(self.background, self.floats)
         if self.decode is decode_image_fast:
-            decoded = iter(decode_images_fast(encoded, *options))
+            decoded = decode_images_fast(encoded, *options)
         else:
-            decoded = (or_why(lambda data: self.decode(data, *options), data) for data in encoded)
-        return [next(decoded) if isinstance(data, bytes) else self._in_memory(data) for data in found]
+            decoded = [or_why(lambda data: self.decode(data, *options), data) for data in encoded]
+        pixels = iter(decoded)
+        return [next(pixels) if isinstance(data, bytes) else self._in_memory(data) for data in found]
 
     def _in_memory(self, data: np.ndarray | BadExampleError) -> Decoded:
         """Returns the pixels of an image in memory."""
