@@ -14,12 +14,11 @@ from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, check_given, setting, settings_from
 from estimator_lab.data.archives.data_set import DataSet, kind_of, open_archives
 from estimator_lab.data.archives.order import Order, Part, WorkerShard
-from estimator_lab.data.examples.kind import Arrays, ExampleReader
+from estimator_lab.data.examples.kind import Arrays, ExampleReader, ReaderOptions
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import Member, read_members
-from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.images.decode import BACKGROUNDS, ImageShape
-from estimator_lab.data.images.reader import DECODERS, ImageReader
+from estimator_lab.data.images.decode import BACKGROUNDS
+from estimator_lab.data.images.reader import DECODERS, IMAGES
 from estimator_lab.data.input.bad_examples import BadExamples, InputReport
 from estimator_lab.data.sources.source import expand
 
@@ -145,9 +144,9 @@ class StreamSettings:
         """Returns how members become bytes or pixels."""
         if self.image_shape is None:
             return _EncodedReader()
-        augmentation = parse_augmentation(self.augment, self.seed, max(self.image_shape[:2]))
-        shape, decode = ImageShape(*self.image_shape), DECODERS[self.decode]
-        return ImageReader(shape, decode, augmentation, background=self.background)
+        return IMAGES.reader(
+            ReaderOptions(self.image_shape, self.decode, self.background, self.augment, self.seed)
+        )
 
 
 class _EncodedReader:
