@@ -288,9 +288,9 @@ def build_index(
     rows = np.empty(len(offsets), ROW)
     for name, column in zip(ROW.names or (), columns, strict=True):
         rows[name] = column
-    texts, renumbered = _of_one_kind(labels)
-    rows['label'] = renumbered[rows['label']]
     are_given = any(given for _, given in labels)
+    texts, renumbered = _of_one_kind(labels, are_given)
+    rows['label'] = renumbered[rows['label']]
     instead = '' if len(rows) else scan.skipped.instead(source.name if source.is_folder else '')
     header = Header(
         format=FORMAT,
@@ -311,13 +311,13 @@ def build_index(
     return index
 
 
-def _of_one_kind(found: Collection[tuple[str, bool]]) -> tuple[list[str], np.ndarray]:
+def _of_one_kind(found: Collection[tuple[str, bool]], are_given: bool) -> tuple[list[str], np.ndarray]:
     """Returns the labels of an index, and for each label that was found its number among these, uint32.
 
     If some labels are given, members without have none: the names of folders would be labels of another kind.
     """
-    are_given, labels = any(given for _, given in found), dict[str, int]()
-    texts = (label if given or not are_given else '' for label, given in found)
+    labels: dict[str, int] = {}
+    texts = [label if given or not are_given else '' for label, given in found]
     numbers = [labels.setdefault(text, len(labels)) for text in texts]
     return list(labels), np.array(numbers, np.uint32)
 
