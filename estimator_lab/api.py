@@ -33,7 +33,7 @@ from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.settings import Settings, with_built_in_faces
 
 if TYPE_CHECKING:
-    from estimator_lab.data.input.image_input import InputFunction
+    from estimator_lab.data.input.input_fns import InputFunction
     from estimator_lab.inference.evaluation import Evaluation
     from estimator_lab.inference.inspection import Inspection
     from estimator_lab.inference.report.page import Report
@@ -71,7 +71,7 @@ __all__ = [
 
 _RESULTS = {
     'Evaluation': 'inference.evaluation',
-    'InputFunction': 'data.input.image_input',
+    'InputFunction': 'data.input.input_fns',
     'Inspection': 'inference.inspection',
     'Report': 'inference.report.page',
     'Run': 'inference.run',
@@ -299,7 +299,7 @@ def input_fn(
     """
     if batch_size is None:  # which would make a stream yield single examples
         raise FlagError('batch_size=None must be a whole number.')
-    from estimator_lab.data.input.image_input import InputFunction
+    from estimator_lab.data.input.input_fns import InputFunction
 
     for name in ('rank', 'world_size'):
         if name in settings:
