@@ -108,11 +108,6 @@ class DataSet:
         return tuple(label for label in self.counts if label)
 
     @property
-    def all_labels(self) -> tuple[str, ...]:
-        """The labels that occur in any part, sorted."""
-        return tuple(sorted({label for index in self.indexes for label in index.labels} - {''}))
-
-    @property
     def table(self) -> LabelTable | None:
         """The table of the labels; None if they come from elsewhere."""
         return self.sources[0].table

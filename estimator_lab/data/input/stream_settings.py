@@ -129,7 +129,9 @@ class StreamSettings:
 
     def vocabulary_of(self, data: DataSet) -> tuple[str, ...]:
         """Returns the labels by their class ids: those of all parts of the data, unless others are given."""
-        return data.all_labels if self.vocabulary is None else self.vocabulary
+        if self.vocabulary is not None:
+            return self.vocabulary
+        return tuple(sorted({label for index in data.indexes for label in index.labels} - {''}))
 
     def order_of(self, data: DataSet) -> Order:
         """Returns the order in which the examples are read."""
