@@ -370,20 +370,13 @@ def style_losses(
     from estimator_lab.core.params import resolve
     from estimator_lab.models.style import model as style
     from estimator_lab.models.style.targets import make_style_targets
-    from estimator_lab.tf1 import tf
     from estimator_lab.training.openers import OPENERS
 
     given = {'style_image': style_image, 'perceptual': perceptual}
     params = resolve(style.Params, {'image_shape': photo.shape, **given})
     style.check(params)
     targets = make_style_targets(params, OPENERS, style_size)
-
-    def losses(pictures: Any) -> 'Losses':
-        content, first = tf.constant(photo[np.newaxis], tf.float32), tf.ones([1, 1])
-        perceived: Losses = style.perceived_losses(targets.perceptual_loss, content, first)(pictures)
-        return perceived
-
-    return losses
+    return style.losses_of_photo(targets.perceptual_loss, photo)
 
 
 def __getattr__(name: str) -> Any:
