@@ -69,7 +69,6 @@ def _write(folder: Path, depth: int) -> None:
 
 def _compare(folder: Path, depth: int) -> None:
     from estimator_lab.core.endpoints import published
-    from estimator_lab.models.registry import find_model
     from estimator_lab.runs.importing import Import, import_weights
     from estimator_lab.runs.opening import open_trained
     from estimator_lab.tf1 import tf
@@ -78,7 +77,7 @@ def _compare(folder: Path, depth: int) -> None:
     with tempfile.TemporaryDirectory() as model_dir, tf.Graph().as_default() as graph:
         weights = folder / f'resnet{depth}.safetensors'
         shape = _SIDE, _SIDE, 3
-        import_weights(Import(weights, find_model('resnet'), {'depth': depth}, shape), Path(model_dir))
+        import_weights(Import(weights, 'resnet', {'depth': depth}, shape), Path(model_dir))
         trained = open_trained(Path(model_dir))
         trained.predictions({'image': tf.constant(_images())})
         with trained.session() as session:

@@ -19,7 +19,6 @@ from runner import command_line, machine
 from small_sets import Split, coloured, digits, few_bits, fonts, icons, textures, uneven
 
 from estimator_lab import api
-from estimator_lab.base.errors import LabError
 from estimator_lab.models.registry import find_model
 
 _SETS = (lambda: digits(8), lambda: digits(16), fonts, textures, few_bits, lambda: uneven(digits(16)))
@@ -110,7 +109,7 @@ def judged(case: Case, seed: int) -> tuple[bool, str]:
         given |= {'save_checkpoints_steps': case.steps, 'hparams': dict(case.hparams)}
         try:
             run = api.fit(case.model, model_dir=Path(folder, 'run'), say=None, **given)
-        except LabError as error:
+        except api.LabError as error:
             return True, str(error)
         return _has_learned_nothing(run.metrics), run.result.judgement
 

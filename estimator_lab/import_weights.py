@@ -41,15 +41,12 @@ def main(settings: Settings, line: CommandLine) -> None:
         raise FlagError(f'One FILE at a time, not {line.arguments[1]!r} as well.')
     weights = Path(line.arguments[0])
 
-    from estimator_lab.core.params import parse_hparams
-    from estimator_lab.models.registry import find_model
     from estimator_lab.runs.importing import Import, import_weights
 
-    model = find_model(settings.model)
-    hparams = parse_hparams(model.params, settings.hparams)
     size, model_dir = settings.image_size, settings.model_dir or Path('runs', settings.model)
     shape = size, size, settings.channels
-    imported = import_weights(Import(weights, model, hparams, shape, settings.vocabulary), model_dir)
+    given = Import(weights, settings.model, settings.hparams, shape, settings.vocabulary)
+    imported = import_weights(given, model_dir)
     labels = f'{len(imported.labels):,} classes' if imported.labels else 'no classes'
     text = f'{imported.variables} variables of {weights}, by {imported.whose}; {labels}'
     say_rows([('Imported', text), ('Model', str(model_dir))])

@@ -12,11 +12,12 @@ from estimator_lab.base.files import listed, whole_file
 from estimator_lab.base.outputs import locked, writing
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.core.model import AnyModel
-from estimator_lab.core.params import resolve
+from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.data.examples.kind import Reader, ReaderOptions
 from estimator_lab.data.examples.labels import read_vocabulary
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.models.published import Layout, own_names
+from estimator_lab.models.registry import find_model
 from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
@@ -35,15 +36,15 @@ class Import:
 
     Attributes:
       weights: path of the file; of a checkpoint in several files, the common part of their names.
-      architecture: the model whose weights they are.
-      hparams: its hyper-parameters, by name.
+      model: name of the model whose weights they are.
+      hparams: its hyper-parameters, by name or as text, name=value,...
       image_shape: (height, width, channels) of its images.
       vocabulary: file of the class names in order; None numbers the classes.
     """
 
     weights: Path
-    architecture: AnyModel
-    hparams: Mapping[str, Any]
+    model: str
+    hparams: str | Mapping[str, Any]
     image_shape: tuple[int, int, int]
     vocabulary: Path | None = None
 
@@ -69,14 +70,15 @@ def import_weights(given: Import, model_dir: Path) -> Imported:
     The folder is empty, or made.
 
     Raises:
-      FlagError: for hyper-parameters that can't work; the folder is not empty, or can't be written.
+      FlagError: for a model or hyper-parameters that can't work; the folder isn't empty, or can't be written.
       DataError: the file can't be read, or holds the weights of another network.
     """
-    model = given.architecture
-    params = resolve(model.params, {**given.hparams, 'image_shape': given.image_shape})
+    model = find_model(given.model)
+    hparams = parse_hparams(model.params, given.hparams)
+    params = resolve(model.params, {**hparams, 'image_shape': given.image_shape})
     reader = IMAGES.reader(ReaderOptions(given.image_shape))
     with open_weight_file(given.weights) as file:
-        labels = _labels(given, params, reader, file)
+        labels = _labels(given, model, params, reader, file)
         params = replace(params, vocabulary=labels)
         try:
             model.check(params)
@@ -109,15 +111,13 @@ def _network_text(params: Any) -> str:
     return f'the network of {option.image_size}={params.image_shape[0]} {hparam(hparams)}'
 
 
-def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tuple[str, ...]:
+def _labels(given: Import, model: AnyModel, params: Any, reader: Reader, file: WeightFile) -> tuple[str, ...]:
     """Returns the class names: those given, or numbers, as many as the last layer in the file has."""
-    shapes = shapes_with_texts(given.architecture, params, reader, 'vocabulary')
-    fewer, more = (_layouts(given.architecture, each) for each in shapes)
+    shapes = shapes_with_texts(model, params, reader, 'vocabulary')
+    fewer, more = (_layouts(model, each) for each in shapes)
     sources = [source for layout in fewer for source in layout.sources.values()]
     if not any(source.names.fullmatch(name) for source in sources for name in file.tensors):
-        raise ValueError(
-            f'it holds no weights of {option.model}={given.architecture.name}: name another model'
-        )
+        raise ValueError(f'it holds no weights of {option.model}={model.name}: name another model')
     sizes = {
         shape[axis]
         for of_two, of_three in zip(fewer, more, strict=True)

@@ -8,7 +8,6 @@ import pytest
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.core.endpoints import published
-from estimator_lab.models.registry import find_model
 from estimator_lab.runs import importing as runs_importing
 from estimator_lab.runs.importing import Import, import_weights
 from estimator_lab.runs.opening import open_trained
@@ -43,7 +42,7 @@ def keras(tmp_path_factory):
 
 def importing(weights, **changes):
     hparams = changes.pop('hparams', {})
-    model, shape = find_model(changes.pop('model', 'vgg')), changes.pop('image_shape', SHAPE)
+    model, shape = changes.pop('model', 'vgg'), changes.pop('image_shape', SHAPE)
     return Import(weights, model, hparams, shape, **changes)
 
 
@@ -112,7 +111,7 @@ def test_names_of_the_classes(tmp_path):
 
 def test_a_checkpoint_of_another_model(cnn_dir, tmp_path):
     hparams = {'filters': 2, 'dense_units': 8}
-    given = Import(cnn_dir / 'model.ckpt-3', find_model('cnn'), hparams, (8, 8, 1))
+    given = Import(cnn_dir / 'model.ckpt-3', 'cnn', hparams, (8, 8, 1))
     assert len(import_weights(given, tmp_path / 'cnn').labels) == 4
     old, new = open_trained(cnn_dir), open_trained(tmp_path / 'cnn')
     for name in ('conv2d/kernel', 'dense_1/bias'):

@@ -9,7 +9,6 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.models.published import own_names
-from estimator_lab.models.registry import find_model
 from estimator_lab.models.resnet import Params, network, torch_layout
 from estimator_lab.runs.importing import Import, import_weights
 from estimator_lab.runs.opening import open_trained
@@ -21,7 +20,7 @@ SHAPE = (64, 64, 3)
 
 
 def importing(weights, **hparams):
-    return Import(weights, find_model('resnet'), hparams, SHAPE)
+    return Import(weights, 'resnet', hparams, SHAPE)
 
 
 def variables_of(**params):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights
 from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, write_tar
@@ -45,7 +44,7 @@ def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
     values = random_values(image_shape=SHAPE, vocabulary=labels, dense_units=5, **NETWORK)
     write_slim(tmp_path / 'vgg.ckpt', values)
     import_weights(
-        Import(tmp_path / 'vgg.ckpt', find_model('vgg'), {**NETWORK, 'dense_units': 5}, SHAPE),
+        Import(tmp_path / 'vgg.ckpt', 'vgg', {**NETWORK, 'dense_units': 5}, SHAPE),
         tmp_path / 'imported',
     )
 
@@ -77,7 +76,7 @@ def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
 def test_imported_convolutions_fit_any_size(archive, tmp_path):
     values = random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK)
     write_slim(tmp_path / 'vgg.ckpt', values)
-    given = Import(tmp_path / 'vgg.ckpt', find_model('vgg'), {**NETWORK, 'head': 'pool'}, SHAPE)
+    given = Import(tmp_path / 'vgg.ckpt', 'vgg', {**NETWORK, 'head': 'pool'}, SHAPE)
     import_weights(given, tmp_path / 'imported')
     chosen = vgg_settings(archive, tmp_path / 'run', tmp_path / 'imported', ',head=pool', image_size=40)
     assert len(opened(chosen)[0].warm_start.taken) == 16
@@ -88,7 +87,7 @@ def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
     (tmp_path / 'names.txt').write_text('\n'.join(labels))
     network = {**NETWORK, 'dense_units': 5}
     write_slim(tmp_path / 'vgg.ckpt', random_values(image_shape=SHAPE, vocabulary=labels, **network))
-    given = Import(tmp_path / 'vgg.ckpt', find_model('vgg'), network, SHAPE, tmp_path / 'names.txt')
+    given = Import(tmp_path / 'vgg.ckpt', 'vgg', network, SHAPE, tmp_path / 'names.txt')
     import_weights(given, tmp_path / 'imported')
     chosen = vgg_settings(archive, tmp_path / 'imported', None, ',dense_units=5')
     with pytest.raises(FlagError, match=r'holds imported weights, .* give warm_start=\S+imported'):
