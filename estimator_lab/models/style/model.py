@@ -193,7 +193,12 @@ def perceived_losses(perceptual_loss: PerceptualLoss, photos: Tensor, mix: Tenso
 
 
 def losses_of_photo(perceptual_loss: PerceptualLoss, photo: np.ndarray) -> Callable[[Tensor], Losses]:
-    """Returns the losses of pictures in the first style; their content is a photo, [height, width, channels]."""
+    """Returns the losses of pictures in the first style; their content is a photo.
+
+    Args:
+      perceptual_loss: with the style.
+      photo: [height, width, channels] in [0, 1].
+    """
 
     def losses(pictures: Tensor) -> Losses:
         content, first = tf.constant(photo[np.newaxis], tf.float32), tf.ones([1, 1])
