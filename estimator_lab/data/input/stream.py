@@ -4,14 +4,20 @@ The state is one integer, the number of examples that all processes together hav
 order (`data.archives.order`). Nothing here imports TensorFlow, PyTorch or JAX.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import itertools
+import json
 import math
 import os
 import sys
+import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from numbers import Integral
+from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
@@ -22,7 +28,6 @@ from estimator_lab.data.archives.data_set import DataSet
 from estimator_lab.data.archives.order import WorkerShard
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.input.batches import Batch, read_batches
-from estimator_lab.data.input.passes import Passes
 from estimator_lab.data.input.stream_settings import DATA, StreamSettings
 
 FORMAT = 'estimator_lab stream 1'
@@ -65,10 +70,10 @@ class Stream(Iterator[Any]):
 
     def __init__(self, settings: StreamSettings) -> None:
         self.settings = settings
-        self._begin(0, Passes())
+        self._begin(0, _Passes())
         _ = self._data  # errors are raised here, and workers find indexes in the cache
 
-    def _begin(self, consumed: int, passes: Passes, fresh_in: int = 0) -> None:
+    def _begin(self, consumed: int, passes: '_Passes', fresh_in: int = 0) -> None:
         self._consumed = self._first = consumed  # of the global order, by all workers and processes together
         self._running: Iterator[Any] | None = None
         self._is_over = self._has_run = False
@@ -178,7 +183,7 @@ class Stream(Iterator[Any]):
                 f'The state is of a worker of a DataLoader with (workers, batch_size, world_size)='
                 f'{shown(loader)}, not {self._loader}; that of state_at() fits any.'
             )
-        self._begin(consumed, Passes(), os.getpid() if self._loader else 0)
+        self._begin(consumed, _Passes(), os.getpid() if self._loader else 0)
         if loader and state.get('is_over'):
             self._running = iter(())
 
@@ -273,6 +278,58 @@ def _examples_in(batch: Batch) -> list[Example | None]:
 
 def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) <= _MOST
+
+
+class _Passes:
+    """How often a DataLoader of PyTorch has iterated over a stream, as its worker processes count together.
+
+    The process that makes a stream is not told when its DataLoader begins another pass: its workers, new or
+    old ones, only iterate over their copies once more. So they count in a file that all of them see.
+
+    Attributes:
+      number: of the pass that this process is in, from 0.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._path: Path | None = None
+        if 'torch.utils.data' in sys.modules:
+            descriptor, name = tempfile.mkstemp(prefix='estimator_lab_passes_')
+            os.close(descriptor)
+            self._path = Path(name)
+            weakref.finalize(self, _remove, self._path, os.getpid())
+
+    def begin(self, info: Any, has_run: bool) -> int:
+        """Returns the number of the pass, from 0, that a worker begins.
+
+        Args:
+          info: of the worker. Its seed is that of the pass plus its number.
+          has_run: whether this process has been in a pass, and thus begins the one after.
+        """
+        own = self.number + 1 if has_run else 0
+        if self._path:
+            seed = info.seed - info.id
+            with contextlib.suppress(OSError, ValueError), self._path.open('r+', encoding='utf-8') as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                text = file.read()
+                last, number, workers = json.loads(text) if text else (None, -1, [])
+                if has_run:
+                    number = max(number, own)
+                elif seed != last or info.id in workers:  # it is the first one of this pass
+                    own, number, workers = number + 1, number + 1, []
+                else:
+                    own = number
+                file.seek(0)
+                file.truncate()
+                file.write(json.dumps([seed, number, [*workers, info.id]]))
+        self.number = own
+        return self.number
+
+
+def _remove(path: Path, process: int) -> None:
+    if process == os.getpid():  # not a fork
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _torch_worker() -> Any:
