@@ -120,7 +120,7 @@ def read_examples(
     """
     # While one thread waits for Python's lock, another one decodes.
     threads = threads or (os.cpu_count() or 1) + 1
-    yielded = 0
+    yielded, chunk, chunk_bytes = 0, list[Member](), 0
     following, error = iter(members), None
     with closing(_UnderWay(read, threads)) as under_way:
         while True:
@@ -130,16 +130,22 @@ def read_examples(
                 member, error = None, caught
             if member is None:
                 break
-            under_way.add(member)
+            chunk.append(member)
+            chunk_bytes += member.size
             del member
             size = batch_size * min(1 + yielded // batch_size, at_once)
             ahead = size * (_BATCHES_AHEAD + 1)
-            under_way.begin(min(_CHUNK, math.ceil(size / 2), math.ceil(ahead / threads)))
+            least = min(_CHUNK, math.ceil(size / 2), math.ceil(ahead / threads))
+            if len(chunk) >= least or chunk_bytes >= _CHUNK_BYTES:
+                under_way.begin(chunk, chunk_bytes)
+                chunk, chunk_bytes = [], 0
             while results := under_way.results(ahead):
                 yielded += len(results)
                 yield from results
                 del results
-        under_way.begin(1)
+        if chunk:
+            under_way.begin(chunk, chunk_bytes)
+            del chunk
         while results := under_way.results(0):
             yield from results
             del results
@@ -154,27 +160,18 @@ class _UnderWay:
         self._read = read
         self._decoding = ThreadPoolExecutor(threads)
         self._waiting = ThreadPoolExecutor(threads + _WAITING)  # starts no thread before it is needed
-        self._chunk: list[Member] = []
-        self._chunk_bytes = self._members = self._bytes = 0
+        self._members = self._bytes = 0
         # The members of each chunk without their data, its bytes, and its results.
         self._pending: deque[tuple[list[Member], int, Future[list[Any]]]] = deque()
 
-    def add(self, member: Member) -> None:
-        """Adds a member to the next chunk."""
-        self._chunk.append(member)
-        self._chunk_bytes += member.size
-
-    def begin(self, least: int) -> None:
-        """Reads the next chunk if it has `least` members, or many bytes."""
-        if len(self._chunk) < least and self._chunk_bytes < _CHUNK_BYTES:
-            return
-        bare = [member._replace(data=b'') if member.data else member for member in self._chunk]
-        is_slow = any(member.source and member.source.is_slow for member in self._chunk)
+    def begin(self, chunk: list[Member], size: int) -> None:
+        """Begins to read a chunk, of `size` bytes."""
+        bare = [member._replace(data=b'') if member.data else member for member in chunk]
+        is_slow = any(member.source and member.source.is_slow for member in chunk)
         pool = self._waiting if is_slow else self._decoding
-        self._pending.append((bare, self._chunk_bytes, pool.submit(self._read, self._chunk)))
+        self._pending.append((bare, size, pool.submit(self._read, chunk)))
         self._members += len(bare)
-        self._bytes += self._chunk_bytes
-        self._chunk, self._chunk_bytes = [], 0
+        self._bytes += size
 
     def results(self, most: int) -> list[tuple[Member, Any]]:
         """Returns the members of the first chunk with their results; none until too many are under way.
