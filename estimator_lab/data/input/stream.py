@@ -70,10 +70,10 @@ class Stream(Iterator[Any]):
 
     def __init__(self, settings: StreamSettings) -> None:
         self.settings = settings
-        self._begin(0, _Passes())
+        self._begin(0, Passes())
         _ = self._data  # errors are raised here, and workers find indexes in the cache
 
-    def _begin(self, consumed: int, passes: '_Passes', fresh_in: int = 0) -> None:
+    def _begin(self, consumed: int, passes: 'Passes', fresh_in: int = 0) -> None:
         self._consumed = self._first = consumed  # of the global order, by all workers and processes together
         self._running: Iterator[Any] | None = None
         self._is_over = self._has_run = False
@@ -183,7 +183,7 @@ class Stream(Iterator[Any]):
                 f'The state is of a worker of a DataLoader with (workers, batch_size, world_size)='
                 f'{shown(loader)}, not {self._loader}; that of state_at() fits any.'
             )
-        self._begin(consumed, _Passes(), os.getpid() if self._loader else 0)
+        self._begin(consumed, Passes(), os.getpid() if self._loader else 0)
         if loader and state.get('is_over'):
             self._running = iter(())
 
@@ -280,7 +280,7 @@ def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) <= _MOST
 
 
-class _Passes:
+class Passes:
     """How often a DataLoader of PyTorch has iterated over a stream, as its worker processes count together.
 
     The process that makes a stream is not told when its DataLoader begins another pass: its workers, new or

@@ -11,7 +11,7 @@ import pytest
 from estimator_lab.api import stream
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.input import stream as data_stream
-from estimator_lab.data.input.passes import Passes
+from estimator_lab.data.input.stream import Passes
 
 pytestmark = pytest.mark.once
 
