@@ -23,7 +23,6 @@ from estimator_lab import api
 from estimator_lab.base.progress import Progress
 from estimator_lab.inference.ascent import Objective
 from estimator_lab.inference.dreams import find_layer, from_noise
-from estimator_lab.inference.run import open_run
 from estimator_lab.inference.settings import DreamSettings
 
 _SIDE = 96  # pixels of a tile, as in an atlas
@@ -66,7 +65,7 @@ def different(shares: np.ndarray, fine: np.ndarray) -> list[int]:
 
 def print_atlas(given: Any) -> None:
     """Prints what the tiles of an atlas of a layer are like."""
-    run = open_run(Path(given.model_dir))
+    run = api.load(given.model_dir)
     layer = find_layer(run, given.layer)
     channels = list(range(min(given.count, layer.channels)))
     shape = (_SIDE, _SIDE, run.shape.channels)

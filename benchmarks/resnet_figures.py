@@ -68,9 +68,9 @@ def _write(folder: Path, depth: int) -> None:
 
 
 def _compare(folder: Path, depth: int) -> None:
+    from estimator_lab import api
     from estimator_lab.core.endpoints import published
     from estimator_lab.runs.importing import Import, import_weights
-    from estimator_lab.runs.opening import open_trained
     from estimator_lab.tf1 import tf
 
     wanted = np.load(folder / f'resnet{depth}.npz')
@@ -78,7 +78,7 @@ def _compare(folder: Path, depth: int) -> None:
         weights = folder / f'resnet{depth}.safetensors'
         shape = _SIDE, _SIDE, 3
         import_weights(Import(weights, 'resnet', {'depth': depth}, shape), Path(model_dir))
-        trained = open_trained(Path(model_dir))
+        trained = api.load(model_dir)
         trained.predictions({'image': tf.constant(_images())})
         with trained.session() as session:
             found = session.run(published(graph))

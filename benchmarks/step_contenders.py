@@ -34,7 +34,7 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
 
 def estimator(options: Options, clock: Clock) -> Measured:
     """Our Estimator, as a user trains it: summaries every 50 steps, hooks, the loss fetched each step."""
-    from estimator_lab.models import cnn
+    from estimator_lab import api
     from estimator_lab.tf1 import tf
 
     with tempfile.TemporaryDirectory() as folder:
@@ -47,20 +47,20 @@ def estimator(options: Options, clock: Clock) -> Measured:
             save_checkpoints_steps=None,
             log_step_count_steps=None,
         )
-        model = tf.estimator.Estimator(cnn.model_fn, config=config, params=_PARAMS)
+        model = tf.estimator.Estimator(api.model_fn('cnn'), config=config, params=_PARAMS)
         model.train(_input_fn, [clock.hook()], steps=clock.total)
     return clock.measured(tensorflow_version(tf))
 
 
 def session(options: Options, clock: Clock) -> Measured:
     """The same graph in a bare tf.Session: no hooks, no summaries, only the training step."""
-    from estimator_lab.models import cnn
+    from estimator_lab import api
     from estimator_lab.tf1 import tf
 
     tf.disable_v2_behavior()
     tf.set_random_seed(1)
     tf.train.create_global_step()
-    step = cnn.model_fn(*_input_fn(), 'train', _PARAMS).train_op
+    step = api.model_fn('cnn')(*_input_fn(), 'train', _PARAMS).train_op
     with tf.Session(config=_session_config(options)) as bare:
         bare.run(tf.global_variables_initializer())
         return clock.time(functools.partial(bare.run, step), tensorflow_version(tf))
