@@ -6,7 +6,7 @@ The way of one example of a tar archive until it is pixels:
 - `sources/tar_headers.py`: `entries` reads the headers of an archive forward, an `Entry` for each.
 - `sources/tar.py` makes a `Member` of each that is an example: name, place, label, bytes if read in passing.
 - `sources/formats.py`: `scan_members` does so for a source of any format.
-- `archives/index.py`: an `Index` keeps what was found, and reads the bytes of its members when they are needed.
+- `archives/index.py`: an `Index` keeps what was found, and reads the bytes of members when needed.
 - `archives/data_set.py`: `open_archives` opens sources with their indexes, as a `DataSet`.
 - `archives/order.py`: `DataSet.order` yields members by a pure function of seed and position.
 - `input/batches.py` gathers chunks of them for threads, and makes a `Batch` of what these return.
