@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +62,7 @@ def read_batches(
     threads: int = 0,
     whole_only: bool = False,
     at_once: int = 1,
-    class_ids: Mapping[str, int] = {},
+    class_ids: Mapping[str, int] = MappingProxyType({}),
 ) -> Generator[Batch, None, None]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
