@@ -32,7 +32,8 @@ _FLAT = 1e-6  # the square of a thousandth of the range: smaller gradients of pi
 _CONTRAST = 0.1  # standard deviation of amplitudes at the start: fainter noise moves few channels
 _AMPLITUDE = 0.25  # of a wave of one pixel for a parameter of 1
 _COARSE = 1.5  # slope of the amplitudes; with 1, classes are full of dots, with 2, without detail
-_FINE = 0.7  # the same for strokes; with 1, there are spots without strokes, with 0.5, strokes alone
+_FINE = 1.0  # the same for strokes; with 0.7, the finest waves fill some pictures
+_WIDEST = 20  # length of the longest wave of strokes, in the layer's own pixels
 _STROKES = 1.2  # standard deviation of the waves of strokes: 3 % of the pixels are nearly black or white
 _RATE, _PACE_OF_STROKES = 0.05, 0.2  # of Adam; of steps as long as a share of the waves
 _WIDE = 40  # pixels: with 20, areas become pale, with 100, they are tinted
@@ -54,6 +55,7 @@ class Layer:
       sides: (height, width) of the images that the network was trained on.
       fixed: whether it accepts only images of that size.
       smallest: side in pixels of the smallest image that it accepts.
+      stride: pixels of the image for each of its own.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Layer:
     sides: tuple[int, int]
     fixed: bool
     smallest: int
+    stride: float
 
     @property
     def sees_whole_images(self) -> bool:
@@ -75,8 +78,9 @@ class Objective:
 
     Args:
       layer: whose activations count: their mean square; with `by_channel`, the mean of one channel of each
-        image, or for the logits log p / (1 - p) of its class. Unlike the logit alone (Simonyan et al. 2014),
-        that penalizes evidence for other classes.
+        image times the channel's share of all activations in the same place, or for the logits
+        log p / (1 - p) of its class. The logit alone (Simonyan et al. 2014) would also increase by evidence
+        for other classes, and a channel alone by what all channels respond to.
       by_channel: whether one channel counts.
 
     Raises:
@@ -148,7 +152,8 @@ class Objective:
     def waves(self, shape: Sequence[int], rng: np.random.Generator) -> 'Waves':
         """Returns pictures that are sums of waves, in the same session; see `Waves`."""
         with self._graph.as_default():
-            return Waves(self._session, shape, self.layer.sees_whole_images, rng)
+            longest = None if self.layer.sees_whole_images else _WIDEST * self.layer.stride
+            return Waves(self._session, shape, longest, rng)
 
 
 def _objective(values: Tensor, channels: Tensor | None, is_logits: bool) -> Tensor:
@@ -157,6 +162,8 @@ def _objective(values: Tensor, channels: Tensor | None, is_logits: bool) -> Tens
         return tf.reduce_mean(tf.square(values), axis=list(range(1, values.shape.rank)))
     own = tf.one_hot(channels, tf.shape(values)[-1], on_value=True, off_value=False)
     if not is_logits:
+        # The cosine between the activations and the channel's axis (Carter et al. 2019, 'Activation atlas').
+        values *= tf.abs(tf.nn.l2_normalize(values, axis=-1))
         values = tf.reduce_mean(values, axis=list(range(1, values.shape.rank - 1)))
     score = tf.reduce_sum(tf.where(own, values, tf.zeros_like(values)), axis=1)
     if not is_logits:
@@ -299,23 +306,27 @@ class Waves:
     The amplitude of a wave is its parameter divided by a power of its frequency. Outlines are drawn by steps
     of Adam (Kingma and Ba 2015). Strokes are drawn by steps along the gradient, with a contrast that stays
     the same: Adam would change all waves alike, so that the fine ones, which are most, fill the image with
-    black and white pixels that many channels like.
+    black and white pixels that many channels like. Waves longer than strokes are left out: with them, many
+    channels would draw the same, a light area next to a dark one.
 
     Args:
       session: of the current graph.
       shape: (n, height, width, channels).
-      outlines: whether coarse outlines count more than strokes.
+      longest: length of the longest wave of strokes, in pixels; None for outlines.
       rng: draws the parameters.
     """
 
-    def __init__(self, session: Any, shape: Sequence[int], outlines: bool, rng: np.random.Generator) -> None:
+    def __init__(
+        self, session: Any, shape: Sequence[int], longest: float | None, rng: np.random.Generator
+    ) -> None:
         count, height, width, channels = shape
-        longest = max(height, width)
+        side = max(height, width)
         frequencies = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.rfftfreq(width))
-        waves_a_side = np.maximum(longest * frequencies, 1)
-        slope = _COARSE if outlines else _FINE
-        scale = _AMPLITUDE * np.sqrt(height * width) * longest / waves_a_side**slope
-        scale[0, 0] *= outlines  # strokes are around grey
+        waves_a_side = np.maximum(side * frequencies, 1)
+        slope = _COARSE if longest is None else _FINE
+        scale = _AMPLITUDE * np.sqrt(height * width) * side / waves_a_side**slope
+        if longest is not None:
+            scale *= frequencies * longest > 1
         start = _CONTRAST * rng.standard_normal((2, count, channels, *scale.shape), np.float32)
 
         def waves(parameters: Tensor) -> Tensor:
@@ -331,7 +342,7 @@ class Waves:
         self._uphill = tf.placeholder(tf.float32, shape)
         (gradient,) = tf.gradients(self._images, parameters, self._uphill)
         variables = [parameters]
-        if outlines:
+        if longest is None:
             adam = tf.train.AdamOptimizer(_RATE)
             self._step = adam.apply_gradients([(-gradient, parameters)])
             variables += adam.variables()

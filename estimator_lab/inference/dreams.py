@@ -270,8 +270,9 @@ def find_layer(run: Trained, name: str) -> Layer:
         raise FlagError(f'{problem}; there are {", ".join(list(endpoints)[:_MOST_LISTED])}{more}.')
     fixed = name not in flexible
     sides = (run.shape.height, run.shape.width)
-    channels = endpoints[name].shape.as_list()[-1]
-    return Layer(name, channels, sides, fixed, max(sides) if fixed else _smallest_side(run))
+    shape = endpoints[name].shape.as_list()
+    stride = sides[0] / shape[1] if len(shape) == 4 else sides[0]
+    return Layer(name, shape[-1], sides, fixed, max(sides) if fixed else _smallest_side(run), stride)
 
 
 def middle_layer(run: Trained) -> str:
