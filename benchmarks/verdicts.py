@@ -1,15 +1,16 @@
-"""Whether the sentence about a run that has learned nothing names the cause, which was planted.
+"""Whether the sentence about a run that has learned nothing says what to do.
 
 python benchmarks/verdicts.py [--count=200 --seed=1]
-    trains models on small sets with random settings, of which one is bad; for each run at chance, or whose
-    reconstructions are hardly better than the mean image, the cause and the sentence
+    trains models on small sets with random settings, of which one is bad; each run at chance, or whose
+    reconstructions are hardly better than the mean image, is trained again as its sentence says
 """
 
 import math
+import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ from runner import command_line, machine
 from small_sets import Split, coloured, digits, few_bits, fonts, icons, textures, uneven
 
 from estimator_lab import api
+from estimator_lab.core.params import resolve
+from estimator_lab.models.boltzmann.learning import RATES
 from estimator_lab.models.registry import find_model
 
 _SETS = (lambda: digits(8), lambda: digits(16), fonts, textures, few_bits, lambda: uneven(digits(16)))
@@ -39,7 +42,10 @@ class Case(NamedTuple):
 
 
 def _rate(case: Case, factor: float) -> Case:
-    return case._replace(hparams={'learning_rate': find_model(case.model).params.learning_rate * factor})
+    """Returns the case with that many times its learning rate."""
+    params = resolve(find_model(case.model).params, case.hparams)
+    rate = params.learning_rate or RATES[params.visible_units]
+    return case._replace(hparams={**case.hparams, 'learning_rate': rate * factor})
 
 
 def _of(name: str, *values: str) -> Callable[[Any, Case], Case]:
@@ -78,20 +84,10 @@ _OF_MODEL = {
         'activation': _of('activation', 'sigmoid'),
     },
 }
-# What a sentence that names a cause contains; the others contain the name of a setting.
-_WORDS = {
-    'rate too large': 'learning_rate=',
-    'rate too small': 'learning_rate=',
-    'few steps': 'few steps',
-    'few images': 'train on more',
-    'labels at random': 'labels',
-    'background': 'background=white',
-    'grey': 'channels=3',
-}
 
 
-def drawn(rng: np.random.Generator) -> tuple[str, Case]:
-    """Returns a cause and a run with it."""
+def drawn(rng: np.random.Generator) -> tuple[str, Case, Case]:
+    """Returns a cause, a run at the defaults, and one with the cause."""
     model = str(rng.choice(_MODELS))
     split = _SETS[int(rng.integers(len(_SETS)))]()
     order = rng.permutation(len(split.y))[:_IMAGES]
@@ -99,7 +95,30 @@ def drawn(rng: np.random.Generator) -> tuple[str, Case]:
     causes |= _OF_GRADIENTS if model != 'rbm' else {}
     causes |= _OF_LABELS if model in _CLASSIFIERS else {}
     cause = str(rng.choice(list(causes)))
-    return cause, causes[cause](rng, Case(model, split._replace(x=split.x[order], y=split.y[order])))
+    good = Case(model, split._replace(x=split.x[order], y=split.y[order]))
+    return cause, good, causes[cause](rng, good)
+
+
+def remedied(case: Case, good: Case, sentence: str) -> Iterator[Case]:
+    """Yields the case after each change that its sentence names; where that is open, in small steps."""
+    if 'few steps' in sentence:
+        yield case._replace(steps=max(_STEPS, 10 * case.steps))
+    if 'train on more' in sentence or 'labels' in sentence:
+        yield case._replace(split=good.split)
+    advice, _, without = sentence.partition('try without')
+    kept = {name: value for name, value in case.hparams.items() if f'{name}=' not in without}
+    if without:
+        yield case._replace(hparams=kept)
+    params = find_model(case.model).params
+    for name, value in re.findall(r'(\w+)=(\w+|\.{3})', advice):
+        if name == 'learning_rate':
+            powers = (-1, -2, -3, -4) if 'smaller' in advice else (-1, 1, -2, 2, -3, 3, -4, 4, 5, 6, 7)
+            powers = (1, 2, 3, 4, 5, 6, 7) if 'larger' in advice else powers
+            yield from (_rate(case, 10**power) for power in powers)
+        elif hasattr(params, name):
+            yield case._replace(hparams={**kept, name: value})
+        else:
+            yield case._replace(settings={**case.settings, name: int(value) if value.isdigit() else value})
 
 
 def judged(case: Case, seed: int) -> tuple[bool, str]:
@@ -138,18 +157,20 @@ def main() -> None:
     for number in range(given.count):
         if time.monotonic() > end:
             break
-        cause, case = drawn(rng)
-        is_bad, sentence = judged(case, number)
-        word = _WORDS.get(cause, cause)
-        verdict = 'named' if word in sentence else 'wrong' if sentence else 'none'
+        cause, good, case = drawn(rng)
         counts['run'] += 1
-        if is_bad:
-            counts[verdict] += 1
-            print(f'{verdict}: {cause}, {case.model} {dict(case.hparams)}: {sentence}', flush=True)
-    learned = counts['run'] - counts['named'] - counts['wrong'] - counts['none']
+        is_bad, sentence = judged(case, number)
+        if not is_bad:
+            continue
+        tried = (judged(each, number)[0] for each in remedied(case, good, sentence))
+        verdict = 'cured' if not all(tried) else 'not cured' if sentence else 'no sentence'
+        counts[verdict] += 1
+        print(f'{number} {verdict}: {cause}, {case.model} {dict(case.hparams)}: {sentence}', flush=True)
+    learned = counts['run'] - counts['cured'] - counts['not cured'] - counts['no sentence']
     print(
-        f'{counts["run"]} runs, of which {learned} have learned something; of the others, the cause is '
-        f'named in {counts["named"]}, another one in {counts["wrong"]}, none in {counts["none"]}'
+        f'{counts["run"]} runs, of which {learned} have learned something; of the others, what the sentence '
+        f'says cures {counts["cured"]} and does not cure {counts["not cured"]}, and '
+        f'{counts["no sentence"]} have no sentence'
     )
 
 

@@ -29,6 +29,7 @@ class Seen:
       cause: why nothing can be learned from the training examples, as a clause; '' if that is unknown.
       suspect: the same for what is a cause only if no other is known.
       training_loss: of the last step; None if none was taken.
+      usual_steps: of a run of the model whose length is not given, at least.
     """
 
     metrics: Mapping[str, float]
@@ -38,6 +39,7 @@ class Seen:
     cause: str = ''
     suspect: str = ''
     training_loss: float | None = None
+    usual_steps: int = 0
 
     @property
     def has_few_steps(self) -> bool:
@@ -98,16 +100,22 @@ def _cause_of_guesses(seen: Seen) -> str:
     return likely_cause(seen)
 
 
-def likely_cause(seen: Seen) -> str:
-    """Returns why a model has probably learned nothing, and the setting to try."""
+def likely_cause(seen: Seen, otherwise: str = '') -> str:
+    """Returns why a model has probably learned nothing, and the setting to try.
+
+    Args:
+      seen: the result.
+      otherwise: the same if nothing that was given is a cause; '' for the learning rate.
+    """
+    given = getattr(seen.params, 'given', None) or ()
     if seen.cause:
         return f'{seen.cause}.'
-    if seen.has_few_steps:
+    if seen.has_few_steps or (not given and seen.metrics['global_step'] < seen.usual_steps):
         return f'it has taken few steps only; try more {option.epochs}.'
-    given = getattr(seen.params, 'given', ())
     if given and keys.LEARNING_RATE not in given:
         return f'try without {", ".join(f"{hparam(name)}={getattr(seen.params, name)}" for name in given)}.'
-    return f'the learning rate is probably unsuitable; try another {hparam.learning_rate}=...'
+    rate = f'the learning rate is probably unsuitable; try another {hparam.learning_rate}=...'
+    return rate if given or not otherwise else otherwise
 
 
 def judge_samples(metrics: Mapping[str, float], advice: str) -> str:

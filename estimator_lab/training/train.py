@@ -107,7 +107,9 @@ def train(plan: Plan) -> Result:
     step = newest_step(plan)
     look, progress = plan.look, trainings[-1].progress
     loss = progress and progress.last_loss
-    seen = Seen(metrics, plan.params, pretrained, plan.inputs.train.total, look.cause, look.suspect, loss)
+    usual = sum(phase.least_steps for phase in plan.architecture.phases(plan.params))
+    total = plan.inputs.train.total
+    seen = Seen(metrics, plan.params, pretrained, total, look.cause, look.suspect, loss, usual)
     return Result(
         metrics=metrics,
         pretrained=pretrained,

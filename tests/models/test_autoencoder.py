@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -159,3 +161,28 @@ def test_what_is_chosen_holds_for_few_images_too(few, given, sizes, is_linear):
     params = Params(image_shape=SHAPE, few_images=few, **given)
     assert (params.layer_sizes, params.is_linear) == (sizes, is_linear)
     model.check(params)
+
+
+@pytest.mark.parametrize(
+    ('given', 'is_linear'),
+    [
+        ({}, True),
+        ({'kind': 'convolutional'}, True),
+        ({'output': 'sigmoid'}, False),
+        ({'loss': 'cross_entropy'}, False),
+        ({'pretrain_epochs': 2.0, 'activation': 'sigmoid'}, False),
+    ],
+)
+def test_the_output_is_scaled_to_a_narrow_range_of_pixels(given, is_linear):
+    """A sigmoid was worse than the mean image of 16-bit files of which few bits are used."""
+    params = Params(image_shape=(16, 16, 1), pixel_range=(0.0, 0.016), **given)
+    assert (params.layer_sizes[:1], params.is_linear) == ((1000,) * (params.kind == 'dense'), is_linear)
+    model.check(params)
+    assert not dataclasses.replace(params, pixel_range=(0.0, 0.5)).is_linear
+
+
+def test_images_of_a_narrow_range_are_reconstructed(tmp_path):
+    images = (blobs(200) / 255 * 0.016).astype(np.float32)
+    given = {'max_steps': 200, 'hparams': {'layers': '30'}}
+    run = api.fit('autoencoder', images, model_dir=tmp_path / 'run', say=None, **given)
+    assert run.metrics['squared_error'] < 0.5 * run.metrics['mean_image_error']

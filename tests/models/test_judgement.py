@@ -77,10 +77,17 @@ def test_binary_units_are_a_likely_cause():
 
 
 @pytest.mark.parametrize(
-    ('is_linear', 'words'), [(False, 'try --hparams=output=linear'), (True, 'learning rate')]
+    ('given', 'words'),
+    [
+        ((), ': it has taken few steps only; try more --epochs.'),
+        (('learning_rate',), ': the learning rate is probably unsuitable'),
+        (('hidden_units',), ': try without --hparams=hidden_units=3.'),
+    ],
 )
-def test_pixels_of_a_narrow_range_are_a_cause_unless_they_are_scaled(is_linear, words):
-    """As those of 16-bit files, of which few bits are used."""
-    params = SimpleNamespace(pixel_range=(0.0, 0.016), is_linear=is_linear)
-    bad = {**AUTOENCODER, 'squared_error': 0.014, 'mean_image_error': 0.0018, 'global_step': 4000}
-    assert words in judgement('autoencoder', bad, {}, params)
+@pytest.mark.parametrize('model', ['rbm', 'autoencoder'])
+def test_fewer_steps_than_usual_are_a_cause_if_nothing_else_was_given(model, given, words):
+    """A machine that takes 4,500 steps, if it may, is not to blame after 400."""
+    params = SimpleNamespace(visible_units='bernoulli', given=given, hidden_units=3)
+    bad = {'mean_image_error': 7.3, 'reconstruction_error': 7.29, 'squared_error': 7.29, 'global_step': 400}
+    assert words in with_dashes(find_model(model).judge(Seen(bad, params, usual_steps=4500)))
+    assert 'few steps' not in find_model(model).judge(Seen(bad, params, usual_steps=400))

@@ -40,9 +40,10 @@ _LEAST_STEPS = 2000
 # A code as wide as this keeps more than half of the variance of digits and faces, of which 30 principal
 # components keep 96 % and 62 %.
 _WIDE, _HALF = 10, 0.5
-_NARROW = 0.1  # range of the pixels
+_NARROW = 0.1  # range of the pixels, such as those of 16-bit files of which few bits are used
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
 _OF_FEW_IMAGES = '30'
+_OF_OUTPUT = ('output', 'pretrain_epochs', 'loss')  # parameters that need a sigmoid, or choose the output
 
 
 def _is_convolutional(params: Any) -> bool:
@@ -77,7 +78,8 @@ class Params(PixelParams, ActivationParams, PretrainingParams, AnyOptimizer):
     activation: str = other_default(ActivationParams, 'activation', 'elu')
     output: str = setting(
         'auto',
-        'of the reconstruction; auto is linear with the layers of few images, else sigmoid',
+        'of the reconstruction; auto is linear with the layers of few images, and for pixels that fill less '
+        'than a tenth of their range, else sigmoid',
         choices=('auto', 'sigmoid', 'linear'),
     )
     pretrain_epochs: float = other_default(PretrainingParams, 'pretrain_epochs', 0.0)
@@ -103,13 +105,17 @@ class Params(PixelParams, ActivationParams, PretrainingParams, AnyOptimizer):
     @property
     def is_small(self) -> bool:
         """Whether it is as principal components are: for few images, if nothing else is chosen."""
-        chosen = ('kind', 'layers', 'output', 'pretrain_epochs', 'loss', 'corruption')
-        return self.few_images and all(getattr(self, name) == getattr(Params, name) for name in chosen)
+        return self.few_images and self._has_defaults('kind', 'layers', *_OF_OUTPUT, 'corruption')
 
     @property
     def is_linear(self) -> bool:
-        """Whether its output is, to which the mean image is added."""
-        return self.output == 'linear' or self.is_small
+        """Whether its output is, which is scaled to the range of the pixels and added to the mean image."""
+        low, high = self.pixel_range
+        is_narrow = high - low < _NARROW and self._has_defaults(*_OF_OUTPUT)
+        return self.output == 'linear' or self.is_small or is_narrow
+
+    def _has_defaults(self, *names: str) -> bool:
+        return all(getattr(self, name) == getattr(Params, name) for name in names)
 
     @property
     def filter_sizes(self) -> tuple[int, ...]:
@@ -217,11 +223,7 @@ def judge(seen: Seen) -> str:
     """Returns a sentence on bad reconstructions; '' for others."""
     wide = seen.metrics.get(keys.FLOATS_PER_IMAGE, 0) >= _WIDE
     limit = {'limit': _HALF} if wide else {}
-    low, high = getattr(seen.params, 'pixel_range', (0.0, 1.0))
-    cause = likely_cause(seen)
-    if high - low < _NARROW and not (seen.has_few_steps or seen.params.is_linear):
-        cause = f'pixels are from {low:.2g} to {high:.2g}; try {hparam.output}=linear, which scales them.'
-    return judge_reconstructions(seen, keys.SQUARED_ERROR, cause, **limit)
+    return judge_reconstructions(seen, keys.SQUARED_ERROR, likely_cause(seen), **limit)
 
 
 MODEL = Model(

@@ -12,10 +12,9 @@ _LESS_DIVERSE = 0.6  # spread of samples, as a share of that of the images
 
 def judge_machine(seen: Seen) -> str:
     """Returns a sentence on the reconstructions or the samples of a machine; '' if they are not bad."""
-    cause = likely_cause(seen)
-    is_fast = keys.LEARNING_RATE in getattr(seen.params, 'given', ())
-    if _is_binary(seen) and not (seen.cause or seen.has_few_steps or is_fast):
-        cause = f'{_GREY}, else another {hparam.learning_rate}=...'
+    cause = likely_cause(
+        seen, f'{_GREY}, else another {hparam.learning_rate}=...' if _is_binary(seen) else ''
+    )
     return judge_reconstructions(seen, keys.RECONSTRUCTION_ERROR, cause) or judge_samples(seen.metrics, cause)
 
 
