@@ -24,7 +24,14 @@ from estimator_lab.core.params import resolve
 from estimator_lab.models.boltzmann.learning import RATES
 from estimator_lab.models.registry import find_model
 
-_SETS = (lambda: digits(8), lambda: digits(16), fonts, textures, few_bits, lambda: uneven(digits(16)))
+_SETS = {
+    'digits, 8x8': lambda: digits(8),
+    'digits, 16x16': lambda: digits(16),
+    'letters': fonts,
+    'textures': textures,
+    '16 bits': few_bits,
+    'uneven': lambda: uneven(digits(16)),
+}
 _CLASSIFIERS = ('mlp', 'cnn', 'recurrent')
 _MODELS = (*_CLASSIFIERS, *_CLASSIFIERS, 'autoencoder', 'autoencoder', 'rbm')
 _IMAGES, _STEPS = 600, 400  # enough for all sets at the defaults
@@ -32,13 +39,20 @@ _NEARLY = 0.95  # of the error of the mean image
 
 
 class Case(NamedTuple):
-    """What is trained on, and the settings that are not the defaults."""
+    """What is trained on, with its name, and the settings that are not the defaults."""
 
     model: str
+    name: str
     split: Split
     steps: int = _STEPS
     settings: Mapping[str, Any] = MappingProxyType({})
     hparams: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What is the same in runs that differ by their seed only."""
+        given = (tuple(sorted(each.items())) for each in (self.settings, self.hparams))
+        return self.model, self.name, self.steps, *given
 
 
 def _rate(case: Case, factor: float) -> Case:
@@ -53,11 +67,18 @@ def _of(name: str, *values: str) -> Callable[[Any, Case], Case]:
 
 
 def _few_images(rng: np.random.Generator, case: Case) -> Case:
-    return case._replace(split=case.split.first(int(rng.integers(2, 2 * len(set(case.split.y))))))
+    count = int(rng.integers(2, 2 * len(set(case.split.y))))
+    return case._replace(split=case.split.first(count), name=f'{case.name}, {count} images')
 
 
 def _mixed_labels(rng: np.random.Generator, case: Case) -> Case:
-    return case._replace(split=case.split._replace(y=rng.permutation(case.split.y)))
+    return case._replace(
+        split=case.split._replace(y=rng.permutation(case.split.y)), name=f'{case.name}, mixed'
+    )
+
+
+def _on(name: str, split: Callable[[], Split], **settings: Any) -> Callable[[Any, Case], Case]:
+    return lambda rng, case: case._replace(name=name, split=split()._replace(settings={}), settings=settings)
 
 
 _OF_BOTH = {
@@ -70,8 +91,8 @@ _OF_GRADIENTS = {'optimizer': _of('optimizer', 'sgd', 'momentum', 'adadelta', 'a
 _OF_LABELS = {
     'few images': _few_images,
     'labels at random': _mixed_labels,
-    'background': lambda rng, case: case._replace(split=icons()._replace(settings={})),
-    'grey': lambda rng, case: case._replace(split=coloured(), settings={'channels': 1}),
+    'background': _on('icons', icons),
+    'grey': _on('colours', coloured, channels=1),
 }
 _OF_MODEL = {
     'mlp': {
@@ -89,43 +110,56 @@ _OF_MODEL = {
 def drawn(rng: np.random.Generator) -> tuple[str, Case, Case]:
     """Returns a cause, a run at the defaults, and one with the cause."""
     model = str(rng.choice(_MODELS))
-    split = _SETS[int(rng.integers(len(_SETS)))]()
+    name = list(_SETS)[int(rng.integers(len(_SETS)))]
+    split = _SETS[name]()
     order = rng.permutation(len(split.y))[:_IMAGES]
     causes = {**_OF_BOTH, **_OF_MODEL.get(model, {})}
     causes |= _OF_GRADIENTS if model != 'rbm' else {}
     causes |= _OF_LABELS if model in _CLASSIFIERS else {}
     cause = str(rng.choice(list(causes)))
-    good = Case(model, split._replace(x=split.x[order], y=split.y[order]))
+    good = Case(model, name, split._replace(x=split.x[order], y=split.y[order]))
     return cause, good, causes[cause](rng, good)
 
 
 def remedied(case: Case, good: Case, sentence: str) -> Iterator[Case]:
-    """Yields the case after each change that its sentence names; where that is open, in small steps."""
+    """Yields the case after each change that its sentence names; where that is open, the default first."""
     if 'few steps' in sentence:
-        yield case._replace(steps=max(_STEPS, 10 * case.steps))
+        yield case._replace(steps=good.steps)
+        yield case._replace(steps=10 * good.steps)
     if 'train on more' in sentence or 'labels' in sentence:
-        yield case._replace(split=good.split)
+        yield case._replace(split=good.split, name=good.name)
     advice, _, without = sentence.partition('try without')
-    kept = {name: value for name, value in case.hparams.items() if f'{name}=' not in without}
     if without:
+        kept = {name: value for name, value in case.hparams.items() if f'{name}=' not in without}
         yield case._replace(hparams=kept)
     params = find_model(case.model).params
     for name, value in re.findall(r'(\w+)=(\w+|\.{3})', advice):
         if name == 'learning_rate':
-            powers = (-1, -2, -3, -4) if 'smaller' in advice else (-1, 1, -2, 2, -3, 3, -4, 4, 5, 6, 7)
-            powers = (1, 2, 3, 4, 5, 6, 7) if 'larger' in advice else powers
-            yield from (_rate(case, 10**power) for power in powers)
+            yield from _other_rates(case, is_smaller='smaller' in advice)
         elif hasattr(params, name):
-            yield case._replace(hparams={**kept, name: value})
+            yield case._replace(hparams={**case.hparams, name: value})
         else:
             yield case._replace(settings={**case.settings, name: int(value) if value.isdigit() else value})
+
+
+def _other_rates(case: Case, is_smaller: bool) -> Iterator[Case]:
+    others = {name: value for name, value in case.hparams.items() if name != 'learning_rate'}
+    default = _rate(case._replace(hparams=others), 1).hparams['learning_rate']
+    now = case.hparams.get('learning_rate', default)
+    if now > default or (now < default and not is_smaller):
+        yield case._replace(hparams=others)
+    for power in range(1, 5):
+        yield _rate(case, 10**-power)
+        if not is_smaller:
+            yield _rate(case, 10**power)
 
 
 def judged(case: Case, seed: int) -> tuple[bool, str]:
     """Trains; returns whether nothing was learned, and the sentence, which may be an error's."""
     with tempfile.TemporaryDirectory() as folder:
         given = {**case.split.data(Path(folder)), **case.settings, 'max_steps': case.steps, 'seed': seed}
-        given |= {'save_checkpoints_steps': case.steps, 'hparams': dict(case.hparams)}
+        given |= {'save_checkpoints_steps': case.steps, 'save_summary_steps': case.steps}
+        given |= {'hparams': dict(case.hparams)}
         try:
             run = api.fit(case.model, model_dir=Path(folder, 'run'), say=None, **given)
         except api.LabError as error:
@@ -153,6 +187,7 @@ def main() -> None:
     given = command_line(__doc__, **flags).parse_args()
     print(machine())
     rng, counts = np.random.default_rng(given.seed), Counter[str]()
+    learned: dict[tuple[Any, ...], bool] = {}
     end = time.monotonic() + 60 * given.minutes
     for number in range(given.count):
         if time.monotonic() > end:
@@ -162,13 +197,18 @@ def main() -> None:
         is_bad, sentence = judged(case, number)
         if not is_bad:
             continue
-        tried = (judged(each, number)[0] for each in remedied(case, good, sentence))
-        verdict = 'cured' if not all(tried) else 'not cured' if sentence else 'no sentence'
+        verdict = 'not cured' if sentence else 'no sentence'
+        for each in remedied(case, good, sentence):
+            if each.key not in learned:
+                learned[each.key] = not judged(each, number)[0]
+            if learned[each.key]:
+                verdict = 'cured'
+                break
         counts[verdict] += 1
         print(f'{number} {verdict}: {cause}, {case.model} {dict(case.hparams)}: {sentence}', flush=True)
-    learned = counts['run'] - counts['cured'] - counts['not cured'] - counts['no sentence']
+    others = counts['run'] - counts['cured'] - counts['not cured'] - counts['no sentence']
     print(
-        f'{counts["run"]} runs, of which {learned} have learned something; of the others, what the sentence '
+        f'{counts["run"]} runs, of which {others} have learned something; of the others, what the sentence '
         f'says cures {counts["cured"]} and does not cure {counts["not cured"]}, and '
         f'{counts["no sentence"]} have no sentence'
     )

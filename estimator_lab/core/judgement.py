@@ -83,8 +83,9 @@ def _cause_of_guesses(seen: Seen) -> str:
     if labels > 1 and not loss <= 2 * guessing:  # also if it is not a number
         return f'training has diverged; try a much smaller {hparam.learning_rate}=...'
     if dead := _dead_layer(metrics):
-        is_fast = given and keys.LEARNING_RATE in given
-        cure = f'a smaller {hparam.learning_rate}=...' if is_fast else f'{hparam.activation}=leaky_relu'
+        cure = _without_given(seen) if given else f'{hparam.activation}=leaky_relu'
+        if given and keys.LEARNING_RATE in given:
+            cure = f'a smaller {hparam.learning_rate}=...'
         return (
             f'{dead[1]:.0%} of the units of layer {dead[0]} are 0 for all images, with a loss that has not '
             f'grown: try {cure}, and look at the pixels, by data.check.'
@@ -113,9 +114,14 @@ def likely_cause(seen: Seen, otherwise: str = '') -> str:
     if seen.has_few_steps or (not given and seen.metrics['global_step'] < seen.usual_steps):
         return f'it has taken few steps only; try more {option.epochs}.'
     if given and keys.LEARNING_RATE not in given:
-        return f'try without {", ".join(f"{hparam(name)}={getattr(seen.params, name)}" for name in given)}.'
+        return f'try {_without_given(seen)}.'
     rate = f'the learning rate is probably unsuitable; try another {hparam.learning_rate}=...'
     return rate if given or not otherwise else otherwise
+
+
+def _without_given(seen: Seen) -> str:
+    given = seen.params.given
+    return f'without {", ".join(f"{hparam(name)}={getattr(seen.params, name)}" for name in given)}'
 
 
 def judge_samples(metrics: Mapping[str, float], advice: str) -> str:

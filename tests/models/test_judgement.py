@@ -25,8 +25,12 @@ GOOD = [
 ]
 BAD = [
     ('dbn', {'accuracy': 0.1, 'majority_share': 0.1}, 'most frequent label (0.100)'),
-    ('autoencoder', {'squared_error': 51.0, 'mean_image_error': 50.0}, 'the mean image, whose error is 50'),
-    ('autoencoder', {'squared_error': 48.0, 'mean_image_error': 50.0}, 'the mean image, whose error is 50'),
+    (
+        'autoencoder',
+        {'squared_error': 51.0, 'mean_image_error': 50.0},
+        'no better than the mean image, whose error is 50',
+    ),
+    ('autoencoder', {'squared_error': 48.0, 'mean_image_error': 50.0}, 'hardly better than the mean image'),
     ('autoencoder', {**AUTOENCODER, 'squared_error': 26.0}, 'is 26, are not much better than the mean image'),
     ('rbm', {'reconstruction_error': 50.0, 'mean_image_error': 50.0, 'diversity': 0.5}, 'hardly better'),
     (

@@ -30,7 +30,7 @@ def judge_reconstructions(seen: Seen, name: str, cause: str, limit: float = _NEA
     mean, error = (seen.metrics.get(each, 0.0) for each in (keys.MEAN_IMAGE_ERROR, name))
     if not 0 < limit * mean <= error:
         return ''
-    better = 'hardly' if error >= _NEARLY * mean else 'not much'
+    better = 'no' if error > mean else 'hardly' if error >= _NEARLY * mean else 'not much'
     return (
         f'The reconstructions, whose error is {error:.4g}, are {better} better than the mean image, whose '
         f'error is {mean:.4g}: {cause}'
