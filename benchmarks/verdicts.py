@@ -34,7 +34,9 @@ _SETS = {
 }
 _CLASSIFIERS = ('mlp', 'cnn', 'recurrent')
 _MODELS = (*_CLASSIFIERS, *_CLASSIFIERS, 'autoencoder', 'autoencoder', 'rbm')
-_IMAGES, _STEPS = 600, 400  # enough for all sets at the defaults
+# Enough for all sets at the defaults.
+_IMAGES = 600
+_STEPS = {**dict.fromkeys(_MODELS, 400), 'rbm': 4000}
 _NEARLY = 0.95  # of the error of the mean image
 
 
@@ -44,7 +46,7 @@ class Case(NamedTuple):
     model: str
     name: str
     split: Split
-    steps: int = _STEPS
+    steps: int
     settings: Mapping[str, Any] = MappingProxyType({})
     hparams: Mapping[str, Any] = MappingProxyType({})
 
@@ -117,7 +119,7 @@ def drawn(rng: np.random.Generator) -> tuple[str, Case, Case]:
     causes |= _OF_GRADIENTS if model != 'rbm' else {}
     causes |= _OF_LABELS if model in _CLASSIFIERS else {}
     cause = str(rng.choice(list(causes)))
-    good = Case(model, name, split._replace(x=split.x[order], y=split.y[order]))
+    good = Case(model, name, split._replace(x=split.x[order], y=split.y[order]), _STEPS[model])
     return cause, good, causes[cause](rng, good)
 
 
@@ -125,7 +127,6 @@ def remedied(case: Case, good: Case, sentence: str) -> Iterator[Case]:
     """Yields the case after each change that its sentence names; where that is open, the default first."""
     if 'few steps' in sentence:
         yield case._replace(steps=good.steps)
-        yield case._replace(steps=10 * good.steps)
     if 'train on more' in sentence or 'labels' in sentence:
         yield case._replace(split=good.split, name=good.name)
     advice, _, without = sentence.partition('try without')
@@ -182,6 +183,8 @@ def main() -> None:
     flags = {
         'count': (200, 'of runs'),
         'seed': (1, 'of the drawing'),
+        'first': (0, 'number of the first run, to go on where another process ended'),
+        'only': ('', 'part of the name of the models'),
         'minutes': (600, 'after which it ends'),
     }
     given = command_line(__doc__, **flags).parse_args()
@@ -193,6 +196,8 @@ def main() -> None:
         if time.monotonic() > end:
             break
         cause, good, case = drawn(rng)
+        if number < given.first or given.only not in case.model:
+            continue
         counts['run'] += 1
         is_bad, sentence = judged(case, number)
         if not is_bad:
