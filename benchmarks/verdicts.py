@@ -211,11 +211,11 @@ def main() -> None:
                 break
         counts[verdict] += 1
         print(f'{number} {verdict}: {cause}, {case.model} {dict(case.hparams)}: {sentence}', flush=True)
-    others = counts['run'] - counts['cured'] - counts['not cured'] - counts['no sentence']
+    failed = counts['not cured'] + counts['no sentence']
+    learned_something = counts['run'] - counts['cured'] - failed
     print(
-        f'{counts["run"]} runs, of which {others} have learned something; of the others, what the sentence '
-        f'says cures {counts["cured"]} and does not cure {counts["not cured"]}, and '
-        f'{counts["no sentence"]} have no sentence'
+        f'{counts["run"]} runs: {learned_something} have learned something, {counts["cured"]} do so trained '
+        f'again as their sentence says, and {failed} do not, or have no sentence'
     )
 
 
