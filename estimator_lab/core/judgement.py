@@ -90,11 +90,14 @@ def _cause_of_guesses(seen: Seen) -> str:
             f'{dead[1]:.0%} of the units of layer {dead[0]} are 0 for all images, with a loss that has not '
             f'grown: try {cure}, and look at the pixels, by data.check.'
         )
-    if not seen.has_few_steps and seen.suspect:
-        return seen.suspect
-    if not seen.has_few_steps and seen.examples and seen.examples < _FEW_OF_A_LABEL * labels:
-        return f'there are {seen.examples} training examples of {labels} labels; train on more.'
-    if keys.NODE_LOSS not in metrics and seen.training_loss is not None and loss < guessing / 2:
+    # What was given keeps from learning the training examples; what those lack does not.
+    is_learned = loss < guessing / 2
+    if not seen.has_few_steps and (is_learned or not given):
+        if seen.suspect:
+            return seen.suspect
+        if seen.examples and seen.examples < _FEW_OF_A_LABEL * labels:
+            return f'there are {seen.examples} training examples of {labels} labels; train on more.'
+    if keys.NODE_LOSS not in metrics and seen.training_loss is not None and is_learned:
         return 'what was learned of the training examples does not hold for others: look at their labels.'
     if given == () and not seen.has_few_steps:
         return 'the examples hardly tell their labels, at settings that suit most data: look at both.'

@@ -141,6 +141,19 @@ def test_dead_units_are_of_the_settings_that_were_given(given, cure):
     assert cure in sentence
 
 
+@pytest.mark.parametrize(
+    ('seen', 'words'),
+    [({'suspect': 'the images are read as grey'}, 'read as grey'), ({'examples': 40}, 'train on more')],
+)
+@pytest.mark.parametrize(('loss', 'is_learned'), [(2.3, False), (0.1, True)])
+def test_what_was_given_is_to_blame_if_the_training_examples_were_not_learned(seen, words, loss, is_learned):
+    params = SimpleNamespace(vocabulary=tuple('0123456789'), given=('learning_rate',), learning_rate=1e-9)
+    bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 900, 'loss': loss}
+    sentence = judge_classifier(Seen(bad, params, training_loss=loss, **seen))
+    assert (words in sentence) == is_learned
+    assert ('the learning rate is probably unsuitable' in sentence) != is_learned
+
+
 def test_programs_see_no_dashes():
     bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 60}
     assert without_dashes(judge_classifier(Seen(bad))).endswith(
