@@ -30,14 +30,6 @@ class ClassScores(NamedTuple):
     f1: np.ndarray
 
 
-class Confused(NamedTuple):
-    """Number of images of class `true` that were predicted as class `predicted`."""
-
-    true: int
-    predicted: int
-    images: int
-
-
 class Confusion:
     """Counts pairs of classes; memory grows with the pairs that occur, not with the square of classes.
 
@@ -76,7 +68,7 @@ class Confusion:
     def scores(self) -> ClassScores:
         """Returns the scores of each class."""
         size = len(self.labels)
-        true, predicted, counts = self._columns()
+        true, predicted, counts = np.array(self.pairs(), np.int64).reshape(-1, 3).T
         images = np.bincount(true, counts, size)
         taken = np.bincount(predicted, counts, size)
         right = np.bincount(true, counts * (true == predicted), size)
@@ -99,10 +91,10 @@ class Confusion:
                 matrix[places[true], places[predicted]] = images
         return matrix
 
-    def confused(self) -> list[Confused]:
-        """Returns the pairs of different classes that occurred, most frequent first."""
-        pairs = (Confused(*pair, images) for pair, images in self._pairs.items() if pair[0] != pair[1])
-        return sorted(pairs, key=lambda pair: (-pair.images, pair.true, pair.predicted))
+    def confused(self) -> list[tuple[int, int, int]]:
+        """Returns the `pairs` of different classes, most frequent first."""
+        pairs = [pair for pair in self.pairs() if pair[0] != pair[1]]
+        return sorted(pairs, key=lambda pair: (-pair[2], *pair))
 
     def most_confused_classes(self, count: int) -> list[int]:
         """Returns the ids of the `count` classes in the most mistakes, as true or predicted class, sorted."""
@@ -112,10 +104,6 @@ class Confusion:
             mistakes[predicted] += images
         ranked = sorted(range(len(self.labels)), key=lambda class_id: -mistakes[class_id])
         return sorted(ranked[:count])
-
-    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        table = np.array([(*pair, images) for pair, images in self._pairs.items()], np.int64).reshape(-1, 3)
-        return table[:, 0], table[:, 1], table[:, 2]
 
 
 class TopK(Generic[T]):

@@ -175,7 +175,7 @@ def class_rows(confusion: Confusion) -> Iterator[tuple[Any, ...]]:
 def pair_rows(confusion: Confusion) -> Iterator[tuple[str, str, int]]:
     """Returns (true label, predicted label, images) of each confusion, the most frequent first."""
     labels = confusion.labels
-    return ((labels[pair.true], labels[pair.predicted], pair.images) for pair in confusion.confused())
+    return ((labels[true], labels[predicted], images) for true, predicted, images in confusion.confused())
 
 
 def _records(names: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> list[dict[str, Any]]:
