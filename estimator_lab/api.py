@@ -375,8 +375,8 @@ def style_losses(
     given = {'style_image': style_image, 'perceptual': perceptual}
     params = resolve(style.Params, {'image_shape': photo.shape, **given})
     style.check(params)
-    targets = make_style_targets(params, OPENERS, style_size)
-    return style.losses_of_photo(targets.perceptual_loss, photo)
+    perceptual_loss, _ = make_style_targets(params, OPENERS, style_size)
+    return style.losses_of_photo(perceptual_loss, photo)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ learn several styles and mix them (Dumoulin et al. 2017).
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,12 +75,25 @@ class Params(AnyOptimizer):
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """The share of each style.
+        """The share of each style in `mix`; the shares sum to 1.
 
         Raises:
           FlagError: for an unknown style, or a share that is not a number above 0.
         """
-        return shares_of(self.mix, self.styles)
+        shares = dict.fromkeys(self.styles, 0.0)
+        for part in (self.mix or self.styles[0]).split('+'):
+            name, _, share = part.strip().partition(':')
+            if name not in shares:
+                raise FlagError(f'There is no style {name!r}; there are: {", ".join(self.styles)}.')
+            try:
+                value = float(share or 1)
+            except ValueError:
+                value = math.nan
+            if not 0 < value < math.inf:
+                raise FlagError(f'{part!r} has no valid share: give a number above 0, such as {name}:0.5.')
+            shares[name] += value
+        total = sum(shares.values())
+        return tuple(share / total for share in shares.values())
 
 
 class Losses(NamedTuple):
@@ -108,35 +121,9 @@ def check(params: Params) -> None:
             f'{option.image_size}={min(params.image_shape[:2])} is too small: give {_SMALLEST_SIDE} or more.'
         )
     try:
-        shares_of(params.mix, params.styles)
+        _ = params.shares
     except FlagError as error:
         raise FlagError(f'{hparam.mix}={params.mix}: {error.marked}') from error
-
-
-def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:
-    """Returns the share of each style in a mix; the shares sum to 1.
-
-    Args:
-      mix: a style's name, or 'a:0.3+b:0.7'; '' for the first style alone.
-      styles: names of all.
-
-    Raises:
-      FlagError: for an unknown style, or a share that is not a number above 0.
-    """
-    shares = dict.fromkeys(styles, 0.0)
-    for part in (mix or styles[0]).split('+'):
-        name, _, share = part.strip().partition(':')
-        if name not in shares:
-            raise FlagError(f'There is no style {name!r}; there are: {", ".join(styles)}.')
-        try:
-            value = float(share or 1)
-        except ValueError:
-            value = math.nan
-        if not 0 < value < math.inf:
-            raise FlagError(f'{part!r} has no valid share: give a number above 0, such as {name}:0.5.')
-        shares[name] += value
-    total = sum(shares.values())
-    return tuple(share / total for share in shares.values())
 
 
 @model_function(Params, check)

@@ -78,19 +78,6 @@ class Style:
         return to_unit_range(np.asarray(image).reshape(image.height, image.width, channels))
 
 
-@dataclass(frozen=True)
-class StyleTargets:
-    """What a style model learns.
-
-    Attributes:
-      perceptual_loss: the network with the Gram matrices of the styles.
-      styles: names of the styles.
-    """
-
-    perceptual_loss: PerceptualLoss
-    styles: tuple[str, ...]
-
-
 def companions(
     params: Any, model_dir: Path, resumed: Mapping[str, Any] | None, openers: Openers
 ) -> Companions:
@@ -101,8 +88,8 @@ def companions(
             raise FlagError(f'{hparam(name)} has more than {_LONGEST_PLACE} characters: name a folder.')
     path = model_dir / FILE
     if resumed is None or not path.exists():
-        targets = make_style_targets(params, openers)
-        return Companions({'styles': targets.styles}, {FILE: targets.perceptual_loss.save})
+        perceptual_loss, names = make_style_targets(params, openers)
+        return Companions({'styles': names}, {FILE: perceptual_loss.save})
     perceptual_loss = load_perceptual_loss(path)
     styles = resumed.get('styles')
     if not isinstance(styles, list) or [type(name) for name in styles] != [str] * perceptual_loss.styles:
@@ -110,8 +97,10 @@ def companions(
     return Companions({'styles': tuple(styles)}, {FILE: perceptual_loss.save})
 
 
-def make_style_targets(params: Any, openers: Openers, side: int = STYLE_SIDE) -> StyleTargets:
-    """Returns the style targets for these parameters.
+def make_style_targets(
+    params: Any, openers: Openers, side: int = STYLE_SIDE
+) -> tuple[PerceptualLoss, tuple[str, ...]]:
+    """Returns the perceptual loss for these parameters, and the names of the styles.
 
     Strokes are as large as a style picture, whose shorter side is scaled to `side` pixels.
 
@@ -133,7 +122,7 @@ def make_style_targets(params: Any, openers: Openers, side: int = STYLE_SIDE) ->
     targets = [targets_of(network, picture, style_layers) for picture in pictures]
     grams = {layer: np.stack([of_picture[layer] for of_picture in targets]) for layer in style_layers}
     names = tuple(style.name for style in styles) or type(params).styles
-    return StyleTargets(PerceptualLoss(network, content_layer, grams), names)
+    return PerceptualLoss(network, content_layer, grams), names
 
 
 def read_styles(places: str, openers: Openers) -> list[Style]:

@@ -39,9 +39,9 @@ def params(**changes):
 
 def test_what_is_frozen_is_what_the_network_computes(vgg_dir, styles):
     """At another size than it was trained with, of two layers by default chosen."""
-    lesson = make_style_targets(params(perceptual=str(vgg_dir), style_image=str(styles / 'ink.png')), OPENERS)
-    perceptual_loss = lesson.perceptual_loss
-    assert lesson.styles == ('ink',) and perceptual_loss.content_layer == 'conv2_1'
+    asked = params(perceptual=str(vgg_dir), style_image=str(styles / 'ink.png'))
+    perceptual_loss, names = make_style_targets(asked, OPENERS)
+    assert names == ('ink',) and perceptual_loss.content_layer == 'conv2_1'
     assert list(perceptual_loss.grams) == ['conv1_1', 'conv2_1', 'conv3_2', 'conv4_2']
     pictures = np.random.default_rng(0).random((2, 48, 40, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
@@ -67,17 +67,16 @@ def maps_of(model_dir, pictures, layer):
 
 def test_a_cnn_perceives_too(styles, tmp_path):
     folder = train(tmp_path, 'cnn', 'filters=2,dense_units=4', max_steps=1, image_size=8, channels=3)
-    lesson = make_style_targets(params(perceptual=str(folder), style_image=str(styles)), OPENERS)
-    assert lesson.styles == ('ink', 'oil') and lesson.perceptual_loss.styles == 2
-    loss = lesson.perceptual_loss
+    loss, names = make_style_targets(params(perceptual=str(folder), style_image=str(styles)), OPENERS)
+    assert names == ('ink', 'oil') and loss.styles == 2
     assert list(loss.grams) == ['conv1', 'conv2'] and loss.content_layer == 'conv2'
 
 
 def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles, session):
-    lesson = make_style_targets(
+    loss, _ = make_style_targets(
         params(image_shape=(32, 32, 1), perceptual=str(vgg_dir), style_image=str(styles / 'ink.png')), OPENERS
     )
-    maps = lesson.perceptual_loss.network.perceive(tf.ones([1, 32, 32, 1]), ['conv1_1'])
+    maps = loss.network.perceive(tf.ones([1, 32, 32, 1]), ['conv1_1'])
     session.run(tf.local_variables_initializer())
     assert session.run(maps)['conv1_1'].shape == (1, 32, 32, 2)
 
