@@ -68,15 +68,6 @@ class Companions:
     params: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
 
-    def write(self, folder: Path) -> None:
-        """Writes the files into a new model_dir.
-
-        Raises:
-          OSError: it can't be written.
-        """
-        for name, save in self.files.items():
-            save(folder / name)
-
 
 def check_same_companions(
     params: Any, names: Sequence[str], model_dir: Path, resumed: Mapping[str, Any] | None

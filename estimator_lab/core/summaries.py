@@ -166,12 +166,7 @@ def picture_value(name: str, drawn: Image.Image) -> Any:
         colorspace=len(drawn.getbands()),
         encoded_image_string=png_bytes(drawn),
     )
-    return tf.Summary.Value(tag=picture_tag(name), image=image)
-
-
-def picture_tag(name: str) -> str:
-    """Returns the tag of a picture, which is that of `tf.summary.image`."""
-    return f'images/{name}/image'
+    return tf.Summary.Value(tag=f'images/{name}/image', image=image)
 
 
 def write_values(session: Any, folder: Path, values: Sequence[Any]) -> None:

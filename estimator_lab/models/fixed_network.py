@@ -99,12 +99,6 @@ class FixedNetwork:
         missing = next(name for name in layers if name not in perceived)
         raise LookupError(f'its network has no layer {missing!r}')
 
-    def about(self) -> dict[str, Any]:
-        """Returns what its file says of it, for JSON."""
-        shapes = {name: list(value.shape) for name, value in self.weights.items()}
-        hparams = dict(self.hparams)
-        return {'model': self.model, 'hparams': hparams, 'channels': self.channels, 'weights': shapes}
-
     @cached_property
     def _params(self) -> Any:
         params = {'image_shape': (_SIDE, _SIDE, self.channels), **self.hparams}
@@ -195,9 +189,16 @@ def write_network(
         raise DataError(
             f'{option.model}={network.model} has {size:,} bytes of weights, too many to be kept in {path}.'
         )
-    about = json.dumps({**network.about(), **(more or {})})
+    about = {
+        'model': network.model,
+        'hparams': dict(network.hparams),
+        'channels': network.channels,
+        'weights': {name: value.shape for name, value in network.weights.items()},
+        **(more or {}),
+    }
     weights = {f'weights_{number}': value for number, value in enumerate(network.weights.values())}
-    everything = {_ABOUT: np.frombuffer(about.encode(), np.uint8), **weights, **(arrays or {})}
+    encoded = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    everything = {_ABOUT: encoded, **weights, **(arrays or {})}
     with whole_file(path) as file:
         np.savez(file, **everything)  # type: ignore[arg-type] # any name is one
 

@@ -16,21 +16,11 @@ from estimator_lab.runs.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 
-PIXELS = 'image'
-"""Input of the signature that accepts pixels."""
-
-ENCODED_SIGNATURE = 'serving_default'
-
 PAINTED_PIXELS_SIGNATURE = f'pixels:{keys.PAINTED}'
 """Of a style model: pixels -> pixels; its other signatures return JPEG files."""
 
 _LATENT_NUMBERS = 'latent_numbers'
 """Receiver of a conditional generator: latent vectors and the numbers of labels."""
-
-
-def signature_of(receiver: str) -> str:
-    """Returns the signature of a receiver: '' for the default one, else an alternative's name."""
-    return f'{receiver}:{ENCODED_SIGNATURE}' if receiver else ENCODED_SIGNATURE
 
 
 def serving_input_receiver_fn(reader: Reader, model: AnyModel, params: Any) -> Callable[[], Any]:
@@ -70,7 +60,8 @@ def numeric_signatures(trained: Trained) -> dict[str, str]:
     """
     if trained.architecture.painter:
         return {'model': PAINTED_PIXELS_SIGNATURE}
-    signatures = {'model': signature_of(trained.kind.numeric_receiver)}
+    receiver = trained.kind.numeric_receiver  # '' for the only one
+    signatures = {'model': f'{receiver}:serving_default' if receiver else 'serving_default'}
     if trained.architecture.sampler:
         conditional = trained.architecture.sampler(trained.params).conditional
         signatures['generator'] = f'{_LATENT_NUMBERS if conditional else keys.LATENT}:{keys.SAMPLES}'

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.core.model import Task
-from estimator_lab.data.archives.data_set import KINDS, DataSet, Identity, Say, kind_of, open_archives
+from estimator_lab.data.archives.data_set import KINDS, DataSet, Say, kind_of, open_archives
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.sources.source import expand
@@ -52,10 +52,6 @@ class Inputs:
     def archives(self) -> tuple[DataSet, ...]:
         """All that is read."""
         return self.train, self.evaluation
-
-    def arranged(self, known: Sequence[Identity]) -> 'Inputs':
-        """Returns the same inputs with known archives of training in their former order."""
-        return replace(self, train=self.train.arranged(known))
 
 
 def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say: Say) -> Inputs:

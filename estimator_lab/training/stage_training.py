@@ -173,7 +173,8 @@ class StageTraining:
             stage.folder.mkdir(parents=True, exist_ok=True)
             plan.kind.record(stage.folder, vars(plan.params))
             if stage.saved is None:
-                plan.companions.write(stage.folder)
+                for name, save in plan.companions.files.items():
+                    save(stage.folder / name)
             if plan.cluster.tasks or plan.cluster.strategy:  # which takes no listeners
                 write_record(stage.folder, stage.record)
 

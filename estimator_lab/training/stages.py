@@ -132,7 +132,8 @@ def _stage(
             f'with: give {option.warm_start}={folder} and another {option.model_dir}.'
         )
     recorded = previous.input if previous else InputRecord()
-    inputs = inputs.arranged(recorded.archives or (before.inputs.train.identities if before else ()))
+    known = recorded.archives or (before.inputs.train.identities if before else ())
+    inputs = replace(inputs, train=inputs.train.arranged(known))  # in their former order
     now = record_of(settings, inputs, cluster, first)
     if saved is None:
         resumption = _new(now, inputs, before)

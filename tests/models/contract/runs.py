@@ -14,7 +14,7 @@ from estimator_lab.inference.report.page import FURTHER, section_of
 from estimator_lab.inference.run import open_run
 from estimator_lab.runs.event_files import values_in
 from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.serving import PIXELS, export_saved_model, numeric_signatures
+from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.models.contract.subject import BAD_IMAGES, SAVED_AT, STEPS, Subject
@@ -125,7 +125,7 @@ def _outputs(folder: Path, name: str, images: np.ndarray) -> dict[str, np.ndarra
     with tf.Graph().as_default(), tf.Session() as session:
         signature = tf.saved_model.loader.load(session, ['serve'], str(folder)).signature_def[name]
         outputs = {output: info.name for output, info in signature.outputs.items()}
-        found: dict[str, np.ndarray] = session.run(outputs, {signature.inputs[PIXELS].name: images})
+        found: dict[str, np.ndarray] = session.run(outputs, {signature.inputs[IMAGE].name: images})
         return found
 
 
