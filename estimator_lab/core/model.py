@@ -111,7 +111,8 @@ class Model(Generic[P]):
       inspect: draws what else can be seen in one example, pictures by the names of TensorBoard's tags. Called
         with the parameters; the example, its features by name, where the tokens of a tree are texts; and the
         values of all endpoints for it, arrays without a batch dimension.
-      sampler: a generator that makes images from latent vectors, for an export.
+      generates: whether an export also makes images from latent vectors; its parameters then have
+        `latent_size`, and `conditional`, whether the images are of given labels.
       painter: opens a trained model as what paints photos of any size at their size, until a `with` block
         ends. Its paintings depend on the parameters `mix`, `strength` and `preserve_colour`.
       without_loops: returns parameters of the same network without loops over arrays, for formats that have
@@ -139,7 +140,7 @@ class Model(Generic[P]):
     inspect: Callable[[P, Mapping[str, Any], Mapping[str, np.ndarray]], Mapping[str, Image.Image]] = (
         lambda params, example, layers: {}
     )
-    sampler: Callable[[P], Any] | None = None
+    generates: bool = False
     painter: Callable[[Opened], AbstractContextManager[Paint]] | None = None
     without_loops: Callable[[P], P] | None = None
     published_layouts: Callable[[Any], list[Any]] | None = None

@@ -38,11 +38,10 @@ def serving_input_receiver_fn(reader: Reader, model: AnyModel, params: Any) -> C
 
 def _latent_inputs(model: AnyModel, params: Any) -> dict[str, dict[str, Any]]:
     """Returns the receivers of latent vectors of a generator; none for other models."""
-    if model.sampler is None:
+    if not model.generates:
         return {}
-    sampler = model.sampler(params)
-    latent = {keys.LATENT: tf.placeholder(tf.float32, [None, sampler.latent_size], name=keys.LATENT)}
-    if not sampler.conditional:
+    latent = {keys.LATENT: tf.placeholder(tf.float32, [None, params.latent_size], name=keys.LATENT)}
+    if not params.conditional:
         return {keys.LATENT: latent}
     text = tf.placeholder(tf.string, [None], name=keys.SAMPLE_LABEL)
     number = class_ids(text, params.vocabulary)  # feeding it leaves the lookup out
@@ -62,9 +61,9 @@ def numeric_signatures(trained: Trained) -> dict[str, str]:
         return {'model': PAINTED_PIXELS_SIGNATURE}
     receiver = trained.kind.numeric_receiver  # '' for the only one
     signatures = {'model': f'{receiver}:serving_default' if receiver else 'serving_default'}
-    if trained.architecture.sampler:
-        conditional = trained.architecture.sampler(trained.params).conditional
-        signatures['generator'] = f'{_LATENT_NUMBERS if conditional else keys.LATENT}:{keys.SAMPLES}'
+    if trained.architecture.generates:
+        latent = _LATENT_NUMBERS if trained.params.conditional else keys.LATENT
+        signatures['generator'] = f'{latent}:{keys.SAMPLES}'
     return signatures
 
 

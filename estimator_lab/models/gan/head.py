@@ -37,7 +37,8 @@ def adversarial_spec(args: Args[Any]) -> EstimatorSpec:
         count = tf.shape(images)[0]
         weights, classes = tf.broadcast_to(args.weights, [count]), None
         if args.params.conditional:
-            classes = _one_hot(args.labels, args.params, count)
+            unknown = tf.zeros(tf.stack([count, args.params.num_classes]))
+            classes = unknown if args.labels is None else one_hot(args.labels, args.params)
             # An image without a class cannot be compared with fakes of that class.
             weights *= tf.reduce_sum(classes, axis=1)
         batch = Batch(images, classes, weights)
@@ -56,9 +57,8 @@ def to_networks(images: Tensor) -> Tensor:
         return 2.0 * images - 1.0
 
 
-def _one_hot(labels: Tensor | None, params: Any, count: Tensor) -> Tensor:
-    if labels is None:
-        return tf.zeros(tf.stack([count, params.num_classes]))
+def one_hot(labels: Tensor, params: Any) -> Tensor:
+    """Returns labels, ids or texts [n], one-hot, float32 [n, classes]; zeros for an unknown label."""
     return tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
 
 
@@ -152,15 +152,15 @@ def _samples(args: Args[Any], batch: Batch) -> tuple[Samples, Tensor | None]:
     """Returns images with as many fakes, the same in each evaluation, and the one-hot classes of both."""
     params = args.params
     noise = Noise(fixed_seeds(args.features, tf.shape(batch.images)[0])[0])
-    real, one_hot, classes = batch.images, batch.classes, None
-    if one_hot is not None:  # images without a class are left out
-        known = tf.reduce_sum(one_hot, axis=1) > 0
-        real, one_hot = (tf.boolean_mask(values, known) for values in (real, one_hot))
+    real, classes, ids = batch.images, batch.classes, None
+    if classes is not None:  # images without a class are left out
+        known = tf.reduce_sum(classes, axis=1) > 0
+        real, classes = (tf.boolean_mask(values, known) for values in (real, classes))
         real = tf.ensure_shape(real, [None, *params.image_shape])
-        classes = tf.argmax(one_hot, axis=1)
+        ids = tf.argmax(classes, axis=1)
     latent = noise.normal(tf.stack([tf.shape(real)[0], params.latent_size]))
-    fake = generator(latent, one_hot, params, AVERAGE)
-    return Samples(to_unit_range(real), to_unit_range(fake), classes), one_hot
+    fake = generator(latent, classes, params, AVERAGE)
+    return Samples(to_unit_range(real), to_unit_range(fake), ids), classes
 
 
 def _projector_hook(
@@ -203,7 +203,7 @@ def _generator_inputs(features: Any, params: Any) -> tuple[Tensor, Tensor | None
     if not params.conditional:
         return latent, None
     labels = features.get(keys.SAMPLE_LABEL, tf.constant(['']))
-    return latent, tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
+    return latent, one_hot(labels, params)
 
 
 class _OutputsOf(tf.estimator.export.PredictOutput):

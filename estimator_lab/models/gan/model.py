@@ -18,7 +18,7 @@ from estimator_lab.core.params import SIZES, GradientParams, sizes, structural
 from estimator_lab.models.gan.head import adversarial_spec, to_networks
 from estimator_lab.models.gan.judge import companions
 from estimator_lab.models.gan.networks import HIDDEN, discriminator
-from estimator_lab.models.gan.samples import Sampler, draw
+from estimator_lab.models.gan.samples import draw
 from estimator_lab.tf1 import EstimatorSpec, Tensor
 
 _SMALLEST_SIDE = 8
@@ -127,7 +127,7 @@ MODEL = Model(
     task,
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     network=network,
-    sampler=Sampler,
+    generates=True,
     draw=draw,
     judge=judge,
     companions=companions,

@@ -3,48 +3,17 @@
 import contextlib
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from estimator_lab.base.errors import FlagError, hparam, option
-from estimator_lab.core.features import class_ids
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.opened import Batches, Drawing, Opened, OpenTrained
-from estimator_lab.models.gan.head import to_unit_range
+from estimator_lab.models.gan.head import one_hot, to_unit_range
 from estimator_lab.models.gan.networks import AVERAGE, generator
 from estimator_lab.tf1 import Tensor, tf
 
 _BATCH = 64
-
-
-class Sampler:
-    """The average of a trained generator: latent vectors -> images; its variables are made at its first use.
-
-    Attributes:
-      latent_size: numbers in a latent vector.
-      conditional: whether it is conditioned on labels.
-      scope: of its variables.
-    """
-
-    scope = AVERAGE
-
-    def __init__(self, params: Any) -> None:
-        self._params = params
-        self.latent_size = params.latent_size
-        self.conditional = params.conditional
-
-    def __call__(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns images, float32 [n, height, width, channels] in [0, 1].
-
-        Args:
-          latent: float32 [n, latent_size].
-          labels: label texts, string [n], for a conditional generator.
-        """
-        params, classes = self._params, None
-        if self.conditional:
-            classes = tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
-        return to_unit_range(generator(latent, classes, params, AVERAGE))
 
 
 def draw(
@@ -64,35 +33,35 @@ def draw(
     Raises:
       FlagError: the generator is not conditional, or does not know the label.
     """
-    sampler = Sampler(run.params)
     if label:
-        if not sampler.conditional:
+        if not run.params.conditional:
             raise FlagError(
                 f'{option.label}={label} needs a conditional generator: one trained with '
                 f'{hparam.conditional}=true.'
             )
         run.class_id(label)  # or it is unknown
     labels = [''] * count
-    if sampler.conditional:
+    if run.params.conditional:
         labels = [label or run.labels[number % len(run.labels)] for number in range(count)]
-
     title = f'Samples, {run.model} at step {run.step:,}'
-    return Drawing(title, lambda: _generated(run, sampler, labels, seed, truncation))
+    return Drawing(title, lambda: _generated(run, labels, seed, truncation))
 
 
-def _generated(run: Opened, sampler: Sampler, labels: Sequence[str], seed: int, truncation: float) -> Batches:
+def _generated(run: Opened, labels: Sequence[str], seed: int, truncation: float) -> Batches:
+    params = run.params
     with tf.Graph().as_default():
-        latent = tf.placeholder(tf.float32, [None, sampler.latent_size])
+        latent = tf.placeholder(tf.float32, [None, params.latent_size])
         label = tf.placeholder(tf.string, [None])
-        images = sampler(latent, label)
-        latent_numbers = _latent_vectors(len(labels), sampler.latent_size, seed, truncation)
-        session = run.session(tf.global_variables(f'{sampler.scope}/'))
+        classes = one_hot(label, params) if params.conditional else None
+        images = to_unit_range(generator(latent, classes, params, AVERAGE))
+        latent_numbers = _latent_vectors(len(labels), params.latent_size, seed, truncation)
+        session = run.session(tf.global_variables(f'{AVERAGE}/'))
     with contextlib.closing(session):
         vectors = session.run(latent_numbers)
         for first in range(0, len(labels), _BATCH):
             part = slice(first, first + _BATCH)
             feed = {latent: vectors[part]}
-            if sampler.conditional:
+            if params.conditional:
                 feed[label] = np.array([text.encode() for text in labels[part]], object)
             yield session.run(images, feed), labels[part]
 
