@@ -9,8 +9,6 @@ python benchmarks/dreams.py --table=belief [--data=digits]
 
 import string
 import tempfile
-from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ from runner import command_line, machine
 from small_sets import Split, digits, glyph
 
 from estimator_lab import api
-from estimator_lab.base.progress import Progress
 from estimator_lab.inference.ascent import Objective
 from estimator_lab.inference.dreams import find_layer, from_noise
 from estimator_lab.inference.settings import DreamSettings
@@ -69,9 +66,9 @@ def print_atlas(given: Any) -> None:
     layer = find_layer(run, given.layer)
     channels = list(range(min(given.count, layer.channels)))
     shape = (_SIDE, _SIDE, run.shape.channels)
-    with Objective(run, layer, by_channel=True) as objective, closing(Progress('Dreaming')) as progress:
+    with Objective(run, layer, by_channel=True) as objective:
         settings = DreamSettings(seed=given.seed)
-        _, tiles, _ = from_noise(objective, shape, channels, settings, partial(progress, layer.name))
+        _, tiles, _ = from_noise(objective, shape, channels, settings, lambda share: None)
     shares, fine = spectra(tiles.mean(axis=3))
     grey = np.mean((tiles > 25 / 255) & (tiles < 230 / 255))
     full = np.mean((tiles <= 2 / 255) | (tiles >= 253 / 255))

@@ -53,7 +53,6 @@ def draft_pillow(data: bytes) -> np.ndarray:
 
 def document(archive: str, seconds: float) -> Measured:
     """The notes' input function: 16,384 scalars an image."""
-    from estimator_lab.base.keys import to_unit_range
     from estimator_lab.data.images.decode import decode_image
     from estimator_lab.tf1 import tf
 
@@ -61,7 +60,7 @@ def document(archive: str, seconds: float) -> Measured:
 
     def examples() -> Iterator[tuple[Any, ...]]:
         for member in stream_members(archive):
-            yield (*to_unit_range(decode_image(member.data, SIDE, SIDE)).ravel(), member.label)
+            yield (*(decode_image(member.data, SIDE, SIDE).ravel() / np.float32(255)), member.label)
 
     with tf.Graph().as_default(), tf.Session() as session:
         dataset = tf.data.Dataset.from_generator(examples, (tf.float32,) * count + (tf.string,))

@@ -7,7 +7,6 @@ from estimator_lab.base.errors import FlagError, option
 from estimator_lab.tf1 import tf
 
 FLOAT32, FLOAT16, BFLOAT16 = 'float32', 'float16', 'bfloat16'
-PRECISIONS = (FLOAT32, FLOAT16, BFLOAT16)
 _FAST_FLOAT16 = (7, 0)  # compute capability of Volta; TensorFlow leaves older GPUs in float32
 
 
