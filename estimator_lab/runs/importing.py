@@ -86,12 +86,10 @@ def import_weights(given: Import, model_dir: Path) -> Imported:
             if labels:
                 raise
             raise FlagError(f'{given.weights} has no classes: {error.marked}') from error
-        matched = match(file, _layouts(model, shapes_of_variables(model, params, reader)))
-        if matched.lacking:
-            raise ValueError(f'it lacks {matched.lacking[0]}, which {_network_text(params)} has')
-        values = dict(matched.values(file))
+        layouts = _layouts(model, shapes_of_variables(model, params, reader))
+        whose, values = match(file, layouts, _network_text(params))
     _write(model.name, params, values, model_dir)
-    return Imported(matched.whose, len(values), labels)
+    return Imported(whose, len(values), labels)
 
 
 def is_imported(model_dir: Path) -> bool:

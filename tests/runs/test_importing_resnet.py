@@ -32,8 +32,7 @@ def variables_of(**params):
 
 def read(path, shapes):
     with open_weight_file(path) as file:
-        found = match(file, [own_names(shapes), *torch_layout(shapes)])
-        return found, dict(found.values(file))
+        return match(file, [own_names(shapes), *torch_layout(shapes)], 'this network')
 
 
 NORM = {'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean', 'moving_variance': 'running_var'}

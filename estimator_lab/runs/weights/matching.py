@@ -1,7 +1,7 @@
 """Matches a network's variables with the tensors of a weight file, before any of them is read."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,51 +18,34 @@ _DTYPE = 'float32'
 _NAMED = 3
 
 
-@dataclass(frozen=True)
-class Matched:
-    """Variables and their tensors.
+def match(file: WeightFile, layouts: Sequence[Layout], network: str) -> tuple[str, dict[str, np.ndarray]]:
+    """Finds the weights of a network in a file; reads them once all are known to be there and to fit.
 
-    Attributes:
-      whose: which names the file uses, for messages.
-      taken: (variable, name of its tensor, its source), in the order of the network.
-      lacking: variables that the file does not have; all of them follow the last one taken.
-    """
+    Args:
+      file: the file.
+      layouts: names that it may use.
+      network: the network in words, for errors.
 
-    whose: str
-    taken: Sequence[tuple[str, str, Source]]
-    lacking: Sequence[str]
-
-    def values(self, file: WeightFile) -> Iterator[tuple[str, np.ndarray]]:
-        """Yields (variable, values), float32.
-
-        Raises:
-          OSError, ValueError: they can't be read, or are not finite.
-        """
-        for variable, tensor, source in self.taken:
-            values = np.ascontiguousarray(source.convert(file.read(tensor)), np.float32)
-            if not np.isfinite(values).all():
-                raise ValueError(f'{shown(tensor)} holds values that are not finite')
-            yield variable, values
-
-
-def match(file: WeightFile, layouts: Sequence[Layout]) -> Matched:
-    """Finds the weights of a network in a file.
-
-    The last layers may be missing; everything else must exist, with the right shape.
+    Returns:
+      (whose names it uses, for messages; the values of the variables by name, float32.)
 
     Raises:
-      ValueError: it holds another network's weights; the message names the tensor.
+      OSError: a tensor can't be read.
+      ValueError: it holds another network's weights, or some that are not finite; the message names the
+        tensor.
     """
     for layout in layouts:
         tensors = {variable: _tensor_of(file, source) for variable, source in layout.sources.items()}
-        taken = [(variable, name, layout.sources[variable]) for variable, name in tensors.items() if name]
-        if taken:
-            for _, name, source in taken:
-                _check_fit(file, name, source)
+        if any(tensors.values()):
+            for variable, name in tensors.items():
+                if name:
+                    _check_fit(file, name, layout.sources[variable])
             for name in file.tensors:
                 if layout.layers.fullmatch(name) and name not in tensors.values():
                     raise ValueError(f'it holds {shown(name)}, for which this network has no place')
-            return Matched(layout.whose, taken, _lacking(tensors))
+            _check_complete(tensors, network)
+            values = {v: _read(file, name, layout.sources[v]) for v, name in tensors.items()}
+            return layout.whose, values
     wanted = next(iter(layouts[0].sources), 'anything')
     there = ', '.join(shown(name) for name in list(file.tensors)[:_NAMED]) or 'nothing'
     raise ValueError(f'it holds {there}, but no {wanted} by any name that is known')
@@ -84,14 +67,21 @@ def _check_fit(file: WeightFile, tensor: str, source: Source) -> None:
         raise ValueError(f'{shown(tensor)} is of type {dtype}, not {_DTYPE}')
 
 
-def _lacking(tensors: dict[str, str]) -> list[str]:
-    """Returns the variables without a tensor, all of which must follow the last one that has one."""
-    variables = list(tensors)
-    last = max(place for place, variable in enumerate(variables) if tensors[variable])
-    for variable in variables[:last]:
-        if not tensors[variable]:
-            raise ValueError(f'it lacks {variable}, but has {tensors[variables[last]]}')
-    return variables[last + 1 :]
+def _check_complete(tensors: dict[str, str], network: str) -> None:
+    """Raises ValueError for a variable without a tensor: the file has no such layer, or ends before it."""
+    names = list(tensors.values())
+    for place, (variable, name) in enumerate(tensors.items()):
+        if not name:
+            later = [*filter(None, names[place:])]
+            why = f'but has {later[-1]}' if later else f'which {network} has'
+            raise ValueError(f'it lacks {variable}, {why}')
+
+
+def _read(file: WeightFile, tensor: str, source: Source) -> np.ndarray:
+    values = np.ascontiguousarray(source.convert(file.read(tensor)), np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(f'{shown(tensor)} holds values that are not finite')
+    return values
 
 
 def _sides(shape: Sequence[int]) -> str:
