@@ -1,7 +1,7 @@
 """Imports a weight file: makes a model_dir of it, as if the model had been trained there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from estimator_lab.data.examples.labels import read_vocabulary
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.models.published import Layout, own_names
 from estimator_lab.models.registry import find_model
-from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
+from estimator_lab.runs.record import make_record, write_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import WeightFile, open_weight_file
@@ -152,19 +152,12 @@ def _write(model: str, params: Any, values: Mapping[str, np.ndarray], model_dir:
         if listed(model_dir):  # such as a model, or a link that leads elsewhere
             raise FlagError(f'{option.model_dir}={model_dir} is not empty: name a new folder.')
         step = {tf.GraphKeys.GLOBAL_STEP: np.array(0, np.int64)}
-        record = Record(
-            model=model,
-            image_shape=params.image_shape,
-            vocabulary=params.vocabulary,
-            hparams={k: v for k, v in asdict(params).items() if k not in NO_HPARAMS},
-            versions=versions(tf.__version__),
-        )
         try:
             with writing('model_dir', model_dir):
                 write_checkpoint(model_dir / _CHECKPOINT, {**values, **step})
                 with whole_file(model_dir / 'checkpoint') as file:
                     file.write(f'model_checkpoint_path: "{_CHECKPOINT}"\n'.encode())
-                write_record(model_dir, record)
+                write_record(model_dir, make_record(model, params))
         except BaseException:
             for path in listed(model_dir):  # so that the next start finds it empty
                 path.unlink(missing_ok=True)

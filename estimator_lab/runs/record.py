@@ -18,13 +18,14 @@ from estimator_lab.base.json_input import as_object, as_type, read_json, shown
 from estimator_lab.base.printable import printable
 from estimator_lab.data.archives.data_set import Identity
 from estimator_lab.data.images.decode import BACKGROUNDS, MAX_PIXELS, MAX_SIDE
+from estimator_lab.tf1 import tf
 
 FILE = 'experiment.json'
 _LONGEST_TEXT = 200
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
 _LARGEST_POSITION = 2**62
 
-NO_HPARAMS = (
+_NO_HPARAMS = (
     'image_shape',
     'vocabulary',
     'tokens',
@@ -96,6 +97,13 @@ class Record:
     input: InputRecord = dataclasses.field(default_factory=InputRecord)
     kind: str = 'image'
     format: int = FORMAT
+
+
+def make_record(model: str, params: Any, **more: Any) -> Record:
+    """Returns the record of a model with these parameters, written by this version."""
+    hparams = {name: value for name, value in dataclasses.asdict(params).items() if name not in _NO_HPARAMS}
+    versions = {'estimator_lab': __version__, 'tensorflow': tf.__version__}
+    return Record(model, params.image_shape, params.vocabulary, hparams, versions, **more)
 
 
 def read_record(model_dir: Path) -> Record | None:
@@ -208,11 +216,6 @@ def link_model(checkpoint: Path, folder: Path) -> None:
             shutil.copyfile(file, folder / file.name)
     shutil.copyfile(record, folder / FILE)
     (folder / 'checkpoint').write_text(f'model_checkpoint_path: "{checkpoint.name}"\n', encoding='utf-8')
-
-
-def versions(tensorflow_version: str) -> dict[str, str]:
-    """Returns the versions that a record states."""
-    return {'estimator_lab': __version__, 'tensorflow': tensorflow_version}
 
 
 def check_same(

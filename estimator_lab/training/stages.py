@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,9 @@ from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.core.model import FINAL, AnyModel, Phase
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.opening import unlisted_checkpoint
-from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, check_same, read_record, versions
+from estimator_lab.runs.record import InputRecord, Record, check_same, make_record, read_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import step_of
-from estimator_lab.tf1 import tf
 from estimator_lab.training.cluster import Cluster
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.position import position_of
@@ -148,12 +147,9 @@ def _stage(
     if saved is not None and previous:
         changes = (*resumption.changes, *_schedule_change(previous, params))
         resumption = replace(resumption, changes=changes)
-    record = Record(
-        model=model.name,
-        image_shape=params.image_shape,
-        vocabulary=inputs.labels,
-        hparams={name: value for name, value in asdict(params).items() if name not in NO_HPARAMS},
-        versions=versions(tf.__version__),
+    record = make_record(
+        model.name,
+        params,
         decode=settings.decode,
         background=settings.background,
         input=resumption.input,

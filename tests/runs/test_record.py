@@ -5,9 +5,11 @@ import os
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.runs.record import FORMAT, Record, check_same, read_record, versions, write_record
+from estimator_lab.runs.record import FORMAT, Record, check_same, read_record, write_record
 
-RECORD = Record('cnn', (8, 8, 1), ('a', 'b', 'ü'), {'filters': 3, 'optimizer': 'adam'}, versions('2.21.0'))
+RECORD = Record(
+    'cnn', (8, 8, 1), ('a', 'b', 'ü'), {'filters': 3, 'optimizer': 'adam'}, {'tensorflow': '2.21.0'}
+)
 
 
 def test_what_is_written_is_read(tmp_path):
