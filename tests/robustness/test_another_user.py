@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness.shim import COMPILER, commands
+from tests.robustness.shim import COMPILER
 from tests.support.archive_files import encoded, picture, write_tar
 
 NOBODY = 65534
@@ -38,12 +38,6 @@ _COMMANDS = {
     'export_here': 'export --model_dir={home}/run',
     'report': f'report {_READ}.html',
 }
-
-
-@pytest.fixture(scope='module')
-def runner():
-    with commands() as runner:
-        yield runner
 
 
 @pytest.fixture(scope='module')

@@ -6,15 +6,9 @@ import random
 import pytest
 
 from tests.robustness.faults import CASES, Workshop, faults
-from tests.robustness.shim import COMPILER, commands
+from tests.robustness.shim import COMPILER
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(not COMPILER, reason='there is no C compiler')]
-
-
-@pytest.fixture(scope='module')
-def runner():
-    with commands() as runner:
-        yield runner
 
 
 @pytest.mark.parametrize(

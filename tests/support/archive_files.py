@@ -1,8 +1,11 @@
 """Small archives for tests."""
 
+import contextlib
 import io
+import os
 import tarfile
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,16 @@ def encoded(image: Image.Image, kind: str = 'PNG', **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def piped(path: Path, data: bytes) -> Iterator[Path]:
+    """Yields a new pipe, into which a thread writes some data once."""
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=[data], daemon=True)
+    writer.start()
+    yield path
+    writer.join()
 
 
 def write_tar(path: Path, files: Iterable[tuple[str, bytes]], mode: str = 'w') -> Path:

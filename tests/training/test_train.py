@@ -1,8 +1,6 @@
 """Training from settings to a model_dir: what it leaves, reports and exports, and how it fails."""
 
-import os
 import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,7 @@ from estimator_lab.training import inputs as inputs_module
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.train import newest_step, train
-from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.archive_files import encoded, picture, piped, write_tar
 from tests.support.converted import signatures_of
 from tests.support.small_runs import SMALL, cnn_settings, opened, trained, values_in
 from tests.training.test_plan import rewrite
@@ -65,35 +63,31 @@ def test_evaluation_labels_that_training_never_saw(settings, archive, tmp_path):
 
 
 def test_a_pipe_trains_with_a_vocabulary(settings, archive, tmp_path):
-    fifo, labels = tmp_path / 'pipe', tmp_path / 'labels.txt'
-    os.mkfifo(fifo)
+    labels = tmp_path / 'labels.txt'
     labels.write_text('n000000\nn000001\nn000002\nn000003\n')
-    writer = threading.Thread(target=fifo.write_bytes, args=[archive.read_bytes()])
-    writer.start()
-    result, _ = trained(settings(data=[str(fifo)], vocabulary=labels, max_steps=30, shuffle_buffer=5))
-    writer.join()
+    with piped(tmp_path / 'pipe', archive.read_bytes()) as fifo:
+        result, _ = trained(settings(data=[str(fifo)], vocabulary=labels, max_steps=30, shuffle_buffer=5))
     assert result.step == 4  # the data ends first
 
 
 def test_a_pipe_trains_as_the_same_file_does(settings, archive, tmp_path):
     """The images that its range and mean are of are trained on as well, each image once."""
-    fifo, labels = tmp_path / 'pipe', tmp_path / 'labels.txt'
-    os.mkfifo(fifo)
+    labels = tmp_path / 'labels.txt'
     labels.write_text('n000000\nn000001\nn000002\nn000003\n')
     dark = [picture(n).point(lambda value: value // 4) for n in range(60)]  # more than are looked at
     files = [(f'n{n % 4:06}/{n}.png', encoded(each)) for n, each in enumerate(dark)]
     stored = write_tar(tmp_path / 'dark.tar.gz', files, 'w:gz')
-    writer = threading.Thread(target=fifo.write_bytes, args=[stored.read_bytes()])
-    writer.start()
     weights = []
-    for path in (fifo, stored):
-        changes = {'vocabulary': labels, 'max_steps': 10, 'shuffle_buffer': 5, 'deterministic': True}
-        result, _ = trained(settings(data=[str(path)], model_dir=tmp_path / f'{path.stem} run', **changes))
-        assert result.step == 10
-        weights.append(values_in(result.checkpoint))
-        low, high = read_record(tmp_path / f'{path.stem} run').hparams['pixel_range']
-        assert 0 <= low < high < 0.3
-    writer.join()
+    with piped(tmp_path / 'pipe', stored.read_bytes()) as fifo:
+        for path in (fifo, stored):
+            changes = {'vocabulary': labels, 'max_steps': 10, 'shuffle_buffer': 5, 'deterministic': True}
+            result, _ = trained(
+                settings(data=[str(path)], model_dir=tmp_path / f'{path.stem} run', **changes)
+            )
+            assert result.step == 10
+            weights.append(values_in(result.checkpoint))
+            low, high = read_record(tmp_path / f'{path.stem} run').hparams['pixel_range']
+            assert 0 <= low < high < 0.3
     for name, values in weights[0].items():
         assert np.array_equal(values, weights[1][name]), name
 

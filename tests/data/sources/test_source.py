@@ -26,7 +26,7 @@ from estimator_lab.data.input.batches import read_batches
 from estimator_lab.data.sources.source import DamagedError, decompressed, expand, source_of
 from estimator_lab.data.trees.kind import TREES
 from tests.support import archive_files
-from tests.support.archive_files import write_tar
+from tests.support.archive_files import piped, write_tar
 from tests.support.streams import (
     build_index,
     counts_of,
@@ -161,13 +161,9 @@ def test_home_links_and_pipes(tmp_path, monkeypatch, archive):
 
 
 def test_a_fifo_is_one_epoch(archive, tmp_path):
-    fifo = tmp_path / 'pipe'
-    os.mkfifo(fifo)
-    writer = threading.Thread(target=fifo.write_bytes, args=[archive.read_bytes()])
-    writer.start()
-    members = open_archives([str(fifo)], IMAGES).order().onwards(4)
-    assert names(members) == names(stream_members(archive))[4:]
-    writer.join()
+    with piped(tmp_path / 'pipe', archive.read_bytes()) as fifo:
+        members = open_archives([str(fifo)], IMAGES).order().onwards(4)
+        assert names(members) == names(stream_members(archive))[4:]
 
 
 def test_a_writer_that_never_ends_is_left_after_the_archive(archive, tmp_path):
