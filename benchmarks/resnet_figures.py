@@ -70,14 +70,14 @@ def _write(folder: Path, depth: int) -> None:
 def _compare(folder: Path, depth: int) -> None:
     from estimator_lab import api
     from estimator_lab.core.endpoints import published
-    from estimator_lab.runs.importing import Import, import_weights
+    from estimator_lab.runs.importing import import_weights
     from estimator_lab.tf1 import tf
 
     wanted = np.load(folder / f'resnet{depth}.npz')
     with tempfile.TemporaryDirectory() as model_dir, tf.Graph().as_default() as graph:
         weights = folder / f'resnet{depth}.safetensors'
         shape = _SIDE, _SIDE, 3
-        import_weights(Import(weights, 'resnet', {'depth': depth}, shape), Path(model_dir))
+        import_weights(weights, Path(model_dir), 'resnet', {'depth': depth}, shape)
         trained = api.load(model_dir)
         trained.predictions({'image': tf.constant(_images())})
         with trained.session() as session:

@@ -41,12 +41,13 @@ def main(settings: Settings, line: CommandLine) -> None:
         raise FlagError(f'One FILE at a time, not {line.arguments[1]!r} as well.')
     weights = Path(line.arguments[0])
 
-    from estimator_lab.runs.importing import Import, import_weights
+    from estimator_lab.runs.importing import import_weights
 
     size, model_dir = settings.image_size, settings.model_dir or Path('runs', settings.model)
     shape = size, size, settings.channels
-    given = Import(weights, settings.model, settings.hparams, shape, settings.vocabulary)
-    imported = import_weights(given, model_dir)
+    imported = import_weights(
+        weights, model_dir, settings.model, settings.hparams, shape, settings.vocabulary
+    )
     labels = f'{len(imported.labels):,} classes' if imported.labels else 'no classes'
     text = f'{imported.variables} variables of {weights}, by {imported.whose}; {labels}'
     say_rows([('Imported', text), ('Model', str(model_dir))])

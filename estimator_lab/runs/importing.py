@@ -31,25 +31,6 @@ _MOST_CLASSES = 100_000
 
 
 @dataclass(frozen=True)
-class Import:
-    """What to make a model_dir of.
-
-    Attributes:
-      weights: path of the file; of a checkpoint in several files, the common part of their names.
-      model: name of the model whose weights they are.
-      hparams: its hyper-parameters, by name or as text, name=value,...
-      image_shape: (height, width, channels) of its images.
-      vocabulary: file of the class names in order; None numbers the classes.
-    """
-
-    weights: Path
-    model: str
-    hparams: str | Mapping[str, Any]
-    image_shape: tuple[int, int, int]
-    vocabulary: Path | None = None
-
-
-@dataclass(frozen=True)
 class Imported:
     """What was imported.
 
@@ -64,28 +45,42 @@ class Imported:
     labels: tuple[str, ...]
 
 
-def import_weights(given: Import, model_dir: Path) -> Imported:
+def import_weights(
+    weights: Path,
+    model_dir: Path,
+    model_name: str,
+    hparams: str | Mapping[str, Any],
+    image_shape: tuple[int, int, int],
+    vocabulary: Path | None = None,
+) -> Imported:
     """Makes a model_dir of a weight file.
 
-    The folder is empty, or made.
+    Args:
+      weights: path of the file; of a checkpoint in several files, the common part of their names.
+      model_dir: the folder, which is empty, or made.
+      model_name: of the model whose weights they are.
+      hparams: its hyper-parameters, by name or as text, name=value,...
+      image_shape: (height, width, channels) of its images.
+      vocabulary: file of the class names in order; None numbers the classes.
 
     Raises:
       FlagError: for a model or hyper-parameters that can't work; the folder isn't empty, or can't be written.
       DataError: the file can't be read, or holds the weights of another network.
     """
-    model = find_model(given.model)
-    hparams = parse_hparams(model.params, given.hparams)
-    params = resolve(model.params, {**hparams, 'image_shape': given.image_shape})
-    reader = IMAGES.reader(ReaderOptions(given.image_shape))
-    with open_weight_file(given.weights) as file:
-        labels = _labels(given, model, params, reader, file)
+    model = find_model(model_name)
+    given = parse_hparams(model.params, hparams)
+    params = resolve(model.params, {**given, 'image_shape': image_shape})
+    reader = IMAGES.reader(ReaderOptions(image_shape))
+    with open_weight_file(weights) as file:
+        classes = _classes(model, params, reader, file)
+        labels = _labels(weights, classes, vocabulary)
         params = replace(params, vocabulary=labels)
         try:
             model.check(params)
         except FlagError as error:
             if labels:
                 raise
-            raise FlagError(f'{given.weights} has no classes: {error.marked}') from error
+            raise FlagError(f'{weights} has no classes: {error.marked}') from error
         layouts = _layouts(model, shapes_of_variables(model, params, reader))
         whose, values = match(file, layouts, _network_text(params))
     _write(model.name, params, values, model_dir)
@@ -109,8 +104,8 @@ def _network_text(params: Any) -> str:
     return f'the network of {option.image_size}={params.image_shape[0]} {hparam(hparams)}'
 
 
-def _labels(given: Import, model: AnyModel, params: Any, reader: Reader, file: WeightFile) -> tuple[str, ...]:
-    """Returns the class names: those given, or numbers, as many as the last layer in the file has."""
+def _classes(model: AnyModel, params: Any, reader: Reader, file: WeightFile) -> int:
+    """Returns how many classes the last layer in the file has; 0 without one."""
     shapes = shapes_with_texts(model, params, reader, 'vocabulary')
     fewer, more = (_layouts(model, each) for each in shapes)
     sources = [source for layout in fewer for source in layout.sources.values()]
@@ -125,20 +120,21 @@ def _labels(given: Import, model: AnyModel, params: Any, reader: Reader, file: W
         for axis, length in enumerate(of_three.sources[variable].shape)
         if length != source.shape[axis]
     }
-    if not sizes:
-        if given.vocabulary:
-            raise ValueError(f'it has no classes for {option.vocabulary}={given.vocabulary} to name')
-        return ()
-    classes = min(sizes)
-    if not 2 <= classes <= _MOST_CLASSES:
-        raise ValueError(f'it has {classes:,} classes, 2 to {_MOST_CLASSES:,} are possible')
-    if given.vocabulary is None:
+    if sizes and not 2 <= min(sizes) <= _MOST_CLASSES:
+        raise ValueError(f'it has {min(sizes):,} classes, 2 to {_MOST_CLASSES:,} are possible')
+    return min(sizes, default=0)
+
+
+def _labels(weights: Path, classes: int, vocabulary: Path | None) -> tuple[str, ...]:
+    """Returns the class names: those given, or numbers."""
+    if vocabulary is None:
         return tuple(str(number).zfill(len(str(classes - 1))) for number in range(classes))
-    labels = read_vocabulary(given.vocabulary).labels
+    if not classes:
+        raise ValueError(f'it has no classes for {option.vocabulary}={vocabulary} to name')
+    labels = read_vocabulary(vocabulary).labels
     if len(labels) != classes:
         raise DataError(
-            f'{option.vocabulary}={given.vocabulary} names {len(labels)} classes, but {given.weights} has '
-            f'{classes}.'
+            f'{option.vocabulary}={vocabulary} names {len(labels)} classes, but {weights} has {classes}.'
         )
     return labels
 

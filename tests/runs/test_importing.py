@@ -9,7 +9,7 @@ import pytest
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.core.endpoints import published
 from estimator_lab.runs import importing as runs_importing
-from estimator_lab.runs.importing import Import, import_weights
+from estimator_lab.runs.importing import import_weights
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
@@ -40,10 +40,9 @@ def keras(tmp_path_factory):
     return path, images, made
 
 
-def importing(weights, **changes):
-    hparams = changes.pop('hparams', {})
-    model, shape = changes.pop('model', 'vgg'), changes.pop('image_shape', SHAPE)
-    return Import(weights, model, hparams, shape, **changes)
+def imported(weights, model_dir, **changes):
+    given = {'model_name': 'vgg', 'hparams': {}, 'image_shape': SHAPE, **changes}
+    return import_weights(weights, model_dir, **given)
 
 
 def assert_computes(model_dir, images, wanted):
@@ -62,7 +61,7 @@ def assert_computes(model_dir, images, wanted):
 
 def test_keras_2_with_the_top(keras, tmp_path):
     path, images, made = keras
-    found = import_weights(importing(path), tmp_path / 'vgg')
+    found = imported(path, tmp_path / 'vgg')
     assert found.variables == 32 and found.labels == tuple('0123456')
     assert_computes(tmp_path / 'vgg', images, made)
 
@@ -72,7 +71,7 @@ def test_convolutions_alone_by_the_names_of_slim(keras, tmp_path):
     with open_weight_file(path) as file:
         values = dict(_by_slims_names(file))
     write_slim(tmp_path / 'file', values)
-    found = import_weights(importing(tmp_path / 'file', hparams={'head': 'pool'}), tmp_path / 'vgg')
+    found = imported(tmp_path / 'file', tmp_path / 'vgg', hparams={'head': 'pool'})
     assert found.labels == () and found.variables == 26
     assert_computes(tmp_path / 'vgg', images, {name: made[name] for name in ('conv1_1', 'pool3', 'pool5')})
 
@@ -99,20 +98,20 @@ def small_file(tmp_path, write=write_keras_2, **params):
 def test_names_of_the_classes(tmp_path):
     names = tmp_path / 'names.txt'
     names.write_text('cat\ndog\neel\n')
-    given = importing(small_file(tmp_path), hparams=SMALL, vocabulary=names)
-    assert import_weights(given, tmp_path / 'vgg').labels == ('cat', 'dog', 'eel')
+    path, given = small_file(tmp_path), {'hparams': SMALL, 'vocabulary': names}
+    assert imported(path, tmp_path / 'vgg', **given).labels == ('cat', 'dog', 'eel')
     trained = open_trained(tmp_path / 'vgg')
     assert trained.step == 0 and trained.record.vocabulary == ('cat', 'dog', 'eel')
     assert trained.params.dense_units == 5
     names.write_text('cat\ndog\n')
     with pytest.raises(DataError, match=r'names.txt names 2 classes, but \S+small.h5 has 3\.'):
-        import_weights(given, tmp_path / 'other')
+        imported(path, tmp_path / 'other', **given)
 
 
 def test_a_checkpoint_of_another_model(cnn_dir, tmp_path):
     hparams = {'filters': 2, 'dense_units': 8}
-    given = Import(cnn_dir / 'model.ckpt-3', 'cnn', hparams, (8, 8, 1))
-    assert len(import_weights(given, tmp_path / 'cnn').labels) == 4
+    made = import_weights(cnn_dir / 'model.ckpt-3', tmp_path / 'cnn', 'cnn', hparams, (8, 8, 1))
+    assert len(made.labels) == 4
     old, new = open_trained(cnn_dir), open_trained(tmp_path / 'cnn')
     for name in ('conv2d/kernel', 'dense_1/bias'):
         assert np.array_equal(*(one.estimator.get_variable_value(name) for one in (old, new)))
@@ -125,13 +124,13 @@ def test_a_checkpoint_of_another_model(cnn_dir, tmp_path):
         ({}, {'image_shape': (32, 32, 3)}, DataError, "'fc1/fc1/kernel:0' is 64x5 there and 16x5 here"),
         ({'depth': 19}, {}, DataError, "holds 'block3_conv4/.*', for which this network has no place"),
         ({'head': 'pool', 'vocabulary': ()}, {}, FlagError, 'has no classes: head=dense needs labels'),
-        ({}, {'model': 'cnn', 'hparams': {}}, DataError, 'holds no weights of model=cnn: name an'),
+        ({}, {'model_name': 'cnn', 'hparams': {}}, DataError, 'holds no weights of model=cnn: name an'),
     ],
 )
 def test_the_wrong_file(tmp_path, written, changes, error, words):
-    given = importing(small_file(tmp_path, **written), **{'hparams': SMALL, **changes})
+    path = small_file(tmp_path, **written)
     with pytest.raises(error, match=words):
-        import_weights(given, tmp_path / 'vgg')
+        imported(path, tmp_path / 'vgg', **{'hparams': SMALL, **changes})
     assert not (tmp_path / 'vgg').exists()
 
 
@@ -140,15 +139,15 @@ def test_an_incomplete_top(tmp_path):
     with h5py.File(path, 'a') as file:
         del file['fc2/fc2/bias:0']
     with pytest.raises(DataError, match='it lacks vgg_16/fc7/biases, but has predictions'):
-        import_weights(importing(path, hparams=SMALL), tmp_path / 'vgg')
+        imported(path, tmp_path / 'vgg', hparams=SMALL)
 
 
 def test_nothing_is_overwritten(tmp_path):
-    given = importing(small_file(tmp_path), hparams=SMALL)
-    import_weights(given, tmp_path / 'vgg')
+    path = small_file(tmp_path)
+    imported(path, tmp_path / 'vgg', hparams=SMALL)
     before = sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / 'vgg').iterdir())
     with pytest.raises(FlagError, match='is not empty: name a new folder'):
-        import_weights(given, tmp_path / 'vgg')
+        imported(path, tmp_path / 'vgg', hparams=SMALL)
     assert before == sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / 'vgg').iterdir())
 
 
@@ -158,6 +157,6 @@ def test_a_failure_leaves_the_folder_empty(keras, tmp_path, monkeypatch):
 
     monkeypatch.setattr(runs_importing, 'write_record', fail)
     with pytest.raises(LabError, match='vgg cannot be written: No space left'):
-        import_weights(importing(keras[0]), tmp_path / 'vgg')
+        imported(keras[0], tmp_path / 'vgg')
     monkeypatch.undo()
-    assert import_weights(importing(keras[0]), tmp_path / 'vgg').variables == 32
+    assert imported(keras[0], tmp_path / 'vgg').variables == 32

@@ -10,7 +10,7 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.models.published import own_names
 from estimator_lab.models.resnet import Params, network, torch_layout
-from estimator_lab.runs.importing import Import, import_weights
+from estimator_lab.runs.importing import import_weights
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.runs.weights.matching import match
@@ -19,8 +19,8 @@ from estimator_lab.tf1 import tf
 SHAPE = (64, 64, 3)
 
 
-def importing(weights, **hparams):
-    return Import(weights, 'resnet', hparams, SHAPE)
+def imported(weights, model_dir, **hparams):
+    return import_weights(weights, model_dir, 'resnet', hparams, SHAPE)
 
 
 def variables_of(**params):
@@ -94,7 +94,7 @@ def torch(tmp_path_factory):
 
 def test_a_file_of_torchvision(torch, tmp_path):
     path, values = torch
-    found = import_weights(importing(path, depth=18, filters=2), tmp_path / 'model')
+    found = imported(path, tmp_path / 'model', depth=18, filters=2)
     # 7 classes from maps of 16: neither the smaller nor the last side decides
     assert found.labels == tuple('0123456') and found.variables == len(values) == 102
     trained = open_trained(tmp_path / 'model')
@@ -106,7 +106,7 @@ def test_more_classes_than_maps(tmp_path):
     logits = {'resnet_18/logits/weights': [1, 1, 16, 99], 'resnet_18/logits/biases': [99]}
     shapes = {**variables_of(depth=18, filters=2), **logits}
     write_torch(tmp_path / 'file.safetensors', random_values(shapes))
-    found = import_weights(importing(tmp_path / 'file.safetensors', depth=18, filters=2), tmp_path / 'model')
+    found = imported(tmp_path / 'file.safetensors', tmp_path / 'model', depth=18, filters=2)
     assert len(found.labels) == 99
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.runs.importing import Import, import_weights
+from estimator_lab.runs.importing import import_weights
 from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import SMALL, cnn_settings, opened, trained, values_in
@@ -43,10 +43,8 @@ def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
     labels = tuple(f'n{number:06}' for number in range(5))
     values = random_values(image_shape=SHAPE, vocabulary=labels, dense_units=5, **NETWORK)
     write_slim(tmp_path / 'vgg.ckpt', values)
-    import_weights(
-        Import(tmp_path / 'vgg.ckpt', 'vgg', {**NETWORK, 'dense_units': 5}, SHAPE),
-        tmp_path / 'imported',
-    )
+    network = {**NETWORK, 'dense_units': 5}
+    import_weights(tmp_path / 'vgg.ckpt', tmp_path / 'imported', 'vgg', network, SHAPE)
 
     def chosen(freeze, warm_start='imported', hparams=',dense_units=5', **changes):
         start = tmp_path / warm_start if warm_start else None
@@ -76,8 +74,8 @@ def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
 def test_imported_convolutions_fit_any_size(archive, tmp_path):
     values = random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK)
     write_slim(tmp_path / 'vgg.ckpt', values)
-    given = Import(tmp_path / 'vgg.ckpt', 'vgg', {**NETWORK, 'head': 'pool'}, SHAPE)
-    import_weights(given, tmp_path / 'imported')
+    network = {**NETWORK, 'head': 'pool'}
+    import_weights(tmp_path / 'vgg.ckpt', tmp_path / 'imported', 'vgg', network, SHAPE)
     chosen = vgg_settings(archive, tmp_path / 'run', tmp_path / 'imported', ',head=pool', image_size=40)
     assert len(opened(chosen)[0].warm_start.taken) == 16
 
@@ -87,8 +85,8 @@ def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
     (tmp_path / 'names.txt').write_text('\n'.join(labels))
     network = {**NETWORK, 'dense_units': 5}
     write_slim(tmp_path / 'vgg.ckpt', random_values(image_shape=SHAPE, vocabulary=labels, **network))
-    given = Import(tmp_path / 'vgg.ckpt', 'vgg', network, SHAPE, tmp_path / 'names.txt')
-    import_weights(given, tmp_path / 'imported')
+    names = tmp_path / 'names.txt'
+    import_weights(tmp_path / 'vgg.ckpt', tmp_path / 'imported', 'vgg', network, SHAPE, names)
     chosen = vgg_settings(archive, tmp_path / 'imported', None, ',dense_units=5')
     with pytest.raises(FlagError, match=r'holds imported weights, .* give warm_start=\S+imported'):
         opened(chosen)
