@@ -27,7 +27,7 @@ from estimator_lab.core.params import resolve
 from estimator_lab.models.registry import find_model
 from estimator_lab.tf1 import Tensor, tf
 
-_OF_PIXELS = ('image_shape', 'pixel_range', 'pixel_mean', 'mean_image')
+_OF_PIXELS = ('image_shape', 'pixel_range', 'pixel_mean', 'pixel_deviation', 'mean_image')
 _SCOPE = 'fixed'
 _ABOUT = 'about'
 _SIDE = 224  # pixels of the images of a network that accepts any

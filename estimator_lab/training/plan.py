@@ -37,7 +37,8 @@ from estimator_lab.training.stages import Stage, plan_stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _BACKBONE = 'backbone'  # all layers before the last
-_OF_IMAGES = ('pixel_range', 'pixel_mean', 'mean_image', 'few_images')  # parameters that they decide
+# Parameters that they decide.
+_OF_IMAGES = ('pixel_range', 'pixel_mean', 'pixel_deviation', 'mean_image', 'few_images')
 _CACHE_MEGABYTES = 256  # of decoded images
 
 

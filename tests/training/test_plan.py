@@ -250,7 +250,9 @@ def test_a_run_keeps_the_mean_image_of_its_first_data(archive, tmp_path, model, 
     kept = values_in(result.checkpoint)[MEAN_IMAGE]
     low, high = plan.params.pixel_range
     assert kept[..., 0] == pytest.approx((mean - low) / (high - low), abs=0.01)
+    deviation = np.std(np.array(images) / 255 - mean) / (high - low)
     record = json.loads((tmp_path / 'model/experiment.json').read_text())
+    assert record['hparams']['pixel_deviation'] == pytest.approx(deviation, rel=0.02)
     assert record['hparams']['mean_image'] is True and 'first_mean' not in record['hparams']
     later = train(opened(settings(other, max_steps=9, resume_changed=True))[0])
     assert np.array_equal(values_in(later.checkpoint)[MEAN_IMAGE], kept)

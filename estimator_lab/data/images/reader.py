@@ -45,6 +45,7 @@ _OUTLIERS = 0.1  # percent of the pixels on each side
 _USUAL = 0.1  # from 0 and from 1, within which a range is taken for [0, 1]
 _TINT = 0.1
 _LEAST_RANGE = 0.03  # all images are nearly one grey: no contrast is there to be stretched
+_LEAST_DEVIATION = 0.05  # of pixels that fill [0, 1]: images that hardly differ are not magnified more
 _SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # TensorFlow uses an array in place if it begins at such an address; else it copies, holding Python's lock.
 _ALIGNED = 64
@@ -217,8 +218,14 @@ def _look_at(settings: Any, members: Sequence[Member]) -> Look:
     colours = np.stack([in_unit_range(image) for image in found])
     pixels = colours if channels > 1 else colours @ GREY[:, np.newaxis]
     low, high = _range_of(pixels, _LEAST_RANGE / (UINT16_MAX // UINT8_MAX if floats else 1))
-    mean = (pixels.mean(axis=0, dtype=np.float64) - low) / (high - low)
-    params = {'pixel_range': (low, high), 'mean_image': True, 'first_mean': mean.astype(np.float32)}
+    mean = pixels.mean(axis=0, dtype=np.float64)
+    deviation = float(np.std(pixels - mean.astype(np.float32)) / (high - low))
+    params = {
+        'pixel_range': (low, high),
+        'pixel_deviation': max(deviation, _LEAST_DEVIATION),
+        'mean_image': True,
+        'first_mean': ((mean - low) / (high - low)).astype(np.float32),
+    }
     if np.ptp(colours) == 0:
         other = next(each for each in BACKGROUNDS if each != settings.background)
         value = {0.0: 'black', 1.0: 'white'}.get(float(colours.flat[0]), 'of one value')

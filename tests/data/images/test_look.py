@@ -42,8 +42,9 @@ def test_black_icons_are_said_to_need_a_background(tmp_path):
     white = settings(tmp_path, icons(), background='white')
     assert looked(white).caution == ''
     assert looked(settings(tmp_path, [Image.new('L', (9, 9))] * 6)).cause == BACKGROUND.partition(';')[0]
-    shown = looked(settings(tmp_path, [Image.new('L', (9, 9), 90)] * 2)).cause
-    assert shown == 'all pixels of the first 2 images are of one value'
+    alike = looked(settings(tmp_path, [Image.new('L', (9, 9), 90)] * 2))
+    assert alike.cause == 'all pixels of the first 2 images are of one value'
+    assert alike.params['pixel_deviation'] == 0.05, 'nothing is divided by 0'
 
 
 def test_a_run_keeps_its_background(tmp_path):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,18 @@ def test_what_a_layer_reads_is_dropped_except_of_the_first(monkeypatch, session)
     session.run(tf.global_variables_initializer())
     first, second = session.run([layers['rnn_1'], layers['rnn_2']])
     assert np.ptp(first, axis=0).max() > 0.01 and np.ptp(second, axis=0).max() == 0
+
+
+def test_pixels_are_divided_by_their_deviation(session):
+    params = Params(**SMALL)
+    scaled = dataclasses.replace(params, pixel_deviation=0.25)
+    with tf.variable_scope('shared', reuse=tf.AUTO_REUSE):
+        of_scaled, of_large = (
+            dict(network(tf.constant(images), each))['logits']
+            for images, each in ((IMAGES, scaled), (4 * IMAGES, params))
+        )
+    session.run(tf.global_variables_initializer())
+    np.testing.assert_allclose(*session.run([of_scaled, of_large]), rtol=1e-5)
 
 
 def test_without_loops_the_network_is_the_same(session):
