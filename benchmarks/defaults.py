@@ -5,7 +5,7 @@ python benchmarks/defaults.py [--train=mnist-train.tar.gz --test=mnist-test.tar.
 python benchmarks/defaults.py --table=optimizers [--train=mnist-train.tar.gz --test=mnist-test.tar.gz]
     cnn, mlp and autoencoder on digits by each first-order optimizer; or mlp after an epoch of MNIST
 python benchmarks/defaults.py --table=boltzmann
-    dbn on digits with and without pre-training; the error of rbm, and of scikit-learn's
+    dbn on digits with and without pre-training; the error of rbm, of scikit-learn's, and of rbm by CD-1
 """
 
 import math
@@ -92,6 +92,10 @@ def print_boltzmann(given: Any) -> None:
     print_row('without pre-training', [bare['accuracy']])
     print_row('rbm', [trained('rbm', split, given.seed)['reconstruction_error']])
     print_row("scikit-learn's", [_scikit_learns_error(split)])
+    for rate in (0.05, 0.1):
+        hparams = {'chains': 0, 'learning_rate': rate}
+        error = trained('rbm', split, given.seed, hparams=hparams)['reconstruction_error']
+        print_row(f'rbm, chains=0, rate {rate}', [error])
 
 
 def _scikit_learns_error(split: Split) -> float:

@@ -2,7 +2,7 @@
 
 python benchmarks/dreams.py --model_dir=runs/first [--layer=conv2 --count=32]
     the atlas of a layer: tiles that differ, the share of their power in fine waves, grey pixels
-python benchmarks/dreams.py --table=belief [--data=digits]
+python benchmarks/dreams.py --table=belief [--data=digits --rate=0.1 --seed=2]
     a belief network of 1,040 letters of 20x20 pixels, or digits of 8x8: classes among 200 samples, those that
     are fainter than 99 % of the images, and samples of each class that a support-vector machine recognises
 """
@@ -103,7 +103,9 @@ def print_belief(given: Any) -> None:
     print(f'the judge is right on {judge.score(test, split.y_test):.3f} of the test images')
     with tempfile.TemporaryDirectory() as folder:
         data, unseen = (split.x, split.y), (split.x_test, split.y_test)
-        run = api.fit('dbn', data, eval_data=unseen, model_dir=Path(folder, 'run'), say=None, seed=given.seed)
+        hparams = {'pretrain_learning_rate': given.rate}
+        settings = {'model_dir': Path(folder, 'run'), 'seed': given.seed, 'hparams': hparams}
+        run = api.fit('dbn', data, eval_data=unseen, say=None, **settings)
         samples = _flat(run.sample(_SAMPLES, seed=given.seed).images)
         counts = sorted(np.unique(judge.predict(samples), return_counts=True)[1], reverse=True)
         faint = np.mean(samples.mean(axis=1) < faintest)
@@ -129,7 +131,8 @@ def main() -> None:
         'model_dir': ('runs/first', 'a trained network, for the atlas'),
         'layer': ('conv2', 'whose channels are drawn'),
         'count': (32, 'of channels'),
-        'seed': (1, 'of the noise'),
+        'rate': (0.0, 'learning rate of the machines of the belief network; 0 for the default'),
+        'seed': (1, 'of the noise and, for the belief network, of its training'),
     }
     given = command_line(__doc__, **flags).parse_args()
     print(machine())
