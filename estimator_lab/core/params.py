@@ -168,14 +168,15 @@ class PixelParams:
         scales to [0, 1].
       pixel_mean: mean of all pixels of those images after scaling, which mlp and recurrent subtract in runs
         from before the mean image.
-      pixel_deviation: standard deviation of those pixels less the mean image; recurrent divides by it.
+      pixel_deviation: standard deviation of those pixels less the mean image, by which recurrent scales them;
+        0 for a run that does not.
       mean_image: whether a mean image is subtracted, see `core.layers.centred`.
       first_mean: that image when training begins, float32 of `image_shape`; None afterwards.
     """
 
     pixel_range: tuple[float, float] = (0.0, 1.0)
     pixel_mean: float = 0.0
-    pixel_deviation: float = 1.0
+    pixel_deviation: float = 0.0
     mean_image: bool = False
     first_mean: Any = dataclasses.field(default=None, compare=False)
 

@@ -49,6 +49,9 @@ _SEED = 1  # of that order
 _LEAST_STEPS = 1500
 _MOST_REMEMBERED = 99  # a marker 100 steps back is classified by chance
 _LAST, _MEAN = 'last', 'mean'
+# Of what a layer reads. Pixels less their mean image deviate by a quarter: it learns MNIST slowly from that,
+# and faster from values that deviate by 1, but then it learns the built-in faces by heart.
+_DEVIATION = 0.35
 _MOST_STEPS_SHOWN = 64
 _MOST_UNROLLED = 1024  # ten operations each
 _EXAMPLES_SHOWN = 8
@@ -129,8 +132,9 @@ def network(
     The arguments are those of `core.model.Network`, and the probes of `probes_of`, for `gradient_norms`.
     Dropout is that of Gal and Ghahramani (2016).
     """
-    # A recurrent layer learns faster from values of about 1 than from the quarter that pixels deviate by.
-    pixels = centred(images, params) / params.pixel_deviation
+    pixels = centred(images, params)
+    if params.pixel_deviation:
+        pixels *= _DEVIATION / params.pixel_deviation
     values, batch = _swapped(as_sequence(pixels, params.read, params.patch_size)), tf.shape(images)[0]
     for number, directions in enumerate(_directions(params)):
         if number:

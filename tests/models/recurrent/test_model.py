@@ -70,9 +70,9 @@ def test_what_a_layer_reads_is_dropped_except_of_the_first(monkeypatch, session)
     assert np.ptp(first, axis=0).max() > 0.01 and np.ptp(second, axis=0).max() == 0
 
 
-def test_pixels_are_divided_by_their_deviation(session):
+def test_pixels_are_scaled_to_one_deviation(session):
     params = Params(**SMALL)
-    scaled = dataclasses.replace(params, pixel_deviation=0.25)
+    scaled = dataclasses.replace(params, pixel_deviation=0.35 / 4)
     with tf.variable_scope('shared', reuse=tf.AUTO_REUSE):
         of_scaled, of_large = (
             dict(network(tf.constant(images), each))['logits']
