@@ -101,8 +101,7 @@ def newest_checkpoint(folder: Path) -> str:
 
 def _checked_state(folder: Path) -> Any:
     """Returns the list of checkpoints, a CheckpointState; raises ValueError if it is wrong."""
-    state = type(tf.train.generate_checkpoint_state_proto('.', 'any'))()
-    text_format.Parse(read_regular(folder / _STATE, _MOST_BYTES).decode(), state)
+    state = _state(folder)
     if not state.model_checkpoint_path:
         raise ValueError('it names no checkpoint')
     for named in (state.model_checkpoint_path, *state.all_model_checkpoint_paths):
@@ -113,5 +112,13 @@ def _checked_state(folder: Path) -> Any:
             raise ValueError(f'it names {shown(named)}, which is outside of the folder')
     newest = str(folder / state.model_checkpoint_path)
     if not any(map(os.path.exists, (f'{newest}.index', newest))):  # TensorFlow would start again at step 0
+        if _state(folder) != state:  # a training has saved again meanwhile, and removed it
+            return _checked_state(folder)
         raise ValueError(f'it names {shown(state.model_checkpoint_path)}, which does not exist')
+    return state
+
+
+def _state(folder: Path) -> Any:
+    state = type(tf.train.generate_checkpoint_state_proto('.', 'any'))()
+    text_format.Parse(read_regular(folder / _STATE, _MOST_BYTES).decode(), state)
     return state

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.base.errors import DataError, LabError
+from estimator_lab.runs import safe_paths
 from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.safe_paths import check_safe_paths
+from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from tests.support.archive_files import small_archive
 from tests.support.small_runs import cnn_settings, trained
 
@@ -89,6 +90,15 @@ def test_names_in_the_state_are_those_of_checkpoints_in_the_folder(copy, preciou
         open_trained(copy)
     assert '\n' not in str(caught.value)
     assert listing(precious) == before
+
+
+def test_a_checkpoint_that_a_training_has_replaced_meanwhile_is_not_missed(copy, monkeypatch):
+    now, lists = newest_checkpoint(copy), [b'model_checkpoint_path: "model.ckpt-1"']
+    read = safe_paths.read_regular
+    monkeypatch.setattr(
+        safe_paths, 'read_regular', lambda path, most: lists.pop() if lists else read(path, most)
+    )
+    assert newest_checkpoint(copy) == now and not lists
 
 
 @pytest.mark.parametrize(
