@@ -68,7 +68,7 @@ def _check_fit(file: WeightFile, tensor: str, source: Source) -> None:
 
 
 def _check_complete(tensors: dict[str, str], network: str) -> None:
-    """Raises ValueError for a variable without a tensor: the file has no such layer, or ends before it."""
+    """Raises ValueError for a variable without a tensor: the file lacks its layer, or stops below it."""
     names = list(tensors.values())
     for place, (variable, name) in enumerate(tensors.items()):
         if not name:
