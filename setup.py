@@ -1,8 +1,11 @@
 """Packages estimator_lab; pyproject.toml configures the development tools."""
 
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+_ROOT = Path(__file__).parent
 
 # tensorflow-estimator, tf-keras, tensorboard and tf-slim were once part of TensorFlow.
 RUNTIME = [
@@ -66,9 +69,9 @@ FUZZ = ['atheris>=3; sys_platform == "linux"']
 
 setup(
     name='estimator-lab',
-    version='0.1.0',
+    version=runpy.run_path(str(_ROOT / 'estimator_lab/base/version.py'))['__version__'],
     description="The TF1 Estimator on today's TensorFlow, training classic networks from image archives",
-    long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
+    long_description=(_ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     packages=find_packages(include=['estimator_lab', 'estimator_lab.*']),
     package_data={'estimator_lab': ['py.typed', 'inference/report/page.html']},

@@ -6,7 +6,7 @@ Importing this package does no TensorFlow work; ``estimator_lab.tf1`` does.
 import sys
 from typing import Any
 
-__version__ = '0.1.0'
+from estimator_lab.base.version import __version__ as __version__
 
 # While Python still imports a command, Ctrl-C ends it without a traceback; then `Command.run` takes over.
 _IS_COMMAND = sys.argv[:1] == ['-m'] and __name__ in {part.partition('.')[0] for part in sys.orig_argv}

@@ -17,6 +17,8 @@ from gallery import OUT, RESULT, examples
 from mkdocs.structure.files import File, Files
 from public_names import PUBLIC, TITLES, modules_of, table
 
+from estimator_lab.base.version import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
 # Pages by the files at the top that they are made of.
 _TOP = {
@@ -34,11 +36,7 @@ _LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
 
 def on_config(config: Any) -> Any:
     """Fills the menu of the examples, and shows the version in the header."""
-    version = re.search(
-        r"__version__ = '(.*)'", (ROOT / 'estimator_lab/__init__.py').read_text(encoding='utf-8')
-    )
-    assert version
-    config.site_name = f'estimator_lab {version[1]}'
+    config.site_name = f'estimator_lab {__version__}'
     for entry in config.nav:
         for title, pages in entry.items():
             if pages == 'EXAMPLES':

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, NoReturn
 
 from absl import flags
 
-from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError, LabError, option
 from estimator_lab.base.files import at_home, why_unread
 from estimator_lab.base.flags import define_flags, parse_error, read_flags
@@ -35,6 +34,7 @@ from estimator_lab.base.progress import (
     warn,
 )
 from estimator_lab.base.settings import check_given, settings_of
+from estimator_lab.base.version import __version__
 
 _WIDTH = 26
 _HELP = re.compile(r'(-h|-\?|--?help(short|full)?(=.*)?)')

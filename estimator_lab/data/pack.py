@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from estimator_lab import __version__
 from estimator_lab.base.command import Command, CommandLine, python
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.files import listed, whole_file
@@ -25,6 +24,7 @@ from estimator_lab.base.printable import escaped, json_text, unescaped
 from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
 from estimator_lab.base.shares import PART_HELP, Share, share_of
+from estimator_lab.base.version import __version__
 from estimator_lab.data.archives.data_set import Say, kind_of, open_shared
 from estimator_lab.data.archives.share import Shared
 from estimator_lab.data.examples.labels import label_of, read_label_table

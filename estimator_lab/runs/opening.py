@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from estimator_lab import __version__
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.files import in_subfolders, listed, read_regular
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
+from estimator_lab.base.version import __version__
 from estimator_lab.core.params import resolve
 from estimator_lab.data.archives.data_set import KINDS
 from estimator_lab.data.images.decode import BACKGROUNDS

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from estimator_lab import __version__
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.outputs import check_outputs, written
 from estimator_lab.base.progress import doing, warn
 from estimator_lab.base.settings import settings_in_use
+from estimator_lab.base.version import __version__
 from estimator_lab.inference.evaluation import CONFUSION, METRICS, WORST, Evaluation, evaluate, metrics_table
 from estimator_lab.inference.report.charts import charts
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History, read_history
