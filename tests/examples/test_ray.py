@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from estimator_lab import api
+from tests.support.archive_files import small_archive
 from tests.support.places import ROOT
 
 pytestmark = [
@@ -17,22 +18,8 @@ pytestmark = [
     pytest.mark.skipif(not find_spec('ray'), reason="no Ray: pip install '.[ray]'"),
 ]
 
-# The loop of examples/ray_train.py, without dropout, whose random numbers depend on the worker.
-LOOP = """
-import sys
-import ray
-from ray.train import ScalingConfig
-from ray.train.tensorflow import TensorflowTrainer
-
-def train(config):
-    from estimator_lab import api
-    shared = {{'model_dir': config['folder'], 'distribution': 'multi_worker', 'batch_size': 6}}
-    api.fit('mlp', config['data'], **shared, **{given})
-
-ray.init(num_cpus=3, include_dashboard=False, runtime_env={{'env_vars': {{'TF_USE_LEGACY_KERAS': '1'}}}})
-config = dict(zip(('data', 'folder'), sys.argv[1:]))
-TensorflowTrainer(train, train_loop_config=config, scaling_config=ScalingConfig(num_workers=2)).fit()
-"""
+# In place of those of examples/ray_train.py; without dropout, whose random numbers depend on the worker.
+THEIRS = 'image_size=28, max_steps=200'
 GIVEN = {
     'hparams': 'layers=8,dropout_rate=0,input_dropout_rate=0,optimizer=sgd',
     'image_size': 8,
@@ -60,19 +47,31 @@ def weights(folder):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if 'layer' in name}
 
 
-def test_two_workers_learn_what_one_process_does(archive, tmp_path):
-    (tmp_path / 'loop.py').write_text(LOOP.format(given=GIVEN))
-    run(tmp_path, 'loop.py', archive, tmp_path / 'shared')
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+    """An archive, and what the two workers of the example have learned from it."""
+    folder = tmp_path_factory.mktemp('ray')
+    archive = small_archive(folder)
+    example = (ROOT / 'examples/ray_train.py').read_text()
+    assert THEIRS in example
+    own = ', '.join(f'{name}={value!r}' for name, value in GIVEN.items())
+    (folder / 'train.py').write_text(example.replace(THEIRS, f'batch_size=6, {own}'))
+    run(folder, 'train.py', archive, folder / 'run')
+    return archive, folder / 'run'
+
+
+def test_two_workers_learn_what_one_process_does(shared, tmp_path):
+    archive, trained = shared
     api.fit('mlp', archive, model_dir=tmp_path / 'alone', batch_size=12, **GIVEN)
-    alone, shared = weights(tmp_path / 'alone'), weights(tmp_path / 'shared')
-    assert alone and alone.keys() == shared.keys()
+    alone, together = weights(tmp_path / 'alone'), weights(trained)
+    assert alone and alone.keys() == together.keys()
     for name, values in alone.items():
-        np.testing.assert_allclose(shared[name], values, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(together[name], values, atol=1e-6, err_msg=name)
 
 
-def test_the_examples(archive, tmp_path):
-    run(tmp_path, ROOT / 'examples/ray_train.py', archive, tmp_path / 'run')
-    run(tmp_path, ROOT / 'examples/ray_predict.py', tmp_path / 'run', tmp_path / 'out', archive)
+def test_a_pool_predicts_what_one_process_does(shared, tmp_path):
+    archive, trained = shared
+    run(tmp_path, ROOT / 'examples/ray_predict.py', trained, tmp_path / 'out', archive)
     rows = [row for path in (tmp_path / 'out').glob('*.csv') for row in csv.DictReader(path.open())]
-    wanted = [row['label'] for row in api.load(tmp_path / 'run').predict(archive)]
+    wanted = [row['label'] for row in api.load(trained).predict(archive)]
     assert sorted(row['label'] for row in rows) == sorted(wanted) and len(rows) == 24

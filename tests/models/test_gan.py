@@ -44,6 +44,11 @@ def step_of(**params):
     return session, spec
 
 
+def weights(session, scope=None):
+    """Returns trainable variables by name: in one call, as each compiles the whole graph anew."""
+    return session.run({v.op.name: v for v in tf.trainable_variables(scope)})
+
+
 def value(session, name):
     return session.run(next(v for v in tf.global_variables() if v.op.name == name))
 
@@ -56,13 +61,13 @@ def network_variables(scope):
 def test_a_step_teaches_both_networks_and_is_counted_once(kind, graph):
     session, spec = step_of(**KINDS[kind])
     with session:
-        before = {v.op.name: session.run(v) for v in tf.trainable_variables()}
+        before = weights(session)
         for _ in range(2):
             loss, _ = session.run([spec.loss, spec.train_op])
         assert np.isfinite(loss)
         assert session.run(tf.train.get_global_step(graph)) == 2
-        same = {name for name, old in before.items() if np.array_equal(old, value(session, name))}
-        assert not same
+        after = weights(session)
+        assert not {name for name in before if np.array_equal(before[name], after[name])}
         assert len(network_variables('generator_average')) == len(network_variables('generator'))
 
 
@@ -134,9 +139,10 @@ def test_a_gradient_that_is_no_number_changes_nothing(graph):
         session.run(spec.train_op)
         (bias,) = (v for v in tf.trainable_variables() if v.op.name == 'discriminator/logits/bias')
         bias.load([np.nan], session)
-        before = {v.op.name: session.run(v) for v in tf.trainable_variables('generator/')}
+        before = weights(session, 'generator/')
         session.run(spec.train_op)
-        assert all(np.array_equal(old, value(session, name)) for name, old in before.items())
+        after = weights(session, 'generator/')
+        assert before and all(np.array_equal(before[name], after[name]) for name in before)
 
 
 @pytest.fixture
@@ -235,7 +241,7 @@ def test_the_discriminator_sees_both_kinds_of_images_augmented_in_both_updates(m
     monkeypatch.setattr('estimator_lab.models.gan.game.augmented', lambda images, noise: 0.0 * images)
     session, spec = step_of(diff_augment=True)
     with session:
-        before = {v: session.run(v) for v in tf.trainable_variables('generator/')}
+        before = weights(session, 'generator/')
         session.run(spec.train_op)
-        assert all(np.array_equal(old, session.run(v)) for v, old in before.items())
-        assert before
+        after = weights(session, 'generator/')
+        assert before and all(np.array_equal(before[name], after[name]) for name in before)

@@ -118,15 +118,15 @@ def test_multi_worker_saves_its_last_step(cluster):
 @pytest.mark.once
 def test_a_resumed_cluster_whose_worker_is_killed_starts_again(cluster):
     """The worker leaves TensorFlow's temporary folder, which names checkpoints outside of it."""
-    run = cluster('chief', 'worker0', distribution='multi_worker', max_steps=2000, save_checkpoints_steps=20)
-    run.start('chief', 'worker0', pace=0.02)
+    run = cluster('chief', 'worker0', distribution='multi_worker', max_steps=600, save_checkpoints_steps=20)
+    run.start('chief', 'worker0', pace=0.05)
     run.wait_for(lambda: run.saved_step() >= 20)
     for task in ('chief', 'worker0'):
         run.signal(task, signal.SIGTERM)
     assert set(run.statuses().values()) == {143}, run.outputs()
 
     before = run.saved_step()
-    run.start('chief', 'worker0', pace=0.02)
+    run.start('chief', 'worker0', pace=0.05)
     run.wait_for(lambda: run.saved_step() > before)
     run.kill('worker0')
     assert run.statuses() == {'chief': 1, 'worker0': -signal.SIGKILL}, run.outputs()
@@ -136,7 +136,7 @@ def test_a_resumed_cluster_whose_worker_is_killed_starts_again(cluster):
     before = run.saved_step()
     run.start('chief', 'worker0')
     assert run.statuses() == {'chief': 0, 'worker0': 0}, run.outputs()
-    assert run.saved_step() == 2000 and f'Training         step {before} to 2000' in run.output('chief')
+    assert run.saved_step() == 600 and f'Training         step {before} to 600' in run.output('chief')
     assert not list(run.model_dir.glob('tmp_*'))
 
 

@@ -17,6 +17,8 @@ from estimator_lab.data.examples.labels import (
 )
 from estimator_lab.data.trees.tokens import read_tokens
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ('name', 'label'),

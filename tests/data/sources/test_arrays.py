@@ -19,6 +19,8 @@ from estimator_lab.data.input.input_fns import archive_input_fn
 from estimator_lab.data.sources.arrays import array_source, is_array
 from tests.support.input_batches import batches_of
 
+pytestmark = pytest.mark.once
+
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (12, 4, 5, 3)).astype(np.uint8)
 Y = np.arange(12) % 3
