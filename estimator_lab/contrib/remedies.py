@@ -2,192 +2,178 @@
 
 from collections.abc import Mapping
 
-_COLUMNS = 'use the columns of tf.feature_column, and tf.feature_column.input_layer'
 _DISTRIBUTE = 'use tf.distribute.MirroredStrategy in a RunConfig'
-_PROBABILITY = 'use the package tensorflow-probability'
 _TRAIN_AND_EVALUATE = 'use tf.estimator.train_and_evaluate with a TrainSpec and an EvalSpec'
 
 _REMEDIES: Mapping[str, Mapping[str, str]] = {
     '': {  # whole packages
-        _DISTRIBUTE: 'all_reduce',
-        'use tf.autograph': 'autograph',
-        'use tf.nondifferentiable_batch_function': 'batching',
-        _PROBABILITY: 'bayesflow',
-        'TensorFlow 2.8 is the last version that has boosted trees; they live on in ydf': 'boosted_trees',
-        'use tf.train.Checkpoint': 'checkpoint',
-        'leave it out, as paths of Google Cloud need no settings; for BigQuery, use tensorflow-io': 'cloud',
-        'use tf.graph_util and tf.import_graph_def': 'copy_graph',
-        'use tf.summary': 'deprecated',
-        'use the package tensorflow-io': 'bigtable ffmpeg hadoop ignite kafka kinesis',
-        'use tf.import_graph_def with input_map': 'graph_editor',
-        'use tf.train.ProfilerHook': 'hooks',
-        'use tf.data': 'input_pipeline',
-        'use scipy.integrate': 'integrate',
-        'use tf.keras.layers.experimental.RandomFourierFeatures': 'kernel_methods',
-        'use tf.Tensor with axes by number': 'labeled_tensor',
-        'use tf.nn.dynamic_rnn with the cells of tf.nn.rnn_cell': 'grid_rnn recurrent',
-        'use tf.estimator.experimental.LinearSDCA': 'linear_optimizer',
-        'use tf.lite': 'lite',
-        'use tf.config.experimental.get_memory_info': 'memory_stats',
-        'use tf.mixed_precision.MixedPrecisionLossScaleOptimizer with FixedLossScale or DynamicLossScale': (
-            'mixed_precision'
+        'all_reduce': _DISTRIBUTE,
+        'autograph': 'use tf.autograph',
+        'batching': 'use tf.nondifferentiable_batch_function',
+        'bayesflow': 'use the package tensorflow-probability',
+        'boosted_trees': 'TensorFlow 2.8 is the last version that has boosted trees; they live on in ydf',
+        'checkpoint': 'use tf.train.Checkpoint',
+        'cloud': 'leave it out, as paths of Google Cloud need no settings; for BigQuery, use tensorflow-io',
+        'copy_graph': 'use tf.graph_util and tf.import_graph_def',
+        'deprecated': 'use tf.summary',
+        'bigtable ffmpeg hadoop ignite kafka kinesis': 'use the package tensorflow-io',
+        'graph_editor': 'use tf.import_graph_def with input_map',
+        'hooks': 'use tf.train.ProfilerHook',
+        'input_pipeline': 'use tf.data',
+        'integrate': 'use scipy.integrate',
+        'kernel_methods': 'use tf.keras.layers.experimental.RandomFourierFeatures',
+        'labeled_tensor': 'use tf.Tensor with axes by number',
+        'grid_rnn recurrent': 'use tf.nn.dynamic_rnn with the cells of tf.nn.rnn_cell',
+        'linear_optimizer': 'use tf.estimator.experimental.LinearSDCA',
+        'lite': 'use tf.lite',
+        'memory_stats': 'use tf.config.experimental.get_memory_info',
+        'mixed_precision': (
+            'use tf.mixed_precision.MixedPrecisionLossScaleOptimizer with FixedLossScale or DynamicLossScale'
         ),
-        'use the package tensorflow-model-optimization': 'model_pruning quantize',
-        'use the package scann': 'nearest_neighbor',
-        'use the optimizers of tf.train': 'optimizer_v2',
-        'use tf.io.decode_proto and tf.io.encode_proto': 'proto',
-        'use tf.math.segment_sum': 'reduce_slice_ops',
-        'tensorflow-addons 0.23, for TensorFlow 2.15, was the last package that had it': (
-            'resampler sparsemax'
+        'model_pruning quantize': 'use the package tensorflow-model-optimization',
+        'nearest_neighbor': 'use the package scann',
+        'optimizer_v2': 'use the optimizers of tf.train',
+        'proto': 'use tf.io.decode_proto and tf.io.encode_proto',
+        'reduce_slice_ops': 'use tf.math.segment_sum',
+        'resampler sparsemax': (
+            'tensorflow-addons 0.23, for TensorFlow 2.15, was the last package that had it'
         ),
-        'use tf.saved_model and tf.estimator.Estimator.export_saved_model': 'saved_model session_bundle',
-        'use tf.linalg.experimental.conjugate_gradient': 'solvers',
-        'use tf.layers': 'specs',
-        'use the package ydf': 'decision_trees tensor_forest',
-        'use tf.compat.v2.experimental.tensorrt': 'tensorrt',
-        'use tf.test': 'testing',
-        'use the package tensorflow-text': 'text',
-        'use tf.estimator with a recurrent network': 'timeseries',
-        '': (
-            'cmake constrained_optimization fused_conv libsvm meta_graph_transform periodic_resample '
-            'quantization receptive_field remote_fused_graph rpc stat_summarizer'
-        ),
+        'saved_model session_bundle': 'use tf.saved_model and tf.estimator.Estimator.export_saved_model',
+        'solvers': 'use tf.linalg.experimental.conjugate_gradient',
+        'specs': 'use tf.layers',
+        'decision_trees tensor_forest': 'use the package ydf',
+        'tensorrt': 'use tf.compat.v2.experimental.tensorrt',
+        'testing': 'use tf.test',
+        'text': 'use the package tensorflow-text',
+        'timeseries': 'use tf.estimator with a recurrent network',
+        'cmake constrained_optimization fused_conv libsvm meta_graph_transform periodic_resample '
+        'quantization receptive_field remote_fused_graph rpc stat_summarizer': '',
     },
     'crf': {
-        'use tf.contrib.crf.crf_log_norm': 'CrfForwardRnnCell crf_multitag_sequence_score',
-        'use tf.contrib.crf.crf_decode': 'CrfDecodeForwardRnnCell CrfDecodeBackwardRnnCell',
+        'CrfForwardRnnCell crf_multitag_sequence_score': 'use tf.contrib.crf.crf_log_norm',
+        'CrfDecodeForwardRnnCell CrfDecodeBackwardRnnCell': 'use tf.contrib.crf.crf_decode',
     },
     'cudnn_rnn': {
-        'use tf.keras.layers.GRU with reset_after=True, which has the equations of cuDNN': (
-            'CudnnCompatibleGRUCell CudnnGRU'
+        'CudnnCompatibleGRUCell CudnnGRU': (
+            'use tf.keras.layers.GRU with reset_after=True, which has the equations of cuDNN'
         ),
-        'use tf.nn.dynamic_rnn with tf.nn.rnn_cell.BasicRNNCell': 'CudnnRNNRelu CudnnRNNTanh',
-        'use a tf.train.Saver, as the variables are those of cells': 'CudnnGRUSaveable CudnnLSTMSaveable',
+        'CudnnRNNRelu CudnnRNNTanh': 'use tf.nn.dynamic_rnn with tf.nn.rnn_cell.BasicRNNCell',
+        'CudnnGRUSaveable CudnnLSTMSaveable': 'use a tf.train.Saver, as the variables are those of cells',
     },
     'data': {
-        'use Dataset.map with tf.ensure_shape': 'assert_element_shape',
-        'use Dataset.window': 'sliding_window_batch',
-        'use the package tensorflow-io': 'LMDBDataset',
-        'use Dataset.reduce': 'reduce_dataset',
+        'assert_element_shape': 'use Dataset.map with tf.ensure_shape',
+        'sliding_window_batch': 'use Dataset.window',
+        'LMDBDataset': 'use the package tensorflow-io',
+        'reduce_dataset': 'use Dataset.reduce',
     },
     'distribute': {
-        'use tf.distribute.experimental.MultiWorkerMirroredStrategy': (
-            'CollectiveAllReduceStrategy MultiWorkerAllReduce'
+        'CollectiveAllReduceStrategy MultiWorkerAllReduce': (
+            'use tf.distribute.experimental.MultiWorkerMirroredStrategy'
         ),
-        _DISTRIBUTE: 'Monitor StandardInputStep StandardSingleLossStep Step',
+        'Monitor StandardInputStep StandardSingleLossStep Step': _DISTRIBUTE,
     },
     'eager': {
-        'use tf.train.Checkpoint': 'Checkpointable CheckpointableSaver Saver get_optimizer_variables',
-        'use tf.variable_scope with reuse=tf.AUTO_REUSE': 'EagerVariableStore',
-        'use tf.keras.Model': 'Network Sequential',
-        'use tf.keras.metrics': 'metrics',
+        'Checkpointable CheckpointableSaver Saver get_optimizer_variables': 'use tf.train.Checkpoint',
+        'EagerVariableStore': 'use tf.variable_scope with reuse=tf.AUTO_REUSE',
+        'Network Sequential': 'use tf.keras.Model',
+        'metrics': 'use tf.keras.metrics',
     },
     'estimator': {
-        'use tf.saved_model': 'SavedModelEstimator',
-        'use tf.compat.v2.estimator.experimental': 'RNNClassifier RNNEstimator',
+        'SavedModelEstimator': 'use tf.saved_model',
+        'RNNClassifier RNNEstimator': 'use tf.compat.v2.estimator.experimental',
     },
-    'factorization': {
-        'use the package scikit-learn': 'gmm GMM WALSMatrixFactorization WALSModel',
-    },
-    'feature_column': {
-        'use tf.keras.experimental.SequenceFeatures': 'sequence_input_layer',
-    },
+    'factorization': {'gmm GMM WALSMatrixFactorization WALSModel': 'use the package scikit-learn'},
+    'feature_column': {'sequence_input_layer': 'use tf.keras.experimental.SequenceFeatures'},
     'image': {
-        'multiply their 3 x 3 matrices': (
-            'compose_transforms flat_transforms_to_matrices matrices_to_flat_transforms'
+        'compose_transforms flat_transforms_to_matrices matrices_to_flat_transforms': (
+            'multiply their 3 x 3 matrices'
         ),
     },
     'layers': {
-        _COLUMNS: (
-            'input_from_feature_columns joint_weighted_sum_from_feature_columns scattered_embedding_column '
-            'sequence_input_from_feature_columns shared_embedding_columns '
-            'weighted_sum_from_feature_columns'
+        'input_from_feature_columns joint_weighted_sum_from_feature_columns scattered_embedding_column '
+        'sequence_input_from_feature_columns shared_embedding_columns '
+        'weighted_sum_from_feature_columns': (
+            'use the columns of tf.feature_column, and tf.feature_column.input_layer'
         ),
-        'use tf.feature_column.categorical_column_with_vocabulary_file': (
-            'sparse_column_with_vocabulary_file'
-        ),
-        'use tf.recompute_grad': 'recompute_grad',
+        'sparse_column_with_vocabulary_file': 'use tf.feature_column.categorical_column_with_vocabulary_file',
+        'recompute_grad': 'use tf.recompute_grad',
     },
     'learn': {
-        'use the class of the same name in tf.estimator': (
-            'DNNEstimator DNNLinearCombinedEstimator LinearEstimator'
+        'DNNEstimator DNNLinearCombinedEstimator LinearEstimator': (
+            'use the class of the same name in tf.estimator'
         ),
-        'use tf.contrib.learn.LinearClassifier': 'LogisticRegressor',
-        'use tf.estimator.LatestExporter': 'ExportStrategy',
-        'use tf.contrib.learn.Estimator': 'BaseEstimator Trainable',
-        'use the Estimator itself, whose fit, evaluate and predict accept x, y and batch_size': 'SKCompat',
-        'use tf.contrib.layers.real_valued_column': 'infer_real_valued_columns_from_input_fn',
-        'use tf.estimator.export.build_raw_serving_input_receiver_fn': 'build_default_serving_input_fn',
-        'use tf.contrib.learn.read_keyed_batch_examples': 'read_keyed_batch_examples_shared_queue',
-        'use tf.contrib.learn.read_keyed_batch_features': (
-            'queue_parsed_features read_keyed_batch_features_shared_queue'
+        'LogisticRegressor': 'use tf.contrib.learn.LinearClassifier',
+        'ExportStrategy': 'use tf.estimator.LatestExporter',
+        'BaseEstimator Trainable': 'use tf.contrib.learn.Estimator',
+        'SKCompat': 'use the Estimator itself, whose fit, evaluate and predict accept x, y and batch_size',
+        'infer_real_valued_columns_from_input_fn': 'use tf.contrib.layers.real_valued_column',
+        'build_default_serving_input_fn': 'use tf.estimator.export.build_raw_serving_input_receiver_fn',
+        'read_keyed_batch_examples_shared_queue': 'use tf.contrib.learn.read_keyed_batch_examples',
+        'queue_parsed_features read_keyed_batch_features_shared_queue': (
+            'use tf.contrib.learn.read_keyed_batch_features'
         ),
-        'use tf.train.latest_checkpoint, to see whether there is a checkpoint': 'NotFittedError',
-        _TRAIN_AND_EVALUATE: 'Evaluable evaluate train',
-        'use tf.contrib.factorization.KMeansClustering': 'KMeansClustering',
-        'use numpy.frombuffer of the encoded text': 'ByteProcessor',
-        'use a tf.Session': 'run_n',
-        'use tf.estimator.EvalSpec, and tf.estimator.experimental.stop_if_no_decrease_hook': (
-            'ValidationMonitor'
+        'NotFittedError': 'use tf.train.latest_checkpoint, to see whether there is a checkpoint',
+        'Evaluable evaluate train': _TRAIN_AND_EVALUATE,
+        'KMeansClustering': 'use tf.contrib.factorization.KMeansClustering',
+        'ByteProcessor': 'use numpy.frombuffer of the encoded text',
+        'run_n': 'use a tf.Session',
+        'ValidationMonitor': (
+            'use tf.estimator.EvalSpec, and tf.estimator.experimental.stop_if_no_decrease_hook'
         ),
-        'use the hooks of tf.train': 'monitors',
+        'monitors': 'use the hooks of tf.train',
     },
     'legacy_seq2seq': {
-        'use tf.nn.static_rnn, then tf.contrib.legacy_seq2seq.embedding_rnn_decoder': (
-            'embedding_tied_rnn_seq2seq one2many_rnn_seq2seq'
+        'embedding_tied_rnn_seq2seq one2many_rnn_seq2seq': (
+            'use tf.nn.static_rnn, then tf.contrib.legacy_seq2seq.embedding_rnn_decoder'
         ),
-        'use tf.contrib.seq2seq.sequence_loss of padded batches': 'model_with_buckets',
+        'model_with_buckets': 'use tf.contrib.seq2seq.sequence_loss of padded batches',
     },
-    'lookup': {
-        'use tf.contrib.lookup.index_table_from_file': 'string_to_index_table_from_file',
-    },
+    'lookup': {'string_to_index_table_from_file': 'use tf.contrib.lookup.index_table_from_file'},
     'opt': {
-        'use tf.keras.optimizers.legacy.Nadam': 'NadamOptimizer',
-        'use tf.keras.optimizers.legacy.Adamax': 'AdaMaxOptimizer',
-        'use scipy.optimize with tf.gradients': 'ScipyOptimizerInterface ExternalOptimizerInterface',
-        _DISTRIBUTE: 'ElasticAverageOptimizer ModelAverageOptimizer',
+        'NadamOptimizer': 'use tf.keras.optimizers.legacy.Nadam',
+        'AdaMaxOptimizer': 'use tf.keras.optimizers.legacy.Adamax',
+        'ScipyOptimizerInterface ExternalOptimizerInterface': 'use scipy.optimize with tf.gradients',
+        'ElasticAverageOptimizer ModelAverageOptimizer': _DISTRIBUTE,
     },
     'rnn': {
-        'use tf.nn.static_bidirectional_rnn once for each layer': 'stack_bidirectional_rnn',
-        'use tf.nn.rnn_cell.GRUCell, whose variables have other names': 'GRUBlockCell',
-        'use tf.contrib.seq2seq.AttentionWrapper': 'AttentionCellWrapper',
-        'use tf.nn.rnn_cell.LSTMCell, which is another cell': (
-            'NASCell UGRNNCell PhasedLSTMCell GridLSTMCell CoupledInputForgetGateLSTMCell IndRNNCell'
+        'stack_bidirectional_rnn': 'use tf.nn.static_bidirectional_rnn once for each layer',
+        'GRUBlockCell': 'use tf.nn.rnn_cell.GRUCell, whose variables have other names',
+        'AttentionCellWrapper': 'use tf.contrib.seq2seq.AttentionWrapper',
+        'NASCell UGRNNCell PhasedLSTMCell GridLSTMCell CoupledInputForgetGateLSTMCell IndRNNCell': (
+            'use tf.nn.rnn_cell.LSTMCell, which is another cell'
         ),
-        'use tf.keras.layers.ConvLSTM2D': 'ConvLSTMCell Conv1DLSTMCell Conv2DLSTMCell Conv3DLSTMCell',
+        'ConvLSTMCell Conv1DLSTMCell Conv2DLSTMCell Conv3DLSTMCell': 'use tf.keras.layers.ConvLSTM2D',
     },
     'seq2seq': {
-        'use tf.contrib.seq2seq.BahdanauAttention or LuongAttention': (
-            'BahdanauMonotonicAttention LuongMonotonicAttention monotonic_attention safe_cumprod'
+        'BahdanauMonotonicAttention LuongMonotonicAttention monotonic_attention safe_cumprod': (
+            'use tf.contrib.seq2seq.BahdanauAttention or LuongAttention'
         ),
-        'use tf.one_hot of tf.argmax': 'hardmax',
-        'use tf.contrib.seq2seq.CustomHelper': (
-            'InferenceHelper ScheduledEmbeddingTrainingHelper ScheduledOutputTrainingHelper'
+        'hardmax': 'use tf.one_hot of tf.argmax',
+        'InferenceHelper ScheduledEmbeddingTrainingHelper ScheduledOutputTrainingHelper': (
+            'use tf.contrib.seq2seq.CustomHelper'
         ),
     },
-    'tfprof': {
-        'use tf.compat.v2.profiler.experimental.Profile': 'ProfileContext',
-    },
+    'tfprof': {'ProfileContext': 'use tf.compat.v2.profiler.experimental.Profile'},
     'tpu': {
-        'use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15': (
-            'TPUDistributionStrategy keras_to_tpu_model'
+        'TPUDistributionStrategy keras_to_tpu_model': (
+            'use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15'
         ),
-        'use tf.compat.v2.profiler.experimental': 'profiler',
+        'profiler': 'use tf.compat.v2.profiler.experimental',
     },
     'training': {
-        'use tf.contrib.training.batch_sequences_with_states': 'SequenceQueueingStateSaver',
-        'use tf.data': 'FeedingQueueRunner',
-        'use tf.data.experimental.rejection_resample': (
-            'rejection_sample resample_at_rate stratified_sample weighted_resample'
+        'SequenceQueueingStateSaver': 'use tf.contrib.training.batch_sequences_with_states',
+        'FeedingQueueRunner': 'use tf.data',
+        'rejection_sample resample_at_rate stratified_sample weighted_resample': (
+            'use tf.data.experimental.rejection_resample'
         ),
-        'use tf.train.replica_device_setter without it': 'GreedyLoadBalancingStrategy RandomStrategy',
-        _TRAIN_AND_EVALUATE: 'tuner Tuner',
+        'GreedyLoadBalancingStrategy RandomStrategy': 'use tf.train.replica_device_setter without it',
+        'tuner Tuner': _TRAIN_AND_EVALUATE,
     },
 }
-"""{package: {end of a sentence: missing names, separated by white space}}."""
+"""{package: {missing names, separated by white space: end of a sentence}}."""
 
 REMEDIES: Mapping[str, Mapping[str, str]] = {
-    package: {name: remedy for remedy, names in rows.items() for name in names.split()}
+    package: {name: remedy for names, remedy in rows.items() for name in names.split()}
     for package, rows in _REMEDIES.items()
 }
 """{package: {missing name: what to use instead, '' for nothing}}; '' has the missing packages."""
