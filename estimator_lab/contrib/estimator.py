@@ -9,7 +9,6 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from estimator_lab.contrib.opt import WrappedOptimizer
 from estimator_lab.tf1 import tf
 
 _MEAN = tf.losses.Reduction.SUM_OVER_BATCH_SIZE
@@ -96,23 +95,6 @@ def multi_label_head(*args: Any, **kwargs: Any) -> Any:
 def multi_head(heads: Sequence[Any], head_weights: Sequence[float] | None = None) -> Any:
     """Returns a head for labels by name: {name of a head: its labels}; the loss is the weighted sum."""
     return _head('MultiHead', heads, head_weights)
-
-
-class _Clipped(WrappedOptimizer):
-    def __init__(self, optimizer: Any, clip_norm: float) -> None:
-        super().__init__(optimizer, f'ClipByNorm{optimizer.get_name()}')
-        self._clip_norm = clip_norm
-
-    def apply_gradients(self, grads_and_vars: Any, *args: Any, **kwargs: Any) -> Any:
-        """Clips the gradients, and applies them as the optimizer does."""
-        gradients, variables = zip(*grads_and_vars, strict=True)
-        clipped, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
-        return self._optimizer.apply_gradients(zip(clipped, variables, strict=True), *args, **kwargs)
-
-
-def clip_gradients_by_norm(optimizer: Any, clip_norm: float) -> Any:
-    """Returns an optimizer that first scales all gradients to a global norm of at most `clip_norm`."""
-    return _Clipped(optimizer, clip_norm)
 
 
 def forward_features(

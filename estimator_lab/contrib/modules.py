@@ -1,12 +1,12 @@
 """The module ``tensorflow.contrib`` and those below it.
 
-A package is loaded at its first use, with the names that `SOURCES` lists; those of `ALL` when they are used.
+A package is loaded at its first use, with the names that `SOURCES` lists; the others when they are used.
 """
 
 import contextlib
-import functools
 import importlib
 import importlib.util
+import operator
 import sys
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from estimator_lab.contrib.remedies import REMEDIES, sentence, short
-from estimator_lab.contrib.sources import ALL, FORWARDED, PYTHON_MODULES, SOURCES
+from estimator_lab.contrib.sources import FORWARDED, PYTHON_MODULES, SOURCES
 from estimator_lab.tf1 import tf
 from estimator_lab.tf1.finder import FINDER, Forwarder, LazyModule, look_up
 
@@ -35,12 +35,13 @@ def install() -> None:
 
 
 def _loader_of(fullname: str) -> Loader | None:
-    if fullname != ROOT and not fullname.startswith(f'{ROOT}.'):
+    if not f'{fullname}.'.startswith(f'{ROOT}.'):
         return None
     path = fullname[len(ROOT) + 1 :]
     if target := _forwarded(path):
-        if importlib.util.find_spec(target.partition('.')[0]) is None:
-            package = target.partition('.')[0].replace('_', '-')
+        package = target.partition('.')[0]
+        if importlib.util.find_spec(package) is None:
+            package = package.replace('_', '-')
             raise ImportError(
                 f'tf.contrib.{path} comes from the package {package}, which is not installed: '
                 f'pip install {package}.',
@@ -77,10 +78,7 @@ def _forwarded(path: str) -> str:
 class StandIn:
     """A name of a missing package, which programs may import: using it raises NotImplementedError.
 
-    To use it is to call it, to subclass it or to read a name of it.
-
-    Attributes:
-      _path: its path below `tf.contrib`.
+    To use it is to call it, to subclass it or to read a name of it. `path` is its path below `tf.contrib`.
     """
 
     def __init__(self, path: str) -> None:
@@ -129,25 +127,20 @@ class _Package(LazyModule):
             vars(module)['arg_scope'] = find('framework', 'arg_scope')
 
     def _find(self, name: str) -> Any:
-        if not self._package:
-            return _package(name)
-        if name == 'python' or (self._below_python and name in PYTHON_MODULES and name != 'arg_scope'):
+        is_module = name == 'python' or (self._below_python and name in PYTHON_MODULES)
+        if self._package and not is_module:
+            return find(self._package, name)
+        try:
             return importlib.import_module(f'{self.name}.{name}')
-        return find(self._package, name)
-
-
-def _package(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(f'{ROOT}.{name}')
-    except ImportError as error:
-        raise AttributeError(str(error)) from None
+        except ImportError as error:
+            raise AttributeError(str(error)) from None
 
 
 def names_in(package: str) -> list[str]:
     """Returns the names of `tf.contrib.<package>` that are listed; '' is `tf.contrib` itself."""
     if not package:
         return sorted({path for path in (*SOURCES, *FORWARDED) if '.' not in path})
-    return sorted({name for names in SOURCES.get(package, {}).values() for name in names} - {*ALL})
+    return sorted({name for names in SOURCES.get(package, {}).values() for name in names} - {'*'})
 
 
 def find(package: str, name: str) -> Any:
@@ -160,22 +153,11 @@ def find(package: str, name: str) -> Any:
     if path in FORWARDED:
         return importlib.import_module(f'{ROOT}.{path}')
     if name not in REMEDIES.get(package, {}):
-        for source, new_name in _candidates(package, name):
-            try:
-                return _value(source, new_name)
-            except AttributeError:
-                continue
+        sources = SOURCES.get(package, {}).items()
+        listed = [(source, names[name]) for source, names in sources if name in names]
+        for source, new_name in listed or [(source, name) for source, names in sources if '*' in names]:
+            with contextlib.suppress(AttributeError):
+                if source.partition('.')[0] != 'tf':
+                    return look_up(source, new_name)
+                return operator.attrgetter(f'{source}.{new_name}'.removeprefix('tf.'))(tf)
     raise AttributeError(sentence(path))
-
-
-def _candidates(package: str, name: str) -> list[tuple[str, str]]:
-    """Returns (source, name there) to look at: the one that lists the name, else those of `ALL`."""
-    sources = SOURCES.get(package, {}).items()
-    listed = [(source, names[name]) for source, names in sources if name in names]
-    return listed or [(source, name) for source, names in sources if names.keys() >= ALL.keys()]
-
-
-def _value(source: str, name: str) -> Any:
-    if source == 'tf' or source.startswith('tf.'):
-        return getattr(functools.reduce(getattr, source.split('.')[1:], tf), name)
-    return look_up(source, name)

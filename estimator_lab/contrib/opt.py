@@ -1,4 +1,4 @@
-"""Optimizers of ``tf.contrib.opt``: decoupled weight decay, sparse Adam, LARS, averages of variables."""
+"""Optimizers of ``tf.contrib.opt``, and one of ``tf.contrib.estimator`` that clips gradients."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -6,8 +6,10 @@ from typing import Any
 
 from estimator_lab.tf1 import tf
 
+_Mixin: Any = object  # whose super() is an optimizer
 
-class WrappedOptimizer(tf.train.Optimizer):
+
+class _Around(tf.train.Optimizer):
     """An optimizer whose gradients, slots and variables are those of another one."""
 
     def __init__(self, optimizer: Any, name: str) -> None:
@@ -15,23 +17,35 @@ class WrappedOptimizer(tf.train.Optimizer):
         self._optimizer = optimizer
 
     def compute_gradients(self, *args: Any, **kwargs: Any) -> Any:
-        """Computes gradients as the optimizer does."""
         return self._optimizer.compute_gradients(*args, **kwargs)
 
     def get_slot(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns a slot of the optimizer."""
         return self._optimizer.get_slot(*args, **kwargs)
 
     def get_slot_names(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns the names of the optimizer's slots."""
         return self._optimizer.get_slot_names(*args, **kwargs)
 
     def variables(self) -> Any:
-        """Returns the variables of the optimizer."""
         return self._optimizer.variables()
 
 
-class DecoupledWeightDecayExtension:
+class _Clipped(_Around):
+    def __init__(self, optimizer: Any, clip_norm: float) -> None:
+        super().__init__(optimizer, f'ClipByNorm{optimizer.get_name()}')
+        self._clip_norm = clip_norm
+
+    def apply_gradients(self, grads_and_vars: Any, *args: Any, **kwargs: Any) -> Any:
+        gradients, variables = zip(*grads_and_vars, strict=True)
+        clipped, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+        return self._optimizer.apply_gradients(zip(clipped, variables, strict=True), *args, **kwargs)
+
+
+def clip_gradients_by_norm(optimizer: Any, clip_norm: float) -> Any:
+    """Returns an optimizer that first scales all gradients to a global norm of at most `clip_norm`."""
+    return _Clipped(optimizer, clip_norm)
+
+
+class DecoupledWeightDecayExtension(_Mixin):
     """Mix-in that precedes an optimizer: each step also subtracts `weight_decay` times each variable.
 
     Loshchilov and Hutter (2019), algorithms 1 and 2. The decay is not multiplied by the learning rate, and
@@ -46,7 +60,7 @@ class DecoupledWeightDecayExtension:
     def minimize(self, loss: Any, *args: Any, decay_var_list: Any = None, **kwargs: Any) -> Any:
         """Minimizes as the optimizer does; if `decay_var_list` is given, only its variables decay."""
         self._decayed = list(decay_var_list) if decay_var_list else None
-        return super().minimize(loss, *args, **kwargs)  # type: ignore[misc]
+        return super().minimize(loss, *args, **kwargs)
 
     def apply_gradients(
         self, grads_and_vars: Any, *args: Any, decay_var_list: Any = None, **kwargs: Any
@@ -54,12 +68,12 @@ class DecoupledWeightDecayExtension:
         """Applies gradients as the optimizer does; if `decay_var_list` is given, only its variables decay."""
         if decay_var_list:
             self._decayed = list(decay_var_list)
-        return super().apply_gradients(grads_and_vars, *args, **kwargs)  # type: ignore[misc]
+        return super().apply_gradients(grads_and_vars, *args, **kwargs)
 
     def _prepare(self) -> None:
         value = self._weight_decay() if callable(self._weight_decay) else self._weight_decay
         self._decay = tf.convert_to_tensor(value, name='weight_decay')
-        super()._prepare()  # type: ignore[misc]
+        super()._prepare()
 
     def _after_decay(self, gradient: Any, variable: Any, step: Callable[[], Any], rows: Any = None) -> Any:
         """Returns the optimizer's step, which follows the decay of the variable, or of its `rows` only."""
@@ -77,20 +91,18 @@ class DecoupledWeightDecayExtension:
             return step()
 
     def _apply_dense(self, grad: Any, var: Any) -> Any:
-        step = super()._apply_dense  # type: ignore[misc]
-        return self._after_decay(grad, var, functools.partial(step, grad, var))
+        return self._after_decay(grad, var, functools.partial(super()._apply_dense, grad, var))
 
     def _resource_apply_dense(self, grad: Any, var: Any) -> Any:
-        step = super()._resource_apply_dense  # type: ignore[misc]
-        return self._after_decay(grad, var, functools.partial(step, grad, var))
+        return self._after_decay(grad, var, functools.partial(super()._resource_apply_dense, grad, var))
 
     def _apply_sparse(self, grad: Any, var: Any) -> Any:
-        step = super()._apply_sparse  # type: ignore[misc]
-        return self._after_decay(grad.values, var, functools.partial(step, grad, var), grad.indices)
+        step = functools.partial(super()._apply_sparse, grad, var)
+        return self._after_decay(grad.values, var, step, grad.indices)
 
     def _resource_apply_sparse(self, grad: Any, var: Any, indices: Any) -> Any:
-        step = super()._resource_apply_sparse  # type: ignore[misc]
-        return self._after_decay(grad, var, functools.partial(step, grad, var, indices), indices)
+        step = functools.partial(super()._resource_apply_sparse, grad, var, indices)
+        return self._after_decay(grad, var, step, indices)
 
 
 def extend_with_decoupled_weight_decay(base_optimizer: type) -> type:
@@ -181,7 +193,7 @@ class LARSOptimizer(tf.train.MomentumOptimizer):
         )
 
 
-class MovingAverageOptimizer(WrappedOptimizer):
+class MovingAverageOptimizer(_Around):
     """Wraps an optimizer and keeps a moving average of each variable.
 
     `swapping_saver` saves the averages under the names of the variables, for evaluation.

@@ -1,7 +1,4 @@
-"""The source of each name of ``tf.contrib``; `remedies` covers the names without one.
-
-A source is `tf` with a path below it, or a module.
-"""
+"""The source of each name of ``tf.contrib``; `remedies` covers the names without one."""
 
 from collections.abc import Mapping
 
@@ -76,10 +73,11 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     },
     'estimator': {
         'estimator_lab.contrib.estimator': names(
-            'TowerOptimizer binary_classification_head clip_gradients_by_norm forward_features '
-            'logistic_regression_head multi_class_head multi_head multi_label_head poisson_regression_head '
-            'regression_head replicate_model_fn',
+            'TowerOptimizer binary_classification_head forward_features logistic_regression_head '
+            'multi_class_head multi_head multi_label_head poisson_regression_head regression_head '
+            'replicate_model_fn',
         ),
+        'estimator_lab.contrib.opt': names('clip_gradients_by_norm'),
         'tf.estimator': names(
             'BaselineEstimator DNNEstimator DNNLinearCombinedEstimator LinearEstimator add_metrics'
         ),
@@ -263,7 +261,7 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         'tensorflow.python.framework.tensor_util': names('constant_value'),
     },
 }
-"""{package: {source: {name of 1.15: name there}}}."""
+"""{package: {source: {name of 1.15: name there}}}; a source is `tf` with a path below it, or a module."""
 
 _TPU_MODULES = (
     'device_assignment error_handling session_support tensor_tracer topology tpu tpu_context tpu_feed '
@@ -305,8 +303,8 @@ FORWARDED: Mapping[str, str] = {
 """{path below tf.contrib: the module that replaces all of it, with everything below}."""
 
 PYTHON_MODULES = names(
-    'arg_scope async_checkpoint batching cluster_resolver core_rnn_cell crf cudnn_rnn cudnn_rnn_ops '
-    'dnn dnn_linear_combined encoders estimator estimators evaluation extenders feature_column '
+    'async_checkpoint batching cluster_resolver core_rnn_cell crf cudnn_rnn cudnn_rnn_ops dnn '
+    'dnn_linear_combined encoders estimator estimators evaluation extenders feature_column '
     'framework functional fused_rnn_cell hparam initializers interleave_ops lazy_adam_optimizer layers '
     'learn linear lookup loss_ops losses lstm_ops metric_ops metric_spec metrics mirrored_strategy '
     'model_fn moving_average_optimizer normalization one_device_strategy ops optimizers '
