@@ -8,14 +8,14 @@ from estimator_lab.tf1 import tf
 
 
 class AttentionMechanism:
-    """The base class of mechanisms: keys, values and the mask of a memory.
+    """The base class of mechanisms.
 
     Attributes:
       memory_layer: the layer that turns values into keys.
       values: the memory [batch, time, ...], with zeros after the end of each sequence.
-      keys: the keys [batch, time, units].
-      batch_size: the batch size of the memory.
-      alignments_size: the number of steps of the memory, which is also `state_size`.
+      keys: [batch, time, units].
+      batch_size: that of the memory.
+      alignments_size, state_size: the number of steps of the memory.
     """
 
     query_layer: Any = None
@@ -32,10 +32,9 @@ class AttentionMechanism:
     ) -> None:
         self._num_units = num_units
         self.memory_layer = _dense(num_units, 'memory_layer', dtype)
-        lengths = memory_sequence_length
+        self._lengths = memory_sequence_length
         with tf.name_scope('AttentionMechanismInit'):
             memory = tf.convert_to_tensor(memory)
-            self._lengths = None if lengths is None else tf.convert_to_tensor(lengths)
             if self._lengths is not None:
                 mask = tf.sequence_mask(self._lengths, tf.shape(memory)[1], memory.dtype)
                 more = tf.ones([tf.rank(memory) - 2], tf.int32)

@@ -5,26 +5,15 @@ from typing import Any, NamedTuple
 
 from estimator_lab.tf1 import tf
 
-_Cell: Any = tf.nn.rnn_cell.RNNCell
-
 
 class AttentionWrapperState(NamedTuple):
-    """The state of an AttentionWrapper; fields of several mechanisms are tuples.
-
-    Attributes:
-      cell_state: state of the wrapped cell.
-      attention: the last attention [batch, size].
-      time: number of steps, a scalar int32.
-      alignments: the last alignments [batch, memory time].
-      alignment_history: a TensorArray of the alignments of all steps, or ().
-      attention_state: states of the mechanisms.
-    """
+    """The state of an AttentionWrapper; the last three have a tuple for several mechanisms."""
 
     cell_state: Any
-    attention: Any
-    time: Any
-    alignments: Any
-    alignment_history: Any
+    attention: Any  # [batch, size]
+    time: Any  # the number of steps, int32 scalar
+    alignments: Any  # [batch, memory time]
+    alignment_history: Any  # a TensorArray of the alignments of all steps, or ()
     attention_state: Any
 
     def clone(self, **kwargs: Any) -> 'AttentionWrapperState':
@@ -32,7 +21,7 @@ class AttentionWrapperState(NamedTuple):
         return self._replace(**kwargs)
 
 
-class AttentionWrapper(_Cell):
+class AttentionWrapper(tf.nn.rnn_cell.RNNCell):
     """A cell that attends to one or more memories after each step.
 
     Raises:
@@ -114,7 +103,7 @@ class AttentionWrapper(_Cell):
                 )
                 for mechanism in self._mechanisms
             ]
-            with tf.control_dependencies([check for check in checks if check is not None]):
+            with tf.control_dependencies(checks):
                 state = tf.nest.map_structure(tf.identity, state)
             alignments = [each.initial_alignments(batch_size, dtype) for each in self._mechanisms]
             return AttentionWrapperState(
@@ -134,10 +123,7 @@ class AttentionWrapper(_Cell):
         return tf.TensorArray(alignments.dtype, 0, dynamic_size=True, element_shape=alignments.shape)
 
     def call(self, inputs: Any, state: AttentionWrapperState) -> tuple[Any, AttentionWrapperState]:
-        """Runs the cell, then attends.
-
-        Returns:
-          The attention or the cell's output, and the next state.
+        """Runs the cell, then attends; returns the attention, or the cell's output, and the next state.
 
         Raises:
           TypeError: if the state is not an AttentionWrapperState.
@@ -148,13 +134,14 @@ class AttentionWrapper(_Cell):
                 f'Received type {type(state)} instead.'
             )
         cell_output, cell_state = self._cell(self._cell_input_fn(inputs, state.attention), state.cell_state)
-        found = [
-            _attention(mechanism, cell_output, attention_state, layer)
-            for mechanism, attention_state, layer in zip(
-                self._mechanisms, self._listed(state.attention_state), self._layers, strict=True
-            )
-        ]
-        attentions, alignments, states = zip(*found, strict=True)
+        attentions, alignments, states = [], [], []
+        befores = self._listed(state.attention_state)
+        for mechanism, before, layer in zip(self._mechanisms, befores, self._layers, strict=True):
+            weights, next_state = mechanism(cell_output, state=before)
+            context = tf.matmul(weights[:, None], mechanism.values)[:, 0]
+            attentions.append(layer(tf.concat([cell_output, context], 1)) if layer else context)
+            alignments.append(weights)
+            states.append(next_state)
         history = self._listed(state.alignment_history)
         if self._keeps_history:
             history = [array.write(state.time, each) for array, each in zip(history, alignments, strict=True)]
@@ -168,12 +155,3 @@ class AttentionWrapper(_Cell):
             attention_state=self._one_or_tuple(states),
         )
         return (attention if self._output_attention else cell_output), after
-
-
-def _attention(mechanism: Any, cell_output: Any, state: Any, layer: Any) -> tuple[Any, Any, Any]:
-    """Returns the attention [batch, size], the alignments, and the next state of a mechanism."""
-    alignments, after = mechanism(cell_output, state=state)
-    context = tf.matmul(alignments[:, None], mechanism.values)[:, 0]
-    if layer is None:
-        return context, alignments, after
-    return layer(tf.concat([cell_output, context], 1)), alignments, after

@@ -1,5 +1,6 @@
 """``BeamSearchDecoder`` of ``tf.contrib.seq2seq``, and what belongs to it: `tile_batch` and `gather_tree`."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from estimator_lab.contrib.decoding import Decoder
@@ -8,14 +9,7 @@ from estimator_lab.tf1 import tf
 
 
 class BeamSearchDecoderState(NamedTuple):
-    """State of a search; all fields are [batch, beam, ...].
-
-    Attributes:
-      cell_state: state of the cell.
-      log_probs: logarithms of the probabilities of the beams.
-      finished: whether they are finished.
-      lengths: their lengths, int64.
-    """
+    """The state of the cell, [batch, beam, ...], and of the beams, [batch, beam]; lengths are int64."""
 
     cell_state: Any
     log_probs: Any
@@ -24,13 +18,7 @@ class BeamSearchDecoderState(NamedTuple):
 
 
 class BeamSearchDecoderOutput(NamedTuple):
-    """Outputs of a step, [batch, beam].
-
-    Attributes:
-      scores: log-probabilities with the penalties.
-      predicted_ids: the classes.
-      parent_ids: the beams of the previous step that they continue.
-    """
+    """Outputs of a step, [batch, beam]; the scores are log-probabilities with the length penalty."""
 
     scores: Any
     predicted_ids: Any
@@ -38,12 +26,7 @@ class BeamSearchDecoderOutput(NamedTuple):
 
 
 class FinalBeamSearchDecoderOutput(NamedTuple):
-    """Outputs of a search.
-
-    Attributes:
-      predicted_ids: the sequences [time, batch, beam], the best beam first.
-      beam_search_decoder_output: the outputs of the steps.
-    """
+    """The sequences [time, batch, beam], the best beam first, and the outputs of all steps."""
 
     predicted_ids: Any
     beam_search_decoder_output: BeamSearchDecoderOutput
@@ -82,7 +65,7 @@ class BeamSearchDecoder(Decoder):
         self.batch_size = tf.get_static_value(tf.size(self._start_tokens)) or tf.size(self._start_tokens)
         self._beams = beam_width
         self._length_penalty = length_penalty_weight
-        self._state = tf.nest.map_structure(self._split, initial_state)
+        self._state = _map_rows(self._split, initial_state)
         tokens = tf.tile(self._start_tokens[:, None], [1, beam_width])
         self._start_inputs = self._embedding_fn(tokens)
 
@@ -101,15 +84,11 @@ class BeamSearchDecoder(Decoder):
         return tf.nest.flatten(self._state)[0].dtype
 
     def _split(self, value: Any) -> Any:
-        """Reshapes [batch * beam, ...] to [batch, beam, ...]; scalars and arrays stay the same."""
-        if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
-            return value
+        """Reshapes [batch * beam, ...] to [batch, beam, ...]."""
         return tf.reshape(value, tf.concat([[self.batch_size, self._beams], tf.shape(value)[1:]], 0))
 
     def _merge(self, value: Any) -> Any:
-        """Reshapes [batch, beam, ...] to [batch * beam, ...]; scalars and arrays stay the same."""
-        if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
-            return value
+        """Reshapes [batch, beam, ...] to [batch * beam, ...]."""
         return tf.reshape(value, tf.concat([[self.batch_size * self._beams], tf.shape(value)[2:]], 0))
 
     def initialize(self, name: str | None = None) -> tuple[Any, Any, BeamSearchDecoderState]:
@@ -130,9 +109,8 @@ class BeamSearchDecoder(Decoder):
     ) -> tuple[BeamSearchDecoderOutput, BeamSearchDecoderState, Any, Any]:
         """Returns (outputs, next state, next inputs, finished)."""
         with tf.name_scope(name, 'BeamSearchDecoderStep', (time, inputs)):
-            merged = tf.nest.map_structure(self._merge, (inputs, state.cell_state))
-            outputs, cell_state = self._cell(*merged)
-            outputs, cell_state = tf.nest.map_structure(self._split, (outputs, cell_state))
+            merged = _map_rows(self._merge, (inputs, state.cell_state))
+            outputs, cell_state = _map_rows(self._split, self._cell(*merged))
             logits = outputs if self._output_layer is None else self._output_layer(outputs)
             found, after = self._search(logits, cell_state, state)
             inputs = tf.cond(
@@ -160,13 +138,11 @@ class BeamSearchDecoder(Decoder):
         ids, parents = where % classes, where // classes
 
         def of_parents(value: Any) -> Any:
-            if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
-                return value
             return tf.gather(value, parents, batch_dims=1)
 
         was_finished = of_parents(state.finished)
         after = BeamSearchDecoderState(
-            cell_state=tf.nest.map_structure(of_parents, cell_state),
+            cell_state=_map_rows(of_parents, cell_state),
             log_probs=tf.gather(tf.reshape(total, [self.batch_size, -1]), where, batch_dims=1),
             finished=tf.logical_or(was_finished, tf.equal(ids, self._end_token)),
             lengths=of_parents(state.lengths) + tf.cast(~was_finished, tf.int64),
@@ -189,14 +165,18 @@ class BeamSearchDecoder(Decoder):
         return FinalBeamSearchDecoderOutput(ids, outputs), final_state
 
 
+def _map_rows(function: Callable[[Any], Any], values: Any) -> Any:
+    """Applies a function to all tensors of a nest but scalars and TensorArrays, which have no batch."""
+    return tf.nest.map_structure(
+        lambda each: each if isinstance(each, tf.TensorArray) or each.shape.ndims == 0 else function(each),
+        values,
+    )
+
+
 def gather_tree(
     step_ids: Any, parent_ids: Any, max_sequence_lengths: Any, end_token: Any, name: str | None = None
 ) -> Any:
-    """Returns the sequences that end in each beam, by following the parents back.
-
-    Returns:
-      int32 [time, batch, beam].
-    """
+    """Returns the sequences that end in each beam, int32 [time, batch, beam]: it follows the parents back."""
     with tf.name_scope(name, 'gather_tree', [step_ids, parent_ids]):
         step_ids, parent_ids = tf.convert_to_tensor(step_ids), tf.convert_to_tensor(parent_ids)
         end = tf.cast(end_token, step_ids.dtype)
@@ -222,10 +202,7 @@ def gather_tree(
 
 
 def tile_batch(t: Any, multiplier: Any, name: str | None = None) -> Any:
-    """Repeats each entry of a batch `multiplier` times in a row.
-
-    Returns:
-      [batch * multiplier, ...].
+    """Returns [batch * multiplier, ...]: each entry of a batch `multiplier` times in a row.
 
     Raises:
       ValueError: if a number of axes is unknown, or 0.

@@ -13,7 +13,6 @@ from estimator_lab.tf1 import tf
 
 # Of `tf.train.batch`: how it accepts dictionaries and sparse tensors.
 _batching: Any = importlib.import_module('tensorflow.python.training.input')
-_CLOSED = (tf.errors.OutOfRangeError, tf.errors.CancelledError)
 
 
 def bucket(
@@ -90,7 +89,8 @@ def _run(queue: Any, enqueues: Sequence[Any], filled: Sequence[Any]) -> None:
     close, cancel = (
         tf.group(*(each.close(cancel_pending_enqueues=now) for each in filled)) for now in (False, True)
     )
-    tf.train.add_queue_runner(tf.train.QueueRunner(queue, enqueues, close, cancel, _CLOSED))
+    closed = (tf.errors.OutOfRangeError, tf.errors.CancelledError)
+    tf.train.add_queue_runner(tf.train.QueueRunner(queue, enqueues, close, cancel, closed))
 
 
 def bucket_by_sequence_length(

@@ -18,21 +18,21 @@ import numpy as np
 from estimator_lab.tf1 import tf
 
 
-def _mask(lengths: Any, like: Any) -> Any:
-    """Returns float [batch, time]: 1 at steps within the length; `like` has `time` on axis 1."""
-    return tf.sequence_mask(tf.cast(lengths, tf.int64), tf.shape(like, out_type=tf.int64)[1], tf.float32)
+def _mask(lengths: Any, like: Any, dtype: Any) -> Any:
+    """Returns [batch, time]: 1 at steps within the length; `like` has `time` on axis 1."""
+    return tf.sequence_mask(tf.cast(lengths, tf.int64), tf.shape(like, out_type=tf.int64)[1], dtype)
 
 
 def crf_unary_score(tag_indices: Any, sequence_lengths: Any, inputs: Any) -> Any:
     """Returns the sum of the potentials of given tags, [batch]."""
-    mask = tf.cast(_mask(sequence_lengths, inputs), inputs.dtype)
+    mask = _mask(sequence_lengths, inputs, inputs.dtype)
     tags = tag_indices * tf.cast(mask, tag_indices.dtype)
     return tf.reduce_sum(tf.gather(inputs, tags, batch_dims=2) * mask, 1)
 
 
 def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params: Any) -> Any:
     """Returns the sum of the transitions between given tags, [batch]."""
-    mask = tf.cast(_mask(sequence_lengths, tag_indices), transition_params.dtype)
+    mask = _mask(sequence_lengths, tag_indices, transition_params.dtype)
     tags = tag_indices * tf.cast(mask, tag_indices.dtype)
     pairs = tf.stack([tags[:, :-1], tags[:, 1:]], -1)
     return tf.reduce_sum(tf.gather_nd(transition_params, pairs) * mask[:, 1:], 1)
@@ -47,7 +47,7 @@ def crf_sequence_score(inputs: Any, tag_indices: Any, sequence_lengths: Any, tra
 
 def _steps(inputs: Any, lengths: Any) -> tuple[Any, Any]:
     """Returns the potentials of all steps after the first, [time - 1, batch, tags], and their mask."""
-    counts = tf.cast(_mask(lengths, inputs), tf.bool)
+    counts = _mask(lengths, inputs, tf.bool)
     return tf.transpose(inputs[:, 1:], [1, 0, 2]), tf.transpose(counts[:, 1:])[..., tf.newaxis]
 
 
@@ -99,8 +99,7 @@ def crf_decode(potentials: Any, transition_params: Any, sequence_length: Any) ->
     last = tf.argmax(final, 1, output_type=tf.int32)
     earlier = tf.scan(lambda tag, origin: tf.gather(origin, tag, batch_dims=1), origins, last, reverse=True)
     tags = tf.transpose(tf.concat([earlier, last[tf.newaxis]], 0))
-    counts = _mask(tf.maximum(sequence_length, 1), potentials)
-    return tags * tf.cast(counts, tf.int32), tf.reduce_max(final, 1)
+    return tags * _mask(tf.maximum(sequence_length, 1), potentials, tf.int32), tf.reduce_max(final, 1)
 
 
 def viterbi_decode(score: Any, transition_params: Any) -> tuple[list[int], Any]:

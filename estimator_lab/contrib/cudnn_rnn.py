@@ -4,6 +4,7 @@ In 1.15 a layer has one variable in cuDNN's layout, and saves its content as the
 these are the variables, so a checkpoint of 1.15 loads; slots of optimizers do not.
 """
 
+import functools
 from typing import Any
 
 from estimator_lab.contrib.rnn import stack_bidirectional_dynamic_rnn
@@ -71,10 +72,11 @@ class CudnnLSTM:
         if initial_state is not None:
             pairs = zip(*map(tf.unstack, initial_state), strict=True)
             given = [tf.nn.rnn_cell.LSTMStateTuple(memory, output) for output, memory in pairs]
-        keep = 1 - self._dropout * tf.cast(training, x.dtype)
-        ways = [
-            [self._dropped_out(cell, layer, keep) for layer, cell in enumerate(way)] for way in self._cells
-        ]
+        ways = self._cells
+        if self._dropout:
+            keep = 1 - self._dropout * tf.cast(training, x.dtype)
+            drop = functools.partial(tf.nn.rnn_cell.DropoutWrapper, input_keep_prob=keep, seed=self._seed)
+            ways = [[first, *map(drop, others)] for first, *others in ways]
         more = {'dtype': x.dtype, 'sequence_length': sequence_lengths, 'time_major': time_major}
         with tf.variable_scope(self._scope, 'cudnn_lstm') as self._scope:
             if self.num_dirs == 1:
@@ -87,8 +89,3 @@ class CudnnLSTM:
                 )
                 final = [state for pair in zip(*both, strict=True) for state in pair]
         return outputs, (tf.stack([each.h for each in final]), tf.stack([each.c for each in final]))
-
-    def _dropped_out(self, cell: Any, layer: int, keep: Any) -> Any:
-        if not (layer and self._dropout):
-            return cell
-        return tf.nn.rnn_cell.DropoutWrapper(cell, input_keep_prob=keep, seed=self._seed)

@@ -1,7 +1,4 @@
-"""``tf.contrib.learn.datasets`` and ``tensorflow.examples.tutorials.mnist.input_data``, from local files.
-
-Nothing is downloaded.
-"""
+"""``tf.contrib.learn.datasets`` and ``tensorflow.examples.tutorials.mnist.input_data``, of local files."""
 
 import csv
 import gzip

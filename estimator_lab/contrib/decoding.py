@@ -33,10 +33,7 @@ def dynamic_decode(
     swap_memory: bool = False,
     scope: Any = None,
 ) -> tuple[Any, Any, Any]:
-    """Runs a decoder until all sequences are finished.
-
-    Returns:
-      The outputs of all steps, the final state, and the lengths, int32 [batch].
+    """Runs a decoder to the end of all sequences; returns outputs, final state and lengths, int32 [batch].
 
     Raises:
       TypeError: if `decoder` is not a Decoder.
@@ -102,12 +99,7 @@ def _kept(finished: Any, new: Any, old: Any) -> Any:
 
 
 class BasicDecoderOutput(NamedTuple):
-    """Outputs of a BasicDecoder.
-
-    Attributes:
-      rnn_output: outputs of the cell, or of the output layer.
-      sample_id: what the helper sampled from them.
-    """
+    """The outputs of the cell, or of the output layer, and what the helper sampled from them."""
 
     rnn_output: Any
     sample_id: Any
@@ -132,7 +124,11 @@ class BasicDecoder(Decoder):
     @property
     def output_size(self) -> BasicDecoderOutput:
         """The sizes of outputs and samples."""
-        return BasicDecoderOutput(size_after(self._cell, self._output_layer), self._helper.sample_ids_shape)
+        size = self._cell.output_size
+        if self._output_layer is not None:
+            shape = tf.TensorShape([None]).concatenate(size)
+            size = tf.TensorShape(self._output_layer.compute_output_shape(shape))[1:]
+        return BasicDecoderOutput(size, self._helper.sample_ids_shape)
 
     @property
     def output_dtype(self) -> BasicDecoderOutput:
@@ -157,14 +153,6 @@ class BasicDecoder(Decoder):
                 time=time, outputs=outputs, state=state, sample_ids=ids
             )
         return BasicDecoderOutput(outputs, ids), state, inputs, finished
-
-
-def size_after(cell: Any, layer: Any) -> Any:
-    """Returns the size of a cell's output, or of the layer that follows."""
-    if layer is None:
-        return cell.output_size
-    shape = tf.TensorShape([None]).concatenate(tf.TensorShape(cell.output_size))
-    return tf.TensorShape(layer.compute_output_shape(shape))[1:]
 
 
 def sequence_loss(

@@ -12,16 +12,10 @@ from estimator_lab.tf1 import tf
 
 
 class Helper:
-    """The base class of helpers.
-
-    Attributes:
-      batch_size: the batch size.
-      sample_ids_shape: the shape of a sample, without the batch.
-      sample_ids_dtype: the type of a sample.
-    """
+    """The base class of helpers."""
 
     batch_size: Any = None
-    sample_ids_shape: Any = tf.TensorShape([])
+    sample_ids_shape: Any = tf.TensorShape([])  # without the batch
     sample_ids_dtype: Any = tf.int32
 
     def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
@@ -119,11 +113,7 @@ def embedding_function(embedding: Any) -> Callable[[Any], Any]:
 
 
 def start_and_end(start_tokens: Any, end_token: Any) -> tuple[Any, Any]:
-    """Returns both arguments as int32 tensors.
-
-    Raises:
-      ValueError: if start_tokens is not a vector, or end_token not a scalar.
-    """
+    """Returns both as int32 tensors, a vector and a scalar."""
     start = tf.convert_to_tensor(start_tokens, tf.int32, name='start_tokens')
     end = tf.convert_to_tensor(end_token, tf.int32, name='end_token')
     if start.shape.ndims != 1:

@@ -77,12 +77,9 @@ class Experiment:
         return self._measure(name or 'one_pass', self._eval.steps)
 
     def train_and_evaluate(self) -> Any:
-        """Trains, evaluates each new checkpoint, and exports the last one.
+        """Trains, evaluates each new checkpoint, exports the last one; returns its metrics and the exports.
 
         A process of a cluster has its part of tf.estimator.train_and_evaluate.
-
-        Returns:
-          The metrics of the last evaluation, and the results of the exporters.
         """
         config = self.estimator.config
         if config.cluster_spec:
@@ -135,7 +132,6 @@ class _AfterSaving(tf.train.CheckpointSaverListener):
         self._timer = tf.train.SecondOrStepTimer(every_steps=least_steps)
 
     def after_save(self, session: Any, global_step_value: int) -> None:
-        """Calls the function, if it is time."""
         if self._timer.should_trigger_for_step(global_step_value):
             self._timer.update_last_triggered_step(global_step_value)
             self._function()

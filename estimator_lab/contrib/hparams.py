@@ -143,12 +143,8 @@ def _cast(name: str, kind: type, value: Any) -> Any:
     """Returns the value as `kind`; the only conversion between kinds is from int to float."""
     if kind is type(None):
         return value
-    fits = (
-        issubclass(kind, bool) == isinstance(value, bool)
-        and (not issubclass(kind, numbers.Integral) or isinstance(value, numbers.Integral))
-        and (not issubclass(kind, numbers.Number) or isinstance(value, numbers.Number))
-        and (not issubclass(kind, (str, bytes)) or isinstance(value, (str, bytes)))
-    )
-    if not fits:
+    groups: list[Any] = [numbers.Integral, numbers.Number, (str, bytes)]
+    is_other = any(issubclass(kind, group) and not isinstance(value, group) for group in groups)
+    if is_other or issubclass(kind, bool) != isinstance(value, bool):
         raise ValueError(f'Could not cast hparam {name!r} of type {kind!r} from value {value!r}')
     return kind(value)

@@ -2,13 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from estimator_lab.contrib.predictor import DEFAULT_KEY
 from estimator_lab.tf1 import tf
 
-_SERVING_DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 _LABELS = ('labels', 'label', 'targets', 'target')
-_Metrics = Mapping[Any, Any]
 
 
 class ModeKeys:
@@ -49,7 +49,7 @@ class ModelFnOps(NamedTuple):
     predictions: Any = None
     loss: Any = None
     train_op: Any = None
-    eval_metric_ops: _Metrics | None = None
+    eval_metric_ops: Mapping[Any, Any] | None = None
     output_alternatives: Mapping[Any, Any] | None = None
     training_chief_hooks: Sequence[Any] | None = None
     training_hooks: Sequence[Any] | None = None
@@ -64,7 +64,7 @@ class ModelFnOps(NamedTuple):
         predicts = self.mode == ModeKeys.INFER
         heads = self.output_alternatives or {None: (ProblemType.UNSPECIFIED, self.predictions)}
         exports = {
-            name or _SERVING_DEFAULT: tf.estimator.export.PredictOutput(_tensors(tensors))
+            name or DEFAULT_KEY: tf.estimator.export.PredictOutput(_tensors(tensors))
             for name, (_, tensors) in heads.items()
         }
         return tf.estimator.EstimatorSpec(
@@ -86,7 +86,7 @@ def _tensors(values: Any) -> Any:
     return values if values is None or isinstance(values, tf.SparseTensor) else tf.convert_to_tensor(values)
 
 
-def _pairs(metrics: _Metrics) -> dict[str, Any]:
+def _pairs(metrics: Mapping[Any, Any]) -> dict[str, Any]:
     """Returns metrics as (value, update), of which 1.15 accepts values alone."""
     return {
         name: metric if isinstance(metric, list | tuple) else (metric, tf.no_op())
@@ -141,20 +141,14 @@ class RunConfig(tf.estimator.RunConfig):
         return self.session_config
 
 
+@dataclass(eq=False)
 class MetricSpec:
     """A metric of a model's predictions, for `evaluate(metrics={name: MetricSpec(...)})`."""
 
-    def __init__(
-        self,
-        metric_fn: Callable[..., Any],
-        prediction_key: str | None = None,
-        label_key: str | None = None,
-        weight_key: str | None = None,
-    ) -> None:
-        self.metric_fn = metric_fn
-        self.prediction_key = prediction_key
-        self.label_key = label_key
-        self.weight_key = weight_key
+    metric_fn: Callable[..., Any]
+    prediction_key: str | None = None
+    label_key: str | None = None
+    weight_key: str | None = None
 
     def create_metric_ops(self, inputs: Any, labels: Any, predictions: Any) -> Any:
         """Returns the metric of these features, labels and predictions, each a tensor or a mapping of them.

@@ -16,15 +16,10 @@ from estimator_lab.tf1 import tf
 
 
 class _Canned(Fitting):
-    """A class of tf.estimator with the names, `fit` and predictions of tf.contrib.learn.
+    """A class of tf.estimator with the names, `fit` and predictions of tf.contrib.learn."""
 
-    Attributes:
-      _predicted: the prediction that `predict` yields.
-      _source: its name in tf.estimator.
-    """
-
-    _predicted = ''
-    _source = ''
+    _predicted = ''  # what `predict` yields
+    _source = ''  # its name in tf.estimator
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         settings.pop('fix_global_step_increment_bug', None)  # has been fixed

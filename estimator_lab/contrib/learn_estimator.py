@@ -9,7 +9,7 @@ from estimator_lab.contrib.learn_input import InputFnOps, array_input_fn
 from estimator_lab.tf1 import tf
 
 _InputFn = Callable[[], Any]
-_Metrics = Mapping[Any, Any]
+_Metrics = Mapping[Any, Any]  # {name, or (name, key of the prediction): metric}
 
 
 class Fitting(tf.estimator.Estimator):
@@ -167,13 +167,11 @@ class _OneBatchOfConstants(tf.train.SessionRunHook):
     """Ends after the first batch if neither a queue nor a dataset can end the input."""
 
     def begin(self) -> None:
-        """Looks for queues and datasets."""
         graph = tf.get_default_graph()
         self._ends = graph.get_collection(tf.GraphKeys.QUEUE_RUNNERS) or any(
             operation.type.startswith('IteratorGetNext') for operation in graph.get_operations()
         )
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Stops."""
         if not self._ends:
             run_context.request_stop()

@@ -1,6 +1,7 @@
 """``tf.contrib.predictor``: functions from a dict of arrays to a dict of arrays."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from estimator_lab.tf1 import tf
@@ -8,23 +9,14 @@ from estimator_lab.tf1 import tf
 DEFAULT_KEY = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
+@dataclass(eq=False)
 class Predictor:
-    """Calls a session: `predictor({'x': array})` returns {output name: array}.
+    """Calls a session, which the user closes: `predictor({'x': array})` returns {output name: array}."""
 
-    Attributes:
-      graph: the tf.Graph.
-      session: the session, which the user closes.
-      feed_tensors: {input name: tensor}.
-      fetch_tensors: {output name: tensor}.
-    """
-
-    def __init__(
-        self, graph: Any, session: Any, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
-    ) -> None:
-        self.graph = graph
-        self.session = session
-        self.feed_tensors = dict(inputs)
-        self.fetch_tensors = dict(outputs)
+    graph: Any
+    session: Any
+    feed_tensors: dict[str, Any]  # by the names of inputs
+    fetch_tensors: dict[str, Any]  # by the names of outputs
 
     def __call__(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the outputs.
@@ -98,7 +90,7 @@ def from_estimator(
             scaffold, config=config, checkpoint_filename_with_path=checkpoint
         )
         session = tf.train.MonitoredSession(creator)
-    return Predictor(graph, session, receiver.receiver_tensors, outputs)
+    return Predictor(graph, session, dict(receiver.receiver_tensors), outputs)
 
 
 def _output(outputs: Mapping[str, Any], key: str | None) -> dict[str, Any]:

@@ -99,10 +99,7 @@ class CategoricalVocabulary:
 class VocabularyProcessor:
     """Turns texts into rows of word ids, cut at, or filled with zeros up to, `max_document_length`.
 
-    `fit` keeps words that occur more than `min_frequency` times.
-
-    Attributes:
-      vocabulary_: the vocabulary.
+    `fit` keeps words that occur more than `min_frequency` times in its `vocabulary_`.
     """
 
     def __init__(
@@ -195,7 +192,6 @@ class _Unpickler(pickle.Unpickler):
         self._filename = filename
 
     def find_class(self, module: str, name: str) -> Any:
-        """Returns what the file calls by name, if vocabularies need it."""
         if found := _RESTORED.get((module, name)):
             return found
         if module == '__main__':

@@ -6,8 +6,6 @@ from typing import Any
 
 from estimator_lab.tf1 import tf
 
-_Cell: Any = tf.nn.rnn_cell.RNNCell
-
 
 def linear(values: Sequence[Any], size: int) -> Any:
     """Returns values [batch, n] side by side, projected to [batch, size] by `kernel` and `bias`."""
@@ -17,13 +15,8 @@ def linear(values: Sequence[Any], size: int) -> Any:
     return tf.matmul(joined, kernel) + bias
 
 
-class _Around(_Cell):
-    """A cell with the states and outputs of another.
-
-    Args:
-      cell: the other cell.
-      reuse: whether its variables exist.
-    """
+class _Around(tf.nn.rnn_cell.RNNCell):
+    """A cell with the states and outputs of another."""
 
     def __init__(self, cell: Any, reuse: bool | None = None) -> None:
         super().__init__(_reuse=reuse)
@@ -31,16 +24,13 @@ class _Around(_Cell):
 
     @property
     def state_size(self) -> Any:
-        """The sizes of its states."""
         return self._cell.state_size
 
     @property
     def output_size(self) -> Any:
-        """The size of its outputs."""
         return self._cell.output_size
 
     def zero_state(self, batch_size: Any, dtype: Any) -> Any:
-        """Returns the cell's states of zeros."""
         return self._cell.zero_state(batch_size, dtype)
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from estimator_lab.tf1 import tf
 
-_Cell: Any = tf.nn.rnn_cell.RNNCell
 _LSTMStateTuple = tf.nn.rnn_cell.LSTMStateTuple
 
 
@@ -97,11 +96,7 @@ class LSTMBlockFusedCell(tf.layers.Layer):
     def call(
         self, inputs: Any, initial_state: Any = None, dtype: Any = None, sequence_length: Any = None
     ) -> tuple[Any, Any]:
-        """Runs all steps.
-
-        Returns:
-          Outputs [time, batch, units], and the state after the last step of each sequence, an LSTMStateTuple.
-        """
+        """Returns outputs [time, batch, units], and the last state of each sequence, an LSTMStateTuple."""
         time, batch = tf.unstack(tf.shape(inputs)[:2])
         if initial_state is None:
             zeros = tf.zeros([batch, self.num_units], dtype or inputs.dtype)
@@ -164,7 +159,7 @@ class TimeReversedFusedRNN:
         return reverse(outputs), state
 
 
-class LayerNormBasicLSTMCell(_Cell):
+class LayerNormBasicLSTMCell(tf.nn.rnn_cell.RNNCell):
     """An LSTM with layer normalization (Ba et al. 2016) and recurrent dropout (Semeniuta et al. 2016)."""
 
     def __init__(

@@ -132,7 +132,10 @@ def batch_sequences_with_states(
             'next_key': tf.concat([keys[1:], [tf.strings.join(['STOP:', input_key])]], 0),
             'length': tf.clip_by_value(total - num_unroll * number, 0, num_unroll),
             'total_length': tf.fill([count], total),
-            **{f'context:{key}': _repeated(value, count) for key, value in context.items()},
+            **{
+                f'context:{key}': tf.broadcast_to(value, tf.concat([[count], tf.shape(value)], 0))
+                for key, value in context.items()
+            },
             **{
                 f'sequence:{key}': _segments(value, padded - length, num_unroll)
                 for key, value in sequences.items()
@@ -167,15 +170,7 @@ def batch_sequences_with_states(
         return NextQueuedSequenceBatch(barrier, running, names, taken)
 
 
-def _repeated(value: Any, count: Any) -> Any:
-    """Returns [count, ...], each the value."""
-    found = tf.tile(value[tf.newaxis], tf.concat([[count], tf.ones([tf.rank(value)], tf.int32)], 0))
-    return tf.ensure_shape(found, [None, *value.shape])
-
-
 def _segments(value: Any, missing: Any, num_unroll: int) -> Any:
     """Returns [count, num_unroll, ...] of [length, ...] and zeros, or empty text."""
     inner = value.shape.as_list()[1:]
-    empty = tf.constant('' if value.dtype == tf.string else 0, value.dtype)
-    padded = tf.concat([value, tf.fill([missing, *inner], empty)], 0)
-    return tf.reshape(padded, [-1, num_unroll, *inner])
+    return tf.reshape(tf.pad(value, [[0, missing], *[[0, 0] for _ in inner]]), [-1, num_unroll, *inner])

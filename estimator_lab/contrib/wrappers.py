@@ -1,7 +1,4 @@
-"""Functions of ``tf.contrib`` as thin wrappers of TensorFlow 2's, which have other names or arguments.
-
-From ``tf.contrib.data``, ``distribute``, ``eager``, ``layers``, ``lookup`` and ``tpu``.
-"""
+"""Functions of ``tf.contrib`` as thin wrappers of TensorFlow 2's, which have other names or arguments."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
