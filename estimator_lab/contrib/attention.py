@@ -1,6 +1,7 @@
-"""Attention mechanisms of ``tf.contrib.seq2seq``."""
+"""Attention of ``tf.contrib.seq2seq``: the mechanisms, the cell that attends, and its state."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -131,3 +132,154 @@ class BahdanauAttention(AttentionMechanism):
                 vector = scale * vector * tf.rsqrt(tf.reduce_sum(tf.square(vector)))
             score = tf.reduce_sum(vector * tf.tanh(hidden), 2)
             return self._alignments(score)
+
+
+class AttentionWrapperState(NamedTuple):
+    """The state of an AttentionWrapper; the last three have a tuple for several mechanisms."""
+
+    cell_state: Any
+    attention: Any  # [batch, size]
+    time: Any  # the number of steps, int32 scalar
+    alignments: Any  # [batch, memory time]
+    alignment_history: Any  # a TensorArray of the alignments of all steps, or ()
+    attention_state: Any
+
+    def clone(self, **kwargs: Any) -> 'AttentionWrapperState':
+        """Returns the state with other values for some fields."""
+        return self._replace(**kwargs)
+
+
+class AttentionWrapper(tf.nn.rnn_cell.RNNCell):
+    """A cell that attends to one or more memories after each step.
+
+    Raises:
+      ValueError: if the numbers of mechanisms and sizes differ.
+    """
+
+    def __init__(
+        self,
+        cell: Any,
+        attention_mechanism: Any,
+        attention_layer_size: Any = None,
+        alignment_history: bool = False,
+        cell_input_fn: Callable[[Any, Any], Any] | None = None,
+        output_attention: bool = True,
+        initial_cell_state: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        self._is_multi = isinstance(attention_mechanism, list | tuple)
+        self._mechanisms = attention_mechanism if self._is_multi else [attention_mechanism]
+        sizes = attention_layer_size
+        if not isinstance(sizes, list | tuple):
+            sizes = [None] * len(self._mechanisms) if sizes is None else [sizes]
+        if len(sizes) != len(self._mechanisms):
+            raise ValueError(
+                'If provided, attention_layer_size must contain one per attention_mechanism, saw: '
+                f'{len(sizes)} vs {len(self._mechanisms)}'
+            )
+        self._layers = [
+            tf.layers.Dense(size, use_bias=False, name='attention_layer') if size else None for size in sizes
+        ]
+        widths = [int(tf.compat.dimension_value(each.values.shape[-1])) for each in self._mechanisms]
+        self._size = sum(size or width for size, width in zip(sizes, widths, strict=True))
+        self._cell = cell
+        self._keeps_history = alignment_history
+        self._cell_input_fn = cell_input_fn or (lambda inputs, attention: tf.concat([inputs, attention], -1))
+        self._output_attention = output_attention
+        self._initial_cell_state = initial_cell_state
+
+    def _one_or_tuple(self, values: Sequence[Any]) -> Any:
+        return tuple(values) if self._is_multi else values[0]
+
+    def _listed(self, values: Any) -> Sequence[Any]:
+        return values if self._is_multi else [values]
+
+    @property
+    def output_size(self) -> Any:
+        """The size of the attention, or of the cell's output."""
+        return self._size if self._output_attention else self._cell.output_size
+
+    @property
+    def state_size(self) -> AttentionWrapperState:
+        """The sizes of the parts of the state."""
+        lengths = [mechanism.alignments_size for mechanism in self._mechanisms]
+        return AttentionWrapperState(
+            cell_state=self._cell.state_size,
+            attention=self._size,
+            time=tf.TensorShape([]),
+            alignments=self._one_or_tuple(lengths),
+            alignment_history=self._one_or_tuple(
+                [length if self._keeps_history else () for length in lengths]
+            ),
+            attention_state=self._one_or_tuple([mechanism.state_size for mechanism in self._mechanisms]),
+        )
+
+    def zero_state(self, batch_size: Any, dtype: Any) -> AttentionWrapperState:
+        """Returns the first state; `batch_size` is that of the memories."""
+        with tf.name_scope(f'{type(self).__name__}ZeroState'):
+            state = self._initial_cell_state
+            if state is None:
+                state = self._cell.get_initial_state(batch_size=batch_size, dtype=dtype)
+            checks = [
+                tf.debugging.assert_equal(
+                    tf.cast(batch_size, tf.int32),
+                    tf.cast(mechanism.batch_size, tf.int32),
+                    message='Non-matching batch sizes between the memory (encoder output) and the requested '
+                    'batch size. Are you using the BeamSearchDecoder? You may need to tile your initial '
+                    'state and memories via tf.contrib.seq2seq.tile_batch.',
+                )
+                for mechanism in self._mechanisms
+            ]
+            with tf.control_dependencies(checks):
+                state = tf.nest.map_structure(tf.identity, state)
+            alignments = [each.initial_alignments(batch_size, dtype) for each in self._mechanisms]
+            return AttentionWrapperState(
+                cell_state=state,
+                attention=tf.zeros([batch_size, self._size], dtype),
+                time=tf.zeros([], tf.int32),
+                alignments=self._one_or_tuple(alignments),
+                alignment_history=self._one_or_tuple([self._history(each) for each in alignments]),
+                attention_state=self._one_or_tuple(
+                    [each.initial_state(batch_size, dtype) for each in self._mechanisms]
+                ),
+            )
+
+    def _history(self, alignments: Any) -> Any:
+        if not self._keeps_history:
+            return ()
+        return tf.TensorArray(alignments.dtype, 0, dynamic_size=True, element_shape=alignments.shape)
+
+    def call(self, inputs: Any, state: AttentionWrapperState) -> tuple[Any, AttentionWrapperState]:
+        """Runs the cell, then attends; returns the attention, or the cell's output, and the next state.
+
+        Raises:
+          TypeError: if the state is not an AttentionWrapperState.
+        """
+        if not isinstance(state, AttentionWrapperState):
+            raise TypeError(
+                'Expected state to be instance of AttentionWrapperState. '
+                f'Received type {type(state)} instead.'
+            )
+        cell_output, cell_state = self._cell(self._cell_input_fn(inputs, state.attention), state.cell_state)
+        attentions, alignments, states = [], [], []
+        befores = self._listed(state.attention_state)
+        for mechanism, before, layer in zip(self._mechanisms, befores, self._layers, strict=True):
+            weights, next_state = mechanism(cell_output, state=before)
+            context = tf.matmul(weights[:, None], mechanism.values)[:, 0]
+            attentions.append(layer(tf.concat([cell_output, context], 1)) if layer else context)
+            alignments.append(weights)
+            states.append(next_state)
+        history = self._listed(state.alignment_history)
+        if self._keeps_history:
+            history = [array.write(state.time, each) for array, each in zip(history, alignments, strict=True)]
+        attention = tf.concat(attentions, 1)
+        after = AttentionWrapperState(
+            cell_state=cell_state,
+            attention=attention,
+            time=state.time + 1,
+            alignments=self._one_or_tuple(alignments),
+            alignment_history=self._one_or_tuple(history),
+            attention_state=self._one_or_tuple(states),
+        )
+        return (attention if self._output_attention else cell_output), after

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_lab.contrib.projections import EmbeddingWrapper, OutputProjectionWrapper, linear
+from estimator_lab.contrib.rnn import EmbeddingWrapper, OutputProjectionWrapper, linear
 from estimator_lab.tf1 import tf
 
 _Loop = Callable[[Any, int], Any]

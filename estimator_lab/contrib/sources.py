@@ -192,17 +192,16 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
             LSTMBlockCell='LSTMCell',
         ),
         'tf.nn': names('static_bidirectional_rnn static_rnn static_state_saving_rnn'),
-        'estimator_lab.contrib.projections': names(
-            'EmbeddingWrapper InputProjectionWrapper OutputProjectionWrapper'
-        ),
         'estimator_lab.contrib.rnn': names(
-            'LSTMBlockFusedCell LayerNormBasicLSTMCell TimeReversedFusedRNN '
-            'stack_bidirectional_dynamic_rnn transpose_batch_time',
+            'EmbeddingWrapper InputProjectionWrapper LSTMBlockFusedCell LayerNormBasicLSTMCell '
+            'OutputProjectionWrapper TimeReversedFusedRNN stack_bidirectional_dynamic_rnn '
+            'transpose_batch_time',
         ),
     },
     'seq2seq': {
-        'estimator_lab.contrib.attention': names('AttentionMechanism BahdanauAttention LuongAttention'),
-        'estimator_lab.contrib.attention_wrapper': names('AttentionWrapper AttentionWrapperState'),
+        'estimator_lab.contrib.attention': names(
+            'AttentionMechanism AttentionWrapper AttentionWrapperState BahdanauAttention LuongAttention'
+        ),
         'estimator_lab.contrib.beam_search': names(
             'BeamSearchDecoder BeamSearchDecoderOutput BeamSearchDecoderState FinalBeamSearchDecoderOutput '
             'gather_tree tile_batch',
