@@ -1,5 +1,6 @@
 """Decoders of ``tf.contrib.seq2seq``: the loop over steps, the basic decoder, and the loss."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -43,51 +44,44 @@ def dynamic_decode(
     with tf.variable_scope(scope, 'decoder') as variables:
         if not tf.executing_eagerly() and variables.caching_device is None:
             variables.set_caching_device(lambda operation: operation.device)
-        outputs, state, lengths = _loop(
-            decoder,
-            impute_finished,
-            maximum_iterations=maximum_iterations,
+        finished, inputs, state = decoder.initialize()
+        batch = decoder.batch_size
+        length = tf.get_static_value(batch) if tf.is_tensor(batch) else batch
+
+        def array_of(dtype: Any, size: Any) -> Any:
+            shape = tf.TensorShape([length]).concatenate(size)
+            return tf.TensorArray(dtype, 0, dynamic_size=True, element_shape=shape)
+
+        arrays = tf.nest.map_structure(array_of, decoder.output_dtype, decoder.output_size)
+        _, arrays, state, _, _, lengths = tf.while_loop(
+            lambda time, arrays, state, inputs, finished, lengths: tf.logical_not(tf.reduce_all(finished)),
+            functools.partial(_step, decoder, impute_finished),
+            (tf.constant(0), arrays, state, inputs, finished, tf.zeros_like(finished, tf.int32)),
             parallel_iterations=parallel_iterations,
             swap_memory=swap_memory,
+            maximum_iterations=maximum_iterations,
         )
+        outputs = tf.nest.map_structure(lambda array: array.stack(), arrays)
         outputs, state = decoder.finalize(outputs, state, lengths)
         if not output_time_major:
             outputs = tf.nest.map_structure(transpose_batch_time, outputs)
     return outputs, state, lengths
 
 
-def _loop(decoder: Any, impute_finished: bool, **more: Any) -> tuple[Any, Any, Any]:
-    """Returns the outputs of all steps, time first, the final state, and the lengths."""
-    finished, inputs, state = decoder.initialize()
-    batch = decoder.batch_size
-    length = tf.get_static_value(batch) if tf.is_tensor(batch) else batch
-
-    def array_of(dtype: Any, size: Any) -> Any:
-        shape = tf.TensorShape([length]).concatenate(tf.TensorShape(size))
-        return tf.TensorArray(dtype, 0, dynamic_size=True, element_shape=shape)
-
-    arrays = tf.nest.map_structure(array_of, decoder.output_dtype, decoder.output_size)
-
-    def body(time: Any, arrays: Any, state: Any, inputs: Any, finished: Any, lengths: Any) -> Any:
-        outputs, after, next_inputs, now_finished = decoder.step(time, inputs, state)
-        if not decoder.tracks_own_finished:
-            now_finished = tf.logical_or(now_finished, finished)
-        lengths = tf.where(finished, lengths, tf.fill(tf.shape(lengths), time + 1))
-        tf.nest.assert_same_structure(state, after)
-        if impute_finished:
-            outputs = tf.nest.map_structure(lambda new: tf.where(finished, tf.zeros_like(new), new), outputs)
-            after = tf.nest.map_structure(lambda new, old: _kept(finished, new, old), after, state)
-        arrays = tf.nest.map_structure(lambda array, new: array.write(time, new), arrays, outputs)
-        return time + 1, arrays, after, next_inputs, now_finished, lengths
-
-    lengths = tf.zeros_like(finished, tf.int32)
-    _, arrays, state, _, _, lengths = tf.while_loop(
-        lambda time, arrays, state, inputs, finished, lengths: tf.logical_not(tf.reduce_all(finished)),
-        body,
-        (tf.constant(0), arrays, state, inputs, finished, lengths),
-        **more,
-    )
-    return tf.nest.map_structure(lambda array: array.stack(), arrays), state, lengths
+def _step(
+    decoder: Any, impute: bool, time: Any, arrays: Any, state: Any, inputs: Any, finished: Any, lengths: Any
+) -> tuple[Any, ...]:
+    """Returns time, arrays, state, inputs, finished and lengths after a step of the decoder."""
+    outputs, after, next_inputs, now_finished = decoder.step(time, inputs, state)
+    if not decoder.tracks_own_finished:
+        now_finished = tf.logical_or(now_finished, finished)
+    lengths = tf.where(finished, lengths, tf.fill(tf.shape(lengths), time + 1))
+    tf.nest.assert_same_structure(state, after)
+    if impute:
+        outputs = tf.nest.map_structure(lambda new: tf.where(finished, tf.zeros_like(new), new), outputs)
+        after = tf.nest.map_structure(lambda new, old: _kept(finished, new, old), after, state)
+    arrays = tf.nest.map_structure(lambda array, new: array.write(time, new), arrays, outputs)
+    return time + 1, arrays, after, next_inputs, now_finished, lengths
 
 
 def _kept(finished: Any, new: Any, old: Any) -> Any:

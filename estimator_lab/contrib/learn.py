@@ -11,12 +11,10 @@ from estimator_lab.tf1 import tf
 _LABELS = ('labels', 'label', 'targets', 'target')
 
 
-class ModeKeys:
-    """The modes of tf.estimator under their older names."""
+class ModeKeys(tf.estimator.ModeKeys):
+    """The modes of tf.estimator; INFER is the older name of PREDICT."""
 
-    TRAIN = 'train'
-    EVAL = 'eval'
-    INFER = 'infer'
+    INFER = tf.estimator.ModeKeys.PREDICT
 
 
 class PredictionKey:

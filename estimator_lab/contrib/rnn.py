@@ -1,6 +1,5 @@
 """Networks and cells of ``tf.contrib.rnn`` that tf.nn lacks, with 1.15's variable names and numbers."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -325,7 +324,7 @@ class EmbeddingWrapper(_Around):
 
     def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
         """Returns the output and the next state, of symbols [batch] or [batch, 1]."""
-        bound = math.sqrt(3)  # whose uniform distribution has variance 1
+        bound = 3**0.5  # whose uniform distribution has variance 1
         initializer = (
             self._initializer
             or tf.get_variable_scope().initializer

@@ -64,6 +64,8 @@ def test_rejection_resample():
 
 def test_functions_that_apply():
     data = tf.contrib.data
+    pairs = data.Dataset.range(5).apply(data.batch_and_drop_remainder(2))
+    assert [batch.tolist() for batch in all_of(pairs)] == [[0, 1], [2, 3]]
     padded = data.Dataset.range(3).map(lambda n: tf.fill([n], n))
     batches = padded.apply(data.padded_batch_and_drop_remainder(2, [None]))
     assert [batch.tolist() for batch in all_of(batches)] == [[[0], [1]]]

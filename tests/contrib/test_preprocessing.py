@@ -27,12 +27,6 @@ def test_a_file_of_tensorflow_1_is_restored(tmp_path):
     assert list(restored.reverse([[2, 1]])) == ['a b'] and len(restored.vocabulary_) == 3
 
 
-def test_rare_words_are_unknown():
-    """`min_frequency=1` keeps what occurs more than once."""
-    found = VocabularyProcessor(3, min_frequency=1).fit_transform(['a b b', 'a b c'])
-    assert [row.tolist() for row in found] == [[2, 1, 1], [2, 1, 0]]
-
-
 PROGRAM = """
 import sys
 from tensorflow.contrib import learn
