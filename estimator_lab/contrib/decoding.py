@@ -16,7 +16,11 @@ class Decoder:
     `output_dtype`, describe the outputs of a step.
     """
 
+    initialize: Callable[..., Any]
+    step: Callable[..., Any]
     batch_size: Any
+    output_size: Any
+    output_dtype: Any
     tracks_own_finished = False
     """Whether `finished` may become false again, as beams change places."""
 
