@@ -263,8 +263,8 @@ class AttentionWrapper(tf.nn.rnn_cell.RNNCell):
             )
         cell_output, cell_state = self._cell(self._cell_input_fn(inputs, state.attention), state.cell_state)
         attentions, alignments, states = [], [], []
-        befores = self._listed(state.attention_state)
-        for mechanism, before, layer in zip(self._mechanisms, befores, self._layers, strict=True):
+        states_before = self._listed(state.attention_state)
+        for mechanism, layer, before in zip(self._mechanisms, self._layers, states_before, strict=True):
             weights, next_state = mechanism(cell_output, state=before)
             context = tf.matmul(weights[:, None], mechanism.values)[:, 0]
             attentions.append(layer(tf.concat([cell_output, context], 1)) if layer else context)

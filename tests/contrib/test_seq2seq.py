@@ -6,15 +6,7 @@ import pytest
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 
-pytestmark = pytest.mark.usefixtures('graph')
-
 seq2seq = tf.contrib.seq2seq
-
-
-def run(fetches):
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        return session.run(fetches)
 
 
 def unknown(array):
@@ -23,7 +15,7 @@ def unknown(array):
 
 
 @pytest.mark.parametrize('width', [1, 4])
-def test_a_beam_of_the_best_sequences_of_a_batch_of_unknown_size(width):
+def test_a_beam_of_the_best_sequences_of_a_batch_of_unknown_size(width, session):
     """With one beam it is the greedy decoder, and more beams find no worse sequences."""
     random = np.random.default_rng(0)
     memory = unknown(random.standard_normal([3, 5, 4]))
@@ -50,7 +42,9 @@ def test_a_beam_of_the_best_sequences_of_a_batch_of_unknown_size(width):
     probabilities = tf.reduce_max(tf.nn.log_softmax(greedy.rnn_output), 2)
     mask = tf.sequence_mask(lengths, tf.shape(probabilities)[1], tf.float32)
     total = tf.reduce_sum(probabilities * mask, 1)
-    ids, best, greedy_ids, of_greedy = run([beams.predicted_ids, state.log_probs, greedy.sample_id, total])
+    session.run(tf.global_variables_initializer())
+    fetches = [beams.predicted_ids, state.log_probs, greedy.sample_id, total]
+    ids, best, greedy_ids, of_greedy = session.run(fetches)
     assert ids.shape[0] == 3 and ids.shape[2] == width
     if width == 1:
         np.testing.assert_allclose(best[:, 0], of_greedy, rtol=1e-5)
@@ -61,7 +55,7 @@ def test_a_beam_of_the_best_sequences_of_a_batch_of_unknown_size(width):
         assert (best[:, 0] >= of_greedy - 1e-5).all()
 
 
-def test_training_an_attention_model_of_unknown_shape():
+def test_training_an_attention_model_of_unknown_shape(session):
     inputs = unknown(np.ones([2, 3, 4]))
     mechanism = seq2seq.LuongAttention(5, inputs, memory_sequence_length=tf.constant([3, 2]))
     cell = seq2seq.AttentionWrapper(tf.nn.rnn_cell.BasicLSTMCell(5), mechanism, alignment_history=True)
@@ -72,17 +66,17 @@ def test_training_an_attention_model_of_unknown_shape():
     loss = seq2seq.sequence_loss(outputs.rnn_output, tf.ones([2, 3], tf.int32), tf.ones([2, 3]))
     train = tf.train.AdamOptimizer(0.1).minimize(loss)
     history = state.alignment_history.stack()
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        losses = [session.run([loss, train])[0] for _ in range(30)]
-        alignments = session.run(history)
+    session.run(tf.global_variables_initializer())
+    losses = [session.run([loss, train])[0] for _ in range(30)]
+    alignments = session.run(history)
     assert losses[-1] < losses[0]
     assert alignments.shape == (3, 2, 3)
     np.testing.assert_allclose(alignments[:, 1, 2], 0)
 
 
-def test_samples_follow_the_probabilities():
+def test_samples_follow_the_probabilities(session):
     logits = np.log([[0.1, 0.2, 0.7]]).repeat(4000, 0).astype(np.float32)
     helper = seq2seq.SampleEmbeddingHelper(tf.eye(3), tf.zeros([4000], tf.int32), 2, seed=1)
-    shares = np.bincount(run(helper.sample(0, tf.constant(logits), ())), minlength=3) / 4000
+    samples = session.run(helper.sample(0, tf.constant(logits), ()))
+    shares = np.bincount(samples, minlength=3) / 4000
     np.testing.assert_allclose(shares, [0.1, 0.2, 0.7], atol=0.03)
