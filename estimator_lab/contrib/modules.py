@@ -51,7 +51,10 @@ def _loader_of(fullname: str) -> Loader | None:
     package, _, inner = path.partition('.')
     if package in REMEDIES['']:
         return LazyModule(lambda name: StandIn(f'{path}.{name}'))
-    if path and (package not in SOURCES or inner.partition('.')[0] not in ('', 'python')):
+    exists = package in SOURCES and inner.partition('.')[0] in ('', 'python')
+    # A program may import a name as it imports a module: `from tensorflow.contrib.x.python.y import name`.
+    is_name = inner.rpartition('.')[2] in REMEDIES.get(package, {}).keys() - PYTHON_MODULES.keys()
+    if path and (is_name or not exists):
         # Not ModuleNotFoundError, whose message `from tensorflow.contrib import x` would hide.
         raise ImportError(sentence(path), name=fullname)
     return _Package(package, bool(inner))

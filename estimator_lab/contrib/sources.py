@@ -302,14 +302,14 @@ FORWARDED: Mapping[str, str] = {
 """{path below tf.contrib: the module that replaces all of it, with everything below}."""
 
 PYTHON_MODULES = names(
-    'async_checkpoint batching cluster_resolver core_rnn_cell crf cudnn_rnn cudnn_rnn_ops dnn '
-    'dnn_linear_combined encoders estimator estimators evaluation extenders feature_column '
-    'framework functional fused_rnn_cell hparam initializers interleave_ops lazy_adam_optimizer layers '
-    'learn linear lookup loss_ops losses lstm_ops metric_ops metric_spec metrics mirrored_strategy '
-    'model_fn moving_average_optimizer normalization one_device_strategy ops optimizers '
-    'parameter_server_strategy prediction_key attention_wrapper basic_decoder beam_search_decoder '
-    'beam_search_ops decoder helper loss regularizers rnn rnn_cell run_config shuffle_ops sort_ops '
-    'summaries tpu tpu_cluster_resolver tpu_config tpu_estimator tpu_ops tpu_optimizer training util '
-    'utils variables weight_decay_optimizers'
+    'async_checkpoint attention_wrapper basic_decoder batching beam_search_decoder beam_search_ops '
+    'cluster_resolver core_rnn_cell crf cudnn_rnn cudnn_rnn_ops decoder dnn dnn_linear_combined encoders '
+    'estimator estimators evaluation extenders feature_column framework functional fused_rnn_cell gmm '
+    'helper hparam initializers interleave_ops layers lazy_adam_optimizer learn linear lookup loss '
+    'loss_ops losses lstm_ops metric_ops metric_spec metrics mirrored_strategy model_fn monitors '
+    'moving_average_optimizer normalization one_device_strategy ops optimizers parameter_server_strategy '
+    'prediction_key regularizers rnn rnn_cell run_config shuffle_ops sort_ops summaries tpu '
+    'tpu_cluster_resolver tpu_config tpu_estimator tpu_ops tpu_optimizer training tuner util utils '
+    'variables weight_decay_optimizers'
 )
 """Modules of 1.15 below `tf.contrib.X.python`; each has all names of `tf.contrib.X`."""

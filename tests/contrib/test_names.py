@@ -165,6 +165,17 @@ def test_a_missing_name_says_in_one_sentence_what_replaces_it(path, words):
     assert message.endswith('.') and '\n' not in message
 
 
+def test_a_missing_name_is_not_imported_as_a_module_of_1_15():
+    with pytest.raises(
+        ImportError, match=r'^tf.contrib.layers.python.*: use the columns of tf.feature_column'
+    ):
+        from tensorflow.contrib.layers.python.layers import scattered_embedding_column  # noqa: F401
+    from tensorflow.contrib.learn.python.learn import monitors
+
+    with pytest.raises(AttributeError, match='stop_if_no_decrease_hook'):
+        monitors.ValidationMonitor(every_n_steps=100)
+
+
 def test_names_that_remedies_mention_exist():
     remedies = ' '.join(remedy for missing in REMEDIES.values() for remedy in missing.values())
     names = set(re.findall(r'\btf(?:\.\w+)+', remedies))
