@@ -39,7 +39,10 @@ class RbmParams(PixelParams, TrainingParams):
     # Contrastive divergence has no loss that a second-order optimizer could evaluate.
     optimizer: str = other_default(TrainingParams, 'optimizer', 'momentum')
     learning_rate: float = setting(
-        0.0, 'initial learning rate; 0 for the default, 0.05, or 0.001 with gaussian units', lower=0
+        0.0,
+        'initial learning rate; 0 for the default: 0.05, or 0.1 without persistent chains, or 0.001 with '
+        'gaussian units',
+        lower=0,
     )
     learning_rate_schedule: str = other_default(TrainingParams, 'learning_rate_schedule', 'linear')
     momentum: float = share(
@@ -157,15 +160,24 @@ def _momentum(params: RbmParams) -> Any:
     return tf.where(step < _FIRST_STEPS, tf.constant(_FIRST_MOMENTUM), tf.constant(params.momentum))
 
 
+def initial_rate(params: RbmParams) -> float:
+    """Returns the learning rate of the first step.
+
+    Without persistent chains, binary units learn at twice the rate: on MNIST, the log probability is -108.0
+    nats instead of -112.6 after 50 epochs of CD-1, and the same after 60 epochs of CD-25.
+    """
+    is_twice = params.visible_units == BERNOULLI and not params.chains
+    return params.learning_rate or RATES[params.visible_units] * (2 if is_twice else 1)
+
+
 def apply_gradients(
     params: RbmParams, pairs: list[tuple[Tensor, Variable]], weights: Tensor
 ) -> tuple[Operation, Tensor]:
     """Returns the operation that takes one step and counts it, and the learning rate, a float32 scalar."""
-    rate = params.learning_rate or RATES[params.visible_units]
     with tf.name_scope('train'):
         # These are not the gradients of a loss that could be scaled.
         chosen = dataclasses.replace(
-            params, learning_rate=rate, momentum=_momentum(params), loss_scaling=False
+            params, learning_rate=initial_rate(params), momentum=_momentum(params), loss_scaling=False
         )
         new_optimizer, now = training.optimizer_and_rate(chosen)
         optimizer = new_optimizer()

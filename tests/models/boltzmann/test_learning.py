@@ -3,7 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.models.boltzmann.learning import RbmParams, apply_gradients, contrastive_divergence
+from estimator_lab.models.boltzmann.learning import (
+    RbmParams,
+    apply_gradients,
+    contrastive_divergence,
+    initial_rate,
+)
 from estimator_lab.models.boltzmann.machine import Rbm
 from estimator_lab.tf1 import tf
 from tests.models.boltzmann.test_machine import noise, rbm_of
@@ -116,6 +121,19 @@ def test_chains_that_start_at_the_data_give_its_reconstruction(exact, data, reci
     for example in range(len(data)):  # one Gibbs step from the data, whatever k is
         mine = slice(example, None, len(data))
         assert np.allclose(found[mine].mean(axis=0), wanted[mine].mean(axis=0), atol=0.04)
+
+
+@pytest.mark.parametrize(
+    ('chains', 'units', 'given', 'rate'),
+    [
+        (5, 'bernoulli', 0.0, 0.05),
+        (0, 'bernoulli', 0.0, 0.1),
+        (0, 'gaussian', 0.0, 0.001),
+        (0, 'bernoulli', 0.02, 0.02),
+    ],
+)
+def test_the_rate_is_twice_as_large_without_persistent_chains(chains, units, given, rate):
+    assert initial_rate(recipe_of(chains=chains, visible_units=units, learning_rate=given)) == rate
 
 
 def test_persistent_chains_leave_it_to_a_pass_up_and_down(exact, data, session):
