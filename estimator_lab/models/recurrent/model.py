@@ -96,7 +96,8 @@ class Params(AnyOptimizer, ClassifierParams):
     dropout_rate: float = share(
         0.0, 'share of the units dropped in training after each layer, the same at all steps'
     )
-    # With 10 % wrong labels of 1,437 digits, the accuracy is 0.94; without, 0.93. On MNIST it is the same.
+    # With 10 % wrong labels of 1,437 digits, the accuracy is 0.924; without, 0.912. With 0.001, it is 0.935,
+    # but 0.972 after an epoch of MNIST instead of 0.974, and 0.84 on small faces instead of 0.87.
     weight_decay: float = other_default(ClassifierParams, 'weight_decay', 3e-4)
     clip_norm: float = other_default(ClassifierParams, 'clip_norm', 1.0)
     learning_rate: float = other_default(ClassifierParams, 'learning_rate', 0.004)
