@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,6 @@ from commands_page import page as commands_page
 from gallery import OUT, RESULT, examples
 from mkdocs.structure.files import File, Files
 from public_names import PUBLIC, TITLES, modules_of, table
-
-from estimator_lab.base.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 # Pages by the files at the top that they are made of.
@@ -36,7 +35,7 @@ _LINK = re.compile(r'(\]\(|src=")(?!https?:|#|mailto:)([^)"#]+)')
 
 def on_config(config: Any) -> Any:
     """Fills the menu of the examples, and shows the version in the header."""
-    config.site_name = f'estimator_lab {__version__}'
+    config.site_name = f'estimator_lab {version("estimator_lab")}'
     for entry in config.nav:
         for title, pages in entry.items():
             if pages == 'EXAMPLES':
