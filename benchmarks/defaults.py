@@ -63,7 +63,7 @@ def print_sets(models: list[str], given: Any) -> None:
         limit = logistic - 1.96 * math.sqrt(logistic * (1 - logistic) / len(split.y_test))
         print(f'{name:<24} {logistic:>10.3f} {svc:>10.3f}', end='', flush=True)
         for model in models:
-            accuracy = float(trained(model, split, given.seed)['accuracy'])
+            accuracy = float(trained(model, split, given.seed, hparams=given.hparams or {})['accuracy'])
             missed += accuracy < limit
             print(f'{accuracy:>10.3f}{"*" if accuracy < limit else " "}', end='', flush=True)
         print()
@@ -120,6 +120,7 @@ def main() -> None:
         'models': ('mlp,cnn,recurrent,dbn', 'names of classifiers, for the table of sets'),
         'train': ('', 'training archive of MNIST'),
         'test': ('', 'test archive of MNIST'),
+        'hparams': ('', 'of the models, for the table of sets, such as weight_decay=0.001'),
         'only': ('', 'a pattern that names of the sets contain'),
         'seed': (1, 'of the training'),
     }

@@ -2,7 +2,7 @@
 
 python benchmarks/dreams.py --model_dir=runs/first [--layer=conv2 --count=32]
     the atlas of a layer: tiles that differ, the share of their power in fine waves, grey pixels
-python benchmarks/dreams.py --table=belief [--data=digits --rate=0.1 --seed=2]
+python benchmarks/dreams.py --table=belief [--data=digits --hparams=pretrain_learning_rate=0.1 --seed=2]
     a belief network of 1,040 letters of 20x20 pixels, or digits of 8x8: classes among 200 samples, those that
     are fainter than 99 % of the images, and samples of each class that a support-vector machine recognises
 """
@@ -26,7 +26,7 @@ _SIDE = 96  # pixels of a tile, as in an atlas
 _FINE = 0.25  # cycles a pixel: half the Nyquist frequency
 _ANGLES, _OCTAVES = 8, 5  # of waves that a person distinguishes, roughly
 _DIFFERENT = 0.15  # share of the power that is elsewhere
-_SAMPLES, _OF_A_CLASS = 200, 10
+_OF_A_CLASS = 10
 _JUDGED = 6000  # letters that the judge learns from: of 1,040, it would know 59 % of others
 
 
@@ -103,14 +103,13 @@ def print_belief(given: Any) -> None:
     print(f'the judge is right on {judge.score(test, split.y_test):.3f} of the test images')
     with tempfile.TemporaryDirectory() as folder:
         data, unseen = (split.x, split.y), (split.x_test, split.y_test)
-        hparams = {'pretrain_learning_rate': given.rate}
-        settings = {'model_dir': Path(folder, 'run'), 'seed': given.seed, 'hparams': hparams}
+        settings = {'model_dir': Path(folder, 'run'), 'seed': given.seed, 'hparams': given.hparams or {}}
         run = api.fit('dbn', data, eval_data=unseen, say=None, **settings)
-        samples = _flat(run.sample(_SAMPLES, seed=given.seed).images)
+        samples = _flat(run.sample(given.samples, seed=given.seed).images)
         counts = sorted(np.unique(judge.predict(samples), return_counts=True)[1], reverse=True)
         faint = np.mean(samples.mean(axis=1) < faintest)
-        most = sum(counts[:5]) / _SAMPLES
-        print(f'classes among {_SAMPLES} samples: {len(counts)}, five of them in {most:.0%}')
+        most = sum(counts[:5]) / given.samples
+        print(f'classes among {given.samples} samples: {len(counts)}, five of them in {most:.0%}')
         print(f'fainter than 99 % of the images: {faint:.1%}')
         right = [
             sum(judge.predict(_flat(run.sample(_OF_A_CLASS, label=label).images)).astype(str) == label)
@@ -131,7 +130,8 @@ def main() -> None:
         'model_dir': ('runs/first', 'a trained network, for the atlas'),
         'layer': ('conv2', 'whose channels are drawn'),
         'count': (32, 'of channels'),
-        'rate': (0.0, 'learning rate of the machines of the belief network; 0 for the default'),
+        'hparams': ('', 'of the belief network, such as chains=400'),
+        'samples': (200, 'of the belief network'),
         'seed': (1, 'of the noise and, for the belief network, of its training'),
     }
     given = command_line(__doc__, **flags).parse_args()
