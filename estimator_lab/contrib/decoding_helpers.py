@@ -113,7 +113,7 @@ def embedding_function(embedding: Any) -> Callable[[Any], Any]:
 
 
 def start_and_end(start_tokens: Any, end_token: Any) -> tuple[Any, Any]:
-    """Returns both as int32 tensors, a vector and a scalar."""
+    """Returns both as int32 tensors, a vector and a scalar; raises ValueError for other shapes."""
     start = tf.convert_to_tensor(start_tokens, tf.int32, name='start_tokens')
     end = tf.convert_to_tensor(end_token, tf.int32, name='end_token')
     if start.shape.ndims != 1:

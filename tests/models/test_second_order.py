@@ -28,7 +28,7 @@ def test_an_interrupted_run_has_the_same_weights_bit_for_bit(name, optimizer, tm
         features = {'image': images, 'key': tf.constant([*'abcdef'])}
         labels = tf.constant([0, 1, 0, 1, 1, 0], tf.int64)
         spec = find_model(name).model_fn(features, labels, tf.estimator.ModeKeys.TRAIN, params)
-        saver = tf.train.Saver(max_to_keep=None)
+        saver = tf.train.Saver()
 
         variables = {v.op.name: v for v in tf.global_variables()}
         trained = {v.op.name for v in tf.trainable_variables()}
