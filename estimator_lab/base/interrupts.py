@@ -234,8 +234,11 @@ def until_stopped(items: Iterable[T]) -> Generator[T]:
             thread.join()
 
 
-class Interrupted(Exception):  # noqa: N818 - a request of the user, not an error
-    """The user asked the run to stop; what was learned has been saved."""
+class Interrupted(BaseException):
+    """The user asked the run to stop; what was learned has been saved.
+
+    It may arrive in the middle of other people's code, where `except Exception` must not take it for a fault.
+    """
 
 
 class StopSwitch:

@@ -83,6 +83,21 @@ def test_the_second_signal_does_not_wait_for_a_step(default_sigint):
     assert stop.number == signal.SIGINT
 
 
+def test_code_that_expects_any_error_does_not_hide_a_stop(default_sigint):
+    """As TensorFlow does, which raises a TypeError for whatever a call of a tf.function meets."""
+
+    def call():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except Exception as error:
+            raise TypeError('Binding inputs to tf.function failed') from error
+
+    with StopSwitch().listening() as stop:
+        stop.may_leave = True
+        with pytest.raises(Interrupted):
+            call()
+
+
 STUCK = """
 import contextlib, hashlib, signal, threading
 from estimator_lab.base import interrupts
