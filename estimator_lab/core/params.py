@@ -166,10 +166,10 @@ class PixelParams:
     Attributes:
       pixel_range: lowest and highest pixel, in [0, 1], of the training images, which `core.layers.stretched`
         scales to [0, 1].
-      pixel_mean: mean of all pixels of those images after scaling, which mlp and recurrent subtract in runs
+      pixel_mean: mean of all pixels of those images after scaling, which recurrent subtracts, and mlp in runs
         from before the mean image.
-      pixel_deviation: standard deviation of those pixels less the mean image, by which recurrent scales them;
-        0 for a run that does not.
+      pixel_deviation: standard deviation of those pixels less the mean image, if little else distinguishes
+        the images: recurrent then subtracts that image, and divides by the deviation; 0 for others.
       mean_image: whether a mean image is subtracted, see `core.layers.centred`.
       first_mean: that image when training begins, float32 of `image_shape`; None afterwards.
     """
@@ -182,8 +182,8 @@ class PixelParams:
 
     stretch: bool = structural(
         True,
-        'pixels of pale, dark or low-contrast training images are scaled to fill [0, 1]; mlp, cnn, recurrent '
-        'and a linear autoencoder subtract the mean image',
+        'pixels of pale, dark or low-contrast training images are scaled to fill [0, 1]; mlp, cnn and '
+        'a linear autoencoder subtract the mean image, recurrent if the images are alike',
     )
 
 

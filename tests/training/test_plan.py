@@ -232,9 +232,7 @@ def test_pale_images_fill_the_range_of_the_network(archive, tmp_path):
     assert (raw.pixel_range, raw.mean_image) == ((0, 1), False)
 
 
-@pytest.mark.parametrize(
-    ('model', 'hparams'), [('mlp', 'layers=4'), ('recurrent', 'layers=4'), ('cnn', SMALL)]
-)
+@pytest.mark.parametrize(('model', 'hparams'), [('mlp', 'layers=4'), ('cnn', SMALL)])
 def test_a_run_keeps_the_mean_image_of_its_first_data(archive, tmp_path, model, hparams):
     other = write_tar(
         tmp_path / 'other.tar', [(f'n{n % 4:06}/{n}.png', encoded(picture(n))) for n in range(40, 50)]
@@ -250,9 +248,7 @@ def test_a_run_keeps_the_mean_image_of_its_first_data(archive, tmp_path, model, 
     kept = values_in(result.checkpoint)[MEAN_IMAGE]
     low, high = plan.params.pixel_range
     assert kept[..., 0] == pytest.approx((mean - low) / (high - low), abs=0.01)
-    deviation = np.std(np.array(images) / 255 - mean) / (high - low)
     record = json.loads((tmp_path / 'model/experiment.json').read_text())
-    assert record['hparams']['pixel_deviation'] == pytest.approx(deviation, rel=0.02)
     assert record['hparams']['mean_image'] is True and 'first_mean' not in record['hparams']
     later = train(opened(settings(other, max_steps=9, resume_changed=True))[0])
     assert np.array_equal(values_in(later.checkpoint)[MEAN_IMAGE], kept)

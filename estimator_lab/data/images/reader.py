@@ -46,6 +46,7 @@ _USUAL = 0.1  # from 0 and from 1, within which a range is taken for [0, 1]
 _TINT = 0.1
 _LEAST_RANGE = 0.03  # all images are nearly one grey: no contrast is there to be stretched
 _LEAST_DEVIATION = 0.05  # of pixels that fill [0, 1]: images that hardly differ are not magnified more
+_ALIKE = 0.1  # share of the pixels' variance in which images differ; digits 0.47, faint letters 0.03
 _SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # TensorFlow uses an array in place if it begins at such an address; else it copies, holding Python's lock.
 _ALIGNED = 64
@@ -219,10 +220,10 @@ def _look_at(settings: Any, members: Sequence[Member]) -> Look:
     pixels = colours if channels > 1 else colours @ GREY[:, np.newaxis]
     low, high = _range_of(pixels, _LEAST_RANGE / (UINT16_MAX // UINT8_MAX if floats else 1))
     mean = pixels.mean(axis=0, dtype=np.float64)
-    deviation = float(np.std(pixels - mean.astype(np.float32)) / (high - low))
     params = {
         'pixel_range': (low, high),
-        'pixel_deviation': max(deviation, _LEAST_DEVIATION),
+        'pixel_mean': float((mean.mean() - low) / (high - low)),
+        'pixel_deviation': _deviation_if_alike(pixels, mean) / (high - low),
         'mean_image': True,
         'first_mean': ((mean - low) / (high - low)).astype(np.float32),
     }
@@ -246,6 +247,16 @@ def _are_coloured(pixels: np.ndarray) -> bool:
     """Whether most images, [n, height, width, 3], have coloured parts, not only the tint of a scan."""
     spreads = np.ptp(pixels, axis=3).reshape(len(pixels), -1)
     return bool(np.median(np.percentile(spreads, 99, axis=1)) > _TINT)
+
+
+def _deviation_if_alike(pixels: np.ndarray, mean: np.ndarray) -> float:
+    """Returns the standard deviation of images, [n, height, width, channels], less their mean image.
+
+    0 if they differ in more than the mean image and their brightness, as most do.
+    """
+    rest = pixels - mean.astype(np.float32)
+    different = rest - rest.mean(axis=(1, 2, 3), keepdims=True)
+    return 0.0 if different.var() > _ALIKE * pixels.var() else max(float(rest.std()), _LEAST_DEVIATION)
 
 
 def _range_of(pixels: np.ndarray, least: float) -> tuple[float, float]:

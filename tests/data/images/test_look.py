@@ -76,6 +76,26 @@ def test_the_mean_image_and_the_range(tmp_path):
     resized = [image.resize((24, 24), Image.Resampling.LANCZOS) for image in images]
     (low, high), mean = params['pixel_range'], np.mean([np.asarray(one) @ GREY for one in resized], 0) / 255
     assert params['first_mean'][..., 0] == pytest.approx((mean - low) / (high - low), abs=1e-5)
+    assert params['pixel_mean'] == pytest.approx((mean.mean() - low) / (high - low), abs=1e-5)
+
+
+# Of 8x8 pixels, 48 are a frame of 200, and 16 are bits. With bits of 0 or 200, 7/8 of all pixels are bright:
+# their variance is 7/64 of 200 squared, and that of the bits, 1/4 for a quarter of the pixels, is 4/64. With
+# bits of 0 or 24, the variance is about 3/16 of 188 squared, 6627, of which the bits have 144/4: 0.005.
+@pytest.mark.parametrize(('bright', 'is_alike'), [(200, False), (24, True)])
+@pytest.mark.parametrize('brightness', [0, 40])
+def test_images_that_hardly_differ_are_alike(tmp_path, bright, is_alike, brightness):
+    rng = np.random.default_rng(1)
+    framed = np.full((40, 8, 8), 200)
+    framed[:, 2:6, 2:6] = bright * rng.integers(0, 2, (40, 4, 4))
+    framed += rng.integers(0, brightness + 1, (40, 1, 1))
+    images = [Image.fromarray(pixels.astype(np.uint8)) for pixels in framed]
+    look = looked(settings(tmp_path, images, model='recurrent', image_size=8))
+    expected = np.std((framed - framed.mean(0)) / 255)
+    low, high = look.params['pixel_range']
+    assert look.params['pixel_deviation'] * (high - low) == (
+        pytest.approx(max(expected, 0.05), abs=0.002) if is_alike else 0
+    )
 
 
 def test_16_bit_files_with_few_used_bits_are_read_as_floats(tmp_path):

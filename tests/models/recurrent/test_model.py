@@ -70,16 +70,25 @@ def test_what_a_layer_reads_is_dropped_except_of_the_first(monkeypatch, session)
     assert np.ptp(first, axis=0).max() > 0.01 and np.ptp(second, axis=0).max() == 0
 
 
-def test_pixels_are_scaled_to_one_deviation(session):
+def test_what_is_subtracted_from_pixels(session):
+    """Of images that are alike their mean image, and the rest is scaled; of others the mean of all pixels."""
     params = Params(**SMALL)
-    scaled = dataclasses.replace(params, pixel_deviation=0.35 / 4)
+    first = IMAGES.mean(axis=0)
+    alike = dataclasses.replace(
+        params, pixel_mean=0.5, mean_image=True, first_mean=first, pixel_deviation=0.35 / 4
+    )
+    cases = (
+        (IMAGES, alike),
+        (4 * (IMAGES - first), params),
+        (IMAGES, dataclasses.replace(alike, pixel_deviation=0.0)),
+        (IMAGES - 0.5, params),
+    )
     with tf.variable_scope('shared', reuse=tf.AUTO_REUSE):
-        of_scaled, of_large = (
-            dict(network(tf.constant(images), each))['logits']
-            for images, each in ((IMAGES, scaled), (4 * IMAGES, params))
-        )
+        logits = [dict(network(tf.constant(images), each))['logits'] for images, each in cases]
     session.run(tf.global_variables_initializer())
-    np.testing.assert_allclose(*session.run([of_scaled, of_large]), rtol=1e-5)
+    of_alike, scaled, of_others, less_half = session.run(logits)
+    np.testing.assert_allclose(of_alike, scaled, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(of_others, less_half, rtol=1e-4, atol=1e-6)
 
 
 def test_without_loops_the_network_is_the_same(session):
