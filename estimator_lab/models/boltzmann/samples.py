@@ -1,8 +1,9 @@
 """Samples of Boltzmann machines by Gibbs chains, of all that they have learned or of one class.
 
 The machines have no units for labels. Samples of a class are therefore drawn from the product of p(image), by
-the machines, and p(class | image), by the classifier that they have become: chains are repeatedly chosen in
-proportion to the second (a particle filter: Gordon, Salmond and Smith 1993).
+the machines, and a power of p(class | image), by the classifier that they have become, as in the guidance of
+Dhariwal and Nichol 2021 (section 4.3): chains are repeatedly chosen in proportion to the second (a particle
+filter: Gordon, Salmond and Smith 1993).
 """
 
 import contextlib
@@ -26,6 +27,9 @@ AT_ONCE = 1024
 
 _CHAINS_OF_A_CLASS, _OF_A_CLASS = 512, 128  # that run for a class at once, and that become samples
 _CHOICES = 10  # of chains, with Gibbs steps in between
+# Power of p(class | image). A judge takes 99 of 100 samples of small digits for their class, and 85 with a
+# power of 1. Samples of a class are 6 % closer to each other.
+_GUIDANCE = 10.0
 _STEPS, _STEPS_FROM_CHAINS = 1000, 50
 _CHAINS = 'chains'  # the variable of `contrastive_divergence`
 
@@ -73,11 +77,11 @@ def draw(
 
 @contextlib.contextmanager
 def _classified(run: Opened, number: int) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
-    """Returns the function that gives log p of a class, float32 [n], for images."""
+    """Returns the function that gives the logs of the weights of images for a class, float32 [n]."""
     with tf.Graph().as_default():
         images = tf.placeholder(tf.float32, [None, *run.shape])
         logits = dict(run.architecture.network(images, run.params))[LOGITS]
-        found = tf.nn.log_softmax(logits)[:, number]
+        found = _GUIDANCE * tf.nn.log_softmax(logits)[:, number]
         session = run.session()
     with contextlib.closing(session):
         yield lambda batch: session.run(found, {images: batch})
