@@ -237,7 +237,7 @@ def until_stopped(items: Iterable[T]) -> Generator[T]:
 class Interrupted(BaseException):
     """The user asked the run to stop; what was learned has been saved.
 
-    It may arrive in the middle of other people's code, where `except Exception` must not take it for a fault.
+    It may be raised in the middle of foreign code, whose `except Exception` must not swallow it.
     """
 
 

@@ -168,8 +168,8 @@ class PixelParams:
         scales to [0, 1].
       pixel_mean: mean of all pixels of those images after scaling, which recurrent subtracts, and mlp in runs
         from before the mean image.
-      pixel_deviation: standard deviation of those pixels less the mean image, if little else distinguishes
-        the images: recurrent then subtracts that image, and divides by the deviation; 0 for others.
+      pixel_deviation: standard deviation of those pixels less the mean image if the images hardly differ:
+        recurrent then subtracts that image, and divides by the deviation. Otherwise 0.
       mean_image: whether a mean image is subtracted, see `core.layers.centred`.
       first_mean: that image when training begins, float32 of `image_shape`; None afterwards.
     """
@@ -183,7 +183,7 @@ class PixelParams:
     stretch: bool = structural(
         True,
         'pixels of pale, dark or low-contrast training images are scaled to fill [0, 1]; mlp, cnn and '
-        'a linear autoencoder subtract the mean image, recurrent if the images are alike',
+        'a linear autoencoder subtract the mean image, recurrent if images hardly differ',
     )
 
 

@@ -133,7 +133,7 @@ def test_all_paths_below_a_folder(tmp_path):
         deep /= 'x'
         deep.mkdir()
     found = set(all_below(tmp_path))
-    os.removedirs(deep)  # which pytest could not before Python 3.13, in a later run
+    os.removedirs(deep)  # pytest could not, when it clears old folders: before Python 3.13, by recursion
     assert deep in found
 
 

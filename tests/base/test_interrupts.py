@@ -84,7 +84,7 @@ def test_the_second_signal_does_not_wait_for_a_step(default_sigint):
 
 
 def test_code_that_expects_any_error_does_not_hide_a_stop(default_sigint):
-    """As TensorFlow does, which raises a TypeError for whatever a call of a tf.function meets."""
+    """TensorFlow raises a TypeError for any Exception while it binds the arguments of a tf.function."""
 
     def call():
         try:

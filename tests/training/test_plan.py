@@ -257,6 +257,31 @@ def test_a_run_keeps_the_mean_image_of_its_first_data(archive, tmp_path, model, 
     assert not np.array_equal(values_in(train(plan).checkpoint)[MEAN_IMAGE], kept), 'that of its own data'
 
 
+def test_a_recurrent_run_keeps_the_mean_image_and_the_deviation_of_images_that_hardly_differ(tmp_path):
+    def framed(name, first):
+        dim = [np.asarray(picture(n, 8, 8, 'L')) // 4 for n in range(first, first + 12)]
+        images = [np.pad(pixels, 4, constant_values=255) for pixels in dim]
+        files = [(f'{n % 2}/{n}.png', encoded(Image.fromarray(pixels))) for n, pixels in enumerate(images)]
+        return write_tar(tmp_path / name, files), np.array(images) / 255
+
+    def settings(data, **changes):
+        chosen = {'model': 'recurrent', 'hparams': 'layers=4', 'image_size': 16, **changes}
+        return cnn_settings(data, tmp_path / 'model', **chosen)
+
+    (data, images), (other, _) = framed('data.tar', 0), framed('other.tar', 40)
+    plan, _ = opened(settings(data))
+    low, high = plan.params.pixel_range
+    result = train(plan)
+    kept = values_in(result.checkpoint)[MEAN_IMAGE]
+    assert kept[..., 0] == pytest.approx((images.mean(0) - low) / (high - low), abs=0.01)
+    record = json.loads((tmp_path / 'model/experiment.json').read_text())
+    deviation = np.std(images - images.mean(0)) / (high - low)
+    assert record['hparams']['pixel_deviation'] == pytest.approx(max(deviation, 0.05), rel=0.02)
+    assert record['hparams']['mean_image'] is True and 'first_mean' not in record['hparams']
+    later = train(opened(settings(other, max_steps=9, resume_changed=True))[0])
+    assert np.array_equal(values_in(later.checkpoint)[MEAN_IMAGE], kept)
+
+
 def test_a_run_of_before_mean_images_goes_on_with_its_mean(archive, tmp_path):
     settings = cnn_settings(archive, tmp_path / 'model', model='mlp', hparams='layers=4,stretch=false')
     train(opened(settings)[0])

@@ -27,8 +27,7 @@ AT_ONCE = 1024
 
 _CHAINS_OF_A_CLASS, _OF_A_CLASS = 512, 128  # that run for a class at once, and that become samples
 _CHOICES = 10  # of chains, with Gibbs steps in between
-# Power of p(class | image). A judge takes 99 of 100 samples of small digits for their class, and 85 with a
-# power of 1. Samples of a class are 6 % closer to each other.
+# Power of p(class | image): with 1, many samples are images of which the network is unsure.
 _GUIDANCE = 10.0
 _STEPS, _STEPS_FROM_CHAINS = 1000, 50
 _CHAINS = 'chains'  # the variable of `contrastive_divergence`
