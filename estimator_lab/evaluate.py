@@ -3,18 +3,14 @@
 from contextlib import nullcontext
 
 from estimator_lab.base.command import Command, CommandLine
-from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.outputs import check_folder, made_folder
 from estimator_lab.base.progress import say_lines, say_rows, warn
-from estimator_lab.base.shares import share_of
 from estimator_lab.inference.settings import EvaluationFlags
 
 _USAGE = """Evaluates a trained model on images; the label of an image is the name of its folder.
 
   python -m estimator_lab.evaluate --model_dir=runs/mine --data=test.tar
   python -m estimator_lab.evaluate --model_dir=runs/mine --data='test-*.tar' --out=report
-  python -m estimator_lab.evaluate --model_dir=runs/mine --data='test-*.tar' --part=3/12 --out=parts
-  python -m estimator_lab.evaluate --model_dir=runs/mine --merge=parts
 
 Prints metrics and, for a classifier, precision, recall and confusion of its classes. --out writes these as
 JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model_dir is changed."""
@@ -22,26 +18,15 @@ JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model
 
 def main(settings: EvaluationFlags, line: CommandLine) -> None:
     """Runs the command."""
-    if not (settings.data or settings.merge):
-        raise FlagError(f'{option.data} is missing, see --help.')
-    if settings.merge and (settings.data or settings.part):
-        raise FlagError(f'{option.merge} excludes {option.data} and {option.part}.')
-    if share_of(settings.part) and not settings.out:
-        raise FlagError(f'{option.part} needs {option.out}, the folder for its counts.')
-
-    from estimator_lab.inference.evaluation import evaluate, merge
+    from estimator_lab.inference.evaluation import evaluate
     from estimator_lab.inference.run import open_run
 
     run = open_run(settings.model_dir)
-    examples = None
-    if settings.data:
-        examples = run.examples(
-            settings.data, settings.labels, warn, part=settings.part, unit=settings.batch_size
-        )
+    examples = run.examples(settings.data, settings.labels, warn)
     if settings.out:
-        check_folder(settings.out, examples.paths if examples else (), run.kind.accepts, run.model_dir)
+        check_folder(settings.out, examples.paths, run.kind.accepts, run.model_dir)
     with made_folder('out', settings.out) if settings.out else nullcontext():
-        evaluation = evaluate(run, examples, settings) if examples else merge(run, settings.merge or ())
+        evaluation = evaluate(run, examples, settings)
         files = evaluation.save(settings.out) if settings.out else []
     say_lines(evaluation.json() if settings.json else evaluation.text())
     if files and not settings.json:
@@ -52,7 +37,7 @@ COMMAND = Command(
     main,
     _USAGE,
     EvaluationFlags,
-    required=['model_dir'],
+    required=['model_dir', 'data'],
 )
 
 if __name__ == '__main__':

@@ -52,38 +52,3 @@ def test_a_failure_leaves_no_folder(run, tmp_path):
     status, _, err = run(f'--data={tmp_path / "empty"}', f'--out={tmp_path / "deep" / "out"}')
     assert status == 1 and 'holds no images' in err
     assert not (tmp_path / 'deep').exists()
-
-
-def test_parts_and_what_they_are_together(run, archive, tmp_path):
-    _, whole, _ = run(f'--data={archive}', '--batch_size=5', '--json')
-    for number in (1, 2):
-        status, _, err = run(
-            f'--data={archive}', '--batch_size=5', f'--part={number}/2', f'--out={tmp_path / "parts"}'
-        )
-        assert (status, err) == (0, '')
-    assert sorted(path.name for path in (tmp_path / 'parts').iterdir()) == [
-        f'part-0000{number}-of-00002.npz' for number in (1, 2)
-    ]
-    status, merged, err = run(f'--merge={tmp_path / "parts"}', '--json', f'--out={tmp_path / "out"}')
-    assert (status, err, merged) == (0, '', whole) and (tmp_path / 'out' / 'metrics.json').exists()
-    (tmp_path / 'parts' / 'part-00002-of-00002.npz').unlink()
-    assert run(f'--merge={tmp_path / "parts"}') == (
-        1,
-        '',
-        f'error: --merge={tmp_path / "parts"} has no part 2/2.\n',
-    )
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'words'),
-    [
-        ([], '--data is missing, see --help'),
-        (['--data=x', '--part=0/3', '--out=x'], '--part=0/3 must be one of N shares'),
-        (['--data=x', '--part=1/3'], '--part needs --out, the folder for its counts'),
-        (['--data=x', '--merge=x'], '--merge excludes --data and --part'),
-        (['--merge=x', '--part=1/3'], '--merge excludes --data and --part'),
-    ],
-)
-def test_mistakes_in_parts(run, arguments, words):
-    status, out, err = run(*arguments)
-    assert (status, out) == (2, '') and err == f'error: {err[7:]}' and words in err and err.count('\n') == 1

@@ -4,12 +4,10 @@ import heapq
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
-
-from estimator_lab.base.errors import DataError
 
 T = TypeVar('T')
 
@@ -48,17 +46,6 @@ class Confusion:
     def pairs(self) -> list[tuple[int, int, int]]:
         """Returns (true class, predicted class, images) of the pairs that occurred."""
         return [(*pair, images) for pair, images in self._pairs.items()]
-
-    def extend(self, pairs: Iterable[tuple[int, int, int]]) -> None:
-        """Adds the pairs of another one.
-
-        Raises:
-          DataError: it is of other classes.
-        """
-        for true, predicted, images in pairs:
-            if not 0 <= min(true, predicted) <= max(true, predicted) < len(self.labels) or images < 1:
-                raise DataError(f'The confusion has a class that is not one of {len(self.labels):,}.')
-            self._pairs[true, predicted] += images
 
     @property
     def images(self) -> int:

@@ -1,6 +1,6 @@
 """The worst examples of an evaluation, found in the graph; for TensorBoard also the confusion of classes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,11 +63,6 @@ class WorstExamples:
         for row, badness in enumerate(batch['badness'].tolist()):
             if not badness < 0:  # also NaN
                 self._kept.offer(badness, partial(self._example, {name: a[row] for name, a in batch.items()}))
-
-    def extend(self, examples: Iterable[WorstExample]) -> None:
-        """Adds examples of another evaluation, the worst first."""
-        for example in examples:
-            self._kept.offer(example.badness, partial(WorstExample, *example))
 
     def ranked(self) -> list[WorstExample]:
         """Returns them, the worst first."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.base.errors import DataError, FlagError, option
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import listed
 from estimator_lab.base.keys import IMAGE, KEY
 from estimator_lab.base.outputs import check_folder, written_folder
@@ -31,7 +31,6 @@ from estimator_lab.data.archives.data_set import DataSet
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch
 from estimator_lab.data.input.input_fns import InputFn, archive_input_fn
-from estimator_lab.inference.evaluation_parts import BatchSums, Part, read_parts
 from estimator_lab.inference.report.html import Html, figure, framed, html, note, shown_number, table
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
@@ -60,7 +59,6 @@ class Evaluation:
       bad: how many more could not be decoded.
       confusion: counts of true and predicted classes; None for a model that does not classify.
       worst: the worst examples, the worst first; those of a classifier are all mistakes.
-      part: the counts of a part, which `save` writes instead of results; None for a whole evaluation.
     """
 
     run: Trained
@@ -69,7 +67,6 @@ class Evaluation:
     bad: int = 0
     confusion: Confusion | None = None
     worst: Sequence[WorstExample] = field(default_factory=list)
-    part: Part | None = None
 
     def text(self) -> str:
         """Returns the results as lines to read; of many classes, the worst."""
@@ -118,7 +115,7 @@ class Evaluation:
 
         metrics.json and report.txt; for a classifier classes.csv, confusion.csv (the matrix, up to 1,000
         classes), confused.csv (the pairs that occurred) and confusion.png; worst.csv if there are worst
-        examples, and worst.png, a contact sheet, if they are images. Of a part, only its counts.
+        examples, and worst.png, a contact sheet, if they are images.
 
         Raises:
           FlagError: the folder can't be written, or holds examples.
@@ -126,8 +123,6 @@ class Evaluation:
         """
         folder = path_from('folder', folder)
         check_folder(folder, (), self.run.kind.accepts, self.run.model_dir)
-        if self.part:
-            return [self.part.save(folder).name]
         with written_folder('out', folder) as hidden:
             (hidden / 'metrics.json').write_text(f'{self.json()}\n', encoding='utf-8')
             (hidden / 'report.txt').write_text(f'{self.text()}\n', encoding='utf-8')
@@ -229,13 +224,10 @@ def evaluate(run: Trained, examples: DataSet, settings: EvaluationSettings) -> E
     Raises:
       DataError: the examples can't be read to their end; there are none; a classifier knows none of their
         labels.
-      FlagError: a part of some steps is requested.
     """
-    if settings.part and settings.eval_steps:
-        raise FlagError(f'{option.eval_steps} and {option.part} exclude each other.')
     if run.task.labelled and not examples.labels:
         examples.check_labels()
-    observer, sums = _Observer(run, settings.worst), BatchSums() if examples.share else None
+    observer = _Observer(run, settings.worst)
     # TensorFlow reads ahead of the last step, also bad examples.
     watch = observer.under_way.append if settings.eval_steps else None
     with progress_of('Evaluating', run.kind.noun, partial(_share, settings, examples.total)) as progress:
@@ -243,45 +235,14 @@ def evaluate(run: Trained, examples: DataSet, settings: EvaluationSettings) -> E
         input_fn = archive_input_fn(
             examples.order(), run.reader, settings.batch_size, report, run.vocabulary, watch=watch
         )
-        metrics = _metrics(run, input_fn, observer, [sums] if sums else [], settings.eval_steps)
+        metrics = _metrics(run, input_fn, observer, settings.eval_steps)
     report.raise_error()
-    if sums and examples.share:
-        prints = [index.fingerprint for index in examples.indexes]
-        of = [run.model, str(run.step), str(settings.batch_size), *prints]
-        part = Part(examples.share.number, examples.share.count, of, settings.worst)
-        part.seen, part.last = report.seen, report.last
-        return observer.part(metrics, report, part, sums)
     if not report.seen:
         raise DataError(f'{option.data}={",".join(examples.paths)}: no {report.kind.name} was found.')
     return observer.evaluation(metrics, report)
 
 
-def merge(run: Trained, folders: Sequence[str | Path]) -> Evaluation:
-    """Returns the evaluation of which some folders hold all parts, as `Evaluation.save` has written them.
-
-    Raises:
-      DataError: a part is missing, can't be read, or is of another evaluation or model.
-    """
-    parts = read_parts([Path(folder) for folder in folders])
-    if parts[0].of[:2] != [run.model, str(run.step)]:
-        raise DataError(
-            f'The parts are of {" at step ".join(parts[0].of[:2])}, but {option.model_dir}={run.model_dir} '
-            f'holds {run.model} at step {run.step}.'
-        )
-    observer, report = _Observer(run, parts[0].most), InputReport(run.kind, warn)
-    nothing = DataSet((), run.kind).order()
-    input_fn = archive_input_fn(nothing, run.reader, 1, report, run.vocabulary)
-    metrics = _metrics(run, input_fn, observer, [BatchSums(parts)])
-    for part in parts:
-        observer.add(part)
-        report.seen, report.bad = report.seen + part.seen, report.bad + part.bad
-        report.last = part.last or report.last
-    return observer.evaluation(metrics, report)
-
-
-def _metrics(
-    run: Trained, input_fn: InputFn, observer: '_Observer', hooks: Sequence[Any], steps: int | None = None
-) -> dict[str, float]:
+def _metrics(run: Trained, input_fn: InputFn, observer: '_Observer', steps: int | None) -> dict[str, float]:
     """Returns the metrics of an evaluation by name."""
     doing('evaluating')
     with tempfile.TemporaryDirectory() as folder, tensorflow_errors_as_sentences():
@@ -291,7 +252,7 @@ def _metrics(
             estimator = tf.estimator.Estimator(
                 observer.watched(run.model_fn), config=config, params=vars(run.params)
             )
-        results = estimator.evaluate(input_fn, steps, hooks, run.held.links)
+        results = estimator.evaluate(input_fn, steps, checkpoint_path=run.held.links)
     return {name: float(value) for name, value in results.items() if name != tf.GraphKeys.GLOBAL_STEP}
 
 
@@ -343,23 +304,6 @@ class _Observer(tf.train.SessionRunHook):
         self._images += int(run_values.results)
         if self.under_way:
             self._bad = (self._bad or 0) + len(self.under_way.popleft().bad)
-
-    def part(
-        self, metrics: Mapping[str, float], report: InputReport, part: Part, sums: BatchSums
-    ) -> Evaluation:
-        """Returns the evaluation of a part, of which there may be none."""
-        confusion, worst = self._mistakes.confusion, self._mistakes.worst.ranked()
-        part.images, part.bad, part.added = self._images, report.bad, sums.added
-        part.pairs = confusion.pairs() if confusion else []
-        part.keep(worst)
-        return Evaluation(self._run, metrics, self._images, report.bad, confusion, worst, part)
-
-    def add(self, part: Part) -> None:
-        """Adds the examples of a part."""
-        self._images += part.images
-        if self._mistakes.confusion is not None:
-            self._mistakes.confusion.extend(part.pairs)
-        self._mistakes.worst.extend(part.worst_examples())
 
     def evaluation(self, metrics: Mapping[str, float], report: InputReport) -> Evaluation:
         noun, confusion = report.kind.noun, self._mistakes.confusion

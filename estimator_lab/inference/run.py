@@ -101,9 +101,8 @@ class Run(Trained):
         """
         from estimator_lab.inference.evaluation import evaluate
 
-        chosen = settings_from(EvaluationSettings, _with_part(settings))
-        examples = self.examples(data, chosen.labels, warn, part=chosen.part, unit=chosen.batch_size)
-        return evaluate(self, examples, chosen)
+        chosen = settings_from(EvaluationSettings, settings)
+        return evaluate(self, self.examples(data, chosen.labels, warn), chosen)
 
     def predict(self, examples: Data, **settings: Any) -> 'Iterator[Row]':
         """Returns an iterator of a row for each example, in their order, as soon as it is known.

@@ -36,7 +36,6 @@ class EvaluationSettings:
     labels: Path | None = _images(None, "table of names and labels, a pair a line; default: images' folders")
     batch_size: int = _images(32, 'images in a batch', lower=1, upper=_MOST_IN_A_BATCH)
     eval_steps: int | None = _images(None, 'batches to evaluate; default: all', lower=1)
-    part: str = _images('', PART_HELP)
     worst: int = _output(24, 'examples on the contact sheet', lower=0)
 
 
@@ -45,8 +44,7 @@ class EvaluationFlags(EvaluationSettings, ModelFlag):
     """The flags of `evaluate`."""
 
     data: Sequence[str] | None = _images(None, "tar archives, folders, '-' for standard input")
-    merge: Sequence[str] | None = _images(None, 'folders with all parts of an evaluation, instead of images')
-    out: Path | None = _output(None, 'folder for tables and pictures, or for the counts of a part')
+    out: Path | None = _output(None, 'folder for tables and pictures')
     json: bool = _output(False, 'print JSON instead of tables')
 
 

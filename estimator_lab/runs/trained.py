@@ -131,7 +131,6 @@ class Trained:
         note: Callable[[str], None] = lambda line: None,
         once: bool = False,
         part: str = '',
-        unit: int = 1,
     ) -> DataSet:
         """Opens examples of the model's kind, in the order in which they are given.
 
@@ -141,13 +140,12 @@ class Trained:
           note: called with a sentence about what is unusual about an archive.
           once: see `open_archives`; labels need not be those of training.
           part: a share of the examples, such as '3/12'; '' for all.
-          unit: how many examples a share is a multiple of.
 
         Raises:
           FlagError: there is no such share.
           DataError: a path is not there, or the first file holds examples of another kind, such as trees.
         """
-        share = share_of(part, unit)
+        share = share_of(part)
         sources: Sequence[Source]
         if is_array(data):
             sources = [array_source(data, named=False)]
