@@ -21,8 +21,8 @@ from small_sets import Split, coloured, digits, few_bits, fonts, icons, textures
 
 from estimator_lab import api
 from estimator_lab.core.params import resolve
+from estimator_lab.core.registry import find_model
 from estimator_lab.models.boltzmann.learning import RATES
-from estimator_lab.models.registry import find_model
 
 _SETS = {
     'digits, 8x8': lambda: digits(8),

@@ -26,10 +26,10 @@ from estimator_lab.base.files import at_home
 from estimator_lab.base.settings import Setting, check_given, path_from, settings_from, settings_of
 from estimator_lab.core import picture
 from estimator_lab.core.picture import labelled_grid
+from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.demo_sets.archives import DemoPaths, demo_faces
 from estimator_lab.data.input.stream import Batch, Example, Stream, StreamSettings
 from estimator_lab.data.sources.arrays import array_source, check_values, is_array
-from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.settings import Settings, with_built_in_faces
 
 if TYPE_CHECKING:
@@ -370,7 +370,7 @@ def style_losses(
     from estimator_lab.core.params import resolve
     from estimator_lab.models.style import model as style
     from estimator_lab.models.style.targets import make_style_targets
-    from estimator_lab.training.openers import OPENERS
+    from estimator_lab.runs.companions import OPENERS
 
     given = {'style_image': style_image, 'perceptual': perceptual}
     params = resolve(style.Params, {'image_shape': photo.shape, **given})

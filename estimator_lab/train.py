@@ -13,8 +13,8 @@ from estimator_lab.base.progress import say as _say
 from estimator_lab.base.progress import say_lines
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.base.urls import hide_secrets
+from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.sources.source import expand
-from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.checks import check_settings
 from estimator_lab.training.settings import Settings, with_built_in_faces
 

@@ -16,7 +16,7 @@ import pytest
 from estimator_lab import api, dream, evaluate, export, inspect, predict, report, train
 from estimator_lab.core.opened import Companions, Drawing
 from estimator_lab.core.picture import heat_map
-from estimator_lab.models.registry import MODELS, Entry, find_model
+from estimator_lab.core.registry import MODELS, Entry, find_model
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, runs
 from tests.models.contract.subject import Subject

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from estimator_lab.base.settings import settings_of
-from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.core.registry import MODELS, find_model
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.once

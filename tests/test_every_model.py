@@ -8,7 +8,7 @@ import html.parser
 import pytest
 
 from estimator_lab import export, report
-from estimator_lab.models.registry import MODELS
+from estimator_lab.core.registry import MODELS
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import numeric_signatures
 from estimator_lab.tf1 import tf

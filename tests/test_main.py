@@ -5,7 +5,7 @@ import re
 import pytest
 
 from estimator_lab.__main__ import COMMANDS, main
-from estimator_lab.models.registry import MODELS
+from estimator_lab.core.registry import MODELS
 from tests.support.commands import invoke
 from tests.support.places import ROOT
 

@@ -15,8 +15,8 @@ from estimator_lab import train
 from estimator_lab.__main__ import COMMANDS as COMMANDS_OF_THE_PACKAGE
 from estimator_lab.base.settings import settings_of
 from estimator_lab.core.params import parse_hparams, resolve
+from estimator_lab.core.registry import find_model
 from estimator_lab.data.sources.files import FORMATS
-from estimator_lab.models.registry import find_model
 from tests.support.documentation import all_pages, anchors, commands_of, links, spans
 from tests.support.places import ROOT, load_script
 

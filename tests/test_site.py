@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 from estimator_lab.__main__ import COMMANDS
-from estimator_lab.models.registry import MODELS
+from estimator_lab.core.registry import MODELS
 from tests.support.archive_files import encoded, picture, small_archive
 from tests.support.places import ROOT, load_script
 

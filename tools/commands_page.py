@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from estimator_lab.__main__ import COMMANDS
-from estimator_lab.models.registry import MODELS
+from estimator_lab.core.registry import MODELS
 
 _LOADING = 'loading TensorFlow'
 

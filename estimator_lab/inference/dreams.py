@@ -18,6 +18,7 @@ from estimator_lab.base.settings import path_from, settings_of
 from estimator_lab.core.endpoints import LOGITS, maps_of
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.picture import as_picture, labelled_grid
+from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import GREY, open_image
@@ -25,7 +26,6 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, OnProgress, climb, climb_waves
 from estimator_lab.inference.samples import PICTURES, Samples, check_known, format_of, sample
 from estimator_lab.inference.settings import AscentSettings, DreamSettings
-from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf

@@ -24,7 +24,7 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.core.endpoints import Endpoints, Layers
 from estimator_lab.core.opened import Opened
 from estimator_lab.core.params import resolve
-from estimator_lab.models.registry import find_model
+from estimator_lab.core.registry import find_model
 from estimator_lab.tf1 import Tensor, tf
 
 _OF_PIXELS = ('image_shape', 'pixel_range', 'pixel_mean', 'pixel_deviation', 'mean_image')

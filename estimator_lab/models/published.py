@@ -1,10 +1,6 @@
-"""What networks with published weights share: their convolutions, pixels, and names in files of weights."""
+"""What networks with published weights share: their convolutions and their pixels."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from estimator_lab.core.layers import batch_norm
 from estimator_lab.core.noise import Noise
@@ -14,9 +10,6 @@ MEAN = (123.68, 116.779, 103.939)
 """Mean of ImageNet's red, green and blue in 0 ... 255, as in the training of VGG; tf-slim rounds it."""
 
 _UNIT_MEAN, _UNIT_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision's
-
-Shapes = Mapping[str, Sequence[int]]
-"""Of variables, by name, in the order of the network."""
 
 
 def less_mean(images: Tensor) -> Tensor:
@@ -74,40 +67,3 @@ def convolution(
             biases = tf.get_variable('biases', [maps], initializer=zeros, trainable=trainable)
             values = tf.nn.bias_add(values, biases)
     return activation(values)
-
-
-class Source(NamedTuple):
-    """Where a variable's values are in a file of weights.
-
-    Attributes:
-      names: of the tensor in the file.
-      shape: of the tensor.
-      convert: its values -> those of the variable.
-    """
-
-    names: re.Pattern[str]
-    shape: tuple[int, ...]
-    convert: Callable[[np.ndarray], np.ndarray] = np.asarray
-
-
-class Layout(NamedTuple):
-    """How a file names the weights of a network.
-
-    Attributes:
-      whose: names they are, for sentences.
-      sources: by the names of the variables, in the order of the network.
-      layers: names of all tensors of such a file that belong to layers of the kind; one of them that is not a
-        source belongs to a larger network.
-    """
-
-    whose: str
-    sources: Mapping[str, Source]
-    layers: re.Pattern[str] = re.compile(r'(?!)')
-
-
-def own_names(variables: Shapes) -> Layout:
-    """Returns the layout of a checkpoint that names its variables as the network does."""
-    return Layout(
-        "the network's own names",
-        {name: Source(re.compile(re.escape(name)), tuple(shape)) for name, shape in variables.items()},
-    )

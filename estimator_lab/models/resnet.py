@@ -19,7 +19,8 @@ from estimator_lab.core.layers import stretched
 from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
-from estimator_lab.models.published import Layout, Shapes, Source, convolution, standardised
+from estimator_lab.models.published import convolution, standardised
+from estimator_lab.runs.weights.layouts import Layout, Shapes, Source
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 # Units in each block: their table 1.

@@ -18,7 +18,8 @@ from estimator_lab.core.layers import ActivationParams, stretched
 from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
-from estimator_lab.models.published import Layout, Shapes, Source, convolution, less_mean
+from estimator_lab.models.published import convolution, less_mean
+from estimator_lab.runs.weights.layouts import Layout, Shapes, Source
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 # Convolutions in each block: configurations A, B, D and E of their table 1.

@@ -13,15 +13,15 @@ from estimator_lab.base.outputs import locked, writing
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import parse_hparams, resolve
+from estimator_lab.core.registry import find_model
 from estimator_lab.data.examples.kind import Reader, ReaderOptions
 from estimator_lab.data.examples.labels import read_vocabulary
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.models.published import Layout, own_names
-from estimator_lab.models.registry import find_model
 from estimator_lab.runs.record import make_record, write_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import WeightFile, open_weight_file
+from estimator_lab.runs.weights.layouts import Layout, own_names
 from estimator_lab.runs.weights.matching import match, shapes_of_variables, shapes_with_texts
 from estimator_lab.tf1 import tf
 

@@ -11,10 +11,10 @@ from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
 from estimator_lab.base.version import __version__
 from estimator_lab.core.params import resolve
+from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.archives.data_set import KINDS
 from estimator_lab.data.images.decode import BACKGROUNDS
 from estimator_lab.data.images.reader import DECODERS
-from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import FILE, Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.runs.trained import Trained

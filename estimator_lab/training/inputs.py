@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.core.model import Task
+from estimator_lab.core.registry import MODELS
 from estimator_lab.data.archives.data_set import KINDS, DataSet, Say, kind_of, open_archives
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.sources.source import expand
-from estimator_lab.models.registry import MODELS
 from estimator_lab.training.checks import parse_split
 from estimator_lab.training.settings import Settings
 

@@ -14,10 +14,11 @@ from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.opened import Companions
 from estimator_lab.core.params import ClassifierParams, is_first_order, parse_hparams, resolve
+from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.archives.data_set import DataSet, Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Look, Reader, ReaderOptions
 from estimator_lab.data.examples.member import Member
-from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.runs.companions import OPENERS
 from estimator_lab.runs.record import FILE, Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
@@ -30,7 +31,6 @@ from estimator_lab.training.inputs import (
     open_inputs,
     open_pretraining,
 )
-from estimator_lab.training.openers import OPENERS
 from estimator_lab.training.precision import FLOAT16, FLOAT32, check_precision
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.stages import Stage, plan_stages

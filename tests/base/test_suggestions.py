@@ -2,7 +2,7 @@ import pytest
 
 from estimator_lab.base.settings import settings_of
 from estimator_lab.base.suggestions import HPARAMS, suggested, unknown
-from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.core.registry import MODELS, find_model
 
 pytestmark = pytest.mark.once
 

@@ -15,7 +15,7 @@ from estimator_lab.core.params import (
     resolve,
     sizes,
 )
-from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.core.registry import MODELS, find_model
 
 
 @dataclasses.dataclass(frozen=True)

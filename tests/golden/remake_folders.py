@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.models.registry import MODELS
+from estimator_lab.core.registry import MODELS
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 from tests.models.contract.models import subject_of

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from estimator_lab.models.registry import find_model
+from estimator_lab.core.registry import find_model
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, graphs, runs
 from tests.models.contract.models import subject_of

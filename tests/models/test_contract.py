@@ -7,7 +7,7 @@ import pytest
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core.params import resolve
-from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, graphs, runs

@@ -6,7 +6,7 @@ import pytest
 
 from estimator_lab.base.errors import with_dashes
 from estimator_lab.core.judgement import Seen
-from estimator_lab.models.registry import find_model
+from estimator_lab.core.registry import find_model
 
 
 def judgement(model, metrics, pretrained=None, params=None):

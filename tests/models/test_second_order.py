@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.models.registry import find_model
+from estimator_lab.core.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.tf1 import deterministic_operations, tf
 from tests.models.contract.models import SMALL, shape_of

@@ -30,10 +30,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.core.params import resolve
+from estimator_lab.core.registry import find_model
 from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.archives.order import WorkerShard
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.models.registry import find_model
 from estimator_lab.runs.record import FILE, Record, read_record, write_record
 from estimator_lab.training import stages
 from estimator_lab.training.inputs import Inputs

@@ -25,6 +25,7 @@ from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.printable import csv_writer, escaped, is_clean, json_escaped, printable, unescaped
 from estimator_lab.core.params import parse_hparams, resolve
+from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.archives.data_set import KINDS
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.index_file import ROW, Contents, Header, read_index_file, write_index_file
@@ -44,7 +45,6 @@ from estimator_lab.data.trees.reader import TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens, read_tokens
 from estimator_lab.inference.report.history import read_history
 from estimator_lab.inference.report.html import html, table
-from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import read_record
 from estimator_lab.training.cluster import MIRRORED, MULTI_WORKER, NONE, PARAMETER_SERVER, read_cluster
 from tests.robustness.mutation import fix_checksum

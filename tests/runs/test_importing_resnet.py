@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.models.published import own_names
 from estimator_lab.models.resnet import Params, network, torch_layout
 from estimator_lab.runs.importing import import_weights
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.weights.files import open_weight_file
+from estimator_lab.runs.weights.layouts import own_names
 from estimator_lab.runs.weights.matching import match
 from estimator_lab.tf1 import tf
 

@@ -8,10 +8,10 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.core.model import Task
+from estimator_lab.core.registry import find_model
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.models.registry import find_model
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
 from estimator_lab.training.evaluations import Evaluations, make_exporters

@@ -9,12 +9,12 @@ from estimator_lab.base.outputs import check_outputs, written
 from estimator_lab.base.progress import doing, warn
 from estimator_lab.base.settings import settings_in_use
 from estimator_lab.base.version import __version__
+from estimator_lab.core.registry import MODELS
 from estimator_lab.inference.evaluation import CONFUSION, METRICS, WORST, Evaluation, evaluate, metrics_table
 from estimator_lab.inference.report.charts import charts
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History, read_history
 from estimator_lab.inference.report.html import Html, figure, frame, html, note, page, table
 from estimator_lab.inference.settings import EvaluationSettings, ReportSettings
-from estimator_lab.models.registry import MODELS
 from estimator_lab.runs.trained import Trained
 
 _NAME = 'report.html'

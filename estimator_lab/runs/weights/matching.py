@@ -10,8 +10,8 @@ from estimator_lab.base.json_input import shown
 from estimator_lab.core.model import AnyModel
 from estimator_lab.data.examples.kind import Reader
 from estimator_lab.data.input.input_fns import placeholder_features
-from estimator_lab.models.published import Layout, Source
 from estimator_lab.runs.weights.files import WeightFile
+from estimator_lab.runs.weights.layouts import Layout, Source
 from estimator_lab.tf1 import tf
 
 _DTYPE = 'float32'

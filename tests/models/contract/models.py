@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.models.registry import find_model
+from estimator_lab.core.registry import find_model
 from tests.models.contract.subject import Subject
 
 SMALL: Mapping[str, Mapping[str, Any]] = {

@@ -9,8 +9,8 @@ from estimator_lab.inference.run import open_run
 from estimator_lab.models.gan.judge import FILE, open_judge
 from estimator_lab.models.gan.model import Params
 from estimator_lab.models.gan.scores import Classified, Samples, judge_metrics
+from estimator_lab.runs.companions import OPENERS
 from estimator_lab.tf1 import tf
-from estimator_lab.training.openers import OPENERS
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import train

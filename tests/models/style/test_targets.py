@@ -8,9 +8,9 @@ from estimator_lab.core.endpoints import published
 from estimator_lab.models.style.losses import gram_matrices
 from estimator_lab.models.style.model import Params
 from estimator_lab.models.style.targets import chosen_layers, make_style_targets, read_styles
+from estimator_lab.runs.companions import OPENERS
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
-from estimator_lab.training.openers import OPENERS
 from tests.support.archive_files import encoded, picture
 from tests.support.small_runs import train
 

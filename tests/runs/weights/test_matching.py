@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.models.published import own_names
 from estimator_lab.models.vgg import keras_layout
 from estimator_lab.runs.weights.files import open_weight_file
+from estimator_lab.runs.weights.layouts import own_names
 from estimator_lab.runs.weights.matching import match
 from tests.support.weight_files import random_values, write_keras_2, write_slim
 
