@@ -370,12 +370,11 @@ def style_losses(
     from estimator_lab.core.params import resolve
     from estimator_lab.models.style import model as style
     from estimator_lab.models.style.targets import make_style_targets
-    from estimator_lab.runs.companions import OPENERS
 
     given = {'style_image': style_image, 'perceptual': perceptual}
     params = resolve(style.Params, {'image_shape': photo.shape, **given})
     style.check(params)
-    perceptual_loss, _ = make_style_targets(params, OPENERS, style_size)
+    perceptual_loss, _ = make_style_targets(params, style_size)
     return style.losses_of_photo(perceptual_loss, photo)
 
 

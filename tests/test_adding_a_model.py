@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from estimator_lab import api, dream, evaluate, export, inspect, predict, report, train
-from estimator_lab.core.opened import Companions, Drawing
+from estimator_lab.core.model import Drawing
 from estimator_lab.core.picture import heat_map
 from estimator_lab.core.registry import MODELS, Entry, find_model
+from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, runs
 from tests.models.contract.subject import Subject
@@ -74,26 +75,24 @@ def judge(seen):
     return f'Trained on {seen.examples} images for {seen.metrics["global_step"]:.0f} steps.'
 
 
-def companions(params, model_dir, resumed, openers):
+def companions(params, model_dir, resumed):
     if resumed is not None:
         assert resumed['dropout_rate'] == 0.25 and (model_dir / 'teacher.txt').exists()
-        return Companions({'dropout_rate': 0.25})
-    teacher = openers.trained(model_dir.parent / 'teacher', 'teacher')
+        return {'dropout_rate': 0.25}, {}
+    teacher = open_trained(model_dir.parent / 'teacher')
     with teacher.tensors() as reader:
         step = reader.get_tensor('global_step')
     text = f'{teacher.model} at step {step}'
-    return Companions({'dropout_rate': 0.25}, {'teacher.txt': lambda path: path.write_text(text)})
+    return {'dropout_rate': 0.25}, {'teacher.txt': lambda path: path.write_text(text)}
 
 
 def inspect_units(params, example, layers):
     return {'pixels_and_units': heat_map(np.outer(example['image'], layers['layer_1']))}
 
 
-def draw(run, open_trained, *, count, seed, label):
-    variables = open_trained(run.model_dir).tensors
-
+def draw(run, *, count, seed, label):
     def batches():
-        with variables() as reader:
+        with run.tensors() as reader:
             first = np.full((count, *run.shape), abs(reader.get_tensor('layer_1/bias')[0]) % 1, np.float32)
         yield first, [label or run.labels[seed]] * count
 

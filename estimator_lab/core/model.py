@@ -1,6 +1,6 @@
 """A model: one `Model` object for the rest of the package, and its model function for Estimator."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,6 @@ from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import example_weights, images_of, keys_of
 from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.noise import Noise, fresh_seed
-from estimator_lab.core.opened import Companions, Drawing, Opened, Openers, Paint
 from estimator_lab.core.params import TrainingParams, resolve
 from estimator_lab.core.summaries import picture_hooks
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
@@ -23,6 +22,15 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionR
 P = TypeVar('P', bound=TrainingParams)
 
 ModelFn = Callable[..., EstimatorSpec]
+
+Companions = tuple[Mapping[str, Any], Mapping[str, Callable[[Path], None]]]
+"""(parameters by name, functions that write a file by its name): see `Model.companions`."""
+
+Batches = Iterator[tuple[np.ndarray, Sequence[str]]]
+"""Samples, float32 [n, height, width, channels] in [0, 1], and their n labels, '' for none."""
+
+Paint = Callable[[Image.Image], np.ndarray]
+"""Returns the painting of a photo, uint8 [height, width, channels]."""
 
 Network = Callable[..., Layers]
 """(images, params, noise) -> the layers by name.
@@ -41,6 +49,19 @@ EVALUATION = 'eval'
 """The folder of evaluations within an Estimator's model_dir."""
 
 _EVALUATOR = 'evaluator'
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Samples that a model draws.
+
+    Attributes:
+      title: what they are, in words.
+      batches: makes them, the same ones at each call.
+    """
+
+    title: str
+    batches: Callable[[], Batches]
 
 
 @dataclass(frozen=True)
@@ -105,7 +126,7 @@ class Model(Generic[P]):
       network: the network, for gradient ascent on an image and as a perceptual network. Layers that can be
         built for images of unknown size accept all that `check` accepts.
       draw: returns its samples, None if these parameters train nothing that has any. Called with the trained
-        model and what opens a folder; its keyword-only parameters are the settings of `dream` that have a
+        model, a `runs.trained.Trained`; its keyword-only parameters are the settings of `dream` that have a
         meaning for it, with a function for `data` that returns the first `count` images, float32 [count,
         height, width, channels], None if it is not given.
       inspect: draws what else can be seen in one example, pictures by the names of TensorBoard's tags. Called
@@ -113,8 +134,8 @@ class Model(Generic[P]):
         values of all endpoints for it, arrays without a batch dimension.
       generates: whether an export also makes images from latent vectors; its parameters then have
         `latent_size`, and `conditional`, whether the images are of given labels.
-      painter: opens a trained model as what paints photos of any size at their size, until a `with` block
-        ends. Its paintings depend on the parameters `mix`, `strength` and `preserve_colour`.
+      painter: opens a trained model as a function that paints photos at their own size, until a `with`
+        block ends. Its paintings depend on the parameters `mix`, `strength` and `preserve_colour`.
       without_loops: returns parameters of the same network without loops over arrays, for formats that have
         none.
       published_layouts: how weight files of other programs name the variables: shapes by name -> layouts.
@@ -124,9 +145,10 @@ class Model(Generic[P]):
         sentence; '' for none.
       judge: returns a sentence with the likely cause of a bad result, and the setting to try; '' for a result
         that is not bad.
-      companions: opens what the parameters name of other trained models and pictures. Called with the
-        parameters, model_dir, the hyper-parameters of the training that goes on there, None for a new one,
-        and what opens folders. Raises FlagError or DataError for what can't be used.
+      companions: opens the trained models and pictures that the parameters name. Called with the parameters,
+        model_dir, and the hyper-parameters of the training that is resumed there, None for a new one. Returns
+        the parameters that these decide, by name, and functions that write what the model function reads, by
+        names of files in model_dir. Raises FlagError or DataError for what can't be used.
     """
 
     name: str
@@ -141,14 +163,14 @@ class Model(Generic[P]):
         lambda params, example, layers: {}
     )
     generates: bool = False
-    painter: Callable[[Opened], AbstractContextManager[Paint]] | None = None
+    painter: Callable[[Any], AbstractContextManager[Paint]] | None = None
     without_loops: Callable[[P], P] | None = None
     published_layouts: Callable[[Any], list[Any]] | None = None
     freezable: Callable[[P], list[str]] | None = None
     caution: Callable[[P], str] = lambda params: ''
     judge: Callable[[Seen], str] = judge_classifier
-    companions: Callable[[P, Path, Mapping[str, Any] | None, Openers], Companions] = (
-        lambda params, model_dir, resumed, openers: Companions()
+    companions: Callable[[P, Path, Mapping[str, Any] | None], Companions] = (
+        lambda params, model_dir, resumed: ({}, {})
     )
 
 

@@ -17,13 +17,12 @@ from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import warn
 from estimator_lab.base.settings import path_from, settings_of
-from estimator_lab.core.opened import Batches
+from estimator_lab.core.model import Batches
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
 from estimator_lab.inference.report.html import figure, framed
 from estimator_lab.inference.settings import DreamSettings, SampleSettings
-from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.trained import Trained
 
 PICTURES = ('.png', '.jpg', '.jpeg')
@@ -46,7 +45,7 @@ class Samples:
             data = settings.data
             begin = cache(partial(first_images, run, data, settings.count)) if data else None
             values = {**vars(settings), 'data': begin}
-            drawing = draw(run, open_trained, **{name: values[name] for name in _settings_of(draw)})
+            drawing = draw(run, **{name: values[name] for name in _settings_of(draw)})
         if drawing is None:
             raise FlagError(
                 f'{option.model_dir}={run.model_dir} holds a model that does not dream: {option.model}=rbm '

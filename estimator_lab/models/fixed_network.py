@@ -22,9 +22,9 @@ from estimator_lab.base.files import open_regular, whole_file
 from estimator_lab.base.json_input import parse_json
 from estimator_lab.base.settings import settings_of
 from estimator_lab.core.endpoints import Endpoints, Layers
-from estimator_lab.core.opened import Opened
 from estimator_lab.core.params import resolve
 from estimator_lab.core.registry import find_model
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
 
 _OF_PIXELS = ('image_shape', 'pixel_range', 'pixel_mean', 'pixel_deviation', 'mean_image')
@@ -119,7 +119,7 @@ class FixedNetwork:
         return getter(name, *args, **options)
 
 
-def without_weights(trained: Opened, more: Mapping[str, Any] | None = None) -> FixedNetwork:
+def without_weights(trained: Trained, more: Mapping[str, Any] | None = None) -> FixedNetwork:
     """Returns the network of a model that has a `network`, with its hyper-parameters and more parameters."""
     names = [*settings_of(trained.architecture.params), *_OF_PIXELS]
     hparams = {name: getattr(trained.params, name) for name in names if hasattr(trained.params, name)}
@@ -134,7 +134,7 @@ def layers_of(network: FixedNetwork, image_shape: Sequence[int]) -> Endpoints:
 
 def with_weights(
     network: FixedNetwork,
-    trained: Opened,
+    trained: Trained,
     layers: Sequence[str],
     image_shape: Sequence[int | None],
     flag: str,

@@ -1,25 +1,39 @@
-"""What opens the companions of a model: folders of trained models, and pictures."""
+"""What a model takes from elsewhere when its training begins: trained networks and pictures.
 
+`open_trained` opens the networks. What is taken is kept in model_dir, so that the companion may be gone
+when the training is resumed.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
-from estimator_lab.base.errors import DataError
-from estimator_lab.core.opened import Openers
+from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.files import SkippedFiles
 from estimator_lab.data.sources.folder import files_below
-from estimator_lab.runs.opening import open_trained
 
 
-def _pictures_below(folder: str) -> list[str]:
+def pictures_below(folder: str) -> list[str]:
+    """Returns the paths of the pictures in a folder, sorted.
+
+    Raises:
+      DataError: the folder can't be read.
+    """
     return sorted(str(Path(folder, path)) for path, *_ in files_below(folder, IMAGES, SkippedFiles()))
 
 
-def _picture(path: str, flag: str) -> Image.Image:
+def open_picture(path: str, flag: str) -> Image.Image:
+    """Returns the picture of a path that a flag names.
+
+    Raises:
+      DataError: there is none, or it can't be decoded.
+    """
     try:
         return open_image(read_example(path, IMAGES).data)
     except BadExampleError as error:
@@ -28,4 +42,23 @@ def _picture(path: str, flag: str) -> Image.Image:
         raise DataError(f'{flag}: {error.marked}') from error
 
 
-OPENERS = Openers(open_trained, _pictures_below, _picture)
+def check_same_companions(
+    params: Any, names: Sequence[str], model_dir: Path, resumed: Mapping[str, Any] | None
+) -> None:
+    """Raises FlagError if a resumed training names other companions than it was started with.
+
+    Args:
+      params: the parameters of the model.
+      names: of the hyper-parameters that name companions.
+      model_dir: the folder.
+      resumed: the hyper-parameters that it was started with; None for a new training.
+    """
+    if resumed is None:
+        return
+    for name in names:
+        given = getattr(params, name)
+        if given != resumed.get(name, ''):
+            raise FlagError(
+                f'{option.model_dir}={model_dir} was started with another {hparam(name)} than '
+                f'{given or "none"}: name another folder, or none for a new one.'
+            )

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,11 @@ from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
-from estimator_lab.core.opened import Companions
 from estimator_lab.core.params import ClassifierParams, is_first_order, parse_hparams, resolve
 from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.archives.data_set import DataSet, Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Look, Reader, ReaderOptions
 from estimator_lab.data.examples.member import Member
-from estimator_lab.runs.companions import OPENERS
 from estimator_lab.runs.record import FILE, Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
@@ -51,7 +49,7 @@ class Plan:
       architecture: the model.
       params: of the model, those that the data decides included.
       inputs: what the last phase trains and evaluates on.
-      companions: what the model takes from other trained models.
+      companions: functions that write what the model takes from other trained models, by names of files.
       stages: its phases, in order; most models have one.
       warm_start: where the first weights come from; None for random weights, and for a resumed run.
       look: what the first look at the training examples has shown.
@@ -64,7 +62,7 @@ class Plan:
     params: Any
     inputs: Inputs
     reader: Reader
-    companions: Companions
+    companions: Mapping[str, Callable[[Path], None]]
     stages: tuple[Stage, ...]
     warm_start: WarmStart | None
     look: Look
@@ -116,8 +114,8 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     params = _with_data(given, settings, inputs, previous, look)
     params = replace(params, frozen=_frozen(settings, model, params))
     resumed = previous.hparams if previous and previous.model == model.name else None
-    companions = model.companions(params, settings.model_dir, resumed, OPENERS)
-    params = replace(params, **companions.params)
+    taken, companions = model.companions(params, settings.model_dir, resumed)
+    params = replace(params, **taken)
     model.check(params)
     if cluster.is_chief and look.caution and not newest_checkpoint(settings.model_dir):
         say(look.caution)

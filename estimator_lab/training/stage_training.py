@@ -173,7 +173,7 @@ class StageTraining:
             stage.folder.mkdir(parents=True, exist_ok=True)
             plan.kind.record(stage.folder, vars(plan.params))
             if stage.saved is None:
-                for name, save in plan.companions.files.items():
+                for name, save in plan.companions.items():
                     save(stage.folder / name)
             if plan.cluster.tasks or plan.cluster.strategy:  # which takes no listeners
                 write_record(stage.folder, stage.record)

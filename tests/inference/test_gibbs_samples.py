@@ -15,7 +15,6 @@ from estimator_lab.inference.settings import SampleSettings
 from estimator_lab.models import dbn, rbm
 from estimator_lab.models.boltzmann import samples as samples_module
 from estimator_lab.models.boltzmann.samples import gibbs_chains, top_machine
-from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
@@ -43,7 +42,7 @@ def folders(tmp_path_factory):
 
 
 def machine(model_dir):
-    return top_machine(open_run(model_dir), open_trained)
+    return top_machine(open_run(model_dir))
 
 
 def samples(trained, count, steps, seed=1, begin=None):

@@ -15,9 +15,11 @@ import numpy as np
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.progress import doing
 from estimator_lab.core.endpoints import LOGITS
+from estimator_lab.core.model import Batches, Drawing
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.opened import Batches, Drawing, Opened, OpenTrained
 from estimator_lab.models.boltzmann.stack import Stack
+from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 
 StackOf = Callable[[Any], Stack | None]
@@ -35,8 +37,7 @@ _CHAINS = 'chains'  # the variable of `contrastive_divergence`
 
 def draw(
     stack_of: StackOf,
-    run: Opened,
-    open_trained: OpenTrained,
+    run: Trained,
     *,
     count: int,
     seed: int,
@@ -54,7 +55,7 @@ def draw(
     if label and (run.params.phase or not run.task.labelled):
         raise FlagError(f'{option.label}={label} needs a model with classes: {option.model}=dbn.')
     number = run.class_id(label) if label else None
-    machine = top_machine(run, open_trained)
+    machine = top_machine(run)
     with tf.Graph().as_default():
         if stack_of(machine.params) is None:
             return None
@@ -75,8 +76,9 @@ def draw(
 
 
 @contextlib.contextmanager
-def _classified(run: Opened, number: int) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
+def _classified(run: Trained, number: int) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
     """Returns the function that gives the logs of the weights of images for a class, float32 [n]."""
+    assert run.architecture.network, 'a model with classes'
     with tf.Graph().as_default():
         images = tf.placeholder(tf.float32, [None, *run.shape])
         logits = dict(run.architecture.network(images, run.params))[LOGITS]
@@ -86,13 +88,13 @@ def _classified(run: Opened, number: int) -> Iterator[Callable[[np.ndarray], np.
         yield lambda batch: session.run(found, {images: batch})
 
 
-def top_machine(run: Opened, open_trained: OpenTrained) -> Opened:
+def top_machine(run: Trained) -> Trained:
     """Returns the model that is sampled from: of one with phases, that of its top machine."""
     *early, _ = run.architecture.phases(run.params)
     return open_trained(run.model_dir / early[-1].name) if early and not run.params.phase else run
 
 
-def persistent_chains(run: Opened) -> np.ndarray | None:
+def persistent_chains(run: Trained) -> np.ndarray | None:
     """Returns the persistent chains of training, float32 [chains, visible units]; None if there are none.
 
     They are samples of all that the model has learned, while chains from noise may stay in a state that
@@ -106,7 +108,7 @@ def persistent_chains(run: Opened) -> np.ndarray | None:
 
 def gibbs_chains(
     stack_of: StackOf,
-    run: Opened,
+    run: Trained,
     count: int,
     seed: int,
     begin: np.ndarray | None,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import DataError, hparam, option
 from estimator_lab.core.endpoints import LOGITS
-from estimator_lab.core.opened import Companions, Opened, Openers, check_same_companions
+from estimator_lab.core.model import Companions
 from estimator_lab.models.fixed_network import (
     FixedNetwork,
     layers_of,
@@ -17,6 +17,9 @@ from estimator_lab.models.fixed_network import (
     write_network,
 )
 from estimator_lab.models.gan.scores import Classified, Metrics, Samples, judge_metrics
+from estimator_lab.runs.companions import check_same_companions
+from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
 
 _JUDGE_FLAG = hparam.judge
@@ -59,23 +62,21 @@ def judged(samples: Samples, model_dir: str) -> Metrics:
         return judge_metrics(real, fake, samples)
 
 
-def companions(
-    params: Any, model_dir: Path, resumed: Mapping[str, Any] | None, openers: Openers
-) -> Companions:
+def companions(params: Any, model_dir: Path, resumed: Mapping[str, Any] | None) -> Companions:
     """Returns the judge that the parameters name: see `Model.companions`."""
     check_same_companions(params, ['judge'], model_dir, resumed)
     if not params.judge or (resumed is not None and (model_dir / FILE).exists()):
-        return Companions()
-    return Companions(files={FILE: open_judge(params, openers).save})
+        return {}, {}
+    return {}, {FILE: open_judge(params).save}
 
 
-def open_judge(params: Any, openers: Openers) -> Judge:
+def open_judge(params: Any) -> Judge:
     """Opens the classifier that the parameters of a generator name.
 
     Raises:
       DataError: the folder holds no classifier that can be opened, or one for other images or labels.
     """
-    trained = openers.trained(Path(params.judge), _JUDGE_FLAG)
+    trained = open_trained(Path(params.judge), _JUDGE_FLAG)
     _check_fit(trained, params)
     shape = tuple(trained.shape)
     network = without_weights(trained, {'image_shape': shape, 'vocabulary': trained.labels})
@@ -89,7 +90,7 @@ def open_judge(params: Any, openers: Openers) -> Judge:
     return Judge(with_weights(network, trained, [hidden[-1], LOGITS], shape, _JUDGE_FLAG), hidden[-1])
 
 
-def _check_fit(trained: Opened, params: Any) -> None:
+def _check_fit(trained: Trained, params: Any) -> None:
     """Raises DataError if the classifier takes other images or labels than the generator."""
     if tuple(trained.shape) != tuple(params.image_shape):
         was, now = ('x'.join(map(str, shape)) for shape in (trained.shape, params.image_shape))

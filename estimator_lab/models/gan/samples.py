@@ -7,23 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from estimator_lab.base.errors import FlagError, hparam, option
+from estimator_lab.core.model import Batches, Drawing
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.opened import Batches, Drawing, Opened, OpenTrained
 from estimator_lab.models.gan.head import one_hot, to_unit_range
 from estimator_lab.models.gan.networks import AVERAGE, generator
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
 
 _BATCH = 64
 
 
-def draw(
-    run: Opened, open_trained: OpenTrained, *, count: int, seed: int, label: str, truncation: float
-) -> Drawing:
+def draw(run: Trained, *, count: int, seed: int, label: str, truncation: float) -> Drawing:
     """Returns the samples of a generator: see `Model.draw`.
 
     Args:
       run: the model.
-      open_trained: not needed.
       count: how many.
       seed: sample n depends on the seed and n alone.
       label: class of the samples of a conditional generator, '' for every class in turn.
@@ -47,7 +45,7 @@ def draw(
     return Drawing(title, lambda: _generated(run, labels, seed, truncation))
 
 
-def _generated(run: Opened, labels: Sequence[str], seed: int, truncation: float) -> Batches:
+def _generated(run: Trained, labels: Sequence[str], seed: int, truncation: float) -> Batches:
     params = run.params
     with tf.Graph().as_default():
         latent = tf.placeholder(tf.float32, [None, params.latent_size])

@@ -17,7 +17,7 @@ from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.printable import safe_name
 from estimator_lab.core.endpoints import Endpoints, maps_of
-from estimator_lab.core.opened import Companions, Opened, Openers, check_same_companions
+from estimator_lab.core.model import Companions
 from estimator_lab.models.fixed_network import FixedNetwork, layers_of, with_weights, without_weights
 from estimator_lab.models.style.perceptual import (
     FILE,
@@ -27,6 +27,9 @@ from estimator_lab.models.style.perceptual import (
     random_network,
     targets_of,
 )
+from estimator_lab.runs.companions import check_same_companions, open_picture, pictures_below
+from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 
 _NETWORK_FLAG, _PICTURE_FLAG = hparam.perceptual, hparam.style_image
 STYLE_SIDE = 256
@@ -78,9 +81,7 @@ class Style:
         return to_unit_range(np.asarray(image).reshape(image.height, image.width, channels))
 
 
-def companions(
-    params: Any, model_dir: Path, resumed: Mapping[str, Any] | None, openers: Openers
-) -> Companions:
+def companions(params: Any, model_dir: Path, resumed: Mapping[str, Any] | None) -> Companions:
     """Returns the styles and the perceptual network of a training: see `Model.companions`."""
     check_same_companions(params, ['perceptual', 'style_image'], model_dir, resumed)
     for name in ('style_image', 'perceptual'):
@@ -88,18 +89,16 @@ def companions(
             raise FlagError(f'{hparam(name)} has more than {_LONGEST_PLACE} characters: name a folder.')
     path = model_dir / FILE
     if resumed is None or not path.exists():
-        perceptual_loss, names = make_style_targets(params, openers)
-        return Companions({'styles': names}, {FILE: perceptual_loss.save})
+        perceptual_loss, names = make_style_targets(params)
+        return {'styles': names}, {FILE: perceptual_loss.save}
     perceptual_loss = load_perceptual_loss(path)
     styles = resumed.get('styles')
     if not isinstance(styles, list) or [type(name) for name in styles] != [str] * perceptual_loss.styles:
         raise DataError(f'{path} has {perceptual_loss.styles} styles, but experiment.json lists others.')
-    return Companions({'styles': tuple(styles)}, {FILE: perceptual_loss.save})
+    return {'styles': tuple(styles)}, {FILE: perceptual_loss.save}
 
 
-def make_style_targets(
-    params: Any, openers: Openers, side: int = STYLE_SIDE
-) -> tuple[PerceptualLoss, tuple[str, ...]]:
+def make_style_targets(params: Any, side: int = STYLE_SIDE) -> tuple[PerceptualLoss, tuple[str, ...]]:
     """Returns the perceptual loss for these parameters, and the names of the styles.
 
     Strokes are as large as a style picture, whose shorter side is scaled to `side` pixels.
@@ -108,11 +107,11 @@ def make_style_targets(
       FlagError: the network lacks a layer.
       DataError: a picture or a network can't be used.
     """
-    styles = read_styles(params.style_image, openers)
+    styles = read_styles(params.style_image)
     channels = params.image_shape[2]
     pictures = [style.picture(channels, side) for style in styles] or [pattern(channels)]
     if params.perceptual:
-        trained, network = _open_network(params, openers)
+        trained, network = _open_network(params)
     else:
         trained, network = None, random_network(channels)
     style_layers, content_layer = chosen_layers(layers_of(network, params.image_shape), params)
@@ -125,7 +124,7 @@ def make_style_targets(
     return PerceptualLoss(network, content_layer, grams), names
 
 
-def read_styles(places: str, openers: Openers) -> list[Style]:
+def read_styles(places: str) -> list[Style]:
     """Returns style pictures.
 
     Places are paths with + between them, or a folder; '' for none.
@@ -135,7 +134,7 @@ def read_styles(places: str, openers: Openers) -> list[Style]:
       FlagError: there are too many.
     """
     if places and Path(places).is_dir():
-        files = openers.pictures_below(places)
+        files = pictures_below(places)
         if not files:
             raise DataError(f'{_PICTURE_FLAG}={places} holds no picture.')
     else:
@@ -144,7 +143,7 @@ def read_styles(places: str, openers: Openers) -> list[Style]:
         raise FlagError(f'{_PICTURE_FLAG}={places} are {len(files)} styles: {_MOST_STYLES} are allowed.')
     styles: list[Style] = []
     for file in files:
-        image = openers.picture(file, _PICTURE_FLAG)
+        image = open_picture(file, _PICTURE_FLAG)
         name = safe_name(Path(file).stem)
         while name in {style.name for style in styles}:
             name += '_'
@@ -183,7 +182,7 @@ def chosen_layers(layers: Endpoints, params: Any) -> tuple[list[str], str]:
     return [name for name in names if name in style_layers], content
 
 
-def _open_network(params: Any, openers: Openers) -> tuple[Opened, FixedNetwork]:
+def _open_network(params: Any) -> tuple[Trained, FixedNetwork]:
     """Returns the model that the parameters name, and its network, without weights.
 
     Raises:
@@ -191,7 +190,7 @@ def _open_network(params: Any, openers: Openers) -> tuple[Opened, FixedNetwork]:
       DataError: it accepts other images, or is not one that can be built layer by layer.
     """
     flag = f'{_NETWORK_FLAG}={params.perceptual}'
-    trained = openers.trained(Path(params.perceptual), _NETWORK_FLAG)
+    trained = open_trained(Path(params.perceptual), _NETWORK_FLAG)
     model = trained.architecture
     if not trained.kind.has_pixels:
         raise DataError(f'{flag} looks at {trained.kind.noun}, not at images.')

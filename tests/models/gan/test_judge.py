@@ -9,7 +9,6 @@ from estimator_lab.inference.run import open_run
 from estimator_lab.models.gan.judge import FILE, open_judge
 from estimator_lab.models.gan.model import Params
 from estimator_lab.models.gan.scores import Classified, Samples, judge_metrics
-from estimator_lab.runs.companions import OPENERS
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
@@ -30,7 +29,7 @@ SCORES = (
 def test_a_judge_predicts_what_the_model_predicts(cnn_dir, archive, session):
     trained = open_run(cnn_dir)
     judge = open_judge(
-        Params(judge=str(cnn_dir), image_shape=tuple(trained.shape), vocabulary=trained.labels), OPENERS
+        Params(judge=str(cnn_dir), image_shape=tuple(trained.shape), vocabulary=trained.labels),
     )
     predicted = trained.predict_arrays(archive)
     images = [trained.reader.decode(m.data, 8, 8) for m in stream_members(str(archive))]

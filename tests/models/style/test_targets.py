@@ -8,7 +8,6 @@ from estimator_lab.core.endpoints import published
 from estimator_lab.models.style.losses import gram_matrices
 from estimator_lab.models.style.model import Params
 from estimator_lab.models.style.targets import chosen_layers, make_style_targets, read_styles
-from estimator_lab.runs.companions import OPENERS
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
@@ -40,7 +39,7 @@ def params(**changes):
 def test_what_is_frozen_is_what_the_network_computes(vgg_dir, styles):
     """At another size than it was trained with, of two layers by default chosen."""
     asked = params(perceptual=str(vgg_dir), style_image=str(styles / 'ink.png'))
-    perceptual_loss, names = make_style_targets(asked, OPENERS)
+    perceptual_loss, names = make_style_targets(asked)
     assert names == ('ink',) and perceptual_loss.content_layer == 'conv2_1'
     assert list(perceptual_loss.grams) == ['conv1_1', 'conv2_1', 'conv3_2', 'conv4_2']
     pictures = np.random.default_rng(0).random((2, 48, 40, 3)).astype(np.float32)
@@ -67,14 +66,14 @@ def maps_of(model_dir, pictures, layer):
 
 def test_a_cnn_perceives_too(styles, tmp_path):
     folder = train(tmp_path, 'cnn', 'filters=2,dense_units=4', max_steps=1, image_size=8, channels=3)
-    loss, names = make_style_targets(params(perceptual=str(folder), style_image=str(styles)), OPENERS)
+    loss, names = make_style_targets(params(perceptual=str(folder), style_image=str(styles)))
     assert names == ('ink', 'oil') and loss.styles == 2
     assert list(loss.grams) == ['conv1', 'conv2'] and loss.content_layer == 'conv2'
 
 
 def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles, session):
     loss, _ = make_style_targets(
-        params(image_shape=(32, 32, 1), perceptual=str(vgg_dir), style_image=str(styles / 'ink.png')), OPENERS
+        params(image_shape=(32, 32, 1), perceptual=str(vgg_dir), style_image=str(styles / 'ink.png')),
     )
     maps = loss.network.perceive(tf.ones([1, 32, 32, 1]), ['conv1_1'])
     session.run(tf.local_variables_initializer())
@@ -83,15 +82,13 @@ def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles, sessio
 
 def test_a_grey_network_is_refused_colours(cnn_dir, styles):
     with pytest.raises(DataError, match='was trained on grey images: name one that'):
-        make_style_targets(params(perceptual=str(cnn_dir), style_image=str(styles)), OPENERS)
+        make_style_targets(params(perceptual=str(cnn_dir), style_image=str(styles)))
 
 
 def test_a_layer_that_there_is_not(vgg_dir, styles):
     for name, value in (('content_layer', 'conv9'), ('style_layers', 'conv1_1+conv9')):
         with pytest.raises(FlagError, match=f"{name}=.*has no layer 'conv9'; it has conv1_1, pool1, conv2_1"):
-            make_style_targets(
-                params(perceptual=str(vgg_dir), style_image=str(styles), **{name: value}), OPENERS
-            )
+            make_style_targets(params(perceptual=str(vgg_dir), style_image=str(styles), **{name: value}))
 
 
 def test_layers_are_chosen_by_the_size_of_their_maps(graph):
@@ -109,12 +106,12 @@ def test_layers_are_chosen_by_the_size_of_their_maps(graph):
 
 
 def test_pictures_of_styles(styles):
-    ink, oil = read_styles(f'{styles / "ink.png"}+{styles / "oil.jpg"}', OPENERS)
+    ink, oil = read_styles(f'{styles / "ink.png"}+{styles / "oil.jpg"}')
     assert (ink.name, oil.name) == ('ink', 'oil')
     assert ink.picture(3, 256).shape == (40, 50, 3), 'a small one keeps its size'
     assert oil.picture(3, 32).shape == (107, 32, 3)
     assert oil.picture(1, 32).shape == (107, 32, 1)
-    assert read_styles(str(styles), OPENERS) == [ink, oil]
+    assert read_styles(str(styles)) == [ink, oil]
 
 
 def test_pictures_that_are_none(styles, tmp_path):
@@ -128,12 +125,12 @@ def test_pictures_that_are_none(styles, tmp_path):
         ('gone.png', "style_image: There is no file '.*gone.png'"),
     ):
         with pytest.raises(DataError, match=sentence):
-            make_style_targets(params(style_image=str(tmp_path / name)), OPENERS)
+            make_style_targets(params(style_image=str(tmp_path / name)))
     (tmp_path / 'empty').mkdir()
     with pytest.raises(DataError, match='empty holds no picture'):
-        make_style_targets(params(style_image=str(tmp_path / 'empty')), OPENERS)
+        make_style_targets(params(style_image=str(tmp_path / 'empty')))
 
 
 def test_a_network_that_is_none(tmp_path, styles):
     with pytest.raises(DataError, match=r'perceptual=.* holds no experiment.json'):
-        make_style_targets(params(style_image=str(styles), perceptual=str(tmp_path)), OPENERS)
+        make_style_targets(params(style_image=str(styles), perceptual=str(tmp_path)))
