@@ -17,12 +17,12 @@ from estimator_lab.core import keys
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.archives.order import Order
+from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.batches import BadExample
+from estimator_lab.data.input.batches import BadExample, Batch
 from estimator_lab.data.sources.arrays import check_values
-from estimator_lab.inference.prediction import Predicted
 from estimator_lab.inference.settings import PaintingSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
@@ -88,7 +88,7 @@ def paint(
         return as_picture(painted(photo))
 
 
-def painted_batches(run: Trained, images: Order, report: InputReport) -> Generator[Predicted, None, None]:
+def painted_batches(run: Trained, images: Order, report: InputReport) -> Generator[Batch, None, None]:
     """Yields the paintings of encoded photos in their order: 'painted', uint8 [1, height, width, channels].
 
     Raises:
@@ -97,17 +97,19 @@ def painted_batches(run: Trained, images: Order, report: InputReport) -> Generat
     """
     assert run.architecture.painter, 'a model that paints'
     with tensorflow_errors_as_sentences(), run.architecture.painter(run) as painted:
-        none = np.empty((0, 1, 1, run.shape.channels), np.uint8)
+        no_ids = np.empty(0, np.int64)
+        nothing = {keys.PAINTED: np.empty((0, 1, 1, run.shape.channels), np.uint8)}
         for member in report.until_error(images.epoch(0)):
             try:
                 photo = upright(member.read().data)
             except BadExampleError as reason:
                 report.count(1)
                 report.add_bad(member, reason)
-                yield Predicted([], [BadExample(0, member.key, str(reason))], {keys.PAINTED: none})
+                yield Batch({}, [], [], no_ids, [BadExample(0, member.key, str(reason))], nothing)
                 continue
             report.count(1)
-            yield Predicted([member.key], [], {keys.PAINTED: painted(photo)[np.newaxis]})
+            values = {keys.PAINTED: painted(photo)[np.newaxis]}
+            yield Batch({}, [member.label], [member.key], np.array([UNKNOWN_ID]), values=values)
     report.raise_error()
 
 

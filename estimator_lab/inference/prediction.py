@@ -2,20 +2,20 @@
 
 import itertools
 import math
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError, option
-from estimator_lab.base.keys import IMAGE, KEY
+from estimator_lab.base.keys import KEY
 from estimator_lab.core import keys
 from estimator_lab.data.archives.order import Order
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.batches import BadExample, Batch, read_batches
+from estimator_lab.data.input.batches import Batch, read_batches
 from estimator_lab.data.input.stream import Stream
 from estimator_lab.inference.settings import PredictionSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
@@ -30,27 +30,10 @@ Row = dict[str, Scalar]
 """The key of an example, and its predictions by column or the `problem` why it was not decoded."""
 
 
-class Predicted(NamedTuple):
-    """Predictions for up to a batch of examples.
-
-    Attributes:
-      keys: of the n examples that could be decoded.
-      bad: the examples between them that could not.
-      values: predictions by name, each [n, ...].
-      images: as the network sees them, float32 [n, height, width, channels] in [0, 1]; None for other
-        examples.
-    """
-
-    keys: Sequence[str]
-    bad: Sequence[BadExample]
-    values: Mapping[str, np.ndarray]
-    images: np.ndarray | None = None
-
-
 def predict(
     run: Trained, examples: Order, settings: PredictionSettings, report: InputReport | None = None
-) -> Generator[Predicted, None, None]:
-    """Yields the predictions for examples in their order, in constant memory; labels are not needed.
+) -> Generator[Batch, None, None]:
+    """Yields batches with predictions for examples in their order, in constant memory; needs no labels.
 
     `report` counts the examples.
 
@@ -65,8 +48,8 @@ def predict(
         yield from found
 
 
-def predict_batches(run: Trained, batches: Iterable[Batch]) -> Generator[Predicted, None, None]:
-    """Yields the predictions for batches of arrays of the run's reader; raises as `predict` does."""
+def predict_batches(run: Trained, batches: Iterable[Batch]) -> Generator[Batch, None, None]:
+    """Yields batches of arrays of the run's reader with predictions; raises as `predict` does."""
     if run.architecture.painter:
         raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which paints: call paint.')
     with tensorflow_errors_as_sentences():
@@ -75,7 +58,7 @@ def predict_batches(run: Trained, batches: Iterable[Batch]) -> Generator[Predict
             # Without examples, the shapes of predictions are those for a blank one.
             values = network(batch.data, batch.keys) if batch.keys else network(run.reader.blank(), [''])
             good = {name: array[: len(batch.keys)] for name, array in values.items()}
-            yield Predicted(batch.keys, batch.bad, good, batch.data.get(IMAGE))
+            yield batch._replace(values=good)
 
 
 def streamed(run: Trained, examples: Any) -> Iterator[Batch] | None:
@@ -103,7 +86,7 @@ def _as_read(run: Trained, batch: Any) -> Batch:
     return batch._replace(data=run.reader.collate(batch.data))
 
 
-def arrays_of(batches: Iterable[Predicted]) -> dict[str, np.ndarray]:
+def arrays_of(batches: Iterable[Batch]) -> dict[str, np.ndarray]:
     """Returns all predictions as arrays [n, ...] by name, with the keys as 'key'.
 
     Raises:
@@ -151,13 +134,13 @@ class Table:
                 f'{option.model_dir}={self.run.model_dir}.'
             )
 
-    def rows(self, predicted: Predicted) -> Iterator[Row]:
-        """Yields one row for each image of a batch, good or bad, in their order."""
-        columns = self.columns(predicted.values)
+    def rows(self, batch: Batch) -> Iterator[Row]:
+        """Yields one row for each example of a batch with predictions, good or bad, in their order."""
+        columns = self.columns(batch.values)
         values = [map(scalar, np.asarray(column).tolist()) for column in columns.values()]
-        bad = {image.place: image for image in predicted.bad}
-        good = iter(zip(predicted.keys, *values, strict=True))
-        for place in range(len(predicted.keys) + len(bad)):
+        bad = {image.place: image for image in batch.bad}
+        good = iter(zip(batch.keys, *values, strict=True))
+        for place in range(len(batch.keys) + len(bad)):
             if place in bad:
                 yield {KEY: bad[place].key, PROBLEM: bad[place].reason}
             else:

@@ -19,10 +19,10 @@ from estimator_lab.base.printable import csv_writer, json_text, safe_name
 from estimator_lab.base.progress import clear_status, doing, progress_of, silence, warn, why_unwritten
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.batches import Batch
 from estimator_lab.inference.painting import painted_batches, with_painting_settings
 from estimator_lab.inference.prediction import (
     PROBLEM,
-    Predicted,
     Row,
     Table,
     pictures_of,
@@ -137,7 +137,7 @@ def _row_writer(form: str, stream: TextIO, columns: Sequence[str]) -> WriteRow:
 
 
 def _write(
-    batches: Iterable[Predicted],
+    batches: Iterable[Batch],
     settings: PredictionFlags,
     stream: TextIO,
     table: Table,
@@ -218,13 +218,13 @@ class PredictionFiles:
         except (OSError, ValueError):
             return False
 
-    def write(self, predicted: Predicted) -> dict[str, np.ndarray]:
+    def write(self, batch: Batch) -> dict[str, np.ndarray]:
         """Writes what belongs into files; returns columns [n] with the pictures' paths in the folder."""
-        if not predicted.keys:
-            return {name: np.empty(0, object) for name in pictures_of(predicted.values)}
-        self._add_vectors(predicted.keys, vectors_of(predicted.values))
-        paths = self._write_pictures(predicted.keys, pictures_of(predicted.values))
-        self._images += len(predicted.keys)
+        if not batch.keys:
+            return {name: np.empty(0, object) for name in pictures_of(batch.values)}
+        self._add_vectors(batch.keys, vectors_of(batch.values))
+        paths = self._write_pictures(batch.keys, pictures_of(batch.values))
+        self._images += len(batch.keys)
         return paths
 
     def close(self) -> None:

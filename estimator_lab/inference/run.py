@@ -34,10 +34,11 @@ from estimator_lab.runs.trained import Data, Trained
 from estimator_lab.tf1 import tf
 
 if TYPE_CHECKING:
+    from estimator_lab.data.input.batches import Batch
     from estimator_lab.data.input.stream import Stream
     from estimator_lab.inference.evaluation import Evaluation
     from estimator_lab.inference.inspection import Inspection
-    from estimator_lab.inference.prediction import Predicted, Row
+    from estimator_lab.inference.prediction import Row
     from estimator_lab.inference.report.history import History
     from estimator_lab.inference.report.page import Report
     from estimator_lab.inference.samples import Samples
@@ -141,7 +142,7 @@ class Run(Trained):
 
         return arrays_of(self._predicted(examples, settings))
 
-    def _predicted(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Predicted]':
+    def _predicted(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Batch]':
         from estimator_lab.inference.prediction import predict, predict_batches, streamed
 
         chosen = settings_from(PredictionSettings, _with_part(settings))

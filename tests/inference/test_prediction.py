@@ -7,9 +7,9 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.core import keys
-from estimator_lab.data.input.batches import BadExample
+from estimator_lab.data.input.batches import BadExample, Batch
 from estimator_lab.inference import prediction, prediction_files
-from estimator_lab.inference.prediction import Predicted, Table
+from estimator_lab.inference.prediction import Table
 from estimator_lab.inference.prediction_files import PredictionFiles
 from estimator_lab.inference.run import open_run
 from estimator_lab.inference.settings import PredictionSettings
@@ -27,6 +27,11 @@ def good_rows(cnn, tmp_path_factory):
     """Rows of eleven good images."""
     path = some_bad(tmp_path_factory.mktemp('good') / 'x.tar')
     return [row for batch in predict(cnn, path, batch_size=4) for row in Table(cnn).rows(batch)]
+
+
+def predicted(keys, bad, values):
+    """Returns a batch of examples whose class ids and data do not matter."""
+    return Batch({}, [''] * len(keys), keys, np.full(len(keys), -1), bad, values)
 
 
 def some_bad(path, *bad, count=11):
@@ -150,7 +155,7 @@ def test_rows_of_a_classifier(cnn):
         keys.PROBABILITIES: probabilities,
         'score': np.array([0.1, np.nan], np.float32),
     }
-    rows = list(Table(cnn, top=2).rows(Predicted(['a', 'b'], [BadExample(1, 'x', 'broken')], values)))
+    rows = list(Table(cnn, top=2).rows(predicted(['a', 'b'], [BadExample(1, 'x', 'broken')], values)))
     shown = {'label': labels[3], 'probability': 0.4, 'label_2': labels[2], 'probability_2': 0.3, 'score': 0.1}
     assert rows[0] == {'key': 'a', **shown}
     assert rows[1] == {'key': 'x', 'problem': 'broken'}
@@ -167,7 +172,7 @@ def test_rows_of_anything_else(cnn):
         'reconstruction': np.zeros((2, 8, 8, 1), np.float32),
     }
     table = Table(cnn)
-    assert list(table.rows(Predicted(['a', 'b'], [], values))) == [
+    assert list(table.rows(predicted(['a', 'b'], [], values))) == [
         {'key': 'a', 'error': 0.5, 'name': '\\xff'},
         {'key': 'b', 'error': 1e-9, 'name': 'ü'},
     ]
@@ -186,8 +191,8 @@ def test_an_archive_that_breaks_off_is_an_error_behind_the_predictions(cnn, arch
 def test_pictures_keep_their_pixels(tmp_path):
     grey = np.linspace(0, 1, 2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4, 1)
     with PredictionFiles(tmp_path / 'out') as files:
-        paths = files.write(Predicted(['a.tar:x/1.png', 'b'], [], {'dream': grey}))['dream']
-        more = files.write(Predicted(['b'], [], {'dream': grey[:1]}))['dream']
+        paths = files.write(predicted(['a.tar:x/1.png', 'b'], [], {'dream': grey}))['dream']
+        more = files.write(predicted(['b'], [], {'dream': grey[:1]}))['dream']
     assert [*paths, *more] == ['dream/000000_x_1.png', 'dream/000001_b.png', 'dream/000002_b.png']
     for path, image in zip(paths, grey, strict=True):
         stored = np.asarray(Image.open(tmp_path / 'out' / path))
@@ -200,8 +205,8 @@ def test_vectors_lie_in_files_of_bounded_size_with_their_keys(tmp_path, monkeypa
     with PredictionFiles(tmp_path / 'out') as files:
         for n in range(0, 12, 2):
             values = {'code': codes[n : n + 2], 'map': np.full((2, 2, 2, 7), n), 'error': np.zeros(2)}
-            assert files.write(Predicted([f'k{n}', f'ü{n}'], [], values)) == {}
-        assert files.write(Predicted([], [BadExample(0, 'x', 'bad')], {'code': codes[:0]})) == {}
+            assert files.write(predicted([f'k{n}', f'ü{n}'], [], values)) == {}
+        assert files.write(predicted([], [BadExample(0, 'x', 'bad')], {'code': codes[:0]})) == {}
     paths = sorted((tmp_path / 'out').iterdir())
     assert [path.name for path in paths] == [f'vectors-{n:05}.npz' for n in range(len(paths))]
     assert len(paths) > 1
@@ -218,7 +223,7 @@ def test_vectors_lie_in_files_of_bounded_size_with_their_keys(tmp_path, monkeypa
 )
 def test_no_key_leads_out_of_the_folder(tmp_path, key):
     with PredictionFiles(tmp_path / 'out') as files:
-        (path,) = files.write(Predicted([key], [], {'..': np.zeros((1, 2, 2, 3))}))['..']
+        (path,) = files.write(predicted([key], [], {'..': np.zeros((1, 2, 2, 3))}))['..']
     written = [p for p in tmp_path.rglob('*') if p.is_file()]
     assert written == [tmp_path / 'out' / path]
     assert written[0].parent.parent == tmp_path / 'out'
@@ -240,7 +245,7 @@ def test_unfinished_predictions_begin_anew_in_their_folder(tmp_path, monkeypatch
         with PredictionFiles(folder, source) as files:
             for number in range(batches):
                 code = np.ones((2, 400 + 4000 * number), np.float32)
-                files.write(Predicted([f'a{number}', f'b{number}'], [], {'code': code}))
+                files.write(predicted([f'a{number}', f'b{number}'], [], {'code': code}))
 
     with files_up_to(1000), pytest.raises(LabError, match=r'files=.*out cannot be written: File too large'):
         write()
@@ -263,6 +268,6 @@ def test_one_long_key_makes_no_file_large(tmp_path, monkeypatch):
     keys = ['k' * 4096, *map(str, range(99))]
     with PredictionFiles(tmp_path) as files:
         for start in range(0, 100, 4):
-            files.write(Predicted(keys[start : start + 4], [], {'code': np.ones((4, 2))}))
+            files.write(predicted(keys[start : start + 4], [], {'code': np.ones((4, 2))}))
     found = np.concatenate([np.load(path)['key'] for path in sorted(tmp_path.iterdir())])
     assert found.tolist() == keys and max(path.stat().st_size for path in tmp_path.iterdir()) < 70_000

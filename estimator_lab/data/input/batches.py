@@ -45,6 +45,7 @@ class Batch(NamedTuple):
       keys: n unique names.
       class_ids: int64 [n], numbers of the labels; -1 of a label that has none.
       bad: the bad examples among the members, in order.
+      values: predictions for them by name, each [n, ...]; {} before they are predicted.
     """
 
     data: Any
@@ -52,6 +53,7 @@ class Batch(NamedTuple):
     keys: list[str]
     class_ids: np.ndarray
     bad: Sequence[BadExample] = ()
+    values: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def read_batches(
