@@ -3,7 +3,7 @@
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.outputs import check_outputs, check_suffix
 from estimator_lab.base.progress import doing, say_rows
-from estimator_lab.inference.settings import DreamFlags
+from estimator_lab.inference.settings import DreamSettings
 
 _EVENTS = 'dreams'  # folder in model_dir
 
@@ -17,7 +17,7 @@ _USAGE = """Draws what a model has learned: photos as it sees them, Gibbs chains
   python -m estimator_lab.dream --model_dir=runs/gan --count=60000 --out=fakes.tar"""
 
 
-def main(settings: DreamFlags, line: CommandLine) -> None:
+def main(settings: DreamSettings, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.dreams import Dream, ascends, make_dream
     from estimator_lab.inference.inspection import show_in_tensorboard
@@ -38,7 +38,7 @@ def main(settings: DreamFlags, line: CommandLine) -> None:
         say_rows(show_in_tensorboard(run, _EVENTS, {drawn.what: drawn.thumbnail()}))
 
 
-COMMAND = Command(main, _USAGE, DreamFlags, required=['model_dir'])
+COMMAND = Command(main, _USAGE, DreamSettings, required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

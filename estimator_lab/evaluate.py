@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.outputs import check_folder, made_folder
 from estimator_lab.base.progress import say_lines, say_rows, warn
-from estimator_lab.inference.settings import EvaluationFlags
+from estimator_lab.inference.settings import EvaluationSettings
 
 _USAGE = """Evaluates a trained model on images; the label of an image is the name of its folder.
 
@@ -16,7 +16,7 @@ Prints metrics and, for a classifier, precision, recall and confusion of its cla
 JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model_dir is changed."""
 
 
-def main(settings: EvaluationFlags, line: CommandLine) -> None:
+def main(settings: EvaluationSettings, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.evaluation import evaluate
     from estimator_lab.inference.run import open_run
@@ -36,7 +36,7 @@ def main(settings: EvaluationFlags, line: CommandLine) -> None:
 COMMAND = Command(
     main,
     _USAGE,
-    EvaluationFlags,
+    EvaluationSettings,
     required=['model_dir', 'data'],
 )
 

@@ -2,7 +2,7 @@
 
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.progress import say_rows
-from estimator_lab.inference.settings import ExportFlags
+from estimator_lab.inference.settings import ExportSettings
 
 _USAGE = """Writes a trained model as a SavedModel, which needs nothing but TensorFlow to run.
 
@@ -14,7 +14,7 @@ The signature serving_default accepts image files of any size, pixels:serving_de
 TensorFlow Lite have the second one; of a GAN, also the generator."""
 
 
-def main(settings: ExportFlags, line: CommandLine) -> None:
+def main(settings: ExportSettings, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.exporting import export
     from estimator_lab.inference.run import open_run
@@ -22,7 +22,7 @@ def main(settings: ExportFlags, line: CommandLine) -> None:
     export(open_run(settings.model_dir), settings, lambda title, text: say_rows([(title, text)]))
 
 
-COMMAND = Command(main, _USAGE, ExportFlags, required=['model_dir'])
+COMMAND = Command(main, _USAGE, ExportSettings, required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -4,7 +4,7 @@ from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.printable import safe_name
 from estimator_lab.base.progress import say_lines, say_rows
-from estimator_lab.inference.settings import InspectionFlags
+from estimator_lab.inference.settings import InspectionSettings
 
 _USAGE = """Shows what a trained network sees in one image, as PNG files and in TensorBoard.
 
@@ -24,7 +24,7 @@ Lists the layers of the network, the shapes of their outputs and the number of t
 A tree is drawn with the predicted label and its probability at each node, darker for higher probabilities."""
 
 
-def main(settings: InspectionFlags, line: CommandLine) -> None:
+def main(settings: InspectionSettings, line: CommandLine) -> None:
     """Runs the command."""
     if settings.image and settings.tree:
         raise FlagError(f'{option.image} and {option.tree} exclude each other: give one of them.')
@@ -55,7 +55,7 @@ def main(settings: InspectionFlags, line: CommandLine) -> None:
 COMMAND = Command(
     main,
     _USAGE,
-    InspectionFlags,
+    InspectionSettings,
     required=['model_dir'],
 )
 

@@ -3,7 +3,7 @@
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.progress import say
-from estimator_lab.inference.settings import PredictionFlags
+from estimator_lab.inference.settings import PredictionSettings
 
 _USAGE = """Predicts what images show: one row for each image, in their order, as soon as it is known.
 
@@ -16,7 +16,7 @@ With --model=style, the photos are painted, each at its own size, and --files=DI
 A model of trees reads files with one tree a line, archives of trees, and folders of .tree files."""
 
 
-def main(settings: PredictionFlags, line: CommandLine) -> None:
+def main(settings: PredictionSettings, line: CommandLine) -> None:
     """Runs the command."""
     if not line.arguments and not settings.data:
         raise FlagError("No image is named: give files, folders, tar archives, or '-' for standard input.")
@@ -33,7 +33,7 @@ def main(settings: PredictionFlags, line: CommandLine) -> None:
 COMMAND = Command(
     main,
     _USAGE,
-    PredictionFlags,
+    PredictionSettings,
     required=['model_dir'],
     arguments='[IMAGE|FOLDER|TAR...]',
     prints_rows=True,

@@ -3,7 +3,7 @@
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.progress import say_rows, warn
-from estimator_lab.inference.settings import ReportFlags
+from estimator_lab.inference.settings import ReportSettings
 
 _USAGE = """Writes a run as one page of HTML that any browser shows without a network or other files.
 
@@ -15,7 +15,7 @@ hyper-parameters and versions, as far as the model has them, from what training 
 model is evaluated on these examples. TensorBoard shows several runs side by side."""
 
 
-def main(settings: ReportFlags, line: CommandLine) -> None:
+def main(settings: ReportSettings, line: CommandLine) -> None:
     """Runs the command."""
     for name in ('eval_steps', 'worst'):
         if name in line.given and not settings.data:
@@ -30,7 +30,7 @@ def main(settings: ReportFlags, line: CommandLine) -> None:
     say_rows([('Report', written.text())])
 
 
-COMMAND = Command(main, _USAGE, ReportFlags, required=['model_dir'])
+COMMAND = Command(main, _USAGE, ReportSettings, required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

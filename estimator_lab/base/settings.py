@@ -51,6 +51,7 @@ class Setting:
       recorded: whether a run records its value, to compare it with those of other starts and runs.
       of_order: whether it decides which examples a step sees.
       of_one_run: whether it suits one run only, so that the command suggested for the next one lacks it.
+      of_command: whether it is a flag only, and not a setting of programs.
       type: its annotation, without None; tuple for a sequence of paths. `settings_of` fills it in.
     """
 
@@ -69,6 +70,7 @@ class Setting:
     recorded: bool = False
     of_order: bool = False
     of_one_run: bool = False
+    of_command: bool = False
     type: Any = None
 
     def checked(self, name: str, value: Any, what: str = '') -> Any:
@@ -163,6 +165,11 @@ settings_of: Callable[[type], Mapping[str, Setting]] = cache(_settings_of)
 """Returns the settings that a dataclass declares, by name; its plain fields are left out."""
 
 
+def keywords_of(settings_class: type) -> Mapping[str, Setting]:
+    """Returns the settings that a program can give, by name: all but those of the command alone."""
+    return {name: setting for name, setting in settings_of(settings_class).items() if not setting.of_command}
+
+
 def _plain(hint: Any) -> type:
     if isinstance(hint, types.UnionType):
         (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
@@ -189,7 +196,7 @@ def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
     Raises:
       FlagError: for an unknown name (it lists the known ones), or a value that is not allowed.
     """
-    declared = settings_of(settings_class)
+    declared = keywords_of(settings_class)
     for name in values:
         if name not in declared:
             raise FlagError(unknown('Unknown setting', name, declared))

@@ -14,7 +14,7 @@ from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import Progress
-from estimator_lab.base.settings import path_from, settings_of
+from estimator_lab.base.settings import path_from
 from estimator_lab.core.endpoints import LOGITS, maps_of
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.picture import as_picture, labelled_grid
@@ -25,12 +25,13 @@ from estimator_lab.data.images.decode import GREY, open_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, OnProgress, climb, climb_waves
 from estimator_lab.inference.samples import PICTURES, Samples, check_known, format_of, sample
-from estimator_lab.inference.settings import AscentSettings, DreamSettings
+from estimator_lab.inference.settings import DreamSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
 
-_OF_ASCENT = {'label', 'count', 'steps', 'seed', *settings_of(AscentSettings)}
+_ASCENDS = {'layer', 'channel', 'image', 'size', 'atlas'}  # settings with a meaning for gradient ascent alone
+_OF_ASCENT = {'label', 'count', 'steps', 'seed', *_ASCENDS}
 _MOST_LISTED = 40  # layers
 _STEPS = 10  # in each octave of a photo: DeepDream's
 _STEPS_OF_OUTLINES, _STEPS_OF_STROKES = 120, 60
@@ -334,8 +335,7 @@ def make_dream(run: Trained, settings: DreamSettings, given: frozenset[str] = fr
 def ascends(run: Trained, given: frozenset[str]) -> bool:
     """Returns whether a model is drawn by gradient ascent, given the settings that the user gave."""
     model = run.architecture
-    of_ascent = given & settings_of(AscentSettings).keys()
-    return bool(model.network and (of_ascent or not model.draw))
+    return bool(model.network and (given & _ASCENDS or not model.draw))
 
 
 def _draws(model: AnyModel) -> bool:

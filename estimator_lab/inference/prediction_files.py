@@ -29,7 +29,7 @@ from estimator_lab.inference.prediction import (
     predict,
     vectors_of,
 )
-from estimator_lab.inference.settings import PredictionFlags
+from estimator_lab.inference.settings import PredictionSettings
 from estimator_lab.runs.trained import Trained
 
 WriteRow = Callable[[Row], object]
@@ -45,7 +45,7 @@ _TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
 
 
 def predict_and_write(
-    run: Trained, settings: PredictionFlags, paths: Sequence[str], count_labels: bool
+    run: Trained, settings: PredictionSettings, paths: Sequence[str], count_labels: bool
 ) -> str:
     """Predicts examples, and writes the predictions as soon as they are known.
 
@@ -138,7 +138,7 @@ def _row_writer(form: str, stream: TextIO, columns: Sequence[str]) -> WriteRow:
 
 def _write(
     batches: Iterable[Batch],
-    settings: PredictionFlags,
+    settings: PredictionSettings,
     stream: TextIO,
     table: Table,
     files: 'PredictionFiles | None',

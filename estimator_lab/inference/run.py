@@ -27,7 +27,6 @@ from estimator_lab.inference.settings import (
     PaintingSettings,
     PredictionSettings,
     ReportSettings,
-    SampleSettings,
 )
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.trained import Data, Trained
@@ -143,6 +142,7 @@ class Run(Trained):
         return arrays_of(self._predicted(examples, settings))
 
     def _predicted(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Batch]':
+        from estimator_lab.inference.painting import with_painting_settings
         from estimator_lab.inference.prediction import predict, predict_batches, streamed
 
         chosen = settings_from(PredictionSettings, _with_part(settings))
@@ -151,7 +151,8 @@ class Run(Trained):
             if fixed := {'batch_size', 'part'} & settings.keys():
                 raise FlagError(f'{min(fixed)} is of the stream, which has its batches already.')
             return predict_batches(self, batches)
-        return predict(self, self.examples(examples, once=True, part=chosen.part).order(), chosen)
+        run = with_painting_settings(self, chosen)
+        return predict(run, run.examples(examples, once=True, part=chosen.part).order(), chosen)
 
     def stream(self, data: str | Path | Sequence[str | Path], **settings: Any) -> 'Stream':
         """Returns a stream of examples as the model was trained on them, for `predict` or another program.
@@ -221,7 +222,7 @@ class Run(Trained):
         """
         from estimator_lab.inference.samples import sample
 
-        chosen = settings_from(SampleSettings, {'count': count, **settings})
+        chosen = settings_from(DreamSettings, {'count': count, **settings})
         return sample(self, chosen, frozenset(settings))
 
     def paint(self, photo: str | Path | Image.Image | np.ndarray, **settings: Any) -> Image.Image:

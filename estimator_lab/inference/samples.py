@@ -16,13 +16,13 @@ from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import warn
-from estimator_lab.base.settings import path_from, settings_of
+from estimator_lab.base.settings import keywords_of, path_from
 from estimator_lab.core.model import Batches
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
 from estimator_lab.inference.report.html import figure, framed
-from estimator_lab.inference.settings import DreamSettings, SampleSettings
+from estimator_lab.inference.settings import DreamSettings
 from estimator_lab.runs.trained import Trained
 
 PICTURES = ('.png', '.jpg', '.jpeg')
@@ -39,7 +39,7 @@ class Samples:
       FlagError: the model makes no samples, or does not know the label.
     """
 
-    def __init__(self, run: Trained, settings: SampleSettings) -> None:
+    def __init__(self, run: Trained, settings: DreamSettings) -> None:
         self._settings, draw, drawing = settings, run.architecture.draw, None
         if draw:
             data = settings.data
@@ -116,7 +116,7 @@ class Samples:
         return framed('samples', [figure(self.picture(), repr(self))])
 
 
-def sample(run: Trained, settings: SampleSettings, given: frozenset[str] = frozenset()) -> Samples:
+def sample(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Samples:
     """Returns images that a generator, an RBM or a DBN makes up; see `Run.sample`.
 
     Of the settings that the user gave, one without a meaning for the model is an error.
@@ -134,7 +134,7 @@ def _settings_of(draw: Any) -> set[str]:
 
 def check_known(run: Trained, given: frozenset[str], known: Set[str], drawn: str) -> None:
     """Raises FlagError if the user gave a setting without a meaning for what is drawn."""
-    for name in sorted(given & settings_of(DreamSettings).keys() - known):
+    for name in sorted(given & keywords_of(DreamSettings).keys() - known):
         raise FlagError(
             f'{option(name)} has no meaning for {drawn} of {option.model}={run.model}, see --help.'
         )

@@ -10,7 +10,7 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.inference.converting import onnx_converter, to_tflite
 from estimator_lab.inference.run import open_run
 from estimator_lab.inference.samples import sample
-from estimator_lab.inference.settings import SampleSettings
+from estimator_lab.inference.settings import DreamSettings
 from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
@@ -36,7 +36,7 @@ def trained(folder):
 
 
 def samples(run, **settings):
-    return sample(run, SampleSettings(**settings))
+    return sample(run, DreamSettings(**settings))
 
 
 def test_samples_depend_on_seed_and_place_alone(trained):

@@ -11,7 +11,7 @@ from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.inference.run import open_run
 from estimator_lab.inference.samples import first_images, sample
-from estimator_lab.inference.settings import SampleSettings
+from estimator_lab.inference.settings import DreamSettings
 from estimator_lab.models import dbn, rbm
 from estimator_lab.models.boltzmann import samples as samples_module
 from estimator_lab.models.boltzmann.samples import gibbs_chains, top_machine
@@ -68,7 +68,7 @@ def test_samples_of_a_belief_network_are_those_of_its_top_machine(folders):
 
 def test_a_network_without_machines_does_not_dream(folders):
     with pytest.raises(FlagError, match='does not dream: model=rbm does'):
-        sample(open_run(folders / 'random'), SampleSettings())
+        sample(open_run(folders / 'random'), DreamSettings())
 
 
 def copier(trained, folder, chains=None):
@@ -111,10 +111,10 @@ def test_without_images_chains_begin_at_those_of_training(folders, tmp_path, mon
     assert sorted(order[:4]) == [0, 1, 2, 3] and order[4:] == order[:4], 'each once before any repeats'
     monkeypatch.setattr(samples_module, 'AT_ONCE', 3)
     assert samples(trained, 8, 3, 1) == pytest.approx(images, abs=1e-6)
-    text = sample(trained, SampleSettings(count=4)).text()
+    text = sample(trained, DreamSettings(count=4)).text()
     assert text == 'Samples of rbm after 50 Gibbs steps'
-    assert 'after 7 Gibbs' in sample(trained, SampleSettings(steps=7)).text()
-    assert 'after 1,000 Gibbs' in sample(copier(trained, tmp_path), SampleSettings()).text()
+    assert 'after 7 Gibbs' in sample(trained, DreamSettings(steps=7)).text()
+    assert 'after 1,000 Gibbs' in sample(copier(trained, tmp_path), DreamSettings()).text()
 
 
 def test_the_first_images_of_archives(folders):
