@@ -92,14 +92,15 @@ def parts(model_dir: str) -> None:
 
     lap(IMPORT)
     from estimator_lab.tf1 import prepare_process, tf
+    from estimator_lab.training.checks import prepared
     from estimator_lab.training.plan import make_plan
-    from estimator_lab.training.settings import Settings, with_built_in_faces
+    from estimator_lab.training.settings import Settings
     from estimator_lab.training.train import train
 
     prepare_process()
     lap('other imports')
     settings = Settings(model='mlp', max_steps=1, model_dir=Path(model_dir))
-    settings = with_built_in_faces(settings, lambda line: None)
+    settings = prepared(settings, lambda line: None)
     lap('the built-in faces')
     plan = make_plan(settings, lambda line: None)
     lap('the plan: reading both archives, settings')

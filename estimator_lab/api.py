@@ -30,7 +30,8 @@ from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.demo_sets.archives import DemoPaths, demo_faces
 from estimator_lab.data.input.stream import Batch, Example, Stream, StreamSettings
 from estimator_lab.data.sources.arrays import array_source, check_values, is_array
-from estimator_lab.training.settings import Settings, with_built_in_faces
+from estimator_lab.training.checks import prepared
+from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:
     from estimator_lab.data.input.input_fns import InputFunction
@@ -124,7 +125,8 @@ def fit(
     from estimator_lab.training.train import train
 
     values: dict[str, Any] = {'model': model, 'data': data, **settings}
-    values['model_dir'] = Path('runs', str(model)) if model_dir is None else _folder(model_dir)
+    if model_dir is not None:
+        values['model_dir'] = _folder(model_dir)
     check_given('hparams', hparams)
     examples = {name: values[name] for name in _EXAMPLES if values.get(name) is not None}
     arrays = {name: array_source(data) for name, data in examples.items() if is_array(data, name)}
@@ -139,7 +141,7 @@ def fit(
         if say:
             say(without_dashes(line))
 
-    chosen = with_built_in_faces(chosen, tell)
+    chosen = prepared(chosen, tell)
     result = train(make_plan(chosen, tell))
     if result.verdict:
         tell(result.verdict)

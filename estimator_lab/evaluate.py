@@ -24,7 +24,7 @@ def main(settings: EvaluationSettings, line: CommandLine) -> None:
     run = open_run(settings.model_dir)
     examples = run.examples(settings.data, settings.labels, warn)
     if settings.out:
-        check_folder(settings.out, examples.paths, run.kind.accepts, run.model_dir)
+        check_folder('out', settings.out, examples.paths, run.kind.accepts, run.model_dir)
     with made_folder('out', settings.out) if settings.out else nullcontext():
         evaluation = evaluate(run, examples, settings)
         files = evaluation.save(settings.out) if settings.out else []

@@ -1,9 +1,7 @@
 """``python -m estimator_lab.train``: trains and evaluates a model, and says how to go on."""
 
-import dataclasses
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estimator_lab.base import command
@@ -14,9 +12,8 @@ from estimator_lab.base.progress import say_lines
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.base.urls import hide_secrets
 from estimator_lab.core.registry import MODELS, find_model
-from estimator_lab.data.sources.source import expand
-from estimator_lab.training.checks import check_settings
-from estimator_lab.training.settings import Settings, with_built_in_faces
+from estimator_lab.training.checks import prepared
+from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:
     from estimator_lab.data.archives.data_set import DataSet
@@ -37,17 +34,13 @@ _LENGTH = ('epochs', 'max_steps')
 
 def main(settings: Settings, line: command.CommandLine) -> int:
     """Runs the command; returns its exit status."""
-    for name in ('data', 'eval_data'):  # before TensorFlow is loaded, which takes seconds
-        _check_files(name, getattr(settings, name) or ())
-    settings = dataclasses.replace(settings, model_dir=settings.model_dir or Path('runs', settings.model))
-    check_settings(settings)
-    model = find_model(settings.model)
     if settings.hparams == 'help':
+        params = find_model(settings.model).params
         from estimator_lab.core.params import describe_hparams
 
-        say_lines(f'Hyper-parameters of {settings.model}:\n{describe_hparams(model.params)}')
+        say_lines(f'Hyper-parameters of {settings.model}:\n{describe_hparams(params)}')
         return 0
-    settings = with_built_in_faces(settings, _say)
+    settings = prepared(settings, _say)
 
     from estimator_lab.training.plan import make_plan
 
@@ -63,16 +56,6 @@ def main(settings: Settings, line: command.CommandLine) -> int:
     ended = 'stopped' if result.interrupted else 'ended'
     _say(f'The {cluster.task_type} has {ended}; the newest checkpoint is of step {result.step}.')
     return interrupted_status() if result.interrupted else 0
-
-
-def _check_files(name: str, paths: Sequence[str]) -> None:
-    """Raises DataError for archives and folders that are not there; the remote ones are asked for later."""
-    local = [path for path in paths if '://' not in path]
-    try:
-        if local:
-            expand(local)
-    except DataError as error:
-        raise DataError(f'{option(name)}: {error.marked}') from error
 
 
 def _train(plan: 'Plan') -> 'Result':

@@ -1,7 +1,10 @@
-"""Feature names and pixel ranges that input functions, models and displays agree on. No TensorFlow."""
+"""Names and pixel ranges that input functions, models and displays agree on. No TensorFlow."""
 
 import numpy as np
 import numpy.typing as npt
+
+RECORD = 'experiment.json'
+"""The file that makes a folder that of a trained model."""
 
 KEY = 'key'
 """Unique name of an example, 'ARCHIVE:MEMBER': string [batch]."""

@@ -22,8 +22,8 @@ _OF_A_MODEL = re.compile(
     r'|(principal_components|style)\.npz'
 )
 
-_OF_EVALUATIONS = 'confusion.png', 'worst.png'
-"""Results that are pictures, which may be in a folder for results."""
+_RESULTS = 'confusion.png', 'worst.png', 'embeddings_sprite.png'
+"""Pictures that evaluations write, which may be in a folder for results."""
 
 
 @contextmanager
@@ -156,15 +156,20 @@ def check_outputs(
 
 
 def check_folder(
-    folder: Path, inputs: Iterable[str], is_example: Callable[[str], bool], model_dir: Path
+    flag: str,
+    folder: Path,
+    inputs: Iterable[str],
+    is_example: Callable[[str], bool],
+    model_dir: Path | None = None,
 ) -> None:
-    """Checks that --out is not a folder of examples, with which the results would be read the next time.
+    """Checks that a folder for results does not hold examples, with which they would be read the next time.
 
     Args:
+      flag: that names the folder.
       folder: for the results.
       inputs: names of files and folders that are read now.
       is_example: whether a file of that name, in the folder or one of its subfolders, is an example.
-      model_dir: of the model, in which results may be.
+      model_dir: of the model, in which results may be; None for none.
 
     Raises:
       FlagError: it is one.
@@ -172,13 +177,13 @@ def check_folder(
     """
     place = os.path.realpath(folder)
     if read := next((given for given in inputs if Path(given).is_dir() and _is_in(place, given)), None):
-        raise FlagError(f'{option.out}={folder} is in the folder {read!r}, which is read: name another.')
-    for path in () if _is_in(place, model_dir) else listed(folder):
+        raise FlagError(f'{option(flag)}={folder} is in the folder {read!r}, which is read: name another.')
+    for path in () if model_dir and _is_in(place, model_dir) else listed(folder):
         for file in (path, *listed(path)):
-            if is_example(file.name) and file.name not in _OF_EVALUATIONS:
+            if is_example(file.name) and file.name not in _RESULTS:
                 raise FlagError(
-                    f'{option.out}={folder} holds examples, such as {file}, with which the results would be '
-                    'read: name another folder.'
+                    f'{option(flag)}={folder} holds examples, such as {file}, with which the results would '
+                    'be read: name another folder.'
                 )
 
 

@@ -122,7 +122,7 @@ def main(settings: Settings, line: CommandLine) -> None:
     for source in sources:
         if (kind := kind_of(source)) is not IMAGES:
             raise FlagError(f'{source.name!r} holds {kind.noun}: only images are packed.')
-    check_folder(settings.out, [source.name for source in sources], IMAGES.accepts, settings.out)
+    check_folder('out', settings.out, [source.name for source in sources], IMAGES.accepts)
     manifest = pack(sources, settings.out, settings, say)
     size = sum(shard['bytes'] for shard in manifest.shards)
     say(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {size / 1e6:,.1f} MB')

@@ -122,7 +122,7 @@ class Evaluation:
           LabError: the disk is full.
         """
         folder = path_from('folder', folder)
-        check_folder(folder, (), self.run.kind.accepts, self.run.model_dir)
+        check_folder('out', folder, (), self.run.kind.accepts, self.run.model_dir)
         with written_folder('out', folder) as hidden:
             (hidden / 'metrics.json').write_text(f'{self.json()}\n', encoding='utf-8')
             (hidden / 'report.txt').write_text(f'{self.text()}\n', encoding='utf-8')

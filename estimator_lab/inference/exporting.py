@@ -29,7 +29,7 @@ def export(run: Trained, settings: ExportSettings, say: SayRow = lambda title, t
     if settings.onnx:
         formats['onnx'] = onnx_converter(run.labels)
     if settings.out:
-        check_folder(settings.out, (), run.kind.accepts, run.model_dir)
+        check_folder('out', settings.out, (), run.kind.accepts, run.model_dir)
     run = with_painting_settings(run, settings)
     if formats and run.architecture.without_loops:
         run = dataclasses.replace(run, params=run.architecture.without_loops(run.params))

@@ -14,13 +14,14 @@ from typing import Any
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.files import listed, whole_file, why_unread
 from estimator_lab.base.json_input import as_object, as_type, read_json, shown
+from estimator_lab.base.keys import RECORD
 from estimator_lab.base.printable import printable
 from estimator_lab.base.version import __version__
 from estimator_lab.data.archives.data_set import Identity
 from estimator_lab.data.images.decode import BACKGROUNDS, MAX_PIXELS, MAX_SIDE
 from estimator_lab.tf1 import tf
 
-FILE = 'experiment.json'
+FILE = RECORD
 _LONGEST_TEXT = 200
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
 _LARGEST_POSITION = 2**62

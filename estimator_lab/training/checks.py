@@ -1,13 +1,20 @@
-"""Checks of settings that need neither data nor TensorFlow, which takes seconds to load."""
+"""Settings before a training: checked without TensorFlow, which takes seconds to load, and completed."""
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.json_input import shortened
-from estimator_lab.base.outputs import writing
+from estimator_lab.base.keys import RECORD
+from estimator_lab.base.outputs import check_folder, writing
+from estimator_lab.core.registry import find_model
 from estimator_lab.data.archives.order import EVERYTHING, Part
+from estimator_lab.data.demo_sets.archives import demo_faces
 from estimator_lab.data.images.augment import parse_augmentation
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.sources.source import Source, expand
 from estimator_lab.training.settings import Settings
 
 EXPORTS = ('best', 'latest', 'final')
@@ -16,13 +23,44 @@ EXPORTS = ('best', 'latest', 'final')
 _MOST_EPOCHS = 1_000_000
 
 
-def check_settings(settings: Settings) -> None:
-    """Checks what can be wrong whatever the data.
+def prepared(settings: Settings, say: Callable[[str], None]) -> Settings:
+    """Returns settings that can work whatever the data, with their folder and, if they name none, their data.
+
+    Without data, a run trains and evaluates on the built-in faces. Its folder is runs/MODEL by default.
 
     Raises:
-      FlagError: a setting is not understood, excludes another, or names a folder that can't be written.
-      DataError: there is no folder to start from.
+      FlagError: a setting is not understood, excludes another, or names a folder that can't be written or
+        that holds something else.
+      DataError: there are no examples of that name, or no folder to start from; the built-in faces can't be
+        written.
     """
+    for name in ('data', 'eval_data'):
+        _check_files(name, getattr(settings, name) or ())
+    settings = replace(settings, model_dir=settings.model_dir or Path('runs', settings.model))
+    _check_settings(settings)
+    find_model(settings.model)
+    if settings.data is not None:
+        return settings
+    for name in ('eval_data', 'split'):
+        if getattr(settings, name):
+            raise FlagError(
+                f'{option(name)} needs {option.data}: the built-in faces have their own evaluation images.'
+            )
+    train, test = demo_faces(say)
+    return replace(settings, data=(str(train),), eval_data=(str(test),))
+
+
+def _check_files(name: str, patterns: Sequence[str | Source]) -> None:
+    """Raises DataError for examples on this machine that are not there."""
+    local = [pattern for pattern in patterns if isinstance(pattern, str) and '://' not in pattern]
+    try:
+        if local:
+            expand(local)
+    except DataError as error:
+        raise DataError(f'{option(name)}: {error.marked}') from error
+
+
+def _check_settings(settings: Settings) -> None:
     parse_augmentation(settings.augment, settings.seed, settings.image_size)
     parse_split(settings.split)
     if settings.split and settings.eval_data:
@@ -37,15 +75,25 @@ def check_settings(settings: Settings) -> None:
         if name not in EXPORTS:
             given = shortened(name)
             raise FlagError(f'{option.export}={given} is not allowed: one or more of {", ".join(EXPORTS)}.')
-    _check_folder(settings.model_dir)
+    _check_folder(settings.model_dir, [path for path in settings.data or () if isinstance(path, str)])
     resumes = (settings.model_dir / 'checkpoint').exists()  # without --warm_start, whose folder may be gone
-    if settings.warm_start and not (resumes or settings.warm_start.exists()):
-        raise DataError(f'{option.warm_start}={settings.warm_start} is not a folder.')
+    if settings.warm_start and not resumes:
+        _check_no_checkpoint('warm_start', settings.warm_start)
+        if not settings.warm_start.exists():
+            raise DataError(f'{option.warm_start}={settings.warm_start} is not a folder.')
 
 
-def _check_folder(model_dir: Path) -> None:
-    """Raises FlagError if the folder can't be made."""
+def _check_no_checkpoint(name: str, folder: Path) -> None:
+    if Path(f'{folder}.index').is_file():
+        raise FlagError(f'{option(name)}={folder} is a checkpoint: name its folder, {folder.parent}.')
+
+
+def _check_folder(model_dir: Path, data: Sequence[str]) -> None:
+    """Raises FlagError if the folder can't be made, or holds examples and no run."""
     with writing('model_dir', model_dir):
+        _check_no_checkpoint('model_dir', model_dir)
+        if not (model_dir / RECORD).exists():
+            check_folder('model_dir', model_dir, data, IMAGES.accepts)
         new = [path for path in (model_dir, *model_dir.parents) if not path.exists()]
         model_dir.mkdir(parents=True, exist_ok=True)
     with suppress(OSError):  # another process of the cluster has removed it, or uses it

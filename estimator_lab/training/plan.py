@@ -20,7 +20,6 @@ from estimator_lab.data.examples.member import Member
 from estimator_lab.runs.record import FILE, Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
-from estimator_lab.training.checks import check_settings
 from estimator_lab.training.cluster import Cluster, read_cluster
 from estimator_lab.training.inputs import (
     Inputs,
@@ -99,7 +98,6 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     """
     prepare_process()
     doing('opening the data')
-    check_settings(settings)
     check_precision(settings.precision)
     cluster = read_cluster(settings.distribution, say)
     model = find_model(settings.model)

@@ -1,13 +1,11 @@
 """The settings of a training run: flags of `estimator_lab.train`, with help and allowed values."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.settings import setting
-from estimator_lab.data.demo_sets.archives import demo_faces
 from estimator_lab.data.images.decode import BACKGROUNDS
 
 _model, _data, _image, _training, _output = (
@@ -134,21 +132,3 @@ class Settings:
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) to which images are scaled."""
         return self.image_size, self.image_size, self.channels
-
-
-def with_built_in_faces(settings: Settings, say: Callable[[str], None]) -> Settings:
-    """Returns settings that train and evaluate on the built-in faces if they name no data.
-
-    Raises:
-      FlagError: there is no `data` that `eval_data` or `split` could go with.
-      DataError: the cache folder can't be written.
-    """
-    if settings.data is not None:
-        return settings
-    for name in ('eval_data', 'split'):
-        if getattr(settings, name):
-            raise FlagError(
-                f'{option(name)} needs {option.data}: the built-in faces have their own evaluation images.'
-            )
-    train, test = demo_faces(say)
-    return replace(settings, data=(str(train),), eval_data=(str(test),))

@@ -98,7 +98,7 @@ def plan_stages(
       model: whose phases they are.
       params: its parameters, those that the data decides included.
       inputs: what the last phase trains and evaluates on.
-      pretraining: the same of the phases before the last one.
+      pretraining: for each earlier phase, likewise.
 
     Raises:
       FlagError: the settings don't fit the phases, or a phase can't go on from what its folder holds.
@@ -123,6 +123,7 @@ def _stage(
     phase: Phase,
     before: Stage | None,
 ) -> Stage:
+    """Returns the stage of a phase: one that begins, goes on from a checkpoint, or was finished."""
     folder, first = settings.model_dir / phase.name, before.last_step if before else 0
     previous, saved = read_record(folder), saved_step(folder)
     if is_imported(folder):
@@ -134,28 +135,34 @@ def _stage(
     known = recorded.archives or (before.inputs.train.identities if before else ())
     inputs = replace(inputs, train=inputs.train.arranged(known))  # in their former order
     now = record_of(settings, inputs, cluster, first)
+
+    def stage(last: int, resumption: Resumption, own: Any) -> Stage:
+        record = make_record(
+            model.name,
+            own,
+            decode=settings.decode,
+            background=settings.background,
+            input=resumption.input,
+            kind=inputs.train.kind.name,
+        )
+        return Stage(phase, folder, inputs, own, first, last, before, saved, previous, record, resumption)
+
+    def params_until(last: int) -> Any:
+        return replace(
+            params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder)
+        )
+
     if saved is None:
-        resumption = _new(now, inputs, before)
-    else:
-        resumption = resume(recorded, now, inputs, saved, position_of(folder, recorded))
-    last = _last_step(settings, phase, resumption, now.first_step if saved is None else saved)
-    if saved is not None and saved >= last:  # it has no step to take, so its record stays
-        resumption, last = Resumption(recorded), last if phase.name == FINAL else saved
-    params = replace(
-        params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder)
-    )
-    if saved is not None and previous:
-        changes = (*resumption.changes, *_schedule_change(previous, params))
-        resumption = replace(resumption, changes=changes)
-    record = make_record(
-        model.name,
-        params,
-        decode=settings.decode,
-        background=settings.background,
-        input=resumption.input,
-        kind=inputs.train.kind.name,
-    )
-    return Stage(phase, folder, inputs, params, first, last, before, saved, previous, record, resumption)
+        begun = _new(now, inputs, before)
+        last = _last_step(settings, phase, begun, first)
+        return stage(last, begun, params_until(last))
+    resumed = resume(recorded, now, inputs, saved, position_of(folder, recorded))
+    last = _last_step(settings, phase, resumed, saved)
+    if saved >= last:  # it has no step to take, so its record stays
+        resumed, last = Resumption(recorded), last if phase.name == FINAL else saved
+    own = params_until(last)
+    changes = (*resumed.changes, *_schedule_change(previous, own))
+    return stage(last, replace(resumed, changes=changes), own)
 
 
 def _new(now: InputRecord, inputs: Inputs, before: Stage | None) -> Resumption:
@@ -208,9 +215,9 @@ def saved_step(folder: Path) -> int | None:
     return step_of(checkpoint) if checkpoint else None
 
 
-def _schedule_change(previous: Record, params: Any) -> tuple[str, ...]:
+def _schedule_change(previous: Record | None, params: Any) -> tuple[str, ...]:
     """Returns how the schedule of the learning rate has changed, as a clause: it spans the steps of a run."""
-    was = previous.hparams.get('train_steps')
+    was = previous.hparams.get('train_steps') if previous else None
     schedule = settings_in_use(params).get('learning_rate_schedule', 'constant')
     if was in (None, params.train_steps) or schedule == 'constant':
         return ()

@@ -2,6 +2,7 @@
 
 from estimator_lab.base.errors import with_dashes
 from estimator_lab.tf1 import tf
+from estimator_lab.training.checks import prepared
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import train as train_plan
@@ -28,7 +29,11 @@ def cnn_settings(data, model_dir, /, **changes):
 def opened(settings):
     """Returns a plan, and the list of what it says."""
     said = []
-    return make_plan(settings, lambda line: said.append(with_dashes(line))), said
+
+    def say(line):
+        said.append(with_dashes(line))
+
+    return make_plan(prepared(settings, say), say), said
 
 
 def trained(settings):

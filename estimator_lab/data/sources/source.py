@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import at_home, is_own_folder, is_there, listed, why_unread
+from estimator_lab.base.keys import RECORD
 from estimator_lab.base.urls import is_web, shown_url
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.sources import remote
@@ -261,7 +262,7 @@ def expand(
     itself. Labels come from `table`, unless it is None.
 
     Raises:
-      DataError: a pattern matches nothing, or none is given.
+      DataError: a pattern matches nothing, or none is given; a folder holds a trained model.
     """
     sources = {pattern.name: pattern for pattern in patterns if isinstance(pattern, Source)}
     found: Counter[str] = Counter()  # in the order of their first occurrence
@@ -278,6 +279,8 @@ def expand(
         while name in sources:  # the same file, but for credentials
             number += 1
             name = f'{shown}#{number}'
+        if name.endswith('/') and '://' not in url and Path(url, RECORD).is_file():
+            raise DataError(f'{name!r} holds a trained model ({RECORD}), not examples: name another folder.')
         sources[name] = Source(name, url, table)
         if count > 1:
             say(f'{name!r} is named more than once, and read once.')
