@@ -161,7 +161,9 @@ _REMEDIES: Mapping[str, Mapping[str, str]] = {
         'profiler': 'use tf.compat.v2.profiler.experimental',
     },
     'training': {
-        'SequenceQueueingStateSaver': 'use tf.contrib.training.batch_sequences_with_states',
+        'NextQueuedSequenceBatch SequenceQueueingStateSaver batch_sequences_with_states': (
+            'split the sequences by tf.data, and feed the state of each segment to the next'
+        ),
         'FeedingQueueRunner': 'use tf.data',
         'rejection_sample resample_at_rate stratified_sample weighted_resample': (
             'use tf.data.experimental.rejection_resample'

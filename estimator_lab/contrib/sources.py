@@ -253,7 +253,6 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
             'get_or_create_eval_step wait_for_new_checkpoint',
         ),
         'estimator_lab.contrib.buckets': names('bucket bucket_by_sequence_length'),
-        'estimator_lab.contrib.state_saver': names('NextQueuedSequenceBatch batch_sequences_with_states'),
     },
     'util': {
         'tf': names('make_ndarray make_tensor_proto'),

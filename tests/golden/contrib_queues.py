@@ -1,4 +1,4 @@
-"""Batches from queues: buckets of lengths, and segments of sequences. Part of remake_contrib.py."""
+"""Batches from queues: buckets of lengths. Part of remake_contrib.py."""
 
 from contrib_shared import tf
 
@@ -64,50 +64,4 @@ def buckets():
         number = numbers(6)
         which, one = training.bucket([number * number], number % 3, 2, 3)
         found['plain'] = by_bucket(batches([which, one]))
-    return found
-
-
-def states():
-    """Segments of two steps of sequences of lengths 1 to 4, whose state is the sum of the steps before."""
-    found = {}
-    cases = {
-        'all': {},
-        'given_length': {'given': True},
-    }
-    for case, more in cases.items():
-        with tf.Graph().as_default():
-            length = numbers(4) + 1
-            row = tf.reshape(tf.range(3 * length), [-1, 3]) + 100 * length
-            row.set_shape([None, 3])
-            text = tf.fill([length], 'x')
-            given = tf.maximum(length - 1, 1) if more.pop('given', False) else None
-            batch = tf.contrib.training.batch_sequences_with_states(
-                input_key=tf.as_string(length),
-                input_sequences={'row': row, 'text': text},
-                input_context={'double': tf.reshape(2 * length, [1])},
-                input_length=given,
-                initial_states={'sum': tf.zeros([3], tf.int32), 'steps': tf.constant(0)},
-                num_unroll=2,
-                batch_size=2,
-                num_threads=1,
-                capacity=10,
-                **more,
-            )
-            sums = batch.state('sum')
-            after = sums + tf.reduce_sum(batch.sequences['row'], 1)
-            saves = [
-                batch.save_state('sum', after),
-                batch.save_state('steps', batch.state('steps') + batch.length),
-            ]
-            with tf.control_dependencies(saves):
-                shown = [
-                    *(batch.key, batch.next_key, batch.sequence, batch.sequence_count, batch.length),
-                    *(batch.total_length, batch.insertion_index, batch.batch_size, batch.context['double']),
-                    *(batch.sequences['row'], batch.sequences['text'], sums, batch.state('steps')),
-                ]
-                shown = [tf.identity(each) for each in shown]
-            found[case] = {
-                'batches': batches(shown, 3),
-                'static': [each.shape.as_list() for each in shown],
-            }
     return found

@@ -26,7 +26,7 @@ from contrib_layers import (
     optimizers,
 )
 from contrib_learn import learn_metrics, record_files, vocabularies
-from contrib_queues import buckets, states
+from contrib_queues import buckets
 from contrib_sequences import (
     attention,
     beam_search,
@@ -44,7 +44,7 @@ PARTS = [
     *(fully_connected, layer_norm, batch_norm, optimize_loss, optimizers, metrics, hparams),
     *(crf, fused_lstm, cells, wrappers, embeddings, images, heads, multi_heads, cudnn_cells, cudnn_layers),
     *(attention, decoding, beam_search, sequence_losses, legacy_decoders, legacy_losses),
-    *(projections, legacy_models, buckets, states),
+    *(projections, legacy_models, buckets),
     *(learn_metrics, vocabularies, record_files, wrapped_estimators),
 ]
 
