@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, NoReturn
 
 from estimator_lab.base.command import Command, CommandLine, sentence_and_status
 from estimator_lab.base.errors import FlagError, LabError
-from estimator_lab.base.process import hide_import_messages
 from estimator_lab.base.progress import warn
 from estimator_lab.base.settings import setting
 
@@ -99,7 +98,6 @@ def _prepare(settings: Settings, line: Line) -> Callable[[], object]:
     file = None if line.is_module else _main_file(Path(name))
     if settings.v1 and settings.v2:
         raise FlagError('--v1 and --v2 exclude each other.')
-    hide_import_messages()
     programs = adapt_programs(settings.v1 + 2 * settings.v2, '' if file else name)
     return functools.partial(_run_file, programs, file) if file else functools.partial(_run_module, name)
 

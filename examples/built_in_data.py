@@ -1,7 +1,4 @@
-"""Shared by the examples: the command line, the built-in archives of cartoon faces, and images as arrays.
-
-Importing it makes the import of TensorFlow, which takes seconds, print that and nothing else.
-"""
+"""Shared by the examples: the command line, the built-in archives of cartoon faces, and images as arrays."""
 
 import argparse
 import functools
@@ -12,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from estimator_lab import api
-from estimator_lab.base.process import hide_import_messages
+from estimator_lab.base.process import announce_import
 
 SIDE = 32
-hide_import_messages(functools.partial(print, 'loading TensorFlow', flush=True))
+announce_import(functools.partial(print, 'loading TensorFlow', flush=True))
 
 
 class Arrays(NamedTuple):

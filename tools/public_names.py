@@ -52,7 +52,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     'estimator_lab.contrib': (),
     'estimator_lab.optimizers': _all_of('estimator_lab.optimizers'),
     # What docs/adding_a_model.md uses and names.
-    'estimator_lab.base.process': ('hide_import_messages',),
+    'estimator_lab.base.process': ('announce_import',),
     'estimator_lab.base.settings': ('setting',),
     'estimator_lab.base.keys': ('IMAGE', 'KEY', 'WEIGHT'),
     'estimator_lab.base.errors': ('DataError', 'FlagError', 'LabError'),

@@ -23,7 +23,7 @@ from estimator_lab.base.errors import FlagError, LabError, option
 from estimator_lab.base.files import at_home, why_unread
 from estimator_lab.base.flags import define_flags, parse_error, read_flags
 from estimator_lab.base.interrupts import ended_by_signals, interrupted_status, leave
-from estimator_lab.base.process import hide_import_messages, hide_optional_packages
+from estimator_lab.base.process import announce_import, hide_optional_packages
 from estimator_lab.base.progress import (
     check_said,
     doing,
@@ -109,7 +109,7 @@ class Command:
 
     def _run(self, stopped: threading.Event) -> int | None:
         open_closed_streams()
-        hide_import_messages(partial(doing, 'loading TensorFlow', plain=True))
+        announce_import(partial(doing, 'loading TensorFlow', plain=True))
         hide_optional_packages()
         for stream in (sys.stdout, sys.stderr):  # escape what the terminal's encoding lacks
             if isinstance(stream, io.TextIOWrapper):

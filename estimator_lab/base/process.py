@@ -1,37 +1,34 @@
-"""What a command may do to its own process, and importing a module may not.
+"""The import of TensorFlow: what it prints, and what it loads.
 
-Importing ``estimator_lab.tf1`` in a user's program leaves standard error alone. A command calls
-`hide_import_messages` first, and the same import then hides what TensorFlow's native code prints. After
-`hide_optional_packages`, it does not load packages that only users' programs need.
+`importing_tensorflow` hides the lines that TensorFlow's native code prints. A command calls `announce_import`
+first, because the import takes seconds, and `hide_optional_packages`, so that packages which only users'
+programs need are not loaded.
 """
 
 import contextlib
+import faulthandler
 import os
-import subprocess
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 LOG_LEVEL_VARIABLE = 'TF_CPP_MIN_LOG_LEVEL'
 FATAL_ONLY = '3'
 # Keras and Estimator import them if they are installed, for arguments that commands do not pass.
 _OPTIONAL_PACKAGES = ('pandas', 'scipy')
-_hides_import_messages = _hides_optional_packages = False
+# The lines of TensorFlow's and absl's native loggers, up to and since 2.19.
+_NATIVE_LINE = re.compile(
+    rb'(WARNING: All log messages before absl::|[IWE]\d{4} [\d:.]+ |\d{4}-\d\d-\d\d [\d:.]+: [IWE] ).*\n'
+)
+_hides_optional_packages = False
 _announce: Callable[[], None] | None = None
 
-# Prints a file and removes it, unless a line on standard input reports success. It is a separate process,
-# because one that native code aborts runs no more Python.
-_WATCHER = 'read -r success || { cat "$0" >&2 2>/dev/null; rm -f "$0"; }'
 
-
-def hide_import_messages(announce: Callable[[], None] | None = None) -> None:
-    """Makes a later import of TensorFlow by `estimator_lab.tf1` print nothing unless it fails.
-
-    `announce` is called at the import, which takes seconds.
-    """
-    global _hides_import_messages, _announce
-    _hides_import_messages, _announce = True, announce
+def announce_import(announce: Callable[[], None]) -> None:
+    """Calls `announce` when `estimator_lab.tf1` imports TensorFlow, which takes seconds."""
+    global _announce
+    _announce = announce
 
 
 def hide_optional_packages() -> None:
@@ -55,11 +52,8 @@ def without_optional_packages() -> Iterator[None]:
 
 @contextlib.contextmanager
 def importing_tensorflow() -> Iterator[None]:
-    """The context in which TensorFlow is imported: in a command, announced and `hushed`."""
+    """The context in which TensorFlow is imported: announced in a command, and `hushed`."""
     with without_optional_packages():
-        if not _hides_import_messages:
-            yield
-            return
         if _announce:
             _announce()
         with hushed():
@@ -67,17 +61,21 @@ def importing_tensorflow() -> Iterator[None]:
 
 
 def wants_messages() -> bool:
-    """Returns whether the user requests TensorFlow's messages by a TF_CPP_MIN_LOG_LEVEL below 3."""
-    return os.environ.get(LOG_LEVEL_VARIABLE, FATAL_ONLY) != FATAL_ONLY
+    """Returns whether the user requests TensorFlow's messages: TF_CPP_MIN_LOG_LEVEL is 0 or 1.
+
+    Many programs and containers set 2 in order to see less.
+    """
+    return os.environ.get(LOG_LEVEL_VARIABLE, FATAL_ONLY) in ('0', '1')
 
 
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """Hides what the block writes to file descriptor 2, native code included.
+    """Hides the lines that TensorFlow's native code logs while the block runs.
 
-    TensorFlow 2.21 logs before it reads its log level, so no variable hides those lines. An exception or a
-    native abort prints the hidden text after all; Ctrl-C does not. Without effect where the user requests
-    TensorFlow's messages, or where there is no standard error or no temporary file.
+    TensorFlow 2.21 logs before it reads its log level, so no variable hides them. What is written to file
+    descriptor 2 meanwhile is printed at the end without those lines, and with them after an exception. A
+    native abort prints where it happened. Without effect where the user requests TensorFlow's messages, or
+    where there is no standard error or no temporary file.
     """
     if wants_messages():
         yield
@@ -87,27 +85,23 @@ def hushed() -> Iterator[None]:
             sys.stderr.flush()
             screen = os.dup(2)
             stack.callback(os.close, screen)
-            hidden = stack.enter_context(tempfile.NamedTemporaryFile())
+            hidden = stack.enter_context(tempfile.TemporaryFile())
         except (AttributeError, OSError):
             yield
             return
-        watcher = _start_watcher(hidden.name, screen)
         os.dup2(hidden.fileno(), 2)
+        if not faulthandler.is_enabled():
+            faulthandler.enable(screen)
+            stack.callback(faulthandler.disable)
+        failed = False
         try:
             yield
-        except BaseException as error:
-            if not isinstance(error, KeyboardInterrupt):
-                os.write(screen, Path(hidden.name).read_bytes())
+        except Exception:
+            failed = True
             raise
         finally:
             os.dup2(screen, 2)
-            if watcher:
-                watcher.communicate(b'success\n')
-
-
-def _start_watcher(path: str, screen: int) -> subprocess.Popen[bytes] | None:
-    """Starts a process that prints the file if this one dies and the system closes its end of the pipe."""
-    try:
-        return subprocess.Popen(['/bin/sh', '-c', _WATCHER, path], stdin=subprocess.PIPE, stderr=screen)
-    except OSError:  # no shell, or too many processes: the text of an abort is lost
-        return None
+            hidden.seek(0)
+            text = hidden.read()
+            with contextlib.suppress(OSError):
+                os.write(screen, text if failed else _NATIVE_LINE.sub(b'', text))

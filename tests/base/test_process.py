@@ -9,7 +9,6 @@ def test_a_failing_import_prints_what_was_hidden(run_python):
     code = """
 import os
 from estimator_lab.base import process
-process.hide_import_messages()
 with process.importing_tensorflow():
     os.write(2, b'native words')
     import missing_module
@@ -19,29 +18,47 @@ with process.importing_tensorflow():
     assert 'native words' in done.stderr and 'missing_module' in done.stderr
 
 
-NATIVE_WORDS = """
+HIDDEN = [
+    'WARNING: All log messages before absl::InitializeLog() is called are written to STDERR',
+    'I0000 00:00:1796173368.329567   10202 port.cc:153] oneDNN custom operations are on.',
+    'E0000 00:00:1796173368.329567   10202 cuda_dnn.cc:8579] Unable to register cuDNN factory',
+    '2024-05-01 12:00:00.123456: I tensorflow/core/util/port.cc:113] oneDNN custom operations are on.',
+]
+SHOWN = ['UserWarning: of the program', 'F0000 00:00:1796173368.329567 cpu_guard.cc:1] Aborting']
+HUSHED = f"""
 import os
 from estimator_lab.base.process import hushed
 with hushed():
-    os.write(2, b'native words')
-    {end}
+    for line in {HIDDEN + SHOWN}:
+        os.write(2, line.encode() + b'\\n')
+    {{end}}
 """
 
 
-def test_a_native_abort_prints_what_was_hidden(run_python):
-    done = run_python('-c', NATIVE_WORDS.format(end='os.abort()'))
-    assert done.returncode < 0
-    assert 'native words' in done.stderr
+def test_lines_of_tensorflows_native_code_are_hidden_and_no_others(run_python):
+    done = run_python('-c', HUSHED.format(end="os.write(1, b'reached')"))
+    assert (done.stdout, done.stderr.splitlines()) == ('reached', SHOWN)
+    done = run_python('-c', HUSHED.format(end='raise KeyboardInterrupt'))
+    assert done.returncode and done.stderr.splitlines()[:2] == SHOWN
 
 
-def test_an_interrupt_prints_nothing(run_python):
-    done = run_python('-c', NATIVE_WORDS.format(end='raise KeyboardInterrupt'))
-    assert done.returncode and 'KeyboardInterrupt' in done.stderr and 'native words' not in done.stderr
+def test_only_a_log_level_of_0_or_1_requests_messages(run_python):
+    for level, lines in ('0', HIDDEN + SHOWN), ('1', HIDDEN + SHOWN), ('2', SHOWN), ('3', SHOWN):
+        done = run_python('-c', HUSHED.format(end=''), TF_CPP_MIN_LOG_LEVEL=level)
+        assert done.stderr.splitlines() == lines, level
 
 
-def test_hidden_text_is_discarded_on_success(run_python):
-    done = run_python('-c', NATIVE_WORDS.format(end="os.write(1, b'reached')"))
-    assert (done.stdout, done.stderr) == ('reached', '')
+def test_a_native_abort_says_where(run_python):
+    done = run_python('-c', HUSHED.format(end='os.abort()'))
+    assert done.returncode < 0 and 'Fatal Python error: Aborted' in done.stderr
+
+
+def test_standard_error_is_the_programs_own_again(run_python):
+    code = (
+        HUSHED.format(end='') + "import faulthandler\nos.write(2, b'own')\nprint(faulthandler.is_enabled())"
+    )
+    done = run_python('-c', code)
+    assert (done.stdout, done.stderr.splitlines()[-1]) == ('False\n', 'own')
 
 
 IMPORTS = """

@@ -121,9 +121,6 @@ def commands() -> Iterator[Commands]:
 
 def _serve() -> None:
     """Forks for each line of standard input, and prints the exit statuses."""
-    from estimator_lab.base.process import hide_import_messages
-
-    hide_import_messages()
     modules = {name: importlib.import_module(f'estimator_lab.{name}') for name in _IMPORTED}
     modules['stream'] = importlib.import_module('tests.robustness.stream_rows')
     for name in ('tensorboard.plugins.hparams.summary_v2', 'tensorflow_estimator'):

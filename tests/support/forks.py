@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.process import hide_import_messages
 from tests.support.places import ROOT
 
 _lock = threading.Lock()  # of the pipe to the server
@@ -96,7 +95,6 @@ def _ask(*request: Any) -> Any:
 
 def _serve() -> list[Any]:
     """Forks and polls at each line of standard input; returns the request in the forks alone."""
-    hide_import_messages()
     importlib.import_module('estimator_lab.tf1')
     gc.freeze()  # so that forks share its pages
     while line := sys.stdin.readline():
