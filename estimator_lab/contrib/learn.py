@@ -107,6 +107,7 @@ class RunConfig(tf.estimator.RunConfig):
         log_device_placement: bool = False,
         gpu_memory_fraction: float = 1.0,
         tf_random_seed: int | None = None,
+        *,
         session_config: Any = None,
         evaluation_master: str = '',
         keep_checkpoint_every_n_hours: float = 10000,

@@ -85,7 +85,6 @@ class DecoupledWeightDecayExtension(_Mixin):
             if rows is None:
                 decay = tf.assign_sub(variable, share * variable)
             else:
-                rows, _ = tf.unique(rows)
                 decay = tf.scatter_sub(variable, rows, share * tf.gather(variable, rows))
         with tf.control_dependencies([decay]):
             return step()

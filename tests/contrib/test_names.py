@@ -66,10 +66,11 @@ def test_tables_of_contrib_lookup(session):
         index.lookup(tf.constant(['b', 'c'])),
         key.lookup(tf.constant([1, 2], tf.int64)),
         hashed.lookup(tf.constant(['x', 'y'])),
+        lookup.string_to_index_table_from_tensor(['a', 'b']).lookup(tf.constant(['b', 'c'])),
     ]
     session.run(tf.tables_initializer())
-    indices, keys, values = session.run(found)
-    assert (indices.tolist(), keys.tolist(), values.tolist()) == ([1, 7], [b'b', b'?'], [5, 3])
+    values = [each.tolist() for each in session.run(found)]
+    assert values == [[1, 7], [b'b', b'?'], [5, 3], [1, -1]]
 
 
 def test_contrib_is_one_module_under_each_name():
