@@ -38,6 +38,7 @@ check_packages(tf.__version__)
 hide_deprecations()
 print_log_lines_once()
 
+from estimator_lab.tf1.adapted import adapt_tensorflow  # noqa: E402
 from estimator_lab.tf1.evaluation import reused_evaluation_graph  # noqa: E402
 from estimator_lab.tf1.finder import FINDER  # noqa: E402
 from estimator_lab.tf1.internals import (  # noqa: E402
@@ -53,6 +54,7 @@ from estimator_lab.tf1.restore import restore_estimator, warn_of_keras_3  # noqa
 sys.meta_path.insert(0, FINDER)
 restore_estimator()
 install_names()
+adapt_tensorflow()
 warn_of_keras_3()
 
 Tensor: TypeAlias = Any

@@ -29,10 +29,6 @@ _INTERNAL = ('python', 'core', 'tools')  # TensorFlow 1's API was the package th
 _OWN_MODULES = ('contrib', 'estimator', 'keras')
 _ESTIMATOR_API = tuple(f'tensorflow_estimator.python.estimator.api._v{n}.estimator' for n in (1, 2))
 _KERAS_API = ('tf_keras.api._v1.keras', 'tf_keras.api._v2.keras')
-_FEEDING = 'tensorflow_estimator.python.estimator.inputs.queues.feeding_functions'
-_RUN_CONFIG = 'tensorflow_estimator.python.estimator.run_config'
-# The module of Keras 2's base class of layers: on TensorFlow 2.15, and on later versions.
-_KERAS_LAYERS = ('keras.src.engine.base_layer', 'tf_keras.src.engine.base_layer')
 
 # A package whose modules have the same names in another package.
 _ESTIMATOR, _NEW_ESTIMATOR = 'tensorflow.python.estimator', 'tensorflow_estimator.python.estimator'
@@ -214,14 +210,6 @@ def install_names() -> None:
     for module in (*_ESTIMATOR_API, *_KERAS_API):  # the same files, imported as modules of TensorFlow
         version, name = module.split('.')[-2:]
         FINDER.answer(f'tensorflow.compat.{version[1:]}.{name}', functools.partial(_answer, module))
-    for module in _KERAS_LAYERS:
-        FINDER.hook(module, after=_restore_apply)
-    # On TensorFlow 2.15, and on later versions.
-    for module in ('keras.api._v1.keras', 'keras.api._v2.keras', *_KERAS_API):
-        FINDER.hook(module, after=_restore_version)
-    FINDER.hook('tensorflow.python.framework.device', after=_restore_device_spec)
-    FINDER.hook(_FEEDING, after=_accept_text_columns)
-    FINDER.hook(_RUN_CONFIG, after=_accept_workers_alone)
 
 
 def _forwarder_of(fullname: str) -> Loader | None:
@@ -286,76 +274,3 @@ def _has(holder: Any, path: str) -> bool:
     except Exception:  # noqa: BLE001 - loading a part of TensorFlow can raise anything
         return False
     return True
-
-
-def _restore_apply(module: ModuleType) -> None:
-    """Gives Keras 2's layers `layer.apply(x)`, which TensorFlow 1 had and Keras 2.15 dropped."""
-    layers: Any = module.Layer
-    if not hasattr(layers, 'apply'):
-        layers.apply = _apply
-
-
-def _restore_version(module: ModuleType) -> None:
-    """Gives `tf.keras` the `__version__` that TensorFlow 1's had: that of Keras."""
-    vars(module)['__version__'] = importlib.import_module(module.__name__.partition('.')[0]).__version__
-
-
-def _restore_device_spec(module: ModuleType) -> None:
-    """Makes `DeviceSpec` TensorFlow 1's class, which adds `merge_from` and assignments to that of 2."""
-    vars(module)['DeviceSpec'] = importlib.import_module('tensorflow').compat.v1.DeviceSpec
-
-
-def _accept_text_columns(module: ModuleType) -> None:
-    """Lets pandas_input_fn and numpy_input_fn read text columns of pandas 3, which are not NumPy's."""
-    names = vars(module)
-    enqueue = names['_enqueue_data']
-
-    @functools.wraps(enqueue)
-    def with_numpy_types(data: Any, *args: Any, **kwargs: Any) -> Any:
-        # A frame, or an ordered dict of arrays.
-        if hasattr(data, 'items'):
-            text = {name: column for name, column in data.items() if column.dtype.name in ('str', 'string')}
-            data = data.copy() if text else data
-            for name, column in text.items():
-                data[name] = column.astype(object)
-        return enqueue(data, *args, **kwargs)
-
-    names['_enqueue_data'] = with_numpy_types
-
-
-def first_worker_as_chief(tf_config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns a TF_CONFIG whose first worker is the chief, if its cluster has workers but no chief.
-
-    So tf.distribute reads it, and so Ray and Kubernetes' TFJobs write it; RunConfig wants a chief by name.
-
-    Examples:
-        >>> workers = {'cluster': {'worker': ['a:1', 'b:1']}, 'task': {'type': 'worker', 'index': 1}}
-        >>> first_worker_as_chief(workers)
-        {'cluster': {'chief': ['a:1'], 'worker': ['b:1']}, 'task': {'type': 'worker', 'index': 0}}
-    """
-    cluster, task = tf_config.get('cluster') or {}, tf_config.get('task') or {}
-    workers = cluster.get('worker')
-    if not (workers and isinstance(workers, list)) or {'chief', 'master'} & cluster.keys():
-        return tf_config
-    if 'type' not in task:
-        return tf_config
-    rest = {job: addresses for job, addresses in cluster.items() if job != 'worker'}
-    cluster = {'chief': workers[:1], **({'worker': workers[1:]} if workers[1:] else {}), **rest}
-    if task.get('type') == 'worker':
-        index = int(task.get('index', 0))
-        task = {**task, **({'index': index - 1} if index else {'type': 'chief', 'index': 0})}
-    return {**tf_config, 'cluster': cluster, 'task': task}
-
-
-def _accept_workers_alone(module: ModuleType) -> None:
-    """Lets RunConfig read a TF_CONFIG without a chief."""
-    config: Any = module.RunConfig
-    read = config._init_distributed_setting_from_environment_var
-    config._init_distributed_setting_from_environment_var = lambda self, tf_config: read(
-        self, first_worker_as_chief(tf_config)
-    )
-
-
-def _apply(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-    """Calls the layer."""
-    return self(inputs, *args, **kwargs)

@@ -22,7 +22,7 @@ from estimator_lab.data.archives.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.trained import without_cluster
 from estimator_lab.tf1 import tf
-from estimator_lab.tf1.moved import first_worker_as_chief
+from estimator_lab.tf1.adapted import first_worker_as_chief
 
 NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'
 CHIEF, WORKER, PS, EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
