@@ -25,7 +25,7 @@ pages: .venv/docs
 	@echo 'Open build/site/index.html, or serve it: .venv/bin/mkdocs serve'
 
 .venv/docs: .venv/ready
-	.venv/bin/python -m pip install --quiet --editable '.[docs,onnx]'
+	.venv/bin/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 .venv/ready: setup.py

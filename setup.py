@@ -33,6 +33,8 @@ TEST = [
 # Builds the site: runs the examples and the notebook, and makes the pages. Ruff formats the signatures.
 DOCS = ['mkdocs-material>=9.5,<10', 'mkdocstrings[python]>=0.26', 'ruff>=0.8', 'nbclient>=0.8']
 DOCS += ['ipykernel>=6']
+# docs/trained_models.md converts an export for ONNX Runtime.
+DOCS += ['tf2onnx>=1.17', 'onnxruntime>=1.20']
 TEST += DOCS
 # Reads archives over the web and from object stores: s3://, gs://, az:// and hf://.
 REMOTE = ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'gcsfs>=2024.2', 'adlfs>=2024.2']
@@ -41,9 +43,6 @@ REMOTE += ['huggingface_hub>=0.23']
 # server because it admits few versions of boto3: otherwise pip tries all versions of both, for hours.
 TEST += ['fsspec>=2024.2', 'aiohttp>=3.9', 'aiobotocore>=2.19', 's3fs>=2025.2']
 TEST += ['moto[s3]>=5', 'flask>=3', 'flask-cors>=5']
-# Converts exports for ONNX Runtime.
-ONNX = ['tf2onnx>=1.17', 'onnxruntime>=1.20']
-TEST += ONNX
 # Opens .safetensors of PyTorch's users.
 SAFETENSORS = ['safetensors>=0.4']
 TEST += SAFETENSORS
@@ -80,7 +79,6 @@ setup(
     entry_points={'console_scripts': ['estimator_lab=estimator_lab.__main__:program']},
     extras_require={
         'remote': REMOTE,
-        'onnx': ONNX,
         'safetensors': SAFETENSORS,
         'notebook': NOTEBOOK,
         'ray': RAY,

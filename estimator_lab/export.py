@@ -7,11 +7,9 @@ from estimator_lab.inference.settings import ExportSettings
 _USAGE = """Writes a trained model as a SavedModel, which needs nothing but TensorFlow to run.
 
   python -m estimator_lab.export --model_dir=runs/mine
-  python -m estimator_lab.export --model_dir=runs/mine --out=exported --tflite
-  python -m estimator_lab.export --model_dir=runs/mine --out=exported --onnx
+  python -m estimator_lab.export --model_dir=runs/mine --out=exported
 
-The signature serving_default accepts image files of any size, pixels:serving_default accepts pixels. ONNX and
-TensorFlow Lite have the second one; of a GAN, also the generator."""
+The signature serving_default accepts image files of any size, pixels:serving_default accepts pixels."""
 
 
 def main(settings: ExportSettings, line: CommandLine) -> None:

@@ -1,4 +1,4 @@
-"""The run of each model converts to ONNX and TFLite, and has a report.
+"""The run of each model has a report.
 
 Among the labels is one that would run a script on a page that took it for HTML, and one in Chinese.
 """
@@ -7,23 +7,14 @@ import html.parser
 
 import pytest
 
-from estimator_lab import export, report
+from estimator_lab import report
 from estimator_lab.core.registry import MODELS
 from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.serving import numeric_signatures
 from estimator_lab.tf1 import tf
 from tests.models.contract.models import subject_of
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.chromium import colours, screenshot
 from tests.support.commands import invoke
-from tests.support.converted import (
-    assert_same,
-    of_onnx,
-    of_saved_model,
-    of_tflite,
-    signatures_of,
-    some_inputs,
-)
 
 pytestmark = pytest.mark.once
 
@@ -55,33 +46,6 @@ def page(run, archive, tmp_path_factory):
     path = tmp_path_factory.mktemp('page') / 'report.html'
     assert invoke(report, f'--model_dir={run[1]}', f'--data={archive}', f'--out={path}') == 0
     return path
-
-
-def test_onnx_and_tflite_agree_with_the_export(run, tmp_path, capfd):
-    _, folder = run
-    flags = (f'--model_dir={folder}', f'--out={tmp_path / "out"}')
-    forms = ['onnx', 'tflite']
-    if folder.parent.name.startswith('recursive'):
-        assert invoke(export, f'--model_dir={folder}', f'--out={tmp_path / "none"}', '--tflite') == 1
-        said = 'cannot be converted to TensorFlow Lite: it lacks the operation ExtractImagePatches.\n'
-        assert capfd.readouterr().err.endswith(said)
-        forms.remove('tflite')
-    assert invoke(export, *flags, *(f'--{form}' for form in forms)) == 0
-    out, err = capfd.readouterr()
-    assert not err
-    (saved,) = (tmp_path / 'out').iterdir()
-    signatures = signatures_of(saved)
-    for stem, name in numeric_signatures(open_trained(folder)).items():
-        given = some_inputs(signatures[name], side=12)
-        wanted = of_saved_model(saved, name, given)
-        for form in forms:
-            path = saved / f'{stem}.{form}'
-            (line,) = (line for line in out.splitlines() if f'{path}, ' in line)
-            left_out = set(line.partition(' without ')[2].split(', ')) - {''}
-            found = of_onnx(path, given) if form == 'onnx' else of_tflite(path.read_bytes(), name, given)
-            assert_same(found, wanted)
-            assert set(found) | left_out == set(wanted) and not set(found) & left_out
-            assert left_out <= {'labels', 'top_labels', 'dream', 'png'}
 
 
 class Parts(html.parser.HTMLParser):

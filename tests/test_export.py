@@ -1,5 +1,4 @@
 import io
-import json
 import re
 import subprocess
 import sys
@@ -8,20 +7,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from PIL import Image
 
 from estimator_lab import export
-from estimator_lab.base.errors import LabError
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.inference.converting import onnx_converter, to_tflite
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.serving import export_saved_model
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
-from tests.support.converted import assert_same, of_onnx, of_saved_model, of_tflite
+from tests.support.exports import of_saved_model
 from tests.support.input_batches import numpy_input_fn
 from tests.support.places import ROOT
 from tests.support.streams import stream_members
@@ -109,85 +105,12 @@ def test_photographs_get_the_same_labels(cnn_dir, exported, shared_data):
     assert distance.max() < 1e-3
 
 
-def test_onnx_runtime_gives_the_same_probabilities(exported, files, cnn_dir):
-    trained = open_trained(cnn_dir)
-    images = np.array([to_unit_range(decode_image(data, *trained.shape)) for data in files])
-    converted = onnx_converter(trained.record.vocabulary)(exported, 'pixels:serving_default')
-    assert converted.left_out == ['labels', 'top_labels']
-    found = of_onnx(converted.data, {'image': images})
-    wanted = answers_in_training(cnn_dir, files)
-    for name in ('classes', 'probabilities'):
-        assert np.allclose(found[name], [answer[name] for answer in wanted], atol=1e-5)
-    session = onnxruntime.InferenceSession(converted.data)
-    labels = json.loads(session.get_modelmeta().custom_metadata_map['labels'])
-    assert [labels[number] for number in found['classes']] == [answer['labels'].decode() for answer in wanted]
-    assert session.get_inputs()[0].shape == ['n', *trained.shape]
-
-
-def saved(folder, build):
-    """Writes a SavedModel of what `build` computes from floats [n, 2]; returns its folder."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        x = tf.placeholder(tf.float32, [None, 2])
-        tf.saved_model.simple_save(session, str(folder), {'x': x}, build(x))
-        return folder
-
-
-@pytest.mark.parametrize(
-    ('form', 'build', 'reason'),
-    [
-        ('ONNX', lambda x: {'y': tf.math.lgamma(x)}, 'it lacks the operation Lgamma'),
-        ('ONNX', lambda x: {'y': tf.as_string(x)}, 'serving_default has no output that is a number'),
-        (
-            'ONNX',
-            lambda x: {'y': x + tf.random.normal([2])},
-            'serving_default has no output that is a number',
-        ),
-        ('TensorFlow Lite', lambda x: {'y': tf.random.stateless_normal([2], [1, 2])}, 'has no output that'),
-        ('TensorFlow Lite', lambda x: {'y': tf.as_string(x)}, 'serving_default has no output that'),
-    ],
-)
-def test_what_cannot_be_converted_is_said_in_one_sentence(tmp_path, form, build, reason, capfd):
-    convert = to_tflite if form == 'TensorFlow Lite' else onnx_converter([])
-    with pytest.raises(LabError, match=rf'^This network cannot be converted to {form}: .*{reason}.*\.$'):
-        convert(saved(tmp_path / 'model', build), 'serving_default')
-    assert capfd.readouterr().err == ''
-
-
-def test_a_random_output_and_text_are_left_out(tmp_path):
-    def build(x):
-        return {'twice': 2 * x, 'noise': x * tf.random.uniform([2]), 'text': tf.as_string(x)}
-
-    folder = saved(tmp_path / 'model', build)
-    given = {'x': np.array([[1, 2], [3, 4]], np.float32)}
-    converted = onnx_converter([])(folder, 'serving_default')
-    assert converted.left_out == ['noise', 'text']
-    assert_same(of_onnx(converted.data, given), {'twice': 2 * given['x']})
-
-
-def test_onnx_that_is_too_new(cnn_dir, tmp_path, run_export, monkeypatch):
-    (tmp_path / 'tf2onnx.py').write_text('import types\ntypes.float4_e2m1fn\n')
-    monkeypatch.delitem(sys.modules, 'tf2onnx')
-    monkeypatch.syspath_prepend(tmp_path)
-    status, _, err = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path / "out"}', '--onnx')
-    assert (status, err) == (
-        1,
-        "error: The installed onnx is too new for this TensorFlow: pip install 'onnx<1.18'.\n",
-    )
-
-
-def test_onnx_without_its_packages(cnn_dir, tmp_path, run_export, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'tf2onnx', None)
-    status, _, err = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path / "out"}', '--onnx')
-    assert status == 1 and not (tmp_path / 'out').exists()
-    assert err == "error: --onnx needs the package tf2onnx: pip install 'estimator-lab[onnx]'.\n"
-
-
 def test_the_command(cnn_dir, tmp_path, run_export):
-    status, out, err = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path}', '--tflite')
+    status, out, err = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path}')
     assert (status, err) == (0, '')
     folder = Path(re.search(r'^Exported +cnn at step 3: (\S+)$', out, re.MULTILINE)[1])
     assert folder.parent == tmp_path
-    assert (folder / 'saved_model.pb').is_file() and (folder / 'model.tflite').stat().st_size > 1000
+    assert (folder / 'saved_model.pb').is_file()
     assert re.search(r'^Its signatures +saved_model_cli show --all --dir \S+$', out, re.MULTILINE)
 
 
@@ -213,7 +136,7 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
     from estimator_lab.inference.settings import PaintingSettings
 
     status, out, _ = run_export(
-        *(f'--model_dir={style_dir}', f'--out={tmp_path}', '--tflite', '--style=oil', '--strength=0.5')
+        *(f'--model_dir={style_dir}', f'--out={tmp_path}', '--style=oil', '--strength=0.5')
     )
     assert status == 0
     folder = Path(re.search(r'^Exported +style at step 3: (\S+)$', out, re.MULTILINE)[1])
@@ -231,10 +154,6 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
         assert np.abs(np.asarray(painted) - wanted).mean() < 12, 'but for what JPEG loses'
     found = of_saved_model(folder, 'pixels:painted', {'image': to_unit_range(pixels)[np.newaxis]})
     assert np.abs(np.rint(255 * found['painted'][0]) - wanted).max() <= 1
-
-    given = {'image': to_unit_range(pixels)[np.newaxis]}
-    found = of_tflite((folder / 'model.tflite').read_bytes(), 'pixels:painted', given)
-    assert np.abs(np.rint(255 * found['painted'][0]) - wanted).max() <= 2
 
 
 def test_a_checkpoint_that_cannot_be_restored_is_one_sentence(cnn_dir, tmp_path, run_export, monkeypatch):

@@ -136,8 +136,6 @@ class Model(Generic[P]):
         `latent_size`, and `conditional`, whether the images are of given labels.
       painter: opens a trained model as a function that paints photos at their own size, until a `with`
         block ends. Its paintings depend on the parameters `mix`, `strength` and `preserve_colour`.
-      without_loops: returns parameters of the same network without loops over arrays, for formats that have
-        none.
       published_layouts: how weight files of other programs name the variables: shapes by name -> layouts.
       freezable: names of the layers that can keep their weights in training, see `params.frozen`, from the
         input to the last one before the logits.
@@ -164,7 +162,6 @@ class Model(Generic[P]):
     )
     generates: bool = False
     painter: Callable[[Any], AbstractContextManager[Paint]] | None = None
-    without_loops: Callable[[P], P] | None = None
     published_layouts: Callable[[Any], list[Any]] | None = None
     freezable: Callable[[P], list[str]] | None = None
     caution: Callable[[P], str] = lambda params: ''

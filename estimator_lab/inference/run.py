@@ -246,7 +246,7 @@ class Run(Trained):
 
         Args:
           out: the folder; None for MODEL_DIR/export.
-          **settings: flags of `estimator_lab.export`, such as onnx=True.
+          **settings: flags of `estimator_lab.export`, such as strength=0.5.
 
         Raises:
           FlagError: the folder can't be written.

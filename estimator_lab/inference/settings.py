@@ -91,8 +91,6 @@ class ExportSettings(PaintingSettings):
     """Where and how a model is exported."""
 
     out: Path | None = _output(None, 'folder for the SavedModel; default: MODEL_DIR/export')
-    tflite: bool = _output(False, 'also write model.tflite, for TensorFlow Lite: from pixels to numbers')
-    onnx: bool = _output(False, 'also write model.onnx, for ONNX Runtime: from pixels to numbers')
 
 
 @dataclass(frozen=True, kw_only=True)

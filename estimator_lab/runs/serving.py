@@ -9,18 +9,11 @@ from typing import Any
 from estimator_lab.base.errors import FlagError, LabError, option
 from estimator_lab.base.outputs import made_folder, why_refused
 from estimator_lab.core import keys
-from estimator_lab.core.features import class_ids
 from estimator_lab.core.model import AnyModel
 from estimator_lab.data.examples.kind import Reader
 from estimator_lab.runs.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
-
-PAINTED_PIXELS_SIGNATURE = f'pixels:{keys.PAINTED}'
-"""Of a style model: pixels -> pixels; its other signatures return JPEG files."""
-
-_LATENT_NUMBERS = 'latent_numbers'
-"""Receiver of a conditional generator: latent vectors and the numbers of labels."""
 
 
 def serving_input_receiver_fn(reader: Reader, model: AnyModel, params: Any) -> Callable[[], Any]:
@@ -29,8 +22,7 @@ def serving_input_receiver_fn(reader: Reader, model: AnyModel, params: Any) -> C
     Args:
       reader: of the examples of training.
       model: the model. Images of a style model may have any size, the same for all n; a generator has the
-        alternative 'latent' for `latent`, float32 [n, latent]; a conditional one with `label`, string [n],
-        and 'latent_numbers', with the numbers of labels, int64 [n].
+        alternative 'latent' for `latent`, float32 [n, latent], and if conditional `label`, string [n].
       params: its resolved parameters.
     """
     return reader.serving_receiver(model.painter is not None, lambda: _latent_inputs(model, params))
@@ -41,30 +33,9 @@ def _latent_inputs(model: AnyModel, params: Any) -> dict[str, dict[str, Any]]:
     if not model.generates:
         return {}
     latent = {keys.LATENT: tf.placeholder(tf.float32, [None, params.latent_size], name=keys.LATENT)}
-    if not params.conditional:
-        return {keys.LATENT: latent}
-    text = tf.placeholder(tf.string, [None], name=keys.SAMPLE_LABEL)
-    number = class_ids(text, params.vocabulary)  # feeding it leaves the lookup out
-    return {
-        keys.LATENT: {**latent, keys.SAMPLE_LABEL: text},
-        _LATENT_NUMBERS: {**latent, keys.SAMPLE_LABEL: number},
-    }
-
-
-def numeric_signatures(trained: Trained) -> dict[str, str]:
-    """Returns the signatures from numbers to numbers, for formats without text and files.
-
-    Returns:
-      Names of signatures by what they compute: 'model', and 'generator' for a model that has one.
-    """
-    if trained.architecture.painter:
-        return {'model': PAINTED_PIXELS_SIGNATURE}
-    receiver = trained.kind.numeric_receiver  # '' for the only one
-    signatures = {'model': f'{receiver}:serving_default' if receiver else 'serving_default'}
-    if trained.architecture.generates:
-        latent = _LATENT_NUMBERS if trained.params.conditional else keys.LATENT
-        signatures['generator'] = f'{latent}:{keys.SAMPLES}'
-    return signatures
+    if params.conditional:
+        latent[keys.SAMPLE_LABEL] = tf.placeholder(tf.string, [None], name=keys.SAMPLE_LABEL)
+    return {keys.LATENT: latent}
 
 
 def export_saved_model(trained: Trained, folder: Path) -> Path:

@@ -7,15 +7,13 @@ from PIL import Image
 
 from estimator_lab import dream
 from estimator_lab.base.errors import FlagError
-from estimator_lab.inference.converting import onnx_converter, to_tflite
 from estimator_lab.inference.run import open_run
 from estimator_lab.inference.samples import sample
 from estimator_lab.inference.settings import DreamSettings
-from estimator_lab.runs.serving import export_saved_model, numeric_signatures
+from estimator_lab.runs.serving import export_saved_model
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
 from tests.support.commands import invoke
-from tests.support.converted import assert_same, of_onnx, of_tflite
 from tests.support.small_runs import train
 
 pytestmark = pytest.mark.once
@@ -90,19 +88,13 @@ def test_an_export_takes_latent_vectors_and_images(trained, tmp_path):
             feed = {named.inputs[key].name: value for key, value in inputs.items()}
             return session.run({key: info.name for key, info in named.outputs.items()}, feed)
 
-        both = {'latent:samples', 'latent_numbers:samples'}
-        assert set(signatures) == {'serving_default', 'pixels:serving_default', *both}
+        assert set(signatures) == {'serving_default', 'pixels:serving_default', 'latent:samples'}
         latent = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
         made = ask('latent:samples', latent=latent, label=[b'n000001', b'n000002'])
-        numbers = {'latent': latent, 'label': np.array([1, 2])}
-        by_number = ask('latent_numbers:samples', **numbers)
+        others = ask('latent:samples', latent=latent, label=[b'n000002', b'n000002'])
         said = ask('serving_default', image_bytes=[encoded(picture(1, 8, 8, 'L'))])
     for png, pixels in zip(made['png'], made['samples'], strict=True):
         assert np.abs(np.asarray(Image.open(io.BytesIO(png))) - 255 * pixels[..., 0]).max() <= 1
-    assert np.array_equal(made['samples'], by_number['samples']) and np.ptp(made['samples']) > 0
-    name = numeric_signatures(trained)['generator']
-    found = of_onnx(onnx_converter([])(saved, name).data, numbers)
-    assert set(found) == {'samples'}
-    assert_same(found, made)
-    assert_same(of_tflite(to_tflite(saved, name).data, name, numbers), made)
+    first, second = np.abs(others['samples'] - made['samples']).max(axis=(1, 2, 3))
+    assert first > 1e-4 and second == 0
     assert set(said) == {'realness', 'error'} and said['realness'].shape == (1,)

@@ -18,7 +18,7 @@ from estimator_lab.training.plan import make_plan
 from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.train import newest_step, train
 from tests.support.archive_files import encoded, picture, piped, write_tar
-from tests.support.converted import signatures_of
+from tests.support.exports import signatures_of
 from tests.support.small_runs import SMALL, cnn_settings, opened, trained, values_in
 from tests.training.test_plan import rewrite
 

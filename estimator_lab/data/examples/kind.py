@@ -140,7 +140,6 @@ class Kind:
       has_lines: whether an example is a line of a text, not a file.
       label_help: a sentence that says where labels come from.
       dimensions: names of the numbers that `examine` returns.
-      numeric_receiver: name of the inputs of an export that are numbers, not texts or files.
     """
 
     name: str
@@ -150,7 +149,6 @@ class Kind:
     has_lines = False
     label_help = ''
     dimensions: tuple[str, ...] = ()
-    numeric_receiver = ''
 
     def accepts(self, name: str) -> bool:
         """Whether a file of that name is an example; hidden files are not."""

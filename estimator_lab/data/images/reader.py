@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from estimator_lab.base.errors import option
-from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX, in_unit_range, to_bytes
+from estimator_lab.base.keys import IMAGE, UINT8_MAX, in_unit_range, to_bytes
 from estimator_lab.data.examples.kind import CONTRAST, Arrays, Kind, Look, ReaderOptions, Signature
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
@@ -169,7 +169,6 @@ class ImageKind(Kind):
     has_pixels = True
     label_help = f'Labels are the folders of images, .cls files next to them, or a table ({option.labels}).'
     dimensions = ('width', 'height', 'channels', CONTRAST)
-    numeric_receiver = PIXELS
 
     def accepts(self, name: str) -> bool:
         """Whether a file of that name has the suffix of an image, and is not hidden."""

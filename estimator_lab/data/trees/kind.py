@@ -10,7 +10,7 @@ from estimator_lab.base.progress import Progress
 from estimator_lab.data.examples.kind import Kind, ReaderOptions
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.trees.parse import line_name, parse_tree, tokens_of
-from estimator_lab.data.trees.tokens import FILE, NUMBERS, Tokens, frequent_tokens, read_tokens, write_tokens
+from estimator_lab.data.trees.tokens import FILE, Tokens, frequent_tokens, read_tokens, write_tokens
 
 if TYPE_CHECKING:
     from estimator_lab.data.trees.reader import TreeReader
@@ -28,7 +28,6 @@ class TreeKind(Kind):
     has_lines = True
     label_help = "A tree's label is at its root, or in front of it in its line, followed by a tab."
     dimensions = ('nodes', 'height')
-    numeric_receiver = NUMBERS
 
     def line_name(self, number: int, line: bytes) -> str:
         """Returns the name of a line as a member; see `parse.line_name`."""

@@ -45,13 +45,7 @@ class Cell(abc.ABC):
     outputs: ClassVar[tuple[int, ...]] = (1,)
     back_outputs: ClassVar[tuple[int, ...]] = (1,)
 
-    def __call__(
-        self,
-        sequence: Tensor,
-        probe: Tensor | None = None,
-        in_halves: bool = False,
-        unrolled: bool = False,
-    ) -> Tensor:
+    def __call__(self, sequence: Tensor, probe: Tensor | None = None, in_halves: bool = False) -> Tensor:
         """Returns the states h, float32 [steps, batch, units].
 
         Args:
@@ -61,13 +55,9 @@ class Cell(abc.ABC):
             that of an LSTM's c.
           in_halves: whether both halves of a batch run in parallel: one step is too little work to split over
             two processor cores, and two loops use both.
-          unrolled: whether to repeat the operations for each step, for formats without loops over arrays; the
-            probe then has no gradient.
         """
         with tf.variable_scope(self.scope, reuse=tf.AUTO_REUSE):
             variables = self._variables(sequence.shape.as_list()[2])
-        if unrolled:
-            return self._unrolled(variables, sequence)
         half = tf.shape(sequence)[1] // 2
         parts = [slice(None, half), slice(half, None)] if in_halves else [slice(None)]
         made = [
@@ -104,14 +94,6 @@ class Cell(abc.ABC):
             return h, gradient
 
         return run(inputs, *variables, *probes)
-
-    def _unrolled(self, variables: Sequence[Variable], inputs: Tensor) -> Tensor:
-        step, made = self._forward(variables), []
-        states = [tf.zeros([tf.shape(inputs)[1], self.units])] * self.states
-        for values in tf.unstack(inputs):
-            outputs, states = step([values], states)
-            made.append(outputs[0])
-        return tf.stack(made)
 
     @abc.abstractmethod
     def _variables(self, values: int) -> list[Variable]:

@@ -51,7 +51,6 @@ _MOST_REMEMBERED = 99  # a marker 100 steps back is classified by chance
 _LAST, _MEAN = 'last', 'mean'
 _DEVIATION = 0.35  # to which pixels are scaled if the images hardly differ: about that of small digits
 _MOST_STEPS_SHOWN = 64
-_MOST_UNROLLED = 1024  # ten operations each
 _EXAMPLES_SHOWN = 8
 _LIKELIEST = 3  # labels whose probabilities are shown
 _TILE = 384  # pixels of a row of steps
@@ -59,13 +58,7 @@ _TILE = 384  # pixels of a row of steps
 
 @dataclasses.dataclass(frozen=True)
 class Params(AnyOptimizer, ClassifierParams):
-    """Parameters of the network.
-
-    Attributes:
-      unrolled: whether to repeat the operations for each step, for formats without loops over arrays.
-    """
-
-    unrolled: bool = False
+    """Parameters of the network."""
 
     read: str = structural(ROWS, 'what a step sees', choices=READS)
     patch_size: int = structural(
@@ -146,7 +139,7 @@ def network(
             probe = turned(_swapped(probes[name])) if probes and name in probes else None
             with tf.name_scope(name), tf.variable_scope(scope):
                 # Two directions are two loops already.
-                outputs.append(turned(cell(turned(values), probe, not params.bidirectional, params.unrolled)))
+                outputs.append(turned(cell(turned(values), probe, not params.bidirectional)))
             yield name, _swapped(outputs[-1])
         # The backward direction ends at the first step.
         ends = [states[end] for states, end in zip(outputs, (-1, 0), strict=False)]
@@ -272,7 +265,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     if args.training and args.folder:
         _show_sequences(args)
     spec = classification_spec(args, layers)
-    if args.predicting and not params.unrolled:
+    if args.predicting:
         best = tf.reduce_sum(tf.reduce_max(layers[LOGITS], axis=1))
         for name, norms in gradient_norms(best, probes).items():
             publish(f'{GRADIENT}{name}', norms)
@@ -353,11 +346,6 @@ def _shares_by_step(rows: np.ndarray, names: Sequence[str]) -> Image.Image:
     return labelled_grid(rows[:, np.newaxis, :, np.newaxis], names, columns=1, tile=_TILE)
 
 
-def without_loops(params: Params) -> Params:
-    """Returns parameters of the same network without a loop, unless it has very many steps."""
-    return dataclasses.replace(params, unrolled=params.steps <= _MOST_UNROLLED)
-
-
 def caution(params: Params) -> str:
     """Returns a warning of more steps than a cell remembers; '' for none."""
     if params.readout != _LAST or params.steps <= _MOST_REMEMBERED:
@@ -373,7 +361,6 @@ MODEL = Model(
     check,
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     network=network,
-    without_loops=without_loops,
     caution=caution,
     inspect=inspect,
 )

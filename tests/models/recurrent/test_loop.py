@@ -113,17 +113,6 @@ def version_1():
 
 
 @pytest.mark.parametrize('name', CELLS)
-def test_an_unrolled_cell_computes_the_same(name, session):
-    looped = CELLS[name](UNITS)(tf.constant(SEQUENCE))
-    before = len(tf.trainable_variables())
-    unrolled = CELLS[name](UNITS)(tf.constant(SEQUENCE), unrolled=True)
-    assert len(tf.trainable_variables()) == before
-    session.run(tf.global_variables_initializer())
-    states, others = session.run((looped, unrolled))
-    assert np.ptp(states) > 0 and np.allclose(states, others, atol=1e-6)
-
-
-@pytest.mark.parametrize('name', CELLS)
 def test_cells_run_without_v2_behaviour(version_1, name, session):
     ours = CELLS[name](UNITS)(tf.constant(SEQUENCE))
     theirs = tensorflows(name, tf.constant(SEQUENCE))

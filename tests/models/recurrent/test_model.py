@@ -91,18 +91,6 @@ def test_what_is_subtracted_from_pixels(session):
     np.testing.assert_allclose(of_others, less_half, rtol=1e-4, atol=1e-6)
 
 
-def test_without_loops_the_network_is_the_same(session):
-    params = Params(**SMALL)
-    looped, unrolled = (
-        dict(network(tf.constant(IMAGES), each))['logits']
-        for each in (params, recurrent.without_loops(params))
-    )
-    session.run(tf.global_variables_initializer())
-    assert np.allclose(*session.run([looped, unrolled]), atol=1e-6)
-    assert 'while' not in str(unrolled.op.inputs[0].op.inputs[0].op.name)
-    assert not recurrent.without_loops(Params(image_shape=(40, 40, 1), read='pixels')).unrolled
-
-
 UNITS, STEPS, VALUES = 4, 6, 2
 SEQUENCE = np.random.default_rng(3).normal(size=(3, STEPS, VALUES)).astype(np.float32)
 
