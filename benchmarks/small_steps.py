@@ -1,22 +1,28 @@
 """Examples per second of small networks on data in memory: ours against Keras 3, PyTorch and scikit-learn.
 
-    python benchmarks/small_steps.py                    about 10 minutes
-    python benchmarks/small_steps.py --only mlp         one of the tasks
+    python benchmarks/small_steps.py                                 about 15 minutes
+    python benchmarks/small_steps.py --only mlp                      one of the tasks
+    python benchmarks/small_steps.py --only gru-28x28 gru-196x4      a cell, on two shapes of sequence
 
 - mlp: 784-1024-1024-10 with dropout of 0.2 and 0.5 and Adam, batches of 100 from arrays.
 - cd1: a Boltzmann machine of 500 hidden units and CD-1, batches of 100; scikit-learn goes on with its chains
   instead of starting at the data, for the same number of products.
 - lstm: an LSTM of 128 units over 784 steps of a pixel, batches of 100, Adam.
+- CELL-STEPSxVALUES: training on the same graph, 128 units, batches of 100 and Adam, with the loop and the
+  gradients of `models/recurrent/loop.py` and with `tf.nn.dynamic_rnn`. A cell keeps its own gradients while
+  they are at least 1.15 times as fast.
 
-All read 10,000 made-up images of 28x28 in shuffled order, on two cores. Each contender runs in a fresh
-process in each round, in turn; figures are medians of the rounds. Ours is the Estimator with the hooks and
-summaries of `train`. Needs `pip install -e '.[bench]'` and an idle machine.
+The first three read 10,000 made-up images of 28x28 in shuffled order. Each contender runs on two cores, in a
+fresh process in each round, in turn; figures are medians of the rounds. Ours is the Estimator with the hooks
+and summaries of `train`. Needs `pip install -e '.[bench]'` and an idle machine.
 """
 
 import functools
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,6 +42,8 @@ _GOALS = (
     ('cd1', 'scikit-learn', 1.7),
     ('lstm', 'Keras 3', 1.3),
 )
+_CELLS = [f'{cell}-{shape}' for shape in ('28x28', '196x4') for cell in ('tanh', 'lstm', 'gru')]
+_CELL_GOAL = 1.15
 
 
 def arrays() -> tuple[np.ndarray, np.ndarray]:
@@ -157,8 +165,58 @@ def scikit_learn(task: str) -> Measured:
     return clock.time(functools.partial(machine.fit, pixels), f'scikit-learn {sklearn.__version__}')
 
 
-CONTENDERS = {'ours': ours, 'Keras 3': keras, 'PyTorch': pytorch, 'scikit-learn': scikit_learn}
-_TASKS = {'mlp': ('ours', 'Keras 3', 'PyTorch'), 'cd1': ('ours', 'scikit-learn'), 'lstm': ('ours', 'Keras 3')}
+def own_loop(task: str) -> Measured:
+    """A cell of `models/recurrent/loop.py`, both halves of a batch at once, as `recurrent` runs it."""
+    from estimator_lab.models.recurrent.loop import CELLS
+
+    return _cell_steps(task, lambda name, sequence: CELLS[name](128)(sequence, in_halves=True))
+
+
+def dynamic_rnn(task: str) -> Measured:
+    """The same cell in TensorFlow's loop, with TensorFlow's gradients."""
+    from estimator_lab.tf1 import tf
+
+    def states(name: str, sequence: Any) -> Any:
+        cells = tf.nn.rnn_cell
+        kinds = {'tanh': cells.BasicRNNCell, 'lstm': cells.LSTMCell, 'gru': cells.GRUCell}
+        return tf.nn.dynamic_rnn(kinds[name](128), sequence, dtype=tf.float32, time_major=True)[0]
+
+    return _cell_steps(task, states)
+
+
+def _cell_steps(task: str, states: Callable[[str, Any], Any]) -> Measured:
+    """Trains logits of the last state; `states` returns those of a sequence [steps, batch, values]."""
+    from estimator_lab.tf1 import prepare_process, tf
+    from estimator_lab.training.precision import session_config
+
+    prepare_process()
+    name, steps, values = re.split('[-x]', task)
+    rng = np.random.default_rng(0)
+    sequences = rng.normal(size=(int(steps), BATCH, int(values))).astype(np.float32)
+    labels = rng.integers(0, CLASSES, BATCH)
+    with tf.Graph().as_default(), tf.Session(config=session_config('float32')) as session:
+        logits = tf.layers.dense(states(name, tf.constant(sequences))[-1], CLASSES)
+        loss = tf.losses.sparse_softmax_cross_entropy(labels, logits)
+        step = tf.train.AdamOptimizer().minimize(loss)
+        session.run(tf.global_variables_initializer())
+        clock = Clock(4000 // int(steps), BATCH)
+        return clock.time(functools.partial(session.run, step), f'TensorFlow {tf.__version__}')
+
+
+CONTENDERS = {
+    'ours': ours,
+    'Keras 3': keras,
+    'PyTorch': pytorch,
+    'scikit-learn': scikit_learn,
+    'own loop': own_loop,
+    'dynamic_rnn': dynamic_rnn,
+}
+_TASKS = {
+    'mlp': ('ours', 'Keras 3', 'PyTorch'),
+    'cd1': ('ours', 'scikit-learn'),
+    'lstm': ('ours', 'Keras 3'),
+    **dict.fromkeys(_CELLS, ('own loop', 'dynamic_rnn')),
+}
 
 
 def main() -> None:
@@ -180,6 +238,8 @@ def main() -> None:
         for goal_of, rival, goal in _GOALS:
             if goal_of == task:
                 print_ratio(found, 'ours', rival, goal)
+        if task in _CELLS:
+            print_ratio(found, 'own loop', 'dynamic_rnn', _CELL_GOAL)
 
 
 if __name__ == '__main__':
