@@ -27,7 +27,7 @@ def main(settings: DreamSettings, line: CommandLine) -> None:
     run = open_run(settings.model_dir)
     inputs = [path for path in (settings.image, *(settings.data or ())) if path]
     suffixes = PICTURES if ascends(run, line.given) else (*PICTURES, ARCHIVE)
-    check_outputs({'out': settings.out}, inputs, run.model_dir, run.kind.accepts, suffixes)
+    check_outputs({'out': settings.out}, inputs, run.model_dir, run.kind.accepts)
     check_suffix('out', settings.out, suffixes)
     doing('drawing')
     drawn = make_dream(run, settings, line.given)

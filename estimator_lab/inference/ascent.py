@@ -47,23 +47,31 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of a network.
+    """A layer of a network, in a graph.
 
     Attributes:
       name: of its endpoint.
-      channels: number of its channels.
+      images: the placeholder of the images, float32 [n, height, width, channels].
+      values: its activations, float32 [n, ..., channels].
       sides: (height, width) of the images that the network was trained on.
-      fixed: whether it accepts only images of that size.
       smallest: side in pixels of the smallest image that it accepts.
-      stride: pixels of the image for each of its own.
     """
 
     name: str
-    channels: int
-    sides: tuple[int, int]
-    fixed: bool
+    images: Tensor
+    values: Tensor
+    sides: Sequence[int]
     smallest: int
-    stride: float
+
+    @property
+    def channels(self) -> int:
+        """Number of its channels."""
+        return int(self.values.shape[-1])
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it accepts only images of the size that the network was trained on."""
+        return self.images.shape[1:3].is_fully_defined()
 
     @property
     def sees_whole_images(self) -> bool:
@@ -77,10 +85,12 @@ class Objective:
     Large images are looked at in windows, whose objectives are averaged.
 
     Args:
-      layer: whose activations count: their mean square; with `by_channel`, the mean of one channel of each
-        image times the channel's share of all activations in the same place, or for the logits
-        log p / (1 - p) of its class. The logit alone (Simonyan et al. 2014) would also increase by evidence
-        for other classes, and a channel alone by what all channels respond to.
+      run: the network.
+      layer: the layer, to whose graph the objective is added. What counts is the mean square of its
+        activations; with `by_channel`, the mean of one channel of each image times the channel's share of all
+        activations in the same place, or for the logits log p / (1 - p) of its class. The logit alone
+        (Simonyan et al. 2014) would also increase by evidence for other classes, and a channel alone by what
+        all channels respond to.
       by_channel: whether one channel counts.
 
     Raises:
@@ -89,16 +99,12 @@ class Objective:
     """
 
     def __init__(self, run: Trained, layer: Layer, by_channel: bool = False) -> None:
-        self.layer = layer
-        sides = layer.sides if layer.fixed else (None, None)
-        assert run.architecture.network
-        with tf.Graph().as_default() as self._graph:
-            shape = [None, *sides, run.shape.channels]
-            self._images, self._grounds = tf.placeholder(tf.float32, shape), tf.placeholder(tf.float32, shape)
+        self.layer, self._images = layer, layer.images
+        with self._images.graph.as_default():
+            self._grounds = tf.placeholder(tf.float32, self._images.shape)
             self._channels = tf.placeholder(tf.int32, [None])
-            layers = run.architecture.network(self._images, run.params)
-            values = next(tensor for name, tensor in layers if name == layer.name)
-            self._objective = _objective(values, self._channels if by_channel else None, layer.name == LOGITS)
+            counted = self._channels if by_channel else None
+            self._objective = _objective(layer.values, counted, layer.name == LOGITS)
             (self._gradient,) = tf.gradients(self._objective, self._images)
             if self._gradient is None:
                 raise FlagError(f'{option.layer}={layer.name} has no gradient with respect to the image.')
@@ -151,9 +157,20 @@ class Objective:
 
     def waves(self, shape: Sequence[int], rng: np.random.Generator) -> 'Waves':
         """Returns pictures that are sums of waves, in the same session; see `Waves`."""
-        with self._graph.as_default():
-            longest = None if self.layer.sees_whole_images else _WIDEST * self.layer.stride
+        with self._images.graph.as_default():
+            longest = None if self.layer.sees_whole_images else _WIDEST * self.stride
             return Waves(self._session, shape, longest, rng)
+
+    @property
+    def stride(self) -> float:
+        """Pixels of the image for each of a layer's own."""
+        height, values = self.layer.sides[0], self.layer.values
+        if values.shape.rank != 4:
+            return height
+        example = np.zeros((1, *self.layer.sides, self._images.shape[3]), np.float32)
+        with values.graph.as_default():
+            rows = self._session.run(tf.shape(values)[1], {self._images: example})
+        return height / int(rows)
 
 
 def _objective(values: Tensor, channels: Tensor | None, is_logits: bool) -> Tensor:

@@ -174,9 +174,8 @@ def from_noise(
 def _goal(run: Trained, settings: DreamSettings) -> tuple[Layer, int | None]:
     """Returns the layer, and its channel that counts; None for all."""
     name = settings.layer or (LOGITS if settings.label else '')
-    if not name and settings.image and settings.channel is None:
-        name = middle_layer(run)
-    layer, channel = find_layer(run, name), settings.channel
+    takes_middle = not name and settings.image and settings.channel is None
+    layer, channel = find_layer(run, None if takes_middle else name), settings.channel
     if channel is not None and channel >= layer.channels:
         raise FlagError(
             f'{option.channel}={channel} is out of range: {layer.name} has {layer.channels} channels, 0 to '
@@ -251,42 +250,36 @@ def seen_by(photo: np.ndarray, channels: int) -> np.ndarray:
     return (photo @ GREY)[..., np.newaxis] if channels == 1 else np.repeat(photo, channels, axis=3)
 
 
-def find_layer(run: Trained, name: str) -> Layer:
-    """Returns a layer of a trained network.
+def find_layer(run: Trained, name: str | None) -> Layer:
+    """Returns a layer of a trained network, in a graph of its own; None for the middle one.
+
+    That is the convolution two thirds of the way up: lower ones see strokes only, higher ones whole objects
+    that few photos resemble.
 
     Raises:
       FlagError: the layer does not exist.
     """
-    flexible, endpoints = _layers_of(run, (None, None)), _layers_of(run, run.shape[:2])
-    if not endpoints:
+    for sides in ((None, None), run.shape[:2]):  # for images of any size if possible
+        images, layers = _build(run, sides)
+        maps = list(maps_of(layers))
+        chosen = maps[2 * len(maps) // 3] if name is None and maps else name
+        if chosen in layers:
+            smallest = _smallest_side(run) if None in sides else max(run.shape[:2])
+            return Layer(chosen, images, layers[chosen], run.shape[:2], smallest)
+    if not layers:
         raise FlagError(f'{option.model_dir}={run.model_dir} holds a network that publishes no layers.')
-    if name not in endpoints:
-        if name == LOGITS:
-            problem = f'{option.label} needs a network with classes, which {run.model_dir} does not hold'
-        elif name:
-            problem = f'{option.layer}={name} is not a layer of {run.model_dir}'
-        else:
-            problem = f'{option.layer} is missing'
-        more = f' and {len(endpoints) - _MOST_LISTED:,} more' if len(endpoints) > _MOST_LISTED else ''
-        raise FlagError(f'{problem}; there are {", ".join(list(endpoints)[:_MOST_LISTED])}{more}.')
-    fixed = name not in flexible
-    sides = (run.shape.height, run.shape.width)
-    shape = endpoints[name].shape.as_list()
-    stride = sides[0] / shape[1] if len(shape) == 4 else sides[0]
-    return Layer(name, shape[-1], sides, fixed, max(sides) if fixed else _smallest_side(run), stride)
+    if name == LOGITS:
+        problem = f'{option.label} needs a network with classes, which {run.model_dir} does not hold'
+    elif name:
+        problem = f'{option.layer}={name} is not a layer of {run.model_dir}'
+    else:
+        problem = f'{option.layer} is missing'
+    more = f' and {len(layers) - _MOST_LISTED:,} more' if len(layers) > _MOST_LISTED else ''
+    raise FlagError(f'{problem}; there are {", ".join(list(layers)[:_MOST_LISTED])}{more}.')
 
 
-def middle_layer(run: Trained) -> str:
-    """Returns the name of the convolution two thirds of the way up; '' for a network without one.
-
-    Lower ones see strokes only, higher ones whole objects that few photos resemble.
-    """
-    maps = list(maps_of(_layers_of(run, run.shape[:2])))
-    return maps[2 * len(maps) // 3] if maps else ''
-
-
-def _layers_of(run: Trained, sides: Sequence[int | None]) -> dict[str, Tensor]:
-    """Returns the layers that can be built for images of these sides, by name; for their shapes only."""
+def _build(run: Trained, sides: Sequence[int | None]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Returns images of these sides, and the layers that can be built for them, in a graph of their own."""
     layers = {}
     assert run.architecture.network, 'a model whose layers can be looked at'
     with tf.Graph().as_default():
@@ -297,7 +290,7 @@ def _layers_of(run: Trained, sides: Sequence[int | None]) -> dict[str, Tensor]:
         except (TypeError, ValueError):  # the first layer that needs images of a known size
             if None not in sides:
                 raise
-    return layers
+    return images, layers
 
 
 def _smallest_side(run: Trained) -> int:
@@ -314,9 +307,7 @@ def _smallest_side(run: Trained) -> int:
 def make_dream(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
     """Returns what a model has learned: samples, or by gradient ascent if one of its settings is given.
 
-    Of the settings that the user gave, one without a meaning for the model is an error.
-
-    Raises as `Run.dream`.
+    Raises as `Run.dream`, and FlagError if a setting that the user gave does not apply to this model.
     """
     if not _draws(run.architecture):
         able = ', '.join(name for name in MODELS if _draws(find_model(name)))

@@ -196,8 +196,11 @@ def test_strokes_keep_their_contrast_and_are_neither_the_longest_nor_the_finest_
 
 
 def test_the_longest_strokes_are_of_as_many_pixels_of_the_layer(cnn):
-    layers = [find_layer(cnn, name) for name in ('conv1', 'conv2', 'dense')]
-    assert [layer.stride for layer in layers] == [1, 2, 8]
+    strides = []
+    for name in ('conv1', 'conv2', 'dense'):
+        with objective_of(cnn, name) as objective:
+            strides.append(objective.stride)
+    assert strides == [1, 2, 8]
 
 
 def test_colours_are_decorrelated():

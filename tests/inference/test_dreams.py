@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,7 +7,7 @@ from PIL import Image
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.inference import dreams
 from estimator_lab.inference.ascent import Objective
-from estimator_lab.inference.dreams import find_layer, from_noise, middle_layer
+from estimator_lab.inference.dreams import find_layer, from_noise
 from estimator_lab.inference.settings import DreamSettings
 
 pytestmark = pytest.mark.once
@@ -68,7 +70,7 @@ def test_convolutions_see_any_size_and_dense_layers_their_own(cnn):
 
 
 def test_the_middle_layer_is_a_convolution(cnn, vgg):
-    assert middle_layer(cnn) == 'conv2' and middle_layer(vgg) == 'conv4_2'
+    assert find_layer(cnn, None).name == 'conv2' and find_layer(vgg, None).name == 'conv4_2'
 
 
 @pytest.mark.parametrize(
@@ -96,3 +98,18 @@ def test_an_image_may_be_too_small_or_none(cnn, tmp_path):
     (tmp_path / 'junk.png').write_bytes(b'junk')
     with pytest.raises(DataError, match=r'image=\S+junk.png cannot be decoded: not an image'):
         dream(cnn, layer='conv1', image=str(tmp_path / 'junk.png'))
+
+
+@pytest.mark.parametrize(('settings', 'graphs'), [({}, 1), ({'layer': 'conv1'}, 1), ({'layer': 'dense'}, 2)])
+def test_a_dream_builds_a_network_for_any_size_once(cnn, colours, monkeypatch, settings, graphs):
+    """A layer of fixed size needs another one; the first attempt ends before it."""
+    built = []
+    network = cnn.architecture.network
+
+    def counted(images, *others):
+        built.append(images)
+        return network(images, *others)
+
+    run = dataclasses.replace(cnn, architecture=dataclasses.replace(cnn.architecture, network=counted))
+    dream(run, image=colours, steps=1, **settings)
+    assert len(built) == graphs
