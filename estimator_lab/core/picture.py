@@ -31,16 +31,8 @@ LINE = 19
 _BREAKS = '/ ', '_-'  # the first marks in a line are preferred
 _LONGEST = 1000  # letters; what follows is not even measured
 _WORD = re.compile(r'\S+')
-_TRANSLITERATED = {
-    letter: letters
-    for alphabet, several in (
-        ('äöüßåæœøðđþłħıŋ', 'ae oe ue ss aa ae oe oe d d th l h i ng'),
-        ('αβγδεζηθικλμνξοπρσςτυφχψω', 'a v g d e z i th i k l m n x o p r s s t y f ch ps o'),
-        ('абвгдеёжзийклмнопрстуфхцч', 'a b v g d e yo zh z i y k l m n o p r s t u f kh ts ch'),
-        ('шщъыьэюяіїєґ', "sh shch '' y ' e yu ya i yi ye g"),
-    )
-    for letter, letters in zip(alphabet, several.split(), strict=True)
-}
+_SPELLED = 'ae oe ue ss aa ae oe oe d d th l h i ng'
+_TRANSLITERATED = dict(zip('äöüßåæœøðđþłħıŋ', _SPELLED.split(' '), strict=True))
 
 COLUMNS = 8
 """Images in a row."""
@@ -124,12 +116,12 @@ def wrapped(text: str, width: float, most: int) -> list[Line]:
 def spelled(texts: Sequence[str]) -> list[str]:
     """Returns the texts of a picture in ASCII; different words stay different.
 
-    Latin, Greek and Cyrillic letters are transliterated. Others, and those of words that would become equal
-    to another one, become their Unicode numbers.
+    Latin letters are transliterated. All others become their Unicode numbers, as do the letters of a word
+    that would otherwise be spelled like another.
 
     Examples:
-        >>> spelled(['große Bären', 'Bar', 'Крот', '猫'])
-        ['grosse Baeren', 'Bar', 'Krot', 'U+732B']
+        >>> spelled(['große Bären', 'Bar', '猫'])
+        ['grosse Baeren', 'Bar', 'U+732B']
         >>> spelled(['Bär', 'Baer'])
         ['BU+00E4r', 'Baer']
     """

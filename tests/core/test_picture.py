@@ -85,9 +85,9 @@ def test_a_text_is_cut_to_its_width():
 
 
 def test_texts_are_transliterated():
-    """By the usual letters: DIN 5007-2, ISO 843 and BGN/PCGN, but for details."""
-    texts = ['große Bären', 'Ünal', 'Łódź', 'Ærøskøbing', 'España', 'Αθήνα', 'Москва', '猫 №1', 'é\n%']
-    right = ['grosse Baeren', 'Uenal', 'Lodz', 'Aeroeskoebing', 'Espana', 'Athina', 'Moskva', 'U+732B No1']
+    """By the usual letters: DIN 5007-2, but for details."""
+    texts = ['große Bären', 'Ünal', 'Łódź', 'Ærøskøbing', 'España', 'Я', '猫 №1', 'é\n%']
+    right = ['grosse Baeren', 'Uenal', 'Lodz', 'Aeroeskoebing', 'Espana', 'U+042F', 'U+732B No1']
     assert spelled(texts) == [*right, 'e\n%']
     assert fitted('große', 999).text == 'grosse'
     assert [line.text for line in wrapped('a/b', 999, 3)] == ['a/b']
