@@ -1,7 +1,7 @@
 """The public Python API: train models, use them, and read archives. Importing it does not import TensorFlow.
 
-`fit` and `load` are the commands as functions. `input_fn`, `model_fn` and `style_losses` are parts for
-Estimators of your own, and `stream` reads archives for any framework.
+`fit` and `load` are the commands as functions. `input_fn` and `model_fn` are parts for Estimators of your
+own, and `stream` reads archives for any framework.
 
 Examples:
     >>> from estimator_lab import api
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from estimator_lab.inference.report.page import Report
     from estimator_lab.inference.run import Run
     from estimator_lab.inference.samples import Samples
-    from estimator_lab.models.style.model import Losses
 
 __all__ = [
     'Batch',
@@ -67,7 +66,6 @@ __all__ = [
     'models',
     'settings',
     'stream',
-    'style_losses',
 ]
 
 _RESULTS = {
@@ -337,47 +335,6 @@ def as_picture(image: np.ndarray) -> Image.Image:
     made = picture.as_picture(image)  # checks its shape
     check_values(image)
     return made
-
-
-def style_losses(
-    photo: np.ndarray, style_image: str = '', perceptual: str = '', style_size: int = 256
-) -> Callable[[Any], 'Losses']:
-    """Returns the losses of artistic style (Gatys et al. 2016) as a function of pictures in a graph.
-
-    A perceptual network compares pictures with the photo by the maps of one layer, and with the style by the
-    Gram matrices of several.
-
-    Args:
-      photo: the content, float32 [height, width, channels] in [0, 1], with 1 or 3 channels.
-      style_image: path of a picture of the style; '' for a built-in pattern.
-      perceptual: model_dir of a trained vgg or cnn, the perceptual network; '' for random filters.
-      style_size: pixels of the style picture's shorter side, to which it is scaled: strokes are that large.
-
-    Returns:
-      A function that adds the network to the current graph. It accepts pictures, float32 [batch, height,
-      width, channels], and returns their losses `content`, `style` and `variation` (the total variation),
-      each float32 [batch]. The session runs `tf.local_variables_initializer()`, as the network's weights are
-      local variables.
-
-    Raises:
-      FlagError: a parameter is not allowed.
-      DataError: the style picture or the network can't be used.
-    """
-    photo = np.asarray(photo)
-    if photo.ndim != 3 or photo.shape[2] not in (1, 3) or photo.dtype.kind != 'f':
-        raise FlagError(
-            'photo must be an array of floats in [0, 1], [height, width, 1 or 3], not '
-            f'{list(photo.shape)} of {photo.dtype}.'
-        )
-    from estimator_lab.core.params import resolve
-    from estimator_lab.models.style import model as style
-    from estimator_lab.models.style.targets import make_style_targets
-
-    given = {'style_image': style_image, 'perceptual': perceptual}
-    params = resolve(style.Params, {'image_shape': photo.shape, **given})
-    style.check(params)
-    perceptual_loss, _ = make_style_targets(params, style_size)
-    return style.losses_of_photo(perceptual_loss, photo)
 
 
 def __getattr__(name: str) -> Any:

@@ -6,8 +6,6 @@ import pytest
 from estimator_lab import api
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.models.style import model as style
-from estimator_lab.models.style.perceptual import built_in_perceptual_loss
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.input_batches import batches_of as batches
@@ -105,39 +103,3 @@ def test_a_model_function_trains_on_an_input_function(archive, tmp_path):
     estimator = tf.estimator.Estimator(api.model_fn('cnn'), config=config, params=params)
     metrics = estimator.train(train, steps=2).evaluate(api.input_fn(archive, (8, 8, 1)))
     assert metrics['global_step'] == 2 and 0 <= metrics['accuracy'] <= 1
-
-
-def losses(photo, pictures):
-    losses_of = api.style_losses(photo)
-    with tf.Graph().as_default(), tf.Session() as session:
-        found = losses_of(tf.constant(pictures))
-        session.run(tf.local_variables_initializer())
-        return session.run(found)
-
-
-def test_losses_of_style_compare_pictures_with_photo_and_style(session):
-    rng = np.random.default_rng(0)
-    photo, other = rng.random((2, 40, 48, 3)).astype(np.float32)
-    content, of_style, variation = losses(photo, np.stack([photo, other]))
-    assert content[0] == 0 < content[1]
-    assert (of_style > 0).all() and (variation > 0).all()
-    own = style.Params(image_shape=photo.shape)
-    built_in = built_in_perceptual_loss(3)
-    found = style.perceived_losses(built_in, tf.constant(photo[None]), tf.ones([1, 1]))
-    wanted = found(tf.constant(other[None])).perceptual(own)
-    session.run(tf.local_variables_initializer())
-    assert session.run(wanted)[0] == pytest.approx(content[1] + own.style_weight * of_style[1], rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    'photo', [[0.5], np.zeros((4, 4)), np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 2))]
-)
-def test_a_photo_is_an_array_of_floats(photo):
-    with pytest.raises(api.FlagError, match='photo must be'):
-        api.style_losses(photo)
-
-
-def test_a_style_that_is_no_picture_is_named(tmp_path):
-    (tmp_path / 'a.txt').write_text('text')
-    with pytest.raises(api.DataError, match=r'a\.txt'):
-        api.style_losses(np.zeros((16, 16, 3), np.float32), str(tmp_path / 'a.txt'))

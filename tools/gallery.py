@@ -27,7 +27,6 @@ RESULT = 'result.json'
 
 # Arguments that examples need, or that shorten those that take minutes.
 ARGUMENTS = {
-    'artistic_style': ('photo.png', 'style.png', 'painted.png', '--size=160', '--iterations=60'),
     'bring_your_own': ('--model_dir=runs/income',),
     'recurrent': ('--steps=30', '--train_steps=400'),
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks this machine's GPUs: the conformance suite, a short training of each model, float16, and `mirrored` on all
+# Checks this machine's GPUs: the conformance suite, a short training of each model, and `mirrored` on all
 # GPUs. Prints a line for each; exits with 1 if one fails.
 set -eu
 cd "$(dirname "$0")/.."
@@ -23,6 +23,5 @@ check conformance pytest -q tests/conformance
 for model in cnn mlp vgg resnet rbm dbn autoencoder gan recurrent recursive; do
     check "$model" estimator_lab.train --model="$model" --image_size=64 --max_steps=100 --model_dir="$out/$model"
 done
-check float16 estimator_lab.train --max_steps=100 --precision=float16 --model_dir="$out/float16"
 check mirrored estimator_lab.train --max_steps=100 --distribution=mirrored --model_dir="$out/mirrored"
 exit "$failed"

@@ -33,8 +33,8 @@ def with_dashes(sentence: str) -> str:
     """Returns a sentence as a command prints it.
 
     Examples:
-        >>> with_dashes(f'{option.batch_size}=0 must be at least {hparam.accumulate}.')
-        '--batch_size=0 must be at least --hparams=accumulate.'
+        >>> with_dashes(f'{option.batch_size}=0 must be at least {hparam.layers}.')
+        '--batch_size=0 must be at least --hparams=layers.'
     """
     return sentence.replace(_HPARAM, '--hparams=').replace(_OPTION, '--')
 
@@ -43,8 +43,8 @@ def without_dashes(sentence: str) -> str:
     """Returns a sentence as a program shows it.
 
     Examples:
-        >>> without_dashes(f'{option.batch_size}=0 must be at least {hparam.accumulate}.')
-        'batch_size=0 must be at least accumulate.'
+        >>> without_dashes(f'{option.batch_size}=0 must be at least {hparam.layers}.')
+        'batch_size=0 must be at least layers.'
     """
     return sentence.replace(_HPARAM, '').replace(_OPTION, '')
 

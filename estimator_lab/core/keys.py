@@ -11,7 +11,6 @@ UNKNOWN_TOKENS = 'unknown_tokens'
 NODE_ACCURACY, NODE_LOSS = 'node_accuracy', 'node_loss'
 DEAD_UNITS = 'dead_units'  # of a layer: dead_units/NAME
 LEARNING_RATE = 'learning_rate'
-LOSS_SCALE = 'loss_scale'
 RECONSTRUCTION_ERROR = 'reconstruction_error'
 FREE_ENERGY = 'free_energy'
 MEAN_IMAGE_ERROR = 'mean_image_error'

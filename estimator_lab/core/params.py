@@ -66,7 +66,6 @@ class TrainingParams:
       first_step: the global step at which the schedule begins; above 0 after another phase.
       phase: name of the training phase; '' is the last, and the only one of most models.
       model_dir: the folder with what a model computed before training; '' for none.
-      loss_scaling: whether the loss is scaled, as gradients in float16 require.
       frozen: names of the layers that keep their weights in training.
       given: names of the hyper-parameters that were not left at their defaults.
     """
@@ -77,7 +76,6 @@ class TrainingParams:
     first_step: int = 0
     phase: str = ''
     model_dir: str = ''
-    loss_scaling: bool = False
     frozen: tuple[str, ...] = ()
     given: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
@@ -103,13 +101,6 @@ class TrainingParams:
         0.9,
         'for momentum, nesterov and rmsprop',
         used_if=lambda params: params.optimizer in WITH_MOMENTUM,
-    )
-    accumulate: int = setting(
-        1,
-        'batches whose gradients make one update, as of a batch that many times as large',
-        lower=1,
-        upper=10_000,
-        used_if=is_first_order,
     )
 
     @property

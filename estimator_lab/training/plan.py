@@ -28,7 +28,7 @@ from estimator_lab.training.inputs import (
     open_inputs,
     open_pretraining,
 )
-from estimator_lab.training.precision import FLOAT16, FLOAT32, check_precision
+from estimator_lab.training.precision import FLOAT32, check_precision
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.stages import Stage, plan_stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
@@ -189,7 +189,6 @@ def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record
         params,
         image_shape=settings.image_shape,
         vocabulary=inputs.labels,
-        loss_scaling=settings.precision == FLOAT16,
         **decided,
     )
 
@@ -216,19 +215,12 @@ def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]
 
 def _check_method(settings: Settings, cluster: Cluster, model: AnyModel, params: Any) -> None:
     """Raises FlagError for a method of training that its precision or a cluster excludes."""
-    if not is_first_order(params):
-        if settings.precision != FLOAT32:
-            raise FlagError(
-                f'{hparam.optimizer}={params.optimizer} compares losses that differ in the last digits, '
-                f'which {settings.precision} does not have: use {option.precision}=float32.'
-            )
-        if params.accumulate > 1:
-            raise FlagError(
-                f'{hparam.accumulate}={params.accumulate} is for first-order optimizers, not for '
-                f'{params.optimizer}: give a larger {option.batch_size}.'
-            )
+    if not is_first_order(params) and settings.precision != FLOAT32:
+        raise FlagError(
+            f'{hparam.optimizer}={params.optimizer} compares losses that differ in the last digits, '
+            f'which {settings.precision} does not have: use {option.precision}=float32.'
+        )
     alone = {
-        f'{hparam.accumulate}={params.accumulate}': params.accumulate > 1,
         f'{option.early_stopping}={settings.early_stopping}': settings.early_stopping,
         f'{option.model}={settings.model}': bool(model.painter),
         'Pre-training': len(model.phases(params)) > 1,
@@ -236,8 +228,6 @@ def _check_method(settings: Settings, cluster: Cluster, model: AnyModel, params:
     for what, is_given in alone.items():
         if is_given and cluster.tasks:
             raise FlagError(f'{what} takes one process, but TF_CONFIG names a cluster.')
-    if params.accumulate > 1 and cluster.strategy:
-        raise FlagError(f'{hparam.accumulate}={params.accumulate} takes one device: leave it out.')
 
 
 def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: Inputs, look: Look) -> Reader:

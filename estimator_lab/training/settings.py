@@ -102,8 +102,8 @@ class Settings:
     )
     precision: str = _training(
         'float32',
-        'float16 is faster on GPUs, bfloat16 on processors that support it',
-        choices=('float32', 'float16', 'bfloat16'),
+        'bfloat16 is faster on processors that support it',
+        choices=('float32', 'bfloat16'),
         recorded=True,
     )
     distribution: str = _training(

@@ -264,18 +264,10 @@ def _check_listed(stage: Stage) -> None:
 
 def _check_slots(stage: Stage, hparams: Mapping[str, Any]) -> None:
     """Raises FlagError if a checkpoint holds other variables of the optimizer than it would need."""
-    was, now = hparams.get('accumulate', 1), stage.params.accumulate
     frozen = tuple(hparams.get('frozen', ()))
-    why = ''
-    if was != now:
-        why = f'with accumulate={was}, not {now}, and may hold a part of an update'
-    elif stage.params.loss_scaling and not hparams.get('loss_scaling'):
-        why = f'without {option.precision}=float16, so its checkpoint holds no loss scale'
-    elif frozen != stage.params.frozen:
+    if frozen != stage.params.frozen:
         before = f'with {option.freeze}={frozen[-1]}' if frozen else f'without {option.freeze}'
-        why = f'{before}, so that its optimizer has slots for other layers'
-    if why:
         raise FlagError(
-            f'{option.model_dir}={stage.folder} was trained {why}: give the same, or another folder and '
-            f'{option.warm_start}={stage.folder}.'
+            f'{option.model_dir}={stage.folder} was trained {before}, so that its optimizer has slots for '
+            f'other layers: give the same, or another folder and {option.warm_start}={stage.folder}.'
         )

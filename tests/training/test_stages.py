@@ -157,8 +157,6 @@ def test_a_folder_of_other_phases_is_rejected(planned, tmp_path):
 @pytest.mark.parametrize(
     ('was', 'now', 'words'),
     [
-        ({'accumulate': 2}, {}, 'with accumulate=2, not 1, and may hold a part of an update'),
-        ({}, {'loss_scaling': True}, 'without precision=float16, so its checkpoint holds no loss scale'),
         ({'frozen': ['conv1']}, {}, 'with freeze=conv1, so that its optimizer has slots for other layers'),
         ({}, {'frozen': ('conv1',)}, 'without freeze, so that its optimizer has slots'),
     ],

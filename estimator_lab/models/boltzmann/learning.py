@@ -176,14 +176,11 @@ def apply_gradients(
 ) -> tuple[Operation, Tensor]:
     """Returns the operation that takes one step and counts it, and the learning rate, a float32 scalar."""
     with tf.name_scope('train'):
-        # These are not the gradients of a loss that could be scaled.
-        chosen = dataclasses.replace(
-            params, learning_rate=initial_rate(params), momentum=_momentum(params), loss_scaling=False
-        )
+        chosen = dataclasses.replace(params, learning_rate=initial_rate(params), momentum=_momentum(params))
         new_optimizer, now = training.optimizer_and_rate(chosen)
         optimizer = new_optimizer()
 
         def update() -> Operation:
-            return training.apply_gradients(optimizer, pairs, weights, params.accumulate)
+            return training.apply_gradients(optimizer, pairs, weights)
 
         return training.sequential_train_op([update]), now

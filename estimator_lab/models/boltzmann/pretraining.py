@@ -120,7 +120,6 @@ def machine_params(params: Any, stack: Stack, is_last: bool) -> RbmParams:
         image_shape=params.image_shape,
         train_steps=params.train_steps,
         first_step=params.first_step,
-        accumulate=params.accumulate,
         learning_rate=params.pretrain_learning_rate or RATES[GAUSSIAN if is_linear else BERNOULLI],
         cd_steps=params.cd_steps,
         chains=chains,

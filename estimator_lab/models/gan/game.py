@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from estimator_lab.core import keys
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.training import (
-    LossScaledOptimizer,
     apply_gradients,
     apply_if_nonempty,
     optimizer_and_rate,
@@ -115,7 +114,5 @@ def _update(
     pairs = optimizer.compute_gradients(loss, tf.trainable_variables(f'{scope}/'))
     norm = tf.global_norm([gradient for gradient, _ in pairs])
     counts = tf.where(tf.fill(tf.shape(weights), tf.is_finite(norm)), weights, tf.zeros_like(weights))
-    # A scaled loss learns from infinite gradients that its scale is too large.
-    used = weights if isinstance(optimizer, LossScaledOptimizer) else counts
-    with tf.control_dependencies([apply_gradients(optimizer, pairs, used, clip_norm=params.clip_norm)]):
+    with tf.control_dependencies([apply_gradients(optimizer, pairs, counts, params.clip_norm)]):
         return apply_if_nonempty(counts, lambda: tf.group(*then())), norm

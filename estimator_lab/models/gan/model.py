@@ -69,10 +69,6 @@ class Params(GradientParams):
 
 def check(params: Params) -> None:
     """Raises FlagError for hyper-parameters that cannot be combined, or do not fit the images."""
-    if params.accumulate > 1:
-        raise FlagError(
-            f'{hparam.accumulate}={params.accumulate} is not for a GAN, whose networks learn in turn.'
-        )
     if params.conditional and params.num_classes < 2:
         raise FlagError(f'{hparam.conditional}=true needs two labels or more.')
     side, halvings = min(params.image_shape[:2]), len(params.chosen_filters)

@@ -7,11 +7,9 @@ learn several styles and mix them (Dumoulin et al. 2017).
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import IMAGE, LUMINANCE
@@ -177,22 +175,6 @@ def perceived_losses(perceptual_loss: PerceptualLoss, photos: Tensor, mix: Tenso
         )
 
     return losses_of
-
-
-def losses_of_photo(perceptual_loss: PerceptualLoss, photo: np.ndarray) -> Callable[[Tensor], Losses]:
-    """Returns the losses of pictures in the first style; their content is a photo.
-
-    Args:
-      perceptual_loss: with the style.
-      photo: [height, width, channels] in [0, 1].
-    """
-
-    def losses(pictures: Tensor) -> Losses:
-        content, first = tf.constant(photo[np.newaxis], tf.float32), tf.ones([1, 1])
-        perceived: Losses = perceived_losses(perceptual_loss, content, first)(pictures)
-        return perceived
-
-    return losses
 
 
 def _perceptual_loss(params: Params) -> PerceptualLoss:

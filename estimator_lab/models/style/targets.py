@@ -98,10 +98,10 @@ def companions(params: Any, model_dir: Path, resumed: Mapping[str, Any] | None) 
     return {'styles': tuple(styles)}, {FILE: perceptual_loss.save}
 
 
-def make_style_targets(params: Any, side: int = STYLE_SIDE) -> tuple[PerceptualLoss, tuple[str, ...]]:
+def make_style_targets(params: Any) -> tuple[PerceptualLoss, tuple[str, ...]]:
     """Returns the perceptual loss for these parameters, and the names of the styles.
 
-    Strokes are as large as a style picture, whose shorter side is scaled to `side` pixels.
+    Strokes are as large as a style picture, whose shorter side is scaled to `STYLE_SIDE` pixels.
 
     Raises:
       FlagError: the network lacks a layer.
@@ -109,7 +109,7 @@ def make_style_targets(params: Any, side: int = STYLE_SIDE) -> tuple[PerceptualL
     """
     styles = read_styles(params.style_image)
     channels = params.image_shape[2]
-    pictures = [style.picture(channels, side) for style in styles] or [pattern(channels)]
+    pictures = [style.picture(channels, STYLE_SIDE) for style in styles] or [pattern(channels)]
     if params.perceptual:
         trained, network = _open_network(params)
     else:

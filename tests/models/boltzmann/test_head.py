@@ -161,12 +161,12 @@ class Params(PretrainingParams, TrainingParams):
     """What pre-training reads of a model's parameters."""
 
 
-def test_pre_training_accumulates_as_the_run_does(graph):
-    params = Params(image_shape=SHAPE, phase='pretrain_2', accumulate=4, chains=7, cd_steps=3)
+def test_pre_training_samples_as_the_run_does(graph):
+    params = Params(image_shape=SHAPE, phase='pretrain_2', chains=7, cd_steps=3)
     stack = pretraining_stack(params, (4, 3, 2), linear_top=True)
     machine = machine_params(params, stack, is_last=False)
     trained = [v.op.name for v in tf.trainable_variables()]
-    assert (machine.accumulate, machine.chains, machine.cd_steps, machine.binarize) == (4, 0, 3, False)
+    assert (machine.chains, machine.cd_steps, machine.binarize) == (0, 3, False)
     assert trained == [f'layer_2/{name}' for name in ('kernel', 'bias', 'visible_bias')]
     assert machine.learning_rate == 0.05 and machine.visible_units == 'bernoulli'
 
