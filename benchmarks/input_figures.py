@@ -6,7 +6,6 @@ python benchmarks/input_figures.py many photos-train.tar            a million me
 python benchmarks/input_figures.py members 100000,1000000,4000000   opening an archive; 5 minutes
 python benchmarks/input_figures.py remote 10,100,1000               opening archives, 0.1 s a request; 1 min
 python benchmarks/input_figures.py files 20000,200000               opening a folder; 1 minute
-python benchmarks/input_figures.py two_cores photos-train.tar       commands on one and two cores; 2 minutes
 """
 
 import contextlib
@@ -15,13 +14,12 @@ import json
 import os
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,7 +28,7 @@ from typing import Any
 import numpy as np
 from archives import stream_members, write_tar
 from PIL import Image
-from runner import ROOT, machine
+from runner import machine
 
 from estimator_lab import api
 from estimator_lab.data.archives.data_set import open_archives
@@ -48,7 +46,6 @@ BATCH = 32
 _STREAM_BYTES = 10 * 10**9
 _LARGE_BYTES = 600 * 10**6
 _MANY = 1_000_000
-_TINY = 250_000
 
 
 def memory(archive: str) -> None:
@@ -174,61 +171,6 @@ def files(counts: str) -> None:
     _print_openings('files', counts, folder_of)
 
 
-def two_cores(archive: str) -> None:
-    """Prints the seconds of commands on one and on two cores, and the share of the busiest thread."""
-    with tempfile.TemporaryDirectory(dir='.') as folder:
-        tiny = [Path(folder) / f'tiny-{number}.tar' for number in range(4)]
-        for path in tiny:
-            write_tar(path, ((f'{n % 100}/{n:06}.jpg', bytes(300)) for n in range(_TINY)))
-        large = [_repeat(archive, Path(folder) / f'{n}.tar', _LARGE_BYTES // 2) for n in range(2)]
-        shards = Path(folder) / 'shards'
-        for command, *arguments in (
-            ('tar_index', *tiny),
-            ('check', '--quick', *tiny),
-            ('pack', *large, '--shards=4', f'--out={shards}'),
-            ('check', archive),
-        ):
-            found = []
-            for cores in (1, 2):
-                found.append(
-                    _seconds_and_busiest([f'estimator_lab.data.{command}', *map(str, arguments)], cores)
-                )
-                shutil.rmtree(shards, ignore_errors=True)
-            (one, _), (two, busiest) = found
-            name = f'{command} --quick' if '--quick' in arguments else command
-            print(
-                f'{name:14} {one:5.1f} s on one core, {two:5.1f} s on two, busiest thread {busiest:.2f}',
-                flush=True,
-            )
-
-
-def _seconds_and_busiest(command: Sequence[str], cores: int) -> tuple[float, float]:
-    """Returns the seconds of a command on some cores, and the share of the busiest thread in its work.
-
-    The threads of its processes are looked at fifty times a second: the last moments of each are missing.
-    """
-    times: dict[Path, int] = {}
-    usable, start = sorted(os.sched_getaffinity(0))[:cores], time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, '-m', *command],
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, usable),
-    )
-    while process.poll() is None:
-        with contextlib.suppress(OSError):  # one of them has ended
-            children = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
-            for number in (process.pid, *children):
-                for path in Path(f'/proc/{number}/task').glob('*/schedstat'):
-                    times[path] = int(path.read_text().split()[0])
-        time.sleep(0.02)
-    seconds = time.perf_counter() - start
-    if process.returncode:
-        raise SystemExit(f'{" ".join(command)} ended with status {process.returncode}.')
-    return seconds, max(times.values()) / sum(times.values())
-
-
 def _print_openings(
     what: str,
     counts: str,
@@ -333,5 +275,5 @@ def _resident_mb() -> float:
 
 if __name__ == '__main__':
     print(machine('pillow'), flush=True)
-    tasks = [memory, index_build, many, members, remote, files, two_cores]
+    tasks = [memory, index_build, many, members, remote, files]
     {task.__name__: task for task in tasks}[sys.argv[1]](sys.argv[2])

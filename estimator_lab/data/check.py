@@ -4,8 +4,8 @@ import hashlib
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,15 +15,12 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped, json_text, without_middle
 from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.base.settings import setting
-from estimator_lab.base.shares import PART_HELP, share_of
-from estimator_lab.data.archives.data_set import KINDS, kind_of, open_shared
+from estimator_lab.data.archives.data_set import KINDS, kind_of
 from estimator_lab.data.archives.index import no_examples
-from estimator_lab.data.archives.share import Shared
 from estimator_lab.data.examples.kind import CONTRAST, Kind
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, unreadable
 from estimator_lab.data.input.batches import read_examples
-from estimator_lab.data.side_by_side import each
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import Source, expand
@@ -58,7 +55,6 @@ class Settings:
     labels: Path | None = setting(
         None, "table with a name and a label in each line; default: images' folders", group='Check'
     )
-    part: str = setting('', PART_HELP, group='Check')
 
 
 @dataclass
@@ -153,15 +149,15 @@ class Checker:
         self.copies = None if quick else Copies()
         self._instead = ''
 
-    def read(self, source: Source, kind: Kind, own: Shared | None = None) -> Contents:
-        """Reads an archive or folder, or a share of it; an error that ends it is its `damage`."""
+    def read(self, source: Source, kind: Kind) -> Contents:
+        """Reads an archive or folder; an error that ends it is its `damage`."""
         contents = Contents(escaped(source.name), kind.name, bad=None if self._quick else 0)
         labels: Counter[str] = Counter()
         sizes: list[int] = []
         dimensions: list[tuple[int, ...]] = []
         names: set[bytes] = set()
         try:
-            for member, found in self._found(source, kind, contents, own):
+            for member, found in self._found(source, kind, contents):
                 self.examples += 1
                 labels[member.label] += 1
                 sizes.append(member.size)
@@ -191,7 +187,7 @@ class Checker:
         return contents
 
     def _found(
-        self, source: Source, kind: Kind, contents: Contents, own: Shared | None
+        self, source: Source, kind: Kind, contents: Contents
     ) -> Iterator[tuple[Member, 'tuple[bytes, tuple[int, ...]] | BadExampleError | None']]:
         """Yields the examples; with the digest and the size of each, or why it is bad, if they are read."""
 
@@ -204,10 +200,8 @@ class Checker:
         def read(members: Sequence[Member]) -> list[tuple[bytes, tuple[int, ...]] | BadExampleError]:
             return [or_why(examined, data) for data in read_members(members)]
 
-        if own:
-            contents.notes.extend(own.index.notes)
         scan = Scan(self._quick, lambda words: contents.notes.append(f'{source.name!r} {words}'), progress)
-        members = own.members(scan) if own else scan_members(source, kind, scan)
+        members = scan_members(source, kind, scan)
         if self._quick:
             yield from ((member, unreadable(member)) for member in members)
         else:
@@ -247,20 +241,12 @@ def _spread(numbers: Sequence[int]) -> Spread:
 
 def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
-    share = share_of(settings.part)
     sources = expand(line.arguments, warn, table=read_label_table(settings.labels))
-    kinds, found = list(map(kind_of, sources)), []
-    own: Sequence[Shared | None] = (
-        open_shared(sources, kinds, share, warn) if share else [None] * len(sources)
-    )
-    with ExitStack() as stack:
-        progress = stack.enter_context(closing(Progress('Checking', sys.stderr)))
+    found = []
+    with closing(Progress('Checking', sys.stderr)) as progress:
         checker = Checker(settings.quick, progress)
-        parts = zip(sources, kinds, own, strict=True)
-        contents = (checker.read(*one) for one in parts if not one[2] or one[2].rows or not one[2].index)
-        if settings.quick and not share:
-            contents = stack.enter_context(closing(_side_by_side(checker, sources)))
-        for one in contents:
+        for source in sources:
+            one = checker.read(source, kind_of(source))
             found.append(one)
             if not settings.json:
                 say(_first_line(one, KINDS[one.kind]))
@@ -281,21 +267,6 @@ def main(settings: Settings, line: CommandLine) -> None:
     if unusable:
         several = f'{len(unusable)} of {len(found)} archives are damaged or empty: ' if len(found) > 1 else ''
         raise DataError(f'{several}{unusable[0]}')
-
-
-def _side_by_side(checker: Checker, sources: Sequence[Source]) -> Generator[Contents, None, None]:
-    with closing(each(_headers_read, sources)) as several:
-        for contents, bad, duplicate_names in several:
-            checker.examples += contents.examples
-            checker.bad += bad[: _MOST_LISTED - len(checker.bad)]
-            checker.duplicate_names += duplicate_names[: _MOST_LISTED - len(checker.duplicate_names)]
-            yield contents
-
-
-def _headers_read(source: Source) -> tuple[Contents, list[dict[str, Any]], list[str]]:
-    with closing(Progress(f'Checking {source.name}', sys.stderr)) as progress:
-        checker = Checker(True, progress)
-        return checker.read(source, kind_of(source)), checker.bad, checker.duplicate_names
 
 
 def _first_line(contents: Contents, kind: Kind) -> str:

@@ -1,7 +1,6 @@
 """The command that says what archives hold."""
 
 import json
-from collections import Counter
 
 import pytest
 from PIL import Image
@@ -122,28 +121,3 @@ def test_wrong_use(tmp_path, run_command):
     assert run_command(check, 'x.tar', '--channels=2')[0] == 2
     status, _, errors = run_command(check, tmp_path / 'gone.tar')
     assert status == 1 and 'There is no file' in errors
-
-
-@pytest.mark.parametrize('quick', [[], ['--quick']])
-@pytest.mark.parametrize('count', [1, 3, 12, 40])
-def test_parts_count_each_example_once(faulty, archive, run_command, count, quick):
-    def found(*more):
-        status, text, errors = run_command(check, faulty, archive, '--json', *quick, *more)
-        assert (status, errors) == (0, '')
-        return json.loads(text)
-
-    whole, parts = found(), [found(f'--part={number}/{count}') for number in range(1, count + 1)]
-    assert sum(part['examples'] for part in parts) == whole['examples'] == 35
-    assert [bad for part in parts for bad in part['bad_examples']] == whole['bad_examples']
-    for one in whole['archives']:
-        own = [a for part in parts for a in part['archives'] if a['archive'] == one['archive']]
-        for name in ('examples', 'bytes', *([] if quick else ['bad'])):
-            assert sum(a[name] for a in own) == one[name]
-        assert sum(map(Counter, (a['labels'] for a in own)), Counter()) == one['labels']
-
-
-def test_the_part_with_the_end_of_a_damaged_archive_says_so(faulty, archive, run_command):
-    archive.write_bytes(archive.read_bytes()[:9000])
-    ends = [run_command(check, archive, faulty, f'--part={number}/3') for number in (1, 2, 3)]
-    assert [status for status, _, _ in ends] == [1, 0, 0]
-    assert 'cut off' in ends[0][2]

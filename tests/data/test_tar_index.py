@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from estimator_lab.data import tar_index
 from tests.support.archive_files import tar_bytes
 from tests.support.places import ROOT
 from tests.support.streams import open_index
@@ -63,12 +62,3 @@ def test_command(archive, tmp_path, run_python):
 def test_command_needs_no_tensorflow(run_python):
     code = "import sys, estimator_lab.data.tar_index; assert 'tensorflow' not in sys.modules"
     assert run_python('-c', code).returncode == 0
-
-
-def test_parts_index_each_archive_once(tmp_path, run_command):
-    archives = [tmp_path / f'{number}.tar' for number in range(5)]
-    for archive in archives:
-        archive.write_bytes(tar_bytes({'a/1.jpg': b'1'}))
-    for number, expected in ((1, 1), (2, 3), (3, 5)):
-        assert run_command(tar_index, *archives, f'--part={number}/3')[0] == 0
-        assert len(list(tmp_path.glob('*.index'))) == expected
