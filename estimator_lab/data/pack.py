@@ -4,13 +4,13 @@ Each image goes to one of N shards, chosen at random. Within a shard the images 
 shuffles uncompressed archives as a whole.
 """
 
-import contextlib
+import hashlib
 import random
 import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -18,12 +18,13 @@ from typing import Any
 
 from estimator_lab.base.command import Command, CommandLine, python
 from estimator_lab.base.errors import DataError, FlagError, option
-from estimator_lab.base.files import listed, whole_file
+from estimator_lab.base.files import listed, read_regular, sync
+from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.outputs import check_folder, made_folder, writing
 from estimator_lab.base.printable import escaped, json_text, unescaped
 from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.base.shares import PART_HELP, Share, share_of
+from estimator_lab.base.shares import PART_HELP, share_of
 from estimator_lab.base.version import __version__
 from estimator_lab.data.archives.data_set import Say, kind_of, open_shared
 from estimator_lab.data.archives.share import Shared
@@ -33,7 +34,7 @@ from estimator_lab.data.images.decode import shrink_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import BadExamples, InputReport
 from estimator_lab.data.input.batches import read_examples
-from estimator_lab.data.shards import Done, Shards, Skipped, unfinished
+from estimator_lab.data.shards import Shard, locked_folder, move_out
 from estimator_lab.data.sources.files import is_hidden
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.reading import Scan
@@ -47,7 +48,7 @@ _OWN = re.compile(
 )
 _AHEAD = 32
 _MOST_SKIPPED = 10_000  # in the manifest
-_STORED_EVERY = 10_000  # images
+_MOST_MANIFEST_BYTES = 2**28
 
 _USAGE = """Packs tar archives, plain or compressed, and folders into shuffled, uncompressed shards.
 
@@ -102,6 +103,7 @@ class Manifest:
       shards: name, images, bytes and SHA-256 of each.
       skipped: the images that were left out: archive, member, offset and reason of the first 10,000.
       damage: of each damaged archive, where and why.
+      of: of a part, what all parts of a packing have in common, as a digest of contents and settings.
     """
 
     version: str
@@ -112,6 +114,7 @@ class Manifest:
     shards: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
+    of: str = ''
 
 
 def main(settings: Settings, line: CommandLine) -> None:
@@ -139,13 +142,13 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> 
 
     Args:
       sources: the archives.
-      out: the folder for the shards, created if necessary. If this function fails, it leaves nothing there.
-        If it is stopped, it leaves hidden shards, with which the same call goes on.
+      out: the folder for the shards, created if necessary. If this function fails or is stopped, it leaves
+        nothing there; what a killed process has left is removed.
       settings: of the packing.
       say: shows one line to the user.
 
     Raises:
-      FlagError: `out` is in use, or can't be written.
+      FlagError: `out` is in use, holds other shards, or can't be written.
       DataError: an archive or image is bad beyond what `settings` allow, or a label can't be a folder's name.
       LabError: the disk is full.
     """
@@ -157,20 +160,46 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> 
     used = {name: getattr(settings, name) for name in settings_of(Settings) if name not in left_out}
     manifest = Manifest(__version__, [source.name for source in sources], used)
     suffix = f'-part-{share.number:05}-of-{share.count:05}' if share else ''
-    path = out / f'manifest{suffix}.json'
-    shards = [out / f'shard-{n:05}-of-{settings.shards:05}{suffix}.tar' for n in range(settings.shards)]
-    with made_folder('out', out), writing('out', out):
-        _check_free(out, settings, suffix)
-        with _written(shards, path, _begun(manifest, sources)) as written:
-            _fill(written, _members(sources, share, settings, say, manifest, written.progress), manifest)
-            for shard in written.shards:
-                shard.show()
-            with whole_file(path) as file:  # the last file: without it no shard counts as complete
-                file.write(f'{json_text(asdict(manifest), 1)}\n'.encode())
+    path = f'manifest{suffix}.json'
+    names = [f'shard-{number:05}-of-{settings.shards:05}{suffix}.tar' for number in range(settings.shards)]
+    hidden = out / f'.packing{suffix}'
+    with made_folder('out', out), writing('out', out), locked_folder(hidden):
+        if any(hidden.iterdir()):
+            _remove_interrupted(hidden, path, out, suffix)
+            say(f'Another packing into {out} was interrupted: this one begins anew.')
+        own: Sequence[Shared | None] = [None] * len(sources)
+        if share:
+            own = shared = open_shared(sources, [IMAGES] * len(sources), share, say)
+            manifest.of = _digest(settings, [part.index.fingerprint for part in shared])
+        _check_free(out, settings, suffix, manifest.of)
+        with ExitStack() as stack:
+            shards = [stack.enter_context(closing(Shard(hidden / name))) for name in names]
+            _fill(shards, _members(sources, own, settings, say, manifest), manifest)
+        with (hidden / path).open('xb') as file:
+            file.write(f'{json_text(asdict(manifest), 1)}\n'.encode())
+            sync(file)
+        _check_free(out, settings, suffix, manifest.of)
+        move_out(hidden, out, [*names, path])  # the manifest last: without it no shard counts as complete
     return manifest
 
 
-def _check_free(out: Path, settings: Settings, suffix: str) -> None:
+def _remove_interrupted(hidden: Path, manifest: str, out: Path, suffix: str) -> None:
+    """Removes what a killed packing has left; if it wrote its manifest, also the shards it moved out."""
+    moved = listed(out) if (hidden / manifest).exists() else []
+    for path in moved:
+        if (found := _OWN.fullmatch(path.name)) and (found['part'] or '') == suffix:
+            path.unlink()
+    for path in hidden.iterdir():
+        path.unlink()
+
+
+def _digest(settings: Settings, fingerprints: Sequence[str]) -> str:
+    """Returns what identifies the packing to which a part belongs."""
+    of = [settings.image_size, settings.seed, *fingerprints]
+    return hashlib.sha256(json_text(of).encode()).hexdigest()[:32]
+
+
+def _check_free(out: Path, settings: Settings, suffix: str, of: str) -> None:
     """Raises FlagError if a folder holds shards, unless they are other parts of the same packing."""
     for path in listed(out):
         if found := _OWN.fullmatch(path.name):
@@ -180,54 +209,31 @@ def _check_free(out: Path, settings: Settings, suffix: str) -> None:
                 raise FlagError(
                     f'{option.out}={out} already holds {path.name}: name another folder, or empty it.'
                 )
+            if path.suffix == '.json' and _read_of(path) != of:
+                raise FlagError(
+                    f'{option.out}={out} holds {path.name} of other archives, or of another {option.seed} or '
+                    f'{option.image_size}: name another folder.'
+                )
 
 
-def _begun(manifest: Manifest, sources: Sequence[Source]) -> Done:
-    """Returns the progress of a new packing; one of pipes or folders, which may change, can't go on."""
-    if any(source.is_pipe or source.is_folder for source in sources):
-        return Done([])
-    stamps = [list(source.stamp()) for source in sources]
-    tables = [source.table.fingerprint if source.table else '' for source in sources]
-    return Done([manifest.version, manifest.sources, manifest.settings, stamps, tables])
-
-
-@contextlib.contextmanager
-def _written(paths: Sequence[Path], manifest: Path, begun: Done) -> Iterator[Shards]:
-    """Yields shards: new ones, or those that an earlier start of the same command has left.
-
-    If the block fails, they and their manifest are removed. A signal leaves them, once progress was stored.
-    """
-    stored = unfinished(manifest)
-    shards = Shards.opened(paths, stored, begun)
+def _read_of(path: Path) -> str | None:
+    """Returns what the parts of a packing have in common, from the manifest of one; None if it is damaged."""
     try:
-        yield shards
-        stored.unlink(missing_ok=True)
-    except BaseException as error:
-        if not (isinstance(error, KeyboardInterrupt) and shards.is_stored):
-            for path in (manifest, stored, *paths, *map(unfinished, paths)):
-                path.unlink(missing_ok=True)
-        raise
-    finally:
-        shards.close()
+        return as_object(parse_json(read_regular(path, _MOST_MANIFEST_BYTES)), Manifest).of
+    except (OSError, ValueError):
+        return None
 
 
-def _fill(written: Shards, members: Iterable[Member | None], manifest: Manifest) -> None:
+def _fill(shards: Sequence[Shard], members: Iterable[Member | None], manifest: Manifest) -> None:
     """Writes the images into shards, and what these hold into the manifest; None stands for a bad image."""
-    shards, progress = written.shards, written.progress
     places = _places(len(shards), random.Random(f'seed {manifest.settings["seed"]} shards'))
-    labels = Counter(progress.labels)
-    for _ in range(labels.total()):
-        next(places)
+    labels: Counter[str] = Counter()
     for member in members:
-        progress.seen += 1
         if member is not None:
             name = _stored_name(member)
             shards[next(places)].add(name, member.data)
             labels[label_of(name)] += 1
         del member
-        if progress.of and progress.seen % _STORED_EVERY == 0 and len(manifest.skipped) < _MOST_SKIPPED:
-            progress.labels, progress.skipped = dict(labels), [Skipped(**bad) for bad in manifest.skipped]
-            written.store()
     manifest.images, manifest.labels = labels.total(), dict(sorted(labels.items()))
     for number, shard in enumerate(shards):
         if not shard.images:
@@ -246,26 +252,21 @@ def _places(count: int, rng: random.Random) -> Iterator[int]:
 
 def _members(
     sources: Sequence[Source],
-    share: Share | None,
+    own: Sequence[Shared | None],
     settings: Settings,
     say: Say,
     manifest: Manifest,
-    progress: Done,
 ) -> Iterator[Member | None]:
-    """Yields the members as they are stored in shards, after those that are done; None for a bad one."""
+    """Yields the members as they are stored in shards; None for a bad one."""
     bad = BadExamples(IMAGES, settings.max_bad_fraction)
     report = InputReport(IMAGES, say, 1000, bad)  # the share of bad ones is checked after 1,000
-    manifest.skipped += map(asdict, progress.skipped)
-    report.seen, report.bad = progress.seen, len(progress.skipped)
-    for known in progress.skipped:
-        bad.add(Member(known.archive, known.member, known.offset), BadExampleError(known.reason))
 
     def prepared(members: Sequence[Member]) -> list[Member | BadExampleError]:
         found = zip(members, read_members(members), strict=True)
         return [or_why(partial(_shrunk, member, settings), data) for member, data in found]
 
     with closing(Progress('Reading')) as shown:
-        stored = _stored(sources, share, settings, say, manifest, progress.seen)
+        stored = _stored(sources, own, settings, say, manifest)
         for member, result in read_examples(stored, prepared, _AHEAD):
             reason = result if isinstance(result, BadExampleError) else None
             report.count(1)
@@ -294,24 +295,18 @@ def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
 
 def _stored(
     sources: Sequence[Source],
-    share: Share | None,
+    own: Sequence[Shared | None],
     settings: Settings,
     say: Say,
     manifest: Manifest,
-    done: int,
 ) -> Iterator[Member]:
-    """Yields the members of one archive after the other, with their data, after those that are `done`."""
-    kinds = [IMAGES] * len(sources)
-    own: Sequence[Shared | None] = open_shared(sources, kinds, share, say) if share else [None] * len(sources)
+    """Yields the members of one archive after the other."""
     for source, part in zip(sources, own, strict=True):
         found, scan = 0, Scan(note=lambda words, name=source.name: say(f'{name!r} {words}'))  # type: ignore[misc]
         try:
             for member in part.members(scan) if part else scan_members(source, IMAGES, scan):
                 found += 1
-                if done:
-                    done -= 1
-                else:
-                    yield member
+                yield member
                 del member
         except DataError as error:
             if not found:

@@ -11,10 +11,8 @@ import signal
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -22,8 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.base import files
 from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.data import shards
 from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.decode import decode_image
@@ -102,11 +100,10 @@ def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, size):
     ],
 )
 def test_names_are_preserved(tmp_path, name):
-    with ThreadPoolExecutor(1) as thread, closing(Shard(tmp_path / 'a.tar', thread)) as shard:
+    with closing(Shard(tmp_path / 'a.tar')) as shard:
         shard.add(name, b'data')
         shard.add('a/2.jpg', b'2')
         shard.finish()
-        shard.show()
     assert packed(tmp_path) == [[(name, b'data'), ('a/2.jpg', b'2')]]
 
 
@@ -236,30 +233,13 @@ def test_full_disk_and_interrupt_leave_nothing(source, out, monkeypatch, after, 
         assert str(caught.value) == f'out={out} cannot be written: No space left on device.'
 
 
-@pytest.mark.parametrize('after', [1, 4, 6])
-def test_an_error_of_the_thread_that_writes_ends_it_and_leaves_nothing(source, out, monkeypatch, after):
-    write, calls = Shard._write, []
-
-    def failing_write(self, pieces):
-        calls.append(threading.current_thread())
-        if len(calls) == after:
-            raise OSError(errno.ENOSPC, 'No space left on device')
-        write(self, pieces)
-
-    monkeypatch.setattr(Shard, '_write', failing_write)
-    with pytest.raises(LabError, match='cannot be written: No space left on device'):
-        pack([source], out, Settings(3), quiet)
-    assert threading.current_thread() not in calls and not any(thread.is_alive() for thread in calls)
-    assert not out.exists()
-
-
 def test_a_manifest_that_may_not_be_on_disk_is_removed_again(source, out, monkeypatch):
     """Its folder fails to be synced after it got its name."""
 
     def failing_sync(folder):
         raise OSError(errno.EIO, 'Input/output error')
 
-    monkeypatch.setattr(files, 'sync_folder', failing_sync)
+    monkeypatch.setattr(shards, 'sync_folder', failing_sync)
     with pytest.raises(FlagError, match='Input/output error'):
         pack([source], out, Settings(3), quiet)
     monkeypatch.undo()
@@ -280,7 +260,7 @@ def test_a_signal_ends_the_command_with_a_sentence_and_without_leftovers(tmp_pat
         file.write(data[: len(data) // 2])
         file.flush()
         until = time.monotonic() + 300
-        while not list(out.glob('.*.unfinished')) and time.monotonic() < until:
+        while not list(out.glob('.packing/shard-*')) and time.monotonic() < until:
             time.sleep(0.05)
         process.send_signal(number)
         _, shown = process.communicate(timeout=300)

@@ -1,23 +1,27 @@
-"""Parts of a packing, and a packing that goes on where it was stopped."""
+"""Parts of a packing, packings at the same time, and those that were killed."""
 
+import errno
+import fcntl
 import gzip
 import os
 import re
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.data import pack as packing
 from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.pack import Settings
 from estimator_lab.data.shards import Shard
 from estimator_lab.data.sources.source import expand
-from tests.support.archive_files import encoded, picture
-from tests.support.pack_files import FILES, all_bytes, quiet, write_tar
+from tests.support.pack_files import FILES, all_bytes, quiet, verified, write_tar
 from tests.support.pack_files import packing as pack
+from tests.support.places import ROOT
 from tests.support.streams import stream_members
 
 pytestmark = pytest.mark.once
@@ -91,77 +95,148 @@ def test_the_part_of_a_damaged_end_says_so(tmp_path, source, out):
     assert pack([source], out, Settings(2, part='2/2', use_damaged=True), quiet).damage
 
 
-@pytest.fixture
-def stopped(monkeypatch, tmp_path):
-    """Stops a packing after some images, as a signal does, or SIGKILL; progress is stored every 20."""
-
-    def _stopped(after, is_killed, sources, out, settings):
-        monkeypatch.setattr(packing, '_STORED_EVERY', 20)
-        add, calls, left = Shard.add, [], tmp_path / 'left'
-
-        def failing_add(self, *pieces):
-            calls.append(pieces)
-            if len(calls) == after:
-                shutil.copytree(out, left)
-                raise KeyboardInterrupt
-            add(self, *pieces)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Shard, 'add', failing_add)
-            with pytest.raises(KeyboardInterrupt):
-                pack(sources, out, settings, quiet)
-        if is_killed:
-            shutil.rmtree(out, ignore_errors=True)
-            shutil.copytree(left, out)
-        shutil.rmtree(left)
-
-    return _stopped
+def test_a_part_of_other_data_or_of_another_order_is_refused(tmp_path, source, out):
+    pack([source], out, Settings(2, part='1/3'), quiet)
+    before = all_bytes(out)
+    other = write_tar(tmp_path / 'other.tar', FILES[1:])
+    for sources, more in (
+        ([other], {}),
+        ([source, other], {}),
+        ([source], {'seed': 2}),
+        ([source], {'image_size': 9}),
+    ):
+        with pytest.raises(
+            FlagError, match=r'holds manifest-part-00001-of-00003\.json of other archives, or'
+        ):
+            pack(sources, out, Settings(2, part='2/3', **more), quiet)
+    assert all_bytes(out) == before and not list(out.glob('.*'))
+    copy = Path(shutil.copy(source, tmp_path / 'copy.tar'))  # its name does not matter
+    pack([str(copy)], out, Settings(2, part='2/3'), quiet)
+    (out / 'manifest-part-00001-of-00003.json').write_text('{}')
+    with pytest.raises(FlagError, match='of other archives'):
+        pack([source], out, Settings(2, part='3/3'), quiet)
 
 
-@pytest.mark.parametrize('is_killed', [False, True], ids=['signal', 'kill'])
-@pytest.mark.parametrize(
-    'settings', [Settings(3), Settings(3, part='2/2'), Settings(3, image_size=20, max_bad_fraction=0.5)]
-)
-@pytest.mark.parametrize('compress', [bytes, gzip.compress], ids=['plain', 'gz'])
-def test_a_packing_that_was_stopped_goes_on(
-    tmp_path, out, stopped, monkeypatch, compress, settings, is_killed
+def test_parts_of_two_packings_that_began_at_the_same_time_are_not_mixed(source, out, monkeypatch):
+    add, calls = Shard.add, []
+
+    def with_another(self, *pieces):
+        calls.append(self)
+        if len(calls) == 1:
+            pack([source], out, Settings(2, part='1/3', seed=7), quiet)
+        add(self, *pieces)
+
+    monkeypatch.setattr(Shard, 'add', with_another)
+    with pytest.raises(FlagError, match='of other archives, or of another seed'):
+        pack([source], out, Settings(2, part='2/3'), quiet)
+    assert len(all_bytes(out)) == 2 and not list(out.glob('.*'))
+
+
+@pytest.mark.parametrize('calls_before', [1, 200, 300, 301, 302])
+@pytest.mark.parametrize('settings', [Settings(2), Settings(2, part='1/1')])
+def test_a_packing_that_was_killed_begins_anew_and_says_so(
+    tmp_path, source, out, monkeypatch, settings, calls_before
 ):
-    files = [(f'a/{i}.png', encoded(picture(i, 30, 30)) if i % 7 else b'bad') for i in range(160)]
-    source = write_tar(tmp_path / 'source.tar', files, compress)
+    """It is killed between images, while shards are moved out, or before the manifest is."""
     pack([source], tmp_path / 'whole', settings, quiet)
-    stopped(5, is_killed, [source], out, settings)
-    for _ in range(2):
-        stopped(30, is_killed, [source], out, settings)
-        assert not list(out.glob('[!.]*'))  # nothing half done looks whole
-    added, add = [], Shard.add
-    monkeypatch.setattr(Shard, 'add', lambda self, *pieces: added.append(pieces) or add(self, *pieces))
-    manifest = pack([source], out, settings, quiet)
-    assert len(added) <= manifest.images - 2 * (30 - 20)
+    left, calls = tmp_path / 'left', []
+
+    def counted(original):
+        def call(*arguments):
+            calls.append(original)
+            if len(calls) == calls_before:
+                shutil.copytree(out, left)
+            return original(*arguments)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Shard, 'add', counted(Shard.add))
+        patched.setattr(Path, 'rename', counted(Path.rename))
+        pack([source], out, settings, quiet)
+    shutil.rmtree(out)
+    left.rename(out)
+    (out / 'shard-elsewhere.txt').write_text('untouched')
+    said = []
+    pack([source], out, settings, said.append)
+    assert said == [f'Another packing into {out} was interrupted: this one begins anew.']
+    (out / 'shard-elsewhere.txt').unlink()
     assert {path.name: path.read_bytes() for path in out.iterdir()} == {
         path.name: path.read_bytes() for path in (tmp_path / 'whole').iterdir()
     }
 
 
-@pytest.mark.parametrize('change', ['seed', 'source', 'shard', 'progress', 'link'])
-def test_what_something_else_has_left_begins_anew(tmp_path, source, out, stopped, change):
-    stopped(100, False, [source], out, Settings(2))
-    hidden = sorted(out.glob('.shard*'))
+def test_a_link_in_the_place_of_the_hidden_folder_is_not_followed(tmp_path, source, out):
     elsewhere = tmp_path / 'elsewhere'
-    elsewhere.write_bytes(b'untouched')
-    if change == 'source':
-        write_tar(Path(source), FILES[:200])
-    elif change == 'shard':
-        hidden[1].write_bytes(b'short')
-    elif change == 'progress':
-        (out / '.manifest.json.unfinished').write_text('{"of": [1], "skipped": [3]}')
-    elif change == 'link':
-        hidden[0].unlink()
-        hidden[0].symlink_to(elsewhere)
-    settings = Settings(2, seed=2 if change == 'seed' else 1)
-    pack([source], out, settings, quiet)
-    pack([source], tmp_path / 'whole', settings, quiet)
-    assert all_bytes(out) == all_bytes(tmp_path / 'whole') and not list(out.glob('.*'))
-    assert elsewhere.read_bytes() == b'untouched'
+    elsewhere.mkdir()
+    (elsewhere / 'file').write_bytes(b'untouched')
+    out.mkdir()
+    (out / '.packing').symlink_to(elsewhere)
+    with pytest.raises(FlagError, match='cannot be written'):
+        pack([source], out, Settings(2), quiet)
+    assert (elsewhere / 'file').read_bytes() == b'untouched'
+
+
+def test_a_packing_is_refused_while_another_writes_there(source, out, monkeypatch):
+    add, calls = Shard.add, []
+
+    def with_another(self, *pieces):
+        calls.append(self)
+        if len(calls) == 7:
+            with pytest.raises(
+                FlagError, match=r'^out=\S+ is in use by another packing: wait until it ends, or'
+            ):
+                pack([source], out, Settings(2), quiet)
+        add(self, *pieces)
+
+    monkeypatch.setattr(Shard, 'add', with_another)
+    assert pack([source], out, Settings(2), quiet).images == len(FILES)
+    assert verified(out)['images'] == len(FILES)
+
+
+def test_without_locks_the_files_of_another_packing_stay(source, out, monkeypatch):
+    def no_locks(*arguments):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr(fcntl, 'flock', no_locks)
+    pack([source], out, Settings(2), quiet)
+    shutil.rmtree(out)
+    (out / '.packing').mkdir(parents=True)
+    (out / '.packing' / 'shard').write_bytes(b'another')
+    with pytest.raises(FlagError, match=r'in use by another packing, or by one that was killed: then remove'):
+        pack([source], out, Settings(2), quiet)
+    assert (out / '.packing' / 'shard').read_bytes() == b'another'
+
+
+@pytest.mark.parametrize('delay', [0, 0.05, 0.2, 0.4])
+def test_the_same_command_twice_at_once_gives_one_whole_result_and_sentences(source, out, delay):
+    begun = []
+    for pause in (0, delay):
+        time.sleep(pause)
+        begun.append(started(source, out))
+    ended = [(*process.communicate(timeout=300), process.returncode) for process in begun]
+    statuses = sorted(status for _, _, status in ended)
+    assert statuses == [0, 2], ended
+    for text, errors, status in ended:
+        assert ('Images    300' in text, errors) == (True, '') if status == 0 else errors.count('\n') == 1
+    assert verified(out)['images'] == 300 and not list(out.glob('.*'))
+
+
+def started(source, out):
+    command = [sys.executable, '-m', 'estimator_lab.data.pack', source, f'--out={out}', '--shards=2']
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize('delay', [0.1, 0.3, 0.5])
+def test_after_a_kill_the_same_command_gives_a_whole_result(source, out, delay):
+    process = started(source, out)
+    time.sleep(delay)
+    process.kill()
+    process.communicate()
+    if not (out / 'manifest.json').exists():
+        _, errors = started(source, out).communicate(timeout=300)
+        assert errors == ''
+    assert verified(out)['images'] == 300 and not list(out.glob('.*'))
 
 
 @pytest.mark.parametrize('compress', [bytes, gzip.compress], ids=['plain', 'gz'])
@@ -170,6 +245,3 @@ def test_a_pipe_has_no_parts(tmp_path, out, compress):
     with pytest.raises(FlagError, match=r"part=1/2 needs archives that are stored: '.*pipe' is a pipe"):
         pack([str(tmp_path / 'pipe')], out, Settings(2, part='1/2'), quiet)
     assert not out.exists()
-
-
-# The command.
