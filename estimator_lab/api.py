@@ -221,9 +221,7 @@ def stream(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **s
 
         - image_shape: (height, width, channels) in pixels to which images are scaled, with 1 channel for grey
           or 3 for RGB; None, the default, yields the encoded bytes.
-        - decode: as --decode: 'exact'; 'draft', which scales JPEGs while they are decoded, in a fraction of
-          the time, to slightly different pixels; or 'fast', whose pixels are TensorFlow's, and which loads
-          it.
+        - decode: as --decode: 'exact', or 'fast', whose pixels are TensorFlow's, and which loads it.
         - background: on which transparent images are placed: 'black', the default, or 'white'.
         - batch_size: examples of this process in each batch; None, the default, yields examples one by one.
         - shuffle: whether each epoch has another order: of all examples, or within `shuffle_buffer` examples

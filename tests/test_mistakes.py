@@ -308,8 +308,8 @@ def test_data_of_another_type_is_told_what_is_accepted(cnn_dir, use, data):
             lambda run: api.fit('mlp', (IMAGES, [None] * 24)),
             'A label is a text or a class id, a whole number',
         ),
-        (lambda run: api.fit('mlp', (IMAGES, LABELS), decode='quick'), "one of 'exact', 'draft', 'fast'."),
-        (lambda run: api.stream(SMALL, decode='quick'), "one of 'exact', 'draft', 'fast'."),
+        (lambda run: api.fit('mlp', (IMAGES, LABELS), decode='quick'), "one of 'exact', 'fast'."),
+        (lambda run: api.stream(SMALL, decode='quick'), "one of 'exact', 'fast'."),
         (lambda run: api.stream(SMALL, vocabulary='vocab.txt'), "vocabulary='vocab.txt' must be a list"),
         (lambda run: api.stream(SMALL, vocabulary=['a', 'b', 'a']), 'must be a list of different labels'),
         (lambda run: api.stream(SMALL, vocabulary=[]), 'vocabulary is given without a value'),
@@ -363,7 +363,7 @@ def test_results_are_saved_to_a_text_as_to_a_path(cnn_dir, archive, tmp_path, sa
     assert (tmp_path / 'results').exists() or (tmp_path / 'results.png').exists()
 
 
-@pytest.mark.parametrize('decode', ['exact', 'draft', 'fast'])
+@pytest.mark.parametrize('decode', ['exact', 'fast'])
 def test_training_and_streams_decode_by_the_same_words(archive, tmp_path, decode):
     run = api.fit(
         'mlp', archive, decode=decode, image_size=8, batch_size=6, max_steps=1, model_dir=tmp_path, say=None

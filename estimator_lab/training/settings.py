@@ -61,8 +61,8 @@ class Settings:
     channels: int = _image(1, '1 for grey, 3 for colour', choices=(1, 3), recorded=True)
     decode: str = _image(
         'exact',
-        'draft, fast: JPEGs in less time, nearly the same',
-        choices=('exact', 'draft', 'fast'),
+        'fast: JPEGs in less time, nearly the same',
+        choices=('exact', 'fast'),
         recorded=True,
     )
     background: str = _image(BACKGROUNDS[0], 'of transparent images', choices=BACKGROUNDS, recorded=True)

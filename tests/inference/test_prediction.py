@@ -99,10 +99,10 @@ def test_a_stream_of_a_run_has_the_examples_of_its_training(cnn_dir, archive):
     assert stream.labels == run.labels and (batch.class_ids >= 0).all()
     assert batch.keys == [member.key for member in stream_members(archive)]
     changed = dataclasses.replace(
-        run, record=dataclasses.replace(run.record, decode='draft', background='white')
+        run, record=dataclasses.replace(run.record, decode='fast', background='white')
     )
     settings = changed.stream(archive).settings
-    assert (settings.decode, settings.background) == ('draft', 'white')
+    assert (settings.decode, settings.background) == ('fast', 'white')
     assert run.stream(archive, decode='fast', shuffle=True).settings.shuffle
 
 

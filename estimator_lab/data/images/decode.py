@@ -48,7 +48,6 @@ LARGE_PIXELS = 4_000_000
 """Images of more pixels are decoded one at a time."""
 
 _MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
-_DRAFT_SLACK = 1.5  # of the requested size, below which a scaled JPEG is visibly softer than the exact one
 # Pillow stores large images in blocks. The C library does not return blocks of the usual 16 MB to the system
 # but keeps them for the thread that used them.
 _BLOCK_BYTES = 64 * 2**20
@@ -56,12 +55,13 @@ _MOST_SCANNED = 40 * MAX_PIXELS  # pixels times scans of a JPEG: a few seconds
 _LEAST_SCANNED = 10_000  # a scan of fewer pixels takes as long
 _MOST_READS = 300_000  # a second or less; a PNG of 256 MB in chunks of 8 kB takes a third of them
 _MOST_TAGS = 2**16
-_MOST_NUMBERS = 400_000  # of a tag of a TIFF: a row of each colour in a strip of its own takes fewer
-_NUMBER_TYPES = (3, 4, 5, 8, 9, 10, 11, 12, 13, 16)  # of TIFF tags; the others are bytes
-_DESCRIBING_TAGS = (274, 34_665, 34_853, 40_965)  # orientation; tables of EXIF, of GPS and of Interop
-_UNKNOWN_TAG = 65_535
-_EXIF_SEGMENT = re.compile(rb'(\xff\xe1..)Exif', re.DOTALL)  # of a JPEG
-_EXIF_ITEM = re.compile(rb'(infe(?:\x02.{7}|\x03.{9}))Exif', re.DOTALL)  # of an AVIF: ISO 14496-12, 8.11.6
+_MOST_NUMBERS = 400_000  # of the tags of a TIFF: a row of each colour in a strip of its own takes fewer
+# Bytes of a value by the type of a TIFF's tag; those of one byte are no numbers.
+_VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
+_ORIENTATION = 274
+_TABLES = (34_665, 34_853, 40_965)  # tags that lead to tables of EXIF, of GPS and of Interop
+_TAGS_IN_JPEG = re.compile(rb'\xff(?:\xe1(..)Exif\0\0|\xe2(..)MPF\0)', re.DOTALL)  # as in a TIFF
+_EXIF_IN_AVIF = re.compile(rb'infe(?:\x02.{7}|\x03.{9})Exif', re.DOTALL)  # ISO 14496-12, 8.11.6
 
 _QUALITY = 90  # of JPEGs
 
@@ -137,23 +137,6 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1, how: H
     shape = ImageShape(height, width, channels)
     with _opened(data) as image:
         return _scaled(image, shape, Image.Resampling.LANCZOS, how)
-
-
-@_one_error
-def decode_draft(data: bytes, height: int, width: int, channels: int = 1, how: How = USUAL) -> np.ndarray:
-    """Decodes as `decode_image` does, JPEGs in a fraction of the time and with slightly different pixels.
-
-    The inverse DCT scales a JPEG down by 2, 4 or 8, to at least one and a half times the requested size; grey
-    is the stored luminance; a bilinear filter does the rest. Other formats are decoded exactly.
-
-    Args, returns and raises as `decode_image`.
-    """
-    shape = ImageShape(height, width, channels)
-    with _opened(data) as image:
-        if image.format != 'JPEG' or image.mode not in ('L', 'RGB'):
-            return _scaled(image, shape, Image.Resampling.LANCZOS, how)
-        image.draft(MODES[channels], (int(_DRAFT_SLACK * width), int(_DRAFT_SLACK * height)))
-        return _scaled(image, shape, Image.Resampling.BILINEAR, how)
 
 
 @_one_error
@@ -247,7 +230,11 @@ def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
     formats = _prepared_formats()
     if not data:
         raise BadExampleError('no data (0 bytes)')
-    image = Image.open(_CountedFile(_without_metadata(data)), formats=formats)
+    _check_metadata(data)
+    image = Image.open(_CountedFile(data), formats=formats)
+    tags = getattr(image, 'tag_v2', {})  # of a TIFF, which Pillow would turn, and whose tables it would read
+    if tags.get(_ORIENTATION, 1) != 1 or any(table in tags for table in _TABLES):
+        raise BadExampleError('it is a TIFF with an orientation or EXIF: save it without, or as PNG')
     check_size(*image.size, _copies(image))
     if image.mode == 'F':
         raise BadExampleError('floating-point pixels have no known value range')
@@ -322,43 +309,50 @@ class _CountedFile(io.BytesIO):
         return super().read(size)
 
 
-def _without_metadata(data: bytes) -> bytes:
-    """Returns the bytes of an image without the tags that describe it, so that Pillow does not read them.
+def _check_metadata(data: bytes) -> None:
+    """Raises BadExampleError for an image whose metadata would take long to read, or much memory.
 
-    Pillow reads EXIF for the resolution of a JPEG, the orientation of an AVIF, and all that a TIFF has of it,
-    each number as an object: five million take ten seconds and a gigabyte. It turns a TIFF, but no other
-    image, as its orientation says. Blocks of EXIF keep their places, and get another name.
+    Pillow reads all tags of a TIFF, those of EXIF for the resolution of a JPEG, and the places of further
+    images in a JPEG, each number as an object: five million take ten seconds and a gigabyte.
     """
     if data.startswith((b'II', b'MM')):
-        return _without_tags(data)
-    is_jpeg, is_avif = data.startswith(b'\xff\xd8'), data[4:8] == b'ftyp'
-    if not (is_jpeg or is_avif) or b'Exif' not in data:
-        return data
-    return (_EXIF_SEGMENT if is_jpeg else _EXIF_ITEM).sub(rb'\1none', data)
+        _check_tags(data)
+    elif data.startswith(b'\xff\xd8') and (b'Exif\0\0' in data or b'MPF\0' in data):
+        found = list(_TAGS_IN_JPEG.finditer(data))
+        for segment in found:
+            size = int.from_bytes(segment[1] or segment[2])
+            is_whole = _check_tags(data[segment.end() : segment.start() + 2 + size])
+            if not is_whole and len(found) > 1:  # Pillow joins them
+                raise BadExampleError('its EXIF is in several pieces: save it without')
+    elif data[4:8] == b'ftyp' and _EXIF_IN_AVIF.search(data):
+        raise BadExampleError('it is an AVIF with EXIF, all of which would be read: save it without')
 
 
-def _without_tags(data: bytes) -> bytes:
-    """Returns a TIFF whose orientation and tables of EXIF are unknown tags; other files unchanged.
+def _check_tags(data: bytes) -> bool:
+    """Checks the first table of tags of a TIFF; returns whether it is whole.
 
     Source: TIFF 6.0, section 2, "Image File Directory"; BigTIFF has 64-bit counts and offsets.
 
     Raises:
-      BadExampleError: a tag holds very many numbers, such as offsets of strips.
+      BadExampleError: its tags hold very many numbers, such as offsets of strips, or overlap.
     """
     order, is_big = '<' if data[:2] == b'II' else '>', data[2:3] == b'+'  # as Pillow decides
-    changed = bytearray(data)
-    with contextlib.suppress(struct.error):  # a file that is cut off, as Pillow reports
+    numbers = claimed = 0
+    try:
         (place,) = struct.unpack_from(f'{order}{"Q" if is_big else "I"}', data, 8 if is_big else 4)
         (tags,) = struct.unpack_from(f'{order}{"Q" if is_big else "H"}', data, place)
-        entry = struct.Struct(f'{order}{"HHQ8x" if is_big else "HHI4x"}')
+        entry = struct.Struct(f'{order}{"2xHQ8x" if is_big else "2xHI4x"}')
         place += 8 if is_big else 2
         for first in range(place, place + min(tags, _MOST_TAGS) * entry.size, entry.size):
-            tag, kind, count = entry.unpack_from(data, first)
-            if tag in _DESCRIBING_TAGS:
-                struct.pack_into('H', changed, first, _UNKNOWN_TAG)
-            elif kind in _NUMBER_TYPES and count > _MOST_NUMBERS:
-                raise BadExampleError(f'its TIFF tag {tag} has {count:,} numbers: they take too long to read')
-    return bytes(changed) if changed != data else data
+            kind, count = entry.unpack_from(data, first)
+            size = _VALUE_BYTES.get(kind, 0)
+            numbers += count if size > 1 else 0
+            claimed += count * size
+            if numbers > _MOST_NUMBERS or claimed > len(data):
+                raise BadExampleError(f'its metadata claims {claimed:,} bytes, which take too long to read')
+    except struct.error:  # it is cut off, as Pillow reports
+        return False
+    return True
 
 
 @functools.cache

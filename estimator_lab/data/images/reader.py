@@ -22,7 +22,6 @@ from estimator_lab.data.images.decode import (
     Decoded,
     How,
     ImageShape,
-    decode_draft,
     decode_image,
     open_image,
     resize_pixels,
@@ -33,7 +32,7 @@ from estimator_lab.data.sources.files import FORMATS, is_hidden
 if TYPE_CHECKING:
     from estimator_lab.tf1 import Tensor
 
-DECODERS: dict[str, Decode] = {'exact': decode_image, 'draft': decode_draft, 'fast': decode_image_fast}
+DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 """By value of --decode."""
 
 _MEGABYTE = 2**20

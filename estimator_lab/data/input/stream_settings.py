@@ -40,7 +40,7 @@ class StreamSettings:
     image_shape: tuple[int, int, int] | None = None
     split: tuple[float, float] = (0.0, 1.0)
     vocabulary: tuple[str, ...] | None = None
-    decode: str = setting('exact', 'exact, draft or fast', choices=tuple(DECODERS))
+    decode: str = setting('exact', 'exact or fast', choices=tuple(DECODERS))
     background: str = setting(BACKGROUNDS[0], 'black or white', choices=BACKGROUNDS)
     batch_size: int | None = setting(None, 'examples in a batch', lower=1, upper=10_000_000)
     shuffle: bool = setting(True, 'whether each epoch is shuffled')

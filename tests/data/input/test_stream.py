@@ -203,7 +203,7 @@ def test_bad_images_move_no_others(with_bad, caplog):
         ({'image_shape': (0, 4, 1)}, 'image_shape='),
         ({'image_shape': (4, 4)}, 'image_shape='),
         ({'image_shape': (4, 4, 2)}, 'image_shape='),
-        ({'decode': 'slow', 'image_shape': (4, 4, 1)}, "decode='slow' must be one of 'exact', 'draft'"),
+        ({'decode': 'slow', 'image_shape': (4, 4, 1)}, "decode='slow' must be one of 'exact', 'fast'"),
         ({'batch_size': 0}, 'batch_size=0'),
         ({'batch_size': 10**9}, 'batch_size=1000000000'),
         ({'batch_size': '4'}, "batch_size='4'"),
