@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -14,6 +15,7 @@ import pytest
 from estimator_lab import predict
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.commands import invoke
+from tests.support.full_disk import files_up_to
 from tests.support.streams import stream_members
 
 
@@ -128,3 +130,38 @@ def test_top_without_labels_is_a_warning(style_dir, folder, tmp_path, monkeypatc
 def test_paintings_need_a_folder(style_dir, folder, capsys):
     assert invoke(predict, f'--model_dir={style_dir}', str(folder)) == 2
     assert '--files is missing: the new folder for the paintings.' in capsys.readouterr().err
+
+
+def kept_rows(err, out):
+    """Returns how many rows a failed command says that it has kept, which are whole lines of the file."""
+    (kept,) = re.findall(rf'^{out} has the first (\d+) rows; the rest is missing\.$', err, re.MULTILINE)
+    text = out.read_text()
+    assert text.endswith('\n') and len(table(text)) == int(kept)
+    return int(kept)
+
+
+def test_rows_before_a_damage_are_kept(run, archive, tmp_path):
+    cut, out = tmp_path / 'cut.tar', tmp_path / 'rows.csv'
+    cut.write_bytes(archive.read_bytes()[:30_000])
+    status, _, err = run(cut, f'--out={out}', '--batch_size=2')
+    assert status == 1 and kept_rows(err, out) > 0 and 'cut off at byte 30000' in err
+    status, _, err = run(archive, f'--out={out}')
+    assert (status, err) == (0, f'{out} is there already: it is written anew.\n')
+    assert len(table(out.read_text())) == 24
+
+
+def test_rows_before_the_disk_was_full_are_kept(run, archive, tmp_path):
+    out = tmp_path / 'rows.csv'
+    with files_up_to(1500):
+        status, _, err = run(archive, f'--out={out}', '--batch_size=2')
+    assert status == 1 and 0 < kept_rows(err, out) < 24 and f'--out={out} cannot be written: ' in err
+    assert not list(tmp_path.glob('.rows*'))
+
+
+def test_an_error_before_the_first_row_leaves_a_file_as_it_was(run, tmp_path):
+    out = tmp_path / 'rows.csv'
+    out.write_text('of yesterday')
+    cut = tmp_path / 'cut.tar'
+    cut.write_bytes(b'junk')
+    assert run(cut, f'--out={out}')[0] == 1
+    assert out.read_text() == 'of yesterday'

@@ -174,13 +174,19 @@ def test_training_that_waits_for_the_first_images_of_a_pipe_ends(archive, tmp_pa
     assert err == 'error: Stopped.\n' and seconds < SECONDS
 
 
-def test_predicting_that_waits_for_standard_input(cnn_dir, archive):
-    process = real('estimator_lab.predict', f'--model_dir={cnn_dir}', '-', stdin=subprocess.PIPE)
+def test_predicting_that_waits_for_standard_input(cnn_dir, archive, tmp_path):
+    """The rows of the images that it has read are kept."""
+    out = tmp_path / 'rows.csv'
+    flags = (f'--model_dir={cnn_dir}', '-', f'--out={out}', '--batch_size=2')
+    process = real('estimator_lab.predict', *flags, stdin=subprocess.PIPE)
     data = archive.read_bytes()
     os.write(process.stdin.fileno(), data[: len(data) // 2])
-    wait_for(lambda: is_empty(process.stdin), process)
+    wait_for(lambda: any(path.stat().st_size for path in tmp_path.glob('.rows.csv.*')), process)
     _, err, seconds = stopped(process, signal.SIGINT)
-    assert err == 'error: Stopped.\n' and seconds < SECONDS
+    kept = re.fullmatch(rf'{out} has the first (\d+) rows; the rest is missing\.\nerror: Stopped\.\n', err)
+    header, *rows = out.read_text().splitlines()
+    assert header == 'key,label,probability,problem' and len(rows) == int(kept[1]) and len(rows) % 2 == 0
+    assert not list(tmp_path.glob('.rows.csv.*')) and seconds < SECONDS
 
 
 def real(*arguments, before=(), **more):

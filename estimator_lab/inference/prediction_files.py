@@ -2,10 +2,13 @@
 
 import contextlib
 import io
+import os
 import re
+import stat
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -85,23 +88,44 @@ def predict_and_write(
         source = '\n'.join((str(run.model_dir), *examples.paths, *part))
         files = stack.enter_context(PredictionFiles(settings.files, source)) if settings.files else None
         doing('predicting')
+        made = _Made()
         try:
-            stream = stack.enter_context(_rows_stream(settings.out))
-            _write(batches, settings, stream, table, files, count_labels)
+            stream = stack.enter_context(_rows_stream(settings.out, made))
+            _write(batches, settings, stream, made, table, files, count_labels)
         except BrokenPipeError:  # the reader of the rows has closed the pipe
             silence(sys.stdout)
             return ''
     return _summary(report, examples.paths, settings.out, is_whole=not settings.part)
 
 
+@dataclass
+class _Made:
+    """How many rows are in a stream, and the bytes of the file that they end."""
+
+    rows: int = 0
+    bytes: int = 0
+
+
 @contextlib.contextmanager
-def _rows_stream(path: Path | None) -> Iterator[TextIO]:
+def _rows_stream(path: Path | None, made: _Made) -> Iterator[TextIO]:
+    """Yields the stream for the rows; a file keeps what is `made` before an error or a signal."""
     if path:
-        with (
-            written('out', path) as file,
-            open(file.fileno(), 'w', encoding='utf-8', newline='', closefd=False) as rows,
-        ):
-            yield rows
+        if path.is_file():
+            warn(f'{path} is there already: it is written anew.')
+        failed: BaseException | None = None
+        with written('out', path) as file:
+            try:
+                with open(file.fileno(), 'w', encoding='utf-8', newline='', closefd=False) as rows:
+                    yield rows
+            except BaseException as error:
+                if not made.rows or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise
+                os.ftruncate(file.fileno(), made.bytes)
+                failed = error
+        if failed:
+            warn(f'{path} has the first {made.rows:,} rows; the rest is missing.')
+            with writing('out', path):
+                raise failed
         return
     sys.stdout.reconfigure(encoding='utf-8')  # type: ignore[union-attr] # like files
     try:
@@ -140,6 +164,7 @@ def _write(
     batches: Iterable[Batch],
     settings: PredictionSettings,
     stream: TextIO,
+    made: _Made,
     table: Table,
     files: 'PredictionFiles | None',
     count_labels: bool,
@@ -160,6 +185,9 @@ def _write(
         for row in table.rows(batch):
             write(row)
         stream.flush()
+        if settings.out:
+            made.rows += len(batch.keys) + len(batch.bad)
+            made.bytes = os.fstat(stream.fileno()).st_size
 
 
 class PredictionFiles:

@@ -320,7 +320,7 @@ def _check_metadata(data: bytes) -> None:
     elif data.startswith(b'\xff\xd8') and (b'Exif\0\0' in data or b'MPF\0' in data):
         found = list(_TAGS_IN_JPEG.finditer(data))
         for segment in found:
-            size = int.from_bytes(segment[1] or segment[2])
+            size = int.from_bytes(segment[1] or segment[2], 'big')
             is_whole = _check_tags(data[segment.end() : segment.start() + 2 + size])
             if not is_whole and len(found) > 1:  # Pillow joins them
                 raise BadExampleError('its EXIF is in several pieces: save it without')
