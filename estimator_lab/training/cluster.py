@@ -23,6 +23,7 @@ from estimator_lab.runs.record import Record
 from estimator_lab.runs.trained import without_cluster
 from estimator_lab.tf1 import tf
 from estimator_lab.tf1.adapted import first_worker_as_chief
+from estimator_lab.training.slurm import tf_config_of_step
 
 NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'
 CHIEF, WORKER, PS, EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
@@ -141,10 +142,13 @@ def read_cluster(distribution: str, say: Callable[[str], object] = print) -> Clu
       FlagError: TF_CONFIG or what Slurm says is wrong, or does not fit --distribution.
     """
     text = os.environ.get('TF_CONFIG', '')
-    if not text and distribution == MULTI_WORKER:
-        text = _from_slurm(say)
+    if not text and distribution == MULTI_WORKER and (step := tf_config_of_step()):
+        text, tasks, task = json.dumps(step), step['cluster'], step['task']
+        where = tasks[task['type']][task['index']]
+        count = sum(map(len, tasks.values()))
+        say(f'Slurm            {task["type"]} {task["index"]} of {count} tasks, at {where}')
     try:
-        given = _with_chief(json.loads(text or '{}'))
+        given = _with_chief(_checked(json.loads(text or '{}')))
         tasks = _tasks_in(given)
         if tasks:
             os.environ['TF_CONFIG'] = json.dumps(given)
@@ -165,28 +169,27 @@ def read_cluster(distribution: str, say: Callable[[str], object] = print) -> Clu
     return cluster
 
 
-def _from_slurm(say: Callable[[str], object]) -> str:
-    """Returns a TF_CONFIG for this task of a Slurm step, whose first task is the chief; '' outside of one."""
-    count = os.environ.get('SLURM_STEP_NUM_TASKS', '')
-    if count in ('', '1'):
-        return ''
-    try:
-        # Slurm itself tells each task its GPUs; the resolver wants to know of one each.
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            {CHIEF: 1, WORKER: int(count) - 1},
-            gpus_per_node=int(count),
-            gpus_per_task=1,
-            auto_set_gpu=False,
-        )
-        cluster = resolver.cluster_spec().as_dict()
-        job, index = resolver.get_task_info()
-    except (ValueError, TypeError, RuntimeError, LookupError) as error:
-        raise FlagError(f'Slurm does not describe its step: {first_line(error).rstrip(".:")}.') from error
-    say(f'Slurm            {job} {index} of {count} tasks, at {cluster[job][index]}')
-    return json.dumps({'cluster': cluster, 'task': {'type': job, 'index': index}})
+def _checked(given: Any) -> dict[str, Any]:
+    """Returns a TF_CONFIG that has the form of one; raises ValueError for another one."""
+    if not isinstance(given, dict):
+        raise ValueError(f'it is {_shown(given)}, not an object such as {{"cluster": ..., "task": ...}}')
+    for name in ('cluster', 'task'):
+        if not isinstance(given.get(name, {}), dict):
+            raise ValueError(f'its {name} is {_shown(given[name])}, not an object')
+    cluster, task = given.get('cluster', {}), given.get('task', {})
+    job, index = task.get('type'), task.get('index', 0)
+    if cluster and job in (CHIEF, 'master') and job not in cluster:
+        raise ValueError(f'the task is the {job}, but the cluster has none')
+    if job == EVALUATOR and str(index) != '0':
+        raise ValueError(f'the task is evaluator {_shown(index)}, but a run has one evaluator, number 0')
+    return given
 
 
-def _with_chief(given: Any) -> Any:
+def _shown(value: Any) -> str:
+    return json.dumps(value)[:_LONGEST_SHOWN]
+
+
+def _with_chief(given: dict[str, Any]) -> Any:
     """Returns a TF_CONFIG with a chief, also if it calls it master, as before TensorFlow 1.15, or worker."""
     if 'sparseCluster' in given:
         raise ValueError(

@@ -107,7 +107,8 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     if isinstance(given, ClassifierParams):
         weights = balanced_weights(inputs) if given.balanced else ()
         given = replace(given, class_weights=weights, curves=True)
-    train, look = _look(settings, inputs.train)  # the first that may wait for a pipe
+    known = previous.input.archives if previous else ()  # in whose order the examples are looked at, too
+    train, look = _look(settings, inputs.train.arranged(known))  # the first that may wait for a pipe
     inputs = replace(inputs, train=train)
     params = _with_data(given, settings, inputs, previous, look)
     params = replace(params, frozen=_frozen(settings, model, params))

@@ -42,8 +42,11 @@ def read(monkeypatch):
     ('tf_config', 'words'),
     [
         ('{', 'Expecting property name'),
-        ('[1]', 'attribute'),
-        ({'cluster': 3}, 'TF_CONFIG: '),
+        *((text, f'it is {text}, not an object such as ') for text in ('[1]', '[]', 'null', '""', '3')),
+        *(({'cluster': wrong}, 'its cluster is ') for wrong in (3, None, [])),
+        ({'cluster': TASKS, 'task': None}, 'its task is null, not an object'),
+        ({'cluster': {'worker': ['h:1']}, 'task': CHIEF}, 'the task is the chief, but the cluster has none'),
+        ({'cluster': TASKS, 'task': {'type': 'evaluator', 'index': 1}}, 'the task is evaluator 1, but a run'),
         ({'cluster': {'chief': ['h']}, 'task': CHIEF}, 'needs a "host:port" of its own, not \'h\''),
         ({'cluster': {'chief': ['h:1'], 'ps': ['h:1']}, 'task': CHIEF}, "of its own, not 'h:1'"),
         ({'cluster': {'chief': ['h:0'], 'ps': ['h:1']}, 'task': CHIEF}, "'h:0' is not a number from 1"),
@@ -54,7 +57,7 @@ def read(monkeypatch):
         ({'cluster': TASKS, 'task': {'type': 'worker', 'index': 0.5}}, 'task is 0.5, not a whole number'),
         ({'cluster': TASKS, 'task': {'type': 'worker', 'index': True}}, 'task is True, not'),
         ({'cluster': {**TASKS, 'boss': ['b:1']}, 'task': CHIEF}, "the job 'boss' is unknown"),
-        ({'cluster': {'ps': ['h:1']}, 'task': CHIEF}, 'must have one "chief" node'),
+        ({'cluster': {'ps': ['h:1']}, 'task': {'type': 'ps'}}, 'must have one "chief" node'),
         ({'sparseCluster': {'worker': {'1': 'h:1'}}}, 'set enableDynamicWorker: false.'),
         ({'cluster': {'chief': ['h:1', 'h:2']}, 'task': CHIEF}, 'must have only one "chief" node'),
         ({'cluster': TASKS}, 'task type must be set'),
@@ -130,9 +133,10 @@ def test_without_a_chief_it_is_the_first_worker(read, index, name):
 
 
 SLURM = {
-    'SLURM_STEP_NUM_TASKS': '3',
-    'SLURM_STEP_NODELIST': 'n[08-09]',
-    'SLURM_STEP_TASKS_PER_NODE': '2,1',
+    'SLURM_JOB_ID': '1002',  # 20,000 + 1002 * 16 % 12,000 is 24,032
+    'SLURM_STEP_NUM_TASKS': '4',
+    'SLURM_STEP_NODELIST': 'n[8,10],m1',
+    'SLURM_STEP_TASKS_PER_NODE': '2,1(x2)',
 }
 
 
@@ -146,21 +150,44 @@ def slurm(monkeypatch):
     return make
 
 
-@pytest.mark.parametrize(('rank', 'name', 'host'), [(0, 'chief 0', 'n08:8888'), (2, 'worker 1', 'n09:8888')])
+@pytest.mark.parametrize(
+    ('rank', 'name', 'host'),
+    [(0, 'chief 0', 'n8:24032'), (1, 'worker 0', 'n8:24033'), (3, 'worker 2', 'm1:24032')],
+)
 def test_srun_gives_each_task_its_part(slurm, rank, name, host):
     lines = []
     task = slurm(say=lines.append, SLURM_PROCID=str(rank))
     assert (task.name, task.rank) == (name, rank)
-    assert task.tasks == {'chief': ['n08:8888'], 'worker': ['n08:8889', 'n09:8888']}
-    assert lines == [f'Slurm            {name} of 3 tasks, at {host}']
+    assert task.tasks == {'chief': ['n8:24032'], 'worker': ['n8:24033', 'n10:24032', 'm1:24032']}
+    assert lines == [f'Slurm            {name} of 4 tasks, at {host}']
 
 
-def test_slurm_is_read_for_multi_worker_only_and_a_single_task_is_no_cluster(slurm):
+def test_slurm_is_read_for_multi_worker_only(slurm):
     assert not slurm('none', SLURM_PROCID='1').tasks
-    with pytest.raises(FlagError, match='names no cluster'):
-        slurm(SLURM_PROCID='0', SLURM_STEP_NUM_TASKS='1')
-    with pytest.raises(FlagError, match='Slurm does not describe its step: Invalid'):
-        slurm(SLURM_PROCID='0', SLURM_STEP_NODELIST='n[0')
+
+
+def test_a_step_of_one_task_is_a_cluster_of_one(slurm):
+    alone = slurm(
+        SLURM_PROCID='0', SLURM_STEP_NUM_TASKS='1', SLURM_STEP_NODELIST='n8', SLURM_STEP_TASKS_PER_NODE='1'
+    )
+    assert alone.is_chief and alone.workers == 1 and alone.tasks == {'chief': ['n8:24032']}
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'SLURM_STEP_NODELIST': 'n[0'}, 'SLURM_STEP_NODELIST=n[0: it is not a list of nodes'),
+        ({'SLURM_STEP_NODELIST': 'n[a-b]'}, 'SLURM_STEP_NODELIST=n[a-b]: invalid literal'),
+        ({'SLURM_STEP_NODELIST': 'n[8-9]'}, '2 nodes with 4 tasks, and number 0, are not 4 tasks'),
+        ({'SLURM_STEP_TASKS_PER_NODE': '2(x'}, 'SLURM_STEP_TASKS_PER_NODE=2(x: it is not a list of numbers'),
+        ({'SLURM_JOB_ID': 'x'}, 'SLURM_JOB_ID=x: invalid literal'),
+        ({'SLURM_PROCID': '4'}, 'number 4, are not 4 tasks'),
+    ],
+)
+def test_a_step_that_slurm_does_not_describe(slurm, changes, words):
+    with pytest.raises(FlagError, match=r'^Slurm does not describe its step: ') as caught:
+        slurm(**{'SLURM_PROCID': '0', **changes})
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize('tf_config', ['', '{}', '{"task": {}}', '{"environment": "cloud"}'])

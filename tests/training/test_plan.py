@@ -300,3 +300,21 @@ def test_a_start_that_saved_nothing_takes_the_mean_image_again(archive, tmp_path
     write_record(tmp_path / 'model', plan.stages[-1].record)
     again, _ = opened(cnn_settings(archive, tmp_path / 'model'))
     assert np.array_equal(again.params.first_mean, plan.params.first_mean)
+
+
+def test_a_worker_looks_at_the_archives_in_the_chiefs_order(settings, tmp_path):
+    """Else what the first images show would differ, though the examples of each step are the same."""
+    paths = [
+        str(
+            write_tar(
+                tmp_path / f'{name}.tar',
+                [(f'n{n % 2}/{n}.png', encoded(Image.new('L', (8, 8), first + n))) for n in range(60)],
+            )
+        )
+        for name, first in (('dark', 0), ('light', 190))
+    ]
+    chief, _ = opened(settings(model='mlp', hparams='', data=paths, eval_data=()))
+    chief.settings.model_dir.mkdir()
+    write_record(chief.settings.model_dir, chief.stages[-1].record)
+    worker, _ = opened(settings(model='mlp', hparams='', data=paths[::-1], eval_data=()))
+    assert worker.stages[-1].record.hparams == chief.stages[-1].record.hparams
