@@ -107,7 +107,7 @@ def as_type(value: Any, kind: Any, name: str) -> Any:
         if len(kinds) == len(value):
             pairs = enumerate(zip(value, kinds, strict=True))
             return outer(as_type(item, each, f'{name}[{n}]') for n, (item, each) in pairs)
-    if outer is None and kind not in _KINDS and inspect.isclass(kind):
+    if outer is None and kind not in _KINDS and inspect.isclass(kind) and not isinstance(value, kind):
         return as_object(value, kind, name)
     if type(value) is kind and (kind is not int or abs(value) < 2**63):
         return value

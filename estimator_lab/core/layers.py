@@ -59,44 +59,30 @@ class ActivationParams:
         return ACTIVATIONS[self.activation]
 
 
-def stretched(images: Tensor, pixel_range: tuple[float, float]) -> Tensor:
-    """Returns images whose pixels, float32 in [0, 1], are scaled from `pixel_range` to [0, 1].
+def network_pixels(images: Tensor, params: Any) -> Tensor:
+    """Returns what a network reads of images, float32 [batch, height, width, channels] in [0, 1].
 
-    Networks learn slowly from pixels that are nearly alike: those of pale digits, from 0.8 to 1, differ by a
-    fifth of the range, with a common offset that is larger than that.
+    `params.pixels` says how; `image_pixels` is the inverse. A mean image is a variable, so that checkpoints,
+    exports and all workers of a cluster have the same. It is resized to images of another size.
     """
-    low, high = pixel_range
-    if (low, high) == (0.0, 1.0):
-        return images
-    with tf.name_scope('stretched'):
-        return (images - low) / (high - low)
+    pixels = params.pixels
+    values = pixels.scaled(images)
+    if pixels.mean_image:
+        values -= _mean_image(values, params)
+    elif pixels.mean:
+        values -= pixels.mean
+    return values if pixels.gain == 1 else values * pixels.gain
 
 
-def centred(images: Tensor, params: Any) -> Tensor:
-    """Returns stretched images less the mean image of the training images.
-
-    What all images have in common moves all weights into a unit together: at 128x128 pixels, one step of Adam
-    shifts the unit so far that it is 0 for all images, and learns nothing from then on. Faint signs on a
-    bright background are lost likewise, if only the mean of all pixels is subtracted.
-
-    The mean image is a variable, so that checkpoints, exports and all workers of a cluster have the same. It
-    is resized to images of another size.
-
-    Args:
-      images: float32 [batch, height, width, channels] in [0, 1].
-      params: say which image, and the range of the pixels.
-    """
-    images = stretched(images, params.pixel_range)
-    if not params.mean_image:
-        return images - params.pixel_mean if params.pixel_mean else images
-    return images - _mean_image(images, params)
-
-
-def uncentred(values: Tensor, params: Any) -> Tensor:
-    """Returns images [batch, height, width, channels] in [0, 1] of their `centred` values."""
-    low, high = params.pixel_range
-    values = values + _mean_image(values, params) if params.mean_image else values
-    return values if (low, high) == (0.0, 1.0) else values * (high - low) + low
+def image_pixels(values: Tensor, params: Any) -> Tensor:
+    """Returns the images in [0, 1] of which a network reads these values."""
+    pixels = params.pixels
+    values = values if pixels.gain == 1 else values / pixels.gain
+    if pixels.mean_image:
+        values += _mean_image(values, params)
+    elif pixels.mean:
+        values += pixels.mean
+    return pixels.unscaled(values)
 
 
 def _mean_image(images: Tensor, params: Any) -> Tensor:

@@ -15,7 +15,7 @@ from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import example_weights, images_of, keys_of
 from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.noise import Noise, fresh_seed
-from estimator_lab.core.params import TrainingParams, resolve
+from estimator_lab.core.params import Pixels, SeenPixels, TrainingParams, resolve, scaled_pixels
 from estimator_lab.core.summaries import picture_hooks
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
 
@@ -125,6 +125,7 @@ class Model(Generic[P]):
       phases: the phases of training, the last one called FINAL; one by default.
       network: the network, for gradient ascent on an image and as a perceptual network. Layers that can be
         built for images of unknown size accept all that `check` accepts.
+      pixels: how the network reads pixels, from what the training images show.
       draw: returns its samples, None if these parameters train nothing that has any. Called with the trained
         model, a `runs.trained.Trained`; its keyword-only parameters are the settings of `dream` that have a
         meaning for it, with a function for `data` that returns the first `count` images, float32 [count,
@@ -156,6 +157,7 @@ class Model(Generic[P]):
     task: Callable[[P], Task] = lambda params: Task()
     phases: Callable[[P], list[Phase]] = lambda params: [Phase()]
     network: Network | None = None
+    pixels: Callable[[SeenPixels], Pixels] = scaled_pixels
     draw: Callable[..., Drawing | None] | None = None
     inspect: Callable[[P, Mapping[str, Any], Mapping[str, np.ndarray]], Mapping[str, Image.Image]] = (
         lambda params, example, layers: {}

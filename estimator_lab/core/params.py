@@ -67,7 +67,7 @@ class TrainingParams:
       phase: name of the training phase; '' is the last, and the only one of most models.
       model_dir: the folder with what a model computed before training; '' for none.
       frozen: names of the layers that keep their weights in training.
-      given: names of the hyper-parameters that were not left at their defaults.
+      given: names of the hyper-parameters that were given, with whatever value.
     """
 
     image_shape: tuple[int, int, int] = (128, 128, 1)
@@ -118,6 +118,10 @@ class TrainingParams:
         """Smallest number of examples in a batch, and in the training data."""
         return 1
 
+    def for_data(self) -> 'TrainingParams':
+        """Returns the parameters with the hyper-parameters that were not given as the data suggests."""
+        return self
+
 
 @dataclasses.dataclass(frozen=True)
 class GradientParams(TrainingParams):
@@ -151,24 +155,86 @@ class AnyOptimizer(SecondOrderParams, GradientParams):
 
 
 @dataclasses.dataclass(frozen=True)
+class Pixels:
+    """How pixels become what a network reads: scaled to [0, 1], less a mean, times a gain.
+
+    `core.layers.network_pixels` does that, and `image_pixels` the inverse. Networks learn slowly from pixels
+    that are nearly alike: those of pale digits, from 0.8 to 1, differ by a fifth of the range, with a common
+    offset that is larger than that.
+
+    Attributes:
+      low: the lowest pixel of the training images.
+      high: the highest one.
+      mean: what is subtracted from all pixels.
+      mean_image: whether the mean image is subtracted instead.
+      gain: a factor.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    mean: float = 0.0
+    mean_image: bool = False
+    gain: float = 1.0
+
+    def scaled(self, images: Any) -> Any:
+        """Returns pixels scaled from low and high to [0, 1], an array or a tensor."""
+        return images if self._is_whole else (images - self.low) / (self.high - self.low)
+
+    def unscaled(self, values: Any) -> Any:
+        """Returns pixels of their `scaled` values."""
+        return values if self._is_whole else values * (self.high - self.low) + self.low
+
+    @property
+    def _is_whole(self) -> bool:
+        return (self.low, self.high) == (0.0, 1.0)
+
+
+class SeenPixels(typing.NamedTuple):
+    """What some training images have shown, from which `Model.pixels` makes `Pixels`.
+
+    Attributes:
+      low: their lowest pixel, in [0, 1].
+      high: their highest one.
+      mean: of all pixels after scaling.
+      deviation: standard deviation of the scaled pixels less the mean image if the images hardly differ,
+        otherwise 0.
+    """
+
+    low: float
+    high: float
+    mean: float
+    deviation: float
+
+
+def scaled_pixels(seen: SeenPixels) -> Pixels:
+    """Returns the rule of most models: pixels fill [0, 1]."""
+    return Pixels(seen.low, seen.high)
+
+
+def centred_pixels(seen: SeenPixels) -> Pixels:
+    """Returns the rule that also subtracts the mean image.
+
+    What all images have in common moves all weights into a unit together: at 128x128 pixels, one step of Adam
+    shifts the unit so far that it is 0 for all images, and learns nothing from then on. Faint signs on a
+    bright background are lost likewise, if only the mean of all pixels is subtracted.
+    """
+    return Pixels(seen.low, seen.high, mean_image=True)
+
+
+RAW_PIXELS = Pixels()
+"""A network that reads pixels as they are."""
+
+
+@dataclasses.dataclass(frozen=True)
 class PixelParams:
     """Parameters of a model that scales pixels to suit the training images.
 
     Attributes:
-      pixel_range: lowest and highest pixel, in [0, 1], of the training images, which `core.layers.stretched`
-        scales to [0, 1].
-      pixel_mean: mean of all pixels of those images after scaling, which recurrent subtracts, and mlp in runs
-        from before the mean image.
-      pixel_deviation: standard deviation of those pixels less the mean image if the images hardly differ:
-        recurrent then subtracts that image, and divides by the deviation. Otherwise 0.
-      mean_image: whether a mean image is subtracted, see `core.layers.centred`.
-      first_mean: that image when training begins, float32 of `image_shape`; None afterwards.
+      pixels: how.
+      first_mean: the mean image when training begins, float32 of `image_shape`; None afterwards.
     """
 
-    pixel_range: tuple[float, float] = (0.0, 1.0)
-    pixel_mean: float = 0.0
-    pixel_deviation: float = 0.0
-    mean_image: bool = False
+    pixels: Pixels = RAW_PIXELS
     first_mean: Any = dataclasses.field(default=None, compare=False)
 
     stretch: bool = structural(

@@ -10,10 +10,17 @@ import dataclasses
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
-from estimator_lab.core.layers import ActivationParams, FastDense, centred, class_logits, dense
+from estimator_lab.core.layers import ActivationParams, FastDense, class_logits, dense, network_pixels
 from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
-from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
+from estimator_lab.core.params import (
+    AnyOptimizer,
+    ClassifierParams,
+    centred_pixels,
+    other_default,
+    share,
+    structural,
+)
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _SMALLEST = 4  # pixels of a side: two poolings by 2
@@ -52,8 +59,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
         'kernel_initializer': tf.glorot_uniform_initializer(),
         'reuse': tf.AUTO_REUSE,
     }
-    # Runs from before the mean image recorded a mean, but did not subtract it.
-    x = centred(images, dataclasses.replace(params, pixel_mean=0.0))
+    x = network_pixels(images, params)
     x = tf.layers.conv2d(x, params.filters, params.kernel_size, padding='same', name='conv2d', **layer)
     yield 'conv1', x  # [batch, 128, 128, 32], for 128 x 128 pixels
     x = tf.layers.max_pooling2d(x, 2, 2)
@@ -80,5 +86,11 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
 
 MODEL = Model(
-    'cnn', Params, model_fn, check, phases=lambda params: [Phase(least_steps=LEAST_STEPS)], network=network
+    'cnn',
+    Params,
+    model_fn,
+    check,
+    phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
+    network=network,
+    pixels=centred_pixels,
 )

@@ -13,7 +13,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.judgement import Seen, judge_classifier
-from estimator_lab.core.layers import class_logits, hidden_layers, stretched
+from estimator_lab.core.layers import class_logits, hidden_layers, network_pixels
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
@@ -89,7 +89,7 @@ def stack_of(params: Params) -> Stack | None:
     """Creates the variables of the machines up to that of `params.phase`; None without pre-training."""
     if not params.pretrain_epochs:
         return None
-    return pretraining_stack(params, sizes(params.layers), pixel_range=params.pixel_range)
+    return pretraining_stack(params, sizes(params.layers), pixels=params.pixels)
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
@@ -97,7 +97,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     if params.visible_units == GAUSSIAN:  # as in pre-training
         images, *_ = standardised(images)
     else:
-        images = stretched(images, params.pixel_range)
+        images = network_pixels(images, params)
     pixels = dropout(tf.layers.flatten(images), params.input_dropout_rate, noise)
     hidden = yield from hidden_layers(pixels, sizes(params.layers), tf.sigmoid, noise, params.dropout_rate)
     if noise and params.pretrain_epochs and params.steps_of_head:

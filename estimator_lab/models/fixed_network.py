@@ -10,7 +10,7 @@ import math
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from estimator_lab.core.registry import find_model
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
 
-_OF_PIXELS = ('image_shape', 'pixel_range', 'pixel_mean', 'pixel_deviation', 'mean_image')
 _SCOPE = 'fixed'
 _ABOUT = 'about'
 _SIDE = 224  # pixels of the images of a network that accepts any
@@ -121,8 +120,8 @@ class FixedNetwork:
 
 def without_weights(trained: Trained, more: Mapping[str, Any] | None = None) -> FixedNetwork:
     """Returns the network of a model that has a `network`, with its hyper-parameters and more parameters."""
-    names = [*settings_of(trained.architecture.params), *_OF_PIXELS]
-    hparams = {name: getattr(trained.params, name) for name in names if hasattr(trained.params, name)}
+    known, params = settings_of(trained.architecture.params), asdict(trained.params)
+    hparams = {name: value for name, value in params.items() if name in (*known, 'image_shape', 'pixels')}
     return FixedNetwork(trained.model, {**hparams, **(more or {})}, trained.shape.channels, {})
 
 

@@ -12,13 +12,14 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
 from estimator_lab.core.float32 import in_float32
-from estimator_lab.core.layers import ActivationParams, centred, class_logits, hidden_layers
+from estimator_lab.core.layers import ActivationParams, class_logits, hidden_layers, network_pixels
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
     SIZES,
     AnyOptimizer,
     ClassifierParams,
+    centred_pixels,
     other_default,
     share,
     sizes,
@@ -54,7 +55,7 @@ class Params(ActivationParams, AnyOptimizer, ClassifierParams):
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields layer_1 and so on, float32 [batch, units], then the logits: see `core.model.Network`."""
-    pixels = dropout(tf.layers.flatten(centred(images, params)), params.input_dropout_rate, noise)
+    pixels = dropout(tf.layers.flatten(network_pixels(images, params)), params.input_dropout_rate, noise)
     hidden = yield from hidden_layers(
         pixels,
         sizes(params.layers),
@@ -134,5 +135,10 @@ def _directions(images: Tensor) -> Tensor:
 
 
 MODEL = Model(
-    'mlp', Params, model_fn, phases=lambda params: [Phase(least_steps=_LEAST_STEPS)], network=network
+    'mlp',
+    Params,
+    model_fn,
+    phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
+    network=network,
+    pixels=centred_pixels,
 )

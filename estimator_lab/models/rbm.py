@@ -37,7 +37,7 @@ def stack_of(params: Params) -> Stack:
     """Creates the machine's variables."""
     pixels = math.prod(params.image_shape)
     machine = make_rbm(1, pixels, params.hidden_units, (params.visible_units, BERNOULLI))
-    return Stack([machine], params.image_shape, params.pixel_range)
+    return Stack([machine], params.image_shape, params.pixels)
 
 
 @model_function(Params, check)

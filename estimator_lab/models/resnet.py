@@ -15,7 +15,7 @@ import numpy as np
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
-from estimator_lab.core.layers import stretched
+from estimator_lab.core.layers import network_pixels
 from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
@@ -70,7 +70,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     """
     scope = f'resnet_{params.depth}'
     x = convolution(
-        standardised(stretched(images, params.pixel_range)),
+        standardised(network_pixels(images, params)),
         f'{scope}/{_STEM}',
         params.filters,
         (7, 7),

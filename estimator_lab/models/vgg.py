@@ -14,7 +14,7 @@ from operator import methodcaller
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers
-from estimator_lab.core.layers import ActivationParams, stretched
+from estimator_lab.core.layers import ActivationParams, network_pixels
 from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
@@ -76,7 +76,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     throughout; grey ones are repeated three times.
     """
     scope, activation = _SCOPES[params.depth], params.activation_function
-    x = less_mean(stretched(images, params.pixel_range))
+    x = less_mean(network_pixels(images, params))
     for block, (count, width) in enumerate(zip(_BLOCKS[params.depth], _WIDTHS, strict=True), 1):
         for number in range(1, count + 1):
             name = f'conv{block}_{number}'

@@ -38,7 +38,7 @@ _NO_HPARAMS = (
 )
 """Parameters of a model that are not among the hyper-parameters of a record."""
 
-FORMAT = 6
+FORMAT = 7
 """The format of records that this version reads and writes."""
 
 

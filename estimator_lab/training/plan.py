@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import FlagError, hparam, option
+from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.model import AnyModel, Task
-from estimator_lab.core.params import ClassifierParams, is_first_order, parse_hparams, resolve
+from estimator_lab.core.params import (
+    ClassifierParams,
+    Pixels,
+    SeenPixels,
+    is_first_order,
+    parse_hparams,
+    resolve,
+)
 from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.archives.data_set import DataSet, Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Look, Reader, ReaderOptions
@@ -35,7 +43,6 @@ from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _BACKBONE = 'backbone'  # all layers before the last
 # Parameters that they decide.
-_OF_IMAGES = ('pixel_range', 'pixel_mean', 'pixel_deviation', 'mean_image', 'few_images')
 _CACHE_MEGABYTES = 256  # of decoded images
 
 
@@ -110,7 +117,7 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     known = previous.input.archives if previous else ()  # in whose order the examples are looked at, too
     train, look = _look(settings, inputs.train.arranged(known))  # the first that may wait for a pipe
     inputs = replace(inputs, train=train)
-    params = _with_data(given, settings, inputs, previous, look)
+    params = _with_data(given, model, settings, inputs, previous, look)
     params = replace(params, frozen=_frozen(settings, model, params))
     resumed = previous.hparams if previous and previous.model == model.name else None
     taken, companions = model.companions(params, settings.model_dir, resumed)
@@ -171,27 +178,23 @@ def _look(settings: Settings, train: DataSet) -> tuple[DataSet, Look]:
     return replace(train, begun=itertools.chain(first, examples)), look
 
 
-def _with_data(params: Any, settings: Settings, inputs: Inputs, previous: Record | None, look: Look) -> Any:
-    """Returns parameters with those that the data and its settings decide.
-
-    Those of a resumed run are in its folder.
-    """
+def _with_data(
+    params: Any, model: AnyModel, settings: Settings, inputs: Inputs, previous: Record | None, look: Look
+) -> Any:
+    """Returns parameters with those that the data and its settings decide, or those of a resumed run."""
     train = inputs.train
     if previous and previous.kind == train.kind.name and newest_checkpoint(settings.model_dir):
         decided = train.kind.restore(settings.model_dir)
-        known = {name: previous.hparams[name] for name in _OF_IMAGES if name in previous.hparams}
-        decided |= {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+        decided['few_images'] = previous.hparams.get('few_images', False)
+        decided['pixels'] = as_type(previous.hparams.get('pixels', {}), Pixels, 'pixels')
     else:
         decided = train.kind.data_params(settings, train.order(1, settings.seed).epoch(0), train.total)
-        decided |= look.params if getattr(params, 'stretch', False) else {}
+        if look.pixels and getattr(params, 'stretch', False):
+            decided['pixels'] = model.pixels(SeenPixels(**look.pixels))
+            decided['first_mean'] = look.mean_image
         decided['few_images'] = train.total is not None and train.total < math.prod(settings.image_shape)
     decided = {name: value for name, value in decided.items() if hasattr(params, name)}
-    return replace(
-        params,
-        image_shape=settings.image_shape,
-        vocabulary=inputs.labels,
-        **decided,
-    )
+    return replace(params, image_shape=settings.image_shape, vocabulary=inputs.labels, **decided).for_data()
 
 
 def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]:

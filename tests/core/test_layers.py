@@ -10,14 +10,14 @@ from estimator_lab.core.layers import (
     ActivationParams,
     FastDense,
     batch_norm,
-    centred,
     class_logits,
     dense,
     hidden_layers,
-    stretched,
+    image_pixels,
+    network_pixels,
 )
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.params import ClassifierParams
+from estimator_lab.core.params import ClassifierParams, Pixels
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
@@ -177,21 +177,24 @@ def test_frozen_normalisation_is_not_trained(graph):
     assert not tf.trainable_variables() and not tf.get_collection(tf.GraphKeys.UPDATE_OPS)
 
 
-def test_pixels_are_stretched_then_centred(session):
+def test_pixels_are_scaled_then_centred_then_multiplied_and_back_again(session):
     images = tf.constant(np.array([0.8, 0.9, 1], np.float32).reshape(1, 1, 3, 1))
-    params = ClassifierParams(pixel_range=(0.8, 1.0), pixel_mean=0.25)
-    assert session.run(stretched(images, (0.8, 1.0))).ravel() == pytest.approx([0, 0.5, 1], abs=1e-6)
-    assert session.run(centred(images, params)).ravel() == pytest.approx([-0.25, 0.25, 0.75], abs=1e-6)
-    assert centred(images, ClassifierParams()) is images
+    params = ClassifierParams(pixels=Pixels(0.8, 1.0, mean=0.25, gain=2.0))
+    read = network_pixels(images, params)
+    assert session.run(read).ravel() == pytest.approx([-0.5, 0.5, 1.5], abs=1e-5)
+    assert session.run(image_pixels(read, params)).ravel() == pytest.approx([0.8, 0.9, 1], abs=1e-6)
+    assert network_pixels(images, ClassifierParams()) is images is image_pixels(images, ClassifierParams())
 
 
 def test_a_mean_image_is_one_variable_that_is_not_trained_and_fits_other_sizes(session):
     first = np.arange(4, dtype=np.float32).reshape(2, 2, 1)
-    params = ClassifierParams(image_shape=(2, 2, 1), mean_image=True, first_mean=first)
-    found = [centred(tf.ones([3, 2, 2, 1]), params), centred(tf.ones([1, 2, 4, 1]), params)]
+    params = ClassifierParams(image_shape=(2, 2, 1), pixels=Pixels(mean_image=True), first_mean=first)
+    found = [network_pixels(tf.ones(shape), params) for shape in ([3, 2, 2, 1], [1, 2, 4, 1])]
+    back = image_pixels(found[0], params)
     assert [variable.op.name for variable in tf.global_variables()] == [MEAN_IMAGE]
     assert not tf.trainable_variables()
     session.run(tf.global_variables_initializer())
     small, wide = session.run(found)
+    assert np.array_equal(session.run(back), np.ones([3, 2, 2, 1]))
     assert np.array_equal(small, np.tile(1 - first, [3, 1, 1, 1]))
     assert wide[0, :, :, 0].tolist() == [[1, 0.5, 0, 0], [-1, -1.5, -2, -2]]

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
 
 from estimator_lab.core.endpoints import published
+from estimator_lab.core.params import RAW_PIXELS
 from estimator_lab.inference import ascent
 from estimator_lab.inference.ascent import (
     Objective,
@@ -138,7 +139,7 @@ def test_nothing_to_climb_leaves_the_photo_as_it_is(cnn, photo):
 def test_windows_leave_no_visible_seams(cnn, monkeypatch):
     """The mean change would differ by row if there were seams; or a mean image, or no wide changes."""
     monkeypatch.setattr(ascent, 'painted', lambda uphill: uphill)
-    cnn = dataclasses.replace(cnn, params=dataclasses.replace(cnn.params, mean_image=False))
+    cnn = dataclasses.replace(cnn, params=dataclasses.replace(cnn.params, pixels=RAW_PIXELS))
     monkeypatch.setattr(ascent, 'MOST_SIDE', 8)
     grey = np.full((1, 20, 30, 1), 0.5, np.float32)
     with objective_of(cnn, 'conv1') as objective:

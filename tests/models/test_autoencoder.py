@@ -1,9 +1,8 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
 from estimator_lab import api
+from estimator_lab.core.params import Pixels, resolve
 from estimator_lab.models.autoencoder import model
 from estimator_lab.models.autoencoder.model import Params, model_fn
 from estimator_lab.tf1 import tf
@@ -153,12 +152,13 @@ def test_few_images_are_reconstructed_as_by_principal_components(tmp_path):
         (False, {}, (1000, 500, 250, 30), False),
         (True, {'layers': '20-3'}, (20, 3), False),
         (True, {'output': 'sigmoid'}, (1000, 500, 250, 30), False),
+        (True, {'output': 'auto'}, (1000, 500, 250, 30), False),  # a default that was given, too
         (True, {'loss': 'cross_entropy'}, (1000, 500, 250, 30), False),
         (False, {'output': 'linear'}, (1000, 500, 250, 30), True),
     ],
 )
 def test_what_is_chosen_holds_for_few_images_too(few, given, sizes, is_linear):
-    params = Params(image_shape=SHAPE, few_images=few, **given)
+    params = resolve(Params, {'image_shape': SHAPE, 'few_images': few, **given}).for_data()
     assert (params.layer_sizes, params.is_linear) == (sizes, is_linear)
     model.check(params)
 
@@ -175,10 +175,11 @@ def test_what_is_chosen_holds_for_few_images_too(few, given, sizes, is_linear):
 )
 def test_the_output_is_scaled_to_a_narrow_range_of_pixels(given, is_linear):
     """A sigmoid was worse than the mean image of 16-bit files of which few bits are used."""
-    params = Params(image_shape=(16, 16, 1), pixel_range=(0.0, 0.016), **given)
+    named = {'image_shape': (16, 16, 1), **given}
+    params = resolve(Params, {**named, 'pixels': Pixels(0.0, 0.016)}).for_data()
     assert (params.layer_sizes[:1], params.is_linear) == ((1000,) * (params.kind == 'dense'), is_linear)
     model.check(params)
-    assert not dataclasses.replace(params, pixel_range=(0.0, 0.5)).is_linear
+    assert not resolve(Params, {**named, 'pixels': Pixels(0.0, 0.5)}).for_data().is_linear
 
 
 def test_images_of_a_narrow_range_are_reconstructed(tmp_path):

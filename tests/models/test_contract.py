@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.core.params import resolve
+from estimator_lab.core.params import RAW_PIXELS, Pixels, resolve
 from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
@@ -175,11 +175,11 @@ def test_pale_images_are_seen_as_those_that_fill_the_range(name, tmp_path):
     outputs = {'rbm': 'hidden', 'autoencoder': 'code'}
     weights, model_fn = str(tmp_path / 'weights'), find_model(name).model_fn
 
-    def predicted(images, pixel_range):
+    def predicted(images, pixels):
         with tf.Graph().as_default(), tf.Session() as session:
             tf.set_random_seed(1)
             features = {'image': tf.constant(images), 'key': tf.constant(['a', 'b', 'c'])}
-            given = {**params, 'pixel_range': pixel_range}
+            given = {**params, 'pixels': pixels}
             found = model_fn(features, None, tf.estimator.ModeKeys.PREDICT, given).predictions
             saver = tf.train.Saver()
             if tf.train.checkpoint_exists(weights):
@@ -189,8 +189,8 @@ def test_pale_images_are_seen_as_those_that_fill_the_range(name, tmp_path):
                 saver.save(session, weights)
             return session.run(found[outputs.get(name, 'probabilities')])
 
-    usual, raw = predicted(images, (0.0, 1.0)), predicted(0.8 + 0.2 * images, (0.0, 1.0))
-    scaled = predicted(0.8 + 0.2 * images, (0.8, 1.0))
+    usual, raw = (predicted(each, RAW_PIXELS) for each in (images, 0.8 + 0.2 * images))
+    scaled = predicted(0.8 + 0.2 * images, Pixels(0.8, 1.0))
     assert np.abs(scaled - usual).max() < 0.05 * np.abs(raw - usual).max()
 
 

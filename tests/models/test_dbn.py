@@ -8,7 +8,7 @@ import pytest
 
 from estimator_lab.base.errors import FlagError, with_dashes
 from estimator_lab.core.model import FINAL
-from estimator_lab.core.params import resolve
+from estimator_lab.core.params import Pixels, resolve
 from estimator_lab.models import dbn
 from estimator_lab.models.boltzmann import pretraining
 from estimator_lab.tf1 import tf
@@ -194,6 +194,6 @@ def test_it_warns_of_more_pixels_than_binary_units_learn_from(side, hparams, war
 
 
 def test_its_machines_see_pale_pixels_as_probabilities_from_0_to_1(session):
-    given = {'image_shape': (1, 3, 1), 'layers': '2', 'pixel_range': (0.8, 1.0), 'phase': 'pretrain_1'}
+    given = {'image_shape': (1, 3, 1), 'layers': '2', 'pixels': Pixels(0.8, 1.0), 'phase': 'pretrain_1'}
     seen = dbn.stack_of(resolve(dbn.Params, given)).pixels(tf.reshape([0.8, 0.9, 1.0], [1, 1, 3, 1]))
     assert session.run(seen)[0] == pytest.approx([0, 0.5, 1], abs=1e-6)

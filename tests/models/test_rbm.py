@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab import api
+from estimator_lab.core.params import Pixels
 from estimator_lab.models import rbm
 from estimator_lab.tf1 import tf
 from estimator_lab.training.precision import session_config
@@ -36,7 +37,7 @@ def estimator(folder, side=3, **params):
 
 
 def test_it_sees_pale_pixels_as_probabilities_from_0_to_1(session):
-    params = rbm.Params(image_shape=(1, 3, 1), hidden_units=2, pixel_range=(0.8, 1.0))
+    params = rbm.Params(image_shape=(1, 3, 1), hidden_units=2, pixels=Pixels(0.8, 1.0))
     seen = rbm.stack_of(params).pixels(tf.reshape([0.8, 0.9, 1.0], [1, 1, 3, 1]))
     assert session.run(seen)[0] == pytest.approx([0, 0.5, 1], abs=1e-6)
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError, with_dashes
 from estimator_lab.core.layers import MEAN_IMAGE
+from estimator_lab.core.params import RAW_PIXELS
 from estimator_lab.data.images.decode import GREY, decode_image
-from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import write_record
 from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, write_tar
@@ -220,13 +220,14 @@ def test_pale_images_fill_the_range_of_the_network(archive, tmp_path):
         return opened(cnn_settings(data, tmp_path / name, **changes))[0]
 
     plan = planned(pale)
-    assert plan.params.pixel_range == pytest.approx((0.8, 1.0), abs=0.01)
+    assert (plan.params.pixels.low, plan.params.pixels.high) == pytest.approx((0.8, 1.0), abs=0.01)
     train(plan)
     again = planned(archive, max_steps=9, resume_changed=True)
-    assert again.params.pixel_range == plan.params.pixel_range
-    assert planned(archive, 'usual').params.pixel_range == (0, 1)
+    assert again.params.pixels == plan.params.pixels
+    usual = planned(archive, 'usual').params.pixels
+    assert (usual.low, usual.high) == (0, 1)
     raw = planned(pale, 'raw', hparams='filters=2,dense_units=8,stretch=false').params
-    assert (raw.pixel_range, raw.mean_image) == ((0, 1), False)
+    assert raw.pixels == RAW_PIXELS
 
 
 @pytest.mark.parametrize(('model', 'hparams'), [('mlp', 'layers=4'), ('cnn', SMALL)])
@@ -243,10 +244,10 @@ def test_a_run_keeps_the_mean_image_of_its_first_data(archive, tmp_path, model, 
     plan, _ = opened(settings(archive))
     result = train(plan)
     kept = values_in(result.checkpoint)[MEAN_IMAGE]
-    low, high = plan.params.pixel_range
+    low, high = plan.params.pixels.low, plan.params.pixels.high
     assert kept[..., 0] == pytest.approx((mean - low) / (high - low), abs=0.01)
     record = json.loads((tmp_path / 'model/experiment.json').read_text())
-    assert record['hparams']['mean_image'] is True and 'first_mean' not in record['hparams']
+    assert record['hparams']['pixels']['mean_image'] is True and 'first_mean' not in record['hparams']
     later = train(opened(settings(other, max_steps=9, resume_changed=True))[0])
     assert np.array_equal(values_in(later.checkpoint)[MEAN_IMAGE], kept)
     warm = replace(settings(other), model_dir=tmp_path / 'warm', warm_start=tmp_path / 'model')
@@ -267,30 +268,16 @@ def test_a_recurrent_run_keeps_the_mean_image_and_the_deviation_of_images_that_h
 
     (data, images), (other, _) = framed('data.tar', 0), framed('other.tar', 40)
     plan, _ = opened(settings(data))
-    low, high = plan.params.pixel_range
+    low, high = plan.params.pixels.low, plan.params.pixels.high
     result = train(plan)
     kept = values_in(result.checkpoint)[MEAN_IMAGE]
     assert kept[..., 0] == pytest.approx((images.mean(0) - low) / (high - low), abs=0.01)
     record = json.loads((tmp_path / 'model/experiment.json').read_text())
     deviation = np.std(images - images.mean(0)) / (high - low)
-    assert record['hparams']['pixel_deviation'] == pytest.approx(max(deviation, 0.05), rel=0.02)
-    assert record['hparams']['mean_image'] is True and 'first_mean' not in record['hparams']
+    assert record['hparams']['pixels']['gain'] == pytest.approx(0.35 / max(deviation, 0.05), rel=0.02)
+    assert record['hparams']['pixels']['mean_image'] is True and 'first_mean' not in record['hparams']
     later = train(opened(settings(other, max_steps=9, resume_changed=True))[0])
     assert np.array_equal(values_in(later.checkpoint)[MEAN_IMAGE], kept)
-
-
-def test_a_run_of_before_mean_images_goes_on_with_its_mean(archive, tmp_path):
-    settings = cnn_settings(archive, tmp_path / 'model', model='mlp', hparams='layers=4,stretch=false')
-    train(opened(settings)[0])
-    path = tmp_path / 'model/experiment.json'
-    record = json.loads(path.read_text())
-    del record['hparams']['mean_image'], record['background']
-    record['hparams']['pixel_mean'] = 0.25
-    path.write_text(json.dumps(record))
-    plan, _ = opened(replace(settings, max_steps=9))
-    assert (plan.params.pixel_mean, plan.params.mean_image) == (0.25, False)
-    assert MEAN_IMAGE not in values_in(train(plan).checkpoint)
-    assert open_trained(tmp_path / 'model').params.pixel_mean == 0.25
 
 
 def test_a_start_that_saved_nothing_takes_the_mean_image_again(archive, tmp_path):

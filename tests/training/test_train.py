@@ -86,8 +86,8 @@ def test_a_pipe_trains_as_the_same_file_does(settings, archive, tmp_path):
             )
             assert result.step == 10
             weights.append(values_in(result.checkpoint))
-            low, high = read_record(tmp_path / f'{path.stem} run').hparams['pixel_range']
-            assert 0 <= low < high < 0.3
+            pixels = read_record(tmp_path / f'{path.stem} run').hparams['pixels']
+            assert 0 <= pixels['low'] < pixels['high'] < 0.3
     for name, values in weights[0].items():
         assert np.array_equal(values, weights[1][name]), name
 

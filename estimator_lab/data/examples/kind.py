@@ -115,14 +115,16 @@ class Look:
     """What the first look at some training examples shows.
 
     Attributes:
-      params: parameters of models that the examples decide, by name.
+      pixels: of images, their range, mean and deviation, as `core.params.SeenPixels` has them.
+      mean_image: the mean image after scaling, float32 [height, width, channels]; None for other kinds.
       caution: a sentence for the user at the start; '' for none.
       cause: why nothing can be learned from them, and the setting to try, as a clause; '' if that is unknown.
       suspect: the same for what is a cause only if no other is known.
       floats: whether they have more levels than 8 bits hold.
     """
 
-    params: Mapping[str, Any] = field(default_factory=dict)
+    pixels: Mapping[str, float] = field(default_factory=dict)
+    mean_image: np.ndarray | None = None
     caution: str = ''
     cause: str = ''
     suspect: str = ''

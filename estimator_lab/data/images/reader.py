@@ -220,13 +220,13 @@ def _look_at(settings: Any, members: Sequence[Member]) -> Look:
     pixels = colours if channels > 1 else colours @ GREY[:, np.newaxis]
     low, high = _range_of(pixels, _LEAST_RANGE / (UINT16_MAX // UINT8_MAX if floats else 1))
     mean = pixels.mean(axis=0, dtype=np.float64)
-    params = {
-        'pixel_range': (low, high),
-        'pixel_mean': float((mean.mean() - low) / (high - low)),
-        'pixel_deviation': _deviation_if_alike(pixels, mean) / (high - low),
-        'mean_image': True,
-        'first_mean': ((mean - low) / (high - low)).astype(np.float32),
+    seen = {
+        'low': low,
+        'high': high,
+        'mean': float((mean.mean() - low) / (high - low)),
+        'deviation': _deviation_if_alike(pixels, mean) / (high - low),
     }
+    look = Look(seen, ((mean - low) / (high - low)).astype(np.float32), floats=floats)
     if np.ptp(colours) == 0:
         other = next(each for each in BACKGROUNDS if each != settings.background)
         value = {0.0: 'black', 1.0: 'white'}.get(float(colours.flat[0]), 'of one value')
@@ -234,13 +234,13 @@ def _look_at(settings: Any, members: Sequence[Member]) -> Look:
         if any(np.ptp(image) for image in pixels_on(other)):
             placed = f'transparent images are placed on {settings.background}'
             cause = f'{cause}; {placed}: {option.background}={other}'
-        return Look(params, f'Warning: {cause}.', cause, floats=floats)
+        return replace(look, caution=f'Warning: {cause}.', cause=cause)
     if channels == 1 and _are_coloured(colours):
         colour = f'{option.channels}=3'
         note = f'Images are in colour, and are read as grey: {colour} keeps their colours.'
         suspect = f'the images are in colour, but are read as grey; try {colour}.'
-        return Look(params, note, suspect=suspect, floats=floats)
-    return Look(params, floats=floats)
+        return replace(look, caution=note, suspect=suspect)
+    return look
 
 
 def _are_coloured(pixels: np.ndarray) -> bool:

@@ -20,7 +20,15 @@ from estimator_lab.core.judgement import Seen, likely_cause
 from estimator_lab.core.layers import ActivationParams
 from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
-from estimator_lab.core.params import SIZES, AnyOptimizer, PixelParams, other_default, sizes, structural
+from estimator_lab.core.params import (
+    SIZES,
+    AnyOptimizer,
+    PixelParams,
+    centred_pixels,
+    other_default,
+    sizes,
+    structural,
+)
 from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
 from estimator_lab.models.autoencoder.head import LOSSES, Reconstructed, reconstruction_spec
 from estimator_lab.models.autoencoder.networks import STRIDE, code_size, decoder, encoder, unrolled
@@ -55,7 +63,7 @@ class Params(PixelParams, ActivationParams, PretrainingParams, AnyOptimizer):
     """Parameters of the autoencoder.
 
     Attributes:
-      few_images: whether there are fewer training images than an image has values.
+      few_images: whether the network is that of fewer training images than an image has values.
     """
 
     few_images: bool = False
@@ -100,22 +108,21 @@ class Params(PixelParams, ActivationParams, PretrainingParams, AnyOptimizer):
     @property
     def layer_sizes(self) -> tuple[int, ...]:
         """Units of the encoder's dense layers; () if the code is the output of the convolutions."""
-        return sizes(self.layers or (_OF_FEW_IMAGES if self.is_small else _LAYERS[self.kind]))
-
-    @property
-    def is_small(self) -> bool:
-        """Whether it is as principal components are: for few images, if nothing else is chosen."""
-        return self.few_images and self._has_defaults('kind', 'layers', *_OF_OUTPUT, 'corruption')
+        return sizes(self.layers or _LAYERS[self.kind])
 
     @property
     def is_linear(self) -> bool:
         """Whether its output is, which is scaled to the range of the pixels and added to the mean image."""
-        low, high = self.pixel_range
-        is_narrow = high - low < _NARROW and self._has_defaults(*_OF_OUTPUT)
-        return self.output == 'linear' or self.is_small or is_narrow
+        return self.output == 'linear'
 
-    def _has_defaults(self, *names: str) -> bool:
-        return all(getattr(self, name) == getattr(Params, name) for name in names)
+    def for_data(self) -> 'Params':
+        """Returns a small linear network for few images, and a linear output for a narrow range of pixels."""
+        given = set(self.given)
+        if self.few_images and not given & {'kind', 'layers', 'corruption', *_OF_OUTPUT}:
+            return dataclasses.replace(self, layers=_OF_FEW_IMAGES, output='linear')
+        is_narrow = self.pixels.high - self.pixels.low < _NARROW
+        output = 'linear' if is_narrow and not given & {*_OF_OUTPUT} else self.output
+        return dataclasses.replace(self, few_images=False, output=output)
 
     @property
     def filter_sizes(self) -> tuple[int, ...]:
@@ -234,6 +241,7 @@ MODEL = Model(
     task=lambda params: Task(keys.SQUARED_ERROR, higher_is_better=False, labelled=False),
     phases=phases,
     network=network,
+    pixels=centred_pixels,
     caution=caution,
     judge=judge,
 )

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from estimator_lab.core.layers import centred, dense, uncentred
+from estimator_lab.core.layers import dense, image_pixels, network_pixels
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 STRIDE = 2
@@ -31,7 +31,7 @@ def encoder(images: Tensor, params: Any) -> tuple[Tensor, dict[str, Tensor]]:
     """Returns the codes, float32 [batch, values], and the layers conv_1 ..., layer_1 ..."""
     layers: dict[str, Tensor] = {}
     activations = _activations(params, len(params.filter_sizes) + len(params.layer_sizes))
-    x = centred(images, params) if params.is_linear else images
+    x = network_pixels(images, params) if params.is_linear else images
     for number, filters in enumerate(params.filter_sizes, 1):
         name = f'conv_{number}'
         x = layers[name] = _convolution(tf.layers.Conv2D, name, x, filters, params, next(activations))
@@ -39,7 +39,7 @@ def encoder(images: Tensor, params: Any) -> tuple[Tensor, dict[str, Tensor]]:
     for number, units in enumerate(params.layer_sizes, 1):
         name = f'layer_{number}'
         # Few images leave most directions of pixels as they were at the start: a small network begins at 0.
-        initializer = tf.zeros_initializer() if params.is_small else None
+        initializer = tf.zeros_initializer() if params.few_images else None
         x = layers[name] = dense(x, units, name, next(activations), initializer)
     return x, layers
 
@@ -58,7 +58,7 @@ def decoder(code: Tensor, params: Any) -> tuple[Tensor, dict[str, Tensor]]:
     for number, size in enumerate(filters, 1):
         name = f'transposed_conv_{number}'
         x = layers[name] = _convolution(tf.layers.Conv2DTranspose, name, x, size, params, next(activations))
-    return (uncentred(x, params) if params.is_linear else x), layers
+    return (image_pixels(x, params) if params.is_linear else x), layers
 
 
 def _activations(params: Any, layers: int) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from estimator_lab.base.settings import setting
 from estimator_lab.core.model import Args, Phase
-from estimator_lab.core.params import structural
+from estimator_lab.core.params import RAW_PIXELS, Pixels, structural
 from estimator_lab.models.boltzmann.head import rbm_spec
 from estimator_lab.models.boltzmann.learning import RATES, RbmParams
 from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, UNITS
@@ -82,11 +82,11 @@ def pretraining_stack(
     params: Any,
     layers: Sequence[int],
     linear_top: bool = False,
-    pixel_range: tuple[float, float] = (0.0, 1.0),
+    pixels: Pixels = RAW_PIXELS,
 ) -> Stack:
     """Creates the variables of the layers up to the one that `params.phase` trains.
 
-    With a linear top, the last layer has linear units, as a code has. `pixel_range` is that of `Stack`.
+    With a linear top, the last layer has linear units, as a code has. `pixels` are those of `Stack`.
     """
     below, trained = [math.prod(params.image_shape), *layers], int(params.phase.removeprefix(_PHASE))
 
@@ -99,7 +99,7 @@ def pretraining_stack(
         make_rbm(number, below[number - 1], layers[number - 1], units(number), trainable=number == trained)
         for number in range(1, trained + 1)
     ]
-    return Stack(made, params.image_shape, pixel_range)
+    return Stack(made, params.image_shape, pixels)
 
 
 def pretraining_spec(args: Args[Any], stack: Stack, is_last: bool) -> EstimatorSpec:

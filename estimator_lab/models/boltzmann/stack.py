@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from estimator_lab.core.layers import stretched
 from estimator_lab.core.noise import Noise
+from estimator_lab.core.params import RAW_PIXELS, Pixels
 from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, Rbm
 from estimator_lab.tf1 import Tensor, Variable, tf
 
@@ -50,12 +50,12 @@ class Stack:
         self,
         machines: Sequence[Rbm],
         image_shape: Sequence[int],
-        pixel_range: tuple[float, float] = (0.0, 1.0),
+        pixels: Pixels = RAW_PIXELS,
     ) -> None:
-        """Binary visible units see the lowest and highest pixel of `pixel_range` as 0 and 1."""
+        """Binary visible units see the lowest and highest pixel as 0 and 1."""
         self.machines = machines
         self._image_shape = tuple(image_shape)
-        self._pixel_range = pixel_range
+        self._pixels = pixels
 
     @property
     def top(self) -> Rbm:
@@ -78,8 +78,7 @@ class Stack:
             tf.assert_less_equal(tf.reduce_max(images), 1.0, message=message),
         ]
         with tf.control_dependencies(bounds):
-            scaled = stretched(images, self._pixel_range)
-            return tf.reshape(tf.clip_by_value(scaled, 0.0, 1.0), flat)
+            return tf.reshape(tf.clip_by_value(self._pixels.scaled(images), 0.0, 1.0), flat)
 
     def visible(self, images: Tensor) -> Tensor:
         """Returns the visible values of the top machine for images as for `pixels`, float32 [n, visible]."""
@@ -113,8 +112,7 @@ class Stack:
                     _, mean, deviation = standardised(like)
                 pictures = pictures * deviation + mean
             else:
-                low, high = self._pixel_range
-                pictures = pictures * (high - low) + low
+                pictures = self._pixels.unscaled(pictures)
             return tf.clip_by_value(pictures, 0.0, 1.0)
 
     def receptive_fields(self, count: int) -> Tensor:

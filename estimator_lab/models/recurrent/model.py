@@ -16,7 +16,7 @@ from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, probabilities_of, publish
-from estimator_lab.core.layers import ACTIVATIONS, centred, class_logits, hidden_layers
+from estimator_lab.core.layers import ACTIVATIONS, class_logits, hidden_layers, network_pixels
 from estimator_lab.core.metrics import running_sum
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
@@ -24,6 +24,8 @@ from estimator_lab.core.params import (
     SIZES,
     AnyOptimizer,
     ClassifierParams,
+    Pixels,
+    SeenPixels,
     other_default,
     share,
     sizes,
@@ -107,6 +109,17 @@ def check(params: Params) -> None:
         )
 
 
+def pixels_of(seen: SeenPixels) -> Pixels:
+    """Returns the rule of `Model.pixels`: the mean image is subtracted only if the images hardly differ.
+
+    What is left is then scaled to a usual deviation. All steps have the same weights, and otherwise should
+    have the same background.
+    """
+    if seen.deviation:
+        return Pixels(seen.low, seen.high, mean_image=True, gain=_DEVIATION / seen.deviation)
+    return Pixels(seen.low, seen.high, seen.mean)
+
+
 def network(
     images: Tensor, params: Params, noise: Noise | None = None, probes: Mapping[str, Tensor] | None = None
 ) -> Layers:
@@ -123,11 +136,8 @@ def network(
     The arguments are those of `core.model.Network`, and the probes of `probes_of`, for `gradient_norms`.
     Dropout is that of Gal and Ghahramani (2016).
     """
-    if params.pixel_deviation:
-        pixels = centred(images, params) * (_DEVIATION / params.pixel_deviation)
-    else:  # all steps have the same weights, and so should have the same background
-        pixels = centred(images, dataclasses.replace(params, mean_image=False))
-    values, batch = _swapped(as_sequence(pixels, params.read, params.patch_size)), tf.shape(images)[0]
+    sequence = as_sequence(network_pixels(images, params), params.read, params.patch_size)
+    values, batch = _swapped(sequence), tf.shape(images)[0]
     for number, directions in enumerate(_directions(params)):
         if number:
             shape = tf.stack([1, batch, values.shape.as_list()[2]])
@@ -361,6 +371,7 @@ MODEL = Model(
     check,
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     network=network,
+    pixels=pixels_of,
     caution=caution,
     inspect=inspect,
 )

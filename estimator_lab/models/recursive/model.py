@@ -18,7 +18,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.classifier import classification_spec
 from estimator_lab.core.endpoints import LOGITS, Layers, probabilities_of, publish
 from estimator_lab.core.features import class_ids, example_weights, has_images
-from estimator_lab.core.layers import class_logits, dense, stretched
+from estimator_lab.core.layers import class_logits, dense, network_pixels
 from estimator_lab.core.metrics import count
 from estimator_lab.core.model import Args, Model, Phase, model_function
 from estimator_lab.core.noise import Noise, dropout
@@ -107,8 +107,8 @@ def quadtree_network(images: Tensor, params: Params, noise: Noise | None = None)
         values = dense(patches, params.embedding_units, 'patches', tf.nn.relu)
         return cell.leaf(dropout(values, params.input_dropout_rate, noise))
 
-    images = stretched(images, params.pixel_range)
-    hidden = cell.hidden(quadtree_states(cell, leaf, images, params.patch_size, _MARGIN))
+    pixels = network_pixels(images, params)
+    hidden = cell.hidden(quadtree_states(cell, leaf, pixels, params.patch_size, _MARGIN))
     yield 'root', hidden
     yield LOGITS, class_logits(dropout(hidden, params.dropout_rate, noise), params)
 

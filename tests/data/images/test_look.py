@@ -44,7 +44,7 @@ def test_black_icons_are_said_to_need_a_background(tmp_path):
     assert looked(settings(tmp_path, [Image.new('L', (9, 9))] * 6)).cause == BACKGROUND.partition(';')[0]
     alike = looked(settings(tmp_path, [Image.new('L', (9, 9), 90)] * 2))
     assert alike.cause == 'all pixels of the first 2 images are of one value'
-    assert alike.params['pixel_deviation'] == 0.05, 'nothing is divided by 0'
+    assert alike.pixels['deviation'] == 0.05, 'nothing is divided by 0'
 
 
 def test_a_run_keeps_its_background(tmp_path):
@@ -72,11 +72,12 @@ def test_colour_images_are_said_to_be_read_as_grey(tmp_path, tint, is_coloured):
 
 def test_the_mean_image_and_the_range(tmp_path):
     images = [picture(n) for n in range(6)]
-    params = looked(settings(tmp_path, images, image_size=24)).params
+    look = looked(settings(tmp_path, images, image_size=24))
     resized = [image.resize((24, 24), Image.Resampling.LANCZOS) for image in images]
-    (low, high), mean = params['pixel_range'], np.mean([np.asarray(one) @ GREY for one in resized], 0) / 255
-    assert params['first_mean'][..., 0] == pytest.approx((mean - low) / (high - low), abs=1e-5)
-    assert params['pixel_mean'] == pytest.approx((mean.mean() - low) / (high - low), abs=1e-5)
+    low, high = look.pixels['low'], look.pixels['high']
+    mean = np.mean([np.asarray(one) @ GREY for one in resized], 0) / 255
+    assert look.mean_image[..., 0] == pytest.approx((mean - low) / (high - low), abs=1e-5)
+    assert look.pixels['mean'] == pytest.approx((mean.mean() - low) / (high - low), abs=1e-5)
 
 
 # Of 8x8 pixels, 48 are a frame of 200, and 16 are bits. With bits of 0 or 200, 7/8 of all pixels are bright:
@@ -92,8 +93,7 @@ def test_images_that_hardly_differ_are_alike(tmp_path, bright, is_alike, brightn
     images = [Image.fromarray(pixels.astype(np.uint8)) for pixels in framed]
     look = looked(settings(tmp_path, images, model='recurrent', image_size=8))
     expected = np.std((framed - framed.mean(0)) / 255)
-    low, high = look.params['pixel_range']
-    assert look.params['pixel_deviation'] * (high - low) == (
+    assert look.pixels['deviation'] * (look.pixels['high'] - look.pixels['low']) == (
         pytest.approx(max(expected, 0.05), abs=0.002) if is_alike else 0
     )
 
@@ -102,7 +102,7 @@ def test_16_bit_files_with_few_used_bits_are_read_as_floats(tmp_path):
     levels = np.random.default_rng(1).integers(0, 1024, (6, 8, 8)).astype(np.uint16)
     chosen = settings(tmp_path, map(Image.fromarray, levels))
     plan, _ = opened(chosen)
-    assert plan.params.pixel_range == pytest.approx((0, 1023 / 65535), abs=1e-4)
+    assert (plan.params.pixels.low, plan.params.pixels.high) == pytest.approx((0, 1023 / 65535), abs=1e-4)
     reader = plan.reader
     batch = reader.collate(reader.read(list(stream_members(chosen.data[0]))))['image']
     assert batch.dtype == np.float32 and batch[..., 0] == pytest.approx(levels / 65535, abs=1e-6)

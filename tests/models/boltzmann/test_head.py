@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.endpoints import published
-from estimator_lab.core.params import TrainingParams
+from estimator_lab.core.params import Pixels, TrainingParams
 from estimator_lab.core.projector import ProjectorHook
 from estimator_lab.models.boltzmann.head import rbm_spec
 from estimator_lab.models.boltzmann.learning import RbmParams
@@ -63,7 +63,7 @@ def spec_of(mode, config=None, params=PARAMS, weight=(1.0,) * 5, units=('bernoul
 
 
 def test_pale_pixels_are_probabilities_from_0_to_1(session):
-    stack = Stack([make_rbm(1, 6, 4)], SHAPE, pixel_range=(0.8, 1.0))
+    stack = Stack([make_rbm(1, 6, 4)], SHAPE, pixels=Pixels(0.8, 1.0))
     pale = tf.constant(0.8 + 0.2 * IMAGES)
     assert np.allclose(session.run(stack.visible(pale)), DATA, atol=1e-5)
     assert np.allclose(session.run(stack.images(stack.visible(pale))), 0.8 + 0.2 * IMAGES, atol=1e-6)

@@ -5,7 +5,7 @@ import pytest
 
 from estimator_lab.base.errors import with_dashes
 from estimator_lab.contrib.rnn import stack_bidirectional_dynamic_rnn
-from estimator_lab.core.params import resolve
+from estimator_lab.core.params import SeenPixels, resolve
 from estimator_lab.models.recurrent import model as recurrent
 from estimator_lab.models.recurrent.loop import CELLS
 from estimator_lab.models.recurrent.model import (
@@ -74,13 +74,13 @@ def test_what_is_subtracted_from_pixels(session):
     """Of images that are alike their mean image, and the rest is scaled; of others the mean of all pixels."""
     params = Params(**SMALL)
     first = IMAGES.mean(axis=0)
-    alike = dataclasses.replace(
-        params, pixel_mean=0.5, mean_image=True, first_mean=first, pixel_deviation=0.35 / 4
-    )
+    seen = SeenPixels(0.0, 1.0, 0.5, 0.35 / 4)
+    alike = dataclasses.replace(params, pixels=recurrent.pixels_of(seen), first_mean=first)
+    others = dataclasses.replace(params, pixels=recurrent.pixels_of(seen._replace(deviation=0.0)))
     cases = (
         (IMAGES, alike),
         (4 * (IMAGES - first), params),
-        (IMAGES, dataclasses.replace(alike, pixel_deviation=0.0)),
+        (IMAGES, others),
         (IMAGES - 0.5, params),
     )
     with tf.variable_scope('shared', reuse=tf.AUTO_REUSE):
