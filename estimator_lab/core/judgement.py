@@ -4,16 +4,19 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from estimator_lab.base.errors import hparam, option
+from estimator_lab.base.json_input import shown
 from estimator_lab.core import keys
 
 _FEW_STEPS = 200
 _FEW_OF_A_LABEL = 5  # examples
+_UNEVEN = 10  # times as many examples of a label as of another
 _MOSTLY = 0.9  # share of a layer's units
+_TWINS = 'data.check finds equal images with different labels'
 _ALIKE = 0.1  # spread of samples, as a share of that of the images
 
 
@@ -25,7 +28,7 @@ class Seen:
       metrics: of the evaluation, by name, with 'global_step'.
       params: the model's parameters.
       pretrained: the same metrics of the phase before the last one; {} without one.
-      examples: number of training examples; None if unknown.
+      counts: number of training examples by label, '' for none; {} if unknown.
       cause: why nothing can be learned from the training examples, as a clause; '' if that is unknown.
       suspect: the same for what is a cause only if no other is known.
       training_loss: of the last step; None if none was taken.
@@ -35,16 +38,85 @@ class Seen:
     metrics: Mapping[str, float]
     params: Any = None
     pretrained: Mapping[str, float] = field(default_factory=dict)
-    examples: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
     cause: str = ''
     suspect: str = ''
     training_loss: float | None = None
     usual_steps: int = 0
 
     @property
+    def given(self) -> tuple[str, ...]:
+        """Names of the hyper-parameters that were given."""
+        return tuple(getattr(self.params, 'given', ()))
+
+    @property
+    def labels(self) -> int:
+        """Number of labels of the vocabulary."""
+        return len(getattr(self.params, 'vocabulary', ()))
+
+    @property
+    def examples(self) -> int:
+        """Number of training examples; 0 if unknown."""
+        return sum(self.counts.values())
+
+    @property
     def has_few_steps(self) -> bool:
         """Whether the model has taken few steps only, the likely cause of a bad result."""
         return self.metrics['global_step'] < _FEW_STEPS
+
+    @property
+    def loss(self) -> float:
+        """The training loss; by node for trees, whose loss is a sum over nodes."""
+        # The loss of an evaluation is large, too, if the training examples were learned by heart.
+        found = self.metrics.get('loss', 0.0) if self.training_loss is None else self.training_loss
+        return self.metrics.get(keys.NODE_LOSS) or found
+
+    @property
+    def guessing(self) -> float:
+        """The loss of guesses."""
+        return math.log(max(self.labels, 1))
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the training examples were learned: their loss is less than half of that of guesses."""
+        return self.loss < self.guessing / 2
+
+    @property
+    def blames_data(self) -> bool:
+        """Whether the data may be the cause, and not what was given, with which nothing was learned."""
+        return not self.has_few_steps and (self.is_learned or not self.given)
+
+    @property
+    def dead_layer(self) -> str:
+        """The layer with the largest share of dead units, as the beginning of a sentence; '' without one."""
+        shares = {
+            name: share for name, share in self.metrics.items() if name.startswith(f'{keys.DEAD_UNITS}/')
+        }
+        name = max(shares, key=shares.__getitem__, default='')
+        if not name or shares[name] <= _MOSTLY:
+            return ''
+        return f'{shares[name]:.0%} of the units of layer {name.partition("/")[2]} are 0 for all images'
+
+    @property
+    def uneven(self) -> str:
+        """The most and least frequent labels, as a clause, if classes are uneven and unweighted; else ''."""
+        counts = {label: count for label, count in self.counts.items() if label}
+        most, least = (choose(counts, key=counts.__getitem__, default='') for choose in (max, min))
+        if not counts or counts[most] < _UNEVEN * counts[least] or getattr(self.params, 'balanced', True):
+            return ''
+        return f'{counts[most]:,} training examples are {shown(most)}, only {counts[least]:,} {shown(least)}'
+
+    @property
+    def without_given(self) -> str:
+        """The hyper-parameters to leave out."""
+        return f'without {", ".join(f"{hparam(name)}={getattr(self.params, name)}" for name in self.given)}'
+
+    @property
+    def cure_of_dead_units(self) -> str:
+        """What to try if units are 0."""
+        if keys.LEARNING_RATE in self.given:
+            return f'a smaller {hparam.learning_rate}=...'
+        return self.without_given if self.given else f'{hparam.activation}=leaky_relu'
 
 
 def judge_classifier(seen: Seen) -> str:
@@ -52,56 +124,72 @@ def judge_classifier(seen: Seen) -> str:
 
     Examples:
         >>> from estimator_lab.base.errors import without_dashes
-        >>> bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 5000}
+        >>> bad = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 50}
         >>> without_dashes(judge_classifier(Seen(bad)))
-        'The accuracy is no better than always predicting the most frequent label (0.100): the learning rate \
-is probably unsuitable; try another learning_rate=...'
+        'The accuracy is no better than always predicting the most frequent label (0.100): it has taken few \
+steps only; try more epochs.'
     """
-    return _judge_accuracy(seen) or _judge_units(seen)
+    if not _guesses(seen):
+        return _judge_units(seen)
+    majority = seen.metrics[keys.MAJORITY_SHARE]
+    cause = next((sentence.format(seen) for holds, sentence in _CAUSES if holds(seen)), likely_cause(seen))
+    return (
+        f'The accuracy is no better than always predicting the most frequent label ({majority:.3f}): {cause}'
+    )
 
 
-def _judge_accuracy(seen: Seen) -> str:
+def _guesses(seen: Seen) -> bool:
+    """Whether an accuracy may be that of guesses: within two standard errors of it."""
     metrics = seen.metrics
-    majority = metrics.get(keys.MAJORITY_SHARE, 0.0)
-    # Two standard errors: guesses are also better than that by chance.
-    margin = 2 * math.sqrt(majority * (1 - majority) / max(metrics.get(keys.TOTAL_EXAMPLES, 1), 1))
-    if not 0 < majority < 1 or metrics[keys.ACCURACY] > majority + margin:
-        return ''
-    guess = f'always predicting the most frequent label ({majority:.3f})'
-    return f'The accuracy is no better than {guess}: {_cause_of_guesses(seen)}'
+    majority, count = metrics.get(keys.MAJORITY_SHARE, 0.0), max(metrics.get(keys.TOTAL_EXAMPLES, 1), 1)
+    if not 0 < majority < 1 or _lower_bound(metrics[keys.ACCURACY], count) > majority:
+        return False
+    if seen.labels < 2 or keys.MEAN_PER_CLASS_ACCURACY not in metrics:
+        return True
+    # Guesses recognise 1 of n classes. Of a class with m images, the share that is right varies by at most
+    # 1 / (2 sqrt(m)); the images of all classes but one are counted as evenly distributed.
+    others = seen.labels - 1
+    deviation = math.sqrt(1 / majority + others**2 / (1 - majority)) / (2 * seen.labels * math.sqrt(count))
+    return metrics[keys.MEAN_PER_CLASS_ACCURACY] <= 1 / seen.labels + 2 * deviation
 
 
-def _cause_of_guesses(seen: Seen) -> str:
-    """Returns the likeliest cause of guesses: what leaves nothing to learn before what makes it slow."""
-    metrics, labels = seen.metrics, len(getattr(seen.params, 'vocabulary', ()))
-    given = getattr(seen.params, 'given', None)
-    # That of an evaluation is large, too, for what was learned by heart; that of trees is a sum over nodes.
-    loss = metrics.get('loss', 0.0) if seen.training_loss is None else seen.training_loss
-    loss, guessing = metrics.get(keys.NODE_LOSS) or loss, math.log(max(labels, 1))
-    if seen.cause:
-        return likely_cause(seen)
-    if labels > 1 and not loss <= 2 * guessing:  # also if it is not a number
-        return f'training has diverged; try a much smaller {hparam.learning_rate}=...'
-    if dead := _dead_layer(metrics):
-        cure = _without_given(seen) if given else f'{hparam.activation}=leaky_relu'
-        if given and keys.LEARNING_RATE in given:
-            cure = f'a smaller {hparam.learning_rate}=...'
-        return (
-            f'{dead[1]:.0%} of the units of layer {dead[0]} are 0 for all images, with a loss that has not '
-            f'grown: try {cure}, and look at the pixels, by data.check.'
-        )
-    # What was given keeps from learning the training examples; what those lack does not.
-    is_learned = loss < guessing / 2
-    if not seen.has_few_steps and (is_learned or not given):
-        if seen.suspect:
-            return seen.suspect
-        if seen.examples and seen.examples < _FEW_OF_A_LABEL * labels:
-            return f'there are {seen.examples} training examples of {labels} labels; train on more.'
-    if keys.NODE_LOSS not in metrics and seen.training_loss is not None and is_learned:
-        return 'what was learned of the training examples does not hold for others: look at their labels.'
-    if given == () and not seen.has_few_steps:
-        return 'the examples hardly tell their labels, at settings that suit most data: look at both.'
-    return likely_cause(seen)
+def _lower_bound(share: float, count: float) -> float:
+    """Returns the lower end of Wilson's interval of a share of `count` examples, at two standard errors."""
+    middle = share + 2 / count
+    width = 2 * math.sqrt(share * (1 - share) / count + 1 / count**2)
+    return (middle - width) / (1 + 4 / count)
+
+
+# The likely causes of guesses; the first counts: what leaves nothing to learn before what makes it slow.
+_CAUSES: Sequence[tuple[Callable[[Seen], object], str]] = (
+    (lambda seen: seen.cause, '{0.cause}.'),
+    (
+        lambda seen: seen.labels > 1 and not seen.loss <= 2 * seen.guessing,  # also if it is not a number
+        f'training has diverged; try a much smaller {hparam.learning_rate}=...',
+    ),
+    (
+        lambda seen: seen.dead_layer,
+        '{0.dead_layer}, with a loss that has not grown: try {0.cure_of_dead_units}, and look at the pixels, '
+        'by data.check.',
+    ),
+    (lambda seen: seen.blames_data and seen.uneven, f'{{0.uneven}}: try {hparam.balanced}=true.'),
+    (lambda seen: seen.blames_data and seen.suspect, '{0.suspect}'),
+    (
+        lambda seen: seen.blames_data and 0 < seen.examples < _FEW_OF_A_LABEL * seen.labels,
+        'there are {0.examples} training examples of {0.labels} labels; train on more.',
+    ),
+    (
+        lambda seen: (
+            seen.training_loss is not None and keys.NODE_LOSS not in seen.metrics and seen.is_learned
+        ),
+        f'what was learned of the training examples does not hold for others: look at their labels; '
+        f'{_TWINS}.',
+    ),
+    (
+        lambda seen: not seen.given and not seen.has_few_steps,
+        f'the examples hardly tell their labels, at settings that suit most data: look at both; {_TWINS}.',
+    ),
+)
 
 
 def likely_cause(seen: Seen, otherwise: str = '') -> str:
@@ -111,20 +199,14 @@ def likely_cause(seen: Seen, otherwise: str = '') -> str:
       seen: the result.
       otherwise: the same if nothing that was given is a cause; '' for the learning rate.
     """
-    given = getattr(seen.params, 'given', None) or ()
     if seen.cause:
         return f'{seen.cause}.'
-    if seen.has_few_steps or (not given and seen.metrics['global_step'] < seen.usual_steps):
+    if seen.has_few_steps or (not seen.given and seen.metrics['global_step'] < seen.usual_steps):
         return f'it has taken few steps only; try more {option.epochs}.'
-    if given and keys.LEARNING_RATE not in given:
-        return f'try {_without_given(seen)}.'
+    if seen.given and keys.LEARNING_RATE not in seen.given:
+        return f'try {seen.without_given}.'
     rate = f'the learning rate is probably unsuitable; try another {hparam.learning_rate}=...'
-    return rate if given or not otherwise else otherwise
-
-
-def _without_given(seen: Seen) -> str:
-    given = seen.params.given
-    return f'without {", ".join(f"{hparam(name)}={getattr(seen.params, name)}" for name in given)}'
+    return rate if seen.given or not otherwise else otherwise
 
 
 def judge_samples(metrics: Mapping[str, float], advice: str) -> str:
@@ -133,18 +215,6 @@ def judge_samples(metrics: Mapping[str, float], advice: str) -> str:
 
 
 def _judge_units(seen: Seen) -> str:
-    dead = _dead_layer(seen.metrics)
-    if not dead or seen.metrics.get(keys.ACCURACY) == 1:
+    if not seen.dead_layer or seen.metrics.get(keys.ACCURACY) == 1:
         return ''
-    name, share = dead
-    return (
-        f'{share:.0%} of the units of layer {name} are 0 for all images, so that they learn nothing: try a '
-        f'smaller {hparam.learning_rate}=...'
-    )
-
-
-def _dead_layer(metrics: Mapping[str, float]) -> tuple[str, float] | None:
-    """Returns the layer with the largest share of dead units, and that; None if no layer is mostly dead."""
-    shares = {name: value for name, value in metrics.items() if name.startswith(f'{keys.DEAD_UNITS}/')}
-    name = max(shares, key=shares.__getitem__, default='')
-    return (name.partition('/')[2], shares[name]) if name and shares[name] > _MOSTLY else None
+    return f'{seen.dead_layer}, so that they learn nothing: try a smaller {hparam.learning_rate}=...'

@@ -108,8 +108,9 @@ def train(plan: Plan) -> Result:
     look, progress = plan.look, trainings[-1].progress
     loss = progress and progress.last_loss
     usual = sum(phase.least_steps for phase in plan.architecture.phases(plan.params))
-    total = plan.inputs.train.total
-    seen = Seen(metrics, plan.params, pretrained, total, look.cause, look.suspect, loss, usual)
+    train = plan.inputs.train
+    counts = {} if train.total is None else train.counts
+    seen = Seen(metrics, plan.params, pretrained, counts, look.cause, look.suspect, loss, usual)
     return Result(
         metrics=metrics,
         pretrained=pretrained,

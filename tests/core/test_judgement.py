@@ -12,6 +12,7 @@ def judgement(metrics, params=None):
     return with_dashes(judge_classifier(Seen(metrics, params)))
 
 
+GIVEN = SimpleNamespace(given=('learning_rate',))
 GOOD = [
     {'accuracy': 0.97, 'majority_share': 0.1, 'total_examples': 400},
     {'accuracy': 1.0, 'majority_share': 1.0, 'total_examples': 8},  # a single label
@@ -57,7 +58,7 @@ def test_nothing_alarms_where_every_image_is_right():
 @pytest.mark.parametrize(('metrics', 'words'), BAD)
 @pytest.mark.parametrize(('step', 'setting'), [(100, 'more --epochs'), (4000, '--hparams=learning_rate=...')])
 def test_bad_results_get_one_with_a_setting(metrics, words, step, setting):
-    sentence = judgement({**metrics, 'global_step': step})
+    sentence = judgement({**metrics, 'global_step': step}, GIVEN)
     assert words in sentence and setting in sentence
 
 
@@ -79,8 +80,8 @@ def test_the_loss_of_trees_is_judged_by_node():
         ({}, {'suspect': 'the images are read as grey'}, ': the images are read as grey'),
         ({'dead_units/dense': 1.0}, {'suspect': 'the images are read as grey'}, 'units of layer dense are 0'),
         ({'global_step': 60}, {'suspect': 'the images are read as grey'}, 'few steps only'),
-        ({}, {'examples': 49}, ': there are 49 training examples of 10 labels; train on more.'),
-        ({}, {'examples': 50}, 'learning rate is probably unsuitable'),
+        ({}, {'counts': {'0': 49}}, ': there are 49 training examples of 10 labels; train on more.'),
+        ({}, {'counts': {'0': 50}}, 'hardly tell their labels'),
     ],
 )
 def test_guesses_have_one_cause_the_likeliest(more, seen, words):
@@ -143,7 +144,7 @@ def test_dead_units_are_of_the_settings_that_were_given(given, cure):
 
 @pytest.mark.parametrize(
     ('seen', 'words'),
-    [({'suspect': 'the images are read as grey'}, 'read as grey'), ({'examples': 40}, 'train on more')],
+    [({'suspect': 'the images are read as grey'}, 'read as grey'), ({'counts': {'0': 40}}, 'train on more')],
 )
 @pytest.mark.parametrize(('loss', 'is_learned'), [(2.3, False), (0.1, True)])
 def test_what_was_given_is_to_blame_if_the_training_examples_were_not_learned(seen, words, loss, is_learned):
@@ -159,3 +160,48 @@ def test_programs_see_no_dashes():
     assert without_dashes(judge_classifier(Seen(bad))).endswith(
         'it has taken few steps only; try more epochs.'
     )
+
+
+# Of 60 test images, 57 are of one label and 3 of the other; of 300, 150 each.
+@pytest.mark.parametrize(
+    ('metrics', 'is_bad'),
+    [
+        ({'accuracy': 1.0, 'mean_per_class_accuracy': 1.0}, False),
+        (
+            {'accuracy': 0.9, 'mean_per_class_accuracy': 0.95},
+            False,
+        ),  # weighted classes: fewer of the frequent
+        ({'accuracy': 0.95, 'mean_per_class_accuracy': 0.5}, True),
+        ({'accuracy': 0.9667, 'mean_per_class_accuracy': 0.6667}, True),  # one of three, as by chance
+        ({'accuracy': 0.5, 'mean_per_class_accuracy': 0.5, 'majority_share': 0.5}, True),
+        ({'accuracy': 0.847, 'mean_per_class_accuracy': 0.847, 'majority_share': 0.5}, False),
+    ],
+)
+def test_uneven_test_images_are_judged_by_class_too(metrics, is_bad):
+    """An accuracy of 1 was said to be no better than guesses, whose interval ends above 1."""
+    known = {'majority_share': 0.95, 'total_examples': 60, 'global_step': 900, 'loss': 0.1, **metrics}
+    params = SimpleNamespace(vocabulary=('a', 'b'), given=())
+    assert bool(judgement(known, params)) == is_bad
+
+
+@pytest.mark.parametrize(
+    ('counts', 'balanced', 'words'),
+    [
+        (
+            {'a': 990, 'b': 10},
+            False,
+            ": 990 training examples are 'a', only 10 'b': try --hparams=balanced=true.",
+        ),
+        ({'a': 50, 'b': 5, '': 1}, False, 'balanced=true'),
+        ({'a': 990, 'b': 10}, True, 'look at their labels; data.check finds equal images with different'),
+        ({'a': 990, 'b': 100}, False, 'look at their labels'),
+        ({}, False, 'look at their labels'),
+    ],
+)
+def test_uneven_training_labels_are_a_cause_that_balanced_cures(counts, balanced, words):
+    params = SimpleNamespace(vocabulary=('a', 'b'), given=(), balanced=balanced)
+    bad = {'accuracy': 0.5, 'majority_share': 0.5, 'total_examples': 300, 'global_step': 900, 'loss': 2.0}
+    sentence = judge_classifier(Seen(bad, params, counts=counts, training_loss=0.05))
+    assert words in with_dashes(sentence)
+    few = judge_classifier(Seen({**bad, 'global_step': 60}, params, counts=counts, training_loss=0.6))
+    assert 'few steps' in few

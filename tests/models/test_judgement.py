@@ -14,6 +14,7 @@ def judgement(model, metrics, pretrained=None, params=None):
 
 
 AUTOENCODER = {'squared_error': 9.0, 'mean_image_error': 50.0, 'floats_per_image': 30.0}
+GIVEN = SimpleNamespace(given=('learning_rate',))
 CLASSIFIER = {'accuracy': 0.97, 'majority_share': 0.1, 'total_examples': 400}
 GOOD = [
     ('dbn', CLASSIFIER),
@@ -21,6 +22,7 @@ GOOD = [
     ('autoencoder', {'squared_error': 30.0, 'mean_image_error': 50.0, 'floats_per_image': 2.0}),
     ('rbm', {'reconstruction_error': 9.0, 'mean_image_error': 50.0, 'diversity': 0.5}),
     ('gan', {'discriminator_accuracy_real': 0.7, 'diversity': 0.8}),
+    ('gan', {'discriminator_accuracy_real': 0.9, 'discriminator_accuracy_fake': 1.0, 'diversity': 0.8}),
     ('style', {'perceptual_loss': 3.0}),
 ]
 BAD = [
@@ -39,6 +41,11 @@ BAD = [
         'Samples are all alike',
     ),
     ('gan', {'diversity': 0.0}, 'Samples are all alike'),
+    (
+        'gan',
+        {'discriminator_accuracy_real': 0.99, 'discriminator_accuracy_fake': 1.0, 'diversity': 0.5},
+        'The discriminator has won: it recognises 99% of the images and 100% of the samples: ',
+    ),
 ]
 
 
@@ -50,7 +57,7 @@ def test_good_results_get_no_sentence(model, metrics):
 @pytest.mark.parametrize(('model', 'metrics', 'words'), BAD)
 @pytest.mark.parametrize(('step', 'setting'), [(100, 'more --epochs'), (4000, '--hparams=learning_rate=...')])
 def test_bad_results_get_one_with_a_setting(model, metrics, words, step, setting):
-    sentence = judgement(model, {**metrics, 'global_step': step})
+    sentence = judgement(model, {**metrics, 'global_step': step}, params=GIVEN)
     assert words in sentence and setting in sentence
 
 
@@ -95,3 +102,9 @@ def test_fewer_steps_than_usual_are_a_cause_if_nothing_else_was_given(model, giv
     bad = {'mean_image_error': 7.3, 'reconstruction_error': 7.29, 'squared_error': 7.29, 'global_step': 400}
     assert words in with_dashes(find_model(model).judge(Seen(bad, params, usual_steps=4500)))
     assert 'few steps' not in find_model(model).judge(Seen(bad, params, usual_steps=400))
+
+
+def test_a_lost_generator_is_told_what_may_help():
+    lost = {'discriminator_accuracy_real': 0.99, 'discriminator_accuracy_fake': 1.0, 'global_step': 4000}
+    sentence = judgement('gan', lost)
+    assert sentence.endswith(': try --hparams=diff_augment=true, or a smaller --hparams=learning_rate=...')

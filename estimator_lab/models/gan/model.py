@@ -23,6 +23,7 @@ from estimator_lab.tf1 import EstimatorSpec, Tensor
 
 _SMALLEST_SIDE = 8
 _LEAST_STEPS = 1500  # after 450, on 1,437 digits of 8x8 pixels, samples are half-formed
+_WON = 0.97  # of the images, and of the samples, that the discriminator recognises
 _COARSEST_SIDE = 4  # of the last maps, at least
 _MOST_FILTERS = (128, 256)  # if the image is halved up to twice; more often
 _LEAST_FILTERS = 16
@@ -96,8 +97,17 @@ def task(params: Params) -> Task:
 
 
 def judge(seen: Seen) -> str:
-    """Returns a sentence on samples that are all alike; '' for others."""
-    return judge_samples(seen.metrics, likely_cause(seen))
+    """Returns a sentence on samples that are all alike, or a discriminator that has won; '' for others."""
+    if alike := judge_samples(seen.metrics, likely_cause(seen)):
+        return alike
+    real, fake = (seen.metrics.get(f'discriminator_accuracy_{each}', 0.0) for each in ('real', 'fake'))
+    if min(real, fake) < _WON:
+        return ''
+    cure = likely_cause(seen, f'try {hparam.diff_augment}=true, or a smaller {hparam.learning_rate}=...')
+    return (
+        f'The discriminator has won: it recognises {real:.0%} of the images and {fake:.0%} of the samples: '
+        f'{cure}'
+    )
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
