@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from estimator_lab.tf1.finder import FINDER
 
 _FEEDING = 'tensorflow_estimator.python.estimator.inputs.queues.feeding_functions'
@@ -25,6 +27,8 @@ def adapt_tensorflow() -> None:
     for module in _KERAS_APIS:
         FINDER.hook(module, after=_restore_version)
     FINDER.hook('tensorflow.python.framework.device', after=_restore_device_spec)
+    FINDER.hook('tensorflow.python.framework.tensor_shape', after=_accept_whole_numbers)
+    FINDER.hook('tensorflow.python.training.basic_session_run_hooks', after=_warn_of_a_standstill_only)
     FINDER.hook(_FEEDING, after=_accept_text_columns)
     FINDER.hook(_RUN_CONFIG, after=_accept_workers_alone)
 
@@ -44,6 +48,38 @@ def _restore_version(module: ModuleType) -> None:
 def _restore_device_spec(module: ModuleType) -> None:
     """Makes `DeviceSpec` TensorFlow 1's class, which adds `merge_from` and assignments to that of 2."""
     vars(module)['DeviceSpec'] = importlib.import_module('tensorflow').compat.v1.DeviceSpec
+
+
+def _accept_whole_numbers(module: ModuleType) -> None:
+    """Makes dimensions of truth values and of floats such as 2.0; protobuf and TensorFlow reject them now."""
+    dimension: Any = module.Dimension
+    make = dimension.__init__
+
+    @functools.wraps(make)
+    def init(self: Any, value: Any) -> None:
+        is_other = isinstance(value, bool | float | np.bool_ | np.floating)
+        make(self, int(value) if is_other and float(value).is_integer() else value)
+
+    dimension.__init__ = init
+
+
+def _warn_of_a_standstill_only(module: ModuleType) -> None:
+    """Keeps StepCounterHook from warning that the step stands still after it reads a step twice.
+
+    It reads the step before or after it is increased, so two equal values mean nothing; three do.
+    """
+    hook: Any = module.StepCounterHook
+    after_run = hook.after_run
+
+    @functools.wraps(after_run)
+    def compare(self: Any, run_context: Any, run_values: Any) -> None:
+        last = self._last_global_step
+        if getattr(self, '_step_before_last', None) != last:
+            self._last_global_step = None
+        after_run(self, run_context, run_values)
+        self._step_before_last = last
+
+    hook.after_run = compare
 
 
 def _accept_text_columns(module: ModuleType) -> None:

@@ -132,14 +132,29 @@ DROPPED: Mapping[Any, Mapping[str, Any]] = {
         'msort': lambda array: np.sort(array, axis=0),
         'in1d': lambda ar1, ar2, *args, **more: np.isin(np.ravel(ar1), ar2, *args, **more),
         'trapz': getattr(np, 'trapezoid', None),
+        'asfarray': lambda a, dtype=np.float64: np.asarray(
+            a, dtype if np.issubdtype(dtype, np.inexact) else np.float64
+        ),
+        'rank': np.ndim,
+        'alen': lambda a: len(np.array(a, ndmin=1)),
+        **{
+            name: value
+            for name, value in vars(getattr(np, 'exceptions', np)).items()
+            if name.endswith(('Error', 'Warning'))
+        },
         'find_common_type': find_common_type,
     },
+    np.lib: {'pad': np.pad},
 }
 """{module or class: {name: what it meant}}."""
-_RENAMED = {'reshape': ('newshape', 'shape')} | dict.fromkeys(
-    ('quantile', 'percentile', 'nanquantile', 'nanpercentile'), ('interpolation', 'method')
-)
+_RENAMED = {
+    'reshape': ('newshape', 'shape'),
+    **dict.fromkeys(('quantile', 'percentile', 'nanquantile', 'nanpercentile'), ('interpolation', 'method')),
+    **dict.fromkeys(('histogram', 'histogram2d', 'histogramdd'), ('normed', 'density')),
+}
 """{function of NumPy: (what an argument of it was called, what it is called now)}."""
+_OF_SEQUENCES = ('vstack', 'hstack', 'dstack', 'column_stack', 'stack', 'concatenate', 'sum')
+"""Functions of NumPy that accepted iterators."""
 _MODULES = {
     'imp': 'estimator_lab.tf1.imp_module',
     'scipy.misc': 'estimator_lab.tf1.scipy_misc',
@@ -159,9 +174,12 @@ def restore_dropped_names() -> None:
     if not hasattr(random.Random.sample, '__wrapped__'):
         _restore_random()
     if not hasattr(np.array, '__wrapped__'):
-        np.array = _accepting_ragged(np.array)
+        np.array = _as_before(np.array)
+        np.fromstring = _from_bytes_too(np.fromstring)
         for name, (old, new) in _RENAMED.items():
             setattr(np, name, _accepting(old, new, getattr(np, name)))
+        for name in _OF_SEQUENCES:
+            setattr(np, name, _accepting_iterators(getattr(np, name)))
     for name in _MODULES:
         FINDER.supply(name, _loader_of)
     FINDER.answer('scipy.misc', lambda name: look_up(_MODULES['scipy.misc'], name))
@@ -171,11 +189,16 @@ def restore_dropped_names() -> None:
     FINDER.hook('PIL.ImageDraw', after=restore_sizes)
 
 
-def _accepting_ragged(array: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns `np.array` that makes objects of rows of different lengths, as NumPy's did before 1.24."""
+def _as_before(array: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns `np.array` as it was before NumPy 1.24: rows of different lengths become objects.
+
+    And before 2.0: `copy=False` copies where it must.
+    """
 
     @functools.wraps(array)
     def make(values: Any, *args: Any, **options: Any) -> Any:
+        if options.get('copy') is False:
+            options['copy'] = None if int(np.__version__.partition('.')[0]) >= 2 else False
         try:
             return array(values, *args, **options)
         except ValueError as error:
@@ -184,6 +207,30 @@ def _accepting_ragged(array: Callable[..., Any]) -> Callable[..., Any]:
             return array(values, dtype=object, **options)
 
     return make
+
+
+def _from_bytes_too(fromstring: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns `np.fromstring` that reads bytes, as it did before NumPy 2.3, if it gets no separator."""
+
+    @functools.wraps(fromstring)
+    def read(string: Any, dtype: Any = float, count: int = -1, *, sep: str = '', **more: Any) -> Any:
+        if sep:
+            return fromstring(string, dtype, count, sep=sep, **more)
+        data = string.encode('latin-1') if isinstance(string, str) else string
+        return np.frombuffer(data, dtype, count).copy()
+
+    return read
+
+
+def _accepting_iterators(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function whose first argument may be a generator, as before NumPy 1.24."""
+
+    @functools.wraps(function)
+    def call(values: Any, *args: Any, **options: Any) -> Any:
+        is_iterator = isinstance(values, collections.abc.Iterator | collections.abc.MappingView)
+        return function(list(values) if is_iterator else values, *args, **options)
+
+    return call
 
 
 def _accepting(old: str, new: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ import tensorflow.compat.v1 as tf
 from tensorflow.python.util.lazy_loader import LazyLoader
 
 from estimator_lab.tf1.finder import LazyModule
+from estimator_lab.tf1.moved import new_names
 from estimator_lab.tf1.uses import Use, uses
 
 TF = 'tensorflow'
@@ -150,6 +151,8 @@ def _only_version(path: str, keywords: frozenset[str]) -> int | None:
     """
     first, second, third = [*path.split('.'), '', ''][:3]
     if first == 'contrib':
+        return 1
+    if first in new_names(V1):
         return 1
     if first in ('estimator', 'keras'):
         one, two = (_export(path, version) for version in (1, 2))

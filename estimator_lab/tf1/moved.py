@@ -87,6 +87,8 @@ def names(kept: str = '', **renamed: str) -> dict[str, str]:
     return {name: name for name in kept.split()} | renamed
 
 
+_BATCH_MATRIX = 'set_diag band_part transpose determinant inverse solve triangular_solve solve_ls'
+
 # Old module -> {new module: {old name: new name}}.
 NAMES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     'tensorflow.python.framework.ops': {
@@ -175,6 +177,34 @@ NAMES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     'tensorflow.python.eager.def_function': {
         'tensorflow.python.eager.polymorphic_function.polymorphic_function': names('Function'),
     },
+    # What TensorFlow 1.0 renamed.
+    'tensorflow.compat.v1': {
+        'tensorflow.compat.v1': names(
+            **{'neg': 'negative', 'mul': 'multiply', 'sub': 'subtract', 'inv': 'reciprocal'},
+            **{'pack': 'stack', 'unpack': 'unstack', 'select': 'where', 'listdiff': 'setdiff1d'},
+            **{'complex_abs': 'abs', 'batch_matmul': 'matmul'},
+            **{f'batch_{name}': name for name in ('cholesky', 'cholesky_solve', 'svd')},
+            **{f'batch_{name}': name for name in ('self_adjoint_eig', 'self_adjoint_eigvals')},
+            **{f'batch_{kind}fft{n}': f'{kind}fft{n}' for kind in ('', 'i') for n in ('', '2d', '3d')},
+            **{f'batch_matrix_{name}': f'matrix_{name}' for name in _BATCH_MATRIX.split()},
+        ),
+        f'{_V1}.linalg': names(batch_matrix_diag='diag', batch_matrix_diag_part='diag_part'),
+        f'{_V1}.summary': names(
+            **{f'{kind}_summary': kind for kind in ('scalar', 'histogram', 'audio', 'image')},
+            **{'merge_summary': 'merge', 'merge_all_summaries': 'merge_all'},
+        ),
+    },
+    f'{_V1}.train': {
+        f'{_V1}.summary': names(SummaryWriter='FileWriter'),
+        f'{_V1}.train': names(SyncReplicasOptimizerV2='SyncReplicasOptimizer'),
+    },
+    f'{_V1}.nn': {
+        f'{_V1}.nn': names(
+            **{'rnn': 'static_rnn', 'bidirectional_rnn': 'static_bidirectional_rnn'},
+            **{'state_saving_rnn': 'static_state_saving_rnn', 'deconv2d': 'conv2d_transpose'},
+        ),
+    },
+    f'{_V1}.image': {f'{_V1}.image': names(per_image_whitening='per_image_standardization')},
     # Of the Estimator's package, and of the one with its contents that TensorFlow 2.15 still has.
     **{
         f'{package}.canned.{kind}': {

@@ -23,6 +23,7 @@ import tensorflow.compat.v1 as tf
 from estimator_lab.base.progress import warn
 from estimator_lab.tf1.evidence import TF, V1, Evidence, evidence_of
 from estimator_lab.tf1.finder import found_by_others
+from estimator_lab.tf1.idioms import with_idioms
 
 # Modules that both versions share, or that `contrib` supplies.
 _KEPT = ('python', 'core', 'tools', 'compat', 'contrib', 'examples')
@@ -120,12 +121,15 @@ class Programs(MetaPathFinder):
 
     def code(self, source: bytes, path: str, own: bool) -> CodeType | None:
         """Returns the code of a module as it runs here, or None if it runs as it is."""
-        if b'tensorflow' not in source:
+        if b'tensorflow' not in source and (b'numpy' not in source or not own):
             return None
         tree = ast.parse(source, path)
-        if self._version(evidence_of(tree), path, own) == 2:
+        version = self._version(evidence_of(tree), path, own) if b'tensorflow' in source else 2
+        if version == 2 and not own:
             return None
-        return compile(with_version_1(tree), path, 'exec', dont_inherit=True)
+        if b'numba' not in source:  # which reads the code
+            tree = with_idioms(tree)
+        return compile(with_version_1(tree) if version == 1 else tree, path, 'exec', dont_inherit=True)
 
     def cells(self, earlier: Iterable[str]) -> 'Cells':
         """Returns what IPython calls with the tree of each cell, after cells with these texts."""
@@ -199,6 +203,7 @@ class Cells:
         if version != self._version:
             cell.body[:0] = copy.deepcopy(imports)
         self._version = version
+        cell = with_idioms(cell)
         return with_version_1(cell) if version == 1 else cell
 
 

@@ -43,6 +43,14 @@ assert np.array([[1], [2, 3]]).tolist() == [[1], [2, 3]] and np.array([1, 2]).dt
 assert np.reshape(np.arange(4), newshape=(2, 2)).tolist() == np.reshape([[0, 1, 2, 3]], (2, 2)).tolist()
 for function in (np.quantile, np.percentile, np.nanquantile, np.nanpercentile):
     assert function([1, 2], 0.5, interpolation='lower') == function([1, 2], 0.5, method='lower') == 1
+assert np.array(range(3), copy=False).tolist() == [0, 1, 2] and np.array(np.ones(2), copy=False).sum() == 2
+assert np.fromstring(b'ab', np.uint8).tolist() == [97, 98] == np.fromstring('97 98', sep=' ').tolist()
+assert np.asfarray([1]).dtype == float and np.asfarray([1], np.float32).dtype == np.float32
+assert np.lib.pad([1], 1, 'constant').tolist() == [0, 1, 0] and np.rank([[1]]) == 2
+assert np.histogram([1, 3], 2, normed=True)[0].tolist() == [0.5, 0.5]
+assert np.vstack(np.ones(2) for _ in '123').shape == np.stack(dict.fromkeys('123', [1, 2]).values()).shape
+assert np.concatenate(map(np.ones, [1, 2])).shape == (3,) and np.sum(n for n in (1, 2)) == 3
+assert issubclass(np.VisibleDeprecationWarning, Warning)
 try:
     np.array([[1], [2, 3]], np.float32)
 except ValueError:

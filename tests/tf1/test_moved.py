@@ -59,6 +59,24 @@ WITHOUT_OWN_NAMES = {
     'tensorflow.python.tpu.async_checkpoint',
     'tensorflow.python.training.tracking',
 }
+# Module: old name and the name of its object.
+RENAMED_IN_1_0 = {
+    'tensorflow.compat.v1': 'neg:neg mul:multiply sub:subtract inv:reciprocal pack:stack unpack:unstack select:where '
+    'listdiff:setdiff1d complex_abs:abs batch_matmul:matmul batch_cholesky:cholesky '
+    'batch_cholesky_solve:cholesky_solve batch_svd:svd batch_self_adjoint_eig:self_adjoint_eig '
+    'batch_self_adjoint_eigvals:self_adjoint_eigvals batch_fft:fft batch_fft2d:fft2d batch_fft3d:fft3d '
+    'batch_ifft:ifft batch_ifft2d:ifft2d batch_ifft3d:ifft3d batch_matrix_set_diag:matrix_set_diag '
+    'batch_matrix_band_part:matrix_band_part batch_matrix_transpose:matrix_transpose '
+    'batch_matrix_determinant:matrix_determinant batch_matrix_inverse:matrix_inverse '
+    'batch_matrix_solve:matrix_solve batch_matrix_triangular_solve:matrix_triangular_solve '
+    'batch_matrix_solve_ls:matrix_solve_ls batch_matrix_diag:matrix_diag '
+    'batch_matrix_diag_part:matrix_diag_part scalar_summary:scalar histogram_summary:histogram '
+    'audio_summary:audio image_summary:image merge_summary:merge merge_all_summaries:merge_all',
+    'tensorflow._api.v2.compat.v1.train': 'SummaryWriter:FileWriter SyncReplicasOptimizerV2:SyncReplicasOptimizer',
+    'tensorflow._api.v2.compat.v1.nn': 'rnn:static_rnn bidirectional_rnn:static_bidirectional_rnn deconv2d:conv2d_transpose '
+    'state_saving_rnn:static_state_saving_rnn',
+    'tensorflow._api.v2.compat.v1.image': 'per_image_whitening:per_image_standardization',
+}
 # Old names whose objects have another name today.
 OTHER_NAMES = {
     **{
@@ -70,6 +88,11 @@ OTHER_NAMES = {
     ('tensorflow.python.ops.variable_scope', 'variable'): 'VariableV1',
     ('tensorflow.python.util.nest', 'is_sequence'): 'is_nested',
     ('tensorflow.python.data.util.nest', 'is_sequence'): 'is_nested',
+    **{
+        (module, old): new
+        for module, pairs in RENAMED_IN_1_0.items()
+        for old, new in (pair.split(':') for pair in pairs.split())
+    },
 }
 
 
