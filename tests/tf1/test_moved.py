@@ -61,7 +61,8 @@ WITHOUT_OWN_NAMES = {
 }
 # Module: old name and the name of its object.
 RENAMED_IN_1_0 = {
-    'tensorflow.compat.v1': 'neg:neg mul:multiply sub:subtract inv:reciprocal pack:stack unpack:unstack select:where '
+    'tensorflow.compat.v1': ''
+    'neg:neg mul:multiply sub:subtract inv:reciprocal pack:stack unpack:unstack select:where '
     'listdiff:setdiff1d complex_abs:abs batch_matmul:matmul batch_cholesky:cholesky '
     'batch_cholesky_solve:cholesky_solve batch_svd:svd batch_self_adjoint_eig:self_adjoint_eig '
     'batch_self_adjoint_eigvals:self_adjoint_eigvals batch_fft:fft batch_fft2d:fft2d batch_fft3d:fft3d '
@@ -72,8 +73,10 @@ RENAMED_IN_1_0 = {
     'batch_matrix_solve_ls:matrix_solve_ls batch_matrix_diag:matrix_diag '
     'batch_matrix_diag_part:matrix_diag_part scalar_summary:scalar histogram_summary:histogram '
     'audio_summary:audio image_summary:image merge_summary:merge merge_all_summaries:merge_all',
-    'tensorflow._api.v2.compat.v1.train': 'SummaryWriter:FileWriter SyncReplicasOptimizerV2:SyncReplicasOptimizer',
-    'tensorflow._api.v2.compat.v1.nn': 'rnn:static_rnn bidirectional_rnn:static_bidirectional_rnn deconv2d:conv2d_transpose '
+    'tensorflow._api.v2.compat.v1.train': ''
+    'SummaryWriter:FileWriter SyncReplicasOptimizerV2:SyncReplicasOptimizer',
+    'tensorflow._api.v2.compat.v1.nn': ''
+    'rnn:static_rnn bidirectional_rnn:static_bidirectional_rnn deconv2d:conv2d_transpose '
     'state_saving_rnn:static_state_saving_rnn',
     'tensorflow._api.v2.compat.v1.image': 'per_image_whitening:per_image_standardization',
 }
