@@ -2,16 +2,20 @@
 
 import csv
 import gzip
+import re
+import tarfile
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from estimator_lab.tf1 import tf
 
 Dataset = namedtuple('Dataset', ['data', 'target'])
 Datasets = namedtuple('Datasets', ['train', 'validation', 'test'])
+_LARGEST_DIGIT = 1 << 16  # bytes
 
 
 def load_csv_with_header(
@@ -80,12 +84,15 @@ def read_data_sets(
     seed: int | None = None,
     source_url: str = '',
 ) -> Datasets:
-    """Returns MNIST from its four files in `train_dir`, compressed by gzip (`.gz`) or not.
+    """Returns MNIST from files in `train_dir`, in the order of the original.
+
+    They are the four files, compressed by gzip (`.gz`) or not, or the two archives that
+    `estimator_lab.data.demo --set=mnist` writes.
 
     Raises:
       FileNotFoundError: if a file is missing, because nothing is downloaded.
     """
-    images, labels = _images(train_dir, 'train'), _labels(train_dir, 'train', one_hot)
+    (images, labels), test = (_examples(train_dir, part, one_hot) for part in ('train', 'test'))
     if not 0 <= validation_size <= len(images):
         raise ValueError(
             f'Validation size should be between 0 and {len(images)}. Received: {validation_size}.'
@@ -93,26 +100,43 @@ def read_data_sets(
     parts = [
         (images[validation_size:], labels[validation_size:]),
         (images[:validation_size], labels[:validation_size]),
-        (_images(train_dir, 't10k'), _labels(train_dir, 't10k', one_hot)),
+        test,
     ]
     return Datasets(*(DataSet(*part, dtype, reshape, seed) for part in parts))
 
 
-def _images(folder: str, part: str) -> Any:
-    return _idx(Path(folder, f'{part}-images-idx3-ubyte'), 2051, 3)[..., np.newaxis]
+def _examples(folder: str, part: str, one_hot: bool) -> tuple[Any, Any]:
+    """Returns images uint8 [n, 28, 28, 1] and labels uint8 [n], or [n, 10]."""
+    archive = Path(folder, f'mnist-{part}.tar.gz')
+    prefix = {'test': 't10k'}.get(part, part)
+    if archive.is_file():
+        images, labels = _from_archive(archive)
+    else:
+        images = _idx(Path(folder, f'{prefix}-images-idx3-ubyte'), 2051, 3)
+        labels = _idx(Path(folder, f'{prefix}-labels-idx1-ubyte'), 2049, 1)
+    return images[..., np.newaxis], np.eye(10)[labels] if one_hot else labels
 
 
-def _labels(folder: str, part: str, one_hot: bool) -> Any:
-    labels = _idx(Path(folder, f'{part}-labels-idx1-ubyte'), 2049, 1)
-    return np.eye(10)[labels] if one_hot else labels
+def _from_archive(path: Path) -> tuple[Any, Any]:
+    """Returns the images and labels of an archive with members such as `train/7/00015.png`."""
+    found = []
+    with tarfile.open(path, 'r|gz') as archive:
+        for member in archive:
+            if match := re.fullmatch(r'\w+/(\d)/(\d+)\.png', member.name):
+                if member.size > _LARGEST_DIGIT:
+                    raise ValueError(f'{path}: {member.name} is too large for a digit.')
+                data: Any = archive.extractfile(member)
+                found.append((int(match[2]), np.asarray(Image.open(data).convert('L')), int(match[1])))
+    found.sort(key=lambda each: each[0])
+    return np.stack([image for _, image, _ in found]), np.array([label for *_, label in found], np.uint8)
 
 
 def _idx(path: Path, magic: int, axes: int) -> Any:
     compressed = path.with_name(f'{path.name}.gz')
     if not compressed.is_file() and not path.is_file():
         raise FileNotFoundError(
-            f'{compressed} is missing, and nothing is downloaded: put the four files of MNIST '
-            f'({{train,t10k}}-{{images-idx3,labels-idx1}}-ubyte.gz) into {path.parent}.'
+            f'{compressed} is missing. Fetch MNIST by: python -m estimator_lab.data.demo {path.parent} '
+            '--set=mnist; or put its four files, {train,t10k}-{images-idx3,labels-idx1}-ubyte.gz, there.'
         )
     content = gzip.decompress(compressed.read_bytes()) if compressed.is_file() else path.read_bytes()
     header = np.frombuffer(content, '>u4', 1 + axes)

@@ -20,7 +20,10 @@ from estimator_lab.tf1.finder import FINDER, Forwarder, LazyModule, look_up
 
 ROOT = 'tensorflow.contrib'
 _EXAMPLES = 'tensorflow.examples'
-_INPUT_DATA = f'{_EXAMPLES}.tutorials.mnist.input_data'
+_TUTORIALS = {
+    f'{_EXAMPLES}.tutorials.mnist.input_data': 'estimator_lab.contrib.datasets',
+    f'{_EXAMPLES}.tutorials.mnist.mnist': 'estimator_lab.contrib.mnist_network',
+}
 
 
 def install() -> None:
@@ -61,12 +64,13 @@ def _loader_of(fullname: str) -> Loader | None:
 
 
 def _example(fullname: str) -> Loader:
-    if fullname == _INPUT_DATA:
-        return Forwarder(['estimator_lab.contrib.datasets'])
-    if f'{_INPUT_DATA}.'.startswith(f'{fullname}.'):
-        return Forwarder([])  # a package that leads to it
+    if fullname in _TUTORIALS:
+        return Forwarder([_TUTORIALS[fullname]])
+    if any(name.startswith(f'{fullname}.') for name in _TUTORIALS):
+        return Forwarder([])  # a package that leads to them
     path = fullname.replace('tensorflow', 'tf', 1)
-    raise ImportError(f'{path} ended with TensorFlow 1: only {_INPUT_DATA} is supported.', name=fullname)
+    supported = ' and '.join(_TUTORIALS)
+    raise ImportError(f'{path} ended with TensorFlow 1: only {supported} are supported.', name=fullname)
 
 
 def _forwarded(path: str) -> str:
@@ -121,7 +125,8 @@ class _Package(LazyModule):
         super().exec_module(module)
         names = names_in(self._package)
         vars(module).update(__dir__=lambda: names, __all__=names)
-        for name in names if self._package else ():  # programs iterate `tf.contrib.rnn.__dict__`
+        loaded = set(names) - (PYTHON_MODULES.keys() if self._below_python else set())
+        for name in loaded if self._package else ():  # programs iterate `tf.contrib.rnn.__dict__`
             with contextlib.suppress(AttributeError, ImportError):
                 getattr(module, name)
         if self.name == f'{ROOT}.framework.python.ops':
@@ -140,10 +145,32 @@ class _Package(LazyModule):
 
 
 def names_in(package: str) -> list[str]:
-    """Returns the names of `tf.contrib.<package>` that are listed; '' is `tf.contrib` itself."""
+    """Returns the names of `tf.contrib.<package>` that lead to an object; '' is `tf.contrib` itself."""
     if not package:
         return sorted({path for path in (*SOURCES, *FORWARDED) if '.' not in path})
-    return sorted({name for names in SOURCES.get(package, {}).values() for name in names} - {'*'})
+    sources = SOURCES.get(package, {})
+    names = {name for listed in sources.values() for name in listed} - {'*'}
+    names.update(*(_public(source) for source, listed in sources.items() if '*' in listed))
+    return sorted(names - REMEDIES.get(package, {}).keys())
+
+
+def _source(name: str) -> Any:
+    """Returns a source of names: `tf` with a path below it, or a module."""
+    is_api = name.partition('.')[0] == 'tf'
+    return operator.attrgetter(name.removeprefix('tf.'))(tf) if is_api else importlib.import_module(name)
+
+
+def _public(source: str) -> list[str]:
+    """Returns the names that a source defines: without those that it imports for its own use."""
+    holder = _source(source)
+    if source.startswith('tf.') or hasattr(holder, '__all__'):
+        return [name for name in getattr(holder, '__all__', dir(holder)) if not name.startswith('_')]
+    package = source.partition('.')[0] if source.startswith('tf_slim') else source
+    return [
+        name
+        for name, value in vars(holder).items()
+        if not name.startswith('_') and f'{getattr(value, "__module__", "")}.'.startswith(f'{package}.')
+    ]
 
 
 def find(package: str, name: str) -> Any:

@@ -75,7 +75,7 @@ _REMEDIES: Mapping[str, Mapping[str, str]] = {
     'eager': {
         'Checkpointable CheckpointableSaver Saver get_optimizer_variables': 'use tf.train.Checkpoint',
         'EagerVariableStore': 'use tf.variable_scope with reuse=tf.AUTO_REUSE',
-        'Network Sequential': 'use tf.keras.Model',
+        'Sequential': 'use tf.keras.Sequential',
         'metrics': 'use tf.keras.metrics',
     },
     'estimator': {

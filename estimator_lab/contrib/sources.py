@@ -58,7 +58,7 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         ),
         'tf.app': names('run'),
         'tf.train': names('Checkpoint'),
-        'estimator_lab.contrib.wrappers': names('list_devices'),
+        'estimator_lab.contrib.wrappers': names('Network list_devices'),
         'tensorflow.python.data.ops.iterator_ops': names(Iterator='OwnedIterator'),
         'tensorflow.python.eager.backprop': names(
             'gradients_function',

@@ -77,6 +77,14 @@ def list_devices() -> list[str]:
     return [device.name for device in tf.config.list_logical_devices()]
 
 
+class Network(tf.keras.Model):
+    """A model whose layers are made in its constructor, and called in `call`."""
+
+    def track_layer(self, layer: Any) -> Any:
+        """Returns the layer, whose variables become the network's when it is assigned to an attribute."""
+        return layer
+
+
 def embed_sequence(
     ids: Any,
     vocab_size: int | None = None,

@@ -141,7 +141,9 @@ def _has_dimension_values(tree: ast.AST) -> bool:
 
 def _is_in_module_of_1(path: str) -> bool:
     first = path.partition('.')[0]
-    return first == 'contrib' or (isinstance(_member(tf, first), ModuleType) and _member(tf2, first) is None)
+    return first in ('contrib', 'examples') or (
+        isinstance(_member(tf, first), ModuleType) and _member(tf2, first) is None
+    )
 
 
 def _only_version(path: str, keywords: frozenset[str]) -> int | None:
@@ -150,7 +152,7 @@ def _only_version(path: str, keywords: frozenset[str]) -> int | None:
     None if both or neither do.
     """
     first, second, third = [*path.split('.'), '', ''][:3]
-    if first == 'contrib':
+    if first in ('contrib', 'examples'):
         return 1
     if first in new_names(V1):
         return 1

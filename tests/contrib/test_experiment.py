@@ -1,10 +1,13 @@
 """tf.contrib.learn's Experiment, learn_runner and data sets, and tf.contrib.predictor."""
 
 import gzip
+import io
 import struct
+import tarfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.contrib.datasets import read_data_sets
@@ -151,29 +154,67 @@ print(mnist.train.next_batch(5)[0].shape, mnist.test.labels.shape)
 import tensorflow as tf
 print(tf.examples.tutorials.mnist.input_data is input_data)
 try:
-    from tensorflow.examples.tutorials.mnist import mnist
+    from tensorflow.examples.tutorials.mnist import fully_connected_feed
 except ImportError as error:
     print(error)
+from tensorflow.examples.tutorials.mnist import mnist as network
+images = tf.placeholder(tf.float32, [3, network.IMAGE_PIXELS])
+logits = network.inference(images, 8, 4)
+loss = network.loss(logits, [1, 2, 3])
+train, right = network.training(loss, 0.5), network.evaluation(logits, [1, 2, 3])
+print(*(each.op.name for each in tf.trainable_variables()))
+import numpy as np
+with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    feed = {images: np.eye(3, network.IMAGE_PIXELS)}
+    losses = [session.run([loss, train], feed)[0] for _ in range(60)]
+    print(losses[-1] < losses[0] / 2, session.run(right, feed))
 """
 
 
 def test_the_tutorial_reads_local_files(tmp_path, monkeypatch, run_forked):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'tutorial.py').write_text(TUTORIAL)
-    assert 'put the four files of MNIST' in run_forked('-m', 'estimator_lab.run', 'tutorial.py').stderr
+    command = 'python -m estimator_lab.data.demo MNIST_data --set=mnist'
+    assert command in run_forked('-m', 'estimator_lab.run', 'tutorial.py').stderr
     (tmp_path / 'MNIST_data').mkdir()
     write_mnist(tmp_path / 'MNIST_data')
     done = run_forked('-m', 'estimator_lab.run', 'tutorial.py')
     assert done.stdout.splitlines() == [
         '(5, 4) (6, 10)',
         'True',
-        'tf.examples.tutorials.mnist.mnist ended with TensorFlow 1: only '
-        'tensorflow.examples.tutorials.mnist.input_data is supported.',
+        'tf.examples.tutorials.mnist.fully_connected_feed ended with TensorFlow 1: only '
+        'tensorflow.examples.tutorials.mnist.input_data and tensorflow.examples.tutorials.mnist.mnist are '
+        'supported.',
+        'hidden1/weights hidden1/biases hidden2/weights hidden2/biases softmax_linear/weights '
+        'softmax_linear/biases',
+        'True 3',
     ], done.stderr
 
 
+def test_the_tutorial_reads_the_archives_of_the_demo(tmp_path):
+    images = np.arange(4 * 784).reshape(4, 28, 28).astype(np.uint8)
+    for part in ('train', 'test'):
+        with tarfile.open(tmp_path / f'mnist-{part}.tar.gz', 'w:gz') as archive:
+            for index in (2, 0, 3, 1):
+                file = io.BytesIO()
+                Image.fromarray(images[index]).save(file, 'png')
+                member = tarfile.TarInfo(f'{part}/{9 - index}/0000{index}.png')
+                member.size = file.tell()
+                archive.addfile(member, io.BytesIO(file.getvalue()))
+    found = read_data_sets(str(tmp_path), validation_size=1, dtype=tf.uint8, reshape=False)
+    np.testing.assert_array_equal(found.test.images[..., 0], images)
+    assert found.test.labels.tolist() == [9, 8, 7, 6] and found.train.num_examples == 3
+    with tarfile.open(tmp_path / 'mnist-test.tar.gz', 'w:gz') as archive:
+        member = tarfile.TarInfo('test/1/00000.png')
+        member.size = 1 << 20
+        archive.addfile(member, io.BytesIO(bytes(1 << 20)))
+    with pytest.raises(ValueError, match='too large for a digit'):
+        read_data_sets(str(tmp_path), validation_size=1)
+
+
 def test_mnist_is_not_downloaded(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'put the four files of MNIST \(\{train,t10k'):
+    with pytest.raises(FileNotFoundError, match=r'data\.demo \S+ --set=mnist; or put its four files'):
         read_data_sets(str(tmp_path))
     write_idx(tmp_path / 'train-images-idx3-ubyte.gz', np.zeros([1, 2, 2], np.uint8), 9)
     with pytest.raises(ValueError, match='Invalid magic number 9'):

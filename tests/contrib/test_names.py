@@ -34,11 +34,30 @@ def test_each_name_leads_to_the_object_of_that_name(package):
     """Functions and classes state their own name, independently of our tables."""
     module = importlib.import_module(f'tensorflow.contrib.{package}')
     new_names = {old: new for names in SOURCES[package].values() for old, new in names.items()}
-    for name in names_in(package):
+    for name in new_names.keys() - {'*'}:
         value = getattr(module, name)
         if not name.isupper():  # not one of the constants of tf.contrib.eager
             stated = re.sub(r'^_|(V|_v)1$', '', value.__name__)  # tf-slim's own are private
             assert stated in (name, new_names[name], OTHER_NAMES.get(f'{package}.{name}'))
+
+
+@pytest.mark.parametrize('package', SOURCES)
+def test_dir_has_what_leads_to_an_object(package):
+    module = importlib.import_module(f'tensorflow.contrib.{package}')
+    assert dir(module) == module.__all__ == names_in(package)
+    assert all(hasattr(module, name) for name in dir(module))
+    listed = {name for names in SOURCES[package].values() for name in names} - {'*'}
+    assert listed <= {*dir(module)} and not any(name.startswith('_') for name in dir(module))
+
+
+def test_all_names_of_a_package_are_imported_by_a_star():
+    names = {}
+    exec('from tensorflow.contrib.layers import *', names)
+    assert {'fully_connected', 'conv2d', 'batch_norm', 'embed_sequence', 'optimize_loss'} <= names.keys()
+    assert not {'array_ops', 'absolute_import', 'shared_embedding_columns'} & names.keys()
+    distributions = tf.contrib.distributions
+    classes = [name for name in dir(distributions) if isinstance(getattr(distributions, name), type)]
+    assert {'Bernoulli', 'Normal', 'Uniform'} < {*classes}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ NOT_IN_1_15 = {
         f'data.{name}'
         for name in ('Dataset', 'FixedLengthRecordDataset', 'TFRecordDataset', 'TextLineDataset')
     ),
-    'eager.list_devices',
+    *('eager.Network', 'eager.list_devices'),
 }
 # What collects arguments by `*` and `**`, and whose arguments they are.
 PASSED_ON = {

@@ -54,6 +54,7 @@ V1, V2 = (importlib.import_module(name) for name in ('tensorflow.compat.v1', 'te
         ('import tensorflow as tf; tf.keras.optimizers.Adam', None, False),
         ('import tensorflow as tf; tf.initializers.zeros', None, False),
         ('from tensorflow import gfile; gfile = x; gfile.Open', 1, True),
+        ('from tensorflow.examples.tutorials.mnist import input_data', 1, True),
         ('import tensorflow as tf; tf.mul', 1, True),
         ('import tensorflow as tf; tf.scalar_summary', 1, True),
     ],
