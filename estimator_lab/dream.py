@@ -19,7 +19,7 @@ _USAGE = """Draws what a model has learned: photos as it sees them, Gibbs chains
 
 def main(settings: DreamSettings, line: CommandLine) -> None:
     """Runs the command."""
-    from estimator_lab.inference.dreams import Dream, ascends, make_dream
+    from estimator_lab.inference.dreams import ascends, make_dream
     from estimator_lab.inference.inspection import show_in_tensorboard
     from estimator_lab.inference.run import open_run
     from estimator_lab.inference.samples import ARCHIVE, PICTURES
@@ -33,9 +33,9 @@ def main(settings: DreamSettings, line: CommandLine) -> None:
     drawn = make_dream(run, settings, line.given)
     drawn.save(settings.out)
     say_rows([('Dream', f'{settings.out}: {drawn.text()}')])
-    if isinstance(drawn, Dream):
-        say_rows([('Note', note) for note in drawn.notes])
-        say_rows(show_in_tensorboard(run, _EVENTS, {drawn.what: drawn.thumbnail()}))
+    say_rows([('Note', note) for note in drawn.notes])
+    if pictures := drawn.for_tensorboard():
+        say_rows(show_in_tensorboard(run, _EVENTS, pictures))
 
 
 COMMAND = Command(main, _USAGE, DreamSettings, required=['model_dir'])

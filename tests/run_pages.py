@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.archive_files import encoded, picture, small_archive, write_tar
-from tests.support.places import ROOT
 
+ROOT = Path(__file__).parents[1]
 STEPS = 20
 _LONGER = {'dbn': 80}  # whose pre-training takes 54
 _SECONDS = 600  # of one block

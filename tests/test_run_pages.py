@@ -1,6 +1,8 @@
 """Short pages run as they are printed; `python -m tests.run_pages` runs all of them."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -35,3 +37,9 @@ def test_what_is_left_out_is_on_its_page():
         text = (ROOT / f'docs/{page}.md').read_text(encoding='utf-8')
         assert all(words in text and reason for words, reason in reasons.items())
         assert '' not in reasons or not list(blocks_of(page))
+
+
+def test_the_pages_run_without_the_packages_of_the_tests():
+    """`make docs` installs the extra `docs` only."""
+    without = "import sys; sys.modules['pytest'] = None; import tests.run_pages"
+    subprocess.run([sys.executable, '-c', without], cwd=ROOT, check=True)

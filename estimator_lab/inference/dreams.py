@@ -76,11 +76,11 @@ class Dream:
         size = f'{self.image.width}x{self.image.height} pixels'
         return f'{self.what}, {size}; objective {before:.4g} at the start, {after:.4g} at the end{times}'
 
-    def thumbnail(self) -> Image.Image:
-        """Returns the picture, made smaller if it is large."""
+    def for_tensorboard(self) -> dict[str, Image.Image]:
+        """Returns the picture by its name there, made smaller if it is large."""
         small = self.image.copy()
         small.thumbnail((_SHOWN, _SHOWN))
-        return small
+        return {self.what: small}
 
     def save(self, path: str | Path) -> None:
         """Writes the picture.

@@ -39,6 +39,8 @@ class Samples:
       FlagError: the model makes no samples, or does not know the label.
     """
 
+    notes: Sequence[str] = ()
+
     def __init__(self, run: Trained, settings: DreamSettings) -> None:
         self._settings, draw, drawing = settings, run.architecture.draw, None
         if draw:
@@ -84,6 +86,10 @@ class Samples:
                 f'picture: give {option.out}=NAME{ARCHIVE} for an archive.'
             )
         return labelled_grid(self.images, self.labels, class_columns(self.labels), title=self.text())
+
+    def for_tensorboard(self) -> dict[str, Image.Image]:
+        """Returns nothing: training shows samples itself."""
+        return {}
 
     def text(self) -> str:
         """Returns what the samples are, in words."""
