@@ -23,6 +23,7 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError, LabError, without_dashes
 from estimator_lab.base.files import at_home
+from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import Setting, check_given, path_from, settings_from, settings_of
 from estimator_lab.core import picture
 from estimator_lab.core.picture import labelled_grid
@@ -126,6 +127,13 @@ def fit(
     if model_dir is not None:
         values['model_dir'] = _folder(model_dir)
     check_given('hparams', hparams)
+    if say is not None and not callable(say):
+        raise FlagError(f'say={say!r} must be a function of a line, such as print, or None.')
+    for name in settings.keys() - settings_of(Settings).keys():
+        if name in settings_of(find_model(model).params):
+            raise FlagError(
+                f'{name} is a hyper-parameter: give hparams={{{name!r}: {shown(settings[name])}}}.'
+            )
     examples = {name: values[name] for name in _EXAMPLES if values.get(name) is not None}
     arrays = {name: array_source(data) for name, data in examples.items() if is_array(data, name)}
     if 'data' in arrays:

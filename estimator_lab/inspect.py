@@ -49,7 +49,7 @@ def main(settings: InspectionSettings, line: CommandLine) -> None:
     folder = settings.out or run.model_dir / FOLDER / safe_name(place)
     files = inspection.save(folder)
     say_rows([('Prediction', inspection.text()), ('Pictures', f'{folder}: {", ".join(files)}')])
-    say_rows(show_in_tensorboard(run, FOLDER, inspection.pictures))
+    say_rows(show_in_tensorboard(run, FOLDER, inspection.pictures, inspection.key))
 
 
 COMMAND = Command(

@@ -88,7 +88,11 @@ def _announce(plan: 'Plan') -> None:
         _say(f'Shuffling        {_shuffling(inputs.train, settings.shuffle_buffer)}')
     if plan.warm_start:
         _say(f'Warm start       {plan.warm_start}')
-    _say(f'Training         step {newest_step(plan)} to {plan.max_steps} in {settings.model_dir}')
+    newest = newest_step(plan)
+    if newest < plan.max_steps:
+        _say(f'Training         step {newest} to {plan.max_steps} in {settings.model_dir}')
+    else:
+        _say(f'Training         none: {settings.model_dir} is at step {newest} of {plan.max_steps}')
     epochs = plan.stages[-1].epochs
     if settings.epochs is settings.max_steps is None and epochs > 2 * DEFAULT_EPOCHS:
         few = f'as the {plan.kind.noun} are few; {option.epochs}={DEFAULT_EPOCHS} takes fewer steps'

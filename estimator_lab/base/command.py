@@ -21,7 +21,7 @@ from absl import flags
 
 from estimator_lab.base.errors import FlagError, LabError, option
 from estimator_lab.base.files import at_home, why_unread
-from estimator_lab.base.flags import define_flags, parse_error, read_flags
+from estimator_lab.base.flags import check_values_given, define_flags, parse_error, read_flags
 from estimator_lab.base.interrupts import ended_by_signals, interrupted_status, leave
 from estimator_lab.base.process import announce_import, hide_optional_packages
 from estimator_lab.base.progress import (
@@ -157,13 +157,15 @@ class Command:
         Raises:
           FlagError: a flag is unknown, missing, empty or wrong; an argument is missing, empty or unexpected.
         """
+        check_values_given(argv[1:], self.settings)
         values = self._flags()
         try:
             arguments = list(map(at_home, values(list(argv))[1:]))
         except (OSError, UnicodeError) as error:
             raise FlagError(f'{option.flagfile} cannot be read: {why_unread(error)}.') from error
         except flags.Error as error:
-            raise FlagError(parse_error(str(error), list(settings_of(self.settings)))) from error
+            known = list(settings_of(self.settings))
+            raise FlagError(parse_error(str(error), known, self.arguments)) from error
         if arguments and not self.arguments:
             raise FlagError(f'Unexpected argument {arguments[0]!r}, see --help.')
         if self.arguments and not arguments and not self.arguments.startswith('['):

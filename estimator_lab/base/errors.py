@@ -4,6 +4,10 @@ A sentence names settings by `option` and `hparam`, which mark them: a command p
 program without. Nothing else in a sentence changes, such as the values of settings.
 """
 
+import re
+
+_NO_NAME = re.compile(r'[^\s/]{256,}')  # no file has a longer name
+_SHOWN = 80
 _OPTION, _HPARAM = '\x00', '\x01'  # no argument and no path can hold the first
 
 
@@ -69,8 +73,8 @@ class LabError(Exception):
 
     @property
     def marked(self) -> str:
-        """The sentence with its marks, for another error that quotes it."""
-        return str(self.args[0])
+        """The sentence with its marks, for another error that quotes it; of a forged value the beginning."""
+        return _NO_NAME.sub(lambda found: f'{found[0][:_SHOWN]}...', str(self.args[0]))
 
     @property
     def sentence(self) -> str:

@@ -1,13 +1,15 @@
 """Command-line flags: made from declared settings, read back into them, and what absl says of wrong ones."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from absl import flags
 
+from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.settings import settings_of
-from estimator_lab.base.suggestions import HPARAMS, suggested
+from estimator_lab.base.suggestions import EXAMPLES, HPARAMS, REMARKS, suggested
 
 S = TypeVar('S')
 _UNKNOWN = re.compile(r"Unknown command line flag '(.*?)'(?:\. Did you mean: .*)?$")
@@ -45,11 +47,27 @@ def read_flags(settings_class: type[S], flag_values: Any) -> S:
     return settings_class(**{name: types[name](value) for name, value in given.items() if value is not None})
 
 
-def parse_error(words: str, known: Sequence[str]) -> str:
-    """Returns the sentence for absl's message about a flag."""
+def check_values_given(words: Sequence[str], settings_class: type) -> None:
+    """Raises FlagError for a flag without a value, which absl would give the flag that follows it."""
+    declared = settings_of(settings_class)
+    for word, following in itertools.pairwise(words):
+        name, other = word.removeprefix('--'), following.removeprefix('--').partition('=')[0]
+        takes_value = word.startswith('--') and name in declared and declared[name].type is not bool
+        if takes_value and following.startswith('--') and {other, other.removeprefix('no')} & declared.keys():
+            raise FlagError(f'{option(name)} is given without a value: leave it out, or give one.')
+
+
+def parse_error(words: str, known: Sequence[str], arguments: str = '') -> str:
+    """Returns the sentence for absl's message about a flag.
+
+    Args:
+      words: the message.
+      known: the flags of the command.
+      arguments: what its arguments are; '' if it accepts none.
+    """
     words = words.removeprefix('ERROR:: ').removeprefix('flag ').rstrip('.')
     if unknown := _UNKNOWN.match(words):
-        return _unknown_flag(unknown[1], known)
+        return _unknown_flag(unknown[1], known, arguments)
     if found := _NO_NUMBER.match(words):
         return f'{found[1]} is not a {"whole " if "int" in found[2] else ""}number.'
     if ": ('Non-boolean" in words:
@@ -57,7 +75,11 @@ def parse_error(words: str, known: Sequence[str]) -> str:
     return f'{words}; --help lists the flags.'
 
 
-def _unknown_flag(name: str, known: Sequence[str]) -> str:
+def _unknown_flag(name: str, known: Sequence[str], arguments: str) -> str:
+    if name in REMARKS:
+        return f'There is no flag --{name}: {REMARKS[name]}. --help lists all.'
+    if name in EXAMPLES and arguments and not {*EXAMPLES} & {*known}:
+        return f'There is no flag --{name}: give {arguments} without a flag. --help lists all.'
     others, hint = (HPARAMS, _HINT) if _LIST_OF_HPARAMS in known else ((), '')
     near = [
         f'--{suggestion}' if suggestion in known else f'--{_LIST_OF_HPARAMS}={suggestion}=...'

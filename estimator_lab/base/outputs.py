@@ -65,7 +65,7 @@ def made_folder(flag: str, folder: Path) -> Iterator[None]:
 def why_refused(path: Path, error: OSError) -> str:
     """Returns why a file or folder can't be written, as the end of a sentence."""
     if isinstance(error, FileExistsError | NotADirectoryError):
-        file = next((part for part in (path, *path.parents) if part.is_file()), None)
+        file = next((part for part in (path, *path.parents) if part.exists() and not part.is_dir()), None)
         if file:
             return f'{file} is a file, not a folder'
     if isinstance(error, FileExistsError) and path.is_symlink():

@@ -29,6 +29,25 @@ HPARAMS = (
 )
 """Common hyper-parameters, for commands that have not loaded the models."""
 
+EXAMPLES = ('data', 'eval_data', 'test_data', 'image', 'images', 'input', 'archive', 'path', 'file')
+"""Names of flags for examples."""
+
+_DEVICES = 'the variable CUDA_VISIBLE_DEVICES chooses the GPUs'
+REMARKS = {
+    'device': _DEVICES,
+    'devices': _DEVICES,
+    'gpu': _DEVICES,
+    'gpus': _DEVICES,
+    'resume': 'a training goes on in its --model_dir by itself',
+}
+"""What takes the place of flags that other programs have."""
+
+_MEANT = {
+    **dict.fromkeys(('checkpoint', 'checkpoint_path', 'ckpt', 'pretrained'), ('warm_start', 'model_dir')),
+    **dict.fromkeys(EXAMPLES, ('data', 'image')),
+}
+"""Names of other programs, and the names here, the first known one of which is meant."""
+
 _LONGEST = 250  # letters of a list of names
 
 
@@ -40,7 +59,8 @@ def suggested(name: str, known: Collection[str]) -> list[str]:
         ['epochs']
     """
     plain = name.lower().replace('-', '_')
-    return [plain] if plain in known else difflib.get_close_matches(plain, known, n=2, cutoff=0.65)
+    meant = [other for other in (plain, *_MEANT.get(plain, ())) if other in known]
+    return meant[:1] or difflib.get_close_matches(plain, known, n=2, cutoff=0.65)
 
 
 def unknown(what: str, name: object, known: Collection[str]) -> str:

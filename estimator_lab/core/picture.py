@@ -175,10 +175,13 @@ def labelled_grid(
       title: text above the images; '' for none.
 
     Raises:
-      FlagError: there are more or fewer texts than images, or an image is something else.
+      FlagError: there are more or fewer texts than images, no columns, or an image is something else.
     """
-    if len(texts) != len(images):
-        raise FlagError(f'{len(images)} images need as many texts, not {len(texts)}.')
+    if not isinstance(texts, Sequence) or len(texts) != len(images):
+        given = len(texts) if isinstance(texts, Sequence) else shown(texts)
+        raise FlagError(f'{len(images)} images need as many texts, not {given}.')
+    if columns < 1:
+        raise FlagError(f'columns={columns} must be at least 1.')
     rows = max(-(-len(images) // columns), 1)
     title, *texts = spelled([title, *texts])
     captions = [

@@ -158,15 +158,19 @@ def picture_hooks(folder: Path | None, every_n_steps: int, train_steps: int) -> 
     return [tf.train.SummarySaverHook(steps, output_dir=str(folder), summary_op=merged)]
 
 
-def picture_value(name: str, drawn: Image.Image) -> Any:
-    """Returns a grey or RGB picture drawn outside the graph as a tf.Summary.Value, under the same tag."""
+def picture_value(name: str, drawn: Image.Image, of: str = '') -> Any:
+    """Returns a grey or RGB picture drawn outside the graph as a tf.Summary.Value, under the same tag.
+
+    `of` is the name of what it shows, such as an image's.
+    """
     image = tf.Summary.Image(
         height=drawn.height,
         width=drawn.width,
         colorspace=len(drawn.getbands()),
         encoded_image_string=png_bytes(drawn),
     )
-    return tf.Summary.Value(tag=f'images/{name}/image', image=image)
+    metadata = tf.SummaryMetadata(summary_description=of)
+    return tf.Summary.Value(tag=f'images/{name}/image', image=image, metadata=metadata)
 
 
 def write_values(session: Any, folder: Path, values: Sequence[Any]) -> None:

@@ -151,15 +151,15 @@ def network_layers(run: Trained) -> list[LayerSize]:
 
 
 def show_in_tensorboard(
-    run: Trained, name: str, pictures: Mapping[str, Image.Image]
+    run: Trained, name: str, pictures: Mapping[str, Image.Image], of: str = ''
 ) -> Iterator[tuple[str, str]]:
-    """Writes pictures as image summaries, under the tags of training; warns if that fails.
+    """Writes pictures `of` something as image summaries, under the tags of training; warns if that fails.
 
     Yields:
       ('TensorBoard', the command that shows them).
     """
     folder = run.model_dir / name
-    values = [picture_value(name, picture) for name, picture in pictures.items()]
+    values = [picture_value(name, picture, of) for name, picture in pictures.items()]
     try:
         with tf.Graph().as_default(), tf.summary.FileWriter(str(folder)) as writer:
             writer.add_summary(tf.Summary(value=values), run.step)

@@ -10,6 +10,8 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import in_subfolders, listed
+from estimator_lab.base.json_input import shortened
+from estimator_lab.base.printable import printable
 from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import open_image
@@ -36,11 +38,13 @@ class Shown:
       step: global step.
       line: the part of the run that wrote it.
       picture: in mode L or RGB.
+      of: the name of what it shows; '' if the picture does not say.
     """
 
     step: int
     line: str
     picture: Image.Image
+    of: str = ''
 
 
 @dataclass
@@ -70,7 +74,7 @@ class History:
 def read_history(model_dir: Path) -> History:
     """Reads the event files of a run, of its evaluations, its phases and what was inspected."""
     history = History()
-    encoded: dict[str, tuple[int, str, bytes]] = {}
+    encoded: dict[str, tuple[int, str, bytes, str]] = {}
     phases = _phases(model_dir)
     names = [phase.name for phase in phases]
     for folder, line in _folders(model_dir, phases):
@@ -88,9 +92,9 @@ def read_history(model_dir: Path) -> History:
     for lines in history.curves.values():
         for line, values in lines.items():
             lines[line] = dict(sorted(values.items()))
-    for name, (step, line, data) in encoded.items():
+    for name, (step, line, data, of) in encoded.items():
         try:
-            history.pictures[name] = Shown(step, line, open_image(data))
+            history.pictures[name] = Shown(step, line, open_image(data), of)
         except BadExampleError as reason:
             history.damage.append(f'The picture {name} at step {step} cannot be decoded: {reason}')
     return history
@@ -128,7 +132,7 @@ def _split(tag: str, phases: Collection[str]) -> tuple[str, str]:
 
 def _take(
     history: History,
-    encoded: dict[str, tuple[int, str, bytes]],
+    encoded: dict[str, tuple[int, str, bytes, str]],
     place: tuple[str, str],
     step: int,
     value: Any,
@@ -150,4 +154,5 @@ def _take(
         if len(data) > _MOST_BYTES or (before is None and len(encoded) >= MOST_TAGS):
             return
         if before is None or (before[0], before[1]) <= (step, line) or before[1] == line:
-            encoded[name] = step, line, data
+            of = printable(shortened(value.metadata.summary_description))
+            encoded[name] = step, line, data, of

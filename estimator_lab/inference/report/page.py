@@ -118,7 +118,7 @@ def _sections(
     yield METRICS, parts.get(METRICS, [])
     for title, about, _ in _PICTURES:
         figures = [
-            figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
+            figure(shown.picture, f'{name}: {shown.of or shown.line}, step {shown.step:,}', name)
             for name, shown in sorted(history.pictures.items())
             if section_of(name) == title and not (evaluation and name in ('confusion', 'worst'))
         ]
@@ -162,13 +162,17 @@ def _run_rows(run: Trained) -> Iterator[tuple[str, str]]:
     if run.kind.has_pixels:
         yield 'image shape', ' x '.join(map(str, record.image_shape))
     labels = record.vocabulary
+    yield 'steps', f'{run.step:,}'
     yield 'labels', f'{len(labels):,}: {", ".join(labels[:20])}' if labels else '-'
     for source in record.input.archives:
         yield 'trained on', f'{source.name} ({source.images:,} {run.kind.noun})'
     for source in record.input.evaluation:
         yield 'evaluated on', f'{source.name} ({source.images:,} {run.kind.noun})'
     for name, value in record.input.settings.items():
-        yield name, str(value)
+        if name != 'labels':
+            yield name, str(value)
+        elif value:
+            yield 'table of labels', str(value)
     for name, version in record.versions.items():
         yield f'{name} of the training', version
     yield 'estimator_lab of this page', __version__
