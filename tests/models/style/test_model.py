@@ -189,3 +189,14 @@ def test_a_run_can_begin_with_the_kernels_of_another_style(style_dir, tmp_path):
         for layer in ('down_1', 'down_2', 'residual_1a', 'residual_1b', 'up_1')
         for part in ('scale', 'shift')
     }
+
+
+@pytest.mark.once
+def test_a_run_can_begin_with_all_weights_of_as_many_styles(style_dir, tmp_path):
+    """Of other names: ink and chalk instead of ink and oil."""
+    style_picture(tmp_path)
+    (tmp_path / 'chalk.png').write_bytes((tmp_path / 'ink.png').read_bytes())
+    both = settings(tmp_path, warm_start=style_dir, max_steps=1)
+    hparams = both.hparams.replace('ink.png', f'ink.png+{tmp_path / "chalk.png"}')
+    start = make_plan(dataclasses.replace(both, hparams=hparams), lambda line: None).warm_start
+    assert start.new == () and 'painter/down_1/scale' in start.taken
