@@ -32,7 +32,7 @@ from estimator_lab.data.examples.labels import label_of, read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.decode import shrink_image
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.input.bad_examples import BadExamples, InputReport
+from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_examples
 from estimator_lab.data.shards import Shard, locked_folder, move_out
 from estimator_lab.data.sources.files import is_hidden
@@ -258,8 +258,8 @@ def _members(
     manifest: Manifest,
 ) -> Iterator[Member | None]:
     """Yields the members as they are stored in shards; None for a bad one."""
-    bad = BadExamples(IMAGES, settings.max_bad_fraction)
-    report = InputReport(IMAGES, say, 1000, bad)  # the share of bad ones is checked after 1,000
+    # The share of bad ones is checked after 1,000.
+    report = InputReport(IMAGES, say, 1000, fraction=settings.max_bad_fraction)
 
     def prepared(members: Sequence[Member]) -> list[Member | BadExampleError]:
         found = zip(members, read_members(members), strict=True)
@@ -279,7 +279,7 @@ def _members(
             del result
             shown(f'{report.seen:,} images', None)
     if report.bad:
-        bad.check(report.seen)
+        report.check(report.seen)
     if report.seen == report.bad:
         raise DataError(f'{", ".join(source.name for source in sources)}: no image to pack.')
 

@@ -2,7 +2,7 @@
 
 import functools
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -14,7 +14,7 @@ from estimator_lab.core.metrics_text import numbers_in
 from estimator_lab.core.model import EVALUATION, ModelFn
 from estimator_lab.data.archives.data_set import DataSet, distinct_examples
 from estimator_lab.data.archives.order import ONLY_WORKER, Order, OwnPaceOrder
-from estimator_lab.data.input.bad_examples import BadExamples, BadList, InputReport
+from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import InputFn, archive_input_fn
 from estimator_lab.runs.record import read_record, write_record
 from estimator_lab.runs.serving import serving_input_receiver_fn
@@ -53,7 +53,6 @@ class StageTraining:
     Attributes:
       train_report: of the input of training; keeps the error that ended it.
       eval_report: the same of evaluation.
-      bad: the bad examples of training.
       evaluations: so far, those of earlier starts included.
       progress: shows it; None in a process that does not.
     """
@@ -61,14 +60,8 @@ class StageTraining:
     def __init__(self, plan: Plan, stage: Stage, switch: StopSwitch, said: set[tuple[str, str, str]]) -> None:
         self.plan, self.stage, self._switch, self._said = plan, stage, switch, said
         inputs, settings = stage.inputs, plan.settings
-        task = '' if plan.cluster.is_chief else f'.{plan.cluster.name.replace(" ", "")}'
-        self._bad_list = BadList(stage.folder / f'bad_members{task}.csv', inputs.train.kind.noun, plan.say)
-        if settings.eval_data:
-            self.bad, bad_in_evaluation = self._bad_of([inputs.train]), self._bad_of([inputs.evaluation])
-        else:  # both are parts of --data
-            self.bad = bad_in_evaluation = self._bad_of(inputs.archives)
-        self.train_report = self._report(inputs.train, self.bad)
-        self.eval_report = self._report(inputs.evaluation, bad_in_evaluation)
+        self.train_report = self._report(inputs.train)
+        self.eval_report = self._report(inputs.evaluation, self.train_report)
         self.evaluations = Evaluations(
             stage.folder, plan.task, self.eval_report, settings.early_stopping, plan.say
         )
@@ -277,13 +270,21 @@ class StageTraining:
         if chiefs and chiefs.input.archives:
             check_agreement(self.plan.cluster, self.stage.record, chiefs)
 
-    def _bad_of(self, opened: Sequence[DataSet]) -> BadExamples:
-        names = [index.source.name for archives in opened for index in archives.indexes]
-        kind, fraction = self.stage.inputs.train.kind, self.plan.settings.max_bad_fraction
-        return BadExamples(kind, fraction, distinct_examples(opened), self._bad_list, names)
-
-    def _report(self, archives: DataSet, bad: BadExamples) -> InputReport:
-        return InputReport(archives.kind, self.plan.say, archives.total or 0, bad, said=self._said)
+    def _report(self, archives: DataSet, like: InputReport | None = None) -> InputReport:
+        plan, inputs, cluster = self.plan, self.stage.inputs, self.plan.cluster
+        task = '' if cluster.is_chief else f'.{cluster.name.replace(" ", "")}'
+        counted = [archives] if plan.settings.eval_data else inputs.archives  # both are parts of --data
+        return InputReport(
+            archives.kind,
+            plan.say,
+            archives.total or 0,
+            fraction=plan.settings.max_bad_fraction,
+            total=distinct_examples(counted),
+            listed=self.stage.folder / f'bad_members{task}.csv',
+            archives=[index.source.name for one in counted for index in one.indexes],
+            like=like,
+            said=self._said,
+        )
 
 
 def _checked(model_fn: ModelFn) -> ModelFn:

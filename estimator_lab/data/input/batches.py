@@ -53,7 +53,7 @@ class Batch(NamedTuple):
     keys: list[str]
     class_ids: np.ndarray
     bad: Sequence[BadExample] = ()
-    values: Mapping[str, np.ndarray] = MappingProxyType({})
+    values: Mapping[str, np.ndarray] = {}  # never changed, and pickled for workers
 
 
 def read_batches(

@@ -19,7 +19,7 @@ from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import Member, read_members
 from estimator_lab.data.images.decode import BACKGROUNDS
 from estimator_lab.data.images.reader import DECODERS, IMAGES
-from estimator_lab.data.input.bad_examples import BadExamples, InputReport
+from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.sources.source import expand
 
 _MANY = 2**31 - 1
@@ -139,8 +139,9 @@ class StreamSettings:
 
     def report_on(self, data: DataSet, raises: bool = False) -> InputReport:
         """Returns a new report on the examples; see `InputReport.raises`."""
-        bad = BadExamples(data.kind, self.max_bad_fraction, data.total)
-        return InputReport(data.kind, _warn, data.total or 0, bad, raises=raises)
+        return InputReport(
+            data.kind, _warn, data.total or 0, fraction=self.max_bad_fraction, total=data.total, raises=raises
+        )
 
     def reader(self) -> ExampleReader:
         """Returns how members become bytes or pixels."""

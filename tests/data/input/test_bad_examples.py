@@ -7,7 +7,8 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.input.bad_examples import BadExamples, BadList, InputReport, TooManyBadError
+from estimator_lab.data.input.bad_examples import InputReport, TooManyBadError
+from estimator_lab.data.trees.kind import TREES
 
 BROKEN = BadExampleError('broken')
 
@@ -16,8 +17,14 @@ def member(n):
     return Member('x.tar', f'a/{n}.jpg', 512 * n)
 
 
-def report(bad, size=0):
-    return InputReport(IMAGES, lambda line: None, size, bad)
+def report(size=0, **options):
+    return InputReport(IMAGES, lambda line: None, size, **options)
+
+
+def split(*sizes, total):
+    """Reports of training and evaluation on two parts of a data set."""
+    training = report(sizes[0], fraction=0.01, total=total)
+    return training, report(sizes[1], fraction=0.01, total=total, like=training)
 
 
 def read(into, numbers, bad):
@@ -29,17 +36,16 @@ def read(into, numbers, bad):
 
 def test_a_split_with_few_bad_images_trains():
     """3,000 photos, 17 of them bad; each evaluation finds the same three of 316 again."""
-    bad = BadExamples(IMAGES, 0.01, total=3000)
-    training, evaluation = report(bad, 2684), report(bad, 316)
+    training, evaluation = split(2684, 316, total=3000)
     for _ in range(5):
         read(training, range(2684), set(range(14)))
         read(evaluation, range(2684, 3000), {2700, 2800, 2900})
-    assert bad.count == 17 and (training.bad, evaluation.bad) == (70, 15)
+    assert training.distinct_bad == evaluation.distinct_bad == 17
+    assert (training.bad, evaluation.bad) == (70, 15)
 
 
 def test_more_than_the_share_of_all_end_it_in_either_part():
-    bad = BadExamples(IMAGES, 0.01, total=2000)
-    training, evaluation = report(bad, 1000), report(bad, 1000)
+    training, evaluation = split(1000, 1000, total=2000)
     read(training, range(1000), set(range(15)))
     with pytest.raises(TooManyBadError) as caught:
         read(evaluation, range(1000, 2000), set(range(1000, 1010)))
@@ -61,7 +67,7 @@ def test_more_than_the_share_of_all_end_it_in_either_part():
     ],
 )
 def test_the_number_that_ends_it(fraction, total, count):
-    into = report(BadExamples(IMAGES, fraction, total))
+    into = report(fraction=fraction, total=total)
     read(into, range(min(count or total, total) - 1), set(range(total)))
     if count is None:
         read(into, range(total), set(range(total)))
@@ -71,7 +77,7 @@ def test_the_number_that_ends_it(fraction, total, count):
 
 
 def test_of_a_stream_of_unknown_size_the_share_is_of_what_was_read():
-    into = report(BadExamples(IMAGES, 0.5))
+    into = report(fraction=0.5)
     read(into, range(30), set(range(15, 30)))
     with pytest.raises(TooManyBadError, match=r'^16 of 31 images'):
         read(into, [30], {30})
@@ -80,30 +86,30 @@ def test_of_a_stream_of_unknown_size_the_share_is_of_what_was_read():
 def test_a_resumed_run_goes_on_counting(tmp_path):
     path = tmp_path / 'bad_members.csv'
 
-    def bad():
-        return BadExamples(IMAGES, 0.01, 1000, BadList(path, 'images'), ['x.tar'])
+    def started():
+        return report(fraction=0.01, total=1000, listed=path, archives=['x.tar'])
 
-    read(report(bad()), range(8), set(range(8)))
-    second = bad()
+    read(started(), range(8), set(range(8)))
     with pytest.raises(TooManyBadError, match=rf'^11 of 1,000 .*; {path} lists them'):
-        read(report(second), range(8, 16), set(range(8, 16)))
+        read(started(), range(8, 16), set(range(8, 16)))
     assert len(path.read_text().splitlines()) == 12
 
 
 def test_the_list_has_one_safe_row_for_each(tmp_path):
     path, said = tmp_path / 'bad_members.csv', []
-    listed = BadList(path, 'images', said.append)
+    into = InputReport(IMAGES, said.append, listed=path)
     odd = Member('=x.tar', 'a/=1,"2".jpg', 512)
     for one in (member(1), member(1), odd, odd):
-        listed.add(one, BadExampleError('a "reason", \x1b[2J' + 'x' * 5000))
+        into.add_bad(one, BadExampleError('a "reason", \x1b[2J' + 'x' * 5000))
     rows = list(csv.reader(path.read_text(encoding='utf-8').splitlines()))
     assert [row[:3] for row in rows[1:]] == [['x.tar', 'a/1.jpg', '512'], ["'=x.tar", 'a/=1,"2".jpg', '512']]
     assert all(len(row) == 4 and len(row[3]) < 5000 and row[3].isprintable() for row in rows)
-    again = BadList(path, 'images', said.append)
-    again.add(odd, BadExampleError('another reason'))
-    assert (
-        again.places(['x.tar']) == {('x.tar', 'a/1.jpg', '512')} and len(path.read_text().splitlines()) == 3
-    )
+    again = InputReport(IMAGES, said.append, listed=path, archives=['x.tar'])
+    again.add_bad(odd, BadExampleError('another reason'))
+    other = InputReport(IMAGES, said.append, listed=path, archives=['y.tar'], like=again)
+    other.add_bad(member(1), BadExampleError('another reason'))
+    assert (again.distinct_bad, other.distinct_bad) == (2, 1)
+    assert len(path.read_text().splitlines()) == 3
 
 
 @pytest.mark.parametrize(
@@ -112,28 +118,30 @@ def test_the_list_has_one_safe_row_for_each(tmp_path):
 def test_a_damaged_list_loses_nothing_new(tmp_path, text):
     path, said = tmp_path / 'bad_members.csv', []
     path.write_bytes(text)
-    BadList(path, 'images', said.append).add(member(3), BadExampleError('broken'))
+    InputReport(IMAGES, said.append, listed=path).add_bad(member(3), BadExampleError('broken'))
     assert path.read_bytes().startswith(text) and path.read_bytes().endswith(b'x.tar,a/3.jpg,1536,broken\r\n')
 
 
 def test_a_list_that_cannot_be_written_is_said_once(tmp_path):
     said = []
-    listed = BadList(tmp_path / 'none' / 'bad.csv', 'trees', said.append)
+    into = InputReport(TREES, said.append, listed=tmp_path / 'none' / 'bad.csv')
     for n in range(3):
-        listed.add(member(n), BadExampleError('broken'))
-    assert len(said) == 1 and said[0].endswith(
+        into.add_bad(member(n), BROKEN)
+    assert [line.startswith('Skipped') for line in said] == [True, False, True, True]
+    assert said[1].endswith(
         'cannot be written (No such file or directory): bad trees are counted, not listed.'
     )
 
 
 def test_the_first_few_are_printed_and_an_error_is_kept():
     lines = []
-    into = InputReport(IMAGES, lines.append)
+    said = set()
+    into = InputReport(IMAGES, lines.append, said=said)
     read(into, range(9), set(range(5)))
     assert (into.seen, into.bad, len(lines)) == (9, 5, 3)
     assert lines[0] == "Skipped a bad image: 'x.tar': member 'a/0.jpg' at byte 0: broken."
 
-    once = InputReport(IMAGES, lines.append, said=into.said)
+    once = InputReport(IMAGES, lines.append, said=said)
     read(once, range(9), {0, 4})
     assert (once.bad, len(lines)) == (2, 3)
 

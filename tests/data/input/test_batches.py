@@ -13,7 +13,7 @@ from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input import bad_examples
-from estimator_lab.data.input.bad_examples import BadExamples, InputReport
+from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch, read_batches, read_examples
 from estimator_lab.data.sources.source import source_of
 from tests.support.streams import build_index, stream_members
@@ -72,7 +72,7 @@ def test_a_batch_of_bad_images_only_is_empty(archive):
 
 def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monkeypatch):
     monkeypatch.setattr(bad_examples, 'FEWEST', 1)
-    report = InputReport(IMAGES, lambda line: None, 24, BadExamples(IMAGES, 2 / 24, 24))
+    report = InputReport(IMAGES, lambda line: None, 24, fraction=2 / 24, total=24)
     got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, ImageReader(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
     with pytest.raises(DataError, match=r'3 of 24 images could not be decoded.*n000003/0003_01.png'):

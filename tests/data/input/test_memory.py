@@ -11,7 +11,7 @@ from estimator_lab.data.examples.kind import ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import IMAGES, ImageReader
-from estimator_lab.data.input.bad_examples import BadExamples, InputReport
+from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import archive_input_fn
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.input_batches import batches_of
@@ -32,7 +32,7 @@ def broken(tmp_path):
 
 def batches(archive, count, kept, start=0, size=3, shuffle=100, **options):
     """Returns `count` batches of training, or one evaluation if `start` is None, twice; and the report."""
-    report = InputReport(IMAGES, lambda line: None, bad_examples=BadExamples(IMAGES, total=24))
+    report = InputReport(IMAGES, lambda line: None, total=24)
     order = open_archives([str(archive)], IMAGES).order(shuffle, seed=2)
     consumed = None if start is None else lambda: start
     reader = ImageReader(SHAPE, kept=kept)
