@@ -18,7 +18,11 @@ if _IS_COMMAND:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Implements `%load_ext estimator_lab`: the cells that follow, and what they import, run as by `run`."""
+    """Implements `%load_ext estimator_lab`: the cells that follow, and what they import, run as by `run`.
+
+    Colab's `%tensorflow_version 1.x` is accepted from then on, and does nothing.
+    """
     from estimator_lab.run import adapt_programs
 
     shell.ast_transformers.append(adapt_programs().cells(shell.user_ns.get('In', ())))
+    shell.register_magic_function(lambda line: None, magic_name='tensorflow_version')

@@ -1,5 +1,6 @@
 """``python -m estimator_lab.run PROGRAM.py ...``: runs a TensorFlow 1 program, unedited."""
 
+import ast
 import builtins
 import functools
 import importlib
@@ -22,13 +23,14 @@ _USAGE = """Runs a TensorFlow 1 program as it is, with tf.estimator, tf.contrib 
 
   python -m estimator_lab.run train.py ARGUMENT...
   python -m estimator_lab.run -m package.module ARGUMENT...
+  python -m estimator_lab.run book.ipynb
 
 Flags of this command precede PROGRAM; all that follows belongs to the program. Exit status and tracebacks are
 the program's own. Modules that use names of TensorFlow 2 run as they are; others get TensorFlow 1 as
 `tensorflow`. Where both would run, with other results, a line says which was taken. Names that Python, NumPy,
 SciPy and Pillow have dropped work too: inspect.getargspec, np.float, scipy.misc.imread, Image.ANTIALIAS."""
 # Files whose frames precede the program's.
-_STARTERS = (__file__, 'runpy.py', '<frozen runpy>', 'tf1/programs.py', 'ast.py')
+_STARTERS = (__file__, 'runpy.py', '<frozen runpy>', 'tf1/programs.py', 'tf1/notebooks.py', 'ast.py')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +129,11 @@ def _main_file(path: Path) -> Path:
     file = path / '__main__.py' if path.is_dir() else path
     if not file.is_file():
         raise FlagError(f'There is no program {str(file)!r}.')
+    if file.suffix not in ('.py', '.ipynb'):
+        try:
+            ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError) as error:
+            raise FlagError(f'{str(file)!r} is not a Python program.') from error
     return file
 
 
@@ -136,7 +143,12 @@ def _run_file(programs: Any, file: Path) -> None:
     main = ModuleType('__main__')
     vars(main).update(__file__=str(file), __builtins__=builtins)
     sys.modules['__main__'] = main
-    exec(programs.read_main(str(file)), vars(main))
+    if file.suffix == '.ipynb':
+        from estimator_lab.tf1.notebooks import run_notebook
+
+        run_notebook(programs, file, vars(main))
+    else:
+        exec(programs.read_main(str(file)), vars(main))
 
 
 def _run_module(name: str) -> None:

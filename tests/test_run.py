@@ -1,10 +1,14 @@
 """The command `run`: programs as they are, with their own arguments, exit status and tracebacks."""
 
+import json
 import os
 
 import pytest
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.run import split
+from estimator_lab.tf1.notebooks import run_notebook
+from estimator_lab.tf1.programs import Programs
 from tests.support.halves import HIDDEN
 from tests.support.places import ROOT
 
@@ -92,6 +96,11 @@ def test_a_program_for_tensorflow_2_stays_one(run_python, folder):
     [
         (['no_such.py'], "There is no program 'no_such.py'."),
         ([], 'PROGRAM is missing, see --help.'),
+        (
+            [str(ROOT / 'docs/images/dream_night.jpg')],
+            f"'{ROOT}/docs/images/dream_night.jpg' is not a Python",
+        ),
+        ([str(ROOT / 'README.md')], f"'{ROOT}/README.md' is not a Python program."),
         (['-m'], '-m is not followed by the name of a module.'),
         (['--nothing', 'x.py'], 'There is no flag --nothing'),
     ],
@@ -221,7 +230,7 @@ def test_a_helper_with_names_of_tensorflow_1_leaves_eager_execution_on(run_pytho
 
 NOTEBOOK = [
     '%load_ext estimator_lab',
-    'import tensorflow as tf, numpy as np',
+    '%tensorflow_version 1.x\nimport tensorflow as tf, numpy as np',
     'print(tf.estimator.DNNClassifier.__name__)',
     'x = tf.placeholder(tf.float32, [None, 3])\nwith tf.Session() as session:\n'
     '    print(session.run(tf.reduce_sum(x), {x: np.ones([2, 3], np.float)}))\n%pwd',
@@ -263,3 +272,37 @@ def test_a_notebook_that_turns_out_to_be_for_tensorflow_2_gets_it(tmp_path):
     ]
     printed, errors = notebook(cells, tmp_path)
     assert not errors and ''.join(printed).split() == [*('tensorflow.compat.v1', 'AUC', 'True', 'tensorflow')]
+
+
+CELLS = [
+    ['%matplotlib inline\n', '!pip install nothing \\\n', '    --quiet\n', 'import tensorflow as tf'],
+    '%%bash\nexit 1',
+    '%%time\nx = tf.placeholder(tf.float32, [None, 2])\n%time y = tf.reduce_sum(x)\nfiles = !ls\nx?',
+    'with tf.Session() as session:\n    print(session.run(y, {x: [[1, 2]]}))\nx.shape[1].value',
+    "text = '''\n!not a command\n'''\ntext;",
+    'def f():\n    raise ValueError("no")\n\nf()',
+    'print("never")',
+]
+
+
+def test_a_notebook_runs_without_ipython(run_python, tmp_path):
+    path = tmp_path / 'book.ipynb'
+    cells = [{'cell_type': 'code', 'source': cell} for cell in CELLS]
+    cells.insert(1, {'cell_type': 'markdown', 'source': ['# Title']})
+    path.write_text(json.dumps({'cells': cells}))
+    done = run_python('-m', 'estimator_lab.run', str(path))
+    assert (done.returncode, done.stdout) == (1, '3.0\n2\n'), done.stderr
+    lines = done.stderr.splitlines()
+    left_out = ['1: left out: %matplotlib inline', '1: left out: !pip install nothing \\']
+    left_out += ['2: left out: %%bash', '3: left out: files = !ls', '3: left out: x?', '6 failed.']
+    assert lines[:6] == [f'{path}, cell {text}' for text in left_out]
+    assert lines[6].startswith('Traceback') and lines[7] == f'  File "{path}, cell 6", line 4, in <module>'
+    assert lines[8] == '    f()' and lines[-1] == 'ValueError: no'
+
+
+@pytest.mark.parametrize('text', ['{}', '[1]', 'x', '{"cells": [1]}', '{"cells": [{"cell_type": []}, null]}'])
+def test_a_file_that_is_no_notebook(tmp_path, text):
+    path = tmp_path / 'book.ipynb'
+    path.write_text(text)
+    with pytest.raises(FlagError, match='is not a notebook'):
+        run_notebook(Programs(), path, {})

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 _DISTRIBUTE = 'use tf.distribute.MirroredStrategy in a RunConfig'
+_ADDONS = 'tensorflow-addons 0.23, for TensorFlow 2.15, was the last package that had it'
 _TRAIN_AND_EVALUATE = 'use tf.estimator.train_and_evaluate with a TrainSpec and an EvalSpec'
 
 _REMEDIES: Mapping[str, Mapping[str, str]] = {
@@ -35,9 +36,7 @@ _REMEDIES: Mapping[str, Mapping[str, str]] = {
         'optimizer_v2': 'use the optimizers of tf.train',
         'proto': 'use tf.io.decode_proto and tf.io.encode_proto',
         'reduce_slice_ops': 'use tf.math.segment_sum',
-        'resampler sparsemax': (
-            'tensorflow-addons 0.23, for TensorFlow 2.15, was the last package that had it'
-        ),
+        'resampler sparsemax': _ADDONS,
         'saved_model session_bundle': 'use tf.saved_model and tf.estimator.Estimator.export_saved_model',
         'solvers': 'use tf.linalg.experimental.conjugate_gradient',
         'specs': 'use tf.layers',
@@ -72,6 +71,7 @@ _REMEDIES: Mapping[str, Mapping[str, str]] = {
         ),
         'Monitor StandardInputStep StandardSingleLossStep Step': _DISTRIBUTE,
     },
+    'distributions': {'*': 'use the package tensorflow-probability'},
     'eager': {
         'Checkpointable CheckpointableSaver Saver get_optimizer_variables': 'use tf.train.Checkpoint',
         'EagerVariableStore': 'use tf.variable_scope with reuse=tf.AUTO_REUSE',
@@ -88,6 +88,7 @@ _REMEDIES: Mapping[str, Mapping[str, str]] = {
         'compose_transforms flat_transforms_to_matrices matrices_to_flat_transforms': (
             'multiply their 3 x 3 matrices'
         ),
+        'bipartite_match connected_components dense_image_warp interpolate_spline sparse_image_warp': _ADDONS,
     },
     'layers': {
         'input_from_feature_columns joint_weighted_sum_from_feature_columns scattered_embedding_column '
@@ -191,7 +192,8 @@ def sentence(path: str) -> str:
     package, _, name = short(path).rpartition('.')
     first = path.partition('.')[0]
     found = (
-        REMEDIES.get(place, {}).get(word) for place, word in ((package, name), (first, name), ('', first))
+        REMEDIES.get(place, {}).get(word)
+        for place, word in ((package, name), (first, name), (first, '*'), ('', first))
     )
     advice = next(filter(None, found), 'it ended with TensorFlow 1, and nothing replaces it')
     return f'tf.contrib.{path} is not supported: {advice}.'

@@ -72,6 +72,11 @@ def with_version_1(tree: ast.Module) -> ast.Module:
     return ast.fix_missing_locations(_Version1().visit(tree))
 
 
+def _adapted(tree: ast.Module, version: int) -> ast.Module:
+    tree = with_idioms(tree)
+    return with_version_1(tree) if version == 1 else tree
+
+
 class Programs(MetaPathFinder):
     """Chooses TensorFlow 1 or 2 for each module of a program from its text, when it is imported.
 
@@ -127,9 +132,14 @@ class Programs(MetaPathFinder):
         version = self._version(evidence_of(tree), path, own) if b'tensorflow' in source else 2
         if version == 2 and not own:
             return None
-        if b'numba' not in source:  # which reads the code
-            tree = with_idioms(tree)
-        return compile(with_version_1(tree) if version == 1 else tree, path, 'exec', dont_inherit=True)
+        if b'numba' in source:  # it reads the compiled code
+            return compile(with_version_1(tree), path, 'exec', dont_inherit=True) if version == 1 else None
+        return compile(_adapted(tree, version), path, 'exec', dont_inherit=True)
+
+    def adapted(self, cells: list[ast.Module], path: str) -> list[ast.Module]:
+        """Returns how the cells of a notebook, together the main module, run here."""
+        version = self.version_of_main(ast.Module([each for cell in cells for each in cell.body], []), path)
+        return [_adapted(cell, version) for cell in cells]
 
     def cells(self, earlier: Iterable[str]) -> 'Cells':
         """Returns what IPython calls with the tree of each cell, after cells with these texts."""
@@ -203,8 +213,7 @@ class Cells:
         if version != self._version:
             cell.body[:0] = copy.deepcopy(imports)
         self._version = version
-        cell = with_idioms(cell)
-        return with_version_1(cell) if version == 1 else cell
+        return _adapted(cell, version)
 
 
 def _imports_tensorflow(node: ast.stmt) -> bool:
