@@ -34,6 +34,7 @@ _AMPLITUDE = 0.25  # of a wave of one pixel for a parameter of 1
 _COARSE = 1.5  # slope of the amplitudes; with 1, classes are full of dots, with 2, without detail
 _FINE = 1.0  # the same for strokes; with 0.7, the finest waves fill some pictures
 _WIDEST = 20  # length of the longest wave of strokes, in the layer's own pixels
+_LEAST_WAVES = 1.5  # in the picture: a single one is a light area next to a dark one
 _STROKES = 1.2  # standard deviation of the waves of strokes: 3 % of the pixels are nearly black or white
 _RATE, _PACE_OF_STROKES = 0.05, 0.2  # of Adam; of steps as long as a share of the waves
 _WIDE = 40  # pixels: with 20, areas become pale, with 100, they are tinted
@@ -343,7 +344,10 @@ class Waves:
         slope = _COARSE if longest is None else _FINE
         scale = _AMPLITUDE * np.sqrt(height * width) * side / waves_a_side**slope
         if longest is not None:
-            scale *= frequencies * longest > 1
+            scale *= frequencies * min(longest, side / _LEAST_WAVES) > 1
+            # One parameter changes a wave with an amplitude twice as large, as its conjugate; the others are
+            # changed by two. Along the gradient, the first would go twice as far.
+            scale[:, 1 : (width + 1) // 2] *= 0.5**0.5
         start = _CONTRAST * rng.standard_normal((2, count, channels, *scale.shape), np.float32)
 
         def waves(parameters: Tensor) -> Tensor:

@@ -20,12 +20,8 @@ from estimator_lab.base.settings import check_given, path_from
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
 from estimator_lab.core.layer_sizes import LayerSize, layer_sizes, summary_lines
-from estimator_lab.core.picture import (
-    as_picture,
-    enlarged,
-    numbered_tiles,
-    overlay,
-)
+from estimator_lab.core.params import RAW_PIXELS
+from estimator_lab.core.picture import as_picture, enlarged, numbered_tiles, overlay
 from estimator_lab.core.summaries import picture_value
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.member import BadExampleError, Data, Member
@@ -174,7 +170,7 @@ class Seen:
     """Filters, activations and gradients of a network for an image.
 
     Attributes:
-      image: [height, width, channels], uint8 or floats in [0, 1].
+      image: [height, width, channels], floats in [0, 1], with the contrast that the network sees.
       values: the predictions by name, for this example.
       filters: of the first convolution, float32 [height, width, channels, filters], as 'filters_conv1'; of a
         network without one, the weights of the first dense layer by unit, as 'receptive_fields'.
@@ -223,13 +219,16 @@ def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '
         score = _score(run, endpoints, predictions, label)
         heat = {} if score is None else _heat(score, images, endpoints)
         filters = _first_filters(graph, endpoints, run)
+        pixels = in_unit_range(image)
         with run.session() as session:
-            feed = {images: in_unit_range(image)[np.newaxis]}
+            feed = {images: pixels[np.newaxis]}
             *of_batch, filters = session.run([predictions, endpoints, heat, filters], feed)
     values, layers, heat = map(_of_batch, of_batch)
     maps = {name: layers[name] for name in maps_of(endpoints)}
-    own = run.architecture.inspect(run.params, {IMAGE: image}, layers)
-    return Seen(image, values, filters, maps, heat, own)
+    scale = getattr(run.params, 'pixels', RAW_PIXELS)
+    shown = np.clip(scale.scaled(pixels), 0, 1)
+    own = run.architecture.inspect(run.params, {IMAGE: shown}, layers)
+    return Seen(shown, values, filters, maps, heat, own)
 
 
 def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Mapping[str, Image.Image]]:

@@ -13,6 +13,7 @@ from estimator_lab.core.params import RAW_PIXELS
 from estimator_lab.inference import ascent
 from estimator_lab.inference.ascent import (
     Objective,
+    Waves,
     blurred,
     climb,
     climb_waves,
@@ -211,3 +212,21 @@ def test_colours_are_decorrelated():
     assert share == pytest.approx(share[0, 0], rel=1e-4)
     assert np.linalg.norm(axes, axis=0).max() == pytest.approx(1)
     assert colour_axes(1).tolist() == [[1]]
+
+
+def power_of(waves):
+    images = waves.images()[0, ..., 0]
+    return np.abs(np.fft.fft2(np.log(images / (1 - images)))) ** 2
+
+
+def test_strokes_along_both_axes_grow_alike_and_fill_the_picture_more_than_once(session):
+    """Waves of two parameters moved half as far as those of one with twice the gain."""
+    down, right = np.mgrid[:36, :36] / 36
+    uphill = (np.cos(2 * np.pi * 4 * down) + np.cos(2 * np.pi * 4 * right))[np.newaxis, ..., np.newaxis]
+    waves = Waves(session, (1, 36, 36, 1), 40.0, np.random.default_rng(1))
+    start = power_of(waves)
+    assert start[:2, :2].max() < 1e-6 * start.mean() < start[0, 2]
+    for _ in range(60):
+        waves.climb(uphill)
+    grown = power_of(waves)
+    assert grown[4, 0] / grown[0, 4] == pytest.approx(1, abs=0.1)

@@ -8,6 +8,7 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import publish
 from estimator_lab.core.layer_sizes import LayerSize
+from estimator_lab.core.params import Pixels
 from estimator_lab.inference.inspection import (
     grad_cam,
     inspect_image,
@@ -199,3 +200,13 @@ def test_the_layers_of_a_cnn(cnn_dir):
 def test_texts_of_an_inspection_are_text(cnn):
     values = cnn.inspect(IMAGE).values
     assert values['labels'].item() in cnn.labels
+
+
+def test_pictures_have_the_contrast_that_the_network_sees(cnn):
+    """A 16-bit image of a narrow window was drawn as flat grey."""
+    run = dataclasses.replace(cnn, params=dataclasses.replace(cnn.params, pixels=Pixels(0.46, 0.47)))
+    window = (0.46 + 0.01 * IMAGE / 255).astype(np.float32)
+    found = inspect_image(run, window)
+    shown = np.asarray(found.pictures()['inspected'].convert('L')).astype(int)
+    assert shown[24::48, 24::48] == pytest.approx(IMAGE[..., 0], abs=1)
+    assert np.ptp(np.asarray(found.pictures()['saliency'].convert('L'))) > 100

@@ -43,6 +43,7 @@ _MOST_SAMPLED, _LEAST_SAMPLED = 2**24, 4  # pixels of a channel in all, and imag
 _OUTLIERS = 0.1  # percent of the pixels on each side
 _USUAL = 0.1  # from 0 and from 1, within which a range is taken for [0, 1]
 _TINT = 0.1
+_LEAST_LEVELS = 2  # of 16 bits; 1 is a rounding error
 _LEAST_RANGE = 0.03  # all images are nearly one grey: no contrast is there to be stretched
 _LEAST_DEVIATION = 0.05  # of pixels that fill [0, 1]: images that hardly differ are not magnified more
 # Share of the pixels' variance, at most, in which images differ that are alike. In benchmarks/small_sets.py,
@@ -218,7 +219,7 @@ def _look_at(settings: Any, members: Sequence[Member]) -> Look:
     floats = any(image.dtype != np.uint8 for image in found)
     colours = np.stack([in_unit_range(image) for image in found])
     pixels = colours if channels > 1 else colours @ GREY[:, np.newaxis]
-    low, high = _range_of(pixels, _LEAST_RANGE / (UINT16_MAX // UINT8_MAX if floats else 1))
+    low, high = _range_of(pixels, _LEAST_LEVELS / UINT16_MAX if floats else _LEAST_RANGE)
     mean = pixels.mean(axis=0, dtype=np.float64)
     seen = {
         'low': low,

@@ -21,6 +21,7 @@ from estimator_lab.core.layers import ActivationParams
 from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, model_function
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.params import (
+    RAW_PIXELS,
     SIZES,
     AnyOptimizer,
     PixelParams,
@@ -122,7 +123,8 @@ class Params(PixelParams, ActivationParams, PretrainingParams, AnyOptimizer):
             return dataclasses.replace(self, layers=_OF_FEW_IMAGES, output='linear')
         is_narrow = self.pixels.high - self.pixels.low < _NARROW
         output = 'linear' if is_narrow and not given & {*_OF_OUTPUT} else self.output
-        return dataclasses.replace(self, few_images=False, output=output)
+        pixels = self.pixels if output == 'linear' else RAW_PIXELS  # a sigmoid reproduces pixels as they are
+        return dataclasses.replace(self, few_images=False, output=output, pixels=pixels)
 
     @property
     def filter_sizes(self) -> tuple[int, ...]:

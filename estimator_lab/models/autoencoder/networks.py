@@ -31,7 +31,7 @@ def encoder(images: Tensor, params: Any) -> tuple[Tensor, dict[str, Tensor]]:
     """Returns the codes, float32 [batch, values], and the layers conv_1 ..., layer_1 ..."""
     layers: dict[str, Tensor] = {}
     activations = _activations(params, len(params.filter_sizes) + len(params.layer_sizes))
-    x = network_pixels(images, params) if params.is_linear else images
+    x = network_pixels(images, params)
     for number, filters in enumerate(params.filter_sizes, 1):
         name = f'conv_{number}'
         x = layers[name] = _convolution(tf.layers.Conv2D, name, x, filters, params, next(activations))
@@ -58,7 +58,7 @@ def decoder(code: Tensor, params: Any) -> tuple[Tensor, dict[str, Tensor]]:
     for number, size in enumerate(filters, 1):
         name = f'transposed_conv_{number}'
         x = layers[name] = _convolution(tf.layers.Conv2DTranspose, name, x, size, params, next(activations))
-    return (image_pixels(x, params) if params.is_linear else x), layers
+    return image_pixels(x, params), layers
 
 
 def _activations(params: Any, layers: int) -> Iterator[Any]:

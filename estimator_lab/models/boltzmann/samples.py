@@ -161,9 +161,16 @@ def gibbs_chains(
                 for turn in range(1, _CHOICES):
                     kept = ends[rng.choice(len(batch), len(batch), p=_shares(weigh(batch)))]
                     batch, ends = session.run([samples, moved], {part: number + turn * count, state: kept})
-                # Chosen by weight again, but none twice (Gumbel-top-k: Kool et al. 2019).
-                batch = batch[np.argsort(-weigh(batch) - rng.gumbel(size=len(batch)))[:wanted]]
+                batch = batch[chosen_by_weight(weigh(batch), wanted, rng)]
             yield batch, [''] * len(batch)
+
+
+def chosen_by_weight(logs: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns `count` different places, chosen by weights whose logs are float [n].
+
+    Gumbel-top-k: Kool et al. 2019, 'Stochastic beams and where to find them'.
+    """
+    return np.argsort(-logs - rng.gumbel(size=len(logs)))[:count]
 
 
 def _shares(logs: np.ndarray) -> np.ndarray:

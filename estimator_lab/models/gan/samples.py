@@ -52,7 +52,7 @@ def _generated(run: Trained, labels: Sequence[str], seed: int, truncation: float
         label = tf.placeholder(tf.string, [None])
         classes = one_hot(label, params) if params.conditional else None
         images = to_unit_range(generator(latent, classes, params, AVERAGE))
-        latent_numbers = _latent_vectors(len(labels), params.latent_size, seed, truncation)
+        latent_numbers = latent_vectors(len(labels), params.latent_size, seed, truncation)
         session = run.session(tf.global_variables(f'{AVERAGE}/'))
     with contextlib.closing(session):
         vectors = session.run(latent_numbers)
@@ -64,8 +64,8 @@ def _generated(run: Trained, labels: Sequence[str], seed: int, truncation: float
             yield session.run(images, feed), labels[part]
 
 
-def _latent_vectors(count: int, size: int, seed: int, truncation: float) -> Tensor:
-    """Returns the latent vectors, float32 [count, size]."""
+def latent_vectors(count: int, size: int, seed: int, truncation: float) -> Tensor:
+    """Returns latent vectors, float32 [count, size], normal numbers within +-truncation; 0 for no limit."""
     low = 0.5 * math.erfc((truncation or math.inf) / math.sqrt(2.0))
 
     def vector(place: Tensor) -> Tensor:

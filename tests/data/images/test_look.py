@@ -107,3 +107,12 @@ def test_16_bit_files_with_few_used_bits_are_read_as_floats(tmp_path):
     batch = reader.collate(reader.read(list(stream_members(chosen.data[0]))))['image']
     assert batch.dtype == np.float32 and batch[..., 0] == pytest.approx(levels / 65535, abs=1e-6)
     assert not opened(settings(tmp_path, [picture(n) for n in range(6)]))[0].reader.floats
+
+
+def test_16_bit_files_of_four_levels_are_seen(tmp_path):
+    """Fewer than 8 levels counted as one grey: an mlp guessed where 9 of 10 can be recognised."""
+    levels = np.random.default_rng(1).integers(118, 122, (6, 8, 8)).astype(np.uint16)
+    pixels = looked(settings(tmp_path, map(Image.fromarray, levels))).pixels
+    assert (pixels['low'], pixels['high']) == pytest.approx((118 / 65535, 121 / 65535), rel=1e-4)
+    rounded = looked(settings(tmp_path, map(Image.fromarray, np.minimum(levels, 119)))).pixels
+    assert (rounded['low'], rounded['high']) == (0, 1)

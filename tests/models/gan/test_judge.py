@@ -101,11 +101,15 @@ def test_a_run_keeps_its_judge(settings, cnn_dir, tmp_path):
 
 
 def test_a_classifier_that_does_not_fit(settings, tmp_path):
-    other = write_tar(tmp_path / 'o.tar', [(f'{n % 2}/{n}.png', encoded(picture(n))) for n in range(6)])
+    other, as_many = (
+        write_tar(tmp_path / f'{many}.tar', [(f'{n % many}/{n}.png', encoded(picture(n))) for n in range(8)])
+        for many in (2, 4)
+    )
     for changes, sentence in (
         ({'image_size': 12}, r'judge=\S+ classifies images of 8x8x1 pixels and channels, not 12x12x1'),
         ({'judge': 'nowhere'}, 'judge=nowhere is not a folder'),
         ({'data': [str(other)]}, r'knows other labels than the data \(4 there, 2 here\)'),
+        ({'data': [str(as_many)]}, r'knows other labels than the data \(4 there, 4 here\)'),
     ):
         with pytest.raises(DataError, match=sentence):
             make_plan(settings(**changes), lambda line: None)
