@@ -1,6 +1,6 @@
 # Each target creates the environments it needs. The README shows the same commands without make.
 
-.PHONY: train check test docs pages clean
+.PHONY: train check test test-all docs pages wheel clean
 
 train: .venv/ready
 	.venv/bin/python -m estimator_lab.train --model=cnn
@@ -9,9 +9,13 @@ train: .venv/ready
 check:
 	tools/test.sh check
 
-# Lint, types and all tests, on the newest TensorFlow and on 2.15.
+# Lint, types and all tests that guard a change.
 test:
 	tools/test.sh
+
+# These and the rest: all tests on TensorFlow 2.15, faults and fuzzing, clusters in real time, the site, the wheel.
+test-all: test
+	tools/test.sh rest
 
 # The site, in build/site. First all examples and the blocks of all pages run, for a quarter of an hour; `make
 # pages` leaves that out.
@@ -22,11 +26,15 @@ docs: .venv/docs
 
 pages: .venv/docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
-	@echo 'Open build/site/index.html, or serve it: .venv/bin/mkdocs serve'
+	@echo 'Open build/site/index.html in a browser.'
 
 .venv/docs: .venv/ready
 	.venv/bin/python -m pip install --quiet --editable '.[docs]'
 	touch $@
+
+# The package as one file, in dist.
+wheel:
+	"$$(tools/find_python.sh 3.13 3.12 3.11 3.10)" -m pip wheel --quiet --no-deps --wheel-dir=dist .
 
 .venv/ready: setup.py
 	@echo 'Installing TensorFlow and this package in .venv: about 2 GB, some minutes.'

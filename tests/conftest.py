@@ -1,6 +1,9 @@
 """Fixtures of all tests."""
 
+import fcntl
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,7 +38,6 @@ TRAINING = (
         'test_dream.py',
         'test_estimator_parts.py',
         'test_evaluate.py',
-        'test_every_model.py',
         'test_export.py',
     ),
     *(
@@ -49,12 +51,28 @@ TRAINING = (
         'test_predict.py',
         'test_readme.py',
         'test_report.py',
+        'test_report_page.py',
         'test_run.py',
         'test_run_pages.py',
         'test_site.py',
     ),
     *('test_stopping.py', 'test_stream_page.py', 'test_tensorboard.py', 'test_train.py'),
 )
+
+# Tests that only `make test-all` runs: faults, fuzzing and other users, TensorFlow's own tests, engines and
+# clusters in real time, programs at their own size, the site, the notebook, the installed package.
+APART = (
+    *('robustness/', 'conformance/test_tensorflows_own.py', 'contrib/test_programs.py'),
+    *('examples/test_notes.py', 'examples/test_ray.py', 'examples/test_tour.py'),
+    *('training/test_distribution.py', 'test_installed.py', 'test_run_pages.py', 'test_site.py'),
+    *('test_stream_page.py', 'test_clusters_page.py'),
+)
+
+# Tests whose results depend on the version of TensorFlow: `make test` runs them on 2.15 too, with one model.
+VERSION = ('conformance/', 'contrib/', 'tf1/', 'models/test_contract.py::test_each_model[cnn-')
+
+BY_MODEL = ('models/test_contract.py',)
+LONG = ('training/', 'models/', 'inference/')  # which begin first
 
 _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS')
 
@@ -157,13 +175,29 @@ def archive(tmp_path: Path) -> Path:
     return small_archive(tmp_path)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Path:
+    """Returns what `make` makes in a folder, once for all processes of a run of the tests."""
+    base = factory.getbasetemp()
+    common = base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base
+    with (common / f'{name}.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder, done = common / name, common / f'{name}.done'
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that was stopped
+            folder.mkdir()
+            done.write_text(str(make(folder)))
+        return Path(done.read_text())
+
+
 @pytest.fixture(scope='session')
 def cnn_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model_dir of a CNN for 8x8 pixels after 3 steps on the images of `archive`; read-only."""
     from tests.support.small_runs import train
 
-    hparams = 'filters=2,dense_units=8'
-    return train(tmp_path_factory.mktemp('cnn'), 'cnn', hparams, max_steps=3, image_size=8)
+    def make(folder: Path) -> Path:
+        return train(folder, 'cnn', 'filters=2,dense_units=8', max_steps=3, image_size=8)
+
+    return made_once(tmp_path_factory, 'cnn', make)
 
 
 @pytest.fixture(scope='session')
@@ -171,19 +205,26 @@ def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model_dir of a painter of two styles, ink and oil, after 3 steps; read-only."""
     from tests.support.small_runs import train
 
-    folder = tmp_path_factory.mktemp('style')
-    (folder / 'styles').mkdir()
-    for seed, name in enumerate(('ink', 'oil')):
-        (folder / 'styles' / f'{name}.png').write_bytes(encoded(picture(seed, 40, 50)))
-    hparams = f'filters=3-4,blocks=1,learning_rate=0.1,style_image={folder / "styles"}'
-    return train(folder, 'style', hparams, max_steps=3, image_size=16, channels=3)
+    def make(folder: Path) -> Path:
+        (folder / 'styles').mkdir()
+        for seed, name in enumerate(('ink', 'oil')):
+            (folder / 'styles' / f'{name}.png').write_bytes(encoded(picture(seed, 40, 50)))
+        hparams = f'filters=3-4,blocks=1,learning_rate=0.1,style_image={folder / "styles"}'
+        return train(folder, 'style', hparams, max_steps=3, image_size=16, channels=3)
+
+    return made_once(tmp_path_factory, 'style', make)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests of `TRAINING`."""
+    """Marks the tests of `TRAINING`, `APART` and `VERSION`; keeps a file, or a model, in one process."""
     for item in items:
-        if item.path.relative_to(ROOT / 'tests').as_posix().startswith(TRAINING):
-            item.add_marker(pytest.mark.trains)
+        file = item.path.relative_to(ROOT / 'tests').as_posix()
+        for mark, places in (('trains', TRAINING), ('all', APART), ('version', VERSION)):
+            if f'{file}::{item.name}'.startswith(places):
+                item.add_marker(getattr(pytest.mark, mark))
+        model = re.search(r'\[(\w+)-', item.name) if file in BY_MODEL else None
+        item.add_marker(pytest.mark.xdist_group(f'{file} {model[1]}' if model else file))
+    items.sort(key=lambda item: not item.path.relative_to(ROOT / 'tests').as_posix().startswith(LONG))
 
 
 @pytest.fixture(autouse=True)

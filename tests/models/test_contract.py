@@ -140,16 +140,30 @@ REFUSED = [
 
 # These two are made of the layers that the others have too, and take longest.
 ONCE = ('resnet', 'vgg')
-EACH_MODEL = [pytest.param(name, marks=[pytest.mark.once] * (name in ONCE)) for name in sorted(MODELS)]
+# A classifier, phases, two networks in turn, and trees: the trainings that guard each change.
+TRAINED = ('cnn', 'dbn', 'gan', 'recursive')
+RUNS = {check.__name__ for check in runs.CHECKS}
 
 
-@pytest.fixture(scope='module', params=EACH_MODEL)
+def marks_of(name, check):
+    apart = check in RUNS and name not in TRAINED
+    return [pytest.mark.once] * (name in ONCE) + [pytest.mark.all] * apart
+
+
+EACH_MODEL = [
+    pytest.param(name, check, id=f'{name}-{check}', marks=marks_of(name, check))
+    for name in sorted(MODELS)
+    for check in CHECKS
+]
+
+
+@pytest.fixture(scope='module')
 def subject(request, tmp_path_factory):
     """A model, whose graphs and training runs are made once for all checks."""
     return subject_of(request.param, tmp_path_factory.mktemp(request.param))
 
 
-@pytest.mark.parametrize('check', CHECKS)
+@pytest.mark.parametrize(('subject', 'check'), EACH_MODEL, indirect=['subject'])
 def test_each_model(subject, check):
     CHECKS[check](subject)
 

@@ -47,7 +47,7 @@ from estimator_lab.inference.report.history import read_history
 from estimator_lab.inference.report.html import html, table
 from estimator_lab.runs.record import read_record
 from estimator_lab.training.cluster import MIRRORED, MULTI_WORKER, NONE, PARAMETER_SERVER, read_cluster
-from tests.robustness.mutation import fix_checksum
+from tests.robustness.corruption import fix_checksum
 from tests.support.streams import stream_members
 
 _BLOCK = 512

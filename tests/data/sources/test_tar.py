@@ -17,7 +17,7 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples import member as data_member
-from tests.robustness.mutation import fix_checksum, mutate
+from tests.robustness.corruption import fix_checksum, mutate
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.kinds import AnyFile
 from tests.support.streams import (

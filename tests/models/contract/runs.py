@@ -177,6 +177,15 @@ def the_report_has_a_section_for_each_picture(subject: Subject) -> None:
                 assert section_of(name) != FURTHER, f'The report has no section for the picture {name}.'
 
 
+def a_report_is_written(subject: Subject) -> None:
+    """`report` draws the run as a page that names the primary metric and has sections of pictures."""
+    page = open_run(subject.run.model_dir).report(subject.folder / 'report.html').path
+    text = page.read_text(encoding='utf-8')
+    for words in ('Learning curves', 'Hyper-parameters', _opened(subject).task.primary_metric):
+        assert words in text, f'The report does not have {words!r}.'
+    assert 'src="data:image/png;base64,' in text, 'The report has no picture.'
+
+
 def pictures_are_drawn_early(subject: Subject) -> None:
     """Pictures of training are drawn from the first step on, so that a short run has some."""
     found = _summaries(subject.run.model_dir)
@@ -240,6 +249,7 @@ CHECKS = (
     training_is_summarized,
     evaluation_is_summarized,
     the_report_has_a_section_for_each_picture,
+    a_report_is_written,
     pictures_are_drawn_early,
     a_layer_has_one_name,
 )
