@@ -7,11 +7,15 @@ from setuptools import find_packages, setup
 
 _ROOT = Path(__file__).parent
 
+_VERSIONS = runpy.run_path(str(_ROOT / 'estimator_lab/base/version.py'))
+_OLDEST, (_MAJOR, _MINOR) = _VERSIONS['OLDEST_TENSORFLOW'], _VERSIONS['NEWEST_TENSORFLOW']
+_TENSORFLOW = f'>={_OLDEST[0]}.{_OLDEST[1]},<{_MAJOR}.{_MINOR + 1}'
+
 # tensorflow-estimator, tf-keras, tensorboard and tf-slim were once part of TensorFlow.
 RUNTIME = [
-    'tensorflow>=2.15,<2.22',
+    f'tensorflow{_TENSORFLOW}',
     'tensorflow-estimator==2.15.0',
-    'tf-keras>=2.15,<2.22',
+    f'tf-keras{_TENSORFLOW}',
     'tensorboard>=2.15',
     'tf-slim>=1.1',
     'numpy>=1.23',
@@ -62,13 +66,13 @@ BENCH = [
     *SAFETENSORS,
 ]
 # TensorFlow's own extra with the CUDA libraries.
-CUDA = ['tensorflow[and-cuda]>=2.15,<2.22']
+CUDA = [f'tensorflow[and-cuda]{_TENSORFLOW}']
 # libFuzzer, for tests/robustness/coverage_fuzz.py.
 FUZZ = ['atheris>=3; sys_platform == "linux"']
 
 setup(
     name='estimator-lab',
-    version=runpy.run_path(str(_ROOT / 'estimator_lab/base/version.py'))['__version__'],
+    version=_VERSIONS['__version__'],
     description="The TF1 Estimator on today's TensorFlow, training classic networks from image archives",
     long_description=(_ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
@@ -88,8 +92,15 @@ setup(
         'bench': BENCH,
         'fuzz': FUZZ,
     },
+    # The licence and the address of the project are the owner's to add, here and in CITATION.cff.
+    keywords='tensorflow estimator tf.estimator tf.contrib tar streaming boltzmann deep-belief-network',
     classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
         'Programming Language :: Python :: 3',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)),
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
 )

@@ -10,9 +10,8 @@ from typing import NamedTuple
 import absl.logging
 
 from estimator_lab.base.process import FATAL_ONLY, LOG_LEVEL_VARIABLE, wants_messages
+from estimator_lab.base.version import NEWEST_TENSORFLOW, OLDEST_TENSORFLOW
 
-OLDEST_TENSORFLOW = (2, 15)
-NEWEST_TENSORFLOW = (2, 21)
 LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
 ONEDNN_VARIABLE = 'TF_ENABLE_ONEDNN_OPTS'
 _ONEDNN_MACHINES = ('x86_64', 'AMD64')
@@ -118,9 +117,10 @@ def find_problem(packages: Packages) -> str | None:
     """Returns the sentence for the first conflict among `packages`, or None."""
     version = major_minor(packages.tensorflow)
     if not OLDEST_TENSORFLOW <= version <= NEWEST_TENSORFLOW:
+        (old, first), (new, last) = OLDEST_TENSORFLOW, NEWEST_TENSORFLOW
         return (
-            f'TensorFlow {packages.tensorflow} is not supported: estimator_lab runs on TensorFlow 2.15 to '
-            "2.21; install one with: pip install 'tensorflow>=2.15,<2.22'."
+            f'TensorFlow {packages.tensorflow} is not supported: estimator_lab runs on {old}.{first} '
+            f"to {new}.{last}; install one with: pip install 'tensorflow>={old}.{first},<{new}.{last + 1}'."
         )
     if packages.estimator is None or major_minor(packages.estimator) != (2, 15):
         found = f'{packages.estimator} is installed' if packages.estimator else 'it is not installed'
