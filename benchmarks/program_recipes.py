@@ -21,6 +21,7 @@ _RUNNING = (
     'files',
     'variables',
     'commands',
+    'protos',
 )
 _JUDGING = ('until', 'shows', 'falls', 'least', 'makes', 'stops')
 OUTCOMES = ('passes', 'age', 'fault', 'cannot')
@@ -36,7 +37,11 @@ class Recipe:
     has the name of the repository, of which only the paths `only` are checked out, if there are any. `path`
     are its folders that Python imports from, `beside` other repositories, each OWNER/NAME@COMMIT. `files`
     are functions of program_files.py: a name, or a table with `make` and the arguments. `until` ends the
-    last command when its output matches: some programs have no flag for fewer steps.
+    last command when its output matches: some programs have no flag for fewer steps. `protos` are the
+    protocol buffers, as patterns, that are compiled by grpcio-tools, one of the packages, in `folder`.
+
+    `replaced` says what differs from the program or page as it is published, beyond inputs, blocks and added
+    lines; `blocks` is how many a page has. `what` says "trains" only if `falls` or `least` shows it.
 
     The output must match each of `shows`, where each group is a finite number; the numbers that each of
     `falls` finds must decrease, by the means of their first and last quarters; the last number that each
@@ -66,6 +71,9 @@ class Recipe:
     makes: list[str] = field(default_factory=list)
     outcome: str = 'passes'
     reason: str = ''
+    replaced: str = ''
+    blocks: int = 0
+    protos: list[str] = field(default_factory=list)
     stops: str = ''
     tensorflow: list[str] = field(default_factory=lambda: ['2.15', '2.21'])
     seconds: int = 120
@@ -74,6 +82,7 @@ class Recipe:
     def digest(self) -> str:
         """Returns a short text that changes with what runs and what is expected."""
         values = {key: value for key, value in dataclasses.asdict(self).items() if key in _RUNNING + _JUDGING}
+        values = {key: value for key, value in values.items() if value or key != 'protos'}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 

@@ -66,7 +66,7 @@ def _run(recipe: Recipe, place: Place, run: Path) -> None:
         str(ROOT),
         *(str(checkout / one) for one in recipe.path),
         *_beside(recipe, place, run),
-        *(_install(one, place) for one in recipe.packages),
+        *(_install(one, place) for one in [*recipe.packages, *_needed(recipe.packages)]),
     ]
     where = checkout / recipe.folder
     # What a user has set does not reach the programs.
@@ -85,6 +85,10 @@ def _run(recipe: Recipe, place: Place, run: Path) -> None:
             output,
             recipe,
         )
+    if recipe.protos:
+        found = sorted({str(path.relative_to(where)) for glob in recipe.protos for path in where.glob(glob)})
+        line = [python, '-m', 'grpc_tools.protoc', '-I.', '--python_out=.', *found]
+        _execute(line, where, variables, output, recipe)
     for index, command in enumerate(recipe.commands, 1):
         line = [python, '-m', 'estimator_lab.run', *shlex.split(command)]
         until = recipe.until if index == len(recipe.commands) else ''
@@ -157,6 +161,11 @@ def _beside(recipe: Recipe, place: Place, run: Path) -> Iterator[str]:
         _check_out(place, repository, commit, folder)
         yield str(folder)
     yield str(run / 'beside')
+
+
+def _needed(packages: Sequence[str]) -> list[str]:
+    """Returns what pandas 2 requires and TensorFlow does not bring."""
+    return ['python-dateutil', 'pytz', 'tzdata'] if any(one.startswith('pandas') for one in packages) else []
 
 
 def _install(requirement: str, place: Place) -> str:

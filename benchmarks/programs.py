@@ -1,8 +1,8 @@
-"""Runs other people's programs by the recipes in programs/, or prints docs/programs.md.
+"""Runs other people's programs by the recipes in programs/, or writes the pages of their results.
 
     python benchmarks/programs.py                    the recipes that have no result on this TensorFlow yet
     python benchmarks/programs.py bert pix2pix       these, again
-    python benchmarks/programs.py --page > docs/programs.md
+    python benchmarks/programs.py --pages
 
 A recipe, `programs/NAME.toml`, has the fields of `Recipe`. Its repository is cloned at its commit, from
 GitHub or from --mirror (a folder of git directories OWNER+NAME), its packages are installed without what
@@ -23,7 +23,7 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
-from program_page import page
+from program_page import summary, table
 from program_recipes import Recipe, read_recipes, read_results, write_result
 from program_runs import Place, attempt
 
@@ -37,8 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     given = _parse(arguments)
     recipes = read_recipes(given.recipes)
     results_file = given.recipes / 'results.json'
-    if given.page:
-        print(page(list(recipes.values()), read_results(results_file)), end='')
+    if given.pages:
+        for name, page in ('programs.md', summary), ('programs_table.md', table):
+            (given.docs / name).write_text(page(list(recipes.values()), read_results(results_file)))
         return 0
     unknown = set(given.names) - recipes.keys()
     if unknown:
@@ -68,7 +69,8 @@ def main(arguments: Sequence[str]) -> int:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('names', nargs='*', metavar='NAME')
-    parser.add_argument('--page', action='store_true', help='print docs/programs.md')
+    parser.add_argument('--pages', action='store_true', help='write programs.md and programs_table.md')
+    parser.add_argument('--docs', type=Path, default=ROOT / 'docs', help='folder of the pages')
     parser.add_argument(
         '--mirror', type=Path, help='folder with git directories OWNER+NAME, in place of GitHub'
     )
@@ -94,8 +96,7 @@ def _make_environment(folder: Path, tensorflow: str) -> Path:
     python = folder / 'bin' / 'python'
     if not (folder / 'complete').exists():
         venv.create(folder, with_pip=True, clear=True)
-        # Programs of that time import distutils and pkg_resources, which setuptools had.
-        own = [f'{ROOT}[test]', f'tensorflow=={tensorflow}.*', 'setuptools<80']
+        own = [str(ROOT), f'tensorflow=={tensorflow}.*']  # as README says
         subprocess.run([python, '-m', 'pip', 'install', '--quiet', *own], check=True)
         (folder / 'complete').touch()
     return python

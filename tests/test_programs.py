@@ -216,6 +216,10 @@ def test_a_recipe_has_the_form(name):
     if recipe.outcome == 'passes':
         assert recipe.commands and recipe.what
         assert recipe.shows or recipe.falls or recipe.least or recipe.makes
+        assert 'trains' not in recipe.what or recipe.falls or recipe.least
+        pages = [one for one in recipe.files if 'page' in one]
+        assert (bool(recipe.blocks) == bool(pages) and not recipe.protos) or 'grpcio-tools' in recipe.packages
+        assert recipe.replaced or not any(page.get('swaps') for page in pages)
     else:
         assert recipe.reason and bool(recipe.stops) == (recipe.outcome == 'age')
 
@@ -225,9 +229,10 @@ def test_results_are_of_recipes_as_they_are():
         assert {result['recipe'] for result in found.values()} == {RECIPES[name].digest()}, name
 
 
-def test_the_page_of_programs_is_up_to_date(capsys):
-    programs.main(['--page'])
-    assert (ROOT / 'docs/programs.md').read_text() == capsys.readouterr().out
+def test_the_pages_of_programs_are_up_to_date(tmp_path):
+    programs.main(['--pages', f'--docs={tmp_path}'])
+    for name in ('programs.md', 'programs_table.md'):
+        assert (tmp_path / name).read_text() == (ROOT / 'docs' / name).read_text()
 
 
 @pytest.mark.programs
