@@ -3,6 +3,8 @@
 python benchmarks/verdicts.py [--count=200 --seed=1]
     trains models on small sets with random settings, of which one is bad; each run at chance, or whose
     reconstructions are hardly better than the mean image, is trained again as its sentence says
+python benchmarks/verdicts.py --planted
+    trains on twelve sets, each with one known cause of a bad result, or none; counts wrong sentences
 """
 
 import math
@@ -178,6 +180,72 @@ def _has_learned_nothing(metrics: Any) -> bool:
     return not error < _NEARLY * metrics['mean_image_error']
 
 
+def _only(split: Split, counts: tuple[int, int], rows: tuple[int, int]) -> Split:
+    """Returns the first two labels with that many training images and test images each."""
+    parts = [_of_each(*part, each) for part, each in ((split[:2], counts), (split[2:4], rows))]
+    return Split(*parts[0], *parts[1])
+
+
+def _of_each(x: np.ndarray, y: np.ndarray, counts: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    found = [np.flatnonzero(y == label) for label in sorted(set(y))[:2]]
+    rows = np.concatenate([np.resize(each, count) for each, count in zip(found, counts, strict=True)])
+    return x[rows], y[rows]
+
+
+def _noisy(split: Split, deviation: float) -> Split:
+    rng = np.random.default_rng(0)
+    return split.changed(
+        lambda images: np.clip(images + rng.normal(0, deviation, images.shape), 0, 255).astype(np.uint8)
+    )
+
+
+def _twins(split: Split) -> Split:
+    """Returns 420 training images, each under both of two labels."""
+    found = _only(split, (210, 210), (60, 60))
+    others = np.where(found.y == found.y[0], found.y[-1], found.y[0])
+    return found._replace(x=np.concatenate([found.x, found.x]), y=np.concatenate([found.y, others]))
+
+
+def _few_levels(split: Split) -> Split:
+    """Returns 16-bit images of the values 118 to 121."""
+    return split.changed(lambda images: (118 + np.rint(images / 255 * 3)).astype(np.uint16))
+
+
+def planted() -> Iterator[tuple[str, Case, str]]:
+    """Yields what was planted, a run, and a pattern of the right sentence; '' for none."""
+    whole = digits(16)
+    alike = _noisy(whole.changed(lambda images: images // 3 + 80), 60)
+    none = 'none, 95:5 in training and test'
+    yield none, Case('cnn', none, _only(whole, (380, 20), (57, 3)), 400), ''
+    yield '99:1', Case('cnn', '99:1', _only(alike, (990, 10), (60, 60)), 400), 'balanced=true'
+    yield 'none, four levels of 16 bits', Case('mlp', 'few levels', _few_levels(whole), 400), ''
+    yield 'twins', Case('mlp', 'twins', _twins(whole), 400), 'data.check'
+    mixed = _mixed_labels(np.random.default_rng(0), Case('cnn', 'digits', whole, 400))
+    yield 'labels at random', mixed, 'labels.*data.check'
+    yield 'few images', Case('mlp', 'few', alike.first(12), 400), 'train on more'
+    for cause, model, rate, pattern in (
+        ('rate too large', 'mlp', 30.0, 'diverged|learning_rate'),
+        ('rate too small', 'recurrent', 1e-9, 'learning_rate'),
+    ):
+        yield cause, Case(model, 'digits', whole, 400, hparams={'learning_rate': rate}), pattern
+    yield 'few steps', Case('recurrent', 'digits', alike, 3), 'few steps'
+    deep = {'layers': '-'.join(['64'] * 12), 'activation': 'sigmoid'}
+    yield 'deep sigmoids', Case('mlp', 'digits', whole, 400, hparams=deep), 'without .*activation=sigmoid'
+    drawn, shapes = icons()._replace(settings={}), coloured()._replace(settings={})
+    yield 'black on black', Case('mlp', 'icons', drawn, 400), 'background=white'
+    yield 'read as grey', Case('mlp', 'colours', shapes, 400, {'channels': 1}), 'channels=3'
+
+
+def _count_wrong() -> None:
+    wrong = 0
+    for number, (cause, case, pattern) in enumerate(planted()):
+        _, sentence = judged(case, number)
+        is_right = bool(re.search(pattern, sentence)) if pattern else not sentence
+        wrong += not is_right
+        print(f'{"right" if is_right else "WRONG"}: {cause}, {case.model}: {sentence}', flush=True)
+    print(f'{number + 1} sets with planted causes: {wrong} wrong')
+
+
 def main() -> None:
     """Prints a line for each run that has learned nothing, and counts."""
     flags = {
@@ -186,9 +254,13 @@ def main() -> None:
         'first': (0, 'number of the first run, to go on where another process ended'),
         'only': ('', 'part of the name of the models'),
         'minutes': (600, 'after which it ends'),
+        'planted': (False, 'judge twelve sets with known causes instead'),
     }
     given = command_line(__doc__, **flags).parse_args()
     print(machine())
+    if given.planted:
+        _count_wrong()
+        return
     rng, counts = np.random.default_rng(given.seed), Counter[str]()
     learned: dict[tuple[Any, ...], bool] = {}
     end = time.monotonic() + 60 * given.minutes

@@ -13,6 +13,7 @@ from estimator_lab.base.json_input import shown
 from estimator_lab.core import keys
 
 _FEW_STEPS = 200
+_BETTER_BY_CLASS = 1.5  # times as many classes are recognised as by guesses
 _FEW_OF_A_LABEL = 5  # examples
 _UNEVEN = 10  # times as many examples of a label as of another
 _MOSTLY = 0.9  # share of a layer's units
@@ -72,14 +73,14 @@ class Seen:
         return self.metrics.get(keys.NODE_LOSS) or found
 
     @property
-    def guessing(self) -> float:
-        """The loss of guesses."""
+    def loss_of_guesses(self) -> float:
+        """The mean cross-entropy if all labels are equally probable."""
         return math.log(max(self.labels, 1))
 
     @property
     def is_learned(self) -> bool:
-        """Whether the training examples were learned: their loss is less than half of that of guesses."""
-        return self.loss < self.guessing / 2
+        """Whether the training examples were learned, at least half of what can be."""
+        return self.loss < self.loss_of_guesses / 2
 
     @property
     def blames_data(self) -> bool:
@@ -130,7 +131,9 @@ def judge_classifier(seen: Seen) -> str:
 steps only; try more epochs.'
     """
     if not _guesses(seen):
-        return _judge_units(seen)
+        is_bad = seen.dead_layer and seen.metrics.get(keys.ACCURACY) != 1
+        cure = f'so that they learn nothing: try a smaller {hparam.learning_rate}=...'
+        return f'{seen.dead_layer}, {cure}' if is_bad else ''
     majority = seen.metrics[keys.MAJORITY_SHARE]
     cause = next((sentence.format(seen) for holds, sentence in _CAUSES if holds(seen)), likely_cause(seen))
     return (
@@ -139,32 +142,24 @@ steps only; try more epochs.'
 
 
 def _guesses(seen: Seen) -> bool:
-    """Whether an accuracy may be that of guesses: within two standard errors of it."""
-    metrics = seen.metrics
-    majority, count = metrics.get(keys.MAJORITY_SHARE, 0.0), max(metrics.get(keys.TOTAL_EXAMPLES, 1), 1)
-    if not 0 < majority < 1 or _lower_bound(metrics[keys.ACCURACY], count) > majority:
+    metrics, majority = seen.metrics, seen.metrics.get(keys.MAJORITY_SHARE, 0.0)
+    if not 0 < majority < 1:
         return False
-    if seen.labels < 2 or keys.MEAN_PER_CLASS_ACCURACY not in metrics:
-        return True
-    # Guesses recognise 1 of n classes. Of a class with m images, the share that is right varies by at most
-    # 1 / (2 sqrt(m)); the images of all classes but one are counted as evenly distributed.
-    others = seen.labels - 1
-    deviation = math.sqrt(1 / majority + others**2 / (1 - majority)) / (2 * seen.labels * math.sqrt(count))
-    return metrics[keys.MEAN_PER_CLASS_ACCURACY] <= 1 / seen.labels + 2 * deviation
-
-
-def _lower_bound(share: float, count: float) -> float:
-    """Returns the lower end of Wilson's interval of a share of `count` examples, at two standard errors."""
-    middle = share + 2 / count
+    # The lower end of Wilson's interval of two standard errors.
+    share, count = metrics[keys.ACCURACY], max(metrics.get(keys.TOTAL_EXAMPLES, 1), 1)
     width = 2 * math.sqrt(share * (1 - share) / count + 1 / count**2)
-    return (middle - width) / (1 + 4 / count)
+    if (share + 2 / count - width) / (1 + 4 / count) > majority:
+        return False
+    # Guesses recognise one of n classes. Weighted classes, and few test images, may lower a good accuracy.
+    return metrics.get(keys.MEAN_PER_CLASS_ACCURACY, 0.0) * seen.labels < _BETTER_BY_CLASS
 
 
 # The likely causes of guesses; the first counts: what leaves nothing to learn before what makes it slow.
 _CAUSES: Sequence[tuple[Callable[[Seen], object], str]] = (
     (lambda seen: seen.cause, '{0.cause}.'),
     (
-        lambda seen: seen.labels > 1 and not seen.loss <= 2 * seen.guessing,  # also if it is not a number
+        # Also if it is not a number.
+        lambda seen: seen.labels > 1 and not seen.loss <= 2 * seen.loss_of_guesses,
         f'training has diverged; try a much smaller {hparam.learning_rate}=...',
     ),
     (
@@ -212,9 +207,3 @@ def likely_cause(seen: Seen, otherwise: str = '') -> str:
 def judge_samples(metrics: Mapping[str, float], advice: str) -> str:
     """Returns a sentence with the advice on samples that are all alike; '' for others, and for none."""
     return f'Samples are all alike: {advice}' if metrics.get(keys.DIVERSITY, 1.0) < _ALIKE else ''
-
-
-def _judge_units(seen: Seen) -> str:
-    if not seen.dead_layer or seen.metrics.get(keys.ACCURACY) == 1:
-        return ''
-    return f'{seen.dead_layer}, so that they learn nothing: try a smaller {hparam.learning_rate}=...'

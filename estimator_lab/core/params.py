@@ -190,14 +190,9 @@ class Pixels:
 
 
 class SeenPixels(typing.NamedTuple):
-    """What some training images have shown, from which `Model.pixels` makes `Pixels`.
+    """What some training images show: their lowest and highest pixel in [0, 1], and the mean after scaling.
 
-    Attributes:
-      low: their lowest pixel, in [0, 1].
-      high: their highest one.
-      mean: of all pixels after scaling.
-      deviation: standard deviation of the scaled pixels less the mean image if the images hardly differ,
-        otherwise 0.
+    `deviation` is that of the scaled pixels less the mean image if the images hardly differ, otherwise 0.
     """
 
     low: float
