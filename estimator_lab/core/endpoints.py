@@ -37,7 +37,7 @@ def publish(name: str, tensor: Tensor) -> None:
 
 def published(graph: Any) -> dict[str, Tensor]:
     """Returns the published endpoints of a graph; none for other model functions."""
-    # A MetaGraph gives them back as bytes.
+    # A MetaGraph returns them as bytes.
     lines = (tf.compat.as_str(line).partition('=') for line in graph.get_collection(_COLLECTION))
     return {name: graph.get_tensor_by_name(tensor) for name, _, tensor in lines}
 
@@ -51,7 +51,7 @@ def operation(tensor: Tensor) -> str:
 
 
 def variables_of(endpoints: Endpoints) -> dict[str, list[Variable]]:
-    """Returns the variables of each layer: those it is computed from, and those before it are not."""
+    """Returns the variables of each layer: what it is computed from, and preceding layers are not."""
     variables = {variable.op.name: variable for variable in tf.global_variables()}
     found: dict[str, list[Variable]] = {}
     seen: set[str] = set()

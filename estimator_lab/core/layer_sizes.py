@@ -35,7 +35,7 @@ def layer_sizes(graph: Any, counted: Iterable[Any]) -> list[LayerSize]:
       graph: the graph of a model function, whose endpoints have shapes and the other layers none.
       counted: the variables that count.
 
-    A layer has the variables that its output depends on, and those of the layers before it do not.
+    A layer has the variables that its output depends on, and the outputs of preceding layers do not.
     """
     trainable = {variable.op.name for variable in tf.trainable_variables()}
     sizes = {

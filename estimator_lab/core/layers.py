@@ -75,7 +75,7 @@ def network_pixels(images: Tensor, params: Any) -> Tensor:
 
 
 def image_pixels(values: Tensor, params: Any) -> Tensor:
-    """Returns the images in [0, 1] of which a network reads these values."""
+    """Returns the images in [0, 1] for the values that `network_pixels` returns."""
     pixels = params.pixels
     values = values if pixels.gain == 1 else values / pixels.gain
     if pixels.mean_image:
@@ -207,12 +207,12 @@ def batch_norm(values: Tensor, noise: Noise | None, scope: str, trainable: bool 
     """Normalises each unit or map of a batch to mean `beta` and deviation `gamma` (Ioffe and Szegedy 2015).
 
     Calls of one scope share its variables `gamma`, `beta`, `moving_mean` and `moving_variance`. In training
-    it adds the updates of the moving averages to tf.GraphKeys.UPDATE_OPS; unlike those of
-    `tf.layers.batch_normalization`, they leave a batch out in which no example counts.
+    it adds the updates of the moving averages to tf.GraphKeys.UPDATE_OPS; unlike
+    `tf.layers.batch_normalization`, these leave a batch out in which no example counts.
 
     Args:
       values: float32 [batch, height, width, maps] or [batch, units].
-      noise: that of a training step, which uses the batch's statistics; None uses the moving averages.
+      noise: in a training step, which uses the batch's statistics; None uses the moving averages.
       scope: scope of the variables.
       trainable: whether `gamma` and `beta` are trained.
     """

@@ -35,7 +35,7 @@ Paint = Callable[[Image.Image], np.ndarray]
 Network = Callable[..., Layers]
 """(images, params, noise) -> the layers by name.
 
-Images are float32 [batch, height, width, channels] in [0, 1]; params are the model's; noise is that of a
+Images are float32 [batch, height, width, channels] in [0, 1]; params are the model's; noise is the noise of a
 training step, which drops units and normalises by the batch, None by default."""
 
 LEAST_STEPS = 500
@@ -255,7 +255,7 @@ class Args(Generic[P]):
         return self.folder / EVALUATION if self.folder else None
 
     def picture_hooks(self) -> list[SessionRunHook]:
-        """Returns the hook that writes the pictures of TRAIN, those in the graph by now."""
+        """Returns the hook that writes the pictures of TRAIN that are in the graph by now."""
         steps = self.config.save_summary_steps if self.config else 0
         return picture_hooks(self.folder, steps, self.params.train_steps)
 
@@ -266,7 +266,7 @@ def model_function(
     """Returns a decorator that makes a model function for Estimator from a function of `Args`.
 
     The model function accepts (features, labels, mode, params, config). Its `params` maps names to values;
-    those left out have their defaults. `params` and `config` may be omitted. It raises FlagError for an
+    others have their defaults. `params` and `config` may be omitted. It raises FlagError for an
     unknown hyper-parameter and for a value that is not allowed.
 
     Args:

@@ -86,7 +86,7 @@ class TrainingParams:
     )
     warmup_steps: int = setting(
         0,
-        'steps in which the learning rate rises to that of its schedule, at most a tenth of all; 0 for none',
+        'steps in which the learning rate rises to its schedule, at most a tenth of all; 0 for none',
         lower=0,
         used_if=is_first_order,
     )
@@ -159,8 +159,8 @@ class Pixels:
     """How pixels become what a network reads: scaled to [0, 1], less a mean, times a gain.
 
     `core.layers.network_pixels` does that, and `image_pixels` the inverse. Networks learn slowly from pixels
-    that are nearly alike: those of pale digits, from 0.8 to 1, differ by a fifth of the range, with a common
-    offset that is larger than that.
+    that are nearly alike: pale digits, from 0.8 to 1, differ by a fifth of the range, with a larger common
+    offset.
 
     Attributes:
       low: the lowest pixel of the training images.
@@ -192,7 +192,8 @@ class Pixels:
 class SeenPixels(typing.NamedTuple):
     """What some training images show: their lowest and highest pixel in [0, 1], and the mean after scaling.
 
-    `deviation` is that of the scaled pixels less the mean image if the images hardly differ, otherwise 0.
+    `deviation` is the standard deviation of the scaled pixels less the mean image if the images hardly
+    differ, otherwise 0.
     """
 
     low: float

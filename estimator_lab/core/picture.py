@@ -251,7 +251,7 @@ def numbered_tiles(tiles: np.ndarray, most: int, title: str = '') -> Image.Image
 
     Args:
       tiles: float [n, height, width, channels] of any range; channels are averaged unless there are 1 or 3.
-      most: maximum number of tiles; those with the largest mean absolute value are drawn.
+      most: maximum number of tiles; the ones with the largest mean absolute value are drawn.
       title: text above the tiles.
     """
     if tiles.shape[3] not in (1, 3):
@@ -297,7 +297,7 @@ def overlay(image: np.ndarray, heat: np.ndarray, side: int) -> Image.Image:
 def heat_map(values: np.ndarray) -> Image.Image:
     """Draws values over time, one column per step and one row per unit: blue below 0, white at 0, red above.
 
-    The values are float [steps, units]; the largest absolute one has full colour, those that are not finite
+    The values are float [steps, units]; the largest absolute one has full colour; values that are not finite
     are grey. The picture has about 960x480 pixels at most, unless there are more values.
     """
     steps, units = values.shape

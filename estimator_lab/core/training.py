@@ -149,8 +149,8 @@ def apply_if_nonempty(weights: Tensor, update: Callable[[], Operation]) -> Opera
 def sequential_train_op(updates: Sequence[Callable[[], Operation]]) -> Operation:
     """Returns the operation that makes updates one after another and increments the global step once.
 
-    Each builds its own part of the graph, whose reads of variables see the preceding updates: those of a
-    GAN's two networks, or a single one.
+    Each builds its own part of the graph, whose reads of variables see the preceding updates: of the two
+    networks of a GAN, or of one network.
     """
     before: list[Operation] = []
     for update in updates:

@@ -26,7 +26,7 @@ MOST_SIDE = 448
 _OCTAVES, _OCTAVE_SCALE = 4, 1.4
 _JITTER, _JITTERS_A_SIDE = 32, 6  # pixels by which a step shifts the image, at most
 _PACE = 1.5  # mean change of a pixel in a step, in grey levels of 255: DeepDream's
-_TV = 0.1  # weight of the total variation's gradient; that of the objective has mean absolute value 1
+_TV = 0.1  # weight of the total variation's gradient; the objective's has mean absolute value 1
 _LARGEST = 3.0  # value of a gradient, in standard deviations
 _FLAT = 1e-6  # the square of a thousandth of the range: smaller gradients of pixels count as 0
 _CONTRAST = 0.1  # standard deviation of amplitudes at the start: fainter noise moves few channels
@@ -140,7 +140,7 @@ class Objective:
         return gradient
 
     def roughness(self, images: np.ndarray, grounds: np.ndarray) -> np.ndarray:
-        """Returns the gradient of the total variation of images less those that they were."""
+        """Returns the gradient of the total variation of images less their grounds."""
         gradient = np.zeros_like(images)
         for place in self.windows(images):
             feed = {self._images: images[place], self._grounds: grounds[place]}
@@ -288,7 +288,7 @@ def blurred(images: np.ndarray) -> np.ndarray:
 def painted(uphill: np.ndarray) -> np.ndarray:
     """Returns gradients [n, height, width, channels] that paint a photo, and do not tint it.
 
-    Their colours are those of photos, whose channels vary together, and what is wider than strokes is left
+    Their colours vary as in photos, all channels together, and what is wider than strokes is left
     out: a network of few layers responds most to stronger colours, which would show nothing new.
     """
     axes, size = colour_axes(uphill.shape[-1]), uphill.shape[1:3]

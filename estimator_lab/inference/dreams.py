@@ -86,7 +86,7 @@ class Dream:
         """Writes the picture.
 
         Raises:
-          FlagError: the path can't be written, or is not that of a picture.
+          FlagError: the path can't be written, or does not name a picture.
           LabError: the disk is full.
         """
         path = path_from('path', path)

@@ -28,7 +28,7 @@ _SMALLEST = 4  # pixels of a side: two poolings by 2
 
 @dataclasses.dataclass(frozen=True)
 class Params(ActivationParams, AnyOptimizer, ClassifierParams):
-    """Parameters of the network; layers and dropout default to those of the notes, the optimizer does not."""
+    """Parameters of the network; the layers and the dropout are by default as in the notes."""
 
     filters: int = structural(32, 'filters in each convolution', lower=1)
     kernel_size: int = structural(5, 'side of a filter in pixels', lower=1)
@@ -53,7 +53,7 @@ def check(params: Params) -> None:
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields the layers by name, then the logits: see `core.model.Network`. Up to pool2, any size will do."""
-    # TF1's default initializer, by name: that of Keras 2 below tf.layers ignores the graph's seed.
+    # TF1's default initializer, by name: the one of Keras 2 below tf.layers ignores the graph's seed.
     layer = {
         'activation': params.activation_function,
         'kernel_initializer': tf.glorot_uniform_initializer(),

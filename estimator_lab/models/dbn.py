@@ -86,7 +86,7 @@ def judge(seen: Seen) -> str:
 
 
 def stack_of(params: Params) -> Stack | None:
-    """Creates the variables of the machines up to that of `params.phase`; None without pre-training."""
+    """Creates the variables of the machines up to the one of `params.phase`; None without pre-training."""
     if not params.pretrain_epochs:
         return None
     return pretraining_stack(params, sizes(params.layers), pixels=params.pixels)
@@ -114,7 +114,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     params = args.params
     if params.phase:
         stack = stack_of(params)
-        assert stack, 'phases are those of pre-training'
+        assert stack, 'a phase of pre-training'
         return pretraining_spec(args, stack, is_last=len(stack.machines) == len(sizes(params.layers)))
     return classification_spec(args, network(args.images, params, args.noise))
 

@@ -62,7 +62,7 @@ class FixedNetwork:
     weights: Mapping[str, np.ndarray]
 
     def layers(self, images: Tensor) -> Layers:
-        """Yields its layers by name, with new variables or those of the current scope.
+        """Yields its layers by name, with new variables or the ones in the current scope.
 
         Args:
           images: float32 [batch, height, width, channels] in [0, 1].

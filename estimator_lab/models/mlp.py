@@ -96,10 +96,10 @@ def virtual_adversarial_loss(
     passes through the second prediction alone.
 
     Args:
-      classify: returns the logits of images. It drops the same units at each call, and those that were
+      classify: returns the logits of images. It drops the same units at each call as were
         dropped for `logits`: if it dropped none, the network without dropout would learn to predict the same
         for all images.
-      logits: those of the images, float32 [batch, classes].
+      logits: for the images, float32 [batch, classes].
       images: float32 [batch, height, width, channels].
       weights: the weight of each image, float32 [batch] or a number.
       distance: Euclidean length of the step, above 0, in the units of the pixels.

@@ -43,13 +43,13 @@ from estimator_lab.models.boltzmann.pretraining import (
 )
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
-# With 1,500 digits of 8x8 pixels, the error is below that of principal components after 1,000 steps, but not
-# after the 470 of ten epochs.
+# With 1,500 digits of 8x8 pixels, the error is below that of principal components after 1,000 steps, but
+# not after the 470 of ten epochs.
 _LEAST_STEPS = 2000
 # A code as wide as this keeps more than half of the variance of digits and faces, of which 30 principal
 # components keep 96 % and 62 %.
 _WIDE, _HALF = 10, 0.5
-_NARROW = 0.1  # range of the pixels, such as those of 16-bit files of which few bits are used
+_NARROW = 0.1  # range of the pixels, as in 16-bit files that use few bits
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
 _OF_FEW_IMAGES = '30'
 _OF_OUTPUT = ('output', 'pretrain_epochs', 'loss')  # parameters that need a sigmoid, or choose the output
@@ -64,7 +64,7 @@ class Params(PixelParams, ActivationParams, PretrainingParams, AnyOptimizer):
     """Parameters of the autoencoder.
 
     Attributes:
-      few_images: whether the network is that of fewer training images than an image has values.
+      few_images: whether the network was chosen for fewer training images than an image has values.
     """
 
     few_images: bool = False
@@ -169,7 +169,7 @@ def _check_pretraining(params: Params) -> None:
 def phases(params: Params) -> list[Phase]:
     """Returns the phases of training: one per pre-trained layer, then fine-tuning.
 
-    The decoder inherits the visible biases, its first layer those of the top machine.
+    The decoder inherits the visible biases; its first layer inherits them from the top machine.
     """
     count = len(params.layer_sizes)
     renames = [

@@ -109,7 +109,7 @@ def contrastive_divergence(rbm: Rbm, v_data: Tensor, params: RbmParams, noise: N
         first = rbm.gibbs_step(v_data if chains is None else chains, noise.fork(tf.constant(0)))
         v_model = _end_of_chain(rbm, first, params, noise)
         h_model = rbm.hidden_mean(v_model)
-        # One product for both means: dividing and subtracting before it touches fewer values than after.
+        # One product for both means: dividing and subtracting its factors touches fewer values.
         visible = tf.concat([v_model, v_data], axis=0)
         hidden = tf.concat([_share(h_model), -_share(h_data)], axis=0)
         w_gradient = in_float32(tf.matmul(visible, hidden, transpose_a=True))

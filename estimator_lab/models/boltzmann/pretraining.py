@@ -1,4 +1,4 @@
-"""Greedy pre-training of a stack: each machine is trained on the output of those below.
+"""Greedy pre-training of a stack: each machine is trained on the output of the machines below.
 
 Hinton, Osindero and Teh (2006); Bengio et al. (2007). The variables of the machines initialise a feed-forward
 network.
@@ -86,7 +86,7 @@ def pretraining_stack(
 ) -> Stack:
     """Creates the variables of the layers up to the one that `params.phase` trains.
 
-    With a linear top, the last layer has linear units, as a code has. `pixels` are those of `Stack`.
+    With a linear top, the last layer has linear units, as a code has. `Stack` describes `pixels`.
     """
     below, trained = [math.prod(params.image_shape), *layers], int(params.phase.removeprefix(_PHASE))
 

@@ -29,7 +29,7 @@ AT_ONCE = 1024
 
 _CHAINS_OF_A_CLASS, _OF_A_CLASS = 512, 128  # that run for a class at once, and that become samples
 _CHOICES = 10  # of chains, with Gibbs steps in between
-# Power of p(class | image): with 1, many samples are images of which the network is unsure.
+# Power of p(class | image): with 1, the network is unsure of many samples.
 _GUIDANCE = 10.0
 _STEPS, _STEPS_FROM_CHAINS = 1000, 50
 _CHAINS = 'chains'  # the variable of `contrastive_divergence`
@@ -89,7 +89,7 @@ def _classified(run: Trained, number: int) -> Iterator[Callable[[np.ndarray], np
 
 
 def top_machine(run: Trained) -> Trained:
-    """Returns the model that is sampled from: of one with phases, that of its top machine."""
+    """Returns the model that is sampled from: with phases, the one of its top machine."""
     *early, _ = run.architecture.phases(run.params)
     return open_trained(run.model_dir / early[-1].name) if early and not run.params.phase else run
 

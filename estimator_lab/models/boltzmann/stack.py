@@ -20,7 +20,7 @@ def make_rbm(
     units: tuple[str, str] = (BERNOULLI, BERNOULLI),
     trainable: bool = True,
 ) -> Rbm:
-    """Creates the variables of a machine, named like those of the dense layer that inherits them.
+    """Creates the variables of a machine, named as in the dense layer that inherits them.
 
     They are layer_N/kernel [visible, hidden], layer_N/bias [hidden] and layer_N/visible_bias [visible], with
     N from 1 at the bottom. The kinds of visible and hidden units are from `machine.UNITS`.
@@ -100,7 +100,7 @@ class Stack:
     def images(self, visible: Tensor, like: Tensor = None, noise: Noise | None = None) -> Tensor:
         """Returns images for the top's visible values: float32 [n, height, width, channels] in [0, 1].
 
-        Noise is that of `below`.
+        See `below` for the noise.
         If the bottom machine is Gaussian, they get the mean and contrast of the images `like`, of the same
         shape; None maps 2.5 standard deviations to each side of mid-grey.
         """

@@ -85,7 +85,7 @@ def check(params: Params) -> None:
 
 
 def task(params: Params) -> Task:
-    """Returns what is learned: to make images like those of the data.
+    """Returns what is learned: to make images like the data.
 
     Without a judge, runs are compared by their diversity, which shows collapse only.
     """

@@ -25,7 +25,7 @@ def draw(run: Trained, *, count: int, seed: int, label: str, truncation: float) 
       count: how many.
       seed: sample n depends on the seed and n alone.
       label: class of the samples of a conditional generator, '' for every class in turn.
-      truncation: latent numbers stay within so many standard deviations; fewer give better and less diverse
+      truncation: latent numbers stay within that many standard deviations; fewer give better and less diverse
         samples (Brock et al. 2019, section 3.1); 0 for no limit.
 
     Raises:

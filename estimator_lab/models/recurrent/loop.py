@@ -5,8 +5,8 @@ gradient of the kernel, and reads a copy of every operation's input. Here, the f
 gates, the backward loop has one product per step for each of the cell's products, and the gradient of the
 kernel is one product over all steps.
 
-The rows of a kernel are those of the input x, then those of the state h. Time is the first axis. The initial
-state is 0. Names and shapes of the variables are those of `tf.nn.rnn_cell`.
+The first rows of a kernel belong to the input x, the others to the state h. Time is the first axis. The
+initial state is 0. Variables have the names and shapes of `tf.nn.rnn_cell`.
 """
 
 import abc
@@ -97,14 +97,14 @@ class Cell(abc.ABC):
 
     @abc.abstractmethod
     def _variables(self, values: int) -> list[Variable]:
-        """Returns kernel and bias for inputs of some values; for a GRU those of the gates come first."""
+        """Returns kernel and bias for inputs of some values; for a GRU, first of the gates."""
 
     @abc.abstractmethod
     def _forward(self, weights: Sequence[Tensor]) -> Step:
         """Returns the step over the inputs; the first state is h."""
 
     def _read(self, made: Sequence[Any]) -> list[Any]:
-        """Returns the arrays that a step back reads, from those of the forward loop."""
+        """Returns the arrays that a step back reads, given the arrays of the forward loop."""
         return list(made)
 
     @abc.abstractmethod
@@ -187,7 +187,7 @@ class LstmCell(Cell):
             i, half_j, f, o = tf.split(gates, 4, axis=1)
             squashed = tf.tanh(c)
             by_c = later[0] + tf.raw_ops.TanhGrad(y=squashed, dy=by_h * o)
-            # The derivative of sigmoid s is s (1 - s), that of tanh(j) by sigmoid(2 j) 4 s (1 - s).
+            # The derivative of sigmoid s is s (1 - s); of tanh(j) by s = sigmoid(2 j), it is 4 s (1 - s).
             by_gates = [by_c * (2 * half_j - 1), 4 * by_c * i, by_c * c_before, by_h * squashed]
             by_sum = tf.raw_ops.SigmoidGrad(y=gates, dy=tf.concat(by_gates, axis=1))
             return [by_sum], [tf.matmul(by_sum, back), by_c * f]
@@ -266,7 +266,7 @@ class _Before:
         self._array = array
 
     def read(self, at: Tensor) -> Tensor:
-        """Returns the value before that of a step."""
+        """Returns the value of the preceding step."""
         # tf.cond would take longer than a product with 0.
         return tf.cast(at > 0, tf.float32) * self._array.read(tf.maximum(at - 1, 0))
 

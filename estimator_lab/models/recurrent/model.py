@@ -51,7 +51,7 @@ _SEED = 1  # of that order
 _LEAST_STEPS = 1500
 _MOST_REMEMBERED = 99  # a marker 100 steps back is classified by chance
 _LAST, _MEAN = 'last', 'mean'
-_DEVIATION = 0.35  # to which pixels are scaled if the images hardly differ: about that of small digits
+_DEVIATION = 0.35  # to which pixels are scaled if the images hardly differ: about as of small digits
 _MOST_STEPS_SHOWN = 64
 _EXAMPLES_SHOWN = 8
 _LIKELIEST = 3  # labels whose probabilities are shown
@@ -133,8 +133,8 @@ def network(
     MultiRNNCell, `rnn/multi_rnn_cell/cell_0/lstm_cell/kernel`; for both directions, those of
     `bidirectional_dynamic_rnn` and `stack_bidirectional_dynamic_rnn`.
 
-    The arguments are those of `core.model.Network`, and the probes of `probes_of`, for `gradient_norms`.
-    Dropout is that of Gal and Ghahramani (2016).
+    The arguments are as for `core.model.Network`, with the probes of `probes_of` for `gradient_norms`.
+    Dropout follows Gal and Ghahramani (2016).
     """
     sequence = as_sequence(network_pixels(images, params), params.read, params.patch_size)
     values, batch = _swapped(sequence), tf.shape(images)[0]
@@ -252,7 +252,7 @@ def gradient_norms(score: Tensor, probes: Mapping[str, Tensor]) -> dict[str, Ten
 
     A norm that decreases towards earlier steps shows a vanishing gradient, an increasing one an exploding
     gradient (Bengio et al. 1994; Pascanu et al. 2013). The score is a sum over the examples, and the probes
-    are those that the network was built with.
+    are the ones that the network was built with.
     """
     gradients = tf.gradients(score, list(probes.values()))
     return {
@@ -307,7 +307,7 @@ def _show_sequences(args: Args[Params]) -> None:
     """Shows images/states_LAYER of the first example, and the gradient through time of a few examples.
 
     gradient_through_time/LAYER is log10 of the mean norm of the loss's gradient with respect to the state of
-    the first step, divided by that of the last step.
+    the first step, divided by the norm of the last step.
     """
 
     def draw(states: np.ndarray) -> np.ndarray:
@@ -334,7 +334,7 @@ def inspect(
 ) -> dict[str, Image.Image]:
     """Draws the states, how far the gradient reaches, and the probabilities after some steps.
 
-    The gradient is that of the predicted label's score with respect to the states. The probabilities are of
+    The gradient is of the predicted label's score, with respect to the states. The probabilities are of
     the labels that are most probable at the end. See `Model.inspect`.
     """
     gradients = {name: norms for name, norms in layers.items() if name.startswith(GRADIENT)}

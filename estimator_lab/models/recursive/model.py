@@ -86,7 +86,7 @@ def tree_network(
 ) -> tuple[Tensor, Tensor]:
     """Returns the roots' states, float32 [batch, units], and the logits of all n nodes, [n, num_classes].
 
-    The tokens are those of the leaves, int32 [batch, nodes].
+    The tokens of the leaves are int32 [batch, nodes].
     """
     cell, embedding = CELLS[params.cell](params.units, ARITY), embedding_of(params)
     numbers = forest.of_nodes(tokens)[: forest.leaves]
@@ -166,7 +166,7 @@ class _Nodes:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=self.logits)
 
     def with_roots(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns labels, int32 [n], and weights, float32 [n], of all nodes: those of Socher et al. 2013.
+        """Returns labels, int32 [n], and weights, float32 [n], of all nodes, as in Socher et al. 2013.
 
         A root counts if another node of its tree has a label: otherwise the accuracy of trees says the same.
 

@@ -58,7 +58,7 @@ class Params(AnyOptimizer):
     )
     content_layer: str = structural('', "layer that compares painting and photo; '' chooses one")
     style_layers: str = structural('', "layers that compare painting and style, joined by +; '' chooses some")
-    style_weight: float = setting(5.0, 'weight of the style loss; that of the content loss is 1', lower=0)
+    style_weight: float = setting(5.0, 'weight of the style loss; the content loss has 1', lower=0)
     filters: str = structural(
         '16-32-64', 'filters of the convolutions; all but the first halve the picture', pattern=SIZES
     )

@@ -159,7 +159,7 @@ def chosen_layers(layers: Endpoints, params: Any) -> tuple[list[str], str]:
     2016, section 4.1), or the only one.
 
     Raises:
-      FlagError: a layer does not exist; the message lists those that do.
+      FlagError: a layer does not exist; the message lists the layers.
       DataError: the network has no convolutions.
     """
     names = [name for name, maps in layers.items() if maps.shape.rank == 4]
