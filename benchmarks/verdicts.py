@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from runner import command_line, machine
-from small_sets import Split, coloured, digits, few_bits, fonts, icons, textures, uneven
+from small_sets import Split, coloured, digits, few_bits, fonts, icons, shapes, textures, uneven
 
 from estimator_lab import api
 from estimator_lab.core.params import resolve
@@ -222,18 +222,21 @@ def planted() -> Iterator[tuple[str, Case, str]]:
     yield 'twins', Case('mlp', 'twins', _twins(whole), 400), 'data.check'
     mixed = _mixed_labels(np.random.default_rng(0), Case('cnn', 'digits', whole, 400))
     yield 'labels at random', mixed, 'labels.*data.check'
-    yield 'few images', Case('mlp', 'few', alike.first(12), 400), 'train on more'
+    drawn = shapes(120)
+    first = np.unique(drawn.y, return_index=True)[1]
+    one_of_each = drawn._replace(x=drawn.x[first], y=drawn.y[first])
+    yield 'few images', Case('mlp', 'shapes', one_of_each, 400), 'train on more'
     for cause, model, rate, pattern in (
         ('rate too large', 'mlp', 30.0, 'diverged|learning_rate'),
         ('rate too small', 'recurrent', 1e-9, 'learning_rate'),
     ):
         yield cause, Case(model, 'digits', whole, 400, hparams={'learning_rate': rate}), pattern
-    yield 'few steps', Case('recurrent', 'digits', alike, 3), 'few steps'
+    yield 'few steps', Case('mlp', 'shapes', drawn, 3), 'few steps'
     deep = {'layers': '-'.join(['64'] * 12), 'activation': 'sigmoid'}
     yield 'deep sigmoids', Case('mlp', 'digits', whole, 400, hparams=deep), 'without .*activation=sigmoid'
-    drawn, shapes = icons()._replace(settings={}), coloured()._replace(settings={})
-    yield 'black on black', Case('mlp', 'icons', drawn, 400), 'background=white'
-    yield 'read as grey', Case('mlp', 'colours', shapes, 400, {'channels': 1}), 'channels=3'
+    black, bright = icons()._replace(settings={}), coloured()._replace(settings={})
+    yield 'black on black', Case('mlp', 'icons', black, 400), 'background=white'
+    yield 'read as grey', Case('mlp', 'colours', bright, 400, {'channels': 1}), 'channels=3'
 
 
 def _count_wrong() -> None:
