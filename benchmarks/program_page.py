@@ -52,7 +52,16 @@ _KINDS = (
 )
 
 # What matplotlib and pandas require.
-_REQUIRED = 'contourpy cycler fonttools kiwisolver pyparsing python-dateutil pytz tzdata'.split()
+_REQUIRED = [
+    'contourpy',
+    'cycler',
+    'fonttools',
+    'kiwisolver',
+    'pyparsing',
+    'python-dateutil',
+    'pytz',
+    'tzdata',
+]
 
 
 def summary(recipes: Sequence[Recipe], results: Results) -> str:

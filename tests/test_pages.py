@@ -34,6 +34,7 @@ PROGRAMS = {
     'curl',
     'git',
     'docker',
+    'source',
     'kubectl',
     'export',
     'printf',
