@@ -171,3 +171,10 @@ def test_files_that_are_named_exist(page):
         if re.fullmatch(r'(benchmarks|examples|tests|tools)/[a-z0-9_/]+\.(py|sh|toml)', span)
     ]
     assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_what_is_inside_a_list_is_indented_for_every_reader():
+    """Python's Markdown needs four spaces, where others accept two."""
+    for page in PAGES:
+        shallow = re.findall(r'\n\n {2,3}\S.*|^ {2,3}```.*', page.read_text(encoding='utf-8'), re.MULTILINE)
+        assert not shallow, page
