@@ -1,11 +1,24 @@
-"""Shares of a sequence for several machines: contiguous and equally large; as --part names them."""
+"""A slice of positions: how workers, ranks and machines share data, so that each example is read once.
+
+- Synchronous workers and ranks: of each `global_batch` positions, the parts of all ranks make up the batch:
+  `Slice(rank, world_size, global_batch)`.
+- A worker at its own pace, as in asynchronous training, takes every n-th position, others in each epoch, so
+  that a slow worker costs steps but no classes: `Slice(rank, n, n, turns=True)`.
+- A machine takes a contiguous part of everything, in stored order: `--part=3/12` is `Slice(2, 12, ALL)`.
+"""
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from estimator_lab.base.errors import FlagError, option
+
+T = TypeVar('T')
+
+ALL = 2**62
+"""A group of all positions."""
 
 PART_HELP = 'only a share, such as 3/12: the third of twelve, in stored order; default: all'
 
@@ -13,46 +26,90 @@ _PART = re.compile(r'([0-9]{1,5})/([0-9]{1,5})', re.ASCII)
 
 
 @dataclass(frozen=True)
-class Share:
-    """The share number `number` of `count`, from 1, which begins at a multiple of `unit`.
+class Slice:
+    """Part `number` of `count` of every `group` positions; the parts of a group differ by one at most.
 
     Examples:
-        >>> [Share(number, 3).within([4, 1, 2]) for number in (1, 2, 3)]
+        >>> list(Slice(1, 2, 4).of(range(8)))
+        [2, 3, 6, 7]
+        >>> [Slice(number, 3, ALL).within([4, 1, 2]) for number in range(3)]
         [[range(0, 2), range(0, 0), range(0, 0)], [range(2, 4), range(0, 0), range(0, 0)], \
 [range(4, 4), range(0, 1), range(0, 2)]]
+        >>> Slice(2, 2)
+        Traceback (most recent call last):
+        estimator_lab.base.errors.FlagError: rank=2 is not one of world_size=2: ranks go from 0 to 1.
+
+    Attributes:
+      number: of the part, from 0; the rank of a worker.
+      count: number of parts; the world size.
+      group: positions that are divided at a time; the global batch.
+      turns: whether part k of epoch e is part k - e of a group, for workers at their own pace; `group` is
+        then `count`.
+
+    Raises:
+      FlagError: there is no such part.
     """
 
-    number: int
-    count: int
-    unit: int = 1
+    number: int = 0
+    count: int = 1
+    group: int = 1
+    turns: bool = False
+
+    def __post_init__(self) -> None:
+        rank, world_size = self.number, self.count
+        if world_size < 1:
+            raise FlagError(f'world_size={world_size} must be at least 1.')
+        if not 0 <= rank < world_size:
+            raise FlagError(
+                f'rank={rank} is not one of world_size={world_size}: ranks go from 0 to {world_size - 1}.'
+            )
+        if self.group < world_size:
+            raise FlagError(
+                f'global_batch={self.group} must have an example for each of world_size={world_size}.'
+            )
+
+    @property
+    def places(self) -> range:
+        """The positions of the part within its group."""
+        return self.places_of(self.group)
+
+    def places_of(self, size: int) -> range:
+        """Returns the positions of the part within a group of another size."""
+        return range(self.number * size // self.count, (self.number + 1) * size // self.count)
+
+    def of(self, sequence: Iterable[T]) -> Iterator[T]:
+        """Returns the part of each group of an endless sequence, in order."""
+        if self.count == 1:
+            return iter(sequence)
+        own = self.places
+        return itertools.compress(sequence, itertools.cycle([place in own for place in range(self.group)]))
 
     def within(self, sizes: Sequence[int]) -> list[range]:
-        """Returns which examples of each archive belong to the share, given the numbers of their examples.
-
-        Shares differ by one unit at most.
-        """
-        units = -(-sum(sizes) // self.unit)
-        first, end = (n * units // self.count * self.unit for n in (self.number - 1, self.number))
-        starts = itertools.accumulate(sizes, initial=0)
+        """Returns which examples of each archive are in the part of all, given their numbers of examples."""
+        own, starts = self.places_of(sum(sizes)), itertools.accumulate(sizes, initial=0)
         return [
-            range(min(max(first - start, 0), size), min(max(end - start, 0), size))
+            range(min(max(own.start - start, 0), size), min(max(own.stop - start, 0), size))
             for start, size in zip(starts, sizes, strict=False)
         ]
 
     def __str__(self) -> str:
-        return f'{self.number}/{self.count}'
+        return f'{self.number + 1}/{self.count}'
 
 
-def share_of(part: str, unit: int = 1) -> Share | None:
-    """Returns the share that --part names, such as '3/12', in units of some examples; None for ''.
+EVERY = Slice()
+"""All positions."""
+
+
+def part_of(part: str) -> Slice | None:
+    """Returns the slice that --part names, such as '3/12'; None for ''.
 
     Raises:
-      FlagError: there is no such share.
+      FlagError: there is no such part.
     """
     if not part:
         return None
     found = _PART.fullmatch(part)
-    share = Share(int(found[1]), int(found[2]), unit) if found else Share(0, 0)
-    if not 1 <= share.number <= share.count:
+    number, count = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= count:
         raise FlagError(f'{option.part}={part} must be one of N shares, from 1/N to N/N, such as 3/12.')
-    return share
+    return Slice(number - 1, count, ALL)

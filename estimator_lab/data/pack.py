@@ -9,7 +9,7 @@ import random
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -24,10 +24,10 @@ from estimator_lab.base.outputs import check_folder, made_folder, writing
 from estimator_lab.base.printable import escaped, json_text, unescaped
 from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
-from estimator_lab.base.shares import PART_HELP, share_of
+from estimator_lab.base.shares import PART_HELP, part_of
 from estimator_lab.base.version import __version__
-from estimator_lab.data.archives.data_set import Say, kind_of, open_shared
-from estimator_lab.data.archives.share import Shared
+from estimator_lab.data.archives.data_set import Say, kind_of, open_slice
+from estimator_lab.data.archives.index import Index
 from estimator_lab.data.examples.labels import label_of, read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.decode import shrink_image
@@ -155,11 +155,11 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> 
     for table in {source.table for source in sources if source.table}:
         for label in table.distinct:
             _check_label(label, f'{option.labels}={table.path}')
-    share = share_of(settings.part)
-    left_out = ('out', 'labels') if share else ('out', 'labels', 'part')
+    part = part_of(settings.part)
+    left_out = ('out', 'labels') if part else ('out', 'labels', 'part')
     used = {name: getattr(settings, name) for name in settings_of(Settings) if name not in left_out}
     manifest = Manifest(__version__, [source.name for source in sources], used)
-    suffix = f'-part-{share.number:05}-of-{share.count:05}' if share else ''
+    suffix = f'-part-{part.number + 1:05}-of-{part.count:05}' if part else ''
     path = f'manifest{suffix}.json'
     names = [f'shard-{number:05}-of-{settings.shards:05}{suffix}.tar' for number in range(settings.shards)]
     hidden = out / f'.packing{suffix}'
@@ -167,10 +167,12 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> 
         if any(hidden.iterdir()):
             _remove_interrupted(hidden, path, out, suffix)
             say(f'Another packing into {out} was interrupted: this one begins anew.')
-        own: Sequence[Shared | None] = [None] * len(sources)
-        if share:
-            own = shared = open_shared(sources, [IMAGES] * len(sources), share, say)
-            manifest.of = _digest(settings, [part.index.fingerprint for part in shared])
+        own: dict[Source, tuple[Index, range]] = {}
+        if part:
+            indexes = open_slice(sources, IMAGES, part, say, use_damaged=True)
+            rows = part.within(list(map(len, indexes)))
+            own = dict(zip(sources, zip(indexes, rows, strict=True), strict=False))
+            manifest.of = _digest(settings, [index.fingerprint for index in indexes])
         _check_free(out, settings, suffix, manifest.of)
         with ExitStack() as stack:
             shards = [stack.enter_context(closing(Shard(hidden / name))) for name in names]
@@ -252,7 +254,7 @@ def _places(count: int, rng: random.Random) -> Iterator[int]:
 
 def _members(
     sources: Sequence[Source],
-    own: Sequence[Shared | None],
+    own: Mapping[Source, tuple[Index, range]],
     settings: Settings,
     say: Say,
     manifest: Manifest,
@@ -295,16 +297,17 @@ def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
 
 def _stored(
     sources: Sequence[Source],
-    own: Sequence[Shared | None],
+    own: Mapping[Source, tuple[Index, range]],
     settings: Settings,
     say: Say,
     manifest: Manifest,
 ) -> Iterator[Member]:
     """Yields the members of one archive after the other."""
-    for source, part in zip(sources, own, strict=True):
+    for source in own or sources:
         found, scan = 0, Scan(note=lambda words, name=source.name: say(f'{name!r} {words}'))  # type: ignore[misc]
         try:
-            for member in part.members(scan) if part else scan_members(source, IMAGES, scan):
+            index, rows = own.get(source, (None, range(0)))
+            for member in index.stored(rows, scan) if index else scan_members(source, IMAGES, scan):
                 found += 1
                 yield member
                 del member

@@ -13,10 +13,17 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, first_line, option
 from estimator_lab.base.keys import KEY, WEIGHT
 from estimator_lab.base.settings import check_given
-from estimator_lab.base.shares import share_of
+from estimator_lab.base.shares import part_of
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task
-from estimator_lab.data.archives.data_set import KINDS, DataSet, open_archives
+from estimator_lab.data.archives.data_set import (
+    KINDS,
+    DataSet,
+    check_kind,
+    only_kind,
+    open_archives,
+    open_stream,
+)
 from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table
 from estimator_lab.data.images.decode import ImageShape
@@ -138,14 +145,14 @@ class Trained:
           data: paths, or images in memory.
           labels: a table of labels; None for those of folders, or in memory.
           note: called with a sentence about what is unusual about an archive.
-          once: see `open_archives`; labels need not be those of training.
+          once: whether they are read only once: see `open_stream`; labels need not be those of training.
           part: a share of the examples, such as '3/12'; '' for all.
 
         Raises:
           FlagError: there is no such share.
           DataError: a path is not there, or the first file holds examples of another kind, such as trees.
         """
-        share = share_of(part)
+        own = part_of(part)
         sources: Sequence[Source]
         if is_array(data):
             sources = [array_source(data, named=False)]
@@ -154,7 +161,12 @@ class Trained:
             paths = [data] if isinstance(data, str | os.PathLike) else data
             sources = expand([*map(str, paths)], note, commas=False, table=read_label_table(labels))
         taker = f'{option.model_dir}={self.model_dir} accepts'
-        return open_archives(sources, self.kind, None, note, once, taker, share)
+        if once and not own:
+            check_kind([source for source in sources if Path(source.name).is_file()][:1], self.kind, taker)
+        with only_kind(sources, self.kind, taker):
+            if once or own:
+                return open_stream(sources, self.kind, note, own)
+            return open_archives(sources, self.kind, say=note, choice='')
 
     def predictions(self, features: Features) -> EstimatorSpec:
         """Builds the network in the current graph, for PREDICT.

@@ -18,7 +18,7 @@ from itertools import zip_longest
 from typing import Any
 
 from estimator_lab.base.errors import FlagError, first_line, option
-from estimator_lab.data.archives.order import ONLY_WORKER, WorkerShard
+from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.trained import without_cluster
 from estimator_lab.tf1 import tf
@@ -103,9 +103,11 @@ class Cluster:
             return int(self.strategy.num_replicas_in_sync)
         return self.workers if self.distribution == MULTI_WORKER else 1
 
-    def shard(self, global_batch: int) -> WorkerShard:
-        """Returns this process's share of each global batch; that is all of it if it does not train."""
-        return WorkerShard(self.rank, self.workers, global_batch) if self.trains else ONLY_WORKER
+    def shard(self, global_batch: int) -> Slice:
+        """Returns this process's slice of the order; all of it if it does not train."""
+        if self.has_own_pace:
+            return Slice(self.rank, self.workers, self.workers, turns=True)
+        return Slice(self.rank, self.workers, global_batch) if self.trains else EVERY
 
     @functools.cached_property
     def strategy(self) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.core.model import Task
 from estimator_lab.core.registry import MODELS
-from estimator_lab.data.archives.data_set import KINDS, DataSet, Say, kind_of, open_archives
+from estimator_lab.data.archives.data_set import KINDS, DataSet, Say, kind_of, only_kind, open_archives
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.sources.source import expand
@@ -71,12 +71,13 @@ def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say
     kind = kind_of(sources[0], [KINDS[name] for name in MODELS[settings.model].kinds])
     check_settings_for(kind, settings, KINDS.values())
     taker = f'{option.model}={settings.model} takes'
-    with _naming(option.data, settings):
-        given = open_archives(sources, kind, settings.use_damaged, say, taker=taker)
+    with _naming(option.data, settings), only_kind(sources, kind, taker):
+        given = open_archives(sources, kind, settings.use_damaged, say)
     if settings.eval_data:
         with _naming(option.eval_data, settings):
             others = expand(settings.eval_data, say, table=table)
-            evaluation = open_archives(others, kind, settings.use_damaged, say, taker=taker)
+            with only_kind(others, kind, taker):
+                evaluation = open_archives(others, kind, settings.use_damaged, say)
         if evaluation.total is None:
             raise FlagError(
                 f'{option.eval_data}={",".join(settings.eval_data)} can be read only once, but each '

@@ -13,7 +13,6 @@ from estimator_lab.base.progress import doing
 from estimator_lab.core.metrics_text import numbers_in
 from estimator_lab.core.model import EVALUATION, ModelFn
 from estimator_lab.data.archives.data_set import DataSet, distinct_examples
-from estimator_lab.data.archives.order import ONLY_WORKER, Order, OwnPaceOrder
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import InputFn, archive_input_fn
 from estimator_lab.runs.record import read_record, write_record
@@ -234,11 +233,7 @@ class StageTraining:
     def _train_input_fn(self) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
         settings, inputs, cluster = self.plan.settings, self.stage.inputs, self.plan.cluster
-        order: Order = inputs.train.order(settings.shuffle_buffer, settings.seed)
-        shard = cluster.shard(self._step_examples)
-        if cluster.has_own_pace:
-            size = inputs.train.total or 0
-            order, shard = OwnPaceOrder(order, cluster.rank, cluster.workers, size), ONLY_WORKER
+        order = inputs.train.order(settings.shuffle_buffer, settings.seed)
         resume = functools.partial(position_of, self.stage.folder, self.stage.resumption.input)
         return archive_input_fn(
             order,
@@ -247,7 +242,7 @@ class StageTraining:
             self.train_report,
             inputs.vocabulary,
             resume,
-            shard=shard,
+            shard=cluster.shard(self._step_examples),
         )
 
     def _eval_input_fn(self) -> Any:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.data_set import open_stream
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import InputReport
@@ -56,7 +56,7 @@ def test_paintings_of_a_folder(trained, tmp_path):
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     report = InputReport(IMAGES, lambda line: None)
-    found = list(painted_batches(trained, open_archives([str(tmp_path)], IMAGES, once=True).order(), report))
+    found = list(painted_batches(trained, open_stream([str(tmp_path)], IMAGES).order(), report))
     assert [batch.keys for batch in found] == [[str(tmp_path / n)] if n != 'b.png' else [] for n in files]
     shapes = [batch.values[keys.PAINTED].shape for batch in found]
     assert shapes == [(1, 20, 30, 3), (0, 1, 1, 3), (1, 9, 12, 3), (1, 10, 11, 3)]

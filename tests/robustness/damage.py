@@ -25,7 +25,7 @@ from unittest import mock
 from estimator_lab.api import stream
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import check, pack, tar_index
-from estimator_lab.data.archives.data_set import kind_of, open_archives
+from estimator_lab.data.archives.data_set import kind_of, open_archives, open_stream
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.source import source_of
@@ -97,7 +97,7 @@ def _train(path: Path) -> None:
 
 def _predict(path: Path) -> None:
     """Reads an epoch as `predict` does."""
-    deque(open_archives([str(path)], IMAGES, say=_silent, once=True, taker='it takes').order().epoch(0), 0)
+    deque(open_stream([str(path)], IMAGES, say=_silent).order().epoch(0), 0)
 
 
 def _silent(line: str) -> None:

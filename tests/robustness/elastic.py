@@ -26,8 +26,9 @@ from pathlib import Path
 
 import numpy as np
 
+from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.data_set import open_archives
-from estimator_lab.data.archives.order import Order, WorkerShard
+from estimator_lab.data.archives.order import Order
 from estimator_lab.data.images.reader import IMAGES
 from tests.robustness.driver import main
 from tests.support.archive_files import encoded, picture, write_tar
@@ -91,7 +92,7 @@ def kill_readers(paths: Sequence[str], folder: Path, kills: int, rng: random.Ran
         kills -= world_size
     epoch = sum(_SIZES)
     rest = -consumed % epoch
-    seen.update(_keys(order, consumed, WorkerShard(), rest))
+    seen.update(_keys(order, consumed, Slice(), rest))
     epochs = (consumed + rest) // epoch
     lost = epochs * epoch - len(seen)
     return lost, seen.total() - len(seen), epochs
@@ -102,7 +103,7 @@ def _one_life(
 ) -> list[list[str]]:
     """Starts workers and kills them; returns the keys of the batches that a checkpoint would cover."""
     logs = [folder / f'{rank}.log' for rank in range(world_size)]
-    shards = [WorkerShard(rank, world_size, global_batch) for rank in range(world_size)]
+    shards = [Slice(rank, world_size, global_batch) for rank in range(world_size)]
     processes = [
         _FORKS.Process(target=read, args=(paths, log, consumed, shard))
         for log, shard in zip(logs, shards, strict=True)
@@ -125,7 +126,7 @@ def _one_life(
     ]
 
 
-def read(paths: Sequence[str], log: Path, consumed: int, shard: WorkerShard) -> None:
+def read(paths: Sequence[str], log: Path, consumed: int, shard: Slice) -> None:
     """Reads the part of a worker, and logs the keys of each batch as a line of JSON."""
     order = open_archives(paths, IMAGES, say=lambda line: None).order(60, seed=1)
     keys = _keys(order, consumed, shard)
@@ -134,7 +135,7 @@ def read(paths: Sequence[str], log: Path, consumed: int, shard: WorkerShard) -> 
             file.write(f'{json.dumps(batch)}\n'.encode())
 
 
-def _keys(order: Order, consumed: int, shard: WorkerShard, most: int | None = None) -> Iterator[str]:
+def _keys(order: Order, consumed: int, shard: Slice, most: int | None = None) -> Iterator[str]:
     for member in itertools.islice(order.onwards(consumed, shard), most):
         assert member.read().data
         yield f'{member.epoch} {member.key}'

@@ -29,10 +29,10 @@ from hypothesis import strategies
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.shares import Slice
 from estimator_lab.core.params import resolve
 from estimator_lab.core.registry import find_model
 from estimator_lab.data.archives.data_set import open_archives
-from estimator_lab.data.archives.order import WorkerShard
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.runs.record import FILE, Record, read_record, write_record
 from estimator_lab.training import stages
@@ -264,7 +264,7 @@ class History(RuleBasedStateMachine):
         History.starts += 1
         flags, start, together = self.flags, plan.resumption.position, self.flags.together
         order = plan.inputs.train.order(flags.shuffle_buffer, flags.seed)
-        shards = [WorkerShard(worker, flags.workers, together) for worker in range(flags.workers)]
+        shards = [Slice(worker, flags.workers, together) for worker in range(flags.workers)]
         read = [(member.name for member in order.onwards(start, shard)) for shard in shards]
         right = place.names(plan.inputs.train)
         for count, is_saved in [*((count, True) for count in steps), (unsaved, end == 'signal')]:

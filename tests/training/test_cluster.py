@@ -11,8 +11,8 @@ import pytest
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.settings import settings_of
+from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.data.archives.data_set import Identity
-from estimator_lab.data.archives.order import ONLY_WORKER, WorkerShard
 from estimator_lab.runs.record import InputRecord, Record
 from estimator_lab.tf1 import tf
 from estimator_lab.training.cluster import Cluster, check_agreement, read_cluster
@@ -100,9 +100,9 @@ def test_tasks(read):
     assert worker.has_own_pace and not worker.is_chief and not worker.evaluates
     assert str(worker) == 'worker 1 of 1 chief, 2 worker, 1 ps'
     evaluator = read({'cluster': TASKS, 'task': {'type': 'evaluator', 'index': 0}})
-    assert evaluator.evaluates and not evaluator.trains and evaluator.shard(6) == ONLY_WORKER
+    assert evaluator.evaluates and not evaluator.trains and evaluator.shard(6) == EVERY
     synchronous = Cluster('multi_worker', 'worker', 0, WITHOUT_PS)
-    assert synchronous.shard(12) == WorkerShard(1, 3, 12) and not synchronous.has_own_pace
+    assert synchronous.shard(12) == Slice(1, 3, 12) and not synchronous.has_own_pace
     evaluator = replace(synchronous, task_type='evaluator')
     assert evaluator.strategy is None and evaluator.batches_a_step == 3
 

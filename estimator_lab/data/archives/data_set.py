@@ -3,19 +3,18 @@
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, option
+from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.progress import Progress
-from estimator_lab.base.shares import Share
+from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.index import Index, open_index
 from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Order, Part, StreamOrder
-from estimator_lab.data.archives.share import Shared, check_divisible, shared
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.examples.member import Member
@@ -66,7 +65,7 @@ class DataSet:
       indexes: one for each; empty if one of them can be read only once, or no index was wanted.
       part: the examples that are used.
       use_damaged: whether a damaged archive is used up to the damage, with a warning.
-      share: the contiguous examples that are used, in stored order; None for all.
+      own: the contiguous slice of the examples that is used, in stored order; None for all.
       begun: the examples of a pipe in stored order, if some were looked at; they can be read once.
     """
 
@@ -76,7 +75,7 @@ class DataSet:
     part: Part = EVERYTHING
     use_damaged: bool = False
     say: Say = print
-    share: Share | None = None
+    own: Slice | None = None
     begun: Iterator[Member] | None = None
 
     @property
@@ -85,12 +84,17 @@ class DataSet:
         return tuple(source.name for source in self.sources)
 
     @cached_property
+    def rows(self) -> list[range]:
+        """The members of each index that are in the slice."""
+        sizes = list(map(len, self.indexes))
+        return self.own.within(sizes) if self.own else list(map(range, sizes))
+
+    @cached_property
     def masks(self) -> list[np.ndarray]:
-        """Which members belong to the part and the share: for each index bool [members]."""
+        """Which members belong to the part and the slice: for each index bool [members]."""
         masks = [self.part.mask(index) for index in self.indexes]
-        if self.share:
-            for mask, rows in zip(masks, self.share.within(list(map(len, masks))), strict=True):
-                mask[: rows.start] = mask[rows.stop :] = False
+        for mask, rows in zip(masks, self.rows, strict=True):
+            mask[: rows.start] = mask[rows.stop :] = False
         return masks
 
     @cached_property
@@ -165,7 +169,7 @@ class DataSet:
           progress: called with the share of an epoch's bytes that was read, in [0, 1], by an order without
             random access.
         """
-        if self.has_random_access and not self.share:
+        if self.has_random_access and not self.own:
             return IndexedOrder(self.indexes, shuffle_buffer > 1, seed, self.part)
         if shuffle_buffer > 1:
             self._warn_if_sorted(shuffle_buffer)
@@ -216,70 +220,105 @@ def distinct_examples(several: Iterable[DataSet]) -> int | None:
 def open_archives(
     patterns: Sequence[str | Source],
     kind: Kind,
-    use_damaged: bool | None = False,
+    use_damaged: bool = False,
     say: Say = print,
-    once: bool = False,
-    taker: str = '',
-    share: Share | None = None,
+    choice: str = option.use_damaged,
 ) -> DataSet:
-    """Opens archives, and reads or builds their indexes.
+    """Opens archives with their indexes, which are read or built; if one is a pipe, all are streamed.
 
     Args:
       patterns: paths of archives, folders and single examples, globs, URLs, '-' for standard input; or
         sources, such as an array, or those of `expand` with a table of labels.
       kind: which members are examples.
-      use_damaged: whether a damaged archive is used up to the damage, with a warning; None if users have no
-        such choice.
+      use_damaged: whether a damaged archive is used up to the damage, with a warning.
       say: shows one line to the user.
-      once: whether the examples are read only once, in stored order, without indexes: the first ones come at
-        once, and those before a damage come, too.
-      taker: what accepts examples of this kind only, with a verb, for the error if there are others.
-      share: the contiguous examples that are used, in stored order; None for all.
+      choice: the setting by which users decide `use_damaged`, for the error; '' if there is none.
 
     Raises:
-      DataError: an archive can't be read, has none of them, or is damaged and `use_damaged` is False.
-      FlagError: there is a share of a pipe.
+      DataError: an archive can't be read, has no examples, or is damaged and `use_damaged` is False.
     """
     sources = tuple(expand(patterns, say))
-    if share:
-        check_divisible(sources, share)
-    if not share and (once or any(source.is_pipe for source in sources)):
-        if taker:
-            check_kind([source for source in sources if Path(source.name).is_file()][:1], kind, taker)
-        return DataSet(sources, kind, use_damaged=bool(use_damaged), say=say)
-    try:
-        indexes: list[Index] = []
-        with closing(_indexes(sources, [kind] * len(sources), say)) as found:
-            for index in found:
-                indexes.append(index)
-                if not once:
-                    _check_usable(index, kind, use_damaged, say)
-                elif index.damage:  # where reading all examples would end
-                    break
-    except DataError:
-        if taker:
-            check_kind(sources, kind, taker)
-        raise
-    return DataSet(sources[: len(indexes)], kind, tuple(indexes), EVERYTHING, bool(use_damaged), say, share)
+    if any(source.is_pipe for source in sources):
+        return DataSet(sources, kind, use_damaged=use_damaged, say=say)
+    indexes: list[Index] = []
+    with closing(_indexes(sources, kind, say)) as found:
+        for index in found:
+            indexes.append(index)
+            if index.damage and not use_damaged:
+                remedy = f' {choice} trains on the {len(index):,} {kind.noun} before that.' if choice else ''
+                raise DataError(index.damage + remedy)
+            if index.damage:
+                say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
+            index.check_any()
+    return DataSet(sources, kind, tuple(indexes), use_damaged=use_damaged, say=say)
 
 
-def open_shared(sources: Sequence[Source], kinds: Sequence[Kind], share: Share, say: Say) -> list[Shared]:
-    """Opens sources of some kinds, and returns what belongs to a share of each, in order.
+def open_stream(
+    patterns: Sequence[str | Source], kind: Kind, say: Say = print, own: Slice | None = None
+) -> DataSet:
+    """Opens archives for one pass in stored order, in which the examples before a damage are read, too.
+
+    Without indexes, so that the first example is read at once; a slice of the archives needs them.
+
+    Args:
+      patterns: see `open_archives`.
+      kind: which members are examples.
+      say: shows one line to the user.
+      own: the contiguous slice of the examples that is read; None for all.
+
+    Raises:
+      DataError: an archive can't be read.
+      FlagError: a slice of a pipe is requested.
+    """
+    sources = tuple(expand(patterns, say))
+    if not own:
+        return DataSet(sources, kind, say=say)
+    opened = open_slice(sources, kind, own, say)
+    return DataSet(sources[: len(opened)], kind, opened, say=say, own=own)
+
+
+def open_slice(
+    sources: Sequence[Source], kind: Kind, own: Slice, say: Say, use_damaged: bool = False
+) -> tuple[Index, ...]:
+    """Returns the indexes of sources, which a slice needs: up to the first damage unless `use_damaged`.
 
     Raises:
       DataError: one of them can't be read.
-      FlagError: one of them is a pipe.
+      FlagError: one of them is a pipe, so that the number of its examples is unknown.
     """
-    check_divisible(sources, share)
-    with closing(_indexes(sources, kinds, say)) as found:
-        return shared(tuple(found), kinds, share, say)
+    if pipe := next((source for source in sources if source.is_pipe), None):
+        raise FlagError(f'{option.part}={own} needs archives that are stored: {pipe.name!r} is a pipe.')
+    indexes: list[Index] = []
+    with closing(_indexes(sources, kind, say)) as found:
+        for index in found:
+            indexes.append(index)
+            if index.damage and not use_damaged:  # where reading all examples would end
+                break
+    for index, rows in zip(indexes, own.within(list(map(len, indexes))), strict=True):
+        if rows and not index.random_access:
+            name = index.source.name
+            say(f'{name!r} is compressed: a part reads it from its beginning, and keeps its own.')
+    return tuple(indexes)
 
 
-def _indexes(sources: Sequence[Source], kinds: Sequence[Kind], say: Say) -> Generator[Index, None, None]:
-    """Yields the indexes of sources in order; those of several remote ones are opened side by side."""
-    far = [(source, kind) for source, kind in zip(sources, kinds, strict=True) if source.is_remote]
-    with closing(_opened_side_by_side(far, say)) as remote:
-        for source, kind in zip(sources, kinds, strict=True):
+@contextmanager
+def only_kind(sources: Sequence[Source], kind: Kind, taker: str) -> Iterator[None]:
+    """Explains a DataError of the block by examples of another kind, if a source holds some.
+
+    `taker` names what accepts only this kind, with a verb, such as 'This model takes'.
+    """
+    try:
+        yield
+    except DataError:
+        check_kind(sources, kind, taker)
+        raise
+
+
+def _indexes(sources: Sequence[Source], kind: Kind, say: Say) -> Generator[Index, None, None]:
+    """Yields the indexes of sources in order; several remote ones are opened at once."""
+    far = [source for source in sources if source.is_remote]
+    with closing(_opened_at_once(far, kind, say)) as remote:
+        for source in sources:
             if source.is_remote and len(far) > 1:
                 yield next(remote)
                 continue
@@ -288,11 +327,11 @@ def _indexes(sources: Sequence[Source], kinds: Sequence[Kind], say: Say) -> Gene
             yield index
 
 
-def _opened_side_by_side(sources: Sequence[tuple[Source, Kind]], say: Say) -> Generator[Index, None, None]:
+def _opened_at_once(sources: Sequence[Source], kind: Kind, say: Say) -> Generator[Index, None, None]:
     """Yields the indexes of remote sources in order, many of which are opened at once."""
     opened, is_over = 0, threading.Event()
 
-    def task(source: Source, kind: Kind) -> tuple[Index, list[str]]:
+    def task(source: Source) -> tuple[Index, list[str]]:
         notes: list[str] = []
         index = open_index(source, kind, show, notes.append)
         _ = index.random_access  # which may take a request
@@ -305,23 +344,13 @@ def _opened_side_by_side(sources: Sequence[tuple[Source, Kind]], say: Say) -> Ge
 
     with closing(Progress('Opening archives', show_line=say)) as progress:
         try:
-            for index, notes in ahead((partial(task, *source) for source in sources), THREADS, 'archives'):
+            for index, notes in ahead((partial(task, source) for source in sources), THREADS, 'archives'):
                 opened += 1
                 for sentence in notes:
                     say(sentence)
                 yield index
         finally:
             is_over.set()
-
-
-def _check_usable(index: Index, kind: Kind, use_damaged: bool | None, say: Say) -> None:
-    """Raises DataError if an index has no examples, or may not be used."""
-    if index.damage and not use_damaged:
-        choice = f' {option.use_damaged} trains on the {len(index):,} {kind.noun} before that.'
-        raise DataError(index.damage + ('' if use_damaged is None else choice))
-    if index.damage:
-        say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
-    index.check_any()
 
 
 def _plain_name(path: str) -> str:

@@ -10,9 +10,10 @@ the headers.
 import contextlib
 import functools
 import hashlib
+import itertools
 import zlib
 from array import array
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -43,6 +44,7 @@ Note = Callable[[str], None]
 ShowProgress = Callable[[str, float | None], None]
 
 _HASHED = 2**16  # names at once
+_TOGETHER = 1024  # members looked up at once
 
 
 class Index:
@@ -117,11 +119,42 @@ class Index:
         archive, labels = self.source.name, self.labels
         for row, place in zip(rows, self._table[rows].tolist(), strict=True):
             offset, size, _, headers, checksum, label = place
-            name, text = self.name(row), labels[label]
             members.append(
-                Member(archive, name, offset, text, size, row, epoch, b'', self, headers, checksum)
+                Member(
+                    archive,
+                    self.name(row),
+                    offset,
+                    label=labels[label],
+                    size=size,
+                    row=row,
+                    epoch=epoch,
+                    source=self,
+                    headers=headers,
+                    checksum=checksum,
+                )
             )
         return members
+
+    def stored(self, rows: range, scan: Scan) -> Iterator[Member]:
+        """Yields some consecutive members: with random access without their data.
+
+        Raises:
+          DataError: the source can't be read; or is damaged, after its last member, which is one of them.
+        """
+        if not rows:
+            return
+        if self.random_access:
+            for start in range(rows.start, rows.stop, _TOGETHER):
+                for member in self.members(range(start, min(start + _TOGETHER, rows.stop))):
+                    scan.progress((member.row + 1 - rows.start) / len(rows))
+                    yield member
+        else:
+            every = scan_members(self.source, self._kind, Scan(progress=scan.progress), self._format)
+            for member in itertools.islice(every, rows.start, rows.stop):
+                yield member._replace(label=self.label(member.row))
+                del member
+        if self.damage and rows.stop == len(self):
+            raise DataError(self.damage)
 
     def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
         """Returns the data of members, or why they have none. Many threads may call it.

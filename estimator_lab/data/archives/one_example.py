@@ -7,7 +7,7 @@ from pathlib import Path
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.data_set import open_stream
 from estimator_lab.data.archives.index import open_index
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, Member
@@ -37,7 +37,7 @@ def read_example(place: str, kind: Kind) -> Member:
 
 def _only_example(path: str, kind: Kind) -> Member:
     """Returns the example in a file that holds exactly one."""
-    archives = open_archives(expand([path], commas=False), kind, say=lambda line: None, once=True)
+    archives = open_stream(expand([path], commas=False), kind, say=lambda line: None)
     member = next(archives.order().epoch(0), None)
     if member is None:
         raise DataError(f'{path!r} holds no {kind.name}.')

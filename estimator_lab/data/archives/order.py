@@ -5,8 +5,8 @@ state of the input is one integer, the number of examples of this sequence that 
 examples is place p % n of epoch p // n.
 
 - Global batch: the `global_batch` examples that follow those consumed, the same for any number of workers.
-- Workers: `onwards(consumed, WorkerShard(rank, world_size, global_batch))` yields one worker's part of this
-  and all later global batches. The parts of all ranks make up each batch, and each example is in one of them.
+- Workers: `onwards(consumed, Slice(rank, world_size, global_batch))` yields one worker's part of this and all
+  later global batches. The parts of all ranks make up each batch, and each example is in one of them.
 - Stopping: after n batches, consumed + n * global_batch. Another world_size or global_batch goes on from
   there without losing or repeating an example.
 - Epochs: a batch may begin in one and end in the next, so that no example is left out.
@@ -17,21 +17,20 @@ examples is place p % n of epoch p // n.
 Encoded members are shuffled and skipped here, before they are decoded and without TensorFlow:
 
     order = open_archives(['train-*.tar'], IMAGES).order(shuffle_buffer=10_000, seed=1)
-    for member in order.onwards(consumed, WorkerShard(rank, world_size, global_batch)):
+    for member in order.onwards(consumed, Slice(rank, world_size, global_batch)):
         member.read().data
 """
 
 import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError
+from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.data.archives.index import Index, name_hash
-from estimator_lab.data.archives.share import shared
 from estimator_lab.data.archives.shuffling import SHUFFLED_BYTES, permutation, shuffled
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.sources.formats import scan_members
@@ -72,65 +71,7 @@ class Part(NamedTuple):
         return self == EVERYTHING or self.low <= name_hash(str(name)) / _HASHES < self.high
 
 
-@dataclass(frozen=True)
-class WorkerShard:
-    """The share of one worker in each global batch: the next `global_batch` examples of the global order.
-
-    Examples:
-        >>> list(WorkerShard(rank=1, world_size=2, global_batch=4).of(range(8)))
-        [2, 3, 6, 7]
-        >>> WorkerShard(rank=2, world_size=2)
-        Traceback (most recent call last):
-        estimator_lab.base.errors.FlagError: rank=2 is not one of world_size=2: ranks go from 0 to 1.
-
-    A global batch is divided into parts that differ by one example at most, so that `world_size` workers
-    together read each example exactly once, however many there are and whatever their archives' sizes.
-
-    Attributes:
-      rank: number of the worker, from 0.
-      world_size: number of workers.
-      global_batch: examples that all workers together read at a time.
-
-    Raises:
-      FlagError: there is no such worker.
-    """
-
-    rank: int = 0
-    world_size: int = 1
-    global_batch: int = 1
-
-    def __post_init__(self) -> None:
-        if self.world_size < 1:
-            raise FlagError(f'world_size={self.world_size} must be at least 1.')
-        if not 0 <= self.rank < self.world_size:
-            raise FlagError(
-                f'rank={self.rank} is not one of world_size={self.world_size}: ranks go from 0 to '
-                f'{self.world_size - 1}.'
-            )
-        if self.global_batch < self.world_size:
-            raise FlagError(
-                f'global_batch={self.global_batch} must have an example for each of world_size='
-                f'{self.world_size}.'
-            )
-
-    @property
-    def places(self) -> range:
-        """This worker's part of a global batch, as places in it."""
-        first = self.rank * self.global_batch // self.world_size
-        return range(first, (self.rank + 1) * self.global_batch // self.world_size)
-
-    def of(self, sequence: Iterable[T]) -> Iterator[T]:
-        """Returns this worker's part of each global batch of an endless sequence, in order."""
-        if self.world_size == 1:
-            return iter(sequence)
-        own = self.places
-        return itertools.compress(
-            sequence, itertools.cycle([place in own for place in range(self.global_batch)])
-        )
-
-
 EVERYTHING = Part()
-ONLY_WORKER = WorkerShard()
 
 
 class Order(Protocol):
@@ -147,12 +88,12 @@ class Order(Protocol):
           DataError: where an archive can't be read any further.
         """
 
-    def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+    def onwards(self, consumed: int, own: Slice = EVERY) -> Iterator[Member]:
         """Yields a worker's members endlessly.
 
         Args:
           consumed: position at which the first global batch begins.
-          shard: which part of each global batch; all of it by default.
+          own: which part of each global batch; all of it by default.
 
         Raises:
           DataError: where an archive can't be read any further, or there are no members.
@@ -189,14 +130,17 @@ class IndexedOrder:
         """See `Order.epoch`; members are without their data."""
         return self._members(self.positions(number * len(self), len(self)))
 
-    def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+    def onwards(self, consumed: int, own: Slice = EVERY) -> Iterator[Member]:
         """See `Order.onwards`; members are without their data."""
         _check_any(len(self))
-        together = max(min(_CHUNK * shard.world_size, len(self)) // shard.global_batch, 1)  # global batches
-        for start in itertools.count(consumed, together * shard.global_batch):
-            batches = self.positions(start, together * shard.global_batch).reshape(together, -1)
-            own = batches if shard.world_size == 1 else np.sort(batches)[:, shard.places]
-            yield from self._members(own.ravel())
+        if own.turns:
+            yield from _turning(self.onwards(consumed), consumed % len(self), own)
+            return
+        together = max(min(_CHUNK * own.count, len(self)) // own.group, 1)  # global batches
+        for start in itertools.count(consumed, together * own.group):
+            batches = self.positions(start, together * own.group).reshape(together, -1)
+            chosen = batches if own.count == 1 else np.sort(batches)[:, own.places]
+            yield from self._members(chosen.ravel())
 
     def stored(self) -> Iterator[Member]:
         """Yields every member once, in the stored order, of epoch 0."""
@@ -229,7 +173,7 @@ class IndexedOrder:
 
 
 class StreamOrder:
-    """An order that reads sources from their beginning, for compressed ones and pipes; and of a share.
+    """An order that reads sources from their beginning, for compressed ones and pipes; and of one part.
 
     With indexes, members get their labels from these, and whole epochs are skipped without reading them.
 
@@ -249,9 +193,7 @@ class StreamOrder:
         progress: Callable[[float], None] = lambda share: None,
     ) -> None:
         self._data, self._shuffle_buffer, self._seed, self._progress = data, shuffle_buffer, seed, progress
-        kinds = [data.kind] * len(data.indexes)
-        self._shared = shared(data.indexes, kinds, data.share, data.say) if data.share else ()
-        are_stamped = data.indexes and not (data.share or any(source.is_folder for source in data.sources))
+        are_stamped = data.indexes and not (data.own or any(source.is_folder for source in data.sources))
         self._stamps = {source: source.stamp() for source in data.sources} if are_stamped else {}
 
     @property
@@ -263,8 +205,8 @@ class StreamOrder:
         """See `Order.epoch`."""
         rng = random.Random(f'seed {self._seed} epoch {number}')
         places = [place for place, _ in enumerate(self._data.sources)]
-        if self._shared:
-            places = [place for place in places if self._shared[place].rows]
+        if self._data.own:
+            places = [place for place in places if self._data.rows[place]]
         if self._shuffle_buffer > 1:
             rng.shuffle(places)
         members = self._data.begun or itertools.chain.from_iterable(
@@ -274,9 +216,12 @@ class StreamOrder:
             yield member._replace(epoch=number) if number else member
             del member
 
-    def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+    def onwards(self, consumed: int, own: Slice = EVERY) -> Iterator[Member]:
         """See `Order.onwards`; a pipe ends after its only epoch: waiting for a second might never end."""
-        return shard.of(self._onwards(consumed))
+        members = self._onwards(consumed)
+        if own.turns:
+            return _turning(members, consumed % self._data.total if self._data.total else consumed, own)
+        return own.of(members)
 
     def _onwards(self, consumed: int) -> Iterator[Member]:
         first_epoch, to_skip = divmod(consumed, self._data.total) if self._data.total else (0, consumed)
@@ -309,7 +254,8 @@ class StreamOrder:
             note=lambda words: data.say(f'{source.name!r} {words}') if index is None else None,
             progress=lambda share: self._progress((done + share) / count),
         )
-        members = self._shared[place].members(scan) if self._shared else scan_members(source, data.kind, scan)
+        stored = index.stored(data.rows[place], scan) if index and data.own else None
+        members = scan_members(source, data.kind, scan) if stored is None else stored
         try:
             for member in members:
                 if member.name in data.part:
@@ -324,42 +270,17 @@ class StreamOrder:
                 data.say(f'Warning: {error.sentence}')
 
 
-@dataclass(frozen=True)
-class OwnPaceOrder:
-    """The examples of a worker that goes through the data at its own pace, as in asynchronous training.
-
-    It reads every `workers`-th position of the order, others in each epoch, so that a slow worker costs steps
-    but no classes, and each example is read by several workers over some epochs.
-
-    Attributes:
-      order: of all workers.
-      rank: the worker's number.
-      workers: how many there are.
-      size: examples in an epoch; 0 if unknown.
-      is_stored: False, as a batch takes the time of reading `workers` of them.
-    """
-
-    order: Order
-    rank: int
-    workers: int
-    size: int = 0
-    is_stored: bool = False
-
-    def epoch(self, number: int) -> Iterator[Member]:
-        """See `Order.epoch`: all members, not only those of the worker."""
-        return self.order.epoch(number)
-
-    def onwards(self, consumed: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
-        """See `Order.onwards`; it is not divided any further."""
-        place, epoch = consumed % self.size if self.size else consumed, -1
-        for member in self.order.onwards(consumed):
-            if member.epoch > epoch >= 0:
-                place = 0
-            epoch = member.epoch
-            if (place + epoch) % self.workers == self.rank:
-                yield member
-            place += 1
-            del member
+def _turning(members: Iterable[Member], place: int, own: Slice) -> Iterator[Member]:
+    """Yields every n-th member, others in each epoch; `place` is that of the first one in its epoch."""
+    epoch = -1
+    for member in members:
+        if member.epoch > epoch >= 0:
+            place = 0
+        epoch = member.epoch
+        if (place + epoch) % own.count == own.number:
+            yield member
+        place += 1
+        del member
 
 
 def _check_any(examples: int) -> None:

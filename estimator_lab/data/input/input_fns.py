@@ -10,7 +10,8 @@ import numpy as np
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.interrupts import until_stopped
 from estimator_lab.base.keys import KEY, WEIGHT
-from estimator_lab.data.archives.order import ONLY_WORKER, IndexedOrder, Order, WorkerShard
+from estimator_lab.base.shares import EVERY, Slice
+from estimator_lab.data.archives.order import IndexedOrder, Order
 from estimator_lab.data.examples.kind import Arrays, Reader, Signature
 from estimator_lab.data.examples.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.examples.member import Member
@@ -37,7 +38,7 @@ def archive_input_fn(
     vocabulary: Vocabulary | None = None,
     consumed: Callable[[], int] | None = None,
     watch: Callable[[Batch], None] | None = None,
-    shard: WorkerShard = ONLY_WORKER,
+    shard: Slice = EVERY,
     epochs: int = 1,
 ) -> InputFn:
     """Returns an input function that streams batches of examples from archives.
@@ -61,9 +62,10 @@ def archive_input_fn(
         1];
       'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
-    # No batch that is watched, or that a pipe has sent, waits for others.
+    # A batch that is watched, that a pipe has sent, or for which several are read waits for no others.
     class_ids: Mapping[str, int] = vocabulary.ids if vocabulary else {}
-    at_once = _batches_at_once(reader.signature, batch_size) if order.is_stored and not watch else 1
+    is_alone = watch or shard.turns or not order.is_stored
+    at_once = 1 if is_alone else _batches_at_once(reader.signature, batch_size)
 
     def batches() -> Iterator[Batch]:
 
@@ -74,12 +76,12 @@ def archive_input_fn(
 
         if consumed is None:
             found = read(itertools.chain.from_iterable(map(order.epoch, range(epochs))), whole=False)
-        elif isinstance(order, IndexedOrder) and shard.world_size == 1 and reader.keeps_all:
+        elif isinstance(order, IndexedOrder) and shard.count == 1 and reader.keeps_all:
             found = _from_memory(order, reader, report, consumed(), batch_size, at_once, class_ids, read)
         else:
             found = read(order.onwards(consumed(), shard))
         # After a signal, the chief ends a synchronous step only if the other workers take part in it.
-        for batch in found if shard.rank else until_stopped(found):
+        for batch in found if shard.number and not shard.turns else until_stopped(found):
             if watch:
                 watch(batch)
             yield batch

@@ -24,8 +24,8 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
+from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.data_set import DataSet
-from estimator_lab.data.archives.order import WorkerShard
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.input.batches import Batch, read_batches
 from estimator_lab.data.input.stream_settings import DATA, StreamSettings
@@ -223,7 +223,7 @@ class Stream(Iterator[Any]):
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         shard = settings.shard
         end = (self._consumed // self._group + 1) * self._group if self._group else _MOST
-        ahead, stride = worker * shard.global_batch, workers * shard.global_batch
+        ahead, stride = worker * shard.group, workers * shard.group
         reader = settings.reader()
         self._has_run = True
         read = read_batches(
@@ -247,7 +247,7 @@ class Stream(Iterator[Any]):
         if settings.batch_size and has_no_share:
             yield _finished(Batch(reader.collate([]), [], [], np.empty(0, np.int64)))
 
-    def _members(self, position: int, end: int, shard: WorkerShard, workers: int) -> Iterator[Member]:
+    def _members(self, position: int, end: int, shard: Slice, workers: int) -> Iterator[Member]:
         """Yields this process's members between two positions: its part of each of its worker's batches."""
         order, left = self.settings.order_of(self._data), max(end - position, 0)
         if self._data.has_random_access:
@@ -255,10 +255,10 @@ class Stream(Iterator[Any]):
         else:  # the last batch must not begin another pass, which fills the shuffle buffer
             members = shard.of(itertools.islice(order.onwards(position), left))
         if workers > 1:
-            members = WorkerShard(0, workers, workers * len(shard.places)).of(members)
+            members = Slice(0, workers, workers * len(shard.places)).of(members)
         if end == _MOST:
             return members
-        own = math.ceil(math.ceil(left / shard.global_batch) / workers) * len(shard.places)
+        own = math.ceil(math.ceil(left / shard.group) / workers) * len(shard.places)
         last = end // (self._data.total or 1)
         return (member for member in itertools.islice(members, own) if member.epoch < last)
 

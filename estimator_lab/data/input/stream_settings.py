@@ -12,8 +12,9 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, without_dashes
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, check_given, setting, settings_from
+from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.data_set import DataSet, kind_of, open_archives
-from estimator_lab.data.archives.order import Order, Part, WorkerShard
+from estimator_lab.data.archives.order import Order, Part
 from estimator_lab.data.examples.kind import Arrays, ExampleReader, ReaderOptions
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import Member, read_members
@@ -123,9 +124,9 @@ class StreamSettings:
         return data
 
     @property
-    def shard(self) -> WorkerShard:
+    def shard(self) -> Slice:
         """This process's part of each global batch."""
-        return WorkerShard(self.rank, self.world_size, (self.batch_size or 1) * self.world_size)
+        return Slice(self.rank, self.world_size, (self.batch_size or 1) * self.world_size)
 
     def vocabulary_of(self, data: DataSet) -> tuple[str, ...]:
         """Returns the labels by their class ids: those of all parts of the data, unless others are given."""

@@ -123,7 +123,10 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     reader = SourceReader(source, _read)
     for row, (image, label) in enumerate(zip(source.images, source.labels, strict=True)):
         checksum = zlib.crc32(np.ascontiguousarray(image))
-        yield Member(source.name, str(row), row, label, image.nbytes, row, source=reader, checksum=checksum)
+        size = image.nbytes
+        yield Member(
+            source.name, f'{row}', row, label=label, size=size, row=row, source=reader, checksum=checksum
+        )
 
 
 def _read(source: ArraySource, members: Sequence[Member]) -> list[Data | BadExampleError]:

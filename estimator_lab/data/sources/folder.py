@@ -35,11 +35,19 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     own_name, reader = escaped(Path(source.url).resolve().name), SourceReader(source, _read)
     for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped, source.table)):
         name = escaped(path)
+        is_labelled = label is not None
         if label is None:
-            folder = label_of(name if '/' in path else f'{own_name}/{name}')
-            yield Member(source.name, name, number, folder, size, number, source=reader, is_labelled=False)
-        else:
-            yield Member(source.name, name, number, label, size, number, source=reader)
+            label = label_of(name if '/' in path else f'{own_name}/{name}')
+        yield Member(
+            source.name,
+            name,
+            number,
+            label=label,
+            size=size,
+            row=number,
+            source=reader,
+            is_labelled=is_labelled,
+        )
 
 
 def _read(source: Source, members: Sequence[Member]) -> list[Data | BadExampleError]:
@@ -159,12 +167,12 @@ def _scan_file(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     name = escaped(source.name)
     if source.is_pipe:
         data = _bytes_of(source)
-        yield Member(source.name, name, 0, _label_of(source, name), len(data), data=data)
+        yield Member(source.name, name, label=_label_of(source, name), size=len(data), data=data)
     elif scan.headers_only and not (kind.accepts(name) or kind.recognises(_bytes_of(source, HEAD_BYTES))):
         yield from TAR.scan(source, kind, scan)
     else:
         label, size = _label_of(source, name), source.stamp().size
-        yield Member(source.name, name, 0, label, size, source=SourceReader(source, _read_file))
+        yield Member(source.name, name, label=label, size=size, source=SourceReader(source, _read_file))
 
 
 def _label_of(source: Source, name: str) -> str:

@@ -68,9 +68,18 @@ def _lines(file: IO[bytes], archive: str, kind: Kind) -> Iterator[Member]:
         nonlocal row
         data = b''.join(parts)
         if data.strip() or len(data) < size:
-            name, checksum = kind.line_name(number, data), zlib.adler32(data[:TEXT_BYTES])
-            place, content = (offset, label_of(name), size, row), too_large(size) or data
-            yield Member(archive, name, *place, data=content, checksum=checksum, is_labelled=False)
+            name = kind.line_name(number, data)
+            yield Member(
+                archive,
+                name,
+                offset,
+                label=label_of(name),
+                size=size,
+                row=row,
+                data=too_large(size) or data,
+                checksum=zlib.adler32(data[:TEXT_BYTES]),
+                is_labelled=False,
+            )
             row += 1
 
     while chunk := file.read(_CHUNK):

@@ -134,11 +134,19 @@ def _chosen(stream: Forward, source: Source, kind: Kind, scan: Scan) -> Iterator
             data = head + stream.read(entry.size - len(head))
         else:
             stream.check_holds(entry.data + (0 if is_sparse else entry.size))
-        is_labelled = source.table is not None
-        label = source.table.of(name) if source.table else label_of(name)
-        place = entry.offset, label, entry.size, row
+        member = Member(
+            source.name,
+            name,
+            entry.offset,
+            label=source.table.of(name) if source.table else label_of(name),
+            size=entry.size,
+            row=row,
+            data=data,
+            headers=headers_size,
+            checksum=entry.checksum,
+            is_labelled=source.table is not None,
+        )
         row += is_example
-        member = Member(source.name, name, *place, 0, data, None, headers_size, entry.checksum, is_labelled)
         yield member, is_example
         del data, member
 

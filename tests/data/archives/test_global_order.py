@@ -3,6 +3,7 @@
 import gzip
 import itertools
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estimator_lab.base.errors import FlagError
+from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.data_set import open_archives
-from estimator_lab.data.archives.order import IndexedOrder, OwnPaceOrder, StreamOrder, WorkerShard
+from estimator_lab.data.archives.order import IndexedOrder, StreamOrder
 from estimator_lab.data.images.reader import IMAGES
 from tests.support.archive_files import write_tar
 from tests.support.streams import build_index
@@ -50,7 +52,7 @@ def batch_of(order, start, world_size, global_batch):
     """Returns the next global batch, as its workers read it together."""
     parts = []
     for rank in range(world_size):
-        shard = WorkerShard(rank, world_size, global_batch)
+        shard = Slice(rank, world_size, global_batch)
         parts.append(places(itertools.islice(order.onwards(start, shard), len(shard.places))))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     return list(itertools.chain.from_iterable(parts))
@@ -78,7 +80,7 @@ def test_each_image_once_an_epoch_however_often_workers_and_batches_change(index
     order, consumed, seen = order_of(indexes, sizes, seed), 0, Counter()
     for world_size, more, steps in lives:
         global_batch = world_size + more
-        shards = [WorkerShard(rank, world_size, global_batch) for rank in range(world_size)]
+        shards = [Slice(rank, world_size, global_batch) for rank in range(world_size)]
         for shard in shards:
             seen.update(places(itertools.islice(order.onwards(consumed, shard), len(shard.places) * steps)))
         consumed += global_batch * steps
@@ -96,10 +98,10 @@ def test_each_image_once_an_epoch_however_often_workers_and_batches_change(index
 @given(sizes, worlds, st.integers(0, 100))
 def test_workers_at_their_own_pace_share_each_epoch_in_another_way(indexes, sizes, world_size, start):
     order, epoch = order_of(indexes, sizes, 1), sum(sizes)
-    for stream in (order, Streamed(order)):
+    for stream in (order, streamed(order)):
         seen, shares = Counter(), []
         for rank in range(world_size):
-            own = OwnPaceOrder(stream, rank, world_size, epoch).onwards(start)
+            own = stream.onwards(start, Slice(rank, world_size, world_size, turns=True))
             last = start // epoch + 2
             share = places(itertools.takewhile(lambda one, last=last: one.epoch < last, own))
             seen.update(share)
@@ -109,21 +111,23 @@ def test_workers_at_their_own_pace_share_each_epoch_in_another_way(indexes, size
             assert max(shares) - min(shares) <= 1
 
 
-class Streamed:
-    """An order without random access."""
-
-    def __init__(self, order):
-        self.onwards = order.onwards
+def streamed(order):
+    """The same order without random access."""
+    data = SimpleNamespace(total=len(order), sources=(), own=None, indexes=())
+    found = StreamOrder(data)
+    found.epoch = order.epoch
+    return found
 
 
 def test_a_slow_worker_costs_steps_but_no_classes(tmp_path):
     """In an archive sorted by label, the steps of the only fast one of two workers have all labels."""
     files = [(f'{label}/{n}.jpg', b'') for label in range(10) for n in range(40)]
     order = open_archives([str(write_tar(tmp_path / 'a.tar', files))], IMAGES).order(9, seed=1)
-    fast = itertools.islice(OwnPaceOrder(order, 0, 2, 400).onwards(0), 200)
+    own = Slice(0, 2, 2, turns=True)
+    fast = itertools.islice(order.onwards(0, own), 200)
     counts = Counter(member.label for member in fast)
     assert len(counts) == 10 and min(counts.values()) > 8
-    both = [OwnPaceOrder(order, 0, 2, 400).onwards(start) for start in (0, 400)]
+    both = [order.onwards(start, own) for start in (0, 400)]
     first, second = ({one.name for one in itertools.islice(share, 200)} for share in both)
     assert len(first | second) > 250  # an epoch later it reads others
 
@@ -131,7 +135,7 @@ def test_a_slow_worker_costs_steps_but_no_classes(tmp_path):
 def test_one_worker_reads_as_it_always_did(indexes):
     """Runs of older versions go on: the order of version 0.1 is that of these figures."""
     order = order_of(indexes, [7, 2], seed=1)
-    rows = [(one.epoch, one.row) for one in itertools.islice(order.onwards(4, WorkerShard(0, 1, 5)), 9)]
+    rows = [(one.epoch, one.row) for one in itertools.islice(order.onwards(4, Slice(0, 1, 5)), 9)]
     assert rows == [(one.epoch, one.row) for one in [*list(order.epoch(0))[4:], *list(order.epoch(1))[:4]]]
     assert [one.row for one in order_of(indexes, [7], 1).epoch(0)] == [4, 0, 5, 6, 2, 3, 1]
 
@@ -143,7 +147,7 @@ def test_a_worker_keeps_to_its_range_of_the_data(tmp_path):
     ]
     order = open_archives([*map(str, archives)], IMAGES).order(9, seed=1)
     for rank in range(3):
-        members = itertools.islice(order.onwards(0, WorkerShard(rank, 3, 96)), 400)
+        members = itertools.islice(order.onwards(0, Slice(rank, 3, 96)), 400)
         counts = Counter(archives.index(type(archives[0])(member.archive)) // 4 for member in members)
         assert counts[rank] > 320
 
@@ -158,7 +162,7 @@ def test_streams_are_divided_too(tmp_path, world_size):
     names = [(one.epoch, one.name) for one in itertools.islice(order.onwards(3), 24)]
     found = []
     for rank in range(world_size):
-        shard = WorkerShard(rank, world_size, 6)
+        shard = Slice(rank, world_size, 6)
         members = itertools.islice(order.onwards(3, shard), 24 // world_size)
         found.extend((one.epoch, one.name) for one in members)
     assert sorted(found) == sorted(names)
@@ -175,4 +179,4 @@ def test_streams_are_divided_too(tmp_path, world_size):
 )
 def test_a_worker_that_there_is_not(shard, words):
     with pytest.raises(FlagError, match=words):
-        WorkerShard(*shard)
+        Slice(*shard)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.data_set import open_archives, open_stream
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.images.reader import IMAGES
@@ -21,16 +21,12 @@ PNG = encoded(picture(1))
 
 def opened(*paths, note=print):
     """Returns the members of some paths, as `predict` reads them."""
-    return (
-        open_archives(expand([*map(str, paths)], commas=False), IMAGES, say=note, once=True).order().epoch(0)
-    )
+    return open_stream(expand([*map(str, paths)], commas=False), IMAGES, say=note).order().epoch(0)
 
 
 def test_the_share_is_that_of_the_bytes_that_were_read(archive):
     copy, shares = shutil.copy(archive, archive.with_name('copy.tar')), []
-    members = (
-        open_archives([str(archive), str(copy)], IMAGES, once=True).order(progress=shares.append).epoch(0)
-    )
+    members = open_stream([str(archive), str(copy)], IMAGES).order(progress=shares.append).epoch(0)
     for _ in range(24):
         next(members)
     assert 0.4 < shares[-1] <= 0.5

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives import order as data_order
 from estimator_lab.data.archives.data_set import DataSet
 from estimator_lab.data.archives.index import Index
@@ -20,7 +21,6 @@ from estimator_lab.data.archives.order import (
     IndexedOrder,
     Part,
     StreamOrder,
-    WorkerShard,
     permutation,
     shuffled,
 )
@@ -133,11 +133,11 @@ def test_order_is_the_same_in_every_process_and_on_every_machine(archive, run_py
 
 @both
 @pytest.mark.parametrize('start', [0, 1, 10, 23, 24, 25, 47, 48, 100])
-@pytest.mark.parametrize('shard', [WorkerShard(), WorkerShard(1, 3, 3)])
+@pytest.mark.parametrize('shard', [Slice(), Slice(1, 3, 3)])
 def test_resuming_continues_the_uninterrupted_sequence(archive, make, start, shard):
     order = make([archive], shuffle=True, seed=4)
     whole = places(itertools.islice(order.onwards(0, shard), start + 30))
-    rest = order.onwards(start * shard.world_size, shard)
+    rest = order.onwards(start * shard.count, shard)
     assert places(itertools.islice(rest, 30)) == whole[start:]
 
 
@@ -224,6 +224,7 @@ def test_an_archive_that_is_replaced_while_it_is_streamed_is_noticed_at_the_next
 STDIN_ORDER = """
 import sys
 from estimator_lab.base.errors import DataError
+from estimator_lab.base.shares import Slice
 from tests.data.archives.test_order import DataSet, StreamOrder, IMAGES, source_of
 try:
     for turn in StreamOrder(DataSet((source_of('-'),), IMAGES), 5, 1).onwards(int(sys.argv[1])):

@@ -6,11 +6,11 @@ import itertools
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.base.shares import Share, share_of
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.base.shares import ALL, Slice, part_of
+from estimator_lab.data.archives.data_set import open_stream
 from estimator_lab.data.images.reader import IMAGES
 from tests.support.archive_files import tar_bytes
-from tests.support.streams import found_in, opened
+from tests.support.streams import found_in
 
 pytestmark = pytest.mark.once
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.once
 @pytest.mark.parametrize('count', [1, 2, 3, 12, 40])
 @pytest.mark.parametrize('sizes', [[], [0], [7], [0, 5, 0, 1, 9, 0], [100, 3]])
 def test_shares_follow_each_other_and_are_equally_large(sizes, count):
-    shares = [Share(number, count).within(sizes) for number in range(1, count + 1)]
+    shares = [Slice(number, count, ALL).within(sizes) for number in range(count)]
     found = [(archive, row) for share in shares for archive, rows in enumerate(share) for row in rows]
     assert found == [(archive, row) for archive, size in enumerate(sizes) for row in range(size)]
     lengths = [sum(map(len, share)) for share in shares]
@@ -26,7 +26,7 @@ def test_shares_follow_each_other_and_are_equally_large(sizes, count):
 
 
 def test_the_words_of_a_share():
-    assert share_of('3/12') == Share(3, 12) and share_of('') is None and str(share_of('3/12')) == '3/12'
+    assert part_of('3/12') == Slice(2, 12, ALL) and part_of('') is None and str(part_of('3/12')) == '3/12'
 
 
 def archives_of(tmp_path, pack):
@@ -42,18 +42,16 @@ def archives_of(tmp_path, pack):
     return [*(str(tmp_path / f'{number}.tar') for number in range(3)), str(tmp_path / 'folder')]
 
 
-def members_in(paths, part, once, **options):
-    archives = open_archives(paths, IMAGES, None, lambda line: None, once, share=share_of(part), **options)
-    return archives.order().epoch(0)
+def members_in(paths, part):
+    return open_stream(paths, IMAGES, lambda line: None, part_of(part)).order().epoch(0)
 
 
-@pytest.mark.parametrize('once', [False, True])
 @pytest.mark.parametrize('pack', [bytes, gzip.compress], ids=['plain', 'gz'])
 @pytest.mark.parametrize('count', [1, 3, 12, 30])
-def test_all_parts_have_each_member_as_the_whole_has_it(tmp_path, pack, count, once):
+def test_all_parts_have_each_member_as_the_whole_has_it(tmp_path, pack, count):
     paths = archives_of(tmp_path, pack)
-    whole = list(open_archives(paths, IMAGES, once=True).order().epoch(0))
-    parts = [list(members_in(paths, f'{number}/{count}', once)) for number in range(1, count + 1)]
+    whole = list(open_stream(paths, IMAGES).order().epoch(0))
+    parts = [list(members_in(paths, f'{number}/{count}')) for number in range(1, count + 1)]
     found = list(itertools.chain(*parts))
     assert found_in(found) == found_in(whole) and len(whole) == 24
     assert [member.key for member in found] == [member.key for member in whole]
@@ -61,12 +59,12 @@ def test_all_parts_have_each_member_as_the_whole_has_it(tmp_path, pack, count, o
 
 def test_totals_and_labels_are_those_of_the_part(tmp_path):
     paths = archives_of(tmp_path, bytes)
-    archives = open_archives(paths, IMAGES, share=Share(1, 4))
+    archives = open_stream(paths, IMAGES, own=part_of('1/4'))
     assert archives.total == 6 == sum(archives.counts.values()) == len(list(archives.order().epoch(0)))
 
 
 def test_an_order_of_a_share_goes_on_anywhere(tmp_path):
-    order = open_archives(archives_of(tmp_path, bytes), IMAGES, share=Share(2, 4)).order()
+    order = open_stream(archives_of(tmp_path, bytes), IMAGES, own=part_of('2/4')).order()
     epoch = [member.key for member in order.epoch(0)]
     following = list(itertools.islice(order.onwards(4), 10))
     assert [member.key for member in following] == (epoch * 3)[4:14]
@@ -75,7 +73,7 @@ def test_an_order_of_a_share_goes_on_anywhere(tmp_path):
 
 def test_compressed_archives_are_reported(tmp_path):
     said = []
-    archives = open_archives(archives_of(tmp_path, gzip.compress), IMAGES, say=said.append, share=Share(1, 8))
+    archives = open_stream(archives_of(tmp_path, gzip.compress), IMAGES, said.append, part_of('1/8'))
     assert len(list(archives.order().epoch(0))) == 3
     assert said == [
         f'{str(tmp_path / "0.tar")!r} is compressed: a part reads it from its beginning, and keeps its own.'
@@ -86,17 +84,17 @@ def test_a_damaged_archive_ends_the_last_part_as_it_ends_the_whole(tmp_path):
     paths = archives_of(tmp_path, bytes)
     data = (tmp_path / '2.tar').read_bytes()
     (tmp_path / '1.tar').write_bytes(data[:10_300])  # after which no archive is read
-    members = [list(members_in(paths, f'{number}/4', once=True)) for number in (1, 2, 3)]
+    members = [list(members_in(paths, f'{number}/4')) for number in (1, 2, 3)]
     last = []
     with pytest.raises(DataError, match='cut off'):
-        last.extend(members_in(paths, '4/4', once=True))
+        last.extend(members_in(paths, '4/4'))
     expected = []
     with pytest.raises(DataError, match='cut off'):
-        expected.extend(opened(*paths, once=True).order().epoch(0))
+        expected.extend(open_stream(paths, IMAGES).order().epoch(0))
     found = [member.key for member in itertools.chain(*members, last)]
     assert found == [member.key for member in expected] and len(last) == 3
 
 
 def test_a_pipe_has_no_shares():
     with pytest.raises(FlagError, match=r"^part=1/2 needs archives that are stored: '-' is a pipe\.$"):
-        open_archives(['-'], IMAGES, share=Share(1, 2))
+        open_stream(['-'], IMAGES, own=part_of('1/2'))

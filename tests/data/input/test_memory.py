@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.data_set import open_archives
-from estimator_lab.data.archives.order import Part, WorkerShard
+from estimator_lab.data.archives.order import Part
 from estimator_lab.data.examples.kind import ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape
@@ -47,7 +48,7 @@ def batches(archive, count, kept, start=0, size=3, shuffle=100, **options):
         {'start': 31, 'size': 4},
         {'start': 5, 'size': 2, 'shuffle': 1},
         {'start': None, 'size': 5},
-        {'start': 4, 'shard': WorkerShard(1, 2, 6)},
+        {'start': 4, 'shard': Slice(1, 2, 6)},
     ],
 )
 def test_batches_are_those_without_memory(request, which, options):

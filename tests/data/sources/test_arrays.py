@@ -9,8 +9,8 @@ from PIL import Image
 from estimator_lab import api
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import to_bytes, to_unit_range
+from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.data_set import open_archives
-from estimator_lab.data.archives.order import WorkerShard
 from estimator_lab.data.examples.kind import ReaderOptions
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
@@ -112,7 +112,7 @@ def test_they_are_shuffled_as_a_whole_and_resumed_anywhere():
     order = opened((X, Y)).order(10, seed=1)
     first = [member.row for member in order.epoch(0)]
     assert sorted(first) == list(range(12)) != first
-    rest = order.onwards(5, WorkerShard())
+    rest = order.onwards(5, Slice())
     assert [next(rest).row for _ in range(7)] == first[5:]
 
 

@@ -8,7 +8,9 @@ import time
 import pytest
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.data.archives.data_set import open_stream
 from estimator_lab.data.archives.index_file import SUFFIX
+from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import remote, stores
 from tests.support.archive_files import tar_bytes
 from tests.support.streams import build_index, found_in, names, opened, read_all, scan_headers, stream_members
@@ -176,7 +178,7 @@ def test_a_server_without_ranges_is_read_from_the_beginning(web, compress):
     archives = opened(url)
     assert archives.total == 60 and not archives.has_random_access
     assert [m.data for m in archives.order().epoch(0)] == list(MEMBERS.values())
-    assert [m.data for m in opened(url, once=True).order().epoch(0)] == list(MEMBERS.values())
+    assert [m.data for m in open_stream([url], IMAGES).order().epoch(0)] == list(MEMBERS.values())
 
 
 def test_an_index_next_to_the_archive_serves_all_machines(web, url, local, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.data import tar_index
-from estimator_lab.data.archives.data_set import kind_in, kind_of, open_archives
+from estimator_lab.data.archives.data_set import kind_in, kind_of, open_archives, open_stream
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.reader import IMAGES
@@ -99,6 +99,6 @@ def test_the_kind_is_that_of_the_first_example(tmp_path, text, archive):
 
 
 def test_trees_by_their_paths_and_keys(text):
-    found = [member.read() for member in open_archives([text], TREES, once=True).order().epoch(0)]
+    found = [member.read() for member in open_stream([text], TREES).order().epoch(0)]
     assert [member.data for member in found] == LINES and found[0].key == f'{text}:1/line_1.tree'
     assert read_example(found[1].key, TREES).data == LINES[1]
