@@ -316,7 +316,7 @@ def test_data_of_another_type_is_told_what_is_accepted(cnn_dir, use, data):
         (lambda run: api.as_picture(np.zeros((4, 4, 1), int)), 'is uint8 or floats in [0, 1], not int64.'),
         (lambda run: api.labelled_grid(IMAGES, ['a']), '24 images need as many texts, not 1.'),
         (lambda run: api.labelled_grid(IMAGES, None), '24 images need as many texts, not None.'),
-        (lambda run: api.labelled_grid(IMAGES, ['a'] * 24, columns=0), 'columns=0 must be at least 1.'),
+        (lambda run: api.labelled_grid(IMAGES, ['a'] * 24, columns=0), 'columns=0 and tile='),
         (lambda run: api.fit('mlp', say=True), 'say=True must be a function of a line, such as print, or'),
         (
             lambda run: api.fit('mlp', learning_rate=0.1),

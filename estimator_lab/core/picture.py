@@ -177,11 +177,11 @@ def labelled_grid(
     Raises:
       FlagError: there are more or fewer texts than images, no columns, or an image is something else.
     """
-    if not isinstance(texts, Sequence) or len(texts) != len(images):
-        given = len(texts) if isinstance(texts, Sequence) else shown(texts)
-        raise FlagError(f'{len(images)} images need as many texts, not {given}.')
-    if columns < 1:
-        raise FlagError(f'columns={columns} must be at least 1.')
+    count = len(texts) if hasattr(texts, '__len__') else shown(texts)
+    if count != len(images):
+        raise FlagError(f'{len(images)} images need as many texts, not {count}.')
+    if columns < 1 or tile < 1:
+        raise FlagError(f'columns={columns} and tile={tile} must be 1 or more.')
     rows = max(-(-len(images) // columns), 1)
     title, *texts = spelled([title, *texts])
     captions = [
