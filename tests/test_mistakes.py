@@ -239,7 +239,7 @@ IMAGES = np.random.default_rng(0).random((24, 16, 16, 1))
 LABELS = np.arange(24) % 3
 PILLOW = Image.new('L', (16, 16))
 SMALL = 'train.tar'
-WHAT_DATA_IS = 'must be paths, an array of images [n, height, width, 1 or 3], or a pair (images, labels)'
+WHAT_DATA_IS = 'must be paths, an array of images [n, height, width, 1 or 3], or a tuple (images, labels)'
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,9 @@ def _index(source: Source) -> None:
     if format_of(source, kind).is_cached:
         where = f'index in {_written(index)}'
     access = 'random access' if index.random_access else 'one pass only (compressed)'
-    say(f'{source}: {len(index):,} {kind.noun}, {len(index.labels):,} labels; {access}; {where}')
+    examples = f'{len(index):,} {kind.name if len(index) == 1 else kind.noun}'
+    labels = f'{len(index.labels):,} label{"s" * (len(index.labels) != 1)}'
+    say(f'{source}: {examples}, {labels}; {access}; {where}')
     if index.damage:
         raise DataError(f'The index ends where the archive does: {index.damage}')
 

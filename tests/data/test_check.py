@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from estimator_lab.data import check
+from estimator_lab.data import check, pack, tar_index
 from tests.support.archive_files import encoded, picture, tar_bytes, write_tar
 
 pytestmark = pytest.mark.once
@@ -121,3 +121,23 @@ def test_wrong_use(tmp_path, run_command):
     assert run_command(check, 'x.tar', '--channels=2')[0] == 2
     status, _, errors = run_command(check, tmp_path / 'gone.tar')
     assert status == 1 and 'There is no file' in errors
+
+
+@pytest.mark.parametrize(
+    ('name', 'data', 'words'),
+    [
+        ('a.zip', b'PK\x03\x04' + bytes(600), 'but a ZIP archive: unpack it'),
+        ('a.tar.zst', b'\x28\xb5\x2f\xfd' + bytes(600), 'is not a tar archive'),
+        ('a.txt', b'not an image\n' * 99, 'is not a tar archive'),
+    ],
+)
+@pytest.mark.parametrize(
+    'command', [[check], [check, '--quick'], [pack, '--out=OUT', '--shards=1'], [tar_index]]
+)
+def test_what_is_no_archive_is_not_taken_for_one_image(tmp_path, run_command, name, data, words, command):
+    (tmp_path / name).write_bytes(data)
+    module, *more = command
+    more = [word.replace('OUT', str(tmp_path / 'out')) for word in more]
+    status, _, errors = run_command(module, tmp_path / name, *more)
+    assert status == 1 and words in errors and errors.count('\n') == 1
+    assert not (tmp_path / 'out').exists()

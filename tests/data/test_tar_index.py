@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from tests.support.archive_files import tar_bytes
+from estimator_lab.data import tar_index
+from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.places import ROOT
 from tests.support.streams import open_index
 
@@ -62,3 +63,8 @@ def test_command(archive, tmp_path, run_python):
 def test_command_needs_no_tensorflow(run_python):
     code = "import sys, estimator_lab.data.tar_index; assert 'tensorflow' not in sys.modules"
     assert run_python('-c', code).returncode == 0
+
+
+def test_one_image_has_one_label(tmp_path, run_command):
+    (tmp_path / 'a.png').write_bytes(encoded(picture(1)))
+    assert '1 image, 1 label;' in run_command(tar_index, tmp_path / 'a.png')[1]

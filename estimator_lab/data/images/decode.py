@@ -9,6 +9,7 @@ import ctypes
 import functools
 import io
 import logging
+import os
 import re
 import struct
 import threading
@@ -66,6 +67,15 @@ _EXIF_IN_AVIF = re.compile(rb'infe(?:\x02.{7}|\x03.{9})Exif', re.DOTALL)  # ISO 
 _QUALITY = 90  # of JPEGs
 
 _large = threading.Lock()
+
+
+def _after_fork() -> None:
+    """Gives a forked process a lock that no thread of its parent holds."""
+    global _large
+    _large = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class ImageShape(NamedTuple):

@@ -70,6 +70,8 @@ class StreamSettings:
         Raises:
           FlagError: a setting is not allowed.
         """
+        if declared.get('augment') == '':
+            del declared['augment']  # the default
         if image_shape is None and declared.get('augment'):
             raise FlagError(
                 f'augment={declared["augment"]!r} needs image_shape: encoded images are not changed.'

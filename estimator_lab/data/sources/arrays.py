@@ -50,14 +50,24 @@ def is_array(data: object, name: str = 'data') -> bool:
       FlagError: it is neither; `name` is that of the setting.
     """
     images = data[0] if isinstance(data, tuple) and len(data) == 2 else data
-    if isinstance(images, np.ndarray):
+    if isinstance(images, np.ndarray) and images.dtype.kind not in 'USO':
         return True
-    if isinstance(data, str | os.PathLike) or are_paths(data):
+    if isinstance(data, str | os.PathLike) or (are_paths(data) and data != []):
         return False
-    raise FlagError(
-        f'{option(name)}={shown(data)} must be paths, an array of images [n, height, width, 1 or 3], or a '
-        'pair (images, labels): np.stack makes an array of a list of images.'
-    )
+    wanted = 'paths, an array of images [n, height, width, 1 or 3], or a tuple (images, labels)'
+    kind = type(images).__name__
+    if isinstance(images, np.ndarray):
+        hint = f'it is an array of texts, whose list is {name}.tolist()'
+    elif hasattr(images, 'to_numpy') or hasattr(images, 'numpy'):
+        way = 'to_numpy' if hasattr(images, 'to_numpy') else 'numpy'
+        hint = f'it is a {kind}, which .{way}() makes an array'
+    elif isinstance(data, list) and len(data) == 2 and getattr(data[0], 'ndim', 0) == 4:
+        hint = 'it is a list of two, not a tuple'
+    elif isinstance(data, list) and data:
+        hint = 'np.stack makes an array of a list of images'
+    else:
+        hint = f'it is {shown(data)}'
+    raise FlagError(f'{option(name)} must be {wanted}: {hint}.')
 
 
 def array_source(data: Any, named: bool = True) -> ArraySource:

@@ -160,15 +160,15 @@ FOLDER = Format(_scan, _read, is_cached=False)
 
 
 def _scan_file(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
-    """Yields the file; its label is that which it has in its folder.
+    """Yields the file, with the label that it has in its folder.
 
-    An index lists no files of unknown contents: they are read as archives, which says what is wrong.
+    A stored file of unknown contents is read as an archive, which says what is wrong with it.
     """
     name = escaped(source.name)
     if source.is_pipe:
         data = _bytes_of(source)
         yield Member(source.name, name, label=_label_of(source, name), size=len(data), data=data)
-    elif scan.headers_only and not (kind.accepts(name) or kind.recognises(_bytes_of(source, HEAD_BYTES))):
+    elif not (kind.accepts(name) or kind.recognises(_bytes_of(source, HEAD_BYTES))):
         yield from TAR.scan(source, kind, scan)
     else:
         label, size = _label_of(source, name), source.stamp().size

@@ -132,3 +132,13 @@ class _Opened:
 
 
 _opened = functools.lru_cache(_MOST_OPEN)(_Opened)
+
+
+def _after_fork() -> None:
+    """Gives a forked process a lock that no thread of its parent holds, and files of its own."""
+    global _reading
+    _reading = threading.Lock()
+    _opened.cache_clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +46,7 @@ _PIECES_AHEAD = 8  # of a file
 _MOST_PIECES = 64  # ahead, of all files together, 128 MB
 _DEEPEST = 100  # levels of folders; a web server may list a folder within itself
 _IDLE_SECONDS = 3600.0  # after which a file in the cache makes room
+_COUNTED_SECONDS = 2.0, 60.0  # after which the cache is listed again: a full one, and one with room
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 _LONGEST = 100  # letters of an error of others
 _REMEDY = 'check the URL and the connection, or download the file'
@@ -66,7 +68,7 @@ class RemoteFile:
     is_remote = True
 
     def __init__(self, url: str) -> None:
-        self._store = _store(url)
+        self._url = url
         self.facts: Facts = _attempts(self._store.facts)
         self.local: Path | None = None
         digest = hashlib.blake2b(self.facts.version.encode(), digest_size=8).hexdigest()
@@ -78,6 +80,15 @@ class RemoteFile:
             with contextlib.suppress(OSError):
                 os.utime(self._kept)
             self.local = self._kept
+
+    @property
+    def _store(self) -> Any:
+        """Makes its requests, through connections that belong to this process."""
+        process, store = self.__dict__.get('_made', (0, None))
+        if process != os.getpid():
+            store = _store(self._url)
+            self._made = os.getpid(), store
+        return store
 
     @property
     def size(self) -> int:
@@ -104,6 +115,7 @@ class RemoteFile:
 
         try:
             copy() if self.facts.has_ranges else _attempts(copy)
+            self.local = self._kept
         except RemoteError:
             raise
         except OSError:  # the disk is full, or can't be written
@@ -111,7 +123,8 @@ class RemoteFile:
         finally:
             with _room:
                 del _reserved[self._kept.name]
-        self.local = self._kept
+                if self.local:
+                    _held[self._kept.parent].bytes += self.size
 
     def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
         """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file.
@@ -336,7 +349,16 @@ def _clause(error: BaseException) -> str:
     return hide_secrets(f'{error}')[:_LONGEST] or type(error).__name__
 
 
+@dataclass
+class _Held:
+    """How many bytes are in a folder of the cache, and when they were counted."""
+
+    bytes: int
+    counted: float
+
+
 _room = threading.Lock()
+_held: dict[Path, _Held] = {}
 _reserved: dict[str, int] = {}  # bytes of the files that are being fetched, by name
 _in_pieces: set[object] = set()  # one for each file that is read in pieces
 
@@ -344,25 +366,48 @@ _in_pieces: set[object] = set()  # one for each file that is read in pieces
 def _reserve(kept: Path, count: int) -> bool:
     """Returns whether `count` more bytes may be kept, as a file, and reserves them.
 
-    Removes files that were not used for long.
+    Removes files that were not used for long. The folder is listed now and then: other processes use it, too.
     """
     with _room:
-        most = MEGABYTES_KEPT * 2**20
-        try:
-            files = sorted(
-                (path.stat().st_mtime, path.stat().st_size, path)
-                for path in kept.parent.iterdir()
-                if path.name.lstrip('.').partition('.')[0] not in _reserved  # nor a part of one
-            )
-        except OSError:
-            files = []
-        held = sum(size for _, size, _ in files) + sum(_reserved.values())
-        for used, size, path in files:
-            if count <= most < held + count and used < time.time() - _IDLE_SECONDS:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-                    held -= size
-        if kept.name not in _reserved and held + count <= most:
-            _reserved[kept.name] = count
-            return True
-        return False
+        most, now, held = MEGABYTES_KEPT * 2**20, time.monotonic(), _held.get(kept.parent)
+        if kept.name in _reserved or count > most:
+            return False
+        wanted = count + sum(_reserved.values())
+        is_full = held is not None and held.bytes + wanted > most
+        if held is None or now > held.counted + (_COUNTED_SECONDS[0] if is_full else _COUNTED_SECONDS[1]):
+            held = _held[kept.parent] = _Held(_make_room(kept.parent, most - wanted), now)
+        if held.bytes + wanted > most:
+            return False
+        _reserved[kept.name] = count
+        return True
+
+
+def _make_room(folder: Path, most: int) -> int:
+    """Removes files that were not used for long while there are more than `most` bytes; returns how many."""
+    try:
+        files = sorted(
+            (path.stat().st_mtime, path.stat().st_size, path)
+            for path in folder.iterdir()
+            if path.name.lstrip('.').partition('.')[0] not in _reserved  # nor a part of one
+        )
+    except OSError:
+        files = []
+    held = sum(size for _, size, _ in files)
+    for used, size, path in files:
+        if held > most and used < time.time() - _IDLE_SECONDS:
+            with contextlib.suppress(OSError):
+                path.unlink()
+                held -= size
+    return held
+
+
+def _after_fork() -> None:
+    """Leaves threads, locks and what they were doing to the parent of a forked process."""
+    global _room
+    _room = threading.Lock()
+    _pool.cache_clear()
+    _reserved.clear()
+    _in_pieces.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

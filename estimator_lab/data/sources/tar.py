@@ -40,6 +40,12 @@ TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz
 _PROGRESS_EVERY = 1000  # headers; each member if data is read, which takes longer than reporting it
 _SPARSE = 0  # as the bytes of headers
 _READ_AT_ONCE = 2**20  # a larger member would be in memory twice
+_OTHERS = {  # by their first bytes: what they are, and how they are unpacked
+    b'PK\x03\x04': 'a ZIP archive: unpack it by `unzip FILE -d FOLDER`, and name the folder',
+    b'7z\xbc\xaf\x27\x1c': 'a 7-Zip archive: unpack it by `7z x FILE -oFOLDER`, and name the folder',
+    b'Rar!\x1a\x07': 'a RAR archive: unpack it by `unrar x FILE FOLDER/`, and name the folder',
+    b'\x28\xb5\x2f\xfd': 'compressed by zstd: decompress it by `zstd -d FILE`, and name the tar archive',
+}
 _MOST_HELD, _MOST_BYTES_HELD = 8, 2**24  # examples that wait for a label
 
 
@@ -204,6 +210,8 @@ def _what_broke(source: Source, stream: Forward, head: bytes, error: Exception) 
             return why_unreadable(source.name, error)
         page = head.lstrip().lower().startswith((b'<!doctype', b'<html', b'<?xml'))
         what = ', but a web page' if page else f': no valid header at byte 0 ({reason})'
+        if other := next((words for magic, words in _OTHERS.items() if head.startswith(magic)), ''):
+            what = f', but {other}'
         return f'{source.name!r} is not a tar archive, plain or compressed with gzip, bzip2 or xz{what}.'
     member = ''
     if last and stream.position < last.data + last.size:

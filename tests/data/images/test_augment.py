@@ -114,3 +114,15 @@ def test_parsing_of_all_changes():
 def test_a_switch_may_have_a_value():
     assert parse_augmentation('mirror=True', 0, 8) == parse_augmentation('mirror', 0, 8)
     assert not parse_augmentation('mirror=false', 0, 8).mirror
+
+
+def test_contrast_is_about_the_mean_grey():
+    """Of a red and a black pixel, the mean grey is half of what red weighs: 255 * 0.299 / 2 = 38.1."""
+    image = np.array([[[255, 0, 0], [0, 0, 0]]], np.uint8)
+    change = Augmentation(contrast=1.0, seed=3)
+    darker = [found for n in range(40) if (found := change(image, str(n), 0))[0, 1, 0] > 0]
+    assert darker
+    for found in darker:  # with a factor f below 1, red is m + f (255 - m), and black m - f m
+        red, black = found[0, :, 0].astype(float)
+        factor = (red - black) / 255
+        assert black == pytest.approx((1 - factor) * 38.1, abs=1)

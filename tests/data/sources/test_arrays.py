@@ -191,3 +191,26 @@ def test_other_labels_are_refused(labels):
         FlagError, match=r'A label is a text or a class id, a whole number, not (None|0\.0)\.'
     ):
         array_source((X, labels))
+
+
+class Tensor:
+    """What only looks like an array."""
+
+    def numpy(self):
+        return X
+
+
+@pytest.mark.parametrize(
+    ('data', 'words'),
+    [
+        ([X, Y], 'it is a list of two, not a tuple'),
+        (Tensor(), r'it is a Tensor, which \.numpy\(\) makes an array'),
+        ((Tensor(), Y), r'it is a Tensor, which \.numpy\(\) makes an array'),
+        (np.array(['a.jpg']), r'it is an array of texts, whose list is data\.tolist\(\)'),
+        ([], r'it is \[\]'),
+        ([X[0], X[1]], 'np.stack makes an array of a list of images'),
+    ],
+)
+def test_what_is_nearly_an_array_is_told_the_way(data, words):
+    with pytest.raises(FlagError, match=rf'^data must be paths, an array of images .* tuple .*: {words}\.$'):
+        is_array(data)

@@ -322,3 +322,19 @@ def test_the_same_file_signed_again_has_the_same_index(web, url):
     remote.opened.clear()
     opened(f'{url}?part=1&Signature=two&Expires=2')
     assert web.bytes_sent < 3000
+
+
+def test_the_cache_is_listed_once_for_many_archives(web, monkeypatch):
+    remote.MEGABYTES_KEPT = 100
+    listed, make_room = [], remote._make_room
+    monkeypatch.setattr(remote, '_make_room', lambda *arguments: listed.append(1) or make_room(*arguments))
+    opened(shards(web, 12))
+    assert len(listed) == 1
+
+
+def test_a_full_cache_keeps_no_more_than_it_may(web, monkeypatch, tmp_path):
+    remote.MEGABYTES_KEPT = 2 * len(PLAIN) / 2**20 + 0.5
+    monkeypatch.setattr(remote, '_COUNTED_SECONDS', (1e9, 1e9))
+    opened(shards(web, 12))
+    kept = sum(path.stat().st_size for path in (tmp_path / 'cache').glob('**/remote/*'))
+    assert len(PLAIN) < kept <= remote.MEGABYTES_KEPT * 2**20
