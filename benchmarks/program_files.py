@@ -12,6 +12,7 @@ import math
 import re
 import struct
 import sys
+import tarfile
 import textwrap
 import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 WORDS = tuple(f'word{number}' for number in range(40))
+_FIELD = r'input_fields\s*:?\s*\{([^}]*)\}'  # of a configuration of EasyRec
 RNG = np.random.default_rng(0)
 
 
@@ -161,6 +163,21 @@ def digits(
             _path(f'{folder}/{name}-{part}-ubyte').write_bytes(data)
             with gzip.open(f'{folder}/{name}-{part}-ubyte.gz', 'wb', compresslevel=1) as file:
                 file.write(data)
+
+
+def digit_archives(folder: str = 'mnist', sizes: Sequence[int] = (1000, 200)) -> None:
+    """Writes mnist-train.tar.gz and mnist-test.tar.gz as `estimator_lab.data.demo` does, of such digits."""
+    for part, count in zip(('train', 'test'), sizes, strict=True):
+        with tarfile.open(_path(f'{folder}/mnist-{part}.tar.gz'), 'w:gz') as archive:
+            for index in range(count):
+                pixels = RNG.integers(0, 60, [28, 28]).astype(np.uint8)
+                pixels[4 + 2 * (index % 10) : 7 + 2 * (index % 10), 4:24] = 250
+                file = io.BytesIO()
+                Image.fromarray(pixels).save(file, 'png')
+                member = tarfile.TarInfo(f'{part}/{index % 10}/{index:05}.png')
+                member.size = file.tell()
+                file.seek(0)
+                archive.addfile(member, file)
 
 
 def cifar(path: str, count: int = 256) -> None:
@@ -310,6 +327,53 @@ def iris(folder: str = '.') -> None:
         ]
         top = f'{count},4,setosa,versicolor,virginica'
         _path(f'{folder}/iris_{name}.csv').write_text('\n'.join([top, *rows]) + '\n')
+
+
+def easyrec(config: str, path: str = 'pipeline.config', steps: int = 60, count: int = 2000) -> None:
+    """Writes train.csv, eval.csv and a configuration of EasyRec for them, made from one of its samples.
+
+    Paths, numbers of steps and `sync_replicas`, which needs a cluster, are changed. Labels depend on
+    the first number or text.
+    """
+    text = Path(config).read_text(encoding='utf-8')
+    fields = [dict(re.findall(r'(\w+)\s*:\s*"?([^"\s]+)', one)) for one in re.findall(_FIELD, text)]
+    labels = re.findall(r'label_fields\s*:\s*[\'"](\w+)', text)
+    found = re.search(r'separator\s*:\s*[\'"](.+?)[\'"]', text)
+    between = found[1].encode().decode('unicode_escape') if found else ','
+    for name in ('train', 'eval'):
+        rows = []
+        for _ in range(count):
+            first = int(RNG.integers(0, 20))
+            row = []
+            for place, field in enumerate(one for one in fields if one['input_name'] not in labels):
+                number = first if place == 0 else int(RNG.integers(0, 20))
+                kind = field.get('input_type', 'STRING')
+                row.append(
+                    f'w{number}' if kind == 'STRING' else str(number) if 'INT' in kind else f'{number / 20}'
+                )
+            values = iter(row)
+            rows.append([str(first % 2) if one['input_name'] in labels else next(values) for one in fields])
+        _path(f'{name}.csv').write_text(''.join(f'{between.join(row)}\n' for row in rows), encoding='utf-8')
+    changes = {'train_input_path': '"train.csv"', 'eval_input_path': '"eval.csv"', 'model_dir': '"model"'}
+    changes |= {'num_steps': str(steps), 'log_step_count_steps': '10', 'sync_replicas': 'false'}
+    changes |= {'save_checkpoints_steps': str(steps), 'batch_size': '64', 'num_epochs': '0'}
+    for key, changed in changes.items():
+        text = re.sub(rf'\b{key}\s*:\s*("[^"]*"|\'[^\']*\'|\S+)', f'{key}: {changed}', text)
+    _path(path).write_text(text, encoding='utf-8')
+
+
+def points(folder: str = 'data/modelnet40_ply_hdf5_2048', count: int = 32, size: int = 2048) -> None:
+    """Writes HDF5 files of point clouds as ModelNet40 has them: flat spheres."""
+    h5py: Any = importlib.import_module('h5py')
+    for name in ('train', 'test'):
+        labels = np.arange(count) % 3
+        clouds = RNG.normal(size=[count, size, 3])
+        clouds /= np.linalg.norm(clouds, axis=2, keepdims=True)
+        clouds[np.arange(count), :, labels] *= 0.2
+        path = _path(f'{folder}/{name}.h5')
+        with h5py.File(path, 'w') as file:
+            file['data'], file['label'] = clouds.astype(np.float32), labels[:, None].astype(np.uint8)
+        _path(f'{folder}/{name}_files.txt').write_text(f'{path}\n')
 
 
 def _python_only(block: str) -> str:

@@ -53,14 +53,7 @@ _KINDS = (
 
 # What matplotlib and pandas require.
 _REQUIRED = [
-    'contourpy',
-    'cycler',
-    'fonttools',
-    'kiwisolver',
-    'pyparsing',
-    'python-dateutil',
-    'pytz',
-    'tzdata',
+    *('contourpy', 'cycler', 'fonttools', 'kiwisolver', 'pyparsing', 'python-dateutil', 'pytz', 'tzdata'),
 ]
 
 

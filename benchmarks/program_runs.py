@@ -19,6 +19,13 @@ from program_recipes import Recipe
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+REQUIRED = {
+    'pandas': 'python-dateutil pytz tzdata',
+    'joblib': 'cloudpickle',
+    'ipython': 'traitlets decorator pygments ipython-pygments-lexers jedi parso prompt_toolkit wcwidth '
+    'stack_data executing asttokens pure_eval matplotlib-inline pexpect ptyprocess',
+}
+"""{package: what it requires}."""
 _ERROR = re.compile(r'^(?:error: .*|[\w.]*(?:Error|Exception|Exit|Interrupt)\b:?.*)$', re.MULTILINE)
 
 
@@ -164,8 +171,9 @@ def _beside(recipe: Recipe, place: Place, run: Path) -> Iterator[str]:
 
 
 def _needed(packages: Sequence[str]) -> list[str]:
-    """Returns what pandas 2 requires and TensorFlow does not bring."""
-    return ['python-dateutil', 'pytz', 'tzdata'] if any(one.startswith('pandas') for one in packages) else []
+    """Returns what pandas 2 and IPython require and TensorFlow does not bring."""
+    names = {re.split(r'[<=>]', one)[0] for one in packages} & REQUIRED.keys()
+    return [one for name in names for one in REQUIRED[name].split() if one not in packages]
 
 
 def _install(requirement: str, place: Place) -> str:

@@ -87,7 +87,7 @@ def read_data_sets(
     """Returns MNIST from files in `train_dir`, in the order of the original.
 
     They are the four files, compressed by gzip (`.gz`) or not, or the two archives that
-    `estimator_lab.data.demo --set=mnist` writes.
+    `estimator_lab.data.demo --set=mnist` writes, there or in the folder `mnist` of the current one.
 
     Raises:
       FileNotFoundError: if a file is missing, because nothing is downloaded.
@@ -107,9 +107,9 @@ def read_data_sets(
 
 def _examples(folder: str, part: str, one_hot: bool) -> tuple[Any, Any]:
     """Returns images uint8 [n, 28, 28, 1] and labels uint8 [n], or [n, 10]."""
-    archive = Path(folder, f'mnist-{part}.tar.gz')
     prefix = {'test': 't10k'}.get(part, part)
-    if archive.is_file():
+    archives = [Path(place, f'mnist-{part}.tar.gz') for place in (folder, 'mnist')]
+    if archive := next(filter(Path.is_file, archives), None):
         images, labels = _from_archive(archive)
     else:
         images = _idx(Path(folder, f'{prefix}-images-idx3-ubyte'), 2051, 3)
@@ -135,8 +135,8 @@ def _idx(path: Path, magic: int, axes: int) -> Any:
     compressed = path.with_name(f'{path.name}.gz')
     if not compressed.is_file() and not path.is_file():
         raise FileNotFoundError(
-            f'{compressed} is missing. Fetch MNIST by: python -m estimator_lab.data.demo {path.parent} '
-            '--set=mnist; or put its four files, {train,t10k}-{images-idx3,labels-idx1}-ubyte.gz, there.'
+            f'{compressed} is missing. Fetch MNIST by: python -m estimator_lab.data.demo mnist --set=mnist; or '
+            'put its four files, {train,t10k}-{images-idx3,labels-idx1}-ubyte.gz, there.'
         )
     content = gzip.decompress(compressed.read_bytes()) if compressed.is_file() else path.read_bytes()
     header = np.frombuffer(content, '>u4', 1 + axes)

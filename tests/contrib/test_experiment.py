@@ -175,7 +175,7 @@ with tf.Session() as session:
 def test_the_tutorial_reads_local_files(tmp_path, monkeypatch, run_forked):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'tutorial.py').write_text(TUTORIAL)
-    command = 'python -m estimator_lab.data.demo MNIST_data --set=mnist'
+    command = 'python -m estimator_lab.data.demo mnist --set=mnist'
     assert command in run_forked('-m', 'estimator_lab.run', 'tutorial.py').stderr
     (tmp_path / 'MNIST_data').mkdir()
     write_mnist(tmp_path / 'MNIST_data')
@@ -192,7 +192,7 @@ def test_the_tutorial_reads_local_files(tmp_path, monkeypatch, run_forked):
     ], done.stderr
 
 
-def test_the_tutorial_reads_the_archives_of_the_demo(tmp_path):
+def test_the_tutorial_reads_the_archives_of_the_demo(tmp_path, monkeypatch):
     images = np.arange(4 * 784).reshape(4, 28, 28).astype(np.uint8)
     for part in ('train', 'test'):
         with tarfile.open(tmp_path / f'mnist-{part}.tar.gz', 'w:gz') as archive:
@@ -205,6 +205,11 @@ def test_the_tutorial_reads_the_archives_of_the_demo(tmp_path):
     found = read_data_sets(str(tmp_path), validation_size=1, dtype=tf.uint8, reshape=False)
     np.testing.assert_array_equal(found.test.images[..., 0], images)
     assert found.test.labels.tolist() == [9, 8, 7, 6] and found.train.num_examples == 3
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'mnist').mkdir()
+    for part in ('train', 'test'):
+        (tmp_path / f'mnist-{part}.tar.gz').rename(tmp_path / 'mnist' / f'mnist-{part}.tar.gz')
+    assert read_data_sets('no_such_folder', validation_size=1).test.labels.tolist() == [9, 8, 7, 6]
     with tarfile.open(tmp_path / 'mnist-test.tar.gz', 'w:gz') as archive:
         member = tarfile.TarInfo('test/1/00000.png')
         member.size = 1 << 20
@@ -214,7 +219,7 @@ def test_the_tutorial_reads_the_archives_of_the_demo(tmp_path):
 
 
 def test_mnist_is_not_downloaded(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'data\.demo \S+ --set=mnist; or put its four files'):
+    with pytest.raises(FileNotFoundError, match=r'data\.demo mnist --set=mnist; or put its four files'):
         read_data_sets(str(tmp_path))
     write_idx(tmp_path / 'train-images-idx3-ubyte.gz', np.zeros([1, 2, 2], np.uint8), 9)
     with pytest.raises(ValueError, match='Invalid magic number 9'):
