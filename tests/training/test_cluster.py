@@ -15,6 +15,7 @@ from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.data.archives.data_set import Identity
 from estimator_lab.runs.record import InputRecord, Record
 from estimator_lab.tf1 import tf
+from estimator_lab.training import watch as watching
 from estimator_lab.training.cluster import Cluster, check_agreement, read_cluster
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.watch import Watch
@@ -205,8 +206,10 @@ def test_the_flag_knows_all_distributions():
 
 
 @pytest.fixture
-def work():
-    """Work without end, as a parameter server's."""
+def work(monkeypatch):
+    """Work without end, as a parameter server's; a second of its watch takes a tenth."""
+    for name in ('_POLL_SECONDS', '_QUIET_SECONDS', '_STEP_SECONDS', '_SAVE_SECONDS'):
+        monkeypatch.setattr(watching, name, getattr(watching, name) / 10)
     done = threading.Event()
     yield done
     done.set()
@@ -237,15 +240,15 @@ def watch(job='ps', distribution='parameter_server', finished=False, check=lambd
 @pytest.mark.parametrize('job', ['ps', 'worker'])
 def test_a_task_ends_when_training_has_ended_and_the_chief_is_gone(work, listener, job):
     one, _ = watch(job, finished=True, chief=address_of(listener))
-    threading.Timer(1, listener.close).start()
+    threading.Timer(0.3, listener.close).start()
     started = time.monotonic()
     one.run(work.wait)
-    assert time.monotonic() - started > 1 and not work.is_set()
+    assert time.monotonic() - started > 0.3 and not work.is_set()
 
 
 def test_it_says_once_for_whom_it_waits(work):
     one, said = watch('worker')
-    threading.Timer(6, work.set).start()
+    threading.Timer(1, work.set).start()
     one.run(work.wait)
     (line,) = said
     assert line.startswith('Waiting for      chief 0 (127.0.0.1:') and ', ps 0 (127.0.0.1:' in line
@@ -255,7 +258,7 @@ def test_it_says_once_for_whom_it_waits(work):
 def test_it_says_that_the_parameter_server_of_a_running_training_is_gone(work, listener, job):
     one, said = watch(job, **({} if job == 'chief' else {'chief': address_of(listener)}))
     one.has_begun = True
-    threading.Timer(6, work.set).start()
+    threading.Timer(1, work.set).start()
     one.run(work.wait)
     (line,) = said
     assert line.startswith('Waiting for      ps 0 (127.0.0.1:')
