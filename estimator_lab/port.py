@@ -159,7 +159,8 @@ def _sentence(holder: Any, path: str, root: str, release: str) -> str:
         try:
             holder = _attribute(holder, name)
         except Exception as error:  # noqa: BLE001 - loading a part of a package can raise anything
-            return str(error) if str(error).startswith('tf.') else f'{root}.{so_far} is not in {release}.'
+            own = str(error).startswith(('tf.', '`np.'))  # says what to use instead
+            return ' '.join(str(error).split()) if own else f'{root}.{so_far} is not in {release}.'
         # Not isinstance, which asks the object: tf.flags.FLAGS may parse the command line to answer.
         if issubclass(type(holder), StandIn):
             return sentence(so_far.removeprefix('contrib.'))

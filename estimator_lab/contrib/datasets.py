@@ -135,8 +135,8 @@ def _idx(path: Path, magic: int, axes: int) -> Any:
     compressed = path.with_name(f'{path.name}.gz')
     if not compressed.is_file() and not path.is_file():
         raise FileNotFoundError(
-            f'{compressed} is missing. Fetch MNIST by python -m estimator_lab.data.demo mnist --set=mnist; or '
-            'put its four files, {train,t10k}-{images-idx3,labels-idx1}-ubyte.gz, there.'
+            f'{compressed} is missing. Fetch MNIST by: python -m estimator_lab.data.demo mnist --set=mnist; '
+            'or put its four files, {train,t10k}-{images-idx3,labels-idx1}-ubyte.gz, there.'
         )
     content = gzip.decompress(compressed.read_bytes()) if compressed.is_file() else path.read_bytes()
     header = np.frombuffer(content, '>u4', 1 + axes)
