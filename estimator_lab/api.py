@@ -29,7 +29,11 @@ from estimator_lab.core import picture
 from estimator_lab.core.picture import labelled_grid
 from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.demo_sets.archives import DemoPaths, demo_faces
-from estimator_lab.data.input.stream import Batch, Example, Stream, StreamSettings
+from estimator_lab.data.input.batch_order import BatchOrder
+from estimator_lab.data.input.batches import BadExample, Batch
+from estimator_lab.data.input.dataset import Dataset, DatasetSettings, Example
+from estimator_lab.data.input.stream import Stream
+from estimator_lab.data.input.stream_settings import StreamSettings
 from estimator_lab.data.sources.arrays import array_source, check_values, is_array
 from estimator_lab.training.checks import prepared
 from estimator_lab.training.settings import Settings
@@ -43,8 +47,11 @@ if TYPE_CHECKING:
     from estimator_lab.inference.samples import Samples
 
 __all__ = [
+    'BadExample',
     'Batch',
+    'BatchOrder',
     'DataError',
+    'Dataset',
     'DemoPaths',
     'Evaluation',
     'Example',
@@ -57,6 +64,7 @@ __all__ = [
     'Samples',
     'Stream',
     'as_picture',
+    'dataset',
     'demo_faces',
     'fit',
     'hparams',
@@ -213,6 +221,49 @@ def hparams(model: str) -> dict[str, str]:
 
 def _described(declared: Mapping[str, Setting]) -> dict[str, str]:
     return {name: f'{setting.default!r}: {setting.help}' for name, setting in declared.items()}
+
+
+def dataset(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    transform: Callable[[Example], Any] | None = None,
+    **settings: Any,
+) -> Dataset:
+    """Returns the examples of archives and folders by number, for any framework.
+
+    They have random access in uncompressed archives and folders, also remote ones. `Dataset.order` returns a
+    sampler, which shuffles them, divides them among processes, and goes on exactly after a restart.
+
+    Examples:
+        ```python
+        faces = api.dataset('faces.tar', image_shape=(128, 128, 3))
+        image, label, key, class_id = faces[12]
+        order = faces.order(batch_size=32, epochs=10)
+        loader = torch.utils.data.DataLoader(
+            faces, batch_sampler=order, num_workers=4, collate_fn=faces.collate
+        )
+        ```
+
+    Args:
+      paths: of archives and folders, as of `stream`.
+      transform: called with each `Example` where it is read, such as in a worker process; the loader's own
+        collate_fn accepts what it returns. A `BadExample` does not pass it.
+      **settings: of the data set, by name: those of `stream` but for the order and `shuffle_buffer`, and
+
+        - fields: suffixes of the members that together are one example, such as ('jpg', 'txt', 'json'):
+          members of a sample share their path up to the first dot of the name. `data` is then a dict by
+          suffix: pixels, if `image_shape` is given; a text; an object of JSON; or bytes of anything else. A
+          sample that lacks one, or has it twice, is a bad example.
+        - seed: of the augmentation, and the default of orders.
+
+    Returns:
+      A `Dataset` of `Example`, or of what `transform` returns.
+
+    Raises:
+      FlagError: an argument is not allowed.
+      DataError: an archive can't be read, has no examples, or is compressed.
+    """
+    return Dataset(DatasetSettings.of(paths, **settings), transform)
 
 
 def stream(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **settings: Any) -> Stream:

@@ -1,35 +1,32 @@
-"""Whole passes of `api.stream` with random ranks, batch sizes, workers and epochs, and restarts between them.
+"""Whole passes of streams and data sets with random ranks, batch sizes, workers, epochs, and restarts.
 
     python -m tests.robustness.whole_passes --minutes=10
 
 Every image must be read exactly once an epoch by all ranks together, and each rank must get the same number
-of batches. hypothesis makes up the cases, and shortens one that fails. The workers are those of PyTorch's
-DataLoader where it is installed; otherwise they are copies of the stream in this process, which find the
-worker info that a DataLoader gives. Exit status 1 if a case fails.
+of batches. hypothesis makes up the cases, and shortens one that fails. Without workers, an `api.stream` is
+read; with workers, an `api.dataset` in its order, by PyTorch's DataLoader where it is installed, otherwise by
+copies of the data set in this process. Exit status 1 if a case fails.
 """
 
 import argparse
-import contextlib
 import gzip
 import itertools
 import json
 import os
 import pickle
-import sys
 import tempfile
 import time
 import traceback
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import hypothesis
 from hypothesis import strategies
 
-from estimator_lab.api import Stream, stream
+from estimator_lab.api import BatchOrder, Dataset, Stream, dataset, stream
 from tests.robustness.driver import Tally, main
 from tests.support.archive_files import tar_bytes
 
@@ -47,7 +44,7 @@ class Life:
     Attributes:
       ranks: processes that share the data.
       batch_size: of each; None for examples one by one.
-      workers: of each rank's DataLoader; 0 for none.
+      workers: of each rank's DataLoader; 0 for a stream, which is read in one process.
       persistent: whether these stay for the next pass.
       epochs: in a pass.
       passes: that are whole.
@@ -98,14 +95,17 @@ class Passes:
         paths, size = self._written(source, sizes), sum(sizes)
         seen, position = Counter[str](), 0
         for life in history:
-            streams = [self._stream(paths, shuffle, life, rank, position) for rank in range(life.ranks)]
-            ranks = [_passes(data, life) for data in streams]
+            life = replace(life, workers=0) if source == 'compressed' else life
+            readers = [self._reader(paths, shuffle, life, rank, position) for rank in range(life.ranks)]
+            ranks = [_passes(*reader) for reader in readers]
+            streams = [order for order, _ in readers]
             for _ in range(life.passes):
                 start, end = position, _end(position, size * life.epochs)
                 batches = [list(next(passes)) for passes in ranks]
                 counts = {len(one) for one in batches}
                 assert max(counts) == -(-(end - start) // (life.ranks * (life.batch_size or 1)))
-                assert len(counts) == 1 or (life.batch_size is None and max(counts) - min(counts) == 1)
+                is_uneven = life.batch_size is None and max(counts) - min(counts) == 1
+                assert len(counts) == 1 or (is_uneven and not life.workers)
                 seen.update(_keys(itertools.chain(*batches)))
                 position = end
                 _check_seen(seen, position, size)
@@ -121,18 +121,19 @@ class Passes:
             self.lives[(source, *what)] += 1
         self.histories += 1
 
-    def _stream(self, paths: Sequence[str], shuffle: bool, life: Life, rank: int, position: int) -> Stream:
-        data = stream(
-            paths,
-            shuffle=shuffle,
-            shuffle_buffer=10,
-            batch_size=life.batch_size,
-            epochs=life.epochs,
-            rank=rank,
-            world_size=life.ranks,
-        )
-        data.load_state_dict(json.loads(json.dumps(data.state_at(position))))
-        return data
+    def _reader(
+        self, paths: Sequence[str], shuffle: bool, life: Life, rank: int, position: int
+    ) -> tuple[Stream | BatchOrder, Any]:
+        """Returns what holds the position, and what is iterated over."""
+        order = {'shuffle': shuffle, 'epochs': life.epochs, 'rank': rank, 'world_size': life.ranks}
+        if not life.workers:
+            data = stream(paths, shuffle_buffer=10, batch_size=life.batch_size, **order)
+            data.load_state_dict(json.loads(json.dumps(data.state_at(position))))
+            return data, data
+        images = dataset(paths)
+        sampler = images.order(life.batch_size or 1, **order)
+        sampler.load_state_dict(json.loads(json.dumps(sampler.state_at(position))))
+        return sampler, _loader(images, sampler, life)
 
     def _written(self, source: str, sizes: Sequence[int]) -> list[str]:
         return [self._archive(source, number, size) for number, size in enumerate(sizes)]
@@ -169,71 +170,40 @@ def _check_seen(seen: Counter[str], position: int, size: int) -> None:
     assert +times == +right, f'images by the times that they were seen: {times}, not {right}'
 
 
-def _passes(data: Stream, life: Life) -> Iterator[Iterator[Any]]:
+def _passes(position: Stream | BatchOrder, loader: Any) -> Iterator[Iterator[Any]]:
     """Yields iterators of passes without end, as `for _ in loader` begins them."""
-    if not life.workers:
-        loader: Any = data
-    elif 'torch' in sys.modules:
-        loader = sys.modules['torch.utils.data'].DataLoader(
-            data, batch_size=None, num_workers=life.workers, persistent_workers=life.persistent
-        )
-    else:
-        loader = _Loader(data, life.workers, life.persistent)
     while True:
         yield iter(loader)
 
 
+def _loader(images: Dataset, sampler: BatchOrder, life: Life) -> Any:
+    try:
+        from torch.utils.data import DataLoader
+    except ImportError:
+        return _Loader(images, sampler, life.workers)
+    return DataLoader(
+        images,
+        batch_sampler=sampler,
+        num_workers=life.workers,
+        collate_fn=images.collate,
+        persistent_workers=life.persistent,
+    )
+
+
 class _Loader:
-    """Does as a DataLoader does with its workers, in this process."""
+    """Does as a DataLoader does with its workers, in this process: it reads ahead of what was used."""
 
-    info: Any = None
-    _seeds = itertools.count(1000, 1000)
-
-    def __init__(self, data: Stream, workers: int, persistent: bool) -> None:
-        self._data = pickle.dumps(data)
-        self._workers = workers
-        self._persistent = persistent
-        self._copies: list[Stream] = []
+    def __init__(self, images: Dataset, sampler: BatchOrder, workers: int) -> None:
+        self._copies = [pickle.loads(pickle.dumps(images)) for _ in range(workers)]
+        self._sampler = sampler
 
     def __iter__(self) -> Iterator[Any]:
-        seed = next(self._seeds)
-        if not (self._copies and self._persistent):
-            self._copies = [pickle.loads(self._data) for _ in range(self._workers)]
-        workers = [
-            (SimpleNamespace(id=number, num_workers=self._workers, seed=seed + number), copy)
-            for number, copy in enumerate(self._copies)
-        ]
-        for info, copy in workers:
-            self._call(iter, info, copy)
-        while workers:
-            for worker in list(workers):
-                if (found := self._call(lambda copy: next(copy, None), *worker)) is None:
-                    workers.remove(worker)
-                else:
-                    yield found
-
-    @staticmethod
-    def _call(function: Any, info: Any, copy: Stream) -> Any:
-        _Loader.info = info
-        try:
-            return function(copy)
-        finally:
-            _Loader.info = None
-
-
-@contextlib.contextmanager
-def worker_info() -> Iterator[None]:
-    """Imports PyTorch; where it is not installed, puts the part of it in place of which streams know."""
-    try:
-        import torch.utils.data  # noqa: F401
-    except ImportError:
-        module: Any = ModuleType('torch.utils.data')
-        module.get_worker_info = lambda: _Loader.info
-        module.IterableDataset = type('IterableDataset', (), {'register': classmethod(lambda *_: None)})
-        sys.modules['torch.utils.data'] = module
-    yield
-    if 'torch' not in sys.modules:
-        del sys.modules['torch.utils.data']
+        ahead: deque[Any] = deque()
+        for copy, places in zip(itertools.cycle(self._copies), self._sampler, strict=False):
+            ahead.append(copy.collate(copy.__getitems__(places)))
+            if len(ahead) > 2 * len(self._copies):
+                yield ahead.popleft()
+        yield from ahead
 
 
 def run_passes(passes: Passes, count: int, seed: int) -> None:
@@ -247,8 +217,7 @@ def run_passes(passes: Passes, count: int, seed: int) -> None:
     def run(source: str, sizes: list[int], shuffle: bool, history: list[Life]) -> None:
         passes.check(source, sizes, shuffle, history)
 
-    with worker_info():
-        run()
+    run()
 
 
 def measure(given: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,7 @@ class Index:
     def __init__(self, source: Source, kind: Kind, form: Format, contents: Contents) -> None:
         header, self._table, self._names = contents
         self.source = source
+        self.path: Path | None = None  # of the file that holds it
         self.labels = tuple(header.labels)
         self.damage = header.damage
         self.lasts = True
@@ -71,6 +73,11 @@ class Index:
 
     def __len__(self) -> int:
         return len(self._table)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets another process map the file of the index, and read its archive as it was opened."""
+        contents = None if self.path else (self._header, np.array(self._table), bytes(self._names))
+        return _unpickled, (self.source, self._kind, self._format, self.path, contents, self._file)
 
     def check_any(self) -> None:
         """Raises DataError if there are no examples; it says what there is instead."""
@@ -170,7 +177,7 @@ class Index:
         except ChangedError as error:
             remedy = 'Start again: it is then indexed anew.'
             with contextlib.suppress(OSError, DataError):
-                path_in_cache(self.source).unlink(missing_ok=True)
+                path_in_cache(self.source, self._kind.fields).unlink(missing_ok=True)
             if (path := path_next_to(self.source)) and path.exists():  # which belongs to the user
                 remedy = f'Remove {str(path)!r}, and start again.'
             raise DataError(f'{self.source.name!r} has changed since it was indexed. {remedy}') from error
@@ -218,6 +225,7 @@ class Index:
           OSError: it can't be written.
         """
         write_index_file(path, Contents(self._header, self._table, self._names))
+        self.path = path
 
     @cached_property
     def _file(self) -> Source | Stored | None:
@@ -226,6 +234,26 @@ class Index:
             return open_stored(self.source) if self._format.is_cached else self.source
         except (OSError, ValueError) as error:
             raise DataError(why_unreadable(self.source.name, error)) from error
+
+
+def _unpickled(
+    source: Source,
+    kind: Kind,
+    form: Format,
+    path: Path | None,
+    stored: tuple[Header, np.ndarray, bytes] | None,
+    file: Source | Stored | None,
+) -> Index:
+    """Returns the index that another process has opened."""
+    contents = read_index_file(path) if path else None
+    if stored:
+        header, rows, names = stored
+        contents = Contents(header, rows, memoryview(names))
+    if contents is None:
+        raise DataError(f'The index {str(path)!r} of {source.name!r} is gone: start again.')
+    index = Index(source, kind, form, contents)
+    index.path, index._file = path, file
+    return index
 
 
 def no_examples(source: Source, kind: Kind, instead: str) -> str:
@@ -270,7 +298,7 @@ def open_index(
             remote.open_remote(source.url).fetch(progress)
         except remote.RemoteError as error:
             raise DataError(why_unreadable(source.name, error)) from error
-    in_cache, is_remote = path_in_cache(source), source.is_remote
+    in_cache, is_remote = path_in_cache(source, kind.fields), source.is_remote
     index = _load(in_cache if is_remote else path_next_to(source), source, kind, form)
     is_new = not index and is_remote
     index = index or _load(copied_index(source) if is_remote else in_cache, source, kind, form)
@@ -365,4 +393,8 @@ def _load(path: Path | None, source: Source, kind: Kind, form: Format) -> Index 
         return None
     header = contents.header
     is_of_it = (header.size, header.kind) == (source.stamp().size, kind.name) and header.labels_from in known
-    return Index(source, kind, form, contents) if is_of_it else None
+    if not is_of_it:
+        return None
+    index = Index(source, kind, form, contents)
+    index.path = path
+    return index

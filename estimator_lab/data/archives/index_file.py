@@ -12,6 +12,7 @@ import json
 import mmap
 import os
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,11 +125,11 @@ def path_next_to(source: Source) -> Path | None:
     return None if source.is_remote else Path(f'{source.url}{SUFFIX}')
 
 
-def path_in_cache(source: Source) -> Path:
+def path_in_cache(source: Source, fields: Sequence[str] = ()) -> Path:
     """Returns the path in the cache folder of the index of an archive as it is now."""
     stamp = source.stamp()
     place = unsigned(source.url) if source.is_remote else str(Path(source.url).resolve())
-    key = f'{place}\0{stamp.size}\0{stamp.version}'
+    key = '\0'.join([place, f'{stamp.size}', stamp.version, *fields])
     return cache_folder() / 'index' / f'{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}{SUFFIX}'
 
 

@@ -100,7 +100,39 @@ class Order(Protocol):
         """
 
 
-class IndexedOrder:
+class Permutations:
+    """The endless sequence of the places of n examples: each epoch has each place once.
+
+    Args:
+      size: n.
+      shuffle: whether each epoch is shuffled; else the places keep their order.
+      seed: of the shuffling, together with the epoch.
+    """
+
+    def __init__(self, size: int, shuffle: bool = False, seed: int = 0) -> None:
+        self._size, self._shuffle, self._seed = size, shuffle, seed
+        self._epoch = -1, np.empty(0, np.int64)  # its number, and its places in their order
+
+    def positions(self, start: int, count: int) -> np.ndarray:
+        """Returns what is at some positions: number of the epoch * n + place, int64."""
+        size, end, parts = self._size, start + count, [np.empty(0, np.int64)]
+        while start < end:
+            number, begin = divmod(start, size)
+            if self._epoch[0] != number:
+                order = permutation(size, self._seed, number) if self._shuffle else np.arange(size)
+                self._epoch = number, order
+            stop = min(size, begin + end - start)
+            parts.append(number * size + self._epoch[1][begin:stop])
+            start += stop - begin
+        return np.concatenate(parts)
+
+    def batches(self, start: int, count: int, own: Slice) -> np.ndarray:
+        """Returns the positions of a slice of some global batches, int64 [count, examples of the slice]."""
+        batches = self.positions(start, count * own.group).reshape(count, -1)
+        return batches if own.count == 1 else np.sort(batches)[:, own.places]
+
+
+class IndexedOrder(Permutations):
     """An order with random access: each epoch is shuffled as a whole, and starting anywhere costs nothing.
 
     Args:
@@ -116,19 +148,22 @@ class IndexedOrder:
         self, indexes: Sequence[Index], shuffle: bool = False, seed: int = 0, part: Part = EVERYTHING
     ) -> None:
         self._indexes = indexes
-        self._shuffle = shuffle
-        self._seed = seed
-        rows = [np.flatnonzero(part.mask(index)).astype(np.uint32) for index in indexes]
-        self._rows = np.concatenate(rows)
-        self._archives = np.repeat(np.arange(len(rows), dtype=np.uint32), [len(found) for found in rows])
-        self._epoch = -1, np.empty(0, np.int64)  # its number, and the places of its members in stored order
+        self._ends = np.cumsum([len(index) for index in indexes], dtype=np.int64)
+        self._chosen: np.ndarray | None = (
+            None  # numbers of those that are used, in stored order; None for all
+        )
+        if part != EVERYTHING:
+            mask = np.concatenate([part.mask(index) for index in indexes])
+            self._chosen = np.flatnonzero(mask).astype(np.min_scalar_type(len(mask)))
+        count = int(self._ends[-1]) if self._chosen is None else len(self._chosen)
+        super().__init__(count, shuffle, seed)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._size
 
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`; members are without their data."""
-        return self._members(self.positions(number * len(self), len(self)))
+        return self.members(self.positions(number * len(self), len(self)))
 
     def onwards(self, consumed: int, own: Slice = EVERY) -> Iterator[Member]:
         """See `Order.onwards`; members are without their data."""
@@ -138,31 +173,19 @@ class IndexedOrder:
             return
         together = max(min(_CHUNK * own.count, len(self)) // own.group, 1)  # global batches
         for start in itertools.count(consumed, together * own.group):
-            batches = self.positions(start, together * own.group).reshape(together, -1)
-            chosen = batches if own.count == 1 else np.sort(batches)[:, own.places]
-            yield from self._members(chosen.ravel())
+            yield from self.members(self.batches(start, together, own).ravel())
 
     def stored(self) -> Iterator[Member]:
         """Yields every member once, in the stored order, of epoch 0."""
-        return self._members(np.arange(len(self)))
+        return self.members(np.arange(len(self)))
 
-    def positions(self, start: int, count: int) -> np.ndarray:
-        """Returns what is at some positions: number of the epoch * n + place in the stored order, int64."""
-        size, end, parts = len(self), start + count, [np.empty(0, np.int64)]
-        while start < end:
-            number, begin = divmod(start, size)
-            if self._epoch[0] != number:
-                order = permutation(size, self._seed, number) if self._shuffle else np.arange(size)
-                self._epoch = number, order
-            stop = min(size, begin + end - start)
-            parts.append(number * size + self._epoch[1][begin:stop])
-            start += stop - begin
-        return np.concatenate(parts)
-
-    def _members(self, positions: np.ndarray) -> Iterator[Member]:
+    def members(self, positions: np.ndarray) -> Iterator[Member]:
+        """Yields the members at some positions, each number of the epoch * n + place in the stored order."""
         for first in range(0, len(positions), _CHUNK):
             epochs, places = np.divmod(positions[first : first + _CHUNK], max(len(self), 1))
-            archives, rows = self._archives[places], self._rows[places]
+            numbers = places if self._chosen is None else self._chosen[places].astype(np.int64)
+            archives = np.searchsorted(self._ends, numbers, 'right')
+            rows = numbers - np.concatenate([[0], self._ends])[archives]
             chunk: dict[int, Member] = {}
             for epoch, archive in sorted(set(zip(epochs.tolist(), archives.tolist(), strict=True))):
                 here = np.flatnonzero((archives == archive) & (epochs == epoch))

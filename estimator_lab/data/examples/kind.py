@@ -142,6 +142,7 @@ class Kind:
       has_lines: whether an example is a line of a text, not a file.
       label_help: a sentence that says where labels come from.
       dimensions: names of the numbers that `examine` returns.
+      fields: suffixes of the members that together are one example; () if each member is one.
     """
 
     name: str
@@ -151,6 +152,7 @@ class Kind:
     has_lines = False
     label_help = ''
     dimensions: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
 
     def accepts(self, name: str) -> bool:
         """Whether a file of that name is an example; hidden files are not."""

@@ -28,11 +28,19 @@ _WAITING = 16  # more threads where members are read over a network
 
 
 class BadExample(NamedTuple):
-    """A bad example: its place among the members of its batch, from 0, its key, and why it is bad."""
+    """A bad example.
+
+    Attributes:
+      place: among the members of its batch, from 0; in a data set, its number.
+      key: its unique name.
+      reason: why it is bad.
+      member: of a data set, the member of its archive, without data.
+    """
 
     place: int
     key: str
     reason: str
+    member: Any = None
 
 
 class Batch(NamedTuple):

@@ -129,7 +129,7 @@ class InputFunction:
             settings.order_of(data),
             cast(ImageReader, settings.reader()),
             settings.batch_size or 1,
-            settings.report_on(data, raises=True),
+            settings.report_on(data.kind, data.total, raises=True),
             self._vocabulary,
             consumed=(lambda: 0) if settings.epochs is None else None,
             epochs=settings.epochs or 1,

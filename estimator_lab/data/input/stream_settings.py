@@ -1,11 +1,11 @@
-"""What `api.stream` is given, checked."""
+"""The settings of `api.stream` and `api.dataset`, checked."""
 
 import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,17 +15,18 @@ from estimator_lab.base.settings import are_paths, check_given, setting, setting
 from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.data_set import DataSet, kind_of, open_archives
 from estimator_lab.data.archives.order import Order, Part
-from estimator_lab.data.examples.kind import Arrays, ExampleReader, ReaderOptions
+from estimator_lab.data.examples.kind import Arrays, ExampleReader, Kind, ReaderOptions
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import Member, read_members
 from estimator_lab.data.images.decode import BACKGROUNDS
 from estimator_lab.data.images.reader import DECODERS, IMAGES
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.sources.source import expand
+from estimator_lab.data.sources.source import Source, expand
 
 _MANY = 2**31 - 1
 _LARGEST_SIDE = 8000
 DATA = 'data'
+S = TypeVar('S', bound='ReadSettings')
 LOG = logging.getLogger('estimator_lab')
 
 
@@ -34,8 +35,8 @@ def _warn(line: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamSettings:
-    """What a stream reads, and how; see `estimator_lab.api.stream`."""
+class ReadSettings:
+    """What is read, and how; see `estimator_lab.api.dataset`."""
 
     paths: tuple[str, ...] = ()
     image_shape: tuple[int, int, int] | None = None
@@ -43,13 +44,7 @@ class StreamSettings:
     vocabulary: tuple[str, ...] | None = None
     decode: str = setting('exact', 'exact or fast', choices=tuple(DECODERS))
     background: str = setting(BACKGROUNDS[0], 'black or white', choices=BACKGROUNDS)
-    batch_size: int | None = setting(None, 'examples in a batch', lower=1, upper=10_000_000)
-    shuffle: bool = setting(True, 'whether each epoch is shuffled')
     seed: int = setting(1, 'of the order', lower=-_MANY, upper=_MANY)
-    epochs: int | None = setting(None, 'passes over the data', lower=1, upper=_MANY)
-    rank: int = setting(0, 'number of this process')
-    world_size: int = setting(1, 'number of processes')
-    shuffle_buffer: int = setting(10_000, 'examples held to shuffle a stream', lower=1, upper=_MANY)
     augment: str = setting('', 'random changes')
     labels: Path | None = setting(None, 'table of labels')
     max_bad_fraction: float = setting(0.01, 'share of bad examples', lower=0, upper=1)
@@ -57,14 +52,13 @@ class StreamSettings:
 
     @classmethod
     def of(
-        cls,
+        cls: type[S],
         paths: 'str | os.PathLike[str] | Sequence[str | os.PathLike[str]]',
         image_shape: Any = None,
         split: Any = (0.0, 1.0),
         vocabulary: Any = None,
-        epochs: int | None = 1,
         **declared: Any,
-    ) -> 'StreamSettings':
+    ) -> S:
         """Returns checked settings.
 
         Raises:
@@ -94,13 +88,13 @@ class StreamSettings:
         if not are_paths(several):
             raise FlagError(f'paths={shown(paths)} must be paths of archives and folders.')
         made = replace(
-            settings_from(cls, {**declared, 'epochs': epochs}),
+            settings_from(cls, declared),
             paths=tuple(os.fspath(path) for path in several),
             image_shape=image_shape and tuple(image_shape),
             split=tuple(split),
             vocabulary=None if vocabulary is None else tuple(vocabulary),
         )
-        _ = made.shard, made.reader()  # which check what depends on several settings
+        made.reader()  # which checks what depends on several settings
         return made
 
     def open(self) -> DataSet:
@@ -111,8 +105,8 @@ class StreamSettings:
           DataError: they can't be read; `labels` names none of them, or `split` leaves nothing of them.
         """
         sources = expand(self.paths, _warn, table=read_label_table(self.labels))
-        kind = kind_of(sources[0])
-        if self.image_shape and not kind.has_pixels:
+        kind = self.kind_of(sources[0])
+        if self.image_shape and not (kind.has_pixels or kind.fields):
             raise FlagError(
                 f'image_shape={self.image_shape} is for images, but {sources[0].name!r} has {kind.noun}.'
             )
@@ -125,10 +119,9 @@ class StreamSettings:
             raise DataError(f'split={self.split} leaves no {kind.name} of {names}.')
         return data
 
-    @property
-    def shard(self) -> Slice:
-        """This process's part of each global batch."""
-        return Slice(self.rank, self.world_size, (self.batch_size or 1) * self.world_size)
+    def kind_of(self, source: Source) -> Kind:
+        """Returns the kind of the examples, which the first source decides."""
+        return kind_of(source)
 
     def vocabulary_of(self, data: DataSet) -> tuple[str, ...]:
         """Returns the labels by their class ids: those of all parts of the data, unless others are given."""
@@ -136,14 +129,10 @@ class StreamSettings:
             return self.vocabulary
         return tuple(sorted({label for index in data.indexes for label in index.labels} - {''}))
 
-    def order_of(self, data: DataSet) -> Order:
-        """Returns the order in which the examples are read."""
-        return data.order(self.shuffle_buffer if self.shuffle else 1, self.seed)
-
-    def report_on(self, data: DataSet, raises: bool = False) -> InputReport:
-        """Returns a new report on the examples; see `InputReport.raises`."""
+    def report_on(self, kind: Kind, total: int | None, raises: bool = False) -> InputReport:
+        """Returns a new report on so many examples; see `InputReport.raises`."""
         return InputReport(
-            data.kind, _warn, data.total or 0, fraction=self.max_bad_fraction, total=data.total, raises=raises
+            kind, _warn, total or 0, fraction=self.max_bad_fraction, total=total, raises=raises
         )
 
     def reader(self) -> ExampleReader:
@@ -153,6 +142,34 @@ class StreamSettings:
         return IMAGES.reader(
             ReaderOptions(self.image_shape, self.decode, self.background, self.augment, self.seed)
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSettings(ReadSettings):
+    """What a stream reads, how and in which order; see `estimator_lab.api.stream`."""
+
+    batch_size: int | None = setting(None, 'examples in a batch', lower=1, upper=10_000_000)
+    shuffle: bool = setting(True, 'whether each epoch is shuffled')
+    epochs: int | None = setting(None, 'passes over the data', lower=1, upper=_MANY)
+    rank: int = setting(0, 'number of this process')
+    world_size: int = setting(1, 'number of processes')
+    shuffle_buffer: int = setting(10_000, 'examples held to shuffle a stream', lower=1, upper=_MANY)
+
+    @classmethod
+    def of(cls, *arguments: Any, epochs: int | None = 1, **declared: Any) -> 'StreamSettings':
+        """Returns checked settings; see `ReadSettings.of`."""
+        made = super().of(*arguments, epochs=epochs, **declared)
+        _ = made.shard  # which checks its settings
+        return made
+
+    @property
+    def shard(self) -> Slice:
+        """This process's part of each global batch."""
+        return Slice(self.rank, self.world_size, (self.batch_size or 1) * self.world_size)
+
+    def order_of(self, data: DataSet) -> Order:
+        """Returns the order in which the examples are read."""
+        return data.order(self.shuffle_buffer if self.shuffle else 1, self.seed)
 
 
 class _EncodedReader:

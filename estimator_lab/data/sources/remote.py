@@ -81,6 +81,10 @@ class RemoteFile:
                 os.utime(self._kept)
             self.local = self._kept
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the connections to this process."""
+        return {name: value for name, value in self.__dict__.items() if name != '_made'}
+
     @property
     def _store(self) -> Any:
         """Makes its requests, through connections that belong to this process."""

@@ -83,8 +83,7 @@ def test_an_archive_without_images(tmp_path):
 
 def test_an_image_outside_folders(tmp_path):
     flat = write_tar(tmp_path / 'flat.tar', [('a/1.jpg', b''), ('x.jpg', b'')])
-    why = r'it is not in a folder, and no \.cls or \.json file is directly before or after it, as .*'
-    why += 'reads a table'
+    why = r'it is not in a folder, and no \.cls or \.json file is directly before or after it, as .* table'
     with pytest.raises(DataError, match=rf"flat\.tar': member 'x\.jpg' at byte 512 has no label: {why}\.$"):
         open_archives([str(flat)], IMAGES).check_labels()
     more = write_tar(

@@ -1,0 +1,181 @@
+"""An order that is a sampler: the positions of each batch, for any number of processes, exactly resumed.
+
+The state is one integer, the number of examples that all processes together have consumed of the global
+order (`data.archives.order`).
+"""
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping
+from numbers import Integral
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.json_input import shown
+from estimator_lab.data.archives.data_set import DataSet
+from estimator_lab.data.archives.order import Permutations
+from estimator_lab.data.input.stream_settings import StreamSettings
+
+FORMAT = 'estimator_lab stream 1'
+MOST = 2**62
+"""Where an order without end ends."""
+
+_TOGETHER = 1024  # positions that are looked up at once
+
+
+class Position(int):
+    """The number of an example in a data set, and the epoch, on which random changes of it depend."""
+
+    epoch: int
+
+    def __new__(cls, number: int, epoch: int = 0) -> 'Position':
+        """Makes a number that knows its epoch."""
+        made = super().__new__(cls, number)
+        made.epoch = epoch
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Position, (int(self), self.epoch)
+
+
+class Resumable:
+    """What can go on from a state: the place in an order of examples that several processes share.
+
+    Args:
+      settings: of the order.
+      size: examples in an epoch; None if unknown.
+      fingerprint: of the data.
+    """
+
+    def __init__(self, settings: StreamSettings, size: int | None, fingerprint: str, is_stream: bool) -> None:
+        self.settings = settings
+        self.size = size
+        self._fingerprint, self._is_stream = fingerprint, is_stream
+        self._begin(0)
+
+    def _begin(self, consumed: int) -> None:
+        self._consumed = consumed  # by all processes together
+
+    @property
+    def _group(self) -> int:
+        """Examples in the passes of an iteration; 0 if unknown or without end."""
+        return (self.size or 0) * (self.settings.epochs or 0)
+
+    def _end_after(self, start: int) -> int:
+        """Returns where the passes end to which a place belongs."""
+        return (start // self._group + 1) * self._group if self._group else MOST
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the state after what was yielded so far: at most a kilobyte, for JSON.
+
+        Another number of processes can go on from it, if all of them have yielded equally many examples or
+        batches. A loader with workers reads ahead: `state_at` counts what was used.
+        """
+        return self.state_at(self._consumed)
+
+    def state_at(self, consumed: int) -> dict[str, Any]:
+        """Returns the state after a number of examples of the global order.
+
+        After n steps, that is n * batch_size * world_size; of several passes, after n steps of the last one,
+        the examples in an epoch more for each one before.
+
+        Raises:
+          FlagError: `consumed` is not a whole number of 0 or more.
+        """
+        if not _is_count(consumed):
+            raise FlagError(f'consumed={shown(consumed)} must be a whole number, 0 or more.')
+        settings = self.settings
+        order = {'seed': settings.seed, 'shuffle': settings.shuffle, 'split': list(settings.split)}
+        if settings.shuffle and self._is_stream:
+            order['shuffle_buffer'] = settings.shuffle_buffer
+        return {'format': FORMAT, 'consumed': int(consumed), 'data': self._fingerprint, **order}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state, with any batch size and number of processes.
+
+        Raises:
+          DataError: it is not a state, or one of other data or of another order.
+        """
+        if not isinstance(state, Mapping) or state.get('format') != FORMAT:
+            raise DataError(f'{shown(state)} is not the state of a stream, as state_dict() returns it.')
+        own = self.state_at(0)
+        if state.get('data') != own['data']:
+            raise DataError(
+                f'The state is of other data than {", ".join(self.settings.paths)}: give the archives that '
+                'it was saved for, in the same order.'
+            )
+        for name in ('seed', 'shuffle', 'split', 'shuffle_buffer'):
+            if (was := state.get(name)) != (now := own.get(name)):
+                raise DataError(f'The state is of another order: its {name} is {shown(was)}, not {now}.')
+        if not _is_count(state.get('consumed')):
+            raise DataError(
+                f'The state is damaged: its consumed is {shown(state.get("consumed"))}, not a number.'
+            )
+        self._begin(int(state['consumed']))
+
+
+class BatchOrder(Resumable):
+    """The positions of the examples of each batch of a process; made by `Dataset.order`.
+
+    It is a `batch_sampler` of PyTorch's DataLoader: an iteration yields a list for each batch, of `epochs`
+    passes over the data, and the next iteration goes on with the next passes. All ranks get the same number
+    of batches. The last one of the passes may be shorter than the others, or empty for a rank without a part
+    of it.
+
+    Attributes:
+      settings: what is read, and in which order.
+      size: number of examples in an epoch, of all processes together.
+    """
+
+    def _begin(self, consumed: int) -> None:
+        self._consumed, self._has_begun = consumed, False
+        self._order = Permutations(self.size or 0, self.settings.shuffle, self.settings.seed)
+
+    def __len__(self) -> int:
+        """Returns how many batches the next iteration yields.
+
+        Raises:
+          FlagError: it has no end.
+        """
+        start = self._start
+        if not self._group:
+            raise FlagError('An order with epochs=None has no length.')
+        return -(-(self._end_after(start) - start) // self.settings.shard.group)
+
+    def __iter__(self) -> Iterator[list[Position]]:
+        """Yields the positions of each batch of the next passes, or of the rest of loaded ones."""
+        start = self._start
+        step, end = self.settings.shard.group, self._end_after(start)
+        for number, batch in enumerate(self.batches(start), 1):
+            self._consumed, self._has_begun = min(start + number * step, end), True
+            yield batch
+
+    @property
+    def _start(self) -> int:
+        """Where the next iteration begins: a loop that was left early is followed by the next passes."""
+        is_within = self._has_begun and self._group and self._consumed % self._group
+        return self._end_after(self._consumed) if is_within else self._consumed
+
+    def batches(self, start: int) -> Iterator[list[Position]]:
+        """Yields the positions of this process in each global batch from place `start` of the order on."""
+        own, size, end = self.settings.shard, self.size or 1, self._end_after(start)
+        last, together = end // size, max(_TOGETHER // own.group, 1)
+        for first in itertools.count(start, together * own.group):
+            count = min(together, -(-(end - first) // own.group))
+            if count <= 0:
+                return
+            epochs, numbers = np.divmod(self._order.batches(first, count, own), size)
+            for places in zip(numbers.tolist(), epochs.tolist(), strict=True):
+                yield [Position(number, epoch) for number, epoch in zip(*places, strict=True) if epoch < last]
+
+
+def fingerprint_of(data: DataSet) -> str:
+    """Returns what identifies the data in a state."""
+    texts = [index.fingerprint for index in data.indexes] or ['pipe']
+    return hashlib.sha256('\n'.join(texts).encode()).hexdigest()[:32]
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) <= MOST

@@ -1,0 +1,221 @@
+"""A data set with random access: the examples of archives and folders by number, for any framework.
+
+It pickles and forks: a worker process gets paths, maps the files of the indexes into its memory, and holds no
+open file, no thread and no order. Nothing here imports TensorFlow, PyTorch or JAX.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.json_input import shown
+from estimator_lab.base.settings import are_paths, settings_from
+from estimator_lab.data.archives.order import IndexedOrder
+from estimator_lab.data.examples.kind import Kind
+from estimator_lab.data.examples.labels import UNKNOWN_ID
+from estimator_lab.data.examples.member import BadExampleError, Member
+from estimator_lab.data.input.batch_order import BatchOrder, Position, fingerprint_of
+from estimator_lab.data.input.batches import BadExample, Batch
+from estimator_lab.data.input.samples import SampleKind, SampleReader, Samples
+from estimator_lab.data.input.stream_settings import DATA, ReadSettings, StreamSettings
+from estimator_lab.data.sources.source import Source
+
+_MADE_ANEW = '_reader', '_ids', '_report'  # in each process
+_OF_AN_ORDER = 'batch_size', 'shuffle', 'epochs', 'seed', 'rank', 'world_size'
+
+
+class Example(NamedTuple):
+    """One example.
+
+    Attributes:
+      data: its encoded bytes; or its pixels, uint8 [height, width, channels]; or a dict of its fields.
+      label: its label; '' without one.
+      key: its unique name, 'ARCHIVE:MEMBER'.
+      class_id: number of the label in `labels`; -1 if it is not one of them.
+    """
+
+    data: Any
+    label: str
+    key: str
+    class_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSettings(ReadSettings):
+    """What a data set reads, and how; see `estimator_lab.api.dataset`."""
+
+    fields: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, *arguments: Any, fields: Any = (), **declared: Any) -> 'DatasetSettings':
+        """Returns checked settings; see `ReadSettings.of`."""
+        if not are_paths(fields) or not all(str(field).strip('.') for field in fields):
+            raise FlagError(f"fields={shown(fields)} must be suffixes, such as ('jpg', 'txt').")
+        names = tuple(str(field).lower().strip('.') for field in fields)
+        if len(set(names)) < len(names):
+            raise FlagError(f'fields={shown(fields)} must differ.')
+        made = super().of(*arguments, **declared)
+        return cls(**{**vars(made), 'fields': names})
+
+    def kind_of(self, source: Source) -> Kind:
+        """See `ReadSettings.kind_of`."""
+        return SampleKind(self.fields) if self.fields else super().kind_of(source)
+
+
+class Dataset:
+    """The examples of archives and folders, by number; made by `estimator_lab.api.dataset`.
+
+    `len(data)` is their number, in stored order. `data[12]` and `data[-1]` are an `Example`; `data[3:7]` and
+    `data[[3, 1, 2]]` lists of them, which are read together. A bad example is a `BadExample`, which says why.
+
+    Args:
+      settings: what it reads, and how.
+      transform: called with each example where it is read; what it returns is the example. None for none.
+
+    Attributes:
+      settings: what it reads, and how.
+      labels: the vocabulary; by default the labels in all parts of the data, sorted.
+      bad: number of different bad examples that `collate` has left out in this process.
+    """
+
+    def __init__(self, settings: DatasetSettings, transform: Callable[[Example], Any] | None = None) -> None:
+        self.settings, self._transform = settings, transform
+        data = settings.open()
+        if not data.has_random_access:
+            raise DataError(
+                f'{", ".join(data.paths)} can only be read from the beginning: read it by stream, or pack '
+                'it by estimator_lab.data.pack.'
+            )
+        self.labels = settings.vocabulary_of(data)
+        self._fingerprint = fingerprint_of(data)
+        self._examples: IndexedOrder | Samples = IndexedOrder(data.indexes, part=data.part)
+        if settings.fields:
+            self._examples = Samples(data.indexes, settings.fields, data.part)
+        self._kind = data.kind
+        self._prepare()
+
+    def _prepare(self) -> None:
+        settings = self.settings
+        self._reader = SampleReader(settings) if settings.fields else settings.reader()
+        self._ids = {label: number for number, label in enumerate(self.labels)}
+        self._report = settings.report_on(self._kind, len(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._prepare()
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    @property
+    def bad(self) -> int:
+        """See the class."""
+        return self._report.distinct_bad
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+    @overload
+    def __getitem__(self, place: slice | Sequence[int] | np.ndarray) -> list[Any]: ...
+    def __getitem__(self, place: Any) -> Any:
+        """Returns an example, or some of them as a list.
+
+        Raises:
+          IndexError: there is no such example.
+          DataError: an archive can't be read any more.
+        """
+        if isinstance(place, slice):
+            return self.__getitems__(range(*place.indices(len(self))))
+        if isinstance(place, Sequence | np.ndarray):
+            return self.__getitems__(list(place))
+        return self.__getitems__([place])[0]
+
+    def __getitems__(self, places: Sequence[int]) -> list[Any]:
+        """Returns some examples, which are read together; see `__getitem__`."""
+        positions = np.array([self._position(place) for place in places], np.int64)
+        members = list(self._examples.members(positions))
+        return [
+            self._example(int(place), member, data)
+            for place, member, data in zip(places, members, self._reader.read(members), strict=True)
+        ]
+
+    def order(
+        self, batch_size: int = 32, *, shuffle: bool = True, epochs: int | None = 1, **given: Any
+    ) -> BatchOrder:
+        """Returns an order of the examples in batches: a sampler, which needs no workers.
+
+        Args:
+          batch_size: examples of this process in each batch.
+          shuffle: whether each epoch has an order of its own; otherwise the stored one.
+          epochs: passes over the data in one iteration; None for no end.
+          **given: `seed`, of the order, by default that of the data set; `rank` and `world_size`, the number
+            of this process, from 0, and of the processes that share the data.
+
+        Raises:
+          FlagError: a setting is not allowed.
+        """
+        if batch_size is None:
+            raise FlagError('batch_size=None must be a whole number.')
+        if unknown := sorted(given.keys() - set(_OF_AN_ORDER)):
+            raise FlagError(f'{unknown[0]} is not a setting of an order.')
+        read = {field.name: getattr(self.settings, field.name) for field in fields(ReadSettings)}
+        chosen = {
+            'seed': read['seed'],
+            'batch_size': batch_size,
+            'shuffle': shuffle,
+            'epochs': epochs,
+            **given,
+        }
+        checked = vars(settings_from(StreamSettings, chosen))
+        settings = StreamSettings(**{**read, **{name: checked[name] for name in _OF_AN_ORDER}})
+        _ = settings.shard  # which checks its settings
+        return BatchOrder(settings, len(self), self._fingerprint, is_stream=False)
+
+    def collate(self, examples: Sequence[Any]) -> Batch:
+        """Returns examples as a batch, as a stream yields it, without the bad ones, which are counted.
+
+        Raises:
+          DataError: too many examples are bad.
+          FlagError: a transform has made something else of the examples.
+        """
+        good, bad = [], []
+        for place, example in enumerate(examples):
+            self._report.count(1)
+            if isinstance(example, BadExample):
+                self._report.add_bad(example.member, BadExampleError(example.reason))
+                bad.append(BadExample(place, example.key, example.reason))
+            elif isinstance(example, Example):
+                good.append(example)
+            else:
+                kind = type(example).__name__
+                raise FlagError(f'transform returns a {kind}, not an Example: collate it by your own.')
+        arrays = self._reader.collate([example.data for example in good])
+        ids = np.array([example.class_id for example in good], np.int64)
+        batch = Batch(arrays, [one.label for one in good], [one.key for one in good], ids, bad)
+        return batch if self.settings.fields else finished(batch)
+
+    def _position(self, place: Any) -> int:
+        """Returns the number of the epoch * n + place."""
+        size, number = len(self), operator.index(place)
+        if not -size <= number < size:
+            raise IndexError(f'{number} is not one of {size:,} examples')
+        epoch = place.epoch if isinstance(place, Position) else 0
+        return epoch * size + number % size
+
+    def _example(self, place: int, member: Member, data: Any) -> Any:
+        if isinstance(data, BadExampleError):
+            return BadExample(place, member.key, str(data), member._replace(source=None, data=b''))
+        example = Example(data, member.label, member.key, self._ids.get(member.label, UNKNOWN_ID))
+        return self._transform(example) if self._transform else example
+
+
+def finished(batch: Batch) -> Batch:
+    """Returns a batch with its only array as its data; encoded examples as a list."""
+    (data,) = batch.data.values()
+    return batch._replace(data=data.tolist() if DATA in batch.data else data)

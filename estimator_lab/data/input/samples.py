@@ -1,0 +1,151 @@
+"""Samples: members of one name but for their suffixes, such as 12.jpg, 12.txt and 12.json, are one example.
+
+Source: WebDataset, https://github.com/webdataset/webdataset. The members of a sample share their path up to
+the first dot of the name. Here they may be anywhere in an archive.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.base.json_input import parse_json
+from estimator_lab.base.printable import printable
+from estimator_lab.data.archives.index import Index
+from estimator_lab.data.archives.order import EVERYTHING, Part
+from estimator_lab.data.examples.kind import Arrays, Kind
+from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
+from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.input.stream_settings import ReadSettings
+from estimator_lab.data.sources.files import is_hidden
+
+_MISSING, _TWICE = -1, -2
+_TEXTS = ('txt', 'text')
+
+
+class SampleKind(Kind):
+    """Members that are fields of samples."""
+
+    noun = 'samples'
+
+    def __init__(self, fields: tuple[str, ...]) -> None:
+        self.name = 'sample'
+        self.fields = fields
+
+    def accepts(self, name: str) -> bool:
+        """Whether a member of that name is a field."""
+        return _stem_and_field(name)[1] in self.fields and not is_hidden(name)
+
+
+class Samples:
+    """The samples of archives, in the order of their first members, by number.
+
+    Memory: 4 bytes for each field of a sample.
+
+    Args:
+      indexes: of the archives, whose members are the fields.
+      fields: suffixes of the members of a sample.
+      part: the samples that are used, by their names.
+    """
+
+    def __init__(self, indexes: Sequence[Index], fields: tuple[str, ...], part: Part = EVERYTHING) -> None:
+        self._indexes, self._fields = indexes, fields
+        self._rows = [_rows_of(index, fields, part) for index in indexes]
+        self._ends = np.cumsum(list(map(len, self._rows)), dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def members(self, positions: np.ndarray) -> Iterator[Member]:
+        """Yields the samples at some positions, each as a member whose data are its members by field.
+
+        In the place of a field that a sample lacks, or has twice, there is a BadExampleError.
+        """
+        epochs, places = np.divmod(positions, max(len(self), 1))
+        for epoch, place in zip(epochs.tolist(), places.tolist(), strict=True):
+            archive = int(np.searchsorted(self._ends, place, 'right'))
+            number = place - (int(self._ends[archive - 1]) if archive else 0)
+            rows = self._rows[archive][number].tolist()
+            there = [row for row in rows if row >= 0]
+            found = iter(self._indexes[archive].members(there, epoch))
+            fields = {
+                field: next(found) if row >= 0 else _why(field, row)
+                for field, row in zip(self._fields, rows, strict=True)
+            }
+            first = next((one for one in fields.values() if isinstance(one, Member)), None)
+            if first is None:  # all of them are there twice
+                first = Member(self._indexes[archive].source.name, f'sample {number}')
+            name = _stem_and_field(first.name)[0]
+            yield first._replace(name=name, data=fields, source=None)
+
+
+class SampleReader:
+    """How samples become dicts of their fields: pixels, texts, objects of JSON, or bytes."""
+
+    def __init__(self, settings: ReadSettings) -> None:
+        self._images = settings.reader() if settings.image_shape else None
+
+    def read(self, samples: Sequence[Member]) -> list[Any]:
+        """Returns a dict for each sample, or a BadExampleError."""
+        members = [one for sample in samples for one in sample.data.values() if isinstance(one, Member)]
+        data = dict(zip(map(id, members), read_members(members), strict=True))
+        return [self._sample({f: data.get(id(one), one) for f, one in s.data.items()}, s) for s in samples]
+
+    def _sample(self, found: Mapping[str, Any], sample: Member) -> Any:
+        fields = {}
+        for field, data in found.items():
+            value = or_why(lambda data, field=field: self._value(field, data, sample), data)  # type: ignore[misc]
+            if isinstance(value, BadExampleError):
+                return value if value is data else BadExampleError(f'its .{field}: {value}')
+            fields[field] = value
+        return fields
+
+    def _value(self, field: str, data: bytes, sample: Member) -> Any:
+        try:
+            if self._images and IMAGES.accepts(f'x.{field}'):
+                (pixels,) = self._images.read([sample._replace(name=f'{sample.name}.{field}', data=data)])
+                return pixels
+            if field in _TEXTS:
+                return data.decode('utf-8-sig')
+            return parse_json(data) if field == 'json' else data
+        except ValueError as error:
+            return BadExampleError(printable(f'{error}'))
+
+    def collate(self, examples: Sequence[Mapping[str, Any]]) -> Arrays:
+        """Returns the fields of examples by name: pixels as an array [n, ...], any other as a list."""
+        columns = {field: [example[field] for example in examples] for field in (examples or [{}])[0]}
+        return {
+            field: np.stack(column) if isinstance(column[0], np.ndarray) else column  # type: ignore[misc]
+            for field, column in columns.items()
+        }
+
+
+def _stem_and_field(name: str) -> tuple[str, str]:
+    """Returns the name up to its first dot, and the suffix after it."""
+    folder, slash, base = name.rpartition('/')
+    stem, _, field = base.partition('.')
+    return f'{folder}{slash}{stem}', field.lower()
+
+
+def _why(field: str, row: int) -> BadExampleError:
+    return BadExampleError(f'it has no .{field}' if row == _MISSING else f'it has .{field} twice')
+
+
+def _rows_of(index: Index, fields: tuple[str, ...], part: Part) -> np.ndarray:
+    """Returns the members of each sample of a part, int32 [samples, fields], or _MISSING or _TWICE."""
+    numbers, columns = np.empty(len(index), np.uint64), np.empty(len(index), np.intp)
+    is_used = np.ones(len(index), bool)
+    for row in range(len(index)):
+        stem, field = _stem_and_field(index.name(row))
+        numbers[row] = int.from_bytes(hashlib.blake2b(stem.encode(), digest_size=8).digest(), 'big')
+        columns[row], is_used[row] = fields.index(field), stem in part
+    _, first, sample = np.unique(numbers, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.intp)
+    rank[np.argsort(first)] = np.arange(len(first))
+    places = rank[sample] * len(fields) + columns
+    rows = np.full(len(first) * len(fields), _MISSING, np.int32)
+    rows[places] = np.arange(len(index))
+    rows[np.bincount(places, minlength=len(rows)) > 1] = _TWICE
+    chosen: np.ndarray = rows.reshape(-1, len(fields))[is_used[np.sort(first)]]
+    return chosen

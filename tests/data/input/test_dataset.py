@@ -1,0 +1,353 @@
+"""The data set with random access, and its order as a sampler: complete, exact, in any process."""
+
+import itertools
+import json
+import os
+import pickle
+import random
+
+import numpy as np
+import pytest
+
+from estimator_lab.api import BadExample, Batch, Example, dataset, stream
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.sources import remote
+from tests.support.archive_files import encoded, picture, tar_bytes, write_tar
+from tests.support.streams import stream_members
+from tests.support.web_server import web_server
+
+pytestmark = pytest.mark.once
+
+SHAPE = {'image_shape': (9, 7, 3)}
+
+
+def keys(found):
+    return [example.key for example in found]
+
+
+def test_examples_by_number_are_those_of_the_archive_in_stored_order(archive):
+    stored = list(stream_members(archive))
+    faces = dataset(archive)
+    assert len(faces) == 24 and faces.labels == tuple(f'n{number:06}' for number in range(4))
+    assert [(one.key, one.data, one.label) for one in faces] == [(m.key, m.data, m.label) for m in stored]
+    assert faces.labels[faces[13].class_id] == faces[13].label
+    assert faces[-1] == faces[23] and faces[np.int64(3)] == faces[3] and isinstance(faces[3], Example)
+    assert keys(faces[5:2:-1]) == [m.key for m in stored[5:2:-1]] and faces[24:] == []
+    assert keys(faces[[3, 1, -2]]) == [stored[place].key for place in (3, 1, 22)]
+    assert keys(faces[np.array([7, 7])]) == [stored[7].key] * 2
+    for place in (24, -25, [0, 24]):
+        with pytest.raises(IndexError, match='is not one of 24 examples'):
+            faces[place]
+    with pytest.raises(TypeError):
+        faces['0']
+
+
+def test_several_archives_and_folders_are_one_data_set(archive, tmp_path):
+    folder = tmp_path / 'photos' / 'cat'
+    folder.mkdir(parents=True)
+    (folder / '1.png').write_bytes(encoded(picture(1)))
+    faces = dataset([archive, tmp_path / 'photos'], **SHAPE)
+    assert len(faces) == 25 and faces[24].label == 'cat' and faces[24].data.shape == (9, 7, 3)
+    part, rest = (dataset(archive, split=split) for split in ((0, 0.6), (0.6, 1)))
+    assert sorted(keys(part) + keys(rest)) == sorted(keys(dataset(archive)))
+    assert keys(part) == keys(stream(archive, split=(0, 0.6), shuffle=False))
+
+
+def test_pixels_and_random_changes_are_those_of_a_stream(archive):
+    chosen = {**SHAPE, 'augment': 'mirror,brightness=0.2', 'seed': 3}
+    faces, expected = dataset(archive, **chosen), stream(archive, batch_size=7, epochs=3, **chosen)
+    order = faces.order(batch_size=7, epochs=3)
+    assert len(order) == 11
+    for places, batch in itertools.zip_longest(order, expected):
+        found = faces.collate(faces.__getitems__(places))
+        assert isinstance(found, Batch) and found.keys == batch.keys and found.labels == batch.labels
+        assert np.array_equal(found.data, batch.data) and np.array_equal(found.class_ids, batch.class_ids)
+
+
+def test_compressed_archives_are_refused_by_name(archive, tmp_path):
+    packed = write_tar(tmp_path / 'a.tar.gz', [('a/1.png', b'')], 'w:gz')
+    with pytest.raises(DataError, match=r'a\.tar\.gz can only be read from the beginning: read it by stream'):
+        dataset(packed)
+
+
+@pytest.mark.parametrize(
+    ('use', 'words'),
+    [
+        (lambda path: dataset(path, batch_size=3), "Unknown setting 'batch_size'"),
+        (lambda path: dataset(path, fields='jpg'), "fields='jpg' must be suffixes"),
+        (lambda path: dataset(path, fields=['jpg', '.JPG']), 'must differ'),
+        (lambda path: dataset(path).order(batch_size=None), 'batch_size=None must be a whole number'),
+        (lambda path: dataset(path).order(batch_size=0), 'batch_size=0'),
+        (lambda path: dataset(path).order(rank=2, world_size=2), 'rank=2 is not one of world_size=2'),
+        (lambda path: dataset(path).order(shuffle_buffer=2), 'shuffle_buffer is not a setting of an order'),
+        (lambda path: len(dataset(path).order(epochs=None)), 'has no length'),
+        (lambda path: dataset(path).order().state_at(-1), 'consumed=-1 must be'),
+    ],
+)
+def test_wrong_arguments(archive, use, words):
+    with pytest.raises(FlagError, match=words):
+        use(archive)
+
+
+@pytest.fixture
+def with_bad(tmp_path):
+    files = [(f'a/{number:02}.png', encoded(picture(number))) for number in range(12)]
+    files[2], files[7] = (files[2][0], b'no image'), (files[7][0], b'')
+    return str(write_tar(tmp_path / 'bad.tar', files))
+
+
+def test_bad_examples_say_why_are_left_out_and_counted(with_bad, caplog):
+    faces = dataset(with_bad, **SHAPE)
+    bad = faces[2]
+    assert isinstance(bad, BadExample) and (bad.place, bad.key) == (2, f'{with_bad}:a/02.png')
+    assert bad.reason == 'not an image in a known format' and pickle.loads(pickle.dumps(bad)) == bad
+    batch = faces.collate(faces[[1, 2, 3, 7]])
+    assert [key[-6:] for key in batch.keys] == ['01.png', '03.png'] and batch.data.shape == (2, 9, 7, 3)
+    assert [(one.place, one.key[-6:]) for one in batch.bad] == [(1, '02.png'), (3, '07.png')]
+    faces.collate(faces[[2]])
+    assert faces.bad == 2 and "bad.tar': member 'a/02.png' at byte" in caplog.text
+    empty = faces.collate([])
+    assert empty.data.shape == (0, 9, 7, 3) and empty.class_ids.dtype == np.int64 and empty.keys == []
+    strict = dataset(with_bad, max_bad_fraction=0, **SHAPE)
+    with pytest.raises(DataError, match='1 of 12 images could not be decoded'):
+        strict.collate(strict[:3])
+
+
+def test_a_transform_is_called_where_examples_are_read(with_bad):
+    sizes = dataset(with_bad, transform=lambda example: len(example.data))
+    assert sizes[0] == len(encoded(picture(0)))
+    with pytest.raises(FlagError, match='transform returns a int, not an Example: collate it by'):
+        sizes.collate(sizes[:2])
+    halved = dataset(with_bad, transform=lambda example: example._replace(data=example.data // 2), **SHAPE)
+    assert isinstance(halved[2], BadExample)
+    plain = dataset(with_bad, **SHAPE)
+    assert np.array_equal(halved.collate(halved[:4]).data, plain.collate(plain[:4]).data // 2)
+
+
+SAMPLES = {
+    'x/1.jpg': encoded(picture(1), 'JPEG'),
+    'x/2.txt': b'two \xc3\xa9',
+    'x/1.json': b'{"width": 8}',
+    'x/2.jpg': encoded(picture(2), 'JPEG'),
+    'x/1.txt': b'one',
+    'x/2.json': b'[2]',
+    'x/3.jpg': encoded(picture(3), 'JPEG'),
+    'x/3.txt': b'no json',
+    'y/4.json': b'{}',
+    'y/4.JPG': encoded(picture(4), 'JPEG'),
+    'y/4.txt': b'four',
+    'y/4.npy': b'not a field',
+    'y/5.jpg': b'no image',
+    'y/5.txt': b'5',
+    'y/5.json': b'{}',
+    'z/6.jpg': encoded(picture(6), 'JPEG'),
+    'z/6.txt': b'\xff\xfe\xfd',
+    'z/6.json': b'{',
+}
+
+
+@pytest.fixture(params=['tar', 'folder'])
+def samples(request, tmp_path):
+    if request.param == 'tar':
+        (tmp_path / 'samples.tar').write_bytes(tar_bytes(SAMPLES))
+        return str(tmp_path / 'samples.tar')
+    for name, data in SAMPLES.items():
+        path = tmp_path / 'samples' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return str(tmp_path / 'samples')
+
+
+def test_fields_of_a_sample_are_found_by_name(samples):
+    data = dataset(samples, fields=('jpg', 'txt', 'json'), image_shape=(8, 8, 3))
+    assert len(data) == 6
+    found = {one.key.rpartition('/')[2]: one for one in data}
+    one = found['1']
+    assert one.data['txt'] == 'one' and one.data['json'] == {'width': 8} and one.label == 'x'
+    assert np.array_equal(one.data['jpg'], decode_image(SAMPLES['x/1.jpg'], 8, 8, 3))
+    assert found['2'].data['txt'] == 'two é' and found['2'].data['json'] == [2]
+    assert found['4'].data['txt'] == 'four'
+    reasons = {number: found[number].reason for number in '356'}
+    assert reasons['3'] == 'it has no .json' and reasons['5'] == 'its .jpg: not an image in a known format'
+    assert reasons['6'].startswith('its .txt: ')
+    batch = data.collate(data[:])
+    assert batch.data['jpg'].shape == (3, 8, 8, 3) and len(batch.bad) == 3
+    assert batch.data['txt'] == [found[key.rpartition('/')[2]].data['txt'] for key in batch.keys]
+    raw = dataset(samples, fields=['jpg'])
+    assert raw[0].data == {'jpg': SAMPLES['x/1.jpg']}
+    copy = pickle.loads(pickle.dumps(data))
+    assert copy[0].key == data[0].key and np.array_equal(copy[0].data['jpg'], data[0].data['jpg'])
+
+
+def test_a_field_that_is_there_twice_makes_a_bad_example(tmp_path):
+    twice = tar_bytes({'a/1.jpg': b'1', 'a/1.txt': b'a'})
+    twice += tar_bytes({'a/1.txt': b'b', 'a/2.jpg': b'2', 'a/2.txt': b'c'})
+    (tmp_path / 'x.tar').write_bytes(twice)
+    data = dataset(tmp_path / 'x.tar', fields=('jpg', 'txt'))
+    assert data[0].reason == 'it has .txt twice' and data[1].data == {'jpg': b'2', 'txt': 'c'}
+
+
+def test_samples_are_split_as_a_whole_and_indexed_apart_from_images(tmp_path):
+    files = {f'a/{n}.{field}': b'%d' % n for n in range(60) for field in ('txt', 'jpg')}
+    (tmp_path / 'x.tar').write_bytes(tar_bytes(files))
+    parts = [dataset(tmp_path / 'x.tar', fields=('jpg', 'txt'), split=part) for part in ((0, 0.5), (0.5, 1))]
+    assert sum(map(len, parts)) == 60 and 15 < len(parts[0]) < 45
+    assert all(isinstance(one, Example) for part in parts for one in part)
+    assert len(dataset(tmp_path / 'x.tar')) == 60
+
+
+# The order.
+
+
+def test_an_order_yields_each_position_once_an_epoch_and_pickles_its_epoch(archive):
+    order = dataset(archive).order(batch_size=5, epochs=2)
+    batches = list(order)
+    assert list(map(len, batches)) == [5] * 9 + [3] and len(order) == 10
+    places = [place for batch in pickle.loads(pickle.dumps(batches)) for place in batch]
+    assert sorted(places[:24]) == sorted(places[24:]) == list(range(24)) and places[:24] != places[24:]
+    assert [place.epoch for place in places] == [0] * 24 + [1] * 24
+    assert next(iter(dataset(archive).order(4, shuffle=False))) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize('world_size', [2, 3, 5])
+def test_ranks_share_each_batch_and_have_equally_many(archive, world_size):
+    faces = dataset(archive)
+    whole = [place for batch in faces.order(4 * world_size) for place in batch]
+    ranks = [list(faces.order(4, rank=rank, world_size=world_size)) for rank in range(world_size)]
+    assert len({len(batches) for batches in ranks}) == 1
+    for step, batches in enumerate(zip(*ranks, strict=True)):
+        window = whole[4 * world_size * step :][: 4 * world_size]
+        assert sorted(itertools.chain(*batches)) == sorted(window)
+
+
+def test_an_iteration_goes_on_with_the_next_passes_also_if_the_last_was_left(archive):
+    faces = dataset(archive)
+    whole = list(faces.order(24, epochs=5))
+    order = faces.order(24)
+    iter(order)  # which begins nothing
+    assert [list(order), list(order)] == [[whole[0]], [whole[1]]]
+    assert next(iter(order)) == whole[2] and order.state_dict() == order.state_at(72)
+    small = faces.order(5)
+    assert next(iter(small)) == whole[0][:5] and next(iter(small)) == whole[1][:5]
+    again = faces.order(24)
+    again.load_state_dict(json.loads(json.dumps(order.state_at(72))))
+    assert list(again) == [whole[3]] and next(iter(faces.order(24, epochs=None))) == whole[0]
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_random_histories_lose_and_repeat_nothing(archive, seed):
+    """Each life has its ranks, batch size and reader: an order, or a stream; then it is killed."""
+    rng = random.Random(seed)
+    faces = dataset(archive)
+    endless = itertools.chain.from_iterable(faces.order(6, epochs=None, seed=seed))
+    whole = [faces[place].key for place in itertools.islice(endless, 600)]
+    consumed, seen = 0, []
+    for _ in range(8):
+        ranks, size, steps = rng.randrange(1, 5), rng.choice([1, 2, 5, 7]), rng.randrange(0, 8)
+        for rank in range(ranks):
+            chosen = {'rank': rank, 'world_size': ranks, 'epochs': None, 'seed': seed}
+            if rng.random() < 0.3:
+                data = stream(archive, batch_size=size, **chosen)
+                data.load_state_dict(data.state_at(consumed))
+                batches = (batch.keys for batch in data)
+            else:
+                order = faces.order(size, **chosen)
+                order.load_state_dict(order.state_at(consumed))
+                batches = ([one.key for one in faces[places]] for places in order)
+            seen += itertools.chain(*itertools.islice(batches, steps))
+        consumed += steps * ranks * size
+    assert sorted(seen) == sorted(whole[:consumed])
+
+
+def test_states_of_orders_and_streams_are_the_same(archive, tmp_path):
+    faces = dataset(archive, split=(0, 0.9))
+    order, data = faces.order(5), stream(archive, split=(0, 0.9))
+    assert order.state_at(7) == data.state_at(7)
+    other = dataset(write_tar(tmp_path / 'b.tar', [('a/1.png', b'')])).order(5)
+    with pytest.raises(DataError, match='is of other data than'):
+        other.load_state_dict(order.state_dict())
+    with pytest.raises(DataError, match='its seed is 1, not 2'):
+        faces.order(5, seed=2).load_state_dict(order.state_dict())
+
+
+# Other processes.
+
+
+def test_it_pickles_without_open_files_and_orders(archive, monkeypatch):
+    faces = dataset(archive, split=(0, 0.9), **SHAPE)
+    expected = [one.key for one in faces]
+    state = pickle.dumps(faces)
+    assert len(state) < 20_000
+    copy = pickle.loads(state)
+    assert keys(copy) == expected and np.array_equal(copy[3].data, faces[3].data)
+    assert copy.order(5).state_at(3) == faces.order(5).state_at(3)
+
+
+def test_an_index_that_is_gone_is_an_error_in_another_process(archive):
+    faces = dataset(archive)
+    state, path = pickle.dumps(faces), faces._examples._indexes[0].path
+    path.unlink()
+    with pytest.raises(DataError, match='is gone: start again'):
+        pickle.loads(state)
+
+
+SPAWNED = """
+import json, multiprocessing, sys
+from estimator_lab.api import dataset
+
+def keys(faces):
+    return [len(one.data) for one in faces[::7]]
+
+if __name__ == '__main__':
+    faces = dataset(json.loads(sys.argv[1]))
+    expected = keys(faces)
+    for method in ('fork', 'spawn', 'forkserver'):
+        with multiprocessing.get_context(method).Pool(4) as pool:
+            assert pool.map(keys, [faces] * 8) == [expected] * 8, method
+    print(len(faces))
+"""
+
+
+@pytest.mark.usefixtures('short_pauses')
+@pytest.mark.parametrize('megabytes', [0, 100])
+def test_workers_of_remote_archives_request_nothing_but_members(tmp_path, run_python, megabytes):
+    pytest.importorskip('aiohttp')
+    count = 12
+    with web_server() as web:
+        files = {f'a/{n}.jpg': os.urandom(500) for n in range(20)}
+        urls = [web.put(f'/{n}.tar', tar_bytes(files)) for n in range(count)]
+        remote.MEGABYTES_KEPT = megabytes
+        faces = dataset(urls)
+        opening = len(web.headers)
+        web.headers.clear()
+        for copy in (pickle.loads(pickle.dumps(faces)) for _ in range(8)):
+            assert len(copy) == 20 * count and copy[25].data == faces[25].data
+        assert len(web.headers) <= (16 if not megabytes else 0) and opening >= count
+        (tmp_path / 'spawned.py').write_text(SPAWNED)
+        cache = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'NO_PROXY': '127.0.0.1'}
+        done = run_python(tmp_path / 'spawned.py', json.dumps(urls), **cache)
+        assert (done.stdout, done.stderr) == (f'{20 * count}\n', '')
+
+
+def test_a_stream_is_refused_in_a_worker(archive, tmp_path, monkeypatch):
+    class Data:
+        @staticmethod
+        def get_worker_info():
+            return object()
+
+    monkeypatch.setitem(__import__('sys').modules, 'torch.utils.data', Data)
+    packed = write_tar(tmp_path / 'a.tar.gz', [('a/1.png', b'')], 'w:gz')
+    with pytest.raises(FlagError, match=r'not in a worker of a DataLoader: give the DataLoader an .*dataset'):
+        next(stream(archive))
+    with pytest.raises(FlagError, match=r'worker of a DataLoader: give num_workers=0, or pack the archives'):
+        next(stream(packed))
+
+
+def test_importing_and_reading_needs_no_framework(archive, run_python):
+    code = (
+        'import sys; from estimator_lab.api import dataset\n'
+        f'dataset({str(archive)!r}, image_shape=(8, 8, 1))[3]\n'
+        "print([name for name in ('tensorflow', 'torch', 'jax', 'absl') if name in sys.modules])"
+    )
+    assert run_python('-c', code).stdout == '[]\n'
