@@ -53,6 +53,8 @@ TEST += SAFETENSORS
 # Runs examples/ray_train.py and ray_predict.py; tested in the newest environment only.
 RAY = ['ray[data,train]>=2.50']
 TEST += [f'{RAY[0]}; python_version >= "3.12"']
+# Reads data sets; older TensorFlow needs an older protobuf.
+TEST += ['grain>=0.2.12; python_version >= "3.12"']
 # Opens examples/tour.ipynb.
 NOTEBOOK = ['jupyterlab>=4']
 # Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
@@ -61,6 +63,7 @@ BENCH = [
     'torchvision>=0.17',
     'torchdata>=0.8',
     'webdataset>=0.2',
+    'grain>=0.2.12',
     'nvidia-dali-cuda120; sys_platform == "linux"',
     'scikit-learn',
     *SAFETENSORS,

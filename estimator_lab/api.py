@@ -271,7 +271,7 @@ def stream(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **s
 
     The order depends on the archives, the seed and the epoch alone. Each epoch has each example once, over
     all processes. `Stream.state_dict` and `Stream.load_state_dict` save and restore the position exactly,
-    also for another number of processes; docs/stream.md shows how.
+    also for another number of processes; docs/data.md shows how.
 
     Args:
       paths: of archives and folders; globs, and '-' for standard input. A pattern that is not the name of a

@@ -36,20 +36,25 @@ APART = {
         'srun': 'needs Slurm: tests/training/test_cluster.py',
     },
     'porting': {'': "is run with the reader's own program: tests/test_run.py and tests/test_port.py"},
+    'data': {
+        'torch': 'needs PyTorch: tests/test_data_page.py',
+        'import grain': 'needs grain: tests/test_data_page.py',
+        'jax': 'needs JAX',
+        'bare/bin': 'installs packages: tests/test_data_page.py',
+    },
     'resnet': {'resnet50.': 'needs a download'},
     'results': {'': 'takes nights: benchmarks/results.py'},
     'second_order': {'': "is part of the reader's own model function"},
-    'stream': {'torch': 'needs PyTorch: tests/test_stream_page.py', 'jax': 'needs JAX'},
     'style': {'runs/vgg16': 'needs a download', 'vgg16_notop.h5': 'needs a download'},
     'vgg': {'vgg_16.ckpt': 'needs a download'},
 }
-SHORT = ('api', 'rbm', 'stream', 'trained_models')
+SHORT = ('api', 'data', 'rbm', 'trained_models')
 """Pages that take few minutes, which the tests run."""
 
 # What a page calls the reader's own, ahead of its Python.
 _OWN = {
     'api': 'import numpy as np\nx, y = x_test, y_test = np.random.rand(8, 28, 28, 1), [0, 1] * 4\n',
-    'stream': "from estimator_lab.api import stream\nstream('faces.tar')\n",
+    'data': "from estimator_lab.api import dataset\nfaces = dataset('faces.tar', image_shape=(64, 64, 3))\n",
 }
 # Python gets fewer steps; there is nothing to install, and no server to wait for.
 _SHELL = """
