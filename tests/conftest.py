@@ -56,7 +56,7 @@ TRAINING = (
         'test_run_pages.py',
         'test_site.py',
     ),
-    *('test_stopping.py', 'test_stream_page.py', 'test_tensorboard.py', 'test_train.py'),
+    *('test_stopping.py', 'test_data_page.py', 'test_tensorboard.py', 'test_train.py'),
 )
 
 # Tests that only `make test-all` runs: faults, fuzzing and other users, TensorFlow's own tests, engines and
@@ -65,7 +65,7 @@ APART = (
     *('robustness/', 'conformance/test_tensorflows_own.py', 'contrib/test_programs.py'),
     *('examples/test_notes.py', 'examples/test_ray.py', 'examples/test_tour.py'),
     *('training/test_distribution.py', 'test_installed.py', 'test_run_pages.py', 'test_site.py'),
-    *('test_stream_page.py', 'test_clusters_page.py'),
+    *('test_data_page.py', 'test_clusters_page.py'),
 )
 
 # Tests whose results depend on the version of TensorFlow: `make test` runs them on 2.15 too, with one model.
