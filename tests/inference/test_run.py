@@ -169,7 +169,7 @@ def test_results_show_themselves(run, archive):
         (lambda run: api.fit(imag_size=3), "Unknown setting 'imag_size'; did you mean image_size"),
         (lambda run: api.fit(image_size='8'), "image_size='8' must be a whole number"),
         (lambda run: api.fit(batch_size=0), 'batch_size=0 must be 1 or more'),
-        (lambda run: api.fit(eval_data='a.tar'), 'eval_data needs data'),
+        (lambda run: api.fit(split='0.9'), 'split needs data'),
         (lambda run: run.sample(), 'does not dream'),
         (lambda run: run.sample(0), 'count=0'),
         (lambda run: run.paint(images()[0]), 'does not paint'),

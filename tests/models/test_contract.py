@@ -1,5 +1,6 @@
 """Each model keeps the contract, most of them on each TensorFlow, and each check can fail."""
 
+import functools
 import shutil
 
 import numpy as np
@@ -158,14 +159,14 @@ EACH_MODEL = [
 
 
 @pytest.fixture(scope='module')
-def subject(request, tmp_path_factory):
-    """A model, whose graphs and training runs are made once for all checks."""
-    return subject_of(request.param, tmp_path_factory.mktemp(request.param))
+def subject(tmp_path_factory):
+    """Returns the model of a name, whose graphs and training runs are made once for all checks."""
+    return functools.lru_cache(1)(lambda name: subject_of(name, tmp_path_factory.mktemp(name)))
 
 
-@pytest.mark.parametrize(('subject', 'check'), EACH_MODEL, indirect=['subject'])
-def test_each_model(subject, check):
-    CHECKS[check](subject)
+@pytest.mark.parametrize(('name', 'check'), EACH_MODEL)
+def test_each_model(subject, name, check):
+    CHECKS[check](subject(name))
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
