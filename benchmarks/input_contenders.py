@@ -10,6 +10,7 @@ Other loaders are used as their documentation shows, with two workers.
 import functools
 import io
 import itertools
+import random
 import tempfile
 import threading
 import time
@@ -136,6 +137,66 @@ def webdataset(archive: str, seconds: float, decode: Callable[[bytes], np.ndarra
         return measure_stream((len(batch[0]) for batch in loader), seconds, _WARM_UP)
 
 
+def one_archive(archive: str, seconds: float) -> Measured:
+    """webdataset and PyTorch's loader on one archive, which one of two workers has to itself."""
+    import torch
+    import webdataset as wds
+
+    with tempfile.TemporaryDirectory() as folder:
+        urls = _split(archive, 1, Path(folder))
+        dataset = wds.WebDataset(urls, shardshuffle=False, empty_check=False)
+        dataset = dataset.to_tuple('jpg').map_tuple(exact_pillow).repeat()
+        loader = torch.utils.data.DataLoader(dataset, batch_size=BATCH, num_workers=2)
+        return measure_stream((len(batch[0]) for batch in loader), seconds, _WARM_UP)
+
+
+def loader(archive: str, seconds: float) -> Measured:
+    """`estimator_lab.api.dataset` and PyTorch's loader on one archive, two workers, shuffled as a whole."""
+    from torch.utils.data import DataLoader
+
+    from estimator_lab import api
+
+    images = api.dataset(archive, image_shape=(SIDE, SIDE, CHANNELS))
+    order = images.order(BATCH, epochs=None)
+    batches = DataLoader(images, batch_sampler=order, num_workers=2, collate_fn=images.collate)
+    return measure_stream((len(batch.keys) for batch in batches), seconds, _WARM_UP)
+
+
+def random_dataset(archive: str, seconds: float) -> Measured:
+    """Encoded images by random position, one by one, by `estimator_lab.api.dataset`."""
+    from estimator_lab import api
+
+    return _by_position(api.dataset(archive), seconds, lambda example: example.data)
+
+
+def random_wids(archive: str, seconds: float) -> Measured:
+    """The same by wids, of webdataset before 1.0."""
+    from wids import ShardListDataset
+
+    with tempfile.TemporaryDirectory() as folder:
+        (url,) = _split(archive, 1, Path(folder))
+        count = len(members_in_memory(archive))
+        shards = [{'url': url, 'nsamples': count}]
+        dataset = ShardListDataset(shards, localname=lambda url: url, keep=True, transformations=[])
+        return _by_position(dataset, seconds, lambda sample: sample['.jpg'].read())
+
+
+def random_files(archive: str, seconds: float) -> Measured:
+    """The same from a folder of files, by their paths."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f'{number:06}.jpg') for number in range(len(members_in_memory(archive)))]
+        for path, data in zip(paths, members_in_memory(archive), strict=True):
+            path.write_bytes(data)
+        return _by_position(paths, seconds, lambda path: path.read_bytes())
+
+
+def _by_position(source: Any, seconds: float, bytes_of: Callable[[Any], bytes]) -> Measured:
+    rng = random.Random(1)
+    places = [rng.randrange(len(source)) for _ in range(10_000)]
+    read = (sum(1 for place in places if bytes_of(source[place])) for _ in itertools.count())
+    return measure_stream(read, seconds, 10_000)
+
+
 def webdataset_bytes(archive: str, seconds: float) -> Measured:
     """webdataset alone: encoded bytes, shuffled in its buffer of 1,000."""
     import webdataset as wds
@@ -258,6 +319,11 @@ CONTENDERS: dict[str, Callable[[str, float], Measured]] = {
     'stream': stream,
     'stream-fast': functools.partial(stream, decode='fast'),
     'stream-bytes': stream_bytes,
+    'webdataset-1-2': one_archive,
+    'loader': loader,
+    'random-dataset': random_dataset,
+    'random-wids': random_wids,
+    'random-files': random_files,
     'torchvision': torchvision,
     'tfrecord': tfrecord,
     'dali': dali,

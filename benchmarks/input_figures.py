@@ -5,6 +5,7 @@ python benchmarks/input_figures.py index_build photos-train.tar     speed of bui
 python benchmarks/input_figures.py many photos-train.tar            a million members; 3 minutes
 python benchmarks/input_figures.py members 100000,1000000,4000000   opening an archive; 5 minutes
 python benchmarks/input_figures.py remote 10,100,1000               opening archives, 0.1 s a request; 1 min
+python benchmarks/input_figures.py workers 100                      8 workers on remote archives; 1 minute
 python benchmarks/input_figures.py files 20000,200000               opening a folder; 1 minute
 """
 
@@ -118,13 +119,68 @@ def members(counts: str) -> None:
 
 def remote(counts: str) -> None:
     """Prints seconds and memory of opening many remote archives, from a server that answers after 0.1 s."""
+    with _slow_server(0.1) as (address, served, _):
+
+        @contextlib.contextmanager
+        def archives(count: int) -> Iterator[str]:
+            yield _serve(address, served, count)
+
+        _print_openings('remote archives', counts, archives)
+
+
+def workers(count: str) -> None:
+    """Prints seconds and requests of opening remote archives, and of 8 workers that read an example each."""
+    code = (
+        'import multiprocessing, operator, sys, time\n'
+        'from estimator_lab import api\n'
+        'start = time.perf_counter()\n'
+        'faces = api.dataset(sys.argv[1])\n'
+        'if sys.argv[2] != "none":\n'
+        '    with multiprocessing.get_context(sys.argv[2]).Pool(8) as pool:\n'
+        '        pool.map(operator.itemgetter(5), [faces] * 8, 1)\n'
+        'print(f"{time.perf_counter() - start:.2f}")'
+    )
+    found = {}
+    with _slow_server(0.02) as (address, served, requests):
+        pattern = _serve(address, served, int(count))
+        for method in ('none', 'fork', 'spawn'):
+            requests.clear()
+            with tempfile.TemporaryDirectory() as cache:
+                done = subprocess.run(
+                    [sys.executable, '-c', code, pattern, method],
+                    env={**os.environ, 'XDG_CACHE_HOME': cache, 'NO_PROXY': '127.0.0.1'},
+                    stdout=subprocess.PIPE,
+                    check=True,
+                    text=True,
+                )
+            found[method] = len(requests)
+            print(f'{count} archives, workers: {method}: {done.stdout.strip()} s, {len(requests)} requests')
+    most = max(found.values()) / found['none']
+    print(f'with eight workers {most:.2f} times the requests of one opening')
+
+
+def _serve(address: str, served: dict[str, bytes], count: int) -> str:
+    """Serves some archives; returns a pattern for their URLs."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            path = Path(folder) / 'shard.tar'
+            write_tar(path, ((f'{number}/{n:03}.jpg', bytes(1000)) for n in range(40)))
+            served[f'/{count}-{number:05}.tar'] = path.read_bytes()
+    return f'{address}/{count}-{{00000..{count - 1:05}}}.tar'
+
+
+@contextlib.contextmanager
+def _slow_server(seconds: float) -> Iterator[tuple[str, dict[str, bytes], list[str]]]:
+    """Yields the address of a server that answers after some seconds, what it serves, and its requests."""
     served: dict[str, bytes] = {}
+    requests: list[str] = []
 
     class Slow(SimpleHTTPRequestHandler):
         protocol_version = 'HTTP/1.1'
 
         def do_GET(self) -> None:
-            time.sleep(0.1)
+            requests.append(self.path)
+            time.sleep(seconds)
             name, wanted = self.path, re.fullmatch(r'bytes=(\d+)-(\d+)', self.headers.get('Range', ''))
             data = served.get(name, b'')
             first, last = (
@@ -143,17 +199,7 @@ def remote(counts: str) -> None:
     slow_server = type('Server', (ThreadingHTTPServer,), {'request_queue_size': 1000, 'daemon_threads': True})
     server = slow_server(('127.0.0.1', 0), Slow)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-
-    @contextlib.contextmanager
-    def archives(count: int) -> Iterator[str]:
-        with tempfile.TemporaryDirectory() as folder:
-            for number in range(count):
-                path = Path(folder) / 'shard.tar'
-                write_tar(path, ((f'{number}/{n:03}.jpg', bytes(1000)) for n in range(40)))
-                served[f'/{count}-{number:05}.tar'] = path.read_bytes()
-        yield f'http://127.0.0.1:{server.server_port}/{count}-{{00000..{count - 1:05}}}.tar'
-
-    _print_openings('remote archives', counts, archives)
+    yield f'http://127.0.0.1:{server.server_port}', served, requests
 
 
 def files(counts: str) -> None:
@@ -275,5 +321,5 @@ def _resident_mb() -> float:
 
 if __name__ == '__main__':
     print(machine('pillow'), flush=True)
-    tasks = [memory, index_build, many, members, remote, files]
+    tasks = [memory, index_build, many, members, remote, workers, files]
     {task.__name__: task for task in tasks}[sys.argv[1]](sys.argv[2])

@@ -126,7 +126,9 @@ class Index:
         """Returns members, without their data, as they are scheduled for an epoch."""
         members = []
         archive, labels = self.source.name, self.labels
-        for row, place in zip(rows, self._table[rows].tolist(), strict=True):
+        table = self._table
+        places = [table[rows[0]].item()] if len(rows) == 1 else table[rows].tolist()
+        for row, place in zip(rows, places, strict=True):
             offset, size, _, headers, checksum, label = place
             members.append(
                 Member(

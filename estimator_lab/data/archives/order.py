@@ -21,6 +21,7 @@ Encoded members are shuffled and skipped here, before they are decoded and witho
         member.read().data
 """
 
+import bisect
 import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,6 +41,7 @@ T = TypeVar('T')
 
 _HASHES = 2**64
 _CHUNK = 1024  # members looked up at once
+_FEW = 8  # positions that are looked up faster one by one
 
 
 class Part(NamedTuple):
@@ -149,6 +151,7 @@ class IndexedOrder(Permutations):
     ) -> None:
         self._indexes = indexes
         self._ends = np.cumsum([len(index) for index in indexes], dtype=np.int64)
+        self._starts = [0, *self._ends.tolist()[:-1]]
         self._chosen: np.ndarray | None = (
             None  # numbers of those that are used, in stored order; None for all
         )
@@ -181,11 +184,14 @@ class IndexedOrder(Permutations):
 
     def members(self, positions: np.ndarray) -> Iterator[Member]:
         """Yields the members at some positions, each number of the epoch * n + place in the stored order."""
+        if len(positions) < _FEW:
+            yield from map(self._member, positions.tolist())
+            return
         for first in range(0, len(positions), _CHUNK):
             epochs, places = np.divmod(positions[first : first + _CHUNK], max(len(self), 1))
             numbers = places if self._chosen is None else self._chosen[places].astype(np.int64)
             archives = np.searchsorted(self._ends, numbers, 'right')
-            rows = numbers - np.concatenate([[0], self._ends])[archives]
+            rows = numbers - np.array(self._starts)[archives]
             chunk: dict[int, Member] = {}
             for epoch, archive in sorted(set(zip(epochs.tolist(), archives.tolist(), strict=True))):
                 here = np.flatnonzero((archives == archive) & (epochs == epoch))
@@ -193,6 +199,12 @@ class IndexedOrder(Permutations):
                 chunk.update(zip(here.tolist(), found, strict=True))
             for place in range(len(places)):
                 yield chunk.pop(place)
+
+    def _member(self, position: int) -> Member:
+        epoch, place = divmod(position, len(self))
+        number = place if self._chosen is None else self._chosen.item(place)
+        archive = bisect.bisect_right(self._starts, number) - 1
+        return self._indexes[archive].members([number - self._starts[archive]], epoch)[0]
 
 
 class StreamOrder:

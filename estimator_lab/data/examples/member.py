@@ -4,6 +4,7 @@ A member may hold 256 MB. Each loop that hands members on therefore deletes its 
 before it asks for the next one; and no such loop uses `enumerate`, which keeps one.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -52,6 +53,9 @@ class MemberReader(Protocol):
         """
 
 
+_escaped = functools.lru_cache(256)(escaped)  # the names of archives, which are few
+
+
 class Member(NamedTuple):
     """One example in an archive or a folder, or in a file of its own.
 
@@ -92,7 +96,7 @@ class Member(NamedTuple):
 
         Standard input is called 'stdin', since a table would escape '-', the beginning of a formula.
         """
-        archive = escaped(self.archive)
+        archive = _escaped(self.archive)
         if not archive or archive == self.name:
             return _SHOWN.get(self.name, self.name)
         archive = _SHOWN.get(archive, archive)
@@ -137,6 +141,8 @@ def read_members(members: Sequence[Member]) -> list[Data | BadExampleError]:
     Raises:
       DataError: one of them can't be read any more.
     """
+    if len(members) == 1 and members[0].source and not unreadable(members[0]):
+        return members[0].source.read(members)
     found: dict[int, Data | BadExampleError] = {}
     by_source: dict[MemberReader, list[int]] = {}
     for place, member in enumerate(members):
