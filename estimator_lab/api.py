@@ -239,15 +239,13 @@ def dataset(
         faces = api.dataset('faces.tar', image_shape=(128, 128, 3))
         image, label, key, class_id = faces[12]
         order = faces.order(batch_size=32, epochs=10)
-        loader = torch.utils.data.DataLoader(
-            faces, batch_sampler=order, num_workers=4, collate_fn=faces.collate
-        )
+        loader = DataLoader(faces, batch_sampler=order, num_workers=4, collate_fn=faces.collate)
         ```
 
     Args:
       paths: of archives and folders, as of `stream`.
-      transform: called with each `Example` where it is read, such as in a worker process; the loader's own
-        collate_fn accepts what it returns. A `BadExample` does not pass it.
+      transform: called with each `Example` where it is read, such as in a worker process, but not with a
+        `BadExample`.
       **settings: of the data set, by name: those of `stream` but for the order and `shuffle_buffer`, and
 
         - fields: suffixes of the members that together are one example, such as ('jpg', 'txt', 'json'):

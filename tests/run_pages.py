@@ -40,7 +40,6 @@ APART = {
         'torch': 'needs PyTorch: tests/test_data_page.py',
         'import grain': 'needs grain: tests/test_data_page.py',
         'jax': 'needs JAX',
-        'bare/bin': 'installs packages: tests/test_data_page.py',
     },
     'resnet': {'resnet50.': 'needs a download'},
     'results': {'': 'takes nights: benchmarks/results.py'},

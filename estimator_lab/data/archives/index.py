@@ -126,8 +126,7 @@ class Index:
         """Returns members, without their data, as they are scheduled for an epoch."""
         members = []
         archive, labels = self.source.name, self.labels
-        table = self._table
-        places = [table[rows[0]].item()] if len(rows) == 1 else table[rows].tolist()
+        places = [self._table[rows[0]].item()] if len(rows) == 1 else self._table[rows].tolist()
         for row, place in zip(rows, places, strict=True):
             offset, size, _, headers, checksum, label = place
             members.append(
@@ -394,8 +393,7 @@ def _load(path: Path | None, source: Source, kind: Kind, form: Format) -> Index 
     if contents is None:
         return None
     header = contents.header
-    is_of_it = (header.size, header.kind) == (source.stamp().size, kind.name) and header.labels_from in known
-    if not is_of_it:
+    if (header.size, header.kind) != (source.stamp().size, kind.name) or header.labels_from not in known:
         return None
     index = Index(source, kind, form, contents)
     index.path = path

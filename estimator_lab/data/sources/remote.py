@@ -11,12 +11,9 @@ import hashlib
 import io
 import os
 import random
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +21,7 @@ from typing import Any, TypeVar
 from estimator_lab.base.files import whole_file
 from estimator_lab.base.interrupts import stops_within
 from estimator_lab.base.urls import hide_secrets, is_web, unsigned
+from estimator_lab.data.sources import room
 from estimator_lab.data.sources.files import cache_folder, matches_below
 from estimator_lab.data.sources.stores import (
     FIRST_BYTES,
@@ -45,8 +43,6 @@ THREADS = 64
 _PIECES_AHEAD = 8  # of a file
 _MOST_PIECES = 64  # ahead, of all files together, 128 MB
 _DEEPEST = 100  # levels of folders; a web server may list a folder within itself
-_IDLE_SECONDS = 3600.0  # after which a file in the cache makes room
-_COUNTED_SECONDS = 2.0, 60.0  # after which the cache is listed again: a full one, and one with room
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 _LONGEST = 100  # letters of an error of others
 _REMEDY = 'check the URL and the connection, or download the file'
@@ -105,7 +101,8 @@ class RemoteFile:
         Raises:
           RemoteError: it can't be read.
         """
-        if self.local or not self.version or not self.size or not _reserve(self._kept, self.size):
+        most = MEGABYTES_KEPT * 2**20
+        if self.local or not (self.version and self.size and room.reserve(self._kept, self.size, most)):
             return
 
         def copy() -> None:
@@ -125,10 +122,7 @@ class RemoteFile:
         except OSError:  # the disk is full, or can't be written
             return
         finally:
-            with _room:
-                del _reserved[self._kept.name]
-                if self.local:
-                    _held[self._kept.parent].bytes += self.size
+            room.release(self._kept, is_kept=self.local is not None)
 
     def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
         """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file.
@@ -353,64 +347,12 @@ def _clause(error: BaseException) -> str:
     return hide_secrets(f'{error}')[:_LONGEST] or type(error).__name__
 
 
-@dataclass
-class _Held:
-    """How many bytes are in a folder of the cache, and when they were counted."""
-
-    bytes: int
-    counted: float
-
-
-_room = threading.Lock()
-_held: dict[Path, _Held] = {}
-_reserved: dict[str, int] = {}  # bytes of the files that are being fetched, by name
 _in_pieces: set[object] = set()  # one for each file that is read in pieces
 
 
-def _reserve(kept: Path, count: int) -> bool:
-    """Returns whether `count` more bytes may be kept, as a file, and reserves them.
-
-    Removes files that were not used for long. The folder is listed now and then: other processes use it, too.
-    """
-    with _room:
-        most, now, held = MEGABYTES_KEPT * 2**20, time.monotonic(), _held.get(kept.parent)
-        if kept.name in _reserved or count > most:
-            return False
-        wanted = count + sum(_reserved.values())
-        is_full = held is not None and held.bytes + wanted > most
-        if held is None or now > held.counted + (_COUNTED_SECONDS[0] if is_full else _COUNTED_SECONDS[1]):
-            held = _held[kept.parent] = _Held(_make_room(kept.parent, most - wanted), now)
-        if held.bytes + wanted > most:
-            return False
-        _reserved[kept.name] = count
-        return True
-
-
-def _make_room(folder: Path, most: int) -> int:
-    """Removes files that were not used for long while there are more than `most` bytes; returns how many."""
-    try:
-        files = sorted(
-            (path.stat().st_mtime, path.stat().st_size, path)
-            for path in folder.iterdir()
-            if path.name.lstrip('.').partition('.')[0] not in _reserved  # nor a part of one
-        )
-    except OSError:
-        files = []
-    held = sum(size for _, size, _ in files)
-    for used, size, path in files:
-        if held > most and used < time.time() - _IDLE_SECONDS:
-            with contextlib.suppress(OSError):
-                path.unlink()
-                held -= size
-    return held
-
-
 def _after_fork() -> None:
-    """Leaves threads, locks and what they were doing to the parent of a forked process."""
-    global _room
-    _room = threading.Lock()
+    """Leaves threads, and what they were doing, to the parent of a forked process."""
     _pool.cache_clear()
-    _reserved.clear()
     _in_pieces.clear()
 
 

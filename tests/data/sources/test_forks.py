@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.data.images import decode
-from estimator_lab.data.sources import reading, remote
+from estimator_lab.data.sources import reading, remote, room
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.streams import opened, read_all
 from tests.support.web_server import web_server
@@ -93,7 +93,7 @@ def test_no_lock_that_a_thread_of_the_parent_holds_is_held_in_a_fork(tmp_path, w
     held, is_over = threading.Barrier(2), threading.Event()
 
     def hold():
-        with reading._reading, remote._room, decode._large:
+        with reading._reading, room._lock, decode._large:
             held.wait()
             is_over.wait()
 

@@ -11,7 +11,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives.data_set import open_stream
 from estimator_lab.data.archives.index_file import SUFFIX
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.sources import remote, stores
+from estimator_lab.data.sources import remote, room, stores
 from tests.support.archive_files import tar_bytes
 from tests.support.streams import build_index, found_in, names, opened, read_all, scan_headers, stream_members
 from tests.support.web_server import Meeting, web_server
@@ -123,7 +123,7 @@ def test_all_that_are_fetched_at_once_fit_into_the_cache_together(web, tmp_path)
     remote.MEGABYTES_KEPT = 10
     opened(shards(web, 12))  # of 2.4 MB each
     kept = [path.stat().st_size for path in (tmp_path / 'cache/estimator_lab/remote').iterdir()]
-    assert len(kept) > 1 and sum(kept) <= 10 * 2**20 and not remote._reserved
+    assert len(kept) > 1 and sum(kept) <= 10 * 2**20 and not room._reserved
 
 
 def test_an_archive_that_fits_the_cache_is_fetched_once(web, url, local):
@@ -326,15 +326,15 @@ def test_the_same_file_signed_again_has_the_same_index(web, url):
 
 def test_the_cache_is_listed_once_for_many_archives(web, monkeypatch):
     remote.MEGABYTES_KEPT = 100
-    listed, make_room = [], remote._make_room
-    monkeypatch.setattr(remote, '_make_room', lambda *arguments: listed.append(1) or make_room(*arguments))
+    listed, make_room = [], room._make_room
+    monkeypatch.setattr(room, '_make_room', lambda *arguments: listed.append(1) or make_room(*arguments))
     opened(shards(web, 12))
     assert len(listed) == 1
 
 
 def test_a_full_cache_keeps_no_more_than_it_may(web, monkeypatch, tmp_path):
     remote.MEGABYTES_KEPT = 2 * len(PLAIN) / 2**20 + 0.5
-    monkeypatch.setattr(remote, '_COUNTED_SECONDS', (1e9, 1e9))
+    monkeypatch.setattr(room, '_COUNTED_SECONDS', (1e9, 1e9))
     opened(shards(web, 12))
     kept = sum(path.stat().st_size for path in (tmp_path / 'cache').glob('**/remote/*'))
     assert len(PLAIN) < kept <= remote.MEGABYTES_KEPT * 2**20
