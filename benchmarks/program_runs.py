@@ -22,6 +22,7 @@ ROOT = HERE.parent
 REQUIRED = {
     'pandas': 'python-dateutil pytz tzdata',
     'joblib': 'cloudpickle',
+    'scikit-learn': 'narwhals',
     'ipython': 'traitlets decorator pygments ipython-pygments-lexers jedi parso prompt_toolkit wcwidth '
     'stack_data executing asttokens pure_eval matplotlib-inline pexpect ptyprocess',
 }
@@ -171,7 +172,7 @@ def _beside(recipe: Recipe, place: Place, run: Path) -> Iterator[str]:
 
 
 def _needed(packages: Sequence[str]) -> list[str]:
-    """Returns what pandas 2 and IPython require and TensorFlow does not bring."""
+    """Returns what some packages require and TensorFlow does not bring."""
     names = {re.split(r'[<=>]', one)[0] for one in packages} & REQUIRED.keys()
     return [one for name in names for one in REQUIRED[name].split() if one not in packages]
 

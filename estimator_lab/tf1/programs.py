@@ -8,7 +8,9 @@ line numbers and tracebacks are those of the program.
 import ast
 import contextlib
 import copy
+import functools
 import importlib.util
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable
@@ -126,7 +128,7 @@ class Programs(MetaPathFinder):
 
     def code(self, source: bytes, path: str, own: bool) -> CodeType | None:
         """Returns the code of a module as it runs here, or None if it runs as it is."""
-        if b'tensorflow' not in source and (b'numpy' not in source or not own):
+        if b'tensorflow' not in source and (b'numpy' not in source or not own or _is_installed(path)):
             return None
         tree = ast.parse(source, path)
         version = self._version(evidence_of(tree), path, own) if b'tensorflow' in source else 2
@@ -166,6 +168,17 @@ class Programs(MetaPathFinder):
             self._has_told = True
             warn(_both_would_run(path, evidence.different, version))
         return version
+
+
+def _is_installed(path: str) -> bool:
+    """Whether a module is in a folder into which pip has installed it, such as one of PYTHONPATH."""
+    places = [place for place in sys.path if place and path.startswith(f'{place}{os.sep}')]
+    return bool(places) and _has_distributions(max(places, key=len))
+
+
+@functools.cache
+def _has_distributions(folder: str) -> bool:
+    return any(Path(folder).glob('*.dist-info'))
 
 
 def _decided(evidence: Evidence) -> int:

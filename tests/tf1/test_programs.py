@@ -240,6 +240,21 @@ def test_installed_packages_are_decided_alone_and_change_no_behaviour(program, m
     assert found == [V1, V2, V2]
 
 
+def test_old_uses_of_numpy_run_in_modules_of_the_program_only(program, monkeypatch):
+    text = 'import numpy as np\nFOUND = int(np.array([3]))\n'
+    (program / 'own_numbers.py').write_text(text)
+    sys.meta_path.insert(0, Programs())
+    assert importlib.import_module('own_numbers').FOUND == 3
+    installed = program / 'installed'
+    (installed / 'some-1.0.dist-info').mkdir(parents=True)
+    (installed / 'others_numbers.py').write_text(text)
+    monkeypatch.syspath_prepend(str(installed))
+    programs = Programs()
+    assert programs.code(text.encode(), str(installed / 'others_numbers.py'), own=True) is None
+    assert programs.code(text.encode(), str(program / 'numbers.py'), own=False) is None
+    assert programs.code(text.encode(), str(program / 'numbers.py'), own=True)
+
+
 def test_files_that_are_not_python_fail_as_without_us(program):
     (program / 'broken_a.py').write_text("import tensorflow\nprint 'x'\n")
     (program / 'broken_b.py').write_bytes(b'import tensorflow\0')
