@@ -16,7 +16,6 @@ _REMEDIES: Mapping[str, Mapping[str, str]] = {
         'checkpoint': 'use tf.train.Checkpoint',
         'cloud': 'leave it out, as paths of Google Cloud need no settings; for BigQuery, use tensorflow-io',
         'copy_graph': 'use tf.graph_util and tf.import_graph_def',
-        'deprecated': 'use tf.summary',
         'bigtable ffmpeg hadoop ignite kafka kinesis': 'use the package tensorflow-io',
         'graph_editor': 'use tf.import_graph_def with input_map',
         'hooks': 'use tf.train.ProfilerHook',

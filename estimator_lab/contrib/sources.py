@@ -33,6 +33,12 @@ SOURCES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         'tf.data': names('Iterator Options'),
         'tf.data.experimental': names(read_batch_features='make_batched_features_dataset') | ALL,
     },
+    'deprecated': {
+        'tf.summary': names(
+            **{f'{kind}_summary': kind for kind in ('scalar', 'histogram', 'audio', 'image')},
+            **{'merge_summary': 'merge', 'merge_all_summaries': 'merge_all'},
+        ),
+    },
     'distribute': {
         'estimator_lab.contrib.wrappers': names('MirroredStrategy'),
         'tf.distribute': names(

@@ -159,7 +159,6 @@ def test_paths_below_python(path, name):
     ('path', 'words'),
     [
         ('distributions.bijectors', 'tensorflow-probability'),
-        ('distributions.bijectors.Affine', 'tensorflow-probability'),
         ('crf.CrfForwardRnnCell', 'crf_log_norm'),
         ('learn.preprocessing.ByteProcessor', 'numpy.frombuffer'),
         ('layers.shared_embedding_columns', 'tf.feature_column'),
