@@ -413,12 +413,12 @@ def test_the_data_that_cannot_be_read_are_named_by_their_setting(archive, tmp_pa
     assert not str(caught.value).startswith('data')
 
 
-def test_predictions_that_are_not_finished_at_exit_are_silent(cnn_dir, run_python):
+def test_predictions_that_are_not_finished_at_exit_are_silent(cnn_dir, run_forked):
     code = (
         'import numpy as np; from estimator_lab import api; '
         f'rows = api.load({str(cnn_dir)!r}).predict(np.zeros((50, 8, 8, 1), np.uint8), batch_size=2); '
         'print(next(rows)["key"])'
     )
-    done = run_python('-W', 'ignore', '-c', code)
+    done = run_forked('-c', code)
     assert done.returncode == 0 and done.stdout == '0\n'
     assert 'Exception ignored' not in done.stderr and 'Traceback' not in done.stderr

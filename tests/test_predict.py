@@ -5,8 +5,6 @@ import io
 import json
 import os
 import re
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
@@ -15,6 +13,7 @@ import pytest
 from estimator_lab import predict
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.commands import invoke
+from tests.support.forks import Process
 from tests.support.full_disk import files_up_to
 from tests.support.streams import stream_members
 
@@ -87,20 +86,14 @@ def test_a_pipe_in_and_a_pipe_that_closes(cnn_dir, archive, tmp_path):
     """As `predict - <copies.tar | head -2`, with more rows than fit into a pipe's buffer."""
     image = encoded(picture(1, 4, 4))
     copies = write_tar(tmp_path / 'copies.tar', [(f'{"x" * 60}/{n}.png', image) for n in range(1000)])
-    with copies.open('rb') as stdin:
-        process = subprocess.Popen(
-            [sys.executable, '-m', 'estimator_lab.predict', f'--model_dir={cnn_dir}', '-', '--batch_size=16'],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
-        )
-        assert process.stdout.readline() == b'key,label,probability,problem\n'
-        assert process.stdout.readline().startswith(b'stdin:xxx')
-        process.stdout.close()
-        assert process.wait(300) == 0
-    assert process.stderr.read() == b''
-    process.stderr.close()
+    pipe, err = tmp_path / 'pipe', tmp_path / 'err'
+    os.mkfifo(pipe)
+    words = ['-m', 'estimator_lab.predict', f'--model_dir={cnn_dir}', '-', '--batch_size=16']
+    process = Process(words, pipe, err, stdin=copies)
+    with pipe.open('rb') as stdout:
+        assert stdout.readline() == b'key,label,probability,problem\n'
+        assert stdout.readline().startswith(b'stdin:xxx')
+    assert (process.wait(300), err.read_text()) == (0, '')
 
 
 def test_paintings_in_their_photos_sizes(style_dir, folder, tmp_path, capsys):

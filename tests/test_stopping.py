@@ -6,8 +6,6 @@ import itertools
 import os
 import re
 import signal
-import subprocess
-import sys
 import termios
 import threading
 import time
@@ -29,9 +27,9 @@ def started(tmp_path):
     """Starts a command in a process of its own."""
     numbers = itertools.count()
 
-    def start(*arguments):
+    def start(*arguments, **more):
         out, err = (tmp_path / f'{name}{next(numbers)}' for name in ('out', 'err'))
-        return Process(['-m', *map(str, arguments)], out, err)
+        return Process(['-m', *map(str, arguments)], out, err, **more)
 
     return start
 
@@ -174,31 +172,21 @@ def test_training_that_waits_for_the_first_images_of_a_pipe_ends(archive, tmp_pa
     assert err == 'error: Stopped.\n' and seconds < SECONDS
 
 
-def test_predicting_that_waits_for_standard_input(cnn_dir, archive, tmp_path):
+def test_predicting_that_waits_for_standard_input(cnn_dir, archive, tmp_path, started):
     """The rows of the images that it has read are kept."""
-    out = tmp_path / 'rows.csv'
+    out, pipe = tmp_path / 'rows.csv', tmp_path / 'pipe'
+    os.mkfifo(pipe)
     flags = (f'--model_dir={cnn_dir}', '-', f'--out={out}', '--batch_size=2')
-    process = real('estimator_lab.predict', *flags, stdin=subprocess.PIPE)
+    process = started('estimator_lab.predict', *flags, stdin=pipe)
     data = archive.read_bytes()
-    os.write(process.stdin.fileno(), data[: len(data) // 2])
-    wait_for(lambda: any(path.stat().st_size for path in tmp_path.glob('.rows.csv.*')), process)
-    _, err, seconds = stopped(process, signal.SIGINT)
+    with pipe.open('wb', buffering=0) as stdin:
+        stdin.write(data[: len(data) // 2])
+        wait_for(lambda: any(path.stat().st_size for path in tmp_path.glob('.rows.csv.*')), process)
+        _, err, seconds = stopped(process, signal.SIGINT)
     kept = re.fullmatch(rf'{out} has the first (\d+) rows; the rest is missing\.\nerror: Stopped\.\n', err)
     header, *rows = out.read_text().splitlines()
     assert header == 'key,label,probability,problem' and len(rows) == int(kept[1]) and len(rows) % 2 == 0
     assert not list(tmp_path.glob('.rows.csv.*')) and seconds < SECONDS
-
-
-def real(*arguments, before=(), **more):
-    """Starts a command as users do: Python starts, and imports everything."""
-    return subprocess.Popen(
-        [sys.executable, '-m', *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, [*before, ROOT]))},
-        **more,
-    )
 
 
 INTERRUPTING = """
@@ -216,9 +204,9 @@ sys.meta_path.insert(0, Finder())
     ('module', 'status', 'words'),
     [('absl', -signal.SIGINT, ''), ('tensorflow.python', 130, 'error: Stopped.\n')],
 )
-def test_ctrl_c_while_python_imports(archive, tmp_path, module, status, words):
+def test_ctrl_c_while_python_imports(archive, tmp_path, run_python, module, status, words):
     (tmp_path / 'sitecustomize.py').write_text(INTERRUPTING.format(module=module))
     arguments = (f'--data={archive}', f'--model_dir={tmp_path / "model"}')
-    process = real('estimator_lab.train', *arguments, before=[tmp_path])
-    _, err = process.communicate(timeout=600)
-    assert (process.returncode, err) == (status, words)
+    places = os.pathsep.join(map(str, (tmp_path, ROOT)))
+    done = run_python('-m', 'estimator_lab.train', *arguments, PYTHONPATH=places)
+    assert (done.returncode, done.stderr) == (status, words)

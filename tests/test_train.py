@@ -22,11 +22,9 @@ def train(run_forked, tmp_path):
     return run
 
 
-def test_a_run_says_what_a_person_needs(run_python, archive, tmp_path):
-    flags = (f'--model_dir={tmp_path / "model"}', f'--data={archive}', f'--eval_data={archive}')
-    done = run_python('-m', 'estimator_lab.train', *flags, '--epochs=1', *SMALL)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ''
+def test_a_run_says_what_a_person_needs(train, archive, tmp_path):
+    done = train(f'--data={archive}', f'--eval_data={archive}', '--epochs=1', *SMALL)
+    assert (done.returncode, done.stderr) == (0, '')
     for words in (
         f'Training data    24 images, 4 labels: {archive}',
         '--eval_data has train.tar in common with --data: no unseen examples.',

@@ -33,15 +33,22 @@ class Process:
       out: the file to which its standard output is appended.
       err: the file of its standard error; None for that of `out`.
       environment: changed environment variables.
+      stdin: the file or named pipe of its standard input.
     """
 
     def __init__(
-        self, words: Sequence[str], out: Path, err: Path | None = None, environment: Any = None
+        self,
+        words: Sequence[str],
+        out: Path,
+        err: Path | None = None,
+        environment: Any = None,
+        stdin: Path = Path(os.devnull),
     ) -> None:
         self._out, self._err = out, err or out
         self.returncode: int | None = None
         chosen = {**os.environ, 'PYTHONPATH': str(ROOT), **(environment or {})}
-        self.pid: int = _ask('start', list(words), str(self._out), str(self._err), chosen, str(Path.cwd()))
+        files = [str(path) for path in (stdin, self._out, self._err)]
+        self.pid: int = _ask('start', list(words), files, chosen, str(Path.cwd()))
 
     def poll(self) -> int | None:
         """Returns the exit status, or None while the process runs."""
@@ -110,9 +117,10 @@ def _serve() -> list[Any]:
     sys.exit()
 
 
-def _run(words: list[str], out: str, err: str, environment: dict[str, str], folder: str) -> None:
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, path in ((1, out), (2, err)):
+def _run(words: list[str], files: list[str], environment: dict[str, str], folder: str) -> None:
+    stdin, *outputs = files
+    os.dup2(os.open(stdin, os.O_RDONLY), 0)
+    for number, path in enumerate(outputs, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.chdir(folder)
     os.environ.update(environment)
