@@ -110,6 +110,7 @@ def test_flags_in_sentences_exist():
         'v1',
         'v',
         'contrib',
+        'base',
         'style_weight',
         'tpu',
         'bleu_source',
