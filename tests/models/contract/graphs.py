@@ -14,7 +14,7 @@ from tests.models.contract.subject import Network, Subject
 
 _BATCH = 4
 _STEPS = 3  # fill the slots of an optimizer
-_LEARNING_STEPS = 20
+_LEARNING_STEPS = 60
 _CLOSE = 1e-4
 _DEFAULT_NAME = re.compile(r'(.*/)?Variable(_\d+)?')
 _PYTHON = {'PyFunc', 'PyFuncStateless', 'EagerPyFunc'}
@@ -66,7 +66,7 @@ def a_bad_batch_changes_nothing(subject: Subject) -> None:
 
 
 def learns(subject: Subject) -> None:
-    """The loss on one batch falls in 20 steps."""
+    """The loss on one batch falls in 60 steps."""
     network, images = subject.training, subject.images()
     network.reset()
     fetches = [network.spec.loss, network.spec.train_op]
