@@ -201,6 +201,18 @@ def cnn_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope='session')
+def vgg_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model_dir of a VGG without dense layers, of colour images of 32x32 pixels; read-only."""
+    from tests.support.small_runs import train
+
+    def make(folder: Path) -> Path:
+        hparams = 'depth=11,filters=2,head=pool,batch_norm=true'
+        return train(folder, 'vgg', hparams, max_steps=2, image_size=32, channels=3)
+
+    return made_once(tmp_path_factory, 'vgg', make)
+
+
+@pytest.fixture(scope='session')
 def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model_dir of a painter of two styles, ink and oil, after 3 steps; read-only."""
     from tests.support.small_runs import train
@@ -215,6 +227,7 @@ def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, 'style', make)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook, and would find none
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests of `TRAINING`, `APART` and `VERSION`; keeps a file, or a model, in one process."""
     for item in items:

@@ -3,7 +3,6 @@
 import pytest
 
 from estimator_lab.inference.run import open_run
-from tests.support.small_runs import train
 
 
 @pytest.fixture(scope='session')
@@ -13,7 +12,6 @@ def cnn(cnn_dir):
 
 
 @pytest.fixture(scope='session')
-def vgg(tmp_path_factory):
+def vgg(vgg_dir):
     """A VGG without dense layers, of colour images of 32x32 pixels."""
-    folder, hparams = tmp_path_factory.mktemp('vgg'), 'depth=11,filters=2,head=pool,batch_norm=true'
-    return open_run(train(folder, 'vgg', hparams, max_steps=2, image_size=32, channels=3))
+    return open_run(vgg_dir)

@@ -57,23 +57,33 @@ def test_fakes_that_are_the_images_have_the_scores_of_images(session):
     assert found[keys.FRECHET_DISTANCE_REAL] > 0.1
 
 
-@pytest.fixture
-def settings(tmp_path, cnn_dir):
+@pytest.fixture(scope='module')
+def settings(tmp_path_factory, cnn_dir):
+    folder = tmp_path_factory.mktemp('judged')
+    archive, judge = small_archive(folder), shutil.copytree(cnn_dir, folder / 'judge')
+
     def make(**changes):
-        hparams = f'filters=2,latent_size=3,conditional=true,judge={changes.pop("judge", cnn_dir)}'
+        hparams = f'filters=2,latent_size=3,conditional=true,judge={changes.pop("judge", judge)}'
         size = {'batch_size': 6, 'max_steps': 2, 'image_size': 8, 'save_checkpoints_steps': 100}
-        place = {'data': [str(small_archive(tmp_path))], 'model_dir': tmp_path / 'gan', 'export': ['best']}
+        place = {'data': [str(archive)], 'model_dir': folder / 'gan', 'export': ['best']}
         return Settings(model='gan', hparams=hparams, **{**size, **place, **changes})
 
     return make
 
 
-def test_a_run_with_a_judge(settings):
-    lines = []
+@pytest.fixture(scope='module')
+def judged(settings):
+    """The settings and the metrics of a generator whose judge's folder is gone."""
     chosen = settings()
-    plan = make_plan(chosen, lines.append)
+    plan = make_plan(chosen, print)
     assert plan.task.primary_metric == keys.FRECHET_DISTANCE
-    found = train(plan).metrics
+    metrics = train(plan).metrics
+    shutil.rmtree(chosen.model_dir.parent / 'judge')
+    return chosen, metrics
+
+
+def test_a_run_with_a_judge(judged, settings):
+    chosen, found = judged
     assert all(np.isfinite(found[name]) for name in SCORES)
     assert 1 <= found[keys.CLASSIFIER_SCORE] <= 4 and 0 <= found[keys.JUDGE_ACCURACY] <= 1
     names = tf.train.load_checkpoint(str(chosen.model_dir)).get_variable_to_shape_map()
@@ -83,24 +93,22 @@ def test_a_run_with_a_judge(settings):
     again = trained.evaluate(chosen.data, batch_size=6)
     assert again.metrics[keys.FRECHET_DISTANCE] > 0 and trained.step in (1, 2)
     with pytest.raises(FlagError, match='was started with another judge than other'):
-        make_plan(settings(judge='other', max_steps=3), lines.append)
+        make_plan(settings(judge='other', max_steps=3), print)
 
 
-def test_a_run_keeps_its_judge(settings, cnn_dir, tmp_path):
+def test_a_run_keeps_its_judge(judged, settings, tmp_path):
     """Its folder may be gone when the run goes on, or is evaluated."""
-    moved = shutil.copytree(cnn_dir, tmp_path / 'judge')
-    first = train(make_plan(settings(judge=moved), print)).metrics
-    shutil.rmtree(moved)
-    run = open_run(tmp_path / 'gan')
-    found = run.evaluate([str(tmp_path / 'train.tar')], batch_size=6).metrics
+    chosen, first = judged
+    found = open_run(chosen.model_dir).evaluate(chosen.data, batch_size=6).metrics
     assert found[keys.CLASSIFIER_SCORE] == pytest.approx(first[keys.CLASSIFIER_SCORE], rel=1e-4)
-    train(make_plan(settings(judge=moved, max_steps=3), print))
-    (tmp_path / 'gan' / FILE).write_bytes(b'no')
+    assert make_plan(settings(max_steps=3), print).stages[-1].saved == 2
+    copy = shutil.copytree(chosen.model_dir, tmp_path / 'gan')
+    (copy / FILE).write_bytes(b'no')
     with pytest.raises(DataError, match=r'judge\.npz has no usable judge'):
-        run.evaluate([str(tmp_path / 'train.tar')], batch_size=6)
+        open_run(copy).evaluate(chosen.data, batch_size=6)
 
 
-def test_a_classifier_that_does_not_fit(settings, tmp_path):
+def test_a_classifier_that_does_not_fit(settings, cnn_dir, tmp_path):
     other, as_many = (
         write_tar(tmp_path / f'{many}.tar', [(f'{n % many}/{n}.png', encoded(picture(n))) for n in range(8)])
         for many in (2, 4)
@@ -112,4 +120,4 @@ def test_a_classifier_that_does_not_fit(settings, tmp_path):
         ({'data': [str(as_many)]}, r'knows other labels than the data \(4 there, 4 here\)'),
     ):
         with pytest.raises(DataError, match=sentence):
-            make_plan(settings(**changes), lambda line: None)
+            make_plan(settings(**{'judge': cnn_dir, 'model_dir': tmp_path / 'gan', **changes}), print)

@@ -11,7 +11,6 @@ from estimator_lab.models.style.targets import chosen_layers, make_style_targets
 from estimator_lab.runs.opening import open_trained
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
-from tests.support.small_runs import train
 
 pytestmark = pytest.mark.once
 
@@ -23,13 +22,6 @@ def styles(tmp_path_factory):
     (folder / 'ink.png').write_bytes(encoded(picture(5, 40, 50)))
     (folder / 'oil.jpg').write_bytes(encoded(picture(6, 200, 60), 'JPEG'))
     return folder
-
-
-@pytest.fixture(scope='module')
-def vgg_dir(tmp_path_factory):
-    """A VGG-11 for colour images of 32x32 after a step."""
-    folder, hparams = tmp_path_factory.mktemp('vgg'), 'depth=11,filters=2,head=pool'
-    return train(folder, 'vgg', hparams, max_steps=1, image_size=32, channels=3)
 
 
 def params(**changes):
@@ -64,9 +56,9 @@ def maps_of(model_dir, pictures, layer):
             return session.run(published(graph)[layer])
 
 
-def test_a_cnn_perceives_too(styles, tmp_path):
-    folder = train(tmp_path, 'cnn', 'filters=2,dense_units=4', max_steps=1, image_size=8, channels=3)
-    loss, names = make_style_targets(params(perceptual=str(folder), style_image=str(styles)))
+def test_a_cnn_perceives_too(styles, cnn_dir):
+    asked = params(image_shape=(48, 40, 1), perceptual=str(cnn_dir), style_image=str(styles))
+    loss, names = make_style_targets(asked)
     assert names == ('ink', 'oil') and loss.styles == 2
     assert list(loss.grams) == ['conv1', 'conv2'] and loss.content_layer == 'conv2'
 
