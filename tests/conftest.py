@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.archive_files import encoded, picture, small_archive
 from tests.support.places import ROOT, real_data
@@ -227,17 +228,28 @@ def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, 'style', make)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook, and would find none
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests of `TRAINING`, `APART` and `VERSION`; keeps a file, or a model, in one process."""
+    """Marks the tests of `TRAINING`, `APART` and `VERSION`; puts long ones first."""
     for item in items:
         file = item.path.relative_to(ROOT / 'tests').as_posix()
         for mark, places in (('trains', TRAINING), ('all', APART), ('version', VERSION)):
             if f'{file}::{item.name}'.startswith(places):
                 item.add_marker(getattr(pytest.mark, mark))
-        model = re.search(r'\[(\w+)-', item.name) if file in BY_MODEL else None
-        item.add_marker(pytest.mark.xdist_group(f'{file} {model[1]}' if model else file))
     items.sort(key=lambda item: not item.path.relative_to(ROOT / 'tests').as_posix().startswith(LONG))
+
+
+class ByFileOrModel(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps the tests of a file in one process, which share fixtures; those of `BY_MODEL` by their model."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, name = nodeid.partition('::')
+        model = re.search(r'\[(\w+)-', name) if file.endswith(BY_MODEL) else None
+        return f'{file} {model[1]}' if model else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Divides the tests among processes."""
+    return ByFileOrModel(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,6 @@ for version in "$@"; do
         "$python" -m pip install --quiet --editable "$folder/copy[test]" "tensorflow==$version.*" "$protobuf"
     fi
     echo "== TensorFlow $version on $("$python" --version)"
-    (cd "$folder/copy" && "$python" -m pytest --numprocesses=2 --dist=loadgroup tests/conformance)
+    (cd "$folder/copy" && "$python" -m pytest --numprocesses=2 --dist=loadscope tests/conformance)
     rm -rf "$folder"
 done
