@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 WORDS = tuple(f'word{number}' for number in range(40))
+_SETTING = r"""(\w+)\s*:\s*["']?([^"'\s]+)"""
 _FIELD = r'input_fields\s*:?\s*\{([^}]*)\}'  # of a configuration of EasyRec
 RNG = np.random.default_rng(0)
 
@@ -336,9 +337,10 @@ def easyrec(config: str, path: str = 'pipeline.config', steps: int = 60, count: 
     the first number or text.
     """
     text = Path(config).read_text(encoding='utf-8')
-    fields = [dict(re.findall(r'(\w+)\s*:\s*"?([^"\s]+)', one)) for one in re.findall(_FIELD, text)]
+    fields = [dict(re.findall(_SETTING, one)) for one in re.findall(_FIELD, text)]
     labels = re.findall(r'label_fields\s*:\s*[\'"](\w+)', text)
-    found = re.search(r'separator\s*:\s*[\'"](.+?)[\'"]', text)
+    data = text.partition('data_config')[2].partition('feature_config')[0]
+    found = re.search(r'separator\s*:\s*[\'"](.+?)[\'"]', data)
     between = found[1].encode().decode('unicode_escape') if found else ','
     for name in ('train', 'eval'):
         rows = []
