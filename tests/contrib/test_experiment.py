@@ -168,7 +168,7 @@ import numpy as np
 with tf.Session() as session:
     session.run(tf.global_variables_initializer())
     feed = {images: np.eye(3, network.IMAGE_PIXELS)}
-    losses = [session.run([loss, train], feed)[0] for _ in range(60)]
+    losses = [session.run([loss, train], feed)[0] for _ in range(300)]
     print(losses[-1] < losses[0] / 2, session.run(right, feed))
 """
 

@@ -21,7 +21,7 @@ def test_model_is_complete(name):
     assert model.name == name
     assert entry.summary and '\n' not in entry.summary
     assert entry.kinds and set(entry.kinds) <= set(KINDS)
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1] / 'models'
     assert (folder / f'test_{name}.py').is_file() or (folder / name).is_dir(), 'a model needs tests'
     declared = settings_of(model.params)
     assert len(describe_hparams(model.params).splitlines()) == len(declared)
