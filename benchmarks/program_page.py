@@ -13,7 +13,8 @@ _SUMMARY = """# Programs for TensorFlow 1 that run
 Published programs, libraries, notebooks and pages for TensorFlow 1, many of them with Estimators, run on
 today's TensorFlow by `python -m estimator_lab.run`, from recipes in `benchmarks/programs/`. A recipe names
 the repository, its commit, the commands and what they must show. Each runs in the environment of README's
-install, with the packages that it names and no others.
+install, with the packages that it names and no others; results of 2026-12-01 are of an environment that also
+had the packages of our tests.
 
 {counts}
 
