@@ -49,5 +49,6 @@ def test_no_flag_of_text_may_be_empty(name):
         if declared.type not in (bool, int, float):
             with pytest.raises(FlagError, match=f'{flag} is given without|value should be one of'):
                 command.parse(['program', *(['file'] if command.arguments else []), f'--{flag}='])
-            with pytest.raises(FlagError, match=f'{flag} is given without'):
-                settings_from(command.settings, {flag: ''})
+            if not declared.of_command:
+                with pytest.raises(FlagError, match=f'{flag} is given without'):
+                    settings_from(command.settings, {flag: ''})

@@ -178,7 +178,9 @@ def _is_installed(path: str) -> bool:
 
 @functools.cache
 def _has_distributions(folder: str) -> bool:
-    return any(Path(folder).glob('*.dist-info'))
+    with contextlib.suppress(OSError):  # such as an archive of modules
+        return any(path.suffix == '.dist-info' for path in Path(folder).iterdir())
+    return False
 
 
 def _decided(evidence: Evidence) -> int:
