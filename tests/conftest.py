@@ -46,6 +46,7 @@ TRAINING = (
         'test_import_weights.py',
         'test_inspect.py',
         'test_installed.py',
+        'test_mistaken_values.py',
         'test_mistakes.py',
     ),
     *(

@@ -102,7 +102,7 @@ def test_an_image_may_be_too_small_or_none(cnn, tmp_path):
 
 @pytest.mark.parametrize(('settings', 'graphs'), [({}, 1), ({'layer': 'conv1'}, 1), ({'layer': 'dense'}, 2)])
 def test_a_dream_builds_a_network_for_any_size_once(cnn, colours, monkeypatch, settings, graphs):
-    """A layer of fixed size needs another one; the first attempt ends before it."""
+    """A layer of fixed size needs another one."""
     built = []
     network = cnn.architecture.network
 

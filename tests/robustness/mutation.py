@@ -39,8 +39,8 @@ class Fault(NamedTuple):
     Attributes:
       path: of the file in the package.
       line: on which the piece begins, from 1.
-      start, end: of the piece, as places in the text.
-      new: the text in its place.
+      start, end: of the piece, as positions in the source.
+      new: what replaces it.
     """
 
     path: Path

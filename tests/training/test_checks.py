@@ -38,7 +38,7 @@ def test_what_is_wrong_whatever_the_data(settings, words):
 
 
 def test_a_folder_that_is_no_run_is_not_written_to(cnn_dir, tmp_path):
-    """Examples next to checkpoints would be read the next time, and a checkpoint's name is no folder."""
+    """Examples next to checkpoints would be read the next time, and a checkpoint's name is not a folder."""
     photos = tmp_path / 'photos'
     (photos / 'n000001').mkdir(parents=True)
     (photos / 'n000001' / '1.png').write_bytes(b'')

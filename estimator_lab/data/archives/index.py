@@ -111,12 +111,12 @@ class Index:
             return 'give a pair, (images, labels)'
         if self.source.table:
             return f'{option.labels}={self.source.table.path} has no line for it'
-        beside = 'no .cls or .json file is next to it'
+        missing = 'no .cls or .json file is next to it'
         if self._format.is_cached:  # an archive, which is read forward
-            beside = 'no .cls or .json file is directly before or after it, as `tar --sort=name` writes them'
+            missing = 'no .cls or .json file is directly before or after it, as `tar --sort=name` writes them'
         if self._header.labels_from == FROM_SIDECARS:
-            return f'{beside}, but others have one'
-        return f'it is not in a folder, and {beside}; {option.labels}=FILE reads a table'
+            return f'{missing}, but others have one'
+        return f'it is not in a folder, and {missing}; {option.labels}=FILE reads a table'
 
     def member(self, row: int) -> Member:
         """Returns a member, without its data."""

@@ -130,7 +130,7 @@ class ReadSettings:
         return tuple(sorted({label for index in data.indexes for label in index.labels} - {''}))
 
     def report_on(self, kind: Kind, total: int | None, raises: bool = False) -> InputReport:
-        """Returns a new report on so many examples; see `InputReport.raises`."""
+        """Returns a new report on that many examples; see `InputReport.raises`."""
         return InputReport(
             kind, _warn, total or 0, fraction=self.max_bad_fraction, total=total, raises=raises
         )
