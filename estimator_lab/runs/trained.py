@@ -154,10 +154,10 @@ class Trained:
         """
         own = part_of(part)
         sources: Sequence[Source]
+        check_given('data', data)
         if is_array(data):
             sources = [array_source(data, named=False)]
         else:
-            check_given('data', data)
             paths = [data] if isinstance(data, str | os.PathLike) else data
             sources = expand([*map(str, paths)], note, commas=False, table=read_label_table(labels))
         taker = f'{option.model_dir}={self.model_dir} accepts'

@@ -10,7 +10,7 @@ import numpy as np
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.printable import escaped
-from estimator_lab.base.settings import are_paths, check_given
+from estimator_lab.base.settings import are_paths
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, Data, Member
 from estimator_lab.data.sources.reading import Format, Scan, SourceReader
@@ -47,13 +47,12 @@ def is_array(data: object, name: str = 'data') -> bool:
     """Returns whether `data` is an array of images, or a pair (images, labels), rather than paths.
 
     Raises:
-      FlagError: it is neither, or empty; `name` is that of the setting.
+      FlagError: it is neither; `name` is that of the setting.
     """
-    check_given(name, data)
     images = data[0] if isinstance(data, tuple) and len(data) == 2 else data
     if isinstance(images, np.ndarray) and images.dtype.kind not in 'USO':
         return True
-    if isinstance(data, str | os.PathLike) or are_paths(data):
+    if isinstance(data, str | os.PathLike) or (are_paths(data) and data != []):
         return False
     wanted = 'paths, an array of images [n, height, width, 1 or 3], or a tuple (images, labels)'
     kind = type(images).__name__
