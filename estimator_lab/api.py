@@ -143,7 +143,7 @@ def fit(
                 f'{name} is a hyper-parameter: give hparams={{{name!r}: {shown(settings[name])}}}.'
             )
     examples = {name: values[name] for name in _EXAMPLES if values.get(name) is not None}
-    _check_all_given(examples)
+    _ = [check_given(name, data) for name, data in examples.items()]
     arrays = {name: array_source(data) for name, data in examples.items() if is_array(data, name)}
     if 'data' in arrays:
         _, *sides, channels = arrays['data'].images.shape
@@ -398,9 +398,3 @@ def __getattr__(name: str) -> Any:
     if name not in _RESULTS:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(importlib.import_module(f'estimator_lab.{_RESULTS[name]}'), name)
-
-
-def _check_all_given(values: dict[str, Any]) -> None:
-    """Raises FlagError for a value that is empty; see `check_given`."""
-    for name, value in values.items():
-        check_given(name, value)
