@@ -134,7 +134,7 @@ def fit(
     values: dict[str, Any] = {'model': model, 'data': data, **settings}
     if model_dir is not None:
         values['model_dir'] = _folder(model_dir)
-    check_given('hparams', hparams)
+    check_given(hparams=hparams)
     if say is not None and not callable(say):
         raise FlagError(f'say={say!r} must be a function of a line, such as print, or None.')
     for name in settings.keys() - settings_of(Settings).keys():
@@ -143,7 +143,7 @@ def fit(
                 f'{name} is a hyper-parameter: give hparams={{{name!r}: {shown(settings[name])}}}.'
             )
     examples = {name: values[name] for name in _EXAMPLES if values.get(name) is not None}
-    _ = [check_given(name, data) for name, data in examples.items()]
+    check_given(**examples)
     arrays = {name: array_source(data) for name, data in examples.items() if is_array(data, name)}
     if 'data' in arrays:
         _, *sides, channels = arrays['data'].images.shape

@@ -232,7 +232,7 @@ def _check(flag: Any) -> None:
       FlagError: it is empty; its number is not finite; a list is given twice, of which the last would win.
     """
     if flag.present:
-        check_given(flag.name, flag.value)
+        check_given(**{flag.name: flag.value})
     if isinstance(flag.value, float) and not math.isfinite(flag.value):
         raise FlagError(f'{option(flag.name)}={flag.value} is not a finite number.')
     if flag.present > 1 and (flag.name in _LISTS or isinstance(flag.value, list)):

@@ -200,20 +200,21 @@ def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
     for name in values:
         if name not in declared:
             raise FlagError(unknown('Unknown setting', name, declared))
-        check_given(name, values[name])
+        check_given(**{name: values[name]})
     return settings_class(**{name: declared[name].checked(name, value) for name, value in values.items()})
 
 
-def check_given(name: str, value: Any) -> None:
-    """Raises FlagError for a setting that is given, but empty, as an unset variable leaves it."""
-    several = value if isinstance(value, list | tuple) else [value]
-    if not several or any(isinstance(one, str) and not one for one in several):
-        raise FlagError(f'{option(name)} is given without a value: leave it out, or give one.')
+def check_given(**values: Any) -> None:
+    """Raises FlagError for the first setting that is given, but empty, as an unset variable leaves it."""
+    for name, value in values.items():
+        several = value if isinstance(value, list | tuple) else [value]
+        if not several or any(isinstance(one, str) and not one for one in several):
+            raise FlagError(f'{option(name)} is given without a value: leave it out, or give one.')
 
 
 def path_from(name: str, value: Any) -> Path:
     """Returns a path from a program, a text or a Path; raises FlagError for anything else, and for ''."""
-    check_given(name, value)
+    check_given(**{name: value})
     return Setting(Path(), 'a path', type=Path).checked(name, value)
 
 

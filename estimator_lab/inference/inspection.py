@@ -92,7 +92,7 @@ class Inspection:
 
 def inspect(run: Trained, example: str | Path | np.ndarray, settings: InspectionSettings) -> Inspection:
     """Returns filters, activation maps, saliency and the like for one example; see `Run.inspect`."""
-    check_given('example', example)
+    check_given(example=example)
     if not isinstance(example, str | os.PathLike | np.ndarray):
         raise FlagError(
             f'example={shown(example)} must be a path, ARCHIVE:MEMBER, or an array of one image '

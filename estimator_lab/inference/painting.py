@@ -68,7 +68,7 @@ def paint(
     run: Trained, photo: str | Path | Image.Image | np.ndarray, settings: PaintingSettings
 ) -> Image.Image:
     """Returns a photo painted in a learned style, at its own size; see `Run.paint`."""
-    check_given('photo', photo)
+    check_given(photo=photo)
     run = with_painting_settings(run, settings)
     if not (painter := run.architecture.painter):
         raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which does not paint.')

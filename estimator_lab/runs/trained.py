@@ -154,7 +154,7 @@ class Trained:
         """
         own = part_of(part)
         sources: Sequence[Source]
-        check_given('data', data)
+        check_given(data=data)
         if is_array(data):
             sources = [array_source(data, named=False)]
         else:

@@ -80,10 +80,10 @@ class ReadSettings:
                 f'split={shown(split)} must be a range within 0 and 1, such as (0, 0.9) for training and '
                 '(0.9, 1) for evaluation.'
             )
-        check_given('vocabulary', vocabulary)
+        check_given(vocabulary=vocabulary)
         if vocabulary is not None and (not are_paths(vocabulary) or len(set(vocabulary)) < len(vocabulary)):
             raise FlagError(f'vocabulary={shown(vocabulary)} must be a list of different labels.')
-        check_given('paths', paths)
+        check_given(paths=paths)
         several = [paths] if isinstance(paths, str | os.PathLike) else paths
         if not are_paths(several):
             raise FlagError(f'paths={shown(paths)} must be paths of archives and folders.')
