@@ -38,7 +38,7 @@ wheel:
 
 .venv/ready: setup.py
 	@echo 'Installing TensorFlow and this package in .venv: about 2 GB, some minutes.'
-	python_command="$$(tools/find_python.sh 3.13 3.12 3.11 3.10)" && "$$python_command" -m venv .venv
+	[ -x .venv/bin/python ] || "$$(tools/find_python.sh 3.13 3.12 3.11 3.10)" -m venv .venv
 	.venv/bin/python -m pip install --quiet --editable .
 	touch $@
 

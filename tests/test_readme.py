@@ -5,6 +5,7 @@ Images are small, and training takes two steps; nothing is installed or download
 
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -85,3 +86,15 @@ def test_the_quoted_output_is_what_train_prints(clone, capfd):
 def masked(text):
     text = re.sub(r'\S*python -m tensorboard\.main', 'tensorboard', re.sub(r' \(.* MB;.*\)', '', text))
     return re.sub(r'\d[\d.,]*', 'N', re.sub(r'\S*python ', 'python ', text))
+
+
+def test_make_installs_into_an_environment_that_is_there(tmp_path):
+    """As the README's first commands leave one; another Python in its place would find half of its modules."""
+    for name in ('Makefile', 'setup.py'):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    python = tmp_path / '.venv/bin/python'
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$@" >>called\n')
+    python.chmod(0o755)
+    subprocess.run(['make', '--silent', '.venv/ready'], cwd=tmp_path, check=True)
+    assert (tmp_path / 'called').read_text() == '-m pip install --quiet --editable .\n'
