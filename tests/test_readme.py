@@ -89,7 +89,7 @@ def masked(text):
 
 
 def test_make_installs_into_an_environment_that_is_there(tmp_path):
-    """As the README's first commands leave one; another Python in its place would find half of its modules."""
+    """As the README's first commands leave one: another Python over it would not find its modules."""
     for name in ('Makefile', 'setup.py'):
         shutil.copyfile(ROOT / name, tmp_path / name)
     python = tmp_path / '.venv/bin/python'
