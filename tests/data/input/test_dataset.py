@@ -63,6 +63,8 @@ def test_pixels_and_random_changes_are_those_of_a_stream(archive):
         found = faces.collate(faces.__getitems__(places))
         assert isinstance(found, Batch) and found.keys == batch.keys and found.labels == batch.labels
         assert np.array_equal(found.data, batch.data) and np.array_equal(found.class_ids, batch.class_ids)
+    by_number = [example.data for example in faces[:]]  # as in the first epoch
+    assert np.array_equal(by_number, [one.data for one in stream(archive, shuffle=False, **chosen)])
 
 
 def test_compressed_archives_are_refused_by_name(archive, tmp_path):
