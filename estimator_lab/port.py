@@ -21,8 +21,8 @@ _USAGE = """Reads programs for TensorFlow 1 and lists the names that are missing
   python -m estimator_lab.port train.py model.py
   python -m estimator_lab.port my_project
 
-Each line is FILE:LINE: what is missing, and what to use instead: names of TensorFlow, and those of Python,
-NumPy, SciPy and Pillow. For a folder, all programs below it are read. No program is run, so most of what
+Each line is FILE:LINE: what is missing, and what to use instead: names of TensorFlow, Python, NumPy,
+SciPy and Pillow. For a folder, all programs below it are read. No program is run, so most of what
 fails only at run time is not found. The exit status is 1 if anything is missing."""
 _MOST_BYTES = 8 << 20  # far more than any program; a larger file is data
 _NO_PROGRAM = (SyntaxError, ValueError, RecursionError, MemoryError)
@@ -79,7 +79,7 @@ def _assigned(file: Path) -> set[str]:
 def missing(file: Path, assigned: Collection[str] = ()) -> list[tuple[int, str]]:
     """Returns (line, sentence) for each name in a program that will be missing under `run`.
 
-    Those in `assigned` are left out. A file that is not a program for this Python has one sentence, which
+    Names in `assigned` are left out. A file that is not a program for this Python has one sentence, which
     says so.
 
     Raises:

@@ -15,7 +15,7 @@ class AttentionMechanism:
       memory_layer: the layer that turns values into keys.
       values: the memory [batch, time, ...], with zeros after the end of each sequence.
       keys: [batch, time, units].
-      batch_size: that of the memory.
+      batch_size: of the memory.
       alignments_size, state_size: the number of steps of the memory.
     """
 
@@ -216,7 +216,7 @@ class AttentionWrapper(tf.nn.rnn_cell.RNNCell):
         )
 
     def zero_state(self, batch_size: Any, dtype: Any) -> AttentionWrapperState:
-        """Returns the first state; `batch_size` is that of the memories."""
+        """Returns the first state; `batch_size` must equal the memories'."""
         with tf.name_scope(f'{type(self).__name__}ZeroState'):
             state = self._initial_cell_state
             if state is None:

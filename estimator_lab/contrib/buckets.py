@@ -107,7 +107,7 @@ def bucket_by_sequence_length(
 ) -> tuple[Any, Any]:
     """Returns (lengths, batch): int32 [batch], and examples whose lengths are between two boundaries.
 
-    The arguments are those of `bucket`. There is one bucket more than boundaries: a length that is a boundary
+    For the arguments, see `bucket`. There is one bucket more than boundaries: a length that is a boundary
     belongs to the bucket above it.
 
     Raises:

@@ -1,7 +1,7 @@
-"""The feature columns of ``tf.contrib.layers``, as those of tf.feature_column.
+"""The feature columns of ``tf.contrib.layers``, made of tf.feature_column's.
 
 Cross-features have other numbers than in 1.15, and the weights of columns other variable names: train again.
-Arguments are those of 1.15; ValueError is raised for a combiner other than 'sum', which the columns of
+Arguments are as in 1.15; ValueError is raised for a combiner other than 'sum', which the columns of
 tf.feature_column lack.
 """
 

@@ -1,6 +1,6 @@
 """Heads and wrappers of ``tf.contrib.estimator``, for Estimators of TensorFlow 1.
 
-The heads are those of tensorflow_estimator for TensorFlow 2. Here they accept an optimizer of TensorFlow 1,
+The heads come from tensorflow_estimator, for TensorFlow 2. Here they accept an optimizer of TensorFlow 1,
 and `tf.losses.Reduction`. `replicate_model_fn` uses one device; tf.distribute.MirroredStrategy uses several.
 """
 

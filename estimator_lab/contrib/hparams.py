@@ -67,7 +67,7 @@ class HParams:
             self.add_hparam(name, value)
 
     def add_hparam(self, name: str, value: Any) -> None:
-        """Adds a hyper-parameter; its type is that of the value, or of a list's first element."""
+        """Adds a hyper-parameter; the value, or a list's first element, decides its type."""
         if getattr(self, name, None) is not None:
             raise ValueError(f'Hyperparameter name is reserved: {name}')
         is_list = isinstance(value, list | tuple)

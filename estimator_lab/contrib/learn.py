@@ -56,8 +56,8 @@ class ModelFnOps(NamedTuple):
     def estimator_spec(self) -> Any:
         """Returns the tf.estimator.EstimatorSpec for the same mode.
 
-        A metric named `loss` is left out, as tf.estimator adds its own. All exported signatures are those of
-        predictions.
+        A metric named `loss` is left out, as tf.estimator adds its own. Only signatures of predictions are
+        exported.
         """
         predicts = self.mode == ModeKeys.INFER
         heads = self.output_alternatives or {None: (ProblemType.UNSPECIFIED, self.predictions)}
@@ -85,7 +85,7 @@ def _tensors(values: Any) -> Any:
 
 
 def _pairs(metrics: Mapping[Any, Any]) -> dict[str, Any]:
-    """Returns metrics as (value, update), of which 1.15 accepts values alone."""
+    """Returns metrics as (value, update); 1.15 also accepts a value alone."""
     return {
         name: metric if isinstance(metric, list | tuple) else (metric, tf.no_op())
         for name, metric in metrics.items()

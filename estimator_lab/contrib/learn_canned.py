@@ -1,7 +1,7 @@
-"""The linear and deep Estimators of ``tf.contrib.learn``, over those of tf.estimator.
+"""The linear and deep Estimators of ``tf.contrib.learn``, made of tf.estimator's.
 
 They have tf.estimator's variables and metrics, so checkpoints of 1.15's classes do not load: train again.
-Columns are those of tf.feature_column, or of tf.contrib.layers, which are made of them.
+Columns may come from tf.feature_column or from tf.contrib.layers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ class _Classifier(_Canned):
     _source = 'class_ids'
 
     def predict_classes(self, *args: Any, **more: Any) -> Any:
-        """Returns an iterator over the classes of the examples; the arguments are those of `predict`."""
+        """Returns an iterator over the classes of the examples; for the arguments, see `predict`."""
         return self._only(PredictionKey.CLASSES, args, more)
 
     def predict_proba(self, *args: Any, **more: Any) -> Any:
@@ -70,7 +70,7 @@ class _Regressor(_Canned):
     _source = 'predictions'
 
     def predict_scores(self, *args: Any, **more: Any) -> Any:
-        """Returns an iterator over the scores of the examples; the arguments are those of `predict`."""
+        """Returns an iterator over the scores of the examples; for the arguments, see `predict`."""
         return self._only(PredictionKey.SCORES, args, more)
 
 

@@ -70,7 +70,7 @@ class Fitting(tf.estimator.Estimator):
         outputs: Sequence[str] | None = None,
         as_iterable: bool = True,
     ) -> Any:
-        """Returns an iterator over the predictions of the examples; of those named in `outputs`, if given.
+        """Returns an iterator over the predictions of the examples; only the outputs in `outputs`, if given.
 
         An input of constants is one batch, as in 1.15.
 

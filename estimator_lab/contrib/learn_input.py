@@ -17,7 +17,7 @@ pandas_input_fn = functools.partial(tf.estimator.inputs.pandas_input_fn, shuffle
 class InputFnOps(NamedTuple):
     """What an input function for serving returns.
 
-    `features` are those of the model; `default_inputs` are the placeholders that they are made of, by name.
+    `features` are the model's; `default_inputs` are the placeholders that they are made of, by name.
     """
 
     features: Any

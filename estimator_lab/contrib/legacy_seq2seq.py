@@ -2,8 +2,8 @@
 
 A list of inputs or outputs has tensors [batch, size]; a list of symbols, targets or weights has tensors
 [batch]. A decoder returns (outputs, final state). Its `loop_function(previous output, step)` returns the next
-input, instead of `decoder_inputs`, of which only the first is then used. Variable names and numbers are those
-of TensorFlow 1.15.
+input; only the first of the `decoder_inputs` is then used. Variable names and numbers are as in TensorFlow
+1.15.
 """
 
 import copy
@@ -211,7 +211,7 @@ def embedding_rnn_seq2seq(
 ) -> _Decoded:
     """Encodes symbols, and decodes symbols from the final state; `feed_previous` may be a bool tensor.
 
-    Outputs are [batch, num_decoder_symbols], or those of the cell if there is an `output_projection`.
+    Outputs are [batch, num_decoder_symbols], or the cell's own if there is an `output_projection`.
     """
     with tf.variable_scope(scope or 'embedding_rnn_seq2seq', dtype=dtype) as opened:
         encoder = EmbeddingWrapper(copy.deepcopy(cell), num_encoder_symbols, embedding_size)

@@ -1,4 +1,4 @@
-"""The module ``tensorflow.contrib`` and those below it.
+"""The module ``tensorflow.contrib`` and its submodules.
 
 A package is loaded at its first use, with the names that `SOURCES` lists; the others when they are used.
 """
@@ -161,7 +161,7 @@ def _source(name: str) -> Any:
 
 
 def _public(source: str) -> list[str]:
-    """Returns the names that a source defines: without those that it imports for its own use."""
+    """Returns the names that a source defines, without what it imports for its own use."""
     holder = _source(source)
     if source.startswith('tf.') or hasattr(holder, '__all__'):
         return [name for name in getattr(holder, '__all__', dir(holder)) if not name.startswith('_')]

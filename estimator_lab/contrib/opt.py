@@ -10,7 +10,7 @@ _Mixin: Any = object  # whose super() is an optimizer
 
 
 class _Around(tf.train.Optimizer):
-    """An optimizer whose gradients, slots and variables are those of another one."""
+    """An optimizer with the gradients, slots and variables of another one."""
 
     def __init__(self, optimizer: Any, name: str) -> None:
         super().__init__(use_locking=False, name=name)

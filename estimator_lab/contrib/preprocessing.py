@@ -71,8 +71,8 @@ class CategoricalVocabulary:
     def trim(self, min_frequency: int, max_frequency: int = -1) -> None:
         """Keeps categories counted more than `min_frequency` times, and renews ids: the most frequent first.
 
-        Equally frequent ones are ordered by alphabet. A positive `max_frequency` removes those counted as
-        often as that, or more.
+        Equally frequent ones are ordered by alphabet. A positive `max_frequency` removes categories
+        counted at least that often.
         """
         by_name = sorted(self._freq.items(), key=lambda item: (isinstance(item[0], str), item[0]))
         ordered = sorted(by_name, key=lambda item: item[1], reverse=True)
@@ -80,7 +80,7 @@ class CategoricalVocabulary:
         for category, count in ordered:
             if count > min_frequency and not 0 < max_frequency <= count:
                 self._append(category)
-        # As in 1.15: the counts of the most frequent, of which `max_frequency` may have left some out.
+        # As in 1.15: the counts of the most frequent, some of which `max_frequency` may have left out.
         self._freq = dict(ordered[: len(self._mapping) - 1])
 
     def reverse(self, class_id: int) -> Any:

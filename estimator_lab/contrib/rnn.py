@@ -64,7 +64,7 @@ def stack_bidirectional_dynamic_rnn(
 class LSTMBlockFusedCell(tf.layers.Layer):
     """An LSTM (Zaremba et al. 2014; peepholes of Gers et al. 2002) in one operation for all steps of a batch.
 
-    Its variables are those of 1.15: `kernel` [inputs + units, 4 * units] with the gates in the order input,
+    Its variables are 1.15's: `kernel` [inputs + units, 4 * units] with the gates in the order input,
     new values, forget, output; `bias` [4 * units]; with peepholes `w_i_diag`, `w_f_diag`, `w_o_diag` [units].
     """
 

@@ -41,12 +41,12 @@ def _restore_apply(module: ModuleType) -> None:
 
 
 def _restore_version(module: ModuleType) -> None:
-    """Gives `tf.keras` the `__version__` that TensorFlow 1's had: that of Keras."""
+    """Gives `tf.keras` the version of Keras as `__version__`, as in TensorFlow 1."""
     vars(module)['__version__'] = importlib.import_module(module.__name__.partition('.')[0]).__version__
 
 
 def _restore_device_spec(module: ModuleType) -> None:
-    """Makes `DeviceSpec` TensorFlow 1's class, which adds `merge_from` and assignments to that of 2."""
+    """Makes `DeviceSpec` TensorFlow 1's class, which adds `merge_from` and assignments to TensorFlow 2's."""
     vars(module)['DeviceSpec'] = importlib.import_module('tensorflow').compat.v1.DeviceSpec
 
 

@@ -55,7 +55,7 @@ class Evidence(NamedTuple):
       methods: the TensorFlow whose objects alone have the methods that it calls; None if both have them.
       converted: whether it calls TensorFlow 1 by `tf.compat.v1`.
       behaviour: whether it needs TensorFlow 1's behaviour: no eager execution, `shape[0].value`.
-      chooses_behaviour: whether it switches TensorFlow's behaviour itself, or relies on that of 2.
+      chooses_behaviour: whether it switches TensorFlow's behaviour itself, or relies on TensorFlow 2's.
       different: the names whose results differ between the versions, such as 'tf.estimator.DNNClassifier'.
       is_none: whether it does not use TensorFlow.
     """

@@ -1,6 +1,6 @@
 """Expressions of old programs that today's NumPy, protobuf and TensorFlow reject, replaced in a syntax tree.
 
-Their meaning is that of 2019: an array of one element counts as a number in `int(x)`, `math.floor(x)`,
+They mean what they did in 2019: an array of one element counts as a number in `int(x)`, `math.floor(x)`,
 `'%d' % x` and `values[i] = x`; arrays have `tostring`, `itemset`, `ptp` and `newbyteorder`; `type(x) is
 tf.Tensor` holds for placeholders; `Int64List` and `ConfigProto` accept truth values for integers. Only
 what would raise an error is changed, but for the last-named comparison.
@@ -177,7 +177,7 @@ def elements(values: Any) -> Any:
 
 
 def method(thing: Any, name: str, *args: Any, **more: Any) -> Any:
-    """Calls a method of arrays that NumPy 2 dropped, or that of another object."""
+    """Calls a method of arrays that NumPy 2 dropped, or another object's method of that name."""
     if isinstance(thing, np.ndarray | np.generic) and not hasattr(thing, name):
         return _METHODS[name](thing, *args, **more)
     return getattr(thing, name)(*args, **more)

@@ -16,7 +16,7 @@ from typing import Any
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.progress import warn
 
-# Magics whose argument is code, and those of a whole cell.
+# Magics whose argument is code, and magics of a whole cell.
 _CODE_MAGICS = re.compile(r'(\s*)%(?:time|timeit|prun)\s+(?:-\S+\s+)*(?=[^-\s])')
 _CELL_MAGICS = re.compile(r'\s*%%(?:time|timeit|capture|prun)\b')
 # `!pip install`, `%matplotlib inline`, `?name`, `name?`, `files = !ls`.

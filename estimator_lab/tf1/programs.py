@@ -1,8 +1,8 @@
 """Runs other people's programs on the TensorFlow that they were written for.
 
-Which one that is follows from the evidence in a module's text. `import tensorflow as tf` in a program for
+The names that a module uses decide which one that is. `import tensorflow as tf` in a program for
 TensorFlow 1 becomes `import tensorflow.compat.v1 as tf`. Only the syntax tree changes, not the file, so that
-line numbers and tracebacks are those of the program.
+line numbers and tracebacks are the program's own.
 """
 
 import ast
@@ -29,7 +29,7 @@ from estimator_lab.tf1.idioms import with_idioms
 
 # Modules that both versions share, or that `contrib` supplies.
 _KEPT = ('python', 'core', 'tools', 'compat', 'contrib', 'examples')
-# Packages that are never read: TensorFlow itself, and those that follow its versions.
+# Packages that are never read: TensorFlow itself, and packages that follow its versions.
 _OTHERS = frozenset(
     ('estimator_lab', 'keras', 'tensorboard', 'tensorflow', 'tensorflow_estimator', 'tf_keras', 'tf_slim')
 )
@@ -39,7 +39,7 @@ INSTALLED = tuple({sysconfig.get_path(name) for name in ('stdlib', 'platstdlib',
 
 
 class _Version1(ast.NodeTransformer):
-    """Replaces imports of `tensorflow` by those of `tensorflow.compat.v1`."""
+    """Replaces imports of `tensorflow` by imports of `tensorflow.compat.v1`."""
 
     def visit_Import(self, node: ast.Import) -> list[ast.stmt]:
         """Replaces `import tensorflow as tf` and `import tensorflow.x.y as z`, and rebinds `tensorflow`."""
@@ -82,7 +82,7 @@ def _adapted(tree: ast.Module, version: int) -> ast.Module:
 class Programs(MetaPathFinder):
     """Chooses TensorFlow 1 or 2 for each module of a program from its text, when it is imported.
 
-    A module that uses only names of both gets that of the main module; a main module, TensorFlow 1. Installed
+    A module that uses only names of both gets the main module's; a main module, TensorFlow 1. Installed
     packages count as modules of their own, and turn no behaviour on.
 
     Args:

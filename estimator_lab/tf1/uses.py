@@ -37,7 +37,7 @@ class Use(NamedTuple):
 def uses(tree: ast.AST, assigned: Collection[str] = ()) -> Iterator[Use]:
     """Yields the imports of a program, and the longest dotted names that start with an import.
 
-    Names that the program assigns itself are left out, as are those in `assigned`: see `assigned_names`.
+    Names that the program assigns itself are left out, and the names in `assigned`: see `assigned_names`.
     """
     nodes = list(ast.walk(tree))
     handled = _below(part for node in nodes if isinstance(node, ast.Try) for part in _handled(node))
@@ -70,7 +70,7 @@ def _assigned(names: list[tuple[Any, str, str]]) -> set[str]:
 
 
 def _full(module: str, path: str) -> str:
-    """Returns the full name, which is that of TensorFlow for `tensorflow.compat.v1` too."""
+    """Returns the full name; `tensorflow.compat.v1` counts as `tensorflow`."""
     return f'{module}.{path}'.replace('tensorflow.compat.v1.', 'tensorflow.')
 
 
@@ -190,7 +190,7 @@ def _bound(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
 
 
 def _handled(node: ast.Try) -> list[ast.AST]:
-    """Returns the parts of a `try` whose failure, or that of the other part, the program expects."""
+    """Returns the parts of a `try` whose failure, or the other part's, the program expects."""
     handlers = [handler for handler in node.handlers if _catches_absence(handler)]
     return [*node.body, *handlers] if handlers else []
 
