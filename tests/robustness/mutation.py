@@ -5,8 +5,8 @@
 
 A fault is a comparison, an operator, a number or a condition that is slightly different, or a call or a
 keyword that is left out. For each one pytest runs the test file that mirrors the module, then the others of
-its folder, those of `make test`, up to the first failure. It works in a copy of the repository. A fault that
-no test notices may be equivalent to the code: read it.
+its folder and the tests of wrong input, those of `make test`, up to the first failure. It works in a copy of
+the repository. A fault that no test notices may be equivalent to the code: read it.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from tests.support.places import ROOT
 
 PACKAGE = 'estimator_lab'
 _SECONDS = 600  # of the tests of one fault
+_OF_ALL_ROOMS = Path('tests/test_mistakes.py'), Path('tests/test_mistaken_values.py')
 _COMPARISONS = {
     **{ast.Lt: '<=', ast.LtE: '<', ast.Gt: '>=', ast.GtE: '>', ast.Eq: '!=', ast.NotEq: '=='},
     **{ast.In: 'not in', ast.NotIn: 'in', ast.Is: 'is not', ast.IsNot: 'is'},
@@ -190,20 +191,17 @@ def chosen_faults(base: str, count: int, seed: int) -> list[Fault]:
 
 
 def tests_of(path: Path) -> list[str]:
-    """Returns the test files to run for a module, in turn: its own, then those of its folder."""
+    """Returns the test files to run for a module: its own, those of its folder, and of wrong input."""
     room = Path('tests', *path.parent.parts[1:])
     own = room / f'test_{path.stem}.py'
-    found = [str(own)] if (ROOT / own).exists() else []
-    others = sorted(str(other.relative_to(ROOT)) for other in (ROOT / room).glob('test_*.py'))
-    return [*found, *(other for other in others if other not in found)][: None if room.name != 'tests' else 1]
+    others = () if room.name == 'tests' else sorted((ROOT / room).glob('test_*.py'))
+    found = [own, *(other.relative_to(ROOT) for other in others), *_OF_ALL_ROOMS]
+    return [str(file) for file in dict.fromkeys(found) if (ROOT / file).exists()]
 
 
 def is_noticed(fault: Fault, out: Path) -> bool:
     """Whether a test fails with a fault, which is in the files of this copy."""
-    files = tests_of(fault.path)
-    if not files:
-        return False
-    words = ['-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', '-m', 'not all', *files]
+    words = ['-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', '-m', 'not all', *tests_of(fault.path)]
     process = Process(words, out)
     try:
         return process.wait(_SECONDS) != 0
