@@ -1,5 +1,6 @@
 """The environment of TensorFlow: versions that work together, environment variables, messages."""
 
+import contextlib
 import importlib.metadata
 import logging
 import os
@@ -42,11 +43,11 @@ class Packages(NamedTuple):
 
 
 def installed(distribution: str) -> str | None:
-    """Returns the version of an installed distribution, or None."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    """Returns the version of an installed distribution, or of its nightly build, or None."""
+    for name in (distribution, f'{distribution}-nightly'):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return None
 
 
 def major_minor(version: str) -> tuple[int, int]:

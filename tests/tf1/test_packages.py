@@ -1,9 +1,10 @@
+import importlib.metadata
 import os
 import platform
 
 import pytest
 
-from estimator_lab.tf1.packages import ONEDNN_VARIABLE, Packages, choose_variables, find_problem
+from estimator_lab.tf1.packages import ONEDNN_VARIABLE, Packages, choose_variables, find_problem, installed
 
 
 def test_app_run_prints_each_log_line_once(run_python, tmp_path):
@@ -55,6 +56,18 @@ def test_a_problem_is_one_sentence_that_says_what_to_install(packages, words):
     problem = find_problem(packages)
     assert all(word in problem for word in words)
     assert '\n' not in problem and problem.endswith('.')
+
+
+def test_a_nightly_build_counts_as_the_package(monkeypatch):
+    found = {'tf-keras-nightly': '2.23.0.dev1', 'keras': '3.15.1'}
+
+    def version(name):
+        if name not in found:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found[name]
+
+    monkeypatch.setattr(importlib.metadata, 'version', version)
+    assert [installed(name) for name in ('tf-keras', 'keras', 'protobuf')] == ['2.23.0.dev1', '3.15.1', None]
 
 
 def test_keras_3_by_environment_is_kept_and_estimator_raises(run_python):
