@@ -75,8 +75,8 @@ def test_a_program_needs_nothing_of_the_laboratory(run_python, folder):
     assert (done.returncode, done.stderr) == (7, '') and 'Estimator' in done.stdout
 
 
-def test_a_module_whose_traceback_shows_the_program_only(run_python, folder):
-    done = run_python('-m', 'estimator_lab.run', '-m', 'old', PYTHONPATH=f'{ROOT}:{folder}')
+def test_a_module_whose_traceback_shows_the_program_only(run_forked, folder):
+    done = run_forked('-m', 'estimator_lab.run', '-m', 'old', PYTHONPATH=f'{ROOT}:{folder}')
     assert done.returncode == 1
     assert done.stdout == f"__main__ (?, 3) Estimator True ['{folder / 'old.py'}']\n"
     lines = done.stderr.splitlines()
@@ -110,12 +110,12 @@ def test_what_cannot_run_says_why(run_command, arguments, error):
     assert (status, out) == (2, '') and err.startswith(f'error: {error}')
 
 
-def test_a_module_that_does_not_exist_and_a_program_for_python_2(run_python, tmp_path):
-    done = run_python('-m', 'estimator_lab.run', '-m', 'no_such.module')
+def test_a_module_that_does_not_exist_and_a_program_for_python_2(run_forked, tmp_path):
+    done = run_forked('-m', 'estimator_lab.run', '-m', 'no_such.module')
     assert (done.returncode, done.stderr) == (2, "error: There is no module 'no_such.module'.\n")
     path = tmp_path / 'two.py'
     path.write_text("import tensorflow\nprint 'x'\n")
-    done = run_python('-m', 'estimator_lab.run', str(path))
+    done = run_forked('-m', 'estimator_lab.run', str(path))
     assert done.returncode == 1 and done.stderr.startswith(f'  File "{path}", line 2\n')
 
 
@@ -138,9 +138,9 @@ print(type(linear).__name__, inspect.getargspec(lambda a, axis: a).args, [np.flo
 """
 
 
-def test_the_plainest_canned_estimator_and_names_that_python_and_numpy_have_dropped(run_python, tmp_path):
+def test_the_plainest_canned_estimator_and_names_that_python_and_numpy_have_dropped(run_forked, tmp_path):
     (tmp_path / 'canned.py').write_text(CANNED)
-    done = run_python('-m', 'estimator_lab.run', str(tmp_path / 'canned.py'))
+    done = run_forked('-m', 'estimator_lab.run', str(tmp_path / 'canned.py'))
     assert done.stdout == "LinearRegressor ['a', 'axis'] [1.5]\n", done.stderr
 
 
@@ -187,24 +187,24 @@ TAKEN = (
 )
 
 
-def test_the_program_of_the_guide_to_premade_estimators_gets_what_the_guide_prints(run_python, tmp_path):
+def test_the_program_of_the_guide_to_premade_estimators_gets_what_the_guide_prints(run_forked, tmp_path):
     pytest.importorskip('sklearn')
     program = tmp_path / 'iris.py'
     program.write_text(IRIS)
-    done = run_python('-m', 'estimator_lab.run', str(program), str(tmp_path / 'one'))
+    done = run_forked('-m', 'estimator_lab.run', str(program), str(tmp_path / 'one'))
     (kind, accuracy), (error,) = (line.split() for line in done.stdout.splitlines())
     assert kind == 'DNNClassifier' and float(accuracy) > 0.9, done.stderr
     assert error == 'InvalidArgumentError'  # the checkpoint has other hidden units
     assert [line for line in done.stderr.splitlines() if 'WARNING' not in line] == [f'{program} {TAKEN}']
 
 
-def test_the_flags_take_either_tensorflow_and_say_nothing(run_python, tmp_path):
+def test_the_flags_take_either_tensorflow_and_say_nothing(run_forked, tmp_path):
     program = tmp_path / 'canned.py'
     program.write_text('import tensorflow as tf\nprint(tf.estimator.DNNClassifier, tf.executing_eagerly())')
     for flag, expected in (('--v1', "DNNClassifier'> False\n"), ('--v2', "DNNClassifierV2'> True\n")):
-        done = run_python('-m', 'estimator_lab.run', flag, str(program))
+        done = run_forked('-m', 'estimator_lab.run', flag, str(program))
         assert done.stdout.endswith(expected) and not done.stderr
-    done = run_python('-m', 'estimator_lab.run', '--v1', '--v2', str(program))
+    done = run_forked('-m', 'estimator_lab.run', '--v1', '--v2', str(program))
     assert (done.returncode, done.stderr) == (2, 'error: --v1 and --v2 exclude each other.\n')
 
 
@@ -217,14 +217,14 @@ print(tf.executing_eagerly(), eager_helper.dense(tf.ones([1, 2])).numpy().shape)
 """
 
 
-def test_a_helper_with_names_of_tensorflow_1_leaves_eager_execution_on(run_python, tmp_path):
+def test_a_helper_with_names_of_tensorflow_1_leaves_eager_execution_on(run_forked, tmp_path):
     (tmp_path / 'main.py').write_text(
         EAGER.replace('import eager_helper\n\n', '').replace('print', 'import eager_helper\nprint')
     )
     (tmp_path / 'eager_helper.py').write_text(
         'import tensorflow as tf\n\n\ndef dense(x):\n    return tf.layers.dense(x, 3)\n'
     )
-    done = run_python('-m', 'estimator_lab.run', str(tmp_path / 'main.py'))
+    done = run_forked('-m', 'estimator_lab.run', str(tmp_path / 'main.py'))
     assert done.stdout == 'True (1, 3)\n', done.stderr
 
 
@@ -285,12 +285,12 @@ CELLS = [
 ]
 
 
-def test_a_notebook_runs_without_ipython(run_python, tmp_path):
+def test_a_notebook_runs_without_ipython(run_forked, tmp_path):
     path = tmp_path / 'book.ipynb'
     cells = [{'cell_type': 'code', 'source': cell} for cell in CELLS]
     cells.insert(1, {'cell_type': 'markdown', 'source': ['# Title']})
     path.write_text(json.dumps({'cells': cells}))
-    done = run_python('-m', 'estimator_lab.run', str(path))
+    done = run_forked('-m', 'estimator_lab.run', str(path))
     assert (done.returncode, done.stdout) == (1, '3.0\n2\n'), done.stderr
     lines = done.stderr.splitlines()
     left_out = ['1: left out: %matplotlib inline', '1: left out: !pip install nothing \\']

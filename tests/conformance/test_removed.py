@@ -26,11 +26,11 @@ def test_a_name_that_never_existed():
         tf.estimator.NoSuchEstimator  # noqa: B018
 
 
-def test_contrib(run_python):
+def test_contrib(run_forked):
     """tf.contrib is available if estimator_lab.contrib is imported, and only then."""
     look = "from estimator_lab.tf1 import tf; print(hasattr(tf, 'contrib'))"
-    assert run_python('-c', look).stdout == 'False\n'
-    assert run_python('-c', f'import estimator_lab.contrib; {look}').stdout == 'True\n'
+    assert run_forked('-c', look).stdout == 'False\n'
+    assert run_forked('-c', f'import estimator_lab.contrib; {look}').stdout == 'True\n'
 
 
 def test_tpu_configuration():

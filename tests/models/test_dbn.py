@@ -19,7 +19,7 @@ from tests.support.small_runs import small_settings, summaries_in, train_run, va
 
 pytestmark = pytest.mark.once
 
-HPARAMS = 'layers=6-5,pretrain_epochs=0.5,head_steps=2'
+HPARAMS = 'layers=6-5,pretrain_epochs=0.5,head_steps=2,dropout_rate=0,input_dropout_rate=0'
 
 
 @pytest.fixture
@@ -99,24 +99,18 @@ def test_head_steps_below_1_are_a_share_of_fine_tuning(given, steps):
     assert params.steps_of_head == steps
 
 
-@pytest.mark.once
-def test_it_goes_on_in_the_phase_where_it_was_killed(settings, tmp_path):
-    quiet = f'{HPARAMS},dropout_rate=0,input_dropout_rate=0'
+def test_it_goes_on_in_the_phase_where_it_was_killed(settings, trained, tmp_path):
+    run = settings()
+    for phase in ('pretrain_2:', 'last:'):
 
-    def weights(folder, kills):
-        run = settings(model_dir=tmp_path / folder, hparams=quiet)
-        for phase in kills:
+        def say(line, phase=phase):
+            if line.startswith('Phase') and phase in line:
+                raise KeyboardInterrupt
 
-            def say(line, phase=phase):
-                if line.startswith('Phase') and phase in line:
-                    raise KeyboardInterrupt
-
-            with pytest.raises(KeyboardInterrupt):
-                train_run(run, say)
-        train_run(run)
-        return values_in(tmp_path / folder, 7)
-
-    whole, parts = weights('whole', []), weights('parts', ['pretrain_2:', 'last:'])
+        with pytest.raises(KeyboardInterrupt):
+            train_run(run, say)
+    train_run(run)
+    whole, parts = values_in(trained[1], 7), values_in(run.model_dir, 7)
     for name in whole:
         assert np.allclose(whole[name], parts[name], atol=1e-6), name
 
@@ -131,11 +125,11 @@ def test_without_pretraining_it_is_the_same_network(trained, graph):
 
 def test_machines_pretrain_on_images_without_labels(settings, tmp_path):
     loose = write_tar(tmp_path / 'loose.tar', [(f'{i}.png', encoded(picture(i))) for i in range(12)])
-    run = settings(pretrain_data=[str(loose)], max_steps=4)
+    run = settings(pretrain_data=[str(loose)], max_steps=2, hparams='layers=6,pretrain_epochs=0.5')
     plan = make_plan(run, lambda line: None)
     # 12 images in batches of 6: half an epoch is one step
-    assert [phase.last_step for phase in plan.stages] == [1, 2, 4]
-    assert train(plan).step == 4
+    assert [phase.last_step for phase in plan.stages] == [1, 2]
+    assert train(plan).step == 2
 
 
 def test_each_phase_is_a_run_of_tensorboard(trained):

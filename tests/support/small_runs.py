@@ -1,5 +1,7 @@
 """Training runs that take a second or two, and what they leave behind."""
 
+import shutil
+
 from estimator_lab.base.errors import with_dashes
 from estimator_lab.tf1 import tf
 from estimator_lab.training.checks import prepared
@@ -78,6 +80,17 @@ def summaries_in(folder):
     """Returns the last summary value of each tag in the event files of a folder."""
     events = (event for path in folder.glob('events*') for event in tf.train.summary_iterator(str(path)))
     return {value.tag: value for event in events for value in event.summary.value}
+
+
+def stopped_at(step, source, folder):
+    """Copies a model_dir to FOLDER, as if its training had been killed after the checkpoint of STEP."""
+    shutil.copytree(source, folder)
+    for path in folder.glob('model.ckpt-*'):
+        if not path.name.startswith(f'model.ckpt-{step}.'):
+            path.unlink()
+    names = f'model_checkpoint_path: "model.ckpt-{step}"\nall_model_checkpoint_paths: "model.ckpt-{step}"\n'
+    (folder / 'checkpoint').write_text(names)
+    return folder
 
 
 def replace_newest(model_dir, old, new):

@@ -153,10 +153,9 @@ def test_sizes_that_make_no_network_leave_nothing(settings, tmp_path):
     assert not (tmp_path / 'model').exists()
 
 
-def test_a_failed_start_removes_only_its_own_files(settings, tmp_path):
+def test_a_failed_start_removes_only_its_own_files(settings, cnn_dir, tmp_path):
     """Files that others wrote into the folder in the meantime stay: predictions, notes, another run."""
     bad = write_tar(tmp_path / 'bad.tar', [(f'n{n % 2}/{n}.png', b'junk') for n in range(40)])
-    trained(settings(model_dir=tmp_path / 'other', max_steps=2))
     model_dir = tmp_path / 'model'
     with pytest.raises(DataError, match='max_bad_fraction'):
         trained(settings(data=[str(bad)], eval_data=(), batch_size=12))
@@ -166,22 +165,21 @@ def test_a_failed_start_removes_only_its_own_files(settings, tmp_path):
 
     def meanwhile(line):
         if line.startswith('Skipped a bad image') and not (model_dir / 'other').exists():
-            shutil.copytree(tmp_path / 'other', model_dir / 'other')
+            shutil.copytree(cnn_dir, model_dir / 'other')
             for path in map(model_dir.joinpath, others):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text('mine')
 
     with pytest.raises(DataError, match='max_bad_fraction'):
         train(make_plan(settings(data=[str(bad)], eval_data=(), export=['final'], batch_size=12), meanwhile))
-    assert open_trained(model_dir / 'other').step == 2
+    assert open_trained(model_dir / 'other').step == 3
     shutil.rmtree(model_dir / 'other')
     left = {str(path.relative_to(model_dir)) for path in model_dir.rglob('*') if path.is_file()}
     assert left >= {'bad_members.csv', 'notes.txt', *others} and not is_a_run(model_dir)
 
 
-def test_a_failed_restart_loses_nothing(settings, archive, tmp_path):
-    trained(settings())
-    before = values_in(tmp_path / 'model')
+def test_a_failed_restart_loses_nothing(settings, cnn_dir, archive, tmp_path):
+    before = values_in(shutil.copytree(cnn_dir, tmp_path / 'model'))
     bad = rewrite(archive, tmp_path / 'bad.tar', data=lambda n, data: b'junk')
     with pytest.raises(DataError, match='max_bad_fraction'):
         trained(settings(data=[bad], max_steps=8, resume_changed=True, batch_size=12))
@@ -290,13 +288,11 @@ def test_a_deterministic_run_gives_the_same_bits_and_leaves_the_process_as_it_wa
 
 
 @pytest.mark.parametrize('name', ['float16', 'bfloat16'])
-def test_half_precision_reaches_the_session(settings, tmp_path, name):
-    kernels = {}
-    for precision in ('float32', name):
-        result, _ = trained(settings(precision=precision, max_steps=3, model_dir=tmp_path / precision))
-        kernels[precision] = values_in(result.checkpoint)['conv2d/kernel']
-    assert not np.array_equal(kernels[name], kernels['float32'])
-    assert np.allclose(kernels[name], kernels['float32'], atol=0.02)
+def test_half_precision_reaches_the_session(settings, cnn_dir, name):
+    result, _ = trained(settings(precision=name, max_steps=3))
+    half, single = (values_in(folder)['conv2d/kernel'] for folder in (result.checkpoint, cnn_dir))
+    assert not np.allclose(half, single, atol=1e-5)
+    assert np.allclose(half, single, atol=0.02)
 
 
 def test_layers_and_steps_are_said_and_nothing_is_printed(settings, capsys, monkeypatch):

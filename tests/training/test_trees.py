@@ -22,7 +22,7 @@ from estimator_lab.training.settings import Settings
 from tests.support.archive_files import encoded, picture, small_archive
 from tests.support.commands import invoke
 from tests.support.exports import assert_same, of_saved_model
-from tests.support.small_runs import cnn_settings, opened, trained, values_in
+from tests.support.small_runs import cnn_settings, opened, stopped_at, trained, values_in
 
 pytestmark = pytest.mark.once
 
@@ -71,9 +71,9 @@ def test_a_folder_holds_its_tokens_and_opens_again(model_dir):
 
 def test_a_run_that_stopped_goes_on_exactly(data, model_dir, tmp_path):
     """From a text, shuffled, with dropout: the run that did not stop."""
-    for last in (3, STEPS):
-        trained(settings(data, tmp_path / 'parts', max_steps=last))
-    one, other = values_in(model_dir), values_in(tmp_path / 'parts')
+    parts = stopped_at(3, model_dir, tmp_path / 'parts')
+    trained(settings(data, parts))
+    one, other = values_in(model_dir), values_in(parts)
     assert one.keys() == other.keys()
     for name in one:  # sums of several threads may differ in their last bits
         assert np.allclose(one[name], other[name], rtol=1e-4, atol=1e-6), name

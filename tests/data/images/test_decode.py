@@ -247,22 +247,18 @@ def large(format, mode='RGB', value=0, **options):
 @pytest.mark.parametrize('decoder', [*DECODERS.values(), shrink_image], ids=[*DECODERS, 'shrink'])
 def test_a_stored_error_keeps_no_image_alive(decoder, data):
     """Each fails once the image is there; it is free at once, not in some later collection."""
-    gc.collect()
     gc.disable()
+    gc.freeze()  # so that gc.get_objects() returns new objects only
     try:
-        before, size = images_alive(), (8,) if decoder is shrink_image else (8, 8)
         with pytest.raises(BadExampleError) as caught:
-            decoder(data, *size)
-        assert images_alive() == before
+            decoder(data, *((8,) if decoder is shrink_image else (8, 8)))
+        assert not [each for each in gc.get_objects() if isinstance(each, Image.Image)]
     finally:
+        gc.unfreeze()
         gc.enable()
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
     _, *inside = (frame.f_locals for frame, _ in traceback.walk_tb(caught.value.__traceback__))
     assert all('data' not in each and 'args' not in each for each in inside)
-
-
-def images_alive():
-    return sum(isinstance(each, Image.Image) for each in gc.get_objects())
 
 
 def test_only_bad_image_errors_escape_from_mutated_images():

@@ -270,11 +270,11 @@ def test_importing_and_reading_needs_no_framework(archive, run_python):
 # Loops of PyTorch's DataLoader, and of a stand-in where PyTorch is not installed.
 
 
-@pytest.mark.parametrize('seed', range(12))
+@pytest.mark.parametrize('seed', [0, 1, *(pytest.param(n, marks=pytest.mark.all) for n in range(2, 24))])
 def test_random_histories_lose_and_repeat_nothing(tmp_path, seed):
-    """Each of ten lives has its processes, batch size and place of the archives, and then is killed."""
+    """Each of up to six lives has its processes, batch size and place of the archives, and then is killed."""
     rng = random.Random(seed)
-    for history in range(10):
+    for history in range(5):
         folder = tmp_path / f'{history}-0'
         folder.mkdir()
         sizes = [rng.randrange(1, 12) for _ in range(rng.randrange(1, 4))]
@@ -284,13 +284,10 @@ def test_random_histories_lose_and_repeat_nothing(tmp_path, seed):
             files = [(f'{n % 3}/{number}_{n}.jpg', b'%d' % n) for n in range(size)]
             write_tar(folder / f'{number}{suffix}', files, mode)
         consumed, state, seen = 0, None, []
-        order = None
         for life in range(rng.randrange(2, 7)):
             moved = folder.with_name(f'{history}-{life + 1}')
             folder = folder.rename(moved)
             paths = sorted(folder.iterdir())
-            endless = stream(paths, epochs=None, seed=seed)
-            order = order or [one.key.rpartition(':')[2] for one in itertools.islice(endless, 1200)]
             ranks, size = rng.randrange(1, 6), rng.choice([None, 1, 2, 5])
             steps = rng.randrange(0, 8)
             states = []
@@ -304,7 +301,8 @@ def test_random_histories_lose_and_repeat_nothing(tmp_path, seed):
             consumed += steps * ranks * (size or 1)
             assert all(one == states[0] for one in states) and states[0]['consumed'] == consumed
             state = states[0]
-        assert sorted(seen) == sorted(order[:consumed])
+        whole = itertools.islice(stream(paths, epochs=None, seed=seed), consumed)
+        assert sorted(seen) == sorted(one.key.rpartition(':')[2] for one in whole)
 
 
 @pytest.mark.parametrize('failing', range(2, 24, 3))

@@ -1,7 +1,6 @@
 """A model under test: its graphs and its training runs, each made when a check first needs it."""
 
 import dataclasses
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from estimator_lab.training.plan import Plan, make_plan
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import Result, train
 from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.small_runs import stopped_at
 
 STEPS = 5
 """Steps of a training run in its last phase."""
@@ -181,16 +181,8 @@ class Subject:
     def resumed(self) -> Run:
         """The same run, after its end was lost: it goes on from step SAVED_AT of the last phase."""
         self._once('a resumed run')
-        source, folder = self.run.model_dir, self.folder / 'resumed'
-        shutil.copytree(source, folder)
-        last = self.run.result.step
-        kept = f'model.ckpt-{last - STEPS + SAVED_AT}'
-        for path in folder.glob(f'model.ckpt-{last}.*'):
-            path.unlink()
-        folder.joinpath('checkpoint').write_text(
-            f'model_checkpoint_path: "{kept}"\nall_model_checkpoint_paths: "{kept}"\n', encoding='utf-8'
-        )
-        return self._trained(folder)
+        kept = self.run.result.step - STEPS + SAVED_AT
+        return self._trained(stopped_at(kept, self.run.model_dir, self.folder / 'resumed'))
 
     def _once(self, what: str) -> None:
         """Fails at the second try, so that a model that cannot be built is built once."""

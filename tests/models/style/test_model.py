@@ -1,6 +1,5 @@
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from tests.support.archive_files import encoded, picture
 from tests.support.graphs import initialize
-from tests.support.small_runs import small_settings, train_run, values_in
+from tests.support.small_runs import small_settings, stopped_at, train_run, values_in
 
 pytestmark = pytest.mark.once
 
@@ -143,30 +142,26 @@ def style_picture(folder, seed=5):
 
 @pytest.mark.once
 def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
-    whole, parts = tmp_path / 'whole', tmp_path / 'parts'
-    for folder in (whole, parts):
-        folder.mkdir()
-        style_picture(folder)
-    train_run(settings(whole))
-    train_run(settings(parts, max_steps=2))
-    (parts / 'ink.png').unlink()
-    result = train_run(settings(parts))
+    style_picture(tmp_path)
+    whole = settings(tmp_path)
+    train_run(whole)
+    (tmp_path / 'ink.png').unlink()
+    parts = dataclasses.replace(whole, model_dir=stopped_at(2, whole.model_dir, tmp_path / 'parts'))
+    result = train_run(parts)
     assert result.step == 4 and result.metrics[keys.TOTAL_EXAMPLES] == 24
-    first, second = values_in(whole / 'model'), values_in(parts / 'model')
+    first, second = values_in(whole.model_dir), values_in(parts.model_dir)
     assert first.keys() == second.keys() and all(
         np.allclose(first[name], second[name], rtol=1e-3, atol=1e-5) for name in first
     )
     assert not [name for name in first if 'perceptual' in name]
-    trained = open_trained(parts / 'model')
-    assert trained.params.styles == ('ink',)
-
-    other = settings(parts, max_steps=6)
-    other = dataclasses.replace(other, hparams=other.hparams.replace('ink.png', 'other.png'))
+    assert open_trained(parts.model_dir).params.styles == ('ink',)
+    more = dataclasses.replace(parts, max_steps=6)
+    other = dataclasses.replace(more, hparams=more.hparams.replace('ink.png', 'other.png'))
     with pytest.raises(FlagError, match='was started with another style_image than'):
         make_plan(other, lambda line: None)
-    Path(parts / 'model' / FILE).write_bytes(b'junk')
+    (parts.model_dir / FILE).write_bytes(b'junk')
     with pytest.raises(DataError, match='has no usable style'):
-        make_plan(settings(parts, max_steps=6), lambda line: None)
+        make_plan(more, lambda line: None)
 
 
 def test_it_learns_in_one_process(tmp_path, monkeypatch):
