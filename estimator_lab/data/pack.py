@@ -66,11 +66,7 @@ class Settings:
 
     shards: int = setting(None, 'number to write', group='Shards', lower=1, upper=1000)
     image_size: int | None = setting(
-        None,
-        'scale larger images down to this shorter side in pixels',
-        group='Images',
-        lower=1,
-        upper=65_535,
+        None, 'scale larger images down to this shorter side in pixels', group='Images', lower=1, upper=65_535
     )
     seed: int = setting(1, 'of the order; the same seed gives the same bytes', group='Shards')
     max_bad_fraction: float = setting(

@@ -9,13 +9,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import why_unread
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import label_of
-from estimator_lab.data.examples.member import (
-    BadExampleError,
-    ChangedError,
-    Data,
-    Member,
-    too_large,
-)
+from estimator_lab.data.examples.member import BadExampleError, ChangedError, Data, Member, too_large
 from estimator_lab.data.sources.files import TEXT_BYTES, is_text
 from estimator_lab.data.sources.reading import Format, Scan, Stored
 from estimator_lab.data.sources.source import DamagedError, Source, decompressed, why_unreadable

@@ -141,11 +141,7 @@ class RemoteFile:
             except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
                 raise _failure(error) from None
             return
-        ends = [
-            min(start + FIRST_BYTES * 128, self.size),
-            *range(start + PIECE, self.size, PIECE),
-            self.size,
-        ]
+        ends = [min(start + FIRST_BYTES * 128, self.size), *range(start + PIECE, self.size, PIECE), self.size]
         places = zip([start, *ends], ends, strict=False)
         parts = (partial(self._part, at, end - at) for at, end in places if at < end)
         own = object()

@@ -16,19 +16,8 @@ from typing import Any
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import why_unread
 from estimator_lab.data.examples.kind import Kind
-from estimator_lab.data.examples.labels import (
-    MOST_SIDECAR_BYTES,
-    is_sidecar,
-    label_of,
-    sidecar_label,
-)
-from estimator_lab.data.examples.member import (
-    BadExampleError,
-    ChangedError,
-    Data,
-    Member,
-    too_large,
-)
+from estimator_lab.data.examples.labels import MOST_SIDECAR_BYTES, is_sidecar, label_of, sidecar_label
+from estimator_lab.data.examples.member import BadExampleError, ChangedError, Data, Member, too_large
 from estimator_lab.data.sources.files import HEAD_BYTES, lacks_suffix
 from estimator_lab.data.sources.reading import Format, Scan, Stored
 from estimator_lab.data.sources.remote import RemoteError
