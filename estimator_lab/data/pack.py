@@ -9,7 +9,7 @@ import random
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -26,8 +26,7 @@ from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
 from estimator_lab.base.shares import PART_HELP, part_of
 from estimator_lab.base.version import __version__
-from estimator_lab.data.archives.data_set import Say, kind_of, open_slice
-from estimator_lab.data.archives.index import Index
+from estimator_lab.data.archives.data_set import DataSet, Say, kind_of, open_stream
 from estimator_lab.data.examples.labels import label_of, read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.decode import shrink_image
@@ -39,8 +38,6 @@ from estimator_lab.data.sources.files import is_hidden
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import Source, expand
-
-MANIFEST = 'manifest.json'
 
 _OWN = re.compile(
     r'(?:manifest|shard-\d{5,9}-of-(?P<shards>\d{5,9}))(?P<part>-part-\d{5}-of-\d{5})?\.(?:json|tar)',
@@ -163,16 +160,13 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> 
         if any(hidden.iterdir()):
             _remove_interrupted(hidden, path, out, suffix)
             say(f'Another packing into {out} was interrupted: this one begins anew.')
-        own: dict[Source, tuple[Index, range]] = {}
+        archives = open_stream(sources, IMAGES, say, part, use_damaged=True)
         if part:
-            indexes = open_slice(sources, IMAGES, part, say, use_damaged=True)
-            rows = part.within(list(map(len, indexes)))
-            own = dict(zip(sources, zip(indexes, rows, strict=True), strict=False))
-            manifest.of = _digest(settings, [index.fingerprint for index in indexes])
+            manifest.of = _digest(settings, [index.fingerprint for index in archives.indexes])
         _check_free(out, settings, suffix, manifest.of)
         with ExitStack() as stack:
             shards = [stack.enter_context(closing(Shard(hidden / name))) for name in names]
-            _fill(shards, _members(sources, own, settings, say, manifest), manifest)
+            _fill(shards, _members(archives, settings, manifest), manifest)
         with (hidden / path).open('xb') as file:
             file.write(f'{json_text(asdict(manifest), 1)}\n'.encode())
             sync(file)
@@ -248,24 +242,17 @@ def _places(count: int, rng: random.Random) -> Iterator[int]:
         yield from rng.sample(range(count), count)
 
 
-def _members(
-    sources: Sequence[Source],
-    own: Mapping[Source, tuple[Index, range]],
-    settings: Settings,
-    say: Say,
-    manifest: Manifest,
-) -> Iterator[Member | None]:
+def _members(archives: DataSet, settings: Settings, manifest: Manifest) -> Iterator[Member | None]:
     """Yields the members as they are stored in shards; None for a bad one."""
     # The share of bad ones is checked after 1,000.
-    report = InputReport(IMAGES, say, 1000, fraction=settings.max_bad_fraction)
+    report = InputReport(IMAGES, archives.say, 1000, fraction=settings.max_bad_fraction)
 
     def prepared(members: Sequence[Member]) -> list[Member | BadExampleError]:
         found = zip(members, read_members(members), strict=True)
         return [or_why(partial(_shrunk, member, settings), data) for member, data in found]
 
     with closing(Progress('Reading')) as shown:
-        stored = _stored(sources, own, settings, say, manifest)
-        for member, result in read_examples(stored, prepared, _AHEAD):
+        for member, result in read_examples(_stored(archives, settings, manifest), prepared, _AHEAD):
             reason = result if isinstance(result, BadExampleError) else None
             report.count(1)
             if reason:
@@ -279,7 +266,7 @@ def _members(
     if report.bad:
         report.check(report.seen)
     if report.seen == report.bad:
-        raise DataError(f'{", ".join(source.name for source in sources)}: no image to pack.')
+        raise DataError(f'{", ".join(archives.paths)}: no image to pack.')
 
 
 def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
@@ -291,19 +278,13 @@ def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
     return member._replace(name=name, data=small, source=None)
 
 
-def _stored(
-    sources: Sequence[Source],
-    own: Mapping[Source, tuple[Index, range]],
-    settings: Settings,
-    say: Say,
-    manifest: Manifest,
-) -> Iterator[Member]:
+def _stored(archives: DataSet, settings: Settings, manifest: Manifest) -> Iterator[Member]:
     """Yields the members of one archive after the other."""
-    for source in own or sources:
-        found, scan = 0, Scan(note=lambda words, name=source.name: say(f'{name!r} {words}'))  # type: ignore[misc]
+    for place, source in enumerate(archives.sources):
+        found, scan = 0, Scan(note=lambda words, name=source.name: archives.say(f'{name!r} {words}'))  # type: ignore[misc]
         try:
-            index, rows = own.get(source, (None, range(0)))
-            for member in index.stored(rows, scan) if index else scan_members(source, IMAGES, scan):
+            stored = archives.indexes[place].stored(archives.rows[place], scan) if archives.own else None
+            for member in stored or scan_members(source, IMAGES, scan):
                 found += 1
                 yield member
                 del member
@@ -314,7 +295,7 @@ def _stored(
                 raise DataError(
                     f'{error.marked} {option.use_damaged} packs the {found:,} images before that.'
                 ) from error
-            say(f'Warning: {error.sentence} The {found:,} images before that are used.')
+            archives.say(f'Warning: {error.sentence} The {found:,} images before that are used.')
             manifest.damage.append(error.sentence)
         scan.skipped.report(scan.note)
 

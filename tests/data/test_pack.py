@@ -26,7 +26,7 @@ from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.pack import MANIFEST, Settings
+from estimator_lab.data.pack import Settings
 from estimator_lab.data.shards import Shard
 from estimator_lab.data.sources.source import expand
 from tests.support.archive_files import encoded, picture
@@ -53,7 +53,7 @@ def test_every_image_is_in_exactly_one_shard(tmp_path, out, count, compress):
     source = write_tar(tmp_path / 'source.tar', compress=compress)
     pack([source], out, Settings(count), quiet)
     assert sorted(path.name for path in out.iterdir()) == [
-        MANIFEST,
+        'manifest.json',
         *(f'shard-{number:05}-of-{count:05}.tar' for number in range(count)),
     ]
     found = packed(out)
@@ -170,7 +170,7 @@ def test_finished_shards_are_never_touched(source, out):
     before = all_bytes(out)
     with pytest.raises(FlagError, match=r'already holds manifest\.json'):
         pack([source], out, Settings(2, seed=5), quiet)
-    (out / MANIFEST).unlink()  # as a killed run leaves them
+    (out / 'manifest.json').unlink()  # as a killed run leaves them
     with pytest.raises(FlagError, match=r'already holds shard-00000-of-00002\.tar'):
         pack([source], out, Settings(2, seed=5), quiet)
     assert all_bytes(out) == before

@@ -254,7 +254,11 @@ def open_archives(
 
 
 def open_stream(
-    patterns: Sequence[str | Source], kind: Kind, say: Say = print, own: Slice | None = None
+    patterns: Sequence[str | Source],
+    kind: Kind,
+    say: Say = print,
+    own: Slice | None = None,
+    use_damaged: bool = False,
 ) -> DataSet:
     """Opens archives for one pass in stored order, in which the examples before a damage are read, too.
 
@@ -264,28 +268,16 @@ def open_stream(
       patterns: see `open_archives`.
       kind: which members are examples.
       say: shows one line to the user.
-      own: the contiguous slice of the examples that is read; None for all.
+      own: the contiguous slice of the examples that is read, up to the first damage; None for all.
+      use_damaged: whether the archives after a damaged one are in the slice, too.
 
     Raises:
       DataError: an archive can't be read.
-      FlagError: a slice of a pipe is requested.
+      FlagError: a slice of a pipe is requested, so that the number of its examples is unknown.
     """
     sources = tuple(expand(patterns, say))
     if not own:
         return DataSet(sources, kind, say=say)
-    opened = open_slice(sources, kind, own, say)
-    return DataSet(sources[: len(opened)], kind, opened, say=say, own=own)
-
-
-def open_slice(
-    sources: Sequence[Source], kind: Kind, own: Slice, say: Say, use_damaged: bool = False
-) -> tuple[Index, ...]:
-    """Returns the indexes of sources, which a slice needs: up to the first damage unless `use_damaged`.
-
-    Raises:
-      DataError: one of them can't be read.
-      FlagError: one of them is a pipe, so that the number of its examples is unknown.
-    """
     if pipe := next((source for source in sources if source.is_pipe), None):
         raise FlagError(f'{option.part}={own} needs archives that are stored: {pipe.name!r} is a pipe.')
     indexes: list[Index] = []
@@ -294,11 +286,12 @@ def open_slice(
             indexes.append(index)
             if index.damage and not use_damaged:  # where reading all examples would end
                 break
-    for index, rows in zip(indexes, own.within(list(map(len, indexes))), strict=True):
+    opened = DataSet(sources[: len(indexes)], kind, tuple(indexes), say=say, own=own)
+    for index, rows in zip(indexes, opened.rows, strict=True):
         if rows and not index.random_access:
             name = index.source.name
             say(f'{name!r} is compressed: a part reads it from its beginning, and keeps its own.')
-    return tuple(indexes)
+    return opened
 
 
 @contextmanager
