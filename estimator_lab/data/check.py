@@ -4,7 +4,7 @@ import hashlib
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -136,18 +136,14 @@ class Checker:
       copies: which examples have the same bytes as others; None if they were not read.
     """
 
-    def __init__(
-        self, quick: bool = False, show: Callable[[str, float | None], None] = lambda done, share: None
-    ) -> None:
-        self._quick = quick
-        self._show = show
+    def __init__(self, quick: bool, show: Callable[[str, float | None], None]) -> None:
+        self._quick, self._show = quick, show
         self._first: dict[bytes, tuple[str, str, str]] = {}  # archive, label and key by digest
         self._groups: dict[bytes, list[str]] = {}
         self.examples = 0
         self.bad: list[dict[str, Any]] = []
         self.duplicate_names: list[str] = []
         self.copies = None if quick else Copies()
-        self._instead = ''
 
     def read(self, source: Source, kind: Kind) -> Contents:
         """Reads an archive or folder; an error that ends it is its `damage`."""
@@ -156,8 +152,13 @@ class Checker:
         sizes: list[int] = []
         dimensions: list[tuple[int, ...]] = []
         names: set[bytes] = set()
+        scan = Scan(
+            self._quick,
+            lambda words: contents.notes.append(f'{source.name!r} {words}'),
+            lambda share: self._show(f'{self.examples:,} {kind.noun}', share or None),
+        )
         try:
-            for member, found in self._found(source, kind, contents):
+            for member, found in self._found(source, kind, scan):
                 self.examples += 1
                 labels[member.label] += 1
                 sizes.append(member.size)
@@ -174,10 +175,12 @@ class Checker:
                     content, size = found
                     dimensions.append(size)
                     self._compare(member, content)
+            scan.skipped.report(scan.note)
         except DataError as error:
             contents.damage = str(error)
         if not sizes and not contents.damage:
-            contents.damage = no_examples(source, kind, self._instead)
+            instead = scan.skipped.instead(source.name if source.is_folder else '')
+            contents.damage = no_examples(source, kind, instead)
         contents.examples, contents.bytes = len(sizes), sum(sizes)
         contents.sizes = _spread(sizes) if sizes else None
         contents.labels = dict(sorted(labels.items()))
@@ -187,12 +190,9 @@ class Checker:
         return contents
 
     def _found(
-        self, source: Source, kind: Kind, contents: Contents
-    ) -> Iterator[tuple[Member, 'tuple[bytes, tuple[int, ...]] | BadExampleError | None']]:
+        self, source: Source, kind: Kind, scan: Scan
+    ) -> Iterable[tuple[Member, tuple[bytes, tuple[int, ...]] | BadExampleError | None]]:
         """Yields the examples; with the digest and the size of each, or why it is bad, if they are read."""
-
-        def progress(share: float) -> None:
-            self._show(f'{self.examples:,} {kind.noun}', share or None)
 
         def examined(data: bytes) -> tuple[bytes, tuple[int, ...]]:
             return _digest(data), kind.examine(data)
@@ -200,14 +200,10 @@ class Checker:
         def read(members: Sequence[Member]) -> list[tuple[bytes, tuple[int, ...]] | BadExampleError]:
             return [or_why(examined, data) for data in read_members(members)]
 
-        scan = Scan(self._quick, lambda words: contents.notes.append(f'{source.name!r} {words}'), progress)
         members = scan_members(source, kind, scan)
         if self._quick:
-            yield from ((member, unreadable(member)) for member in members)
-        else:
-            yield from read_examples(members, read, _AHEAD)
-        scan.skipped.report(scan.note)
-        self._instead = scan.skipped.instead(source.name if source.is_folder else '')
+            return ((member, unreadable(member)) for member in members)
+        return read_examples(members, read, _AHEAD)
 
     def _compare(self, member: Member, digest: bytes) -> None:
         """Compares the bytes of an example with those of earlier ones."""
