@@ -28,7 +28,7 @@ from estimator_lab.data.examples.member import BadExampleError, Data, Member
 from estimator_lab.data.input.input_fns import placeholder_features
 from estimator_lab.data.sources.arrays import check_values
 from estimator_lab.data.trees.parse import parse_tree
-from estimator_lab.data.trees.reader import FEATURES, TreeReader, collate
+from estimator_lab.data.trees.reader import FEATURES, TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.inference.prediction import Table, scalar, with_texts
 from estimator_lab.inference.report.html import figure, framed, html
@@ -243,7 +243,7 @@ def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Mapp
     """
     reader = TreeReader(Tokens(run.params.tokens), run.vocabulary)
     tree = reader.parsed(data)
-    arrays = collate([tree])
+    arrays = reader.collate([tree])
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
         places = {name: tf.placeholder(tf.int32, [None, None], name) for name in FEATURES}
         predictions = run.predictions(reader.features(places)).predictions

@@ -41,7 +41,7 @@ from estimator_lab.data.sources.source import source_of
 from estimator_lab.data.sources.tar import TAR
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import line_name, tokens_of
-from estimator_lab.data.trees.reader import TreeReader, collate
+from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens, read_tokens
 from estimator_lab.inference.report.history import read_history
 from estimator_lab.inference.report.html import html, table
@@ -124,7 +124,7 @@ def trees(data: bytes) -> None:
     name = line_name(1, data)
     _check(is_clean(name) and name.count('/') < 2, 'a line with a wrong name')
     tree = _TREES.parsed(data)
-    collate([tree])
+    _TREES.collate([tree])
     nodes = range(len(tree.left))
     _check(all(left < node for node, left in enumerate(tree.left)), 'a child after its node')
     _check(len(tree.token) == len(tree.level) == len(tree.node_label) == len(nodes) > 0, 'a ragged tree')

@@ -47,7 +47,7 @@ class ExampleReader(Protocol):
 
 
 class Reader(ExampleReader, Protocol):
-    """How members become arrays, and these become the features of a network."""
+    """How members become arrays, and these become the features of a network; by default as they are."""
 
     @property
     def signature(self) -> Mapping[str, Signature]:
@@ -56,18 +56,22 @@ class Reader(ExampleReader, Protocol):
     @property
     def keeps_all(self) -> bool:
         """Whether examples that were read stay in memory, so that `in_memory` returns them."""
+        return False
 
     def in_memory(self, members: Sequence[Member]) -> list[Any] | None:
         """Returns the examples that were read of members; None if one was not, or is bad."""
+        return None
 
     def blank(self) -> Arrays:
         """Returns one example that stands in for a batch whose members are all bad."""
 
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
         """Returns, in a graph, the features of a model function for the arrays of a batch."""
+        return arrays
 
     def plain(self) -> 'Reader':
         """Returns the same reader without random changes, for evaluation."""
+        return self
 
     def serving_receiver(
         self, keeps_size: bool, more: 'Callable[[], Mapping[str, Mapping[str, Tensor]]]'

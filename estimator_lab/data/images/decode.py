@@ -146,7 +146,7 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1, how: H
     """
     shape = ImageShape(height, width, channels)
     with _opened(data) as image:
-        return _scaled(image, shape, Image.Resampling.LANCZOS, how)
+        return _scaled(image, shape, how)
 
 
 @_one_error
@@ -200,7 +200,7 @@ def resize_pixels(pixels: np.ndarray, shape: ImageShape) -> np.ndarray:
         return pixels.astype(np.float32, copy=False) if is_float else pixels
     if not is_float:
         image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-        return _scaled(image, shape, Image.Resampling.LANCZOS)
+        return _scaled(image, shape)
     scaled = np.clip(resize_floats(pixels, shape.height, shape.width), 0, 1)
     if pixels.shape[2] == 3 and shape.channels == 1:
         return scaled @ GREY[:, np.newaxis]
@@ -264,11 +264,9 @@ def _copies(image: Image.Image) -> int:
     return 1 if image.mode in ('1', 'L', 'RGB') and 'transparency' not in image.info else 2
 
 
-def _scaled(
-    image: Image.Image, shape: ImageShape, resampling: Image.Resampling, how: How = USUAL
-) -> np.ndarray:
+def _scaled(image: Image.Image, shape: ImageShape, how: How = USUAL) -> np.ndarray:
     """Returns the pixels of an opened image, scaled to a shape; see `decode_image`."""
-    small = _converted(image, how).resize((shape.width, shape.height), resampling)
+    small = _converted(image, how).resize((shape.width, shape.height), Image.Resampling.LANCZOS)
     if small.mode == 'F':
         return np.repeat(np.clip(np.asarray(small), 0, 1)[..., np.newaxis], shape.channels, axis=2)
     return np.array(small.convert(MODES[shape.channels])).reshape(shape)

@@ -127,15 +127,6 @@ def _size_of_example(parent: str, name: str, kind: Kind) -> int | None:
         return 0 if is_named else None
 
 
-def label_next_to(path: Path) -> str | None:
-    """Returns the label in a file of the same name, up to its last or its first dot; None for none.
-
-    Raises:
-      DataError: such a file can't be read.
-    """
-    return _label_in(path.parent, _sidecars(path.name))
-
-
 def _sidecars(name: str) -> list[str]:
     """Returns the names of files that may hold the label of a file; of several, the first one counts."""
     stems = dict.fromkeys((name.rpartition('.')[0], name.partition('.')[0]))
@@ -183,7 +174,7 @@ def _label_of(source: Source, name: str) -> str:
     if source.is_remote:
         return escaped(label_of(source.url.partition('?')[0]))
     path = Path(source.url).absolute()
-    label = None if source.is_pipe else label_next_to(path)
+    label = None if source.is_pipe else _label_in(path.parent, _sidecars(path.name))
     return escaped(label_of(str(path))) if label is None else label
 
 

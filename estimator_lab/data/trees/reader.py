@@ -30,8 +30,8 @@ class ParsedTree(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TreeReader:
-    """How bracketed texts become arrays: a `data.examples.kind.Reader`.
+class TreeReader(Reader):
+    """How bracketed texts become arrays.
 
     Attributes:
       tokens: the vocabulary of leaves.
@@ -67,26 +67,21 @@ class TreeReader:
         label = [id_of(text) if text else UNKNOWN_ID for text in tree.labels]
         return ParsedTree(*(np.array(column, np.int32) for column in (token, tree.left, tree.level, label)))
 
-    def collate(self, examples: Sequence[ParsedTree]) -> Arrays:
-        """Returns trees, padded: see `collate`."""
-        return collate(examples)
-
-    keeps_all = False
-
-    def in_memory(self, members: Sequence[Member]) -> None:
-        """See `data.examples.kind.Reader.in_memory`; trees are parsed in each epoch."""
+    @staticmethod
+    def collate(examples: Sequence[ParsedTree]) -> Arrays:
+        """Returns trees as arrays [n, nodes], padded to a power of two."""
+        widest = max((len(tree.token) for tree in examples), default=1)
+        shape = len(examples), 1 << (widest - 1).bit_length()
+        arrays = {name: np.full(shape, NONE, np.int32) for name in FEATURES}
+        for row, tree in enumerate(examples):
+            for name, column in zip(FEATURES, tree, strict=True):
+                arrays[name][row, : len(column)] = column
+        return arrays
 
     def blank(self) -> Arrays:
         """Returns one tree: a leaf with an unknown token."""
-        return collate([ParsedTree(*(np.array([value], np.int32) for value in (UNKNOWN, NONE, 0, NONE)))])
-
-    def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
-        """Returns the arrays as they are."""
-        return dict(arrays)
-
-    def plain(self) -> Reader:
-        """Returns itself: it changes nothing at random."""
-        return self
+        leaf = ParsedTree(*(np.array([value], np.int32) for value in (UNKNOWN, NONE, 0, NONE)))
+        return self.collate([leaf])
 
     def serving_receiver(
         self, keeps_size: bool, more: 'Callable[[], Mapping[str, Mapping[str, Tensor]]]'
@@ -121,14 +116,3 @@ class TreeReader:
             return tf.estimator.export.ServingInputReceiver(features, inputs, {NUMBERS: numbers})
 
         return receiver
-
-
-def collate(trees: Sequence[ParsedTree]) -> Arrays:
-    """Returns trees as arrays [n, nodes], padded to a power of two."""
-    widest = max((len(tree.token) for tree in trees), default=1)
-    shape = len(trees), 1 << (widest - 1).bit_length()
-    arrays = {name: np.full(shape, NONE, np.int32) for name in FEATURES}
-    for row, tree in enumerate(trees):
-        for name, column in zip(FEATURES, tree, strict=True):
-            arrays[name][row, : len(column)] = column
-    return arrays

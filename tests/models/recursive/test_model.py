@@ -5,7 +5,7 @@ import pytest
 
 from estimator_lab.core.endpoints import published
 from estimator_lab.data.examples.labels import Vocabulary
-from estimator_lab.data.trees.reader import TreeReader, collate
+from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.models.recursive import model as recursive
 from estimator_lab.tf1 import tf
@@ -28,7 +28,9 @@ PARAMS = {
 
 
 def features_of(texts, weight=None):
-    arrays = {name: tf.constant(array) for name, array in collate(list(map(READER.parsed, texts))).items()}
+    arrays = {
+        name: tf.constant(array) for name, array in READER.collate(list(map(READER.parsed, texts))).items()
+    }
     keys = tf.constant([f'k{n}' for n in range(len(texts))])
     weights = tf.ones([len(texts)]) if weight is None else weight
     return {**arrays, 'key': keys, 'weight': weights}
