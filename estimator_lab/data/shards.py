@@ -53,9 +53,8 @@ class Shard:
         """Writes the end of the archive, and syncs it; returns its entry in the manifest."""
         self._write(bytes(2 * _BLOCK))
         sync(self._file)
-        names = ('file', 'images', 'bytes', 'sha256')
-        values = (self.path.name, self.images, self.bytes, self._sum.hexdigest())
-        return dict(zip(names, values, strict=True))
+        name, digest = self.path.name, self._sum.hexdigest()
+        return {'file': name, 'images': self.images, 'bytes': self.bytes, 'sha256': digest}
 
     def close(self) -> None:
         """Closes the file as it is."""

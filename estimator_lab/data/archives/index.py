@@ -39,7 +39,7 @@ from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.arrays import ArraySource
 from estimator_lab.data.sources.formats import format_of, scan_members
 from estimator_lab.data.sources.reading import Format, Scan, Stored, open_stored
-from estimator_lab.data.sources.source import Source, why_unreadable
+from estimator_lab.data.sources.source import Source, errors_naming
 
 Note = Callable[[str], None]
 ShowProgress = Callable[[str, float | None], None]
@@ -220,21 +220,15 @@ class Index:
         return hashes.astype(np.uint64)
 
     def write(self, path: Path) -> None:
-        """Writes the index, which appears whole or not at all, also after a power loss.
-
-        Raises:
-          OSError: it can't be written.
-        """
+        """Writes the index; see `write_index_file`."""
         write_index_file(path, Contents(self._header, self._table, self._names))
         self.path = path
 
     @cached_property
     def _file(self) -> Source | Stored | None:
         """What its members are read from at their places; None without random access."""
-        try:
+        with errors_naming(self.source.name):
             return open_stored(self.source) if self._format.is_cached else self.source
-        except (OSError, ValueError) as error:
-            raise DataError(why_unreadable(self.source.name, error)) from error
 
 
 def _unpickled(
@@ -295,10 +289,8 @@ def open_index(
         return build_index(source, kind, progress, note)
     if source.is_remote:
         source.stamp(again=True)
-        try:
+        with errors_naming(source.name):
             remote.open_remote(source.url).fetch(progress)
-        except remote.RemoteError as error:
-            raise DataError(why_unreadable(source.name, error)) from error
     in_cache, is_remote = path_in_cache(source, kind.fields), source.is_remote
     index = _load(in_cache if is_remote else path_next_to(source), source, kind, form)
     is_new = not index and is_remote

@@ -22,7 +22,7 @@ from estimator_lab.data.examples.labels import (
 from estimator_lab.data.examples.member import MAX_MEMBER_BYTES, BadExampleError, Data, Member
 from estimator_lab.data.sources.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
 from estimator_lab.data.sources.reading import Format, Scan, SourceReader
-from estimator_lab.data.sources.source import STDIN, Source, why_unreadable
+from estimator_lab.data.sources.source import STDIN, Source, errors_naming, why_unreadable
 from estimator_lab.data.sources.tar import TAR
 
 
@@ -185,11 +185,8 @@ def _read_file(source: Source, members: Sequence[Member]) -> list[Data | BadExam
 
 
 def _bytes_of(source: Source, most: int = MAX_MEMBER_BYTES + 1) -> bytes:
-    try:
-        with source.open() as file:
-            return file.read(most)
-    except OSError as error:
-        raise DataError(why_unreadable(source.name, error)) from error
+    with errors_naming(source.name), source.open() as file:
+        return file.read(most)
 
 
 OWN_FILE = Format(_scan_file, _read_file, is_cached=False)

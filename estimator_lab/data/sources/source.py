@@ -1,6 +1,7 @@
 """What a user names, as sources: files, folders, globs, URLs, and standard input ('-')."""
 
 import bz2
+import contextlib
 import glob
 import gzip
 import io
@@ -113,14 +114,12 @@ class Source(NamedTuple):
         Raises:
           DataError: it can't be read.
         """
-        try:
+        with errors_naming(self.name):
             if self.is_remote:
                 file = remote.open_remote(self.url, again)
                 return Stamp(file.size, file.version)
             found = Path(self.url).stat()
             return Stamp(found.st_size, f'{found.st_mtime_ns}', found.st_ino)
-        except (OSError, ValueError) as error:
-            raise DataError(why_unreadable(self.name, error)) from error
 
     def open(self) -> io.BufferedReader:
         """Opens it for reading bytes; the caller closes it.
@@ -128,13 +127,11 @@ class Source(NamedTuple):
         Raises:
           DataError: it can't be opened.
         """
-        try:
+        with errors_naming(self.name):
             if self.is_remote:
                 return io.BufferedReader(remote.open_remote(self.url).reader(), BUFFER_BYTES)
             file = io.FileIO(0, closefd=False) if self.url == STDIN else io.FileIO(self.url)
             return io.BufferedReader(_Piped(file) if self.is_pipe else file, BUFFER_BYTES)
-        except (OSError, ValueError) as error:
-            raise DataError(why_unreadable(self.name, error)) from error
 
 
 def decompressed(file: io.BufferedReader) -> io.BufferedReader:
@@ -292,6 +289,15 @@ def source_of(path: str | Path) -> Source:
     return Source(_shown(str(path)), str(path))
 
 
+@contextlib.contextmanager
+def errors_naming(name: str) -> Iterator[None]:
+    """Turns an OSError or ValueError of the block, which reads a source, into a DataError with its name."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise DataError(why_unreadable(name, error)) from error
+
+
 def why_unreadable(name: str, error: Exception) -> str:
     """Returns the message for an OSError or ValueError at reading a source."""
     if isinstance(error, remote.RemoteError):
@@ -324,10 +330,8 @@ def _matches(pattern: str) -> list[str]:
 def _matches_of_one(pattern: str) -> list[str]:
     if '://' in pattern:
         has_glob = '*' in pattern.partition('?')[0] or (not is_web(pattern) and glob.has_magic(pattern))
-        try:
+        with errors_naming(shown_url(pattern)):
             found = remote.matches(pattern) if has_glob else [pattern]
-        except (OSError, ValueError) as error:
-            raise DataError(why_unreadable(shown_url(pattern), error)) from error
     else:
         if not os.path.lexists(pattern):
             pattern = at_home(pattern)

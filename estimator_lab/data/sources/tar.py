@@ -21,7 +21,13 @@ from estimator_lab.data.examples.member import BadExampleError, ChangedError, Da
 from estimator_lab.data.sources.files import HEAD_BYTES, lacks_suffix
 from estimator_lab.data.sources.reading import Format, Scan, Stored
 from estimator_lab.data.sources.remote import RemoteError
-from estimator_lab.data.sources.source import Source, decompressed, decompressor, why_unreadable
+from estimator_lab.data.sources.source import (
+    Source,
+    decompressed,
+    decompressor,
+    errors_naming,
+    why_unreadable,
+)
 from estimator_lab.data.sources.tar_headers import BLOCK, Forward, entries
 
 TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
@@ -45,14 +51,12 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     """
     with ExitStack() as stack:
         raw = stack.enter_context(source.open())
-        try:
+        with errors_naming(source.name):
             head = raw.peek(BLOCK)[:BLOCK]
             length = raw.seek(0, os.SEEK_END) if raw.seekable() and not source.is_pipe else None
             if length is not None:
                 raw.seek(0)
             file = stack.enter_context(decompressed(raw))
-        except (OSError, ValueError) as error:
-            raise DataError(why_unreadable(source.name, error)) from error
         if not head:
             raise DataError(f'{source.name!r} is an empty file (0 bytes).')
         is_plain, count = file is raw, 0
@@ -227,10 +231,9 @@ def is_archive(source: Source) -> bool:
         return True
     file = source.open()
     try:
-        head = file.peek(BLOCK)[:BLOCK]
+        with errors_naming(source.name):
+            head = file.peek(BLOCK)[:BLOCK]
         return decompressor(head) is not None or is_tar(head)
-    except OSError as error:
-        raise DataError(why_unreadable(source.name, error)) from error
     finally:
         if not source.is_pipe:
             file.close()
