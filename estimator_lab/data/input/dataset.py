@@ -6,7 +6,7 @@ open file, no thread and no order. Nothing here imports TensorFlow, PyTorch or J
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -165,17 +165,9 @@ class Dataset:
         if unknown := sorted(given.keys() - set(_OF_AN_ORDER)):
             raise FlagError(f'{unknown[0]} is not a setting of an order.')
         read = {field.name: getattr(self.settings, field.name) for field in fields(ReadSettings)}
-        chosen = {
-            'seed': read['seed'],
-            'batch_size': batch_size,
-            'shuffle': shuffle,
-            'epochs': epochs,
-            **given,
-        }
-        checked = vars(settings_from(StreamSettings, chosen))
-        settings = StreamSettings(**{**read, **{name: checked[name] for name in _OF_AN_ORDER}})
-        _ = settings.shard  # which checks its settings
-        return BatchOrder(settings, len(self), self._fingerprint, is_stream=False)
+        chosen = {'batch_size': batch_size, 'shuffle': shuffle, 'epochs': epochs, **given}
+        order = settings_from(StreamSettings, {'seed': read.pop('seed'), **chosen})
+        return BatchOrder(replace(order, **read), len(self), self._fingerprint, is_stream=False)
 
     def collate(self, examples: Sequence[Any]) -> Batch:
         """Returns examples as a batch, as a stream yields it, without the bad ones, which are counted.

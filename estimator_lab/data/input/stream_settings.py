@@ -155,12 +155,13 @@ class StreamSettings(ReadSettings):
     world_size: int = setting(1, 'number of processes')
     shuffle_buffer: int = setting(10_000, 'examples held to shuffle a stream', lower=1, upper=_MANY)
 
+    def __post_init__(self) -> None:
+        _ = self.shard  # which checks its settings
+
     @classmethod
     def of(cls, *arguments: Any, epochs: int | None = 1, **declared: Any) -> 'StreamSettings':
         """Returns checked settings; see `ReadSettings.of`."""
-        made = super().of(*arguments, epochs=epochs, **declared)
-        _ = made.shard  # which checks its settings
-        return made
+        return super().of(*arguments, epochs=epochs, **declared)
 
     @property
     def shard(self) -> Slice:
