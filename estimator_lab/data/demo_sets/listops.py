@@ -11,7 +11,7 @@ import itertools
 import math
 import random
 import statistics
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from estimator_lab.base.files import whole_file
@@ -36,13 +36,13 @@ _ARGUMENTS = (2, 3, 4, 5)
 _DIGITS = 10
 
 
-def lines(seed: int, left_out: Collection[str] = ()) -> Iterator[str]:
+def lines(seed: int) -> Iterator[str]:
     """Yields lines without end, all trees in them different: 'VALUE<TAB>TREE'.
 
     Small trees come early, as they are drawn often, and each comes once.
     """
     rng = random.Random(f'listops {seed}')
-    seen = set(left_out)
+    seen: set[str] = set()
     while True:
         text, value = _draw(rng, 1)
         if text.startswith('(') and text not in seen:
