@@ -258,9 +258,8 @@ def check_agreement(cluster: Cluster, ours: Record, chiefs: Record) -> None:
 def _shared(cluster: Cluster, record: Record) -> dict[str, Any]:
     """Returns what a process must share with the chief, by name; of a worker also its input."""
     fields, shared = asdict(record), {}
-    if (
-        cluster.task_type == WORKER
-    ):  # first, as data decide hyper-parameters; their order decides who reads what
+    # Data first, as they decide hyper-parameters; their order decides who reads what.
+    if cluster.task_type == WORKER:
         for flag, name in _ARCHIVES.items():
             archives = fields['input'][name]
             shared[flag] = [[each['name'], each['images'], each['fingerprint']] for each in archives]

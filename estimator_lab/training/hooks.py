@@ -230,28 +230,28 @@ def _shown(value: Any) -> bool | float | str:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
+@dataclass(eq=False)
 class CheckpointListener(tf.train.CheckpointSaverListener):
     """Writes experiment.json with the first checkpoint, and syncs each to the disk, as TensorFlow does not.
 
     So a start that fails before its first checkpoint changes nothing.
 
-    Args:
-      record: what experiment.json says; None to write none.
+    Attributes:
+      record: what experiment.json will say; None once it is written, and for a process that writes none.
     """
 
-    def __init__(self, folder: Path, record: Record | None = None) -> None:
-        self._folder, self._record = folder, record
+    folder: Path
+    record: Record | None = None
 
     def before_save(self, session: Any, global_step_value: int) -> None:
         """Writes the record, once: a checkpoint is never without it."""
-        if self._record:
-            write_record(self._folder, self._record)
-            self._record = None
+        if self.record:
+            write_record(self.folder, self.record)
+            self.record = None
 
     def after_save(self, session: Any, global_step_value: int) -> None:
         """Syncs the files of the checkpoint, then the list of checkpoints, then the folder."""
-        folder = self._folder
-        for path in (*listed(folder, f'model.ckpt-{global_step_value}.*'), folder / 'checkpoint'):
+        for path in (*listed(self.folder, f'model.ckpt-{global_step_value}.*'), self.folder / 'checkpoint'):
             with path.open('rb') as file:
                 sync(file)
-        sync_folder(folder)
+        sync_folder(self.folder)

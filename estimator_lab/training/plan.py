@@ -42,7 +42,6 @@ from estimator_lab.training.stages import Stage, plan_stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 _BACKBONE = 'backbone'  # all layers before the last
-# Parameters that they decide.
 _CACHE_MEGABYTES = 256  # of decoded images
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.tf1 import tf
 
-FLOAT32, BFLOAT16 = 'float32', 'bfloat16'
+FLOAT32 = 'float32'
 
 
 def session_config(precision: str) -> Any:

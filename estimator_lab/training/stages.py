@@ -92,13 +92,7 @@ def plan_stages(
 ) -> tuple[Stage, ...]:
     """Returns the stages of a run, in order; the last one ends where the settings say.
 
-    Args:
-      settings: of the run.
-      cluster: the part of this process.
-      model: whose phases they are.
-      params: its parameters, those that the data decides included.
-      inputs: what the last phase trains and evaluates on.
-      pretraining: for each earlier phase, likewise.
+    It trains and evaluates on `inputs`, the earlier ones on `pretraining`.
 
     Raises:
       FlagError: the settings don't fit the phases, or a phase can't go on from what its folder holds.
@@ -135,34 +129,27 @@ def _stage(
     known = recorded.archives or (before.inputs.train.identities if before else ())
     inputs = replace(inputs, train=inputs.train.arranged(known))  # in their former order
     now = record_of(settings, inputs, cluster, first)
-
-    def stage(last: int, resumption: Resumption, own: Any) -> Stage:
-        record = make_record(
-            model.name,
-            own,
-            decode=settings.decode,
-            background=settings.background,
-            input=resumption.input,
-            kind=inputs.train.kind.name,
-        )
-        return Stage(phase, folder, inputs, own, first, last, before, saved, previous, record, resumption)
-
-    def params_until(last: int) -> Any:
-        return replace(
-            params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder)
-        )
-
     if saved is None:
-        begun = _new(now, inputs, before)
-        last = _last_step(settings, phase, begun, first)
-        return stage(last, begun, params_until(last))
-    resumed = resume(recorded, now, inputs, saved, position_of(folder, recorded))
-    last = _last_step(settings, phase, resumed, saved)
-    if saved >= last:  # it has no step to take, so its record stays
-        resumed, last = Resumption(recorded), last if phase.name == FINAL else saved
-    own = params_until(last)
-    changes = (*resumed.changes, *_schedule_change(previous, own))
-    return stage(last, replace(resumed, changes=changes), own)
+        resumption = _new(now, inputs, before)
+        last = _last_step(settings, phase, resumption, first)
+    else:
+        resumption = resume(recorded, now, inputs, saved, position_of(folder, recorded))
+        last = _last_step(settings, phase, resumption, saved)
+        if saved >= last:  # it has no step to take, so its record stays
+            resumption, last = Resumption(recorded), last if phase.name == FINAL else saved
+    own = replace(params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder))
+    if saved is not None:
+        changes = (*resumption.changes, *_schedule_change(previous, own))
+        resumption = replace(resumption, changes=changes)
+    record = make_record(
+        model.name,
+        own,
+        decode=settings.decode,
+        background=settings.background,
+        input=resumption.input,
+        kind=inputs.train.kind.name,
+    )
+    return Stage(phase, folder, inputs, own, first, last, before, saved, previous, record, resumption)
 
 
 def _new(now: InputRecord, inputs: Inputs, before: Stage | None) -> Resumption:
@@ -256,8 +243,7 @@ def _check_listed(stage: Stage) -> None:
     if unlisted and int(unlisted.rpartition('-')[2]) > stage.first_step:
         raise FlagError(
             f"{option.model_dir}={stage.folder} holds {unlisted}, but no file 'checkpoint' that lists it: "
-            'training '
-            'would start from the beginning and overwrite it. Write the line '
+            'training would start from the beginning and overwrite it. Write the line '
             f'model_checkpoint_path: "{unlisted}" into such a file, or give another folder.'
         )
 
