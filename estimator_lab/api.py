@@ -127,7 +127,7 @@ def fit(
       DataError: the data can't be read or trained on; what was learned before has been saved.
       LabError: TensorFlow fails, in one sentence.
     """
-    from estimator_lab.inference.run import open_run
+    from estimator_lab.inference.run import Run
     from estimator_lab.training.plan import make_plan
     from estimator_lab.training.train import train
 
@@ -162,7 +162,7 @@ def fit(
         tell(result.verdict)
     if result.signal not in (0, signal.SIGINT):
         signal.raise_signal(result.signal)
-    return open_run(chosen.model_dir, result)
+    return dataclasses.replace(Run.open(chosen.model_dir), result=result)
 
 
 def load(model_dir: str | os.PathLike[str]) -> 'Run':
@@ -172,9 +172,9 @@ def load(model_dir: str | os.PathLike[str]) -> 'Run':
       DataError: there is no trained model, or it can't be read.
       FlagError: `model_dir` is not a path.
     """
-    from estimator_lab.inference.run import open_run
+    from estimator_lab.inference.run import Run
 
-    return open_run(_folder(model_dir))
+    return Run.open(_folder(model_dir))
 
 
 def _folder(model_dir: Any) -> Path:

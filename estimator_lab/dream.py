@@ -21,10 +21,10 @@ def main(settings: DreamSettings, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.dreams import ascends, make_dream
     from estimator_lab.inference.inspection import show_in_tensorboard
-    from estimator_lab.inference.run import open_run
+    from estimator_lab.inference.run import Run
     from estimator_lab.inference.samples import ARCHIVE, PICTURES
 
-    run = open_run(settings.model_dir)
+    run = Run.open(settings.model_dir)
     inputs = [path for path in (settings.image, *(settings.data or ())) if path]
     suffixes = PICTURES if ascends(run, line.given) else (*PICTURES, ARCHIVE)
     check_outputs({'out': settings.out}, inputs, run.model_dir, run.kind.accepts)

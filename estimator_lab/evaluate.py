@@ -19,9 +19,9 @@ JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model
 def main(settings: EvaluationSettings, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.evaluation import evaluate
-    from estimator_lab.inference.run import open_run
+    from estimator_lab.inference.run import Run
 
-    run = open_run(settings.model_dir)
+    run = Run.open(settings.model_dir)
     examples = run.examples(settings.data, settings.labels, warn)
     if settings.out:
         check_folder('out', settings.out, examples.paths, run.kind.accepts, run.model_dir)
@@ -33,12 +33,7 @@ def main(settings: EvaluationSettings, line: CommandLine) -> None:
         say_rows([('Written', f'{settings.out}: {", ".join(files)}')])
 
 
-COMMAND = Command(
-    main,
-    _USAGE,
-    EvaluationSettings,
-    required=['model_dir', 'data'],
-)
+COMMAND = Command(main, _USAGE, EvaluationSettings, required=['model_dir', 'data'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -1,5 +1,7 @@
 """``python -m estimator_lab.export``: writes a trained model as a SavedModel, which runs on its own."""
 
+import shlex
+
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.progress import say_rows
 from estimator_lab.inference.settings import ExportSettings
@@ -15,9 +17,12 @@ The signature serving_default accepts image files of any size, pixels:serving_de
 def main(settings: ExportSettings, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.exporting import export
-    from estimator_lab.inference.run import open_run
+    from estimator_lab.inference.run import Run
 
-    export(open_run(settings.model_dir), settings, lambda title, text: say_rows([(title, text)]))
+    run = Run.open(settings.model_dir)
+    folder = export(run, settings)
+    signatures = f'saved_model_cli show --all --dir {shlex.quote(str(folder))}'
+    say_rows([('Exported', f'{run.model} at step {run.step}: {folder}'), ('Its signatures', signatures)])
 
 
 COMMAND = Command(main, _USAGE, ExportSettings, required=['model_dir'])

@@ -32,9 +32,9 @@ def main(settings: InspectionSettings, line: CommandLine) -> None:
         raise FlagError(f'{option.image} is missing, or {option.tree}, or {option.summary}, see --help.')
 
     from estimator_lab.inference.inspection import FOLDER, inspect, show_in_tensorboard, summary_of
-    from estimator_lab.inference.run import open_run
+    from estimator_lab.inference.run import Run
 
-    run = open_run(settings.model_dir)
+    run = Run.open(settings.model_dir)
     if settings.summary:
         say_lines(summary_of(run))
     place = settings.tree or settings.image
@@ -52,12 +52,7 @@ def main(settings: InspectionSettings, line: CommandLine) -> None:
     say_rows(show_in_tensorboard(run, FOLDER, inspection.pictures, inspection.key))
 
 
-COMMAND = Command(
-    main,
-    _USAGE,
-    InspectionSettings,
-    required=['model_dir'],
-)
+COMMAND = Command(main, _USAGE, InspectionSettings, required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -22,11 +22,10 @@ def main(settings: PredictionSettings, line: CommandLine) -> None:
         raise FlagError("No image is named: give files, folders, tar archives, or '-' for standard input.")
 
     from estimator_lab.inference.prediction_files import predict_and_write
-    from estimator_lab.inference.run import open_run
+    from estimator_lab.inference.run import Run
 
-    run = open_run(settings.model_dir)
-    written = predict_and_write(run, settings, line.arguments, count_labels='top' in line.given)
-    if written:
+    run = Run.open(settings.model_dir)
+    if written := predict_and_write(run, settings, line.arguments, count_labels='top' in line.given):
         say(written)
 
 

@@ -22,9 +22,9 @@ def main(settings: ReportSettings, line: CommandLine) -> None:
             raise FlagError(f'{option(name)} needs {option.data}, see --help.')
 
     from estimator_lab.inference.report.page import report
-    from estimator_lab.inference.run import open_run
+    from estimator_lab.inference.run import Run
 
-    written = report(open_run(settings.model_dir), settings)
+    written = report(Run.open(settings.model_dir), settings)
     for sentence in written.damage:
         warn(f'Warning: {sentence}.')
     say_rows([('Report', written.text())])

@@ -17,7 +17,7 @@ from estimator_lab import api, dream, evaluate, export, inspect, predict, report
 from estimator_lab.core.model import Drawing
 from estimator_lab.core.picture import heat_map
 from estimator_lab.core.registry import MODELS, Entry, find_model
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, runs
 from tests.models.contract.subject import Subject
@@ -79,7 +79,7 @@ def companions(params, model_dir, resumed):
     if resumed is not None:
         assert resumed['dropout_rate'] == 0.25 and (model_dir / 'teacher.txt').exists()
         return {'dropout_rate': 0.25}, {}
-    teacher = open_trained(model_dir.parent / 'teacher')
+    teacher = Trained.open(model_dir.parent / 'teacher')
     with teacher.tensors() as reader:
         step = reader.get_tensor('global_step')
     text = f'{teacher.model} at step {step}'

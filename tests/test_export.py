@@ -13,8 +13,9 @@ from PIL import Image
 from estimator_lab import export
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.serving import export_saved_model
+from estimator_lab.inference import exporting
+from estimator_lab.inference.settings import ExportSettings
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
 from tests.support.exports import of_saved_model
@@ -33,7 +34,7 @@ def run_export(run_command):
 @pytest.fixture(scope='module')
 def exported(cnn_dir, tmp_path_factory):
     """The SavedModel of a small trained network."""
-    return export_saved_model(open_trained(cnn_dir), tmp_path_factory.mktemp('export'))
+    return exporting.export(Trained.open(cnn_dir), ExportSettings(out=tmp_path_factory.mktemp('export')))
 
 
 @pytest.fixture(scope='module')
@@ -44,14 +45,14 @@ def files():
 
 def answers_in_training(model_dir, files):
     """What the Estimator predicts for images that Pillow decoded: a list of dictionaries."""
-    trained = open_trained(model_dir)
+    trained = Trained.open(model_dir)
     images = np.array([decode_image(data, *trained.shape) for data in files])
     return list(trained.estimator.predict(numpy_input_fn(images)))
 
 
 def test_a_tensorflow_without_this_package_gives_the_same_answers(cnn_dir, exported, files, tmp_path):
     wanted = answers_in_training(cnn_dir, files)
-    shape = open_trained(cnn_dir).shape
+    shape = Trained.open(cnn_dir).shape
     np.save(tmp_path / 'bytes.npy', np.array(files))
     np.save(tmp_path / 'pixels.npy', np.array([to_unit_range(decode_image(data, *shape)) for data in files]))
     (tmp_path / 'encoded').mkdir()
@@ -82,7 +83,7 @@ def test_a_tensorflow_without_this_package_gives_the_same_answers(cnn_dir, expor
 
 def test_labels_are_in_the_graph(cnn_dir, exported, files):
     found = of_saved_model(exported, 'serving_default', {'image_bytes': np.array(files, object)})
-    labels = np.array(open_trained(cnn_dir).vocabulary.labels)
+    labels = np.array(Trained.open(cnn_dir).vocabulary.labels)
     order = np.argsort(-found['probabilities'], axis=1)
     assert [[label.decode() for label in row] for row in found['top_labels']] == np.array(labels)[
         order
@@ -118,7 +119,7 @@ def test_the_command(cnn_dir, tmp_path, run_export):
 def test_an_interrupted_export_leaves_nothing(cnn_dir, tmp_path, monkeypatch, error):
     out, seen = tmp_path / 'exported', []
     out.mkdir()
-    trained = open_trained(cnn_dir)
+    trained = Trained.open(cnn_dir)
 
     def interrupted(*arguments, **named):
         seen.extend(path for path in out.iterdir() if not path.name.startswith('.'))  # as a shell's *
@@ -126,13 +127,13 @@ def test_an_interrupted_export_leaves_nothing(cnn_dir, tmp_path, monkeypatch, er
 
     monkeypatch.setattr(tf.saved_model.Builder, 'save', interrupted)
     with pytest.raises(error):
-        export_saved_model(trained, out)
+        exporting.export(trained, ExportSettings(out=out))
     assert seen == [] and list(out.iterdir()) == []
 
 
 def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_export):
     from estimator_lab.inference.painting import with_painting_settings
-    from estimator_lab.inference.run import open_run
+    from estimator_lab.inference.run import Run
     from estimator_lab.inference.settings import PaintingSettings
 
     status, out, _ = run_export(
@@ -143,7 +144,7 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
     photo = picture(7, 33, 20)
     pixels = np.asarray(photo)
     settings = PaintingSettings(style='oil', strength=0.5)
-    run = with_painting_settings(open_run(style_dir), settings)
+    run = with_painting_settings(Run.open(style_dir), settings)
     with run.architecture.painter(run) as paint:
         wanted = paint(photo).astype(int)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab import evaluate, export, import_weights, inspect, predict
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from tests.support.commands import invoke
 from tests.support.weight_files import random_values, write_keras_2
 
@@ -46,6 +46,6 @@ def test_a_relative_folder_is_opened_from_anywhere(tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     write_keras_2(tmp_path / 'vgg.h5', random_values(image_shape=(32, 32, 3), vocabulary=LABELS, **SMALL))
     assert invoke(import_weights, 'vgg.h5', *FLAGS, '--model_dir=runs/vgg') == 0
-    assert open_trained(Path('runs/vgg')).step == 0
+    assert Trained.open(Path('runs/vgg')).step == 0
     monkeypatch.chdir('/')
-    assert open_trained(tmp_path / 'runs' / 'vgg').step == 0
+    assert Trained.open(tmp_path / 'runs' / 'vgg').step == 0

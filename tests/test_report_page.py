@@ -8,7 +8,7 @@ import html.parser
 import pytest
 
 from estimator_lab import report
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.models.contract.models import subject_of
 from tests.support.archive_files import encoded, picture, write_tar
@@ -37,7 +37,7 @@ def run(request, archive, tmp_path_factory):
     subject = subject_of(request.param, tmp_path_factory.mktemp(request.param))
     subject.data = archive
     folder = subject.run.model_dir
-    return open_trained(folder).task, folder
+    return Trained.open(folder).task, folder
 
 
 @pytest.fixture(scope='module')

@@ -28,7 +28,6 @@ from estimator_lab.inference.settings import (
     PredictionSettings,
     ReportSettings,
 )
-from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.trained import Data, Trained
 from estimator_lab.tf1 import tf
 
@@ -287,14 +286,3 @@ def _with_part(given: Mapping[str, Any]) -> dict[str, Any]:
     part = given.get('part')
     pair = {'part': '/'.join(map(str, part))} if isinstance(part, tuple | list) else {}
     return {**given, **pair}
-
-
-def open_run(model_dir: Path, result: Any = None) -> Run:
-    """Opens a folder in which a model was trained; nothing is written to it.
-
-    `result` is that of a training that has just ended there.
-
-    Raises:
-      DataError: it holds no model that this version can open, or no checkpoint that can be read.
-    """
-    return Run(**vars(open_trained(model_dir)), result=result)

@@ -1,6 +1,6 @@
 """What a model takes from elsewhere when its training begins: trained networks and pictures.
 
-`open_trained` opens the networks. What is taken is kept in model_dir, so that the companion may be gone
+`Trained.open` opens the networks. What is taken is kept in model_dir, so that the companion may be gone
 when the training is resumed.
 """
 

@@ -1,15 +1,16 @@
-"""Opens a model_dir as the trained model in it, or says why it holds none."""
+"""Reads what a model_dir holds of a trained model, or says why it holds none."""
 
 import contextlib
 import re
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from estimator_lab.base.errors import DataError, FlagError, option
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.files import in_subfolders, listed, read_regular
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.progress import doing
 from estimator_lab.base.version import __version__
+from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import resolve
 from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.archives.data_set import KINDS
@@ -17,7 +18,6 @@ from estimator_lab.data.images.decode import BACKGROUNDS
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.runs.record import FILE, Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
-from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, index_of, step_of
 from estimator_lab.tf1 import prepare_process
 
@@ -27,24 +27,23 @@ _CHECKPOINT = 'model.ckpt-'
 _INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
 
 
-def open_trained(model_dir: Path, flag: str = option.model_dir) -> Trained:
-    """Opens a folder in which a model was trained; nothing is written to it.
+Contents = tuple[Record, AnyModel, Any, HeldCheckpoint, int]
+"""The contents of experiment.json, the model, its parameters, the newest checkpoint and its global step."""
 
-    Raises:
-      DataError: it holds no model, or no checkpoint that can be read; another version of this package made
-        it, with a model or hyper-parameter that this version does not know; it leads to other folders.
-    """
+
+def read_folder(model_dir: Path, flag: str) -> Contents:
+    """Returns what `Trained` holds of a folder; raises as `Trained.open` does."""
     prepare_process()
     doing('opening the model')
     for _ in range(_MOST_OPENINGS - 1):
         state = _state(model_dir)
         try:
-            return _opened(model_dir, flag)
+            return _contents(model_dir, flag)
         except DataError:
             if state == _state(model_dir):
                 raise
             # A training has saved meanwhile, and may have deleted the checkpoint that was about to be read.
-    return _opened(model_dir, flag)
+    return _contents(model_dir, flag)
 
 
 def _state(model_dir: Path) -> bytes:
@@ -54,7 +53,7 @@ def _state(model_dir: Path) -> bytes:
     return b''
 
 
-def _opened(model_dir: Path, flag: str) -> Trained:
+def _contents(model_dir: Path, flag: str) -> Contents:
     if not model_dir.is_dir():
         raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
     check_safe_paths(model_dir, flag)
@@ -90,7 +89,7 @@ def _opened(model_dir: Path, flag: str) -> Trained:
     if not checkpoint:
         raise DataError(f'{flag}={model_dir} holds no checkpoint yet: train it first.')
     held = HeldCheckpoint(checkpoint)
-    return Trained(model_dir, record, model, params, held, step_of(held))
+    return record, model, params, held, step_of(held)
 
 
 def _why_no_model(model_dir: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -30,10 +30,12 @@ from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.input.input_fns import placeholders
 from estimator_lab.data.sources.arrays import array_source, is_array
 from estimator_lab.data.sources.source import Source, expand
+from estimator_lab.runs.opening import read_folder
 from estimator_lab.runs.record import FILE, Record
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, open_checkpoint
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, keep_freed_memory, tf
 
+T = TypeVar('T', bound='Trained')
 _TF_CONFIG = 'TF_CONFIG'
 _LABELS_SHOWN = 3
 
@@ -62,6 +64,17 @@ class Trained:
     params: Any
     held: HeldCheckpoint
     step: int
+
+    @classmethod
+    def open(cls: type[T], model_dir: Path, flag: str = option.model_dir) -> T:
+        """Opens a folder in which a model was trained; nothing is written to it.
+
+        Raises:
+          DataError: it holds no model, or no checkpoint that can be read; another version of this package
+            made it, with a model or hyper-parameter that this version does not know; it leads to other
+            folders.
+        """
+        return cls(model_dir, *read_folder(model_dir, flag))
 
     @property
     def checkpoint(self) -> str:

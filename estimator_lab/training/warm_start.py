@@ -11,8 +11,8 @@ from estimator_lab.base.settings import settings_that_are
 from estimator_lab.core.layers import MEAN_IMAGE
 from estimator_lab.core.model import AnyModel
 from estimator_lab.data.examples.kind import Reader
-from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.record import Record, check_same
+from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.matching import dependent_variables, shapes_of_variables
 from estimator_lab.tf1 import tf
 
@@ -83,7 +83,7 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
         raise DataError(
             f'{_FLAG}={folder} is a file: python -m estimator_lab.import_weights makes a folder of it.'
         )
-    source = open_trained(folder, _FLAG)
+    source = Trained.open(folder, _FLAG)
     shapes = shapes_of_variables(model, params, reader)
     shapes.pop(MEAN_IMAGE, None)  # that of this run's data, as the range of its pixels is
     new: set[str] = set()

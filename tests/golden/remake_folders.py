@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from estimator_lab.core.registry import MODELS
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.models.contract.models import subject_of
 
@@ -36,7 +36,7 @@ def main(out: Path) -> None:
 
 def predictions(folder: Path, images: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the numbers that the newest checkpoint of a folder predicts, by name."""
-    trained = open_trained(folder)
+    trained = Trained.open(folder)
     with tf.Graph().as_default():
         tensors = trained.predictions({'image': tf.constant(images)}).predictions
         numbers = {

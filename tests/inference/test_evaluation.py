@@ -13,7 +13,7 @@ from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.core import keys
 from estimator_lab.core.model import Task
 from estimator_lab.inference.evaluation import evaluate
-from estimator_lab.inference.run import open_run
+from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
@@ -210,7 +210,7 @@ def test_the_classes_in_the_text_are_those_with_the_lowest_f1(found):
 def test_all_verbs_use_the_checkpoint_of_the_opening(cnn_dir, images, tmp_path):
     """Also if a training deletes it: a run is what it was when it was opened."""
     folder = Path(shutil.copytree(cnn_dir, tmp_path / 'copy'))
-    opened = open_run(folder)
+    opened = Run.open(folder)
     expected = opened.predict_arrays(str(images))['probabilities']
     replace_newest(folder, 3, 8)
     assert opened.evaluate(str(images)).run.checkpoint == str(folder / 'model.ckpt-3')

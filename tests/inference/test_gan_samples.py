@@ -7,10 +7,10 @@ from PIL import Image
 
 from estimator_lab import dream
 from estimator_lab.base.errors import FlagError
-from estimator_lab.inference.run import open_run
+from estimator_lab.inference.exporting import export
+from estimator_lab.inference.run import Run
 from estimator_lab.inference.samples import sample
-from estimator_lab.inference.settings import DreamSettings
-from estimator_lab.runs.serving import export_saved_model
+from estimator_lab.inference.settings import DreamSettings, ExportSettings
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
 from tests.support.commands import invoke
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def trained(folder):
-    return open_run(folder / 'model')
+    return Run.open(folder / 'model')
 
 
 def samples(run, **settings):
@@ -79,7 +79,7 @@ def test_the_command(folder, tmp_path, capsys):
 
 
 def test_an_export_takes_latent_vectors_and_images(trained, tmp_path):
-    saved = export_saved_model(trained, tmp_path / 'export')
+    saved = export(trained, ExportSettings(out=tmp_path / 'export'))
     with tf.Graph().as_default(), tf.Session() as session:
         signatures = tf.saved_model.loader.load(session, ['serve'], str(saved)).signature_def
 

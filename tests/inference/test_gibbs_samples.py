@@ -9,7 +9,7 @@ from estimator_lab import dream
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.inference.run import open_run
+from estimator_lab.inference.run import Run
 from estimator_lab.inference.samples import first_images, sample
 from estimator_lab.inference.settings import DreamSettings
 from estimator_lab.models import dbn, rbm
@@ -41,7 +41,7 @@ def folders(tmp_path_factory):
 
 
 def machine(model_dir):
-    return top_machine(open_run(model_dir))
+    return top_machine(Run.open(model_dir))
 
 
 def samples(trained, count, steps, seed=1, begin=None):
@@ -66,7 +66,7 @@ def test_samples_of_a_belief_network_are_those_of_its_top_machine(folders):
 
 
 def test_a_network_without_machines_does_not_dream(folders):
-    run = open_run(folders / 'dbn')
+    run = Run.open(folders / 'dbn')
     run = dataclasses.replace(run, params=dataclasses.replace(run.params, pretrain_epochs=0.0))
     with pytest.raises(FlagError, match='does not dream: model=rbm does'):
         sample(run, DreamSettings())
@@ -182,7 +182,7 @@ def test_chains_of_a_class_are_chosen_by_its_probability(folders, tmp_path):
 
 
 def test_a_class_of_a_belief_network_is_sampled_or_an_image_is_changed_towards_it(folders):
-    run = open_run(folders / 'dbn')
+    run = Run.open(folders / 'dbn')
     found = run.sample(3, label=run.labels[1], steps=10)
     assert found.images.shape == (3, 6, 6, 1) and found.labels == [run.labels[1]] * 3
     with pytest.raises(FlagError, match='label=x is unknown to the model'):

@@ -17,7 +17,7 @@ from estimator_lab.inference.inspection import (
     show_in_tensorboard,
 )
 from estimator_lab.models.cnn import network as cnn_network
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, write_checkpoint
 from estimator_lab.tf1 import tf
 from tests.support.small_runs import values_in
@@ -184,7 +184,7 @@ def test_a_score_that_does_not_depend_on_the_maps_has_no_grad_cam(network):
 
 
 def test_the_layers_of_a_cnn(cnn_dir):
-    trained = open_trained(cnn_dir)
+    trained = Trained.open(cnn_dir)
     layers = network_layers(trained)
     found = {layer.name: layer for layer in layers}
     # 8x8 pixels, 5x5 filters, 2 of them in the first convolution, before which is the mean image; 4 labels.

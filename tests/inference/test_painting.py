@@ -12,7 +12,7 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.inference import painting
 from estimator_lab.inference.painting import painted_batches, upright, with_painting_settings
-from estimator_lab.inference.run import open_run
+from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import PaintingSettings
 from tests.support.archive_files import encoded, picture
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.once
 
 @pytest.fixture(scope='module')
 def trained(style_dir):
-    return open_run(style_dir)
+    return Run.open(style_dir)
 
 
 @pytest.fixture(scope='module')
@@ -106,7 +106,7 @@ def test_settings_that_cannot_work(trained, cnn_dir):
         with pytest.raises(FlagError) as error:
             with_painting_settings(trained, PaintingSettings(**options))
         assert sentence in str(error.value)
-    classifier = open_run(cnn_dir)
+    classifier = Run.open(cnn_dir)
     assert with_painting_settings(classifier, PaintingSettings()) is classifier
     with pytest.raises(FlagError, match=r'are for paintings, but model_dir=.* holds model=cnn'):
         with_painting_settings(classifier, PaintingSettings(style='ink'))

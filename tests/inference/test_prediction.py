@@ -11,7 +11,7 @@ from estimator_lab.data.input.batches import BadExample, Batch
 from estimator_lab.inference import prediction, prediction_files
 from estimator_lab.inference.prediction import Table
 from estimator_lab.inference.prediction_files import PredictionFiles
-from estimator_lab.inference.run import open_run
+from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import PredictionSettings
 from estimator_lab.runs.trained import Trained
 from tests.support.archive_files import encoded, picture, write_tar
@@ -71,7 +71,7 @@ def test_bad_images_have_their_row_in_their_place(cnn, tmp_path, good_rows, bad)
 
 
 def test_all_calls_share_one_network(cnn_dir, archive, monkeypatch):
-    run, built, predictions = open_run(cnn_dir), [], Trained.predictions
+    run, built, predictions = Run.open(cnn_dir), [], Trained.predictions
     monkeypatch.setattr(
         Trained, 'predictions', lambda self, features: built.append(1) or predictions(self, features)
     )
@@ -81,7 +81,7 @@ def test_all_calls_share_one_network(cnn_dir, archive, monkeypatch):
 
 
 def test_batches_of_a_stream_have_the_rows_of_their_archive(cnn_dir, tmp_path):
-    run, path = open_run(cnn_dir), some_bad(tmp_path / 'x.tar', 0, 4, 5, 6, 7)
+    run, path = Run.open(cnn_dir), some_bad(tmp_path / 'x.tar', 0, 4, 5, 6, 7)
     expected = list(run.predict(path, batch_size=4))
     stream = run.stream(path, batch_size=4)
     assert list(run.predict(stream)) == expected and len(expected) == 11
@@ -92,7 +92,7 @@ def test_batches_of_a_stream_have_the_rows_of_their_archive(cnn_dir, tmp_path):
 
 
 def test_a_stream_of_a_run_has_the_examples_of_its_training(cnn_dir, archive):
-    run = open_run(cnn_dir)
+    run = Run.open(cnn_dir)
     stream = run.stream(archive, batch_size=24)
     batch = next(stream)
     assert batch.data.shape == (24, *run.shape) and run.shape == (8, 8, 1)
@@ -115,7 +115,7 @@ def test_a_stream_of_a_run_has_the_examples_of_its_training(cnn_dir, archive):
     ],
 )
 def test_a_stream_of_other_examples_is_rejected(cnn_dir, archive, settings):
-    run = open_run(cnn_dir)
+    run = Run.open(cnn_dir)
     with pytest.raises(
         FlagError, match=r'The stream has other examples than the model in .* accepts: run\.str'
     ):
@@ -124,14 +124,14 @@ def test_a_stream_of_other_examples_is_rejected(cnn_dir, archive, settings):
 
 @pytest.mark.parametrize(('name', 'value'), [('batch_size', 5), ('part', '1/2')])
 def test_a_stream_has_its_batches_already(cnn_dir, archive, name, value):
-    run = open_run(cnn_dir)
+    run = Run.open(cnn_dir)
     with pytest.raises(FlagError, match=f'^{name} is of the stream'):
         next(run.predict(run.stream(archive, batch_size=4), **{name: value}))
 
 
 @pytest.mark.parametrize('count', [1, 3, 12])
 def test_parts_have_the_rows_of_the_whole(cnn_dir, tmp_path, count):
-    run = open_run(cnn_dir)
+    run = Run.open(cnn_dir)
     paths = [some_bad(tmp_path / f'{number}.tar', 3, 7) for number in range(2)]
     expected = list(run.predict(paths))
     found = [row for n in range(1, count + 1) for row in run.predict(paths, part=(n, count))]
@@ -143,7 +143,7 @@ def test_parts_have_the_rows_of_the_whole(cnn_dir, tmp_path, count):
 def test_a_part_that_does_not_exist(cnn_dir, archive):
     for part in ((0, 3), (4, 3), (1, 2, 3), 'x', (1.5, 3)):
         with pytest.raises(FlagError, match=r'^part=\S+ must be one of N shares'):
-            next(open_run(cnn_dir).predict(archive, part=part))
+            next(Run.open(cnn_dir).predict(archive, part=part))
 
 
 def test_rows_of_a_classifier(cnn):

@@ -9,7 +9,7 @@ import pytest
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core.params import RAW_PIXELS, Pixels, resolve
 from estimator_lab.core.registry import MODELS, find_model
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, graphs, runs
 from tests.models.contract.models import SMALL, shape_of, subject_of
@@ -222,7 +222,7 @@ def test_an_earlier_folder_opens(name, tmp_path):
     """It predicts what it did when it was written; tests/golden/README.md says by which version."""
     folder = shutil.copytree(GOLDEN / 'folders' / name, tmp_path / name)
     known = np.load(folder / 'predictions.npz')
-    trained = open_trained(folder)
+    trained = Trained.open(folder)
     with tf.Graph().as_default():
         tensors = dict(trained.predictions({'image': tf.constant(known['image'])}).predictions)
         with trained.session() as session:

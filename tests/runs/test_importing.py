@@ -10,7 +10,7 @@ from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.core.endpoints import published
 from estimator_lab.runs import importing as runs_importing
 from estimator_lab.runs.importing import import_weights
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
 from tests.support.weight_files import random_values, write_keras_2, write_slim
@@ -47,7 +47,7 @@ def imported(weights, model_dir, **changes):
 
 def assert_computes(model_dir, images, wanted):
     """Asserts that endpoints and predictions, by name, are the wanted values to 1e-5 of their scale."""
-    trained = open_trained(model_dir)
+    trained = Trained.open(model_dir)
     with tf.Graph().as_default() as graph:
         predictions = trained.predictions({'image': tf.constant(images / np.float32(255))}).predictions
         made = published(graph)
@@ -100,7 +100,7 @@ def test_names_of_the_classes(tmp_path):
     names.write_text('cat\ndog\neel\n')
     path, given = small_file(tmp_path), {'hparams': SMALL, 'vocabulary': names}
     assert imported(path, tmp_path / 'vgg', **given).labels == ('cat', 'dog', 'eel')
-    trained = open_trained(tmp_path / 'vgg')
+    trained = Trained.open(tmp_path / 'vgg')
     assert trained.step == 0 and trained.record.vocabulary == ('cat', 'dog', 'eel')
     assert trained.params.dense_units == 5
     names.write_text('cat\ndog\n')
@@ -112,7 +112,7 @@ def test_a_checkpoint_of_another_model(cnn_dir, tmp_path):
     hparams = {'filters': 2, 'dense_units': 8}
     made = import_weights(cnn_dir / 'model.ckpt-3', tmp_path / 'cnn', 'cnn', hparams, (8, 8, 1))
     assert len(made.labels) == 4
-    old, new = open_trained(cnn_dir), open_trained(tmp_path / 'cnn')
+    old, new = Trained.open(cnn_dir), Trained.open(tmp_path / 'cnn')
     for name in ('conv2d/kernel', 'dense_1/bias'):
         assert np.array_equal(*(one.estimator.get_variable_value(name) for one in (old, new)))
 

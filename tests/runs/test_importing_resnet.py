@@ -10,7 +10,7 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.models.resnet import Params, network, torch_layout
 from estimator_lab.runs.importing import import_weights
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.runs.weights.layouts import own_names
 from estimator_lab.runs.weights.matching import match
@@ -97,7 +97,7 @@ def test_a_file_of_torchvision(torch, tmp_path):
     found = imported(path, tmp_path / 'model', depth=18, filters=2)
     # 7 classes from maps of 16: neither the smaller nor the last side decides
     assert found.labels == tuple('0123456') and found.variables == len(values) == 102
-    trained = open_trained(tmp_path / 'model')
+    trained = Trained.open(tmp_path / 'model')
     stored = tf.train.load_checkpoint(trained.checkpoint)
     assert all(np.array_equal(stored.get_tensor(name), value) for name, value in values.items())
 

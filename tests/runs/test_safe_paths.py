@@ -9,8 +9,8 @@ import pytest
 
 from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.runs import safe_paths
-from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
+from estimator_lab.runs.trained import Trained
 from tests.support.archive_files import small_archive
 from tests.support.small_runs import cnn_settings, trained
 
@@ -43,7 +43,7 @@ def test_the_folder_of_a_run_passes(copy, tmp_path):
     check_safe_paths(tmp_path / 'none')
     state(copy, copy / 'model.ckpt-3')  # as TensorFlow 1 wrote it
     check_safe_paths(copy)
-    assert open_trained(copy).step == 3
+    assert Trained.open(copy).step == 3
     (tmp_path / 'link').symlink_to(copy)
     check_safe_paths(tmp_path / 'link')
     (copy / 'checkpoint').unlink()
@@ -87,7 +87,7 @@ def test_names_in_the_state_are_those_of_checkpoints_in_the_folder(copy, preciou
     with pytest.raises(
         DataError, match=f'checkpoint, the list .*, cannot be used: it names .*{words}'
     ) as caught:
-        open_trained(copy)
+        Trained.open(copy)
     assert '\n' not in str(caught.value)
     assert listing(precious) == before
 
@@ -118,7 +118,7 @@ def test_a_state_that_is_none(copy, data, words):
     """TensorFlow itself would pass over most of these, and a run begin at step 0 again."""
     (copy / 'checkpoint').write_bytes(data)
     with pytest.raises(DataError, match=words) as caught:
-        open_trained(copy)
+        Trained.open(copy)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 500
 
 
@@ -191,4 +191,4 @@ def test_other_links_are_allowed(copy, precious):
         path.unlink()
         path.symlink_to(precious / path.name)
     check_safe_paths(copy)
-    assert open_trained(copy).step == 3
+    assert Trained.open(copy).step == 3

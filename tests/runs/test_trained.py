@@ -12,8 +12,8 @@ from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.models import cnn
 from estimator_lab.runs import opening
-from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 from tests.support.input_batches import numpy_input_fn
@@ -28,7 +28,7 @@ def copy(cnn_dir, tmp_path):
 
 def use(model_dir):
     """Opens a folder and restores its network."""
-    trained = open_trained(model_dir)
+    trained = Trained.open(model_dir)
     with tf.Graph().as_default(), tensorflow_errors_as_sentences():
         trained.predictions({'image': tf.zeros([1, *trained.shape])})
         trained.session().close()
@@ -40,7 +40,7 @@ def edit(model_dir, **changes):
 
 
 def test_a_model_dir_says_all_that_predicting_needs(cnn_dir):
-    trained = open_trained(cnn_dir)
+    trained = Trained.open(cnn_dir)
     assert (trained.model, trained.step, tuple(trained.shape)) == ('cnn', 3, (8, 8, 1))
     assert (trained.params.filters, trained.params.dense_units) == (2, 8)
     assert trained.vocabulary.labels == trained.params.vocabulary == trained.record.vocabulary
@@ -52,15 +52,15 @@ def test_a_model_dir_says_all_that_predicting_needs(cnn_dir):
 
 def test_opening_writes_nothing(copy):
     before = {path: path.stat().st_mtime_ns for path in copy.rglob('*')}
-    trained = open_trained(copy)
+    trained = Trained.open(copy)
     next(trained.estimator.predict(numpy_input_fn(np.zeros((1, 8, 8, 1), np.uint8))))
     assert before == {path: path.stat().st_mtime_ns for path in copy.rglob('*')}
 
 
 def test_images_are_decoded_as_in_training(copy):
-    assert open_trained(copy).reader.decode is decode_image
+    assert Trained.open(copy).reader.decode is decode_image
     edit(copy, decode='fast')
-    assert open_trained(copy).reader.decode is decode_image_fast
+    assert Trained.open(copy).reader.decode is decode_image_fast
 
 
 def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
@@ -73,11 +73,11 @@ def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
 
     monkeypatch.setattr(cnn, 'MODEL', dataclasses.replace(cnn.MODEL, params=WithSizes, model_fn=model_fn))
     edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], 'sizes': [3, 2]})
-    assert open_trained(copy).params.sizes == (3, 2)
+    assert Trained.open(copy).params.sizes == (3, 2)
 
 
 def test_a_model_without_labels_has_no_vocabulary(cnn_dir):
-    trained = open_trained(cnn_dir)
+    trained = Trained.open(cnn_dir)
     record = dataclasses.replace(trained.record, vocabulary=())
     assert dataclasses.replace(trained, record=record).vocabulary is None
 
@@ -107,25 +107,25 @@ def test_a_model_without_labels_has_no_vocabulary(cnn_dir):
 def test_records_that_this_version_does_not_understand(copy, changes, words):
     edit(copy, **changes)
     with pytest.raises(DataError, match=words):
-        open_trained(copy)
+        Trained.open(copy)
 
 
 def test_folders_without_a_model(copy, tmp_path):
     with pytest.raises(DataError, match=r'model_dir=.*none is not a folder'):
-        open_trained(tmp_path / 'none')
+        Trained.open(tmp_path / 'none')
     (tmp_path / 'empty').mkdir()
     with pytest.raises(DataError, match=r'model_dir=.*empty holds no experiment\.json'):
-        open_trained(tmp_path / 'empty')
+        Trained.open(tmp_path / 'empty')
     (tmp_path / 'empty' / 'rbm1').mkdir()
     shutil.copy(copy / 'experiment.json', tmp_path / 'empty' / 'rbm1')
     with pytest.raises(
         DataError, match=r'empty holds no model itself, but the folder of a model: .*empty/rbm1'
     ):
-        open_trained(tmp_path / 'empty')
+        Trained.open(tmp_path / 'empty')
     for path in (copy / 'checkpoint', *copy.glob('model.ckpt-*')):
         path.unlink()
     with pytest.raises(DataError, match=r'model_dir=.*copy holds no checkpoint yet'):
-        open_trained(copy)
+        Trained.open(copy)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_damaged_checkpoint_is_named(copy, part, kept):
     if kept is not None:
         path.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
     with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 cannot be read \(.+\)'):
-        open_trained(copy)
+        Trained.open(copy)
 
 
 def test_a_checkpoint_whose_bytes_have_changed(copy):
@@ -164,15 +164,15 @@ def test_a_checkpoint_that_a_training_deletes_at_opening_is_opened_again(copy, m
 
     monkeypatch.setattr(opening, 'newest_checkpoint', deleted_meanwhile)
     most = 6
-    assert Path(open_trained(copy).checkpoint).name == 'model.ckpt-6'
+    assert Path(Trained.open(copy).checkpoint).name == 'model.ckpt-6'
     most = 99
     steps = iter(range(6, 99))
     with pytest.raises(DataError, match='was deleted meanwhile'):
-        open_trained(copy)
+        Trained.open(copy)
 
 
 def test_a_model_is_used_after_its_checkpoint_was_deleted(copy):
-    trained = open_trained(copy)
+    trained = Trained.open(copy)
     replace_newest(copy, 3, 4)
     with tf.Graph().as_default():
         trained.predictions({'image': tf.zeros([1, *trained.shape])})
@@ -193,21 +193,21 @@ def test_checkpoints_that_are_not_listed(copy):
     with pytest.raises(
         DataError, match=r"holds model\.ckpt-3, but no file 'checkpoint' that lists it: write the line"
     ):
-        open_trained(copy)
+        Trained.open(copy)
     (copy / 'checkpoint').write_text('model_checkpoint_path: "model.ckpt-3"\n')
-    assert open_trained(copy).step == 3
+    assert Trained.open(copy).step == 3
 
 
 def test_a_checkpoint_in_the_place_of_its_folder(cnn_dir):
     with pytest.raises(DataError, match=f'model.ckpt-3 is a checkpoint: name its folder, {cnn_dir}'):
-        open_trained(cnn_dir / 'model.ckpt-3')
+        Trained.open(cnn_dir / 'model.ckpt-3')
 
 
 @pytest.mark.parametrize('tf_config', ['', '[', '{"cluster": 3}', '{"task": {"type": "chief", "index": []}}'])
 def test_a_trained_model_is_used_by_one_process_whatever_tf_config_says(cnn_dir, tf_config, monkeypatch):
     monkeypatch.setenv('TF_CONFIG', tf_config)
     images = np.zeros((1, 8, 8, 1), np.uint8)
-    assert len(list(open_trained(cnn_dir).estimator.predict(numpy_input_fn(images)))) == 1
+    assert len(list(Trained.open(cnn_dir).estimator.predict(numpy_input_fn(images)))) == 1
     assert os.environ['TF_CONFIG'] == tf_config
 
 
@@ -219,7 +219,7 @@ def test_a_checkpoint_without_a_step(copy, step, session):
     session.run(tf.global_variables_initializer())
     tf.train.Saver().save(session, str(copy / 'model.ckpt-3'))
     with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 cannot be read'):
-        open_trained(copy)
+        Trained.open(copy)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.demo_sets.listops import write_listops
 from estimator_lab.data.trees.parse import MAX_NODES
 from estimator_lab.inference import inspection
+from estimator_lab.inference.exporting import export
+from estimator_lab.inference.settings import ExportSettings
 from estimator_lab.models.recursive import model as recursive
-from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.serving import export_saved_model
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.settings import Settings
 from tests.support.archive_files import encoded, picture, small_archive
@@ -64,7 +65,7 @@ def model_dir(data, tmp_path_factory):
 def test_a_folder_holds_its_tokens_and_opens_again(model_dir):
     tokens = (model_dir / 'tokens.txt').read_text().split()
     assert {'[MAX', '[MIN', '[MED', '[SM', ']', *'0123456789'} == set(tokens)
-    found = open_trained(model_dir)
+    found = Trained.open(model_dir)
     assert found.record.kind == 'tree' and found.params.tokens == tuple(tokens)
     assert not {'tokens', 'vocabulary'} & set(found.record.hparams)
 
@@ -113,7 +114,7 @@ def test_evaluate_and_inspect(model_dir, data, tmp_path, capsys):
 
 def test_inspect_draws_the_words_that_the_network_does_not_know(model_dir, monkeypatch):
     monkeypatch.setattr(recursive, 'tree_picture', lambda tokens, *_: tokens)
-    _, pictures = inspection.inspect_tree(open_trained(model_dir), b'( ( [max zzz ) 9 )')
+    _, pictures = inspection.inspect_tree(Trained.open(model_dir), b'( ( [max zzz ) 9 )')
     assert list(pictures['tree']) == ['[max', 'zzz', '', '9', '']
 
 
@@ -132,8 +133,8 @@ def test_trees_of_one_label(data, tmp_path):
 
 
 def test_an_export_accepts_the_numbers_of_tokens(model_dir, tmp_path):
-    trained = open_trained(model_dir)
-    saved = export_saved_model(trained, tmp_path)
+    trained = Trained.open(model_dir)
+    saved = export(trained, ExportSettings(out=tmp_path))
     name = 'numbers:serving_default'
     trees = {
         'token': [[1, 2, -1, 3, -1], [2, 0, -1, -1, -1]],
@@ -152,7 +153,7 @@ def test_images_become_quadtrees(tmp_path, capsys):
     given = {'model': 'recursive', 'max_steps': 2, 'hparams': SMALL}
     result, _ = trained(cnn_settings(small_archive(tmp_path), tmp_path / 'model', **given))
     assert result.step == 2
-    assert open_trained(tmp_path / 'model').record.kind == 'image'
+    assert Trained.open(tmp_path / 'model').record.kind == 'image'
     assert not (tmp_path / 'model' / 'tokens.txt').exists()
     assert invoke(inspect, f'--model_dir={tmp_path / "model"}', '--tree=( a b )') == 2
     assert re.search('--tree is given, but .* accepts images', capsys.readouterr().err)
@@ -218,7 +219,7 @@ def test_a_folder_keeps_its_kind_and_its_tokens(data, model_dir, tmp_path, capsy
         opened(settings(data, copy, data=[archive], eval_data=[], split='0.5'))
     (copy / 'tokens.txt').write_text('a\na\n')
     with pytest.raises(DataError, match=r"tokens.txt cannot be read as a vocabulary .* holds 'a' twice"):
-        open_trained(copy)
+        Trained.open(copy)
     (copy / 'tokens.txt').write_text('a\nb\n')
     capsys.readouterr()
     assert invoke(inspect, f'--model_dir={copy}', '--tree=( a b )') == 1

@@ -18,7 +18,6 @@ from estimator_lab.core.endpoints import LOGITS
 from estimator_lab.core.model import Batches, Drawing
 from estimator_lab.core.noise import Noise
 from estimator_lab.models.boltzmann.stack import Stack
-from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 
@@ -91,7 +90,7 @@ def _classified(run: Trained, number: int) -> Iterator[Callable[[np.ndarray], np
 def top_machine(run: Trained) -> Trained:
     """Returns the model that is sampled from: with phases, the one of its top machine."""
     *early, _ = run.architecture.phases(run.params)
-    return open_trained(run.model_dir / early[-1].name) if early and not run.params.phase else run
+    return Trained.open(run.model_dir / early[-1].name) if early and not run.params.phase else run
 
 
 def persistent_chains(run: Trained) -> np.ndarray | None:

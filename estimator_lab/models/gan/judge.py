@@ -18,7 +18,6 @@ from estimator_lab.models.fixed_network import (
 )
 from estimator_lab.models.gan.scores import Classified, Metrics, Samples, judge_metrics
 from estimator_lab.runs.companions import check_same_companions
-from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
 
@@ -76,7 +75,7 @@ def open_judge(params: Any) -> Judge:
     Raises:
       DataError: the folder holds no classifier that can be opened, or one for other images or labels.
     """
-    trained = open_trained(Path(params.judge), _JUDGE_FLAG)
+    trained = Trained.open(Path(params.judge), _JUDGE_FLAG)
     _check_fit(trained, params)
     shape = tuple(trained.shape)
     network = without_weights(trained, {'image_shape': shape, 'vocabulary': trained.labels})

@@ -28,7 +28,6 @@ from estimator_lab.models.style.perceptual import (
     targets_of,
 )
 from estimator_lab.runs.companions import check_same_companions, open_picture, pictures_below
-from estimator_lab.runs.opening import open_trained
 from estimator_lab.runs.trained import Trained
 
 _NETWORK_FLAG, _PICTURE_FLAG = hparam.perceptual, hparam.style_image
@@ -190,7 +189,7 @@ def _open_network(params: Any) -> tuple[Trained, FixedNetwork]:
       DataError: it accepts other images, or is not one that can be built layer by layer.
     """
     flag = f'{_NETWORK_FLAG}={params.perceptual}'
-    trained = open_trained(Path(params.perceptual), _NETWORK_FLAG)
+    trained = Trained.open(Path(params.perceptual), _NETWORK_FLAG)
     model = trained.architecture
     if not trained.kind.has_pixels:
         raise DataError(f'{flag} looks at {trained.kind.noun}, not at images.')

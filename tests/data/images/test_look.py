@@ -6,7 +6,7 @@ from PIL import Image
 
 from estimator_lab.data.images.decode import GREY
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import cnn_settings, opened, trained
 from tests.support.streams import stream_members
@@ -50,7 +50,7 @@ def test_black_icons_are_said_to_need_a_background(tmp_path):
 def test_a_run_keeps_its_background(tmp_path):
     chosen = settings(tmp_path, icons(), background='white', model='mlp', hparams='layers=4')
     trained(chosen)
-    reader = open_trained(tmp_path / 'model').reader
+    reader = Trained.open(tmp_path / 'model').reader
     (pixels, *_) = reader.read(list(stream_members(chosen.data[0])))
     assert pixels[-1, -1, 0] == 255 and pixels[1, 1, 0] < 100
 

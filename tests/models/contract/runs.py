@@ -10,11 +10,11 @@ import numpy as np
 from estimator_lab.base.keys import IMAGE
 from estimator_lab.core import keys
 from estimator_lab.core.params import resolve
+from estimator_lab.inference.exporting import export
 from estimator_lab.inference.report.page import FURTHER, section_of
-from estimator_lab.inference.run import open_run
+from estimator_lab.inference.run import Run
+from estimator_lab.inference.settings import ExportSettings
 from estimator_lab.runs.event_files import values_in
-from estimator_lab.runs.opening import open_trained
-from estimator_lab.runs.serving import export_saved_model
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.models.contract.subject import BAD_IMAGES, SAVED_AT, STEPS, Subject
@@ -84,7 +84,7 @@ def the_verdict_is_one_sentence(subject: Subject) -> None:
 
 def an_example_is_inspected(subject: Subject) -> None:
     """`inspect` draws an image, and what `Model.inspect` sees in it, under names of files."""
-    pictures = open_run(subject.run.model_dir).inspect(subject.images(1)[0]).pictures
+    pictures = Run.open(subject.run.model_dir).inspect(subject.images(1)[0]).pictures
     assert 'inspected' in pictures, f'An inspection has the pictures {", ".join(pictures)}.'
     for name, picture in pictures.items():
         assert re.fullmatch(_NAME, name) and min(picture.size) > 0, f'The picture {name!r} is {picture!r}.'
@@ -94,7 +94,7 @@ def samples_are_images_of_their_seed(subject: Subject) -> None:
     """What `Model.draw` draws are images of the size of training, the same ones for the same seed."""
     if subject.model.draw is None:
         return
-    run = open_run(subject.run.model_dir)
+    run = Run.open(subject.run.model_dir)
     first, again = (run.sample(3).images for _ in range(2))
     assert first.shape == (3, *subject.image_shape), f'Three samples have the shape {first.shape}.'
     assert first.min() >= 0 and first.max() <= 1, f'Samples are in [{first.min()}, {first.max()}].'
@@ -111,7 +111,7 @@ def an_export_predicts_the_same(subject: Subject) -> None:
         with trained.session() as session:
             wanted = session.run(tensors)
     output = keys.PAINTED if subject.model.painter else 'serving_default'
-    folder = export_saved_model(trained, subject.folder / 'exported')
+    folder = export(trained, ExportSettings(out=subject.folder / 'exported'))
     found = _outputs(folder, f'pixels:{output}', images)
     common = sorted({*wanted} & {*found})
     assert common, f'The export returns {", ".join(sorted(found))}, of which PREDICT has none.'
@@ -179,7 +179,7 @@ def the_report_has_a_section_for_each_picture(subject: Subject) -> None:
 
 def a_report_is_written(subject: Subject) -> None:
     """`report` draws the run as a page that names the primary metric and has sections of pictures."""
-    page = open_run(subject.run.model_dir).report(subject.folder / 'report.html').path
+    page = Run.open(subject.run.model_dir).report(subject.folder / 'report.html').path
     text = page.read_text(encoding='utf-8')
     for words in ('Learning curves', 'Hyper-parameters', _opened(subject).task.primary_metric):
         assert words in text, f'The report does not have {words!r}.'
@@ -212,7 +212,7 @@ def _opened(subject: Subject) -> Trained:
 
 @functools.lru_cache(2)
 def _open(model_dir: Path) -> Trained:
-    return open_trained(model_dir)
+    return Trained.open(model_dir)
 
 
 def _values(model_dir: Path) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core import keys
-from estimator_lab.inference.run import open_run
+from estimator_lab.inference.run import Run
 from estimator_lab.models.gan.judge import FILE, open_judge
 from estimator_lab.models.gan.model import Params
 from estimator_lab.models.gan.scores import Classified, Samples, judge_metrics
@@ -27,7 +27,7 @@ SCORES = (
 
 
 def test_a_judge_predicts_what_the_model_predicts(cnn_dir, archive, session):
-    trained = open_run(cnn_dir)
+    trained = Run.open(cnn_dir)
     judge = open_judge(
         Params(judge=str(cnn_dir), image_shape=tuple(trained.shape), vocabulary=trained.labels),
     )
@@ -89,7 +89,7 @@ def test_a_run_with_a_judge(judged, settings):
     names = tf.train.load_checkpoint(str(chosen.model_dir)).get_variable_to_shape_map()
     assert not any(name.startswith('conv2d') for name in names), 'no checkpoint contains the classifier'
     (best,) = (chosen.model_dir / 'export' / 'best').glob('*')
-    trained = open_run(best / 'model_dir')
+    trained = Run.open(best / 'model_dir')
     again = trained.evaluate(chosen.data, batch_size=6)
     assert again.metrics[keys.FRECHET_DISTANCE] > 0 and trained.step in (1, 2)
     with pytest.raises(FlagError, match='was started with another judge than other'):
@@ -99,13 +99,13 @@ def test_a_run_with_a_judge(judged, settings):
 def test_a_run_keeps_its_judge(judged, settings, tmp_path):
     """Its folder may be gone when the run goes on, or is evaluated."""
     chosen, first = judged
-    found = open_run(chosen.model_dir).evaluate(chosen.data, batch_size=6).metrics
+    found = Run.open(chosen.model_dir).evaluate(chosen.data, batch_size=6).metrics
     assert found[keys.CLASSIFIER_SCORE] == pytest.approx(first[keys.CLASSIFIER_SCORE], rel=1e-4)
     assert make_plan(settings(max_steps=3), print).stages[-1].saved == 2
     copy = shutil.copytree(chosen.model_dir, tmp_path / 'gan')
     (copy / FILE).write_bytes(b'no')
     with pytest.raises(DataError, match=r'judge\.npz has no usable judge'):
-        open_run(copy).evaluate(chosen.data, batch_size=6)
+        Run.open(copy).evaluate(chosen.data, batch_size=6)
 
 
 def test_a_classifier_that_does_not_fit(settings, cnn_dir, tmp_path):

@@ -9,7 +9,7 @@ from estimator_lab.core import keys
 from estimator_lab.models.style.losses import content_losses, gram_matrices
 from estimator_lab.models.style.model import Params, check, model_fn
 from estimator_lab.models.style.perceptual import FILE, built_in_perceptual_loss
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
 from tests.support.archive_files import encoded, picture
@@ -154,7 +154,7 @@ def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
         np.allclose(first[name], second[name], rtol=1e-3, atol=1e-5) for name in first
     )
     assert not [name for name in first if 'perceptual' in name]
-    assert open_trained(parts.model_dir).params.styles == ('ink',)
+    assert Trained.open(parts.model_dir).params.styles == ('ink',)
     more = dataclasses.replace(parts, max_steps=6)
     other = dataclasses.replace(more, hparams=more.hparams.replace('ink.png', 'other.png'))
     with pytest.raises(FlagError, match='was started with another style_image than'):

@@ -8,7 +8,7 @@ from estimator_lab.core.endpoints import published
 from estimator_lab.models.style.losses import gram_matrices
 from estimator_lab.models.style.model import Params
 from estimator_lab.models.style.targets import chosen_layers, make_style_targets, read_styles
-from estimator_lab.runs.opening import open_trained
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
 
@@ -48,7 +48,7 @@ def test_what_is_frozen_is_what_the_network_computes(vgg_dir, styles):
 
 def maps_of(model_dir, pictures, layer):
     """The same by the model itself, with its own checkpoint."""
-    trained = open_trained(model_dir)
+    trained = Trained.open(model_dir)
     resized = dataclasses.replace(trained.params, image_shape=pictures.shape[1:])
     with tf.Graph().as_default() as graph:
         dataclasses.replace(trained, params=resized).predictions({'image': tf.constant(pictures)})
