@@ -45,20 +45,16 @@ def program() -> NoReturn:
 
 
 def _help() -> str:
-    lines = [f'  {name:<16} {_summary(name)}' for name in COMMANDS]
-    return '\n'.join(
-        (
-            'The TF1 Estimator, training the classic networks from image archives.',
-            '',
-            f'  {python()} -m estimator_lab COMMAND --help',
-            '',
-            'Commands:',
-            *lines,
-            '',
-            'Flags:',
-            '  --version        prints the versions of this package, TensorFlow and Python',
-        )
-    )
+    commands = '\n'.join(f'  {name:<16} {_summary(name)}' for name in COMMANDS)
+    return f"""The TF1 Estimator, training the classic networks from image archives.
+
+  {python()} -m estimator_lab COMMAND --help
+
+Commands:
+{commands}
+
+Flags:
+  --version        prints the versions of this package, TensorFlow and Python"""
 
 
 def _summary(name: str) -> str:
@@ -71,9 +67,8 @@ def _summary(name: str) -> str:
 
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, COMMANDS, n=1)
-    return f'There is no command {name!r}; ' + (
-        f'did you mean {near[0]}?' if near else f'known are: {", ".join(COMMANDS)}.'
-    )
+    hint = f'did you mean {near[0]}?' if near else f'known are: {", ".join(COMMANDS)}.'
+    return f'There is no command {name!r}; {hint}'
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from estimator_lab.base.command import Command, CommandLine, NoSettings
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import all_below
 from estimator_lab.base.outputs import why_refused
 from estimator_lab.base.progress import say_lines, warn
@@ -37,8 +37,6 @@ _NO_TPU = (
 
 def main(settings: NoSettings, line: CommandLine) -> int:
     """Runs the command; returns 1 if anything is missing."""
-    if not line.arguments:
-        raise FlagError('PATH... is missing, see --help.')
     files = [file for argument in line.arguments for file in _files(Path(argument))]
     assigned = {name for file in files for name in _assigned(file)}
     count = 0

@@ -102,5 +102,3 @@ class FlagError(LabError):
 
 class DataError(LabError):
     """The data is wrong; the sentence names the archive, and the member and byte offset if known."""
-
-    exit_status = 1

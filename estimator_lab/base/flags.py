@@ -57,13 +57,10 @@ def check_values_given(words: Sequence[str], settings_class: type) -> None:
             raise FlagError(f'{option(name)} is given without a value: leave it out, or give one.')
 
 
-def parse_error(words: str, known: Sequence[str], arguments: str = '') -> str:
-    """Returns the sentence for absl's message about a flag.
+def parse_error(words: str, known: Sequence[str], arguments: str) -> str:
+    """Returns the sentence for absl's message about a flag of a command.
 
-    Args:
-      words: the message.
-      known: the flags of the command.
-      arguments: what its arguments are; '' if it accepts none.
+    `known` are its flags, `arguments` what its arguments are, '' for none.
     """
     words = words.removeprefix('ERROR:: ').removeprefix('flag ').rstrip('.')
     if unknown := _UNKNOWN.match(words):

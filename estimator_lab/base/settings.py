@@ -134,11 +134,6 @@ class Setting:
 def setting(default: Any, help_text: str, **declared: Any) -> Any:
     """Returns a dataclass field that declares a `Setting`; its annotation is the setting's type.
 
-    Args:
-      default: its default value.
-      help_text: one line: its meaning.
-      **declared: further attributes of the `Setting`.
-
     Examples:
         >>> @dataclasses.dataclass(frozen=True)
         ... class Params:
@@ -189,9 +184,7 @@ def settings_in_use(settings: Any) -> dict[str, Any]:
 def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
     """Returns settings with some values from Python, checked as the flags of a command line are.
 
-    Args:
-      settings_class: a dataclass with declared settings.
-      values: by name. One path stands for a sequence of one; None for a setting without a value.
+    One path stands for a sequence of one, None for a setting without a value.
 
     Raises:
       FlagError: for an unknown name (it lists the known ones), or a value that is not allowed.

@@ -67,8 +67,7 @@ class Confusion:
     def matrix(self, classes: Sequence[int] | None = None) -> np.ndarray:
         """Returns the number of images by true class (row) and predicted class (column), int64 [n, n].
 
-        Args:
-          classes: n class ids; None for all.
+        `classes` are n class ids; None for all.
         """
         chosen = range(len(self.labels)) if classes is None else classes
         places = {class_id: place for place, class_id in enumerate(chosen)}

@@ -4,7 +4,8 @@ A network is a generator that yields (name, tensor) from the input to the output
 graph, where code that opens a trained model finds them.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,7 @@ _SHAPES_ONLY = ('Identity', 'Reshape', 'Squeeze', 'Transpose')
 
 
 def publish(name: str, tensor: Tensor) -> None:
-    """Adds an endpoint to the collection of its graph; a MetaGraph stores it as NAME=TENSOR.
-
-    Args:
-      name: of the endpoint.
-      tensor: its values; the first axis is the batch.
-    """
+    """Adds an endpoint, whose first axis is the batch, to its graph; a MetaGraph stores it as NAME=TENSOR."""
     tf.add_to_collection(_COLLECTION, f'{name}={tensor.name}')
 
 
@@ -82,14 +78,16 @@ def maps_of(endpoints: Endpoints) -> dict[str, Tensor]:
     }
 
 
-def first_kernel(graph: Any, values: int) -> Tensor | None:
-    """Returns the first kernel of a network if it can be shown as filters, or None.
+def first_filters(graph: Any, endpoints: Endpoints, image_shape: Sequence[int]) -> dict[str, Tensor]:
+    """Returns the weights of the first layer as images [height, width, channels, filters], by name.
 
-    It is a convolution's [height, width, channels, filters], or a dense layer's [values, units] that sees a
-    whole image; `values` is height * width * channels of the images.
+    Those of a convolution are 'filters_LAYER', those of a dense layer 'receptive_fields' if it sees whole
+    images, [height, width, channels]; otherwise there are none.
     """
     kernels = (v for v in graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES) if v.shape.rank in (2, 4))
     kernel = next(kernels, None)
-    if kernel is None or (kernel.shape.rank == 2 and kernel.shape.as_list()[0] != values):
-        return None
-    return kernel
+    if kernel is not None and kernel.shape.rank == 4:
+        return {f'filters_{next(iter(endpoints))}': kernel}
+    if kernel is None or kernel.shape.as_list()[0] != math.prod(image_shape):
+        return {}
+    return {'receptive_fields': tf.reshape(kernel, [*image_shape, -1])}

@@ -190,9 +190,7 @@ _CAUSES: Sequence[tuple[Callable[[Seen], object], str]] = (
 def likely_cause(seen: Seen, otherwise: str = '') -> str:
     """Returns why a model has probably learned nothing, and the setting to try.
 
-    Args:
-      seen: the result.
-      otherwise: the same if nothing that was given is a cause; '' for the learning rate.
+    If nothing that was given is a cause, that is `otherwise`; '' for the learning rate.
     """
     if seen.cause:
         return f'{seen.cause}.'

@@ -29,13 +29,10 @@ class LayerSize(NamedTuple):
 
 
 def layer_sizes(graph: Any, counted: Iterable[Any]) -> list[LayerSize]:
-    """Returns the layers of the network in a graph, from the input to the output.
-
-    Args:
-      graph: the graph of a model function, whose endpoints have shapes and the other layers none.
-      counted: the variables that count.
+    """Returns the layers of the network in a graph, from the input to the output; only endpoints have shapes.
 
     A layer has the variables that its output depends on, and the outputs of preceding layers do not.
+    `counted` are those that count.
     """
     trainable = {variable.op.name for variable in tf.trainable_variables()}
     sizes = {

@@ -43,8 +43,7 @@ def majority_share(labels: Tensor, num_classes: int, weights: Tensor) -> tuple[A
 def mean_image_error(values: Tensor) -> tuple[Any, Any]:
     """Streams the squared error of predicting the mean of all examples: (value, update op), scalar float32.
 
-    Args:
-      values: float32 [batch, ...]; an example's error is summed over its values.
+    An example's error is summed over its values, which are float32 [batch, ...].
     """
     values = tf.layers.flatten(values)
     n, update_n = running_sum('examples', tf.cast(tf.shape(values)[0], tf.float32))

@@ -46,27 +46,18 @@ class WorstExample(NamedTuple):
         return f'is {self.true}\nseen as {self.predicted} {self.probability:.2f}\n{name}'
 
 
-class WorstExamples:
-    """Keeps the worst examples of an evaluation.
-
-    Args:
-      count: how many.
-      labels: texts of the classes; () for a model that does not classify.
-    """
+class WorstExamples(TopK[WorstExample]):
+    """Keeps the worst examples of an evaluation; `labels` are the texts of the classes, if there are any."""
 
     def __init__(self, count: int, labels: Sequence[str] = ()) -> None:
+        super().__init__(count)
         self._labels = labels
-        self._kept: TopK[WorstExample] = TopK(count)
 
     def add(self, batch: Mapping[str, np.ndarray]) -> None:
         """Adds those of a batch, the values of `worst_of_batch` or `mistakes_of_batch`."""
         for row, badness in enumerate(batch['badness'].tolist()):
             if not badness < 0:  # also NaN
-                self._kept.offer(badness, partial(self._example, {name: a[row] for name, a in batch.items()}))
-
-    def ranked(self) -> list[WorstExample]:
-        """Returns them, the worst first."""
-        return self._kept.ranked()
+                self.offer(badness, partial(self._example, {name: a[row] for name, a in batch.items()}))
 
     def _example(self, values: Mapping[str, Any]) -> WorstExample:
         example = WorstExample(

@@ -36,11 +36,7 @@ class Noise:
         return tf.cast(self.uniform(tf.shape(probabilities)) < probabilities, tf.float32)
 
     def reserve(self, count: Tensor) -> None:
-        """Draws the random bits of the next `count` coins at once; no more can be tossed afterwards.
-
-        Args:
-          count: int32 scalar tensor.
-        """
+        """Draws the random bits of the next coins at once; no more than this int32 count can be tossed."""
         self._reserved = self._halves(count)
 
     def coins(self, probabilities: Tensor) -> Tensor:
@@ -66,11 +62,7 @@ class Noise:
         return tf.reshape(tf.bitcast(words, tf.uint16), [-1])
 
     def fork(self, turn: Tensor) -> 'Noise':
-        """Returns the noise of one iteration of a loop.
-
-        Args:
-          turn: int32 or int64 scalar tensor, different in each iteration.
-        """
+        """Returns the noise of one iteration of a loop; `turn`, an integer tensor, differs in each."""
         seed = self._next() + tf.stack([tf.cast(turn, tf.int64) * _APART, tf.zeros([], tf.int64)])
         return Noise(seed, self.counts)
 

@@ -295,11 +295,7 @@ def _plain_fields(params: Any) -> dict[str, Any]:
 
 
 def parse_hparams(params_class: type, text: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Parses 'name=value,name=value' into typed values.
-
-    Args:
-      params_class: the model's parameter class.
-      text: as given to --hparams; '' gives {}. Values by name, as programs give them, stay as they are.
+    """Parses 'name=value,name=value' into typed values; those by name, as programs give them, stay unchanged.
 
     Raises:
       FlagError: for an unknown name, a value of the wrong type, a part without '=', or neither text nor dict.

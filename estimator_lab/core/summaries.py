@@ -1,6 +1,5 @@
 """Summaries in the graph: histograms of weights and layers, and pictures, which their own hook writes."""
 
-import math
 import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.core.endpoints import Endpoints, first_kernel, maps_of, variables_of
+from estimator_lab.core.endpoints import Endpoints, first_filters, maps_of, variables_of
 from estimator_lab.core.picture import COLUMNS, labelled_grid, png_bytes
 from estimator_lab.tf1 import SessionRunHook, Tensor, Variable, tf
 
@@ -66,13 +65,10 @@ def network_pictures(endpoints: Endpoints, image_shape: Sequence[int]) -> None:
     The weights are `images/filters_LAYER`, or `images/receptive_fields` for a dense layer that sees whole
     images; the maps are `images/activation_map_LAYER`. Each tile is scaled from black to white.
     """
-    kernel = first_kernel(tf.get_default_graph(), math.prod(image_shape))
-    if kernel is not None and kernel.shape.rank == 4:
-        filters_picture(f'filters_{next(iter(endpoints))}', kernel)
-    elif kernel is not None:
-        with tf.name_scope(_SCOPE):
-            fields = tf.reshape(kernel, [*image_shape, -1])
-        filters_picture('receptive_fields', fields)
+    with tf.name_scope(_SCOPE):
+        filters = first_filters(tf.get_default_graph(), endpoints, image_shape)
+    for name, kernel in filters.items():
+        filters_picture(name, kernel)
     for name, maps in maps_of(endpoints).items():
         with tf.name_scope(_SCOPE):
             tiles = tf.expand_dims(tf.transpose(maps[0], [2, 0, 1]), 3)

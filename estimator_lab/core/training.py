@@ -13,11 +13,7 @@ def optimizer_and_rate(params: TrainingParams, **adam: float) -> tuple[Callable[
     """Returns a function that makes a `tf.train.Optimizer`, and the learning rate of the current step.
 
     The schedule of the rate, a float32 scalar, spans the steps from `first_step` to `first_step +
-    train_steps`.
-
-    Args:
-      params: the optimizer and its schedule.
-      **adam: arguments of `tf.train.AdamOptimizer`, if that is chosen.
+    train_steps`. `adam` are arguments of `tf.train.AdamOptimizer`, if that is chosen.
     """
     step = tf.train.get_or_create_global_step() - params.first_step
     rate = learning_rate_at(

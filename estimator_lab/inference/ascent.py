@@ -119,7 +119,10 @@ class Objective:
         self._session.close()
 
     def __call__(self, images: np.ndarray, channels: Sequence[int]) -> np.ndarray:
-        """Returns the objective of images [n, height, width, channels], float64 [n]."""
+        """Returns the objective of images [n, height, width, channels], float64 [n].
+
+        `channels` has the channel that counts in each image.
+        """
         objectives = [
             self._session.run(self._objective, {self._images: images[place], self._channels: channels})
             for place in self.windows(images)
@@ -127,12 +130,7 @@ class Objective:
         return np.mean(objectives, axis=0, dtype=np.float64)
 
     def gradient(self, images: np.ndarray, channels: Sequence[int]) -> np.ndarray:
-        """Returns the gradient by the images, summed over the windows, float32 of their shape.
-
-        Args:
-          images: float32 [n, height, width, channels].
-          channels: the channel that counts in each image.
-        """
+        """Returns the gradient by the images, summed over the windows, float32 of their shape."""
         gradient = np.zeros_like(images)
         for place in self.windows(images):
             feed = {self._images: images[place], self._channels: channels}
@@ -211,15 +209,9 @@ def climb(
     rng: np.random.Generator,
     on_progress: OnProgress = lambda share: None,
 ) -> np.ndarray:
-    """Returns photos changed by gradient ascent, float32 of their shape in [0, 1].
+    """Returns photos, float32 [n, height, width, channels] in [0, 1], changed by gradient ascent.
 
-    Args:
-      objective: what is maximized.
-      photos: float32 [n, height, width, channels] in [0, 1].
-      channels: the channel that counts in each photo.
-      steps: in each octave.
-      rng: draws the jitter.
-      on_progress: see `OnProgress`.
+    `channels` has the channel that counts in each photo; each octave has `steps`; `rng` draws the jitter.
     """
     sizes = octave_sizes(photos.shape[1], photos.shape[2], objective.layer.smallest)
     pixels = np.cumsum([height * width for height, width in sizes])

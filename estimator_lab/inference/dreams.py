@@ -46,9 +46,7 @@ class Dream:
     """A picture made by gradient ascent.
 
     Attributes:
-      run: the network.
       what: was maximized, in words.
-      image: the picture.
       before: the objective at the start, of each channel of an atlas, float64 [n].
       after: the same at the end.
       notes: further sentences about the picture.

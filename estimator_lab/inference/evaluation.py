@@ -53,7 +53,6 @@ class Evaluation:
     """The results of an evaluation; in a notebook its metrics, confusion and worst examples.
 
     Attributes:
-      run: the model.
       metrics: by name, such as evaluation.metrics['accuracy'].
       images: how many examples were evaluated.
       bad: how many more could not be decoded.

@@ -1,11 +1,9 @@
 """What a trained network sees in an image or a tree: filters, activations, saliency, states."""
 
-import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,7 +16,7 @@ from estimator_lab.base.outputs import written_folder
 from estimator_lab.base.progress import doing, warn
 from estimator_lab.base.settings import check_given, path_from
 from estimator_lab.core import keys
-from estimator_lab.core.endpoints import LOGITS, Endpoints, first_kernel, maps_of, published
+from estimator_lab.core.endpoints import LOGITS, Endpoints, first_filters, maps_of, published
 from estimator_lab.core.layer_sizes import LayerSize, layer_sizes, summary_lines
 from estimator_lab.core.params import RAW_PIXELS
 from estimator_lab.core.picture import as_picture, enlarged, numbered_tiles, overlay
@@ -51,7 +49,6 @@ class Inspection:
     """What a network sees in one example; in a notebook its pictures.
 
     Attributes:
-      run: the network.
       key: of the example.
       values: the predictions by name, arrays without a batch dimension.
       pictures: filters, activations, saliency and the like, by the names of TensorBoard's tags.
@@ -218,7 +215,7 @@ def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '
         endpoints = published(graph)
         score = _score(run, endpoints, predictions, label)
         heat = {} if score is None else _heat(score, images, endpoints)
-        filters = _first_filters(graph, endpoints, run)
+        filters = first_filters(graph, endpoints, run.shape)
         pixels = in_unit_range(image)
         with run.session() as session:
             feed = {images: pixels[np.newaxis]}
@@ -263,10 +260,8 @@ def _of_batch(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def saliency(gradient: Tensor) -> Tensor:
     """Returns the saliency of each pixel, [n, height, width], 0 or more: max over channels of |gradient|.
 
-    Simonyan, Vedaldi and Zisserman 2014, 'Deep inside convolutional networks', section 3.1.
-
-    Args:
-      gradient: of a class score before the softmax, [n, height, width, channels].
+    The gradient is of a class score before the softmax, [n, height, width, channels]: Simonyan, Vedaldi and
+    Zisserman 2014, 'Deep inside convolutional networks', section 3.1.
     """
     return tf.reduce_max(tf.abs(gradient), axis=3)
 
@@ -304,16 +299,6 @@ def _score(
         return predictions[keys.ERROR][0] if keys.ERROR in predictions else None
     logits = endpoints[LOGITS][0]
     return logits[run.class_id(label)] if label else tf.reduce_max(logits)
-
-
-def _first_filters(graph: Any, endpoints: Endpoints, run: Trained) -> dict[str, Tensor]:
-    """Returns the weights of the first layer as images, [height, width, channels, filters] by name."""
-    kernel = first_kernel(graph, math.prod(run.shape))
-    if kernel is None:
-        return {}
-    if kernel.shape.rank == 4:
-        return {f'filters_{next(iter(endpoints))}': kernel}
-    return {'receptive_fields': tf.reshape(kernel, [*run.shape, -1])}
 
 
 def _heat(score: Tensor, images: Tensor, endpoints: Endpoints) -> dict[str, Tensor]:

@@ -115,10 +115,6 @@ class Table:
     Numbers and texts are columns of their own. For a classifier, the `top` most probable labels and their
     probabilities are, instead of the class, its label and all probabilities.
 
-    Attributes:
-      run: the model.
-      top: how many labels.
-
     Raises:
       FlagError: for more labels than the model knows.
     """

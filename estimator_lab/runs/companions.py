@@ -47,11 +47,8 @@ def check_same_companions(
 ) -> None:
     """Raises FlagError if a resumed training names other companions than it was started with.
 
-    Args:
-      params: the parameters of the model.
-      names: of the hyper-parameters that name companions.
-      model_dir: the folder.
-      resumed: the hyper-parameters that it was started with; None for a new training.
+    `names` are the hyper-parameters that name companions; `resumed` are all that it was started with, None
+    for a new training.
     """
     if resumed is None:
         return

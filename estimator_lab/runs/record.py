@@ -222,14 +222,9 @@ def link_model(checkpoint: Path, folder: Path) -> None:
 def check_same(
     model_dir: Path, old: Record, new: Record, bound: Iterable[str], flag: str = option.model_dir
 ) -> None:
-    """Checks that training can go on from the checkpoint in model_dir.
+    """Checks that training can go on from the checkpoint in a folder, whose record is `old`.
 
-    Args:
-      model_dir: for errors.
-      old: its record.
-      new: the record of the training that is about to start.
-      bound: names of the hyper-parameters that the checkpoint's shapes depend on.
-      flag: the flag that names the folder, for errors.
+    `bound` are the names of the hyper-parameters that the checkpoint's shapes depend on.
 
     Raises:
       FlagError: the model, image size or network size differs.

@@ -30,10 +30,8 @@ _UNSAFE = re.compile(rf'{PATTERN.pattern}|[\x00-\x1f\x7f]')  # of the name of a 
 def check_safe_paths(model_dir: Path, flag: str = option.model_dir, trains: bool = False) -> None:
     """Checks that opening a folder, or training in it, touches nothing outside of it.
 
-    Args:
-      model_dir: the folder; it may itself be a link, or not exist.
-      flag: the flag that names it, for errors.
-      trains: whether a training will write there, under names that TensorFlow and models choose.
+    The folder may itself be a link, or not exist. `trains` says whether a training will write there, under
+    names that TensorFlow and models choose.
 
     Raises:
       DataError: its file `checkpoint`, or that of a phase, can't be read, names anything but checkpoints in

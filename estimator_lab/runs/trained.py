@@ -224,8 +224,7 @@ class Trained:
     def session(self, variables: Sequence[Any] | None = None) -> Any:
         """Returns a `tf.Session` of the current graph, initialized, with values from the checkpoint.
 
-        Args:
-          variables: those that get values; None for all.
+        Those are the values of `variables`, by default of all.
 
         Raises:
           DataError: the checkpoint lacks one of them.

@@ -24,8 +24,6 @@ class Inputs:
     """What a run, or one of its phases, reads.
 
     Attributes:
-      train: the examples to train on.
-      evaluation: the examples to evaluate on.
       vocabulary: the labels, in the order of their ids; None without labels.
       unseen: whether evaluation uses other examples than training.
       flag: the flag that names the training archives.

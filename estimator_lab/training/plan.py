@@ -50,8 +50,6 @@ class Plan:
     """What training will do: one model, its data and its model_dir.
 
     Attributes:
-      cluster: the part of this process.
-      architecture: the model.
       params: of the model, those that the data decides included.
       inputs: what the last phase trains and evaluates on.
       companions: functions that write what the model takes from other trained models, by names of files.

@@ -41,13 +41,9 @@ _EVALUATOR_POLL_SECONDS = 1
 
 
 class StageTraining:
-    """Trains one stage: what its parts share.
+    """Trains one stage of a plan.
 
-    Args:
-      plan: of the run.
-      stage: one of its stages.
-      switch: asks to stop.
-      said: the bad examples that the run has printed; see `InputReport`.
+    `said` are the bad examples that the run has printed: see `InputReport`.
 
     Attributes:
       train_report: of the input of training; keeps the error that ended it.
@@ -212,11 +208,8 @@ class StageTraining:
         if self.progress:
             hooks.append(self.progress)
             if stage.is_final:
-                evaluations = stage.folder / EVALUATION
-                hooks += [
-                    LayersHook(plan.say),
-                    HparamsHook(plan.choices, str(stage.folder), str(evaluations)),
-                ]
+                evaluations = str(stage.folder / EVALUATION)
+                hooks += [LayersHook(plan.say), HparamsHook(plan.choices, str(stage.folder), evaluations)]
         return hooks
 
     def _evaluation_hook(self) -> EvaluationHook:

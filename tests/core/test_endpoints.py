@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.endpoints import (
-    first_kernel,
+    first_filters,
     operation,
     probabilities_of,
     publish,
@@ -50,16 +50,23 @@ def test_variables_within_a_loop_are_found(graph):
     assert [v.op.name for v in variables_of({'loop': values})['loop']] == ['kernel']
 
 
-def test_the_first_kernel_of_a_convolution(graph, layers):
+def test_the_first_filters_of_a_convolution(graph, layers):
     tf.train.create_global_step()
-    assert first_kernel(graph, 8 * 8 * 3).op.name == 'conv2d/kernel'
+    (filters,) = first_filters(graph, layers, (8, 8, 3)).items()
+    assert (filters[0], filters[1].op.name) == ('filters_conv1', 'conv2d/kernel')
 
 
-def test_the_first_kernel_of_a_dense_layer_sees_the_whole_image(graph):
+def test_the_first_filters_of_a_dense_layer_that_sees_the_whole_image(graph):
     tf.train.create_global_step()
-    tf.layers.dense(tf.zeros([1, 12]), 5, name='layer_1')
-    assert first_kernel(graph, 12).shape.as_list() == [12, 5]
-    assert first_kernel(graph, 16) is None
+    dense = tf.layers.dense(tf.zeros([1, 12]), 5, name='layer_1')
+    assert first_filters(graph, {'dense': dense}, (2, 2, 3))['receptive_fields'].shape.as_list() == [
+        2,
+        2,
+        3,
+        5,
+    ]
+    assert first_filters(graph, {'dense': dense}, (4, 4, 1)) == {}
+    assert first_filters(tf.Graph(), {}, (2, 2, 3)) == {}
 
 
 def test_probabilities_of_large_logits_are_finite():

@@ -54,10 +54,8 @@ def _is_worth_drawing(tag: str, lines: Mapping[str, Curve]) -> bool:
 def chart(title: str, lines: Mapping[str, Curve], names: Sequence[str] = ()) -> Html:
     """Returns the curves of one quantity in a figure with a legend.
 
-    Args:
-      title: name of the quantity.
-      lines: name of a curve -> global step -> value; every curve has a value, all values are finite.
-      names: names of all curves on the page: equal names get equal colours.
+    `lines` are curves by name, each with a value, all of which are finite; `names` are those of all curves on
+    the page: equal names get equal colours.
     """
     names = [*names, *(name for name in lines if name not in names)]
     colours = {name: f'var(--c{number % _COLOURS})' for number, name in enumerate(names)}

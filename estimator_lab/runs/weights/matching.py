@@ -21,10 +21,7 @@ _NAMED = 3
 def match(file: WeightFile, layouts: Sequence[Layout], network: str) -> tuple[str, dict[str, np.ndarray]]:
     """Finds the weights of a network in a file; reads them once all are known to be there and to fit.
 
-    Args:
-      file: the file.
-      layouts: names that it may use.
-      network: the network in words, for errors.
+    Errors describe the network by `network`.
 
     Returns:
       (whose names it uses, for messages; the values of the variables by name, float32.)
