@@ -19,6 +19,16 @@ from PIL import Image
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.progress import warn
 from estimator_lab.base.settings import settings_from
+from estimator_lab.data.input.batches import Batch
+from estimator_lab.data.input.stream import Stream
+from estimator_lab.data.input.stream_settings import StreamSettings
+from estimator_lab.inference.dreams import make_dream
+from estimator_lab.inference.evaluation import Evaluation, evaluate
+from estimator_lab.inference.exporting import export
+from estimator_lab.inference.inspection import Inspection, inspect
+from estimator_lab.inference.painting import paint, with_painting_settings
+from estimator_lab.inference.prediction import Row, Table, arrays_of, predict, predict_batches, streamed
+from estimator_lab.inference.samples import Samples, sample
 from estimator_lab.inference.settings import (
     DreamSettings,
     EvaluationSettings,
@@ -31,15 +41,9 @@ from estimator_lab.inference.settings import (
 from estimator_lab.runs.trained import Data, Trained
 from estimator_lab.tf1 import tf
 
-if TYPE_CHECKING:
-    from estimator_lab.data.input.batches import Batch
-    from estimator_lab.data.input.stream import Stream
-    from estimator_lab.inference.evaluation import Evaluation
-    from estimator_lab.inference.inspection import Inspection
-    from estimator_lab.inference.prediction import Row
+if TYPE_CHECKING:  # they load TensorBoard, which takes a second
     from estimator_lab.inference.report.history import History
     from estimator_lab.inference.report.page import Report
-    from estimator_lab.inference.samples import Samples
 
 # TensorFlow logs each step of Estimator to the cells of a notebook. A later set_verbosity shows it again.
 if getattr(sys, 'ps1', '') and tf.logging.get_verbosity() == tf.logging.INFO:
@@ -86,7 +90,7 @@ class Run(Trained):
 
         return read_history(self.model_dir)
 
-    def evaluate(self, data: Data, **settings: Any) -> 'Evaluation':
+    def evaluate(self, data: Data, **settings: Any) -> Evaluation:
         """Evaluates the model on labelled examples; nothing in `model_dir` is changed.
 
         Args:
@@ -98,12 +102,10 @@ class Run(Trained):
           FlagError: a setting is not allowed.
           LabError: TensorFlow fails.
         """
-        from estimator_lab.inference.evaluation import evaluate
-
         chosen = settings_from(EvaluationSettings, settings)
         return evaluate(self, self.examples(data, chosen.labels, warn), chosen)
 
-    def predict(self, examples: Data, **settings: Any) -> 'Iterator[Row]':
+    def predict(self, examples: Data, **settings: Any) -> Iterator[Row]:
         """Returns an iterator of a row for each example, in their order, as soon as it is known.
 
         Args:
@@ -124,9 +126,7 @@ class Run(Trained):
         _unfinished.add(rows)
         return rows
 
-    def _rows(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Row]':
-        from estimator_lab.inference.prediction import Table
-
+    def _rows(self, examples: Data, settings: Mapping[str, Any]) -> Iterator[Row]:
         table = Table(self, settings_from(PredictionSettings, _with_part(settings)).top)
         for batch in self._predicted(examples, settings):
             yield from table.rows(batch)
@@ -136,14 +136,9 @@ class Run(Trained):
 
         Args and errors are those of `predict`. Examples that can't be decoded are left out.
         """
-        from estimator_lab.inference.prediction import arrays_of
-
         return arrays_of(self._predicted(examples, settings))
 
-    def _predicted(self, examples: Data, settings: Mapping[str, Any]) -> 'Iterator[Batch]':
-        from estimator_lab.inference.painting import with_painting_settings
-        from estimator_lab.inference.prediction import predict, predict_batches, streamed
-
+    def _predicted(self, examples: Data, settings: Mapping[str, Any]) -> Iterator[Batch]:
         chosen = settings_from(PredictionSettings, _with_part(settings))
         batches = streamed(self, examples)
         if batches is not None:
@@ -153,7 +148,7 @@ class Run(Trained):
         run = with_painting_settings(self, chosen)
         return predict(run, run.examples(examples, once=True, part=chosen.part).order(), chosen)
 
-    def stream(self, data: str | Path | Sequence[str | Path], **settings: Any) -> 'Stream':
+    def stream(self, data: str | Path | Sequence[str | Path], **settings: Any) -> Stream:
         """Returns a stream of examples as the model was trained on them, for `predict` or another program.
 
         Args:
@@ -166,16 +161,13 @@ class Run(Trained):
           DataError: an archive can't be read, or has no examples.
           FlagError: a setting is not allowed.
         """
-        from estimator_lab.data.input.stream import Stream
-        from estimator_lab.data.input.stream_settings import StreamSettings
-
         own: dict[str, Any] = {'shuffle': False, 'vocabulary': self.labels or None}
         if self.kind.has_pixels:
             own |= {'image_shape': tuple(self.shape)}
             own |= {name: getattr(self.record, name) for name in ('decode', 'background')}
         return Stream(StreamSettings.of(data, **{**own, **settings}))
 
-    def inspect(self, example: str | Path | np.ndarray, **settings: Any) -> 'Inspection':
+    def inspect(self, example: str | Path | np.ndarray, **settings: Any) -> Inspection:
         """Returns filters, activation maps, saliency and the like for one example.
 
         Args:
@@ -188,8 +180,6 @@ class Run(Trained):
           FlagError: the model does not know the label.
           LabError: TensorFlow fails.
         """
-        from estimator_lab.inference.inspection import inspect
-
         return inspect(self, example, settings_from(InspectionSettings, settings))
 
     def dream(self, **settings: Any) -> Image.Image:
@@ -203,11 +193,9 @@ class Run(Trained):
           FlagError: a setting is not allowed, or has no meaning for this model.
           LabError: TensorFlow fails.
         """
-        from estimator_lab.inference.dreams import make_dream
-
         return make_dream(self, settings_from(DreamSettings, settings), frozenset(settings)).picture()
 
-    def sample(self, count: int = 64, **settings: Any) -> 'Samples':
+    def sample(self, count: int = 64, **settings: Any) -> Samples:
         """Returns images that a generator, an RBM or a DBN makes up.
 
         Args:
@@ -219,8 +207,6 @@ class Run(Trained):
           FlagError: the model makes no samples, does not know the label, or ignores a setting.
           LabError: TensorFlow fails.
         """
-        from estimator_lab.inference.samples import sample
-
         chosen = settings_from(DreamSettings, {'count': count, **settings})
         return sample(self, chosen, frozenset(settings))
 
@@ -236,8 +222,6 @@ class Run(Trained):
           FlagError: the model does not paint (`--model=style` does), or not in that style.
           LabError: TensorFlow fails.
         """
-        from estimator_lab.inference.painting import paint
-
         return paint(self, photo, settings_from(PaintingSettings, settings))
 
     def export(self, out: str | Path | None = None, **settings: Any) -> Path:
@@ -251,8 +235,6 @@ class Run(Trained):
           FlagError: the folder can't be written.
           LabError: TensorFlow fails, or the disk is full.
         """
-        from estimator_lab.inference.exporting import export
-
         return export(self, settings_from(ExportSettings, {'out': out, **settings}))
 
     def report(self, out: str | Path | None = None, **settings: Any) -> 'Report':
