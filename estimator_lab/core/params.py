@@ -16,15 +16,7 @@ from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.json_input import as_type, shown
 from estimator_lab.base.settings import check_settings, setting, settings_of
 from estimator_lab.base.suggestions import unknown
-from estimator_lab.optimizers import (
-    FIRST_ORDER,
-    OPTIMIZERS,
-    SCHEDULES,
-    SECOND_ORDER,
-    WITH_MOMENTUM,
-    SecondOrderParams,
-)
-from estimator_lab.optimizers.registry import DEFAULTS
+from estimator_lab.optimizers import FIRST_ORDER, OPTIMIZERS, SCHEDULES, SECOND_ORDER, SecondOrderParams
 
 P = TypeVar('P')
 
@@ -100,7 +92,7 @@ class TrainingParams:
     momentum: float = share(
         0.9,
         'for momentum, nesterov and rmsprop',
-        used_if=lambda params: params.optimizer in WITH_MOMENTUM,
+        used_if=lambda params: is_first_order(params) and FIRST_ORDER[params.optimizer].has_momentum,
     )
 
     @property
@@ -136,14 +128,14 @@ class GradientParams(TrainingParams):
 
     @classmethod
     def defaults_of(cls, optimizer: str) -> dict[str, float]:
-        """Returns the learning rate and the clipping of `optimizers.DEFAULTS`.
+        """Returns the learning rate and the clipping of `optimizers.FIRST_ORDER`.
 
         A model whose rate for adam is k times the usual one has k times the rate of each other optimizer.
         """
-        if optimizer not in DEFAULTS:
+        if optimizer not in FIRST_ORDER:
             return {}
-        usual = DEFAULTS[optimizer]
-        rate = usual.learning_rate * (cls.learning_rate / DEFAULTS['adam'].learning_rate)
+        usual = FIRST_ORDER[optimizer]
+        rate = usual.learning_rate * (cls.learning_rate / FIRST_ORDER['adam'].learning_rate)
         return {'learning_rate': float(f'{rate:.2g}'), 'clip_norm': cls.clip_norm or usual.clip_norm}
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from estimator_lab.base.settings import setting, settings_of
@@ -11,43 +12,40 @@ from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimi
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer
 from estimator_lab.tf1 import Tensor, tf
 
-FIRST_ORDER: dict[str, Callable[..., Any]] = {
-    'adadelta': lambda rate, _: tf.train.AdadeltaOptimizer(rate),
-    'adagrad': lambda rate, _: tf.train.AdagradOptimizer(rate),
-    'adam': lambda rate, _, **options: FanInAdam(rate, **options),
-    'ftrl': lambda rate, _: ScheduledFtrl(rate),
-    'momentum': lambda rate, momentum: tf.train.MomentumOptimizer(rate, momentum),
-    'nesterov': lambda rate, momentum: tf.train.MomentumOptimizer(rate, momentum, use_nesterov=True),
-    'rmsprop': lambda rate, momentum: tf.train.RMSPropOptimizer(rate, momentum=momentum),
-    'sgd': lambda rate, _: tf.train.GradientDescentOptimizer(rate),
-}
-"""First-order optimizers: name -> (learning rate, momentum) -> a new optimizer; some ignore the momentum.
 
-That of adam also accepts the arguments of `FanInAdam`."""
+class FirstOrder(NamedTuple):
+    """A first-order optimizer.
 
-WITH_MOMENTUM = ('momentum', 'nesterov', 'rmsprop')
-"""Optimizers that use the momentum."""
+    Attributes:
+      make: called with the learning rate, and with `momentum` if it has one; that of adam also accepts the
+        arguments of `FanInAdam`.
+      learning_rate: if none is given.
+      clip_norm: the largest norm of the gradient, 0 for any, if no learning rate is given.
+      has_momentum: whether it uses the momentum.
+    """
 
-
-class Defaults(NamedTuple):
-    """An optimizer's learning rate if none is given, and the largest norm of the gradient, 0 for any."""
-
+    make: Callable[..., Any]
     learning_rate: float
     clip_norm: float = 0.0
+    has_momentum: bool = False
 
 
-DEFAULTS = {
-    'adadelta': Defaults(2.0),
-    'adagrad': Defaults(0.12, 1.0),
-    'adam': Defaults(0.001),
-    'ftrl': Defaults(0.12, 1.0),
-    'momentum': Defaults(0.05, 1.0),
-    'nesterov': Defaults(0.05, 1.0),
-    'rmsprop': Defaults(0.0003),
-    'sgd': Defaults(0.4, 1.0),
+_nesterov = partial(tf.train.MomentumOptimizer, use_nesterov=True)
+
+FIRST_ORDER = {
+    'adadelta': FirstOrder(tf.train.AdadeltaOptimizer, 2.0),
+    'adagrad': FirstOrder(tf.train.AdagradOptimizer, 0.12, 1.0),
+    'adam': FirstOrder(FanInAdam, 0.001),
+    'ftrl': FirstOrder(ScheduledFtrl, 0.12, 1.0),
+    'momentum': FirstOrder(tf.train.MomentumOptimizer, 0.05, 1.0, has_momentum=True),
+    'nesterov': FirstOrder(_nesterov, 0.05, 1.0, has_momentum=True),
+    'rmsprop': FirstOrder(tf.train.RMSPropOptimizer, 0.0003, has_momentum=True),
+    'sgd': FirstOrder(tf.train.GradientDescentOptimizer, 0.4, 1.0),
 }
-"""For classifiers, by the range test (examples/learning_rate.py) of `cnn` and `mlp` on digits of 8x8
-pixels, MNIST and the built-in faces, and then by accuracy on them: `benchmarks/defaults.py`.
+"""First-order optimizers by name.
+
+The rates are for classifiers, by the range test (examples/learning_rate.py) of `cnn` and `mlp` on digits of
+8x8 pixels, MNIST and the built-in faces, and then by accuracy on them: `benchmarks/defaults.py`.
 
 The steps of adadelta, adam and rmsprop do not depend on the scale of the gradient. Those of the others do,
 and the gradient grows with the number of pixels: at 128x128, these rates end in NaN or dead units without
@@ -123,12 +121,13 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, **se
     Args:
       name: one of `OPTIMIZERS`; the notes use 'sgd'.
       learning_rate: a positive float or scalar float tensor; ignored by `SECOND_ORDER`.
-      momentum: in [0, 1); used by `WITH_MOMENTUM`.
+      momentum: in [0, 1), for those that have one.
       **settings: arguments of adam's `FanInAdam`, or of one of `SECOND_ORDER`.
     """
     if name in SECOND_ORDER:
         return SECOND_ORDER[name](**settings)
-    return FIRST_ORDER[name](learning_rate, momentum, **settings)
+    chosen = FIRST_ORDER[name]
+    return chosen.make(learning_rate, **({'momentum': momentum} if chosen.has_momentum else {}), **settings)
 
 
 _EXPONENTIAL_END = 0.01  # last rate of the exponential schedule, as a share of the initial rate
