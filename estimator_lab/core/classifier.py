@@ -8,13 +8,7 @@ from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, Endpoints, publish
 from estimator_lab.core.features import class_ids, has_images
-from estimator_lab.core.metrics import (
-    count,
-    dead_units,
-    majority_share,
-    mean_per_class_accuracy,
-    pr_curves,
-)
+from estimator_lab.core.metrics import count, dead_units, majority_share, mean_per_class_accuracy, pr_curves
 from estimator_lab.core.mistakes import MistakesHook
 from estimator_lab.core.model import Args, prediction_spec
 from estimator_lab.core.params import ClassifierParams
@@ -27,9 +21,7 @@ _TOP_K = 5
 
 
 def classification_spec(
-    args: Args[Any],
-    layers: Iterable[tuple[str, Tensor]] | Mapping[str, Tensor],
-    terms: Sequence[Tensor] = (),
+    args: Args[Any], layers: Iterable[tuple[str, Tensor]] | Mapping[str, Tensor], terms: Sequence[Tensor] = ()
 ) -> EstimatorSpec:
     """Returns the EstimatorSpec of a classifier.
 

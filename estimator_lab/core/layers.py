@@ -240,9 +240,5 @@ def _move(average: Variable, now: Tensor, counts: Tensor | bool) -> None:
 def network_variable(name: str, shape: Sequence[int], initializer: Any, trainable: bool) -> Variable:
     """Returns a variable in the current scope; assignments of several replicas are averaged."""
     return tf.get_variable(
-        name,
-        shape,
-        initializer=initializer,
-        trainable=trainable,
-        aggregation=tf.VariableAggregation.MEAN,
+        name, shape, initializer=initializer, trainable=trainable, aggregation=tf.VariableAggregation.MEAN
     )

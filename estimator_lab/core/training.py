@@ -29,12 +29,7 @@ def optimizer_and_rate(params: TrainingParams, **adam: float) -> tuple[Callable[
     return make, rate
 
 
-def train_op(
-    loss: Tensor,
-    params: TrainingParams,
-    weights: Tensor,
-    clip_norm: float = 0.0,
-) -> Operation:
+def train_op(loss: Tensor, params: TrainingParams, weights: Tensor, clip_norm: float = 0.0) -> Operation:
     """Returns the operation that takes one optimizer step and counts it; adds the learning rate's summary.
 
     The step includes the operations in tf.GraphKeys.UPDATE_OPS.
@@ -97,10 +92,7 @@ def _second_order_op(loss: Tensor, params: Any, weights: Tensor) -> Operation:
 
 
 def apply_gradients(
-    optimizer: Any,
-    pairs: Sequence[tuple[Tensor, Variable]],
-    weights: Tensor,
-    clip_norm: float = 0.0,
+    optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], weights: Tensor, clip_norm: float = 0.0
 ) -> Operation:
     """Returns the operation that updates the variables, unless all weights of the batch are 0.
 

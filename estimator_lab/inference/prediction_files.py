@@ -24,14 +24,7 @@ from estimator_lab.core.picture import as_picture
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch
 from estimator_lab.inference.painting import painted_batches, with_painting_settings
-from estimator_lab.inference.prediction import (
-    PROBLEM,
-    Row,
-    Table,
-    pictures_of,
-    predict,
-    vectors_of,
-)
+from estimator_lab.inference.prediction import PROBLEM, Row, Table, pictures_of, predict, vectors_of
 from estimator_lab.inference.settings import PredictionSettings
 from estimator_lab.runs.trained import Trained
 

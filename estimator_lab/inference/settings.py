@@ -114,9 +114,7 @@ class DreamSettings:
     label: str = _dreams('', 'class of the picture; default: of samples, every class in turn')
     count: int = _dreams(64, 'number of samples, or of channels in an atlas', lower=1)
     steps: int | None = _dreams(
-        None,
-        'steps of Gibbs chains (default 50 or 1000) or of gradient ascent (10 to 120)',
-        lower=1,
+        None, 'steps of Gibbs chains (default 50 or 1000) or of gradient ascent (10 to 120)', lower=1
     )
     seed: int = _dreams(1, 'seed of noise and jitter')
     data: Sequence[str] | None = _samples(None, 'archives at whose images Gibbs chains begin')

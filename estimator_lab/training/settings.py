@@ -60,10 +60,7 @@ class Settings:
     )
     channels: int = _image(1, '1 for grey, 3 for colour', choices=(1, 3), recorded=True)
     decode: str = _image(
-        'exact',
-        'fast: JPEGs in less time, nearly the same',
-        choices=('exact', 'fast'),
-        recorded=True,
+        'exact', 'fast: JPEGs in less time, nearly the same', choices=('exact', 'fast'), recorded=True
     )
     background: str = _image(BACKGROUNDS[0], 'of transparent images', choices=BACKGROUNDS, recorded=True)
     augment: str = _image(

@@ -8,12 +8,7 @@ from estimator_lab.core.endpoints import Endpoints, publish
 from estimator_lab.core.metrics import evaluated_images, mean_image_error
 from estimator_lab.core.model import Args, prediction_spec
 from estimator_lab.core.projector import ProjectorHook, labels_and_keys
-from estimator_lab.core.summaries import (
-    histogram,
-    network_histograms,
-    network_pictures,
-    rows_picture,
-)
+from estimator_lab.core.summaries import histogram, network_histograms, network_pictures, rows_picture
 from estimator_lab.core.training import train_op, watched
 from estimator_lab.models.autoencoder.report import ReconstructionReportHook
 from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf

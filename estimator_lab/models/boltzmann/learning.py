@@ -71,10 +71,7 @@ class RbmParams(PixelParams, TrainingParams):
         0, 'chains that estimate log Z in EVAL, 100 for about 0.1 nat; 0 for no estimate', lower=0
     )
     ais_steps: int = setting(
-        14_500,
-        'intermediate machines of each chain',
-        lower=100,
-        used_if=lambda params: params.ais_chains > 0,
+        14_500, 'intermediate machines of each chain', lower=100, used_if=lambda params: params.ais_chains > 0
     )
 
 

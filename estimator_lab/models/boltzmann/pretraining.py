@@ -60,10 +60,7 @@ class PretrainingParams:
 
 
 def pretraining_phases(
-    params: Any,
-    layers: int,
-    renames: Sequence[tuple[str, str]] = (),
-    least_steps: int = 0,
+    params: Any, layers: int, renames: Sequence[tuple[str, str]] = (), least_steps: int = 0
 ) -> list[Phase]:
     """Returns one phase per layer, then the final one; without pre-training only that.
 
@@ -79,10 +76,7 @@ def pretraining_phases(
 
 
 def pretraining_stack(
-    params: Any,
-    layers: Sequence[int],
-    linear_top: bool = False,
-    pixels: Pixels = RAW_PIXELS,
+    params: Any, layers: Sequence[int], linear_top: bool = False, pixels: Pixels = RAW_PIXELS
 ) -> Stack:
     """Creates the variables of the layers up to the one that `params.phase` trains.
 

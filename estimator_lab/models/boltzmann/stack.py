@@ -47,10 +47,7 @@ class Stack:
     """Machines on top of each other, from the bottom up: images enter there, the top machine is trained."""
 
     def __init__(
-        self,
-        machines: Sequence[Rbm],
-        image_shape: Sequence[int],
-        pixels: Pixels = RAW_PIXELS,
+        self, machines: Sequence[Rbm], image_shape: Sequence[int], pixels: Pixels = RAW_PIXELS
     ) -> None:
         """Binary visible units see the lowest and highest pixel as 0 and 1."""
         self.machines = machines

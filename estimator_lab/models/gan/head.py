@@ -140,11 +140,7 @@ def _evaluate(args: Args[Any], batch: Batch) -> EstimatorSpec:
         hidden = tf.concat([layers[HIDDEN], fake_layers[HIDDEN]], axis=0)
         hooks = [_projector_hook(hidden, real, fake, samples, to_unit_range(batch.images), folder)]
     return tf.estimator.EstimatorSpec(
-        args.mode,
-        loss=loss,
-        predictions={keys.ERROR: -real},
-        eval_metric_ops=metrics,
-        evaluation_hooks=hooks,
+        args.mode, loss=loss, predictions={keys.ERROR: -real}, eval_metric_ops=metrics, evaluation_hooks=hooks
     )
 
 

@@ -80,10 +80,7 @@ def judge_metrics(real: Classified, fake: Classified, samples: Samples) -> Metri
     metrics = {
         keys.CLASSIFIER_SCORE: classifier_score('fake_score', fake.probabilities),
         keys.CLASSIFIER_SCORE_REAL: classifier_score('real_score', real.probabilities),
-        keys.FRECHET_DISTANCE: (
-            frechet_distance(half + other, fakes),
-            tf.group(fakes_on, half_on, other_on),
-        ),
+        keys.FRECHET_DISTANCE: (frechet_distance(half + other, fakes), tf.group(fakes_on, half_on, other_on)),
         keys.FRECHET_DISTANCE_REAL: (frechet_distance(half, other), tf.no_op()),
     }
     if samples.classes is not None:

@@ -73,9 +73,7 @@ class Params(AnyOptimizer, ClassifierParams):
     layers: str = structural('128', 'units of each recurrent layer, such as 128-128', pattern=SIZES)
     bidirectional: bool = structural(False, 'whether the layers read from both ends')
     readout: str = setting(
-        _LAST,
-        'what is classified: the last step, or the mean over all steps',
-        choices=(_LAST, _MEAN),
+        _LAST, 'what is classified: the last step, or the mean over all steps', choices=(_LAST, _MEAN)
     )
     dense: str = structural(
         '', 'units of each dense layer between that and the logits, such as 256', pattern=f'({SIZES})?'

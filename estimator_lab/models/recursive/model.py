@@ -60,10 +60,7 @@ class Params(ClassifierParams):
     input_dropout_rate: float = share(0.3, 'share of the values of tokens or patches dropped')
     weight_decay: float = other_default(ClassifierParams, 'weight_decay', 1e-5)
     patch_size: int = structural(
-        4,
-        'side in pixels of the patch of a quadtree leaf',
-        lower=1,
-        used_if=lambda params: not params.tokens,
+        4, 'side in pixels of the patch of a quadtree leaf', lower=1, used_if=lambda params: not params.tokens
     )
 
 
