@@ -1,14 +1,13 @@
 """``python -m estimator_lab.train``: trains and evaluates a model, and says how to go on."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from estimator_lab.base import command
 from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.interrupts import interrupted_status
-from estimator_lab.base.progress import say as _say
-from estimator_lab.base.progress import say_lines
+from estimator_lab.base.progress import say, say_lines, say_rows
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.base.urls import hide_secrets
 from estimator_lab.core.registry import MODELS, find_model
@@ -40,21 +39,21 @@ def main(settings: Settings, line: command.CommandLine) -> int:
 
         say_lines(f'Hyper-parameters of {settings.model}:\n{describe_hparams(params)}')
         return 0
-    settings = prepared(settings, _say)
+    settings = prepared(settings, say)
 
     from estimator_lab.training.plan import make_plan
 
-    plan = make_plan(settings, _say)
+    plan = make_plan(settings, say)
     cluster = plan.cluster
     if cluster.is_chief:
-        _announce(plan)
+        say_rows(_announced(plan))
     if cluster.tasks:
-        _say(f'Task             {cluster}')
+        say_rows([('Task', str(cluster))])
     result = _train(plan)
     if cluster.is_chief or result.metrics:
         return _conclude(plan, result, line)
     ended = 'stopped' if result.interrupted else 'ended'
-    _say(f'The {cluster.task_type} has {ended}; the newest checkpoint is of step {result.step}.')
+    say(f'The {cluster.task_type} has {ended}; the newest checkpoint is of step {result.step}.')
     return interrupted_status() if result.interrupted else 0
 
 
@@ -72,32 +71,32 @@ def _train(plan: 'Plan') -> 'Result':
         ) from error
 
 
-def _announce(plan: 'Plan') -> None:
+def _announced(plan: 'Plan') -> Iterator[tuple[str, str]]:
     from estimator_lab.training.stages import DEFAULT_EPOCHS
     from estimator_lab.training.train import newest_step
 
     inputs, settings = plan.inputs, plan.settings
     labels = f'{len(inputs.labels)} labels' if inputs.labels else 'no labels'
-    _say(f'Training data    {_size(inputs.train)}, {labels}: {_named(inputs.train)}')
+    yield 'Training data', f'{_size(inputs.train)}, {labels}: {_named(inputs.train)}'
     if inputs.unseen or settings.eval_data:
-        _say(f'Evaluation data  {_size(inputs.evaluation)}: {_named(inputs.evaluation)}')
+        yield 'Evaluation data', f'{_size(inputs.evaluation)}: {_named(inputs.evaluation)}'
     else:
         sample = f'{inputs.evaluated:,} of ' if inputs.is_sampled else ''
-        _say(f'Evaluation data  {sample}the training data (give --eval_data or --split for unseen images)')
+        yield 'Evaluation data', f'{sample}the training data (give --eval_data or --split for unseen images)'
     if settings.shuffle_buffer > 1:
-        _say(f'Shuffling        {_shuffling(inputs.train, settings.shuffle_buffer)}')
+        yield 'Shuffling', _shuffling(inputs.train, settings.shuffle_buffer)
     if plan.warm_start:
-        _say(f'Warm start       {plan.warm_start}')
+        yield 'Warm start', str(plan.warm_start)
     newest = newest_step(plan)
     if newest < plan.max_steps:
-        _say(f'Training         step {newest} to {plan.max_steps} in {settings.model_dir}')
+        yield 'Training', f'step {newest} to {plan.max_steps} in {settings.model_dir}'
     else:
-        _say(f'Training         none: {settings.model_dir} is at step {newest} of {plan.max_steps}')
+        yield 'Training', f'none: {settings.model_dir} is at step {newest} of {plan.max_steps}'
     epochs = plan.stages[-1].epochs
     if settings.epochs is settings.max_steps is None and epochs > 2 * DEFAULT_EPOCHS:
         few = f'as the {plan.kind.noun} are few; {option.epochs}={DEFAULT_EPOCHS} takes fewer steps'
-        _say(f'Epochs           {epochs:.0f}, {few}')
-    _say(f'Watch it         {command.tensorboard(settings.model_dir)}')
+        yield 'Epochs', f'{epochs:.0f}, {few}'
+    yield 'Watch it', command.tensorboard(settings.model_dir)
 
 
 def _size(archives: 'DataSet') -> str:
@@ -122,16 +121,16 @@ def _named(archives: 'DataSet') -> str:
 def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
     settings, noun = plan.settings, plan.kind.noun
     if result.bad_images:
-        _say(f'{result.bad_images:,} {noun} could not be decoded and were skipped.')
+        say(f'{result.bad_images:,} {noun} could not be decoded and were skipped.')
     if result.interrupted:
         saved, step = f'; saved in {result.checkpoint}' if result.checkpoint else '', result.step
         if saved and plan.cluster.has_own_pace:  # others take steps between its name and its values
             step = int(result.checkpoint.rpartition('-')[2])
-        _say(f'Stopped at step {step} of {result.max_steps}{saved}')
-        _say(f'Go on with       {_command(line)}')
+        say(f'Stopped at step {step} of {result.max_steps}{saved}')
+        say_rows([('Go on with', _command(line))])
         return interrupted_status()
     if result.step < result.max_steps and not result.stopped_early:
-        _say(f'The data ended at step {result.step} of {result.max_steps}.')
+        say(f'The data ended at step {result.step} of {result.max_steps}.')
     if result.metrics:
         from estimator_lab.core.metrics_text import images_text, primary_metric_text, worth_showing
 
@@ -142,14 +141,12 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
         metric = primary_metric_text(plan.task, result.metrics, on, step)
         say_lines('\n'.join(['', *shown, '', metric, *filter(None, [result.verdict])]))
     else:
-        _say(
-            f'Trained          {result.step} steps, evaluated by the evaluator of the cluster; without one, '
-            'run the same command without TF_CONFIG, or use Run.evaluate'
-        )
-    _say(f'Checkpoint       {result.checkpoint}')
-    _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
+        evaluated = 'evaluated by the evaluator of the cluster'
+        alone = 'without one, run the same command without TF_CONFIG, or use Run.evaluate'
+        say_rows([('Trained', f'{result.step} steps, {evaluated}; {alone}')])
+    say_rows([('Checkpoint', result.checkpoint), ('TensorBoard', command.tensorboard(settings.model_dir))])
     if result.metrics:
-        _say(f'Next             {_next_command(line)}')
+        say_rows([('Next', _next_command(line))])
     return 0
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Endpoints, operation
-from estimator_lab.core.keys import DEAD_UNITS
 from estimator_lab.tf1 import Tensor, tf
 
 _MOST_CURVES = 10  # classes with a curve for each
@@ -97,7 +96,7 @@ def dead_units(endpoints: Endpoints, weights: Tensor) -> dict[str, tuple[Any, An
       `DEAD_UNITS/NAME` -> (value, update op), scalar float32 in [0, 1].
     """
     return {
-        f'{DEAD_UNITS}/{name}': _dead_share(values, weights, name)
+        f'{keys.DEAD_UNITS}/{name}': _dead_share(values, weights, name)
         for name, values in endpoints.items()
         if operation(values) == 'Relu'
     }

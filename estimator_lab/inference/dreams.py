@@ -302,7 +302,7 @@ def _smallest_side(run: Trained) -> int:
     return own
 
 
-def make_dream(run: Trained, settings: DreamSettings, given: frozenset[str] = frozenset()) -> Dream | Samples:
+def make_dream(run: Trained, settings: DreamSettings, given: frozenset[str]) -> Dream | Samples:
     """Returns what a model has learned: samples, or by gradient ascent if one of its settings is given.
 
     Raises as `Run.dream`, and FlagError if a setting that the user gave does not apply to this model.

@@ -126,9 +126,10 @@ class Run(Trained):
         _unfinished.add(rows)
         return rows
 
-    def _rows(self, examples: Data, settings: Mapping[str, Any]) -> Iterator[Row]:
-        table = Table(self, settings_from(PredictionSettings, _with_part(settings)).top)
-        for batch in self._predicted(examples, settings):
+    def _rows(self, examples: Data, given: Mapping[str, Any]) -> Iterator[Row]:
+        settings = _prediction_settings(given)
+        table = Table(self, settings.top)
+        for batch in self._predicted(examples, settings, given):
             yield from table.rows(batch)
 
     def predict_arrays(self, examples: Data, **settings: Any) -> dict[str, np.ndarray]:
@@ -136,17 +137,18 @@ class Run(Trained):
 
         Args and errors are those of `predict`. Examples that can't be decoded are left out.
         """
-        return arrays_of(self._predicted(examples, settings))
+        return arrays_of(self._predicted(examples, _prediction_settings(settings), settings))
 
-    def _predicted(self, examples: Data, settings: Mapping[str, Any]) -> Iterator[Batch]:
-        chosen = settings_from(PredictionSettings, _with_part(settings))
+    def _predicted(
+        self, examples: Data, settings: PredictionSettings, given: Mapping[str, Any]
+    ) -> Iterator[Batch]:
         batches = streamed(self, examples)
         if batches is not None:
-            if fixed := {'batch_size', 'part'} & settings.keys():
+            if fixed := {'batch_size', 'part'} & given.keys():
                 raise FlagError(f'{min(fixed)} is of the stream, which has its batches already.')
             return predict_batches(self, batches)
-        run = with_painting_settings(self, chosen)
-        return predict(run, run.examples(examples, once=True, part=chosen.part).order(), chosen)
+        run = with_painting_settings(self, settings)
+        return predict(run, run.examples(examples, once=True, part=settings.part).order(), settings)
 
     def stream(self, data: str | Path | Sequence[str | Path], **settings: Any) -> Stream:
         """Returns a stream of examples as the model was trained on them, for `predict` or another program.
@@ -263,8 +265,8 @@ class Run(Trained):
         return framed(str(self.model_dir), run_overview(self, self.history()))
 
 
-def _with_part(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns settings, of which `part` may be a pair of numbers, with a text for it."""
+def _prediction_settings(given: Mapping[str, Any]) -> PredictionSettings:
+    """Returns settings, of which `part` may be a pair of numbers."""
     part = given.get('part')
     pair = {'part': '/'.join(map(str, part))} if isinstance(part, tuple | list) else {}
-    return {**given, **pair}
+    return settings_from(PredictionSettings, {**given, **pair})

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.files import in_subfolders, listed, read_regular
 from estimator_lab.base.json_input import as_type
+from estimator_lab.base.keys import RECORD
 from estimator_lab.base.progress import doing
 from estimator_lab.base.version import __version__
 from estimator_lab.core.model import AnyModel
@@ -16,7 +17,7 @@ from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.archives.data_set import KINDS
 from estimator_lab.data.images.decode import BACKGROUNDS
 from estimator_lab.data.images.reader import DECODERS
-from estimator_lab.runs.record import FILE, Record, read_record
+from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, index_of, step_of
 from estimator_lab.tf1 import prepare_process
@@ -78,7 +79,7 @@ def _contents(model_dir: Path, flag: str) -> Contents:
     if len(record.vocabulary) == 1 and model.task(params).labelled:
         label = record.vocabulary[0]
         raise DataError(
-            f'{flag}={model_dir}: its {FILE} has one label only, {label!r}; a classifier has two or more.'
+            f'{flag}={model_dir}: its {RECORD} has one label only, {label!r}; a classifier has two or more.'
         )
     checkpoint = newest_checkpoint(model_dir)
     if not checkpoint and (unlisted := unlisted_checkpoint(model_dir)):
@@ -99,16 +100,16 @@ def _why_no_model(model_dir: Path) -> str:
         return f'is a checkpoint: name its folder, {model_dir.parent}'
     if not model_dir.is_dir():
         return 'is not a folder'
-    inner = sorted(in_subfolders(model_dir, FILE), key=lambda path: path.stat().st_mtime)
+    inner = sorted(in_subfolders(model_dir, RECORD), key=lambda path: path.stat().st_mtime)
     if inner:
         count = f'{len(inner)} folders of models' if len(inner) > 1 else 'the folder of a model'
         return f'holds no model itself, but {count}: name one of them, such as {inner[-1].parent}'
     if checkpoint := _newest_checkpoint(model_dir):
         return (
-            f'holds the checkpoint {checkpoint}, but no {FILE}, which describes its model: copy '
+            f'holds the checkpoint {checkpoint}, but no {RECORD}, which describes its model: copy '
             'that file from the folder that the model was trained in'
         )
-    return f'holds no {FILE}, so no model was trained in it'
+    return f'holds no {RECORD}, so no model was trained in it'
 
 
 def unlisted_checkpoint(model_dir: Path) -> str:

@@ -21,7 +21,6 @@ from estimator_lab.data.archives.data_set import Identity
 from estimator_lab.data.images.decode import BACKGROUNDS, MAX_PIXELS, MAX_SIDE
 from estimator_lab.tf1 import tf
 
-FILE = RECORD
 _LONGEST_TEXT = 200
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
 _LARGEST_POSITION = 2**62
@@ -113,7 +112,7 @@ def read_record(model_dir: Path) -> Record | None:
     Raises:
       DataError: the file can't be understood, or another version wrote it.
     """
-    path = model_dir / FILE
+    path = model_dir / RECORD
     try:
         fields = read_json(path)
         if not isinstance(fields, dict):
@@ -193,7 +192,7 @@ def write_record(model_dir: Path, record: Record) -> None:
     Raises:
       OSError: it can't be written.
     """
-    with whole_file(model_dir / FILE) as file:
+    with whole_file(model_dir / RECORD) as file:
         file.write(f'{json.dumps(dataclasses.asdict(record), indent=1)}\n'.encode())
 
 
@@ -206,7 +205,7 @@ def link_model(checkpoint: Path, folder: Path) -> None:
       OSError: it can't be written.
     """
     files = listed(checkpoint.parent, f'{glob.escape(checkpoint.name)}.*')
-    record = checkpoint.parent / FILE
+    record = checkpoint.parent / RECORD
     if not files or not record.exists():
         return
     folder.mkdir()
@@ -215,7 +214,7 @@ def link_model(checkpoint: Path, folder: Path) -> None:
             (folder / file.name).hardlink_to(file)
         except OSError:  # the file system has no links
             shutil.copyfile(file, folder / file.name)
-    shutil.copyfile(record, folder / FILE)
+    shutil.copyfile(record, folder / RECORD)
     (folder / 'checkpoint').write_text(f'model_checkpoint_path: "{checkpoint.name}"\n', encoding='utf-8')
 
 

@@ -15,7 +15,7 @@ from google.protobuf import text_format
 from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import all_below, in_subfolders, read_regular, why_unread
 from estimator_lab.base.json_input import shown
-from estimator_lab.runs.record import FILE
+from estimator_lab.base.keys import RECORD
 from estimator_lab.runs.weights.checkpoint import PATTERN
 from estimator_lab.tf1 import tf
 
@@ -55,7 +55,7 @@ def _phases(model_dir: Path) -> list[Path]:
 
     A killed worker leaves a temporary folder of TensorFlow's, whose list names the chief's checkpoints.
     """
-    folders = {path.parent for name in (_STATE, FILE) for path in in_subfolders(model_dir, name)}
+    folders = {path.parent for name in (_STATE, RECORD) for path in in_subfolders(model_dir, name)}
     return sorted(
         folder
         for folder in folders

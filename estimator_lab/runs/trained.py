@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError, first_line, option
-from estimator_lab.base.keys import KEY, WEIGHT
+from estimator_lab.base.keys import KEY, RECORD, WEIGHT
 from estimator_lab.base.settings import check_given
 from estimator_lab.base.shares import part_of
 from estimator_lab.base.suggestions import suggested
@@ -31,7 +31,7 @@ from estimator_lab.data.input.input_fns import placeholders
 from estimator_lab.data.sources.arrays import array_source, is_array
 from estimator_lab.data.sources.source import Source, expand
 from estimator_lab.runs.opening import read_folder
-from estimator_lab.runs.record import FILE, Record
+from estimator_lab.runs.record import Record
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, open_checkpoint
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, Tensor, keep_freed_memory, tf
 
@@ -265,7 +265,7 @@ class Trained:
             yield
         except (tf.errors.OpError, ValueError, OverflowError) as error:
             raise DataError(
-                f'{FILE} and checkpoint in {self.model_dir} do not match: {first_line(error)}.'
+                f'{RECORD} and checkpoint in {self.model_dir} do not match: {first_line(error)}.'
             ) from error
 
 

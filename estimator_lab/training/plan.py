@@ -9,6 +9,7 @@ from typing import Any
 
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.json_input import as_type
+from estimator_lab.base.keys import RECORD
 from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.base.suggestions import unknown
@@ -25,7 +26,7 @@ from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.archives.data_set import DataSet, Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Look, Reader, ReaderOptions
 from estimator_lab.data.examples.member import Member
-from estimator_lab.runs.record import FILE, Record, read_record
+from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
 from estimator_lab.training.cluster import Cluster, read_cluster
@@ -149,7 +150,7 @@ def _read_folder(model_dir: Path) -> Record | None:
     if checkpoint:  # training would go on with it if the names of its variables are the same
         raise FlagError(
             f'{option.model_dir}={model_dir} holds the checkpoint {Path(checkpoint).name}, but no '
-            f'{FILE} that describes it: give another folder. '
+            f'{RECORD} that describes it: give another folder. '
             f'python -m estimator_lab.import_weights {checkpoint} makes one that --warm_start accepts.'
         )
     check_safe_paths(model_dir, trains=True)

@@ -11,9 +11,9 @@ from typing import Any
 from estimator_lab.base.errors import LabError, hparam, option, without_dashes
 from estimator_lab.base.files import listed
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
+from estimator_lab.base.keys import RECORD
 from estimator_lab.base.outputs import locked, made_folder
 from estimator_lab.core.judgement import Seen
-from estimator_lab.runs.record import FILE
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import all_finite
@@ -162,7 +162,7 @@ def _forget_first_checkpoint(stage: Stage) -> None:
     folder, first = stage.folder, stage.first_step
     if stage.saved is not None or stage.previous is not None or (saved_step(folder) or 0) > first:
         return
-    names = ('checkpoint', FILE, 'graph.pbtxt', f'model.ckpt-{first}.*')
+    names = ('checkpoint', RECORD, 'graph.pbtxt', f'model.ckpt-{first}.*')
     for path in (path for name in names for path in listed(folder, name)):
         path.unlink(missing_ok=True)
 

@@ -29,12 +29,13 @@ from hypothesis import strategies
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from estimator_lab.base.errors import FlagError, LabError
+from estimator_lab.base.keys import RECORD
 from estimator_lab.base.shares import Slice
 from estimator_lab.core.params import resolve
 from estimator_lab.core.registry import find_model
 from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.runs.record import FILE, Record, read_record, write_record
+from estimator_lab.runs.record import Record, read_record, write_record
 from estimator_lab.training import stages
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
@@ -208,7 +209,7 @@ class History(RuleBasedStateMachine):
             self._train(plan, place, step or 0, steps, unsaved, end)
         except LabError:
             if before is None and not self._saved_step():  # a new run that has learned nothing
-                (self.model_dir / FILE).unlink(missing_ok=True)
+                (self.model_dir / RECORD).unlink(missing_ok=True)
                 self.saved, self.last = {}, Last()
 
     def _change(self, name: str, number: int) -> None:

@@ -123,13 +123,13 @@ class _Axes:
         )
 
 
-def thinned(curve: Curve, most: int = _MOST_POINTS) -> list[tuple[int, float]]:
+def thinned(curve: Curve) -> list[tuple[int, float]]:
     """Returns the points of a curve by step; of too many points, the lowest and highest of each stretch."""
     points = sorted(curve.items())
-    if len(points) <= most:
+    if len(points) <= _MOST_POINTS:
         return points
     kept = {0, len(points) - 1}
-    for stretch in np.array_split(np.arange(len(points)), max(most // 2 - 1, 1)):
+    for stretch in np.array_split(np.arange(len(points)), _MOST_POINTS // 2 - 1):
         ranked = sorted(stretch.tolist(), key=lambda place: points[place][1])
         kept |= {ranked[0], ranked[-1]}
     return [points[place] for place in sorted(kept)]

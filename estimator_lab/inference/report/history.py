@@ -11,12 +11,12 @@ from PIL import Image
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import in_subfolders, listed
 from estimator_lab.base.json_input import shortened
+from estimator_lab.base.keys import RECORD
 from estimator_lab.base.printable import printable
 from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.runs.event_files import values_in
-from estimator_lab.runs.record import FILE
 
 TRAINING, EVALUATING = 'training', 'evaluation'
 """Names of the two lines that each chart of a run has."""
@@ -110,7 +110,7 @@ def _event_files(folder: Path, damage: list[str]) -> list[Path]:
 
 def _phases(model_dir: Path) -> list[Path]:
     """Returns the folders of the phases before the last."""
-    folders = (record.parent for record in in_subfolders(model_dir, FILE))
+    folders = (record.parent for record in in_subfolders(model_dir, RECORD))
     return [folder for folder in folders if not folder.is_symlink()]
 
 
