@@ -135,9 +135,8 @@ def grid(tiles: Tensor) -> Tensor:
 def stretched(tiles: Tensor) -> Tensor:
     """Scales each tile [n, height, width, channels] to [0, 1]; a constant one becomes 0."""
     with tf.name_scope(_SCOPE):
-        low, high = (
-            reduce(tiles, axis=[1, 2, 3], keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max)
-        )
+        low = tf.reduce_min(tiles, axis=[1, 2, 3], keepdims=True)
+        high = tf.reduce_max(tiles, axis=[1, 2, 3], keepdims=True)
         return tf.div_no_nan(tiles - low, high - low)
 
 

@@ -147,11 +147,9 @@ class Objective:
 
     def windows(self, images: np.ndarray) -> list[tuple[slice, slice, slice]]:
         """Returns windows of equal size that cover images and overlap as little as possible."""
-        sides = self.layer.sides if self.layer.fixed else (MOST_SIDE, MOST_SIDE)
-        rows, columns = (
-            _spans(length, side, self.layer.fixed)
-            for length, side in zip(images.shape[1:3], sides, strict=True)
-        )
+        down, across = self.layer.sides if self.layer.fixed else (MOST_SIDE, MOST_SIDE)
+        rows = _spans(images.shape[1], down, self.layer.fixed)
+        columns = _spans(images.shape[2], across, self.layer.fixed)
         return [(slice(None), row, column) for row in rows for column in columns]
 
     def waves(self, shape: Sequence[int], rng: np.random.Generator) -> 'Waves':

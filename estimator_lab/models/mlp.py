@@ -120,10 +120,8 @@ def _divergences(logits: Tensor, others: Tensor) -> Tensor:
     gradient q - p would be noise as soon as predictions are confident.
     """
     shares = tf.nn.softmax(in_float32(tf.stop_gradient(logits)))
-    crossed, own = (
-        tf.nn.softmax_cross_entropy_with_logits_v2(labels=shares, logits=values)
-        for values in (others, logits)
-    )
+    crossed = tf.nn.softmax_cross_entropy_with_logits_v2(labels=shares, logits=others)
+    own = tf.nn.softmax_cross_entropy_with_logits_v2(labels=shares, logits=logits)
     return crossed - tf.stop_gradient(own)
 
 

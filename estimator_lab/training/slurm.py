@@ -37,10 +37,8 @@ def tf_config_of_step() -> dict[str, Any]:
     if 'SLURM_STEP_NUM_TASKS' not in os.environ:
         return {}
     count, rank = _read('SLURM_STEP_NUM_TASKS', int), _read('SLURM_PROCID', int)
-    nodes, shares = (
-        _read('SLURM_STEP_NODELIST', nodes_in),
-        _read('SLURM_STEP_TASKS_PER_NODE', _tasks_of_nodes),
-    )
+    nodes = _read('SLURM_STEP_NODELIST', nodes_in)
+    shares = _read('SLURM_STEP_TASKS_PER_NODE', _tasks_of_nodes)
     if not (len(nodes) == len(shares) and sum(shares) == count and 0 <= rank < count):
         raise FlagError(
             f'Slurm does not describe its step: {len(nodes)} nodes with {sum(shares)} tasks, and number '

@@ -78,9 +78,8 @@ def _train(args: Args[Any], batch: Batch) -> EstimatorSpec:
 def _summaries(played: Played, batch: Batch) -> None:
     """Adds losses, lengths of gradients, diversity, and histograms of the layers and all weights."""
     with tf.name_scope('diversity'):
-        fakes, images = (
-            spread(to_unit_range(values), batch.classes) for values in (played.fakes, batch.images)
-        )
+        fakes = spread(to_unit_range(played.fakes), batch.classes)
+        images = spread(to_unit_range(batch.images), batch.classes)
         relative = tf.div_no_nan(fakes, images)
     for name, value in {**played.scalars, keys.DIVERSITY: relative}.items():
         tf.summary.scalar(name, value)
