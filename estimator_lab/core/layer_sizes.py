@@ -32,7 +32,7 @@ def layer_sizes(graph: Any, counted: Iterable[Any]) -> list[LayerSize]:
     """Returns the layers of the network in a graph, from the input to the output; only endpoints have shapes.
 
     A layer has the variables that its output depends on, and the outputs of preceding layers do not.
-    `counted` are those that count.
+    `counted` are the variables that count.
     """
     trainable = {variable.op.name for variable in tf.trainable_variables()}
     sizes = {

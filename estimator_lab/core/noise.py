@@ -36,7 +36,7 @@ class Noise:
         return tf.cast(self.uniform(tf.shape(probabilities)) < probabilities, tf.float32)
 
     def reserve(self, count: Tensor) -> None:
-        """Draws the random bits of the next coins at once; no more than this int32 count can be tossed."""
+        """Draws the random bits of the next `count` coins, int32, at once; no more can be tossed then."""
         self._reserved = self._halves(count)
 
     def coins(self, probabilities: Tensor) -> Tensor:
