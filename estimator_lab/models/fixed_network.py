@@ -64,8 +64,7 @@ class FixedNetwork:
     def layers(self, images: Tensor) -> Layers:
         """Yields its layers by name, with new variables or the ones in the current scope.
 
-        Args:
-          images: float32 [batch, height, width, channels] in [0, 1].
+        Images are float32 [batch, height, width, channels] in [0, 1].
         """
         if images.shape.as_list()[3] < self.channels:
             images = tf.tile(images, [1, 1, 1, self.channels])
@@ -75,14 +74,10 @@ class FixedNetwork:
         return network(images, self._params)
 
     def perceive(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """Returns the values of layers by name, float32 [batch, ...].
+        """Returns the values of layers by name, float32 [batch, ...], for images as of `layers`.
 
         The weights are local variables, which all calls in a graph share: they are not trained, and
         checkpoints do not contain them.
-
-        Args:
-          images: float32 [batch, height, width, channels] in [0, 1].
-          layers: names of the layers.
 
         Raises:
           LookupError: there is no such layer, or its weights are missing.

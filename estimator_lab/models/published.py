@@ -15,8 +15,7 @@ _UNIT_MEAN, _UNIT_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # to
 def less_mean(images: Tensor) -> Tensor:
     """Returns red, green and blue in 0 ... 255 less their mean, float32 [batch, height, width, 3].
 
-    Args:
-      images: float32 [batch, height, width, channels] in [0, 1], channels 1 or 3.
+    Images are float32 [batch, height, width, 1 or 3] in [0, 1].
     """
     with tf.name_scope('preprocessed'):
         return _coloured(images) * 255.0 - tf.constant(MEAN)

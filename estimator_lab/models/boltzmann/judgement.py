@@ -19,13 +19,9 @@ def judge_machine(seen: Seen) -> str:
 
 
 def judge_reconstructions(seen: Seen, name: str, cause: str, limit: float = _NEARLY) -> str:
-    """Returns a sentence with the cause if an error is at least a share, the limit, of the mean image's.
+    """Returns a sentence with the cause if an error, the metric `name`, is bad; '' otherwise.
 
-    Args:
-      seen: the result.
-      name: of the metric that is the error.
-      cause: what follows in the sentence.
-      limit: the share, above which the reconstructions are bad.
+    It is bad if it is at least a share, the limit, of that of the mean image.
     """
     mean, error = (seen.metrics.get(each, 0.0) for each in (keys.MEAN_IMAGE_ERROR, name))
     if not 0 < limit * mean <= error:

@@ -15,9 +15,7 @@ _HIDDEN = 1 / 2  # of the side, the side of the hidden square
 def augmented(images: Tensor, noise: Noise) -> Tensor:
     """Returns the images, each with random colours, shifted at random and with a hidden square.
 
-    Args:
-      images: float32 [n, height, width, channels], with a range centred on 0.
-      noise: the random numbers.
+    They are float32 [n, height, width, channels], with a range centred on 0.
     """
     with tf.name_scope('augmentation'):
         return hidden(shifted(coloured(images, noise), noise), noise)

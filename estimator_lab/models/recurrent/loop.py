@@ -28,10 +28,8 @@ gradients with respect to the states before the step)."""
 class Cell(abc.ABC):
     """The base class of cells; all calls of a cell in one variable scope share its variables.
 
-    Args:
-      units: units of the state h.
-
     Attributes:
+      units: units of the state h.
       scope: scope of its variables.
       states: number of states, the first of which is h.
       outputs: widths of the outputs of a step as multiples of the units, h first.

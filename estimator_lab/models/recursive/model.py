@@ -166,9 +166,7 @@ class _Nodes:
         """Returns labels, int32 [n], and weights, float32 [n], of all nodes, as in Socher et al. 2013.
 
         A root counts if another node of its tree has a label: otherwise the accuracy of trees says the same.
-
-        Args:
-          ids: labels of the roots, int32 [batch]; below 0 if unknown.
+        `ids` are the labels of the roots, int32 [batch]; below 0 if unknown.
         """
         own = tf.gather(ids, self.forest.trees)
         trees = tf.size(self.example_weights)

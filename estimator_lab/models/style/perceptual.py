@@ -41,13 +41,10 @@ class RandomNetwork(FixedNetwork):
 
 
 def random_network(channels: int) -> RandomNetwork:
-    """Returns a network of random filters, for use without a trained network.
+    """Returns a network of random filters for pictures of any size, for use without a trained network.
 
     Random filters distinguish textures (Ustyuzhaninov et al. 2016, 'Texture synthesis using shallow
     convolutional networks with random filters'), objects less well.
-
-    Args:
-      channels: channels of the pictures, which may have any size.
     """
     random, inputs = np.random.default_rng(_RANDOM_SEED), channels
     weights: dict[str, np.ndarray] = {}
