@@ -178,6 +178,7 @@ def test_results_show_themselves(run, archive):
         (lambda run: run.evaluate('/nosuch'), '/nosuch'),
         (lambda run: run.dream(layer='conv1', out='a.png'), "Unknown setting 'out'"),
         (lambda run: run.evaluate('/nosuch', json=True), "Unknown setting 'json'"),
+        (lambda run: run.inspect(images()[0], out='maps'), "Unknown setting 'out'"),
         (lambda run: list(run.predict('/nosuch', format='jsonl')), "Unknown setting 'format'"),
     ],
 )
