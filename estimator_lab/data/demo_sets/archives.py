@@ -24,22 +24,14 @@ IDENTITIES = 10
 IMAGES_EACH = {'train': 160, 'test': 40}
 """Images of each identity by archive."""
 
-FASHION_LABELS = (
-    *('t-shirt', 'trouser', 'pullover', 'dress', 'coat'),
-    *('sandal', 'shirt', 'sneaker', 'bag', 'ankle_boot'),
-)
-"""The classes of Fashion-MNIST (Xiao, Rasul and Vollgraf 2017), in the order of their numbers."""
-CIFAR_LABELS = (
-    *('airplane', 'automobile', 'bird', 'cat', 'deer'),
-    *('dog', 'frog', 'horse', 'ship', 'truck'),
-)
-"""The classes of CIFAR-10 (Krizhevsky 2009), in the order of their numbers."""
+_FASHION = 't-shirt trouser pullover dress coat sandal shirt sneaker bag ankle_boot'
+_CIFAR = 'airplane automobile bird cat deer dog frog horse ship truck'
 KERAS_SETS = {
-    'mnist': ('mnist', tuple(map(str, range(10)))),
-    'fashion': ('fashion_mnist', FASHION_LABELS),
-    'cifar10': ('cifar10', CIFAR_LABELS),
+    'mnist': ('mnist', tuple('0123456789')),
+    'fashion': ('fashion_mnist', tuple(_FASHION.split())),  # Xiao, Rasul and Vollgraf 2017
+    'cifar10': ('cifar10', tuple(_CIFAR.split())),  # Krizhevsky 2009
 }
-"""Names in tf.keras.datasets, and classes."""
+"""Names in tf.keras.datasets, and classes in the order of their numbers."""
 
 _DRAWN_AT_ONCE = 500  # faces for each line of progress
 

@@ -25,7 +25,7 @@ from estimator_lab.data.input.stream_settings import DATA, ReadSettings, StreamS
 from estimator_lab.data.sources.source import Source
 
 _MADE_ANEW = '_reader', '_ids', '_report'  # in each process
-_OF_AN_ORDER = 'batch_size', 'shuffle', 'epochs', 'seed', 'rank', 'world_size'
+_OF_AN_ORDER = 'seed', 'rank', 'world_size'
 
 
 class Example(NamedTuple):
@@ -58,8 +58,7 @@ class DatasetSettings(ReadSettings):
         names = tuple(str(field).lower().strip('.') for field in fields)
         if len(set(names)) < len(names):
             raise FlagError(f'fields={shown(fields)} must differ.')
-        made = super().of(*arguments, **declared)
-        return cls(**{**vars(made), 'fields': names})
+        return replace(super().of(*arguments, **declared), fields=names)
 
     def kind_of(self, source: Source) -> Kind:
         """See `ReadSettings.kind_of`."""

@@ -182,9 +182,6 @@ class _Piped(io.RawIOBase):
             read += count
         return read
 
-    def fileno(self) -> int:
-        return self._file.fileno()
-
     def close(self) -> None:
         self._file.close()
         super().close()

@@ -68,10 +68,6 @@ class Forward:
         self.left = 0
         self.entry: Entry | None = None
 
-    def tell(self) -> int:
-        """Returns the position."""
-        return self.position
-
     def read(self, count: int) -> bytes:
         """Returns exactly `count` bytes.
 
