@@ -65,7 +65,7 @@ class RemoteFile:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self.facts: Facts = _attempts(_store(url).facts)
+        self.facts: Facts = _attempts(self._store.facts)
         self.local: Path | None = None
         digest = hashlib.blake2b(self.facts.version.encode(), digest_size=8).hexdigest()
         self.version = digest if self.facts.version else ''
@@ -76,6 +76,19 @@ class RemoteFile:
             with contextlib.suppress(OSError):
                 os.utime(self._kept)
             self.local = self._kept
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the connections to this process."""
+        return {name: value for name, value in self.__dict__.items() if name != '_made'}
+
+    @property
+    def _store(self) -> Any:
+        """Makes its requests, through connections that belong to this process."""
+        process, store = self.__dict__.get('_made', (0, None))
+        if process != os.getpid():
+            store = _store(self._url)
+            self._made = os.getpid(), store
+        return store
 
     @property
     def size(self) -> int:
@@ -124,7 +137,7 @@ class RemoteFile:
         """Yields the bytes from `start` on in pieces, several of which are under way."""
         if not self.facts.has_ranges:
             try:
-                yield from _store(self._url).pieces()
+                yield from self._store.pieces()
             except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
                 raise _failure(error) from None
             return
@@ -143,7 +156,7 @@ class RemoteFile:
         return io.FileIO(self.local) if self.local else _Reader(self)
 
     def _part(self, offset: int, count: int) -> bytes:
-        return _attempts(partial(_store(self._url).fetch, offset, count, self.facts)) if count else b''
+        return _attempts(partial(self._store.fetch, offset, count, self.facts)) if count else b''
 
 
 class _Reader(io.RawIOBase):
@@ -274,9 +287,7 @@ def ahead(tasks: Iterable[Callable[[], T]], count: int, pool: str = 'parts') -> 
             future.cancel()
 
 
-@cache
 def _store(url: str) -> Any:
-    """Returns what makes requests for a file, through connections that belong to this process."""
     try:
         return WebFile(url) if is_web(url) else StoredObject(url)
     except ImportError as error:
@@ -336,8 +347,7 @@ _in_pieces: set[object] = set()  # one for each file that is read in pieces
 
 
 def _after_fork() -> None:
-    """Leaves connections and threads, and what they were doing, to the parent of a forked process."""
-    _store.cache_clear()
+    """Leaves threads, and what they were doing, to the parent of a forked process."""
     _pool.cache_clear()
     _in_pieces.clear()
 
