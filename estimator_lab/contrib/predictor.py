@@ -85,9 +85,8 @@ def from_estimator(
             receiver.features, None, tf.estimator.ModeKeys.PREDICT, estimator.config
         )
         outputs = _output(spec.export_outputs or {}, output_key)
-        scaffold = spec.scaffold or tf.train.Scaffold()
         creator = tf.train.ChiefSessionCreator(
-            scaffold, config=config, checkpoint_filename_with_path=checkpoint
+            spec.scaffold, config=config, checkpoint_filename_with_path=checkpoint
         )
         session = tf.train.MonitoredSession(creator)
     return Predictor(graph, session, dict(receiver.receiver_tensors), outputs)
