@@ -75,10 +75,10 @@ class Contents:
     """What one archive or folder holds.
 
     Attributes:
-      archive: its path; that of a folder ends in a slash.
+      archive: its path; a folder's ends in a slash.
       kind: of its examples.
       examples: their number.
-      labels: number of examples by label, sorted; '' for those without one.
+      labels: number of examples by label, sorted; '' for examples without one.
       bytes: of all examples, encoded.
       sizes: bytes of an example; None without examples.
       dimensions: such as the width of images in pixels, by name; empty if examples were not read.
@@ -109,8 +109,8 @@ class Copies:
 
     Attributes:
       examples: their number.
-      in_other_archives: those whose first copy is in another archive.
-      with_other_labels: those whose first copy has another label.
+      in_other_archives: examples whose first copy is in another archive.
+      with_other_labels: examples whose first copy has another label.
       groups: keys of equal examples, the first few of the first few groups.
     """
 
@@ -206,7 +206,7 @@ class Checker:
         return read_examples(members, read, _AHEAD)
 
     def _compare(self, member: Member, digest: bytes) -> None:
-        """Compares the bytes of an example with those of earlier ones."""
+        """Compares the bytes of an example with earlier ones."""
         first, copies = self._first.get(digest), self.copies
         if first is None or copies is None:
             self._first[digest] = member.archive, member.label, member.key

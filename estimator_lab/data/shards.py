@@ -15,7 +15,7 @@ from estimator_lab.base.files import sync, sync_folder
 from estimator_lab.base.printable import unescaped
 
 _BLOCK = 512
-_TOGETHER = 2**16  # bytes buffered for each shard, of which there may be a thousand
+_TOGETHER = 2**16  # bytes buffered for each shard; there may be a thousand
 _HAS_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)  # some network file systems
 
 

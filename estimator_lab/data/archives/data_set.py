@@ -228,7 +228,7 @@ def open_archives(
 
     Args:
       patterns: paths of archives, folders and single examples, globs, URLs, '-' for standard input; or
-        sources, such as an array, or those of `expand` with a table of labels.
+        sources, such as an array, or what `expand` returns with a table of labels.
       kind: which members are examples.
       use_damaged: whether a damaged archive is used up to the damage, with a warning.
       say: shows one line to the user.
@@ -321,7 +321,7 @@ def _indexes(sources: Sequence[Source], kind: Kind, say: Say) -> Generator[Index
 
 
 def _opened_at_once(sources: Sequence[Source], kind: Kind, say: Say) -> Generator[Index, None, None]:
-    """Yields the indexes of remote sources in order, many of which are opened at once."""
+    """Yields the indexes of remote sources in order; many are opened at once."""
     opened, is_over = 0, threading.Event()
 
     def task(source: Source) -> tuple[Index, list[str]]:

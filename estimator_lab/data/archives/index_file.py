@@ -30,7 +30,7 @@ FORMAT = 'estimator_lab index 5'
 SUFFIX = '.index'
 ROW = np.dtype(
     [
-        ('offset', '<u8'),  # of the example's first byte, that of its headers
+        ('offset', '<u8'),  # of the first byte of the example's headers
         ('size', '<u8'),  # of its data
         ('name_end', '<u8'),  # in the concatenated names
         ('headers', '<u4'),  # bytes from there to its data

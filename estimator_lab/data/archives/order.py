@@ -153,7 +153,7 @@ class IndexedOrder(Permutations):
         self._ends = np.cumsum([len(index) for index in indexes], dtype=np.int64)
         self._starts = [0, *self._ends.tolist()[:-1]]
         self._chosen: np.ndarray | None = (
-            None  # numbers of those that are used, in stored order; None for all
+            None  # numbers of the members that are used, in stored order; None for all
         )
         if part != EVERYTHING:
             mask = np.concatenate([part.mask(index) for index in indexes])
@@ -306,7 +306,7 @@ class StreamOrder:
 
 
 def _turning(members: Iterable[Member], place: int, own: Slice) -> Iterator[Member]:
-    """Yields every n-th member, others in each epoch; `place` is that of the first one in its epoch."""
+    """Yields every n-th member, others in each epoch; `place` is the first one's in its epoch."""
     epoch = -1
     for member in members:
         if member.epoch > epoch >= 0:

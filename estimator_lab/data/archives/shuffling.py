@@ -54,7 +54,7 @@ def shuffled(
 def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
     """Returns [0, count) in the order of an epoch, all orders equally likely.
 
-    NumPy guarantees the stream of `RandomState` across versions, but not that of newer generators.
+    NumPy guarantees the stream of `RandomState` across versions, but not the streams of newer generators.
     """
     digest = hashlib.sha256(f'seed {seed} epoch {epoch}'.encode()).digest()
     return np.random.RandomState(np.frombuffer(digest, '<u4')).permutation(count)

@@ -25,7 +25,7 @@ class Signature(NamedTuple):
 
     Attributes:
       type: NumPy's name of it.
-      shape: without the first dimension, that of the examples; None where it varies from batch to batch.
+      shape: without the first dimension, the examples; None where it varies from batch to batch.
     """
 
     type: str

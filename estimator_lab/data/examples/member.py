@@ -60,11 +60,11 @@ class Member(NamedTuple):
     """One example in an archive or a folder, or in a file of its own.
 
     Attributes:
-      archive: path or URL of the archive; that of a folder ends in a slash; '' for an array.
+      archive: path or URL of the archive; a folder's ends in a slash; '' for an array.
       name: its name in the archive, without a leading './', or that of a file of its own. Bytes that are not
         UTF-8, control characters and the like are backslash escapes (`printable.escaped`), so that it can be
         printed and stored.
-      offset: where it begins, larger than that of the member before it: its first header block in the
+      offset: where it begins, larger than the offset of the member before it: its first header block in the
         uncompressed tar stream; in a folder the file's number.
       label: its label; '' if it has none.
       size: bytes of its data.
@@ -136,7 +136,7 @@ class Member(NamedTuple):
 
 
 def read_members(members: Sequence[Member]) -> list[Data | BadExampleError]:
-    """Returns the data of members, or why they have none; those of one source are read together.
+    """Returns the data of members, or why they have none; members of one source are read together.
 
     Raises:
       DataError: one of them can't be read any more.

@@ -57,7 +57,7 @@ _LEAST_SCANNED = 10_000  # a scan of fewer pixels takes as long
 _MOST_READS = 300_000  # a second or less; a PNG of 256 MB in chunks of 8 kB takes a third of them
 _MOST_TAGS = 2**16
 _MOST_NUMBERS = 400_000  # of the tags of a TIFF: a row of each colour in a strip of its own takes fewer
-# Bytes of a value by the type of a TIFF's tag; those of one byte are no numbers.
+# Bytes of a value by the type of a TIFF's tag; values of one byte are not numbers.
 _VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _ORIENTATION = 274
 _TABLES = (34_665, 34_853, 40_965)  # tags that lead to tables of EXIF, of GPS and of Interop
@@ -129,7 +129,7 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1, how: H
     As in the notes: Lanczos resize first, then conversion to grey (ITU-R 601). If that order is impossible,
     the image is first converted to grey or RGB: palettes are looked up, images with transparency are composed
     on a background, 16-bit values are scaled to 8 bits. Of an animation, the first frame is used. An
-    orientation is ignored in every format, that of EXIF as well as that of a TIFF or an AVIF.
+    orientation is ignored in every format, whether from EXIF, a TIFF or an AVIF.
 
     Args:
       data: the encoded image, in one of `files.FORMATS`.
@@ -215,7 +215,7 @@ def resize_floats(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def check_size(width: int, height: int, copies: int = 1) -> None:
-    """Raises BadExampleError if an image is too large, of which decoding takes several `copies`."""
+    """Raises BadExampleError if an image is too large; decoding takes several `copies` of it."""
     if width * height * copies > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise BadExampleError(
             f'{width} x {height} pixels are more than the {MAX_PIXELS // copies} in all '
@@ -291,7 +291,7 @@ def _converted(image: Image.Image, how: How = USUAL) -> Image.Image:
 def _from_16_bit(image: Image.Image, background: str) -> np.ndarray:
     """Returns the pixels, int32 in [0, UINT16_MAX]."""
     pixels = np.array(image, dtype=np.int32)
-    if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits, of which 16 are usually used
+    if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits; usually 16 are used
         raise BadExampleError(f'pixel values outside [0, {UINT16_MAX}]')
     if isinstance(transparent := image.info.get('transparency'), int):
         pixels[pixels == transparent] = UINT16_MAX * BACKGROUNDS.index(background)
@@ -320,7 +320,7 @@ class _CountedFile(io.BytesIO):
 def _check_metadata(data: bytes) -> None:
     """Raises BadExampleError for an image whose metadata would take long to read, or much memory.
 
-    Pillow reads all tags of a TIFF, those of EXIF for the resolution of a JPEG, and the places of further
+    Pillow reads all tags of a TIFF, the tags of EXIF for the resolution of a JPEG, and the places of further
     images in a JPEG, each number as an object: five million take ten seconds and a gigabyte.
     """
     if data.startswith((b'II', b'MM')):

@@ -31,7 +31,7 @@ def image_receiver(
     Args:
       shape: of the images that the network accepts.
       keeps_size: whether images keep their size, which must then be the same for all n.
-      more: returns further receivers by name, each with its tensors by feature, of which the last one counts.
+      more: returns further receivers by name, each with its tensors by feature; the last one counts.
       background: on which transparent images are placed, one of `BACKGROUNDS`.
 
     Returns:

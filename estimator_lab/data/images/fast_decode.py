@@ -112,7 +112,7 @@ def _size_of(data: bytes) -> tuple[int, int] | None:
 def _decoded_together(
     several: Sequence[bytes], places: Sequence[int], scale: int, shape: ImageShape
 ) -> dict[int, Decoded]:
-    """Returns the pixels of the images at some places, by place, without those that can't be decoded."""
+    """Returns the pixels of the images at some places, by place, without images that can't be decoded."""
     pixels = scaled_jpegs([several[place] for place in places], shape, scale)
     if pixels is not None:
         return dict(zip(places, pixels, strict=True))

@@ -36,7 +36,7 @@ DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 """By value of --decode."""
 
 _MEGABYTE = 2**20
-# Images. The mean of n differs from that of all by 1 / sqrt(n) of a pixel's deviation, 0.14 for 48: little
+# Images. The mean of n differs from all images' by 1 / sqrt(n) of a pixel's deviation, 0.14 for 48: little
 # where the images have much in common, and the same for all of them. More would take longer to decode.
 _SAMPLED = 48
 _MOST_SAMPLED, _LEAST_SAMPLED = 2**24, 4  # pixels of a channel in all, and images if they are larger
@@ -135,7 +135,7 @@ class ImageReader:
         return image_receiver(self.shape, keeps_size, more, self.background)
 
     def _kept(self, members: Sequence[Member], kept: dict[tuple[str, int], Decoded]) -> list[Decoded]:
-        """Returns pixels that are kept, after adding those that are missing."""
+        """Returns pixels that are kept, after adding what is missing."""
         places = [(member.archive, member.offset) for member in members]
         missing = {place: one for place, one in zip(places, members, strict=True) if place not in kept}
         kept.update(zip(missing, self._decoded([*missing.values()]), strict=True))

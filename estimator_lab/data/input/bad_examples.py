@@ -59,7 +59,7 @@ class InputReport:
 
     Attributes:
       seen: examples so far, over all epochs.
-      bad: those that could not be decoded.
+      bad: examples that could not be decoded.
       last: place of the last bad example, and why it is bad.
       error: the error that ended the input early.
     """

@@ -153,7 +153,7 @@ class Dataset:
           batch_size: examples of this process in each batch.
           shuffle: whether each epoch has an order of its own; otherwise the stored one.
           epochs: passes over the data in one iteration; None for no end.
-          **given: `seed`, of the order, by default that of the data set; `rank` and `world_size`, the number
+          **given: `seed`, of the order, by default the data set's; `rank` and `world_size`, the number
             of this process, from 0, and of the processes that share the data.
 
         Raises:

@@ -24,7 +24,7 @@ from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
 InputFn = Callable[[], Any]
 
 _PREFETCHED_BATCHES = 2
-# Batches that are handed to TensorFlow together: the overhead, mostly of waking threads, is that of one.
+# Batches that are handed to TensorFlow together: the overhead, mostly of waking threads, is as for one.
 _MOST_AT_ONCE = 16
 _BYTES_AT_ONCE = 4 * 2**20
 _CAST_AT_ONCE = 2  # batches whose bytes become floats, which is many times faster than decoding

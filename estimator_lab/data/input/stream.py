@@ -30,8 +30,8 @@ class Stream(Resumable, Iterator[Any]):
     It is an iterator of `epochs` passes over the data; `iter` of one that has ended begins the next ones.
 
     All ranks get the same number of batches. The last one of the passes may be shorter than the others, or
-    empty for a rank without a share in it. Examples one by one can't be empty: the number of those of two
-    ranks differs by one at most, and by the bad ones.
+    empty for a rank without a share in it. Examples one by one can't be empty: the numbers of two ranks
+    differ by one at most, and by the bad ones.
 
     Attributes:
       settings: what it reads, and how.

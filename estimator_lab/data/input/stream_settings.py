@@ -124,7 +124,7 @@ class ReadSettings:
         return kind_of(source)
 
     def vocabulary_of(self, data: DataSet) -> tuple[str, ...]:
-        """Returns the labels by their class ids: those of all parts of the data, unless others are given."""
+        """Returns the labels by their class ids: of all parts of the data, unless others are given."""
         if self.vocabulary is not None:
             return self.vocabulary
         return tuple(sorted({label for index in data.indexes for label in index.labels} - {''}))

@@ -47,7 +47,7 @@ def is_array(data: object, name: str = 'data') -> bool:
     """Returns whether `data` is an array of images, or a pair (images, labels), rather than paths.
 
     Raises:
-      FlagError: it is neither; `name` is that of the setting.
+      FlagError: it is neither; `name` is the setting's.
     """
     images = data[0] if isinstance(data, tuple) and len(data) == 2 else data
     if isinstance(images, np.ndarray) and images.dtype.kind not in 'USO':

@@ -27,7 +27,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
     'AVIF': ('.avif',),
     'JPEG2000': ('.jp2', '.j2k', '.jpc', '.jpf', '.jpx', '.j2c'),
 }
-"""Suffixes of images by Pillow's name of their format: those that it decodes in C.
+"""Suffixes of images by Pillow's name of their format, for formats that it decodes in C.
 
 An explicit list, as Pillow goes by content alone and would run Ghostscript for a PostScript 'x.jpg'.
 """

@@ -1,4 +1,4 @@
-"""Files that are examples: those of a folder, or one by itself, such as a photo; a pipe or a URL of one, too.
+"""Files that are examples: a folder's, or one by itself, such as a photo; a pipe or a URL of one, too.
 
 The examples of a folder are named by their paths in it, and ordered by their names alone.
 """
@@ -68,7 +68,7 @@ def data_of(path: Path) -> bytes | BadExampleError:
 def files_below(
     folder: str, kind: Kind, skipped: SkippedFiles, table: LabelTable | None = None
 ) -> Iterator[tuple[str, int, str | None]]:
-    """Yields the examples below a folder at any depth, those of a folder before those of its subfolders.
+    """Yields the examples below a folder at any depth, a folder's own before its subfolders'.
 
     Links to files are followed, links to folders are not; hidden files and folders are skipped.
 

@@ -134,7 +134,7 @@ class RemoteFile:
         return list(ahead((partial(self._part, *place) for place in within), len(within)))
 
     def pieces(self, start: int = 0) -> Iterator[bytes]:
-        """Yields the bytes from `start` on in pieces, several of which are under way."""
+        """Yields the bytes from `start` on in pieces; several are under way."""
         if not self.facts.has_ranges:
             try:
                 yield from self._store.pieces()
@@ -270,7 +270,7 @@ def _pool(name: str) -> ThreadPoolExecutor:
 
 
 def ahead(tasks: Iterable[Callable[[], T]], count: int, pool: str = 'parts') -> Iterator[T]:
-    """Yields the results of tasks in order, of which up to `count` are under way.
+    """Yields the results of tasks in order; up to `count` are under way.
 
     A task that waits for tasks of its own is in another `pool` than they are: all threads of a pool may wait.
     """
@@ -330,7 +330,7 @@ def _failure(error: BaseException) -> RemoteError:
 
 
 def _clause(error: BaseException) -> str:
-    """Returns what came instead of a file, as a clause; those of aiohttp are written for programmers."""
+    """Returns what came instead of a file, as a clause; aiohttp's own are written for programmers."""
     status = getattr(error, 'status', None)
     if status == 0:
         return 'the answer of the server is not HTTP'

@@ -33,7 +33,7 @@ _RANGE = re.compile(r'(\d+)\.\.(\d+)')
 _GROUP = re.compile(r'\{((?:\d+\.\.\d+)|[^{}]*,[^{}]*)\}')
 _ONE_SLASH = re.compile(r'[A-Za-z][\w+.-]+:/(?!/)')
 _ITEM = re.compile(r'(?:\{[^{}]*\}|[^,])+')
-_XZ_BYTES = 300 * 2**20  # of memory, for a dictionary of 256 MiB; that of `xz -9` has 64
+_XZ_BYTES = 300 * 2**20  # of memory, for a dictionary of 256 MiB; `xz -9` has 64
 # As long as in `tarfile`: a plain tar may begin with the folder name 'BZhang'.
 _COMPRESSIONS: list[tuple[re.Pattern[bytes], Callable[[Any], Any]]] = [
     (re.compile(rb'\x1f\x8b\x08'), lambda file: gzip.GzipFile(fileobj=file)),
@@ -75,7 +75,7 @@ class Source(NamedTuple):
     """A file, a folder, a URL or a pipe.
 
     Attributes:
-      name: that is shown, stored and part of keys: without credentials; that of a folder ends in a slash.
+      name: that is shown, stored and part of keys: without credentials; a folder's ends in a slash.
       url: the same as it is opened.
       table: of the labels; None if they come from folders, lines, or files next to the examples.
     """
@@ -168,7 +168,7 @@ class OpenedPipe(Source):
 
 
 class _Piped(io.RawIOBase):
-    """A pipe, of which a read returns some bytes together, by which its contents are told."""
+    """A pipe; its first read returns some bytes together, by which its contents are recognised."""
 
     def __init__(self, file: io.RawIOBase) -> None:
         self._file = file

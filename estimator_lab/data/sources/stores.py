@@ -151,7 +151,7 @@ class StoredObject:
     def fetch(self, offset: int, count: int, known: Facts) -> bytes:
         """Returns some of its bytes; `known` is what was said of it before.
 
-        S3 sends no bytes of another object than that of the known ETag. Other stores are asked now and then.
+        S3 sends no bytes of an object with another ETag than the known. Other stores are asked now and then.
         """
         if known.version.startswith('"') and hasattr(self.fs, 'call_s3'):
             data = self._matching(offset, count, known.version)

@@ -47,7 +47,7 @@ _MOST_HELD, _MOST_BYTES_HELD = 8, 2**24  # examples that wait for a label
 def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     """Yields the examples; folders, links, devices and files of another kind are skipped.
 
-    A label next to a member (`000123.cls`), or in the table of the source, replaces that of its folder.
+    A label next to a member (`000123.cls`), or in the table of the source, replaces its folder's.
     """
     with ExitStack() as stack:
         raw = stack.enter_context(source.open())

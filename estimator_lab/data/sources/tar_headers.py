@@ -198,9 +198,9 @@ def _plain(block: bytes, offset: int) -> Entry | None:
 
 
 class _PaxRecords(dict[str, str]):
-    """Keeps those pax records that decide where a file is, and what it is called.
+    """Keeps the pax records that decide where a file is, and what it is called.
 
-    Those of a global header are kept for all following members, and copied for each header.
+    Records of a global header are kept for all following members, and copied for each header.
     """
 
     def __setitem__(self, key: str, value: str) -> None:
@@ -230,7 +230,7 @@ class _Again:
 
 
 def _other(block: bytes, tar: Any, offset: int) -> tuple[Entry, int]:
-    """Parses any header and those in front of it; returns the entry, and where the next one begins."""
+    """Parses a header and its extension headers; returns the entry, and where the next one begins."""
     stream = tar.fileobj
     tar.fileobj = _Again(block, stream)
     try:

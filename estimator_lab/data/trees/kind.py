@@ -45,7 +45,7 @@ class TreeKind(Kind):
         return TreeReader(Tokens(options.tokens), options.vocabulary)
 
     def data_params(self, settings: Any, examples: Iterable[Member], total: int | None) -> dict[str, Any]:
-        """Returns the tokens: those of --tokens, or else the most frequent ones of the training data."""
+        """Returns the tokens of --tokens, or else the most frequent ones of the training data."""
         if settings.tokens:
             return {_TOKENS: read_tokens(settings.tokens, option.tokens).texts}
         if total is None:

@@ -35,7 +35,7 @@ class TreeReader(Reader):
 
     Attributes:
       tokens: the vocabulary of leaves.
-      labels: the vocabulary of nodes, which is that of whole trees; None for no labels.
+      labels: the vocabulary of nodes and of whole trees; None for no labels.
     """
 
     tokens: Tokens

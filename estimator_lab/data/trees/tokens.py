@@ -38,12 +38,12 @@ class Tokens:
         return {text: number for number, text in enumerate(self.texts, 1)}
 
     def number(self, text: str) -> int:
-        """Returns the number of a token, or else that of its lower-case form, or else UNKNOWN."""
+        """Returns the number of a token, or else of its lower-case form, or else UNKNOWN."""
         return self.ids.get(text) or self.ids.get(text.lower(), UNKNOWN)
 
 
 def frequent_tokens(trees: Iterable[Sequence[str]], most: int) -> Tokens:
-    """Returns the most frequent tokens, without those that occur only once, if others occur more often."""
+    """Returns the most frequent tokens, without tokens that occur only once, if others occur more often."""
     counts: Counter[str] = Counter()
     for tokens in trees:
         counts.update(tokens)
