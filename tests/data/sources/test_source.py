@@ -389,3 +389,7 @@ def test_messages_say_what_to_write_instead(tmp_path):
             DataError, match=f"holds no images, but other files: 1 {suffix}: use '{folder}/.{suffix}'"
         ):
             open_archives([str(folder)], IMAGES)
+    (tmp_path / 'texts').mkdir()
+    (tmp_path / 'texts/0.txt').write_bytes(b'x')
+    with pytest.raises(DataError, match=r'holds no images, but other files: 1 \.txt\.$'):
+        open_archives([str(tmp_path / 'texts')], IMAGES)

@@ -7,7 +7,7 @@ import pytest
 
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.trees import parse
-from estimator_lab.data.trees.parse import MAX_DEPTH, MAX_NODES, line_name, parse_tree, tokens_of
+from estimator_lab.data.trees.parse import MAX_DEPTH, line_name, parse_tree, tokens_of
 
 pytestmark = pytest.mark.once
 
@@ -106,12 +106,13 @@ def test_depth_costs_no_recursion():
 
 
 def test_size_has_a_limit(monkeypatch):
-    tree = b'a'
-    for _ in range(19):
-        tree = b'( %b %b )' % (tree, tree)
-    assert tree.count(b'a') * 2 - 1 > 1_000_000
-    with pytest.raises(BadExampleError, match=f'more than the {MAX_NODES} nodes allowed for one tree'):
-        parse_tree(tree)
+    def tree(leaves):
+        halves = leaves // 2, leaves - leaves // 2
+        return b'( %b %b )' % tuple(map(tree, halves)) if leaves > 1 else b'a'
+
+    assert len(parse_tree(tree(50_000)).level) == 99_999
+    with pytest.raises(BadExampleError, match='more than the 100000 nodes allowed for one tree'):
+        parse_tree(tree(50_001))
     monkeypatch.setattr(parse, 'MAX_BYTES', 10)
     with pytest.raises(BadExampleError, match='it has 11 bytes, more than the 10 allowed for one tree'):
         parse_tree(b'( aaa bbb )')

@@ -26,6 +26,12 @@ def test_counting_is_bounded(monkeypatch):
     assert frequent_tokens(trees, 3).texts[0] == 'often'
 
 
+def test_as_many_as_are_allowed_are_read(tmp_path):
+    many = [f'{number:020}' for number in range(50_000)]
+    (tmp_path / 'tokens.txt').write_text('\n'.join(many))
+    assert read_tokens(tmp_path / 'tokens.txt').texts == tuple(many)
+
+
 def test_written_and_read_again(tmp_path):
     path = tmp_path / 'tokens.txt'
     write_tokens(path, Tokens(['[MAX', 'é', "n't"]))
