@@ -134,6 +134,11 @@ class Setting:
 def setting(default: Any, help_text: str, **declared: Any) -> Any:
     """Returns a dataclass field that declares a `Setting`; its annotation is the setting's type.
 
+    Args:
+      default: its default value.
+      help_text: one line: its meaning.
+      **declared: further attributes of the `Setting`.
+
     Examples:
         >>> @dataclasses.dataclass(frozen=True)
         ... class Params:

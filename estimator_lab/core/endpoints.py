@@ -27,7 +27,12 @@ _SHAPES_ONLY = ('Identity', 'Reshape', 'Squeeze', 'Transpose')
 
 
 def publish(name: str, tensor: Tensor) -> None:
-    """Adds an endpoint, whose first axis is the batch, to its graph; a MetaGraph stores it as NAME=TENSOR."""
+    """Adds an endpoint to the collection of its graph; a MetaGraph stores it as NAME=TENSOR.
+
+    Args:
+      name: of the endpoint.
+      tensor: its values; the first axis is the batch.
+    """
     tf.add_to_collection(_COLLECTION, f'{name}={tensor.name}')
 
 

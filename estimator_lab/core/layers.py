@@ -126,7 +126,12 @@ def dense(
 
 
 def class_logits(values: Tensor, params: ClassifierParams, name: str = 'logits') -> Tensor:
-    """Returns a classifier's logits, float32 [batch, num_classes], of values [batch, inputs]; see `dense`.
+    """Returns a classifier's logits, float32 [batch, num_classes].
+
+    Args:
+      values: float32 [batch, inputs].
+      params: have the vocabulary.
+      name: of the layer; see `dense`.
 
     Raises:
       FlagError: the vocabulary is empty.

@@ -266,8 +266,12 @@ def model_function(
     """Returns a decorator that makes a model function for Estimator from a function of `Args`.
 
     The model function accepts (features, labels, mode, params, config). Its `params` maps names to values;
-    others have their defaults. `params` and `config` may be omitted. It raises FlagError for an unknown
-    hyper-parameter and for a value that is not allowed, and `check` for those that cannot be combined.
+    others have their defaults. `params` and `config` may be omitted. It raises FlagError for an
+    unknown hyper-parameter and for a value that is not allowed.
+
+    Args:
+      params_class: the model's parameter class.
+      check: raises FlagError for hyper-parameters that cannot be combined.
     """
 
     def decorate(function: Callable[[Args[P]], EstimatorSpec]) -> ModelFn:
