@@ -275,7 +275,7 @@ class StopSwitch:
         def hear() -> None:
             self.on = True
 
-        with saves(), handled(turn_on, hear):
+        with saves(), _quiet_where_ignored(), handled(turn_on, hear):
             self.on = self.on or bool(stop_signal())
             try:
                 yield self
@@ -286,3 +286,14 @@ class StopSwitch:
         """Raises Interrupted if the switch is on."""
         if self.on:
             raise Interrupted
+
+
+@contextlib.contextmanager
+def _quiet_where_ignored() -> Iterator[None]:
+    """Leaves out Python's message about an Interrupted that a destructor swallows: the switch is on."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda ignored: None if ignored.exc_type is Interrupted else hook(ignored)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook

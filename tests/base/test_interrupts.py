@@ -126,3 +126,22 @@ def test_a_process_in_native_code_ends(context, signals):
     _, err = process.communicate(timeout=300)
     first = signal.SIGTERM if signals == 1 else signal.SIGINT
     assert (process.returncode, err) == (128 + first, b'error: Stopped.\n')
+
+
+def test_a_signal_in_a_destructor_turns_the_switch_on_and_prints_nothing(default_sigint, monkeypatch):
+    class Destroyed:
+        def __init__(self, act):
+            self.act = act
+
+        def __del__(self):
+            self.act()
+
+    ignored = []
+    monkeypatch.setattr(sys, 'unraisablehook', lambda one: ignored.append(one.exc_type))
+    switch = StopSwitch()
+    with switch.listening():
+        switch.may_leave = True
+        Destroyed(lambda: os.kill(os.getpid(), signal.SIGINT))
+        assert switch.on and ignored == []
+        Destroyed(lambda: 1 / 0)
+    assert ignored == [ZeroDivisionError]

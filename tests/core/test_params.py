@@ -75,7 +75,11 @@ def test_resolving_fills_in_defaults_and_converts():
 
 def test_defaults_of_every_classifier():
     params = resolve(ClassifierParams, {})
-    assert (params.optimizer, params.learning_rate, params.learning_rate_schedule) == ('adam', 0.001, 'cosine')
+    assert (params.optimizer, params.learning_rate, params.learning_rate_schedule) == (
+        'adam',
+        0.001,
+        'cosine',
+    )
     assert (params.warmup_steps, params.momentum, params.clip_norm, params.weight_decay) == (0, 0.9, 0.0, 0.0)
     assert params.stretch and not params.balanced and not params.curves and params.class_weights == ()
 
