@@ -229,7 +229,7 @@ def _check(flag: Any) -> None:
     """Checks a flag's value, and puts the user's home folder in place of '~/'.
 
     Raises:
-      FlagError: it is empty; its number is not finite; a list is given twice, of which the last would win.
+      FlagError: it is empty; its number is not finite; a list is given twice, and the last would win.
     """
     if flag.present:
         check_given(**{flag.name: flag.value})

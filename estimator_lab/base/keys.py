@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 RECORD = 'experiment.json'
-"""The file that makes a folder that of a trained model."""
+"""The file that marks the folder of a trained model."""
 
 KEY = 'key'
 """Unique name of an example, 'ARCHIVE:MEMBER': string [batch]."""

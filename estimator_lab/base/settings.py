@@ -48,7 +48,7 @@ class Setting:
       structural: whether it decides which variables a checkpoint holds, or their shapes.
       of_training: whether a structural one belongs to how a network is trained, and not to the network.
       used_if: returns whether it has an effect, given all settings; None for always.
-      recorded: whether a run records its value, to compare it with those of other starts and runs.
+      recorded: whether a run records its value, to compare it with other starts and runs.
       of_order: whether it decides which examples a step sees.
       of_one_run: whether it suits one run only, so that the command suggested for the next one lacks it.
       of_command: whether it is a flag only, and not a setting of programs.
@@ -166,7 +166,7 @@ settings_of: Callable[[type], Mapping[str, Setting]] = cache(_settings_of)
 
 
 def keywords_of(settings_class: type) -> Mapping[str, Setting]:
-    """Returns the settings that a program can give, by name: all but those of the command alone."""
+    """Returns the settings that a program can give, by name: all but flags of the command alone."""
     return {name: setting for name, setting in settings_of(settings_class).items() if not setting.of_command}
 
 

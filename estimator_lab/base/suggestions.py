@@ -46,7 +46,7 @@ _MEANT = {
     **dict.fromkeys(('checkpoint', 'checkpoint_path', 'ckpt', 'pretrained'), ('warm_start', 'model_dir')),
     **dict.fromkeys(EXAMPLES, ('data', 'image')),
 }
-"""Names of other programs, and the names here, the first known one of which is meant."""
+"""Names of other programs, and the names here; the first known one is meant."""
 
 _LONGEST = 250  # letters of a list of names
 

@@ -31,7 +31,7 @@ def classification_spec(
 
     EVAL computes its metrics over the examples whose label is in the vocabulary: accuracy, mean per-class
     accuracy over the classes that occur, top-5 accuracy if there are more than five classes, and, if `curves`
-    are requested, curves of precision and recall. It also counts these examples and those with an unknown
+    are requested, curves of precision and recall. It also counts these examples and examples with an unknown
     label, and reports each layer's share of dead ReLUs. TensorBoard shows the confusion matrix, the worst
     mistakes and, in the projector, the last layer before the logits.
 
@@ -45,7 +45,7 @@ def classification_spec(
 
     Args:
       args: the model function's arguments; its parameters are `ClassifierParams`.
-      layers: those of the network, the last of which are the logits, float32 [batch, num_classes].
+      layers: of the network; the last are the logits, float32 [batch, num_classes].
       terms: scalars that TRAIN adds to the cross-entropy.
 
     Raises:

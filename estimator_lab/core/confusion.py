@@ -39,7 +39,7 @@ class Confusion:
         self._pairs: Counter[tuple[int, int]] = Counter()
 
     def add(self, true: np.ndarray, predicted: np.ndarray) -> None:
-        """Counts images: class ids, int [n] each; those with a negative true class are ignored."""
+        """Counts images: class ids, int [n] each; images with a negative true class are ignored."""
         known = np.asarray(true) >= 0
         self._pairs.update(zip(true[known].tolist(), predicted[known].tolist(), strict=True))
 

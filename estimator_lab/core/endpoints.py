@@ -86,7 +86,7 @@ def maps_of(endpoints: Endpoints) -> dict[str, Tensor]:
 def first_filters(graph: Any, endpoints: Endpoints, image_shape: Sequence[int]) -> dict[str, Tensor]:
     """Returns the weights of the first layer as images [height, width, channels, filters], by name.
 
-    Those of a convolution are 'filters_LAYER', those of a dense layer 'receptive_fields' if it sees whole
+    A convolution's are 'filters_LAYER', a dense layer's 'receptive_fields' if it sees whole
     images, [height, width, channels]; otherwise there are none.
     """
     kernels = (v for v in graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES) if v.shape.rank in (2, 4))

@@ -24,7 +24,7 @@ def images_of(features: Features, shape: Sequence[int]) -> Tensor:
 
 
 def has_images(features: Features) -> bool:
-    """Returns whether the features have images; those of trees have none."""
+    """Returns whether the features have images; trees' have none."""
     return not isinstance(features, Mapping) or IMAGE in features
 
 

@@ -18,7 +18,7 @@ _FEW_OF_A_LABEL = 5  # examples
 _UNEVEN = 10  # times as many examples of a label as of another
 _MOSTLY = 0.9  # share of a layer's units
 _TWINS = 'data.check finds equal images with different labels'
-_ALIKE = 0.1  # spread of samples, as a share of that of the images
+_ALIKE = 0.1  # spread of samples, as a share of the images'
 
 
 @dataclass(frozen=True)

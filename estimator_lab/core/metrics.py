@@ -32,7 +32,7 @@ def mean_per_class_accuracy(
 def majority_share(labels: Tensor, num_classes: int, weights: Tensor) -> tuple[Any, Any]:
     """Streams the share of the most frequent class, the accuracy of always predicting it.
 
-    The arguments and results are those of `mean_per_class_accuracy`.
+    For the arguments and results, see `mean_per_class_accuracy`.
     """
     counts = running_sum('of_classes', tf.math.unsorted_segment_sum(weights, labels, num_classes))
     value, update = (tf.div_no_nan(tf.reduce_max(n), tf.reduce_sum(n)) for n in counts)

@@ -17,7 +17,7 @@ _ONLY_IF_ANY = (
 
 
 def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the metrics of `Estimator.evaluate` without those that are summaries, such as curves."""
+    """Returns the metrics of `Estimator.evaluate` without summaries, such as curves."""
     return {name: value for name, value in metrics.items() if not isinstance(value, bytes)}
 
 

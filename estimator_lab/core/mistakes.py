@@ -54,7 +54,7 @@ class WorstExamples(TopK[WorstExample]):
         self._labels = labels
 
     def add(self, batch: Mapping[str, np.ndarray]) -> None:
-        """Adds those of a batch, the values of `worst_of_batch` or `mistakes_of_batch`."""
+        """Adds a batch's, the values of `worst_of_batch` or `mistakes_of_batch`."""
         for row, badness in enumerate(batch['badness'].tolist()):
             if not badness < 0:  # also NaN
                 self.offer(badness, partial(self._example, {name: a[row] for name, a in batch.items()}))

@@ -13,7 +13,7 @@ class Noise:
     A network that gets one is in training: it drops units, and batch normalisation uses the batch.
 
     Args:
-      seed: int64 [2], such as that of `fresh_seed`.
+      seed: int64 [2], such as `fresh_seed` returns.
       counts: whether any example of the batch counts, a bool scalar: one without must not move averages.
     """
 

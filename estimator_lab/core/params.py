@@ -287,7 +287,7 @@ def _plain_fields(params: Any) -> dict[str, Any]:
 
 
 def parse_hparams(params_class: type, text: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Parses 'name=value,name=value' into typed values; those by name, as programs give them, stay unchanged.
+    """Parses 'name=value,name=value' into typed values; values by name, from programs, stay as they are.
 
     Raises:
       FlagError: for an unknown name, a value of the wrong type, a part without '=', or neither text nor dict.

@@ -119,13 +119,13 @@ def write_projection(
     columns: Mapping[str, Sequence[str]],
     images: np.ndarray | None = None,
 ) -> None:
-    """Writes points; those of the same name in the folder are replaced.
+    """Writes points, which replace points of the same name in the folder.
 
     All paths are relative, so that a run can be moved. By default, the projector reads the newest checkpoint
     of a folder or its parent, and lists each matrix as points; here it finds one without matrices.
 
     Args:
-      folder: a folder of event files without checkpoints, such as that of the evaluations.
+      folder: a folder of event files without checkpoints, such as the evaluations'.
       name: name of the points in the projector's list and of their files; a valid file name.
       vectors: float [n, size]; a size of 1 or 2 is padded with zeros to 3.
       columns: metadata to colour and search points by: title -> n texts; may be empty.

@@ -38,7 +38,7 @@ MODELS: Mapping[str, Entry] = {
     'gan': Entry('a generative adversarial network: a generator of images against a discriminator'),
     'style': Entry('a network that paints photos in the style of one or more pictures'),
 }
-"""By name, which is also that of the module in `estimator_lab.models`."""
+"""By name, which the module in `estimator_lab.models` has too."""
 
 
 def find_model(name: str) -> 'AnyModel':

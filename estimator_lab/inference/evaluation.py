@@ -57,7 +57,7 @@ class Evaluation:
       images: how many examples were evaluated.
       bad: how many more could not be decoded.
       confusion: counts of true and predicted classes; None for a model that does not classify.
-      worst: the worst examples, the worst first; those of a classifier are all mistakes.
+      worst: the worst examples, the worst first; a classifier's are all mistakes.
     """
 
     run: Trained

@@ -92,7 +92,7 @@ def painted_batches(run: Trained, images: Order, report: InputReport) -> Generat
     """Yields the paintings of encoded photos in their order: 'painted', uint8 [1, height, width, channels].
 
     Raises:
-      DataError: the photos can't be read any further, after the paintings of those before.
+      DataError: the photos can't be read any further, after the paintings of earlier ones.
       LabError: TensorFlow fails.
     """
     assert run.architecture.painter, 'a model that paints'

@@ -62,10 +62,10 @@ def predict_batches(run: Trained, batches: Iterable[Batch]) -> Generator[Batch, 
 
 
 def streamed(run: Trained, examples: Any) -> Iterator[Batch] | None:
-    """Returns batches of `api.stream` as those of the run's reader; None for anything else.
+    """Returns batches of `api.stream` as the run's reader makes them; None for anything else.
 
     Raises:
-      FlagError: later, one has no pixels, or not those that the model accepts.
+      FlagError: later, one has no pixels, or not as the model accepts them.
     """
     several: Any = [examples] if isinstance(examples, Batch) else examples
     if not isinstance(several, Stream):

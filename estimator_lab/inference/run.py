@@ -135,7 +135,7 @@ class Run(Trained):
     def predict_arrays(self, examples: Data, **settings: Any) -> dict[str, np.ndarray]:
         """Returns the predictions for all examples as arrays [n, ...] by name, with their keys as 'key'.
 
-        Args and errors are those of `predict`. Examples that can't be decoded are left out.
+        For arguments and errors, see `predict`. Examples that can't be decoded are left out.
         """
         return arrays_of(self._predicted(examples, _prediction_settings(settings), settings))
 
@@ -155,7 +155,7 @@ class Run(Trained):
 
         Args:
           data: paths of archives and folders, as of `api.stream`.
-          **settings: further settings of `api.stream`, which may override those of the model: the shape of
+          **settings: further settings of `api.stream`, which may override the model's: the shape of
             images, `decode`, `background` and `vocabulary`. Examples are in stored order, unless `shuffle` is
             given.
 

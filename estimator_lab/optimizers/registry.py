@@ -47,7 +47,7 @@ FIRST_ORDER = {
 The rates are for classifiers, by the range test (examples/learning_rate.py) of `cnn` and `mlp` on digits of
 8x8 pixels, MNIST and the built-in faces, and then by accuracy on them: `benchmarks/defaults.py`.
 
-The steps of adadelta, adam and rmsprop do not depend on the scale of the gradient. Those of the others do,
+The steps of adadelta, adam and rmsprop do not depend on the scale of the gradient. The others' do,
 and the gradient grows with the number of pixels: at 128x128, these rates end in NaN or dead units without
 clipping."""
 
@@ -121,7 +121,7 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, **se
     Args:
       name: one of `OPTIMIZERS`; the notes use 'sgd'.
       learning_rate: a positive float or scalar float tensor; ignored by `SECOND_ORDER`.
-      momentum: in [0, 1), for those that have one.
+      momentum: in [0, 1), for optimizers that have one.
       **settings: arguments of adam's `FanInAdam`, or of one of `SECOND_ORDER`.
     """
     if name in SECOND_ORDER:

@@ -1,4 +1,4 @@
-"""Reads summaries from event files, also from those that are damaged.
+"""Reads summaries from event files, damaged ones too.
 
 An event file is a TFRecord file of `tf.Event`s: each record is its length, uint64, the masked CRC-32C of
 the length, the event, and its masked CRC-32C (tensorflow/core/lib/io/record_writer.h). TensorFlow's reader

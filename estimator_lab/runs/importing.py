@@ -126,7 +126,7 @@ def _classes(model: AnyModel, params: Any, reader: Reader, file: WeightFile) -> 
 
 
 def _labels(weights: Path, classes: int, vocabulary: Path | None) -> tuple[str, ...]:
-    """Returns the class names: those given, or numbers."""
+    """Returns the class names: as given, or numbers."""
     if vocabulary is None:
         return tuple(str(number).zfill(len(str(classes - 1))) for number in range(classes))
     if not classes:

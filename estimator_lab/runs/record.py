@@ -50,7 +50,7 @@ class InputRecord:
 
     Attributes:
       archives: of training, in order; empty for imported weights.
-      evaluation: the archives of evaluation; empty for those of training.
+      evaluation: the archives of evaluation; empty if the same as in training.
       settings: what else decides which examples a step sees and how they are changed, by name.
       first_step: global step at which training, or its phase, began.
       step: global step since which the archives and the settings of the order are these.
@@ -197,7 +197,7 @@ def write_record(model_dir: Path, record: Record) -> None:
 
 
 def link_model(checkpoint: Path, folder: Path) -> None:
-    """Makes a new model_dir for a checkpoint; hard-links its files, and those of a style or judge.
+    """Makes a new model_dir for a checkpoint; hard-links its files, and files of a style or judge.
 
     Nothing is done if the checkpoint does not exist; the folder must not exist.
 

@@ -34,7 +34,7 @@ def check_safe_paths(model_dir: Path, flag: str = option.model_dir, trains: bool
     names that TensorFlow and models choose.
 
     Raises:
-      DataError: its file `checkpoint`, or that of a phase, can't be read, names anything but checkpoints in
+      DataError: its file `checkpoint`, or a phase's, can't be read, names anything but checkpoints in
         the folder, or a newest one that does not exist; or a file or folder that may be written is a link
         to elsewhere.
     """

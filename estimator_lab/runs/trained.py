@@ -156,9 +156,9 @@ class Trained:
 
         Args:
           data: paths, or images in memory.
-          labels: a table of labels; None for those of folders, or in memory.
+          labels: a table of labels; None for names of folders, or labels in memory.
           note: called with a sentence about what is unusual about an archive.
-          once: whether they are read only once: see `open_stream`; labels need not be those of training.
+          once: whether they are read only once: see `open_stream`; labels may differ from training's.
           part: a share of the examples, such as '3/12'; '' for all.
 
         Raises:
@@ -224,7 +224,7 @@ class Trained:
     def session(self, variables: Sequence[Any] | None = None) -> Any:
         """Returns a `tf.Session` of the current graph, initialized, with values from the checkpoint.
 
-        Those are the values of `variables`, by default of all.
+        They are the values of `variables`, by default of all.
 
         Raises:
           DataError: the checkpoint lacks one of them.
@@ -260,7 +260,7 @@ class Trained:
 
     @contextlib.contextmanager
     def _one_network(self) -> Iterator[None]:
-        """Turns errors of a network that can't be built, or is not that of the checkpoint, into DataError."""
+        """Turns errors of a network that can't be built, or is not the checkpoint's, into DataError."""
         try:
             yield
         except (tf.errors.OpError, ValueError, OverflowError) as error:

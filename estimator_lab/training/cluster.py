@@ -88,7 +88,7 @@ class Cluster:
 
     @property
     def rank(self) -> int:
-        """This process's number among those that train, from 0; 0 for those that do not."""
+        """This process's number among the processes that train, from 0; 0 if it does not."""
         return self.task_id + 1 if self.task_type == WORKER else 0
 
     @property
@@ -138,7 +138,7 @@ class Cluster:
 
 
 def read_cluster(distribution: str, say: Callable[[str], object] = print) -> Cluster:
-    """Returns this process's part: that of TF_CONFIG, or without it of `multi_worker` that of Slurm's srun.
+    """Returns this process's part: from TF_CONFIG, or without it, for `multi_worker`, from Slurm's srun.
 
     Raises:
       FlagError: TF_CONFIG or what Slurm says is wrong, or does not fit --distribution.

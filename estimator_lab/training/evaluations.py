@@ -43,7 +43,7 @@ class Evaluations(tf.estimator.Exporter):
 
     @cached_property
     def by_step(self) -> dict[int, float]:
-        """The metric of all evaluations by global step; those of earlier starts are read from event files.
+        """The metric of all evaluations by global step; values of earlier starts are read from event files.
 
         A metric that is not a number compares with none, and is left out.
         """

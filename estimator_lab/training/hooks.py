@@ -60,7 +60,7 @@ class StopTrainingHook(tf.train.SessionRunHook):
 class ProgressHook(tf.train.SessionRunHook):
     """Shows step, loss, speed and time left, and writes summaries of steps and examples per second.
 
-    Speed and time left are those of the last few updates since the last evaluation. The summaries replace
+    Speed and time left are of the last few updates since the last evaluation. The summaries replace
     those of Estimator's StepCounterHook, which may read the global step before it is updated and then warns,
     wrongly, that it did not increase.
 
@@ -76,7 +76,7 @@ class ProgressHook(tf.train.SessionRunHook):
 
     def begin(self) -> None:
         """Looks up the loss, and opens the summary writer."""
-        # Estimator appends the loss of its EstimatorSpec to those that the model function collected.
+        # Estimator appends the loss of its EstimatorSpec to the losses that the model function collected.
         loss = tf.get_collection(tf.GraphKeys.LOSSES)[-1]
         self._fetches = {'step': tf.train.get_global_step(), 'loss': loss}
         self._writer = tf.summary.FileWriterCache.get(self.output_dir)

@@ -237,7 +237,7 @@ def _once(settings: Settings) -> str:
 def _check_vocabulary(
     settings: Settings, vocabulary: Vocabulary, train: DataSet, evaluation: DataSet, say: Say
 ) -> None:
-    """Checks that a vocabulary has all labels of training, and some of evaluation; reports those it lacks."""
+    """Checks that a vocabulary has all labels of training, and some of evaluation; reports what it lacks."""
     lacking, count = _unknown(train, vocabulary)
     if lacking:
         raise DataError(

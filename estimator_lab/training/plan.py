@@ -51,7 +51,7 @@ class Plan:
     """What training will do: one model, its data and its model_dir.
 
     Attributes:
-      params: of the model, those that the data decides included.
+      params: of the model, including what the data decides.
       inputs: what the last phase trains and evaluates on.
       companions: functions that write what the model takes from other trained models, by names of files.
       stages: its phases, in order; most models have one.
@@ -158,7 +158,7 @@ def _read_folder(model_dir: Path) -> Record | None:
 
 
 def _look(settings: Settings, train: DataSet) -> tuple[DataSet, Look]:
-    """Returns a data set of which some examples were looked at, and what those show.
+    """Returns a data set after a look at some examples, and what these show.
 
     A pipe can be read only once: its first examples are looked at, and kept, to be read first.
     """
@@ -179,7 +179,7 @@ def _look(settings: Settings, train: DataSet) -> tuple[DataSet, Look]:
 def _with_data(
     params: Any, model: AnyModel, settings: Settings, inputs: Inputs, previous: Record | None, look: Look
 ) -> Any:
-    """Returns parameters with those that the data and its settings decide, or those of a resumed run."""
+    """Returns parameters with what the data and its settings decide, or of a resumed run."""
     train = inputs.train
     if previous and previous.kind == train.kind.name and newest_checkpoint(settings.model_dir):
         decided = train.kind.restore(settings.model_dir)
@@ -252,7 +252,7 @@ def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: I
 def _warm_start(
     settings: Settings, model: AnyModel, reader: Reader, stages: Sequence[Stage], say: Say
 ) -> WarmStart | None:
-    """Returns where the first weights come from; reports those of --warm_start that are not used."""
+    """Returns where the first weights come from; reports weights of --warm_start that are not used."""
     folder = settings.model_dir
     resumes = bool(newest_checkpoint(folder))
     if resumes and settings.warm_start:

@@ -78,7 +78,7 @@ class PositionHook(tf.train.SessionRunHook):
 
 
 def position_of(folder: Path, record: InputRecord) -> int:
-    """Returns the position at which the input of a phase begins: that of its newest checkpoint.
+    """Returns the position at which the input of a phase begins: its newest checkpoint's.
 
     Raises:
       DataError: the checkpoint holds none.

@@ -121,7 +121,7 @@ def _changes(before: InputRecord, now: InputRecord, inputs: Inputs) -> tuple[str
 
 
 def _setting_changes(before: InputRecord, now: InputRecord, names: Iterable[str]) -> list[str]:
-    """Returns how settings differ from those of a record; one that it lacks does not."""
+    """Returns how settings differ from a record; one that it lacks does not."""
     clauses = []
     for name in names:
         new = now.settings[name]

@@ -16,7 +16,7 @@ from estimator_lab.base.json_input import shortened
 T = TypeVar('T')
 
 FIRST_PORT, PORTS = 20_000, 12_000
-"""Ports of tasks, below those that Linux gives to clients."""
+"""Ports of tasks, below the ports that Linux gives to clients."""
 
 _PORTS_OF_A_JOB = 16
 _MOST_TASKS = 100_000

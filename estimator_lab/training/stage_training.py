@@ -48,7 +48,7 @@ class StageTraining:
     Attributes:
       train_report: of the input of training; keeps the error that ended it.
       eval_report: the same of evaluation.
-      evaluations: so far, those of earlier starts included.
+      evaluations: so far, including earlier starts.
       progress: shows it; None in a process that does not.
     """
 
@@ -167,7 +167,7 @@ class StageTraining:
                 write_record(stage.folder, stage.record)
 
     def _first_weights(self) -> Any:
-        """Returns the WarmStartSettings: weights of the stage before, or those of --warm_start."""
+        """Returns the WarmStartSettings: weights of the stage before, or of --warm_start."""
         before, phase = self.stage.before, self.stage.phase
         if before is None:
             return self.plan.warm_start.settings if self.plan.warm_start else None

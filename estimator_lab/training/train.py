@@ -32,7 +32,7 @@ class Result:
         another process of the cluster evaluates.
       pretrained: the same of the phase before the last one; empty if it was not trained in this run.
       evaluated_on: examples in the evaluation data; 0 if unknown.
-      on_unseen: whether they differ from those of training.
+      on_unseen: whether they differ from training's.
       checkpoint: path of the newest checkpoint.
       step: its global step.
       max_steps: the global step at which training ends.

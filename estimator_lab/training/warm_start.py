@@ -72,8 +72,8 @@ def warm_start_settings(
 def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, record: Record) -> WarmStart:
     """Returns what a run can start from in another folder.
 
-    With the same labels, tokens and styles, all of the network's variables are taken. Otherwise those whose
-    size depends on what differs are new, such as the head.
+    With the same labels, tokens and styles, all of the network's variables are taken. Otherwise variables
+    whose size depends on what differs are new, such as the head.
 
     Raises:
       FlagError: the folder holds another model, or one of another size; frozen layers would be new.
@@ -85,7 +85,7 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
         )
     source = Trained.open(folder, _FLAG)
     shapes = shapes_of_variables(model, params, reader)
-    shapes.pop(MEAN_IMAGE, None)  # that of this run's data, as the range of its pixels is
+    shapes.pop(MEAN_IMAGE, None)  # of this run's data, as the range of its pixels is
     new: set[str] = set()
     for name in _VOCABULARIES:
         was, now = getattr(source.params, name, ()), getattr(params, name, ())

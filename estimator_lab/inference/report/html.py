@@ -68,7 +68,7 @@ def page(title: str, body: Iterable[Html]) -> str:
 
 
 def framed(title: str, parts: Iterable[Html]) -> str:
-    """Returns markup as a page in a frame, which keeps its style from that of a notebook."""
+    """Returns markup as a page in a frame, which keeps its style from a notebook's."""
     return frame(page(title, parts))
 
 

@@ -21,7 +21,7 @@ _NAME = 'report.html'
 _SUFFIXES = ('.html', '.htm')
 
 FURTHER = 'Further pictures'
-"""The section of pictures that are not those of a model of the package."""
+"""The section of pictures that no model of the package draws."""
 
 # Sections of pictures in the order of the page: the title, what the pictures show, and what their names begin
 # with. A picture belongs to the first section that has a prefix of its name.

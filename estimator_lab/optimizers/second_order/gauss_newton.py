@@ -129,7 +129,7 @@ def find_batch(objective: Objective, outputs: Sequence[Any]) -> list[Any]:
     """Returns the tensors through which the batch enters the graph, and random draws of its size.
 
     These are outputs of placeholders, iterators, constants and other operations without inputs, with a first
-    axis as long as that of the network's outputs.
+    axis as long as the network's outputs.
 
     Raises:
       FlagError: if there are none.

@@ -91,7 +91,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
           loss: see `SecondOrderOptimizer.minimize`.
           *arguments: its other arguments.
           outputs: tensors between the variables and the loss, with the batch on their first axis; the loss is
-            a convex function of them. None for those that `find_outputs` finds.
+            a convex function of them. None for what `find_outputs` finds.
           **named: its other arguments.
 
         Raises:
@@ -265,7 +265,7 @@ def truncated_cg(
       product: x [size] -> A x [size]; A is symmetric and positive definite.
       target: b, [size].
       start: x before the first step, [size].
-      preconditioner: a positive diagonal close to that of A, [size].
+      preconditioner: a positive diagonal close to A's, [size].
       most: maximum number of steps, at least 1.
       tolerance: minimum progress per step, as a share of phi_i.
     """

@@ -16,7 +16,7 @@ class Source(NamedTuple):
     Attributes:
       names: of the tensor in the file.
       shape: of the tensor.
-      convert: its values -> those of the variable.
+      convert: its values -> the variable's.
     """
 
     names: re.Pattern[str]
