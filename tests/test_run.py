@@ -75,8 +75,8 @@ def test_a_program_needs_nothing_of_the_laboratory(run_python, folder):
     assert (done.returncode, done.stderr) == (7, '') and 'Estimator' in done.stdout
 
 
-def test_a_module_whose_traceback_shows_the_program_only(run_forked, folder):
-    done = run_forked('-m', 'estimator_lab.run', '-m', 'old', PYTHONPATH=f'{ROOT}:{folder}')
+def test_a_module_whose_traceback_shows_the_program_only(run_python, folder):
+    done = run_python('-m', 'estimator_lab.run', '-m', 'old', PYTHONPATH=f'{ROOT}:{folder}')
     assert done.returncode == 1
     assert done.stdout == f"__main__ (?, 3) Estimator True ['{folder / 'old.py'}']\n"
     lines = done.stderr.splitlines()
@@ -102,6 +102,8 @@ def test_a_program_for_tensorflow_2_stays_one(run_python, folder):
         ),
         ([str(ROOT / 'README.md')], f"'{ROOT}/README.md' is not a Python program."),
         (['-m'], '-m is not followed by the name of a module.'),
+        (['-m', 'no_such.module'], "There is no module 'no_such.module'."),
+        (['--v1', '--v2', str(ROOT / 'examples/cnn_model_fn.py')], '--v1 and --v2 exclude each other.'),
         (['--nothing', 'x.py'], 'There is no flag --nothing'),
     ],
 )
@@ -110,12 +112,10 @@ def test_what_cannot_run_says_why(run_command, arguments, error):
     assert (status, out) == (2, '') and err.startswith(f'error: {error}')
 
 
-def test_a_module_that_does_not_exist_and_a_program_for_python_2(run_forked, tmp_path):
-    done = run_forked('-m', 'estimator_lab.run', '-m', 'no_such.module')
-    assert (done.returncode, done.stderr) == (2, "error: There is no module 'no_such.module'.\n")
+def test_a_program_for_python_2(run_python, tmp_path):
     path = tmp_path / 'two.py'
     path.write_text("import tensorflow\nprint 'x'\n")
-    done = run_forked('-m', 'estimator_lab.run', str(path))
+    done = run_python('-m', 'estimator_lab.run', str(path))
     assert done.returncode == 1 and done.stderr.startswith(f'  File "{path}", line 2\n')
 
 
@@ -204,8 +204,6 @@ def test_the_flags_take_either_tensorflow_and_say_nothing(run_forked, tmp_path):
     for flag, expected in (('--v1', "DNNClassifier'> False\n"), ('--v2', "DNNClassifierV2'> True\n")):
         done = run_forked('-m', 'estimator_lab.run', flag, str(program))
         assert done.stdout.endswith(expected) and not done.stderr
-    done = run_forked('-m', 'estimator_lab.run', '--v1', '--v2', str(program))
-    assert (done.returncode, done.stderr) == (2, 'error: --v1 and --v2 exclude each other.\n')
 
 
 EAGER = """
@@ -285,12 +283,12 @@ CELLS = [
 ]
 
 
-def test_a_notebook_runs_without_ipython(run_forked, tmp_path):
+def test_a_notebook_runs_without_ipython(run_python, tmp_path):
     path = tmp_path / 'book.ipynb'
     cells = [{'cell_type': 'code', 'source': cell} for cell in CELLS]
     cells.insert(1, {'cell_type': 'markdown', 'source': ['# Title']})
     path.write_text(json.dumps({'cells': cells}))
-    done = run_forked('-m', 'estimator_lab.run', str(path))
+    done = run_python('-m', 'estimator_lab.run', str(path))
     assert (done.returncode, done.stdout) == (1, '3.0\n2\n'), done.stderr
     lines = done.stderr.splitlines()
     left_out = ['1: left out: %matplotlib inline', '1: left out: !pip install nothing \\']

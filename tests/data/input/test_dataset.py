@@ -344,12 +344,3 @@ def test_a_stream_is_refused_in_a_worker(archive, tmp_path, monkeypatch):
         next(stream(archive))
     with pytest.raises(FlagError, match=r'worker of a DataLoader: give num_workers=0, or pack the archives'):
         next(stream(packed))
-
-
-def test_importing_and_reading_needs_no_framework(archive, run_python):
-    code = (
-        'import sys; from estimator_lab.api import dataset\n'
-        f'dataset({str(archive)!r}, image_shape=(8, 8, 1))[3]\n'
-        "print([name for name in ('tensorflow', 'torch', 'jax', 'absl') if name in sys.modules])"
-    )
-    assert run_python('-c', code).stdout == '[]\n'

@@ -263,8 +263,8 @@ def test_wrong_states(archive, change, words):
 
 def test_importing_and_reading_needs_no_framework(archive, run_python):
     code = (
-        'import sys; from estimator_lab.api import stream\n'
-        f'next(stream({str(archive)!r}, image_shape=(8, 8, 1)))\n'
+        f'import sys; from estimator_lab.api import dataset, stream; path = {str(archive)!r}\n'
+        'next(stream(path, image_shape=(8, 8, 1))), dataset(path, image_shape=(8, 8, 1))[3]\n'
         "print([name for name in ('tensorflow', 'torch', 'jax', 'absl') if name in sys.modules])"
     )
     assert run_python('-c', code).stdout == '[]\n'
