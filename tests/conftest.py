@@ -62,12 +62,16 @@ TRAINING = (
 )
 
 # Tests that only `make test-all` runs: faults, fuzzing and other users, TensorFlow's own tests, engines and
-# clusters in real time, programs at their own size, the site, the notebook, the installed package.
+# clusters in real time, programs at their own size, the site, the notebook, the installed package, recipes.
 APART = (
     *('robustness/', 'conformance/test_tensorflows_own.py', 'contrib/test_programs.py'),
     *('examples/test_notes.py', 'examples/test_ray.py', 'examples/test_tour.py'),
     *('training/test_distribution.py', 'test_installed.py', 'test_run_pages.py', 'test_site.py'),
     *('test_data_page.py', 'test_clusters_page.py'),
+    # The runner of recipes, which only `benchmarks/programs.py` uses, in processes of its own; the contract
+    # of a page's model, which `models/test_contract.py` checks of four models.
+    *('test_programs.py::test_a_program_', 'test_programs.py::test_programs_that_fail'),
+    'test_adding_a_model.py::test_the_model_does_all',
 )
 
 # Tests whose results depend on the version of TensorFlow: `make test` runs them on 2.15 too, with one model.

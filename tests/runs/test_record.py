@@ -17,7 +17,9 @@ def test_what_is_written_is_read(tmp_path):
     write_record(tmp_path, RECORD)
     assert read_record(tmp_path) == RECORD
     assert [path.name for path in tmp_path.iterdir()] == ['experiment.json']
-    assert (RECORD.decode, RECORD.background, RECORD.kind) == ('exact', 'black', 'image'), 'of imported weights'
+    assert (RECORD.decode, RECORD.background, RECORD.kind) == ('exact', 'black', 'image'), (
+        'of imported weights'
+    )
 
 
 @pytest.mark.parametrize(

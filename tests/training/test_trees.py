@@ -3,7 +3,6 @@
 import csv
 import gzip
 import json
-import re
 import shutil
 
 import numpy as np
@@ -149,14 +148,10 @@ def test_an_export_accepts_the_numbers_of_tokens(model_dir, tmp_path):
     assert_same(of_saved_model(saved, 'serving_default', {**given, 'token': np.array(texts, object)}), wanted)
 
 
-def test_images_become_quadtrees(tmp_path, capsys):
-    given = {'model': 'recursive', 'max_steps': 2, 'hparams': SMALL}
-    result, _ = trained(cnn_settings(small_archive(tmp_path), tmp_path / 'model', **given))
-    assert result.step == 2
-    assert Trained.open(tmp_path / 'model').record.kind == 'image'
-    assert not (tmp_path / 'model' / 'tokens.txt').exists()
-    assert invoke(inspect, f'--model_dir={tmp_path / "model"}', '--tree=( a b )') == 2
-    assert re.search('--tree is given, but .* accepts images', capsys.readouterr().err)
+def test_images_become_quadtrees(tmp_path):
+    given = {'model': 'recursive', 'hparams': SMALL}
+    plan, _ = opened(cnn_settings(small_archive(tmp_path), tmp_path / 'model', **given))
+    assert plan.stages[-1].record.kind == 'image' and not plan.params.tokens and not plan.companions
 
 
 def doubled(tree, times):
