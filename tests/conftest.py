@@ -17,49 +17,18 @@ from tests.support.archive_files import encoded, picture, small_archive
 from tests.support.places import ROOT, real_data
 
 # Tests that train, or start a process each; the others are those of `make check`.
-TRAINING = (
-    *('conformance/', 'examples/', 'robustness/', 'training/', 'models/test_', 'models/style/test_model.py'),
-    *(
-        'models/recurrent/test_model.py',
-        'optimizers/second_order/',
-        'data/sources/test_arrays.py',
-        'runs/test_importing',
-        'runs/test_trained.py',
-    ),
-    *('contrib/test_e', 'contrib/test_golden.py', 'contrib/test_learn.py', 'contrib/test_programs.py'),
-    *('tf1/test_coordinator.py', 'tf1/test_moved.py', 'tf1/test_packages.py', 'tf1/test_process.py'),
-    *('tf1/test_programs.py', 'tf1/test_restore.py', 'tf1/test_reused_evaluation.py'),
-    *(
-        'inference/test_',
-        'inference/report/test_history.py',
-        'test_adding_a_model.py',
-        'test_control_characters.py',
-    ),
-    *(
-        'test_dream.py',
-        'test_estimator_parts.py',
-        'test_evaluate.py',
-        'test_export.py',
-    ),
-    *(
-        'test_full_disk.py',
-        'test_import_weights.py',
-        'test_inspect.py',
-        'test_installed.py',
-        'test_mistaken_values.py',
-        'test_mistakes.py',
-    ),
-    *(
-        'test_predict.py',
-        'test_readme.py',
-        'test_report.py',
-        'test_report_page.py',
-        'test_run.py',
-        'test_run_pages.py',
-        'test_site.py',
-    ),
-    *('test_stopping.py', 'test_data_page.py', 'test_tensorboard.py', 'test_train.py'),
-)
+TRAINING = """
+    conformance/ contrib/test_e contrib/test_golden.py contrib/test_learn.py contrib/test_programs.py
+    data/sources/test_arrays.py examples/ inference/report/test_history.py inference/test_
+    models/recurrent/test_model.py models/style/test_model.py models/test_ optimizers/second_order/
+    robustness/ runs/test_importing runs/test_trained.py test_adding_a_model.py
+    test_control_characters.py test_data_page.py test_dream.py test_estimator_parts.py test_evaluate.py
+    test_export.py test_full_disk.py test_import_weights.py test_inspect.py test_installed.py
+    test_mistaken_values.py test_mistakes.py test_predict.py test_readme.py test_report.py
+    test_report_page.py test_run.py test_run_pages.py test_site.py test_stopping.py test_tensorboard.py
+    test_train.py tf1/test_coordinator.py tf1/test_moved.py tf1/test_packages.py tf1/test_process.py
+    tf1/test_programs.py tf1/test_restore.py tf1/test_reused_evaluation.py training/
+"""
 
 # Tests that only `make test-all` runs: faults, fuzzing and other users, TensorFlow's own tests, engines and
 # clusters in real time, programs at their own size, the site, the notebook, the installed package, recipes.
@@ -237,7 +206,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests of `TRAINING`, `APART` and `VERSION`; puts long ones first."""
     for item in items:
         file = item.path.relative_to(ROOT / 'tests').as_posix()
-        for mark, places in (('trains', TRAINING), ('all', APART), ('version', VERSION)):
+        for mark, places in (('trains', tuple(TRAINING.split())), ('all', APART), ('version', VERSION)):
             if f'{file}::{item.name}'.startswith(places):
                 item.add_marker(getattr(pytest.mark, mark))
     items.sort(key=lambda item: not item.path.relative_to(ROOT / 'tests').as_posix().startswith(LONG))
