@@ -158,6 +158,7 @@ try:
 except ImportError as error:
     print(error)
 from tensorflow.examples.tutorials.mnist import mnist as network
+tf.reset_default_graph()
 tf.set_random_seed(1)
 images = tf.placeholder(tf.float32, [3, network.IMAGE_PIXELS])
 logits = network.inference(images, 8, 4)
