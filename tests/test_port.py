@@ -108,6 +108,7 @@ if __name__ == '__main__':
 """
 
 
+@pytest.mark.once  # with NumPy 2
 def test_names_of_other_packages_and_what_fails_at_run_time(tmp_path, capsys):
     for package in ('scipy', 'PIL'):
         pytest.importorskip(package)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import pytest
 
@@ -295,7 +296,8 @@ def test_a_notebook_runs_without_ipython(run_python, tmp_path):
     left_out += ['2: left out: %%bash', '3: left out: files = !ls', '3: left out: x?', '6 failed.']
     assert lines[:6] == [f'{path}, cell {text}' for text in left_out]
     assert lines[6].startswith('Traceback') and lines[7] == f'  File "{path}, cell 6", line 4, in <module>'
-    assert lines[8] == '    f()' and lines[-1] == 'ValueError: no'
+    assert lines[8] == '    f()' or sys.version_info < (3, 13), 'whose own hook opens the file instead'
+    assert lines[-1] == 'ValueError: no'
 
 
 @pytest.mark.parametrize('text', ['{}', '[1]', 'x', '{"cells": [1]}', '{"cells": [{"cell_type": []}, null]}'])

@@ -24,6 +24,7 @@ _TOP = {
     'README.md': 'index.md',
     'CONTRIBUTING.md': 'contributing.md',
     'SECURITY.md': 'security.md',
+    'CODE_OF_CONDUCT.md': 'code_of_conduct.md',
     'CHANGELOG.md': 'changelog.md',
 }
 _SHOWN = {'Dockerfile': 'dockerfile.md'}
