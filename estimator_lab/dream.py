@@ -21,10 +21,10 @@ def main(settings: DreamSettings, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.dreams import ascends, make_dream
     from estimator_lab.inference.inspection import show_in_tensorboard
-    from estimator_lab.inference.run import Run
     from estimator_lab.inference.samples import ARCHIVE, PICTURES
+    from estimator_lab.runs.trained import Trained
 
-    run = Run.open(settings.model_dir)
+    run = Trained.open(settings.model_dir)
     inputs = [path for path in (settings.image, *(settings.data or ())) if path]
     suffixes = PICTURES if ascends(run, line.given) else (*PICTURES, ARCHIVE)
     check_outputs({'out': settings.out}, inputs, run.model_dir, run.kind.accepts)

@@ -19,9 +19,9 @@ JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model
 def main(settings: EvaluationSettings, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.evaluation import evaluate
-    from estimator_lab.inference.run import Run
+    from estimator_lab.runs.trained import Trained
 
-    run = Run.open(settings.model_dir)
+    run = Trained.open(settings.model_dir)
     examples = run.examples(settings.data, settings.labels, warn)
     if settings.out:
         check_folder('out', settings.out, examples.paths, run.kind.accepts, run.model_dir)

@@ -17,9 +17,9 @@ The signature serving_default accepts image files of any size, pixels:serving_de
 def main(settings: ExportSettings, line: CommandLine) -> None:
     """Runs the command."""
     from estimator_lab.inference.exporting import export
-    from estimator_lab.inference.run import Run
+    from estimator_lab.runs.trained import Trained
 
-    run = Run.open(settings.model_dir)
+    run = Trained.open(settings.model_dir)
     folder = export(run, settings)
     signatures = f'saved_model_cli show --all --dir {shlex.quote(str(folder))}'
     say_rows([('Exported', f'{run.model} at step {run.step}: {folder}'), ('Its signatures', signatures)])

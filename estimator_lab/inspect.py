@@ -32,9 +32,9 @@ def main(settings: InspectionSettings, line: CommandLine) -> None:
         raise FlagError(f'{option.image} is missing, or {option.tree}, or {option.summary}, see --help.')
 
     from estimator_lab.inference.inspection import FOLDER, inspect, show_in_tensorboard, summary_of
-    from estimator_lab.inference.run import Run
+    from estimator_lab.runs.trained import Trained
 
-    run = Run.open(settings.model_dir)
+    run = Trained.open(settings.model_dir)
     if settings.summary:
         say_lines(summary_of(run))
     place = settings.tree or settings.image

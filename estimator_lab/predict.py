@@ -22,9 +22,9 @@ def main(settings: PredictionSettings, line: CommandLine) -> None:
         raise FlagError("No image is named: give files, folders, tar archives, or '-' for standard input.")
 
     from estimator_lab.inference.prediction_files import predict_and_write
-    from estimator_lab.inference.run import Run
+    from estimator_lab.runs.trained import Trained
 
-    run = Run.open(settings.model_dir)
+    run = Trained.open(settings.model_dir)
     if written := predict_and_write(run, settings, line.arguments, count_labels='top' in line.given):
         say(written)
 

@@ -22,9 +22,9 @@ def main(settings: ReportSettings, line: CommandLine) -> None:
             raise FlagError(f'{option(name)} needs {option.data}, see --help.')
 
     from estimator_lab.inference.report.page import report
-    from estimator_lab.inference.run import Run
+    from estimator_lab.runs.trained import Trained
 
-    written = report(Run.open(settings.model_dir), settings)
+    written = report(Trained.open(settings.model_dir), settings)
     for sentence in written.damage:
         warn(f'Warning: {sentence}.')
     say_rows([('Report', written.text())])
