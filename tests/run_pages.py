@@ -42,6 +42,7 @@ APART = {
         'jax': 'needs JAX',
     },
     'resnet': {'resnet50.': 'needs a download'},
+    'programs': {'': 'clones repositories of others: benchmarks/programs.py'},
     'results': {'': 'takes nights: benchmarks/results.py'},
     'second_order': {'': "is part of the reader's own model function"},
     'style': {'runs/vgg16': 'needs a download', 'vgg16_notop.h5': 'needs a download'},
