@@ -32,7 +32,7 @@ case "$mode" in
 esac
 failed=0
 tested=0
-# Three processes are for two cores: many tests wait for a process of their own.
+# Four processes are for two cores: many tests wait for a process of their own. With three it takes a fifth longer.
 
 if newest=$(tools/find_python.sh ${PYTHONS:-3.13 3.12 3.11 3.10}); then
     make_environment .venv-newest "$newest" --editable '.[test]'
@@ -45,7 +45,7 @@ if newest=$(tools/find_python.sh ${PYTHONS:-3.13 3.12 3.11 3.10}); then
         "$bin/lint-imports" --no-cache >/dev/null || "$bin/lint-imports" --no-cache || failed=1
     fi
     echo "== Newest TensorFlow: $("$bin/pip" list 2>/dev/null | grep -E '^tensorflow ') on $("$bin/python" --version)"
-    "$bin/python" -m pytest --numprocesses=3 --dist=loadscope --no-loadscope-reorder -m "$newest_tests" "$@" || failed=1
+    "$bin/python" -m pytest --numprocesses=4 --dist=loadscope --no-loadscope-reorder -m "$newest_tests" "$@" || failed=1
     tested=1
 fi
 
@@ -55,7 +55,7 @@ elif oldest=$(tools/find_python.sh 3.11); then
     # Later versions of onnx need a later ml_dtypes than TensorFlow 2.15.
     make_environment .venv-tf215 "$oldest" --editable '.[test]' 'tensorflow==2.15.*' 'onnx<1.18'
     echo "== TensorFlow 2.15 on $(.venv-tf215/bin/python --version)"
-    .venv-tf215/bin/python -m pytest --numprocesses=3 --dist=loadscope --no-loadscope-reorder -m "$oldest_tests" "$@" || failed=1
+    .venv-tf215/bin/python -m pytest --numprocesses=4 --dist=loadscope --no-loadscope-reorder -m "$oldest_tests" "$@" || failed=1
     tested=1
 else
     echo "== TensorFlow 2.15 is not tested: it needs Python 3.11, which is not installed"
