@@ -62,7 +62,7 @@ def _needs_tf_keras(keras: str | None) -> bool:
 
 
 def choose_variables(machine: str = platform.machine()) -> None:
-    """Sets TensorFlow's environment variables that the user has not set, before it is imported.
+    """Sets TensorFlow's environment variables that the user has not set; called ahead of its import.
 
     Keras 2 for its lazy loaders; no native messages; and oneDNN on x86-64, which TensorFlow itself turns on
     only for processors with AVX512-VNNI. With AVX2 alone it halves the processor time of a convolutional

@@ -64,7 +64,7 @@ class Member(NamedTuple):
       name: its name in the archive, without a leading './', or that of a file of its own. Bytes that are not
         UTF-8, control characters and the like are backslash escapes (`printable.escaped`), so that it can be
         printed and stored.
-      offset: where it begins, larger than the offset of the member before it: its first header block in the
+      offset: where it begins, larger than the preceding offset: its first header block in the
         uncompressed tar stream; in a folder the file's number.
       label: its label; '' if it has none.
       size: bytes of its data.
