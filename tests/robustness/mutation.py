@@ -229,6 +229,12 @@ def run(faults: list[Fault]) -> int:
     return missed
 
 
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """Returns what a copy of the repository goes without: environments, and results in its own folder."""
+    results = {'build', 'runs'} if Path(folder) == ROOT else set()
+    return {name for name in names if name.startswith('.venv') or name in {'__pycache__', *results}}
+
+
 def main() -> None:
     """Runs the command: copies the repository, and tries the faults in the copy."""
     parser = argparse.ArgumentParser(
@@ -246,7 +252,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix='mutation') as folder:
         copy = Path(folder, 'copy')
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns('.venv*', 'build', 'runs', '__pycache__'))
+        shutil.copytree(ROOT, copy, ignore=_left_out)
         words = [sys.executable, '-m', 'tests.robustness.mutation', '--copied', *sys.argv[1:]]
         sys.exit(subprocess.run(words, cwd=copy, check=False).returncode)
 
