@@ -21,5 +21,5 @@ def thumbnails():
 
 
 def test_faces_are_drawn_as_ever():
-    """If not, they need a new DEMO_VERSION; `np.save(GOLDEN / 'faces.npy', np.uint8(thumbnails()))` follows."""
+    """Other faces need a new DEMO_VERSION, and `np.save(GOLDEN / 'faces.npy', np.uint8(thumbnails()))`."""
     assert np.abs(thumbnails() - np.load(GOLDEN / 'faces.npy')).max() <= 1  # grey levels, for another Pillow
