@@ -22,12 +22,12 @@ TRAINING = """
     data/sources/test_arrays.py examples/ inference/report/test_history.py inference/test_
     models/recurrent/test_model.py models/style/test_model.py models/test_ optimizers/second_order/
     robustness/ runs/test_importing runs/test_trained.py test_adding_a_model.py
-    test_control_characters.py test_data_page.py test_dream.py test_estimator_parts.py test_evaluate.py
-    test_export.py test_full_disk.py test_import_weights.py test_inspect.py test_installed.py
-    test_mistaken_values.py test_mistakes.py test_predict.py test_readme.py test_report.py
-    test_report_page.py test_run.py test_run_pages.py test_site.py test_stopping.py test_tensorboard.py
-    test_train.py tf1/test_coordinator.py tf1/test_moved.py tf1/test_packages.py tf1/test_process.py
-    tf1/test_programs.py tf1/test_restore.py tf1/test_reused_evaluation.py training/
+    test_control_characters.py test_data_page.py test_estimator_parts.py test_export.py test_full_disk.py
+    test_import_weights.py test_installed.py test_mistaken_values.py test_mistakes.py test_model_commands.py
+    test_predict.py test_readme.py test_report_page.py test_run.py test_run_pages.py test_site.py
+    test_stopping.py test_tensorboard.py test_train.py tf1/test_coordinator.py tf1/test_moved.py
+    tf1/test_packages.py tf1/test_process.py tf1/test_programs.py tf1/test_restore.py
+    tf1/test_reused_evaluation.py training/
 """
 
 # Tests that only `make test-all` runs: faults, fuzzing and other users, TensorFlow's own tests, engines and
@@ -66,6 +66,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp('cache')
         patch.setenv('XDG_CACHE_HOME', str(folder))
         yield folder
+
+
+@pytest.fixture(scope='module', autouse=True)
+def custom_gradients() -> Iterator[None]:
+    """Forgets the custom gradients of a file's graphs, which TensorFlow would keep alive for their sake."""
+    yield
+    if 'tensorflow' in sys.modules:
+        registered = sys.modules['tensorflow.python.framework.ops'].gradient_registry._registry
+        for name in [name for name in registered if name.startswith('CustomGradient-')]:
+            del registered[name]
 
 
 @pytest.fixture
