@@ -13,16 +13,14 @@ from tests.support.archive_files import encoded, picture
 pytestmark = pytest.mark.once
 
 IMAGE = '--image=ARCHIVE:train/n000002/0003_01.png'
+TINY = ('--image_size=8', '--model_dir=new')
+NEW = ('--out=new', '--shards=1')
+WITHOUT_A_MODEL = ('import_weights', 'data.', 'run', 'port')
 EMPTY = 'is given without a value: leave it out, or give one.'
 MISTAKES = [
     ('dream', ['--layer=conv9'], 2, '--layer=conv9 is not a layer of'),
     ('dream', [], 2, '--layer is missing; there are conv1, pool1, conv2, pool2, dense, logits.'),
-    (
-        'dream',
-        ['--layer=conv1', '--truncation=1'],
-        2,
-        '--truncation has no meaning for layers of --model=cnn',
-    ),
+    ('dream', ['--layer=conv1', '--truncation=1'], 2, '--truncation has no meaning for layers of --model='),
     ('dream', ['--layer=conv1', '--count=5'], 2, '--count has no meaning without --atlas'),
     ('dream', ['--layer=conv1', '--out=x.xyz'], 2, '--out=x.xyz is not a name for a picture: end it in .png'),
     ('dream', ['--layer=conv1', '--out=x.tar'], 2, '--out=x.tar is not a name for a picture'),
@@ -63,31 +61,26 @@ MISTAKES = [
     ('import_weights', ['none.h5', '--model=vggg'], 2, '--model=vggg is unknown'),
     ('import_weights', ['none.h5', '--hparams=depth=12'], 2, 'depth=12 must be one of 11, 13'),
     ('import_weights', ['model/model.ckpt-3.index'], 1, 'one file of a checkpoint: name model/model.ckpt-3.'),
-    (
-        'import_weights',
-        ['model/model.ckpt-3.data-00000-of-00001'],
-        1,
-        'one file of a checkpoint: name model/model.ckpt-3.',
-    ),
+    ('import_weights', ['model/model.ckpt-3.data-00000-of-00001'], 1, 'checkpoint: name model/model.ckpt-3.'),
     ('train', ['--data=ARCHIVE', '--eval_data=none.tar'], 1, "--eval_data: There is no file 'none.tar'"),
     (
         'train',
-        ['--model=mlp', '--data=ARCHIVE', '--hparams=learning_rate=0,01'],
+        ['--data=ARCHIVE', *TINY, '--hparams=learning_rate=0,01'],
         2,
         '=learning_rate=0,01 is not a finite number: write a decimal point, not a comma',
     ),
-    (
-        'train',
-        ['--data=ARCHIVE', '--freeze=conv1', '--model_dir=new'],
-        2,
-        'has no layers that can be frozen; vgg and resnet have',
-    ),
-    (
-        'data.pack',
-        ['pictures', '--out=pictures', '--shards=1'],
-        2,
-        "in the folder 'pictures/', which is read",
-    ),
+    ('train', ['--data=ARCHIVE', '--hparams=x=1'], 2, "Unknown hyper-parameter 'x'; known are: optimizer"),
+    ('train', ['--data=ARCHIVE', '--hparams=optimizer=x'], 2, "one of 'adadelta', 'adagrad', 'adam'"),
+    ('train', ['--data=ARCHIVE', '--image_size=2', '--model_dir=new'], 2, '--image_size=2 is too small'),
+    ('train', ['--data=ARCHIVE', '--freeze=conv1', '--model_dir=new'], 2, 'be frozen; vgg and resnet have'),
+    ('train', ['--data=ARCHIVE', *TINY, '--hparams=optimizer=lbfgs,memory=1001'], 2, 'must be 1000 or less'),
+    ('train', ['--model=rbm', '--data=ARCHIVE', '--hparams=balanced=true'], 2, "hyper-parameter 'balanced'"),
+    ('train', ['--data=/none/*.tar'], 1, "No file matches '/none/*.tar'"),
+    ('train', ['--eval_data=ARCHIVE'], 2, '--eval_data needs --data'),
+    ('train', ['--split=0.9'], 2, '--split needs --data'),
+    ('train', ['--batch_size=0'], 2, '--batch_size=0: 0 is not an integer in the range'),
+    ('train', ['--learning_rate=1'], 2, 'did you mean --hparams=learning_rate=...?'),
+    ('data.pack', ['pictures', '--out=pictures', '--shards=1'], 2, "in the folder 'pictures/', which is"),
     ('data.pack', ['pictures', '--out=pictures/x', '--shards=1'], 2, "in the folder 'pictures/', which is"),
     ('data.pack', ['ARCHIVE', '--out=pictures', '--shards=1'], 2, '--out=pictures holds examples, such as'),
     ('data.check', ['--data=ARCHIVE'], 2, 'There is no flag --data: give ARCHIVE|FOLDER... without a flag.'),
@@ -96,12 +89,7 @@ MISTAKES = [
     ('train', ['--resume'], 2, 'There is no flag --resume: a training goes on in its --model_dir by itself.'),
     ('train', ['--data', '--model=cnn'], 2, '--data is given without a value: leave it out, or give one.'),
     ('train', ['--augment', '--nodeterministic'], 2, '--augment is given without a value'),
-    (
-        'train',
-        ['--model_dir=/dev/null'],
-        2,
-        '/dev/null is a file, not a folder.',
-    ),
+    ('train', ['--model_dir=/dev/null'], 2, '/dev/null is a file, not a folder.'),
     ('train', [f'--split={"9" * 100_000}'], 2, '9... is not understood'),
     ('train', [f'--data={"x" * 100_000}'], 1, 'x...'),
     ('evaluate', ['--eval_data=x'], 2, 'There is no flag --eval_data; did you mean --data?'),
@@ -125,17 +113,13 @@ MISTAKES = [
     ('predict', ['photos', '--out=/none/x.csv'], 2, 'cannot be written: its folder /none is not there'),
     ('predict', ['photos', '--files=photos'], 2, 'which is read: name another.'),
     ('predict', ['a.png', '--files=photos'], 2, 'is not empty'),
+    ('predict', ['photos', '--files=a.png'], 2, '--files=a.png cannot be written'),
     ('predict', ['photos', '--model_dir=photos'], 1, 'holds no experiment.json'),
     ('predict', ['photos', '--part=0/3'], 2, '--part=0/3 must be one of N shares, from 1/N to N/N'),
     ('predict', ['photos', '--part=x'], 2, '--part=x must be one of N shares, from 1/N to N/N'),
     ('predict', ['-', '--part=1/3'], 2, "--part=1/3 needs archives that are stored: '-' is a pipe"),
     *(
-        (
-            'data.pack',
-            ['ARCHIVE', f'--part={part}', '--out=new', '--shards=1'],
-            2,
-            f'--part={part} must be one of N shares',
-        )
+        ('data.pack', ['ARCHIVE', f'--part={part}', *NEW], 2, f'--part={part} must be one of N shares')
         for part in ('0/3', '4/3', '1/0', '-1/3', '1/3/5', '1/', '3', 'x', '1.5/3', '1e0/3')
     ),
     ('report', ['--model_dir=none'], 1, '--model_dir=none is not a folder'),
@@ -144,6 +128,17 @@ MISTAKES = [
     ('report', ['--out=photos'], 2, 'is a folder: name a file'),
     ('report', ['--out=a.png/page.html'], 2, 'cannot be written'),
     ('report', ['--out=page.txt'], 2, 'is not a name for a page: end it in .html'),
+    ('run', [], 2, 'PROGRAM is missing, see --help.'),
+    ('run', ['no_such.py'], 2, "There is no program 'no_such.py'."),
+    ('run', ['a.png'], 2, "'a.png' is not a Python program."),
+    ('run', ['model/report.html'], 2, "'model/report.html' is not a Python program."),
+    ('run', ['-m'], 2, '-m is not followed by the name of a module.'),
+    ('run', ['-m', 'no_such.module'], 2, "There is no module 'no_such.module'."),
+    ('run', ['--v1', '--v2', '-m', 'json'], 2, '--v1 and --v2 exclude each other.'),
+    ('run', ['--nothing', 'x.py'], 2, 'There is no flag --nothing'),
+    ('port', [], 2, 'PATH... is missing'),
+    ('port', ['no_such.py'], 1, 'no_such.py cannot be read: '),
+    ('port', ['photos'], 1, 'has no programs in it'),
 ]
 
 
@@ -168,9 +163,7 @@ def test_a_mistake(home, archive, run_command, monkeypatch, command, arguments, 
     monkeypatch.chdir(home)
     before = {path: path.read_bytes() for path in home.rglob('*') if path.is_file()}
     given = [argument.replace('ARCHIVE', str(archive)) for argument in arguments]
-    if not command.startswith(('import_weights', 'data.')) and not any(
-        word.startswith('--model_dir=') for word in given
-    ):
+    if not command.startswith(WITHOUT_A_MODEL) and '--model_dir=' not in ''.join(given):
         given.append('--model_dir=model')
     got, out, err = run_command(importlib.import_module(f'estimator_lab.{command}'), *given)
     assert got == status and (not out or command == 'export')  # which says that it begins

@@ -205,21 +205,6 @@ def test_the_program_is_never_run(tmp_path, capsys):
     assert found_in(capsys, tmp_path, status=0) == []
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'status', 'words'),
-    [
-        ([], 2, 'PATH... is missing'),
-        (['no_such.py'], 1, 'no_such.py cannot be read: '),
-        (['.'], 1, 'has no programs in it'),
-    ],
-)
-def test_what_cannot_be_read(tmp_path, monkeypatch, capsys, arguments, status, words):
-    monkeypatch.chdir(tmp_path)
-    assert invoke(port, *arguments) == status
-    error = capsys.readouterr().err
-    assert error.startswith('error: ') and words in error and error.count('\n') == 1
-
-
 def test_a_file_that_is_larger_than_a_program(tmp_path, capsys):
     (tmp_path / 'data.py').write_bytes(b'#' * (9 << 20))
     assert invoke(port, str(tmp_path)) == 0

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from tests.support.archive_files import encoded, picture, write_tar
-from tests.support.commands import invoke
 
 pytestmark = pytest.mark.once
 
@@ -43,11 +42,6 @@ def test_a_run_says_what_a_person_needs(train, archive, tmp_path):
     assert (tmp_path / 'model' / 'checkpoint').exists()
 
 
-def test_a_network_that_learned_nothing_gets_a_sentence(train, archive):
-    done = train(f'--data={archive}', '--epochs=1', f'{SMALL[1]},learning_rate=1e-9', SMALL[0], SMALL[2])
-    assert 'no better than always predicting the most frequent label (0.250)' in done.stdout
-
-
 def test_too_many_bad_images_are_judged_in_one_sentence(train, tmp_path):
     files = [(f'{n % 4 // 2}/{n:02}.png', b'junk' if n % 2 else encoded(picture(n))) for n in range(24)]
     bad = write_tar(tmp_path / 'bad.tar', files)
@@ -63,31 +57,6 @@ def test_built_in_data_needs_a_folder_for_it(train):
     done = train(XDG_CACHE_HOME='/proc/none')
     assert done.returncode == 1
     assert done.stderr.count('\n') == 1 and 'set XDG_CACHE_HOME' in done.stderr
-
-
-@pytest.mark.parametrize(
-    ('flags', 'status', 'words'),
-    [
-        (['--model=cmm'], 2, '--model=cmm is unknown; known are: autoencoder, cnn, dbn, '),
-        (['--learning_rate=1'], 2, 'did you mean --hparams=learning_rate=...?'),
-        (['--batch_size=0'], 2, 'batch_size'),
-        (['--eval_data=ARCHIVE'], 2, '--eval_data needs --data'),
-        (['--split=0.9'], 2, '--split needs --data'),
-        (['--data=/none/x.tar'], 1, "There is no file '/none/x.tar'"),
-        (['--data=/none/*.tar'], 1, "No file matches '/none/*.tar'"),
-        (['--data=ARCHIVE', '--hparams=x=1'], 2, "Unknown hyper-parameter 'x'; known are: optimizer"),
-        (['--data=ARCHIVE', '--hparams=optimizer=x'], 2, "one of 'adadelta', 'adagrad', 'adam'"),
-        (['--data=ARCHIVE', '--image_size=2'], 2, '--image_size=2 is too small'),
-        (['--data=ARCHIVE', '--max_steps=3', '--epochs=3'], 2, 'exclude each other'),
-    ],
-)
-def test_mistakes_get_one_sentence(archive, tmp_path, capfd, flags, status, words):
-    flags = [flag.replace('ARCHIVE', str(archive)) for flag in flags]
-    assert invoke('estimator_lab.train', f'--model_dir={tmp_path / "model"}', *flags) == status
-    shown = capfd.readouterr().err
-    assert shown.startswith('error: ') and shown.count('\n') == 1
-    assert words in shown
-    assert not (tmp_path / 'model').exists()
 
 
 def test_packages_that_do_not_fit_get_one_sentence(run_python, archive):
