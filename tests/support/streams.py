@@ -11,6 +11,7 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import formats
 from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.source import source_of
+from tests.support.archive_files import write_tar
 
 FILES = {
     'train/a/1.jpg': b'one',
@@ -98,3 +99,9 @@ def read_all(archives):
     return [
         (member.name, member.label, data) for member, data in zip(members, read_members(members), strict=True)
     ]
+
+
+def rewrite(archive, path, rename=lambda n, name: name, data=lambda n, data: data):
+    """Writes the members of an archive again under other names or with other bytes; returns the path."""
+    members = enumerate(stream_members(archive))
+    return str(write_tar(path, [(rename(n, each.name), data(n, each.data)) for n, each in members]))

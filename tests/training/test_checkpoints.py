@@ -14,6 +14,10 @@ from estimator_lab.training.hooks import CheckpointListener
 from estimator_lab.training.position import PositionHook
 
 
+def input_fn():
+    return tf.data.Dataset.from_tensors(0).repeat()
+
+
 def model_fn(features, labels, mode):
     loss = tf.square(tf.get_variable('w', []))
     train = tf.train.GradientDescentOptimizer(0.1).minimize(loss, tf.train.get_global_step())
@@ -27,63 +31,50 @@ def test_each_file_of_a_checkpoint_is_synced_and_then_the_list_and_the_folder(tm
         synced.append(Path(f'/proc/self/fd/{descriptor}').resolve())
         fsync(descriptor)
 
-    estimator = tf.estimator.Estimator(
-        model_fn, str(tmp_path), tf.estimator.RunConfig(save_checkpoints_steps=2)
-    )
+    run = tf.estimator.RunConfig(save_checkpoints_steps=2)
+    estimator = tf.estimator.Estimator(model_fn, str(tmp_path), run)
+    listener = CheckpointListener(tmp_path, Record('cnn', (8, 8, 1), (), {}, {}))
     monkeypatch.setattr(os, 'fsync', record)
-    estimator.train(
-        lambda: tf.data.Dataset.from_tensors(0).repeat(),
-        max_steps=2,
-        saving_listeners=[CheckpointListener(tmp_path, Record('cnn', (8, 8, 1), (), {}, {}))],
-    )
+    estimator.train(input_fn, max_steps=2, saving_listeners=[listener])
     assert read_record(tmp_path).model == 'cnn'
     last = synced[-5:]
     files = {tmp_path / f'model.ckpt-2.{part}' for part in ('index', 'meta', 'data-00000-of-00001')}
     assert set(last[:3]) == files and last[3:] == [tmp_path / 'checkpoint', tmp_path]
 
 
-@pytest.mark.parametrize('mirrored', [False, True])
-def test_a_list_that_cannot_be_read_once_does_not_begin_a_run_anew(tmp_path, monkeypatch, mirrored):
-    """TensorFlow takes it for none; the checkpoints that are there must survive, under a strategy as well."""
-    strategy = tf.distribute.MirroredStrategy() if mirrored else None
-    run = tf.estimator.RunConfig(save_checkpoints_steps=2, train_distribute=strategy)
-    estimator = tf.estimator.Estimator(model_fn, str(tmp_path), run)
-
-    def input_fn():
-        return tf.data.Dataset.from_tensors(0).repeat()
-
-    def hook(start):
-        return PositionHook(tmp_path, InputRecord(), 1, sets=True, start=start)
-
-    estimator.train(input_fn, max_steps=4, hooks=[hook(0)])
-    before = {path.name: path.read_bytes() for path in tmp_path.glob('[cm]*')}
-    monkeypatch.setattr(session_manager.checkpoint_management, 'get_checkpoint_state', lambda *names: None)
-    with pytest.raises(DataError, match='the checkpoint of step 4 was not restored: start again'):
-        estimator.train(input_fn, max_steps=6, hooks=[hook(4)])
-    assert {path.name: path.read_bytes() for path in tmp_path.glob('[cm]*')} == before
-
-
-@pytest.mark.parametrize('mirrored', [False, True])
-def test_the_checkpoint_that_was_restored_is_not_written_again(tmp_path, mirrored):
-    """TensorFlow writes in place: a full disk would leave half an index, and no checkpoint to go on from."""
-    strategy = tf.distribute.MirroredStrategy() if mirrored else None
+@pytest.fixture(params=[False, True], ids=['alone', 'mirrored'])
+def train(request, tmp_path):
+    """Trains in `tmp_path` from one step to another, under a strategy as well."""
+    strategy = tf.distribute.MirroredStrategy() if request.param else None
     run = tf.estimator.RunConfig(save_checkpoints_steps=2, keep_checkpoint_max=1, train_distribute=strategy)
     estimator = tf.estimator.Estimator(model_fn, str(tmp_path), run)
 
-    def train(steps, start):
-        def input_fn():
-            return tf.data.Dataset.from_tensors(0).repeat()
-
-        hook = PositionHook(tmp_path, InputRecord(), 1, True, start)
+    def train(start, steps):
+        hook = PositionHook(tmp_path, InputRecord(), 1, sets=True, start=start)
         estimator.train(input_fn, max_steps=steps, hooks=[hook])
-        return {path.name for path in tmp_path.glob('model.ckpt-*')}
 
-    before = train(4, 0)
+    return train
+
+
+def test_a_list_that_cannot_be_read_once_does_not_begin_a_run_anew(tmp_path, monkeypatch, train):
+    """TensorFlow takes it for none; the checkpoints that are there must survive."""
+    train(0, 4)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob('[cm]*')}
+    monkeypatch.setattr(session_manager.checkpoint_management, 'get_checkpoint_state', lambda *names: None)
+    with pytest.raises(DataError, match='the checkpoint of step 4 was not restored: start again'):
+        train(4, 6)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob('[cm]*')} == before
+
+
+def test_the_checkpoint_that_was_restored_is_not_written_again(tmp_path, monkeypatch, train):
+    """TensorFlow writes in place: a full disk would leave half an index, and no checkpoint to go on from."""
+    train(0, 4)
+    before = {path.name for path in tmp_path.glob('model.ckpt-*')}
     save, saved = tf.train.Saver.save, []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tf.train.Saver, 'save', lambda *args, **options: saved.append(save(*args, **options)))
-        assert train(6, 4) == {name.replace('-4', '-6') for name in before}
-        assert [Path(path).name for path in saved] == ['model.ckpt-6']
+    monkeypatch.setattr(tf.train.Saver, 'save', lambda *args, **more: saved.append(save(*args, **more)))
+    train(4, 6)
+    assert {path.name.replace('-6', '-4') for path in tmp_path.glob('model.ckpt-*')} == before
+    assert [Path(path).name for path in saved] == ['model.ckpt-6']
 
 
 def test_a_list_that_cannot_be_read_is_not_none(tmp_path):

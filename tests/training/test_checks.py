@@ -1,16 +1,14 @@
 """Settings that are refused before TensorFlow is loaded and any data is read."""
 
-import os
-import subprocess
-import sys
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.settings import settings_of
 from estimator_lab.training.checks import prepared
 from estimator_lab.training.settings import Settings
-from tests.support.places import ROOT
 
 pytestmark = pytest.mark.once
 
@@ -23,8 +21,10 @@ pytestmark = pytest.mark.once
         ({'epochs': 1_000_001}, 'epochs=1e+06 must be more than 0, and at most 1,000,000.'),
         ({'augment': 'turn=1'}, 'augment=turn=1 is not understood: '),
         ({'split': '0.5', 'eval_data': (__file__,)}, 'split divides data in two; give it without eval_data.'),
-        ({'split': 'half'}, 'split=half is not understood: '),
-        ({'split': '1,0'}, 'split=1,0 is not understood: '),
+        *(
+            ({'split': text}, f'split={text} is not understood: ')
+            for text in ('half', '1,0', '1', '0.9,0.2', 'nan', '0.5,nan')
+        ),
         ({'export': ('last',)}, 'export=last is not allowed: one or more of best, latest, final.'),
         ({'warm_start': Path('nowhere')}, 'warm_start=nowhere is not a folder.'),
         ({'model_dir': Path('/proc/x')}, 'model_dir=/proc/x cannot be written: '),
@@ -43,27 +43,16 @@ def test_a_folder_that_is_no_run_is_not_written_to(cnn_dir, tmp_path):
     (photos / 'n000001').mkdir(parents=True)
     (photos / 'n000001' / '1.png').write_bytes(b'')
     checkpoint, data = cnn_dir / 'model.ckpt-3', (__file__,)
+    examples = f'holds examples, such as {photos}/n000001/1.png'
     for settings, words in (
-        (
-            {'data': data, 'model_dir': checkpoint},
-            f'model_dir={checkpoint} is a checkpoint: name its folder, ',
-        ),
-        (
-            {'data': data, 'warm_start': checkpoint},
-            f'warm_start={checkpoint} is a checkpoint: name its folder, ',
-        ),
-        (
-            {'data': data, 'model_dir': photos},
-            f'model_dir={photos} holds examples, such as {photos}/n000001/1.png',
-        ),
+        ({'model_dir': checkpoint}, f'model_dir={checkpoint} is a checkpoint: name its folder, '),
+        ({'warm_start': checkpoint}, f'warm_start={checkpoint} is a checkpoint: name its folder, '),
+        ({'model_dir': photos}, f'model_dir={photos} {examples}'),
         ({'data': (str(photos),), 'model_dir': photos / 'run'}, f'{photos}/run is in the folder '),
-        (
-            {'data': (str(cnn_dir),)},
-            f"data: '{cnn_dir}/' holds a trained model (experiment.json), not examples",
-        ),
+        ({'data': (str(cnn_dir),)}, f"data: '{cnn_dir}/' holds a trained model (experiment.json), not exam"),
     ):
         with pytest.raises((FlagError, DataError)) as caught:
-            prepared(Settings(**{'model_dir': tmp_path / 'new', **settings}), print)
+            prepared(Settings(**{'data': data, 'model_dir': tmp_path / 'new', **settings}), print)
         assert words in str(caught.value)
     assert prepared(Settings(data=data, model_dir=cnn_dir), print).model_dir == cnn_dir
 
@@ -84,24 +73,5 @@ def test_several_processes_of_a_cluster_check_one_new_folder(tmp_path, monkeypat
     prepared(Settings(data=(__file__,), model_dir=tmp_path / 'new'), print)
 
 
-REFUSED = """
-import sys
-from estimator_lab import train
-sys.argv = ['train', '--epochs=1', '--max_steps=1']
-try:
-    train.COMMAND.run()
-except SystemExit as ended:
-    print(ended.code, 'tensorflow' in sys.modules)
-"""
-
-
-def test_the_command_does_not_load_tensorflow_for_that(tmp_path):
-    done = subprocess.run(
-        [sys.executable, '-c', REFUSED],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        check=True,
-    )
-    assert done.stdout == '2 False\n' and done.stderr.startswith('error: --max_steps and --epochs exclude')
+def test_every_setting_is_declared():
+    assert set(settings_of(Settings)) == {field.name for field in dataclasses.fields(Settings)}

@@ -20,15 +20,9 @@ def cluster(archive, tmp_path):
     made = []
 
     def make(*tasks, **flags):
-        every = {
-            'data': archive,
-            'eval_data': archive,
-            'image_size': 8,
-            'batch_size': 6,
-            'hparams': HPARAMS,
-            **flags,
-        }
-        made.append(Cluster(tmp_path, tasks, [f'--{name}={value}' for name, value in every.items()]))
+        own = {'data': archive, 'eval_data': archive, 'image_size': 8, 'batch_size': 6, 'hparams': HPARAMS}
+        words = [f'--{name}={value}' for name, value in {**own, **flags}.items()]
+        made.append(Cluster(tmp_path, tasks, words))
         return made[-1]
 
     yield make

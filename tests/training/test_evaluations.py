@@ -26,6 +26,9 @@ def evaluations(folder, task=ACCURACY, patience=None, say=print):
     return Evaluations(folder, task, InputReport(IMAGES), patience, say)
 
 
+RECEIVER = serving_input_receiver_fn(ImageReader(ImageShape(8, 8, 1)), CNN, None)
+
+
 class FakeEstimator:
     """Exports a folder whose name tells the time, as SavedModels have it, and its file which checkpoint."""
 
@@ -51,10 +54,9 @@ def write_primary_metric(model_dir, tag, values):
 
 def test_a_restart_keeps_the_better_export(tmp_path):
     estimator, folder = FakeEstimator(tmp_path), tmp_path / 'export' / 'best'
-    receiver = serving_input_receiver_fn(ImageReader(ImageShape(8, 8, 1)), CNN, None)
     for step, accuracy, best in ((1, 0.25, 1), (2, 0.75, 2), (3, 0.5, 2), (4, 0.75, 2), (5, 0.8, 5)):
         write_primary_metric(tmp_path, 'accuracy', [(step, accuracy)])
-        (exporter,) = make_exporters(['best'], receiver, evaluations(tmp_path))  # another in each process
+        (exporter,) = make_exporters(['best'], RECEIVER, evaluations(tmp_path))  # another in each process
         exporter.export(estimator, str(folder), str(step), {'accuracy': accuracy, 'global_step': step}, False)
         assert [path.read_text() for path in folder.glob('*/saved_model.pb')] == [str(best)]
 
@@ -91,9 +93,8 @@ def test_event_files_are_read_once(tmp_path):
 @pytest.mark.parametrize('place', ['eval', 'export/best'])
 def test_a_folder_that_cannot_be_listed_replaces_no_export(tmp_path, monkeypatch, place):
     estimator, folder = FakeEstimator(tmp_path), tmp_path / 'export' / 'best'
-    receiver = serving_input_receiver_fn(ImageReader(ImageShape(8, 8, 1)), CNN, None)
     write_primary_metric(tmp_path, 'accuracy', [(1, 0.58)])
-    (exporter,) = make_exporters(['best'], receiver, evaluations(tmp_path))
+    (exporter,) = make_exporters(['best'], RECEIVER, evaluations(tmp_path))
     exporter.export(estimator, str(folder), '1', {'accuracy': 0.58, 'global_step': 1}, False)
     iterdir = Path.iterdir
 
@@ -105,7 +106,7 @@ def test_a_folder_that_cannot_be_listed_replaces_no_export(tmp_path, monkeypatch
 
     monkeypatch.setattr(Path, 'iterdir', fail_once)
     found = evaluations(tmp_path)
-    (exporter,) = make_exporters(['best'], receiver, found)
+    (exporter,) = make_exporters(['best'], RECEIVER, found)
     with pytest.raises(DataError, match=rf'{place} cannot be read: Input/output error\.$'):
         exporter.export(estimator, str(folder), '2', {'accuracy': 0.5, 'global_step': 2}, False)
     assert Path.iterdir is iterdir  # the call has failed

@@ -13,6 +13,7 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.interrupts import Interrupted, StopSwitch, handled, stops_within
 from estimator_lab.base.progress import say
+from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.tf1 import tf
 from estimator_lab.training.hooks import CheckpointListener, EvaluationHook, ProgressHook, StopTrainingHook
 
@@ -34,15 +35,6 @@ def run_steps(hooks, steps=None):
             while not session.should_stop():
                 last = session.run(count)
         return last
-
-
-def scalars(folder):
-    return {
-        (event.step, value.tag): value.simple_value
-        for path in folder.glob('events*')
-        for event in tf.train.summary_iterator(str(path))
-        for value in event.summary.value
-    }
 
 
 @pytest.fixture
@@ -75,12 +67,12 @@ def progress(tmp_path):
 def test_speed_is_written_every_n_steps(progress, tmp_path):
     run_steps([progress()], 20)
     tf.summary.FileWriterCache.clear()
-    found = scalars(tmp_path)
-    assert {tag for _, tag in found} == {'global_step/sec', 'examples_per_second'}
-    assert len(found) // 2 in (4, 5)
-    for (step, tag), value in found.items():
-        if tag == 'global_step/sec':
-            assert found[step, 'examples_per_second'] == pytest.approx(8 * value)
+    (path,) = tmp_path.glob('events*')
+    steps, examples = (
+        dict(scalars_in(path, tag, pytest.fail)) for tag in ('global_step/sec', 'examples_per_second')
+    )
+    assert len(steps) in (4, 5)
+    assert examples == pytest.approx({step: 8 * speed for step, speed in steps.items()})
 
 
 def test_steps_that_a_lost_parameter_server_takes_along_are_named(progress, session):
@@ -104,18 +96,14 @@ def test_progress_in_plain_lines(progress, ticks, capsys):
 
 
 def test_progress_on_a_terminal_is_one_line_that_goes_away(progress, ticks, capsys, monkeypatch):
+    """Progress by a function leaves the terminal alone."""
     monkeypatch.setattr(sys.stdout, 'isatty', lambda: True)
     run_steps([ticks, progress()], 10)
     text = capsys.readouterr().out
     assert '\n' not in text and text.count('\r\033[Kstep') >= 5 and text.endswith('\r\033[K')
-
-
-def test_progress_by_a_function_leaves_the_terminal_alone(progress, ticks, capsys, monkeypatch):
-    monkeypatch.setattr(sys.stdout, 'isatty', lambda: True)
     said = []
     run_steps([ticks, progress(said.append)], 10)
-    assert len(said) >= 5 and said[0].startswith('step ')
-    assert capsys.readouterr().out == ''
+    assert len(said) >= 5 and said[0].startswith('step ') and capsys.readouterr().out == ''
 
 
 def test_the_time_left_leaves_out_evaluations(progress, ticks, clock):
@@ -131,11 +119,9 @@ def test_the_time_left_leaves_out_evaluations(progress, ticks, clock):
                 shown.restart()
 
     run_steps([ticks, shown, Evaluation()], 7)
-    left = [re.search(r'step +(\d+)/100 .*?([\d:]+) left', line) for line in said]
-    assert [found.groups() for found in left] == [
-        *(('2', '32:40'), ('3', '32:20'), ('4', '32:00')),
-        *(('6', '31:20'), ('7', '31:00')),
-    ]
+    left = [re.search(r'step +(\d+)/100 .*?([\d:]+) left', line).groups() for line in said]
+    times = {'2': '32:40', '3': '32:20', '4': '32:00', '6': '31:20', '7': '31:00'}
+    assert left == list(times.items())
 
 
 def test_progress_of_an_evaluation(ticks):

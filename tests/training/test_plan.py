@@ -1,18 +1,15 @@
 """What is checked before training: settings, archives, labels and the folder; mistakes change nothing."""
 
-import io
 import itertools
 import json
 import os
 import shutil
-import tarfile
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.base.errors import DataError, FlagError, with_dashes
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core.layers import MEAN_IMAGE
 from estimator_lab.core.params import RAW_PIXELS
 from estimator_lab.data.images.decode import GREY, decode_image
@@ -20,28 +17,9 @@ from estimator_lab.runs.record import write_record
 from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import SMALL, cnn_settings, opened, values_in
-from tests.support.streams import stream_members
+from tests.support.streams import rewrite, stream_members
 
 pytestmark = pytest.mark.once
-
-
-@pytest.fixture
-def settings(archive, tmp_path):
-    def make(**changes):
-        return cnn_settings(archive, tmp_path / 'model', **{'eval_data': [str(archive)], **changes})
-
-    return make
-
-
-def rewrite(archive, path, rename=lambda n, name: name, data=lambda n, data: data):
-    """Writes the members of an archive again under other names or with other bytes."""
-    with tarfile.open(path, 'w') as tar:
-        for n, member in enumerate(stream_members(archive)):
-            content = data(n, member.data)
-            info = tarfile.TarInfo(rename(n, member.name))
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return str(path)
 
 
 @pytest.fixture
@@ -57,29 +35,21 @@ def files_in(folder):
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [
-        ({'split': '0.9,0.2', 'eval_data': ()}, 'split=0.9,0.2 is not understood'),
-        ({'split': '1', 'eval_data': ()}, 'split=1 is not understood'),
-        ({'split': 'nan', 'eval_data': ()}, 'split=nan is not understood'),
-        ({'split': '0.5,nan', 'eval_data': ()}, 'split=0.5,nan is not understood'),
-        ({'eval_data': ['-']}, 'eval_data=- can be read only once, but each'),
-        ({'hparams': 'optimizer=lbfgs,memory=1000000'}, 'memory=1000000 must be 1000 or less'),
         ({'hparams': 'optimizer=lbfgs', 'precision': 'bfloat16'}, 'compares losses'),
         ({'pretrain_data': ['x.tar']}, 'pretrain_data has no use here: this run has no pre-training'),
-        ({'hparams': 'balanced=true', 'model': 'rbm'}, "Unknown hyper-parameter 'balanced'"),
     ],
 )
-def test_bad_settings_change_nothing(settings, tmp_path, changes, words):
-    with pytest.raises(FlagError) as caught:
+def test_settings_that_exclude_each_other_change_nothing(settings, tmp_path, changes, words):
+    with pytest.raises(FlagError, match=words):
         opened(settings(**changes))
-    assert words in str(caught.value)
     assert not (tmp_path / 'model').exists()
 
 
 def test_archives_that_cannot_be_trained_on_change_nothing(settings, archive, tmp_path):
     one_class = rewrite(archive, tmp_path / 'one.tar', lambda n, name: f'train/x/{n}.png')
+    foreign = rewrite(archive, tmp_path / 'foreign.tar', lambda n, name: f'test/x/{n}.png')
     cut = tmp_path / 'cut.tar'
     cut.write_bytes(archive.read_bytes()[:30_000])
-    foreign = rewrite(archive, tmp_path / 'foreign.tar', lambda n, name: f'test/x/{n}.png')
     for changes, words in (
         ({'data': [one_class]}, "^data=.* has one class only, 'x'"),
         ({'split': '0.2', 'eval_data': ()}, 'The part that split=0.2 trains on of data=.* has one class'),
@@ -159,23 +129,20 @@ def test_labels_of_a_table_and_next_to_images(settings, archive, tmp_path):
 def test_training_data_is_not_unseen(settings, archive, tmp_path):
     plan, said = opened(settings())
     assert not plan.inputs.unseen
-    assert with_dashes(said[0]) == '--eval_data has train.tar in common with --data: no unseen examples.'
+    assert said[0] == '--eval_data has train.tar in common with --data: no unseen examples.'
     files = [(f'n00000{n % 3}/{n}.png', encoded(picture(n))) for n in range(6)]
     other = str(write_tar(tmp_path / 'other.tar', files))
     plan, said = opened(settings(eval_data=[other]))
     assert plan.inputs.unseen and not [line for line in said if 'common' in line]
     plan, said = opened(settings(eval_data=[other, str(archive)]))
     assert plan.inputs.unseen
-    assert (
-        with_dashes(said[0]) == '--eval_data has train.tar in common with --data: only the others are unseen.'
-    )
+    assert said[0] == '--eval_data has train.tar in common with --data: only the others are unseen.'
 
 
 def test_balanced_classes_have_the_same_weight_in_all(settings, archive, tmp_path):
     fewer = rewrite(archive, tmp_path / 'fewer.tar', lambda n, name: name.replace('n000003', 'n000002'))
     params = opened(settings(data=[fewer], hparams='balanced=true'))[0].params
-    counts = (6, 6, 12)
-    assert params.class_weights == pytest.approx([24 / (3 * count) for count in counts])
+    assert params.class_weights == pytest.approx([24 / (3 * count) for count in (6, 6, 12)])
     assert opened(settings())[0].params.class_weights == ()
 
 
@@ -199,9 +166,7 @@ def test_checkpoints_that_no_list_names_are_not_overwritten(settings, trained_be
     listed, parts = trained_before / 'checkpoint', list(trained_before.glob('model.ckpt-3.*'))
     listed.unlink()
     before = files_in(trained_before)
-    with pytest.raises(
-        FlagError, match=r"holds model\.ckpt-3, but no file 'checkpoint' that lists it: training"
-    ):
+    with pytest.raises(FlagError, match=r"holds model\.ckpt-3, but no file 'checkpoint' that lists it"):
         opened(settings())
     assert files_in(trained_before) == before
     for path in parts:  # as a start leaves it that is killed before its first list
@@ -210,74 +175,56 @@ def test_checkpoints_that_no_list_names_are_not_overwritten(settings, trained_be
 
 
 def test_pale_images_fill_the_range_of_the_network(archive, tmp_path):
-    """A later start goes on with the range of the first."""
-    rng = np.random.default_rng(1)
-    pixels = (204 + 51 * rng.random((24, 8, 8))).astype(np.uint8)
+    pixels = (204 + 51 * np.random.default_rng(1).random((24, 8, 8))).astype(np.uint8)
     files = [(f'n00000{n % 4}/{n}.png', encoded(Image.fromarray(each))) for n, each in enumerate(pixels)]
     pale = write_tar(tmp_path / 'pale.tar', files)
 
-    def planned(data, name='first', **changes):
-        return opened(cnn_settings(data, tmp_path / name, **changes))[0]
+    def pixels_of(data, **changes):
+        return opened(cnn_settings(data, tmp_path / 'model', **changes))[0].params.pixels
 
-    plan = planned(pale)
-    assert (plan.params.pixels.low, plan.params.pixels.high) == pytest.approx((0.8, 1.0), abs=0.01)
-    train(plan)
-    again = planned(archive, max_steps=9, resume_changed=True)
-    assert again.params.pixels == plan.params.pixels
-    usual = planned(archive, 'usual').params.pixels
+    found = pixels_of(pale, model='mlp', hparams='layers=4')
+    assert (found.low, found.high) == pytest.approx((0.8, 1.0), abs=0.01) and found.mean_image
+    usual = pixels_of(archive)
     assert (usual.low, usual.high) == (0, 1)
-    raw = planned(pale, 'raw', hparams='filters=2,dense_units=8,stretch=false').params
-    assert raw.pixels == RAW_PIXELS
+    assert pixels_of(pale, hparams=f'{SMALL},stretch=false') == RAW_PIXELS
 
 
-@pytest.mark.parametrize(('model', 'hparams'), [('mlp', 'layers=4'), ('cnn', SMALL)])
-def test_a_run_keeps_the_mean_image_of_its_first_data(archive, tmp_path, model, hparams):
-    other = write_tar(
-        tmp_path / 'other.tar', [(f'n{n % 4:06}/{n}.png', encoded(picture(n))) for n in range(40, 50)]
-    )
-
-    def settings(data, **changes):
-        return cnn_settings(data, tmp_path / 'model', model=model, hparams=hparams, **changes)
-
+def test_a_run_keeps_the_mean_image_of_its_first_data(archive, tmp_path):
+    files = [(f'n{n % 4:06}/{n}.png', encoded(picture(n))) for n in range(40, 50)]
+    other = write_tar(tmp_path / 'other.tar', files)
     images = [decode_image(member.data, 8, 8, 3) @ GREY for member in stream_members(archive)]
-    mean = np.mean(images, axis=0) / 255
-    plan, _ = opened(settings(archive))
-    result = train(plan)
-    kept = values_in(result.checkpoint)[MEAN_IMAGE]
+    plan, _ = opened(cnn_settings(archive, tmp_path / 'model'))
     low, high = plan.params.pixels.low, plan.params.pixels.high
-    assert kept[..., 0] == pytest.approx((mean - low) / (high - low), abs=0.01)
+    kept = values_in(train(plan).checkpoint)[MEAN_IMAGE]
+    assert kept[..., 0] == pytest.approx((np.mean(images, axis=0) / 255 - low) / (high - low), abs=0.01)
     record = json.loads((tmp_path / 'model/experiment.json').read_text())
     assert record['hparams']['pixels']['mean_image'] is True and 'first_mean' not in record['hparams']
-    later = train(opened(settings(other, max_steps=9, resume_changed=True))[0])
-    assert np.array_equal(values_in(later.checkpoint)[MEAN_IMAGE], kept)
-    warm = replace(settings(other), model_dir=tmp_path / 'warm', warm_start=tmp_path / 'model')
-    plan, _ = opened(warm)
+    later = opened(cnn_settings(other, tmp_path / 'model', max_steps=9, resume_changed=True))[0]
+    assert np.array_equal(values_in(train(later).checkpoint)[MEAN_IMAGE], kept)
+    plan, _ = opened(cnn_settings(other, tmp_path / 'warm', warm_start=tmp_path / 'model'))
     assert MEAN_IMAGE not in plan.warm_start.taken
     assert not np.array_equal(plan.params.first_mean, kept), 'that of its own data'
 
 
-def test_a_recurrent_run_keeps_the_mean_image_and_the_deviation_of_images_that_hardly_differ(tmp_path):
+def test_a_recurrent_run_keeps_the_deviation_of_images_that_hardly_differ(tmp_path):
     def framed(name, first):
         dim = [np.asarray(picture(n, 8, 8, 'L')) // 4 for n in range(first, first + 12)]
         images = [np.pad(pixels, 4, constant_values=255) for pixels in dim]
         files = [(f'{n % 2}/{n}.png', encoded(Image.fromarray(pixels))) for n, pixels in enumerate(images)]
         return write_tar(tmp_path / name, files), np.array(images) / 255
 
-    def settings(data, **changes):
+    def planned(data, **changes):
         chosen = {'model': 'recurrent', 'hparams': 'layers=4', 'image_size': 16, **changes}
-        return cnn_settings(data, tmp_path / 'model', **chosen)
+        return opened(cnn_settings(data, tmp_path / 'model', **chosen))[0]
 
     (data, images), (other, _) = framed('data.tar', 0), framed('other.tar', 40)
-    plan, _ = opened(settings(data))
+    plan = planned(data, max_steps=1)
     low, high = plan.params.pixels.low, plan.params.pixels.high
-    result = train(plan)
-    kept = values_in(result.checkpoint)[MEAN_IMAGE]
-    assert kept[..., 0] == pytest.approx((images.mean(0) - low) / (high - low), abs=0.01)
+    train(plan)
     record = json.loads((tmp_path / 'model/experiment.json').read_text())
     deviation = np.std(images - images.mean(0)) / (high - low)
     assert record['hparams']['pixels']['gain'] == pytest.approx(0.35 / max(deviation, 0.05), rel=0.02)
-    assert record['hparams']['pixels']['mean_image'] is True and 'first_mean' not in record['hparams']
-    later, _ = opened(settings(other, max_steps=9, resume_changed=True))
+    later = planned(other, max_steps=9, resume_changed=True)
     assert later.params.pixels == plan.params.pixels and later.params.first_mean is None
 
 
@@ -292,15 +239,10 @@ def test_a_start_that_saved_nothing_takes_the_mean_image_again(archive, tmp_path
 
 def test_a_worker_looks_at_the_archives_in_the_chiefs_order(settings, tmp_path):
     """Else what the first images show would differ, though the examples of each step are the same."""
-    paths = [
-        str(
-            write_tar(
-                tmp_path / f'{name}.tar',
-                [(f'n{n % 2}/{n}.png', encoded(Image.new('L', (8, 8), first + n))) for n in range(60)],
-            )
-        )
-        for name, first in (('dark', 0), ('light', 190))
-    ]
+    paths = []
+    for name, first in (('dark', 0), ('light', 190)):
+        files = [(f'n{n % 2}/{n}.png', encoded(Image.new('L', (8, 8), first + n))) for n in range(60)]
+        paths.append(str(write_tar(tmp_path / f'{name}.tar', files)))
     chief, _ = opened(settings(model='mlp', hparams='', data=paths, eval_data=()))
     chief.settings.model_dir.mkdir()
     write_record(chief.settings.model_dir, chief.stages[-1].record)

@@ -77,16 +77,16 @@ def trained(tmp_path_factory):
     return found
 
 
-HALVES = [pytest.param(name, id=name) for name in PRECISIONS if name != 'float32']
+HALVES = pytest.mark.parametrize('name', [name for name in PRECISIONS if name != 'float32'])
 
 
-@pytest.mark.parametrize('name', HALVES)
+@HALVES
 def test_it_reaches_convolutions_and_matrix_products_forward_and_back(trained, name):
     assert trained['float32'][1] == set()
     assert trained[name][1] >= {'Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput', 'MatMul'}
 
 
-@pytest.mark.parametrize('name', HALVES)
+@HALVES
 def test_it_learns_what_float32_learns(trained, name):
     full, half = np.array(trained['float32'][0]), np.array(trained[name][0])
     assert full[-1] < 0.8 * full[0]
@@ -95,7 +95,7 @@ def test_it_learns_what_float32_learns(trained, name):
     assert trained[name][3]['loss'] == pytest.approx(trained['float32'][3]['loss'], abs=0.02)
 
 
-@pytest.mark.parametrize('name', HALVES)
+@HALVES
 def test_it_leaves_checkpoints_in_float32(trained, name):
     full, half = trained['float32'][2], trained[name][2]
     assert full == half

@@ -67,9 +67,8 @@ def ordered(*archives, epoch=0, seed=1):
 
 
 def test_another_batch_size_goes_on_at_the_same_image(go_on, archive):
-    plan, said = go_on(
-        batch_size=4, max_steps=None, epochs=2, hparams=f'{SMALL},learning_rate_schedule=constant'
-    )
+    constant = f'{SMALL},learning_rate_schedule=constant'
+    plan, said = go_on(batch_size=4, max_steps=None, epochs=2, hparams=constant)
     assert said == ['Since the last start: examples in a step were 6, are 4.']
     assert keys(plan, 12) == [*ordered(archive)[SEEN:], *ordered(archive, epoch=1)[:6]]
     assert plan.max_steps == 3 + 8  # 30 images are left of two epochs

@@ -86,23 +86,11 @@ def test_the_last_step(planned, settings, last):
     assert plan.resumption == Resumption(start(A).record)
 
 
-@pytest.mark.parametrize(
-    ('settings', 'words'),
-    [
-        (
-            {'epochs': 1e6, 'sources': (replace(A, images=6001),)},
-            'epochs=1e+06 takes 1,000,166,667 steps, more than the 1,000,000,000 of a run.',
-        ),
-        (
-            {'max_steps': 2, 'phases': (PRE, LAST)},
-            'max_steps=2 ends within pre-training, which takes 2 steps: give more, or fewer pretrain_epochs.',
-        ),
-    ],
-)
-def test_a_length_that_is_refused(planned, settings, words):
-    with pytest.raises(FlagError) as caught:
-        planned(**settings)
-    assert str(caught.value) == words
+def test_a_length_that_is_refused(planned):
+    with pytest.raises(FlagError, match=r'=1e\+06 takes 1,000,166,667 steps, more than the 1,000,000,000 of'):
+        planned(epochs=1e6, sources=(replace(A, images=6001),))
+    with pytest.raises(FlagError, match='max_steps=2 ends within pre-training, which takes 2 steps'):
+        planned(max_steps=2, phases=(PRE, LAST))
 
 
 def test_phases_follow_each_other(planned):

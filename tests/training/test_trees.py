@@ -17,12 +17,11 @@ from estimator_lab.inference.exporting import export
 from estimator_lab.inference.settings import ExportSettings
 from estimator_lab.models.recursive import model as recursive
 from estimator_lab.runs.trained import Trained
-from estimator_lab.tf1 import tf
 from estimator_lab.training.settings import Settings
 from tests.support.archive_files import encoded, picture, small_archive
 from tests.support.commands import invoke
 from tests.support.exports import assert_same, of_saved_model
-from tests.support.small_runs import cnn_settings, opened, stopped_at, trained, values_in
+from tests.support.small_runs import cnn_settings, opened, stopped_at, summaries_in, trained, values_in
 
 pytestmark = pytest.mark.once
 
@@ -39,16 +38,11 @@ def data(tmp_path_factory):
 
 
 def settings(trees, model_dir, **changes):
-    given = {
-        'model': 'recursive',
-        'eval_data': [str(trees.test)],
-        'batch_size': 8,
-        'max_steps': STEPS,
-        'image_size': Settings.image_size,
-        'hparams': SMALL,
-        'save_checkpoints_steps': 3,
-    }
-    return cnn_settings(trees.train, model_dir, **{**given, **changes})
+    given = {'model': 'recursive', 'hparams': SMALL, 'image_size': Settings.image_size, 'batch_size': 8}
+    steps = {'max_steps': STEPS, 'save_checkpoints_steps': 3}
+    return cnn_settings(
+        trees.train, model_dir, **{**given, **steps, 'eval_data': [str(trees.test)], **changes}
+    )
 
 
 @pytest.fixture(scope='module')
@@ -80,11 +74,7 @@ def test_a_run_that_stopped_goes_on_exactly(data, model_dir, tmp_path):
 
 
 def test_what_tensorboard_shows(model_dir):
-    tags = set()
-    for path in (model_dir / 'eval').glob('events*'):
-        for event in tf.train.summary_iterator(str(path)):
-            tags |= {value.tag for value in event.summary.value}
-    assert 'images/tree_1/image' in tags
+    assert 'images/tree_1/image' in summaries_in(model_dir / 'eval')
     assert (model_dir / 'eval' / 'tokens.tsv').exists()
     assert (model_dir / 'eval' / 'tokens_metadata.tsv').read_text().splitlines()[0] == '<unknown>'
 
@@ -121,14 +111,6 @@ def test_images_in_the_place_of_trees(model_dir, tmp_path, capsys):
     (tmp_path / 'a.png').write_bytes(encoded(picture(1)))
     assert invoke(predict, f'--model_dir={model_dir}', str(tmp_path / 'a.png')) == 1
     assert 'holds images, but --model_dir=' in (err := capsys.readouterr().err) and 'accepts trees' in err
-
-
-def test_trees_of_one_label(data, tmp_path):
-    (tmp_path / 'one.tsv').write_text('1\t( ( [MAX 2 ) 3\n' * 9)
-    with pytest.raises(
-        DataError, match=r"one class only, '1': .* A tree's label is at its root, or in front"
-    ):
-        opened(settings(data, tmp_path / 'model', data=[str(tmp_path / 'one.tsv')]))
 
 
 def test_an_export_accepts_the_numbers_of_tokens(model_dir, tmp_path):
@@ -184,27 +166,21 @@ def test_bad_lines_are_counted_listed_and_skipped(data, tmp_path):
     assert not rows
 
 
-def test_kinds_are_not_mixed_up(data, tmp_path):
-    archive = str(small_archive(tmp_path))
-
-    def fails(kind, words, **changes):
+def test_data_of_another_kind_or_without_labels(data, tmp_path):
+    archive, one, plain = str(small_archive(tmp_path)), tmp_path / 'one.tsv', tmp_path / 'plain.txt'
+    one.write_text('1\t( ( [MAX 2 ) 3\n' * 9)
+    plain.write_text('( a b )\n( b a )\n')
+    trees, only_images = [str(data.train)], {'data': [archive], 'eval_data': []}
+    for kind, words, changes in (
+        (DataError, 'trees, but model=cnn takes images', {'model': 'cnn', 'data': trees, 'hparams': ''}),
+        (DataError, 'holds images, but model=recursive takes trees', {'eval_data': [archive]}),
+        (FlagError, 'image_size is for images, but model=recursive takes trees', {'image_size': 32}),
+        (FlagError, 'tokens is for trees, but model=recursive', {**only_images, 'tokens': 'tokens.txt'}),
+        (DataError, "'line_1.tree' at byte 0 has no label: its line has none", {'data': [str(plain)]}),
+        (DataError, "one class only, '1': .* A tree's label is at its root, or in f", {'data': [str(one)]}),
+    ):
         with pytest.raises(kind, match=words):
             opened(settings(data, tmp_path / 'model', **changes))
-
-    trees = str(data.train)
-    fails(DataError, 'holds trees, but model=cnn takes images', model='cnn', data=[trees], hparams='')
-    fails(DataError, 'holds images, but model=recursive takes trees', eval_data=[archive])
-    fails(FlagError, 'image_size is for images, but model=recursive takes trees', image_size=32)
-    fails(
-        FlagError,
-        'tokens is for trees, but model=recursive takes images',
-        data=[archive],
-        eval_data=[],
-        tokens='tokens.txt',
-    )
-    none = tmp_path / 'plain.txt'
-    none.write_text('( a b )\n( b a )\n')
-    fails(DataError, "member 'line_1.tree' at byte 0 has no label: its line has none", data=[str(none)])
 
 
 def test_a_folder_keeps_its_kind_and_its_tokens(data, model_dir, tmp_path, capsys):

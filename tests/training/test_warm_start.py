@@ -21,24 +21,10 @@ SHAPE = (32, 32, 3)
 NETWORK = {'depth': 11, 'filters': 2}
 
 
-@pytest.fixture
-def settings(archive, tmp_path):
-    def make(**changes):
-        return cnn_settings(archive, tmp_path / 'model', **changes)
-
-    return make
-
-
 def vgg_settings(archive, model_dir, warm_start, hparams='', **changes):
-    given = {
-        'model': 'vgg',
-        'image_size': 32,
-        'channels': 3,
-        'max_steps': 1,
-        'hparams': f'depth=11,filters=2,learning_rate=1e-9{hparams}',
-        **changes,
-    }
-    return cnn_settings(archive, model_dir, warm_start=warm_start, **given)
+    given = {'model': 'vgg', 'image_size': 32, 'channels': 3, 'max_steps': 1, 'warm_start': warm_start}
+    network = f'depth=11,filters=2,learning_rate=1e-9{hparams}'
+    return cnn_settings(archive, model_dir, **{**given, 'hparams': network, **changes})
 
 
 def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
@@ -52,12 +38,10 @@ def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
         start = tmp_path / warm_start if warm_start else None
         return vgg_settings(archive, tmp_path / 'run', start, hparams, freeze=freeze, **changes)
 
-    for wrong, words in [
-        (chosen('backbone', None), 'freeze=backbone would keep random weights: give warm_start'),
-        (chosen('conv9_1'), "freeze names the unknown layer 'conv9_1'; did you mean conv"),
-    ]:
-        with pytest.raises(FlagError, match=words):
-            opened(wrong)
+    with pytest.raises(FlagError, match='freeze=backbone would keep random weights: give warm_start'):
+        opened(chosen('backbone', None))
+    with pytest.raises(FlagError, match="freeze names the unknown layer 'conv9_1'; did you mean conv"):
+        opened(chosen('conv9_1'))
     plan, _ = opened(chosen('conv4_2'))
     found = values_in(train(plan).checkpoint)
     for name, value in values.items():
@@ -69,8 +53,6 @@ def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
         assert (f'{name}/Adam' in found) != is_frozen
     with pytest.raises(FlagError, match='was trained with freeze=conv4_2, so that'):
         opened(chosen('', None, max_steps=9))
-    with pytest.raises(FlagError, match='model=cnn has no layers that can be frozen'):
-        opened(cnn_settings(archive, tmp_path / 'cnn', freeze='backbone'))
 
 
 def test_imported_convolutions_fit_any_size(archive, tmp_path):
@@ -96,10 +78,10 @@ def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
     assert opened(chosen)[0].warm_start.new == ()
 
 
-def test_a_file_is_imported_first(archive, tmp_path):
+def test_a_file_is_imported_first(settings, tmp_path):
     (tmp_path / 'vgg.h5').write_bytes(b'')
     with pytest.raises(DataError, match=r'warm_start=\S+vgg.h5 is a file: python -m \S+import_weights'):
-        opened(vgg_settings(archive, tmp_path / 'run', tmp_path / 'vgg.h5'))
+        opened(settings(warm_start=tmp_path / 'vgg.h5'))
 
 
 def test_pre_training_need_not_match(archive, tmp_path):
@@ -134,9 +116,8 @@ def test_warm_start_takes_all_where_the_labels_are_the_same(settings, cnn_dir, t
 def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path):
     files = [(f'x/{label}/{n}.png', encoded(picture(n))) for label in ('one', 'two') for n in range(3)]
     archive = write_tar(tmp_path / 'two.tar', files)
-    chosen = settings(
-        warm_start=cnn_dir, data=[str(archive)], hparams=f'{SMALL},learning_rate=1e-9', max_steps=1
-    )
+    hparams = f'{SMALL},learning_rate=1e-9'
+    chosen = settings(warm_start=cnn_dir, data=[str(archive)], eval_data=(), hparams=hparams, max_steps=1)
     plan = opened(chosen)[0]
     assert plan.warm_start.new == ('dense_1/kernel', 'dense_1/bias')
     assert str(plan.warm_start) == (
@@ -158,9 +139,4 @@ def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path)
 )
 def test_warm_start_from_another_network(settings, cnn_dir, changes, sentence):
     with pytest.raises(FlagError, match=sentence):
-        opened(settings(warm_start=cnn_dir, **changes))[0]
-
-
-def test_warm_start_from_nothing(settings, tmp_path):
-    with pytest.raises(DataError, match='none is not a folder'):
-        opened(settings(warm_start=tmp_path / 'none'))[0]
+        opened(settings(warm_start=cnn_dir, **changes))
