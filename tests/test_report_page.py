@@ -3,8 +3,6 @@
 Among the labels is one that would run a script on a page that took it for HTML, and one in Chinese.
 """
 
-import html.parser
-
 import pytest
 
 from estimator_lab import report
@@ -14,6 +12,7 @@ from tests.models.contract.models import subject_of
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.chromium import colours, screenshot
 from tests.support.commands import invoke
+from tests.support.markup import Markup
 
 pytestmark = pytest.mark.once
 
@@ -47,41 +46,20 @@ def page(run, archive, tmp_path_factory):
     return path
 
 
-class Parts(html.parser.HTMLParser):
-    """What a page is made of."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.addresses, self.texts = set(), [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.add(tag)
-        named = dict(attributes)
-        self.addresses += [named[name] for name in ('src', 'href', 'xlink:href') if name in named]
-        assert not any(name.startswith('on') for name in named)
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-
 def test_the_report_needs_nothing_and_runs_nothing(run, page):
     task, _ = run
     text = page.read_text(encoding='utf-8')
-    parts = Parts(text)
-    assert 'script' not in parts.tags and {'svg', 'img', 'table', 'style'} <= parts.tags
-    assert all(address.startswith(('data:image/png;base64,', '#')) for address in parts.addresses)
+    parts = Markup(text)
+    tags = {tag for tag, _ in parts.elements}
+    assert 'script' not in tags and {'svg', 'img', 'table', 'style'} <= tags
+    for _, attributes in parts.elements:
+        assert not any(name.startswith('on') for name in attributes)
+        addresses = [attributes[name] for name in ('src', 'href', 'xlink:href') if name in attributes]
+        assert all(address.startswith(('data:image/png;base64,', '#')) for address in addresses)
     assert 'url(' not in text and '@import' not in text
     said = ' '.join(parts.texts)
-    for words in (
-        'Learning curves',
-        'Hyper-parameters',
-        'learning_rate',
-        task.primary_metric,
-        tf.__version__,
-    ):
-        assert words in said
-    assert all(label in said for label in LABELS)
+    words = ('Learning curves', 'Hyper-parameters', 'learning_rate', task.primary_metric, tf.__version__)
+    assert all(each in said for each in (*words, *LABELS))
     if task.labelled:
         assert 'Confusion' in parts.texts and 'Worst examples' in parts.texts
 

@@ -35,19 +35,15 @@ def test_a_photo_keeps_its_size_and_its_colours_where_the_network_sees_grey(cnn,
     change = image - np.asarray(Image.open(colours))
     inside = (image > 0).all(axis=2) & (image < 255).all(axis=2)
     assert np.ptp(change[inside], axis=1).max() <= 1 < np.abs(change).mean()
-    assert found.notes == [
-        'the network sees grey: the photo keeps its colours, only their brightness changes'
-    ]
+    (note,) = found.notes
+    assert note.startswith('the network sees grey: the photo keeps its colours')
     assert found.text().startswith('conv2, 40x34 pixels; objective ')
 
 
-def test_what_a_network_imagines_for_a_label(cnn):
+def test_what_a_network_imagines_for_a_label_also_in_windows_of_a_larger_photo(cnn, colours):
     found = dream(cnn, label='n000002')
     assert found.what == 'n000002' and found.image.size == (8, 8)
     assert found.after > found.before
-
-
-def test_a_class_is_seen_in_windows_of_a_larger_photo(cnn, colours):
     assert dream(cnn, label='n000002', image=colours, steps=1).image.size == (40, 34)
 
 
@@ -63,13 +59,11 @@ def test_an_atlas_has_a_picture_of_each_channel(cnn, monkeypatch):
     assert dream(cnn, layer='conv2', atlas=True, steps=1).text().startswith('2 channels of conv2')
 
 
-def test_convolutions_see_any_size_and_dense_layers_their_own(cnn):
+def test_convolutions_see_any_size_and_dense_layers_their_own(cnn, vgg):
     layer = find_layer(cnn, 'dense')
     assert layer.fixed and layer.sides == (8, 8) and layer.channels == 8
     assert not find_layer(cnn, 'pool2').fixed and find_layer(cnn, 'pool2').smallest == 4
-
-
-def test_the_middle_layer_is_a_convolution(cnn, vgg):
+    # The layer in the middle, without a name, is a convolution.
     assert find_layer(cnn, None).name == 'conv2' and find_layer(vgg, None).name == 'conv4_2'
 
 
@@ -103,13 +97,10 @@ def test_an_image_may_be_too_small_or_none(cnn, tmp_path):
 @pytest.mark.parametrize(('settings', 'graphs'), [({}, 1), ({'layer': 'conv1'}, 1), ({'layer': 'dense'}, 2)])
 def test_a_dream_builds_a_network_for_any_size_once(cnn, colours, monkeypatch, settings, graphs):
     """A layer of fixed size needs another one."""
-    built = []
-    network = cnn.architecture.network
-
-    def counted(images, *others):
-        built.append(images)
-        return network(images, *others)
-
-    run = dataclasses.replace(cnn, architecture=dataclasses.replace(cnn.architecture, network=counted))
+    built, network = [], cnn.architecture.network
+    architecture = dataclasses.replace(
+        cnn.architecture, network=lambda images, *others: built.append(1) or network(images, *others)
+    )
+    run = dataclasses.replace(cnn, architecture=architecture)
     dream(run, image=colours, steps=1, **settings)
     assert len(built) == graphs

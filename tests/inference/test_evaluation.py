@@ -28,10 +28,8 @@ pytestmark = pytest.mark.once
 @pytest.fixture(scope='module')
 def images(cnn, tmp_path_factory):
     """Path of an archive: 20 images of 4 labels and one unknown one, two of them bad."""
-    files = []
-    for n in range(20):
-        data = b'junk' if n in (4, 11) else encoded(picture(100 + n))
-        files.append((f'test/n{n % 5:06}/{n}.png', data))
+    data = [b'junk' if n in (4, 11) else encoded(picture(100 + n)) for n in range(20)]
+    files = [(f'test/n{n % 5:06}/{n}.png', each) for n, each in enumerate(data)]
     return write_tar(tmp_path_factory.mktemp('images') / 'test.tar', files)
 
 
@@ -100,20 +98,13 @@ def test_a_folder_of_images_will_do(cnn, tmp_path):
     assert run(cnn, tmp_path).confusion.scores().images.tolist() == [0, 0, 1, 0]
 
 
-def test_images_that_cannot_be_evaluated(cnn, archive, tmp_path):
+def test_images_that_cannot_be_evaluated(cnn, tmp_path):
     foreign = write_tar(tmp_path / 'foreign.tar', [('x/1.png', encoded(picture(1)))])
     with pytest.raises(DataError, match=r'None of 1 images has a label that the model knows \(such as n0'):
         run(cnn, foreign)
     bad = write_tar(tmp_path / 'bad.tar', [('n000001/1.png', b'junk')])
     with pytest.raises(DataError, match=r'No image could be evaluated: 1 of 1 are bad; the last is .*1\.png'):
         run(cnn, bad)
-    (tmp_path / 'empty').mkdir()
-    with pytest.raises(DataError, match=r'/empty/. holds no images'):
-        run(cnn, tmp_path / 'empty')
-    cut = tmp_path / 'cut.tar'
-    cut.write_bytes(archive.read_bytes()[:30_000])
-    with pytest.raises(DataError, match='cut off'):
-        run(cnn, cut)
 
 
 def by_brightness(features, labels, mode, params=None, config=None):
@@ -128,15 +119,10 @@ def by_brightness(features, labels, mode, params=None, config=None):
 
 @pytest.fixture
 def unlabelled(cnn):
-    return dataclasses.replace(
-        cnn,
-        architecture=dataclasses.replace(
-            cnn.architecture,
-            model_fn=by_brightness,
-            task=lambda params: Task('reconstruction_error', labelled=False),
-        ),
-        record=dataclasses.replace(cnn.record, vocabulary=()),
-    )
+    own = {'model_fn': by_brightness, 'task': lambda params: Task('reconstruction_error', labelled=False)}
+    architecture = dataclasses.replace(cnn.architecture, **own)
+    record = dataclasses.replace(cnn.record, vocabulary=())
+    return dataclasses.replace(cnn, architecture=architecture, record=record)
 
 
 def test_a_model_that_does_not_classify_has_its_largest_errors(unlabelled, tmp_path):
@@ -168,15 +154,18 @@ def test_files_for_people_and_programs(cnn, found, tmp_path):
     stored = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
     assert stored == json.loads(found.json())
     assert stored['metrics'] == found.metrics and stored['step'] == 3
+
+    def rows(name):
+        return list(csv.DictReader((tmp_path / 'out' / name).open()))
+
     table = list(csv.reader((tmp_path / 'out' / 'confusion.csv').open()))
     assert table[0][1:] == [row[0] for row in table[1:]] == list(cnn.vocabulary.labels)
     assert [[int(cell) for cell in row[1:]] for row in table[1:]] == found.confusion.matrix().tolist()
-    pairs = list(csv.DictReader((tmp_path / 'out' / 'confused.csv').open()))
-    assert [int(row['images']) for row in pairs] == [images for *_, images in found.confusion.confused()]
-    classes = list(csv.DictReader((tmp_path / 'out' / 'classes.csv').open()))
-    assert [int(row['images']) for row in classes] == found.confusion.scores().images.tolist()
-    worst = list(csv.DictReader((tmp_path / 'out' / 'worst.csv').open()))
-    assert [row['key'] for row in worst] == [example.key for example in found.worst]
+    confused = [images for *_, images in found.confusion.confused()]
+    assert [int(row['images']) for row in rows('confused.csv')] == confused
+    of_classes = found.confusion.scores().images.tolist()
+    assert [int(row['images']) for row in rows('classes.csv')] == of_classes
+    assert [row['key'] for row in rows('worst.csv')] == [example.key for example in found.worst]
     for name in ('confusion.png', 'worst.png'):
         Image.open(tmp_path / 'out' / name).verify()
     assert (tmp_path / 'out' / 'report.txt').read_text() == found.text() + '\n'

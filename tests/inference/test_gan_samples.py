@@ -11,9 +11,9 @@ from estimator_lab.inference.exporting import export
 from estimator_lab.inference.run import Run
 from estimator_lab.inference.samples import sample
 from estimator_lab.inference.settings import DreamSettings, ExportSettings
-from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
 from tests.support.commands import invoke
+from tests.support.exports import of_saved_model, signatures_of
 from tests.support.small_runs import train
 
 pytestmark = pytest.mark.once
@@ -80,19 +80,13 @@ def test_the_command(folder, tmp_path, capsys):
 
 def test_an_export_takes_latent_vectors_and_images(trained, tmp_path):
     saved = export(trained, ExportSettings(out=tmp_path / 'export'))
-    with tf.Graph().as_default(), tf.Session() as session:
-        signatures = tf.saved_model.loader.load(session, ['serve'], str(saved)).signature_def
-
-        def ask(name, **inputs):
-            named = signatures[name]
-            feed = {named.inputs[key].name: value for key, value in inputs.items()}
-            return session.run({key: info.name for key, info in named.outputs.items()}, feed)
-
-        assert set(signatures) == {'serving_default', 'pixels:serving_default', 'latent:samples'}
-        latent = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
-        made = ask('latent:samples', latent=latent, label=[b'n000001', b'n000002'])
-        others = ask('latent:samples', latent=latent, label=[b'n000002', b'n000002'])
-        said = ask('serving_default', image_bytes=[encoded(picture(1, 8, 8, 'L'))])
+    assert set(signatures_of(saved)) == {'serving_default', 'pixels:serving_default', 'latent:samples'}
+    latent = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
+    made, others = (
+        of_saved_model(saved, 'latent:samples', {'latent': latent, 'label': [first, b'n000002']})
+        for first in (b'n000001', b'n000002')
+    )
+    said = of_saved_model(saved, 'serving_default', {'image_bytes': [encoded(picture(1, 8, 8, 'L'))]})
     for png, pixels in zip(made['png'], made['samples'], strict=True):
         assert np.abs(np.asarray(Image.open(io.BytesIO(png))) - 255 * pixels[..., 0]).max() <= 1
     first, second = np.abs(others['samples'] - made['samples']).max(axis=(1, 2, 3))

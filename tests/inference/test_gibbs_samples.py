@@ -30,12 +30,11 @@ def folders(tmp_path_factory):
     """The model_dirs of small models, by name."""
     root = tmp_path_factory.mktemp('dreams')
     archive = str(write_tar(root / 'a.tar', [(f'n{i % 3}/{i}.png', encoded(picture(i))) for i in range(12)]))
-    runs = {
-        'rbm': ('rbm', 'hidden_units=36,stretch=false', 2),
-        'dbn': ('dbn', 'layers=5-4,pretrain_epochs=0.5', 3),
-    }
-    for name, (model, hparams, steps) in runs.items():
-        more = {'data': [archive], 'model_dir': root / name, 'max_steps': steps, 'image_size': 6}
+    for model, hparams, steps in (
+        ('rbm', 'hidden_units=36,stretch=false', 2),
+        ('dbn', 'layers=5-4,pretrain_epochs=0.5', 3),
+    ):
+        more = {'data': [archive], 'model_dir': root / model, 'max_steps': steps, 'image_size': 6}
         train(root, model, hparams, **more)
     return root
 
@@ -51,11 +50,9 @@ def samples(trained, count, steps, seed=1, begin=None):
 
 
 def test_samples_of_an_rbm(folders):
-    images = samples(machine(folders / 'rbm'), count=5, steps=3, seed=1)
+    images, again, other = (samples(machine(folders / 'rbm'), 5, steps=3, seed=seed) for seed in (1, 1, 2))
     assert images.shape == (5, 6, 6, 1)
     assert images.min() >= 0 and images.max() <= 1
-    again = samples(machine(folders / 'rbm'), count=5, steps=3, seed=1)
-    other = samples(machine(folders / 'rbm'), count=5, steps=3, seed=2)
     assert np.array_equal(images, again) and not np.array_equal(images, other)
 
 
@@ -185,6 +182,9 @@ def test_a_class_of_a_belief_network_is_sampled_or_an_image_is_changed_towards_i
     run = Run.open(folders / 'dbn')
     found = run.sample(3, label=run.labels[1], steps=10)
     assert found.images.shape == (3, 6, 6, 1) and found.labels == [run.labels[1]] * 3
+    assert len(found) == 3 and 'data:image/png' in found._repr_html_()
+    with pytest.raises(FlagError, match='truncation has no meaning for samples of model=dbn'):
+        run.sample(3, truncation=0.5)
     with pytest.raises(FlagError, match='label=x is unknown to the model'):
         run.sample(3, label='x')
     assert run.dream(label=run.labels[0], layer='logits', steps=2).size == (6, 6)

@@ -47,17 +47,14 @@ def test_a_photo_may_be_too_large(monkeypatch):
 
 
 def test_paintings_of_a_folder(trained, tmp_path):
-    files = {
-        'a.png': encoded(picture(1, 20, 30)),
-        'b.png': b'junk',
-        'c.png': encoded(picture(2, 9, 12, 'L')),
-        'd.png': encoded(picture(3, 10, 11).convert('RGBA')),
-    }
+    photos = [picture(1, 20, 30), picture(2, 9, 12, 'L'), picture(3, 10, 11).convert('RGBA')]
+    files = {'b.png': b'junk', **dict(zip(('a.png', 'c.png', 'd.png'), map(encoded, photos), strict=True))}
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     report = InputReport(IMAGES, lambda line: None)
     found = list(painted_batches(trained, open_stream([str(tmp_path)], IMAGES).order(), report))
-    assert [batch.keys for batch in found] == [[str(tmp_path / n)] if n != 'b.png' else [] for n in files]
+    wanted = [[str(tmp_path / name)] if name != 'b.png' else [] for name in sorted(files)]
+    assert [batch.keys for batch in found] == wanted
     shapes = [batch.values[keys.PAINTED].shape for batch in found]
     assert shapes == [(1, 20, 30, 3), (0, 1, 1, 3), (1, 9, 12, 3), (1, 10, 11, 3)]
     (bad,) = found[1].bad
@@ -88,11 +85,10 @@ def test_styles_strength_and_colours(trained):
         'none': {'strength': 0.0},
         'colours': {'preserve_colour': True},
     }.items():
-        run = with_painting_settings(trained, PaintingSettings(**options))
-        with run.architecture.painter(run) as paint:
-            paintings[name] = paint(small)
+        paintings[name] = np.asarray(trained.paint(small, **options))
     assert np.array_equal(paintings['first'], paintings['ink'])
     assert np.array_equal(paintings['none'], np.asarray(small))
+    assert np.array_equal(trained.paint(np.asarray(small)), paintings['first'])
     for other in ('oil', 'both', 'colours'):
         assert not np.array_equal(paintings['ink'], paintings[other])
 

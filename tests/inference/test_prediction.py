@@ -13,7 +13,6 @@ from estimator_lab.inference.prediction import Table
 from estimator_lab.inference.prediction_files import PredictionFiles
 from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import PredictionSettings
-from estimator_lab.runs.trained import Trained
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.full_disk import files_up_to
 from tests.support.input_batches import numpy_input_fn
@@ -40,9 +39,8 @@ def some_bad(path, *bad, count=11):
 
 
 def predict(cnn, path, batch_size=4):
-    return prediction.predict(
-        cnn, cnn.examples(path, once=True).order(), PredictionSettings(batch_size=batch_size)
-    )
+    settings = PredictionSettings(batch_size=batch_size)
+    return prediction.predict(cnn, cnn.examples(path, once=True).order(), settings)
 
 
 def test_predictions_are_those_of_the_network_for_each_image(cnn, archive):
@@ -51,9 +49,8 @@ def test_predictions_are_those_of_the_network_for_each_image(cnn, archive):
     expected = [p[keys.PROBABILITIES] for p in cnn.estimator.predict(numpy_input_fn(images))]
     got = list(predict(cnn, archive, batch_size=5))
     assert [key for batch in got for key in batch.keys] == [member.key for member in members]
-    assert np.allclose(
-        np.concatenate([batch.values[keys.PROBABILITIES] for batch in got]), expected, atol=1e-6
-    )
+    found = np.concatenate([batch.values[keys.PROBABILITIES] for batch in got])
+    assert np.allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize('bad', [(0, 3, 4, 10), (4, 5, 6, 7), range(11)])
@@ -68,16 +65,6 @@ def test_bad_images_have_their_row_in_their_place(cnn, tmp_path, good_rows, bad)
         if 'problem' not in row:
             assert row['label'] == other['label']
             assert row['probability'] == pytest.approx(other['probability'], abs=1e-6)
-
-
-def test_all_calls_share_one_network(cnn_dir, archive, monkeypatch):
-    run, built, predictions = Run.open(cnn_dir), [], Trained.predictions
-    monkeypatch.setattr(
-        Trained, 'predictions', lambda self, features: built.append(1) or predictions(self, features)
-    )
-    first = list(run.predict(archive))
-    assert first == list(run.predict(archive, batch_size=5))
-    assert len(built) == 1
 
 
 def test_batches_of_a_stream_have_the_rows_of_their_archive(cnn_dir, tmp_path):
@@ -98,35 +85,26 @@ def test_a_stream_of_a_run_has_the_examples_of_its_training(cnn_dir, archive):
     assert batch.data.shape == (24, *run.shape) and run.shape == (8, 8, 1)
     assert stream.labels == run.labels and (batch.class_ids >= 0).all()
     assert batch.keys == [member.key for member in stream_members(archive)]
-    changed = dataclasses.replace(
-        run, record=dataclasses.replace(run.record, decode='fast', background='white')
-    )
-    settings = changed.stream(archive).settings
+    record = dataclasses.replace(run.record, decode='fast', background='white')
+    settings = dataclasses.replace(run, record=record).stream(archive).settings
     assert (settings.decode, settings.background) == ('fast', 'white')
     assert run.stream(archive, decode='fast', shuffle=True).settings.shuffle
 
 
 @pytest.mark.parametrize(
-    'settings',
+    ('settings', 'more', 'words'),
     [
-        {'image_shape': (9, 8, 1), 'batch_size': 4},
-        {'batch_size': None},
-        {'image_shape': None, 'batch_size': 4},
+        ({'image_shape': (9, 8, 1), 'batch_size': 4}, {}, 'has other examples than the model in .* accepts:'),
+        ({'image_shape': None, 'batch_size': 4}, {}, 'has other examples than the model in .* accepts: run'),
+        ({'batch_size': None}, {}, r'has other examples than the model in .* accepts: run\.str'),
+        ({'batch_size': 4}, {'batch_size': 5}, '^batch_size is of the stream'),
+        ({'batch_size': 4}, {'part': '1/2'}, '^part is of the stream'),
     ],
 )
-def test_a_stream_of_other_examples_is_rejected(cnn_dir, archive, settings):
+def test_a_stream_that_does_not_fit(cnn_dir, archive, settings, more, words):
     run = Run.open(cnn_dir)
-    with pytest.raises(
-        FlagError, match=r'The stream has other examples than the model in .* accepts: run\.str'
-    ):
-        next(run.predict(run.stream(archive, **settings)))
-
-
-@pytest.mark.parametrize(('name', 'value'), [('batch_size', 5), ('part', '1/2')])
-def test_a_stream_has_its_batches_already(cnn_dir, archive, name, value):
-    run = Run.open(cnn_dir)
-    with pytest.raises(FlagError, match=f'^{name} is of the stream'):
-        next(run.predict(run.stream(archive, batch_size=4), **{name: value}))
+    with pytest.raises(FlagError, match=words):
+        next(run.predict(run.stream(archive, **settings), **more))
 
 
 @pytest.mark.parametrize('count', [1, 3, 12])
@@ -134,16 +112,9 @@ def test_parts_have_the_rows_of_the_whole(cnn_dir, tmp_path, count):
     run = Run.open(cnn_dir)
     paths = [some_bad(tmp_path / f'{number}.tar', 3, 7) for number in range(2)]
     expected = list(run.predict(paths))
-    found = [row for n in range(1, count + 1) for row in run.predict(paths, part=(n, count))]
-    assert found == expected and found == [
-        row for n in range(1, count + 1) for row in run.predict(paths, part=f'{n}/{count}')
-    ]
-
-
-def test_a_part_that_does_not_exist(cnn_dir, archive):
-    for part in ((0, 3), (4, 3), (1, 2, 3), 'x', (1.5, 3)):
-        with pytest.raises(FlagError, match=r'^part=\S+ must be one of N shares'):
-            next(Run.open(cnn_dir).predict(archive, part=part))
+    for part in ('{}/{}'.format, lambda *numbers: numbers):
+        found = [run.predict(paths, part=part(n, count)) for n in range(1, count + 1)]
+        assert [row for rows in found for row in rows] == expected
 
 
 def test_rows_of_a_classifier(cnn):
@@ -227,14 +198,6 @@ def test_no_key_leads_out_of_the_folder(tmp_path, key):
     written = [p for p in tmp_path.rglob('*') if p.is_file()]
     assert written == [tmp_path / 'out' / path]
     assert written[0].parent.parent == tmp_path / 'out'
-
-
-def test_the_folder_has_to_be_new(tmp_path):
-    (tmp_path / 'x').write_text('')
-    with pytest.raises(FlagError, match=r'files=.* is not empty'):
-        PredictionFiles(tmp_path)
-    with pytest.raises(FlagError, match=r'files=.*x cannot be written'):
-        PredictionFiles(tmp_path / 'x')
 
 
 def test_unfinished_predictions_begin_anew_in_their_folder(tmp_path, monkeypatch):

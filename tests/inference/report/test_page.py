@@ -1,7 +1,6 @@
 """The parts of a report's page: untrusted text stays text, curves are where their numbers say."""
 
 import re
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,6 +11,7 @@ from estimator_lab.core.confusion import Confusion
 from estimator_lab.inference.evaluation import Evaluation
 from estimator_lab.inference.report.charts import chart, charts, thinned
 from estimator_lab.inference.report.html import figure, html, page, table
+from tests.support.markup import Markup
 
 pytestmark = pytest.mark.once
 
@@ -20,17 +20,8 @@ HOSTILE = "</title></style><script>alert(1)</script>\" onload='x' & {0} $title \
 
 def parsed(text):
     """Returns the elements of a page with their attributes, and its text."""
-    found, said = [], []
-
-    class Parser(HTMLParser):
-        def handle_starttag(self, tag, attributes):
-            found.append((tag, dict(attributes)))
-
-        def handle_data(self, data):
-            said.append(data)
-
-    Parser().feed(text)
-    return found, ''.join(said)
+    page = Markup(text)
+    return page.elements, ''.join(page.texts)
 
 
 def test_untrusted_text_stays_text():
