@@ -1,14 +1,16 @@
-"""What holds for every command: quick help, and a sentence for a wrong or missing flag."""
+"""`python -m estimator_lab`; and of every command quick help, and a sentence for a wrong or missing flag."""
 
 import importlib
 import re
 
 import pytest
 
-from estimator_lab.__main__ import COMMANDS
+from estimator_lab.__main__ import COMMANDS, main
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import settings_from, settings_of
+from estimator_lab.core.registry import MODELS
 from tests.support.commands import flags_of
+from tests.support.places import ROOT
 
 pytestmark = pytest.mark.once
 
@@ -30,9 +32,8 @@ def test_help_and_wrong_flags_need_no_tensorflow(run_python, name, argument):
         assert done.returncode == 2 and f'error: There is no flag {USELESS}' in done.stderr
     else:
         assert done.returncode == 0
-        assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(
-            importlib.import_module(name)
-        )
+        shown = set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE))
+        assert shown == flags_of(importlib.import_module(name))
         assert max(map(len, done.stdout.splitlines())) <= 120
 
 
@@ -52,3 +53,55 @@ def test_no_flag_of_text_may_be_empty(name):
             if not declared.of_command:
                 with pytest.raises(FlagError, match=f'{flag} is given without'):
                     settings_from(command.settings, {flag: ''})
+
+
+@pytest.fixture
+def run(capfd, monkeypatch):
+    """Runs the package with arguments; returns its exit status, and what it shows."""
+
+    def run(*arguments):
+        monkeypatch.setattr('sys.argv', ['estimator_lab', *arguments])
+        try:
+            status = main()
+        except SystemExit as ended:
+            status = ended.code or 0
+        return status, *capfd.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize('arguments', [[], ['--help'], ['help']])
+def test_it_lists_the_commands(run, arguments):
+    status, out, _ = run(*arguments)
+    listed = dict(re.findall(r'^  ([a-z_.]+) {2,}(.+)$', out, re.MULTILINE))
+    assert status == 0
+    assert tuple(listed) == COMMANDS and all(len(text) > 20 for text in listed.values())
+
+
+def test_every_module_that_is_a_command_is_listed():
+    package = ROOT / 'estimator_lab'
+    found = {
+        '.'.join(path.relative_to(package).with_suffix('').parts)
+        for path in package.rglob('*.py')
+        if re.search(r'^COMMAND = .*\(', path.read_text(), re.MULTILINE)
+    }
+    assert found == set(COMMANDS)
+
+
+def test_it_runs_a_command(run):
+    sentence = f'error: --model=cmm is unknown; known are: {", ".join(sorted(MODELS))}.\n'
+    assert run('train', '--model=cmm')[::2] == (2, sentence)
+
+
+def test_it_tells_versions(run):
+    versions = r'estimator_lab [\d.]+, TensorFlow 2\.[\d.]+, Python 3\.[\d.]+\n'
+    assert re.fullmatch(versions, run('--version')[1])
+
+
+@pytest.mark.parametrize(
+    ('name', 'hint'), [('trian', 'did you mean train?'), ('zzz', 'known are: train, evaluate')]
+)
+def test_an_unknown_command_gets_one_sentence(run, name, hint):
+    status, out, err = run(name)
+    assert (status, out) == (2, '')
+    assert err.startswith(f'error: There is no command {name!r}') and hint in err and err.count('\n') == 1

@@ -16,29 +16,29 @@ PACKAGE = ROOT / 'estimator_lab'
 SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
 
 COMMANDS = {path.stem for path in PACKAGE.glob('*.py')} - {'__init__'}
-READ_FLAGS = {
-    *COMMANDS,
-    'data/pack',
-    'data/demo',
-    'base/command',
-    'base/flags',
-    'tf1/dropped',
-}  # the last adds a method to them
+# The last adds a method to them.
+READ_FLAGS = {*COMMANDS, 'data/pack', 'data/demo', 'base/command', 'base/flags', 'tf1/dropped'}
 
 
-def imported(source):
-    """Yields the dotted names that a file imports, at any level of nesting."""
-    for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding='utf-8'))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ''
-            yield from (f'{node.module}.{alias.name}' for alias in node.names)
+def nodes(kind):
+    """Yields (file, node) of all nodes of a kind in the package, at any level of nesting."""
+    for source in SOURCES:
+        for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding='utf-8'))):
+            if isinstance(node, kind):
+                yield source, node
+
+
+def imported(node):
+    """Returns the dotted names that an import names."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    return {node.module or '', *(f'{node.module}.{alias.name}' for alias in node.names)}
 
 
 def test_only_commands_read_flags():
-    readers = {str(source.with_suffix('')) for source in SOURCES if 'absl.flags' in imported(source)}
-    assert readers <= READ_FLAGS
+    imports = nodes(ast.Import | ast.ImportFrom)
+    readers = {str(source.with_suffix('')) for source, node in imports if 'absl.flags' in imported(node)}
+    assert readers and readers <= READ_FLAGS
 
 
 @pytest.mark.parametrize(('room', 'below'), [('tf1', {'base'}), ('contrib', {'base', 'tf1'})])
@@ -50,12 +50,7 @@ def test_modules_loaded_by_name_are_of_the_same_room_or_below(room, below):
 
 
 def test_no_file_is_longer_than_400_lines():
-    long = {
-        str(source): count
-        for source in SOURCES
-        if (count := len((PACKAGE / source).read_text().splitlines())) > 400
-    }
-    assert not long
+    assert not [source for source in SOURCES if len((PACKAGE / source).read_text().splitlines()) > 400]
 
 
 def test_tests_mirror_the_package():
@@ -68,9 +63,8 @@ def test_tests_mirror_the_package():
 
 
 def test_the_picture_in_contributing_matches_the_rooms():
-    picture = re.search(
-        r'## Layout\n.*?\n```\n(.*?)```', (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8'), re.DOTALL
-    )[1]
+    page = (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    picture = re.search(r'## Layout\n.*?\n```\n(.*?)```', page, re.DOTALL)[1]
     shown = set(re.findall(r'^  (?:  )?(\w+)/', picture, re.MULTILINE))
     rooms = {path.parent.name for path in PACKAGE.glob('*/__init__.py')}
     inner = {path.parent.name for path in PACKAGE.glob('*/*/__init__.py')}
@@ -81,35 +75,29 @@ def test_folders_are_listed_by_functions_that_raise():
     """`Path.glob` and `os.walk` take a folder that can't be listed for an empty one: hence `base.files`."""
     # TensorFlow's glob raises; fsspec's has no way to, for the folders between.
     own = {'data/sources/remote.py', 'contrib/learn_input.py'}
-    hiding = {
-        f'{source}:{node.lineno}'
-        for source in SOURCES
+    hiding = [
+        (str(source), node.lineno)
+        for source, node in nodes(ast.Call)
         if str(source) not in own and source.parts[0] != 'contrib'  # as TensorFlow 1 lists
-        for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding='utf-8')))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and (
-            node.func.attr in ('glob', 'iglob', 'rglob', 'Glob')
-            or (node.func.attr == 'walk' and ast.unparse(node.func.value) != 'ast' and not hears_errors(node))
-        )
-    }
+        if isinstance(node.func, ast.Attribute) and hides_errors(node)
+    ]
     assert not hiding
 
 
-def hears_errors(call):
-    return any(keyword.arg in ('onerror', 'on_error') for keyword in call.keywords)
+def hides_errors(call):
+    if call.func.attr != 'walk':
+        return call.func.attr in ('glob', 'iglob', 'rglob', 'Glob')
+    hears = any(keyword.arg in ('onerror', 'on_error') for keyword in call.keywords)
+    return not hears and ast.unparse(call.func.value) != 'ast'
 
 
 def test_output_goes_through_base():
     """It escapes control characters, and handles a full disk or a closed pipe."""
-    own = {'base', 'contrib'}
-    printing = {
-        f'{source}:{node.lineno}'
-        for source in SOURCES
-        if source.parts[0] not in own
-        for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding='utf-8')))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'print'
-    }
+    printing = [
+        (str(source), node.lineno)
+        for source, node in nodes(ast.Call)
+        if source.parts[0] not in ('base', 'contrib') and ast.unparse(node.func) == 'print'
+    ]
     assert not printing
 
 
@@ -122,12 +110,9 @@ def test_sentences_name_settings_that_there_are():
             known['option'] |= settings_of(importlib.import_module(name).COMMAND.settings).keys()
     for name in MODELS:
         known['hparam'] |= settings_of(find_model(name).params).keys()
-    unknown = {
-        f'{source}: {ast.unparse(node)}'
-        for source in SOURCES
-        for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding='utf-8')))
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.attr not in known.get(node.value.id, {node.attr})
-    }
+    unknown = [
+        (str(source), ast.unparse(node))
+        for source, node in nodes(ast.Attribute)
+        if node.attr not in known.get(ast.unparse(node.value), {node.attr})
+    ]
     assert not unknown

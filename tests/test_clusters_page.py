@@ -38,11 +38,8 @@ def check_command(words):
 
 def test_the_tfjob():
     job = yaml.safe_load(TFJOB)
-    assert (job['apiVersion'], job['kind'], job['spec'].keys()) == (
-        'kubeflow.org/v1',
-        'TFJob',
-        {'tfReplicaSpecs'},
-    )
+    assert (job['apiVersion'], job['kind']) == ('kubeflow.org/v1', 'TFJob')
+    assert job['spec'].keys() == {'tfReplicaSpecs'}
     ((kind, replicas),) = job['spec']['tfReplicaSpecs'].items()
     assert kind == 'Worker' and replicas.keys() == REPLICA_FIELDS and replicas['restartPolicy'] == 'OnFailure'
     container = container_of(replicas['template'])
@@ -62,10 +59,8 @@ def test_the_job_gives_each_pod_its_task(tmp_path, monkeypatch):
     (tmp_path / 'python').chmod(0o755)
     names = []
     for index in range(spec['completions']):
-        environment = {
-            'JOB_COMPLETION_INDEX': str(index),
-            'PATH': f'{tmp_path}{os.pathsep}{os.environ["PATH"]}',
-        }
+        path = f'{tmp_path}{os.pathsep}{os.environ["PATH"]}'
+        environment = {'JOB_COMPLETION_INDEX': str(index), 'PATH': path}
         words = [*container['command'], *container['args']]
         shown = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
         *tf_config, command = shown.splitlines()

@@ -130,13 +130,9 @@ def test_inspections_and_exports(run, model_dir, archive, folder):
 def test_packing_and_indexing(archive, folder, module, arguments):
     out = f'{folder}/shards\x1b[2J'
     filled = [text.replace('ARCHIVE', str(archive)).replace('OUT', out) for text in arguments]
-    done = subprocess.run(
-        [sys.executable, '-m', module.__name__, *filled],
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        capture_output=True,
-        timeout=600,
-        check=False,
-    )
+    words = [sys.executable, '-m', module.__name__, *filled]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    done = subprocess.run(words, env=environment, capture_output=True, timeout=600, check=False)
     assert done.stdout + done.stderr and b'Traceback' not in done.stderr
     assert shown_is_clean(done.stdout) and shown_is_clean(done.stderr), done
     for path in (folder / 'shards\x1b[2J').glob('*.json'):

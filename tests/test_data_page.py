@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from estimator_lab.api import dataset
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.once
@@ -47,12 +48,6 @@ print(state['step'], 'steps, weights', state['weights'].tolist())
 """
 
 
-def faces_of(archive):
-    from estimator_lab.api import dataset
-
-    return dataset(archive)
-
-
 @pytest.fixture(params=['numpy', pytest.param('pytorch', marks=NEEDS_PYTORCH)])
 def program(request, tmp_path):
     code = WITH_NUMPY
@@ -64,21 +59,11 @@ def program(request, tmp_path):
     return path
 
 
-def loader_of(faces, order, **options):
-    from torch.utils.data import DataLoader
-
-    return DataLoader(faces, batch_sampler=order, collate_fn=faces.collate, **options)
-
-
 def started(program, archive, folder, workers):
     folder.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, program, archive, folder, str(workers)],
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    words = [sys.executable, program, archive, folder, str(workers)]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def finished(process):
@@ -106,12 +91,13 @@ def test_the_program_is_killed_and_goes_on_exactly(program, archive, tmp_path):
 @pytest.mark.parametrize('method', ['fork', 'spawn', 'forkserver'])
 @pytest.mark.parametrize('persistent', [False, True])
 def test_batches_are_the_same_with_any_workers(archive, method, persistent):
-    faces = faces_of(archive)
+    from torch.utils.data import DataLoader
+
+    faces = dataset(archive)
     alone = [[faces[place].key for place in places] for places in faces.order(5, epochs=3)]
     order = faces.order(5, epochs=1)
-    loader = loader_of(
-        faces, order, num_workers=2, persistent_workers=persistent, multiprocessing_context=method
-    )
+    options = {'persistent_workers': persistent, 'multiprocessing_context': method}
+    loader = DataLoader(faces, batch_sampler=order, collate_fn=faces.collate, num_workers=2, **options)
     assert len(loader) == 5
     whole = [key for places in alone for key in places]
     for number in range(3):
@@ -126,11 +112,10 @@ def test_a_stateful_loader_goes_on(archive, workers):
     loaders = pytest.importorskip('torchdata.stateful_dataloader', reason='torchdata is in the extra `bench`')
 
     def loader():
-        faces = faces_of(archive)
+        faces = dataset(archive)
         order = faces.order(4, epochs=2)
-        return loaders.StatefulDataLoader(
-            faces, batch_sampler=order, collate_fn=faces.collate, num_workers=workers
-        )
+        options = {'collate_fn': faces.collate, 'num_workers': workers}
+        return loaders.StatefulDataLoader(faces, batch_sampler=order, **options)
 
     whole = [batch.keys for batch in loader()]
     for count in (1, 5, 11):
@@ -146,8 +131,6 @@ def test_a_stateful_loader_goes_on(archive, workers):
 def test_a_transform_makes_what_a_loader_collates(archive):
     from torch.utils.data import DataLoader
 
-    from estimator_lab.api import dataset
-
     pairs = dataset(archive, image_shape=(8, 8, 3), transform=lambda one: (one.data, one.class_id))
     images, ids = next(iter(DataLoader(pairs, batch_sampler=pairs.order(6))))
     assert images.shape == (6, 8, 8, 3) and ids.shape == (6,)
@@ -155,7 +138,7 @@ def test_a_transform_makes_what_a_loader_collates(archive):
 
 def test_grain_goes_on(archive):
     grain = pytest.importorskip('grain')
-    faces = faces_of(archive)
+    faces = dataset(archive)
 
     def batches():
         data = grain.MapDataset.source(faces).shuffle(seed=1).repeat(2).batch(8, batch_fn=faces.collate)
@@ -169,7 +152,7 @@ def test_grain_goes_on(archive):
     assert begun + [batch.keys for batch in second] == whole
 
 
-def test_it_reads_without_tensorflow(archive):
+def test_it_reads_without_tensorflow(run_python, archive):
     """In an environment of which the page installs NumPy, Pillow and absl-py: others are out of reach."""
     code = (
         'import sys\n'
@@ -182,11 +165,5 @@ def test_it_reads_without_tensorflow(archive):
         f'faces = dataset({str(archive)!r}, image_shape=(8, 8, 3))\n'
         f'print(len(faces), faces[1].data.shape, next(stream({str(archive)!r})).label != "")\n'
     )
-    done = subprocess.run(
-        [sys.executable, '-c', code],
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python('-c', code)
     assert (done.stdout, done.stderr) == ('24 (8, 8, 3) True\n', '')

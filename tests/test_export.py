@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab import export
+from estimator_lab import api, export
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.inference import exporting
@@ -55,28 +55,20 @@ def test_a_tensorflow_without_this_package_gives_the_same_answers(cnn_dir, expor
     shape = Trained.open(cnn_dir).shape
     np.save(tmp_path / 'bytes.npy', np.array(files))
     np.save(tmp_path / 'pixels.npy', np.array([to_unit_range(decode_image(data, *shape)) for data in files]))
-    (tmp_path / 'encoded').mkdir()
-    (tmp_path / 'pixels').mkdir()
-    done = subprocess.run(
-        [
-            *(sys.executable, '-I', '-S', str(BARE), sysconfig.get_path('purelib'), str(exported)),
-            *(str(tmp_path / name) for name in ('bytes.npy', 'pixels.npy', '')),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    for folder in ('encoded', 'pixels'):
+        (tmp_path / folder).mkdir()
+    words = [sys.executable, '-I', '-S', BARE, sysconfig.get_path('purelib'), exported]
+    words += [tmp_path / 'bytes.npy', tmp_path / 'pixels.npy', tmp_path]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     loaded = np.load(tmp_path / 'loaded.npz', allow_pickle=True)
-    for folder in ('encoded', 'pixels'):
+    for folder, nearness in (('encoded', 1e-3), ('pixels', 1e-5)):
         for name in ('classes', 'labels', 'probabilities'):
             found = np.load(tmp_path / folder / f'{name}.npy', allow_pickle=True)
             expected = np.array([answer[name] for answer in wanted])
             for value in (found, loaded[name]):
                 if name == 'probabilities':
-                    assert np.allclose(value, expected, atol=1e-3 if folder == 'encoded' else 1e-5)
+                    assert np.allclose(value, expected, atol=nearness)
                 else:
                     assert value.tolist() == expected.tolist()
 
@@ -85,12 +77,9 @@ def test_labels_are_in_the_graph(cnn_dir, exported, files):
     found = of_saved_model(exported, 'serving_default', {'image_bytes': np.array(files, object)})
     labels = np.array(Trained.open(cnn_dir).vocabulary.labels)
     order = np.argsort(-found['probabilities'], axis=1)
-    assert [[label.decode() for label in row] for row in found['top_labels']] == np.array(labels)[
-        order
-    ].tolist()
-    assert np.array_equal(
-        found['top_probabilities'], np.take_along_axis(found['probabilities'], order, axis=1)
-    )
+    assert [[label.decode() for label in row] for row in found['top_labels']] == labels[order].tolist()
+    ordered = np.take_along_axis(found['probabilities'], order, axis=1)
+    assert np.array_equal(found['top_probabilities'], ordered)
     assert found['labels'].tolist() == found['top_labels'][:, 0].tolist()
 
 
@@ -132,28 +121,18 @@ def test_an_interrupted_export_leaves_nothing(cnn_dir, tmp_path, monkeypatch, er
 
 
 def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_export):
-    from estimator_lab.inference.painting import with_painting_settings
-    from estimator_lab.inference.run import Run
-    from estimator_lab.inference.settings import PaintingSettings
-
-    status, out, _ = run_export(
-        *(f'--model_dir={style_dir}', f'--out={tmp_path}', '--style=oil', '--strength=0.5')
-    )
+    flags = (f'--model_dir={style_dir}', f'--out={tmp_path}', '--style=oil', '--strength=0.5')
+    status, out, _ = run_export(*flags)
     assert status == 0
     folder = Path(re.search(r'^Exported +style at step 3: (\S+)$', out, re.MULTILINE)[1])
     photo = picture(7, 33, 20)
-    pixels = np.asarray(photo)
-    settings = PaintingSettings(style='oil', strength=0.5)
-    run = with_painting_settings(Run.open(style_dir), settings)
-    with run.architecture.painter(run) as paint:
-        wanted = paint(photo).astype(int)
-
+    wanted = np.asarray(api.load(style_dir).paint(photo, style='oil', strength=0.5), int)
     found = of_saved_model(folder, 'serving_default', {'image_bytes': np.array([encoded(photo)], object)})
     assert list(found) == ['painted_bytes'] and found['painted_bytes'][0].startswith(b'\xff\xd8')
     with Image.open(io.BytesIO(found['painted_bytes'][0])) as painted:
         assert painted.size == photo.size
         assert np.abs(np.asarray(painted) - wanted).mean() < 12, 'but for what JPEG loses'
-    found = of_saved_model(folder, 'pixels:painted', {'image': to_unit_range(pixels)[np.newaxis]})
+    found = of_saved_model(folder, 'pixels:painted', {'image': to_unit_range(np.asarray(photo))[np.newaxis]})
     assert np.abs(np.rint(255 * found['painted'][0]) - wanted).max() <= 1
 
 
@@ -166,7 +145,5 @@ def test_a_checkpoint_that_cannot_be_restored_is_one_sentence(cnn_dir, tmp_path,
     monkeypatch.setattr(tf.train.Saver, 'restore', fail)
     status, _, said = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path / "out"}')
     assert (status, said.count('\n')) == (1, 1)
-    assert said.startswith(
-        f'error: The checkpoint {cnn_dir}/model.ckpt-3 could not be restored for its export'
-    )
+    assert said.startswith(f'error: The checkpoint {cnn_dir}/model.ckpt-3 could not be restored for its exp')
     assert not (tmp_path / 'out').exists()

@@ -15,12 +15,12 @@ from estimator_lab.data.sources.source import source_of
 from estimator_lab.tf1 import tf
 from tests.support.commands import invoke
 from tests.support.full_disk import files_up_to
+from tests.support.places import ROOT
 from tests.support.small_runs import cnn_settings, trained
 
 pytestmark = pytest.mark.once
 
 FULL = '/dev/full'
-needs_dev_full = pytest.mark.skipif(not Path(FULL).exists(), reason=f'there is no {FULL}')
 
 
 def one_sentence(text, *words):
@@ -52,7 +52,7 @@ def test_a_checkpoint(archive, tmp_path, monkeypatch):
     assert train(6).step == 6
 
 
-@needs_dev_full
+@pytest.mark.skipif(not Path(FULL).exists(), reason=f'there is no {FULL}')
 @pytest.mark.parametrize('format', ['csv', 'jsonl'])
 def test_predictions_to_standard_output(cnn_dir, archive, monkeypatch, capsys, format):
     with open(FULL, 'w') as full:  # noqa: PTH123
@@ -64,30 +64,25 @@ def test_predictions_to_standard_output(cnn_dir, archive, monkeypatch, capsys, f
 
 def test_predictions_to_a_file_and_an_export(cnn_dir, archive, tmp_path, capsys):
     out = tmp_path / 'out'
+    exported, model = tmp_path / 'model', f'--model_dir={cnn_dir}'
     with files_up_to(100):
-        assert invoke(predict, f'--model_dir={cnn_dir}', f'--out={out}', str(archive)) == 1
+        assert invoke(predict, model, f'--out={out}', str(archive)) == 1
         one_sentence(capsys.readouterr().err, f'--out={out} cannot be written: File too large')
-        assert invoke(export, f'--model_dir={cnn_dir}', f'--out={tmp_path / "model"}') == 1
-        one_sentence(capsys.readouterr().err, f'--out={tmp_path / "model"} cannot be written: File too large')
+        assert invoke(export, model, f'--out={exported}') == 1
+        one_sentence(capsys.readouterr().err, f'--out={exported} cannot be written: File too large')
     assert not [*tmp_path.glob('model/*'), *tmp_path.glob('*out*')]
-    assert invoke(predict, f'--model_dir={cnn_dir}', f'--out={out}', str(archive)) == 0
+    assert invoke(predict, model, f'--out={out}', str(archive)) == 0
     assert len(out.read_text().splitlines()) == 25
-    assert invoke(export, f'--model_dir={cnn_dir}', f'--out={tmp_path / "model"}') == 0
+    assert invoke(export, model, f'--out={exported}') == 0
 
 
-def run(module, *arguments, most_bytes=None, **more):
+def run(module, *arguments, most_bytes=None):
     """Runs a command that needs no TensorFlow, in a process of its own."""
     limit = f'ulimit -f {most_bytes // 512}; ' if most_bytes is not None else ''
     words = [sys.executable, '-m', module.__name__, *map(str, arguments)]
-    return subprocess.run(
-        ['sh', '-c', f'{limit}exec "$@"', 'sh', *words],
-        env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[1])},
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=600,
-        check=False,
-        **{'stdout': subprocess.DEVNULL, **more},
-    )
+    shell = ['sh', '-c', f'{limit}exec "$@"', 'sh', *words]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    return subprocess.run(shell, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_shards(archive, tmp_path):
@@ -102,9 +97,8 @@ def test_shards(archive, tmp_path):
 def test_an_index(archive):
     done = run(tar_index, archive, most_bytes=512)
     assert done.returncode == 1
-    one_sentence(
-        done.stderr, path_in_cache(source_of(str(archive))), 'cannot be written: File too large; set XDG'
-    )
-    assert not path_next_to(source_of(str(archive))).exists()
+    source = source_of(str(archive))
+    one_sentence(done.stderr, path_in_cache(source), 'cannot be written: File too large; set XDG')
+    assert not path_next_to(source).exists()
     assert run(tar_index, archive).returncode == 0
-    assert path_next_to(source_of(str(archive))).exists()
+    assert path_next_to(source).exists()

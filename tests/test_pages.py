@@ -27,18 +27,8 @@ PAGES = [*all_pages(), ROOT / 'CHANGELOG.md']
 COMMANDS = sorted({command for page in all_pages() for command in commands_of(page)})
 # Other programs, and words of the shell.
 PROGRAMS = {
-    'tensorboard',
-    'saved_model_cli',
-    'pip',
-    'make',
-    'curl',
-    'git',
-    'docker',
-    'source',
-    'kubectl',
-    'export',
-    'printf',
-    'ruff',
+    *('curl', 'docker', 'export', 'git', 'kubectl', 'make', 'pip', 'printf', 'ruff', 'saved_model_cli'),
+    *('source', 'tensorboard'),
 }
 VARIABLE = re.compile(r"""(\w+)=(["']?)(.*)\2""")
 
@@ -79,16 +69,11 @@ def check_python(arguments):
             assert re.search(rf'\b{flag}\b', source), flag
 
 
+FLAGS = re.compile(r'--(model|hparams|augment|export)=')
+
+
 @pytest.mark.parametrize(
-    'text',
-    sorted(
-        {
-            span
-            for page in all_pages()
-            for span in spans(page)
-            if re.match(r'--(model|hparams|augment|export)=', span)
-        }
-    ),
+    'text', sorted({span for page in all_pages() for span in spans(page) if FLAGS.match(span)})
 )
 def test_flags_of_training_can_be_given_together(text):
     settings, _ = train.COMMAND.parse(['train', *text.split()])
@@ -104,16 +89,7 @@ def check_hparams(settings):
 def test_flags_in_sentences_exist():
     """Of some command; except those of examples and of other people's programs."""
     known = {
-        'help',
-        'version',
-        'flagfile',
-        'v1',
-        'v',
-        'contrib',
-        'base',
-        'style_weight',
-        'tpu',
-        'bleu_source',
+        *('help', 'version', 'flagfile', 'v1', 'v', 'contrib', 'base', 'style_weight', 'tpu', 'bleu_source'),
         'export_dir',
     }
     for name in COMMANDS_OF_THE_PACKAGE:
@@ -144,10 +120,8 @@ def test_the_page_of_results_is_up_to_date():
 
 def test_a_figure_is_compared_with_the_last_one_printed(capsys):
     row = {'name': 'a', 'figure': r'Accuracy +([\d.]+)', 'expected': 0.9, 'tolerance': 0.01}
-    assert results.compare(row, 'Accuracy  0.5\nAccuracy  0.905\n') and not results.compare(
-        row, 'Accuracy 0.88\n'
-    )
-    assert not results.compare(row, 'nothing')
+    assert results.compare(row, 'Accuracy  0.5\nAccuracy  0.905\n')
+    assert not results.compare(row, 'Accuracy 0.88\n') and not results.compare(row, 'nothing')
     assert '0.88, NOT AS EXPECTED (0.9 within 0.01)' in capsys.readouterr().out
 
 

@@ -124,16 +124,8 @@ def test_a_program_imports_its_folders_and_packages_of_its_own(place):
     installed.mkdir(parents=True)
     (installed / 'helper.py').write_text('VALUE = 4')
     place.recipe('module', folder='package', path=['lib'], commands=['-m module'], shows=['helped 3'])
-    place.recipe(
-        'installed', only=['package'], folder='package', packages=['helper<1'], commands=['module.py']
-    )
-    place.recipe(
-        'installed',
-        only=['package'],
-        packages=['helper<1'],
-        commands=['package/module.py'],
-        shows=['helped 4'],
-    )
+    own = {'packages': ['helper<1'], 'commands': ['package/module.py'], 'shows': ['helped 4']}
+    place.recipe('installed', only=['package'], **own)
     assert place.run() == 0
 
 
@@ -203,10 +195,8 @@ def test_files_have_the_formats_that_programs_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize('name', RECIPES)
 def test_a_recipe_has_the_form(name):
     recipe = RECIPES[name]
-    assert re.fullmatch(r'[0-9a-f]{40}', recipe.commit) and re.fullmatch(
-        r'[\w.-]+/[\w.-]+', recipe.repository
-    )
-    assert all(re.fullmatch(r'[\w.-]+/[\w.-]+@[0-9a-f]{40}', one) for one in recipe.beside)
+    repositories = [f'{recipe.repository}@{recipe.commit}', *recipe.beside]
+    assert all(re.fullmatch(r'[\w.-]+/[\w.-]+@[0-9a-f]{40}', one) for one in repositories)
     assert recipe.outcome in recipes.OUTCOMES and {*recipe.tensorflow} <= {'2.15', '2.21'}
     for pattern in [*recipe.shows, *recipe.falls, *recipe.least, recipe.until, recipe.stops]:
         re.compile(pattern)
