@@ -15,7 +15,7 @@ from estimator_lab.core.params import RAW_PIXELS
 from estimator_lab.data.images.decode import GREY, decode_image
 from estimator_lab.runs.record import write_record
 from estimator_lab.training.train import train
-from tests.support.archive_files import encoded, picture, write_tar
+from tests.support.archive_files import encoded, picture, piped, write_tar
 from tests.support.small_runs import SMALL, cnn_settings, opened, values_in
 from tests.support.streams import rewrite, stream_members
 
@@ -100,11 +100,11 @@ def test_vocabulary_from_a_file(settings, tmp_path):
         opened(settings(vocabulary=labels))
 
 
-def test_a_pipe_says_what_it_lacks(settings, tmp_path):
+def test_a_pipe_says_what_it_lacks(settings, archive, tmp_path):
     fifo, labels = tmp_path / 'pipe', tmp_path / 'labels.txt'
     os.mkfifo(fifo)
     labels.write_text('n000000\nn000001\nn000002\nn000003\n')
-    piped = {'data': [str(fifo)], 'vocabulary': labels, 'max_steps': 30}
+    unread = {'data': [str(fifo)], 'vocabulary': labels, 'max_steps': 30}
     for changes, words in (
         ({'vocabulary': None}, 'labels cannot be looked up in advance: give vocabulary'),
         ({'max_steps': None}, 'the number of examples in an epoch is unknown: give max_steps'),
@@ -113,7 +113,10 @@ def test_a_pipe_says_what_it_lacks(settings, tmp_path):
         ({'hparams': 'balanced=true'}, 'balanced=true needs data that can be counted'),
     ):
         with pytest.raises(FlagError, match=words):
-            opened(settings(**{**piped, **changes}))
+            opened(settings(**{**unread, **changes}))
+    with piped(tmp_path / 'short', archive.read_bytes()) as short:
+        plan, _ = opened(settings(**{**unread, 'data': [str(short)]}))
+        assert len(list(plan.inputs.train.begun)) == 24, 'also those that were looked at'
 
 
 def test_labels_of_a_table_and_next_to_images(settings, archive, tmp_path):
