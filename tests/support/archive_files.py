@@ -1,6 +1,7 @@
 """Small archives for tests."""
 
 import contextlib
+import gzip
 import io
 import os
 import tarfile
@@ -44,6 +45,21 @@ def write_tar(path: Path, files: Iterable[tuple[str, bytes]], mode: str = 'w') -
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
+    """Writes files below a folder, by their paths in it."""
+    for name, data in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return path
+
+
+def gzipped(archive: Path) -> Path:
+    """Writes ARCHIVE.gz, with the same contents."""
+    path = archive.with_name(f'{archive.name}.gz')
+    path.write_bytes(gzip.compress(archive.read_bytes(), mtime=0))
     return path
 
 

@@ -10,7 +10,6 @@ import random
 import sysconfig
 import tarfile
 import time
-import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from estimator_lab.data.examples import member as data_member
 from tests.robustness.corruption import fix_checksum, mutate
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.kinds import AnyFile
+from tests.support.memory import peak_of
 from tests.support.streams import (
     FILES,
     build_index,
@@ -128,6 +128,9 @@ def test_names(write):
     for format in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         members, error = outcome(write(tar_bytes(dict.fromkeys(given, b'x'), format)))
         assert error is None and names(members) == wanted
+    prefixed = f'{"d" * 90}/{"n" * 60}.jpg'
+    members, error = outcome(write(tar_bytes({prefixed: b'x'}, tarfile.USTAR_FORMAT)))
+    assert error is None and names(members) == [prefixed]
     data = bytearray(tar_bytes({'a/caf?.jpg': b''}))
     data[5] = 0xE9  # é in Latin-1
     fix_checksum(data, 0)
@@ -174,11 +177,8 @@ def test_thousands_of_headers_in_a_row_are_an_error_and_quick(write, one):
 
 def test_a_header_of_four_gigabytes_is_an_error_without_memory(write):
     archive = write(header('pax', 2**32, tarfile.XHDTYPE) + bytes(BLOCK))
-    tracemalloc.start()
-    with pytest.raises(DataError, match='asks for 4294967296 more bytes, above 1048576 for one member'):
-        list(stream_members(archive))
-    assert tracemalloc.get_traced_memory()[1] < 2**21
-    tracemalloc.stop()
+    (_, error), peak = peak_of(lambda: read_until_error(archive))
+    assert 'asks for 4294967296 more bytes, above 1048576 for one member' in str(error) and peak < 2**21
 
 
 # Labels next to images.
@@ -207,12 +207,9 @@ def test_json_names_with_dots_and_other_json(write):
 
 def test_only_a_few_images_wait_for_a_label(write):
     """Of a million frames with one name up to the first dot, all would stay in memory."""
-    data = bytes(100_000)
-    archive = write(tar_bytes({f'a/clip.{n}.png': data for n in range(100)}))
-    tracemalloc.start()
-    assert sum(1 for _ in stream_members(archive)) == 100
-    assert tracemalloc.get_traced_memory()[1] < 2_500_000
-    tracemalloc.stop()
+    archive = write(tar_bytes({f'a/clip.{n}.png': bytes(100_000) for n in range(100)}))
+    count, peak = peak_of(lambda: sum(1 for _ in stream_members(archive)))
+    assert count == 100 and peak < 2_500_000
 
 
 # Ends.
@@ -276,9 +273,7 @@ def test_no_tar_archive(write, data, sentence):
         assert archive in str(caught.value)
 
 
-def test_missing_files_and_permission(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match=r'^There is no file .*gone\.tar'):
-        list(stream_members(tmp_path / 'gone.tar'))
+def test_a_path_that_is_none_and_a_file_without_permission(tmp_path, monkeypatch):
     with pytest.raises(DataError, match='cannot be read'):
         list(stream_members('a\0b'))
 
@@ -295,20 +290,17 @@ def test_every_cut(write, format):
     files = {'a/1.jpg': b'1', f'a/{"n" * 120}.jpg': bytes(range(200)) * 4, 'a/2.jpg': b'2' * 512}
     data = tar_bytes(files, format)
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        ends = {info.name: info.offset_data + info.size for info in tar}
+        infos = {info.name: info for info in tar}
+    ends = {name: info.offset_data + info.size for name, info in infos.items()}
     for length in {*range(1, len(data) - 1024, 97), *range(512, len(data) - 1023, 512)}:
         members, error = outcome(write(data[:length]))
         assert names(members) == [name for name, end in ends.items() if end <= length], length
         is_between = any(end <= length <= end + -end % 512 for end in ends.values())
         assert (error is None) == is_between, length
         if members and error:
-            assert f'cut off at byte {length} of its tar stream' in str(error)
-
-
-def test_a_cut_in_the_data_names_the_member(write):
-    place = r"cut off at byte 2500 of .*, in member 'train/b/3\.jpeg' at byte 1536"
-    with pytest.raises(DataError, match=place):
-        list(stream_members(write(tar_bytes(FILES)[:2500])))
+            within = [name for name, info in infos.items() if info.offset_data <= length < ends[name]]
+            place = ''.join(f', in member {name!r} at byte {infos[name].offset}' for name in within)
+            assert f'cut off at byte {length} of its tar stream{place}: ' in str(error)
 
 
 @pytest.mark.parametrize('compress', [gzip.compress, bz2.compress, lzma.compress])
@@ -351,13 +343,8 @@ def test_memory_stays_constant(write, format):
     name = 'train/{:06}/' + 'n' * 100 + '.jpg'
     members = stream_members(write(tar_bytes({name.format(i): b'data' for i in range(3000)}, format)))
     assert sum(1 for _ in itertools.islice(members, 100)) == 100
-    tracemalloc.start()
-    assert sum(1 for _ in itertools.islice(members, 100)) == 100
-    tracemalloc.reset_peak()
-    before, _ = tracemalloc.get_traced_memory()
-    assert sum(1 for _ in members) == 2800
-    assert tracemalloc.get_traced_memory()[1] - before < 200_000
-    tracemalloc.stop()
+    count, peak = peak_of(lambda: sum(1 for _ in members))
+    assert count == 2900 and peak < 200_000
 
 
 @COMPRESSED
@@ -383,13 +370,3 @@ def test_every_bit_of_a_header_may_be_wrong(write):
         assert error is not None or len(members) >= 3
         with contextlib.suppress(DataError):
             build_index(write(broken))
-
-
-def test_python_may_add_nothing_to_what_it_reads_of_a_tar_file(write):
-    """`TarInfo.fromtarfile` gets a stand-in for a TarFile: this fails if a Python needs more of it."""
-    for format in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
-        files = {
-            f'{"d" * 90}/{n}{"é" * (n if format != tarfile.USTAR_FORMAT else 0)}.jpg': b'x' for n in range(60)
-        }
-        archive = write(tar_bytes(files, format, extra=[special('dir', tarfile.DIRTYPE)]))
-        assert names(stream_members(archive)) == list(files)
