@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import random
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from estimator_lab.api import BadExample, Batch, Example, dataset, stream
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.sources import remote
-from tests.support.archive_files import encoded, picture, tar_bytes, write_tar
+from tests.support.archive_files import encoded, picture, tar_bytes, write_folder, write_tar
 from tests.support.streams import stream_members
 from tests.support.web_server import web_server
 
@@ -44,10 +46,8 @@ def test_examples_by_number_are_those_of_the_archive_in_stored_order(archive):
 
 
 def test_several_archives_and_folders_are_one_data_set(archive, tmp_path):
-    folder = tmp_path / 'photos' / 'cat'
-    folder.mkdir(parents=True)
-    (folder / '1.png').write_bytes(encoded(picture(1)))
-    faces = dataset([archive, tmp_path / 'photos'], **SHAPE)
+    photos = write_folder(tmp_path / 'photos', {'cat/1.png': encoded(picture(1))})
+    faces = dataset([archive, photos], **SHAPE)
     assert len(faces) == 25 and faces[24].label == 'cat' and faces[24].data.shape == (9, 7, 3)
     part, rest = (dataset(archive, split=split) for split in ((0, 0.6), (0.6, 1)))
     assert sorted(keys(part) + keys(rest)) == sorted(keys(dataset(archive)))
@@ -151,14 +151,10 @@ SAMPLES = {
 
 @pytest.fixture(params=['tar', 'folder'])
 def samples(request, tmp_path):
-    if request.param == 'tar':
-        (tmp_path / 'samples.tar').write_bytes(tar_bytes(SAMPLES))
-        return str(tmp_path / 'samples.tar')
-    for name, data in SAMPLES.items():
-        path = tmp_path / 'samples' / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    return str(tmp_path / 'samples')
+    if request.param == 'folder':
+        return str(write_folder(tmp_path / 'samples', SAMPLES))
+    (tmp_path / 'samples.tar').write_bytes(tar_bytes(SAMPLES))
+    return str(tmp_path / 'samples.tar')
 
 
 def test_fields_of_a_sample_are_found_by_name(samples):
@@ -262,34 +258,27 @@ def test_random_histories_lose_and_repeat_nothing(archive, seed):
     assert sorted(seen) == sorted(whole[:consumed])
 
 
-def test_states_of_orders_and_streams_are_the_same(archive, tmp_path):
+def test_states_are_those_of_a_stream_and_of_the_same_data(archive, tmp_path):
     faces = dataset(archive, split=(0, 0.9))
-    order, data = faces.order(5), stream(archive, split=(0, 0.9))
-    assert order.state_at(7) == data.state_at(7)
+    order = faces.order(5)
+    assert order.state_at(7) == stream(archive, split=(0, 0.9)).state_at(7)
     other = dataset(write_tar(tmp_path / 'b.tar', [('a/1.png', b'')])).order(5)
-    with pytest.raises(DataError, match='is of other data than'):
-        other.load_state_dict(order.state_dict())
-    with pytest.raises(DataError, match='its seed is 1, not 2'):
-        faces.order(5, seed=2).load_state_dict(order.state_dict())
+    for one, words in ((other, 'is of other data than'), (faces.order(5, seed=2), 'its seed is 1, not 2')):
+        with pytest.raises(DataError, match=words):
+            one.load_state_dict(order.state_dict())
 
 
 # Other processes.
 
 
-def test_it_pickles_without_open_files_and_orders(archive, monkeypatch):
+def test_it_pickles_without_open_files_and_needs_its_index(archive):
     faces = dataset(archive, split=(0, 0.9), **SHAPE)
-    expected = [one.key for one in faces]
     state = pickle.dumps(faces)
     assert len(state) < 20_000
     copy = pickle.loads(state)
-    assert keys(copy) == expected and np.array_equal(copy[3].data, faces[3].data)
+    assert keys(copy) == keys(faces) and np.array_equal(copy[3].data, faces[3].data)
     assert copy.order(5).state_at(3) == faces.order(5).state_at(3)
-
-
-def test_an_index_that_is_gone_is_an_error_in_another_process(archive):
-    faces = dataset(archive)
-    state, path = pickle.dumps(faces), faces._examples._indexes[0].path
-    path.unlink()
+    faces._examples._indexes[0].path.unlink()
     with pytest.raises(DataError, match='is gone: start again'):
         pickle.loads(state)
 
@@ -333,12 +322,8 @@ def test_workers_of_remote_archives_request_nothing_but_members(tmp_path, run_py
 
 
 def test_a_stream_is_refused_in_a_worker(archive, tmp_path, monkeypatch):
-    class Data:
-        @staticmethod
-        def get_worker_info():
-            return object()
-
-    monkeypatch.setitem(__import__('sys').modules, 'torch.utils.data', Data)
+    data = SimpleNamespace(get_worker_info=object)
+    monkeypatch.setitem(sys.modules, 'torch.utils.data', data)
     packed = write_tar(tmp_path / 'a.tar.gz', [('a/1.png', b'')], 'w:gz')
     with pytest.raises(FlagError, match=r'not in a worker of a DataLoader: give the DataLoader an .*dataset'):
         next(stream(archive))

@@ -1,7 +1,6 @@
 """The iterator of examples: complete, in one order for any number of processes, and exact after a restart."""
 
 import errno
-import gzip
 import itertools
 import json
 import os
@@ -15,30 +14,29 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.archives import order
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
-from tests.support.archive_files import encoded, picture, small_archive, write_tar
+from tests.support.archive_files import encoded, gzipped, picture, write_folder, write_tar
 from tests.support.streams import stream_members
 
 pytestmark = pytest.mark.once
 
 
 @pytest.fixture(params=['plain', 'compressed', 'folder'])
-def source(request, tmp_path):
-    """The images of `small_archive`, as an archive with or without random access, or as a folder."""
-    path = small_archive(tmp_path)
+def source(request, archive, tmp_path):
+    """The images of `archive`, with or without random access, or as a folder."""
     if request.param == 'compressed':
-        files = [(member.name, member.data) for member in stream_members(path)]
-        path = write_tar(tmp_path / 'train.tar.gz', files, 'w:gz')
+        return str(gzipped(archive))
     if request.param == 'folder':
-        for member in stream_members(path):
-            image = tmp_path / 'images' / member.name
-            image.parent.mkdir(parents=True, exist_ok=True)
-            image.write_bytes(member.data)
-        path = tmp_path / 'images'
-    return str(path)
+        files = {member.name: member.data for member in stream_members(archive)}
+        return str(write_folder(tmp_path / 'images', files))
+    return str(archive)
 
 
 def keys(found):
     return [example.key for example in found]
+
+
+def keys_of(batches):
+    return [key for batch in batches for key in batch.keys]
 
 
 def test_examples_are_bytes_label_key_and_class(archive):
@@ -78,19 +76,14 @@ def test_each_epoch_has_each_example_once_in_an_order_of_its_own(source):
 
 
 @pytest.mark.parametrize('world_size', [2, 3, 5])
-@pytest.mark.parametrize('batch_size', [None, 4])
+@pytest.mark.parametrize('batch_size', [1, 4])
 def test_processes_share_each_epoch(source, world_size, batch_size):
     whole = keys(stream(source, epochs=2))
-    parts = [
-        list(stream(source, batch_size=batch_size, rank=rank, world_size=world_size, epochs=2))
-        for rank in range(world_size)
-    ]
-    found = [keys(part) if batch_size is None else [batch.keys for batch in part] for part in parts]
-    steps = max(map(len, found))
-    for step in range(steps):
-        window = whole[step * world_size * (batch_size or 1) :][: world_size * (batch_size or 1)]
-        here = [key for part in found for key in part[step : step + 1]]
-        assert sorted(here if batch_size is None else itertools.chain(*here)) == sorted(window)
+    chosen = {'batch_size': batch_size, 'world_size': world_size, 'epochs': 2}
+    parts = [[batch.keys for batch in stream(source, rank=rank, **chosen)] for rank in range(world_size)]
+    for step, batches in enumerate(itertools.zip_longest(*parts, fillvalue=[])):
+        window = whole[step * world_size * batch_size :][: world_size * batch_size]
+        assert sorted(itertools.chain(*batches)) == sorted(window)
 
 
 def test_a_state_at_any_example_goes_on_at_the_next(source):
@@ -144,22 +137,17 @@ def test_another_batch_size_goes_on_at_the_same_example(archive):
     second.load_state_dict(first.state_dict())
     rest = list(second)
     assert [len(batch.keys) for batch in rest] == [7, 7]
-    assert [key for batch in begun + rest for key in batch.keys] == keys(stream(archive))
+    assert keys_of(begun + rest) == keys(stream(archive))
     assert begun[0].data.shape == (5, 4, 4, 1) and begun[0].class_ids.dtype == np.int64
     assert isinstance(rest[0].data, list) and isinstance(rest[0].data[0], bytes)
-
-
-def test_parts_of_a_split_are_disjoint_and_complete(source):
-    train, evaluation = (set(keys(stream(source, split=part))) for part in ((0, 0.7), (0.7, 1)))
-    assert train and evaluation and not train & evaluation
-    assert train | evaluation == set(keys(stream(source)))
-    assert stream(source, split=(0, 0.3)).labels == stream(source).labels
 
 
 def test_a_vocabulary_decides_the_class_ids(archive):
     data = stream(archive, vocabulary=['n000002', 'other', 'n000000'])
     ids = {example.label: example.class_id for example in data}
     assert ids == {'n000000': 2, 'n000001': -1, 'n000002': 0, 'n000003': -1}
+    few = stream(archive, split=(0, 0.1))
+    assert few.labels == stream(archive).labels and {example.label for example in few} < set(few.labels)
 
 
 @pytest.fixture
@@ -168,13 +156,6 @@ def with_bad(tmp_path):
     files[2] = files[2][0], b'no image'
     files[5:7] = [(name, b'') for name, _ in files[5:7]]
     return str(write_tar(tmp_path / 'bad.tar', files))
-
-
-def test_warnings_name_settings_as_a_program_gives_them(tmp_path, archive, caplog):
-    packed = tmp_path / 'a.tar.gz'
-    packed.write_bytes(gzip.compress(archive.read_bytes()))
-    next(stream(packed, shuffle_buffer=5))
-    assert 'Its first 5 images, which fill shuffle_buffer, hold' in caplog.text
 
 
 def test_bad_images_move_no_others(with_bad, caplog):
@@ -199,11 +180,9 @@ def test_bad_images_move_no_others(with_bad, caplog):
     [
         ({'world_size': 0}, 'world_size=0 must be at least 1'),
         ({'rank': 2, 'world_size': 2}, 'rank=2'),
-        ({'rank': -1}, 'rank=-1'),
         ({'image_shape': (0, 4, 1)}, 'image_shape='),
         ({'image_shape': (4, 4)}, 'image_shape='),
         ({'image_shape': (4, 4, 2)}, 'image_shape='),
-        ({'decode': 'slow', 'image_shape': (4, 4, 1)}, "decode='slow' must be one of 'exact', 'fast'"),
         ({'batch_size': 0}, 'batch_size=0'),
         ({'batch_size': 10**9}, 'batch_size=1000000000'),
         ({'batch_size': '4'}, "batch_size='4'"),
@@ -219,7 +198,6 @@ def test_bad_images_move_no_others(with_bad, caplog):
         ({'shuffle_buffer': 2**31}, 'shuffle_buffer=2147483648'),
         ({'split': (0.9, 0.1)}, 'split='),
         ({'augment': 'mirror'}, 'needs image_shape'),
-        ({'augment': 'turn', 'image_shape': (4, 4, 1)}, 'turn is not understood'),
     ],
 )
 def test_wrong_arguments(archive, arguments, words):
@@ -228,8 +206,6 @@ def test_wrong_arguments(archive, arguments, words):
 
 
 def test_data_that_cannot_be_read(archive, tmp_path):
-    with pytest.raises(DataError, match='There is no file'):
-        stream(tmp_path / 'gone.tar')
     with pytest.raises(DataError, match='leaves no image'):
         stream(archive, split=(0, 1e-9))
     cut = tmp_path / 'cut.tar'
@@ -311,7 +287,7 @@ def test_random_histories_lose_and_repeat_nothing(tmp_path, seed):
 @pytest.mark.parametrize('failing', range(2, 24, 3))
 def test_a_read_that_fails_loses_no_example(archive, monkeypatch, failing):
     """A batch that an error cuts short is not returned: the state counts whole batches."""
-    whole = keys_of_batches(stream(archive, batch_size=5, seed=2))
+    whole = keys_of(stream(archive, batch_size=5, seed=2))
     read, calls = os.pread, itertools.count(1)
 
     def fail_once(descriptor, size, offset):
@@ -326,8 +302,4 @@ def test_a_read_that_fails_loses_no_example(archive, monkeypatch, failing):
         found.extend(key for batch in first for key in batch.keys)
     again = stream(archive, batch_size=5, seed=2)
     again.load_state_dict(first.state_dict())
-    assert found + keys_of_batches(again) == whole
-
-
-def keys_of_batches(batches):
-    return [key for batch in batches for key in batch.keys]
+    assert found + keys_of(again) == whole
