@@ -1,9 +1,7 @@
 """Archives opened together: counts, orders, and messages about damage."""
 
-import gzip
 import os
 import re
-import threading
 from dataclasses import replace
 from itertools import islice
 
@@ -14,8 +12,8 @@ from estimator_lab.data.archives.data_set import distinct_examples, open_archive
 from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Part, StreamOrder
 from estimator_lab.data.examples.labels import label_of
 from estimator_lab.data.images.reader import IMAGES
-from tests.support.archive_files import write_tar
-from tests.support.streams import stream_members
+from tests.support.archive_files import gzipped, piped, write_tar
+from tests.support.streams import found_in, stream_members
 
 
 def test_counts_over_all_archives(tmp_path):
@@ -28,9 +26,8 @@ def test_counts_over_all_archives(tmp_path):
     assert archives.total == 5
 
 
-def test_uncompressed_archives_are_shuffled_as_a_whole(archive, tmp_path):
-    packed = tmp_path / 'a.tar.gz'
-    packed.write_bytes(gzip.compress(archive.read_bytes()))
+def test_uncompressed_archives_are_shuffled_as_a_whole(archive):
+    packed = gzipped(archive)
     plain, compressed = open_archives([str(archive)], IMAGES), open_archives([str(packed)], IMAGES)
     mixed = open_archives([str(archive), str(packed)], IMAGES)
     assert isinstance(plain.order(2), IndexedOrder)
@@ -38,16 +35,13 @@ def test_uncompressed_archives_are_shuffled_as_a_whole(archive, tmp_path):
     # A buffer of 2 moves no image far; a whole shuffle does.
     first_labels = {label_of(turn.name) for turn in islice(plain.order(2).epoch(0), 8)}
     assert len(first_labels) > 2
-    stored = [member.name for member in stream_members(archive)]
     for archives in (plain, compressed):
-        assert [turn.name for turn in archives.order(1).epoch(0)] == stored
+        assert found_in(archives.order(1).epoch(0)) == found_in(stream_members(archive))
 
 
-def test_a_stream_that_is_sorted_by_label_is_reported(archive, tmp_path):
-    packed = tmp_path / 'a.tar.gz'
-    packed.write_bytes(gzip.compress(archive.read_bytes()))
+def test_a_stream_that_is_sorted_by_label_is_reported(archive):
     lines = []
-    archives = open_archives([str(packed)], IMAGES, say=lines.append)
+    archives = open_archives([str(gzipped(archive))], IMAGES, say=lines.append)
     archives.order()
     assert not lines
     archives.order(5, 3)
@@ -81,22 +75,27 @@ def test_an_archive_without_images(tmp_path):
         open_archives([str(tmp_path / '*.tar')], IMAGES)
 
 
-def test_an_image_outside_folders(tmp_path):
-    flat = write_tar(tmp_path / 'flat.tar', [('a/1.jpg', b''), ('x.jpg', b'')])
+@pytest.mark.parametrize(
+    ('names', 'words'),
+    [
+        (['a/1.jpg', 'x.jpg'], r"'x\.jpg' at byte 512 has no label: {}\.$"),
+        (
+            ['y.jpg', 'x.jpg', 'z.jpg', 'a/1.jpg'],
+            r"'y\.jpg' at byte 0 has no label: {} \(nor have 2 more\)\.$",
+        ),
+    ],
+)
+def test_an_image_outside_folders(tmp_path, names, words):
+    flat = write_tar(tmp_path / 'flat.tar', [(name, b'') for name in names])
     why = r'it is not in a folder, and no \.cls or \.json file is directly before or after it, as .* table'
-    with pytest.raises(DataError, match=rf"flat\.tar': member 'x\.jpg' at byte 512 has no label: {why}\.$"):
+    with pytest.raises(DataError, match=rf"flat\.tar': member {words.format(why)}"):
         open_archives([str(flat)], IMAGES).check_labels()
-    more = write_tar(
-        tmp_path / 'more.tar', [('y.jpg', b''), ('x.jpg', b''), ('z.jpg', b''), ('a/1.jpg', b'')]
-    )
-    with pytest.raises(DataError, match=rf"'y\.jpg' at byte 0 has no label: {why} \(nor have 2 more\)\.$"):
-        open_archives([str(more)], IMAGES).check_labels()
 
 
-@pytest.mark.parametrize('compressed', [False, True])
-def test_damage_is_an_error_or_a_warning(tmp_path, compressed):
+@pytest.mark.parametrize('mode', ['w', 'w:gz'])
+def test_damage_is_an_error_or_a_warning(tmp_path, mode):
     files = [(f'a/{n}.jpg', os.urandom(3000)) for n in range(40)]
-    path = write_tar(tmp_path / 'a.tar', files, 'w:gz' if compressed else 'w')
+    path = write_tar(tmp_path / 'a.tar', files, mode)
     os.truncate(path, 60_000)
     with pytest.raises(DataError, match=r"a\.tar' is cut off") as error:
         open_archives([str(path)], IMAGES)
@@ -111,11 +110,8 @@ def test_damage_is_an_error_or_a_warning(tmp_path, compressed):
 def test_a_damaged_pipe_gives_a_warning_when_it_is_read(tmp_path):
     files = [(f'a/{n}.jpg', os.urandom(3000)) for n in range(40)]
     data = write_tar(tmp_path / 'a.tar', files).read_bytes()[:60_000]
-    os.mkfifo(tmp_path / 'pipe')
     lines = []
-    archives = open_archives([str(tmp_path / 'pipe')], IMAGES, use_damaged=True, say=lines.append)
-    writer = threading.Thread(target=(tmp_path / 'pipe').write_bytes, args=[data])
-    writer.start()
-    assert len(list(archives.order(1).epoch(0))) == 16
-    writer.join()
+    with piped(tmp_path / 'pipe', data) as pipe:
+        archives = open_archives([str(pipe)], IMAGES, use_damaged=True, say=lines.append)
+        assert len(list(archives.order(1).epoch(0))) == 16
     assert len(lines) == 1 and 'is cut off at byte 60000' in lines[0]

@@ -146,7 +146,7 @@ def test_a_vocabulary_decides_the_class_ids(archive):
     data = stream(archive, vocabulary=['n000002', 'other', 'n000000'])
     ids = {example.label: example.class_id for example in data}
     assert ids == {'n000000': 2, 'n000001': -1, 'n000002': 0, 'n000003': -1}
-    few = stream(archive, split=(0, 0.1))
+    few = stream(archive, split=(0, 0.2))
     assert few.labels == stream(archive).labels and {example.label for example in few} < set(few.labels)
 
 
@@ -156,6 +156,11 @@ def with_bad(tmp_path):
     files[2] = files[2][0], b'no image'
     files[5:7] = [(name, b'') for name, _ in files[5:7]]
     return str(write_tar(tmp_path / 'bad.tar', files))
+
+
+def test_warnings_name_settings_as_a_program_gives_them(archive, caplog):
+    next(stream(gzipped(archive), shuffle_buffer=5))
+    assert 'Its first 5 images, which fill shuffle_buffer, hold' in caplog.text
 
 
 def test_bad_images_move_no_others(with_bad, caplog):
