@@ -94,7 +94,7 @@ def test_pythons_own_test_archive_streams_through():
 
 
 @COMPRESSED
-@pytest.mark.parametrize('name', ['archive.tar', 'archive.tar.gz', 'archive'])
+@pytest.mark.parametrize('name', ['archive.tar', 'archive.tar.gz', 'archive', 'archive.jpg'])
 def test_compression_is_recognised_by_content(write, compress, name):
     archive = write(compress(tar_bytes(FILES)), name)
     members, error = outcome(archive)
