@@ -1,6 +1,5 @@
 """The global order: every image once an epoch, whatever the workers, and the same batches for any number."""
 
-import gzip
 import itertools
 from collections import Counter
 from types import SimpleNamespace
@@ -150,22 +149,6 @@ def test_a_worker_keeps_to_its_range_of_the_data(tmp_path):
         members = itertools.islice(order.onwards(0, Slice(rank, 3, 96)), 400)
         counts = Counter(archives.index(type(archives[0])(member.archive)) // 4 for member in members)
         assert counts[rank] > 320
-
-
-@pytest.mark.parametrize('world_size', [2, 3])
-def test_streams_are_divided_too(tmp_path, world_size):
-    plain = write_tar(tmp_path / 'a.tar', [(f'a/{n}.jpg', b'') for n in range(10)])
-    packed = tmp_path / 'b.tar.gz'
-    packed.write_bytes(gzip.compress(plain.read_bytes()))
-    order = open_archives([str(packed)], IMAGES).order(4, seed=1)
-    assert isinstance(order, StreamOrder)
-    names = [(one.epoch, one.name) for one in itertools.islice(order.onwards(3), 24)]
-    found = []
-    for rank in range(world_size):
-        shard = Slice(rank, world_size, 6)
-        members = itertools.islice(order.onwards(3, shard), 24 // world_size)
-        found.extend((one.epoch, one.name) for one in members)
-    assert sorted(found) == sorted(names)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Orders: shuffling, epochs, resuming, parts; streams that change or end."""
 
 import collections
-import gzip
 import itertools
 import os
 import random
@@ -27,8 +26,8 @@ from estimator_lab.data.archives.order import (
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.source import source_of
-from tests.support.archive_files import write_tar
-from tests.support.streams import build_index, names, stream_members
+from tests.support.archive_files import gzipped, write_tar
+from tests.support.streams import build_index, names
 
 pytestmark = pytest.mark.once
 
@@ -45,9 +44,8 @@ def test_shuffling_keeps_every_item_once(buffer_size):
 
 def test_an_item_is_at_most_a_buffer_early():
     out = light(range(1000), 10, random.Random(5))
-    assert all(item - place < 10 for place, item in enumerate(out)) and light(range(9), 1, None) == [
-        *range(9)
-    ]
+    assert all(item - place < 10 for place, item in enumerate(out))
+    assert light(range(9), 1, None) == [*range(9)]
 
 
 def test_a_full_buffer_makes_all_orders_equally_likely():
@@ -101,21 +99,11 @@ def places(members):
 
 
 @both
-def test_stored_order_without_shuffling(archive, make):
-    members = [member.read() for member in make([archive]).epoch(0)]
-    assert [(m.name, m.data) for m in members] == [(m.name, m.data) for m in stream_members(archive)]
-
-
-@both
 def test_order_depends_on_seed_and_epoch_alone(archive, make):
-    order = make([archive], shuffle=True, seed=1)
+    order, other = (make([archive], shuffle=True, seed=seed) for seed in (1, 2))
     assert places(order.epoch(3)) == places(make([archive], True, 1).epoch(3))
-    first, second, other = (
-        names(order.epoch(0)),
-        names(order.epoch(1)),
-        names(make([archive], True, 2).epoch(0)),
-    )
-    assert first != second and first != other and sorted(first) == sorted(second) == sorted(other)
+    found = [names(order.epoch(0)), names(order.epoch(1)), names(other.epoch(0))]
+    assert len(set(map(tuple, found))) == 3 and len(set(map(tuple, map(sorted, found)))) == 1
 
 
 def test_order_is_the_same_in_every_process_and_on_every_machine(archive, run_python):
@@ -204,20 +192,16 @@ def test_damage_is_an_error_or_a_warning_on_request(archives):
 
 
 @pytest.mark.parametrize('way', ['size', 'time', 'inode'])
-def test_an_archive_that_is_replaced_while_it_is_streamed_is_noticed_at_the_next_pass(archive, tmp_path, way):
-    packed = tmp_path / 'a.tar.gz'
-    packed.write_bytes(gzip.compress(archive.read_bytes(), mtime=0))
+def test_an_archive_that_is_replaced_while_it_is_streamed_is_noticed_at_the_next_pass(archive, way):
+    packed = gzipped(archive)
     order = streamed([packed], indexes=[build_index(packed)])
     assert len(list(order.epoch(0))) == 24
-    stamp = packed.stat()
-    data = gzip.compress(archive.read_bytes()[: 24 * 512], mtime=0) if way == 'size' else packed.read_bytes()
+    stamp, data = packed.stat(), packed.read_bytes()
     if way == 'inode':
-        (tmp_path / 'new').write_bytes(data)
-        (tmp_path / 'new').replace(packed)
-    else:
-        packed.write_bytes(data)
+        packed.rename(archive)  # so that the new one gets another
+    packed.write_bytes(data[:-1] if way == 'size' else data)
     os.utime(packed, ns=(0, stamp.st_mtime_ns + (way == 'time')))
-    with pytest.raises(DataError, match=r"a\.tar\.gz' has changed since it was opened: start again"):
+    with pytest.raises(DataError, match=r"train\.tar\.gz' has changed since it was opened: start again"):
         list(order.epoch(1))
 
 
