@@ -65,6 +65,11 @@ def names(members):
     return [member.name for member in members]
 
 
+def names_of(index):
+    """Returns the names of all members of an index."""
+    return [index.name(row) for row in range(len(index))]
+
+
 def data_of(member):
     """Returns the data of a member, or why it has none."""
     try:

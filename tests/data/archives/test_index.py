@@ -1,12 +1,10 @@
 """Indexes: what they hold, when they are believed, and forged ones."""
 
-import gzip
 import itertools
 import json
 import os
 import random
 import tarfile
-import tracemalloc
 import zlib
 
 import numpy as np
@@ -21,13 +19,16 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import tar
 from estimator_lab.data.sources.source import source_of
 from estimator_lab.data.trees.kind import TREES
-from tests.support.archive_files import tar_bytes, write_tar
+from tests.support.archive_files import gzipped, tar_bytes, write_folder, write_tar
 from tests.support.kinds import TextFile
+from tests.support.memory import peak_of
 from tests.support.streams import (
     build_index,
     counts_of,
     found_in,
     members_of,
+    names,
+    names_of,
     open_index,
     read_until_error,
     scan_headers,
@@ -71,19 +72,16 @@ def test_an_index_next_to_the_archive_comes_first(archive, own_cache, builds):
 
 @pytest.mark.parametrize('compressed', [False, True])
 def test_an_index_of_another_archive_is_not_used(archive, own_cache, builds, compressed):
-    if compressed:
-        archive.write_bytes(gzip.compress(archive.read_bytes()))
+    archive = gzipped(archive) if compressed else archive
     open_index(archive)
     stamp, data = archive.stat(), archive.read_bytes()
-    archive.write_bytes(data)  # the same bytes at another time
-    os.utime(archive, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
-    open_index(archive)
-    assert len(builds) == 2
-    archive.write_bytes(data + bytes(512))  # another size at the same time
-    os.utime(archive, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
-    open_index(archive)
-    open_index(archive)
-    assert len(builds) == 3
+    # The same bytes at another time, then another size at the same time.
+    for number, contents in enumerate((data, data + bytes(512)), start=2):
+        archive.write_bytes(contents)
+        os.utime(archive, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
+        open_index(archive)
+        open_index(archive)
+        assert len(builds) == number
 
 
 def test_an_archive_that_is_cut_off_while_it_is_read(archive):
@@ -126,7 +124,7 @@ def test_pipes_and_empty_archives(tmp_path, own_cache):
         with pytest.raises(DataError, match='can be read only once'):
             open_index(path)
     empty = write_tar(tmp_path / 'empty.tar', [])
-    for _ in range(2):
+    for _ in range(2):  # made, then read
         index = open_index(empty)
         assert len(index) == 0 and counts_of(index) == {} and index.labels == ()
 
@@ -142,16 +140,13 @@ def test_name_hashes_are_uniform_and_the_same_everywhere():
 def test_hashes_of_all_names_are_those_of_each(archive, monkeypatch, at_once):
     monkeypatch.setattr(data_index, '_HASHED', at_once)
     index = build_index(archive)
-    assert index.name_hashes.tolist() == [name_hash(index.name(row)) for row in range(len(index))]
+    assert index.name_hashes.tolist() == [*map(name_hash, names_of(index))]
     assert index.name_hashes.dtype == np.uint64
 
 
 def test_building_keeps_no_python_object_for_each_member(tmp_path):
     path = write_tar(tmp_path / 'a.tar', [(f'train/n{n % 7:06}/{n:06}_01.jpg', b'') for n in range(20_000)])
-    tracemalloc.start()
-    index = build_index(path)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    index, peak = peak_of(lambda: build_index(path))
     assert len(index) == 20_000 and peak < 3.5 * 20_000 * (36 + 27)
 
 
@@ -160,18 +155,14 @@ def test_an_index_depends_on_its_kind_and_its_labels(tmp_path, own_cache):
     archive = write_tar(tmp_path / 'a.tar', files)
     (tmp_path / 'labels.csv').write_text('1.png,even\n2.png,odd\n')
     table = read_label_table(tmp_path / 'labels.csv')
-    wanted = (
-        (IMAGES, None, ('a', 'b')),
-        (TextFile(), None, ('a', 'b')),
-        (IMAGES, table, ('even', 'odd')),
-        (IMAGES, None, ('a', 'b')),
-    )
-    for kind, labels_from, labels in wanted:
+    for kind, given, labels in (
+        *((IMAGES, None, ('a', 'b')), (TextFile(), None, ('a', 'b'))),
+        *((IMAGES, table, ('even', 'odd')), (IMAGES, None, ('a', 'b'))),
+    ):
         for _ in range(2):  # made, then read
-            index = open_index(archive, kind, labels_from)
-            found = scan_headers(archive, kind, table=labels_from)
+            index = open_index(archive, kind, given)
             assert index.labels == labels
-            assert [index.name(row) for row in range(2)] == [member.name for member in found]
+            assert names_of(index) == names(scan_headers(archive, kind, table=given))
 
 
 def test_unusual_archives_are_reported_at_each_use_of_an_index(tmp_path, own_cache):
@@ -185,10 +176,8 @@ def test_unusual_archives_are_reported_at_each_use_of_an_index(tmp_path, own_cac
 def test_large_members_are_read_in_two_parts(tmp_path):
     large = bytes(range(256)) * 2**13
     index = build_index(write_tar(tmp_path / 'a.tar', [('a/1.jpg', large), ('a/2.jpg', b'2')]))
-    tracemalloc.start()
-    assert index.member(0).read().data == large
-    assert tracemalloc.get_traced_memory()[1] < 1.5 * len(large)
-    tracemalloc.stop()
+    member, peak = peak_of(index.member(0).read)
+    assert member.data == large and peak < 1.5 * len(large)
 
 
 # Forged ones.
@@ -220,27 +209,21 @@ def put(column, row, value):
     return lambda header, rows, names: rows[column].__setitem__(row, value)
 
 
+def changed(**fields):
+    return lambda header, rows, names: header.update(fields)
+
+
 @pytest.mark.parametrize(
     'change',
     [
-        put('offset', 3, 2**63),
-        put('offset', 3, 0),
-        put('size', 3, 2**63),
-        put('headers', 3, 2**32 - 1),
-        put('name_end', 3, 0),
-        put('name_end', 23, 2**40),
-        put('label', 3, 9),
-        put('label', 3, 4),  # one more than the last of four
+        *(put('offset', 3, 2**63), put('offset', 3, 0), put('size', 3, 2**63)),
+        *(put('headers', 3, 2**32 - 1), put('name_end', 3, 0), put('name_end', 23, 2**40)),
+        *(put('label', 3, 9), put('label', 3, 4)),  # one more than the last of four
         lambda header, rows, names: names.__setitem__(3, 0xFF),
         lambda header, rows, names: names.__setitem__(3, 0x1B),
-        lambda header, rows, names: header.update(labels=['a\x1b', 'b', 'c', 'd']),
-        lambda header, rows, names: header.update(members=-1),
-        lambda header, rows, names: header.update(members=10**15),
-        lambda header, rows, names: header.update(notes=['\x1b[2J']),
-        lambda header, rows, names: header.update(format='estimator_lab index 4'),
-        lambda header, rows, names: header.update(labels=[]),
-        lambda header, rows, names: header.update(size=1),
-        lambda header, rows, names: header.update(more=1),
+        *(changed(labels=['a\x1b', 'b', 'c', 'd']), changed(labels=[]), changed(notes=['\x1b[2J'])),
+        *(changed(members=-1), changed(members=10**15), changed(size=1), changed(more=1)),
+        changed(format='estimator_lab index 4'),
     ],
 )
 def test_an_index_with_impossible_contents_is_replaced(archive, stored, builds, change):
@@ -287,23 +270,17 @@ def test_no_change_of_an_index_does_worse_than_a_bad_example(archive, stored):
 
 def _labelled(folder, how, labels):
     """Writes two images or trees with labels; returns their source, its kind and the table of labels."""
-    folder.mkdir()
     if how == 'lines':
-        path = folder / 'trees.tsv'
-        path.write_text(''.join(f'{label}\t(a {n})\n' for n, label in enumerate(labels)))
-        return path, TREES, None
+        lines = ''.join(f'{label}\t(a {n})\n' for n, label in enumerate(labels))
+        return write_folder(folder, {'trees.tsv': lines.encode()}) / 'trees.tsv', TREES, None
+    images = {'0.jpg': b'0', '1.jpg': b'1'}
     if how == 'table':
-        (folder / 'labels.csv').write_text(''.join(f'{n}.jpg,{label}\n' for n, label in enumerate(labels)))
-        archive = write_tar(folder / 'a.tar', [('0.jpg', b'0'), ('1.jpg', b'1')])
-        return archive, IMAGES, read_label_table(folder / 'labels.csv')
-    files = [('0.jpg', b'0'), ('1.jpg', b'1')]
-    files += [(f'{n}.cls', label.encode()) for n, label in enumerate(labels)]
-    if how == 'archive':
-        return write_tar(folder / 'a.tar', sorted(files)), IMAGES, None
-    (folder / 'images').mkdir()
-    for name, data in files:
-        (folder / 'images' / name).write_bytes(data)
-    return folder / 'images', IMAGES, None
+        lines = ''.join(f'{n}.jpg,{label}\n' for n, label in enumerate(labels))
+        write_folder(folder, {'labels.csv': lines.encode()})
+        return write_tar(folder / 'a.tar', images.items()), IMAGES, read_label_table(folder / 'labels.csv')
+    images |= {f'{n}.cls': label.encode() for n, label in enumerate(labels)}
+    write_folder(folder, images)
+    return write_tar(folder / 'a.tar', sorted(images.items())) if how == 'archive' else folder, IMAGES, None
 
 
 @pytest.mark.parametrize('how', ['archive', 'folder', 'table', 'lines'])

@@ -34,6 +34,7 @@ from tests.support.streams import (
     found_in,
     members_of,
     names,
+    names_of,
     open_index,
     scan_headers,
     stream_members,
@@ -217,10 +218,6 @@ def image(number):
 @pytest.fixture
 def folder(tmp_path):
     return write_folder(tmp_path / 'faces', {f'n{n % 3}/{n:02}.png': image(n) for n in range(12)})
-
-
-def names_of(index):
-    return [index.name(row) for row in range(len(index))]
 
 
 def test_members_labels_and_keys_of_a_folder(folder):
