@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
+from estimator_lab.data import pack as data_pack
 from estimator_lab.data import shards
 from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.examples.labels import read_label_table
@@ -70,16 +71,14 @@ def test_shards_are_chosen_at_random_and_equally_often(source, out):
 
 @pytest.mark.parametrize('size', [None, 20])
 def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, size):
-    files = (
-        FILES if size is None else [(f'a/{i}.png', encoded(picture(1, 50, 40 + i % 7))) for i in range(60)]
-    )
+    scaled = [(f'a/{i}.png', encoded(picture(1, 50, 40 + i % 7))) for i in range(60)]
+    files = FILES if size is None else scaled
     source = write_tar(tmp_path / 'source.tar', files)
     again = write_tar(tmp_path / 'copy.tar.gz', files, compress=gzip.compress)
     for out, archive, seed in (('a', source, 1), ('b', again, 1), ('c', source, 2)):
         pack([archive], tmp_path / out, Settings(3, size, seed=seed), quiet)
     first, second, third = (all_bytes(tmp_path / out) for out in 'abc')
-    assert first == second
-    assert first.keys() == third.keys()
+    assert first == second and first.keys() == third.keys()
     assert all(first[name] != third[name] for name in first)
     with tarfile.open(tmp_path / 'a' / 'shard-00000-of-00003.tar') as archive:
         assert {(i.mtime, i.uid, i.gid, i.uname, i.mode) for i in archive} == {(0, 0, 0, '', 0o644)}
@@ -88,15 +87,11 @@ def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, size):
 @pytest.mark.parametrize(
     'name',
     [
-        'n/' + 'x' * 90 + '.jpg',
-        'd' * 90 + '/' + 'x' * 90 + '.jpg',
-        'd' * 200 + '/' + 'x' * 200 + '.jpg',
-        'Zoë/猫.jpg',
-        '猫' * 60 + '/1.jpg',
-        'a/caf\\xe9.jpg',
-        'a\\x00b\\x1b/1.jpg',
-        'a\\u202e\\u009b\\x5cx1b/1.jpg',
-        'a//b.jpg',
+        f'n/{"x" * 90}.jpg',
+        f'{"d" * 90}/{"x" * 90}.jpg',
+        f'{"d" * 200}/{"x" * 200}.jpg',
+        *('Zoë/猫.jpg', f'{"猫" * 60}/1.jpg', 'a//b.jpg'),
+        *(r'a/caf\xe9.jpg', r'a\x00b\x1b/1.jpg', r'a\u202e\u009b\x5cx1b/1.jpg'),
     ],
 )
 def test_names_are_preserved(tmp_path, name):
@@ -137,15 +132,14 @@ def test_bad_images_are_skipped_shown_and_listed(tmp_path, out):
     (skipped,) = manifest.skipped
     assert (skipped['archive'], skipped['member']) == (source, 'a/bad.png')
     assert skipped['reason'] == 'not an image in a known format'
-    assert len(lines) == 1
-    assert "member 'a/bad.png' at byte" in lines[0]
+    assert len(lines) == 1 and "member 'a/bad.png' at byte" in lines[0]
 
 
 def test_too_many_bad_images_end_it(tmp_path, out):
-    good = [(f'a/{n}.png', encoded(picture(n, 40, 40))) for n in range(10)]
-    source = write_tar(tmp_path / 'a.tar', [*good, *((f'a/bad{n}.png', b'nothing') for n in range(10))])
-    words = r'10 of 20 images could not be decoded, more than max_bad_fraction=0\.4'
-    with pytest.raises(DataError, match=words):
+    good = {f'a/{n}.png': encoded(picture(n, 40, 40)) for n in range(10)}
+    bad = {f'a/bad{n}.png': b'nothing' for n in range(10)}
+    source = write_tar(tmp_path / 'a.tar', (good | bad).items())
+    with pytest.raises(DataError, match=r'^10 of 20 images .* more than max_bad_fraction=0\.4'):
         pack([source], out, Settings(1, image_size=20, max_bad_fraction=0.4), quiet)
     assert not out.exists()
 
@@ -173,26 +167,20 @@ def test_finished_shards_are_never_touched(source, out):
     (out / 'manifest.json').unlink()  # as a killed run leaves them
     with pytest.raises(FlagError, match=r'already holds shard-00000-of-00002\.tar'):
         pack([source], out, Settings(2, seed=5), quiet)
-    assert all_bytes(out) == before
-    assert len(list(out.iterdir())) == 2
+    assert all_bytes(out) == before and len(list(out.iterdir())) == 2
 
 
 @pytest.mark.parametrize('label', WRONG)
-def test_labels_that_are_no_folders_are_refused_by_name_before_the_work(tmp_path, out, label):
+def test_labels_that_are_no_folders_are_refused_by_name_or_with_their_member(tmp_path, out, label):
     table, source = with_table(tmp_path, ['good', label])
-    with pytest.raises(
-        DataError, match=r'^labels=\S+labels\.csv: the label .* cannot be the name of a folder'
+    beside = write_tar(tmp_path / 'beside.tar', [('0.jpg', b'0'), ('0.cls', label.encode())])
+    for given, where in (
+        ((source, table), r'^labels=\S+labels\.csv: '),
+        ((beside, None), r"beside\.tar': member '0\.jpg' at byte 0: "),
     ):
-        pack([source], out, Settings(1), quiet, table)
-    assert not out.exists()
-
-
-@pytest.mark.parametrize('label', WRONG)
-def test_labels_of_sidecar_files_are_refused_with_their_member(tmp_path, out, label):
-    source = write_tar(tmp_path / 'source.tar', [('0.jpg', b'0'), ('0.cls', label.encode())])
-    with pytest.raises(DataError, match=r"source\.tar': member '0\.jpg' at byte 0: the label .* cannot be"):
-        pack([source], out, Settings(1), quiet)
-    assert not out.exists()
+        with pytest.raises(DataError, match=f'{where}the label .* cannot be the name of a folder'):
+            pack([given[0]], out, Settings(1), quiet, given[1])
+        assert not out.exists()
 
 
 def test_no_member_leads_out_of_its_shard(tmp_path, out):
@@ -268,54 +256,33 @@ def test_a_signal_ends_the_command_with_a_sentence_and_without_leftovers(tmp_pat
     assert not out.exists()
 
 
-@pytest.fixture
-def command(run_python):
-    return lambda *arguments: run_python('-m', 'estimator_lab.data.pack', *arguments)
-
-
-def test_the_printed_glob_names_no_other_files_of_the_folder(command, source, out):
+def test_command(run_command, source, out):
+    """The glob that it prints names no other files of the folder."""
     out.mkdir()
     for name in ('test.tar', 'shard.tar'):
-        write_tar(out / name, FILES[:1])
-    done = command(source, f'--out={out}', '--shards=2')
-    (glob,) = (part for part in shlex.split(done.stdout) if part.startswith('--data='))
-    assert [source.name for source in expand([glob.removeprefix('--data=')], quiet)] == [
-        str(out / f'shard-0000{number}-of-00002.tar') for number in range(2)
-    ]
-
-
-def test_command(command, source, out):
-    done = command(source, f'--out={out}', '--shards=3')
-    assert (done.returncode, done.stderr) == (0, '')
-    assert 'Images    300 of 5 labels' in done.stdout
-    next_line = done.stdout.splitlines()[-1]
-    assert f'--data={shlex.quote(f"{out}/shard-*-of-00003.tar")}' in next_line
-    assert verified(out)['images'] == 300
+        (out / name).touch()
+    status, shown, errors = run_command(data_pack, source, f'--out={out}', '--shards=3')
+    assert (status, errors) == (0, '') and 'Images    300 of 5 labels' in shown
+    assert f'--data={shlex.quote(f"{out}/shard-*-of-00003.tar")}' in shown.splitlines()[-1]
+    found = [source.name for source in expand([f'{out}/shard-*-of-00003.tar'], quiet)]
+    assert found == [f'{out}/shard-0000{number}-of-00003.tar' for number in range(3)]
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'status', 'sentence'),
+    ('arguments', 'words'),
     [
-        ([], 2, 'ARCHIVE|FOLDER... is missing'),
-        (['SOURCE', '--shards=2'], 2, '--out is missing'),
-        (['SOURCE', '--out=OUT'], 2, '--shards is missing'),
-        (['SOURCE', '--out=OUT', '--shards=0'], 2, '--shards'),
-        (['TREES', '--out=OUT', '--shards=2'], 2, 'holds trees: only images are packed'),
-        (['SOURCE', '--out=SOURCE', '--shards=2'], 2, 'is a file, not a folder'),
-        (['gone.tar', '--out=OUT', '--shards=2'], 1, "There is no file 'gone.tar'"),
-        (['SOURCE', '--out=/dev/null/x', '--shards=2'], 2, 'cannot be written'),
+        (['SOURCE', '--shards=2'], '--out is missing'),
+        (['SOURCE', '--out=OUT'], '--shards is missing'),
+        (['SOURCE', '--out=OUT', '--shards=0'], '--shards=0'),
+        (['TREES', '--out=OUT', '--shards=2'], 'holds trees: only images are packed'),
+        (['SOURCE', '--out=SOURCE', '--shards=2'], 'is a file, not a folder'),
+        (['SOURCE', '--out=/dev/null/x', '--shards=2'], 'cannot be written'),
     ],
 )
-def test_mistakes_give_one_sentence(command, source, out, tmp_path, arguments, status, sentence):
+def test_mistakes(run_command, source, out, tmp_path, arguments, words):
     (tmp_path / 'trees.txt').write_text('(1 (1 a) (0 b))\n')
-    trees = str(tmp_path / 'trees.txt')
-    filled = [
-        argument.replace('SOURCE', source).replace('TREES', trees).replace('OUT', str(out))
-        for argument in arguments
-    ]
-    done = command(*filled)
-    assert (done.returncode, done.stdout) == (status, '')
-    assert done.stderr.startswith('error: ')
-    assert done.stderr.count('\n') == 1
-    assert sentence in done.stderr
-    assert not out.exists()
+    places = {'SOURCE': source, 'TREES': f'{tmp_path}/trees.txt', 'OUT': str(out)}
+    for name, place in places.items():
+        arguments = [argument.replace(name, place) for argument in arguments]
+    status, shown, errors = run_command(data_pack, *arguments)
+    assert (status, shown) == (2, '') and words in errors and not out.exists()
