@@ -2,6 +2,7 @@ import pytest
 
 from estimator_lab.data.sources import remote
 from tests.support.pack_files import write_tar
+from tests.support.web_server import web_server
 
 
 @pytest.fixture
@@ -39,3 +40,11 @@ def short_pauses(monkeypatch, tmp_path):
     remote.MEGABYTES_KEPT = 0
     yield
     remote.MEGABYTES_KEPT = 4096
+
+
+@pytest.fixture
+def web():
+    """A web server on the loopback interface."""
+    pytest.importorskip('aiohttp')
+    with web_server() as server:
+        yield server

@@ -1,6 +1,5 @@
 """A forked process reads what its parent has opened: no thread, lock, session or file crosses a fork."""
 
-import gzip
 import os
 import signal
 import threading
@@ -10,9 +9,8 @@ import pytest
 
 from estimator_lab.data.images import decode
 from estimator_lab.data.sources import reading, remote, room
-from tests.support.archive_files import encoded, picture, tar_bytes
+from tests.support.archive_files import encoded, gzipped, picture, tar_bytes, write_folder
 from tests.support.streams import opened, read_all
-from tests.support.web_server import web_server
 
 pytestmark = [
     pytest.mark.once,
@@ -37,33 +35,19 @@ def in_fork(use):
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-@pytest.fixture
-def web():
-    pytest.importorskip('aiohttp')
-    with web_server() as server:
-        yield server
-
-
 def local(tmp_path, web, count):
-    for number in range(count):
-        (tmp_path / f'{number}.tar').write_bytes(tar_bytes(MEMBERS))
-    return [str(tmp_path / f'{number}.tar') for number in range(count)]
+    paths = [tmp_path / f'{number}.tar' for number in range(count)]
+    for path in paths:
+        path.write_bytes(tar_bytes(MEMBERS))
+    return [*map(str, paths)]
 
 
 def compressed(tmp_path, web, count):
-    return [_written(path, gzip.compress(Path(path).read_bytes())) for path in local(tmp_path, web, count)]
-
-
-def _written(path, data):
-    Path(path).write_bytes(data)
-    return path
+    return [str(gzipped(Path(path))) for path in local(tmp_path, web, count)]
 
 
 def folders(tmp_path, web, count):
-    for name, data in MEMBERS.items():
-        (tmp_path / 'photos' / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / 'photos' / name).write_bytes(data)
-    return [str(tmp_path / 'photos')]
+    return [str(write_folder(tmp_path / 'photos', MEMBERS))]
 
 
 def on_the_web(tmp_path, web, count):
