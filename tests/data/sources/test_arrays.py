@@ -1,7 +1,5 @@
 """Images in memory are examples like those of an archive."""
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +15,7 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import archive_input_fn
 from estimator_lab.data.sources.arrays import array_source, is_array
+from tests.support.archive_files import encoded
 from tests.support.input_batches import batches_of
 
 pytestmark = pytest.mark.once
@@ -30,24 +29,17 @@ def opened(data):
     return open_archives([array_source(data)], IMAGES)
 
 
-def pixels(member):
-    return member.read().data
-
-
 def batch_of(data, shape, **options):
     """Returns the images of an array as a network gets them."""
     archives = opened(data)
     reader = IMAGES.reader(ReaderOptions(shape, floats=archives.has_floats, **options))
-    fn = archive_input_fn(archives.order(), reader, len(data), InputReport(IMAGES))
-    ((features,),) = [batches_of(fn)]
+    (features,) = batches_of(archive_input_fn(archives.order(), reader, len(data), InputReport(IMAGES)))
     return features['image']
 
 
 def as_png(image):
-    """Returns an image encoded and decoded as a file of an archive would be."""
-    file = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, 'PNG')
-    return file.getvalue()
+    """Returns an image as a file of an archive."""
+    return encoded(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image))
 
 
 def test_each_image_is_a_member_with_its_pixels_and_its_label():
@@ -55,7 +47,7 @@ def test_each_image_is_a_member_with_its_pixels_and_its_label():
     members = list(archives.order().epoch(0))
     assert [member.label for member in members] == [str(label) for label in Y]
     assert archives.labels == ('0', '1', '2') and archives.total == 12
-    np.testing.assert_array_equal([pixels(member) for member in members], X)
+    np.testing.assert_array_equal([member.read().data for member in members], X)
 
 
 @pytest.mark.parametrize('images', [X, X[..., :1]])
@@ -97,15 +89,21 @@ def test_arrays_are_read_without_a_copy():
 
 
 @pytest.mark.trains
-def test_every_verb_sees_the_floats_that_training_saw(tmp_path):
+def test_every_verb_sees_the_floats_that_training_saw_and_training_goes_on(tmp_path):
     """As bytes, all of these images would be black."""
-    x, y = RNG.random((24, 8, 8, 1)) * 0.0019, np.arange(24) % 2
-    given = {'model_dir': tmp_path / 'm', 'batch_size': 6, 'max_steps': 2, 'hparams': 'layers=4'}
-    run = api.fit('mlp', (x, y), eval_data=(x, y), say=lambda line: None, **given)
+    x, y = RNG.random((24, 8, 8, 1)) * 0.0019, np.where(np.arange(24) % 2, 'white', 'black')
+    half = x[:12], y[:12]
+    given = {'eval_data': half, 'model_dir': tmp_path / 'm', 'batch_size': 6, 'hparams': 'layers=4'}
+    run = api.fit('mlp', (x, y), max_steps=2, say=lambda line: None, **given)
+    assert run.labels == ('black', 'white') and run.shape == (8, 8, 1)
     found = run.predict_arrays(x)['probabilities']
     assert len(np.unique(found[:, 0])) > 10
     np.testing.assert_allclose(run.inspect(x[3]).values['probabilities'], found[3], rtol=1e-6)
-    assert run.evaluate((x, y)).metrics['loss'] == pytest.approx(run.metrics['loss'])
+    assert run.evaluate(half).metrics['loss'] == pytest.approx(run.metrics['loss'])
+    said = []
+    assert api.fit('mlp', (x, y), max_steps=4, say=said.append, **given).step == 4
+    assert not any('array' in line for line in said), 'the same data'
+    assert 'accuracy' in run.metrics
 
 
 def test_they_are_shuffled_as_a_whole_and_resumed_anywhere():
@@ -133,10 +131,7 @@ def test_arrays_are_told_from_paths():
         (np.zeros((2, 2, 1)), 'An array of images has the shape'),
         (np.zeros((1, 2, 2, 2)), 'An array of images has the shape'),
         (np.zeros((1, 2, 2, 1), str), 'An array of images is uint8 or floats'),
-        (np.full((1, 2, 2, 1), 255.0), 'has pixels in .0, 1., not'),
-        (np.full((1, 2, 2, 1), 1.5), 'has pixels in .0, 1., not'),
-        (np.full((1, 2, 2, 1), -0.1), 'has pixels in .0, 1., not'),
-        (np.full((1, 2, 2, 1), np.nan), 'has pixels in .0, 1., not'),
+        *((np.full((1, 2, 2, 1), value), 'has pixels in .0, 1., not') for value in (1.5, -0.1, np.nan)),
         ((X, Y[:3]), '12 images need as many labels'),
         ((X, np.eye(12)), r'12 images need as many labels, .n., not an array .12, 12.'),
     ],
@@ -144,26 +139,6 @@ def test_arrays_are_told_from_paths():
 def test_other_arrays_are_rejected(data, words):
     with pytest.raises(FlagError, match=words):
         array_source(data)
-
-
-@pytest.mark.trains
-def test_fit_trains_on_arrays_and_goes_on(tmp_path):
-    x = np.zeros((24, 8, 8, 1))
-    x[1::2] = 1
-    y = np.where(np.arange(24) % 2, 'white', 'black')
-    given = {
-        'eval_data': (x[:6], y[:6]),
-        'model_dir': tmp_path / 'm',
-        'batch_size': 6,
-        'hparams': 'layers=4',
-    }
-    run = api.fit('mlp', (x, y), max_steps=4, say=lambda line: None, **given)
-    assert run.labels == ('black', 'white') and run.shape == (8, 8, 1)
-    said = []
-    again = api.fit('mlp', (x, y), max_steps=8, say=said.append, **given)
-    assert again.step == 8
-    assert not any('array' in line for line in said), 'the same data'
-    assert set(run.metrics) >= {'accuracy'}
 
 
 def test_fit_needs_labels_for_a_classifier(tmp_path):
@@ -187,9 +162,7 @@ def test_labels_are_texts(labels, expected):
 
 @pytest.mark.parametrize('labels', [[None] * 12, np.arange(12) / 2, np.array(['a', None] * 6, object)])
 def test_other_labels_are_refused(labels):
-    with pytest.raises(
-        FlagError, match=r'A label is a text or a class id, a whole number, not (None|0\.0)\.'
-    ):
+    with pytest.raises(FlagError, match=r'A label is a text or a class id, .* not (None|0\.0)\.'):
         array_source((X, labels))
 
 

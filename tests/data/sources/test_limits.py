@@ -3,18 +3,20 @@
 import gzip
 import io
 import tarfile
-import tracemalloc
+from operator import attrgetter
 
 import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import check
 from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.examples.member import or_why
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import formats
 from estimator_lab.data.sources.source import Source
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.commands import invoke
+from tests.support.memory import peak_of
 from tests.support.streams import build_index, open_index, read_until_error, scan_headers, stream_members
 
 pytestmark = pytest.mark.once
@@ -25,14 +27,8 @@ LONG_NAME, LONG_LABEL = 'its name has more than 4,096 bytes', 'its label has mor
 
 def reasons(members):
     """Returns why each member is bad, '' for the others."""
-    found = []
-    for member in members:
-        try:
-            member.read()
-            found.append('')
-        except DataError as reason:
-            found.append(str(reason))
-    return found
+    found = [or_why(lambda member: member.read(), member) for member in members]
+    return [str(one) if isinstance(one, DataError) else '' for one in found]
 
 
 @pytest.mark.parametrize('form', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=['gnu', 'pax'])
@@ -76,11 +72,8 @@ def test_only_what_is_used_of_a_global_header_is_kept(tmp_path):
             info = tarfile.TarInfo(f'n0/{number}.png')
             info.size = len(IMAGE)
             tar.addfile(info, io.BytesIO(IMAGE))
-    tracemalloc.start()
-    assert len(list(scan_headers(str(path)))) == 12
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 8e6  # 14 MB if all were kept
+    members, peak = peak_of(lambda: list(scan_headers(str(path))))
+    assert len(members) == 12 and peak < 8e6  # 14 MB if all were kept
 
 
 def test_a_global_header_may_name_and_measure_its_members(tmp_path):
@@ -117,10 +110,5 @@ def test_one_large_member_is_in_memory_at_a_time(tmp_path):
     size = 2**25  # more than waits for a label next to it
     path = tmp_path / 'a.tar.gz'
     path.write_bytes(gzip.compress(tar_bytes({f'n0/{number}.png': bytes(size) for number in range(4)})))
-    tracemalloc.start()
-    for member in stream_members(str(path)):
-        assert len(member.data) == size
-        del member
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 1.4 * size
+    sizes, peak = peak_of(lambda: [*map(len, map(attrgetter('data'), stream_members(str(path))))])
+    assert sizes == [size] * 4 and peak < 1.4 * size
