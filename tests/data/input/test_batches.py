@@ -1,7 +1,6 @@
 import itertools
 import threading
 import time
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from estimator_lab.data.input import bad_examples
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch, read_batches, read_examples
 from estimator_lab.data.sources.source import source_of
+from tests.support.memory import peak_of
 from tests.support.streams import build_index, stream_members
 
 SHAPE = ImageShape(8, 10, 1)
@@ -36,43 +36,47 @@ def with_bad(archive, *bad):
     return turns
 
 
+def quiet(**options):
+    return InputReport(IMAGES, lambda line: None, **options)
+
+
+def keys_of(batches):
+    return [key for batch in batches for key in batch.keys]
+
+
+def broken(members):
+    yield from members
+    raise DataError('cut off')
+
+
 def test_batches_hold_all_images_in_order(archive):
     members = list(stream_members(archive))
     got = batches(stream_order(archive).epoch(0))
     assert [len(batch.keys) for batch in got] == [5, 5, 5, 5, 4]
-    assert [key for batch in got for key in batch.keys] == [member.key for member in members]
+    assert keys_of(got) == [member.key for member in members]
     assert [label for batch in got for label in batch.labels] == [f'n{n // 6:06}' for n in range(24)]
     expected = np.stack([decode_image(member.data, *SHAPE) for member in members])
     assert np.array_equal(np.concatenate([batch.data['image'] for batch in got]), expected)
 
 
 def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
-    lines = []
-    report = InputReport(IMAGES, lines.append, epoch_size=24)
-    got = batches(with_bad(archive, 1, 2, 3, 7, 20), report=report)
-    assert [len(batch.keys) for batch in got] == [2, 4, 5, 5, 3]
-    assert got[2].keys == batches(stream_order(archive).epoch(0))[2].keys
-    assert (report.seen, report.bad) == (24, 5)
+    lines, bad = [], {1, 2, 3, 7, *range(15, 20), 20}
+    report = InputReport(IMAGES, lines.append)
+    turns = with_bad(archive, *bad)
+    got = batches(turns, report=report)
+    windows = [range(24)[first : first + 5] for first in range(0, 24, 5)]
+    assert [batch.keys for batch in got] == [[turns[n].key for n in w if n not in bad] for w in windows]
+    found = [[(one.place, one.key) for one in batch.bad] for batch in got]
+    assert found == [[(p, turns[n].key) for p, n in enumerate(w) if n in bad] for w in windows]
+    assert got[0].bad[0].reason == 'not an image in a known format'
+    assert got[3].data['image'].shape == (0, *SHAPE) and (report.seen, report.bad) == (24, len(bad))
     assert len(lines) == 3  # the first few are shown
     assert 'train/n000000/0001_01.png' in lines[0] and 'at byte' in lines[0] and 'train.tar' in lines[0]
 
 
-def test_bad_images_have_their_places(archive):
-    turns = with_bad(archive, 1, 3, 20)
-    first, *_, last = batches(turns, report=InputReport(IMAGES, lambda line: None))
-    assert [(bad.place, bad.key) for bad in first.bad] == [(n, turns[n].key) for n in (1, 3)]
-    assert [(bad.place, bad.key) for bad in last.bad] == [(0, turns[20].key)]
-    assert last.bad[0].reason == 'not an image in a known format'
-
-
-def test_a_batch_of_bad_images_only_is_empty(archive):
-    got = batches(with_bad(archive, 5, 6, 7, 8, 9), report=InputReport(IMAGES, lambda line: None, 24))
-    assert got[1].data['image'].shape == (0, *SHAPE)
-
-
 def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monkeypatch):
     monkeypatch.setattr(bad_examples, 'FEWEST', 1)
-    report = InputReport(IMAGES, lambda line: None, 24, fraction=2 / 24, total=24)
+    report = quiet(epoch_size=24, fraction=2 / 24, total=24)
     got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, ImageReader(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
     with pytest.raises(DataError, match=r'3 of 24 images could not be decoded.*n000003/0003_01.png'):
@@ -81,24 +85,18 @@ def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monke
 
 @pytest.mark.parametrize(('batch_size', 'sizes'), [(5, [5, 5, 3]), (100, [13])])
 def test_members_before_the_damage_are_yielded(archive, batch_size, sizes):
-    def broken():
-        yield from itertools.islice(stream_order(archive).epoch(0), 13)
-        raise DataError('cut off')
-
+    members = broken(itertools.islice(stream_order(archive).epoch(0), 13))
     report = InputReport(IMAGES)
-    read = read_batches(broken(), batch_size, ImageReader(SHAPE), report)
+    read = read_batches(members, batch_size, ImageReader(SHAPE), report)
     assert [len(batch.keys) for batch in report.until_error(read)] == sizes
     assert str(report.error) == 'cut off'
 
 
 @pytest.mark.parametrize(('whole_only', 'rest'), [(False, 4), (True, 3)])
 def test_groups_of_batches_grow_and_keep_what_precedes_the_damage(archive, whole_only, rest):
-    def broken():
-        yield from itertools.islice(stream_order(archive).onwards(0), 49)
-        raise DataError('cut off')
-
+    members = broken(itertools.islice(stream_order(archive).onwards(0), 49))
     report, found = InputReport(IMAGES), ImageReader(SHAPE)
-    read = read_batches(broken(), 3, found, report, whole_only=whole_only, at_once=4)
+    read = read_batches(members, 3, found, report, whole_only=whole_only, at_once=4)
     assert [len(group.keys) for group in report.until_error(read)] == [3, 6, 12, 12, 12, rest]
     assert str(report.error) == 'cut off'
 
@@ -133,13 +131,10 @@ def test_an_archive_that_changed_ends_the_input_after_the_preceding_batches(arch
         file.seek(index.member(place).offset)
         file.write(b'X')
     stored = [index.member(row).key for row in range(24)]
-    for whole_only in (False, True):
-        report = InputReport(IMAGES)
-        read = read_batches(
-            IndexedOrder([index]).epoch(0), 2, ImageReader(SHAPE), report, threads=1, whole_only=whole_only
-        )
-        keys = [key for batch in report.until_error(read) for key in batch.keys]
-        assert keys == stored[: place // 2 * 2 if whole_only else place]
+    for whole_only, count in ((False, place), (True, place // 2 * 2)):
+        report, members = InputReport(IMAGES), IndexedOrder([index]).epoch(0)
+        read = read_batches(members, 2, ImageReader(SHAPE), report, threads=1, whole_only=whole_only)
+        assert keys_of(report.until_error(read)) == stored[:count]
         assert 'has changed since it was indexed' in str(report.error)
 
 
@@ -152,9 +147,7 @@ class SizeReader:
     """Takes down how large members are; those of an odd number are no usable examples."""
 
     def read(self, members):
-        return [
-            BadExampleError('odd') if int(member.name) % 2 else len(member.read().data) for member in members
-        ]
+        return [BadExampleError('odd') if int(one.name) % 2 else len(one.read().data) for one in members]
 
     def collate(self, examples):
         return {'size': np.array(examples, np.int64)}
@@ -167,27 +160,20 @@ def heavy_members(count):
 
 @pytest.mark.parametrize('batch_size', [3, 7, 64])
 def test_heavy_members_are_in_the_same_batches(batch_size):
-    count = 23
-    got = list(
-        read_batches(heavy_members(count), batch_size, SizeReader(), InputReport(IMAGES, lambda line: None))
-    )
-    windows = [range(count)[first : first + batch_size] for first in range(0, count, batch_size)]
+    windows = [range(23)[first : first + batch_size] for first in range(0, 23, batch_size)]
+    got = list(read_batches(heavy_members(23), batch_size, SizeReader(), quiet()))
     assert [batch.keys for batch in got] == [[f'a.tar:{n}' for n in w if n % 2 == 0] for w in windows]
-    assert [batch.data['size'].tolist() for batch in got] == [
-        [HEAVY + n for n in window if n % 2 == 0] for window in windows
-    ]
-    assert [[bad.place for bad in batch.bad] for batch in got] == [
-        [place for place, n in enumerate(window) if n % 2] for window in windows
-    ]
+    for batch, window in zip(got, windows, strict=True):
+        assert batch.data['size'].tolist() == [HEAVY + n for n in window if n % 2 == 0]
+        assert [bad.place for bad in batch.bad] == [place for place, n in enumerate(window) if n % 2]
 
 
 def test_few_heavy_members_are_in_memory_at_once():
-    tracemalloc.start()
-    for _ in read_batches(heavy_members(60), 64, SizeReader(), InputReport(IMAGES, lambda line: None)):
-        pass
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 64 * 2**20 + 4 * HEAVY
+    def read():
+        for _ in read_batches(heavy_members(60), 64, SizeReader(), quiet()):
+            pass
+
+    assert peak_of(read)[1] < 64 * 2**20 + 4 * HEAVY
 
 
 class Folder:
