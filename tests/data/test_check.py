@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data import check, pack, tar_index
-from tests.support.archive_files import encoded, picture, tar_bytes, write_tar
+from tests.support.archive_files import encoded, picture, tar_bytes, write_folder, write_tar
 
 pytestmark = pytest.mark.once
 
@@ -29,17 +29,20 @@ def faulty(tmp_path):
 def test_text(faulty, run_command):
     status, text, errors = run_command(check, faulty)
     assert (status, errors) == (0, '')
-    lines = [line.split(maxsplit=1) for line in text.splitlines()]
-    found = dict(lines)
     assert text.startswith(f'{faulty}: 11 images in 0.0 MB; bytes: 0 to ')
-    assert found['Labels'] == '3: a 6, b 3, c 2'
-    assert found['Width'] == '20 to 32, median 32'
-    assert found['Height'] == '10 to 24, median 24'
-    assert found['Channels'] == '1 to 3, median 3'
-    assert found['Bad'] == '2 images (18.18%)'
+    assert (
+        dict(line.split(maxsplit=1) for line in text.splitlines()).items()
+        >= {
+            'Labels': '3: a 6, b 3, c 2',
+            'Width': '20 to 32, median 32',
+            'Height': '10 to 24, median 24',
+            'Channels': '1 to 3, median 3',
+            'Bad': '2 images (18.18%)',
+            'Same': f'names       1 image with the name of an earlier one: {faulty}:b/6.png',
+            'Copies': '1 with the bytes of an earlier example, 1 with another label',
+        }.items()
+    )
     assert "'c/empty.jpg' at byte" in text and 'no data (0 bytes)' in text
-    assert found['Same'] == f'names       1 image with the name of an earlier one: {faulty}:b/6.png'
-    assert found['Copies'] == '1 with the bytes of an earlier example, 1 with another label'
     assert f'{faulty}:a/5.png = {faulty}:b/5.png' in text
 
 
@@ -95,15 +98,11 @@ def test_quick_reads_headers_only(faulty, run_command):
 
 
 def test_folders(tmp_path, run_command):
-    for number in (1, 2):
-        path = tmp_path / 'photos' / 'cat' / f'{number}.png'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded(picture(1)))
-    (tmp_path / 'photos' / 'cat' / '3.jpg').write_bytes(b'?')
-    text = run_command(check, tmp_path / 'photos')[1]
-    assert f'{tmp_path}/photos/cat/1.png = {tmp_path}/photos/cat/2.png' in text
-    assert "'cat/3.jpg': not an image" in text
-    quick = json.loads(run_command(check, tmp_path / 'photos', '--quick', '--json')[1])
+    image = encoded(picture(1))
+    photos = write_folder(tmp_path / 'photos', {'cat/1.png': image, 'cat/2.png': image, 'cat/3.jpg': b'?'})
+    text = run_command(check, photos)[1]
+    assert f'{photos}/cat/1.png = {photos}/cat/2.png' in text and "'cat/3.jpg': not an image" in text
+    quick = json.loads(run_command(check, photos, '--quick', '--json')[1])
     assert quick['archives'][0]['labels'] == {'cat': 3}
 
 
@@ -116,18 +115,15 @@ def test_trees(tmp_path, run_command):
     assert found['copies']['examples'] == 1
 
 
-def test_wrong_use(tmp_path, run_command):
-    assert run_command(check)[0] == 2
-    assert run_command(check, 'x.tar', '--channels=2')[0] == 2
-    status, _, errors = run_command(check, tmp_path / 'gone.tar')
-    assert status == 1 and 'There is no file' in errors
+def test_wrong_use(run_command):
+    assert run_command(check)[0] == run_command(check, 'x.tar', '--channels=2')[0] == 2
 
 
 @pytest.mark.parametrize(
     ('name', 'data', 'words'),
     [
         ('a.zip', b'PK\x03\x04' + bytes(600), 'but a ZIP archive: unpack it'),
-        ('a.tar.zst', b'\x28\xb5\x2f\xfd' + bytes(600), 'is not a tar archive'),
+        ('a.tar.zst', b'\x28\xb5\x2f\xfd' + bytes(600), 'but compressed by zstd: decompress it'),
         ('a.txt', b'not an image\n' * 99, 'is not a tar archive'),
     ],
 )
@@ -140,4 +136,4 @@ def test_what_is_no_archive_is_not_taken_for_one_image(tmp_path, run_command, na
     more = [word.replace('OUT', str(tmp_path / 'out')) for word in more]
     status, _, errors = run_command(module, tmp_path / name, *more)
     assert status == 1 and words in errors and errors.count('\n') == 1
-    assert not (tmp_path / 'out').exists()
+    assert [*tmp_path.iterdir()] == [tmp_path / name]

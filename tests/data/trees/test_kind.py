@@ -5,7 +5,6 @@ import gzip
 import numpy as np
 import pytest
 
-from estimator_lab.data import tar_index
 from estimator_lab.data.archives.data_set import kind_in, kind_of, open_archives, open_stream
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.labels import Vocabulary
@@ -58,14 +57,6 @@ def test_a_text_of_trees_is_told_by_its_lines(tmp_path, text, is_tree):
     path = tmp_path / 'text'
     path.write_text(text)
     assert kind_in(source_of(path)) is (TREES if is_tree else None)
-
-
-def test_a_program_is_not_indexed(tmp_path, run_command):
-    path = tmp_path / 'mk.py'
-    path.write_text('import sys\n\nprint(sys.argv)\n')
-    status, _, err = run_command(tar_index, path)
-    assert status == 1 and "mk.py' is not a tar archive, plain or compressed" in err
-    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_a_batch_of_lines(text):
