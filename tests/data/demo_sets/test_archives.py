@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import tarfile
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def few(monkeypatch, tmp_path):
 
 
 def members(path):
-    with tarfile.open(path, 'r:') as archive:
+    with tarfile.open(path) as archive:
         assert {(m.mtime, m.uid, m.gid, m.uname, m.mode) for m in archive} == {(0, 0, 0, '', 0o644)}
         return {member.name: archive.extractfile(member).read() for member in archive}
 
@@ -80,23 +81,14 @@ def test_no_two_identities_are_near_twins(count):
     assert alike.max() <= 1
 
 
-def members_of(path):
-    with tarfile.open(path) as archive:
-        return archive.getnames()
-
-
 def test_a_set_that_is_there_is_not_fetched_again(tmp_path, monkeypatch):
     from estimator_lab.tf1 import tf
 
-    def fetch():
-        pixels = np.zeros((2, 28, 28), np.uint8)
-        fetched.append('mnist')
-        return (pixels, np.array([3, 4])), (pixels, np.array([5, 6]))
-
-    fetched = []
+    pixels = np.zeros((2, 28, 28), np.uint8)
+    fetch = mock.Mock(return_value=((pixels, np.array([3, 4])), (pixels, np.array([5, 6]))))
     monkeypatch.setattr(tf.keras.datasets.mnist, 'load_data', fetch)
     paths = archives.write_keras_set(tmp_path, 'mnist')
-    assert members_of(paths.train) == ['train/3/00000.png', 'train/4/00001.png']
-    assert archives.write_keras_set(tmp_path, 'mnist') == paths and fetched == ['mnist']
+    assert list(members(paths.train)) == ['train/3/00000.png', 'train/4/00001.png']
+    assert archives.write_keras_set(tmp_path, 'mnist') == paths and fetch.call_count == 1
     paths.test.unlink()
     assert archives.write_keras_set(tmp_path, 'mnist') == paths and paths.test.exists()

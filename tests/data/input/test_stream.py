@@ -185,12 +185,8 @@ def test_bad_images_move_no_others(with_bad, caplog):
     [
         ({'world_size': 0}, 'world_size=0 must be at least 1'),
         ({'rank': 2, 'world_size': 2}, 'rank=2'),
-        ({'image_shape': (0, 4, 1)}, 'image_shape='),
-        ({'image_shape': (4, 4)}, 'image_shape='),
-        ({'image_shape': (4, 4, 2)}, 'image_shape='),
-        ({'batch_size': 0}, 'batch_size=0'),
-        ({'batch_size': 10**9}, 'batch_size=1000000000'),
-        ({'batch_size': '4'}, "batch_size='4'"),
+        *(({'image_shape': shape}, 'image_shape=') for shape in ((0, 4, 1), (4, 4), (4, 4, 2))),
+        *(({'batch_size': value}, f'batch_size={value!r}') for value in (0, 10**9, '4')),
         ({'epochs': 2.5}, 'epochs=2.5'),
         ({'seed': None}, 'seed=None'),
         ({'world_size': None}, 'world_size=None'),
@@ -210,14 +206,13 @@ def test_wrong_arguments(archive, arguments, words):
         stream(archive, **arguments)
 
 
-def test_data_that_cannot_be_read(archive, tmp_path):
+def test_data_that_cannot_be_read(archive):
     with pytest.raises(DataError, match='leaves no image'):
         stream(archive, split=(0, 1e-9))
-    cut = tmp_path / 'cut.tar'
-    cut.write_bytes(archive.read_bytes()[:9000])
+    os.truncate(archive, 9000)
     with pytest.raises(DataError, match='is cut off at byte 9000'):
-        stream(cut)
-    assert len(list(stream(cut, use_damaged=True))) == 4
+        stream(archive)
+    assert len(list(stream(archive, use_damaged=True))) == 4
 
 
 @pytest.mark.parametrize(
@@ -254,39 +249,40 @@ def test_importing_and_reading_needs_no_framework(archive, run_python):
 # Loops of PyTorch's DataLoader, and of a stand-in where PyTorch is not installed.
 
 
-@pytest.mark.parametrize('seed', [0, 1, *(pytest.param(n, marks=pytest.mark.all) for n in range(2, 24))])
+@pytest.mark.parametrize(
+    'seed', [*range(10), *(pytest.param(n, marks=pytest.mark.all) for n in range(10, 120))]
+)
 def test_random_histories_lose_and_repeat_nothing(tmp_path, seed):
     """Each of up to six lives has its processes, batch size and place of the archives, and then is killed."""
     rng = random.Random(seed)
-    for history in range(5):
-        folder = tmp_path / f'{history}-0'
-        folder.mkdir()
-        sizes = [rng.randrange(1, 12) for _ in range(rng.randrange(1, 4))]
-        for number, size in enumerate(sizes):
-            mode = rng.choice(['w', 'w', 'w:gz'])
-            suffix = '.tar.gz' if mode == 'w:gz' else '.tar'
-            files = [(f'{n % 3}/{number}_{n}.jpg', b'%d' % n) for n in range(size)]
-            write_tar(folder / f'{number}{suffix}', files, mode)
-        consumed, state, seen = 0, None, []
-        for life in range(rng.randrange(2, 7)):
-            moved = folder.with_name(f'{history}-{life + 1}')
-            folder = folder.rename(moved)
-            paths = sorted(folder.iterdir())
-            ranks, size = rng.randrange(1, 6), rng.choice([None, 1, 2, 5])
-            steps = rng.randrange(0, 8)
-            states = []
-            for rank in range(ranks):
-                data = stream(paths, rank=rank, world_size=ranks, batch_size=size, epochs=None, seed=seed)
-                if state:
-                    data.load_state_dict(json.loads(json.dumps(state)))
-                for one in itertools.islice(data, steps):
-                    seen += [key.rpartition(':')[2] for key in ([one.key] if size is None else one.keys)]
-                states.append(data.state_dict())
-            consumed += steps * ranks * (size or 1)
-            assert all(one == states[0] for one in states) and states[0]['consumed'] == consumed
-            state = states[0]
-        whole = itertools.islice(stream(paths, epochs=None, seed=seed), consumed)
-        assert sorted(seen) == sorted(one.key.rpartition(':')[2] for one in whole)
+    folder = tmp_path / 'first'
+    folder.mkdir()
+    for number in range(rng.randrange(1, 4)):
+        files = [(f'{n % 3}/{number}_{n}.jpg', b'%d' % n) for n in range(rng.randrange(1, 12))]
+        mode, suffix = rng.choice([*[('w', '.tar')] * 2, ('w:gz', '.tar.gz')])
+        write_tar(folder / f'{number}{suffix}', files, mode)
+    consumed, state, seen = 0, None, []
+    for life in range(rng.randrange(2, 7)):
+        folder = folder.rename(tmp_path / f'{life}')
+        paths = sorted(folder.iterdir())
+        ranks, size, steps = rng.randrange(1, 6), rng.choice([None, 1, 2, 5]), rng.randrange(0, 8)
+        consumed += steps * ranks * (size or 1)
+        states = []
+        for rank in range(ranks):
+            data = stream(paths, rank=rank, world_size=ranks, batch_size=size, epochs=None, seed=seed)
+            if state:
+                data.load_state_dict(json.loads(json.dumps(state)))
+            for one in itertools.islice(data, steps):
+                seen += [one.key] if size is None else one.keys
+            states.append(data.state_dict())
+        state = states[0]
+        assert states == [state] * ranks and state['consumed'] == consumed
+    whole = itertools.islice(stream(paths, epochs=None, seed=seed), consumed)
+    assert sorted(map(in_archive, seen)) == sorted(in_archive(one.key) for one in whole)
+
+
+def in_archive(key):
+    return key.rpartition(':')[2]
 
 
 @pytest.mark.parametrize('failing', range(2, 24, 3))
