@@ -1,11 +1,10 @@
 """Weights of torchvision's residual networks."""
 
-import json
-import struct
 import zipfile
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.models.resnet import Params, network, torch_layout
@@ -58,24 +57,13 @@ def in_torch(name):
 
 def write_torch(path, values):
     """Writes a file as torchvision's users do."""
-    header, data = {}, b''
+    tensors = {}
     for name, value in values.items():
         named = in_torch(name)
         if value.ndim == 4:
             value = value[0, 0].T if named == 'fc.weight' else value.transpose(3, 2, 0, 1)
-        header[named] = {
-            'dtype': 'F32',
-            'shape': value.shape,
-            'data_offsets': [len(data), len(data) + value.nbytes],
-        }
-        data += value.tobytes()
-    header['bn1.num_batches_tracked'] = {
-        'dtype': 'I64',
-        'shape': [],
-        'data_offsets': [len(data), len(data) + 8],
-    }
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack('<Q', len(text)) + text + data + bytes(8))
+        tensors[named] = np.ascontiguousarray(value)
+    save_file({**tensors, 'bn1.num_batches_tracked': np.array(0)}, path)
 
 
 def random_values(shapes):

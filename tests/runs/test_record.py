@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import os
 
 import pytest
 
@@ -17,9 +16,7 @@ def test_what_is_written_is_read(tmp_path):
     write_record(tmp_path, RECORD)
     assert read_record(tmp_path) == RECORD
     assert [path.name for path in tmp_path.iterdir()] == ['experiment.json']
-    assert (RECORD.decode, RECORD.background, RECORD.kind) == ('exact', 'black', 'image'), (
-        'of imported weights'
-    )
+    assert (RECORD.decode, RECORD.background, RECORD.kind) == ('exact', 'black', 'image')  # if imported
 
 
 @pytest.mark.parametrize(
@@ -77,15 +74,12 @@ def test_what_does_not_match(tmp_path, change, error, words):
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        ({'model': ['cnn']}, r"its model is \['cnn'\], not a text"),
         ({'model': 'cnn\x1b[2J'}, r"its 'model' is 'cnn\\x1b\[2J'"),
         ({'image_shape': [8, 8, '1']}, r"its image_shape\[2\] is '1', not a whole number"),
         ({'image_shape': [0, 8, 1]}, r'its image_shape is \[0, 8, 1\]'),
         ({'image_shape': [-8, -8, 1]}, r'its image_shape is \[-8, -8, 1\]'),
         ({'image_shape': [65535, 65535, 1]}, 'its image_shape is'),
-        ({'image_shape': [2**70, 1, 1]}, 'its image_shape'),
         ({'image_shape': [8, 8, 7]}, 'its images have 7 channels'),
-        ({'vocabulary': 'abc'}, "its vocabulary is 'abc', not a list"),
         ({'vocabulary': ['a', 1]}, r'its vocabulary\[1\] is 1, not a text'),
         ({'vocabulary': ['a', 'b', 'a']}, "its vocabulary holds 'a' twice"),
         ({'hparams': [1]}, r'its hparams is \[1\], not an object'),
@@ -104,18 +98,6 @@ def test_fields_of_other_types_and_values(tmp_path, change, words):
     with pytest.raises(DataError, match=rf'experiment\.json cannot be read as .*{words}') as caught:
         read_record(tmp_path)
     assert str(caught.value).isprintable()
-
-
-def test_a_huge_file_and_a_pipe(tmp_path):
-    path = tmp_path / 'experiment.json'
-    with path.open('wb') as file:
-        file.truncate(2**40)
-    with pytest.raises(DataError, match='it has 1,099,511,627,776 bytes, 67,108,864 are allowed'):
-        read_record(tmp_path)
-    path.unlink()
-    os.mkfifo(path)
-    with pytest.raises(DataError, match='not a regular file'):
-        read_record(tmp_path)
 
 
 def test_a_long_value_is_cut_in_messages(tmp_path):

@@ -12,20 +12,17 @@ Node: 'save'
 """
 
 
+TASK = 'From /job:ps/replica:0/task:0:\n'
+
+
 @pytest.mark.parametrize(
     ('message', 'reason'),
     [
         (f'{HEAD}Key w not found in checkpoint\n\t [[{{{{node save}}}}]]', 'Key w not found in checkpoint'),
         ('Restoring failed. Original error:\n\nKey w not found', 'Key w not found'),
         ('only this', 'only this'),
-        (
-            'From /job:ps/replica:0/task:0:\nIncompatible shapes: [2] vs. [3]',
-            'Incompatible shapes: [2] vs. [3]',
-        ),
-        (
-            f'{HEAD}====\nINVALID_ARGUMENT: From /job:ps/replica:0/task:0:\nIncompatible shapes',
-            'Incompatible shapes',
-        ),
+        (f'{TASK}Incompatible shapes: [2] vs. [3]', 'Incompatible shapes: [2] vs. [3]'),
+        (f'{HEAD}====\nINVALID_ARGUMENT: {TASK}Incompatible shapes', 'Incompatible shapes'),
         (HEAD, 'it gave no reason'),
         ('', 'it gave no reason'),
     ],
@@ -36,22 +33,17 @@ def test_the_telling_line_is_found(message, reason):
 
 def test_weights_that_are_no_numbers_are_a_loss_that_is_none():
     message = 'Nan in summary histogram for: weights/dense/bias\n\t [[{{node weights/dense/bias}}]]'
-    with (
-        pytest.raises(LabError, match=r'^The loss is not a number any more'),
-        tensorflow_errors_as_sentences(),
-    ):
+    why = '^The loss is not a number any more'
+    with pytest.raises(LabError, match=why), tensorflow_errors_as_sentences():
         raise tf.errors.InvalidArgumentError(None, None, message)
 
 
-def test_a_disk_that_is_full_for_event_files_is_one_sentence():
+@pytest.mark.parametrize('reason', ['No space left on device', 'Input/output error'])
+def test_a_failing_disk_for_event_files_is_one_sentence(reason):
     """As TensorFlow's writer of event files raises it in the next step."""
-    message = '/m/events.out.tfevents.1.vm; No space left on device\n\tFailed to flush 1 events to /m'
-    why = r'^/m/events\.out\.tfevents\.1\.vm cannot be written: No space left on device\.$'
+    why = rf'^/m/events\.out\.tfevents\.1\.vm cannot be written: {reason}\.$'
     with pytest.raises(LabError, match=why), tensorflow_errors_as_sentences():
-        raise RuntimeError(message)
-    why = r'^/m/events\.out\.tfevents\.1\.vm cannot be written: Input/output error\.$'
-    with pytest.raises(LabError, match=why), tensorflow_errors_as_sentences():
-        raise RuntimeError(message.replace('No space left on device', 'Input/output error'))
+        raise RuntimeError(f'/m/events.out.tfevents.1.vm; {reason}\n\tFailed to flush 1 events to /m')
     with pytest.raises(RuntimeError, match='other'), tensorflow_errors_as_sentences():
         raise RuntimeError('other')
 

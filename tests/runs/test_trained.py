@@ -28,15 +28,20 @@ def copy(cnn_dir, tmp_path):
 
 def use(model_dir):
     """Opens a folder and restores its network."""
-    trained = Trained.open(model_dir)
+    restore(Trained.open(model_dir))
+
+
+def restore(trained):
     with tf.Graph().as_default(), tensorflow_errors_as_sentences():
         trained.predictions({'image': tf.zeros([1, *trained.shape])})
         trained.session().close()
 
 
-def edit(model_dir, **changes):
+def edit(model_dir, hparams=None, **changes):
+    """Changes fields and hyper-parameters of the record."""
     path = model_dir / 'experiment.json'
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, 'hparams': record['hparams'] | (hparams or {}), **changes}))
 
 
 def test_a_model_dir_says_all_that_predicting_needs(cnn_dir):
@@ -72,14 +77,8 @@ def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
         return cnn.model_fn(features, labels, mode, {k: v for k, v in params.items() if k != 'sizes'}, config)
 
     monkeypatch.setattr(cnn, 'MODEL', dataclasses.replace(cnn.MODEL, params=WithSizes, model_fn=model_fn))
-    edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], 'sizes': [3, 2]})
+    edit(copy, {'sizes': [3, 2]})
     assert Trained.open(copy).params.sizes == (3, 2)
-
-
-def test_a_model_without_labels_has_no_vocabulary(cnn_dir):
-    trained = Trained.open(cnn_dir)
-    record = dataclasses.replace(trained.record, vocabulary=())
-    assert dataclasses.replace(trained, record=record).vocabulary is None
 
 
 @pytest.mark.parametrize(
@@ -89,17 +88,8 @@ def test_a_model_without_labels_has_no_vocabulary(cnn_dir):
         ({'hparams': {'attention': 3}}, "cannot be opened by this version .* hyper-parameter 'attention'"),
         ({'hparams': {'filters': 0}}, 'cannot be opened by this version .*filters=0 must be 1'),
         ({'hparams': {'filters': '2'}}, "cannot be opened by .* hyper-parameter filters is '2', not a whole"),
-        ({'hparams': {'filters': True}}, 'cannot be opened by .* hyper-parameter filters is True'),
-        ({'hparams': {'filters': 2.5}}, r'cannot be opened by .* hyper-parameter filters is 2\.5'),
-        ({'hparams': {'filters': [2]}}, r'cannot be opened by .* hyper-parameter filters is \[2\]'),
-        (
-            {'hparams': {'filters': 2**64}},
-            'cannot be opened by .* filters is 18446744073709551616, not a whole',
-        ),
         ({'hparams': {'dropout_rate': {}}}, r'cannot be opened by .* hyper-parameter dropout_rate is \{\}'),
         ({'hparams': {'optimizer': None}}, 'cannot be opened by .* hyper-parameter optimizer is None'),
-        ({'hparams': {'optimizer': ['a']}}, 'cannot be opened by .* hyper-parameter optimizer is'),
-        ({'image_shape': [8, 8]}, 'cannot be read as a description of this folder: its image_shape'),
         ({'vocabulary': ['cat']}, "its experiment.json has one label only, 'cat'; a classifier has two or"),
         ({'decode': 'slow'}, 'cannot be opened by this version .*decode=slow'),
     ],
@@ -111,17 +101,12 @@ def test_records_that_this_version_does_not_understand(copy, changes, words):
 
 
 def test_folders_without_a_model(copy, tmp_path):
-    with pytest.raises(DataError, match=r'model_dir=.*none is not a folder'):
-        Trained.open(tmp_path / 'none')
-    (tmp_path / 'empty').mkdir()
-    with pytest.raises(DataError, match=r'model_dir=.*empty holds no experiment\.json'):
-        Trained.open(tmp_path / 'empty')
-    (tmp_path / 'empty' / 'rbm1').mkdir()
-    shutil.copy(copy / 'experiment.json', tmp_path / 'empty' / 'rbm1')
+    (tmp_path / 'outer' / 'rbm1').mkdir(parents=True)
+    shutil.copy(copy / 'experiment.json', tmp_path / 'outer' / 'rbm1')
     with pytest.raises(
-        DataError, match=r'empty holds no model itself, but the folder of a model: .*empty/rbm1'
+        DataError, match=r'outer holds no model itself, but the folder of a model: .*rbm1'
     ):
-        Trained.open(tmp_path / 'empty')
+        Trained.open(tmp_path / 'outer')
     for path in (copy / 'checkpoint', *copy.glob('model.ckpt-*')):
         path.unlink()
     with pytest.raises(DataError, match=r'model_dir=.*copy holds no checkpoint yet'):
@@ -154,19 +139,21 @@ def test_a_checkpoint_whose_bytes_have_changed(copy):
 
 
 def test_a_checkpoint_that_a_training_deletes_at_opening_is_opened_again(copy, monkeypatch):
-    steps, genuine = iter((3, 4, 5)), opening.newest_checkpoint
+    genuine = opening.newest_checkpoint
 
-    def deleted_meanwhile(folder):
-        found, step = genuine(folder), next(steps, 99)
-        if step < most:
-            replace_newest(copy, step, step + 1)
-        return found
+    def training_until(last):
+        def deleted_meanwhile(folder):
+            found = genuine(folder)
+            step = int(found.rpartition('-')[2])
+            if step < last:
+                replace_newest(copy, step, step + 1)
+            return found
 
-    monkeypatch.setattr(opening, 'newest_checkpoint', deleted_meanwhile)
-    most = 6
+        monkeypatch.setattr(opening, 'newest_checkpoint', deleted_meanwhile)
+
+    training_until(6)
     assert Path(Trained.open(copy).checkpoint).name == 'model.ckpt-6'
-    most = 99
-    steps = iter(range(6, 99))
+    training_until(99)
     with pytest.raises(DataError, match='was deleted meanwhile'):
         Trained.open(copy)
 
@@ -174,9 +161,7 @@ def test_a_checkpoint_that_a_training_deletes_at_opening_is_opened_again(copy, m
 def test_a_model_is_used_after_its_checkpoint_was_deleted(copy):
     trained = Trained.open(copy)
     replace_newest(copy, 3, 4)
-    with tf.Graph().as_default():
-        trained.predictions({'image': tf.zeros([1, *trained.shape])})
-        trained.session().close()
+    restore(trained)
 
 
 def test_a_checkpoint_that_lacks_a_variable(copy):
@@ -190,9 +175,7 @@ def test_a_checkpoint_that_lacks_a_variable(copy):
 def test_checkpoints_that_are_not_listed(copy):
     (copy / 'checkpoint').unlink()
     (copy / 'model.ckpt-x.index').touch()
-    with pytest.raises(
-        DataError, match=r"holds model\.ckpt-3, but no file 'checkpoint' that lists it: write the line"
-    ):
+    with pytest.raises(DataError, match=r"holds model\.ckpt-3, but no file 'checkpoint' that lists it"):
         Trained.open(copy)
     (copy / 'checkpoint').write_text('model_checkpoint_path: "model.ckpt-3"\n')
     assert Trained.open(copy).step == 3
@@ -231,7 +214,7 @@ def test_a_checkpoint_without_a_step(copy, step, session):
     ],
 )
 def test_a_record_of_another_network_than_the_checkpoint(copy, hparams, words):
-    edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], **hparams})
+    edit(copy, hparams)
     with pytest.raises(DataError, match=f'do not match: .*{words}') as caught:
         use(copy)
     assert '\n' not in str(caught.value)

@@ -34,8 +34,12 @@ def test_datasets_by_their_path(path):
     assert np.array_equal(read(path, 'a/chunks')[1], VALUES)
 
 
-def link_to_elsewhere(file, folder):
-    file['a/b'] = h5py.ExternalLink(folder / 'other.h5', '/b')
+def put(value):
+    return lambda file, folder: file.__setitem__('a/b', value)
+
+
+def dataset(**options):
+    return lambda file, folder: file.create_dataset('a/b', **options)
 
 
 def soft_link(file, folder):
@@ -47,18 +51,6 @@ def virtual(file, folder):
     layout = h5py.VirtualLayout((2, 3), 'f4')
     layout[:] = h5py.VirtualSource(folder / 'other.h5', 'b', (2, 3))
     file.create_virtual_dataset('a/b', layout)
-
-
-def raw_data_elsewhere(file, folder):
-    file.create_dataset('a/b', (2, 3), 'f4', external=[(str(folder / 'other.h5'), 0, 24)])
-
-
-def compressed(file, folder):
-    file.create_dataset('a/b', data=VALUES, compression='gzip')
-
-
-def without_values(file, folder):
-    file.create_dataset('a/b', (1000, 1000), 'f4', chunks=(10, 10))
 
 
 def in_a_circle(file, folder):
@@ -75,12 +67,12 @@ def in_many_circles(file, folder):
 @pytest.mark.parametrize(
     ('write', 'words'),
     [
-        (link_to_elsewhere, "'a/b' is a link to elsewhere"),
+        (put(h5py.ExternalLink('other.h5', '/b')), "'a/b' is a link to elsewhere"),
         (soft_link, "'a/b' is a link to elsewhere"),
         (virtual, "the values of 'a/b' are in another file"),
-        (raw_data_elsewhere, "the values of 'a/b' are in another file"),
-        (compressed, "'a/b' is compressed"),
-        (without_values, "'a/b' has no values"),
+        (dataset(shape=(2, 3), dtype='f4', external=[('other.h5', 0, 24)]), "values of 'a/b' are in another"),
+        (dataset(data=VALUES, compression='gzip'), "'a/b' is compressed"),
+        (dataset(shape=(1000, 1000), dtype='f4', chunks=(10, 10)), "'a/b' has no values"),
         (in_a_circle, 'nested more than 16 deep'),
         (in_many_circles, 'nested more than 16 deep|more than 10,000 objects'),
     ],
