@@ -54,20 +54,16 @@ def test_flags_have_the_types_of_their_settings():
     settings, line = parsed(*arguments)
     assert settings == Settings('x', 200, 0.5, True, 3, ('a', 'b'), Path('r.txt'))
     assert type(settings.trays) is int
-    assert line.given == {'name', 'size', 'rate', 'fast', 'trays', 'paths', 'path'}
-    assert line.words == dict(
-        zip(('name', 'size', 'rate', 'fast', 'trays', 'paths', 'path'), arguments, strict=True)
-    )
+    names = [word.removeprefix('--').partition('=')[0] for word in arguments]
+    assert line.given == set(names) and line.words == dict(zip(names, arguments, strict=True))
     assert parsed('--size=2', '--size=3')[0].size == 3, 'the last one counts'
 
 
 def test_home_is_expanded_in_flags_and_arguments(monkeypatch):
     monkeypatch.setenv('HOME', '/home/anna')
     settings, line = parsed('--path=~/a', '--paths=~/a,b~/c,~/d/*.tar', '~/e', arguments='[FILE...]')
-    assert (settings.path, settings.paths) == (
-        Path('/home/anna/a'),
-        ('/home/anna/a', 'b~/c', '/home/anna/d/*.tar'),
-    )
+    assert settings.path == Path('/home/anna/a')
+    assert settings.paths == ('/home/anna/a', 'b~/c', '/home/anna/d/*.tar')
     assert line.arguments == ['/home/anna/e']
 
 
@@ -99,52 +95,37 @@ How:
     )
 
 
+FILES = {'arguments': 'FILE...'}
+
+
 @pytest.mark.parametrize(
     ('arguments', 'options', 'words'),
     [
         (['stray'], {}, "Unexpected argument 'stray', see --help."),
-        ([], {'arguments': 'FILE...'}, 'FILE... is missing, see --help.'),
+        ([], FILES, 'FILE... is missing, see --help.'),
         ([], {'required': ['path']}, '--path is missing, see --help.'),
         (['--path='], {'required': ['path']}, f'--path {EMPTY}'),
-        (['--name='], {}, f'--name {EMPTY}'),
-        (['--paths='], {}, f'--paths {EMPTY}'),
         (['--paths=a,'], {}, f'--paths {EMPTY}'),
-        (['--hparams='], {}, f'--hparams {EMPTY}'),
-        (
-            ['a', ''],
-            {'arguments': 'FILE...'},
-            'An argument is empty: leave it out, or name a file or a folder.',
-        ),
+        *(([f'--{flag}='], {}, f'--{flag} {EMPTY}') for flag in ('name', 'paths', 'hparams')),
+        (['a', ''], FILES, 'An argument is empty: leave it out, or name a file or a folder.'),
         (['--size=x'], {}, '--size=x is not a whole number.'),
         (['--rate=x'], {}, '--rate=x is not a number.'),
+        (['--rate=nan'], {}, '--rate=nan is not a finite number.'),
         (['--fast=maybe'], {}, '--fast=maybe is neither true nor false.'),
         (['--sise=3'], {}, 'There is no flag --sise; did you mean --size? --help lists all.'),
         (['--nonsense'], {}, f'There is no flag --nonsense; --help lists all. {HINT}'),
-        (
-            ['--momentun=1'],
-            {},
-            'There is no flag --momentun; did you mean --hparams=momentum=...? --help lists all.',
-        ),
+        (['--momentun=1'], {}, 'There is no flag --momentun; did you mean --hparams=momentum=...? --help li'),
         (['--plain=3'], {}, f'There is no flag --plain; --help lists all. {HINT}'),
         (['--size=0'], {}, '--size=0: 0 is not an integer in the range [1, 300]; --help lists the flags.'),
         (['--trays=2'], {}, '--trays=2: value should be one of <1|3>; --help lists the flags.'),
-        (['--rate=nan'], {}, '--rate=nan is not a finite number.'),
-        (
-            ['--paths=a', '--paths=b'],
-            {},
-            '--paths is given 2 times: give it once, with commas between the values.',
-        ),
-        (
-            ['--hparams=a=1', '--hparams=b=1'],
-            {},
-            '--hparams is given 2 times: give it once, with commas between the values.',
-        ),
+        (['--paths=a', '--paths=b'], {}, '--paths is given 2 times: give it once, with commas between'),
+        (['--hparams=a=1', '--hparams=b=1'], {}, '--hparams is given 2 times: give it once, with commas'),
     ],
 )
 def test_wrong_command_lines_are_one_sentence(arguments, options, words):
     with pytest.raises(FlagError) as error:
         parsed(*arguments, **options)
-    assert error.value.sentence == words
+    assert error.value.sentence.startswith(words)
 
 
 @pytest.mark.parametrize(

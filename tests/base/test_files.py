@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -149,18 +150,15 @@ def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path, monkeypatc
 def test_a_path_whose_status_is_unknown_is_not_absent(tmp_path, monkeypatch):
     (tmp_path / 'a' / 'b').mkdir(parents=True)
     monkeypatch.setattr(Path, 'stat', refused(Path.stat, '/b'))
-    with pytest.raises(DataError, match=r'/a/b cannot be read: Input/output error\.$'):
-        in_subfolders(tmp_path, 'b')
-    with pytest.raises(DataError, match=r'/a/b cannot be read: Input/output error\.$'):
-        list(all_below(tmp_path))
+    for call in (lambda: in_subfolders(tmp_path, 'b'), lambda: list(all_below(tmp_path))):
+        with pytest.raises(DataError, match=r'/a/b cannot be read: Input/output error\.$'):
+            call()
 
 
 def test_a_folder_is_synced_where_its_file_system_can(tmp_path, monkeypatch):
-    def fail(number):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, 'fsync', lambda descriptor: fail(errno.EINVAL))
+    fsync = mock.Mock(side_effect=OSError(errno.EINVAL, 'Invalid argument'))
+    monkeypatch.setattr(os, 'fsync', fsync)
     sync_folder(tmp_path)
-    monkeypatch.setattr(os, 'fsync', lambda descriptor: fail(errno.EIO))
+    fsync.side_effect = OSError(errno.EIO, 'Input/output error')
     with pytest.raises(OSError, match='Input/output error'):
         sync_folder(tmp_path)

@@ -54,10 +54,8 @@ def test_a_native_abort_says_where(run_python):
 
 
 def test_standard_error_is_the_programs_own_again(run_python):
-    code = (
-        HUSHED.format(end='') + "import faulthandler\nos.write(2, b'own')\nprint(faulthandler.is_enabled())"
-    )
-    done = run_python('-c', code)
+    own = "import faulthandler\nos.write(2, b'own')\nprint(faulthandler.is_enabled())"
+    done = run_python('-c', HUSHED.format(end='') + own)
     assert (done.stdout, done.stderr.splitlines()[-1]) == ('False\n', 'own')
 
 

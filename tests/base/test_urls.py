@@ -10,23 +10,17 @@ pytestmark = pytest.mark.once
 @pytest.mark.parametrize(
     ('url', 'shown'),
     [
-        ('https://example.com/a.tar', 'https://example.com/a.tar'),
         ('https://user:SECRET@example.com:8080/a.tar', 'https://example.com:8080/a.tar'),
         ('https://SECRET@example.com/a@b.tar', 'https://example.com/a@b.tar'),
         ('https://user:SEC@RET@example.com/a.tar', 'https://example.com/a.tar'),
         ('https://user:SEC/RET@example.com/a.tar', 'https://example.com/a.tar'),
-        ('http://[::1]:80/a.tar', 'http://[::1]:80/a.tar'),
-        ('http://[::1]/a@b.tar', 'http://[::1]/a@b.tar'),
+        *((url, url) for url in ('https://h/a.tar', 'http://[::1]:80/a.tar', 'http://[::1]/a@b.tar')),
         ('HTTPS://h/a.tar?X-Amz-Signature=SECRET&b=1#SECRET', 'HTTPS://h/a.tar?...'),
         ('https://h?token=SECRET', 'https://h?...'),
         ('s3://bucket/a?.tar', 's3://bucket/a?.tar'),
         ('s3://id:SECRET@bucket/a.tar', 's3://bucket/a.tar'),
-        (
-            'abfs://container@account.dfs.core.windows.net/a',
-            'abfs://container@account.dfs.core.windows.net/a',
-        ),
-        ('a/b.tar', 'a/b.tar'),
-        ('', ''),
+        ('https://example.org/a.tar#part?x', 'https://example.org/a.tar'),
+        *((url, url) for url in ('abfs://container@account.dfs.core.windows.net/a', 'a/b.tar', '')),
     ],
 )
 def test_shown_url(url, shown):
@@ -48,7 +42,3 @@ def test_signatures_do_not_count():
 
 def test_is_web():
     assert is_web('HTTP://h') and is_web('https://h') and not is_web('s3://b') and not is_web('http')
-
-
-def test_the_fragment_of_a_web_address_is_left_out():
-    assert shown_url('https://example.org/a.tar#part?x') == 'https://example.org/a.tar'

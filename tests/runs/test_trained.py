@@ -103,9 +103,7 @@ def test_records_that_this_version_does_not_understand(copy, changes, words):
 def test_folders_without_a_model(copy, tmp_path):
     (tmp_path / 'outer' / 'rbm1').mkdir(parents=True)
     shutil.copy(copy / 'experiment.json', tmp_path / 'outer' / 'rbm1')
-    with pytest.raises(
-        DataError, match=r'outer holds no model itself, but the folder of a model: .*rbm1'
-    ):
+    with pytest.raises(DataError, match=r'outer holds no model itself, but the folder of a model: .*rbm1'):
         Trained.open(tmp_path / 'outer')
     for path in (copy / 'checkpoint', *copy.glob('model.ckpt-*')):
         path.unlink()
