@@ -59,28 +59,6 @@ def test_photos_equal_those_of_the_notes():
             assert np.array_equal(decode_image(data, 128, 128), as_in_the_notes(data, 128, 128))
 
 
-def scaled_by_hand(values, size):
-    """Scales a row of values by Lanczos' filter of three lobes, float [n] -> [size], clipped to [0, 255]."""
-    scale = len(values) / size
-    centres = (np.arange(size) + 0.5) * scale
-    distances = (np.arange(len(values)) + 0.5 - centres[:, np.newaxis]) / max(scale, 1)
-    weights = np.where(np.abs(distances) < 3, np.sinc(distances) * np.sinc(distances / 3), 0)
-    return np.clip(weights / weights.sum(1, keepdims=True) @ values, 0, 255)
-
-
-def test_resize_comes_before_grey():
-    """The filter overshoots at an edge of two saturated colours, and each colour is clipped by itself."""
-    image = np.zeros((4, 40, 3), np.uint8)
-    image[:, :21] = 0, 255, 0
-    image[:, 21:] = 255, 0, 255
-    grey = np.array([0.299, 0.587, 0.114])
-    right = np.stack([scaled_by_hand(image[0, :, colour], 16) for colour in range(3)], axis=1) @ grey
-    wrong = scaled_by_hand(image[0] @ grey, 16)
-    assert np.abs(right - wrong).max() > 3
-    found = decode_image(encode(Image.fromarray(image)), 4, 16)
-    assert np.abs(found[..., 0] - right).max() <= 1.1  # Pillow rounds twice
-
-
 def new(mode, value):
     return Image.new(mode, (9, 9), value)
 

@@ -1,5 +1,3 @@
-import io
-import tarfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +16,7 @@ from estimator_lab.data.sources.source import source_of
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.tf1 import tf
+from tests.support.archive_files import write_tar
 from tests.support.input_batches import batches_of as run
 from tests.support.streams import opened, stream_members
 
@@ -91,15 +90,9 @@ def test_groups_become_the_batches_they_were(archive, bad):
 
 
 def test_a_batch_of_bad_images_only(tmp_path, archive):
-    members = [m._replace(data=b'bad') if n in (2, 3) else m for n, m in enumerate(stream_members(archive))]
-    broken = tmp_path / 'broken.tar'
-    with tarfile.open(broken, 'w') as tar:
-        for member in members[:6]:
-            info = tarfile.TarInfo(member.name)
-            info.size = len(member.data)
-            tar.addfile(info, io.BytesIO(member.data))
+    files = [(m.name, b'bad' if n in (2, 3) else m.data) for n, m in enumerate(stream_members(archive))]
+    order = stream_order(write_tar(tmp_path / 'broken.tar', files[:6]))
     report = InputReport(IMAGES, lambda line: None)
-    order = stream_order(broken)
     # Evaluation passes over it.
     got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY))
     assert [len(labels) for _, labels in got] == [2, 2]
@@ -139,14 +132,7 @@ def test_a_watched_batch_waits_for_no_other(archive):
 
 
 def test_batches_of_trees():
-    reader = TreeReader(Tokens(('good',)))
     members = [Member('a.txt', f'{n}.tree', n, data=b'(1 good)') for n in range(20)]
-
-    class Order:
-        is_stored = True
-
-        def epoch(self, number):
-            return iter(members)
-
-    got = run(archive_input_fn(Order(), reader, 2, InputReport(IMAGES)))
+    order = SimpleNamespace(is_stored=True, epoch=lambda number: iter(members))
+    got = run(archive_input_fn(order, TreeReader(Tokens(('good',))), 2, InputReport(IMAGES)))
     assert [features['token'].shape for features in got] == [(2, 1)] * 10
