@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import gzip
+import itertools
 import re
 import shutil
 import subprocess
@@ -90,15 +91,9 @@ def test_a_part_of_other_data_or_of_another_order_is_refused(tmp_path, source, o
     pack([source], out, Settings(2, part='1/3'), quiet)
     before = all_bytes(out)
     other = write_tar(tmp_path / 'other.tar', FILES[1:])
-    for sources, more in (
-        ([other], {}),
-        ([source, other], {}),
-        ([source], {'seed': 2}),
-        ([source], {'image_size': 9}),
-    ):
-        with pytest.raises(
-            FlagError, match=r'holds manifest-part-00001-of-00003\.json of other archives, or'
-        ):
+    changed = ([source], {'seed': 2}), ([source], {'image_size': 9})
+    for sources, more in (([other], {}), ([source, other], {}), *changed):
+        with pytest.raises(FlagError, match=r'holds manifest-part-00001-of-00003\.json of other archives'):
             pack(sources, out, Settings(2, part='2/3', **more), quiet)
     assert all_bytes(out) == before and not list(out.glob('.*'))
     copy = Path(shutil.copy(source, tmp_path / 'copy.tar'))  # its name does not matter
@@ -108,16 +103,20 @@ def test_a_part_of_other_data_or_of_another_order_is_refused(tmp_path, source, o
         pack([source], out, Settings(2, part='3/3'), quiet)
 
 
-def test_parts_of_two_packings_that_began_at_the_same_time_are_not_mixed(source, out, monkeypatch):
-    add, calls = Shard.add, []
+def during(number, act, monkeypatch):
+    """Calls a function before a shard gets its image of that number, from 1."""
+    add, calls = Shard.add, itertools.count(1)
 
-    def with_another(self, *pieces):
-        calls.append(self)
-        if len(calls) == 1:
-            pack([source], out, Settings(2, part='1/3', seed=7), quiet)
+    def add_after(self, *pieces):
+        if next(calls) == number:
+            act()
         add(self, *pieces)
 
-    monkeypatch.setattr(Shard, 'add', with_another)
+    monkeypatch.setattr(Shard, 'add', add_after)
+
+
+def test_parts_of_two_packings_that_began_at_the_same_time_are_not_mixed(source, out, monkeypatch):
+    during(1, lambda: pack([source], out, Settings(2, part='1/3', seed=7), quiet), monkeypatch)
     with pytest.raises(FlagError, match='of other archives, or of another seed'):
         pack([source], out, Settings(2, part='2/3'), quiet)
     assert len(all_bytes(out)) == 2 and not list(out.glob('.*'))
@@ -152,9 +151,9 @@ def test_a_packing_that_was_killed_begins_anew_and_says_so(
     pack([source], out, settings, said.append)
     assert said == [f'Another packing into {out} was interrupted: this one begins anew.']
     (out / 'shard-elsewhere.txt').unlink()
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == {
-        path.name: path.read_bytes() for path in (tmp_path / 'whole').iterdir()
-    }
+    folders = out, tmp_path / 'whole'
+    found, whole = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
+    assert found == whole
 
 
 def test_a_link_in_the_place_of_the_hidden_folder_is_not_followed(tmp_path, source, out):
@@ -169,18 +168,11 @@ def test_a_link_in_the_place_of_the_hidden_folder_is_not_followed(tmp_path, sour
 
 
 def test_a_packing_is_refused_while_another_writes_there(source, out, monkeypatch):
-    add, calls = Shard.add, []
+    def another():
+        with pytest.raises(FlagError, match=r'^out=\S+ is in use by another packing: wait until it ends'):
+            pack([source], out, Settings(2), quiet)
 
-    def with_another(self, *pieces):
-        calls.append(self)
-        if len(calls) == 7:
-            with pytest.raises(
-                FlagError, match=r'^out=\S+ is in use by another packing: wait until it ends, or'
-            ):
-                pack([source], out, Settings(2), quiet)
-        add(self, *pieces)
-
-    monkeypatch.setattr(Shard, 'add', with_another)
+    during(7, another, monkeypatch)
     assert pack([source], out, Settings(2), quiet).images == len(FILES)
     assert verified(out)['images'] == len(FILES)
 
@@ -201,30 +193,13 @@ def test_without_locks_the_files_of_another_packing_stay(source, out, monkeypatc
 
 @pytest.mark.parametrize('delay', [0, 0.05, 0.2, 0.4])
 def test_the_same_command_twice_at_once_gives_one_whole_result_and_sentences(source, out, delay):
-    begun = []
+    command = [sys.executable, '-m', 'estimator_lab.data.pack', source, f'--out={out}', '--shards=2']
+    pipes, begun = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}, []
     for pause in (0, delay):
         time.sleep(pause)
-        begun.append(started(source, out))
+        begun.append(subprocess.Popen(command, cwd=ROOT, text=True, **pipes))
     ended = [(*process.communicate(timeout=300), process.returncode) for process in begun]
-    statuses = sorted(status for _, _, status in ended)
-    assert statuses == [0, 2], ended
+    assert sorted(status for _, _, status in ended) == [0, 2], ended
     for text, errors, status in ended:
         assert ('Images    300' in text, errors) == (True, '') if status == 0 else errors.count('\n') == 1
-    assert verified(out)['images'] == 300 and not list(out.glob('.*'))
-
-
-def started(source, out):
-    command = [sys.executable, '-m', 'estimator_lab.data.pack', source, f'--out={out}', '--shards=2']
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-@pytest.mark.parametrize('delay', [0.1, 0.3, 0.5])
-def test_after_a_kill_the_same_command_gives_a_whole_result(source, out, delay):
-    process = started(source, out)
-    time.sleep(delay)
-    process.kill()
-    process.communicate()
-    if not (out / 'manifest.json').exists():
-        _, errors = started(source, out).communicate(timeout=300)
-        assert errors == ''
     assert verified(out)['images'] == 300 and not list(out.glob('.*'))
