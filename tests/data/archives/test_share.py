@@ -9,7 +9,7 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.shares import ALL, Slice, part_of
 from estimator_lab.data.archives.data_set import open_stream
 from estimator_lab.data.images.reader import IMAGES
-from tests.support.archive_files import tar_bytes
+from tests.support.archive_files import tar_bytes, write_folder
 from tests.support.streams import found_in
 
 pytestmark = pytest.mark.once
@@ -36,10 +36,8 @@ def archives_of(tmp_path, pack):
         if number == 2:
             files |= {name.replace('jpg', 'cls'): b'label' for name in files}
         (tmp_path / f'{number}.tar').write_bytes(pack(tar_bytes(dict(sorted(files.items())))))
-    (tmp_path / 'folder').mkdir()
-    for number in range(4):
-        (tmp_path / 'folder' / f'{number}.jpg').write_bytes(b'f%d' % number)
-    return [*(str(tmp_path / f'{number}.tar') for number in range(3)), str(tmp_path / 'folder')]
+    write_folder(tmp_path / 'folder', {f'{number}.jpg': b'f%d' % number for number in range(4)})
+    return [str(tmp_path / name) for name in ('0.tar', '1.tar', '2.tar', 'folder')]
 
 
 def members_in(paths, part):
@@ -75,9 +73,8 @@ def test_compressed_archives_are_reported(tmp_path):
     said = []
     archives = open_stream(archives_of(tmp_path, gzip.compress), IMAGES, said.append, part_of('1/8'))
     assert len(list(archives.order().epoch(0))) == 3
-    assert said == [
-        f'{str(tmp_path / "0.tar")!r} is compressed: a part reads it from its beginning, and keeps its own.'
-    ]
+    (line,) = said
+    assert line.startswith(f"'{tmp_path}/0.tar' is compressed: a part reads it from its beginning")
 
 
 def test_a_damaged_archive_ends_the_last_part_as_it_ends_the_whole(tmp_path):

@@ -25,10 +25,8 @@ def written(tree, rng):
     if isinstance(tree, str):
         return tree
     label, children = tree
-    gap = rng.choice([' ', '  ', '\n '])
-    return (
-        f'({label}{gap}' + gap.join(written(child, rng) for child in children) + rng.choice(['', ' ']) + ')'
-    )
+    gap, end = rng.choice([' ', '  ', '\n ']), rng.choice([')', ' )'])
+    return f'({label}{gap}{gap.join(written(child, rng) for child in children)}{end}'
 
 
 def by_recursion(tree, nodes):
@@ -99,10 +97,9 @@ def test_bad_trees_have_a_reason(text, reason):
 def test_depth_costs_no_recursion():
     deep = b'( ' * MAX_DEPTH + b'a' + b' b )' * MAX_DEPTH
     assert parse_tree(deep).level[-1] == MAX_DEPTH == 10_000
-    with pytest.raises(BadExampleError, match='deeper than the 10000 levels allowed'):
-        parse_tree(b'( ' + deep + b' c )')
-    with pytest.raises(BadExampleError, match='deeper than the 10000 levels allowed'):
-        parse_tree(b'(1 ' + b'x ' * (MAX_DEPTH + 2) + b')')
+    for deeper in (b'( ' + deep + b' c )', b'(1 ' + b'x ' * (MAX_DEPTH + 2) + b')'):
+        with pytest.raises(BadExampleError, match='deeper than the 10000 levels allowed'):
+            parse_tree(deeper)
 
 
 def test_size_has_a_limit(monkeypatch):

@@ -9,10 +9,9 @@ pytestmark = pytest.mark.once
 
 def test_the_most_frequent_come_first_and_single_ones_are_left_out():
     trees = [['a', 'b', 'b'], ['c', 'b', 'a'], ['d', 'c', 'c']]
-    assert frequent_tokens(trees, 10).texts == ('b', 'c', 'a')
+    assert frequent_tokens(trees, 10).ids == {'b': 1, 'c': 2, 'a': 3}
     assert frequent_tokens(trees, 2).texts == ('b', 'c')
     assert frequent_tokens([['x', 'y']], 10).texts == ('x', 'y'), 'but where there are no others'
-    assert frequent_tokens(trees, 10).ids == {'b': 1, 'c': 2, 'a': 3}
 
 
 def test_a_token_that_is_not_there_is_looked_up_in_lower_case():
@@ -55,7 +54,5 @@ def test_written_and_read_again(tmp_path):
 def test_an_untrusted_file_is_checked(tmp_path, content, reason):
     path = tmp_path / 'tokens.txt'
     path.write_bytes(content)
-    with pytest.raises(
-        DataError, match=f'tokens={path} cannot be read as a vocabulary of tokens: .*{reason}'
-    ):
+    with pytest.raises(DataError, match=f'tokens={path} cannot be read as .*: .*{reason}'):
         read_tokens(path, option.tokens)
