@@ -12,9 +12,8 @@ from tests.support.small_runs import cnn_settings, opened, trained
 from tests.support.streams import stream_members
 
 pytestmark = pytest.mark.once
-BACKGROUND = (
-    'all pixels of the first 6 images are black; transparent images are placed on black: --background=white'
-)
+BLACK = 'all pixels of the first 6 images are black'
+BACKGROUND = f'{BLACK}; transparent images are placed on black: --background=white'
 
 
 def settings(tmp_path, images, **changes):
@@ -38,10 +37,10 @@ def test_black_icons_are_said_to_need_a_background(tmp_path):
     black = settings(tmp_path, icons(), max_steps=1)
     result, said = trained(black)
     assert f'Warning: {BACKGROUND}.' in said
-    assert result.verdict.endswith('.') and 'all pixels of the first 6 images are black' in result.verdict
+    assert result.verdict.endswith('.') and BLACK in result.verdict
     white = settings(tmp_path, icons(), background='white')
     assert looked(white).caution == ''
-    assert looked(settings(tmp_path, [Image.new('L', (9, 9))] * 6)).cause == BACKGROUND.partition(';')[0]
+    assert looked(settings(tmp_path, [Image.new('L', (9, 9))] * 6)).cause == BLACK
     alike = looked(settings(tmp_path, [Image.new('L', (9, 9), 90)] * 2))
     assert alike.cause == 'all pixels of the first 2 images are of one value'
     assert alike.pixels['deviation'] == 0.05, 'nothing is divided by 0'

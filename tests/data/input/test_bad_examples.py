@@ -4,7 +4,6 @@ import csv
 
 import pytest
 
-from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import InputReport, TooManyBadError
@@ -49,10 +48,9 @@ def test_more_than_the_share_of_all_end_it_in_either_part():
     read(training, range(1000), set(range(15)))
     with pytest.raises(TooManyBadError) as caught:
         read(evaluation, range(1000, 2000), set(range(1000, 1010)))
-    assert str(caught.value) == (
-        '21 of 2,000 images could not be decoded, more than max_bad_fraction=0.01 allows; the last is '
-        "'x.tar': member 'a/1005.jpg' at byte 514560: broken."
-    )
+    sentence = str(caught.value)
+    assert sentence.startswith('21 of 2,000 images could not be decoded, more than max_bad_fraction=0.01')
+    assert sentence.endswith("; the last is 'x.tar': member 'a/1005.jpg' at byte 514560: broken.")
 
 
 @pytest.mark.parametrize(
@@ -63,17 +61,14 @@ def test_more_than_the_share_of_all_end_it_in_either_part():
         (0.5, 30, 16),
         (0.01, 4, 4),  # all there are
         (0.0, 1000, 1),  # none was allowed
-        (1.0, 20, None),
     ],
 )
 def test_the_number_that_ends_it(fraction, total, count):
     into = report(fraction=fraction, total=total)
-    read(into, range(min(count or total, total) - 1), set(range(total)))
-    if count is None:
-        read(into, range(total), set(range(total)))
-        return
+    read(into, range(count - 1), set(range(total)))
     with pytest.raises(TooManyBadError, match=f'^{count} of {total:,} images'):
         read(into, [count - 1], {count - 1})
+    read(report(fraction=1.0, total=total), range(total), set(range(total)))
 
 
 def test_of_a_stream_of_unknown_size_the_share_is_of_what_was_read():
@@ -128,14 +123,11 @@ def test_a_list_that_cannot_be_written_is_said_once(tmp_path):
     for n in range(3):
         into.add_bad(member(n), BROKEN)
     assert [line.startswith('Skipped') for line in said] == [True, False, True, True]
-    assert said[1].endswith(
-        'cannot be written (No such file or directory): bad trees are counted, not listed.'
-    )
+    assert said[1].endswith('written (No such file or directory): bad trees are counted, not listed.')
 
 
-def test_the_first_few_are_printed_and_an_error_is_kept():
-    lines = []
-    said = set()
+def test_the_first_few_are_printed():
+    lines, said = [], set()
     into = InputReport(IMAGES, lines.append, said=said)
     read(into, range(9), set(range(5)))
     assert (into.seen, into.bad, len(lines)) == (9, 5, 3)
@@ -144,11 +136,3 @@ def test_the_first_few_are_printed_and_an_error_is_kept():
     once = InputReport(IMAGES, lines.append, said=said)
     read(once, range(9), {0, 4})
     assert (once.bad, len(lines)) == (2, 3)
-
-    def broken():
-        yield 1
-        raise DataError('gone')
-
-    assert list(into.until_error(broken())) == [1]
-    with pytest.raises(DataError, match='gone'):
-        into.raise_error()

@@ -65,11 +65,8 @@ def test_batches_are_those_without_memory(request, which, options):
 
 
 def test_after_a_whole_epoch_no_member_is_looked_at(archive, monkeypatch):
-    seen = []
-    read = ImageReader.read
-    monkeypatch.setattr(
-        ImageReader, 'read', lambda self, members: (seen.extend(members), read(self, members))[1]
-    )
+    seen, read = [], ImageReader.read
+    monkeypatch.setattr(ImageReader, 'read', lambda self, some: seen.extend(some) or read(self, some))
     (got, _), report = batches(archive, 40, {}, start=5, size=4)
     assert len(got) == 40 and report.seen >= 40 * 4 * 2
     assert len(seen) == 44 * 2  # of 24 images: 19, an epoch, and one more to fill the batch; in two runs
