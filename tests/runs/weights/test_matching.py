@@ -47,17 +47,17 @@ def test_names_of_whole_models(tmp_path):
 
 def test_a_file_without_the_top_lacks_the_last_layers(tmp_path):
     values = random_values(**SMALL)
-    write_keras_2(tmp_path / 'file', {n: v for n, v in values.items() if 'fc' not in n})
+    write_keras_2(tmp_path / 'file', without('fc')(values))
     with pytest.raises(DataError, match='it lacks vgg_16/fc6/weights, which this network has'):
         matched(tmp_path / 'file', values)
 
 
-def without(values, name):
-    return {n: v for n, v in values.items() if name not in n}
+def without(name):
+    return lambda values: {n: v for n, v in values.items() if name not in n}
 
 
-def changed(values, name, change):
-    return {n: change(v) if name in n else v for n, v in values.items()}
+def changed(name, change):
+    return lambda values: {n: change(v) if name in n else v for n, v in values.items()}
 
 
 @pytest.mark.parametrize(
@@ -66,22 +66,22 @@ def changed(values, name, change):
         (write_slim, {'depth': 19}, dict, r"it holds 'global_step', .*, but no vgg_16/conv1/conv1_1/weights"),
         (write_keras_2, {'depth': 19}, dict, r"it holds 'block3_conv4/.*', for which this network has no"),
         (write_keras_2, {'depth': 13}, dict, r'it lacks vgg_16/conv3/conv3_3/weights, but has block5_conv2'),
-        (write_slim, {}, lambda v: without(v, 'conv2_1/biases'), 'it lacks vgg_16/conv2/conv2_1/biases'),
+        (write_slim, {}, without('conv2_1/biases'), 'it lacks vgg_16/conv2/conv2_1/biases'),
         (write_slim, {'filters': 3}, dict, "'vgg_16/conv1/conv1_1/weights' is 3x3x3x3 there and 3x3x3x2 h"),
         (
             write_keras_2,
             {},
-            lambda v: changed(v, 'conv4_2/weights', np.float64),
-            "'block4_conv2/block4_conv2/kernel:0' is of type float64, not float32",
+            changed('conv4_2/weights', np.float64),
+            "kernel:0' is of type float64, not",
         ),
         (
             write_keras_2,
             {},
-            lambda v: changed(v, 'conv4_2/biases', lambda x: x * np.float32(np.nan)),
-            "'block4_conv2/block4_conv2/bias:0' holds values that are not finite",
+            changed('conv4_2/biases', lambda v: v * np.nan),
+            "bias:0' holds values that are no",
         ),
     ],
-)  # fmt: skip
+)
 def test_weights_of_another_network_name_the_tensor(tmp_path, write, params, change, words):
     write(tmp_path / 'file', change(random_values(**{**CONVOLUTIONS, **params})))
     with pytest.raises(DataError, match=words):
