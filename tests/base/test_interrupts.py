@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -111,12 +112,8 @@ with interrupts.ended_by_signals(), {context}:
 
 @pytest.mark.parametrize(('context', 'signals'), [('contextlib.nullcontext()', 1), ('interrupts.saves()', 2)])
 def test_a_process_in_native_code_ends(context, signals):
-    process = subprocess.Popen(
-        [sys.executable, '-c', STUCK.format(context=context)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-    )
+    command = [sys.executable, '-c', STUCK.format(context=context)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline() == b'ready\n'
     for number in (signal.SIGINT, signal.SIGTERM)[: signals - 1]:
         process.send_signal(number)
@@ -129,10 +126,7 @@ def test_a_process_in_native_code_ends(context, signals):
 
 
 def test_a_signal_in_a_destructor_turns_the_switch_on_and_prints_nothing(default_sigint, monkeypatch):
-    class Destroyed:
-        def __init__(self, act):
-            self.act = act
-
+    class Destroyed(SimpleNamespace):
         def __del__(self):
             self.act()
 
@@ -141,7 +135,7 @@ def test_a_signal_in_a_destructor_turns_the_switch_on_and_prints_nothing(default
     switch = StopSwitch()
     with switch.listening():
         switch.may_leave = True
-        Destroyed(lambda: os.kill(os.getpid(), signal.SIGINT))
+        Destroyed(act=lambda: os.kill(os.getpid(), signal.SIGINT))
         assert switch.on and ignored == []
-        Destroyed(lambda: 1 / 0)
+        Destroyed(act=lambda: 1 / 0)
     assert ignored == [ZeroDivisionError]

@@ -68,12 +68,7 @@ def changed(name, change):
         (write_keras_2, {'depth': 13}, dict, r'it lacks vgg_16/conv3/conv3_3/weights, but has block5_conv2'),
         (write_slim, {}, without('conv2_1/biases'), 'it lacks vgg_16/conv2/conv2_1/biases'),
         (write_slim, {'filters': 3}, dict, "'vgg_16/conv1/conv1_1/weights' is 3x3x3x3 there and 3x3x3x2 h"),
-        (
-            write_keras_2,
-            {},
-            changed('conv4_2/weights', np.float64),
-            "kernel:0' is of type float64, not",
-        ),
+        (write_keras_2, {}, changed('conv4_2/weights', np.float64), "kernel:0' is of type float64, not"),
         (
             write_keras_2,
             {},
