@@ -63,7 +63,7 @@ def test_vocabulary_from_a_file(tmp_path):
     path.write_text('dog\n\n cat \nZoë\n', encoding='utf-8')
     assert read_vocabulary(path) == Vocabulary(('dog', 'cat', 'Zoë'))
     path.write_text('dog\ndog\n')
-    with pytest.raises(DataError, match=r"^vocabulary=\S+labels\.txt: 'dog' occurs twice"):
+    with pytest.raises(DataError, match=r"^vocabulary=\S+labels\.txt: The label 'dog' occurs twice"):
         read_vocabulary(path)
     path.write_bytes(b'caf\xe9\nb\n')
     for wrong in (path, tmp_path, tmp_path / 'gone.txt', Path('/dev/zero')):
