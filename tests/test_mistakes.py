@@ -133,7 +133,6 @@ MISTAKES = [
     ('run', ['a.png'], 2, "'a.png' is not a Python program."),
     ('run', ['model/report.html'], 2, "'model/report.html' is not a Python program."),
     ('run', ['-m'], 2, '-m is not followed by the name of a module.'),
-    ('run', ['-m', 'no_such.module'], 2, "There is no module 'no_such.module'."),
     ('run', ['--v1', '--v2', '-m', 'json'], 2, '--v1 and --v2 exclude each other.'),
     ('run', ['--nothing', 'x.py'], 2, 'There is no flag --nothing'),
     ('port', [], 2, 'PATH... is missing'),

@@ -153,3 +153,9 @@ def test_a_report_says_what_is_damaged_and_shows_the_rest(run, model_dir):
     assert status == 0 and err.count('\n') == 1
     assert err.startswith(f'Warning: {events} is damaged at byte')
     assert 'is damaged at byte' in (model_dir / 'report.html').read_text(encoding='utf-8')
+
+
+def test_worst_is_the_number_of_examples_with_the_largest_error(run, archive, model_dir):
+    assert run(report, f'--data={archive}', '--worst=3')[0] == 0
+    page = (model_dir / 'report.html').read_text(encoding='utf-8')
+    assert page.partition('<h2 id="worst-examples"')[2].partition('<h2')[0].count('<figure>') == 3

@@ -94,6 +94,13 @@ def test_a_program_for_python_2(run_python, tmp_path):
     assert done.returncode == 1 and done.stderr.startswith(f'  File "{path}", line 2\n')
 
 
+def test_a_module_that_does_not_exist(run_forked):
+    """In a process of its own, which it has prepared for programs by then."""
+    done = run_forked('-m', 'estimator_lab.run', '-m', 'no_such.module')
+    assert (done.returncode, done.stdout) == (2, '')
+    assert done.stderr == "error: There is no module 'no_such.module'.\n"
+
+
 def test_the_command_line_is_split_at_the_program():
     assert split(['run', '--v1', 'a.py', '--x', '-m']) == (['run', '--v1'], ['a.py', '--x', '-m'], False)
     assert split(['run', '-m', 'a.b', '--v1']) == (['run'], ['a.b', '--v1'], True)

@@ -230,3 +230,11 @@ def test_strokes_along_both_axes_grow_alike_and_fill_the_picture_more_than_once(
         waves.climb(uphill)
     grown = power_of(waves)
     assert grown[4, 0] / grown[0, 4] == pytest.approx(1, abs=0.1)
+
+
+def test_a_step_changes_the_pixels_by_one_and_a_half_grey_levels_in_the_mean(cnn, photo, monkeypatch):
+    """DeepDream's 1.5 of 255, in one octave, without the gradient of the total variation."""
+    monkeypatch.setattr(ascent, '_TV', 0.0)
+    with objective_of(cnn, 'conv1') as objective:
+        found = climb(objective, photo[:, :4, :4], [0], 1, np.random.default_rng(1))
+    assert np.abs(found - photo[:, :4, :4]).mean() == pytest.approx(1.5 / 255, rel=1e-4)

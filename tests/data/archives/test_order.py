@@ -13,7 +13,7 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives import order as data_order
-from estimator_lab.data.archives.data_set import DataSet
+from estimator_lab.data.archives.data_set import DataSet, open_archives, open_stream
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.order import (
     EVERYTHING,
@@ -210,3 +210,10 @@ def test_a_pipe_is_one_epoch(archive, tmp_path):
     why = r'pipe30 ended 6 images before the 30 that were consumed when the checkpoint .*: pipe the same arch'
     with piped(tmp_path / 'pipe30', archive.read_bytes()) as pipe, pytest.raises(DataError, match=why):
         list(streamed([pipe], True, 1).onwards(30))
+
+
+def test_members_of_a_pipe_are_not_stored(archive, tmp_path):
+    assert open_archives([str(archive)], IMAGES).order().is_stored
+    with piped(tmp_path / 'pipe', archive.read_bytes()) as pipe:
+        order = open_stream([str(pipe)], IMAGES).order()
+        assert not order.is_stored and len(list(order.epoch(0))) == 24
