@@ -62,16 +62,18 @@ def test_the_loss_is_that_of_all_nodes_with_labels(graph):
     features = features_of(TEXTS)
     labels = tf.constant([1, 0, -1], tf.int64)
     spec = model(features, labels, MODES.TRAIN, {**PARAMS, 'weight_decay': 0.1})
+    evaluated = model(features, labels, MODES.EVAL).loss
     model(features, None, MODES.PREDICT)
     logits = published(graph)[recursive.NODE_LOGITS]
     kernels = [v for v in tf.trainable_variables() if v.op.name.endswith('kernel')]
-    loss, logits, *kernels = values_of([spec.loss, logits, *kernels])
+    loss, evaluated, logits, *kernels = values_of([spec.loss, evaluated, logits, *kernels])
     logs = logits - np.log(np.exp(logits).sum(2, keepdims=True))
     # The root of the third tree has no label, and its nodes have none: it is one of three trees all the same.
     roots = -(logs[0, 4, 1] + logs[1, 0, 0]) / 2
     nodes = -(logs[0, 0, 0] + logs[0, 1, 1] + logs[0, 2, 0] + logs[0, 3, 1]) / 3
     penalty = 0.05 * sum(np.square(kernel).sum() for kernel in kernels)
     assert len(kernels) == 3 and loss == pytest.approx(roots + nodes + penalty, rel=1e-5)
+    assert evaluated == pytest.approx(roots + nodes, rel=1e-5)
 
 
 def test_metrics_of_nodes_and_unknown_tokens(graph):
@@ -88,56 +90,41 @@ def test_metrics_of_nodes_and_unknown_tokens(graph):
     assert found['unknown_tokens'] == 1 and found['unknown_labels'] == 1
 
 
-def test_the_loss_of_an_evaluation_is_that_of_training_without_penalties(graph):
-    tf.train.get_or_create_global_step()
-    features, labels = features_of(TEXTS), tf.constant([1, 0, -1], tf.int64)
-    train, evaluation = (model(features, labels, mode).loss for mode in (MODES.TRAIN, MODES.EVAL))
-    one, other = values_of([train, evaluation])
-    assert one == pytest.approx(other, rel=1e-5)
-
-
 def test_binary_accuracy_of_sentiments(graph):
     # negative, neutral, positive, positive, unknown; the second and the last do not count
-    ids = [0, 2, 4, 3, -1]
-    shares = [[0.1, 0.2, 0.5, 0.1, 0.1], [1, 0, 0, 0, 0], [0, 0.1, 0.7, 0.2, 0], [0.2, 0.2, 0, 0.3, 0.3]]
-    shares.append(shares[0])
-    _, mean = recursive.binary_accuracy(
-        tf.constant(ids), tf.constant(shares, tf.float32), tf.constant([1.0, 1, 1, 0, 1])
-    )
-    assert values_of(mean) == pytest.approx(2 / 2)
-    _, mean = recursive.binary_accuracy(tf.constant(ids), tf.constant(shares[::-1], tf.float32), tf.ones([5]))
-    assert values_of(mean) == pytest.approx(2 / 3)  # the fourth is predicted negative
+    ids = tf.constant([0, 2, 4, 3, -1])
+    first = [0.1, 0.2, 0.5, 0.1, 0.1]
+    shares = [first, [1, 0, 0, 0, 0], [0, 0.1, 0.7, 0.2, 0], [0.2, 0.2, 0, 0.3, 0.3], first]
+    # Turned round, the fourth is predicted negative.
+    for probabilities, weights, wanted in ((shares, [1, 1, 1, 0, 1], 2 / 2), (shares[::-1], [1] * 5, 2 / 3)):
+        given = tf.constant(probabilities, tf.float32), tf.constant(weights, tf.float32)
+        _, mean = recursive.binary_accuracy(ids, *given)
+        assert values_of(mean) == pytest.approx(wanted)
 
 
-def test_only_five_sentiments_have_a_binary_accuracy():
-    for vocabulary, there in ((('0', '1'), False), (recursive.SENTIMENTS, True)):
-        with tf.Graph().as_default():
-            tf.train.get_or_create_global_step()
-            labels = tf.constant([1, 0, 4][: len(TEXTS)], tf.int64)
-            spec = recursive.model_fn(
-                features_of(TEXTS), labels, MODES.EVAL, {**PARAMS, 'vocabulary': vocabulary}
-            )
-            assert ('binary_accuracy' in spec.eval_metric_ops) is there
+@pytest.mark.parametrize(('vocabulary', 'there'), [(('0', '1'), False), (recursive.SENTIMENTS, True)])
+def test_only_five_sentiments_have_a_binary_accuracy(vocabulary, there, graph):
+    tf.train.get_or_create_global_step()
+    params = {**PARAMS, 'vocabulary': vocabulary}
+    spec = recursive.model_fn(features_of(TEXTS), tf.constant([1, 0, 4], tf.int64), MODES.EVAL, params)
+    assert ('binary_accuracy' in spec.eval_metric_ops) is there
 
 
-@pytest.mark.parametrize('cell', ['plain', 'rntn', 'child_sum_lstm', 'lstm'])
-def test_a_batch_of_bad_trees_teaches_nothing(cell, session):
+def test_a_batch_of_bad_trees_teaches_nothing(session):
     step = tf.train.create_global_step()
     weight = tf.placeholder(tf.float32, [3])
-    params = {**PARAMS, 'cell': cell, 'weight_decay': 0.1}
     labels = tf.constant([1, 0, 1], tf.int64)
+    params = {**PARAMS, 'weight_decay': 0.1}
     spec = recursive.model_fn(features_of(TEXTS, weight), labels, MODES.TRAIN, params)
     initialize(session)
     variables = [v for v in tf.global_variables() if v is not step]
-    session.run(spec.train_op, {weight: [1, 1, 1]})
-    before = session.run(variables)
-    session.run(spec.train_op, {weight: [0, 0, 0]})
-    same = session.run(variables)
-    session.run(spec.train_op, {weight: [1, 1, 1]})
-    after = session.run(variables)
+    found = []
+    for counts in (1, 0, 1):
+        session.run(spec.train_op, {weight: [counts] * 3})
+        found.append(session.run(variables))
+    before, same, after = found
     assert session.run(step) == 3
-    assert all(np.array_equal(one, other) for one, other in zip(before, same, strict=True))
-    assert not all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+    assert all(map(np.array_equal, before, same)) and not all(map(np.array_equal, before, after))
 
 
 def test_it_learns_an_order(session):

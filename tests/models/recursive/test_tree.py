@@ -77,11 +77,6 @@ def recursed(function, weights, leaves):
     return states
 
 
-@pytest.fixture(params=sorted(CELLS))
-def name(request):
-    return request.param
-
-
 class Built:
     """The states of TREES in a graph that is fed with the leaves."""
 
@@ -118,6 +113,7 @@ def test_states_match_a_recursion(network, session):
     assert order.trees.tolist() == (order.places // 8).tolist()
 
 
+@pytest.mark.parametrize('name', sorted(CELLS))
 def test_gradients_match_finite_differences(name, session):
     """Of a random projection of all states, by the leaves and by each weight."""
     built = Built(name)
