@@ -75,11 +75,8 @@ def test_resolving_fills_in_defaults_and_converts():
 
 def test_defaults_of_every_classifier():
     params = resolve(ClassifierParams, {})
-    assert (params.optimizer, params.learning_rate, params.learning_rate_schedule) == (
-        'adam',
-        0.001,
-        'cosine',
-    )
+    rate = params.optimizer, params.learning_rate, params.learning_rate_schedule
+    assert rate == ('adam', 0.001, 'cosine')
     assert (params.warmup_steps, params.momentum, params.clip_norm, params.weight_decay) == (0, 0.9, 0.0, 0.0)
     assert params.stretch and not params.balanced and not params.curves and params.class_weights == ()
 
@@ -92,6 +89,8 @@ def test_defaults_of_every_classifier():
         ({'rate': float('nan')}, 'rate=nan must be a finite number'),
         ({'rate': None}, 'rate=None must be a finite number'),
         ({'units': 0}, 'units=0 must be 1 or more'),
+        ({'units': '32'}, "units='32' must be a whole number"),
+        ({'units': 32.5}, 'units=32.5 must be a whole number'),
         ({'image_shape': (8, 8)}, 'image_shape=.* must be of type tuple'),
         ({'image_shape': (8, 8, '1')}, 'image_shape=.* must be of type tuple'),
         ({'vocabulary': 'abc'}, 'vocabulary=.* must be of type tuple'),
@@ -153,8 +152,6 @@ def test_other_rates_are_in_proportion_to_the_one_for_adam():
 
 
 def test_help_states_the_learning_rate_of_each_optimizer():
-    line = next(
-        line for line in describe_hparams(find_model('cnn').params).split('\n') if 'learning_rate=' in line
-    )
+    (line,) = re.findall('.* learning_rate=.*', describe_hparams(find_model('cnn').params))
     assert 'unless a learning rate is given, 2 for adadelta' in line and '0.4 for sgd' in line
     assert not re.search('for (adam|lbfgs)', line)

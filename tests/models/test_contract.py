@@ -1,4 +1,4 @@
-"""Each model keeps the contract, most of them on each TensorFlow, and each check can fail."""
+"""Each model keeps the contract, most of them on each TensorFlow."""
 
 import functools
 import shutil
@@ -76,43 +76,32 @@ WEIGHTS = {
     'cnn': 832 + 25_632 + 33_555_456 + 10_250,
 }
 
-# What cannot be built: hyper-parameters and image shape, and words of the sentence.
+CONVOLUTIONAL = {'kind': 'convolutional', 'filters': '2'}
+PRETRAINED = {'pretrain_epochs': 2.0}
+
+# What cannot be built: hyper-parameters, and words of the sentence.
 REFUSED = [
     (
         'autoencoder',
-        {'kind': 'convolutional', 'filters': '4-4-4', 'image_shape': (12, 12, 1)},
-        'multiple of 8 pixels',
+        {**CONVOLUTIONAL, 'filters': '4-4-4', 'image_shape': (12, 12, 1)},
+        'multiple of 8',
     ),
     ('autoencoder', {'loss': 'cross_entropy', 'output': 'linear'}, 'loss=cross_entropy needs output=sigmoid'),
     ('autoencoder', {'corruption_level': 1.5}, 'corruption_level=1.5 must be 1 or less'),
     ('autoencoder', {'corruption': 'rain'}, "corruption='rain' must be one of 'none', 'masking', 'gaussian'"),
     ('autoencoder', {'layers': '20-x'}, "layers='20-x' must be like ''"),
-    ('autoencoder', {'kind': 'convolutional', 'filters': ''}, "filters='' must be like '32-64-128-4'"),
+    ('autoencoder', {**CONVOLUTIONAL, 'filters': ''}, "filters='' must be like '32-64-128-4'"),
     ('autoencoder', {'kind': 'round'}, "kind='round' must be one of 'dense', 'convolutional'"),
-    ('autoencoder', {'pretrain_epochs': 2.0}, 'pretrain_epochs=2 needs activation=sigmoid, not elu'),
-    (
-        'autoencoder',
-        {'pretrain_epochs': 2.0, 'activation': 'sigmoid', 'kind': 'convolutional', 'filters': '2'},
-        'needs kind=dense, not convolutional',
-    ),
+    ('autoencoder', PRETRAINED, 'pretrain_epochs=2 needs activation=sigmoid, not elu'),
+    ('autoencoder', {**PRETRAINED, 'activation': 'sigmoid', **CONVOLUTIONAL}, 'needs kind=dense, not convol'),
     ('cnn', {'image_shape': (3, 3, 1)}, 'image_size=3 is too small: two poolings'),
-    ('cnn', {'filters': '32'}, "filters='32' must be a whole number"),
-    ('cnn', {'filters': 32.5}, 'filters=32.5 must be a whole number'),
-    ('cnn', {'dropout_rate': None}, 'dropout_rate=None must be a finite number'),
     ('cnn', {'dropout_rate': 1.0}, 'dropout_rate=1.0 must be below 1'),
-    ('cnn', {'image_shape': (8, 8)}, 'image_shape=.* must be of type'),
-    ('cnn', {'filters': 0}, 'filters=0 must be 1 or more'),
     ('dbn', {'layers': ''}, "layers='' must be like '500-500-2000'"),
     ('gan', {'optimizer': 'lbfgs'}, 'lbfgs'),
     ('gan', {'image_shape': (7, 7, 1)}, 'image_size=7 is too small for convolutions: give 8'),
-    (
-        'gan',
-        {'image_shape': (12, 12, 1), 'filters': '2-2-2-2'},
-        'halves the image 4 times, which takes 16 pixels',
-    ),
+    ('gan', {'image_shape': (12, 12, 1), 'filters': '2-2-2-2'}, 'the image 4 times, which takes 16 pixels'),
     ('gan', {'conditional': True, 'vocabulary': ('a',)}, 'needs two labels or more'),
     ('mlp', {'layers': ''}, "layers='' must be like '1024-1024'"),
-    ('mlp', {'layers': '8-x'}, "layers='8-x' must be like"),
     ('mlp', {'activation': 'none'}, "activation='none' must be one of 'elu'"),
     ('mlp', {'max_norm': -1.0}, 'max_norm=-1.0 must be 0 or more'),
     ('rbm', {'ais_chains': 1}, 'ais_chains=1 gives no error bar'),
@@ -120,24 +109,19 @@ REFUSED = [
     (
         'recurrent',
         {'read': 'patches', 'patch_size': 3, 'image_shape': (4, 4, 1)},
-        'does not divide an image of 4x4',
+        'not divide an image',
     ),
     ('recurrent', {'cell': 'elman'}, "cell='elman' must be one of 'tanh', 'lstm', 'gru'"),
     ('recurrent', {'read': 'spiral'}, "read='spiral' must be one of"),
     ('recurrent', {'layers': ''}, "layers='' must be like '128'"),
     ('recursive', {'optimizer': 'lbfgs'}, 'lbfgs'),
     ('recursive', {'cell': 'rntn', 'units': 1000}, 'tensor is cubic in units'),
-    (
-        'resnet',
-        {'image_shape': (31, 64, 3)},
-        'image_size=31 is too small: the network needs at least 32 pixels',
-    ),
+    ('resnet', {'image_shape': (31, 64, 3)}, 'image_size=31 is too small: .* needs at least 32 pixels'),
     ('style', {'image_shape': (7, 7, 1)}, 'image_size=7 is too small: give 8 or more'),
     ('vgg', {'image_shape': (31, 64, 3)}, 'image_size=31 is too small: five poolings'),
     ('vgg', {'vocabulary': ()}, 'head=dense needs labels'),
     ('vgg', {'depth': 12}, 'depth=12 must be one of 11, 13, 16, 19'),
 ]
-
 
 # These two are made of the layers that the others have too, and take longest.
 ONCE = ('resnet', 'vgg')
@@ -180,32 +164,30 @@ def test_weights(name):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(
-    'name', [name for name in sorted(MODELS) if hasattr(find_model(name).params, 'stretch')]
-)
+@pytest.mark.parametrize('name', [name for name in MODELS if hasattr(find_model(name).params, 'stretch')])
 def test_pale_images_are_seen_as_those_that_fill_the_range(name, tmp_path):
-    images = np.random.default_rng(1).random((3, *shape_of(name)), np.float32)
     params = {**SMALL[name], 'image_shape': shape_of(name), 'vocabulary': ('a', 'b')}
     params |= {'output': 'linear'} if name == 'autoencoder' else {}  # others reproduce pixels as they are
-    outputs = {'rbm': 'hidden', 'autoencoder': 'code'}
-    weights, model_fn = str(tmp_path / 'weights'), find_model(name).model_fn
-
-    def predicted(images, pixels):
+    output = {'rbm': 'hidden', 'autoencoder': 'code'}.get(name, 'probabilities')
+    images = np.random.default_rng(1).random((3, *shape_of(name)), np.float32)
+    pale = 0.8 + 0.2 * images
+    weights, found = str(tmp_path / 'weights'), []
+    for pixels in (RAW_PIXELS, Pixels(0.8, 1.0)):
         with tf.Graph().as_default(), tf.Session() as session:
             tf.set_random_seed(1)
-            features = {'image': tf.constant(images), 'key': tf.constant(['a', 'b', 'c'])}
-            given = {**params, 'pixels': pixels}
-            found = model_fn(features, None, tf.estimator.ModeKeys.PREDICT, given).predictions
+            given = tf.placeholder(tf.float32, images.shape)
+            features = {'image': given, 'key': tf.constant(['a', 'b', 'c'])}
+            model_fn, mode = find_model(name).model_fn, tf.estimator.ModeKeys.PREDICT
+            made = model_fn(features, None, mode, {**params, 'pixels': pixels}).predictions[output]
             saver = tf.train.Saver()
-            if tf.train.checkpoint_exists(weights):
+            if found:
                 saver.restore(session, weights)
             else:
                 session.run(tf.global_variables_initializer())
                 saver.save(session, weights)
-            return session.run(found[outputs.get(name, 'probabilities')])
-
-    usual, raw = (predicted(each, RAW_PIXELS) for each in (images, 0.8 + 0.2 * images))
-    scaled = predicted(0.8 + 0.2 * images, Pixels(0.8, 1.0))
+                usual = session.run(made, {given: images})
+            found.append(session.run(made, {given: pale}))
+    raw, scaled = found
     assert np.abs(scaled - usual).max() < 0.05 * np.abs(raw - usual).max()
 
 

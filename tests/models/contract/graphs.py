@@ -9,8 +9,7 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import published
 from estimator_lab.tf1 import tf
-from estimator_lab.training.precision import session_config
-from tests.models.contract.subject import Network, Subject
+from tests.models.contract.subject import Subject
 
 _BATCH = 4
 _STEPS = 3  # fill the slots of an optimizer
@@ -30,17 +29,8 @@ def training_has_a_loss_and_a_step(subject: Subject) -> None:
     )
 
 
-def a_step_counts_one(subject: Subject) -> None:
-    """A training step advances the global step by 1, however many updates it makes."""
-    network = subject.training
-    network.reset()
-    network.run(network.spec.train_op, subject.images(_BATCH))
-    step = network.global_step()
-    assert step == 1, f'One training step advances the global step by {step}, not by 1.'
-
-
-def a_step_changes_weights(subject: Subject) -> None:
-    """A training step changes a trainable variable."""
+def a_step_changes_weights_and_counts_one(subject: Subject) -> None:
+    """A step changes a trainable variable, and advances the global step by 1, however many updates it makes."""
     network = subject.training
     network.reset()
     before = network.values()
@@ -49,6 +39,8 @@ def a_step_changes_weights(subject: Subject) -> None:
     changed = [name for name in network.trainable if not np.array_equal(before[name], after[name])]
     assert network.trainable, 'The graph of TRAIN has no trainable variable.'
     assert changed, 'A training step changes no trainable variable.'
+    step = network.global_step()
+    assert step == 1, f'One training step advances the global step by {step}, not by 1.'
 
 
 def a_bad_batch_changes_nothing(subject: Subject) -> None:
@@ -79,19 +71,18 @@ def learns(subject: Subject) -> None:
 
 def initial_weights_repeat(subject: Subject) -> None:
     """The seed of the graph determines the initial weights: name each initializer."""
-    first = subject.training
-    second = Network(subject, _MODES.TRAIN)
-    first_values, second_values = (_initial(network) for network in (first, second))
-    differ = sorted(n for n, v in first_values.items() if not np.array_equal(v, second_values.get(n)))
+    first, second = subject.training.initial_values(), subject.in_bfloat16.initial_values()
+    differ = sorted(name for name, value in first.items() if not np.array_equal(value, second.get(name)))
     assert not differ, f'Two graphs of one seed begin with different values of {", ".join(differ)}.'
 
 
-def _initial(network: Network) -> dict[str, np.ndarray]:
-    """Returns the values that variables have in a new session."""
-    with tf.Session(graph=network.graph) as session, network.graph.as_default():
-        session.run([each.initializer for each in network.variables.values()])
-        found: dict[str, np.ndarray] = session.run(network.variables)
-        return found
+def bfloat16_trains(subject: Subject) -> None:
+    """With --precision=bfloat16, a step has a finite loss, and variables stay float32."""
+    network = subject.in_bfloat16
+    loss = float(network.run([network.spec.loss, network.spec.train_op], subject.images(_BATCH))[0])
+    assert np.isfinite(loss), f'The loss of a step with --precision=bfloat16 is {loss}.'
+    half = [name for name, v in network.variables.items() if v.dtype.base_dtype in (tf.bfloat16, tf.float16)]
+    assert not half, f'Variables must be float32: {", ".join(sorted(half))}.'
 
 
 def variables_have_names(subject: Subject) -> None:
@@ -109,15 +100,6 @@ def modes_share_variables(subject: Subject) -> None:
             assert variable.shape.as_list() == known[name], (
                 f'{name} has shape {variable.shape.as_list()} in {mode}, but {known[name]} in TRAIN.'
             )
-
-
-def bfloat16_trains(subject: Subject) -> None:
-    """With --precision=bfloat16, a step has a finite loss, and variables stay float32."""
-    network = Network(subject, _MODES.TRAIN, session_config('bfloat16'))
-    loss = float(network.run([network.spec.loss, network.spec.train_op], subject.images(_BATCH))[0])
-    assert np.isfinite(loss), f'The loss of a step with --precision=bfloat16 is {loss}.'
-    half = [name for name, v in network.variables.items() if v.dtype.base_dtype in (tf.bfloat16, tf.float16)]
-    assert not half, f'Variables must be float32: {", ".join(sorted(half))}.'
 
 
 def unknown_parameters_are_rejected(subject: Subject) -> None:
@@ -143,61 +125,40 @@ def evaluation_can_rank_examples(subject: Subject) -> None:
     )
 
 
-def evaluation_counts_examples(subject: Subject) -> None:
-    """In EVAL, total_examples is the number of examples."""
-    found = subject.evaluation.metrics(subject.images(_BATCH))[keys.TOTAL_EXAMPLES]
-    assert found == _BATCH, f'total_examples is {found} after {_BATCH} examples.'
-
-
-def evaluations_repeat(subject: Subject) -> None:
-    """In EVAL, random numbers repeat: two evaluations of the same examples are equal."""
+def evaluations_repeat_and_count_examples(subject: Subject) -> None:
+    """In EVAL, total_examples is the number of examples, and the metrics of the same examples are equal."""
     images = subject.images(_BATCH)
     first, second = subject.evaluation.metrics(images), subject.evaluation.metrics(images)
+    found = first[keys.TOTAL_EXAMPLES]
+    assert found == _BATCH, f'total_examples is {found} after {_BATCH} examples.'
     for name, value in first.items():
         assert np.allclose(value, second[name], _CLOSE, _CLOSE, equal_nan=True), (
             f'Two evaluations of the same examples differ in the metric {name}: {value} and {second[name]}.'
         )
 
 
-def prediction_needs_no_labels(subject: Subject) -> None:
-    """In PREDICT, the graph is built without labels and weights, and has predictions."""
-    assert subject.prediction.spec.predictions, 'The EstimatorSpec of PREDICT has no predictions.'
-
-
 def predictions_have_a_row_for_each_example(subject: Subject) -> None:
-    """In PREDICT, each prediction has as many rows as there are examples."""
+    """In PREDICT, which is built without labels and weights, predictions have as many rows as examples."""
     network = subject.prediction
+    assert network.spec.predictions, 'The EstimatorSpec of PREDICT has no predictions.'
     for count in (1, _BATCH):
         for name, values in network.run(network.spec.predictions, subject.images(count)).items():
             rows = np.shape(values)[:1]
             assert rows == (count,), f'The prediction {name} has shape {np.shape(values)} for {count} images.'
 
 
-def predictions_repeat(subject: Subject) -> None:
-    """In PREDICT, two calls return the same: there is no dropout and no other noise."""
+def predictions_depend_on_the_example_alone(subject: Subject) -> None:
+    """In PREDICT, there is no dropout and no other noise, and the rest of the batch has no effect."""
     network, images = subject.prediction, subject.images(_BATCH)
-    first, second = (network.run(_numbers(network), images) for _ in range(2))
+    predictions = network.spec.predictions.items()
+    numbers = {name: each for name, each in predictions if each.dtype.is_floating or each.dtype.is_integer}
+    first, second = (network.run(numbers, images) for _ in range(2))
+    alone = network.run(numbers, images[:1])
     for name, values in first.items():
         assert np.array_equal(values, second[name]), f'Two predictions of the same images differ in {name}.'
-
-
-def an_example_is_predicted_alone(subject: Subject) -> None:
-    """In PREDICT, the prediction for an example does not depend on the rest of its batch."""
-    network, images = subject.prediction, subject.images(_BATCH)
-    together = network.run(_numbers(network), images)
-    alone = network.run(_numbers(network), images[:1])
-    for name, values in alone.items():
-        assert np.allclose(values[0], together[name][0], _CLOSE, _CLOSE), (
+        assert np.allclose(values[0], alone[name][0], _CLOSE, _CLOSE), (
             f'The prediction {name} of an image depends on the other images of its batch.'
         )
-
-
-def _numbers(network: Network) -> dict[str, object]:
-    return {
-        name: tensor
-        for name, tensor in network.spec.predictions.items()
-        if tensor.dtype.is_floating or tensor.dtype.is_integer
-    }
 
 
 def predictions_need_no_python(subject: Subject) -> None:
@@ -230,23 +191,19 @@ def probabilities_sum_to_one(subject: Subject) -> None:
 
 CHECKS = (
     training_has_a_loss_and_a_step,
-    a_step_counts_one,
-    a_step_changes_weights,
-    learns,
+    a_step_changes_weights_and_counts_one,
     a_bad_batch_changes_nothing,
+    learns,
     initial_weights_repeat,
     variables_have_names,
     bfloat16_trains,
     unknown_parameters_are_rejected,
     evaluation_has_its_metrics,
     evaluation_can_rank_examples,
-    evaluation_counts_examples,
-    evaluations_repeat,
-    prediction_needs_no_labels,
+    evaluations_repeat_and_count_examples,
     modes_share_variables,
     predictions_have_a_row_for_each_example,
-    predictions_repeat,
-    an_example_is_predicted_alone,
+    predictions_depend_on_the_example_alone,
     predictions_need_no_python,
     endpoints_have_a_row_for_each_example,
     probabilities_sum_to_one,

@@ -12,8 +12,10 @@ import numpy as np
 from estimator_lab.base.keys import IMAGE, KEY, WEIGHT
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import resolve
+from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import EstimatorSpec, tf
 from estimator_lab.training.plan import Plan, make_plan
+from estimator_lab.training.precision import session_config
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.train import Result, train
 from tests.support.archive_files import encoded, picture, write_tar
@@ -93,6 +95,13 @@ class Network:
         found: dict[str, np.ndarray] = self._session.run(self.variables)
         return found
 
+    def initial_values(self) -> dict[str, np.ndarray]:
+        """Returns the values that variables have in a new session."""
+        with tf.Session(graph=self.graph) as session:
+            session.run(self._initializers)
+            found: dict[str, np.ndarray] = session.run(self.variables)
+            return found
+
     def global_step(self) -> int:
         """Returns the global step."""
         return int(self._session.run(self._step))
@@ -167,15 +176,25 @@ class Subject:
         """The graph of PREDICT."""
         return self._network(_MODES.PREDICT)
 
-    def _network(self, mode: str) -> Network:
-        self._once(f'the graph of {mode}')
-        return Network(self, mode)
+    @cached_property
+    def in_bfloat16(self) -> Network:
+        """The graph of TRAIN once more, in a session with --precision=bfloat16."""
+        return self._network(_MODES.TRAIN, session_config('bfloat16'))
+
+    def _network(self, mode: str, config: Any = None) -> Network:
+        self._once(f'the graph of {mode}{" in bfloat16" * (config is not None)}')
+        return Network(self, mode, config)
 
     @cached_property
     def run(self) -> Run:
         """A training run from random weights."""
         self._once('a training run')
         return self._trained(self.folder / 'run')
+
+    @cached_property
+    def trained(self) -> Trained:
+        """The model that `run` has trained."""
+        return Trained.open(self.run.model_dir)
 
     @cached_property
     def resumed(self) -> Run:
