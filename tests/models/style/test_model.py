@@ -36,12 +36,11 @@ def graph():
         yield
 
 
-def test_steps_bring_the_loss_down_and_the_perceptual_loss_stays(session):
+def test_a_step_leaves_the_perceptual_loss_as_it_is_and_out_of_checkpoints(session):
     spec = model_fn(features(), None, TRAIN, {**SMALL, 'learning_rate': 0.01})
     initialize(session)
     loss_network = session.run(tf.local_variables())
-    losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(20)]
-    assert losses[-1] < 0.8 * losses[0]
+    session.run(spec.train_op)
     assert all(map(np.array_equal, loss_network, session.run(tf.local_variables())))
     saved = [v.op.name for v in tf.global_variables()]
     assert not [name for name in saved if not name.startswith(('painter/', 'global_step', 'train/'))]
@@ -95,14 +94,9 @@ def test_each_style_has_its_own_scale_and_an_evaluation_chooses_by_name(session,
 @pytest.mark.parametrize('size', [(16, 16), (9, 21)])
 def test_strength_and_colours(session, size):
     photos = np.random.default_rng(1).random((1, *size, 3)).astype(np.float32)
-    variants = {
-        'whole': {},
-        'none': {'strength': 0.0},
-        'half': {'strength': 0.5},
-        'colour': {'preserve_colour': True},
-    }
     found = {}
-    for name, options in variants.items():
+    variants = {'none': {'strength': 0.0}, 'half': {'strength': 0.5}, 'colour': {'preserve_colour': True}}
+    for name, options in {'whole': {}, **variants}.items():
         with tf.Graph().as_default(), tf.Session() as session:
             tf.set_random_seed(1)
             params = {**SMALL, **options}
@@ -140,7 +134,6 @@ def style_picture(folder, seed=5):
     (folder / 'ink.png').write_bytes(encoded(picture(seed, 40, 50)))
 
 
-@pytest.mark.once
 def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
     style_picture(tmp_path)
     whole = settings(tmp_path)
@@ -150,10 +143,8 @@ def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
     result = train_run(parts)
     assert result.step == 4 and result.metrics[keys.TOTAL_EXAMPLES] == 24
     first, second = values_in(whole.model_dir), values_in(parts.model_dir)
-    assert first.keys() == second.keys() and all(
-        np.allclose(first[name], second[name], rtol=1e-3, atol=1e-5) for name in first
-    )
-    assert not [name for name in first if 'perceptual' in name]
+    assert first.keys() == second.keys() and not [name for name in first if 'perceptual' in name]
+    assert all(np.allclose(first[name], second[name], rtol=1e-3, atol=1e-5) for name in first)
     assert Trained.open(parts.model_dir).params.styles == ('ink',)
     more = dataclasses.replace(parts, max_steps=6)
     other = dataclasses.replace(more, hparams=more.hparams.replace('ink.png', 'other.png'))
@@ -173,25 +164,14 @@ def test_it_learns_in_one_process(tmp_path, monkeypatch):
         make_plan(settings(tmp_path, distribution='parameter_server'), lambda line: None)
 
 
-@pytest.mark.once
-def test_a_run_can_begin_with_the_kernels_of_another_style(style_dir, tmp_path):
-    """Of two styles there, one here: scales and shifts are new."""
-    style_picture(tmp_path)
-    start = make_plan(settings(tmp_path, warm_start=style_dir, max_steps=1), lambda line: None).warm_start
-    assert 'painter/down_1/kernel' in start.taken and 'painter/picture/bias' in start.taken
-    assert set(start.new) == {
-        f'painter/{layer}/{part}'
-        for layer in ('down_1', 'down_2', 'residual_1a', 'residual_1b', 'up_1')
-        for part in ('scale', 'shift')
-    }
-
-
-@pytest.mark.once
-def test_a_run_can_begin_with_all_weights_of_as_many_styles(style_dir, tmp_path):
-    """Of other names: ink and chalk instead of ink and oil."""
+def test_a_run_can_begin_with_the_weights_of_other_styles(style_dir, tmp_path):
+    """Of two there: if one is learned here, scales and shifts are new; all fit ink and chalk."""
     style_picture(tmp_path)
     (tmp_path / 'chalk.png').write_bytes((tmp_path / 'ink.png').read_bytes())
-    both = settings(tmp_path, warm_start=style_dir, max_steps=1)
-    hparams = both.hparams.replace('ink.png', f'ink.png+{tmp_path / "chalk.png"}')
-    start = make_plan(dataclasses.replace(both, hparams=hparams), lambda line: None).warm_start
-    assert start.new == () and 'painter/down_1/scale' in start.taken
+    one = settings(tmp_path, warm_start=style_dir, max_steps=1)
+    both = dataclasses.replace(one, hparams=f'{one.hparams}+{tmp_path / "chalk.png"}')
+    of_one, of_both = (make_plan(each, lambda line: None).warm_start for each in (one, both))
+    assert 'painter/down_1/kernel' in of_one.taken and 'painter/picture/bias' in of_one.taken
+    layers = ('down_1', 'down_2', 'residual_1a', 'residual_1b', 'up_1')
+    assert set(of_one.new) == {f'painter/{layer}/{part}' for layer in layers for part in ('scale', 'shift')}
+    assert of_both.new == () and 'painter/down_1/scale' in of_both.taken

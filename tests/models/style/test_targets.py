@@ -64,9 +64,8 @@ def test_a_cnn_perceives_too(styles, cnn_dir):
 
 
 def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles, session):
-    loss, _ = make_style_targets(
-        params(image_shape=(32, 32, 1), perceptual=str(vgg_dir), style_image=str(styles / 'ink.png')),
-    )
+    asked = params(image_shape=(32, 32, 1), perceptual=str(vgg_dir), style_image=str(styles / 'ink.png'))
+    loss, _ = make_style_targets(asked)
     maps = loss.network.perceive(tf.ones([1, 32, 32, 1]), ['conv1_1'])
     session.run(tf.local_variables_initializer())
     assert session.run(maps)['conv1_1'].shape == (1, 32, 32, 2)
@@ -106,23 +105,21 @@ def test_pictures_of_styles(styles):
     assert read_styles(str(styles)) == [ink, oil]
 
 
-def test_pictures_that_are_none(styles, tmp_path):
+def test_what_cannot_be_a_style_or_a_network(styles, tmp_path):
     (tmp_path / 'text.png').write_bytes(b'no picture')
     (tmp_path / 'tiny.png').write_bytes(encoded(picture(1, 31, 40)))
     (tmp_path / 'band.png').write_bytes(encoded(picture(1, 33, 300)))
-    for name, sentence in (
-        ('text.png', 'text.png is not a picture: not an image in a known format'),
-        ('tiny.png', 'tiny.png has 40 x 31 pixels: a style needs at least 32 across and down'),
-        ('band.png', 'band.png has 300 x 33 pixels'),
-        ('gone.png', "style_image: There is no file '.*gone.png'"),
-    ):
-        with pytest.raises(DataError, match=sentence):
-            make_style_targets(params(style_image=str(tmp_path / name)))
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(DataError, match='empty holds no picture'):
-        make_style_targets(params(style_image=str(tmp_path / 'empty')))
-
-
-def test_a_network_that_is_none(tmp_path, styles):
-    with pytest.raises(DataError, match=r'perceptual=.* holds no experiment.json'):
-        make_style_targets(params(style_image=str(styles), perceptual=str(tmp_path)))
+    for given, words in (
+        ({'style_image': str(tmp_path / 'text.png')}, 'text.png is not a picture: not an image in a known'),
+        (
+            {'style_image': str(tmp_path / 'tiny.png')},
+            'tiny.png has 40 x 31 pixels: a style needs at least',
+        ),
+        ({'style_image': str(tmp_path / 'band.png')}, 'band.png has 300 x 33 pixels'),
+        ({'style_image': str(tmp_path / 'gone.png')}, "style_image: There is no file '.*gone.png'"),
+        ({'style_image': str(tmp_path / 'empty')}, 'empty holds no picture'),
+        ({'perceptual': str(tmp_path)}, r'perceptual=.* holds no experiment.json'),
+    ):
+        with pytest.raises(DataError, match=words):
+            make_style_targets(params(**{'style_image': str(styles), **given}))
