@@ -16,6 +16,7 @@ from estimator_lab.models.gan.scores import (
     streaming_moments,
 )
 from estimator_lab.tf1 import tf
+from tests.core.helpers import softmax
 
 pytestmark = pytest.mark.once
 
@@ -38,12 +39,14 @@ def in_parts(arrays, *ends):
     return [tuple(np.asarray(a, np.float32)[part] for a in arrays) for part in parts]
 
 
+def score_by_hand(p):
+    return np.exp(np.mean(np.sum(p * (np.log(p) - np.log(p.mean(0))), axis=1)))
+
+
 def test_classifier_score():
-    logits = RNG.normal(0, 3, (50, 7))
-    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    wanted = np.exp(np.mean(np.sum(p * (np.log(p) - np.log(p.mean(0))), axis=1)))
+    p = softmax(RNG.normal(0, 3, (50, 7)))
     found = streamed(lambda x: classifier_score('s', x), *in_parts([p], 0, 20, 33, 50))
-    assert found == pytest.approx(wanted, rel=1e-5)
+    assert found == pytest.approx(score_by_hand(p), rel=1e-5)
     sure = np.eye(4)[[0, 1, 2, 3]]
     assert streamed(lambda x: classifier_score('s', x), (sure,)) == pytest.approx(4, rel=1e-6)
 
@@ -79,12 +82,18 @@ def test_spread(session):
 
 def test_a_judge_compares_all_samples_with_all_images_and_one_half_of_them_with_the_other(session):
     real, fake = RNG.normal(5, 2, (2, 40, 3)) @ RNG.normal(size=(3, 3))
+    classes = RNG.integers(0, 3, 40)
     vectors = [tf.constant(values, tf.float32) for values in (real, fake)]
     outputs = [Classified(tf.nn.softmax(each), each) for each in vectors]
-    metrics = judge_metrics(*outputs, Samples(*vectors))
+    metrics = judge_metrics(*outputs, Samples(*vectors, tf.constant(classes)))
     session.run(tf.local_variables_initializer())
     session.run([update for _, update in metrics.values()])
     found = session.run({name: value for name, (value, _) in metrics.items()})
-    assert found['frechet_distance'] == pytest.approx(frechet_by_scipy(real, fake), rel=1e-3)
-    halves = frechet_by_scipy(real[::2], real[1::2])
-    assert found['frechet_distance_real'] == pytest.approx(halves, rel=1e-3)
+    assert found == {
+        'classifier_score': pytest.approx(score_by_hand(softmax(fake)), rel=1e-4),
+        'classifier_score_real': pytest.approx(score_by_hand(softmax(real)), rel=1e-4),
+        'frechet_distance': pytest.approx(frechet_by_scipy(real, fake), rel=1e-3),
+        'frechet_distance_real': pytest.approx(frechet_by_scipy(real[::2], real[1::2]), rel=1e-3),
+        'judge_accuracy': pytest.approx((fake.argmax(1) == classes).mean()),
+        'judge_accuracy_real': pytest.approx((real.argmax(1) == classes).mean()),
+    }
