@@ -57,6 +57,12 @@ def spec_of(mode, logits=None, config=None, params=PARAMS, layers=None, labels=T
     return classification_spec(args, iter({**layers, LOGITS: logits}.items()), **more)
 
 
+def mean_loss(weights):
+    """The mean over the examples whose weight is not 0, as tf.losses reduces it."""
+    losses = -np.log(softmax(LOGITS_FOUND)[np.arange(8), IDS])
+    return (losses * weights).sum() / np.count_nonzero(WEIGHTS)
+
+
 def test_penalties_join_the_loss_of_training_only():
     """A layer's own regularizer, and `weight_decay` on kernels: biases and vectors of tokens are left out."""
     kernel, table = np.ones((4, 6), np.float32), np.full((3, 2), 9, np.float32)
@@ -64,10 +70,9 @@ def test_penalties_join_the_loss_of_training_only():
     def network():
         hidden = tf.constant(HIDDEN)
         tf.get_variable('embedding', initializer=table)
-        logits = tf.layers.dense(
-            hidden, 6, kernel_initializer=tf.ones_initializer(), kernel_regularizer=lambda w: tf.reduce_sum(w)
+        return tf.layers.dense(
+            hidden, 6, kernel_initializer=tf.ones_initializer(), kernel_regularizer=tf.reduce_sum
         )
-        return logits
 
     def loss(mode, decay):
         with tf.Graph().as_default():
@@ -83,11 +88,9 @@ def test_class_weights_are_in_the_loss_of_training_only(graph):
     classes = np.array([1, 2, 3, 4, 5, 6], np.float32)
     tf.train.create_global_step()
     params = replace(PARAMS, class_weights=tuple(classes.tolist()))
-    losses = -np.log(softmax(LOGITS_FOUND)[np.arange(8), IDS])
-    counted = np.count_nonzero(WEIGHTS)
     for mode, weights in ((MODES.EVAL, WEIGHTS), (MODES.TRAIN, WEIGHTS * classes[IDS])):
         loss = values_of(spec_of(mode, tf.Variable(LOGITS_FOUND), params=params).loss)
-        assert loss == pytest.approx((losses * weights).sum() / counted, rel=1e-5)
+        assert loss == pytest.approx(mean_loss(weights), rel=1e-5)
 
 
 def test_a_network_without_labels_gives_features():
@@ -126,9 +129,7 @@ def test_the_metrics_of_an_evaluation(graph):
         'dead_units/dense': 0.25,
     }
     assert not all(in_top) and not all(right) and any(right)
-    # The mean over the examples whose weight is not 0, as tf.losses reduces it.
-    losses = -np.log(probabilities[np.arange(8), IDS])
-    assert loss == pytest.approx((losses * WEIGHTS).sum() / np.count_nonzero(WEIGHTS), rel=1e-5)
+    assert loss == pytest.approx(mean_loss(WEIGHTS), rel=1e-5)
     assert np.allclose(predicted['probabilities'], probabilities, atol=1e-6)
     assert predicted['classes'].tolist() == LOGITS_FOUND.argmax(1).tolist()
     assert spec.mode == MODES.EVAL and not spec.evaluation_hooks
@@ -176,29 +177,16 @@ def test_predictions_exports_and_endpoints(graph):
     best = np.argsort(-probabilities)[:, :5]
     assert np.allclose(found['probabilities'], probabilities, atol=1e-6)
     assert found['classes'].tolist() == probabilities.argmax(1).tolist()
-    assert [VOCABULARY[id_].encode() for id_ in found['classes']] == found['labels'].tolist()
+    assert found['labels'].tolist() == [VOCABULARY[id_].encode() for id_ in found['classes']]
     assert found['key'].tolist() == [key.encode() for key in KEYS]
     assert exported['top_labels'].tolist() == [[VOCABULARY[id_].encode() for id_ in row] for row in best]
     assert np.allclose(exported['top_probabilities'], np.take_along_axis(probabilities, best, 1), atol=1e-6)
     assert set(exported) == {'classes', 'probabilities', 'labels', 'top_labels', 'top_probabilities'}
 
 
-def gradient():
-    """Of the loss by the logits."""
-    one_hot = np.eye(6)[IDS]
-    return (softmax(LOGITS_FOUND) - one_hot) * WEIGHTS[:, None] / np.count_nonzero(WEIGHTS)
-
-
 @pytest.mark.parametrize('clip_norm', [0.0, 0.1])
 def test_a_step_goes_down_the_gradient_of_the_loss_and_its_terms(clip_norm, session):
-    params = ClassifierParams(
-        SHAPE,
-        VOCABULARY,
-        optimizer='sgd',
-        learning_rate=1.0,
-        learning_rate_schedule='constant',
-        clip_norm=clip_norm,
-    )
+    params = replace(PARAMS, clip_norm=clip_norm)
     step = tf.train.create_global_step()
     logits, mean = tf.Variable(LOGITS_FOUND), tf.Variable(1.0, trainable=False)
     tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign(mean, 7.0).op)
@@ -209,10 +197,9 @@ def test_a_step_goes_down_the_gradient_of_the_loss_and_its_terms(clip_norm, sess
     loss = session.run(spec.loss)
     session.run(spec.train_op)
     change, updated, steps = LOGITS_FOUND - session.run(logits), session.run(mean), session.run(step)
-    losses = -np.log(softmax(LOGITS_FOUND)[np.arange(8), IDS])
-    entropy = (losses * WEIGHTS).sum() / np.count_nonzero(WEIGHTS)
-    assert loss == pytest.approx(entropy + 0.5 * LOGITS_FOUND.sum() + 3, rel=1e-5)
-    wanted = gradient() + 0.5
+    assert loss == pytest.approx(mean_loss(WEIGHTS) + 0.5 * LOGITS_FOUND.sum() + 3, rel=1e-5)
+    gradients = (softmax(LOGITS_FOUND) - np.eye(6)[IDS]) * WEIGHTS[:, None]
+    wanted = gradients / np.count_nonzero(WEIGHTS) + 0.5
     if clip_norm:
         wanted *= clip_norm / np.linalg.norm(wanted)
     assert np.allclose(change, wanted, atol=1e-5)

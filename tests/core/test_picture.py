@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import FlagError
 from estimator_lab.core.picture import (
     confusion_picture,
     fitted,
@@ -177,16 +176,3 @@ def test_numbers_that_are_too_wide_for_their_cell_are_smaller():
     picture = confusion_picture(np.eye(size, dtype=int) * 88, [''] * size, '')
     first = np.asarray(picture.convert('L'))[-size * 17 - 6 :, -size * 17 - 6 :][1:16, 1:16]
     assert (first > 200).any()  # white on blue
-
-
-@pytest.mark.parametrize(
-    ('texts', 'more', 'words'),
-    [
-        (None, {}, '2 images need as many texts, not None'),
-        (['a'], {}, '2 images need as many texts, not 1'),
-        (['a', 'b'], {'columns': 0}, 'columns=0 and tile=96 must be 1 or more'),
-    ],
-)
-def test_a_grid_of_wrong_arguments_gets_a_sentence(texts, more, words):
-    with pytest.raises(FlagError, match=words):
-        labelled_grid(np.zeros((2, 8, 8, 1)), texts, **more)
