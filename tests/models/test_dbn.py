@@ -44,20 +44,13 @@ def trained(tmp_path_factory):
 def test_phases_share_one_axis_of_steps(trained):
     result, folder, lines = trained
     assert result.step == 7 and 0 <= result.metrics['accuracy'] <= 1
-    for points, units in (
-        ('pretrain_1/eval/hidden', 6),
-        ('pretrain_2/eval/hidden', 5),
-        ('eval/embeddings', 5),
-    ):
+    codes = ('pretrain_1/eval/hidden', 6), ('pretrain_2/eval/hidden', 5), ('eval/embeddings', 5)
+    for points, units in codes:
         assert np.loadtxt(folder / f'{points}.tsv').shape == (24, units)
     latest = [tf.train.latest_checkpoint(str(folder / name)) for name in ('pretrain_1', 'pretrain_2', '')]
     assert [Path(path).name for path in latest] == ['model.ckpt-2', 'model.ckpt-4', 'model.ckpt-7']
-    phases = [line for line in lines if line.startswith('Phase')]
-    assert [line.split(': ')[1].split(' in ')[0] for line in phases] == [
-        'step 0 to 2',
-        'step 2 to 4',
-        'step 4 to 7',
-    ]
+    phases = [line.split(': ')[1].split(' in ')[0] for line in lines if line.startswith('Phase')]
+    assert phases == ['step 0 to 2', 'step 2 to 4', 'step 4 to 7']
     for name, first in (('pretrain_1', 0), ('pretrain_2', 2), ('', 4)):
         hparams = json.loads((folder / name / 'experiment.json').read_text())['hparams']
         assert (hparams['phase'], hparams['first_step']) == (name, first)
@@ -65,12 +58,8 @@ def test_phases_share_one_axis_of_steps(trained):
 
 def test_each_phase_begins_where_the_one_before_ended(trained):
     _, folder, _ = trained
-    first, second, last = (
-        values_in(folder / 'pretrain_1', 2),
-        values_in(folder / 'pretrain_2', 4),
-        values_in(folder, 7),
-    )
-    begun = values_in(folder, 4)
+    first, second = values_in(folder / 'pretrain_1', 2), values_in(folder / 'pretrain_2', 4)
+    begun, last = values_in(folder, 4), values_in(folder, 7)
     for name in ('kernel', 'bias', 'visible_bias'):
         assert np.array_equal(first[f'layer_1/{name}'], second[f'layer_1/{name}']), 'the layer below rests'
     for layer in (1, 2):
@@ -175,10 +164,8 @@ def test_each_phase_has_a_least_number_of_steps_unless_its_length_is_given(given
 @pytest.mark.parametrize(
     ('side', 'hparams', 'warned'),
     [
-        (128, {}, True),
-        (64, {}, False),
-        (128, {'visible_units': 'gaussian'}, False),
-        (128, {'pretrain_epochs': 0}, False),
+        *((128, {}, True), (64, {}, False)),
+        *((128, {'visible_units': 'gaussian'}, False), (128, {'pretrain_epochs': 0}, False)),
     ],
 )
 def test_it_warns_of_more_pixels_than_binary_units_learn_from(side, hparams, warned):

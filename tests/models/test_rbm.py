@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from estimator_lab import api
-from estimator_lab.core.params import Pixels
 from estimator_lab.models import rbm
 from estimator_lab.tf1 import tf
 from estimator_lab.training.precision import session_config
@@ -19,15 +18,11 @@ pytestmark = pytest.mark.once
 MODES = tf.estimator.ModeKeys
 
 
-def bars_and_stripes(side):
-    """All pictures whose rows are even, or whose columns are: uint8 [n, side, side], 0 or 255."""
-    rows = [np.repeat(np.array(row)[:, None], side, 1) for row in itertools.product([0, 255], repeat=side)]
-    return np.unique(np.concatenate([rows, [picture.T for picture in rows]]), axis=0).astype(np.uint8)
-
-
 @pytest.fixture(scope='module')
 def pictures():
-    return bars_and_stripes(3)
+    """All pictures of 3x3 pixels whose rows are even, or whose columns are: uint8 [n, 3, 3], 0 or 255."""
+    rows = [np.repeat(np.array(row)[:, None], 3, 1) for row in itertools.product([0, 255], repeat=3)]
+    return np.unique(np.concatenate([rows, [picture.T for picture in rows]]), axis=0).astype(np.uint8)
 
 
 def estimator(folder, side=3, **params):
@@ -36,24 +31,10 @@ def estimator(folder, side=3, **params):
     return tf.estimator.Estimator(rbm.model_fn, params=params, config=config)
 
 
-def test_it_sees_pale_pixels_as_probabilities_from_0_to_1(session):
-    params = rbm.Params(image_shape=(1, 3, 1), hidden_units=2, pixels=Pixels(0.8, 1.0))
-    seen = rbm.stack_of(params).pixels(tf.reshape([0.8, 0.9, 1.0], [1, 1, 3, 1]))
-    assert session.run(seen)[0] == pytest.approx([0, 0.5, 1], abs=1e-6)
-
-
 def test_learns_bars_and_stripes(pictures, graph, session):
     """Within 0.25 nats of the 14 pictures' even distribution; an even one over all 512 is 3.6 nats away."""
-    params = {
-        'image_shape': (3, 3, 1),
-        'hidden_units': 16,
-        'chains': 100,
-        'cd_steps': 5,
-        'optimizer': 'adam',
-        'learning_rate': 0.02,
-        'weight_decay': 0.0,
-        'train_steps': 3000,
-    }
+    params = {'image_shape': (3, 3, 1), 'hidden_units': 16, 'chains': 100, 'cd_steps': 5, 'train_steps': 3000}
+    params |= {'optimizer': 'adam', 'learning_rate': 0.02, 'weight_decay': 0.0}
     graph.seed = 1
     images = tf.constant(pictures[..., None] / 255.0, tf.float32)
     step = rbm.model_fn({'image': images}, None, MODES.TRAIN, params).train_op
@@ -75,13 +56,9 @@ def test_samples_start_at_the_image(pictures, session):
     params = {'image_shape': (3, 3, 1), 'hidden_units': 9}
     images = np.repeat(pictures, 20, axis=0)[..., np.newaxis] / 255.0
     spec = rbm.model_fn({'image': tf.constant(images, tf.float32)}, None, MODES.PREDICT, params)
-    copying = {
-        'layer_1/kernel': 40 * np.eye(9),
-        'layer_1/bias': np.full(9, -20.0),
-        'layer_1/visible_bias': np.full(9, -20.0),
-    }
     for variable in tf.trainable_variables():
-        variable.load(copying[variable.op.name], session)
+        is_kernel = variable.op.name == 'layer_1/kernel'
+        variable.load(40 * np.eye(9) if is_kernel else np.full(9, -20.0), session)
     samples = session.run(spec.predictions['dream'])
     assert np.abs(samples - images).mean() == pytest.approx(0, abs=0.05)
 
@@ -108,14 +85,8 @@ def needed(*fetches):
 @pytest.mark.parametrize('cd_steps', [1, 25])
 def test_a_step_computes_nothing_for_show(cd_steps, graph):
     """The loss comes from the chain, without a product of its own; a Gibbs step's coins come at once."""
-    params = {
-        'image_shape': (3, 3, 1),
-        'hidden_units': 4,
-        'chains': 0,
-        'cd_steps': cd_steps,
-        'binarize': False,
-        'train_steps': 3000,
-    }
+    params = {'image_shape': (3, 3, 1), 'hidden_units': 4, 'cd_steps': cd_steps, 'train_steps': 3000}
+    params |= {'chains': 0, 'binarize': False}
     spec = rbm.model_fn({'image': tf.zeros([5, 3, 3, 1])}, None, MODES.TRAIN, params)
     step, shown = needed(spec.train_op), needed(spec.train_op, spec.loss)
     assert shown['MatMul'] == step['MatMul'] > 0 and not shown['BatchMatMulV3']

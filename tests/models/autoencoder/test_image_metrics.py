@@ -53,15 +53,7 @@ def structural_similarity(image, other, window):
 @pytest.mark.parametrize(('shape', 'window'), [((2, 28, 20, 1), 11), ((2, 16, 16, 3), 11), ((2, 7, 9, 1), 7)])
 def test_ssim(shape, window):
     images, others = pair(shape)
-    expected = [
-        np.mean(
-            [
-                structural_similarity(
-                    images[n, :, :, c].astype(float), others[n, :, :, c].astype(float), window
-                )
-                for c in range(shape[3])
-            ]
-        )
-        for n in range(shape[0])
-    ]
+    maps = (np.moveaxis(values.astype(float), 3, 1).reshape(-1, *shape[1:3]) for values in (images, others))
+    by_map = [structural_similarity(*pair, window) for pair in zip(*maps, strict=True)]
+    expected = np.reshape(by_map, (shape[0], shape[3])).mean(axis=1)
     assert np.allclose(value(ssim, images, others), expected, atol=1e-4)

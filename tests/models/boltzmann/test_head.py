@@ -146,11 +146,11 @@ def test_a_step_follows_the_gradient_of_contrastive_divergence(tmp_path, session
 
 
 def test_errors_of_gaussian_units_are_of_pixels_in_every_mode():
-    with tf.Graph().as_default():
-        params = dataclasses.replace(PARAMS, visible_units='gaussian')
-        evaluated = values_of(spec_of(MODES.EVAL, params=params, units=GAUSSIAN).predictions)
-    with tf.Graph().as_default():
-        predicted = values_of(spec_of(MODES.PREDICT, params=params, units=GAUSSIAN).predictions)
+    params, found = dataclasses.replace(PARAMS, visible_units='gaussian'), []
+    for mode in (MODES.EVAL, MODES.PREDICT):
+        with tf.Graph().as_default():
+            found.append(values_of(spec_of(mode, params=params, units=GAUSSIAN).predictions))
+    evaluated, predicted = found
     wanted = ((IMAGES - predicted['reconstruction']) ** 2).reshape(5, -1).sum(1)
     assert np.allclose(predicted['error'], wanted, atol=1e-5)
     assert np.allclose(evaluated['error'], wanted, atol=1e-5)
@@ -161,26 +161,22 @@ class Params(PretrainingParams, TrainingParams):
     """What pre-training reads of a model's parameters."""
 
 
-def test_pre_training_samples_as_the_run_does(graph):
+def test_machines_below_the_last_begin_at_the_data_and_have_binary_units(graph):
     params = Params(image_shape=SHAPE, phase='pretrain_2', chains=7, cd_steps=3)
-    stack = pretraining_stack(params, (4, 3, 2), linear_top=True)
-    machine = machine_params(params, stack, is_last=False)
+    machine = machine_params(params, pretraining_stack(params, (4, 3, 2), linear_top=True), is_last=False)
     trained = [v.op.name for v in tf.trainable_variables()]
     assert (machine.chains, machine.cd_steps, machine.binarize) == (0, 3, False)
     assert trained == [f'layer_2/{name}' for name in ('kernel', 'bias', 'visible_bias')]
     assert machine.learning_rate == 0.05 and machine.visible_units == 'bernoulli'
 
 
-def test_the_chains_of_the_last_machine_persist(graph):
+def test_the_last_machine_has_persistent_chains_or_linear_units(graph):
     params = Params(image_shape=SHAPE, phase='pretrain_2', chains=7)
     machine = machine_params(params, pretraining_stack(params, (4, 3)), is_last=True)
     assert (machine.chains, machine.binarize) == (7, True)
-
-
-def test_only_the_last_layer_has_linear_units(graph):
-    params = Params(image_shape=SHAPE, phase='pretrain_2', visible_units='gaussian')
-    stack = pretraining_stack(params, (4, 3), linear_top=True)
-    machine = machine_params(params, stack, is_last=True)
+    params = dataclasses.replace(params, visible_units='gaussian', chains=Params.chains)
+    with tf.variable_scope('linear'):
+        stack = pretraining_stack(params, (4, 3), linear_top=True)
     assert [machine.hidden_units for machine in stack.machines] == ['bernoulli', 'gaussian']
     assert [machine.visible_units for machine in stack.machines] == ['gaussian', 'bernoulli']
-    assert machine.learning_rate == 0.001
+    assert machine_params(params, stack, is_last=True).learning_rate == 0.001

@@ -126,10 +126,8 @@ def test_chains_that_start_at_the_data_give_its_reconstruction(exact, data, reci
 @pytest.mark.parametrize(
     ('chains', 'units', 'given', 'rate'),
     [
-        (5, 'bernoulli', 0.0, 0.05),
-        (0, 'bernoulli', 0.0, 0.1),
-        (0, 'gaussian', 0.0, 0.001),
-        (0, 'bernoulli', 0.02, 0.02),
+        *((5, 'bernoulli', 0.0, 0.05), (0, 'bernoulli', 0.0, 0.1)),
+        *((0, 'gaussian', 0.0, 0.001), (0, 'bernoulli', 0.02, 0.02)),
     ],
 )
 def test_the_rate_is_larger_without_persistent_chains(chains, units, given, rate):
