@@ -91,9 +91,8 @@ def test_each_style_has_its_own_scale_and_an_evaluation_chooses_by_name(session,
     assert np.allclose(first, second[::-1], rtol=1e-4)
 
 
-@pytest.mark.parametrize('size', [(16, 16), (9, 21)])
-def test_strength_and_colours(session, size):
-    photos = np.random.default_rng(1).random((1, *size, 3)).astype(np.float32)
+def test_strength_and_colours():
+    photos = np.random.default_rng(1).random((1, 9, 21, 3)).astype(np.float32)
     found = {}
     variants = {'none': {'strength': 0.0}, 'half': {'strength': 0.5}, 'colour': {'preserve_colour': True}}
     for name, options in {'whole': {}, **variants}.items():
