@@ -5,7 +5,7 @@ import pytest
 
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
 from estimator_lab.core.training import sequential_train_op, train_op
-from estimator_lab.optimizers import FIRST_ORDER, SECOND_ORDER
+from estimator_lab.optimizers import FIRST_ORDER
 from estimator_lab.tf1 import tf
 
 PARAMS = TrainingParams(
@@ -90,27 +90,22 @@ def test_moves_in_turn_see_what_the_ones_before_did_and_count_once(session):
     assert session.run(step) == 2
 
 
-@pytest.mark.parametrize('optimizer', sorted(SECOND_ORDER))
-def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(optimizer, session):
-    params = AnyOptimizer(optimizer=optimizer, damping=1.0)
+def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(session):
     inputs = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
     step = tf.train.create_global_step()
     weights = tf.placeholder(tf.float32, [20])
-    outputs = tf.matmul(tf.constant(inputs), tf.get_variable('w', [3, 1], initializer=tf.zeros_initializer()))
-    loss = tf.losses.mean_squared_error(inputs @ np.ones((3, 1), np.float32), outputs)
-    walk = train_op(loss, params, weights)
+    w = tf.get_variable('w', [3, 1], initializer=tf.zeros_initializer())
+    loss = tf.losses.mean_squared_error(inputs @ np.ones((3, 1), np.float32), tf.matmul(inputs, w))
+    walk = train_op(loss, AnyOptimizer(optimizer='hessian_free', damping=1.0), weights)
     session.run(tf.global_variables_initializer())
-    losses = [session.run([loss, walk], {weights: np.ones(20)})[0] for _ in range(4)]
-    kept = [v for v in tf.global_variables() if v is not step]
-    before = session.run(kept)
+    losses = [session.run([loss, walk], {weights: np.ones(20)})[0] for _ in range(2)]
+    before = session.run(w)
     session.run(walk, {weights: np.zeros(20)})
-    assert all(map(np.array_equal, before, session.run(kept))), 'a batch that counts nothing teaches nothing'
-    assert session.run(step) == 5
-    shown = tf.Summary.FromString(session.run(tf.summary.merge_all(), {weights: np.ones(20)}))
-    assert losses[0] > losses[1] > losses[3]
-    assert {f'{optimizer}/loss', f'{optimizer}/evaluations', f'{optimizer}/step_length'} <= {
-        v.tag for v in shown.value
-    }
+    assert losses[0] > losses[1] and session.run(step) == 3
+    assert np.array_equal(before, session.run(w)), 'a batch that counts nothing teaches nothing'
+    shown = tf.Summary.FromString(session.run(tf.summary.merge_all(), {weights: np.ones(20)})).value
+    tags = {f'hessian_free/{name}' for name in ('loss', 'evaluations', 'step_length', 'damping')}
+    assert tags <= {value.tag for value in shown}
 
 
 @pytest.mark.parametrize('optimizer', ['lbfgs', 'conjugate_gradient'])

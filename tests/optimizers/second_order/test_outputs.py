@@ -35,22 +35,14 @@ LOSSES = {
 
 @pytest.mark.parametrize('context', [contextlib.nullcontext, deterministic_operations])
 @pytest.mark.parametrize('name', LOSSES)
-def test_outputs_are_found(name, context):
-    with context():
-        check_outputs_are_found(name)
-
-
-def check_outputs_are_found(name):
-    tf.set_random_seed(1)
+def test_outputs_are_found(name, context, session):
     x, y = tf.placeholder(tf.float32, [None, 5]), tf.placeholder(tf.float32, [None, 3])
-    z = logits(x)
-    objective = objective_of(LOSSES[name](y, z) + 1e-3 * tf.add_n(list(map(tf.nn.l2_loss, [z]))))
-    (found,) = find_outputs(objective)
+    with context():
+        z = logits(x)
+        (found,) = find_outputs(objective_of(LOSSES[name](y, z) + 1e-3 * tf.nn.l2_loss(z)))
     # tf.losses may reshape them first.
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        one, other = session.run([found, z], {x: np.ones((2, 5)), y: np.ones((2, 3))})
-        assert np.array_equal(one, other)
+    session.run(tf.global_variables_initializer())
+    assert np.array_equal(*session.run([found, z], {x: np.ones((2, 5)), y: np.ones((2, 3))}))
 
 
 def test_outputs_of_two_losses_are_found():
