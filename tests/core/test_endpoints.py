@@ -58,15 +58,10 @@ def test_the_first_filters_of_a_convolution(graph, layers):
 
 def test_the_first_filters_of_a_dense_layer_that_sees_the_whole_image(graph):
     tf.train.create_global_step()
-    dense = tf.layers.dense(tf.zeros([1, 12]), 5, name='layer_1')
-    assert first_filters(graph, {'dense': dense}, (2, 2, 3))['receptive_fields'].shape.as_list() == [
-        2,
-        2,
-        3,
-        5,
-    ]
-    assert first_filters(graph, {'dense': dense}, (4, 4, 1)) == {}
-    assert first_filters(tf.Graph(), {}, (2, 2, 3)) == {}
+    layers = {'dense': tf.layers.dense(tf.zeros([1, 12]), 5, name='layer_1')}
+    fields = first_filters(graph, layers, (2, 2, 3))['receptive_fields']
+    assert fields.shape.as_list() == [2, 2, 3, 5]
+    assert first_filters(graph, layers, (4, 4, 1)) == first_filters(tf.Graph(), {}, (2, 2, 3)) == {}
 
 
 def test_probabilities_of_large_logits_are_finite():
