@@ -50,10 +50,10 @@ HELPER = 'built_in_data'
 @pytest.mark.parametrize('name', sorted(EXAMPLES.keys() - {HELPER}))
 def test_an_example_can_be_copied_alone(name):
     """It imports no other but the helper, which precedes what loads TensorFlow, so that nothing is logged."""
-    imported = [node for node in ast.parse(EXAMPLES[name].read_text()).body if isinstance(node, ast.Import)]
-    froms = [node for node in ast.parse(EXAMPLES[name].read_text()).body if isinstance(node, ast.ImportFrom)]
+    nodes = ast.parse(EXAMPLES[name].read_text()).body
+    imported = [node for node in nodes if isinstance(node, ast.Import)]
     lines = {alias.name: node.lineno for node in imported for alias in node.names}
-    lines |= {node.module: node.lineno for node in froms}
+    lines |= {node.module: node.lineno for node in nodes if isinstance(node, ast.ImportFrom)}
     assert lines.keys() & EXAMPLES.keys() <= {HELPER}
     if 'estimator_lab.tf1' in lines:
         assert lines[HELPER] < lines['estimator_lab.tf1']
@@ -114,11 +114,8 @@ def test_the_generator_skips_what_is_no_image(example, archive, capsys):
     write_tar(archive, [('README', b'no image, and of no person'), *members], 'a')
     people = [one[-1] for one in example('stream_tar_dataset').stream_tar_dataset(archive)]
     assert people[24:] == ['n000004']
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(':')[0] for line in lines] == [
-        'skipped train/n000004/notes.txt',
-        'skipped train/n000004/half.png',
-    ]
+    lines = [line.split(':')[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [f'skipped train/n000004/{name}' for name in ('notes.txt', 'half.png')]
 
 
 def test_cnn_three_modes(example, archive, monkeypatch, capsys):
@@ -129,15 +126,6 @@ def test_cnn_three_modes(example, archive, monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()[-3:]
     assert [line.split()[0].split('/')[1] for line in lines] == ['n000000', 'n000001', 'n000002']
     assert all(re.fullmatch(r'\S+\.png +n00000\d   probability [01]\.\d{3}', line) for line in lines)
-
-
-def test_a_prediction_of_the_three_modes_needs_no_labels(example, graph):
-    features = {'image': tf.zeros([2, 64, 64, 1]), 'key': tf.constant(['a', 'b'])}
-    module, modes = example('cnn_three_modes'), tf.estimator.ModeKeys
-    params = {'classes': 3, 'learning_rate': 0.1}
-    spec = module.model_fn(features, None, modes.PREDICT, params)
-    assert spec.loss is None and spec.train_op is None
-    assert spec.predictions['probabilities'].shape.as_list() == [2, 3]
 
 
 def test_cnn_model_fn_learns_to_say_1(example):
@@ -219,17 +207,10 @@ def test_all_second_order_optimizers_learn(example, archive):
     assert min(losses, key=losses.__getitem__) != 'Adam'
 
 
-@pytest.mark.parametrize(
-    ('flags', 'hparams'),
-    [({}, {'filters': 2, 'dense_units': 8}), ({'model': 'mlp'}, {'layers': '8'})],
-    ids=['cnn', 'mlp'],
-)
-def test_learning_rates_are_fed_and_one_that_learns_is_suggested(
-    example, archive, capsys, monkeypatch, flags, hparams
-):
+def test_learning_rates_are_fed_and_one_that_learns_is_suggested(example, archive, capsys, monkeypatch):
     module = example('learning_rate')
-    monkeypatch.setattr(module, 'HPARAMS', {'warmup_inputs': 0, **hparams})
-    suggestion = module.main(DemoPaths(archive, archive), steps=60, **flags)
+    monkeypatch.setattr(module, 'HPARAMS', {'warmup_inputs': 0, 'layers': '8'})
+    suggestion = module.main(DemoPaths(archive, archive), steps=60, model='mlp')
     assert 1e-6 < suggestion < 1
     out = capsys.readouterr().out
     assert 'learning rate  1.0e-06   loss    1.' in out and 'suggestion' in out.splitlines()[-1]
