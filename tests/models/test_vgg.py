@@ -68,13 +68,7 @@ def test_frozen_layers_have_no_trainable_weights(session):
     assert freezable(params)[:2] == ['conv1_1', 'conv2_1'] and freezable(params)[-1] == 'conv5_2'
     assert freezable(Params())[-2:] == ['fc6', 'fc7']
     noise = Noise(tf.constant([1, 2], tf.int64))
-    dict(
-        network(
-            tf.zeros([4, 32, 32, 3]),
-            Params(**SMALL, frozen=('conv1_1',)),
-            Noise(tf.constant([1, 2], tf.int64)),
-        )
-    )
+    dict(network(tf.zeros([4, 32, 32, 3]), Params(**SMALL, frozen=('conv1_1',)), noise))
     assert len(tf.get_collection(tf.GraphKeys.UPDATE_OPS)) == 2 * 7
     assert len(tf.trainable_variables()) == 3 * 7 + 2
 

@@ -30,7 +30,7 @@ def training_has_a_loss_and_a_step(subject: Subject) -> None:
 
 
 def a_step_changes_weights_and_counts_one(subject: Subject) -> None:
-    """A step changes a trainable variable, and advances the global step by 1, however many updates it makes."""
+    """A step changes a trainable variable, and counts as 1 step, however many updates it makes."""
     network = subject.training
     network.reset()
     before = network.values()
