@@ -27,9 +27,7 @@ ALL_DEAD = '100% of the units of layer dense are 0 for all images, with a loss t
 FEW_STEPS = 'it has taken few steps only; try more --epochs.'
 FEW_EXAMPLES = 'there are 49 training examples of 10 labels; train on more.'
 OF_THE_RATE = 'the learning rate is probably unsuitable; try another --hparams=learning_rate=...'
-NOT_FOR_OTHERS = (
-    'what was learned of the training examples does not hold for others: look at their labels; '
-)
+NOT_FOR_OTHERS = 'what was learned of the training examples does not hold for others: look at their '
 HARDLY = 'the examples hardly tell their labels, at settings that suit most data'
 UNEVEN = {'training_loss': 0.05, 'counts': {'a': 990, 'b': 10}}
 

@@ -81,11 +81,7 @@ PRETRAINED = {'pretrain_epochs': 2.0}
 
 # What cannot be built: hyper-parameters, and words of the sentence.
 REFUSED = [
-    (
-        'autoencoder',
-        {**CONVOLUTIONAL, 'filters': '4-4-4', 'image_shape': (12, 12, 1)},
-        'multiple of 8',
-    ),
+    ('autoencoder', {**CONVOLUTIONAL, 'filters': '4-4-4', 'image_shape': (12, 12, 1)}, 'multiple of 8'),
     ('autoencoder', {'loss': 'cross_entropy', 'output': 'linear'}, 'loss=cross_entropy needs output=sigmoid'),
     ('autoencoder', {'corruption_level': 1.5}, 'corruption_level=1.5 must be 1 or less'),
     ('autoencoder', {'corruption': 'rain'}, "corruption='rain' must be one of 'none', 'masking', 'gaussian'"),
@@ -106,11 +102,7 @@ REFUSED = [
     ('mlp', {'max_norm': -1.0}, 'max_norm=-1.0 must be 0 or more'),
     ('rbm', {'ais_chains': 1}, 'ais_chains=1 gives no error bar'),
     ('rbm', {'ais_chains': 9, 'visible_units': 'gaussian'}, 'needs visible_units=bernoulli'),
-    (
-        'recurrent',
-        {'read': 'patches', 'patch_size': 3, 'image_shape': (4, 4, 1)},
-        'not divide an image',
-    ),
+    ('recurrent', {'read': 'patches', 'patch_size': 3, 'image_shape': (4, 4, 1)}, 'not divide an image'),
     ('recurrent', {'cell': 'elman'}, "cell='elman' must be one of 'tanh', 'lstm', 'gru'"),
     ('recurrent', {'read': 'spiral'}, "read='spiral' must be one of"),
     ('recurrent', {'layers': ''}, "layers='' must be like '128'"),

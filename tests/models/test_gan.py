@@ -133,16 +133,28 @@ def test_gradients_are_clipped_and_the_rate_warms_up():
     assert way(warmup_steps=10) == pytest.approx(whole / 10, rel=1e-3)
 
 
+def assert_the_generator_rests(session, spec):
+    before = weights(session, 'generator/')
+    session.run(spec.train_op)
+    after = weights(session, 'generator/')
+    assert before and all(np.array_equal(before[name], after[name]) for name in before)
+
+
 def test_a_gradient_that_is_no_number_changes_nothing(graph):
     session, spec = step_of()
     with session:
         session.run(spec.train_op)
         (bias,) = (v for v in tf.trainable_variables() if v.op.name == 'discriminator/logits/bias')
         bias.load([np.nan], session)
-        before = weights(session, 'generator/')
-        session.run(spec.train_op)
-        after = weights(session, 'generator/')
-        assert before and all(np.array_equal(before[name], after[name]) for name in before)
+        assert_the_generator_rests(session, spec)
+
+
+def test_the_discriminator_sees_both_kinds_of_images_augmented_in_both_updates(monkeypatch, graph):
+    """If augmentation makes all images black, the generator has no gradient, and both kinds look the same."""
+    monkeypatch.setattr('estimator_lab.models.gan.game.augmented', lambda images, noise: 0.0 * images)
+    session, spec = step_of(diff_augment=True)
+    with session:
+        assert_the_generator_rests(session, spec)
 
 
 @pytest.fixture
@@ -230,14 +242,3 @@ def test_an_archive_of_one_image(tmp_path):
     run = small_settings('gan', tmp_path / 'x', data=[str(one)], hparams='filters=2,latent_size=3')
     with pytest.raises(DataError, match=r'one.tar holds too few examples, 1: model=gan .* 2 or more'):
         make_plan(run, lambda line: None)
-
-
-def test_the_discriminator_sees_both_kinds_of_images_augmented_in_both_updates(monkeypatch, graph):
-    """If augmentation makes all images black, the generator has no gradient, and both kinds look the same."""
-    monkeypatch.setattr('estimator_lab.models.gan.game.augmented', lambda images, noise: 0.0 * images)
-    session, spec = step_of(diff_augment=True)
-    with session:
-        before = weights(session, 'generator/')
-        session.run(spec.train_op)
-        after = weights(session, 'generator/')
-        assert before and all(np.array_equal(before[name], after[name]) for name in before)

@@ -9,41 +9,41 @@ from estimator_lab.core.judgement import Seen
 from estimator_lab.core.registry import find_model
 
 
-def judgement(model, metrics, pretrained=None, params=None):
-    return with_dashes(find_model(model).judge(Seen(metrics, params, pretrained or {})))
+def judgement(model, metrics, params=None, **seen):
+    return with_dashes(find_model(model).judge(Seen(metrics, params, **seen)))
 
 
-AUTOENCODER = {'squared_error': 9.0, 'mean_image_error': 50.0, 'floats_per_image': 30.0}
+def errors(kind, error, **more):
+    return {f'{kind}_error': error, 'mean_image_error': 50.0, **more}
+
+
 GIVEN = SimpleNamespace(given=('learning_rate',))
 CLASSIFIER = {'accuracy': 0.97, 'majority_share': 0.1, 'total_examples': 400}
+LOST = {'discriminator_accuracy_real': 0.99, 'discriminator_accuracy_fake': 1.0}
 GOOD = [
     ('dbn', CLASSIFIER),
-    ('autoencoder', {'squared_error': 9.0, 'mean_image_error': 50.0}),
-    ('autoencoder', {'squared_error': 30.0, 'mean_image_error': 50.0, 'floats_per_image': 2.0}),
-    ('rbm', {'reconstruction_error': 9.0, 'mean_image_error': 50.0, 'diversity': 0.5}),
+    ('autoencoder', errors('squared', 9.0)),
+    ('autoencoder', errors('squared', 30.0, floats_per_image=2.0)),
+    ('rbm', errors('reconstruction', 9.0, diversity=0.5)),
     ('gan', {'discriminator_accuracy_real': 0.7, 'diversity': 0.8}),
-    ('gan', {'discriminator_accuracy_real': 0.9, 'discriminator_accuracy_fake': 1.0, 'diversity': 0.8}),
+    ('gan', {**LOST, 'discriminator_accuracy_real': 0.9, 'diversity': 0.8}),
     ('style', {'perceptual_loss': 3.0}),
 ]
 BAD = [
     ('dbn', {'accuracy': 0.1, 'majority_share': 0.1}, 'most frequent label (0.100)'),
+    ('autoencoder', errors('squared', 51.0), 'no better than the mean image, whose error is 50'),
+    ('autoencoder', errors('squared', 48.0), 'hardly better than the mean image'),
     (
         'autoencoder',
-        {'squared_error': 51.0, 'mean_image_error': 50.0},
-        'no better than the mean image, whose error is 50',
+        errors('squared', 26.0, floats_per_image=30.0),
+        'is 26, are not much better than the mean',
     ),
-    ('autoencoder', {'squared_error': 48.0, 'mean_image_error': 50.0}, 'hardly better than the mean image'),
-    ('autoencoder', {**AUTOENCODER, 'squared_error': 26.0}, 'is 26, are not much better than the mean image'),
-    ('rbm', {'reconstruction_error': 50.0, 'mean_image_error': 50.0, 'diversity': 0.5}, 'hardly better'),
-    (
-        'rbm',
-        {'reconstruction_error': 9.0, 'mean_image_error': 50.0, 'diversity': 0.01},
-        'Samples are all alike',
-    ),
+    ('rbm', errors('reconstruction', 50.0, diversity=0.5), 'hardly better'),
+    ('rbm', errors('reconstruction', 9.0, diversity=0.01), 'Samples are all alike'),
     ('gan', {'diversity': 0.0}, 'Samples are all alike'),
     (
         'gan',
-        {'discriminator_accuracy_real': 0.99, 'discriminator_accuracy_fake': 1.0, 'diversity': 0.5},
+        {**LOST, 'diversity': 0.5},
         'The discriminator has won: it recognises 99% of the images and 100% of the samples: ',
     ),
 ]
@@ -51,7 +51,7 @@ BAD = [
 
 @pytest.mark.parametrize(('model', 'metrics'), GOOD)
 def test_good_results_get_no_sentence(model, metrics):
-    assert judgement(model, {**metrics, 'global_step': 4000}, {'diversity': 0.7}) == ''
+    assert judgement(model, {**metrics, 'global_step': 4000}, pretrained={'diversity': 0.7}) == ''
 
 
 @pytest.mark.parametrize(('model', 'metrics', 'words'), BAD)
@@ -61,30 +61,32 @@ def test_bad_results_get_one_with_a_setting(model, metrics, words, step, setting
     assert words in sentence and setting in sentence
 
 
-def test_samples_of_the_machines_below_a_classifier_are_judged():
-    below = {'diversity': 0.05, 'global_step': 4000}
-    sentence = judgement('dbn', {**CLASSIFIER, 'global_step': 9000}, below)
-    assert sentence.startswith('Samples are all alike: try a higher --hparams=pretrain_epochs=...')
-
-
-def test_samples_of_the_machines_that_differ_too_little_are_said():
-    sentence = judgement('dbn', {**CLASSIFIER, 'global_step': 9000}, {'diversity': 0.56})
-    assert sentence.startswith('Samples of the machines differ less than the images (diversity 0.56): try a ')
+@pytest.mark.parametrize(
+    ('diversity', 'words'),
+    [
+        (0.05, 'Samples are all alike: try a higher --hparams=pretrain_epochs=...'),
+        (0.56, 'Samples of the machines differ less than the images (diversity 0.56): try a '),
+    ],
+)
+def test_samples_of_the_machines_below_a_classifier_are_judged(diversity, words):
+    below = {'diversity': diversity, 'global_step': 4000}
+    sentence = judgement('dbn', {**CLASSIFIER, 'global_step': 9000}, pretrained=below)
+    assert sentence.startswith(words)
 
 
 def test_binary_units_are_a_likely_cause():
     params = SimpleNamespace(visible_units='bernoulli')
     bad = {'reconstruction_error': 0.2, 'mean_image_error': 0.19, 'diversity': 0.5, 'global_step': 4500}
     advice = 'for images without black and white try --hparams=visible_units=gaussian'
-    assert advice in judgement('rbm', bad, {}, params)
-    alike = judgement('dbn', {**CLASSIFIER, 'global_step': 9000}, {'diversity': 0.05}, params)
-    assert (
-        alike.startswith('Samples are all alike: for images without black and white try') and 'else' in alike
-    )
-    assert 'gaussian' not in judgement('rbm', {**bad, 'global_step': 100}, {}, params)
-    assert 'gaussian' not in judgement('rbm', bad, {}, SimpleNamespace(visible_units='gaussian'))
+    assert advice in judgement('rbm', bad, params)
+    below = {'diversity': 0.05}
+    alike = judgement('dbn', {**CLASSIFIER, 'global_step': 9000}, params, pretrained=below)
+    assert alike.startswith('Samples are all alike: for images without black and white try')
+    assert 'else' in alike
+    assert 'gaussian' not in judgement('rbm', {**bad, 'global_step': 100}, params)
+    assert 'gaussian' not in judgement('rbm', bad, SimpleNamespace(visible_units='gaussian'))
     faster = SimpleNamespace(visible_units='bernoulli', given=('learning_rate',))
-    assert 'try another --hparams=learning_rate=...' in judgement('rbm', bad, {}, faster)
+    assert 'try another --hparams=learning_rate=...' in judgement('rbm', bad, faster)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +102,10 @@ def test_fewer_steps_than_usual_are_a_cause_if_nothing_else_was_given(model, giv
     """A machine that takes 4,500 steps, if it may, is not to blame after 400."""
     params = SimpleNamespace(visible_units='bernoulli', given=given, hidden_units=3)
     bad = {'mean_image_error': 7.3, 'reconstruction_error': 7.29, 'squared_error': 7.29, 'global_step': 400}
-    assert words in with_dashes(find_model(model).judge(Seen(bad, params, usual_steps=4500)))
-    assert 'few steps' not in find_model(model).judge(Seen(bad, params, usual_steps=400))
+    assert words in judgement(model, bad, params, usual_steps=4500)
+    assert 'few steps' not in judgement(model, bad, params, usual_steps=400)
 
 
 def test_a_lost_generator_is_told_what_may_help():
-    lost = {'discriminator_accuracy_real': 0.99, 'discriminator_accuracy_fake': 1.0, 'global_step': 4000}
-    sentence = judgement('gan', lost)
+    sentence = judgement('gan', {**LOST, 'global_step': 4000})
     assert sentence.endswith(': try --hparams=diff_augment=true, or a smaller --hparams=learning_rate=...')

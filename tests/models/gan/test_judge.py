@@ -28,7 +28,7 @@ SCORES = (
 def test_a_judge_predicts_what_the_model_predicts(cnn_dir, archive, session):
     trained = Run.open(cnn_dir)
     judge = open_judge(
-        Params(judge=str(cnn_dir), image_shape=tuple(trained.shape), vocabulary=trained.labels),
+        Params(judge=str(cnn_dir), image_shape=tuple(trained.shape), vocabulary=trained.labels)
     )
     predicted = trained.predict_arrays(archive)
     images = [trained.reader.decode(m.data, 8, 8) for m in stream_members(str(archive))]

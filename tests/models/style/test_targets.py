@@ -112,10 +112,7 @@ def test_what_cannot_be_a_style_or_a_network(styles, tmp_path):
     (tmp_path / 'empty').mkdir()
     for given, words in (
         ({'style_image': str(tmp_path / 'text.png')}, 'text.png is not a picture: not an image in a known'),
-        (
-            {'style_image': str(tmp_path / 'tiny.png')},
-            'tiny.png has 40 x 31 pixels: a style needs at least',
-        ),
+        ({'style_image': str(tmp_path / 'tiny.png')}, 'tiny.png has 40 x 31 pixels: a style needs at least'),
         ({'style_image': str(tmp_path / 'band.png')}, 'band.png has 300 x 33 pixels'),
         ({'style_image': str(tmp_path / 'gone.png')}, "style_image: There is no file '.*gone.png'"),
         ({'style_image': str(tmp_path / 'empty')}, 'empty holds no picture'),
