@@ -12,6 +12,7 @@ import pytest
 from estimator_lab import api
 from tests.support.archive_files import small_archive
 from tests.support.places import ROOT
+from tests.support.small_runs import values_in
 
 pytestmark = [
     pytest.mark.once,
@@ -41,10 +42,7 @@ def run(folder, *arguments):
 
 
 def weights(folder):
-    from estimator_lab.tf1 import tf
-
-    reader = tf.train.load_checkpoint(str(folder))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if 'layer' in name}
+    return {name: values for name, values in values_in(folder).items() if 'layer' in name}
 
 
 @pytest.fixture(scope='module')

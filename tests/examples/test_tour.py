@@ -1,13 +1,10 @@
 """The notebook runs from its first cell to its last, on small archives in the place of the built-in faces."""
 
 import json
-import shutil
 
 import pytest
 
-from estimator_lab.data.demo_sets.archives import DEMO_VERSION
-from estimator_lab.data.sources.files import cache_folder
-from tests.support.archive_files import small_archive
+from tests.support.archive_files import faces_in_cache, small_archive
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.once
@@ -26,9 +23,7 @@ def test_it_runs(tmp_path, monkeypatch):
     pytest.importorskip('ipykernel', reason="no ipykernel: pip install '.[test]'")
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     monkeypatch.setenv('PYTHONPATH', str(ROOT))
-    faces = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-10x160+40'
-    faces.mkdir(parents=True)
-    shutil.copyfile(small_archive(faces), faces / 'test.tar')
+    faces_in_cache(small_archive(tmp_path))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = nbclient.NotebookClient(
         notebook, timeout=1200, kernel_name='python3', resources={'metadata': {'path': str(tmp_path)}}

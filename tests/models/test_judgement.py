@@ -36,7 +36,7 @@ BAD = [
     (
         'autoencoder',
         errors('squared', 26.0, floats_per_image=30.0),
-        'is 26, are not much better than the mean',
+        'is 26, are not much better',
     ),
     ('rbm', errors('reconstruction', 50.0, diversity=0.5), 'hardly better'),
     ('rbm', errors('reconstruction', 9.0, diversity=0.01), 'Samples are all alike'),
