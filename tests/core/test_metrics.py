@@ -86,3 +86,10 @@ def test_top_k_keeps_and_makes_only_the_worst():
     nothing = TopK(0)
     nothing.offer(1.0, lambda: 1)
     assert nothing.ranked() == []
+
+
+def test_nan_is_the_worst():
+    worst = TopK(2)
+    for badness in (1.0, float('nan'), 3.0):
+        worst.offer(badness, lambda badness=badness: badness)
+    assert np.isnan(worst.ranked()[0]) and worst.ranked()[1] == 3.0
