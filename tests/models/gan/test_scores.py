@@ -97,5 +97,6 @@ def test_a_judge_compares_all_samples_with_all_images_and_one_half_of_them_with_
         'judge_accuracy': pytest.approx((fake.argmax(1) == classes).mean()),
         'judge_accuracy_real': pytest.approx((real.argmax(1) == classes).mean()),
     }
-    unlabelled = judge_metrics(*outputs, Samples(*vectors))
+    with tf.variable_scope('unlabelled'):
+        unlabelled = judge_metrics(*outputs, Samples(*vectors))
     assert found.keys() - unlabelled.keys() == {'judge_accuracy', 'judge_accuracy_real'}
