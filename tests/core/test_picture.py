@@ -176,3 +176,13 @@ def test_numbers_that_are_too_wide_for_their_cell_are_smaller():
     picture = confusion_picture(np.eye(size, dtype=int) * 88, [''] * size, '')
     first = np.asarray(picture.convert('L'))[-size * 17 - 6 :, -size * 17 - 6 :][1:16, 1:16]
     assert (first > 200).any()  # white on blue
+
+
+def test_values_of_many_steps_have_a_pixel_each():
+    assert heat_map(np.ones((961, 481))).size == (961, 481)
+
+
+def test_full_heat_is_yellow_and_none_leaves_the_grey_image():
+    picture = overlay(np.full((8, 8, 1), 1.0), np.array([[0.0, 1.0]] * 2), 8)
+    # Of full heat 0.8 are yellow, and 0.2 of the white image.
+    assert [picture.getpixel((x, 4)) for x in (0, 7)] == [WHITE, (255, 255, 51)]
