@@ -191,15 +191,31 @@ def test_without_locks_the_files_of_another_packing_stay(source, out, monkeypatc
     assert (out / '.packing' / 'shard').read_bytes() == b'another'
 
 
+def started(source, out):
+    command = [sys.executable, '-m', 'estimator_lab.data.pack', source, f'--out={out}', '--shards=2']
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 @pytest.mark.parametrize('delay', [0, 0.05, 0.2, 0.4])
 def test_the_same_command_twice_at_once_gives_one_whole_result_and_sentences(source, out, delay):
-    command = [sys.executable, '-m', 'estimator_lab.data.pack', source, f'--out={out}', '--shards=2']
-    pipes, begun = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}, []
+    begun = []
     for pause in (0, delay):
         time.sleep(pause)
-        begun.append(subprocess.Popen(command, cwd=ROOT, text=True, **pipes))
+        begun.append(started(source, out))
     ended = [(*process.communicate(timeout=300), process.returncode) for process in begun]
     assert sorted(status for _, _, status in ended) == [0, 2], ended
     for text, errors, status in ended:
         assert ('Images    300' in text, errors) == (True, '') if status == 0 else errors.count('\n') == 1
+    assert verified(out)['images'] == 300 and not list(out.glob('.*'))
+
+
+@pytest.mark.parametrize('delay', [0.2, 0.4])
+def test_after_a_kill_the_same_command_gives_a_whole_result(source, out, delay):
+    process = started(source, out)
+    time.sleep(delay)
+    process.kill()
+    process.communicate()
+    if not (out / 'manifest.json').exists():
+        _, errors = started(source, out).communicate(timeout=300)
+        assert errors == ''
     assert verified(out)['images'] == 300 and not list(out.glob('.*'))
