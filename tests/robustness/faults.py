@@ -217,12 +217,6 @@ class Workshop:
         self._succeed(self._words, log)
         return log.read_bytes()
 
-    def succeed_again(self) -> None:
-        """Runs the command on what is there; raises RuntimeError unless it succeeds with the same result."""
-        self._succeed(self._words)
-        if problems := list(self._wrong_result()):
-            raise RuntimeError(problems[0])
-
     def _restore(self) -> None:
         shutil.rmtree(self.home)
         shutil.copytree(self.template, self.home)
