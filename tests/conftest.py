@@ -46,6 +46,22 @@ APART = (
 # Tests whose results depend on the version of TensorFlow: `make test` runs them on 2.15 too, with one model.
 VERSION = ('conformance/', 'contrib/', 'tf1/', 'models/test_contract.py::test_each_model[cnn-')
 
+# Files whose tests run on both TensorFlows, but for those marked `once`, as all in other files are.
+BOTH = """
+    conformance/ contrib/ core/ data/archives/test_data_set.py data/archives/test_global_order.py
+    data/archives/test_one_example.py data/examples/test_member.py data/images/test_export.py
+    data/images/test_metadata.py data/input/test_ba data/input/test_input_ data/test_demo.py
+    examples/test_examples.py examples/test_notes.py models/autoencoder/
+    models/boltzmann/ models/gan/test_samples.py models/recurrent/test_sequences.py models/test_c
+    models/test_judgement.py robustness/test_corpus.py robustness/test_damage.py
+    robustness/test_elastic.py robustness/test_histories.py robustness/test_saving.py
+    robustness/test_whole_passes.py runs/test_importing runs/test_record.py
+    runs/test_tensorflow_errors.py runs/test_trained.py runs/weights/ test_adding_a_model.py
+    test_estimator_parts.py test_export.py test_port.py test_predict.py test_run.py tf1/
+    training/test_checkpoints.py training/test_distribution.py training/test_hooks.py
+    training/test_precision.py
+"""
+
 BY_MODEL = ('models/test_contract.py',)
 LONG = ('training/', 'models/', 'inference/')  # which begin first
 
@@ -213,9 +229,11 @@ def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests of `TRAINING`, `APART` and `VERSION`; puts long ones first."""
+    """Marks the tests of `TRAINING`, `APART` and `VERSION`, and those that run once; puts long ones first."""
     for item in items:
         file = item.path.relative_to(ROOT / 'tests').as_posix()
+        if not file.startswith(tuple(BOTH.split())):
+            item.add_marker(pytest.mark.once)
         for mark, places in (('trains', tuple(TRAINING.split())), ('all', APART), ('version', VERSION)):
             if f'{file}::{item.name}'.startswith(places):
                 item.add_marker(getattr(pytest.mark, mark))

@@ -12,8 +12,6 @@ from estimator_lab.core.registry import MODELS
 from tests.support.commands import flags_of
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.once
-
 USELESS = '--no_such_flag'
 
 

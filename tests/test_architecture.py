@@ -10,8 +10,6 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.core.registry import MODELS, find_model
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.once
-
 PACKAGE = ROOT / 'estimator_lab'
 SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
 

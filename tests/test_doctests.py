@@ -7,8 +7,6 @@ import pytest
 
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.once
-
 WITH_EXAMPLES = [
     path.relative_to(ROOT)
     for path in sorted((ROOT / 'estimator_lab').rglob('*.py'))

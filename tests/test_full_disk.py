@@ -18,8 +18,6 @@ from tests.support.full_disk import files_up_to
 from tests.support.places import ROOT
 from tests.support.small_runs import cnn_settings, trained
 
-pytestmark = pytest.mark.once
-
 FULL = '/dev/full'
 
 

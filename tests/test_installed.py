@@ -15,8 +15,6 @@ from tests.support.archive_files import small_archive
 from tests.support.documentation import programs_of
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.once
-
 DATA = {'estimator_lab/py.typed', 'estimator_lab/inference/report/page.html'}
 
 

@@ -9,8 +9,6 @@ import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.once
-
 PAGE = (ROOT / 'docs/messages.md').read_text()
 HEADINGS = re.findall(r'^### (.+)$', PAGE, re.MULTILINE)
 V1 = 'import tensorflow.compat.v1 as tf; '

@@ -13,8 +13,6 @@ from estimator_lab.inference.samples import class_columns
 from estimator_lab.runs.event_files import scalars_in, values_in
 from tests.support.archive_files import encoded, picture, write_tar
 
-pytestmark = pytest.mark.once
-
 MEMBER = 'train/n000002/0003_01.png'
 
 

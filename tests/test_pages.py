@@ -20,8 +20,6 @@ from estimator_lab.data.sources.files import FORMATS
 from tests.support.documentation import all_pages, anchors, commands_of, links, spans
 from tests.support.places import ROOT, load_script
 
-pytestmark = pytest.mark.once
-
 results = load_script(ROOT / 'benchmarks/results.py')
 PAGES = [*all_pages(), ROOT / 'CHANGELOG.md']
 COMMANDS = sorted({command for page in all_pages() for command in commands_of(page)})

@@ -15,8 +15,6 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.support.places import ROOT, load_script
 
-pytestmark = pytest.mark.once
-
 programs = load_script(ROOT / 'benchmarks/programs.py')
 files = load_script(ROOT / 'benchmarks/program_files.py')
 runs, recipes = sys.modules['program_runs'], sys.modules['program_recipes']

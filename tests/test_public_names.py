@@ -7,12 +7,8 @@ import json
 import re
 import textwrap
 
-import pytest
-
 from tests.support.documentation import all_pages
 from tests.support.places import ROOT, load_script
-
-pytestmark = pytest.mark.once
 
 PUBLIC = load_script(ROOT / 'tools/public_names.py').PUBLIC
 

@@ -4,16 +4,12 @@ import importlib
 import inspect
 from collections.abc import Iterator
 
-import pytest
-
 from estimator_lab.__main__ import COMMANDS
 from estimator_lab.base.settings import settings_of
 from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.input.dataset import DatasetSettings
 from estimator_lab.data.input.stream_settings import StreamSettings
 from tests.support.places import GOLDEN, ROOT, load_script
-
-pytestmark = pytest.mark.once
 
 MARKS = ('structural', 'of_training', 'recorded', 'of_order', 'of_one_run', 'of_command')
 

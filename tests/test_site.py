@@ -7,7 +7,6 @@ from tests.support.places import ROOT, load_script
 
 mkdocs_build = pytest.importorskip('mkdocs.commands.build', reason="no mkdocs: pip install '.[test]'")
 load_config = pytest.importorskip('mkdocs.config').load_config
-pytestmark = pytest.mark.once
 
 
 def test_the_site_builds(tmp_path, monkeypatch):

@@ -6,8 +6,6 @@ import pytest
 
 from tests.support.archive_files import encoded, picture, write_tar
 
-pytestmark = pytest.mark.once
-
 SMALL = ('--image_size=8', '--hparams=filters=2,dense_units=8', '--batch_size=6')
 
 

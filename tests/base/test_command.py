@@ -10,7 +10,6 @@ from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.settings import setting
 
-pytestmark = pytest.mark.once
 HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; train --hparams=help lists them.'
 EMPTY = 'is given without a value: leave it out, or give one.'
 

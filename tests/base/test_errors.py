@@ -8,8 +8,6 @@ import pytest
 
 from estimator_lab.base.errors import DataError, FlagError, LabError, hparam, option
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize('kind', [LabError, FlagError, DataError])
 def test_the_sentence_of_an_error_arrives_where_the_package_is_not_installed(kind):

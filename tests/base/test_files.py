@@ -11,8 +11,6 @@ from estimator_lab.base import files
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import all_below, in_subfolders, listed, sync_folder, whole_file
 
-pytestmark = pytest.mark.once
-
 
 def write(path, data, **options):
     with whole_file(path, **options) as file:

@@ -12,8 +12,6 @@ import pytest
 from estimator_lab.base.interrupts import Interrupted, StopSwitch, handled, until_stopped
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def default_sigint():

@@ -11,8 +11,6 @@ import pytest
 
 from estimator_lab.base.json_input import as_object, parse_json, read_json, shown
 
-pytestmark = pytest.mark.once
-
 
 class Point(NamedTuple):
     x: float

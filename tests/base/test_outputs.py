@@ -10,8 +10,6 @@ from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.outputs import check_outputs, made_folder, written, written_folder
 from tests.support.archive_files import write_folder
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize('error', [DataError('broken off'), KeyboardInterrupt()])
 def test_a_failure_leaves_the_former_file(tmp_path, error):

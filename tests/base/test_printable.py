@@ -1,8 +1,6 @@
 import itertools
 import random
 
-import pytest
-
 from estimator_lab.base.printable import (
     cell_of,
     escaped,
@@ -14,8 +12,6 @@ from estimator_lab.base.printable import (
     unescaped,
     write_csv,
 )
-
-pytestmark = pytest.mark.once
 
 MARKS = (0x061C, 0x200E, 0x200F)
 CONTROLS = [

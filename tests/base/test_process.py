@@ -1,9 +1,5 @@
 """Hiding what native code writes to standard error, except when it fails."""
 
-import pytest
-
-pytestmark = pytest.mark.once
-
 
 def test_a_failing_import_prints_what_was_hidden(run_python):
     code = """

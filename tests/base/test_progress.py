@@ -7,8 +7,6 @@ from estimator_lab.base import progress
 from estimator_lab.base.errors import LabError
 from estimator_lab.base.progress import Progress, clear_status, doing, say, showing_tasks
 
-pytestmark = pytest.mark.once
-
 
 class Terminal(io.StringIO):
     def isatty(self):

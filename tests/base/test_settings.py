@@ -10,8 +10,6 @@ import pytest
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting, settings_from, settings_in_use
 
-pytestmark = pytest.mark.once
-
 
 @dataclass(frozen=True)
 class Some:

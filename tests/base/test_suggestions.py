@@ -4,8 +4,6 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.base.suggestions import HPARAMS, suggested, unknown
 from estimator_lab.core.registry import MODELS, find_model
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize(
     ('name', 'meant'),

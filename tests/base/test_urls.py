@@ -4,8 +4,6 @@ import pytest
 
 from estimator_lab.base.urls import hide_secrets, is_web, shown_url, unsigned
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize(
     ('url', 'shown'),

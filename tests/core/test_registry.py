@@ -12,8 +12,6 @@ from estimator_lab.data.archives.data_set import KINDS
 from estimator_lab.tf1 import tf
 from tests.models.contract.models import SMALL, shape_of
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_model_is_complete(name):

@@ -8,8 +8,6 @@ from PIL import Image
 from estimator_lab.data import check, pack, tar_index
 from tests.support.archive_files import encoded, picture, tar_bytes, write_folder, write_tar
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def faulty(tmp_path):

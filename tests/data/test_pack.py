@@ -35,8 +35,6 @@ from tests.support.pack_files import FILES, all_bytes, packed, quiet, verified, 
 from tests.support.pack_files import packing as pack
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.once
-
 WRONG = ['.net', '..', '.', 'a/b', '/a', r'\x41', r'\u202e', '\u202e', '__MACOSX']
 
 

@@ -24,8 +24,6 @@ from tests.support.pack_files import packing as pack
 from tests.support.places import ROOT
 from tests.support.streams import stream_members
 
-pytestmark = pytest.mark.once
-
 
 def parts_packed(sources, out, count, shards=2, **settings):
     for number in range(1, count + 1):

@@ -4,14 +4,10 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from estimator_lab.data import tar_index
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.places import ROOT
 from tests.support.streams import open_index
-
-pytestmark = pytest.mark.once
 
 
 def test_a_closed_pipe_is_no_error(tmp_path):

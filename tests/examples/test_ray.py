@@ -15,7 +15,6 @@ from tests.support.places import ROOT
 from tests.support.small_runs import values_in
 
 pytestmark = [
-    pytest.mark.once,
     pytest.mark.skipif(not find_spec('ray'), reason="no Ray: pip install '.[ray]'"),
 ]
 

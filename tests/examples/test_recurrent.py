@@ -9,8 +9,6 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def example(monkeypatch):

@@ -7,8 +7,6 @@ import pytest
 from tests.support.archive_files import faces_in_cache, small_archive
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.once
-
 NOTEBOOK = ROOT / 'examples/tour.ipynb'
 
 

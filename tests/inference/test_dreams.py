@@ -10,8 +10,6 @@ from estimator_lab.inference.ascent import Objective
 from estimator_lab.inference.dreams import find_layer, from_noise
 from estimator_lab.inference.settings import DreamSettings
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def colours(tmp_path):

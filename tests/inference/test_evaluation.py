@@ -22,8 +22,6 @@ from tests.support.input_batches import numpy_input_fn
 from tests.support.small_runs import replace_newest
 from tests.support.streams import stream_members
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(scope='module')
 def images(cnn, tmp_path_factory):

@@ -22,8 +22,6 @@ from tests.support.commands import invoke
 from tests.support.small_runs import train
 from tests.support.streams import stream_members
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(scope='module')
 def folders(tmp_path_factory):

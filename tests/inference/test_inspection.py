@@ -23,8 +23,6 @@ from estimator_lab.tf1 import tf
 from tests.support.differences import derivative
 from tests.support.small_runs import values_in
 
-pytestmark = pytest.mark.once
-
 IMAGE = np.random.default_rng(1).integers(0, 256, (8, 8, 1), np.uint8)
 
 

@@ -18,8 +18,6 @@ from tests.support.full_disk import files_up_to
 from tests.support.input_batches import numpy_input_fn
 from tests.support.streams import stream_members
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(scope='module')
 def good_rows(cnn, tmp_path_factory):

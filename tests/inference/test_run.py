@@ -14,8 +14,6 @@ from tests.support.archive_files import small_archive
 from tests.support.small_runs import SMALL
 from tests.support.streams import stream_members
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(scope='module')
 def archive(tmp_path_factory):

@@ -7,8 +7,6 @@ from estimator_lab.models.resnet import Params, freezable, model_fn, network, to
 from estimator_lab.tf1 import tf
 from tests.support.graphs import initialize
 
-pytestmark = pytest.mark.once
-
 SMALL = {'image_shape': (32, 32, 3), 'vocabulary': tuple('ab'), 'depth': 18, 'filters': 2}
 
 

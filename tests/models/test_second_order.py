@@ -9,8 +9,6 @@ from estimator_lab.tf1 import deterministic_operations, tf
 from tests.models.contract.models import SMALL, shape_of
 from tests.support.graphs import initialize
 
-pytestmark = pytest.mark.once
-
 # Of those that support them, vgg is left out: the copies of its graph take a minute to build. `make test`
 # runs each model with one optimizer, each optimizer with two models, and `make test-all` all pairs.
 USUAL = {

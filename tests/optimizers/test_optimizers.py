@@ -8,7 +8,7 @@ import pytest
 from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, FanInAdam, learning_rate_at, make_optimizer
 from estimator_lab.tf1 import tf
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures('graph')]
+pytestmark = pytest.mark.usefixtures('graph')
 
 every = pytest.mark.parametrize('name', OPTIMIZERS)
 _START, _MINIMUM = [1.0, -2.0], [0.5, 0.0]

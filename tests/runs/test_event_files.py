@@ -16,8 +16,6 @@ from estimator_lab.runs.event_files import values_in
 from estimator_lab.tf1 import tf
 from estimator_lab.training.evaluations import Evaluations
 
-pytestmark = pytest.mark.once
-
 VALUES = {10: 0.5, 20: 0.75, 30: 0.25}
 
 

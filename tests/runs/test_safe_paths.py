@@ -14,8 +14,6 @@ from estimator_lab.runs.trained import Trained
 from tests.support.archive_files import small_archive
 from tests.support.small_runs import cnn_settings, trained
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def copy(cnn_dir, tmp_path):

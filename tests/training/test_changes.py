@@ -9,8 +9,6 @@ from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.resumption import Resumption
 from tests.training.starts import A, B, C, D, E, start
 
-pytestmark = pytest.mark.once
-
 STEP = 'examples in a step were 6, are'
 WHOLE = 'examples were shuffled as a whole, are'
 OTHER = f'{option.data}: a.tar is gone, b.tar is new'

@@ -10,8 +10,6 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.training.checks import prepared
 from estimator_lab.training.settings import Settings
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize(
     ('settings', 'words'),

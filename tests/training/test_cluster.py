@@ -22,8 +22,6 @@ from estimator_lab.training.settings import Settings
 from estimator_lab.training.watch import Watch
 from tests.support.cluster import free_ports
 
-pytestmark = pytest.mark.once
-
 TASKS = {'chief': ['h0:1'], 'worker': ['h1:1', 'h2:1'], 'ps': ['h3:1']}
 WITHOUT_PS = {job: TASKS[job] for job in ('chief', 'worker')}
 CHIEF = {'type': 'chief', 'index': 0}

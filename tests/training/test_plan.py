@@ -19,8 +19,6 @@ from tests.support.archive_files import encoded, picture, piped, write_tar
 from tests.support.small_runs import SMALL, cnn_settings, opened, values_in
 from tests.support.streams import rewrite, stream_members
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def trained_before(cnn_dir, tmp_path):

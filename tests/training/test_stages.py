@@ -17,8 +17,6 @@ from estimator_lab.training.settings import Settings
 from estimator_lab.training.stages import plan_stages
 from tests.training.starts import A, B, Start, inputs, start
 
-pytestmark = pytest.mark.once
-
 PRE, LAST = Phase('pre', 0.5), Phase()
 PARAMS = TrainingParams(image_shape=(8, 8, 1), vocabulary=(), learning_rate_schedule='constant')
 

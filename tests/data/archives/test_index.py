@@ -35,8 +35,6 @@ from tests.support.streams import (
     stream_members,
 )
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def builds(monkeypatch):

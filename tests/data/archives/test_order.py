@@ -29,8 +29,6 @@ from estimator_lab.data.sources.source import source_of
 from tests.support.archive_files import gzipped, piped, write_tar
 from tests.support.streams import build_index, names
 
-pytestmark = pytest.mark.once
-
 
 def light(items, buffer_size, rng):
     members = (Member('', str(item)) for item in items)

@@ -12,8 +12,6 @@ from estimator_lab.data.images.reader import IMAGES
 from tests.support.archive_files import tar_bytes, write_folder
 from tests.support.streams import found_in
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize('count', [1, 2, 3, 12, 40])
 @pytest.mark.parametrize('sizes', [[], [0], [7], [0, 5, 0, 1, 9, 0], [100, 3]])

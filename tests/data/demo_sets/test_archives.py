@@ -12,8 +12,6 @@ from PIL import Image
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.demo_sets import archives, faces
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def few(monkeypatch, tmp_path):

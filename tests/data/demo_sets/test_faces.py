@@ -1,13 +1,10 @@
 """The drawings of the built-in faces, on which the figures of the documentation depend."""
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from estimator_lab.data.demo_sets.faces import STREAMS, draw_face, generator, make_identities
 from tests.support.places import GOLDEN
-
-pytestmark = pytest.mark.once
 
 
 def thumbnails():

@@ -12,8 +12,6 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.data.demo_sets import listops
 from estimator_lab.data.demo_sets.listops import OPERATORS, lines, write_listops
 
-pytestmark = pytest.mark.once
-
 
 def value_of(tree):
     """Evaluates from the tokens alone, brackets left out."""

@@ -17,8 +17,6 @@ from estimator_lab.data.examples.labels import (
 from estimator_lab.data.trees.tokens import read_tokens
 from tests.support.memory import peak_of
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize(
     ('name', 'label'),

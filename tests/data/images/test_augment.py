@@ -9,8 +9,6 @@ from estimator_lab.data.images import augment
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from tests.support.archive_files import picture
 
-pytestmark = pytest.mark.once
-
 IMAGE = np.arange(60, dtype=np.uint8).reshape(6, 5, 2)
 
 

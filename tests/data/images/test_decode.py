@@ -24,7 +24,7 @@ from tests.support.archive_files import encoded as encode
 from tests.support.places import real_data
 
 # The module's own filter; pytest resets it for each test.
-pytestmark = [pytest.mark.once, pytest.mark.filterwarnings('ignore:::PIL')]
+pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
 
 
 def noise(mode, width=37, height=23, seed=0):

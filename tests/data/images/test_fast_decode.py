@@ -15,8 +15,6 @@ from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
 from tests.support import archive_files
 
-pytestmark = pytest.mark.once
-
 SHAPE = ImageShape(20, 24, 1)
 
 

@@ -11,7 +11,6 @@ from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import cnn_settings, opened, trained
 from tests.support.streams import stream_members
 
-pytestmark = pytest.mark.once
 BLACK = 'all pixels of the first 6 images are black'
 BACKGROUND = f'{BLACK}; transparent images are placed on black: --background=white'
 

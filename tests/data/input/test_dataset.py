@@ -18,8 +18,6 @@ from estimator_lab.data.sources import remote
 from tests.support.archive_files import encoded, picture, tar_bytes, write_folder, write_tar
 from tests.support.streams import stream_members
 
-pytestmark = pytest.mark.once
-
 SHAPE = {'image_shape': (9, 7, 3)}
 
 

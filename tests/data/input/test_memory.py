@@ -17,8 +17,6 @@ from estimator_lab.data.input.input_fns import archive_input_fn
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.input_batches import batches_of
 
-pytestmark = pytest.mark.once
-
 SHAPE = ImageShape(8, 10, 1)
 VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
 

@@ -17,8 +17,6 @@ from estimator_lab.data.images.decode import decode_image
 from tests.support.archive_files import encoded, gzipped, picture, write_folder, write_tar
 from tests.support.streams import stream_members
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(params=['plain', 'compressed', 'folder'])
 def source(request, archive, tmp_path):

@@ -11,8 +11,6 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.sources.files import _temporary_cache, cache_folder
 from estimator_lab.data.sources.source import expand
 
-pytestmark = pytest.mark.once
-
 
 def test_a_user_without_home_and_entry_in_passwd_gets_a_temporary_cache(monkeypatch, capsys):
     """Containers run so: `docker run --user=12345`."""

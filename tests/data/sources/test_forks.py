@@ -13,7 +13,6 @@ from tests.support.archive_files import encoded, gzipped, picture, tar_bytes, wr
 from tests.support.streams import opened, read_all
 
 pytestmark = [
-    pytest.mark.once,
     pytest.mark.usefixtures('short_pauses'),
     pytest.mark.filterwarnings('ignore:.*use of fork:DeprecationWarning'),
 ]

@@ -19,8 +19,6 @@ from tests.support.commands import invoke
 from tests.support.memory import peak_of
 from tests.support.streams import build_index, open_index, read_until_error, scan_headers, stream_members
 
-pytestmark = pytest.mark.once
-
 IMAGE = encoded(picture(1, 8, 8))
 LONG_NAME, LONG_LABEL = 'its name has more than 4,096 bytes', 'its label has more than 200 letters'
 

@@ -17,7 +17,7 @@ from tests.support.archive_files import tar_bytes
 from tests.support.streams import build_index, found_in, names, opened, read_all, scan_headers, stream_members
 from tests.support.web_server import Meeting
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures('short_pauses')]
+pytestmark = pytest.mark.usefixtures('short_pauses')
 
 ANSWER, ASKED = 'the server answers', 'to a request for its bytes 0 to 511'
 REMEDY = 'check the URL and the connection, or download the file'

@@ -11,7 +11,7 @@ from estimator_lab.data.sources import remote, stores
 from tests.support.archive_files import tar_bytes
 from tests.support.streams import opened, stream_members
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures('short_pauses')]
+pytestmark = pytest.mark.usefixtures('short_pauses')
 
 DATA = tar_bytes({f'a/{number}.jpg': b'%d' % number for number in range(9)})
 

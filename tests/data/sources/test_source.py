@@ -40,8 +40,6 @@ from tests.support.streams import (
     stream_members,
 )
 
-pytestmark = pytest.mark.once
-
 
 def expanded(*patterns, **options):
     return [source.name for source in expand(patterns, **options)]

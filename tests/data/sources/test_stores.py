@@ -9,7 +9,7 @@ from estimator_lab.data.sources import remote, stores
 from tests.support.archive_files import tar_bytes
 from tests.support.streams import opened, read_all
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures('short_pauses')]
+pytestmark = pytest.mark.usefixtures('short_pauses')
 
 
 @pytest.fixture(scope='module')

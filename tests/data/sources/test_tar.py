@@ -32,8 +32,6 @@ from tests.support.streams import (
     stream_members,
 )
 
-pytestmark = pytest.mark.once
-
 BLOCK = 512
 COMPRESS = {'plain': bytes, 'gz': gzip.compress, 'bz2': bz2.compress, 'xz': lzma.compress}
 COMPRESSED = pytest.mark.parametrize('compress', COMPRESS.values(), ids=COMPRESS)

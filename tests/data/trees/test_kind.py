@@ -17,8 +17,6 @@ from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from tests.support.archive_files import write_tar
 
-pytestmark = pytest.mark.once
-
 LINES = [b'(1 (0 a) (1 b))', b'(0 (1 a) (0 (0 c) (1 b)))', b'(1 (0 a)', b'(0 unknown)']
 READER = TreeReader(Tokens(['a', 'b', 'c']), Vocabulary(('0', '1')))
 

@@ -9,8 +9,6 @@ from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.trees import parse
 from estimator_lab.data.trees.parse import MAX_DEPTH, line_name, parse_tree, tokens_of
 
-pytestmark = pytest.mark.once
-
 
 def drawn(rng, depth, labelled):
     """Returns a random tree: a token, or (label, children), the label '' without one."""

@@ -4,8 +4,6 @@ from estimator_lab.base.errors import DataError, option
 from estimator_lab.data.trees import tokens
 from estimator_lab.data.trees.tokens import Tokens, frequent_tokens, read_tokens, write_tokens
 
-pytestmark = pytest.mark.once
-
 
 def test_the_most_frequent_come_first_and_single_ones_are_left_out():
     trees = [['a', 'b', 'b'], ['c', 'b', 'a'], ['d', 'c', 'c']]

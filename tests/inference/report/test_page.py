@@ -13,8 +13,6 @@ from estimator_lab.inference.report.charts import chart, charts, thinned
 from estimator_lab.inference.report.html import figure, html, page, table
 from tests.support.markup import Markup
 
-pytestmark = pytest.mark.once
-
 HOSTILE = "</title></style><script>alert(1)</script>\" onload='x' & {0} $title \x1b[31m \u202e"
 
 

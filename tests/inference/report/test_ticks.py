@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from estimator_lab.inference.report.charts import round_ticks
 
-pytestmark = pytest.mark.once
-
 NUMBERS = st.floats(-1e12, 1e12, allow_nan=False, allow_subnormal=False)
 
 

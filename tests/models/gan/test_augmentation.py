@@ -7,8 +7,6 @@ from estimator_lab.core.noise import Noise
 from estimator_lab.models.gan.augmentation import augmented, coloured, hidden, shifted
 from estimator_lab.tf1 import tf
 
-pytestmark = pytest.mark.once
-
 COUNT, HEIGHT, WIDTH, CHANNELS = 200, 16, 24, 3
 
 

@@ -15,8 +15,6 @@ from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, small_archive, write_tar
 from tests.support.streams import stream_members
 
-pytestmark = pytest.mark.once
-
 SCORES = (
     keys.CLASSIFIER_SCORE,
     keys.CLASSIFIER_SCORE_REAL,

@@ -16,8 +16,6 @@ from estimator_lab.models.gan.networks import (
 from estimator_lab.tf1 import tf
 from tests.support.differences import assert_gradients
 
-pytestmark = pytest.mark.once
-
 PARAMS = model.Params((9, 8, 1), tuple('abc'), filters='2-3', latent_size=4)
 CONDITIONAL = model.Params((9, 8, 1), tuple('abc'), filters='2-3', latent_size=4, conditional=True)
 RNG = np.random.default_rng(0)

@@ -18,8 +18,6 @@ from estimator_lab.models.gan.scores import (
 from estimator_lab.tf1 import tf
 from tests.core.helpers import softmax
 
-pytestmark = pytest.mark.once
-
 RNG = np.random.default_rng(3)
 
 

@@ -6,8 +6,6 @@ import pytest
 from estimator_lab.models.recurrent.loop import CELLS
 from estimator_lab.tf1 import tf
 
-pytestmark = pytest.mark.once
-
 STEPS, BATCH, VALUES, UNITS = 6, 3, 2, 4
 RNG = np.random.default_rng(3)
 SEQUENCE = RNG.normal(size=(STEPS, BATCH, VALUES)).astype(np.float32)

@@ -12,8 +12,6 @@ from estimator_lab.tf1 import tf
 from tests.core.helpers import MODES, values_of
 from tests.support.graphs import initialize
 
-pytestmark = pytest.mark.once
-
 READER = TreeReader(Tokens(['a', 'b']), Vocabulary(('0', '1')))
 TEXTS = [b'(1 (0 a) (1 (1 b) (0 a)))', b'(0 zzz)', b'( a ( b b ) )']
 PARAMS = {

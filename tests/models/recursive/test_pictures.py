@@ -1,9 +1,6 @@
 import numpy as np
-import pytest
 
 from estimator_lab.models.recursive.pictures import tree_picture
-
-pytestmark = pytest.mark.once
 
 LEFT = [-1, -1, 0, -1, 2]
 

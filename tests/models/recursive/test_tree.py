@@ -8,8 +8,6 @@ from estimator_lab.models.recursive.tree import forest_of, quadtree_states, tree
 from estimator_lab.tf1 import tf
 from tests.support.differences import assert_gradients
 
-pytestmark = pytest.mark.once
-
 UNITS = 3
 # Of different heights and sizes, one of them a single leaf, padded to 8 nodes: (left, level).
 TREES = [

@@ -8,7 +8,7 @@ from estimator_lab.tf1 import tf
 from tests.core.helpers import values_of
 from tests.support.differences import assert_gradients
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures('graph')]
+pytestmark = pytest.mark.usefixtures('graph')
 
 RNG = np.random.default_rng(0)
 MAPS = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)

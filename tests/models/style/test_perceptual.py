@@ -20,8 +20,6 @@ from estimator_lab.models.style.perceptual import (
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(scope='module')
 def saved(tmp_path_factory):

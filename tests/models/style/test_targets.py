@@ -12,8 +12,6 @@ from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(scope='module')
 def styles(tmp_path_factory):

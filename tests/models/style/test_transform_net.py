@@ -6,8 +6,6 @@ from estimator_lab.models.style.transform_net import instance_norm, transform_ne
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
 
-pytestmark = pytest.mark.once
-
 RNG = np.random.default_rng(0)
 MAPS = RNG.normal(2, 3, (2, 4, 5, 3)).astype(np.float32)
 MIX = np.array([[1, 0], [0.25, 0.75]], np.float32)

@@ -9,8 +9,6 @@ from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import run, softmax_regression
 from tests.support.graphs import evaluate
 
-pytestmark = pytest.mark.once
-
 _ROWS = 12
 
 
