@@ -5,8 +5,8 @@
 
 A fault is a comparison, an operator, a number or a condition that is slightly different, or a call or a
 keyword that is left out. For each one pytest runs the test file that mirrors the module, then the others of
-its folder and the tests of wrong input, those of `make test`, up to the first failure. It works in a copy of
-the repository. A fault that no test notices may be equivalent to the code: read it.
+its folder and the tests of settings and of wrong input, those of `make test`, up to the first failure. It
+works in a copy of the repository. A fault that no test notices may be equivalent to the code: read it.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.support.places import ROOT
 
 PACKAGE = 'estimator_lab'
 _SECONDS = 600  # of the tests of one fault
-_OF_ALL_ROOMS = Path('tests/test_mistakes.py'), Path('tests/test_mistaken_values.py')
+_OF_ALL_ROOMS = [Path('tests', f'test_{name}.py') for name in ('settings', 'mistakes', 'mistaken_values')]
 _COMPARISONS = {
     **{ast.Lt: '<=', ast.LtE: '<', ast.Gt: '>=', ast.GtE: '>', ast.Eq: '!=', ast.NotEq: '=='},
     **{ast.In: 'not in', ast.NotIn: 'in', ast.Is: 'is not', ast.IsNot: 'is'},
