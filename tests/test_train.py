@@ -1,9 +1,12 @@
 """The command as a person runs it: a process, its output and its exit status."""
 
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from estimator_lab import train as command
 from tests.support.archive_files import encoded, picture, write_tar
 
 SMALL = ('--image_size=8', '--hparams=filters=2,dense_units=8', '--batch_size=6')
@@ -81,3 +84,16 @@ def test_a_file_that_is_not_there_is_named_before_tensorflow_is_loaded(run_pytho
     )
     assert done.returncode == 1 and "There is no file 'none'" in done.stderr
     assert not re.search(r'\| +tensorflow$', done.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize(('step', 'early', 'says'), [(3, False, True), (3, True, False), (9, False, False)])
+def test_a_run_that_is_short_of_data_says_so_unless_it_stopped_early(capsys, step, early, says):
+    plan = SimpleNamespace(
+        settings=SimpleNamespace(model_dir=Path('run')), kind=SimpleNamespace(noun='images')
+    )
+    result = SimpleNamespace(
+        **{'bad_images': 0, 'interrupted': False, 'step': step, 'max_steps': 9, 'stopped_early': early},
+        **{'metrics': {}, 'checkpoint': 'run/model.ckpt'},
+    )
+    assert command._conclude(plan, result, SimpleNamespace()) == 0
+    assert (f'The data ended at step {step} of 9.' in capsys.readouterr().out) == says

@@ -7,7 +7,7 @@ from PIL import Image
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.inference import dreams
 from estimator_lab.inference.ascent import Objective
-from estimator_lab.inference.dreams import find_layer, from_noise
+from estimator_lab.inference.dreams import Dream, find_layer, from_noise
 from estimator_lab.inference.settings import DreamSettings
 
 
@@ -102,3 +102,12 @@ def test_a_dream_builds_a_network_for_any_size_once(cnn, colours, monkeypatch, s
     run = dataclasses.replace(cnn, architecture=architecture)
     dream(run, image=colours, steps=1, **settings)
     assert len(built) == graphs
+
+
+@pytest.mark.parametrize(
+    ('before', 'after', 'times'),
+    [(0.5, 1.0, ', 2.0 times as much'), (0.0, 1.0, ''), (-2.0, 1.0, ''), (1, 1, '')],
+)
+def test_how_far_the_objective_has_increased(before, after, times):
+    text = Dream(None, 'conv1', Image.new('L', (8, 6)), np.array([before]), np.array([after])).text()
+    assert text == f'conv1, 8x6 pixels; objective {before:.4g} at the start, {after:.4g} at the end{times}'
