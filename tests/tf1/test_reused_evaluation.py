@@ -103,6 +103,8 @@ def test_a_different_evaluation_has_a_different_graph(trained, builds):
     with reused_evaluation_graph(estimator):
         for name in ('one', 'one', 'other', 'other'):
             estimator.evaluate(dataset, name=name)
+        with pytest.raises(RuntimeError, match='closed Session'):
+            builds[0].run(tf.train.get_global_step(builds[0].graph))
     assert len(builds) == 2
     assert all(any(Path(estimator.eval_dir(name)).glob('events*')) for name in ('one', 'other'))
 

@@ -49,6 +49,7 @@ def test_a_small_picture_is_enlarged_by_a_whole_number():
     image = dict(parsed(figure(Image.new('L', (50, 20)), 'x'))[0])['img']
     assert (image['width'], image['height'], image['class']) == ('500', '200', 'small')
     assert image['src'].startswith('data:image/png;base64,')
+    assert dict(parsed(figure(Image.new('L', (480, 20)), 'x'))[0])['img']['class'] == 'large'
 
 
 def test_numbers_are_aligned_right_and_missing_values_are_dashes():
