@@ -46,7 +46,7 @@ APART = (
 # Tests whose results depend on the version of TensorFlow: `make test` runs them on 2.15 too, with one model.
 VERSION = ('conformance/', 'contrib/', 'tf1/', 'models/test_contract.py::test_each_model[cnn-')
 
-# Files whose tests run on both TensorFlows, but for those marked `once`, as all in other files are.
+# Files whose tests run on both TensorFlows, except those marked `once`. All others run on the newest alone.
 BOTH = """
     conformance/ contrib/ core/ data/archives/test_data_set.py data/archives/test_global_order.py
     data/archives/test_one_example.py data/examples/test_member.py data/images/test_export.py
@@ -86,7 +86,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope='module', autouse=True)
 def custom_gradients() -> Iterator[None]:
-    """Forgets the custom gradients of a file's graphs, which TensorFlow would keep alive for their sake."""
+    """Removes the custom gradients of a file's tests: TensorFlow's registry keeps their graphs alive."""
     yield
     if 'tensorflow' in sys.modules:
         registered = sys.modules['tensorflow.python.framework.ops'].gradient_registry._registry

@@ -53,7 +53,7 @@ def test_an_evaluation_is_json_alone(run, archive):
 
 
 def test_the_primary_metric_says_over_how_many_images_it_is(run, tmp_path):
-    files = [(f'{label}/{n}.png', encoded(picture(n))) for label in ('n000001', 'stranger') for n in range(3)]
+    files = [(f'{label}/{n}.png', encoded(picture(n))) for label in ('n000001', 'unknown') for n in range(3)]
     mixed = write_tar(tmp_path / 'mixed.tar', [*files, ('n000001/bad.png', b'junk')])
     _, out, _ = run(evaluate, f'--data={mixed}')
     assert re.search(r'^Accuracy .* on 3 of 6 images \(1 more could not be decoded\) after 3', out, re.M)

@@ -95,7 +95,7 @@ def test_a_program_for_python_2(run_python, tmp_path):
 
 
 def test_a_module_that_does_not_exist(run_forked):
-    """In a process of its own, which it has prepared for programs by then."""
+    """In a separate process, because the command changes it before it looks for the module."""
     done = run_forked('-m', 'estimator_lab.run', '-m', 'no_such.module')
     assert (done.returncode, done.stdout) == (2, '')
     assert done.stderr == "error: There is no module 'no_such.module'.\n"

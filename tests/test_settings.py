@@ -39,5 +39,5 @@ def lines() -> Iterator[str]:
 
 
 def test_defaults_and_bounds():
-    """After a change on purpose, `settings.txt` is written from `lines()`."""
+    """After an intended change, write `settings.txt` from `lines()`."""
     assert [*lines()] == (GOLDEN / 'settings.txt').read_text().splitlines()

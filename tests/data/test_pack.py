@@ -171,10 +171,10 @@ def test_finished_shards_are_never_touched(source, out):
 @pytest.mark.parametrize('label', WRONG)
 def test_labels_that_are_no_folders_are_refused_by_name_or_with_their_member(tmp_path, out, label):
     table, source = with_table(tmp_path, ['good', label])
-    beside = write_tar(tmp_path / 'beside.tar', [('0.jpg', b'0'), ('0.cls', label.encode())])
+    sidecars = write_tar(tmp_path / 'sidecars.tar', [('0.jpg', b'0'), ('0.cls', label.encode())])
     for given, where in (
         ((source, table), r'^labels=\S+labels\.csv: '),
-        ((beside, None), r"beside\.tar': member '0\.jpg' at byte 0: "),
+        ((sidecars, None), r"sidecars\.tar': member '0\.jpg' at byte 0: "),
     ):
         with pytest.raises(DataError, match=f'{where}the label .* cannot be the name of a folder'):
             pack([given[0]], out, Settings(1), quiet, given[1])

@@ -8,7 +8,7 @@ T = TypeVar('T')
 
 
 def peak_of(call: Callable[[], T]) -> tuple[T, int]:
-    """Returns what a function returns, and how many bytes it took at most, with these."""
+    """Returns the result of a function, and the peak of the memory that it allocated, in bytes."""
     tracemalloc.start()
     try:
         result = call()

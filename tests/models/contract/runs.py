@@ -33,7 +33,7 @@ Tags = Mapping[tuple[str, str], set[int]]
 
 
 def training_reaches_its_last_step(subject: Subject) -> None:
-    """`train` saves a checkpoint at --max_steps, counts a file that is no image, and evaluates."""
+    """`train` saves a checkpoint at --max_steps, counts a file that is not an image, and evaluates."""
     result = subject.run.result
     assert result.step == result.max_steps and Path(f'{result.checkpoint}.index').exists(), (
         f'Training ends with step {result.step} of {result.max_steps}.'
