@@ -6,6 +6,7 @@ import json
 import os
 import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,9 +120,11 @@ def test_paintings_need_a_folder(style_dir, folder, capsys):
 
 
 def kept_rows(err, out):
-    """Returns how many rows a failed command says that it has kept, which are whole lines of the file."""
-    (kept,) = re.findall(rf'^{out} has the first (\d+) rows; the rest is missing\.$', err, re.MULTILINE)
-    text = out.read_text()
+    """Returns how many rows a failed command says that it has kept, which are whole lines of a file."""
+    ((beside, kept),) = re.findall(
+        rf'^({out}\.unfinished\S*) has the first (\d+) rows; the rest is missing\.$', err, re.MULTILINE
+    )
+    text = Path(beside).read_text()
     assert text.endswith('\n') and len(table(text)) == int(kept)
     return int(kept)
 
@@ -131,9 +134,19 @@ def test_rows_before_a_damage_are_kept(run, archive, tmp_path):
     cut.write_bytes(archive.read_bytes()[:30_000])
     status, _, err = run(cut, f'--out={out}', '--batch_size=2')
     assert status == 1 and kept_rows(err, out) > 0 and 'cut off at byte 30000' in err
+    assert run(archive, f'--out={out}')[0] == 0
+    complete = out.read_text()
+    assert len(table(complete)) == 24
+    status, _, err = run(cut, f'--out={out}', '--batch_size=2')
+    assert f'{out} is there already: it is replaced when all rows are written.\n' in err
+    assert status == 1 and kept_rows(err, out) > 0 and out.read_text() == complete
+    assert {path.name for path in tmp_path.iterdir()} >= {'rows.csv.unfinished', 'rows.csv.unfinished-2'}
+    (tmp_path / '.rows.csv.0.partial').touch()
     status, _, err = run(archive, f'--out={out}')
-    assert (status, err) == (0, f'{out} is there already: it is written anew.\n')
-    assert len(table(out.read_text())) == 24
+    left = (
+        f'{tmp_path / ".rows.csv.0.partial"} has rows of a prediction that was killed, or is still running.\n'
+    )
+    assert status == 0 and err.endswith(left) and out.read_text() == complete
 
 
 def test_rows_before_the_disk_was_full_are_kept(run, archive, tmp_path):

@@ -9,6 +9,7 @@ import signal
 import termios
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -171,7 +172,7 @@ def test_training_that_waits_for_the_first_images_of_a_pipe_ends(archive, tmp_pa
 
 
 def test_predicting_that_waits_for_standard_input(cnn_dir, archive, tmp_path, started):
-    """The rows of the images that it has read are kept."""
+    """The rows of the images that it has read are kept, also if a second signal follows at once."""
     out, pipe = tmp_path / 'rows.csv', tmp_path / 'pipe'
     os.mkfifo(pipe)
     flags = (f'--model_dir={cnn_dir}', '-', f'--out={out}', '--batch_size=2')
@@ -180,9 +181,11 @@ def test_predicting_that_waits_for_standard_input(cnn_dir, archive, tmp_path, st
     with pipe.open('wb', buffering=0) as stdin:
         stdin.write(data[: len(data) // 2])
         wait_for(lambda: any(path.stat().st_size for path in tmp_path.glob('.rows.csv.*')), process)
+        process.send_signal(signal.SIGINT)
         _, err, seconds = stopped(process, signal.SIGINT)
-    kept = re.fullmatch(rf'{out} has the first (\d+) rows; the rest is missing\.\nerror: Stopped\.\n', err)
-    header, *rows = out.read_text().splitlines()
+    beside = Path(f'{out}.unfinished')
+    kept = re.fullmatch(rf'{beside} has the first (\d+) rows; the rest is missing\.\nerror: Stopped\.\n', err)
+    header, *rows = beside.read_text().splitlines()
     assert header == 'key,label,probability,problem' and len(rows) == int(kept[1]) and len(rows) % 2 == 0
     assert not list(tmp_path.glob('.rows.csv.*')) and seconds < SECONDS
 

@@ -7,11 +7,12 @@ import contextlib
 import errno
 import filecmp
 import fnmatch
+import itertools
 import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -133,12 +134,19 @@ def _listing(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, replaces: bool = True) -> Iterator[BinaryIO]:
+def whole_file(
+    path: Path, replaces: bool = True, keep: Callable[[Path], None] = lambda partial: None
+) -> Iterator[BinaryIO]:
     """Yields a new file with a hidden temporary name in the same folder; renames it when the block succeeds.
 
     If the block fails, the file is removed, and an existing one stays. Bytes and name are synced to disk. Any
     number of threads and processes may write the same file: each writes its own, and the last one to succeed
     stays. What a killed process left is removed a day later, when the same file is written again.
+
+    Args:
+      path: of the file.
+      replaces: whether it may replace a file with other bytes.
+      keep: called with the path of the unfinished file if the block fails; may move it away.
 
     Raises:
       DataError: another file is there that must not be replaced.
@@ -150,7 +158,11 @@ def whole_file(path: Path, replaces: bool = True) -> Iterator[BinaryIO]:
     partial = path.with_name(f'.{path.name}.{secrets.token_hex(8)}{_PARTIAL}')
     try:
         with partial.open('xb') as file:  # never through a link
-            yield file
+            try:
+                yield file
+            except BaseException:
+                keep(partial)
+                raise
         if not replaces and os.path.lexists(path) and not _are_equal(partial, path):
             raise DataError(f'{path} exists already and differs: name another folder.')
         move_whole(partial, path)
@@ -166,6 +178,26 @@ def _remove_abandoned(path: Path) -> None:
             is_partial = entry.name.startswith(begins) and entry.name.endswith(_PARTIAL)
             if is_partial and entry.stat(follow_symlinks=False).st_mtime < before:
                 Path(entry).unlink()
+
+
+def partials_of(path: Path) -> list[Path]:
+    """Returns the temporary files of processes that write `path` now, or were killed while they did."""
+    return [each for each in listed(path.parent, f'.*{_PARTIAL}') if each.name.startswith(f'.{path.name}.')]
+
+
+def move_beside(partial: Path, path: Path) -> Path:
+    """Moves an unfinished file to PATH.unfinished, or PATH.unfinished-2 and so on if that exists; returns it.
+
+    Raises:
+      OSError: it can't be moved.
+    """
+    for number in itertools.count(1):
+        beside = path.with_name(f'{path.name}.unfinished{f"-{number}" if number > 1 else ""}')
+        with contextlib.suppress(FileExistsError):
+            beside.open('xb').close()  # takes the name, also from other processes
+            partial.replace(beside)
+            return beside
+    raise AssertionError
 
 
 def move_whole(partial: Path, path: Path) -> None:

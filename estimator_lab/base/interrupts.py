@@ -113,19 +113,22 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
 def ended_by_signals() -> Iterator[threading.Event]:
     """Ends a command that a signal asks to stop: by a KeyboardInterrupt in the block, if that is possible.
 
-    If not, as native code runs, the process exits after four seconds with `interrupted_status`, and at a
-    second signal at once. A run within `saves` may take its time at the first signal.
+    If not, as native code runs, the process exits after four seconds with `interrupted_status`, and soon
+    after a second signal, which does not interrupt what saves results after the first. A run within `saves`
+    may take its time at the first signal.
 
     Yields:
       An event that tells whether a signal was heard.
     """
-    heard, timers = threading.Event(), list[threading.Timer]()
+    heard, timers, interrupted = threading.Event(), list[threading.Timer](), threading.Event()
     places = ((sys, 'excepthook'), (sys, 'unraisablehook'), (threading, 'excepthook'))
     hooks = {(module, name): getattr(module, name) for module, name in places}
 
     def interrupt(number: int, frame: object) -> None:
         heard.set()  # the other thread may be late
-        raise KeyboardInterrupt
+        if not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
 
     def hear() -> None:
         heard.set()

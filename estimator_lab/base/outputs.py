@@ -76,8 +76,10 @@ def why_refused(path: Path, error: OSError) -> str:
 
 
 @contextmanager
-def written(flag: str, path: Path, is_typed: bool = True) -> Iterator[BinaryIO]:
-    """Yields a `whole_file` of results.
+def written(
+    flag: str, path: Path, is_typed: bool = True, keep: Callable[[Path], None] = lambda partial: None
+) -> Iterator[BinaryIO]:
+    """Yields a `whole_file` of results; an existing file is replaced only by a complete one.
 
     Devices and pipes are written directly if the user has typed their path, such as /dev/stdout. One that is
     found under a name of ours, or through a link in a folder of someone else, is replaced by a file.
@@ -90,7 +92,7 @@ def written(flag: str, path: Path, is_typed: bool = True) -> Iterator[BinaryIO]:
         raise FlagError(f'{option(flag)}={path} is a folder: name a file in it, such as {path / "NAME"}.')
     with writing(flag, path):
         to_device = is_typed and _is_device(path)
-        with path.open('wb') if to_device else whole_file(path) as file:
+        with path.open('wb') if to_device else whole_file(path, keep=keep) as file:
             yield file
 
 

@@ -4,7 +4,6 @@ import contextlib
 import io
 import os
 import re
-import stat
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError, LabError, option
-from estimator_lab.base.files import listed, read_regular, whole_file
+from estimator_lab.base.files import listed, move_beside, partials_of, read_regular, whole_file
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import check_outputs, writing, written
 from estimator_lab.base.printable import csv_writer, json_text, safe_name
@@ -101,24 +100,26 @@ class _Made:
 
 @contextlib.contextmanager
 def _rows_stream(path: Path | None, made: _Made) -> Iterator[TextIO]:
-    """Yields the stream for the rows; a file keeps what is `made` before an error or a signal."""
+    """Yields the stream for the rows.
+
+    What is `made` before an error or a signal is kept in a file next to `path`, which stays as it was.
+    """
     if path:
         if path.is_file():
-            warn(f'{path} is there already: it is written anew.')
-        failed: BaseException | None = None
-        with written('out', path) as file:
-            try:
-                with open(file.fileno(), 'w', encoding='utf-8', newline='', closefd=False) as rows:
-                    yield rows
-            except BaseException as error:
-                if not made.rows or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise
-                os.ftruncate(file.fileno(), made.bytes)
-                failed = error
-        if failed:
-            warn(f'{path} has the first {made.rows:,} rows; the rest is missing.')
-            with writing('out', path):
-                raise failed
+            warn(f'{path} is there already: it is replaced when all rows are written.')
+        for partial in partials_of(path):
+            warn(f'{partial} has rows of a prediction that was killed, or is still running.')
+
+        def keep(partial: Path) -> None:
+            if made.rows:
+                os.truncate(partial, made.bytes)
+                warn(f'{move_beside(partial, path)} has the first {made.rows:,} rows; the rest is missing.')
+
+        with (
+            written('out', path, keep=keep) as file,
+            open(file.fileno(), 'w', encoding='utf-8', newline='', closefd=False) as rows,
+        ):
+            yield rows
         return
     sys.stdout.reconfigure(encoding='utf-8')  # type: ignore[union-attr] # like files
     try:
