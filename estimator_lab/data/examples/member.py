@@ -6,6 +6,7 @@ before it asks for the next one; and no such loop uses `enumerate`, which keeps 
 
 import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ MOST_NAME_BYTES = 4096
 
 _SHOWN = {'-': 'stdin'}
 _SHOWN_LETTERS = 200  # of a name in a message
+_SOURCES_AT_ONCE = 32  # each of which waits for a server
 
 
 class ChangedError(Exception):
@@ -136,7 +138,9 @@ class Member(NamedTuple):
 
 
 def read_members(members: Sequence[Member]) -> list[Data | BadExampleError]:
-    """Returns the data of members, or why they have none; members of one source are read together.
+    """Returns the data of members, or why they have none.
+
+    Members of one source are read together, and slow sources side by side.
 
     Raises:
       DataError: one of them can't be read any more.
@@ -152,8 +156,17 @@ def read_members(members: Sequence[Member]) -> list[Data | BadExampleError]:
             by_source.setdefault(member.source, []).append(place)
         else:
             found[place] = member.data
-    for source, places in by_source.items():
-        found.update(zip(places, source.read([members[place] for place in places]), strict=True))
+    tasks = [
+        functools.partial(source.read, [members[place] for place in places])
+        for source, places in by_source.items()
+    ]
+    if len(tasks) > 1 and any(source.is_slow for source in by_source):
+        with ThreadPoolExecutor(min(len(tasks), _SOURCES_AT_ONCE)) as threads:
+            results = [future.result() for future in [threads.submit(task) for task in tasks]]
+    else:
+        results = [task() for task in tasks]
+    for places, data in zip(by_source.values(), results, strict=True):
+        found.update(zip(places, data, strict=True))
     return [found[place] for place in range(len(members))]
 
 

@@ -4,6 +4,7 @@ A file that fits into the cache is fetched once, as a whole, and is a local file
 one, parts are read where they are needed, many at once.
 """
 
+import bisect
 import contextlib
 import fnmatch
 import glob
@@ -24,7 +25,6 @@ from estimator_lab.base.urls import hide_secrets, is_web, unsigned
 from estimator_lab.data.sources import room
 from estimator_lab.data.sources.files import cache_folder, matches_below
 from estimator_lab.data.sources.stores import (
-    FIRST_BYTES,
     PIECE,
     SILENT_SECONDS,
     Facts,
@@ -41,6 +41,9 @@ PAUSES = (0.1, 0.5, 2.0, 5.0)
 THREADS = 64
 """Requests under way at once."""
 _PIECES_AHEAD = 8  # of a file
+_REACH = _PIECES_AHEAD * PIECE  # a longer way forward is not read but begun anew
+_FIRST_PIECE = 2**16  # each is twice as long as the one before, as far as PIECE: most openings read little
+_GAP = 4096  # between places that are read by one request: the padding of a tar, or a label
 _MOST_PIECES = 64  # ahead, of all files together, 128 MB
 _DEEPEST = 100  # levels of folders; a web server may list a folder within itself
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
@@ -130,8 +133,14 @@ class RemoteFile:
         Raises:
           RemoteError: they can't be read.
         """
-        within = [(offset, min(count, max(self.size - offset, 0))) for offset, count in places]
-        return list(ahead((partial(self._part, *place) for place in within), len(within)))
+        spans = _spans(places, self.size)
+        parts = (partial(self._part, start, end - start) for start, end in spans)
+        read, starts, found = list(ahead(parts, len(spans))), [start for start, _ in spans], []
+        for offset, count in places:
+            at = bisect.bisect_right(starts, offset) - 1
+            begin = offset - starts[at] if starts else 0
+            found.append(read[at][begin : begin + count] if starts else b'')
+        return found
 
     def pieces(self, start: int = 0) -> Iterator[bytes]:
         """Yields the bytes from `start` on in pieces; several are under way."""
@@ -141,31 +150,40 @@ class RemoteFile:
             except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
                 raise _failure(error) from None
             return
-        ends = [min(start + FIRST_BYTES * 128, self.size), *range(start + PIECE, self.size, PIECE), self.size]
-        places = zip([start, *ends], ends, strict=False)
-        parts = (partial(self._part, at, end - at) for at, end in places if at < end)
+        parts = (partial(self._part, at, count) for at, count in self._growing(start))
         own = object()
         _in_pieces.add(own)
         try:
-            yield from ahead(parts, max(min(_PIECES_AHEAD, _MOST_PIECES // len(_in_pieces)), 1))
+            most = max(min(_PIECES_AHEAD, _MOST_PIECES // len(_in_pieces)), 1)
+            yield from ahead(parts, most, first=1)
         finally:
             _in_pieces.discard(own)
 
+    def _growing(self, start: int) -> Iterator[tuple[int, int]]:
+        """Yields the places of pieces from `start` to the end, (offset, count)."""
+        count = _FIRST_PIECE
+        while start < self.size:
+            yield start, min(count, self.size - start)
+            start, count = start + count, min(2 * count, PIECE)
+
     def reader(self) -> io.RawIOBase:
         """Returns the file as a raw binary file at its beginning."""
-        return io.FileIO(self.local) if self.local else _Reader(self)
+        return io.FileIO(self.local) if self.local else _RemoteReader(self)
 
     def _part(self, offset: int, count: int) -> bytes:
         return _attempts(partial(self._store.fetch, offset, count, self.facts)) if count else b''
 
 
-class _Reader(io.RawIOBase):
-    """A remote file, read forward."""
+class _RemoteReader(io.RawIOBase):
+    """A remote file, read forward.
+
+    A seek takes effect at the next read, which goes on with the pieces that are under way.
+    """
 
     def __init__(self, file: RemoteFile) -> None:
         self._file = file
         self._position = 0
-        self._data = memoryview(b'')
+        self._piece, self._start = memoryview(b''), 0  # the last one that arrived, and its place
         self._pieces: Iterator[bytes] | None = None
 
     def readable(self) -> bool:
@@ -179,22 +197,35 @@ class _Reader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.size}[whence]
-        moved = base + offset - self._position
-        if 0 <= moved <= len(self._data):
-            self._data = self._data[moved:]
-        elif moved:
-            self._data, self._pieces = memoryview(b''), None
-        self._position += moved
+        self._position = base + offset
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        if not self._data:
-            self._pieces = self._pieces or self._file.pieces(self._position)
-            self._data = memoryview(next(self._pieces, b''))
-        data, self._data = self._data[: len(buffer)], self._data[len(buffer) :]
+        end = self._start + len(self._piece)
+        if self._pieces is None or not self._start <= self._position < end + _REACH:
+            self._piece, self._start, end = memoryview(b''), self._position, self._position
+            self._pieces = self._file.pieces(self._position)
+        while end <= self._position and (piece := next(self._pieces, b'')):
+            self._piece, self._start = memoryview(piece), end
+            end += len(piece)
+        data = self._piece[self._position - self._start :][: len(buffer)]
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
+
+
+def _spans(places: Iterable[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+    """Returns what is requested for places of a file, (offset, end) each; one request for adjacent places."""
+    spans: list[tuple[int, int]] = []
+    for offset, count in sorted(places):
+        end = min(offset + count, size)
+        if offset >= size or not count:
+            continue
+        if spans and offset <= spans[-1][1] + _GAP and end - spans[-1][0] <= PIECE:
+            spans[-1] = spans[-1][0], max(spans[-1][1], end)
+        else:
+            spans.append((offset, end))
+    return spans
 
 
 opened: dict[str, RemoteFile] = {}
@@ -269,17 +300,22 @@ def _pool(name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, name)
 
 
-def ahead(tasks: Iterable[Callable[[], T]], count: int, pool: str = 'parts') -> Iterator[T]:
-    """Yields the results of tasks in order; up to `count` are under way.
+def ahead(
+    tasks: Iterable[Callable[[], T]], count: int, pool: str = 'parts', first: int | None = None
+) -> Iterator[T]:
+    """Yields the results of tasks in order; up to `count` are under way, in addition to the one that is next.
 
     A task that waits for tasks of its own is in another `pool` than they are: all threads of a pool may wait.
+    With `first`, only so many are under way at first, and twice as many after each result.
     """
     waiting: deque[Any] = deque()
+    most = count if first is None else min(first, count)
     try:
         for task in tasks:
             waiting.append(_pool(pool).submit(task))
-            if len(waiting) > count:
+            while len(waiting) > most:
                 yield waiting.popleft().result()
+                most = min(2 * most, count)
         while waiting:
             yield waiting.popleft().result()
     finally:

@@ -6,6 +6,8 @@ from estimator_lab.data.examples.member import MAX_MEMBER_BYTES, BadExampleError
 
 
 class Source:
+    is_slow = False
+
     def __init__(self, name):
         self.name, self.calls = name, []
 

@@ -11,6 +11,7 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives.data_set import open_stream
 from estimator_lab.data.archives.index_file import SUFFIX
+from estimator_lab.data.examples.member import read_members
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import remote, room, stores
 from tests.support.archive_files import tar_bytes
@@ -73,6 +74,30 @@ def test_several_are_opened_side_by_side_and_by_one_request_each_later(web, mega
     again = opened(pattern)
     assert again.has_random_access and again.identities == first.identities
     assert sorted(path for path, _ in web.headers) == [f'/s-{number:02}.tar' for number in range(12)]
+
+
+def test_an_archive_is_read_once_to_index_it(web):
+    """Skips over small members go on with the pieces under way; other openings read little of it."""
+    large = tar_bytes({f'a/{number:04}.jpg': bytes(11_000) for number in range(1500)})
+    archives = opened(web.put('/large.tar', large))
+    assert archives.total == 1500 and len(large) > 2**24
+    assert web.bytes_sent <= 1.3 * len(large) and len(web.requests) < 40
+
+
+def test_adjacent_members_are_read_by_one_request(web, url):
+    members = list(opened(url).order().epoch(0))
+    web.requests.clear()
+    chosen = [*members[:20], members[40], members[25], members[41]]
+    assert read_members(chosen) == [MEMBERS[member.name] for member in chosen]
+    assert len(web.requests) == 3
+
+
+def test_archives_are_read_side_by_side(web):
+    archives = opened(shards(web, 12))
+    members = [archives.indexes[number].member(7) for number in range(12)]
+    web.meeting = Meeting(12)
+    assert len(set(read_members(members))) == 1
+    assert web.meeting.complete.is_set()
 
 
 def test_an_index_next_to_each_of_several_is_requested_once(web, tmp_path):
