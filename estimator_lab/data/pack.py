@@ -8,17 +8,18 @@ import hashlib
 import random
 import re
 import shlex
+import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from estimator_lab.base.command import Command, CommandLine, python
-from estimator_lab.base.errors import DataError, FlagError, option
-from estimator_lab.base.files import listed, read_regular, sync
+from estimator_lab.base.errors import DataError, FlagError, LabError, option
+from estimator_lab.base.files import listed, open_regular, read_regular, sync
 from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.outputs import check_folder, made_folder, writing
 from estimator_lab.base.printable import escaped, json_text, unescaped
@@ -46,6 +47,7 @@ _OWN = re.compile(
 _AHEAD = 32
 _MOST_SKIPPED = 10_000  # in the manifest
 _MOST_MANIFEST_BYTES = 2**28
+_READ_AT_ONCE = 2**20
 
 _USAGE = """Packs tar archives, plain or compressed, and folders into shuffled, uncompressed shards.
 
@@ -156,13 +158,17 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> 
     path = f'manifest{suffix}.json'
     names = [f'shard-{number:05}-of-{settings.shards:05}{suffix}.tar' for number in range(settings.shards)]
     hidden = out / f'.packing{suffix}'
-    with made_folder('out', out), writing('out', out), locked_folder(hidden):
+    with made_folder('out', out), writing('out', out), locked_folder(hidden, _is_of(suffix)):
         if any(hidden.iterdir()):
             _remove_interrupted(hidden, path, out, suffix)
             say(f'Another packing into {out} was interrupted: this one begins anew.')
         archives = open_stream(sources, IMAGES, say, part, use_damaged=True)
         if part:
             manifest.of = _digest(settings, [index.fingerprint for index in archives.indexes])
+            done = _read_manifest(out / path)
+            if done and (done.of, len(done.shards)) == (manifest.of, len(names)) and _are_there(out, done):
+                say(f'Part {settings.part} is in {out} already.')
+                return done
         _check_free(out, settings, suffix, manifest.of)
         with ExitStack() as stack:
             shards = [stack.enter_context(closing(Shard(hidden / name))) for name in names]
@@ -171,18 +177,54 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> 
             file.write(f'{json_text(asdict(manifest), 1)}\n'.encode())
             sync(file)
         _check_free(out, settings, suffix, manifest.of)
+        if not _are_there(hidden, manifest):
+            raise LabError(f'{hidden} was changed while it was written: run the same command again.')
         move_out(hidden, out, [*names, path])  # the manifest last: without it no shard counts as complete
     return manifest
 
 
 def _remove_interrupted(hidden: Path, manifest: str, out: Path, suffix: str) -> None:
-    """Removes what a killed packing has left; if it wrote its manifest, also the shards it moved out."""
-    moved = listed(out) if (hidden / manifest).exists() else []
-    for path in moved:
-        if (found := _OWN.fullmatch(path.name)) and (found['part'] or '') == suffix:
-            path.unlink()
+    """Removes what a killed packing has left; if it wrote its manifest, also the shards it moved out.
+
+    These are known by their names, sizes and SHA-256: others in the folder are of another packing.
+    """
+    left, is_own = _read_manifest(hidden / manifest), _is_of(suffix)
+    for shard in left.shards if left else ():
+        name = str(shard.get('file'))
+        if is_own(name) and _is_there(out, shard) and _sha256(out / name) == shard.get('sha256'):
+            (out / name).unlink()
     for path in hidden.iterdir():
         path.unlink()
+
+
+def _sha256(path: Path) -> str:
+    found = hashlib.sha256()
+    with open_regular(path) as file:
+        while data := file.read(_READ_AT_ONCE):
+            found.update(data)
+    return found.hexdigest()
+
+
+def _is_of(suffix: str) -> Callable[[str], bool]:
+    """Returns whether a name is one of a file that packings with a suffix write."""
+
+    def is_own(name: str) -> bool:
+        found = _OWN.fullmatch(name)
+        return found is not None and (found['part'] or '') == suffix
+
+    return is_own
+
+
+def _are_there(folder: Path, manifest: Manifest) -> bool:
+    return bool(manifest.shards) and all(_is_there(folder, shard) for shard in manifest.shards)
+
+
+def _is_there(folder: Path, shard: Mapping[str, Any]) -> bool:
+    """Returns whether a folder has a regular file with the name and size of a shard in a manifest."""
+    with suppress(OSError):
+        status = (folder / str(shard.get('file'))).lstat()
+        return stat.S_ISREG(status.st_mode) and status.st_size == shard.get('bytes')
+    return False
 
 
 def _digest(settings: Settings, fingerprints: Sequence[str]) -> str:
@@ -201,17 +243,17 @@ def _check_free(out: Path, settings: Settings, suffix: str, of: str) -> None:
                 raise FlagError(
                     f'{option.out}={out} already holds {path.name}: name another folder, or empty it.'
                 )
-            if path.suffix == '.json' and _read_of(path) != of:
+            if path.suffix == '.json' and ((other := _read_manifest(path)) is None or other.of != of):
                 raise FlagError(
                     f'{option.out}={out} holds {path.name} of other archives, or of another {option.seed} or '
                     f'{option.image_size}: name another folder.'
                 )
 
 
-def _read_of(path: Path) -> str | None:
-    """Returns what the parts of a packing have in common, from the manifest of one; None if it is damaged."""
+def _read_manifest(path: Path) -> Manifest | None:
+    """Returns the manifest in a file; None if there is none, or it is damaged."""
     try:
-        return as_object(parse_json(read_regular(path, _MOST_MANIFEST_BYTES)), Manifest).of
+        return as_object(parse_json(read_regular(path, _MOST_MANIFEST_BYTES)), Manifest)
     except (OSError, ValueError):
         return None
 

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,21 +69,29 @@ class Shard:
 
 
 @contextlib.contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path, is_own: Callable[[str], bool]) -> Iterator[None]:
     """Keeps a folder for this process alone; it may hold files of a killed one. At the end, it is removed.
 
+    Args:
+      folder: made if necessary.
+      is_own: whether a file of that name is one that a packing writes; only these are removed.
+
     Raises:
-      FlagError: another process uses it.
+      FlagError: another process uses it, or it holds something else.
       OSError: it can't be made.
     """
     while (descriptor := _lock(folder)) is None:  # another process has just removed it
         pass
     try:
+        for path in folder.iterdir():
+            if not is_own(path.name):
+                raise FlagError(f'{path} is not of a packing: move it away, or name another {option.out}.')
         yield
     finally:
         with contextlib.suppress(OSError):
             for path in folder.iterdir():
-                path.unlink()
+                if is_own(path.name):
+                    path.unlink()
             folder.rmdir()
         os.close(descriptor)
 

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import gzip
 import itertools
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.pack import Settings
@@ -68,12 +69,18 @@ def test_an_image_after_a_damaged_archive_is_of_a_later_part(tmp_path, source, o
 def test_a_part_replaces_no_other_packing(source, out):
     pack([source], out, Settings(2, part='2/3'), quiet)
     before = all_bytes(out)
-    for other in (Settings(2), Settings(3, part='1/3'), Settings(2, part='1/4'), Settings(2, part='2/3')):
+    for other in (Settings(2), Settings(3, part='1/3'), Settings(2, part='1/4'), Settings(3, part='2/3')):
         with pytest.raises(FlagError, match='already holds'):
             pack([source], out, other, quiet)
-    assert all_bytes(out) == before
+    said: list[str] = []
+    assert pack([source], out, Settings(2, part='2/3'), said.append).images == 100
+    assert all_bytes(out) == before and said == [f'Part 2/3 is in {out} already.']
     pack([source], out, Settings(2, part='1/3'), quiet)
     assert len(all_bytes(out)) == 4
+    shard = out / 'shard-00001-of-00002-part-00002-of-00003.tar'
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(FlagError, match='already holds'):
+        pack([source], out, Settings(2, part='2/3'), quiet)
 
 
 def test_the_part_of_a_damaged_end_says_so(tmp_path, source, out):
@@ -152,6 +159,50 @@ def test_a_packing_that_was_killed_begins_anew_and_says_so(
     folders = out, tmp_path / 'whole'
     found, whole = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
     assert found == whole
+
+
+@pytest.mark.parametrize('contents', ['{}', None, 'other'])
+def test_shards_of_an_earlier_packing_stay_whatever_a_killed_one_has_left(tmp_path, source, out, contents):
+    """`None` is the manifest of these shards, after one was changed."""
+    pack([source], out, Settings(2), quiet)
+    manifest = (out / 'manifest.json').read_text()
+    if contents is None:
+        shard = out / 'shard-00000-of-00002.tar'
+        shard.write_bytes(shard.read_bytes()[::-1])
+    if contents == 'other':
+        pack([source], tmp_path / 'other', Settings(2, seed=2), quiet)
+        manifest = (tmp_path / 'other/manifest.json').read_text()
+    before = all_bytes(out)
+    (out / '.packing').mkdir()
+    (out / '.packing/manifest.json').write_text(contents if contents == '{}' else manifest)
+    with pytest.raises(FlagError, match='already holds'):
+        pack([source], out, Settings(2), quiet)
+    gone = {'shard-00001-of-00002.tar'} if contents is None else set()
+    assert all_bytes(out) == {name: data for name, data in before.items() if name not in gone}
+
+
+def test_a_folder_of_the_user_with_the_hidden_name_is_left_alone(source, out):
+    (out / '.packing').mkdir(parents=True)
+    (out / '.packing/notes.txt').write_text('mine')
+    with pytest.raises(
+        FlagError, match=r'notes\.txt is not of a packing: move it away, or name another out\.'
+    ):
+        pack([source], out, Settings(2), quiet)
+    assert (out / '.packing/notes.txt').read_text() == 'mine'
+
+
+def test_a_shard_that_was_cut_from_outside_is_not_reported_as_whole(source, out, monkeypatch):
+    finish = Shard.finish
+
+    def finish_and_cut(shard):
+        entry = finish(shard)
+        os.truncate(shard.path, 512)
+        return entry
+
+    monkeypatch.setattr(Shard, 'finish', finish_and_cut)
+    with pytest.raises(LabError, match='was changed while it was written: run the same command again'):
+        pack([source], out, Settings(2), quiet)
+    assert not out.exists() or not list(out.iterdir())
 
 
 def test_a_link_in_the_place_of_the_hidden_folder_is_not_followed(tmp_path, source, out):

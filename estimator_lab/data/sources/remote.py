@@ -358,7 +358,7 @@ def _failure(error: BaseException) -> RemoteError:
     is_denied = isinstance(error, PermissionError) or status in (401, 403, 407)
     if is_denied or 'redential' in type(error).__name__:
         return RemoteError(f'access is denied ({_clause(error)}): check the credentials, or sign the URL')
-    is_final = isinstance(error, ValueError | TypeError | ImportError)
+    is_final = isinstance(error, ValueError | TypeError | ImportError) or 'Redirect' in type(error).__name__
     if isinstance(status, int) and status >= 400:
         is_final = status not in _RETRIED
         return RemoteError(f'{_clause(error)}{f": {_REMEDY}" if is_final else ""}', is_final)
@@ -368,6 +368,10 @@ def _failure(error: BaseException) -> RemoteError:
 def _clause(error: BaseException) -> str:
     """Returns what came instead of a file, as a clause; aiohttp's own are written for programmers."""
     status = getattr(error, 'status', None)
+    if type(error).__name__ == 'TooManyRedirects':
+        return 'the server redirects in a circle'
+    if 'Redirect' in type(error).__name__:
+        return hide_secrets(f'the server redirects to {error}, which is not on the web')[:_LONGEST]
     if status == 0:
         return 'the answer of the server is not HTTP'
     if isinstance(status, int):

@@ -90,3 +90,15 @@ def test_a_part_that_is_longer_than_requested_is_not_read(serve):
 
 
 # Object stores: S3 as moto's server speaks it.
+
+
+@pytest.mark.parametrize(
+    ('location', 'words'),
+    [
+        ('/a.tar', 'the server redirects in a circle'),
+        ('file:///etc/passwd', 'the server redirects to file:///etc/passwd, which is not on the web'),
+    ],
+)
+def test_redirects_that_lead_nowhere(serve, location, words):
+    with pytest.raises(DataError, match=f'cannot be read: {words}'):
+        opened(serve(answer('302 Found', Location=location)))
