@@ -10,8 +10,9 @@ from estimator_lab.data.sources.arrays import ARRAY, ArraySource
 from estimator_lab.data.sources.folder import FOLDER, OWN_FILE
 from estimator_lab.data.sources.lines import LINES
 from estimator_lab.data.sources.reading import Format, Scan
-from estimator_lab.data.sources.source import OpenedPipe, Source
-from estimator_lab.data.sources.tar import TAR, is_archive
+from estimator_lab.data.sources.source import OpenedPipe, Source, errors_naming
+from estimator_lab.data.sources.tar import TAR, is_archive, what_instead
+from estimator_lab.data.sources.tar_headers import BLOCK
 
 _EXAMPLE_BYTES = 300  # of memory for an example, besides its name and label, at most
 _ROOM_BYTES = 400 * 2**20  # for the examples of any archive
@@ -28,9 +29,21 @@ def format_of(source: Source, kind: Kind) -> Format:
         return ARRAY
     if source.is_folder:
         return FOLDER
+    if source.is_pipe:
+        _check_piped(source, kind)
     if kind.has_lines:
         return LINES
     return TAR if is_archive(source) else OWN_FILE
+
+
+def _check_piped(source: Source, kind: Kind) -> None:
+    """Raises DataError if what is piped in begins neither as an archive nor as an example, or is empty."""
+    with errors_naming(source.name):
+        head = source.open().peek(BLOCK)[:BLOCK]
+    if head and (kind.has_lines or is_archive(source) or kind.recognises(head)):
+        return
+    what = f'what arrived is {what_instead(head) or "not an archive"}' if head else 'nothing arrived'
+    raise DataError(f'{source.name!r}: {what}. If it is downloaded, did that fail? `curl --fail` tells.')
 
 
 def scan_members(source: Source, kind: Kind, scan: Scan, form: Format | None = None) -> Iterator[Member]:

@@ -130,6 +130,8 @@ class Source(NamedTuple):
         with errors_naming(self.name):
             if self.is_remote:
                 return io.BufferedReader(remote.open_remote(self.url).reader(), BUFFER_BYTES)
+            if self.url == STDIN and sys.__stdin__ is None:  # its descriptor may be another file by now
+                raise DataError('Standard input is closed: pipe an archive in, or name one.')
             file = io.FileIO(0, closefd=False) if self.url == STDIN else io.FileIO(self.url)
             return io.BufferedReader(_Piped(file) if self.is_pipe else file, BUFFER_BYTES)
 

@@ -201,10 +201,8 @@ def _what_broke(source: Source, stream: Forward, head: bytes, error: Exception) 
     if not last and stream.position <= BLOCK:
         if isinstance(error, RemoteError):
             return why_unreadable(source.name, error)
-        page = head.lstrip().lower().startswith((b'<!doctype', b'<html', b'<?xml'))
-        what = ', but a web page' if page else f': no valid header at byte 0 ({reason})'
-        if other := next((words for magic, words in _OTHERS.items() if head.startswith(magic)), ''):
-            what = f', but {other}'
+        other = what_instead(head)
+        what = f', but {other}' if other else f': no valid header at byte 0 ({reason})'
         return f'{source.name!r} is not a tar archive, plain or compressed with gzip, bzip2 or xz{what}.'
     member = ''
     if last and stream.position < last.data + last.size:
@@ -237,6 +235,13 @@ def is_archive(source: Source) -> bool:
     finally:
         if not source.is_pipe:
             file.close()
+
+
+def what_instead(head: bytes) -> str:
+    """Returns what a file with these first bytes is instead of a tar, and a remedy; '' if that is unknown."""
+    if head.lstrip().lower().startswith((b'<!doctype', b'<html', b'<?xml')):
+        return 'a web page'
+    return next((words for magic, words in _OTHERS.items() if head.startswith(magic)), '')
 
 
 def is_tar(head: bytes) -> bool:

@@ -1,7 +1,9 @@
 import errno
 import gzip
 import os
+import re
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -102,6 +104,31 @@ def test_standard_input(archive, stdin, tmp_path):
     ):
         stdin(path)
         assert [key for key, _ in found('-')] == keys
+
+
+@pytest.mark.parametrize(
+    ('data', 'what'),
+    [
+        (b'', 'nothing arrived'),
+        (b'\n<!DOCTYPE html><title>404</title>', 'what arrived is a web page'),
+        (
+            b'PK\3\4' + bytes(999),
+            'what arrived is a ZIP archive: unpack it by `unzip FILE -d FOLDER`, and name the',
+        ),
+        (b'curl: (6)', 'what arrived is not an archive'),
+    ],
+)
+def test_a_pipe_without_examples_names_the_likely_cause(stdin, tmp_path, data, what):
+    (tmp_path / 'sent').write_bytes(data)
+    stdin(tmp_path / 'sent')
+    with pytest.raises(DataError, match=rf"^'-': {re.escape(what)}"):
+        found('-')
+
+
+def test_a_closed_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, '__stdin__', None)
+    with pytest.raises(DataError, match='Standard input is closed: pipe an archive in, or name one'):
+        found('-')
 
 
 def test_labels_are_those_of_training(tmp_path, monkeypatch):
