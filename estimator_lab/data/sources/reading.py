@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from estimator_lab.data.examples.kind import Kind
-from estimator_lab.data.examples.member import BadExampleError, Data, Member
+from estimator_lab.data.examples.member import BadExampleError, ChangedError, Data, Member
 from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.files import SkippedFiles
 from estimator_lab.data.sources.source import MAGIC_BYTES, Source, decompressor
@@ -79,26 +79,40 @@ def open_stored(source: Source) -> 'Stored | None':
     """
     if source.is_pipe:
         return None
-    stored: Stored = _LocalFile(source.url)
     head = b''  # unless the server has sent it
     if source.is_remote:
         file = remote.open_remote(source.url)
         if not (file.local or file.facts.has_ranges):
             return None
-        if file.local:
-            stored = _LocalFile(str(file.local))
-        else:
-            stored, head = file, file.facts.head
+        stored: Stored = _LocalFile.at(str(file.local)) if file.local else file
+        head = b'' if file.local else file.facts.head
+    else:
+        stored = _LocalFile.at(source.url)
     head = head[:MAGIC_BYTES] or stored.read([(0, MAGIC_BYTES)])[0]
     return None if decompressor(head) else stored
 
 
 @dataclass(frozen=True)
 class _LocalFile:
-    """A local file; the most recently used ones stay open."""
+    """A local file as it was when it was opened; the most recently used ones stay open.
+
+    Attributes:
+      path: of the file.
+      identity: its device, inode, size and time of modification in ns: another file at that path is not it.
+    """
 
     path: str
+    identity: tuple[int, int, int, int]
     is_remote = False
+
+    @classmethod
+    def at(cls, path: str) -> '_LocalFile':
+        """Returns the file that is at a path now."""
+        return cls(path, _identity(os.stat(path)))  # noqa: PTH116 - as for a descriptor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process, maybe on another machine, sees a device and an inode of its own."""
+        return _LocalFile.at, (self.path,)
 
     def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
         """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file.
@@ -108,7 +122,7 @@ class _LocalFile:
         first, so that a disk works on many of them at once.
         """
         with _reading:
-            opened = _opened(self.path)
+            opened = _opened(self.path, self.identity)
             if len(places) > 1 and hasattr(os, 'posix_fadvise'):
                 with contextlib.suppress(OSError):  # only advice
                     for offset, count in places:
@@ -123,12 +137,18 @@ Stored = _LocalFile | remote.RemoteFile
 class _Opened:
     """An open file, which is closed when nothing refers to it any longer."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, identity: tuple[int, int, int, int]) -> None:
         self.descriptor = os.open(path, os.O_RDONLY)
+        if _identity(os.fstat(self.descriptor))[:3] != identity[:3]:  # the cache touches its files
+            raise ChangedError
 
     def __del__(self) -> None:
         if hasattr(self, 'descriptor'):
             os.close(self.descriptor)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 _opened = functools.lru_cache(_MOST_OPEN)(_Opened)

@@ -12,6 +12,7 @@ from estimator_lab.data.archives.data_set import distinct_examples, open_archive
 from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Part, StreamOrder
 from estimator_lab.data.examples.labels import label_of
 from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.sources import reading
 from tests.support.archive_files import gzipped, piped, write_tar
 from tests.support.streams import found_in, stream_members
 
@@ -24,6 +25,23 @@ def test_counts_over_all_archives(tmp_path):
     assert archives.counts == {'10': 1, 'a': 1, 'b': 3}
     assert list(archives.counts) == ['10', 'a', 'b']
     assert archives.total == 5
+
+
+@pytest.mark.parametrize('other', [b'new', b'longer'])
+def test_an_archive_that_is_replaced_is_another_one(tmp_path, other):
+    """What was opened before goes on with the old one, as long as its file stays open."""
+    path, put = tmp_path / 'a.tar', tmp_path / 'put.tar'
+
+    def read(archives):
+        return [member.read().data for member in archives.order().epoch(0)]
+
+    old = open_archives([str(write_tar(path, [('a/1.jpg', b'old'), ('a/2.jpg', b'two')]))], IMAGES)
+    assert read(old) == [b'old', b'two']
+    write_tar(put, [('a/1.jpg', other), ('a/2.jpg', b'two')]).replace(path)
+    assert read(open_archives([str(path)], IMAGES)) == [other, b'two'] and read(old) == [b'old', b'two']
+    reading._opened.cache_clear()
+    with pytest.raises(DataError, match='has changed since it was indexed'):
+        read(old)
 
 
 def test_uncompressed_archives_are_shuffled_as_a_whole(archive):
