@@ -18,7 +18,7 @@ from runner import command_line, machine
 from small_sets import Split, digits, glyph
 
 from estimator_lab import api
-from estimator_lab.inference.ascent import Objective
+from estimator_lab.inference.ascent import AscentObjective
 from estimator_lab.inference.dreams import find_layer, from_noise
 from estimator_lab.inference.settings import DreamSettings
 
@@ -66,7 +66,7 @@ def print_atlas(given: Any) -> None:
     layer = find_layer(run, given.layer)
     channels = list(range(min(given.count, layer.channels)))
     shape = (_SIDE, _SIDE, run.shape.channels)
-    with Objective(run, layer, by_channel=True) as objective:
+    with AscentObjective(run, layer, by_channel=True) as objective:
         settings = DreamSettings(seed=given.seed)
         _, tiles, _ = from_noise(objective, shape, channels, settings, lambda share: None)
     shares, fine = spectra(tiles.mean(axis=3))

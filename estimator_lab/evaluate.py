@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.outputs import check_folder, made_folder
 from estimator_lab.base.progress import say_lines, say_rows, warn
-from estimator_lab.inference.settings import EvaluationSettings
+from estimator_lab.inference.settings import EvaluationSettings, check_there
 
 _USAGE = """Evaluates a trained model on images; the label of an image is the name of its folder.
 
@@ -18,6 +18,8 @@ JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model
 
 def main(settings: EvaluationSettings, line: CommandLine) -> None:
     """Runs the command."""
+    check_there(settings.model_dir, settings.data)
+
     from estimator_lab.inference.evaluation import evaluate
     from estimator_lab.runs.trained import Trained
 

@@ -22,7 +22,7 @@ can also be, for vgg, a file of Keras with the names of its layers (.h5), and fo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class ImportSettings:
     """The model whose weights are imported."""
 
     model: str = setting('vgg', 'the model, as for train', group=_MODEL)
@@ -35,7 +35,7 @@ class Settings:
     model_dir: Path | None = setting(None, 'new folder of the model; default: runs/MODEL', group=_OUTPUT)
 
 
-def main(settings: Settings, line: CommandLine) -> None:
+def main(settings: ImportSettings, line: CommandLine) -> None:
     """Runs the command."""
     if len(line.arguments) > 1:
         raise FlagError(f'One FILE at a time, not {line.arguments[1]!r} as well.')
@@ -53,7 +53,7 @@ def main(settings: Settings, line: CommandLine) -> None:
     say_rows([('Imported', text), ('Model', str(model_dir))])
 
 
-COMMAND = Command(main, _USAGE, Settings, arguments='FILE')
+COMMAND = Command(main, _USAGE, ImportSettings, arguments='FILE')
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -3,7 +3,7 @@
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.progress import say
-from estimator_lab.inference.settings import PredictionSettings
+from estimator_lab.inference.settings import PredictionSettings, check_there
 
 _USAGE = """Predicts what images show: one row for each image, in their order, as soon as it is known.
 
@@ -20,6 +20,7 @@ def main(settings: PredictionSettings, line: CommandLine) -> None:
     """Runs the command."""
     if not line.arguments and not settings.data:
         raise FlagError("No image is named: give files, folders, tar archives, or '-' for standard input.")
+    check_there(settings.model_dir, [*line.arguments, *(settings.data or ())])
 
     from estimator_lab.inference.prediction_files import predict_and_write
     from estimator_lab.runs.trained import Trained

@@ -3,7 +3,7 @@
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.progress import say_rows, warn
-from estimator_lab.inference.settings import ReportSettings
+from estimator_lab.inference.settings import ReportSettings, check_there
 
 _USAGE = """Writes a run as one page of HTML that any browser shows without a network or other files.
 
@@ -20,6 +20,7 @@ def main(settings: ReportSettings, line: CommandLine) -> None:
     for name in ('eval_steps', 'worst'):
         if name in line.given and not settings.data:
             raise FlagError(f'{option(name)} needs {option.data}, see --help.')
+    check_there(settings.model_dir, settings.data)
 
     from estimator_lab.inference.report.page import report
     from estimator_lab.runs.trained import Trained

@@ -80,7 +80,7 @@ class Layer:
         return self.fixed or self.name == LOGITS
 
 
-class Objective:
+class AscentObjective:
     """What is maximized, of images in [0, 1], in a session that ends with the `with` block.
 
     Large images are looked at in windows, whose objectives are averaged.
@@ -112,7 +112,7 @@ class Objective:
             (self._roughness,) = tf.gradients(_total_variation(self._images - self._grounds), self._images)
             self._session = run.session()
 
-    def __enter__(self) -> 'Objective':
+    def __enter__(self) -> 'AscentObjective':
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -171,7 +171,7 @@ class Objective:
 
 
 def _objective(values: Tensor, channels: Tensor | None, is_logits: bool) -> Tensor:
-    """Returns the objective of the activations of a layer, float32 [n]; see `Objective`."""
+    """Returns the objective of the activations of a layer, float32 [n]; see `AscentObjective`."""
     if channels is None:
         return tf.reduce_mean(tf.square(values), axis=list(range(1, values.shape.rank)))
     own = tf.one_hot(channels, tf.shape(values)[-1], on_value=True, off_value=False)
@@ -200,7 +200,7 @@ def _spans(length: int, most: int, exact: bool) -> list[slice]:
 
 
 def climb(
-    objective: Objective,
+    objective: AscentObjective,
     photos: np.ndarray,
     channels: Sequence[int],
     steps: int,
@@ -228,7 +228,7 @@ def climb(
 
 
 def climb_waves(
-    objective: Objective,
+    objective: AscentObjective,
     shape: Sequence[int],
     channels: Sequence[int],
     steps: int,
@@ -246,7 +246,7 @@ def climb_waves(
 
 
 def _jittered_gradient(
-    objective: Objective, images: np.ndarray, channels: Sequence[int], rng: np.random.Generator
+    objective: AscentObjective, images: np.ndarray, channels: Sequence[int], rng: np.random.Generator
 ) -> np.ndarray:
     """Returns the gradient of images shifted at random, so that borders of windows leave no trace."""
     sides = images.shape[1:3]

@@ -23,7 +23,7 @@ from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import GREY, open_image
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.inference.ascent import MOST_SIDE, Layer, Objective, OnProgress, climb, climb_waves
+from estimator_lab.inference.ascent import MOST_SIDE, AscentObjective, Layer, OnProgress, climb, climb_waves
 from estimator_lab.inference.samples import PICTURES, Samples, check_known, format_of, sample
 from estimator_lab.inference.settings import DreamSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
@@ -111,7 +111,7 @@ def ascend(run: Trained, settings: DreamSettings) -> Dream:
     with (
         tensorflow_errors_as_sentences(),
         contextlib.closing(Progress('Dreaming')) as progress,
-        Objective(run, layer, settings.atlas or channel is not None) as objective,
+        AscentObjective(run, layer, settings.atlas or channel is not None) as objective,
     ):
         on_progress = partial(progress, layer.name)
         if photo is None:
@@ -140,7 +140,7 @@ def ascend(run: Trained, settings: DreamSettings) -> Dream:
 
 
 def from_noise(
-    objective: Objective,
+    objective: AscentObjective,
     shape: Sequence[int],
     channels: Sequence[int],
     settings: DreamSettings,

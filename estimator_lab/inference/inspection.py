@@ -163,7 +163,7 @@ def show_in_tensorboard(
 
 
 @dataclass(frozen=True)
-class Seen:
+class ImageView:
     """Filters, activations and gradients of a network for an image.
 
     Attributes:
@@ -199,7 +199,7 @@ class Seen:
         return {**pictures, **self.own, **heat}
 
 
-def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '') -> Seen:
+def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '') -> ImageView:
     """Runs one image through the network.
 
     The image is [height, width, channels], uint8 or floats in [0, 1], as `run.reader` reads it; its key
@@ -225,7 +225,7 @@ def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '
     scale = getattr(run.params, 'pixels', RAW_PIXELS)
     shown = np.clip(scale.scaled(pixels), 0, 1)
     own = run.architecture.inspect(run.params, {IMAGE: shown}, layers)
-    return Seen(shown, values, filters, maps, heat, own)
+    return ImageView(shown, values, filters, maps, heat, own)
 
 
 def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Mapping[str, Image.Image]]:

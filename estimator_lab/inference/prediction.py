@@ -122,6 +122,11 @@ class Table:
     run: Trained
     top: int = 1
 
+    @classmethod
+    def of(cls, run: Trained, settings: PredictionSettings) -> 'Table':
+        """Returns the table that settings describe, for the command and the method alike."""
+        return cls(run, settings.top)
+
     def __post_init__(self) -> None:
         classes = len(self.run.labels)
         if self.top > max(classes, 1):

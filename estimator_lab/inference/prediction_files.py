@@ -61,7 +61,7 @@ def predict_and_write(
     outputs = {'out': settings.out, 'files': settings.files}
     check_outputs(outputs, examples.paths, run.model_dir, kind.accepts)
     check_outputs({'out': settings.out}, (), replaced=_TABLES)
-    table = Table(run, settings.top)
+    table = Table.of(run, settings)
     with contextlib.ExitStack() as stack:
         progress = None
         if settings.out:  # else the rows show the progress
@@ -80,10 +80,9 @@ def predict_and_write(
         source = '\n'.join((str(run.model_dir), *examples.paths, *part))
         files = stack.enter_context(PredictionFiles(settings.files, source)) if settings.files else None
         doing('predicting')
-        made = _Made()
         try:
-            stream = stack.enter_context(_rows_stream(settings.out, made))
-            _write(batches, settings, stream, made, table, files, count_labels)
+            rows = stack.enter_context(_opened_rows(settings.out))
+            _write(batches, settings, rows, table, files, count_labels)
         except BrokenPipeError:  # the reader of the rows has closed the pipe
             silence(sys.stdout)
             return ''
@@ -91,19 +90,21 @@ def predict_and_write(
 
 
 @dataclass
-class _Made:
-    """How many rows are in a stream, and the bytes of the file that they end."""
+class _Rows:
+    """A stream of rows: how many are in it, and the bytes of the file that they end."""
 
-    rows: int = 0
+    stream: TextIO
+    count: int = 0
     bytes: int = 0
 
 
 @contextlib.contextmanager
-def _rows_stream(path: Path | None, made: _Made) -> Iterator[TextIO]:
-    """Yields the stream for the rows.
+def _opened_rows(path: Path | None) -> Iterator[_Rows]:
+    """Yields the rows of a file, or of standard output.
 
-    What is `made` before an error or a signal is kept in a file next to `path`, which stays as it was.
+    After an error or a signal, those so far are kept in a file next to `path`, which stays as it was.
     """
+    rows = _Rows(sys.stdout)
     if path:
         if path.is_file():
             warn(f'{path} is there already: it is replaced when all rows are written.')
@@ -111,19 +112,19 @@ def _rows_stream(path: Path | None, made: _Made) -> Iterator[TextIO]:
             warn(f'{partial} has rows of a prediction that was killed, or is still running.')
 
         def keep(partial: Path) -> None:
-            if made.rows:
-                os.truncate(partial, made.bytes)
-                warn(f'{move_beside(partial, path)} has the first {made.rows:,} rows; the rest is missing.')
+            if rows.count:
+                os.truncate(partial, rows.bytes)
+                warn(f'{move_beside(partial, path)} has the first {rows.count:,} rows; the rest is missing.')
 
         with (
             written('out', path, keep=keep) as file,
-            open(file.fileno(), 'w', encoding='utf-8', newline='', closefd=False) as rows,
+            open(file.fileno(), 'w', encoding='utf-8', newline='', closefd=False) as rows.stream,
         ):
             yield rows
         return
     sys.stdout.reconfigure(encoding='utf-8')  # type: ignore[union-attr] # like files
     try:
-        yield sys.stdout
+        yield rows
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -157,8 +158,7 @@ def _row_writer(form: str, stream: TextIO, columns: Sequence[str]) -> WriteRow:
 def _write(
     batches: Iterable[Batch],
     settings: PredictionSettings,
-    stream: TextIO,
-    made: _Made,
+    rows: _Rows,
     table: Table,
     files: 'PredictionFiles | None',
     count_labels: bool,
@@ -170,7 +170,7 @@ def _write(
             batch = batch._replace(values={**batch.values, **files.write(batch)})
         clear_status()  # also before the head of the table
         if write is None:
-            write = _row_writer(settings.format, stream, list(table.columns(batch.values)))
+            write = _row_writer(settings.format, rows.stream, list(table.columns(batch.values)))
             left_out = table.left_out(batch.values)
             if left_out and not files:
                 warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')
@@ -178,10 +178,10 @@ def _write(
                 warn(f'--top={table.top} has no effect: this model predicts no labels.')
         for row in table.rows(batch):
             write(row)
-        stream.flush()
+        rows.stream.flush()
         if settings.out:
-            made.rows += len(batch.keys) + len(batch.bad)
-            made.bytes = os.fstat(stream.fileno()).st_size
+            rows.count += len(batch.keys) + len(batch.bad)
+            rows.bytes = os.fstat(rows.stream.fileno()).st_size
 
 
 class PredictionFiles:

@@ -128,7 +128,7 @@ class Run(Trained):
 
     def _rows(self, examples: Data, given: Mapping[str, Any]) -> Iterator[Row]:
         settings = _prediction_settings(given)
-        table = Table(self, settings.top)
+        table = Table.of(self, settings)
         for batch in self._predicted(examples, settings, given):
             yield from table.rows(batch)
 

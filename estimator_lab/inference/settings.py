@@ -9,8 +9,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.settings import setting
 from estimator_lab.base.shares import PART_HELP
+from estimator_lab.data.sources.source import expand
+
+
+def check_there(model_dir: Path, paths: Sequence[str] | None = ()) -> None:
+    """Checks, before TensorFlow is loaded, that a folder and the examples that a command reads are there.
+
+    Raises:
+      DataError: one is not.
+    """
+    if not model_dir.exists():
+        raise DataError(f'{option.model_dir}={model_dir} is not a folder.')
+    if paths:
+        expand(paths, commas=False)
+
 
 _model_dir = partial(setting, None, 'folder in which the model was trained', group='Model', of_command=True)
 _images = partial(setting, group='Images')

@@ -20,7 +20,7 @@ from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_func
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.models.published import convolution, standardised
-from estimator_lab.runs.weights.layouts import Layout, Shapes, Source
+from estimator_lab.runs.weights.layouts import Layout, PublishedTensor, Shapes
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 # Units in each block: their table 1.
@@ -156,11 +156,11 @@ def torch_layout(variables: Shapes) -> list[Layout]:
             scope = f'layer{block}.{int(unit) - 1}.{scope}'
         names = re.compile(rf'{_TORCH_PREFIX}{re.escape(scope)}\.{_TORCH_PARTS[part]}')
         if part != 'weights':
-            sources[name] = Source(names, tuple(shape))
+            sources[name] = PublishedTensor(names, tuple(shape))
             continue
         height, width, channels, maps = shape
         of_file = (maps, channels) if layer == 'logits' else (maps, channels, height, width)
-        sources[name] = Source(names, of_file, partial(_from_torch, shape))
+        sources[name] = PublishedTensor(names, of_file, partial(_from_torch, shape))
     layers = rf'{_TORCH_PREFIX}layer\d+\.\d+\..*\.(?:weight|bias|running_mean|running_var)'
     return [Layout('the names of torchvision', sources, re.compile(layers))]
 

@@ -19,7 +19,7 @@ from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_func
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.models.published import convolution, less_mean
-from estimator_lab.runs.weights.layouts import Layout, Shapes, Source
+from estimator_lab.runs.weights.layouts import Layout, PublishedTensor, Shapes
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 # Convolutions in each block: configurations A, B, D and E of their table 1.
@@ -147,11 +147,11 @@ def keras_layout(variables: Shapes) -> list[Layout]:
         names = re.compile(rf'(?:(?!optimizer)[^/]+/)*{layer}/(?:{layer}/)?{tensor}(?::0)?')
         if dense and part == 'weights':
             of_file = (math.prod(shape[:3]), shape[3])
-            sources[name] = Source(names, of_file, methodcaller('reshape', shape))
+            sources[name] = PublishedTensor(names, of_file, methodcaller('reshape', shape))
         elif (block, number, part) == ('1', '1', 'weights'):
-            sources[name] = Source(names, tuple(shape), lambda values: values[:, :, ::-1])
+            sources[name] = PublishedTensor(names, tuple(shape), lambda values: values[:, :, ::-1])
         else:
-            sources[name] = Source(names, tuple(shape))
+            sources[name] = PublishedTensor(names, tuple(shape))
     return [Layout('the names of Keras', sources, re.compile(r'(?:(?!optimizer)[^/]+/)*block\d+_conv\d+/.*'))]
 
 

@@ -12,7 +12,7 @@ from estimator_lab.core.endpoints import published
 from estimator_lab.core.params import RAW_PIXELS
 from estimator_lab.inference import ascent
 from estimator_lab.inference.ascent import (
-    Objective,
+    AscentObjective,
     Waves,
     blurred,
     climb,
@@ -29,7 +29,7 @@ RNG = np.random.default_rng(1)
 
 
 def objective_of(run, name, **more):
-    return Objective(run, find_layer(run, name), **more)
+    return AscentObjective(run, find_layer(run, name), **more)
 
 
 def published_values(run, name, images):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.inference import dreams
-from estimator_lab.inference.ascent import Objective
+from estimator_lab.inference.ascent import AscentObjective
 from estimator_lab.inference.dreams import Dream, find_layer, from_noise
 from estimator_lab.inference.settings import DreamSettings
 
@@ -48,7 +48,7 @@ def test_what_a_network_imagines_for_a_label_also_in_windows_of_a_larger_photo(c
 def test_an_atlas_has_a_picture_of_each_channel(cnn, monkeypatch):
     monkeypatch.setattr(dreams, 'MOST_SIDE', 8)  # one at a time
     told = []
-    with Objective(cnn, find_layer(cnn, 'logits'), by_channel=True) as objective:
+    with AscentObjective(cnn, find_layer(cnn, 'logits'), by_channel=True) as objective:
         settings = DreamSettings(steps=2)
         before, images, after = from_noise(objective, (8, 8, 1), [0, 1, 2], settings, told.append)
     assert images.shape == (3, 8, 8, 1) and not np.allclose(images[0], images[1])

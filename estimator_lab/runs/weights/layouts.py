@@ -10,7 +10,7 @@ Shapes = Mapping[str, Sequence[int]]
 """Of variables, by name, in the order of the network."""
 
 
-class Source(NamedTuple):
+class PublishedTensor(NamedTuple):
     """Where a variable's values are in a file of weights.
 
     Attributes:
@@ -35,7 +35,7 @@ class Layout(NamedTuple):
     """
 
     whose: str
-    sources: Mapping[str, Source]
+    sources: Mapping[str, PublishedTensor]
     layers: re.Pattern[str] = re.compile(r'(?!)')
 
 
@@ -43,5 +43,8 @@ def own_names(variables: Shapes) -> Layout:
     """Returns the layout of a checkpoint that names its variables as the network does."""
     return Layout(
         "the network's own names",
-        {name: Source(re.compile(re.escape(name)), tuple(shape)) for name, shape in variables.items()},
+        {
+            name: PublishedTensor(re.compile(re.escape(name)), tuple(shape))
+            for name, shape in variables.items()
+        },
     )

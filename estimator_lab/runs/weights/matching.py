@@ -11,7 +11,7 @@ from estimator_lab.core.model import AnyModel
 from estimator_lab.data.examples.kind import Reader
 from estimator_lab.data.input.input_fns import placeholder_features
 from estimator_lab.runs.weights.files import WeightFile
-from estimator_lab.runs.weights.layouts import Layout, Source
+from estimator_lab.runs.weights.layouts import Layout, PublishedTensor
 from estimator_lab.tf1 import tf
 
 _DTYPE = 'float32'
@@ -48,7 +48,7 @@ def match(file: WeightFile, layouts: Sequence[Layout], network: str) -> tuple[st
     raise ValueError(f'it holds {there}, but no {wanted} by any name that is known')
 
 
-def _tensor_of(file: WeightFile, source: Source) -> str:
+def _tensor_of(file: WeightFile, source: PublishedTensor) -> str:
     """Returns the name of a source's tensor; '' for none."""
     names = [name for name in file.tensors if source.names.fullmatch(name)]
     if len(names) > 1:
@@ -56,7 +56,7 @@ def _tensor_of(file: WeightFile, source: Source) -> str:
     return names[0] if names else ''
 
 
-def _check_fit(file: WeightFile, tensor: str, source: Source) -> None:
+def _check_fit(file: WeightFile, tensor: str, source: PublishedTensor) -> None:
     shape, dtype = file.tensors[tensor]
     if shape != source.shape:
         raise ValueError(f'{shown(tensor)} is {_sides(shape)} there and {_sides(source.shape)} here')
@@ -74,7 +74,7 @@ def _check_complete(tensors: dict[str, str], network: str) -> None:
             raise ValueError(f'it lacks {variable}, {why}')
 
 
-def _read(file: WeightFile, tensor: str, source: Source) -> np.ndarray:
+def _read(file: WeightFile, tensor: str, source: PublishedTensor) -> np.ndarray:
     values = np.ascontiguousarray(source.convert(file.read(tensor)), np.float32)
     if not np.isfinite(values).all():
         raise ValueError(f'{shown(tensor)} holds values that are not finite')
