@@ -1,5 +1,11 @@
-"""Defaults and bounds of hyper-parameters, flags and public functions, in golden/settings.txt."""
+"""Defaults and bounds of hyper-parameters, flags and public functions, in golden/settings.txt.
 
+    python -m tests.test_settings
+
+writes that file anew, after an intended change.
+"""
+
+import difflib
 import importlib
 import inspect
 from collections.abc import Iterator
@@ -11,6 +17,7 @@ from estimator_lab.data.input.dataset import DatasetSettings
 from estimator_lab.data.input.stream_settings import StreamSettings
 from tests.support.places import GOLDEN, ROOT, load_script
 
+PATH = GOLDEN / 'settings.txt'
 MARKS = ('structural', 'of_training', 'recorded', 'of_order', 'of_one_run', 'of_command')
 
 
@@ -39,5 +46,10 @@ def lines() -> Iterator[str]:
 
 
 def test_defaults_and_bounds():
-    """After an intended change, write `settings.txt` from `lines()`."""
-    assert [*lines()] == (GOLDEN / 'settings.txt').read_text().splitlines()
+    known, found = PATH.read_text().splitlines(), [*lines()]
+    changes = '\n'.join(difflib.unified_diff(known, found, PATH.name, 'the package', lineterm='', n=0))
+    assert not changes, f'if all of it is intended, run `python -m tests.test_settings`\n{changes}'
+
+
+if __name__ == '__main__':
+    PATH.write_text('\n'.join([*lines(), '']))
