@@ -37,10 +37,13 @@ wheel:
 	"$$(tools/find_python.sh 3.13 3.12 3.11 3.10)" -m pip wheel --quiet --no-deps --wheel-dir=dist .
 
 .venv/ready: setup.py
-	@echo 'Installing TensorFlow and this package in .venv: about 2 GB, some minutes.'
-	[ -x .venv/bin/python ] || "$$(tools/find_python.sh 3.13 3.12 3.11 3.10)" -m venv .venv
-	.venv/bin/python -m pip install --quiet --editable .
-	touch $@
+	@if [ ! -e $@ ] && .venv/bin/python -c 'from importlib.metadata import version; version("estimator-lab")' 2>&-; then \
+		touch $@; \
+	else \
+		echo 'Installing TensorFlow and this package in .venv: about 2 GB, some minutes.' && \
+		{ [ -x .venv/bin/python ] || "$$(tools/find_python.sh 3.13 3.12 3.11 3.10)" -m venv .venv; } && \
+		.venv/bin/python -m pip install --quiet --editable . && touch $@; \
+	fi
 
 clean:
 	rm -rf .venv .venv-* build dist *.egg-info

@@ -79,6 +79,10 @@ class Run(Trained):
 
     result: Any = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets another process open the folder again, with the checkpoint that is then the newest."""
+        return type(self).open, (self.model_dir.absolute(),)
+
     @property
     def metrics(self) -> Mapping[str, float]:
         """The metrics of the last evaluation in training, by name; {} without one."""

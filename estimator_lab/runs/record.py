@@ -128,9 +128,14 @@ def read_record(model_dir: Path) -> Record | None:
     except (OSError, ValueError) as error:
         reason = why_unread(error)
         raise DataError(f'{path} cannot be read as a description of this folder: {reason}.') from error
-    remedy = 'train the model again, or use that version' if number < FORMAT else 'install that version'
+    writer = _writer(fields)
+    if writer == f'estimator_lab {__version__}':  # two states of one version
+        age, remedy = ('an older', 'train the model again') if number < FORMAT else ('a newer', 'install it')
+        writer = f'{age} state of {writer}'
+    else:
+        remedy = 'train the model again, or use that version' if number < FORMAT else 'install that version'
     raise DataError(
-        f'{path} has format {number}, written by {_writer(fields)}; this is estimator_lab '
+        f'{path} has format {number}, written by {writer}; this is estimator_lab '
         f'{__version__}, which reads format {FORMAT}: {remedy}.'
     )
 

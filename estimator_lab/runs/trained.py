@@ -169,7 +169,7 @@ class Trained:
         sources: Sequence[Source]
         check_given(data=data)
         if is_array(data):
-            sources = [array_source(data, named=False)]
+            sources = [array_source(self._with_texts(data), named=False)]
         else:
             paths = [data] if isinstance(data, str | os.PathLike) else data
             sources = expand([*map(str, paths)], note, commas=False, table=read_label_table(labels))
@@ -180,6 +180,16 @@ class Trained:
             if once or own:
                 return open_stream(sources, self.kind, note, own)
             return open_archives(sources, self.kind, say=note, choice='')
+
+    def _with_texts(self, data: Any) -> Any:
+        """Returns images in memory, with texts for class ids of a model whose labels are no numbers."""
+        if not isinstance(data, tuple) or np.asarray(data[1]).dtype.kind not in 'iu':
+            return data
+        images, ids = data[0], np.asarray(data[1]).ravel().tolist()
+        if not self.labels or {str(number) for number in ids} & set(self.labels):
+            return data
+        known = range(len(self.labels))
+        return images, [self.labels[number] if number in known else '' for number in ids]
 
     def predictions(self, features: Features) -> EstimatorSpec:
         """Builds the network in the current graph, for PREDICT.

@@ -1,5 +1,6 @@
 """Settings before a training: checked without TensorFlow, which takes seconds to load, and completed."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -96,6 +97,8 @@ def _check_folder(model_dir: Path, data: Sequence[str]) -> None:
             check_folder('model_dir', model_dir, data, IMAGES.accepts)
         new = [path for path in (model_dir, *model_dir.parents) if not path.exists()]
         model_dir.mkdir(parents=True, exist_ok=True)
+        if not new:
+            tempfile.TemporaryFile(dir=model_dir).close()  # fails now rather than at the first checkpoint
     with suppress(OSError):  # another process of the cluster has removed it, or uses it
         for path in new:
             path.rmdir()

@@ -1,5 +1,6 @@
 """Runs as Python objects: training, what can be done with a model, and how results show themselves."""
 
+import pickle
 import re
 import shutil
 from html import unescape
@@ -50,6 +51,11 @@ def test_a_loaded_run_has_no_result_and_outlives_its_folder(run, tmp_path):
     assert repr(loaded) == f"Run('{folder}'): cnn at step 4" and loaded.labels == run.labels
 
 
+def test_another_process_opens_a_run_by_its_folder(run):
+    copy = pickle.loads(pickle.dumps(run))
+    assert (copy.model_dir, copy.checkpoint, copy.result) == (run.model_dir, run.checkpoint, None)
+
+
 def test_rows_and_arrays_of_predictions_agree(run, archive):
     rows, arrays = list(run.predict(archive)), run.predict_arrays([archive])
     assert [row['key'] for row in rows] == arrays['key'].tolist() and len(rows) > 3
@@ -77,6 +83,9 @@ def test_arrays_with_labels_are_evaluated_like_an_archive(run, archive):
     assert of_arrays.metrics['accuracy'] == pytest.approx(of_archive.metrics['accuracy'])
     assert of_arrays.confusion.matrix().tolist() == of_archive.confusion.matrix().tolist()
     assert {example.key for example in of_arrays.worst} <= set(map(str, range(len(x))))
+    (batch,) = run.stream(archive, batch_size=100)
+    of_batch = run.evaluate((batch.data, batch.class_ids))
+    assert of_batch.confusion.matrix().tolist() == of_archive.confusion.matrix().tolist()
     with pytest.raises(api.FlagError, match='need as many labels'):
         run.evaluate((x, y[1:]))
 
@@ -111,4 +120,7 @@ def test_results_show_themselves(run, archive, tmp_path):
     evaluation = run.evaluate(archive, worst=2)
     assert 'precision' in framed(evaluation) and 'Accuracy' in repr(evaluation)
     assert '<svg' in framed(run)
+    history = run.history()
+    assert re.fullmatch(r'History: \d+ curves, \d+ pictures', repr(history))
+    assert '<td>accuracy</td><td class="number">4</td>' in framed(history)
     assert 'saliency' in framed(run.inspect(images()[0]))

@@ -160,6 +160,8 @@ def check(done, name, folder, mode):
     only_reads = folder == 'run' and name not in ('resume', 'best', 'inspect_here')
     if done.status or mode != 0o555 or not only_reads:
         assert done.status and 'Permission denied' in done.err, (name, done)
+    if (folder, mode, name) == ('run', 0o555, 'resume'):  # told before anything is trained
+        assert done.status == 2 and '--model_dir=' in done.err
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.version import __version__
 from estimator_lab.runs.record import FORMAT, Record, check_same, read_record, write_record
 
 RECORD = Record(
@@ -48,6 +49,20 @@ def test_another_format_is_refused_whatever_its_fields(tmp_path, writer, words, 
     (tmp_path / 'experiment.json').write_text(json.dumps(fields))
     sentence = rf'has format {found}, written by {words}; this .* format {FORMAT}: {remedy}'
     with pytest.raises(DataError, match=sentence):
+        read_record(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('found', 'words'),
+    [
+        (FORMAT - 1, 'an older state of {}; this .*: train the model again'),
+        (FORMAT + 1, 'a newer .*: install it'),
+    ],
+)
+def test_another_format_of_this_version(tmp_path, found, words):
+    fields = {'versions': {'estimator_lab': __version__}, 'format': found}
+    (tmp_path / 'experiment.json').write_text(json.dumps(fields))
+    with pytest.raises(DataError, match=f'by {words.format(f"estimator_lab {__version__}")}'):
         read_record(tmp_path)
 
 

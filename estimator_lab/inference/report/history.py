@@ -16,6 +16,7 @@ from estimator_lab.base.printable import printable
 from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.decode import open_image
+from estimator_lab.inference.report.html import framed, note, shown_number, table
 from estimator_lab.runs.event_files import values_in
 
 TRAINING, EVALUATING = 'training', 'evaluation'
@@ -60,6 +61,16 @@ class History:
     curves: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
     pictures: dict[str, Shown] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        damage = f', {len(self.damage)} damaged files' if self.damage else ''
+        return f'History: {len(self.curves)} curves, {len(self.pictures)} pictures{damage}'
+
+    def _repr_html_(self) -> str:
+        rows = [(tag, step, shown_number(value)) for tag, (step, value) in self.last().items()]
+        return framed(
+            'history', [note(f'{self!r}; the last evaluation:'), table([('', 'step', 'value'), *rows])]
+        )
 
     def last(self) -> dict[str, tuple[int, float]]:
         """Returns (global step, value) of the last evaluation, by tag."""
