@@ -3,8 +3,8 @@
 The way of one example of a tar archive until it is pixels:
 
 - `sources/source.py`: `expand` makes what the user names a `Source`, which opens as a file of bytes.
-- `sources/tar_headers.py`: `entries` reads the headers of an archive forward, an `Entry` for each.
-- `sources/tar.py` makes a `Member` of each that is an example: name, place, label, bytes if read in passing.
+- `sources/tar_headers.py`: `entries` reads the headers of an archive forward, an `ArchiveEntry` for each.
+- `sources/archive.py` makes a `Member` of each example: name, place, label, bytes if read in passing.
 - `sources/formats.py`: `scan_members` does so for a source of any format.
 - `archives/index.py`: an `Index` keeps what was found, and reads the bytes of members when needed.
 - `archives/data_set.py`: `open_archives` opens sources with their indexes, as a `DataSet`.

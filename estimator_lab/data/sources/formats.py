@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import Member
+from estimator_lab.data.sources.archive import HEAD, what_instead
 from estimator_lab.data.sources.arrays import ARRAY, ArraySource
 from estimator_lab.data.sources.folder import FOLDER, OWN_FILE
 from estimator_lab.data.sources.lines import LINES
 from estimator_lab.data.sources.reading import Format, Scan
 from estimator_lab.data.sources.source import OpenedPipe, Source, errors_naming
-from estimator_lab.data.sources.tar import TAR, is_archive, what_instead
-from estimator_lab.data.sources.tar_headers import BLOCK
+from estimator_lab.data.sources.tar import TAR, is_archive
 
 _EXAMPLE_BYTES = 300  # of memory for an example, besides its name and label, at most
 _ROOM_BYTES = 400 * 2**20  # for the examples of any archive
@@ -39,7 +39,7 @@ def format_of(source: Source, kind: Kind) -> Format:
 def _check_piped(source: Source, kind: Kind) -> None:
     """Raises DataError if what is piped in begins neither as an archive nor as an example, or is empty."""
     with errors_naming(source.name):
-        head = source.open().peek(BLOCK)[:BLOCK]
+        head = source.open().peek(HEAD)[:HEAD]
     if head and (kind.has_lines or is_archive(source) or kind.recognises(head)):
         return
     what = f'what arrived is {what_instead(head) or "not an archive"}' if head else 'nothing arrived'

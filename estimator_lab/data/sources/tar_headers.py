@@ -1,123 +1,31 @@
-"""Reads the headers of a tar archive forward, in whatever dialect: GNU, pax, ustar and older ones."""
+"""Reads the headers of a tar archive forward, in whatever dialect: GNU, pax, ustar and older ones.
+
+Plain headers are parsed here in under three microseconds, all others by `tarfile`. A damaged header is an
+error. Concatenated archives (`cat a.tar b.tar`) are read as one, as by `tar --ignore-zeros`.
+"""
 
 import struct
 import tarfile
 import types
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 from estimator_lab.base.printable import escaped, without_middle
 from estimator_lab.data.examples.member import MOST_NAME_BYTES
+from estimator_lab.data.sources.entries import MAX_HEADER_BYTES, ArchiveEntry, Forward, HeaderError
 
 BLOCK = 512
-MAX_HEADER_BYTES = 2**20
-"""Limit for all headers of one member, with its long name and pax records; usually 512."""
 _ZEROS = bytes(BLOCK)
 _MOST_READS = 200  # of a member's headers, which `tarfile` reads by recursion; most programs write four
 _MOST_ZEROS = 2**30 // BLOCK  # blocks after an archive: a pipe may send them endlessly
-_CHUNK = 2**20
 # name, size and its end, checksum, type, magic and version, prefix of the name
 _FIELDS = struct.Struct('100s 24x 11s c 12x 6s 2x c 100x 8s 80x 155s 12x')
 _POSIX_MAGIC, _GNU_MAGIC = b'ustar\x0000', b'ustar  \0'
 _ADLER_BASE = 65_521
 
 
-class TarError(Exception):
-    """A header is damaged, or claims something impossible."""
-
-
-class Entry(NamedTuple):
-    """The contents of one header.
-
-    Attributes:
-      name: as stored; bytes that are not UTF-8, and characters that can't be printed, are backslash escapes.
-        If it is too long, its two ends.
-      offset: of its first block in the uncompressed stream.
-      data: offset of the data.
-      size: bytes of the file.
-      checksum: Adler-32 of its first block.
-      type: 'file', 'link' (a hard link), 'sparse', or '' for anything else.
-    """
-
-    name: str
-    offset: int
-    data: int
-    size: int
-    checksum: int
-    type: str = 'file'
-
-
-class Forward:
-    """A file that returns exactly as many bytes as requested, and is read forward only.
-
-    Args:
-      file: the uncompressed stream.
-      length: its bytes if data may be skipped by seeking; None if it must be read.
-
-    Attributes:
-      position: of the next byte in the stream.
-      left: how many bytes may be read from here on, so that a false header can't exhaust the memory.
-      entry: the last header, whose data may be read; None before the first.
-    """
-
-    def __init__(self, file: IO[bytes], length: int | None) -> None:
-        self._file = file
-        self._length = length
-        self.position = 0
-        self.left = 0
-        self.entry: Entry | None = None
-
-    def read(self, count: int) -> bytes:
-        """Returns exactly `count` bytes.
-
-        Raises:
-          EOFError: the stream ends before that.
-          TarError: more is requested than allowed.
-        """
-        if not 0 <= count <= self.left:
-            raise TarError(f'a header asks for {count} more bytes, above {MAX_HEADER_BYTES} for one member')
-        data = self._file.read(count)
-        self.position += len(data)
-        self.left -= len(data)
-        if len(data) < count:
-            raise EOFError('the data ends there')
-        return data
-
-    def seek(self, target: int) -> None:
-        """Moves forward to a position.
-
-        Raises:
-          EOFError: the stream ends before it; the position is then the end.
-          TarError: the position has been passed.
-        """
-        if target < self.position:
-            raise TarError(f'a header points back to byte {target}')
-        if self._length is not None:
-            self.position = min(target, self._length)
-            self._file.seek(self.position)
-        else:
-            while self.position < target and (data := self._file.read(min(target - self.position, _CHUNK))):
-                self.position += len(data)
-        if self.position < target:
-            raise EOFError('the data ends there')
-
-    def check_holds(self, end: int) -> None:
-        """Checks that the stream has the bytes up to a position, which are read if it can't seek.
-
-        Raises:
-          EOFError: it ends before.
-        """
-        if self._length is None or end > self._length:
-            self.seek(end)
-
-    def finish(self) -> None:
-        """Reads a stream that can't seek up to its end, where decompressors verify checksums."""
-        while self._length is None and self._file.read(_CHUNK):
-            pass
-
-
-def entries(stream: Forward, note: Callable[[str], None] = lambda words: None) -> Iterator[Entry]:
+def entries(stream: Forward, note: Callable[[str], None] = lambda words: None) -> Iterator[ArchiveEntry]:
     """Yields the headers of an archive; the data of each may be read before the next is requested.
 
     Args:
@@ -126,7 +34,7 @@ def entries(stream: Forward, note: Callable[[str], None] = lambda words: None) -
 
     Raises:
       EOFError: the stream ends within a member or a header.
-      TarError: a header is damaged.
+      HeaderError: a header is damaged.
     """
     tar = types.SimpleNamespace(  # what `TarInfo.fromtarfile` uses of a TarFile
         fileobj=stream, encoding='utf-8', errors='surrogateescape', pax_headers=_PaxRecords(), offset=0
@@ -138,7 +46,7 @@ def entries(stream: Forward, note: Callable[[str], None] = lambda words: None) -
         else:
             try:
                 entry, following = _other(block, tar, position)
-            except TarError:
+            except HeaderError:
                 if not is_after_end:
                     raise
                 note(f'is followed by bytes that are not a tar header, from byte {position} on; not used.')
@@ -174,7 +82,7 @@ def _blocks(stream: Forward, note: Callable[[str], None]) -> Iterator[tuple[byte
     note('ends in zeros without end, which are not read.')
 
 
-def _plain(block: bytes, offset: int) -> Entry | None:
+def _plain(block: bytes, offset: int) -> ArchiveEntry | None:
     """Parses the header of a regular file in its most common form; None for any other block."""
     name, size, size_end, checksum, kind, magic, prefix = _FIELDS.unpack(block)
     if magic != _POSIX_MAGIC and (magic != _GNU_MAGIC or prefix[0]):
@@ -194,7 +102,9 @@ def _plain(block: bytes, offset: int) -> Entry | None:
         name = prefix.partition(b'\0')[0] + b'/' + name
     if name.endswith(b'/'):  # a folder, to the oldest writers
         return None
-    return Entry(escaped(name.decode('utf-8', 'surrogateescape')), offset, offset + BLOCK, count, adler)
+    return ArchiveEntry(
+        escaped(name.decode('utf-8', 'surrogateescape')), offset, offset + BLOCK, count, adler
+    )
 
 
 class _PaxRecords(dict[str, str]):
@@ -221,7 +131,7 @@ class _Again:
     def read(self, count: int) -> bytes:
         self._reads += 1
         if self._reads > _MOST_READS:
-            raise TarError(f'more than {_MOST_READS} headers in a row for one member')
+            raise HeaderError(f'more than {_MOST_READS} headers in a row for one member')
         block, self._block = self._block, b''
         return block or self._stream.read(count)
 
@@ -229,19 +139,19 @@ class _Again:
         return self._stream.position
 
 
-def _other(block: bytes, tar: Any, offset: int) -> tuple[Entry, int]:
+def _other(block: bytes, tar: Any, offset: int) -> tuple[ArchiveEntry, int]:
     """Parses a header and its extension headers; returns the entry, and where the next one begins."""
     stream = tar.fileobj
     tar.fileobj = _Again(block, stream)
     try:
         info = tarfile.TarInfo.fromtarfile(tar)
     except (tarfile.HeaderError, ValueError, OverflowError) as error:
-        raise TarError(f'{error}' or 'the header is damaged') from error
+        raise HeaderError(f'{error}' or 'the header is damaged') from error
     finally:
         tar.fileobj = stream
     if info.size < 0 or tar.offset < stream.position:
-        raise TarError('a header claims an impossible size')
+        raise HeaderError('a header claims an impossible size')
     kind = 'sparse' if info.issparse() else 'file' if info.isreg() else 'link' if info.islnk() else ''
     size = info.size if info.isreg() else 0
     name = escaped(without_middle(info.name, MOST_NAME_BYTES))
-    return Entry(name, offset, info.offset_data, size, zlib.adler32(block), kind), tar.offset
+    return ArchiveEntry(name, offset, info.offset_data, size, zlib.adler32(block), kind), tar.offset

@@ -16,7 +16,7 @@ from estimator_lab.data.archives.index import name_hash
 from estimator_lab.data.archives.index_file import ROW, path_in_cache, path_next_to, read_index_file
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.sources import tar
+from estimator_lab.data.sources.entries import Forward
 from estimator_lab.data.sources.source import source_of
 from estimator_lab.data.trees.kind import TREES
 from tests.support.archive_files import gzipped, tar_bytes, write_folder, write_tar
@@ -104,14 +104,15 @@ def test_a_damaged_archive_is_indexed_up_to_the_damage(archive, own_cache, build
 
 
 def test_an_index_up_to_a_failing_read_is_not_stored(archive, own_cache, monkeypatch):
-    read = tar.entries
+    read, reads = Forward.read, itertools.count()
 
-    def read_three(*args):
-        yield from itertools.islice(read(*args), 3)
-        raise OSError(5, 'Input/output error')
+    def read_three(stream, count):
+        if next(reads) >= 3:
+            raise OSError(5, 'Input/output error')
+        return read(stream, count)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tar, 'entries', read_three)
+        patch.setattr(Forward, 'read', read_three)
         assert len(open_index(archive)) == 3
     assert len(open_index(archive)) == 24
 
