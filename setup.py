@@ -62,7 +62,7 @@ BENCH = [
     'torch>=2.2',
     'torchvision>=0.17',
     'torchdata>=0.8',
-    'webdataset>=0.2',
+    'webdataset>=0.2,<1',  # 1.0 has no wids
     'grain>=0.2.12',
     'nvidia-dali-cuda120; sys_platform == "linux"',
     'scikit-learn',

@@ -22,6 +22,7 @@ _PORTS_OF_A_JOB = 16
 _MOST_TASKS = 100_000
 _LIST = re.compile(r'(?:\[[^\]]*\]|[^,\[\]])+')
 _PART = re.compile(r'\[([^\]]*)\]|([^\[\]]+)')
+_PLANE = re.compile(r'plane(?:=(\d{1,6}))?', re.ASCII)
 _TASKS = re.compile(r'(\d{1,6})(?:\(x(\d{1,6})\))?', re.ASCII)
 
 
@@ -44,15 +45,36 @@ def tf_config_of_step() -> dict[str, Any]:
             f'Slurm does not describe its step: {len(nodes)} nodes with {sum(shares)} tasks, and number '
             f'{rank}, are not {count} tasks.'
         )
-    job = _read('SLURM_JOB_ID', int)
-    addresses = [
-        f'{node}:{FIRST_PORT + (job * _PORTS_OF_A_JOB + number) % PORTS}'
-        for node, tasks in zip(nodes, shares, strict=True)
-        for number in range(tasks)
-    ]
+    job, together = _read('SLURM_JOB_ID', int), _together(max(shares))
+    places = [(number, node) for node, tasks in zip(nodes, shares, strict=True) for number in range(tasks)]
+    places.sort(key=lambda place: place[0] // together)  # in each round, the nodes keep their order
+    addresses = [f'{node}:{FIRST_PORT + (job * _PORTS_OF_A_JOB + number) % PORTS}' for number, node in places]
     cluster = {'chief': addresses[:1], **({'worker': addresses[1:]} if count > 1 else {})}
     task = {'type': 'worker', 'index': rank - 1} if rank else {'type': 'chief', 'index': 0}
     return {'cluster': cluster, 'task': task}
+
+
+def _together(most: int) -> int:
+    """Returns how many consecutive tasks a node gets in each round over the nodes.
+
+    `most` is the largest number of tasks of a node.
+
+    Raises:
+      FlagError: SLURM_DISTRIBUTION leaves it open.
+    """
+    text = os.environ.get('SLURM_DISTRIBUTION', '')
+    over_nodes = text.partition(':')[0].partition(',')[0]
+    if most == 1 or over_nodes in ('', 'block', 'unknown'):
+        return max(most, 1)
+    if over_nodes == 'cyclic':
+        return 1
+    plane = _PLANE.fullmatch(over_nodes)
+    if size := plane and (plane[1] or os.environ.get('SLURM_DIST_PLANESIZE')):
+        return max(int(size), 1)
+    raise FlagError(
+        f'SLURM_DISTRIBUTION={shortened(text)} does not say which task is on which node: use '
+        'srun --distribution=block, cyclic or plane.'
+    )
 
 
 def _read(name: str, parse: Callable[[str], T]) -> T:

@@ -158,6 +158,23 @@ def test_srun_gives_each_task_its_part(slurm, rank, name, host):
     assert lines == [f'Slurm            {name} of 4 tasks, at {host}']
 
 
+@pytest.mark.parametrize(
+    ('distribution', 'workers'),
+    [
+        ('block:cyclic', ['a:24033', 'a:24034', 'b:24032', 'b:24033']),
+        ('cyclic', ['b:24032', 'a:24033', 'b:24033', 'a:24034']),
+        ('plane=2', ['a:24033', 'b:24032', 'b:24033', 'a:24034']),
+    ],
+)
+def test_tasks_are_on_the_nodes_that_their_distribution_gives_them(slurm, distribution, workers):
+    """Three tasks on node a, and two on node b; ports follow the number of a task on its node."""
+    nodes = {'SLURM_STEP_NODELIST': 'a,b', 'SLURM_STEP_TASKS_PER_NODE': '3,2', 'SLURM_STEP_NUM_TASKS': '5'}
+    task = slurm(SLURM_PROCID='2', SLURM_DISTRIBUTION=distribution, **nodes)
+    assert task.tasks == {'chief': ['a:24032'], 'worker': workers}
+    with pytest.raises(FlagError, match=r'SLURM_DISTRIBUTION=arbitrary does not say .*: use srun --dist'):
+        slurm(SLURM_PROCID='2', SLURM_DISTRIBUTION='arbitrary', **nodes)
+
+
 def test_a_step_of_one_task_is_a_cluster_of_one_for_multi_worker_only(slurm):
     nodes = {'SLURM_STEP_NODELIST': 'n8', 'SLURM_STEP_TASKS_PER_NODE': '1'}
     one = {'SLURM_PROCID': '0', 'SLURM_STEP_NUM_TASKS': '1', **nodes}
