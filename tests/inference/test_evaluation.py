@@ -163,7 +163,9 @@ def test_files_for_people_and_programs(cnn, found, tmp_path):
     assert [int(row['images']) for row in rows('confused.csv')] == confused
     of_classes = found.confusion.scores().images.tolist()
     assert [int(row['images']) for row in rows('classes.csv')] == of_classes
-    assert [row['key'] for row in rows('worst.csv')] == [example.key for example in found.worst]
+    worst = [(row['key'], row['true'], row['predicted']) for row in rows('worst.csv')]
+    assert worst == [(example.key, example.true, example.predicted) for example in found.worst]
+    assert (tmp_path / 'out' / 'metrics.json').read_text().endswith('}\n')
     for name in ('confusion.png', 'worst.png'):
         Image.open(tmp_path / 'out' / name).verify()
     assert (tmp_path / 'out' / 'report.txt').read_text() == found.text() + '\n'

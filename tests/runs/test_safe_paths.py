@@ -125,8 +125,12 @@ def test_no_link_leads_what_is_written_elsewhere(copy, precious, place):
         shutil.rmtree(link)
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(precious)
-    with pytest.raises(DataError, match=rf"model_dir=.* holds the link '.*{place}', through which"):
-        check_safe_paths(copy)
+    precious.rename(f'{copy}2')  # whose path begins as the run's does
+    for target in (precious, Path(f'{copy}2')):
+        link.unlink()
+        link.symlink_to(target)
+        with pytest.raises(DataError, match=rf"model_dir=.* holds the link '.*{place}', through which"):
+            check_safe_paths(copy)
     link.unlink()
     link.symlink_to(copy)
     check_safe_paths(copy)

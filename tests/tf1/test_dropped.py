@@ -38,7 +38,8 @@ assert fractions.gcd(12, 18) == 6 and base64.decodestring(base64.encodestring(b'
 assert np.asscalar(np.array([4])) == 4 and np.round_(1.26, 1) == 1.3
 assert np.mat('1 2; 3 4').shape == (2, 2) and np.cast['int8']([1.7, -2.2]).tolist() == [1, -2]
 assert np.msort(np.array([[3, 1], [2, 5]])).tolist() == [[2, 1], [3, 5]]
-assert np.alltrue([1, 1]) and np.NINF == -np.infty and np.in1d([[1, 2]], [2]).tolist() == [False, True]
+assert np.alltrue([1, 1]) and not np.alltrue([0, 1]) and np.sometrue([0, 1])
+assert np.NINF == -np.infty and np.in1d([[1, 2]], [2]).tolist() == [False, True]
 assert np.array([[1], [2, 3]]).tolist() == [[1], [2, 3]] and np.array([1, 2]).dtype.kind == 'i'
 assert np.reshape(np.arange(4), newshape=(2, 2)).tolist() == np.reshape([[0, 1, 2, 3]], (2, 2)).tolist()
 for function in (np.quantile, np.percentile, np.nanquantile, np.nanpercentile):

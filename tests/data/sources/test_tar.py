@@ -136,6 +136,13 @@ def test_names(write):
     archive = write(pax(('path', 'a\0b/x.jpg')) + header('x', 4) + padded(b'data') + bytes(1024))
     ((member,), error) = outcome(archive)
     assert (member.name, member.data, error) == ('a\\x00b/x.jpg', b'data', None)
+    archive = write(
+        pax(('size', '6')) + header('a/x.jpg', 4) + padded(b'longer') + tar_bytes({'a/y.jpg': b'y'})
+    )
+    assert [(member.name, member.data) for member in outcome(archive)[0]] == [
+        ('a/x.jpg', b'longer'),
+        ('a/y.jpg', b'y'),
+    ]
 
 
 @pytest.mark.parametrize('version', ['0.1', 'old'])
