@@ -92,7 +92,13 @@ def test_make_installs_into_an_environment_that_is_there(tmp_path):
         shutil.copyfile(ROOT / name, tmp_path / name)
     python = tmp_path / '.venv/bin/python'
     python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\necho "$@" >>called\n')
+    python.write_text('#!/bin/sh\n[ "$1" != -c ] || exit "$(cat lacks)"\necho "$@" >>called\n')
+    (tmp_path / 'lacks').write_text('1')
     python.chmod(0o755)
     subprocess.run(['make', '--silent', '.venv/ready'], cwd=tmp_path, check=True)
     assert (tmp_path / 'called').read_text() == '-m pip install --quiet --editable .\n'
+    (tmp_path / 'lacks').write_text('0')  # as after `pip install .`
+    for name in ('called', '.venv/ready'):
+        (tmp_path / name).unlink()
+    subprocess.run(['make', '--silent', '.venv/ready'], cwd=tmp_path, check=True)
+    assert (tmp_path / '.venv/ready').exists() and not (tmp_path / 'called').exists()

@@ -128,6 +128,24 @@ def test_cnn_three_modes(example, archive, monkeypatch, capsys):
     assert all(re.fullmatch(r'\S+\.png +n00000\d   probability [01]\.\d{3}', line) for line in lines)
 
 
+def test_dbn_three_modes(example, archive, monkeypatch, capsys):
+    module = example('dbn_three_modes')
+    monkeypatch.setattr(module, 'SIDE', 8)
+    monkeypatch.setattr(module, 'UNITS', (30, 20))
+    metrics = module.main(DemoPaths(archive, archive), steps=150, every=8)
+    assert metrics['global_step'] == 150 and metrics['accuracy'] > 0.5  # chance is 0.25
+    phases = [line.split()[2] for line in capsys.readouterr().out.splitlines() if line.startswith('phase')]
+    assert phases == ['global_step', 'global_step', 'accuracy']
+
+
+def test_autoencoder_three_modes(example, archive, monkeypatch, capsys):
+    module = example('autoencoder_three_modes')
+    monkeypatch.setattr(module, 'SIDE', 8)
+    metrics = module.main(DemoPaths(archive, archive), steps=150, every=8)
+    assert metrics['rmse'] < 0.8 * metrics['rmse_of_mean']
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
 def test_cnn_model_fn_learns_to_say_1(example):
     losses = example('cnn_model_fn').main(steps=4)
     assert len(losses) == 4
