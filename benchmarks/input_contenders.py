@@ -77,18 +77,16 @@ def ours(archive: str, seconds: float, decode: str) -> Measured:
     from estimator_lab.data.images.decode import ImageShape
     from estimator_lab.data.images.reader import DECODERS, IMAGES, ImageReader
     from estimator_lab.data.input.bad_examples import InputReport
-    from estimator_lab.data.input.input_fns import archive_input_fn
+    from estimator_lab.data.input.input_fns import Onwards, archive_input_fn
     from estimator_lab.tf1 import prepare_process, tf
 
     prepare_process()  # as commands do
     archives = open_archives([archive], IMAGES)
     input_fn = archive_input_fn(
-        archives.order(shuffle_buffer=1000, seed=1),
+        Onwards(archives.order(shuffle_buffer=1000, seed=1), BATCH),
         ImageReader(ImageShape(SIDE, SIDE, CHANNELS), DECODERS[decode]),
-        BATCH,
         InputReport(IMAGES),
         Vocabulary(tuple(archives.counts)),
-        consumed=lambda: 0,
     )
     with tf.Graph().as_default(), tf.Session() as session:
         features, labels = input_fn().make_one_shot_iterator().get_next()

@@ -38,7 +38,7 @@ from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.input_fns import archive_input_fn
+from estimator_lab.data.input.input_fns import Onwards, archive_input_fn
 from estimator_lab.data.sources.source import source_of
 from estimator_lab.tf1 import tf
 
@@ -277,7 +277,7 @@ def _black_images(path: Path) -> Any:
     order = open_archives([str(path)], IMAGES).order(1000)
     reader = ImageReader(ImageShape(SIDE, SIDE), _black)
     labels = Vocabulary(tuple(f'n{number:06}' for number in range(1, 11)))
-    return archive_input_fn(order, reader, BATCH, InputReport(IMAGES), labels, lambda: 0)()
+    return archive_input_fn(Onwards(order, BATCH), reader, InputReport(IMAGES), labels)()
 
 
 def _black(data: bytes, height: int, width: int, channels: int) -> np.ndarray:

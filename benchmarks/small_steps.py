@@ -67,7 +67,7 @@ def ours(task: str) -> Measured:
     from estimator_lab.data.images.reader import IMAGES as KIND
     from estimator_lab.data.images.reader import ImageReader
     from estimator_lab.data.input.bad_examples import InputReport
-    from estimator_lab.data.input.input_fns import archive_input_fn
+    from estimator_lab.data.input.input_fns import Onwards, archive_input_fn
     from estimator_lab.data.sources.arrays import array_source
     from estimator_lab.tf1 import prepare_process, tf
     from estimator_lab.training.precision import session_config
@@ -77,9 +77,7 @@ def ours(task: str) -> Measured:
     archives = open_archives([array_source(arrays())], KIND)
     vocabulary = Vocabulary(archives.labels)
     reader = ImageReader(ImageShape(SIDE, SIDE, 1))
-    input_fn = archive_input_fn(
-        archives.order(seed=1), reader, BATCH, InputReport(KIND), vocabulary, lambda: 0
-    )
+    input_fn = archive_input_fn(Onwards(archives.order(seed=1), BATCH), reader, InputReport(KIND), vocabulary)
     clock = Clock(_STEPS[task], BATCH)
     with tempfile.TemporaryDirectory() as folder:
         config = tf.estimator.RunConfig(

@@ -32,7 +32,7 @@ from estimator_lab.data.examples.labels import label_of, read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.decode import shrink_image
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.bad_examples import BadLimit, InputReport
 from estimator_lab.data.input.batches import read_examples
 from estimator_lab.data.shards import Shard, locked_folder, move_out
 from estimator_lab.data.sources.files import is_hidden
@@ -287,7 +287,7 @@ def _places(count: int, rng: random.Random) -> Iterator[int]:
 def _members(archives: DataSet, settings: Settings, manifest: Manifest) -> Iterator[Member | None]:
     """Yields the members as they are stored in shards; None for a bad one."""
     # The share of bad ones is checked after 1,000.
-    report = InputReport(IMAGES, archives.say, 1000, fraction=settings.max_bad_fraction)
+    report = InputReport(IMAGES, archives.say, 1000, BadLimit(settings.max_bad_fraction))
 
     def prepared(members: Sequence[Member]) -> list[Member | BadExampleError]:
         found = zip(members, read_members(members), strict=True)

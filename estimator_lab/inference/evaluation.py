@@ -30,7 +30,7 @@ from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.archives.data_set import DataSet
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch
-from estimator_lab.data.input.input_fns import InputFn, archive_input_fn
+from estimator_lab.data.input.input_fns import Epochs, InputFn, archive_input_fn
 from estimator_lab.inference.report.html import Html, figure, framed, html, note, shown_number, table
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
@@ -231,9 +231,8 @@ def evaluate(run: Trained, examples: DataSet, settings: EvaluationSettings) -> E
     watch = observer.under_way.append if settings.eval_steps else None
     with progress_of('Evaluating', run.kind.noun, partial(_share, settings, examples.total)) as progress:
         report = InputReport(run.kind, warn, progress=progress)
-        input_fn = archive_input_fn(
-            examples.order(), run.reader, settings.batch_size, report, run.vocabulary, watch=watch
-        )
+        span = Epochs(examples.order(), settings.batch_size)
+        input_fn = archive_input_fn(span, run.reader, report, run.vocabulary, watch)
         metrics = _metrics(run, input_fn, observer, settings.eval_steps)
     report.raise_error()
     if not report.seen:

@@ -9,6 +9,7 @@ from typing import Any
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.data.archives.data_set import Identity
+from estimator_lab.data.archives.places import pack, unpack
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.cluster import Cluster
 from estimator_lab.training.inputs import Inputs
@@ -84,7 +85,7 @@ def resume(before: InputRecord, now: InputRecord, inputs: Inputs, step: int, pos
     `step` is the global step of the checkpoint, `position` are the examples that were consumed. The known
     archives are in their former order.
     """
-    epoch, offset = divmod(position, before.examples) if before.examples else (0, position)
+    epoch, offset = unpack(position, before.examples)
     # After one of these, an epoch can't end as it began.
     breaks = _setting_changes(before, now, _OF_THE_ORDER)
     breaks += _differences(inputs.flag, before.archives, now.archives)
@@ -93,7 +94,7 @@ def resume(before: InputRecord, now: InputRecord, inputs: Inputs, step: int, pos
     changes, broken = _changes(before, now, inputs), _other_weights(before, now, inputs)
     since, at = (before.step, before.position), position
     if breaks:
-        at = (epoch + bool(offset)) * now.examples
+        at = pack(epoch + bool(offset), 0, now.examples)
         since = step, at
     if breaks and offset:
         unsaid = [clause for clause in breaks if clause not in changes]

@@ -13,8 +13,8 @@ from estimator_lab.base.progress import doing
 from estimator_lab.core.metrics_text import numbers_in
 from estimator_lab.core.model import EVALUATION, ModelFn
 from estimator_lab.data.archives.data_set import DataSet, distinct_examples
-from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.input_fns import InputFn, archive_input_fn
+from estimator_lab.data.input.bad_examples import BadLimit, BadList, InputReport
+from estimator_lab.data.input.input_fns import Epochs, InputFn, Onwards, archive_input_fn
 from estimator_lab.runs.record import read_record, write_record
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
@@ -43,7 +43,7 @@ _EVALUATOR_POLL_SECONDS = 1
 class StageTraining:
     """Trains one stage of a plan.
 
-    `said` are the bad examples that the run has printed: see `InputReport`.
+    `said` are the bad examples that the run has printed: see `BadList`.
 
     Attributes:
       train_report: of the input of training; keeps the error that ended it.
@@ -53,10 +53,12 @@ class StageTraining:
     """
 
     def __init__(self, plan: Plan, stage: Stage, switch: StopSwitch, said: set[tuple[str, str, str]]) -> None:
-        self.plan, self.stage, self._switch, self._said = plan, stage, switch, said
+        self.plan, self.stage, self._switch = plan, stage, switch
         inputs, settings = stage.inputs, plan.settings
-        self.train_report = self._report(inputs.train)
-        self.eval_report = self._report(inputs.evaluation, self.train_report)
+        task = '' if plan.cluster.is_chief else f'.{plan.cluster.name.replace(" ", "")}'
+        listed = BadList(plan.kind, plan.say, stage.folder / f'bad_members{task}.csv', said)
+        self.train_report = self._report(inputs.train, listed)
+        self.eval_report = self._report(inputs.evaluation, listed)
         self.evaluations = Evaluations(
             stage.folder, plan.task, self.eval_report, settings.early_stopping, plan.say
         )
@@ -228,15 +230,8 @@ class StageTraining:
         settings, inputs, cluster = self.plan.settings, self.stage.inputs, self.plan.cluster
         order = inputs.train.order(settings.shuffle_buffer, settings.seed)
         resume = functools.partial(position_of, self.stage.folder, self.stage.resumption.input)
-        return archive_input_fn(
-            order,
-            self.plan.reader,
-            settings.batch_size,
-            self.train_report,
-            inputs.vocabulary,
-            resume,
-            shard=cluster.shard(self._step_examples),
-        )
+        span = Onwards(order, settings.batch_size, resume, cluster.shard(self._step_examples))
+        return archive_input_fn(span, self.plan.reader, self.train_report, inputs.vocabulary)
 
     def _eval_input_fn(self) -> Any:
         """The input function of evaluation."""
@@ -250,29 +245,20 @@ class StageTraining:
         """One epoch in the stored order, or a random sample, the same each time."""
         inputs, settings = self.stage.inputs, self.plan.settings
         order = inputs.evaluation.order(settings.shuffle_buffer if inputs.is_sampled else 1)
-        reader = self.plan.reader.plain()
-        return archive_input_fn(order, reader, settings.batch_size, self.eval_report, inputs.vocabulary)
+        span, reader = Epochs(order, settings.batch_size), self.plan.reader.plain()
+        return archive_input_fn(span, reader, self.eval_report, inputs.vocabulary)
 
     def _check_agreement(self) -> None:
         chiefs = read_record(self.stage.folder)
         if chiefs and chiefs.input.archives:
             check_agreement(self.plan.cluster, self.stage.record, chiefs)
 
-    def _report(self, archives: DataSet, like: InputReport | None = None) -> InputReport:
-        plan, inputs, cluster = self.plan, self.stage.inputs, self.plan.cluster
-        task = '' if cluster.is_chief else f'.{cluster.name.replace(" ", "")}'
-        counted = [archives] if plan.settings.eval_data else inputs.archives  # both are parts of --data
-        return InputReport(
-            archives.kind,
-            plan.say,
-            archives.total or 0,
-            fraction=plan.settings.max_bad_fraction,
-            total=distinct_examples(counted),
-            listed=self.stage.folder / f'bad_members{task}.csv',
-            archives=[index.source.name for one in counted for index in one.indexes],
-            like=like,
-            said=self._said,
-        )
+    def _report(self, archives: DataSet, listed: BadList) -> InputReport:
+        plan = self.plan
+        counted = [archives] if plan.settings.eval_data else self.stage.inputs.archives  # parts of --data
+        names = tuple(index.source.name for one in counted for index in one.indexes)
+        limit = BadLimit(plan.settings.max_bad_fraction, distinct_examples(counted), names)
+        return InputReport(archives.kind, plan.say, archives.total or 0, limit, listed)
 
 
 def _checked(model_fn: ModelFn) -> ModelFn:

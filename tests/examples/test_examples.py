@@ -19,7 +19,7 @@ from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.input_fns import archive_input_fn
+from estimator_lab.data.input.input_fns import Epochs, archive_input_fn
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.places import GOLDEN, ROOT, load_script
@@ -98,7 +98,7 @@ def test_the_generator_gives_the_pixels_of_archive_input_fn(example, archive, gr
     ours = list(example('stream_tar_dataset').stream_tar_dataset(archive))
     vocabulary = Vocabulary(('n000000', 'n000001', 'n000002', 'n000003'))
     order, pixels = open_archives([str(archive)], IMAGES).order(), ImageReader(ImageShape(128, 128))
-    dataset = archive_input_fn(order, pixels, 24, InputReport(IMAGES), vocabulary)()
+    dataset = archive_input_fn(Epochs(order, 24), pixels, InputReport(IMAGES), vocabulary)()
     ((features, ids),) = run(dataset.make_one_shot_iterator().get_next())
     assert {len(one) for one in ours} == {16384 + 1}
     pixels = np.array([one[:-1] for one in ours], np.float32)

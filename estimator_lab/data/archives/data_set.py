@@ -14,7 +14,14 @@ from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.progress import Progress
 from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.index import Index, open_index
-from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Order, Part, StreamOrder
+from estimator_lab.data.archives.order import (
+    EVERYTHING,
+    IndexedMembers,
+    IndexedOrder,
+    Order,
+    Part,
+    StreamOrder,
+)
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.examples.member import Member
@@ -170,7 +177,7 @@ class DataSet:
             random access.
         """
         if self.has_random_access and not self.own:
-            return IndexedOrder(self.indexes, shuffle_buffer > 1, seed, self.part)
+            return IndexedOrder(IndexedMembers(self.indexes, self.part), shuffle_buffer > 1, seed)
         if shuffle_buffer > 1:
             self._warn_if_sorted(shuffle_buffer)
         return StreamOrder(self, shuffle_buffer, seed, progress)

@@ -32,7 +32,8 @@ import numpy as np
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.data.archives.index import Index, name_hash
-from estimator_lab.data.archives.shuffling import SHUFFLED_BYTES, permutation, shuffled
+from estimator_lab.data.archives.places import ENDLESS, Places, pack, unpack
+from estimator_lab.data.archives.shuffling import SHUFFLED_BYTES, shuffled
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.reading import Scan
@@ -41,7 +42,7 @@ T = TypeVar('T')
 
 _HASHES = 2**64
 _CHUNK = 1024  # members looked up at once
-_FEW = 8  # positions that are looked up faster one by one
+_FEW = 8  # places that are looked up faster one by one
 
 
 class Part(NamedTuple):
@@ -90,65 +91,28 @@ class Order(Protocol):
           DataError: where an archive can't be read any further.
         """
 
-    def onwards(self, consumed: int, own: Slice = EVERY) -> Iterator[Member]:
-        """Yields a worker's members endlessly.
+    def onwards(self, consumed: int, own: Slice = EVERY, end: int = ENDLESS) -> Iterator[Member]:
+        """Yields a worker's members.
 
         Args:
           consumed: position at which the first global batch begins.
           own: which part of each global batch; all of it by default.
+          end: position where an epoch ends, and the last global batch with it.
 
         Raises:
           DataError: where an archive can't be read any further, or there are no members.
         """
 
 
-class Permutations:
-    """The endless sequence of the places of n examples: each epoch has each place once.
+class IndexedMembers:
+    """Members of archives with random access, by number: epochs and numbers in stored order, packed.
 
     Args:
-      size: n.
-      shuffle: whether each epoch is shuffled; else the places keep their order.
-      seed: of the shuffling, together with the epoch.
-    """
-
-    def __init__(self, size: int, shuffle: bool = False, seed: int = 0) -> None:
-        self._size, self._shuffle, self._seed = size, shuffle, seed
-        self._epoch = -1, np.empty(0, np.int64)  # its number, and its places in their order
-
-    def positions(self, start: int, count: int) -> np.ndarray:
-        """Returns what is at some positions: number of the epoch * n + place, int64."""
-        size, end, parts = self._size, start + count, [np.empty(0, np.int64)]
-        while start < end:
-            number, begin = divmod(start, size)
-            if self._epoch[0] != number:
-                order = permutation(size, self._seed, number) if self._shuffle else np.arange(size)
-                self._epoch = number, order
-            stop = min(size, begin + end - start)
-            parts.append(number * size + self._epoch[1][begin:stop])
-            start += stop - begin
-        return np.concatenate(parts)
-
-    def batches(self, start: int, count: int, own: Slice) -> np.ndarray:
-        """Returns the positions of a slice of some global batches, int64 [count, examples of the slice]."""
-        batches = self.positions(start, count * own.group).reshape(count, -1)
-        return batches if own.count == 1 else np.sort(batches)[:, own.places]
-
-
-class IndexedOrder(Permutations):
-    """An order with random access: each epoch is shuffled as a whole, and starting anywhere costs nothing.
-
-    Args:
-      indexes: of the archives, all with random access.
-      shuffle: whether each epoch is shuffled; else members keep the stored order.
-      seed: of the shuffling, together with the epoch.
+      indexes: of the archives.
       part: the examples that are used.
     """
 
-    is_stored = True
-
-    def __init__(
-        self, indexes: Sequence[Index], shuffle: bool = False, seed: int = 0, part: Part = EVERYTHING
-    ) -> None:
+    def __init__(self, indexes: Sequence[Index], part: Part = EVERYTHING) -> None:
         self._indexes = indexes
         self._ends = np.cumsum([len(index) for index in indexes], dtype=np.int64)
         self._starts = [0, *self._ends.tolist()[:-1]]
@@ -158,53 +122,68 @@ class IndexedOrder(Permutations):
         if part != EVERYTHING:
             mask = np.concatenate([part.mask(index) for index in indexes])
             self._chosen = np.flatnonzero(mask).astype(np.min_scalar_type(len(mask)))
-        count = int(self._ends[-1]) if self._chosen is None else len(self._chosen)
-        super().__init__(count, shuffle, seed)
 
     def __len__(self) -> int:
-        return self._size
+        return int(self._ends[-1]) if self._chosen is None else len(self._chosen)
 
-    def epoch(self, number: int) -> Iterator[Member]:
-        """See `Order.epoch`; members are without their data."""
-        return self.members(self.positions(number * len(self), len(self)))
-
-    def onwards(self, consumed: int, own: Slice = EVERY) -> Iterator[Member]:
-        """See `Order.onwards`; members are without their data."""
-        _check_any(len(self))
-        if own.turns:
-            yield from _turning(self.onwards(consumed), consumed % len(self), own)
+    def members(self, places: np.ndarray) -> Iterator[Member]:
+        """Yields the members at some packed places, without their data."""
+        if len(places) < _FEW:
+            yield from map(self._member, places.tolist())
             return
-        together = max(min(_CHUNK * own.count, len(self)) // own.group, 1)  # global batches
-        for start in itertools.count(consumed, together * own.group):
-            yield from self.members(self.batches(start, together, own).ravel())
-
-    def stored(self) -> Iterator[Member]:
-        """Yields every member once, in the stored order, of epoch 0."""
-        return self.members(np.arange(len(self)))
-
-    def members(self, positions: np.ndarray) -> Iterator[Member]:
-        """Yields the members at some positions, each number of the epoch * n + place in the stored order."""
-        if len(positions) < _FEW:
-            yield from map(self._member, positions.tolist())
-            return
-        for first in range(0, len(positions), _CHUNK):
-            epochs, places = np.divmod(positions[first : first + _CHUNK], max(len(self), 1))
-            numbers = places if self._chosen is None else self._chosen[places].astype(np.int64)
-            archives = np.searchsorted(self._ends, numbers, 'right')
-            rows = numbers - np.array(self._starts)[archives]
+        for first in range(0, len(places), _CHUNK):
+            epochs, numbers = unpack(places[first : first + _CHUNK], len(self))
+            rows = numbers if self._chosen is None else self._chosen[numbers].astype(np.int64)
+            archives = np.searchsorted(self._ends, rows, 'right')
+            rows = rows - np.array(self._starts)[archives]
             chunk: dict[int, Member] = {}
             for epoch, archive in sorted(set(zip(epochs.tolist(), archives.tolist(), strict=True))):
                 here = np.flatnonzero((archives == archive) & (epochs == epoch))
                 found = self._indexes[archive].members(rows[here].tolist(), epoch)
                 chunk.update(zip(here.tolist(), found, strict=True))
-            for place in range(len(places)):
+            for place in range(len(rows)):
                 yield chunk.pop(place)
 
-    def _member(self, position: int) -> Member:
-        epoch, place = divmod(position, len(self))
-        number = place if self._chosen is None else self._chosen.item(place)
-        archive = bisect.bisect_right(self._starts, number) - 1
-        return self._indexes[archive].members([number - self._starts[archive]], epoch)[0]
+    def _member(self, place: int) -> Member:
+        epoch, number = unpack(place, len(self))
+        row = number if self._chosen is None else self._chosen.item(number)
+        archive = bisect.bisect_right(self._starts, row) - 1
+        return self._indexes[archive].members([row - self._starts[archive]], epoch)[0]
+
+
+class IndexedOrder:
+    """An order with random access: each epoch is shuffled as a whole, and starting anywhere costs nothing.
+
+    Args:
+      stored: the members.
+      shuffle: whether each epoch is shuffled; else members keep the stored order.
+      seed: of the shuffling, together with the epoch.
+
+    Attributes:
+      stored: the members by number.
+      places: the order in which they are read.
+    """
+
+    is_stored = True
+
+    def __init__(self, stored: IndexedMembers, shuffle: bool = False, seed: int = 0) -> None:
+        self.stored, self.places = stored, Places(stored, shuffle, seed)
+
+    def epoch(self, number: int) -> Iterator[Member]:
+        """See `Order.epoch`; members are without their data."""
+        size = len(self.stored)
+        return self._between(pack(number, 0, size), pack(number + 1, 0, size), EVERY)
+
+    def onwards(self, consumed: int, own: Slice = EVERY, end: int = ENDLESS) -> Iterator[Member]:
+        """See `Order.onwards`; members are without their data."""
+        _check_any(len(self.stored))
+        if own.turns:
+            return _turning(self._between(consumed, end, EVERY), unpack(consumed, len(self.stored))[1], own)
+        return self._between(consumed, end, own)
+
+    def _between(self, start: int, end: int, own: Slice) -> Iterator[Member]:
+        for batches in self.places.batches(start, end, own):
+            yield from self.stored.members(batches.ravel())
 
 
 class StreamOrder:
@@ -251,15 +230,19 @@ class StreamOrder:
             yield member._replace(epoch=number) if number else member
             del member
 
-    def onwards(self, consumed: int, own: Slice = EVERY) -> Iterator[Member]:
+    def onwards(self, consumed: int, own: Slice = EVERY, end: int = ENDLESS) -> Iterator[Member]:
         """See `Order.onwards`; a pipe ends after its only epoch: waiting for a second might never end."""
-        members = self._onwards(consumed)
+        # The last batch must not begin another epoch, which fills the shuffle buffer.
+        members = itertools.islice(self._onwards(consumed), max(end - consumed, 0))
         if own.turns:
-            return _turning(members, consumed % self._data.total if self._data.total else consumed, own)
-        return own.of(members)
+            return _turning(members, unpack(consumed, self._data.total or 0)[1], own)
+        if end == ENDLESS:
+            return own.of(members)
+        last, _ = unpack(end, self._data.total)
+        return (member for member in own.of(members) if member.epoch < last)
 
     def _onwards(self, consumed: int) -> Iterator[Member]:
-        first_epoch, to_skip = divmod(consumed, self._data.total) if self._data.total else (0, consumed)
+        first_epoch, to_skip = unpack(consumed, self._data.total or 0)
         for number in itertools.count(first_epoch):
             seen = 0
             for member in self.epoch(number):

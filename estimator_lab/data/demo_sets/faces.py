@@ -35,20 +35,22 @@ def _mirrored(*xy: float) -> Points:  # Half an outline, from the right, and its
     return np.concatenate([half, half[::-1] * (-1, 1)])
 
 
-def _oval(x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 1, n: int = 33) -> Points:
-    """An ellipse's edge from `start` to `end`, in turns, clockwise from the right."""
-    t = np.linspace(start, end, n) * math.tau
+def _oval(
+    x: float, y: float, rx: float, ry: float, turns: tuple[float, float] = (0, 1), n: int = 33
+) -> Points:
+    """The edge of an ellipse from one turn to another, clockwise from the right, as `n` points."""
+    t = np.linspace(*turns, n) * math.tau
     return np.stack([x + rx * np.cos(t), y + ry * np.sin(t)], axis=1)
 
 
 def _cap(*hairline: float) -> Points:
     """Hair over the top of the head, down to half a hairline, given from the ear to the middle."""
-    return np.concatenate([_oval(0, 0, 1.07, 1.07, 0.5, 1), _mirrored(*hairline)])
+    return np.concatenate([_oval(0, 0, 1.07, 1.07, (0.5, 1)), _mirrored(*hairline)])
 
 
 def _strands(inner: float, outer: float, n: int) -> Points:
     """A zigzag between two circles, over the top of the head."""
-    return _oval(0, 0, 1, 1, 0.58, 0.92, n) * np.where(np.arange(n) % 2 == 0, inner, outer)[:, None]
+    return _oval(0, 0, 1, 1, (0.58, 0.92), n) * np.where(np.arange(n) % 2 == 0, inner, outer)[:, None]
 
 
 class Shape(NamedTuple):
@@ -120,16 +122,16 @@ HAIR: dict[str, tuple[Shape, ...]] = {
 }
 # A texture is found wherever the head is: a network can learn it, a linear model cannot.
 _STRANDS: dict[str, list[Points]] = {
-    'horseshoe': [_oval(0, y, 0.42, 0.07, 0.55, 0.95) for y in (-0.72, -0.62, -0.52)],
+    'horseshoe': [_oval(0, y, 0.42, 0.07, (0.55, 0.95)) for y in (-0.72, -0.62, -0.52)],
     'crop': [_strands(0.8, 1.0, 48)],
     'bowl': [_strands(0.6, 0.86, 25)],
     'long': [_path(x, -0.6, x + 0.06, 1.45) for x in (-1.2, -1.12, -1.04, 0.98, 1.06, 1.14)],
-    'curls': [_oval(0, 0, 0.9, 0.9, 0.56, 0.94, 180) + _oval(0, 0, 0.14, 0.14, 0, 15, 180)],
+    'curls': [_oval(0, 0, 0.9, 0.9, (0.56, 0.94), 180) + _oval(0, 0, 0.14, 0.14, (0, 15), 180)],
     'spikes': [_strands(0.84, 1.1, 14)],
-    'bun': [_oval(0, 0, r, r, 0.55, 0.95) for r in (0.99, 0.91, 0.84)],
+    'bun': [_oval(0, 0, r, r, (0.55, 0.95)) for r in (0.99, 0.91, 0.84)],
 }
 _BUMPS = 1 + 0.12 * np.abs(np.sin(np.linspace(0, 5.5 * math.tau, 133)))
-_MANE = np.concatenate([_oval(0, 0, 1.22, 1.22, 0.5), _mirrored(1.3, 1.5)])
+_MANE = np.concatenate([_oval(0, 0, 1.22, 1.22, (0.5, 1)), _mirrored(1.3, 1.5)])
 _CLOUD = _oval(0, 0, 1.3, 1.3, n=133) * _BUMPS[:, None] - np.array([0, 0.2])
 _HAIR_BEHIND: dict[str, tuple[Shape, ...]] = {
     'horseshoe': (Shape('hair', _oval(1.0, -0.2, 0.22, 0.36), pair=True),),
@@ -141,7 +143,7 @@ _HAIR_BEHIND: dict[str, tuple[Shape, ...]] = {
 _BRIDGE = Shape('frame', _path(-0.13, -0.14, 0.13, -0.14), 0.06, line=0.06)
 _ARM = Shape('frame', _path(0.68, -0.14, 1.02, -0.14), pair=True, line=0.05)
 _SQUARE = _path(0.11, -0.32, 0.7, -0.32, 0.68, 0.12, 0.13, 0.12, 0.11, -0.32)
-_AVIATOR = np.concatenate([_path(0.1, -0.28, 0.74, -0.3), _oval(0.42, -0.08, 0.3, 0.27, 0, 0.5)])
+_AVIATOR = np.concatenate([_path(0.1, -0.28, 0.74, -0.3), _oval(0.42, -0.08, 0.3, 0.27, (0, 0.5))])
 EXTRAS: dict[str, tuple[Shape, ...]] = {
     'nothing': (),
     'round glasses': (Shape('frame', _oval(0.41, -0.1, 0.29, 0.27), 0.06, True, 0.06), _BRIDGE, _ARM),
@@ -252,7 +254,7 @@ class _Face:
         person = self._person
         self._shapes(_HAIR_BEHIND.get(person.hair, ()), rigid=True)
         self._fill(_mirrored(0.45, 0.5, 0.5, 1.7), 'shade', rigid=True)
-        shoulders = np.concatenate([_oval(0, 3.2, 2.0, 1.95, 0.5), _mirrored(2.0, 6.0)])
+        shoulders = np.concatenate([_oval(0, 3.2, 2.0, 1.95, (0.5, 1)), _mirrored(2.0, 6.0)])
         self._fill(shoulders, 'shirt', rigid=True)
         ear = _oval(1 + 0.3 * person.ears, 0.02, person.ears, 1.25 * person.ears)
         self._shapes([Shape('shade', ear, pair=True)], rigid=True)
@@ -311,7 +313,7 @@ class _Face:
 
     def _head(self, grow: float, start: float, end: float) -> Points:
         """The head's edge: half a circle above, half a superellipse (square to pointed) below."""
-        edge = _oval(0, 0, 1, 1, start, end)
+        edge = _oval(0, 0, 1, 1, (start, end))
         power = np.where(edge[:, 1:] > 0, 2 / self._jaw, 1.0)
         return np.sign(edge) * np.abs(edge) ** power * grow
 
@@ -342,7 +344,7 @@ class _Face:
         self._fill(_oval(x + self._look * (rx - iris), y, iris, iris), 'ink', edge=0)
         if lid:
             start = 0.75 - 0.5 * lid
-            self._fill(_turn(_oval(x, y, rx, ry, start, 1.5 - start), side * slant, x, y), 'shade')
+            self._fill(_turn(_oval(x, y, rx, ry, (start, 1.5 - start)), side * slant, x, y), 'shade')
 
 
 def _background(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:

@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import open_regular
@@ -31,6 +31,97 @@ class TooManyBadError(DataError):
     """More examples are bad than the settings allow."""
 
 
+class BadList:
+    """The different bad examples of a run: the first few are printed, all are listed, each once; thread-safe.
+
+    Args:
+      kind: of the examples, for messages.
+      say: shows one line to the user.
+      file: CSV file of archive, member, offset and reason, to which each is appended, also those of other
+        data sets; None for none. Each row is one line without control characters.
+      said: the places of those that were printed; the lists of a run share it.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        say: Callable[[str], None] = print,
+        file: Path | None = None,
+        said: set[_Place] | None = None,
+    ) -> None:
+        self.file = file
+        self._kind, self._say, self._said = kind, say, set() if said is None else said
+        self._lock = threading.Lock()
+        self._rows = self._read(file)
+        self._known: dict[tuple[str, ...], set[_Place]] = {}
+
+    def known_of(self, archives: Sequence[str]) -> set[_Place]:
+        """Returns the bad examples of a data set, to which `add` adds; its reports share it."""
+        names = {_cell(escaped(archive)) for archive in archives}
+        listed = {place for place in self._rows if place[0] in names}
+        return self._known.setdefault(tuple(archives), listed)
+
+    def add(self, member: Member, reason: BadExampleError, known: set[_Place]) -> None:
+        """Prints and lists a bad example, unless it was, and adds it to the `known` ones of its data set."""
+        place = _cell(escaped(member.archive)), _cell(member.name), str(member.offset)
+        with self._lock:
+            if place not in self._said and len(self._said) < _MOST_SHOWN:
+                self._said.add(place)
+                self._say(f'Skipped a bad {self._kind.name}: {member.place}: {reason}.')
+            known.add(place)
+            if self.file and place not in self._rows:
+                self._rows.add(place)
+                self._append(self.file, (*place, _cell(str(reason))))
+
+    def _append(self, path: Path, row: Sequence[str]) -> None:
+        try:
+            with path.open('ab') as file:
+                file.write(_line(row) if file.tell() else _line(_COLUMNS) + _line(row))
+        except OSError as error:
+            self._give_up('written', error.strerror)
+
+    def _read(self, path: Path | None) -> set[_Place]:
+        """Returns the bad examples in the file."""
+        known: set[_Place] = set()
+        try:
+            text = ''
+            if path:
+                with open_regular(path) as file:
+                    text = file.read(_LONGEST_LIST).decode('utf-8', 'replace')
+            for line in text.split('\n')[:-1]:  # the last one is incomplete, or empty
+                if line.count(',') >= 3 and len(row := next(csv.reader([line.rstrip('\r')]), [])) == 4:
+                    known.add((row[0], row[1], row[2]))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, csv.Error) as error:
+            self._give_up('read', error)
+        return known
+
+    def _give_up(self, verb: str, why: object) -> None:
+        self._say(f'{self.file} cannot be {verb} ({why}): bad {self._kind.noun} are counted, not listed.')
+        self.file = None
+
+
+class BadLimit(NamedTuple):
+    """How many bad examples end an input.
+
+    Attributes:
+      fraction: share of the examples, in [0, 1], that may be bad. Fewer than ten bad ones are always allowed,
+        unless they are all that there is, or `fraction` is 0.
+      total: how many examples the data set has, of which the input may be a part; None for those of the
+        input.
+      archives: names of the data set's archives, whose bad examples count from the list of a run.
+    """
+
+    fraction: float = 1.0
+    total: int | None = None
+    archives: tuple[str, ...] = ()
+
+
+ANY_NUMBER = BadLimit()
+"""All examples may be bad."""
+
+
 class InputReport:
     """How many examples of an input were bad, which ones, and the error that ended it; thread-safe.
 
@@ -39,23 +130,11 @@ class InputReport:
 
     Args:
       kind: of the examples, for messages.
-      say: shows one line to the user.
+      say: shows one line to the user, unless `listed` is given, which does.
       epoch_size: examples in one epoch of the input; 0 if unknown.
-      fraction: share of the examples, in [0, 1], that may be bad. Fewer than ten bad ones are always allowed,
-        unless they are all that there is, or `fraction` is 0.
-      total: how many examples the data set has, of which the input may be a part; None for those of the
-        input.
-      listed: CSV file of archive, member, offset and reason, to which each bad example is appended once, also
-        those of other data sets; None for none. Each row is one line without control characters.
-      archives: names of the data set's archives, whose bad examples in `listed` count.
-      like: a report of the same run: what it lists is not listed again, and of the same archives its bad
-        examples count here, too.
-      said: the places of the bad examples that were printed; the reports of a run share it.
+      limit: how many may be bad.
+      listed: the list of the run; None for one of its own.
       progress: called with `seen` after each example; None for no progress.
-      raises: whether an error that ends the input is raised at once, as the caller of a user's own Estimator
-        does not know of this report. Otherwise the input just ends, and the caller of the Estimator calls
-        `raise_error` afterwards: raised through TensorFlow, the error would be buried in a stack trace, and
-        the steps since the last checkpoint would be lost.
 
     Attributes:
       seen: examples so far, over all epochs.
@@ -69,33 +148,20 @@ class InputReport:
         kind: Kind,
         say: Callable[[str], None] = print,
         epoch_size: int = 0,
-        *,
-        fraction: float = 1.0,
-        total: int | None = None,
-        listed: Path | None = None,
-        archives: Sequence[str] = (),
-        like: 'InputReport | None' = None,
-        said: set[_Place] | None = None,
+        limit: BadLimit = ANY_NUMBER,
+        listed: BadList | None = None,
         progress: Callable[[int], None] | None = None,
-        raises: bool = False,
     ) -> None:
         self.kind, self.epoch_size = kind, epoch_size
         self.seen, self.bad, self.last = 0, 0, ''
         self.error: DataError | None = None
-        self._say, self._said = say, set() if said is None else said
-        self._fraction, self._total, self._listed, self._archives = fraction, total, listed, archives
-        self._progress, self._raises = progress, raises
-        self._lock: threading.Lock = like._lock if like else threading.Lock()
-        self._rows: set[_Place] = like._rows if like else self._read(listed)
-        names = {_cell(escaped(archive)) for archive in archives}
-        self._places: set[_Place] = {place for place in self._rows if place[0] in names}
-        if like and like._archives == archives:
-            self._places = like._places
+        self._limit, self._listed, self._progress = limit, listed or BadList(kind, say), progress
+        self._known = self._listed.known_of(limit.archives)
 
     @property
     def distinct_bad(self) -> int:
         """How many different examples of the data set are known to be bad."""
-        return len(self._places)
+        return len(self._known)
 
     def count(self, examples: int) -> None:
         """Counts examples that were read, good and bad ones."""
@@ -111,15 +177,7 @@ class InputReport:
         """
         self.bad += 1
         self.last = f'{member.place}: {reason}'
-        place = _cell(escaped(member.archive)), _cell(member.name), str(member.offset)
-        with self._lock:
-            if place not in self._said and len(self._said) < _MOST_SHOWN:
-                self._said.add(place)
-                self._say(f'Skipped a bad {self.kind.name}: {self.last}.')
-            self._places.add(place)
-            if self._listed and place not in self._rows:
-                self._rows.add(place)
-                self._append(self._listed, (*place, _cell(str(reason))))
+        self._listed.add(member, reason, self._known)
         self.check(max(self.seen, self.epoch_size))
 
     def check(self, examples: int) -> None:
@@ -128,59 +186,30 @@ class InputReport:
         Args:
           examples: how many there are, if `total` is unknown.
         """
-        examples, bad = examples if self._total is None else self._total, self.distinct_bad
-        allowed = math.inf if self._fraction == 1 else self._fraction * examples
-        if bad <= allowed or (self._fraction and bad < min(FEWEST, examples)):
+        fraction, total, _ = self._limit
+        examples, bad = examples if total is None else total, self.distinct_bad
+        allowed = math.inf if fraction == 1 else fraction * examples
+        if bad <= allowed or (fraction and bad < min(FEWEST, examples)):
             return
         noun = self.kind.noun if examples > 1 else self.kind.name
         last = f'; the last is {self.last}' if self.last else ''
-        where = f'; {self._listed} lists them' if self._listed else ''
+        where = f'; {self._listed.file} lists them' if self._listed.file else ''
         raise TooManyBadError(
             f'{bad:,} of {examples:,} {noun} could not be decoded, more than '
-            f'{option.max_bad_fraction}={self._fraction:g} allows{last}{where}.'
+            f'{option.max_bad_fraction}={fraction:g} allows{last}{where}.'
         )
 
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:
-        """Yields `batches` up to the first DataError, and stores that in `error` unless it `raises`."""
+        """Yields `batches` up to the first DataError, and stores that in `error`."""
         try:
             yield from batches
         except DataError as error:
-            if self._raises:
-                raise
             self.error = error
 
     def raise_error(self) -> None:
         """Raises the DataError that ended the input early, if one did."""
         if self.error:
             raise self.error
-
-    def _append(self, listed: Path, row: Sequence[str]) -> None:
-        try:
-            with listed.open('ab') as file:
-                file.write(_line(row) if file.tell() else _line(_COLUMNS) + _line(row))
-        except OSError as error:
-            self._give_up('written', error.strerror)
-
-    def _read(self, listed: Path | None) -> set[_Place]:
-        """Returns the bad examples in the file."""
-        known: set[_Place] = set()
-        try:
-            text = ''
-            if listed:
-                with open_regular(listed) as file:
-                    text = file.read(_LONGEST_LIST).decode('utf-8', 'replace')
-            for line in text.split('\n')[:-1]:  # the last one is incomplete, or empty
-                if line.count(',') >= 3 and len(row := next(csv.reader([line.rstrip('\r')]), [])) == 4:
-                    known.add((row[0], row[1], row[2]))
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError, csv.Error) as error:
-            self._give_up('read', error)
-        return known
-
-    def _give_up(self, verb: str, why: object) -> None:
-        self._say(f'{self._listed} cannot be {verb} ({why}): bad {self.kind.noun} are counted, not listed.')
-        self._listed = None
 
 
 def _cell(text: str) -> str:

@@ -1,43 +1,21 @@
-"""An order that is a sampler: the positions of each batch, for any number of processes, exactly resumed.
+"""An order that is a sampler: the places of each batch, for any number of processes, exactly resumed.
 
 The state is one integer, the number of examples that all processes together have consumed of the global
 order (`data.archives.order`).
 """
 
 import hashlib
-import itertools
 from collections.abc import Iterator, Mapping
 from numbers import Integral
 from typing import Any, TypeGuard
 
-import numpy as np
-
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
 from estimator_lab.data.archives.data_set import DataSet
-from estimator_lab.data.archives.order import Permutations
+from estimator_lab.data.archives.places import ENDLESS, Place, Places, unpack
 from estimator_lab.data.input.stream_settings import StreamSettings
 
 FORMAT = 'estimator_lab stream 1'
-MOST = 2**62
-"""Where an order without end ends."""
-
-_TOGETHER = 1024  # positions that are looked up at once
-
-
-class Position(int):
-    """The number of an example in a data set, and the epoch, on which random changes of it depend."""
-
-    epoch: int
-
-    def __new__(cls, number: int, epoch: int = 0) -> 'Position':
-        """Makes a number that knows its epoch."""
-        made = super().__new__(cls, number)
-        made.epoch = epoch
-        return made
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Position, (int(self), self.epoch)
 
 
 class Resumable:
@@ -65,7 +43,7 @@ class Resumable:
 
     def _end_after(self, start: int) -> int:
         """Returns where the passes end to which a place belongs."""
-        return (start // self._group + 1) * self._group if self._group else MOST
+        return (start // self._group + 1) * self._group if self._group else ENDLESS
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the state after what was yielded so far: at most a kilobyte, for JSON.
@@ -117,7 +95,7 @@ class Resumable:
 
 
 class BatchOrder(Resumable):
-    """The positions of the examples of each batch of a process; made by `Dataset.order`.
+    """The places of the examples of each batch of a process; made by `Dataset.order`.
 
     It is a `batch_sampler` of PyTorch's DataLoader: an iteration yields a list for each batch, of `epochs`
     passes over the data, and the next iteration goes on with the next passes. All ranks get the same number
@@ -129,9 +107,12 @@ class BatchOrder(Resumable):
       size: number of examples in an epoch, of all processes together.
     """
 
+    def __init__(self, settings: StreamSettings, places: Places, size: int, fingerprint: str) -> None:
+        super().__init__(settings, size, fingerprint, is_stream=False)
+        self._places = places
+
     def _begin(self, consumed: int) -> None:
         self._consumed, self._has_begun = consumed, False
-        self._order = Permutations(self.size or 0, self.settings.shuffle, self.settings.seed)
 
     def __len__(self) -> int:
         """Returns how many batches the next iteration yields.
@@ -144,31 +125,22 @@ class BatchOrder(Resumable):
             raise FlagError('An order with epochs=None has no length.')
         return -(-(self._end_after(start) - start) // self.settings.shard.group)
 
-    def __iter__(self) -> Iterator[list[Position]]:
-        """Yields the positions of each batch of the next passes, or of the rest of loaded ones."""
-        start = self._start
-        step, end = self.settings.shard.group, self._end_after(start)
-        for number, batch in enumerate(self.batches(start), 1):
-            self._consumed, self._has_begun = min(start + number * step, end), True
-            yield batch
+    def __iter__(self) -> Iterator[list[Place]]:
+        """Yields the places of each batch of the next passes, or of the rest of loaded ones."""
+        start, own = self._start, self.settings.shard
+        end, size = self._end_after(start), self.size or 1
+        for batches in self._places.batches(start, end, own):
+            epochs, numbers = (array.tolist() for array in unpack(batches, size))
+            for batch in zip(epochs, numbers, strict=True):
+                start = min(start + own.group, end)
+                self._consumed, self._has_begun = start, True
+                yield list(map(Place, *batch))
 
     @property
     def _start(self) -> int:
         """Where the next iteration begins: a loop that was left early is followed by the next passes."""
         is_within = self._has_begun and self._group and self._consumed % self._group
         return self._end_after(self._consumed) if is_within else self._consumed
-
-    def batches(self, start: int) -> Iterator[list[Position]]:
-        """Yields the positions of this process in each global batch from place `start` of the order on."""
-        own, size, end = self.settings.shard, self.size or 1, self._end_after(start)
-        last, together = end // size, max(_TOGETHER // own.group, 1)
-        for first in itertools.count(start, together * own.group):
-            count = min(together, -(-(end - first) // own.group))
-            if count <= 0:
-                return
-            epochs, numbers = np.divmod(self._order.batches(first, count, own), size)
-            for places in zip(numbers.tolist(), epochs.tolist(), strict=True):
-                yield [Position(number, epoch) for number, epoch in zip(*places, strict=True) if epoch < last]
 
 
 def fingerprint_of(data: DataSet) -> str:
@@ -178,4 +150,4 @@ def fingerprint_of(data: DataSet) -> str:
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) <= MOST
+    return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) <= ENDLESS

@@ -64,20 +64,37 @@ class Batch(NamedTuple):
     values: Mapping[str, np.ndarray] = {}  # never changed, and pickled for workers
 
 
+class Grouping(NamedTuple):
+    """How batches are read.
+
+    Attributes:
+      at_once: the most batches that are yielded as one.
+      whole_only: whether an incomplete batch before an error is left out. A position that counts whole
+        batches then goes on where it begins.
+      threads: how many decode; 0 for one more than processors. Over a network, more of them wait for data.
+    """
+
+    at_once: int = 1
+    whole_only: bool = False
+    threads: int = 0
+
+
+ONE_BY_ONE = Grouping()
+"""Each batch is yielded by itself."""
+
+
 def read_batches(
     members: Iterable[Member],
     batch_size: int,
     reader: ExampleReader,
     report: InputReport,
-    threads: int = 0,
-    whole_only: bool = False,
-    at_once: int = 1,
     class_ids: Mapping[str, int] = MappingProxyType({}),
+    grouping: Grouping = ONE_BY_ONE,
 ) -> Generator[Batch, None, None]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
     Batches are yielded as one in groups of growing size: the first alone, so that training starts at once,
-    then 2, 4, ... up to `at_once`.
+    then 2, 4, ... up to `grouping.at_once`.
 
     A bad example makes its batch one example shorter, and does not move later ones forward: batch number n
     always holds the members from n * batch_size on, however many were bad.
@@ -87,15 +104,13 @@ def read_batches(
       batch_size: members in a batch.
       reader: how they become arrays.
       report: counts the examples, and the bad ones.
-      threads: how many decode; 0 for one more than processors. Over a network, more of them wait for data.
-      whole_only: whether an incomplete batch before an error is left out. A position that counts whole
-        batches then goes on where it begins.
-      at_once: the most batches in a group.
       class_ids: numbers of the labels.
+      grouping: how many are yielded as one, and decoded at the same time.
 
     Raises:
       DataError: raised by `members`, after all preceding batches; or too many examples are bad.
     """
+    at_once, whole_only, threads = grouping
     with closing(read_examples(members, reader.read, batch_size, threads, at_once)) as found:
         size, is_last = batch_size, False
         while not is_last:

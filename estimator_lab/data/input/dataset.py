@@ -14,13 +14,14 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, settings_from
-from estimator_lab.data.archives.order import IndexedOrder
+from estimator_lab.data.archives.order import IndexedMembers
+from estimator_lab.data.archives.places import Place, Places, pack
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import BadExampleError, Member
-from estimator_lab.data.input.batch_order import BatchOrder, Position, fingerprint_of
+from estimator_lab.data.input.batch_order import BatchOrder, fingerprint_of
 from estimator_lab.data.input.batches import BadExample, Batch
-from estimator_lab.data.input.samples import SampleKind, SampleReader, Samples
+from estimator_lab.data.input.samples import IndexedSamples, SampleKind, SampleReader
 from estimator_lab.data.input.stream_settings import DATA, ReadSettings, StreamSettings
 from estimator_lab.data.sources.source import Source
 
@@ -91,9 +92,9 @@ class Dataset:
             )
         self.labels = settings.vocabulary_of(data)
         self._fingerprint = fingerprint_of(data)
-        self._examples: IndexedOrder | Samples = IndexedOrder(data.indexes, part=data.part)
+        self._examples: IndexedMembers | IndexedSamples = IndexedMembers(data.indexes, data.part)
         if settings.fields:
-            self._examples = Samples(data.indexes, settings.fields, data.part)
+            self._examples = IndexedSamples(data.indexes, settings.fields, data.part)
         self._kind = data.kind
         self._prepare()
 
@@ -137,8 +138,8 @@ class Dataset:
 
     def __getitems__(self, places: Sequence[int]) -> list[Any]:
         """Returns some examples, which are read together; see `__getitem__`."""
-        positions = np.array([self._position(place) for place in places], np.int64)
-        members = list(self._examples.members(positions))
+        packed = np.array([self._packed(place) for place in places], np.int64)
+        members = list(self._examples.members(packed))
         return [
             self._example(int(place), member, data)
             for place, member, data in zip(places, members, self._reader.read(members), strict=True)
@@ -165,8 +166,9 @@ class Dataset:
             raise FlagError(f'{unknown[0]} is not a setting of an order.')
         read = {field.name: getattr(self.settings, field.name) for field in fields(ReadSettings)}
         chosen = {'batch_size': batch_size, 'shuffle': shuffle, 'epochs': epochs, **given}
-        order = settings_from(StreamSettings, {'seed': read.pop('seed'), **chosen})
-        return BatchOrder(replace(order, **read), len(self), self._fingerprint, is_stream=False)
+        order = replace(settings_from(StreamSettings, {'seed': read.pop('seed'), **chosen}), **read)
+        places = Places(self._examples, order.shuffle, order.seed)
+        return BatchOrder(order, places, len(self), self._fingerprint)
 
     def collate(self, examples: Sequence[Any]) -> Batch:
         """Returns examples as a batch, as a stream yields it, without the bad ones, which are counted.
@@ -191,13 +193,11 @@ class Dataset:
         batch = Batch(arrays, [one.label for one in good], [one.key for one in good], ids, bad)
         return batch if self.settings.fields else finished(batch)
 
-    def _position(self, place: Any) -> int:
-        """Returns the number of the epoch * n + place."""
+    def _packed(self, place: Any) -> int:
         size, number = len(self), operator.index(place)
         if not -size <= number < size:
             raise IndexError(f'{number} is not one of {size:,} examples')
-        epoch = place.epoch if isinstance(place, Position) else 0
-        return epoch * size + number % size
+        return pack(place.epoch if isinstance(place, Place) else 0, number % size, size)
 
     def _example(self, place: int, member: Member, data: Any) -> Any:
         if isinstance(data, BadExampleError):

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -12,12 +13,13 @@ from estimator_lab.base.interrupts import until_stopped
 from estimator_lab.base.keys import KEY, WEIGHT
 from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.data.archives.order import IndexedOrder, Order
+from estimator_lab.data.archives.places import unpack
 from estimator_lab.data.examples.kind import Arrays, Reader, Signature
 from estimator_lab.data.examples.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.batches import Batch, read_batches
+from estimator_lab.data.input.batches import Batch, Grouping, read_batches
 from estimator_lab.data.input.stream_settings import StreamSettings
 from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
 
@@ -30,31 +32,59 @@ _BYTES_AT_ONCE = 4 * 2**20
 _CAST_AT_ONCE = 2  # batches whose bytes become floats, which is many times faster than decoding
 
 
+@dataclass(frozen=True)
+class Epochs:
+    """Batches of some epochs from the beginning, as for evaluation.
+
+    Attributes:
+      order: of the members.
+      batch_size: members in a batch; bad examples make a batch shorter.
+      count: number of epochs; batches do not divide them.
+    """
+
+    order: Order
+    batch_size: int
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Onwards:
+    """Batches without an end, as for training.
+
+    Attributes:
+      order: of the members.
+      batch_size: members in a batch; bad examples make a batch shorter.
+      consumed: returns how many examples were consumed: the batches start after those.
+      own: this worker's part of each global batch.
+    """
+
+    order: Order
+    batch_size: int
+    consumed: Callable[[], int] = lambda: 0
+    own: Slice = EVERY
+
+
 def archive_input_fn(
-    order: Order,
+    span: Epochs | Onwards,
     reader: Reader,
-    batch_size: int,
     report: InputReport,
     vocabulary: Vocabulary | None = None,
-    consumed: Callable[[], int] | None = None,
     watch: Callable[[Batch], None] | None = None,
-    shard: Slice = EVERY,
-    epochs: int = 1,
+    raises: bool = False,
 ) -> InputFn:
     """Returns an input function that streams batches of examples from archives.
 
     Args:
-      order: of the members.
+      span: which batches.
       reader: how members become arrays.
-      batch_size: members in a batch; bad examples make a batch shorter.
       report: counts bad examples, and stores the error that ended the stream.
       vocabulary: maps labels to ids, unknown ones to -1; None for no labels, as in PREDICT.
-      consumed: returns how many examples were consumed: the stream then starts after those and has no end.
-        None for `epochs` from the beginning.
       watch: called with each batch before TensorFlow gets it. Predictions are then in step with batches, as
         one without examples is replaced by a blank example.
-      shard: this worker's part of each global batch, with `consumed`.
-      epochs: how many there are without `consumed`; batches do not divide them.
+      raises: whether an error that ends the stream is raised at once, as the caller of a user's own Estimator
+        does not know of the report. Otherwise the stream just ends, and the caller of the Estimator calls
+        `report.raise_error` afterwards: raised through TensorFlow, the error would be buried in a stack
+        trace, and the steps since the last checkpoint would be lost.
 
     Returns:
       A function of no arguments that returns a Dataset of (features, int64 [batch]), or of the features
@@ -63,28 +93,10 @@ def archive_input_fn(
       'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
     # A batch that is watched, that a pipe has sent, or for which several are read waits for no others.
-    class_ids: Mapping[str, int] = vocabulary.ids if vocabulary else {}
-    is_alone = watch or shard.turns or not order.is_stored
-    at_once = 1 if is_alone else _batches_at_once(reader.signature, batch_size)
-
-    def batches() -> Iterator[Batch]:
-
-        def read(members: Iterable[Member], whole: bool = True) -> Iterator[Batch]:
-            return read_batches(
-                members, batch_size, reader, report, whole_only=whole, at_once=at_once, class_ids=class_ids
-            )
-
-        if consumed is None:
-            found = read(itertools.chain.from_iterable(map(order.epoch, range(epochs))), whole=False)
-        elif isinstance(order, IndexedOrder) and shard.count == 1 and reader.keeps_all:
-            found = _from_memory(order, reader, report, consumed(), batch_size, at_once, class_ids, read)
-        else:
-            found = read(order.onwards(consumed(), shard))
-        # After a signal, the chief ends a synchronous step only if the other workers take part in it.
-        for batch in found if shard.number and not shard.turns else until_stopped(found):
-            if watch:
-                watch(batch)
-            yield batch
+    own = span.own if isinstance(span, Onwards) else None
+    is_alone = watch or (own and own.turns) or not span.order.is_stored
+    at_once = 1 if is_alone else _batches_at_once(reader.signature, span.batch_size)
+    batches = _Batches(span, reader, report, vocabulary.ids if vocabulary else {}, at_once)
 
     def elements() -> Iterator[tuple[Any, ...]]:
         """Yields arrays, keys, weights and class ids of equal batches until the end, or an error.
@@ -93,12 +105,72 @@ def archive_input_fn(
         example, so that each step has the members of its own place.
         """
         keep_freed_memory()
-        blank = reader.blank if consumed or watch else None
-        for batch in report.until_error(batches()):
-            for element in _elements_of(batch, batch_size, blank):
+        blank = reader.blank if own or watch else None
+        for batch in report.until_error(batches):
+            if watch:
+                watch(batch)
+            for element in _elements_of(batch, span.batch_size, blank):
                 yield element if at_once > 1 else tf.nest.map_structure(lambda array: array[0], element)
+        if raises:
+            report.raise_error()
 
     return lambda: _dataset(elements, reader, labelled=vocabulary is not None, at_once=at_once)
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """The batches of an input function, in groups of up to `at_once`."""
+
+    span: Epochs | Onwards
+    reader: Reader
+    report: InputReport
+    class_ids: Mapping[str, int]
+    at_once: int
+
+    def __iter__(self) -> Iterator[Batch]:
+        span = self.span
+        if isinstance(span, Epochs):
+            members = itertools.chain.from_iterable(map(span.order.epoch, range(span.count)))
+            return until_stopped(self._read(members, whole_only=False))
+        if isinstance(span.order, IndexedOrder) and span.own.count == 1 and self.reader.keeps_all:
+            return until_stopped(self._from_memory(span.order, span.consumed()))
+        batches = self._read(span.order.onwards(span.consumed(), span.own))
+        # After a signal, the chief ends a synchronous step only if the other workers take part in it.
+        return batches if span.own.number and not span.own.turns else until_stopped(batches)
+
+    def _read(self, members: Iterable[Member], whole_only: bool = True) -> Iterator[Batch]:
+        grouping = Grouping(self.at_once, whole_only)
+        return read_batches(members, self.span.batch_size, self.reader, self.report, self.class_ids, grouping)
+
+    def _from_memory(self, order: IndexedOrder, start: int) -> Iterator[Batch]:
+        """Yields the batches of the order from position `start` on.
+
+        They are read as usual up to the end of the first whole epoch. If no example was bad, they are then in
+        memory, and are taken from there without looking at members, in half of the time.
+        """
+        size, batch_size = max(len(order.stored), 1), self.span.batch_size
+        end = (math.ceil(start / size) + 1) * size
+        first = math.ceil((end - start) / batch_size) * batch_size
+        yield from self._read(itertools.islice(order.onwards(start), first))
+        members = list(order.stored.members(np.arange(size)))
+        examples = self.reader.in_memory(members)
+        if examples is None:
+            yield from self._read(order.onwards(start + first))
+            return
+        keys, labels = [member.key for member in members], [member.label for member in members]
+        ids = np.array([self.class_ids.get(label, UNKNOWN_ID) for label in labels], np.int64)
+        groups = order.places.batches(start + first, own=Slice(group=batch_size * self.at_once))
+        for group in itertools.chain.from_iterable(groups):
+            _, numbers = unpack(group, size)
+            chosen = numbers.tolist()
+            self.report.count(len(chosen))
+            arrays = self.reader.collate([examples[n] for n in chosen])
+            yield Batch(
+                arrays,
+                [labels[number] for number in chosen],
+                [keys[number] for number in chosen],
+                ids[numbers],
+            )
 
 
 class InputFunction:
@@ -125,15 +197,11 @@ class InputFunction:
     def __call__(self) -> Any:
         """Returns a Dataset of (features, class ids), as `estimator_lab.api.input_fn` describes them."""
         settings, data = self._settings, self._data
-        return archive_input_fn(
-            settings.order_of(data),
-            cast(ImageReader, settings.reader()),
-            settings.batch_size or 1,
-            settings.report_on(data.kind, data.total, raises=True),
-            self._vocabulary,
-            consumed=(lambda: 0) if settings.epochs is None else None,
-            epochs=settings.epochs or 1,
-        )()
+        order, batch_size = settings.order_of(data), settings.batch_size or 1
+        epochs = settings.epochs
+        span = Onwards(order, batch_size) if epochs is None else Epochs(order, batch_size, epochs)
+        reader, report = settings.reader(), settings.report_on(data.kind, data.total)
+        return archive_input_fn(span, cast(ImageReader, reader), report, self._vocabulary, raises=True)()
 
 
 def placeholders(reader: Reader) -> dict[str, Tensor]:
@@ -147,42 +215,6 @@ def placeholders(reader: Reader) -> dict[str, Tensor]:
 def placeholder_features(reader: Reader) -> Features:
     """Returns placeholders for features, for a network that is built without data."""
     return reader.features(placeholders(reader))
-
-
-def _from_memory(
-    order: IndexedOrder,
-    reader: Reader,
-    report: InputReport,
-    start: int,
-    batch_size: int,
-    at_once: int,
-    class_ids: Mapping[str, int],
-    read: Callable[[Iterable[Member]], Iterator[Batch]],
-) -> Iterator[Batch]:
-    """Yields batches of the order from position `start` on, without end, in groups of up to `at_once`.
-
-    They are read as usual up to the end of the first whole epoch. If no example was bad, they are then in
-    memory, and are taken from there without looking at members, in half of the time.
-    """
-    size = max(len(order), 1)
-    end = (math.ceil(start / size) + 1) * size
-    first = math.ceil((end - start) / batch_size) * batch_size
-    yield from read(itertools.islice(order.onwards(start), first))
-    members = list(order.stored())
-    examples = reader.in_memory(members)
-    if examples is None:
-        yield from read(order.onwards(start + first))
-        return
-    keys, labels = [member.key for member in members], [member.label for member in members]
-    ids = np.array([class_ids.get(label, UNKNOWN_ID) for label in labels], np.int64)
-    group = batch_size * at_once
-    for position in itertools.count(start + first, group):
-        places = (order.positions(position, group) % size).tolist()
-        report.count(group)
-        arrays = reader.collate([examples[place] for place in places])
-        yield Batch(
-            arrays, [labels[place] for place in places], [keys[place] for place in places], ids[places]
-        )
 
 
 def _batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:

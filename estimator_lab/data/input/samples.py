@@ -14,6 +14,7 @@ from estimator_lab.base.json_input import parse_json
 from estimator_lab.base.printable import printable
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.order import EVERYTHING, Part
+from estimator_lab.data.archives.places import unpack
 from estimator_lab.data.examples.kind import Arrays, Kind
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.reader import IMAGES
@@ -38,7 +39,7 @@ class SampleKind(Kind):
         return _stem_and_field(name)[1] in self.fields and not is_hidden(name)
 
 
-class Samples:
+class IndexedSamples:
     """The samples of archives, in the order of their first members, by number.
 
     Memory: 4 bytes for each field of a sample.
@@ -57,13 +58,13 @@ class Samples:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def members(self, positions: np.ndarray) -> Iterator[Member]:
-        """Yields the samples at some positions, each as a member whose data are its members by field.
+    def members(self, places: np.ndarray) -> Iterator[Member]:
+        """Yields the samples at some packed places, each as a member whose data are its members by field.
 
         In the place of a field that a sample lacks, or has twice, there is a BadExampleError.
         """
-        epochs, places = np.divmod(positions, max(len(self), 1))
-        for epoch, place in zip(epochs.tolist(), places.tolist(), strict=True):
+        epochs, numbers = unpack(places, len(self))
+        for epoch, place in zip(epochs.tolist(), numbers.tolist(), strict=True):
             archive = int(np.searchsorted(self._ends, place, 'right'))
             number = place - (int(self._ends[archive - 1]) if archive else 0)
             rows = self._rows[archive][number].tolist()

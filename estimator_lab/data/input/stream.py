@@ -4,7 +4,6 @@ Archives with random access are read as `Dataset` and `BatchOrder` say; compress
 beginning. Nothing here imports TensorFlow, PyTorch or JAX.
 """
 
-import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -13,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.data.archives.order import IndexedOrder
-from estimator_lab.data.examples.member import Member
-from estimator_lab.data.input.batch_order import MOST, BatchOrder, Resumable, fingerprint_of
-from estimator_lab.data.input.batches import Batch, read_batches
+from estimator_lab.data.archives.places import ENDLESS
+from estimator_lab.data.input.batch_order import Resumable, fingerprint_of
+from estimator_lab.data.input.batches import Batch, Grouping, read_batches
 from estimator_lab.data.input.dataset import Example, finished
 from estimator_lab.data.input.stream_settings import StreamSettings
 
@@ -84,13 +82,14 @@ class Stream(Resumable, Iterator[Any]):
         """Yields what is left of the passes, and keeps the position."""
         settings, shard = self.settings, self.settings.shard
         reader, end = settings.reader(), self._end_after(self._consumed)
+        order = settings.order_of(self._data)
         batches = read_batches(
-            self._members(self._consumed, end),
+            order.onwards(self._consumed, shard, end),
             settings.batch_size or _TOGETHER,
             reader,
             settings.report_on(self._data.kind, self.size),
-            whole_only=settings.batch_size is not None,
-            class_ids={label: number for number, label in enumerate(self.labels)},
+            {label: number for number, label in enumerate(self.labels)},
+            Grouping(whole_only=settings.batch_size is not None),
         )
         for batch in batches:
             for item in [finished(batch)] if settings.batch_size else _examples_in(batch):
@@ -98,26 +97,11 @@ class Stream(Resumable, Iterator[Any]):
                 self._is_over = self._consumed == end
                 if item is not None:
                     yield item
-        has_no_share = self._consumed < end < MOST  # in the last batch
-        self._consumed = end if end < MOST else self._consumed
+        has_no_share = self._consumed < end < ENDLESS  # in the last batch
+        self._consumed = end if end < ENDLESS else self._consumed
         self._is_over = True
         if settings.batch_size and has_no_share:
             yield finished(Batch(reader.collate([]), [], [], np.empty(0, np.int64)))
-
-    def _members(self, start: int, end: int) -> Iterator[Member]:
-        """Yields this process's members between two places of the order."""
-        order, shard = self.settings.order_of(self._data), self.settings.shard
-        if isinstance(order, IndexedOrder):
-            size = len(order)
-            sampler = BatchOrder(self.settings, size, self._fingerprint, is_stream=False)
-            places = itertools.chain.from_iterable(sampler.batches(start))
-            while chunk := [place.epoch * size + place for place in itertools.islice(places, _TOGETHER * 16)]:
-                yield from order.members(np.array(chunk))
-            return
-        # The last batch must not begin another pass, which fills the shuffle buffer.
-        members = shard.of(itertools.islice(order.onwards(start), max(end - start, 0)))
-        last = end // (self.size or 1)
-        yield from (member for member in members if end == MOST or member.epoch < last)
 
 
 def _examples_in(batch: Batch) -> list[Example | None]:

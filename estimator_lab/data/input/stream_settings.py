@@ -20,7 +20,7 @@ from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import Member, read_members
 from estimator_lab.data.images.decode import BACKGROUNDS
 from estimator_lab.data.images.reader import DECODERS, IMAGES
-from estimator_lab.data.input.bad_examples import InputReport
+from estimator_lab.data.input.bad_examples import BadLimit, InputReport
 from estimator_lab.data.sources.source import Source, expand
 
 _MANY = 2**31 - 1
@@ -129,11 +129,9 @@ class ReadSettings:
             return self.vocabulary
         return tuple(sorted({label for index in data.indexes for label in index.labels} - {''}))
 
-    def report_on(self, kind: Kind, total: int | None, raises: bool = False) -> InputReport:
-        """Returns a new report on that many examples; see `InputReport.raises`."""
-        return InputReport(
-            kind, _warn, total or 0, fraction=self.max_bad_fraction, total=total, raises=raises
-        )
+    def report_on(self, kind: Kind, total: int | None) -> InputReport:
+        """Returns a new report on that many examples."""
+        return InputReport(kind, _warn, total or 0, BadLimit(self.max_bad_fraction, total))
 
     def reader(self) -> ExampleReader:
         """Returns how members become bytes or pixels."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.data_set import open_archives
-from estimator_lab.data.archives.order import IndexedOrder, StreamOrder
+from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder, StreamOrder
 from estimator_lab.data.images.reader import IMAGES
 from tests.support.archive_files import write_tar
 from tests.support.streams import build_index
@@ -39,7 +39,8 @@ worlds = st.integers(1, 7)
 
 
 def order_of(indexes, sizes, seed):
-    return IndexedOrder([indexes[size, n % 2] for n, size in enumerate(sizes)], True, seed)
+    members = IndexedMembers([indexes[size, n % 2] for n, size in enumerate(sizes)])
+    return IndexedOrder(members, True, seed)
 
 
 def places(members):
@@ -88,7 +89,7 @@ def test_each_image_once_an_epoch_however_often_workers_and_batches_change(index
     for (number, archive, row), count in seen.items():
         if number < len(whole):
             whole[number][archive, row] += count
-    everything = Counter((i.source.name, row) for i in order._indexes for row in range(len(i)))
+    everything = Counter((i.source.name, row) for i in order.stored._indexes for row in range(len(i)))
     assert all(each == everything for each in whole)
 
 
@@ -111,7 +112,7 @@ def test_workers_at_their_own_pace_share_each_epoch_in_another_way(indexes, size
 
 def streamed(order):
     """The same order without random access."""
-    data = SimpleNamespace(total=len(order), sources=(), own=None, indexes=())
+    data = SimpleNamespace(total=len(order.stored), sources=(), own=None, indexes=())
     found = StreamOrder(data)
     found.epoch = order.epoch
     return found

@@ -17,12 +17,13 @@ from estimator_lab.data.archives.data_set import DataSet, open_archives, open_st
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.order import (
     EVERYTHING,
+    IndexedMembers,
     IndexedOrder,
     Part,
     StreamOrder,
-    permutation,
     shuffled,
 )
+from estimator_lab.data.archives.shuffling import permutation
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.source import source_of
@@ -69,7 +70,7 @@ def test_a_buffer_holds_no_more_than_its_bytes():
 
 
 def indexed(paths, shuffle=False, seed=0, **options):
-    return IndexedOrder([build_index(path) for path in paths], shuffle, seed, **options)
+    return IndexedOrder(IndexedMembers([build_index(path) for path in paths], **options), shuffle, seed)
 
 
 def streamed(paths, shuffle=False, seed=0, **options):

@@ -6,7 +6,7 @@ import pytest
 
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.input.bad_examples import InputReport, TooManyBadError
+from estimator_lab.data.input.bad_examples import BadLimit, BadList, InputReport, TooManyBadError
 from estimator_lab.data.trees.kind import TREES
 
 BROKEN = BadExampleError('broken')
@@ -16,14 +16,14 @@ def member(n):
     return Member('x.tar', f'a/{n}.jpg', 512 * n)
 
 
-def report(size=0, **options):
-    return InputReport(IMAGES, lambda line: None, size, **options)
+def report(size=0, listed=None, **limit):
+    return InputReport(IMAGES, lambda line: None, size, BadLimit(**limit), listed)
 
 
 def split(*sizes, total):
     """Reports of training and evaluation on two parts of a data set."""
-    training = report(sizes[0], fraction=0.01, total=total)
-    return training, report(sizes[1], fraction=0.01, total=total, like=training)
+    listed = BadList(IMAGES, lambda line: None)
+    return [report(size, listed, fraction=0.01, total=total) for size in sizes]
 
 
 def read(into, numbers, bad):
@@ -82,7 +82,9 @@ def test_a_resumed_run_goes_on_counting(tmp_path):
     path = tmp_path / 'bad_members.csv'
 
     def started():
-        return report(fraction=0.01, total=1000, listed=path, archives=['x.tar'])
+        return report(
+            0, BadList(IMAGES, lambda line: None, path), fraction=0.01, total=1000, archives=('x.tar',)
+        )
 
     read(started(), range(8), set(range(8)))
     with pytest.raises(TooManyBadError, match=rf'^11 of 1,000 .*; {path} lists them'):
@@ -92,16 +94,17 @@ def test_a_resumed_run_goes_on_counting(tmp_path):
 
 def test_the_list_has_one_safe_row_for_each(tmp_path):
     path, said = tmp_path / 'bad_members.csv', []
-    into = InputReport(IMAGES, said.append, listed=path)
+    into = InputReport(IMAGES, listed=BadList(IMAGES, said.append, path))
     odd = Member('=x.tar', 'a/=1,"2".jpg', 512)
     for one in (member(1), member(1), odd, odd):
         into.add_bad(one, BadExampleError('a "reason", \x1b[2J' + 'x' * 5000))
     rows = list(csv.reader(path.read_text(encoding='utf-8').splitlines()))
     assert [row[:3] for row in rows[1:]] == [['x.tar', 'a/1.jpg', '512'], ["'=x.tar", 'a/=1,"2".jpg', '512']]
     assert all(len(row) == 4 and len(row[3]) < 5000 and row[3].isprintable() for row in rows)
-    again = InputReport(IMAGES, said.append, listed=path, archives=['x.tar'])
+    listed = BadList(IMAGES, said.append, path)
+    again = report(0, listed, archives=('x.tar',))
     again.add_bad(odd, BadExampleError('another reason'))
-    other = InputReport(IMAGES, said.append, listed=path, archives=['y.tar'], like=again)
+    other = report(0, listed, archives=('y.tar',))
     other.add_bad(member(1), BadExampleError('another reason'))
     assert (again.distinct_bad, other.distinct_bad) == (2, 1)
     assert len(path.read_text().splitlines()) == 3
@@ -113,13 +116,13 @@ def test_the_list_has_one_safe_row_for_each(tmp_path):
 def test_a_damaged_list_loses_nothing_new(tmp_path, text):
     path, said = tmp_path / 'bad_members.csv', []
     path.write_bytes(text)
-    InputReport(IMAGES, said.append, listed=path).add_bad(member(3), BadExampleError('broken'))
+    report(listed=BadList(IMAGES, said.append, path)).add_bad(member(3), BadExampleError('broken'))
     assert path.read_bytes().startswith(text) and path.read_bytes().endswith(b'x.tar,a/3.jpg,1536,broken\r\n')
 
 
 def test_a_list_that_cannot_be_written_is_said_once(tmp_path):
     said = []
-    into = InputReport(TREES, said.append, listed=tmp_path / 'none' / 'bad.csv')
+    into = InputReport(TREES, listed=BadList(TREES, said.append, tmp_path / 'none' / 'bad.csv'))
     for n in range(3):
         into.add_bad(member(n), BROKEN)
     assert [line.startswith('Skipped') for line in said] == [True, False, True, True]
@@ -128,11 +131,11 @@ def test_a_list_that_cannot_be_written_is_said_once(tmp_path):
 
 def test_the_first_few_are_printed():
     lines, said = [], set()
-    into = InputReport(IMAGES, lines.append, said=said)
+    into = report(listed=BadList(IMAGES, lines.append, said=said))
     read(into, range(9), set(range(5)))
     assert (into.seen, into.bad, len(lines)) == (9, 5, 3)
     assert lines[0] == "Skipped a bad image: 'x.tar': member 'a/0.jpg' at byte 0: broken."
 
-    once = InputReport(IMAGES, lines.append, said=said)
+    once = report(listed=BadList(IMAGES, lines.append, said=said))
     read(once, range(9), {0, 4})
     assert (once.bad, len(lines)) == (2, 3)

@@ -7,13 +7,13 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives.data_set import DataSet
-from estimator_lab.data.archives.order import IndexedOrder, StreamOrder
+from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder, StreamOrder
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input import bad_examples
-from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.batches import Batch, read_batches, read_examples
+from estimator_lab.data.input.bad_examples import BadLimit, InputReport
+from estimator_lab.data.input.batches import Batch, Grouping, read_batches, read_examples
 from estimator_lab.data.sources.source import source_of
 from tests.support.memory import peak_of
 from tests.support.streams import build_index, stream_members
@@ -76,7 +76,7 @@ def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
 
 def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monkeypatch):
     monkeypatch.setattr(bad_examples, 'FEWEST', 1)
-    report = quiet(epoch_size=24, fraction=2 / 24, total=24)
+    report = quiet(epoch_size=24, limit=BadLimit(2 / 24, 24))
     got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, ImageReader(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
     with pytest.raises(DataError, match=r'3 of 24 images could not be decoded.*n000003/0003_01.png'):
@@ -96,7 +96,7 @@ def test_members_before_the_damage_are_yielded(archive, batch_size, sizes):
 def test_groups_of_batches_grow_and_keep_what_precedes_the_damage(archive, whole_only, rest):
     members = broken(itertools.islice(stream_order(archive).onwards(0), 49))
     report, found = InputReport(IMAGES), ImageReader(SHAPE)
-    read = read_batches(members, 3, found, report, whole_only=whole_only, at_once=4)
+    read = read_batches(members, 3, found, report, grouping=Grouping(4, whole_only))
     assert [len(group.keys) for group in report.until_error(read)] == [3, 6, 12, 12, 12, rest]
     assert str(report.error) == 'cut off'
 
@@ -106,7 +106,7 @@ def test_the_first_batch_does_not_wait_for_a_group(archive):
     turns = stream_order(archive).onwards(0)
     taken = []
     members = (taken.append(0) or member for member in turns)
-    stream = read_batches(members, 2, ImageReader(SHAPE), InputReport(IMAGES), at_once=16)
+    stream = read_batches(members, 2, ImageReader(SHAPE), InputReport(IMAGES), grouping=Grouping(16))
     next(stream)
     assert len(taken) <= 4 * 2  # of 96 in three groups
     stream.close()
@@ -132,8 +132,8 @@ def test_an_archive_that_changed_ends_the_input_after_the_preceding_batches(arch
         file.write(b'X')
     stored = [index.member(row).key for row in range(24)]
     for whole_only, count in ((False, place), (True, place // 2 * 2)):
-        report, members = InputReport(IMAGES), IndexedOrder([index]).epoch(0)
-        read = read_batches(members, 2, ImageReader(SHAPE), report, threads=1, whole_only=whole_only)
+        report, members = InputReport(IMAGES), IndexedOrder(IndexedMembers([index])).epoch(0)
+        read = read_batches(members, 2, ImageReader(SHAPE), report, grouping=Grouping(1, whole_only, 1))
         assert keys_of(report.until_error(read)) == stored[:count]
         assert 'has changed since it was indexed' in str(report.error)
 
@@ -197,14 +197,16 @@ def test_members_read_by_threads_wait_for_each_other():
     """As the large files of a folder: one in each thread may be too many."""
     folder = Folder(is_slow=False)
     turns = [Member('f/', str(2 * n), n, size=70 * 2**20, source=folder) for n in range(40)]
-    (batch,) = read_batches(turns, len(turns), SizeReader(), InputReport(IMAGES), threads=8)
+    (batch,) = read_batches(
+        turns, len(turns), SizeReader(), InputReport(IMAGES), grouping=Grouping(threads=8)
+    )
     assert len(batch.keys) == len(turns) and folder.most <= 2
 
 
 def test_many_members_of_a_slow_source_are_under_way_in_order():
     folder = Folder(is_slow=True)
     members = [Member('f/', str(2 * n), n, size=1, source=folder) for n in range(200)]
-    (batch,) = read_batches(members, 200, SizeReader(), InputReport(IMAGES), threads=2)
+    (batch,) = read_batches(members, 200, SizeReader(), InputReport(IMAGES), grouping=Grouping(threads=2))
     assert batch.keys == [member.key for member in members] and folder.most > 4
 
 

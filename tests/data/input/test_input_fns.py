@@ -11,7 +11,7 @@ from estimator_lab.data.examples.member import Member
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.input_fns import archive_input_fn
+from estimator_lab.data.input.input_fns import Epochs, Onwards, archive_input_fn
 from estimator_lab.data.sources.source import source_of
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
@@ -31,7 +31,7 @@ def stream_order(archive, shuffle_buffer=1, seed=0):
 
 def test_archive_batches(archive):
     order = stream_order(archive)
-    got = run(archive_input_fn(order, PIXELS, 10, InputReport(IMAGES), VOCABULARY))
+    got = run(archive_input_fn(Epochs(order, 10), PIXELS, InputReport(IMAGES), VOCABULARY))
     assert [len(labels) for _, labels in got] == [10, 10, 4]
     images = np.concatenate([features['image'] for features, _ in got])
     members = list(stream_members(archive))
@@ -44,7 +44,7 @@ def test_archive_batches(archive):
 
 
 def test_without_a_vocabulary_there_are_features_only(archive):
-    (features,) = run(archive_input_fn(stream_order(archive), PIXELS, 24, InputReport(IMAGES)))
+    (features,) = run(archive_input_fn(Epochs(stream_order(archive), 24), PIXELS, InputReport(IMAGES)))
     assert features['image'].shape == (24, 8, 10, 1)
 
 
@@ -52,7 +52,7 @@ def test_training_resumes_after_the_consumed_examples(archive):
     order = stream_order(archive, shuffle_buffer=24, seed=3)
 
     def keys_from(seen, batches, size=7):
-        fn = archive_input_fn(order, PIXELS, size, InputReport(IMAGES), VOCABULARY, consumed=lambda: seen)
+        fn = archive_input_fn(Onwards(order, size, lambda: seen), PIXELS, InputReport(IMAGES), VOCABULARY)
         return [key for features, _ in run(fn, batches) for key in features['key']]
 
     whole = keys_from(0, 8)
@@ -64,7 +64,7 @@ def test_training_resumes_after_the_consumed_examples(archive):
 @pytest.mark.filterwarnings('ignore:To make it possible')  # the graph holds only what is defined here
 def test_static_shapes_are_known_and_nothing_is_tuned(archive):
     with tf.Graph().as_default():
-        fn = archive_input_fn(stream_order(archive), PIXELS, 10, InputReport(IMAGES), VOCABULARY)
+        fn = archive_input_fn(Epochs(stream_order(archive), 10), PIXELS, InputReport(IMAGES), VOCABULARY)
         dataset = fn()
         features, labels = dataset.make_one_shot_iterator().get_next()
         assert dataset.options().autotune.enabled is False  # a closing session may wait for its sleep
@@ -79,7 +79,7 @@ def test_groups_become_the_batches_they_were(archive, bad):
     for place in bad:
         members[place] = members[place]._replace(data=b'bad')
     order = SimpleNamespace(is_stored=True, onwards=lambda consumed, shard: iter(members))
-    got = run(archive_input_fn(order, PIXELS, 2, InputReport(IMAGES), VOCABULARY, consumed=lambda: 0))
+    got = run(archive_input_fn(Onwards(order, 2), PIXELS, InputReport(IMAGES), VOCABULARY))
     assert len(got) == 36
     for number, (features, _) in enumerate(got):
         good = [n for n in (2 * number, 2 * number + 1) if n not in bad]
@@ -94,10 +94,10 @@ def test_a_batch_of_bad_images_only(tmp_path, archive):
     order = stream_order(write_tar(tmp_path / 'broken.tar', files[:6]))
     report = InputReport(IMAGES, lambda line: None)
     # Evaluation passes over it.
-    got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY))
+    got = run(archive_input_fn(Epochs(order, 2), PIXELS, report, VOCABULARY))
     assert [len(labels) for _, labels in got] == [2, 2]
     # Training spends a step on an example without a known label, so that steps and members stay in line.
-    got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY, consumed=lambda: 0), 6)
+    got = run(archive_input_fn(Onwards(order, 2), PIXELS, report, VOCABULARY), 6)
     assert [labels.tolist() for _, labels in got] == [[0, 0], [-1], [0, 0]] * 2
     assert [features['weight'].tolist() for features, _ in got] == [[1, 1], [0], [1, 1]] * 2
 
@@ -118,7 +118,7 @@ def test_a_blank_example_stays_blank(archive, monkeypatch):
     bad = [member._replace(data=b'bad') for member in stream_members(archive)]
     order = SimpleNamespace(is_stored=True, onwards=lambda consumed, shard: iter(bad))
     report = InputReport(IMAGES, lambda line: None)
-    got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY, consumed=lambda: 0))
+    got = run(archive_input_fn(Onwards(order, 2), PIXELS, report, VOCABULARY))
     assert [labels.tolist() for _, labels in got] == [[-1]] * 12
     assert all(not features['image'].any() and features['weight'] == [0] for features, _ in got)
 
@@ -127,12 +127,12 @@ def test_a_watched_batch_waits_for_no_other(archive):
     """Even where all of them are on disk: predictions are in step with the batches."""
     watched = []
     order = opened(str(archive)).order()
-    run(archive_input_fn(order, PIXELS, 2, InputReport(IMAGES), VOCABULARY, watch=watched.append))
+    run(archive_input_fn(Epochs(order, 2), PIXELS, InputReport(IMAGES), VOCABULARY, watch=watched.append))
     assert [len(batch.keys) for batch in watched] == [2] * 12
 
 
 def test_batches_of_trees():
     members = [Member('a.txt', f'{n}.tree', n, data=b'(1 good)') for n in range(20)]
     order = SimpleNamespace(is_stored=True, epoch=lambda number: iter(members))
-    got = run(archive_input_fn(order, TreeReader(Tokens(('good',))), 2, InputReport(IMAGES)))
+    got = run(archive_input_fn(Epochs(order, 2), TreeReader(Tokens(('good',))), InputReport(IMAGES)))
     assert [features['token'].shape for features in got] == [(2, 1)] * 10

@@ -13,7 +13,7 @@ from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.input_fns import archive_input_fn
+from estimator_lab.data.input.input_fns import Epochs, Onwards, archive_input_fn
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.input_batches import batches_of
 
@@ -31,11 +31,11 @@ def broken(tmp_path):
 
 def batches(archive, count, kept, start=0, size=3, shuffle=100, **options):
     """Returns `count` batches of training, or one evaluation if `start` is None, twice; and the report."""
-    report = InputReport(IMAGES, lambda line: None, total=24)
+    report = InputReport(IMAGES, lambda line: None)
     order = open_archives([str(archive)], IMAGES).order(shuffle, seed=2)
-    consumed = None if start is None else lambda: start
     reader = ImageReader(SHAPE, kept=kept)
-    fn = archive_input_fn(order, reader, size, report, VOCABULARY, consumed, **options)
+    span = Epochs(order, size) if start is None else Onwards(order, size, lambda: start, **options)
+    fn = archive_input_fn(span, reader, report, VOCABULARY)
     return [batches_of(fn, count) for _ in range(2)], report
 
 
@@ -46,7 +46,7 @@ def batches(archive, count, kept, start=0, size=3, shuffle=100, **options):
         {'start': 31, 'size': 4},
         {'start': 5, 'size': 2, 'shuffle': 1},
         {'start': None, 'size': 5},
-        {'start': 4, 'shard': Slice(1, 2, 6)},
+        {'start': 4, 'own': Slice(1, 2, 6)},
     ],
 )
 def test_batches_are_those_without_memory(request, which, options):
@@ -75,7 +75,7 @@ def test_images_are_decoded_once(archive):
     decode = ImageReader(SHAPE).decode
     reader = ImageReader(SHAPE, lambda *given: decoded.append(0) or decode(*given), kept={})
     order = open_archives([str(archive)], IMAGES).order(100, seed=2)
-    fn = archive_input_fn(order, reader, 24, InputReport(IMAGES), VOCABULARY, lambda: 0)
+    fn = archive_input_fn(Onwards(order, 24), reader, InputReport(IMAGES), VOCABULARY)
     assert len(batches_of(fn, 30)) == 30 and 24 <= len(decoded) < 4 * 24  # epochs that were read ahead
 
 
@@ -84,6 +84,6 @@ def test_parts_of_a_data_set_share_the_memory(archive):
     reader = IMAGES.reader(ReaderOptions(SHAPE, cache_megabytes=1, examples=24))
     for part in (Part(0, 0.5), Part(0.5, 1)):
         order = replace(archives, part=part).order()
-        batches_of(archive_input_fn(order, reader.plain(), 4, InputReport(IMAGES), VOCABULARY))
+        batches_of(archive_input_fn(Epochs(order, 4), reader.plain(), InputReport(IMAGES), VOCABULARY))
     assert len(reader.kept) == 24
     assert IMAGES.reader(ReaderOptions(SHAPE, examples=24)).kept is None  # 0 megabytes

@@ -13,7 +13,7 @@ from estimator_lab.data.examples.kind import ReaderOptions
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import InputReport
-from estimator_lab.data.input.input_fns import archive_input_fn
+from estimator_lab.data.input.input_fns import Epochs, archive_input_fn
 from estimator_lab.data.sources.arrays import array_source, is_array
 from tests.support.archive_files import encoded
 from tests.support.input_batches import batches_of
@@ -31,7 +31,9 @@ def batch_of(data, shape, **options):
     """Returns the images of an array as a network gets them."""
     archives = opened(data)
     reader = IMAGES.reader(ReaderOptions(shape, floats=archives.has_floats, **options))
-    (features,) = batches_of(archive_input_fn(archives.order(), reader, len(data), InputReport(IMAGES)))
+    (features,) = batches_of(
+        archive_input_fn(Epochs(archives.order(), len(data)), reader, InputReport(IMAGES))
+    )
     return features['image']
 
 
