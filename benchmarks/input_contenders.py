@@ -72,7 +72,7 @@ def document(archive: str, seconds: float) -> Measured:
 
 def ours(archive: str, seconds: float, decode: str) -> Measured:
     """Our input function, as training reads it, through tf.data and a session."""
-    from estimator_lab.data.archives.data_set import open_archives
+    from estimator_lab.data.archives.opened import open_archives
     from estimator_lab.data.examples.labels import Vocabulary
     from estimator_lab.data.images.decode import ImageShape
     from estimator_lab.data.images.reader import DECODERS, IMAGES, ImageReader

@@ -32,8 +32,8 @@ from PIL import Image
 from runner import machine
 
 from estimator_lab import api
-from estimator_lab.data.archives.data_set import open_archives
 from estimator_lab.data.archives.index import build_index
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import IMAGES, ImageReader

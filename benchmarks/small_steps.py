@@ -61,7 +61,7 @@ def rows() -> tuple[np.ndarray, np.ndarray]:
 def ours(task: str) -> Measured:
     """Our Estimator on our input of arrays, as `api.fit` trains."""
     from estimator_lab import api
-    from estimator_lab.data.archives.data_set import open_archives
+    from estimator_lab.data.archives.opened import open_archives
     from estimator_lab.data.examples.labels import Vocabulary
     from estimator_lab.data.images.decode import ImageShape
     from estimator_lab.data.images.reader import IMAGES as KIND

@@ -15,7 +15,7 @@ from estimator_lab.training.checks import prepared
 from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:
-    from estimator_lab.data.archives.data_set import DataSet
+    from estimator_lab.data.archives.opened import Archives
     from estimator_lab.training.plan import Plan
     from estimator_lab.training.train import Result
 
@@ -99,20 +99,20 @@ def _announced(plan: 'Plan') -> Iterator[tuple[str, str]]:
     yield 'Watch it', command.tensorboard(settings.model_dir)
 
 
-def _size(archives: 'DataSet') -> str:
+def _size(archives: 'Archives') -> str:
     noun = archives.kind.noun
     if archives.total is None:
         return f'a stream of {noun}'
     return f'{archives.total:,} {archives.kind.name if archives.total == 1 else noun}'
 
 
-def _shuffling(archives: 'DataSet', buffer: int) -> str:
+def _shuffling(archives: 'Archives', buffer: int) -> str:
     if archives.has_random_access:
         return f'all {archives.kind.noun}, in each epoch'
     return f'within a buffer of {buffer:,} {archives.kind.noun} of the stream'
 
 
-def _named(archives: 'DataSet') -> str:
+def _named(archives: 'Archives') -> str:
     first, *others = archives.paths
     first = 'standard input' if first == '-' else first
     return f'{first} and {len(others)} more' if others else first

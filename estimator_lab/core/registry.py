@@ -16,7 +16,7 @@ class Entry(NamedTuple):
 
     Attributes:
       summary: one line for --help.
-      kinds: kinds of examples that it accepts, names in `data.archives.data_set`; a run has one of them.
+      kinds: kinds of examples that it accepts, names in `data.archives.opened`; a run has one of them.
     """
 
     summary: str

@@ -15,8 +15,8 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped, json_text, without_middle
 from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.base.settings import setting
-from estimator_lab.data.archives.data_set import KINDS, kind_of
 from estimator_lab.data.archives.index import no_examples
+from estimator_lab.data.archives.opened import KINDS, kind_of
 from estimator_lab.data.examples.kind import CONTRAST, Kind
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, unreadable
@@ -45,7 +45,7 @@ _MOST_OF_A_GROUP = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class CheckSettings:
     """What is checked."""
 
     json: bool = setting(False, 'print one JSON object instead of a text', group='Check')
@@ -71,7 +71,7 @@ class Spread:
 
 
 @dataclass
-class Contents:
+class CheckedArchive:
     """What one archive or folder holds.
 
     Attributes:
@@ -145,9 +145,9 @@ class Checker:
         self.duplicate_names: list[str] = []
         self.copies = None if quick else Copies()
 
-    def read(self, source: Source, kind: Kind) -> Contents:
+    def read(self, source: Source, kind: Kind) -> CheckedArchive:
         """Reads an archive or folder; an error that ends it is its `damage`."""
-        contents = Contents(escaped(source.name), kind.name, bad=None if self._quick else 0)
+        contents = CheckedArchive(escaped(source.name), kind.name, bad=None if self._quick else 0)
         labels: Counter[str] = Counter()
         sizes: list[int] = []
         dimensions: list[tuple[int, ...]] = []
@@ -235,7 +235,7 @@ def _spread(numbers: Sequence[int]) -> Spread:
     return Spread(min(numbers), statistics.median_low(numbers), max(numbers))
 
 
-def main(settings: Settings, line: CommandLine) -> None:
+def main(settings: CheckSettings, line: CommandLine) -> None:
     """Runs the command."""
     sources = expand(line.arguments, warn, table=read_label_table(settings.labels))
     found = []
@@ -265,14 +265,14 @@ def main(settings: Settings, line: CommandLine) -> None:
         raise DataError(f'{several}{unusable[0]}')
 
 
-def _first_line(contents: Contents, kind: Kind) -> str:
+def _first_line(contents: CheckedArchive, kind: Kind) -> str:
     if not contents.examples:
         return f'{contents.archive}: no {kind.noun}'
     size, counted = contents.bytes / 1e6, _counted(contents.examples, kind)
     return f'{contents.archive}: {counted} in {size:,.1f} MB; bytes: {contents.sizes}'
 
 
-def _rows(contents: Contents, kind: Kind, checker: Checker) -> Iterator[tuple[str, str]]:
+def _rows(contents: CheckedArchive, kind: Kind, checker: Checker) -> Iterator[tuple[str, str]]:
     """Yields titles and texts about one archive."""
     labelled = sorted(((count, text) for text, count in contents.labels.items() if text), reverse=True)
     if labelled:
@@ -320,7 +320,7 @@ def _counted(count: int, kind: Kind) -> str:
     return f'{count:,} {kind.name if count == 1 else kind.noun}'
 
 
-COMMAND = Command(main, _USAGE, Settings, arguments='ARCHIVE|FOLDER...')
+COMMAND = Command(main, _USAGE, CheckSettings, arguments='ARCHIVE|FOLDER...')
 
 if __name__ == '__main__':
     COMMAND.run()

@@ -30,13 +30,13 @@ _SINGLES = ('n000001', 'n000003')  # labels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class DemoSettings:
     """Which data set to write."""
 
     set: str = setting('faces', 'which data set', group='Data', choices=('faces', *KERAS_SETS, 'trees'))
 
 
-def main(settings: Settings, line: CommandLine) -> None:
+def main(settings: DemoSettings, line: CommandLine) -> None:
     """Runs the command."""
     folders = line.arguments
     if len(folders) > 1:
@@ -73,7 +73,7 @@ def _write(source: IO[bytes], target: Path) -> None:
         shutil.copyfileobj(source, file)
 
 
-COMMAND = Command(main, _USAGE, Settings, arguments='FOLDER')
+COMMAND = Command(main, _USAGE, DemoSettings, arguments='FOLDER')
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -27,7 +27,7 @@ from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
 from estimator_lab.base.shares import PART_HELP, part_of
 from estimator_lab.base.version import __version__
-from estimator_lab.data.archives.data_set import DataSet, Say, kind_of, open_stream
+from estimator_lab.data.archives.opened import Archives, Say, kind_of, open_stream
 from estimator_lab.data.examples.labels import label_of, read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.decode import shrink_image
@@ -60,7 +60,7 @@ SHA-256 of each shard, for sha256sum."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class PackSettings:
     """How to pack, and where to; `image_size` None copies all bytes without decoding them."""
 
     shards: int = setting(None, 'number to write', group='Shards', lower=1, upper=1000)
@@ -112,7 +112,7 @@ class Manifest:
     of: str = ''
 
 
-def main(settings: Settings, line: CommandLine) -> None:
+def main(settings: PackSettings, line: CommandLine) -> None:
     """Runs the command."""
     if settings.out is None or settings.shards is None:
         raise FlagError(f'{option("shards" if settings.out else "out")} is missing, see --help.')
@@ -132,7 +132,7 @@ def main(settings: Settings, line: CommandLine) -> None:
     say(f'Next      {python()} -m estimator_lab.train --data={shards} --model_dir=runs/mine')
 
 
-def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> Manifest:
+def pack(sources: Sequence[Source], out: Path, settings: PackSettings, say: Say) -> Manifest:
     """Writes the images of some archives as shards in random order, with a manifest.
 
     Args:
@@ -152,7 +152,7 @@ def pack(sources: Sequence[Source], out: Path, settings: Settings, say: Say) -> 
             _check_label(label, f'{option.labels}={table.path}')
     part = part_of(settings.part)
     left_out = ('out', 'labels') if part else ('out', 'labels', 'part')
-    used = {name: getattr(settings, name) for name in settings_of(Settings) if name not in left_out}
+    used = {name: getattr(settings, name) for name in settings_of(PackSettings) if name not in left_out}
     manifest = Manifest(__version__, [source.name for source in sources], used)
     suffix = f'-part-{part.number + 1:05}-of-{part.count:05}' if part else ''
     path = f'manifest{suffix}.json'
@@ -227,13 +227,13 @@ def _is_there(folder: Path, shard: Mapping[str, Any]) -> bool:
     return False
 
 
-def _digest(settings: Settings, fingerprints: Sequence[str]) -> str:
+def _digest(settings: PackSettings, fingerprints: Sequence[str]) -> str:
     """Returns what identifies the packing to which a part belongs."""
     of = [settings.image_size, settings.seed, *fingerprints]
     return hashlib.sha256(json_text(of).encode()).hexdigest()[:32]
 
 
-def _check_free(out: Path, settings: Settings, suffix: str, of: str) -> None:
+def _check_free(out: Path, settings: PackSettings, suffix: str, of: str) -> None:
     """Raises FlagError if a folder holds shards, unless they are other parts of the same packing."""
     for path in listed(out):
         if found := _OWN.fullmatch(path.name):
@@ -284,7 +284,7 @@ def _places(count: int, rng: random.Random) -> Iterator[int]:
         yield from rng.sample(range(count), count)
 
 
-def _members(archives: DataSet, settings: Settings, manifest: Manifest) -> Iterator[Member | None]:
+def _members(archives: Archives, settings: PackSettings, manifest: Manifest) -> Iterator[Member | None]:
     """Yields the members as they are stored in shards; None for a bad one."""
     # The share of bad ones is checked after 1,000.
     report = InputReport(IMAGES, archives.say, 1000, BadLimit(settings.max_bad_fraction))
@@ -311,7 +311,7 @@ def _members(archives: DataSet, settings: Settings, manifest: Manifest) -> Itera
         raise DataError(f'{", ".join(archives.paths)}: no image to pack.')
 
 
-def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
+def _shrunk(member: Member, settings: PackSettings, data: bytes) -> Member:
     """Returns a member with its data, scaled down on request."""
     if not settings.image_size:
         return member._replace(data=data, source=None)
@@ -320,7 +320,7 @@ def _shrunk(member: Member, settings: Settings, data: bytes) -> Member:
     return member._replace(name=name, data=small, source=None)
 
 
-def _stored(archives: DataSet, settings: Settings, manifest: Manifest) -> Iterator[Member]:
+def _stored(archives: Archives, settings: PackSettings, manifest: Manifest) -> Iterator[Member]:
     """Yields the members of one archive after the other."""
     for place, source in enumerate(archives.sources):
         found, scan = 0, Scan(note=lambda words, name=source.name: archives.say(f'{name!r} {words}'))  # type: ignore[misc]
@@ -365,7 +365,7 @@ def _check_label(label: str, where: str) -> None:
         )
 
 
-COMMAND = Command(main, _USAGE, Settings, arguments='ARCHIVE|FOLDER...')
+COMMAND = Command(main, _USAGE, PackSettings, arguments='ARCHIVE|FOLDER...')
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -27,7 +27,7 @@ from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.metrics_text import images_text, primary_metric_text, worth_showing
 from estimator_lab.core.mistakes import Mistakes, WorstExample, mistakes_of_batch, picture_of, worst_of_batch
 from estimator_lab.core.picture import as_picture, labelled_grid
-from estimator_lab.data.archives.data_set import DataSet
+from estimator_lab.data.archives.opened import Archives
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch
 from estimator_lab.data.input.input_fns import Epochs, InputFn, archive_input_fn
@@ -217,7 +217,7 @@ def _worst_tile(example: WorstExample) -> Html:
     return figure(as_picture(example.image), caption)
 
 
-def evaluate(run: Trained, examples: DataSet, settings: EvaluationSettings) -> Evaluation:
+def evaluate(run: Trained, examples: Archives, settings: EvaluationSettings) -> Evaluation:
     """Evaluates a model in one pass over examples, with the labels of training; see `Run.evaluate`.
 
     Raises:

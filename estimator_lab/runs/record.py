@@ -17,7 +17,7 @@ from estimator_lab.base.json_input import as_object, as_type, read_json, shown
 from estimator_lab.base.keys import RECORD
 from estimator_lab.base.printable import printable
 from estimator_lab.base.version import __version__
-from estimator_lab.data.archives.data_set import Identity
+from estimator_lab.data.archives.opened import Identity
 from estimator_lab.data.images.decode import BACKGROUNDS, MAX_PIXELS, MAX_SIDE
 from estimator_lab.tf1 import tf
 
@@ -83,7 +83,7 @@ class Record:
       decode: value of --decode.
       background: value of --background.
       input: which examples its steps saw.
-      kind: of the examples, a name in `data.archives.data_set`.
+      kind: of the examples, a name in `data.archives.opened`.
       format: number of the record's format.
     """
 

@@ -16,9 +16,9 @@ from estimator_lab.base.settings import check_given
 from estimator_lab.base.shares import part_of
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task
-from estimator_lab.data.archives.data_set import (
+from estimator_lab.data.archives.opened import (
     KINDS,
-    DataSet,
+    Archives,
     check_kind,
     only_kind,
     open_archives,
@@ -151,7 +151,7 @@ class Trained:
         note: Callable[[str], None] = lambda line: None,
         once: bool = False,
         part: str = '',
-    ) -> DataSet:
+    ) -> Archives:
         """Opens examples of the model's kind, in the order in which they are given.
 
         Args:

@@ -10,7 +10,7 @@ from typing import Any
 from estimator_lab.base.files import in_subfolders, listed
 from estimator_lab.core.metrics_text import images_text, numbers_in, worth_showing
 from estimator_lab.core.model import EVALUATION, Task
-from estimator_lab.data.archives.data_set import Say
+from estimator_lab.data.archives.opened import Say
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.runs.record import link_model

@@ -12,7 +12,7 @@ from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.base.progress import Progress, clock, doing
 from estimator_lab.core import keys
 from estimator_lab.core.layer_sizes import layer_sizes, summary_lines
-from estimator_lab.data.archives.data_set import Say
+from estimator_lab.data.archives.opened import Say
 from estimator_lab.runs.record import Record, write_record
 from estimator_lab.tf1 import tf
 from estimator_lab.training.watch import Watch

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.core.model import Task
 from estimator_lab.core.registry import MODELS
-from estimator_lab.data.archives.data_set import KINDS, DataSet, Say, kind_of, only_kind, open_archives
+from estimator_lab.data.archives.opened import KINDS, Archives, Say, kind_of, only_kind, open_archives
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.sources.source import expand
@@ -32,8 +32,8 @@ class Inputs:
       is_sampled: whether an evaluation uses a random sample of `evaluation`, the same each time.
     """
 
-    train: DataSet
-    evaluation: DataSet
+    train: Archives
+    evaluation: Archives
     vocabulary: Vocabulary | None
     unseen: bool
     flag: str = option.data
@@ -47,7 +47,7 @@ class Inputs:
         return self.vocabulary.labels if self.vocabulary else ()
 
     @property
-    def archives(self) -> tuple[DataSet, ...]:
+    def archives(self) -> tuple[Archives, ...]:
         """All that is read."""
         return self.train, self.evaluation
 
@@ -136,7 +136,7 @@ def _with_eval_steps(inputs: Inputs, steps: int | None, batch_size: int) -> Inpu
     return replace(inputs, eval_steps=steps, evaluated=min(counts, default=None), is_sampled=is_sampled)
 
 
-def _has_unseen(evaluation: DataSet, train: DataSet, say: Say) -> bool:
+def _has_unseen(evaluation: Archives, train: Archives, say: Say) -> bool:
     """Returns whether any evaluation data is not training data; reports the archives in common."""
     known = {archive.fingerprint for archive in train.identities if train.indexes}
     shared = [archive.name for archive in evaluation.identities if archive.fingerprint in known]
@@ -205,7 +205,7 @@ def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> Non
 
 
 def _vocabulary(
-    settings: Settings, task: Task, train: DataSet, known_labels: Sequence[str]
+    settings: Settings, task: Task, train: Archives, known_labels: Sequence[str]
 ) -> Vocabulary | None:
     if settings.vocabulary:
         return read_vocabulary(settings.vocabulary)
@@ -235,7 +235,7 @@ def _once(settings: Settings) -> str:
 
 
 def _check_vocabulary(
-    settings: Settings, vocabulary: Vocabulary, train: DataSet, evaluation: DataSet, say: Say
+    settings: Settings, vocabulary: Vocabulary, train: Archives, evaluation: Archives, say: Say
 ) -> None:
     """Checks that a vocabulary has all labels of training, and some of evaluation; reports what it lacks."""
     lacking, count = _unknown(train, vocabulary)
@@ -256,7 +256,7 @@ def _check_vocabulary(
         )
 
 
-def _unknown(archives: DataSet, vocabulary: Vocabulary) -> tuple[list[str], int]:
+def _unknown(archives: Archives, vocabulary: Vocabulary) -> tuple[list[str], int]:
     """Returns the labels that a vocabulary lacks, and how many examples have them."""
     counts = {label: count for label, count in archives.counts.items() if label}
     unknown = [label for label in counts if vocabulary.id_of(label) < 0]

@@ -23,7 +23,7 @@ from estimator_lab.core.params import (
     resolve,
 )
 from estimator_lab.core.registry import MODELS, find_model
-from estimator_lab.data.archives.data_set import DataSet, Say, distinct_examples
+from estimator_lab.data.archives.opened import Archives, Say, distinct_examples
 from estimator_lab.data.examples.kind import Kind, Look, Reader, ReaderOptions
 from estimator_lab.data.examples.member import Member
 from estimator_lab.runs.record import Record, read_record
@@ -157,7 +157,7 @@ def _read_folder(model_dir: Path) -> Record | None:
     return previous
 
 
-def _look(settings: Settings, train: DataSet) -> tuple[DataSet, Look]:
+def _look(settings: Settings, train: Archives) -> tuple[Archives, Look]:
     """Returns a data set after a look at some examples, and what these show.
 
     A pipe can be read only once: its first examples are looked at, and kept, to be read first.

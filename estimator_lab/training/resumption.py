@@ -8,7 +8,7 @@ from typing import Any
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.settings import settings_that_are
-from estimator_lab.data.archives.data_set import Identity
+from estimator_lab.data.archives.opened import Identity
 from estimator_lab.data.archives.places import pack, unpack
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.cluster import Cluster

@@ -12,7 +12,7 @@ from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing
 from estimator_lab.core.metrics_text import numbers_in
 from estimator_lab.core.model import EVALUATION, ModelFn
-from estimator_lab.data.archives.data_set import DataSet, distinct_examples
+from estimator_lab.data.archives.opened import Archives, distinct_examples
 from estimator_lab.data.input.bad_examples import BadLimit, BadList, InputReport
 from estimator_lab.data.input.input_fns import Epochs, InputFn, Onwards, archive_input_fn
 from estimator_lab.runs.record import read_record, write_record
@@ -253,7 +253,7 @@ class StageTraining:
         if chiefs and chiefs.input.archives:
             check_agreement(self.plan.cluster, self.stage.record, chiefs)
 
-    def _report(self, archives: DataSet, listed: BadList) -> InputReport:
+    def _report(self, archives: Archives, listed: BadList) -> InputReport:
         plan = self.plan
         counted = [archives] if plan.settings.eval_data else self.stage.inputs.archives  # parts of --data
         names = tuple(index.source.name for one in counted for index in one.indexes)

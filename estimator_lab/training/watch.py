@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from estimator_lab.base.errors import LabError
 from estimator_lab.base.interrupts import StopSwitch
-from estimator_lab.data.archives.data_set import Say
+from estimator_lab.data.archives.opened import Say
 from estimator_lab.training.cluster import CHIEF, EVALUATOR, MULTI_WORKER, PS, WORKER, Cluster
 
 _CHIEF = f'{CHIEF} 0'

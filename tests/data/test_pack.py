@@ -23,11 +23,11 @@ from PIL import Image
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.data import pack as data_pack
 from estimator_lab.data import shards
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.pack import Settings
+from estimator_lab.data.pack import PackSettings
 from estimator_lab.data.shards import Shard
 from estimator_lab.data.sources.source import expand
 from tests.support.archive_files import encoded, picture
@@ -50,7 +50,7 @@ def with_table(tmp_path, labels):
 @pytest.mark.parametrize('compress', [bytes, gzip.compress, bz2.compress], ids=['plain', 'gz', 'bz2'])
 def test_every_image_is_in_exactly_one_shard(tmp_path, out, count, compress):
     source = write_tar(tmp_path / 'source.tar', compress=compress)
-    pack([source], out, Settings(count), quiet)
+    pack([source], out, PackSettings(count), quiet)
     assert sorted(path.name for path in out.iterdir()) == [
         'manifest.json',
         *(f'shard-{number:05}-of-{count:05}.tar' for number in range(count)),
@@ -61,7 +61,7 @@ def test_every_image_is_in_exactly_one_shard(tmp_path, out, count, compress):
 
 def test_shards_are_chosen_at_random_and_equally_often(source, out):
     """There an image keeps its place among the others."""
-    pack([source], out, Settings(3), quiet)
+    pack([source], out, PackSettings(3), quiet)
     numbers = [[FILES.index(member) for member in shard] for shard in packed(out)]
     assert all(len(shard) == 100 and shard == sorted(shard) for shard in numbers)
     assert 20 < sum(one % 3 == 0 for one in numbers[0]) < 50
@@ -74,7 +74,7 @@ def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, size):
     source = write_tar(tmp_path / 'source.tar', files)
     again = write_tar(tmp_path / 'copy.tar.gz', files, compress=gzip.compress)
     for out, archive, seed in (('a', source, 1), ('b', again, 1), ('c', source, 2)):
-        pack([archive], tmp_path / out, Settings(3, size, seed=seed), quiet)
+        pack([archive], tmp_path / out, PackSettings(3, size, seed=seed), quiet)
     first, second, third = (all_bytes(tmp_path / out) for out in 'abc')
     assert first == second and first.keys() == third.keys()
     assert all(first[name] != third[name] for name in first)
@@ -108,7 +108,7 @@ def test_larger_images_are_scaled_down_and_others_stay(tmp_path, out):
         'a/just.jpg': encoded(picture(1, 30, 30), 'JPEG'),
         'a/alpha.webp': encoded(Image.new('RGBA', (60, 60), (255, 0, 0, 0)), 'WEBP', lossless=True),
     }
-    pack([write_tar(tmp_path / 'a.tar', files.items())], out, Settings(1, image_size=30), quiet)
+    pack([write_tar(tmp_path / 'a.tar', files.items())], out, PackSettings(1, image_size=30), quiet)
     found = dict(packed(out)[0])
     assert found.keys() == {'a/wide.jpg', 'a/tall.jpg', 'a/small.png', 'a/just.jpg', 'a/alpha.jpg'}
     assert found['a/small.png'] == files['a/small.png']
@@ -125,7 +125,7 @@ def test_bad_images_are_skipped_shown_and_listed(tmp_path, out):
     good = [(f'a/{i}.png', encoded(picture(1, 40, 40))) for i in range(9)]
     source = write_tar(tmp_path / 'a.tar', [*good[:4], ('a/bad.png', b'nothing'), *good[4:]])
     lines = []
-    manifest = pack([source], out, Settings(1, image_size=20, max_bad_fraction=0.1), lines.append)
+    manifest = pack([source], out, PackSettings(1, image_size=20, max_bad_fraction=0.1), lines.append)
     assert manifest.images == 9
     (skipped,) = manifest.skipped
     assert (skipped['archive'], skipped['member']) == (source, 'a/bad.png')
@@ -138,7 +138,7 @@ def test_too_many_bad_images_end_it(tmp_path, out):
     bad = {f'a/bad{n}.png': b'nothing' for n in range(10)}
     source = write_tar(tmp_path / 'a.tar', (good | bad).items())
     with pytest.raises(DataError, match=r'^10 of 20 images .* more than max_bad_fraction=0\.4'):
-        pack([source], out, Settings(1, image_size=20, max_bad_fraction=0.4), quiet)
+        pack([source], out, PackSettings(1, image_size=20, max_bad_fraction=0.4), quiet)
     assert not out.exists()
 
 
@@ -147,24 +147,24 @@ def test_damaged_archive(tmp_path, source, out):
     cut = tmp_path / 'cut.tar'
     cut.write_bytes(data[: len(data) // 2 + 100])
     with pytest.raises(DataError, match='cut off') as error:
-        pack([str(cut), source], out, Settings(2), quiet)
+        pack([str(cut), source], out, PackSettings(2), quiet)
     assert re.search(r' --use_damaged packs the \d+ images before that', error.value.sentence)
     assert not out.exists()
     lines = []
-    manifest = pack([str(cut), source], out, Settings(2, use_damaged=True), lines.append)
+    manifest = pack([str(cut), source], out, PackSettings(2, use_damaged=True), lines.append)
     assert len(FILES) < manifest.images < 2 * len(FILES)
     assert 'cut off' in manifest.damage[0]
     assert lines[0].startswith('Warning: ')
 
 
 def test_finished_shards_are_never_touched(source, out):
-    pack([source], out, Settings(2), quiet)
+    pack([source], out, PackSettings(2), quiet)
     before = all_bytes(out)
     with pytest.raises(FlagError, match=r'already holds manifest\.json'):
-        pack([source], out, Settings(2, seed=5), quiet)
+        pack([source], out, PackSettings(2, seed=5), quiet)
     (out / 'manifest.json').unlink()  # as a killed run leaves them
     with pytest.raises(FlagError, match=r'already holds shard-00000-of-00002\.tar'):
-        pack([source], out, Settings(2, seed=5), quiet)
+        pack([source], out, PackSettings(2, seed=5), quiet)
     assert all_bytes(out) == before and len(list(out.iterdir())) == 2
 
 
@@ -177,14 +177,14 @@ def test_labels_that_are_no_folders_are_refused_by_name_or_with_their_member(tmp
         ((sidecars, None), r"sidecars\.tar': member '0\.jpg' at byte 0: "),
     ):
         with pytest.raises(DataError, match=f'{where}the label .* cannot be the name of a folder'):
-            pack([given[0]], out, Settings(1), quiet, given[1])
+            pack([given[0]], out, PackSettings(1), quiet, given[1])
         assert not out.exists()
 
 
 def test_no_member_leads_out_of_its_shard(tmp_path, out):
     files = ['../1.jpg', '/2.jpg', '../../a/3.jpg', 'b/../4.jpg', '/etc/5.jpg', 'c//6.jpg', 'd/./7.jpg']
     source = write_tar(tmp_path / 'source.tar', [(name, name.encode()) for name in files])
-    pack([source], out, Settings(1), quiet)
+    pack([source], out, PackSettings(1), quiet)
     names = {data.decode(): name for name, data in packed(out)[0]}
     stored = ['1.jpg', '2.jpg', 'a/3.jpg', '4.jpg', 'etc/5.jpg', 'c//6.jpg', 'd/./7.jpg']
     assert [names[name] for name in files] == stored
@@ -195,7 +195,7 @@ def test_no_member_leads_out_of_its_shard(tmp_path, out):
 def test_a_member_without_a_label_gets_no_folder(tmp_path, out):
     table, source = with_table(tmp_path, ['good'])
     source = write_tar(tmp_path / 'source.tar', [('x/0.jpg', b'0'), ('x/9.jpg', b'9')])
-    assert pack([source], out, Settings(1), quiet, table).labels == {'': 1, 'good': 1}
+    assert pack([source], out, PackSettings(1), quiet, table).labels == {'': 1, 'good': 1}
     assert sorted(packed(out)[0]) == [('9.jpg', b'9'), ('good/0.jpg', b'0')]
 
 
@@ -213,7 +213,7 @@ def test_full_disk_and_interrupt_leave_nothing(source, out, monkeypatch, after, 
     monkeypatch.setattr(Shard, 'add', failing_add)
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else LabError
     with pytest.raises(expected) as caught:
-        pack([source], out, Settings(3), quiet)
+        pack([source], out, PackSettings(3), quiet)
     assert not out.exists()
     if expected is LabError:
         assert str(caught.value) == f'out={out} cannot be written: No space left on device.'
@@ -227,10 +227,10 @@ def test_a_manifest_that_may_not_be_on_disk_is_removed_again(source, out, monkey
 
     monkeypatch.setattr(shards, 'sync_folder', failing_sync)
     with pytest.raises(FlagError, match='Input/output error'):
-        pack([source], out, Settings(3), quiet)
+        pack([source], out, PackSettings(3), quiet)
     monkeypatch.undo()
     assert not out.exists()
-    assert pack([source], out, Settings(3), quiet).images == len(FILES)
+    assert pack([source], out, PackSettings(3), quiet).images == len(FILES)
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])

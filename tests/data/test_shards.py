@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.pack import Settings
+from estimator_lab.data.pack import PackSettings
 from estimator_lab.data.shards import Shard
 from estimator_lab.data.sources.source import expand
 from tests.support.pack_files import FILES, all_bytes, quiet, verified, write_tar
@@ -28,7 +28,7 @@ from tests.support.streams import stream_members
 
 def parts_packed(sources, out, count, shards=2, **settings):
     for number in range(1, count + 1):
-        pack(sources, out, Settings(shards, part=f'{number}/{count}', **settings), quiet)
+        pack(sources, out, PackSettings(shards, part=f'{number}/{count}', **settings), quiet)
 
 
 @pytest.mark.parametrize('compress', [bytes, gzip.compress], ids=['plain', 'gz'])
@@ -62,50 +62,55 @@ def test_a_missing_part_is_an_error_that_names_it(source, out):
 def test_an_image_after_a_damaged_archive_is_of_a_later_part(tmp_path, source, out):
     cut = tmp_path / 'cut.tar'
     cut.write_bytes(Path(source).read_bytes()[:30_000])
-    settings = Settings(1, part='3/3', use_damaged=True)
+    settings = PackSettings(1, part='3/3', use_damaged=True)
     assert not pack([str(cut), source], out, settings, quiet).damage
 
 
 def test_a_part_replaces_no_other_packing(source, out):
-    pack([source], out, Settings(2, part='2/3'), quiet)
+    pack([source], out, PackSettings(2, part='2/3'), quiet)
     before = all_bytes(out)
-    for other in (Settings(2), Settings(3, part='1/3'), Settings(2, part='1/4'), Settings(3, part='2/3')):
+    for other in (
+        PackSettings(2),
+        PackSettings(3, part='1/3'),
+        PackSettings(2, part='1/4'),
+        PackSettings(3, part='2/3'),
+    ):
         with pytest.raises(FlagError, match='already holds'):
             pack([source], out, other, quiet)
     said: list[str] = []
-    assert pack([source], out, Settings(2, part='2/3'), said.append).images == 100
+    assert pack([source], out, PackSettings(2, part='2/3'), said.append).images == 100
     assert all_bytes(out) == before and said == [f'Part 2/3 is in {out} already.']
-    pack([source], out, Settings(2, part='1/3'), quiet)
+    pack([source], out, PackSettings(2, part='1/3'), quiet)
     assert len(all_bytes(out)) == 4
     shard = out / 'shard-00001-of-00002-part-00002-of-00003.tar'
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(FlagError, match='already holds'):
-        pack([source], out, Settings(2, part='2/3'), quiet)
+        pack([source], out, PackSettings(2, part='2/3'), quiet)
 
 
 def test_the_part_of_a_damaged_end_says_so(tmp_path, source, out):
     data = Path(source).read_bytes()
     Path(source).write_bytes(data[: len(data) // 2 + 100])
-    pack([source], out, Settings(2, part='1/2'), quiet)
+    pack([source], out, PackSettings(2, part='1/2'), quiet)
     with pytest.raises(DataError, match='cut off'):
-        pack([source], out, Settings(2, part='2/2'), quiet)
-    assert pack([source], out, Settings(2, part='2/2', use_damaged=True), quiet).damage
+        pack([source], out, PackSettings(2, part='2/2'), quiet)
+    assert pack([source], out, PackSettings(2, part='2/2', use_damaged=True), quiet).damage
 
 
 def test_a_part_of_other_data_or_of_another_order_is_refused(tmp_path, source, out):
-    pack([source], out, Settings(2, part='1/3'), quiet)
+    pack([source], out, PackSettings(2, part='1/3'), quiet)
     before = all_bytes(out)
     other = write_tar(tmp_path / 'other.tar', FILES[1:])
     changed = ([source], {'seed': 2}), ([source], {'image_size': 9})
     for sources, more in (([other], {}), ([source, other], {}), *changed):
         with pytest.raises(FlagError, match=r'holds manifest-part-00001-of-00003\.json of other archives'):
-            pack(sources, out, Settings(2, part='2/3', **more), quiet)
+            pack(sources, out, PackSettings(2, part='2/3', **more), quiet)
     assert all_bytes(out) == before and not list(out.glob('.*'))
     copy = Path(shutil.copy(source, tmp_path / 'copy.tar'))  # its name does not matter
-    pack([str(copy)], out, Settings(2, part='2/3'), quiet)
+    pack([str(copy)], out, PackSettings(2, part='2/3'), quiet)
     (out / 'manifest-part-00001-of-00003.json').write_text('{}')
     with pytest.raises(FlagError, match='of other archives'):
-        pack([source], out, Settings(2, part='3/3'), quiet)
+        pack([source], out, PackSettings(2, part='3/3'), quiet)
 
 
 def during(number, act, monkeypatch):
@@ -121,14 +126,14 @@ def during(number, act, monkeypatch):
 
 
 def test_parts_of_two_packings_that_began_at_the_same_time_are_not_mixed(source, out, monkeypatch):
-    during(1, lambda: pack([source], out, Settings(2, part='1/3', seed=7), quiet), monkeypatch)
+    during(1, lambda: pack([source], out, PackSettings(2, part='1/3', seed=7), quiet), monkeypatch)
     with pytest.raises(FlagError, match='of other archives, or of another seed'):
-        pack([source], out, Settings(2, part='2/3'), quiet)
+        pack([source], out, PackSettings(2, part='2/3'), quiet)
     assert len(all_bytes(out)) == 2 and not list(out.glob('.*'))
 
 
 @pytest.mark.parametrize('calls_before', [1, 200, 300, 301, 302])
-@pytest.mark.parametrize('settings', [Settings(2), Settings(2, part='1/1')])
+@pytest.mark.parametrize('settings', [PackSettings(2), PackSettings(2, part='1/1')])
 def test_a_packing_that_was_killed_begins_anew_and_says_so(
     tmp_path, source, out, monkeypatch, settings, calls_before
 ):
@@ -164,19 +169,19 @@ def test_a_packing_that_was_killed_begins_anew_and_says_so(
 @pytest.mark.parametrize('contents', ['{}', None, 'other'])
 def test_shards_of_an_earlier_packing_stay_whatever_a_killed_one_has_left(tmp_path, source, out, contents):
     """`None` is the manifest of these shards, after one was changed."""
-    pack([source], out, Settings(2), quiet)
+    pack([source], out, PackSettings(2), quiet)
     manifest = (out / 'manifest.json').read_text()
     if contents is None:
         shard = out / 'shard-00000-of-00002.tar'
         shard.write_bytes(shard.read_bytes()[::-1])
     if contents == 'other':
-        pack([source], tmp_path / 'other', Settings(2, seed=2), quiet)
+        pack([source], tmp_path / 'other', PackSettings(2, seed=2), quiet)
         manifest = (tmp_path / 'other/manifest.json').read_text()
     before = all_bytes(out)
     (out / '.packing').mkdir()
     (out / '.packing/manifest.json').write_text(contents if contents == '{}' else manifest)
     with pytest.raises(FlagError, match='already holds'):
-        pack([source], out, Settings(2), quiet)
+        pack([source], out, PackSettings(2), quiet)
     gone = {'shard-00001-of-00002.tar'} if contents is None else set()
     assert all_bytes(out) == {name: data for name, data in before.items() if name not in gone}
 
@@ -187,7 +192,7 @@ def test_a_folder_of_the_user_with_the_hidden_name_is_left_alone(source, out):
     with pytest.raises(
         FlagError, match=r'notes\.txt is not of a packing: move it away, or name another out\.'
     ):
-        pack([source], out, Settings(2), quiet)
+        pack([source], out, PackSettings(2), quiet)
     assert (out / '.packing/notes.txt').read_text() == 'mine'
 
 
@@ -201,7 +206,7 @@ def test_a_shard_that_was_cut_from_outside_is_not_reported_as_whole(source, out,
 
     monkeypatch.setattr(Shard, 'finish', finish_and_cut)
     with pytest.raises(LabError, match='was changed while it was written: run the same command again'):
-        pack([source], out, Settings(2), quiet)
+        pack([source], out, PackSettings(2), quiet)
     assert not out.exists() or not list(out.iterdir())
 
 
@@ -212,17 +217,17 @@ def test_a_link_in_the_place_of_the_hidden_folder_is_not_followed(tmp_path, sour
     out.mkdir()
     (out / '.packing').symlink_to(elsewhere)
     with pytest.raises(FlagError, match='cannot be written'):
-        pack([source], out, Settings(2), quiet)
+        pack([source], out, PackSettings(2), quiet)
     assert (elsewhere / 'file').read_bytes() == b'untouched'
 
 
 def test_a_packing_is_refused_while_another_writes_there(source, out, monkeypatch):
     def another():
         with pytest.raises(FlagError, match=r'^out=\S+ is in use by another packing: wait until it ends'):
-            pack([source], out, Settings(2), quiet)
+            pack([source], out, PackSettings(2), quiet)
 
     during(7, another, monkeypatch)
-    assert pack([source], out, Settings(2), quiet).images == len(FILES)
+    assert pack([source], out, PackSettings(2), quiet).images == len(FILES)
     assert verified(out)['images'] == len(FILES)
 
 
@@ -231,12 +236,12 @@ def test_without_locks_the_files_of_another_packing_stay(source, out, monkeypatc
         raise OSError(errno.ENOLCK, 'No locks available')
 
     monkeypatch.setattr(fcntl, 'flock', no_locks)
-    pack([source], out, Settings(2), quiet)
+    pack([source], out, PackSettings(2), quiet)
     shutil.rmtree(out)
     (out / '.packing').mkdir(parents=True)
     (out / '.packing' / 'shard').write_bytes(b'another')
     with pytest.raises(FlagError, match=r'in use by another packing, or by one that was killed: then remove'):
-        pack([source], out, Settings(2), quiet)
+        pack([source], out, PackSettings(2), quiet)
     assert (out / '.packing' / 'shard').read_bytes() == b'another'
 
 

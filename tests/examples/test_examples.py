@@ -14,7 +14,7 @@ from PIL import Image
 
 from estimator_lab.api import DemoPaths
 from estimator_lab.base.keys import to_unit_range
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import IMAGES, ImageReader

@@ -6,7 +6,7 @@ from PIL import Image
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.core import keys
-from estimator_lab.data.archives.data_set import open_stream
+from estimator_lab.data.archives.opened import open_stream
 from estimator_lab.data.examples.member import BadExampleError
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import InputReport

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from estimator_lab.base.shares import Slice
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.archives.order import Order
 from estimator_lab.data.images.reader import IMAGES
 from tests.robustness.driver import main
@@ -46,7 +46,7 @@ _FLAGS = {
     'save_checkpoints_steps': 5,
 }
 _FORKS = multiprocessing.get_context('forkserver')
-_FORKS.set_forkserver_preload(['estimator_lab.data.archives.data_set'])
+_FORKS.set_forkserver_preload(['estimator_lab.data.archives.opened'])
 
 
 def measure(given: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ from estimator_lab.base.keys import RECORD
 from estimator_lab.base.shares import Slice
 from estimator_lab.core.params import resolve
 from estimator_lab.core.registry import find_model
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.runs.record import Record, read_record, write_record
 from estimator_lab.training import stages

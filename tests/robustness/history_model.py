@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from estimator_lab.base.errors import option
-from estimator_lab.data.archives.data_set import DataSet
+from estimator_lab.data.archives.opened import Archives
 
 BUFFERS = (50, 4, 1)
 
@@ -73,7 +73,7 @@ class Place:
         """Returns the place that many examples further on."""
         return replace(self, position=self.position + examples)
 
-    def names(self, archives: DataSet) -> Iterator[str]:
+    def names(self, archives: Archives) -> Iterator[str]:
         """Yields the names of the examples of all workers together from here on."""
         epoch, seen = divmod(self.position, total(self.files))
         for number in itertools.count(epoch):
@@ -184,7 +184,7 @@ def counted(files: Sequence[File]) -> Counter[Contents]:
     return Counter(file.contents for file in files)
 
 
-def _only(archives: DataSet, files: Sequence[File]) -> DataSet:
+def _only(archives: Archives, files: Sequence[File]) -> Archives:
     """Returns those of the archives that hold the contents of files, in that order."""
     found = {
         (tuple(index.name(row) for row in range(len(index))), index.random_access): (source, index)

@@ -26,9 +26,15 @@ from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.printable import csv_writer, escaped, is_clean, json_escaped, printable, unescaped
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.core.registry import MODELS, find_model
-from estimator_lab.data.archives.data_set import KINDS
 from estimator_lab.data.archives.index import Index
-from estimator_lab.data.archives.index_file import ROW, Contents, Header, read_index_file, write_index_file
+from estimator_lab.data.archives.index_file import (
+    ROW,
+    Header,
+    IndexContents,
+    read_index_file,
+    write_index_file,
+)
+from estimator_lab.data.archives.opened import KINDS
 from estimator_lab.data.examples.labels import (
     Vocabulary,
     label_of,
@@ -104,7 +110,7 @@ def index(data: bytes) -> None:
             header = as_object(parse_json(line), Header)
             end = max(header.members, 0) * ROW.itemsize
             rows = np.frombuffer(rest[:end][: len(rest[:end]) // ROW.itemsize * ROW.itemsize], ROW)
-            write_index_file(path, Contents(header, rows, memoryview(rest[end:])))
+            write_index_file(path, IndexContents(header, rows, memoryview(rest[end:])))
     else:
         path.write_bytes(data[1:])
     contents = read_index_file(path)

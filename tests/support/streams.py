@@ -5,7 +5,7 @@ from collections import Counter
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives import index
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.member import BadExampleError, read_members
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import formats

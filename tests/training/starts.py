@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from estimator_lab.data.archives.data_set import Identity
+from estimator_lab.data.archives.opened import Identity
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.training.inputs import Inputs
@@ -14,7 +14,7 @@ A, B, C, D, E = (Identity(f'{name}.tar', 24 if name == 'a' else 8, f'of {name}')
 
 @dataclass
 class FakeDataSet:
-    """Stands in for `DataSet`, which would have to be on disk."""
+    """Stands in for `Archives`, which would have to be on disk."""
 
     identities: tuple
     has_random_access: bool = True

@@ -13,7 +13,7 @@ from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.settings import settings_of
 from estimator_lab.base.shares import EVERY, Slice
-from estimator_lab.data.archives.data_set import Identity
+from estimator_lab.data.archives.opened import Identity
 from estimator_lab.runs.record import InputRecord, Record
 from estimator_lab.tf1 import tf
 from estimator_lab.training import watch as watching

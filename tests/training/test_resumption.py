@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.runs.record import write_record

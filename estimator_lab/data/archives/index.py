@@ -24,8 +24,8 @@ from estimator_lab.base.errors import DataError, option
 from estimator_lab.data.archives.index_file import (
     FORMAT,
     ROW,
-    Contents,
     Header,
+    IndexContents,
     copied_index,
     path_in_cache,
     path_next_to,
@@ -59,7 +59,7 @@ class Index:
       lasts: whether the same archive always gives this index; not if the system failed to read the archive.
     """
 
-    def __init__(self, source: Source, kind: Kind, form: Format, contents: Contents) -> None:
+    def __init__(self, source: Source, kind: Kind, form: Format, contents: IndexContents) -> None:
         header, self._table, self._names = contents
         self.source = source
         self.path: Path | None = None  # of the file that holds it
@@ -221,7 +221,7 @@ class Index:
 
     def write(self, path: Path) -> None:
         """Writes the index; see `write_index_file`."""
-        write_index_file(path, Contents(self._header, self._table, self._names))
+        write_index_file(path, IndexContents(self._header, self._table, self._names))
         self.path = path
 
     @cached_property
@@ -243,7 +243,7 @@ def _unpickled(
     contents = read_index_file(path) if path else None
     if stored:
         header, rows, names = stored
-        contents = Contents(header, rows, memoryview(names))
+        contents = IndexContents(header, rows, memoryview(names))
     if contents is None:
         raise DataError(f'The index {str(path)!r} of {source.name!r} is gone: start again.')
     index = Index(source, kind, form, contents)
@@ -360,7 +360,7 @@ def build_index(
         labels_from=source.table.fingerprint if source.table else FROM_SIDECARS if are_given else '',
         instead=instead,
     )
-    index = Index(source, kind, form, Contents(header, rows, memoryview(names)))
+    index = Index(source, kind, form, IndexContents(header, rows, memoryview(names)))
     index.lasts = lasts
     for sentence in index.notes:
         note(sentence)

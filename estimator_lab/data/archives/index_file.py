@@ -77,7 +77,7 @@ class Header(NamedTuple):
     checksum: int = 0
 
 
-class Contents(NamedTuple):
+class IndexContents(NamedTuple):
     """The contents of an index: `rows` of type ROW, `names` in UTF-8."""
 
     header: Header
@@ -85,7 +85,7 @@ class Contents(NamedTuple):
     names: memoryview
 
 
-def write_index_file(path: Path, contents: Contents) -> None:
+def write_index_file(path: Path, contents: IndexContents) -> None:
     """Writes an index, which appears whole or not at all, also after a power loss.
 
     Raises:
@@ -98,7 +98,7 @@ def write_index_file(path: Path, contents: Contents) -> None:
         file.write(contents.names)
 
 
-def read_index_file(path: Path) -> Contents | None:
+def read_index_file(path: Path) -> IndexContents | None:
     """Returns the contents of an index; None if there is none, or they are impossible."""
     try:
         with open_regular(path) as file:
@@ -114,7 +114,7 @@ def read_index_file(path: Path) -> Contents | None:
             else:
                 whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         rows = np.frombuffer(whole[len(line) : names_start], ROW)
-        contents = Contents(header, rows, whole[names_start:])
+        contents = IndexContents(header, rows, whole[names_start:])
         return contents if _is_possible(contents) else None
     except (OSError, ValueError):
         return None
@@ -144,7 +144,7 @@ def copied_index(source: Source) -> Path | None:
     return file.local
 
 
-def _is_possible(contents: Contents) -> bool:
+def _is_possible(contents: IndexContents) -> bool:
     """Whether the checksum is right, and places, names and labels are within their bounds."""
     header, rows, names = contents
     if header.format != FORMAT or header.checksum != _checksum(contents):
@@ -170,6 +170,6 @@ def _encoded(header: Header) -> bytes:
     return text + b' ' * (-(len(text) + 1) % _ALIGN) + b'\n'
 
 
-def _checksum(contents: Contents) -> int:
+def _checksum(contents: IndexContents) -> int:
     total = zlib.crc32(_encoded(contents.header._replace(checksum=0)))
     return zlib.crc32(contents.names, zlib.crc32(contents.rows.view(np.uint8).data, total))

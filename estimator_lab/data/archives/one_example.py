@@ -7,8 +7,8 @@ from pathlib import Path
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped
-from estimator_lab.data.archives.data_set import open_stream
 from estimator_lab.data.archives.index import open_index
+from estimator_lab.data.archives.opened import open_stream
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.sources.formats import scan_members

@@ -192,7 +192,7 @@ class StreamOrder:
     With indexes, members get their labels from these, and whole epochs are skipped without reading them.
 
     Args:
-      data: the `data_set.DataSet` whose sources are read in every epoch.
+      data: the `opened.Archives` whose sources are read in every epoch.
       shuffle_buffer: encoded members held at once for shuffling, and at most SHUFFLED_BYTES of them; 1 or
         less keeps the stored order.
       seed: of the shuffling, together with the epoch.

@@ -16,7 +16,7 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.files import whole_file
-from estimator_lab.data.demo_sets.faces import STREAMS, Identity, draw_face, generator, make_identities
+from estimator_lab.data.demo_sets.faces import STREAMS, Person, draw_face, generator, make_identities
 from estimator_lab.data.sources.files import cache_folder
 
 DEMO_VERSION = 3  # In the folder's name: increase it when other images are drawn.
@@ -108,7 +108,7 @@ def write_keras_set(folder: Path, name: str) -> DemoPaths:
     return paths
 
 
-def _faces(people: list[Identity], split: str, each: int) -> Iterator[tuple[str, bytes]]:
+def _faces(people: list[Person], split: str, each: int) -> Iterator[tuple[str, bytes]]:
     """Yields names and JPEG bytes, in identity order."""
     for number, person in enumerate(people):
         for index in range(each):

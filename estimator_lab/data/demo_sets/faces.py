@@ -159,7 +159,7 @@ _HAIR_COLOURS = ((104, 80, 68), (134, 84, 46), (178, 84, 44), (204, 160, 90), (1
 
 
 @dataclass(frozen=True)
-class Identity:
+class Person:
     """One person: the names of seven variants, and a colouring that says nothing about who it is.
 
     `ears` is a size in head units, 0.12 to 0.24. `skin` and `hair_colour` are RGB, 0 to 255; only
@@ -189,7 +189,7 @@ def _code_word(number: int) -> list[int]:
     return [sum(d * point**power for power, d in enumerate(digits)) % 7 for point in range(7)]
 
 
-def make_identities(count: int) -> list[Identity]:
+def make_identities(count: int) -> list[Person]:
     """Returns `count` identities; the first ones do not depend on `count`."""
     rng = generator(STREAMS['variants'])
     tables = (OUTLINES, HAIR, EYES, BROWS, NOSES, MOUTHS, EXTRAS)
@@ -201,7 +201,7 @@ def make_identities(count: int) -> list[Identity]:
         skin, hair = (palette[rng.integers(5)] for palette in (_SKINS, _HAIR_COLOURS))
         word = zip(variants, _code_word(number), strict=True)
         outline, style, eyes, brows, nose, mouth, extra = (names[v] for names, v in word)
-        people += [Identity(outline, style, eyes, brows, nose, mouth, extra, ears, skin, hair)]
+        people += [Person(outline, style, eyes, brows, nose, mouth, extra, ears, skin, hair)]
     return people
 
 
@@ -224,7 +224,7 @@ def _turn(points: Points, angle: float, x: float, y: float) -> Points:
 class _Face:
     """Draws one identity on an image, part by part, from the back to the front."""
 
-    def __init__(self, person: Identity, image: Image.Image, rng: np.random.Generator) -> None:
+    def __init__(self, person: Person, image: Image.Image, rng: np.random.Generator) -> None:
         self._person, self._draw = person, ImageDraw.Draw(image)
         self._wide, self._high, self._jaw, self._taper = OUTLINES[person.outline]
         # Pose, in pixels and radians; then expression.
@@ -373,7 +373,7 @@ def _photograph(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def draw_face(identity: Identity, rng: np.random.Generator) -> Image.Image:
+def draw_face(identity: Person, rng: np.random.Generator) -> Image.Image:
     """Draws one image of an identity: RGB, each side 120 to 220 pixels.
 
     All that is not the identity comes from `rng`: the same generator state, the same image.

@@ -32,7 +32,7 @@ class Signature(NamedTuple):
     shape: tuple[int | None, ...]
 
 
-class ExampleReader(Protocol):
+class ExampleDecoder(Protocol):
     """How members become arrays."""
 
     def read(self, members: Sequence[Member]) -> list[Any]:
@@ -46,7 +46,7 @@ class ExampleReader(Protocol):
         """Returns the arrays of a batch."""
 
 
-class Reader(ExampleReader, Protocol):
+class Reader(ExampleDecoder, Protocol):
     """How members become arrays, and these become the features of a network; by default as they are."""
 
     @property
@@ -136,7 +136,7 @@ class Look:
 
 
 class Kind:
-    """A kind of example; `data.archives.data_set` lists them.
+    """A kind of example; `data.archives.opened` lists them.
 
     Attributes:
       name: in records, indexes and the registry of models.

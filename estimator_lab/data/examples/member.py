@@ -39,7 +39,7 @@ class BadExampleError(DataError):
     """The bytes of a member are not a usable example; the message is the reason alone, without the member."""
 
 
-class MemberReader(Protocol):
+class MemberBytes(Protocol):
     """Reads the data of members."""
 
     @property
@@ -87,7 +87,7 @@ class Member(NamedTuple):
     row: int = 0
     epoch: int = 0
     data: Any = b''
-    source: MemberReader | None = None
+    source: MemberBytes | None = None
     headers: int = 0
     checksum: int = 0
     is_labelled: bool = True
@@ -148,7 +148,7 @@ def read_members(members: Sequence[Member]) -> list[Data | BadExampleError]:
     if len(members) == 1 and members[0].source and not unreadable(members[0]):
         return members[0].source.read(members)
     found: dict[int, Data | BadExampleError] = {}
-    by_source: dict[MemberReader, list[int]] = {}
+    by_source: dict[MemberBytes, list[int]] = {}
     for place, member in enumerate(members):
         if reason := unreadable(member):
             found[place] = reason

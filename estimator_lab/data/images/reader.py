@@ -82,7 +82,7 @@ class ImageReader:
         return {IMAGE: Signature('float32' if self.floats else 'uint8', self.shape)}
 
     def read(self, members: Sequence[Member]) -> list[Decoded]:
-        """Returns the pixels of each member, or why it has none; see `ExampleReader.read`."""
+        """Returns the pixels of each member, or why it has none; see `ExampleDecoder.read`."""
         decoded = self._decoded(members) if self.kept is None else self._kept(members, self.kept)
         if not self.augmentation:
             return decoded

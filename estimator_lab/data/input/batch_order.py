@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
-from estimator_lab.data.archives.data_set import DataSet
+from estimator_lab.data.archives.opened import Archives
 from estimator_lab.data.archives.places import ENDLESS, Place, Places, unpack
 from estimator_lab.data.input.stream_settings import StreamSettings
 
@@ -143,7 +143,7 @@ class BatchOrder(Resumable):
         return self._end_after(self._consumed) if is_within else self._consumed
 
 
-def fingerprint_of(data: DataSet) -> str:
+def fingerprint_of(data: Archives) -> str:
     """Returns what identifies the data in a state."""
     texts = [index.fingerprint for index in data.indexes] or ['pipe']
     return hashlib.sha256('\n'.join(texts).encode()).hexdigest()[:32]

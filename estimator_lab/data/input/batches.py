@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.examples.kind import ExampleReader
+from estimator_lab.data.examples.kind import ExampleDecoder
 from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.input.bad_examples import InputReport
@@ -86,7 +86,7 @@ ONE_BY_ONE = Grouping()
 def read_batches(
     members: Iterable[Member],
     batch_size: int,
-    reader: ExampleReader,
+    reader: ExampleDecoder,
     report: InputReport,
     class_ids: Mapping[str, int] = MappingProxyType({}),
     grouping: Grouping = ONE_BY_ONE,
@@ -223,7 +223,7 @@ class _UnderWay:
 
 def _batch(
     found: Sequence[tuple[Member, Any]],
-    reader: ExampleReader,
+    reader: ExampleDecoder,
     report: InputReport,
     class_ids: Mapping[str, int],
 ) -> Batch:

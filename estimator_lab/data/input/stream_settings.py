@@ -13,9 +13,9 @@ from estimator_lab.base.errors import DataError, FlagError, without_dashes
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, check_given, setting, settings_from
 from estimator_lab.base.shares import Slice
-from estimator_lab.data.archives.data_set import DataSet, kind_of, open_archives
+from estimator_lab.data.archives.opened import Archives, kind_of, open_archives
 from estimator_lab.data.archives.order import Order, Part
-from estimator_lab.data.examples.kind import Arrays, ExampleReader, Kind, ReaderOptions
+from estimator_lab.data.examples.kind import Arrays, ExampleDecoder, Kind, ReaderOptions
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import Member, read_members
 from estimator_lab.data.images.decode import BACKGROUNDS
@@ -97,7 +97,7 @@ class ReadSettings:
         made.reader()  # which checks what depends on several settings
         return made
 
-    def open(self) -> DataSet:
+    def open(self) -> Archives:
         """Opens the archives, reads or builds their indexes, and returns what belongs to `split`.
 
         Raises:
@@ -123,7 +123,7 @@ class ReadSettings:
         """Returns the kind of the examples, which the first source decides."""
         return kind_of(source)
 
-    def vocabulary_of(self, data: DataSet) -> tuple[str, ...]:
+    def vocabulary_of(self, data: Archives) -> tuple[str, ...]:
         """Returns the labels by their class ids: of all parts of the data, unless others are given."""
         if self.vocabulary is not None:
             return self.vocabulary
@@ -133,7 +133,7 @@ class ReadSettings:
         """Returns a new report on that many examples."""
         return InputReport(kind, _warn, total or 0, BadLimit(self.max_bad_fraction, total))
 
-    def reader(self) -> ExampleReader:
+    def reader(self) -> ExampleDecoder:
         """Returns how members become bytes or pixels."""
         if self.image_shape is None:
             return _EncodedReader()
@@ -166,7 +166,7 @@ class StreamSettings(ReadSettings):
         """This process's part of each global batch."""
         return Slice(self.rank, self.world_size, (self.batch_size or 1) * self.world_size)
 
-    def order_of(self, data: DataSet) -> Order:
+    def order_of(self, data: Archives) -> Order:
         """Returns the order in which the examples are read."""
         return data.order(self.shuffle_buffer if self.shuffle else 1, self.seed)
 

@@ -13,7 +13,7 @@ from estimator_lab.base.printable import escaped
 from estimator_lab.base.settings import are_paths
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, Data, Member
-from estimator_lab.data.sources.reading import Format, Scan, SourceReader
+from estimator_lab.data.sources.reading import Format, Scan, UnindexedBytes
 from estimator_lab.data.sources.source import Source, Stamp
 
 
@@ -130,7 +130,7 @@ def check_values(images: np.ndarray) -> None:
 def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     """Yields the images."""
     assert isinstance(source, ArraySource)
-    reader = SourceReader(source, _read)
+    reader = UnindexedBytes(source, _read)
     for row, (image, label) in enumerate(zip(source.images, source.labels, strict=True)):
         checksum = zlib.crc32(np.ascontiguousarray(image))
         size = image.nbytes

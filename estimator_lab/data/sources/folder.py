@@ -21,7 +21,7 @@ from estimator_lab.data.examples.labels import (
 )
 from estimator_lab.data.examples.member import MAX_MEMBER_BYTES, BadExampleError, Data, Member
 from estimator_lab.data.sources.files import HEAD_BYTES, SkippedFiles, is_hidden, lacks_suffix
-from estimator_lab.data.sources.reading import Format, Scan, SourceReader
+from estimator_lab.data.sources.reading import Format, Scan, UnindexedBytes
 from estimator_lab.data.sources.source import STDIN, Source, errors_naming, why_unreadable
 from estimator_lab.data.sources.tar import TAR
 
@@ -32,7 +32,7 @@ def _scan(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
     The label of a file is the name of its folder, which may be this one, unless a table or a file next to
     it gives another.
     """
-    own_name, reader = escaped(Path(source.url).resolve().name), SourceReader(source, _read)
+    own_name, reader = escaped(Path(source.url).resolve().name), UnindexedBytes(source, _read)
     for number, (path, size, label) in enumerate(files_below(source.url, kind, scan.skipped, source.table)):
         name = escaped(path)
         is_labelled = label is not None
@@ -163,7 +163,7 @@ def _scan_file(source: Source, kind: Kind, scan: Scan) -> Iterator[Member]:
         yield from TAR.scan(source, kind, scan)
     else:
         label, size = _label_of(source, name), source.stamp().size
-        yield Member(source.name, name, label=label, size=size, source=SourceReader(source, _read_file))
+        yield Member(source.name, name, label=label, size=size, source=UnindexedBytes(source, _read_file))
 
 
 def _label_of(source: Source, name: str) -> str:

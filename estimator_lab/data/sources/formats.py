@@ -20,7 +20,7 @@ _ROOM_FACTOR = 16  # more for each of its bytes: members with their headers take
 
 
 def format_of(source: Source, kind: Kind) -> Format:
-    """Returns the kind of a source; the first bytes of a file decide unless its name ends as an archive's.
+    """Returns the format of a source; the first bytes of a file decide unless its name ends as an archive's.
 
     Raises:
       DataError: it can't be read.

@@ -45,7 +45,7 @@ class Format(NamedTuple):
       scan: yields the examples of a source in stored order, with their data if it is read in passing. Raises
         DataError where it can't be read, or is damaged; every example before the damage is yielded first.
       read: returns the data of members, or why they have none, from a file with random access if the format
-        `is_cached`, else from the source; raises as `member.MemberReader` does.
+        `is_cached`, else from the source; raises as `member.MemberBytes` does.
       is_cached: whether listing it takes reading it: an index is kept for later starts, and a pass over the
         examples has their data at once. That of others, pipes apart, is read in many threads.
     """
@@ -55,19 +55,19 @@ class Format(NamedTuple):
     is_cached: bool
 
 
-class SourceReader(NamedTuple):
-    """Reads the members of a source without an index: a `member.MemberReader`."""
+class UnindexedBytes(NamedTuple):
+    """Reads the members of a source without an index: a `member.MemberBytes`."""
 
     source: Source
     read_from: Callable[[Any, Sequence[Member]], list[Data | BadExampleError]]
 
     @property
     def is_slow(self) -> bool:
-        """See `member.MemberReader`."""
+        """See `member.MemberBytes`."""
         return self.source.is_remote
 
     def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
-        """See `member.MemberReader`."""
+        """See `member.MemberBytes`."""
         return self.read_from(self.source, members)
 
 

@@ -51,7 +51,7 @@ class TreeReader(Reader):
         return {name: Signature('int32', (None,)) for name in FEATURES}
 
     def read(self, members: Sequence[Member]) -> list[ParsedTree | BadExampleError]:
-        """Returns the arrays of each member, or why it is bad; see `ExampleReader.read`."""
+        """Returns the arrays of each member, or why it is bad; see `ExampleDecoder.read`."""
         return [or_why(self.parsed, data) for data in read_members(members)]
 
     def parsed(self, data: bytes) -> ParsedTree:

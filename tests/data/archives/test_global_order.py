@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.shares import Slice
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder, StreamOrder
 from estimator_lab.data.images.reader import IMAGES
 from tests.support.archive_files import write_tar

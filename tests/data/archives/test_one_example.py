@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.archives.data_set import open_archives, open_stream
 from estimator_lab.data.archives.one_example import read_example
+from estimator_lab.data.archives.opened import open_archives, open_stream
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import folder as folder_source

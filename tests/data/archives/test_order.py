@@ -13,8 +13,8 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives import order as data_order
-from estimator_lab.data.archives.data_set import DataSet, open_archives, open_stream
 from estimator_lab.data.archives.index import Index
+from estimator_lab.data.archives.opened import Archives, open_archives, open_stream
 from estimator_lab.data.archives.order import (
     EVERYTHING,
     IndexedMembers,
@@ -74,7 +74,7 @@ def indexed(paths, shuffle=False, seed=0, **options):
 
 
 def streamed(paths, shuffle=False, seed=0, **options):
-    data = DataSet(tuple(map(source_of, paths)), IMAGES, **options)
+    data = Archives(tuple(map(source_of, paths)), IMAGES, **options)
     return StreamOrder(data, 30 if shuffle else 1, seed)
 
 
@@ -145,7 +145,7 @@ def test_random_access_reads_nothing_that_it_skips(archive, monkeypatch):
 
 
 def test_several_archives_change_places(archives):
-    order = StreamOrder(DataSet(tuple(map(source_of, archives[:2])), IMAGES), shuffle_buffer=2)
+    order = StreamOrder(Archives(tuple(map(source_of, archives[:2])), IMAGES), shuffle_buffer=2)
     assert {next(order.epoch(n)).archive for n in range(8)} == set(archives[:2])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.shares import ALL, Slice, part_of
-from estimator_lab.data.archives.data_set import open_stream
+from estimator_lab.data.archives.opened import open_stream
 from estimator_lab.data.images.reader import IMAGES
 from tests.support.archive_files import tar_bytes, write_folder
 from tests.support.streams import found_in

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.archives.data_set import DataSet
+from estimator_lab.data.archives.opened import Archives
 from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder, StreamOrder
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images.decode import ImageShape, decode_image
@@ -22,7 +22,7 @@ SHAPE = ImageShape(8, 10, 1)
 
 
 def stream_order(archive):
-    return StreamOrder(DataSet((source_of(archive),), IMAGES))
+    return StreamOrder(Archives((source_of(archive),), IMAGES))
 
 
 def batches(turns, batch_size=5, report=None):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.keys import to_unit_range
-from estimator_lab.data.archives.data_set import DataSet
+from estimator_lab.data.archives.opened import Archives
 from estimator_lab.data.archives.order import StreamOrder
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.examples.member import Member
@@ -26,7 +26,7 @@ VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
 
 
 def stream_order(archive, shuffle_buffer=1, seed=0):
-    return StreamOrder(DataSet((source_of(archive),), IMAGES), shuffle_buffer, seed)
+    return StreamOrder(Archives((source_of(archive),), IMAGES), shuffle_buffer, seed)
 
 
 def test_archive_batches(archive):

@@ -17,12 +17,12 @@ READER = """
 import os, re, sys
 os.cpu_count = lambda: 2
 from pathlib import Path
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import IMAGES, ImageReader
-from estimator_lab.data.pack import Settings
+from estimator_lab.data.pack import PackSettings
 from tests.support.pack_files import packing
 
 def peak():
@@ -34,7 +34,7 @@ def quiet(line):
 def read(archive, how):
     if how == 'pack':
         try:
-            packing([archive], Path(archive + '.packed'), Settings(1, 8, max_bad_fraction=1), quiet)
+            packing([archive], Path(archive + '.packed'), PackSettings(1, 8, max_bad_fraction=1), quiet)
         except Exception as error:
             assert 'no image to pack' in str(error), error
         return

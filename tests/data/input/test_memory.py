@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.shares import Slice
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.archives.order import Part
 from estimator_lab.data.examples.kind import ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary

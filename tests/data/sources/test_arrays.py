@@ -8,7 +8,7 @@ from estimator_lab import api
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import to_bytes, to_unit_range
 from estimator_lab.base.shares import Slice
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.kind import ReaderOptions
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.reader import IMAGES

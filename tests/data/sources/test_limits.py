@@ -9,7 +9,7 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import check
-from estimator_lab.data.archives.data_set import open_archives
+from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.member import or_why
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import formats

@@ -9,8 +9,8 @@ from unittest import mock
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.archives.data_set import open_stream
 from estimator_lab.data.archives.index_file import SUFFIX
+from estimator_lab.data.archives.opened import open_stream
 from estimator_lab.data.examples.member import read_members
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import remote, room, stores

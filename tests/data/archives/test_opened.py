@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.archives.data_set import distinct_examples, open_archives
+from estimator_lab.data.archives.opened import distinct_examples, open_archives
 from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Part, StreamOrder
 from estimator_lab.data.examples.labels import label_of
 from estimator_lab.data.images.reader import IMAGES

@@ -63,7 +63,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class DataSet:
+class Archives:
     """Some archives and folders, opened.
 
     Attributes:
@@ -149,7 +149,7 @@ class DataSet:
             for index, mask in zip(self.indexes, self.masks, strict=True)
         )
 
-    def arranged(self, known: Sequence[Identity]) -> 'DataSet':
+    def arranged(self, known: Sequence[Identity]) -> 'Archives':
         """Returns the same archives: the known ones in that order, followed by the others.
 
         An archive is recognised by its contents; its name and location do not matter.
@@ -213,7 +213,7 @@ class DataSet:
             )
 
 
-def distinct_examples(several: Iterable[DataSet]) -> int | None:
+def distinct_examples(several: Iterable[Archives]) -> int | None:
     """Returns how many different examples some archives hold together; None if unknown."""
     masks: dict[str, np.ndarray] = {}
     for archives in several:
@@ -230,7 +230,7 @@ def open_archives(
     use_damaged: bool = False,
     say: Say = print,
     choice: str = option.use_damaged,
-) -> DataSet:
+) -> Archives:
     """Opens archives with their indexes, which are read or built; if one is a pipe, all are streamed.
 
     Args:
@@ -246,7 +246,7 @@ def open_archives(
     """
     sources = tuple(expand(patterns, say))
     if any(source.is_pipe for source in sources):
-        return DataSet(sources, kind, use_damaged=use_damaged, say=say)
+        return Archives(sources, kind, use_damaged=use_damaged, say=say)
     indexes: list[Index] = []
     with closing(_indexes(sources, kind, say)) as found:
         for index in found:
@@ -257,7 +257,7 @@ def open_archives(
             if index.damage:
                 say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
             index.check_any()
-    return DataSet(sources, kind, tuple(indexes), use_damaged=use_damaged, say=say)
+    return Archives(sources, kind, tuple(indexes), use_damaged=use_damaged, say=say)
 
 
 def open_stream(
@@ -266,7 +266,7 @@ def open_stream(
     say: Say = print,
     own: Slice | None = None,
     use_damaged: bool = False,
-) -> DataSet:
+) -> Archives:
     """Opens archives for one pass in stored order, in which the examples before a damage are read, too.
 
     Without indexes, so that the first example is read at once; a slice of the archives needs them.
@@ -284,7 +284,7 @@ def open_stream(
     """
     sources = tuple(expand(patterns, say))
     if not own:
-        return DataSet(sources, kind, say=say)
+        return Archives(sources, kind, say=say)
     if pipe := next((source for source in sources if source.is_pipe), None):
         raise FlagError(f'{option.part}={own} needs archives that are stored: {pipe.name!r} is a pipe.')
     indexes: list[Index] = []
@@ -293,7 +293,7 @@ def open_stream(
             indexes.append(index)
             if index.damage and not use_damaged:  # where reading all examples would end
                 break
-    opened = DataSet(sources[: len(indexes)], kind, tuple(indexes), say=say, own=own)
+    opened = Archives(sources[: len(indexes)], kind, tuple(indexes), say=say, own=own)
     for index, rows in zip(indexes, opened.rows, strict=True):
         if rows and not index.random_access:
             name = index.source.name
