@@ -10,12 +10,13 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import example_weights, images_of, keys_of
 from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.noise import Noise, fresh_seed
-from estimator_lab.core.params import Pixels, SeenPixels, TrainingParams, resolve, scaled_pixels
+from estimator_lab.core.params import Pixels, TrainingParams, resolve, scaled_pixels
 from estimator_lab.core.summaries import picture_hooks
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.json_input import as_type, shown
+from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.base.settings import check_settings, setting, settings_of
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.optimizers import FIRST_ORDER, OPTIMIZERS, SCHEDULES, SECOND_ORDER, SecondOrderParams
@@ -179,19 +180,6 @@ class Pixels:
     @property
     def _is_whole(self) -> bool:
         return (self.low, self.high) == (0.0, 1.0)
-
-
-class SeenPixels(typing.NamedTuple):
-    """What some training images show: their lowest and highest pixel in [0, 1], and the mean after scaling.
-
-    `deviation` is the standard deviation of the scaled pixels less the mean image if the images hardly
-    differ, otherwise 0.
-    """
-
-    low: float
-    high: float
-    mean: float
-    deviation: float
 
 
 def scaled_pixels(seen: SeenPixels) -> Pixels:

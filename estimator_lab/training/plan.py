@@ -17,7 +17,6 @@ from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.params import (
     ClassifierParams,
     Pixels,
-    SeenPixels,
     is_first_order,
     parse_hparams,
     resolve,
@@ -188,7 +187,7 @@ def _with_data(
     else:
         decided = train.kind.data_params(settings, train.order(1, settings.seed).epoch(0), train.total)
         if look.pixels and getattr(params, 'stretch', False):
-            decided['pixels'] = model.pixels(SeenPixels(**look.pixels))
+            decided['pixels'] = model.pixels(look.pixels)
             decided['first_mean'] = look.mean_image
         decided['few_images'] = train.total is not None and train.total < math.prod(settings.image_shape)
     decided = {name: value for name, value in decided.items() if hasattr(params, name)}

@@ -1,12 +1,13 @@
 """A kind of example, such as images or trees: which files are examples, and how they become arrays."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.examples.member import BadExampleError, Member
 
@@ -119,7 +120,7 @@ class Look:
     """What the first look at some training examples shows.
 
     Attributes:
-      pixels: of images, their range, mean and deviation, as `core.params.SeenPixels` has them.
+      pixels: of images, their range, mean and deviation; None for other kinds, or if none can be decoded.
       mean_image: the mean image after scaling, float32 [height, width, channels]; None for other kinds.
       caution: a sentence for the user at the start; '' for none.
       cause: why nothing can be learned from them, and the setting to try, as a clause; '' if that is unknown.
@@ -127,7 +128,7 @@ class Look:
       floats: whether they have more levels than 8 bits hold.
     """
 
-    pixels: Mapping[str, float] = field(default_factory=dict)
+    pixels: SeenPixels | None = None
     mean_image: np.ndarray | None = None
     caution: str = ''
     cause: str = ''

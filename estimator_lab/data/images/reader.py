@@ -10,6 +10,7 @@ import numpy as np
 
 from estimator_lab.base.errors import option
 from estimator_lab.base.keys import IMAGE, UINT8_MAX, in_unit_range, to_bytes
+from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.data.examples.kind import CONTRAST, Arrays, Kind, Look, ReaderOptions, Signature
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
@@ -221,12 +222,12 @@ def _look_at(settings: Any, members: Sequence[Member]) -> Look:
     pixels = colours if channels > 1 else colours @ GREY[:, np.newaxis]
     low, high = _range_of(pixels, _LEAST_LEVELS / UINT16_MAX if floats else _LEAST_RANGE)
     mean = pixels.mean(axis=0, dtype=np.float64)
-    seen = {
-        'low': low,
-        'high': high,
-        'mean': float((mean.mean() - low) / (high - low)),
-        'deviation': _deviation_if_alike(pixels, mean) / (high - low),
-    }
+    seen = SeenPixels(
+        low,
+        high,
+        mean=float((mean.mean() - low) / (high - low)),
+        deviation=_deviation_if_alike(pixels, mean) / (high - low),
+    )
     look = Look(seen, ((mean - low) / (high - low)).astype(np.float32), floats=floats)
     if np.ptp(colours) == 0:
         other = next(each for each in BACKGROUNDS if each != settings.background)

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.base.errors import FlagError, hparam, option
+from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.base.settings import setting
 from estimator_lab.core.classifier import classification_spec, labels_of
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, probabilities_of, publish
@@ -25,7 +26,6 @@ from estimator_lab.core.params import (
     AnyOptimizer,
     ClassifierParams,
     Pixels,
-    SeenPixels,
     other_default,
     share,
     sizes,

@@ -42,7 +42,7 @@ def test_black_icons_are_said_to_need_a_background(tmp_path):
     assert looked(settings(tmp_path, [Image.new('L', (9, 9))] * 6)).cause == BLACK
     alike = looked(settings(tmp_path, [Image.new('L', (9, 9), 90)] * 2))
     assert alike.cause == 'all pixels of the first 2 images are of one value'
-    assert alike.pixels['deviation'] == 0.05, 'nothing is divided by 0'
+    assert alike.pixels.deviation == 0.05, 'nothing is divided by 0'
 
 
 def test_a_run_keeps_its_background(tmp_path):
@@ -72,10 +72,10 @@ def test_the_mean_image_and_the_range(tmp_path):
     images = [picture(n) for n in range(6)]
     look = looked(settings(tmp_path, images, image_size=24))
     resized = [image.resize((24, 24), Image.Resampling.LANCZOS) for image in images]
-    low, high = look.pixels['low'], look.pixels['high']
+    low, high = look.pixels.low, look.pixels.high
     mean = np.mean([np.asarray(one) @ GREY for one in resized], 0) / 255
     assert look.mean_image[..., 0] == pytest.approx((mean - low) / (high - low), abs=1e-5)
-    assert look.pixels['mean'] == pytest.approx((mean.mean() - low) / (high - low), abs=1e-5)
+    assert look.pixels.mean == pytest.approx((mean.mean() - low) / (high - low), abs=1e-5)
 
 
 # Of 8x8 pixels, 48 are a frame of 200, and 16 are bits. With bits of 0 or 200, 7/8 of all pixels are bright:
@@ -91,7 +91,7 @@ def test_images_that_hardly_differ_are_alike(tmp_path, bright, is_alike, brightn
     images = [Image.fromarray(pixels.astype(np.uint8)) for pixels in framed]
     look = looked(settings(tmp_path, images, model='recurrent', image_size=8))
     expected = np.std((framed - framed.mean(0)) / 255)
-    assert look.pixels['deviation'] * (look.pixels['high'] - look.pixels['low']) == (
+    assert look.pixels.deviation * (look.pixels.high - look.pixels.low) == (
         pytest.approx(max(expected, 0.05), abs=0.002) if is_alike else 0
     )
 
@@ -111,6 +111,6 @@ def test_16_bit_files_of_four_levels_are_seen(tmp_path):
     """Fewer than 8 levels counted as one grey: an mlp guessed where 9 of 10 can be recognised."""
     levels = np.random.default_rng(1).integers(118, 122, (6, 8, 8)).astype(np.uint16)
     pixels = looked(settings(tmp_path, map(Image.fromarray, levels))).pixels
-    assert (pixels['low'], pixels['high']) == pytest.approx((118 / 65535, 121 / 65535), rel=1e-4)
+    assert (pixels.low, pixels.high) == pytest.approx((118 / 65535, 121 / 65535), rel=1e-4)
     rounded = looked(settings(tmp_path, map(Image.fromarray, np.minimum(levels, 119)))).pixels
-    assert (rounded['low'], rounded['high']) == (0, 1)
+    assert (rounded.low, rounded.high) == (0, 1)

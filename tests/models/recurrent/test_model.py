@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import with_dashes
+from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.contrib.rnn import stack_bidirectional_dynamic_rnn
-from estimator_lab.core.params import SeenPixels, resolve
+from estimator_lab.core.params import resolve
 from estimator_lab.models.recurrent import model as recurrent
 from estimator_lab.models.recurrent.model import (
     Params,
