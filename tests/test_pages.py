@@ -81,7 +81,7 @@ def test_flags_of_training_can_be_given_together(text):
 def check_hparams(settings):
     model = find_model(settings.model)
     if settings.hparams not in ('', 'help', '...'):
-        model.check(resolve(model.params, parse_hparams(model.params, settings.hparams)))
+        resolve(model.params, parse_hparams(model.params, settings.hparams)).check()
 
 
 def test_flags_in_sentences_exist():

@@ -47,10 +47,10 @@ def used(code):
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, '') for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module == 'estimator_lab':
-            yield from ((f'estimator_lab.{alias.name}', '') for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from ((node.module or '', alias.name) for alias in node.names)
+            for alias in node.names:
+                module = f'{node.module}.{alias.name}'
+                yield (module, '') if module in PUBLIC else (node.module or '', alias.name)
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in ('api', 'optimizers'):
             yield f'estimator_lab.{ast.unparse(node.value)}', node.attr
 

@@ -1,13 +1,13 @@
-"""The head of a classifier: from the layers of its network to the EstimatorSpec of each mode."""
+"""The head of a classifier: from the layers of its network to a loss and the EstimatorSpecs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core import keys
-from estimator_lab.core.endpoints import LOGITS, Endpoints, publish
-from estimator_lab.core.features import class_ids, has_images
+from estimator_lab.core.endpoints import LOGITS, Endpoints
+from estimator_lab.core.features import has_images
 from estimator_lab.core.metrics import count, dead_units, majority_share, mean_per_class_accuracy, pr_curves
 from estimator_lab.core.mistakes import MistakesHook
 from estimator_lab.core.model import Args, prediction_spec
@@ -20,107 +20,79 @@ from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
 _TOP_K = 5
 
 
-def classification_spec(
-    args: Args[Any], layers: Iterable[tuple[str, Tensor]] | Mapping[str, Tensor], terms: Sequence[Tensor] = ()
-) -> EstimatorSpec:
-    """Returns the EstimatorSpec of a classifier.
+def predict_spec(args: Args[Any], layers: Endpoints) -> EstimatorSpec:
+    """Returns the EstimatorSpec of PREDICT.
 
-    PREDICT returns classes int64 [batch], probabilities float32 [batch, num_classes], labels string [batch]
-    and, if the input has them, key string [batch]. An export also has the five most probable labels of each
+    It returns classes int64 [batch], probabilities float32 [batch, num_classes], labels string [batch] and,
+    if the input has them, key string [batch]. An export also has the five most probable labels of each
     example: top_labels string and top_probabilities float32 [batch, 5].
-
-    EVAL computes its metrics over the examples whose label is in the vocabulary: accuracy, mean per-class
-    accuracy over the classes that occur, top-5 accuracy if there are more than five classes, and, if `curves`
-    are requested, curves of precision and recall. It also counts these examples and examples with an unknown
-    label, and reports each layer's share of dead ReLUs. TensorBoard shows the confusion matrix, the worst
-    mistakes and, in the projector, the last layer before the logits.
-
-    TRAIN takes one step of the chosen optimizer on the mean cross-entropy, with the class weights of
-    `ClassifierParams`, plus its L2 penalty and the losses in tf.GraphKeys.REGULARIZATION_LOSSES.
-    TensorBoard shows the batch's images with their labels, and the network:
-    see `core.summaries`.
 
     A network without labels has no logits. PREDICT then returns features float32 [batch, maps], the values of
     its layer 'global_pool'.
 
     Args:
       args: the model function's arguments; its parameters are `ClassifierParams`.
-      layers: of the network; the last are the logits, float32 [batch, num_classes].
-      terms: scalars that TRAIN adds to the cross-entropy.
+      layers: of the network by name; the last are the logits, float32 [batch, num_classes].
+    """
+    if LOGITS not in layers:
+        return prediction_spec({'features': layers['global_pool']}, args.features)
+    params, predictions = args.params, _predictions(layers[LOGITS], args.params)
+    with tf.name_scope('best_guesses'):
+        count = min(_TOP_K, params.num_classes)
+        values, classes = tf.nn.top_k(predictions[keys.PROBABILITIES], count)
+        best = {'top_labels': tf.gather(list(params.vocabulary), classes), 'top_probabilities': values}
+    return prediction_spec(predictions, args.features, best)
+
+
+def loss(args: Args[Any], layers: Endpoints, terms: Sequence[Tensor] = ()) -> Tensor:
+    """Returns the mean cross-entropy of the examples whose label is in the vocabulary, a float32 scalar.
+
+    In TRAIN it has the class weights of `ClassifierParams`, and `terms`, scalars, the L2 penalty and the
+    losses in tf.GraphKeys.REGULARIZATION_LOSSES are added.
+
+    Args:
+      args: see `predict_spec`.
+      layers: see `predict_spec`.
+      terms: what else is added in TRAIN.
 
     Raises:
       FlagError: there are no logits to train or evaluate.
     """
-    params, endpoints = args.params, dict(layers)
-    for name, tensor in endpoints.items():
-        publish(name, tensor)
-    if LOGITS not in endpoints:
-        return _features_spec(args, endpoints)
-    logits = endpoints.pop(LOGITS)
-    if args.predicting:
-        predictions = _predictions(logits, params)
-        with tf.name_scope('best_guesses'):
-            count = min(_TOP_K, params.num_classes)
-            values, classes = tf.nn.top_k(predictions[keys.PROBABILITIES], count)
-            best = {'top_labels': tf.gather(list(params.vocabulary), classes), 'top_probabilities': values}
-        return prediction_spec(predictions, args.features, best)
-    # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
-    with tf.name_scope('cross_entropy'):
-        labels = labels_of(args)
-        weights = labels.weights
-        if args.training and params.class_weights:
-            weights *= tf.gather(tf.constant(params.class_weights, tf.float32), labels.ids)
-        loss = tf.losses.sparse_softmax_cross_entropy(labels.ids, logits, weights=weights)
-        if args.training:
-            penalties = [*tf.losses.get_regularization_losses(), *l2_penalty(params.weight_decay)]
-            loss = tf.add_n([loss, *terms, *penalties])
-    finish = _train_spec if args.training else _eval_spec
-    return finish(args, logits, endpoints, loss, labels)
-
-
-def _features_spec(args: Args[Any], endpoints: Endpoints) -> EstimatorSpec:
-    if not args.predicting:
+    if LOGITS not in layers:
         raise FlagError(
             'This network has convolutions but no labels, so there is nothing to train or evaluate: a new '
             f'run with labels can start from it ({option.warm_start}).'
         )
-    return prediction_spec({'features': endpoints['global_pool']}, args.features)
+    # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
+    with tf.name_scope('cross_entropy'):
+        ids, weights = args.targets
+        if args.training and args.params.class_weights:
+            weights *= tf.gather(tf.constant(args.params.class_weights, tf.float32), ids)
+        value = tf.losses.sparse_softmax_cross_entropy(ids, layers[LOGITS], weights=weights)
+        if args.training:
+            penalties = [*tf.losses.get_regularization_losses(), *l2_penalty(args.params.weight_decay)]
+            value = tf.add_n([value, *terms, *penalties])
+    return value
 
 
-class Labels(NamedTuple):
-    """The labels of a batch.
+def train_spec(args: Args[Any], layers: Endpoints, loss: Tensor) -> EstimatorSpec:
+    """Returns the EstimatorSpec of TRAIN, which takes one step of the chosen optimizer on the loss.
 
-    Attributes:
-      ids: class ids, int64 [batch]; 0 for an unknown label.
-      weights: weights of the examples, float32 [batch]; 0 for an unknown label.
+    TensorBoard shows the batch's images with their labels, and the network: see `core.summaries`.
+
+    Args:
+      args: see `predict_spec`.
+      layers: see `predict_spec`.
+      loss: float32 scalar.
     """
-
-    ids: Tensor
-    weights: Tensor
-
-    @property
-    def known(self) -> Tensor:
-        """The class ids, int64 [batch]; -1 for an unknown label."""
-        return tf.where(self.weights > 0, self.ids, -tf.ones_like(self.ids))
-
-
-def labels_of(args: Args[Any]) -> Labels:
-    """Returns the labels of a batch of TRAIN or EVAL."""
-    ids = class_ids(args.labels, args.params.vocabulary)
-    known = tf.logical_and(ids >= 0, ids < args.params.num_classes)
-    return Labels(tf.where(known, ids, tf.zeros_like(ids)), tf.cast(known, tf.float32) * args.weights)
-
-
-def _train_spec(
-    args: Args[Any], logits: Tensor, endpoints: Endpoints, loss: Tensor, labels: Labels
-) -> EstimatorSpec:
-    params, (ids, weights) = args.params, labels
-    network_histograms({**endpoints, LOGITS: logits})
+    params, (ids, weights) = args.params, args.targets
+    hidden, logits = hidden_layers_of(layers), layers[LOGITS]
+    network_histograms({**hidden, LOGITS: logits})
     if has_images(args.features) and args.folder:
         with tf.name_scope('input_labels'):
-            texts = tf.gather([*params.vocabulary, UNKNOWN], labels.known % (params.num_classes + 1))
+            texts = tf.gather([*params.vocabulary, UNKNOWN], args.targets.known % (params.num_classes + 1))
         labelled_picture('input', args.images, texts)
-        network_pictures(endpoints, params.image_shape)
+        network_pictures(hidden, params.image_shape)
     step = train_op(loss, params, weights, clip_norm=params.clip_norm)
     with tf.name_scope('train_accuracy'):
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=1), ids), tf.float32)
@@ -132,11 +104,21 @@ def _train_spec(
     )
 
 
-def _eval_spec(
-    args: Args[Any], logits: Tensor, endpoints: Endpoints, loss: Tensor, labels: Labels
-) -> EstimatorSpec:
-    params, (ids, weights) = args.params, labels
-    predictions = _predictions(logits, params)
+def eval_spec(args: Args[Any], layers: Endpoints, loss: Tensor) -> EstimatorSpec:
+    """Returns the EstimatorSpec of EVAL, with metrics over the examples whose label is in the vocabulary.
+
+    They are accuracy, mean per-class accuracy over the classes that occur, top-5 accuracy if there are more
+    than five classes, and, if `curves` are requested, curves of precision and recall. It also counts these
+    examples and examples with an unknown label, and reports each layer's share of dead ReLUs. TensorBoard
+    shows the confusion matrix, the worst mistakes and, in the projector, the last layer before the logits.
+
+    Args:
+      args: see `predict_spec`.
+      layers: see `predict_spec`.
+      loss: float32 scalar.
+    """
+    params, (ids, weights), logits = args.params, args.targets, layers[LOGITS]
+    hidden, predictions = hidden_layers_of(layers), _predictions(logits, params)
     with tf.name_scope('metrics'):
         classes = predictions[keys.CLASSES]
         metrics = {
@@ -149,7 +131,7 @@ def _eval_spec(
         if params.num_classes > _TOP_K:
             in_top = tf.nn.in_top_k(logits, ids, _TOP_K)
             metrics['top_5_accuracy'] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
-        metrics.update(dead_units(endpoints, weights))
+        metrics.update(dead_units(hidden, weights))
     if params.curves:
         metrics.update(pr_curves(predictions[keys.PROBABILITIES], ids, weights, params.vocabulary))
     return tf.estimator.EstimatorSpec(
@@ -157,8 +139,13 @@ def _eval_spec(
         loss=loss,
         eval_metric_ops=metrics,
         predictions=predictions,
-        evaluation_hooks=_evaluation_hooks(args, predictions, endpoints, labels.known),
+        evaluation_hooks=_evaluation_hooks(args, predictions, hidden, args.targets.known),
     )
+
+
+def hidden_layers_of(layers: Endpoints) -> dict[str, Tensor]:
+    """Returns the layers without the logits."""
+    return {name: tensor for name, tensor in layers.items() if name != LOGITS}
 
 
 def _evaluation_hooks(

@@ -5,7 +5,7 @@ graph, where code that opens a trained model finds them.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,14 @@ def publish(name: str, tensor: Tensor) -> None:
       tensor: its values; the first axis is the batch.
     """
     tf.add_to_collection(_COLLECTION, f'{name}={tensor.name}')
+
+
+def publish_all(layers: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Publishes the layers of a network, pairs of name and tensor; returns them by name."""
+    found = dict(layers)
+    for name, tensor in found.items():
+        publish(name, tensor)
+    return found
 
 
 def published(graph: Any) -> dict[str, Tensor]:

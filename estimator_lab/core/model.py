@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -13,7 +13,7 @@ from PIL import Image
 from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
-from estimator_lab.core.features import example_weights, images_of, keys_of
+from estimator_lab.core.features import class_ids, example_weights, images_of, keys_of
 from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.noise import Noise, fresh_seed
 from estimator_lab.core.params import Pixels, TrainingParams, resolve, scaled_pixels
@@ -121,11 +121,10 @@ class Model(Generic[P]):
       params: dataclass of the hyper-parameters and of what the data decides.
       model_fn: the model function, for `tf.estimator.Estimator`. In PREDICT it publishes its endpoints. The
         predictions of PREDICT and EVAL have classes and probabilities, or the error of each example.
-      check: raises FlagError for hyper-parameters that cannot be combined, or do not fit the images.
       task: what it learns with these parameters; classification by default.
       phases: the phases of training, the last one called FINAL; one by default.
       network: the network, for gradient ascent on an image and as a perceptual network. Layers that can be
-        built for images of unknown size accept all that `check` accepts.
+        built for images of unknown size accept all that `Params.check` accepts.
       pixels: how the network reads pixels, from what the training images show.
       draw: returns its samples, None if these parameters train nothing that has any. Called with the trained
         model, a `runs.trained.Trained`; its keyword-only parameters are the settings of `dream` that have a
@@ -154,7 +153,6 @@ class Model(Generic[P]):
     name: str
     params: type[P]
     model_fn: ModelFn
-    check: Callable[[P], None] = lambda params: None
     task: Callable[[P], Task] = lambda params: Task()
     phases: Callable[[P], list[Phase]] = lambda params: [Phase()]
     network: Network | None = None
@@ -176,6 +174,23 @@ class Model(Generic[P]):
 
 AnyModel = Model[Any]
 """A model whose parameter class is known at run time only."""
+
+
+class Targets(NamedTuple):
+    """The labels of a batch.
+
+    Attributes:
+      ids: class ids, int64 [batch]; 0 for an unknown label.
+      weights: weights of the examples, float32 [batch]; 0 for an unknown label.
+    """
+
+    ids: Tensor
+    weights: Tensor
+
+    @property
+    def known(self) -> Tensor:
+        """The class ids, int64 [batch]; -1 for an unknown label."""
+        return tf.where(self.weights > 0, self.ids, -tf.ones_like(self.ids))
 
 
 @dataclass(frozen=True)
@@ -227,6 +242,13 @@ class Args(Generic[P]):
             active = True if always else tf.reduce_any(self.weights > 0)
         return Noise(fresh_seed(self.features), active)
 
+    @cached_property
+    def targets(self) -> Targets:
+        """The labels of a classifier's batch, in TRAIN or EVAL."""
+        ids, classes = class_ids(self.labels, self.params.vocabulary), self.params.num_classes
+        known = tf.logical_and(ids >= 0, ids < classes)
+        return Targets(tf.where(known, ids, tf.zeros_like(ids)), tf.cast(known, tf.float32) * self.weights)
+
     @property
     def weights(self) -> Tensor:
         """The weight of each example in training: float32 [batch], or 1.0."""
@@ -261,36 +283,30 @@ class Args(Generic[P]):
         return picture_hooks(self.folder, steps, self.params.train_steps)
 
 
-def model_function(
-    params_class: type[P], check: Callable[[P], None] = lambda params: None
-) -> Callable[[Callable[[Args[P]], EstimatorSpec]], ModelFn]:
-    """Returns a decorator that makes a model function for Estimator from a function of `Args`.
-
-    The model function accepts (features, labels, mode, params, config). Its `params` maps names to values;
-    others have their defaults. `params` and `config` may be omitted. It raises FlagError for an
-    unknown hyper-parameter and for a value that is not allowed.
+def arguments(
+    params_class: type[P],
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None,
+    config: RunConfig | None,
+) -> Args[P]:
+    """Returns the arguments of a model function, with its parameters resolved and checked.
 
     Args:
-      params_class: the model's parameter class.
-      check: raises FlagError for hyper-parameters that cannot be combined.
+      params_class: the model's parameter class, which checks its values.
+      features: as Estimator hands them over; see `Args`, also for the next two.
+      labels: or None.
+      mode: a `tf.estimator.ModeKeys`.
+      params: values by name; others have their defaults. None for all defaults.
+      config: the RunConfig; None outside of a run.
+
+    Raises:
+      FlagError: a hyper-parameter is unknown, its value is not allowed, or it does not fit the others.
     """
-
-    def decorate(function: Callable[[Args[P]], EstimatorSpec]) -> ModelFn:
-        def model_fn(
-            features: Features,
-            labels: Tensor,
-            mode: Mode,
-            params: Mapping[str, Any] | None = None,
-            config: RunConfig | None = None,
-        ) -> EstimatorSpec:
-            resolved = resolve(params_class, params)
-            check(resolved)
-            return function(Args(features, labels, mode, resolved, config))
-
-        model_fn.__doc__ = function.__doc__
-        return model_fn
-
-    return decorate
+    resolved = resolve(params_class, params)
+    resolved.check()
+    return Args(features, labels, mode, resolved, config)
 
 
 def prediction_spec(

@@ -106,6 +106,9 @@ class TrainingParams:
         """Returns the values of parameters that depend on the optimizer, if no learning rate is given."""
         return {}
 
+    def check(self) -> None:
+        """Raises FlagError for hyper-parameters that can't be combined, or do not fit the images."""
+
     @property
     def smallest_batch(self) -> int:
         """Smallest number of examples in a batch, and in the training data."""

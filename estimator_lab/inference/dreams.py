@@ -297,7 +297,7 @@ def _smallest_side(run: Trained) -> int:
     for side in range(1, own):
         shape = (side, side, run.shape.channels)
         with contextlib.suppress(FlagError):
-            run.architecture.check(dataclasses.replace(run.params, image_shape=shape))
+            dataclasses.replace(run.params, image_shape=shape).check()
             return side
     return own
 

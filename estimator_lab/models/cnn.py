@@ -6,12 +6,14 @@ notes' code under TensorFlow 1.15 restores here.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from estimator_lab.base.errors import FlagError, option
-from estimator_lab.core.classifier import classification_spec
-from estimator_lab.core.endpoints import LOGITS, Layers
+from estimator_lab.core import classifier
+from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
 from estimator_lab.core.layers import ActivationParams, FastDense, class_logits, dense, network_pixels
-from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
+from estimator_lab.core.model import LEAST_STEPS, Model, Phase, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
     AnyOptimizer,
@@ -21,7 +23,7 @@ from estimator_lab.core.params import (
     share,
     structural,
 )
-from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _SMALLEST = 4  # pixels of a side: two poolings by 2
 
@@ -41,14 +43,14 @@ class Params(ActivationParams, AnyOptimizer, ClassifierParams):
     # are dead, most of them within ten steps.
     warmup_inputs: int = other_default(ClassifierParams, 'warmup_inputs', 1024)
 
-
-def check(params: Params) -> None:
-    """Raises FlagError for images that are too small for two poolings."""
-    side = min(params.image_shape[:2])
-    if side < _SMALLEST:
-        raise FlagError(
-            f'{option.image_size}={side} is too small: two poolings by 2 need at least {_SMALLEST} pixels.'
-        )
+    def check(self) -> None:
+        """Raises FlagError for images that are too small for two poolings."""
+        side = min(self.image_shape[:2])
+        if side < _SMALLEST:
+            raise FlagError(
+                f'{option.image_size}={side} is too small: two poolings by 2 need at least {_SMALLEST} '
+                'pixels.'
+            )
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
@@ -76,20 +78,31 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     yield LOGITS, class_logits(x, params, 'dense_1')
 
 
-@model_function(Params, check)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies images: see `core.classifier.classification_spec`.
+def model_fn(
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+) -> EstimatorSpec:
+    """Classifies images: see `core.classifier`.
 
     The features may also be one tensor [batch, height * width * channels], or the notes' tuple of scalars.
     """
-    return classification_spec(args, network(args.images, args.params, args.noise))
+    args = arguments(Params, features, labels, mode, params, config)
+    layers = publish_all(network(args.images, args.params, args.noise))
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return classifier.predict_spec(args, layers)
+    loss = classifier.loss(args, layers)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return classifier.eval_spec(args, layers, loss)
+    return classifier.train_spec(args, layers, loss)
 
 
 MODEL = Model(
     'cnn',
     Params,
     model_fn,
-    check,
     phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
     network=network,
     pixels=centred_pixels,

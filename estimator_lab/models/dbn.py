@@ -6,15 +6,17 @@ MNIST. With `pretrain_epochs=0` it is trained from random weights.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from estimator_lab.base.errors import option
 from estimator_lab.base.settings import setting
-from estimator_lab.core.classifier import classification_spec
-from estimator_lab.core.endpoints import LOGITS, Layers
+from estimator_lab.core import classifier
+from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
 from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.layers import class_logits, hidden_layers, network_pixels
-from estimator_lab.core.model import Args, Model, Phase, model_function
+from estimator_lab.core.model import FINAL, Model, Phase, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
     SIZES,
@@ -29,13 +31,13 @@ from estimator_lab.models.boltzmann.judgement import judge_machines_below
 from estimator_lab.models.boltzmann.machine import GAUSSIAN
 from estimator_lab.models.boltzmann.pretraining import (
     PretrainingParams,
+    pretraining_head,
     pretraining_phases,
-    pretraining_spec,
     pretraining_stack,
 )
 from estimator_lab.models.boltzmann.samples import draw
 from estimator_lab.models.boltzmann.stack import Stack, standardised
-from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 # With dropout, sigmoid units learn slowly: on 1,437 digits of 8x8 pixels, the accuracy is 0.97 after 2,000
 # steps and 0.98 then.
@@ -105,18 +107,34 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     yield LOGITS, class_logits(hidden, params)
 
 
-@model_function(Params)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
+def model_fn(
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+) -> EstimatorSpec:
     """Pre-trains the layer that `params.phase` names, or fine-tunes the classifier if that is ''.
 
-    See `models.boltzmann.head.rbm_spec` and `core.classifier.classification_spec`.
+    See `models.boltzmann.head` and `core.classifier`.
     """
-    params = args.params
-    if params.phase:
-        stack = stack_of(params)
+    args = arguments(Params, features, labels, mode, params, config)
+    if args.params.phase != FINAL:
+        stack = stack_of(args.params)
         assert stack, 'a phase of pre-training'
-        return pretraining_spec(args, stack, is_last=len(stack.machines) == len(sizes(params.layers)))
-    return classification_spec(args, network(args.images, params, args.noise))
+        machine = pretraining_head(args, stack, len(stack.machines) == len(sizes(args.params.layers)))
+        if mode == tf.estimator.ModeKeys.PREDICT:
+            return machine.predict_spec()
+        if mode == tf.estimator.ModeKeys.EVAL:
+            return machine.eval_spec()
+        return machine.train_spec()
+    layers = publish_all(network(args.images, args.params, args.noise))
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return classifier.predict_spec(args, layers)
+    loss = classifier.loss(args, layers)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return classifier.eval_spec(args, layers, loss)
+    return classifier.train_spec(args, layers, loss)
 
 
 def _head_first(values: Tensor, params: Params) -> Tensor:

@@ -6,14 +6,15 @@ et al. 2018, 'Virtual adversarial training', algorithm 1 with one power iteratio
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from estimator_lab.base.settings import setting
-from estimator_lab.core.classifier import classification_spec
-from estimator_lab.core.endpoints import LOGITS, Layers
+from estimator_lab.core import classifier
+from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
 from estimator_lab.core.float32 import in_float32
 from estimator_lab.core.layers import ActivationParams, class_logits, hidden_layers, network_pixels
-from estimator_lab.core.model import Args, Model, Phase, model_function
+from estimator_lab.core.model import Args, Model, Phase, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
     SIZES,
@@ -25,7 +26,7 @@ from estimator_lab.core.params import (
     sizes,
     structural,
 )
-from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 # Of faint letters on a background of varying brightness, 26 classes with 40 images each, 0.96 are recognised
 # after 1,500 steps; after the 330 of ten epochs, and after 500, fewer than half.
@@ -67,19 +68,33 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     yield LOGITS, class_logits(hidden, params)
 
 
-@model_function(Params)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies images: see `core.classifier.classification_spec`."""
-    params, distance, noise = args.params, args.params.virtual_adversarial, args.noise
-    layers = dict(network(args.images, params, noise))
-    if not (noise and distance):
-        return classification_spec(args, layers)
+def model_fn(
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+) -> EstimatorSpec:
+    """Classifies images: see `core.classifier`. TRAIN may add the virtual adversarial loss."""
+    args = arguments(Params, features, labels, mode, params, config)
+    layers = publish_all(network(args.images, args.params, args.noise))
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return classifier.predict_spec(args, layers)
+    terms = []
+    if args.noise and args.params.virtual_adversarial:
+        terms = [_adversarial_term(args, layers[LOGITS], args.noise)]
+    loss = classifier.loss(args, layers, terms)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return classifier.eval_spec(args, layers, loss)
+    return classifier.train_spec(args, layers, loss)
 
+
+def _adversarial_term(args: Args[Params], logits: Tensor, noise: Noise) -> Tensor:
     def classify(images: Tensor) -> Tensor:
-        return dict(network(images, params, noise.again()))[LOGITS]
+        return dict(network(images, args.params, noise.again()))[LOGITS]
 
-    loss = virtual_adversarial_loss(classify, layers[LOGITS], args.images, args.weights, distance, noise)
-    return classification_spec(args, layers, [loss])
+    distance = args.params.virtual_adversarial
+    return virtual_adversarial_loss(classify, logits, args.images, args.weights, distance, noise)
 
 
 def virtual_adversarial_loss(

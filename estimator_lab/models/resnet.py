@@ -7,21 +7,22 @@ variables have tf-slim's names within resnet_DEPTH.
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from estimator_lab.base.errors import FlagError, option
-from estimator_lab.core.classifier import classification_spec
-from estimator_lab.core.endpoints import LOGITS, Layers
+from estimator_lab.core import classifier
+from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
 from estimator_lab.core.layers import network_pixels
-from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
+from estimator_lab.core.model import LEAST_STEPS, Model, Phase, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.models.published import convolution, standardised
 from estimator_lab.runs.weights.layouts import Layout, PublishedTensor, Shapes
-from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 # Units in each block: their table 1.
 _UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -51,14 +52,13 @@ class Params(AnyOptimizer, ClassifierParams):
     dropout_rate: float = share(0.0, 'share of the values dropped before the logits in training')
     learning_rate: float = other_default(ClassifierParams, 'learning_rate', 0.0001)
 
-
-def check(params: Params) -> None:
-    """Raises FlagError for images that are too small."""
-    side = min(params.image_shape[:2])
-    if side < _SHRINK:
-        raise FlagError(
-            f'{option.image_size}={side} is too small: the network needs at least {_SHRINK} pixels.'
-        )
+    def check(self) -> None:
+        """Raises FlagError for images that are too small."""
+        side = min(self.image_shape[:2])
+        if side < _SHRINK:
+            raise FlagError(
+                f'{option.image_size}={side} is too small: the network needs at least {_SHRINK} pixels.'
+            )
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
@@ -170,17 +170,28 @@ def _from_torch(shape: Sequence[int], values: np.ndarray) -> np.ndarray:
     return np.moveaxis(values, (0, 1), (-1, -2)).reshape(shape)
 
 
-@model_function(Params, check)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies images, or returns features [batch, 2048]: see `core.classifier.classification_spec`."""
-    return classification_spec(args, network(args.images, args.params, args.noise))
+def model_fn(
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+) -> EstimatorSpec:
+    """Classifies images, or returns features [batch, 2048]: see `core.classifier`."""
+    args = arguments(Params, features, labels, mode, params, config)
+    layers = publish_all(network(args.images, args.params, args.noise))
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return classifier.predict_spec(args, layers)
+    loss = classifier.loss(args, layers)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return classifier.eval_spec(args, layers, loss)
+    return classifier.train_spec(args, layers, loss)
 
 
 MODEL = Model(
     'resnet',
     Params,
     model_fn,
-    check,
     phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
     network=network,
     published_layouts=torch_layout,

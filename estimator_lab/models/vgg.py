@@ -9,18 +9,20 @@ mean of ImageNet's pixels, so that it accepts images in [0, 1] like all models h
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
 from operator import methodcaller
+from typing import Any
 
 from estimator_lab.base.errors import FlagError, hparam, option
-from estimator_lab.core.classifier import classification_spec
-from estimator_lab.core.endpoints import LOGITS, Layers
+from estimator_lab.core import classifier
+from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
 from estimator_lab.core.layers import ActivationParams, network_pixels
-from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, model_function
+from estimator_lab.core.model import LEAST_STEPS, Model, Phase, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
 from estimator_lab.models.published import convolution, less_mean
 from estimator_lab.runs.weights.layouts import Layout, PublishedTensor, Shapes
-from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 # Convolutions in each block: configurations A, B, D and E of their table 1.
 _BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -55,16 +57,15 @@ class Params(ActivationParams, AnyOptimizer, ClassifierParams):
     dropout_rate: float = share(0.5, 'share of the inputs of the dense layers dropped in training')
     learning_rate: float = other_default(ClassifierParams, 'learning_rate', 0.0001)
 
-
-def check(params: Params) -> None:
-    """Raises FlagError for images that are too small for five poolings, and for a head without labels."""
-    side = min(params.image_shape[:2])
-    if side < _SHRINK:
-        raise FlagError(
-            f'{option.image_size}={side} is too small: five poolings by 2 need at least {_SHRINK} pixels.'
-        )
-    if params.head == _DENSE and not params.vocabulary:
-        raise FlagError(f'{hparam.head}={_DENSE} needs labels: without any, give head={_POOL}.')
+    def check(self) -> None:
+        """Raises FlagError for images that are too small for five poolings, and for a head without labels."""
+        side = min(self.image_shape[:2])
+        if side < _SHRINK:
+            raise FlagError(
+                f'{option.image_size}={side} is too small: five poolings by 2 need at least {_SHRINK} pixels.'
+            )
+        if self.head == _DENSE and not self.vocabulary:
+            raise FlagError(f'{hparam.head}={_DENSE} needs labels: without any, give head={_POOL}.')
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
@@ -155,17 +156,28 @@ def keras_layout(variables: Shapes) -> list[Layout]:
     return [Layout('the names of Keras', sources, re.compile(r'(?:(?!optimizer)[^/]+/)*block\d+_conv\d+/.*'))]
 
 
-@model_function(Params, check)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies images, or returns features [batch, 512]: see `core.classifier.classification_spec`."""
-    return classification_spec(args, network(args.images, args.params, args.noise))
+def model_fn(
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+) -> EstimatorSpec:
+    """Classifies images, or returns features [batch, 512]: see `core.classifier`."""
+    args = arguments(Params, features, labels, mode, params, config)
+    layers = publish_all(network(args.images, args.params, args.noise))
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return classifier.predict_spec(args, layers)
+    loss = classifier.loss(args, layers)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return classifier.eval_spec(args, layers, loss)
+    return classifier.train_spec(args, layers, loss)
 
 
 MODEL = Model(
     'vgg',
     Params,
     model_fn,
-    check,
     phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
     network=network,
     published_layouts=keras_layout,

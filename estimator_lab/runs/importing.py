@@ -76,7 +76,7 @@ def import_weights(
         labels = _labels(weights, classes, vocabulary)
         params = replace(params, vocabulary=labels)
         try:
-            model.check(params)
+            params.check()
         except FlagError as error:
             if labels:
                 raise

@@ -64,7 +64,7 @@ def _contents(model_dir: Path, flag: str) -> Contents:
     try:
         model = find_model(record.model)
         params = _resolved(model.params, record, model_dir)
-        model.check(params)
+        params.check()
         if record.kind not in MODELS[record.model].kinds:
             raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not accept.')
         for name, known in (('decode', DECODERS), ('background', BACKGROUNDS)):

@@ -119,7 +119,7 @@ def make_plan(settings: Settings, say: Say = print) -> Plan:
     resumed = previous.hparams if previous and previous.model == model.name else None
     taken, companions = model.companions(params, settings.model_dir, resumed)
     params = replace(params, **taken)
-    model.check(params)
+    params.check()
     if cluster.is_chief and look.caution and not newest_checkpoint(settings.model_dir):
         say(look.caution)
     if cluster.is_chief and (caution := model.caution(params)):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.core.classifier import classification_spec, labels_of
-from estimator_lab.core.endpoints import LOGITS, published
+from estimator_lab.core import classifier
+from estimator_lab.core.endpoints import LOGITS, publish_all, published
 from estimator_lab.core.metrics import pr_curves
 from estimator_lab.core.mistakes import MistakesHook
 from estimator_lab.core.model import Args
@@ -54,7 +54,15 @@ def spec_of(mode, logits=None, config=None, params=PARAMS, layers=None, labels=T
     args = args_of(mode, params, IMAGES, labels, config, key=KEYS, weight=weight)
     logits = tf.constant(LOGITS_FOUND) if logits is None else logits
     layers = endpoints() if layers is None else layers
-    return classification_spec(args, iter({**layers, LOGITS: logits}.items()), **more)
+    return spec_with(args, publish_all({**layers, LOGITS: logits}.items()), **more)
+
+
+def spec_with(args, layers, terms=()):
+    if args.mode == MODES.PREDICT:
+        return classifier.predict_spec(args, layers)
+    loss = classifier.loss(args, layers, terms)
+    of_mode = classifier.eval_spec if args.mode == MODES.EVAL else classifier.train_spec
+    return of_mode(args, layers, loss)
 
 
 def mean_loss(weights):
@@ -96,17 +104,17 @@ def test_class_weights_are_in_the_loss_of_training_only(graph):
 def test_a_network_without_labels_gives_features():
     with tf.Graph().as_default():
         pooled = {'global_pool': tf.constant(HIDDEN)}
-        spec = classification_spec(args_of(MODES.PREDICT, PARAMS, IMAGES), pooled.items())
+        spec = spec_with(args_of(MODES.PREDICT, PARAMS, IMAGES), pooled)
         assert np.array_equal(values_of(spec.predictions)['features'], HIDDEN)
     with tf.Graph().as_default(), pytest.raises(FlagError, match='nothing to train or evaluate'):
-        classification_spec(args_of(MODES.TRAIN, PARAMS, IMAGES, TEXTS), pooled.items())
+        spec_with(args_of(MODES.TRAIN, PARAMS, IMAGES, TEXTS), pooled)
 
 
 def test_unknown_labels_have_weight_0_and_id_0(graph):
     args = args_of(MODES.EVAL, PARAMS, IMAGES, TEXTS, weight=GIVEN)
-    ids, weights = values_of(labels_of(args))
+    ids, weights = values_of(args.targets)
     numbers = args_of(MODES.EVAL, PARAMS, IMAGES[:4], np.array([5, 6, -1, 0]))
-    others = values_of(labels_of(numbers))
+    others = values_of(numbers.targets)
     assert ids.tolist() == IDS.tolist() and weights.tolist() == WEIGHTS.tolist()
     assert others[0].tolist() == [5, 0, 0, 0] and others[1].tolist() == [1, 0, 0, 1]
 
@@ -230,7 +238,7 @@ def test_examples_other_than_images_have_no_pictures(tmp_path, graph):
     features = {'token': tf.zeros([8, 3], tf.int32)}
     for mode in (MODES.TRAIN, MODES.EVAL):
         args = Args(features, tf.constant(TEXTS), mode, PARAMS, config_of(tmp_path))
-        spec = classification_spec(args, {**endpoints(), LOGITS: tf.Variable(LOGITS_FOUND)})
+        spec = spec_with(args, {**endpoints(), LOGITS: tf.Variable(LOGITS_FOUND)})
         assert mode == MODES.EVAL or not spec.training_hooks
     mistakes, vectors = spec.evaluation_hooks
     assert mistakes.before_run(None).fetches[1] == {} and not vectors._has_images

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.core.model import model_function, prediction_spec
+from estimator_lab.core.model import arguments, prediction_spec
 from estimator_lab.core.params import TrainingParams
 from estimator_lab.core.summaries import picture
 from estimator_lab.tf1 import tf
@@ -31,25 +31,21 @@ def test_what_is_derived_from_the_arguments(tmp_path, graph):
     assert values_of(weighted.weights).tolist() == [0, 1, 2, 1] and weighted.keys is None
 
 
-def test_parameters_are_resolved_and_checked():
-    def check(params):
-        if params.momentum == 0.5:
+@dataclasses.dataclass(frozen=True)
+class Checked(TrainingParams):
+    def check(self):
+        if self.momentum == 0.5:
             raise FlagError('not together')
 
-    @model_function(TrainingParams, check)
-    def model_fn(args):
-        """Its documentation."""
-        return args
 
-    args = model_fn('features', 'labels', MODES.EVAL, {'momentum': 0.25})
+def test_parameters_are_resolved_and_checked():
+    args = arguments(Checked, 'features', 'labels', MODES.EVAL, {'momentum': 0.25}, None)
     assert (args.features, args.labels, args.mode) == ('features', 'labels', MODES.EVAL)
-    assert args.params == dataclasses.replace(TrainingParams(), momentum=0.25) and args.config is None
-    assert model_fn(None, None, MODES.EVAL, None, 'config').config == 'config'
-    assert model_fn.__doc__ == 'Its documentation.'
-    with pytest.raises(FlagError, match='not together'):
-        model_fn(None, None, MODES.EVAL, {'momentum': 0.5})
-    with pytest.raises(FlagError, match=r'momentum=2\.0 must be below 1'):
-        model_fn(None, None, MODES.EVAL, {'momentum': 2.0})
+    assert args.params == dataclasses.replace(Checked(), momentum=0.25) and args.config is None
+    assert arguments(Checked, None, None, MODES.EVAL, None, 'config').config == 'config'
+    for momentum, words in ((0.5, 'not together'), (2.0, r'momentum=2\.0 must be below 1')):
+        with pytest.raises(FlagError, match=words):
+            arguments(Checked, None, None, MODES.EVAL, {'momentum': momentum}, None)
 
 
 def test_keys_are_predicted_and_not_exported(graph):

@@ -144,7 +144,7 @@ def test_few_images_are_reconstructed_as_by_principal_components(tmp_path):
 def test_what_is_chosen_holds_for_few_images_too(few, given, sizes, is_linear):
     params = resolve(Params, {'image_shape': SHAPE, 'few_images': few, **given}).for_data()
     assert (params.layer_sizes, params.is_linear) == (sizes, is_linear)
-    model.check(params)
+    params.check()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_the_output_is_scaled_to_a_narrow_range_of_pixels(given, is_linear):
     named = {'image_shape': (16, 16, 1), **given}
     params = resolve(Params, {**named, 'pixels': Pixels(0.0, 0.016)}).for_data()
     assert (params.layer_sizes[:1], params.is_linear) == ((1000,) * (params.kind == 'dense'), is_linear)
-    model.check(params)
+    params.check()
     assert not resolve(Params, {**named, 'pixels': Pixels(0.0, 0.5)}).for_data().is_linear
 
 

@@ -188,7 +188,7 @@ def test_pale_images_are_seen_as_those_that_fill_the_range(name, tmp_path):
 def test_what_cannot_be_built_is_refused(name, params, words):
     model = find_model(name)
     with pytest.raises(FlagError, match=words):
-        model.check(resolve(model.params, params))
+        resolve(model.params, params).check()
 
 
 @pytest.mark.parametrize('name', sorted(path.name for path in (GOLDEN / 'folders').iterdir()))

@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -135,7 +136,11 @@ def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(setting
 
 def test_upper_machines_learn_from_units_and_the_top_one_from_their_samples(monkeypatch):
     learned = []
-    monkeypatch.setattr(pretraining, 'rbm_spec', lambda args, stack: learned.append(args.params))
+
+    def head(args, stack):
+        return SimpleNamespace(train_spec=lambda: learned.append(args.params))
+
+    monkeypatch.setattr(pretraining, 'MachineHead', head)
     for number in (1, 2, 3):
         params = dbn.Params(phase=f'pretrain_{number}', layers='6-5-4')
         with tf.Graph().as_default():

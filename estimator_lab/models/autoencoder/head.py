@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.core import keys
-from estimator_lab.core.endpoints import Endpoints, publish
+from estimator_lab.core.endpoints import Endpoints
 from estimator_lab.core.metrics import evaluated_images, mean_image_error
 from estimator_lab.core.model import Args, prediction_spec
 from estimator_lab.core.projector import ProjectorHook, labels_and_keys
@@ -47,38 +47,40 @@ class Reconstructed(NamedTuple):
         return squared_error(self.images, self.reconstruction)
 
 
-def reconstruction_spec(
-    args: Args[Any], made: Reconstructed, endpoints: Endpoints, scaffold: Any = None
-) -> EstimatorSpec:
-    """Returns the EstimatorSpec of an autoencoder, whose scaffold, if any, is for training.
+def predict_spec(args: Args[Any], made: Reconstructed) -> EstimatorSpec:
+    """Returns the EstimatorSpec of PREDICT.
 
-    PREDICT returns code float32 [batch, code], reconstruction float32 [batch, height, width, channels] in
-    [0, 1], error float32 [batch] and, if the input has them, key string [batch].
+    It returns code float32 [batch, code], reconstruction float32 [batch, height, width, channels] in [0, 1],
+    error float32 [batch] and, if the input has them, key string [batch].
+    """
+    with tf.name_scope('predictions'):
+        predictions = {
+            keys.CODE: made.code,
+            keys.RECONSTRUCTION: made.reconstruction,
+            keys.ERROR: made.error,
+        }
+    return prediction_spec(predictions, args.features)
 
-    The metrics of EVAL are means over the images: squared error, PSNR and SSIM of the reconstruction; with a
+
+def eval_spec(args: Args[Any], made: Reconstructed, loss: Tensor) -> EstimatorSpec:
+    """Returns the EstimatorSpec of EVAL.
+
+    Its metrics are means over the images: squared error, PSNR and SSIM of the reconstruction; with a
     corruption also PSNR and SSIM of the corrupted images, and the gain; and the cross-entropy if that is the
     loss. It also reports the size of the code and the number of images.
     """
-    if args.predicting:
-        for name, values in endpoints.items():
-            publish(name, values)
-        with tf.name_scope('predictions'):
-            predictions = {
-                keys.CODE: made.code,
-                keys.RECONSTRUCTION: made.reconstruction,
-                keys.ERROR: made.error,
-            }
-        return prediction_spec(predictions, args.features)
-    loss = _loss(made, args.params.loss, args.weights)
     folder = args.evaluation_folder
-    if args.evaluating:
-        return tf.estimator.EstimatorSpec(
-            args.mode,
-            loss=loss,
-            eval_metric_ops=_metrics(args, made),
-            predictions={keys.ERROR: made.error},
-            evaluation_hooks=_evaluation_hooks(args, made, folder) if folder else [],
-        )
+    return tf.estimator.EstimatorSpec(
+        args.mode,
+        loss=loss,
+        eval_metric_ops=_metrics(args, made),
+        predictions={keys.ERROR: made.error},
+        evaluation_hooks=_evaluation_hooks(args, made, folder) if folder else [],
+    )
+
+
+def train_spec(args: Args[Any], made: Reconstructed, endpoints: Endpoints, loss: Tensor) -> EstimatorSpec:
+    """Returns the EstimatorSpec of TRAIN, which takes one step of the chosen optimizer on the loss."""
     step = train_op(loss, args.params, args.weights, args.params.clip_norm)
     with tf.name_scope('train_error'):
         errors = made.error
@@ -93,24 +95,20 @@ def reconstruction_spec(
         rows_picture('reconstruction', shown if args.params.corruption != 'none' else shown[::2])
         network_pictures(endpoints, args.params.image_shape)
     return tf.estimator.EstimatorSpec(
-        args.mode,
-        loss=watched(loss, args.params),
-        train_op=step,
-        training_hooks=args.picture_hooks(),
-        scaffold=scaffold,
+        args.mode, loss=watched(loss, args.params), train_op=step, training_hooks=args.picture_hooks()
     )
 
 
-def _loss(made: Reconstructed, loss: str, weights: Tensor) -> Tensor:
+def loss(args: Args[Any], made: Reconstructed) -> Tensor:
     """Returns the weighted mean over the batch of a loss of `LOSSES`, summed over each image's values."""
     # Not named 'loss' or like a metric: the summaries of those names would become 'loss_1' and so on.
     with tf.name_scope('objective'):
-        if loss == keys.CROSS_ENTROPY:
+        if args.params.loss == keys.CROSS_ENTROPY:
             values = cross_entropy(made.images, made.logits)
         else:
             # Before clipping to [0, 1]: a clipped value has no gradient.
             values = squared_error(made.images, made.values)
-        return tf.losses.compute_weighted_loss(values, weights)
+        return tf.losses.compute_weighted_loss(values, args.weights)
 
 
 def _metrics(args: Args[Any], made: Reconstructed) -> dict[str, tuple[Any, Any]]:

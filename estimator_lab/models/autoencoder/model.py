@@ -10,15 +10,16 @@ doubles it with transposed ones, with optional dense layers between them. By def
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
-from estimator_lab.core.endpoints import Layers
+from estimator_lab.core.endpoints import Endpoints, Layers, publish_all
 from estimator_lab.core.judgement import Seen, likely_cause
 from estimator_lab.core.layers import ActivationParams
-from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, model_function
+from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, arguments
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.params import (
     RAW_PIXELS,
@@ -30,18 +31,19 @@ from estimator_lab.core.params import (
     sizes,
     structural,
 )
+from estimator_lab.models.autoencoder import head
 from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
-from estimator_lab.models.autoencoder.head import LOSSES, Reconstructed, reconstruction_spec
+from estimator_lab.models.autoencoder.head import LOSSES, Reconstructed
 from estimator_lab.models.autoencoder.networks import STRIDE, code_size, decoder, encoder, unrolled
 from estimator_lab.models.boltzmann.judgement import judge_reconstructions
 from estimator_lab.models.boltzmann.machine import BERNOULLI
 from estimator_lab.models.boltzmann.pretraining import (
     PretrainingParams,
+    pretraining_head,
     pretraining_phases,
-    pretraining_spec,
     pretraining_stack,
 )
-from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 # With 1,500 digits of 8x8 pixels, the error is below that of principal components after 1,000 steps, but
 # not after the 470 of ten epochs.
@@ -131,23 +133,22 @@ class Params(PixelParams, ActivationParams, PretrainingParams, AnyOptimizer):
         """Filters of the convolutions before the dense layers; () for a dense network."""
         return sizes(self.filters) if _is_convolutional(self) else ()
 
-
-def check(params: Params) -> None:
-    """Raises FlagError for sizes that do not fit each other or the image."""
-    height, width, _ = params.image_shape
-    halvings = len(params.filter_sizes)
-    for side in (height, width):
-        if side % STRIDE**halvings:
+    def check(self) -> None:
+        """Raises FlagError for sizes that do not fit each other or the image."""
+        height, width, _ = self.image_shape
+        halvings = len(self.filter_sizes)
+        for side in (height, width):
+            if side % STRIDE**halvings:
+                raise FlagError(
+                    f'{option.image_size}={side} does not fit {hparam.filters}={self.filters}: that halves '
+                    f'the image {halvings} times, which needs a multiple of {STRIDE**halvings} pixels.'
+                )
+        if self.pretrain_epochs:
+            _check_pretraining(self)
+        if self.loss == 'cross_entropy' and self.is_linear:
             raise FlagError(
-                f'{option.image_size}={side} does not fit {hparam.filters}={params.filters}: that halves the '
-                f'image {halvings} times, which needs a multiple of {STRIDE**halvings} pixels.'
+                f'{hparam.loss}=cross_entropy needs output=sigmoid, because its targets are probabilities.'
             )
-    if params.pretrain_epochs:
-        _check_pretraining(params)
-    if params.loss == 'cross_entropy' and params.is_linear:
-        raise FlagError(
-            f'{hparam.loss}=cross_entropy needs output=sigmoid, because its targets are probabilities.'
-        )
 
 
 def _check_pretraining(params: Params) -> None:
@@ -187,27 +188,50 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     yield from layers.items()
 
 
-@model_function(Params, check)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
+def model_fn(
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+) -> EstimatorSpec:
     """Pre-trains the layer that `params.phase` names, or trains the whole network if that is ''.
 
-    See `models.boltzmann.head.rbm_spec` and `models.autoencoder.head.reconstruction_spec`. PREDICT does not
-    corrupt the images. After pre-training, the decoder starts as the mirror of the encoder.
+    See `models.boltzmann.head` and `models.autoencoder.head`. PREDICT does not corrupt the images. After
+    pre-training, the decoder starts as the mirror of the encoder.
     """
-    params = args.params
-    if params.phase != FINAL:
-        stack = pretraining_stack(params, params.layer_sizes, linear_top=True)
-        return pretraining_spec(args, stack, is_last=len(stack.machines) == len(params.layer_sizes))
-    inputs = _inputs(args)
+    args = arguments(Params, features, labels, mode, params, config)
+    if args.params.phase != FINAL:
+        stack = pretraining_stack(args.params, args.params.layer_sizes, linear_top=True)
+        machine = pretraining_head(args, stack, len(stack.machines) == len(args.params.layer_sizes))
+        if mode == tf.estimator.ModeKeys.PREDICT:
+            return machine.predict_spec()
+        if mode == tf.estimator.ModeKeys.EVAL:
+            return machine.eval_spec()
+        return machine.train_spec()
+    made, layers = _reconstructed(args)
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        publish_all(layers.items())
+        return head.predict_spec(args, made)
+    loss = head.loss(args, made)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return head.eval_spec(args, made, loss)
+    spec = head.train_spec(args, made, layers, loss)
+    if not args.params.pretrain_epochs:
+        return spec
+    mirrored = unrolled(args.params)
+    scaffold = tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(mirrored))
+    return spec._replace(scaffold=scaffold)
+
+
+def _reconstructed(args: Args[Params]) -> tuple[Reconstructed, Endpoints]:
+    """Returns the images and what the network makes of them, and its layers by name."""
+    params, inputs = args.params, _inputs(args)
     code, encoding = encoder(inputs, params)
     logits, decoding = decoder(code, params)
     output = tf.identity if params.is_linear else tf.nn.sigmoid
     made = Reconstructed(args.images, inputs, code, logits, output(logits, name='output'))
-    scaffold = None
-    if args.training and params.pretrain_epochs:
-        unroll = unrolled(params)
-        scaffold = tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
-    return reconstruction_spec(args, made, {**encoding, **decoding}, scaffold)
+    return made, {**encoding, **decoding}
 
 
 def _inputs(args: Args[Params]) -> Tensor:
@@ -239,7 +263,6 @@ MODEL = Model(
     'autoencoder',
     Params,
     model_fn,
-    check,
     task=lambda params: Task(keys.SQUARED_ERROR, higher_is_better=False, labelled=False),
     phases=phases,
     network=network,

@@ -25,8 +25,8 @@ _COMPARED = 32  # images of a batch whose samples are compared
 _FILM_STEPS = (0, 1, 10, 100)  # Gibbs steps after which a film shows a chain
 
 
-def rbm_spec(args: Args[RbmParams], stack: Stack) -> EstimatorSpec:
-    """Returns the EstimatorSpec of a stack's top machine, which learns.
+class MachineHead:
+    """The head of a stack's top machine, which learns: the EstimatorSpec of each mode.
 
     TRAIN takes a step of contrastive divergence; its loss is the reconstruction error of the visible units.
     EVAL reports that error, the mean free energy, the pseudo-log-likelihood, and with `params.ais_chains` the
@@ -34,13 +34,7 @@ def rbm_spec(args: Args[RbmParams], stack: Stack) -> EstimatorSpec:
     [n, height, width, channels] in [0, 1], free_energy float32 [n] and key. The prediction `error` of EVAL
     and PREDICT, float32 [n], is the squared error of an image's pixels.
     """
-    machine = _Machine(args, stack)
-    if args.predicting:
-        return machine.predict()
-    return machine.evaluate() if args.evaluating else machine.train()
 
-
-class _Machine:
     def __init__(self, args: Args[RbmParams], stack: Stack) -> None:
         self._args = args
         self._stack = stack
@@ -49,7 +43,8 @@ class _Machine:
         self._is_bernoulli = stack.top.visible_units == BERNOULLI
         self._visible = stack.visible(args.images)
 
-    def train(self) -> EstimatorSpec:
+    def train_spec(self) -> EstimatorSpec:
+        """Returns the EstimatorSpec of TRAIN."""
         noise, weights = Noise(fresh_seed(self._args.features)), self._args.weights
         data = self._binary(noise)
         found = contrastive_divergence(self._rbm, data, self._params, noise)
@@ -78,7 +73,8 @@ class _Machine:
             self._args.mode, loss=loss, train_op=step, training_hooks=self._args.picture_hooks()
         )
 
-    def evaluate(self) -> EstimatorSpec:
+    def eval_spec(self) -> EstimatorSpec:
+        """Returns the EstimatorSpec of EVAL."""
         args, noise = self._args, self._fixed_noise()
         data = self._binary(noise)
         errors = _squared_error(self._visible, self._reconstruction(self._visible))
@@ -111,7 +107,8 @@ class _Machine:
             evaluation_hooks=hooks,
         )
 
-    def predict(self) -> EstimatorSpec:
+    def predict_spec(self) -> EstimatorSpec:
+        """Returns the EstimatorSpec of PREDICT."""
         images, pixels = self._args.images, self._pixels()
         hidden = self._rbm.hidden_mean(self._visible)
         publish(self._rbm.name, hidden)

@@ -9,6 +9,7 @@ restarted (Tieleman 2008).
 import dataclasses
 from typing import Any, NamedTuple
 
+from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core import training
 from estimator_lab.core.float32 import in_float32
@@ -73,6 +74,16 @@ class RbmParams(PixelParams, TrainingParams):
     ais_steps: int = setting(
         14_500, 'intermediate machines of each chain', lower=100, used_if=lambda params: params.ais_chains > 0
     )
+
+    def check(self) -> None:
+        """Raises FlagError for hyper-parameters that cannot be combined."""
+        if self.ais_chains and self.visible_units != BERNOULLI:
+            raise FlagError(
+                f'Hyper-parameter ais_chains={self.ais_chains} needs visible_units={BERNOULLI}: log Z is '
+                'estimated for binary units only.'
+            )
+        if self.ais_chains == 1:
+            raise FlagError('Hyper-parameter ais_chains=1 gives no error bar: give at least 2.')
 
 
 class Divergence(NamedTuple):

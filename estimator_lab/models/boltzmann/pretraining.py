@@ -12,11 +12,10 @@ from typing import Any
 from estimator_lab.base.settings import setting
 from estimator_lab.core.model import Args, Phase
 from estimator_lab.core.params import RAW_PIXELS, Pixels, structural
-from estimator_lab.models.boltzmann.head import rbm_spec
+from estimator_lab.models.boltzmann.head import MachineHead
 from estimator_lab.models.boltzmann.learning import RATES, RbmParams
 from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.models.boltzmann.stack import Stack, layer_variables, make_rbm
-from estimator_lab.tf1 import EstimatorSpec
 
 _PHASE = 'pretrain_'
 # Of each machine, if its length is not given: after the 450 of ten epochs on 1,437 digits of 8x8 pixels, the
@@ -96,13 +95,13 @@ def pretraining_stack(
     return Stack(made, params.image_shape, pixels)
 
 
-def pretraining_spec(args: Args[Any], stack: Stack, is_last: bool) -> EstimatorSpec:
-    """Returns the EstimatorSpec of a phase of pre-training, in which the stack's top machine learns.
+def pretraining_head(args: Args[Any], stack: Stack, is_last: bool) -> MachineHead:
+    """Returns the head of a phase of pre-training, in which the stack's top machine learns.
 
     The chains of the last machine persist.
     """
     params = machine_params(args.params, stack, is_last)
-    return rbm_spec(dataclasses.replace(args, params=params), stack)
+    return MachineHead(dataclasses.replace(args, params=params), stack)
 
 
 def machine_params(params: Any, stack: Stack, is_last: bool) -> RbmParams:

@@ -29,7 +29,7 @@ from estimator_lab.tf1 import Operation, Tensor, tf
 _BETA1 = 0.5  # of Adam (Radford et al. 2016)
 
 
-class Batch(NamedTuple):
+class RealBatch(NamedTuple):
     """Real images, float32 [batch, height, width, channels] in [-1, 1], with weights, float32 [batch].
 
     For a conditional GAN, also classes, one-hot, float32 [batch, classes]; zeros for an unknown label.
@@ -56,7 +56,7 @@ class Played(NamedTuple):
     scalars: dict[str, Tensor]
 
 
-def play(batch: Batch, params: Any, noise: Noise) -> Played:
+def play(batch: RealBatch, params: Any, noise: Noise) -> Played:
     """Builds a training step on a batch, with the random numbers of the step."""
     count = tf.shape(batch.images)[0]
     with tf.name_scope('latent'):

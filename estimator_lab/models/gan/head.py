@@ -12,7 +12,7 @@ from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.picture import COLUMNS
 from estimator_lab.core.projector import ProjectorHook
 from estimator_lab.core.summaries import histogram, rows_picture, weight_histograms
-from estimator_lab.models.gan.game import Batch, Played, play
+from estimator_lab.models.gan.game import Played, RealBatch, play
 from estimator_lab.models.gan.judge import judged
 from estimator_lab.models.gan.networks import AVERAGE, GENERATOR, HIDDEN, discriminator, generator
 from estimator_lab.models.gan.scores import Samples, diversity, spread
@@ -22,16 +22,8 @@ _ROWS = 8  # of samples in a picture
 _MOST_CLASSES = 10
 
 
-def adversarial_spec(args: Args[Any]) -> EstimatorSpec:
-    """Returns the EstimatorSpec of a GAN.
-
-    TRAIN makes the updates of `game.play`; its loss is the discriminator's. EVAL draws as many samples as
-    there are images, and reports the discriminator's accuracy on both, and the samples' diversity.
-    PREDICT returns realness float32 [batch], a logit, error float32 [batch], which is -realness, and key. The
-    features of an export may have `latent`, float32 [n, latent], and `label`, string [n], for samples.
-    """
-    if args.predicting:
-        return _predict(args)
+def batch_of(args: Args[Any]) -> RealBatch:
+    """Returns the images of a batch as the networks see them, with their classes and weights."""
     images = to_networks(args.images)
     with tf.name_scope('batch'):
         count = tf.shape(images)[0]
@@ -41,8 +33,7 @@ def adversarial_spec(args: Args[Any]) -> EstimatorSpec:
             classes = unknown if args.labels is None else one_hot(args.labels, args.params)
             # An image without a class cannot be compared with fakes of that class.
             weights *= tf.reduce_sum(classes, axis=1)
-        batch = Batch(images, classes, weights)
-    return _evaluate(args, batch) if args.evaluating else _train(args, batch)
+        return RealBatch(images, classes, weights)
 
 
 def to_unit_range(images: Tensor) -> Tensor:
@@ -62,7 +53,8 @@ def one_hot(labels: Tensor, params: Any) -> Tensor:
     return tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
 
 
-def _train(args: Args[Any], batch: Batch) -> EstimatorSpec:
+def train_spec(args: Args[Any], batch: RealBatch) -> EstimatorSpec:
+    """Returns the EstimatorSpec of TRAIN: the updates of `game.play`; its loss is the discriminator's."""
     played = play(batch, args.params, Noise(fresh_seed(args.features), tf.reduce_any(batch.weights > 0)))
     _summaries(played, batch)
     if args.folder:
@@ -75,7 +67,7 @@ def _train(args: Args[Any], batch: Batch) -> EstimatorSpec:
     )
 
 
-def _summaries(played: Played, batch: Batch) -> None:
+def _summaries(played: Played, batch: RealBatch) -> None:
     """Adds losses, lengths of gradients, diversity, and histograms of the layers and all weights."""
     with tf.name_scope('diversity'):
         fakes = spread(to_unit_range(played.fakes), batch.classes)
@@ -92,7 +84,7 @@ def _summaries(played: Played, batch: Batch) -> None:
             histogram(f'activations/discriminator/{name}', values)
 
 
-def _sample_pictures(played: Played, batch: Batch, params: Any) -> None:
+def _sample_pictures(played: Played, batch: RealBatch, params: Any) -> None:
     """Adds images/batch, this step's images and fakes, and images/samples, those of fixed latent vectors.
 
     A conditional generator has a row for each of the first ten labels, with the same vectors.
@@ -117,7 +109,12 @@ def _fixed(params: Any) -> tuple[Tensor, Tensor | None]:
     return latent, tf.one_hot(ids, params.num_classes)
 
 
-def _evaluate(args: Args[Any], batch: Batch) -> EstimatorSpec:
+def eval_spec(args: Args[Any], batch: RealBatch) -> EstimatorSpec:
+    """Returns the EstimatorSpec of EVAL.
+
+    It draws as many samples as there are images, and reports the discriminator's accuracy on both, and the
+    samples' diversity.
+    """
     params, folder = args.params, args.evaluation_folder
     layers = dict(discriminator(batch.images, batch.classes, params))
     samples, classes = _samples(args, batch)
@@ -143,7 +140,7 @@ def _evaluate(args: Args[Any], batch: Batch) -> EstimatorSpec:
     )
 
 
-def _samples(args: Args[Any], batch: Batch) -> tuple[Samples, Tensor | None]:
+def _samples(args: Args[Any], batch: RealBatch) -> tuple[Samples, Tensor | None]:
     """Returns images with as many fakes, the same in each evaluation, and the one-hot classes of both."""
     params = args.params
     noise = Noise(fixed_seeds(args.features, tf.shape(batch.images)[0])[0])
@@ -171,7 +168,12 @@ def _projector_hook(
         return ProjectorHook(hidden, tf.concat([images, samples.fake], axis=0), columns, folder)
 
 
-def _predict(args: Args[Any]) -> EstimatorSpec:
+def predict_spec(args: Args[Any]) -> EstimatorSpec:
+    """Returns the EstimatorSpec of PREDICT.
+
+    It returns realness float32 [batch], a logit, error float32 [batch], which is -realness, and key. The
+    features of an export may have `latent`, float32 [n, latent], and `label`, string [n], for samples.
+    """
     features, params = args.features, args.params
     layers = dict(discriminator(to_networks(args.images), None, params))
     exports_samples = isinstance(features, dict) and keys.LATENT in features

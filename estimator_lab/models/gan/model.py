@@ -6,20 +6,23 @@ what the model function returns.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.judgement import Seen, judge_samples, likely_cause
-from estimator_lab.core.model import Args, Model, Phase, Task, model_function
+from estimator_lab.core.model import Model, Phase, Task, arguments
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import SIZES, GradientParams, sizes, structural
-from estimator_lab.models.gan.head import adversarial_spec, to_networks
+from estimator_lab.models.gan import head
+from estimator_lab.models.gan.head import to_networks
 from estimator_lab.models.gan.judge import companions
 from estimator_lab.models.gan.networks import HIDDEN, discriminator
 from estimator_lab.models.gan.samples import draw
-from estimator_lab.tf1 import EstimatorSpec, Tensor
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _SMALLEST_SIDE = 8
 _LEAST_STEPS = 1500  # after 450, on 1,437 digits of 8x8 pixels, samples are half-formed
@@ -67,21 +70,20 @@ class Params(GradientParams):
         """See `TrainingParams`: batch normalisation of one image is 0."""
         return 2
 
-
-def check(params: Params) -> None:
-    """Raises FlagError for hyper-parameters that cannot be combined, or do not fit the images."""
-    if params.conditional and params.num_classes < 2:
-        raise FlagError(f'{hparam.conditional}=true needs two labels or more.')
-    side, halvings = min(params.image_shape[:2]), len(params.chosen_filters)
-    if side < _SMALLEST_SIDE:
-        raise FlagError(
-            f'{option.image_size}={side} is too small for convolutions: give {_SMALLEST_SIDE} or more.'
-        )
-    if side < 2**halvings:
-        raise FlagError(
-            f'{option.image_size}={side} does not fit {hparam.filters}={params.filters}: that halves the '
-            f'image {halvings} times, which takes {2**halvings} pixels.'
-        )
+    def check(self) -> None:
+        """Raises FlagError for hyper-parameters that cannot be combined, or do not fit the images."""
+        if self.conditional and self.num_classes < 2:
+            raise FlagError(f'{hparam.conditional}=true needs two labels or more.')
+        side, halvings = min(self.image_shape[:2]), len(self.chosen_filters)
+        if side < _SMALLEST_SIDE:
+            raise FlagError(
+                f'{option.image_size}={side} is too small for convolutions: give {_SMALLEST_SIDE} or more.'
+            )
+        if side < 2**halvings:
+            raise FlagError(
+                f'{option.image_size}={side} does not fit {hparam.filters}={self.filters}: that halves the '
+                f'image {halvings} times, which takes {2**halvings} pixels.'
+            )
 
 
 def task(params: Params) -> Task:
@@ -116,20 +118,30 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     return ((name, values) for name, values in layers if name != HIDDEN)
 
 
-@model_function(Params, check)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Trains both networks: see `models.gan.head.adversarial_spec`.
+def model_fn(
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+) -> EstimatorSpec:
+    """Trains both networks: see `models.gan.head`.
 
     Labels are used for conditional=true; an image whose label is not in the vocabulary is left out.
     """
-    return adversarial_spec(args)
+    args = arguments(Params, features, labels, mode, params, config)
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return head.predict_spec(args)
+    batch = head.batch_of(args)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return head.eval_spec(args, batch)
+    return head.train_spec(args, batch)
 
 
 MODEL = Model(
     'gan',
     Params,
     model_fn,
-    check,
     task,
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     network=network,

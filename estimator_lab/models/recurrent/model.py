@@ -15,11 +15,11 @@ from PIL import Image
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.base.settings import setting
-from estimator_lab.core.classifier import classification_spec, labels_of
-from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, probabilities_of, publish
+from estimator_lab.core import classifier
+from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, probabilities_of, publish_all
 from estimator_lab.core.layers import ACTIVATIONS, class_logits, hidden_layers, network_pixels
 from estimator_lab.core.metrics import running_sum
-from estimator_lab.core.model import Args, Model, Phase, model_function
+from estimator_lab.core.model import Args, Model, Phase, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
     SIZES,
@@ -34,7 +34,7 @@ from estimator_lab.core.params import (
 from estimator_lab.core.picture import heat_map, labelled_grid
 from estimator_lab.core.summaries import picture
 from estimator_lab.models.recurrent.loop import CELLS
-from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 LOGITS_AFTER_STEPS = 'logits_after_steps'
 """Endpoint of the logits after some of the steps of a sequence, [batch, steps, classes]."""
@@ -97,14 +97,13 @@ class Params(AnyOptimizer, ClassifierParams):
         """Length of a sequence."""
         return steps_and_values(self.image_shape, self.read, self.patch_size)[0]
 
-
-def check(params: Params) -> None:
-    """Raises FlagError for patches that do not fit the images."""
-    height, width, _ = params.image_shape
-    if params.read == PATCHES and (height % params.patch_size or width % params.patch_size):
-        raise FlagError(
-            f'{hparam.patch_size}={params.patch_size} does not divide an image of {width}x{height} pixels.'
-        )
+    def check(self) -> None:
+        """Raises FlagError for patches that do not fit the images."""
+        height, width, _ = self.image_shape
+        if self.read == PATCHES and (height % self.patch_size or width % self.patch_size):
+            raise FlagError(
+                f'{hparam.patch_size}={self.patch_size} does not divide an image of {width}x{height} pixels.'
+            )
 
 
 def pixels_of(seen: SeenPixels) -> Pixels:
@@ -260,32 +259,39 @@ def gradient_norms(score: Tensor, probes: Mapping[str, Tensor]) -> dict[str, Ten
     }
 
 
-@model_function(Params, check)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies images: see `core.classifier.classification_spec`.
+def model_fn(
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+) -> EstimatorSpec:
+    """Classifies images: see `core.classifier`.
 
     EVAL also reports the accuracy after a quarter, a half and three quarters of the sequence. TRAIN shows
     states and gradients through time of a few examples.
     """
-    params = args.params
-    probes = probes_of(args.images, params) if args.predicting else {}
-    layers = dict(network(args.images, params, args.noise, probes))
-    if args.training and args.folder:
-        _show_sequences(args)
-    spec = classification_spec(args, layers)
-    if args.predicting:
+    args = arguments(Params, features, labels, mode, params, config)
+    probes = probes_of(args.images, args.params) if mode == tf.estimator.ModeKeys.PREDICT else {}
+    layers = publish_all(network(args.images, args.params, args.noise, probes))
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        spec = classifier.predict_spec(args, layers)
         best = tf.reduce_sum(tf.reduce_max(layers[LOGITS], axis=1))
-        for name, norms in gradient_norms(best, probes).items():
-            publish(f'{GRADIENT}{name}', norms)
-    if args.evaluating and LOGITS_AFTER_STEPS in layers:
-        metrics = _accuracy_after_steps(args, layers)
+        publish_all((f'{GRADIENT}{name}', norms) for name, norms in gradient_norms(best, probes).items())
+        return spec
+    if mode == tf.estimator.ModeKeys.TRAIN and args.folder:
+        _show_sequences(args)
+    loss = classifier.loss(args, layers)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        spec = classifier.eval_spec(args, layers, loss)
+        metrics = _accuracy_after_steps(args, layers) if LOGITS_AFTER_STEPS in layers else {}
         return spec._replace(eval_metric_ops={**spec.eval_metric_ops, **metrics})
-    return spec
+    return classifier.train_spec(args, layers, loss)
 
 
 def _accuracy_after_steps(args: Args[Params], layers: Endpoints) -> dict[str, tuple[Tensor, Tensor]]:
     """Returns metrics: the accuracy after a quarter, a half and three quarters of the sequence."""
-    steps, (ids, weights) = steps_shown(args.params.steps), labels_of(args)
+    steps, (ids, weights) = steps_shown(args.params.steps), args.targets
     with tf.name_scope('accuracy_after_steps'):
         right = tf.cast(
             tf.equal(tf.argmax(layers[LOGITS_AFTER_STEPS], axis=2), ids[:, tf.newaxis]), tf.float32
@@ -311,7 +317,7 @@ def _show_sequences(args: Args[Params]) -> None:
     def draw(states: np.ndarray) -> np.ndarray:
         return np.asarray(heat_map(states))
 
-    ids, weights = (part[:_EXAMPLES_SHOWN] for part in labels_of(args))
+    ids, weights = (part[:_EXAMPLES_SHOWN] for part in args.targets)
     images = args.images[:_EXAMPLES_SHOWN]
     probes = probes_of(images, args.params)
     layers = dict(network(images, args.params, None, probes))
@@ -366,7 +372,6 @@ MODEL = Model(
     'recurrent',
     Params,
     model_fn,
-    check,
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     network=network,
     pixels=pixels_of,

@@ -14,19 +14,18 @@ from PIL import Image
 
 from estimator_lab.base.errors import FlagError, hparam
 from estimator_lab.base.keys import LEFT, LEVEL, NODE_LABEL, TOKEN
-from estimator_lab.core import keys
-from estimator_lab.core.classifier import classification_spec
-from estimator_lab.core.endpoints import LOGITS, Layers, probabilities_of, publish
+from estimator_lab.core import classifier, keys
+from estimator_lab.core.endpoints import LOGITS, Layers, probabilities_of, publish, publish_all
 from estimator_lab.core.features import class_ids, example_weights, has_images
 from estimator_lab.core.layers import class_logits, dense, network_pixels
 from estimator_lab.core.metrics import count
-from estimator_lab.core.model import Args, Model, Phase, model_function
+from estimator_lab.core.model import Args, Model, Phase, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import ClassifierParams, other_default, share, structural
 from estimator_lab.models.recursive.cells import CELLS
 from estimator_lab.models.recursive.pictures import TreesHook, tree_picture
 from estimator_lab.models.recursive.tree import ARITY, Forest, forest_of, quadtree_states, tree_states
-from estimator_lab.tf1 import EstimatorSpec, Features, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 NODE_LOGITS = 'node_logits'
 """The endpoint of all nodes, float32 [batch, nodes, num_classes]; 0 after the roots."""
@@ -63,11 +62,12 @@ class Params(ClassifierParams):
         4, 'side in pixels of the patch of a quadtree leaf', lower=1, used_if=lambda params: not params.tokens
     )
 
-
-def check(params: Params) -> None:
-    """Raises FlagError for a tensor that would be too large."""
-    if params.cell == 'rntn' and (QUADTREE_ARITY * params.units) ** 2 * params.units > _LARGEST_TENSOR:
-        raise FlagError(f'{hparam.cell}=rntn,units={params.units}: the size of its tensor is cubic in units.')
+    def check(self) -> None:
+        """Raises FlagError for a tensor that would be too large."""
+        if self.cell == 'rntn' and (QUADTREE_ARITY * self.units) ** 2 * self.units > _LARGEST_TENSOR:
+            raise FlagError(
+                f'{hparam.cell}=rntn,units={self.units}: the size of its tensor is cubic in units.'
+            )
 
 
 def embedding_of(params: Params) -> Tensor:
@@ -110,9 +110,14 @@ def quadtree_network(images: Tensor, params: Params, noise: Noise | None = None)
     yield LOGITS, class_logits(dropout(hidden, params.dropout_rate, noise), params)
 
 
-@model_function(Params, check)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies trees or images: see `core.classifier.classification_spec`.
+def model_fn(
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+) -> EstimatorSpec:
+    """Classifies trees or images: see `core.classifier`.
 
     The features of trees are 'token', 'left', 'level' and 'node_label', int32 [batch, nodes]. The loss of
     TRAIN and EVAL then includes the cross-entropy of the other nodes that have labels, summed over each tree
@@ -120,19 +125,24 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     over these and their roots, and counts unknown tokens. If the labels are the five of sentiment, it also
     reports `binary_accuracy`: see `binary_accuracy`.
     """
-    features, params = args.features, args.params
+    args = arguments(Params, features, labels, mode, params, config)
+    nodes = None
     if has_images(features):
-        layers = dict(quadtree_network(args.images, params, args.noise))
-        return classification_spec(args, layers)
-    forest = forest_of(features[LEFT], features[LEVEL])
-    root, node_logits = tree_network(forest, features[TOKEN], params, args.noise)
-    nodes = _Nodes(node_logits, forest, features)
-    if args.predicting:
-        publish(NODE_LOGITS, nodes.padded_logits())
-    terms = [nodes.loss()] if args.training else []  # EVAL's are in `_with_nodes`
-    layers = {'root': root, LOGITS: tf.gather(node_logits, forest.roots)}
-    spec = classification_spec(args, layers, terms)
-    return _with_nodes(args, spec, nodes) if args.evaluating else spec
+        layers = publish_all(quadtree_network(args.images, args.params, args.noise))
+    else:
+        forest = forest_of(features[LEFT], features[LEVEL])
+        root, node_logits = tree_network(forest, features[TOKEN], args.params, args.noise)
+        nodes = _Nodes(node_logits, forest, features)
+        layers = publish_all([('root', root), (LOGITS, tf.gather(node_logits, forest.roots))])
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        if nodes:
+            publish(NODE_LOGITS, nodes.padded_logits())
+        return classifier.predict_spec(args, layers)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        spec = classifier.eval_spec(args, layers, classifier.loss(args, layers))
+        return _with_nodes(args, spec, nodes) if nodes else spec
+    loss = classifier.loss(args, layers, [nodes.loss()] if nodes else [])
+    return classifier.train_spec(args, layers, loss)
 
 
 class _Nodes:
@@ -247,7 +257,6 @@ MODEL = Model(
     'recursive',
     Params,
     model_fn,
-    check,
     phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
     inspect=inspect,
 )

@@ -18,7 +18,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.endpoints import publish
 from estimator_lab.core.features import has_images
 from estimator_lab.core.metrics import evaluated_images
-from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, Task, model_function, prediction_spec
+from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, Task, arguments, prediction_spec
 from estimator_lab.core.noise import hashes
 from estimator_lab.core.params import SIZES, AnyOptimizer, structural
 from estimator_lab.core.summaries import rows_picture, weight_histograms
@@ -34,7 +34,7 @@ from estimator_lab.models.style.perceptual import (
 )
 from estimator_lab.models.style.targets import companions
 from estimator_lab.models.style.transform_net import transform_net
-from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _SMALLEST_SIDE = 8
 _VARIATION_WEIGHT = 5.0
@@ -93,6 +93,18 @@ class Params(AnyOptimizer):
         total = sum(shares.values())
         return tuple(share / total for share in shares.values())
 
+    def check(self) -> None:
+        """Raises FlagError for images that are too small, and for a mix of unknown styles."""
+        if not 0 < len(set(self.styles)) == len(self.styles):
+            raise FlagError('Two styles have the same name: rename one of the pictures.')
+        side = min(self.image_shape[:2])
+        if side < _SMALLEST_SIDE:
+            raise FlagError(f'{option.image_size}={side} is too small: give {_SMALLEST_SIDE} or more.')
+        try:
+            _ = self.shares
+        except FlagError as error:
+            raise FlagError(f'{hparam.mix}={self.mix}: {error.marked}') from error
+
 
 class Losses(NamedTuple):
     """The losses of each painting, float32 [batch]."""
@@ -110,22 +122,13 @@ class Losses(NamedTuple):
         return self.perceptual(params) + _VARIATION_WEIGHT * self.variation
 
 
-def check(params: Params) -> None:
-    """Raises FlagError for images that are too small, and for a mix of unknown styles."""
-    if not 0 < len(set(params.styles)) == len(params.styles):
-        raise FlagError('Two styles have the same name: rename one of the pictures.')
-    if min(params.image_shape[:2]) < _SMALLEST_SIDE:
-        raise FlagError(
-            f'{option.image_size}={min(params.image_shape[:2])} is too small: give {_SMALLEST_SIDE} or more.'
-        )
-    try:
-        _ = params.shares
-    except FlagError as error:
-        raise FlagError(f'{hparam.mix}={params.mix}: {error.marked}') from error
-
-
-@model_function(Params, check)
-def model_fn(args: Args[Params]) -> EstimatorSpec:
+def model_fn(
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+) -> EstimatorSpec:
     """Paints photos.
 
     PREDICT accepts photos of any size and returns painted, float32 of their shape in [0, 1]; an export
@@ -134,25 +137,25 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     perceptual_loss, content_loss, style_loss and total_variation, and perceptual_loss_photo, that of the
     photos themselves. Labels are not used.
     """
-    params = args.params
-    if args.predicting:
+    args = arguments(Params, features, labels, mode, params, config)
+    if mode == tf.estimator.ModeKeys.PREDICT:
         return _predict_spec(args)
     photos = args.images
     mix = _styles_to_learn(args, tf.shape(photos)[0])
-    painted = dict(transform_net(photos, params, mix))[keys.PAINTED]
-    losses_of = perceived_losses(_perceptual_loss(params), photos, mix)
+    painted = dict(transform_net(photos, args.params, mix))[keys.PAINTED]
+    losses_of = perceived_losses(_perceptual_loss(args.params), photos, mix)
     losses = losses_of(painted)
     with tf.name_scope('objective'):
-        loss = tf.losses.compute_weighted_loss(losses.total(params), args.weights)
-    if args.evaluating:
+        loss = tf.losses.compute_weighted_loss(losses.total(args.params), args.weights)
+    if mode == tf.estimator.ModeKeys.EVAL:
         return _eval_spec(args, losses, losses_of(photos), loss)
-    step = train_op(loss, params, args.weights, params.clip_norm)
-    for name, values in _named(losses, params).items():
+    step = train_op(loss, args.params, args.weights, args.params.clip_norm)
+    for name, values in _named(losses, args.params).items():
         tf.summary.scalar(name, tf.reduce_mean(values))
     weight_histograms()
     rows_picture('painted', [photos, painted])
     return tf.estimator.EstimatorSpec(
-        args.mode, loss=watched(loss, params), train_op=step, training_hooks=args.picture_hooks()
+        args.mode, loss=watched(loss, args.params), train_op=step, training_hooks=args.picture_hooks()
     )
 
 
@@ -272,7 +275,6 @@ MODEL = Model(
     'style',
     Params,
     model_fn,
-    check,
     task=lambda params: Task(keys.PERCEPTUAL_LOSS, higher_is_better=False, labelled=False),
     phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
     painter=painter,

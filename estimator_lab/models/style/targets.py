@@ -201,7 +201,7 @@ def _open_network(params: Any) -> tuple[Trained, FixedNetwork]:
     if model.network is None:
         raise DataError(f'{flag} has no convolutions: name the folder of {option.model}=vgg or cnn.')
     try:
-        model.check(dataclasses.replace(trained.params, image_shape=params.image_shape))
+        dataclasses.replace(trained.params, image_shape=params.image_shape).check()
     except FlagError as error:
         raise FlagError(f'{flag}: {error.marked}') from error
     return trained, without_weights(trained)

@@ -8,7 +8,7 @@ import pytest
 from estimator_lab.core.endpoints import published
 from estimator_lab.core.params import Pixels, TrainingParams
 from estimator_lab.core.projector import ProjectorHook
-from estimator_lab.models.boltzmann.head import rbm_spec
+from estimator_lab.models.boltzmann.head import MachineHead
 from estimator_lab.models.boltzmann.learning import RbmParams
 from estimator_lab.models.boltzmann.pretraining import PretrainingParams, machine_params, pretraining_stack
 from estimator_lab.models.boltzmann.stack import Stack, make_rbm
@@ -59,7 +59,10 @@ def known_weights(monkeypatch):
 
 def spec_of(mode, config=None, params=PARAMS, weight=(1.0,) * 5, units=('bernoulli', 'bernoulli')):
     args = args_of(mode, params, IMAGES, config=config, key=[*'abcde'], weight=np.array(weight, np.float32))
-    return rbm_spec(args, Stack([make_rbm(1, 6, 4, units)], SHAPE))
+    head = MachineHead(args, Stack([make_rbm(1, 6, 4, units)], SHAPE))
+    if mode == MODES.PREDICT:
+        return head.predict_spec()
+    return head.eval_spec() if mode == MODES.EVAL else head.train_spec()
 
 
 def test_pale_pixels_are_probabilities_from_0_to_1(session):
@@ -107,7 +110,7 @@ def test_the_pseudo_log_likelihood_is_the_sum_over_units_by_enumeration(graph):
     wanted = (log_p[places, None] - np.logaddexp(log_p[places, None], flipped)).sum(1).mean()
     images = every[places].reshape(-1, *SHAPE).astype(np.float32)
     args = args_of(MODES.EVAL, PARAMS, images, key=[*map(str, range(len(images)))])
-    found = metrics_of(rbm_spec(args, Stack([make_rbm(1, 6, 4)], SHAPE)))
+    found = metrics_of(MachineHead(args, Stack([make_rbm(1, 6, 4)], SHAPE)).eval_spec())
     # One unit per example, drawn at random: the standard error is 0.05.
     assert found['pseudo_log_likelihood'] == pytest.approx(wanted, abs=0.25)
 

@@ -15,7 +15,7 @@ def settings_have_help(subject: Subject) -> None:
 
 def defaults_are_allowed(subject: Subject) -> None:
     """The defaults pass the tests of their values, and Model.check."""
-    subject.model.check(resolve(subject.model.params, {}))
+    resolve(subject.model.params, {}).check()
 
 
 def last_phase_is_final(subject: Subject) -> None:

@@ -216,13 +216,12 @@ def test_states_gradients_and_probabilities_are_drawn(monkeypatch):
     assert not recurrent.inspect(Params(), {}, {'logits': logits})
 
 
-def test_accuracies_after_a_quarter_a_half_and_three_quarters_of_a_sequence(monkeypatch, session):
+def test_accuracies_after_a_quarter_a_half_and_three_quarters_of_a_sequence(session):
     """Of 8 steps; three examples are right from steps 2, 4 and 6 on, and the second one counts twice."""
     right = np.arange(1, 9) >= np.array([[2], [4], [6]])
     logits = np.stack([~right, right], axis=2).astype(np.float32)
     known = tf.constant([1, 1, 1], tf.int64), tf.constant([1.0, 2.0, 1.0])
-    monkeypatch.setattr(recurrent, 'labels_of', lambda args: known)
-    args = SimpleNamespace(params=Params(**{**SMALL, 'image_shape': (8, 4, 1)}))
+    args = SimpleNamespace(params=Params(**{**SMALL, 'image_shape': (8, 4, 1)}), targets=known)
     metrics = recurrent._accuracy_after_steps(args, {'logits_after_steps': tf.constant(logits)})
     session.run(tf.local_variables_initializer())
     session.run([update for _, update in metrics.values()])

@@ -7,7 +7,7 @@ import pytest
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core import keys
 from estimator_lab.models.style.losses import content_losses, gram_matrices
-from estimator_lab.models.style.model import Params, check, model_fn
+from estimator_lab.models.style.model import Params, model_fn
 from estimator_lab.models.style.perceptual import FILE, built_in_perceptual_loss
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
@@ -118,7 +118,7 @@ def test_shares(mix, shares):
 @pytest.mark.parametrize('mix', ['c', 'a:0', 'a:-1', 'a:x', 'a:nan', 'a:inf', '+', 'a+'])
 def test_a_mix_that_there_is_not(mix):
     with pytest.raises(FlagError, match=r'^mix=.*(There is no style|has no valid share)'):
-        check(Params(image_shape=(16, 16, 3), styles=('a', 'b'), mix=mix))
+        Params(image_shape=(16, 16, 3), styles=('a', 'b'), mix=mix).check()
 
 
 def settings(folder, **changes):
